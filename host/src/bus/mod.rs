@@ -1,0 +1,83 @@
+//! Telling the world: events go out by topic, and come in for those who subscribed.
+//!
+//! The seam between the services and a broker. [`Bus`] has the embedded back end ([`embedded`]) and room for Kafka; both
+//! pass one conformance suite. A back end knows topics, keys and bytes. It does not know the store: what makes an event
+//! durable before it is published, and marked after it, is the relay in `services/`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::shutdown::Stop;
+
+
+
+/// One event on its way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Globally unique; consumers remember it.
+    pub id: String,
+    /// For example `order.paid`.
+    pub topic: String,
+    /// Events of one key keep their sequence.
+    pub key: String,
+    /// CloudEvents 1.0 JSON.
+    pub payload: Arc<str>,
+    /// W3C trace context.
+    pub traceparent: Option<String>,
+}
+
+/// Who wants which topics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// Name of the consumer, unique on the bus.
+    pub consumer: String,
+    /// Exact topic.
+    pub topic: String,
+}
+
+/// What became of an event at a consumer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Receipt {
+    /// Its effect is durable, or there is none.
+    Done,
+    /// Not now; deliver it again, later events of its key must wait.
+    Retry(String),
+    /// Never; it goes to the dead letters with this reason, and its key goes on.
+    Poison(String),
+}
+
+/// Takes the events of its subscriptions.
+#[async_trait]
+pub trait Sink: Send + Sync + 'static {
+    /// Makes the effect of the event durable, once per `(consumer, event.id)` however often it is called.
+    async fn receive(&self, consumer: &str, event: &Event) -> Receipt;
+}
+
+/// Why nothing could be published.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the bus is not available: {0}")]
+pub struct BusError(pub String);
+
+/// Whether the bus works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BusHealth {
+    /// It does.
+    Up,
+    /// It does not, and why. Events wait in the outbox.
+    Down(String),
+}
+
+/// A broker.
+#[async_trait]
+pub trait Bus: Send + Sync + 'static {
+    /// Publishes events in the sequence given (per key it is kept) and answers, for each, whether it is safe to forget it.
+    /// After the first failure of a key the later events of that key are not sent.
+    async fn publish(&self, events: &[Event]) -> Vec<Result<(), BusError>>;
+
+    /// Delivers the subscribed topics to `sink` until `stop`.
+    async fn run(self: Arc<Self>, subscriptions: Vec<Subscription>, sink: Arc<dyn Sink>, stop: Stop) -> anyhow::Result<()>;
+
+    /// Whether it works now.
+    fn health(&self) -> BusHealth;
+}

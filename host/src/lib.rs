@@ -1,0 +1,16 @@
+//! Millrace: a WebAssembly component host that drives business processes through durable state machines.
+//!
+//! In reading sequence: [`config`] (what was written) becomes [`plan`] (what it means) becomes [`app`] (what runs).
+//! `http` answers, `services` decides, `store`, `bus` and `runtime` act, `millrace_workflow` knows what comes next.
+
+pub mod app;
+pub mod bus;
+pub mod clock;
+pub mod config;
+pub mod http;
+pub mod plan;
+pub mod runtime;
+pub mod services;
+pub mod shutdown;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,348 @@
+//! What a config means: every name resolved, every path absolute, every default filled in. A [`Plan`] cannot be wrong, so
+//! nothing after it checks again. Made by [`crate::config`]; built by [`crate::app`].
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::runtime;
+
+/// A whole process: which parts there are and how they are set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The file it was made from.
+    pub source: PathBuf,
+    /// Listener; a process without one only drives workflows.
+    pub server: Option<Server>,
+    /// Routes in the sequence written.
+    pub routes: Vec<Route>,
+    /// Users and tokens.
+    pub auth: Option<Auth>,
+    /// Resources by handler, in the sequence written.
+    pub resources: Vec<ResourceHandler>,
+    /// Web files.
+    pub files: Vec<FileServer>,
+    /// Reverse proxies.
+    pub proxies: Vec<Proxy>,
+    /// The database; absent in a gateway.
+    pub database: Option<Database>,
+    /// The sandbox; absent when there are no components.
+    pub runtime: Option<runtime::Settings>,
+    /// Components, in the sequence written.
+    pub components: Vec<runtime::ComponentSettings>,
+    /// Workflows.
+    pub workflows: Vec<Workflow>,
+    /// How events travel.
+    pub bus: Option<Bus>,
+    /// Who reacts to events.
+    pub handlers: Vec<MessagingHandler>,
+    /// Events that fire transitions.
+    pub event_triggers: Vec<EventTrigger>,
+    /// Metrics.
+    pub metrics: Option<Metrics>,
+    /// Health endpoints.
+    pub health: Option<Health>,
+    /// Module names in the sequence in which they start; they stop in reverse.
+    pub start_sequence: Vec<String>,
+}
+
+/// `http.server`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Module name.
+    pub name: String,
+    /// `:8080` means all addresses.
+    pub address: SocketAddr,
+    /// From the first byte of a request to the last of its body.
+    pub read_timeout: Duration,
+    /// From the end of the request to the last byte of the answer; event streams are exempt.
+    pub write_timeout: Duration,
+    /// A connection without a request.
+    pub idle_timeout: Duration,
+}
+
+/// One line of `workflows.http.routes`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Route {
+    /// Upper case. `GET` also answers `HEAD`.
+    pub method: String,
+    /// With `{name}` placeholders.
+    pub path: String,
+    /// What answers.
+    pub endpoint: Endpoint,
+    /// Outermost first.
+    pub middlewares: Vec<Middleware>,
+}
+
+/// What answers a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `auth.jwt`, path ends in `/register`.
+    Register,
+    /// `auth.jwt`, path ends in `/login`.
+    Login,
+    /// `auth.jwt`, GET, path ends in `/profile`.
+    Profile,
+    /// `auth.jwt`, PUT, path ends in `/profile`.
+    UpdateProfile,
+    /// An `api.handler`: its name and what is done.
+    Resource {
+        /// Module name of the handler.
+        handler: String,
+        /// What is done.
+        operation: Operation,
+    },
+    /// An `http.simple_proxy` of that name.
+    Proxy(String),
+}
+
+/// What a route does to a resource; follows from its method and the shape of its path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    /// `GET /things`
+    List,
+    /// `POST /things`
+    Create,
+    /// `GET /things/{id}`
+    Get,
+    /// `PUT /things/{id}`
+    Update,
+    /// `DELETE /things/{id}`
+    Delete,
+    /// `GET /things/{id}/events`
+    Events,
+    /// `POST /things/{id}/<action>`
+    Action(String),
+}
+
+/// A middleware of a route.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Middleware {
+    /// `http.middleware.cors`
+    Cors(Cors),
+    /// `http.middleware.requestid`
+    RequestId,
+    /// `http.middleware.ratelimit`; routes with the same name share the buckets.
+    RateLimit(RateLimit),
+    /// `http.middleware.auth`
+    Auth,
+}
+
+/// `http.middleware.cors`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cors {
+    /// `*` or origins.
+    pub allowed_origins: Vec<String>,
+    /// Methods.
+    pub allowed_methods: Vec<String>,
+    /// Request headers.
+    pub allowed_headers: Vec<String>,
+    /// Cookies and authorization of other origins; never together with `*`.
+    pub allow_credentials: bool,
+    /// How long a preflight may be cached.
+    pub max_age: Duration,
+}
+
+/// `http.middleware.ratelimit`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Module name.
+    pub name: String,
+    /// Sustained rate per client.
+    pub requests_per_minute: u32,
+    /// Requests at once.
+    pub burst_size: u32,
+    /// A second, slower bucket.
+    pub requests_per_hour: Option<u32>,
+    /// Peers whose `X-Forwarded-For` is believed (IP addresses or CIDR prefixes).
+    pub trusted_proxies: Vec<String>,
+}
+
+/// `auth.jwt`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Auth {
+    /// Module name.
+    pub name: String,
+    /// At least 32 bytes.
+    pub secret: String,
+    /// Life of a token.
+    pub token_expiry: Duration,
+    /// `iss`.
+    pub issuer: String,
+    /// Users to add at start if they are not there: `[{name, email, password}]`.
+    pub seed_file: Option<PathBuf>,
+    /// Whether `/register` is open.
+    pub allow_registration: bool,
+}
+
+impl std::fmt::Debug for Auth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Auth").field("name", &self.name).field("issuer", &self.issuer).field("secret", &"[hidden]").finish_non_exhaustive()
+    }
+}
+
+/// `api.handler`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResourceHandler {
+    /// Module name.
+    pub name: String,
+    /// Kind of its resources, `resourceName`.
+    pub kind: String,
+    /// Resources to add at start if they are not there: `[{id, data, state?}]`.
+    pub seed_file: Option<PathBuf>,
+    /// Workflow that a new resource starts, by name.
+    pub workflow: Option<String>,
+    /// Prefix of new ids, for example `order-`.
+    pub id_prefix: String,
+    /// Only the owner sees and changes a resource: true when its create route requires a token.
+    pub owned: bool,
+    /// JSON Schema of a new resource's body; any object if absent.
+    pub schema: Option<serde_json::Value>,
+    /// Fields that are kept and given to components but never shown or published.
+    pub private_fields: Vec<String>,
+    /// Named actions (`/{id}/<action>`), each with the transitions it may fire: the one that leaves the current state.
+    pub actions: BTreeMap<String, Vec<String>>,
+    /// Lines priced from a catalogue: this resource is an order of a shop.
+    pub pricing: Option<Pricing>,
+    /// Field that holds units in stock, which are then kept as stock and can be reserved.
+    pub stock_field: Option<String>,
+}
+
+/// Where a shop takes prices from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pricing {
+    /// A resource handler of this process, by kind.
+    Kind(String),
+    /// Base URL of a catalogue, for example `http://users-products:8080/api/products`.
+    Url(String),
+}
+
+/// `static.fileserver`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileServer {
+    /// Module name.
+    pub name: String,
+    /// Folder; it may be absent, then a page says how to make it.
+    pub root: PathBuf,
+    /// Path prefix, `/` by default.
+    pub prefix: String,
+    /// Navigation to an unknown path gets `index.html`.
+    pub spa_fallback: bool,
+    /// Of files that are neither `index.html` nor hashed.
+    pub cache_max_age: Duration,
+}
+
+/// `http.simple_proxy`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// Module name.
+    pub name: String,
+    /// Base URL by path prefix; the longest wins.
+    pub targets: BTreeMap<String, String>,
+}
+
+/// `database.workflow` with the `persistence.store` on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Database {
+    /// Module name of the store.
+    pub name: String,
+    /// Database file; its folder is made.
+    pub path: PathBuf,
+    /// Connections that read.
+    pub max_open_conns: u32,
+}
+
+/// One entry of `workflows.statemachine.definitions`, with its steps and hooks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workflow {
+    /// Checked.
+    pub machine: millrace_workflow::Machine,
+    /// Unfinished instances at once; creation beyond is refused with `Retry-After`.
+    pub max_instances: Option<u64>,
+    /// Config that a step gives its component beyond the component's own, by step name.
+    pub step_config: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
+}
+
+/// How events travel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bus {
+    /// `messaging.broker`
+    Embedded {
+        /// Module name.
+        name: String,
+        /// Topics it lists, and those subscribed to or named by a trigger.
+        topics: Vec<String>,
+        /// Events under way at once; more wait in the outbox.
+        max_queue_size: usize,
+        /// How long one delivery may take.
+        delivery_timeout: Duration,
+    },
+    /// `messaging.kafka`
+    Kafka {
+        /// Module name.
+        name: String,
+        /// `host:port`.
+        brokers: Vec<String>,
+        /// Consumer group.
+        group_id: String,
+        /// As in `Embedded`.
+        topics: Vec<String>,
+    },
+}
+
+impl Bus {
+    /// Topics that are known.
+    #[must_use]
+    pub fn topics(&self) -> &[String] {
+        match self {
+            Self::Embedded { topics, .. } | Self::Kafka { topics, .. } => topics,
+        }
+    }
+}
+
+/// `messaging.handler`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessagingHandler {
+    /// Module name.
+    pub name: String,
+    /// What its topic pattern has before `.*`: entering state S is the event `<prefix>.S`.
+    pub prefix: String,
+    /// Component that it runs; without one it only logs.
+    pub component: Option<String>,
+    /// Topics it is subscribed to.
+    pub topics: Vec<String>,
+}
+
+/// `triggers.event.subscriptions`: an event on `topic` of type `event` fires `transition` of its instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventTrigger {
+    /// Topic.
+    pub topic: String,
+    /// CloudEvents `type`.
+    pub event: String,
+    /// Workflow.
+    pub workflow: String,
+    /// Transition.
+    pub transition: String,
+}
+
+/// `metrics.collector`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metrics {
+    /// `namespace`, or `namespace_subsystem`: what comes before each name.
+    pub prefix: String,
+}
+
+/// `health.checker`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// `/healthz`
+    pub health_path: String,
+    /// `/readyz`
+    pub ready_path: String,
+    /// `/livez`
+    pub live_path: String,
+    /// Of one check.
+    pub check_timeout: Duration,
+}

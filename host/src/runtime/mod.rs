@@ -1,0 +1,125 @@
+//! Components: compiling, checking, swapping and running them in a sandbox.
+//!
+//! A component is a file that the operator names. The runtime watches it, takes a new version only when the whole file is
+//! there and fits the world `millrace:step/step`, and runs every attempt in a fresh store with nothing granted that the
+//! operator did not grant. It knows nothing of databases, routes or the state machine: a [`Job`] goes in, a [`Report`] comes out.
+
+mod settings;
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+pub use settings::{Capabilities, ComponentSettings, Grant, GrantTarget, Limits, Settings};
+
+/// One attempt at one step, see `wit/step.wit`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// Name of the workflow.
+    pub workflow: String,
+    /// Id of the instance.
+    pub instance_id: String,
+    /// Name of the step.
+    pub step: String,
+    /// Transition that started it.
+    pub transition: String,
+    /// State left by that transition.
+    pub from_state: String,
+    /// State entered by that transition.
+    pub to_state: String,
+    /// Attempt at this visit, from 1.
+    pub attempt: u32,
+    /// Which visit, from 1.
+    pub visit: u32,
+    /// Same for every attempt at one visit.
+    pub idempotency_key: String,
+    /// Wall time of this attempt.
+    pub timeout: Duration,
+    /// Business data, a JSON object as text.
+    pub data: String,
+}
+
+/// How an attempt ended. What a component may answer is four things, never guessed; a trap, a timeout, a limit, a denied
+/// instantiation or an answer that is not a JSON object come as [`Verdict::Transient`] with a text that names the component.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Done; an object to merge into the data.
+    Accepted(Map<String, Value>),
+    /// The business says no.
+    Rejected {
+        /// For programs.
+        code: String,
+        /// For a person.
+        reason: String,
+        /// An object to merge into the data.
+        details: Map<String, Value>,
+    },
+    /// It may work the next time.
+    Transient(String),
+    /// It will never work.
+    Permanent(String),
+}
+
+/// What there is to know of an attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// SHA-256 of the component's file, in hex; empty if no version was ever good.
+    pub digest: String,
+    /// Wall time from the call to the answer, waiting for a place in the pool included.
+    pub wall: Duration,
+    /// What the host itself took: instantiation, lowering, lifting, dropping the store.
+    pub overhead: Duration,
+    /// A limit of the sandbox ended it: `cpu`, `wall`, `memory`, `host_calls`, `trap`.
+    pub limit: Option<&'static str>,
+}
+
+/// A version that serves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ActiveVersion {
+    /// SHA-256 of the file, in hex.
+    pub digest: String,
+    /// Bytes of the file.
+    pub size: u64,
+    /// What it says of itself.
+    pub name: String,
+    /// Its own version.
+    pub version: String,
+    /// What it does.
+    pub summary: String,
+    /// JSON Schema of its config.
+    pub config_schema: Value,
+    /// When it began to serve.
+    pub since: jiff::Timestamp,
+}
+
+/// Something that happened to a component.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SwapEvent {
+    /// A version serves from now on.
+    Swapped {
+        /// Name of the component.
+        component: String,
+        /// The version that serves now.
+        active: ActiveVersion,
+        /// Digest of the version before, if there was one.
+        previous: Option<String>,
+        /// From the change of the file to serving.
+        took: Duration,
+    },
+    /// A file was refused; what served before still serves.
+    Refused {
+        /// Name of the component.
+        component: String,
+        /// Digest of the refused file, if it could be read.
+        digest: Option<String>,
+        /// What is wrong and what to change.
+        reason: String,
+        /// Digest that serves on, if one does.
+        serving: Option<String>,
+    },
+}
+
+/// A module of this process that a component may call without a socket.
+pub type InProcess = tower::util::BoxCloneSyncService<http::Request<bytes::Bytes>, http::Response<bytes::Bytes>, std::convert::Infallible>;

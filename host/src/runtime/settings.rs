@@ -1,0 +1,89 @@
+//! What an operator can say of components, resolved.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+/// Settings of the whole runtime.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Private folder for compiled code and copies of good files (mode 0700).
+    pub cache_dir: PathBuf,
+    /// Program whose hidden command `compile` compiles a component in a child process; the binary itself in production.
+    pub compiler: PathBuf,
+    /// Attempts that run at once; more wait in line.
+    pub max_concurrent_runs: usize,
+}
+
+/// One `dynamic.component`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ComponentSettings {
+    /// Module name, and `componentId` of the steps.
+    pub name: String,
+    /// Absolute path of the `.wasm` file.
+    pub source: PathBuf,
+    /// Shown to people.
+    pub description: String,
+    /// Given to the component with every job, a JSON object.
+    pub config: Map<String, Value>,
+    /// What it may do beyond computing.
+    pub capabilities: Capabilities,
+    /// How much it may use.
+    pub limits: Limits,
+}
+
+/// What a component may do beyond computing. Empty by default: nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Capabilities {
+    /// Services it may call by outgoing HTTP: `http://<service>/...`.
+    pub http: Vec<Grant>,
+    /// Values it may read through `wasi:config/store`.
+    pub config: Vec<(String, String)>,
+}
+
+/// A service that a component may call, by name.
+#[derive(Clone, PartialEq)]
+pub struct Grant {
+    /// Host part of the URL that the guest asks for, for example `stock`.
+    pub service: String,
+    /// Where that is.
+    pub target: GrantTarget,
+    /// Headers that the host adds on the way out and the guest never sees.
+    pub headers: Vec<(String, String)>,
+}
+
+/// Where a granted service is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GrantTarget {
+    /// Base URL, `http` or `https`; the guest's path is appended.
+    Url(String),
+    /// Module of this process, called without a socket.
+    Handler(String),
+}
+
+impl std::fmt::Debug for Grant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Grant").field("service", &self.service).field("target", &self.target).field("headers", &headers).finish()
+    }
+}
+
+/// How much one attempt may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of all linear memories and tables together.
+    pub memory_bytes: usize,
+    /// CPU time.
+    pub cpu: Duration,
+    /// Calls into the host.
+    pub host_calls: u32,
+    /// Bytes that one answer may have.
+    pub answer_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { memory_bytes: 64 << 20, cpu: Duration::from_secs(10), host_calls: 10_000, answer_bytes: 256 << 10 }
+    }
+}

@@ -1,0 +1,86 @@
+//! Why a service did not do it, split by what the caller can do about it.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// One thing that is wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// JSON pointer into the body, for example `/items/0/quantity`.
+    pub pointer: String,
+    /// What is wrong, with the value and what would be accepted.
+    pub detail: String,
+}
+
+/// Why it was not done. The texts are for the caller: no SQL, no paths, no inner errors.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// There is no such thing, or the caller may not know that there is (404).
+    #[error("{what} not found")]
+    NotFound {
+        /// What was asked for, for example `order 'order-1'`.
+        what: String,
+    },
+    /// The request was understood and breaks a rule (422).
+    #[error("{detail}")]
+    Invalid {
+        /// In one sentence.
+        detail: String,
+        /// By field.
+        errors: Vec<FieldError>,
+    },
+    /// It does not fit what is there now (409).
+    #[error("{0}")]
+    Conflict(String),
+    /// Who are you? (401)
+    #[error("{0}")]
+    Unauthorized(String),
+    /// You may not (403).
+    #[error("{0}")]
+    Forbidden(String),
+    /// Not now; nothing was stored (503).
+    #[error("{detail}")]
+    Unavailable {
+        /// Why, for the caller.
+        detail: String,
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// Our fault (500). The cause is logged where this is made, and never shown.
+    #[error("internal error")]
+    Internal(#[source] anyhow::Error),
+}
+
+impl ServiceError {
+    /// One field is wrong.
+    pub fn field(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        let error = FieldError { pointer: pointer.into(), detail: detail.into() };
+        Self::Invalid { detail: format!("{}: {}", error.pointer, error.detail), errors: vec![error] }
+    }
+
+    /// Several fields are wrong; the detail names the first.
+    ///
+    /// # Panics
+    /// Never: an empty list gives a general detail.
+    #[must_use]
+    pub fn fields(errors: Vec<FieldError>) -> Self {
+        let detail = errors.first().map_or_else(|| "the request is invalid".to_owned(), |e| format!("{}: {}", e.pointer, e.detail));
+        Self::Invalid { detail, errors }
+    }
+}
+
+impl From<crate::store::StoreError> for ServiceError {
+    fn from(error: crate::store::StoreError) -> Self {
+        use crate::store::StoreError as E;
+        match error {
+            E::Unavailable(detail) => {
+                tracing::warn!(%detail, "the store refused a write");
+                Self::Unavailable { detail: "the store cannot write now".into(), retry_after: Duration::from_secs(1) }
+            }
+            E::Conflict(conflict) => Self::Conflict(conflict.to_string()),
+            E::Taken(what) => Self::Conflict(format!("{what} is taken")),
+            other => Self::Internal(other.into()),
+        }
+    }
+}
