@@ -21,11 +21,7 @@ impl RetryPolicy {
     pub const DEFAULT_MAX_DELAY: Duration = Duration::from_secs(60);
 
     /// The policy of tasks: they stand for an obligation (give the stock back), so they are retried without end.
-    pub const TASK: Self = Self {
-        max_retries: None,
-        backoff: Duration::from_millis(500),
-        max_delay: Self::DEFAULT_MAX_DELAY,
-    };
+    pub const TASK: Self = Self { max_retries: None, backoff: Duration::from_millis(500), max_delay: Self::DEFAULT_MAX_DELAY };
 
     /// The wait after attempt `attempt` (from 1) has failed, or `None` when there is no retry left.
     ///

@@ -10,8 +10,6 @@ use async_trait::async_trait;
 
 use crate::shutdown::Stop;
 
-
-
 /// One event on its way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {

@@ -60,7 +60,13 @@ impl Resources {
     ///
     /// # Errors
     /// Invalid body, unknown product, catalogue not reachable, idempotency key used for another request.
-    pub async fn create(&self, handler: &str, user: Option<&CurrentUser>, body: Value, key: Option<IdempotencyKey>) -> Result<(View, bool), ServiceError> {
+    pub async fn create(
+        &self,
+        handler: &str,
+        user: Option<&CurrentUser>,
+        body: Value,
+        key: Option<IdempotencyKey>,
+    ) -> Result<(View, bool), ServiceError> {
         let _ = (handler, user, body, key);
         Err(ServiceError::NotFound { what: "handler".into() })
     }
@@ -69,7 +75,13 @@ impl Resources {
     ///
     /// # Errors
     /// A cursor that was not made here; a limit outside 1 to 200.
-    pub async fn list(&self, handler: &str, user: Option<&CurrentUser>, limit: Option<usize>, cursor: Option<&str>) -> Result<Page, ServiceError> {
+    pub async fn list(
+        &self,
+        handler: &str,
+        user: Option<&CurrentUser>,
+        limit: Option<usize>,
+        cursor: Option<&str>,
+    ) -> Result<Page, ServiceError> {
         let _ = (handler, user, limit, cursor);
         Err(ServiceError::NotFound { what: "handler".into() })
     }
@@ -87,7 +99,14 @@ impl Resources {
     ///
     /// # Errors
     /// Not there, invalid, moved by a workflow, or changed meanwhile (`if_version`).
-    pub async fn update(&self, handler: &str, user: Option<&CurrentUser>, id: &str, body: Value, if_version: Option<u64>) -> Result<View, ServiceError> {
+    pub async fn update(
+        &self,
+        handler: &str,
+        user: Option<&CurrentUser>,
+        id: &str,
+        body: Value,
+        if_version: Option<u64>,
+    ) -> Result<View, ServiceError> {
         let _ = (handler, user, id, body, if_version);
         Err(ServiceError::NotFound { what: "handler".into() })
     }
@@ -114,7 +133,13 @@ impl Resources {
     ///
     /// # Errors
     /// Not there, or somebody else's.
-    pub async fn changes(&self, handler: &str, user: Option<&CurrentUser>, id: &str, after: u64) -> Result<BoxStream<'static, Change>, ServiceError> {
+    pub async fn changes(
+        &self,
+        handler: &str,
+        user: Option<&CurrentUser>,
+        id: &str,
+        after: u64,
+    ) -> Result<BoxStream<'static, Change>, ServiceError> {
         let _ = (handler, user, id, after);
         Err(ServiceError::NotFound { what: "handler".into() })
     }
