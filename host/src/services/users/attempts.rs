@@ -125,7 +125,13 @@ mod tests {
     async fn other_accounts_are_not_slowed() {
         let attempts = Attempts::new(Clock::system());
         fail(&attempts, FREE + 1).await;
-        let turn = attempts.accounts.get_with("bob@example.com".into(), async { Arc::default() }).await.lock().take_turn(Clock::system().now()).unwrap();
+        let turn = attempts
+            .accounts
+            .get_with("bob@example.com".into(), async { Arc::default() })
+            .await
+            .lock()
+            .take_turn(Clock::system().now())
+            .unwrap();
         assert_eq!(turn, None);
     }
 }
