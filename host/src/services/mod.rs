@@ -3,8 +3,23 @@
 //! Handlers call this and never see a store; nothing here knows of axum. The shop (`shop/`) is the only part that knows
 //! what an order line is.
 
+pub mod active;
+pub mod changes;
+pub mod decision;
 pub mod error;
+pub mod events;
+pub mod hub;
+pub mod in_flight;
+pub mod pipeline;
+pub mod reactions;
+pub mod relay;
 pub mod resources;
+pub mod scheduler;
+mod seeds;
+mod settlement;
+pub mod shop;
 pub mod users;
+mod view;
+pub mod workflows;
 
 pub use error::ServiceError;

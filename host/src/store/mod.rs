@@ -120,6 +120,8 @@ pub struct StepRun {
     pub resource_kind: String,
     /// Id of the resource.
     pub resource_id: String,
+    /// Name of the workflow; empty when there is none.
+    pub workflow: String,
     /// Step or task.
     pub kind: millrace_workflow::RunKind,
     /// Name of the step; for a task, of the component or messaging handler.
@@ -136,6 +138,8 @@ pub struct StepRun {
     pub from_state: String,
     /// State entered by that transition.
     pub to_state: String,
+    /// JSON object to work on instead of the resource's data: the run belongs to an event, not to what the resource is now.
+    pub input: Option<Arc<str>>,
     /// Where it stands.
     pub status: RunStatus,
     /// Process that claimed it: the store's epoch, see [`Store::epoch`].
