@@ -47,6 +47,14 @@ pub enum ServiceError {
         /// When to come back.
         retry_after: Duration,
     },
+    /// Too often; nothing was tried (429).
+    #[error("{detail}")]
+    TooMany {
+        /// Of what, for the caller.
+        detail: String,
+        /// When to come back.
+        retry_after: Duration,
+    },
     /// Our fault (500). The cause is logged where this is made, and never shown.
     #[error("internal error")]
     Internal(#[source] anyhow::Error),
