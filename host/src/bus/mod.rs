@@ -17,7 +17,7 @@ pub mod embedded;
 pub struct Event {
     /// Globally unique; consumers remember it.
     pub id: String,
-    /// For example `order.paid`.
+    /// For example `return.approved`.
     pub topic: String,
     /// Events of one key keep their sequence.
     pub key: String,

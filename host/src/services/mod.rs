@@ -1,7 +1,7 @@
 //! What the program does: users, resources, the pipeline that moves them, and telling the world about it.
 //!
 //! Handlers call this and never see a store; nothing here knows of axum. The shop (`shop/`) is the only part that knows
-//! what an order line is.
+//! what a line of the shop's orders is.
 
 pub mod active;
 pub mod changes;

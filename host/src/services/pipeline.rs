@@ -24,7 +24,7 @@ use crate::runtime::{Job, Report, Runtime};
 use crate::shutdown::Stop;
 use crate::store::{Conflict, Resource, RunStatus, StepRun, Store, StoreError};
 use crate::tasks::Tasks;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::Metrics;
 
 /// Runs that this process holds at once; what is beyond waits in the store.
 const MAX_HELD_RUNS: usize = 4_096;
@@ -54,7 +54,7 @@ pub struct Parts {
     /// Unfinished instances.
     pub active: Active,
     /// What is counted.
-    pub metrics: Arc<Metrics>,
+    pub metrics: Metrics,
     /// What the next process must know.
     pub in_flight: InFlight,
 }
@@ -117,6 +117,11 @@ impl Pipeline {
     /// Waits until the outbox has grown.
     pub async fn outbox_grew(&self) {
         self.outbox_grew.notified().await;
+    }
+
+    /// Wakes the scheduler: something in the store may be due.
+    pub fn look_again(&self) {
+        self.schedule_changed.notify_one();
     }
 
     /// Runs for which there is room now.

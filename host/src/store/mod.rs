@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 /// A JSON object, the business data of a resource.
 pub type Object = Map<String, Value>;
 
-/// A resource of any kind (a product, an order, a return), with or without a workflow. Identified by `(kind, id)`.
+/// A resource of any kind (a product, a return), with or without a workflow. Identified by `(kind, id)`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resource {
     /// What it is, the handler's `resourceName`, for example `products`.
@@ -85,7 +85,7 @@ pub struct OutboxRow {
     pub position: u64,
     /// Globally unique, the CloudEvents `id`.
     pub event_id: String,
-    /// Topic, for example `order.paid`.
+    /// Topic, for example `return.approved`.
     pub topic: String,
     /// Partition key: the id of the resource.
     pub key: String,
