@@ -18,16 +18,12 @@ impl Machine {
     /// # Errors
     /// Every defect found, not just the first. A definition beyond the [`crate::limits`] is not looked into further.
     pub fn new(definition: Definition) -> Result<Self, Vec<Defect>> {
-        let defects = oversized(&definition);
+        let oversized = oversized(&definition);
+        let defects = if oversized.is_empty() { check(&definition) } else { oversized };
         if !defects.is_empty() {
             return Err(defects);
         }
-        let starts = Starts::of(&definition);
-        let defects = check(&definition, &starts);
-        if !defects.is_empty() {
-            return Err(defects);
-        }
-        let index = Index::new(&definition, &starts);
+        let index = Index::new(&definition, &Starts::of(&definition));
         Ok(Self { definition, index })
     }
 

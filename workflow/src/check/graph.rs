@@ -1,13 +1,10 @@
 //! The machine as a whole: every state can be reached and can be finished from, and nothing moves for ever by itself.
-//!
-//! A misspelt state is another check's defect. Here it counts as the state that was probably meant, so that one slip is
-//! reported once and not again as a hole in the graph.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{Report, leaving};
 use crate::Definition;
-use crate::suggest::{list, nearest};
+use crate::suggest::list;
 
 /// A transition between known states.
 #[derive(Clone, Copy)]
@@ -32,21 +29,19 @@ pub(super) fn check(definition: &Definition, report: &mut Report) {
 
 fn edges(definition: &Definition) -> Vec<Edge<'_>> {
     let exhausted: BTreeSet<&str> = definition.transitions.values().filter_map(|transition| transition.exhausted.as_deref()).collect();
-    let edge = |(name, transition): (&'_ String, &'_ crate::Transition)| {
-        let at_once = transition.automatic || exhausted.contains(name.as_str());
-        Some((known_state(definition, &transition.from)?, known_state(definition, &transition.to)?, transition.automatic, at_once))
-    };
-    let transitions = definition.transitions.iter();
-    transitions
-        .filter_map(|entry| edge(entry).map(|(from, to, automatic, at_once)| Edge { name: entry.0, from, to, automatic, at_once }))
+    let known = definition
+        .transitions
+        .iter()
+        .filter(|(_, transition)| definition.states.contains_key(&transition.from) && definition.states.contains_key(&transition.to));
+    known
+        .map(|(name, transition)| Edge {
+            name,
+            from: &transition.from,
+            to: &transition.to,
+            automatic: transition.automatic,
+            at_once: transition.automatic || exhausted.contains(name.as_str()),
+        })
         .collect()
-}
-
-fn known_state<'a>(definition: &'a Definition, name: &str) -> Option<&'a str> {
-    match definition.states.get_key_value(name) {
-        Some((known, _)) => Some(known),
-        None => nearest(name, definition.states.keys().map(String::as_str)),
-    }
 }
 
 fn ways<'a>(edges: impl IntoIterator<Item = Edge<'a>>) -> Ways<'a> {
@@ -68,7 +63,10 @@ fn reach<'a>(sources: impl IntoIterator<Item = &'a str>, ways: &Ways<'a>) -> BTr
 }
 
 fn check_reachable(definition: &Definition, edges: &[Edge<'_>], report: &mut Report) {
-    let Some(initial) = known_state(definition, &definition.initial_state) else { return };
+    let initial = definition.initial_state.as_str();
+    if !definition.states.contains_key(initial) {
+        return;
+    }
     let reached = reach([initial], &ways(edges.iter().copied()));
     for state in definition.states.keys().filter(|state| !reached.contains(state.as_str())) {
         let message = format!(

@@ -8,6 +8,7 @@ mod timers;
 mod transitions;
 
 use crate::starts::Starts;
+use crate::suggest::nearest;
 use crate::{Defect, Definition, limits};
 
 /// The defects found so far.
@@ -48,15 +49,38 @@ pub(crate) fn oversized(definition: &Definition) -> Vec<Defect> {
 }
 
 /// Every defect of a definition that is not oversized.
-pub(crate) fn check(definition: &Definition, starts: &Starts<'_>) -> Vec<Defect> {
+pub(crate) fn check(definition: &Definition) -> Vec<Defect> {
     let mut report = Report::default();
     check_names(definition, &mut report);
-    transitions::check(definition, &mut report);
-    timers::check(definition, &mut report);
-    graph::check(definition, &mut report);
-    steps::check(definition, starts, &mut report);
-    hooks::check(definition, starts, &mut report);
+    transitions::check_states(definition, &mut report);
+    let meant = as_meant(definition);
+    let starts = Starts::of(&meant);
+    transitions::check(&meant, &mut report);
+    timers::check(&meant, &mut report);
+    graph::check(&meant, &mut report);
+    steps::check(&meant, &starts, &mut report);
+    hooks::check(&meant, &starts, &mut report);
     report.defects
+}
+
+/// The definition with each misspelt state of a transition replaced by the one that was probably meant, so that one slip is
+/// reported once and not again as a hole in the machine.
+fn as_meant(definition: &Definition) -> Definition {
+    let mut meant = definition.clone();
+    let correct = |state: &mut String| {
+        let known = || definition.states.keys().map(String::as_str);
+        if !definition.states.contains_key(state)
+            && let Some(meant) = nearest(state, known())
+        {
+            *state = meant.to_owned();
+        }
+    };
+    correct(&mut meant.initial_state);
+    for transition in meant.transitions.values_mut() {
+        correct(&mut transition.from);
+        correct(&mut transition.to);
+    }
+    meant
 }
 
 fn check_names(definition: &Definition, report: &mut Report) {

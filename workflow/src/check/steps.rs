@@ -42,7 +42,8 @@ fn check_answers(definition: &Definition, starts: &Starts<'_>, name: &str, step:
             report.add(&path, format!("the {field} transition '{answer}' of step '{name}' is not a transition; {hint}"));
             continue;
         };
-        for (state, by) in starts.states_of(name).into_iter().filter(|(state, _)| *state != transition.from) {
+        let elsewhere = |state: &str| state != transition.from && definition.states.contains_key(state);
+        for (state, by) in starts.states_of(name).into_iter().filter(|(state, _)| elsewhere(state)) {
             let (from, hint) = (&transition.from, leaving(definition, state));
             let message = format!(
                 "step '{name}' is started on entering '{state}' (by '{by}'), but its {field} transition '{answer}' leaves '{from}'; {hint}"

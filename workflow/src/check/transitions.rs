@@ -7,21 +7,29 @@ use crate::starts::awaited_states;
 use crate::suggest::{accepted, list};
 use crate::{Definition, Transition};
 
-pub(super) fn check(definition: &Definition, report: &mut Report) {
-    check_initial_state(definition, report);
-    check_initial_transition(definition, report);
-    for (name, transition) in &definition.transitions {
-        check_ends(definition, name, transition, report);
+/// Names of states that do not exist.
+pub(super) fn check_states(definition: &Definition, report: &mut Report) {
+    let mut check = |state: &str, path: &[&str], what: &str| {
+        if !definition.states.contains_key(state) {
+            let hint = accepted(state, "states", definition.states.keys().map(String::as_str));
+            report.add(path, format!("{what} is not a state; {hint}"));
+        }
+    };
+    let initial = &definition.initial_state;
+    check(initial, &["initial_state"], &format!("initial state '{initial}'"));
+    for (name, Transition { from, to, .. }) in &definition.transitions {
+        check(from, &["transitions", name, "from"], &format!("transition '{name}' leaves '{from}', which"));
+        check(to, &["transitions", name, "to"], &format!("transition '{name}' enters '{to}', which"));
     }
-    check_rivals(definition, report);
 }
 
-fn check_initial_state(definition: &Definition, report: &mut Report) {
-    let state = &definition.initial_state;
-    if !definition.states.contains_key(state) {
-        let hint = accepted(state, "states", definition.states.keys().map(String::as_str));
-        report.add(&["initial_state"], format!("initial state '{state}' is not a state; {hint}"));
+/// Everything else about transitions, those that no timer fires.
+pub(super) fn check(definition: &Definition, report: &mut Report) {
+    check_initial_transition(definition, report);
+    for (name, transition) in &definition.transitions {
+        check_alone(definition, name, transition, report);
     }
+    check_rivals(definition, report);
 }
 
 fn check_initial_transition(definition: &Definition, report: &mut Report) {
@@ -41,7 +49,7 @@ fn check_initial_transition(definition: &Definition, report: &mut Report) {
             let hint = accepted(name, "transitions", definition.transitions.keys().map(String::as_str));
             report.add(&["initial_transition"], format!("initial transition '{name}' is not a transition; {hint}"));
         }
-        Some(transition) if transition.from != state => {
+        Some(transition) if transition.from != state && definition.states.contains_key(state) => {
             let (from, hint) = (&transition.from, leaving(definition, state));
             let message = format!("initial transition '{name}' leaves '{from}', not the initial state '{state}'; {hint}");
             report.add(&["initial_transition"], message);
@@ -50,14 +58,7 @@ fn check_initial_transition(definition: &Definition, report: &mut Report) {
     }
 }
 
-fn check_ends(definition: &Definition, name: &str, transition: &Transition, report: &mut Report) {
-    for (end, state) in [("from", &transition.from), ("to", &transition.to)] {
-        if !definition.states.contains_key(state) {
-            let verb = if end == "from" { "leaves" } else { "enters" };
-            let hint = accepted(state, "states", definition.states.keys().map(String::as_str));
-            report.add(&["transitions", name, end], format!("transition '{name}' {verb} '{state}', which is not a state; {hint}"));
-        }
-    }
+fn check_alone(definition: &Definition, name: &str, transition: &Transition, report: &mut Report) {
     if definition.states.get(&transition.from).is_some_and(|state| state.is_final) {
         let message = format!("transition '{name}' leaves '{0}', but '{0}' is final and nothing may leave it", transition.from);
         report.add(&["transitions", name, "from"], message);
