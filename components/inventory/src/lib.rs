@@ -3,7 +3,7 @@
 //! The stock itself belongs to whoever keeps the catalogue. This component speaks to it over the HTTP service `stock` that the
 //! operator grants: `PUT`, `DELETE` and `POST .../commit` of `/internal/reservations/{instance}`, all idempotent by the instance's id.
 
-mod action;
+pub mod action;
 #[cfg(target_family = "wasm")]
 mod http;
 pub mod lines;
