@@ -51,10 +51,10 @@ fn check_component(runtime: &Runtime, name: &str) -> Check {
     let status = runtime.status().into_iter().find(|status| status.name == name);
     match status.map(|status| (status.active, status.refused)) {
         Some((Some(active), None)) => Check::new(Status::Up, format!("{} {} ({:.12})", active.name, active.version, active.digest)),
-        Some((Some(active), Some((_, reason)))) => {
-            Check::new(Status::Degraded, format!("{:.12} serves; the file was refused: {reason}", active.digest))
+        Some((Some(active), Some(refusal))) => {
+            Check::new(Status::Degraded, format!("{:.12} serves; the file was refused: {}", active.digest, refusal.reason))
         }
-        Some((None, Some((_, reason)))) => Check::new(Status::Degraded, format!("no version serves: {reason}")),
+        Some((None, Some(refusal))) => Check::new(Status::Degraded, format!("no version serves: {}", refusal.reason)),
         _ => Check::new(Status::Degraded, "no version serves"),
     }
 }
