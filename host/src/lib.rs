@@ -13,4 +13,5 @@ pub mod runtime;
 pub mod services;
 pub mod shutdown;
 pub mod store;
+pub mod tasks;
 pub mod telemetry;

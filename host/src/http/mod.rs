@@ -21,12 +21,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
-use tokio_util::task::TaskTracker;
 
 use crate::plan::Plan;
 use crate::services::resources::Resources;
 use crate::services::users::{TokenVerifier, Users};
 use crate::shutdown::Stop;
+use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
 pub use error::ApiError;
@@ -49,11 +49,11 @@ pub struct HttpParts {
     /// Routes below `/internal/` and without a fallback, for other processes of the same installation.
     pub internal: Option<Router>,
     /// Where requests and operations are counted; shown at `/metrics` if the plan has a collector.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
     /// What `/healthz` and `/readyz` tell.
     pub health: HealthChecks,
-    /// Writes under way: they go on when their client hangs up. Close it and wait for it after the server has ended.
-    pub writes: TaskTracker,
+    /// Where writes go on when their client hangs up. Drain it after the server has ended.
+    pub tasks: Tasks,
     /// Ends event streams, and readiness.
     pub stop: Stop,
 }
