@@ -4,6 +4,10 @@
 //! suite that both pass. A back end knows rows and guards; it does not know what a transition is, who may see what, or
 //! what an event means. Everything that belongs together is one [`Commit`], all of it or nothing.
 
+pub mod memory;
+pub mod sqlite;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -218,6 +222,7 @@ pub struct IdempotencyRow {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Commit {
     /// The resource's next form, and what must hold before it is written. `None` when only a run or the inbox changes.
+    /// Kind, id, owner and `created_at` stay what they were when it was created.
     pub change: Option<(Guard, Resource)>,
     /// Rows of history to add.
     pub history: Vec<HistoryRow>,
@@ -520,4 +525,14 @@ pub trait Store: Send + Sync + 'static {
     async fn backup(&self, path: &std::path::Path) -> Result<(), StoreError>;
     /// Waits for what is under way and closes; later calls fail.
     async fn close(&self);
+}
+
+/// The lines of a reservation by sku: two lines of one sku are one of their sum.
+fn merge_lines(lines: &[StockLine]) -> BTreeMap<String, u64> {
+    let mut merged = BTreeMap::new();
+    for line in lines {
+        let quantity: &mut u64 = merged.entry(line.sku.clone()).or_default();
+        *quantity = quantity.saturating_add(line.quantity);
+    }
+    merged
 }
