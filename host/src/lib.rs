@@ -6,6 +6,7 @@
 pub mod app;
 pub mod bus;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod http;
 pub mod plan;

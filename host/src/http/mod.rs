@@ -30,6 +30,7 @@ use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
 pub use error::ApiError;
+pub use openapi::document as openapi_document;
 pub use health::{Check, HealthChecks, Status};
 pub use routes::router;
 pub use server::{bind, serve};

@@ -19,7 +19,7 @@ pub enum ServiceError {
     /// There is no such thing, or the caller may not know that there is (404).
     #[error("{what} not found")]
     NotFound {
-        /// What was asked for, for example `order 'order-1'`.
+        /// What was asked for, for example `return 'r-1'`.
         what: String,
     },
     /// The request was understood and breaks a rule (422).

@@ -27,7 +27,8 @@ pub(super) fn handler<S: Clone + Send + Sync + 'static>(plan: &Plan) -> impl Han
 }
 
 /// The document.
-fn document(plan: &Plan) -> Value {
+#[must_use]
+pub fn document(plan: &Plan) -> Value {
     let document = OpenApiBuilder::new()
         .info(InfoBuilder::new().title("Millrace").version(env!("CARGO_PKG_VERSION")).description(Some(DESCRIPTION)))
         .paths(paths(plan))
