@@ -75,7 +75,7 @@ pub(super) async fn register(edge: &Edge, request: Request) -> Result<Response, 
     let mut fields = Fields::new(body.object);
     let registration = Registration { name: fields.text("name"), email: fields.text("email"), password: fields.text("password") };
     fields.finish()?;
-    let session = writes::finish(&edge.tasks, async move { users.register(registration).await }).await?;
+    let session = writes::finish(&edge.writes, async move { users.register(registration).await }).await?;
     Ok((StatusCode::CREATED, answer(SessionBody::from(session))).into_response())
 }
 
@@ -101,7 +101,7 @@ pub(super) async fn update_profile(edge: &Edge, request: Request) -> Result<Resp
     let (name, email) = (fields.optional_text("name"), fields.optional_text("email"));
     fields.finish()?;
     let change = async move { users.update(&user, name.as_deref(), email.as_deref()).await };
-    Ok(answer(UserBody::from(writes::finish(&edge.tasks, change).await?)).into_response())
+    Ok(answer(UserBody::from(writes::finish(&edge.writes, change).await?)).into_response())
 }
 
 /// A profile belongs to somebody, so it wants a token even where the route's middlewares do not.

@@ -21,17 +21,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
+use tokio_util::task::TaskTracker;
 
 use crate::plan::Plan;
 use crate::services::resources::Resources;
 use crate::services::users::{TokenVerifier, Users};
 use crate::shutdown::Stop;
-use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
 pub use error::ApiError;
-pub use openapi::document as openapi_document;
 pub use health::{Check, HealthChecks, Status};
+pub use openapi::document as openapi_document;
 pub use routes::router;
 pub use server::{bind, serve};
 
@@ -50,11 +50,11 @@ pub struct HttpParts {
     /// Routes below `/internal/` and without a fallback, for other processes of the same installation.
     pub internal: Option<Router>,
     /// Where requests and operations are counted; shown at `/metrics` if the plan has a collector.
-    pub metrics: Arc<Metrics>,
+    pub metrics: Metrics,
     /// What `/healthz` and `/readyz` tell.
     pub health: HealthChecks,
-    /// Where writes go on when their client hangs up. Drain it after the server has ended.
-    pub tasks: Tasks,
+    /// Writes under way: they go on when their client hangs up. Close it and wait for it after the server has ended.
+    pub writes: TaskTracker,
     /// Ends event streams, and readiness.
     pub stop: Stop,
 }

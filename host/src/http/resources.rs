@@ -75,7 +75,7 @@ impl Call {
         let key = idempotency_key(&parts, &body.raw)?;
         let Self { resources, handler, user } = self;
         let write = async move { resources.create(&handler, user.as_ref(), Value::Object(body.object), key).await };
-        let (view, replayed) = writes::finish(&edge.tasks, write).await?;
+        let (view, replayed) = writes::finish(&edge.writes, write).await?;
         let location = format!("{}/{}", parts.uri.path().trim_end_matches('/'), percent_encoded(&view.id));
         let mut response = (StatusCode::CREATED, [(header::LOCATION, header_value(&location)?)], shown(view)?).into_response();
         if replayed {
@@ -102,7 +102,7 @@ impl Call {
         let (id, expected) = (last_parameter(&mut parts).await?, if_match(&parts.headers)?);
         let Self { resources, handler, user } = self;
         let write = async move { resources.update(&handler, user.as_ref(), &id, Value::Object(body.object), expected).await };
-        let view = writes::finish(&edge.tasks, write).await.map_err(|e| unless_matched(e, expected))?;
+        let view = writes::finish(&edge.writes, write).await.map_err(|e| unless_matched(e, expected))?;
         shown(view)
     }
 
@@ -111,7 +111,7 @@ impl Call {
         let expected = if_match(&parts.headers)?;
         let Self { resources, handler, user } = self;
         let write = async move { resources.delete(&handler, user.as_ref(), &id, expected).await };
-        writes::finish(&edge.tasks, write).await.map_err(|e| unless_matched(e, expected))?;
+        writes::finish(&edge.writes, write).await.map_err(|e| unless_matched(e, expected))?;
         Ok(StatusCode::NO_CONTENT.into_response())
     }
 
@@ -120,7 +120,7 @@ impl Call {
         let id = last_parameter(&mut parts).await?;
         let Self { resources, handler, user } = self;
         let write = async move { resources.act(&handler, user.as_ref(), &id, &action, Value::Object(body.object)).await };
-        shown(writes::finish(&edge.tasks, write).await?)
+        shown(writes::finish(&edge.writes, write).await?)
     }
 
     async fn events(self, edge: &Edge, request: Request) -> Result<Response, ApiError> {

@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, any, get, on};
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -21,7 +22,6 @@ use crate::plan::{self, Endpoint, Middleware, Operation};
 use crate::services::resources::Resources;
 use crate::services::users::{CurrentUser, TokenVerifier, Users};
 use crate::shutdown::Stop;
-use crate::tasks::Tasks;
 use crate::telemetry::{self, Metrics};
 
 /// Used when the plan has no listener, for routers that are called without one.
@@ -32,9 +32,9 @@ pub(super) struct Edge {
     pub(super) tokens: Option<TokenVerifier>,
     pub(super) users: Option<Users>,
     pub(super) resources: Option<Resources>,
-    pub(super) metrics: Arc<Metrics>,
+    pub(super) metrics: Metrics,
     pub(super) health: super::HealthChecks,
-    pub(super) tasks: Tasks,
+    pub(super) writes: TaskTracker,
     pub(super) stop: Stop,
     pub(super) read_timeout: Duration,
     proxies: BTreeMap<String, Router>,
@@ -186,7 +186,7 @@ fn observer(edge: &Edge, plan: &plan::Plan, routes: &Routes) -> Arc<observe::Obs
         templates.insert(routable(&route.path), route.path.clone());
     }
     let write_timeout = plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.write_timeout);
-    Arc::new(observe::Observer { metrics: Arc::clone(&edge.metrics), templates, deadline: edge.read_timeout + write_timeout })
+    Arc::new(observe::Observer { metrics: edge.metrics.clone(), templates, deadline: edge.read_timeout + write_timeout })
 }
 
 async fn metrics(State(edge): State<Arc<Edge>>) -> Result<Response, ApiError> {
@@ -217,7 +217,7 @@ impl Edge {
             resources: parts.resources,
             metrics: parts.metrics,
             health: parts.health,
-            tasks: parts.tasks,
+            writes: parts.writes,
             stop: parts.stop,
             read_timeout,
             proxies: parts.proxies,

@@ -5,14 +5,15 @@
 
 use std::future::Future;
 
+use tokio_util::task::TaskTracker;
+
 use crate::services::ServiceError;
-use crate::tasks::Tasks;
 
 /// Runs `write` to its end, also when the caller is dropped meanwhile.
-pub(crate) async fn finish<T, F>(tasks: &Tasks, write: F) -> Result<T, ServiceError>
+pub(crate) async fn finish<T, F>(writes: &TaskTracker, write: F) -> Result<T, ServiceError>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, ServiceError>> + Send + 'static,
 {
-    tasks.spawn(write).await.unwrap_or_else(|died| Err(ServiceError::Internal(died.into())))
+    writes.spawn(write).await.unwrap_or_else(|died| Err(ServiceError::Internal(died.into())))
 }

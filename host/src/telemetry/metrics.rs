@@ -2,6 +2,7 @@
 //!
 //! Names and labels are an interface: changing one breaks a dashboard. Nothing else in the program makes instruments.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -18,8 +19,13 @@ const FAST: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 /// Seconds. Workflows wait for retries and timers, so their times reach into hours.
 const SLOW: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0, 600.0, 3600.0];
 
-/// The metrics of a process.
+/// The metrics of a process. Clones share them.
+#[derive(Clone)]
 pub struct Metrics {
+    inner: Arc<Instruments>,
+}
+
+struct Instruments {
     registry: Registry,
     /// Instruments record nothing once it is dropped.
     _provider: SdkMeterProvider,
@@ -29,7 +35,7 @@ pub struct Metrics {
     http_duration: Histogram<f64>,
     module_operations: Counter<u64>,
     module_duration: Histogram<f64>,
-    active_workflows: Gauge<i64>,
+    active_workflows: Gauge<u64>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -59,7 +65,7 @@ impl Metrics {
             .context("registering the process metrics")?;
         let provider = SdkMeterProvider::builder().with_reader(exporter).build();
         let meter = provider.meter("millrace");
-        Ok(Self::with(&meter, registry, provider))
+        Ok(Self { inner: Arc::new(Instruments::new(&meter, registry, provider.clone())) })
     }
 
     /// Everything, in Prometheus's text format.
@@ -67,39 +73,41 @@ impl Metrics {
     /// # Errors
     /// A metric that cannot be written as text.
     pub fn render(&self) -> anyhow::Result<String> {
-        TextEncoder::new().encode_to_string(&self.registry.gather()).context("writing the metrics as text")
+        TextEncoder::new().encode_to_string(&self.inner.registry.gather()).context("writing the metrics as text")
     }
 
     /// A request was answered. `path` is the template of its route, never what the client sent.
     pub fn http_request(&self, method: &'static str, path: &str, status: u16, took: Duration) {
         let labels = [KeyValue::new("method", method), label("path", path), KeyValue::new("status_code", i64::from(status))];
-        self.http_requests.add(1, &labels);
-        self.http_duration.record(took.as_secs_f64(), &labels[..2]);
+        self.inner.http_requests.add(1, &labels);
+        self.inner.http_duration.record(took.as_secs_f64(), &labels[..2]);
     }
 
     /// A workflow did something: `action` is a transition, `status` how it went.
     pub fn workflow_execution(&self, workflow: &str, action: &str, status: &str) {
-        self.workflow_executions.add(1, &[label("workflow_type", workflow), label("action", action), label("status", status)]);
+        self.inner.workflow_executions.add(1, &[label("workflow_type", workflow), label("action", action), label("status", status)]);
     }
 
     /// How long a workflow's action took.
     pub fn workflow_duration(&self, workflow: &str, action: &str, took: Duration) {
-        self.workflow_duration.record(took.as_secs_f64(), &[label("workflow_type", workflow), label("action", action)]);
+        self.inner.workflow_duration.record(took.as_secs_f64(), &[label("workflow_type", workflow), label("action", action)]);
     }
 
     /// A module did something for somebody: how it went and how long it took.
     pub fn module_operation(&self, module: &str, operation: &str, status: &str, took: Duration) {
         let labels = [label("module", module), label("operation", operation), label("status", status)];
-        self.module_operations.add(1, &labels);
-        self.module_duration.record(took.as_secs_f64(), &labels[..2]);
+        self.inner.module_operations.add(1, &labels);
+        self.inner.module_duration.record(took.as_secs_f64(), &labels[..2]);
     }
 
     /// How many instances of a workflow are not finished.
-    pub fn set_active_workflows(&self, workflow: &str, count: i64) {
-        self.active_workflows.record(count, &[label("workflow_type", workflow)]);
+    pub fn set_active_workflows(&self, workflow: &str, count: u64) {
+        self.inner.active_workflows.record(count, &[label("workflow_type", workflow)]);
     }
+}
 
-    fn with(meter: &Meter, registry: Registry, provider: SdkMeterProvider) -> Self {
+impl Instruments {
+    fn new(meter: &Meter, registry: Registry, provider: SdkMeterProvider) -> Self {
         Self {
             registry,
             _provider: provider,
@@ -110,7 +118,7 @@ impl Metrics {
             module_operations: counter(meter, "module_operations_total", "Operations of modules by result."),
             module_duration: histogram(meter, "module_operation_duration_seconds", "Time that an operation of a module took.", &FAST),
             active_workflows: meter
-                .i64_gauge("active_workflows")
+                .u64_gauge("active_workflows")
                 .with_description("Instances of a workflow that have not reached a final state.")
                 .build(),
         }

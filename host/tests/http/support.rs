@@ -15,9 +15,9 @@ use millrace::services::users::Users;
 use millrace::shutdown::Stop;
 use millrace::store::Store;
 use millrace::store::memory::Memory;
-use millrace::tasks::Tasks;
 use millrace::telemetry::Metrics;
 use serde_json::Value;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 pub const SECRET: &str = "a secret for tests, longer than 32 bytes";
@@ -120,9 +120,9 @@ impl Setup {
             resources: None,
             proxies: self.proxies,
             internal: None,
-            metrics: Arc::new(Metrics::new("shop").unwrap()),
+            metrics: Metrics::new("shop").unwrap(),
             health: health.clone(),
-            tasks: Tasks::new(),
+            writes: TaskTracker::new(),
             stop: stop.clone(),
         });
         Edge { router, server, store, health, stop }

@@ -18,7 +18,7 @@ const ELSEWHERE: &str = "/{*path}";
 
 /// What [`record`] needs.
 pub(in crate::http) struct Observer {
-    pub(in crate::http) metrics: Arc<Metrics>,
+    pub(in crate::http) metrics: Metrics,
     /// Route as the config writes it, by route as the router knows it; probes are not in it.
     pub(in crate::http) templates: HashMap<String, String>,
     /// Longest time from a request to its answer's head.
