@@ -1,8 +1,10 @@
 //! Configs as a whole: what a file means, and what is said about one that is wrong.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use millrace::config::{self, Checked, Environment};
+use millrace::plan::{Middleware, Plan, Route, Workflow};
 use tempfile::TempDir;
 
 /// Files that configs name, beside a folder `configs/` that the config itself is put into.
@@ -69,12 +71,51 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap().to_string_lossy().into_owned()
 }
 
-/// What a valid config means, with its warnings.
+/// What a valid config means, with its warnings: one line for each part.
 fn plan_of(path: &Path) -> String {
     let stage = Stage::new();
     let checked = stage.check(&name(path), &std::fs::read_to_string(path).unwrap());
     let Some(plan) = checked.plan else { panic!("{} is not valid:\n{}", path.display(), checked.report) };
-    stage.redact(&format!("{}{plan:#?}", checked.report))
+    stage.redact(&format!("{}{}", checked.report, summary(&plan)))
+}
+
+fn summary(plan: &Plan) -> String {
+    let mut lines = vec![format!("{:?}", plan.server), format!("{:?}", plan.auth), format!("{:?}", plan.database), format!("{:?}", plan.runtime)];
+    lines.extend(plan.routes.iter().map(|r| format!("{} {} -> {:?} [{}]", r.method, r.path, r.endpoint, middlewares(r))));
+    lines.extend(plan.routes.iter().flat_map(|r| &r.middlewares).map(|m| format!("{m:?}")));
+    lines.extend(plan.resources.iter().map(|part| format!("{part:?}")));
+    lines.extend(plan.files.iter().map(|part| format!("{part:?}")));
+    lines.extend(plan.proxies.iter().map(|part| format!("{part:?}")));
+    lines.extend(plan.components.iter().map(|part| format!("{part:?}")));
+    lines.extend(plan.workflows.iter().flat_map(workflow));
+    lines.extend([format!("{:?}", plan.bus)]);
+    lines.extend(plan.handlers.iter().map(|part| format!("{part:?}")));
+    lines.extend(plan.event_triggers.iter().map(|part| format!("{part:?}")));
+    lines.extend([format!("{:?}", plan.metrics), format!("{:?}", plan.health), format!("start: {}", plan.start_sequence.join(", "))]);
+    let mut seen = HashSet::new();
+    lines.retain(|line| line != "None" && seen.insert(line.clone()));
+    lines.join("\n")
+}
+
+fn middlewares(route: &Route) -> String {
+    let name = |middleware: &Middleware| match middleware {
+        Middleware::Cors(_) => "cors".to_owned(),
+        Middleware::RequestId => "request id".to_owned(),
+        Middleware::RateLimit(limit) => limit.name.clone(),
+        Middleware::Auth => "auth".to_owned(),
+    };
+    route.middlewares.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+fn workflow(workflow: &Workflow) -> Vec<String> {
+    let definition = workflow.machine.definition();
+    let (initial, first) = (&definition.initial_state, &definition.initial_transition);
+    let mut lines = vec![format!("workflow {}: {initial}, first {first:?}, at most {:?}, step config {:?}", definition.name, workflow.max_instances, workflow.step_config)];
+    lines.extend(definition.states.iter().map(|(name, state)| format!("  {name}: {state:?}")));
+    lines.extend(definition.transitions.iter().map(|(name, transition)| format!("  {name}: {transition:?}")));
+    lines.extend(definition.steps.iter().map(|(name, step)| format!("  {name}: {step:?}")));
+    lines.extend(definition.hooks.iter().map(|hook| format!("  {hook:?}")));
+    lines
 }
 
 #[test]

@@ -243,7 +243,7 @@ pub struct ApiHandler {
     /// Engine that runs it.
     #[schemars(length(min = 1))]
     pub workflow_engine: Option<String>,
-    /// Prefix of new ids, for example `order-`.
+    /// Prefix of new ids, for example `rma-`.
     #[serde(rename = "instanceIDPrefix")]
     pub instance_id_prefix: Option<String>,
     /// Field that holds the id; `id` is the only one.
@@ -518,8 +518,8 @@ pub struct Kafka {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MessagingHandler {
-    /// Topics it is about, for example `order.*`: entering state S is the event `order.S`.
-    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?$"), extend("x-expected" = "a topic such as order.paid, or a pattern such as order.*"))]
+    /// Topics it is about, for example `return.*`: entering state S is the event `return.S`.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?$"), extend("x-expected" = "a topic such as return.approved, or a pattern such as return.*"))]
     pub topic: String,
     /// Shown to people.
     pub description: Option<String>,

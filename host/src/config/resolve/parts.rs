@@ -112,11 +112,11 @@ pub(super) fn proxies(context: &Context<'_>, findings: &mut Findings) -> Vec<Pro
     for (index, module, settings) in context.all(pick!(Proxy)) {
         let pointer = setting(index, "targets");
         if settings.targets.is_empty() {
-            findings.error(&pointer, Code::InvalidValue, "`targets` must not be empty", "write /api/orders: http://orders:8080".to_owned());
+            findings.error(&pointer, Code::InvalidValue, "`targets` must not be empty", "write /api/returns: http://returns:8080".to_owned());
         }
         for (prefix, url) in &settings.targets {
             if !files::is_route(prefix) || prefix.contains(['{', '}']) {
-                let help = "a prefix begins with a slash and does not end with one, for example /api/orders".to_owned();
+                let help = "a prefix begins with a slash and does not end with one, for example /api/returns".to_owned();
                 findings.error(child(&pointer, prefix), Code::InvalidValue, format!("'{prefix}' is not a path prefix"), help);
             }
             if values::base_url(url).is_none() {
