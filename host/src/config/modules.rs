@@ -106,12 +106,8 @@ impl JsonSchema for Module {
 
     // One `if` per type instead of a `oneOf`, whose only message would be that nothing fits.
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let branches: Vec<Value> = Settings::schemas(generator)
-            .into_iter()
-            .map(|(name, settings)| {
-                json!({ "if": { "properties": { "type": { "const": name } }, "required": ["type"] }, "then": { "properties": { "config": settings } } })
-            })
-            .collect();
+        let settings = Settings::schemas(generator);
+        let branches: Vec<Value> = settings.iter().map(|(name, settings)| branch(name, settings, generator)).collect();
         json_schema!({
             "type": "object",
             "description": "A part of the process: its name, its type and its settings.",
@@ -126,6 +122,17 @@ impl JsonSchema for Module {
             "allOf": branches
         })
     }
+}
+
+/// What holds for the settings of one type: they may be left out if none of them has to be there.
+fn branch(type_name: &str, settings: &Schema, generator: &SchemaGenerator) -> Value {
+    let definition = settings.get("$ref").and_then(Value::as_str).and_then(|reference| reference.rsplit('/').next());
+    let needed = definition.and_then(|name| generator.definitions().get(name)).is_some_and(|schema| schema.get("required").is_some());
+    let mut then = json!({ "properties": { "config": settings } });
+    if needed {
+        then["required"] = json!(["config"]);
+    }
+    json!({ "if": { "properties": { "type": { "const": type_name } }, "required": ["type"] }, "then": then })
 }
 
 /// A type without settings.
