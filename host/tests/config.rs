@@ -1,5 +1,7 @@
 //! Configs as a whole: what a file means, and what is said about one that is wrong.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
