@@ -1,35 +1,22 @@
 //! What `millrace validate` and `millrace schema` do, apart from reading the command line.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
-use std::str::FromStr;
 
 use super::env::Environment;
 use super::report::{Colour, Severity};
 use super::{check_file, schema as config_schema};
 
 /// How `validate` shows what it finds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Under the lines it is about.
-    Pretty(Colour),
+    /// Under the lines it is about; in colour on a terminal.
+    #[default]
+    Pretty,
     /// One line per problem, as compilers write them.
     Lines,
     /// For programs.
     Json,
-}
-
-impl FromStr for Format {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "pretty" => Ok(Self::Pretty(Colour::Never)),
-            "lines" => Ok(Self::Lines),
-            "json" => Ok(Self::Json),
-            _ => Err(format!("unknown format '{text}'; accepted: pretty, lines, json")),
-        }
-    }
 }
 
 /// Checks a config and writes what it finds. Answers the exit code: 0 if it can run, 1 if not.
@@ -41,7 +28,7 @@ pub fn validate(path: &Path, environment: &Environment, format: Format, out: &mu
     match format {
         Format::Json => writeln!(out, "{:#}", report.json())?,
         Format::Lines => out.write_all(report.lines().as_bytes())?,
-        Format::Pretty(colour) => out.write_all(report.pretty(colour).as_bytes())?,
+        Format::Pretty => out.write_all(report.pretty(colour()).as_bytes())?,
     }
     if format != Format::Json {
         let count = |severity| report.problems.iter().filter(|p| p.severity == severity).count();
@@ -50,6 +37,10 @@ pub fn validate(path: &Path, environment: &Environment, format: Format, out: &mu
         writeln!(out, "{} {verdict}: {} and {}", path.display(), plural(errors, "error"), plural(warnings, "warning"))?;
     }
     Ok(u8::from(report.has_errors()))
+}
+
+fn colour() -> Colour {
+    if io::stdout().is_terminal() { Colour::Always } else { Colour::Never }
 }
 
 fn plural(count: usize, noun: &str) -> String {

@@ -81,9 +81,10 @@ pub fn check_text(path: &Path, text: &str, environment: &Environment) -> Checked
         let mut reported: HashSet<String> = tree.problems.iter().map(|(finding, _)| finding.pointer.clone()).collect();
         let structural = structure::check(&mut value, &reported, &tree.expanded_text);
         reported.extend(structural.iter().map(|finding| finding.pointer.clone()));
+        let replaced: Vec<String> = structural.iter().filter(|f| f.code == Code::WrongType).map(|f| f.pointer.clone()).collect();
         let mut later = Findings::default();
         plan = resolve_value(value, path, environment, &mut later);
-        let later = later.0.into_iter().filter(|finding| !follows_from(finding, &reported));
+        let later = later.0.into_iter().filter(|finding| !follows_from(finding, &reported, &replaced));
         problems.extend(structural.into_iter().chain(later).map(|finding| locate(&(finding, None), &tree)));
         problems.iter_mut().for_each(|problem| problem.module = module_of(&problem.pointer, &names));
     }
@@ -125,7 +126,10 @@ fn absolute_file(path: &Path, environment: &Environment) -> PathBuf {
 }
 
 /// A problem that is there only because another one was reported already.
-fn follows_from(finding: &Finding, reported: &HashSet<String>) -> bool {
+fn follows_from(finding: &Finding, reported: &HashSet<String>, replaced: &[String]) -> bool {
+    if replaced.iter().any(|pointer| within(&finding.pointer, pointer)) {
+        return true;
+    }
     if reported.contains(&finding.pointer) {
         return finding.severity == Severity::Warning || finding.code != Code::Duplicate;
     }

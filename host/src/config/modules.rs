@@ -106,12 +106,8 @@ impl JsonSchema for Module {
 
     // One `if` per type instead of a `oneOf`, whose only message would be that nothing fits.
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let branches: Vec<Value> = Settings::schemas(generator)
-            .into_iter()
-            .map(|(name, settings)| {
-                json!({ "if": { "properties": { "type": { "const": name } }, "required": ["type"] }, "then": { "properties": { "config": settings } } })
-            })
-            .collect();
+        let settings = Settings::schemas(generator);
+        let branches: Vec<Value> = settings.iter().map(|(name, settings)| branch(name, settings, generator)).collect();
         json_schema!({
             "type": "object",
             "description": "A part of the process: its name, its type and its settings.",
@@ -126,6 +122,17 @@ impl JsonSchema for Module {
             "allOf": branches
         })
     }
+}
+
+/// What holds for the settings of one type: they may be left out if none of them has to be there.
+fn branch(type_name: &str, settings: &Schema, generator: &SchemaGenerator) -> Value {
+    let definition = settings.get("$ref").and_then(Value::as_str).and_then(|reference| reference.rsplit('/').next());
+    let needed = definition.and_then(|name| generator.definitions().get(name)).is_some_and(|schema| schema.get("required").is_some());
+    let mut then = json!({ "properties": { "config": settings } });
+    if needed {
+        then["required"] = json!(["config"]);
+    }
+    json!({ "if": { "properties": { "type": { "const": type_name } }, "required": ["type"] }, "then": then })
 }
 
 /// A type without settings.
@@ -243,7 +250,7 @@ pub struct ApiHandler {
     /// Engine that runs it.
     #[schemars(length(min = 1))]
     pub workflow_engine: Option<String>,
-    /// Prefix of new ids, for example `order-`.
+    /// Prefix of new ids, for example `rma-`.
     #[serde(rename = "instanceIDPrefix")]
     pub instance_id_prefix: Option<String>,
     /// Field that holds the id; `id` is the only one.
@@ -518,8 +525,8 @@ pub struct Kafka {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MessagingHandler {
-    /// Topics it is about, for example `order.*`: entering state S is the event `order.S`.
-    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?$"), extend("x-expected" = "a topic such as order.paid, or a pattern such as order.*"))]
+    /// Topics it is about, for example `return.*`: entering state S is the event `return.S`.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?$"), extend("x-expected" = "a topic such as return.approved, or a pattern such as return.*"))]
     pub topic: String,
     /// Shown to people.
     pub description: Option<String>,

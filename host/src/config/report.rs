@@ -162,6 +162,12 @@ impl std::fmt::Display for Report {
 
 impl std::error::Error for Report {}
 
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.sentence())
+    }
+}
+
 impl Problem {
     fn sentence(&self) -> String {
         match &self.module {

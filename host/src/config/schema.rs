@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use jsonschema::Validator;
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
-use schemars::transform::{RecursiveTransform, Transform};
+use schemars::transform::{RecursiveTransform, Transform, transform_subschemas};
 use serde_json::{Value, json};
 
 use super::document::Document;
@@ -29,7 +29,7 @@ pub(super) static STRICT: LazyLock<Strict> = LazyLock::new(|| {
 #[must_use]
 pub fn schema() -> Value {
     let mut schema = generate();
-    RecursiveTransform(allow_expansion).transform(&mut schema);
+    AllowExpansion.transform(&mut schema);
     let mut schema = schema.to_value();
     if let Some(defs) = schema.get_mut("$defs").and_then(Value::as_object_mut) {
         let description = "An environment variable: ${NAME}, or ${NAME:-default}.";
@@ -55,24 +55,31 @@ fn bound_integers(schema: &mut Schema) {
 }
 
 /// Text without further rules takes an expansion as it is; numbers, booleans and patterns need to be told.
-fn allow_expansion(schema: &mut Schema) {
-    let plain_text = schema.get("type").is_some_and(|t| t == "string") && schema.get("pattern").is_none();
-    let scalar = schema.get("type").is_some_and(|t| match t {
-        Value::Array(types) => !types.iter().any(|t| t == "object" || t == "array"),
-        t => t != "object" && t != "array" && t != "null",
-    });
-    if plain_text || !scalar {
-        return;
-    }
-    let strict = std::mem::take(schema);
-    let mut relaxed = Schema::default();
-    for (keyword, value) in [("description", strict.get("description")), ("default", strict.get("default"))] {
-        if let Some(value) = value {
-            relaxed.insert(keyword.to_owned(), value.clone());
+struct AllowExpansion;
+
+impl Transform for AllowExpansion {
+    // The inner schemas first: what is put around one is not looked at again.
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        let plain_text = schema.get("type").is_some_and(|t| t == "string") && schema.get("pattern").is_none();
+        let scalar = schema.get("type").is_some_and(|t| match t {
+            Value::Array(types) => !types.iter().any(|t| t == "object" || t == "array"),
+            t => t != "object" && t != "array" && t != "null",
+        });
+        if scalar && !plain_text {
+            relax(schema);
         }
     }
-    relaxed.insert("anyOf".to_owned(), json!([strict, { "$ref": "#/$defs/Expansion" }]));
-    *schema = relaxed;
+}
+
+fn relax(schema: &mut Schema) {
+    let mut strict = std::mem::take(schema);
+    for keyword in ["description", "default"] {
+        if let Some(value) = strict.remove(keyword) {
+            schema.insert(keyword.to_owned(), value);
+        }
+    }
+    schema.insert("anyOf".to_owned(), json!([strict, { "$ref": "#/$defs/Expansion" }]));
 }
 
 #[cfg(test)]

@@ -116,13 +116,15 @@ fn describe(mismatch: &Mismatch, strict: &Strict) -> Vec<Finding> {
             at(Code::UnknownName, format!("unknown {noun} {shown}"), Some(suggest::help(given, options)))
         }
         Kind::Type { .. } => {
-            let wanted = expected.map_or_else(|| types(schema), str::to_owned);
-            let help = (wanted == "text" && !mismatch.instance.is_null()).then(|| "put it in quotes".to_owned());
+            let wanted = expected.map_or_else(|| types(schema) + &bounds(schema), str::to_owned);
+            let help = quotes(&wanted, &mismatch.instance).map(str::to_owned);
             at(Code::WrongType, format!("{name} must be {wanted}, but is {shown}"), help)
         }
         Kind::MinLength { .. } => at(Code::InvalidValue, format!("{name} must not be empty"), None),
-        Kind::Minimum { limit } => at(Code::InvalidValue, format!("{name} must be {limit} or more, but is {shown}"), None),
-        Kind::Maximum { limit } => at(Code::InvalidValue, format!("{name} must be {limit} or less, but is {shown}"), None),
+        Kind::Minimum { .. } | Kind::Maximum { .. } => {
+            let wanted = expected.map_or_else(|| types(schema) + &bounds(schema), str::to_owned);
+            at(Code::InvalidValue, format!("{name} must be {wanted}, but is {shown}"), None)
+        }
         Kind::MinItems { .. } => at(Code::InvalidValue, format!("{name} must not be empty"), None),
         _ => match expected {
             Some(expected) => at(Code::InvalidValue, format!("{name} must be {expected}, but is {shown}"), None),
@@ -172,6 +174,28 @@ fn types(schema: &Value) -> String {
         }
         Some(Value::String(name)) => word(name).to_owned(),
         _ => "something else".to_owned(),
+    }
+}
+
+/// Quotes are what makes text of a number, and the other way round.
+fn quotes(wanted: &str, given: &Value) -> Option<&'static str> {
+    match given {
+        Value::Number(_) | Value::Bool(_) if wanted == "text" => Some("put it in quotes"),
+        Value::String(text) if wanted != "text" && (text.parse::<f64>().is_ok() || text == "true" || text == "false") => {
+            Some("remove the quotes")
+        }
+        _ => None,
+    }
+}
+
+/// The bounds of a number, as far as they say more than its type does.
+fn bounds(schema: &Value) -> String {
+    let most = schema.get("maximum").filter(|most| most.as_u64() != Some(u32::MAX.into()));
+    match (schema.get("minimum"), most) {
+        (Some(least), Some(most)) => format!(" from {least} to {most}"),
+        (Some(least), None) => format!(", {least} or more"),
+        (None, Some(most)) => format!(" up to {most}"),
+        (None, None) => String::new(),
     }
 }
 

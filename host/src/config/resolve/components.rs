@@ -99,8 +99,8 @@ fn grant(context: &Context<'_>, entry: &GrantSettings, pointer: &str, findings: 
             GrantTarget::Handler(module.name.clone())
         }
         (given, _) => {
-            let message =
-                format!("the service '{}' has {} `url` and `handler`", entry.service, if given.is_some() { "both" } else { "neither" });
+            let has = if given.is_some() { "both `url` and `handler`" } else { "neither `url` nor `handler`" };
+            let message = format!("the service '{}' has {has}", entry.service);
             findings.error(
                 pointer,
                 Code::InvalidValue,

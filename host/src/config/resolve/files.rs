@@ -38,6 +38,6 @@ pub(super) fn existing(context: &Context<'_>, path: &str, what: &str, pointer: &
 
 /// Whether a text is a path of a URL: begins with a slash, has no empty segments, nothing that needs encoding.
 pub(super) fn is_route(path: &str) -> bool {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@{}/".contains(c);
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()+,;=@{}/".contains(c);
     path == "/" || (path.starts_with('/') && !path.ends_with('/') && !path.contains("//") && path.chars().all(fits))
 }

@@ -30,11 +30,10 @@ pub(super) fn routes(context: &Context<'_>, findings: &mut Findings) -> Vec<Opti
     let mut routes = Vec::new();
     for (index, entry) in workflow.routes.iter().enumerate() {
         let pointer = format!("/workflows/http/routes/{index}");
-        if !entry.method.is_empty() && !entry.path.is_empty() {
-            if let Some(first) = seen.insert((entry.method.clone(), shape(&entry.path)), index) {
-                let message = format!("{} {} is already route number {}", entry.method, entry.path, first + 1);
-                findings.error(format!("{pointer}/path"), Code::Duplicate, message, "each method and path has one route".to_owned());
-            }
+        let complete = !entry.method.is_empty() && !entry.path.is_empty();
+        if complete && let Some(first) = seen.insert((entry.method.clone(), shape(&entry.path)), index) {
+            let message = format!("{} {} is already route number {}", entry.method, entry.path, first + 1);
+            findings.error(format!("{pointer}/path"), Code::Duplicate, message, "each method and path has one route".to_owned());
         }
         routes.push(route(context, entry, &pointer, findings));
     }
@@ -53,7 +52,8 @@ fn route(context: &Context<'_>, entry: &RouteEntry, pointer: &str, findings: &mu
         .enumerate()
         .filter_map(|(i, name)| middleware(context, name, &format!("{pointer}/middlewares/{i}"), findings))
         .collect();
-    let path_fits = check_path(&entry.path, &format!("{pointer}/path"), findings);
+    let proxied = context.module(&entry.handler).is_some_and(|(_, m)| matches!(m.settings, Some(Settings::Proxy(_))));
+    let path_fits = check_path(&entry.path, proxied, &format!("{pointer}/path"), findings);
     let (_, module, settings) = context.named(&entry.handler, &HANDLERS, &format!("{pointer}/handler"), findings)?;
     if !path_fits || entry.method.is_empty() {
         return None;
@@ -77,16 +77,21 @@ fn route(context: &Context<'_>, entry: &RouteEntry, pointer: &str, findings: &mu
     }
 }
 
-fn check_path(path: &str, pointer: &str, findings: &mut Findings) -> bool {
+fn check_path(path: &str, proxied: bool, pointer: &str, findings: &mut Findings) -> bool {
     if path.is_empty() {
         return false;
     }
-    let placeholder = |s: &str| s.strip_prefix('{').and_then(|s| s.strip_suffix('}')).is_some_and(|name| is_name(name));
-    let segments_fit = path.split('/').all(|segment| !segment.contains(['{', '}', '*']) || placeholder(segment));
-    if files::is_route(path) && segments_fit {
+    // What is passed on may stand for everything below; what is answered here has one shape.
+    let (fixed, rest) = path.rsplit_once('/').unwrap_or(("", path));
+    let wildcard = proxied && (rest == "*" || rest.strip_prefix('{').and_then(|s| s.strip_suffix("...}")).is_some_and(is_name));
+    let checked = if wildcard { fixed } else { path };
+    let placeholder = |s: &str| s.strip_prefix('{').and_then(|s| s.strip_suffix('}')).is_some_and(is_name);
+    let segments_fit = checked.split('/').all(|segment| !segment.contains(['{', '}']) || placeholder(segment));
+    if segments_fit && (files::is_route(checked) || (wildcard && fixed.is_empty())) {
         return true;
     }
-    let help = "a path begins with a slash and does not end with one; a placeholder is a whole segment such as {id}".to_owned();
+    let end = if proxied { "; the last one may be *" } else { "" };
+    let help = format!("a path begins with a slash and does not end with one; a placeholder is a whole segment such as {{id}}{end}");
     findings.error(pointer, Code::InvalidValue, format!("'{path}' is not a path of a route"), help);
     false
 }
@@ -259,7 +264,8 @@ fn check_actions(routes: &[Option<Route>], name: &str, actions: &std::collection
 fn check_schema(settings: &ApiHandler, index: usize, findings: &mut Findings) {
     let Some(schema) = &settings.schema else { return };
     if let Err(error) = jsonschema::validator_for(&serde_json::Value::Object(schema.clone())) {
-        findings.error(setting(index, "schema"), Code::InvalidValue, format!("`schema` is not a JSON Schema: {error}"), None);
+        let pointer = format!("{}{}", setting(index, "schema"), error.instance_path().as_str());
+        findings.error(pointer, Code::InvalidValue, format!("`schema` is not a JSON Schema: {error}"), None);
     }
 }
 

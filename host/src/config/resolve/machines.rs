@@ -264,6 +264,10 @@ fn initial_transition(
         }
     }
     let fallback = format!("{AT}/definitions/{index}/name");
+    let earlier = context.document.workflows.statemachine.iter().flat_map(|s| &s.definitions).take(index);
+    if earlier.into_iter().any(|d| d.name == entry.name) {
+        return (None, fallback);
+    }
     match chosen {
         Some((name, pointer)) => (Some(name), pointer),
         None => (entry.transitions.contains_key(DEFAULT_INITIAL_TRANSITION).then(|| DEFAULT_INITIAL_TRANSITION.to_owned()), fallback),

@@ -79,7 +79,7 @@ fn topics(context: &Context<'_>) -> Vec<String> {
 fn check_topics(context: &Context<'_>, findings: &mut Findings) {
     for (pointer, topic) in named_topics(context) {
         if !topic.is_empty() && !values::topic(topic) {
-            let help = "a topic has letters, digits, dots, dashes and underscores, for example order.paid".to_owned();
+            let help = "a topic has letters, digits, dots, dashes and underscores, for example return.approved".to_owned();
             findings.error(pointer, Code::InvalidValue, format!("'{topic}' is not the name of a topic"), help);
         }
     }
@@ -147,9 +147,9 @@ mod tests {
 
     #[test]
     fn a_prefix_is_the_pattern_without_its_star() {
-        assert_eq!(prefix("order.*"), "order");
-        assert_eq!(prefix("shop.order.*"), "shop.order");
-        assert_eq!(prefix("order.paid"), "order");
-        assert_eq!(prefix("orders"), "orders");
+        assert_eq!(prefix("return.*"), "return");
+        assert_eq!(prefix("shop.return.*"), "shop.return");
+        assert_eq!(prefix("return.approved"), "return");
+        assert_eq!(prefix("returns"), "returns");
     }
 }

@@ -58,24 +58,31 @@ pub(super) fn auth(context: &Context<'_>, findings: &mut Findings) -> Option<Aut
     })
 }
 
+/// The file of a `dsn`.
+fn file_of(dsn: &str) -> Option<&str> {
+    let dsn = DSN_SCHEMES.iter().find_map(|scheme| dsn.strip_prefix(scheme)).unwrap_or(dsn);
+    let path = dsn.split('?').next().unwrap_or_default();
+    (!path.is_empty() && !path.contains(":memory:") && !path.ends_with('/')).then_some(path)
+}
+
+fn check_databases(context: &Context<'_>, findings: &mut Findings) {
+    for (index, _, settings) in context.all(pick!(Database)) {
+        if file_of(&settings.dsn).is_none() && !settings.dsn.is_empty() {
+            let message = format!("'{}' does not name a file", settings.dsn);
+            let help = "write a path such as ./data/store.db; what is only in memory survives nothing".to_owned();
+            findings.error(setting(index, "dsn"), Code::InvalidValue, message, help);
+        }
+    }
+}
+
 pub(super) fn database(context: &Context<'_>, findings: &mut Findings) -> Option<Database> {
+    check_databases(context, findings);
     let (index, module, store) = context.first(pick!(PersistenceStore))?;
     let (at, _, _) = context.named(&store.database, &["database.workflow"], &setting(index, "database"), findings)?;
     let (_, _, settings) = context.all(pick!(Database)).into_iter().find(|(i, _, _)| *i == at)?;
-    let dsn = DSN_SCHEMES.iter().find_map(|scheme| settings.dsn.strip_prefix(scheme)).unwrap_or(&settings.dsn);
-    let path = dsn.split('?').next().unwrap_or_default();
-    if (path.is_empty() || path.contains(":memory:") || path.ends_with('/')) && !settings.dsn.is_empty() {
-        let message = format!("'{}' does not name a file", settings.dsn);
-        findings.error(
-            setting(at, "dsn"),
-            Code::InvalidValue,
-            message,
-            "write a path such as ./data/store.db; what is only in memory survives nothing".to_owned(),
-        );
-    }
     Some(Database {
         name: module.name.clone(),
-        path: files::absolute(&context.environment.working_dir, path),
+        path: files::absolute(&context.environment.working_dir, file_of(&settings.dsn)?),
         max_open_conns: settings.max_open_conns.unwrap_or(4),
     })
 }
@@ -112,11 +119,16 @@ pub(super) fn proxies(context: &Context<'_>, findings: &mut Findings) -> Vec<Pro
     for (index, module, settings) in context.all(pick!(Proxy)) {
         let pointer = setting(index, "targets");
         if settings.targets.is_empty() {
-            findings.error(&pointer, Code::InvalidValue, "`targets` must not be empty", "write /api/orders: http://orders:8080".to_owned());
+            findings.error(
+                &pointer,
+                Code::InvalidValue,
+                "`targets` must not be empty",
+                "write /api/returns: http://returns:8080".to_owned(),
+            );
         }
         for (prefix, url) in &settings.targets {
             if !files::is_route(prefix) || prefix.contains(['{', '}']) {
-                let help = "a prefix begins with a slash and does not end with one, for example /api/orders".to_owned();
+                let help = "a prefix begins with a slash and does not end with one, for example /api/returns".to_owned();
                 findings.error(child(&pointer, prefix), Code::InvalidValue, format!("'{prefix}' is not a path prefix"), help);
             }
             if values::base_url(url).is_none() {

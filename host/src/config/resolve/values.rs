@@ -101,6 +101,6 @@ mod tests {
         assert!(network("10.0.0.0/8") && network("::1") && !network("10.0.0.0/33") && !network("gateway"));
         assert!(origin("*") && origin("https://shop.example:8443") && !origin("https://shop.example/") && !origin("shop.example"));
         assert!(broker("kafka:9092") && !broker("kafka") && !broker(":9092") && !broker("kafka:0"));
-        assert!(topic("order.paid") && !topic("order paid") && !topic(""));
+        assert!(topic("return.approved") && !topic("return approved") && !topic(""));
     }
 }
