@@ -1,4 +1,4 @@
-//! `cargo xtask build`: the step components, and for tests their fixtures.
+//! `cargo xtask build`: the step components, for tests their fixtures, and the host.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,15 +19,54 @@ const SECOND_GENERATION: (&str, &str, &str) = ("payment", "transactions-v2", "pa
 /// What to build.
 #[derive(Args)]
 pub struct Options {
-    /// Also the components that only tests use, into target/components/testing.
+    /// Only the components; a host that runs takes a new version at once.
+    #[arg(long)]
+    components: bool,
+
+    /// Also the components that only tests use.
     #[arg(long)]
     fixtures: bool,
+
+    /// Build the host optimised; components always are.
+    #[arg(long)]
+    release: bool,
+}
+
+/// How the host is compiled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// Soon built.
+    Dev,
+    /// As in production; takes several times as long.
+    Release,
+}
+
+impl Profile {
+    /// From the flag `--release`.
+    pub fn from_flag(release: bool) -> Self {
+        if release { Self::Release } else { Self::Dev }
+    }
 }
 
 /// Builds what `options` say.
 pub fn build(options: &Options) -> anyhow::Result<()> {
     toolchain::ensure_wasm_target()?;
-    if options.fixtures { with_fixtures() } else { components() }
+    if options.fixtures {
+        with_fixtures()?
+    } else {
+        components()?
+    }
+    if options.components { Ok(()) } else { host(Profile::from_flag(options.release)).map(drop) }
+}
+
+/// Builds the host. The path is that of the program.
+pub fn host(profile: Profile) -> anyhow::Result<PathBuf> {
+    let (flag, folder) = match profile {
+        Profile::Dev => (None, "debug"),
+        Profile::Release => (Some("--release"), "release"),
+    };
+    run(cargo(["build", "--package", "millrace", "--bin", "millrace", "--target-dir"]).arg(workspace::target()).args(flag))?;
+    Ok(workspace::target().join(folder).join("millrace"))
 }
 
 /// Builds and installs the components of the store.
@@ -43,16 +82,16 @@ pub fn components() -> anyhow::Result<()> {
 
 /// Builds and installs the components of the store and everything under `components/testing`.
 pub fn with_fixtures() -> anyhow::Result<()> {
-    let testing = workspace::installed_components().join("testing");
+    let installed = workspace::installed_components();
     let (package, feature, file) = SECOND_GENERATION;
     run(cargo(["build", "--release", "--target", WASM_TARGET, "--package", package, "--features", feature]).args(locations()))?;
-    install(&built().join(format!("{package}.wasm")), &testing.join(file))?;
+    install(&built().join(format!("{package}.wasm")), &installed.join(file))?;
 
     run(cargo(["build", "--release", "--target", WASM_TARGET, "--workspace", "--lib", "--bins", "--examples"]).args(locations()))?;
     for artifact in wasm_files(&built())?.into_iter().chain(wasm_files(&built().join("examples"))?) {
         let name = artifact.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if !COMPONENTS.contains(&name.as_str()) {
-            install(&artifact, &testing.join(format!("{}.wasm", name.replace('_', "-"))))?;
+            install(&artifact, &installed.join(format!("{}.wasm", name.replace('_', "-"))))?;
         }
     }
     components()

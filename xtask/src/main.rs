@@ -33,7 +33,7 @@ enum Task {
     Run(run::Options),
     /// Checks everything: format, lints, components, all tests. Installs the wasm target, rustfmt and clippy if they are missing.
     Test,
-    /// Builds the step components into target/components.
+    /// Builds the step components into target/components, and the host.
     Build(build::Options),
     /// Runs the benchmarks.
     Bench(bench::Options),

@@ -2,15 +2,18 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
 
-use crate::command::cargo;
+use crate::build::{self, Profile};
 use crate::monolith::{Launch, Monolith, Readiness};
-use crate::{build, command, http, secret, toolchain, workspace};
+use crate::{http, secret, toolchain, workspace};
+
+/// The single-process store, from the repository's folder.
+const CONFIG: &str = "configs/monolith.yaml";
 
 const DEMO_EMAIL: &str = "demo@example.com";
 const DEMO_PASSWORD: &str = "demo-password";
@@ -38,9 +41,9 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     toolchain::ensure_wasm_target()?;
     build::components()?;
     println!("[2/3] Building the host; the first time takes some minutes");
-    command::run(cargo(["build", "--package", "millrace", "--bin", "millrace"]).args(options.release.then_some("--release")))?;
+    let binary = build::host(Profile::from_flag(options.release))?;
     println!("[3/3] Starting the store on http://{}", options.listen);
-    let launch = launch(options)?;
+    let launch = launch(options, binary)?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(&launch))
 }
 
@@ -56,7 +59,7 @@ async fn serve(launch: &Launch) -> anyhow::Result<ExitCode> {
     monolith.until_stopped().await
 }
 
-fn launch(options: &Options) -> anyhow::Result<Launch> {
+fn launch(options: &Options, binary: PathBuf) -> anyhow::Result<Launch> {
     let data = std::path::absolute(workspace::root().join(&options.data_dir))?;
     fs::create_dir_all(&data).with_context(|| format!("the data folder {} cannot be created", data.display()))?;
     let mut environment = vec![
@@ -67,14 +70,7 @@ fn launch(options: &Options) -> anyhow::Result<Launch> {
     if std::env::var_os("JWT_SECRET").is_none() {
         environment.push(("JWT_SECRET", secret::load_or_create(&data.join("dev-secret"))?));
     }
-    let profile = if options.release { "release" } else { "debug" };
-    let config = Path::new("configs/monolith.yaml").display().to_string();
-    Ok(Launch {
-        binary: workspace::target().join(profile).join("millrace"),
-        arguments: vec!["run".to_owned(), "--config".to_owned(), config],
-        environment,
-        address: options.listen,
-    })
+    Ok(Launch { binary, arguments: ["run", "--config", CONFIG].map(str::to_owned).to_vec(), environment, address: options.listen })
 }
 
 /// Before minutes of building, not after.

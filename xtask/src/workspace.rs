@@ -20,7 +20,7 @@ pub fn installed_components() -> PathBuf {
 
 /// Where cargo builds the host.
 pub fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
 }
 
 /// `path` as a person in the repository's folder would write it.
