@@ -34,6 +34,7 @@ impl RetryPolicy {
         let doublings = attempt.saturating_sub(1).min(31);
         let whole = self.backoff.saturating_mul(1 << doublings).min(self.max_delay);
         let jitter = if jitter.is_nan() { 1.0 } else { jitter.clamp(0.0, 1.0) };
-        Some(whole.mul_f64(0.5 + jitter / 2.0))
+        let half = whole / 2;
+        Some(half.saturating_add(half.mul_f64(jitter)))
     }
 }
