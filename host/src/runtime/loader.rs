@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -158,13 +158,13 @@ impl Loader {
     }
 }
 
-/// Writes a copy that is there as a whole or not at all.
-fn keep(path: &PathBuf, bytes: &[u8]) -> std::io::Result<()> {
+/// Writes a copy that is there as a whole or not at all. Two components may have the same file, so each writes a part of its own.
+fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if path.exists() {
         return Ok(());
     }
-    let part = path.with_extension("part");
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+    let part = path.with_extension(format!("{}.part", uuid::Uuid::now_v7().simple()));
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&part, path)
