@@ -169,7 +169,11 @@ impl Walk {
             }
             Payload::ComponentImportSection(section) if self.depth == 0 => {
                 for import in section {
-                    self.outline.imports.push(import?.name.name.to_owned());
+                    let import = import?;
+                    // The names of the world's types are imported too; they ask for nothing.
+                    if !matches!(import.ty, wasmparser::ComponentTypeRef::Type(_)) {
+                        self.outline.imports.push(import.name.name.to_owned());
+                    }
                 }
                 self.names()
             }

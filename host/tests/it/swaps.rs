@@ -17,7 +17,8 @@ const LOAD: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn payment_changes_under_load_and_no_order_notices() {
-    let app = TestApp::monolith().await;
+    let seed = seed_with_plenty();
+    let app = TestApp::start("configs/monolith.yaml", &[("PRODUCTS_SEED", seed.path().to_str().unwrap())]).await;
     let customer = app.client.customer("ada").await;
     let loading = Arc::new(AtomicBool::new(true));
     let load = tokio::spawn(place_orders(customer.clone(), Arc::clone(&loading)));
@@ -60,8 +61,7 @@ async fn place_orders(customer: Client, loading: Arc<AtomicBool>) -> Vec<String>
         ticks.tick().await;
         let customer = customer.clone();
         placing.spawn(async move {
-            // Products with plenty of stock would run out: each order takes one of a thousand units, then the next product.
-            let answer = customer.post("/api/orders", &order("prod-999-plenty", 1, "tok_visa")).await;
+            let answer = customer.post("/api/orders", &order("plenty", 1, "tok_visa")).await;
             assert_eq!(answer.status, reqwest::StatusCode::CREATED, "{answer:?}");
             answer.body["id"].as_str().unwrap().to_owned()
         });
@@ -102,10 +102,8 @@ async fn wait_for_refusal(app: &TestApp, bytes: &[u8]) -> String {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let status = app.runtime.status().into_iter().find(|status| status.name == "payment-processor").unwrap();
-        if let Some((refused, reason)) = status.refused
-            && refused == digest
-        {
-            return reason;
+        if let Some(refusal) = status.refused.filter(|refusal| refusal.digest.as_deref() == Some(digest.as_str())) {
+            return refusal.reason;
         }
         assert!(Instant::now() < deadline, "the bad file was not refused: {:?}", app.runtime.status());
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -123,10 +121,39 @@ fn other_world() -> Vec<u8> {
     wat::parse_str("(component)").unwrap()
 }
 
+/// A catalogue whose one product does not run out.
+fn seed_with_plenty() -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let products = serde_json::json!([{"id": "plenty", "data": {"name": "Plenty", "price": 1.25, "stock": 1_000_000}}]);
+    std::fs::write(file.path(), products.to_string()).unwrap();
+    file
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_component_that_never_ends_is_stopped_and_compensated_while_others_go_on() {
-    let app = TestApp::start("host/tests/it/configs/spinning.yaml", &[]).await;
-    let customer = app.client.customer("ada").await;
-    replace(&app.component("payment.wasm"), &std::fs::read(built("hostile.wasm")).unwrap());
-    let _ = customer;
+    let app = TestApp::start("host/tests/it/configs/jobs.yaml", &[]).await;
+    let user = app.client.customer("ada").await;
+    let mut spinners = Vec::new();
+    for _ in 0..4 {
+        let answer = user.post("/api/jobs", &serde_json::json!({"mode": "spin"})).await;
+        assert_eq!(answer.status, reqwest::StatusCode::CREATED, "{answer:?}");
+        spinners.push(answer.body["id"].as_str().unwrap().to_owned());
+    }
+    let mut done = 0;
+    while user.get(&format!("/api/jobs/{}", spinners[0])).await.body["state"] == "working" {
+        let answer = user.post("/api/jobs", &serde_json::json!({"mode": "accept"})).await;
+        let began = Instant::now();
+        user.wait_for("jobs", answer.body["id"].as_str().unwrap(), &["done"]).await;
+        assert!(began.elapsed() < Duration::from_millis(500), "a neighbour waited {:?}", began.elapsed());
+        done += 1;
+    }
+    assert!(done > 5, "only {done} neighbours were served while the loop ran");
+    for id in spinners {
+        let failed = user.wait_for("jobs", &id, &["failed", "done"]).await;
+        assert_eq!(failed["state"], "failed");
+        let last = failed["history"].as_array().unwrap().last().unwrap().clone();
+        assert_eq!((last["transition"].as_str(), last["cause"].as_str()), (Some("work_failed"), Some("failed")));
+        let runs = app.store.runs("jobs", &id).await.unwrap();
+        assert!(runs[0].last_error.as_ref().is_some_and(|error| error.contains("worker")), "{runs:?}");
+    }
 }

@@ -33,8 +33,9 @@ pub fn repository() -> PathBuf {
 
 /// A built component of the product, for example `payment.wasm`.
 pub fn built(name: &str) -> PathBuf {
-    let path = repository().join("target/components").join(name);
-    assert!(path.exists(), "{} is missing: run `cargo xtask build --fixtures`", path.display());
+    let components = repository().join("target/components");
+    let path = [components.join(name), components.join("testing").join(name)].into_iter().find(|path| path.exists()).unwrap_or_default();
+    assert!(path.exists(), "{name} is not built: run `cargo xtask build --fixtures`");
     path
 }
 
@@ -49,7 +50,7 @@ impl TestApp {
         let folder = tempfile::tempdir().unwrap();
         let components = folder.path().join("components");
         std::fs::create_dir(&components).unwrap();
-        for name in ["inventory", "payment", "shipping", "notify", "returns-inspection"] {
+        for name in ["inventory", "payment", "shipping", "notify", "returns-inspection", "hostile"] {
             std::fs::copy(built(&format!("{name}.wasm")), components.join(format!("{name}.wasm"))).unwrap();
         }
         Self::start_in(folder, &repository().join(config), variables).await
