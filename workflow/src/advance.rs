@@ -105,11 +105,12 @@ impl Machine {
     /// The step, if `visit` is its last and the instance is where its answer leads on.
     fn awaited_step(&self, instance: &Instance, name: &str, visit: u32) -> Result<(&str, &Step), Refusal> {
         let current = instance.visits.get(name).copied().unwrap_or(0);
-        let leaves_here = |answer: &str| self.edge(answer).is_some_and(|edge| edge.transition.from == instance.state);
+        // Both answers leave the same state, or the machine would not exist.
+        let leads_on = |step: &Step| self.edge(&step.success).is_some_and(|edge| edge.transition.from == instance.state);
         self.definition()
             .steps
             .get_key_value(name)
-            .filter(|(_, step)| visit > 0 && visit == current && leaves_here(&step.success) && leaves_here(&step.compensate))
+            .filter(|(_, step)| visit > 0 && visit == current && leads_on(step))
             .map(|(name, step)| (name.as_str(), step))
             .ok_or_else(|| Refusal::StaleStep { step: name.to_owned(), visit, current, state: instance.state.clone() })
     }

@@ -4,6 +4,10 @@
 //! suite that both pass. A back end knows rows and guards; it does not know what a transition is, who may see what, or
 //! what an event means. Everything that belongs together is one [`Commit`], all of it or nothing.
 
+pub mod memory;
+pub mod sqlite;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +19,7 @@ use serde_json::{Map, Value};
 /// A JSON object, the business data of a resource.
 pub type Object = Map<String, Value>;
 
-/// A resource of any kind (a product, an order, a return), with or without a workflow. Identified by `(kind, id)`.
+/// A resource of any kind (a product, a return), with or without a workflow. Identified by `(kind, id)`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resource {
     /// What it is, the handler's `resourceName`, for example `products`.
@@ -85,7 +89,7 @@ pub struct OutboxRow {
     pub position: u64,
     /// Globally unique, the CloudEvents `id`.
     pub event_id: String,
-    /// Topic, for example `order.paid`.
+    /// Topic, for example `return.approved`.
     pub topic: String,
     /// Partition key: the id of the resource.
     pub key: String,
@@ -120,6 +124,8 @@ pub struct StepRun {
     pub resource_kind: String,
     /// Id of the resource.
     pub resource_id: String,
+    /// Name of the workflow; empty when there is none.
+    pub workflow: String,
     /// Step or task.
     pub kind: millrace_workflow::RunKind,
     /// Name of the step; for a task, of the component or messaging handler.
@@ -136,6 +142,8 @@ pub struct StepRun {
     pub from_state: String,
     /// State entered by that transition.
     pub to_state: String,
+    /// JSON object to work on instead of the resource's data: the run belongs to an event, not to what the resource is now.
+    pub input: Option<Arc<str>>,
     /// Where it stands.
     pub status: RunStatus,
     /// Process that claimed it: the store's epoch, see [`Store::epoch`].
@@ -218,6 +226,7 @@ pub struct IdempotencyRow {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Commit {
     /// The resource's next form, and what must hold before it is written. `None` when only a run or the inbox changes.
+    /// Kind, id, owner and `created_at` stay what they were when it was created.
     pub change: Option<(Guard, Resource)>,
     /// Rows of history to add.
     pub history: Vec<HistoryRow>,
@@ -520,4 +529,14 @@ pub trait Store: Send + Sync + 'static {
     async fn backup(&self, path: &std::path::Path) -> Result<(), StoreError>;
     /// Waits for what is under way and closes; later calls fail.
     async fn close(&self);
+}
+
+/// The lines of a reservation by sku: two lines of one sku are one of their sum.
+fn merge_lines(lines: &[StockLine]) -> BTreeMap<String, u64> {
+    let mut merged = BTreeMap::new();
+    for line in lines {
+        let quantity: &mut u64 = merged.entry(line.sku.clone()).or_default();
+        *quantity = quantity.saturating_add(line.quantity);
+    }
+    merged
 }

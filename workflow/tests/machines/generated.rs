@@ -119,12 +119,22 @@ fn bend(definition: &mut Definition, (kind, number): Bend) {
         1 => transition.from = state,
         2 => transition.automatic ^= true,
         3 => transition.after = if transition.after.is_some() { None } else { Some(Duration::from_secs(1)) },
-        4 => (transition.max_attempts, transition.exhausted) = (Some(2), Some(names[number % names.len()].clone())),
+        4 => limit_attempts(definition, &name),
         5 => definition.initial_state = state,
         6 => definition.initial_transition = None,
         7 if !definition.hooks.is_empty() => drop(definition.hooks.remove(hook)),
         8 if !definition.hooks.is_empty() => definition.hooks[hook].transitions.push(name),
         _ => definition.transitions.extend([(format!("{name}-too"), edge(&state, &states[number / 7 % states.len()]))]),
+    }
+}
+
+/// Makes a transition one of a timer that is used up soon; what is fired then is another way out of the same state.
+fn limit_attempts(definition: &mut Definition, name: &str) {
+    let from = definition.transitions[name].from.clone();
+    let others = definition.transitions.iter().filter(|(other, transition)| *other != name && transition.from == from);
+    let exhausted = others.map(|(other, _)| other.clone()).next_back();
+    if let Some(transition) = definition.transitions.get_mut(name) {
+        (transition.after, transition.max_attempts, transition.exhausted) = (Some(Duration::from_secs(1)), Some(1), exhausted);
     }
 }
 

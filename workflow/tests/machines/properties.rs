@@ -61,7 +61,7 @@ impl<'m> Life<'m> {
         let any_transition = transitions.get(pick % (transitions.len() + 1)).map_or("no such transition", |name| name.as_str());
         let leaving = self.machine.leaving(&self.instance.state);
         let leaving = leaving.get(pick % leaving.len().max(1)).copied().unwrap_or(any_transition);
-        let cause = if pick % 2 == 0 { Cause::Api } else { Cause::Event };
+        let cause = if pick.is_multiple_of(2) { Cause::Api } else { Cause::Event };
         match seed % 10 {
             0 | 1 => Input::Fire { transition: leaving.to_owned(), cause },
             2 => Input::Fire { transition: any_transition.to_owned(), cause },
@@ -79,7 +79,7 @@ impl<'m> Life<'m> {
         let invented = Started { step: "step-0".into(), visit: 0, seq: 0 };
         let Started { step, visit, .. } = self.started.get(position).unwrap_or(&invented);
         let outcome = [StepOutcome::Accepted, StepOutcome::Rejected, StepOutcome::Transient, StepOutcome::Permanent][pick / 8 % 4];
-        let visit = if pick % 16 == 0 { self.instance.visits.get(step).map_or(0, |last| last + 1) } else { *visit };
+        let visit = if pick.is_multiple_of(16) { self.instance.visits.get(step).map_or(0, |last| last + 1) } else { *visit };
         Input::StepFinished { step: step.clone(), visit, attempt: (pick / 32 % 5) as u32, outcome, jitter: (pick % 3) as f64 / 2.0 }
     }
 

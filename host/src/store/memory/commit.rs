@@ -1,0 +1,134 @@
+//! One decision in memory: every guard first, then everything.
+
+use std::collections::HashSet;
+
+use super::super::{Commit, Committed, Conflict, Guard, OutboxRow, Resource, RunStatus, Settled, StepRun, Timer};
+use super::state::{Aged, Name, State, to_micros};
+
+impl State {
+    pub(super) fn commit(&mut self, commit: Commit, epoch: u64) -> Result<Committed, Conflict> {
+        self.check(&commit, epoch)?;
+        let written_at = self.now;
+        if let Some(row) = commit.inbox {
+            self.inbox.insert(row, written_at);
+        }
+        if let Some(row) = commit.idempotency {
+            self.idempotency.insert((row.user.clone(), row.key.clone()), row);
+        }
+        if let Some(settled) = commit.settled {
+            self.settle(settled, epoch);
+        }
+        if let Some((_, resource)) = commit.change {
+            let name = (resource.kind.clone(), resource.id.clone());
+            let history = self.history.entry(name.clone()).or_default();
+            history.extend(commit.history.into_iter().map(|mut row| {
+                row.at = to_micros(row.at);
+                (row.seq, row)
+            }));
+            self.put_resource(&name, resource);
+            self.replace_timers(&name, commit.timers);
+        }
+        for run in commit.runs {
+            self.add_run(run);
+        }
+        Ok(Committed { outbox: commit.outbox.into_iter().map(|row| self.add_event(row)).collect() })
+    }
+
+    fn check(&self, commit: &Commit, epoch: u64) -> Result<(), Conflict> {
+        if let Some(row) = commit.inbox.as_ref().filter(|row| self.inbox.contains_key(row)) {
+            return Err(Conflict::Duplicate { consumer: row.consumer.clone(), event_id: row.event_id.clone() });
+        }
+        let asked = commit.idempotency.as_ref().map(|row| (row.user.clone(), row.key.clone()));
+        if let Some(existing) = asked.and_then(|key| self.idempotency.get(&key)) {
+            return Err(Conflict::Idempotency(existing.clone()));
+        }
+        if let Some(settled) = &commit.settled
+            && !self.is_held(settled, epoch)
+        {
+            return Err(Conflict::Fence { key: settled.key.clone(), fence: settled.fence });
+        }
+        if let Some((guard, resource)) = &commit.change {
+            self.check_guard(*guard, resource)?;
+            self.check_history(commit, resource)?;
+        }
+        let mut added = HashSet::new();
+        for key in commit.runs.iter().map(|run| &run.key) {
+            if self.run_keys.contains_key(key) || !added.insert(key) {
+                return Err(Conflict::Exists { kind: "run".into(), id: key.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    fn is_held(&self, settled: &Settled, epoch: u64) -> bool {
+        let run = self.run_keys.get(&settled.key).and_then(|sequence| self.runs.get(sequence));
+        run.is_some_and(|Aged { row, .. }| row.status == RunStatus::Running && row.fence == settled.fence && row.owner == Some(epoch))
+    }
+
+    fn check_guard(&self, guard: Guard, resource: &Resource) -> Result<(), Conflict> {
+        let (kind, id) = (resource.kind.clone(), resource.id.clone());
+        let version = self.resources.get(&(kind.clone(), id.clone())).map(|placed| placed.resource.version);
+        match guard {
+            Guard::Absent if version.is_some() => Err(Conflict::Exists { kind, id }),
+            Guard::Version(wanted) if version != Some(wanted) => Err(Conflict::Version { kind, id }),
+            Guard::Absent | Guard::Version(_) => Ok(()),
+        }
+    }
+
+    fn check_history(&self, commit: &Commit, resource: &Resource) -> Result<(), Conflict> {
+        let there = self.history.get(&(resource.kind.clone(), resource.id.clone()));
+        let mut added = HashSet::new();
+        for row in &commit.history {
+            if there.is_some_and(|rows| rows.contains_key(&row.seq)) || !added.insert(row.seq) {
+                let id = format!("{}/{}/{}", resource.kind, resource.id, row.seq);
+                return Err(Conflict::Exists { kind: "history".into(), id });
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, settled: Settled, epoch: u64) {
+        let Some(&sequence) = self.run_keys.get(&settled.key) else { return };
+        let Some(Aged { row, .. }) = self.runs.get_mut(&sequence) else { return };
+        row.status = settled.status;
+        row.attempt = settled.attempt;
+        row.owner = (settled.status == RunStatus::Running).then_some(epoch);
+        if settled.status == RunStatus::Ready {
+            row.due_at = to_micros(settled.due_at);
+        }
+        if settled.error.is_some() {
+            row.last_error = settled.error;
+        }
+        if settled.status == RunStatus::Done {
+            self.open_runs.remove(&sequence);
+        }
+    }
+
+    fn replace_timers(&mut self, name: &Name, timers: Vec<Timer>) {
+        self.timers.retain(|(kind, id, _), _| (kind, id) != (&name.0, &name.1));
+        for mut timer in timers {
+            timer.due_at = to_micros(timer.due_at);
+            timer.resource_kind.clone_from(&name.0);
+            timer.resource_id.clone_from(&name.1);
+            self.timers.insert((name.0.clone(), name.1.clone(), timer.transition.clone()), timer);
+        }
+    }
+
+    fn add_run(&mut self, mut run: StepRun) {
+        run.due_at = to_micros(run.due_at);
+        self.last_sequence += 1;
+        self.run_keys.insert(run.key.clone(), self.last_sequence);
+        if run.status != RunStatus::Done {
+            self.open_runs.insert(self.last_sequence);
+        }
+        self.runs.insert(self.last_sequence, Aged { written_at: self.now, row: run });
+    }
+
+    fn add_event(&mut self, mut row: OutboxRow) -> OutboxRow {
+        self.last_position += 1;
+        row.position = self.last_position;
+        self.unpublished.insert(row.position);
+        self.outbox.insert(row.position, Aged { written_at: self.now, row: row.clone() });
+        row
+    }
+}

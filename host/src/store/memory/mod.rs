@@ -1,0 +1,271 @@
+//! The store in memory: for tests and for trying things out. It keeps every promise but the one to survive.
+//!
+//! One lock around one [`State`](state::State); every change checks all its guards before it writes anything, so nothing ever
+//! has to be undone.
+
+mod commit;
+mod state;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use millrace_workflow::Definition;
+use parking_lot::Mutex;
+
+use self::state::State;
+use super::{
+    Backlog, Commit, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, Listing, OutboxRow, ReservationStatus,
+    Resource, StepRun, StockLevel, StockLine, Store, StoreError, Timer, User,
+};
+use crate::clock::Clock;
+
+/// A store that ends with the process.
+#[derive(Debug)]
+pub struct Memory {
+    state: Arc<Mutex<State>>,
+    epoch: u64,
+    clock: Clock,
+    closed: AtomicBool,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Memory {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_clock(Clock::system())
+    }
+
+    /// An empty store with a clock of its own; the age of rows (for `prune` and `republish`) is told by it.
+    #[must_use]
+    pub fn with_clock(clock: Clock) -> Self {
+        Self::over(Arc::default(), clock)
+    }
+
+    /// The same rows in a new epoch, as after the process was started again.
+    #[must_use]
+    pub fn reopen(&self) -> Self {
+        Self::over(Arc::clone(&self.state), self.clock.clone())
+    }
+
+    fn over(state: Arc<Mutex<State>>, clock: Clock) -> Self {
+        let epoch = state.lock().begin_epoch();
+        Self { state, epoch, clock, closed: AtomicBool::new(false) }
+    }
+
+    fn read<T>(&self, query: impl FnOnce(&State) -> T) -> Result<T, StoreError> {
+        self.check_open()?;
+        Ok(query(&self.state.lock()))
+    }
+
+    fn write<T>(&self, work: impl FnOnce(&mut State) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.check_open()?;
+        let started = Instant::now();
+        let mut state = self.state.lock();
+        state.stamp(self.clock.now());
+        let result = work(&mut state);
+        state.stats.commits += 1;
+        state.stats.units += 1;
+        state.stats.busy += started.elapsed();
+        result
+    }
+
+    fn check_open(&self) -> Result<(), StoreError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(StoreError::Fatal("the store is closed".into()));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for Memory {
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
+        self.write(|state| Ok(state.commit(commit, self.epoch)?))
+    }
+
+    async fn resource(&self, kind: &str, id: &str) -> Result<Option<Resource>, StoreError> {
+        self.read(|state| state.resource(kind, id))
+    }
+
+    async fn resources(&self, listing: &Listing) -> Result<Vec<Resource>, StoreError> {
+        self.read(|state| state.resources(listing))
+    }
+
+    async fn delete_resource(&self, kind: &str, id: &str, guard: Guard) -> Result<bool, StoreError> {
+        self.write(|state| Ok(state.delete_resource(kind, id, guard)?))
+    }
+
+    async fn history(&self, kind: &str, id: &str, after: u64) -> Result<Vec<HistoryRow>, StoreError> {
+        self.read(|state| state.history(kind, id, after))
+    }
+
+    async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
+        self.read(|state| state.idempotency(user, key))
+    }
+
+    async fn claim_runs(&self, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, StoreError> {
+        self.write(|state| Ok(state.claim_runs(now, limit, self.epoch)))
+    }
+
+    async fn next_run_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(State::next_run_due)
+    }
+
+    async fn runs(&self, kind: &str, id: &str) -> Result<Vec<StepRun>, StoreError> {
+        self.read(|state| state.runs(kind, id))
+    }
+
+    async fn recover_runs(&self, crashed: &[String], park_after: u32) -> Result<Vec<StepRun>, StoreError> {
+        self.write(|state| Ok(state.recover_runs(crashed, park_after, self.epoch)))
+    }
+
+    async fn unpark(&self, component: &str) -> Result<u64, StoreError> {
+        self.write(|state| Ok(state.unpark(component)))
+    }
+
+    async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<Timer>, StoreError> {
+        self.read(|state| state.due_timers(now, limit))
+    }
+
+    async fn next_timer_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(State::next_timer_due)
+    }
+
+    async fn drop_timer(&self, timer: &Timer) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.drop_timer(timer);
+            Ok(())
+        })
+    }
+
+    async fn unpublished(&self, after: u64, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
+        self.read(|state| state.unpublished(after, limit))
+    }
+
+    async fn mark_published(&self, positions: &[u64]) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.mark_published(positions);
+            Ok(())
+        })
+    }
+
+    async fn republish(&self, since: Timestamp) -> Result<u64, StoreError> {
+        self.write(|state| Ok(state.republish(since)))
+    }
+
+    async fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.write(|state| Ok(state.prune(before)))
+    }
+
+    async fn add_dead_letter(&self, letter: DeadLetter) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.add_dead_letter(letter);
+            Ok(())
+        })
+    }
+
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+        self.read(|state| state.dead_letters(limit))
+    }
+
+    async fn drop_dead_letter(&self, id: u64) -> Result<bool, StoreError> {
+        self.write(|state| Ok(state.drop_dead_letter(id)))
+    }
+
+    async fn add_user(&self, user: User) -> Result<(), StoreError> {
+        self.write(|state| state.add_user(user))
+    }
+
+    async fn update_user(&self, id: &str, name: Option<&str>, email: Option<&str>) -> Result<Option<User>, StoreError> {
+        self.write(|state| state.update_user(id, name, email))
+    }
+
+    async fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
+        self.read(|state| state.user(id))
+    }
+
+    async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
+        self.read(|state| state.user_by_email(email))
+    }
+
+    async fn init_stock(&self, sku: &str, on_hand: u64) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.init_stock(sku, on_hand);
+            Ok(())
+        })
+    }
+
+    async fn set_stock(&self, sku: &str, on_hand: u64) -> Result<(), StoreError> {
+        self.write(|state| state.set_stock(sku, on_hand))
+    }
+
+    async fn stock(&self) -> Result<Vec<StockLevel>, StoreError> {
+        self.read(State::stock)
+    }
+
+    async fn stock_of(&self, sku: &str) -> Result<Option<StockLevel>, StoreError> {
+        self.read(|state| state.stock_of(sku))
+    }
+
+    async fn reserve(&self, key: &str, lines: &[StockLine]) -> Result<ReservationStatus, StoreError> {
+        self.write(|state| state.reserve(key, lines))
+    }
+
+    async fn end_reservation(&self, key: &str, end: ReservationStatus) -> Result<Option<ReservationStatus>, StoreError> {
+        self.write(|state| Ok(state.end_reservation(key, end)))
+    }
+
+    async fn put_machine(&self, digest: &str, definition: &Definition) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.put_machine(digest, definition);
+            Ok(())
+        })
+    }
+
+    async fn machine(&self, digest: &str) -> Result<Option<Definition>, StoreError> {
+        self.read(|state| state.machine(digest))
+    }
+
+    async fn put_component(&self, component: &str, digest: &str) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.put_component(component, digest);
+            Ok(())
+        })
+    }
+
+    async fn components(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.read(State::components)
+    }
+
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        self.read(State::backlog)
+    }
+
+    fn commit_stats(&self) -> CommitStats {
+        self.state.lock().stats.clone()
+    }
+
+    /// There is nothing that a copy could be made of: always [`StoreError::Unavailable`].
+    async fn backup(&self, _path: &Path) -> Result<(), StoreError> {
+        self.check_open()?;
+        Err(StoreError::Unavailable("a store in memory cannot be backed up".into()))
+    }
+
+    async fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+}

@@ -1,0 +1,425 @@
+//! The rows in memory and what is asked of them, apart from [`commit`](super::commit).
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use jiff::Timestamp;
+use millrace_workflow::Definition;
+
+use super::super::{
+    Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Listing, OutboxRow, ReservationStatus,
+    Resource, RunStatus, Shortage, StepRun, StockLevel, StockLine, StoreError, Timer, User, merge_lines,
+};
+
+/// Kind and id of a resource.
+pub(super) type Name = (String, String);
+
+/// A row and when it was written, which never goes back from one row to the next.
+#[derive(Debug)]
+pub(super) struct Aged<T> {
+    pub(super) written_at: Timestamp,
+    pub(super) row: T,
+}
+
+/// A resource and its place among all that were ever added.
+#[derive(Debug)]
+pub(super) struct Placed {
+    place: u64,
+    pub(super) resource: Resource,
+}
+
+#[derive(Debug)]
+struct Reservation {
+    status: ReservationStatus,
+    lines: BTreeMap<String, u64>,
+}
+
+/// All rows.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    epoch: u64,
+    pub(super) now: Timestamp,
+    pub(super) stats: CommitStats,
+    pub(super) resources: BTreeMap<Name, Placed>,
+    last_place: u64,
+    pub(super) history: HashMap<Name, BTreeMap<u64, HistoryRow>>,
+    pub(super) timers: BTreeMap<(String, String, String), Timer>,
+    pub(super) runs: BTreeMap<u64, Aged<StepRun>>,
+    pub(super) run_keys: HashMap<String, u64>,
+    pub(super) open_runs: BTreeSet<u64>,
+    pub(super) last_sequence: u64,
+    pub(super) outbox: BTreeMap<u64, Aged<OutboxRow>>,
+    pub(super) unpublished: BTreeSet<u64>,
+    pub(super) last_position: u64,
+    pub(super) inbox: HashMap<InboxRow, Timestamp>,
+    pub(super) idempotency: HashMap<(String, String), IdempotencyRow>,
+    dead_letters: BTreeMap<u64, DeadLetter>,
+    last_letter: u64,
+    users: HashMap<String, User>,
+    stock: BTreeMap<String, StockLevel>,
+    reservations: HashMap<String, Reservation>,
+    machines: HashMap<String, Definition>,
+    components: BTreeMap<String, String>,
+}
+
+/// A time as precise as every back end keeps it.
+pub(super) fn to_micros(at: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
+}
+
+impl State {
+    pub(super) fn begin_epoch(&mut self) -> u64 {
+        self.epoch += 1;
+        self.epoch
+    }
+
+    /// Says what time it is; rows never get older from one to the next.
+    pub(super) fn stamp(&mut self, now: Timestamp) {
+        self.now = self.now.max(to_micros(now));
+    }
+
+    pub(super) fn resource(&self, kind: &str, id: &str) -> Option<Resource> {
+        self.resources.get(&(kind.to_owned(), id.to_owned())).map(|placed| placed.resource.clone())
+    }
+
+    pub(super) fn put_resource(&mut self, name: &Name, mut resource: Resource) {
+        resource.created_at = to_micros(resource.created_at);
+        resource.updated_at = to_micros(resource.updated_at);
+        if let Some(placed) = self.resources.get_mut(name) {
+            resource.owner.clone_from(&placed.resource.owner);
+            resource.created_at = placed.resource.created_at;
+            placed.resource = resource;
+            return;
+        }
+        self.last_place += 1;
+        self.resources.insert(name.clone(), Placed { place: self.last_place, resource });
+    }
+
+    pub(super) fn resources(&self, listing: &Listing) -> Vec<Resource> {
+        let of_kind = self.resources.values().map(|placed| &placed.resource).filter(|resource| resource.kind == listing.kind);
+        let mut found: Vec<&Resource> = of_kind
+            .filter(|resource| listing.owner.is_none() || resource.owner == listing.owner)
+            .filter(|resource| is_after(resource, listing))
+            .collect();
+        if listing.by_id {
+            found.sort_by_key(|resource| &resource.id);
+        } else {
+            found.sort_by_key(|resource| Reverse((resource.created_at, &resource.id)));
+        }
+        found.into_iter().take(listing.limit).cloned().collect()
+    }
+
+    pub(super) fn delete_resource(&mut self, kind: &str, id: &str, guard: Guard) -> Result<bool, Conflict> {
+        let name = (kind.to_owned(), id.to_owned());
+        let Some(Placed { resource, .. }) = self.resources.get(&name) else { return Ok(false) };
+        match guard {
+            Guard::Absent => return Err(Conflict::Exists { kind: name.0, id: name.1 }),
+            Guard::Version(version) if version != resource.version => return Err(Conflict::Version { kind: name.0, id: name.1 }),
+            Guard::Version(_) => {}
+        }
+        if resource.workflow.is_some() {
+            return Ok(false);
+        }
+        self.resources.remove(&name);
+        self.history.remove(&name);
+        self.timers.retain(|(kind, id, _), _| (kind, id) != (&name.0, &name.1));
+        match self.stock.get_mut(id) {
+            // What is reserved stays until its reservations end.
+            Some(level) if level.reserved > 0 => level.on_hand = level.reserved,
+            _ => drop(self.stock.remove(id)),
+        }
+        Ok(true)
+    }
+
+    pub(super) fn history(&self, kind: &str, id: &str, after: u64) -> Vec<HistoryRow> {
+        let rows = self.history.get(&(kind.to_owned(), id.to_owned()));
+        rows.into_iter().flat_map(BTreeMap::values).filter(|row| row.seq > after).cloned().collect()
+    }
+
+    pub(super) fn idempotency(&self, user: &str, key: &str) -> Option<IdempotencyRow> {
+        self.idempotency.get(&(user.to_owned(), key.to_owned())).cloned()
+    }
+
+    /// Runs that have not ended, with their places.
+    fn open(&self, status: RunStatus) -> impl Iterator<Item = (u64, &StepRun)> {
+        let open = self.open_runs.iter().filter_map(|sequence| Some((*sequence, &self.runs.get(sequence)?.row)));
+        open.filter(move |(_, run)| run.status == status)
+    }
+
+    pub(super) fn claim_runs(&mut self, now: Timestamp, limit: usize, epoch: u64) -> Vec<StepRun> {
+        let due = self.open(RunStatus::Ready).filter(|(_, run)| run.due_at <= now);
+        let mut due: Vec<_> = due.map(|(sequence, run)| (run.due_at, sequence)).collect();
+        due.sort_unstable();
+        let mut claimed = Vec::new();
+        for (_, sequence) in due.into_iter().take(limit) {
+            let Some(Aged { row, .. }) = self.runs.get_mut(&sequence) else { continue };
+            row.status = RunStatus::Running;
+            row.owner = Some(epoch);
+            row.fence += 1;
+            claimed.push(row.clone());
+        }
+        claimed
+    }
+
+    pub(super) fn next_run_due(&self) -> Option<Timestamp> {
+        self.open(RunStatus::Ready).map(|(_, run)| run.due_at).min()
+    }
+
+    pub(super) fn runs(&self, kind: &str, id: &str) -> Vec<StepRun> {
+        let rows = self.runs.values().map(|aged| &aged.row);
+        rows.filter(|run| run.resource_kind == kind && run.resource_id == id).cloned().collect()
+    }
+
+    pub(super) fn recover_runs(&mut self, crashed: &[String], park_after: u32, epoch: u64) -> Vec<StepRun> {
+        let crashed: HashSet<&String> = crashed.iter().collect();
+        let abandoned = self.open(RunStatus::Running).filter(|(_, run)| run.owner.is_some_and(|owner| owner < epoch));
+        let abandoned: Vec<u64> = abandoned.map(|(sequence, _)| sequence).collect();
+        let now = self.now;
+        let mut parked = Vec::new();
+        for sequence in abandoned {
+            let Some(Aged { row, .. }) = self.runs.get_mut(&sequence) else { continue };
+            row.crashes = row.crashes.saturating_add(u32::from(crashed.contains(&row.key)));
+            row.status = if row.crashes >= park_after { RunStatus::Parked } else { RunStatus::Ready };
+            row.owner = None;
+            // A clock that was set back must not make it wait.
+            row.due_at = row.due_at.min(now);
+            if row.status == RunStatus::Parked {
+                parked.push((row.due_at, sequence, row.clone()));
+            }
+        }
+        parked.sort_by_key(|(due_at, sequence, _)| (*due_at, *sequence));
+        parked.into_iter().map(|(_, _, run)| run).collect()
+    }
+
+    pub(super) fn unpark(&mut self, component: &str) -> u64 {
+        let now = self.now;
+        let parked = self.runs.values_mut().map(|aged| &mut aged.row);
+        let parked = parked.filter(|run| run.status == RunStatus::Parked && run.component == component);
+        parked
+            .map(|run| {
+                run.status = RunStatus::Ready;
+                run.crashes = 0;
+                run.due_at = run.due_at.min(now);
+            })
+            .count() as u64
+    }
+
+    pub(super) fn due_timers(&self, now: Timestamp, limit: usize) -> Vec<Timer> {
+        let mut due: Vec<&Timer> = self.timers.values().filter(|timer| timer.due_at <= now).collect();
+        due.sort_by_key(|timer| {
+            let name = (timer.resource_kind.clone(), timer.resource_id.clone());
+            (timer.due_at, self.resources.get(&name).map(|placed| placed.place), &timer.transition)
+        });
+        due.into_iter().take(limit).cloned().collect()
+    }
+
+    pub(super) fn next_timer_due(&self) -> Option<Timestamp> {
+        self.timers.values().map(|timer| timer.due_at).min()
+    }
+
+    pub(super) fn drop_timer(&mut self, timer: &Timer) {
+        let key = (timer.resource_kind.clone(), timer.resource_id.clone(), timer.transition.clone());
+        if self.timers.get(&key).is_some_and(|there| there.version == timer.version) {
+            self.timers.remove(&key);
+        }
+    }
+
+    pub(super) fn unpublished(&self, after: u64, limit: usize) -> Vec<OutboxRow> {
+        let positions = self.unpublished.range(after.saturating_add(1)..);
+        positions.filter_map(|position| self.outbox.get(position)).take(limit).map(|aged| aged.row.clone()).collect()
+    }
+
+    pub(super) fn mark_published(&mut self, positions: &[u64]) {
+        for position in positions {
+            self.unpublished.remove(position);
+        }
+    }
+
+    pub(super) fn republish(&mut self, since: Timestamp) -> u64 {
+        let since = to_micros(since);
+        let young = self.outbox.iter().filter(|(_, aged)| aged.written_at >= since);
+        young.filter(|(position, _)| self.unpublished.insert(**position)).count() as u64
+    }
+
+    pub(super) fn prune(&mut self, before: Timestamp) -> u64 {
+        let before = to_micros(before);
+        let rows = |state: &Self| state.outbox.len() + state.runs.len() + state.inbox.len();
+        let there = rows(self);
+        self.outbox.retain(|position, aged| aged.written_at >= before || self.unpublished.contains(position));
+        self.runs.retain(|_, aged| aged.written_at >= before || aged.row.status != RunStatus::Done);
+        self.run_keys.retain(|_, sequence| self.runs.contains_key(sequence));
+        self.inbox.retain(|_, written_at| *written_at >= before);
+        (there - rows(self)) as u64
+    }
+
+    pub(super) fn add_dead_letter(&mut self, mut letter: DeadLetter) {
+        self.last_letter += 1;
+        letter.id = self.last_letter;
+        letter.at = to_micros(letter.at);
+        self.dead_letters.insert(letter.id, letter);
+    }
+
+    pub(super) fn dead_letters(&self, limit: usize) -> Vec<DeadLetter> {
+        self.dead_letters.values().take(limit).cloned().collect()
+    }
+
+    pub(super) fn drop_dead_letter(&mut self, id: u64) -> bool {
+        self.dead_letters.remove(&id).is_some()
+    }
+
+    pub(super) fn backlog(&self) -> Backlog {
+        let mut active = BTreeMap::new();
+        let progress = || self.resources.values().filter_map(|placed| placed.resource.workflow.as_ref());
+        for unfinished in progress().filter(|progress| !progress.finished) {
+            *active.entry(unfinished.workflow.clone()).or_default() += 1;
+        }
+        let oldest = self.unpublished.first().and_then(|position| self.outbox.get(position));
+        Backlog {
+            outbox: self.unpublished.len() as u64,
+            oldest_outbox: oldest.map(|aged| aged.written_at),
+            parked: self.open(RunStatus::Parked).count() as u64,
+            attention: progress().filter(|progress| progress.attention.is_some()).count() as u64,
+            timers: self.timers.len() as u64,
+            dead_letters: self.dead_letters.len() as u64,
+            active: active.into_iter().collect(),
+        }
+    }
+
+    pub(super) fn put_machine(&mut self, digest: &str, definition: &Definition) {
+        self.machines.entry(digest.to_owned()).or_insert_with(|| definition.clone());
+    }
+
+    pub(super) fn machine(&self, digest: &str) -> Option<Definition> {
+        self.machines.get(digest).cloned()
+    }
+
+    pub(super) fn put_component(&mut self, component: &str, digest: &str) {
+        self.components.insert(component.to_owned(), digest.to_owned());
+    }
+
+    pub(super) fn components(&self) -> Vec<(String, String)> {
+        self.components.clone().into_iter().collect()
+    }
+}
+
+/// Users.
+impl State {
+    pub(super) fn add_user(&mut self, mut user: User) -> Result<(), StoreError> {
+        if self.user_by_email(&user.email).is_some() {
+            return Err(StoreError::Taken("email"));
+        }
+        if self.users.contains_key(&user.id) {
+            return Err(StoreError::Taken("id"));
+        }
+        user.created_at = to_micros(user.created_at);
+        self.users.insert(user.id.clone(), user);
+        Ok(())
+    }
+
+    pub(super) fn update_user(&mut self, id: &str, name: Option<&str>, email: Option<&str>) -> Result<Option<User>, StoreError> {
+        let other = email.and_then(|email| self.user_by_email(email)).filter(|other| other.id != id);
+        let Some(user) = self.users.get_mut(id) else { return Ok(None) };
+        if other.is_some() {
+            return Err(StoreError::Taken("email"));
+        }
+        if let Some(name) = name {
+            name.clone_into(&mut user.name);
+        }
+        if let Some(email) = email {
+            email.clone_into(&mut user.email);
+        }
+        Ok(Some(user.clone()))
+    }
+
+    pub(super) fn user(&self, id: &str) -> Option<User> {
+        self.users.get(id).cloned()
+    }
+
+    pub(super) fn user_by_email(&self, email: &str) -> Option<User> {
+        let key = email.to_lowercase();
+        self.users.values().find(|user| user.email.to_lowercase() == key).cloned()
+    }
+}
+
+/// Stock and reservations.
+impl State {
+    pub(super) fn init_stock(&mut self, sku: &str, on_hand: u64) {
+        let level = || StockLevel { sku: sku.to_owned(), on_hand, reserved: 0 };
+        self.stock.entry(sku.to_owned()).or_insert_with(level);
+    }
+
+    pub(super) fn set_stock(&mut self, sku: &str, on_hand: u64) -> Result<(), StoreError> {
+        let reserved = self.stock.get(sku).map_or(0, |level| level.reserved);
+        if reserved > on_hand {
+            return Err(StoreError::Short(vec![Shortage { sku: sku.to_owned(), requested: reserved, available: on_hand }]));
+        }
+        self.stock.insert(sku.to_owned(), StockLevel { sku: sku.to_owned(), on_hand, reserved });
+        Ok(())
+    }
+
+    pub(super) fn stock(&self) -> Vec<StockLevel> {
+        self.stock.values().cloned().collect()
+    }
+
+    pub(super) fn stock_of(&self, sku: &str) -> Option<StockLevel> {
+        self.stock.get(sku).cloned()
+    }
+
+    pub(super) fn reserve(&mut self, key: &str, lines: &[StockLine]) -> Result<ReservationStatus, StoreError> {
+        let lines = merge_lines(lines);
+        if let Some(known) = self.reservations.get(key) {
+            // A release that came first knew no lines: whatever is asked for now has ended.
+            let released_first = known.lines.is_empty() && known.status == ReservationStatus::Released;
+            return if released_first || known.lines == lines { Ok(known.status) } else { Err(StoreError::Taken("reservation")) };
+        }
+        let short: Vec<Shortage> = lines.iter().filter_map(|(sku, quantity)| self.shortage(sku, *quantity)).collect();
+        if !short.is_empty() {
+            return Err(StoreError::Short(short));
+        }
+        for (sku, quantity) in &lines {
+            if let Some(level) = self.stock.get_mut(sku) {
+                level.reserved += quantity;
+            }
+        }
+        self.reservations.insert(key.to_owned(), Reservation { status: ReservationStatus::Reserved, lines });
+        Ok(ReservationStatus::Reserved)
+    }
+
+    fn shortage(&self, sku: &str, requested: u64) -> Option<Shortage> {
+        let level = self.stock.get(sku);
+        let available = level.map_or(0, |level| level.on_hand - level.reserved);
+        let short = level.is_none() || requested > available;
+        short.then(|| Shortage { sku: sku.to_owned(), requested, available })
+    }
+
+    pub(super) fn end_reservation(&mut self, key: &str, end: ReservationStatus) -> Option<ReservationStatus> {
+        let Some(reservation) = self.reservations.get_mut(key) else {
+            if end == ReservationStatus::Released {
+                self.reservations.insert(key.to_owned(), Reservation { status: end, lines: BTreeMap::new() });
+                return Some(end);
+            }
+            return None;
+        };
+        if reservation.status != ReservationStatus::Reserved || end == ReservationStatus::Reserved {
+            return Some(reservation.status);
+        }
+        reservation.status = end;
+        for (sku, quantity) in &reservation.lines {
+            if let Some(level) = self.stock.get_mut(sku) {
+                level.reserved -= quantity;
+                if end == ReservationStatus::Sold {
+                    level.on_hand -= quantity;
+                }
+            }
+        }
+        Some(end)
+    }
+}
+
+fn is_after(resource: &Resource, listing: &Listing) -> bool {
+    let Some((created_at, id)) = &listing.after else { return true };
+    if listing.by_id {
+        return resource.id > *id;
+    }
+    (resource.created_at, &resource.id) < (to_micros(*created_at), id)
+}

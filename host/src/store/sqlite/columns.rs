@@ -1,0 +1,102 @@
+//! How values look in a column. Counts are SQLite's signed 64-bit integers, times are microseconds.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use millrace_workflow::RunKind;
+use rusqlite::Row;
+use rusqlite::types::{FromSqlError, Type};
+use serde::de::DeserializeOwned;
+
+use super::super::{ReservationStatus, RunStatus};
+
+/// A count as SQLite keeps it; what is beyond 2^63 is kept as the largest there is.
+pub(super) fn int(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A count from a column, which never holds a negative one.
+pub(super) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let value: i64 = row.get(column)?;
+    u64::try_from(value).map_err(|_| FromSqlError::OutOfRange(value).into())
+}
+
+/// A time from a column.
+pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    time_of(row.get(column)?)
+}
+
+/// A time from microseconds.
+pub(super) fn time_of(micros: i64) -> rusqlite::Result<Timestamp> {
+    Timestamp::from_microsecond(micros).map_err(|_| FromSqlError::OutOfRange(micros).into())
+}
+
+/// A shared text from a column.
+pub(super) fn shared_text(row: &Row<'_>, column: usize) -> rusqlite::Result<Arc<str>> {
+    Ok(Arc::from(row.get_ref(column)?.as_str()?))
+}
+
+/// A shared text from a column that may be empty.
+pub(super) fn optional_shared_text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Arc<str>>> {
+    Ok(row.get_ref(column)?.as_str_or_null()?.map(Arc::from))
+}
+
+/// A value from a column of JSON text.
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|error| unreadable(column, error.to_string()))
+}
+
+fn unreadable(column: usize, text: String) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, text.into())
+}
+
+pub(super) fn run_status_text(status: RunStatus) -> &'static str {
+    match status {
+        RunStatus::Ready => "ready",
+        RunStatus::Running => "running",
+        RunStatus::Done => "done",
+        RunStatus::Parked => "parked",
+    }
+}
+
+pub(super) fn run_status(row: &Row<'_>, column: usize) -> rusqlite::Result<RunStatus> {
+    match row.get_ref(column)?.as_str()? {
+        "ready" => Ok(RunStatus::Ready),
+        "running" => Ok(RunStatus::Running),
+        "done" => Ok(RunStatus::Done),
+        "parked" => Ok(RunStatus::Parked),
+        other => Err(unreadable(column, format!("'{other}' is no status of a run"))),
+    }
+}
+
+pub(super) fn run_kind_text(kind: RunKind) -> &'static str {
+    match kind {
+        RunKind::Step => "step",
+        RunKind::Task => "task",
+    }
+}
+
+pub(super) fn run_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<RunKind> {
+    match row.get_ref(column)?.as_str()? {
+        "step" => Ok(RunKind::Step),
+        "task" => Ok(RunKind::Task),
+        other => Err(unreadable(column, format!("'{other}' is no kind of run"))),
+    }
+}
+
+pub(super) fn reservation_text(status: ReservationStatus) -> &'static str {
+    match status {
+        ReservationStatus::Reserved => "reserved",
+        ReservationStatus::Released => "released",
+        ReservationStatus::Sold => "sold",
+    }
+}
+
+pub(super) fn reservation(row: &Row<'_>, column: usize) -> rusqlite::Result<ReservationStatus> {
+    match row.get_ref(column)?.as_str()? {
+        "reserved" => Ok(ReservationStatus::Reserved),
+        "released" => Ok(ReservationStatus::Released),
+        "sold" => Ok(ReservationStatus::Sold),
+        other => Err(unreadable(column, format!("'{other}' is no status of a reservation"))),
+    }
+}

@@ -1,0 +1,282 @@
+//! One decision, made durable: the statements of a [`Commit`], as few as there can be.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, IdempotencyRow, InboxRow, OutboxRow, Resource, RunStatus, Settled};
+use super::super::{StepRun, Timer};
+use super::columns::{int, run_kind_text, run_status_text};
+use super::resources::select_idempotency;
+use super::writer::{UnitError, Writing, micros};
+
+/// A commit whose JSON was written by the caller's thread: the writer has better things to do.
+pub(super) struct Prepared {
+    pub(super) commit: Commit,
+    data: String,
+    instance: Option<String>,
+}
+
+impl Prepared {
+    pub(super) fn new(commit: Commit) -> serde_json::Result<Self> {
+        let resource = commit.change.as_ref().map(|(_, resource)| resource);
+        debug_assert!(resource.is_some() || commit.history.is_empty(), "history belongs to a change");
+        let data = resource.map(|resource| serde_json::to_string(&*resource.data)).transpose()?.unwrap_or_default();
+        let progress = resource.and_then(|resource| resource.workflow.as_ref());
+        let instance = progress.map(|progress| serde_json::to_string(&progress.instance)).transpose()?;
+        Ok(Self { commit, data, instance })
+    }
+
+    /// Writes everything or fails at the first guard that does not hold; the caller undoes what was written by then.
+    pub(super) fn write(self, writing: &mut Writing<'_>) -> Result<Committed, UnitError> {
+        if let Some(inbox) = &self.commit.inbox {
+            insert_inbox(writing, inbox)?;
+        }
+        if let Some(row) = &self.commit.idempotency {
+            insert_idempotency(writing, row)?;
+        }
+        if let Some(settled) = &self.commit.settled {
+            settle(writing, settled)?;
+        }
+        if let Some((guard, resource)) = &self.commit.change {
+            let pk = self.write_resource(writing, *guard, resource)?;
+            for row in &self.commit.history {
+                insert_history(writing, pk, resource, row)?;
+            }
+            // A resource that was not there has no timers.
+            if *guard != Guard::Absent {
+                writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;
+            }
+            for timer in &self.commit.timers {
+                insert_timer(writing, pk, timer)?;
+            }
+        }
+        for run in &self.commit.runs {
+            insert_run(writing, run)?;
+        }
+        insert_outbox(writing, self.commit.outbox)
+    }
+
+    fn write_resource(&self, writing: &Writing<'_>, guard: Guard, resource: &Resource) -> Result<i64, UnitError> {
+        match guard {
+            Guard::Absent => self.insert_resource(writing, resource),
+            Guard::Version(version) => self.update_resource(writing, version, resource),
+        }
+    }
+
+    fn insert_resource(&self, writing: &Writing<'_>, resource: &Resource) -> Result<i64, UnitError> {
+        let progress = resource.workflow.as_ref();
+        let inserted = writing.run(
+            "INSERT INTO resources (kind, id, owner, state, version, workflow, machine, instance, attention, finished, created_at,
+                                    updated_at, data)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING",
+            params![
+                resource.kind,
+                resource.id,
+                resource.owner,
+                resource.state,
+                int(resource.version),
+                progress.map(|progress| &progress.workflow),
+                progress.map(|progress| &progress.machine),
+                self.instance,
+                progress.and_then(|progress| progress.attention.as_ref()),
+                progress.map(|progress| progress.finished),
+                micros(resource.created_at),
+                micros(resource.updated_at),
+                self.data,
+            ],
+        )?;
+        if inserted == 0 {
+            return Err(Conflict::Exists { kind: resource.kind.clone(), id: resource.id.clone() }.into());
+        }
+        Ok(writing.connection.last_insert_rowid())
+    }
+
+    fn update_resource(&self, writing: &Writing<'_>, version: u64, resource: &Resource) -> Result<i64, UnitError> {
+        let conflict = || Conflict::Version { kind: resource.kind.clone(), id: resource.id.clone() };
+        let before = Before::select(writing, resource)?.ok_or_else(conflict)?;
+        if before.version != int(version) {
+            return Err(conflict().into());
+        }
+        let (state, version, updated_at) = (&resource.state, int(resource.version), micros(resource.updated_at));
+        let progress = resource.workflow.as_ref();
+        if before.is_indexed_like(resource) {
+            writing.run(
+                "UPDATE resources SET state = ?2, version = ?3, updated_at = ?4, instance = ?5, machine = ?6, data = ?7 WHERE pk = ?1",
+                params![before.pk, state, version, updated_at, self.instance, progress.map(|progress| &progress.machine), self.data],
+            )?;
+            return Ok(before.pk);
+        }
+        writing.run(
+            "UPDATE resources SET state = ?2, version = ?3, updated_at = ?4, instance = ?5, machine = ?6, data = ?7, workflow = ?8,
+                                  attention = ?9, finished = ?10 WHERE pk = ?1",
+            params![
+                before.pk,
+                state,
+                version,
+                updated_at,
+                self.instance,
+                progress.map(|progress| &progress.machine),
+                self.data,
+                progress.map(|progress| &progress.workflow),
+                progress.and_then(|progress| progress.attention.as_ref()),
+                progress.map(|progress| progress.finished),
+            ],
+        )?;
+        Ok(before.pk)
+    }
+}
+
+/// What of a resource decides how it is updated.
+struct Before {
+    pk: i64,
+    version: i64,
+    workflow: Option<String>,
+    attention: Option<String>,
+    finished: Option<bool>,
+}
+
+impl Before {
+    fn select(writing: &Writing<'_>, resource: &Resource) -> rusqlite::Result<Option<Self>> {
+        let mut statement = writing
+            .connection
+            .prepare_cached("SELECT pk, version, workflow, attention, finished FROM resources WHERE kind = ?1 AND id = ?2")?;
+        let row = statement.query_row([&resource.kind, &resource.id], |row| {
+            Ok(Self { pk: row.get(0)?, version: row.get(1)?, workflow: row.get(2)?, attention: row.get(3)?, finished: row.get(4)? })
+        });
+        row.optional()
+    }
+
+    /// Whether the columns that are part of an index stay: SQLite rewrites index entries for every column that is named.
+    fn is_indexed_like(&self, resource: &Resource) -> bool {
+        let progress = resource.workflow.as_ref();
+        self.finished == progress.map(|progress| progress.finished)
+            && self.workflow.as_ref() == progress.map(|progress| &progress.workflow)
+            && self.attention.as_ref() == progress.and_then(|progress| progress.attention.as_ref())
+    }
+}
+
+fn insert_inbox(writing: &Writing<'_>, row: &InboxRow) -> Result<(), UnitError> {
+    let inserted = writing.run(
+        "INSERT INTO inbox (written_at, consumer, event_id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        params![writing.tail.written_at, row.consumer, row.event_id],
+    )?;
+    if inserted == 0 {
+        return Err(Conflict::Duplicate { consumer: row.consumer.clone(), event_id: row.event_id.clone() }.into());
+    }
+    Ok(())
+}
+
+fn insert_idempotency(writing: &Writing<'_>, row: &IdempotencyRow) -> Result<(), UnitError> {
+    let inserted = writing.run(
+        "INSERT INTO idempotency (user, key, request_hash, resource_id) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+        [&row.user, &row.key, &row.request_hash, &row.resource_id],
+    )?;
+    if inserted == 0 {
+        let existing = select_idempotency(writing.connection, &row.user, &row.key)?.unwrap_or_else(|| row.clone());
+        return Err(Conflict::Idempotency(existing).into());
+    }
+    Ok(())
+}
+
+fn settle(writing: &Writing<'_>, settled: &Settled) -> Result<(), UnitError> {
+    let due_at = (settled.status == RunStatus::Ready).then(|| micros(settled.due_at));
+    let owner = (settled.status == RunStatus::Running).then_some(writing.epoch);
+    let changed = writing.run(
+        "UPDATE step_runs SET status = ?1, attempt = ?2, due_at = coalesce(?3, due_at), last_error = coalesce(?4, last_error), owner = ?5
+         WHERE key = ?6 AND fence = ?7 AND status = 'running' AND owner = ?8",
+        params![
+            run_status_text(settled.status),
+            settled.attempt,
+            due_at,
+            settled.error,
+            owner,
+            settled.key,
+            int(settled.fence),
+            writing.epoch,
+        ],
+    )?;
+    if changed == 0 {
+        return Err(Conflict::Fence { key: settled.key.clone(), fence: settled.fence }.into());
+    }
+    Ok(())
+}
+
+fn insert_history(writing: &Writing<'_>, pk: i64, resource: &Resource, row: &HistoryRow) -> Result<(), UnitError> {
+    let inserted = writing.run(
+        "INSERT INTO history (resource, seq, from_state, to_state, transition, at, cause, component, digest, attempt, reason)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING",
+        params![
+            pk,
+            int(row.seq),
+            row.from,
+            row.to,
+            row.transition,
+            micros(row.at),
+            row.cause,
+            row.component,
+            row.digest,
+            row.attempt,
+            row.reason,
+        ],
+    )?;
+    if inserted == 0 {
+        return Err(Conflict::Exists { kind: "history".into(), id: format!("{}/{}/{}", resource.kind, resource.id, row.seq) }.into());
+    }
+    Ok(())
+}
+
+fn insert_timer(writing: &Writing<'_>, pk: i64, timer: &Timer) -> Result<(), UnitError> {
+    writing.run(
+        "INSERT OR REPLACE INTO timers (resource, transition, version, due_at) VALUES (?1, ?2, ?3, ?4)",
+        params![pk, timer.transition, int(timer.version), micros(timer.due_at)],
+    )?;
+    Ok(())
+}
+
+fn insert_run(writing: &Writing<'_>, run: &StepRun) -> Result<(), UnitError> {
+    let inserted = writing.run(
+        "INSERT INTO step_runs (key, resource_kind, resource_id, kind, name, component, visit, attempt, transition, from_state, to_state,
+                                status, owner, fence, crashes, due_at, written_at, last_error, workflow, input)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20) ON CONFLICT DO NOTHING",
+        params![
+            run.key,
+            run.resource_kind,
+            run.resource_id,
+            run_kind_text(run.kind),
+            run.name,
+            run.component,
+            run.visit,
+            run.attempt,
+            run.transition,
+            run.from_state,
+            run.to_state,
+            run_status_text(run.status),
+            run.owner.map(int),
+            int(run.fence),
+            run.crashes,
+            micros(run.due_at),
+            writing.tail.written_at,
+            run.last_error,
+            run.workflow,
+            run.input,
+        ],
+    )?;
+    if inserted == 0 {
+        return Err(Conflict::Exists { kind: "run".into(), id: run.key.clone() }.into());
+    }
+    Ok(())
+}
+
+fn insert_outbox(writing: &mut Writing<'_>, mut outbox: Vec<OutboxRow>) -> Result<Committed, UnitError> {
+    for row in &mut outbox {
+        writing.tail.position += 1;
+        let position = writing.tail.position;
+        row.position = position.unsigned_abs();
+        writing.run(
+            "INSERT INTO outbox (position, written_at, seq, topic, key, event_id, traceparent, payload)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![position, writing.tail.written_at, int(row.seq), row.topic, row.key, row.event_id, row.traceparent, &*row.payload],
+        )?;
+        writing.run("INSERT INTO unpublished (position) VALUES (?1)", [position])?;
+    }
+    Ok(Committed { outbox })
+}

@@ -1,0 +1,222 @@
+//! One connection: how it is opened, what is asserted about it, and the lock that keeps a second process away.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+use rusqlite_migration::{M, Migrations};
+
+/// Older versions can corrupt a database when its write-ahead log is reset (fixed in 3.51.3).
+const OLDEST_SQLITE: i32 = 3_051_003;
+/// Milliseconds to wait for a lock that somebody else holds (a person with the `sqlite3` program).
+const BUSY_TIMEOUT_MS: i64 = 5_000;
+/// Pages of 4 KiB in the write-ahead log after which the writer copies them into the database.
+const CHECKPOINT_PAGES: i64 = 2_000;
+/// KiB of page cache of the writer (negative is SQLite's way to say KiB). Its cache survives its own commits.
+const WRITER_CACHE_KIB: i64 = -16_384;
+/// KiB of page cache of a reader; small, because every commit empties it.
+const READER_CACHE_KIB: i64 = -2_048;
+/// More than there are statements, so that none is compiled twice.
+const CACHED_STATEMENTS: usize = 128;
+
+const MIGRATION_LIST: &[M<'static>] = &[M::up(include_str!("../../../migrations/0001_initial.sql"))];
+const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
+
+/// Why the database could not be opened. Each names the file and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder of the database cannot be made, or the lock file not opened.
+    #[error("cannot use '{}' for the database: {source}", path.display())]
+    Path {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another process has it open.
+    #[error("the database '{}' is in use by another process: stop that one, or give this one a database of its own", path.display())]
+    InUse {
+        /// File of the database.
+        path: PathBuf,
+    },
+    /// This SQLite has a known fault.
+    #[error("SQLite {found} can corrupt its write-ahead log: {needed} or newer is needed")]
+    Version {
+        /// Version that is linked, as SQLite counts (3051003 is 3.51.3).
+        found: i32,
+        /// Oldest version that is accepted.
+        needed: i32,
+    },
+    /// A setting that durability depends on was not accepted.
+    #[error("the database '{}' has {pragma} = {found}, but {wanted} is needed (is it on a network file system?)", path.display())]
+    Setting {
+        /// File of the database.
+        path: PathBuf,
+        /// Name of the setting.
+        pragma: &'static str,
+        /// Its value.
+        found: String,
+        /// The value it needs.
+        wanted: String,
+    },
+    /// The tables could not be brought to this program's version.
+    #[error("cannot migrate the database '{}': {source}", path.display())]
+    Migration {
+        /// File of the database.
+        path: PathBuf,
+        /// What went wrong.
+        source: rusqlite_migration::Error,
+    },
+    /// Anything else that SQLite says.
+    #[error("cannot open the database '{}': {source}", path.display())]
+    Sqlite {
+        /// File of the database.
+        path: PathBuf,
+        /// What went wrong.
+        source: rusqlite::Error,
+    },
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Writer,
+    Reader,
+}
+
+/// Held as long as the database is open; the system lets go of it when the process ends in whatever way.
+#[derive(Debug)]
+pub(super) struct DatabaseLock(#[expect(dead_code, reason = "only held: closing the file is what unlocks it")] File);
+
+impl DatabaseLock {
+    /// Takes the lock of `database`, making its folder if there is none.
+    pub(super) fn take(database: &Path) -> Result<Self, OpenError> {
+        let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder {
+            std::fs::create_dir_all(folder).map_err(|source| OpenError::Path { path: folder.to_owned(), source })?;
+        }
+        let path = lock_path(database);
+        let opened = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = opened.map_err(|source| OpenError::Path { path: path.clone(), source })?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: database.to_owned() }),
+            Err(TryLockError::Error(source)) => Err(OpenError::Path { path, source }),
+        }
+    }
+}
+
+fn lock_path(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
+}
+
+/// Fails when the linked SQLite is one that can lose what it has acknowledged.
+pub(super) fn check_version(found: i32) -> Result<(), OpenError> {
+    if found < OLDEST_SQLITE {
+        return Err(OpenError::Version { found, needed: OLDEST_SQLITE });
+    }
+    Ok(())
+}
+
+/// Opens the writing connection and brings the tables to this program's version.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = open(path, flags, Role::Writer)?;
+    MIGRATIONS.to_latest(&mut connection).map_err(|source| OpenError::Migration { path: path.to_owned(), source })?;
+    Ok(connection)
+}
+
+/// Opens a connection that cannot write.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
+    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX, Role::Reader)
+}
+
+fn open(path: &Path, flags: OpenFlags, role: Role) -> Result<Connection, OpenError> {
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
+    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    configure(&connection, role).map_err(sqlite)?;
+    assert_settings(&connection, path)?;
+    Ok(connection)
+}
+
+fn configure(connection: &Connection, role: Role) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // A page that cannot be read through a memory map is a SIGBUS, through a read it is an error.
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    match role {
+        Role::Writer => {
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+            connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)
+        }
+        Role::Reader => {
+            connection.pragma_update(None, "query_only", true)?;
+            connection.pragma_update(None, "cache_size", READER_CACHE_KIB)
+        }
+    }
+}
+
+/// Asks the connection for what was set: SQLite ignores what it does not know or cannot do.
+fn assert_settings(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    use rusqlite::types::Value;
+    let wanted = [
+        ("journal_mode", Value::Text("wal".into())),
+        ("synchronous", Value::Integer(2)),
+        ("foreign_keys", Value::Integer(1)),
+        ("busy_timeout", Value::Integer(BUSY_TIMEOUT_MS)),
+    ];
+    for (pragma, wanted) in wanted {
+        let found: Value = connection
+            .pragma_query_value(None, pragma, |row| row.get(0))
+            .map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })?;
+        if found != wanted {
+            let (found, wanted) = (format!("{found:?}"), format!("{wanted:?}"));
+            return Err(OpenError::Setting { path: path.to_owned(), pragma, found, wanted });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_with_the_reset_fault_are_refused() {
+        assert!(check_version(3_051_003).is_ok());
+        let text = check_version(3_051_002).unwrap_err().to_string();
+        assert_eq!(text, "SQLite 3051002 can corrupt its write-ahead log: 3051003 or newer is needed");
+    }
+
+    #[test]
+    fn the_linked_version_is_accepted() {
+        assert!(check_version(rusqlite::version_number()).is_ok());
+    }
+
+    #[test]
+    fn migrations_are_well_formed() {
+        MIGRATIONS.validate().unwrap();
+    }
+
+    #[test]
+    fn a_connection_without_the_settings_is_refused() {
+        let connection = Connection::open_in_memory().unwrap();
+        let error = assert_settings(&connection, Path::new("some.db")).unwrap_err().to_string();
+        assert!(error.contains("'some.db' has journal_mode"), "{error}");
+    }
+
+    #[test]
+    fn readers_cannot_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let _writer = open_writer(&path).unwrap();
+        let reader = open_reader(&path).unwrap();
+        assert!(reader.execute("UPDATE process SET epoch = 7", []).is_err());
+    }
+}

@@ -1,0 +1,290 @@
+//! The store on SQLite: one thread writes in groups, a few connections read.
+//!
+//! Durability rests on three things, asserted at the start: a write-ahead log with `synchronous=FULL`, a SQLite without the
+//! log-reset fault, and a lock that keeps a second process away. Times are kept to the microsecond.
+
+mod backup;
+mod columns;
+mod commit;
+mod connection;
+mod outbox;
+mod readers;
+mod registry;
+mod resources;
+mod runs;
+mod stock;
+#[cfg(test)]
+mod tests;
+mod users;
+mod writer;
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use millrace_workflow::Definition;
+use serde::{Deserialize, Serialize};
+
+use self::connection::DatabaseLock;
+use self::readers::Readers;
+use self::writer::WriterHandle;
+use super::{
+    Backlog, Commit, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, Listing, OutboxRow, ReservationStatus,
+    Resource, StepRun, StockLevel, StockLine, Store, StoreError, Timer, User,
+};
+use crate::clock::Clock;
+
+pub use self::connection::OpenError;
+
+/// Most reading connections that are opened.
+const MAX_READERS: usize = 64;
+
+/// Where the database is and how many may read at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SqliteSettings {
+    /// File of the database; its folder is made when there is none.
+    pub path: PathBuf,
+    /// Reading connections, 1 to 64.
+    pub readers: usize,
+}
+
+/// A store in one SQLite file.
+#[derive(Debug)]
+pub struct Sqlite {
+    epoch: u64,
+    writer: WriterHandle,
+    readers: Readers,
+}
+
+impl Sqlite {
+    /// Opens or makes the database, brings its tables up to date and begins a new epoch.
+    ///
+    /// # Errors
+    /// [`OpenError`], which names the file: in use by another process, not writable, or not a database of this program.
+    pub fn open(settings: &SqliteSettings) -> Result<Self, OpenError> {
+        Self::open_with_clock(settings, Clock::system())
+    }
+
+    /// [`Sqlite::open`] with a clock of its own; the age of rows (for `prune` and `republish`) is told by it.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open`].
+    pub fn open_with_clock(settings: &SqliteSettings, clock: Clock) -> Result<Self, OpenError> {
+        connection::check_version(rusqlite::version_number())?;
+        let path = &settings.path;
+        let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
+        let lock = DatabaseLock::take(path)?;
+        let writing = connection::open_writer(path)?;
+        let epoch: i64 = writing.query_row("UPDATE process SET epoch = epoch + 1 RETURNING epoch", [], |row| row.get(0)).map_err(sqlite)?;
+        let tail = writer::read_tail(&writing).map_err(sqlite)?;
+        let reading = (0..settings.readers.clamp(1, MAX_READERS)).map(|_| connection::open_reader(path));
+        let readers = Readers::new(reading.collect::<Result<_, _>>()?);
+        let writer = WriterHandle::start(writing, epoch, tail, clock, lock);
+        let writer = writer.map_err(|source| OpenError::Path { path: path.clone(), source })?;
+        Ok(Self { epoch: epoch.unsigned_abs(), writer, readers })
+    }
+
+    /// Resolves with the reason once nothing can be written any more; the process should then end and be started again.
+    /// Never resolves otherwise, not even after [`Store::close`].
+    pub async fn failed(&self) -> String {
+        self.writer.failed().await
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
+        let prepared = commit::Prepared::new(commit).map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
+        self.writer.write(move |writing| prepared.write(writing)).await
+    }
+
+    async fn resource(&self, kind: &str, id: &str) -> Result<Option<Resource>, StoreError> {
+        let (kind, id) = (kind.to_owned(), id.to_owned());
+        self.readers.read(move |connection| resources::select_resource(connection, &kind, &id)).await
+    }
+
+    async fn resources(&self, listing: &Listing) -> Result<Vec<Resource>, StoreError> {
+        let listing = listing.clone();
+        self.readers.read(move |connection| resources::select_resources(connection, &listing)).await
+    }
+
+    async fn delete_resource(&self, kind: &str, id: &str, guard: Guard) -> Result<bool, StoreError> {
+        let (kind, id) = (kind.to_owned(), id.to_owned());
+        self.writer.write(move |writing| resources::delete_resource(writing, kind, id, guard)).await
+    }
+
+    async fn history(&self, kind: &str, id: &str, after: u64) -> Result<Vec<HistoryRow>, StoreError> {
+        let (kind, id) = (kind.to_owned(), id.to_owned());
+        self.readers.read(move |connection| resources::select_history(connection, &kind, &id, after)).await
+    }
+
+    async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
+        let (user, key) = (user.to_owned(), key.to_owned());
+        self.readers.read(move |connection| resources::select_idempotency(connection, &user, &key)).await
+    }
+
+    async fn claim_runs(&self, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, StoreError> {
+        self.writer.write(move |writing| runs::claim(writing, now, limit)).await
+    }
+
+    async fn next_run_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.read(|connection| runs::next_due(connection)).await
+    }
+
+    async fn runs(&self, kind: &str, id: &str) -> Result<Vec<StepRun>, StoreError> {
+        let (kind, id) = (kind.to_owned(), id.to_owned());
+        self.readers.read(move |connection| runs::of_resource(connection, &kind, &id)).await
+    }
+
+    async fn recover_runs(&self, crashed: &[String], park_after: u32) -> Result<Vec<StepRun>, StoreError> {
+        let crashed = crashed.to_vec();
+        self.writer.write(move |writing| runs::recover(writing, &crashed, park_after)).await
+    }
+
+    async fn unpark(&self, component: &str) -> Result<u64, StoreError> {
+        let component = component.to_owned();
+        self.writer.write(move |writing| runs::unpark(writing, &component)).await
+    }
+
+    async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<Timer>, StoreError> {
+        self.readers.read(move |connection| runs::due_timers(connection, now, limit)).await
+    }
+
+    async fn next_timer_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.read(|connection| runs::next_timer_due(connection)).await
+    }
+
+    async fn drop_timer(&self, timer: &Timer) -> Result<(), StoreError> {
+        let timer = timer.clone();
+        self.writer.write(move |writing| runs::drop_timer(writing, &timer)).await
+    }
+
+    async fn unpublished(&self, after: u64, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
+        self.readers.read(move |connection| outbox::unpublished(connection, after, limit)).await
+    }
+
+    async fn mark_published(&self, positions: &[u64]) -> Result<(), StoreError> {
+        let positions = positions.to_vec();
+        self.writer.write(move |writing| outbox::mark_published(writing, positions)).await
+    }
+
+    async fn republish(&self, since: Timestamp) -> Result<u64, StoreError> {
+        self.writer.write(move |writing| outbox::republish(writing, since)).await
+    }
+
+    async fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut total = 0;
+        for table in outbox::Prunable::ALL {
+            let boundary = self.readers.read(move |connection| table.boundary(connection, before)).await?;
+            let mut more = true;
+            while more {
+                let removed;
+                (removed, more) = self.writer.write(move |writing| table.prune(writing, boundary)).await?;
+                total += removed;
+            }
+        }
+        Ok(total)
+    }
+
+    async fn add_dead_letter(&self, letter: DeadLetter) -> Result<(), StoreError> {
+        self.writer.write(move |writing| outbox::add_dead_letter(writing, &letter)).await
+    }
+
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+        self.readers.read(move |connection| outbox::dead_letters(connection, limit)).await
+    }
+
+    async fn drop_dead_letter(&self, id: u64) -> Result<bool, StoreError> {
+        self.writer.write(move |writing| outbox::drop_dead_letter(writing, id)).await
+    }
+
+    async fn add_user(&self, user: User) -> Result<(), StoreError> {
+        self.writer.write(move |writing| users::add(writing, &user)).await
+    }
+
+    async fn update_user(&self, id: &str, name: Option<&str>, email: Option<&str>) -> Result<Option<User>, StoreError> {
+        let (id, name, email) = (id.to_owned(), name.map(str::to_owned), email.map(str::to_owned));
+        self.writer.write(move |writing| users::update(writing, &id, name.as_deref(), email.as_deref())).await
+    }
+
+    async fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
+        let id = id.to_owned();
+        self.readers.read(move |connection| users::by_id(connection, &id)).await
+    }
+
+    async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
+        let email = email.to_owned();
+        self.readers.read(move |connection| users::by_email(connection, &email)).await
+    }
+
+    async fn init_stock(&self, sku: &str, on_hand: u64) -> Result<(), StoreError> {
+        let sku = sku.to_owned();
+        self.writer.write(move |writing| stock::init(writing, &sku, on_hand)).await
+    }
+
+    async fn set_stock(&self, sku: &str, on_hand: u64) -> Result<(), StoreError> {
+        let sku = sku.to_owned();
+        self.writer.write(move |writing| stock::set(writing, &sku, on_hand)).await
+    }
+
+    async fn stock(&self) -> Result<Vec<StockLevel>, StoreError> {
+        self.readers.read(|connection| stock::levels(connection)).await
+    }
+
+    async fn stock_of(&self, sku: &str) -> Result<Option<StockLevel>, StoreError> {
+        let sku = sku.to_owned();
+        self.readers.read(move |connection| stock::level(connection, &sku)).await
+    }
+
+    async fn reserve(&self, key: &str, lines: &[StockLine]) -> Result<ReservationStatus, StoreError> {
+        let (key, lines) = (key.to_owned(), lines.to_vec());
+        self.writer.write(move |writing| stock::reserve(writing, &key, &lines)).await
+    }
+
+    async fn end_reservation(&self, key: &str, end: ReservationStatus) -> Result<Option<ReservationStatus>, StoreError> {
+        let key = key.to_owned();
+        self.writer.write(move |writing| stock::end(writing, &key, end)).await
+    }
+
+    async fn put_machine(&self, digest: &str, definition: &Definition) -> Result<(), StoreError> {
+        let definition = serde_json::to_string(definition).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let digest = digest.to_owned();
+        self.writer.write(move |writing| registry::put_machine(writing, &digest, &definition)).await
+    }
+
+    async fn machine(&self, digest: &str) -> Result<Option<Definition>, StoreError> {
+        let digest = digest.to_owned();
+        self.readers.read(move |connection| registry::machine(connection, &digest)).await
+    }
+
+    async fn put_component(&self, component: &str, digest: &str) -> Result<(), StoreError> {
+        let (component, digest) = (component.to_owned(), digest.to_owned());
+        self.writer.write(move |writing| registry::put_component(writing, &component, &digest)).await
+    }
+
+    async fn components(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.readers.read(|connection| registry::components(connection)).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        self.readers.read(registry::backlog).await
+    }
+
+    fn commit_stats(&self) -> CommitStats {
+        self.writer.stats()
+    }
+
+    async fn backup(&self, path: &Path) -> Result<(), StoreError> {
+        let path = path.to_owned();
+        self.readers.read(move |connection| Ok(backup::copy(connection, &path))).await?
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}

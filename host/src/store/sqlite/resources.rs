@@ -1,0 +1,117 @@
+//! Resources, their history and the requests that made them: reading, listing, removing.
+
+use std::sync::Arc;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+
+use super::super::{Conflict, Guard, HistoryRow, IdempotencyRow, Listing, Progress, Resource};
+use super::columns::{count, int, json, time};
+use super::writer::{UnitError, Writing, micros};
+
+const RESOURCE: &str = "SELECT kind, id, owner, state, version, workflow, machine, instance, attention, finished, created_at, updated_at,
+                               data FROM resources";
+
+fn resource_row(row: &Row<'_>) -> rusqlite::Result<Resource> {
+    let workflow: Option<String> = row.get(5)?;
+    let progress = |workflow| {
+        Ok::<_, rusqlite::Error>(Progress {
+            workflow,
+            machine: row.get(6)?,
+            instance: json(row, 7)?,
+            attention: row.get(8)?,
+            finished: row.get(9)?,
+        })
+    };
+    Ok(Resource {
+        kind: row.get(0)?,
+        id: row.get(1)?,
+        owner: row.get(2)?,
+        state: row.get(3)?,
+        version: count(row, 4)?,
+        workflow: workflow.map(progress).transpose()?,
+        created_at: time(row, 10)?,
+        updated_at: time(row, 11)?,
+        data: Arc::new(json(row, 12)?),
+    })
+}
+
+pub(super) fn select_resource(connection: &Connection, kind: &str, id: &str) -> rusqlite::Result<Option<Resource>> {
+    let mut statement = connection.prepare_cached(&format!("{RESOURCE} WHERE kind = ?1 AND id = ?2"))?;
+    statement.query_row([kind, id], resource_row).optional()
+}
+
+/// Walks the index that has the asked-for sequence, so that the cost is that of the rows returned.
+pub(super) fn select_resources(connection: &Connection, listing: &Listing) -> rusqlite::Result<Vec<Resource>> {
+    let mut sql = format!("{RESOURCE} WHERE kind = ?1");
+    let mut values = vec![Value::from(listing.kind.clone())];
+    if let Some(owner) = &listing.owner {
+        values.push(owner.clone().into());
+        sql.push_str(" AND owner = ?2");
+    }
+    if let Some((created_at, id)) = &listing.after {
+        values.push(id.clone().into());
+        let id_at = values.len();
+        if listing.by_id {
+            sql.push_str(&format!(" AND id > ?{id_at}"));
+        } else {
+            values.push(micros(*created_at).into());
+            sql.push_str(&format!(" AND (created_at, id) < (?{}, ?{id_at})", id_at + 1));
+        }
+    }
+    sql.push_str(if listing.by_id { " ORDER BY id" } else { " ORDER BY created_at DESC, id DESC" });
+    values.push(i64::try_from(listing.limit).unwrap_or(i64::MAX).into());
+    sql.push_str(&format!(" LIMIT ?{}", values.len()));
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_map(params_from_iter(values), resource_row)?.collect()
+}
+
+pub(super) fn delete_resource(writing: &Writing<'_>, kind: String, id: String, guard: Guard) -> Result<bool, UnitError> {
+    let mut statement = writing.connection.prepare_cached("SELECT pk, version, workflow FROM resources WHERE kind = ?1 AND id = ?2")?;
+    let found = statement.query_row([&kind, &id], |row| Ok((row.get::<_, i64>(0)?, count(row, 1)?, row.get::<_, Option<String>>(2)?)));
+    let Some((pk, version, workflow)) = found.optional()? else { return Ok(false) };
+    match guard {
+        Guard::Absent => return Err(Conflict::Exists { kind, id }.into()),
+        Guard::Version(wanted) if wanted != version => return Err(Conflict::Version { kind, id }.into()),
+        Guard::Version(_) => {}
+    }
+    if workflow.is_some() {
+        return Ok(false);
+    }
+    writing.run("DELETE FROM resources WHERE pk = ?1", [pk])?;
+    writing.run("DELETE FROM history WHERE resource = ?1", [pk])?;
+    writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;
+    super::stock::forget(writing, &id)?;
+    Ok(true)
+}
+
+pub(super) fn select_history(connection: &Connection, kind: &str, id: &str, after: u64) -> rusqlite::Result<Vec<HistoryRow>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, from_state, to_state, transition, at, cause, component, digest, attempt, reason FROM history
+         WHERE resource = (SELECT pk FROM resources WHERE kind = ?1 AND id = ?2) AND seq > ?3 ORDER BY seq",
+    )?;
+    statement.query_map(params![kind, id, int(after)], history_row)?.collect()
+}
+
+fn history_row(row: &Row<'_>) -> rusqlite::Result<HistoryRow> {
+    Ok(HistoryRow {
+        seq: count(row, 0)?,
+        from: row.get(1)?,
+        to: row.get(2)?,
+        transition: row.get(3)?,
+        at: time(row, 4)?,
+        cause: row.get(5)?,
+        component: row.get(6)?,
+        digest: row.get(7)?,
+        attempt: row.get(8)?,
+        reason: row.get(9)?,
+    })
+}
+
+pub(super) fn select_idempotency(connection: &Connection, user: &str, key: &str) -> rusqlite::Result<Option<IdempotencyRow>> {
+    let mut statement =
+        connection.prepare_cached("SELECT user, key, request_hash, resource_id FROM idempotency WHERE user = ?1 AND key = ?2")?;
+    let row =
+        |row: &Row<'_>| Ok(IdempotencyRow { user: row.get(0)?, key: row.get(1)?, request_hash: row.get(2)?, resource_id: row.get(3)? });
+    statement.query_row([user, key], row).optional()
+}

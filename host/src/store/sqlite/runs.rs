@@ -1,0 +1,139 @@
+//! Runs and timers: claiming what is due, taking over from a process that is gone, setting aside.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::super::{RunStatus, StepRun, Timer};
+use super::columns::{count, int, optional_shared_text, run_kind, run_status, run_status_text, time, time_of};
+use super::writer::{UnitError, Writing, micros};
+
+const COLUMNS: &str = "sequence, key, resource_kind, resource_id, kind, name, component, visit, attempt, transition, from_state, to_state,
+                       status, owner, fence, crashes, due_at, last_error, workflow, input";
+
+/// A run and its place among all runs ever added.
+type Sequenced = (i64, StepRun);
+
+fn run_row(row: &Row<'_>) -> rusqlite::Result<Sequenced> {
+    let owner: Option<i64> = row.get(13)?;
+    let run = StepRun {
+        key: row.get(1)?,
+        resource_kind: row.get(2)?,
+        resource_id: row.get(3)?,
+        workflow: row.get(18)?,
+        kind: run_kind(row, 4)?,
+        name: row.get(5)?,
+        component: row.get(6)?,
+        visit: row.get(7)?,
+        attempt: row.get(8)?,
+        transition: row.get(9)?,
+        from_state: row.get(10)?,
+        to_state: row.get(11)?,
+        input: optional_shared_text(row, 19)?,
+        status: run_status(row, 12)?,
+        owner: owner.map(i64::unsigned_abs),
+        fence: count(row, 14)?,
+        crashes: row.get(15)?,
+        due_at: time(row, 16)?,
+        last_error: row.get(17)?,
+    };
+    Ok((row.get(0)?, run))
+}
+
+fn in_sequence(mut runs: Vec<Sequenced>) -> Vec<StepRun> {
+    runs.sort_by_key(|(sequence, run)| (run.due_at, *sequence));
+    runs.into_iter().map(|(_, run)| run).collect()
+}
+
+pub(super) fn claim(writing: &Writing<'_>, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, UnitError> {
+    let mut statement = writing.connection.prepare_cached(&format!(
+        "UPDATE step_runs SET status = 'running', owner = ?1, fence = fence + 1 WHERE sequence IN (
+             SELECT sequence FROM step_runs WHERE status <> 'done' AND status = 'ready' AND due_at <= ?2 ORDER BY due_at, sequence LIMIT ?3
+         ) RETURNING {COLUMNS}"
+    ))?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let claimed = statement.query_map(params![writing.epoch, micros(now), limit], run_row)?;
+    Ok(in_sequence(claimed.collect::<Result<_, _>>()?))
+}
+
+pub(super) fn next_due(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let mut statement = connection.prepare_cached("SELECT min(due_at) FROM step_runs WHERE status <> 'done' AND status = 'ready'")?;
+    let due: Option<i64> = statement.query_row([], |row| row.get(0))?;
+    due.map(time_of).transpose()
+}
+
+pub(super) fn of_resource(connection: &Connection, kind: &str, id: &str) -> rusqlite::Result<Vec<StepRun>> {
+    let sql = format!("SELECT {COLUMNS} FROM step_runs WHERE resource_id = ?1 AND resource_kind = ?2 ORDER BY sequence");
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_map([id, kind], |row| Ok(run_row(row)?.1))?.collect()
+}
+
+pub(super) fn recover(writing: &Writing<'_>, crashed: &[String], park_after: u32) -> Result<Vec<StepRun>, UnitError> {
+    let crashed: HashSet<&str> = crashed.iter().map(String::as_str).collect();
+    let now = writing.tail.written_at;
+    let mut parked = Vec::new();
+    for (sequence, mut run) in abandoned(writing)? {
+        run.crashes = run.crashes.saturating_add(u32::from(crashed.contains(run.key.as_str())));
+        run.status = if run.crashes >= park_after { RunStatus::Parked } else { RunStatus::Ready };
+        run.owner = None;
+        // A clock that was set back must not make it wait.
+        let due_at = micros(run.due_at).min(now);
+        run.due_at = time_of(due_at)?;
+        writing.run(
+            "UPDATE step_runs SET status = ?2, crashes = ?3, due_at = ?4, owner = NULL WHERE sequence = ?1",
+            params![sequence, run_status_text(run.status), run.crashes, due_at],
+        )?;
+        if run.status == RunStatus::Parked {
+            parked.push((sequence, run));
+        }
+    }
+    Ok(in_sequence(parked))
+}
+
+fn abandoned(writing: &Writing<'_>) -> rusqlite::Result<Vec<Sequenced>> {
+    let sql = format!("SELECT {COLUMNS} FROM step_runs WHERE status <> 'done' AND status = 'running' AND owner < ?1");
+    writing.connection.prepare_cached(&sql)?.query_map([writing.epoch], run_row)?.collect()
+}
+
+pub(super) fn unpark(writing: &Writing<'_>, component: &str) -> Result<u64, UnitError> {
+    let changed = writing.run(
+        "UPDATE step_runs SET status = 'ready', crashes = 0, due_at = min(due_at, ?2)
+         WHERE status <> 'done' AND status = 'parked' AND component = ?1",
+        params![component, writing.tail.written_at],
+    )?;
+    Ok(changed as u64)
+}
+
+pub(super) fn due_timers(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<Timer>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT kind, id, transition, timers.version, due_at FROM timers JOIN resources ON pk = resource
+         WHERE due_at <= ?1 ORDER BY due_at, resource, transition LIMIT ?2",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let row = |row: &Row<'_>| {
+        Ok(Timer {
+            resource_kind: row.get(0)?,
+            resource_id: row.get(1)?,
+            transition: row.get(2)?,
+            version: count(row, 3)?,
+            due_at: time(row, 4)?,
+        })
+    };
+    statement.query_map(params![micros(now), limit], row)?.collect()
+}
+
+pub(super) fn next_timer_due(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let mut statement = connection.prepare_cached("SELECT due_at FROM timers ORDER BY due_at LIMIT 1")?;
+    let due: Option<i64> = statement.query_row([], |row| row.get(0)).optional()?;
+    due.map(time_of).transpose()
+}
+
+/// Removes the timer unless it was replaced by one of a later version.
+pub(super) fn drop_timer(writing: &Writing<'_>, timer: &Timer) -> Result<(), UnitError> {
+    writing.run(
+        "DELETE FROM timers WHERE resource = (SELECT pk FROM resources WHERE kind = ?1 AND id = ?2) AND transition = ?3 AND version = ?4",
+        params![timer.resource_kind, timer.resource_id, timer.transition, int(timer.version)],
+    )?;
+    Ok(())
+}

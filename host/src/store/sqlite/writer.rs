@@ -1,0 +1,402 @@
+//! The thread that writes: it collects what waits, commits it together, and answers each caller after the commit.
+//!
+//! It knows transactions and failures, nothing of what the units write.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::super::{CommitStats, Conflict, StoreError};
+use super::connection::DatabaseLock;
+use crate::clock::Clock;
+
+/// Units that may wait for the writer; further callers wait outside.
+const QUEUE_UNITS: usize = 1_024;
+/// Units that share one transaction at most; bounds how long the first of them waits for the others.
+const GROUP_UNITS: usize = 256;
+/// How long a caller waits for a place in the queue.
+const QUEUE_WAIT: Duration = Duration::from_secs(5);
+
+/// Why a unit did not take effect.
+pub(super) enum UnitError {
+    /// A rule does not allow it; its neighbours are not concerned.
+    Refused(StoreError),
+    /// SQLite could not do it.
+    Broken(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for UnitError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<StoreError> for UnitError {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<Conflict> for UnitError {
+    fn from(conflict: Conflict) -> Self {
+        Self::Refused(StoreError::Conflict(conflict))
+    }
+}
+
+/// What SQLite's refusal means for everybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// It may work later.
+    Passing(String),
+    /// What is on the disk can no longer be known: the process has to start again.
+    Final(String),
+}
+
+impl Failure {
+    pub(super) fn of(error: &rusqlite::Error) -> Self {
+        let text = error.to_string();
+        match error.sqlite_error().map(|cause| cause.code) {
+            Some(
+                ErrorCode::DiskFull
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::OutOfMemory
+                | ErrorCode::OperationInterrupted
+                | ErrorCode::TooBig
+                | ErrorCode::ConstraintViolation,
+            ) => Self::Passing(text),
+            _ => Self::Final(text),
+        }
+    }
+
+    pub(super) fn to_error(&self) -> StoreError {
+        match self {
+            Self::Passing(text) => StoreError::Unavailable(text.clone()),
+            Self::Final(text) => StoreError::Fatal(text.clone()),
+        }
+    }
+}
+
+/// Where the outbox ends; goes back when a unit does.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tail {
+    /// Last position given out.
+    pub(super) position: i64,
+    /// Microseconds; never goes back, so that age and position agree whatever the clock does.
+    pub(super) written_at: i64,
+}
+
+/// What a unit writes with.
+pub(super) struct Writing<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) epoch: i64,
+    pub(super) tail: &'a mut Tail,
+}
+
+impl Writing<'_> {
+    /// Runs one statement and answers how many rows it changed.
+    pub(super) fn run(&self, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<usize> {
+        self.connection.prepare_cached(sql)?.execute(params)
+    }
+}
+
+/// One caller's write, type erased.
+trait Unit: Send {
+    fn run(&mut self, writing: &mut Writing<'_>) -> Verdict;
+    fn answer(self: Box<Self>, group: Result<(), &Failure>);
+}
+
+enum Verdict {
+    Keep,
+    Undo,
+    Broken(Failure, bool),
+}
+
+struct Call<T, W> {
+    work: Option<W>,
+    result: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, W> Unit for Call<T, W>
+where
+    T: Send,
+    W: FnOnce(&mut Writing<'_>) -> Result<T, UnitError> + Send,
+{
+    fn run(&mut self, writing: &mut Writing<'_>) -> Verdict {
+        let Some(work) = self.work.take() else { return Verdict::Undo };
+        let (verdict, result) = match work(writing) {
+            Ok(value) => (Verdict::Keep, Ok(value)),
+            Err(UnitError::Refused(error)) => (Verdict::Undo, Err(error)),
+            Err(UnitError::Broken(error)) => {
+                let failure = Failure::of(&error);
+                let own = error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation);
+                (Verdict::Broken(failure.clone(), own), Err(failure.to_error()))
+            }
+        };
+        self.result = Some(result);
+        verdict
+    }
+
+    fn answer(self: Box<Self>, group: Result<(), &Failure>) {
+        let Self { result, reply, .. } = *self;
+        let answer = match (group, result) {
+            (Err(failure), _) => Err(failure.to_error()),
+            (Ok(()), Some(result)) => result,
+            (Ok(()), None) => Err(StoreError::Fatal("the writer skipped a unit".into())),
+        };
+        // The caller may be gone; what it asked for is done all the same.
+        let _ = reply.send(answer);
+    }
+}
+
+enum Message {
+    Write(Box<dyn Unit>),
+    Close,
+}
+
+/// Whether the writer lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Life {
+    Working,
+    Closed,
+    Failed(String),
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    commits: AtomicU64,
+    units: AtomicU64,
+    busy_nanos: AtomicU64,
+}
+
+/// The async side: hands units to the thread.
+#[derive(Debug)]
+pub(super) struct WriterHandle {
+    queue: mpsc::Sender<Message>,
+    life: watch::Receiver<Life>,
+    counters: Arc<Counters>,
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Write(_) => "Write",
+            Self::Close => "Close",
+        })
+    }
+}
+
+impl WriterHandle {
+    /// Starts the thread on `connection`.
+    pub(super) fn start(connection: Connection, epoch: i64, tail: Tail, clock: Clock, lock: DatabaseLock) -> std::io::Result<Self> {
+        let (queue, inbox) = mpsc::channel(QUEUE_UNITS);
+        let (life_of, life) = watch::channel(Life::Working);
+        let counters = Arc::new(Counters::default());
+        let writer = Writer { connection, epoch, tail, clock, counters: Arc::clone(&counters) };
+        std::thread::Builder::new().name("store-writer".into()).spawn(move || {
+            let end = writer.run(inbox);
+            drop(lock);
+            life_of.send_replace(end);
+        })?;
+        Ok(Self { queue, life, counters })
+    }
+
+    /// Runs `work` in a transaction and answers after it is durable. Once queued it happens even if the caller is dropped.
+    pub(super) async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnOnce(&mut Writing<'_>) -> Result<T, UnitError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let call = Call { work: Some(work), result: None, reply };
+        match self.queue.send_timeout(Message::Write(Box::new(call)), QUEUE_WAIT).await {
+            Ok(()) => {}
+            Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
+                return Err(StoreError::Unavailable(format!("{QUEUE_UNITS} writes are waiting already")));
+            }
+            Err(mpsc::error::SendTimeoutError::Closed(_)) => return Err(self.gone()),
+        }
+        answer.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    fn gone(&self) -> StoreError {
+        StoreError::Fatal(match &*self.life.borrow() {
+            Life::Failed(reason) => reason.clone(),
+            Life::Closed => "the store is closed".into(),
+            Life::Working => "the writer has ended".into(),
+        })
+    }
+
+    /// Asks the thread to finish what is queued and waits until it has ended.
+    pub(super) async fn close(&self) {
+        // An error means that it has ended already.
+        let _ = self.queue.send(Message::Close).await;
+        let mut life = self.life.clone();
+        let _ = life.wait_for(|life| *life != Life::Working).await;
+    }
+
+    /// Resolves with the reason once the writer has ended because it cannot go on; never resolves otherwise.
+    pub(super) async fn failed(&self) -> String {
+        let mut life = self.life.clone();
+        let reason = match life.wait_for(|life| *life != Life::Working).await.as_deref() {
+            Ok(Life::Failed(reason)) => Some(reason.clone()),
+            Ok(_) => None,
+            Err(_) => Some("the writer has ended unexpectedly".to_owned()),
+        };
+        match reason {
+            Some(reason) => reason,
+            None => std::future::pending().await,
+        }
+    }
+
+    pub(super) fn stats(&self) -> CommitStats {
+        CommitStats {
+            commits: self.counters.commits.load(Ordering::Relaxed),
+            units: self.counters.units.load(Ordering::Relaxed),
+            busy: Duration::from_nanos(self.counters.busy_nanos.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+struct Writer {
+    connection: Connection,
+    epoch: i64,
+    tail: Tail,
+    clock: Clock,
+    counters: Arc<Counters>,
+}
+
+impl Writer {
+    fn run(mut self, mut inbox: mpsc::Receiver<Message>) -> Life {
+        let mut group: Vec<Box<dyn Unit>> = Vec::with_capacity(GROUP_UNITS);
+        while let Some(first) = inbox.blocking_recv() {
+            let mut next = Some(first);
+            while let Some(message) = next.take() {
+                match message {
+                    Message::Write(unit) => group.push(unit),
+                    Message::Close => inbox.close(),
+                }
+                if group.len() < GROUP_UNITS {
+                    next = inbox.try_recv().ok();
+                }
+            }
+            if let Err(reason) = self.commit_group(&mut group) {
+                refuse_the_rest(&mut inbox, &reason);
+                return Life::Failed(reason);
+            }
+        }
+        self.leave();
+        Life::Closed
+    }
+
+    /// Commits a group and answers its callers. An error means that nothing can be written any more.
+    fn commit_group(&mut self, group: &mut Vec<Box<dyn Unit>>) -> Result<(), String> {
+        if group.is_empty() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let before = self.tail;
+        let outcome = self.transact(group);
+        if outcome.is_err() {
+            self.tail = before;
+        } else {
+            self.count(group.len(), started.elapsed());
+        }
+        for unit in group.drain(..) {
+            unit.answer(outcome.as_ref().map(|()| ()));
+        }
+        match outcome {
+            Err(Failure::Final(reason)) => {
+                tracing::error!(%reason, "the store cannot go on");
+                Err(reason)
+            }
+            Err(Failure::Passing(reason)) => {
+                tracing::warn!(%reason, "a group of writes was not committed");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn transact(&mut self, group: &mut [Box<dyn Unit>]) -> Result<(), Failure> {
+        self.execute("BEGIN IMMEDIATE")?;
+        let done = self.run_units(group).and_then(|()| self.execute("COMMIT"));
+        if done.is_err() && !self.connection.is_autocommit() {
+            self.execute("ROLLBACK").map_err(|failure| match failure {
+                Failure::Passing(text) | Failure::Final(text) => Failure::Final(format!("cannot roll back: {text}")),
+            })?;
+        }
+        done
+    }
+
+    fn run_units(&mut self, group: &mut [Box<dyn Unit>]) -> Result<(), Failure> {
+        let now = self.clock.now().as_microsecond();
+        self.tail.written_at = self.tail.written_at.max(now);
+        for unit in group {
+            let before = self.tail;
+            self.execute("SAVEPOINT unit")?;
+            let mut writing = Writing { connection: &self.connection, epoch: self.epoch, tail: &mut self.tail };
+            match unit.run(&mut writing) {
+                Verdict::Keep => {}
+                Verdict::Undo | Verdict::Broken(_, true) => {
+                    self.execute("ROLLBACK TO unit")?;
+                    self.tail = before;
+                }
+                // SQLite may have rolled back the whole transaction by itself, neighbours included.
+                Verdict::Broken(failure, false) => return Err(failure),
+            }
+            self.execute("RELEASE unit")?;
+        }
+        Ok(())
+    }
+
+    fn execute(&self, sql: &'static str) -> Result<(), Failure> {
+        let statement = self.connection.prepare_cached(sql);
+        statement.and_then(|mut statement| statement.execute([])).map(drop).map_err(|error| Failure::of(&error))
+    }
+
+    fn count(&self, units: usize, busy: Duration) {
+        self.counters.commits.fetch_add(1, Ordering::Relaxed);
+        self.counters.units.fetch_add(units as u64, Ordering::Relaxed);
+        let nanos = u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX);
+        self.counters.busy_nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// Leaves a database without a log behind, so that the next start has nothing to replay.
+    fn leave(self) {
+        let truncated = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        if let Err(error) = truncated {
+            tracing::warn!(%error, "the log was not emptied; the next start replays it");
+        }
+        if let Err((_, error)) = self.connection.close() {
+            tracing::warn!(%error, "the database was not closed");
+        }
+    }
+}
+
+fn refuse_the_rest(inbox: &mut mpsc::Receiver<Message>, reason: &str) {
+    inbox.close();
+    let failure = Failure::Final(reason.to_owned());
+    while let Some(message) = inbox.blocking_recv() {
+        if let Message::Write(unit) = message {
+            unit.answer(Err(&failure));
+        }
+    }
+}
+
+/// Reads where the outbox ends.
+pub(super) fn read_tail(connection: &Connection) -> rusqlite::Result<Tail> {
+    let sql = "SELECT max(coalesce((SELECT max(position) FROM outbox), 0), pruned_position),
+                      coalesce((SELECT written_at FROM outbox ORDER BY position DESC LIMIT 1), 0) FROM process";
+    connection.query_row(sql, [], |row| Ok(Tail { position: row.get(0)?, written_at: row.get(1)? }))
+}
+
+/// Microseconds since 1970, what the tables hold.
+pub(super) fn micros(at: Timestamp) -> i64 {
+    at.as_microsecond()
+}
