@@ -39,11 +39,18 @@ enum Task {
     Bench(bench::Options),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Arguments::parse().task {
-        Task::Run(options) => run::run(&options),
+fn main() -> ExitCode {
+    perform(&Arguments::parse().task).unwrap_or_else(|problem| {
+        eprintln!("Error: {problem:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn perform(task: &Task) -> anyhow::Result<ExitCode> {
+    match task {
+        Task::Run(options) => run::run(options),
         Task::Test => Ok(test::test()),
-        Task::Build(options) => build::build(&options).map(|()| ExitCode::SUCCESS),
-        Task::Bench(options) => bench::bench(&options).map(|()| ExitCode::SUCCESS),
+        Task::Build(options) => build::build(options).map(|()| ExitCode::SUCCESS),
+        Task::Bench(options) => bench::bench(options).map(|()| ExitCode::SUCCESS),
     }
 }

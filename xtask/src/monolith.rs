@@ -38,8 +38,29 @@ pub struct Launch {
 pub struct Monolith {
     child: Child,
     address: SocketAddr,
+    stop_wanted: StopSignals,
+}
+
+/// Ctrl-C, being told to stop, and a terminal that was closed.
+struct StopSignals {
     interrupt: Signals,
     terminate: Signals,
+    hang_up: Signals,
+}
+
+impl StopSignals {
+    fn listen() -> std::io::Result<Self> {
+        let [interrupt, terminate, hang_up] = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+        Ok(Self { interrupt: interrupt?, terminate: terminate?, hang_up: hang_up? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
+        }
+    }
 }
 
 /// How waiting for the host to become ready ended.
@@ -53,11 +74,11 @@ pub enum Readiness {
 impl Monolith {
     /// Starts the host in a process group of its own, so that Ctrl-C reaches it once, through us.
     pub fn start(launch: &Launch, folder: &std::path::Path) -> anyhow::Result<Self> {
-        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let stop_wanted = StopSignals::listen()?;
         let mut command = Command::new(&launch.binary);
         command.args(&launch.arguments).envs(launch.environment.iter().cloned()).current_dir(folder).process_group(0).kill_on_drop(true);
         let child = command.spawn().with_context(|| format!("{} could not be started", launch.binary.display()))?;
-        Ok(Self { child, address: launch.address, interrupt, terminate })
+        Ok(Self { child, address: launch.address, stop_wanted })
     }
 
     /// Waits until the host is ready. A host that ends before is an error.
@@ -66,8 +87,7 @@ impl Monolith {
         while Instant::now() < deadline {
             tokio::select! {
                 status = self.child.wait() => bail!("the host ended before it was ready ({}); its own message is above", status?),
-                _ = self.interrupt.recv() => return Ok(Readiness::StopWanted),
-                _ = self.terminate.recv() => return Ok(Readiness::StopWanted),
+                () = self.stop_wanted.next() => return Ok(Readiness::StopWanted),
                 status = http::get(self.address, "/readyz") => if matches!(status, Ok(200)) { return Ok(Readiness::Ready) },
             }
             sleep(READY_POLL).await;
@@ -79,20 +99,22 @@ impl Monolith {
     /// Waits until the host ends by itself, or until somebody wants it stopped and it has stopped.
     pub async fn until_stopped(&mut self) -> anyhow::Result<ExitCode> {
         tokio::select! {
-            status = self.child.wait() => return Ok(exit_code(status?)),
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            status = self.child.wait() => {
+                let status = status?;
+                println!("The host ended by itself ({status})");
+                Ok(exit_code(status))
+            }
+            () = self.stop_wanted.next() => self.stop().await,
         }
-        self.stop().await
     }
 
-    /// Tells the host to stop and waits until it has; a second Ctrl-C, or taking too long, ends it the hard way.
+    /// Tells the host to stop and waits until it has; a second signal, or taking too long, ends it the hard way.
     pub async fn stop(&mut self) -> anyhow::Result<ExitCode> {
         println!("\nStopping; what is under way is finished first");
         self.send(Signal::TERM)?;
         let ended = tokio::select! {
             ended = timeout(STOP_LIMIT, self.child.wait()) => ended.ok(),
-            _ = self.interrupt.recv() => None,
+            () = self.stop_wanted.next() => None,
         };
         let Some(status) = ended else {
             self.child.kill().await.context("the host could not be ended")?;
