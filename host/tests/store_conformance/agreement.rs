@@ -87,7 +87,7 @@ fn named(id: u8, name: u8, epoch: u64, status: RunStatus) -> StepRun {
 
 fn settled(id: u8, name: u8, fence: u8, status: u8) -> Settled {
     let status = [RunStatus::Done, RunStatus::Ready, RunStatus::Parked, RunStatus::Done][usize::from(status)];
-    let error = (fence % 2 == 0).then(|| format!("failure {fence}"));
+    let error = fence.is_multiple_of(2).then(|| format!("failure {fence}"));
     let key = named(id, name, 0, status).key;
     Settled { key, fence: fence.into(), status, attempt: fence.into(), due_at: at(i64::from(fence)), error }
 }

@@ -1,4 +1,5 @@
 //! What every store promises, run on each back end; and what only a durable one can.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "this is a test, its functions are only not all marked so")]
 
 mod agreement;
 mod bed;

@@ -312,7 +312,7 @@ impl Writer {
             self.count(group.len(), started.elapsed());
         }
         for unit in group.drain(..) {
-            unit.answer(outcome.as_ref().map(|()| ()));
+            unit.answer(outcome.as_ref().copied());
         }
         match outcome {
             Err(Failure::Final(reason)) => {
