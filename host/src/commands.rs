@@ -29,7 +29,8 @@ pub fn run(config: &Path, format: LogFormat, filter: &str) -> ExitCode {
 /// `millrace validate`: tells everything that is wrong.
 #[must_use]
 pub fn validate(file: &Path, format: Format) -> ExitCode {
-    let check = || Ok(ExitCode::from(config::commands::validate(file, &Environment::of_process()?, format, &mut std::io::stdout().lock())?));
+    let check =
+        || Ok(ExitCode::from(config::commands::validate(file, &Environment::of_process()?, format, &mut std::io::stdout().lock())?));
     end(check())
 }
 

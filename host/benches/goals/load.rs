@@ -55,7 +55,8 @@ impl Connection {
     }
 
     async fn send(&mut self, method: Method, path: &str, body: Bytes, expected: StatusCode) -> anyhow::Result<Bytes> {
-        let mut request = Request::builder().method(method).uri(path).header("host", "127.0.0.1").header("accept", "application/json, text/html");
+        let mut request =
+            Request::builder().method(method).uri(path).header("host", "127.0.0.1").header("accept", "application/json, text/html");
         if !self.token.is_empty() {
             request = request.header("authorization", format!("Bearer {}", self.token));
         }
@@ -89,7 +90,12 @@ impl Latencies {
     }
 
     /// The time that `percent` of all do not exceed, in milliseconds.
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index into a few thousand times")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an index into a few thousand times"
+    )]
     pub fn percentile_ms(&self, percent: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
