@@ -44,14 +44,64 @@ pub(super) async fn stream(mut changes: BoxStream<'static, Change>, after: Optio
     response
 }
 
-fn until_last(changes: impl Stream<Item = Change> + Send + 'static) -> impl Stream<Item = Change> + Send + 'static {
-    changes.scan(false, |ended, change| {
-        let next = if *ended { None } else { Some(change) };
-        *ended = next.as_ref().is_none_or(|change| change.last);
-        std::future::ready(next)
+/// Ends with the last change itself, not when another would come.
+fn until_last(changes: impl Stream<Item = Change> + Send + Unpin + 'static) -> impl Stream<Item = Change> + Send + 'static {
+    stream::unfold((changes, false), |(mut changes, ended)| async move {
+        let change = if ended { None } else { changes.next().await }?;
+        let last = change.last;
+        Some((change, (changes, last)))
     })
 }
 
 fn event(change: &Change) -> Event {
     Event::default().event("transition").id(change.seq.to_string()).data(change.body.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use serde_json::json;
+
+    use super::*;
+
+    fn change(seq: u64, last: bool) -> Change {
+        Change { seq, body: json!({"state": format!("s{seq}")}), last }
+    }
+
+    async fn text(response: Response) -> String {
+        let body = tokio::time::timeout(Duration::from_secs(5), response.into_body().collect()).await.expect("the stream ends");
+        String::from_utf8(body.unwrap().to_bytes().to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_transition_is_an_event_with_its_number_and_the_last_one_ends_the_stream() {
+        let changes = stream::iter([change(1, false), change(2, true)]).chain(stream::pending()).boxed();
+        let response = stream(changes, None, Stop::new()).await;
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let expected = "event: transition\nid: 1\ndata: {\"state\":\"s1\"}\n\nevent: transition\nid: 2\ndata: {\"state\":\"s2\"}\n\n";
+        assert_eq!(text(response).await, expected);
+    }
+
+    #[tokio::test]
+    async fn who_comes_back_gets_what_follows_and_204_when_nothing_does() {
+        let changes = stream::iter([change(5, true)]).boxed();
+        assert!(text(stream(changes, Some(4), Stop::new()).await).await.contains("id: 5"));
+        assert_eq!(stream(stream::empty().boxed(), Some(5), Stop::new()).await.status(), StatusCode::NO_CONTENT);
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_a_quiet_stream() {
+        let stop = Stop::new();
+        let response = stream(stream::pending().boxed(), Some(1), stop.clone()).await;
+        stop.request();
+        assert_eq!(text(response).await, "");
+    }
+
+    #[test]
+    fn an_event_id_is_a_number() {
+        let with = |id: &'static str| HeaderMap::from_iter([(LAST_EVENT_ID, HeaderValue::from_static(id))]);
+        assert_eq!(last_seen(&with("7")).unwrap(), Some(7));
+        assert_eq!(last_seen(&HeaderMap::new()).unwrap(), None);
+        assert_eq!(last_seen(&with("-1")).unwrap_err().status(), StatusCode::BAD_REQUEST);
+    }
 }

@@ -245,7 +245,11 @@ impl Edge {
             Endpoint::Proxy(name) => self.proxy(name, request).await,
         };
         let response = answer.into_response();
-        let status = if response.status().is_server_error() || response.status().is_client_error() { "error" } else { "success" };
+        let status = match response.status().as_u16() {
+            500.. => "error",
+            400.. => "rejected",
+            _ => "success",
+        };
         self.metrics.module_operation(module, operation, status, begin.elapsed());
         response
     }

@@ -270,6 +270,22 @@ async fn a_stop_lets_requests_finish_and_takes_no_new_ones() {
 }
 
 #[tokio::test]
+async fn a_client_that_takes_nothing_of_its_answer_is_cut_off() {
+    const SIZE: usize = 64 << 20;
+    let large = Router::new().fallback(any(|| async { vec![b'x'; SIZE] }));
+    let mut setup = Setup::new().with_route("/large", vec![], large);
+    setup.plan.server.as_mut().unwrap().write_timeout = Duration::from_millis(200);
+    let mut server = listening(setup).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    stream.readable().await.unwrap();
+    server.stop.request();
+    // Draining alone would take ten seconds.
+    tokio::time::timeout(Duration::from_secs(5), server.served.join_next()).await.expect("serving ends").unwrap().unwrap().unwrap();
+    assert!(rest(&mut stream).await.len() < SIZE);
+}
+
+#[tokio::test]
 async fn a_taken_address_is_named() {
     let first = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = first.local_addr().unwrap();

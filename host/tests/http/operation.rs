@@ -88,7 +88,7 @@ async fn operations_of_modules_are_counted_with_their_result() {
     let text = edge.get("/metrics").await.text;
     for line in [
         "shop_module_operations_total{module=\"accounts\",operation=\"register\",status=\"success\"} 1",
-        "shop_module_operations_total{module=\"accounts\",operation=\"login\",status=\"error\"} 1",
+        "shop_module_operations_total{module=\"accounts\",operation=\"login\",status=\"rejected\"} 1",
         "shop_module_operation_duration_seconds_count{module=\"accounts\",operation=\"login\"} 1",
     ] {
         assert!(text.lines().any(|l| l == line), "no line {line} in\n{text}");
