@@ -126,13 +126,14 @@ impl App {
             self.start_core(core);
         }
         let writes = TaskTracker::new();
-        let serving = self.serve(&stop, &writes)?;
+        let mut serving = self.serve(&stop, &writes)?;
         self.health.set_ready(true);
         tracing::info!(address = self.address().map(|address| address.to_string()), config = %self.plan.source.display(), "ready");
 
         let store_failed = self.core.as_mut().map(|core| core.store_failed.take());
         let failure = tokio::select! {
             () = stop.requested() => None,
+            result = parts::ended(&mut serving) => Some(result.err().unwrap_or_else(|| anyhow::anyhow!("the server ended by itself"))),
             () = self.tasks.failed() => Some(anyhow::anyhow!("a task failed; see the log")),
             reason = parts::failure(store_failed) => Some(anyhow::anyhow!("the store failed: {reason}")),
         };

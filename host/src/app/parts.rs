@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use futures::future::BoxFuture;
+use tokio::task::JoinHandle;
 
 use super::{Core, Surroundings};
 use crate::bus::Bus;
@@ -45,6 +46,14 @@ pub(super) async fn failure(failed: Option<Option<BoxFuture<'static, String>>>) 
         Some(failed) => failed.await,
         None => std::future::pending().await,
     }
+}
+
+/// Waits for the server's end; for ever when there is none. Leaves `None` behind, so that nobody waits for it again.
+pub(super) async fn ended(serving: &mut Option<JoinHandle<anyhow::Result<()>>>) -> anyhow::Result<()> {
+    let Some(handle) = serving else { return std::future::pending().await };
+    let result = handle.await;
+    *serving = None;
+    result.context("the server ended badly")?
 }
 
 /// Database, components, pipeline and bus.

@@ -2,13 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use millrace::store::RunStatus;
 use parking_lot::Mutex;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::client::order;
+use crate::client::{PATIENCE, order};
 use crate::process::Home;
+use crate::test_app::{TestApp, repository};
 
 const ORDERS: usize = 200;
 
@@ -17,7 +19,7 @@ async fn a_kill_in_the_middle_of_two_hundred_orders_loses_none_and_charges_each_
     let home = Home::new();
     let process = home.start(&[]).await;
     let customer = process.client.customer("ada").await;
-    let token = customer.post("/api/auth/login", &serde_json::json!({"email": "ada@example.com", "password": "password123"})).await;
+    let token = customer.post("/api/auth/login", &json!({"email": "ada@example.com", "password": "password123"})).await;
     let token = token.body["token"].as_str().unwrap().to_owned();
 
     let acknowledged: Arc<Mutex<HashMap<String, Value>>> = Arc::default();
@@ -93,4 +95,55 @@ async fn a_second_process_on_the_same_database_is_refused() {
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("ecommerce.db"), "{text}");
     process.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_in_the_middle_loses_nothing_and_timers_survive_it() {
+    let app = TestApp::start("configs/monolith.yaml", &[("PAYMENT_RETRY_AFTER", "3s")]).await;
+    let customer = app.client.customer("ada").await;
+    let mut placed = Vec::new();
+    for _ in 0..20 {
+        placed.push(customer.order("prod-008", 1, "tok_visa").await.body["id"].as_str().unwrap().to_owned());
+    }
+    let declined = customer.order_until("prod-001", 1, "tok_chargeDeclined", &["payment_failed"]).await;
+    let login = json!({"email": "ada@example.com", "password": "password123"});
+    let folder = app.stop().await;
+
+    let app = TestApp::start_in(folder, &repository().join("configs/monolith.yaml"), &[("PAYMENT_RETRY_AFTER", "3s")]).await;
+    let token = app.client.post("/api/auth/login", &login).await.body["token"].as_str().unwrap().to_owned();
+    let customer = app.client.with_token(&token);
+    for id in &placed {
+        let ended = customer.wait_for("orders", id, &["delivered", "failed", "cancelled"]).await;
+        check_history(&ended);
+    }
+    let cancelled = customer.wait_for("orders", declined["id"].as_str().unwrap(), &["cancelled", "delivered"]).await;
+    assert_eq!(cancelled["state"], "cancelled");
+    crate::shop::wait_for_stock(&customer, "prod-001", 50).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_are_published_again_change_nothing() {
+    let app = TestApp::monolith().await;
+    let customer = app.client.customer("ada").await;
+    let delivered = customer.order_until("prod-001", 1, "tok_visa", &["delivered"]).await;
+    let id = delivered["id"].as_str().unwrap();
+    // Published, and every run that follows from an event done.
+    let quiet = || async {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let runs = app.store.runs("orders", id).await.unwrap();
+            if app.store.backlog().await.unwrap().outbox == 0 && runs.iter().all(|run| run.status == RunStatus::Done) {
+                return runs;
+            }
+            assert!(Instant::now() < deadline);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let before = quiet().await;
+    for _ in 0..2 {
+        assert_eq!(app.store.republish(jiff::Timestamp::UNIX_EPOCH).await.unwrap(), 5, "created, validated, paid, shipped, delivered");
+        assert_eq!(quiet().await, before);
+    }
+    let now = customer.get(&format!("/api/orders/{id}")).await.body;
+    assert_eq!(now, delivered);
 }

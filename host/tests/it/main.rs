@@ -1,4 +1,11 @@
 //! The product as its users meet it: a real process or a real app on a real port, real components, a real database.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "a test fails by panicking, spawns what it likes, and is read where it stands"
+)]
 
 mod architecture;
 mod client;

@@ -28,6 +28,9 @@ struct Reserve {
     lines: Vec<StockLine>,
 }
 
+/// What a bad request is answered; boxed, because it is large and rare.
+type Refused = Box<Response<Bytes>>;
+
 enum Call {
     Reserve(String, Vec<StockLine>),
     End(String, ReservationStatus),
@@ -45,7 +48,7 @@ pub fn service(store: Arc<dyn Store>, generation: Generation) -> InProcess {
 async fn answer(store: &dyn Store, generation: &Generation, request: &Request<Bytes>) -> Response<Bytes> {
     let call = match parse(request) {
         Ok(call) => call,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let result = match call {
         Call::Reserve(key, lines) => store.reserve(&key, &lines).await.map(Some),
@@ -64,8 +67,11 @@ async fn answer(store: &dyn Store, generation: &Generation, request: &Request<By
     }
 }
 
-fn parse(request: &Request<Bytes>) -> Result<Call, Response<Bytes>> {
-    let not_found = || problem(StatusCode::NOT_FOUND, "expected /internal/reservations/{key} or /internal/reservations/{key}/commit", None);
+fn parse(request: &Request<Bytes>) -> Result<Call, Refused> {
+    let not_found = || {
+        let detail = "expected /internal/reservations/{key} or /internal/reservations/{key}/commit";
+        Box::new(problem(StatusCode::NOT_FOUND, detail, None))
+    };
     let rest = request.uri().path().strip_prefix(PATH).ok_or_else(not_found)?;
     let (key, commit) = rest.strip_suffix("/commit").map_or((rest, false), |key| (key, true));
     if key.is_empty() || key.len() > MAX_KEY_BYTES || key.contains('/') {
@@ -76,12 +82,15 @@ fn parse(request: &Request<Bytes>) -> Result<Call, Response<Bytes>> {
         (&Method::PUT, false) => parse_lines(request.body()).map(|lines| Call::Reserve(key, lines)),
         (&Method::DELETE, false) => Ok(Call::End(key, ReservationStatus::Released)),
         (&Method::POST, true) => Ok(Call::End(key, ReservationStatus::Sold)),
-        _ => Err(problem(StatusCode::METHOD_NOT_ALLOWED, "expected PUT or DELETE of a reservation, or POST of its commit", None)),
+        _ => {
+            let detail = "expected PUT or DELETE of a reservation, or POST of its commit";
+            Err(Box::new(problem(StatusCode::METHOD_NOT_ALLOWED, detail, None)))
+        }
     }
 }
 
-fn parse_lines(body: &[u8]) -> Result<Vec<StockLine>, Response<Bytes>> {
-    let wrong = |detail: String| problem(StatusCode::UNPROCESSABLE_ENTITY, &detail, None);
+fn parse_lines(body: &[u8]) -> Result<Vec<StockLine>, Refused> {
+    let wrong = |detail: String| Box::new(problem(StatusCode::UNPROCESSABLE_ENTITY, &detail, None));
     let Reserve { lines } =
         serde_json::from_slice(body).map_err(|error| wrong(format!("expected {{\"lines\":[{{\"sku\",\"quantity\"}}]}}: {error}")))?;
     if lines.is_empty() || lines.len() > MAX_LINES {
