@@ -3,7 +3,7 @@
 //!
 //! Only sizes and names are read here. Types are checked by the linker, once the component is compiled.
 
-use wasmparser::{Parser, Payload};
+use wasmparser::{ComponentTypeRef, Parser, Payload, TypeBounds};
 use wasmtime::Engine;
 
 use super::Capabilities;
@@ -169,7 +169,11 @@ impl Walk {
             }
             Payload::ComponentImportSection(section) if self.depth == 0 => {
                 for import in section {
-                    self.outline.imports.push(import?.name.name.to_owned());
+                    let import = import?;
+                    // The world's `use types.{job, ...}`: names for types, nothing that the host would give.
+                    if !matches!(import.ty, ComponentTypeRef::Type(TypeBounds::Eq(_))) {
+                        self.outline.imports.push(import.name.name.to_owned());
+                    }
                 }
                 self.names()
             }
@@ -265,10 +269,14 @@ fn own_misfit(interface: &str, version: Option<&str>) -> Option<String> {
 fn config_misfit(interface: &str, version: Option<&str>, module: &str, capabilities: &Capabilities) -> Option<String> {
     if interface != "wasi:config/store" || version != Some("0.2.0-rc.1") {
         let version = version.unwrap_or("none");
-        return Some(format!("imports {interface} (version {version}), and this host offers wasi:config/store@0.2.0-rc.1: rebuild it with that"));
+        return Some(format!(
+            "imports {interface} (version {version}), and this host offers wasi:config/store@0.2.0-rc.1: rebuild it with that"
+        ));
     }
     capabilities.config.is_empty().then(|| {
-        format!("imports wasi:config/store, but `capabilities.config` of module '{module}' grants nothing: list the values it may read there")
+        format!(
+            "imports wasi:config/store, but `capabilities.config` of module '{module}' grants nothing: list the values it may read there"
+        )
     })
 }
 
