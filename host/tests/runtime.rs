@@ -1,5 +1,7 @@
 //! The component runtime with real components: what they may answer, what they must not get, and how their files are swapped.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on says why and stops")]
+
 #[path = "runtime/fixtures.rs"]
 mod fixtures;
 #[path = "runtime/workshop.rs"]

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 
 use super::answer::verdict;
+use super::budget::Limit;
 use super::compile::Compiler;
 use super::engine::{CachedEngine, Folders, MOST_RUNS, Ticker};
 use super::guest::{Granted, GuestJob, linker};
@@ -107,14 +108,11 @@ impl Runtime {
         let terms = Terms { speaker, limits: &slot.settings.limits, granted: Arc::clone(&slot.granted), wall: job.timeout };
         let job = self.guest_job(job, slot.config_for(step_config));
         let ran = self.sandbox.process(&version.pre, terms, &job).await;
+        let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit).map(Limit::as_str);
+        let answer = ran.answer.map_err(|ended| ended.text).and_then(|answer| verdict(answer, &slot.settings.limits));
         let digest = version.digest.to_string();
-        let (verdict, limit) = match ran.answer {
-            Ok(answer) => (verdict(answer, &slot.settings.limits).map_err(|reason| (reason, None)), None),
-            Err(ended) => (Err((ended.text, ended.limit)), ended.limit),
-        };
-        let verdict = verdict
-            .unwrap_or_else(|(reason, _)| Verdict::Transient(format!("component '{component}' (version {}) {reason}", short(&digest))));
-        let limit = limit.map(super::budget::Limit::as_str);
+        let verdict =
+            answer.unwrap_or_else(|reason| Verdict::Transient(format!("component '{component}' (version {}) {reason}", short(&digest))));
         Report { verdict, digest, wall: called.elapsed(), overhead: ran.overhead, limit }
     }
 
@@ -189,7 +187,7 @@ impl Runtime {
         }
         let version = match slot.ready(digest) {
             Some(ready) => ready,
-            None => self.loader.from_copy(slot, digest).await.map_err(|reason| anyhow!("component '{component}': {reason}"))?,
+            None => self.loader.take_copy(slot, digest).await.map_err(|reason| anyhow!("component '{component}': {reason}"))?,
         };
         self.swap(slot, &version, began).await
     }
@@ -208,7 +206,7 @@ impl Runtime {
         let (None, Some(digest)) = (slot.serving(), good) else { return };
         let _turn = slot.turn.lock().await;
         let component = &slot.settings.name;
-        match self.loader.from_copy(slot, digest).await {
+        match self.loader.take_copy(slot, digest).await {
             Ok(version) => {
                 tracing::warn!(%component, %digest, "the file of a component is bad: its last good version serves");
                 let refused = slot.refused();
@@ -224,7 +222,7 @@ impl Runtime {
     /// Looks at a component's file and takes what is new and good; `began` is when the change was noticed.
     pub(super) async fn take_file(&self, slot: &Slot, began: Instant) {
         let _turn = slot.turn.lock().await;
-        match self.loader.from_file(slot).await {
+        match self.loader.look_at_file(slot).await {
             Found::Same => slot.forgive(),
             Found::StillRefused => {}
             Found::Version(version) => {

@@ -3,7 +3,7 @@
 //!
 //! Only sizes and names are read here. Types are checked by the linker, once the component is compiled.
 
-use wasmparser::{Parser, Payload};
+use wasmparser::{ComponentTypeRef, Parser, Payload, TypeBounds};
 use wasmtime::Engine;
 
 use super::Capabilities;
@@ -170,8 +170,8 @@ impl Walk {
             Payload::ComponentImportSection(section) if self.depth == 0 => {
                 for import in section {
                     let import = import?;
-                    // The names of the world's types are imported too; they ask for nothing.
-                    if !matches!(import.ty, wasmparser::ComponentTypeRef::Type(_)) {
+                    // The world's `use types.{job, ...}`: names for types, nothing that the host would give.
+                    if !matches!(import.ty, ComponentTypeRef::Type(TypeBounds::Eq(_))) {
                         self.outline.imports.push(import.name.name.to_owned());
                     }
                 }

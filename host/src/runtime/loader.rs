@@ -56,7 +56,7 @@ impl Loader {
     }
 
     /// Looks at the component's file. The caller holds the slot's turn.
-    pub async fn from_file(&self, slot: &Slot) -> Found {
+    pub async fn look_at_file(&self, slot: &Slot) -> Found {
         let source = slot.settings.source.display();
         let (whole, outline) = match self.look(slot).await {
             Ok(found) => found,
@@ -106,7 +106,7 @@ impl Loader {
     ///
     /// # Errors
     /// There is no copy, it is not what its name says, or it does not fit this host any more.
-    pub async fn from_copy(&self, slot: &Slot, wanted: &str) -> Result<Arc<Version>, String> {
+    pub async fn take_copy(&self, slot: &Slot, wanted: &str) -> Result<Arc<Version>, String> {
         if wanted.len() != 64 || !wanted.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(format!("'{}' is no SHA-256 in hex", tamed(wanted, 80)));
         }

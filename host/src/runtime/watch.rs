@@ -75,7 +75,7 @@ impl Changed {
 /// The folders that are watched.
 struct Watching {
     debouncer: Debouncer<RecommendedWatcher, NoCache>,
-    /// Files, each with what it looked like last.
+    /// Files, each with what it looked like last; none while it is not there.
     files: BTreeMap<PathBuf, Option<Stamp>>,
     /// Folders, each with what tells it from another of the same name; none while it is not watched.
     folders: BTreeMap<PathBuf, Option<(u64, u64)>>,
@@ -85,7 +85,8 @@ impl Watching {
     fn start(runtime: &Runtime, changed: Arc<Changed>) -> anyhow::Result<Self> {
         let sources: BTreeSet<PathBuf> = runtime.slots().map(|slot| slot.settings.source.clone()).collect();
         let folders = sources.iter().filter_map(|source| Some((source.parent()?.to_owned(), None))).collect();
-        let files = sources.iter().map(|source| (source.clone(), Stamp::of(source))).collect();
+        // Not looked at yet: a change between the start and now is found by the first look.
+        let files = sources.iter().map(|source| (source.clone(), None)).collect();
         let told = move |result: DebounceEventResult| match result {
             Ok(events) => {
                 for event in events {
@@ -108,9 +109,9 @@ impl Watching {
             }
             if watched.is_some() {
                 // It is gone, and its watch with it.
-                let _ = self.debouncer.unwatch(&*folder);
+                let _ = self.debouncer.unwatch(folder.as_path());
             }
-            *watched = there.filter(|_| match self.debouncer.watch(&*folder, RecursiveMode::NonRecursive) {
+            *watched = there.filter(|_| match self.debouncer.watch(folder.as_path(), RecursiveMode::NonRecursive) {
                 Ok(()) => true,
                 Err(error) => {
                     tracing::warn!(folder = %folder.display(), %error, "a folder of components cannot be watched: it is looked at every second");

@@ -9,7 +9,7 @@ use millrace::runtime::{Capabilities, Grant, GrantTarget, InProcess};
 use serde_json::{Value, json};
 
 use crate::fixtures::built;
-use crate::workshop::{Plan, Workshop, accepted};
+use crate::workshop::{PATIENCE, Plan, Workshop, accepted};
 
 /// Answers with what it got.
 fn echo() -> InProcess {
@@ -111,7 +111,8 @@ async fn a_granted_url_is_called_at_its_real_address() {
         stream.write_all(b"HTTP/1.1 302 Found\r\nlocation: http://elsewhere/\r\ncontent-length: 2\r\n\r\nok").await.expect("written");
         String::from_utf8_lossy(&request).to_lowercase()
     };
-    let (report, request) = tokio::join!(workshop.run(ask("/api/stock")), server);
+    let both = async { tokio::join!(workshop.run(ask("/api/stock")), server) };
+    let (report, request) = tokio::time::timeout(PATIENCE, both).await.expect("it is called");
     assert_eq!(accepted(&report)["status"], 302, "a redirect is not followed: {report:?}");
     assert!(request.starts_with("post /base/api/stock http/1.1\r\n"), "{request}");
     for header in [format!("host: {address}\r\n"), "x-service-key: hidden\r\n".into(), "x-own: mine\r\n".into()] {

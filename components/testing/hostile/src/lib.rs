@@ -83,7 +83,7 @@ fn attack(mode: &str) -> Result<Outcome, Failure> {
         "call flood" => (0..u64::MAX).for_each(|_| {
             std::hint::black_box(wasip2::clocks::monotonic_clock::now());
         }),
-        "stdout flood" => (0..2_000).for_each(|_| println(&"x".repeat(4_096))),
+        "stdout flood" => (0..200).for_each(|_| println(&"x".repeat(4_096))),
         "random flood" => (0..u64::MAX).for_each(|_| drop(wasip2::random::random::get_random_bytes(60_000))),
         "handle leak" => (0..u64::MAX).for_each(|_| std::mem::forget(wasip2::clocks::monotonic_clock::subscribe_duration(u64::MAX))),
         "huge result" => return Ok(Outcome::Accepted("x".repeat(32 << 20))),
