@@ -15,6 +15,10 @@ use millrace::store::{Commit, Guard, HistoryRow, Listing, OutboxRow, Progress, R
 use millrace_workflow::{Instance, RunKind};
 use serde_json::json;
 
+/// The allocator that the program has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Changes that each order goes through after its creation.
 const CHANGES: u64 = 3;
 
