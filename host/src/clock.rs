@@ -31,7 +31,9 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
     pub fn now(&self) -> Timestamp {
         let offset = SignedDuration::from_millis(self.shared.offset_ms.load(Ordering::Relaxed));
-        Timestamp::now().saturating_add(offset).unwrap_or(Timestamp::MAX)
+        let now = Timestamp::now().saturating_add(offset).unwrap_or(Timestamp::MAX);
+        // What is answered is what is stored: no finer than a microsecond.
+        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
     }
 
     /// Moves time by `by`, which may be negative, and wakes who sleeps.

@@ -6,6 +6,7 @@
 pub mod app;
 pub mod bus;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod http;
 pub mod plan;
@@ -13,4 +14,5 @@ pub mod runtime;
 pub mod services;
 pub mod shutdown;
 pub mod store;
+pub mod tasks;
 pub mod telemetry;

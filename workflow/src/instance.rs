@@ -12,7 +12,9 @@ pub struct Instance {
     pub state: String,
     /// Number of transitions made so far; the sequence number of the last one. It grows by one with each.
     pub version: u64,
-    /// How many times each step (or task) was started, retries of one start not counted.
+    /// Number of the last visit of each step (or task): it grows by one whenever the step is started, retries of one start not
+    /// counted. It also grows by one when a state is entered anew without the step that once was started there, so that an
+    /// answer to the earlier visit is late and moves nothing.
     pub visits: BTreeMap<String, u32>,
     /// How many times a timer has fired each transition.
     pub timer_firings: BTreeMap<String, u32>,
@@ -216,8 +218,8 @@ pub enum Refusal {
         /// Where the instance is.
         state: String,
     },
-    /// A step's answer came for a visit that is over.
-    #[error("step '{step}' visit {visit} is over: the state is '{state}', the last visit {current}")]
+    /// A step's answer came for a visit that is over, or never was (then `current` is what the instance knows, 0 if nothing).
+    #[error("step '{step}' visit {visit} is not awaited: the state is '{state}', the last visit {current}")]
     StaleStep {
         /// Name of the step.
         step: String,
@@ -228,8 +230,8 @@ pub enum Refusal {
         /// Where the instance is.
         state: String,
     },
-    /// A timer fired for a state that was left since.
-    #[error("timer for '{transition}' was started at version {started}, but the instance is at {current}")]
+    /// A timer fired for a state that was left since, or for a transition that no timer fires.
+    #[error("no timer for '{transition}' that was started at version {started} is running; the instance is at version {current}")]
     StaleTimer {
         /// Name of the transition.
         transition: String,

@@ -34,6 +34,44 @@ impl RetryPolicy {
         let doublings = attempt.saturating_sub(1).min(31);
         let whole = self.backoff.saturating_mul(1 << doublings).min(self.max_delay);
         let jitter = if jitter.is_nan() { 1.0 } else { jitter.clamp(0.0, 1.0) };
-        Some(whole.mul_f64(0.5 + jitter / 2.0))
+        let half = whole / 2;
+        Some(half.saturating_add(half.mul_f64(jitter)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(max_retries: Option<u32>, max_delay: Duration) -> RetryPolicy {
+        RetryPolicy { max_retries, backoff: Duration::from_secs(1), max_delay }
+    }
+
+    #[test]
+    fn each_wait_is_twice_the_last_up_to_the_longest() {
+        let policy = policy(None, Duration::from_secs(60));
+        let waits = [1, 2, 3, 6, 7, 1_000, u32::MAX].map(|attempt| policy.delay_after(attempt, 1.0).map(|wait| wait.as_secs()));
+        assert_eq!(waits, [1, 2, 4, 32, 60, 60, 60].map(Some));
+    }
+
+    #[test]
+    fn there_is_no_wait_when_the_retries_are_used_up() {
+        let policy = policy(Some(2), Duration::from_secs(60));
+        assert_eq!([1, 2, 3, u32::MAX].map(|attempt| policy.delay_after(attempt, 1.0).is_some()), [true, true, false, false]);
+        let never = RetryPolicy { max_retries: Some(0), ..policy };
+        assert_eq!(never.delay_after(1, 1.0), None);
+    }
+
+    #[test]
+    fn jitter_takes_away_up_to_half_and_no_number_takes_more() {
+        let policy = policy(None, Duration::from_secs(60));
+        let waits = [0.0, 0.5, 1.0, -9.0, 9.0, f64::NAN].map(|jitter| policy.delay_after(1, jitter).map(|wait| wait.as_millis()));
+        assert_eq!(waits, [500, 750, 1_000, 500, 1_000, 1_000].map(Some));
+    }
+
+    #[test]
+    fn the_longest_of_all_durations_does_not_overflow() {
+        let policy = RetryPolicy { max_retries: None, backoff: Duration::MAX, max_delay: Duration::MAX };
+        assert!(policy.delay_after(40, 1.0).is_some_and(|wait| wait > Duration::MAX / 2));
     }
 }

@@ -1,1 +1,188 @@
-//! Placeholder.
+//! From a plan to a running process: open everything, bind, and only then serve; stop in reverse.
+//!
+//! The wiring is here and nowhere else. A part that the plan does not name is not built.
+
+mod health;
+mod parts;
+mod watch;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+
+use crate::bus::{Bus, Sink};
+use crate::clock::Clock;
+use crate::http::{self, HealthChecks, HttpParts};
+use crate::plan::Plan;
+use crate::runtime::Runtime;
+use crate::services::pipeline::Pipeline;
+use crate::services::reactions::Reactions;
+use crate::services::relay::Relay;
+use crate::services::resources::Resources;
+use crate::services::scheduler::Scheduler;
+use crate::services::users::{TokenVerifier, Users};
+use crate::shutdown::Stop;
+use crate::store::Store;
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+
+/// How long a stopping process waits for what is under way.
+pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// Prefix of the metrics of a process without a collector; nobody sees them.
+const NO_COLLECTOR: &str = "millrace";
+
+/// What a process is given beside its plan.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Time.
+    pub clock: Clock,
+    /// Program that compiles components, see [`crate::runtime::Settings::compiler`].
+    pub compiler: PathBuf,
+}
+
+/// A process in which everything is open and nothing is served yet.
+pub struct App {
+    plan: Arc<Plan>,
+    listener: Option<TcpListener>,
+    tasks: Tasks,
+    /// Ends the pipeline; requested after the last request was answered.
+    stop: Stop,
+    metrics: Metrics,
+    health: HealthChecks,
+    core: Option<Core>,
+    users: Option<Users>,
+    tokens: Option<TokenVerifier>,
+}
+
+/// The parts of a process that has a database.
+struct Core {
+    store: Arc<dyn Store>,
+    store_failed: parts::StoreFailed,
+    runtime: Arc<Runtime>,
+    pipeline: Pipeline,
+    resources: Resources,
+    bus: Option<Arc<dyn Bus>>,
+}
+
+impl App {
+    /// Opens everything that the plan names: database, components, bus, listener.
+    ///
+    /// # Errors
+    /// What could not be opened, and why.
+    pub async fn build(plan: Plan, surroundings: Surroundings) -> anyhow::Result<Self> {
+        let plan = Arc::new(plan);
+        let (tasks, stop, health) = (Tasks::new(), Stop::new(), HealthChecks::new());
+        let prefix = plan.metrics.as_ref().map_or(NO_COLLECTOR, |metrics| metrics.prefix.as_str());
+        let metrics = Metrics::new(prefix)?;
+        // Bound first: a taken port should be told before minutes of compiling. Nobody is accepted until everything is open.
+        let listener = match &plan.server {
+            Some(server) => Some(http::bind(server.address).await?),
+            None => None,
+        };
+        let core = match &plan.database {
+            Some(database) => Some(parts::core(&plan, database, &surroundings, &tasks, &stop, &metrics).await?),
+            None => None,
+        };
+        let users = match (&core, &plan.auth) {
+            (Some(core), Some(auth)) => Some(parts::users(&core.store, auth, &surroundings.clock).await?),
+            _ => None,
+        };
+        let tokens = plan.auth.as_ref().map(|auth| TokenVerifier::new(auth, surroundings.clock.clone()));
+        if let Some(core) = &core {
+            health::register(&health, &plan, &core.store, &core.runtime, core.bus.as_ref());
+        }
+        Ok(Self { plan, listener, tasks, stop, metrics, health, core, users, tokens })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.listener.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// The database, for tests that look behind the API.
+    #[must_use]
+    pub fn store(&self) -> Option<Arc<dyn Store>> {
+        self.core.as_ref().map(|core| Arc::clone(&core.store))
+    }
+
+    /// The components, for tests that look behind the API.
+    #[must_use]
+    pub fn runtime(&self) -> Option<Arc<Runtime>> {
+        self.core.as_ref().map(|core| Arc::clone(&core.runtime))
+    }
+
+    /// Serves until `stop`, then answers what was asked, finishes what runs and closes.
+    ///
+    /// # Errors
+    /// A part has failed for good; the process should be started again.
+    pub async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
+        if let Some(core) = &self.core {
+            self.start_core(core);
+        }
+        let writes = TaskTracker::new();
+        let serving = self.serve(&stop, &writes)?;
+        self.health.set_ready(true);
+        tracing::info!(address = self.address().map(|address| address.to_string()), config = %self.plan.source.display(), "ready");
+
+        let store_failed = self.core.as_mut().map(|core| core.store_failed.take());
+        let failure = tokio::select! {
+            () = stop.requested() => None,
+            () = self.tasks.failed() => Some(anyhow::anyhow!("a task failed; see the log")),
+            reason = parts::failure(store_failed) => Some(anyhow::anyhow!("the store failed: {reason}")),
+        };
+        tracing::info!("stopping");
+        self.health.set_ready(false);
+        stop.request();
+        if let Some(serving) = serving {
+            serving.await.context("the server ended badly")??;
+        }
+        writes.close();
+        let _ = tokio::time::timeout(DRAIN_LIMIT, writes.wait()).await;
+        self.stop.request();
+        if !self.tasks.drain(DRAIN_LIMIT).await {
+            tracing::warn!("some attempts were still running; they are made again at the next start");
+        }
+        if let Some(core) = &self.core {
+            core.store.close().await;
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    fn serve(&mut self, stop: &Stop, writes: &TaskTracker) -> anyhow::Result<Option<tokio::task::JoinHandle<anyhow::Result<()>>>> {
+        let (Some(listener), Some(server)) = (self.listener.take(), self.plan.server.clone()) else { return Ok(None) };
+        let address = listener.local_addr()?;
+        let router = http::router(HttpParts {
+            plan: Arc::clone(&self.plan),
+            tokens: self.tokens.take(),
+            users: self.users.take(),
+            resources: self.core.as_ref().map(|core| core.resources.clone()),
+            proxies: std::collections::BTreeMap::new(),
+            internal: None,
+            metrics: self.metrics.clone(),
+            health: self.health.clone(),
+            writes: writes.clone(),
+            stop: stop.clone(),
+        });
+        tracing::info!(%address, "listening");
+        Ok(Some(self.tasks.spawn(http::serve(listener, server, router, stop.clone()))))
+    }
+
+    fn start_core(&self, core: &Core) {
+        if let Some(bus) = &core.bus {
+            let reactions = Reactions::new(core.pipeline.clone(), &self.plan);
+            let (subscriptions, sink) = (reactions.subscriptions(), Arc::new(reactions) as Arc<dyn Sink>);
+            self.tasks.spawn_long("bus", Arc::clone(bus).run(subscriptions, sink, self.stop.clone()));
+            self.tasks.spawn_long("relay", Relay::new(core.pipeline.clone(), Arc::clone(bus)).run(self.stop.clone()));
+        }
+        self.tasks.spawn_long("scheduler", Scheduler::new(core.pipeline.clone()).run(self.stop.clone()));
+        self.tasks.spawn_long("component watcher", Arc::clone(&core.runtime).watch(self.stop.clone()));
+        let swaps = watch::Swaps::new(core.runtime.events(), Arc::clone(&core.store), core.pipeline.clone(), self.metrics.clone());
+        self.tasks.spawn_long("swap log", swaps.run(self.stop.clone()));
+    }
+}

@@ -10,12 +10,14 @@ use async_trait::async_trait;
 
 use crate::shutdown::Stop;
 
+pub mod embedded;
+
 /// One event on its way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     /// Globally unique; consumers remember it.
     pub id: String,
-    /// For example `order.paid`.
+    /// For example `return.approved`.
     pub topic: String,
     /// Events of one key keep their sequence.
     pub key: String,
@@ -50,6 +52,12 @@ pub enum Receipt {
 pub trait Sink: Send + Sync + 'static {
     /// Makes the effect of the event durable, once per `(consumer, event.id)` however often it is called.
     async fn receive(&self, consumer: &str, event: &Event) -> Receipt;
+
+    /// Keeps an event that `consumer` will never take, for a bus that has no place of its own for dead letters.
+    ///
+    /// # Errors
+    /// It could not be kept; the event must be delivered again.
+    async fn bury(&self, consumer: &str, event: &Event, reason: &str) -> Result<(), String>;
 }
 
 /// Why nothing could be published.

@@ -1,1 +1,205 @@
-//! Placeholder.
+//! From YAML to a checked [`Plan`]: text, then values with positions (`tree`, `expand`), then what fits the schema
+//! (`schema`, `structure`), then the typed [`document`], then what it means (`resolve`).
+//!
+//! Every problem of a file is reported at once, at its line and column, with what would be accepted. Nothing here opens a
+//! database, a socket or a component; whether a named file is there is all that is asked of the disk.
+
+pub mod commands;
+pub mod document;
+pub mod env;
+mod expand;
+mod finding;
+pub mod leaf;
+pub mod modules;
+pub mod report;
+mod resolve;
+mod schema;
+mod structure;
+mod suggest;
+mod tree;
+
+use std::collections::HashSet;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::plan::Plan;
+use document::Document;
+pub use env::Environment;
+use finding::{Finding, Findings};
+use report::{Code, Position, Severity};
+pub use report::{Problem, Report};
+pub use schema::schema;
+use tree::{Place, Span, Tree};
+
+/// A config after all checks.
+#[derive(Debug)]
+pub struct Checked {
+    /// What it means; absent if there is an error.
+    pub plan: Option<Plan>,
+    /// Errors and warnings.
+    pub report: Report,
+}
+
+/// Reads a config and makes its plan.
+///
+/// # Errors
+/// Every problem of the file, warnings included, if one of them is an error.
+pub fn load(path: &Path, environment: &Environment) -> Result<(Plan, Vec<Problem>), Report> {
+    let checked = check_file(path, environment);
+    match checked.plan {
+        Some(plan) => Ok((plan, checked.report.problems)),
+        None => Err(checked.report),
+    }
+}
+
+/// Reads a config and checks it.
+#[must_use]
+pub fn check_file(path: &Path, environment: &Environment) -> Checked {
+    match read(path) {
+        Ok(text) => check_text(path, &text, environment),
+        Err(message) => {
+            let mut findings = Findings::default();
+            findings.error("", Code::Unreadable, message, None);
+            let problems = findings.0.into_iter().map(|finding| locate(&(finding, None), &Tree::default())).collect();
+            Checked { plan: None, report: Report { file: path.to_owned(), source: "".into(), problems } }
+        }
+    }
+}
+
+/// Checks the text of a config as if it were the file `path`.
+#[must_use]
+pub fn check_text(path: &Path, text: &str, environment: &Environment) -> Checked {
+    let mut tree = Tree::parse(text, environment);
+    let source = blot_secrets(text, &tree).into();
+    let mut problems: Vec<Problem> = tree.problems.iter().map(|finding| locate(finding, &tree)).collect();
+    let mut plan = None;
+    if !tree.places.is_empty() {
+        let names = module_names(&tree.value);
+        let mut value = std::mem::take(&mut tree.value);
+        let mut reported: HashSet<String> = tree.problems.iter().map(|(finding, _)| finding.pointer.clone()).collect();
+        let structural = structure::check(&mut value, &reported, &tree.expanded_text);
+        reported.extend(structural.iter().map(|finding| finding.pointer.clone()));
+        let replaced: Vec<String> = structural.iter().filter(|f| f.code == Code::WrongType).map(|f| f.pointer.clone()).collect();
+        let mut later = Findings::default();
+        plan = resolve_value(value, path, environment, &mut later);
+        let later = later.0.into_iter().filter(|finding| !follows_from(finding, &reported, &replaced));
+        problems.extend(structural.into_iter().chain(later).map(|finding| locate(&(finding, None), &tree)));
+        problems.iter_mut().for_each(|problem| problem.module = module_of(&problem.pointer, &names));
+    }
+    problems.sort_by(|a, b| (a.line, a.column, &a.message).cmp(&(b.line, b.column, &b.message)));
+    problems.dedup();
+    let report = Report { file: path.to_owned(), source, problems };
+    Checked { plan: plan.filter(|_| !report.has_errors()), report }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let failed = |e: std::io::Error| format!("cannot read the file: {e}");
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    // One byte more than allowed is enough to know.
+    file.take(tree::MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    String::from_utf8(bytes).map_err(|e| format!("the file is not UTF-8 text: {e}"))
+}
+
+fn resolve_value(value: Value, path: &Path, environment: &Environment, findings: &mut Findings) -> Option<Plan> {
+    let document: Document = match serde_path_to_error::deserialize(value) {
+        Ok(document) => document,
+        Err(error) => {
+            let pointer: String = error.path().to_string().replace(['.', '['], "/").replace(']', "");
+            findings.error(format!("/{pointer}"), Code::InvalidValue, error.into_inner().to_string(), None);
+            return None;
+        }
+    };
+    let file = absolute_file(path, environment);
+    Some(resolve::resolve(&document, environment, &file, findings))
+}
+
+/// The file with the links of its folder resolved, so that `..` in its paths means what the file system means.
+fn absolute_file(path: &Path, environment: &Environment) -> PathBuf {
+    let path = environment.working_dir.join(path);
+    match (path.parent().and_then(|folder| folder.canonicalize().ok()), path.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => path,
+    }
+}
+
+/// A problem that is there only because another one was reported already.
+fn follows_from(finding: &Finding, reported: &HashSet<String>, replaced: &[String]) -> bool {
+    if replaced.iter().any(|pointer| within(&finding.pointer, pointer)) {
+        return true;
+    }
+    if reported.contains(&finding.pointer) {
+        return finding.severity == Severity::Warning || finding.code != Code::Duplicate;
+    }
+    if finding.code != Code::Machine {
+        return false;
+    }
+    // Which states can be reached is known only if the whole definition was.
+    let about_a_state = finding.pointer.split('/').nth(5) == Some("states");
+    let definition: String = finding.pointer.split('/').take(5).collect::<Vec<_>>().join("/");
+    reported
+        .iter()
+        .any(|other| within(other, &finding.pointer) || within(&finding.pointer, other) || (about_a_state && within(other, &definition)))
+}
+
+fn within(inner: &str, outer: &str) -> bool {
+    !outer.is_empty() && inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn module_names(value: &Value) -> Vec<Option<String>> {
+    let modules = value.get("modules").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    modules.iter().map(|module| module.get("name").and_then(Value::as_str).map(str::to_owned)).collect()
+}
+
+fn module_of(pointer: &str, names: &[Option<String>]) -> Option<String> {
+    let index = pointer.strip_prefix("/modules/")?.split('/').next()?.parse::<usize>().ok()?;
+    names.get(index).cloned().flatten().filter(|name| !name.is_empty())
+}
+
+/// Puts a finding where it is written, or, where a key is missing, at what should have it.
+fn locate((finding, span): &(Finding, Option<Span>), tree: &Tree) -> Problem {
+    let start = Position { line: 1, column: 1 };
+    let span = span.or_else(|| place_of(&finding.pointer, finding.at_key, tree)).unwrap_or(Span { start, end: start });
+    Problem {
+        severity: finding.severity,
+        line: span.start.line,
+        column: span.start.column,
+        end: (span.end > span.start).then_some(span.end),
+        module: None,
+        pointer: finding.pointer.clone(),
+        code: finding.code,
+        message: finding.message.clone(),
+        help: finding.help.clone(),
+    }
+}
+
+/// A value of several lines is shown by its key, where it has one.
+fn place_of(pointer: &str, at_key: bool, tree: &Tree) -> Option<Span> {
+    let mut pointer = pointer;
+    loop {
+        if let Some(Place { key, value }) = tree.places.get(pointer) {
+            let by_key = at_key || value.end.line > value.start.line || key.is_some_and(|key| value.start.line > key.start.line);
+            return Some(key.filter(|_| by_key).unwrap_or(*value));
+        }
+        pointer = pointer.rsplit_once('/')?.0;
+    }
+}
+
+/// The text without literal secrets, for reports that show it.
+fn blot_secrets(text: &str, tree: &Tree) -> String {
+    let secret =
+        |pointer: &str| pointer.ends_with("/config/secret") || (pointer.contains("/capabilities/") && pointer.contains("/headers/"));
+    let spans: Vec<Span> = tree.places.iter().filter(|(pointer, _)| secret(pointer)).map(|(_, place)| place.value).collect();
+    let hidden = |line: usize, column: usize| {
+        spans.iter().any(|s| (s.start.line, s.start.column) <= (line, column) && (line, column) < (s.end.line, s.end.column))
+    };
+    let blot = |(number, line): (usize, &str)| {
+        if line.contains("${") || !spans.iter().any(|s| s.start.line <= number + 1 && number < s.end.line) {
+            return line.to_owned();
+        }
+        line.chars().enumerate().map(|(i, c)| if c != '\n' && hidden(number + 1, i + 1) { '*' } else { c }).collect()
+    };
+    text.split_inclusive('\n').enumerate().map(blot).collect()
+}

@@ -1,1 +1,60 @@
-//! Placeholder.
+//! The HTTP edge: what comes in is bounded and checked here, handed to the services, and answered.
+//!
+//! [`router`] is the whole surface as one value that tests can call without a socket; [`server`] puts it behind a listener
+//! that slow, greedy and malformed clients cannot hurt. Handlers call services and never see a store; the only part of the
+//! program that names axum (besides `app/`, where it is put together).
+
+mod accounts;
+mod body;
+mod error;
+mod events;
+mod files;
+mod health;
+mod middleware;
+mod openapi;
+mod resources;
+mod routes;
+pub mod server;
+mod writes;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use tokio_util::task::TaskTracker;
+
+use crate::plan::Plan;
+use crate::services::resources::Resources;
+use crate::services::users::{TokenVerifier, Users};
+use crate::shutdown::Stop;
+use crate::telemetry::Metrics;
+
+pub use error::ApiError;
+pub use health::{Check, HealthChecks, Status};
+pub use openapi::document as openapi_document;
+pub use routes::router;
+pub use server::{bind, serve};
+
+/// What the edge is made of. A part that the plan names and that is missing here answers 500.
+pub struct HttpParts {
+    /// What to answer where.
+    pub plan: Arc<Plan>,
+    /// Checks bearer tokens; also in a process without users.
+    pub tokens: Option<TokenVerifier>,
+    /// Accounts.
+    pub users: Option<Users>,
+    /// Resources.
+    pub resources: Option<Resources>,
+    /// Reverse proxies by module name; each gets requests with their whole path.
+    pub proxies: BTreeMap<String, Router>,
+    /// Routes below `/internal/` and without a fallback, for other processes of the same installation.
+    pub internal: Option<Router>,
+    /// Where requests and operations are counted; shown at `/metrics` if the plan has a collector.
+    pub metrics: Metrics,
+    /// What `/healthz` and `/readyz` tell.
+    pub health: HealthChecks,
+    /// Writes under way: they go on when their client hangs up. Close it and wait for it after the server has ended.
+    pub writes: TaskTracker,
+    /// Ends event streams, and readiness.
+    pub stop: Stop,
+}

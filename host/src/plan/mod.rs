@@ -193,7 +193,7 @@ pub struct ResourceHandler {
     pub seed_file: Option<PathBuf>,
     /// Workflow that a new resource starts, by name.
     pub workflow: Option<String>,
-    /// Prefix of new ids, for example `order-`.
+    /// Prefix of new ids, for example `return-`.
     pub id_prefix: String,
     /// Only the owner sees and changes a resource: true when its create route requires a token.
     pub owned: bool,

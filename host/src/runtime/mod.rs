@@ -4,13 +4,31 @@
 //! there and fits the world `millrace:step/step`, and runs every attempt in a fresh store with nothing granted that the
 //! operator did not grant. It knows nothing of databases, routes or the state machine: a [`Job`] goes in, a [`Report`] comes out.
 
+mod answer;
+mod budget;
+mod compile;
+mod components;
+mod engine;
+mod guest;
+mod guest_log;
+mod inspect;
+mod loader;
+mod outgoing;
+mod sandbox;
 mod settings;
+mod slot;
+mod source;
+mod text;
+mod watch;
 
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub use compile::compile_main;
+pub use components::{ComponentStatus, Remember, Runtime};
 pub use settings::{Capabilities, ComponentSettings, Grant, GrantTarget, Limits, Settings};
+pub use slot::Refusal;
 
 /// One attempt at one step, see `wit/step.wit`.
 #[derive(Debug, Clone, PartialEq)]

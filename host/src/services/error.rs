@@ -19,7 +19,7 @@ pub enum ServiceError {
     /// There is no such thing, or the caller may not know that there is (404).
     #[error("{what} not found")]
     NotFound {
-        /// What was asked for, for example `order 'order-1'`.
+        /// What was asked for, for example `return 'r-1'`.
         what: String,
     },
     /// The request was understood and breaks a rule (422).
@@ -43,6 +43,14 @@ pub enum ServiceError {
     #[error("{detail}")]
     Unavailable {
         /// Why, for the caller.
+        detail: String,
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// Too often; nothing was tried (429).
+    #[error("{detail}")]
+    TooMany {
+        /// Of what, for the caller.
         detail: String,
         /// When to come back.
         retry_after: Duration,

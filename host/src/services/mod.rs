@@ -1,10 +1,25 @@
 //! What the program does: users, resources, the pipeline that moves them, and telling the world about it.
 //!
 //! Handlers call this and never see a store; nothing here knows of axum. The shop (`shop/`) is the only part that knows
-//! what an order line is.
+//! what a line of the shop's orders is.
 
+pub mod active;
+pub mod changes;
+pub mod decision;
 pub mod error;
+pub mod events;
+pub mod hub;
+pub mod in_flight;
+pub mod pipeline;
+pub mod reactions;
+pub mod relay;
 pub mod resources;
+pub mod scheduler;
+mod seeds;
+mod settlement;
+pub mod shop;
 pub mod users;
+mod view;
+pub mod workflows;
 
 pub use error::ServiceError;

@@ -1,12 +1,30 @@
 //! Any resource, with or without a workflow: what handlers call.
+//!
+//! What a resource is called, who may see it, which workflow it starts and which actions it has, all of it comes from the
+//! plan. The only business known here by name is the shop's, and it lives in `shop/`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures::stream::BoxStream;
+use millrace_workflow::{Cause, Input, Refusal};
 use serde_json::Value;
 
-use super::ServiceError;
+use super::decision::{self, Context, Origin};
+use super::pipeline::{FireError, Pipeline};
+use super::shop::catalogue::Catalogue;
+use super::shop::pricing;
 use super::users::CurrentUser;
+use super::{ServiceError, changes, view};
+use crate::plan::ResourceHandler;
+use crate::store::{Commit, Conflict, Guard, IdempotencyRow, Listing, Object, Resource, Store, StoreError};
+
+/// Entries of a page unless the caller says otherwise, and at most.
+const PAGE: (usize, usize) = (50, 200);
+/// When to come back if there are too many unfinished instances.
+const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// A request's `Idempotency-Key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,13 +66,60 @@ pub struct Change {
     pub last: bool,
 }
 
-/// The resources of a process.
+/// Counts the changes that a cached list must not outlive. Clones share the count.
+#[derive(Debug, Clone, Default)]
+pub struct Generation(Arc<AtomicU64>);
+
+impl Generation {
+    /// Something has changed.
+    pub fn advance(&self) {
+        self.0.fetch_add(1, Ordering::Release);
+    }
+
+    /// The count now.
+    #[must_use]
+    pub fn current(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// The resources of a process. Clones share everything.
 #[derive(Clone)]
 pub struct Resources {
-    _inner: Arc<()>,
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) pipeline: Pipeline,
+    handlers: HashMap<String, Handler>,
+    generation: Generation,
+}
+
+pub(super) struct Handler {
+    pub(super) settings: ResourceHandler,
+    catalogue: Option<Catalogue>,
+    schema: Option<jsonschema::Validator>,
 }
 
 impl Resources {
+    /// The handlers of the plan over this pipeline's store.
+    ///
+    /// # Errors
+    /// A schema or a catalogue client cannot be made.
+    pub fn new(pipeline: Pipeline, handlers: &[ResourceHandler], generation: Generation) -> anyhow::Result<Self> {
+        let handlers = handlers
+            .iter()
+            .map(|settings| {
+                let store = Arc::clone(&pipeline.parts().store);
+                let catalogue = settings.pricing.as_ref().map(|pricing| Catalogue::new(pricing, store)).transpose()?;
+                let schema = settings.schema.as_ref().map(jsonschema::validator_for).transpose();
+                let schema = schema.map_err(|error| anyhow::anyhow!("schema of '{}': {error}", settings.name))?;
+                Ok((settings.name.clone(), Handler { settings: settings.clone(), catalogue, schema }))
+            })
+            .collect::<anyhow::Result<_>>()?;
+        Ok(Self { inner: Arc::new(Inner { pipeline, handlers, generation }) })
+    }
+
     /// Creates a resource of `handler` and starts its workflow. The flag is true when the idempotency key was used before
     /// with the same request: the view is the resource created then.
     ///
@@ -67,8 +132,20 @@ impl Resources {
         body: Value,
         key: Option<IdempotencyKey>,
     ) -> Result<(View, bool), ServiceError> {
-        let _ = (handler, user, body, key);
-        Err(ServiceError::NotFound { what: "handler".into() })
+        let handler = self.handler(handler)?;
+        let row = key.zip(user).map(|(key, user)| IdempotencyRow {
+            user: user.id.clone(),
+            key: key.key,
+            request_hash: key.request_hash,
+            resource_id: String::new(),
+        });
+        if let Some(row) = &row
+            && let Some(earlier) = self.store().idempotency(&row.user, &row.key).await?
+        {
+            return self.replay(handler, row, &earlier).await;
+        }
+        let data = handler.new_data(&body).await?;
+        self.insert(handler, user, data, row).await
     }
 
     /// Lists resources: the user's own, newest first, or (if nobody owns them) all by id.
@@ -82,8 +159,25 @@ impl Resources {
         limit: Option<usize>,
         cursor: Option<&str>,
     ) -> Result<Page, ServiceError> {
-        let _ = (handler, user, limit, cursor);
-        Err(ServiceError::NotFound { what: "handler".into() })
+        let handler = self.handler(handler)?;
+        let limit = limit.unwrap_or(if handler.settings.owned { PAGE.0 } else { PAGE.1 });
+        if !(1..=PAGE.1).contains(&limit) {
+            return Err(ServiceError::field("limit", format!("expected 1 to {}, got {limit}", PAGE.1)));
+        }
+        let listing = Listing {
+            kind: handler.settings.kind.clone(),
+            owner: handler.owner(user)?,
+            by_id: !handler.settings.owned,
+            after: cursor.map(view::parse_cursor).transpose()?,
+            limit: limit + 1,
+        };
+        let mut rows = self.store().resources(&listing).await?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(view::cursor);
+        let levels = self.stock_levels(handler).await?;
+        let items = rows.iter().map(|row| self.view(handler, row, levels.get(&row.id).copied(), None).body).collect();
+        Ok(Page { items, next })
     }
 
     /// One resource with its history.
@@ -91,8 +185,9 @@ impl Resources {
     /// # Errors
     /// Not there, or somebody else's.
     pub async fn get(&self, handler: &str, user: Option<&CurrentUser>, id: &str) -> Result<View, ServiceError> {
-        let _ = (handler, user, id);
-        Err(ServiceError::NotFound { what: "handler".into() })
+        let handler = self.handler(handler)?;
+        let resource = self.own(handler, user, id).await?;
+        self.full_view(handler, &resource).await
     }
 
     /// Replaces the data of a resource that no workflow moves.
@@ -107,8 +202,20 @@ impl Resources {
         body: Value,
         if_version: Option<u64>,
     ) -> Result<View, ServiceError> {
-        let _ = (handler, user, id, body, if_version);
-        Err(ServiceError::NotFound { what: "handler".into() })
+        let handler = self.handler(handler)?;
+        let mut resource = self.own(handler, user, id).await?;
+        handler.refuse_workflow(&resource)?;
+        let guard = guard(&resource, if_version)?;
+        resource.data = Arc::new(handler.new_data(&body).await?);
+        resource.version += 1;
+        resource.updated_at = self.inner.pipeline.parts().clock.now();
+        if let Some(units) = handler.units(&resource.data) {
+            self.store().set_stock(id, units).await?;
+        }
+        let commit = Commit { change: Some((guard, resource.clone())), ..Commit::default() };
+        self.store().commit(commit).await?;
+        self.inner.generation.advance();
+        self.full_view(handler, &resource).await
     }
 
     /// Removes a resource that no workflow moves.
@@ -116,8 +223,12 @@ impl Resources {
     /// # Errors
     /// Not there, moved by a workflow, or changed meanwhile.
     pub async fn delete(&self, handler: &str, user: Option<&CurrentUser>, id: &str, if_version: Option<u64>) -> Result<(), ServiceError> {
-        let _ = (handler, user, id, if_version);
-        Err(ServiceError::NotFound { what: "handler".into() })
+        let handler = self.handler(handler)?;
+        let resource = self.own(handler, user, id).await?;
+        handler.refuse_workflow(&resource)?;
+        let removed = self.store().delete_resource(&handler.settings.kind, id, guard(&resource, if_version)?).await?;
+        self.inner.generation.advance();
+        if removed { Ok(()) } else { Err(handler.not_found(id)) }
     }
 
     /// Fires a named action (`cancel`, `retry`), or a transition by its own name; `body` may bring new private fields.
@@ -125,8 +236,29 @@ impl Resources {
     /// # Errors
     /// Not there, invalid body, or the state does not allow it (409 naming the state).
     pub async fn act(&self, handler: &str, user: Option<&CurrentUser>, id: &str, action: &str, body: Value) -> Result<View, ServiceError> {
-        let _ = (handler, user, id, action, body);
-        Err(ServiceError::NotFound { what: "handler".into() })
+        let handler = self.handler(handler)?;
+        let transitions = handler.settings.actions.get(action).cloned().unwrap_or_else(|| vec![action.to_owned()]);
+        let merge = handler.action_fields(&body)?;
+        self.own(handler, user, id).await?;
+        let choose = |resource: &Resource, machine: &millrace_workflow::Machine| {
+            let transition = machine.transition_leaving(&resource.state, &transitions).ok_or_else(|| Refusal::WrongState {
+                transition: action.to_owned(),
+                from: transitions.join(" or "),
+                state: resource.state.clone(),
+            })?;
+            let input = Input::Fire { transition: transition.to_owned(), cause: Cause::Api };
+            Ok((input, Origin { merge: merge.clone(), ..Origin::default() }))
+        };
+        match self.inner.pipeline.fire(&handler.settings.kind, id, &choose).await {
+            Ok(resource) => self.full_view(handler, &resource).await,
+            Err(FireError::Gone) => Err(handler.not_found(id)),
+            Err(FireError::Refused(_) | FireError::Contended) => {
+                let state = self.own(handler, user, id).await?.state;
+                Err(ServiceError::Conflict(format!("'{action}' is not possible in state '{state}'")))
+            }
+            Err(FireError::Store(error)) => Err(error.into()),
+            Err(error @ FireError::Lookup(_)) => Err(ServiceError::Internal(error.into())),
+        }
     }
 
     /// The transitions after `seq`, those made already first, then as they happen; ends after the last.
@@ -140,7 +272,207 @@ impl Resources {
         id: &str,
         after: u64,
     ) -> Result<BoxStream<'static, Change>, ServiceError> {
-        let _ = (handler, user, id, after);
-        Err(ServiceError::NotFound { what: "handler".into() })
+        let handler = self.handler(handler)?;
+        self.own(handler, user, id).await?;
+        Ok(changes::stream(self.inner.pipeline.clone(), &handler.settings.kind, id, after))
+    }
+
+    pub(super) fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.pipeline.parts().store
+    }
+
+    pub(super) fn handlers(&self) -> impl Iterator<Item = &Handler> {
+        self.inner.handlers.values()
+    }
+
+    pub(super) fn generation(&self) -> &Generation {
+        &self.inner.generation
+    }
+
+    fn handler(&self, name: &str) -> Result<&Handler, ServiceError> {
+        self.inner.handlers.get(name).ok_or_else(|| ServiceError::NotFound { what: format!("handler '{name}'") })
+    }
+
+    async fn insert(
+        &self,
+        handler: &Handler,
+        user: Option<&CurrentUser>,
+        data: Object,
+        row: Option<IdempotencyRow>,
+    ) -> Result<(View, bool), ServiceError> {
+        let resource = handler.new_resource(user, data, self.inner.pipeline.parts().clock.now())?;
+        let mut decision = match &handler.settings.workflow {
+            Some(workflow) => self.begin(workflow, resource)?,
+            None => decision::plain(resource),
+        };
+        decision.commit.idempotency = row.clone().map(|row| IdempotencyRow { resource_id: decision.resource.id.clone(), ..row });
+        if let Some(units) = handler.units(&decision.resource.data) {
+            self.store().init_stock(&decision.resource.id, units).await?;
+        }
+        match self.inner.pipeline.commit(decision).await {
+            Ok(resource) => {
+                if let Some(progress) = &resource.workflow {
+                    self.inner.pipeline.parts().active.began(&progress.workflow);
+                } else {
+                    self.inner.generation.advance();
+                }
+                let stock = handler.units(&resource.data);
+                let history = resource.workflow.as_ref().map(|_| Vec::new());
+                Ok((self.view(handler, &resource, stock, history.as_deref()), false))
+            }
+            Err(StoreError::Conflict(Conflict::Idempotency(earlier))) => match &row {
+                Some(row) => self.replay(handler, row, &earlier).await,
+                None => Err(StoreError::Conflict(Conflict::Idempotency(earlier)).into()),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn begin(&self, workflow: &str, resource: Resource) -> Result<decision::Decision, ServiceError> {
+        let parts = self.inner.pipeline.parts();
+        let missing = || ServiceError::Internal(anyhow::anyhow!("there is no workflow '{workflow}'"));
+        let pinned = parts.workflows.current(workflow).ok_or_else(missing)?;
+        if parts.workflows.max_instances(workflow).is_some_and(|max| parts.active.count(workflow) >= max) {
+            let detail = format!("'{workflow}' has as many unfinished instances as it may have; nothing was stored");
+            return Err(ServiceError::Unavailable { detail, retry_after: FULL_RETRY_AFTER });
+        }
+        let (instance, effects) = pinned.machine.create();
+        let context = Context { events: &parts.events, pinned: &pinned, now: resource.created_at };
+        Ok(decision::begin(context, resource, instance, &effects, None))
+    }
+
+    async fn replay(&self, handler: &Handler, row: &IdempotencyRow, earlier: &IdempotencyRow) -> Result<(View, bool), ServiceError> {
+        if earlier.request_hash != row.request_hash {
+            return Err(ServiceError::field("Idempotency-Key", format!("'{}' was used for another request", row.key)));
+        }
+        let resource = self.store().resource(&handler.settings.kind, &earlier.resource_id).await?;
+        let resource = resource.ok_or_else(|| handler.not_found(&earlier.resource_id))?;
+        Ok((self.full_view(handler, &resource).await?, true))
+    }
+
+    async fn own(&self, handler: &Handler, user: Option<&CurrentUser>, id: &str) -> Result<Resource, ServiceError> {
+        let owner = handler.owner(user)?;
+        let found = self.store().resource(&handler.settings.kind, id).await?;
+        found.filter(|resource| !handler.settings.owned || resource.owner == owner).ok_or_else(|| handler.not_found(id))
+    }
+
+    async fn full_view(&self, handler: &Handler, resource: &Resource) -> Result<View, ServiceError> {
+        let history = match &resource.workflow {
+            Some(_) => Some(self.store().history(&resource.kind, &resource.id, 0).await?),
+            None => None,
+        };
+        let stock = match &handler.settings.stock_field {
+            Some(_) => self.store().stock_of(&resource.id).await?.map(|level| level.on_hand - level.reserved),
+            None => None,
+        };
+        Ok(self.view(handler, resource, stock, history.as_deref()))
+    }
+
+    async fn stock_levels(&self, handler: &Handler) -> Result<HashMap<String, u64>, ServiceError> {
+        if handler.settings.stock_field.is_none() {
+            return Ok(HashMap::new());
+        }
+        Ok(self.store().stock().await?.into_iter().map(|level| (level.sku, level.on_hand - level.reserved)).collect())
+    }
+
+    fn view(&self, handler: &Handler, resource: &Resource, stock: Option<u64>, history: Option<&[crate::store::HistoryRow]>) -> View {
+        let stock = handler.settings.stock_field.as_deref().zip(stock);
+        view::resource(&self.inner.pipeline.parts().events, resource, stock, history)
+    }
+}
+
+impl Handler {
+    async fn new_data(&self, body: &Value) -> Result<Object, ServiceError> {
+        if let Some(catalogue) = &self.catalogue {
+            return pricing::price(catalogue, body).await;
+        }
+        let Some(object) = body.as_object() else {
+            return Err(ServiceError::field("", "expected an object"));
+        };
+        if let Some(name) = view::host_owned(object) {
+            return Err(ServiceError::field(format!("/{name}"), "this field is set by the host"));
+        }
+        if let Some(schema) = &self.schema {
+            let errors: Vec<_> = schema
+                .iter_errors(body)
+                .map(|error| super::error::FieldError { pointer: error.instance_path().to_string(), detail: error.to_string() })
+                .collect();
+            if !errors.is_empty() {
+                return Err(ServiceError::fields(errors));
+            }
+        }
+        if let Some(field) = self.settings.stock_field.as_ref().filter(|field| object.contains_key(*field))
+            && self.units(object).is_none()
+        {
+            return Err(ServiceError::field(format!("/{field}"), "expected a whole number of units, 0 or more"));
+        }
+        Ok(object.clone())
+    }
+
+    /// What an action may bring: new values of private fields, nothing else.
+    fn action_fields(&self, body: &Value) -> Result<Option<Object>, ServiceError> {
+        let object = match body {
+            Value::Null => return Ok(None),
+            Value::Object(object) if object.is_empty() => return Ok(None),
+            Value::Object(object) => object,
+            _ => return Err(ServiceError::field("", "expected an object or nothing")),
+        };
+        let allowed = &self.settings.private_fields;
+        if let Some(name) = object.keys().find(|name| !allowed.contains(name)) {
+            let accepted = if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") };
+            return Err(ServiceError::field(format!("/{name}"), format!("unknown field; accepted here: {accepted}")));
+        }
+        if self.catalogue.is_some() {
+            return Ok(pricing::payment(body)?.map(|payment| Object::from_iter([("payment".to_owned(), payment)])));
+        }
+        Ok(Some(object.clone()))
+    }
+
+    fn new_resource(&self, user: Option<&CurrentUser>, data: Object, now: jiff::Timestamp) -> Result<Resource, ServiceError> {
+        Ok(Resource {
+            kind: self.settings.kind.clone(),
+            id: format!("{}{}", self.settings.id_prefix, uuid::Uuid::now_v7()),
+            owner: self.owner(user)?,
+            state: "active".into(),
+            version: 1,
+            data: Arc::new(data),
+            workflow: None,
+            created_at: now,
+            updated_at: now,
+        })
+    }
+
+    /// Whose resources the caller means; an error when they belong to somebody and nobody asks.
+    fn owner(&self, user: Option<&CurrentUser>) -> Result<Option<String>, ServiceError> {
+        match (self.settings.owned, user) {
+            (false, _) => Ok(None),
+            (true, Some(user)) => Ok(Some(user.id.clone())),
+            (true, None) => Err(ServiceError::Unauthorized("a token is needed".into())),
+        }
+    }
+
+    pub(super) fn units(&self, data: &Object) -> Option<u64> {
+        data.get(self.settings.stock_field.as_ref()?)?.as_u64().filter(|units| i64::try_from(*units).is_ok())
+    }
+
+    fn refuse_workflow(&self, resource: &Resource) -> Result<(), ServiceError> {
+        match &resource.workflow {
+            Some(progress) => Err(ServiceError::Conflict(format!("'{}' is moved by workflow '{}'", resource.id, progress.workflow))),
+            None => Ok(()),
+        }
+    }
+
+    fn not_found(&self, id: &str) -> ServiceError {
+        let shown: String = id.chars().take(80).collect();
+        ServiceError::NotFound { what: format!("{} '{shown}'", self.settings.kind.trim_end_matches('s')) }
+    }
+}
+
+fn guard(resource: &Resource, if_version: Option<u64>) -> Result<Guard, ServiceError> {
+    match if_version {
+        Some(version) if version != resource.version => {
+            Err(ServiceError::Conflict(format!("version {version} was expected, but it is {}", resource.version)))
+        }
+        _ => Ok(Guard::Version(resource.version)),
     }
 }

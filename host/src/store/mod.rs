@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 /// A JSON object, the business data of a resource.
 pub type Object = Map<String, Value>;
 
-/// A resource of any kind (a product, an order, a return), with or without a workflow. Identified by `(kind, id)`.
+/// A resource of any kind (a product, a return), with or without a workflow. Identified by `(kind, id)`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resource {
     /// What it is, the handler's `resourceName`, for example `products`.
@@ -89,7 +89,7 @@ pub struct OutboxRow {
     pub position: u64,
     /// Globally unique, the CloudEvents `id`.
     pub event_id: String,
-    /// Topic, for example `order.paid`.
+    /// Topic, for example `return.approved`.
     pub topic: String,
     /// Partition key: the id of the resource.
     pub key: String,
@@ -124,6 +124,8 @@ pub struct StepRun {
     pub resource_kind: String,
     /// Id of the resource.
     pub resource_id: String,
+    /// Name of the workflow; empty when there is none.
+    pub workflow: String,
     /// Step or task.
     pub kind: millrace_workflow::RunKind,
     /// Name of the step; for a task, of the component or messaging handler.
@@ -140,6 +142,8 @@ pub struct StepRun {
     pub from_state: String,
     /// State entered by that transition.
     pub to_state: String,
+    /// JSON object to work on instead of the resource's data: the run belongs to an event, not to what the resource is now.
+    pub input: Option<Arc<str>>,
     /// Where it stands.
     pub status: RunStatus,
     /// Process that claimed it: the store's epoch, see [`Store::epoch`].

@@ -1,1 +1,9 @@
-//! Placeholder.
+//! What the process tells about itself: numbers in [`metrics`], lines in [`logs`].
+//!
+//! The only part that names OpenTelemetry and its exporter. It knows names and labels, never what they are about.
+
+pub mod logs;
+pub mod metrics;
+
+pub use logs::LogFormat;
+pub use metrics::Metrics;

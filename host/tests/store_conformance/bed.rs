@@ -190,6 +190,8 @@ pub fn run(id: &str, name: &str) -> StepRun {
         key: format!("{id}:{name}:1"),
         resource_kind: "orders".into(),
         resource_id: id.into(),
+        workflow: "processing".into(),
+        input: Some(r#"{"of":"its own"}"#.into()),
         kind: RunKind::Step,
         name: name.into(),
         component: format!("{name}-component"),

@@ -36,6 +36,11 @@ pub(super) fn shared_text(row: &Row<'_>, column: usize) -> rusqlite::Result<Arc<
     Ok(Arc::from(row.get_ref(column)?.as_str()?))
 }
 
+/// A shared text from a column that may be empty.
+pub(super) fn optional_shared_text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Arc<str>>> {
+    Ok(row.get_ref(column)?.as_str_or_null()?.map(Arc::from))
+}
+
 /// A value from a column of JSON text.
 pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|error| unreadable(column, error.to_string()))

@@ -235,8 +235,8 @@ fn insert_timer(writing: &Writing<'_>, pk: i64, timer: &Timer) -> Result<(), Uni
 fn insert_run(writing: &Writing<'_>, run: &StepRun) -> Result<(), UnitError> {
     let inserted = writing.run(
         "INSERT INTO step_runs (key, resource_kind, resource_id, kind, name, component, visit, attempt, transition, from_state, to_state,
-                                status, owner, fence, crashes, due_at, written_at, last_error)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) ON CONFLICT DO NOTHING",
+                                status, owner, fence, crashes, due_at, written_at, last_error, workflow, input)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20) ON CONFLICT DO NOTHING",
         params![
             run.key,
             run.resource_kind,
@@ -256,6 +256,8 @@ fn insert_run(writing: &Writing<'_>, run: &StepRun) -> Result<(), UnitError> {
             micros(run.due_at),
             writing.tail.written_at,
             run.last_error,
+            run.workflow,
+            run.input,
         ],
     )?;
     if inserted == 0 {

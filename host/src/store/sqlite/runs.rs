@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{RunStatus, StepRun, Timer};
-use super::columns::{count, int, run_kind, run_status, run_status_text, time, time_of};
+use super::columns::{count, int, optional_shared_text, run_kind, run_status, run_status_text, time, time_of};
 use super::writer::{UnitError, Writing, micros};
 
 const COLUMNS: &str = "sequence, key, resource_kind, resource_id, kind, name, component, visit, attempt, transition, from_state, to_state,
-                       status, owner, fence, crashes, due_at, last_error";
+                       status, owner, fence, crashes, due_at, last_error, workflow, input";
 
 /// A run and its place among all runs ever added.
 type Sequenced = (i64, StepRun);
@@ -21,6 +21,7 @@ fn run_row(row: &Row<'_>) -> rusqlite::Result<Sequenced> {
         key: row.get(1)?,
         resource_kind: row.get(2)?,
         resource_id: row.get(3)?,
+        workflow: row.get(18)?,
         kind: run_kind(row, 4)?,
         name: row.get(5)?,
         component: row.get(6)?,
@@ -29,6 +30,7 @@ fn run_row(row: &Row<'_>) -> rusqlite::Result<Sequenced> {
         transition: row.get(9)?,
         from_state: row.get(10)?,
         to_state: row.get(11)?,
+        input: optional_shared_text(row, 19)?,
         status: run_status(row, 12)?,
         owner: owner.map(i64::unsigned_abs),
         fence: count(row, 14)?,

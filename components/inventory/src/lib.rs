@@ -1,0 +1,54 @@
+//! The inventory step: reserves stock for the lines of an instance, and gives it back or commits it when the instance ends.
+//!
+//! The stock itself belongs to whoever keeps the catalogue. This component speaks to it over the HTTP service `stock` that the
+//! operator grants: `PUT`, `DELETE` and `POST .../commit` of `/internal/reservations/{instance}`, all idempotent by the instance's id.
+
+pub mod action;
+#[cfg(target_family = "wasm")]
+mod http;
+pub mod lines;
+pub mod stock;
+
+use step_sdk::{Answer, Description, Guest, Job, schema};
+
+/// The component.
+pub struct Inventory;
+
+impl Guest for Inventory {
+    fn describe() -> Description {
+        Description {
+            name: "inventory".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            summary: env!("CARGO_PKG_DESCRIPTION").to_owned(),
+            config_schema: schema::config(
+                "What to do with the stock on entering which state. Needs the HTTP service `stock`.",
+                "Share of reservations that find their stock; the others are rejected as out of stock without asking.",
+                &action::config_schema(),
+            ),
+        }
+    }
+
+    fn process(job: Job) -> Answer {
+        run(&job)
+    }
+}
+
+#[cfg(target_family = "wasm")]
+fn run(job: &Job) -> Answer {
+    let plan = match action::plan(job)? {
+        action::Plan::Answer(answer) => return answer,
+        action::Plan::Ask(plan) => plan,
+    };
+    let timeout = step_sdk::clock::time_left(job.deadline);
+    let reply = http::call(&plan.request, timeout);
+    plan.conclude(reply, step_sdk::clock::now())
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn run(job: &Job) -> Answer {
+    action::plan(job)?;
+    step_sdk::answer::permanent("the stock service can only be reached from inside the host")
+}
+
+#[cfg(target_family = "wasm")]
+step_sdk::export!(Inventory with_types_in step_sdk::bindings);

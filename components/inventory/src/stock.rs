@@ -1,0 +1,255 @@
+//! The stock service as seen from here: requests, replies, and what a reply means.
+
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+use step_sdk::answer::{accepted, permanent, rejected, transient};
+use step_sdk::jiff::{SignedDuration, Timestamp};
+use step_sdk::{Answer, log};
+
+use crate::lines::{self, Item};
+
+/// Name of the HTTP service that the operator grants.
+pub const SERVICE: &str = "stock";
+
+/// A call of the stock service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// `PUT`, `DELETE` or `POST`.
+    pub method: Method,
+    /// Path of the URL, escaped.
+    pub path: String,
+    /// JSON, or nothing.
+    pub body: String,
+}
+
+/// The methods in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Make a reservation, or find it made.
+    Put,
+    /// Give it back.
+    Delete,
+    /// Take it out of the stock for good.
+    Post,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Text of the body, cut at a limit.
+    pub body: String,
+}
+
+/// Why nothing came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallError {
+    /// The host does not let the component call the service.
+    Denied(String),
+    /// The service was not reached or did not answer.
+    Broken(String),
+}
+
+/// What a 409 carries: a problem (RFC 9457) with what lacks.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Problem {
+    detail: String,
+    shortages: Vec<Shortage>,
+}
+
+#[derive(Deserialize)]
+struct Shortage {
+    sku: String,
+    requested: u64,
+    available: u64,
+}
+
+#[derive(Serialize)]
+struct Reserved {
+    available: bool,
+    checked_items: usize,
+    reserved_until: String,
+}
+
+#[derive(Serialize)]
+struct OutOfStock<'reason> {
+    available: bool,
+    reason: &'reason str,
+}
+
+#[derive(Serialize)]
+struct Nothing {}
+
+/// Path of the reservation of `instance`.
+pub fn path(instance: &str) -> String {
+    let mut path = "/internal/reservations/".to_owned();
+    for byte in instance.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => path.push(char::from(byte)),
+            _ => drop(write!(path, "%{byte:02X}")),
+        }
+    }
+    path
+}
+
+/// What the reply to a reservation means.
+pub fn reserved(reply: &Reply, items: &[Item], hold: SignedDuration, now: Timestamp) -> Answer {
+    match reply.status {
+        200..=299 => {
+            let until = now.saturating_add(hold).unwrap_or(Timestamp::MAX);
+            log::info(&format!("reserved {} item(s)", items.len()));
+            accepted(&Reserved { available: true, checked_items: items.len(), reserved_until: until.to_string() })
+        }
+        409 => {
+            let shortages = problem(reply).shortages;
+            out_of_stock(&describe_shortages(&shortages, items))
+        }
+        _ => refused(reply, "the reservation"),
+    }
+}
+
+/// What the reply to giving a reservation back means. One that is not there is given back.
+pub fn released(reply: &Reply) -> Answer {
+    match reply.status {
+        200..=299 | 404 => accepted(&Nothing {}),
+        _ => refused(reply, "the release of the reservation"),
+    }
+}
+
+/// What the reply to a commit means.
+pub fn committed(reply: &Reply) -> Answer {
+    match reply.status {
+        200..=299 => accepted(&Nothing {}),
+        _ => refused(reply, "the commit of the reservation"),
+    }
+}
+
+/// What it means that no reply came.
+pub fn unreachable(error: &CallError) -> Answer {
+    match error {
+        CallError::Denied(why) => permanent(format!(
+            "the component may not call the HTTP service `{SERVICE}` ({why}); grant it under `capabilities.http` of the component"
+        )),
+        CallError::Broken(why) => transient(format!("the stock service did not answer: {why}")),
+    }
+}
+
+/// The rejection for want of stock.
+pub fn out_of_stock(reason: &str) -> Answer {
+    log::info("out of stock");
+    rejected("out_of_stock", reason, &OutOfStock { available: false, reason })
+}
+
+fn refused(reply: &Reply, what: &str) -> Answer {
+    let Reply { status, .. } = reply;
+    let detail = problem(reply).detail;
+    match status {
+        408 | 425 | 429 | 500..=599 => transient(format!("the stock service could not do {what} now: status {status} {detail}")),
+        _ => permanent(format!("the stock service refused {what}: status {status} {detail}")),
+    }
+}
+
+fn problem(reply: &Reply) -> Problem {
+    serde_json::from_str(&reply.body).unwrap_or_default()
+}
+
+fn describe_shortages(shortages: &[Shortage], items: &[Item]) -> String {
+    let sentences: Vec<String> = shortages
+        .iter()
+        .map(|shortage| {
+            let (name, Shortage { requested, available, .. }) = (lines::name(items, &shortage.sku), shortage);
+            match available {
+                0 => format!("{name} is out of stock."),
+                _ => format!("Only {available} of {name} left, {requested} wanted."),
+            }
+        })
+        .collect();
+    if sentences.is_empty() { "Something in this purchase is out of stock.".to_owned() } else { sentences.join(" ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use step_sdk::Failure;
+    use step_sdk::testing;
+
+    use super::*;
+
+    fn items() -> Vec<Item> {
+        let item = |id: &str, quantity, name: Option<&str>| Item { product_id: id.into(), quantity, name: name.map(str::to_owned) };
+        vec![item("prod-001", 60, Some("Mechanical Keyboard")), item("prod-002", 1, None)]
+    }
+
+    fn reply(status: u16, body: &serde_json::Value) -> Reply {
+        Reply { status, body: body.to_string() }
+    }
+
+    fn to_reservation(reply: &Reply) -> Answer {
+        reserved(reply, &items(), SignedDuration::from_mins(30), "2026-11-02T08:00:00Z".parse().expect("a timestamp"))
+    }
+
+    #[test]
+    fn a_reservation_says_what_was_checked_and_until_when_it_holds() {
+        for status in [200, 201] {
+            let answer = testing::accepted(to_reservation(&reply(status, &json!({"status": "reserved"}))));
+            assert_eq!(answer, json!({"available": true, "checked_items": 2, "reserved_until": "2026-11-02T08:30:00Z"}));
+        }
+    }
+
+    #[test]
+    fn shortages_are_told_in_words_for_the_customer() {
+        let body = json!({"status": 409, "detail": "not enough stock", "shortages": [
+            {"sku": "prod-001", "requested": 60, "available": 50}, {"sku": "prod-002", "requested": 1, "available": 0}]});
+        let (code, reason, details) = testing::rejected(to_reservation(&reply(409, &body)));
+        assert_eq!(code, "out_of_stock");
+        assert_eq!(reason, "Only 50 of Mechanical Keyboard left, 60 wanted. prod-002 is out of stock.");
+        assert_eq!(details, json!({"available": false, "reason": reason}));
+    }
+
+    #[test]
+    fn a_conflict_without_details_is_out_of_stock_all_the_same() {
+        let (code, reason, _) = testing::rejected(to_reservation(&Reply { status: 409, body: "<html>".into() }));
+        assert_eq!((code.as_str(), reason.as_str()), ("out_of_stock", "Something in this purchase is out of stock."));
+    }
+
+    #[test]
+    fn what_may_pass_is_transient_and_what_will_not_is_permanent() {
+        for status in [408, 429, 500, 503] {
+            assert!(matches!(to_reservation(&reply(status, &json!({}))), Err(Failure::Transient(_))), "{status}");
+        }
+        for status in [301, 400, 401, 404, 422] {
+            let answer = to_reservation(&reply(status, &json!({"detail": "no such product"})));
+            assert!(
+                matches!(&answer, Err(Failure::Permanent(text)) if text.contains("no such product") && text.contains(&status.to_string())),
+                "{answer:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn releasing_what_is_not_there_is_fine_and_committing_it_is_not() {
+        assert_eq!(testing::accepted(released(&reply(404, &json!({})))), json!({}));
+        assert_eq!(testing::accepted(released(&reply(204, &json!({})))), json!({}));
+        assert!(matches!(committed(&reply(404, &json!({}))), Err(Failure::Permanent(_))));
+        assert_eq!(testing::accepted(committed(&reply(200, &json!({})))), json!({}));
+    }
+
+    #[test]
+    fn a_denied_call_says_what_to_grant() {
+        let answer = unreachable(&CallError::Denied("not granted".into()));
+        assert!(
+            matches!(&answer, Err(Failure::Permanent(text)) if text.contains("capabilities.http") && text.contains("`stock`")),
+            "{answer:?}"
+        );
+        assert!(matches!(unreachable(&CallError::Broken("refused".into())), Err(Failure::Transient(_))));
+    }
+
+    #[test]
+    fn an_instance_id_stays_inside_its_path_segment() {
+        assert_eq!(path("order-0192f0c1"), "/internal/reservations/order-0192f0c1");
+        assert_eq!(path("../a b?"), "/internal/reservations/%2E%2E%2Fa%20b%3F");
+    }
+}

@@ -1,0 +1,119 @@
+//! The notification component: writes the message that tells a customer of a new state, and plays the mailer.
+//!
+//! It renders a template per state (the operator may bring others), escapes what comes from data, and writes the message
+//! to the log instead of an outbox. It knows no address of anybody, and hides whatever looks like an e-mail address.
+
+pub mod escape;
+pub mod message;
+pub mod template;
+
+use serde::{Deserialize, Serialize};
+use step_sdk::answer::{accepted, transient};
+use step_sdk::{Answer, Description, Failure, Guest, Job, Simulation, input, log, schema};
+
+use crate::message::{Channel, Message};
+use crate::template::Templates;
+
+/// The component.
+pub struct Notify;
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+struct Config {
+    channel: Channel,
+    templates: Templates,
+    simulate: Simulation,
+}
+
+#[derive(Serialize)]
+struct Notified<'message> {
+    notified: bool,
+    channel: Channel,
+    subject: &'message str,
+}
+
+impl Guest for Notify {
+    fn describe() -> Description {
+        Description {
+            name: "notify".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            summary: env!("CARGO_PKG_DESCRIPTION").to_owned(),
+            config_schema: schema::config(
+                "The message for each state.",
+                "Share of attempts at which the mailer answers; the others fail and may work when tried again.",
+                &template::config_schema(),
+            ),
+        }
+    }
+
+    fn process(job: Job) -> Answer {
+        let (channel, message) = render(&job)?;
+        log::info(&format!("{} sent: {} | {}", channel.name(), message.subject, message.body));
+        accepted(&Notified { notified: true, channel, subject: &message.subject })
+    }
+}
+
+/// The message that `job` asks for.
+fn render(job: &Job) -> Result<(Channel, Message), Failure> {
+    let config: Config = input::config(job)?;
+    let data = input::data(job)?;
+    config.simulate.wait(job);
+    if !config.simulate.works(job) {
+        transient("the mailer did not answer")?;
+    }
+    let template = config.templates.for_state(&job.to_state);
+    Ok((config.channel, Message::render(&template, config.channel, job, &data)))
+}
+
+#[cfg(target_family = "wasm")]
+step_sdk::export!(Notify with_types_in step_sdk::bindings);
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use step_sdk::testing;
+
+    use super::*;
+
+    fn job(to_state: &str, config: &serde_json::Value) -> Job {
+        let data = json!({"total": 149.99, "tracking_number": "9400111202555842332669", "carrier": "USPS", "shipping": {"address": "mail <me@example.com>"}});
+        Job { to_state: to_state.to_owned(), ..testing::job(&data, config) }
+    }
+
+    #[test]
+    fn each_state_has_its_own_words() {
+        let subject = |state: &str| render(&job(state, &json!({}))).expect("a message").1.subject;
+        assert_eq!(subject("shipped"), "order-1 is on its way");
+        assert_ne!(subject("delivered"), subject("cancelled"));
+        assert_eq!(subject("state_nobody_wrote_for"), "order-1: state nobody wrote for");
+    }
+
+    #[test]
+    fn the_operator_brings_other_words_and_another_channel() {
+        let config =
+            json!({"channel": "sms", "templates": {"shipped": {"subject": "Sent", "body": "Look for {data.tracking_number}, {nothing}."}}});
+        let (channel, message) = render(&job("shipped", &config)).expect("a message");
+        assert_eq!((channel, message.subject.as_str()), (Channel::Sms, "Sent"));
+        assert_eq!(message.body, "Look for 9400111202555842332669, .");
+    }
+
+    #[test]
+    fn no_address_and_no_markup_of_the_data_reach_the_message() {
+        let config = json!({"templates": {"paid": {"subject": "{data.shipping.address}", "body": "{data.shipping.address}"}}});
+        let (_, message) = render(&job("paid", &config)).expect("a message");
+        assert_eq!(message.subject, "mail [address hidden]");
+        assert_eq!(message.body, message.subject);
+    }
+
+    #[test]
+    fn the_answer_says_what_was_sent() {
+        let answer = testing::accepted(Notify::process(job("delivered", &json!({}))));
+        assert_eq!(answer, json!({"notified": true, "channel": "email", "subject": "order-1 has arrived"}));
+    }
+
+    #[test]
+    fn a_mailer_that_does_not_answer_is_a_transient_failure() {
+        let down = render(&job("paid", &json!({"simulate": {"successRate": 0}})));
+        assert!(matches!(down, Err(Failure::Transient(_))), "{down:?}");
+    }
+}

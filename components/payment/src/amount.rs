@@ -1,0 +1,63 @@
+//! Money: read from decimal text, counted in cents, never a floating-point number.
+
+use std::fmt;
+
+/// An amount in cents, more than nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Amount(u64);
+
+impl Amount {
+    /// Reads a JSON number such as `149.99`, `150` or `9.90`. The error says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (units, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let cents = match fraction.trim_end_matches('0') {
+            "" => "00".to_owned(),
+            digits if digits.len() <= 2 => format!("{digits:0<2}"),
+            _ => return Err(format!("total is {text}, which is not a whole number of cents")),
+        };
+        if !units.bytes().chain(cents.bytes()).all(|digit| digit.is_ascii_digit()) {
+            return Err(format!("total is {text}, which is not a plain decimal number such as 149.99"));
+        }
+        match format!("{units}{cents}").parse() {
+            Ok(0) => Err(format!("total is {text}; there is nothing to charge")),
+            Ok(cents) => Ok(Self(cents)),
+            Err(_) => Err(format!("total is {text}, which is more than can be charged")),
+        }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:02}", self.0 / 100, self.0 % 100)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_become_exact_cents() {
+        for (text, cents) in [("149.99", 14_999), ("0.1", 10), ("9.9900", 999), ("34", 3_400), ("34.0", 3_400), ("0.29", 29)] {
+            assert_eq!(Amount::parse(text), Ok(Amount(cents)), "{text}");
+        }
+        assert_eq!(Amount(14_905).to_string(), "149.05");
+    }
+
+    #[test]
+    fn what_cannot_be_charged_is_named() {
+        for (text, expected) in [
+            ("0", "nothing to charge"),
+            ("0.00", "nothing to charge"),
+            ("-5", "not a plain decimal number"),
+            ("1e3", "not a plain decimal number"),
+            ("\"12\"", "not a plain decimal number"),
+            ("null", "not a plain decimal number"),
+            ("0.001", "not a whole number of cents"),
+            ("99999999999999999999", "more than can be charged"),
+        ] {
+            let problem = Amount::parse(text).expect_err(text);
+            assert!(problem.contains(expected) && problem.contains(text), "{text}: {problem}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! What the step components share: the bindings of the world `millrace:step/step`, reading a job, answering it,
+//! reproducible simulation, names derived from keys, and dates. It knows no business: no word of stock, money or parcels.
+//!
+//! A component implements [`Guest`] and calls [`export!`]. Everything here also compiles natively, so the logic of a component is
+//! tested without a sandbox; only the host's imports are missing there.
+
+#[expect(missing_docs, reason = "generated; the docs are in the WIT file")]
+pub mod bindings {
+    //! Generated from `wit/step.wit`.
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "step",
+        pub_export_macro: true,
+        default_bindings_module: "step_sdk::bindings",
+        additional_derives: [PartialEq],
+    });
+}
+
+pub mod answer;
+pub mod clock;
+pub mod derive;
+pub mod input;
+pub mod log;
+pub mod schema;
+pub mod simulate;
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
+
+pub use answer::Answer;
+pub use bindings::millrace::step::types::{Description, Failure, Job, Outcome, Rejection};
+pub use bindings::{Guest, export};
+pub use simulate::Simulation;
+
+/// Dates and times, the version that [`clock`] speaks.
+pub use jiff;

@@ -1,0 +1,144 @@
+//! Opens the parts of a process, each from its settings.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use futures::future::BoxFuture;
+
+use super::{Core, Surroundings};
+use crate::bus::Bus;
+use crate::bus::embedded::Embedded;
+use crate::clock::Clock;
+use crate::plan::{self, Plan};
+use crate::runtime::{InProcess, Runtime};
+use crate::services::active::Active;
+use crate::services::events::Events;
+use crate::services::hub::Hub;
+use crate::services::in_flight::InFlight;
+use crate::services::pipeline::{self, Pipeline};
+use crate::services::resources::{Generation, Resources};
+use crate::services::shop::stock;
+use crate::services::users::Users;
+use crate::services::workflows::Workflows;
+use crate::shutdown::Stop;
+use crate::store::Store;
+use crate::store::sqlite::{Sqlite, SqliteSettings};
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+
+/// Processes that may die in one run before it is parked.
+const PARK_AFTER: u32 = 3;
+
+/// Tells once that the store cannot go on.
+pub(super) struct StoreFailed(Option<BoxFuture<'static, String>>);
+
+impl StoreFailed {
+    pub(super) fn take(&mut self) -> Option<BoxFuture<'static, String>> {
+        self.0.take()
+    }
+}
+
+/// Waits for a failure; for ever when there is nothing that can fail.
+pub(super) async fn failure(failed: Option<Option<BoxFuture<'static, String>>>) -> String {
+    match failed.flatten() {
+        Some(failed) => failed.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Database, components, pipeline and bus.
+pub(super) async fn core(
+    plan: &Arc<Plan>,
+    database: &plan::Database,
+    surroundings: &Surroundings,
+    tasks: &Tasks,
+    stop: &Stop,
+    metrics: &Metrics,
+) -> anyhow::Result<Core> {
+    let clock = surroundings.clock.clone();
+    let settings = SqliteSettings { path: database.path.clone(), readers: usize::try_from(database.max_open_conns).unwrap_or(1) };
+    let sqlite = Arc::new(Sqlite::open_with_clock(&settings, clock.clone())?);
+    let store_failed = {
+        let sqlite = Arc::clone(&sqlite);
+        StoreFailed(Some(Box::pin(async move { sqlite.failed().await })))
+    };
+    let store: Arc<dyn Store> = sqlite;
+    let (in_flight, suspects) = InFlight::open(&database.path.with_extension("in-flight")).context("cannot open the in-flight file")?;
+    recover(store.as_ref(), &suspects).await?;
+
+    let workflows = Arc::new(Workflows::open(Arc::clone(&store), &plan.workflows).await?);
+    let active = Active::new(workflows.names(), &store.backlog().await?.active, metrics.clone());
+    let generation = Generation::default();
+    let runtime = runtime(plan, surroundings, &store, &generation).await?;
+    let pipeline = Pipeline::new(pipeline::Parts {
+        store: Arc::clone(&store),
+        runtime: Arc::clone(&runtime),
+        workflows,
+        events: Arc::new(Events::new(plan)),
+        clock,
+        hub: Hub::default(),
+        tasks: tasks.clone(),
+        stop: stop.clone(),
+        active,
+        metrics: metrics.clone(),
+        in_flight,
+    });
+    let resources = Resources::new(pipeline.clone(), &plan.resources, generation)?;
+    resources.seed().await?;
+    let bus = plan.bus.as_ref().map(bus).transpose()?;
+    Ok(Core { store, store_failed, runtime, pipeline, resources, bus })
+}
+
+/// Takes over what the process before this one left running. What ran inside a component when it died counts a crash.
+async fn recover(store: &dyn Store, suspects: &[String]) -> anyhow::Result<()> {
+    for key in suspects {
+        tracing::warn!(run = key, "this run was inside its component when the process before this one ended");
+    }
+    for run in store.recover_runs(suspects, PARK_AFTER).await? {
+        tracing::error!(
+            run = run.key,
+            component = run.component,
+            crashes = run.crashes,
+            "a run is parked: the process died in it again and again; a new version of the component sets it free"
+        );
+    }
+    Ok(())
+}
+
+async fn runtime(
+    plan: &Plan,
+    surroundings: &Surroundings,
+    store: &Arc<dyn Store>,
+    generation: &Generation,
+) -> anyhow::Result<Arc<Runtime>> {
+    let mut settings = plan.runtime.clone().context("the plan has a database but no runtime settings")?;
+    settings.compiler.clone_from(&surroundings.compiler);
+    let services: HashMap<String, InProcess> = plan
+        .resources
+        .iter()
+        .filter(|handler| handler.stock_field.is_some())
+        .map(|handler| (handler.name.clone(), stock::service(Arc::clone(store), generation.clone())))
+        .collect();
+    let good = store.components().await?;
+    let remembering = Arc::clone(store);
+    let remember = Arc::new(move |component: String, digest: String| -> BoxFuture<'static, anyhow::Result<()>> {
+        let store = Arc::clone(&remembering);
+        Box::pin(async move { Ok(store.put_component(&component, &digest).await?) })
+    });
+    Runtime::start(settings, plan.components.clone(), services, good, remember, surroundings.clock.clone()).await
+}
+
+fn bus(bus: &plan::Bus) -> anyhow::Result<Arc<dyn Bus>> {
+    match bus {
+        plan::Bus::Embedded { max_queue_size, delivery_timeout, .. } => Ok(Arc::new(Embedded::new(*max_queue_size, *delivery_timeout))),
+        plan::Bus::Kafka { name, .. } => anyhow::bail!("module '{name}': this build has no Kafka client; use messaging.broker"),
+    }
+}
+
+/// Accounts, with those of the seed file.
+pub(super) async fn users(store: &Arc<dyn Store>, auth: &plan::Auth, clock: &Clock) -> anyhow::Result<Users> {
+    let users = Users::new(Arc::clone(store), auth, clock.clone())?;
+    users.seed().await?;
+    Ok(users)
+}

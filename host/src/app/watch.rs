@@ -1,0 +1,63 @@
+//! What a swap of a component means for the rest: a line in the log, and another chance for runs that the old version had parked.
+
+use std::sync::Arc;
+
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::runtime::SwapEvent;
+use crate::services::pipeline::Pipeline;
+use crate::shutdown::Stop;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// Follows the swaps.
+pub(super) struct Swaps {
+    events: Receiver<SwapEvent>,
+    store: Arc<dyn Store>,
+    pipeline: Pipeline,
+    metrics: Metrics,
+}
+
+impl Swaps {
+    pub(super) fn new(events: Receiver<SwapEvent>, store: Arc<dyn Store>, pipeline: Pipeline, metrics: Metrics) -> Self {
+        Self { events, store, pipeline, metrics }
+    }
+
+    /// Runs until `stop`.
+    pub(super) async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
+        loop {
+            let event = tokio::select! {
+                event = self.events.recv() => event,
+                () = stop.requested() => return Ok(()),
+            };
+            match event {
+                Ok(event) => self.follow(event).await,
+                Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "swaps happened faster than they could be followed"),
+                Err(RecvError::Closed) => return Ok(()),
+            }
+        }
+    }
+
+    async fn follow(&self, event: SwapEvent) {
+        match event {
+            SwapEvent::Swapped { component, active, previous, took } => {
+                let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+                tracing::info!(component, digest = active.digest, version = active.version, previous, ms, "a new version serves");
+                self.metrics.module_operation(&component, "swap", "swapped", took);
+                match self.store.unpark(&component).await {
+                    Ok(0) => {}
+                    Ok(runs) => {
+                        tracing::info!(component, runs, "parked runs get another chance");
+                        self.pipeline.look_again();
+                    }
+                    Err(error) => tracing::warn!(component, %error, "parked runs could not be set free"),
+                }
+            }
+            SwapEvent::Refused { component, digest, reason, serving } => {
+                tracing::warn!(component, digest, serving, reason, "a file was refused");
+                self.metrics.module_operation(&component, "swap", "refused", std::time::Duration::ZERO);
+            }
+        }
+    }
+}

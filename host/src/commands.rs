@@ -1,0 +1,124 @@
+//! What the program's commands do. The only part that ends the process or writes to its standard streams.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::{App, Surroundings};
+use crate::clock::Clock;
+use crate::config::commands::Format;
+use crate::config::report::Colour;
+use crate::config::{self, Environment};
+use crate::plan::Plan;
+use crate::shutdown::Stop;
+use crate::telemetry::{self, LogFormat};
+
+/// How `millrace validate` shows what it finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum ReportFormat {
+    /// Under the lines it is about, in colour on a terminal.
+    #[default]
+    Pretty,
+    /// One line per problem, as compilers write them.
+    Lines,
+    /// For programs.
+    Json,
+}
+
+/// `millrace run`: serves until SIGTERM or Ctrl-C.
+#[must_use]
+pub fn run(config: &Path, format: LogFormat, filter: &str) -> ExitCode {
+    end(telemetry::logs::init(format, filter).and_then(|()| {
+        let Some(plan) = plan(config)? else { return Ok(ExitCode::FAILURE) };
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(serve(plan))?;
+        Ok(ExitCode::SUCCESS)
+    }))
+}
+
+/// `millrace validate`: tells everything that is wrong.
+#[must_use]
+pub fn validate(file: &Path, format: ReportFormat) -> ExitCode {
+    let colour = if std::io::stdout().is_terminal() { Colour::Always } else { Colour::Never };
+    let format = match format {
+        ReportFormat::Pretty => Format::Pretty(colour),
+        ReportFormat::Lines => Format::Lines,
+        ReportFormat::Json => Format::Json,
+    };
+    let check =
+        || Ok(ExitCode::from(config::commands::validate(file, &Environment::of_process()?, format, &mut std::io::stdout().lock())?));
+    end(check())
+}
+
+/// `millrace schema`: the JSON Schema of configs.
+#[must_use]
+pub fn schema() -> ExitCode {
+    end(config::commands::schema(&mut std::io::stdout().lock()).map(|()| ExitCode::SUCCESS).map_err(Into::into))
+}
+
+/// `millrace openapi`: the API that a config describes.
+#[must_use]
+pub fn openapi(file: &Path) -> ExitCode {
+    let print = || {
+        let Some(plan) = plan(file)? else { return Ok(ExitCode::FAILURE) };
+        let text = serde_json::to_string_pretty(&crate::http::openapi_document(&plan))?;
+        writeln!(std::io::stdout().lock(), "{text}")?;
+        Ok(ExitCode::SUCCESS)
+    };
+    end(print())
+}
+
+/// `millrace compile`: the child process of the runtime.
+#[must_use]
+pub fn compile(cache: &Path) -> ExitCode {
+    crate::runtime::compile_main(cache, &mut std::io::stdin().lock(), &mut std::io::stderr().lock())
+}
+
+fn plan(config: &Path) -> anyhow::Result<Option<Plan>> {
+    match config::load(config, &Environment::of_process()?) {
+        Ok((plan, warnings)) => {
+            for warning in warnings {
+                tracing::warn!(config = %config.display(), line = warning.line, "{}", warning.message);
+            }
+            Ok(Some(plan))
+        }
+        Err(report) => {
+            write!(std::io::stderr().lock(), "{}", report.lines())?;
+            Ok(None)
+        }
+    }
+}
+
+async fn serve(plan: Plan) -> anyhow::Result<()> {
+    let stop = Stop::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let compiler = std::env::current_exe().context("cannot find the program itself, which compiles components")?;
+    let asked = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    tokio::pin!(asked);
+    let app = tokio::select! {
+        app = App::build(plan, Surroundings { clock: Clock::system(), compiler }) => app?,
+        () = &mut asked => return Ok(()),
+    };
+    let running = app.run(stop.clone());
+    tokio::pin!(running);
+    tokio::select! {
+        ended = &mut running => return ended,
+        () = &mut asked => stop.request(),
+    }
+    running.await
+}
+
+fn end(result: anyhow::Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        let _ = writeln!(std::io::stderr().lock(), "millrace: {error:#}");
+        ExitCode::FAILURE
+    })
+}

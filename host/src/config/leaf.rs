@@ -1,0 +1,87 @@
+//! Kinds of values that several settings share. Each says in its schema, as `x-expected`, how a message calls it.
+
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value;
+
+/// One to five numbers with units, not all of them zero.
+const DURATION_PATTERN: &str = "^(?=.*[1-9])([0-9]{1,9}(ms|s|m|h|d)){1,5}$";
+const DURATION_EXPECTED: &str = "a duration above zero such as 500ms, 15s, 10m or 24h";
+
+/// A duration as people write it, `500ms` or `1h30m`; never zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HumanDuration(pub Duration);
+
+impl<'de> Deserialize<'de> for HumanDuration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        humantime::parse_duration(&text).map(Self).map_err(|e| de::Error::custom(format!("'{text}' is not {DURATION_EXPECTED}: {e}")))
+    }
+}
+
+impl Serialize for HumanDuration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(self.0).to_string().replace(' ', ""))
+    }
+}
+
+impl JsonSchema for HumanDuration {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": DURATION_PATTERN, "x-expected": DURATION_EXPECTED })
+    }
+}
+
+/// How long something may be kept: a number of seconds, zero included, or a duration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaxAge(pub Duration);
+
+impl<'de> Deserialize<'de> for MaxAge {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::Number(seconds) => seconds
+                .as_u64()
+                .map(|s| Self(Duration::from_secs(s)))
+                .ok_or_else(|| de::Error::custom(format!("{seconds} is not a number of seconds"))),
+            other => HumanDuration::deserialize(other).map(|d| Self(d.0)).map_err(de::Error::custom),
+        }
+    }
+}
+
+impl JsonSchema for MaxAge {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "MaxAge".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["integer", "string"], "minimum": 0, "maximum": 315_360_000, "pattern": DURATION_PATTERN,
+            "x-expected": "a number of seconds up to ten years, or a duration such as 10m or 24h"
+        })
+    }
+}
+
+/// Text that is never shown.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[hidden]")
+    }
+}
+
+impl JsonSchema for Secret {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1, "description": "32 bytes or more.", "x-expected": "text of 32 bytes or more, in quotes", "x-secret": true })
+    }
+}

@@ -1,0 +1,319 @@
+//! State machines: definitions with the steps and hooks that belong to them, handed to the core, whose defects are put back
+//! where they were written. What a definition may say is the core's to check, not this file's.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use millrace_workflow::{Definition, Hook, Machine, Reaction, RetryPolicy, State, Step, Transition};
+
+use super::triggers::Entries;
+use super::{Context, components, pick, setting, triggers};
+use crate::config::document::{DefinitionEntry, HookEntry, Settings};
+use crate::config::finding::Findings;
+use crate::config::modules::{ApiHandler, ProcessingStep};
+use crate::config::report::Code;
+use crate::config::suggest;
+use crate::config::tree::child;
+use crate::plan::Workflow;
+
+const AT: &str = "/workflows/statemachine";
+const REACTIONS: [&str; 3] = ["processing.step", "messaging.handler", "dynamic.component"];
+/// First transition of a new resource, where its workflow has it and nothing else is said.
+const DEFAULT_INITIAL_TRANSITION: &str = "start_validation";
+
+/// A definition and where its parts are written.
+struct Written {
+    definition: Definition,
+    /// Pointer of the definition.
+    at: String,
+    /// Position in the config of each of its hooks.
+    hooks: Vec<usize>,
+    /// Where its initial transition is written.
+    initial_transition: String,
+}
+
+/// Every definition as a checked machine.
+pub(super) fn workflows(context: &Context<'_>, entries: &Entries, findings: &mut Findings) -> Vec<Workflow> {
+    check_handlers(context, findings);
+    warn_idle_steps(context, findings);
+    let Some(section) = &context.document.workflows.statemachine else { return Vec::new() };
+    context.named(&section.engine, &["statemachine.engine"], &format!("{AT}/engine"), findings);
+    check_mappings(context, findings);
+    let reactions: Vec<Option<Reaction>> =
+        section.hooks.iter().enumerate().map(|(i, hook)| reaction(context, hook, &format!("{AT}/hooks/{i}"), findings)).collect();
+    let max_instances = context.first(pick!(StateMachineEngine)).and_then(|(_, _, engine)| engine.max_instances).map(u64::from);
+    let mut workflows = Vec::new();
+    for (index, entry) in section.definitions.iter().enumerate() {
+        check_definition_name(context, index, entry, findings);
+        let written = definition(context, index, entry, &reactions, entries, findings);
+        let step_config = step_config(context, &written.definition);
+        match Machine::new(written.definition.clone()) {
+            Ok(machine) => workflows.push(Workflow { machine, max_instances, step_config }),
+            Err(defects) => {
+                for defect in defects {
+                    findings.error(
+                        pointer_of(context, &written, &defect.path),
+                        Code::Machine,
+                        format!("workflow '{}': {}", entry.name, defect.message),
+                        None,
+                    );
+                }
+            }
+        }
+    }
+    workflows
+}
+
+fn check_definition_name(context: &Context<'_>, index: usize, entry: &DefinitionEntry, findings: &mut Findings) {
+    let definitions = context.document.workflows.statemachine.iter().flat_map(|s| &s.definitions);
+    if !entry.name.is_empty() && definitions.take(index).any(|d| d.name == entry.name) {
+        let message = format!("a workflow named '{}' is already defined", entry.name);
+        findings.error(format!("{AT}/definitions/{index}/name"), Code::Duplicate, message, None);
+    }
+    let started = context.all(pick!(ApiHandler)).iter().any(|(_, _, h)| h.workflow_type.as_deref() == Some(&entry.name));
+    if !entry.name.is_empty() && !started {
+        let help = "name it as the `workflowType` of an api.handler".to_owned();
+        findings.warning(format!("{AT}/definitions/{index}"), Code::Unused, format!("nothing starts the workflow '{}'", entry.name), help);
+    }
+}
+
+/// What `api.handler`s say of workflows.
+fn check_handlers(context: &Context<'_>, findings: &mut Findings) {
+    for (index, _, handler) in context.all(pick!(ApiHandler)) {
+        if let Some(engine) = &handler.workflow_engine {
+            context.named(engine, &["statemachine.engine"], &setting(index, "workflowEngine"), findings);
+        }
+        let workflow =
+            handler.workflow_type.as_ref().map(|name| triggers::workflow(context, name, &setting(index, "workflowType"), findings));
+        match workflow {
+            Some(None) => {}
+            Some(Some(workflow)) => check_transitions(handler, index, workflow, findings),
+            None => {
+                for (key, given) in [("initialTransition", handler.initial_transition.is_some()), ("actions", !handler.actions.is_empty())]
+                {
+                    if given {
+                        let message = format!("`{key}` names transitions, but this handler has no `workflowType`");
+                        findings.error(setting(index, key), Code::MissingPart, message, None);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn check_transitions(handler: &ApiHandler, index: usize, workflow: &DefinitionEntry, findings: &mut Findings) {
+    for (action, transitions) in &handler.actions {
+        let pointer = child(&setting(index, "actions"), action);
+        if transitions.is_empty() {
+            findings.error(&pointer, Code::InvalidValue, format!("action '{action}' has no transitions"), None);
+        }
+        for (i, name) in transitions.iter().enumerate() {
+            triggers::transition(workflow, name, &child(&pointer, &i.to_string()), findings);
+        }
+    }
+}
+
+fn check_mappings(context: &Context<'_>, findings: &mut Findings) {
+    let Some(section) = &context.document.workflows.statemachine else { return };
+    let handlers = context.all(pick!(ApiHandler));
+    let kinds: Vec<&str> = handlers.iter().map(|(_, _, h)| h.resource_name.as_str()).collect();
+    let machines: Vec<&str> = std::iter::once(section.engine.as_str()).chain(section.definitions.iter().map(|d| d.name.as_str())).collect();
+    for (index, mapping) in section.resource_mappings.iter().enumerate() {
+        let at = format!("{AT}/resourceMappings/{index}");
+        if !mapping.resource_type.is_empty() && !kinds.contains(&mapping.resource_type.as_str()) {
+            let message = format!("no api.handler has the resources '{}'", mapping.resource_type);
+            findings.error(format!("{at}/resourceType"), Code::UnknownName, message, suggest::help(&mapping.resource_type, kinds.clone()));
+        }
+        if !mapping.state_machine.is_empty() && !machines.contains(&mapping.state_machine.as_str()) {
+            let message = format!("'{}' is neither the engine nor a definition", mapping.state_machine);
+            findings.error(
+                format!("{at}/stateMachine"),
+                Code::UnknownName,
+                message,
+                suggest::help(&mapping.state_machine, machines.clone()),
+            );
+        }
+    }
+}
+
+/// What a hook starts follows from the type of its handler.
+fn reaction(context: &Context<'_>, hook: &HookEntry, pointer: &str, findings: &mut Findings) -> Option<Reaction> {
+    triggers::workflow(context, &hook.workflow_type, &format!("{pointer}/workflowType"), findings);
+    let (_, module, settings) = context.named(&hook.handler, &REACTIONS, &format!("{pointer}/handler"), findings)?;
+    let name = module.name.clone();
+    Some(match settings {
+        Settings::ProcessingStep(_) => Reaction::Step(name),
+        settings if components::is_component(settings) => Reaction::Task(name),
+        _ => Reaction::Announce(name),
+    })
+}
+
+fn warn_idle_steps(context: &Context<'_>, findings: &mut Findings) {
+    for (index, module, step) in context.all(pick!(ProcessingStep)) {
+        components::component_named(context, &step.component_id, &setting(index, "componentId"), findings);
+        let hooks = context.document.workflows.statemachine.iter().flat_map(|s| &s.hooks);
+        if !module.name.is_empty() && !hooks.into_iter().any(|hook| hook.handler == module.name) {
+            let help = "name it as the `handler` of a hook under `workflows.statemachine.hooks`".to_owned();
+            findings.warning(format!("/modules/{index}"), Code::Unused, format!("nothing starts the step '{}'", module.name), help);
+        }
+    }
+}
+
+fn definition(
+    context: &Context<'_>,
+    index: usize,
+    entry: &DefinitionEntry,
+    reactions: &[Option<Reaction>],
+    entries: &Entries,
+    findings: &mut Findings,
+) -> Written {
+    let section_hooks = context.document.workflows.statemachine.iter().flat_map(|s| &s.hooks).zip(reactions).enumerate();
+    let (positions, hooks): (Vec<usize>, Vec<Hook>) = section_hooks
+        .filter(|(_, (hook, _))| hook.workflow_type == entry.name)
+        .filter_map(|(i, (entry, reaction))| Some((i, hook(entry, reaction.clone()?))))
+        .unzip();
+    let (initial_transition, initial_pointer) = initial_transition(context, index, entry, entries, findings);
+    let states = entry.states.iter().map(|(name, s)| {
+        (name.clone(), State { description: s.description.clone().unwrap_or_default(), is_final: s.is_final, is_error: s.is_error })
+    });
+    let definition = Definition {
+        name: entry.name.clone(),
+        description: entry.description.clone().unwrap_or_default(),
+        initial_state: entry.initial_state.clone(),
+        initial_transition,
+        states: states.collect(),
+        transitions: transitions(entry),
+        steps: steps(context, &hooks),
+        hooks,
+    };
+    Written { definition, at: format!("{AT}/definitions/{index}"), hooks: positions, initial_transition: initial_pointer }
+}
+
+fn transitions(entry: &DefinitionEntry) -> BTreeMap<String, Transition> {
+    let transition = |(name, t): (&String, &crate::config::document::TransitionEntry)| {
+        let transition = Transition {
+            from: t.from_state.clone(),
+            to: t.to_state.clone(),
+            automatic: t.auto_transform,
+            after: t.after.map(|d| d.0),
+            max_attempts: t.max_attempts,
+            exhausted: t.exhausted.clone(),
+            attention_after: t.attention_after,
+        };
+        (name.clone(), transition)
+    };
+    entry.transitions.iter().map(transition).collect()
+}
+
+fn hook(entry: &HookEntry, reaction: Reaction) -> Hook {
+    let given = |names: &[String]| names.iter().filter(|name| !name.is_empty()).cloned().collect();
+    Hook { transitions: given(&entry.transitions), from_states: given(&entry.from_states), to_states: given(&entry.to_states), reaction }
+}
+
+/// The steps that these hooks start.
+fn steps(context: &Context<'_>, hooks: &[Hook]) -> BTreeMap<String, Step> {
+    let started = |name: &str| hooks.iter().any(|hook| matches!(&hook.reaction, Reaction::Step(step) if step == name));
+    let modules = context.all(pick!(ProcessingStep)).into_iter().filter(|(_, module, _)| started(&module.name));
+    modules.map(|(_, module, settings)| (module.name.clone(), step(context, settings))).collect()
+}
+
+fn step(context: &Context<'_>, settings: &ProcessingStep) -> Step {
+    // Whether the component is there was checked at the step's module.
+    let component = components::component_named(context, &settings.component_id, "", &mut Findings::default());
+    Step {
+        component: component.unwrap_or_else(|| settings.component_id.clone()),
+        success: settings.success_transition.clone(),
+        compensate: settings.compensate_transition.clone(),
+        retry: RetryPolicy {
+            max_retries: Some(settings.max_retries.unwrap_or(2)),
+            backoff: Duration::from_millis(settings.retry_backoff_ms.unwrap_or(1000).into()),
+            max_delay: RetryPolicy::DEFAULT_MAX_DELAY,
+        },
+        timeout: Duration::from_secs(settings.timeout_seconds.unwrap_or(30).into()),
+    }
+}
+
+fn step_config(context: &Context<'_>, definition: &Definition) -> BTreeMap<String, serde_json::Map<String, serde_json::Value>> {
+    let steps = context.all(pick!(ProcessingStep)).into_iter();
+    let own = steps.filter(|(_, module, step)| definition.steps.contains_key(&module.name) && !step.config.is_empty());
+    own.map(|(_, module, step)| (module.name.clone(), step.config.clone())).collect()
+}
+
+/// What the handlers of a workflow say that a new instance does first, and where; they have to agree.
+fn initial_transition(
+    context: &Context<'_>,
+    index: usize,
+    entry: &DefinitionEntry,
+    entries: &Entries,
+    findings: &mut Findings,
+) -> (Option<String>, String) {
+    let mut chosen: Option<(String, String)> = None;
+    for (at, module, handler) in
+        context.all(pick!(ApiHandler)).into_iter().filter(|(_, _, h)| h.workflow_type.as_deref() == Some(&entry.name))
+    {
+        let own = handler.initial_transition.clone().map(|name| (name, setting(at, "initialTransition")));
+        let triggered = entries.initial.get(&module.name).cloned();
+        for (name, pointer) in own.into_iter().chain(triggered).filter(|(name, _)| !name.is_empty()) {
+            match &chosen {
+                Some((first, _)) if *first != name => {
+                    let message = format!("workflow '{}' starts with '{first}' elsewhere, and with '{name}' here", entry.name);
+                    findings.error(pointer, Code::InvalidValue, message, "a workflow has one initial transition".to_owned());
+                }
+                _ => chosen = Some((name, pointer)),
+            }
+        }
+    }
+    let fallback = format!("{AT}/definitions/{index}/name");
+    let earlier = context.document.workflows.statemachine.iter().flat_map(|s| &s.definitions).take(index);
+    if earlier.into_iter().any(|d| d.name == entry.name) {
+        return (None, fallback);
+    }
+    match chosen {
+        Some((name, pointer)) => (Some(name), pointer),
+        None => (entry.transitions.contains_key(DEFAULT_INITIAL_TRANSITION).then(|| DEFAULT_INITIAL_TRANSITION.to_owned()), fallback),
+    }
+}
+
+/// Where a defect is written, from where the core says it is.
+fn pointer_of(context: &Context<'_>, written: &Written, path: &[String]) -> String {
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let append = |start: String, rest: &[&str]| rest.iter().fold(start, |pointer, step| child(&pointer, key_of(step)));
+    match path.as_slice() {
+        ["hooks", index, rest @ ..] => match index.parse::<usize>().ok().and_then(|i| written.hooks.get(i)) {
+            Some(position) => append(format!("{AT}/hooks/{position}"), rest),
+            None => written.at.clone(),
+        },
+        ["steps", name, rest @ ..] => match context.module(name) {
+            Some((index, _)) => append(setting(index, ""), rest),
+            None => written.at.clone(),
+        },
+        ["initial_transition" | "initialTransition", ..] => written.initial_transition.clone(),
+        ["states", name, rest @ ..] => append(child(&format!("{}/states", written.at), name), rest),
+        ["transitions", name, rest @ ..] => append(child(&format!("{}/transitions", written.at), name), rest),
+        rest => append(written.at.clone(), rest),
+    }
+}
+
+/// The key in a config for a field of the core.
+fn key_of(field: &str) -> &str {
+    match field {
+        "from" => "fromState",
+        "to" => "toState",
+        "automatic" => "autoTransform",
+        "max_attempts" => "maxAttempts",
+        "attention_after" => "attentionAfter",
+        "initial_state" => "initialState",
+        "is_final" => "isFinal",
+        "is_error" => "isError",
+        "from_states" => "fromStates",
+        "to_states" => "toStates",
+        "component" => "componentId",
+        "success" => "successTransition",
+        "compensate" => "compensateTransition",
+        "timeout" => "timeoutSeconds",
+        "max_retries" | "retry" => "maxRetries",
+        "backoff" => "retryBackoffMs",
+        "reaction" => "handler",
+        other => other,
+    }
+}

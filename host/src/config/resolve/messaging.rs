@@ -1,0 +1,155 @@
+//! How events travel, who reacts to them, and which transitions they fire.
+
+use std::time::Duration;
+
+use super::{Context, components, pick, setting, triggers, values};
+use crate::config::finding::Findings;
+use crate::config::report::Code;
+use crate::config::suggest;
+use crate::plan::{Bus, EventTrigger, MessagingHandler};
+
+const BUSES: [&str; 2] = ["messaging.broker", "messaging.kafka"];
+
+/// The bus with every topic that somebody names.
+pub(super) fn bus(context: &Context<'_>, findings: &mut Findings) -> Option<Bus> {
+    if let Some(messaging) = &context.document.workflows.messaging {
+        context.named(&messaging.broker, &BUSES, "/workflows/messaging/broker", findings);
+    }
+    check_topics(context, findings);
+    if let Some((_, module, broker)) = context.first(pick!(Broker)) {
+        return Some(Bus::Embedded {
+            name: module.name.clone(),
+            topics: topics(context),
+            max_queue_size: broker.max_queue_size.map_or(1000, |size| size as usize),
+            delivery_timeout: broker.delivery_timeout.map_or(Duration::from_secs(30), |d| d.0),
+        });
+    }
+    let (index, module, kafka) = context.first(pick!(Kafka))?;
+    Some(Bus::Kafka {
+        name: module.name.clone(),
+        brokers: brokers(&kafka.brokers, index, findings),
+        group_id: kafka.group_id.clone().unwrap_or_else(|| "millrace".to_owned()),
+        topics: topics(context),
+    })
+}
+
+/// One variable may hold all brokers, separated by commas.
+fn brokers(written: &[String], index: usize, findings: &mut Findings) -> Vec<String> {
+    let mut brokers = Vec::new();
+    for (i, entry) in written.iter().enumerate().filter(|(_, entry)| !entry.is_empty()) {
+        for broker in entry.split(',').map(str::trim) {
+            if !values::broker(broker) {
+                let message = format!("'{broker}' is not a broker");
+                findings.error(
+                    setting(index, &format!("brokers/{i}")),
+                    Code::InvalidValue,
+                    message,
+                    "write host:port, for example kafka:9092".to_owned(),
+                );
+            }
+            brokers.push(broker.to_owned());
+        }
+    }
+    brokers
+}
+
+/// Every place that names a topic, with its pointer.
+fn named_topics<'d>(context: &Context<'d>) -> Vec<(String, &'d str)> {
+    let mut named: Vec<(String, &str)> = Vec::new();
+    for (index, _, broker) in context.all(pick!(Broker)) {
+        named.extend(broker.topics.iter().enumerate().map(|(i, topic)| (setting(index, &format!("topics/{i}")), topic.as_str())));
+    }
+    let subscriptions = context.document.workflows.messaging.iter().flat_map(|m| &m.subscriptions).enumerate();
+    named.extend(subscriptions.map(|(i, s)| (format!("/workflows/messaging/subscriptions/{i}/topic"), s.topic.as_str())));
+    let triggers = context.document.triggers.event.iter().flat_map(|t| &t.subscriptions).enumerate();
+    named.extend(triggers.map(|(i, t)| (format!("/triggers/event/subscriptions/{i}/topic"), t.topic.as_str())));
+    named
+}
+
+fn topics(context: &Context<'_>) -> Vec<String> {
+    let mut topics: Vec<String> = Vec::new();
+    for (_, topic) in named_topics(context) {
+        if !topic.is_empty() && !topics.iter().any(|t| t == topic) {
+            topics.push(topic.to_owned());
+        }
+    }
+    topics
+}
+
+fn check_topics(context: &Context<'_>, findings: &mut Findings) {
+    for (pointer, topic) in named_topics(context) {
+        if !topic.is_empty() && !values::topic(topic) {
+            let help = "a topic has letters, digits, dots, dashes and underscores, for example return.approved".to_owned();
+            findings.error(pointer, Code::InvalidValue, format!("'{topic}' is not the name of a topic"), help);
+        }
+    }
+}
+
+/// Every `messaging.handler` with what it is subscribed to.
+pub(super) fn handlers(context: &Context<'_>, findings: &mut Findings) -> Vec<MessagingHandler> {
+    let subscriptions = context.document.workflows.messaging.as_ref().map(|m| m.subscriptions.as_slice()).unwrap_or_default();
+    for (index, subscription) in subscriptions.iter().enumerate() {
+        context.named(
+            &subscription.handler,
+            &["messaging.handler"],
+            &format!("/workflows/messaging/subscriptions/{index}/handler"),
+            findings,
+        );
+    }
+    let mut handlers = Vec::new();
+    for (index, module, settings) in context.all(pick!(MessagingHandler)) {
+        let mut topics: Vec<String> = Vec::new();
+        for subscription in subscriptions.iter().filter(|s| s.handler == module.name && !s.topic.is_empty()) {
+            if !topics.contains(&subscription.topic) {
+                topics.push(subscription.topic.clone());
+            }
+        }
+        let component =
+            settings.component.as_ref().and_then(|name| components::component_named(context, name, &setting(index, "component"), findings));
+        handlers.push(MessagingHandler { name: module.name.clone(), prefix: prefix(&settings.topic).to_owned(), component, topics });
+    }
+    handlers
+}
+
+/// What comes before the state in an event: the pattern without its star, or without its last word.
+fn prefix(topic: &str) -> &str {
+    topic.rsplit_once('.').map_or(topic, |(prefix, _)| prefix)
+}
+
+/// Events that fire transitions.
+pub(super) fn event_triggers(context: &Context<'_>, findings: &mut Findings) -> Vec<EventTrigger> {
+    let Some(event) = &context.document.triggers.event else { return Vec::new() };
+    let mut fired = Vec::new();
+    for (index, entry) in event.subscriptions.iter().enumerate() {
+        let pointer = format!("/triggers/event/subscriptions/{index}");
+        let workflow = triggers::workflow(context, &entry.workflow, &format!("{pointer}/workflow"), findings);
+        if let Some(workflow) = workflow {
+            triggers::transition(workflow, &entry.action, &format!("{pointer}/action"), findings);
+        }
+        fired.push(EventTrigger {
+            topic: entry.topic.clone(),
+            event: entry.event.clone(),
+            workflow: entry.workflow.clone(),
+            transition: entry.action.clone(),
+        });
+    }
+    let any_bus = context.document.modules.iter().any(|m| m.settings.as_ref().is_some_and(|s| BUSES.contains(&s.type_name())));
+    if !any_bus && !fired.is_empty() {
+        let message = "events fire transitions, but there is no module that brings events";
+        findings.error("/triggers/event", Code::MissingPart, message, suggest::help("", BUSES));
+    }
+    fired
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_the_pattern_without_its_star() {
+        assert_eq!(prefix("return.*"), "return");
+        assert_eq!(prefix("shop.return.*"), "shop.return");
+        assert_eq!(prefix("return.approved"), "return");
+        assert_eq!(prefix("returns"), "returns");
+    }
+}

@@ -1,0 +1,166 @@
+//! Modules that stand alone: server, users, database, web files, proxies, metrics, health.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Context, files, pick, setting, values};
+use crate::config::finding::Findings;
+use crate::config::leaf::HumanDuration;
+use crate::config::report::Code;
+use crate::config::tree::child;
+use crate::plan::{Auth, Database, FileServer, Health, Metrics, Proxy, Server};
+
+/// Bytes that a key for signing has at least.
+const SECRET_BYTES: usize = 32;
+/// Schemes that people put before the path of an SQLite file.
+const DSN_SCHEMES: [&str; 3] = ["sqlite://", "sqlite:", "file:"];
+
+pub(super) fn seconds(given: Option<HumanDuration>, default: u64) -> Duration {
+    given.map_or(Duration::from_secs(default), |d| d.0)
+}
+
+pub(super) fn server(context: &Context<'_>, findings: &mut Findings) -> Option<Server> {
+    let (index, module, settings) = context.first(pick!(HttpServer))?;
+    let address = values::socket_address(&settings.address);
+    if address.is_none() && !settings.address.is_empty() {
+        let message = format!("'{}' is not an address to listen on", settings.address);
+        findings.error(
+            setting(index, "address"),
+            Code::InvalidValue,
+            message,
+            "write 127.0.0.1:8080, [::1]:8080, or :8080 for all addresses".to_owned(),
+        );
+    }
+    Some(Server {
+        name: module.name.clone(),
+        address: address?,
+        read_timeout: seconds(settings.read_timeout, 15),
+        write_timeout: seconds(settings.write_timeout, 30),
+        idle_timeout: seconds(settings.idle_timeout, 60),
+    })
+}
+
+pub(super) fn auth(context: &Context<'_>, findings: &mut Findings) -> Option<Auth> {
+    let (index, module, settings) = context.first(pick!(AuthJwt))?;
+    let secret = &settings.secret.0;
+    if !secret.is_empty() && secret.len() < SECRET_BYTES {
+        let message = format!("`secret` has {} bytes, but needs {SECRET_BYTES} or more", secret.len());
+        findings.error(setting(index, "secret"), Code::InvalidValue, message, "make one with: openssl rand -base64 48".to_owned());
+    }
+    let pointer = setting(index, "seedFile");
+    Some(Auth {
+        name: module.name.clone(),
+        secret: secret.clone(),
+        token_expiry: seconds(settings.token_expiry, 24 * 3600),
+        issuer: settings.issuer.clone().unwrap_or_else(|| "millrace".to_owned()),
+        seed_file: settings.seed_file.as_ref().map(|path| files::existing(context, path, "seed file", &pointer, findings)),
+        allow_registration: settings.allow_registration.unwrap_or(true),
+    })
+}
+
+/// The file of a `dsn`.
+fn file_of(dsn: &str) -> Option<&str> {
+    let dsn = DSN_SCHEMES.iter().find_map(|scheme| dsn.strip_prefix(scheme)).unwrap_or(dsn);
+    let path = dsn.split('?').next().unwrap_or_default();
+    (!path.is_empty() && !path.contains(":memory:") && !path.ends_with('/')).then_some(path)
+}
+
+fn check_databases(context: &Context<'_>, findings: &mut Findings) {
+    for (index, _, settings) in context.all(pick!(Database)) {
+        if file_of(&settings.dsn).is_none() && !settings.dsn.is_empty() {
+            let message = format!("'{}' does not name a file", settings.dsn);
+            let help = "write a path such as ./data/store.db; what is only in memory survives nothing".to_owned();
+            findings.error(setting(index, "dsn"), Code::InvalidValue, message, help);
+        }
+    }
+}
+
+pub(super) fn database(context: &Context<'_>, findings: &mut Findings) -> Option<Database> {
+    check_databases(context, findings);
+    let (index, module, store) = context.first(pick!(PersistenceStore))?;
+    let (at, _, _) = context.named(&store.database, &["database.workflow"], &setting(index, "database"), findings)?;
+    let (_, _, settings) = context.all(pick!(Database)).into_iter().find(|(i, _, _)| *i == at)?;
+    Some(Database {
+        name: module.name.clone(),
+        path: files::absolute(&context.environment.working_dir, file_of(&settings.dsn)?),
+        max_open_conns: settings.max_open_conns.unwrap_or(4),
+    })
+}
+
+pub(super) fn file_servers(context: &Context<'_>, findings: &mut Findings) -> Vec<FileServer> {
+    let mut servers = Vec::new();
+    for (index, module, settings) in context.all(pick!(FileServer)) {
+        let root = files::absolute(context.base, &settings.root);
+        if !settings.root.is_empty() && !root.is_dir() {
+            warn_missing_root(index, &settings.root, &root, findings);
+        }
+        let prefix = values::plain_path(settings.prefix.as_deref(), "/", &setting(index, "prefix"), findings);
+        if servers.iter().any(|s: &FileServer| s.prefix == prefix) {
+            findings.error(setting(index, "prefix"), Code::Duplicate, format!("files are already served under '{prefix}'"), None);
+        }
+        servers.push(FileServer {
+            name: module.name.clone(),
+            root,
+            prefix,
+            spa_fallback: settings.spa_fallback,
+            cache_max_age: settings.cache_max_age.map_or(Duration::from_secs(3600), |age| age.0),
+        });
+    }
+    servers
+}
+
+fn warn_missing_root(index: usize, written: &str, root: &Path, findings: &mut Findings) {
+    let help = format!("it was looked for at {} (relative to the config file); a page says so until it is there", root.display());
+    findings.warning(setting(index, "root"), Code::MissingFile, format!("folder '{written}' is not there"), help);
+}
+
+pub(super) fn proxies(context: &Context<'_>, findings: &mut Findings) -> Vec<Proxy> {
+    let mut proxies = Vec::new();
+    for (index, module, settings) in context.all(pick!(Proxy)) {
+        let pointer = setting(index, "targets");
+        if settings.targets.is_empty() {
+            findings.error(
+                &pointer,
+                Code::InvalidValue,
+                "`targets` must not be empty",
+                "write /api/returns: http://returns:8080".to_owned(),
+            );
+        }
+        for (prefix, url) in &settings.targets {
+            if !files::is_route(prefix) || prefix.contains(['{', '}']) {
+                let help = "a prefix begins with a slash and does not end with one, for example /api/returns".to_owned();
+                findings.error(child(&pointer, prefix), Code::InvalidValue, format!("'{prefix}' is not a path prefix"), help);
+            }
+            if values::base_url(url).is_none() {
+                findings.error(
+                    child(&pointer, prefix),
+                    Code::InvalidValue,
+                    format!("'{url}' is not a base URL"),
+                    "write http://host:port".to_owned(),
+                );
+            }
+        }
+        let targets = settings.targets.iter().filter_map(|(prefix, url)| Some((prefix.clone(), values::base_url(url)?))).collect();
+        proxies.push(Proxy { name: module.name.clone(), targets });
+    }
+    proxies
+}
+
+pub(super) fn metrics(context: &Context<'_>) -> Option<Metrics> {
+    let (_, _, settings) = context.first(pick!(Metrics))?;
+    let namespace = settings.namespace.as_deref().unwrap_or("millrace");
+    Some(Metrics {
+        prefix: settings.subsystem.as_ref().map_or_else(|| namespace.to_owned(), |subsystem| format!("{namespace}_{subsystem}")),
+    })
+}
+
+pub(super) fn health(context: &Context<'_>, findings: &mut Findings) -> Option<Health> {
+    let (index, _, settings) = context.first(pick!(Health))?;
+    let mut path = |given: &Option<String>, default, key| values::plain_path(given.as_deref(), default, &setting(index, key), findings);
+    Some(Health {
+        health_path: path(&settings.health_path, "/healthz", "healthPath"),
+        ready_path: path(&settings.ready_path, "/readyz", "readyPath"),
+        live_path: path(&settings.live_path, "/livez", "livePath"),
+        check_timeout: seconds(settings.check_timeout, 5),
+    })
+}

@@ -1,0 +1,133 @@
+//! `triggers.http`: routes that start a workflow or move one of its instances.
+
+use std::collections::BTreeMap;
+
+use super::http::shape;
+use super::{Context, pick};
+use crate::config::document::{DefinitionEntry, HttpTrigger, RouteEntry};
+use crate::config::finding::Findings;
+use crate::config::report::Code;
+use crate::config::suggest;
+
+/// What the triggers say of handlers, by handler name.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    /// Transition that a new resource makes, and where that is written.
+    pub initial: BTreeMap<String, (String, String)>,
+    /// Transitions by action.
+    actions: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+}
+
+impl Entries {
+    /// Adds what the triggers say to what the handler says itself.
+    pub fn add_actions(&self, handler: &str, actions: &mut BTreeMap<String, Vec<String>>) {
+        for (action, transitions) in self.actions.get(handler).into_iter().flatten() {
+            let all = actions.entry(action.clone()).or_default();
+            all.extend(transitions.iter().filter(|t| !all.contains(t)).cloned().collect::<Vec<_>>());
+        }
+    }
+}
+
+/// Reads `triggers.http.routes`.
+pub(super) fn entries(context: &Context<'_>, findings: &mut Findings) -> Entries {
+    let mut entries = Entries::default();
+    let Some(triggers) = &context.document.triggers.http else { return entries };
+    for (index, trigger) in triggers.routes.iter().enumerate() {
+        let pointer = format!("/triggers/http/routes/{index}");
+        let workflow = workflow(context, &trigger.workflow, &format!("{pointer}/workflow"), findings);
+        let action = workflow.and_then(|w| transition(w, &trigger.action, &format!("{pointer}/action"), findings));
+        let Some(route) = route_of(context, trigger, &pointer, findings) else { continue };
+        if let (Some(_), Some(_)) = (action, handler_of(context, route, trigger, &pointer, findings)) {
+            note(&mut entries, route, trigger, &pointer, findings);
+        }
+    }
+    entries
+}
+
+fn note(entries: &mut Entries, route: &RouteEntry, trigger: &HttpTrigger, pointer: &str, findings: &mut Findings) {
+    let segments: Vec<&str> = route.path.split('/').collect();
+    match segments.as_slice() {
+        [.., id, action] if id.starts_with('{') && !action.starts_with('{') => {
+            let actions = entries.actions.entry(route.handler.clone()).or_default();
+            actions.entry((*action).to_owned()).or_default().push(trigger.action.clone());
+        }
+        [.., last] if !last.starts_with('{') => {
+            let initial = (trigger.action.clone(), format!("{pointer}/action"));
+            if entries.initial.insert(route.handler.clone(), initial).is_some_and(|(before, _)| before != trigger.action) {
+                let message = format!("another trigger already starts the workflow of '{}' with another transition", route.handler);
+                findings.error(format!("{pointer}/action"), Code::Duplicate, message, None);
+            }
+        }
+        _ => {
+            let message = format!("{} {} neither creates a resource nor is an action of one", route.method, route.path);
+            findings.error(
+                format!("{pointer}/path"),
+                Code::InvalidValue,
+                message,
+                "accepted: POST /things, POST /things/{id}/<action>".to_owned(),
+            );
+        }
+    }
+}
+
+fn route_of<'d>(context: &Context<'d>, trigger: &HttpTrigger, pointer: &str, findings: &mut Findings) -> Option<&'d RouteEntry> {
+    if trigger.path.is_empty() || trigger.method.is_empty() {
+        return None;
+    }
+    let routes = context.document.workflows.http.as_ref().map(|http| http.routes.as_slice()).unwrap_or_default();
+    let found = routes.iter().find(|r| r.method == trigger.method && shape(&r.path) == shape(&trigger.path));
+    if found.is_none() {
+        let named: Vec<String> = routes.iter().filter(|r| r.method == trigger.method).map(|r| r.path.clone()).collect();
+        let help = suggest::help(&trigger.path, named.iter().map(String::as_str));
+        let message = format!("no route in `workflows.http.routes` is {} {}", trigger.method, trigger.path);
+        findings.error(format!("{pointer}/path"), Code::UnknownName, message, help);
+    }
+    found
+}
+
+/// The route's handler has to be the one that starts this workflow.
+fn handler_of(context: &Context<'_>, route: &RouteEntry, trigger: &HttpTrigger, pointer: &str, findings: &mut Findings) -> Option<()> {
+    let (_, module) = context.module(&route.handler)?;
+    module.settings.as_ref()?;
+    let (_, _, handler) = context.all(pick!(ApiHandler)).into_iter().find(|(_, m, _)| m.name == route.handler).or_else(|| {
+        let message = format!("{} {} is answered by '{}', which is not an api.handler", route.method, route.path, route.handler);
+        findings.error(format!("{pointer}/path"), Code::UnknownName, message, None);
+        None
+    })?;
+    if handler.workflow_type.as_deref() == Some(&trigger.workflow) {
+        return Some(());
+    }
+    let has = handler.workflow_type.as_ref().map_or_else(|| "has no workflow".to_owned(), |w| format!("has the workflow '{w}'"));
+    let message = format!("'{}', which answers {} {}, {has}, not '{}'", route.handler, route.method, route.path, trigger.workflow);
+    findings.error(format!("{pointer}/workflow"), Code::UnknownName, message, None);
+    None
+}
+
+/// The definition of that name; an unknown one is reported.
+pub(super) fn workflow<'d>(context: &Context<'d>, name: &str, pointer: &str, findings: &mut Findings) -> Option<&'d DefinitionEntry> {
+    if name.is_empty() {
+        return None;
+    }
+    let definitions = context.document.workflows.statemachine.as_ref().map(|s| s.definitions.as_slice()).unwrap_or_default();
+    let found = definitions.iter().find(|d| d.name == name);
+    if found.is_none() {
+        let help = suggest::help(name, definitions.iter().map(|d| d.name.as_str()));
+        findings.error(
+            pointer,
+            Code::UnknownName,
+            format!("no workflow is named '{name}' under `workflows.statemachine.definitions`"),
+            help,
+        );
+    }
+    found
+}
+
+/// Whether the workflow has the transition; an unknown one is reported.
+pub(super) fn transition(workflow: &DefinitionEntry, name: &str, pointer: &str, findings: &mut Findings) -> Option<()> {
+    if name.is_empty() || workflow.transitions.contains_key(name) {
+        return (!name.is_empty()).then_some(());
+    }
+    let help = suggest::help(name, workflow.transitions.keys().map(String::as_str));
+    findings.error(pointer, Code::UnknownName, format!("workflow '{}' has no transition '{name}'", workflow.name), help);
+    None
+}

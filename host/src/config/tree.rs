@@ -1,0 +1,398 @@
+//! A YAML file as plain values, with the position of every node and with its `${...}` expanded.
+//!
+//! What a config may not use is refused here: several documents, tags of one's own, keys that are not text, keys given twice,
+//! values nested without end, aliases that multiply. It knows nothing of what a config means.
+
+use std::collections::{BTreeMap, HashMap};
+
+use saphyr::{Scalar, ScalarStyle};
+use saphyr_parser::{Event, Parser, ScanError, Span as YamlSpan, StrInput, Tag};
+use serde_json::{Map, Number, Value};
+
+use super::env::Environment;
+use super::expand::{ExpandError, expand};
+use super::finding::Finding;
+use super::report::{Code, Position, Severity};
+
+/// Bytes that a config may have.
+pub(super) const MAX_BYTES: usize = 1 << 20;
+/// Mappings and lists within each other.
+const MAX_DEPTH: usize = 64;
+/// Nodes with every alias resolved.
+const MAX_NODES: usize = 100_000;
+
+/// From its first character to behind its last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub start: Position,
+    pub end: Position,
+}
+
+/// Where a node and, in a mapping, its key are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub key: Option<Span>,
+    pub value: Span,
+}
+
+/// Its pointer may be empty: the text stands for no value. Then the span says where it is.
+pub(super) type TextProblem = (Finding, Option<Span>);
+
+/// A file as values.
+#[derive(Default)]
+pub(super) struct Tree {
+    /// The values; where one could not be read, null.
+    pub value: Value,
+    /// Places by JSON pointer.
+    pub places: HashMap<String, Place>,
+    /// Plain scalars that were one expansion and became a number or a boolean: the text, in case text is wanted there.
+    pub expanded_text: BTreeMap<String, String>,
+    /// What is wrong with the text itself, and where.
+    pub problems: Vec<TextProblem>,
+}
+
+/// Appends a step to a JSON pointer.
+pub(super) fn child(pointer: &str, key: &str) -> String {
+    format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+impl Tree {
+    /// Reads one YAML document. Never fails: what is wrong is in `problems`.
+    pub fn parse(text: &str, environment: &Environment) -> Self {
+        let mut tree = Self::default();
+        if text.len() > MAX_BYTES {
+            let at = text.get(..MAX_BYTES).unwrap_or_default();
+            let start = Position { line: at.matches('\n').count() + 1, column: 1 };
+            tree.problems.push(problem(
+                Span { start, end: start },
+                String::new(),
+                Code::Syntax,
+                format!("a config has {MAX_BYTES} bytes at most"),
+                None,
+            ));
+            return tree;
+        }
+        let Some(node) = Builder::run(text, &mut tree.problems) else { return tree };
+        tree.value = tree.lower(&node, None, String::new(), environment);
+        tree
+    }
+
+    /// Turns a node into a value, noting where it is.
+    fn lower(&mut self, node: &Node, key: Option<Span>, pointer: String, environment: &Environment) -> Value {
+        self.places.insert(pointer.clone(), Place { key, value: node.span });
+        match &node.content {
+            Content::Sequence(items) => {
+                let items = items.iter().enumerate().map(|(i, item)| self.lower(item, None, child(&pointer, &i.to_string()), environment));
+                Value::Array(items.collect())
+            }
+            Content::Mapping(entries) => {
+                let entries =
+                    entries.iter().map(|e| (e.key.clone(), self.lower(&e.value, Some(e.span), child(&pointer, &e.key), environment)));
+                Value::Object(entries.collect::<Map<_, _>>())
+            }
+            Content::Scalar { text, style, tag } => self.scalar(text, *style, tag.as_ref(), node.span, pointer, environment),
+        }
+    }
+
+    fn scalar(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        span: Span,
+        pointer: String,
+        environment: &Environment,
+    ) -> Value {
+        if !text.contains('$') {
+            return self.resolve(text, style, tag, span, pointer);
+        }
+        match expand(text, environment) {
+            Ok(expanded) if expanded.whole && style == ScalarStyle::Plain => match Scalar::parse_from_cow(expanded.text.as_str().into()) {
+                Scalar::Null | Scalar::String(_) => Value::String(expanded.text),
+                _ => {
+                    let value = self.resolve(&expanded.text, style, tag, span, pointer.clone());
+                    self.expanded_text.insert(pointer, expanded.text);
+                    value
+                }
+            },
+            Ok(expanded) => Value::String(expanded.text),
+            Err(errors) => {
+                self.problems.extend(errors.into_iter().map(|e| expansion_problem(e, span, &pointer)));
+                Value::Null
+            }
+        }
+    }
+
+    fn resolve(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, span: Span, pointer: String) -> Value {
+        let tag = tag.cloned().map(std::borrow::Cow::Owned);
+        let number = match Scalar::parse_from_cow_and_metadata(text.into(), style, tag.as_ref()) {
+            Some(Scalar::Null) => return Value::Null,
+            Some(Scalar::Boolean(b)) => return Value::Bool(b),
+            Some(Scalar::Integer(i)) => return Value::Number(i.into()),
+            Some(Scalar::String(s)) => return Value::String(s.into_owned()),
+            Some(Scalar::FloatingPoint(f)) => number(f.into_inner()),
+            None => None,
+        };
+        number.map(Value::Number).unwrap_or_else(|| {
+            let message = format!("'{text}' is not a value that a config can hold");
+            self.problems.push(problem(span, pointer, Code::Syntax, message, None));
+            Value::Null
+        })
+    }
+}
+
+/// A JSON number; whole ones without a fraction, so that `10.0` is a count as well as `10`.
+#[expect(clippy::cast_possible_truncation, reason = "checked to be whole and within the range that a float holds exactly")]
+fn number(float: f64) -> Option<Number> {
+    if float.fract() == 0.0 && float.abs() < 9e15 { Some(Number::from(float as i64)) } else { Number::from_f64(float) }
+}
+
+fn expansion_problem(error: ExpandError, span: Span, pointer: &str) -> TextProblem {
+    let key = pointer.rsplit('/').next().unwrap_or_default();
+    let (message, help) = match error {
+        ExpandError::Unset(name) if key == "secret" => (
+            format!("`{key}` needs the environment variable {name}, which is not set"),
+            format!("make one with: export {name}=\"$(openssl rand -base64 48)\"; every process that shares the tokens needs the same"),
+        ),
+        ExpandError::Unset(name) => (
+            format!("`{key}` needs the environment variable {name}, which is not set"),
+            format!("set it, or give a default: ${{{name}:-...}}"),
+        ),
+        ExpandError::Malformed(found) => (
+            format!("`{key}` has '{found}', which is not an expansion"),
+            "write ${NAME} or ${NAME:-default}; $$ is a dollar sign".to_owned(),
+        ),
+    };
+    problem(span, pointer.to_owned(), Code::Expansion, message, Some(help))
+}
+
+fn problem(span: Span, pointer: String, code: Code, message: String, help: Option<String>) -> TextProblem {
+    (Finding { severity: Severity::Error, pointer, at_key: false, code, message, help }, Some(span))
+}
+
+/// A node as written.
+#[derive(Clone)]
+struct Node {
+    span: Span,
+    content: Content,
+}
+
+#[derive(Clone)]
+enum Content {
+    Scalar { text: String, style: ScalarStyle, tag: Option<Tag> },
+    Sequence(Vec<Node>),
+    Mapping(Vec<Entry>),
+}
+
+#[derive(Clone)]
+struct Entry {
+    key: String,
+    span: Span,
+    value: Node,
+}
+
+/// A mapping or list whose end was not read yet.
+struct Open {
+    node: Node,
+    anchor: usize,
+    /// Key that waits for its value; `None` in a list, or when a key comes next.
+    key: Option<(String, Span)>,
+    /// Keys that were refused still take their value.
+    refused: bool,
+}
+
+/// Builds nodes from the parser's events.
+struct Builder<'p> {
+    problems: &'p mut Vec<TextProblem>,
+    stack: Vec<Open>,
+    anchors: HashMap<usize, (Node, usize)>,
+    nodes: usize,
+    root: Option<Node>,
+}
+
+/// The rest of the file cannot be read.
+struct GiveUp;
+
+impl<'p> Builder<'p> {
+    fn run(text: &str, problems: &'p mut Vec<TextProblem>) -> Option<Node> {
+        let mut builder = Self { problems, stack: Vec::new(), anchors: HashMap::new(), nodes: 0, root: None };
+        let mut parser = Parser::new(StrInput::new(text));
+        let mut documents = 0;
+        while let Some(next) = parser.next_event() {
+            let (event, span) = match next {
+                Ok(next) => next,
+                Err(error) => {
+                    builder.scan_error(&error);
+                    return None;
+                }
+            };
+            let span = convert(span);
+            if matches!(event, Event::DocumentStart(_)) {
+                documents += 1;
+                if documents > 1 {
+                    builder.problem(span, Code::Syntax, "a second document begins here, but a config is one document", None);
+                    break;
+                }
+            }
+            if builder.event(event, span).is_err() {
+                return None;
+            }
+        }
+        if builder.root.is_none() {
+            let start = Position { line: 1, column: 1 };
+            builder.problem(Span { start, end: start }, Code::Syntax, "the file is empty", Some("a config has `modules:` at its top"));
+        }
+        builder.root
+    }
+
+    fn problem(&mut self, span: Span, code: Code, message: &str, help: Option<&str>) {
+        self.problems.push(problem(span, String::new(), code, message.to_owned(), help.map(str::to_owned)));
+    }
+
+    fn scan_error(&mut self, error: &ScanError) {
+        let start = Position { line: error.marker().line().max(1), column: error.marker().col() + 1 };
+        self.problem(Span { start, end: start }, Code::Syntax, &format!("not YAML: {}", error.info()), None);
+    }
+
+    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), GiveUp> {
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let tag = self.check_tag(tag.as_deref(), span);
+                self.finish(Node { span, content: Content::Scalar { text: text.into_owned(), style, tag } }, anchor, 1)
+            }
+            Event::SequenceStart(anchor, tag) => {
+                self.check_tag(tag.as_deref(), span);
+                self.open(Content::Sequence(Vec::new()), anchor, span)
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.check_tag(tag.as_deref(), span);
+                self.open(Content::Mapping(Vec::new()), anchor, span)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(span),
+            Event::Alias(anchor) => self.alias(anchor, span),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => Ok(()),
+        }
+    }
+
+    fn check_tag(&mut self, tag: Option<&Tag>, span: Span) -> Option<Tag> {
+        let tag = tag?;
+        if tag.is_yaml_core_schema() {
+            return Some(tag.clone());
+        }
+        self.problem(span, Code::Syntax, &format!("tag '{tag}' means nothing here"), Some("remove it"));
+        None
+    }
+
+    fn open(&mut self, content: Content, anchor: usize, span: Span) -> Result<(), GiveUp> {
+        if self.stack.len() >= MAX_DEPTH {
+            self.problem(span, Code::Syntax, &format!("nested more than {MAX_DEPTH} levels deep"), None);
+            return Err(GiveUp);
+        }
+        self.stack.push(Open { node: Node { span, content }, anchor, key: None, refused: false });
+        Ok(())
+    }
+
+    fn close(&mut self, span: Span) -> Result<(), GiveUp> {
+        let Some(mut open) = self.stack.pop() else { return Err(GiveUp) };
+        // The end of a block is found at the next token, which may be lines below; of a flow, at its bracket.
+        open.node.span.end = match last_end(&open.node.content) {
+            Some(end) if span.start == span.end => end,
+            _ => span.end,
+        };
+        self.finish(open.node, open.anchor, 1)
+    }
+
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<(), GiveUp> {
+        let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
+            self.problem(span, Code::Syntax, "an alias may not stand within what it names", None);
+            return Err(GiveUp);
+        };
+        self.finish(Node { span, content: node.content }, 0, size)
+    }
+
+    /// Puts a complete node where it belongs. `size` is how many nodes it brings that were not counted yet.
+    fn finish(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), GiveUp> {
+        self.nodes += size;
+        if self.nodes > MAX_NODES {
+            self.problem(node.span, Code::Syntax, &format!("more than {MAX_NODES} values, aliases counted"), None);
+            return Err(GiveUp);
+        }
+        if anchor > 0 {
+            self.anchors.insert(anchor, (node.clone(), count(&node.content)));
+        }
+        let Some(open) = self.stack.last_mut() else {
+            self.root = Some(node);
+            return Ok(());
+        };
+        match (&mut open.node.content, open.key.take()) {
+            (Content::Sequence(items), _) => items.push(node),
+            (Content::Mapping(_), None) if !open.refused => self.key(node),
+            (Content::Mapping(entries), Some((key, span))) => entries.push(Entry { key, span, value: node }),
+            (Content::Mapping(_), None) => open.refused = false,
+            (Content::Scalar { .. }, _) => return Err(GiveUp),
+        }
+        Ok(())
+    }
+
+    /// Takes a key of the mapping on top.
+    fn key(&mut self, node: Node) {
+        let span = node.span;
+        let accepted = match &node.content {
+            Content::Scalar { text, style, tag } if is_text(text, *style, tag.as_ref()) => self.unused_key(text),
+            Content::Scalar { text, .. } => {
+                Err((Code::Syntax, format!("key '{text}' is not text"), Some(format!("put it in quotes: \"{text}\""))))
+            }
+            _ => Err((Code::Syntax, "a mapping or list cannot be a key".to_owned(), None)),
+        };
+        match accepted {
+            Ok(key) => {
+                if let Some(open) = self.stack.last_mut() {
+                    open.key = Some((key, span));
+                }
+            }
+            Err((code, message, help)) => {
+                self.problem(span, code, &message, help.as_deref());
+                if let Some(open) = self.stack.last_mut() {
+                    open.refused = true;
+                }
+            }
+        }
+    }
+
+    fn unused_key(&self, key: &str) -> Result<String, (Code, String, Option<String>)> {
+        let entries = match self.stack.last().map(|open| &open.node.content) {
+            Some(Content::Mapping(entries)) => entries.as_slice(),
+            _ => &[],
+        };
+        match entries.iter().find(|e| e.key == key) {
+            Some(first) => Err((Code::DuplicateKey, format!("key `{key}` was already given on line {}", first.span.start.line), None)),
+            None => Ok(key.to_owned()),
+        }
+    }
+}
+
+fn is_text(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> bool {
+    let tag = tag.cloned().map(std::borrow::Cow::Owned);
+    matches!(Scalar::parse_from_cow_and_metadata(text.into(), style, tag.as_ref()), Some(Scalar::String(_)))
+}
+
+fn last_end(content: &Content) -> Option<Position> {
+    match content {
+        Content::Scalar { .. } => None,
+        Content::Sequence(items) => items.last().map(|item| item.span.end),
+        Content::Mapping(entries) => entries.last().map(|entry| entry.value.span.end),
+    }
+}
+
+fn count(content: &Content) -> usize {
+    1 + match content {
+        Content::Scalar { .. } => 0,
+        Content::Sequence(items) => items.iter().map(|item| count(&item.content)).sum(),
+        Content::Mapping(entries) => entries.iter().map(|entry| count(&entry.value.content)).sum(),
+    }
+}
+
+fn convert(span: YamlSpan) -> Span {
+    let position = |marker: saphyr::Marker| Position { line: marker.line().max(1), column: marker.col() + 1 };
+    Span { start: position(span.start), end: position(span.end) }
+}

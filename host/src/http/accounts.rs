@@ -1,0 +1,134 @@
+//! Registration, login and profile.
+
+use axum::Json;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::body::{self, Fields, Presence};
+use super::error::ApiError;
+use super::routes::Edge;
+use super::writes;
+use crate::services::users::{CurrentUser, Profile, Registration, Session, Users};
+
+/// A user.
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UserBody {
+    id: String,
+    #[schema(format = "email")]
+    email: String,
+    name: String,
+    #[schema(format = "date-time")]
+    created_at: String,
+}
+
+/// A user and the token that speaks for them.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Session)]
+pub(super) struct SessionBody {
+    /// For `Authorization: Bearer`.
+    token: String,
+    #[schema(inline)]
+    user: UserBody,
+}
+
+/// What `register` wants.
+#[derive(ToSchema)]
+#[schema(as = Registration)]
+#[expect(dead_code, reason = "documents a body that is read field by field, so that every mistake is told at once")]
+pub(super) struct RegistrationBody {
+    #[schema(min_length = 1, max_length = 100)]
+    name: String,
+    #[schema(format = "email", max_length = 254)]
+    email: String,
+    #[schema(min_length = 8, max_length = 128)]
+    password: String,
+}
+
+/// What `login` wants.
+#[derive(ToSchema)]
+#[schema(as = Credentials)]
+#[expect(dead_code, reason = "documents a body that is read field by field, so that every mistake is told at once")]
+pub(super) struct CredentialsBody {
+    email: String,
+    password: String,
+}
+
+/// What changing a profile wants.
+#[derive(ToSchema)]
+#[schema(as = ProfileChange)]
+#[expect(dead_code, reason = "documents a body that is read field by field, so that every mistake is told at once")]
+pub(super) struct ProfileChangeBody {
+    #[schema(min_length = 1, max_length = 100)]
+    name: Option<String>,
+    #[schema(format = "email", max_length = 254)]
+    email: Option<String>,
+}
+
+pub(super) async fn register(edge: &Edge, request: Request) -> Result<Response, ApiError> {
+    let users = users(edge)?;
+    let (_, body) = body::object(request, Presence::Required, edge.read_timeout).await?;
+    let mut fields = Fields::new(body.object);
+    let registration = Registration { name: fields.text("name"), email: fields.text("email"), password: fields.text("password") };
+    fields.finish()?;
+    let session = writes::finish(&edge.writes, async move { users.register(registration).await }).await?;
+    Ok((StatusCode::CREATED, answer(SessionBody::from(session))).into_response())
+}
+
+pub(super) async fn login(edge: &Edge, request: Request) -> Result<Response, ApiError> {
+    let users = users(edge)?;
+    let (_, body) = body::object(request, Presence::Required, edge.read_timeout).await?;
+    let mut fields = Fields::new(body.object);
+    let (email, password) = (fields.text("email"), fields.text("password"));
+    fields.finish()?;
+    Ok(answer(SessionBody::from(users.login(&email, &password).await?)).into_response())
+}
+
+pub(super) async fn profile(edge: &Edge, request: Request) -> Result<Response, ApiError> {
+    let (users, user) = (users(edge)?, current(edge, &request)?);
+    drop(request);
+    Ok(answer(UserBody::from(users.profile(&user).await?)).into_response())
+}
+
+pub(super) async fn update_profile(edge: &Edge, request: Request) -> Result<Response, ApiError> {
+    let (users, user) = (users(edge)?, current(edge, &request)?);
+    let (_, body) = body::object(request, Presence::Required, edge.read_timeout).await?;
+    let mut fields = Fields::new(body.object);
+    let (name, email) = (fields.optional_text("name"), fields.optional_text("email"));
+    fields.finish()?;
+    let change = async move { users.update(&user, name.as_deref(), email.as_deref()).await };
+    Ok(answer(UserBody::from(writes::finish(&edge.writes, change).await?)).into_response())
+}
+
+/// A profile belongs to somebody, so it wants a token even where the route's middlewares do not.
+fn current(edge: &Edge, request: &Request) -> Result<CurrentUser, ApiError> {
+    match request.extensions().get::<CurrentUser>() {
+        Some(user) => Ok(user.clone()),
+        None => edge.authenticate(request.headers()),
+    }
+}
+
+fn users(edge: &Edge) -> Result<Users, ApiError> {
+    edge.users.clone().ok_or_else(|| ApiError::internal(anyhow::anyhow!("a route needs accounts, and this process has none")))
+}
+
+/// Nothing of an account belongs in a cache.
+fn answer(body: impl Serialize) -> impl IntoResponse {
+    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(body))
+}
+
+impl From<Profile> for UserBody {
+    fn from(user: Profile) -> Self {
+        Self { id: user.id, email: user.email, name: user.name, created_at: user.created_at.to_string() }
+    }
+}
+
+impl From<Session> for SessionBody {
+    fn from(session: Session) -> Self {
+        Self { token: session.token, user: session.user.into() }
+    }
+}

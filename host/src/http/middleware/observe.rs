@@ -1,0 +1,69 @@
+//! One log line and one count for every request, and a limit to how long it may take.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::request_id;
+use crate::http::error::ApiError;
+use crate::telemetry::Metrics;
+
+/// What requests are called that no route answers: files, and paths that do not exist.
+const ELSEWHERE: &str = "/{*path}";
+
+/// What [`record`] needs.
+pub(in crate::http) struct Observer {
+    pub(in crate::http) metrics: Metrics,
+    /// Route as the config writes it, by route as the router knows it; probes are not in it.
+    pub(in crate::http) templates: HashMap<String, String>,
+    /// Longest time from a request to its answer's head.
+    pub(in crate::http) deadline: Duration,
+}
+
+/// Logs and counts; a request that takes too long is answered 503.
+pub(in crate::http) async fn record(State(observer): State<Arc<Observer>>, request: Request, next: Next) -> Response {
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = match &matched {
+        None => ELSEWHERE,
+        Some(path) => match observer.templates.get(path.as_str()) {
+            Some(template) => template,
+            None => return next.run(request).await,
+        },
+    };
+    let method = method_name(request.method());
+    let begin = Instant::now();
+    let response = tokio::time::timeout(observer.deadline, next.run(request)).await.unwrap_or_else(|_| too_slow());
+    let (took, status) = (begin.elapsed(), response.status().as_u16());
+    observer.metrics.http_request(method, route, status, took);
+    let request_id = response.headers().get(request_id::NAME).and_then(|id| id.to_str().ok());
+    let ms = took.as_secs_f64() * 1000.0;
+    if response.status().is_server_error() {
+        tracing::warn!(target: "millrace::access", method, route, status, ms, request_id, "request");
+    } else {
+        tracing::info!(target: "millrace::access", method, route, status, ms, request_id, "request");
+    }
+    response
+}
+
+fn too_slow() -> Response {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the answer took too long; what was begun goes on").into_response()
+}
+
+/// A label with few values, whatever clients send.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
+}

@@ -1,0 +1,295 @@
+//! All routes on one screen: those of the config, and those that every process has.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, any, get, on};
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::error::ApiError;
+use super::files::{self, Files};
+use super::middleware::{auth, cors, observe, rate_limit, request_id, security};
+use super::{HttpParts, accounts, health, openapi, resources};
+use crate::plan::{self, Endpoint, Middleware, Operation};
+use crate::services::resources::Resources;
+use crate::services::users::{CurrentUser, TokenVerifier, Users};
+use crate::shutdown::Stop;
+use crate::telemetry::{self, Metrics};
+
+/// Used when the plan has no listener, for routers that are called without one.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What handlers share.
+pub(super) struct Edge {
+    pub(super) tokens: Option<TokenVerifier>,
+    pub(super) users: Option<Users>,
+    pub(super) resources: Option<Resources>,
+    pub(super) metrics: Metrics,
+    pub(super) health: super::HealthChecks,
+    pub(super) writes: TaskTracker,
+    pub(super) stop: Stop,
+    pub(super) read_timeout: Duration,
+    proxies: BTreeMap<String, Router>,
+    /// Module name of `auth.jwt`, for metrics.
+    accounts: String,
+}
+
+/// Everything that answers, as one value.
+pub fn router(parts: HttpParts) -> Router {
+    let plan = Arc::clone(&parts.plan);
+    let internal = parts.internal.clone();
+    let edge = Arc::new(Edge::new(parts));
+    let mut routes = configured(&edge, &plan);
+    let observer = observer(&edge, &plan, &routes);
+
+    add(&mut routes, "/openapi.json", get(openapi::handler(&plan)));
+    if plan.metrics.is_some() {
+        add(&mut routes, "/metrics", get(metrics));
+    }
+    if let Some(settings) = &plan.health {
+        let timeout = settings.check_timeout;
+        add(
+            &mut routes,
+            &settings.health_path,
+            get(move |State(e): State<Arc<Edge>>| async move { health::health(&e.health, timeout).await }),
+        );
+        add(&mut routes, &settings.ready_path, get(move |State(e): State<Arc<Edge>>| async move { ready(&e, timeout).await }));
+        add(&mut routes, &settings.live_path, get(|| async { health::live() }));
+    }
+
+    routes
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods)| router.route(&path, methods))
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(edge)
+        .merge(internal.unwrap_or_default())
+        .fallback_service(get_or_refuse(Files::new(&plan.files)))
+        .layer(CatchPanicLayer::custom(security::panicked))
+        .layer(from_fn_with_state(observer, observe::record))
+        .layer(from_fn(security::headers))
+}
+
+type Routes = BTreeMap<String, MethodRouter<Arc<Edge>>>;
+
+/// The routes of the config, each behind its middlewares.
+fn configured(edge: &Arc<Edge>, plan: &plan::Plan) -> Routes {
+    let limiters = limiters(plan);
+    let mut routes = Routes::new();
+    for route in &plan.routes {
+        let methods = routes.entry(routable(&route.path)).or_default();
+        let added = behind(endpoint(route), &route.middlewares, edge, &limiters);
+        *methods = std::mem::take(methods).merge(added);
+    }
+    for (path, settings) in preflights(plan) {
+        let methods = routes.entry(path).or_default();
+        let preflight = on(MethodFilter::OPTIONS, || async { StatusCode::NO_CONTENT }).route_layer(cors::layer(settings));
+        *methods = std::mem::take(methods).merge(preflight);
+    }
+    routes
+}
+
+fn endpoint(route: &plan::Route) -> MethodRouter<Arc<Edge>> {
+    let endpoint = Arc::new(route.endpoint.clone());
+    let handler = move |State(edge): State<Arc<Edge>>, request: Request| {
+        let endpoint = Arc::clone(&endpoint);
+        async move { edge.answer(&endpoint, request).await }
+    };
+    let method = Method::from_bytes(route.method.as_bytes()).ok().and_then(|method| MethodFilter::try_from(method).ok());
+    match method {
+        Some(filter) => on(filter, handler),
+        None => any(handler),
+    }
+}
+
+/// Wraps `methods` so that the first of `middlewares` is the outermost.
+fn behind(
+    methods: MethodRouter<Arc<Edge>>,
+    middlewares: &[Middleware],
+    edge: &Arc<Edge>,
+    limiters: &BTreeMap<String, Arc<rate_limit::RateLimiter>>,
+) -> MethodRouter<Arc<Edge>> {
+    middlewares.iter().rev().fold(methods, |inner, middleware| match middleware {
+        Middleware::Cors(settings) => inner.route_layer(cors::layer(settings)),
+        Middleware::RequestId => inner.route_layer(from_fn(request_id::echo)),
+        Middleware::Auth => inner.route_layer(from_fn_with_state(Arc::clone(edge), auth::require)),
+        Middleware::RateLimit(settings) => match limiters.get(&settings.name) {
+            Some(limiter) => inner.route_layer(from_fn_with_state(Arc::clone(limiter), rate_limit::limit)),
+            None => inner,
+        },
+    })
+}
+
+/// One limiter for each module, so that its routes share the buckets.
+fn limiters(plan: &plan::Plan) -> BTreeMap<String, Arc<rate_limit::RateLimiter>> {
+    let mut limiters = BTreeMap::new();
+    for middleware in plan.routes.iter().flat_map(|route| &route.middlewares) {
+        if let Middleware::RateLimit(settings) = middleware {
+            limiters.entry(settings.name.clone()).or_insert_with(|| Arc::new(rate_limit::RateLimiter::new(settings)));
+        }
+    }
+    limiters
+}
+
+/// Paths that other origins may ask about, unless the config answers `OPTIONS` itself.
+fn preflights(plan: &plan::Plan) -> BTreeMap<String, &plan::Cors> {
+    let mut asked = BTreeMap::new();
+    for route in &plan.routes {
+        let cors = route.middlewares.iter().find_map(|m| if let Middleware::Cors(settings) = m { Some(settings) } else { None });
+        if let Some(settings) = cors {
+            asked.entry(routable(&route.path)).or_insert(settings);
+        }
+    }
+    let answers =
+        |route: &&plan::Route| Method::from_bytes(route.method.as_bytes()).is_ok_and(|m| m == Method::OPTIONS) || is_any(&route.method);
+    for route in plan.routes.iter().filter(answers) {
+        asked.remove(&routable(&route.path));
+    }
+    asked
+}
+
+fn is_any(method: &str) -> bool {
+    Method::from_bytes(method.as_bytes()).ok().and_then(|method| MethodFilter::try_from(method).ok()).is_none()
+}
+
+/// Placeholders by position, since two routes may name the same one differently.
+pub(super) fn routable(path: &str) -> String {
+    let part = |(position, part): (usize, &str)| match part.strip_prefix('{').and_then(|p| p.strip_suffix('}')) {
+        Some(rest) if rest.starts_with('*') || rest.ends_with("...") => "{*rest}".to_owned(),
+        Some(_) => format!("{{p{position}}}"),
+        None if part == "*" => "{*rest}".to_owned(),
+        None => part.to_owned(),
+    };
+    path.split('/').enumerate().map(part).collect::<Vec<_>>().join("/")
+}
+
+/// Adds a route that every process has, unless the config uses its path.
+fn add(routes: &mut Routes, path: &str, methods: MethodRouter<Arc<Edge>>) {
+    if routes.contains_key(path) {
+        tracing::warn!(path, "the config has a route of its own here");
+        return;
+    }
+    routes.insert(path.to_owned(), methods);
+}
+
+fn observer(edge: &Edge, plan: &plan::Plan, routes: &Routes) -> Arc<observe::Observer> {
+    let mut templates: HashMap<_, _> = routes.keys().map(|path| (path.clone(), path.clone())).collect();
+    templates.insert("/openapi.json".to_owned(), "/openapi.json".to_owned());
+    for route in plan.routes.iter().rev() {
+        templates.insert(routable(&route.path), route.path.clone());
+    }
+    let write_timeout = plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.write_timeout);
+    Arc::new(observe::Observer { metrics: edge.metrics.clone(), templates, deadline: edge.read_timeout + write_timeout })
+}
+
+async fn metrics(State(edge): State<Arc<Edge>>) -> Result<Response, ApiError> {
+    let text = edge.metrics.render().map_err(ApiError::internal)?;
+    Ok(([(header::CONTENT_TYPE, telemetry::metrics::CONTENT_TYPE)], text).into_response())
+}
+
+async fn ready(edge: &Edge, timeout: Duration) -> Response {
+    health::ready(&edge.health, timeout, edge.stop.is_requested()).await
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not allowed for '{}'", uri.path().escape_debug()))
+}
+
+fn get_or_refuse(files: Files) -> MethodRouter {
+    any(files::serve).with_state(Arc::new(files))
+}
+
+impl Edge {
+    fn new(parts: HttpParts) -> Self {
+        let tokens = parts.tokens.or_else(|| parts.users.as_ref().map(|users| users.tokens().clone()));
+        let read_timeout = parts.plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.read_timeout);
+        let accounts = parts.plan.auth.as_ref().map_or_else(String::new, |auth| auth.name.clone());
+        Self {
+            tokens,
+            users: parts.users,
+            resources: parts.resources,
+            metrics: parts.metrics,
+            health: parts.health,
+            writes: parts.writes,
+            stop: parts.stop,
+            read_timeout,
+            proxies: parts.proxies,
+            accounts,
+        }
+    }
+
+    /// Who the headers speak for; an error is 401.
+    pub(super) fn authenticate(&self, headers: &HeaderMap) -> Result<CurrentUser, ApiError> {
+        match &self.tokens {
+            Some(tokens) => auth::authenticate(tokens, headers),
+            None => Err(ApiError::internal(anyhow::anyhow!("a route needs tokens, and this process cannot check any"))),
+        }
+    }
+
+    async fn answer(&self, endpoint: &Endpoint, request: Request) -> Response {
+        let begin = Instant::now();
+        let (module, operation) = self.operation(endpoint);
+        let answer = match endpoint {
+            Endpoint::Register => accounts::register(self, request).await,
+            Endpoint::Login => accounts::login(self, request).await,
+            Endpoint::Profile => accounts::profile(self, request).await,
+            Endpoint::UpdateProfile => accounts::update_profile(self, request).await,
+            Endpoint::Resource { handler, operation } => resources::answer(self, handler, operation, request).await,
+            Endpoint::Proxy(name) => self.proxy(name, request).await,
+        };
+        let response = answer.into_response();
+        let status = if response.status().is_server_error() || response.status().is_client_error() { "error" } else { "success" };
+        self.metrics.module_operation(module, operation, status, begin.elapsed());
+        response
+    }
+
+    async fn proxy(&self, name: &str, request: Request) -> Result<Response, ApiError> {
+        match self.proxies.get(name) {
+            Some(proxy) => Ok(proxy.clone().oneshot(request).await.into_response()),
+            None => Err(ApiError::internal(anyhow::anyhow!("the proxy '{name}' was not built"))),
+        }
+    }
+
+    /// Module and operation that a request counts for.
+    fn operation<'a>(&'a self, endpoint: &'a Endpoint) -> (&'a str, &'a str) {
+        match endpoint {
+            Endpoint::Register => (&self.accounts, "register"),
+            Endpoint::Login => (&self.accounts, "login"),
+            Endpoint::Profile => (&self.accounts, "profile"),
+            Endpoint::UpdateProfile => (&self.accounts, "update_profile"),
+            Endpoint::Resource { handler, operation } => (handler, operation_name(operation)),
+            Endpoint::Proxy(name) => (name, "proxy"),
+        }
+    }
+}
+
+fn operation_name(operation: &Operation) -> &str {
+    match operation {
+        Operation::List => "list",
+        Operation::Create => "create",
+        Operation::Get => "get",
+        Operation::Update => "update",
+        Operation::Delete => "delete",
+        Operation::Events => "events",
+        Operation::Action(action) => action,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::routable;
+
+    #[test]
+    fn placeholders_are_told_apart_by_position_only() {
+        assert_eq!(routable("/api/things/{id}/events"), "/api/things/{p3}/events");
+        assert_eq!(routable("/api/things/{thing}"), routable("/api/things/{id}"));
+        assert_eq!((routable("/api/*"), routable("/api/{path...}")), ("/api/{*rest}".into(), "/api/{*rest}".into()));
+    }
+}

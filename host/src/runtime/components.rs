@@ -1,0 +1,294 @@
+//! All components of this process: loading them, swapping them, and running them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use futures::future::{BoxFuture, join_all};
+use serde_json::{Map, Value};
+use tokio::sync::broadcast;
+
+use super::answer::verdict;
+use super::compile::Compiler;
+use super::engine::{CachedEngine, Folders, MOST_RUNS, Ticker};
+use super::guest::{Granted, GuestJob, linker};
+use super::guest_log::Speaker;
+use super::loader::{Found, Loader};
+use super::outgoing::Outgoing;
+use super::sandbox::{Sandbox, Terms};
+use super::slot::{Slot, Version};
+use super::text::short;
+use super::{ActiveVersion, ComponentSettings, InProcess, Job, Refusal, Report, Settings, SwapEvent, Verdict};
+use crate::clock::Clock;
+
+/// Stores the digest of a version before it serves: called with the component's name and the digest, awaited before the swap.
+pub type Remember = Arc<dyn Fn(String, String) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
+
+/// Events that a slow reader may lag behind.
+const MOST_EVENTS: usize = 256;
+
+/// How a component is doing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ComponentStatus {
+    /// Its module name.
+    pub name: String,
+    /// Its file.
+    pub source: PathBuf,
+    /// The version that serves, if one does.
+    pub active: Option<ActiveVersion>,
+    /// The file that was refused last, if none was taken since.
+    pub refused: Option<Refusal>,
+}
+
+/// All components of this process.
+pub struct Runtime {
+    pub(super) clock: Clock,
+    sandbox: Arc<Sandbox>,
+    loader: Loader,
+    slots: BTreeMap<String, Arc<Slot>>,
+    remember: Remember,
+    events: broadcast::Sender<SwapEvent>,
+    _ticker: Ticker,
+}
+
+impl Runtime {
+    /// Loads every component: from its file, or, where that is bad, from the copy of its last good version, named by `good`
+    /// (component, digest). One without any version does not stop the start; [`Runtime::status`] says why. `services` are the modules
+    /// that components may call, by name.
+    ///
+    /// # Errors
+    /// The engine does not start, the private folder cannot be made, or grants cannot be used (all of them are named).
+    pub async fn start(
+        settings: Settings,
+        components: Vec<ComponentSettings>,
+        services: HashMap<String, InProcess>,
+        good: Vec<(String, String)>,
+        remember: Remember,
+        clock: Clock,
+    ) -> anyhow::Result<Arc<Self>> {
+        let runs = settings.max_concurrent_runs;
+        anyhow::ensure!((1..=MOST_RUNS).contains(&runs), "at most {runs} components are to run at once: it must be 1 to {MOST_RUNS}");
+        let folders = Folders::create(&settings.cache_dir)?;
+        let cached = CachedEngine::serving(&folders.compiled, runs)?;
+        let engine = cached.engine.clone();
+        let ticker = Ticker::start(&engine)?;
+        let sandbox = Arc::new(Sandbox::new(engine.clone(), clock.clone(), runs));
+        let compiler = Compiler::new(settings.compiler, settings.cache_dir, folders.clone(), cached);
+        let loader = Loader::new(compiler, folders, Arc::clone(&sandbox), clock.clone());
+        let slots = slots(components, &services, &engine)?;
+        let (events, _) = broadcast::channel(MOST_EVENTS);
+        let runtime = Arc::new(Self { clock, sandbox, loader, slots, remember, events, _ticker: ticker });
+        let good: HashMap<String, String> = good.into_iter().collect();
+        join_all(runtime.slots.values().map(|slot| runtime.load_at_start(slot, good.get(&slot.settings.name)))).await;
+        Ok(runtime)
+    }
+
+    /// Has a component do one job, within the job's timeout; `step_config` goes over the component's own configuration, key by key.
+    /// Waits if as many run already as may. Never fails: what goes wrong is a [`Verdict`].
+    pub async fn run(&self, component: &str, job: Job, step_config: Option<&Map<String, Value>>) -> Report {
+        let called = Instant::now();
+        let Some(slot) = self.slots.get(component) else {
+            return unserved(called, format!("there is no component '{component}' in the configuration"));
+        };
+        let _place = self.sandbox.place().await;
+        // Taken after the wait, so that a run which waited uses the newest version.
+        let Some(version) = slot.serving() else {
+            let why = slot.refused().map_or_else(|| "nothing was loaded yet".to_owned(), |refusal| refusal.reason);
+            return unserved(called, format!("component '{component}' has no version that can serve: {why}"));
+        };
+        let speaker = Speaker {
+            component: slot.name(),
+            digest: Arc::clone(&version.digest),
+            instance: job.instance_id.clone(),
+            step: job.step.clone(),
+        };
+        let terms = Terms { speaker, limits: &slot.settings.limits, granted: Arc::clone(&slot.granted), wall: job.timeout };
+        let job = self.guest_job(job, slot.config_for(step_config));
+        let ran = self.sandbox.process(&version.pre, terms, &job).await;
+        let digest = version.digest.to_string();
+        let (verdict, limit) = match ran.answer {
+            Ok(answer) => (verdict(answer, &slot.settings.limits).map_err(|reason| (reason, None)), None),
+            Err(ended) => (Err((ended.text, ended.limit)), ended.limit),
+        };
+        let verdict = verdict
+            .unwrap_or_else(|(reason, _)| Verdict::Transient(format!("component '{component}' (version {}) {reason}", short(&digest))));
+        let limit = limit.map(super::budget::Limit::as_str);
+        Report { verdict, digest, wall: called.elapsed(), overhead: ran.overhead, limit }
+    }
+
+    fn guest_job(&self, job: Job, config: String) -> GuestJob {
+        let timeout = i64::try_from(job.timeout.as_millis()).unwrap_or(i64::MAX);
+        let deadline = self.clock.now().as_millisecond().saturating_add(timeout);
+        GuestJob {
+            workflow: job.workflow,
+            instance_id: job.instance_id,
+            step: job.step,
+            transition: job.transition,
+            from_state: job.from_state,
+            to_state: job.to_state,
+            attempt: job.attempt,
+            visit: job.visit,
+            idempotency_key: job.idempotency_key,
+            deadline: u64::try_from(deadline).unwrap_or_default(),
+            data: job.data,
+            config,
+        }
+    }
+
+    /// The version that serves a component.
+    #[must_use]
+    pub fn active(&self, component: &str) -> Option<ActiveVersion> {
+        Some(self.slots.get(component)?.serving()?.about.clone())
+    }
+
+    /// How all components are doing, by name.
+    #[must_use]
+    pub fn status(&self) -> Vec<ComponentStatus> {
+        let status = |slot: &Arc<Slot>| ComponentStatus {
+            name: slot.settings.name.clone(),
+            source: slot.settings.source.clone(),
+            active: slot.serving().map(|version| version.about.clone()),
+            refused: slot.refused(),
+        };
+        self.slots.values().map(status).collect()
+    }
+
+    /// What happens to components from now on. A reader that lags more than 256 events behind misses some.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<SwapEvent> {
+        self.events.subscribe()
+    }
+
+    /// Looks at a component's file now, even if it was refused before.
+    ///
+    /// # Errors
+    /// There is no such component; the file was refused, and why.
+    pub async fn reload(&self, component: &str) -> anyhow::Result<()> {
+        let slot = self.slot(component)?;
+        slot.forgive();
+        self.take_file(slot, Instant::now()).await;
+        match slot.refused() {
+            None => Ok(()),
+            Some(refusal) => Err(anyhow!(refusal.reason)),
+        }
+    }
+
+    /// Has a version serve that served before, named by its whole digest: at once if it is one of the last few, else from its copy. The
+    /// file is left as it is, and is taken again when it changes or at the next start.
+    ///
+    /// # Errors
+    /// There is no such component or version, or the digest cannot be stored.
+    pub async fn activate(&self, component: &str, digest: &str) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let slot = self.slot(component)?;
+        let _turn = slot.turn.lock().await;
+        if slot.serves(digest) {
+            return Ok(());
+        }
+        let version = match slot.ready(digest) {
+            Some(ready) => ready,
+            None => self.loader.from_copy(slot, digest).await.map_err(|reason| anyhow!("component '{component}': {reason}"))?,
+        };
+        self.swap(slot, &version, began).await
+    }
+
+    fn slot(&self, component: &str) -> anyhow::Result<&Arc<Slot>> {
+        self.slots.get(component).with_context(|| format!("there is no component '{component}' in the configuration"))
+    }
+
+    /// All components, for the watcher.
+    pub(super) fn slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
+        self.slots.values()
+    }
+
+    async fn load_at_start(&self, slot: &Slot, good: Option<&String>) {
+        self.take_file(slot, Instant::now()).await;
+        let (None, Some(digest)) = (slot.serving(), good) else { return };
+        let _turn = slot.turn.lock().await;
+        let component = &slot.settings.name;
+        match self.loader.from_copy(slot, digest).await {
+            Ok(version) => {
+                tracing::warn!(%component, %digest, "the file of a component is bad: its last good version serves");
+                let refused = slot.refused();
+                slot.serve((*version).clone());
+                if let Some(refusal) = refused {
+                    slot.refuse(&refusal);
+                }
+            }
+            Err(reason) => tracing::error!(%component, %digest, %reason, "the last good version of a component cannot serve either"),
+        }
+    }
+
+    /// Looks at a component's file and takes what is new and good; `began` is when the change was noticed.
+    pub(super) async fn take_file(&self, slot: &Slot, began: Instant) {
+        let _turn = slot.turn.lock().await;
+        match self.loader.from_file(slot).await {
+            Found::Same => slot.forgive(),
+            Found::StillRefused => {}
+            Found::Version(version) => {
+                if let Err(error) = self.swap(slot, &version, began).await {
+                    self.refused(slot, Refusal { digest: None, reason: format!("{error:#}") });
+                }
+            }
+            Found::Refused(refusal) => self.refused(slot, refusal),
+        }
+    }
+
+    async fn swap(&self, slot: &Slot, version: &Version, began: Instant) -> anyhow::Result<()> {
+        let component = slot.settings.name.clone();
+        let digest = version.digest.to_string();
+        (self.remember)(component.clone(), digest.clone()).await.with_context(|| {
+            format!("version {} of component '{component}' is good, but could not be recorded, so it does not serve", short(&digest))
+        })?;
+        let mut version = version.clone();
+        version.about.since = self.clock.now();
+        let active = version.about.clone();
+        let previous = slot.serve(version).map(|previous| previous.digest.to_string());
+        let took = began.elapsed();
+        tracing::info!(%component, %digest, previous, took_ms = took.as_millis() as u64, "a new version of a component serves");
+        // Nobody has to listen.
+        let _ = self.events.send(SwapEvent::Swapped { component, active, previous, took });
+        Ok(())
+    }
+
+    fn refused(&self, slot: &Slot, refusal: Refusal) {
+        if !slot.refuse(&refusal) {
+            return;
+        }
+        let component = slot.settings.name.clone();
+        let serving = slot.serving().map(|version| version.digest.to_string());
+        let Refusal { digest, reason } = refusal;
+        tracing::warn!(%component, digest, serving, reason, "the file of a component was refused");
+        let _ = self.events.send(SwapEvent::Refused { component, digest, reason, serving });
+    }
+}
+
+fn unserved(called: Instant, reason: String) -> Report {
+    Report { verdict: Verdict::Transient(reason), digest: String::new(), wall: called.elapsed(), overhead: Duration::ZERO, limit: None }
+}
+
+fn slots(
+    components: Vec<ComponentSettings>,
+    services: &HashMap<String, InProcess>,
+    engine: &wasmtime::Engine,
+) -> anyhow::Result<BTreeMap<String, Arc<Slot>>> {
+    let mut problems = Vec::new();
+    let mut slots = BTreeMap::new();
+    for settings in components {
+        let http = match Outgoing::resolve(&settings.capabilities.http, services) {
+            Ok(http) => http,
+            Err(found) => {
+                problems.extend(found.into_iter().map(|problem| format!("component '{}': {problem}", settings.name)));
+                continue;
+            }
+        };
+        let config = settings.capabilities.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        let linker =
+            linker(engine, &settings.capabilities).map_err(|error| anyhow!("component '{}' cannot be linked: {error:#}", settings.name))?;
+        slots.insert(settings.name.clone(), Arc::new(Slot::new(settings, Arc::new(Granted { http, config }), linker)));
+    }
+    anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
+    Ok(slots)
+}

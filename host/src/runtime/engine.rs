@@ -1,0 +1,194 @@
+//! The engine: what of WebAssembly is allowed, how much is set aside for it, and the clock that interrupts it.
+//!
+//! One configuration for the program and for its compiling child, so that what the child compiled is what the program
+//! finds in the cache. It knows nothing of components.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::hash::{Hash, Hasher};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use wasmtime::{Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// How often running components are interrupted for a moment. The unit of their CPU budget, and the longest time that a
+/// loop holds a thread.
+pub(super) const TICK: Duration = Duration::from_millis(2);
+
+/// Core instances of one component: a Rust component has 3, a Python one some dozens.
+const CORE_INSTANCES: u32 = 64;
+/// Linear memories of one component: the program's own, and one of an adapter.
+const MEMORIES: u32 = 2;
+/// Tables of one component: the program's own, the shim's, and some for linked libraries.
+const TABLES: u32 = 16;
+/// Elements of one table; each takes 8 bytes of address space. CPython has about 15,000.
+const TABLE_ELEMENTS: usize = 65_536;
+/// Runs that are not in the operator's number: the `describe` of a new version.
+const SPARE: u32 = 4;
+/// More than this at once would take more address space than x86-64 has: 4 GiB and its guards for each memory.
+pub(super) const MOST_RUNS: usize = 4_096;
+
+/// Stack of the WebAssembly code of one run.
+const WASM_STACK: usize = 512 << 10;
+/// Stack of one run, with 1.5 MiB left for host calls (a TLS handshake takes some 100 KiB).
+const FIBER_STACK: usize = 2 << 20;
+/// Bytes of a memory that stay mapped between runs, zeroed instead of given back: saves the page faults of small runs.
+const KEPT_MEMORY: usize = 128 << 10;
+/// The same for the stack.
+const KEPT_STACK: usize = 32 << 10;
+/// The same for tables.
+const KEPT_TABLE: usize = 16 << 10;
+
+/// Where things are in the private folder.
+#[derive(Debug, Clone)]
+pub(super) struct Folders {
+    /// Compiled code, written and read by wasmtime's cache.
+    pub compiled: PathBuf,
+    /// Copies of files that were good.
+    pub copies: PathBuf,
+}
+
+impl Folders {
+    /// Makes the folders, for nobody but this user: whoever can write compiled code can run anything in this process.
+    pub fn create(cache_dir: &Path) -> anyhow::Result<Self> {
+        let folders = Self { compiled: cache_dir.join("compiled"), copies: cache_dir.join("components") };
+        for dir in [cache_dir, &folders.compiled, &folders.copies] {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+            made.and_then(|()| fs::set_permissions(dir, Permissions::from_mode(0o700)))
+                .with_context(|| format!("the private folder '{}' for compiled components cannot be made", dir.display()))?;
+        }
+        Ok(folders)
+    }
+}
+
+/// An engine and its cache of compiled code.
+#[derive(Clone)]
+pub(super) struct CachedEngine {
+    /// The engine.
+    pub engine: Engine,
+    /// Its cache, to tell a hit from a compilation.
+    pub cache: Cache,
+}
+
+impl CachedEngine {
+    /// The engine of the program: room for `runs` at once.
+    pub fn serving(compiled: &Path, runs: usize) -> anyhow::Result<Self> {
+        let mut config = config();
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(runs)));
+        Self::new(config, compiled)
+    }
+
+    /// The engine of the compiling child: nothing will run there, so nothing is set aside.
+    pub fn compiling(compiled: &Path) -> anyhow::Result<Self> {
+        let mut config = config();
+        config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+        Self::new(config, compiled)
+    }
+
+    fn new(mut config: Config, compiled: &Path) -> anyhow::Result<Self> {
+        let compiled = std::path::absolute(compiled)?;
+        let mut settings = CacheConfig::new();
+        settings.with_directory(&compiled);
+        let cache = Cache::new(settings).map_err(|error| anyhow!("the cache of compiled code in '{}': {error:#}", compiled.display()))?;
+        config.cache(Some(cache.clone()));
+        let engine = Engine::new(&config).map_err(|error| anyhow!("the WebAssembly engine cannot start: {error:#}"))?;
+        Ok(Self { engine, cache })
+    }
+
+    /// Names what compiled code must fit: another wasmtime or other settings give another number.
+    pub fn fingerprint(&self) -> String {
+        let mut hasher = std::hash::DefaultHasher::new();
+        self.engine.precompile_compatibility_hash().hash(&mut hasher);
+        format!("{:016x}", hasher.finish())
+    }
+}
+
+/// What both engines share. The allocation strategy is no part of what compiled code must fit.
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(FIBER_STACK)
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(16))
+        // 4 GiB of addresses for each memory, so that 32-bit accesses need no bounds check; no page of it is real until touched.
+        .memory_reservation(4 << 30)
+        .memory_guard_size(32 << 20)
+        // Steps speak WASI 0.2: nothing asynchronous in the component model itself.
+        .concurrency_support(false)
+        .shared_memory(false)
+        .gc_support(false);
+    config
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .wasm_threads(false)
+        .wasm_tail_call(false)
+        .wasm_gc(false)
+        .wasm_function_references(false)
+        .wasm_exceptions(false)
+        .wasm_stack_switching(false)
+        .wasm_custom_page_sizes(false)
+        .wasm_wide_arithmetic(false)
+        .wasm_relaxed_simd(false);
+    config
+}
+
+/// Room for `runs` runs and some spare ones. All of it is address space, not memory: for 64 runs about 550 GiB of the
+/// 128 TiB that a process has, nearly all for linear memories.
+fn pool(runs: usize) -> PoolingAllocationConfig {
+    let runs = u32::try_from(runs.clamp(1, MOST_RUNS)).unwrap_or(u32::MAX) + SPARE;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(runs)
+        .total_core_instances(runs * CORE_INSTANCES)
+        .total_memories(runs * MEMORIES)
+        .total_tables(runs * TABLES)
+        .total_stacks(runs)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
+        .max_tables_per_module(TABLES)
+        .table_elements(TABLE_ELEMENTS)
+        .max_memory_size(4 << 30)
+        .max_unused_warm_slots(runs.min(64))
+        .linear_memory_keep_resident(KEPT_MEMORY)
+        .table_keep_resident(KEPT_TABLE)
+        .async_stack_keep_resident(KEPT_STACK);
+    pool
+}
+
+/// Interrupts what runs in an engine every [`TICK`], on a thread of its own that ends with this value.
+#[derive(Debug)]
+pub(super) struct Ticker {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    /// Starts ticking.
+    pub fn start(engine: &Engine) -> anyhow::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (engine, stopped) = (engine.weak(), Arc::clone(&stop));
+        let thread = std::thread::Builder::new().name("epochs".into()).spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                std::thread::sleep(TICK);
+                let Some(engine) = engine.upgrade() else { return };
+                engine.increment_epoch();
+            }
+        })?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // It sleeps for a tick at most. A panic in it cannot happen, and could not be handled here.
+            let _ = thread.join();
+        }
+    }
+}

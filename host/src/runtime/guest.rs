@@ -1,0 +1,222 @@
+//! What a running component sees of the host: the world `millrace:step/step`, an empty WASI, and what was granted.
+//!
+//! A [`Guest`] lives for one run. Everything a component can reach goes through it, so every call is counted here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::{HasData, Linker, ResourceTable};
+use wasmtime::{Engine, ResourceLimiter};
+use wasmtime_wasi::clocks::HostWallClock;
+use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
+use wasmtime_wasi::p2::bindings::{cli, filesystem, random};
+use wasmtime_wasi::random::WasiRandom;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use super::budget::{Limit, Meter};
+use super::guest_log::{GuestLog, Stderr};
+use super::outgoing::Outgoing;
+use super::{Capabilities, Limits};
+use crate::clock::Clock;
+
+pub(super) mod bindings {
+    //! Generated from `wit/step.wit`.
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "step",
+        imports: { default: trappable },
+        exports: { default: async },
+    });
+}
+
+pub(super) use bindings::StepPre;
+pub(super) use bindings::millrace::step::types::{Description, Failure, Job as GuestJob, Outcome};
+
+/// Live handles to host resources that a run may have.
+pub(super) const MOST_HANDLES: usize = 1_000;
+/// Bytes of random numbers in one call.
+const MOST_RANDOM_BYTES: u64 = 64 << 10;
+/// Bytes of headers in one HTTP message, as the host holds them.
+const MOST_HEADER_BYTES: usize = 32 << 10;
+
+/// What the operator granted to a component, ready to use. Shared by its runs.
+#[derive(Default)]
+pub(super) struct Granted {
+    /// Services it may call.
+    pub http: Outgoing,
+    /// Values it may read.
+    pub config: WasiConfigVariables,
+}
+
+/// The host's side of one run.
+pub(super) struct Guest {
+    /// Its log lines, with their budget.
+    pub log: GuestLog,
+    /// What it may use of memory.
+    pub memory: MemoryLimit,
+    /// The start of what it wrote to standard error: where programs say why they give up.
+    pub stderr: Stderr,
+    /// What it uses of time.
+    pub meter: Arc<Meter>,
+    engine: Engine,
+    table: ResourceTable,
+    wasi: Option<WasiCtx>,
+    clock: Clock,
+    http: WasiHttpCtx,
+    outgoing: Outgoing,
+    granted: Arc<Granted>,
+    calls: u32,
+    most_calls: u32,
+}
+
+impl Guest {
+    /// For one run of a component with these limits.
+    pub fn new(engine: Engine, clock: Clock, granted: Arc<Granted>, limits: &Limits, meter: Arc<Meter>, log: GuestLog) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MOST_HANDLES);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(MOST_HEADER_BYTES);
+        Self {
+            log,
+            memory: MemoryLimit { left: limits.memory_bytes, denied: None },
+            stderr: Stderr::default(),
+            meter,
+            engine,
+            table,
+            wasi: None,
+            clock,
+            http,
+            outgoing: granted.http.clone(),
+            granted,
+            calls: 0,
+            most_calls: limits.host_calls,
+        }
+    }
+
+    /// Counts a call into the host. One too many moves the epoch, so that the run is stopped as soon as the call returns.
+    fn count_call(&mut self) {
+        self.calls = self.calls.saturating_add(1);
+        if self.calls > self.most_calls {
+            self.meter.reach(Limit::HostCalls);
+            self.engine.increment_epoch();
+        }
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.count_call();
+        // Made at the first use only: most steps never touch WASI, and seeding its random numbers costs more than all the rest.
+        let ctx = self.wasi.get_or_insert_with(|| empty_wasi(self.clock.clone(), self.stderr.clone()));
+        WasiCtxView { ctx, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.count_call();
+        WasiHttpCtxView { hooks: &mut self.outgoing, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+/// No arguments, environment, files or sockets; standard input is at its end, and standard output goes nowhere.
+fn empty_wasi(clock: Clock, stderr: Stderr) -> WasiCtx {
+    WasiCtx::builder()
+        .stderr(stderr)
+        .wall_clock(WallClock(clock))
+        .max_random_size(MOST_RANDOM_BYTES)
+        .allow_tcp(false)
+        .allow_udp(false)
+        .build()
+}
+
+/// `wasi:clocks/wall-clock` from the host's clock, so that a component sees the same time as its deadline.
+struct WallClock(Clock);
+
+impl HostWallClock for WallClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
+    fn now(&self) -> Duration {
+        Duration::try_from(self.0.now().as_duration()).unwrap_or_default()
+    }
+}
+
+/// Sums the bytes of all memories and tables of a run.
+#[derive(Debug)]
+pub(super) struct MemoryLimit {
+    left: usize,
+    /// Bytes of the first growth that was denied.
+    pub denied: Option<usize>,
+}
+
+impl MemoryLimit {
+    fn take(&mut self, current: usize, desired: usize, unit: usize) -> bool {
+        let bytes = desired.saturating_sub(current).saturating_mul(unit);
+        let Some(left) = self.left.checked_sub(bytes) else {
+            self.denied.get_or_insert(bytes);
+            return false;
+        };
+        self.left = left;
+        true
+    }
+}
+
+impl ResourceLimiter for MemoryLimit {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.take(current, desired, 1))
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.take(current, desired, size_of::<usize>()))
+    }
+}
+
+/// Everything that a component with these capabilities may import. What is not linked here does not exist for it.
+pub(super) fn linker(engine: &Engine, capabilities: &Capabilities) -> wasmtime::Result<Linker<Guest>> {
+    let mut linker = Linker::new(engine);
+    bindings::Step::add_to_linker::<_, CountedLog>(&mut linker, |guest: &mut Guest| {
+        guest.count_call();
+        &mut guest.log
+    })?;
+    link_wasi(&mut linker)?;
+    if !capabilities.http.is_empty() {
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    }
+    if !capabilities.config.is_empty() {
+        wasmtime_wasi_config::add_to_linker(&mut linker, |guest| {
+            guest.count_call();
+            WasiConfig::from(&guest.granted.config)
+        })?;
+    }
+    Ok(linker)
+}
+
+/// What standard libraries import, all of it empty: no arguments, no environment, no files. Sockets are not among it.
+fn link_wasi(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
+    // Brings io, clocks, random numbers and standard streams.
+    wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(linker)?;
+    cli::environment::add_to_linker::<_, WasiCli>(linker, Guest::cli)?;
+    cli::exit::add_to_linker::<_, WasiCli>(linker, Guest::cli)?;
+    cli::terminal_input::add_to_linker::<_, WasiCli>(linker, Guest::cli)?;
+    cli::terminal_output::add_to_linker::<_, WasiCli>(linker, Guest::cli)?;
+    cli::terminal_stdin::add_to_linker::<_, WasiCli>(linker, Guest::cli)?;
+    cli::terminal_stdout::add_to_linker::<_, WasiCli>(linker, Guest::cli)?;
+    cli::terminal_stderr::add_to_linker::<_, WasiCli>(linker, Guest::cli)?;
+    filesystem::types::add_to_linker::<_, WasiFilesystem>(linker, Guest::filesystem)?;
+    filesystem::preopens::add_to_linker::<_, WasiFilesystem>(linker, Guest::filesystem)?;
+    random::insecure::add_to_linker::<_, WasiRandom>(linker, |guest| guest.ctx().ctx.random())?;
+    random::insecure_seed::add_to_linker::<_, WasiRandom>(linker, |guest| guest.ctx().ctx.random())?;
+    Ok(())
+}
+
+/// The logger, as bindings name it.
+struct CountedLog;
+
+impl HasData for CountedLog {
+    type Data<'a> = &'a mut GuestLog;
+}

@@ -1,0 +1,175 @@
+//! From a file to a version that can serve: read, checked, compiled, linked, asked what it is, and copied to a private place.
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::ActiveVersion;
+use super::answer::object;
+use super::compile::Compiler;
+use super::engine::Folders;
+use super::guest::{Description, StepPre};
+use super::guest_log::Speaker;
+use super::inspect::{self, Flaw};
+use super::sandbox::Sandbox;
+use super::slot::{Refusal, Slot, Version};
+use super::source::{Whole, digest, off_thread, read_whole};
+use super::text::tamed;
+use crate::clock::Clock;
+
+/// Between two tries at a file that seems to be written right now.
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
+/// Tries at such a file.
+const MOST_TRIES: u32 = 20;
+/// Tries at a file that is not there: it may be being replaced.
+const MOST_TRIES_MISSING: u32 = 3;
+
+/// What is in a component's file.
+pub(super) enum Found {
+    /// What serves already.
+    Same,
+    /// What was refused already.
+    StillRefused,
+    /// A version that can serve.
+    Version(Arc<Version>),
+    /// Something else.
+    Refused(Refusal),
+}
+
+/// Makes versions out of files.
+pub(super) struct Loader {
+    compiler: Compiler,
+    folders: Folders,
+    sandbox: Arc<Sandbox>,
+    clock: Clock,
+}
+
+impl Loader {
+    /// Keeps its copies in `folders`.
+    pub fn new(compiler: Compiler, folders: Folders, sandbox: Arc<Sandbox>, clock: Clock) -> Self {
+        Self { compiler, folders, sandbox, clock }
+    }
+
+    /// Looks at the component's file. The caller holds the slot's turn.
+    pub async fn from_file(&self, slot: &Slot) -> Found {
+        let source = slot.settings.source.display();
+        let (whole, outline) = match self.look(slot).await {
+            Ok(found) => found,
+            Err((digest, reason)) => return Found::Refused(Refusal { digest, reason: format!("'{source}' {reason}") }),
+        };
+        if slot.serves(&whole.digest) {
+            return Found::Same;
+        }
+        if slot.refused().is_some_and(|refusal| refusal.digest.as_ref() == Some(&whole.digest)) {
+            return Found::StillRefused;
+        }
+        if let Some(ready) = slot.ready(&whole.digest) {
+            return Found::Version(ready);
+        }
+        let made = match outline {
+            Ok(outline) => self.prepare(slot, &whole.bytes, &whole.digest, &outline).await,
+            Err(flaw) => Err(flaw.reason),
+        };
+        match made {
+            Ok(version) => Found::Version(version),
+            Err(reason) => Found::Refused(Refusal { digest: Some(whole.digest), reason: format!("'{source}' {reason}") }),
+        }
+    }
+
+    /// Reads the file and its outline; waits a little if it is missing, or cut off and still warm.
+    async fn look(&self, slot: &Slot) -> Result<(Whole, Result<inspect::Outline, Flaw>), (Option<String>, String)> {
+        let mut tries = 1;
+        loop {
+            match read_whole(&slot.settings.source, &self.clock).await {
+                Err(unreadable) if unreadable.missing && slot.serving().is_some() && tries < MOST_TRIES_MISSING => {}
+                Err(unreadable) => return Err((None, unreadable.reason)),
+                Ok(whole) => {
+                    let bytes = whole.bytes.clone();
+                    let outline = off_thread(move || inspect::outline(&bytes)).await.map_err(|reason| (None, reason))?;
+                    let may_grow = whole.fresh && tries < MOST_TRIES && outline.as_ref().is_err_and(|flaw| flaw.incomplete);
+                    if !may_grow {
+                        return Ok((whole, outline));
+                    }
+                }
+            }
+            tries += 1;
+            tokio::time::sleep(BETWEEN_TRIES).await;
+        }
+    }
+
+    /// A version from its private copy, for a restart with a bad file, or to go back.
+    ///
+    /// # Errors
+    /// There is no copy, it is not what its name says, or it does not fit this host any more.
+    pub async fn from_copy(&self, slot: &Slot, wanted: &str) -> Result<Arc<Version>, String> {
+        if wanted.len() != 64 || !wanted.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(format!("'{}' is no SHA-256 in hex", tamed(wanted, 80)));
+        }
+        let path = self.copy_of(wanted);
+        let read = off_thread(move || std::fs::read(path)).await?;
+        let bytes = Bytes::from(read.map_err(|error| format!("there is no copy of version {wanted}: {error}"))?);
+        if digest(&bytes) != wanted {
+            return Err(format!("the copy of version {wanted} was changed"));
+        }
+        let outline = inspect::outline(&bytes).map_err(|flaw| format!("the copy of version {wanted} {}", flaw.reason))?;
+        self.prepare(slot, &bytes, wanted, &outline).await.map_err(|reason| format!("version {wanted} {reason}"))
+    }
+
+    async fn prepare(&self, slot: &Slot, bytes: &Bytes, digest: &str, outline: &inspect::Outline) -> Result<Arc<Version>, String> {
+        let misfits = inspect::misfits(outline, &slot.settings.name, &slot.settings.capabilities);
+        if !misfits.is_empty() {
+            return Err(misfits.join("; it "));
+        }
+        let component = self.compiler.compile(bytes, digest).await?;
+        let linked = slot.linker.instantiate_pre(&component).and_then(StepPre::new);
+        let pre = linked.map_err(|error| {
+            let why = tamed(&format!("{error:#}"), 500);
+            format!("does not fit the world `step` of millrace:step@0.1.0: {why}: rebuild it with wit/step.wit of this host")
+        })?;
+        let speaker = Speaker { component: slot.name(), digest: digest.into(), step: "describe".into(), ..Speaker::default() };
+        let described =
+            self.sandbox.describe(&pre, speaker).await.map_err(|ended| format!("cannot say what it is: its `describe` {}", ended.text))?;
+        let about = self.about(described, digest, bytes.len() as u64)?;
+        let (path, kept) = (self.copy_of(digest), bytes.clone());
+        off_thread(move || keep(&path, &kept))
+            .await?
+            .map_err(|error| format!("cannot be copied to '{}': {error}", self.folders.copies.display()))?;
+        Ok(Arc::new(Version { digest: digest.into(), pre, about }))
+    }
+
+    fn about(&self, said: Description, digest: &str, size: u64) -> Result<ActiveVersion, String> {
+        let limits = super::Limits::default();
+        let schema = object("a config schema", &said.config_schema, &limits)
+            .map_err(|reason| format!("cannot say what it is: its `describe` {reason}"))?;
+        Ok(ActiveVersion {
+            digest: digest.to_owned(),
+            size,
+            name: tamed(&said.name, 128),
+            version: tamed(&said.version, 64),
+            summary: tamed(&said.summary, 512),
+            config_schema: Value::Object(schema),
+            since: self.clock.now(),
+        })
+    }
+
+    fn copy_of(&self, digest: &str) -> PathBuf {
+        self.folders.copies.join(format!("{digest}.wasm"))
+    }
+}
+
+/// Writes a copy that is there as a whole or not at all. Two components may have the same file, so each writes a part of its own.
+fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let part = path.with_extension(format!("{}.part", uuid::Uuid::now_v7().simple()));
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&part, path)
+}

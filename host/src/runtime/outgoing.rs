@@ -1,0 +1,216 @@
+//! Outgoing HTTP of components: only to services that the operator named, and only by their names.
+//!
+//! A component asks for `http://<service>/path`. Where that is, a URL or a module of this process, and which headers go with
+//! it, only the host knows. Redirects are not followed.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
+use http_body_util::{BodyExt as _, Full, Limited};
+use tower::ServiceExt as _;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
+
+use super::{Grant, GrantTarget, InProcess};
+
+/// Bytes of a body that a module of this process gets from a component.
+const MOST_BODY_BYTES: usize = 64 << 10;
+/// How long a connection may take; the run's own time ends the rest.
+const CONNECT: Duration = Duration::from_secs(5);
+
+type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Sent = Result<(Response<WasiBody>, Io), Error>;
+
+/// The services that a component may call. Clones share them.
+#[derive(Clone, Default)]
+pub(super) struct Outgoing {
+    services: Arc<HashMap<String, Service>>,
+}
+
+struct Service {
+    target: Target,
+    headers: HeaderMap,
+}
+
+enum Target {
+    Url { scheme: Scheme, authority: String, prefix: String },
+    Module(InProcess),
+}
+
+impl Outgoing {
+    /// The grants of one component, resolved.
+    ///
+    /// # Errors
+    /// Every grant that cannot be used, each with what would be accepted.
+    pub fn resolve(grants: &[Grant], modules: &HashMap<String, InProcess>) -> Result<Self, Vec<String>> {
+        let (good, bad): (Vec<_>, Vec<_>) = grants.iter().map(|grant| resolve_grant(grant, modules)).partition(Result::is_ok);
+        let problems: Vec<String> = bad.into_iter().filter_map(Result::err).collect();
+        if problems.is_empty() { Ok(Self { services: Arc::new(good.into_iter().flatten().collect()) }) } else { Err(problems) }
+    }
+}
+
+fn resolve_grant(grant: &Grant, modules: &HashMap<String, InProcess>) -> Result<(String, Service), String> {
+    let name = &grant.service;
+    let target = match &grant.target {
+        GrantTarget::Handler(module) => {
+            let service = modules.get(module).ok_or_else(|| {
+                let mut known: Vec<&str> = modules.keys().map(String::as_str).collect();
+                known.sort_unstable();
+                format!("the service '{name}' is granted from module '{module}', which cannot be called; these can: {}", known.join(", "))
+            })?;
+            Target::Module(service.clone())
+        }
+        GrantTarget::Url(url) => url_target(url).map_err(|why| format!("the service '{name}' is granted from '{url}', which {why}"))?,
+    };
+    let mut headers = HeaderMap::new();
+    for (header, value) in &grant.headers {
+        let key = HeaderName::try_from(header.as_str())
+            .map_err(|_| format!("the service '{name}' has the header '{header}', which is no header name"))?;
+        // The value may be a secret: it is not shown.
+        let mut value = HeaderValue::try_from(value.as_str())
+            .map_err(|_| format!("the value of header '{header}' of the service '{name}' has characters that no header may have"))?;
+        value.set_sensitive(true);
+        headers.append(key, value);
+    }
+    Ok((name.to_ascii_lowercase(), Service { target, headers }))
+}
+
+fn url_target(url: &str) -> Result<Target, &'static str> {
+    let parts = url.parse::<Uri>().map_err(|_| "is not a URL")?.into_parts();
+    let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+        return Err("is not an absolute URL, for example http://users-products:8080/api");
+    };
+    if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
+        return Err("is neither http nor https");
+    }
+    let prefix = parts.path_and_query.map_or_else(String::new, |path| path.path().trim_end_matches('/').to_owned());
+    Ok(Target::Url { scheme, authority: authority.to_string(), prefix })
+}
+
+impl WasiHttpHooks for Outgoing {
+    fn default_scheme(&mut self) -> Option<Scheme> {
+        Some(Scheme::HTTP)
+    }
+
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _: Io,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let services = Arc::clone(&self.services);
+        let sending = async move {
+            let asked = asked_service(request.uri());
+            let Some(service) = services.get(&asked) else {
+                tracing::warn!(service = %super::text::tamed(&asked, 128), "a component asked for a service that `capabilities.http` does not grant");
+                return Err(Error::HttpRequestDenied);
+            };
+            let path = path_of(request.uri())?;
+            match &service.target {
+                Target::Url { scheme, authority, prefix } => {
+                    let uri = located(scheme.clone(), authority, &format!("{prefix}{path}"))?;
+                    send_out(addressed(request, uri, &service.headers)?, options).await
+                }
+                Target::Module(module) => {
+                    let uri = located(Scheme::HTTP, &asked, path.as_str())?;
+                    call_module(module.clone(), addressed(request, uri, &service.headers)?).await
+                }
+            }
+        };
+        // A panic of a module or of TLS must not become one of the component's run.
+        Box::new(
+            AssertUnwindSafe(sending)
+                .catch_unwind()
+                .map(|sent| sent.unwrap_or_else(|_| Err(Error::InternalError(Some("the call failed".into()))))),
+        )
+    }
+}
+
+/// The host part of what was asked for: port 80 is the only port that a name has.
+fn asked_service(uri: &Uri) -> String {
+    let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+    authority.strip_suffix(":80").unwrap_or(authority).to_ascii_lowercase()
+}
+
+/// The path and query asked for. One that climbs could leave the prefix that the operator gave.
+fn path_of(uri: &Uri) -> Result<PathAndQuery, Error> {
+    let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let climbs = path.path().split(['/', '\\']).any(|segment| {
+        let plain = segment.to_ascii_lowercase().replace("%2e", ".");
+        plain == "." || plain == ".." || plain.contains("%2f") || plain.contains("%5c")
+    });
+    if climbs { Err(Error::HttpRequestUriInvalid) } else { Ok(path) }
+}
+
+fn located(scheme: Scheme, authority: &str, path: &str) -> Result<Uri, Error> {
+    Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build().map_err(|_| Error::HttpRequestUriInvalid)
+}
+
+/// The request with its real address and the operator's headers, which replace the component's own of the same names.
+fn addressed(mut request: Request<WasiBody>, uri: Uri, headers: &HeaderMap) -> Result<Request<WasiBody>, Error> {
+    let host = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+    let host = HeaderValue::try_from(host).map_err(|_| Error::HttpRequestUriInvalid)?;
+    request.headers_mut().insert(http::header::HOST, host);
+    for name in headers.keys() {
+        request.headers_mut().remove(name);
+    }
+    for (name, value) in headers {
+        request.headers_mut().append(name.clone(), value.clone());
+    }
+    *request.uri_mut() = uri;
+    Ok(request)
+}
+
+async fn send_out(request: Request<WasiBody>, options: Option<RequestOptions>) -> Sent {
+    let mut options = options.unwrap_or_default();
+    options.connect_timeout = Some(options.connect_timeout.map_or(CONNECT, |asked| asked.min(CONNECT)));
+    let (response, io) = default_send_request(request, Some(options)).await?;
+    Ok((response.map(|body| body.boxed_unsync()), Box::new(io)))
+}
+
+async fn call_module(module: InProcess, request: Request<WasiBody>) -> Sent {
+    let (parts, body) = request.into_parts();
+    let body = Limited::new(body, MOST_BODY_BYTES).collect().await.map_err(|error| match error.downcast::<Error>() {
+        Ok(error) => *error,
+        Err(_) => Error::HttpRequestBodySize(Some(MOST_BODY_BYTES as u64)),
+    })?;
+    let response = module.oneshot(Request::from_parts(parts, body.to_bytes())).await.unwrap_or_else(|never| match never {});
+    Ok((response.map(|body: Bytes| Full::new(body).map_err(Into::into).boxed_unsync()), Box::new(async { Ok(()) })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_climbs_is_no_path() {
+        for path in ["/a/../b", "/..", "/%2e%2E/x", "/a/%2e", "/a%2fb", "/a\\..\\b"] {
+            let Ok(uri) = format!("http://stock{path}").parse() else { continue };
+            assert!(path_of(&uri).is_err(), "{path} was taken");
+        }
+        assert!(path_of(&Uri::from_static("http://stock/a/b.c?d=../e")).is_ok());
+    }
+
+    #[test]
+    fn every_bad_grant_is_told_and_no_secret() {
+        let grant = |target, headers: &[(&str, &str)]| Grant {
+            service: "stock".into(),
+            target,
+            headers: headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        };
+        let grants = [
+            grant(GrantTarget::Url("/api".into()), &[]),
+            grant(GrantTarget::Url("ftp://a/".into()), &[]),
+            grant(GrantTarget::Handler("nowhere".into()), &[]),
+            grant(GrantTarget::Url("http://a/".into()), &[("x-key", "s3cr3t\n")]),
+        ];
+        let problems = Outgoing::resolve(&grants, &HashMap::new()).err().unwrap_or_default();
+        assert_eq!(problems.len(), 4, "{problems:?}");
+        assert!(!problems.join(" ").contains("s3cr3t"), "{problems:?}");
+    }
+}

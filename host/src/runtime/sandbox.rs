@@ -1,0 +1,174 @@
+//! One run of a component: a fresh store, its limits, and what became of it.
+//!
+//! The store is made for the run and dropped after it, whatever happens; nothing of one run is there in the next.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt as _;
+use tokio::sync::Semaphore;
+use wasmtime::{Engine, Store, Trap};
+use wasmtime_wasi::I32Exit;
+
+use super::Limits;
+use super::budget::{Limit, Meter, in_lane};
+use super::guest::{Description, Failure, Granted, Guest, GuestJob, Outcome, StepPre};
+use super::guest_log::{GuestLog, Speaker};
+use super::text::{MOST_REASON_BYTES, tamed};
+use crate::clock::Clock;
+
+/// Bytes that a component may hand to the host in one call, beside its answer.
+const MOST_CALL_BYTES: usize = 256 << 10;
+/// What `describe` may use: it is called at every load, and has nothing to do.
+const DESCRIBE: Limits = Limits { memory_bytes: 256 << 20, cpu: Duration::from_secs(2), host_calls: 1_000, answer_bytes: 256 << 10 };
+const DESCRIBE_WALL: Duration = Duration::from_secs(5);
+
+/// Where components run.
+pub(super) struct Sandbox {
+    engine: Engine,
+    clock: Clock,
+    /// As many as there is room in the engine's pool, so that a full pool means waiting, not failing.
+    places: Semaphore,
+    lane: Arc<Semaphore>,
+}
+
+/// Who runs, with what, how long.
+pub(super) struct Terms<'a> {
+    pub speaker: Speaker,
+    pub limits: &'a Limits,
+    pub granted: Arc<Granted>,
+    pub wall: Duration,
+}
+
+/// Why a run ended without an answer.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// The limit that ended it; none if the host failed.
+    pub limit: Option<Limit>,
+    /// A clause that goes on after the component's name.
+    pub text: String,
+}
+
+/// A run that is over.
+pub(super) struct Ran<T> {
+    pub answer: Result<T, Ended>,
+    /// What the host took to make and drop the sandbox.
+    pub overhead: Duration,
+}
+
+impl Sandbox {
+    /// Room for `runs` at once, half of the processors for long ones.
+    pub fn new(engine: Engine, clock: Clock, runs: usize) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let lane = Arc::new(Semaphore::new((processors / 2).max(1)));
+        Self { engine, clock, places: Semaphore::new(runs), lane }
+    }
+
+    /// Waits for a place to run.
+    pub async fn place(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        // The semaphore is never closed, so there always is one.
+        self.places.acquire().await.ok()
+    }
+
+    /// Asks a component what it is, with nothing granted.
+    pub async fn describe(&self, pre: &StepPre<Guest>, speaker: Speaker) -> Result<Description, Ended> {
+        let terms = Terms { speaker, limits: &DESCRIBE, granted: Arc::default(), wall: DESCRIBE_WALL };
+        let mut store = self.store(&terms);
+        let meter = Arc::clone(&store.data().meter);
+        let asked = async {
+            let step = pre.instantiate_async(&mut store).await?;
+            step.call_describe(&mut store).await
+        };
+        let answer = self.bounded(asked, &meter, terms.wall).await;
+        answer.map_err(|stop| ended(stop, store.data(), &terms))
+    }
+
+    /// Has a component do one job. The caller holds a [`Sandbox::place`].
+    pub async fn process(&self, pre: &StepPre<Guest>, terms: Terms<'_>, job: &GuestJob) -> Ran<Result<Outcome, Failure>> {
+        let start = Instant::now();
+        let mut store = self.store(&terms);
+        let meter = Arc::clone(&store.data().meter);
+        let mut made = None;
+        let run = async {
+            let step = pre.instantiate_async(&mut store).await?;
+            made = Some(Instant::now());
+            step.call_process(&mut store, job).await
+        };
+        let answer = self.bounded(run, &meter, terms.wall).await;
+        let answered = Instant::now();
+        let answer = answer.map_err(|stop| ended(stop, store.data(), &terms));
+        drop(store);
+        let overhead = made.map_or(Duration::ZERO, |made| made.duration_since(start)) + answered.elapsed();
+        Ran { answer, overhead }
+    }
+
+    fn store(&self, terms: &Terms<'_>) -> Store<Guest> {
+        let Terms { speaker, limits, granted, wall } = terms;
+        let meter = Meter::new(limits.cpu.min(*wall));
+        let log = GuestLog::new(speaker.clone());
+        let guest = Guest::new(self.engine.clone(), self.clock.clone(), Arc::clone(granted), limits, meter, log);
+        let mut store = Store::new(&self.engine, guest);
+        store.limiter(|guest| &mut guest.memory);
+        store.set_hostcall_fuel(limits.answer_bytes.saturating_add(MOST_CALL_BYTES));
+        store.set_max_component_handles(super::guest::MOST_HANDLES);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|store| Ok(store.data().meter.tick()));
+        store
+    }
+
+    /// Runs within the wall time and, once it is slow, in the slow lane. A panic of the host ends the run, not the program.
+    async fn bounded<T>(&self, run: impl Future<Output = wasmtime::Result<T>>, meter: &Meter, wall: Duration) -> Result<T, Stop> {
+        let run = AssertUnwindSafe(in_lane(run, meter, Arc::clone(&self.lane))).catch_unwind();
+        match tokio::time::timeout(wall, run).await {
+            Err(_) => Err(Stop::Wall),
+            Ok(Err(_)) => Err(Stop::Panic),
+            Ok(Ok(answer)) => answer.map_err(Stop::Error),
+        }
+    }
+}
+
+enum Stop {
+    Wall,
+    Panic,
+    Error(wasmtime::Error),
+}
+
+/// Says why a run ended, in the words of an operator.
+fn ended(stop: Stop, guest: &Guest, terms: &Terms<'_>) -> Ended {
+    let limits = terms.limits;
+    let (limit, text) = match (stop, guest.meter.reached()) {
+        (Stop::Wall, _) => (Some(Limit::Wall), format!("did not answer within {:?}", terms.wall)),
+        (Stop::Panic, _) => (None, "ran into a fault of the host, see its log".to_owned()),
+        (_, Some(Limit::Cpu)) => (Some(Limit::Cpu), format!("computed for more than {:?}", limits.cpu.min(terms.wall))),
+        (_, Some(Limit::HostCalls)) => (Some(Limit::HostCalls), format!("called the host more than {} times", limits.host_calls)),
+        (Stop::Error(error), _) => broken(&error, guest, limits),
+    };
+    Ended { limit, text: tamed(&text, MOST_REASON_BYTES) }
+}
+
+fn broken(error: &wasmtime::Error, guest: &Guest, limits: &Limits) -> (Option<Limit>, String) {
+    tracing::debug!(error = format!("{error:?}"), "a component's run broke");
+    if let Some(denied) = guest.memory.denied {
+        let most = limits.memory_bytes;
+        return (Some(Limit::Memory), format!("wanted {denied} bytes of memory beyond its limit of {most} bytes"));
+    }
+    if let Some(I32Exit(code)) = error.downcast_ref() {
+        return (Some(Limit::Trap), format!("ended itself with exit({code}) instead of answering{}", said(guest)));
+    }
+    if let Some(trap) = error.downcast_ref::<Trap>() {
+        return (Some(Limit::Trap), format!("trapped: {trap}{}", said(guest)));
+    }
+    let text = error.root_cause().to_string();
+    if text.contains("hostcalls has been exhausted") {
+        let most = limits.answer_bytes;
+        return (Some(Limit::Memory), format!("handed over too much at once: an answer has at most {most} bytes"));
+    }
+    (Some(Limit::Trap), format!("broke: {text}{}", said(guest)))
+}
+
+/// What it wrote to standard error: for most languages, why it gave up.
+fn said(guest: &Guest) -> String {
+    let text = guest.stderr.text();
+    if text.is_empty() { String::new() } else { format!(" ({text})") }
+}

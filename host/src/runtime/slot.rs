@@ -1,0 +1,133 @@
+//! One component of the configuration, and the versions of it that are known.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+use serde_json::{Map, Value};
+use wasmtime::component::Linker;
+
+use super::guest::{Granted, Guest, StepPre};
+use super::{ActiveVersion, ComponentSettings};
+
+/// Versions that stay ready in memory, to go back to within milliseconds.
+const MOST_READY: usize = 4;
+
+/// A version that is compiled, linked and has answered `describe`.
+#[derive(Clone)]
+pub(super) struct Version {
+    /// SHA-256 of the file, in hex.
+    pub digest: Arc<str>,
+    /// To make instances of.
+    pub pre: StepPre<Guest>,
+    /// What it is.
+    pub about: ActiveVersion,
+}
+
+/// A file that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// SHA-256 of the file, in hex, if it could be read.
+    pub digest: Option<String>,
+    /// What is wrong with it and what to change.
+    pub reason: String,
+}
+
+/// A component of the configuration.
+pub(super) struct Slot {
+    /// As configured.
+    pub settings: ComponentSettings,
+    /// What it was granted.
+    pub granted: Arc<Granted>,
+    /// What it may import.
+    pub linker: Linker<Guest>,
+    /// Held while a file is read, compiled and taken: one at a time.
+    pub turn: tokio::sync::Mutex<()>,
+    name: Arc<str>,
+    config: String,
+    serving: ArcSwapOption<Version>,
+    versions: Mutex<Versions>,
+}
+
+#[derive(Default)]
+struct Versions {
+    /// Newest first.
+    ready: VecDeque<Arc<Version>>,
+    refused: Option<Refusal>,
+}
+
+impl Slot {
+    /// Nothing serves yet.
+    pub fn new(settings: ComponentSettings, granted: Arc<Granted>, linker: Linker<Guest>) -> Self {
+        Self {
+            name: settings.name.as_str().into(),
+            config: Value::Object(settings.config.clone()).to_string(),
+            settings,
+            granted,
+            linker,
+            turn: tokio::sync::Mutex::default(),
+            serving: ArcSwapOption::empty(),
+            versions: Mutex::default(),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
+    /// The version that new runs use.
+    pub fn serving(&self) -> Option<Arc<Version>> {
+        self.serving.load_full()
+    }
+
+    /// Whether this version serves.
+    pub fn serves(&self, digest: &str) -> bool {
+        self.serving.load().as_ref().is_some_and(|version| &*version.digest == digest)
+    }
+
+    /// New runs use `version` from now on; runs that have begun keep theirs.
+    pub fn serve(&self, version: Version) -> Option<Arc<Version>> {
+        let version = Arc::new(version);
+        let mut versions = self.versions.lock();
+        versions.refused = None;
+        versions.ready.retain(|ready| ready.digest != version.digest);
+        versions.ready.push_front(Arc::clone(&version));
+        versions.ready.truncate(MOST_READY);
+        self.serving.swap(Some(version))
+    }
+
+    /// A version that is ready in memory.
+    pub fn ready(&self, digest: &str) -> Option<Arc<Version>> {
+        self.versions.lock().ready.iter().find(|version| &*version.digest == digest).cloned()
+    }
+
+    /// The file that was refused last, if none was taken since.
+    pub fn refused(&self) -> Option<Refusal> {
+        self.versions.lock().refused.clone()
+    }
+
+    /// Notes a refusal; false if it is known already.
+    pub fn refuse(&self, refusal: &Refusal) -> bool {
+        let mut versions = self.versions.lock();
+        if versions.refused.as_ref() == Some(refusal) {
+            return false;
+        }
+        versions.refused = Some(refusal.clone());
+        true
+    }
+
+    /// What serves is what is in the file: nothing is refused.
+    pub fn forgive(&self) {
+        self.versions.lock().refused = None;
+    }
+
+    /// Configuration for one step, as JSON text: the component's own, with the step's over it, key by key.
+    pub fn config_for(&self, step: Option<&Map<String, Value>>) -> String {
+        let Some(step) = step.filter(|step| !step.is_empty()) else { return self.config.clone() };
+        let mut config = self.settings.config.clone();
+        config.extend(step.iter().map(|(key, value)| (key.clone(), value.clone())));
+        Value::Object(config).to_string()
+    }
+}

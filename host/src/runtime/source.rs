@@ -1,0 +1,136 @@
+//! Reading a component's file: once, without following a link, and only when nobody is still writing it.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use rustix::fs::{Mode, OFlags};
+use sha2::{Digest as _, Sha256};
+
+use super::inspect::MOST_BYTES;
+use crate::clock::Clock;
+
+/// Between two looks at a file that changed a moment ago.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(15);
+/// A file that has not changed for this long needs no second look.
+const SETTLED: SignedDuration = SignedDuration::from_secs(1);
+/// Looks at a file that goes on changing.
+const MOST_LOOKS: u32 = 200;
+
+/// A whole file.
+#[derive(Debug, Clone)]
+pub(super) struct Whole {
+    /// What is in it.
+    pub bytes: bytes::Bytes,
+    /// SHA-256 of it, in hex.
+    pub digest: String,
+    /// It changed within the last seconds: if it is cut off, the rest may still come.
+    pub fresh: bool,
+}
+
+/// Why a file could not be read, as a clause that goes on after its name.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    /// The clause.
+    pub reason: String,
+    /// There is no such file: it may just be being replaced.
+    pub missing: bool,
+}
+
+impl From<String> for Unreadable {
+    fn from(reason: String) -> Self {
+        Self { reason, missing: false }
+    }
+}
+
+/// What tells one state of a file from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    /// The file's stamp now; none if there is no file.
+    pub fn of(path: &Path) -> Option<Self> {
+        std::fs::symlink_metadata(path).ok().map(|metadata| Self::from(&metadata))
+    }
+
+    fn age(&self, clock: &Clock) -> SignedDuration {
+        let modified = jiff::Timestamp::from_second(self.modified.0).unwrap_or(jiff::Timestamp::MIN);
+        clock.now().duration_since(modified)
+    }
+}
+
+impl From<&std::fs::Metadata> for Stamp {
+    fn from(metadata: &std::fs::Metadata) -> Self {
+        Self { inode: metadata.ino(), size: metadata.size(), modified: (metadata.mtime(), metadata.mtime_nsec()) }
+    }
+}
+
+/// Reads the file when it is whole: put there by a rename, or the same at two looks.
+///
+/// # Errors
+/// There is no file, it is no plain file, it is too large, it goes on changing, or the system does not let us read it.
+pub(super) async fn read_whole(path: &Path, clock: &Clock) -> Result<Whole, Unreadable> {
+    for _ in 0..MOST_LOOKS {
+        let file = path.to_owned();
+        let (bytes, stamp) = off_thread(move || read_once(&file)).await??;
+        let age = stamp.age(clock);
+        if age < SETTLED || age.is_negative() {
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+            if Stamp::of(path) != Some(stamp) {
+                continue;
+            }
+        }
+        let bytes = bytes::Bytes::from(bytes);
+        let hashed = bytes.clone();
+        let digest = off_thread(move || digest(&hashed)).await?;
+        return Ok(Whole { bytes, digest, fresh: age < SETTLED.saturating_mul(3) });
+    }
+    Err(format!("went on changing for {:?}: write it beside and rename it", BETWEEN_LOOKS * MOST_LOOKS).into())
+}
+
+/// SHA-256 in hex.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// Does what blocks where blocking is allowed.
+pub(super) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| format!("could not be handled: {error}"))
+}
+
+fn read_once(path: &Path) -> Result<(Vec<u8>, Stamp), Unreadable> {
+    // A pipe in its place must not make us wait for a writer.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let mut file: File = rustix::fs::open(path, flags, Mode::empty()).map_err(cannot_open)?.into();
+    let metadata = file.metadata().map_err(|error| format!("cannot be read: {error}"))?;
+    if !metadata.is_file() {
+        return Err("is not a plain file".to_owned().into());
+    }
+    if metadata.len() > MOST_BYTES {
+        return Err(format!("has {} bytes, and at most {MOST_BYTES} are read", metadata.len()).into());
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default() + 1);
+    (&mut file).take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| format!("cannot be read: {error}"))?;
+    let stamp = Stamp::from(&file.metadata().map_err(|error| format!("cannot be read: {error}"))?);
+    Ok((bytes, stamp))
+}
+
+fn cannot_open(error: rustix::io::Errno) -> Unreadable {
+    match error {
+        rustix::io::Errno::NOENT => Unreadable { reason: "does not exist: build the component, or correct `source`".into(), missing: true },
+        rustix::io::Errno::LOOP => "is a symbolic link, which is not followed: put the file itself there".to_owned().into(),
+        error => format!("cannot be read: {}", std::io::Error::from(error)).into(),
+    }
+}

@@ -1,0 +1,291 @@
+//! What moves instances: every input becomes a decision of the pure core, every decision one commit, and every commit is
+//! followed by what it asks for. Nobody else changes a workflow's state.
+//!
+//! A run whose commit finds room in this process is claimed in that same commit and starts at once; the others wait in the
+//! store for the [`scheduler`](super::scheduler). An answer counts only while its run is still held (the fence) and is
+//! decided again when the instance has moved meanwhile (compare-and-set on the version).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use millrace_workflow::{Input, Machine, Refusal, RunKind};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use super::active::Active;
+use super::decision::{self, Context, Decision, Origin};
+use super::events::Events;
+use super::hub::Hub;
+use super::in_flight::InFlight;
+use super::workflows::{LookupError, Workflows};
+use crate::clock::Clock;
+use crate::runtime::{Job, Report, Runtime};
+use crate::shutdown::Stop;
+use crate::store::{Conflict, Resource, RunStatus, StepRun, Store, StoreError};
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+
+/// Runs that this process holds at once; what is beyond waits in the store.
+const MAX_HELD_RUNS: usize = 4_096;
+/// Wall time of one attempt at a task.
+const TASK_TIMEOUT: Duration = Duration::from_secs(30);
+/// Times that a decision is made again because the instance has moved meanwhile.
+const MAX_DECISIONS: usize = 64;
+
+/// What the pipeline works with.
+pub struct Parts {
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// The sandbox.
+    pub runtime: Arc<Runtime>,
+    /// The machines.
+    pub workflows: Arc<Workflows>,
+    /// Topics and handlers.
+    pub events: Arc<Events>,
+    /// Time.
+    pub clock: Clock,
+    /// Who watches.
+    pub hub: Hub,
+    /// Where work is spawned.
+    pub tasks: Tasks,
+    /// No run is begun after it was asked for.
+    pub stop: Stop,
+    /// Unfinished instances.
+    pub active: Active,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What the next process must know.
+    pub in_flight: InFlight,
+}
+
+/// Moves instances. Clones share everything.
+#[derive(Clone)]
+pub struct Pipeline {
+    parts: Arc<Parts>,
+    room: Arc<Semaphore>,
+    schedule_changed: Arc<Notify>,
+    outbox_grew: Arc<Notify>,
+}
+
+/// Why an instance was not moved.
+#[derive(Debug, thiserror::Error)]
+pub enum FireError {
+    /// There is no such resource, or no workflow moves it.
+    #[error("there is no such instance")]
+    Gone,
+    /// The machine refuses it; nothing has changed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The instance was moved by others each time a decision was made.
+    #[error("the instance changes too fast")]
+    Contended,
+    /// Its machine is not to be had.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// The store did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Decides on an input from what the resource is now.
+pub type Choose<'a> = &'a (dyn Fn(&Resource, &Machine) -> Result<(Input, Origin), Refusal> + Send + Sync);
+
+impl Pipeline {
+    /// A pipeline that holds nothing yet.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            parts: Arc::new(parts),
+            room: Arc::new(Semaphore::new(MAX_HELD_RUNS)),
+            schedule_changed: Arc::default(),
+            outbox_grew: Arc::default(),
+        }
+    }
+
+    /// What it works with.
+    #[must_use]
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Waits until something may be due earlier than before.
+    pub async fn schedule_changed(&self) {
+        self.schedule_changed.notified().await;
+    }
+
+    /// Waits until the outbox has grown.
+    pub async fn outbox_grew(&self) {
+        self.outbox_grew.notified().await;
+    }
+
+    /// Wakes the scheduler: something in the store may be due.
+    pub fn look_again(&self) {
+        self.schedule_changed.notify_one();
+    }
+
+    /// Runs for which there is room now.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.room.available_permits()
+    }
+
+    /// Makes a decision durable and starts what follows from it.
+    ///
+    /// # Errors
+    /// The store did not do it; then nothing has happened.
+    pub async fn commit(&self, mut decision: Decision) -> Result<Arc<Resource>, StoreError> {
+        let claimed = self.claim(&mut decision.commit.runs);
+        let commit = decision.commit;
+        let waits = commit.runs.len() > claimed.len()
+            || !commit.timers.is_empty()
+            || commit.settled.as_ref().is_some_and(|settled| settled.status == RunStatus::Ready);
+        let (moved, tells) = (!commit.history.is_empty(), !commit.outbox.is_empty());
+        self.parts.store.commit(commit).await?;
+
+        let resource = decision.resource;
+        for (run, permit) in claimed {
+            self.start(run, Arc::clone(&resource), permit);
+        }
+        if waits {
+            self.schedule_changed.notify_one();
+        }
+        if tells {
+            self.outbox_grew.notify_one();
+        }
+        if moved {
+            self.parts.hub.changed(&resource.kind, &resource.id);
+        }
+        if let Some(is_error) = decision.finished {
+            self.count_finished(&resource, is_error);
+        }
+        Ok(resource)
+    }
+
+    /// Moves an instance by whatever `choose` makes of it; decides again when the instance has moved meanwhile.
+    ///
+    /// # Errors
+    /// See [`FireError`]; then nothing has happened.
+    pub async fn fire(&self, kind: &str, id: &str, choose: Choose<'_>) -> Result<Arc<Resource>, FireError> {
+        for _ in 0..MAX_DECISIONS {
+            let resource = self.parts.store.resource(kind, id).await?.ok_or(FireError::Gone)?;
+            let progress = resource.workflow.as_ref().ok_or(FireError::Gone)?;
+            let pinned = self.parts.workflows.pinned(&progress.workflow, &progress.machine).await?;
+            let (input, origin) = choose(&resource, &pinned.machine)?;
+            let (instance, effects) = pinned.machine.advance(&progress.instance, &input)?;
+            let context = Context { events: &self.parts.events, pinned: &pinned, now: self.parts.clock.now() };
+            let decision = decision::proceed(context, &resource, instance, &effects, origin);
+            match self.commit(decision).await {
+                Err(StoreError::Conflict(Conflict::Version { .. })) => {}
+                result => return Ok(result?),
+            }
+        }
+        Err(FireError::Contended)
+    }
+
+    /// Starts a run that was claimed from the store.
+    pub async fn start_claimed(&self, run: StepRun) {
+        let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return };
+        if run.input.is_some() {
+            let resource = Arc::new(stand_in(&run, self.parts.clock.now()));
+            return self.start(run, resource, permit);
+        }
+        match self.parts.store.resource(&run.resource_kind, &run.resource_id).await {
+            Ok(Some(resource)) => self.start(run, Arc::new(resource), permit),
+            Ok(None) => tracing::error!(run = run.key, "the resource of a run is gone; the run stays claimed until the next start"),
+            Err(error) => {
+                tracing::error!(run = run.key, %error, "cannot read the resource of a run; it stays claimed until the next start")
+            }
+        }
+    }
+
+    /// Marks as many new runs as there is room for as claimed by this process.
+    fn claim(&self, runs: &mut [StepRun]) -> Vec<(StepRun, OwnedSemaphorePermit)> {
+        if self.parts.stop.is_requested() {
+            return Vec::new();
+        }
+        let epoch = self.parts.store.epoch();
+        let mut claimed = Vec::with_capacity(runs.len());
+        for run in runs {
+            let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else { break };
+            run.status = RunStatus::Running;
+            run.owner = Some(epoch);
+            run.fence = 1;
+            claimed.push((run.clone(), permit));
+        }
+        claimed
+    }
+
+    fn start(&self, run: StepRun, resource: Arc<Resource>, permit: OwnedSemaphorePermit) {
+        let pipeline = self.clone();
+        // Boxed here because an attempt's commit starts further attempts: the future would contain itself.
+        let work: BoxFuture<'static, ()> = Box::pin(async move {
+            let report = pipeline.attempt(&run, &resource).await;
+            pipeline.settle(&run, resource, &report).await;
+            drop(permit);
+        });
+        self.parts.tasks.spawn(work);
+    }
+
+    async fn attempt(&self, run: &StepRun, resource: &Resource) -> Report {
+        let data = match &run.input {
+            Some(input) => input.to_string(),
+            None => serde_json::to_string(&*resource.data).unwrap_or_default(),
+        };
+        let job = Job {
+            workflow: run.workflow.clone(),
+            instance_id: run.resource_id.clone(),
+            step: run.name.clone(),
+            transition: run.transition.clone(),
+            from_state: run.from_state.clone(),
+            to_state: run.to_state.clone(),
+            attempt: run.attempt,
+            visit: run.visit,
+            idempotency_key: run.key.clone(),
+            timeout: self.timeout(run, resource).await,
+            data,
+        };
+        let slot = self.parts.in_flight.enter(&run.key);
+        if let Err(error) = &slot {
+            tracing::warn!(run = run.key, %error, "cannot note that a run is in flight: should it kill the process, nobody will know");
+        }
+        let report = self.parts.runtime.run(&run.component, job, self.parts.workflows.step_config(&run.workflow, &run.name)).await;
+        drop(slot);
+        report
+    }
+
+    async fn timeout(&self, run: &StepRun, resource: &Resource) -> Duration {
+        let Some(progress) = resource.workflow.as_ref().filter(|_| run.kind == RunKind::Step) else { return TASK_TIMEOUT };
+        let pinned = self.parts.workflows.pinned(&progress.workflow, &progress.machine).await;
+        pinned.ok().and_then(|pinned| pinned.machine.step(&run.name).map(|step| step.timeout)).unwrap_or(TASK_TIMEOUT)
+    }
+
+    fn count_finished(&self, resource: &Resource, is_error: bool) {
+        let Some(progress) = &resource.workflow else { return };
+        self.parts.active.finished(&progress.workflow);
+        let Some(pinned) = self.parts.workflows.current(&progress.workflow) else { return };
+        let action = pinned.machine.definition().initial_transition.as_deref().unwrap_or("create");
+        let took = elapsed(resource.created_at, resource.updated_at);
+        self.parts.metrics.workflow_execution(&progress.workflow, action, if is_error { "failure" } else { "success" });
+        self.parts.metrics.workflow_duration(&progress.workflow, action, took);
+    }
+}
+
+/// What stands for the resource of a run that brings its own input: this process may not have the resource at all.
+pub(super) fn stand_in(run: &StepRun, now: Timestamp) -> Resource {
+    Resource {
+        kind: run.resource_kind.clone(),
+        id: run.resource_id.clone(),
+        owner: None,
+        state: run.to_state.clone(),
+        version: 0,
+        data: Arc::default(),
+        workflow: None,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}

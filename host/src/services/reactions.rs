@@ -1,0 +1,148 @@
+//! What this process does when an event arrives: fire a transition, or run a messaging handler's component.
+//!
+//! Both happen once per event, whatever is delivered twice, shuffled or late. A transition that no longer fits is no
+//! fault: the database moves instances, events only nudge.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use millrace_workflow::{Cause, Input, Refusal, RunKind};
+
+use super::decision::{Decision, Origin};
+use super::events::{self, CloudEvent};
+use super::pipeline::{self, FireError, Pipeline};
+use crate::bus::{Event, Receipt, Sink, Subscription};
+use crate::plan;
+use crate::store::{Commit, Conflict, DeadLetter, InboxRow, OutboxRow, RunStatus, StepRun, StoreError};
+
+enum Reaction {
+    Fire(plan::EventTrigger),
+    Handle(plan::MessagingHandler),
+}
+
+/// The reactions of a process, by consumer name.
+pub struct Reactions {
+    pipeline: Pipeline,
+    by_consumer: HashMap<String, Reaction>,
+    subscriptions: Vec<Subscription>,
+}
+
+impl Reactions {
+    /// From the plan's triggers and handlers.
+    #[must_use]
+    pub fn new(pipeline: Pipeline, plan: &plan::Plan) -> Self {
+        let mut by_consumer = HashMap::new();
+        let mut subscriptions = Vec::new();
+        for trigger in &plan.event_triggers {
+            let consumer = format!("trigger:{}:{}", trigger.workflow, trigger.transition);
+            subscriptions.push(Subscription { consumer: consumer.clone(), topic: trigger.topic.clone() });
+            by_consumer.insert(consumer, Reaction::Fire(trigger.clone()));
+        }
+        for handler in &plan.handlers {
+            let consumer = format!("handler:{}", handler.name);
+            subscriptions.extend(handler.topics.iter().map(|topic| Subscription { consumer: consumer.clone(), topic: topic.clone() }));
+            by_consumer.insert(consumer, Reaction::Handle(handler.clone()));
+        }
+        Self { pipeline, by_consumer, subscriptions }
+    }
+
+    /// What to subscribe to.
+    #[must_use]
+    pub fn subscriptions(&self) -> Vec<Subscription> {
+        self.subscriptions.clone()
+    }
+
+    async fn fire(&self, consumer: &str, trigger: &plan::EventTrigger, event: &Event, content: &CloudEvent) -> Receipt {
+        if content.event_type != trigger.event || content.data.workflow != trigger.workflow {
+            return Receipt::Done;
+        }
+        let choose = |_: &_, _: &_| -> Result<(Input, Origin), Refusal> {
+            let input = Input::Fire { transition: trigger.transition.clone(), cause: Cause::Event };
+            let inbox = Some(InboxRow { consumer: consumer.to_owned(), event_id: event.id.clone() });
+            Ok((input, Origin { inbox, traceparent: event.traceparent.clone(), ..Origin::default() }))
+        };
+        match self.pipeline.fire(&content.data.resource, &content.data.instance_id, &choose).await {
+            Ok(_) | Err(FireError::Refused(_) | FireError::Gone | FireError::Store(StoreError::Conflict(_))) => Receipt::Done,
+            Err(error) => Receipt::Retry(error.to_string()),
+        }
+    }
+
+    /// Makes the handler's work durable; the pipeline does it, and tries again until it is done, without holding up the bus.
+    async fn handle(&self, consumer: &str, handler: &plan::MessagingHandler, event: &Event, content: &CloudEvent) -> Receipt {
+        let Some(component) = &handler.component else {
+            tracing::info!(handler = handler.name, topic = event.topic, instance = event.key, "event received");
+            return Receipt::Done;
+        };
+        let inbox = InboxRow { consumer: consumer.to_owned(), event_id: event.id.clone() };
+        let run = self.run(handler, component, event, content);
+        let resource = Arc::new(pipeline::stand_in(&run, self.pipeline.parts().clock.now()));
+        let commit = Commit { runs: vec![run], inbox: Some(inbox), ..Commit::default() };
+        match self.pipeline.commit(Decision { commit, resource, finished: None }).await {
+            Ok(_) | Err(StoreError::Conflict(Conflict::Duplicate { .. })) => Receipt::Done,
+            Err(error) => Receipt::Retry(error.to_string()),
+        }
+    }
+
+    fn run(&self, handler: &plan::MessagingHandler, component: &str, event: &Event, content: &CloudEvent) -> StepRun {
+        let data = &content.data;
+        StepRun {
+            key: format!("{}:{}:{}", data.instance_id, handler.name, event.id),
+            resource_kind: data.resource.clone(),
+            resource_id: data.instance_id.clone(),
+            workflow: data.workflow.clone(),
+            kind: RunKind::Task,
+            name: handler.name.clone(),
+            component: component.to_owned(),
+            visit: 1,
+            attempt: 1,
+            transition: data.transition.clone().unwrap_or_default(),
+            from_state: data.from_state.clone().unwrap_or_default(),
+            to_state: data.to_state.clone(),
+            input: Some(serde_json::to_string(&data.data).unwrap_or_default().into()),
+            status: RunStatus::Ready,
+            owner: None,
+            fence: 0,
+            crashes: 0,
+            due_at: self.pipeline.parts().clock.now(),
+            last_error: None,
+        }
+    }
+}
+
+#[async_trait]
+impl Sink for Reactions {
+    async fn receive(&self, consumer: &str, event: &Event) -> Receipt {
+        let Some(reaction) = self.by_consumer.get(consumer) else {
+            return Receipt::Poison(format!("there is no consumer '{consumer}'"));
+        };
+        let content = match events::parse(&event.payload) {
+            Ok(content) => content,
+            Err(reason) => return Receipt::Poison(reason),
+        };
+        match reaction {
+            Reaction::Fire(trigger) => self.fire(consumer, trigger, event, &content).await,
+            Reaction::Handle(handler) => self.handle(consumer, handler, event, &content).await,
+        }
+    }
+
+    async fn bury(&self, consumer: &str, event: &Event, reason: &str) -> Result<(), String> {
+        tracing::error!(consumer, event = event.id, topic = event.topic, reason, "an event becomes a dead letter");
+        let letter = DeadLetter {
+            id: 0,
+            consumer: consumer.to_owned(),
+            event: OutboxRow {
+                position: 0,
+                event_id: event.id.clone(),
+                topic: event.topic.clone(),
+                key: event.key.clone(),
+                seq: 0,
+                payload: event.payload.clone(),
+                traceparent: event.traceparent.clone(),
+            },
+            reason: reason.to_owned(),
+            at: self.pipeline.parts().clock.now(),
+        };
+        self.pipeline.parts().store.add_dead_letter(letter).await.map_err(|error| error.to_string())
+    }
+}

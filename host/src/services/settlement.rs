@@ -1,0 +1,226 @@
+//! What a component's answer means for its run and its instance.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_workflow::{Effect, Input, RetryPolicy, RunKind, StepOutcome};
+
+use super::decision::{self, Context, Decision, Origin};
+use super::pipeline::Pipeline;
+use super::workflows::LookupError;
+use crate::runtime::{Report, Verdict};
+use crate::store::{Conflict, Object, Resource, RunStatus, Settled, StepRun, StoreError};
+
+/// First and longest wait when the store cannot write an answer.
+const STORE_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+impl Pipeline {
+    /// Makes an answer durable. It is decided anew as long as the instance moves, tried again as long as the store cannot
+    /// write, and dropped when the run is no longer ours: then somebody else has its answer or will.
+    pub(super) async fn settle(&self, run: &StepRun, mut resource: Arc<Resource>, report: &Report) {
+        self.record(run, &resource, report);
+        let mut wait = STORE_BACKOFF.0;
+        loop {
+            let result = match self.decide(run, &resource, report).await {
+                Ok(decision) => self.commit(decision).await,
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(_) => return,
+                Err(StoreError::Conflict(Conflict::Version { .. })) => {
+                    match self.parts().store.resource(&run.resource_kind, &run.resource_id).await {
+                        Ok(Some(current)) => resource = Arc::new(current),
+                        Ok(None) => return,
+                        Err(error) => tracing::warn!(run = run.key, %error, "cannot read an instance"),
+                    }
+                }
+                Err(StoreError::Conflict(conflict)) => {
+                    tracing::warn!(run = run.key, %conflict, "an answer came too late and was dropped");
+                    return;
+                }
+                Err(StoreError::Fatal(error)) => {
+                    tracing::error!(run = run.key, error, "the store failed; the run is made again at the next start");
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(run = run.key, %error, "an answer waits until the store can write");
+                    if !self.wait_unless_stopping(wait).await {
+                        return;
+                    }
+                    wait = (wait * 2).min(STORE_BACKOFF.1);
+                }
+            }
+        }
+    }
+
+    async fn wait_unless_stopping(&self, wait: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(wait) => true,
+            () = self.parts().stop.requested() => false,
+        }
+    }
+
+    async fn decide(&self, run: &StepRun, resource: &Arc<Resource>, report: &Report) -> Result<Decision, StoreError> {
+        match run.kind {
+            RunKind::Step => self.decide_step(run, resource, report).await,
+            RunKind::Task => Ok(self.decide_task(run, resource, report)),
+        }
+    }
+
+    async fn decide_step(&self, run: &StepRun, resource: &Arc<Resource>, report: &Report) -> Result<Decision, StoreError> {
+        let Some(progress) = &resource.workflow else { return Ok(end(run, resource, RunStatus::Done, None)) };
+        let pinned = match self.parts().workflows.pinned(&progress.workflow, &progress.machine).await {
+            Ok(pinned) => pinned,
+            Err(LookupError::Store(error)) => return Err(error),
+            Err(error @ LookupError::Unusable { .. }) => return Ok(end(run, resource, RunStatus::Parked, Some(error.to_string()))),
+        };
+        let input = Input::StepFinished {
+            step: run.name.clone(),
+            visit: run.visit,
+            attempt: run.attempt,
+            outcome: outcome(&report.verdict),
+            jitter: rand::random(),
+        };
+        let now = self.parts().clock.now();
+        Ok(match pinned.machine.advance(&progress.instance, &input) {
+            Err(refusal) => {
+                tracing::info!(run = run.key, %refusal, "an answer no longer fits its instance");
+                end(run, resource, RunStatus::Done, Some(refusal.to_string()))
+            }
+            Ok((instance, effects)) => match effects.as_slice() {
+                [Effect::Retry { attempt, delay, .. }] => {
+                    again(run, resource, *attempt, decision::later(now, *delay), failure_text(&report.verdict))
+                }
+                effects => {
+                    let context = Context { events: &self.parts().events, pinned: &pinned, now };
+                    decision::proceed(context, resource, instance, effects, self.origin(run, report))
+                }
+            },
+        })
+    }
+
+    /// A task stands for an obligation: it is tried until it is done, and a person is told when it never can be.
+    fn decide_task(&self, run: &StepRun, resource: &Arc<Resource>, report: &Report) -> Decision {
+        match &report.verdict {
+            Verdict::Accepted(_) => end(run, resource, RunStatus::Done, None),
+            Verdict::Rejected { code, reason, .. } => {
+                tracing::warn!(run = run.key, component = run.component, digest = report.digest, code, reason, "a task was rejected");
+                end(run, resource, RunStatus::Done, Some(reason.clone()))
+            }
+            Verdict::Permanent(reason) => {
+                tracing::error!(
+                    run = run.key,
+                    component = run.component,
+                    digest = report.digest,
+                    reason,
+                    "a task can never be done and is parked"
+                );
+                end(run, resource, RunStatus::Parked, Some(reason.clone()))
+            }
+            Verdict::Transient(reason) => {
+                let delay = RetryPolicy::TASK.delay_after(run.attempt, rand::random()).unwrap_or(RetryPolicy::DEFAULT_MAX_DELAY);
+                let due = decision::later(self.parts().clock.now(), delay);
+                again(run, resource, run.attempt.saturating_add(1), due, Some(reason.clone()))
+            }
+        }
+    }
+
+    fn origin(&self, run: &StepRun, report: &Report) -> Origin {
+        Origin {
+            component: Some(run.component.clone()),
+            digest: Some(report.digest.clone()),
+            attempt: Some(run.attempt),
+            reason: reason_for_people(&report.verdict),
+            merge: Some(self.results(run, &report.verdict)),
+            settled: Some(settled(run, RunStatus::Done, run.attempt, failure_text(&report.verdict))),
+            ..Origin::default()
+        }
+    }
+
+    /// What the answer adds to the data: never a field that the creator of the resource wrote.
+    fn results(&self, run: &StepRun, verdict: &Verdict) -> Object {
+        let mut fields = match verdict {
+            Verdict::Accepted(fields) => fields.clone(),
+            Verdict::Rejected { details, .. } => details.clone(),
+            Verdict::Transient(_) | Verdict::Permanent(_) => Object::new(),
+        };
+        let protected = self.parts().events.protected_fields(&run.resource_kind);
+        fields.retain(|name, _| {
+            let allowed = !protected.contains(name);
+            if !allowed {
+                tracing::warn!(run = run.key, component = run.component, field = name, "a component may not change this field; ignored");
+            }
+            allowed
+        });
+        if let Some(reason) = reason_for_people(verdict) {
+            fields.insert("reason".into(), reason.into());
+        }
+        fields
+    }
+
+    fn record(&self, run: &StepRun, resource: &Resource, report: &Report) {
+        let status = match &report.verdict {
+            Verdict::Accepted(_) => "accepted",
+            Verdict::Rejected { .. } => "rejected",
+            Verdict::Transient(_) => "transient",
+            Verdict::Permanent(_) => "permanent",
+        };
+        let metrics = &self.parts().metrics;
+        metrics.module_operation(&run.name, "process", status, report.wall);
+        if let Some(progress) = &resource.workflow {
+            metrics.workflow_execution(&progress.workflow, &run.name, if status == "accepted" { "success" } else { "failure" });
+            metrics.workflow_duration(&progress.workflow, &run.name, report.wall);
+        }
+        if let Verdict::Transient(reason) | Verdict::Permanent(reason) = &report.verdict {
+            tracing::warn!(
+                run = run.key,
+                step = run.name,
+                component = run.component,
+                digest = report.digest,
+                attempt = run.attempt,
+                limit = report.limit,
+                reason,
+                "an attempt failed"
+            );
+        }
+    }
+}
+
+fn outcome(verdict: &Verdict) -> StepOutcome {
+    match verdict {
+        Verdict::Accepted(_) => StepOutcome::Accepted,
+        Verdict::Rejected { .. } => StepOutcome::Rejected,
+        Verdict::Transient(_) => StepOutcome::Transient,
+        Verdict::Permanent(_) => StepOutcome::Permanent,
+    }
+}
+
+fn failure_text(verdict: &Verdict) -> Option<String> {
+    match verdict {
+        Verdict::Accepted(_) => None,
+        Verdict::Rejected { reason, .. } => Some(reason.clone()),
+        Verdict::Transient(reason) | Verdict::Permanent(reason) => Some(reason.clone()),
+    }
+}
+
+/// What the owner of the instance is told. A fault's own text is for the log and the run: it may name what is inside.
+fn reason_for_people(verdict: &Verdict) -> Option<String> {
+    match verdict {
+        Verdict::Accepted(_) => None,
+        Verdict::Rejected { reason, .. } => Some(reason.clone()),
+        Verdict::Transient(_) => Some("the service behind this step did not answer in time".into()),
+        Verdict::Permanent(_) => Some("this step cannot be done".into()),
+    }
+}
+
+fn settled(run: &StepRun, status: RunStatus, attempt: u32, error: Option<String>) -> Settled {
+    Settled { key: run.key.clone(), fence: run.fence, status, attempt, due_at: run.due_at, error }
+}
+
+fn end(run: &StepRun, resource: &Arc<Resource>, status: RunStatus, error: Option<String>) -> Decision {
+    decision::settle_only(Arc::clone(resource), settled(run, status, run.attempt, error))
+}
+
+fn again(run: &StepRun, resource: &Arc<Resource>, attempt: u32, due_at: jiff::Timestamp, error: Option<String>) -> Decision {
+    decision::settle_only(Arc::clone(resource), Settled { due_at, ..settled(run, RunStatus::Ready, attempt, error) })
+}

@@ -1,0 +1,118 @@
+//! Where prices come from: products of this process, or of another one over HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::money::Cents;
+use crate::plan::Pricing;
+use crate::services::ServiceError;
+use crate::store::{Object, Store};
+
+/// How long a product that was fetched over HTTP may be used again.
+const CACHE_LIFE: Duration = Duration::from_secs(2);
+/// Products kept.
+const CACHE_PRODUCTS: u64 = 10_000;
+/// Time for one answer of the catalogue.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
+/// When to come back if the catalogue does not answer.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// What an order takes from a product.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Product {
+    /// Its name.
+    pub name: String,
+    /// Price of one unit.
+    pub price: Cents,
+}
+
+/// A source of products.
+pub enum Catalogue {
+    /// Resources of this kind in the store.
+    Local {
+        /// The store.
+        store: Arc<dyn Store>,
+        /// Kind of the products.
+        kind: String,
+    },
+    /// Another process.
+    Remote {
+        /// Base URL; the product's id is appended.
+        url: String,
+        /// The client.
+        client: reqwest::Client,
+        /// What was fetched a moment ago.
+        cache: moka::future::Cache<String, Product>,
+    },
+}
+
+impl Catalogue {
+    /// As the plan says.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be made.
+    pub fn new(pricing: &Pricing, store: Arc<dyn Store>) -> anyhow::Result<Self> {
+        Ok(match pricing {
+            Pricing::Kind(kind) => Self::Local { store, kind: kind.clone() },
+            Pricing::Url(url) => Self::Remote {
+                url: url.trim_end_matches('/').to_owned(),
+                client: reqwest::Client::builder().timeout(FETCH_TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?,
+                cache: moka::future::Cache::builder().max_capacity(CACHE_PRODUCTS).time_to_live(CACHE_LIFE).build(),
+            },
+        })
+    }
+
+    /// The product of that id; `None` when there is none.
+    ///
+    /// # Errors
+    /// The catalogue cannot be reached or answers something else than a product.
+    pub async fn product(&self, id: &str) -> Result<Option<Product>, ServiceError> {
+        match self {
+            Self::Local { store, kind } => match store.resource(kind, id).await? {
+                Some(resource) => product(&resource.data).map(Some).ok_or_else(|| unusable(id)),
+                None => Ok(None),
+            },
+            Self::Remote { url, client, cache } => {
+                if let Some(product) = cache.get(id).await {
+                    return Ok(Some(product));
+                }
+                let product = fetch(client, url, id).await?;
+                if let Some(product) = &product {
+                    cache.insert(id.to_owned(), product.clone()).await;
+                }
+                Ok(product)
+            }
+        }
+    }
+}
+
+async fn fetch(client: &reqwest::Client, base: &str, id: &str) -> Result<Option<Product>, ServiceError> {
+    let mut url = reqwest::Url::parse(base).map_err(|error| ServiceError::Internal(error.into()))?;
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.push(id);
+    }
+    let response = client.get(url).send().await.map_err(|error| unreachable(&error))?;
+    if response.status() == reqwest::StatusCode::NOT_FOUND {
+        return Ok(None);
+    }
+    let response = response.error_for_status().map_err(|error| unreachable(&error))?;
+    let body: Value = response.json().await.map_err(|error| unreachable(&error))?;
+    body.get("data").and_then(Value::as_object).and_then(product).map(Some).ok_or_else(|| unusable(id))
+}
+
+fn product(data: &Object) -> Option<Product> {
+    let name = data.get("name").and_then(Value::as_str)?.to_owned();
+    Some(Product { name, price: data.get("price").and_then(Cents::from_json)? })
+}
+
+fn unreachable(error: &reqwest::Error) -> ServiceError {
+    tracing::warn!(%error, "the catalogue does not answer");
+    ServiceError::Unavailable { detail: "the product catalogue cannot be reached; nothing was stored".into(), retry_after: RETRY_AFTER }
+}
+
+fn unusable(id: &str) -> ServiceError {
+    tracing::error!(product = id, "a product of the catalogue has no name or no price with at most two decimals");
+    ServiceError::Unavailable { detail: format!("product '{id}' has no usable price; nothing was stored"), retry_after: RETRY_AFTER }
+}

@@ -1,0 +1,115 @@
+//! Stock as a service for components: reservations by key, over HTTP or called in the process.
+//!
+//! `PUT /internal/reservations/{key}` with `{"lines":[{"sku","quantity"}]}` reserves all lines or nothing,
+//! `DELETE` gives them back, `POST .../commit` takes them from the warehouse. All are idempotent by key.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::runtime::InProcess;
+use crate::services::resources::Generation;
+use crate::store::{ReservationStatus, StockLine, Store, StoreError};
+
+/// Where reservations are.
+pub const PATH: &str = "/internal/reservations/";
+/// Lines of one reservation.
+const MAX_LINES: usize = 100;
+/// Bytes of a key.
+const MAX_KEY_BYTES: usize = 200;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reserve {
+    lines: Vec<StockLine>,
+}
+
+enum Call {
+    Reserve(String, Vec<StockLine>),
+    End(String, ReservationStatus),
+}
+
+/// The service over `store`. What it changes is noted in `generation`, so that cached lists are made anew.
+#[must_use]
+pub fn service(store: Arc<dyn Store>, generation: Generation) -> InProcess {
+    InProcess::new(tower::service_fn(move |request: Request<Bytes>| {
+        let (store, generation) = (Arc::clone(&store), generation.clone());
+        async move { Ok::<_, Infallible>(answer(store.as_ref(), &generation, &request).await) }
+    }))
+}
+
+async fn answer(store: &dyn Store, generation: &Generation, request: &Request<Bytes>) -> Response<Bytes> {
+    let call = match parse(request) {
+        Ok(call) => call,
+        Err(response) => return response,
+    };
+    let result = match call {
+        Call::Reserve(key, lines) => store.reserve(&key, &lines).await.map(Some),
+        Call::End(key, end) => store.end_reservation(&key, end).await,
+    };
+    generation.advance();
+    match result {
+        Ok(Some(status)) => json_response(StatusCode::OK, "application/json", &json!({ "status": status })),
+        Ok(None) => problem(StatusCode::NOT_FOUND, "there is no such reservation", None),
+        Err(StoreError::Short(shortages)) => problem(StatusCode::CONFLICT, "not enough stock", Some(json!(shortages))),
+        Err(StoreError::Taken(_)) => problem(StatusCode::UNPROCESSABLE_ENTITY, "the key belongs to a reservation of other lines", None),
+        Err(error) => {
+            tracing::warn!(%error, "a reservation failed");
+            problem(StatusCode::SERVICE_UNAVAILABLE, "stock cannot be changed now", None)
+        }
+    }
+}
+
+fn parse(request: &Request<Bytes>) -> Result<Call, Response<Bytes>> {
+    let not_found = || problem(StatusCode::NOT_FOUND, "expected /internal/reservations/{key} or /internal/reservations/{key}/commit", None);
+    let rest = request.uri().path().strip_prefix(PATH).ok_or_else(not_found)?;
+    let (key, commit) = rest.strip_suffix("/commit").map_or((rest, false), |key| (key, true));
+    if key.is_empty() || key.len() > MAX_KEY_BYTES || key.contains('/') {
+        return Err(not_found());
+    }
+    let key = key.to_owned();
+    match (request.method(), commit) {
+        (&Method::PUT, false) => parse_lines(request.body()).map(|lines| Call::Reserve(key, lines)),
+        (&Method::DELETE, false) => Ok(Call::End(key, ReservationStatus::Released)),
+        (&Method::POST, true) => Ok(Call::End(key, ReservationStatus::Sold)),
+        _ => Err(problem(StatusCode::METHOD_NOT_ALLOWED, "expected PUT or DELETE of a reservation, or POST of its commit", None)),
+    }
+}
+
+fn parse_lines(body: &[u8]) -> Result<Vec<StockLine>, Response<Bytes>> {
+    let wrong = |detail: String| problem(StatusCode::UNPROCESSABLE_ENTITY, &detail, None);
+    let Reserve { lines } =
+        serde_json::from_slice(body).map_err(|error| wrong(format!("expected {{\"lines\":[{{\"sku\",\"quantity\"}}]}}: {error}")))?;
+    if lines.is_empty() || lines.len() > MAX_LINES {
+        return Err(wrong(format!("expected 1 to {MAX_LINES} lines, got {}", lines.len())));
+    }
+    if let Some(line) = lines.iter().find(|line| line.quantity == 0 || i64::try_from(line.quantity).is_err()) {
+        return Err(wrong(format!("line '{}': expected a quantity of 1 or more, got {}", line.sku, line.quantity)));
+    }
+    Ok(lines)
+}
+
+fn problem(status: StatusCode, detail: &str, shortages: Option<Value>) -> Response<Bytes> {
+    let mut body = json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or_default(),
+        "status": status.as_u16(),
+        "detail": detail,
+        "error": detail,
+    });
+    if let Some(shortages) = shortages {
+        body["shortages"] = shortages;
+    }
+    json_response(status, "application/problem+json", &body)
+}
+
+fn json_response(status: StatusCode, content_type: &'static str, body: &Value) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+    response
+}

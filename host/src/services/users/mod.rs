@@ -1,0 +1,238 @@
+//! People, passwords and tokens.
+//!
+//! [`Users`] keeps accounts in the store; [`TokenVerifier`] only checks tokens, so a process without a user table can do it.
+//! Knows nothing of HTTP. Where an answer could tell whether an account exists, it takes the same time and words either way.
+
+mod attempts;
+mod passwords;
+mod rules;
+mod tokens;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::ServiceError;
+use crate::clock::Clock;
+use crate::plan;
+use crate::store::{self, Store, StoreError};
+use attempts::Attempts;
+use passwords::Passwords;
+pub use tokens::{MAX_TOKEN_BYTES, TokenError, TokenVerifier};
+
+/// Who a request comes from, as its token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CurrentUser {
+    /// Id of the user.
+    pub id: String,
+}
+
+/// A user as the API shows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// UUID v7.
+    pub id: String,
+    /// E-mail address, as written at registration.
+    pub email: String,
+    /// Name to show.
+    pub name: String,
+    /// When they registered.
+    pub created_at: Timestamp,
+}
+
+/// A user who has just proved who they are.
+#[derive(Clone)]
+pub struct Session {
+    /// Bearer token.
+    pub token: String,
+    /// Whose it is.
+    pub user: Profile,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("user", &self.user).field("token", &"[hidden]").finish()
+    }
+}
+
+/// What somebody registers with.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registration {
+    /// Name to show, 1 to 100 characters.
+    pub name: String,
+    /// E-mail address, not yet taken.
+    pub email: String,
+    /// 8 to 128 characters.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Registration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registration").field("name", &self.name).field("password", &"[hidden]").finish_non_exhaustive()
+    }
+}
+
+/// The accounts of a process. Clones share them.
+#[derive(Clone)]
+pub struct Users {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn Store>,
+    tokens: TokenVerifier,
+    passwords: Passwords,
+    attempts: Attempts,
+    clock: Clock,
+    seed_file: Option<PathBuf>,
+    allow_registration: bool,
+}
+
+impl Users {
+    /// Accounts in `store`, with the tokens that `settings` describe.
+    ///
+    /// # Errors
+    /// Passwords cannot be hashed on this machine.
+    pub fn new(store: Arc<dyn Store>, settings: &plan::Auth, clock: Clock) -> anyhow::Result<Self> {
+        let inner = Inner {
+            store,
+            tokens: TokenVerifier::new(settings, clock.clone()),
+            passwords: Passwords::new()?,
+            attempts: Attempts::new(clock.clone()),
+            clock,
+            seed_file: settings.seed_file.clone(),
+            allow_registration: settings.allow_registration,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// What checks the tokens that are made here.
+    #[must_use]
+    pub fn tokens(&self) -> &TokenVerifier {
+        &self.inner.tokens
+    }
+
+    /// Opens an account.
+    ///
+    /// # Errors
+    /// Registration is closed, a field breaks a rule, or the e-mail is taken.
+    pub async fn register(&self, registration: Registration) -> Result<Session, ServiceError> {
+        if !self.inner.allow_registration {
+            return Err(ServiceError::Forbidden("registration is closed".into()));
+        }
+        rules::check_registration(&registration)?;
+        let user = self.add(registration).await?;
+        self.session(user)
+    }
+
+    /// Gives a token to who knows the password.
+    ///
+    /// # Errors
+    /// `invalid credentials`, in the same time whether or not there is such an account; too many wrong passwords for it.
+    pub async fn login(&self, email: &str, password: &str) -> Result<Session, ServiceError> {
+        let account = email.to_lowercase();
+        let attempt = self.inner.attempts.begin(&account).await?;
+        let user = if rules::may_be_email(email) { self.inner.store.user_by_email(email).await? } else { None };
+        let matches = self.inner.passwords.verify(password, user.as_ref().map(|u| u.password_hash.clone())).await?;
+        match user.filter(|_| matches) {
+            Some(user) => {
+                attempt.succeeded();
+                self.session(user)
+            }
+            None => {
+                attempt.failed();
+                Err(ServiceError::Unauthorized("invalid credentials".into()))
+            }
+        }
+    }
+
+    /// The account of `user`.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub async fn profile(&self, user: &CurrentUser) -> Result<Profile, ServiceError> {
+        self.inner.store.user(&user.id).await?.map(Profile::from).ok_or_else(gone)
+    }
+
+    /// Changes name, e-mail or both.
+    ///
+    /// # Errors
+    /// A field breaks a rule, the e-mail is taken, or the account is gone.
+    pub async fn update(&self, user: &CurrentUser, name: Option<&str>, email: Option<&str>) -> Result<Profile, ServiceError> {
+        rules::check_profile(name, email)?;
+        let name = name.map(str::trim);
+        self.inner.store.update_user(&user.id, name, email).await.map_err(taken)?.map(Profile::from).ok_or_else(gone)
+    }
+
+    /// Who a token speaks for.
+    ///
+    /// # Errors
+    /// It is not one of ours, or no longer valid.
+    pub fn verify(&self, token: &str) -> Result<CurrentUser, TokenError> {
+        self.inner.tokens.verify(token)
+    }
+
+    /// Adds the users of the seed file that are not there yet; returns how many.
+    ///
+    /// # Errors
+    /// The file cannot be read, is not `[{name, email, password}]`, or holds a field that breaks a rule.
+    pub async fn seed(&self) -> anyhow::Result<usize> {
+        let Some(path) = &self.inner.seed_file else { return Ok(0) };
+        let shown = path.display();
+        let text = tokio::fs::read(path).await.with_context(|| format!("reading the seed users of '{shown}'"))?;
+        let seeds: Vec<Registration> = serde_json::from_slice(&text)
+            .with_context(|| format!("seed users of '{shown}': expected a list of {{\"name\", \"email\", \"password\"}}"))?;
+        let mut added = 0;
+        for seed in seeds {
+            rules::check_registration(&seed).with_context(|| format!("seed user '{}' of '{shown}'", seed.email))?;
+            if self.inner.store.user_by_email(&seed.email).await?.is_none() {
+                self.add(seed).await?;
+                added += 1;
+            }
+        }
+        Ok(added)
+    }
+
+    async fn add(&self, registration: Registration) -> Result<store::User, ServiceError> {
+        let user = store::User {
+            id: uuid::Uuid::now_v7().to_string(),
+            name: registration.name.trim().to_owned(),
+            email: registration.email,
+            password_hash: self.inner.passwords.hash(registration.password).await?,
+            created_at: in_milliseconds(self.inner.clock.now()),
+        };
+        self.inner.store.add_user(user.clone()).await.map_err(taken)?;
+        Ok(user)
+    }
+
+    fn session(&self, user: store::User) -> Result<Session, ServiceError> {
+        let token = self.inner.tokens.issue(&user.id).map_err(ServiceError::Internal)?;
+        Ok(Session { token, user: user.into() })
+    }
+}
+
+impl From<store::User> for Profile {
+    fn from(user: store::User) -> Self {
+        Self { id: user.id, email: user.email, name: user.name, created_at: user.created_at }
+    }
+}
+
+/// What is told at once must be what is told later, and a store keeps no nanoseconds.
+fn in_milliseconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+}
+
+fn gone() -> ServiceError {
+    ServiceError::Unauthorized("the account of this token no longer exists".into())
+}
+
+fn taken(error: StoreError) -> ServiceError {
+    match error {
+        StoreError::Taken(_) => ServiceError::Conflict("this e-mail is taken".into()),
+        other => other.into(),
+    }
+}

@@ -1,0 +1,97 @@
+//! Hashing passwords with argon2id, a few at a time: each takes 19 MiB and a core.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use argon2::Argon2;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{Error, PasswordHasher, PasswordVerifier};
+use tokio::sync::Semaphore;
+
+use super::rules;
+use crate::services::ServiceError;
+
+/// Hashes under way at once; more wait.
+const AT_ONCE: usize = 2;
+/// A request that has waited this long for its turn is sent away.
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
+
+pub(super) struct Passwords {
+    turns: Arc<Semaphore>,
+    /// Hash of a password that nobody has, checked when there is no account, so that the answer takes as long.
+    decoy: String,
+}
+
+impl Passwords {
+    pub(super) fn new() -> anyhow::Result<Self> {
+        let nobody = uuid::Uuid::now_v7().to_string();
+        let decoy = hash(&nobody).context("hashing a password")?;
+        Ok(Self { turns: Arc::new(Semaphore::new(AT_ONCE)), decoy })
+    }
+
+    /// PHC string of `password`.
+    pub(super) async fn hash(&self, password: String) -> Result<String, ServiceError> {
+        self.in_turn(move || hash(&password)).await?.map_err(|e| ServiceError::Internal(anyhow::anyhow!("hashing a password: {e}")))
+    }
+
+    /// Whether `password` belongs to `stored`; takes as long, and is false, when there is none.
+    pub(super) async fn verify(&self, password: &str, stored: Option<String>) -> Result<bool, ServiceError> {
+        // Longer or shorter ones were never accepted, whoever's account it is; they need no time.
+        if !rules::may_be_password(password) {
+            return Ok(false);
+        }
+        let known = stored.is_some();
+        let (password, stored) = (password.to_owned(), stored.unwrap_or_else(|| self.decoy.clone()));
+        let verdict = self.in_turn(move || verify(&password, &stored)).await?;
+        match verdict {
+            Ok(()) => Ok(known),
+            Err(Error::PasswordInvalid) => Ok(false),
+            Err(other) => Err(ServiceError::Internal(anyhow::anyhow!("checking a password: {other}"))),
+        }
+    }
+
+    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ServiceError> {
+        let busy =
+            || ServiceError::Unavailable { detail: "too many logins at once, try again".into(), retry_after: Duration::from_secs(2) };
+        let turn = tokio::time::timeout(LONGEST_WAIT, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
+        let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        });
+        done.await.map_err(|e| ServiceError::Internal(e.into()))
+    }
+}
+
+fn hash(password: &str) -> Result<String, Error> {
+    let hash: PasswordHash = Argon2::default().hash_password(password.as_bytes())?;
+    Ok(hash.to_string())
+}
+
+fn verify(password: &str, stored: &str) -> Result<(), Error> {
+    let stored = PasswordHash::new(stored).map_err(|_| Error::EncodingInvalid)?;
+    Argon2::default().verify_password(password.as_bytes(), &stored)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_fits_its_own_hash_only() {
+        let passwords = Passwords::new().unwrap();
+        let stored = passwords.hash("password123".into()).await.unwrap();
+        assert!(stored.starts_with("$argon2id$v=19$"), "{stored}");
+        assert!(passwords.verify("password123", Some(stored.clone())).await.unwrap());
+        assert!(!passwords.verify("password124", Some(stored)).await.unwrap());
+        assert!(!passwords.verify("password123", None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_password_that_is_too_long_to_be_one_costs_nothing() {
+        let passwords = Passwords::new().unwrap();
+        let _all = passwords.turns.acquire_many(2).await.unwrap();
+        assert!(!passwords.verify(&"x".repeat(60_000), None).await.unwrap());
+    }
+}

@@ -1,0 +1,217 @@
+//! Making and checking bearer tokens: HS256, one algorithm, one key, one issuer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+
+use super::CurrentUser;
+use crate::clock::Clock;
+use crate::plan;
+
+/// A token longer than this is refused unread.
+pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
+/// Seconds that two clocks may differ.
+const LEEWAY: u64 = 2;
+const MAX_SUBJECT_BYTES: usize = 128;
+
+/// Why a token is not accepted. One answer for all reasons but the one that the owner can mend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// It was valid once; log in again.
+    #[error("the token has expired")]
+    Expired,
+    /// Not one of ours.
+    #[error("the token is not valid")]
+    Invalid,
+}
+
+/// Checks tokens, and makes them for who holds the accounts. Clones share the key.
+#[derive(Clone)]
+pub struct TokenVerifier {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    signing: EncodingKey,
+    checking: DecodingKey,
+    header: Header,
+    validation: Validation,
+    issuer: String,
+    life: Duration,
+    clock: Clock,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    sub: String,
+    iat: i64,
+    exp: i64,
+}
+
+/// What is read back; the library has checked the rest.
+#[derive(Deserialize)]
+struct Subject {
+    sub: String,
+    exp: f64,
+}
+
+impl std::fmt::Debug for TokenVerifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenVerifier").field("issuer", &self.inner.issuer).finish_non_exhaustive()
+    }
+}
+
+impl TokenVerifier {
+    /// For the key, issuer and life of `settings`.
+    #[must_use]
+    pub fn new(settings: &plan::Auth, clock: Clock) -> Self {
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.set_issuer(&[&settings.issuer]);
+        validation.set_required_spec_claims(&["exp", "iss", "sub"]);
+        validation.validate_nbf = true;
+        validation.leeway = LEEWAY;
+        let inner = Inner {
+            signing: EncodingKey::from_secret(settings.secret.as_bytes()),
+            checking: DecodingKey::from_secret(settings.secret.as_bytes()),
+            header: Header::new(Algorithm::HS256),
+            validation,
+            issuer: settings.issuer.clone(),
+            life: settings.token_expiry,
+            clock,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Who `token` speaks for.
+    ///
+    /// # Errors
+    /// Another algorithm, key or issuer; expired or not yet valid; a claim is missing; too long.
+    pub fn verify(&self, token: &str) -> Result<CurrentUser, TokenError> {
+        use jsonwebtoken::errors::ErrorKind;
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenError::Invalid);
+        }
+        let claims = jsonwebtoken::decode::<Subject>(token, &self.inner.checking, &self.inner.validation)
+            .map_err(|e| if matches!(e.kind(), ErrorKind::ExpiredSignature) { TokenError::Expired } else { TokenError::Invalid })?
+            .claims;
+        if claims.sub.is_empty() || claims.sub.len() > MAX_SUBJECT_BYTES {
+            return Err(TokenError::Invalid);
+        }
+        // The library reads the system's clock; ours may be ahead of it.
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double")]
+        if claims.exp + (LEEWAY as f64) < self.inner.clock.now().as_second() as f64 {
+            return Err(TokenError::Expired);
+        }
+        Ok(CurrentUser { id: claims.sub })
+    }
+
+    /// A token for the user `id`, from now for the configured time.
+    pub(super) fn issue(&self, id: &str) -> anyhow::Result<String> {
+        let iat = self.inner.clock.now().as_second();
+        let life = i64::try_from(self.inner.life.as_secs()).unwrap_or(i64::MAX);
+        let claims = Claims { iss: self.inner.issuer.clone(), sub: id.to_owned(), iat, exp: iat.saturating_add(life) };
+        jsonwebtoken::encode(&self.inner.header, &claims, &self.inner.signing).context("signing a token")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const SECRET: &str = "a secret of more than thirty-two bytes";
+
+    fn verifier(clock: &Clock) -> TokenVerifier {
+        let settings = plan::Auth {
+            name: "auth".into(),
+            secret: SECRET.into(),
+            token_expiry: Duration::from_secs(3600),
+            issuer: "millrace".into(),
+            seed_file: None,
+            allow_registration: true,
+        };
+        TokenVerifier::new(&settings, clock.clone())
+    }
+
+    fn signed(algorithm: Algorithm, secret: &str, claims: &Value) -> String {
+        jsonwebtoken::encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
+    }
+
+    fn claims(exp: i64) -> Value {
+        json!({"iss": "millrace", "sub": "u1", "exp": Clock::system().now().as_second() + exp})
+    }
+
+    fn without(name: &str) -> Value {
+        let mut claims = claims(60);
+        claims.as_object_mut().unwrap().remove(name);
+        claims
+    }
+
+    fn with(name: &str, value: impl Into<Value>) -> Value {
+        let mut claims = claims(60);
+        claims[name] = value.into();
+        claims
+    }
+
+    #[test]
+    fn a_token_made_here_is_accepted_until_it_expires() {
+        let clock = Clock::system();
+        let tokens = verifier(&clock);
+        let token = tokens.issue("u1").unwrap();
+        assert_eq!(tokens.verify(&token), Ok(CurrentUser { id: "u1".into() }));
+        clock.advance(SignedDuration::from_secs(3606));
+        assert_eq!(tokens.verify(&token), Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn tokens_of_others_are_refused() {
+        let tokens = verifier(&Clock::system());
+        assert!(tokens.verify(&signed(Algorithm::HS256, SECRET, &claims(60))).is_ok(), "the base of the others is fine");
+        let cases = [
+            ("expired by 6 s", signed(Algorithm::HS256, SECRET, &claims(-6))),
+            ("another key", signed(Algorithm::HS256, "another secret of thirty-two bytes!!", &claims(60))),
+            ("HS384", signed(Algorithm::HS384, SECRET, &claims(60))),
+            ("HS512", signed(Algorithm::HS512, SECRET, &claims(60))),
+            ("another issuer", signed(Algorithm::HS256, SECRET, &with("iss", "other"))),
+            ("no issuer", signed(Algorithm::HS256, SECRET, &without("iss"))),
+            ("no subject", signed(Algorithm::HS256, SECRET, &without("sub"))),
+            ("no expiry", signed(Algorithm::HS256, SECRET, &without("exp"))),
+            ("empty subject", signed(Algorithm::HS256, SECRET, &with("sub", ""))),
+            ("subject of another type", signed(Algorithm::HS256, SECRET, &with("sub", 1))),
+            ("expiry of another type", signed(Algorithm::HS256, SECRET, &with("exp", "never"))),
+            ("not yet valid", signed(Algorithm::HS256, SECRET, &with("nbf", Clock::system().now().as_second() + 60))),
+            ("for another audience", signed(Algorithm::HS256, SECRET, &with("aud", "other"))),
+            ("a megabyte", signed(Algorithm::HS256, SECRET, &with("pad", "x".repeat(1 << 20)))),
+            ("nothing", String::new()),
+            ("dots", "..".into()),
+        ];
+        for (what, token) in cases {
+            assert!(tokens.verify(&token).is_err(), "{what}");
+        }
+    }
+
+    #[test]
+    fn tokens_without_a_signature_are_refused_however_none_is_written() {
+        // base64url of {"alg":"none"}, {"alg":"None"}, {"alg":"NONE"}, and claims that would fit.
+        let claims = "eyJpc3MiOiJtaWxscmFjZSIsInN1YiI6InUxIiwiZXhwIjo0MTAyNDQ0ODAwfQ";
+        for header in ["eyJhbGciOiJub25lIn0", "eyJhbGciOiJOb25lIn0", "eyJhbGciOiJOT05FIn0"] {
+            for token in [format!("{header}.{claims}."), format!("{header}.{claims}"), format!("{header}.{claims}.AAAA")] {
+                assert_eq!(verifier(&Clock::system()).verify(&token), Err(TokenError::Invalid), "{token}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_id_chooses_nothing() {
+        let mut header = Header::new(Algorithm::HS256);
+        header.kid = Some("../../dev/null".into());
+        let token = jsonwebtoken::encode(&header, &claims(60), &EncodingKey::from_secret(b"")).unwrap();
+        assert_eq!(verifier(&Clock::system()).verify(&token), Err(TokenError::Invalid));
+    }
+}

@@ -1,0 +1,67 @@
+//! The one place where tasks are spawned, so that every one of them can be waited for.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+
+use crate::shutdown::Stop;
+
+/// The tasks of a process. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Tasks {
+    tracker: TaskTracker,
+    failed: Stop,
+}
+
+impl Tasks {
+    /// No tasks yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Spawns a short piece of work, for example one attempt at one step.
+    pub fn spawn<F>(&self, work: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.tracker.spawn(work)
+    }
+
+    /// Spawns a task that lives as long as the process. When it ends with an error the process should end, see [`Tasks::failed`].
+    pub fn spawn_long<F>(&self, name: &'static str, work: F)
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let failed = self.failed.clone();
+        self.tracker.spawn(async move {
+            match work.await {
+                Ok(()) => tracing::debug!(task = name, "task ended"),
+                Err(error) => {
+                    tracing::error!(task = name, error = format!("{error:#}"), "task failed");
+                    failed.request();
+                }
+            }
+        });
+    }
+
+    /// Waits until a long task has failed.
+    pub async fn failed(&self) {
+        self.failed.requested().await;
+    }
+
+    /// Whether a long task has failed.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failed.is_requested()
+    }
+
+    /// Waits for all tasks, but not longer than `limit`; false if some were still running.
+    pub async fn drain(&self, limit: Duration) -> bool {
+        self.tracker.close();
+        tokio::time::timeout(limit, self.tracker.wait()).await.is_ok()
+    }
+}

@@ -1,0 +1,326 @@
+//! Configs as a whole: what a file means, and what is said about one that is wrong.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use millrace::config::report::Colour;
+use millrace::config::{self, Checked, Environment};
+use millrace::plan::{Middleware, Plan, Route, Workflow};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+/// Files that configs name, beside a folder `configs/` that the config itself is put into.
+const FILES: [&str; 10] = [
+    "components/inventory.wasm",
+    "components/payment.wasm",
+    "components/shipping.wasm",
+    "components/notify.wasm",
+    "components/inventory_checker.wasm",
+    "components/payment_processor.wasm",
+    "components/shipping_service.wasm",
+    "components/notification_sender.wasm",
+    "components/returns.wasm",
+    "seed/products.json",
+];
+
+/// A folder with a config and everything it names.
+struct Stage {
+    folder: TempDir,
+    environment: Environment,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        for file in FILES {
+            let path = folder.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "[]").unwrap();
+        }
+        for name in ["configs", "web", "spa"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let environment = Environment { variables: Default::default(), working_dir: "/work-dir".into(), program: "/bin/millrace".into() };
+        let environment = environment
+            .with("JWT_SECRET", "a-secret-of-more-than-32-bytes-for-tests")
+            .with("COMPONENTS_DIR", "../components")
+            .with("WEB_ROOT", "../web");
+        Self { folder, environment }
+    }
+
+    fn check(&self, name: &str, text: &str) -> Checked {
+        let path = self.folder.path().join("configs").join(name);
+        std::fs::write(&path, text).unwrap();
+        config::check_file(&path, &self.environment)
+    }
+
+    /// Without the place of the folder, which differs from run to run.
+    fn redact(&self, text: &str) -> String {
+        let real = self.folder.path().canonicalize().unwrap();
+        text.replace(&format!("{}/configs/", self.folder.path().display()), "").replace(&real.display().to_string(), "[stage]")
+    }
+}
+
+fn yaml_files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|e| e == "yaml"));
+    files.sort();
+    files
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+/// What a valid config means, with its warnings: one line for each part.
+fn plan_of(path: &Path) -> String {
+    let stage = Stage::new();
+    let checked = stage.check(&name(path), &std::fs::read_to_string(path).unwrap());
+    let Some(plan) = checked.plan else { panic!("{} is not valid:\n{}", path.display(), checked.report) };
+    stage.redact(&format!("{}{}", checked.report, summary(&plan)))
+}
+
+fn summary(plan: &Plan) -> String {
+    let mut lines =
+        vec![format!("{:?}", plan.server), format!("{:?}", plan.auth), format!("{:?}", plan.database), format!("{:?}", plan.runtime)];
+    lines.extend(plan.routes.iter().map(|r| format!("{} {} -> {:?} [{}]", r.method, r.path, r.endpoint, middlewares(r))));
+    lines.extend(plan.routes.iter().flat_map(|r| &r.middlewares).map(|m| format!("{m:?}")));
+    lines.extend(plan.resources.iter().map(|part| format!("{part:?}")));
+    lines.extend(plan.files.iter().map(|part| format!("{part:?}")));
+    lines.extend(plan.proxies.iter().map(|part| format!("{part:?}")));
+    lines.extend(plan.components.iter().map(|part| format!("{part:?}")));
+    lines.extend(plan.workflows.iter().flat_map(workflow));
+    lines.extend([format!("{:?}", plan.bus)]);
+    lines.extend(plan.handlers.iter().map(|part| format!("{part:?}")));
+    lines.extend(plan.event_triggers.iter().map(|part| format!("{part:?}")));
+    lines.extend([format!("{:?}", plan.metrics), format!("{:?}", plan.health), format!("start: {}", plan.start_sequence.join(", "))]);
+    let mut seen = HashSet::new();
+    lines.retain(|line| line != "None" && seen.insert(line.clone()));
+    lines.join("\n")
+}
+
+fn middlewares(route: &Route) -> String {
+    let name = |middleware: &Middleware| match middleware {
+        Middleware::Cors(_) => "cors".to_owned(),
+        Middleware::RequestId => "request id".to_owned(),
+        Middleware::RateLimit(limit) => limit.name.clone(),
+        Middleware::Auth => "auth".to_owned(),
+    };
+    route.middlewares.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+fn workflow(workflow: &Workflow) -> Vec<String> {
+    let definition = workflow.machine.definition();
+    let (initial, first) = (&definition.initial_state, &definition.initial_transition);
+    let mut lines = vec![format!(
+        "workflow {}: {initial}, first {first:?}, at most {:?}, step config {:?}",
+        definition.name, workflow.max_instances, workflow.step_config
+    )];
+    lines.extend(definition.states.iter().map(|(name, state)| format!("  {name}: {state:?}")));
+    lines.extend(definition.transitions.iter().map(|(name, transition)| format!("  {name}: {transition:?}")));
+    lines.extend(definition.steps.iter().map(|(name, step)| format!("  {name}: {step:?}")));
+    lines.extend(definition.hooks.iter().map(|hook| format!("  {hook:?}")));
+    lines
+}
+
+#[test]
+fn valid_configs_mean_what_their_snapshots_say() {
+    let files = [yaml_files("tests/config/valid"), yaml_files("../configs")].concat();
+    for path in files {
+        insta::with_settings!({ snapshot_path => "config/snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(format!("valid-{}", name(&path)), plan_of(&path));
+        });
+    }
+}
+
+#[test]
+fn invalid_configs_are_told_everything_that_is_wrong() {
+    for path in yaml_files("tests/config/invalid") {
+        let stage = Stage::new();
+        let checked = stage.check(&name(&path), &std::fs::read_to_string(&path).unwrap());
+        assert!(checked.report.has_errors() && checked.plan.is_none(), "{} is valid", path.display());
+        insta::with_settings!({ snapshot_path => "config/snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(format!("invalid-{}", name(&path)), stage.redact(&checked.report.lines()));
+        });
+    }
+}
+
+/// The file with six mistakes is what the promise is about, so its places are written down here once more.
+#[test]
+fn six_mistakes_are_six_problems_at_their_places() {
+    let text = include_str!("config/invalid/six-mistakes.yaml");
+    let report = Stage::new().check("six-mistakes.yaml", text).report;
+    let places: Vec<(usize, usize)> = report.problems.iter().map(|p| (p.line, p.column)).collect();
+    assert_eq!(places, [(7, 7), (10, 17), (12, 11), (17, 21), (37, 18), (51, 22)]);
+    assert!(report.problems.iter().all(|p| !p.message.is_empty() && !p.pointer.is_empty()));
+}
+
+#[test]
+fn a_report_shows_the_lines_it_is_about_but_no_secret() {
+    let text = "modules:\n  - name: auth\n    type: auth.jwt\n    config: { secret: hunter2, tokenExpiry: soon }\n";
+    let report = Stage::new().check("auth.yaml", text).report;
+    let pretty = report.pretty(Colour::Never);
+    assert!(pretty.contains("secret: *******, tokenExpiry: soon"), "{pretty}");
+    assert!(pretty.contains("`secret` has 7 bytes"), "{pretty}");
+    assert!(![pretty, report.lines(), report.json().to_string()].iter().any(|shown| shown.contains("hunter2")));
+}
+
+#[test]
+fn programs_get_the_report_as_json() {
+    let text = "modules:\n  - name: web\n    type: http.server\n    config:\n      adress: ':8080'\n";
+    let json = Stage::new().check("web.yaml", text).report.json();
+    assert_eq!(json["valid"], false);
+    let unknown = &json["problems"][1];
+    assert_eq!(
+        (&unknown["line"], &unknown["column"], &unknown["end"]),
+        (&5.into(), &7.into(), &serde_json::json!({ "line": 5, "column": 13 }))
+    );
+    assert_eq!((&unknown["code"], &unknown["module"]), (&"unknown-key".into(), &"web".into()));
+    assert_eq!((&unknown["pointer"], &unknown["severity"]), (&"/modules/0/config/adress".into(), &"error".into()));
+}
+
+#[test]
+fn a_file_that_is_not_there_or_not_text_or_too_large_is_an_error_of_its_own() {
+    let stage = Stage::new();
+    let missing = config::check_file(Path::new("/nowhere/x.yaml"), &stage.environment).report;
+    assert!(missing.lines().contains("/nowhere/x.yaml:1:1: error: cannot read the file"), "{missing}");
+    let path = stage.folder.path().join("binary.yaml");
+    std::fs::write(&path, [0xff, 0xfe, 0x00]).unwrap();
+    assert!(config::check_file(&path, &stage.environment).report.lines().contains("not UTF-8"));
+    let large = stage.check("large.yaml", &format!("modules: []\n{}", "# filler\n".repeat(200_000))).report;
+    assert!(large.lines().contains("1048576 bytes at most"), "{large}");
+}
+
+#[test]
+fn what_a_variable_holds_is_a_value_and_never_structure() {
+    let mut stage = Stage::new();
+    stage.environment = stage.environment.with("ISSUER", "12345").with("DESCRIPTION", "a: [b]\nextra: true");
+    let text = "modules:\n  - name: health\n    type: health.checker\n    config: { description: \"${DESCRIPTION}\" }\n  - name: auth\n    type: auth.jwt\n    \
+                config:\n      secret: ${JWT_SECRET}\n      issuer: ${ISSUER}\n";
+    let plan = stage.check("value.yaml", text).plan.expect("a number where text is wanted is text");
+    assert_eq!(plan.auth.unwrap().issuer, "12345");
+}
+
+#[test]
+fn the_committed_schema_is_the_schema() {
+    let fresh = format!("{:#}\n", config::schema());
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas/config.schema.json");
+    if std::fs::read_to_string(&committed).unwrap_or_default() != fresh {
+        let written = Path::new(env!("CARGO_TARGET_TMPDIR")).join("config.schema.json");
+        std::fs::write(&written, fresh).unwrap();
+        panic!(
+            "schemas/config.schema.json is not fresh: copy {} there, or run `millrace schema > schemas/config.schema.json`",
+            written.display()
+        );
+    }
+}
+
+/// Editors check a config before its variables are expanded.
+#[test]
+fn configs_fit_the_published_schema_as_they_are_written() {
+    let schema = jsonschema::validator_for(&config::schema()).unwrap();
+    for path in [yaml_files("tests/config/valid"), yaml_files("../configs")].concat() {
+        let yaml: serde_json::Value = yaml_as_json(&std::fs::read_to_string(&path).unwrap());
+        let errors: Vec<String> = schema.iter_errors(&yaml).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert!(errors.is_empty(), "{}: {errors:#?}", path.display());
+    }
+}
+
+fn yaml_as_json(text: &str) -> serde_json::Value {
+    use saphyr::{LoadableYamlNode, Scalar, Yaml};
+    fn convert(yaml: &Yaml<'_>) -> serde_json::Value {
+        match yaml {
+            Yaml::Sequence(items) => items.iter().map(convert).collect(),
+            Yaml::Mapping(entries) => entries.iter().map(|(key, value)| (key.as_str().unwrap().to_owned(), convert(value))).collect(),
+            Yaml::Value(Scalar::Boolean(b)) => (*b).into(),
+            Yaml::Value(Scalar::Integer(i)) => (*i).into(),
+            Yaml::Value(Scalar::String(s)) => s.as_ref().into(),
+            other => panic!("{other:?}"),
+        }
+    }
+    convert(&Yaml::load_from_str(text).unwrap()[0])
+}
+
+/// One change to a text: what people, editors and bad luck do to a file.
+#[derive(Debug, Clone)]
+enum Change {
+    RemoveLine(usize),
+    RepeatLine(usize),
+    Indent(usize),
+    Replace(usize, char),
+    Insert(usize, String),
+    Cut(usize),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let at = 0..20_000_usize;
+    let piece = prop_oneof![
+        "[\\PC\n]{0,8}",
+        proptest::sample::select(vec![
+            "${", "}", "$$", "&a ", "*a", "!t ", "---\n", "? ", ": ", "- ", "{", "[", "\"", "'", "|\n", "#", "null", "~", "0", "-1", "\t",
+            "\u{feff}"
+        ])
+        .prop_map(str::to_owned),
+    ];
+    prop_oneof![
+        at.clone().prop_map(Change::RemoveLine),
+        at.clone().prop_map(Change::RepeatLine),
+        at.clone().prop_map(Change::Indent),
+        (at.clone(), any::<char>()).prop_map(|(at, c)| Change::Replace(at, c)),
+        (at.clone(), piece).prop_map(|(at, piece)| Change::Insert(at, piece)),
+        at.prop_map(Change::Cut),
+    ]
+}
+
+fn apply(text: &str, change: &Change) -> String {
+    let mut lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
+    let mut chars: Vec<char> = text.chars().collect();
+    if chars.is_empty() {
+        return String::new();
+    }
+    let (line_count, char_count) = (lines.len(), chars.len());
+    let (line, position) = (|at: &usize| at % line_count, |at: &usize| at % char_count);
+    match change {
+        Change::RemoveLine(at) => drop(lines.remove(line(at))),
+        Change::RepeatLine(at) => lines.insert(line(at), lines[line(at)].clone()),
+        Change::Indent(at) => lines[line(at)].insert(0, ' '),
+        Change::Replace(at, c) => {
+            let at = position(at);
+            chars[at] = *c;
+            return chars.into_iter().collect();
+        }
+        Change::Insert(at, piece) => {
+            let at = position(at);
+            chars.splice(at..at, piece.chars());
+            return chars.into_iter().collect();
+        }
+        Change::Cut(at) => {
+            let at = position(at);
+            chars.truncate(at);
+            return chars.into_iter().collect();
+        }
+    }
+    lines.concat()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_makes_the_check_panic_and_every_problem_is_within_the_text(
+        file in 0..3_usize,
+        changes in proptest::collection::vec(change(), 1..6),
+    ) {
+        let original = [include_str!("config/valid/returns.yaml"), include_str!("config/valid/original-style.yaml"), include_str!("config/invalid/settings.yaml")][file];
+        let text = changes.iter().fold(original.to_owned(), |text, change| apply(&text, change));
+        let environment = Environment::default().with("JWT_SECRET", "a-secret-of-more-than-32-bytes-for-tests");
+        let checked = config::check_text(Path::new("/nowhere/mutated.yaml"), &text, &environment);
+        let lines = text.lines().count() + 1;
+        prop_assert!(checked.report.problems.iter().all(|p| (1..=lines.max(1)).contains(&p.line) && p.column >= 1));
+        prop_assert_eq!(checked.plan.is_none(), checked.report.has_errors());
+        let _ = checked.report.pretty(Colour::Never);
+    }
+}

@@ -1,0 +1,96 @@
+//! What a crash leaves behind: every acknowledged order reaches its end, charged once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde_json::Value;
+
+use crate::client::order;
+use crate::process::Home;
+
+const ORDERS: usize = 200;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_in_the_middle_of_two_hundred_orders_loses_none_and_charges_each_once() {
+    let home = Home::new();
+    let process = home.start(&[]).await;
+    let customer = process.client.customer("ada").await;
+    let token = customer.post("/api/auth/login", &serde_json::json!({"email": "ada@example.com", "password": "password123"})).await;
+    let token = token.body["token"].as_str().unwrap().to_owned();
+
+    let acknowledged: Arc<Mutex<HashMap<String, Value>>> = Arc::default();
+    let placing: Vec<_> = (0..8)
+        .map(|_| {
+            let (customer, acknowledged) = (customer.clone(), Arc::clone(&acknowledged));
+            tokio::spawn(async move {
+                for _ in 0..ORDERS / 8 {
+                    let body = order("prod-008", 1, "tok_visa");
+                    let Ok(answer) = customer.try_send(reqwest::Method::POST, "/api/orders", Some(&body), &[]).await else { return };
+                    if answer.status == reqwest::StatusCode::CREATED {
+                        acknowledged.lock().insert(answer.body["id"].as_str().unwrap().to_owned(), answer.body);
+                    }
+                }
+            })
+        })
+        .collect();
+    while acknowledged.lock().len() < ORDERS / 2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    process.kill();
+    for task in placing {
+        task.await.unwrap();
+    }
+
+    let process = home.start(&[]).await;
+    let customer = process.client.with_token(&token);
+    let acknowledged = acknowledged.lock().clone();
+    assert!(acknowledged.len() >= ORDERS / 2);
+    let mut transactions = HashSet::new();
+    for (id, answered) in &acknowledged {
+        let ended = customer.wait_for("orders", id, &["delivered", "failed", "cancelled"]).await;
+        assert_eq!(ended["state"], "delivered", "{ended:#}");
+        assert_eq!(ended["data"]["items"], answered["data"]["items"]);
+        assert_eq!(ended["data"]["total"], answered["data"]["total"]);
+        check_history(&ended);
+        assert!(transactions.insert(ended["data"]["transaction_id"].as_str().unwrap().to_owned()), "two orders share a transaction");
+    }
+    let (mut placed, mut path) = (0, "/api/orders?limit=200".to_owned());
+    loop {
+        let page = customer.get(&path).await;
+        for row in page.body.as_array().unwrap() {
+            let ended = customer.wait_for("orders", row["id"].as_str().unwrap(), &["delivered"]).await;
+            check_history(&ended);
+            placed += 1;
+        }
+        let Some(link) = page.headers.get("link").and_then(|link| link.to_str().ok()) else { break };
+        path = link.trim_start_matches('<').split('>').next().unwrap().to_owned();
+    }
+    crate::shop::wait_for_stock(&customer, "prod-008", 999 - placed).await;
+}
+
+/// No gap, from `new` to the state it is in, one capture.
+fn check_history(ended: &Value) {
+    let history = ended["history"].as_array().unwrap();
+    let mut state = "new";
+    for (index, row) in history.iter().enumerate() {
+        assert_eq!(row["seq"], index + 1);
+        assert_eq!(row["from"], state, "{ended:#}");
+        state = row["to"].as_str().unwrap();
+    }
+    assert_eq!(ended["state"], state);
+    let captures = history.iter().filter(|row| row["transition"] == "payment_approved").count();
+    assert_eq!(captures, 1, "{ended:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_on_the_same_database_is_refused() {
+    let home = Home::new();
+    let process = home.start(&[]).await;
+    let output = home.second_start();
+    assert!(!output.status.success());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("ecommerce.db"), "{text}");
+    process.kill();
+}

@@ -1,0 +1,117 @@
+//! The program as an operator runs it: a process with a config, that can be killed.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use crate::client::{Client, PATIENCE};
+use crate::test_app::{SECRET, built, repository};
+
+/// A running `millrace`; dropping it kills it.
+pub struct Process {
+    child: Child,
+    pub client: Client,
+}
+
+/// A folder with data and components that outlives the processes that use it.
+pub struct Home {
+    folder: tempfile::TempDir,
+}
+
+impl Home {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("components")).unwrap();
+        let home = Self { folder };
+        for name in ["inventory.wasm", "payment.wasm", "shipping.wasm", "notify.wasm"] {
+            std::fs::copy(built(name), home.component(name)).unwrap();
+        }
+        home
+    }
+
+    pub fn component(&self, name: &str) -> PathBuf {
+        self.folder.path().join("components").join(name)
+    }
+
+    /// Starts the monolith and waits until it is ready.
+    pub async fn start(&self, variables: &[(&str, &str)]) -> Process {
+        let process = self.spawn(&repository().join("configs/monolith.yaml"), variables);
+        wait_until_ready(&process.client).await;
+        process
+    }
+
+    /// Starts the monolith although it should refuse, and waits for its end.
+    pub fn second_start(&self) -> std::process::Output {
+        self.command(&repository().join("configs/monolith.yaml")).output().unwrap()
+    }
+
+    fn spawn(&self, config: &Path, variables: &[(&str, &str)]) -> Process {
+        let mut child = self.command(config).envs(variables.iter().copied()).spawn().unwrap();
+        let address = address_in_log(&mut child);
+        Process { child, client: Client::new(&format!("http://{address}")) }
+    }
+
+    fn command(&self, config: &Path) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
+        command
+            .args(["run", "--log-format", "json", "--config"])
+            .arg(config)
+            .env("LISTEN", "127.0.0.1:0")
+            .env("DATA_DIR", self.folder.path().join("data"))
+            .env("COMPONENTS_DIR", self.folder.path().join("components"))
+            .env("JWT_SECRET", SECRET)
+            .env("RATE_LIMIT_PER_MINUTE", "1000000")
+            .env("RATE_LIMIT_BURST", "100000")
+            .env("PAYMENT_RETRY_AFTER", "200ms")
+            .env("SHIPPING_RETRY_AFTER", "200ms")
+            .stderr(Stdio::piped());
+        command
+    }
+}
+
+impl Process {
+    /// `kill -9`, and nothing after it.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads the log until it says where the process listens, and goes on reading so that the pipe never fills.
+fn address_in_log(child: &mut Child) -> String {
+    let (found, address) = mpsc::channel();
+    let log = BufReader::new(child.stderr.take().unwrap());
+    std::thread::spawn(move || {
+        for line in log.lines().map_while(Result::ok) {
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap_or(serde_json::Value::String(line));
+            if line["message"] == "listening" {
+                let _ = found.send(line["address"].as_str().unwrap().to_owned());
+            } else if line["level"] == "ERROR" || line.is_string() {
+                eprintln!("{line}");
+            }
+        }
+    });
+    address.recv_timeout(PATIENCE * 4).expect("the process says where it listens")
+}
+
+/// Waits for `/readyz`.
+pub async fn wait_until_ready(client: &Client) {
+    let deadline = Instant::now() + PATIENCE * 4;
+    loop {
+        let answer = client.try_send(reqwest::Method::GET, "/readyz", None, &[]).await;
+        if answer.as_ref().is_ok_and(|answer| answer.status.is_success()) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "not ready: {answer:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -1,0 +1,159 @@
+//! Components change while orders run.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::client::{Client, PATIENCE, order};
+use crate::test_app::{TestApp, built};
+
+/// Orders a second while components change, and for how long.
+const RATE: u32 = 50;
+const LOAD: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payment_changes_under_load_and_no_order_notices() {
+    let seed = seed_with_plenty();
+    let app = TestApp::start("configs/monolith.yaml", &[("PRODUCTS_SEED", seed.path().to_str().unwrap())]).await;
+    let customer = app.client.customer("ada").await;
+    let loading = Arc::new(AtomicBool::new(true));
+    let load = tokio::spawn(place_orders(customer.clone(), Arc::clone(&loading)));
+    let began = Instant::now();
+    let first = active(&app);
+
+    replace(&app.component("payment.wasm"), &std::fs::read(built("payment-v2.wasm")).unwrap());
+    let second = wait_for_another(&app, &first).await;
+    for (bad, hint) in [(b"garbage".to_vec(), "component"), (other_world(), "process")] {
+        replace(&app.component("payment.wasm"), &bad);
+        let reason = wait_for_refusal(&app, &bad).await;
+        assert!(reason.contains(hint), "{reason}");
+        assert_eq!(active(&app), second, "the good version serves on");
+    }
+    replace(&app.component("payment.wasm"), &std::fs::read(built("payment.wasm")).unwrap());
+    assert_eq!(wait_for_another(&app, &second).await, first, "the same bytes are the same version");
+
+    tokio::time::sleep(LOAD.saturating_sub(began.elapsed())).await;
+    loading.store(false, Ordering::Relaxed);
+    let ids = load.await.unwrap();
+    assert!(ids.len() > (RATE * 50) as usize, "{} orders", ids.len());
+    let mut by_digest: HashMap<String, usize> = HashMap::new();
+    let mut transactions = HashSet::new();
+    for id in &ids {
+        let ended = customer.wait_for("orders", id, &["delivered", "failed", "cancelled"]).await;
+        let (digest, transaction) = payment_of(&ended);
+        assert_eq!(transaction.starts_with("txn_"), digest == first, "the history names the version that answered: {ended:#}");
+        assert!(transactions.insert(transaction), "an order was charged twice");
+        *by_digest.entry(digest).or_default() += 1;
+    }
+    assert_eq!(by_digest.keys().collect::<HashSet<_>>(), HashSet::from([&first, &second]), "{by_digest:?}");
+}
+
+/// Places orders at a steady rate and answers their ids.
+async fn place_orders(customer: Client, loading: Arc<AtomicBool>) -> Vec<String> {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / RATE);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+    let mut placing = tokio::task::JoinSet::new();
+    while loading.load(Ordering::Relaxed) {
+        ticks.tick().await;
+        let customer = customer.clone();
+        placing.spawn(async move {
+            let answer = customer.post("/api/orders", &order("plenty", 1, "tok_visa")).await;
+            assert_eq!(answer.status, reqwest::StatusCode::CREATED, "{answer:?}");
+            answer.body["id"].as_str().unwrap().to_owned()
+        });
+    }
+    placing.join_all().await
+}
+
+fn payment_of(ended: &Value) -> (String, String) {
+    assert_eq!(ended["state"], "delivered", "{ended:#}");
+    let rows = ended["history"].as_array().unwrap();
+    let approved: Vec<_> = rows.iter().filter(|row| row["transition"] == "payment_approved").collect();
+    assert_eq!((approved.len(), rows.len()), (1, 7), "nothing ran twice: {ended:#}");
+    for row in rows {
+        assert_eq!(row["component"].is_null(), row["digest"].is_null(), "an answer names its digest: {row}");
+    }
+    (approved[0]["digest"].as_str().unwrap().to_owned(), ended["data"]["transaction_id"].as_str().unwrap().to_owned())
+}
+
+fn active(app: &TestApp) -> String {
+    app.runtime.active("payment-processor").unwrap().digest
+}
+
+async fn wait_for_another(app: &TestApp, digest: &str) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let now = active(app);
+        if now != digest {
+            return now;
+        }
+        assert!(Instant::now() < deadline, "the new file was not taken: {:?}", app.runtime.status());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn wait_for_refusal(app: &TestApp, bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    let digest = millrace::services::workflows::hex(&sha2::Sha256::digest(bytes));
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let status = app.runtime.status().into_iter().find(|status| status.name == "payment-processor").unwrap();
+        if let Some(refusal) = status.refused.filter(|refusal| refusal.digest.as_deref() == Some(digest.as_str())) {
+            return refusal.reason;
+        }
+        assert!(Instant::now() < deadline, "the bad file was not refused: {:?}", app.runtime.status());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// As an editor or a deploy does it: written beside, then renamed.
+fn replace(path: &Path, bytes: &[u8]) {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, bytes).unwrap();
+    std::fs::rename(&beside, path).unwrap();
+}
+
+fn other_world() -> Vec<u8> {
+    wat::parse_str("(component)").unwrap()
+}
+
+/// A catalogue whose one product does not run out.
+fn seed_with_plenty() -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let products = serde_json::json!([{"id": "plenty", "data": {"name": "Plenty", "price": 1.25, "stock": 1_000_000}}]);
+    std::fs::write(file.path(), products.to_string()).unwrap();
+    file
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_that_never_ends_is_stopped_and_compensated_while_others_go_on() {
+    let app = TestApp::start("host/tests/it/configs/jobs.yaml", &[]).await;
+    let user = app.client.customer("ada").await;
+    let mut spinners = Vec::new();
+    for _ in 0..4 {
+        let answer = user.post("/api/jobs", &serde_json::json!({"mode": "spin"})).await;
+        assert_eq!(answer.status, reqwest::StatusCode::CREATED, "{answer:?}");
+        spinners.push(answer.body["id"].as_str().unwrap().to_owned());
+    }
+    let mut done = 0;
+    while user.get(&format!("/api/jobs/{}", spinners[0])).await.body["state"] == "working" {
+        let answer = user.post("/api/jobs", &serde_json::json!({"mode": "accept"})).await;
+        let began = Instant::now();
+        user.wait_for("jobs", answer.body["id"].as_str().unwrap(), &["done"]).await;
+        assert!(began.elapsed() < Duration::from_millis(500), "a neighbour waited {:?}", began.elapsed());
+        done += 1;
+    }
+    assert!(done > 5, "only {done} neighbours were served while the loop ran");
+    for id in spinners {
+        let failed = user.wait_for("jobs", &id, &["failed", "done"]).await;
+        assert_eq!(failed["state"], "failed");
+        let last = failed["history"].as_array().unwrap().last().unwrap().clone();
+        assert_eq!((last["transition"].as_str(), last["cause"].as_str()), (Some("work_failed"), Some("failed")));
+        let runs = app.store.runs("jobs", &id).await.unwrap();
+        assert!(runs[0].last_error.as_ref().is_some_and(|error| error.contains("worker")), "{runs:?}");
+    }
+}

@@ -1,0 +1,19 @@
+//! The component runtime with real components: what they may answer, what they must not get, and how their files are swapped.
+
+#[path = "runtime/fixtures.rs"]
+mod fixtures;
+#[path = "runtime/workshop.rs"]
+mod workshop;
+
+#[path = "runtime/answers.rs"]
+mod answers;
+#[path = "runtime/attacks.rs"]
+mod attacks;
+#[path = "runtime/files.rs"]
+mod files;
+#[path = "runtime/grants.rs"]
+mod grants;
+#[path = "runtime/swaps.rs"]
+mod swaps;
+#[path = "runtime/traps.rs"]
+mod traps;

@@ -1,0 +1,128 @@
+//! Files that are no step of this host, each refused with a reason that says what to change.
+
+use millrace::runtime::{Limits, Verdict};
+use serde_json::json;
+
+use crate::fixtures::{built, of_version, tiny, tiny_with};
+use crate::workshop::{Plan, Workshop, accepted};
+
+async fn with_file(file: Vec<u8>) -> Workshop {
+    Plan::of(file).start().await
+}
+
+fn component(text: &str) -> Vec<u8> {
+    wat::parse_str(text).expect("the text is right")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_step_is_refused_with_a_reason() {
+    let whole = tiny("i32.const 96");
+    let module = component("(module (func (export \"process\")))");
+    for (what, file, says) in [
+        ("empty", Vec::new(), "not written completely"),
+        ("text", b"hello, this is a text".to_vec(), "is a text file"),
+        ("wat", b"(component)".to_vec(), "wasm-tools parse"),
+        ("garbage", vec![0xfe; 4_096], "is not WebAssembly"),
+        ("core module", module, "core WebAssembly module"),
+        ("half", whole[..whole.len() / 2].to_vec(), "not written completely"),
+        ("no exports", component("(component)"), "does not export `describe` and `process`"),
+        ("other version", of_version("0.2.0"), "was built for millrace:step@0.2.0, and this host offers millrace:step@0.1.0"),
+        ("sockets", component("(component (import \"wasi:sockets/tcp@0.2.0\" (instance)))"), "no component gets sockets"),
+        ("next wasi", component("(component (import \"wasi:cli/environment@0.3.0\" (instance)))"), "offers WASI 0.2"),
+        ("unknown", component("(component (import \"acme:secrets/read@1.0.0\" (instance)))"), "imports acme:secrets/read@1.0.0"),
+    ] {
+        let workshop = with_file(file).await;
+        let refused = workshop.refused();
+        assert!(refused.reason.contains(says), "{what}: {}", refused.reason);
+        assert!(refused.reason.contains("worker.wasm"), "{what}: the file is not named in {}", refused.reason);
+        let Verdict::Transient(reason) = workshop.run(json!({})).await.verdict else { panic!("{what} ran") };
+        assert!(reason.contains(&refused.reason), "{what}: {reason}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn features_beyond_plain_wasm_are_refused() {
+    for (what, inside) in [
+        ("memory64", "(memory i64 1)"),
+        ("shared memory", "(memory 1 2 shared)"),
+        ("two memories", "(memory 1) (memory 1)"),
+        ("garbage collection", "(type (struct (field i32)))"),
+        ("exceptions", "(tag)"),
+        ("tail calls", "(func $f (return_call $f))"),
+    ] {
+        let mut file = tiny("i32.const 96");
+        // A part of the component that nobody uses is compiled too.
+        let part = component(&format!("(component (core module {inside}))"));
+        file.extend_from_slice(&part[8..]);
+        let workshop = with_file(file).await;
+        let reason = workshop.refused().reason;
+        assert!(reason.contains("cannot be compiled"), "{what}: {reason}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_compile_bomb_is_refused_before_it_is_compiled() {
+    let functions = "(func)".repeat(60_001);
+    let workshop = with_file(tiny_with(&functions, "i32.const 96")).await;
+    assert!(workshop.refused().reason.contains("at most 60000 are compiled"), "{:?}", workshop.refused());
+    let body = "(drop (i32.const 1))".repeat(400_000);
+    let workshop = with_file(tiny_with("", &format!("{body} i32.const 96"))).await;
+    assert!(workshop.refused().reason.contains("a function of"), "{:?}", workshop.refused());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exports_of_another_type_are_refused() {
+    let wrong = component(
+        r#"(component
+            (core module $m (func (export "f") (result i32) i32.const 1))
+            (core instance $i (instantiate $m))
+            (func $f (result u32) (canon lift (core func $i "f")))
+            (export "describe" (func $f))
+            (export "process" (func $f)))"#,
+    );
+    let reason = with_file(wrong).await.refused().reason;
+    assert!(reason.contains("does not fit the world `step`") && reason.contains("wit/step.wit"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_description_must_be_one() {
+    let schema_is_text = crate::fixtures::tiny_from(|core| core.replace("{}\")", "no\")"), "i32.const 96");
+    let reason = with_file(schema_is_text).await.refused().reason;
+    assert!(reason.contains("`describe` answered with a config schema"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_is_not_followed() {
+    let workshop = with_file(tiny("i32.const 96")).await;
+    let outside = workshop.dir.path().join("outside.wasm");
+    std::fs::write(&outside, built("hostile")).expect("a file");
+    std::fs::remove_file(&workshop.source).expect("removed");
+    std::os::unix::fs::symlink(&outside, &workshop.source).expect("a link");
+    let before = workshop.digest();
+    let error = workshop.runtime.reload("worker").await.expect_err("a link");
+    assert!(error.to_string().contains("symbolic link"), "{error}");
+    assert_eq!(workshop.digest(), before, "the version before serves on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pipe_or_a_folder_is_not_read() {
+    let mut plan = Plan::of(Vec::new());
+    plan.file = None;
+    let workshop = plan.start().await;
+    assert!(workshop.refused().reason.contains("does not exist"), "{:?}", workshop.refused());
+    std::fs::create_dir(&workshop.source).expect("a folder");
+    let error = workshop.runtime.reload("worker").await.expect_err("a folder");
+    assert!(error.to_string().contains("not a plain file"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_are_the_operators() {
+    let mut plan = Plan::of(tiny("i32.const 96"));
+    plan.limits = Limits { memory_bytes: 1 << 10, ..Limits::default() };
+    let workshop = plan.start().await;
+    let report = workshop.run(json!({})).await;
+    assert_eq!(report.limit, Some("memory"), "{report:?}");
+    let mut plan = Plan::of(tiny("i32.const 96"));
+    plan.limits = Limits { memory_bytes: 64 << 10, ..Limits::default() };
+    accepted(&plan.start().await.run(json!({})).await);
+}

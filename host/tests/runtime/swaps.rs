@@ -1,0 +1,211 @@
+//! A file changes while its component works.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::future::join_all;
+use millrace::runtime::SwapEvent;
+use serde_json::json;
+
+use crate::fixtures::{built, marked, of_version, tiny};
+use crate::workshop::{PATIENCE, Plan, accepted, next};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_file_serves_and_was_remembered_before() {
+    let mut workshop = Plan::of(built("hostile")).start().await;
+    let first = workshop.digest();
+    let mut events = workshop.watch();
+    workshop.replace(&tiny("i32.const 96"));
+    let SwapEvent::Swapped { component, active, previous, took } = next(&mut events).await else { panic!("refused") };
+    assert_eq!((component.as_str(), active.name.as_str(), previous), ("worker", "tiny", Some(first.clone())));
+    assert!(took < PATIENCE);
+    let remembered = workshop.remembered.lock().clone();
+    assert_eq!(remembered, vec![("worker".to_owned(), first), ("worker".to_owned(), active.digest.clone())]);
+    assert_eq!(workshop.run(json!({})).await.digest, active.digest);
+    workshop.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_in_flight_keep_their_version() {
+    let hostile = built("hostile");
+    let mut workshop = Plan::of(hostile.clone()).start().await;
+    let first = workshop.digest();
+    let mut events = workshop.watch();
+    let slow = workshop.run(json!({ "mode": "slow", "ms": 1_500 }));
+    let swap = async {
+        workshop.replace(&marked(&hostile, "2"));
+        next(&mut events).await
+    };
+    let (report, event) = tokio::join!(slow, swap);
+    assert!(matches!(event, SwapEvent::Swapped { .. }), "{event:?}");
+    assert_eq!(report.digest, first);
+    assert_eq!(accepted(&report)["slept"], true);
+    assert_ne!(workshop.run(json!({ "mode": "accept" })).await.digest, first);
+    workshop.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_run_is_lost_by_swaps_under_load() {
+    let versions = [built("hostile"), marked(&built("hostile"), "2")];
+    let mut workshop = Plan::of(versions[0].clone()).start().await;
+    let mut events = workshop.watch();
+    let done = AtomicBool::new(false);
+    let workers = join_all((0..4).map(|_| async {
+        let mut digests = Vec::new();
+        while !done.load(Ordering::Relaxed) {
+            let report = workshop.run(json!({ "mode": "accept", "value": 1 })).await;
+            accepted(&report);
+            digests.push(report.digest);
+        }
+        digests
+    }));
+    let swaps = async {
+        let mut served = vec![workshop.digest()];
+        for round in 1..7 {
+            workshop.replace(&versions[round % 2]);
+            let SwapEvent::Swapped { active, .. } = next(&mut events).await else { panic!("refused") };
+            served.push(active.digest);
+        }
+        done.store(true, Ordering::Relaxed);
+        served
+    };
+    let (digests, served) = tokio::join!(workers, swaps);
+    let known: Vec<&String> = served.iter().take(2).collect();
+    let all: Vec<&String> = digests.iter().flatten().collect();
+    assert!(all.len() > 20 && all.iter().all(|digest| known.contains(digest)), "{} runs", all.len());
+    assert!(known.iter().all(|digest| all.contains(digest)), "each version ran");
+    workshop.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_files_leave_the_version_before_serving_and_are_told_once() {
+    let hostile = built("hostile");
+    let mut workshop = Plan::of(hostile.clone()).start().await;
+    let first = workshop.digest();
+    let mut events = workshop.watch();
+    for (file, says) in [
+        (b"garbage".to_vec(), "is a text file"),
+        (of_version("0.3.0"), "was built for millrace:step@0.3.0"),
+        (hostile[..1_000].to_vec(), "not written completely"),
+    ] {
+        workshop.replace(&file);
+        let SwapEvent::Refused { digest, reason, serving, .. } = next(&mut events).await else { panic!("{says}: taken") };
+        assert!(reason.contains(says), "{reason}");
+        assert_eq!((digest.is_some(), serving.as_ref()), (true, Some(&first)));
+        assert_eq!(workshop.run(json!({ "mode": "accept" })).await.digest, first);
+        workshop.replace(&file);
+    }
+    // The same bad file again told nothing: the next event is of the next good one.
+    workshop.replace(&marked(&hostile, "good again"));
+    let event = next(&mut events).await;
+    assert!(matches!(event, SwapEvent::Swapped { .. }), "{event:?}");
+    assert_eq!(workshop.status().refused, None);
+    workshop.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn going_back_to_the_file_that_serves_ends_the_refusal() {
+    let hostile = built("hostile");
+    let mut workshop = Plan::of(hostile.clone()).start().await;
+    let mut events = workshop.watch();
+    workshop.replace(b"garbage");
+    assert!(matches!(next(&mut events).await, SwapEvent::Refused { .. }));
+    workshop.replace(&hostile);
+    workshop.runtime.reload("worker").await.expect("the file is good");
+    assert_eq!(workshop.status().refused, None);
+    workshop.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_with_a_bad_file_serves_the_last_good_version() {
+    let workshop = Plan::of(built("hostile")).start().await;
+    let good = workshop.remembered.lock().clone();
+    let digest = workshop.digest();
+    let dir = workshop.end().await;
+    let workshop = Plan::of(b"half written".to_vec()).start_in(dir, good).await;
+    assert_eq!(workshop.digest(), digest);
+    assert!(workshop.refused().reason.contains("is a text file"), "{:?}", workshop.refused());
+    assert_eq!(workshop.run(json!({ "mode": "accept" })).await.digest, digest);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_known_version_comes_back_at_once_or_from_its_copy() {
+    let hostile = built("hostile");
+    let workshop = Plan::of(hostile.clone()).start().await;
+    let first = workshop.digest();
+    workshop.replace(&marked(&hostile, "newer"));
+    workshop.runtime.reload("worker").await.expect("it is good");
+    let second = workshop.digest();
+    let mut events = workshop.runtime.events();
+    workshop.runtime.activate("worker", &first).await.expect("it is known");
+    let SwapEvent::Swapped { active, previous, .. } = next(&mut events).await else { panic!("refused") };
+    assert_eq!((active.digest, previous), (first.clone(), Some(second.clone())));
+    assert_eq!(workshop.run(json!({ "mode": "accept" })).await.digest, first);
+
+    // After a restart nothing but the copy knows of the second version.
+    let good = vec![("worker".to_owned(), first)];
+    let dir = workshop.end().await;
+    let workshop = Plan::of(hostile).start_in(dir, good).await;
+    workshop.runtime.activate("worker", &second).await.expect("its copy is there");
+    assert_eq!(workshop.digest(), second);
+    for unknown in ["../../etc/passwd".to_owned(), "0".repeat(64)] {
+        workshop.runtime.activate("worker", &unknown).await.expect_err("nobody knows it");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_cannot_be_remembered_does_not_serve() {
+    let mut plan = Plan::of(built("hostile"));
+    plan.remembers = false;
+    let workshop = plan.start().await;
+    assert_eq!(workshop.status().active, None);
+    let reason = workshop.refused().reason;
+    assert!(reason.contains("could not be recorded") && reason.contains("the disk is full"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_comes_later_is_found() {
+    let mut plan = Plan::of(Vec::new());
+    plan.file = None;
+    let mut workshop = plan.start().await;
+    let folder = workshop.source.parent().expect("it has one").to_owned();
+    std::fs::remove_dir(&folder).expect("removed");
+    let mut events = workshop.watch();
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::write(&workshop.source, tiny("i32.const 96")).expect("a file");
+    let event = next(&mut events).await;
+    assert!(matches!(event, SwapEvent::Swapped { .. }), "{event:?}");
+    workshop.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_replaced_all_the_time_ends_at_its_last_version() {
+    let first = tiny("i32.const 96");
+    let workshop = {
+        let mut workshop = Plan::of(first.clone()).start().await;
+        let _ = workshop.watch();
+        Arc::new(workshop)
+    };
+    let mut every = tokio::time::interval(Duration::from_millis(5));
+    let versions: Vec<Vec<u8>> = (0..100).map(|version| marked(&first, &version.to_string())).collect();
+    let mut ran = 0;
+    for version in &versions {
+        every.tick().await;
+        workshop.replace(version);
+        accepted(&workshop.run(json!({})).await);
+        ran += 1;
+    }
+    let mut events = workshop.runtime.events();
+    workshop.replace(&marked(&first, "last"));
+    let last = async {
+        loop {
+            let SwapEvent::Swapped { active, .. } = next(&mut events).await else { panic!("refused") };
+            if active.size == (first.len() + 11) as u64 {
+                return active.digest;
+            }
+        }
+    };
+    let last = tokio::time::timeout(PATIENCE, last).await.expect("the last version serves");
+    assert_eq!((ran, workshop.run(json!({})).await.digest), (100, last));
+}

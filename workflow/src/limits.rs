@@ -1,0 +1,17 @@
+//! How large a definition may be. Each limit is far above any process that people can read, and low enough that checking
+//! one stays quick and no sum of durations overflows a date.
+
+use std::time::Duration;
+
+/// States of one definition.
+pub const MAX_STATES: usize = 1_000;
+/// Transitions of one definition.
+pub const MAX_TRANSITIONS: usize = 1_000;
+/// Steps of one definition.
+pub const MAX_STEPS: usize = 1_000;
+/// Hooks of one definition.
+pub const MAX_HOOKS: usize = 1_000;
+/// Names in one list of one hook.
+pub const MAX_HOOK_NAMES: usize = 1_000;
+/// Longest timer, timeout or retry delay: ten years.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);

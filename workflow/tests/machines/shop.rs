@@ -1,0 +1,250 @@
+//! The shop of the contract: twelve states, fifteen transitions, and the walks that an order can take.
+
+use std::time::Duration;
+
+use millrace_workflow::{Cause, Definition, Effect, Input, Instance, Machine, Refusal, RunKind, StepOutcome, Transition};
+
+use crate::builder::{Builder, automatic, edge, names, runs, starts, step, tells, timed, workflow};
+
+/// The states and transitions that every config of the shop has; payment and shipping are hooked where they are first started
+/// only, not where they are retried.
+fn plain() -> Builder {
+    workflow("new")
+        .begin("start_validation")
+        .states(&["new", "validating", "validated", "paying", "paid", "payment_failed", "shipping", "shipped", "ship_failed"])
+        .finals(&["delivered", "cancelled"])
+        .error("failed")
+        .transition("start_validation", edge("new", "validating"))
+        .transition("validation_passed", edge("validating", "validated"))
+        .transition("validation_failed", edge("validating", "failed"))
+        .transition("start_payment", automatic("validated", "paying"))
+        .transition("payment_approved", edge("paying", "paid"))
+        .transition("payment_declined", edge("paying", "payment_failed"))
+        .transition("retry_payment", edge("payment_failed", "paying"))
+        .transition("start_shipping", automatic("paid", "shipping"))
+        .transition("shipping_confirmed", edge("shipping", "shipped"))
+        .transition("shipping_failed", edge("shipping", "ship_failed"))
+        .transition("retry_shipping", edge("ship_failed", "shipping"))
+        .transition("deliver_order", automatic("shipped", "delivered"))
+        .transition("cancel_order", edge("new", "cancelled"))
+        .transition("cancel_validated", edge("validated", "cancelled"))
+        .step("step-validate", step("inventory-checker", "validation_passed", "validation_failed"))
+        .step("step-payment", step("payment-processor", "payment_approved", "payment_declined"))
+        .step("step-shipping", step("shipping-service", "shipping_confirmed", "shipping_failed"))
+        .on(&["start_validation"], starts("step-validate"))
+        .on(&["start_payment"], starts("step-payment"))
+        .on(&["start_shipping"], starts("step-shipping"))
+        .entering(&["validated", "paid", "shipped", "delivered", "cancelled", "failed", "payment_failed", "ship_failed"], tells("notify"))
+}
+
+/// The shop as the contract wants it: retries by timer, and stock released when an order comes to nothing.
+pub fn shop() -> Definition {
+    let retry_payment =
+        Transition { max_attempts: Some(3), exhausted: Some("abandon_payment".into()), ..timed("payment_failed", "paying", 30) };
+    let retry_shipping = Transition { attention_after: Some(5), ..timed("ship_failed", "shipping", 60) };
+    plain()
+        .transition("retry_payment", retry_payment)
+        .transition("abandon_payment", edge("payment_failed", "cancelled"))
+        .transition("retry_shipping", retry_shipping)
+        .entering(&["cancelled", "failed"], runs("release-stock"))
+        .0
+}
+
+fn machine() -> Machine {
+    Machine::new(shop()).unwrap_or_else(|defects| panic!("{defects:#?}"))
+}
+
+fn answer(machine: &Machine, instance: &Instance, step: &str, outcome: StepOutcome) -> (Instance, Vec<Effect>) {
+    let visit = instance.visits[step];
+    let input = Input::StepFinished { step: step.into(), visit, attempt: 1, outcome, jitter: 1.0 };
+    machine.advance(instance, &input).expect("the answer is awaited")
+}
+
+fn ring(machine: &Machine, instance: &Instance, transition: &str) -> (Instance, Vec<Effect>) {
+    let input = Input::TimerFired { transition: transition.into(), version: instance.version };
+    machine.advance(instance, &input).expect("the timer is running")
+}
+
+fn to_paying(machine: &Machine) -> Instance {
+    let (instance, _) = machine.create();
+    answer(machine, &instance, "step-validate", StepOutcome::Accepted).0
+}
+
+fn transitions(effects: &[Effect]) -> Vec<(&str, &'static str)> {
+    effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Transitioned { transition, cause, .. } => Some((transition.as_str(), cause.as_str())),
+            _ => None,
+        })
+        .collect()
+}
+
+fn moved(seq: u64, transition: &str, from: &str, to: &str, cause: Cause) -> Effect {
+    Effect::Transitioned { seq, transition: transition.into(), from: from.into(), to: to.into(), cause }
+}
+
+fn told(seq: u64, state: &str) -> Effect {
+    Effect::Announce { handler: "notify".into(), seq, state: state.into() }
+}
+
+fn run(kind: RunKind, name: &str, component: &str, visit: u32, seq: u64) -> Effect {
+    Effect::Run { kind, name: name.into(), component: component.into(), visit, seq }
+}
+
+#[test]
+fn it_has_twelve_states_and_fifteen_transitions() {
+    let shop = shop();
+    assert_eq!((shop.states.len(), shop.transitions.len()), (12, 15));
+}
+
+#[test]
+fn a_config_without_timers_loads_and_a_retry_by_hand_runs_the_payment_again() {
+    let machine = plain().machine();
+    let paying = to_paying(&machine);
+    let (declined, effects) = answer(&machine, &paying, "step-payment", StepOutcome::Rejected);
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Timer { .. })));
+    let retry = Input::Fire { transition: "retry_payment".into(), cause: Cause::Api };
+    let (_, effects) = machine.advance(&declined, &retry).expect("it leaves the state");
+    assert_eq!(effects.last(), Some(&run(RunKind::Step, "step-payment", "payment-processor", 2, 5)));
+}
+
+#[test]
+fn a_good_order_is_delivered_in_four_commits() {
+    let machine = machine();
+    let (instance, effects) = machine.create();
+    let expected =
+        [moved(1, "start_validation", "new", "validating", Cause::Created), run(RunKind::Step, "step-validate", "inventory-checker", 1, 1)];
+    assert_eq!(effects, expected);
+
+    let (instance, effects) = answer(&machine, &instance, "step-validate", StepOutcome::Accepted);
+    let expected = [
+        moved(2, "validation_passed", "validating", "validated", Cause::Accepted),
+        told(2, "validated"),
+        moved(3, "start_payment", "validated", "paying", Cause::Automatic),
+        run(RunKind::Step, "step-payment", "payment-processor", 1, 3),
+    ];
+    assert_eq!(effects, expected);
+
+    let (instance, effects) = answer(&machine, &instance, "step-payment", StepOutcome::Accepted);
+    assert_eq!(transitions(&effects), [("payment_approved", "accepted"), ("start_shipping", "automatic")]);
+
+    let (instance, effects) = answer(&machine, &instance, "step-shipping", StepOutcome::Accepted);
+    let expected = [
+        moved(6, "shipping_confirmed", "shipping", "shipped", Cause::Accepted),
+        told(6, "shipped"),
+        moved(7, "deliver_order", "shipped", "delivered", Cause::Automatic),
+        told(7, "delivered"),
+        Effect::Finished { state: "delivered".into(), is_error: false },
+    ];
+    assert_eq!(effects, expected);
+    assert_eq!((instance.state.as_str(), instance.version), ("delivered", 7));
+}
+
+#[test]
+fn a_declined_payment_is_tried_three_times_more_and_then_abandoned() {
+    let machine = machine();
+    let mut instance = to_paying(&machine);
+    for visit in 1..=3 {
+        let (declined, effects) = answer(&machine, &instance, "step-payment", StepOutcome::Rejected);
+        let timer = Effect::Timer { transition: "retry_payment".into(), after: Duration::from_secs(30), version: declined.version };
+        assert_eq!((declined.state.as_str(), effects.last()), ("payment_failed", Some(&timer)));
+        let (retried, effects) = ring(&machine, &declined, "retry_payment");
+        assert_eq!(transitions(&effects), [("retry_payment", "timer")]);
+        assert_eq!(effects.last(), Some(&run(RunKind::Step, "step-payment", "payment-processor", visit + 1, retried.version)));
+        instance = retried;
+    }
+    let (instance, effects) = answer(&machine, &instance, "step-payment", StepOutcome::Rejected);
+    let expected = [
+        moved(10, "payment_declined", "paying", "payment_failed", Cause::Rejected),
+        told(10, "payment_failed"),
+        moved(11, "abandon_payment", "payment_failed", "cancelled", Cause::Exhausted),
+        told(11, "cancelled"),
+        run(RunKind::Task, "release-stock", "release-stock", 1, 11),
+        Effect::Finished { state: "cancelled".into(), is_error: false },
+    ];
+    assert_eq!(effects, expected);
+    assert_eq!(instance.timer_firings["retry_payment"], 3);
+}
+
+#[test]
+fn retries_by_hand_do_not_use_up_the_timers_attempts() {
+    let machine = machine();
+    let mut instance = to_paying(&machine);
+    for _ in 0..10 {
+        let (declined, _) = answer(&machine, &instance, "step-payment", StepOutcome::Rejected);
+        let retry = Input::Fire { transition: "retry_payment".into(), cause: Cause::Api };
+        (instance, _) = machine.advance(&declined, &retry).expect("it leaves the state");
+    }
+    let (declined, _) = answer(&machine, &instance, "step-payment", StepOutcome::Rejected);
+    assert_eq!(declined.state, "payment_failed");
+}
+
+#[test]
+fn shipping_is_retried_without_end_and_every_fifth_time_a_person_is_told() {
+    let machine = machine();
+    let instance = to_paying(&machine);
+    let (mut instance, _) = answer(&machine, &instance, "step-payment", StepOutcome::Accepted);
+    for firing in 1..=12 {
+        let (failed, _) = answer(&machine, &instance, "step-shipping", StepOutcome::Permanent);
+        let (retried, effects) = ring(&machine, &failed, "retry_shipping");
+        let reasons: Vec<&str> =
+            effects.iter().filter_map(|e| if let Effect::Attention { reason } = e { Some(reason.as_str()) } else { None }).collect();
+        match firing {
+            5 => assert_eq!(reasons, ["the timer in state 'ship_failed' has fired transition 'retry_shipping' 5 times so far"]),
+            10 => assert_eq!(reasons, ["the timer in state 'ship_failed' has fired transition 'retry_shipping' 10 times so far"]),
+            _ => assert!(reasons.is_empty()),
+        }
+        instance = retried;
+    }
+    let (instance, _) = answer(&machine, &instance, "step-shipping", StepOutcome::Accepted);
+    assert_eq!(instance.state, "delivered");
+}
+
+#[test]
+fn an_order_without_stock_fails_and_releases_what_it_reserved() {
+    let machine = machine();
+    let (instance, effects) = answer(&machine, &machine.create().0, "step-validate", StepOutcome::Rejected);
+    assert_eq!(instance.state, "failed");
+    assert!(effects.contains(&run(RunKind::Task, "release-stock", "release-stock", 1, 2)));
+    assert_eq!(effects.last(), Some(&Effect::Finished { state: "failed".into(), is_error: true }));
+}
+
+#[test]
+fn an_event_for_a_transition_already_made_is_harmless() {
+    let machine = machine();
+    let paying = to_paying(&machine);
+    let event = Input::Fire { transition: "start_payment".into(), cause: Cause::Event };
+    let refusal = Refusal::WrongState { transition: "start_payment".into(), from: "validated".into(), state: "paying".into() };
+    assert_eq!(machine.advance(&paying, &event), Err(refusal));
+}
+
+#[test]
+fn without_automatic_transitions_the_event_alone_drives_the_order() {
+    let machine = plain().transition("start_payment", edge("validated", "paying")).machine();
+    let (instance, _) = answer(&machine, &machine.create().0, "step-validate", StepOutcome::Accepted);
+    assert_eq!(instance.state, "validated");
+    let event = Input::Fire { transition: "start_payment".into(), cause: Cause::Event };
+    let (_, effects) = machine.advance(&instance, &event).expect("it leaves the state");
+    assert_eq!(transitions(&effects), [("start_payment", "event")]);
+}
+
+#[test]
+fn an_action_means_the_transition_that_leaves_the_current_state() {
+    let machine = machine();
+    let cancel = names(&["cancel_order", "no_such_transition", "cancel_validated", "abandon_payment"]);
+    assert_eq!(machine.transition_leaving("new", &cancel), Some("cancel_order"));
+    assert_eq!(machine.transition_leaving("payment_failed", &cancel), Some("abandon_payment"));
+    assert_eq!(machine.transition_leaving("shipping", &cancel), None);
+    assert_eq!(machine.leaving("paying"), ["payment_approved", "payment_declined"]);
+}
+
+#[test]
+fn it_can_be_asked_about_its_parts() {
+    let machine = machine();
+    assert_eq!(machine.name(), "test");
+    assert_eq!(["delivered", "paid", "nowhere"].map(|state| machine.is_final(state)), [true, false, false]);
+    assert_eq!(machine.step("step-payment").map(|step| step.component.as_str()), Some("payment-processor"));
+    assert_eq!(machine.step("step-fraud"), None);
+    assert_eq!(machine.definition(), &shop());
+}
