@@ -222,6 +222,8 @@ fn step_run(epoch: u64, id: &str, seq: u64, now: Timestamp) -> StepRun {
         key: format!("{id}:step-{seq}:1"),
         resource_kind: "orders".into(),
         resource_id: id.into(),
+        workflow: "order-processing".into(),
+        input: None,
         kind: RunKind::Step,
         name: format!("step-{seq}"),
         component: "payment".into(),
