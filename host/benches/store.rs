@@ -15,6 +15,10 @@ use millrace::store::{Commit, Guard, HistoryRow, Listing, OutboxRow, Progress, R
 use millrace_workflow::{Instance, RunKind};
 use serde_json::json;
 
+/// The allocator that the program has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Changes that each order goes through after its creation.
 const CHANGES: u64 = 3;
 
@@ -218,7 +222,7 @@ fn step_run(epoch: u64, id: &str, seq: u64, now: Timestamp) -> StepRun {
         key: format!("{id}:step-{seq}:1"),
         resource_kind: "orders".into(),
         resource_id: id.into(),
-        workflow: "processing".into(),
+        workflow: "order-processing".into(),
         input: None,
         kind: RunKind::Step,
         name: format!("step-{seq}"),

@@ -59,6 +59,7 @@ on_each_store! {
         no_run_is_claimed_twice,
         a_run_added_as_running_is_held_by_who_added_it,
         a_late_answer_is_discarded,
+        an_answer_for_a_process_that_is_gone_is_discarded,
         a_settled_run_can_be_tried_again_later,
         runs_of_a_process_that_is_gone_become_ready,
         runs_of_this_process_are_not_recovered,

@@ -73,6 +73,15 @@ pub async fn a_late_answer_is_discarded(mut bed: Bed) {
     assert_eq!(twice, Conflict::Fence { key: run.key, fence: 2 });
 }
 
+pub async fn an_answer_for_a_process_that_is_gone_is_discarded(mut bed: Bed) {
+    let run = held("a", bed.store.epoch());
+    bed.store.commit(with_runs([run.clone()])).await.unwrap();
+    bed.reopen().await;
+    let late = conflict(bed.store.commit(settling(done(&run))).await);
+    assert_eq!(late, Conflict::Fence { key: run.key.clone(), fence: 1 }, "the fence is right, but another process held it");
+    assert_eq!(bed.store.runs("orders", "a").await.unwrap(), [run]);
+}
+
 pub async fn a_settled_run_can_be_tried_again_later(bed: Bed) {
     let store = &bed.store;
     let first = held("a", store.epoch());
