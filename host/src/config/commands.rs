@@ -1,6 +1,6 @@
 //! What `millrace validate` and `millrace schema` do, apart from reading the command line.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use super::env::Environment;
@@ -8,11 +8,10 @@ use super::report::{Colour, Severity};
 use super::{check_file, schema as config_schema};
 
 /// How `validate` shows what it finds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Under the lines it is about; in colour on a terminal.
-    #[default]
-    Pretty,
+    /// Under the lines it is about.
+    Pretty(Colour),
     /// One line per problem, as compilers write them.
     Lines,
     /// For programs.
@@ -28,7 +27,7 @@ pub fn validate(path: &Path, environment: &Environment, format: Format, out: &mu
     match format {
         Format::Json => writeln!(out, "{:#}", report.json())?,
         Format::Lines => out.write_all(report.lines().as_bytes())?,
-        Format::Pretty => out.write_all(report.pretty(colour()).as_bytes())?,
+        Format::Pretty(colour) => out.write_all(report.pretty(colour).as_bytes())?,
     }
     if format != Format::Json {
         let count = |severity| report.problems.iter().filter(|p| p.severity == severity).count();
@@ -37,10 +36,6 @@ pub fn validate(path: &Path, environment: &Environment, format: Format, out: &mu
         writeln!(out, "{} {verdict}: {} and {}", path.display(), plural(errors, "error"), plural(warnings, "warning"))?;
     }
     Ok(u8::from(report.has_errors()))
-}
-
-fn colour() -> Colour {
-    if io::stdout().is_terminal() { Colour::Always } else { Colour::Never }
 }
 
 fn plural(count: usize, noun: &str) -> String {

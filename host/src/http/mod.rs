@@ -30,8 +30,8 @@ use crate::shutdown::Stop;
 use crate::telemetry::Metrics;
 
 pub use error::ApiError;
-pub use openapi::document as openapi_document;
 pub use health::{Check, HealthChecks, Status};
+pub use openapi::document as openapi_document;
 pub use routes::router;
 pub use server::{bind, serve};
 

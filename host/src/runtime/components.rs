@@ -98,7 +98,12 @@ impl Runtime {
             let why = slot.refused().map_or_else(|| "nothing was loaded yet".to_owned(), |refusal| refusal.reason);
             return unserved(called, format!("component '{component}' has no version that can serve: {why}"));
         };
-        let speaker = Speaker { component: slot.name(), digest: Arc::clone(&version.digest), instance: job.instance_id.clone(), step: job.step.clone() };
+        let speaker = Speaker {
+            component: slot.name(),
+            digest: Arc::clone(&version.digest),
+            instance: job.instance_id.clone(),
+            step: job.step.clone(),
+        };
         let terms = Terms { speaker, limits: &slot.settings.limits, granted: Arc::clone(&slot.granted), wall: job.timeout };
         let job = self.guest_job(job, slot.config_for(step_config));
         let ran = self.sandbox.process(&version.pre, terms, &job).await;
@@ -107,9 +112,8 @@ impl Runtime {
             Ok(answer) => (verdict(answer, &slot.settings.limits).map_err(|reason| (reason, None)), None),
             Err(ended) => (Err((ended.text, ended.limit)), ended.limit),
         };
-        let verdict = verdict.unwrap_or_else(|(reason, _)| {
-            Verdict::Transient(format!("component '{component}' (version {}) {reason}", short(&digest)))
-        });
+        let verdict = verdict
+            .unwrap_or_else(|(reason, _)| Verdict::Transient(format!("component '{component}' (version {}) {reason}", short(&digest))));
         let limit = limit.map(super::budget::Limit::as_str);
         Report { verdict, digest, wall: called.elapsed(), overhead: ran.overhead, limit }
     }
@@ -235,9 +239,9 @@ impl Runtime {
     async fn swap(&self, slot: &Slot, version: &Version, began: Instant) -> anyhow::Result<()> {
         let component = slot.settings.name.clone();
         let digest = version.digest.to_string();
-        (self.remember)(component.clone(), digest.clone())
-            .await
-            .with_context(|| format!("version {} of component '{component}' is good, but could not be recorded, so it does not serve", short(&digest)))?;
+        (self.remember)(component.clone(), digest.clone()).await.with_context(|| {
+            format!("version {} of component '{component}' is good, but could not be recorded, so it does not serve", short(&digest))
+        })?;
         let mut version = version.clone();
         version.about.since = self.clock.now();
         let active = version.about.clone();
@@ -265,7 +269,11 @@ fn unserved(called: Instant, reason: String) -> Report {
     Report { verdict: Verdict::Transient(reason), digest: String::new(), wall: called.elapsed(), overhead: Duration::ZERO, limit: None }
 }
 
-fn slots(components: Vec<ComponentSettings>, services: &HashMap<String, InProcess>, engine: &wasmtime::Engine) -> anyhow::Result<BTreeMap<String, Arc<Slot>>> {
+fn slots(
+    components: Vec<ComponentSettings>,
+    services: &HashMap<String, InProcess>,
+    engine: &wasmtime::Engine,
+) -> anyhow::Result<BTreeMap<String, Arc<Slot>>> {
     let mut problems = Vec::new();
     let mut slots = BTreeMap::new();
     for settings in components {
@@ -277,7 +285,8 @@ fn slots(components: Vec<ComponentSettings>, services: &HashMap<String, InProces
             }
         };
         let config = settings.capabilities.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-        let linker = linker(engine, &settings.capabilities).map_err(|error| anyhow!("component '{}' cannot be linked: {error:#}", settings.name))?;
+        let linker =
+            linker(engine, &settings.capabilities).map_err(|error| anyhow!("component '{}' cannot be linked: {error:#}", settings.name))?;
         slots.insert(settings.name.clone(), Arc::new(Slot::new(settings, Arc::new(Granted { http, config }), linker)));
     }
     anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));

@@ -269,10 +269,14 @@ fn own_misfit(interface: &str, version: Option<&str>) -> Option<String> {
 fn config_misfit(interface: &str, version: Option<&str>, module: &str, capabilities: &Capabilities) -> Option<String> {
     if interface != "wasi:config/store" || version != Some("0.2.0-rc.1") {
         let version = version.unwrap_or("none");
-        return Some(format!("imports {interface} (version {version}), and this host offers wasi:config/store@0.2.0-rc.1: rebuild it with that"));
+        return Some(format!(
+            "imports {interface} (version {version}), and this host offers wasi:config/store@0.2.0-rc.1: rebuild it with that"
+        ));
     }
     capabilities.config.is_empty().then(|| {
-        format!("imports wasi:config/store, but `capabilities.config` of module '{module}' grants nothing: list the values it may read there")
+        format!(
+            "imports wasi:config/store, but `capabilities.config` of module '{module}' grants nothing: list the values it may read there"
+        )
     })
 }
 

@@ -132,16 +132,20 @@ impl Loader {
             format!("does not fit the world `step` of millrace:step@0.1.0: {why}: rebuild it with wit/step.wit of this host")
         })?;
         let speaker = Speaker { component: slot.name(), digest: digest.into(), step: "describe".into(), ..Speaker::default() };
-        let described = self.sandbox.describe(&pre, speaker).await.map_err(|ended| format!("cannot say what it is: its `describe` {}", ended.text))?;
+        let described =
+            self.sandbox.describe(&pre, speaker).await.map_err(|ended| format!("cannot say what it is: its `describe` {}", ended.text))?;
         let about = self.about(described, digest, bytes.len() as u64)?;
         let (path, kept) = (self.copy_of(digest), bytes.clone());
-        off_thread(move || keep(&path, &kept)).await?.map_err(|error| format!("cannot be copied to '{}': {error}", self.folders.copies.display()))?;
+        off_thread(move || keep(&path, &kept))
+            .await?
+            .map_err(|error| format!("cannot be copied to '{}': {error}", self.folders.copies.display()))?;
         Ok(Arc::new(Version { digest: digest.into(), pre, about }))
     }
 
     fn about(&self, said: Description, digest: &str, size: u64) -> Result<ActiveVersion, String> {
         let limits = super::Limits::default();
-        let schema = object("a config schema", &said.config_schema, &limits).map_err(|reason| format!("cannot say what it is: its `describe` {reason}"))?;
+        let schema = object("a config schema", &said.config_schema, &limits)
+            .map_err(|reason| format!("cannot say what it is: its `describe` {reason}"))?;
         Ok(ActiveVersion {
             digest: digest.to_owned(),
             size,

@@ -69,7 +69,8 @@ fn resolve_grant(grant: &Grant, modules: &HashMap<String, InProcess>) -> Result<
     };
     let mut headers = HeaderMap::new();
     for (header, value) in &grant.headers {
-        let key = HeaderName::try_from(header.as_str()).map_err(|_| format!("the service '{name}' has the header '{header}', which is no header name"))?;
+        let key = HeaderName::try_from(header.as_str())
+            .map_err(|_| format!("the service '{name}' has the header '{header}', which is no header name"))?;
         // The value may be a secret: it is not shown.
         let mut value = HeaderValue::try_from(value.as_str())
             .map_err(|_| format!("the value of header '{header}' of the service '{name}' has characters that no header may have"))?;
@@ -96,7 +97,12 @@ impl WasiHttpHooks for Outgoing {
         Some(Scheme::HTTP)
     }
 
-    fn send_request(&mut self, request: Request<WasiBody>, options: Option<RequestOptions>, _: Io) -> Box<dyn Future<Output = Sent> + Send> {
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _: Io,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
         let services = Arc::clone(&self.services);
         let sending = async move {
             let asked = asked_service(request.uri());
@@ -117,7 +123,11 @@ impl WasiHttpHooks for Outgoing {
             }
         };
         // A panic of a module or of TLS must not become one of the component's run.
-        Box::new(AssertUnwindSafe(sending).catch_unwind().map(|sent| sent.unwrap_or_else(|_| Err(Error::InternalError(Some("the call failed".into()))))))
+        Box::new(
+            AssertUnwindSafe(sending)
+                .catch_unwind()
+                .map(|sent| sent.unwrap_or_else(|_| Err(Error::InternalError(Some("the call failed".into()))))),
+        )
     }
 }
 

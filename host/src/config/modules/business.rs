@@ -1,0 +1,191 @@
+//! Settings of resources, state, storage, events and operation.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::config::leaf::HumanDuration;
+
+/// `api.handler`.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApiHandler {
+    /// Kind of its resources.
+    #[schemars(length(min = 1))]
+    pub resource_name: String,
+    /// Resources to add at start, `[{id, data, state?}]`; relative to the config file.
+    #[schemars(length(min = 1))]
+    pub seed_file: Option<String>,
+    /// Workflow that a new resource starts: a name under `workflows.statemachine.definitions`.
+    #[schemars(length(min = 1))]
+    pub workflow_type: Option<String>,
+    /// Engine that runs it.
+    #[schemars(length(min = 1))]
+    pub workflow_engine: Option<String>,
+    /// Prefix of new ids, for example `rma-`.
+    #[serde(rename = "instanceIDPrefix")]
+    pub instance_id_prefix: Option<String>,
+    /// Field that holds the id; `id` is the only one.
+    #[serde(rename = "instanceIDField")]
+    pub instance_id_field: Option<IdField>,
+    /// Transition that a new resource makes at once; `start_validation` if the workflow has it.
+    #[schemars(length(min = 1))]
+    pub initial_transition: Option<String>,
+    /// JSON Schema of a new resource's body.
+    pub schema: Option<Map<String, Value>>,
+    /// Fields that components see and clients do not.
+    #[serde(default)]
+    pub private_fields: Vec<String>,
+    /// Transitions that `POST /{id}/<name>` may make: the one that leaves the current state.
+    #[serde(default)]
+    pub actions: BTreeMap<String, Vec<String>>,
+    /// Lines are priced from a catalogue.
+    pub pricing: Option<PricingSettings>,
+    /// Units are counted and can be reserved.
+    pub stock: Option<StockSettings>,
+}
+
+/// Field that holds the id of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-expected" = "id"))]
+pub enum IdField {
+    /// `id`.
+    Id,
+}
+
+/// `pricing` of an `api.handler`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PricingSettings {
+    /// An `api.handler` of this config, or the http(s) URL of one elsewhere.
+    #[schemars(length(min = 1))]
+    pub catalogue: String,
+}
+
+/// `stock` of an `api.handler`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StockSettings {
+    /// Field with the number of units.
+    #[schemars(length(min = 1))]
+    pub field: String,
+}
+
+/// `statemachine.engine`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StateMachineEngine {
+    /// Shown to people.
+    pub description: Option<String>,
+    /// Unfinished instances of a workflow at once; without limit if not given.
+    #[schemars(range(min = 1))]
+    pub max_instances: Option<u32>,
+    /// Accepted for configs that have it; instances are kept.
+    #[serde(rename = "instanceTTL")]
+    pub instance_ttl: Option<HumanDuration>,
+}
+
+/// `database.workflow`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Database {
+    /// Kind of database; `sqlite` if not given.
+    #[serde(default)]
+    pub driver: Driver,
+    /// Database file, relative to the working directory; its folder is made.
+    #[schemars(length(min = 1))]
+    pub dsn: String,
+    /// Connections that read; 4 if not given.
+    #[schemars(range(min = 1, max = 64))]
+    pub max_open_conns: Option<u32>,
+}
+
+/// Kind of database.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(extend("x-expected" = "sqlite"))]
+pub enum Driver {
+    /// One file.
+    #[default]
+    Sqlite,
+}
+
+/// `persistence.store`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PersistenceStore {
+    /// A `database.workflow`.
+    #[schemars(length(min = 1))]
+    pub database: String,
+}
+
+/// `messaging.broker`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Broker {
+    /// Topics beyond those that subscriptions and triggers name.
+    #[serde(default)]
+    pub topics: Vec<String>,
+    /// Events under way at once; 1000 if not given.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_queue_size: Option<u32>,
+    /// How long one delivery may take; 30s if not given.
+    pub delivery_timeout: Option<HumanDuration>,
+}
+
+/// `messaging.kafka`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Kafka {
+    /// `host:port`; one entry may hold several, separated by commas.
+    #[schemars(length(min = 1))]
+    pub brokers: Vec<String>,
+    /// Consumer group; `millrace` if not given.
+    #[schemars(length(min = 1))]
+    pub group_id: Option<String>,
+}
+
+/// `messaging.handler`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MessagingHandler {
+    /// Topics it is about, for example `return.*`: entering state S is the event `return.S`.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?$"), extend("x-expected" = "a topic such as return.approved, or a pattern such as return.*"))]
+    pub topic: String,
+    /// Shown to people.
+    pub description: Option<String>,
+    /// A `dynamic.component` that it runs; without one it only logs.
+    #[schemars(length(min = 1))]
+    pub component: Option<String>,
+}
+
+/// `metrics.collector`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MetricsCollector {
+    /// What comes before each name; `millrace` if not given.
+    #[schemars(regex(pattern = "^[a-zA-Z_][a-zA-Z0-9_]*$"), extend("x-expected" = "letters, digits and underscores, not beginning with a digit"))]
+    pub namespace: Option<String>,
+    /// What comes between the namespace and the name.
+    #[schemars(regex(pattern = "^[a-zA-Z_][a-zA-Z0-9_]*$"), extend("x-expected" = "letters, digits and underscores, not beginning with a digit"))]
+    pub subsystem: Option<String>,
+}
+
+/// `health.checker`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HealthChecker {
+    /// Shown to people.
+    pub description: Option<String>,
+    /// `/healthz` if not given.
+    pub health_path: Option<String>,
+    /// `/readyz` if not given.
+    pub ready_path: Option<String>,
+    /// `/livez` if not given.
+    pub live_path: Option<String>,
+    /// How long one check may take; 5s if not given.
+    pub check_timeout: Option<HumanDuration>,
+}

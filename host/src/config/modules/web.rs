@@ -1,0 +1,131 @@
+//! Settings of what faces the network: server, routes, middlewares, users, web files, proxies.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::leaf::{HumanDuration, MaxAge, Secret};
+
+/// A type without settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NoSettings {}
+
+/// `http.server`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HttpServer {
+    /// `host:port`; `:8080` means all addresses.
+    #[schemars(length(min = 1))]
+    pub address: String,
+    /// From the first byte of a request to the last of its body; 15s if not given.
+    pub read_timeout: Option<HumanDuration>,
+    /// From the end of the request to the last byte of the answer; 30s if not given.
+    pub write_timeout: Option<HumanDuration>,
+    /// A connection without a request; 60s if not given.
+    pub idle_timeout: Option<HumanDuration>,
+}
+
+/// `http.router`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HttpRouter {
+    /// Path below which only routes answer, `/api`.
+    pub prefix: Option<String>,
+}
+
+/// `http.middleware.cors`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Cors {
+    /// `*`, or origins such as `https://shop.example`; `*` if not given.
+    pub allowed_origins: Option<Vec<String>>,
+    /// Methods; GET, POST, PUT, DELETE and OPTIONS if not given.
+    pub allowed_methods: Option<Vec<String>>,
+    /// Request headers; Content-Type and Authorization if not given.
+    pub allowed_headers: Option<Vec<String>>,
+    /// Whether other origins may send cookies; never together with `*`.
+    #[serde(default)]
+    pub allow_credentials: bool,
+    /// How long a preflight may be cached; ten minutes if not given.
+    pub max_age: Option<MaxAge>,
+}
+
+/// `http.middleware.ratelimit`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RateLimit {
+    /// Sustained rate of one client; 60 if not given.
+    #[schemars(range(min = 1))]
+    pub requests_per_minute: Option<u32>,
+    /// Requests at once; as many as in a minute if not given.
+    #[schemars(range(min = 1))]
+    pub burst_size: Option<u32>,
+    /// A second, slower limit.
+    #[schemars(range(min = 1))]
+    pub requests_per_hour: Option<u32>,
+    /// Peers whose `X-Forwarded-For` is believed: addresses or networks such as `10.0.0.0/8`.
+    #[serde(default)]
+    pub trusted_proxies: Vec<String>,
+}
+
+/// `http.middleware.auth`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AuthMiddleware {
+    /// Kind of token.
+    #[serde(default)]
+    pub auth_type: AuthType,
+}
+
+/// Kind of token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(extend("x-expected" = "Bearer"))]
+pub enum AuthType {
+    /// `Authorization: Bearer <token>`.
+    #[default]
+    Bearer,
+}
+
+/// `auth.jwt`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AuthJwt {
+    /// Key that signs tokens, 32 bytes or more.
+    pub secret: Secret,
+    /// Life of a token; 24h if not given.
+    pub token_expiry: Option<HumanDuration>,
+    /// `iss` of the tokens; `millrace` if not given.
+    #[schemars(length(min = 1))]
+    pub issuer: Option<String>,
+    /// Users to add at start, `[{name, email, password}]`; relative to the config file.
+    #[schemars(length(min = 1))]
+    pub seed_file: Option<String>,
+    /// Whether anybody may register; yes if not given.
+    pub allow_registration: Option<bool>,
+}
+
+/// `static.fileserver`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FileServer {
+    /// Folder, relative to the config file.
+    #[schemars(length(min = 1))]
+    pub root: String,
+    /// Path prefix; `/` if not given.
+    pub prefix: Option<String>,
+    /// Whether navigation to an unknown path gets `index.html`; no if not given.
+    #[serde(default)]
+    pub spa_fallback: bool,
+    /// How long a browser may keep a file that is neither `index.html` nor hashed; one hour if not given.
+    pub cache_max_age: Option<MaxAge>,
+}
+
+/// `http.simple_proxy`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SimpleProxy {
+    /// Base URL by path prefix; the longest prefix wins.
+    pub targets: BTreeMap<String, String>,
+}
