@@ -1,6 +1,6 @@
 //! What the program's commands do. The only part that ends the process or writes to its standard streams.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -9,26 +9,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{App, Surroundings};
 use crate::clock::Clock;
-use crate::config::report::Colour;
 use crate::config::commands::Format;
 use crate::config::{self, Environment};
 use crate::plan::Plan;
 use crate::shutdown::Stop;
 use crate::telemetry::{self, LogFormat};
-
-/// How `millrace validate` shows what it finds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum ReportFormat {
-    /// Under the lines it is about on a terminal, else one line per problem.
-    #[default]
-    Auto,
-    /// Under the lines it is about.
-    Pretty,
-    /// One line per problem, as compilers write them.
-    Lines,
-    /// For programs.
-    Json,
-}
 
 /// `millrace run`: serves until SIGTERM or Ctrl-C.
 #[must_use]
@@ -43,15 +28,9 @@ pub fn run(config: &Path, format: LogFormat, filter: &str) -> ExitCode {
 
 /// `millrace validate`: tells everything that is wrong.
 #[must_use]
-pub fn validate(file: &Path, format: ReportFormat) -> ExitCode {
-    let terminal = std::io::stdout().is_terminal();
-    let format = match format {
-        ReportFormat::Auto if !terminal => Format::Lines,
-        ReportFormat::Auto | ReportFormat::Pretty => Format::Pretty(if terminal { Colour::Always } else { Colour::Never }),
-        ReportFormat::Lines => Format::Lines,
-        ReportFormat::Json => Format::Json,
-    };
-    let check = || Ok(ExitCode::from(config::commands::validate(file, &Environment::of_process()?, format, &mut std::io::stdout().lock())?));
+pub fn validate(file: &Path, format: Format) -> ExitCode {
+    let check =
+        || Ok(ExitCode::from(config::commands::validate(file, &Environment::of_process()?, format, &mut std::io::stdout().lock())?));
     end(check())
 }
 

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use millrace::commands::{self, ReportFormat};
+use millrace::commands;
+use millrace::config::commands::Format;
 use millrace::telemetry::LogFormat;
 
 #[global_allocator]
@@ -38,7 +39,7 @@ enum Command {
         file: PathBuf,
         /// Form of the report.
         #[arg(long, value_enum, default_value_t)]
-        format: ReportFormat,
+        format: Format,
     },
     /// Print the JSON Schema of configs.
     Schema,

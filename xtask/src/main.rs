@@ -1,3 +1,56 @@
-//! What people type, and what CI types.
+//! What people type, and what CI types: `cargo xtask run | test | build | bench`.
+//!
+//! It starts cargo and the host as child processes and says what it does; it knows nothing of what they are made of.
 
-fn main() {}
+#![expect(clippy::print_stdout, reason = "it talks to a person")]
+
+mod bench;
+mod build;
+mod command;
+mod http;
+mod monolith;
+mod run;
+mod secret;
+mod test;
+mod toolchain;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Starts, tests, builds and measures Millrace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Builds everything and starts the single-process store on this machine, until Ctrl-C.
+    Run(run::Options),
+    /// Checks everything: format, lints, components, all tests. Installs the wasm target, rustfmt and clippy if they are missing.
+    Test,
+    /// Builds the step components into target/components, and the host.
+    Build(build::Options),
+    /// Runs the benchmarks.
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    perform(&Arguments::parse().task).unwrap_or_else(|problem| {
+        eprintln!("Error: {problem:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn perform(task: &Task) -> anyhow::Result<ExitCode> {
+    match task {
+        Task::Run(options) => run::run(options),
+        Task::Test => Ok(test::test()),
+        Task::Build(options) => build::build(options).map(|()| ExitCode::SUCCESS),
+        Task::Bench(options) => bench::bench(options).map(|()| ExitCode::SUCCESS),
+    }
+}

@@ -186,4 +186,3 @@ impl App {
         self.tasks.spawn_long("swap log", swaps.run(self.stop.clone()));
     }
 }
-

@@ -49,7 +49,12 @@ pub(super) async fn failure(failed: Option<Option<BoxFuture<'static, String>>>) 
 
 /// Database, components, pipeline and bus.
 pub(super) async fn core(
-    plan: &Arc<Plan>, database: &plan::Database, surroundings: &Surroundings, tasks: &Tasks, stop: &Stop, metrics: &Metrics,
+    plan: &Arc<Plan>,
+    database: &plan::Database,
+    surroundings: &Surroundings,
+    tasks: &Tasks,
+    stop: &Stop,
+    metrics: &Metrics,
 ) -> anyhow::Result<Core> {
     let clock = surroundings.clock.clone();
     let settings = SqliteSettings { path: database.path.clone(), readers: usize::try_from(database.max_open_conns).unwrap_or(1) };
@@ -101,7 +106,12 @@ async fn recover(store: &dyn Store, suspects: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn runtime(plan: &Plan, surroundings: &Surroundings, store: &Arc<dyn Store>, generation: &Generation) -> anyhow::Result<Arc<Runtime>> {
+async fn runtime(
+    plan: &Plan,
+    surroundings: &Surroundings,
+    store: &Arc<dyn Store>,
+    generation: &Generation,
+) -> anyhow::Result<Arc<Runtime>> {
     let mut settings = plan.runtime.clone().context("the plan has a database but no runtime settings")?;
     settings.compiler.clone_from(&surroundings.compiler);
     let services: HashMap<String, InProcess> = plan

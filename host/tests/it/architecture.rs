@@ -28,7 +28,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("axum", &["http"]),
     ("opentelemetry", &["telemetry"]),
     ("saphyr", &["config"]),
-    ("clap", &["main", "commands", "telemetry"]),
+    ("clap", &["main", "config", "telemetry"]),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

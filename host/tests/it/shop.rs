@@ -24,7 +24,9 @@ async fn an_order_is_delivered_within_a_second_and_carries_what_the_steps_said()
     assert_eq!(data["carrier"], "USPS");
     assert_eq!(data["last4"], "4242");
     assert_eq!(data["state"], "delivered");
-    for field in ["available", "checked_items", "reserved_until", "transaction_id", "status", "tracking_number", "estimated_delivery", "userId"] {
+    for field in
+        ["available", "checked_items", "reserved_until", "transaction_id", "status", "tracking_number", "estimated_delivery", "userId"]
+    {
         assert!(!data[field].is_null(), "{field} is missing: {data:#}");
     }
     assert!(data["payment"].is_null(), "a payment token is never shown");

@@ -8,7 +8,8 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use millrace::clock::Clock;
 use millrace::runtime::{
-    Capabilities, ComponentSettings, ComponentStatus, InProcess, Job, Limits, Refusal, Remember, Report, Runtime, Settings, SwapEvent, Verdict,
+    Capabilities, ComponentSettings, ComponentStatus, InProcess, Job, Limits, Refusal, Remember, Report, Runtime, Settings, SwapEvent,
+    Verdict,
 };
 use millrace::shutdown::Stop;
 use parking_lot::Mutex;

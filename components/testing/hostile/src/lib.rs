@@ -44,7 +44,9 @@ impl Guest for Hostile {
 /// The answers of a component that behaves.
 fn answer(mode: &str, data: &Value, job: &Job) -> Option<Result<Outcome, Failure>> {
     let answer = match mode {
-        "accept" => accepted(&json!({ "echo": data["value"], "key": job.idempotency_key, "attempt": job.attempt, "deadline": job.deadline })),
+        "accept" => {
+            accepted(&json!({ "echo": data["value"], "key": job.idempotency_key, "attempt": job.attempt, "deadline": job.deadline }))
+        }
         "config" => accepted(&serde_json::from_str(&job.config).unwrap_or_default()),
         "reject" => Ok(Outcome::Rejected(Rejection {
             code: "insufficient_funds".into(),
@@ -78,7 +80,9 @@ fn attack(mode: &str) -> Result<Outcome, Failure> {
         "sleep" => std::thread::sleep(Duration::from_secs(3_600)),
         "log flood" => (0..20_000).for_each(|line| write(Level::Info, &format!("line {line} {}", "x".repeat(200)))),
         "log once" => write(Level::Warn, &"a long line\n".repeat(2_000)),
-        "call flood" => (0..u64::MAX).for_each(|_| { std::hint::black_box(wasip2::clocks::monotonic_clock::now()); }),
+        "call flood" => (0..u64::MAX).for_each(|_| {
+            std::hint::black_box(wasip2::clocks::monotonic_clock::now());
+        }),
         "stdout flood" => (0..2_000).for_each(|_| println(&"x".repeat(4_096))),
         "random flood" => (0..u64::MAX).for_each(|_| drop(wasip2::random::random::get_random_bytes(60_000))),
         "handle leak" => (0..u64::MAX).for_each(|_| std::mem::forget(wasip2::clocks::monotonic_clock::subscribe_duration(u64::MAX))),

@@ -9,11 +9,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use moka::future::Cache;
 use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::Clock;
 use crate::services::ServiceError;
 
-/// Failures in a row that cost nothing.
+/// Failures in a row that cost nothing, and attempts at one account at once: a burst of guesses must not all be free.
 const FREE: u32 = 5;
 /// Time between attempts after the first failure that costs; doubles with each further one.
 const FIRST_DELAY: Duration = Duration::from_millis(500);
@@ -26,20 +27,32 @@ const MEMORY: Duration = Duration::from_secs(15 * 60);
 const ACCOUNTS: u64 = 50_000;
 
 pub(super) struct Attempts {
-    accounts: Cache<String, Arc<Mutex<Account>>>,
+    accounts: Cache<String, Arc<Account>>,
     clock: Clock,
 }
 
-#[derive(Default)]
 struct Account {
-    failures: u32,
-    next: Option<Timestamp>,
+    at_once: Arc<Semaphore>,
+    failures: Mutex<Failures>,
+}
+
+#[derive(Default)]
+struct Failures {
+    in_a_row: u32,
+    next_turn: Option<Timestamp>,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self { at_once: Arc::new(Semaphore::new(FREE as usize)), failures: Mutex::default() }
+    }
 }
 
 /// One try at an account.
 #[must_use = "tell whether it succeeded"]
 pub(super) struct Attempt {
-    account: Arc<Mutex<Account>>,
+    account: Arc<Account>,
+    _one_of_few: Option<OwnedSemaphorePermit>,
 }
 
 impl Attempts {
@@ -50,25 +63,26 @@ impl Attempts {
     /// Waits for this attempt's turn.
     pub(super) async fn begin(&self, account: &str) -> Result<Attempt, ServiceError> {
         let account = self.accounts.get_with(bounded(account), async { Arc::default() }).await;
-        let turn = account.lock().take_turn(self.clock.now())?;
+        let one_of_few = Arc::clone(&account.at_once).acquire_owned().await.ok();
+        let turn = account.failures.lock().take_turn(self.clock.now())?;
         if let Some(turn) = turn {
             self.clock.sleep_until(turn).await;
         }
-        Ok(Attempt { account })
+        Ok(Attempt { account, _one_of_few: one_of_few })
     }
 }
 
-impl Account {
+impl Failures {
     fn take_turn(&mut self, now: Timestamp) -> Result<Option<Timestamp>, ServiceError> {
-        let Some(costly) = self.failures.checked_sub(FREE) else { return Ok(None) };
-        let turn = self.next.unwrap_or(now).max(now);
+        let Some(costly) = self.in_a_row.checked_sub(FREE) else { return Ok(None) };
+        let turn = self.next_turn.unwrap_or(now).max(now);
         let wait = turn.duration_since(now);
         if wait > LONGEST_HOLD {
             let retry_after = Duration::try_from(wait).unwrap_or(LONGEST_DELAY);
             return Err(ServiceError::TooMany { detail: "too many failed logins for this account".into(), retry_after });
         }
         let delay = FIRST_DELAY.saturating_mul(1 << costly.min(10)).min(LONGEST_DELAY);
-        self.next = turn.checked_add(delay).ok();
+        self.next_turn = turn.checked_add(delay).ok();
         Ok(Some(turn))
     }
 }
@@ -76,13 +90,13 @@ impl Account {
 impl Attempt {
     /// The password was right: everything is forgotten.
     pub(super) fn succeeded(self) {
-        *self.account.lock() = Account::default();
+        *self.account.failures.lock() = Failures::default();
     }
 
     /// It was wrong.
     pub(super) fn failed(self) {
-        let mut account = self.account.lock();
-        account.failures = account.failures.saturating_add(1);
+        let mut failures = self.account.failures.lock();
+        failures.in_a_row = failures.in_a_row.saturating_add(1);
     }
 }
 
@@ -107,7 +121,7 @@ mod tests {
         let attempts = Attempts::new(clock.clone());
         fail(&attempts, FREE + 1).await;
         let account = attempts.accounts.get("ada@example.com").await.unwrap();
-        let waits: Vec<_> = (0..6).map(|_| account.lock().take_turn(clock.now()).is_ok()).collect();
+        let waits: Vec<_> = (0..6).map(|_| account.failures.lock().take_turn(clock.now()).is_ok()).collect();
         assert!(waits[0] && !waits[5], "{waits:?}");
     }
 
@@ -125,13 +139,8 @@ mod tests {
     async fn other_accounts_are_not_slowed() {
         let attempts = Attempts::new(Clock::system());
         fail(&attempts, FREE + 1).await;
-        let turn = attempts
-            .accounts
-            .get_with("bob@example.com".into(), async { Arc::default() })
-            .await
-            .lock()
-            .take_turn(Clock::system().now())
-            .unwrap();
+        let other = attempts.accounts.get_with("bob@example.com".into(), async { Arc::default() }).await;
+        let turn = other.failures.lock().take_turn(Clock::system().now()).unwrap();
         assert_eq!(turn, None);
     }
 }

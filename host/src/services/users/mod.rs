@@ -203,7 +203,7 @@ impl Users {
             name: registration.name.trim().to_owned(),
             email: registration.email,
             password_hash: self.inner.passwords.hash(registration.password).await?,
-            created_at: self.inner.clock.now(),
+            created_at: in_milliseconds(self.inner.clock.now()),
         };
         self.inner.store.add_user(user.clone()).await.map_err(taken)?;
         Ok(user)
@@ -219,6 +219,11 @@ impl From<store::User> for Profile {
     fn from(user: store::User) -> Self {
         Self { id: user.id, email: user.email, name: user.name, created_at: user.created_at }
     }
+}
+
+/// What is told at once must be what is told later, and a store keeps no nanoseconds.
+fn in_milliseconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }
 
 fn gone() -> ServiceError {

@@ -1,1 +1,152 @@
+//! What goes wrong underneath: a full disk, a commit that fails, a writer that cannot go on, a queue that does not move.
 
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rusqlite::ffi;
+
+use super::super::{Commit, Guard, Listing, Resource, Store, StoreError};
+use super::writer::UnitError;
+use super::{Sqlite, SqliteSettings};
+
+/// More than there is room for in the queue and in one group.
+const TOO_MANY: usize = 2_000;
+
+fn open(folder: &tempfile::TempDir) -> Sqlite {
+    Sqlite::open(&SqliteSettings { path: folder.path().join("a.db"), readers: 1 }).unwrap()
+}
+
+fn sized(id: &str, bytes: usize) -> Commit {
+    let data = serde_json::json!({ "text": "x".repeat(bytes) });
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    let resource = Resource {
+        kind: "products".into(),
+        id: id.into(),
+        owner: None,
+        state: "active".into(),
+        version: 1,
+        data: Arc::new(data.as_object().unwrap().clone()),
+        workflow: None,
+        created_at: at,
+        updated_at: at,
+    };
+    Commit { change: Some((Guard::Absent, resource)), ..Commit::default() }
+}
+
+async fn count(store: &Sqlite) -> usize {
+    store.resources(&Listing { kind: "products".into(), limit: usize::MAX, ..Listing::default() }).await.unwrap().len()
+}
+
+/// Lets the database have no more pages than it has, and `more`.
+async fn leave_room(store: &Sqlite, more: i64) {
+    let set = store.writer.write(move |writing| {
+        let pages: i64 = writing.connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+        writing.connection.query_row(&format!("PRAGMA max_page_count = {}", pages + more), [], |_| Ok(()))?;
+        Ok::<_, UnitError>(())
+    });
+    set.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_until_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.commit(sized("before", 10)).await.unwrap();
+    leave_room(&store, 0).await;
+    for n in 0..3 {
+        let full = store.commit(sized(&format!("full-{n}"), 100_000)).await;
+        assert!(matches!(&full, Err(StoreError::Unavailable(text)) if text.contains("full")), "{full:?}");
+        assert_eq!(count(&store).await, 1, "reads go on, and see nothing of it");
+    }
+    leave_room(&store, 1_000).await;
+    store.commit(sized("after", 100_000)).await.unwrap();
+    assert_eq!(count(&store).await, 2);
+    store.close().await;
+    assert_eq!(count(&open(&folder)).await, 2);
+}
+
+#[tokio::test]
+async fn a_group_that_cannot_be_committed_fails_as_a_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let neighbour = store.commit(sized("neighbour", 10));
+    // Checked at COMMIT only: a line of a reservation that is not there.
+    let broken = store.writer.write(|writing| {
+        writing.run("PRAGMA defer_foreign_keys = ON", [])?;
+        writing.run("INSERT INTO reservation_lines (reservation, sku, quantity) VALUES ('none', 's', 1)", [])?;
+        Ok::<_, UnitError>(())
+    });
+    let gate = hold(&store);
+    let (neighbour, broken, ()) = tokio::join!(neighbour, broken, async move {
+        gate.send(()).unwrap();
+    });
+    assert!(matches!(&broken, Err(StoreError::Unavailable(text)) if text.contains("FOREIGN KEY")), "{broken:?}");
+    // It was committed before the gate closed, or it shared the fate of the group.
+    assert_eq!(count(&store).await, usize::from(neighbour.is_ok()));
+    store.commit(sized("next", 10)).await.expect("the writer goes on");
+}
+
+/// Keeps the writer busy until something is sent.
+fn hold(store: &Sqlite) -> mpsc::Sender<()> {
+    use futures::FutureExt as _;
+    let (gate, opened) = mpsc::channel::<()>();
+    let mut holding = Box::pin(store.writer.write(move |_| {
+        let _ = opened.recv();
+        Ok::<_, UnitError>(())
+    }));
+    assert!(holding.as_mut().now_or_never().is_none());
+    gate
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_written_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.commit(sized("before", 10)).await.unwrap();
+    let error = || rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), Some("disk I/O error".into()));
+    let failed = store.writer.write(move |_| Err::<(), _>(UnitError::Broken(error()))).await;
+    assert!(matches!(failed, Err(StoreError::Fatal(_))), "{failed:?}");
+    let reason = tokio::time::timeout(Duration::from_secs(10), store.failed()).await.expect("the process is told");
+    assert!(reason.contains("disk I/O error"), "{reason}");
+    let later = store.commit(sized("after", 10)).await;
+    assert!(matches!(&later, Err(StoreError::Fatal(text)) if text.contains("disk I/O error")), "{later:?}");
+    assert_eq!(count(&store).await, 1, "what is there can still be read");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_clean_end_is_no_failure() {
+    use futures::FutureExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.close().await;
+    assert!(store.failed().now_or_never().is_none());
+}
+
+#[tokio::test]
+async fn callers_do_not_wait_for_ever_for_a_place_in_the_queue() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(&folder);
+    store.writer.queue_wait = Duration::from_millis(100);
+    let gate = hold(&store);
+    let all = (0..TOO_MANY).map(|n| {
+        let store = &store;
+        let gate = (n + 1 == TOO_MANY).then(|| gate.clone());
+        async move {
+            let result = store.commit(sized(&n.to_string(), 10)).await;
+            // The last in the line gave up; now the others may go on.
+            if let Some(gate) = gate {
+                gate.send(()).unwrap();
+            }
+            result
+        }
+    });
+    let results = futures::future::join_all(all).await;
+    let refused = results.iter().filter(|result| result.is_err()).count();
+    assert!((1..TOO_MANY).contains(&refused), "{refused}");
+    for result in results {
+        assert!(!matches!(result, Err(error) if !matches!(error, StoreError::Unavailable(_))));
+    }
+    assert_eq!(count(&store).await, TOO_MANY - refused, "exactly what was accepted is there");
+}

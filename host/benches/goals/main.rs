@@ -1,0 +1,158 @@
+//! The figures that Millrace is designed for, measured on the real program: `cargo xtask bench`.
+//!
+//! A release build of the program runs as a process of its own; this one is its only client, on the same machine. Absolute
+//! times depend on the machine, so every figure stands beside its goal.
+#![expect(clippy::print_stdout, reason = "it prints its figures")]
+
+mod load;
+mod server;
+mod table;
+
+use std::time::{Duration, Instant};
+
+use load::{Connection, Latencies};
+use server::Server;
+use table::{Goal, Table};
+
+/// Orders placed one after the other on an idle system.
+const SEQUENTIAL: usize = 500;
+/// Orders placed by many clients at once.
+const BURST: usize = 10_000;
+const CLIENTS: usize = 64;
+/// Connections and time of the read benches.
+const READERS: usize = 32;
+const READ_FOR: Duration = Duration::from_secs(5);
+
+fn main() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let table = runtime.block_on(measure())?;
+    println!("{table}");
+    Ok(())
+}
+
+async fn measure() -> anyhow::Result<Table> {
+    let mut table = Table::default();
+    let mut server = Server::start().await?;
+    start_up(&mut server, &mut table).await?;
+    table.add("memory, idle", Goal::at_most(60.0, "MB"), server.memory_mb()?);
+    let token = server.register("bench").await?;
+    one_by_one(&server, &token, &mut table).await?;
+    all_at_once(&server, &token, &mut table).await?;
+    table.add("memory, after 10,000 orders", Goal::at_most(100.0, "MB"), server.memory_mb()?);
+    list(&server, &token, &mut table).await?;
+    reads(&server, "/api/products", "GET /api/products, 32 connections", (15_000.0, 10.0), &mut table).await?;
+    reads(&server, "/", "page at /, 32 connections", (30_000.0, 10.0), &mut table).await?;
+    swaps(&server, &mut table).await?;
+    Ok(table)
+}
+
+async fn start_up(server: &mut Server, table: &mut Table) -> anyhow::Result<()> {
+    let mut times = Latencies::default();
+    for _ in 0..5 {
+        times.add(server.restart().await?);
+    }
+    table.add("start to ready, compiled cache warm, p50", Goal::at_most(100.0, "ms"), times.percentile_ms(50.0));
+    Ok(())
+}
+
+/// The idle system: what one customer waits for.
+async fn one_by_one(server: &Server, token: &str, table: &mut Table) -> anyhow::Result<()> {
+    let mut connection = Connection::open(server.address(), token).await?;
+    let (mut acknowledged, mut delivered) = (Latencies::default(), Latencies::default());
+    for _ in 0..SEQUENTIAL {
+        let began = Instant::now();
+        let id = connection.place_order().await?;
+        acknowledged.add(began.elapsed());
+        connection.follow_to_the_end(&id).await?;
+        delivered.add(began.elapsed());
+    }
+    table.add("POST acknowledged durably, p50", Goal::at_most(1.0, "ms"), acknowledged.percentile_ms(50.0));
+    table.add("POST acknowledged durably, p99", Goal::at_most(10.0, "ms"), acknowledged.percentile_ms(99.0));
+    table.add("POST to delivered, p50", Goal::at_most(5.0, "ms"), delivered.percentile_ms(50.0));
+    table.add("POST to delivered, p99", Goal::at_most(20.0, "ms"), delivered.percentile_ms(99.0));
+    Ok(())
+}
+
+/// The system at its limit: orders until the last is delivered, every one right.
+async fn all_at_once(server: &Server, token: &str, table: &mut Table) -> anyhow::Result<()> {
+    let runs_before = server.runs_done().await?;
+    let delivered_before = server.delivered().await?;
+    let began = Instant::now();
+    let placing = (0..CLIENTS).map(|_| {
+        let (address, token) = (server.address(), token.to_owned());
+        tokio::spawn(async move {
+            let mut connection = Connection::open(address, &token).await?;
+            for _ in 0..BURST / CLIENTS {
+                connection.place_order().await?;
+            }
+            anyhow::Ok(())
+        })
+    });
+    for client in futures::future::join_all(placing).await {
+        client??;
+    }
+    let placed = BURST / CLIENTS * CLIENTS;
+    let accepted = began.elapsed();
+    server.wait_until_idle().await?;
+    let took = began.elapsed();
+    let delivered = server.delivered().await? - delivered_before;
+    anyhow::ensure!(delivered == placed as u64, "{delivered} of {placed} orders were delivered");
+    let runs = server.runs_done().await? - runs_before;
+    table.add("orders accepted per second, 64 clients", Goal::none("/s"), per_second(placed as u64, accepted));
+    table.add("orders per second, POST to delivered, embedded bus", Goal::at_least(2_000.0, "/s"), per_second(placed as u64, took));
+    table.add("durable step executions per second", Goal::at_least(12_000.0, "/s"), per_second(runs, took));
+    Ok(())
+}
+
+async fn list(server: &Server, token: &str, table: &mut Table) -> anyhow::Result<()> {
+    let mut connection = Connection::open(server.address(), token).await?;
+    let mut times = Latencies::default();
+    for _ in 0..500 {
+        let began = Instant::now();
+        connection.get("/api/orders").await?;
+        times.add(began.elapsed());
+    }
+    table.add("list of a user's orders, 10,000 in the store, p99", Goal::at_most(20.0, "ms"), times.percentile_ms(99.0));
+    Ok(())
+}
+
+async fn reads(server: &Server, path: &'static str, what: &str, (rate, p99): (f64, f64), table: &mut Table) -> anyhow::Result<()> {
+    let until = Instant::now() + READ_FOR;
+    let reading = (0..READERS).map(|_| {
+        let address = server.address();
+        tokio::spawn(async move {
+            let mut connection = Connection::open(address, "").await?;
+            let mut times = Latencies::default();
+            while Instant::now() < until {
+                let began = Instant::now();
+                connection.get(path).await?;
+                times.add(began.elapsed());
+            }
+            anyhow::Ok(times)
+        })
+    });
+    let mut times = Latencies::default();
+    for reader in futures::future::join_all(reading).await {
+        times.merge(reader??);
+    }
+    table.add(what, Goal::at_least(rate, "/s"), per_second(times.len() as u64, READ_FOR));
+    table.add(&format!("{what}, p99"), Goal::at_most(p99, "ms"), times.percentile_ms(99.0));
+    Ok(())
+}
+
+/// A new version of a component: from the file's change to the first answer of `/healthz` that names it.
+async fn swaps(server: &Server, table: &mut Table) -> anyhow::Result<()> {
+    let (mut new, mut back) = (Latencies::default(), Latencies::default());
+    for round in 0..10_u32 {
+        new.add(server.swap_payment(Some(round)).await?);
+        back.add(server.swap_payment(None).await?);
+    }
+    table.add("component saved to serving, never seen before, p50", Goal::at_most(200.0, "ms"), new.percentile_ms(50.0));
+    table.add("component saved to serving, known version, p50", Goal::none("ms"), back.percentile_ms(50.0));
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate to print")]
+fn per_second(count: u64, took: Duration) -> f64 {
+    count as f64 / took.as_secs_f64()
+}

@@ -1,0 +1,134 @@
+//! Web files and the page that stands in for them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use millrace::plan::FileServer;
+
+use crate::support::{Answer, Edge, Setup};
+
+const PAGE: &str = "<!doctype html><title>shop</title>";
+
+/// A folder with a page, assets, a dotfile and links, and an edge that serves it.
+struct Web {
+    edge: Edge,
+    _folder: tempfile::TempDir,
+}
+
+fn web() -> Web {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("dist");
+    std::fs::create_dir_all(root.join("assets")).unwrap();
+    std::fs::create_dir_all(root.join(".git")).unwrap();
+    std::fs::create_dir_all(root.join("admin")).unwrap();
+    for (name, text) in [
+        ("index.html", PAGE),
+        ("admin/index.html", "<!doctype html><title>admin</title>"),
+        ("assets/index-DiwrgTda.js", "export {};"),
+        ("logo.svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"/>"),
+        (".env", "SECRET=1"),
+        (".git/config", "[core]"),
+        ("../outside.txt", "outside"),
+    ] {
+        std::fs::write(root.join(name), text).unwrap();
+    }
+    link("../outside.txt", &root.join("link.txt"));
+    link(".env", &root.join("env.txt"));
+    let mut setup = Setup::new();
+    setup.plan.files.push(server(&root));
+    Web { edge: setup.start(), _folder: folder }
+}
+
+fn server(root: &Path) -> FileServer {
+    FileServer {
+        name: "files".into(),
+        root: root.to_path_buf(),
+        prefix: "/".into(),
+        spa_fallback: true,
+        cache_max_age: Duration::from_secs(3600),
+    }
+}
+
+fn link(target: &str, at: &Path) {
+    std::os::unix::fs::symlink(target, at).unwrap();
+}
+
+impl Web {
+    async fn navigate(&self, path: &str) -> Answer {
+        self.edge.ask(Request::get(path).header("accept", "text/html,*/*;q=0.8").body(Body::empty()).unwrap()).await
+    }
+}
+
+#[tokio::test]
+async fn without_a_store_a_page_says_what_this_is() {
+    let mut setup = Setup::new();
+    setup.plan.files.push(server(Path::new("/nonexistent/dist")));
+    for edge in [setup.start(), Setup::new().start()] {
+        let answer = edge.get("/").await;
+        assert_eq!(answer.status, 200);
+        assert!(answer.header("content-type").starts_with("text/html"));
+        for part in ["Millrace", "/healthz", "/metrics", "/openapi.json", "npm run build", "curl"] {
+            assert!(answer.text.contains(part), "{part}");
+        }
+        assert!(!answer.text.contains("<script") && !answer.text.contains("http://") && !answer.text.contains("https://"));
+    }
+}
+
+#[tokio::test]
+async fn files_are_served_with_how_long_they_may_be_kept() {
+    let web = web();
+    let page = web.edge.get("/").await;
+    assert_eq!((page.text.as_str(), page.header("cache-control")), (PAGE, "no-cache"));
+    assert!(page.header("content-security-policy").contains("script-src 'self'"));
+    let asset = web.edge.get("/assets/index-DiwrgTda.js").await;
+    assert_eq!((asset.status.as_u16(), asset.header("cache-control")), (200, "public, max-age=31536000, immutable"));
+    assert!(asset.header("content-type").contains("javascript"));
+    assert_eq!(web.edge.get("/logo.svg").await.header("cache-control"), "public, max-age=3600");
+    assert!(web.edge.get("/admin/").await.text.contains("admin"));
+}
+
+#[tokio::test]
+async fn navigation_gets_the_page_and_programs_get_a_404() {
+    let web = web();
+    assert_eq!(web.navigate("/orders/1").await.text, PAGE);
+    web.edge.get("/orders/1").await.problem(404);
+    web.edge.get("/assets/gone-12345678.js").await.problem(404);
+    for path in ["/api/unknown", "/api", "/metrics/x", "/internal/x"] {
+        web.navigate(path).await.problem(404);
+    }
+}
+
+#[tokio::test]
+async fn nothing_hidden_or_outside_the_folder_is_served() {
+    let web = web();
+    for path in [
+        "/.env",
+        "/.git/config",
+        "/%2eenv",
+        "/env.txt",
+        "/link.txt",
+        "/../outside.txt",
+        "/%2e%2e/outside.txt",
+        "/..%2foutside.txt",
+        "/assets/..%2f..%2foutside.txt",
+        "/%2e%2e%2foutside.txt",
+        "//etc/passwd",
+        "/logo.svg%00.html",
+        "/..%5coutside.txt",
+    ] {
+        web.edge.get(path).await.problem(404);
+    }
+}
+
+#[tokio::test]
+async fn files_are_only_read() {
+    let web = web();
+    let answer = web.edge.send("POST", "/logo.svg", None, "{}").await;
+    answer.problem(405);
+    assert_eq!(answer.header("allow"), "GET,HEAD");
+    web.edge.send("DELETE", "/unknown", None, "").await.problem(404);
+    let head = web.edge.ask(Request::head("/logo.svg").body(Body::empty()).unwrap()).await;
+    assert_eq!((head.status.as_u16(), head.text.as_str()), (200, ""));
+}

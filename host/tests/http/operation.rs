@@ -1,0 +1,146 @@
+//! Probes, metrics and the API's own description.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::any;
+use millrace::http::{Check, Status};
+use millrace::plan::{Endpoint, Operation};
+use serde_json::json;
+
+use crate::support::{Setup, route};
+
+#[tokio::test]
+async fn health_is_as_bad_as_its_worst_part() {
+    let edge = Setup::new().start();
+    assert_eq!(edge.get("/healthz").await.json(), json!({"status": "healthy", "checks": {}}));
+    edge.health.add("store", || async { Check::new(Status::Up, "writing") });
+    edge.health.add("kafka", || async { Check::new(Status::Degraded, "no broker answers") });
+    let degraded = edge.get("/healthz").await;
+    assert_eq!(degraded.status, 200);
+    let kafka = json!({"status": "degraded", "message": "no broker answers"});
+    assert_eq!((&degraded.json()["status"], &degraded.json()["checks"]["kafka"]), (&json!("degraded"), &kafka));
+    edge.health.add("disk", || async { Check::new(Status::Down, "full") });
+    let down = edge.get("/healthz").await;
+    assert_eq!((down.status.as_u16(), &down.json()["status"]), (503, &json!("unhealthy")));
+}
+
+#[tokio::test]
+async fn a_check_that_hangs_is_down_and_holds_up_nobody() {
+    let edge = Setup::new().start();
+    edge.health.add("stuck", || async {
+        std::future::pending::<()>().await;
+        Check::new(Status::Up, "")
+    });
+    let answer = tokio::time::timeout(Duration::from_secs(5), edge.get("/healthz")).await.unwrap();
+    assert_eq!((answer.status.as_u16(), &answer.json()["checks"]["stuck"]["status"]), (503, &json!("down")));
+}
+
+#[tokio::test]
+async fn readiness_tells_the_truth() {
+    let edge = Setup::new().start();
+    assert_eq!(edge.get("/readyz").await.status, 503);
+    edge.health.set_ready(true);
+    let ready = edge.get("/readyz").await;
+    assert_eq!((ready.status.as_u16(), ready.json()), (200, json!({"status": "ready"})));
+    edge.stop.request();
+    assert_eq!(edge.get("/readyz").await.status, 503);
+    assert_eq!(edge.get("/livez").await.status, 200);
+}
+
+#[tokio::test]
+async fn what_is_down_is_not_ready() {
+    let edge = Setup::new().start();
+    edge.health.set_ready(true);
+    edge.health.add("store", || async { Check::new(Status::Down, "closed") });
+    let answer = edge.get("/readyz").await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["reason"]), (503, &json!("store: closed")));
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_route_and_never_by_what_was_sent() {
+    let things = Router::new().fallback(any(|| async { "ok" }));
+    let edge = Setup::new().with_route("/api/things/{id}", vec![], things).start();
+    for path in ["/api/things/1", "/api/things/2", "/nowhere/3", "/healthz", "/readyz", "/livez", "/metrics"] {
+        edge.get(path).await;
+    }
+    edge.send("DELETE", "/api/things/1", None, "").await;
+    edge.profile("no token").await;
+    let metrics = edge.get("/metrics").await;
+    assert_eq!(metrics.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    for line in [
+        "shop_http_requests_total{method=\"GET\",path=\"/api/things/{id}\",status_code=\"200\"} 2",
+        "shop_http_requests_total{method=\"DELETE\",path=\"/api/things/{id}\",status_code=\"405\"} 1",
+        "shop_http_requests_total{method=\"GET\",path=\"/{*path}\",status_code=\"404\"} 1",
+        "shop_http_requests_total{method=\"GET\",path=\"/api/auth/profile\",status_code=\"401\"} 1",
+        "shop_http_request_duration_seconds_count{method=\"GET\",path=\"/api/things/{id}\"} 2",
+    ] {
+        assert!(metrics.text.lines().any(|l| l == line), "no line {line} in\n{}", metrics.text);
+    }
+    assert!(!metrics.text.contains("healthz") && !metrics.text.contains("path=\"/metrics\""), "{}", metrics.text);
+}
+
+#[tokio::test]
+async fn operations_of_modules_are_counted_with_their_result() {
+    let edge = Setup::new().start();
+    edge.register("ada@example.com").await;
+    edge.post("/api/auth/login", json!({"email": "eve@example.com", "password": "password123"})).await;
+    let text = edge.get("/metrics").await.text;
+    for line in [
+        "shop_module_operations_total{module=\"accounts\",operation=\"register\",status=\"success\"} 1",
+        "shop_module_operations_total{module=\"accounts\",operation=\"login\",status=\"error\"} 1",
+        "shop_module_operation_duration_seconds_count{module=\"accounts\",operation=\"login\"} 1",
+    ] {
+        assert!(text.lines().any(|l| l == line), "no line {line} in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_description_holds_every_route_with_its_answers() {
+    let mut setup = Setup::new();
+    for (method, path, operation) in [
+        ("GET", "/api/things", Operation::List),
+        ("POST", "/api/things", Operation::Create),
+        ("GET", "/api/things/{id}", Operation::Get),
+        ("PUT", "/api/things/{id}", Operation::Update),
+        ("DELETE", "/api/things/{id}", Operation::Delete),
+        ("GET", "/api/things/{id}/events", Operation::Events),
+        ("POST", "/api/things/{id}/cancel", Operation::Action("cancel".into())),
+    ] {
+        setup.plan.routes.push(route(method, path, Endpoint::Resource { handler: "things".into(), operation }, vec![]));
+    }
+    let routes = setup.plan.routes.clone();
+    let answer = setup.start().get("/openapi.json").await;
+    assert_eq!(answer.header("content-type"), "application/json");
+    let document = answer.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    for route in &routes {
+        let operation = &document["paths"][&route.path][route.method.to_lowercase()];
+        assert!(
+            operation["responses"].as_object().is_some_and(|r| r.len() > 1 || route.middlewares.is_empty()),
+            "{} {}",
+            route.method,
+            route.path
+        );
+        let placeholders = route.path.matches('{').count();
+        let parameters = operation["parameters"].as_array().map_or(0, |p| p.iter().filter(|p| p["in"] == "path").count());
+        assert_eq!(parameters, placeholders, "{}", route.path);
+    }
+    assert_eq!(document["paths"]["/api/auth/profile"]["get"]["security"], json!([{"bearer": []}]));
+    assert!(document["paths"]["/healthz"]["get"].is_object() && document["paths"]["/metrics"]["get"].is_object());
+    check_references(&document, &document);
+}
+
+/// Every `$ref` leads somewhere.
+fn check_references(part: &serde_json::Value, document: &serde_json::Value) {
+    match part {
+        serde_json::Value::Object(fields) => {
+            if let Some(reference) = fields.get("$ref").and_then(|r| r.as_str()) {
+                assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference} leads nowhere");
+            }
+            fields.values().for_each(|value| check_references(value, document));
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| check_references(item, document)),
+        _ => {}
+    }
+}

@@ -1,0 +1,239 @@
+//! A store to test on, and rows to put into it.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use millrace::clock::Clock;
+use millrace::store::memory::Memory;
+use millrace::store::sqlite::{Sqlite, SqliteSettings};
+use millrace::store::{
+    Commit, Conflict, Guard, HistoryRow, Object, OutboxRow, Progress, Resource, RunStatus, Settled, StepRun, StockLine, Store, StoreError,
+    Timer,
+};
+use millrace_workflow::{Instance, RunKind};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// Longest that anything in a test may take.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+enum Backend {
+    Sqlite { folder: TempDir },
+    Memory { current: Memory },
+}
+
+/// A store that can be closed and opened again.
+pub struct Bed {
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+    backend: Backend,
+}
+
+impl Bed {
+    pub fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::system();
+        let store = Arc::new(Sqlite::open_with_clock(&settings(&folder), clock.clone()).unwrap());
+        Self { store, clock, backend: Backend::Sqlite { folder } }
+    }
+
+    pub fn memory() -> Self {
+        let clock = Clock::system();
+        let current = Memory::with_clock(clock.clone());
+        let store = Arc::new(current.reopen());
+        Self { store, clock, backend: Backend::Memory { current } }
+    }
+
+    /// Ends the process, as it were, and starts the next one.
+    pub async fn reopen(&mut self) {
+        self.store.close().await;
+        self.store = match &self.backend {
+            Backend::Sqlite { folder } => Arc::new(Sqlite::open_with_clock(&settings(folder), self.clock.clone()).unwrap()),
+            Backend::Memory { current } => Arc::new(current.reopen()),
+        };
+    }
+
+    /// File of the database, for a back end that has one.
+    pub fn path(&self) -> PathBuf {
+        match &self.backend {
+            Backend::Sqlite { folder } => settings(folder).path,
+            Backend::Memory { .. } => panic!("a store in memory has no file"),
+        }
+    }
+
+    /// Lets an hour pass.
+    pub fn pass_an_hour(&self) {
+        self.clock.advance(SignedDuration::from_hours(1));
+    }
+
+    /// Half an hour ago.
+    pub fn half_an_hour_ago(&self) -> Timestamp {
+        self.clock.now() - SignedDuration::from_mins(30)
+    }
+}
+
+pub fn settings(folder: &TempDir) -> SqliteSettings {
+    SqliteSettings { path: folder.path().join("data").join("millrace.db"), readers: 2 }
+}
+
+/// Runs all of `work` at the same time and answers in the sequence given.
+pub async fn all_at_once<F>(work: impl IntoIterator<Item = F>) -> Vec<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let mut tasks = tokio::task::JoinSet::new();
+    for (index, job) in work.into_iter().enumerate() {
+        tasks.spawn(async move { (index, job.await) });
+    }
+    let all = tokio::time::timeout(PATIENCE, tasks.join_all());
+    let mut results = all.await.expect("everything ends in time");
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// `seconds` after a fixed moment that is long past.
+pub fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_600_000_000 + seconds).unwrap()
+}
+
+pub fn object(value: serde_json::Value) -> Arc<Object> {
+    Arc::new(value.as_object().unwrap().clone())
+}
+
+/// A resource without a workflow, at version 1.
+pub fn product(id: &str) -> Resource {
+    Resource {
+        kind: "products".into(),
+        id: id.into(),
+        owner: None,
+        state: "active".into(),
+        version: 1,
+        data: object(json!({"name": format!("Product {id}"), "price": 149.99, "tags": ["a", "b"]})),
+        workflow: None,
+        created_at: at(0),
+        updated_at: at(0),
+    }
+}
+
+/// A resource that a workflow moves, at version 1.
+pub fn instance(id: &str) -> Resource {
+    let instance = Instance {
+        state: "reserving".into(),
+        version: 1,
+        visits: [("inventory".to_owned(), 1)].into(),
+        timer_firings: [("expire".to_owned(), 2)].into(),
+    };
+    let progress = Progress { workflow: "order-processing".into(), machine: "d1".into(), instance, attention: None, finished: false };
+    Resource {
+        kind: "orders".into(),
+        owner: Some("user-1".into()),
+        state: "reserving".into(),
+        data: object(json!({"total": "299.98", "lines": [{"sku": "1", "quantity": 2}]})),
+        workflow: Some(progress),
+        ..product(id)
+    }
+}
+
+/// `resource` one version on, in `state`.
+pub fn moved(resource: &Resource, state: &str) -> Resource {
+    let mut next = Resource { version: resource.version + 1, state: state.into(), updated_at: at(60), ..resource.clone() };
+    if let Some(progress) = &mut next.workflow {
+        progress.instance.state = state.into();
+        progress.instance.version += 1;
+    }
+    next
+}
+
+pub fn create(resource: Resource) -> Commit {
+    Commit { change: Some((Guard::Absent, resource)), ..Commit::default() }
+}
+
+/// A change decided on the version before `next`.
+pub fn change(next: Resource) -> Commit {
+    Commit { change: Some((Guard::Version(next.version - 1), next)), ..Commit::default() }
+}
+
+pub fn history_row(seq: u64) -> HistoryRow {
+    HistoryRow {
+        seq,
+        from: "reserving".into(),
+        to: "paying".into(),
+        transition: "reserved".into(),
+        at: at(i64::try_from(seq).unwrap()),
+        cause: "accepted".into(),
+        component: Some("inventory".into()),
+        digest: Some("ab".repeat(32)),
+        attempt: Some(1),
+        reason: None,
+    }
+}
+
+pub fn event(key: &str, seq: u64) -> OutboxRow {
+    OutboxRow {
+        position: 0,
+        event_id: format!("{key}-{seq}"),
+        topic: "order.paid".into(),
+        key: key.into(),
+        seq,
+        payload: format!("{{\"id\":\"{key}\",\"seq\":{seq}}}").into(),
+        traceparent: (seq % 2 == 1).then(|| "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+    }
+}
+
+/// A run of step `name` of the order `id`, ready at once.
+pub fn run(id: &str, name: &str) -> StepRun {
+    StepRun {
+        key: format!("{id}:{name}:1"),
+        resource_kind: "orders".into(),
+        resource_id: id.into(),
+        workflow: "processing".into(),
+        input: Some(r#"{"of":"its own"}"#.into()),
+        kind: RunKind::Step,
+        name: name.into(),
+        component: format!("{name}-component"),
+        visit: 1,
+        attempt: 1,
+        transition: "submit".into(),
+        from_state: "new".into(),
+        to_state: "reserving".into(),
+        status: RunStatus::Ready,
+        owner: None,
+        fence: 0,
+        crashes: 0,
+        due_at: at(0),
+        last_error: None,
+    }
+}
+
+pub fn with_runs(runs: impl IntoIterator<Item = StepRun>) -> Commit {
+    Commit { runs: runs.into_iter().collect(), ..Commit::default() }
+}
+
+/// The run ends well.
+pub fn done(run: &StepRun) -> Settled {
+    Settled { key: run.key.clone(), fence: run.fence, status: RunStatus::Done, attempt: run.attempt, due_at: at(0), error: None }
+}
+
+pub fn settling(settled: Settled) -> Commit {
+    Commit { settled: Some(settled), ..Commit::default() }
+}
+
+pub fn timer(id: &str, transition: &str, version: u64, due: i64) -> Timer {
+    Timer { resource_kind: "orders".into(), resource_id: id.into(), transition: transition.into(), version, due_at: at(due) }
+}
+
+pub fn line(sku: &str, quantity: u64) -> StockLine {
+    StockLine { sku: sku.into(), quantity }
+}
+
+/// The conflict that `result` must be.
+pub fn conflict<T: std::fmt::Debug>(result: Result<T, StoreError>) -> Conflict {
+    match result {
+        Err(StoreError::Conflict(conflict)) => conflict,
+        other => panic!("a conflict was expected, not {other:?}"),
+    }
+}

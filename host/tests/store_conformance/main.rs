@@ -1,0 +1,100 @@
+//! What every store promises, run on each back end; and what only a durable one can.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "this is a test, its functions are only not all marked so")]
+
+mod agreement;
+mod bed;
+mod commits;
+mod durable;
+mod outbox;
+mod registry;
+mod resources;
+mod runs;
+mod shop;
+
+macro_rules! on_each_store {
+    ($($module:ident: $($name:ident),+;)+) => {
+        mod sqlite {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    crate::$module::$name(crate::bed::Bed::sqlite()).await;
+                }
+            )+)+
+        }
+        mod memory {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    crate::$module::$name(crate::bed::Bed::memory()).await;
+                }
+            )+)+
+        }
+    };
+}
+
+on_each_store! {
+    commits:
+        a_created_resource_is_read_back,
+        a_resource_is_created_once,
+        a_change_needs_the_version_it_was_decided_on,
+        owner_and_creation_time_never_change,
+        attention_and_the_end_can_come_and_go,
+        history_is_read_after_a_sequence_number,
+        a_conflicting_commit_writes_nothing_at_all,
+        neighbours_of_a_conflicting_commit_succeed,
+        of_many_changes_of_one_version_one_wins,
+        many_callers_share_transactions,
+        an_event_has_its_effect_once,
+        an_idempotency_key_has_one_winner,
+        a_run_key_and_a_history_number_are_taken_once;
+    resources:
+        pages_by_cursor_have_no_gap_and_no_repetition,
+        pages_by_id_are_ascending,
+        a_listing_shows_one_owner_only,
+        a_resource_without_workflow_is_deleted_with_its_stock,
+        deleting_needs_the_version,
+        a_resource_with_a_workflow_is_not_deleted;
+    runs:
+        due_runs_are_claimed_oldest_first,
+        no_run_is_claimed_twice,
+        a_run_added_as_running_is_held_by_who_added_it,
+        a_late_answer_is_discarded,
+        a_settled_run_can_be_tried_again_later,
+        runs_of_a_process_that_is_gone_become_ready,
+        runs_of_this_process_are_not_recovered,
+        a_run_that_kills_processes_is_parked,
+        parked_runs_of_a_component_can_be_made_ready,
+        runs_of_a_resource_are_listed_oldest_first,
+        timers_are_replaced_by_every_change,
+        timers_stay_when_only_a_run_is_settled,
+        due_timers_come_earliest_first,
+        a_stale_timer_is_dropped_but_not_its_successor;
+    outbox:
+        positions_follow_the_sequence_of_commits,
+        events_of_a_key_are_in_sequence_under_load,
+        what_is_published_is_not_read_again,
+        events_since_a_time_are_published_again,
+        prune_forgets_only_what_is_published_or_ended,
+        positions_are_never_given_out_twice,
+        dead_letters_are_kept_until_dropped;
+    shop:
+        an_email_is_taken_once_in_any_case,
+        a_user_is_found_by_id_and_email,
+        a_user_is_updated,
+        stock_is_initialised_once,
+        stock_is_never_set_below_what_is_reserved,
+        a_reservation_takes_all_lines_or_nothing,
+        a_reservation_is_idempotent_by_its_key,
+        many_clients_never_oversell,
+        a_reservation_is_released_once,
+        a_release_that_comes_first_ends_the_reservation,
+        what_is_sold_leaves_the_warehouse,
+        what_is_reserved_outlives_its_resource;
+    registry:
+        a_machine_is_kept_under_its_digest,
+        the_last_good_digest_of_a_component_is_kept,
+        the_backlog_counts_what_waits,
+        epochs_grow,
+        commits_are_counted,
+        a_closed_store_answers_that_it_is_closed;
+}

@@ -1,0 +1,95 @@
+//! What one process leaves for the next, and what the store tells about itself.
+
+use millrace::store::{Commit, DeadLetter, Listing, RunStatus, StepRun, StoreError};
+use millrace_workflow::{Definition, State, Transition};
+
+use crate::bed::{Bed, at, create, event, instance, product, run, timer};
+
+fn definition() -> Definition {
+    let state = |is_final| State { description: "a state".into(), is_final, is_error: false };
+    let end = Transition { from: "new".into(), to: "end".into(), automatic: true, ..Transition::default() };
+    Definition {
+        name: "returns".into(),
+        description: "goods that come back".into(),
+        initial_state: "new".into(),
+        initial_transition: None,
+        states: [("new".to_owned(), state(false)), ("end".to_owned(), state(true))].into(),
+        transitions: [("finish".to_owned(), end)].into(),
+        steps: [].into(),
+        hooks: Vec::new(),
+    }
+}
+
+pub async fn a_machine_is_kept_under_its_digest(mut bed: Bed) {
+    bed.store.put_machine("d1", &definition()).await.unwrap();
+    bed.store.put_machine("d1", &definition()).await.unwrap();
+    bed.reopen().await;
+    assert_eq!(bed.store.machine("d1").await.unwrap(), Some(definition()));
+    assert_eq!(bed.store.machine("d2").await.unwrap(), None);
+}
+
+pub async fn the_last_good_digest_of_a_component_is_kept(mut bed: Bed) {
+    for (component, digest) in [("payment", "1"), ("inventory", "2"), ("payment", "3")] {
+        bed.store.put_component(component, digest).await.unwrap();
+    }
+    bed.reopen().await;
+    let expected = [("inventory", "2"), ("payment", "3")].map(|(name, digest)| (name.to_owned(), digest.to_owned()));
+    assert_eq!(bed.store.components().await.unwrap(), expected);
+}
+
+pub async fn the_backlog_counts_what_waits(bed: Bed) {
+    let store = &bed.store;
+    assert_eq!(store.backlog().await.unwrap(), millrace::store::Backlog::default());
+    let began = bed.clock.now();
+    let parked = StepRun { status: RunStatus::Parked, ..run("a", "payment") };
+    let outbox = vec![event("a", 1), event("a", 2)];
+    let timers = vec![timer("a", "expire", 1, 5)];
+    store.commit(Commit { runs: vec![parked], outbox, timers, ..create(instance("a")) }).await.unwrap();
+    let mut finished = instance("b");
+    finished.workflow.as_mut().unwrap().finished = true;
+    finished.workflow.as_mut().unwrap().attention = Some("look".into());
+    store.commit(create(finished)).await.unwrap();
+    let mut other = instance("c");
+    other.workflow.as_mut().unwrap().workflow = "returns".into();
+    store.commit(create(other)).await.unwrap();
+    store.commit(create(product("1"))).await.unwrap();
+    let letter = DeadLetter { id: 0, consumer: "c".into(), event: event("a", 1), reason: "r".into(), at: at(0) };
+    store.add_dead_letter(letter).await.unwrap();
+    bed.pass_an_hour();
+    store.commit(Commit { outbox: vec![event("b", 1)], ..Commit::default() }).await.unwrap();
+
+    let backlog = store.backlog().await.unwrap();
+    let counts = (backlog.outbox, backlog.parked, backlog.attention, backlog.timers, backlog.dead_letters);
+    assert_eq!(counts, (3, 1, 1, 1, 1));
+    assert_eq!(backlog.active, [("order-processing".to_owned(), 1), ("returns".to_owned(), 1)]);
+    let age = bed.clock.now().duration_since(backlog.oldest_outbox.unwrap());
+    assert!(age.as_secs() >= 3_600 && age <= bed.clock.now().duration_since(began) + jiff::SignedDuration::from_millis(1));
+    store.mark_published(&[1, 2]).await.unwrap();
+    assert!(store.backlog().await.unwrap().oldest_outbox > backlog.oldest_outbox);
+}
+
+pub async fn epochs_grow(mut bed: Bed) {
+    let first = bed.store.epoch();
+    bed.reopen().await;
+    assert_eq!(bed.store.epoch(), first + 1);
+}
+
+pub async fn commits_are_counted(bed: Bed) {
+    let before = bed.store.commit_stats();
+    bed.store.commit(create(product("1"))).await.unwrap();
+    bed.store.init_stock("1", 1).await.unwrap();
+    let after = bed.store.commit_stats();
+    assert_eq!((after.units - before.units, after.commits - before.commits), (2, 2));
+    assert!(after.busy > before.busy);
+}
+
+pub async fn a_closed_store_answers_that_it_is_closed(bed: Bed) {
+    bed.store.close().await;
+    bed.store.close().await;
+    let read = bed.store.resource("products", "1").await;
+    assert!(matches!(read, Err(StoreError::Fatal(_))), "{read:?}");
+    let list = bed.store.resources(&Listing::default()).await;
+    assert!(matches!(list, Err(StoreError::Fatal(_))), "{list:?}");
+    let write = bed.store.commit(create(product("1"))).await;
+    assert_eq!(write.unwrap_err().to_string(), "the store failed: the store is closed");
+}

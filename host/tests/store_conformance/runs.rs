@@ -1,0 +1,196 @@
+//! Claims, fences, recovery and timers.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use millrace::store::{Commit, Conflict, RunStatus, Settled, StepRun};
+
+use crate::bed::{Bed, all_at_once, at, change, conflict, create, done, instance, moved, run, settling, timer, with_runs};
+
+fn due(id: &str, seconds: i64) -> StepRun {
+    StepRun { due_at: at(seconds), ..run(id, "payment") }
+}
+
+fn ids(runs: &[StepRun]) -> Vec<&str> {
+    runs.iter().map(|run| run.resource_id.as_str()).collect()
+}
+
+pub async fn due_runs_are_claimed_oldest_first(bed: Bed) {
+    let store = &bed.store;
+    assert_eq!(store.next_run_due().await.unwrap(), None);
+    store.commit(with_runs([due("c", 30), due("a", 10), due("b", 20), due("a2", 10)])).await.unwrap();
+    assert_eq!(store.next_run_due().await.unwrap(), Some(at(10)));
+    assert!(store.claim_runs(at(9), 10).await.unwrap().is_empty(), "none is due");
+    let first = store.claim_runs(at(20), 2).await.unwrap();
+    assert_eq!(ids(&first), ["a", "a2"]);
+    let expected = StepRun { status: RunStatus::Running, owner: Some(store.epoch()), fence: 1, ..due("a", 10) };
+    assert_eq!(first[0], expected);
+    assert_eq!(store.runs("orders", "a").await.unwrap(), [expected]);
+    assert_eq!(ids(&store.claim_runs(at(20), 10).await.unwrap()), ["b"]);
+    assert_eq!(store.next_run_due().await.unwrap(), Some(at(30)));
+}
+
+pub async fn no_run_is_claimed_twice(bed: Bed) {
+    let runs = (0..200).map(|n| run(&n.to_string(), "payment"));
+    bed.store.commit(with_runs(runs)).await.unwrap();
+    let claims = all_at_once((0..40).map(|_| {
+        let store = Arc::clone(&bed.store);
+        async move { store.claim_runs(at(0), 7).await.unwrap() }
+    }))
+    .await;
+    let claimed: Vec<String> = claims.into_iter().flatten().map(|run| run.key).collect();
+    let distinct: BTreeSet<&String> = claimed.iter().collect();
+    assert_eq!((claimed.len(), distinct.len()), (200, 200));
+}
+
+fn held(id: &str, epoch: u64) -> StepRun {
+    StepRun { status: RunStatus::Running, owner: Some(epoch), fence: 1, ..run(id, "payment") }
+}
+
+pub async fn a_run_added_as_running_is_held_by_who_added_it(bed: Bed) {
+    let store = &bed.store;
+    let run = held("a", store.epoch());
+    store.commit(with_runs([run.clone()])).await.unwrap();
+    assert!(store.claim_runs(at(99), 10).await.unwrap().is_empty());
+    store.commit(settling(done(&run))).await.unwrap();
+    let ended = &store.runs("orders", "a").await.unwrap()[0];
+    assert_eq!((ended.status, ended.owner), (RunStatus::Done, None));
+}
+
+pub async fn a_late_answer_is_discarded(mut bed: Bed) {
+    let run = held("a", bed.store.epoch());
+    bed.store.commit(Commit { runs: vec![run.clone()], ..create(instance("a")) }).await.unwrap();
+    bed.reopen().await;
+    let store = &bed.store;
+    store.recover_runs(&[], 3).await.unwrap();
+    let taken_over = store.claim_runs(at(0), 1).await.unwrap().remove(0);
+    assert_eq!(taken_over.fence, 2);
+    let late = Commit { settled: Some(done(&run)), ..change(moved(&instance("a"), "late")) };
+    assert_eq!(conflict(store.commit(late).await), Conflict::Fence { key: run.key.clone(), fence: 1 });
+    assert_eq!(store.resource("orders", "a").await.unwrap(), Some(instance("a")));
+    store.commit(settling(done(&taken_over))).await.unwrap();
+    let twice = conflict(store.commit(settling(done(&taken_over))).await);
+    assert_eq!(twice, Conflict::Fence { key: run.key, fence: 2 });
+}
+
+pub async fn a_settled_run_can_be_tried_again_later(bed: Bed) {
+    let store = &bed.store;
+    let first = held("a", store.epoch());
+    store.commit(with_runs([first.clone()])).await.unwrap();
+    let again = Settled { status: RunStatus::Ready, attempt: 2, due_at: at(50), error: Some("no answer".into()), ..done(&first) };
+    store.commit(settling(again)).await.unwrap();
+    assert!(store.claim_runs(at(49), 10).await.unwrap().is_empty());
+    let second = store.claim_runs(at(50), 10).await.unwrap().remove(0);
+    assert_eq!((second.attempt, second.fence, second.last_error.as_deref()), (2, 2, Some("no answer")));
+    store.commit(settling(done(&second))).await.unwrap();
+    let ended = store.runs("orders", "a").await.unwrap().remove(0);
+    assert_eq!((ended.status, ended.due_at, ended.last_error.as_deref()), (RunStatus::Done, at(50), Some("no answer")));
+    assert_eq!(store.next_run_due().await.unwrap(), None);
+}
+
+pub async fn runs_of_a_process_that_is_gone_become_ready(mut bed: Bed) {
+    let (a, b) = (held("a", bed.store.epoch()), held("b", bed.store.epoch()));
+    let ended = StepRun { status: RunStatus::Done, owner: None, ..held("c", bed.store.epoch()) };
+    bed.store.commit(with_runs([a.clone(), b.clone(), ended.clone(), due("d", 5)])).await.unwrap();
+    bed.reopen().await;
+    let store = &bed.store;
+    assert!(store.claim_runs(at(0), 10).await.unwrap().is_empty());
+    assert!(store.recover_runs(std::slice::from_ref(&a.key), 3).await.unwrap().is_empty());
+    let recovered = store.runs("orders", "a").await.unwrap().remove(0);
+    assert_eq!(recovered, StepRun { status: RunStatus::Ready, owner: None, crashes: 1, ..a });
+    assert_eq!(store.runs("orders", "b").await.unwrap()[0].crashes, 0);
+    assert_eq!(store.runs("orders", "c").await.unwrap(), [ended]);
+    let claimed = store.claim_runs(at(0), 10).await.unwrap();
+    assert_eq!(ids(&claimed), ["a", "b"]);
+    assert_eq!(claimed[0].fence, 2);
+}
+
+pub async fn runs_of_this_process_are_not_recovered(bed: Bed) {
+    let run = held("a", bed.store.epoch());
+    bed.store.commit(with_runs([run.clone()])).await.unwrap();
+    assert!(bed.store.recover_runs(std::slice::from_ref(&run.key), 1).await.unwrap().is_empty());
+    assert_eq!(bed.store.runs("orders", "a").await.unwrap(), [run]);
+}
+
+pub async fn a_run_that_kills_processes_is_parked(mut bed: Bed) {
+    let (bad, good) = (held("bad", bed.store.epoch()), held("good", bed.store.epoch()));
+    bed.store.commit(with_runs([bad.clone(), good.clone()])).await.unwrap();
+    for crash in 1..=3 {
+        bed.reopen().await;
+        let parked = bed.store.recover_runs(std::slice::from_ref(&bad.key), 3).await.unwrap();
+        assert_eq!(ids(&parked), if crash == 3 { vec!["bad"] } else { vec![] });
+        let claimed = bed.store.claim_runs(at(0), 10).await.unwrap();
+        assert_eq!(claimed.len(), if crash == 3 { 1 } else { 2 });
+    }
+    let parked = bed.store.runs("orders", "bad").await.unwrap().remove(0);
+    assert_eq!((parked.status, parked.crashes, parked.owner), (RunStatus::Parked, 3, None));
+    assert_eq!(bed.store.backlog().await.unwrap().parked, 1);
+    assert_eq!(bed.store.runs("orders", "good").await.unwrap()[0].crashes, 0);
+}
+
+pub async fn parked_runs_of_a_component_can_be_made_ready(bed: Bed) {
+    let parked = |id, name| StepRun { status: RunStatus::Parked, crashes: 3, fence: 3, ..run(id, name) };
+    let all = [parked("a", "payment"), parked("b", "payment"), parked("c", "shipping")];
+    bed.store.commit(with_runs(all)).await.unwrap();
+    assert_eq!(bed.store.unpark("no-such-component").await.unwrap(), 0);
+    assert_eq!(bed.store.unpark("payment-component").await.unwrap(), 2);
+    assert_eq!(bed.store.backlog().await.unwrap().parked, 1);
+    let claimed = bed.store.claim_runs(at(0), 10).await.unwrap();
+    assert_eq!(ids(&claimed), ["a", "b"]);
+    assert!(claimed.iter().all(|run| run.crashes == 0 && run.fence == 4));
+}
+
+pub async fn runs_of_a_resource_are_listed_oldest_first(bed: Bed) {
+    let names = ["payment", "inventory", "shipping"];
+    for name in names {
+        bed.store.commit(with_runs([run("a", name), run("b", name)])).await.unwrap();
+    }
+    let found = bed.store.runs("orders", "a").await.unwrap();
+    assert_eq!(found, names.map(|name| run("a", name)));
+    assert!(bed.store.runs("returns", "a").await.unwrap().is_empty());
+}
+
+pub async fn timers_are_replaced_by_every_change(bed: Bed) {
+    let store = &bed.store;
+    let (first, second) = (instance("a"), moved(&instance("a"), "paying"));
+    let both = vec![timer("a", "expire", 1, 100), timer("a", "remind", 1, 50)];
+    store.commit(Commit { timers: both.clone(), ..create(first) }).await.unwrap();
+    store.commit(Commit { timers: vec![timer("b", "expire", 1, 60)], ..create(instance("b")) }).await.unwrap();
+    assert_eq!(store.due_timers(at(100), 10).await.unwrap(), [both[1].clone(), timer("b", "expire", 1, 60), both[0].clone()]);
+    store.commit(Commit { timers: vec![timer("a", "expire", 2, 200)], ..change(second.clone()) }).await.unwrap();
+    assert_eq!(store.due_timers(at(999), 10).await.unwrap(), [timer("b", "expire", 1, 60), timer("a", "expire", 2, 200)]);
+    store.commit(change(moved(&second, "shipping"))).await.unwrap();
+    assert_eq!(store.due_timers(at(999), 10).await.unwrap(), [timer("b", "expire", 1, 60)]);
+    assert_eq!(store.backlog().await.unwrap().timers, 1);
+}
+
+pub async fn timers_stay_when_only_a_run_is_settled(bed: Bed) {
+    let run = held("a", bed.store.epoch());
+    let timers = vec![timer("a", "expire", 1, 100)];
+    bed.store.commit(Commit { timers: timers.clone(), runs: vec![run.clone()], ..create(instance("a")) }).await.unwrap();
+    bed.store.commit(settling(done(&run))).await.unwrap();
+    assert_eq!(bed.store.due_timers(at(100), 10).await.unwrap(), timers);
+}
+
+pub async fn due_timers_come_earliest_first(bed: Bed) {
+    let store = &bed.store;
+    assert_eq!(store.next_timer_due().await.unwrap(), None);
+    for (id, due) in [("a", 30), ("b", 10), ("c", 20)] {
+        store.commit(Commit { timers: vec![timer(id, "expire", 1, due)], ..create(instance(id)) }).await.unwrap();
+    }
+    assert_eq!(store.next_timer_due().await.unwrap(), Some(at(10)));
+    assert!(store.due_timers(at(9), 10).await.unwrap().is_empty());
+    assert_eq!(store.due_timers(at(30), 2).await.unwrap(), [timer("b", "expire", 1, 10), timer("c", "expire", 1, 20)]);
+    assert_eq!(store.due_timers(at(29), 10).await.unwrap().len(), 2);
+}
+
+pub async fn a_stale_timer_is_dropped_but_not_its_successor(bed: Bed) {
+    let store = &bed.store;
+    let (old, new) = (timer("a", "expire", 1, 10), timer("a", "expire", 2, 20));
+    store.commit(Commit { timers: vec![old.clone()], ..create(instance("a")) }).await.unwrap();
+    store.commit(Commit { timers: vec![new.clone()], ..change(moved(&instance("a"), "paying")) }).await.unwrap();
+    store.drop_timer(&old).await.unwrap();
+    assert_eq!(store.due_timers(at(99), 10).await.unwrap(), std::slice::from_ref(&new));
+    store.drop_timer(&new).await.unwrap();
+    assert_eq!(store.next_timer_due().await.unwrap(), None);
+}

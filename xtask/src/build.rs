@@ -1,0 +1,133 @@
+//! `cargo xtask build`: the step components, for tests their fixtures, and the host.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::command::{cargo, run};
+use crate::toolchain::{self, WASM_TARGET};
+use crate::workspace;
+
+/// The components of the store, by package, which is also the name of the file.
+const COMPONENTS: [&str; 4] = ["inventory", "payment", "shipping", "notify"];
+
+/// A second generation of `payment`, to be swapped in: package, feature, name of the file.
+const SECOND_GENERATION: (&str, &str, &str) = ("payment", "transactions-v2", "payment-v2.wasm");
+
+/// What to build.
+#[derive(Args)]
+pub struct Options {
+    /// Only the components; a host that runs takes a new version at once.
+    #[arg(long)]
+    components: bool,
+
+    /// Also the components that only tests use.
+    #[arg(long)]
+    fixtures: bool,
+
+    /// Build the host optimised; components always are.
+    #[arg(long)]
+    release: bool,
+}
+
+/// How the host is compiled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// Soon built.
+    Dev,
+    /// As in production; takes several times as long.
+    Release,
+}
+
+impl Profile {
+    /// From the flag `--release`.
+    pub fn from_flag(release: bool) -> Self {
+        if release { Self::Release } else { Self::Dev }
+    }
+}
+
+/// Builds what `options` say.
+pub fn build(options: &Options) -> anyhow::Result<()> {
+    toolchain::ensure_wasm_target()?;
+    if options.fixtures {
+        with_fixtures()?
+    } else {
+        components()?
+    }
+    if options.components { Ok(()) } else { host(Profile::from_flag(options.release)).map(drop) }
+}
+
+/// Builds the host. The path is that of the program.
+pub fn host(profile: Profile) -> anyhow::Result<PathBuf> {
+    let (flag, folder) = match profile {
+        Profile::Dev => (None, "debug"),
+        Profile::Release => (Some("--release"), "release"),
+    };
+    run(cargo(["build", "--package", "millrace", "--bin", "millrace", "--target-dir"]).arg(workspace::target()).args(flag))?;
+    Ok(workspace::target().join(folder).join("millrace"))
+}
+
+/// Builds and installs the components of the store.
+pub fn components() -> anyhow::Result<()> {
+    let packages = COMPONENTS.iter().flat_map(|name| ["--package", name]);
+    run(cargo(["build", "--release", "--target", WASM_TARGET]).args(packages).args(locations()))?;
+    for name in COMPONENTS {
+        let file = format!("{name}.wasm");
+        install(&built().join(&file), &workspace::installed_components().join(&file))?;
+    }
+    Ok(())
+}
+
+/// Builds and installs the components of the store and everything under `components/testing`.
+pub fn with_fixtures() -> anyhow::Result<()> {
+    let installed = workspace::installed_components();
+    let (package, feature, file) = SECOND_GENERATION;
+    run(cargo(["build", "--release", "--target", WASM_TARGET, "--package", package, "--features", feature]).args(locations()))?;
+    install(&built().join(format!("{package}.wasm")), &installed.join(file))?;
+
+    run(cargo(["build", "--release", "--target", WASM_TARGET, "--workspace", "--lib", "--bins", "--examples"]).args(locations()))?;
+    for artifact in wasm_files(&built())?.into_iter().chain(wasm_files(&built().join("examples"))?) {
+        let name = artifact.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if !COMPONENTS.contains(&name.as_str()) {
+            install(&artifact, &installed.join(format!("{}.wasm", name.replace('_', "-"))))?;
+        }
+    }
+    components()
+}
+
+/// The components are a workspace of their own, with a target folder of its own.
+fn locations() -> [PathBuf; 4] {
+    let components = workspace::components();
+    ["--manifest-path".into(), components.join("Cargo.toml"), "--target-dir".into(), components.join("target")]
+}
+
+fn built() -> PathBuf {
+    workspace::components().join("target").join(WASM_TARGET).join("release")
+}
+
+fn wasm_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?;
+    let files = entries.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<Vec<PathBuf>>>()?;
+    Ok(files.into_iter().filter(|file| file.extension().is_some_and(|extension| extension == "wasm")).collect())
+}
+
+/// Puts `from` in the place of `to`, whole or not at all, since a running host watches it; a file that has not changed is left alone.
+fn install(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let bytes = fs::read(from).with_context(|| format!("{} was not built", from.display()))?;
+    if fs::read(to).is_ok_and(|installed| installed == bytes) {
+        return Ok(());
+    }
+    let folder = to.parent().unwrap_or(to);
+    fs::create_dir_all(folder).with_context(|| format!("the folder {} cannot be created", folder.display()))?;
+    let unfinished = to.with_extension("unfinished");
+    fs::write(&unfinished, &bytes)
+        .and_then(|()| fs::rename(&unfinished, to))
+        .with_context(|| format!("{} cannot be written", to.display()))?;
+    println!("  {} ({} KB)", workspace::shown(to), bytes.len().div_ceil(1000));
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! `cargo xtask test`: every check there is, each run even when one before it failed, with a summary at the end.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use crate::command::{cargo, run};
+use crate::{build, toolchain};
+
+const COMPONENTS: [&str; 2] = ["--manifest-path", "components/Cargo.toml"];
+
+/// A check: its name, what it does, and whether the ones after it make sense without it.
+struct Stage {
+    name: &'static str,
+    needed: Needed,
+    check: fn() -> anyhow::Result<()>,
+}
+
+enum Needed {
+    ByLaterStages,
+    ByNone,
+}
+
+enum Outcome {
+    Passed(Duration),
+    Failed(Duration),
+    Skipped,
+}
+
+const STAGES: [Stage; 8] = [
+    Stage { name: "tools", needed: Needed::ByLaterStages, check: tools },
+    Stage { name: "format", needed: Needed::ByNone, check: format },
+    Stage { name: "components: build", needed: Needed::ByLaterStages, check: build::with_fixtures },
+    Stage { name: "components: lints", needed: Needed::ByNone, check: component_lints },
+    Stage { name: "components: lints in wasm", needed: Needed::ByNone, check: component_wasm_lints },
+    Stage { name: "components: tests", needed: Needed::ByNone, check: component_tests },
+    Stage { name: "lints", needed: Needed::ByNone, check: lints },
+    Stage { name: "tests", needed: Needed::ByNone, check: tests },
+];
+
+/// Runs every stage; success only if all of them passed.
+pub fn test() -> ExitCode {
+    let outcomes = run_all(&STAGES);
+    println!("\nSummary");
+    for (stage, outcome) in STAGES.iter().zip(&outcomes) {
+        println!("  {:<26} {}", stage.name, verdict(outcome));
+    }
+    if outcomes.iter().all(|outcome| matches!(outcome, Outcome::Passed(_))) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run_all(stages: &[Stage]) -> Vec<Outcome> {
+    let mut goes_on = true;
+    let mut outcomes = Vec::with_capacity(stages.len());
+    for stage in stages {
+        let outcome = if goes_on { perform(stage) } else { Outcome::Skipped };
+        goes_on &= matches!((&outcome, &stage.needed), (Outcome::Passed(_), _) | (Outcome::Failed(_), Needed::ByNone));
+        outcomes.push(outcome);
+    }
+    outcomes
+}
+
+fn perform(stage: &Stage) -> Outcome {
+    println!("\n== {}", stage.name);
+    let begun = Instant::now();
+    match (stage.check)() {
+        Ok(()) => Outcome::Passed(begun.elapsed()),
+        Err(problem) => {
+            println!("{}: {problem:#}", stage.name);
+            Outcome::Failed(begun.elapsed())
+        }
+    }
+}
+
+fn verdict(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Passed(took) => format!("passed   {:>4} s", took.as_secs()),
+        Outcome::Failed(took) => format!("FAILED   {:>4} s", took.as_secs()),
+        Outcome::Skipped => "skipped".to_owned(),
+    }
+}
+
+fn tools() -> anyhow::Result<()> {
+    toolchain::ensure_checkers()?;
+    toolchain::ensure_wasm_target()
+}
+
+fn format() -> anyhow::Result<()> {
+    let host = run(&mut cargo(["fmt", "--all", "--check"]));
+    let components = run(cargo(["fmt", "--all", "--check"]).args(COMPONENTS));
+    host.and(components)
+}
+
+fn component_lints() -> anyhow::Result<()> {
+    run(cargo(["clippy", "--all-targets"]).args(COMPONENTS).args(["--", "-D", "warnings"]))
+}
+
+fn component_wasm_lints() -> anyhow::Result<()> {
+    run(cargo(["clippy", "--release", "--target", toolchain::WASM_TARGET]).args(COMPONENTS).args(["--", "-D", "warnings"]))
+}
+
+fn component_tests() -> anyhow::Result<()> {
+    run(cargo(["test"]).args(COMPONENTS))
+}
+
+fn lints() -> anyhow::Result<()> {
+    run(&mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+}
+
+fn tests() -> anyhow::Result<()> {
+    run(&mut cargo(["test", "--workspace", "--no-fail-fast"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passes() -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn fails() -> anyhow::Result<()> {
+        anyhow::bail!("on purpose")
+    }
+
+    fn outcomes(needed: Needed) -> Vec<String> {
+        let stages = [Stage { name: "a", needed, check: fails }, Stage { name: "b", needed: Needed::ByNone, check: passes }];
+        run_all(&stages).iter().map(|outcome| verdict(outcome).chars().take(7).collect::<String>().trim().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_failure_lets_the_others_run_unless_they_need_it() {
+        assert_eq!(outcomes(Needed::ByNone), ["FAILED", "passed"]);
+        assert_eq!(outcomes(Needed::ByLaterStages), ["FAILED", "skipped"]);
+    }
+}
