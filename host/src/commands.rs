@@ -1,6 +1,6 @@
 //! What the program's commands do. The only part that ends the process or writes to its standard streams.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,10 +10,23 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::app::{App, Surroundings};
 use crate::clock::Clock;
 use crate::config::commands::Format;
+use crate::config::report::Colour;
 use crate::config::{self, Environment};
 use crate::plan::Plan;
 use crate::shutdown::Stop;
 use crate::telemetry::{self, LogFormat};
+
+/// How `millrace validate` shows what it finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum ReportFormat {
+    /// Under the lines it is about, in colour on a terminal.
+    #[default]
+    Pretty,
+    /// One line per problem, as compilers write them.
+    Lines,
+    /// For programs.
+    Json,
+}
 
 /// `millrace run`: serves until SIGTERM or Ctrl-C.
 #[must_use]
@@ -28,7 +41,13 @@ pub fn run(config: &Path, format: LogFormat, filter: &str) -> ExitCode {
 
 /// `millrace validate`: tells everything that is wrong.
 #[must_use]
-pub fn validate(file: &Path, format: Format) -> ExitCode {
+pub fn validate(file: &Path, format: ReportFormat) -> ExitCode {
+    let colour = if std::io::stdout().is_terminal() { Colour::Always } else { Colour::Never };
+    let format = match format {
+        ReportFormat::Pretty => Format::Pretty(colour),
+        ReportFormat::Lines => Format::Lines,
+        ReportFormat::Json => Format::Json,
+    };
     let check =
         || Ok(ExitCode::from(config::commands::validate(file, &Environment::of_process()?, format, &mut std::io::stdout().lock())?));
     end(check())

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use millrace::commands;
-use millrace::config::commands::Format;
+use millrace::commands::{self, ReportFormat};
 use millrace::telemetry::LogFormat;
 
 #[global_allocator]
@@ -39,7 +38,7 @@ enum Command {
         file: PathBuf,
         /// Form of the report.
         #[arg(long, value_enum, default_value_t)]
-        format: Format,
+        format: ReportFormat,
     },
     /// Print the JSON Schema of configs.
     Schema,

@@ -28,7 +28,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("axum", &["http"]),
     ("opentelemetry", &["telemetry"]),
     ("saphyr", &["config"]),
-    ("clap", &["main", "config", "telemetry"]),
+    ("clap", &["main", "commands", "telemetry"]),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {
