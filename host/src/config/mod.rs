@@ -127,7 +127,10 @@ fn absolute_file(path: &Path, environment: &Environment) -> PathBuf {
 
 /// A problem that is there only because another one was reported already.
 fn follows_from(finding: &Finding, reported: &HashSet<String>, replaced: &[String]) -> bool {
-    if replaced.iter().any(|pointer| within(&finding.pointer, pointer)) {
+    let parent_reported = finding.pointer.rsplit_once('/').is_some_and(|(parent, _)| reported.contains(parent));
+    if replaced.iter().any(|pointer| pointer.is_empty() || within(&finding.pointer, pointer))
+        || (finding.code == Code::MissingPart && parent_reported)
+    {
         return true;
     }
     if reported.contains(&finding.pointer) {
