@@ -82,9 +82,10 @@ pub fn check_text(path: &Path, text: &str, environment: &Environment) -> Checked
         let structural = structure::check(&mut value, &reported, &tree.expanded_text);
         reported.extend(structural.iter().map(|finding| finding.pointer.clone()));
         let replaced: Vec<String> = structural.iter().filter(|f| f.code == Code::WrongType).map(|f| f.pointer.clone()).collect();
+        let without_modules = structural.iter().any(|f| f.pointer == "/modules");
         let mut later = Findings::default();
         plan = resolve_value(value, path, environment, &mut later);
-        let later = later.0.into_iter().filter(|finding| !follows_from(finding, &reported, &replaced));
+        let later = later.0.into_iter().filter(|finding| !without_modules && !follows_from(finding, &reported, &replaced));
         problems.extend(structural.into_iter().chain(later).map(|finding| locate(&(finding, None), &tree)));
         problems.iter_mut().for_each(|problem| problem.module = module_of(&problem.pointer, &names));
     }
