@@ -195,6 +195,20 @@ fn a_file_that_is_not_there_or_not_text_or_too_large_is_an_error_of_its_own() {
 }
 
 #[test]
+fn a_config_of_too_many_modules_is_one_problem_and_one_of_many_is_none() {
+    let chain = |count: usize| {
+        let module = |i: usize| format!("  - {{name: m{i}, type: http.middleware.requestid, dependsOn: [m{}]}}\n", i + 1);
+        let last = format!("  - {{name: m{count}, type: http.middleware.requestid}}\n");
+        format!("modules:\n{}{last}", (1..count).map(module).collect::<String>())
+    };
+    let plan = Stage::new().check("many.yaml", &chain(1000)).plan.unwrap();
+    assert_eq!((plan.start_sequence[0].as_str(), plan.start_sequence[999].as_str()), ("m1000", "m1"));
+    let report = Stage::new().check("many.yaml", &format!("{}workflows: {{http: {{router: r, server: s}}}}", chain(8000))).report;
+    assert_eq!(report.problems.len(), 1, "{report}");
+    assert!(report.lines().contains("`modules` has more than 1000 entries"), "{report}");
+}
+
+#[test]
 fn what_a_variable_holds_is_a_value_and_never_structure() {
     let mut stage = Stage::new();
     stage.environment = stage.environment.with("ISSUER", "12345").with("DESCRIPTION", "a: [b]\nextra: true");

@@ -12,6 +12,9 @@ pub use super::modules::{Module, Settings};
 /// What this host can do, by the names that `requires.plugins` uses.
 pub const CAPABILITIES: [&str; 8] = ["ai", "api", "auth", "messaging", "observability", "statemachine", "storage", "workflow-plugin-http"];
 
+/// Modules that a config may have.
+const MAX_MODULES: usize = 1000;
+
 /// A whole file.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -21,6 +24,7 @@ pub struct Document {
     #[serde(default)]
     pub requires: Requires,
     /// The parts.
+    #[schemars(length(max = MAX_MODULES))]
     pub modules: Vec<Module>,
     /// How they work together.
     #[serde(default)]

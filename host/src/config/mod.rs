@@ -82,9 +82,10 @@ pub fn check_text(path: &Path, text: &str, environment: &Environment) -> Checked
         let structural = structure::check(&mut value, &reported, &tree.expanded_text);
         reported.extend(structural.iter().map(|finding| finding.pointer.clone()));
         let replaced: Vec<String> = structural.iter().filter(|f| f.code == Code::WrongType).map(|f| f.pointer.clone()).collect();
+        let without_modules = structural.iter().any(|f| f.pointer == "/modules");
         let mut later = Findings::default();
         plan = resolve_value(value, path, environment, &mut later);
-        let later = later.0.into_iter().filter(|finding| !follows_from(finding, &reported, &replaced));
+        let later = later.0.into_iter().filter(|finding| !without_modules && !follows_from(finding, &reported, &replaced));
         problems.extend(structural.into_iter().chain(later).map(|finding| locate(&(finding, None), &tree)));
         problems.iter_mut().for_each(|problem| problem.module = module_of(&problem.pointer, &names));
     }
@@ -127,7 +128,10 @@ fn absolute_file(path: &Path, environment: &Environment) -> PathBuf {
 
 /// A problem that is there only because another one was reported already.
 fn follows_from(finding: &Finding, reported: &HashSet<String>, replaced: &[String]) -> bool {
-    if replaced.iter().any(|pointer| within(&finding.pointer, pointer)) {
+    let parent_reported = finding.pointer.rsplit_once('/').is_some_and(|(parent, _)| reported.contains(parent));
+    if replaced.iter().any(|pointer| pointer.is_empty() || within(&finding.pointer, pointer))
+        || (finding.code == Code::MissingPart && parent_reported)
+    {
         return true;
     }
     if reported.contains(&finding.pointer) {

@@ -134,6 +134,7 @@ impl Report {
             if handler.render_report(&mut text, report.as_ref()).is_err() {
                 let _ = writeln!(text, "{}:{}: {}", problem.line, problem.column, problem.sentence());
             }
+            text.push('\n');
         }
         text
     }

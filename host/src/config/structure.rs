@@ -125,6 +125,7 @@ fn describe(mismatch: &Mismatch, strict: &Strict) -> Vec<Finding> {
             let wanted = expected.map_or_else(|| types(schema) + &bounds(schema), str::to_owned);
             at(Code::InvalidValue, format!("{name} must be {wanted}, but is {shown}"), None)
         }
+        Kind::MaxItems { limit } => at(Code::InvalidValue, format!("{name} has more than {limit} entries"), None),
         Kind::MinItems { .. } => at(Code::InvalidValue, format!("{name} must not be empty"), None),
         _ => match expected {
             Some(expected) => at(Code::InvalidValue, format!("{name} must be {expected}, but is {shown}"), None),

@@ -205,7 +205,7 @@ struct Open {
 struct Builder<'p> {
     problems: &'p mut Vec<TextProblem>,
     stack: Vec<Open>,
-    anchors: HashMap<usize, (Node, usize)>,
+    anchors: HashMap<usize, (Node, Size)>,
     nodes: usize,
     root: Option<Node>,
 }
@@ -284,11 +284,17 @@ impl<'p> Builder<'p> {
     }
 
     fn open(&mut self, content: Content, anchor: usize, span: Span) -> Result<(), GiveUp> {
-        if self.stack.len() >= MAX_DEPTH {
+        self.check_depth(1, span)?;
+        self.stack.push(Open { node: Node { span, content }, anchor, key: None, refused: false });
+        Ok(())
+    }
+
+    /// Whether something of this depth may stand here: everything after this walks the values recursively.
+    fn check_depth(&mut self, depth: usize, span: Span) -> Result<(), GiveUp> {
+        if self.stack.len() + depth > MAX_DEPTH {
             self.problem(span, Code::Syntax, &format!("nested more than {MAX_DEPTH} levels deep"), None);
             return Err(GiveUp);
         }
-        self.stack.push(Open { node: Node { span, content }, anchor, key: None, refused: false });
         Ok(())
     }
 
@@ -307,7 +313,8 @@ impl<'p> Builder<'p> {
             self.problem(span, Code::Syntax, "an alias may not stand within what it names", None);
             return Err(GiveUp);
         };
-        self.finish(Node { span, content: node.content }, 0, size)
+        self.check_depth(size.depth, span)?;
+        self.finish(Node { span, content: node.content }, 0, size.nodes)
     }
 
     /// Puts a complete node where it belongs. `size` is how many nodes it brings that were not counted yet.
@@ -318,7 +325,7 @@ impl<'p> Builder<'p> {
             return Err(GiveUp);
         }
         if anchor > 0 {
-            self.anchors.insert(anchor, (node.clone(), count(&node.content)));
+            self.anchors.insert(anchor, (node.clone(), Size::of(&node.content)));
         }
         let Some(open) = self.stack.last_mut() else {
             self.root = Some(node);
@@ -384,11 +391,24 @@ fn last_end(content: &Content) -> Option<Position> {
     }
 }
 
-fn count(content: &Content) -> usize {
-    1 + match content {
-        Content::Scalar { .. } => 0,
-        Content::Sequence(items) => items.iter().map(|item| count(&item.content)).sum(),
-        Content::Mapping(entries) => entries.iter().map(|entry| count(&entry.value.content)).sum(),
+/// How much a node brings with it.
+#[derive(Clone, Copy)]
+struct Size {
+    /// With itself.
+    nodes: usize,
+    /// Mappings and lists within each other, itself included.
+    depth: usize,
+}
+
+impl Size {
+    fn of(content: &Content) -> Self {
+        let within: Vec<Self> = match content {
+            Content::Scalar { .. } => return Self { nodes: 1, depth: 0 },
+            Content::Sequence(items) => items.iter().map(|item| Self::of(&item.content)).collect(),
+            Content::Mapping(entries) => entries.iter().map(|entry| Self::of(&entry.value.content)).collect(),
+        };
+        let nodes = within.iter().map(|size| size.nodes).sum::<usize>();
+        Self { nodes: nodes + 1, depth: within.iter().map(|size| size.depth).max().unwrap_or(0) + 1 }
     }
 }
 

@@ -1,8 +1,8 @@
 //! `dependsOn`: who starts before whom.
 
-use petgraph::algo::tarjan_scc;
+use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
-use petgraph::visit::DfsPostOrder;
+use petgraph::visit::{DfsEvent, depth_first_search};
 
 use super::Context;
 use crate::config::finding::Findings;
@@ -34,18 +34,17 @@ pub(super) fn start_sequence(context: &Context<'_>, findings: &mut Findings) -> 
     }
     report_cycles(context, &graph, findings);
     let mut sequence = Vec::with_capacity(modules.len());
-    let mut walk = DfsPostOrder::empty(&graph);
-    for node in nodes {
-        walk.move_to(node);
-        while let Some(next) = walk.next(&graph) {
-            sequence.push(modules[graph[next]].name.clone());
+    // A module is finished after everything it depends on. As deep as the longest chain of modules, whose number is bounded.
+    depth_first_search(&graph, nodes, |event| {
+        if let DfsEvent::Finish(node, _) = event {
+            sequence.push(modules[graph[node]].name.clone());
         }
-    }
+    });
     sequence
 }
 
 fn report_cycles(context: &Context<'_>, graph: &DiGraph<usize, ()>, findings: &mut Findings) {
-    for component in tarjan_scc(graph) {
+    for component in kosaraju_scc(graph) {
         let mut members: Vec<usize> = component.iter().map(|node| graph[*node]).collect();
         members.sort_unstable();
         let Some(&first) = members.first() else { continue };
