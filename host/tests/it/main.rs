@@ -3,7 +3,6 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::disallowed_methods,
-    missing_docs,
     reason = "a test fails by panicking, spawns what it likes, and is read where it stands"
 )]
 
