@@ -36,6 +36,7 @@ async fn main() -> anyhow::Result<()> {
     overhead(&runtime, "hostile").await;
     throughput(&runtime).await;
     spinners(&runtime).await;
+    memory(&runtime).await;
     swaps(runtime, dir.path()).await
 }
 
@@ -152,6 +153,24 @@ async fn neighbours(runtime: &Runtime, time: Duration) -> Times {
         walls.push(run(runtime, "hostile", "accept", Duration::from_secs(60)).await.wall);
     }
     Times::of(walls.into_iter())
+}
+
+/// What is left of 400 attempts to take 64 MiB.
+async fn memory(runtime: &Runtime) {
+    let before = resident();
+    for _ in 0..10 {
+        join_all((0..40).map(|_| run(runtime, "hostile", "grow", Duration::from_secs(60)))).await;
+    }
+    say(format_args!(
+        "resident memory: {before} MB before, {} MB after 400 runs that took all they could (goal: back within 10%)",
+        resident()
+    ));
+}
+
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|kb| kb.parse::<u64>().ok()).unwrap_or_default() / 1_024
 }
 
 async fn swaps(runtime: Arc<Runtime>, dir: &Path) -> anyhow::Result<()> {

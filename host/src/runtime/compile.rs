@@ -9,7 +9,7 @@ use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
-use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setpriority_process, setrlimit};
+use rustix::process::{Resource, Rlimit, setpriority_process, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
@@ -47,7 +47,6 @@ fn limit_self() -> anyhow::Result<()> {
     setrlimit(Resource::As, to(MOST_ADDRESSES))?;
     setrlimit(Resource::Cpu, to(MOST_CPU.as_secs()))?;
     setrlimit(Resource::Core, to(0))?;
-    set_parent_process_death_signal(Some(Signal::KILL))?;
     // Runs that are being served come first.
     setpriority_process(None, 10)?;
     Ok(())

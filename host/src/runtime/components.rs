@@ -78,11 +78,12 @@ impl Runtime {
         let sandbox = Arc::new(Sandbox::new(engine.clone(), clock.clone(), runs));
         let compiler = Compiler::new(settings.compiler, settings.cache_dir, folders.clone(), cached);
         let loader = Loader::new(compiler, folders, Arc::clone(&sandbox), clock.clone());
-        let slots = slots(components, &services, &engine)?;
+        let slots = slots(components, &services, &engine, runs)?;
         let (events, _) = broadcast::channel(MOST_EVENTS);
         let runtime = Arc::new(Self { clock, sandbox, loader, slots, remember, events, _ticker: ticker });
         let good: HashMap<String, String> = good.into_iter().collect();
         join_all(runtime.slots.values().map(|slot| runtime.load_at_start(slot, good.get(&slot.settings.name)))).await;
+        runtime.loader.tidy(good.into_values().collect()).await;
         Ok(runtime)
     }
 
@@ -93,6 +94,8 @@ impl Runtime {
         let Some(slot) = self.slots.get(component) else {
             return unserved(called, format!("there is no component '{component}' in the configuration"));
         };
+        // Neither is ever closed, so both give a place.
+        let _share = slot.share.acquire().await;
         let _place = self.sandbox.place().await;
         // Taken after the wait, so that a run which waited uses the newest version.
         let Some(version) = slot.serving() else {
@@ -219,8 +222,9 @@ impl Runtime {
         }
     }
 
-    /// Looks at a component's file and takes what is new and good; `began` is when the change was noticed.
-    pub(super) async fn take_file(&self, slot: &Slot, began: Instant) {
+    /// Looks at a component's file and takes what is new and good; `began` is when the change was noticed. False if it is good, but could
+    /// not be recorded: then it is to be looked at again.
+    pub(super) async fn take_file(&self, slot: &Slot, began: Instant) -> bool {
         let _turn = slot.turn.lock().await;
         match self.loader.look_at_file(slot).await {
             Found::Same => slot.forgive(),
@@ -228,10 +232,12 @@ impl Runtime {
             Found::Version(version) => {
                 if let Err(error) = self.swap(slot, &version, began).await {
                     self.refused(slot, Refusal { digest: None, reason: format!("{error:#}") });
+                    return false;
                 }
             }
             Found::Refused(refusal) => self.refused(slot, refusal),
         }
+        true
     }
 
     async fn swap(&self, slot: &Slot, version: &Version, began: Instant) -> anyhow::Result<()> {
@@ -271,7 +277,10 @@ fn slots(
     components: Vec<ComponentSettings>,
     services: &HashMap<String, InProcess>,
     engine: &wasmtime::Engine,
+    runs: usize,
 ) -> anyhow::Result<BTreeMap<String, Arc<Slot>>> {
+    // Three quarters of the places for one component, unless it is the only one.
+    let share = if components.len() == 1 { runs } else { (runs * 3 / 4).max(1) };
     let mut problems = Vec::new();
     let mut slots = BTreeMap::new();
     for settings in components {
@@ -285,7 +294,7 @@ fn slots(
         let config = settings.capabilities.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         let linker =
             linker(engine, &settings.capabilities).map_err(|error| anyhow!("component '{}' cannot be linked: {error:#}", settings.name))?;
-        slots.insert(settings.name.clone(), Arc::new(Slot::new(settings, Arc::new(Granted { http, config }), linker)));
+        slots.insert(settings.name.clone(), Arc::new(Slot::new(settings, Arc::new(Granted { http, config }), linker, share)));
     }
     anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
     Ok(slots)

@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use wasmtime::{Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// How often running components are interrupted for a moment. The unit of their CPU budget, and the longest time that a
 /// loop holds a thread.
@@ -156,7 +156,9 @@ fn pool(runs: usize) -> PoolingAllocationConfig {
         .max_unused_warm_slots(runs.min(64))
         .linear_memory_keep_resident(KEPT_MEMORY)
         .table_keep_resident(KEPT_TABLE)
-        .async_stack_keep_resident(KEPT_STACK);
+        .async_stack_keep_resident(KEPT_STACK)
+        // Finds the pages that a run touched, wherever they are: a Rust program's stack and heap begin at 1 MiB.
+        .pagemap_scan(Enabled::Auto);
     pool
 }
 

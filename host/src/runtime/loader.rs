@@ -1,12 +1,14 @@
 //! From a file to a version that can serve: read, checked, compiled, linked, asked what it is, and copied to a private place.
 
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::ActiveVersion;
@@ -28,6 +30,8 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 const MOST_TRIES: u32 = 20;
 /// Tries at a file that is not there: it may be being replaced.
 const MOST_TRIES_MISSING: u32 = 3;
+/// Versions whose files are kept to go back to.
+const MOST_COPIES: usize = 32;
 
 /// What is in a component's file.
 pub(super) enum Found {
@@ -132,8 +136,11 @@ impl Loader {
             format!("does not fit the world `step` of millrace:step@0.1.0: {why}: rebuild it with wit/step.wit of this host")
         })?;
         let speaker = Speaker { component: slot.name(), digest: digest.into(), step: "describe".into(), ..Speaker::default() };
-        let described =
-            self.sandbox.describe(&pre, speaker).await.map_err(|ended| format!("cannot say what it is: its `describe` {}", ended.text))?;
+        let described = self
+            .sandbox
+            .describe(&pre, speaker, &slot.settings.limits)
+            .await
+            .map_err(|ended| format!("cannot say what it is: its `describe` {}", ended.text))?;
         let about = self.about(described, digest, bytes.len() as u64)?;
         let (path, kept) = (self.copy_of(digest), bytes.clone());
         off_thread(move || keep(&path, &kept))
@@ -143,8 +150,7 @@ impl Loader {
     }
 
     fn about(&self, said: Description, digest: &str, size: u64) -> Result<ActiveVersion, String> {
-        let limits = super::Limits::default();
-        let schema = object("a config schema", &said.config_schema, &limits)
+        let schema = object("a config schema", &said.config_schema, &super::Limits::default())
             .map_err(|reason| format!("cannot say what it is: its `describe` {reason}"))?;
         Ok(ActiveVersion {
             digest: digest.to_owned(),
@@ -157,9 +163,45 @@ impl Loader {
         })
     }
 
+    /// Removes the oldest copies, and what belongs to none. The versions in `good` and the newest stay.
+    pub async fn tidy(&self, good: HashSet<String>) {
+        let folder = self.folders.copies.clone();
+        // What is newer may be being written.
+        let before = SystemTime::from(self.clock.now() - SignedDuration::from_hours(1));
+        let tidied = off_thread(move || tidy(&folder, &good, before)).await;
+        if let Ok(Err(error)) = tidied {
+            tracing::warn!(%error, "old copies of components could not be removed");
+        }
+    }
+
     fn copy_of(&self, digest: &str) -> PathBuf {
         self.folders.copies.join(format!("{digest}.wasm"))
     }
+}
+
+fn tidy(folder: &Path, good: &HashSet<String>, before: SystemTime) -> std::io::Result<()> {
+    let digest_of =
+        |path: &Path| path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split('.').next()).map(str::to_owned);
+    let mut copies = Vec::new();
+    let mut others = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let Ok(modified) = path.metadata().and_then(|metadata| metadata.modified()) else { continue };
+        if path.extension().is_some_and(|extension| extension == "wasm") {
+            copies.push((modified, path))
+        } else {
+            others.push((modified, path))
+        }
+    }
+    copies.sort_unstable_by(|a, b| b.cmp(a));
+    let (newest, oldest) = copies.split_at(copies.len().min(MOST_COPIES));
+    let mut kept: HashSet<String> = newest.iter().filter_map(|(_, path)| digest_of(path)).collect();
+    kept.extend(good.iter().cloned());
+    let old = oldest.iter().chain(&others).filter(|(modified, _)| *modified < before);
+    for (_, path) in old.filter(|(_, path)| digest_of(path).is_none_or(|digest| !kept.contains(&digest))) {
+        std::fs::remove_file(path)?;
+    }
+    Ok(())
 }
 
 /// Writes a copy that is there as a whole or not at all. Two components may have the same file, so each writes a part of its own.

@@ -87,7 +87,8 @@ pub struct Report {
     pub digest: String,
     /// Wall time from the call to the answer, waiting for a place in the pool included.
     pub wall: Duration,
-    /// What the host itself took: instantiation, lowering, lifting, dropping the store.
+    /// What the host itself took: making the store and the instance, and dropping them. Handing over the job and the answer is
+    /// within the call, and so only in `wall`.
     pub overhead: Duration,
     /// A limit of the sandbox ended it: `cpu`, `wall`, `memory`, `host_calls`, `trap`.
     pub limit: Option<&'static str>,

@@ -20,9 +20,10 @@ use crate::clock::Clock;
 
 /// Bytes that a component may hand to the host in one call, beside its answer.
 const MOST_CALL_BYTES: usize = 256 << 10;
-/// What `describe` may use: it is called at every load, and has nothing to do.
-const DESCRIBE: Limits = Limits { memory_bytes: 256 << 20, cpu: Duration::from_secs(2), host_calls: 1_000, answer_bytes: 256 << 10 };
+/// What `describe` may take: it is called at every load, and has nothing to do.
+const DESCRIBE_CPU: Duration = Duration::from_secs(2);
 const DESCRIBE_WALL: Duration = Duration::from_secs(5);
+const DESCRIBE_CALLS: u32 = 1_000;
 
 /// Where components run.
 pub(super) struct Sandbox {
@@ -71,9 +72,10 @@ impl Sandbox {
         self.places.acquire().await.ok()
     }
 
-    /// Asks a component what it is, with nothing granted.
-    pub async fn describe(&self, pre: &StepPre<Guest>, speaker: Speaker) -> Result<Description, Ended> {
-        let terms = Terms { speaker, limits: &DESCRIBE, granted: Arc::default(), wall: DESCRIBE_WALL };
+    /// Asks a component what it is, with nothing granted, and with the memory that its runs will have.
+    pub async fn describe(&self, pre: &StepPre<Guest>, speaker: Speaker, limits: &Limits) -> Result<Description, Ended> {
+        let limits = Limits { cpu: DESCRIBE_CPU, host_calls: DESCRIBE_CALLS, ..limits.clone() };
+        let terms = Terms { speaker, limits: &limits, granted: Arc::default(), wall: DESCRIBE_WALL };
         let mut store = self.store(&terms);
         let meter = Arc::clone(&store.data().meter);
         let asked = async {

@@ -45,10 +45,10 @@ impl Runtime {
             }
             let paths = changed.take();
             let slots = self.slots().filter_map(|slot| Some((slot, *paths.get(&slot.settings.source)?)));
-            let taking = join_all(slots.map(|(slot, noticed)| self.take_file(slot, noticed)));
+            let taking = join_all(slots.map(async |(slot, noticed)| (&slot.settings.source, self.take_file(slot, noticed).await)));
             tokio::select! {
                 () = stop.requested() => return Ok(()),
-                _ = taking => {}
+                taken = taking => taken.into_iter().filter(|(_, done)| !done).for_each(|(source, _)| watching.forget(source)),
             }
         }
     }
@@ -98,6 +98,11 @@ impl Watching {
         let debouncer = new_debouncer_opt(DEBOUNCE, Some(DEBOUNCE_TICK), told, NoCache::new(), notify::Config::default())
             .context("the files of components cannot be watched")?;
         Ok(Self { debouncer, files, folders })
+    }
+
+    /// Has this file marked at the next look, as if it had changed.
+    fn forget(&mut self, file: &Path) {
+        self.files.insert(file.to_owned(), None);
     }
 
     /// Watches folders that are new, and marks files that changed unnoticed.

@@ -49,6 +49,7 @@ async fn features_beyond_plain_wasm_are_refused() {
         ("garbage collection", "(type (struct (field i32)))"),
         ("exceptions", "(tag)"),
         ("tail calls", "(func $f (return_call $f))"),
+        ("many memories", &"(memory 1)".repeat(200)),
     ] {
         let mut file = tiny("i32.const 96");
         // A part of the component that nobody uses is compiled too.
@@ -58,6 +59,17 @@ async fn features_beyond_plain_wasm_are_refused() {
         let reason = workshop.refused().reason;
         assert!(reason.contains("cannot be compiled"), "{what}: {reason}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn types_that_grow_without_end_are_refused() {
+    let types: String = (1..100).map(|level| format!("(type $t{level} (tuple $t{0} $t{0}))", level - 1)).collect();
+    let mut file = tiny("i32.const 96");
+    let part =
+        component(&format!("(component (component (type $t0 (tuple string string)) {types} (import \"f\" (func (param \"a\" $t99)))))"));
+    file.extend_from_slice(&part[8..]);
+    let reason = with_file(file).await.refused().reason;
+    assert!(reason.contains("cannot be compiled") && reason.contains("type size"), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -119,9 +131,8 @@ async fn a_pipe_or_a_folder_is_not_read() {
 async fn limits_are_the_operators() {
     let mut plan = Plan::of(tiny("i32.const 96"));
     plan.limits = Limits { memory_bytes: 1 << 10, ..Limits::default() };
-    let workshop = plan.start().await;
-    let report = workshop.run(json!({})).await;
-    assert_eq!(report.limit, Some("memory"), "{report:?}");
+    let reason = plan.start().await.refused().reason;
+    assert!(reason.contains("beyond its limit of 1024 bytes"), "{reason}");
     let mut plan = Plan::of(tiny("i32.const 96"));
     plan.limits = Limits { memory_bytes: 64 << 10, ..Limits::default() };
     accepted(&plan.start().await.run(json!({})).await);

@@ -119,11 +119,11 @@ async fn going_back_to_the_file_that_serves_ends_the_refusal() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_with_a_bad_file_serves_the_last_good_version() {
-    let workshop = Plan::of(built("hostile")).start().await;
+    let workshop = Plan::of(built("hostile")).own_cache().start().await;
     let good = workshop.remembered.lock().clone();
     let digest = workshop.digest();
     let dir = workshop.end().await;
-    let workshop = Plan::of(b"half written".to_vec()).start_in(dir, good).await;
+    let workshop = Plan::of(b"half written".to_vec()).own_cache().start_in(dir, good).await;
     assert_eq!(workshop.digest(), digest);
     assert!(workshop.refused().reason.contains("is a text file"), "{:?}", workshop.refused());
     assert_eq!(workshop.run(json!({ "mode": "accept" })).await.digest, digest);
@@ -132,7 +132,7 @@ async fn a_restart_with_a_bad_file_serves_the_last_good_version() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_known_version_comes_back_at_once_or_from_its_copy() {
     let hostile = built("hostile");
-    let workshop = Plan::of(hostile.clone()).start().await;
+    let workshop = Plan::of(hostile.clone()).own_cache().start().await;
     let first = workshop.digest();
     workshop.replace(&marked(&hostile, "newer"));
     workshop.runtime.reload("worker").await.expect("it is good");
@@ -146,7 +146,7 @@ async fn a_known_version_comes_back_at_once_or_from_its_copy() {
     // After a restart nothing but the copy knows of the second version.
     let good = vec![("worker".to_owned(), first)];
     let dir = workshop.end().await;
-    let workshop = Plan::of(hostile).start_in(dir, good).await;
+    let workshop = Plan::of(hostile).own_cache().start_in(dir, good).await;
     workshop.runtime.activate("worker", &second).await.expect("its copy is there");
     assert_eq!(workshop.digest(), second);
     for unknown in ["../../etc/passwd".to_owned(), "0".repeat(64)] {
@@ -155,13 +155,33 @@ async fn a_known_version_comes_back_at_once_or_from_its_copy() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_version_that_cannot_be_remembered_does_not_serve() {
-    let mut plan = Plan::of(built("hostile"));
-    plan.remembers = false;
-    let workshop = plan.start().await;
+async fn a_version_that_cannot_be_remembered_serves_only_once_it_can() {
+    let plan = Plan::of(built("hostile"));
+    let works = Arc::clone(&plan.remembers);
+    works.store(false, Ordering::Relaxed);
+    let mut workshop = plan.start().await;
     assert_eq!(workshop.status().active, None);
     let reason = workshop.refused().reason;
     assert!(reason.contains("could not be recorded") && reason.contains("the disk is full"), "{reason}");
+    let mut events = workshop.watch();
+    works.store(true, Ordering::Relaxed);
+    let event = next(&mut events).await;
+    assert!(matches!(event, SwapEvent::Swapped { .. }), "{event:?}");
+    workshop.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_program_finds_what_its_child_compiled() {
+    let workshop = Plan::of(built("hostile")).own_cache().start().await;
+    accepted(&workshop.run(json!({ "mode": "accept" })).await);
+    let cache = workshop.dir.path().join("cache");
+    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&cache).expect("a folder"));
+    assert_eq!(mode & 0o777, 0o700, "others can write what is run");
+    let compiled =
+        std::fs::read_dir(cache.join("compiled/modules")).expect("a folder").next().expect("of this wasmtime").expect("a folder");
+    let entries = std::fs::read_dir(compiled.path()).expect("a folder").filter_map(Result::ok);
+    let codes = entries.filter(|entry| entry.path().extension().is_none()).count();
+    assert_eq!(codes, 1, "the program compiled again what its child had compiled");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -29,7 +30,9 @@ pub struct Plan {
     pub config: Value,
     pub services: HashMap<String, InProcess>,
     pub runs: usize,
-    pub remembers: bool,
+    pub remembers: Arc<AtomicBool>,
+    /// Compiled code and copies are this test's alone, and come along to a next start in the same folder.
+    pub own_cache: bool,
 }
 
 impl Plan {
@@ -41,8 +44,14 @@ impl Plan {
             config: json!({}),
             services: HashMap::new(),
             runs: 8,
-            remembers: true,
+            remembers: Arc::new(AtomicBool::new(true)),
+            own_cache: false,
         }
+    }
+
+    pub fn own_cache(mut self) -> Self {
+        self.own_cache = true;
+        self
     }
 
     pub async fn start(self) -> Workshop {
@@ -66,9 +75,13 @@ impl Plan {
             capabilities: self.capabilities,
             limits: self.limits,
         };
+        let mut house = house(self.runs);
+        if self.own_cache {
+            house.cache_dir = dir.path().join("cache");
+        }
         let remembered: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
         let remember = remember(Arc::clone(&remembered), self.remembers);
-        let runtime = Runtime::start(house(self.runs), vec![settings], self.services, good, remember, Clock::system()).await;
+        let runtime = Runtime::start(house, vec![settings], self.services, good, remember, Clock::system()).await;
         Workshop { runtime: runtime.expect("it starts"), dir, source, remembered, watching: None }
     }
 }
@@ -82,9 +95,9 @@ pub fn house(runs: usize) -> Settings {
     }
 }
 
-fn remember(remembered: Arc<Mutex<Vec<(String, String)>>>, works: bool) -> Remember {
+fn remember(remembered: Arc<Mutex<Vec<(String, String)>>>, works: Arc<AtomicBool>) -> Remember {
     Arc::new(move |component, digest| {
-        let remembered = Arc::clone(&remembered);
+        let (remembered, works) = (Arc::clone(&remembered), works.load(Ordering::Relaxed));
         async move {
             anyhow::ensure!(works, "the disk is full");
             remembered.lock().push((component, digest));
