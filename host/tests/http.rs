@@ -8,8 +8,12 @@ mod accounts;
 mod connection;
 #[path = "http/files.rs"]
 mod files;
+#[path = "http/internal.rs"]
+mod internal;
 #[path = "http/operation.rs"]
 mod operation;
+#[path = "http/proxy.rs"]
+mod proxy;
 #[path = "http/routing.rs"]
 mod routing;
 #[path = "http/support.rs"]

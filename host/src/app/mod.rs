@@ -67,6 +67,8 @@ struct Core {
     pipeline: Pipeline,
     resources: Resources,
     bus: Option<Arc<dyn Bus>>,
+    /// What other processes may ask.
+    internal: Option<axum::Router>,
 }
 
 impl App {
@@ -89,7 +91,7 @@ impl App {
             None => None,
         };
         let users = match (&core, &plan.auth) {
-            (Some(core), Some(auth)) => Some(parts::users(&core.store, auth, &surroundings.clock).await?),
+            (Some(core), Some(auth)) if parts::has_accounts(&plan) => Some(parts::users(&core.store, auth, &surroundings.clock).await?),
             _ => None,
         };
         let tokens = plan.auth.as_ref().map(|auth| TokenVerifier::new(auth, surroundings.clock.clone()));
@@ -163,8 +165,8 @@ impl App {
             tokens: self.tokens.take(),
             users: self.users.take(),
             resources: self.core.as_ref().map(|core| core.resources.clone()),
-            proxies: std::collections::BTreeMap::new(),
-            internal: None,
+            proxies: self.plan.proxies.iter().map(|proxy| (proxy.name.clone(), http::proxy(proxy, stop.clone()))).collect(),
+            internal: self.core.as_ref().and_then(|core| core.internal.clone()),
             metrics: self.metrics.clone(),
             health: self.health.clone(),
             writes: writes.clone(),

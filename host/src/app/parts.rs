@@ -11,7 +11,8 @@ use super::{Core, Surroundings};
 use crate::bus::Bus;
 use crate::bus::embedded::Embedded;
 use crate::clock::Clock;
-use crate::plan::{self, Plan};
+use crate::http;
+use crate::plan::{self, Endpoint, Plan};
 use crate::runtime::{InProcess, Runtime};
 use crate::services::active::Active;
 use crate::services::events::Events;
@@ -79,7 +80,7 @@ pub(super) async fn core(
     let workflows = Arc::new(Workflows::open(Arc::clone(&store), &plan.workflows).await?);
     let active = Active::new(workflows.names(), &store.backlog().await?.active, metrics.clone());
     let generation = Generation::default();
-    let runtime = runtime(plan, surroundings, &store, &generation).await?;
+    let runtime = runtime(plan, database, surroundings, &store, &generation).await?;
     let pipeline = Pipeline::new(pipeline::Parts {
         store: Arc::clone(&store),
         runtime: Arc::clone(&runtime),
@@ -93,10 +94,11 @@ pub(super) async fn core(
         metrics: metrics.clone(),
         in_flight,
     });
+    let internal = internal(plan, &store, &generation);
     let resources = Resources::new(pipeline.clone(), &plan.resources, generation)?;
     resources.seed().await?;
     let bus = plan.bus.as_ref().map(bus).transpose()?;
-    Ok(Core { store, store_failed, runtime, pipeline, resources, bus })
+    Ok(Core { store, store_failed, runtime, pipeline, resources, bus, internal })
 }
 
 /// Takes over what the process before this one left running. What ran inside a component when it died counts a crash.
@@ -115,13 +117,30 @@ async fn recover(store: &dyn Store, suspects: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Stock for other processes, if a secret says who they are.
+fn internal(plan: &Plan, store: &Arc<dyn Store>, generation: &Generation) -> Option<axum::Router> {
+    let secrets: Vec<&str> =
+        plan.resources.iter().filter_map(|handler| handler.stock_secret.as_ref()).map(|secret| secret.0.as_str()).collect();
+    (!secrets.is_empty()).then(|| http::internal(stock::PATH, &secrets, stock::service(Arc::clone(store), generation.clone())))
+}
+
+/// Of a process that runs nothing: as little as there can be.
+fn no_components(database: &plan::Database) -> crate::runtime::Settings {
+    crate::runtime::Settings {
+        cache_dir: database.path.with_file_name("components-cache"),
+        compiler: std::path::PathBuf::new(),
+        max_concurrent_runs: 1,
+    }
+}
+
 async fn runtime(
     plan: &Plan,
+    database: &plan::Database,
     surroundings: &Surroundings,
     store: &Arc<dyn Store>,
     generation: &Generation,
 ) -> anyhow::Result<Arc<Runtime>> {
-    let mut settings = plan.runtime.clone().context("the plan has a database but no runtime settings")?;
+    let mut settings = plan.runtime.clone().unwrap_or_else(|| no_components(database));
     settings.compiler.clone_from(&surroundings.compiler);
     let services: HashMap<String, InProcess> = plan
         .resources
@@ -143,6 +162,14 @@ fn bus(bus: &plan::Bus) -> anyhow::Result<Arc<dyn Bus>> {
         plan::Bus::Embedded { max_queue_size, delivery_timeout, .. } => Ok(Arc::new(Embedded::new(*max_queue_size, *delivery_timeout))),
         plan::Bus::Kafka { name, .. } => anyhow::bail!("module '{name}': this build has no Kafka client; use messaging.broker"),
     }
+}
+
+/// Whether this process keeps accounts, rather than only checking the tokens of another one that does.
+pub(super) fn has_accounts(plan: &Plan) -> bool {
+    let seeded = plan.auth.as_ref().is_some_and(|auth| auth.seed_file.is_some());
+    let answers =
+        |route: &plan::Route| matches!(route.endpoint, Endpoint::Register | Endpoint::Login | Endpoint::Profile | Endpoint::UpdateProfile);
+    seeded || plan.routes.iter().any(answers)
 }
 
 /// Accounts, with those of the seed file.

@@ -10,8 +10,10 @@ mod error;
 mod events;
 mod files;
 mod health;
+mod internal;
 mod middleware;
 mod openapi;
+mod proxy;
 mod resources;
 mod routes;
 pub mod server;
@@ -31,7 +33,9 @@ use crate::telemetry::Metrics;
 
 pub use error::ApiError;
 pub use health::{Check, HealthChecks, Status};
+pub use internal::{InternalService, internal};
 pub use openapi::document as openapi_document;
+pub use proxy::proxy;
 pub use routes::router;
 pub use server::{bind, serve};
 

@@ -17,9 +17,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::error::ApiError;
 use super::files::{self, Files};
 use super::middleware::{auth, cors, observe, rate_limit, request_id, security};
-use super::{HttpParts, accounts, health, openapi, resources};
+use super::{HttpParts, accounts, health, internal, openapi, resources};
 use crate::plan::{self, Endpoint, Middleware, Operation};
 use crate::services::resources::Resources;
+use crate::services::shop::stock;
 use crate::services::users::{CurrentUser, TokenVerifier, Users};
 use crate::shutdown::Stop;
 use crate::telemetry::{self, Metrics};
@@ -181,7 +182,9 @@ fn add(routes: &mut Routes, path: &str, methods: MethodRouter<Arc<Edge>>) {
 
 fn observer(edge: &Edge, plan: &plan::Plan, routes: &Routes) -> Arc<observe::Observer> {
     let mut templates: HashMap<_, _> = routes.keys().map(|path| (path.clone(), path.clone())).collect();
-    templates.insert("/openapi.json".to_owned(), "/openapi.json".to_owned());
+    for path in ["/openapi.json", &internal::template(stock::PATH)] {
+        templates.insert(path.to_owned(), path.to_owned());
+    }
     for route in plan.routes.iter().rev() {
         templates.insert(routable(&route.path), route.path.clone());
     }

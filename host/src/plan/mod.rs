@@ -207,6 +207,18 @@ pub struct ResourceHandler {
     pub pricing: Option<Pricing>,
     /// Field that holds units in stock, which are then kept as stock and can be reserved.
     pub stock_field: Option<String>,
+    /// What another process has to know to reserve stock over HTTP; without it none can.
+    pub stock_secret: Option<Secret>,
+}
+
+/// Text that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[hidden]")
+    }
 }
 
 /// Where a shop takes prices from.
@@ -240,6 +252,10 @@ pub struct Proxy {
     pub name: String,
     /// Base URL by path prefix; the longest wins.
     pub targets: BTreeMap<String, String>,
+    /// How long a connection to a target may take.
+    pub connect_timeout: Duration,
+    /// From the request to the head of the answer; its body may take as long as it likes.
+    pub response_timeout: Duration,
 }
 
 /// `database.workflow` with the `persistence.store` on it.

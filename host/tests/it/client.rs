@@ -72,6 +72,12 @@ impl Client {
         Ok(Answer { status, headers, body })
     }
 
+    /// An answer whose body comes bit by bit.
+    pub async fn open(&self, path: &str) -> reqwest::Response {
+        let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(self.token.as_deref().unwrap_or_default());
+        request.send().await.unwrap()
+    }
+
     /// Places an order of one line.
     pub async fn order(&self, product: &str, quantity: u64, token: &str) -> Answer {
         self.post("/api/orders", &order(product, quantity, token)).await

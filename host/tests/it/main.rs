@@ -10,6 +10,7 @@ mod architecture;
 mod client;
 mod crashes;
 mod process;
+mod processes;
 mod returns;
 mod shop;
 mod swaps;

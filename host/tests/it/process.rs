@@ -37,14 +37,23 @@ impl Home {
 
     /// Starts the monolith and waits until it is ready.
     pub async fn start(&self, variables: &[(&str, &str)]) -> Process {
-        let process = self.spawn(&repository().join("configs/monolith.yaml"), variables);
-        wait_until_ready(&process.client).await;
-        process
+        self.start_config(&repository().join("configs/monolith.yaml"), variables).await
     }
 
     /// Starts the monolith although it should refuse, and waits for its end.
     pub fn second_start(&self) -> std::process::Output {
         self.command(&repository().join("configs/monolith.yaml")).output().unwrap()
+    }
+
+    /// Starts a process of any config, which may say with `variables` where it listens and keeps its data, and waits until it is ready.
+    pub async fn start_config(&self, config: &Path, variables: &[(&str, &str)]) -> Process {
+        let process = self.spawn(config, variables);
+        wait_until_ready(&process.client).await;
+        process
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
     }
 
     fn spawn(&self, config: &Path, variables: &[(&str, &str)]) -> Process {

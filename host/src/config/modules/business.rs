@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::components::HeaderValue;
 use crate::config::leaf::HumanDuration;
 
 /// `api.handler`.
@@ -72,6 +73,10 @@ pub struct StockSettings {
     /// Field with the number of units.
     #[schemars(length(min = 1))]
     pub field: String,
+    /// Key for other processes, 32 bytes or more, sent as `X-Internal-Secret`: who has it may reserve under
+    /// `/internal/reservations`. Without it, or while it is empty, that path does not exist.
+    #[serde(default)]
+    pub secret: HeaderValue,
 }
 
 /// `statemachine.engine`.

@@ -89,7 +89,7 @@ pub struct GrantSettings {
 }
 
 /// Value of a header that may be a secret.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct HeaderValue(pub String);
 
 impl std::fmt::Debug for HeaderValue {

@@ -128,4 +128,8 @@ pub struct FileServer {
 pub struct SimpleProxy {
     /// Base URL by path prefix; the longest prefix wins.
     pub targets: BTreeMap<String, String>,
+    /// How long a connection to a target may take; 2s if not given.
+    pub connect_timeout: Option<HumanDuration>,
+    /// How long a target may take to begin its answer; 30s if not given.
+    pub response_timeout: Option<HumanDuration>,
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::parts::SECRET_BYTES;
 use super::triggers::Entries;
 use super::{Context, files, pick, setting, values};
 use crate::config::document::{RouteEntry, Settings};
@@ -10,7 +11,7 @@ use crate::config::finding::Findings;
 use crate::config::modules::ApiHandler;
 use crate::config::report::Code;
 use crate::config::suggest;
-use crate::plan::{Cors, Endpoint, Middleware, Operation, Pricing, RateLimit, ResourceHandler, Route};
+use crate::plan::{Cors, Endpoint, Middleware, Operation, Pricing, RateLimit, ResourceHandler, Route, Secret};
 
 const HANDLERS: [&str; 3] = ["auth.jwt", "api.handler", "http.simple_proxy"];
 const MIDDLEWARES: [&str; 4] = ["http.middleware.cors", "http.middleware.requestid", "http.middleware.ratelimit", "http.middleware.auth"];
@@ -232,6 +233,7 @@ pub(super) fn resources(
             actions,
             pricing: pricing(context, settings, index, findings),
             stock_field: settings.stock.as_ref().map(|stock| stock.field.clone()),
+            stock_secret: stock_secret(settings, index, findings),
         });
     }
     resources
@@ -267,6 +269,15 @@ fn check_schema(settings: &ApiHandler, index: usize, findings: &mut Findings) {
         let pointer = format!("{}{}", setting(index, "schema"), error.instance_path().as_str());
         findings.error(pointer, Code::InvalidValue, format!("`schema` is not a JSON Schema: {error}"), None);
     }
+}
+
+fn stock_secret(settings: &ApiHandler, index: usize, findings: &mut Findings) -> Option<Secret> {
+    let secret = settings.stock.as_ref().map(|stock| &stock.secret.0).filter(|secret| !secret.is_empty())?;
+    if secret.len() < SECRET_BYTES {
+        let message = format!("`secret` has {} bytes, but needs {SECRET_BYTES} or more", secret.len());
+        findings.error(setting(index, "stock/secret"), Code::InvalidValue, message, "make one with: openssl rand -base64 48".to_owned());
+    }
+    Some(Secret(secret.clone()))
 }
 
 fn pricing(context: &Context<'_>, settings: &ApiHandler, index: usize, findings: &mut Findings) -> Option<Pricing> {

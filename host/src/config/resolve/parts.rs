@@ -10,8 +10,8 @@ use crate::config::report::Code;
 use crate::config::tree::child;
 use crate::plan::{Auth, Database, FileServer, Health, Metrics, Proxy, Server};
 
-/// Bytes that a key for signing has at least.
-const SECRET_BYTES: usize = 32;
+/// Bytes that a key has at least.
+pub(super) const SECRET_BYTES: usize = 32;
 /// Schemes that people put before the path of an SQLite file.
 const DSN_SCHEMES: [&str; 3] = ["sqlite://", "sqlite:", "file:"];
 
@@ -140,8 +140,17 @@ pub(super) fn proxies(context: &Context<'_>, findings: &mut Findings) -> Vec<Pro
                 );
             }
         }
+        for (prefix, url) in settings.targets.iter().filter(|(_, url)| url.starts_with("https:")) {
+            let help = "write http://host:port; encryption between processes is the affair of the network they share".to_owned();
+            findings.error(child(&pointer, prefix), Code::InvalidValue, format!("'{url}' is https, and a proxy speaks http only"), help);
+        }
         let targets = settings.targets.iter().filter_map(|(prefix, url)| Some((prefix.clone(), values::base_url(url)?))).collect();
-        proxies.push(Proxy { name: module.name.clone(), targets });
+        proxies.push(Proxy {
+            name: module.name.clone(),
+            targets,
+            connect_timeout: seconds(settings.connect_timeout, 2),
+            response_timeout: seconds(settings.response_timeout, 30),
+        });
     }
     proxies
 }

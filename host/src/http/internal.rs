@@ -1,0 +1,84 @@
+//! What other processes of the same installation may ask, behind a secret that they share.
+//!
+//! Knows the secret and the size of a request; what is asked is the affair of the service behind.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use tower::ServiceExt;
+use tower::util::BoxCloneSyncService;
+
+use super::body::MAX_BODY_BYTES;
+use super::error::ApiError;
+
+/// The header that carries the secret.
+const SECRET: HeaderName = HeaderName::from_static("x-internal-secret");
+/// For a whole body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What answers, once a request is known to come from one of ours.
+pub type InternalService = BoxCloneSyncService<axum::http::Request<Bytes>, axum::http::Response<Bytes>, Infallible>;
+
+struct Guarded {
+    /// Digests, so that comparing takes the same time whatever the length of what was sent.
+    secrets: Vec<[u8; 32]>,
+    service: InternalService,
+}
+
+/// Routes below `prefix`, which ends with a slash, for who knows one of `secrets`.
+pub fn internal(prefix: &str, secrets: &[&str], service: InternalService) -> Router {
+    let secrets = secrets.iter().map(|secret| Sha256::digest(secret).into()).collect();
+    Router::new().route(&template(prefix), any(answer)).with_state(Arc::new(Guarded { secrets, service }))
+}
+
+/// The route of everything below `prefix`.
+pub(super) fn template(prefix: &str) -> String {
+    format!("{prefix}{{*rest}}")
+}
+
+async fn answer(State(guarded): State<Arc<Guarded>>, request: Request) -> Result<Response, ApiError> {
+    if let Err(refusal) = guarded.check(request.headers()) {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_string());
+        tracing::warn!(peer, status = refusal.status().as_u16(), "an internal call without the right secret was refused");
+        return Err(refusal);
+    }
+    let (parts, body) = request.into_parts();
+    let request = Request::from_parts(parts, read(body).await?);
+    let response = guarded.service.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
+    Ok(response.map(Body::from).into_response())
+}
+
+impl Guarded {
+    fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        let mut sent = headers.get_all(SECRET).iter();
+        let (Some(secret), None) = (sent.next(), sent.next()) else {
+            return Err(ApiError::new(StatusCode::UNAUTHORIZED, "this is for processes of the same installation"));
+        };
+        let digest: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
+        let known = self.secrets.iter().fold(subtle::Choice::from(0), |known, secret| known | secret.ct_eq(&digest));
+        if known.into() { Ok(()) } else { Err(ApiError::new(StatusCode::FORBIDDEN, "this is not the secret of this installation")) }
+    }
+}
+
+async fn read(body: Body) -> Result<Bytes, ApiError> {
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {MAX_BODY_BYTES} bytes")))
+        }
+        Ok(Err(_)) => Err(ApiError::bad_request("the body ended early or was sent in broken pieces")),
+        Err(_) => Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, format!("the body took longer than {} s", BODY_TIMEOUT.as_secs()))),
+    }
+}

@@ -1,0 +1,281 @@
+//! The shop as three processes behind one address, each of which may be gone for a while.
+
+use std::collections::HashSet;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::client::{Client, PATIENCE, order, path_of};
+use crate::process::{Home, Process};
+use crate::test_app::repository;
+
+const INTERNAL_SECRET: &str = "what these three processes share and nobody else";
+const HAPPY: [&str; 8] = ["new", "validating", "validated", "paying", "paid", "shipping", "shipped", "delivered"];
+const ENDS: [&str; 3] = ["delivered", "failed", "cancelled"];
+
+/// Three processes on loopback, and the variables by which they know each other.
+struct Shop {
+    home: Home,
+    users_products: Service,
+    orders: Service,
+    gateway: Service,
+    variables: Vec<(&'static str, String)>,
+}
+
+/// One of them; it keeps its address and its data while it is gone.
+struct Service {
+    name: &'static str,
+    config: PathBuf,
+    address: String,
+    process: Option<Process>,
+}
+
+impl Service {
+    fn new(name: &'static str, config: PathBuf) -> Self {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        Self { name, config, address, process: None }
+    }
+
+    async fn start(&mut self, home: &Home, shared: &[(&'static str, String)]) {
+        let data = home.path().join(self.name).display().to_string();
+        let own = [("LISTEN", self.address.as_str()), ("DATA_DIR", data.as_str())];
+        let variables: Vec<(&str, &str)> = own.into_iter().chain(shared.iter().map(|(name, value)| (*name, value.as_str()))).collect();
+        self.process = Some(home.start_config(&self.config, &variables).await);
+    }
+
+    fn kill(&mut self) {
+        self.process.take().unwrap().kill();
+    }
+
+    fn client(&self) -> &Client {
+        &self.process.as_ref().unwrap().client
+    }
+}
+
+impl Shop {
+    async fn open(variables: &[(&'static str, &str)]) -> Self {
+        let home = Home::new();
+        let orders_config = home.path().join("orders.yaml");
+        std::fs::write(&orders_config, with_embedded_bus(&repository().join("configs/orders.yaml"))).unwrap();
+        let web = home.path().join("web");
+        std::fs::create_dir(&web).unwrap();
+        std::fs::write(web.join("index.html"), "<title>the shop</title>").unwrap();
+
+        let users_products = Service::new("users-products", repository().join("configs/users-products.yaml"));
+        let orders = Service::new("orders", orders_config);
+        let gateway = Service::new("gateway", repository().join("configs/gateway.yaml"));
+        let mut shared = vec![
+            ("INTERNAL_SECRET", INTERNAL_SECRET.to_owned()),
+            ("CATALOGUE_URL", format!("http://{}", users_products.address)),
+            ("USERS_PRODUCTS_URL", format!("http://{}", users_products.address)),
+            ("ORDERS_URL", format!("http://{}", orders.address)),
+            ("WEB_ROOT", web.display().to_string()),
+        ];
+        shared.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let mut shop = Self { home, users_products, orders, gateway, variables: shared };
+        shop.start_users_products().await;
+        shop.start_orders().await;
+        shop.gateway.start(&shop.home, &shop.variables).await;
+        shop
+    }
+
+    async fn start_users_products(&mut self) {
+        self.users_products.start(&self.home, &self.variables).await;
+    }
+
+    async fn start_orders(&mut self) {
+        self.orders.start(&self.home, &self.variables).await;
+    }
+
+    fn client(&self) -> &Client {
+        self.gateway.client()
+    }
+}
+
+/// The config, with the bus of one process in the place of Kafka.
+fn with_embedded_bus(config: &std::path::Path) -> String {
+    let text = std::fs::read_to_string(config).unwrap();
+    let (before, kafka) = text.split_once("    type: messaging.kafka\n").unwrap();
+    let (_, after) = kafka.split_once("    dependsOn:").unwrap();
+    format!("{before}    type: messaging.broker\n    dependsOn:{after}")
+}
+
+/// Events of an open stream, as they come.
+struct Events {
+    response: reqwest::Response,
+    text: String,
+}
+
+impl Events {
+    async fn of(customer: &Client, id: &str) -> Self {
+        let response = customer.open(&format!("/api/orders/{id}/events")).await;
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self { response, text: String::new() }
+    }
+
+    /// States entered, up to `state`, or to the end of the stream.
+    async fn states_until(&mut self, state: &str) -> Vec<String> {
+        let mut states = Vec::new();
+        loop {
+            while let Some((event, rest)) = self.text.split_once("\n\n") {
+                let data =
+                    event.lines().find_map(|line| line.strip_prefix("data: ")).map(|data| serde_json::from_str::<Value>(data).unwrap());
+                self.text = rest.to_owned();
+                states.extend(data.map(|data| data["to"].as_str().unwrap().to_owned()));
+                if states.last().is_some_and(|last| last == state) {
+                    return states;
+                }
+            }
+            let piece = tokio::time::timeout(PATIENCE, self.response.chunk()).await.unwrap().unwrap();
+            let Some(piece) = piece else { return states };
+            self.text.push_str(std::str::from_utf8(&piece).unwrap());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_walk_of_a_customer_goes_through_the_gateway_and_ends_within_a_second() {
+    let shop = Shop::open(&[]).await;
+    let visitor = shop.client();
+    let registered = visitor.customer("ada").await;
+    let login = visitor.post("/api/auth/login", &json!({"email": "ada@example.com", "password": "password123"})).await;
+    assert_eq!(login.status, StatusCode::OK);
+    assert_eq!(registered.get("/api/auth/profile").await.body["email"], "ada@example.com");
+    let products = visitor.get("/api/products").await.body;
+    assert_eq!((products.as_array().unwrap().len(), &products[0]["data"]["price"]), (8, &json!(149.99)));
+    let customer = visitor.with_token(login.body["token"].as_str().unwrap());
+
+    let began = Instant::now();
+    let mut body = order("prod-001", 2, "tok_visa");
+    (body["items"][0]["price"], body["total"]) = (json!(0.01), json!(0.02));
+    let placed = customer.post("/api/orders", &body).await;
+    assert_eq!(placed.status, StatusCode::CREATED, "{placed:?}");
+    assert!(placed.headers["location"].to_str().unwrap().starts_with("/api/orders/order-"), "{placed:?}");
+    let delivered = customer.wait_for("orders", placed.body["id"].as_str().unwrap(), &ENDS).await;
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(path_of(&delivered), HAPPY);
+    assert_eq!(delivered["data"]["total"], json!(299.98), "prices are those of the catalogue");
+    crate::shop::wait_for_stock(&customer, "prod-001", 48).await;
+
+    let page = visitor.send(Method::GET, "/anything", None, &[("accept", "text/html")]).await;
+    assert_eq!((page.status, &page.body), (StatusCode::OK, &json!("<title>the shop</title>")));
+    assert_eq!(visitor.get("/api/anything").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_come_through_the_gateway_while_they_happen() {
+    let shop = Shop::open(&[("PAYMENT_RETRY_AFTER", "1h")]).await;
+    let customer = shop.client().customer("bea").await;
+    let id = customer.order("prod-002", 1, "tok_chargeDeclined").await.body["id"].as_str().unwrap().to_owned();
+    let mut events = Events::of(&customer, &id).await;
+    assert_eq!(events.states_until("payment_failed").await.last().unwrap(), "payment_failed");
+    let retried = customer.post(&format!("/api/orders/{id}/retry"), &json!({"payment": {"token": "tok_visa"}})).await;
+    assert_eq!(retried.status, StatusCode::OK, "{retried:?}");
+    assert_eq!(events.states_until("the end").await, ["paying", "paid", "shipping", "shipped", "delivered"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_orders_the_rest_works_and_when_it_is_back_nothing_is_lost() {
+    let mut shop = Shop::open(&[]).await;
+    let customer = shop.client().customer("cleo").await;
+    let mut placed = HashSet::new();
+    for _ in 0..20 {
+        placed.insert(customer.order("prod-008", 1, "tok_visa").await.body["id"].as_str().unwrap().to_owned());
+    }
+    shop.orders.kill();
+
+    assert_eq!(customer.get("/api/products/prod-001").await.status, StatusCode::OK);
+    let login = customer.post("/api/auth/login", &json!({"email": "cleo@example.com", "password": "password123"})).await;
+    assert_eq!(login.status, StatusCode::OK);
+    let refused = customer.order("prod-008", 1, "tok_visa").await;
+    assert_eq!(refused.status, StatusCode::BAD_GATEWAY);
+    let backend = shop.orders.address.clone();
+    assert_eq!(refused.body, json!({"error": "backend unavailable", "backend": backend, "path": "/api/orders"}));
+    let health = shop.client().get("/healthz").await;
+    assert_eq!(health.status, StatusCode::OK);
+
+    shop.start_orders().await;
+    assert_eq!(customer.get("/api/orders?limit=100").await.body.as_array().unwrap().len(), placed.len());
+    for id in &placed {
+        let ended = customer.wait_for("orders", id, &ENDS).await;
+        assert_eq!(ended["state"], "delivered", "{ended:#}");
+    }
+    crate::shop::wait_for_stock(&customer, "prod-008", 999 - 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_catalogue_no_order_is_taken_and_those_under_way_wait_with_the_right_stock() {
+    let mut shop = Shop::open(&[("PAYMENT_RETRY_AFTER", "1h")]).await;
+    let customer = shop.client().customer("dora").await;
+    let paid_later = customer.order_until("prod-001", 3, "tok_chargeDeclined", &["payment_failed"]).await;
+    let given_up = customer.order_until("prod-002", 4, "tok_chargeDeclined", &["payment_failed"]).await;
+    shop.users_products.kill();
+
+    let refused = customer.order("prod-004", 1, "tok_visa").await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{refused:?}");
+    assert!(refused.headers.contains_key("retry-after"), "{refused:?}");
+    assert_eq!(customer.get("/api/orders").await.body.as_array().unwrap().len(), 2, "nothing was stored");
+    assert_eq!(customer.get("/api/products").await.status, StatusCode::BAD_GATEWAY);
+
+    // Known to be priced a moment ago, so taken; its stock cannot be reserved yet.
+    let waiting = customer.order("prod-002", 1, "tok_visa").await;
+    let id = |order: &Value| order["id"].as_str().unwrap().to_owned();
+    let retried = customer.post(&format!("/api/orders/{}/retry", id(&paid_later)), &json!({"payment": {"token": "tok_visa"}})).await;
+    assert_eq!(retried.status, StatusCode::OK, "{retried:?}");
+    assert_eq!(customer.wait_for("orders", &id(&paid_later), &ENDS).await["state"], "delivered");
+    let cancelled = customer.post(&format!("/api/orders/{}/cancel", id(&given_up)), &json!({})).await;
+    assert_eq!(cancelled.body["state"], "cancelled", "{cancelled:?}");
+
+    shop.start_users_products().await;
+    let mut bought = 0;
+    if waiting.status == StatusCode::CREATED {
+        assert_eq!(customer.wait_for("orders", &id(&waiting.body), &ENDS).await["state"], "delivered");
+        bought = 1;
+    }
+    crate::shop::wait_for_stock(&customer, "prod-001", 47).await;
+    crate::shop::wait_for_stock(&customer, "prod-002", 120 - bought).await;
+    assert_eq!(customer.order_until("prod-004", 1, "tok_visa", &ENDS).await["state"], "delivered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_opens_its_owners_orders_only() {
+    let shop = Shop::open(&[]).await;
+    let (ada, eve) = (shop.client().customer("ada").await, shop.client().customer("eve").await);
+    let mine = ada.order_until("prod-003", 1, "tok_visa", &ENDS).await;
+    let path = format!("/api/orders/{}", mine["id"].as_str().unwrap());
+    for (method, path) in [(Method::GET, path.clone()), (Method::POST, format!("{path}/cancel")), (Method::GET, format!("{path}/events"))] {
+        assert_eq!(eve.send(method, &path, None, &[]).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    assert_eq!(eve.get("/api/orders").await.body, json!([]));
+    let header = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJ3b3JrZmxvdy1zdG9yZSIsInN1YiI6ImFkYSIsImV4cCI6NDEwMjQ0NDgwMH0.";
+    for token in ["", "nonsense", header] {
+        assert_eq!(shop.client().with_token(token).get(&path).await.status, StatusCode::UNAUTHORIZED, "{token}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stock_is_reserved_by_those_only_who_know_the_secret() {
+    let shop = Shop::open(&[]).await;
+    let reserve = json!({"lines": [{"sku": "prod-001", "quantity": 50}]});
+    let path = "/internal/reservations/forged";
+    let forge = |client: &Client, secret: Option<&'static str>| {
+        let (client, reserve) = (client.clone(), reserve.clone());
+        let headers: Vec<_> = secret.map(|secret| ("x-internal-secret", secret)).into_iter().collect();
+        async move { client.send(Method::PUT, path, Some(&reserve), &headers).await.status }
+    };
+    let inside = shop.users_products.client();
+    assert_eq!(forge(inside, None).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(forge(inside, Some("what these three processes share and nobody elsf")).await, StatusCode::FORBIDDEN);
+    for outside in [shop.client(), shop.orders.client()] {
+        assert_eq!(forge(outside, Some(INTERNAL_SECRET)).await, StatusCode::NOT_FOUND);
+    }
+    assert_eq!(inside.stock("prod-001").await, 50);
+    assert_eq!(forge(inside, Some(INTERNAL_SECRET)).await, StatusCode::OK);
+    assert_eq!(shop.client().stock("prod-001").await, 0);
+    let monolith = Home::new();
+    let monolith = monolith.start(&[("INTERNAL_SECRET", INTERNAL_SECRET)]).await;
+    assert_eq!(forge(&monolith.client, Some(INTERNAL_SECRET)).await, StatusCode::NOT_FOUND);
+}
