@@ -124,7 +124,7 @@ impl Events {
                 let data =
                     event.lines().find_map(|line| line.strip_prefix("data: ")).map(|data| serde_json::from_str::<Value>(data).unwrap());
                 self.text = rest.to_owned();
-                states.extend(data.map(|data| data["to"].as_str().unwrap().to_owned()));
+                states.extend(data.map(|data| data["state"].as_str().unwrap().to_owned()));
                 if states.last().is_some_and(|last| last == state) {
                     return states;
                 }
