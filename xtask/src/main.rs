@@ -1,4 +1,4 @@
-//! What people type, and what CI types: `cargo xtask run | test | build | bench`.
+//! What people type, and what CI types: `cargo xtask run | test | build | bench | kafka`.
 //!
 //! It starts cargo and the host as child processes and says what it does; it knows nothing of what they are made of.
 
@@ -8,9 +8,11 @@ mod bench;
 mod build;
 mod command;
 mod http;
+mod kafka;
 mod monolith;
 mod run;
 mod secret;
+mod stop_signals;
 mod test;
 mod toolchain;
 mod workspace;
@@ -37,6 +39,8 @@ enum Task {
     Build(build::Options),
     /// Runs the benchmarks.
     Bench(bench::Options),
+    /// Runs Apache Kafka, one node on this machine, until Ctrl-C. Needs a JDK and, the first time, Maven.
+    Kafka(kafka::Options),
 }
 
 fn main() -> ExitCode {
@@ -52,5 +56,6 @@ fn perform(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Test => Ok(test::test()),
         Task::Build(options) => build::build(options).map(|()| ExitCode::SUCCESS),
         Task::Bench(options) => bench::bench(options).map(|()| ExitCode::SUCCESS),
+        Task::Kafka(options) => kafka::kafka(options),
     }
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::http;
+use crate::stop_signals::StopSignals;
 
 /// How long the host may take to become ready; a first start compiles the components.
 const READY_LIMIT: Duration = Duration::from_secs(120);
@@ -39,28 +39,6 @@ pub struct Monolith {
     child: Child,
     address: SocketAddr,
     stop_wanted: StopSignals,
-}
-
-/// Ctrl-C, being told to stop, and a terminal that was closed.
-struct StopSignals {
-    interrupt: Signals,
-    terminate: Signals,
-    hang_up: Signals,
-}
-
-impl StopSignals {
-    fn listen() -> std::io::Result<Self> {
-        let [interrupt, terminate, hang_up] = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
-        Ok(Self { interrupt: interrupt?, terminate: terminate?, hang_up: hang_up? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
-        }
-    }
 }
 
 /// How waiting for the host to become ready ended.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::command::{cargo, run};
-use crate::{build, toolchain};
+use crate::{build, kafka, toolchain};
 
 const COMPONENTS: [&str; 2] = ["--manifest-path", "components/Cargo.toml"];
 
@@ -26,13 +26,14 @@ enum Outcome {
     Skipped,
 }
 
-const STAGES: [Stage; 8] = [
+const STAGES: [Stage; 9] = [
     Stage { name: "tools", needed: Needed::ByLaterStages, check: tools },
     Stage { name: "format", needed: Needed::ByNone, check: format },
     Stage { name: "components: build", needed: Needed::ByLaterStages, check: build::with_fixtures },
     Stage { name: "components: lints", needed: Needed::ByNone, check: component_lints },
     Stage { name: "components: lints in wasm", needed: Needed::ByNone, check: component_wasm_lints },
     Stage { name: "components: tests", needed: Needed::ByNone, check: component_tests },
+    Stage { name: "kafka: jars", needed: Needed::ByLaterStages, check: kafka_jars },
     Stage { name: "lints", needed: Needed::ByNone, check: lints },
     Stage { name: "tests", needed: Needed::ByNone, check: tests },
 ];
@@ -99,6 +100,10 @@ fn component_wasm_lints() -> anyhow::Result<()> {
 
 fn component_tests() -> anyhow::Result<()> {
     run(cargo(["test"]).args(COMPONENTS))
+}
+
+fn kafka_jars() -> anyhow::Result<()> {
+    kafka::jars::prepare().map(drop)
 }
 
 fn lints() -> anyhow::Result<()> {
