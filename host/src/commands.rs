@@ -3,6 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,6 +16,9 @@ use crate::config::{self, Environment};
 use crate::plan::Plan;
 use crate::shutdown::Stop;
 use crate::telemetry::{self, LogFormat};
+
+/// Less than a container platform waits.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How `millrace validate` shows what it finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -69,6 +73,18 @@ pub fn openapi(file: &Path) -> ExitCode {
         Ok(ExitCode::SUCCESS)
     };
     end(print())
+}
+
+/// `millrace probe`: succeeds if `url` answers 200.
+#[must_use]
+pub fn probe(url: &str) -> ExitCode {
+    let ask = async {
+        let client = reqwest::Client::builder().timeout(PROBE_TIMEOUT).build()?;
+        let status = client.get(url).send().await.with_context(|| format!("{url} does not answer"))?.status();
+        anyhow::ensure!(status == reqwest::StatusCode::OK, "{url} answers {status}");
+        Ok(ExitCode::SUCCESS)
+    };
+    end(tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Into::into).and_then(|runtime| runtime.block_on(ask)))
 }
 
 /// `millrace compile`: the child process of the runtime.

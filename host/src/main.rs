@@ -47,6 +47,11 @@ enum Command {
         /// The YAML config.
         file: PathBuf,
     },
+    /// Ask a process whether it is well, as the health check of a container does: success if it answers 200.
+    Probe {
+        /// For example `http://127.0.0.1:8080/readyz`.
+        url: String,
+    },
     /// Compile a component from stdin into a cache folder, within limits. The host calls this in a child process.
     #[command(hide = true)]
     Compile {
@@ -61,6 +66,7 @@ fn main() -> ExitCode {
         Command::Validate { file, format } => commands::validate(&file, format),
         Command::Schema => commands::schema(),
         Command::Openapi { file } => commands::openapi(&file),
+        Command::Probe { url } => commands::probe(&url),
         Command::Compile { cache } => commands::compile(&cache),
     }
 }

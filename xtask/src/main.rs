@@ -1,4 +1,4 @@
-//! What people type, and what CI types: `cargo xtask run | test | build | bench | kafka`.
+//! What people type, and what CI types: `cargo xtask run | test | build | bench | kafka | stack`.
 //!
 //! It starts cargo and the host as child processes and says what it does; it knows nothing of what they are made of.
 
@@ -7,11 +7,14 @@
 mod bench;
 mod build;
 mod command;
+mod container_files;
 mod http;
 mod kafka;
 mod monolith;
+mod parts;
 mod run;
 mod secret;
+mod stack;
 mod stop_signals;
 mod test;
 mod toolchain;
@@ -39,6 +42,8 @@ enum Task {
     Build(build::Options),
     /// Runs the benchmarks.
     Bench(bench::Options),
+    /// Builds everything and starts the three-process store with Kafka on this machine, until Ctrl-C.
+    Stack(stack::Options),
     /// Runs Apache Kafka, one node on this machine, until Ctrl-C. Needs a JDK and, the first time, Maven.
     Kafka(kafka::Options),
 }
@@ -56,6 +61,7 @@ fn perform(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Test => Ok(test::test()),
         Task::Build(options) => build::build(options).map(|()| ExitCode::SUCCESS),
         Task::Bench(options) => bench::bench(options).map(|()| ExitCode::SUCCESS),
+        Task::Stack(options) => stack::stack(options),
         Task::Kafka(options) => kafka::kafka(options),
     }
 }

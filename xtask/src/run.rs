@@ -15,8 +15,10 @@ use crate::{http, secret, toolchain, workspace};
 /// The single-process store, from the repository's folder.
 const CONFIG: &str = "configs/monolith.yaml";
 
-const DEMO_EMAIL: &str = "demo@example.com";
-const DEMO_PASSWORD: &str = "demo-password";
+/// Who may log in after a first start.
+pub const DEMO_EMAIL: &str = "demo@example.com";
+/// And how.
+pub const DEMO_PASSWORD: &str = "demo-password";
 
 /// How to run.
 #[derive(Args)]
@@ -88,7 +90,7 @@ fn other_port(port: u16) -> u16 {
 }
 
 /// A demo user that is there already is as good as a new one.
-async fn register_demo_user(address: SocketAddr) -> anyhow::Result<()> {
+pub async fn register_demo_user(address: SocketAddr) -> anyhow::Result<()> {
     let user = format!(r#"{{"name":"Demo Shopper","email":"{DEMO_EMAIL}","password":"{DEMO_PASSWORD}"}}"#);
     match http::post(address, "/api/auth/register", &user).await? {
         201 | 409 => Ok(()),

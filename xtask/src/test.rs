@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::command::{cargo, run};
-use crate::{build, kafka, toolchain};
+use crate::{build, container_files, kafka, toolchain};
 
 const COMPONENTS: [&str; 2] = ["--manifest-path", "components/Cargo.toml"];
 
@@ -26,7 +26,7 @@ enum Outcome {
     Skipped,
 }
 
-const STAGES: [Stage; 9] = [
+const STAGES: [Stage; 10] = [
     Stage { name: "tools", needed: Needed::ByLaterStages, check: tools },
     Stage { name: "format", needed: Needed::ByNone, check: format },
     Stage { name: "components: build", needed: Needed::ByLaterStages, check: build::with_fixtures },
@@ -34,6 +34,7 @@ const STAGES: [Stage; 9] = [
     Stage { name: "components: lints in wasm", needed: Needed::ByNone, check: component_wasm_lints },
     Stage { name: "components: tests", needed: Needed::ByNone, check: component_tests },
     Stage { name: "kafka: jars", needed: Needed::ByLaterStages, check: kafka_jars },
+    Stage { name: "container files", needed: Needed::ByNone, check: container_files::check },
     Stage { name: "lints", needed: Needed::ByNone, check: lints },
     Stage { name: "tests", needed: Needed::ByNone, check: tests },
 ];

@@ -16,14 +16,22 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The environment of this process. Variables that are not UTF-8 are left out.
+    /// The environment of this process. Variables that are not UTF-8 are left out. Where `X_SECRET` is not set or empty and
+    /// `X_SECRET_FILE` names a file, it is what that file says.
     ///
     /// # Errors
-    /// The working directory or the path of the program cannot be found out.
+    /// The working directory or the path of the program cannot be found out, or such a file cannot be read.
     pub fn of_process() -> std::io::Result<Self> {
-        let variables =
+        let mut variables =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+        read_secrets(&mut variables)?;
         Ok(Self { variables, working_dir: std::env::current_dir()?, program: std::env::current_exe()? })
+    }
+
+    /// Whether secrets that were made for development are refused.
+    #[must_use]
+    pub fn is_production(&self) -> bool {
+        self.variables.get("MILLRACE_ENV").is_some_and(|value| value == "production")
     }
 
     /// The same with one more variable.
@@ -32,6 +40,23 @@ impl Environment {
         self.variables.insert(name.to_owned(), value.to_owned());
         self
     }
+}
+
+/// Secrets as container platforms hand them out: as files.
+fn read_secrets(variables: &mut BTreeMap<String, String>) -> std::io::Result<()> {
+    let given = |name: &str, variables: &BTreeMap<String, String>| variables.get(name).is_some_and(|value| !value.is_empty());
+    let files: Vec<(String, String)> = variables
+        .iter()
+        .filter_map(|(name, file)| Some((name.strip_suffix("_FILE").filter(|secret| secret.ends_with("_SECRET"))?, file)))
+        .filter(|(secret, file)| !file.is_empty() && !given(secret, variables))
+        .map(|(secret, file)| (secret.to_owned(), file.clone()))
+        .collect();
+    for (secret, file) in files {
+        let text = std::fs::read_to_string(&file)
+            .map_err(|error| std::io::Error::new(error.kind(), format!("{secret}_FILE names {file}, which cannot be read: {error}")))?;
+        variables.insert(secret, text.trim().to_owned());
+    }
+    Ok(())
 }
 
 // Values may be secrets, so only the names are shown.
@@ -43,5 +68,35 @@ impl std::fmt::Debug for Environment {
             .field("working_dir", &self.working_dir)
             .field("program", &self.program)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_may_be_in_a_file_unless_it_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret").display().to_string();
+        std::fs::write(&file, "from the file\n").unwrap();
+        let variables = |pairs: &[(&str, &str)]| pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut read: BTreeMap<String, String> = variables(&[
+            ("A_SECRET_FILE", &file),
+            ("B_SECRET", ""),
+            ("B_SECRET_FILE", &file),
+            ("C_SECRET", "given"),
+            ("C_SECRET_FILE", &file),
+            ("OTHER_FILE", &file),
+        ]);
+        read_secrets(&mut read).unwrap();
+        assert_eq!(
+            (read["A_SECRET"].as_str(), read["B_SECRET"].as_str(), read["C_SECRET"].as_str()),
+            ("from the file", "from the file", "given")
+        );
+        assert!(!read.contains_key("OTHER"));
+
+        let error = read_secrets(&mut variables(&[("A_SECRET_FILE", "/nowhere/secret")])).unwrap_err().to_string();
+        assert!(error.contains("A_SECRET_FILE names /nowhere/secret"), "{error}");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::parts::SECRET_BYTES;
+use super::parts::check_secret;
 use super::triggers::Entries;
 use super::{Context, files, pick, setting, values};
 use crate::config::document::{RouteEntry, Settings};
@@ -233,7 +233,7 @@ pub(super) fn resources(
             actions,
             pricing: pricing(context, settings, index, findings),
             stock_field: settings.stock.as_ref().map(|stock| stock.field.clone()),
-            stock_secret: stock_secret(settings, index, findings),
+            stock_secret: stock_secret(context, settings, index, findings),
         });
     }
     resources
@@ -271,12 +271,9 @@ fn check_schema(settings: &ApiHandler, index: usize, findings: &mut Findings) {
     }
 }
 
-fn stock_secret(settings: &ApiHandler, index: usize, findings: &mut Findings) -> Option<Secret> {
+fn stock_secret(context: &Context<'_>, settings: &ApiHandler, index: usize, findings: &mut Findings) -> Option<Secret> {
     let secret = settings.stock.as_ref().map(|stock| &stock.secret.0).filter(|secret| !secret.is_empty())?;
-    if secret.len() < SECRET_BYTES {
-        let message = format!("`secret` has {} bytes, but needs {SECRET_BYTES} or more", secret.len());
-        findings.error(setting(index, "stock/secret"), Code::InvalidValue, message, "make one with: openssl rand -base64 48".to_owned());
-    }
+    check_secret(context, secret, &setting(index, "stock/secret"), findings);
     Some(Secret(secret.clone()))
 }
 

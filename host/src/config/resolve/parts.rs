@@ -11,7 +11,9 @@ use crate::config::tree::child;
 use crate::plan::{Auth, Database, FileServer, Health, Metrics, Proxy, Server};
 
 /// Bytes that a key has at least.
-pub(super) const SECRET_BYTES: usize = 32;
+const SECRET_BYTES: usize = 32;
+/// How a key begins that was made on the first start of a development set-up.
+const DEVELOPMENT_ONLY: &str = "development-only-";
 /// Schemes that people put before the path of an SQLite file.
 const DSN_SCHEMES: [&str; 3] = ["sqlite://", "sqlite:", "file:"];
 
@@ -43,10 +45,7 @@ pub(super) fn server(context: &Context<'_>, findings: &mut Findings) -> Option<S
 pub(super) fn auth(context: &Context<'_>, findings: &mut Findings) -> Option<Auth> {
     let (index, module, settings) = context.first(pick!(AuthJwt))?;
     let secret = &settings.secret.0;
-    if !secret.is_empty() && secret.len() < SECRET_BYTES {
-        let message = format!("`secret` has {} bytes, but needs {SECRET_BYTES} or more", secret.len());
-        findings.error(setting(index, "secret"), Code::InvalidValue, message, "make one with: openssl rand -base64 48".to_owned());
-    }
+    check_secret(context, secret, &setting(index, "secret"), findings);
     let pointer = setting(index, "seedFile");
     Some(Auth {
         name: module.name.clone(),
@@ -56,6 +55,17 @@ pub(super) fn auth(context: &Context<'_>, findings: &mut Findings) -> Option<Aut
         seed_file: settings.seed_file.as_ref().map(|path| files::existing(context, path, "seed file", &pointer, findings)),
         allow_registration: settings.allow_registration.unwrap_or(true),
     })
+}
+
+/// Long enough, and in production none that was made for development.
+pub(super) fn check_secret(context: &Context<'_>, secret: &str, pointer: &str, findings: &mut Findings) {
+    let help = "make one with: openssl rand -base64 48".to_owned();
+    if !secret.is_empty() && secret.len() < SECRET_BYTES {
+        let message = format!("`secret` has {} bytes, but needs {SECRET_BYTES} or more", secret.len());
+        findings.error(pointer, Code::InvalidValue, message, help);
+    } else if secret.starts_with(DEVELOPMENT_ONLY) && context.environment.is_production() {
+        findings.error(pointer, Code::InvalidValue, "`secret` was made for development, and MILLRACE_ENV is production", help);
+    }
 }
 
 /// The file of a `dsn`.

@@ -1,0 +1,188 @@
+//! Several programs as one: started one after the other, each when those before it are ready, their lines told apart, and
+//! stopped in reverse.
+
+use std::ffi::OsStr;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::stop_signals::StopSignals;
+use crate::{http, kafka, workspace};
+
+/// How long a part may take to become ready; a first start compiles components or fetches Kafka.
+const READY_LIMIT: Duration = Duration::from_secs(180);
+const READY_POLL: Duration = Duration::from_millis(100);
+/// How long a part may take to stop; the host promises ten seconds, Kafka takes a little longer.
+const STOP_LIMIT: Duration = Duration::from_secs(25);
+/// Room for the longest name before a line.
+const NAME_WIDTH: usize = 14;
+
+/// A program to run.
+pub struct Part {
+    name: &'static str,
+    command: Command,
+    ready: Ready,
+    end: End,
+}
+
+/// How to see that a part is ready.
+#[derive(Clone, Copy)]
+pub enum Ready {
+    /// It answers 200 there.
+    Http(SocketAddr, &'static str),
+    /// A broker answers there.
+    Kafka(&'static str),
+}
+
+/// What it means when a part ends by itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The whole is broken.
+    Failure,
+    /// If it ends well, somebody else does its work already.
+    NotNeeded,
+}
+
+/// Parts that were started.
+#[derive(Default)]
+pub struct Parts {
+    running: Vec<Running>,
+    logs: JoinSet<()>,
+}
+
+struct Running {
+    name: &'static str,
+    child: Child,
+    end: End,
+}
+
+impl Part {
+    /// A program in the repository's folder.
+    pub fn new(name: &'static str, program: &Path, ready: Ready) -> Self {
+        let mut command = Command::new(program);
+        // A process group of its own, so that Ctrl-C reaches it once, through us.
+        command.current_dir(workspace::root()).process_group(0).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { name, command, ready, end: End::Failure }
+    }
+
+    /// With these arguments.
+    pub fn arguments(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    /// With these variables on top of ours.
+    pub fn environment(mut self, variables: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        self.command.envs(variables);
+        self
+    }
+
+    /// It may end well: then it has found that it is not needed.
+    pub fn may_end(mut self) -> Self {
+        self.end = End::NotNeeded;
+        self
+    }
+}
+
+impl Ready {
+    async fn is(self) -> bool {
+        match self {
+            Self::Http(address, path) => matches!(http::get(address, path).await, Ok(200)),
+            Self::Kafka(address) => kafka::broker::answers(address).await,
+        }
+    }
+}
+
+impl Parts {
+    /// Starts all of them, each when the one before is ready.
+    pub async fn start(&mut self, parts: Vec<Part>) -> anyhow::Result<()> {
+        for Part { name, mut command, ready, end } in parts {
+            let mut child = command.spawn().with_context(|| format!("{name} could not be started"))?;
+            if let Some(lines) = child.stdout.take() {
+                self.logs.spawn(show(name, lines));
+            }
+            if let Some(lines) = child.stderr.take() {
+                self.logs.spawn(show(name, lines));
+            }
+            self.running.push(Running { name, child, end });
+            self.until_ready(name, ready).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a part of that name was started.
+    pub fn has(&self, name: &str) -> bool {
+        self.running.iter().any(|part| part.name == name)
+    }
+
+    async fn until_ready(&mut self, name: &str, ready: Ready) -> anyhow::Result<()> {
+        let deadline = Instant::now() + READY_LIMIT;
+        while Instant::now() < deadline {
+            tokio::select! {
+                ended = self.one_ended() => return Err(ended),
+                is_ready = ready.is() => if is_ready { return Ok(()) },
+            }
+            sleep(READY_POLL).await;
+        }
+        bail!("{name} was not ready after {READY_LIMIT:?}")
+    }
+
+    /// Waits until a part has ended that should not have.
+    pub async fn one_ended(&mut self) -> anyhow::Error {
+        loop {
+            for part in &mut self.running {
+                match part.child.try_wait() {
+                    Ok(Some(status)) if part.end == End::Failure || !status.success() => return part.ended(status),
+                    Err(problem) => return anyhow!(problem).context(part.name),
+                    Ok(_) => {}
+                }
+            }
+            sleep(READY_POLL).await;
+        }
+    }
+
+    /// Tells each to stop and waits until it has, the last one first; a further signal, or taking too long, ends it the hard way.
+    pub async fn stop(&mut self, stop_wanted: &mut StopSignals) {
+        for part in self.running.iter_mut().rev() {
+            part.tell();
+            let ended = tokio::select! {
+                ended = timeout(STOP_LIMIT, part.child.wait()) => ended.is_ok(),
+                () = stop_wanted.next() => false,
+            };
+            if !ended {
+                println!("{} did not stop in time and is ended; it goes on from its data at the next start", part.name);
+                let _ = part.child.kill().await;
+            }
+        }
+        while self.logs.join_next().await.is_some() {}
+    }
+}
+
+impl Running {
+    fn ended(&self, status: ExitStatus) -> anyhow::Error {
+        anyhow!("{} ended by itself ({status}); its own message is above", self.name)
+    }
+
+    /// One that has ended already needs no telling.
+    fn tell(&self) {
+        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
+    }
+}
+
+/// Repeats lines, each with the name of whose it is.
+async fn show(name: &'static str, lines: impl AsyncRead + Unpin) {
+    let mut lines = BufReader::new(lines).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        println!("{name:<NAME_WIDTH$} | {line}");
+    }
+}

@@ -1,0 +1,183 @@
+//! `cargo xtask stack`: gateway, users-products, orders and Kafka as processes on this machine, with Prometheus where it is
+//! installed. One command up, one Ctrl-C down; each line of a log says whose it is.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::build::{self, Profile};
+use crate::parts::{Part, Parts, Ready};
+use crate::stop_signals::StopSignals;
+use crate::{command, run, secret, toolchain, workspace};
+
+const GATEWAY: SocketAddr = local(8080);
+const USERS_PRODUCTS: SocketAddr = local(8081);
+const ORDERS: SocketAddr = local(8082);
+const PROMETHEUS: SocketAddr = local(9090);
+const KAFKA: &str = "127.0.0.1:9092";
+
+/// How to run.
+#[derive(Args)]
+pub struct Options {
+    /// Folder of the databases and of everything else that is kept.
+    #[arg(long, default_value = "data/stack")]
+    data_dir: PathBuf,
+
+    /// Kafka's brokers; without them one is started here.
+    #[arg(long, env = "KAFKA_BROKERS")]
+    brokers: Option<String>,
+
+    /// Start without a broker: orders are delivered all the same, and their events wait.
+    #[arg(long)]
+    without_kafka: bool,
+
+    /// Build the host optimised: it takes several times as long to build, and then serves as in production.
+    #[arg(long)]
+    release: bool,
+}
+
+const fn local(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+/// Builds everything, starts the processes and stays until they are stopped.
+pub fn stack(options: &Options) -> anyhow::Result<ExitCode> {
+    for (name, address) in [("gateway", GATEWAY), ("users-products", USERS_PRODUCTS), ("orders", ORDERS)] {
+        TcpListener::bind(address).with_context(|| format!("{name} cannot listen on {address}; stop what uses it"))?;
+    }
+    println!("[1/3] Building the step components");
+    toolchain::ensure_wasm_target()?;
+    build::components()?;
+    println!("[2/3] Building the host; the first time takes some minutes");
+    let binary = build::host(Profile::from_flag(options.release))?;
+    println!("[3/3] Starting the processes");
+    let data = std::path::absolute(workspace::root().join(&options.data_dir))?;
+    fs::create_dir_all(&data).with_context(|| format!("the data folder {} cannot be created", data.display()))?;
+    let parts = parts(options, &binary, &data)?;
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(stay(parts))
+}
+
+/// In the sequence in which they start; they stop in reverse.
+fn parts(options: &Options, binary: &Path, data: &Path) -> anyhow::Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    if options.brokers.is_none() && !options.without_kafka {
+        let this = std::env::current_exe().context("cannot find this program, which also runs Kafka")?;
+        parts.push(Part::new("kafka", &this, Ready::Kafka(KAFKA)).arguments(["kafka"]).may_end());
+    }
+    parts.extend(services(options, binary, data)?);
+    match prometheus(data)? {
+        Some(part) => parts.push(part),
+        None => println!("Prometheus is not installed, so nothing collects metrics (Debian: apt-get install prometheus)"),
+    }
+    Ok(parts)
+}
+
+fn services(options: &Options, binary: &Path, data: &Path) -> anyhow::Result<[Part; 3]> {
+    let brokers = options.brokers.clone().unwrap_or_else(|| KAFKA.to_owned());
+    let shared = [
+        ("JWT_SECRET", given_or_kept("JWT_SECRET", data)?),
+        ("INTERNAL_SECRET", given_or_kept("INTERNAL_SECRET", data)?),
+        ("COMPONENTS_DIR", workspace::installed_components().display().to_string()),
+        ("CATALOGUE_URL", format!("http://{USERS_PRODUCTS}")),
+        ("USERS_PRODUCTS_URL", format!("http://{USERS_PRODUCTS}")),
+        ("ORDERS_URL", format!("http://{ORDERS}")),
+        ("KAFKA_BROKERS", brokers),
+        ("MILLRACE_LOG_FORMAT", "text".to_owned()),
+    ];
+    let service = |name: &'static str, address: SocketAddr| {
+        // A folder for each: two processes must not tidy up each other's compiled components.
+        let own = [("LISTEN", address.to_string()), ("DATA_DIR", data.join(name).display().to_string())];
+        Part::new(name, binary, Ready::Http(address, "/readyz"))
+            .arguments(["run", "--config", &format!("configs/{name}.yaml")])
+            .environment(shared.iter().cloned().chain(own))
+    };
+    Ok([service("users-products", USERS_PRODUCTS), service("orders", ORDERS), service("gateway", GATEWAY)])
+}
+
+/// The variable, or else a secret that is made once and kept beside the data.
+fn given_or_kept(variable: &'static str, data: &Path) -> anyhow::Result<String> {
+    match std::env::var_os(variable).and_then(|given| given.into_string().ok()) {
+        Some(given) if !given.is_empty() => Ok(given),
+        _ => secret::load_or_create(&data.join(format!("dev-{}", variable.to_lowercase().replace('_', "-")))),
+    }
+}
+
+/// Debian's Prometheus, if it is there and its port is free, told where the processes are.
+fn prometheus(data: &Path) -> anyhow::Result<Option<Part>> {
+    if !command::succeeds(std::process::Command::new("prometheus").arg("--version")) {
+        return Ok(None);
+    }
+    let folder = data.join("prometheus");
+    fs::create_dir_all(&folder).with_context(|| format!("the folder {} cannot be created", folder.display()))?;
+    let config = folder.join("prometheus.yml");
+    fs::write(&config, scrape_config()).with_context(|| format!("{} cannot be written", config.display()))?;
+    let arguments = [
+        format!("--config.file={}", config.display()),
+        format!("--storage.tsdb.path={}", folder.join("data").display()),
+        format!("--web.listen-address={PROMETHEUS}"),
+        "--log.level=warn".to_owned(),
+    ];
+    Ok(Some(Part::new("prometheus", Path::new("prometheus"), Ready::Http(PROMETHEUS, "/-/ready")).arguments(&arguments)))
+}
+
+fn scrape_config() -> String {
+    let job = |(name, address): (&str, SocketAddr)| format!("  - job_name: {name}\n    static_configs: [{{targets: ['{address}']}}]\n");
+    let jobs: String = [("gateway", GATEWAY), ("users-products", USERS_PRODUCTS), ("orders", ORDERS)].into_iter().map(job).collect();
+    format!("global: {{scrape_interval: 5s}}\nscrape_configs:\n{jobs}")
+}
+
+async fn stay(parts: Vec<Part>) -> anyhow::Result<ExitCode> {
+    let mut stop_wanted = StopSignals::listen()?;
+    let mut running = Parts::default();
+    let started = tokio::select! {
+        started = running.start(parts) => started.map(|()| true),
+        () = stop_wanted.next() => Ok(false),
+    };
+    let ended = match started {
+        Ok(true) => {
+            let demo = run::register_demo_user(GATEWAY).await;
+            welcome(running.has("prometheus"), demo);
+            tokio::select! {
+                ended = running.one_ended() => Err(ended),
+                () = stop_wanted.next() => Ok(()),
+            }
+        }
+        Ok(false) => Ok(()),
+        Err(problem) => Err(problem),
+    };
+    println!("\nStopping; what is under way is finished first");
+    running.stop(&mut stop_wanted).await;
+    ended.map(|()| ExitCode::SUCCESS)
+}
+
+fn welcome(prometheus: bool, demo: anyhow::Result<()>) {
+    println!(
+        "\nMillrace is ready, as three processes.\n\n  Store           http://{GATEWAY}/\n  Products        http://{GATEWAY}/api/products\n  \
+         users-products  http://{USERS_PRODUCTS}/healthz\n  orders          http://{ORDERS}/healthz"
+    );
+    if prometheus {
+        println!("  Prometheus      http://{PROMETHEUS}/");
+    }
+    match demo {
+        Ok(()) => println!("\n  Demo login: {} / {}", run::DEMO_EMAIL, run::DEMO_PASSWORD),
+        Err(problem) => println!("\nThere is no demo login: {problem:#}"),
+    }
+    println!("\nCtrl-C stops them all; what they know stays in the data folder.");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prometheus_is_told_of_all_three() {
+        let config = scrape_config();
+        for (name, port) in [("gateway", 8080), ("users-products", 8081), ("orders", 8082)] {
+            assert!(config.contains(&format!("job_name: {name}\n    static_configs: [{{targets: ['127.0.0.1:{port}']}}]")), "{config}");
+        }
+    }
+}
