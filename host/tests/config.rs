@@ -219,6 +219,24 @@ fn what_a_variable_holds_is_a_value_and_never_structure() {
 }
 
 #[test]
+fn production_refuses_secrets_that_were_made_for_development() {
+    let text = "modules:\n  - name: auth\n    type: auth.jwt\n    config: { secret: \"${JWT_SECRET}\" }\n  - name: things-api\n    type: api.handler\n    \
+                config: { resourceName: things, stock: { field: units, secret: \"${INTERNAL_SECRET:-}\" } }\n";
+    let check = |production: &str| {
+        let mut stage = Stage::new();
+        for name in ["JWT_SECRET", "INTERNAL_SECRET"] {
+            stage.environment = stage.environment.with(name, "development-only-0123456789abcdef0123456789abcdef");
+        }
+        stage.environment = stage.environment.with("MILLRACE_ENV", production);
+        stage.check("secrets.yaml", text).report.lines()
+    };
+    assert!(!check("development").contains("made for development"));
+    let refused = check("production");
+    assert_eq!(refused.matches("`secret` was made for development, and MILLRACE_ENV is production").count(), 2, "{refused}");
+    assert!(!refused.contains("0123456789abcdef"), "{refused}");
+}
+
+#[test]
 fn the_committed_schema_is_the_schema() {
     let fresh = format!("{:#}\n", config::schema());
     let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas/config.schema.json");
