@@ -69,9 +69,12 @@ fn parts(options: &Options, binary: &Path, data: &Path) -> anyhow::Result<Vec<Pa
         parts.push(Part::new("kafka", &this, Ready::Kafka(KAFKA)).arguments(["kafka"]).may_end());
     }
     parts.extend(services(options, binary, data)?);
-    match prometheus(data)? {
-        Some(part) => parts.push(part),
-        None => println!("Prometheus is not installed, so nothing collects metrics (Debian: apt-get install prometheus)"),
+    if !command::succeeds(std::process::Command::new("prometheus").arg("--version")) {
+        println!("Prometheus is not installed, so nothing collects metrics (Debian: apt-get install prometheus)");
+    } else if TcpListener::bind(PROMETHEUS).is_err() {
+        println!("Something listens on {PROMETHEUS} already, so no Prometheus is started here");
+    } else {
+        parts.push(prometheus(data)?);
     }
     Ok(parts)
 }
@@ -106,11 +109,8 @@ fn given_or_kept(variable: &'static str, data: &Path) -> anyhow::Result<String> 
     }
 }
 
-/// Debian's Prometheus, if it is there and its port is free, told where the processes are.
-fn prometheus(data: &Path) -> anyhow::Result<Option<Part>> {
-    if !command::succeeds(std::process::Command::new("prometheus").arg("--version")) {
-        return Ok(None);
-    }
+/// Debian's Prometheus, told where the processes are.
+fn prometheus(data: &Path) -> anyhow::Result<Part> {
     let folder = data.join("prometheus");
     fs::create_dir_all(&folder).with_context(|| format!("the folder {} cannot be created", folder.display()))?;
     let config = folder.join("prometheus.yml");
@@ -121,7 +121,7 @@ fn prometheus(data: &Path) -> anyhow::Result<Option<Part>> {
         format!("--web.listen-address={PROMETHEUS}"),
         "--log.level=warn".to_owned(),
     ];
-    Ok(Some(Part::new("prometheus", Path::new("prometheus"), Ready::Http(PROMETHEUS, "/-/ready")).arguments(&arguments)))
+    Ok(Part::new("prometheus", Path::new("prometheus"), Ready::Http(PROMETHEUS, "/-/ready")).arguments(&arguments))
 }
 
 fn scrape_config() -> String {
