@@ -35,7 +35,7 @@ COPY --from=web /src/web/dist /web
 FROM debian:bookworm-slim AS runtime
 RUN groupadd --system --gid 10001 millrace \
     && useradd --system --uid 10001 --gid millrace --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin millrace \
-    && install -d -o millrace -g millrace -m 0700 /data /run/millrace-secrets
+    && install -d -o millrace -g millrace -m 0700 /data /secrets
 COPY --from=artifacts /bin/millrace /usr/local/bin/millrace
 COPY --from=artifacts /components /app/components
 COPY --from=artifacts /web /app/web

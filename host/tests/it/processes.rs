@@ -279,3 +279,17 @@ async fn stock_is_reserved_by_those_only_who_know_the_secret() {
     let monolith = monolith.start(&[("INTERNAL_SECRET", INTERNAL_SECRET)]).await;
     assert_eq!(forge(&monolith.client, Some(INTERNAL_SECRET)).await, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_asks_its_process_whether_it_is_ready() {
+    let shop = Shop::open(&[]).await;
+    let probe = |url: String| std::process::Command::new(env!("CARGO_BIN_EXE_millrace")).arg("probe").arg(url).output().unwrap();
+    for service in [&shop.gateway, &shop.users_products, &shop.orders] {
+        let output = probe(format!("http://{}/readyz", service.address));
+        assert!(output.status.success(), "{output:?}");
+    }
+    let output = probe(format!("http://{}/api/nothing", shop.gateway.address));
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("404"), "{output:?}");
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    assert!(!probe(format!("http://{nobody}/readyz")).status.success());
+}
