@@ -9,8 +9,8 @@ use serde_json::{Number, Value};
 pub struct Cents(i64);
 
 impl Cents {
-    /// No larger amount is taken from JSON or given to it: beyond it a JSON number no longer holds every cent.
-    pub const MAX: Self = Self(9_007_199_254_740_991);
+    /// No larger amount is taken from JSON or given to it: a JSON number holds fifteen digits whatever they are, and no more.
+    pub const MAX: Self = Self(999_999_999_999_999);
 
     /// An amount, if it is within `0..=MAX`.
     #[must_use]
@@ -47,7 +47,7 @@ impl Cents {
             return Value::from(self.0 / 100);
         }
         // One correctly rounded division: the result prints as the decimal that was meant.
-        #[expect(clippy::cast_precision_loss, reason = "MAX is 2^53 - 1: every amount is exact")]
+        #[expect(clippy::cast_precision_loss, reason = "MAX is less than 2^53: every amount is exact")]
         Number::from_f64(self.0 as f64 / 100.0).map_or(Value::Null, Value::Number)
     }
 
@@ -79,6 +79,13 @@ mod tests {
         for wrong in [json!(1.999), json!(-1), json!(null), json!("a"), json!(1e300), json!([1])] {
             assert_eq!(Cents::from_json(&wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_largest_amount_is_the_largest_that_a_json_number_holds_to_the_cent() {
+        let largest = Cents::MAX;
+        assert_eq!(largest.to_json().to_string(), "9999999999999.99");
+        assert_eq!(largest.plus(Cents(1)), None);
     }
 
     proptest! {
