@@ -6,7 +6,7 @@ import { MissingPage } from './pages/MissingPage'
 import { find, navigate, type Route, usePath } from './router'
 import * as session from './session'
 import { Header } from './ui/Header'
-import { PageSkeleton } from './ui/PageSkeleton'
+import { PageSkeleton, Rescue } from './ui/PageSkeleton'
 import { Toasts } from './ui/toasts'
 
 // What a first visit does not need comes when it is wanted.
@@ -35,13 +35,17 @@ export function App() {
   const path = usePath()
   useEffect(dropAnswersOfOtherUsers, [])
   // biome-ignore lint/correctness/useExhaustiveDependencies: each path begins at its top
-  useEffect(() => window.scrollTo(0, 0), [path])
+  useEffect(() => {
+    window.scrollTo(0, 0)
+  }, [path])
   return (
     <>
       <SkipLink />
       <Header />
       <main id="main" tabIndex={-1}>
-        <Suspense fallback={<PageSkeleton />}>{find(routes, path) ?? <MissingPage />}</Suspense>
+        <Rescue key={path}>
+          <Suspense fallback={<PageSkeleton />}>{find(routes, path) ?? <MissingPage />}</Suspense>
+        </Rescue>
       </main>
       <Toasts />
     </>

@@ -2,7 +2,6 @@
 import './styles/font.css'
 import './styles/base.css'
 import './styles/parts.css'
-import './styles/pages.css'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { App } from './App'

@@ -42,11 +42,15 @@ export async function call<M extends Method, P extends PathOf<M>>(
   const headers = new Headers({ Accept: 'application/json', ...(given.header as object | undefined) })
   if (token) headers.set('Authorization', `Bearer ${token}`)
   if (given.body !== undefined) headers.set('Content-Type', 'application/json')
-  const response = await send(address(path, given.path as object | undefined, given.query as object | undefined), given.signal, {
-    method: method.toUpperCase(),
-    headers,
-    ...(given.body !== undefined && { body: JSON.stringify(given.body) }),
-  })
+  const response = await send(
+    address(path, given.path as object | undefined, given.query as object | undefined),
+    given.signal,
+    {
+      method: method.toUpperCase(),
+      headers,
+      ...(given.body !== undefined && { body: JSON.stringify(given.body) }),
+    },
+  )
 
   const body: unknown = await response.json().catch(() => undefined)
   // A refused token is of no use any more. Whoever has logged in anew meanwhile keeps the new one.

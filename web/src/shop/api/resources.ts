@@ -102,7 +102,7 @@ export function withChange(order: Order, change: Change): Order {
     history,
     state: change.state,
     version: change.version,
-    lastUpdate: change.transition.at > order.lastUpdate ? change.transition.at : order.lastUpdate,
+    lastUpdate: change.transition.at,
   }
 }
 

@@ -1,4 +1,6 @@
 /** What is in the cart, priced as the catalogue has it now. */
+import '../styles/columns.css'
+import '../styles/cart.css'
 
 import type { Product } from '../api/resources'
 import { type CartLine, cart, count, refreshed, remove, setQuantity, total, useCart } from '../cart'

@@ -1,4 +1,5 @@
 /** Everything there is to buy. */
+import '../styles/catalogue.css'
 import { useState } from 'react'
 import type { Product } from '../api/resources'
 import { useProducts } from '../queries'

@@ -1,4 +1,6 @@
 /** Where to, how paid, what it costs: then it is bought. */
+import '../styles/columns.css'
+import '../styles/checkout.css'
 import { useRef } from 'react'
 import { useAction } from '../answers'
 import * as api from '../api/client'

@@ -1,4 +1,8 @@
 /** One order, live. */
+import '../styles/columns.css'
+import '../styles/orders.css'
+import '../styles/form.css'
+import '../styles/order.css'
 
 import type { Order } from '../api/resources'
 import { date, dateTime, money, orderNumber } from '../format'

@@ -1,4 +1,5 @@
 /** The customer's orders, newest first. */
+import '../styles/orders.css'
 
 import { useState } from 'react'
 import { useAction, useAnswer } from '../answers'

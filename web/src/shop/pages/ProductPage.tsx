@@ -1,4 +1,5 @@
 /** One product. */
+import '../styles/product.css'
 import { useState } from 'react'
 import { peek, useAnswer } from '../answers'
 import * as api from '../api/client'

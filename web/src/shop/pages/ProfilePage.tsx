@@ -1,3 +1,5 @@
+import '../styles/columns.css'
+import '../styles/profile.css'
 import { useRef } from 'react'
 import { put, useAction, useAnswer } from '../answers'
 import * as api from '../api/client'

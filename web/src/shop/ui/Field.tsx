@@ -1,4 +1,5 @@
 /** A labelled input that says what is wrong with it. */
+import '../styles/form.css'
 import { type ComponentProps, useId } from 'react'
 
 type Props = ComponentProps<'input'> & { label: string; hint?: string; error?: string | undefined }

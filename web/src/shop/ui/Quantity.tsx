@@ -1,4 +1,5 @@
 /** How many: one more, one less, or a number typed. */
+import '../styles/quantity.css'
 import { useState } from 'react'
 import { MAX_QUANTITY } from '../cart'
 import { Icon } from './Icon'
