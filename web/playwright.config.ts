@@ -18,7 +18,9 @@ export default defineConfig({
     trace: 'retain-on-failure',
   },
   projects: [
-    { name: 'store', testMatch: '*.spec.ts', testIgnore: 'screenshots.spec.ts' },
+    { name: 'store', testMatch: '*.spec.ts', testIgnore: ['screenshots.spec.ts', 'weight.spec.ts'] },
+    // Figures are taken when nothing else runs.
+    { name: 'weight', testMatch: 'weight.spec.ts', dependencies: ['store'], fullyParallel: false },
     { name: 'screenshots', testMatch: 'screenshots.spec.ts' },
   ],
 })

@@ -41,5 +41,7 @@ export default defineConfig({
     include: ['src/**/*.test.{ts,tsx}'],
     environment: 'jsdom',
     restoreMocks: true,
+    globals: false,
+    setupFiles: ['src/shop/testing/setup.ts'],
   },
 })

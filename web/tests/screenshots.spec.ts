@@ -92,6 +92,7 @@ async function shot(page: Page, name: string) {
   // A window as high as the page, so that what keeps to its edges does.
   const height = await page.evaluate(() => document.documentElement.scrollHeight)
   await page.setViewportSize({ ...viewport, height: Math.max(height, viewport.height) })
+  await page.mouse.move(0, 0)
   await settled(page)
   await page.screenshot({ path: resolve(folder, `${name}.png`), style: '#toast-container { display: none }' })
   await page.setViewportSize(viewport)

@@ -51,9 +51,9 @@ export function put<T>(key: string, data: T) {
   change(key, { data, error: undefined, at: Date.now() })
 }
 
-/** Has whoever shows these ask again, now or when it appears. */
-export function outdate(...keys: string[]) {
-  for (const key of keys) if (kept.has(key)) change(key, { ...entry(key).answer, at: 0 })
+/** Has whoever shows what `isOld` names ask again, now or when it appears. */
+export function outdate(isOld: (key: string) => boolean) {
+  for (const [key, { answer }] of kept) if (isOld(key)) change(key, { ...answer, at: 0 })
 }
 
 /** Drops everything whose key `isOver` names; whoever shows it asks anew. */

@@ -9,7 +9,7 @@ export function useProducts() {
 
 /** After a purchase there is less of something. */
 export function stockChanged() {
-  outdate('products')
+  outdate((key) => key.startsWith('product'))
 }
 
 export function orderKey(id: string): string {
@@ -19,7 +19,7 @@ export function orderKey(id: string): string {
 /** Puts an answer where the pages look. */
 export function keepOrder(order: Order) {
   put(orderKey(order.id), newer(peek(orderKey(order.id)), order))
-  outdate('orders')
+  outdate((each) => each === 'orders')
 }
 
 /** An answer may have been overtaken by events. */

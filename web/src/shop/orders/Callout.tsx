@@ -6,6 +6,7 @@ import { ApiError, explain } from '../api/errors'
 import type { Order } from '../api/resources'
 import { keepOrder } from '../queries'
 import { Link } from '../router'
+import { Icon } from '../ui/Icon'
 import { toast } from '../ui/toasts'
 import { DEFAULT_PAYMENT, PAYMENTS } from './payment'
 import { canCancel, canRetry } from './stages'
@@ -28,7 +29,10 @@ export function Callout({ order, refresh }: Props) {
   return (
     <section className="callout" data-tone={words.tone} aria-labelledby="callout">
       <div aria-live="polite">
-        <h2 id="callout">{words.title}</h2>
+        <h2 id="callout">
+          <Icon name={words.tone === 'bad' ? 'alert' : 'info'} />
+          {words.title}
+        </h2>
         {order.results.reason && <p className="callout-reason">{order.results.reason}</p>}
         <p>{words.text}</p>
         {order.attention && <p>It takes longer than it should, so a person of ours is looking into it.</p>}

@@ -83,16 +83,22 @@ function lastVisit(history: Transition[], state: string, status: StageStatus) {
 
 /** The last stage that the order is in or came to, whatever became of it there. */
 function position(order: Order): number {
-  const here = STAGES.findIndex(({ state }) => state === order.state)
+  const here = indexOf(order.state)
   if (here >= 0) return here
+  const refused = STAGES.findIndex(({ state }) => WORK[state] === order.state)
+  if (refused >= 0) return refused
   const visited = order.history.flatMap(({ from, to }) => [from, to]).reverse()
-  const last = visited.find((state) => STAGES.some((stage) => stage.state === state))
-  const byState = STAGES.findIndex(({ state }) => WORK[state] === order.state)
-  return Math.max(
-    STAGES.findIndex(({ state }) => state === last),
-    byState,
-    0,
-  )
+  return Math.max(indexOf(visited.find((state) => indexOf(state) >= 0) ?? evidence(order)), 0)
+}
+
+/** A list tells no history; what the steps have left behind says how far an order came. */
+function evidence({ results: { reservedUntil, reason } }: Order): string {
+  if (!reservedUntil) return 'new'
+  return reason ? 'paying' : 'validated'
+}
+
+function indexOf(name: string): number {
+  return STAGES.findIndex(({ state }) => state === name)
 }
 
 function statusAt(index: number, reached: number, order: Order): StageStatus {

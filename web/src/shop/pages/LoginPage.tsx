@@ -5,6 +5,7 @@ import { ApiError, explain } from '../api/errors'
 import { Link } from '../router'
 import * as session from '../session'
 import { Field, focusFirstError } from '../ui/Field'
+import { Gate } from '../ui/Gate'
 import { Heading } from '../ui/Page'
 import { PasswordField } from '../ui/PasswordField'
 import { toast } from '../ui/toasts'
@@ -23,7 +24,7 @@ export default function LoginPage() {
   })
   const fields = login.error instanceof ApiError ? login.error.fields : {}
   return (
-    <section className="gate">
+    <Gate image="/img/electronics.svg">
       <Heading>Welcome back</Heading>
       <p>Log in to buy, and to follow what you bought.</p>
       <form
@@ -44,7 +45,7 @@ export default function LoginPage() {
       <p className="gate-other">
         No account yet? <Link to="/register">Create one</Link>
       </p>
-    </section>
+    </Gate>
   )
 }
 

@@ -5,6 +5,7 @@ import { ApiError, explain } from '../api/errors'
 import { Link } from '../router'
 import * as session from '../session'
 import { Field, focusFirstError } from '../ui/Field'
+import { Gate } from '../ui/Gate'
 import { Heading } from '../ui/Page'
 import { PasswordField } from '../ui/PasswordField'
 import { toast } from '../ui/toasts'
@@ -23,7 +24,7 @@ export default function RegisterPage() {
   })
   const fields = complaints(register.error)
   return (
-    <section className="gate">
+    <Gate image="/img/accessories.svg">
       <Heading>Create account</Heading>
       <p>A name, an e-mail, a password: nothing else is asked.</p>
       <form
@@ -46,7 +47,7 @@ export default function RegisterPage() {
       <p className="gate-other">
         Already a customer? <Link to="/login">Sign in instead</Link>
       </p>
-    </section>
+    </Gate>
   )
 }
 

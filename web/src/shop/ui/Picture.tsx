@@ -6,7 +6,7 @@ export function Picture(props: { image: string; productId: string; category: str
     <span className="picture" data-category={category.toLowerCase().replaceAll(/\W+/g, '-')}>
       {image && (
         <img
-          src={`${image}#${productId}`}
+          src={productId ? `${image}#${productId}` : image}
           alt=""
           width={400}
           height={300}
