@@ -13,6 +13,7 @@ mod run;
 mod secret;
 mod test;
 mod toolchain;
+mod web;
 mod workspace;
 
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ enum Task {
     Build(build::Options),
     /// Runs the benchmarks.
     Bench(bench::Options),
+    /// Takes the pictures in docs/screenshots of every page of the store.
+    Screenshots,
 }
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn perform(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Run(options) => run::run(options),
         Task::Test => Ok(test::test()),
         Task::Build(options) => build::build(options).map(|()| ExitCode::SUCCESS),
+        Task::Screenshots => web::screenshots().map(|()| ExitCode::SUCCESS),
         Task::Bench(options) => bench::bench(options).map(|()| ExitCode::SUCCESS),
     }
 }

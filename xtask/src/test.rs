@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::command::{cargo, run};
-use crate::{build, toolchain};
+use crate::{build, toolchain, web};
 
 const COMPONENTS: [&str; 2] = ["--manifest-path", "components/Cargo.toml"];
 
@@ -26,7 +26,7 @@ enum Outcome {
     Skipped,
 }
 
-const STAGES: [Stage; 8] = [
+const STAGES: [Stage; 9] = [
     Stage { name: "tools", needed: Needed::ByLaterStages, check: tools },
     Stage { name: "format", needed: Needed::ByNone, check: format },
     Stage { name: "components: build", needed: Needed::ByLaterStages, check: build::with_fixtures },
@@ -35,6 +35,7 @@ const STAGES: [Stage; 8] = [
     Stage { name: "components: tests", needed: Needed::ByNone, check: component_tests },
     Stage { name: "lints", needed: Needed::ByNone, check: lints },
     Stage { name: "tests", needed: Needed::ByNone, check: tests },
+    Stage { name: "web", needed: Needed::ByNone, check: web::test },
 ];
 
 /// Runs every stage; success only if all of them passed.
