@@ -47,6 +47,8 @@ export async function call<M extends Method, P extends PathOf<M>>(
     given.signal,
     {
       method: method.toUpperCase(),
+      // answers.ts keeps what is worth keeping, and knows when it is old.
+      cache: 'no-store',
       headers,
       ...(given.body !== undefined && { body: JSON.stringify(given.body) }),
     },
