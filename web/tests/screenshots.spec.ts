@@ -89,6 +89,7 @@ async function fillCart(page: Page) {
 async function shot(page: Page, name: string) {
   const viewport = page.viewportSize()
   if (!viewport) throw new Error('a page without a size')
+  await settled(page)
   // A window as high as the page, so that what keeps to its edges does.
   const height = await page.evaluate(() => document.documentElement.scrollHeight)
   await page.setViewportSize({ ...viewport, height: Math.max(height, viewport.height) })

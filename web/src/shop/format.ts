@@ -2,6 +2,7 @@
 
 const dollars = new Intl.NumberFormat('en-US', { style: 'currency', currency: 'USD' })
 const day = new Intl.DateTimeFormat('en-US', { weekday: 'short', month: 'short', day: 'numeric', timeZone: 'UTC' })
+const calendar = new Intl.DateTimeFormat('en-US', { month: 'long', day: 'numeric', year: 'numeric' })
 const moment = new Intl.DateTimeFormat('en-US', { month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit' })
 const second = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
 
@@ -12,6 +13,10 @@ export function money(amount: number): string {
 /** A date without a time, as the API writes it: `2026-11-26`. */
 export function date(iso: string): string {
   return written(iso, (time) => day.format(time))
+}
+
+export function fullDate(iso: string): string {
+  return written(iso, (time) => calendar.format(time))
 }
 
 export function dateTime(iso: string): string {

@@ -4,7 +4,7 @@ import type { Link } from './follow'
 
 export function LinkState({ link, seenAt }: { link: Link; seenAt: number }) {
   return (
-    <p className="link-state" data-link={link} role="status">
+    <p className="link-state" data-link={link}>
       {words(link, new Date(seenAt).toISOString())}
     </p>
   )

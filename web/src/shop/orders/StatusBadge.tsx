@@ -11,9 +11,15 @@ const MOODS: Record<string, Mood> = {
   cancelled: 'ended',
 }
 
-export function StatusBadge({ state }: { state: string }) {
+/** `isLive`: a change of it is read out. */
+export function StatusBadge({ state, isLive = false }: { state: string; isLive?: boolean }) {
   return (
-    <span className="order-status" data-mood={MOODS[state] ?? 'moving'} data-state={state}>
+    <span
+      role={isLive ? 'status' : undefined}
+      className="order-status"
+      data-mood={MOODS[state] ?? 'moving'}
+      data-state={state}
+    >
       {stateName(state)}
     </span>
   )

@@ -30,7 +30,7 @@ export default function OrderPage({ id }: { id: string }) {
       </Link>
       <div className="order-head">
         <Heading title={`Order ${orderNumber(id)}`}>Order #{orderNumber(id)}</Heading>
-        <StatusBadge state={order.state} />
+        <StatusBadge state={order.state} isLive />
         <p className="order-head-time">{dateTime(order.createdAt)}</p>
         {!isFinal(order.state) && <LinkState link={link} seenAt={at} />}
       </div>

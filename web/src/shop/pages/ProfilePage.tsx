@@ -5,7 +5,7 @@ import { put, useAction, useAnswer } from '../answers'
 import * as api from '../api/client'
 import { ApiError, explain } from '../api/errors'
 import { cart } from '../cart'
-import { date } from '../format'
+import { fullDate } from '../format'
 import { navigate } from '../router'
 import * as session from '../session'
 import { Field, focusFirstError } from '../ui/Field'
@@ -26,7 +26,7 @@ export default function ProfilePage() {
         <Skeleton className="skeleton-block" label="Loading your profile" />
       )}
       <div className="profile-end">
-        {data && <p>Customer since {date(data.createdAt)}</p>}
+        {data && <p>Customer since {fullDate(data.createdAt)}</p>}
         <button
           type="button"
           id="logout-btn"
