@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::command::{cargo, run};
 use crate::toolchain::{self, WASM_TARGET};
-use crate::workspace;
+use crate::{web, workspace};
 
 /// The components of the store, by package, which is also the name of the file.
 const COMPONENTS: [&str; 4] = ["inventory", "payment", "shipping", "notify"];
@@ -56,7 +56,11 @@ pub fn build(options: &Options) -> anyhow::Result<()> {
     } else {
         components()?
     }
-    if options.components { Ok(()) } else { host(Profile::from_flag(options.release)).map(drop) }
+    if options.components {
+        return Ok(());
+    }
+    web::build_if_possible()?;
+    host(Profile::from_flag(options.release)).map(drop)
 }
 
 /// Builds the host. The path is that of the program.

@@ -18,6 +18,7 @@ mod stack;
 mod stop_signals;
 mod test;
 mod toolchain;
+mod web;
 mod workspace;
 
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ enum Task {
     Stack(stack::Options),
     /// Runs Apache Kafka, one node on this machine, until Ctrl-C. Needs a JDK and, the first time, Maven.
     Kafka(kafka::Options),
+    /// Takes the pictures in docs/screenshots of every page of the store.
+    Screenshots,
 }
 
 fn main() -> ExitCode {
@@ -60,6 +63,7 @@ fn perform(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Run(options) => run::run(options),
         Task::Test => Ok(test::test()),
         Task::Build(options) => build::build(options).map(|()| ExitCode::SUCCESS),
+        Task::Screenshots => web::screenshots().map(|()| ExitCode::SUCCESS),
         Task::Bench(options) => bench::bench(options).map(|()| ExitCode::SUCCESS),
         Task::Stack(options) => stack::stack(options),
         Task::Kafka(options) => kafka::kafka(options),

@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::build::{self, Profile};
 use crate::monolith::{Launch, Monolith, Readiness};
-use crate::{http, secret, toolchain, workspace};
+use crate::{http, secret, toolchain, web, workspace};
 
 /// The single-process store, from the repository's folder.
 const CONFIG: &str = "configs/monolith.yaml";
@@ -39,12 +39,14 @@ pub struct Options {
 /// Builds everything, starts the store and stays until it is stopped.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     ensure_free(options.listen)?;
-    println!("[1/3] Building the step components");
+    println!("[1/4] Building the step components");
     toolchain::ensure_wasm_target()?;
     build::components()?;
-    println!("[2/3] Building the host; the first time takes some minutes");
+    println!("[2/4] Building the pages");
+    web::build_if_possible()?;
+    println!("[3/4] Building the host; the first time takes some minutes");
     let binary = build::host(Profile::from_flag(options.release))?;
-    println!("[3/3] Starting the store on http://{}", options.listen);
+    println!("[4/4] Starting the store on http://{}", options.listen);
     let launch = launch(options, binary)?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(&launch))
 }

@@ -1,0 +1,96 @@
+/** All pages on one screen, and who may see them. */
+import { lazy, type ReactNode, Suspense, useEffect } from 'react'
+import { forget } from './answers'
+import { CataloguePage } from './pages/CataloguePage'
+import { MissingPage } from './pages/MissingPage'
+import { find, navigate, type Route, usePath } from './router'
+import * as session from './session'
+import { Header } from './ui/Header'
+import { PageSkeleton, Rescue } from './ui/PageSkeleton'
+import { Toasts } from './ui/toasts'
+
+// What a first visit does not need comes when it is wanted.
+const ProductPage = lazy(() => import('./pages/ProductPage'))
+const CartPage = lazy(() => import('./pages/CartPage'))
+const LoginPage = lazy(() => import('./pages/LoginPage'))
+const RegisterPage = lazy(() => import('./pages/RegisterPage'))
+const CheckoutPage = lazy(() => import('./pages/CheckoutPage'))
+const OrdersPage = lazy(() => import('./pages/OrdersPage'))
+const OrderPage = lazy(() => import('./pages/OrderPage'))
+const ProfilePage = lazy(() => import('./pages/ProfilePage'))
+
+const routes: readonly Route[] = [
+  { pattern: '/', page: () => <CataloguePage /> },
+  { pattern: '/product/:id', page: ({ id = '' }) => <ProductPage key={id} id={id} /> },
+  { pattern: '/cart', page: () => <CartPage /> },
+  { pattern: '/login', page: () => guest(<LoginPage />) },
+  { pattern: '/register', page: () => guest(<RegisterPage />) },
+  { pattern: '/checkout', page: () => member(<CheckoutPage />) },
+  { pattern: '/orders', page: () => member(<OrdersPage />) },
+  { pattern: '/orders/:id', page: ({ id = '' }) => member(<OrderPage key={id} id={id} />) },
+  { pattern: '/profile', page: () => member(<ProfilePage />) },
+]
+
+export function App() {
+  const path = usePath()
+  useEffect(dropAnswersOfOtherUsers, [])
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each path begins at its top
+  useEffect(() => {
+    window.scrollTo(0, 0)
+  }, [path])
+  return (
+    <>
+      <SkipLink />
+      <Header />
+      <main id="main" tabIndex={-1}>
+        <Rescue key={path}>
+          <Suspense fallback={<PageSkeleton />}>{find(routes, path) ?? <MissingPage />}</Suspense>
+        </Rescue>
+      </main>
+      <Toasts />
+    </>
+  )
+}
+
+function member(page: ReactNode) {
+  return <Member>{page}</Member>
+}
+
+function guest(page: ReactNode) {
+  return <Guest>{page}</Guest>
+}
+
+/** A page for who is logged in; others log in first, and come back. */
+function Member({ children }: { children: ReactNode }) {
+  const path = usePath()
+  const isLoggedIn = session.useToken() !== null
+  useEffect(() => {
+    if (isLoggedIn) return session.forgetWanted()
+    session.remember(path)
+    navigate('/login', { replace: true })
+  }, [isLoggedIn, path])
+  return isLoggedIn ? children : null
+}
+
+/** A page for who is not; after the login it is left for the page that was wanted. */
+function Guest({ children }: { children: ReactNode }) {
+  const isLoggedIn = session.useToken() !== null
+  useEffect(() => {
+    if (isLoggedIn) navigate(session.wanted(), { replace: true })
+  }, [isLoggedIn])
+  return isLoggedIn ? null : children
+}
+
+/** The catalogue is everybody's, all else is of the user who asked. */
+function dropAnswersOfOtherUsers() {
+  return session.token.subscribe(() => forget((key) => !key.startsWith('product')))
+}
+
+/** A button, since a link to a fragment would be a route. */
+function SkipLink() {
+  return (
+    <button type="button" className="skip-link" onClick={() => document.getElementById('main')?.focus()}>
+      Skip to content
+    </button>
+  )
+}

@@ -1,0 +1,50 @@
+import { act, render, screen, waitFor } from '@testing-library/react'
+import { expect, it, vi } from 'vitest'
+import { forget, outdate, put, useAnswer } from './answers'
+import { ApiError } from './api/errors'
+
+function Shows({ name, ask }: { name: string; ask: () => Promise<string> }) {
+  const { data, error } = useAnswer(name, ask)
+  return <output>{data ?? (error ? 'error' : 'nothing')}</output>
+}
+
+const shown = () => screen.getAllByRole('status').map((each) => each.textContent)
+
+it('two that show the same ask once', async () => {
+  const ask = vi.fn(async () => 'one')
+  render([<Shows key="a" name="same" ask={ask} />, <Shows key="b" name="same" ask={ask} />])
+  await waitFor(() => expect(shown()).toEqual(['one', 'one']))
+  expect(ask).toHaveBeenCalledTimes(1)
+})
+
+it('what is put is shown, and what is outdated is asked for again', async () => {
+  const ask = vi.fn(async () => 'asked')
+  render(<Shows name="put" ask={ask} />)
+  await waitFor(() => expect(shown()).toEqual(['asked']))
+  act(() => put('put', 'known'))
+  expect(shown()).toEqual(['known'])
+  act(() => outdate((key) => key === 'put'))
+  await waitFor(() => expect(shown()).toEqual(['asked']))
+  expect(ask).toHaveBeenCalledTimes(2)
+})
+
+it('what is forgotten is gone at once and asked for anew', async () => {
+  let count = 0
+  const ask = vi.fn(async () => `answer ${++count}`)
+  render(<Shows name="forgotten" ask={ask} />)
+  await waitFor(() => expect(shown()).toEqual(['answer 1']))
+  act(() => forget((key) => key === 'forgotten'))
+  expect(shown()).toEqual(['nothing'])
+  await waitFor(() => expect(shown()).toEqual(['answer 2']))
+})
+
+it('a passing failure is tried again, another is not', async () => {
+  const busy = vi.fn(async () => 'in the end')
+  busy.mockRejectedValueOnce(new ApiError('busy', ''))
+  const missing = vi.fn(async (): Promise<string> => {
+    throw new ApiError('missing', '')
+  })
+  render([<Shows key="a" name="busy" ask={busy} />, <Shows key="b" name="missing" ask={missing} />])
+  await waitFor(() => expect(shown()).toEqual(['in the end', 'error']), { timeout: 3000 })
+  expect(missing).toHaveBeenCalledTimes(1)
+})

@@ -1,0 +1,147 @@
+/**
+ * The store's meaning of the API's generic resources. The host does not describe business data, so it is read here, once, and
+ * with defaults: a catalogue without pictures is still a catalogue.
+ */
+import type { components } from './schema'
+
+type Resource = components['schemas']['Resource']
+export type Transition = components['schemas']['HistoryEntry']
+
+export interface Product {
+  id: string
+  name: string
+  description: string
+  category: string
+  /** In dollars. */
+  price: number
+  /** Units. */
+  stock: number
+  /** Path of a picture, or empty. */
+  image: string
+}
+
+export interface OrderLine {
+  productId: string
+  name: string
+  quantity: number
+  price: number
+}
+
+export interface Order {
+  id: string
+  state: string
+  version: number
+  createdAt: string
+  lastUpdate: string
+  items: OrderLine[]
+  total: number
+  shipping: { address: string; city: string; state: string; zip: string }
+  /** What the steps have added so far. */
+  results: {
+    reservedUntil: string | undefined
+    transactionId: string | undefined
+    last4: string | undefined
+    trackingNumber: string | undefined
+    carrier: string | undefined
+    estimatedDelivery: string | undefined
+    /** Why the last step that said no did. */
+    reason: string | undefined
+  }
+  /** Set when a person is looking into it. */
+  attention: string | undefined
+  /** Oldest first; empty in a list. */
+  history: Transition[]
+}
+
+/** One event of an order's stream. */
+export interface Change {
+  id: string
+  state: string
+  version: number
+  transition: Transition
+  data: Record<string, unknown>
+}
+
+export function toProduct(resource: Resource): Product {
+  const { data } = resource
+  return {
+    id: resource.id,
+    name: text(data.name) ?? resource.id,
+    description: text(data.description) ?? '',
+    category: text(data.category) ?? '',
+    price: number(data.price),
+    stock: number(data.stock),
+    image: text(data.image) ?? '',
+  }
+}
+
+export function toOrder(resource: Resource): Order {
+  const attention = (resource as { attention?: unknown }).attention
+  return {
+    id: resource.id,
+    state: resource.state,
+    version: resource.version ?? 0,
+    createdAt: resource.createdAt ?? resource.lastUpdate,
+    lastUpdate: resource.lastUpdate,
+    ...business(resource.data),
+    attention: text(attention),
+    history: resource.history ?? [],
+  }
+}
+
+/**
+ * The order after a change. A stream may repeat what is known, and its data may be older than what another call has brought.
+ */
+export function withChange(order: Order, change: Change): Order {
+  const known = order.history.some((entry) => entry.seq === change.transition.seq)
+  const history = known ? order.history : [...order.history, change.transition].sort((a, b) => a.seq - b.seq)
+  if (change.version < order.version) return { ...order, history }
+  return {
+    ...order,
+    ...business(change.data),
+    history,
+    state: change.state,
+    version: change.version,
+    lastUpdate: change.transition.at,
+  }
+}
+
+function business(data: Record<string, unknown>): Pick<Order, 'items' | 'total' | 'shipping' | 'results'> {
+  const shipping = record(data.shipping)
+  return {
+    items: (Array.isArray(data.items) ? data.items : []).map((item) => toLine(record(item))),
+    total: number(data.total),
+    shipping: {
+      address: text(shipping.address) ?? '',
+      city: text(shipping.city) ?? '',
+      state: text(shipping.state) ?? '',
+      zip: text(shipping.zip) ?? '',
+    },
+    results: {
+      reservedUntil: text(data.reserved_until),
+      transactionId: text(data.transaction_id),
+      last4: text(data.last4),
+      trackingNumber: text(data.tracking_number),
+      carrier: text(data.carrier),
+      estimatedDelivery: text(data.estimated_delivery),
+      reason: text(data.reason),
+    },
+  }
+}
+
+function toLine(item: Record<string, unknown>): OrderLine {
+  const productId = text(item.productId) ?? ''
+  return { productId, name: text(item.name) ?? productId, quantity: number(item.quantity), price: number(item.price) }
+}
+
+function record(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function number(value: unknown): number {
+  return typeof value === 'number' && Number.isFinite(value) ? value : 0
+}

@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest'
+import { add, cart, count, MAX_QUANTITY, refreshed, remove, setQuantity, total } from './cart'
+import { KEYBOARD, MOUSE } from './testing/resources'
+
+describe('the cart', () => {
+  it('adds to the line that is there', () => {
+    const lines = add(add(add([], KEYBOARD), MOUSE), KEYBOARD, 2)
+    expect(lines.map(({ productId, quantity }) => [productId, quantity])).toEqual([
+      ['prod-001', 3],
+      ['prod-002', 1],
+    ])
+    expect(count(lines)).toBe(4)
+  })
+
+  it('sums exactly', () => {
+    const tenth = { ...KEYBOARD, price: 0.1 }
+    expect(total(add([], tenth, 3))).toBe(0.3)
+    expect(total(add(add([], KEYBOARD), MOUSE, 2))).toBe(249.97)
+  })
+
+  it('keeps quantities between one and the most', () => {
+    const lines = add([], KEYBOARD)
+    for (const [wanted, kept] of [
+      [0, 1],
+      [-3, 1],
+      [2.7, 2],
+      [1e9, MAX_QUANTITY],
+      [Number.NaN, 1],
+    ] as const) {
+      expect(setQuantity(lines, 'prod-001', wanted)[0]?.quantity).toBe(kept)
+    }
+  })
+
+  it('removes a line', () => {
+    expect(remove(add(add([], KEYBOARD), MOUSE), 'prod-001').map(({ productId }) => productId)).toEqual(['prod-002'])
+  })
+
+  it('takes prices and names from the catalogue, and keeps what the catalogue no longer has', () => {
+    const lines = add(add([], KEYBOARD), MOUSE)
+    const [keyboard, mouse] = refreshed(lines, [{ ...KEYBOARD, price: 99, name: 'Keyboard' }])
+    expect(keyboard).toMatchObject({ price: 99, name: 'Keyboard', quantity: 1 })
+    expect(mouse).toEqual(lines[1])
+  })
+
+  it('is kept in local storage, and hears of other tabs', () => {
+    cart.set(add([], KEYBOARD))
+    expect(JSON.parse(localStorage.getItem('cart') ?? '')).toMatchObject([{ productId: 'prod-001', quantity: 1 }])
+    localStorage.setItem('cart', JSON.stringify(add([], MOUSE, 5)))
+    window.dispatchEvent(new StorageEvent('storage', { key: 'cart' }))
+    expect(count(cart.get())).toBe(5)
+  })
+
+  it.each(['nonsense', '{}', 'null', '[null, 3, {"productId": 7}, {"quantity": 1}]'])(
+    'bears %s in local storage',
+    (text) => {
+      localStorage.setItem('cart', text)
+      window.dispatchEvent(new StorageEvent('storage', { key: 'cart' }))
+      expect(cart.get()).toEqual([])
+    },
+  )
+})

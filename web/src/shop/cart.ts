@@ -1,0 +1,71 @@
+/** What the customer wants to buy: kept in this browser, priced by the catalogue for show, and by the store for good. */
+import type { Product } from './api/resources'
+import { json, type Stored, stored, useStored } from './storage'
+
+export interface CartLine {
+  productId: string
+  name: string
+  price: number
+  image: string
+  category: string
+  quantity: number
+}
+
+/** Of one line; the store takes more, a person hardly means it. */
+export const MAX_QUANTITY = 9999
+
+export const cart: Stored<CartLine[]> = stored(
+  'cart',
+  json<CartLine[]>([], (value) => (Array.isArray(value) ? value.flatMap(toLine) : undefined)),
+)
+
+/** Lines that make sense, with what they must have. */
+function toLine(value: unknown): CartLine[] {
+  if (typeof value !== 'object' || value === null) return []
+  const line = value as Partial<CartLine>
+  if (typeof line.productId !== 'string' || typeof line.quantity !== 'number') return []
+  const { productId, name = productId, price = 0, image = '', category = '' } = line
+  return [{ productId, name, price, image, category, quantity: within(line.quantity) }]
+}
+
+function within(quantity: number): number {
+  return Number.isFinite(quantity) ? Math.min(Math.max(Math.trunc(quantity), 1), MAX_QUANTITY) : 1
+}
+
+export function add(lines: CartLine[], product: Product, quantity = 1): CartLine[] {
+  const there = lines.find((line) => line.productId === product.id)
+  if (there) return setQuantity(lines, product.id, there.quantity + quantity)
+  const { id: productId, name, price, image, category } = product
+  return [...lines, { productId, name, price, image, category, quantity: within(quantity) }]
+}
+
+export function setQuantity(lines: CartLine[], productId: string, quantity: number): CartLine[] {
+  return lines.map((line) => (line.productId === productId ? { ...line, quantity: within(quantity) } : line))
+}
+
+export function remove(lines: CartLine[], productId: string): CartLine[] {
+  return lines.filter((line) => line.productId !== productId)
+}
+
+export function count(lines: CartLine[]): number {
+  return lines.reduce((sum, line) => sum + line.quantity, 0)
+}
+
+/** In dollars; summed in cents, since dollars do not add up exactly. */
+export function total(lines: CartLine[]): number {
+  return lines.reduce((sum, line) => sum + Math.round(line.price * 100) * line.quantity, 0) / 100
+}
+
+/** The lines as the catalogue has them now. Products that it no longer has stay, so that the customer can see and remove them. */
+export function refreshed(lines: CartLine[], products: Product[] | undefined): CartLine[] {
+  return lines.map((line) => {
+    const product = products?.find(({ id }) => id === line.productId)
+    if (!product) return line
+    const { name, price, image, category } = product
+    return { ...line, name, price, image, category }
+  })
+}
+
+export function useCart(): CartLine[] {
+  return useStored(cart)
+}

@@ -1,0 +1,48 @@
+/** Numbers and times as the store writes them. */
+
+const dollars = new Intl.NumberFormat('en-US', { style: 'currency', currency: 'USD' })
+const day = new Intl.DateTimeFormat('en-US', { weekday: 'short', month: 'short', day: 'numeric', timeZone: 'UTC' })
+const calendar = new Intl.DateTimeFormat('en-US', { month: 'long', day: 'numeric', year: 'numeric' })
+const moment = new Intl.DateTimeFormat('en-US', { month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit' })
+const second = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
+
+export function money(amount: number): string {
+  return dollars.format(amount)
+}
+
+/** A date without a time, as the API writes it: `2026-11-26`. */
+export function date(iso: string): string {
+  return written(iso, (time) => day.format(time))
+}
+
+export function fullDate(iso: string): string {
+  return written(iso, (time) => calendar.format(time))
+}
+
+export function dateTime(iso: string): string {
+  return written(iso, (time) => moment.format(time))
+}
+
+export function time(iso: string): string {
+  return written(iso, (at) => second.format(at))
+}
+
+export function duration(ms: number): string {
+  if (ms < 1000) return `${Math.max(Math.round(ms), 0)} ms`
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
+  return `${Math.round(ms / 60_000)} min`
+}
+
+/** The end of an order's id, which is what tells orders apart. */
+export function orderNumber(id: string): string {
+  return id.slice(-8).toUpperCase()
+}
+
+export function stateName(state: string): string {
+  return state.replaceAll('_', ' ')
+}
+
+function written(iso: string, how: (time: Date) => string): string {
+  const parsed = new Date(iso)
+  return Number.isNaN(parsed.getTime()) ? iso : how(parsed)
+}

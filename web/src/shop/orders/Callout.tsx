@@ -1,0 +1,123 @@
+/** What went wrong with an order, in the customer's words, and what they can do about it. */
+import { useState } from 'react'
+import { useAction } from '../answers'
+import * as api from '../api/client'
+import { ApiError, explain } from '../api/errors'
+import type { Order } from '../api/resources'
+import { keepOrder } from '../queries'
+import { Link } from '../router'
+import { Icon } from '../ui/Icon'
+import { toast } from '../ui/toasts'
+import { DEFAULT_PAYMENT, PAYMENTS } from './payment'
+import { canCancel, canRetry } from './stages'
+
+interface Words {
+  title: string
+  tone: 'bad' | 'calm'
+  text: string
+}
+
+interface Props {
+  order: Order
+  /** Looks again, when the order is not what the customer thought. */
+  refresh: () => void
+}
+
+export function Callout({ order, refresh }: Props) {
+  const words = explained(order)
+  if (!words) return canCancel(order.state) ? <Actions order={order} refresh={refresh} /> : null
+  return (
+    <section className="callout" data-tone={words.tone} aria-labelledby="callout">
+      <div aria-live="polite">
+        <h2 id="callout">
+          <Icon name={words.tone === 'bad' ? 'alert' : 'info'} />
+          {words.title}
+        </h2>
+        {order.results.reason && <p className="callout-reason">{order.results.reason}</p>}
+        <p>{words.text}</p>
+        {order.attention && <p>It takes longer than it should, so a person of ours is looking into it.</p>}
+      </div>
+      <Actions order={order} refresh={refresh} />
+      {order.state === 'failed' && (
+        <div className="actions">
+          <Link to="/" className="button">
+            Find something else
+          </Link>
+        </div>
+      )}
+    </section>
+  )
+}
+
+function explained({ state }: Order): Words | undefined {
+  switch (state) {
+    case 'failed':
+      return {
+        title: 'Inventory Check Failed',
+        tone: 'bad',
+        text: 'Nothing was charged and nothing is held back. Change the quantity, or choose something else.',
+      }
+    case 'payment_failed':
+      return {
+        title: 'Payment Declined',
+        tone: 'bad',
+        text: 'Nothing was charged, and your items stay set aside. We try again by ourselves a few times before we give up; you can pay another way right now.',
+      }
+    case 'ship_failed':
+      return {
+        title: 'Shipping Failed',
+        tone: 'bad',
+        text: 'Your payment is safe. We keep trying until a label is made; there is nothing you have to do.',
+      }
+    case 'cancelled':
+      return {
+        title: 'Order Cancelled',
+        tone: 'calm',
+        text: 'Nothing more will happen, and your items are back on the shelf.',
+      }
+    default:
+      return undefined
+  }
+}
+
+function Actions({ order: { id, state }, refresh }: Props) {
+  const [token, setToken] = useState(DEFAULT_PAYMENT)
+  const answers = {
+    onSuccess: keepOrder,
+    onError: (error: unknown) => {
+      toast('error', explain(error))
+      if (error instanceof ApiError && error.failure === 'conflict') refresh()
+    },
+  }
+  const cancel = useAction(() => api.cancelOrder(id), answers)
+  const isPayment = state === 'payment_failed'
+  const retry = useAction(() => api.retryOrder(id, isPayment ? { token } : undefined), answers)
+  const isBusy = cancel.isPending || retry.isPending
+  if (!canCancel(state) && !canRetry(state)) return null
+  return (
+    <div className="actions">
+      {isPayment && (
+        <label className="pay-with">
+          <span>Pay with</span>
+          <select value={token} onChange={(event) => setToken(event.target.value)}>
+            {PAYMENTS.map(({ token: value, name, outcome }) => (
+              <option key={value} value={value}>
+                {`${name}: ${outcome.toLowerCase()}`}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
+      {canRetry(state) && (
+        <button type="button" className="button" disabled={isBusy} onClick={() => retry.run()}>
+          {isPayment ? 'Try again' : 'Try now'}
+        </button>
+      )}
+      {canCancel(state) && (
+        <button type="button" className="button button-quiet" disabled={isBusy} onClick={() => cancel.run()}>
+          Cancel order
+        </button>
+      )}
+    </div>
+  )
+}

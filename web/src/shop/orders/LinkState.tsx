@@ -1,0 +1,24 @@
+/** How new what the page shows is. */
+import { time } from '../format'
+import type { Link } from './follow'
+
+export function LinkState({ link, seenAt }: { link: Link; seenAt: number }) {
+  return (
+    <p className="link-state" data-link={link}>
+      {words(link, new Date(seenAt).toISOString())}
+    </p>
+  )
+}
+
+function words(link: Link, seenAt: string): string {
+  switch (link) {
+    case 'live':
+      return 'Live'
+    case 'connecting':
+      return 'Connecting…'
+    case 'broken':
+      return 'Reconnecting; looking every two seconds meanwhile'
+    case 'offline':
+      return `You are offline. This is how it was at ${time(seenAt)}`
+  }
+}

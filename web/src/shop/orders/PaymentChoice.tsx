@@ -1,0 +1,17 @@
+/** Which test payment. */
+import { DEFAULT_PAYMENT, PAYMENTS } from './payment'
+
+export function PaymentChoice({ name }: { name: string }) {
+  return (
+    <fieldset className="payments">
+      <legend className="sr-only">Test payment</legend>
+      {PAYMENTS.map(({ token, name: title, outcome, kind }) => (
+        <label key={token} className="payment" data-kind={kind}>
+          <input type="radio" name={name} value={token} defaultChecked={token === DEFAULT_PAYMENT} />
+          <span className="payment-name">{title}</span>
+          <span className="payment-outcome">{outcome}</span>
+        </label>
+      ))}
+    </fieldset>
+  )
+}

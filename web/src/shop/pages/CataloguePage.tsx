@@ -1,0 +1,66 @@
+/** Everything there is to buy. */
+import '../styles/catalogue.css'
+import { useState } from 'react'
+import type { Product } from '../api/resources'
+import { useProducts } from '../queries'
+import { Heading, Skeleton, Trouble } from '../ui/Page'
+import { ProductCard } from '../ui/ProductCard'
+
+export function CataloguePage() {
+  const { data: products, error, refresh } = useProducts()
+  const [category, setCategory] = useState<string>()
+  if (error && !products) return <Trouble error={error} retry={refresh} what="catalogue" />
+
+  const shown = products?.filter((product) => !category || product.category === category)
+  return (
+    <div className="page">
+      <div className="hero">
+        <Heading>Products</Heading>
+        <p>Good tools for a desk you like. Buy one, then watch your order move, stage by stage, as it happens.</p>
+      </div>
+      {products && <Filter products={products} chosen={category} choose={setCategory} />}
+      <ul className={`product-grid${category ? '' : ' product-grid-all'}`}>
+        {shown ? (
+          shown.map((product, index) => <ProductCard key={product.id} product={product} eager={index < 4} />)
+        ) : (
+          <CardSkeletons />
+        )}
+      </ul>
+      {shown?.length === 0 && <p className="empty">There is nothing to sell at the moment.</p>}
+    </div>
+  )
+}
+
+function Filter(props: { products: Product[]; chosen: string | undefined; choose: (category?: string) => void }) {
+  const { products, chosen, choose } = props
+  const categories = [...new Set(products.map((product) => product.category))].filter(Boolean)
+  if (categories.length < 2) return null
+  return (
+    <fieldset className="chips">
+      <legend className="sr-only">Show</legend>
+      <button type="button" className="chip" aria-pressed={!chosen} onClick={() => choose()}>
+        Everything
+      </button>
+      {categories.map((category) => (
+        <button
+          key={category}
+          type="button"
+          className="chip"
+          aria-pressed={chosen === category}
+          onClick={() => choose(category)}
+        >
+          {category}
+        </button>
+      ))}
+    </fieldset>
+  )
+}
+
+function CardSkeletons() {
+  return ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((key, index) => (
+    <li key={key} className="card-skeleton">
+      <Skeleton className="skeleton-picture" {...(index === 0 && { label: 'Loading products' })} />
+      <Skeleton className="skeleton-line" />
+    </li>
+  ))
+}

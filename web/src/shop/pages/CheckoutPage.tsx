@@ -1,0 +1,164 @@
+/** Where to, how paid, what it costs: then it is bought. */
+import '../styles/columns.css'
+import '../styles/checkout.css'
+import { useRef } from 'react'
+import { useAction } from '../answers'
+import * as api from '../api/client'
+import { ApiError, explain } from '../api/errors'
+import { type CartLine, cart, refreshed, total, useCart } from '../cart'
+import { money } from '../format'
+import { PaymentChoice } from '../orders/PaymentChoice'
+import { DEFAULT_PAYMENT, TEST_ZIPS } from '../orders/payment'
+import { keyFor, settled } from '../orders/purchase'
+import { keepOrder, stockChanged, useProducts } from '../queries'
+import { navigate } from '../router'
+import { Field, focusFirstError } from '../ui/Field'
+import { Heading } from '../ui/Page'
+import { toast } from '../ui/toasts'
+import { EmptyCart } from './CartPage'
+
+export default function CheckoutPage() {
+  const { data: products } = useProducts()
+  const lines = refreshed(useCart(), products)
+  const { place, form } = usePlaceOrder()
+  if (lines.length === 0) return <EmptyCart />
+
+  const fields = place.error instanceof ApiError ? place.error.fields : {}
+  const submit = (data: FormData) => {
+    const text = (name: string) => String(data.get(name)).trim()
+    place.run({
+      items: lines.map(({ productId, quantity }) => ({ productId, quantity })),
+      shipping: { address: text('address'), city: text('city'), state: text('state'), zip: text('zip') },
+      payment: { token: text('payment') || DEFAULT_PAYMENT },
+    })
+  }
+  return (
+    <div className="page">
+      <Heading>Checkout</Heading>
+      <form
+        ref={form}
+        className="columns"
+        onSubmit={(event) => {
+          event.preventDefault()
+          submit(new FormData(event.currentTarget))
+        }}
+      >
+        <div className="checkout-parts">
+          <AddressFields fields={fields} />
+          <section className="panel" aria-labelledby="how-to-pay">
+            <h2 id="how-to-pay">Payment</h2>
+            <p className="panel-lead">This is a test store. Choose how the bank should behave; no money moves.</p>
+            <PaymentChoice name="payment" />
+          </section>
+        </div>
+        <Summary lines={lines} isPlacing={place.isPending} error={place.error} />
+      </form>
+    </div>
+  )
+}
+
+function usePlaceOrder() {
+  const form = useRef<HTMLFormElement>(null)
+  const place = useAction((purchase: api.Purchase) => api.placeOrder(purchase, keyFor(purchase)), {
+    onSuccess: (order) => {
+      settled()
+      keepOrder(order)
+      stockChanged()
+      toast('success', 'Order placed successfully!')
+      navigate(`/orders/${encodeURIComponent(order.id)}`)
+      cart.set([])
+    },
+    onError: (error) => {
+      if (error instanceof ApiError && error.failure === 'invalid') settled()
+      toast('error', explain(error))
+      focusFirstError(form.current)
+    },
+  })
+  return { place, form }
+}
+
+function AddressFields({ fields }: { fields: Readonly<Record<string, string>> }) {
+  return (
+    <section className="panel" aria-labelledby="where-to">
+      <h2 id="where-to">Where to</h2>
+      <div className="address">
+        <Field
+          label="Street Address"
+          name="address"
+          autoComplete="street-address"
+          required
+          maxLength={200}
+          error={fields['shipping.address']}
+        />
+        <Field
+          label="City"
+          name="city"
+          autoComplete="address-level2"
+          required
+          maxLength={200}
+          error={fields['shipping.city']}
+        />
+        <Field
+          label="State"
+          name="state"
+          autoComplete="address-level1"
+          required
+          maxLength={200}
+          error={fields['shipping.state']}
+        />
+        <Field
+          label="ZIP Code"
+          name="zip"
+          autoComplete="postal-code"
+          inputMode="numeric"
+          required
+          maxLength={20}
+          error={fields['shipping.zip']}
+        />
+      </div>
+      <details className="hints">
+        <summary>Codes that make the carrier fail</summary>
+        <ul>
+          {TEST_ZIPS.map(({ zip, outcome }) => (
+            <li key={zip}>
+              <code>{zip}</code> {outcome}
+            </li>
+          ))}
+        </ul>
+      </details>
+    </section>
+  )
+}
+
+function Summary({ lines, isPlacing, error }: { lines: CartLine[]; isPlacing: boolean; error: unknown }) {
+  return (
+    <section className="summary" aria-labelledby="checkout-summary">
+      <h2 id="checkout-summary">What you buy</h2>
+      <ul className="summary-lines">
+        {lines.map(({ productId, name, quantity, price }) => (
+          <li key={productId}>
+            <span>{`${name} x${quantity}`}</span>
+            <span>{money((Math.round(price * 100) * quantity) / 100)}</span>
+          </li>
+        ))}
+      </ul>
+      <dl className="sums">
+        <div>
+          <dt>Delivery</dt>
+          <dd>Free</dd>
+        </div>
+        <div className="sums-total">
+          <dt>Total</dt>
+          <dd className="checkout-total">{money(total(lines))}</dd>
+        </div>
+      </dl>
+      <button type="submit" className="button button-wide" disabled={isPlacing}>
+        {isPlacing ? 'Placing your order…' : 'Place Order'}
+      </button>
+      {error !== undefined && (
+        <p className="field-error">{explain(error)} Nothing was bought twice: the same order can be sent again.</p>
+      )}
+      <p className="summary-note">The store sets the prices when it takes the order.</p>
+    </section>
+  )
+}

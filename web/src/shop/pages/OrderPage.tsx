@@ -1,0 +1,115 @@
+/** One order, live. */
+import '../styles/columns.css'
+import '../styles/orders.css'
+import '../styles/form.css'
+import '../styles/order.css'
+
+import type { Order } from '../api/resources'
+import { date, dateTime, money, orderNumber } from '../format'
+import { Callout } from '../orders/Callout'
+import { History } from '../orders/History'
+import { LinkState } from '../orders/LinkState'
+import { Pipeline } from '../orders/Pipeline'
+import { StatusBadge } from '../orders/StatusBadge'
+import { isFinal } from '../orders/stages'
+import { useOrder } from '../orders/useOrder'
+import { Link } from '../router'
+import { Icon } from '../ui/Icon'
+import { Heading, Skeleton, Trouble } from '../ui/Page'
+
+export default function OrderPage({ id }: { id: string }) {
+  const { answer, link } = useOrder(id)
+  const { data: order, error, at, refresh } = answer
+  if (error && !order) return <Trouble error={error} retry={refresh} what="order" />
+  if (!order) return <OrderSkeleton />
+  return (
+    <div className="page">
+      <Link to="/orders" className="back-link">
+        <Icon name="back" />
+        All your orders
+      </Link>
+      <div className="order-head">
+        <Heading title={`Order ${orderNumber(id)}`}>Order #{orderNumber(id)}</Heading>
+        <StatusBadge state={order.state} isLive />
+        <p className="order-head-time">{dateTime(order.createdAt)}</p>
+        {!isFinal(order.state) && <LinkState link={link} seenAt={at} />}
+      </div>
+      <Callout order={order} refresh={refresh} />
+      <div className="columns columns-order">
+        <section className="panel" aria-labelledby="pipeline">
+          <h2 id="pipeline">Processing Pipeline</h2>
+          <Pipeline order={order} />
+          <History entries={order.history} />
+        </section>
+        <div className="order-side">
+          <Details order={order} />
+          <Bought order={order} />
+        </div>
+      </div>
+    </div>
+  )
+}
+
+function Details({ order }: { order: Order }) {
+  const { transactionId, last4, trackingNumber, carrier, estimatedDelivery } = order.results
+  const rows: [string, string | undefined][] = [
+    ['Transaction ID', transactionId],
+    ['Card', last4 && `**** ${last4}`],
+    ['Tracking Number', trackingNumber],
+    ['Carrier', carrier],
+    ['Est. Delivery', estimatedDelivery && date(estimatedDelivery)],
+  ]
+  return (
+    <section className="panel" aria-labelledby="details">
+      <h2 id="details">Processing Details</h2>
+      <dl className="details">
+        {rows.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value ?? <span className="pending">{isFinal(order.state) ? 'None' : 'Not yet'}</span>}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  )
+}
+
+function Bought({ order }: { order: Order }) {
+  const { items, total, shipping } = order
+  return (
+    <section className="panel" aria-labelledby="bought">
+      <h2 id="bought">What you bought</h2>
+      <ul className="summary-lines">
+        {items.map(({ productId, name, quantity, price }) => (
+          <li key={productId}>
+            <span>{`${name} x${quantity}`}</span>
+            <span>{money((Math.round(price * 100) * quantity) / 100)}</span>
+          </li>
+        ))}
+      </ul>
+      <dl className="sums">
+        <div className="sums-total">
+          <dt>Total</dt>
+          <dd className="order-total">{money(total)}</dd>
+        </div>
+      </dl>
+      <address className="order-address">
+        {shipping.address}
+        <br />
+        {shipping.city}, {shipping.state} {shipping.zip}
+      </address>
+    </section>
+  )
+}
+
+function OrderSkeleton() {
+  return (
+    <div className="page">
+      <Skeleton className="skeleton-heading" label="Loading the order" />
+      <div className="columns columns-order">
+        <Skeleton className="skeleton-block skeleton-tall" />
+        <Skeleton className="skeleton-block" />
+      </div>
+    </div>
+  )
+}

@@ -1,0 +1,105 @@
+import '../styles/columns.css'
+import '../styles/profile.css'
+import { useRef } from 'react'
+import { put, useAction, useAnswer } from '../answers'
+import * as api from '../api/client'
+import { ApiError, explain } from '../api/errors'
+import { cart } from '../cart'
+import { fullDate } from '../format'
+import { navigate } from '../router'
+import * as session from '../session'
+import { Field, focusFirstError } from '../ui/Field'
+import { Heading, Skeleton, Trouble } from '../ui/Page'
+import { toast } from '../ui/toasts'
+
+export default function ProfilePage() {
+  const known = session.useUser()
+  const { data: newest, error, refresh } = useAnswer('profile', api.profile)
+  const data = newest ?? known
+  if (error && !data) return <Trouble error={error} retry={refresh} what="profile" />
+  return (
+    <div className="page page-narrow">
+      <Heading>Your Profile</Heading>
+      {data ? (
+        <ProfileForm key={data.id} user={data} />
+      ) : (
+        <Skeleton className="skeleton-block" label="Loading your profile" />
+      )}
+      <div className="profile-end">
+        {data && <p>Customer since {fullDate(data.createdAt)}</p>}
+        <button
+          type="button"
+          id="logout-btn"
+          className="button button-quiet"
+          onClick={() => {
+            navigate('/')
+            // Whoever uses this device next starts anew.
+            cart.set([])
+            session.end()
+            toast('info', 'You are signed out')
+          }}
+        >
+          Sign Out
+        </button>
+      </div>
+    </div>
+  )
+}
+
+function ProfileForm({ user }: { user: session.User }) {
+  const form = useRef<HTMLFormElement>(null)
+  const change = useAction(api.changeProfile, {
+    onSuccess: (changed) => {
+      put('profile', changed)
+      session.user.set(changed)
+      toast('success', 'Profile updated')
+    },
+    onError: (error) => {
+      toast('error', explain(error))
+      focusFirstError(form.current)
+    },
+  })
+  const fields = complaints(change.error)
+  return (
+    <form
+      ref={form}
+      id="profile-form"
+      className="form panel"
+      onSubmit={(event) => {
+        event.preventDefault()
+        const data = new FormData(event.currentTarget)
+        const text = (name: string) => String(data.get(name)).trim()
+        change.run({ name: text('name'), email: text('email') })
+      }}
+    >
+      <Field
+        id="name"
+        label="Full name"
+        name="name"
+        autoComplete="name"
+        required
+        maxLength={100}
+        defaultValue={user.name}
+        error={fields.name}
+      />
+      <Field
+        id="email"
+        label="Email"
+        name="email"
+        type="email"
+        autoComplete="email"
+        required
+        defaultValue={user.email}
+        error={fields.email}
+      />
+      <button type="submit" className="button" disabled={change.isPending}>
+        Save Changes
+      </button>
+    </form>
+  )
+}
+
+function complaints(error: unknown): Readonly<Record<string, string>> {
+  if (!(error instanceof ApiError)) return {}
+  return error.failure === 'conflict' ? { email: 'Another account has this e-mail.' } : error.fields
+}

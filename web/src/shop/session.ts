@@ -1,0 +1,62 @@
+/** Who is logged in, and where they wanted to go before they were asked to log in. */
+import type { components } from './api/schema'
+import { json, type Stored, stored, text, useStored } from './storage'
+
+export type User = components['schemas']['User']
+
+export const token = stored('token', text)
+export const user: Stored<User | null> = stored(
+  'user',
+  json<User | null>(null, (value) => (isUser(value) ? value : undefined)),
+)
+
+function isUser(value: unknown): value is User {
+  return typeof value === 'object' && value !== null && 'name' in value && 'email' in value
+}
+
+export function begin(session: { token: string; user: User }) {
+  user.set(session.user)
+  token.set(session.token)
+}
+
+export function end() {
+  token.set(null)
+  user.set(null)
+}
+
+export function useToken(): string | null {
+  return useStored(token)
+}
+
+export function useUser(): User | null {
+  return useStored(user)
+}
+
+const WANTED = 'wanted'
+
+/** Remembers a page for after the login; it survives a reload, and not the tab. */
+export function remember(path: string) {
+  try {
+    sessionStorage.setItem(WANTED, path)
+  } catch {
+    // Then the login leads to the catalogue.
+  }
+}
+
+/** Where the login leads. */
+export function wanted(): string {
+  try {
+    const path = sessionStorage.getItem(WANTED)
+    return path?.startsWith('/') ? path : '/'
+  } catch {
+    return '/'
+  }
+}
+
+export function forgetWanted() {
+  try {
+    sessionStorage.removeItem(WANTED)
+  } catch {
+    // Nothing was remembered.
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * Values that outlive the page: kept in local storage, shared by the tabs of a browser, watched by components.
+ * Knows nothing of what the values mean.
+ */
+import { useSyncExternalStore } from 'react'
+
+export interface Stored<T> {
+  get(): T
+  set(value: T): void
+  subscribe(listener: () => void): () => void
+}
+
+/** How a value is written; `read` gets null when there is none, and must bear anything that somebody else left there. */
+export interface Format<T> {
+  read(text: string | null): T
+  write(value: T): string | null
+}
+
+export function stored<T>(key: string, format: Format<T>): Stored<T> {
+  let text = load(key)
+  let value = format.read(text)
+  const listeners = new Set<() => void>()
+
+  const take = (next: string | null) => {
+    if (next === text) return
+    text = next
+    value = format.read(next)
+    for (const listener of listeners) listener()
+  }
+  window.addEventListener('storage', (event) => {
+    // A null key: everything was cleared.
+    if (event.key === key || event.key === null) take(load(key))
+  })
+
+  return {
+    get: () => value,
+    set(next) {
+      const written = format.write(next)
+      save(key, written)
+      take(written)
+    },
+    subscribe(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+  }
+}
+
+export function useStored<T>(source: Stored<T>): T {
+  return useSyncExternalStore(source.subscribe, source.get)
+}
+
+export const text: Format<string | null> = { read: (raw) => raw || null, write: (value) => value }
+
+/** JSON that `check` accepts; anything else reads as `fallback`. */
+export function json<T>(fallback: T, check: (value: unknown) => T | undefined): Format<T> {
+  return {
+    read(raw) {
+      if (raw === null) return fallback
+      try {
+        return check(JSON.parse(raw)) ?? fallback
+      } catch {
+        return fallback
+      }
+    },
+    write: (value) => (value === null ? null : JSON.stringify(value)),
+  }
+}
+
+// Storage may be forbidden or full; then a value lives as long as the page.
+function load(key: string): string | null {
+  try {
+    return localStorage.getItem(key)
+  } catch {
+    return null
+  }
+}
+
+function save(key: string, written: string | null) {
+  try {
+    if (written === null) localStorage.removeItem(key)
+    else localStorage.setItem(key, written)
+  } catch {
+    // See above.
+  }
+}

@@ -1,0 +1,80 @@
+/** The name of the store, the ways through it, and the theme. On a phone the ways lie at the bottom, within a thumb's reach. */
+
+import { count, useCart } from '../cart'
+import { Link, usePath } from '../router'
+import { useToken } from '../session'
+import { Icon, type IconName } from './Icon'
+import { NEXT, useTheme } from './theme'
+
+export function Header() {
+  const units = count(useCart())
+  const isLoggedIn = useToken() !== null
+  return (
+    <header className="site-header">
+      <div className="site-header-inner">
+        <Link to="/" className="wordmark" aria-label="Millrace, home">
+          <Mark />
+          <span aria-hidden="true">millrace</span>
+        </Link>
+        <nav className="site-nav" aria-label="Main">
+          <Way to="/" icon="grid" name="Catalog" also={['/product/']} />
+          {isLoggedIn && <Way to="/orders" icon="box" name="Orders" also={['/orders/']} />}
+          <Way to="/cart" icon="bag" name="Cart" count={units} also={['/checkout']} />
+          {isLoggedIn ? (
+            <Way to="/profile" icon="user" name="Profile" />
+          ) : (
+            <Way to="/login" icon="user" name="Login" also={['/register']} />
+          )}
+        </nav>
+        <ThemeButton />
+      </div>
+    </header>
+  )
+}
+
+function Way(props: { to: string; icon: IconName; name: string; count?: number; also?: string[] }) {
+  const { to, icon, name, count: units = 0, also = [] } = props
+  const path = usePath()
+  const isHere = path === to || also.some((prefix) => path.startsWith(prefix))
+  return (
+    <Link to={to} aria-current={isHere ? 'page' : undefined}>
+      <Icon name={icon} />
+      <span>{name}</span>
+      {units > 0 && (
+        <>
+          {' '}
+          <span key={units} className="nav-count">
+            {units}
+          </span>
+        </>
+      )}
+    </Link>
+  )
+}
+
+function ThemeButton() {
+  const [theme, setTheme] = useTheme()
+  const icon = { system: 'auto', light: 'sun', dark: 'moon' } as const
+  return (
+    <button
+      type="button"
+      className="icon-button theme-button"
+      aria-label={`Theme: ${theme}`}
+      title={`Theme: ${theme}`}
+      onClick={() => setTheme(NEXT[theme])}
+    >
+      <Icon name={icon[theme]} />
+    </button>
+  )
+}
+
+/** A mill's wheel in the stream that drives it. */
+function Mark() {
+  return (
+    <svg className="mark" viewBox="0 0 32 32" aria-hidden="true">
+      <circle cx="16" cy="13" r="8.5" />
+      <path d="M16 2v22M5 13h22M8.2 5.200l15.6 15.600M23.8 5.2 8.2 20.8" />
+      <path className="mark-water" d="M1 27c3.7-3.3 6.3-3.3 10 0s6.3 3.3 10 0 6.3-3.3 10 0" />
+    </svg>
+  )
+}

@@ -1,0 +1,58 @@
+/** What every page has: a title for the tab, a heading that takes the focus when the page is entered, and honest words when it cannot be shown. */
+import { type ReactNode, useEffect, useRef } from 'react'
+import { ApiError, explain } from '../api/errors'
+import { Link } from '../router'
+
+/** The first page of a visit leaves the focus where the browser put it. */
+let isFirst = true
+
+export function Heading({ children, title }: { children: ReactNode; title?: string }) {
+  const heading = useRef<HTMLHeadingElement>(null)
+  const name = title ?? (typeof children === 'string' ? children : '')
+  useEffect(() => {
+    document.title = name ? `${name} · Millrace` : 'Millrace'
+  }, [name])
+  useEffect(() => {
+    if (!isFirst) heading.current?.focus({ preventScroll: true })
+    isFirst = false
+  }, [])
+  return (
+    <h1 ref={heading} tabIndex={-1}>
+      {children}
+    </h1>
+  )
+}
+
+/** Instead of a page whose data did not come. */
+export function Trouble({ error, retry, what }: { error: unknown; retry: () => void; what: string }) {
+  const isMissing = error instanceof ApiError && error.failure === 'missing'
+  return (
+    <section className="notice" role="alert">
+      <Heading>{isMissing ? `There is no such ${what}` : `The ${what} did not load`}</Heading>
+      <p>{isMissing ? 'It may have been removed, or the address is wrong.' : explain(error)}</p>
+      <div className="actions">
+        {!isMissing && (
+          <button type="button" className="button" onClick={retry}>
+            Try again
+          </button>
+        )}
+        <Link to="/" className={isMissing ? 'button' : 'button button-quiet'}>
+          Browse all products
+        </Link>
+      </div>
+    </section>
+  )
+}
+
+/** Grey shapes where something will be. */
+export function Skeleton({ className = '', label }: { className?: string; label?: string }) {
+  return (
+    <div className={`skeleton ${className}`}>
+      {label && (
+        <span className="sr-only" role="status">
+          {label}
+        </span>
+      )}
+    </div>
+  )
+}

@@ -1,0 +1,39 @@
+/** One product of a list. The whole card leads to it; the button in its corner puts one into the cart. */
+
+import type { Product } from '../api/resources'
+import { add, cart } from '../cart'
+import { money } from '../format'
+import { Link } from '../router'
+import { Icon } from './Icon'
+import { Picture } from './Picture'
+import { toast } from './toasts'
+
+/** Fewer than this are few. */
+const FEW = 10
+
+export function ProductCard({ product, eager = false }: { product: Product; eager?: boolean }) {
+  const { id, name, category, price, stock, image } = product
+  return (
+    <li className="product-card">
+      <Picture image={image} productId={id} category={category} eager={eager} />
+      <div className="product-card-text">
+        <h2 className="product-card-name">
+          <Link to={`/product/${encodeURIComponent(id)}`}>{name}</Link>
+        </h2>
+        <p className="product-card-price">{money(price)}</p>
+        <p className="product-card-category">{category}</p>
+        <p className={`product-card-stock${stock < FEW ? ' is-low' : ''}`}>
+          {stock > 0 ? `${stock} in stock` : 'Sold out'}
+        </p>
+      </div>
+      <button type="button" className="quick-add" aria-label={`Add ${name} to cart`} onClick={() => addToCart(product)}>
+        <Icon name="plus" />
+      </button>
+    </li>
+  )
+}
+
+export function addToCart(product: Product, quantity = 1) {
+  cart.set(add(cart.get(), product, quantity))
+  toast('success', `${product.name} added to cart`)
+}

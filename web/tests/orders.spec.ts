@@ -1,0 +1,185 @@
+/** What becomes of orders, as their page shows it while it happens. */
+
+import { Monolith } from './monolith'
+import { addToCart, buy, expect, fillAddress, logIn, stage, test } from './store'
+
+test('a slow bank is watched without a reload', async ({ page }) => {
+  await logIn(page)
+  await buy(page, { payment: 'Slow bank' })
+  await expect(stage(page, 'Processing Payment')).toHaveAttribute('data-status', 'active')
+  await expect(stage(page, 'Inventory OK')).toHaveAttribute('data-status', 'done')
+  await expect(stage(page, 'Shipping')).toHaveAttribute('data-status', 'waiting')
+  await expect(page.locator('.order-status')).toHaveText('delivered')
+  await expect(stage(page, 'Processing Payment')).toContainText('attempt 3')
+})
+
+test('a declined payment is paid another way', async ({ page }) => {
+  await logIn(page)
+  await buy(page, { payment: 'Empty account' })
+  await expect(page.getByRole('heading', { name: 'Payment Declined' })).toBeVisible()
+  await expect(page.getByText('The card has insufficient funds for this payment.')).toBeVisible()
+  await expect(stage(page, 'Processing Payment')).toHaveAttribute('data-status', 'failed')
+  await page.getByLabel('Pay with').selectOption('tok_mastercard')
+  await page.getByRole('button', { name: 'Try again' }).click()
+  await expect(page.locator('.order-status')).toHaveText('delivered')
+  await expect(page.getByText('**** 4444')).toBeVisible()
+  await expect(page.getByRole('heading', { name: 'Payment Declined' })).toHaveCount(0)
+  await page.getByText('Everything that happened').click()
+  await expect(page.getByText('retry payment')).toBeVisible()
+})
+
+test('a declined payment is given up', async ({ page }) => {
+  await logIn(page)
+  await buy(page, { payment: 'Expired card' })
+  await page.getByRole('button', { name: 'Cancel order' }).click()
+  await expect(page.getByRole('heading', { name: 'Order Cancelled' })).toBeVisible()
+  await expect(page.locator('.order-status')).toHaveText('cancelled')
+  await expect(stage(page, 'Shipped')).toHaveAttribute('data-status', 'stopped')
+  await expect(page.getByRole('button', { name: 'Try again' })).toHaveCount(0)
+})
+
+test('a carrier that fails is tried again', async ({ page }) => {
+  await logIn(page)
+  await buy(page, { zip: '99997' })
+  // Three attempts, two seconds and more apart.
+  await expect(page.getByRole('heading', { name: 'Shipping Failed' })).toBeVisible({ timeout: 20_000 })
+  await expect(stage(page, 'Payment OK')).toHaveAttribute('data-status', 'done')
+  await page.getByRole('button', { name: 'Try now' }).click()
+  await expect(page.locator('.order-status')).toHaveText('delivered')
+})
+
+test('what another customer was faster to buy is said, and nothing is charged', async ({ browser }) => {
+  test.setTimeout(150_000)
+  const last = {
+    id: 'prod-001',
+    data: {
+      name: 'Mechanical Keyboard',
+      price: 149.99,
+      category: 'Electronics',
+      description: 'The last.',
+      image: '/img/electronics.svg',
+      stock: 1,
+    },
+    state: 'active',
+  }
+  const store = await Monolith.start({ products: [last] })
+  try {
+    const [first, second] = await Promise.all(
+      [1, 2].map(async () => (await browser.newContext({ baseURL: store.url })).newPage()),
+    )
+    if (!first || !second) throw new Error('two pages were asked for')
+    for (const page of [first, second]) {
+      await logIn(page)
+      await addToCart(page, 'prod-001', 'Mechanical Keyboard')
+      await page.goto('/#/checkout')
+      await fillAddress(page)
+    }
+    await first.getByRole('button', { name: 'Place Order' }).click()
+    await expect(first.locator('.order-status')).toHaveText('delivered')
+    await second.getByRole('button', { name: 'Place Order' }).click()
+    await expect(second.getByRole('heading', { name: 'Inventory Check Failed' })).toBeVisible()
+    await expect(second.locator('.order-status')).toHaveText('failed')
+    await expect(stage(second, 'Checking Inventory')).toHaveAttribute('data-status', 'failed')
+    await expect(stage(second, 'Processing Payment')).toHaveAttribute('data-status', 'stopped')
+    await second.goto('/#/product/prod-001')
+    await expect(second.getByText('Sold out')).toBeVisible()
+  } finally {
+    await store.stop()
+  }
+})
+
+test('two customers at once see their own orders', async ({ browser, store }) => {
+  const pages = await Promise.all([1, 2].map(async () => (await browser.newContext({ baseURL: store.url })).newPage()))
+  await Promise.all(
+    pages.map(async (page, index) => {
+      await logIn(page)
+      await buy(page, { payment: index === 0 ? 'Slow bank' : 'Mastercard 4444' })
+      await expect(page.locator('.order-status')).toHaveText('delivered')
+      await expect(page.getByText(index === 0 ? '**** 4242' : '**** 4444')).toBeVisible()
+      await page.goto('/#/orders')
+      await expect(page.locator('.order-card')).toHaveCount(1)
+    }),
+  )
+  await Promise.all(pages.map((page) => page.context().close()))
+})
+
+test('two tabs of one customer share the cart and the login', async ({ page, context }) => {
+  await logIn(page)
+  await page.goto('/')
+  const tab = await context.newPage()
+  await tab.goto('/')
+  await page.getByRole('button', { name: 'Add Desk Mat to cart' }).click()
+  await expect(tab.getByRole('link', { name: 'Cart 1' })).toBeVisible()
+  await tab.getByRole('link', { name: 'Profile' }).click()
+  await tab.locator('#logout-btn').click()
+  await expect(page.getByRole('link', { name: 'Login' })).toBeVisible()
+})
+
+test('an order goes on while the customer is offline, and is caught up with afterwards', async ({ page, context }) => {
+  await logIn(page)
+  await buy(page, { payment: 'Slow bank' })
+  await expect(stage(page, 'Processing Payment')).toHaveAttribute('data-status', 'active')
+  await context.setOffline(true)
+  await expect(page.getByText('You are offline.', { exact: false })).toBeVisible()
+  await expect(page.locator('.order-status')).toHaveText('paying')
+  await context.setOffline(false)
+  await expect(page.locator('.order-status')).toHaveText('delivered')
+})
+
+test('without the stream the order is looked at every now and then', async ({ page }) => {
+  await page.route('**/events', (route) => route.fulfill({ status: 503, body: '' }))
+  await logIn(page)
+  await buy(page, { payment: 'Slow bank' })
+  await expect(page.getByText('Reconnecting', { exact: false })).toBeVisible()
+  await expect(page.locator('.order-status')).toHaveText('delivered')
+})
+
+test('an answer that is lost on the way does not buy twice', async ({ page }) => {
+  await logIn(page)
+  await addToCart(page, 'prod-001', 'Mechanical Keyboard')
+  await page.goto('/#/checkout')
+  await fillAddress(page)
+  let lost = 0
+  await page.route('**/api/orders', async (route) => {
+    if (route.request().method() !== 'POST' || lost > 0) return route.fallback()
+    lost += 1
+    await route.fetch()
+    await route.abort('connectionreset')
+  })
+  await page.getByRole('button', { name: 'Place Order' }).click()
+  await expect(page.locator('.toast-error')).toBeVisible()
+  await page.getByRole('button', { name: 'Place Order' }).click()
+  await expect(page).toHaveURL(/#\/orders\/order-/)
+  await page.goto('/#/orders')
+  await expect(page.locator('.order-card')).toHaveCount(1)
+})
+
+test('a new version of the payment component is swapped in while an order waits for the bank', async ({ browser }) => {
+  test.setTimeout(150_000)
+  const store = await Monolith.start({ environment: { PAYMENT_RETRY_AFTER: '60s' } })
+  try {
+    const page = await (await browser.newContext({ baseURL: store.url })).newPage()
+    await logIn(page)
+    await buy(page, { payment: 'Empty account' })
+    await expect(page.getByRole('heading', { name: 'Payment Declined' })).toBeVisible()
+    const before = await stage(page, 'Processing Payment').locator('.stage-facts').textContent()
+    await store.swap('payment', 'testing/payment-v2.wasm')
+    await expect(async () => {
+      await buy(page)
+      await expect(page.locator('.order-status')).toHaveText('delivered')
+      const after = await stage(page, 'Processing Payment').locator('.stage-facts').textContent()
+      expect(version(after)).not.toBe(version(before))
+    }).toPass({ timeout: 60_000 })
+    // The order of before goes on with the new version.
+    await page.goto('/#/orders')
+    await page.locator('.order-card').filter({ hasText: 'payment failed' }).getByRole('link').click()
+    await page.getByRole('button', { name: 'Try again' }).click()
+    await expect(page.locator('.order-status')).toHaveText('delivered')
+  } finally {
+    await store.stop()
+  }
+})
+
+function version(facts: string | null) {
+  return facts?.match(/version (\w+)/)?.[1]
+}

@@ -1,0 +1,100 @@
+/** Takes the pictures in docs/screenshots: every page, light and dark, phone and desktop. `npm run screenshots` */
+import { mkdirSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Page } from '@playwright/test'
+import { buy, expect, fillAddress, logIn, newCustomer, settled, test } from './store'
+
+const folder = resolve(import.meta.dirname, '../../docs/screenshots')
+mkdirSync(folder, { recursive: true })
+
+const WIDTHS = {
+  desktop: { width: 1280, height: 860 },
+  tablet: { width: 820, height: 1100 },
+  phone: { width: 390, height: 844 },
+}
+const CART = [
+  ['prod-001', 'Mechanical Keyboard', 149.99, 'electronics', 'Electronics', 1],
+  ['prod-005', 'Desk Mat', 34.99, 'accessories', 'Accessories', 2],
+  ['prod-008', 'IDE License Pro', 9.99, 'software', 'Software', 1],
+] as const
+
+for (const theme of ['light', 'dark'] as const) {
+  for (const [device, viewport] of Object.entries(WIDTHS)) {
+    test(`${theme} on a ${device}`, async ({ browser, store }) => {
+      test.setTimeout(180_000)
+      const context = await browser.newContext({
+        viewport,
+        colorScheme: theme,
+        baseURL: store.url,
+        reducedMotion: 'reduce',
+      })
+      const page = await context.newPage()
+      const shoot = (name: string) => shot(page, `${name}-${theme}-${device}`)
+
+      await page.goto('/#/')
+      await expect(page.locator('.product-card')).toHaveCount(8)
+      await shoot('catalogue')
+      await page.goto('/#/product/prod-001')
+      await shoot('product')
+      await page.goto('/#/cart')
+      await shoot('cart-empty')
+      await page.goto('/#/login')
+      await shoot('login')
+      await page.goto('/#/register')
+      await shoot('register')
+
+      await logIn(page, { ...newCustomer(), name: 'Ada Lovelace' })
+      await page.reload()
+      await page.goto('/#/')
+      await fillCart(page)
+      await page.goto('/#/cart')
+      await expect(page.locator('.cart-item')).toHaveCount(3)
+      await shoot('cart')
+      await page.goto('/#/checkout')
+      await fillAddress(page)
+      await shoot('checkout')
+      await page.getByRole('button', { name: 'Place Order' }).click()
+      await expect(page.locator('.order-status')).toHaveText('delivered')
+      await shoot('order-delivered')
+
+      await buy(page, { payment: 'Slow bank' })
+      await expect(page.locator('.order-status')).toHaveText('paying')
+      await expect(page.getByText('Live', { exact: true })).toBeVisible()
+      await shoot('order-live')
+      await buy(page, { payment: 'Empty account' })
+      await expect(page.getByRole('heading', { name: 'Payment Declined' })).toBeVisible()
+      await shoot('order-declined')
+      await page.getByRole('button', { name: 'Cancel order' }).click()
+      await expect(page.getByRole('heading', { name: 'Order Cancelled' })).toBeVisible()
+      await shoot('order-cancelled')
+      await page.goto('/#/orders')
+      await expect(page.locator('.order-card')).toHaveCount(3)
+      await shoot('orders')
+      await page.goto('/#/profile')
+      await shoot('profile')
+      await context.close()
+    })
+  }
+}
+
+async function fillCart(page: Page) {
+  const lines = CART.map(([productId, name, price, image, category, quantity]) => {
+    return { productId, name, price, image: `/img/${image}.svg`, category, quantity }
+  })
+  await page.evaluate((cart) => localStorage.setItem('cart', cart), JSON.stringify(lines))
+  await page.reload()
+}
+
+/** Without the toasts, which are not there for long. */
+async function shot(page: Page, name: string) {
+  const viewport = page.viewportSize()
+  if (!viewport) throw new Error('a page without a size')
+  await settled(page)
+  // A window as high as the page, so that what keeps to its edges does.
+  const height = await page.evaluate(() => document.documentElement.scrollHeight)
+  await page.setViewportSize({ ...viewport, height: Math.max(height, viewport.height) })
+  await page.mouse.move(0, 0)
+  await settled(page)
+  await page.screenshot({ path: resolve(folder, `${name}.png`), style: '#toast-container { display: none }' })
+  await page.setViewportSize(viewport)
+}

@@ -1,0 +1,112 @@
+/** What tests of the store have in common: a running store for each worker, customers, and the ways they go. */
+import { AxeBuilder } from '@axe-core/playwright'
+import { type APIRequestContext, test as base, expect, type Page } from '@playwright/test'
+import { Monolith } from './monolith'
+
+export { expect }
+
+export const test = base.extend<object, { store: Monolith }>({
+  store: [
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the pattern
+    async ({}, use) => {
+      // Long enough for a person, and a test, to do something before the store tries again by itself.
+      const store = await Monolith.start({ environment: { PAYMENT_RETRY_AFTER: '60s', SHIPPING_RETRY_AFTER: '60s' } })
+      await use(store)
+      await store.stop()
+    },
+    { scope: 'worker', timeout: 120_000 },
+  ],
+  baseURL: async ({ store }, use) => use(store.url),
+})
+
+export const ADDRESS = { address: '123 Main St', city: 'Portland', state: 'OR', zip: '97201' }
+
+let customers = 0
+
+export interface Customer {
+  name: string
+  email: string
+  password: string
+}
+
+export function newCustomer(): Customer {
+  customers += 1
+  return {
+    name: 'Ada Lovelace',
+    email: `ada.${process.pid}.${customers}@example.com`,
+    password: 'password123',
+  }
+}
+
+/** Opens an account without the pages, and has the page speak for it. */
+export async function logIn(page: Page, customer = newCustomer()): Promise<Customer> {
+  const answer = await page.request.post('/api/auth/register', { data: customer })
+  expect(answer.status()).toBe(201)
+  const { token, user } = await answer.json()
+  await page.addInitScript(
+    ([token, user]) => {
+      if (sessionStorage.getItem('prepared')) return
+      sessionStorage.setItem('prepared', 'yes')
+      localStorage.setItem('token', token as string)
+      localStorage.setItem('user', user as string)
+    },
+    [token, JSON.stringify(user)],
+  )
+  return customer
+}
+
+export async function addToCart(page: Page, productId: string, name: string) {
+  await page.goto(`/#/product/${productId}`)
+  await page.getByRole('button', { name: 'Add to Cart' }).click()
+  await expect(page.getByText(`${name} added to cart`)).toBeVisible()
+}
+
+export async function fillAddress(page: Page, { zip = ADDRESS.zip } = {}) {
+  await page.getByLabel('Street Address').fill(ADDRESS.address)
+  await page.getByLabel('City').fill(ADDRESS.city)
+  await page.getByLabel('State').fill(ADDRESS.state)
+  await page.getByLabel('ZIP Code').fill(zip)
+}
+
+/** Buys one keyboard through the pages; ends on the page of the order. */
+export async function buy(page: Page, { payment = 'Visa 4242', zip = ADDRESS.zip } = {}) {
+  await addToCart(page, 'prod-001', 'Mechanical Keyboard')
+  await page.goto('/#/checkout')
+  await fillAddress(page, { zip })
+  await page.getByLabel(payment).check()
+  await page.getByRole('button', { name: 'Place Order' }).click()
+  await expect(page).toHaveURL(/#\/orders\/order-/)
+}
+
+export function stage(page: Page, label: string) {
+  return page.locator('.stage').filter({ has: page.getByText(label, { exact: true }) })
+}
+
+export async function order(request: APIRequestContext, token: string, id: string) {
+  const answer = await request.get(`/api/orders/${id}`, { headers: { Authorization: `Bearer ${token}` } })
+  return answer.json()
+}
+
+export async function expectNoViolations(page: Page) {
+  await settled(page)
+  const { violations } = await new AxeBuilder({ page })
+    .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'])
+    .analyze()
+  const found = violations.map(
+    ({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target} ${node.failureSummary}`).join(' | ')}`,
+  )
+  expect(found).toEqual([])
+}
+
+/** Until pictures are loaded and nothing moves that will end. */
+export async function settled(page: Page) {
+  await expect(page.locator('.skeleton')).toHaveCount(0)
+  await page.evaluate(async () => {
+    const ending = document.getAnimations().filter((each) => each.effect?.getComputedTiming().iterations !== Infinity)
+    await Promise.allSettled(ending.map((each) => each.finished))
+    await Promise.allSettled(
+      [...document.images].filter((image) => image.loading === 'eager').map((image) => image.decode()),
+    )
+    await document.fonts.ready
+  })
+}

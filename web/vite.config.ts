@@ -1,0 +1,47 @@
+import { resolve } from 'node:path'
+import react from '@vitejs/plugin-react'
+import subsetFont from 'subset-font'
+import type { Plugin } from 'vite'
+import { defineConfig } from 'vitest/config'
+
+/** One page each. The editor and the admin get a folder with an `index.html` and a line here. */
+const entries = { shop: resolve(import.meta.dirname, 'index.html') }
+
+/** Where `npm run dev` finds the API. */
+const host = process.env.MILLRACE_URL ?? 'http://127.0.0.1:8080'
+
+/** What headings are written with; anything else is drawn by the system's font. */
+const CHARACTERS = `ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 &'().,-#!?/+:%$·’–…é`
+
+/** Cuts fonts down to those characters: most of their bytes serve other languages. */
+const smallFonts: Plugin = {
+  name: 'small-fonts',
+  async generateBundle(_, bundle) {
+    for (const file of Object.values(bundle)) {
+      if (file.type !== 'asset' || !file.fileName.endsWith('.woff2')) continue
+      file.source = await subsetFont(Buffer.from(file.source), CHARACTERS, {
+        targetFormat: 'woff2',
+        noLayoutClosure: true,
+      })
+    }
+  },
+}
+
+export default defineConfig({
+  plugins: [react(), smallFonts],
+  build: {
+    target: 'es2023',
+    rolldownOptions: { input: entries },
+    // The page's policy allows fonts and scripts from files only.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+  server: { proxy: { '/api': host } },
+  test: {
+    include: ['src/**/*.test.{ts,tsx}'],
+    environment: 'jsdom',
+    restoreMocks: true,
+    globals: false,
+    setupFiles: ['src/shop/testing/setup.ts'],
+  },
+})

@@ -1,0 +1,90 @@
+//! The pages in `web/`: built and tested with node, where there is one. The host serves a page that says so where there is none.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::bail;
+
+use crate::command::{run, succeeds};
+use crate::{build, workspace};
+
+/// Where Debian puts it; `CHROMIUM` names another.
+const CHROMIUM: &str = "/usr/bin/chromium";
+
+/// Why there are no pages, and what to do about it.
+const NO_NODE: &str = "node is missing (20.19 or newer, from https://nodejs.org)";
+
+/// Builds the pages, or says why not: the host runs without them.
+pub fn build_if_possible() -> anyhow::Result<()> {
+    if has_node() {
+        return build();
+    }
+    println!("  {NO_NODE}, so the store has no pages; its API works. Later: npm --prefix web ci && npm --prefix web run build");
+    Ok(())
+}
+
+/// Lints, tests of the logic, and tests in a browser against the real program.
+pub fn test() -> anyhow::Result<()> {
+    if !has_node() {
+        bail!("{NO_NODE}");
+    }
+    ensure_chromium()?;
+    build()?;
+    let host = build::host(build::Profile::Dev)?;
+    run(&mut npm(["run", "lint"]))?;
+    run(&mut npm(["run", "test"]))?;
+    run(npm(["run", "api:check"]).env("MILLRACE_BIN", &host))?;
+    run(npm(["run", "e2e"]).env("MILLRACE_BIN", &host))
+}
+
+/// Takes the pictures in `docs/screenshots` of every page.
+pub fn screenshots() -> anyhow::Result<()> {
+    if !has_node() {
+        bail!("{NO_NODE}");
+    }
+    ensure_chromium()?;
+    build()?;
+    build::components()?;
+    run(npm(["run", "screenshots"]).env("MILLRACE_BIN", build::host(build::Profile::Dev)?))
+}
+
+fn build() -> anyhow::Result<()> {
+    if !is_installed() {
+        // Debian's browser is used, not Playwright's.
+        run(npm(["ci", "--no-audit", "--no-fund"]).env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1"))?;
+    }
+    run(&mut npm(["run", "build"]))
+}
+
+/// Whether what is installed is not older than the list of what is wanted.
+fn is_installed() -> bool {
+    let changed = |file: PathBuf| file.metadata().and_then(|found| found.modified()).ok();
+    let installed = changed(folder().join("node_modules/.package-lock.json"));
+    installed.is_some_and(|installed| changed(folder().join("package-lock.json")).is_some_and(|wanted| wanted <= installed))
+}
+
+fn ensure_chromium() -> anyhow::Result<()> {
+    if std::env::var_os("CHROMIUM").is_some() || Path::new(CHROMIUM).exists() {
+        return Ok(());
+    }
+    println!("{CHROMIUM} is missing, adding it with apt-get");
+    if !succeeds(Command::new("apt-get").arg("--version")) {
+        bail!("a browser is missing: install Chromium and name it, for example CHROMIUM=/opt/chromium/chrome");
+    }
+    run(Command::new("apt-get").arg("update"))?;
+    run(Command::new("apt-get").args(["install", "--yes", "chromium"]))
+}
+
+fn has_node() -> bool {
+    succeeds(Command::new("node").arg("--version")) && succeeds(Command::new("npm").arg("--version"))
+}
+
+fn npm<const N: usize>(arguments: [&str; N]) -> Command {
+    let mut command = Command::new("npm");
+    command.current_dir(folder()).args(arguments);
+    command
+}
+
+fn folder() -> PathBuf {
+    workspace::root().join("web")
+}
