@@ -1,6 +1,6 @@
 /** The real program, started for a test: a port of its own, data and components in a folder that goes with it. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -62,7 +62,9 @@ export class Monolith {
   /** Puts a file of the built components in the place of a serving one, as a deploy does. */
   swap(component: string, file: string) {
     const place = join(this.#home, 'components', `${component}.wasm`)
-    cpSync(join(built, file), `${place}.unfinished`)
+    const found = [join(built, file), join(built, 'testing', file)].find(existsSync)
+    if (!found) throw new Error(`${file} is not built: cargo xtask build --fixtures`)
+    cpSync(found, `${place}.unfinished`)
     renameSync(`${place}.unfinished`, place)
   }
 

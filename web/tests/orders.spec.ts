@@ -163,7 +163,7 @@ test('a new version of the payment component is swapped in while an order waits 
     await buy(page, { payment: 'Empty account' })
     await expect(page.getByRole('heading', { name: 'Payment Declined' })).toBeVisible()
     const before = await stage(page, 'Processing Payment').locator('.stage-facts').textContent()
-    await store.swap('payment', 'testing/payment-v2.wasm')
+    await store.swap('payment', 'payment-v2.wasm')
     await expect(async () => {
       await buy(page)
       await expect(page.locator('.order-status')).toHaveText('delivered')
