@@ -68,7 +68,7 @@ struct Core {
     resources: Resources,
     bus: Option<Arc<dyn Bus>>,
     /// What other processes may ask.
-    internal: Option<axum::Router>,
+    internal: Option<http::Router>,
 }
 
 impl App {

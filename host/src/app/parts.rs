@@ -118,7 +118,7 @@ async fn recover(store: &dyn Store, suspects: &[String]) -> anyhow::Result<()> {
 }
 
 /// Stock for other processes, if a secret says who they are.
-fn internal(plan: &Plan, store: &Arc<dyn Store>, generation: &Generation) -> Option<axum::Router> {
+fn internal(plan: &Plan, store: &Arc<dyn Store>, generation: &Generation) -> Option<http::Router> {
     let secrets: Vec<&str> =
         plan.resources.iter().filter_map(|handler| handler.stock_secret.as_ref()).map(|secret| secret.0.as_str()).collect();
     (!secrets.is_empty()).then(|| http::internal(stock::PATH, &secrets, stock::service(Arc::clone(store), generation.clone())))

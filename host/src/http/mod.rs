@@ -22,7 +22,6 @@ mod writes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Router;
 use tokio_util::task::TaskTracker;
 
 use crate::plan::Plan;
@@ -31,6 +30,7 @@ use crate::services::users::{TokenVerifier, Users};
 use crate::shutdown::Stop;
 use crate::telemetry::Metrics;
 
+pub use axum::Router;
 pub use error::ApiError;
 pub use health::{Check, HealthChecks, Status};
 pub use internal::{InternalService, internal};
