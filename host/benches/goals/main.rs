@@ -2,12 +2,7 @@
 //!
 //! A release build of the program runs as a process of its own; this one is its only client, on the same machine. Absolute
 //! times depend on the machine, so every figure stands beside its goal.
-#![expect(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    missing_docs,
-    reason = "a program of its own: it prints, and spawns what it likes"
-)]
+#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a program of its own: it prints, and spawns what it likes")]
 
 mod load;
 mod server;

@@ -13,6 +13,13 @@ pub struct FieldError {
     pub detail: String,
 }
 
+impl std::fmt::Display for FieldError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let place = if self.pointer.is_empty() { "the body" } else { &self.pointer };
+        write!(f, "{place}: {}", self.detail)
+    }
+}
+
 /// Why it was not done. The texts are for the caller: no SQL, no paths, no inner errors.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
@@ -64,7 +71,7 @@ impl ServiceError {
     /// One field is wrong.
     pub fn field(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         let error = FieldError { pointer: pointer.into(), detail: detail.into() };
-        Self::Invalid { detail: format!("{}: {}", error.pointer, error.detail), errors: vec![error] }
+        Self::Invalid { detail: error.to_string(), errors: vec![error] }
     }
 
     /// Several fields are wrong; the detail names the first.
@@ -73,7 +80,7 @@ impl ServiceError {
     /// Never: an empty list gives a general detail.
     #[must_use]
     pub fn fields(errors: Vec<FieldError>) -> Self {
-        let detail = errors.first().map_or_else(|| "the request is invalid".to_owned(), |e| format!("{}: {}", e.pointer, e.detail));
+        let detail = errors.first().map_or_else(|| "the request is invalid".to_owned(), ToString::to_string);
         Self::Invalid { detail, errors }
     }
 }

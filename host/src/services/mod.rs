@@ -6,6 +6,7 @@
 pub mod active;
 pub mod changes;
 pub mod decision;
+mod eager;
 pub mod error;
 pub mod events;
 pub mod hub;

@@ -162,6 +162,19 @@ impl Pipeline {
         Ok(resource)
     }
 
+    /// Writes a decision whose run is claimed already, or should wait.
+    ///
+    /// # Errors
+    /// The store did not do it; then nothing has happened.
+    pub(super) async fn commit_as_is(&self, decision: Decision) -> Result<(), StoreError> {
+        let waits = decision.commit.runs.iter().any(|run| run.status == RunStatus::Ready);
+        self.parts.store.commit(decision.commit).await?;
+        if waits {
+            self.schedule_changed.notify_one();
+        }
+        Ok(())
+    }
+
     /// Moves an instance by whatever `choose` makes of it; decides again when the instance has moved meanwhile.
     ///
     /// # Errors
@@ -201,19 +214,24 @@ impl Pipeline {
 
     /// Marks as many new runs as there is room for as claimed by this process.
     fn claim(&self, runs: &mut [StepRun]) -> Vec<(StepRun, OwnedSemaphorePermit)> {
-        if self.parts.stop.is_requested() {
-            return Vec::new();
-        }
-        let epoch = self.parts.store.epoch();
         let mut claimed = Vec::with_capacity(runs.len());
         for run in runs {
-            let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else { break };
-            run.status = RunStatus::Running;
-            run.owner = Some(epoch);
-            run.fence = 1;
+            let Some(permit) = self.try_claim(run) else { break };
             claimed.push((run.clone(), permit));
         }
         claimed
+    }
+
+    /// Marks a new run as claimed by this process, if there is room for it and the process is not stopping.
+    pub(super) fn try_claim(&self, run: &mut StepRun) -> Option<OwnedSemaphorePermit> {
+        if self.parts.stop.is_requested() {
+            return None;
+        }
+        let permit = Arc::clone(&self.room).try_acquire_owned().ok()?;
+        run.status = RunStatus::Running;
+        run.owner = Some(self.parts.store.epoch());
+        run.fence = 1;
+        Some(permit)
     }
 
     fn start(&self, run: StepRun, resource: Arc<Resource>, permit: OwnedSemaphorePermit) {
@@ -227,7 +245,7 @@ impl Pipeline {
         self.parts.tasks.spawn(work);
     }
 
-    async fn attempt(&self, run: &StepRun, resource: &Resource) -> Report {
+    pub(super) async fn attempt(&self, run: &StepRun, resource: &Resource) -> Report {
         let data = match &run.input {
             Some(input) => input.to_string(),
             None => serde_json::to_string(&*resource.data).unwrap_or_default(),

@@ -4,17 +4,16 @@
 //! fault: the database moves instances, events only nudge.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use millrace_workflow::{Cause, Input, Refusal, RunKind};
 
-use super::decision::{Decision, Origin};
+use super::decision::Origin;
 use super::events::{self, CloudEvent};
-use super::pipeline::{self, FireError, Pipeline};
+use super::pipeline::{FireError, Pipeline};
 use crate::bus::{Event, Receipt, Sink, Subscription};
 use crate::plan;
-use crate::store::{Commit, Conflict, DeadLetter, InboxRow, OutboxRow, RunStatus, StepRun, StoreError};
+use crate::store::{Conflict, DeadLetter, InboxRow, OutboxRow, RunStatus, StepRun, StoreError};
 
 enum Reaction {
     Fire(plan::EventTrigger),
@@ -68,18 +67,20 @@ impl Reactions {
         }
     }
 
-    /// Makes the handler's work durable; the pipeline does it, and tries again until it is done, without holding up the bus.
+    /// Has the handler's work done, or made durable: the pipeline tries again until it is done, without holding up the bus.
     async fn handle(&self, consumer: &str, handler: &plan::MessagingHandler, event: &Event, content: &CloudEvent) -> Receipt {
         let Some(component) = &handler.component else {
             tracing::info!(handler = handler.name, topic = event.topic, instance = event.key, "event received");
             return Receipt::Done;
         };
         let inbox = InboxRow { consumer: consumer.to_owned(), event_id: event.id.clone() };
-        let run = self.run(handler, component, event, content);
-        let resource = Arc::new(pipeline::stand_in(&run, self.pipeline.parts().clock.now()));
-        let commit = Commit { runs: vec![run], inbox: Some(inbox), ..Commit::default() };
-        match self.pipeline.commit(Decision { commit, resource, finished: None }).await {
-            Ok(_) | Err(StoreError::Conflict(Conflict::Duplicate { .. })) => Receipt::Done,
+        match self.pipeline.parts().store.handled(&inbox).await {
+            Ok(true) => return Receipt::Done,
+            Ok(false) => {}
+            Err(error) => return Receipt::Retry(error.to_string()),
+        }
+        match self.pipeline.react(self.run(handler, component, event, content), inbox).await {
+            Ok(()) | Err(StoreError::Conflict(Conflict::Duplicate { .. })) => Receipt::Done,
             Err(error) => Receipt::Retry(error.to_string()),
         }
     }

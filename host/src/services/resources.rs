@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures::stream::BoxStream;
 use millrace_workflow::{Cause, Input, Refusal};
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::decision::{self, Context, Origin};
@@ -93,6 +94,8 @@ pub(super) struct Inner {
     pub(super) pipeline: Pipeline,
     handlers: HashMap<String, Handler>,
     generation: Generation,
+    /// First pages that are the same for everybody, with the generation they were read in.
+    pages: Mutex<HashMap<String, (u64, Page)>>,
 }
 
 pub(super) struct Handler {
@@ -117,7 +120,7 @@ impl Resources {
                 Ok((settings.name.clone(), Handler { settings: settings.clone(), catalogue, schema }))
             })
             .collect::<anyhow::Result<_>>()?;
-        Ok(Self { inner: Arc::new(Inner { pipeline, handlers, generation }) })
+        Ok(Self { inner: Arc::new(Inner { pipeline, handlers, generation, pages: Mutex::default() }) })
     }
 
     /// Creates a resource of `handler` and starts its workflow. The flag is true when the idempotency key was used before
@@ -160,6 +163,28 @@ impl Resources {
         cursor: Option<&str>,
     ) -> Result<Page, ServiceError> {
         let handler = self.handler(handler)?;
+        // What belongs to nobody looks the same for everybody until something changes, and a shop's catalogue is read all day.
+        if handler.settings.owned || handler.settings.workflow.is_some() || limit.is_some() || cursor.is_some() {
+            return self.read_page(handler, user, limit, cursor).await;
+        }
+        let generation = self.inner.generation.current();
+        if let Some((read_in, page)) = self.inner.pages.lock().get(&handler.settings.name)
+            && *read_in == generation
+        {
+            return Ok(page.clone());
+        }
+        let page = self.read_page(handler, user, None, None).await?;
+        self.inner.pages.lock().insert(handler.settings.name.clone(), (generation, page.clone()));
+        Ok(page)
+    }
+
+    async fn read_page(
+        &self,
+        handler: &Handler,
+        user: Option<&CurrentUser>,
+        limit: Option<usize>,
+        cursor: Option<&str>,
+    ) -> Result<Page, ServiceError> {
         let limit = limit.unwrap_or(if handler.settings.owned { PAGE.0 } else { PAGE.1 });
         if !(1..=PAGE.1).contains(&limit) {
             return Err(ServiceError::field("limit", format!("expected 1 to {}, got {limit}", PAGE.1)));

@@ -158,7 +158,7 @@ impl Pipeline {
         fields
     }
 
-    fn record(&self, run: &StepRun, resource: &Resource, report: &Report) {
+    pub(super) fn record(&self, run: &StepRun, resource: &Resource, report: &Report) {
         let status = match &report.verdict {
             Verdict::Accepted(_) => "accepted",
             Verdict::Rejected { .. } => "rejected",

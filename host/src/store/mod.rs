@@ -480,6 +480,8 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets published events, ended runs and inbox rows written before `before`; returns how many rows went.
     async fn prune(&self, before: Timestamp) -> Result<u64, StoreError>;
 
+    /// Whether the effect of that event at that consumer is there.
+    async fn handled(&self, row: &InboxRow) -> Result<bool, StoreError>;
     /// Keeps a message that could not be handled.
     async fn add_dead_letter(&self, letter: DeadLetter) -> Result<(), StoreError>;
     /// Dead letters, oldest first.

@@ -184,9 +184,11 @@ pub async fn many_callers_share_transactions(bed: Bed) {
 
 pub async fn an_event_has_its_effect_once(mut bed: Bed) {
     let inbox = InboxRow { consumer: "trigger".into(), event_id: "e1".into() };
+    assert!(!bed.store.handled(&inbox).await.unwrap());
     let effect = |id: &str| Commit { inbox: Some(inbox.clone()), ..create(product(id)) };
     bed.store.commit(effect("1")).await.unwrap();
     bed.reopen().await;
+    assert!(bed.store.handled(&inbox).await.unwrap());
     let refused = conflict(bed.store.commit(effect("2")).await);
     assert_eq!(refused, Conflict::Duplicate { consumer: "trigger".into(), event_id: "e1".into() });
     assert_eq!(bed.store.resource("products", "2").await.unwrap(), None);

@@ -18,8 +18,8 @@ use parking_lot::Mutex;
 
 use self::state::State;
 use super::{
-    Backlog, Commit, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, Listing, OutboxRow, ReservationStatus,
-    Resource, StepRun, StockLevel, StockLine, Store, StoreError, Timer, User,
+    Backlog, Commit, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Listing, OutboxRow,
+    ReservationStatus, Resource, StepRun, StockLevel, StockLine, Store, StoreError, Timer, User,
 };
 use crate::clock::Clock;
 
@@ -161,6 +161,10 @@ impl Store for Memory {
             state.mark_published(positions);
             Ok(())
         })
+    }
+
+    async fn handled(&self, row: &InboxRow) -> Result<bool, StoreError> {
+        self.read(|state| state.inbox.contains_key(row))
     }
 
     async fn republish(&self, since: Timestamp) -> Result<u64, StoreError> {

@@ -29,8 +29,8 @@ use self::connection::DatabaseLock;
 use self::readers::Readers;
 use self::writer::WriterHandle;
 use super::{
-    Backlog, Commit, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, Listing, OutboxRow, ReservationStatus,
-    Resource, StepRun, StockLevel, StockLine, Store, StoreError, Timer, User,
+    Backlog, Commit, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Listing, OutboxRow,
+    ReservationStatus, Resource, StepRun, StockLevel, StockLine, Store, StoreError, Timer, User,
 };
 use crate::clock::Clock;
 
@@ -170,6 +170,11 @@ impl Store for Sqlite {
     async fn mark_published(&self, positions: &[u64]) -> Result<(), StoreError> {
         let positions = positions.to_vec();
         self.writer.write(move |writing| outbox::mark_published(writing, positions)).await
+    }
+
+    async fn handled(&self, row: &InboxRow) -> Result<bool, StoreError> {
+        let row = row.clone();
+        self.readers.read(move |connection| outbox::handled(connection, &row)).await
     }
 
     async fn republish(&self, since: Timestamp) -> Result<u64, StoreError> {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::super::{DeadLetter, OutboxRow};
+use super::super::{DeadLetter, InboxRow, OutboxRow};
 use super::columns::{count, int, shared_text, time};
 use super::writer::{UnitError, Writing, micros};
 
@@ -17,6 +17,11 @@ pub(super) fn unpublished(connection: &Connection, after: u64, limit: usize) -> 
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     statement.query_map([int(after), limit], |row| event(row, 0))?.collect()
+}
+
+pub(super) fn handled(connection: &Connection, row: &InboxRow) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached("SELECT 1 FROM inbox WHERE consumer = ?1 AND event_id = ?2")?;
+    statement.exists([&row.consumer, &row.event_id])
 }
 
 /// An event whose columns begin at `first`.

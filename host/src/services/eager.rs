@@ -1,0 +1,81 @@
+//! Runs that an event asks for: the first attempt is made before the run is written.
+//!
+//! Until the event is marked published it is durable itself, so a run that succeeds at once needs one write instead of
+//! two. A run that fails or takes its time is written as claimed, and goes on like any other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
+
+use super::decision::Decision;
+use super::pipeline::{Pipeline, stand_in};
+use crate::runtime::{Report, Verdict};
+use crate::store::{Commit, InboxRow, Resource, RunStatus, StepRun, StoreError};
+
+/// How long the bus waits for an attempt before the run is written and the bus goes on.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+impl Pipeline {
+    /// Does the run of an event, or makes it durable together with the event's receipt.
+    ///
+    /// # Errors
+    /// The store did not write it, or has it already; an attempt may have been made then, and is made again with the same key.
+    pub(super) async fn react(&self, mut run: StepRun, inbox: InboxRow) -> Result<(), StoreError> {
+        let resource = Arc::new(stand_in(&run, self.parts().clock.now()));
+        let Some(permit) = self.try_claim(&mut run) else {
+            return self.write(run, inbox, resource).await;
+        };
+        let mut attempt = self.begin(run.clone(), Arc::clone(&resource));
+        match tokio::time::timeout(PATIENCE, &mut attempt).await {
+            Ok(Ok(report)) if matches!(report.verdict, Verdict::Accepted(_)) => {
+                self.record(&run, &resource, &report);
+                run.status = RunStatus::Done;
+                run.owner = None;
+                self.write(run, inbox, resource).await
+            }
+            unfinished => {
+                self.write(run.clone(), inbox, Arc::clone(&resource)).await?;
+                self.go_on(run, resource, unfinished.ok(), attempt, permit);
+                Ok(())
+            }
+        }
+    }
+
+    async fn write(&self, run: StepRun, inbox: InboxRow, resource: Arc<Resource>) -> Result<(), StoreError> {
+        let commit = Commit { runs: vec![run], inbox: Some(inbox), ..Commit::default() };
+        self.commit_as_is(Decision { commit, resource, finished: None }).await
+    }
+
+    fn begin(&self, run: StepRun, resource: Arc<Resource>) -> JoinHandle<Report> {
+        let pipeline = self.clone();
+        let work: BoxFuture<'static, Report> = Box::pin(async move { pipeline.attempt(&run, &resource).await });
+        self.parts().tasks.spawn(work)
+    }
+
+    /// Settles an attempt of a run that is written by now, when it ends.
+    fn go_on(
+        &self,
+        run: StepRun,
+        resource: Arc<Resource>,
+        ended: Option<Result<Report, tokio::task::JoinError>>,
+        attempt: JoinHandle<Report>,
+        permit: OwnedSemaphorePermit,
+    ) {
+        let pipeline = self.clone();
+        let work: BoxFuture<'static, ()> = Box::pin(async move {
+            let report = match ended {
+                Some(report) => report,
+                None => attempt.await,
+            };
+            match report {
+                Ok(report) => pipeline.settle(&run, resource, &report).await,
+                Err(error) => tracing::error!(run = run.key, %error, "an attempt panicked; it is made again at the next start"),
+            }
+            drop(permit);
+        });
+        self.parts().tasks.spawn(work);
+    }
+}
