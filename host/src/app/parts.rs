@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::{Core, Surroundings};
 use crate::bus::Bus;
 use crate::bus::embedded::Embedded;
+use crate::bus::kafka::{self, Kafka};
 use crate::clock::Clock;
 use crate::plan::{self, Plan};
 use crate::runtime::{InProcess, Runtime};
@@ -141,7 +142,15 @@ async fn runtime(
 fn bus(bus: &plan::Bus) -> anyhow::Result<Arc<dyn Bus>> {
     match bus {
         plan::Bus::Embedded { max_queue_size, delivery_timeout, .. } => Ok(Arc::new(Embedded::new(*max_queue_size, *delivery_timeout))),
-        plan::Bus::Kafka { name, .. } => anyhow::bail!("module '{name}': this build has no Kafka client; use messaging.broker"),
+        plan::Bus::Kafka { name, brokers, group_id, topics } => {
+            let settings = kafka::Settings {
+                brokers: brokers.clone(),
+                group_id: group_id.clone(),
+                topics: topics.clone(),
+                patience: kafka::Patience::default(),
+            };
+            Ok(Arc::new(Kafka::new(settings).with_context(|| format!("module '{name}'"))?))
+        }
     }
 }
 
