@@ -134,7 +134,7 @@ impl Server {
 
 fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest as _;
-    millrace::services::workflows::hex(&sha2::Sha256::digest(bytes))
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn repository() -> PathBuf {

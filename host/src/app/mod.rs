@@ -179,7 +179,10 @@ impl App {
             let reactions = Reactions::new(core.pipeline.clone(), &self.plan);
             let (subscriptions, sink) = (reactions.subscriptions(), Arc::new(reactions) as Arc<dyn Sink>);
             self.tasks.spawn_long("bus", Arc::clone(bus).run(subscriptions, sink, self.stop.clone()));
-            self.tasks.spawn_long("relay", Relay::new(core.pipeline.clone(), Arc::clone(bus)).run(self.stop.clone()));
+            self.tasks.spawn_long(
+                "relay",
+                Relay::new(Arc::clone(&core.store), core.pipeline.outbox_grew(), Arc::clone(bus)).run(self.stop.clone()),
+            );
         }
         self.tasks.spawn_long("scheduler", Scheduler::new(core.pipeline.clone()).run(self.stop.clone()));
         self.tasks.spawn_long("component watcher", Arc::clone(&core.runtime).watch(self.stop.clone()));

@@ -18,11 +18,12 @@ use super::decision::{self, Context, Decision, Origin};
 use super::events::Events;
 use super::hub::Hub;
 use super::in_flight::InFlight;
+use super::settlement;
 use super::workflows::{LookupError, Workflows};
 use crate::clock::Clock;
 use crate::runtime::{Job, Report, Runtime};
 use crate::shutdown::Stop;
-use crate::store::{Conflict, Resource, RunStatus, StepRun, Store, StoreError};
+use crate::store::{Conflict, Resource, RunStatus, Settled, StepRun, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
@@ -30,6 +31,8 @@ use crate::telemetry::Metrics;
 const MAX_HELD_RUNS: usize = 4_096;
 /// Wall time of one attempt at a task.
 const TASK_TIMEOUT: Duration = Duration::from_secs(30);
+/// Wait before a run that could not be started is claimed again.
+const PUT_BACK: Duration = Duration::from_secs(1);
 /// Times that a decision is made again because the instance has moved meanwhile.
 const MAX_DECISIONS: usize = 64;
 
@@ -114,9 +117,10 @@ impl Pipeline {
         self.schedule_changed.notified().await;
     }
 
-    /// Waits until the outbox has grown.
-    pub async fn outbox_grew(&self) {
-        self.outbox_grew.notified().await;
+    /// Notified when the outbox has grown.
+    #[must_use]
+    pub fn outbox_grew(&self) -> Arc<Notify> {
+        Arc::clone(&self.outbox_grew)
     }
 
     /// Wakes the scheduler: something in the store may be due.
@@ -205,10 +209,28 @@ impl Pipeline {
         }
         match self.parts.store.resource(&run.resource_kind, &run.resource_id).await {
             Ok(Some(resource)) => self.start(run, Arc::new(resource), permit),
-            Ok(None) => tracing::error!(run = run.key, "the resource of a run is gone; the run stays claimed until the next start"),
-            Err(error) => {
-                tracing::error!(run = run.key, %error, "cannot read the resource of a run; it stays claimed until the next start")
-            }
+            Ok(None) => self.give_up(&run).await,
+            Err(error) => self.put_back(&run, &error).await,
+        }
+    }
+
+    /// Sets a run aside whose resource is gone: it can never be done.
+    async fn give_up(&self, run: &StepRun) {
+        tracing::error!(run = run.key, "the resource of a run is gone; the run is parked");
+        let resource = Arc::new(stand_in(run, self.parts.clock.now()));
+        let settled = settlement::settled(run, RunStatus::Parked, run.attempt, Some("its resource is gone".into()));
+        if let Err(error) = self.commit(decision::settle_only(resource, settled)).await {
+            tracing::error!(run = run.key, %error, "the run could not be parked; it stays claimed until the next start");
+        }
+    }
+
+    /// Lets go of a run that cannot be started now, so that it is claimed again in a moment.
+    async fn put_back(&self, run: &StepRun, cause: &StoreError) {
+        tracing::warn!(run = run.key, error = %cause, "cannot read the resource of a run; it is claimed again in a moment");
+        let now = self.parts.clock.now();
+        let settled = Settled { due_at: decision::later(now, PUT_BACK), ..settlement::settled(run, RunStatus::Ready, run.attempt, None) };
+        if let Err(error) = self.commit(decision::settle_only(Arc::new(stand_in(run, now)), settled)).await {
+            tracing::error!(run = run.key, %error, "the run stays claimed until the next start");
         }
     }
 

@@ -1,15 +1,19 @@
 //! Carries the outbox to the bus: in the sequence of the commits, each event at least once, marked only after the bus has it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::pipeline::Pipeline;
+use tokio::sync::Notify;
+
 use crate::bus::{Bus, Event};
 use crate::shutdown::Stop;
-use crate::store::{OutboxRow, StoreError};
+use crate::store::{OutboxRow, Store, StoreError};
 
 /// Events read at once.
 const BATCH: usize = 512;
+/// Batches looked through when the bus refuses everything.
+const MAX_WINDOWS: usize = 8;
 /// First and longest wait after the bus has refused.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// The longest wait without being woken, so that a row made unpublished by another hand is seen too.
@@ -17,7 +21,8 @@ const MAX_SLEEP: Duration = Duration::from_secs(5);
 
 /// The one task that publishes.
 pub struct Relay {
-    pipeline: Pipeline,
+    store: Arc<dyn Store>,
+    outbox_grew: Arc<Notify>,
     bus: Arc<dyn Bus>,
 }
 
@@ -27,15 +32,15 @@ enum Pass {
     Empty,
     /// Something was published, and more may wait.
     Progress,
-    /// Nothing could be published.
+    /// Some keys could not be published.
     Stuck,
 }
 
 impl Relay {
-    /// From this pipeline's store to this bus.
+    /// From this store to this bus; `outbox_grew` is notified when there may be something to carry.
     #[must_use]
-    pub fn new(pipeline: Pipeline, bus: Arc<dyn Bus>) -> Self {
-        Self { pipeline, bus }
+    pub fn new(store: Arc<dyn Store>, outbox_grew: Arc<Notify>, bus: Arc<dyn Bus>) -> Self {
+        Self { store, outbox_grew, bus }
     }
 
     /// Runs until `stop`.
@@ -67,7 +72,7 @@ impl Relay {
             let grew = async {
                 match pass {
                     Pass::Stuck => std::future::pending().await,
-                    Pass::Empty | Pass::Progress => self.pipeline.outbox_grew().await,
+                    Pass::Empty | Pass::Progress => self.outbox_grew.notified().await,
                 }
             };
             tokio::select! {
@@ -80,32 +85,38 @@ impl Relay {
     }
 
     async fn pass(&self) -> Result<Pass, StoreError> {
-        let store = &self.pipeline.parts().store;
-        let (mut after, mut published, mut refused) = (0, Vec::new(), None);
-        // A key that the bus refuses must not hold up the others: look beyond it, but never past it within its key.
-        loop {
-            let rows = store.unpublished(after, BATCH).await?;
+        let (mut after, mut published, mut held) = (0, Vec::new(), HashSet::<String>::new());
+        // A key that the bus refuses must not hold up the others: look beyond its events, but never past them within the key.
+        for _ in 0..MAX_WINDOWS {
+            let rows = self.store.unpublished(after, BATCH).await?;
             let full = rows.len() == BATCH;
             after = rows.last().map_or(after, |row| row.position);
-            let events: Vec<Event> = rows.iter().map(event).collect();
-            for (row, result) in rows.iter().zip(self.bus.publish(&events).await) {
+            let rows: Vec<&OutboxRow> = rows.iter().filter(|row| !held.contains(&row.key)).collect();
+            let events: Vec<Event> = rows.iter().map(|row| event(row)).collect();
+            for (row, result) in rows.into_iter().zip(self.bus.publish(&events).await) {
                 match result {
                     Ok(()) => published.push(row.position),
-                    Err(error) => refused = Some(error),
+                    Err(error) => {
+                        tracing::debug!(key = row.key, topic = row.topic, %error, "an event waits in the outbox");
+                        held.insert(row.key.clone());
+                    }
                 }
             }
-            if !full || refused.is_none() || !published.is_empty() {
+            if !full || held.is_empty() || !published.is_empty() {
                 break;
             }
         }
-        if let Some(error) = &refused {
-            tracing::warn!(%error, "events wait in the outbox");
+        if !held.is_empty() {
+            tracing::warn!(keys = held.len(), "events wait in the outbox: the bus does not take them");
         }
-        if published.is_empty() {
-            return Ok(if refused.is_some() { Pass::Stuck } else { Pass::Empty });
+        if !published.is_empty() {
+            self.store.mark_published(&published).await?;
         }
-        store.mark_published(&published).await?;
-        Ok(if refused.is_some() { Pass::Stuck } else { Pass::Progress })
+        Ok(match (published.is_empty(), held.is_empty()) {
+            (_, false) => Pass::Stuck,
+            (true, true) => Pass::Empty,
+            (false, true) => Pass::Progress,
+        })
     }
 }
 
@@ -116,5 +127,74 @@ fn event(row: &OutboxRow) -> Event {
         key: row.key.clone(),
         payload: Arc::clone(&row.payload),
         traceparent: row.traceparent.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use jiff::Timestamp;
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::bus::embedded::Embedded;
+    use crate::bus::{Receipt, Sink, Subscription};
+    use crate::store::Commit;
+    use crate::store::memory::Memory;
+
+    /// Refuses the first event it sees, once.
+    #[derive(Default)]
+    struct Reluctant {
+        refused: Mutex<bool>,
+        taken: Mutex<Vec<String>>,
+    }
+
+    #[async_trait]
+    impl Sink for Reluctant {
+        async fn receive(&self, _: &str, event: &Event) -> Receipt {
+            if !std::mem::replace(&mut *self.refused.lock(), true) {
+                return Receipt::Retry("not now".into());
+            }
+            self.taken.lock().push(event.id.clone());
+            Receipt::Done
+        }
+
+        async fn bury(&self, _: &str, _: &Event, reason: &str) -> Result<(), String> {
+            Err(reason.to_owned())
+        }
+    }
+
+    #[tokio::test]
+    async fn events_of_a_key_stay_in_sequence_when_the_first_is_refused_and_more_wait_than_are_read_at_once() {
+        let store: Arc<dyn Store> = Arc::new(Memory::new());
+        let ids: Vec<String> = (0..BATCH + 100).map(|n| format!("event-{n:04}")).collect();
+        for (seq, id) in (1..).zip(&ids) {
+            let row = OutboxRow {
+                position: 0,
+                event_id: id.clone(),
+                topic: "return.approved".into(),
+                key: "return-1".into(),
+                seq,
+                payload: "{}".into(),
+                traceparent: None,
+            };
+            store.commit(Commit { outbox: vec![row], ..Commit::default() }).await.unwrap();
+        }
+        let (bus, sink, stop) = (Arc::new(Embedded::new(8, Duration::from_secs(5))), Arc::new(Reluctant::default()), Stop::new());
+        let subscriptions = vec![Subscription { consumer: "test".into(), topic: "return.approved".into() }];
+        let listening = Arc::clone(&bus).run(subscriptions, Arc::clone(&sink) as Arc<dyn Sink>, stop.clone());
+        let relaying = Relay::new(Arc::clone(&store), Arc::default(), bus).run(stop.clone());
+        let watching = async {
+            let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+            while !store.unpublished(0, 1).await.unwrap().is_empty() {
+                assert!(tokio::time::Instant::now() < deadline, "{} were taken", sink.taken.lock().len());
+                tokio::task::yield_now().await;
+            }
+            stop.request();
+        };
+        let (listened, relayed, ()) = tokio::join!(listening, relaying, watching);
+        listened.and(relayed).unwrap();
+        assert_eq!(*sink.taken.lock(), ids);
+        assert_eq!(store.backlog().await.unwrap().oldest_outbox, None::<Timestamp>);
     }
 }

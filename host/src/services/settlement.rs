@@ -213,7 +213,8 @@ fn reason_for_people(verdict: &Verdict) -> Option<String> {
     }
 }
 
-fn settled(run: &StepRun, status: RunStatus, attempt: u32, error: Option<String>) -> Settled {
+/// How `run` ends, or what becomes of it next.
+pub(super) fn settled(run: &StepRun, status: RunStatus, attempt: u32, error: Option<String>) -> Settled {
     Settled { key: run.key.clone(), fence: run.fence, status, attempt, due_at: run.due_at, error }
 }
 
