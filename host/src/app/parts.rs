@@ -142,16 +142,19 @@ async fn runtime(
 fn bus(bus: &plan::Bus) -> anyhow::Result<Arc<dyn Bus>> {
     match bus {
         plan::Bus::Embedded { max_queue_size, delivery_timeout, .. } => Ok(Arc::new(Embedded::new(*max_queue_size, *delivery_timeout))),
-        plan::Bus::Kafka { name, brokers, group_id, topics } => {
-            let settings = kafka::Settings {
-                brokers: brokers.clone(),
-                group_id: group_id.clone(),
-                topics: topics.clone(),
-                patience: kafka::Patience::default(),
-            };
-            Ok(Arc::new(Kafka::new(settings).with_context(|| format!("module '{name}'"))?))
+        plan::Bus::Kafka { name, .. } => {
+            let kafka = kafka_settings(bus).map(Kafka::new).transpose().with_context(|| format!("module '{name}'"))?;
+            Ok(Arc::new(kafka.context("the bus is Kafka")?))
         }
     }
+}
+
+/// How to reach Kafka, if that is the bus.
+#[must_use]
+pub fn kafka_settings(bus: &plan::Bus) -> Option<kafka::Settings> {
+    let plan::Bus::Kafka { brokers, group_id, topics, .. } = bus else { return None };
+    let patience = kafka::Patience::default();
+    Some(kafka::Settings { brokers: brokers.clone(), group_id: group_id.clone(), topics: topics.clone(), patience })
 }
 
 /// Accounts, with those of the seed file.
