@@ -87,7 +87,7 @@ impl Call {
     async fn get(self, request: Request) -> Result<Response, ApiError> {
         let (parts, id) = with_id(request).await?;
         let view = self.resources.get(&self.handler, self.user.as_ref(), &id).await?;
-        let tag = etag(view.version);
+        let tag = etag(&view);
         let mut response = if parts.headers.get_all(header::IF_NONE_MATCH).iter().any(|sent| lists(sent, &tag)) {
             (StatusCode::NOT_MODIFIED, [(header::ETAG, header_value(&tag)?)]).into_response()
         } else {
@@ -138,7 +138,7 @@ impl Call {
 }
 
 fn shown(view: View) -> Result<Response, ApiError> {
-    let tag = header_value(&etag(view.version))?;
+    let tag = header_value(&etag(&view))?;
     Ok(([(header::ETAG, tag)], Json(view.body)).into_response())
 }
 
@@ -181,8 +181,12 @@ fn header_value(text: &str) -> Result<HeaderValue, ApiError> {
     HeaderValue::from_str(text).map_err(ApiError::internal)
 }
 
-fn etag(version: u64) -> String {
-    format!("\"{version}\"")
+fn etag(view: &View) -> String {
+    match view.units {
+        // Stock moves without a new version of its resource.
+        Some(units) => format!("\"{}.{units}\"", view.version),
+        None => format!("\"{}\"", view.version),
+    }
 }
 
 /// Whether the list of tags in a header holds `tag`, weakly compared.
@@ -198,7 +202,8 @@ fn if_match(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
     if text == "*" {
         return Ok(None);
     }
-    let version = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).and_then(|t| t.parse().ok());
+    let tag = text.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
+    let version = tag.and_then(|tag| tag.split('.').next()).and_then(|version| version.parse().ok());
     version.map(Some).ok_or_else(|| ApiError::new(StatusCode::PRECONDITION_FAILED, "If-Match is not an ETag that was given out here"))
 }
 
@@ -247,6 +252,7 @@ mod tests {
     fn a_precondition_that_cannot_be_met_fails() {
         let with = |value: &str| HeaderMap::from_iter([(header::IF_MATCH, HeaderValue::from_str(value).unwrap())]);
         assert_eq!(if_match(&with("\"7\"")).unwrap(), Some(7));
+        assert_eq!(if_match(&with("\"7.50\"")).unwrap(), Some(7), "the stock may have moved meanwhile");
         assert_eq!(if_match(&with("*")).unwrap(), None);
         assert_eq!(if_match(&with("W/\"7\"")).unwrap_err().status(), StatusCode::PRECONDITION_FAILED);
     }

@@ -43,6 +43,8 @@ pub struct View {
     pub id: String,
     /// Its version, for an ETag.
     pub version: u64,
+    /// Units in stock, which change without a new version.
+    pub units: Option<u64>,
     /// The body: `{id, data, state, lastUpdate, createdAt, version, history?}`.
     pub body: Value,
 }

@@ -30,7 +30,7 @@ pub fn resource(events: &Events, resource: &Resource, stock: Option<(&str, u64)>
     if let Some(rows) = history {
         body.insert("history".into(), json!(rows));
     }
-    View { id: resource.id.clone(), version: resource.version, body: Value::Object(body) }
+    View { id: resource.id.clone(), version: resource.version, units: stock.map(|(_, units)| units), body: Value::Object(body) }
 }
 
 /// The cursor after `resource` in a list.

@@ -245,6 +245,19 @@ async fn the_notification_component_runs_for_every_event_and_leaves_no_dead_lett
     assert_eq!((backlog.dead_letters, backlog.parked), (0, 0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cached_product_is_not_taken_for_fresh_once_its_stock_has_changed() {
+    let app = TestApp::monolith().await;
+    let customer = app.client.customer("olga").await;
+    let tag = |answer: &crate::client::Answer| answer.headers["etag"].to_str().unwrap().to_owned();
+    let before = tag(&customer.get("/api/products/prod-001").await);
+    let ask = || customer.send(Method::GET, "/api/products/prod-001", None, &[("if-none-match", before.as_str())]);
+    assert_eq!(ask().await.status, StatusCode::NOT_MODIFIED);
+    customer.order_until("prod-001", 1, "tok_visa", &["delivered"]).await;
+    let after = ask().await;
+    assert_eq!((after.status, after.body["data"]["stock"].as_u64()), (StatusCode::OK, Some(49)));
+}
+
 pub async fn wait_for_stock(client: &Client, product: &str, units: u64) {
     let deadline = Instant::now() + crate::client::PATIENCE;
     loop {
