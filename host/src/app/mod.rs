@@ -136,6 +136,8 @@ impl App {
 
         let store_failed = self.core.as_mut().map(|core| core.store_failed.take());
         let failure = tokio::select! {
+            // First: a server with nothing under way ends as soon as it is told to, which is no failure.
+            biased;
             () = stop.requested() => None,
             result = parts::ended(&mut serving) => Some(result.err().unwrap_or_else(|| anyhow::anyhow!("the server ended by itself"))),
             () = self.tasks.failed() => Some(anyhow::anyhow!("a task failed; see the log")),
