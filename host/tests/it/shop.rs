@@ -251,7 +251,8 @@ async fn a_cached_product_is_not_taken_for_fresh_once_its_stock_has_changed() {
     let customer = app.client.customer("olga").await;
     let tag = |answer: &crate::client::Answer| answer.headers["etag"].to_str().unwrap().to_owned();
     let before = tag(&customer.get("/api/products/prod-001").await);
-    let ask = || customer.send(Method::GET, "/api/products/prod-001", None, &[("if-none-match", before.as_str())]);
+    let known = [("if-none-match", before.as_str())];
+    let ask = || customer.send(Method::GET, "/api/products/prod-001", None, &known);
     assert_eq!(ask().await.status, StatusCode::NOT_MODIFIED);
     customer.order_until("prod-001", 1, "tok_visa", &["delivered"]).await;
     let after = ask().await;
