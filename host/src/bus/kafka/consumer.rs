@@ -19,7 +19,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::stream_consumer::StreamPartitionQueue;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedMutexGuard, mpsc};
 
 use super::link::Link;
 use super::producer::Producer;
@@ -57,11 +57,18 @@ struct Assigned {
 }
 
 /// What handles one partition until it is revoked.
-pub(super) struct Worker {
-    queue: Queue,
+struct Worker {
+    source: Source,
     partition: Partition,
     revoked: Stop,
-    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// A partition has one queue at a time: to let go of one ends the wake-ups of the other.
+enum Source {
+    /// The fields are dropped in this sequence: the next worker may begin when the queue is gone.
+    Open { queue: Queue, turn: OwnedMutexGuard<()> },
+    /// To be opened when the last worker has ended.
+    Taken(Arc<tokio::sync::Mutex<()>>),
 }
 
 impl ClientContext for Membership {
@@ -98,12 +105,17 @@ impl Membership {
     /// Takes the partition's events out of the common queue before the first of them is fetched.
     fn assign(&self, partition: Partition) {
         let Some(client) = self.client.get().and_then(Weak::upgrade) else { return };
-        let Some(queue) = client.split_partition_queue(&partition.0, partition.1) else { return };
         let mut partitions = self.partitions.lock();
-        let turn = partitions.remove(&partition).map(|before| before.turn).unwrap_or_default();
-        let assigned = Assigned { revoked: Stop::new(), turn };
-        let worker = Worker { queue, partition: partition.clone(), revoked: assigned.revoked.clone(), turn: Arc::clone(&assigned.turn) };
-        partitions.insert(partition, assigned);
+        let assigned = partitions.entry(partition.clone()).or_default();
+        assigned.revoked = Stop::new();
+        let source = match Arc::clone(&assigned.turn).try_lock_owned() {
+            Ok(turn) => match client.split_partition_queue(&partition.0, partition.1) {
+                Some(queue) => Source::Open { queue, turn },
+                None => return,
+            },
+            Err(_) => Source::Taken(Arc::clone(&assigned.turn)),
+        };
+        let worker = Worker { source, partition, revoked: assigned.revoked.clone() };
         if self.workers.try_send(worker).is_err() {
             self.stop.request();
         }
@@ -186,40 +198,45 @@ fn close(client: &Client) {
 }
 
 impl Worker {
-    async fn run(self, client: &Client, work: &Work, producer: &Producer) {
-        let turn = Arc::clone(&self.turn);
-        let _turn = turn.lock().await;
-        while !self.revoked.is_requested() {
+    async fn run(self, client: &Arc<Client>, work: &Work, producer: &Producer) {
+        let Self { source, partition, revoked } = self;
+        let source = match source {
+            Source::Open { .. } => source,
+            Source::Taken(turn) => {
+                let turn = turn.lock_owned().await;
+                let Some(queue) = client.split_partition_queue(&partition.0, partition.1) else { return };
+                Source::Open { queue, turn }
+            }
+        };
+        let Source::Open { queue, turn: _turn } = &source else { return };
+        while !revoked.is_requested() {
             let batch = tokio::select! {
-                () = self.revoked.requested() => return,
-                batch = self.batch() => batch,
+                () = revoked.requested() => return,
+                batch = batch(queue, &partition) => batch,
             };
-            let Some(done) = work.handle(batch, producer, &self.revoked).await else { continue };
-            if let Err(error) = client.store_offset(&self.partition.0, self.partition.1, done) {
-                tracing::debug!(%error, partition = ?self.partition, "the partition was lost meanwhile");
+            let Some(done) = work.handle(batch, producer, &revoked).await else { continue };
+            if let Err(error) = client.store_offset(&partition.0, partition.1, done) {
+                tracing::debug!(%error, ?partition, "the partition was lost meanwhile");
             }
         }
     }
+}
 
-    /// The next event and what waits behind it.
-    async fn batch(&self) -> Vec<Incoming> {
-        let mut batch = Vec::new();
-        loop {
-            match self.queue.recv().await {
-                Ok(message) => {
-                    batch.push(Incoming::read(&message));
-                    break;
-                }
-                Err(error) => {
-                    tracing::warn!(%error, partition = ?self.partition, "cannot read a partition");
-                    tokio::time::sleep(ERROR_PAUSE).await;
-                }
+/// The next event and what waits behind it.
+async fn batch(queue: &Queue, partition: &Partition) -> Vec<Incoming> {
+    let mut batch = Vec::new();
+    while batch.is_empty() {
+        match queue.recv().await {
+            Ok(message) => batch.push(Incoming::read(&message)),
+            Err(error) => {
+                tracing::warn!(%error, ?partition, "cannot read a partition");
+                tokio::time::sleep(ERROR_PAUSE).await;
             }
         }
-        while batch.len() < BATCH {
-            let Some(Ok(message)) = self.queue.recv().now_or_never() else { break };
-            batch.push(Incoming::read(&message));
-        }
-        batch
     }
+    while batch.len() < BATCH {
+        let Some(Ok(message)) = queue.recv().now_or_never() else { break };
+        batch.push(Incoming::read(&message));
+    }
+    batch
 }

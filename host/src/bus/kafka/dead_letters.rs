@@ -56,7 +56,7 @@ pub fn list(settings: &Settings, topics: &[String]) -> anyhow::Result<Vec<Letter
 /// # Errors
 /// The broker cannot be read or written; what was sent until then was sent.
 pub async fn redrive(settings: &Settings, topics: &[String]) -> anyhow::Result<usize> {
-    let link = Link::new();
+    let link = Link::new(&settings.brokers);
     let producer = Producer::new(settings.clone(), link)?;
     let mut sent = 0;
     for topic in topics {

@@ -25,8 +25,8 @@ struct Shared {
 }
 
 impl Link {
-    pub(super) fn new() -> Self {
-        let (health, _) = watch::channel(BusHealth::Down("not connected yet".into()));
+    pub(super) fn new(brokers: &[String]) -> Self {
+        let (health, _) = watch::channel(BusHealth::Down(format!("no broker has answered yet at {}", brokers.join(", "))));
         Self(Arc::new(Shared { health, complaint: Mutex::default(), doubted: Notify::new() }))
     }
 

@@ -47,7 +47,7 @@ impl Kafka {
     /// # Errors
     /// The settings are not accepted.
     pub fn new(settings: Settings) -> anyhow::Result<Self> {
-        let link = Link::new();
+        let link = Link::new(&settings.brokers);
         let producer = Arc::new(Producer::new(settings.clone(), link.clone())?);
         Ok(Self { settings, link, producer })
     }

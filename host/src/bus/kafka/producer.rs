@@ -118,17 +118,13 @@ impl Producer {
     {
         let topic = record.topic;
         let Err((error, _)) = self.client.send(record, QUEUE_LIMIT).await else { return Ok(()) };
-        match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::MessageSizeTooLarge) => Err(SendError::TooLarge),
-            Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownPartition) => {
-                self.topics.gone(topic);
-                Err(SendError::Other(error))
-            }
-            _ => {
-                self.link.doubt(None);
-                Err(SendError::Other(error))
-            }
+        // Whatever went wrong, the topic may have been deleted: it is looked for before the next attempt.
+        self.topics.gone(topic);
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) {
+            return Err(SendError::TooLarge);
         }
+        self.link.doubt(None);
+        Err(SendError::Other(error))
     }
 
     /// Waits for the reports of what was sent; blocks.

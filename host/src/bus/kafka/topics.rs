@@ -1,6 +1,6 @@
 //! Makes topics, each with the topic of its dead letters.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -32,7 +32,8 @@ impl Topics {
     /// # Errors
     /// Why one could not be made, in words.
     pub(super) async fn ensure(&self, settings: &Settings, link: &Link, topics: &[&str]) -> Result<(), String> {
-        let missing: Vec<&str> = {
+        // librdkafka crashes on a request that names a topic twice.
+        let missing: BTreeSet<&str> = {
             let there = self.there.lock();
             topics.iter().copied().filter(|topic| !there.contains(*topic)).collect()
         };
@@ -50,7 +51,7 @@ impl Topics {
     }
 }
 
-async fn make(settings: &Settings, link: &Link, topics: &[&str]) -> Result<(), String> {
+async fn make(settings: &Settings, link: &Link, topics: &BTreeSet<&str>) -> Result<(), String> {
     let size = MAX_EVENT_BYTES.to_string();
     let dead: Vec<String> = topics.iter().map(|topic| dead_letters_of(topic)).collect();
     let wanted: Vec<NewTopic<'_>> = topics
