@@ -1,4 +1,5 @@
 /** Where to, how paid, what it costs: then it is bought. */
+import { Lines } from '../orders/Lines'
 import '../styles/columns.css'
 import '../styles/checkout.css'
 import { useRef } from 'react'
@@ -134,14 +135,7 @@ function Summary({ lines, isPlacing, error }: { lines: CartLine[]; isPlacing: bo
   return (
     <section className="summary" aria-labelledby="checkout-summary">
       <h2 id="checkout-summary">What you buy</h2>
-      <ul className="summary-lines">
-        {lines.map(({ productId, name, quantity, price }) => (
-          <li key={productId}>
-            <span>{`${name} x${quantity}`}</span>
-            <span>{money((Math.round(price * 100) * quantity) / 100)}</span>
-          </li>
-        ))}
-      </ul>
+      <Lines lines={lines} />
       <dl className="sums">
         <div>
           <dt>Delivery</dt>

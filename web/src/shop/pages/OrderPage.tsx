@@ -1,4 +1,5 @@
 /** One order, live. */
+import { Lines } from '../orders/Lines'
 import '../styles/columns.css'
 import '../styles/orders.css'
 import '../styles/form.css'
@@ -79,14 +80,7 @@ function Bought({ order }: { order: Order }) {
   return (
     <section className="panel" aria-labelledby="bought">
       <h2 id="bought">What you bought</h2>
-      <ul className="summary-lines">
-        {items.map(({ productId, name, quantity, price }) => (
-          <li key={productId}>
-            <span>{`${name} x${quantity}`}</span>
-            <span>{money((Math.round(price * 100) * quantity) / 100)}</span>
-          </li>
-        ))}
-      </ul>
+      <Lines lines={items} />
       <dl className="sums">
         <div className="sums-total">
           <dt>Total</dt>
