@@ -1,5 +1,7 @@
 //! What the program's commands do. The only part that ends the process or writes to its standard streams.
 
+pub mod events;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;

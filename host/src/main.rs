@@ -52,12 +52,43 @@ enum Command {
         /// For example `http://127.0.0.1:8080/readyz`.
         url: String,
     },
+    /// Look at the events that nobody could take, or send them again.
+    Dlq {
+        #[command(subcommand)]
+        command: DlqCommand,
+    },
+    /// Publish events again, for example after a topic was lost.
+    Republish {
+        /// The YAML config of the process that published them; it may be running.
+        #[arg(long, short, env = "MILLRACE_CONFIG", default_value = "configs/orders.yaml")]
+        config: PathBuf,
+        /// Events since then: 2026-01-31T12:00:00Z, or how long ago, such as 90m.
+        #[arg(long)]
+        since: String,
+    },
     /// Compile a component from stdin into a cache folder, within limits. The host calls this in a child process.
     #[command(hide = true)]
     Compile {
         /// The cache folder.
         cache: PathBuf,
     },
+}
+
+#[derive(Subcommand)]
+enum DlqCommand {
+    /// List the dead letters that were not sent again.
+    List(DeadLetters),
+    /// Send dead letters to their topics again. Who has taken an event already recognises it.
+    Redrive(DeadLetters),
+}
+
+#[derive(clap::Args)]
+struct DeadLetters {
+    /// The YAML config with the messaging.kafka.
+    #[arg(long, short, env = "MILLRACE_CONFIG", default_value = "configs/orders.yaml")]
+    config: PathBuf,
+    /// Topics, without `.dlq`; all of the config if not given.
+    topics: Vec<String>,
 }
 
 fn main() -> ExitCode {
@@ -67,6 +98,9 @@ fn main() -> ExitCode {
         Command::Schema => commands::schema(),
         Command::Openapi { file } => commands::openapi(&file),
         Command::Probe { url } => commands::probe(&url),
+        Command::Dlq { command: DlqCommand::List(of) } => commands::events::list_dead_letters(&of.config, &of.topics),
+        Command::Dlq { command: DlqCommand::Redrive(of) } => commands::events::redrive_dead_letters(&of.config, &of.topics),
+        Command::Republish { config, since } => commands::events::republish(&config, &since),
         Command::Compile { cache } => commands::compile(&cache),
     }
 }

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::{Core, Surroundings};
 use crate::bus::Bus;
 use crate::bus::embedded::Embedded;
+use crate::bus::kafka::{self, Kafka};
 use crate::clock::Clock;
 use crate::http;
 use crate::plan::{self, Endpoint, Plan};
@@ -160,7 +161,10 @@ async fn runtime(
 fn bus(bus: &plan::Bus) -> anyhow::Result<Arc<dyn Bus>> {
     match bus {
         plan::Bus::Embedded { max_queue_size, delivery_timeout, .. } => Ok(Arc::new(Embedded::new(*max_queue_size, *delivery_timeout))),
-        plan::Bus::Kafka { name, .. } => anyhow::bail!("module '{name}': this build has no Kafka client; use messaging.broker"),
+        plan::Bus::Kafka { name, .. } => {
+            let kafka = kafka_settings(bus).map(Kafka::new).transpose().with_context(|| format!("module '{name}'"))?;
+            Ok(Arc::new(kafka.context("the bus is Kafka")?))
+        }
     }
 }
 
@@ -170,6 +174,14 @@ pub(super) fn has_accounts(plan: &Plan) -> bool {
     let answers =
         |route: &plan::Route| matches!(route.endpoint, Endpoint::Register | Endpoint::Login | Endpoint::Profile | Endpoint::UpdateProfile);
     seeded || plan.routes.iter().any(answers)
+}
+
+/// How to reach Kafka, if that is the bus.
+#[must_use]
+pub fn kafka_settings(bus: &plan::Bus) -> Option<kafka::Settings> {
+    let plan::Bus::Kafka { brokers, group_id, topics, .. } = bus else { return None };
+    let patience = kafka::Patience::default();
+    Some(kafka::Settings { brokers: brokers.clone(), group_id: group_id.clone(), topics: topics.clone(), patience })
 }
 
 /// Accounts, with those of the seed file.

@@ -12,7 +12,7 @@ use futures::StreamExt;
 use futures::stream;
 use parking_lot::RwLock;
 
-use super::{Bus, BusError, BusHealth, Event, Receipt, Sink, Subscription};
+use super::{Bus, BusError, BusHealth, Event, Receipt, Sink, Subscription, by_key};
 use crate::shutdown::Stop;
 
 /// See the module's text.
@@ -74,19 +74,7 @@ impl Bus for Embedded {
         let Some(listening) = self.listening.read().clone() else {
             return events.iter().map(|_| Err(BusError("the bus has not started".into()))).collect();
         };
-        let mut keys: Vec<&str> = Vec::new();
-        let mut by_key: HashMap<&str, Vec<(usize, &Event)>> = HashMap::new();
-        for (index, event) in events.iter().enumerate() {
-            by_key
-                .entry(&event.key)
-                .or_insert_with(|| {
-                    keys.push(&event.key);
-                    Vec::new()
-                })
-                .push((index, event));
-        }
-        let batches: Vec<_> = keys.into_iter().filter_map(|key| by_key.remove(key)).collect();
-        let deliveries: Vec<_> = batches.into_iter().map(|batch| self.deliver_key(&listening, batch)).collect();
+        let deliveries: Vec<_> = by_key(events).into_iter().map(|batch| self.deliver_key(&listening, batch)).collect();
         let mut results: Vec<_> = stream::iter(deliveries).buffer_unordered(self.deliveries_at_once).collect::<Vec<_>>().await.concat();
         results.sort_by_key(|(index, _)| *index);
         results.into_iter().map(|(_, result)| result).collect()

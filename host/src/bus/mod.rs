@@ -1,9 +1,10 @@
 //! Telling the world: events go out by topic, and come in for those who subscribed.
 //!
-//! The seam between the services and a broker. [`Bus`] has the embedded back end ([`embedded`]) and room for Kafka; both
-//! pass one conformance suite. A back end knows topics, keys and bytes. It does not know the store: what makes an event
+//! The seam between the services and a broker. [`Bus`] has two back ends, [`embedded`] and [`kafka`], and one conformance
+//! suite that both pass. A back end knows topics, keys and bytes. It does not know the store: what makes an event
 //! durable before it is published, and marked after it, is the relay in `services/`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,6 +12,7 @@ use async_trait::async_trait;
 use crate::shutdown::Stop;
 
 pub mod embedded;
+pub mod kafka;
 
 /// One event on its way.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,4 +88,18 @@ pub trait Bus: Send + Sync + 'static {
 
     /// Whether it works now.
     fn health(&self) -> BusHealth;
+}
+
+/// The events of each key in their sequence, with their places among all.
+fn by_key(events: &[Event]) -> Vec<Vec<(usize, &Event)>> {
+    let mut keys: HashMap<&str, usize> = HashMap::new();
+    let mut batches: Vec<Vec<(usize, &Event)>> = Vec::new();
+    for (index, event) in events.iter().enumerate() {
+        let batch = *keys.entry(&event.key).or_insert_with(|| {
+            batches.push(Vec::new());
+            batches.len() - 1
+        });
+        batches[batch].push((index, event));
+    }
+    batches
 }

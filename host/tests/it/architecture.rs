@@ -25,6 +25,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
     ("wasmtime", &["runtime"]),
     ("wasmparser", &["runtime"]),
+    ("rdkafka", &["bus"]),
     ("axum", &["http"]),
     ("opentelemetry", &["telemetry"]),
     ("saphyr", &["config"]),

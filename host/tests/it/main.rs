@@ -9,6 +9,9 @@
 mod architecture;
 mod client;
 mod crashes;
+mod kafka;
+#[path = "../kafka_broker/mod.rs"]
+mod kafka_broker;
 mod process;
 mod processes;
 mod returns;

@@ -91,6 +91,17 @@ impl Sqlite {
     }
 }
 
+/// Makes events of the database `path` that were written at or after `since` unpublished again, and answers how many: beside
+/// the process that has it open, if one has.
+///
+/// # Errors
+/// [`OpenError`], which names the file.
+pub fn republish(path: &Path, since: Timestamp) -> Result<u64, OpenError> {
+    connection::check_version(rusqlite::version_number())?;
+    let beside = connection::open_beside(path)?;
+    outbox::republish_beside(&beside, since).map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })
+}
+
 #[async_trait]
 impl Store for Sqlite {
     fn epoch(&self) -> u64 {

@@ -48,14 +48,17 @@ pub(super) fn mark_published(writing: &Writing<'_>, mut positions: Vec<u64>) -> 
 }
 
 /// Ages and positions grow together, so the first event that is young enough decides.
+const REPUBLISH: &str = "INSERT INTO unpublished (position) SELECT position FROM outbox
+    WHERE position > coalesce((SELECT position FROM outbox WHERE written_at < ?1 ORDER BY position DESC LIMIT 1), 0)
+    ON CONFLICT DO NOTHING";
+
 pub(super) fn republish(writing: &Writing<'_>, since: Timestamp) -> Result<u64, UnitError> {
-    let changed = writing.run(
-        "INSERT INTO unpublished (position) SELECT position FROM outbox
-         WHERE position > coalesce((SELECT position FROM outbox WHERE written_at < ?1 ORDER BY position DESC LIMIT 1), 0)
-         ON CONFLICT DO NOTHING",
-        [micros(since)],
-    )?;
-    Ok(changed as u64)
+    Ok(writing.run(REPUBLISH, [micros(since)])? as u64)
+}
+
+/// The same on a connection beside the one that writes.
+pub(super) fn republish_beside(connection: &Connection, since: Timestamp) -> rusqlite::Result<u64> {
+    Ok(connection.execute(REPUBLISH, [micros(since)])? as u64)
 }
 
 /// A table of which old rows are forgotten.

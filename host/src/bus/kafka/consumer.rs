@@ -1,0 +1,242 @@
+//! Receives as a member of the group: each partition has a queue and a worker of its own, so that one that must wait holds
+//! up no other.
+//!
+//! Within a partition keys go side by side and the events of a key one after the other. An offset is stored when everything
+//! before it has had its effect; what was done since the last commit is delivered again after a crash, and recognised by
+//! the sink.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
+use parking_lot::Mutex;
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::stream_consumer::StreamPartitionQueue;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, StreamConsumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use tokio::sync::{OwnedMutexGuard, mpsc};
+
+use super::link::Link;
+use super::producer::Producer;
+use super::record::Incoming;
+use super::settings::Settings;
+use super::work::Work;
+use crate::shutdown::Stop;
+
+/// Events of one partition that are handled before its offset is stored.
+const BATCH: usize = 128;
+/// Partitions that may be assigned before they are looked at; more than any group has.
+const ASSIGNED_AT_ONCE: usize = 4_096;
+/// Pause after an error of a partition, so that one that stays does not fill the log.
+const ERROR_PAUSE: Duration = Duration::from_secs(1);
+
+type Client = StreamConsumer<Membership>;
+type Queue = StreamPartitionQueue<Membership>;
+type Partition = (String, i32);
+
+/// Follows what the group gives this member and takes from it.
+pub(super) struct Membership {
+    link: Link,
+    client: OnceLock<Weak<Client>>,
+    workers: mpsc::Sender<Worker>,
+    partitions: Mutex<HashMap<Partition, Assigned>>,
+    stop: Stop,
+}
+
+/// A partition that this member has or had.
+#[derive(Default)]
+struct Assigned {
+    revoked: Stop,
+    /// Held by the worker: a partition that comes back waits for what its last worker still does.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// What handles one partition until it is revoked.
+struct Worker {
+    source: Source,
+    partition: Partition,
+    revoked: Stop,
+}
+
+/// A partition has one queue at a time: to let go of one ends the wake-ups of the other.
+enum Source {
+    /// The fields are dropped in this sequence: the next worker may begin when the queue is gone.
+    Open { queue: Queue, turn: OwnedMutexGuard<()> },
+    /// To be opened when the last worker has ended.
+    Taken(Arc<tokio::sync::Mutex<()>>),
+}
+
+impl ClientContext for Membership {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.link.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.link.error(error, reason);
+    }
+}
+
+impl ConsumerContext for Membership {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(assigned) => {
+                assigned.elements().iter().for_each(|one| self.assign((one.topic().to_owned(), one.partition())))
+            }
+            Rebalance::Revoke(revoked) => revoked.elements().iter().for_each(|one| self.revoke(&(one.topic().to_owned(), one.partition()))),
+            Rebalance::Error(error) => tracing::warn!(%error, "the group could not be balanced"),
+        }
+    }
+
+    fn commit_callback(&self, result: Result<(), KafkaError>, _: &rdkafka::TopicPartitionList) {
+        if let Err(error) = result
+            && error.rdkafka_error_code() != Some(RDKafkaErrorCode::NoOffset)
+        {
+            tracing::debug!(%error, "offsets were not committed; what they stand for is delivered again after a restart");
+        }
+    }
+}
+
+impl Membership {
+    /// Takes the partition's events out of the common queue before the first of them is fetched.
+    fn assign(&self, partition: Partition) {
+        let Some(client) = self.client.get().and_then(Weak::upgrade) else { return };
+        let mut partitions = self.partitions.lock();
+        let assigned = partitions.entry(partition.clone()).or_default();
+        assigned.revoked = Stop::new();
+        let source = match Arc::clone(&assigned.turn).try_lock_owned() {
+            Ok(turn) => match client.split_partition_queue(&partition.0, partition.1) {
+                Some(queue) => Source::Open { queue, turn },
+                None => return,
+            },
+            Err(_) => Source::Taken(Arc::clone(&assigned.turn)),
+        };
+        let worker = Worker { source, partition, revoked: assigned.revoked.clone() };
+        if self.workers.try_send(worker).is_err() {
+            self.stop.request();
+        }
+    }
+
+    fn revoke(&self, partition: &Partition) {
+        if let Some(assigned) = self.partitions.lock().get(partition) {
+            assigned.revoked.request();
+        }
+    }
+
+    fn revoke_all(&self) {
+        self.partitions.lock().values().for_each(|assigned| assigned.revoked.request());
+    }
+}
+
+/// Receives until `stop`, or until the client cannot go on.
+///
+/// # Errors
+/// The client has failed for good; another one may work.
+pub(super) async fn run(settings: &Settings, work: &Work, producer: &Producer, link: &Link, stop: &Stop) -> anyhow::Result<()> {
+    let (sender, mut assigned) = mpsc::channel(ASSIGNED_AT_ONCE);
+    let membership =
+        Membership { link: link.clone(), client: OnceLock::new(), workers: sender, partitions: Mutex::default(), stop: Stop::new() };
+    let client: Arc<Client> = Arc::new(settings.consumer().create_with_context(membership)?);
+    let _ = client.context().client.set(Arc::downgrade(&client));
+    client.subscribe(&work.topics()).context("cannot subscribe")?;
+
+    let result = drive(&client, &mut assigned, work, producer, stop).await;
+    assigned.close();
+    while assigned.recv().await.is_some() {}
+    // Closing tells the group and commits, and blocks meanwhile.
+    tokio::task::spawn_blocking(move || close(&client)).await.context("the consumer was not closed")?;
+    result
+}
+
+async fn drive(
+    client: &Arc<Client>,
+    assigned: &mut mpsc::Receiver<Worker>,
+    work: &Work,
+    producer: &Producer,
+    stop: &Stop,
+) -> anyhow::Result<()> {
+    let overrun = client.context().stop.clone();
+    let mut workers: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
+    let result = loop {
+        tokio::select! {
+            () = stop.requested() => break Ok(()),
+            () = overrun.requested() => break Err(anyhow::anyhow!("the group gave more than {ASSIGNED_AT_ONCE} partitions at once")),
+            Some(worker) = assigned.recv() => workers.push(worker.run(client, work, producer).boxed()),
+            Some(()) = workers.next() => {}
+            message = client.recv() => if let Err(fatal) = unexpected(message.map(|message| Incoming::read(&message))) { break Err(fatal) },
+        }
+    };
+    client.context().revoke_all();
+    while workers.next().await.is_some() {}
+    result
+}
+
+/// Every partition has its queue, so the common one brings only errors.
+fn unexpected(message: Result<Incoming, KafkaError>) -> anyhow::Result<()> {
+    match message {
+        Ok(incoming) => {
+            let place = incoming.place;
+            anyhow::bail!("an event of {}/{} came outside its partition's queue", place.topic, place.partition)
+        }
+        Err(error @ KafkaError::MessageConsumptionFatal(_)) => Err(error).context("the broker will not have this member of the group"),
+        Err(error) => {
+            tracing::debug!(%error, "the consumer goes on");
+            Ok(())
+        }
+    }
+}
+
+fn close(client: &Client) {
+    match client.commit_consumer_state(CommitMode::Sync) {
+        Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
+        Err(error) => tracing::warn!(%error, "offsets were not committed; the last events are delivered again at the next start"),
+    }
+}
+
+impl Worker {
+    async fn run(self, client: &Arc<Client>, work: &Work, producer: &Producer) {
+        let Self { source, partition, revoked } = self;
+        let source = match source {
+            Source::Open { .. } => source,
+            Source::Taken(turn) => {
+                let turn = turn.lock_owned().await;
+                let Some(queue) = client.split_partition_queue(&partition.0, partition.1) else { return };
+                Source::Open { queue, turn }
+            }
+        };
+        let Source::Open { queue, turn: _turn } = &source else { return };
+        while !revoked.is_requested() {
+            let batch = tokio::select! {
+                () = revoked.requested() => return,
+                batch = batch(queue, &partition) => batch,
+            };
+            let Some(done) = work.handle(batch, producer, &revoked).await else { continue };
+            if let Err(error) = client.store_offset(&partition.0, partition.1, done) {
+                tracing::debug!(%error, ?partition, "the partition was lost meanwhile");
+            }
+        }
+    }
+}
+
+/// The next event and what waits behind it.
+async fn batch(queue: &Queue, partition: &Partition) -> Vec<Incoming> {
+    let mut batch = Vec::new();
+    while batch.is_empty() {
+        match queue.recv().await {
+            Ok(message) => batch.push(Incoming::read(&message)),
+            Err(error) => {
+                tracing::warn!(%error, ?partition, "cannot read a partition");
+                tokio::time::sleep(ERROR_PAUSE).await;
+            }
+        }
+    }
+    while batch.len() < BATCH {
+        let Some(Ok(message)) = queue.recv().now_or_never() else { break };
+        batch.push(Incoming::read(&message));
+    }
+    batch
+}

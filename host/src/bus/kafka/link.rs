@@ -1,0 +1,110 @@
+//! Whether the broker can be reached: asked of the broker itself, again at once when a client complains.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use tokio::sync::Notify;
+use tokio::sync::watch;
+
+use crate::bus::BusHealth;
+
+/// What is known of the broker. Clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct Link(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    health: watch::Sender<BusHealth>,
+    /// The last thing that a client complained of: it knows more than a question that times out.
+    complaint: Mutex<Option<String>>,
+    doubted: Notify,
+}
+
+impl Link {
+    pub(super) fn new(brokers: &[String]) -> Self {
+        let (health, _) = watch::channel(BusHealth::Down(format!("no broker has answered yet at {}", brokers.join(", "))));
+        Self(Arc::new(Shared { health, complaint: Mutex::default(), doubted: Notify::new() }))
+    }
+
+    pub(super) fn health(&self) -> BusHealth {
+        self.0.health.borrow().clone()
+    }
+
+    /// The broker answered.
+    pub(super) fn up(&self) {
+        *self.0.complaint.lock() = None;
+        self.change(BusHealth::Up);
+    }
+
+    /// The broker did not answer, or this process is not to be served.
+    pub(super) fn down(&self, reason: String) {
+        self.change(BusHealth::Down(reason));
+    }
+
+    /// The brokers did not answer; says why as well as it is known.
+    pub(super) fn unanswered(&self, brokers: &[String], error: &KafkaError) {
+        let complaint = self.0.complaint.lock().clone().unwrap_or_else(|| error.to_string());
+        self.down(format!("no broker answers at {}: {complaint}", brokers.join(", ")));
+    }
+
+    fn change(&self, health: BusHealth) {
+        self.0.health.send_if_modified(|before| {
+            let changed = *before != health;
+            if changed {
+                match &health {
+                    BusHealth::Up => tracing::info!("Kafka answers"),
+                    BusHealth::Down(reason) => tracing::warn!(reason, "Kafka is not available"),
+                }
+                *before = health.clone();
+            }
+            changed
+        });
+    }
+
+    /// Something failed: the broker should be asked now. `None` when nothing is known but that it failed.
+    pub(super) fn doubt(&self, complaint: Option<String>) {
+        if complaint.is_some() {
+            *self.0.complaint.lock() = complaint;
+        }
+        self.0.doubted.notify_one();
+    }
+
+    /// Waits until the broker answers.
+    pub(super) async fn until_up(&self) {
+        let mut health = self.0.health.subscribe();
+        // The sender is in `self`, so it cannot be gone.
+        let _ = health.wait_for(|health| *health == BusHealth::Up).await;
+    }
+
+    /// Waits until the broker does not answer, and says why.
+    pub(super) async fn until_down(&self) -> String {
+        let mut health = self.0.health.subscribe();
+        match health.wait_for(|health| *health != BusHealth::Up).await.as_deref() {
+            Ok(BusHealth::Down(reason)) => reason.clone(),
+            _ => "stopped".to_owned(),
+        }
+    }
+
+    /// Waits until the broker should be asked again, at the latest after `interval`.
+    pub(super) async fn until_doubted(&self, interval: Duration) {
+        let _ = tokio::time::timeout(interval, self.0.doubted.notified()).await;
+    }
+}
+
+/// What librdkafka tells goes to our log, and its errors to the link.
+impl ClientContext for Link {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(?level, facility, message, "librdkafka");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "librdkafka");
+        // That all are down says nothing that the complaint about one of them did not say better.
+        let known = error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown);
+        self.doubt(known.then(|| reason.to_owned()));
+    }
+}

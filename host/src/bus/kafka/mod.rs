@@ -1,0 +1,136 @@
+//! Apache Kafka: what is published is acknowledged by every replica, what is received is remembered by its offset.
+//!
+//! The database moves instances; the broker tells others, and nudges. So nothing here is needed to go on: without a broker
+//! everything is refused at once, and the caller keeps it. Whether there is one is asked in the background.
+
+mod consumer;
+pub mod dead_letters;
+mod link;
+mod producer;
+mod record;
+mod settings;
+mod topics;
+mod work;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::join_all;
+use rdkafka::producer::Producer as _;
+
+pub use self::settings::{MAX_EVENT_BYTES, PARTITIONS, Patience, Settings};
+
+use self::link::Link;
+use self::producer::Producer;
+use self::work::Work;
+use super::{Bus, BusError, BusHealth, Event, Sink, Subscription, by_key};
+use crate::shutdown::Stop;
+
+/// How often the broker is asked whether it is there: while it is, and while it is not.
+const QUESTION_INTERVAL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_millis(500));
+/// How long it may take to answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+/// Pause before a consumer that failed for good is replaced.
+const CONSUMER_PAUSE: Duration = Duration::from_secs(2);
+
+/// See the module's text.
+pub struct Kafka {
+    settings: Settings,
+    link: Link,
+    producer: Arc<Producer>,
+}
+
+impl Kafka {
+    /// Connects in the background, once it runs.
+    ///
+    /// # Errors
+    /// The settings are not accepted.
+    pub fn new(settings: Settings) -> anyhow::Result<Self> {
+        let link = Link::new(&settings.brokers);
+        let producer = Arc::new(Producer::new(settings.clone(), link.clone())?);
+        Ok(Self { settings, link, producer })
+    }
+
+    async fn publish_key(&self, events: Vec<(usize, &Event)>) -> Vec<(usize, Result<(), BusError>)> {
+        let mut results = Vec::with_capacity(events.len());
+        let mut held_back: Option<String> = None;
+        for (index, event) in events {
+            if held_back.is_none() {
+                held_back = self.producer.publish(event).await.err();
+            }
+            results.push((index, held_back.clone().map_or(Ok(()), |reason| Err(BusError(reason)))));
+        }
+        results
+    }
+
+    /// Asks the broker again and again whether it is there.
+    async fn watch(&self) -> anyhow::Result<()> {
+        loop {
+            let producer = Arc::clone(&self.producer);
+            let answer = tokio::task::spawn_blocking(move || producer.client().client().fetch_metadata(None, ANSWER_LIMIT).map(drop));
+            let interval = match answer.await? {
+                Ok(()) => {
+                    self.link.up();
+                    QUESTION_INTERVAL.0
+                }
+                Err(error) => {
+                    self.link.unanswered(&self.settings.brokers, &error);
+                    QUESTION_INTERVAL.1
+                }
+            };
+            self.link.until_doubted(interval).await;
+        }
+    }
+
+    /// Makes the topics, then receives; again from the start when the consumer has failed.
+    async fn receive(&self, work: &Work, stop: &Stop) {
+        while !stop.is_requested() {
+            if let Err(error) = self.receive_once(work, stop).await {
+                tracing::warn!(error = format!("{error:#}"), "receiving starts again");
+                let _ = tokio::time::timeout(CONSUMER_PAUSE, stop.requested()).await;
+            }
+        }
+    }
+
+    async fn receive_once(&self, work: &Work, stop: &Stop) -> anyhow::Result<()> {
+        tokio::select! {
+            () = self.link.until_up() => {}
+            () = stop.requested() => return Ok(()),
+        }
+        let topics: Vec<&str> = self.settings.topics.iter().map(String::as_str).chain(work.topics()).collect();
+        self.producer.ensure(&topics).await.map_err(anyhow::Error::msg)?;
+        if work.topics().is_empty() {
+            stop.requested().await;
+            return Ok(());
+        }
+        consumer::run(&self.settings, work, &self.producer, &self.link, stop).await
+    }
+}
+
+#[async_trait]
+impl Bus for Kafka {
+    async fn publish(&self, events: &[Event]) -> Vec<Result<(), BusError>> {
+        let mut results = join_all(by_key(events).into_iter().map(|batch| self.publish_key(batch))).await.concat();
+        results.sort_by_key(|(index, _)| *index);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    async fn run(self: Arc<Self>, subscriptions: Vec<Subscription>, sink: Arc<dyn Sink>, stop: Stop) -> anyhow::Result<()> {
+        let work = Work::new(subscriptions, sink, self.settings.patience.clone());
+        tokio::select! {
+            result = self.watch() => result?,
+            () = self.receive(&work, &stop) => {}
+        }
+        if self.link.health() == BusHealth::Up {
+            let producer = Arc::clone(&self.producer);
+            tokio::task::spawn_blocking(move || producer.flush()).await?;
+        }
+        self.link.down("stopped".into());
+        Ok(())
+    }
+
+    fn health(&self) -> BusHealth {
+        self.link.health()
+    }
+}

@@ -1,0 +1,153 @@
+//! Sends events: per key one after the other, keys side by side, each answered by the broker's own report.
+
+use std::time::Duration;
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
+
+use super::link::Link;
+use super::record::{self, Incoming};
+use super::settings::Settings;
+use super::topics::{Topics, dead_letters_of};
+use crate::bus::{BusHealth, Event};
+
+/// How long an event may wait for room in the client's own queue.
+const QUEUE_LIMIT: Duration = Duration::from_secs(5);
+/// How long a stopping process waits for what the client still holds.
+const FLUSH_LIMIT: Duration = Duration::from_secs(5);
+
+/// Sends to the broker.
+pub(super) struct Producer {
+    client: FutureProducer<Link>,
+    settings: Settings,
+    link: Link,
+    topics: Topics,
+}
+
+/// Why and where an event became a dead letter.
+pub(super) struct Death<'a> {
+    pub reason: &'a str,
+    pub consumer: &'a str,
+}
+
+impl Producer {
+    /// Connects in the background.
+    ///
+    /// # Errors
+    /// The settings are not accepted.
+    pub(super) fn new(settings: Settings, link: Link) -> anyhow::Result<Self> {
+        let client = settings.producer().create_with_context(link.clone())?;
+        Ok(Self { client, settings, link, topics: Topics::default() })
+    }
+
+    pub(super) fn client(&self) -> &FutureProducer<Link> {
+        &self.client
+    }
+
+    /// Makes topics that are not there.
+    pub(super) async fn ensure(&self, topics: &[&str]) -> Result<(), String> {
+        self.topics.ensure(&self.settings, &self.link, topics).await
+    }
+
+    /// Publishes an event. One that the broker will never take becomes a dead letter without its payload: it must not hold
+    /// up the events after it, and the outbox still has it.
+    ///
+    /// # Errors
+    /// The broker has not got it, in words.
+    pub(super) async fn publish(&self, event: &Event) -> Result<(), String> {
+        if let BusHealth::Down(reason) = self.link.health() {
+            return Err(reason);
+        }
+        self.ensure(&[&event.topic]).await?;
+        let sent = tokio::select! {
+            sent = self.send(record::outgoing(event)) => sent,
+            // It may be sent nevertheless, when the broker comes back: then it is there twice.
+            reason = self.link.until_down() => return Err(reason),
+        };
+        match sent {
+            Err(SendError::TooLarge) => {
+                let reason = format!("{} bytes are more than the topic takes", event.payload.len());
+                self.bury_without_payload(event, &reason).await
+            }
+            result => result.map_err(|error| error.to_string()),
+        }
+    }
+
+    /// Keeps a record that `death.consumer` will never take in the topic of dead letters.
+    ///
+    /// # Errors
+    /// The broker has not got it, in words.
+    pub(super) async fn bury(&self, incoming: &Incoming, death: &Death<'_>) -> Result<(), String> {
+        let place = &incoming.place;
+        tracing::error!(death.consumer, place.topic, place.partition, place.offset, death.reason, "an event becomes a dead letter");
+        self.ensure(&[&place.topic]).await?;
+        let topic = dead_letters_of(&place.topic);
+        let headers = death_headers(incoming.original_headers(), &place.topic, death)
+            .insert(Header { key: "dlq_partition", value: Some(&place.partition.to_string()) })
+            .insert(Header { key: "dlq_offset", value: Some(&place.offset.to_string()) });
+        let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&topic).headers(headers);
+        record.key = incoming.key.as_deref();
+        record.payload = incoming.payload.as_deref();
+        self.send(record).await.map_err(|error| error.to_string())
+    }
+
+    /// Sends a dead letter to its topic again, as it was.
+    ///
+    /// # Errors
+    /// The broker has not got it, in words.
+    pub(super) async fn resend(&self, letter: &Incoming, topic: &str) -> Result<(), String> {
+        let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(topic).headers(letter.original_headers());
+        record.key = letter.key.as_deref();
+        record.payload = letter.payload.as_deref();
+        self.send(record).await.map_err(|error| error.to_string())
+    }
+
+    async fn bury_without_payload(&self, event: &Event, reason: &str) -> Result<(), String> {
+        tracing::error!(event = event.id, topic = event.topic, reason, "an event is too large for its topic and becomes a dead letter");
+        let topic = dead_letters_of(&event.topic);
+        let headers = death_headers(record::headers(event), &event.topic, &Death { reason, consumer: "" });
+        let record: FutureRecord<'_, str, str> = FutureRecord::to(&topic).key(&*event.key).headers(headers);
+        self.send(record).await.map_err(|error| error.to_string())
+    }
+
+    async fn send<K, P>(&self, record: FutureRecord<'_, K, P>) -> Result<(), SendError>
+    where
+        K: rdkafka::message::ToBytes + ?Sized,
+        P: rdkafka::message::ToBytes + ?Sized,
+    {
+        let topic = record.topic;
+        let Err((error, _)) = self.client.send(record, QUEUE_LIMIT).await else { return Ok(()) };
+        // Whatever went wrong, the topic may have been deleted: it is looked for before the next attempt.
+        self.topics.gone(topic);
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) {
+            return Err(SendError::TooLarge);
+        }
+        self.link.doubt(None);
+        Err(SendError::Other(error))
+    }
+
+    /// Waits for the reports of what was sent; blocks.
+    pub(super) fn flush(&self) {
+        if let Err(error) = self.client.flush(FLUSH_LIMIT) {
+            tracing::warn!(%error, "events were not acknowledged before the stop; they are sent again at the next start");
+        }
+    }
+}
+
+fn death_headers(headers: OwnedHeaders, topic: &str, death: &Death<'_>) -> OwnedHeaders {
+    headers
+        .insert(Header { key: "dlq_topic", value: Some(topic) })
+        .insert(Header { key: "dlq_reason", value: Some(death.reason) })
+        .insert(Header { key: "dlq_consumer", value: Some(death.consumer) })
+}
+
+#[derive(Debug, thiserror::Error)]
+enum SendError {
+    /// It never will be taken.
+    #[error("the event is larger than its topic takes")]
+    TooLarge,
+    /// It may be taken later.
+    #[error(transparent)]
+    Other(KafkaError),
+}

@@ -1,0 +1,139 @@
+//! An event as a Kafka record: key = its key, value = its CloudEvent, and headers for those who do not want to parse it.
+
+use std::sync::Arc;
+
+use rdkafka::Message as _;
+use rdkafka::message::{BorrowedMessage, Header, Headers as _, OwnedHeaders};
+use rdkafka::producer::FutureRecord;
+
+use crate::bus::Event;
+
+const CONTENT_TYPE: &str = "application/cloudevents+json; charset=UTF-8";
+const ID: &str = "ce_id";
+const TRACEPARENT: &str = "traceparent";
+/// What dead letters have beyond the headers of the event they were.
+const DEAD_LETTER_PREFIX: &str = "dlq_";
+
+/// Where a record was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+}
+
+/// A record without its broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Incoming {
+    pub place: Place,
+    pub key: Option<Vec<u8>>,
+    pub payload: Option<Vec<u8>>,
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Incoming {
+    pub(super) fn read(message: &BorrowedMessage<'_>) -> Self {
+        let headers = message.headers().map(|headers| {
+            let owned = |header: Header<'_, &[u8]>| (header.key.to_owned(), header.value.unwrap_or_default().to_vec());
+            headers.iter().map(owned).collect()
+        });
+        Self {
+            place: Place { topic: message.topic().to_owned(), partition: message.partition(), offset: message.offset() },
+            key: message.key().map(<[u8]>::to_vec),
+            payload: message.payload().map(<[u8]>::to_vec),
+            headers: headers.unwrap_or_default(),
+        }
+    }
+
+    /// A header that is text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).and_then(|(_, value)| std::str::from_utf8(value).ok())
+    }
+
+    /// The event in it.
+    ///
+    /// # Errors
+    /// There is none, in words.
+    pub(super) fn event(&self) -> Result<Event, String> {
+        let payload = self.payload.as_deref().ok_or("the record has no value")?;
+        let payload: Arc<str> = std::str::from_utf8(payload).map_err(|error| format!("the value is not UTF-8: {error}"))?.into();
+        Ok(Event {
+            id: self.event_id(&payload),
+            topic: self.place.topic.clone(),
+            key: String::from_utf8_lossy(self.key.as_deref().unwrap_or_default()).into_owned(),
+            payload,
+            traceparent: self.header(TRACEPARENT).map(str::to_owned),
+        })
+    }
+
+    /// A record that another program wrote may have no header; the same event must have the same id nevertheless, however
+    /// often it was written.
+    fn event_id(&self, payload: &str) -> String {
+        #[derive(serde::Deserialize)]
+        struct Identified {
+            id: String,
+        }
+        if let Some(id) = self.header(ID) {
+            return id.to_owned();
+        }
+        let Place { topic, partition, offset } = &self.place;
+        serde_json::from_str::<Identified>(payload).map_or_else(|_| format!("{topic}/{partition}/{offset}"), |identified| identified.id)
+    }
+
+    /// The headers that the event had before it became a dead letter.
+    pub(super) fn original_headers(&self) -> OwnedHeaders {
+        let original = self.headers.iter().filter(|(key, _)| !key.starts_with(DEAD_LETTER_PREFIX));
+        original.fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
+    }
+}
+
+/// What is sent for an event.
+pub(super) fn outgoing(event: &Event) -> FutureRecord<'_, str, str> {
+    FutureRecord::to(&event.topic).key(&*event.key).payload(&*event.payload).headers(headers(event))
+}
+
+/// The headers of an event.
+pub(super) fn headers(event: &Event) -> OwnedHeaders {
+    let fixed = [("content-type", CONTENT_TYPE), ("ce_specversion", "1.0"), (ID, &event.id), ("ce_type", &event.topic)];
+    let trace = event.traceparent.iter().map(|trace| (TRACEPARENT, trace.as_str()));
+    fixed
+        .into_iter()
+        .chain(trace)
+        .fold(OwnedHeaders::new_with_capacity(6), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn incoming(payload: Option<&[u8]>, headers: &[(&str, &str)]) -> Incoming {
+        Incoming {
+            place: Place { topic: "return.approved".into(), partition: 2, offset: 7 },
+            key: Some(b"return-1".to_vec()),
+            payload: payload.map(<[u8]>::to_vec),
+            headers: headers.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect(),
+        }
+    }
+
+    #[test]
+    fn the_id_of_an_event_is_found_wherever_it_is_written() {
+        let id = |payload: &str, headers| incoming(Some(payload.as_bytes()), headers).event().unwrap().id;
+        assert_eq!(id(r#"{"id":"inside"}"#, &[(ID, "outside")]), "outside");
+        assert_eq!(id(r#"{"id":"inside"}"#, &[]), "inside");
+        assert_eq!(id("[]", &[]), "return.approved/2/7");
+    }
+
+    #[test]
+    fn what_is_no_text_is_no_event() {
+        assert_eq!(incoming(None, &[]).event().unwrap_err(), "the record has no value");
+        assert!(incoming(Some(&[0xff, 0xfe]), &[]).event().unwrap_err().contains("not UTF-8"));
+    }
+
+    #[test]
+    fn a_dead_letter_that_is_sent_again_has_its_old_headers() {
+        let letter = incoming(Some(b"{}"), &[(ID, "e-1"), ("dlq_reason", "no"), (TRACEPARENT, "00-a-b-01")]);
+        let headers = letter.original_headers();
+        let names: Vec<&str> = headers.as_borrowed().iter().map(|header| header.key).collect();
+        assert_eq!(names, [ID, TRACEPARENT]);
+    }
+}

@@ -1,0 +1,136 @@
+//! How the clients of the broker are set, in one place: what librdkafka does by itself loses or delays messages.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+
+/// Partitions of a topic: how many processes of one group could share the work. Fixed when a topic is made, because a key
+/// changes its partition when their number changes.
+pub const PARTITIONS: i32 = 6;
+/// Bytes of the largest event.
+pub const MAX_EVENT_BYTES: usize = 16 << 20;
+
+/// How long an event may wait for the broker's acknowledgement before it counts as not published.
+const DELIVERY_TIMEOUT_MS: u32 = 10_000;
+/// Longest pause between two attempts to connect.
+const RECONNECT_MS: u32 = 1_000;
+/// How often a client looks whether topics or partitions have changed.
+const METADATA_REFRESH_MS: u32 = 5_000;
+/// How often stored offsets are committed. What was done since is delivered again after a crash, and recognised.
+const COMMIT_INTERVAL_MS: u32 = 1_000;
+/// How long the broker holds a request for events when there are none.
+const FETCH_WAIT_MS: u32 = 50;
+/// KiB of one partition's events that are fetched ahead.
+const FETCHED_AHEAD_KIB: u32 = 1_024;
+/// Pause of the fetcher while that much waits.
+const FETCH_PAUSE_MS: u32 = 20;
+
+/// How to reach the broker, and as whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `host:port`.
+    pub brokers: Vec<String>,
+    /// Consumer group.
+    pub group_id: String,
+    /// Topics that are made at the start, beside those subscribed to.
+    pub topics: Vec<String>,
+    /// When an event that nobody could take goes to the dead letters.
+    pub patience: Patience,
+}
+
+/// How often an event is delivered again to a consumer that cannot take it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patience {
+    /// Deliveries before it becomes a dead letter.
+    pub deliveries: u32,
+    /// Wait after the first one; it doubles with each.
+    pub first_wait: Duration,
+    /// It never waits longer.
+    pub longest_wait: Duration,
+}
+
+impl Default for Patience {
+    /// About half a minute.
+    fn default() -> Self {
+        Self { deliveries: 12, first_wait: Duration::from_millis(100), longest_wait: Duration::from_secs(5) }
+    }
+}
+
+impl Patience {
+    /// Wait after that many deliveries, from 1.
+    pub(super) fn wait(&self, deliveries: u32) -> Duration {
+        let doubled = self.first_wait.saturating_mul(1_u32.checked_shl(deliveries.saturating_sub(1)).unwrap_or(u32::MAX));
+        doubled.min(self.longest_wait)
+    }
+}
+
+impl Settings {
+    /// What every client has in common.
+    pub(super) fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", self.brokers.join(","))
+            .set("client.id", &self.group_id)
+            .set("reconnect.backoff.ms", "100")
+            .set("reconnect.backoff.max.ms", RECONNECT_MS.to_string())
+            .set("topic.metadata.refresh.interval.ms", METADATA_REFRESH_MS.to_string())
+            .set("socket.keepalive.enable", "true")
+            .set("socket.nagle.disable", "true")
+            .set("log.connection.close", "false");
+        config
+    }
+
+    /// One that publishes.
+    pub(super) fn producer(&self) -> ClientConfig {
+        let mut config = self.client();
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("linger.ms", "1")
+            .set("compression.type", "lz4")
+            .set("partitioner", "murmur2_random")
+            .set("delivery.timeout.ms", DELIVERY_TIMEOUT_MS.to_string())
+            .set("message.max.bytes", MAX_EVENT_BYTES.to_string());
+        config
+    }
+
+    /// One that receives as a member of the group. The same member comes back after a restart without a rebalance.
+    pub(super) fn consumer(&self) -> ClientConfig {
+        let mut config = self.reader(&self.group_id);
+        config
+            .set("session.timeout.ms", "6000")
+            .set("heartbeat.interval.ms", "2000")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("group.instance.id", format!("{}-0", self.group_id))
+            .set("enable.auto.commit", "true")
+            .set("auto.commit.interval.ms", COMMIT_INTERVAL_MS.to_string())
+            .set("fetch.wait.max.ms", FETCH_WAIT_MS.to_string())
+            .set("fetch.error.backoff.ms", "100")
+            .set("fetch.queue.backoff.ms", FETCH_PAUSE_MS.to_string())
+            .set("queued.max.messages.kbytes", FETCHED_AHEAD_KIB.to_string());
+        config
+    }
+
+    /// One that reads from the first event that `group` has not got.
+    pub(super) fn reader(&self, group: &str) -> ClientConfig {
+        let mut config = self.client();
+        config
+            .set("group.id", group)
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "earliest")
+            .set("fetch.message.max.bytes", MAX_EVENT_BYTES.to_string());
+        config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest() {
+        let patience = Patience { deliveries: 9, first_wait: Duration::from_millis(100), longest_wait: Duration::from_millis(500) };
+        let waits: Vec<u128> = [1, 2, 3, 4, 40].map(|deliveries| patience.wait(deliveries).as_millis()).to_vec();
+        assert_eq!(waits, [100, 200, 400, 500, 500]);
+    }
+}

@@ -1,0 +1,114 @@
+//! What becomes of the events of a batch: each is given to its consumers until they have it or it is a dead letter.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::future::join_all;
+
+use super::producer::{Death, Producer};
+use super::record::Incoming;
+use super::settings::Patience;
+use crate::bus::{Event, Receipt, Sink, Subscription};
+use crate::shutdown::Stop;
+
+/// Who gets what.
+pub(super) struct Work {
+    consumers: HashMap<String, Vec<String>>,
+    sink: Arc<dyn Sink>,
+    patience: Patience,
+}
+
+/// How far an event has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// It has had its effect, or is a dead letter.
+    Done,
+    /// The partition was given away, or the process stops.
+    Interrupted,
+}
+
+impl Work {
+    pub(super) fn new(subscriptions: Vec<Subscription>, sink: Arc<dyn Sink>, patience: Patience) -> Self {
+        let mut consumers: HashMap<String, Vec<String>> = HashMap::new();
+        for subscription in subscriptions {
+            consumers.entry(subscription.topic).or_default().push(subscription.consumer);
+        }
+        Self { consumers, sink, patience }
+    }
+
+    /// What to subscribe to.
+    pub(super) fn topics(&self) -> Vec<&str> {
+        self.consumers.keys().map(String::as_str).collect()
+    }
+
+    /// Handles events of one partition, keys side by side. Answers the offset of the last event before which, and with
+    /// which, all is done.
+    pub(super) async fn handle(&self, batch: Vec<Incoming>, producer: &Producer, stop: &Stop) -> Option<i64> {
+        let mut by_key: HashMap<Option<&[u8]>, Vec<&Incoming>> = HashMap::new();
+        for incoming in &batch {
+            by_key.entry(incoming.key.as_deref()).or_default().push(incoming);
+        }
+        let unfinished = join_all(by_key.into_values().map(|events| self.handle_key(events, producer, stop))).await;
+        let first_unfinished = unfinished.into_iter().flatten().min();
+        let done = batch.iter().map(|incoming| incoming.place.offset).filter(|offset| first_unfinished.is_none_or(|first| *offset < first));
+        done.max()
+    }
+
+    /// Answers the offset of the first event that is not done.
+    async fn handle_key(&self, events: Vec<&Incoming>, producer: &Producer, stop: &Stop) -> Option<i64> {
+        for incoming in events {
+            if stop.is_requested() || self.handle_one(incoming, producer, stop).await == Progress::Interrupted {
+                return Some(incoming.place.offset);
+            }
+        }
+        None
+    }
+
+    async fn handle_one(&self, incoming: &Incoming, producer: &Producer, stop: &Stop) -> Progress {
+        let event = match incoming.event() {
+            Ok(event) => event,
+            Err(reason) => return self.bury(incoming, &Death { reason: &reason, consumer: "" }, producer, stop).await,
+        };
+        let consumers = self.consumers.get(&event.topic).map(Vec::as_slice).unwrap_or_default();
+        let progress = join_all(consumers.iter().map(|consumer| self.deliver(consumer, incoming, &event, producer, stop))).await;
+        if progress.contains(&Progress::Interrupted) { Progress::Interrupted } else { Progress::Done }
+    }
+
+    async fn deliver(&self, consumer: &str, incoming: &Incoming, event: &Event, producer: &Producer, stop: &Stop) -> Progress {
+        let mut deliveries = 0;
+        loop {
+            deliveries += 1;
+            let reason = match self.sink.receive(consumer, event).await {
+                Receipt::Done => return Progress::Done,
+                Receipt::Poison(reason) => return self.bury(incoming, &Death { reason: &reason, consumer }, producer, stop).await,
+                Receipt::Retry(reason) => reason,
+            };
+            if deliveries >= self.patience.deliveries {
+                let reason = format!("given up after {deliveries} deliveries: {reason}");
+                return self.bury(incoming, &Death { reason: &reason, consumer }, producer, stop).await;
+            }
+            tracing::warn!(consumer, event = event.id, topic = event.topic, deliveries, reason, "an event is delivered again");
+            if interrupted(stop, self.patience.wait(deliveries)).await {
+                return Progress::Interrupted;
+            }
+        }
+    }
+
+    /// Tries until the broker has the dead letter: without it the event must not count as handled.
+    async fn bury(&self, incoming: &Incoming, death: &Death<'_>, producer: &Producer, stop: &Stop) -> Progress {
+        let mut attempts = 0;
+        while let Err(error) = producer.bury(incoming, death).await {
+            attempts += 1;
+            tracing::warn!(error, "a dead letter could not be sent");
+            if interrupted(stop, self.patience.wait(attempts)).await {
+                return Progress::Interrupted;
+            }
+        }
+        Progress::Done
+    }
+}
+
+/// Waits, unless asked to stop.
+async fn interrupted(stop: &Stop, wait: std::time::Duration) -> bool {
+    tokio::time::timeout(wait, stop.requested()).await.is_ok()
+}

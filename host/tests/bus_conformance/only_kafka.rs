@@ -1,0 +1,158 @@
+//! What only a broker can: be away, be given nonsense, keep dead letters, lose a topic.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use millrace::bus::Receipt;
+use millrace::bus::kafka::{Kafka, MAX_EVENT_BYTES, dead_letters};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+
+use crate::bed::{Bed, Subscriber};
+use crate::kafka_broker::KafkaBroker;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_published_while_nobody_receives_is_received_later() {
+    let bed = Bed::kafka().await;
+    let (silent, subscriber) = (Subscriber::willing(), Subscriber::willing());
+    let running = bed.open(&[], &silent).await;
+    let event = bed.event("made", "a", 1);
+    running.publish(std::slice::from_ref(&event)).await;
+    running.close().await;
+    let running = bed.open(&[("taker", "made")], &subscriber).await;
+    subscriber.until_took(&event).await;
+    running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nonsense_on_a_topic_becomes_dead_letters() {
+    let bed = Bed::kafka().await;
+    let subscriber =
+        Subscriber::directed(|_, event, _| if event.payload.starts_with('{') { Receipt::Done } else { Receipt::Poison("no event".into()) });
+    let running = bed.open(&[("taker", "made")], &subscriber).await;
+    let (first, last) = (bed.event("made", "a", 1), bed.event("made", "a", 2));
+    running.publish(std::slice::from_ref(&first)).await;
+    let foreign: FutureProducer = ClientConfig::new().set("bootstrap.servers", bed.address()).create().unwrap();
+    let topic = bed.topic("made");
+    let nonsense: [Option<&[u8]>; 3] = [None, Some(&[0xff, 0x00, 0xfe]), Some(b"not an event")];
+    for payload in nonsense {
+        let mut record: FutureRecord<'_, str, [u8]> = FutureRecord::to(&topic).key("a");
+        record.payload = payload;
+        foreign.send(record, Duration::from_secs(10)).await.unwrap();
+    }
+    running.publish(std::slice::from_ref(&last)).await;
+    subscriber.until_took(&last).await;
+    let mut reasons: Vec<String> = bed.dead_letters("made", &subscriber).await.into_iter().map(|(_, reason)| reason).collect();
+    reasons.sort();
+    assert_eq!(reasons.len(), 3, "{reasons:?}");
+    assert!(reasons[0] == "no event" && reasons[1] == "the record has no value" && reasons[2].contains("not UTF-8"), "{reasons:?}");
+    running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_fails_again_and_again_is_given_up_and_can_be_sent_again() {
+    let bed = Bed::kafka().await;
+    let healed = Arc::new(AtomicBool::new(false));
+    let health = Arc::clone(&healed);
+    let subscriber = Subscriber::directed(move |consumer, event, _| {
+        let ill = consumer == "ill" && event.id.ends_with("-1") && !health.load(Ordering::Relaxed);
+        if ill { Receipt::Retry("it hurts".into()) } else { Receipt::Done }
+    });
+    let running = bed.open(&[("ill", "made"), ("well", "made")], &subscriber).await;
+    let (bad, good) = (bed.event("made", "a", 1), bed.event("made", "a", 2));
+    running.publish(&[bad.clone(), good.clone()]).await;
+    subscriber.until_delivered("ill", &good, 1).await;
+    assert_eq!(subscriber.deliveries("ill", &bad), 4);
+    let letters = bed.dead_letters("made", &subscriber).await;
+    assert_eq!(letters.len(), 1);
+    assert!(letters[0].0 == bad.id && letters[0].1.contains("4 deliveries") && letters[0].1.contains("it hurts"), "{letters:?}");
+
+    healed.store(true, Ordering::Relaxed);
+    let (settings, topics) = (bed.settings(&bed.address()), [bed.topic("made")]);
+    assert_eq!(dead_letters::redrive(&settings, &topics).await.unwrap(), 1);
+    subscriber.until_delivered("ill", &bad, 5).await;
+    assert!(bed.dead_letters("made", &subscriber).await.is_empty(), "what was sent again is no longer listed");
+    assert_eq!(dead_letters::redrive(&settings, &topics).await.unwrap(), 0);
+    running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_no_topic_takes_leaves_a_note_and_blocks_nothing() {
+    let bed = Bed::kafka().await;
+    let subscriber = Subscriber::willing();
+    let running = bed.open(&[("taker", "made")], &subscriber).await;
+    let mut huge = bed.event("made", "a", 1);
+    huge.payload = "x".repeat(MAX_EVENT_BYTES + 1).into();
+    let after = bed.event("made", "a", 2);
+    running.publish(&[huge.clone(), after.clone()]).await;
+    subscriber.until_took(&after).await;
+    let letters = bed.dead_letters("made", &subscriber).await;
+    assert!(letters.len() == 1 && letters[0].0 == huge.id && letters[0].1.contains("bytes"), "{letters:?}");
+    let refused = dead_letters::redrive(&bed.settings(&bed.address()), &[bed.topic("made")]).await.unwrap_err().to_string();
+    assert!(refused.contains("too large to be kept"), "{refused}");
+    running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_was_deleted_is_made_again() {
+    let bed = Bed::kafka().await;
+    let subscriber = Subscriber::willing();
+    let running = bed.open(&[("taker", "made")], &subscriber).await;
+    running.publish(&[bed.event("made", "a", 1)]).await;
+    subscriber.until_taken(1).await;
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", bed.address()).create().unwrap();
+    let deleted = admin.delete_topics(&[&bed.topic("made")], &AdminOptions::new()).await.unwrap();
+    assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
+    let after = bed.event("made", "a", 2);
+    running.publish(std::slice::from_ref(&after)).await;
+    subscriber.until_took(&after).await;
+    running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_is_away_is_waited_for() {
+    let mut broker = tokio::task::spawn_blocking(KafkaBroker::not_started).await.unwrap();
+    let bed = Bed::embedded().await;
+    let subscriber = Subscriber::willing();
+    let bus = Arc::new(Kafka::new(bed.settings(&broker.address())).unwrap());
+    let running = bed.run(bus, &[("taker", "made")], &subscriber);
+    let events: Vec<_> = (1..=4).map(|number| bed.event("made", "a", number)).collect();
+    let reason = running.until_down().await;
+    assert!(!reason.is_empty());
+    assert!(running.bus.publish(&events[..1]).await[0].is_err(), "not there at the start");
+
+    let mut broker = tokio::task::spawn_blocking(move || {
+        broker.start_again();
+        broker
+    })
+    .await
+    .unwrap();
+    running.until_up().await;
+    running.publish(&events[..2]).await;
+    subscriber.until_took(&events[1]).await;
+
+    let mut broker = tokio::task::spawn_blocking(move || {
+        broker.kill();
+        broker
+    })
+    .await
+    .unwrap();
+    let reason = running.until_down().await;
+    assert!(reason.contains("127.0.0.1"), "{reason}");
+    assert!(running.bus.publish(&events[2..]).await.iter().all(Result::is_err));
+
+    let broker = tokio::task::spawn_blocking(move || {
+        broker.start_again();
+        broker
+    })
+    .await
+    .unwrap();
+    running.until_up().await;
+    running.publish(&events[2..]).await;
+    subscriber.until_took(&events[3]).await;
+    running.close().await;
+    drop(broker);
+}

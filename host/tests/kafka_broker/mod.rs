@@ -1,0 +1,138 @@
+//! A real Kafka for a test: a broker of its own on a free port, which can be stopped, killed and started again.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+
+/// Longest wait for a broker; after a kill its old registration has to lapse first.
+const READY: Duration = Duration::from_secs(60);
+/// Ends the broker when the test does, in whatever way: the pipe to it closes.
+const GUARD: &str = "java \"$@\" & exec 2>/dev/null; read -r how; kill -\"${how:-KILL}\" $!; wait $!";
+
+/// A broker; dropping it kills it.
+pub struct KafkaBroker {
+    folder: tempfile::TempDir,
+    port: u16,
+    running: Option<Child>,
+}
+
+impl KafkaBroker {
+    /// Starts one that nobody else uses.
+    pub fn start() -> Self {
+        let mut broker = Self::not_started();
+        broker.start_again();
+        broker
+    }
+
+    /// One that has an address but is not there yet.
+    pub fn not_started() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (port, controller) = (free_port(), free_port());
+        let constant = std::fs::read_to_string(repository().join("xtask/kafka/server.properties")).unwrap();
+        let own = format!(
+            "listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+             controller.quorum.bootstrap.servers=127.0.0.1:{controller}\nlog.dirs={}\n",
+            folder.path().join("topics").display()
+        );
+        std::fs::write(folder.path().join("server.properties"), format!("{constant}\n{own}")).unwrap();
+        let broker = Self { folder, port, running: None };
+        let cluster = "bWlsbHJhY2UtdGVzdC1rYQ";
+        let format = ["kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", cluster, "--config"];
+        let formatted = Command::new("java").args(broker.java()).args(format).arg(broker.properties()).output().unwrap();
+        assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stderr));
+        broker
+    }
+
+    /// One that all tests of this program share while any of them runs.
+    pub fn shared() -> Arc<Self> {
+        static SHARED: Mutex<Weak<KafkaBroker>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let broker = Arc::new(Self::start());
+            *shared = Arc::downgrade(&broker);
+            broker
+        })
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Starts it with what it had, and waits until it answers.
+    pub fn start_again(&mut self) {
+        let mut command = Command::new("sh");
+        command.args(["-c", GUARD, "sh"]).args(self.java()).arg("kafka.Kafka").arg(self.properties());
+        self.running = Some(command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap());
+        let deadline = Instant::now() + READY;
+        let asker: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", self.address())
+            .set("reconnect.backoff.max.ms", "100")
+            .set_log_level(rdkafka::config::RDKafkaLogLevel::Emerg)
+            .create()
+            .unwrap();
+        while !asker.fetch_metadata(None, Duration::from_millis(500)).is_ok_and(|metadata| !metadata.brokers().is_empty()) {
+            assert!(Instant::now() < deadline, "Kafka does not answer: {}", self.log());
+        }
+    }
+
+    /// Lets it close its logs and go.
+    pub fn stop(&mut self) {
+        self.end("TERM\n");
+    }
+
+    /// `kill -9`
+    pub fn kill(&mut self) {
+        self.end("KILL\n");
+    }
+
+    fn end(&mut self, how: &str) {
+        let Some(mut running) = self.running.take() else { return };
+        let _ = running.stdin.take().unwrap().write_all(how.as_bytes());
+        running.wait().unwrap();
+    }
+
+    fn properties(&self) -> PathBuf {
+        self.folder.path().join("server.properties")
+    }
+
+    fn java(&self) -> Vec<String> {
+        let libs = repository().join("target/kafka/libs");
+        assert!(libs.exists(), "Kafka's jars are missing: run `cargo xtask kafka --prepare`");
+        vec![
+            "-Xmx384m".into(),
+            "-XX:+UseSerialGC".into(),
+            "-XX:TieredStopAtLevel=1".into(),
+            format!("-Dmillrace.kafka.log={}", self.folder.path().join("broker.log").display()),
+            format!("-Dlog4j2.configurationFile={}", repository().join("xtask/kafka/log4j2.properties").display()),
+            "-cp".into(),
+            libs.join("*").display().to_string(),
+        ]
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("broker.log")).unwrap_or_default()
+    }
+}
+
+impl Drop for KafkaBroker {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
