@@ -41,7 +41,8 @@ mod tests {
 
     #[test]
     fn commands_end_where_their_arguments_begin() {
-        let text = "run `millrace dlq redrive order.paid`, then\nmillrace republish --since 2days\nand `millrace top`; `millrace` is a program";
+        let text =
+            "run `millrace dlq redrive order.paid`, then\nmillrace republish --since 2days\nand `millrace top`; `millrace` is a program";
         let expected: [&[&str]; 3] = [&["dlq", "redrive"], &["republish"], &["top"]];
         assert_eq!(commands_in(text).into_iter().collect::<Vec<_>>(), expected);
     }
