@@ -58,4 +58,19 @@ describe('the cart', () => {
       expect(cart.get()).toEqual([])
     },
   )
+
+  it('makes sense of lines that somebody else has written', () => {
+    const written = [
+      { productId: 'prod-001', quantity: 1e300, name: { toString: 1 }, price: 'free', image: 7, category: ['x'] },
+      { productId: 'prod-002', quantity: 2, name: 'Mouse', price: -5, image: 'https://elsewhere.example/x.png' },
+      { productId: 'prod-002', quantity: 3 },
+      { productId: '', quantity: 1 },
+    ]
+    localStorage.setItem('cart', JSON.stringify(written))
+    window.dispatchEvent(new StorageEvent('storage', { key: 'cart' }))
+    expect(cart.get()).toEqual([
+      { productId: 'prod-001', quantity: MAX_QUANTITY, name: 'prod-001', price: 0, image: '', category: '' },
+      { productId: 'prod-002', quantity: 5, name: 'Mouse', price: 0, image: '', category: '' },
+    ])
+  })
 })

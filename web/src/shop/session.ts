@@ -11,12 +11,28 @@ export const user: Stored<User | null> = stored(
 )
 
 function isUser(value: unknown): value is User {
-  return typeof value === 'object' && value !== null && 'name' in value && 'email' in value
+  if (typeof value !== 'object' || value === null) return false
+  const { id, name, email, createdAt } = value as Record<keyof User, unknown>
+  return [id, name, email, createdAt].every((member) => typeof member === 'string')
 }
 
+let isExpired = false
+
 export function begin(session: { token: string; user: User }) {
+  isExpired = false
   user.set(session.user)
   token.set(session.token)
+}
+
+/** The store takes the token no longer. */
+export function expire() {
+  isExpired = true
+  end()
+}
+
+/** Whether that is why nobody is logged in. */
+export function hasExpired(): boolean {
+  return isExpired
 }
 
 export function end() {
