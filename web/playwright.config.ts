@@ -1,9 +1,10 @@
 import { defineConfig } from '@playwright/test'
+import type { Shape } from './tests/running/store'
 
 /** The browser is the system's: `apt-get install chromium`, or wherever CHROMIUM says. */
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
 
-export default defineConfig({
+export default defineConfig<object, { shape: Shape }>({
   testDir: 'tests',
   // One store and one browser have the machine for themselves: what is watched here are orders of a few milliseconds.
   workers: 1,
@@ -18,9 +19,15 @@ export default defineConfig({
     trace: 'retain-on-failure',
   },
   projects: [
-    { name: 'store', testMatch: '*.spec.ts', testIgnore: ['screenshots.spec.ts', 'weight.spec.ts'] },
+    { name: 'monolith', testMatch: ['access', 'failures', 'hostile', 'journey', 'orders'].map(spec) },
+    // Gateway, users-products and orders with a Kafka: what crosses from one to another.
+    { name: 'stack', testMatch: ['failures', 'journey', 'orders', 'stack'].map(spec), use: { shape: 'stack' } },
     // Figures are taken when nothing else runs.
-    { name: 'weight', testMatch: 'weight.spec.ts', dependencies: ['store'], fullyParallel: false },
-    { name: 'screenshots', testMatch: 'screenshots.spec.ts' },
+    { name: 'weight', testMatch: spec('weight'), dependencies: ['monolith', 'stack'], fullyParallel: false },
+    { name: 'screenshots', testMatch: spec('screenshots') },
   ],
 })
+
+function spec(name: string): string {
+  return `${name}.spec.ts`
+}

@@ -180,17 +180,15 @@ test('an e-mail that is taken and fields that are wrong are said at the field', 
   await expect(page.getByLabel('Email')).toBeFocused()
 })
 
-test('another one’s order does not exist', async ({ page, browser, store }) => {
+test('another one’s order does not exist', async ({ page, visitor }) => {
   await logIn(page)
   await buy(page)
-  const other = await browser.newContext({ baseURL: store.url })
-  const stranger = await other.newPage()
+  const stranger = await visitor()
   await logIn(stranger)
-  await stranger.goto(new URL(page.url()).hash.replace(/^/, '/'))
+  await stranger.goto(`/${new URL(page.url()).hash}`)
   await expect(stranger.getByRole('heading', { name: 'There is no such order' })).toBeVisible()
   await stranger.goto('/#/orders')
   await expect(stranger.getByText('You have not bought anything yet.')).toBeVisible()
-  await other.close()
 })
 
 test('a page that does not exist says so, and leads back', async ({ page }) => {

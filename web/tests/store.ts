@@ -1,23 +1,88 @@
 /** What tests of the store have in common: a running store for each worker, customers, and the ways they go. */
 import { AxeBuilder } from '@axe-core/playwright'
-import { type APIRequestContext, test as base, expect, type Page } from '@playwright/test'
-import { Monolith } from './monolith'
+import {
+  type APIRequestContext,
+  type BrowserContext,
+  type BrowserContextOptions,
+  test as base,
+  expect,
+  type Page,
+} from '@playwright/test'
+import { type RunningStore, type Settings, type Shape, startStore } from './running/store'
 
 export { expect }
 
-export const test = base.extend<object, { store: Monolith }>({
+interface Shared {
+  /** In how many processes the store runs; a project of playwright.config.ts says it. */
+  shape: Shape
+  /** The store that the tests of a worker share. */
+  store: RunningStore
+}
+
+interface Own {
+  /** A store of this test's own, which it may break. */
+  startOwn: (settings?: Settings) => Promise<RunningStore>
+  /** Another customer, with a browser of their own. */
+  visitor: (options?: BrowserContextOptions) => Promise<Page>
+}
+
+// Long enough for a person, and a test, to do something before the store tries again by itself.
+const PATIENT = { PAYMENT_RETRY_AFTER: '60s', SHIPPING_RETRY_AFTER: '60s' }
+
+export const test = base.extend<Own, Shared>({
+  shape: ['monolith', { option: true, scope: 'worker' }],
   store: [
-    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the pattern
-    async ({}, use) => {
-      // Long enough for a person, and a test, to do something before the store tries again by itself.
-      const store = await Monolith.start({ environment: { PAYMENT_RETRY_AFTER: '60s', SHIPPING_RETRY_AFTER: '60s' } })
+    async ({ shape }, use) => {
+      const store = await startStore(shape, { environment: PATIENT })
       await use(store)
       await store.stop()
     },
     { scope: 'worker', timeout: 120_000 },
   ],
   baseURL: async ({ store }, use) => use(store.url),
+  context: async ({ context }, use) => {
+    const complaints = listen(context)
+    await use(context)
+    expect(complaints).toEqual([])
+  },
+  visitor: async ({ browser, baseURL }, use) => {
+    const contexts: BrowserContext[] = []
+    const complaints: string[][] = []
+    await use(async (options) => {
+      const context = await browser.newContext({ ...(baseURL && { baseURL }), ...options })
+      contexts.push(context)
+      complaints.push(listen(context))
+      return context.newPage()
+    })
+    await Promise.all(contexts.map((context) => context.close()))
+    expect(complaints.flat()).toEqual([])
+  },
+  startOwn: async ({ shape }, use, testInfo) => {
+    const stores: RunningStore[] = []
+    await use(async ({ environment, ...settings } = {}) => {
+      testInfo.setTimeout(testInfo.timeout + 60_000)
+      const store = await startStore(shape, { ...settings, environment: { ...PATIENT, ...environment } })
+      stores.push(store)
+      return store
+    })
+    for (const store of stores) {
+      if (testInfo.status !== testInfo.expectedStatus) await testInfo.attach('log', { body: store.log() })
+      await store.stop()
+    }
+  },
 })
+
+/** What a page says that nobody should have to read: errors of scripts, and what its policy forbade. Calls may fail on purpose. */
+function listen(context: BrowserContext): string[] {
+  const complaints: string[] = []
+  context.on('weberror', (error) => complaints.push(String(error.error())))
+  context.on('console', (message) => {
+    if (message.type() === 'error' && !/Failed to load resource|net::ERR/.test(message.text())) {
+      complaints.push(message.text())
+    }
+  })
+  return complaints
+}
 
 export const ADDRESS = { address: '123 Main St', city: 'Portland', state: 'OR', zip: '97201' }
 

@@ -2,12 +2,13 @@
 import { Lines } from '../orders/Lines'
 import '../styles/columns.css'
 import '../styles/checkout.css'
-import { useRef } from 'react'
+import { useRef, useState } from 'react'
 import { useAction } from '../answers'
 import * as api from '../api/client'
 import { ApiError, explain } from '../api/errors'
 import { type CartLine, cart, refreshed, total, useCart } from '../cart'
 import { money } from '../format'
+import { type Draft, draft, dropDraft, keepDraft } from '../orders/draft'
 import { PaymentChoice } from '../orders/PaymentChoice'
 import { DEFAULT_PAYMENT, TEST_ZIPS } from '../orders/payment'
 import { keyFor, settled } from '../orders/purchase'
@@ -22,6 +23,7 @@ export default function CheckoutPage() {
   const { data: products } = useProducts()
   const lines = refreshed(useCart(), products)
   const { place, form } = usePlaceOrder()
+  const [kept] = useState(draft)
   if (lines.length === 0) return <EmptyCart />
 
   const fields = place.error instanceof ApiError ? place.error.fields : {}
@@ -39,17 +41,18 @@ export default function CheckoutPage() {
       <form
         ref={form}
         className="columns"
+        onChange={(event) => keepDraft(event.currentTarget)}
         onSubmit={(event) => {
           event.preventDefault()
           submit(new FormData(event.currentTarget))
         }}
       >
         <div className="checkout-parts">
-          <AddressFields fields={fields} />
+          <AddressFields fields={fields} kept={kept} />
           <section className="panel" aria-labelledby="how-to-pay">
             <h2 id="how-to-pay">Payment</h2>
             <p className="panel-lead">This is a test store. Choose how the bank should behave; no money moves.</p>
-            <PaymentChoice name="payment" />
+            <PaymentChoice name="payment" chosen={kept.payment} />
           </section>
         </div>
         <Summary lines={lines} isPlacing={place.isPending} error={place.error} />
@@ -63,6 +66,7 @@ function usePlaceOrder() {
   const place = useAction((purchase: api.Purchase) => api.placeOrder(purchase, keyFor(purchase)), {
     onSuccess: (order) => {
       settled()
+      dropDraft()
       keepOrder(order)
       stockChanged()
       toast('success', 'Order placed successfully!')
@@ -78,7 +82,7 @@ function usePlaceOrder() {
   return { place, form }
 }
 
-function AddressFields({ fields }: { fields: Readonly<Record<string, string>> }) {
+function AddressFields({ fields, kept }: { fields: Readonly<Record<string, string>>; kept: Draft }) {
   return (
     <section className="panel" aria-labelledby="where-to">
       <h2 id="where-to">Where to</h2>
@@ -89,6 +93,7 @@ function AddressFields({ fields }: { fields: Readonly<Record<string, string>> })
           autoComplete="street-address"
           required
           maxLength={200}
+          defaultValue={kept.address}
           error={fields['shipping.address']}
         />
         <Field
@@ -97,6 +102,7 @@ function AddressFields({ fields }: { fields: Readonly<Record<string, string>> })
           autoComplete="address-level2"
           required
           maxLength={200}
+          defaultValue={kept.city}
           error={fields['shipping.city']}
         />
         <Field
@@ -105,6 +111,7 @@ function AddressFields({ fields }: { fields: Readonly<Record<string, string>> })
           autoComplete="address-level1"
           required
           maxLength={200}
+          defaultValue={kept.state}
           error={fields['shipping.state']}
         />
         <Field
@@ -114,6 +121,7 @@ function AddressFields({ fields }: { fields: Readonly<Record<string, string>> })
           inputMode="numeric"
           required
           maxLength={20}
+          defaultValue={kept.zip}
           error={fields['shipping.zip']}
         />
       </div>

@@ -6,6 +6,7 @@ import * as api from '../api/client'
 import { ApiError, explain } from '../api/errors'
 import { cart } from '../cart'
 import { fullDate } from '../format'
+import { dropDraft } from '../orders/draft'
 import { navigate } from '../router'
 import * as session from '../session'
 import { Field, focusFirstError } from '../ui/Field'
@@ -35,6 +36,7 @@ export default function ProfilePage() {
             navigate('/')
             // Whoever uses this device next starts anew.
             cart.set([])
+            dropDraft()
             session.end()
             toast('info', 'You are signed out')
           }}
