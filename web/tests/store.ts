@@ -1,13 +1,6 @@
 /** What tests of the store have in common: a running store for each worker, customers, and the ways they go. */
 import { AxeBuilder } from '@axe-core/playwright'
-import {
-  type APIRequestContext,
-  type BrowserContext,
-  type BrowserContextOptions,
-  test as base,
-  expect,
-  type Page,
-} from '@playwright/test'
+import { type BrowserContext, type BrowserContextOptions, test as base, expect, type Page } from '@playwright/test'
 import { type RunningStore, type Settings, type Shape, startStore } from './running/store'
 
 export { expect }
@@ -147,9 +140,26 @@ export function stage(page: Page, label: string) {
   return page.locator('.stage').filter({ has: page.getByText(label, { exact: true }) })
 }
 
-export async function order(request: APIRequestContext, token: string, id: string) {
-  const answer = await request.get(`/api/orders/${id}`, { headers: { Authorization: `Bearer ${token}` } })
-  return answer.json()
+/** The order whose page is shown, and who may see it. */
+export async function orderId(page: Page) {
+  const token = await page.evaluate(() => localStorage.getItem('token') ?? '')
+  return { token, id: page.url().replace(/^.*\/orders\//, '') }
+}
+
+/** The API without the pages, in a customer's name. */
+export function api(store: RunningStore, token: string) {
+  const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }
+  return {
+    async order(id: string) {
+      const answer = await fetch(`${store.url}/api/orders/${id}`, { headers })
+      return answer.json()
+    },
+    async retry(id: string, payment: string) {
+      const body = JSON.stringify({ payment: { token: payment } })
+      const answer = await fetch(`${store.url}/api/orders/${id}/retry`, { method: 'POST', headers, body })
+      expect(answer.status).toBe(200)
+    },
+  }
 }
 
 export async function expectNoViolations(page: Page) {
