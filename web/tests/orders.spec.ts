@@ -1,6 +1,6 @@
 /** What becomes of orders, as their page shows it while it happens. */
 
-import { addToCart, buy, expect, fillAddress, logIn, stage, test } from './store'
+import { addToCart, api, buy, expect, fillAddress, logIn, orderId, stage, test } from './store'
 
 test('a slow bank is watched without a reload', async ({ page }) => {
   await logIn(page)
@@ -113,13 +113,20 @@ test('two tabs of one customer share the cart and the login', async ({ page, con
   await expect(page.getByRole('link', { name: 'Login' })).toBeVisible()
 })
 
-test('an order goes on while the customer is offline, and is caught up with afterwards', async ({ page, context }) => {
+test('an order goes on while the customer is offline, and is caught up with afterwards', async ({
+  page,
+  context,
+  store,
+}) => {
   await logIn(page)
-  await buy(page, { payment: 'Slow bank' })
-  await expect(stage(page, 'Processing Payment')).toHaveAttribute('data-status', 'active')
+  await buy(page, { payment: 'Empty account' })
+  await expect(page.getByRole('heading', { name: 'Payment Declined' })).toBeVisible()
+  const { token, id } = await orderId(page)
   await context.setOffline(true)
   await expect(page.getByText('You are offline.', { exact: false })).toBeVisible()
-  await expect(page.locator('.order-status')).toHaveText('paying')
+  await api(store, token).retry(id, 'tok_visa')
+  await expect.poll(async () => (await api(store, token).order(id)).state).toBe('delivered')
+  await expect(page.locator('.order-status')).toHaveText('payment failed')
   await context.setOffline(false)
   await expect(page.locator('.order-status')).toHaveText('delivered')
 })

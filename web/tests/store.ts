@@ -65,14 +65,15 @@ export const test = base.extend<Own, Shared>({
   },
 })
 
+/** What does not come from a network that a test has cut. */
+const EXPECTED = /Failed to load resource|net::ERR|Unable to preload CSS|dynamically imported module/
+
 /** What a page says that nobody should have to read: errors of scripts, and what its policy forbade. Calls may fail on purpose. */
 function listen(context: BrowserContext): string[] {
   const complaints: string[] = []
   context.on('weberror', (error) => complaints.push(String(error.error())))
   context.on('console', (message) => {
-    if (message.type() === 'error' && !/Failed to load resource|net::ERR/.test(message.text())) {
-      complaints.push(message.text())
-    }
+    if (message.type() === 'error' && !EXPECTED.test(message.text())) complaints.push(message.text())
   })
   return complaints
 }
