@@ -52,14 +52,17 @@ for (const [device, viewport] of [
     test.setTimeout(120_000)
     const page = await visitor({ viewport, reducedMotion: 'reduce' })
     await everyPage(page, async () => {
+      // A message may lie over something; this sends it away.
+      await page.keyboard.press('Escape')
+      await expect(page.locator('.toast')).toHaveCount(0)
       await page.evaluate(() => {
         window.scrollTo(0, 0)
-        const active = document.activeElement
-        if (active instanceof HTMLElement) active.blur()
+        document.querySelector<HTMLElement>('.skip-link')?.focus()
       })
       const reached = new Set<string>()
       for (let turn = 0; turn < 60; turn++) {
         await page.keyboard.press('Tab')
+        await settled(page)
         const { name, isHidden, hasRing } = await page.evaluate(focused)
         if (name === '' || reached.has(name)) break
         reached.add(name)

@@ -178,6 +178,8 @@ export async function expectNoViolations(page: Page) {
 export async function settled(page: Page) {
   await expect(page.locator('.skeleton')).toHaveCount(0)
   await page.evaluate(async () => {
+    // What has just changed begins to move, or to scroll, with the next frame.
+    await new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)))
     const ending = document.getAnimations().filter((each) => each.effect?.getComputedTiming().iterations !== Infinity)
     await Promise.allSettled(ending.map((each) => each.finished))
     await Promise.allSettled(

@@ -19,6 +19,12 @@ describe('a session', () => {
     },
   )
 
+  it.each(['two\nlines', 'ünïcode', ' ', 'a b'])('bears %j in the place of the token', (text) => {
+    localStorage.setItem('token', text)
+    window.dispatchEvent(new StorageEvent('storage', { key: 'token' }))
+    expect(session.token.get()).toBeNull()
+  })
+
   it('that expires says so until the next begins', () => {
     session.begin({ token: 't', user: ADA })
     expect(session.hasExpired()).toBe(false)

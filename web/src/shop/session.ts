@@ -1,10 +1,16 @@
 /** Who is logged in, and where they wanted to go before they were asked to log in. */
 import type { components } from './api/schema'
-import { json, type Stored, stored, text, useStored } from './storage'
+import { json, type Stored, stored, useStored } from './storage'
 
 export type User = components['schemas']['User']
 
-export const token = stored('token', text)
+/** Nothing else can be sent in a header. */
+const SENDABLE = /^[\x21-\x7e]+$/
+
+export const token = stored<string | null>('token', {
+  read: (raw) => (raw !== null && SENDABLE.test(raw) ? raw : null),
+  write: (value) => value,
+})
 export const user: Stored<User | null> = stored(
   'user',
   json<User | null>(null, (value) => (isUser(value) ? value : undefined)),

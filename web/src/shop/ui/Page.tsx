@@ -26,7 +26,8 @@ export function Heading({ children, title }: { children: ReactNode; title?: stri
 
 /** Instead of a page whose data did not come. */
 export function Trouble({ error, retry, what }: { error: unknown; retry: () => void; what: string }) {
-  const isMissing = error instanceof ApiError && error.failure === 'missing'
+  // An address that the API cannot even read leads to nothing too.
+  const isMissing = error instanceof ApiError && ['missing', 'invalid'].includes(error.failure)
   return (
     <section className="notice" role="alert">
       <span className="notice-art" aria-hidden="true">
