@@ -53,7 +53,7 @@ test('a store that crashes under an order comes back, and so does the page', asy
   await expect(page.locator('.stage[data-status="done"]')).toHaveCount(8)
 })
 
-test('who asks too often is told when to come back', async ({ visitor, startOwn }) => {
+test('who asks too often is told when to come back', { tag: '@alike' }, async ({ visitor, startOwn }) => {
   const store = await startOwn({ environment: { RATE_LIMIT_PER_MINUTE: '12', RATE_LIMIT_BURST: '3' } })
   const page = await visitor({ baseURL: store.url })
   await expect.poll(async () => (await page.request.get('/api/products')).status()).toBe(429)
@@ -114,7 +114,7 @@ test('an impatient customer buys once', async ({ page }) => {
   await expect(page.locator('.order-card')).toHaveCount(2)
 })
 
-test('Back leads to where one was, and never into a login or a purchase', async ({ page }) => {
+test('Back leads to where one was, and never into a login or a purchase', { tag: '@alike' }, async ({ page }) => {
   const customer = newCustomer()
   await page.request.post('/api/auth/register', { data: customer })
   await page.goto('/#/product/prod-002')
@@ -157,7 +157,10 @@ test('two tabs of one order agree, and the slower one is told why it was too lat
   await expect(late.getByRole('heading', { name: 'Order Cancelled' })).toBeVisible()
 })
 
-test('a page whose code does not come says why, and can be loaded again', async ({ page, context }) => {
+test('a page whose code does not come says why, and can be loaded again', { tag: '@alike' }, async ({
+  page,
+  context,
+}) => {
   await page.goto('/')
   await expect(page.locator('.product-card')).toHaveCount(8)
   await context.setOffline(true)
@@ -172,7 +175,7 @@ test('a page whose code does not come says why, and can be loaded again', async 
   await expect(page.getByText('Your cart is empty')).toBeVisible()
 })
 
-test('while a slow network brings the products, their places are kept', async ({ page }) => {
+test('while a slow network brings the products, their places are kept', { tag: '@alike' }, async ({ page }) => {
   let release = () => {}
   const held = new Promise<void>((done) => {
     release = done

@@ -55,7 +55,31 @@ test('a carrier that fails is tried again', async ({ page }) => {
   await expect(page.locator('.order-status')).toHaveText('delivered')
 })
 
-test('what another customer was faster to buy is said, and nothing is charged', async ({ visitor, startOwn }) => {
+test('more than there is can be wished for, and is refused without a charge', async ({ page }) => {
+  await logIn(page)
+  await page.goto('/#/product/prod-004')
+  await page.getByLabel('Quantity of Laptop Stand').fill('9999')
+  await page.getByRole('button', { name: 'Add to Cart' }).click()
+  await page.goto('/#/cart')
+  await expect(page.getByText(/Only \d+ left/)).toBeVisible()
+  await expect(page.locator('.cart-summary-total')).toHaveText('$899,810.01')
+  await page.getByRole('link', { name: 'Proceed to Checkout' }).click()
+  await fillAddress(page)
+  await page.getByRole('button', { name: 'Place Order' }).click()
+  await expect(page.getByRole('heading', { name: 'Inventory Check Failed' })).toBeVisible()
+  await expect(page.locator('.details').getByText('None')).toHaveCount(5)
+  await page.getByRole('button', { name: 'Put it back in the cart' }).click()
+  await page.getByLabel('Quantity of Laptop Stand').fill('1')
+  await page.getByRole('link', { name: 'Proceed to Checkout' }).click()
+  await fillAddress(page)
+  await page.getByRole('button', { name: 'Place Order' }).click()
+  await expect(page.locator('.order-status')).toHaveText('delivered')
+})
+
+test('what another customer was faster to buy is said, and nothing is charged', { tag: '@alike' }, async ({
+  visitor,
+  startOwn,
+}) => {
   const last = {
     id: 'prod-001',
     data: {
@@ -101,7 +125,7 @@ test('two customers at once see their own orders', async ({ visitor }) => {
   )
 })
 
-test('two tabs of one customer share the cart and the login', async ({ page, context }) => {
+test('two tabs of one customer share the cart and the login', { tag: '@alike' }, async ({ page, context }) => {
   await logIn(page)
   await page.goto('/')
   const tab = await context.newPage()
@@ -131,7 +155,7 @@ test('an order goes on while the customer is offline, and is caught up with afte
   await expect(page.locator('.order-status')).toHaveText('delivered')
 })
 
-test('without the stream the order is looked at every now and then', async ({ page }) => {
+test('without the stream the order is looked at every now and then', { tag: '@alike' }, async ({ page }) => {
   await page.route('**/events', (route) => route.fulfill({ status: 503, body: '' }))
   await logIn(page)
   await buy(page, { payment: 'Slow bank' })
@@ -159,7 +183,10 @@ test('an answer that is lost on the way does not buy twice', async ({ page }) =>
   await expect(page.locator('.order-card')).toHaveCount(1)
 })
 
-test('a declined payment is tried by itself, and given up at last', async ({ visitor, startOwn }) => {
+test('a declined payment is tried by itself, and given up at last', { tag: '@alike' }, async ({
+  visitor,
+  startOwn,
+}) => {
   const { url: baseURL } = await startOwn({ environment: { PAYMENT_RETRY_AFTER: '1s' } })
   const page = await visitor({ baseURL })
   await logIn(page)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { add, cart, count, MAX_QUANTITY, refreshed, remove, setQuantity, total } from './cart'
+import { add, addLines, cart, count, MAX_QUANTITY, refreshed, remove, setQuantity, total } from './cart'
 import { KEYBOARD, MOUSE } from './testing/resources'
 
 describe('the cart', () => {
@@ -29,6 +29,18 @@ describe('the cart', () => {
     ] as const) {
       expect(setQuantity(lines, 'prod-001', wanted)[0]?.quantity).toBe(kept)
     }
+  })
+
+  it('takes what an order had', () => {
+    const bought = [
+      { productId: 'prod-001', name: 'Mechanical Keyboard', price: 149.99, quantity: 2 },
+      { productId: 'prod-002', name: 'Wireless Mouse', price: 49.99, quantity: 1 },
+    ]
+    const lines = refreshed(addLines(add([], KEYBOARD), bought), [KEYBOARD, MOUSE])
+    expect(lines.map(({ name, quantity, image }) => [name, quantity, image])).toEqual([
+      ['Mechanical Keyboard', 3, KEYBOARD.image],
+      ['Wireless Mouse', 1, MOUSE.image],
+    ])
   })
 
   it('removes a line', () => {

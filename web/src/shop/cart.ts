@@ -62,6 +62,14 @@ export function add(lines: CartLine[], product: Product, quantity = 1): CartLine
   return [...lines, { productId, name, price, image, category, quantity: within(quantity) }]
 }
 
+/** With the lines of an order, which know no picture; see `refreshed`. */
+export function addLines(
+  lines: CartLine[],
+  bought: readonly Pick<CartLine, 'productId' | 'name' | 'price' | 'quantity'>[],
+) {
+  return merged([...lines, ...bought.map((line) => ({ ...line, image: '', category: '' }))])
+}
+
 export function setQuantity(lines: CartLine[], productId: string, quantity: number): CartLine[] {
   return lines.map((line) => (line.productId === productId ? { ...line, quantity: within(quantity) } : line))
 }

@@ -4,8 +4,9 @@ import { useAction } from '../answers'
 import * as api from '../api/client'
 import { ApiError, explain } from '../api/errors'
 import type { Order } from '../api/resources'
+import { addLines, cart } from '../cart'
 import { keepOrder } from '../queries'
-import { Link } from '../router'
+import { Link, navigate } from '../router'
 import { Icon } from '../ui/Icon'
 import { toast } from '../ui/toasts'
 import { DEFAULT_PAYMENT, PAYMENTS } from './payment'
@@ -38,14 +39,26 @@ export function Callout({ order, refresh }: Props) {
         {order.attention && <p>It takes longer than it should, so a person of ours is looking into it.</p>}
       </div>
       <Actions order={order} refresh={refresh} />
-      {order.state === 'failed' && (
-        <div className="actions">
-          <Link to="/" className="button">
-            Find something else
-          </Link>
-        </div>
-      )}
+      {['failed', 'cancelled'].includes(order.state) && <AnotherTry order={order} />}
     </section>
+  )
+}
+
+/** An order that has ended stays as it is; what was wanted can be ordered anew. */
+function AnotherTry({ order: { items } }: { order: Order }) {
+  const putBack = () => {
+    cart.set(addLines(cart.get(), items))
+    navigate('/cart')
+  }
+  return (
+    <div className="actions">
+      <button type="button" className="button" onClick={putBack}>
+        Put it back in the cart
+      </button>
+      <Link to="/" className="button button-quiet">
+        Find something else
+      </Link>
+    </div>
   )
 }
 
@@ -55,7 +68,7 @@ function explained({ state }: Order): Words | undefined {
       return {
         title: 'Inventory Check Failed',
         tone: 'bad',
-        text: 'Nothing was charged and nothing is held back. Change the quantity, or choose something else.',
+        text: 'Nothing was charged and nothing is held back. Order fewer, or choose something else.',
       }
     case 'payment_failed':
       return {
