@@ -35,6 +35,17 @@ test('a declined payment is paid another way', async ({ page }) => {
   await expect(page.getByText('retry payment')).toBeVisible()
 })
 
+test('a bank that never answers is not said to have said no', { tag: '@alike' }, async ({ page }) => {
+  await logIn(page)
+  await buy(page, { payment: 'Silent bank' })
+  await expect(page.getByRole('heading', { name: 'Payment Declined' })).toBeVisible()
+  await expect(page.getByText('Your bank did not answer in time.')).toBeVisible()
+  await expect(stage(page, 'Processing Payment')).toContainText('No answer from your bank.')
+  await expect(page.getByText('Nothing was charged', { exact: false })).toHaveCount(0)
+  await page.getByRole('button', { name: 'Try again' }).click()
+  await expect(page.locator('.order-status')).toHaveText('delivered')
+})
+
 test('a declined payment is given up', async ({ page }) => {
   await logIn(page)
   await buy(page, { payment: 'Expired card' })

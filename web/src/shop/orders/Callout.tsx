@@ -10,6 +10,7 @@ import { Link, navigate } from '../router'
 import { Icon } from '../ui/Icon'
 import { toast } from '../ui/toasts'
 import { DEFAULT_PAYMENT, PAYMENTS } from './payment'
+import { isUnanswered, reason } from './refusal'
 import { canCancel, canRetry } from './stages'
 
 interface Words {
@@ -26,6 +27,7 @@ interface Props {
 
 export function Callout({ order, refresh }: Props) {
   const words = explained(order)
+  const why = reason(order)
   if (!words) return canCancel(order.state) ? <Actions order={order} refresh={refresh} /> : null
   return (
     <section className="callout" data-tone={words.tone} aria-labelledby="callout">
@@ -34,7 +36,7 @@ export function Callout({ order, refresh }: Props) {
           <Icon name={words.tone === 'bad' ? 'alert' : 'info'} />
           {words.title}
         </h2>
-        {order.results.reason && <p className="callout-reason">{order.results.reason}</p>}
+        {why && <p className="callout-reason">{why}</p>}
         <p>{words.text}</p>
         {order.attention && <p>It takes longer than it should, so a person of ours is looking into it.</p>}
       </div>
@@ -62,8 +64,8 @@ function AnotherTry({ order: { items } }: { order: Order }) {
   )
 }
 
-function explained({ state }: Order): Words | undefined {
-  switch (state) {
+function explained(order: Order): Words | undefined {
+  switch (order.state) {
     case 'failed':
       return {
         title: 'Inventory Check Failed',
@@ -74,7 +76,7 @@ function explained({ state }: Order): Words | undefined {
       return {
         title: 'Payment Declined',
         tone: 'bad',
-        text: 'Nothing was charged, and your items stay set aside. We try again by ourselves a few times before we give up; you can pay another way right now.',
+        text: `${isUnanswered(order) ? 'This does not count as paid' : 'Nothing was charged'}, and your items stay set aside. We try again by ourselves a few times before we give up; you can pay another way right now.`,
       }
     case 'ship_failed':
       return {
