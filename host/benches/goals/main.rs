@@ -36,7 +36,8 @@ struct Bus {
     executions_per_second: Option<f64>,
 }
 
-const EMBEDDED: Bus = Bus { name: "embedded bus", delivered: (5.0, 20.0), orders_per_second: 2_000.0, executions_per_second: Some(12_000.0) };
+const EMBEDDED: Bus =
+    Bus { name: "embedded bus", delivered: (5.0, 20.0), orders_per_second: 2_000.0, executions_per_second: Some(12_000.0) };
 const KAFKA: Bus = Bus { name: "Kafka told", delivered: (15.0, 50.0), orders_per_second: 800.0, executions_per_second: None };
 const KAFKA_ALONE: Bus = Bus { name: "Kafka alone drives", delivered: (15.0, 50.0), orders_per_second: 800.0, executions_per_second: None };
 

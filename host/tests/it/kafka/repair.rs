@@ -20,7 +20,8 @@ async fn a_poisoned_message_becomes_a_dead_letter_that_can_be_sent_again_and_ord
     let before = deliver(&customer, 1).await;
     let key = ids(&before).remove(0);
     // One on every partition that an order can be on, so that every later order has to get past one.
-    let poison = |key: String| Record { topic: shop.topics.topic("paid"), key, payload: Some(b"poison".to_vec()), headers: HashMap::new(), at: 0 };
+    let poison =
+        |key: String| Record { topic: shop.topics.topic("paid"), key, payload: Some(b"poison".to_vec()), headers: HashMap::new(), at: 0 };
     let poisoned: Vec<Record> = std::iter::once(key.clone()).chain((0..40).map(|number| format!("poison-{number}"))).map(poison).collect();
     shop.topics.produce(&poisoned).await;
     deliver(&customer, 12).await;
@@ -57,6 +58,6 @@ async fn a_topic_that_was_lost_is_filled_again_beside_the_running_shop() {
     orders.extend(ids(&deliver(&customer, 5).await));
     let said = shop.operate(&app, &["republish", "--since", "1h"]);
     assert!(said.contains("events since"), "{said}");
-    shop.topics.until_told(&orders).await;
+    shop.topics.until_complete(&orders).await;
     app.stop().await;
 }

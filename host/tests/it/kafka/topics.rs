@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaResult;
 use rdkafka::message::{BorrowedMessage, Headers as _, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -16,23 +17,28 @@ use crate::client::PATIENCE;
 /// What happens to an order, in its sequence; each is a topic.
 pub const EVENTS: [&str; 5] = ["created", "validated", "paid", "shipped", "delivered"];
 
+/// Of one order: sequence number in its history and name of the topic, and when the event was first sent, in milliseconds.
+pub type Events = BTreeMap<(u64, String), i64>;
+
 /// The topics and the group of one shop, on a broker that others may use too.
 #[derive(Debug, Clone)]
 pub struct Topics {
     address: String,
     prefix: String,
+    group: String,
 }
 
 impl Topics {
-    /// Those whose names begin with `prefix`; `order` in the configs of the repository.
-    pub fn new(address: &str, prefix: &str) -> Self {
-        Self { address: address.to_owned(), prefix: prefix.to_owned() }
+    /// As the configs of the repository name them.
+    pub fn of_configs(address: &str) -> Self {
+        Self { address: address.to_owned(), prefix: "order".into(), group: "orders-group".into() }
     }
 
-    /// A prefix that no other test has.
+    /// Names that no other test has.
     pub fn unique(address: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
-        Self::new(address, &format!("shop-{}.order", NEXT.fetch_add(1, Ordering::Relaxed)))
+        let prefix = format!("shop-{}.order", NEXT.fetch_add(1, Ordering::Relaxed));
+        Self { address: address.to_owned(), group: format!("{prefix}-group"), prefix }
     }
 
     /// `host:port` of the broker.
@@ -45,8 +51,9 @@ impl Topics {
         &self.prefix
     }
 
-    pub fn group(&self) -> String {
-        format!("{}-group", self.prefix)
+    /// The consumer group.
+    pub fn group(&self) -> &str {
+        &self.group
     }
 
     pub fn topic(&self, event: &str) -> String {
@@ -63,10 +70,10 @@ impl Topics {
         tokio::task::spawn_blocking(move || topics.iter().flat_map(|topic| read(&address, topic)).collect()).await.unwrap()
     }
 
-    /// The events that the topics have of each order, in the sequence of the orders' histories. Fails on an event whose record
-    /// is not as it should be, and on one that was sent before an event that precedes it.
-    pub async fn events(&self) -> BTreeMap<String, Vec<(u64, String)>> {
-        let mut first_sent: BTreeMap<String, BTreeMap<(u64, String), i64>> = BTreeMap::new();
+    /// The events that the topics have of each order, in the sequence of the orders' histories, with the time when each was first
+    /// sent. Fails on an event whose record is not as it should be.
+    pub async fn events(&self) -> BTreeMap<String, Events> {
+        let mut first_sent: BTreeMap<String, Events> = BTreeMap::new();
         for record in self.records().await {
             let event: Value = serde_json::from_slice(record.payload.as_deref().unwrap()).unwrap();
             assert_eq!(event["type"], record.topic);
@@ -78,23 +85,30 @@ impl Topics {
             let at = of_order.entry((event["data"]["seq"].as_u64().unwrap(), name)).or_insert(record.at);
             *at = record.at.min(*at);
         }
-        for (order, events) in &first_sent {
-            assert!(events.values().is_sorted(), "the events of '{order}' were not sent in their sequence: {events:?}");
-        }
-        first_sent.into_iter().map(|(order, events)| (order, events.into_keys().collect())).collect()
+        first_sent
     }
 
-    /// Waits until the topics have every event of these delivered orders.
+    /// Waits until the topics have every event of these delivered orders, and checks that each was first sent in its sequence.
     pub async fn until_told(&self, orders: &[String]) {
+        let events = self.until_complete(orders).await;
+        for (order, events) in events {
+            assert!(events.values().is_sorted(), "the events of '{order}' were not sent in their sequence: {events:?}");
+        }
+    }
+
+    /// Waits until the topics have every event of these delivered orders, in whatever sequence they came.
+    pub async fn until_complete(&self, orders: &[String]) -> BTreeMap<String, Events> {
         let deadline = Instant::now() + PATIENCE;
         loop {
+            // Before the reading, which may take its time: the last one is of everything that was there at the deadline.
+            let late = Instant::now() >= deadline;
             let events = self.events().await;
             let incomplete = orders.iter().find(|id| {
-                let names = events.get(*id).map(|events| events.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>());
+                let names = events.get(*id).map(|events| events.keys().map(|(_, name)| name.as_str()).collect::<Vec<_>>());
                 names.as_deref() != Some(&EVENTS)
             });
-            let Some(incomplete) = incomplete else { return };
-            assert!(Instant::now() < deadline, "the topics have of '{incomplete}' only {:?}", events.get(incomplete));
+            let Some(incomplete) = incomplete else { return events };
+            assert!(!late, "the topics have of '{incomplete}' only {:?}", events.get(incomplete));
         }
     }
 
@@ -112,7 +126,7 @@ impl Topics {
 
     /// Waits until the group has stored the offset of everything that is in the topics.
     pub async fn until_consumed(&self) {
-        let (address, group, topics) = (self.address.clone(), self.group(), self.all());
+        let (address, group, topics) = (self.address.clone(), self.group.clone(), self.all());
         tokio::task::spawn_blocking(move || {
             let reader: BaseConsumer = ClientConfig::new().set("bootstrap.servers", &address).set("group.id", &group).create().unwrap();
             let deadline = Instant::now() + PATIENCE;
@@ -165,10 +179,22 @@ impl Record {
     }
 }
 
+/// Asks until there is an answer: a topic that was made a moment ago may have no leader yet.
+fn answered<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(error) => assert!(Instant::now() < deadline, "Kafka does not answer: {error}"),
+        }
+    }
+}
+
+/// Partitions of a topic with their ends.
 fn partitions(client: &BaseConsumer, topic: &str) -> Vec<(i32, i64)> {
-    let metadata = client.fetch_metadata(Some(topic), PATIENCE).unwrap();
+    let metadata = answered(|| client.fetch_metadata(Some(topic), PATIENCE));
     let partitions: Vec<i32> = metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|partition| partition.id()).collect();
-    partitions.into_iter().map(|id| (id, client.fetch_watermarks(topic, id, PATIENCE).unwrap().1)).collect()
+    partitions.into_iter().map(|id| (id, answered(|| client.fetch_watermarks(topic, id, PATIENCE)).1)).collect()
 }
 
 fn read(address: &str, topic: &str) -> Vec<Record> {
@@ -183,8 +209,11 @@ fn read(address: &str, topic: &str) -> Vec<Record> {
     client.assign(&places).unwrap();
     let mut records = Vec::new();
     while (records.len() as i64) < expected {
-        let message = client.poll(PATIENCE).expect("Kafka gives what it has").unwrap();
-        records.push(Record::of(&message));
+        match client.poll(PATIENCE).expect("Kafka gives what it has") {
+            Ok(message) => records.push(Record::of(&message)),
+            // Of a topic that was deleted and made again meanwhile: the client finds it by itself.
+            Err(error) => eprintln!("{topic}: {error}"),
+        }
     }
     records
 }
@@ -193,7 +222,7 @@ fn lag(client: &BaseConsumer, topic: &str) -> i64 {
     let partitions = partitions(client, topic);
     let mut places = TopicPartitionList::new();
     partitions.iter().for_each(|(partition, _)| drop(places.add_partition(topic, *partition)));
-    let committed = client.committed_offsets(places, PATIENCE).unwrap();
+    let committed = answered(|| client.committed_offsets(places.clone(), PATIENCE));
     let done = |partition: i32| match committed.find_partition(topic, partition).map(|place| place.offset()) {
         Some(Offset::Offset(offset)) => offset,
         _ => 0,

@@ -40,8 +40,8 @@ async fn until_health(orders: &Client, wanted: &str) -> (String, String) {
         let health = orders.get("/healthz").await;
         assert_eq!(health.status, StatusCode::OK, "a broker that is away does not make the service unhealthy");
         if health.body["status"] == wanted {
-            let message = |module: &str| health.body["checks"][module]["message"].as_str().unwrap().to_owned();
-            return (message("event-broker"), message("order-db"));
+            let message = |module: &str| health.body["checks"][module]["message"].as_str().unwrap_or_else(|| panic!("{:#}", health.body));
+            return (message("event-broker").to_owned(), message("persistence").to_owned());
         }
         assert!(Instant::now() < deadline, "expected {wanted}: {:#}", health.body);
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -73,7 +73,7 @@ async fn place(customer: &Client, how_long: Duration) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_six_topics_hold_what_happened_to_an_order_by_its_key() {
     let broker = blocking(KafkaBroker::start).await;
-    let topics = Topics::new(&broker.address(), "order");
+    let topics = Topics::of_configs(&broker.address());
     let shop = Shop::open_config(topics, &orders_config(), &[]).await;
     let customer = shop.client().customer("ada").await;
     let delivered = customer.order_until("prod-001", 1, "tok_visa", &ENDS).await;
@@ -98,7 +98,7 @@ async fn the_six_topics_hold_what_happened_to_an_order_by_its_key() {
 async fn with_the_automatic_transitions_removed_kafka_alone_drives_orders() {
     let broker = blocking(KafkaBroker::start).await;
     let config = without_automatic_transitions(&orders_config());
-    let shop = Shop::open_config(Topics::new(&broker.address(), "order"), &config, &[]).await;
+    let shop = Shop::open_config(Topics::of_configs(&broker.address()), &config, &[]).await;
     let customer = shop.client().customer("bea").await;
     let placed = place(&customer, Duration::from_secs(2)).await;
     until_delivered(&customer, &placed).await;
@@ -113,7 +113,7 @@ async fn with_the_automatic_transitions_removed_kafka_alone_drives_orders() {
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_are_delivered_without_a_broker_and_their_events_follow_when_it_is_back() {
     let broker = blocking(KafkaBroker::not_started).await;
-    let shop = Shop::open_config(Topics::new(&broker.address(), "order"), &orders_config(), &[]).await;
+    let shop = Shop::open_config(Topics::of_configs(&broker.address()), &orders_config(), &[]).await;
     let customer = shop.client().customer("dora").await;
     let orders = shop.orders.client();
 

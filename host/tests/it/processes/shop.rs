@@ -63,7 +63,7 @@ impl Shop {
         let broker = tokio::task::spawn_blocking(KafkaBroker::shared).await.unwrap();
         let topics = Topics::unique(&broker.address());
         let text = std::fs::read_to_string(repository().join("configs/orders.yaml")).unwrap();
-        let text = text.replace("order.", &format!("{}.", topics.prefix())).replace("orders-group", &topics.group());
+        let text = text.replace("order.", &format!("{}.", topics.prefix())).replace("orders-group", topics.group());
         let mut shop = Self::open_config(topics, &text, variables).await;
         shop.broker = Some(broker);
         shop
