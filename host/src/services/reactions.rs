@@ -166,6 +166,12 @@ impl Sink for Reactions {
             reason: reason.to_owned(),
             at: self.pipeline.parts().clock.now(),
         };
-        self.pipeline.parts().store.add_dead_letter(letter).await.map_err(|error| error.to_string())
+        self.pipeline.parts().store.add_dead_letter(letter).await.map_err(|error| error.to_string())?;
+        self.buried(consumer, &event.topic);
+        Ok(())
+    }
+
+    fn buried(&self, consumer: &str, topic: &str) {
+        self.pipeline.parts().metrics.dead_letter(topic, consumer);
     }
 }

@@ -18,6 +18,8 @@ const RECONNECT_MS: u32 = 1_000;
 const METADATA_REFRESH_MS: u32 = 5_000;
 /// How often stored offsets are committed. What was done since is delivered again after a crash, and recognised.
 const COMMIT_INTERVAL_MS: u32 = 1_000;
+/// How often a consumer tells how far it is behind.
+const STATISTICS_MS: u32 = 5_000;
 /// How long the broker holds a request for events when there are none.
 const FETCH_WAIT_MS: u32 = 50;
 /// KiB of one partition's events that are fetched ahead.
@@ -106,6 +108,7 @@ impl Settings {
             .set("group.instance.id", format!("{}-{}", self.group_id, self.instance_id))
             .set("enable.auto.commit", "true")
             .set("auto.commit.interval.ms", COMMIT_INTERVAL_MS.to_string())
+            .set("statistics.interval.ms", STATISTICS_MS.to_string())
             .set("fetch.wait.max.ms", FETCH_WAIT_MS.to_string())
             .set("fetch.error.backoff.ms", "100")
             .set("fetch.queue.backoff.ms", FETCH_PAUSE_MS.to_string())
