@@ -56,6 +56,8 @@ pub(super) struct Ran<T> {
     pub answer: Result<T, Ended>,
     /// What the host took to make and drop the sandbox.
     pub overhead: Duration,
+    /// Log lines beyond its budget were dropped.
+    pub lines_dropped: bool,
 }
 
 impl Sandbox {
@@ -100,9 +102,10 @@ impl Sandbox {
         let answer = self.bounded(run, &meter, terms.wall).await;
         let answered = Instant::now();
         let answer = answer.map_err(|stop| ended(stop, store.data(), &terms));
+        let lines_dropped = store.data().log.has_dropped();
         drop(store);
         let overhead = made.map_or(Duration::ZERO, |made| made.duration_since(start)) + answered.elapsed();
-        Ran { answer, overhead }
+        Ran { answer, overhead, lines_dropped }
     }
 
     fn store(&self, terms: &Terms<'_>) -> Store<Guest> {
@@ -152,8 +155,8 @@ fn ended(stop: Stop, guest: &Guest, terms: &Terms<'_>) -> Ended {
 fn broken(error: &wasmtime::Error, guest: &Guest, limits: &Limits) -> (Option<Limit>, String) {
     tracing::debug!(error = format!("{error:?}"), "a component's run broke");
     if let Some(denied) = guest.memory.denied {
-        let most = limits.memory_bytes;
-        return (Some(Limit::Memory), format!("wanted {denied} bytes of memory beyond its limit of {most} bytes"));
+        let (bytes, most) = (denied.bytes, limits.memory_bytes);
+        return (Some(denied.limit), format!("wanted {bytes} bytes of memory beyond its limit of {most} bytes"));
     }
     if let Some(I32Exit(code)) = error.downcast_ref() {
         return (Some(Limit::Trap), format!("ended itself with exit({code}) instead of answering{}", said(guest)));
@@ -164,7 +167,7 @@ fn broken(error: &wasmtime::Error, guest: &Guest, limits: &Limits) -> (Option<Li
     let text = error.root_cause().to_string();
     if text.contains("hostcalls has been exhausted") {
         let most = limits.answer_bytes;
-        return (Some(Limit::Memory), format!("handed over too much at once: an answer has at most {most} bytes"));
+        return (Some(Limit::Output), format!("handed over too much at once: an answer has at most {most} bytes"));
     }
     (Some(Limit::Trap), format!("broke: {text}{}", said(guest)))
 }

@@ -11,8 +11,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use super::decision::Decision;
-use super::pipeline::{Pipeline, stand_in};
-use crate::runtime::{Report, Verdict};
+use super::pipeline::{Attempt, Pipeline, denial, stand_in};
+use crate::runtime::Verdict;
 use crate::store::{Commit, InboxRow, Resource, RunStatus, StepRun, StoreError};
 
 /// How long the bus waits for an attempt before the run is written and the bus goes on.
@@ -30,11 +30,16 @@ impl Pipeline {
         };
         let mut attempt = self.begin(run.clone(), Arc::clone(&resource));
         match tokio::time::timeout(PATIENCE, &mut attempt).await {
-            Ok(Ok(report)) if matches!(report.verdict, Verdict::Accepted(_)) => {
+            Ok(Ok(Attempt::Made(report))) if matches!(report.verdict, Verdict::Accepted(_)) => {
                 self.record(&run, &resource, &report);
                 run.status = RunStatus::Done;
                 run.owner = None;
                 self.write(run, inbox, resource).await
+            }
+            Ok(Ok(Attempt::Denied(until))) => {
+                let waiting =
+                    StepRun { status: RunStatus::Ready, owner: None, fence: 0, due_at: until, last_error: Some(denial(&run)), ..run };
+                self.write(waiting, inbox, resource).await
             }
             unfinished => {
                 self.write(run.clone(), inbox, Arc::clone(&resource)).await?;
@@ -49,9 +54,9 @@ impl Pipeline {
         self.commit_as_is(Decision { commit, resource, finished: None }).await
     }
 
-    fn begin(&self, run: StepRun, resource: Arc<Resource>) -> JoinHandle<Report> {
+    fn begin(&self, run: StepRun, resource: Arc<Resource>) -> JoinHandle<Attempt> {
         let pipeline = self.clone();
-        let work: BoxFuture<'static, Report> = Box::pin(async move { pipeline.attempt(&run, &resource).await });
+        let work: BoxFuture<'static, Attempt> = Box::pin(async move { pipeline.attempt(&run, &resource).await });
         self.parts().tasks.spawn(work)
     }
 
@@ -60,8 +65,8 @@ impl Pipeline {
         &self,
         run: StepRun,
         resource: Arc<Resource>,
-        ended: Option<Result<Report, tokio::task::JoinError>>,
-        attempt: JoinHandle<Report>,
+        ended: Option<Result<Attempt, tokio::task::JoinError>>,
+        attempt: JoinHandle<Attempt>,
         permit: OwnedSemaphorePermit,
     ) {
         let pipeline = self.clone();
@@ -71,7 +76,8 @@ impl Pipeline {
                 None => attempt.await,
             };
             match report {
-                Ok(report) => pipeline.settle(&run, resource, &report).await,
+                Ok(Attempt::Made(report)) => pipeline.settle(&run, resource, &report).await,
+                Ok(Attempt::Denied(until)) => pipeline.put_back(&run, until, Some(denial(&run))).await,
                 Err(error) => tracing::error!(run = run.key, %error, "an attempt panicked; it is made again at the next start"),
             }
             drop(permit);

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
+use super::super::Space;
+
 /// Older versions can corrupt a database when its write-ahead log is reset (fixed in 3.51.3).
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// Milliseconds to wait for a lock that somebody else holds (a person with the `sqlite3` program).
@@ -110,6 +112,20 @@ fn lock_path(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(".lock");
     name.into()
+}
+
+/// The room of the database `path`.
+pub(super) fn space(path: &Path) -> std::io::Result<Space> {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let disk = rustix::fs::statvfs(folder)?;
+    Ok(Space {
+        // There is none before the first write.
+        wal: std::fs::metadata(wal).map_or(0, |file| file.len()),
+        free: disk.f_bavail.saturating_mul(disk.f_frsize),
+        size: disk.f_blocks.saturating_mul(disk.f_frsize),
+    })
 }
 
 /// Fails when the linked SQLite is one that can lose what it has acknowledged.

@@ -105,6 +105,14 @@ pub(super) fn unpark(writing: &Writing<'_>, component: &str) -> Result<u64, Unit
     Ok(changed as u64)
 }
 
+pub(super) fn hasten(writing: &Writing<'_>, component: &str) -> Result<u64, UnitError> {
+    let changed = writing.run(
+        "UPDATE step_runs SET due_at = ?2 WHERE status <> 'done' AND status = 'ready' AND due_at > ?2 AND component = ?1",
+        params![component, writing.tail.written_at],
+    )?;
+    Ok(changed as u64)
+}
+
 pub(super) fn due_timers(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<Timer>> {
     let mut statement = connection.prepare_cached(
         "SELECT kind, id, transition, timers.version, due_at FROM timers JOIN resources ON pk = resource

@@ -38,14 +38,23 @@ async fn count(store: &Sqlite) -> usize {
     store.resources(&Listing { kind: "products".into(), limit: usize::MAX, ..Listing::default() }).await.unwrap().len()
 }
 
-/// Lets the database have no more pages than it has, and `more`.
-async fn leave_room(store: &Sqlite, more: i64) {
-    let set = store.writer.write(move |writing| {
-        let pages: i64 = writing.connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
-        writing.connection.query_row(&format!("PRAGMA max_page_count = {}", pages + more), [], |_| Ok(()))?;
-        Ok::<_, UnitError>(())
-    });
-    set.await.unwrap();
+impl Sqlite {
+    /// Lets the database have no more pages than it has, and `more`.
+    pub(crate) async fn leave_room(&self, more: i64) {
+        let set = self.writer.write(move |writing| {
+            let pages: i64 = writing.connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+            writing.connection.query_row(&format!("PRAGMA max_page_count = {}", pages + more), [], |_| Ok(()))?;
+            Ok::<_, UnitError>(())
+        });
+        set.await.unwrap();
+    }
+
+    /// Has the next durable write fail as on a broken disk.
+    pub(crate) async fn break_disk(&self) {
+        let error = || rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), Some("disk I/O error".into()));
+        let failed = self.writer.write(move |_| Err::<(), _>(UnitError::Broken(error()))).await;
+        assert!(matches!(failed, Err(StoreError::Fatal(_))), "{failed:?}");
+    }
 }
 
 #[tokio::test]
@@ -53,13 +62,13 @@ async fn a_full_disk_refuses_writes_until_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     store.commit(sized("before", 10)).await.unwrap();
-    leave_room(&store, 0).await;
+    store.leave_room(0).await;
     for n in 0..3 {
         let full = store.commit(sized(&format!("full-{n}"), 100_000)).await;
         assert!(matches!(&full, Err(StoreError::Unavailable(text)) if text.contains("full")), "{full:?}");
         assert_eq!(count(&store).await, 1, "reads go on, and see nothing of it");
     }
-    leave_room(&store, 1_000).await;
+    store.leave_room(1_000).await;
     store.commit(sized("after", 100_000)).await.unwrap();
     assert_eq!(count(&store).await, 2);
     store.close().await;
@@ -104,9 +113,7 @@ async fn after_a_failed_sync_nothing_is_written_any_more() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     store.commit(sized("before", 10)).await.unwrap();
-    let error = || rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), Some("disk I/O error".into()));
-    let failed = store.writer.write(move |_| Err::<(), _>(UnitError::Broken(error()))).await;
-    assert!(matches!(failed, Err(StoreError::Fatal(_))), "{failed:?}");
+    store.break_disk().await;
     let reason = tokio::time::timeout(Duration::from_secs(10), store.failed()).await.expect("the process is told");
     assert!(reason.contains("disk I/O error"), "{reason}");
     let later = store.commit(sized("after", 10)).await;

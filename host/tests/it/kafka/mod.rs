@@ -1,6 +1,8 @@
 //! The shop over a real Kafka, in one process.
 
 mod bed;
-mod broker_away;
 mod flow;
 mod repair;
+mod topics;
+
+pub use topics::{EVENTS, Topics};
