@@ -137,16 +137,7 @@ impl Shop {
 
     /// Waits until the group has stored the offset of everything that is in the topics.
     pub async fn until_consumed(&self) {
-        let (address, group, topics) = (self.address.clone(), self.group(), self.topics());
-        tokio::task::spawn_blocking(move || {
-            let reader: BaseConsumer = ClientConfig::new().set("bootstrap.servers", &address).set("group.id", &group).create().unwrap();
-            let deadline = Instant::now() + PATIENCE;
-            while topics.iter().any(|topic| lag(&reader, topic) > 0) {
-                assert!(Instant::now() < deadline, "the group is behind");
-            }
-        })
-        .await
-        .unwrap();
+        until_consumed(self.address.clone(), self.group(), self.topics()).await;
     }
 
     /// Writes records as any other program could.
@@ -162,6 +153,19 @@ impl Shop {
             producer.send(outgoing, PATIENCE).await.unwrap();
         }
     }
+}
+
+/// Waits until a group has stored the offset of everything that is in these topics.
+pub async fn until_consumed(address: String, group: String, topics: Vec<String>) {
+    tokio::task::spawn_blocking(move || {
+        let reader: BaseConsumer = ClientConfig::new().set("bootstrap.servers", &address).set("group.id", &group).create().unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while topics.iter().any(|topic| lag(&reader, topic) > 0) {
+            assert!(Instant::now() < deadline, "the group is behind");
+        }
+    })
+    .await
+    .unwrap();
 }
 
 fn variables(folder: &Path) -> Vec<(&'static str, String)> {
