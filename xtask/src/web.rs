@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::bail;
 
 use crate::command::{output, run, succeeds};
-use crate::{build, kafka, workspace};
+use crate::{apt, build, kafka, workspace};
 
 /// Where Debian puts it; `CHROMIUM` names another.
 const CHROMIUM: &str = "/usr/bin/chromium";
@@ -68,12 +68,8 @@ fn ensure_chromium() -> anyhow::Result<()> {
     if std::env::var_os("CHROMIUM").is_some() || Path::new(CHROMIUM).exists() {
         return Ok(());
     }
-    println!("{CHROMIUM} is missing, adding it with apt-get");
-    if !succeeds(Command::new("apt-get").arg("--version")) {
-        bail!("a browser is missing: install Chromium and name it, for example CHROMIUM=/opt/chromium/chrome");
-    }
-    run(Command::new("apt-get").arg("update"))?;
-    run(Command::new("apt-get").args(["install", "--yes", "chromium"]))
+    let otherwise = "a browser is missing: install Chromium and name it, for example CHROMIUM=/opt/chromium/chrome";
+    apt::install(&["chromium"], apt::Recommended::Too, otherwise)
 }
 
 fn has_node() -> bool {

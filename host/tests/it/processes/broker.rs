@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use super::shop::{ENDS, HAPPY, Shop};
+use super::shop::{ENDS, HAPPY, Shop, config};
 use crate::client::{Client, PATIENCE, path_of};
 use crate::kafka::{EVENTS, Topics};
 use crate::kafka_broker::{KafkaBroker, without_automatic_transitions};
-use crate::test_app::repository;
 
 const PER_SECOND: u32 = 20;
 const AWAY: Duration = Duration::from_secs(60);
@@ -18,7 +17,7 @@ const WANTED: [&str; 10] =
     ["prod-008", "prod-008", "prod-005", "prod-008", "prod-008", "prod-008", "prod-008", "prod-006", "prod-008", "prod-008"];
 
 fn orders_config() -> String {
-    std::fs::read_to_string(repository().join("configs/orders.yaml")).unwrap()
+    std::fs::read_to_string(config("orders.yaml")).unwrap()
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
