@@ -14,6 +14,7 @@ use super::pipeline::{FireError, Pipeline};
 use crate::bus::{Event, Receipt, Sink, Subscription};
 use crate::plan;
 use crate::store::{Conflict, DeadLetter, InboxRow, OutboxRow, RunStatus, StepRun, StoreError};
+use crate::telemetry::traces::{self, Kind, Span};
 
 enum Reaction {
     Fire(plan::EventTrigger),
@@ -25,12 +26,13 @@ pub struct Reactions {
     pipeline: Pipeline,
     by_consumer: HashMap<String, Reaction>,
     subscriptions: Vec<Subscription>,
+    system: &'static str,
 }
 
 impl Reactions {
-    /// From the plan's triggers and handlers.
+    /// From the plan's triggers and handlers; `system` is what the bus is called in traces.
     #[must_use]
-    pub fn new(pipeline: Pipeline, plan: &plan::Plan) -> Self {
+    pub fn new(pipeline: Pipeline, plan: &plan::Plan, system: &'static str) -> Self {
         let mut by_consumer = HashMap::new();
         let mut subscriptions = Vec::new();
         for trigger in &plan.event_triggers {
@@ -43,7 +45,7 @@ impl Reactions {
             subscriptions.extend(handler.topics.iter().map(|topic| Subscription { consumer: consumer.clone(), topic: topic.clone() }));
             by_consumer.insert(consumer, Reaction::Handle(handler.clone()));
         }
-        Self { pipeline, by_consumer, subscriptions }
+        Self { pipeline, by_consumer, subscriptions, system }
     }
 
     /// What to subscribe to.
@@ -59,7 +61,7 @@ impl Reactions {
         let choose = |_: &_, _: &_| -> Result<(Input, Origin), Refusal> {
             let input = Input::Fire { transition: trigger.transition.clone(), cause: Cause::Event };
             let inbox = Some(InboxRow { consumer: consumer.to_owned(), event_id: event.id.clone() });
-            Ok((input, Origin { inbox, traceparent: event.traceparent.clone(), ..Origin::default() }))
+            Ok((input, Origin { inbox, traceparent: context_of(event), ..Origin::default() }))
         };
         match self.pipeline.fire(&content.data.resource, &content.data.instance_id, &choose).await {
             Ok(_) | Err(FireError::Refused(_) | FireError::Gone | FireError::Store(StoreError::Conflict(_))) => Receipt::Done,
@@ -85,6 +87,18 @@ impl Reactions {
         }
     }
 
+    fn span(&self, consumer: &str, event: &Event) -> Span {
+        let Some(published) = &event.traceparent else { return Span::default() };
+        let span = Span::begin(Kind::Consumer, Some(published), || format!("process {}", event.topic));
+        span.set("messaging.system", || self.system)
+            .set("messaging.operation.name", || "process")
+            .set("messaging.operation.type", || "process")
+            .set("messaging.destination.name", || event.topic.clone())
+            .set("messaging.consumer.group.name", || consumer.to_owned())
+            .set("messaging.message.id", || event.id.clone());
+        span
+    }
+
     fn run(&self, handler: &plan::MessagingHandler, component: &str, event: &Event, content: &CloudEvent) -> StepRun {
         let data = &content.data;
         StepRun {
@@ -107,8 +121,14 @@ impl Reactions {
             crashes: 0,
             due_at: self.pipeline.parts().clock.now(),
             last_error: None,
+            traceparent: context_of(event).map(Into::into),
         }
     }
+}
+
+/// What a reaction to an event is caused by: the span in which it is handled, or else whatever has published it.
+fn context_of(event: &Event) -> Option<String> {
+    traces::current().or_else(|| event.traceparent.clone())
 }
 
 #[async_trait]
@@ -121,10 +141,18 @@ impl Sink for Reactions {
             Ok(content) => content,
             Err(reason) => return Receipt::Poison(reason),
         };
-        match reaction {
-            Reaction::Fire(trigger) => self.fire(consumer, trigger, event, &content).await,
-            Reaction::Handle(handler) => self.handle(consumer, handler, event, &content).await,
+        let span = self.span(consumer, event);
+        let receipt = span.clone().around(async {
+            match reaction {
+                Reaction::Fire(trigger) => self.fire(consumer, trigger, event, &content).await,
+                Reaction::Handle(handler) => self.handle(consumer, handler, event, &content).await,
+            }
+        });
+        let receipt = receipt.await;
+        if let Receipt::Retry(reason) | Receipt::Poison(reason) = &receipt {
+            span.fail(reason.clone());
         }
+        receipt
     }
 
     async fn bury(&self, consumer: &str, event: &Event, reason: &str) -> Result<(), String> {

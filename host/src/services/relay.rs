@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::bus::{Bus, Event};
+use crate::bus::{Bus, BusHealth, Event};
 use crate::shutdown::Stop;
 use crate::store::{OutboxRow, Store, StoreError};
+use crate::telemetry::traces::{Kind, Span};
 
 /// Events read at once.
 const BATCH: usize = 512;
@@ -84,6 +85,22 @@ impl Relay {
         Ok(())
     }
 
+    /// The publishing of an event, as a part of what caused it. None while the bus is known to refuse everything.
+    fn span(&self, row: &OutboxRow) -> Span {
+        let Some(caused) = row.traceparent.as_deref() else { return Span::default() };
+        if self.bus.health() != BusHealth::Up {
+            return Span::default();
+        }
+        let span = Span::begin(Kind::Producer, Some(caused), || format!("send {}", row.topic));
+        span.set("messaging.system", || self.bus.system())
+            .set("messaging.operation.name", || "send")
+            .set("messaging.operation.type", || "send")
+            .set("messaging.destination.name", || row.topic.clone())
+            .set("messaging.message.id", || row.event_id.clone())
+            .set("messaging.kafka.message.key", || row.key.clone());
+        span
+    }
+
     async fn pass(&self) -> Result<Pass, StoreError> {
         let (mut after, mut published, mut held) = (0, Vec::new(), HashSet::<String>::new());
         // A key that the bus refuses must not hold up the others: look beyond its events, but never past them within the key.
@@ -92,11 +109,13 @@ impl Relay {
             let full = rows.len() == BATCH;
             after = rows.last().map_or(after, |row| row.position);
             let rows: Vec<&OutboxRow> = rows.iter().filter(|row| !held.contains(&row.key)).collect();
-            let events: Vec<Event> = rows.iter().map(|row| event(row)).collect();
-            for (row, result) in rows.into_iter().zip(self.bus.publish(&events).await) {
+            let spans: Vec<Span> = rows.iter().map(|row| self.span(row)).collect();
+            let events: Vec<Event> = rows.iter().zip(&spans).map(|(row, span)| event(row, span)).collect();
+            for ((row, span), result) in rows.into_iter().zip(spans).zip(self.bus.publish(&events).await) {
                 match result {
                     Ok(()) => published.push(row.position),
                     Err(error) => {
+                        span.fail(error.to_string());
                         tracing::debug!(key = row.key, topic = row.topic, %error, "an event waits in the outbox");
                         held.insert(row.key.clone());
                     }
@@ -120,13 +139,13 @@ impl Relay {
     }
 }
 
-fn event(row: &OutboxRow) -> Event {
+fn event(row: &OutboxRow, span: &Span) -> Event {
     Event {
         id: row.event_id.clone(),
         topic: row.topic.clone(),
         key: row.key.clone(),
         payload: Arc::clone(&row.payload),
-        traceparent: row.traceparent.clone(),
+        traceparent: span.traceparent().or_else(|| row.traceparent.clone()),
     }
 }
 

@@ -12,25 +12,25 @@ use crate::client::{Client, PATIENCE, order, path_of};
 use crate::process::{Home, Process};
 use crate::test_app::repository;
 
-const INTERNAL_SECRET: &str = "what these three processes share and nobody else";
-const HAPPY: [&str; 8] = ["new", "validating", "validated", "paying", "paid", "shipping", "shipped", "delivered"];
+pub const INTERNAL_SECRET: &str = "what these three processes share and nobody else";
+pub const HAPPY: [&str; 8] = ["new", "validating", "validated", "paying", "paid", "shipping", "shipped", "delivered"];
 const ENDS: [&str; 3] = ["delivered", "failed", "cancelled"];
 
 /// Three processes on loopback, and the variables by which they know each other.
-struct Shop {
-    home: Home,
-    users_products: Service,
-    orders: Service,
-    gateway: Service,
+pub struct Shop {
+    pub home: Home,
+    pub users_products: Service,
+    pub orders: Service,
+    pub gateway: Service,
     variables: Vec<(&'static str, String)>,
 }
 
 /// One of them; it keeps its address and its data while it is gone.
-struct Service {
-    name: &'static str,
+pub struct Service {
+    pub name: &'static str,
     config: PathBuf,
-    address: String,
-    process: Option<Process>,
+    pub address: String,
+    pub process: Option<Process>,
 }
 
 impl Service {
@@ -46,11 +46,11 @@ impl Service {
         self.process = Some(home.start_config(&self.config, &variables).await);
     }
 
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.process.take().unwrap().kill();
     }
 
-    fn client(&self) -> &Client {
+    pub fn client(&self) -> &Client {
         &self.process.as_ref().unwrap().client
     }
 }
@@ -60,6 +60,15 @@ impl Shop {
         let home = Home::new();
         let orders_config = home.path().join("orders.yaml");
         std::fs::write(&orders_config, with_embedded_bus(&repository().join("configs/orders.yaml"))).unwrap();
+        Self::open_in(home, orders_config, variables).await
+    }
+
+    /// With Kafka, as `variables` say where it is.
+    pub async fn with_kafka(variables: &[(&'static str, &str)]) -> Self {
+        Self::open_in(Home::new(), repository().join("configs/orders.yaml"), variables).await
+    }
+
+    async fn open_in(home: Home, orders_config: PathBuf, variables: &[(&'static str, &str)]) -> Self {
         let web = home.path().join("web");
         std::fs::create_dir(&web).unwrap();
         std::fs::write(web.join("index.html"), "<title>the shop</title>").unwrap();
@@ -86,11 +95,11 @@ impl Shop {
         self.users_products.start(&self.home, &self.variables).await;
     }
 
-    async fn start_orders(&mut self) {
+    pub async fn start_orders(&mut self) {
         self.orders.start(&self.home, &self.variables).await;
     }
 
-    fn client(&self) -> &Client {
+    pub fn client(&self) -> &Client {
         self.gateway.client()
     }
 }
