@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::command::{cargo, run};
-use crate::{build, container_files, kafka, toolchain, web};
+use crate::{build, container_files, containers, kafka, toolchain, web};
 
 const COMPONENTS: [&str; 2] = ["--manifest-path", "components/Cargo.toml"];
 
@@ -26,7 +26,7 @@ enum Outcome {
     Skipped,
 }
 
-const STAGES: [Stage; 11] = [
+const STAGES: [Stage; 12] = [
     Stage { name: "tools", needed: Needed::ByLaterStages, check: tools },
     Stage { name: "format", needed: Needed::ByNone, check: format },
     Stage { name: "components: build", needed: Needed::ByLaterStages, check: build::with_fixtures },
@@ -38,6 +38,7 @@ const STAGES: [Stage; 11] = [
     Stage { name: "lints", needed: Needed::ByNone, check: lints },
     Stage { name: "tests", needed: Needed::ByNone, check: tests },
     Stage { name: "web", needed: Needed::ByNone, check: web::test },
+    Stage { name: "containers", needed: Needed::ByNone, check: containers::check },
 ];
 
 /// Runs every stage; success only if all of them passed.

@@ -8,8 +8,9 @@ use reqwest::StatusCode;
 use serde_json::json;
 
 use crate::client::{Client, PATIENCE};
+use crate::kafka::Topics;
 use crate::kafka_broker::KafkaBroker;
-use crate::processes::{INTERNAL_SECRET, Shop};
+use crate::processes::shop::{INTERNAL_SECRET, Shop, config};
 use crate::test_app::SECRET;
 
 /// What nobody may read in a log, and what it is.
@@ -72,8 +73,9 @@ async fn until_logged(log: &Arc<Mutex<Vec<String>>>, what: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_log_line_has_a_secret_even_when_everything_is_logged_and_much_goes_wrong() {
     let broker = tokio::task::spawn_blocking(KafkaBroker::not_started).await.unwrap();
-    let brokers = broker.address();
-    let mut shop = Shop::with_kafka(&[("KAFKA_BROKERS", &brokers), ("MILLRACE_LOG", "debug"), ("PAYMENT_RETRY_AFTER", "50ms")]).await;
+    let orders = std::fs::read_to_string(config("orders.yaml")).unwrap();
+    let variables = [("MILLRACE_LOG", "debug"), ("PAYMENT_RETRY_AFTER", "50ms")];
+    let mut shop = Shop::open_config(Topics::of_configs(&broker.address()), &orders, &variables).await;
     let mut logs: Vec<_> = [&shop.gateway, &shop.users_products, &shop.orders].map(|one| one.process.as_ref().unwrap().log()).into();
     let mut secrets = Secrets(Vec::new());
     secrets.keep("the key of tokens", SECRET);

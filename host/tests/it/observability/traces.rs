@@ -3,20 +3,17 @@
 use serde_json::json;
 
 use super::collector::{Collector, Received, parent, tree};
+use crate::kafka::Topics;
 use crate::kafka_broker::KafkaBroker;
-use crate::processes::Shop;
+use crate::processes::shop::{Shop, config};
 
 const EVENTS: [&str; 5] = ["order.created", "order.validated", "order.paid", "order.shipped", "order.delivered"];
 
 async fn open(broker: &KafkaBroker, collector: &Collector, more: &[(&'static str, &str)]) -> Shop {
-    let brokers = broker.address();
-    let mut variables = vec![
-        ("KAFKA_BROKERS", brokers.as_str()),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address.as_str()),
-        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
-    ];
+    let mut variables = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "50")];
     variables.extend(more);
-    Shop::with_kafka(&variables).await
+    let orders = std::fs::read_to_string(config("orders.yaml")).unwrap();
+    Shop::open_config(Topics::of_configs(&broker.address()), &orders, &variables).await
 }
 
 fn is_post(span: &Received) -> bool {
@@ -79,7 +76,9 @@ async fn an_order_is_one_trace_from_the_browser_to_its_notifications() {
     caused_by(&trace, reserved, "step-validate", "orders");
     let commits: Vec<&str> = named(&trace, "commit", 5).into_iter().map(|commit| parent(&trace, commit).unwrap().name.as_str()).collect();
     assert!(
-        ["POST /api/orders", "step-validate", "step-payment", "step-shipping"].iter().all(|cause| commits.contains(cause)),
+        ["POST /api/orders", "step-validate", "step-payment", "step-shipping", "inventory-checker"]
+            .iter()
+            .all(|cause| commits.contains(cause)),
         "{commits:?}"
     );
 
