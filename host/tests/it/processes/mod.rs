@@ -2,5 +2,5 @@
 
 mod broker;
 mod notifications;
-mod shop;
+pub mod shop;
 mod walk;

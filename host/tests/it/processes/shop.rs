@@ -37,7 +37,7 @@ pub struct Service {
     name: &'static str,
     config: PathBuf,
     pub address: String,
-    process: Option<Process>,
+    pub process: Option<Process>,
 }
 
 impl Service {
