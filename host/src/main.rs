@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use millrace::commands::{self, ReportFormat};
@@ -52,6 +53,18 @@ enum Command {
         /// For example `http://127.0.0.1:8080/readyz`.
         url: String,
     },
+    /// Show what processes are doing, live: states, rates, versions, what waits. Ends with q.
+    Top {
+        /// Where they are.
+        #[arg(default_value = "http://127.0.0.1:8080")]
+        urls: Vec<String>,
+        /// Print one page as text and end, as it is without a terminal.
+        #[arg(long)]
+        once: bool,
+        /// Seconds between two looks.
+        #[arg(long, default_value = "1", value_parser = seconds)]
+        interval: Duration,
+    },
     /// Look at the events that nobody could take, or send them again.
     Dlq {
         #[command(subcommand)]
@@ -91,6 +104,12 @@ struct DeadLetters {
     topics: Vec<String>,
 }
 
+/// Some seconds, at least a tenth of one.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "expected a number of seconds, such as 1 or 0.5".to_owned())?;
+    if (0.1..=3600.0).contains(&number) { Ok(Duration::from_secs_f64(number)) } else { Err("expected 0.1 to 3600 seconds".into()) }
+}
+
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run { config, log_format, log } => commands::run(&config, log_format, &log),
@@ -98,6 +117,7 @@ fn main() -> ExitCode {
         Command::Schema => commands::schema(),
         Command::Openapi { file } => commands::openapi(&file),
         Command::Probe { url } => commands::probe(&url),
+        Command::Top { urls, once, interval } => commands::top(&urls, once, interval),
         Command::Dlq { command: DlqCommand::List(of) } => commands::events::list_dead_letters(&of.config, &of.topics),
         Command::Dlq { command: DlqCommand::Redrive(of) } => commands::events::redrive_dead_letters(&of.config, &of.topics),
         Command::Republish { config, since } => commands::events::republish(&config, &since),

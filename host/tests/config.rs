@@ -71,6 +71,10 @@ fn yaml_files(folder: &str) -> Vec<PathBuf> {
     files
 }
 
+fn valid_files() -> Vec<PathBuf> {
+    ["tests/config/valid", "../configs", "../configs/examples"].into_iter().flat_map(yaml_files).collect()
+}
+
 fn name(path: &Path) -> String {
     path.file_name().unwrap().to_string_lossy().into_owned()
 }
@@ -128,8 +132,7 @@ fn workflow(workflow: &Workflow) -> Vec<String> {
 
 #[test]
 fn valid_configs_mean_what_their_snapshots_say() {
-    let files = [yaml_files("tests/config/valid"), yaml_files("../configs")].concat();
-    for path in files {
+    for path in valid_files() {
         insta::with_settings!({ snapshot_path => "config/snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(format!("valid-{}", name(&path)), plan_of(&path));
         });
@@ -254,7 +257,7 @@ fn the_committed_schema_is_the_schema() {
 #[test]
 fn configs_fit_the_published_schema_as_they_are_written() {
     let schema = jsonschema::validator_for(&config::schema()).unwrap();
-    for path in [yaml_files("tests/config/valid"), yaml_files("../configs")].concat() {
+    for path in valid_files() {
         let yaml: serde_json::Value = yaml_as_json(&std::fs::read_to_string(&path).unwrap());
         let errors: Vec<String> = schema.iter_errors(&yaml).map(|e| format!("{}: {e}", e.instance_path())).collect();
         assert!(errors.is_empty(), "{}: {errors:#?}", path.display());

@@ -11,7 +11,7 @@ use crate::toolchain::{self, WASM_TARGET};
 use crate::{web, workspace};
 
 /// The components of the store, by package, which is also the name of the file.
-const COMPONENTS: [&str; 4] = ["inventory", "payment", "shipping", "notify"];
+pub const COMPONENTS: [&str; 4] = ["inventory", "payment", "shipping", "notify"];
 
 /// A second generation of `payment`, to be swapped in: package, feature, name of the file.
 const SECOND_GENERATION: (&str, &str, &str) = ("payment", "transactions-v2", "payment-v2.wasm");

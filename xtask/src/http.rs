@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use serde_json::Value;
 
 /// How long one exchange may take; the host hashes a password in it.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,4 +23,18 @@ pub async fn get(address: SocketAddr, path: &str) -> anyhow::Result<u16> {
 pub async fn post(address: SocketAddr, path: &str, json: &str) -> anyhow::Result<u16> {
     let request = client()?.post(format!("http://{address}{path}")).header("content-type", "application/json");
     Ok(request.body(json.to_owned()).send().await?.status().as_u16())
+}
+
+/// Sends a request whose answer has to be this `status` and JSON.
+pub async fn json(request: reqwest::RequestBuilder, status: u16) -> anyhow::Result<Value> {
+    let (client, request) = request.build_split();
+    let request = request?;
+    let what = format!("{} {}", request.method(), request.url());
+    let response = client.execute(request).await.with_context(|| what.clone())?;
+    let answered = response.status().as_u16();
+    let text = response.text().await?;
+    if answered != status {
+        bail!("{what} answered {answered}, not {status}: {text}");
+    }
+    serde_json::from_str(&text).with_context(|| format!("{what} did not answer with JSON: {text}"))
 }

@@ -1,19 +1,23 @@
-//! What people type, and what CI types: `cargo xtask run | test | build | bench | kafka | stack`.
+//! What people type, and what CI types: `cargo xtask run | test | build | bench | kafka | stack | containers`.
 //!
 //! It starts cargo and the host as child processes and says what it does; it knows nothing of what they are made of.
 
 #![expect(clippy::print_stdout, reason = "it talks to a person")]
 
+mod apt;
 mod bench;
 mod build;
 mod command;
 mod container_files;
+mod containers;
+mod customer;
 mod http;
 mod kafka;
 mod monolith;
 mod observability;
 mod parts;
 mod prometheus;
+mod python;
 mod run;
 mod secret;
 mod split_shop;
@@ -50,6 +54,8 @@ enum Task {
     Stack(stack::Options),
     /// Runs Apache Kafka, one node on this machine, until Ctrl-C. Needs a JDK and, the first time, Maven.
     Kafka(kafka::Options),
+    /// Runs the shop of docker-compose.yml as containers, without Docker and without a registry, tries it, and takes it down.
+    Containers(containers::Options),
     /// Takes the pictures in docs/screenshots of every page of the store.
     Screenshots,
 }
@@ -70,5 +76,6 @@ fn perform(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Bench(options) => bench::bench(options).map(|()| ExitCode::SUCCESS),
         Task::Stack(options) => stack::stack(options),
         Task::Kafka(options) => kafka::kafka(options),
+        Task::Containers(options) => containers::containers(options),
     }
 }

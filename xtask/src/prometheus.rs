@@ -7,7 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use crate::command::{run, succeeds};
+use crate::apt::{self, Recommended};
+use crate::command::succeeds;
 use crate::parts::{Part, Ready};
 use crate::workspace;
 
@@ -45,10 +46,7 @@ pub fn ensure_installed() -> anyhow::Result<()> {
     if is_installed() {
         return Ok(());
     }
-    println!("Prometheus is missing, adding it with apt-get");
-    ensure!(succeeds(Command::new("apt-get").arg("--version")), "install Prometheus with its promtool ({ADVICE})");
-    run(Command::new("apt-get").arg("update"))?;
-    run(Command::new("apt-get").args(["install", "--yes", "--no-install-recommends", "prometheus"]))
+    apt::install(&["prometheus"], Recommended::Not, &format!("install Prometheus with its promtool ({ADVICE})"))
 }
 
 /// The rules of the repository.

@@ -13,7 +13,7 @@ use crate::build::{self, Profile};
 use crate::parts::{Part, Parts, Ready};
 use crate::split_shop::{Service, SplitShop};
 use crate::stop_signals::StopSignals;
-use crate::{prometheus, run, secret, toolchain, workspace};
+use crate::{prometheus, run, secret, toolchain, web, workspace};
 
 const GATEWAY: SocketAddr = local(8080);
 const USERS_PRODUCTS: SocketAddr = local(8081);
@@ -52,12 +52,14 @@ pub fn stack(options: &Options) -> anyhow::Result<ExitCode> {
     for (name, address) in [("gateway", GATEWAY), ("users-products", USERS_PRODUCTS), ("orders", ORDERS)] {
         TcpListener::bind(address).with_context(|| format!("{name} cannot listen on {address}; stop what uses it"))?;
     }
-    println!("[1/3] Building the step components");
+    println!("[1/4] Building the step components");
     toolchain::ensure_wasm_target()?;
     build::components()?;
-    println!("[2/3] Building the host; the first time takes some minutes");
+    println!("[2/4] Building the pages");
+    web::build_if_possible()?;
+    println!("[3/4] Building the host; the first time takes some minutes");
     let binary = build::host(Profile::from_flag(options.release))?;
-    println!("[3/3] Starting the processes");
+    println!("[4/4] Starting the processes");
     let data = std::path::absolute(workspace::root().join(&options.data_dir))?;
     fs::create_dir_all(&data).with_context(|| format!("the data folder {} cannot be created", data.display()))?;
     let parts = parts(options, &binary, &data)?;

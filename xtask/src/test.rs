@@ -7,7 +7,7 @@ use anyhow::bail;
 use clap::Args;
 
 use crate::command::{cargo, run};
-use crate::{build, container_files, kafka, observability, toolchain, web};
+use crate::{build, container_files, containers, kafka, observability, toolchain, web};
 
 const COMPONENTS: [&str; 2] = ["--manifest-path", "components/Cargo.toml"];
 
@@ -37,7 +37,7 @@ enum Outcome {
     Skipped,
 }
 
-const STAGES: [Stage; 12] = [
+const STAGES: [Stage; 13] = [
     Stage { name: "tools", needed: Needed::ByLaterStages, check: tools },
     Stage { name: "format", needed: Needed::ByNone, check: format },
     Stage { name: "components: build", needed: Needed::ByLaterStages, check: build::with_fixtures },
@@ -49,6 +49,7 @@ const STAGES: [Stage; 12] = [
     Stage { name: "lints", needed: Needed::ByNone, check: lints },
     Stage { name: "tests", needed: Needed::ByNone, check: tests },
     Stage { name: "web", needed: Needed::ByNone, check: web::test },
+    Stage { name: "containers", needed: Needed::ByNone, check: containers::check },
     Stage { name: "observability", needed: Needed::ByNone, check: observability::check },
 ];
 

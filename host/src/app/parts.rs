@@ -183,9 +183,15 @@ pub(super) fn has_accounts(plan: &Plan) -> bool {
 /// How to reach Kafka, if that is the bus.
 #[must_use]
 pub fn kafka_settings(bus: &plan::Bus) -> Option<kafka::Settings> {
-    let plan::Bus::Kafka { brokers, group_id, topics, .. } = bus else { return None };
-    let patience = kafka::Patience::default();
-    Some(kafka::Settings { brokers: brokers.clone(), group_id: group_id.clone(), topics: topics.clone(), patience })
+    let plan::Bus::Kafka { brokers, group_id, instance_id, topics, .. } = bus else { return None };
+    let machine = || hostname::get().map_or_else(|_| "only".to_owned(), |name| name.to_string_lossy().into_owned());
+    Some(kafka::Settings {
+        brokers: brokers.clone(),
+        group_id: group_id.clone(),
+        instance_id: instance_id.clone().unwrap_or_else(machine),
+        topics: topics.clone(),
+        patience: kafka::Patience::default(),
+    })
 }
 
 /// Accounts, with those of the seed file.

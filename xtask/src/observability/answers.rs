@@ -6,9 +6,9 @@ use anyhow::{Context, bail, ensure};
 use tokio::time::{Instant, sleep};
 
 use super::bed::Bed;
-use super::customer::Customer;
 use super::promql::{Prometheus, Rule};
 use super::{dashboards, promtool};
+use crate::customer::{Customer, Wanted};
 use crate::http;
 use crate::split_shop::Service;
 
@@ -35,7 +35,7 @@ struct Question {
 /// Places one order, then asks everything.
 pub async fn all_after_one_order(bed: &Bed, customer: &Customer) -> anyhow::Result<()> {
     customer.browse().await?;
-    let order = customer.place("Portland", "97201").await?;
+    let order = customer.place(Wanted::default()).await?;
     customer.wait_for(&order, "delivered", DELIVERY).await?;
 
     let prometheus = bed.prometheus()?;

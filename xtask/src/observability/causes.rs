@@ -9,8 +9,8 @@ use anyhow::{Context, bail, ensure};
 use tokio::time::{Instant, sleep};
 
 use super::bed::Bed;
-use super::customer::Customer;
 use super::promql::{Alert, Prometheus};
+use crate::customer::{Customer, Wanted};
 use crate::split_shop::Service;
 use crate::workspace;
 
@@ -80,7 +80,7 @@ impl Scene<'_> {
     /// The carrier does not answer throughout the first visit; the next one is in some seconds.
     async fn late_shipment(&mut self) -> anyhow::Result<()> {
         self.quiet("OrderStuck").await?;
-        let order = self.customer.place("Portland", "99997").await?;
+        let order = self.customer.place(Wanted { zip: "99997", ..Wanted::default() }).await?;
         self.told(&["OrderStuck"]).await?;
         self.customer.wait_for(&order, "delivered", PATIENCE).await?;
         self.over(&["OrderStuck"]).await
@@ -92,7 +92,7 @@ impl Scene<'_> {
         let deadline = Instant::now() + PATIENCE;
         while !self.is_told("BreakerOpen").await? {
             ensure!(Instant::now() < deadline, "a component that always fails is run for ever");
-            self.customer.place("panic", "97201").await?;
+            self.customer.place(Wanted { city: "panic", ..Wanted::default() }).await?;
             sleep(POLL).await;
         }
         self.told(&["BreakerOpen"]).await?;
@@ -110,7 +110,7 @@ impl Scene<'_> {
     async fn no_broker(&mut self) -> anyhow::Result<()> {
         self.quiet("BusDown").await?;
         self.bed.stop_kafka().await?;
-        let order = self.customer.place("Portland", "97201").await?;
+        let order = self.customer.place(Wanted::default()).await?;
         self.customer.wait_for(&order, "delivered", PATIENCE).await?;
         self.told(&["BusDown", "OutboxAge"]).await?;
         self.bed.start_kafka().await?;
@@ -143,7 +143,7 @@ impl Scene<'_> {
     async fn order_that_sleeps(&self) -> anyhow::Result<String> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
-            let order = self.customer.place("sleep", "97201").await?;
+            let order = self.customer.place(Wanted { city: "sleep", ..Wanted::default() }).await?;
             if self.customer.wait_for(&order, "delivered", Duration::from_secs(2)).await.is_err() {
                 return Ok(order);
             }
@@ -164,7 +164,7 @@ impl Scene<'_> {
     async fn refused_orders(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let (status, _) = self.customer.order("Portland", "97201").await?;
+            let (status, _) = self.customer.order(Wanted::default()).await?;
             ensure!(status == 502, "without orders an order is answered {status}");
             let told = self.prometheus.firing().await?;
             let windows =

@@ -4,9 +4,8 @@
 mod answers;
 mod bed;
 mod causes;
-mod customer;
 mod dashboards;
-mod promql;
+pub mod promql;
 mod promtool;
 mod rules;
 mod runbooks;
@@ -15,11 +14,11 @@ use std::path::Path;
 
 use anyhow::bail;
 
+use crate::customer::Customer;
 use crate::split_shop::Service;
 use crate::stop_signals::StopSignals;
 use crate::{build, prometheus};
 use bed::Bed;
-use customer::Customer;
 
 /// Checks all of it, with the real programs: the three processes of the shop, Kafka and Prometheus.
 pub fn check() -> anyhow::Result<()> {

@@ -34,6 +34,8 @@ pub struct Settings {
     pub brokers: Vec<String>,
     /// Consumer group.
     pub group_id: String,
+    /// Which member of the group this is; another member with the same one takes its place.
+    pub instance_id: String,
     /// Topics that are made at the start, beside those subscribed to.
     pub topics: Vec<String>,
     /// When an event that nobody could take goes to the dead letters.
@@ -103,7 +105,7 @@ impl Settings {
             .set("session.timeout.ms", "6000")
             .set("heartbeat.interval.ms", "2000")
             .set("partition.assignment.strategy", "cooperative-sticky")
-            .set("group.instance.id", format!("{}-0", self.group_id))
+            .set("group.instance.id", format!("{}-{}", self.group_id, self.instance_id))
             .set("enable.auto.commit", "true")
             .set("auto.commit.interval.ms", COMMIT_INTERVAL_MS.to_string())
             .set("statistics.interval.ms", STATISTICS_MS.to_string())

@@ -1,6 +1,9 @@
 //! The shop over a real Kafka, in one process.
 
 mod bed;
-mod broker_away;
 mod flow;
 mod repair;
+mod topics;
+
+pub use flow::{deliver, ids};
+pub use topics::{EVENTS, Topics};
