@@ -143,7 +143,7 @@ fn welcome(prometheus: bool, demo: anyhow::Result<()>) {
          users-products  http://{USERS_PRODUCTS}/healthz\n  orders          http://{ORDERS}/healthz"
     );
     if prometheus {
-        println!("  Prometheus      http://{PROMETHEUS}/targets   http://{PROMETHEUS}/alerts");
+        println!("  Prometheus      http://{PROMETHEUS}/");
     }
     match demo {
         Ok(()) => println!("\n  Demo login: {} / {}", run::DEMO_EMAIL, run::DEMO_PASSWORD),

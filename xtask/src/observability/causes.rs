@@ -24,15 +24,15 @@ const SOON: [(&str, &str); 3] = [
 const AT_ONCE: [(&str, &str); 2] = [("disk_free:ratio < 0.10", "disk_free:ratio < 1.01"), ("wal_bytes > 268435456", "wal_bytes > 0")];
 
 /// Longest wait for an alert to be told or taken back.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(200);
 /// The component file that is broken, and what breaks it: it does what the order's city says.
 const PAYMENT: &str = "payment.wasm";
 const HOSTILE: &str = "hostile.wasm";
 /// Runs in which the process dies before the component is set aside.
 const DEATHS: usize = 3;
-/// More than are handled in a few seconds.
-const POISON: usize = 20_000;
+/// More than are handled while they are written.
+const POISON: usize = 4_000;
 
 /// What is looked at, and by whom.
 struct Scene<'a> {
@@ -100,9 +100,14 @@ impl Scene<'_> {
         self.over(&["BreakerOpen"]).await
     }
 
+    /// As much as it takes for the consumer to be behind for a while, on whatever machine.
     async fn poison(&mut self) -> anyhow::Result<()> {
         self.quiet("DeadLetters").await?;
-        self.bed.produce("order.paid", "this is no event\n".repeat(POISON).as_bytes())?;
+        let deadline = Instant::now() + PATIENCE;
+        while !self.is_told("ConsumerLag").await? {
+            ensure!(Instant::now() < deadline, "a consumer that is behind is not told of");
+            self.bed.produce("order.paid", "this is no event\n".repeat(POISON).as_bytes())?;
+        }
         self.told(&["DeadLetters", "ConsumerLag"]).await?;
         self.over(&["ConsumerLag"]).await
     }
