@@ -30,7 +30,7 @@ pub struct Settings<'a> {
     pub listen: SocketAddr,
     /// By job, whom it asks.
     pub targets: &'a [(&'a str, SocketAddr)],
-    /// Folder of the rules.
+    /// Folder of the rules; as seen from `folder`, unless it is absolute.
     pub rules: &'a Path,
     /// More changes: what is written, and what is written instead.
     pub changes: &'a [(&'a str, &'a str)],
@@ -62,7 +62,7 @@ impl Settings<'_> {
         let config = self.folder.join("prometheus.yml");
         fs::write(&config, self.changed(&written)?).with_context(|| format!("{} cannot be written", config.display()))?;
         let arguments = [
-            format!("--config.file={}", config.display()),
+            format!("--config.file={}", workspace::shown(&config)),
             format!("--storage.tsdb.path={}", self.folder.join("data").display()),
             format!("--web.listen-address={}", self.listen),
             "--web.enable-lifecycle".to_owned(),

@@ -75,7 +75,7 @@ impl Bed {
             ("store", self.store),
         ];
         let folder = self.folder.join("prometheus");
-        let settings = Settings { folder: &folder, listen: self.prometheus, targets: &targets, rules: &self.rules(), changes: &OFTEN };
+        let settings = Settings { folder: &folder, listen: self.prometheus, targets: &targets, rules: Path::new("rules"), changes: &OFTEN };
         let part = settings.part()?;
         self.run("prometheus", part).await
     }
@@ -169,8 +169,9 @@ impl Bed {
         OpenOptions::new().create(true).append(true).open(&path).with_context(|| format!("{} cannot be written", path.display()))
     }
 
+    /// Where the settings look for them.
     fn rules(&self) -> PathBuf {
-        self.folder.join("rules")
+        self.folder.join("prometheus/rules")
     }
 }
 

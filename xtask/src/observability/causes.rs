@@ -14,11 +14,13 @@ use crate::customer::{Customer, Wanted};
 use crate::split_shop::Service;
 use crate::workspace;
 
-/// Bounds that are reached soon: seconds without progress, seconds in the outbox, events behind.
-const SOON: [(&str, &str); 3] = [
+/// Bounds that are reached soon: seconds without progress, seconds in the outbox, events behind. And one that never is: what
+/// else fills the disk meanwhile is none of ours.
+const SOON: [(&str, &str); 4] = [
     ("oldest_active_seconds{workflow_type=\"order-processing\"} > 300", "oldest_active_seconds{workflow_type=\"order-processing\"} > 5"),
     ("outbox_oldest_age_seconds > 60", "outbox_oldest_age_seconds > 2"),
     ("consumer_lag_events) > 1000", "consumer_lag_events) > 20"),
+    ("disk_free:ratio < 0.40 and", "disk_free:ratio < 0 and"),
 ];
 /// Bounds that a healthy machine is beyond, so that nobody has to fill a disk.
 const AT_ONCE: [(&str, &str); 2] = [("disk_free:ratio < 0.10", "disk_free:ratio < 1.01"), ("wal_bytes > 268435456", "wal_bytes > 0")];
