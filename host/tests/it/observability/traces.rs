@@ -50,6 +50,14 @@ async fn an_order_is_one_trace_from_the_browser_to_its_notifications() {
     let trace = collector.trace("the trace of an order", is_post, is_complete).await;
     println!("{}", tree(&trace));
 
+    for process in [&shop.gateway, &shop.orders] {
+        let log = process.process.as_ref().unwrap().log();
+        let lines: Vec<serde_json::Value> = log.lock().iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let logged =
+            lines.iter().find(|line| line["message"] == "request" && line["method"] == "POST" && line["route"] == "/api/orders").unwrap();
+        let span = trace.iter().find(|span| logged["span_id"] == span.id.as_str()).unwrap_or_else(|| panic!("{logged}"));
+        assert_eq!((&logged["trace_id"], span.kind), (&span.trace.as_str().into(), "server"));
+    }
     let root = trace.iter().find(|span| is_post(span)).unwrap();
     assert_eq!(root.parent, None);
     let passed_on = named(&trace, "POST", 1)[0];
