@@ -44,6 +44,7 @@ pub fn screenshots() -> anyhow::Result<()> {
         bail!("{NO_NODE}");
     }
     ensure_chromium()?;
+    ensure_font()?;
     build()?;
     build::components()?;
     run(npm(["run", "screenshots"]).env("MILLRACE_BIN", build::host(build::Profile::Dev)?))
@@ -72,8 +73,25 @@ fn ensure_chromium() -> anyhow::Result<()> {
     if !succeeds(Command::new("apt-get").arg("--version")) {
         bail!("a browser is missing: install Chromium and name it, for example CHROMIUM=/opt/chromium/chrome");
     }
+    install("chromium")
+}
+
+/// Text is written with the reader's own font. Pictures show one that looks like those that most readers have.
+fn ensure_font() -> anyhow::Result<()> {
+    let has_it = output(Command::new("fc-list").args(["--quiet", "Inter"])).is_ok();
+    if has_it {
+        return Ok(());
+    }
+    if !succeeds(Command::new("apt-get").arg("--version")) {
+        println!("The font Inter is not installed, so the pictures will show another");
+        return Ok(());
+    }
+    install("fonts-inter")
+}
+
+fn install(package: &str) -> anyhow::Result<()> {
     run(Command::new("apt-get").arg("update"))?;
-    run(Command::new("apt-get").args(["install", "--yes", "chromium"]))
+    run(Command::new("apt-get").args(["install", "--yes", package]))
 }
 
 fn has_node() -> bool {
