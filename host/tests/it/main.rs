@@ -12,6 +12,7 @@ mod crashes;
 mod kafka;
 #[path = "../kafka_broker/mod.rs"]
 mod kafka_broker;
+mod original;
 mod process;
 mod processes;
 mod returns;
