@@ -1,65 +1,177 @@
-/** Every page, in both themes, on a phone and on a desk: axe finds nothing, and nothing has to be scrolled sideways. */
-import { addToCart, buy, expect, expectNoViolations, fillAddress, logIn, test } from './store'
+/** Every page, in both themes, on a phone and on a desk: axe finds nothing; nothing has to be scrolled sideways, however large it is shown. */
+import type { Page } from '@playwright/test'
+import { addToCart, buy, expect, expectNoViolations, fillAddress, logIn, settled, test } from './store'
+
+const PHONE = { width: 360, height: 740 }
+const DESK = { width: 1280, height: 900 }
 
 for (const colorScheme of ['light', 'dark'] as const) {
   for (const [device, viewport] of [
-    ['phone', { width: 360, height: 740 }],
-    ['desk', { width: 1280, height: 900 }],
+    ['phone', PHONE],
+    ['desk', DESK],
   ] as const) {
-    test(`axe, ${colorScheme}, on a ${device}`, async ({ browser, store }) => {
+    test(`axe, ${colorScheme}, on a ${device}`, async ({ visitor }) => {
       test.setTimeout(120_000)
-      const context = await browser.newContext({ baseURL: store.url, colorScheme, viewport, reducedMotion: 'reduce' })
-      const page = await context.newPage()
-      const check = async () => {
-        await expectNoViolations(page)
-        const sideways = await page.evaluate(
-          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-        )
-        expect(sideways).toBe(0)
-      }
-      for (const path of ['/#/', '/#/product/prod-001', '/#/cart', '/#/login', '/#/register', '/#/nowhere']) {
-        await page.goto(path)
-        await expect(page.locator('h1')).toBeVisible()
-        await check()
-      }
-      await page.getByRole('link', { name: 'Login' }).click()
-      await page.getByLabel('Email').fill('nobody@example.com')
-      await page.getByLabel('Password').fill('nobody-knows')
-      await page.getByRole('button', { name: 'Sign In' }).click()
-      await expect(page.locator('.toast-error')).toBeVisible()
-      await check()
-
-      await logIn(page)
-      await page.reload()
-      for (const path of ['/#/orders', '/#/profile']) {
-        await page.goto(path)
-        await expect(page.locator('h1')).toBeVisible()
-        await check()
-      }
-      await addToCart(page, 'prod-001', 'Mechanical Keyboard')
-      await page.goto('/#/cart')
-      await page.getByLabel('Quantity of Mechanical Keyboard').fill('9999')
-      await check()
-      await page.getByLabel('Quantity of Mechanical Keyboard').fill('1')
-      await page.goto('/#/checkout')
-      await fillAddress(page)
-      await page.getByText('Codes that make the carrier fail').click()
-      await check()
-      await page.getByLabel('Empty account').check()
-      await page.getByRole('button', { name: 'Place Order' }).click()
-      await expect(page.getByRole('heading', { name: 'Payment Declined' })).toBeVisible()
-      await page.getByText('Everything that happened').click()
-      await check()
-      await page.getByRole('button', { name: 'Cancel order' }).click()
-      await expect(page.getByRole('heading', { name: 'Order Cancelled' })).toBeVisible()
-      await check()
-      await buy(page)
-      await expect(page.locator('.order-status')).toHaveText('delivered')
-      await check()
-      await page.goto('/#/orders')
-      await expect(page.locator('.order-card')).toHaveCount(2)
-      await check()
-      await context.close()
+      const page = await visitor({ colorScheme, viewport, reducedMotion: 'reduce' })
+      await everyPage(page, () => expectNoViolations(page))
     })
   }
+}
+
+test('every page fits, from the smallest phone to text of twice the size', async ({ visitor }) => {
+  test.setTimeout(120_000)
+  const page = await visitor({ reducedMotion: 'reduce' })
+  await everyPage(page, async () => {
+    // 320 is also a desk's window at four times the size, 640 at twice.
+    for (const width of [320, 640, 820, DESK.width]) {
+      await page.setViewportSize({ width, height: DESK.height })
+      await expectNoSideways(page, `${width} wide`)
+    }
+    for (const style of [
+      'html { font-size: 200% }',
+      '* { line-height: 1.5 !important; letter-spacing: 0.12em !important; word-spacing: 0.16em !important }',
+    ]) {
+      await page.evaluate((css) => {
+        const sheet = new CSSStyleSheet()
+        sheet.replaceSync(css)
+        document.adoptedStyleSheets = [sheet]
+      }, style)
+      await expectNoSideways(page, style)
+      await page.evaluate(() => {
+        document.adoptedStyleSheets = []
+      })
+    }
+  })
+})
+
+for (const [device, viewport] of [
+  ['phone', PHONE],
+  ['desk', { ...DESK, height: 600 }],
+] as const) {
+  test(`what has the focus is seen, on a ${device}`, async ({ visitor }) => {
+    test.setTimeout(120_000)
+    const page = await visitor({ viewport, reducedMotion: 'reduce' })
+    await everyPage(page, async () => {
+      // A message may lie over something; this sends it away.
+      await page.keyboard.press('Escape')
+      await expect(page.locator('.toast')).toHaveCount(0)
+      await page.evaluate(() => {
+        window.scrollTo(0, 0)
+        document.querySelector<HTMLElement>('.skip-link')?.focus()
+      })
+      const reached = new Set<string>()
+      for (let turn = 0; turn < 60; turn++) {
+        await page.keyboard.press('Tab')
+        await settled(page)
+        const { name, isHidden, hasRing } = await page.evaluate(focused)
+        if (name === '' || reached.has(name)) break
+        reached.add(name)
+        expect(isHidden, `${page.url()}: ${name} is covered`).toBe(false)
+        expect(hasRing, `${page.url()}: ${name} shows no focus`).toBe(true)
+      }
+      expect(reached.size).toBeGreaterThan(4)
+    })
+  })
+}
+
+test('who wants less motion gets none', async ({ visitor }) => {
+  const page = await visitor({ reducedMotion: 'reduce' })
+  await logIn(page)
+  await buy(page, { payment: 'Empty account' })
+  await expect(page.getByText('Live', { exact: true })).toBeVisible()
+  await expect(page.getByRole('heading', { name: 'Payment Declined' })).toBeVisible()
+  const lasting = await page.evaluate(() =>
+    document
+      .getAnimations()
+      .map((each) => each.effect?.getComputedTiming())
+      .filter((timing) => Number(timing?.endTime) > 10),
+  )
+  expect(lasting).toEqual([])
+})
+
+/** Looks at each page in each of its states. */
+async function everyPage(page: Page, look: () => Promise<unknown>) {
+  const check = async () => {
+    await settled(page)
+    await look()
+  }
+  for (const path of [
+    '/#/',
+    '/#/product/prod-001',
+    '/#/product/nothing',
+    '/#/cart',
+    '/#/login',
+    '/#/register',
+    '/#/nowhere',
+  ]) {
+    await page.goto(path)
+    await expect(page.locator('h1')).toBeVisible()
+    await check()
+  }
+  await page.getByRole('link', { name: 'Login' }).click()
+  await page.getByLabel('Email').fill('nobody@example.com')
+  await page.getByLabel('Password').fill('nobody-knows')
+  await page.getByRole('button', { name: 'Sign In' }).click()
+  await expect(page.locator('.toast-error')).toBeVisible()
+  await check()
+
+  await logIn(page)
+  await page.reload()
+  for (const path of ['/#/orders', '/#/profile']) {
+    await page.goto(path)
+    await expect(page.locator('h1')).toBeVisible()
+    await check()
+  }
+  await addToCart(page, 'prod-001', 'Mechanical Keyboard')
+  await page.goto('/#/cart')
+  await page.getByLabel('Quantity of Mechanical Keyboard').fill('9999')
+  await check()
+  await page.goto('/#/checkout')
+  await fillAddress(page)
+  await page.getByText('Codes that make the carrier fail').click()
+  await check()
+  await page.getByRole('button', { name: 'Place Order' }).click()
+  await expect(page.getByRole('heading', { name: 'Inventory Check Failed' })).toBeVisible()
+  await check()
+  await buy(page, { payment: 'Empty account' })
+  await expect(page.getByRole('heading', { name: 'Payment Declined' })).toBeVisible()
+  await page.getByText('Everything that happened').click()
+  await check()
+  await page.getByRole('button', { name: 'Cancel order' }).click()
+  await expect(page.getByRole('heading', { name: 'Order Cancelled' })).toBeVisible()
+  await check()
+  await buy(page, { zip: '00000' })
+  await expect(page.getByRole('heading', { name: 'Shipping Failed' })).toBeVisible()
+  await check()
+  await buy(page)
+  await expect(page.locator('.order-status')).toHaveText('delivered')
+  await check()
+  await page.goto('/#/orders')
+  await expect(page.locator('.order-card')).toHaveCount(4)
+  await check()
+}
+
+async function expectNoSideways(page: Page, how: string) {
+  const { root, inner } = await page.evaluate(() => ({
+    root: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    inner: [...document.querySelectorAll('main *')]
+      .filter((each) => each.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+      .filter((each) => !each.closest('.chips, .sr-only'))
+      .map((each) => `${each.tagName}.${each.getAttribute('class')}`),
+  }))
+  expect({ root, inner }, `${page.url()}, ${how}`).toEqual({ root: 0, inner: [] })
+}
+
+/** What has the focus, whether something lies over its middle, and whether it looks focused. */
+function focused() {
+  const element = document.activeElement
+  if (!element || element === document.body) return { name: '', isHidden: false, hasRing: true }
+  const box = element.getBoundingClientRect()
+  const middle: [number, number] = [box.x + box.width / 2, box.y + box.height / 2]
+  const top = document.elementFromPoint(...middle)
+  const isHidden = !top || !(element.contains(top) || top.contains(element) || element.parentElement?.contains(top))
+  // A card shows the focus of the link that fills it.
+  const ring = [element, element.closest('li')].some((each) => each && getComputedStyle(each).outlineStyle !== 'none')
+  const name = `${element.tagName} ${element.getAttribute('aria-label') ?? element.id} ${element.textContent?.slice(0, 40)} ${Math.round(box.y + scrollY)} ${Math.round(box.x)}`
+  return { name, isHidden, hasRing: ring }
 }

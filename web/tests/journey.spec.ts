@@ -79,7 +79,7 @@ test('a new customer registers, buys, watches the order to its delivery, changes
   await expect(page.getByText('Welcome back!')).toBeVisible()
 })
 
-test('the catalogue shows each product once, and a category alone when asked', async ({ page }) => {
+test('the catalogue shows each product once, and a category alone when asked', { tag: '@alike' }, async ({ page }) => {
   await page.goto('/')
   const keyboard = page.locator('.product-card').filter({ hasText: 'Mechanical Keyboard' })
   await expect(page.getByText('Mechanical Keyboard')).toHaveCount(1)
@@ -94,7 +94,7 @@ test('the catalogue shows each product once, and a category alone when asked', a
   await expect(page.getByRole('link', { name: 'Cart 1' })).toBeVisible()
 })
 
-test('each product has a picture of its own', async ({ page }) => {
+test('each product has a picture of its own', { tag: '@alike' }, async ({ page }) => {
   await page.goto('/')
   const images = page.locator('.product-card img')
   await expect(images).toHaveCount(8)
@@ -106,7 +106,7 @@ test('each product has a picture of its own', async ({ page }) => {
   expect(new Set(sources).size).toBe(8)
 })
 
-test('the product page says what it is, what it costs and how many there are', async ({ page }) => {
+test('the product page says what it is, what it costs and how many there are', { tag: '@alike' }, async ({ page }) => {
   await page.goto('/#/product/prod-003')
   await expect(page.getByRole('heading', { name: 'USB-C Hub' })).toBeVisible()
   await expect(page.locator('.product-detail-category')).toHaveText('Electronics')
@@ -120,7 +120,7 @@ test('the product page says what it is, what it costs and how many there are', a
   await expect(page).toHaveURL(/#\/$/)
 })
 
-test('the cart counts, sums, removes, and survives a reload', async ({ page }) => {
+test('the cart counts, sums, removes, and survives a reload', { tag: '@alike' }, async ({ page }) => {
   await addToCart(page, 'prod-001', 'Mechanical Keyboard')
   await addToCart(page, 'prod-002', 'Wireless Mouse')
   await page.goto('/#/cart')
@@ -180,27 +180,25 @@ test('an e-mail that is taken and fields that are wrong are said at the field', 
   await expect(page.getByLabel('Email')).toBeFocused()
 })
 
-test('another one’s order does not exist', async ({ page, browser, store }) => {
+test('another one’s order does not exist', async ({ page, visitor }) => {
   await logIn(page)
   await buy(page)
-  const other = await browser.newContext({ baseURL: store.url })
-  const stranger = await other.newPage()
+  const stranger = await visitor()
   await logIn(stranger)
-  await stranger.goto(new URL(page.url()).hash.replace(/^/, '/'))
+  await stranger.goto(`/${new URL(page.url()).hash}`)
   await expect(stranger.getByRole('heading', { name: 'There is no such order' })).toBeVisible()
   await stranger.goto('/#/orders')
   await expect(stranger.getByText('You have not bought anything yet.')).toBeVisible()
-  await other.close()
 })
 
-test('a page that does not exist says so, and leads back', async ({ page }) => {
+test('a page that does not exist says so, and leads back', { tag: '@alike' }, async ({ page }) => {
   await page.goto('/#/nowhere')
   await expect(page.getByRole('heading', { name: 'Nothing here' })).toBeVisible()
   await page.goto('/#/product/prod-999')
   await expect(page.getByRole('heading', { name: 'There is no such product' })).toBeVisible()
 })
 
-test('the chosen theme stays', async ({ page }) => {
+test('the chosen theme stays', { tag: '@alike' }, async ({ page }) => {
   await page.goto('/')
   await page.getByRole('button', { name: 'Theme: system' }).click()
   await page.getByRole('button', { name: 'Theme: light' }).click()

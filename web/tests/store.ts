@@ -1,23 +1,82 @@
 /** What tests of the store have in common: a running store for each worker, customers, and the ways they go. */
 import { AxeBuilder } from '@axe-core/playwright'
-import { type APIRequestContext, test as base, expect, type Page } from '@playwright/test'
-import { Monolith } from './monolith'
+import { type BrowserContext, type BrowserContextOptions, test as base, expect, type Page } from '@playwright/test'
+import { type RunningStore, type Settings, type Shape, startStore } from './running/store'
 
 export { expect }
 
-export const test = base.extend<object, { store: Monolith }>({
+interface Shared {
+  /** In how many processes the store runs; a project of playwright.config.ts says it. */
+  shape: Shape
+  /** The store that the tests of a worker share. */
+  store: RunningStore
+}
+
+interface Own {
+  /** A store of this test's own, which it may break. */
+  startOwn: (settings?: Settings) => Promise<RunningStore>
+  /** Another customer, with a browser of their own. */
+  visitor: (options?: BrowserContextOptions) => Promise<Page>
+}
+
+// Long enough for a person, and a test, to do something before the store tries again by itself.
+const PATIENT = { PAYMENT_RETRY_AFTER: '60s', SHIPPING_RETRY_AFTER: '60s' }
+
+export const test = base.extend<Own, Shared>({
+  shape: ['monolith', { option: true, scope: 'worker' }],
   store: [
-    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the pattern
-    async ({}, use) => {
-      // Long enough for a person, and a test, to do something before the store tries again by itself.
-      const store = await Monolith.start({ environment: { PAYMENT_RETRY_AFTER: '60s', SHIPPING_RETRY_AFTER: '60s' } })
+    async ({ shape }, use) => {
+      const store = await startStore(shape, { environment: PATIENT })
       await use(store)
       await store.stop()
     },
     { scope: 'worker', timeout: 120_000 },
   ],
   baseURL: async ({ store }, use) => use(store.url),
+  context: async ({ context }, use) => {
+    const complaints = listen(context)
+    await use(context)
+    expect(complaints).toEqual([])
+  },
+  visitor: async ({ browser, baseURL }, use) => {
+    const contexts: BrowserContext[] = []
+    const complaints: string[][] = []
+    await use(async (options) => {
+      const context = await browser.newContext({ ...(baseURL && { baseURL }), ...options })
+      contexts.push(context)
+      complaints.push(listen(context))
+      return context.newPage()
+    })
+    await Promise.all(contexts.map((context) => context.close()))
+    expect(complaints.flat()).toEqual([])
+  },
+  startOwn: async ({ shape }, use, testInfo) => {
+    const stores: RunningStore[] = []
+    await use(async ({ environment, ...settings } = {}) => {
+      testInfo.setTimeout(testInfo.timeout + 60_000)
+      const store = await startStore(shape, { ...settings, environment: { ...PATIENT, ...environment } })
+      stores.push(store)
+      return store
+    })
+    for (const store of stores) {
+      if (testInfo.status !== testInfo.expectedStatus) await testInfo.attach('log', { body: store.log() })
+      await store.stop()
+    }
+  },
 })
+
+/** What does not come from a network that a test has cut. */
+const EXPECTED = /Failed to load resource|net::ERR|Unable to preload CSS|dynamically imported module/
+
+/** What a page says that nobody should have to read: errors of scripts, and what its policy forbade. Calls may fail on purpose. */
+function listen(context: BrowserContext): string[] {
+  const complaints: string[] = []
+  context.on('weberror', (error) => complaints.push(String(error.error())))
+  context.on('console', (message) => {
+    if (message.type() === 'error' && !EXPECTED.test(message.text())) complaints.push(message.text())
+  })
+  return complaints
+}
 
 export const ADDRESS = { address: '123 Main St', city: 'Portland', state: 'OR', zip: '97201' }
 
@@ -82,9 +141,26 @@ export function stage(page: Page, label: string) {
   return page.locator('.stage').filter({ has: page.getByText(label, { exact: true }) })
 }
 
-export async function order(request: APIRequestContext, token: string, id: string) {
-  const answer = await request.get(`/api/orders/${id}`, { headers: { Authorization: `Bearer ${token}` } })
-  return answer.json()
+/** The order whose page is shown, and who may see it. */
+export async function orderId(page: Page) {
+  const token = await page.evaluate(() => localStorage.getItem('token') ?? '')
+  return { token, id: page.url().replace(/^.*\/orders\//, '') }
+}
+
+/** The API without the pages, in a customer's name. */
+export function api(store: RunningStore, token: string) {
+  const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }
+  return {
+    async order(id: string) {
+      const answer = await fetch(`${store.url}/api/orders/${id}`, { headers })
+      return answer.json()
+    },
+    async retry(id: string, payment: string) {
+      const body = JSON.stringify({ payment: { token: payment } })
+      const answer = await fetch(`${store.url}/api/orders/${id}/retry`, { method: 'POST', headers, body })
+      expect(answer.status).toBe(200)
+    },
+  }
 }
 
 export async function expectNoViolations(page: Page) {
@@ -102,6 +178,8 @@ export async function expectNoViolations(page: Page) {
 export async function settled(page: Page) {
   await expect(page.locator('.skeleton')).toHaveCount(0)
   await page.evaluate(async () => {
+    // What has just changed begins to move, or to scroll, with the next frame.
+    await new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)))
     const ending = document.getAnimations().filter((each) => each.effect?.getComputedTiming().iterations !== Infinity)
     await Promise.allSettled(ending.map((each) => each.finished))
     await Promise.allSettled(

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::command::{cargo, run};
-use crate::{build, toolchain};
+use crate::{build, kafka, toolchain};
 
 /// What to measure.
 #[derive(Args)]
@@ -17,6 +17,7 @@ pub fn bench(options: &Options) -> anyhow::Result<()> {
     toolchain::ensure_wasm_target()?;
     println!("Building the components");
     build::with_fixtures()?;
+    kafka::jars::prepare()?;
     println!("Building the host optimised; the first time takes many minutes");
     let all = ["*".to_owned()];
     let names = if options.names.is_empty() { all.as_slice() } else { options.names.as_slice() };

@@ -10,13 +10,17 @@ mod build;
 mod command;
 mod container_files;
 mod containers;
+mod customer;
 mod http;
 mod kafka;
 mod monolith;
+mod observability;
 mod parts;
+mod prometheus;
 mod python;
 mod run;
 mod secret;
+mod split_shop;
 mod stack;
 mod stop_signals;
 mod test;
@@ -41,7 +45,7 @@ enum Task {
     /// Builds everything and starts the single-process store on this machine, until Ctrl-C.
     Run(run::Options),
     /// Checks everything: format, lints, components, all tests. Installs the wasm target, rustfmt and clippy if they are missing.
-    Test,
+    Test(test::Options),
     /// Builds the step components into target/components, and the host.
     Build(build::Options),
     /// Runs the benchmarks.
@@ -66,7 +70,7 @@ fn main() -> ExitCode {
 fn perform(task: &Task) -> anyhow::Result<ExitCode> {
     match task {
         Task::Run(options) => run::run(options),
-        Task::Test => Ok(test::test()),
+        Task::Test(options) => test::test(options),
         Task::Build(options) => build::build(options).map(|()| ExitCode::SUCCESS),
         Task::Screenshots => web::screenshots().map(|()| ExitCode::SUCCESS),
         Task::Bench(options) => bench::bench(options).map(|()| ExitCode::SUCCESS),

@@ -5,14 +5,14 @@ use std::process::Command;
 
 use anyhow::bail;
 
-use crate::command::{run, succeeds};
-use crate::{apt, build, workspace};
+use crate::command::{output, run, succeeds};
+use crate::{apt, build, kafka, workspace};
 
 /// Where Debian puts it; `CHROMIUM` names another.
 const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// Why there are no pages, and what to do about it.
-const NO_NODE: &str = "node is missing (20.19 or newer, from https://nodejs.org)";
+const NO_NODE: &str = "node is missing (20.19 or newer of 20, 22.12 or newer; from https://nodejs.org)";
 
 /// Builds the pages, or says why not: the host runs without them.
 pub fn build_if_possible() -> anyhow::Result<()> {
@@ -23,12 +23,13 @@ pub fn build_if_possible() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lints, tests of the logic, and tests in a browser against the real program.
+/// Lints, tests of the logic, and tests in a browser against the real program: as one process, and as three with a Kafka.
 pub fn test() -> anyhow::Result<()> {
     if !has_node() {
         bail!("{NO_NODE}");
     }
     ensure_chromium()?;
+    kafka::jars::prepare()?;
     build()?;
     let host = build::host(build::Profile::Dev)?;
     run(&mut npm(["run", "lint"]))?;
@@ -43,6 +44,7 @@ pub fn screenshots() -> anyhow::Result<()> {
         bail!("{NO_NODE}");
     }
     ensure_chromium()?;
+    ensure_font()?;
     build()?;
     build::components()?;
     run(npm(["run", "screenshots"]).env("MILLRACE_BIN", build::host(build::Profile::Dev)?))
@@ -71,8 +73,28 @@ fn ensure_chromium() -> anyhow::Result<()> {
     apt::install(&["chromium"], apt::Recommended::Too, otherwise)
 }
 
+/// Text is written with the reader's own font. Pictures show one that looks like those that most readers have.
+fn ensure_font() -> anyhow::Result<()> {
+    if output(Command::new("fc-list").args(["--quiet", "Inter"])).is_ok() {
+        return Ok(());
+    }
+    let otherwise = "the pictures are taken with the font Inter: install it (Debian: fonts-inter)";
+    apt::install(&["fonts-inter"], apt::Recommended::Not, otherwise)
+}
+
 fn has_node() -> bool {
-    succeeds(Command::new("node").arg("--version")) && succeeds(Command::new("npm").arg("--version"))
+    let version = output(Command::new("node").arg("--version"));
+    version.is_ok_and(|version| is_new_enough(&version)) && succeeds(Command::new("npm").arg("--version"))
+}
+
+/// Of what `node --version` prints, `v20.19.2`; the same as `engines` in web/package.json.
+fn is_new_enough(version: &str) -> bool {
+    let mut numbers = version.trim().trim_start_matches('v').split('.').map_while(|part| part.parse::<u32>().ok());
+    match (numbers.next(), numbers.next()) {
+        (Some(20), Some(minor)) => minor >= 19,
+        (Some(major), Some(minor)) => (major, minor) >= (22, 12),
+        _ => false,
+    }
 }
 
 fn npm<const N: usize>(arguments: [&str; N]) -> Command {
@@ -83,4 +105,15 @@ fn npm<const N: usize>(arguments: [&str; N]) -> Command {
 
 fn folder() -> PathBuf {
     workspace::root().join("web")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_node_is_none() {
+        let told = ["v18.20.4", "v20.18.3", "v20.19.0\n", "v21.7.3", "v22.11.0", "v22.12.0", "v24.1.0", "v24", ""].map(is_new_enough);
+        assert_eq!(told, [false, false, true, false, false, true, true, false, false]);
+    }
 }

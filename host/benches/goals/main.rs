@@ -4,12 +4,16 @@
 //! times depend on the machine, so every figure stands beside its goal.
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a program of its own: it prints, and spawns what it likes")]
 
+#[path = "../../tests/kafka_broker/mod.rs"]
+#[expect(clippy::unwrap_used, reason = "shared with the tests")]
+mod kafka_broker;
 mod load;
 mod server;
 mod table;
 
 use std::time::{Duration, Instant};
 
+use kafka_broker::{Driver, KafkaBroker};
 use load::{Connection, Latencies};
 use server::Server;
 use table::{Goal, Table};
@@ -22,6 +26,20 @@ const CLIENTS: usize = 64;
 /// Connections and time of the read benches.
 const READERS: usize = 32;
 const READ_FOR: Duration = Duration::from_secs(5);
+
+/// How orders get on, and how fast they are meant to.
+struct Bus {
+    name: &'static str,
+    /// Milliseconds from POST to delivered, p50 and p99.
+    delivered: (f64, f64),
+    orders_per_second: f64,
+    executions_per_second: Option<f64>,
+}
+
+const EMBEDDED: Bus =
+    Bus { name: "embedded bus", delivered: (5.0, 20.0), orders_per_second: 2_000.0, executions_per_second: Some(12_000.0) };
+const KAFKA: Bus = Bus { name: "Kafka told", delivered: (15.0, 50.0), orders_per_second: 800.0, executions_per_second: None };
+const KAFKA_ALONE: Bus = Bus { name: "Kafka alone drives", delivered: (15.0, 50.0), orders_per_second: 800.0, executions_per_second: None };
 
 fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -36,14 +54,28 @@ async fn measure() -> anyhow::Result<Table> {
     start_up(&mut server, &mut table).await?;
     table.add("memory, idle", Goal::at_most(60.0, "MB"), server.memory_mb()?);
     let token = server.register("bench").await?;
-    one_by_one(&server, &token, &mut table).await?;
-    all_at_once(&server, &token, &mut table).await?;
+    one_by_one(&server, &token, &EMBEDDED, &mut table).await?;
+    all_at_once(&server, &token, &EMBEDDED, &mut table).await?;
     table.add("memory, after 10,000 orders", Goal::at_most(100.0, "MB"), server.memory_mb()?);
     list(&server, &token, &mut table).await?;
     reads(&server, "/api/products", "GET /api/products, 32 connections", (15_000.0, 10.0), &mut table).await?;
     reads(&server, "/", "page at /, 32 connections", (30_000.0, 10.0), &mut table).await?;
     swaps(&server, &mut table).await?;
+    drop(server);
+    over_kafka(&mut table).await?;
     Ok(table)
+}
+
+/// The same orders with a real broker beside the program, on the same cores.
+async fn over_kafka(table: &mut Table) -> anyhow::Result<()> {
+    let broker = tokio::task::spawn_blocking(KafkaBroker::start).await?;
+    for (driver, prefix, bus) in [(Driver::CommitAndEvents, "told", &KAFKA), (Driver::Events, "driven", &KAFKA_ALONE)] {
+        let server = Server::start_over_kafka(&broker.address(), prefix, driver).await?;
+        let token = server.register("bench").await?;
+        one_by_one(&server, &token, bus, table).await?;
+        all_at_once(&server, &token, bus, table).await?;
+    }
+    Ok(())
 }
 
 async fn start_up(server: &mut Server, table: &mut Table) -> anyhow::Result<()> {
@@ -56,7 +88,7 @@ async fn start_up(server: &mut Server, table: &mut Table) -> anyhow::Result<()> 
 }
 
 /// The idle system: what one customer waits for.
-async fn one_by_one(server: &Server, token: &str, table: &mut Table) -> anyhow::Result<()> {
+async fn one_by_one(server: &Server, token: &str, bus: &Bus, table: &mut Table) -> anyhow::Result<()> {
     let mut connection = Connection::open(server.address(), token).await?;
     let (mut acknowledged, mut delivered) = (Latencies::default(), Latencies::default());
     for _ in 0..SEQUENTIAL {
@@ -66,15 +98,16 @@ async fn one_by_one(server: &Server, token: &str, table: &mut Table) -> anyhow::
         connection.follow_to_the_end(&id).await?;
         delivered.add(began.elapsed());
     }
-    table.add("POST acknowledged durably, p50", Goal::at_most(1.0, "ms"), acknowledged.percentile_ms(50.0));
-    table.add("POST acknowledged durably, p99", Goal::at_most(10.0, "ms"), acknowledged.percentile_ms(99.0));
-    table.add("POST to delivered, p50", Goal::at_most(5.0, "ms"), delivered.percentile_ms(50.0));
-    table.add("POST to delivered, p99", Goal::at_most(20.0, "ms"), delivered.percentile_ms(99.0));
+    let Bus { name, delivered: (p50, p99), .. } = bus;
+    table.add(&format!("POST acknowledged durably, {name}, p50"), Goal::at_most(1.0, "ms"), acknowledged.percentile_ms(50.0));
+    table.add(&format!("POST acknowledged durably, {name}, p99"), Goal::at_most(10.0, "ms"), acknowledged.percentile_ms(99.0));
+    table.add(&format!("POST to delivered, {name}, p50"), Goal::at_most(*p50, "ms"), delivered.percentile_ms(50.0));
+    table.add(&format!("POST to delivered, {name}, p99"), Goal::at_most(*p99, "ms"), delivered.percentile_ms(99.0));
     Ok(())
 }
 
 /// The system at its limit: orders until the last is delivered, every one right.
-async fn all_at_once(server: &Server, token: &str, table: &mut Table) -> anyhow::Result<()> {
+async fn all_at_once(server: &Server, token: &str, bus: &Bus, table: &mut Table) -> anyhow::Result<()> {
     let runs_before = server.runs_done().await?;
     let delivered_before = server.delivered().await?;
     let began = Instant::now();
@@ -98,9 +131,12 @@ async fn all_at_once(server: &Server, token: &str, table: &mut Table) -> anyhow:
     let delivered = server.delivered().await? - delivered_before;
     anyhow::ensure!(delivered == placed as u64, "{delivered} of {placed} orders were delivered");
     let runs = server.runs_done().await? - runs_before;
-    table.add("orders accepted per second, 64 clients", Goal::none("/s"), per_second(placed as u64, accepted));
-    table.add("orders per second, POST to delivered, embedded bus", Goal::at_least(2_000.0, "/s"), per_second(placed as u64, took));
-    table.add("durable step executions per second", Goal::at_least(12_000.0, "/s"), per_second(runs, took));
+    let Bus { name, orders_per_second, executions_per_second, .. } = bus;
+    let executions = executions_per_second.map_or(Goal::none("/s"), |goal| Goal::at_least(goal, "/s"));
+    table.add(&format!("orders accepted per second, 64 clients, {name}"), Goal::none("/s"), per_second(placed as u64, accepted));
+    let delivered = format!("orders per second, POST to delivered, {name}");
+    table.add(&delivered, Goal::at_least(*orders_per_second, "/s"), per_second(placed as u64, took));
+    table.add(&format!("durable step executions per second, {name}"), executions, per_second(runs, took));
     Ok(())
 }
 

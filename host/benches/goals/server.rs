@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
+use crate::kafka_broker::{Driver, monolith_over_kafka};
 use crate::load::Connection;
 
 const PATIENCE: Duration = Duration::from_secs(300);
 
 pub struct Server {
     folder: tempfile::TempDir,
+    config: PathBuf,
     running: Running,
 }
 
@@ -32,8 +34,20 @@ impl Drop for Running {
 }
 
 impl Server {
+    /// The shop in one process, with the bus inside it.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_config(tempfile::tempdir()?, repository().join("configs/monolith.yaml")).await
+    }
+
+    /// The shop in one process whose bus is the Kafka at `address`; the topics are of this server alone.
+    pub async fn start_over_kafka(address: &str, prefix: &str, driver: Driver) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
+        let config = folder.path().join("kafka.yaml");
+        std::fs::write(&config, monolith_over_kafka(address, prefix, driver))?;
+        Self::start_config(folder, config).await
+    }
+
+    async fn start_config(folder: tempfile::TempDir, config: PathBuf) -> anyhow::Result<Self> {
         let components = folder.path().join("components");
         std::fs::create_dir(&components)?;
         for name in ["inventory.wasm", "payment.wasm", "shipping.wasm", "notify.wasm"] {
@@ -44,8 +58,8 @@ impl Server {
         let mut products: Value = serde_json::from_slice(&std::fs::read(repository().join("seed/products.json"))?)?;
         products.as_array_mut().context("seed")?.extend(plenty.as_array().cloned().unwrap_or_default());
         std::fs::write(folder.path().join("products.json"), products.to_string())?;
-        let running = spawn(folder.path()).await?;
-        Ok(Self { folder, running })
+        let running = spawn(folder.path(), &config).await?;
+        Ok(Self { folder, config, running })
     }
 
     /// Stops the process and starts it again; from the start to the first answer of `/readyz`.
@@ -53,7 +67,7 @@ impl Server {
         let _ = self.running.child.kill();
         let _ = self.running.child.wait();
         let began = Instant::now();
-        self.running = spawn(self.folder.path()).await?;
+        self.running = spawn(self.folder.path(), &self.config).await?;
         Ok(began.elapsed())
     }
 
@@ -141,10 +155,11 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
 }
 
-async fn spawn(folder: &Path) -> anyhow::Result<Running> {
+async fn spawn(folder: &Path, config: &Path) -> anyhow::Result<Running> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_millrace"))
         .args(["run", "--log-format", "json", "--log", "warn,millrace::app=info", "--config"])
-        .arg(repository().join("configs/monolith.yaml"))
+        .arg(config)
+        .env("WEB_ROOT", repository().join("web/dist"))
         .env("LISTEN", "127.0.0.1:0")
         .env("DATA_DIR", folder.join("data"))
         .env("COMPONENTS_DIR", folder.join("components"))

@@ -1,20 +1,39 @@
 //! What `/healthz` asks of the parts.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::SignedDuration;
+use parking_lot::Mutex;
 
 use crate::bus::{Bus, BusHealth};
+use crate::clock::Clock;
 use crate::http::{Check, HealthChecks, Status};
 use crate::plan::{self, Plan};
 use crate::runtime::Runtime;
-use crate::store::Store;
+use crate::store::{Refused, Store};
+
+/// With less than this the disk of the database is as good as full: some minutes of a busy day.
+const LEAST_FREE_BYTES: u64 = 64 << 20;
+/// A write that was refused is told of for so long, even if others go through: when a disk is nearly full, small ones still do.
+const REFUSAL_LASTS: SignedDuration = SignedDuration::from_secs(60);
+/// However often somebody asks, a write is tried once in this time.
+const TRIAL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Adds a check for each part that can be unwell.
-pub(super) fn register(health: &HealthChecks, plan: &Plan, store: &Arc<dyn Store>, runtime: &Arc<Runtime>, bus: Option<&Arc<dyn Bus>>) {
+pub(super) fn register(
+    health: &HealthChecks,
+    plan: &Plan,
+    clock: &Clock,
+    store: &Arc<dyn Store>,
+    runtime: &Arc<Runtime>,
+    bus: Option<&Arc<dyn Bus>>,
+) {
     if let Some(database) = &plan.database {
-        let store = Arc::clone(store);
+        let check = Arc::new(StoreCheck::new(Arc::clone(store), clock.clone()));
         health.add(&database.name, move || {
-            let store = Arc::clone(&store);
-            async move { check_store(store.as_ref()).await }
+            let check = Arc::clone(&check);
+            async move { check.ask().await }
         });
     }
     for component in &plan.components {
@@ -36,14 +55,81 @@ pub(super) fn register(health: &HealthChecks, plan: &Plan, store: &Arc<dyn Store
     }
 }
 
-async fn check_store(store: &dyn Store) -> Check {
-    match store.backlog().await {
-        Err(error) => Check::new(Status::Down, error.to_string()),
-        Ok(backlog) if backlog.parked + backlog.attention > 0 => {
-            let message = format!("{} parked runs and {} instances wait for a person", backlog.parked, backlog.attention);
-            Check::new(Status::Degraded, message)
+/// Whether the database can be read and written, which only doing both tells.
+struct StoreCheck {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    trial: Mutex<Option<Trial>>,
+}
+
+/// What was found when a write was last known to have been tried.
+#[derive(Clone)]
+struct Trial {
+    at: Instant,
+    commits: u64,
+    refused: Option<Refused>,
+    result: Result<(), String>,
+}
+
+impl StoreCheck {
+    fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
+        Self { store, clock, trial: Mutex::default() }
+    }
+
+    async fn ask(&self) -> Check {
+        let backlog = match self.store.backlog().await {
+            Ok(backlog) => backlog,
+            Err(error) => return Check::new(Status::Down, error.to_string()),
+        };
+        if let Err(reason) = self.try_write().await {
+            return Check::new(Status::Down, reason);
         }
-        Ok(backlog) => Check::new(Status::Up, format!("{} events in the outbox", backlog.outbox)),
+        if let Some(reason) = self.refused_lately().or_else(|| self.short_of_room()) {
+            return Check::new(Status::Degraded, reason);
+        }
+        if backlog.parked + backlog.attention > 0 {
+            let message = format!("{} parked runs and {} instances wait for a person", backlog.parked, backlog.attention);
+            return Check::new(Status::Degraded, message);
+        }
+        Check::new(Status::Up, format!("{} events in the outbox", backlog.outbox))
+    }
+
+    /// Whether something can be written: if others have written since this was last asked, that is known without trying.
+    async fn try_write(&self) -> Result<(), String> {
+        let (commits, refused) = (self.store.commit_stats().commits, self.store.refused());
+        let last = self.trial.lock().clone();
+        if let Some(last) = last {
+            if last.at.elapsed() < TRIAL_INTERVAL && last.refused == refused {
+                return last.result;
+            }
+            if commits > last.commits && last.refused == refused && last.result.is_ok() {
+                self.note(commits, Ok(()));
+                return Ok(());
+            }
+        }
+        let result = self.store.try_write().await.map_err(|error| error.to_string());
+        self.note(self.store.commit_stats().commits, result.clone());
+        result
+    }
+
+    fn note(&self, commits: u64, result: Result<(), String>) {
+        *self.trial.lock() = Some(Trial { at: Instant::now(), commits, refused: self.store.refused(), result });
+    }
+
+    fn refused_lately(&self) -> Option<String> {
+        let refused = self.store.refused()?;
+        let ago = self.clock.now().duration_since(refused.at);
+        (ago < REFUSAL_LASTS).then(|| format!("writes were refused {} s ago: {}", ago.as_secs().max(0), refused.reason))
+    }
+
+    fn short_of_room(&self) -> Option<String> {
+        match self.store.space() {
+            Ok(Some(space)) if space.free < LEAST_FREE_BYTES => {
+                Some(format!("the disk of the database is nearly full: {} MiB are free", space.free >> 20))
+            }
+            Ok(_) => None,
+            Err(error) => Some(format!("the disk of the database cannot be looked at: {error}")),
+        }
     }
 }
 
@@ -56,5 +142,67 @@ fn check_component(runtime: &Runtime, name: &str) -> Check {
         }
         Some((None, Some(refusal))) => Check::new(Status::Degraded, format!("no version serves: {}", refusal.reason)),
         _ => Check::new(Status::Degraded, "no version serves"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::{Sqlite, SqliteSettings};
+    use crate::store::{Commit, OutboxRow, StoreError};
+
+    struct Bed {
+        _folder: tempfile::TempDir,
+        store: Arc<Sqlite>,
+        clock: Clock,
+        check: StoreCheck,
+    }
+
+    impl Bed {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let settings = SqliteSettings { path: folder.path().join("a.db"), readers: 1 };
+            let clock = Clock::system();
+            let store = Arc::new(Sqlite::open_with_clock(&settings, clock.clone()).unwrap());
+            let check = StoreCheck::new(Arc::clone(&store) as Arc<dyn Store>, clock.clone());
+            Self { _folder: folder, store, clock, check }
+        }
+
+        async fn write(&self, bytes: usize) -> Result<(), StoreError> {
+            let row = OutboxRow {
+                position: 0,
+                event_id: "e".into(),
+                topic: "return.approved".into(),
+                key: "return-1".into(),
+                seq: 1,
+                payload: "x".repeat(bytes).into(),
+                traceparent: None,
+            };
+            self.store.commit(Commit { outbox: vec![row], ..Commit::default() }).await.map(drop)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_at_once_and_for_a_while_after_there_is_room_again() {
+        let bed = Bed::new();
+        assert_eq!(bed.check.ask().await.status, Status::Up);
+        bed.store.leave_room(0).await;
+        assert!(bed.write(1 << 20).await.is_err());
+        let full = bed.check.ask().await;
+        assert!(full.status > Status::Up && full.message.contains("full"), "{full:?}");
+        bed.store.leave_room(10_000).await;
+        bed.write(1 << 20).await.unwrap();
+        let after = bed.check.ask().await;
+        assert!(after.status == Status::Degraded && after.message.contains("refused 0 s ago"), "{after:?}");
+        bed.clock.advance(SignedDuration::from_mins(1));
+        assert_eq!(bed.check.ask().await, Check::new(Status::Up, "1 events in the outbox"));
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_cannot_be_written_is_noticed_by_asking() {
+        let bed = Bed::new();
+        bed.store.break_disk().await;
+        let check = bed.check.ask().await;
+        assert!(check.status == Status::Down && check.message.contains("disk I/O error"), "{check:?}");
     }
 }

@@ -4,6 +4,7 @@
 
 mod health;
 mod parts;
+mod readings;
 mod watch;
 
 use std::net::SocketAddr;
@@ -83,6 +84,8 @@ impl App {
         let (tasks, stop, health) = (Tasks::new(), Stop::new(), HealthChecks::new());
         let prefix = plan.metrics.as_ref().map_or(NO_COLLECTOR, |metrics| metrics.prefix.as_str());
         let metrics = Metrics::new(prefix)?;
+        metrics.program(env!("CARGO_PKG_VERSION"));
+        plan.components.iter().for_each(|component| metrics.component(&component.name));
         // Bound first: a taken port should be told before minutes of compiling. Nobody is accepted until everything is open.
         let listener = match &plan.server {
             Some(server) => Some(http::bind(server.address).await?),
@@ -98,7 +101,8 @@ impl App {
         };
         let tokens = plan.auth.as_ref().map(|auth| TokenVerifier::new(auth, surroundings.clock.clone()));
         if let Some(core) = &core {
-            health::register(&health, &plan, &core.store, &core.runtime, core.bus.as_ref());
+            health::register(&health, &plan, &surroundings.clock, &core.store, &core.runtime, core.bus.as_ref());
+            readings::register(&metrics, &plan, &core.pipeline, core.bus.as_ref());
         }
         Ok(Self { plan, listener, tasks, stop, metrics, health, core, users, tokens })
     }
@@ -182,7 +186,7 @@ impl App {
 
     fn start_core(&self, core: &Core) {
         if let Some(bus) = &core.bus {
-            let reactions = Reactions::new(core.pipeline.clone(), &self.plan);
+            let reactions = Reactions::new(core.pipeline.clone(), &self.plan, bus.system());
             let (subscriptions, sink) = (reactions.subscriptions(), Arc::new(reactions) as Arc<dyn Sink>);
             self.tasks.spawn_long("bus", Arc::clone(bus).run(subscriptions, sink, self.stop.clone()));
             self.tasks.spawn_long(

@@ -16,6 +16,7 @@ use crate::http;
 use crate::plan::{self, Endpoint, Plan};
 use crate::runtime::{InProcess, Runtime};
 use crate::services::active::Active;
+use crate::services::breaker::Breakers;
 use crate::services::events::Events;
 use crate::services::hub::Hub;
 use crate::services::in_flight::InFlight;
@@ -74,12 +75,14 @@ pub(super) async fn core(
         let sqlite = Arc::clone(&sqlite);
         StoreFailed(Some(Box::pin(async move { sqlite.failed().await })))
     };
+    let counting = metrics.clone();
+    sqlite.on_commit(move |units, took| counting.committed(units, took));
     let store: Arc<dyn Store> = sqlite;
     let (in_flight, suspects) = InFlight::open(&database.path.with_extension("in-flight")).context("cannot open the in-flight file")?;
     recover(store.as_ref(), &suspects).await?;
 
     let workflows = Arc::new(Workflows::open(Arc::clone(&store), &plan.workflows).await?);
-    let active = Active::new(workflows.names(), &store.backlog().await?.active, metrics.clone());
+    let active = Active::new(workflows.definitions(), &store.unfinished().await?);
     let generation = Generation::default();
     let runtime = runtime(plan, database, surroundings, &store, &generation).await?;
     let pipeline = Pipeline::new(pipeline::Parts {
@@ -92,6 +95,7 @@ pub(super) async fn core(
         tasks: tasks.clone(),
         stop: stop.clone(),
         active,
+        breakers: Breakers::new(plan.components.iter().map(|component| component.name.clone())),
         metrics: metrics.clone(),
         in_flight,
     });
@@ -179,9 +183,15 @@ pub(super) fn has_accounts(plan: &Plan) -> bool {
 /// How to reach Kafka, if that is the bus.
 #[must_use]
 pub fn kafka_settings(bus: &plan::Bus) -> Option<kafka::Settings> {
-    let plan::Bus::Kafka { brokers, group_id, topics, .. } = bus else { return None };
-    let patience = kafka::Patience::default();
-    Some(kafka::Settings { brokers: brokers.clone(), group_id: group_id.clone(), topics: topics.clone(), patience })
+    let plan::Bus::Kafka { brokers, group_id, instance_id, topics, .. } = bus else { return None };
+    let machine = || hostname::get().map_or_else(|_| "only".to_owned(), |name| name.to_string_lossy().into_owned());
+    Some(kafka::Settings {
+        brokers: brokers.clone(),
+        group_id: group_id.clone(),
+        instance_id: instance_id.clone().unwrap_or_else(machine),
+        topics: topics.clone(),
+        patience: kafka::Patience::default(),
+    })
 }
 
 /// Accounts, with those of the seed file.

@@ -1,4 +1,4 @@
-//! What a swap of a component means for the rest: a line in the log, and another chance for runs that the old version had parked.
+//! What a swap of a component means for the rest: another chance, at once, for runs that the old version had parked or that wait.
 
 use std::sync::Arc;
 
@@ -45,6 +45,8 @@ impl Swaps {
                 let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
                 tracing::info!(component, digest = active.digest, version = active.version, previous, ms, "a new version serves");
                 self.metrics.module_operation(&component, "swap", "swapped", took);
+                self.metrics.component_swap(&component, "swapped");
+                self.pipeline.hasten(&component);
                 match self.store.unpark(&component).await {
                     Ok(0) => {}
                     Ok(runs) => {
@@ -54,8 +56,9 @@ impl Swaps {
                     Err(error) => tracing::warn!(component, %error, "parked runs could not be set free"),
                 }
             }
-            SwapEvent::Refused { component, digest, reason, serving } => {
+            SwapEvent::Refused { component, digest, reason, serving, missing } => {
                 tracing::warn!(component, digest, serving, reason, "a file was refused");
+                self.metrics.component_swap(&component, if missing { "removed" } else { "refused" });
                 self.metrics.module_operation(&component, "swap", "refused", std::time::Duration::ZERO);
             }
         }

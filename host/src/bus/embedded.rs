@@ -12,7 +12,7 @@ use futures::StreamExt;
 use futures::stream;
 use parking_lot::RwLock;
 
-use super::{Bus, BusError, BusHealth, Event, Receipt, Sink, Subscription, by_key};
+use super::{Bus, BusError, BusHealth, Event, Lag, Receipt, Sink, Subscription, by_key};
 use crate::shutdown::Stop;
 
 /// See the module's text.
@@ -89,6 +89,16 @@ impl Bus for Embedded {
         stop.requested().await;
         *self.listening.write() = None;
         Ok(())
+    }
+
+    /// What is not handled is not published, and waits in the outbox: there is never anything between.
+    fn lag(&self) -> Vec<Lag> {
+        let topics = self.listening.read().as_ref().map(|listening| Arc::clone(&listening.by_topic));
+        topics.iter().flat_map(|topics| topics.keys()).map(|topic| Lag { topic: topic.clone(), events: 0 }).collect()
+    }
+
+    fn system(&self) -> &'static str {
+        "millrace"
     }
 
     fn health(&self) -> BusHealth {

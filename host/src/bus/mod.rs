@@ -60,6 +60,21 @@ pub trait Sink: Send + Sync + 'static {
     /// # Errors
     /// It could not be kept; the event must be delivered again.
     async fn bury(&self, consumer: &str, event: &Event, reason: &str) -> Result<(), String>;
+
+    /// Is told that a bus with a place of its own for dead letters has put an event of `topic` there that `consumer` will never take;
+    /// `consumer` is empty for what no consumer could be given.
+    fn buried(&self, consumer: &str, topic: &str) {
+        let _ = (consumer, topic);
+    }
+}
+
+/// Events of a topic that are not handled yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lag {
+    /// A topic that is subscribed to.
+    pub topic: String,
+    /// Events that this process should handle and has not.
+    pub events: u64,
 }
 
 /// Why nothing could be published.
@@ -86,8 +101,14 @@ pub trait Bus: Send + Sync + 'static {
     /// Delivers the subscribed topics to `sink` until `stop`.
     async fn run(self: Arc<Self>, subscriptions: Vec<Subscription>, sink: Arc<dyn Sink>, stop: Stop) -> anyhow::Result<()>;
 
+    /// What kind of broker it is, as traces name it.
+    fn system(&self) -> &'static str;
+
     /// Whether it works now.
     fn health(&self) -> BusHealth;
+
+    /// How far this process is behind, for each topic that it is subscribed to, as far as is known.
+    fn lag(&self) -> Vec<Lag>;
 }
 
 /// The events of each key in their sequence, with their places among all.

@@ -193,7 +193,7 @@ fn observer(edge: &Edge, plan: &plan::Plan, routes: &Routes) -> Arc<observe::Obs
 }
 
 async fn metrics(State(edge): State<Arc<Edge>>) -> Result<Response, ApiError> {
-    let text = edge.metrics.render().map_err(ApiError::internal)?;
+    let text = edge.metrics.scrape().await.map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, telemetry::metrics::CONTENT_TYPE)], text).into_response())
 }
 

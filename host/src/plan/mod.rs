@@ -302,6 +302,8 @@ pub enum Bus {
         brokers: Vec<String>,
         /// Consumer group.
         group_id: String,
+        /// Which member of the group this is, if the config says so.
+        instance_id: Option<String>,
         /// As in `Embedded`.
         topics: Vec<String>,
     },

@@ -26,6 +26,16 @@ pub(super) fn verdict(answer: Result<Outcome, Failure>, limits: &Limits) -> Resu
     }
 }
 
+/// Whether an answer is larger than what is taken.
+pub(super) fn is_too_large(answer: &Result<Outcome, Failure>, limits: &Limits) -> bool {
+    let text = match answer {
+        Ok(Outcome::Accepted(results)) => results,
+        Ok(Outcome::Rejected(rejection)) => &rejection.details,
+        Err(_) => return false,
+    };
+    text.len() > limits.answer_bytes
+}
+
 /// Parses JSON that must be an object. The parser refuses more than 128 levels.
 pub(super) fn object(what: &str, text: &str, limits: &Limits) -> Result<Map<String, Value>, String> {
     if text.len() > limits.answer_bytes {

@@ -33,6 +33,10 @@ pub(super) enum Limit {
     HostCalls,
     /// It did something impossible, or ended itself.
     Trap,
+    /// It wanted larger tables.
+    Table,
+    /// It answered with more than is taken.
+    Output,
 }
 
 impl Limit {
@@ -44,6 +48,8 @@ impl Limit {
             Self::Memory => "memory",
             Self::HostCalls => "host_calls",
             Self::Trap => "trap",
+            Self::Table => "table",
+            Self::Output => "output",
         }
     }
 

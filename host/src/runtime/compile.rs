@@ -79,14 +79,14 @@ impl Compiler {
         Self { program, cache_dir, folders, cached, fingerprint, turn: Mutex::new(()) }
     }
 
-    /// The component, compiled; from the cache if it was compiled before.
+    /// The component, compiled; true if that was done before and its code was in the cache.
     ///
     /// # Errors
     /// Why it cannot be compiled, as a clause that goes on after the file's name.
-    pub async fn compile(&self, bytes: &Bytes, digest: &str) -> Result<Component, String> {
+    pub async fn compile(&self, bytes: &Bytes, digest: &str) -> Result<(Component, bool), String> {
         let mark = self.folders.copies.join(format!("{digest}.{}.compiled", self.fingerprint));
         if mark.exists() {
-            return self.load(bytes).await;
+            return Ok((self.load(bytes).await?, true));
         }
         let _turn = self.turn.lock().await;
         tokio::time::timeout(MOST_WALL, self.in_child(bytes))
@@ -94,7 +94,7 @@ impl Compiler {
             .map_err(|_| format!("could not be compiled within {MOST_WALL:?}"))??;
         let component = self.load(bytes).await?;
         std::fs::write(&mark, []).map_err(|error| format!("was compiled, but '{}' cannot be written: {error}", mark.display()))?;
-        Ok(component)
+        Ok((component, false))
     }
 
     /// Takes the compiled form from the cache. If it is not there, because the cache was cleaned up, wasmtime compiles it here: only

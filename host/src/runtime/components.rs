@@ -10,7 +10,7 @@ use futures::future::{BoxFuture, join_all};
 use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 
-use super::answer::verdict;
+use super::answer::{is_too_large, verdict};
 use super::budget::Limit;
 use super::compile::Compiler;
 use super::engine::{CachedEngine, Folders, MOST_RUNS, Ticker};
@@ -21,7 +21,7 @@ use super::outgoing::Outgoing;
 use super::sandbox::{Sandbox, Terms};
 use super::slot::{Slot, Version};
 use super::text::short;
-use super::{ActiveVersion, ComponentSettings, InProcess, Job, Refusal, Report, Settings, SwapEvent, Verdict};
+use super::{ActiveVersion, Compilation, ComponentSettings, InProcess, Job, Refusal, Report, Settings, SwapEvent, Verdict};
 use crate::clock::Clock;
 
 /// Stores the digest of a version before it serves: called with the component's name and the digest, awaited before the swap.
@@ -108,15 +108,17 @@ impl Runtime {
             instance: job.instance_id.clone(),
             step: job.step.clone(),
         };
-        let terms = Terms { speaker, limits: &slot.settings.limits, granted: Arc::clone(&slot.granted), wall: job.timeout };
+        let traceparent = job.traceparent.as_deref().and_then(|text| text.try_into().ok());
+        let terms = Terms { speaker, limits: &slot.settings.limits, granted: Arc::clone(&slot.granted), wall: job.timeout, traceparent };
         let job = self.guest_job(job, slot.config_for(step_config));
         let ran = self.sandbox.process(&version.pre, terms, &job).await;
-        let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit).map(Limit::as_str);
+        let too_large = || ran.answer.as_ref().is_ok_and(|answer| is_too_large(answer, &slot.settings.limits)).then_some(Limit::Output);
+        let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit).or_else(too_large).map(Limit::as_str);
         let answer = ran.answer.map_err(|ended| ended.text).and_then(|answer| verdict(answer, &slot.settings.limits));
         let digest = version.digest.to_string();
         let verdict =
             answer.unwrap_or_else(|reason| Verdict::Transient(format!("component '{component}' (version {}) {reason}", short(&digest))));
-        Report { verdict, digest, wall: called.elapsed(), overhead: ran.overhead, limit }
+        Report { verdict, digest, wall: called.elapsed(), overhead: ran.overhead, limit, lines_dropped: ran.lines_dropped }
     }
 
     fn guest_job(&self, job: Job, config: String) -> GuestJob {
@@ -142,6 +144,18 @@ impl Runtime {
     #[must_use]
     pub fn active(&self, component: &str) -> Option<ActiveVersion> {
         Some(self.slots.get(component)?.serving()?.about.clone())
+    }
+
+    /// Digest of the version that serves a component.
+    #[must_use]
+    pub fn digest(&self, component: &str) -> Option<Arc<str>> {
+        Some(Arc::clone(&self.slots.get(component)?.serving()?.digest))
+    }
+
+    /// What was compiled since this was last asked.
+    #[must_use]
+    pub fn compilations(&self) -> Vec<Compilation> {
+        self.loader.compilations()
     }
 
     /// How all components are doing, by name.
@@ -265,12 +279,20 @@ impl Runtime {
         let serving = slot.serving().map(|version| version.digest.to_string());
         let Refusal { digest, reason } = refusal;
         tracing::warn!(%component, digest, serving, reason, "the file of a component was refused");
-        let _ = self.events.send(SwapEvent::Refused { component, digest, reason, serving });
+        let missing = digest.is_none() && !slot.settings.source.exists();
+        let _ = self.events.send(SwapEvent::Refused { component, digest, reason, serving, missing });
     }
 }
 
 fn unserved(called: Instant, reason: String) -> Report {
-    Report { verdict: Verdict::Transient(reason), digest: String::new(), wall: called.elapsed(), overhead: Duration::ZERO, limit: None }
+    Report {
+        verdict: Verdict::Transient(reason),
+        digest: String::new(),
+        wall: called.elapsed(),
+        overhead: Duration::ZERO,
+        limit: None,
+        lines_dropped: false,
+    }
 }
 
 fn slots(

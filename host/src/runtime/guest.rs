@@ -65,7 +65,8 @@ pub(super) struct Guest {
     wasi: Option<WasiCtx>,
     clock: Clock,
     http: WasiHttpCtx,
-    outgoing: Outgoing,
+    /// Services it may call.
+    pub outgoing: Outgoing,
     granted: Arc<Granted>,
     calls: u32,
     most_calls: u32,
@@ -149,15 +150,24 @@ impl HostWallClock for WallClock {
 #[derive(Debug)]
 pub(super) struct MemoryLimit {
     left: usize,
-    /// Bytes of the first growth that was denied.
-    pub denied: Option<usize>,
+    /// The first growth that was denied.
+    pub denied: Option<Denied>,
+}
+
+/// A growth that was denied.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Denied {
+    /// Bytes wanted.
+    pub bytes: usize,
+    /// What was to grow.
+    pub limit: Limit,
 }
 
 impl MemoryLimit {
-    fn take(&mut self, current: usize, desired: usize, unit: usize) -> bool {
+    fn take(&mut self, current: usize, desired: usize, unit: usize, limit: Limit) -> bool {
         let bytes = desired.saturating_sub(current).saturating_mul(unit);
         let Some(left) = self.left.checked_sub(bytes) else {
-            self.denied.get_or_insert(bytes);
+            self.denied.get_or_insert(Denied { bytes, limit });
             return false;
         };
         self.left = left;
@@ -167,11 +177,11 @@ impl MemoryLimit {
 
 impl ResourceLimiter for MemoryLimit {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.take(current, desired, 1))
+        Ok(self.take(current, desired, 1, Limit::Memory))
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.take(current, desired, size_of::<usize>()))
+        Ok(self.take(current, desired, size_of::<usize>(), Limit::Table))
     }
 }
 

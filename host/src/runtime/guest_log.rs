@@ -52,6 +52,11 @@ impl GuestLog {
         Self { speaker, lines_left: MOST_LINES, bytes_left: MOST_BYTES, dropped: 0 }
     }
 
+    /// Whether lines beyond the budget were dropped.
+    pub fn has_dropped(&self) -> bool {
+        self.dropped > 0
+    }
+
     fn line(&mut self, level: Level, message: &str) {
         let message = tamed(message, MOST_LINE_BYTES);
         if self.lines_left == 0 || message.len() > self.bytes_left {

@@ -5,13 +5,13 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use jiff::SignedDuration;
+use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::ActiveVersion;
 use super::answer::object;
 use super::compile::Compiler;
 use super::engine::Folders;
@@ -22,6 +22,7 @@ use super::sandbox::Sandbox;
 use super::slot::{Refusal, Slot, Version};
 use super::source::{Whole, digest, off_thread, read_whole};
 use super::text::tamed;
+use super::{ActiveVersion, Compilation};
 use crate::clock::Clock;
 
 /// Between two tries at a file that seems to be written right now.
@@ -30,6 +31,8 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 const MOST_TRIES: u32 = 20;
 /// Tries at a file that is not there: it may be being replaced.
 const MOST_TRIES_MISSING: u32 = 3;
+/// Compilations that are noted until somebody asks for them.
+const MOST_COMPILATIONS: usize = 1_024;
 /// Versions whose files are kept to go back to.
 const MOST_COPIES: usize = 32;
 
@@ -51,12 +54,25 @@ pub(super) struct Loader {
     folders: Folders,
     sandbox: Arc<Sandbox>,
     clock: Clock,
+    compilations: Mutex<Vec<Compilation>>,
 }
 
 impl Loader {
     /// Keeps its copies in `folders`.
     pub fn new(compiler: Compiler, folders: Folders, sandbox: Arc<Sandbox>, clock: Clock) -> Self {
-        Self { compiler, folders, sandbox, clock }
+        Self { compiler, folders, sandbox, clock, compilations: Mutex::default() }
+    }
+
+    /// What was compiled since this was last asked.
+    pub fn compilations(&self) -> Vec<Compilation> {
+        std::mem::take(&mut self.compilations.lock())
+    }
+
+    fn note(&self, compilation: Compilation) {
+        let mut compilations = self.compilations.lock();
+        if compilations.len() < MOST_COMPILATIONS {
+            compilations.push(compilation);
+        }
     }
 
     /// Looks at the component's file. The caller holds the slot's turn.
@@ -129,7 +145,9 @@ impl Loader {
         if !misfits.is_empty() {
             return Err(misfits.join("; it "));
         }
-        let component = self.compiler.compile(bytes, digest).await?;
+        let began = Instant::now();
+        let (component, cached) = self.compiler.compile(bytes, digest).await?;
+        self.note(Compilation { component: slot.settings.name.clone(), cached, took: began.elapsed() });
         let linked = slot.linker.instantiate_pre(&component).and_then(StepPre::new);
         let pre = linked.map_err(|error| {
             let why = tamed(&format!("{error:#}"), 500);

@@ -53,6 +53,8 @@ pub struct Job {
     pub idempotency_key: String,
     /// Wall time of this attempt.
     pub timeout: Duration,
+    /// W3C trace context, sent with what the component asks of granted services.
+    pub traceparent: Option<String>,
     /// Business data, a JSON object as text.
     pub data: String,
 }
@@ -90,8 +92,21 @@ pub struct Report {
     /// What the host itself took: making the store and the instance, and dropping them. Handing over the job and the answer is
     /// within the call, and so only in `wall`.
     pub overhead: Duration,
-    /// A limit of the sandbox ended it: `cpu`, `wall`, `memory`, `host_calls`, `trap`.
+    /// A limit of the sandbox ended it: `cpu`, `wall`, `memory`, `table`, `output`, `host_calls`, `trap`.
     pub limit: Option<&'static str>,
+    /// Log lines beyond its budget were dropped.
+    pub lines_dropped: bool,
+}
+
+/// A component was made ready to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compilation {
+    /// Name of the component.
+    pub component: String,
+    /// Its code was in the cache already.
+    pub cached: bool,
+    /// How long that took.
+    pub took: Duration,
 }
 
 /// A version that serves.
@@ -137,6 +152,8 @@ pub enum SwapEvent {
         reason: String,
         /// Digest that serves on, if one does.
         serving: Option<String>,
+        /// There is no file any more.
+        missing: bool,
     },
 }
 

@@ -40,6 +40,8 @@ pub(super) struct Terms<'a> {
     pub limits: &'a Limits,
     pub granted: Arc<Granted>,
     pub wall: Duration,
+    /// Sent with what it asks of services.
+    pub traceparent: Option<http::HeaderValue>,
 }
 
 /// Why a run ended without an answer.
@@ -56,6 +58,8 @@ pub(super) struct Ran<T> {
     pub answer: Result<T, Ended>,
     /// What the host took to make and drop the sandbox.
     pub overhead: Duration,
+    /// Log lines beyond its budget were dropped.
+    pub lines_dropped: bool,
 }
 
 impl Sandbox {
@@ -75,7 +79,7 @@ impl Sandbox {
     /// Asks a component what it is, with nothing granted, and with the memory that its runs will have.
     pub async fn describe(&self, pre: &StepPre<Guest>, speaker: Speaker, limits: &Limits) -> Result<Description, Ended> {
         let limits = Limits { cpu: DESCRIBE_CPU, host_calls: DESCRIBE_CALLS, ..limits.clone() };
-        let terms = Terms { speaker, limits: &limits, granted: Arc::default(), wall: DESCRIBE_WALL };
+        let terms = Terms { speaker, limits: &limits, granted: Arc::default(), wall: DESCRIBE_WALL, traceparent: None };
         let mut store = self.store(&terms);
         let meter = Arc::clone(&store.data().meter);
         let asked = async {
@@ -100,16 +104,18 @@ impl Sandbox {
         let answer = self.bounded(run, &meter, terms.wall).await;
         let answered = Instant::now();
         let answer = answer.map_err(|stop| ended(stop, store.data(), &terms));
+        let lines_dropped = store.data().log.has_dropped();
         drop(store);
         let overhead = made.map_or(Duration::ZERO, |made| made.duration_since(start)) + answered.elapsed();
-        Ran { answer, overhead }
+        Ran { answer, overhead, lines_dropped }
     }
 
     fn store(&self, terms: &Terms<'_>) -> Store<Guest> {
-        let Terms { speaker, limits, granted, wall } = terms;
+        let Terms { speaker, limits, granted, wall, traceparent } = terms;
         let meter = Meter::new(limits.cpu.min(*wall));
         let log = GuestLog::new(speaker.clone());
-        let guest = Guest::new(self.engine.clone(), self.clock.clone(), Arc::clone(granted), limits, meter, log);
+        let mut guest = Guest::new(self.engine.clone(), self.clock.clone(), Arc::clone(granted), limits, meter, log);
+        guest.outgoing.traceparent.clone_from(traceparent);
         let mut store = Store::new(&self.engine, guest);
         store.limiter(|guest| &mut guest.memory);
         store.set_hostcall_fuel(limits.answer_bytes.saturating_add(MOST_CALL_BYTES));
@@ -152,8 +158,8 @@ fn ended(stop: Stop, guest: &Guest, terms: &Terms<'_>) -> Ended {
 fn broken(error: &wasmtime::Error, guest: &Guest, limits: &Limits) -> (Option<Limit>, String) {
     tracing::debug!(error = format!("{error:?}"), "a component's run broke");
     if let Some(denied) = guest.memory.denied {
-        let most = limits.memory_bytes;
-        return (Some(Limit::Memory), format!("wanted {denied} bytes of memory beyond its limit of {most} bytes"));
+        let (bytes, most) = (denied.bytes, limits.memory_bytes);
+        return (Some(denied.limit), format!("wanted {bytes} bytes of memory beyond its limit of {most} bytes"));
     }
     if let Some(I32Exit(code)) = error.downcast_ref() {
         return (Some(Limit::Trap), format!("ended itself with exit({code}) instead of answering{}", said(guest)));
@@ -164,7 +170,7 @@ fn broken(error: &wasmtime::Error, guest: &Guest, limits: &Limits) -> (Option<Li
     let text = error.root_cause().to_string();
     if text.contains("hostcalls has been exhausted") {
         let most = limits.answer_bytes;
-        return (Some(Limit::Memory), format!("handed over too much at once: an answer has at most {most} bytes"));
+        return (Some(Limit::Output), format!("handed over too much at once: an answer has at most {most} bytes"));
     }
     (Some(Limit::Trap), format!("broke: {text}{}", said(guest)))
 }

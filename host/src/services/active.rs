@@ -1,28 +1,52 @@
-//! How many unfinished instances each workflow has, kept in memory so that asking costs nothing.
+//! How many instances each workflow has, unfinished and by state, kept in memory so that asking costs nothing.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use crate::telemetry::Metrics;
+use millrace_workflow::Definition;
 
 /// Counts by workflow.
 pub struct Active {
-    counts: HashMap<String, AtomicI64>,
-    metrics: Metrics,
+    workflows: HashMap<String, Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    unfinished: AtomicI64,
+    /// The states of the definition, and no others.
+    states: HashMap<String, AtomicI64>,
+}
+
+/// What there is of a workflow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkflowCounts<'a> {
+    /// Its name.
+    pub workflow: &'a str,
+    /// Instances that have not reached a final state.
+    pub unfinished: u64,
+    /// Instances by state; in final states only those that were reached in the life of this process.
+    pub states: Vec<(&'a str, u64)>,
 }
 
 impl Active {
-    /// Begins at what the store had at start.
+    /// Begins at what the store had at start, by workflow and state.
     #[must_use]
-    pub fn new<'a>(workflows: impl Iterator<Item = &'a str>, at_start: &[(String, u64)], metrics: Metrics) -> Self {
-        let counts = workflows
-            .map(|name| {
-                let count = at_start.iter().find(|(workflow, _)| workflow == name).map_or(0, |(_, count)| *count);
-                metrics.set_active_workflows(name, count);
-                (name.to_owned(), AtomicI64::new(i64::try_from(count).unwrap_or(i64::MAX)))
+    pub fn new<'a>(definitions: impl Iterator<Item = &'a Definition>, at_start: &[(String, String, u64)]) -> Self {
+        let workflows: HashMap<String, Counts> = definitions
+            .map(|definition| {
+                let states = definition.states.keys().map(|state| (state.clone(), AtomicI64::new(0))).collect();
+                (definition.name.clone(), Counts { unfinished: AtomicI64::new(0), states })
             })
             .collect();
-        Self { counts, metrics }
+        for (workflow, state, count) in at_start {
+            let Some(counts) = workflows.get(workflow) else { continue };
+            let count = i64::try_from(*count).unwrap_or(i64::MAX);
+            counts.unfinished.fetch_add(count, Ordering::Relaxed);
+            if let Some(in_state) = counts.states.get(state) {
+                in_state.fetch_add(count, Ordering::Relaxed);
+            }
+        }
+        Self { workflows }
     }
 
     /// One more.
@@ -35,17 +59,35 @@ impl Active {
         self.add(workflow, -1);
     }
 
+    /// The counter of a state, to be changed when an instance enters or leaves it.
+    #[must_use]
+    pub fn state(&self, workflow: &str, state: &str) -> Option<&AtomicI64> {
+        self.workflows.get(workflow)?.states.get(state)
+    }
+
     /// Unfinished instances of `workflow`.
     #[must_use]
     pub fn count(&self, workflow: &str) -> u64 {
-        let count = self.counts.get(workflow).map_or(0, |count| count.load(Ordering::Relaxed));
-        u64::try_from(count).unwrap_or(0)
+        self.workflows.get(workflow).map_or(0, |counts| now(&counts.unfinished))
+    }
+
+    /// All counts.
+    pub fn counts(&self) -> impl Iterator<Item = WorkflowCounts<'_>> {
+        self.workflows.iter().map(|(workflow, counts)| WorkflowCounts {
+            workflow,
+            unfinished: now(&counts.unfinished),
+            states: counts.states.iter().map(|(state, count)| (state.as_str(), now(count))).collect(),
+        })
     }
 
     fn add(&self, workflow: &str, change: i64) {
-        if let Some(count) = self.counts.get(workflow) {
-            let now = count.fetch_add(change, Ordering::Relaxed) + change;
-            self.metrics.set_active_workflows(workflow, u64::try_from(now).unwrap_or(0));
+        if let Some(counts) = self.workflows.get(workflow) {
+            counts.unfinished.fetch_add(change, Ordering::Relaxed);
         }
     }
+}
+
+/// Two commits that follow each other may be counted the other way round, so for a moment there can be less than none.
+fn now(count: &AtomicI64) -> u64 {
+    u64::try_from(count.load(Ordering::Relaxed)).unwrap_or(0)
 }

@@ -4,6 +4,7 @@
 //! what a line of the shop's orders is.
 
 pub mod active;
+pub mod breaker;
 pub mod changes;
 pub mod decision;
 mod eager;

@@ -6,6 +6,7 @@
 //! decided again when the instance has moved meanwhile (compare-and-set on the version).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -14,6 +15,7 @@ use millrace_workflow::{Input, Machine, Refusal, RunKind};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::active::Active;
+use super::breaker::Breakers;
 use super::decision::{self, Context, Decision, Origin};
 use super::events::Events;
 use super::hub::Hub;
@@ -23,9 +25,10 @@ use super::workflows::{LookupError, Workflows};
 use crate::clock::Clock;
 use crate::runtime::{Job, Report, Runtime};
 use crate::shutdown::Stop;
-use crate::store::{Conflict, Resource, RunStatus, Settled, StepRun, Store, StoreError};
+use crate::store::{Commit, Conflict, Guard, Resource, RunStatus, Settled, StepRun, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
+use crate::telemetry::traces::{self, Kind, Span};
 
 /// Runs that this process holds at once; what is beyond waits in the store.
 const MAX_HELD_RUNS: usize = 4_096;
@@ -56,6 +59,8 @@ pub struct Parts {
     pub stop: Stop,
     /// Unfinished instances.
     pub active: Active,
+    /// Which components are left alone for a while.
+    pub breakers: Breakers,
     /// What is counted.
     pub metrics: Metrics,
     /// What the next process must know.
@@ -89,6 +94,14 @@ pub enum FireError {
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What came of an attempt.
+pub(super) enum Attempt {
+    /// It was made.
+    Made(Report),
+    /// It was not; the time to ask again.
+    Denied(Timestamp),
 }
 
 /// Decides on an input from what the resource is now.
@@ -145,9 +158,13 @@ impl Pipeline {
             || !commit.timers.is_empty()
             || commit.settled.as_ref().is_some_and(|settled| settled.status == RunStatus::Ready);
         let (moved, tells) = (!commit.history.is_empty(), !commit.outbox.is_empty());
-        self.parts.store.commit(commit).await?;
-
         let resource = decision.resource;
+        let (left, entered) = self.states(&commit, &resource);
+        commit_span(&resource).around(self.parts.store.commit(commit)).await?;
+
+        for (count, change) in left.map(|count| (count, -1)).into_iter().chain(entered.map(|count| (count, 1))) {
+            count.fetch_add(change, Ordering::Relaxed);
+        }
         for (run, permit) in claimed {
             self.start(run, Arc::clone(&resource), permit);
         }
@@ -164,6 +181,16 @@ impl Pipeline {
             self.count_finished(&resource, is_error);
         }
         Ok(resource)
+    }
+
+    /// The counters of the state that a commit leaves, and of the one it enters.
+    fn states(&self, commit: &Commit, resource: &Resource) -> (Option<&AtomicI64>, Option<&AtomicI64>) {
+        let (Some((guard, _)), Some(progress)) = (&commit.change, &resource.workflow) else { return (None, None) };
+        let active = &self.parts.active;
+        let left = commit.history.first().filter(|_| *guard != Guard::Absent);
+        let moved = *guard == Guard::Absent || left.is_some();
+        let entered = moved.then(|| active.state(&progress.workflow, &resource.state));
+        (left.and_then(|row| active.state(&progress.workflow, &row.from)), entered.flatten())
     }
 
     /// Writes a decision whose run is claimed already, or should wait.
@@ -210,28 +237,28 @@ impl Pipeline {
         match self.parts.store.resource(&run.resource_kind, &run.resource_id).await {
             Ok(Some(resource)) => self.start(run, Arc::new(resource), permit),
             Ok(None) => self.give_up(&run).await,
-            Err(error) => self.put_back(&run, &error).await,
+            Err(error) => {
+                tracing::warn!(run = run.key, instance = run.resource_id, %error, "cannot read the resource of a run; it is claimed again in a moment");
+                self.put_back(&run, decision::later(self.parts.clock.now(), PUT_BACK), None).await;
+            }
         }
     }
 
     /// Sets a run aside whose resource is gone: it can never be done.
     async fn give_up(&self, run: &StepRun) {
-        tracing::error!(run = run.key, "the resource of a run is gone; the run is parked");
+        tracing::error!(run = run.key, instance = run.resource_id, "the resource of a run is gone; the run is parked");
         let resource = Arc::new(stand_in(run, self.parts.clock.now()));
         let settled = settlement::settled(run, RunStatus::Parked, run.attempt, Some("its resource is gone".into()));
         if let Err(error) = self.commit(decision::settle_only(resource, settled)).await {
-            tracing::error!(run = run.key, %error, "the run could not be parked; it stays claimed until the next start");
+            tracing::error!(run = run.key, instance = run.resource_id, %error, "the run could not be parked; it stays claimed until the next start");
         }
     }
 
-    /// Lets go of a run that cannot be started now, so that it is claimed again in a moment.
-    async fn put_back(&self, run: &StepRun, cause: &StoreError) {
-        tracing::warn!(run = run.key, error = %cause, "cannot read the resource of a run; it is claimed again in a moment");
-        let now = self.parts.clock.now();
-        let settled = Settled { due_at: decision::later(now, PUT_BACK), ..settlement::settled(run, RunStatus::Ready, run.attempt, None) };
-        if let Err(error) = self.commit(decision::settle_only(Arc::new(stand_in(run, now)), settled)).await {
-            tracing::error!(run = run.key, %error, "the run stays claimed until the next start");
-        }
+    /// Lets go of a run that cannot be started now, so that it is claimed again at `due_at`. It was no attempt.
+    pub(super) async fn put_back(&self, run: &StepRun, due_at: Timestamp, reason: Option<String>) {
+        let resource = Arc::new(stand_in(run, self.parts.clock.now()));
+        let settled = Settled { due_at, ..settlement::settled(run, RunStatus::Ready, run.attempt, reason) };
+        self.make_durable(run, || std::future::ready(Ok(decision::settle_only(Arc::clone(&resource), settled.clone())))).await;
     }
 
     /// Marks as many new runs as there is room for as claimed by this process.
@@ -259,15 +286,30 @@ impl Pipeline {
     fn start(&self, run: StepRun, resource: Arc<Resource>, permit: OwnedSemaphorePermit) {
         let pipeline = self.clone();
         // Boxed here because an attempt's commit starts further attempts: the future would contain itself.
-        let work: BoxFuture<'static, ()> = Box::pin(async move {
-            let report = pipeline.attempt(&run, &resource).await;
-            pipeline.settle(&run, resource, &report).await;
+        let span = span_of(&run, &resource);
+        let work: BoxFuture<'static, ()> = Box::pin(span.around(async move {
+            match pipeline.attempt(&run, &resource).await {
+                Attempt::Made(report) => pipeline.settle(&run, resource, &report).await,
+                Attempt::Denied(until) => pipeline.put_back(&run, until, Some(denial(&run))).await,
+            }
             drop(permit);
-        });
+        }));
         self.parts.tasks.spawn(work);
     }
 
-    pub(super) async fn attempt(&self, run: &StepRun, resource: &Resource) -> Report {
+    /// Has the run's component do it, unless its breaker is open.
+    pub(super) async fn attempt(&self, run: &StepRun, resource: &Resource) -> Attempt {
+        if let Some(digest) = self.parts.runtime.digest(&run.component)
+            && let Err(until) = self.parts.breakers.admit(&run.component, &digest, self.parts.clock.now())
+        {
+            self.parts.metrics.component_denied(&run.component);
+            Span::current().set("millrace.outcome", || "denied");
+            return Attempt::Denied(until);
+        }
+        Attempt::Made(self.make_attempt(run, resource).await)
+    }
+
+    async fn make_attempt(&self, run: &StepRun, resource: &Resource) -> Report {
         let data = match &run.input {
             Some(input) => input.to_string(),
             None => serde_json::to_string(&*resource.data).unwrap_or_default(),
@@ -283,11 +325,12 @@ impl Pipeline {
             visit: run.visit,
             idempotency_key: run.key.clone(),
             timeout: self.timeout(run, resource).await,
+            traceparent: traces::current().or_else(|| caused_by(run, resource).map(str::to_owned)),
             data,
         };
         let slot = self.parts.in_flight.enter(&run.key);
         if let Err(error) = &slot {
-            tracing::warn!(run = run.key, %error, "cannot note that a run is in flight: should it kill the process, nobody will know");
+            tracing::warn!(run = run.key, instance = run.resource_id, %error, "cannot note that a run is in flight: should it kill the process, nobody will know");
         }
         let report = self.parts.runtime.run(&run.component, job, self.parts.workflows.step_config(&run.workflow, &run.name)).await;
         drop(slot);
@@ -309,6 +352,35 @@ impl Pipeline {
         self.parts.metrics.workflow_execution(&progress.workflow, action, if is_error { "failure" } else { "success" });
         self.parts.metrics.workflow_duration(&progress.workflow, action, took);
     }
+}
+
+/// Trace context of what a run was caused by.
+fn caused_by<'a>(run: &'a StepRun, resource: &'a Resource) -> Option<&'a str> {
+    let began = || resource.workflow.as_ref()?.traceparent.as_deref();
+    run.traceparent.as_deref().or_else(began)
+}
+
+/// An attempt, from its beginning until its answer is durable.
+pub(super) fn span_of(run: &StepRun, resource: &Resource) -> Span {
+    let Some(cause) = caused_by(run, resource) else { return Span::default() };
+    let span = Span::begin(Kind::Internal, Some(cause), || run.name.clone());
+    span.set("millrace.component", || run.component.clone())
+        .set("millrace.workflow", || run.workflow.clone())
+        .set("millrace.instance.id", || run.resource_id.clone())
+        .set("millrace.run.key", || run.key.clone())
+        .set("millrace.attempt", || i64::from(run.attempt));
+    span
+}
+
+fn commit_span(resource: &Resource) -> Span {
+    let span = Span::child(Kind::Internal, || "commit");
+    span.set("millrace.instance.id", || resource.id.clone()).set("millrace.state", || resource.state.clone());
+    span
+}
+
+/// What a run says of why it waits.
+pub(super) fn denial(run: &StepRun) -> String {
+    format!("component '{}' has failed too often: its circuit breaker is open", run.component)
 }
 
 /// What stands for the resource of a run that brings its own input: this process may not have the resource at all.

@@ -4,6 +4,7 @@
 //! fault: the database moves instances, events only nudge.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use millrace_workflow::{Cause, Input, Refusal, RunKind};
@@ -14,6 +15,7 @@ use super::pipeline::{FireError, Pipeline};
 use crate::bus::{Event, Receipt, Sink, Subscription};
 use crate::plan;
 use crate::store::{Conflict, DeadLetter, InboxRow, OutboxRow, RunStatus, StepRun, StoreError};
+use crate::telemetry::traces::{self, Kind, Span};
 
 enum Reaction {
     Fire(plan::EventTrigger),
@@ -23,27 +25,48 @@ enum Reaction {
 /// The reactions of a process, by consumer name.
 pub struct Reactions {
     pipeline: Pipeline,
-    by_consumer: HashMap<String, Reaction>,
+    by_consumer: HashMap<String, Arc<Reaction>>,
     subscriptions: Vec<Subscription>,
+    system: &'static str,
+}
+
+/// One event that has come for one consumer.
+struct Received {
+    pipeline: Pipeline,
+    consumer: String,
+    event: Event,
+    content: CloudEvent,
 }
 
 impl Reactions {
-    /// From the plan's triggers and handlers.
+    /// From the plan's triggers and handlers; `system` is what the bus is called in traces.
     #[must_use]
-    pub fn new(pipeline: Pipeline, plan: &plan::Plan) -> Self {
+    pub fn new(pipeline: Pipeline, plan: &plan::Plan, system: &'static str) -> Self {
         let mut by_consumer = HashMap::new();
         let mut subscriptions = Vec::new();
         for trigger in &plan.event_triggers {
             let consumer = format!("trigger:{}:{}", trigger.workflow, trigger.transition);
             subscriptions.push(Subscription { consumer: consumer.clone(), topic: trigger.topic.clone() });
-            by_consumer.insert(consumer, Reaction::Fire(trigger.clone()));
+            by_consumer.insert(consumer, Arc::new(Reaction::Fire(trigger.clone())));
         }
         for handler in &plan.handlers {
             let consumer = format!("handler:{}", handler.name);
             subscriptions.extend(handler.topics.iter().map(|topic| Subscription { consumer: consumer.clone(), topic: topic.clone() }));
-            by_consumer.insert(consumer, Reaction::Handle(handler.clone()));
+            by_consumer.insert(consumer, Arc::new(Reaction::Handle(handler.clone())));
         }
-        Self { pipeline, by_consumer, subscriptions }
+        Self { pipeline, by_consumer, subscriptions, system }
+    }
+
+    fn span(&self, consumer: &str, event: &Event) -> Span {
+        let Some(published) = &event.traceparent else { return Span::default() };
+        let span = Span::begin(Kind::Consumer, Some(published), || format!("process {}", event.topic));
+        span.set("messaging.system", || self.system)
+            .set("messaging.operation.name", || "process")
+            .set("messaging.operation.type", || "process")
+            .set("messaging.destination.name", || event.topic.clone())
+            .set("messaging.consumer.group.name", || consumer.to_owned())
+            .set("messaging.message.id", || event.id.clone());
+        span
     }
 
     /// What to subscribe to.
@@ -51,41 +74,53 @@ impl Reactions {
     pub fn subscriptions(&self) -> Vec<Subscription> {
         self.subscriptions.clone()
     }
+}
 
-    async fn fire(&self, consumer: &str, trigger: &plan::EventTrigger, event: &Event, content: &CloudEvent) -> Receipt {
+impl Received {
+    async fn react(&self, reaction: &Reaction) -> Receipt {
+        match reaction {
+            Reaction::Fire(trigger) => self.fire(trigger).await,
+            Reaction::Handle(handler) => self.handle(handler).await,
+        }
+    }
+
+    async fn fire(&self, trigger: &plan::EventTrigger) -> Receipt {
+        let Self { pipeline, consumer, event, content } = self;
         if content.event_type != trigger.event || content.data.workflow != trigger.workflow {
             return Receipt::Done;
         }
         let choose = |_: &_, _: &_| -> Result<(Input, Origin), Refusal> {
             let input = Input::Fire { transition: trigger.transition.clone(), cause: Cause::Event };
-            let inbox = Some(InboxRow { consumer: consumer.to_owned(), event_id: event.id.clone() });
-            Ok((input, Origin { inbox, traceparent: event.traceparent.clone(), ..Origin::default() }))
+            let inbox = Some(InboxRow { consumer: consumer.clone(), event_id: event.id.clone() });
+            Ok((input, Origin { inbox, traceparent: context_of(event), ..Origin::default() }))
         };
-        match self.pipeline.fire(&content.data.resource, &content.data.instance_id, &choose).await {
+        match pipeline.fire(&content.data.resource, &content.data.instance_id, &choose).await {
             Ok(_) | Err(FireError::Refused(_) | FireError::Gone | FireError::Store(StoreError::Conflict(_))) => Receipt::Done,
             Err(error) => Receipt::Retry(error.to_string()),
         }
     }
 
     /// Has the handler's work done, or made durable: the pipeline tries again until it is done, without holding up the bus.
-    async fn handle(&self, consumer: &str, handler: &plan::MessagingHandler, event: &Event, content: &CloudEvent) -> Receipt {
+    async fn handle(&self, handler: &plan::MessagingHandler) -> Receipt {
+        let Self { pipeline, consumer, event, .. } = self;
         let Some(component) = &handler.component else {
             tracing::info!(handler = handler.name, topic = event.topic, instance = event.key, "event received");
             return Receipt::Done;
         };
-        let inbox = InboxRow { consumer: consumer.to_owned(), event_id: event.id.clone() };
-        match self.pipeline.parts().store.handled(&inbox).await {
+        let inbox = InboxRow { consumer: consumer.clone(), event_id: event.id.clone() };
+        match pipeline.parts().store.handled(&inbox).await {
             Ok(true) => return Receipt::Done,
             Ok(false) => {}
             Err(error) => return Receipt::Retry(error.to_string()),
         }
-        match self.pipeline.react(self.run(handler, component, event, content), inbox).await {
+        match pipeline.react(self.run(handler, component), inbox).await {
             Ok(()) | Err(StoreError::Conflict(Conflict::Duplicate { .. })) => Receipt::Done,
             Err(error) => Receipt::Retry(error.to_string()),
         }
     }
 
-    fn run(&self, handler: &plan::MessagingHandler, component: &str, event: &Event, content: &CloudEvent) -> StepRun {
+    fn run(&self, handler: &plan::MessagingHandler, component: &str) -> StepRun {
+        let Self { event, content, .. } = self;
         let data = &content.data;
         StepRun {
             key: format!("{}:{}:{}", data.instance_id, handler.name, event.id),
@@ -107,8 +142,14 @@ impl Reactions {
             crashes: 0,
             due_at: self.pipeline.parts().clock.now(),
             last_error: None,
+            traceparent: context_of(event).map(Into::into),
         }
     }
+}
+
+/// What a reaction to an event is caused by: the span in which it is handled, or else whatever has published it.
+fn context_of(event: &Event) -> Option<String> {
+    traces::current().or_else(|| event.traceparent.clone())
 }
 
 #[async_trait]
@@ -121,10 +162,16 @@ impl Sink for Reactions {
             Ok(content) => content,
             Err(reason) => return Receipt::Poison(reason),
         };
-        match reaction {
-            Reaction::Fire(trigger) => self.fire(consumer, trigger, event, &content).await,
-            Reaction::Handle(handler) => self.handle(consumer, handler, event, &content).await,
+        // Spawned, because a bus that loses its patience drops what it waits for: a run that was claimed would not be begun.
+        let received = Received { pipeline: self.pipeline.clone(), consumer: consumer.to_owned(), event: event.clone(), content };
+        let reaction = Arc::clone(reaction);
+        let span = self.span(consumer, event);
+        let reacting = self.pipeline.parts().tasks.spawn(span.clone().around(async move { received.react(&reaction).await }));
+        let receipt = reacting.await.unwrap_or_else(|error| Receipt::Retry(format!("the reaction ended badly: {error}")));
+        if let Receipt::Retry(reason) | Receipt::Poison(reason) = &receipt {
+            span.fail(reason.clone());
         }
+        receipt
     }
 
     async fn bury(&self, consumer: &str, event: &Event, reason: &str) -> Result<(), String> {
@@ -144,6 +191,12 @@ impl Sink for Reactions {
             reason: reason.to_owned(),
             at: self.pipeline.parts().clock.now(),
         };
-        self.pipeline.parts().store.add_dead_letter(letter).await.map_err(|error| error.to_string())
+        self.pipeline.parts().store.add_dead_letter(letter).await.map_err(|error| error.to_string())?;
+        self.buried(consumer, &event.topic);
+        Ok(())
+    }
+
+    fn buried(&self, consumer: &str, topic: &str) {
+        self.pipeline.parts().metrics.dead_letter(topic, consumer);
     }
 }

@@ -1,21 +1,25 @@
 //! Carries the outbox to the bus: in the sequence of the commits, each event at least once, marked only after the bus has it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
-use crate::bus::{Bus, Event};
+use crate::bus::{Bus, BusHealth, Event};
 use crate::shutdown::Stop;
 use crate::store::{OutboxRow, Store, StoreError};
+use crate::telemetry::traces::{Kind, Span};
 
 /// Events read at once.
 const BATCH: usize = 512;
-/// Batches looked through when the bus refuses everything.
+/// Batches looked through for one event of a key that is not held back.
 const MAX_WINDOWS: usize = 8;
-/// First and longest wait after the bus has refused.
+/// First and longest wait of a key after the bus has refused its event.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// How often a bus that is down is looked at again. Nothing is read meanwhile, however much waits.
+const DOWN_POLL: Duration = Duration::from_millis(250);
 /// The longest wait without being woken, so that a row made unpublished by another hand is seen too.
 const MAX_SLEEP: Duration = Duration::from_secs(5);
 
@@ -24,109 +28,160 @@ pub struct Relay {
     store: Arc<dyn Store>,
     outbox_grew: Arc<Notify>,
     bus: Arc<dyn Bus>,
+    held: Held,
 }
 
-/// What a pass over the outbox came to.
-enum Pass {
-    /// Nothing waits.
-    Empty,
-    /// Something was published, and more may wait.
-    Progress,
-    /// Some keys could not be published.
-    Stuck,
+/// Keys whose first event the bus has refused: they wait, and hold up no other.
+#[derive(Default)]
+struct Held(HashMap<String, Hold>);
+
+struct Hold {
+    until: Instant,
+    wait: Duration,
+}
+
+impl Held {
+    fn holds(&self, key: &str, now: Instant) -> bool {
+        self.0.get(key).is_some_and(|hold| hold.until > now)
+    }
+
+    /// Holds a key back, each time for longer.
+    fn refuse(&mut self, key: &str, now: Instant) {
+        let wait = self.0.get(key).map_or(BACKOFF.0, |hold| (hold.wait * 2).min(BACKOFF.1));
+        self.0.insert(key.to_owned(), Hold { until: now + wait, wait });
+    }
+
+    fn release(&mut self, key: &str) {
+        self.0.remove(key);
+    }
+
+    /// When the first of them may be tried again.
+    fn first_due(&self) -> Option<Instant> {
+        self.0.values().map(|hold| hold.until).min()
+    }
 }
 
 impl Relay {
     /// From this store to this bus; `outbox_grew` is notified when there may be something to carry.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, outbox_grew: Arc<Notify>, bus: Arc<dyn Bus>) -> Self {
-        Self { store, outbox_grew, bus }
+        Self { store, outbox_grew, bus, held: Held::default() }
     }
 
     /// Runs until `stop`.
     ///
     /// # Errors
     /// The store has failed for good.
-    pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
-        let mut backoff = BACKOFF.0;
+    pub async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
         while !stop.is_requested() {
-            let pass = match self.pass().await {
-                Ok(pass) => pass,
+            let published = match self.pass().await {
+                Ok(published) => published,
                 Err(error @ StoreError::Fatal(_)) => return Err(error.into()),
                 Err(error) => {
                     tracing::warn!(%error, "cannot read the outbox");
-                    Pass::Stuck
-                }
-            };
-            let wait = match pass {
-                Pass::Progress => {
-                    backoff = BACKOFF.0;
+                    tokio::select! {
+                        () = tokio::time::sleep(BACKOFF.1) => {}
+                        () = stop.requested() => {}
+                    }
                     continue;
                 }
-                Pass::Empty => MAX_SLEEP,
-                Pass::Stuck => {
-                    backoff = (backoff * 2).min(BACKOFF.1);
-                    backoff
-                }
             };
-            let grew = async {
-                match pass {
-                    Pass::Stuck => std::future::pending().await,
-                    Pass::Empty | Pass::Progress => self.outbox_grew.notified().await,
+            if published == 0 {
+                tokio::select! {
+                    () = self.until_worth_it() => {}
+                    () = stop.requested() => {}
                 }
-            };
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = grew => {}
-                () = stop.requested() => {}
             }
         }
         Ok(())
     }
 
-    async fn pass(&self) -> Result<Pass, StoreError> {
-        let (mut after, mut published, mut held) = (0, Vec::new(), HashSet::<String>::new());
-        // A key that the bus refuses must not hold up the others: look beyond its events, but never past them within the key.
+    /// Waits until another pass may publish something.
+    async fn until_worth_it(&self) {
+        if self.bus.health() != BusHealth::Up {
+            return tokio::time::sleep(DOWN_POLL).await;
+        }
+        let latest = Instant::now() + MAX_SLEEP;
+        let due = self.held.first_due().map_or(latest, |due| due.min(latest));
+        tokio::select! {
+            () = tokio::time::sleep_until(due) => {}
+            () = self.outbox_grew.notified() => {}
+        }
+    }
+
+    /// Publishes what waits and is not held back, and answers how much it was.
+    async fn pass(&mut self) -> Result<usize, StoreError> {
+        if self.bus.health() != BusHealth::Up {
+            return Ok(0);
+        }
+        let (mut after, mut published) = (0, Vec::new());
+        // Keys that are held back must not hold up the others: look beyond their events.
         for _ in 0..MAX_WINDOWS {
             let rows = self.store.unpublished(after, BATCH).await?;
             let full = rows.len() == BATCH;
             after = rows.last().map_or(after, |row| row.position);
-            let rows: Vec<&OutboxRow> = rows.iter().filter(|row| !held.contains(&row.key)).collect();
-            let events: Vec<Event> = rows.iter().map(|row| event(row)).collect();
-            for (row, result) in rows.into_iter().zip(self.bus.publish(&events).await) {
-                match result {
-                    Ok(()) => published.push(row.position),
-                    Err(error) => {
-                        tracing::debug!(key = row.key, topic = row.topic, %error, "an event waits in the outbox");
-                        held.insert(row.key.clone());
-                    }
-                }
-            }
-            if !full || held.is_empty() || !published.is_empty() {
+            published.extend(self.publish(&rows).await);
+            if !full || !published.is_empty() {
                 break;
             }
-        }
-        if !held.is_empty() {
-            tracing::warn!(keys = held.len(), "events wait in the outbox: the bus does not take them");
         }
         if !published.is_empty() {
             self.store.mark_published(&published).await?;
         }
-        Ok(match (published.is_empty(), held.is_empty()) {
-            (_, false) => Pass::Stuck,
-            (true, true) => Pass::Empty,
-            (false, true) => Pass::Progress,
-        })
+        Ok(published.len())
+    }
+
+    /// The publishing of an event, as a part of what caused it.
+    fn span(&self, row: &OutboxRow) -> Span {
+        let Some(caused) = row.traceparent.as_deref() else { return Span::default() };
+        let span = Span::begin(Kind::Producer, Some(caused), || format!("send {}", row.topic));
+        span.set("messaging.system", || self.bus.system())
+            .set("messaging.operation.name", || "send")
+            .set("messaging.operation.type", || "send")
+            .set("messaging.destination.name", || row.topic.clone())
+            .set("messaging.message.id", || row.event_id.clone())
+            .set("messaging.kafka.message.key", || row.key.clone());
+        span
+    }
+
+    /// Gives the bus those of `rows` whose key is not held back, and answers the positions of those that it has taken.
+    async fn publish(&mut self, rows: &[OutboxRow]) -> Vec<u64> {
+        let now = Instant::now();
+        let rows: Vec<&OutboxRow> = rows.iter().filter(|row| !self.held.holds(&row.key, now)).collect();
+        let spans: Vec<Span> = rows.iter().map(|row| self.span(row)).collect();
+        let events: Vec<Event> = rows.iter().zip(&spans).map(|(row, span)| event(row, span)).collect();
+        let results = self.bus.publish(&events).await;
+        let (mut taken, mut refused) = (Vec::with_capacity(rows.len()), HashMap::<&str, String>::new());
+        for ((row, span), result) in rows.into_iter().zip(spans).zip(results) {
+            match result {
+                Ok(()) => {
+                    self.held.release(&row.key);
+                    taken.push(row.position);
+                }
+                Err(error) => {
+                    span.fail(error.to_string());
+                    refused.entry(&row.key).or_insert_with(|| error.to_string());
+                }
+            }
+        }
+        for (key, reason) in &refused {
+            tracing::debug!(key, reason, "events wait in the outbox");
+            self.held.refuse(key, now);
+        }
+        if let Some((key, reason)) = refused.iter().next() {
+            tracing::warn!(keys = refused.len(), key, reason, "events wait in the outbox: the bus does not take them");
+        }
+        taken
     }
 }
 
-fn event(row: &OutboxRow) -> Event {
+fn event(row: &OutboxRow, span: &Span) -> Event {
     Event {
         id: row.event_id.clone(),
         topic: row.topic.clone(),
         key: row.key.clone(),
         payload: Arc::clone(&row.payload),
-        traceparent: row.traceparent.clone(),
+        traceparent: span.traceparent().or_else(|| row.traceparent.clone()),
     }
 }
 
@@ -162,6 +217,22 @@ mod tests {
         async fn bury(&self, _: &str, _: &Event, reason: &str) -> Result<(), String> {
             Err(reason.to_owned())
         }
+    }
+
+    #[test]
+    fn a_key_is_held_back_longer_each_time_and_not_after_it_was_taken() {
+        let (mut held, now) = (Held::default(), Instant::now());
+        assert!(!held.holds("a", now) && held.first_due().is_none());
+        held.refuse("a", now);
+        assert!(held.holds("a", now) && !held.holds("b", now) && !held.holds("a", now + BACKOFF.0));
+        held.refuse("a", now + BACKOFF.0);
+        assert_eq!(held.first_due(), Some(now + BACKOFF.0 * 3));
+        for _ in 0..20 {
+            held.refuse("a", now);
+        }
+        assert_eq!(held.first_due(), Some(now + BACKOFF.1));
+        held.release("a");
+        assert!(!held.holds("a", now) && held.first_due().is_none());
     }
 
     #[tokio::test]

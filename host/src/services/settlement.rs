@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use millrace_workflow::{Effect, Input, RetryPolicy, RunKind, StepOutcome};
 
+use super::breaker::Change;
 use super::decision::{self, Context, Decision, Origin};
-use super::pipeline::Pipeline;
+use super::pipeline::{Pipeline, stand_in};
 use super::workflows::LookupError;
 use crate::runtime::{Report, Verdict};
 use crate::store::{Conflict, Object, Resource, RunStatus, Settled, StepRun, StoreError};
+use crate::telemetry::metrics::ComponentRun;
+use crate::telemetry::traces::{self, Span};
 
 /// First and longest wait when the store cannot write an answer.
 const STORE_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -17,33 +20,56 @@ const STORE_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duratio
 impl Pipeline {
     /// Makes an answer durable. It is decided anew as long as the instance moves, tried again as long as the store cannot
     /// write, and dropped when the run is no longer ours: then somebody else has its answer or will.
-    pub(super) async fn settle(&self, run: &StepRun, mut resource: Arc<Resource>, report: &Report) {
+    pub(super) async fn settle(&self, run: &StepRun, resource: Arc<Resource>, report: &Report) {
         self.record(run, &resource, report);
+        let mut current = Some(resource);
+        self.make_durable(run, || {
+            let known = current.take();
+            async move {
+                let resource = match known {
+                    Some(resource) => resource,
+                    None => match self.parts().store.resource(&run.resource_kind, &run.resource_id).await? {
+                        Some(resource) => Arc::new(resource),
+                        // Nobody is left to whom the answer could matter.
+                        None => Arc::new(stand_in(run, self.parts().clock.now())),
+                    },
+                };
+                self.decide(run, &resource, report).await
+            }
+        })
+        .await;
+    }
+
+    /// Commits what `decide` decides, anew each time that it cannot be written.
+    pub(super) async fn make_durable<F, Fut>(&self, run: &StepRun, mut decide: F)
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<Decision, StoreError>>,
+    {
         let mut wait = STORE_BACKOFF.0;
         loop {
-            let result = match self.decide(run, &resource, report).await {
+            let result = match decide().await {
                 Ok(decision) => self.commit(decision).await,
                 Err(error) => Err(error),
             };
             match result {
                 Ok(_) => return,
-                Err(StoreError::Conflict(Conflict::Version { .. })) => {
-                    match self.parts().store.resource(&run.resource_kind, &run.resource_id).await {
-                        Ok(Some(current)) => resource = Arc::new(current),
-                        Ok(None) => return,
-                        Err(error) => tracing::warn!(run = run.key, %error, "cannot read an instance"),
-                    }
-                }
+                Err(StoreError::Conflict(Conflict::Version { .. })) => {}
                 Err(StoreError::Conflict(conflict)) => {
-                    tracing::warn!(run = run.key, %conflict, "an answer came too late and was dropped");
+                    tracing::warn!(run = run.key, instance = run.resource_id, %conflict, "an answer came too late and was dropped");
                     return;
                 }
                 Err(StoreError::Fatal(error)) => {
-                    tracing::error!(run = run.key, error, "the store failed; the run is made again at the next start");
+                    tracing::error!(
+                        run = run.key,
+                        instance = run.resource_id,
+                        error,
+                        "the store failed; the run is made again at the next start"
+                    );
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(run = run.key, %error, "an answer waits until the store can write");
+                    tracing::warn!(run = run.key, instance = run.resource_id, %error, "an answer waits until the store can write");
                     if !self.wait_unless_stopping(wait).await {
                         return;
                     }
@@ -84,7 +110,7 @@ impl Pipeline {
         let now = self.parts().clock.now();
         Ok(match pinned.machine.advance(&progress.instance, &input) {
             Err(refusal) => {
-                tracing::info!(run = run.key, %refusal, "an answer no longer fits its instance");
+                tracing::info!(run = run.key, instance = run.resource_id, %refusal, "an answer no longer fits its instance");
                 end(run, resource, RunStatus::Done, Some(refusal.to_string()))
             }
             Ok((instance, effects)) => match effects.as_slice() {
@@ -104,12 +130,21 @@ impl Pipeline {
         match &report.verdict {
             Verdict::Accepted(_) => end(run, resource, RunStatus::Done, None),
             Verdict::Rejected { code, reason, .. } => {
-                tracing::warn!(run = run.key, component = run.component, digest = report.digest, code, reason, "a task was rejected");
+                tracing::warn!(
+                    run = run.key,
+                    instance = run.resource_id,
+                    component = run.component,
+                    digest = report.digest,
+                    code,
+                    reason,
+                    "a task was rejected"
+                );
                 end(run, resource, RunStatus::Done, Some(reason.clone()))
             }
             Verdict::Permanent(reason) => {
                 tracing::error!(
                     run = run.key,
+                    instance = run.resource_id,
                     component = run.component,
                     digest = report.digest,
                     reason,
@@ -133,6 +168,7 @@ impl Pipeline {
             reason: reason_for_people(&report.verdict),
             merge: Some(self.results(run, &report.verdict)),
             settled: Some(settled(run, RunStatus::Done, run.attempt, failure_text(&report.verdict))),
+            traceparent: traces::current(),
             ..Origin::default()
         }
     }
@@ -148,7 +184,13 @@ impl Pipeline {
         fields.retain(|name, _| {
             let allowed = !protected.contains(name);
             if !allowed {
-                tracing::warn!(run = run.key, component = run.component, field = name, "a component may not change this field; ignored");
+                tracing::warn!(
+                    run = run.key,
+                    instance = run.resource_id,
+                    component = run.component,
+                    field = name,
+                    "a component may not change this field; ignored"
+                );
             }
             allowed
         });
@@ -158,6 +200,47 @@ impl Pipeline {
         fields
     }
 
+    /// Counts for the component's own sake, and for its breaker: a business that says no is no failure.
+    fn record_component(&self, run: &StepRun, report: &Report) {
+        let parts = self.parts();
+        let (component, digest) = (run.component.as_str(), report.digest.as_str());
+        let outcome = outcome_name(report);
+        parts.metrics.component_run(ComponentRun { component, digest, outcome, wall: report.wall, overhead: report.overhead });
+        Span::current().set("millrace.outcome", || outcome).set("millrace.component.digest", || digest.to_owned());
+        if let Some(limit) = limit_name(report) {
+            parts.metrics.sandbox_limit(component, limit);
+        }
+        if report.lines_dropped {
+            parts.metrics.sandbox_limit(component, "log");
+        }
+        let failed = matches!(outcome, "trap" | "timeout" | "transient");
+        match parts.breakers.record(component, digest, failed, parts.clock.now()) {
+            None => {}
+            Some(Change::Opened) => {
+                tracing::warn!(component, digest, "a component has failed too often: no run of it is begun for a while");
+            }
+            Some(Change::Closed) => {
+                tracing::info!(component, digest, "a component works again");
+                self.hasten(component);
+            }
+        }
+    }
+
+    /// Makes the runs that wait for a component due at once.
+    pub fn hasten(&self, component: &str) {
+        let (pipeline, component) = (self.clone(), component.to_owned());
+        self.parts().tasks.spawn(async move {
+            match pipeline.parts().store.hasten(&component).await {
+                Ok(0) => {}
+                Ok(runs) => {
+                    tracing::info!(component, runs, "runs that waited for a component are due");
+                    pipeline.look_again();
+                }
+                Err(error) => tracing::warn!(component, %error, "runs that wait for a component could not be made due sooner"),
+            }
+        });
+    }
+
     pub(super) fn record(&self, run: &StepRun, resource: &Resource, report: &Report) {
         let status = match &report.verdict {
             Verdict::Accepted(_) => "accepted",
@@ -165,6 +248,7 @@ impl Pipeline {
             Verdict::Transient(_) => "transient",
             Verdict::Permanent(_) => "permanent",
         };
+        self.record_component(run, report);
         let metrics = &self.parts().metrics;
         metrics.module_operation(&run.name, "process", status, report.wall);
         if let Some(progress) = &resource.workflow {
@@ -172,8 +256,10 @@ impl Pipeline {
             metrics.workflow_duration(&progress.workflow, &run.name, report.wall);
         }
         if let Verdict::Transient(reason) | Verdict::Permanent(reason) = &report.verdict {
+            Span::current().fail(reason.clone());
             tracing::warn!(
                 run = run.key,
+                instance = run.resource_id,
                 step = run.name,
                 component = run.component,
                 digest = report.digest,
@@ -183,6 +269,28 @@ impl Pipeline {
                 "an attempt failed"
             );
         }
+    }
+}
+
+/// How a run ended, as metrics name it.
+fn outcome_name(report: &Report) -> &'static str {
+    match (&report.verdict, report.limit) {
+        (Verdict::Accepted(_), _) => "accepted",
+        (Verdict::Rejected { .. }, _) => "rejected",
+        (Verdict::Permanent(_), _) => "permanent",
+        (Verdict::Transient(_), Some("wall" | "cpu")) => "timeout",
+        (Verdict::Transient(_), Some(_)) => "trap",
+        (Verdict::Transient(_), None) if report.digest.is_empty() => "denied",
+        (Verdict::Transient(_), None) => "transient",
+    }
+}
+
+/// The limit of the sandbox that a run has reached; a trap is none.
+fn limit_name(report: &Report) -> Option<&'static str> {
+    match report.limit {
+        Some("trap") => None,
+        Some("host_calls") => Some("hostcalls"),
+        other => other,
     }
 }
 

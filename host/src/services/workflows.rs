@@ -101,9 +101,9 @@ impl Workflows {
         self.settings.get(workflow)?.max_instances
     }
 
-    /// Names of all workflows.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.current.keys().map(String::as_str)
+    /// Definitions on which new instances begin.
+    pub fn definitions(&self) -> impl Iterator<Item = &Definition> {
+        self.current.values().map(|pinned| pinned.machine.definition())
     }
 }
 

@@ -55,6 +55,8 @@ pub struct Progress {
     pub attention: Option<String>,
     /// The final state was reached.
     pub finished: bool,
+    /// W3C trace context of the request that created it: whatever becomes of it, also after a restart, is part of that trace. Never changes.
+    pub traceparent: Option<Arc<str>>,
 }
 
 /// One transition that was made. `(kind, id, seq)` is unique and `seq` has no gap.
@@ -156,6 +158,8 @@ pub struct StepRun {
     pub due_at: Timestamp,
     /// Text of the last failure.
     pub last_error: Option<String>,
+    /// W3C trace context of the event that it belongs to; without one it is part of the resource's trace.
+    pub traceparent: Option<Arc<str>>,
 }
 
 /// A durable timer. All timers of a resource are replaced by each commit that changes its state.
@@ -417,6 +421,36 @@ pub struct Backlog {
     pub dead_letters: u64,
     /// Unfinished instances by workflow.
     pub active: Vec<(String, u64)>,
+    /// Timers and ready runs whose time has come.
+    pub due: u64,
+    /// Components of runs that are set aside because the process died in them, in alphabetical sequence.
+    pub quarantined: Vec<String>,
+    /// By workflow, when that unfinished instance last changed which has not changed for longest. Only the first
+    /// [`OLDEST_LOOKED_AT`] that were created are looked at: what is stuck is sooner or later among them.
+    pub oldest_active: Vec<(String, Timestamp)>,
+}
+
+/// Instances of a workflow that [`Backlog::oldest_active`] looks at, so that asking costs little however many there are.
+pub const OLDEST_LOOKED_AT: usize = 1_000;
+
+/// The room that a database takes and has, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Of its write-ahead log.
+    pub wal: u64,
+    /// Free on its file system, for this user.
+    pub free: u64,
+    /// Of its file system.
+    pub size: u64,
+}
+
+/// Writes that the store could not do, though it works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Why, in words: `database or disk is full`.
+    pub reason: String,
+    /// When it last happened.
+    pub at: Timestamp,
 }
 
 /// How the commits go, for metrics. Counters grow for the life of the process.
@@ -463,6 +497,8 @@ pub trait Store: Send + Sync + 'static {
     async fn recover_runs(&self, crashed: &[String], park_after: u32) -> Result<Vec<StepRun>, StoreError>;
     /// Makes parked runs ready again: of one resource, or all of a component. Returns how many.
     async fn unpark(&self, component: &str) -> Result<u64, StoreError>;
+    /// Makes the ready runs of a component due at once, whatever they wait for. Returns how many were not.
+    async fn hasten(&self, component: &str) -> Result<u64, StoreError>;
 
     /// Up to `limit` timers that are due, earliest first. They stay until their resource's state changes.
     async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<Timer>, StoreError>;
@@ -525,6 +561,14 @@ pub trait Store: Send + Sync + 'static {
 
     /// What waits.
     async fn backlog(&self) -> Result<Backlog, StoreError>;
+    /// Unfinished instances by workflow and state, in alphabetical sequence. Looks at each of them: for the start.
+    async fn unfinished(&self) -> Result<Vec<(String, String, u64)>, StoreError>;
+    /// Writes next to nothing, durably: tells whether anything can be written now.
+    async fn try_write(&self) -> Result<(), StoreError>;
+    /// The last time that writes were refused for want of room or the like, if it happened since the store was opened.
+    fn refused(&self) -> Option<Refused>;
+    /// The room it takes and has; `None` for a store without a file.
+    fn space(&self) -> std::io::Result<Option<Space>>;
     /// How the commits go.
     fn commit_stats(&self) -> CommitStats;
     /// Writes a consistent copy to `path`, which must not exist.

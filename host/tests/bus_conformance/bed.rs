@@ -49,7 +49,13 @@ impl Bed {
     /// Settings of a Kafka client that soon gives up.
     pub fn settings(&self, address: &str) -> kafka::Settings {
         let patience = kafka::Patience { deliveries: 4, first_wait: Duration::from_millis(20), longest_wait: Duration::from_millis(100) };
-        kafka::Settings { brokers: vec![address.to_owned()], group_id: format!("{}-group", self.prefix), topics: Vec::new(), patience }
+        kafka::Settings {
+            brokers: vec![address.to_owned()],
+            group_id: format!("{}-group", self.prefix),
+            instance_id: "only".into(),
+            topics: Vec::new(),
+            patience,
+        }
     }
 
     pub fn address(&self) -> String {

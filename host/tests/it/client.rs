@@ -38,18 +38,13 @@ impl Client {
         self.with_token(answer.body["token"].as_str().unwrap())
     }
 
-    pub fn with_token(&self, token: &str) -> Self {
-        Self { token: Some(token.to_owned()), ..self.clone() }
-    }
-
-    /// The same customer at another host.
-    pub fn with_token_of(&self, other: &Self) -> Self {
-        Self { token: other.token.clone(), ..self.clone() }
-    }
-
     /// Where the host is.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
     pub async fn get(&self, path: &str) -> Answer {

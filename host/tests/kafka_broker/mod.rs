@@ -16,6 +16,38 @@ const READY: Duration = Duration::from_secs(60);
 /// Ends the broker when the test does, in whatever way: the pipe to it closes.
 const GUARD: &str = "java \"$@\" & exec 2>/dev/null; read -r how; kill -\"${how:-KILL}\" $!; wait $!";
 
+/// Who makes the transitions after a step.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Driver {
+    /// The commit before them, and the event once more.
+    CommitAndEvents,
+    /// The event alone.
+    Events,
+}
+
+/// The automatic transitions that an event can make instead: state left, state entered.
+const AUTOMATIC: [(&str, &str); 2] = [("validated", "paying"), ("paid", "shipping")];
+
+/// The text of `configs/monolith.yaml` with Kafka as its bus and `prefix` in place of `order` in the names of topics and group.
+pub fn monolith_over_kafka(address: &str, prefix: &str, driver: Driver) -> String {
+    let monolith = std::fs::read_to_string(repository().join("configs/monolith.yaml")).unwrap();
+    let begin = monolith.find("    type: messaging.broker\n").unwrap();
+    let end = begin + monolith[begin..].find("    dependsOn:").unwrap();
+    let kafka = format!("    type: messaging.kafka\n    config:\n      brokers: [\"{address}\"]\n      groupId: {prefix}-group\n");
+    let text = format!("{}{kafka}{}", &monolith[..begin], &monolith[end..]).replace("order.", &format!("{prefix}."));
+    if driver == Driver::Events { without_automatic_transitions(&text) } else { text }
+}
+
+/// A config of the shop in which events alone start payment and shipping.
+pub fn without_automatic_transitions(config: &str) -> String {
+    AUTOMATIC.iter().fold(config.to_owned(), |config, (from, to)| {
+        let transition = format!("            fromState: {from}\n            toState: {to}\n");
+        let automatic = format!("{transition}            autoTransform: true\n");
+        assert!(config.contains(&automatic), "{from} -> {to}");
+        config.replace(&automatic, &transition)
+    })
+}
+
 /// A broker; dropping it kills it.
 pub struct KafkaBroker {
     folder: tempfile::TempDir,
@@ -111,6 +143,8 @@ impl KafkaBroker {
             "-Xmx384m".into(),
             "-XX:+UseSerialGC".into(),
             "-XX:TieredStopAtLevel=1".into(),
+            // Its native libraries are unpacked there, and a broker that is killed does not tidy up.
+            format!("-Djava.io.tmpdir={}", self.folder.path().display()),
             format!("-Dmillrace.kafka.log={}", self.folder.path().join("broker.log").display()),
             format!("-Dlog4j2.configurationFile={}", repository().join("xtask/kafka/log4j2.properties").display()),
             "-cp".into(),

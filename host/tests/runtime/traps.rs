@@ -47,7 +47,7 @@ async fn tables_count_as_memory() {
     let mut plan = Plan::of(tiny_with("(table $t 1 funcref)", body));
     plan.limits = Limits { memory_bytes: 200_000, ..Limits::default() };
     let report = plan.start().await.run(json!({})).await;
-    assert_eq!(report.limit, Some("memory"), "{report:?}");
+    assert_eq!(report.limit, Some("table"), "{report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -65,6 +65,7 @@ on_each_store! {
         runs_of_this_process_are_not_recovered,
         a_run_that_kills_processes_is_parked,
         parked_runs_of_a_component_can_be_made_ready,
+        runs_of_a_component_that_wait_can_be_made_due,
         runs_of_a_resource_are_listed_oldest_first,
         timers_are_replaced_by_every_change,
         timers_stay_when_only_a_run_is_settled,
@@ -95,6 +96,8 @@ on_each_store! {
         a_machine_is_kept_under_its_digest,
         the_last_good_digest_of_a_component_is_kept,
         the_backlog_counts_what_waits,
+        the_backlog_tells_what_is_late_and_who_kills_processes,
+        a_store_that_can_write_says_so,
         epochs_grow,
         commits_are_counted,
         a_closed_store_answers_that_it_is_closed;

@@ -3,7 +3,7 @@
 use millrace::store::{Commit, DeadLetter, Listing, RunStatus, StepRun, StoreError};
 use millrace_workflow::{Definition, State, Transition};
 
-use crate::bed::{Bed, at, create, event, instance, product, run, timer};
+use crate::bed::{Bed, at, change, create, event, instance, moved, product, run, timer};
 
 fn definition() -> Definition {
     let state = |is_final| State { description: "a state".into(), is_final, is_error: false };
@@ -66,6 +66,43 @@ pub async fn the_backlog_counts_what_waits(bed: Bed) {
     assert!(age.as_secs() >= 3_600 && age <= bed.clock.now().duration_since(began) + jiff::SignedDuration::from_millis(1));
     store.mark_published(&[1, 2]).await.unwrap();
     assert!(store.backlog().await.unwrap().oldest_outbox > backlog.oldest_outbox);
+}
+
+pub async fn the_backlog_tells_what_is_late_and_who_kills_processes(bed: Bed) {
+    let store = &bed.store;
+    let crashed =
+        |id, component: &str, crashes| StepRun { status: RunStatus::Parked, crashes, component: component.into(), ..run(id, "payment") };
+    let soon = StepRun { due_at: bed.clock.now() + jiff::SignedDuration::from_mins(5), ..run("d", "shipping") };
+    let runs = [crashed("a", "z", 3), crashed("b", "z", 3), crashed("c", "never-crashed", 0), soon, run("e", "inventory")];
+    let timers = vec![timer("old", "expire", 1, 5)];
+    store.commit(Commit { runs: runs.into(), timers, ..create(instance("old")) }).await.unwrap();
+    let mut young = instance("young");
+    young.updated_at = at(-50);
+    store.commit(create(young.clone())).await.unwrap();
+    let mut finished = instance("finished");
+    finished.updated_at = at(-1_000);
+    finished.workflow.as_mut().unwrap().finished = true;
+    store.commit(create(finished)).await.unwrap();
+
+    let backlog = store.backlog().await.unwrap();
+    assert_eq!((backlog.due, backlog.quarantined), (2, vec!["z".to_owned()]), "the run of the future is not due");
+    assert_eq!(backlog.oldest_active, [("order-processing".to_owned(), at(-50))]);
+    bed.pass_an_hour();
+    assert_eq!(store.backlog().await.unwrap().due, 3);
+    store.commit(change(moved(&young, "paying"))).await.unwrap();
+    assert_eq!(store.backlog().await.unwrap().oldest_active, [("order-processing".to_owned(), at(0))]);
+    let expected = [("order-processing", "paying", 1), ("order-processing", "reserving", 1)];
+    assert_eq!(store.unfinished().await.unwrap(), expected.map(|(workflow, state, n)| (workflow.to_owned(), state.to_owned(), n)));
+}
+
+pub async fn a_store_that_can_write_says_so(bed: Bed) {
+    bed.store.try_write().await.unwrap();
+    assert_eq!(bed.store.refused(), None);
+    if let Some(space) = bed.store.space().unwrap() {
+        assert!(space.wal > 0 && space.free <= space.size && space.size > 0, "{space:?}");
+    }
+    bed.store.close().await;
+    assert!(matches!(bed.store.try_write().await, Err(StoreError::Fatal(_))));
 }
 
 pub async fn epochs_grow(mut bed: Bed) {

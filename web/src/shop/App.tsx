@@ -5,6 +5,7 @@ import { CataloguePage } from './pages/CataloguePage'
 import { MissingPage } from './pages/MissingPage'
 import { find, navigate, type Route, usePath } from './router'
 import * as session from './session'
+import { Footer } from './ui/Footer'
 import { Header } from './ui/Header'
 import { PageSkeleton, Rescue } from './ui/PageSkeleton'
 import { Toasts } from './ui/toasts'
@@ -47,6 +48,7 @@ export function App() {
           <Suspense fallback={<PageSkeleton />}>{find(routes, path) ?? <MissingPage />}</Suspense>
         </Rescue>
       </main>
+      <Footer />
       <Toasts />
     </>
   )

@@ -1,6 +1,6 @@
-import { act, render, screen, waitFor } from '@testing-library/react'
+import { act, render, renderHook, screen, waitFor } from '@testing-library/react'
 import { expect, it, vi } from 'vitest'
-import { forget, outdate, put, useAnswer } from './answers'
+import { forget, outdate, put, useAction, useAnswer } from './answers'
 import { ApiError } from './api/errors'
 
 function Shows({ name, ask }: { name: string; ask: () => Promise<string> }) {
@@ -47,4 +47,15 @@ it('a passing failure is tried again, another is not', async () => {
   render([<Shows key="a" name="busy" ask={busy} />, <Shows key="b" name="missing" ask={missing} />])
   await waitFor(() => expect(shown()).toEqual(['in the end', 'error']), { timeout: 3000 })
   expect(missing).toHaveBeenCalledTimes(1)
+})
+
+it('an action that is begun twice in one moment is performed once', async () => {
+  const perform = vi.fn(async (what: string) => what)
+  const done = vi.fn()
+  const { result } = renderHook(() => useAction(perform, { onSuccess: done, onError: vi.fn() }))
+  const { run } = result.current
+  await act(async () => void (await Promise.all([run('a'), run('b')])))
+  expect(perform.mock.calls).toEqual([['a']])
+  await act(() => result.current.run('c'))
+  expect(done.mock.calls).toEqual([['a'], ['c']])
 })

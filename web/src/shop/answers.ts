@@ -2,7 +2,7 @@
  * Answers of the API, kept by key and shared by the components that show them: asked for once, shown at once the next time, asked
  * for again when they are old, when an interval has passed, or when the network is back. Knows nothing of what they are about.
  */
-import { useCallback, useEffect, useState, useSyncExternalStore } from 'react'
+import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react'
 import { isPassing } from './api/errors'
 
 export interface Answer<T> {
@@ -144,9 +144,11 @@ export function useAction<A extends unknown[], R>(
 ) {
   const [isPending, setPending] = useState(false)
   const [error, setError] = useState<unknown>()
+  const isRunning = useRef(false)
   const run = async (...given: A) => {
-    // Impatient clicks are one.
-    if (isPending) return
+    // Impatient clicks are one, even those that come before the page shows that it is busy.
+    if (isRunning.current) return
+    isRunning.current = true
     setPending(true)
     setError(undefined)
     try {
@@ -155,6 +157,7 @@ export function useAction<A extends unknown[], R>(
       setError(problem)
       onError(problem)
     } finally {
+      isRunning.current = false
       setPending(false)
     }
   }

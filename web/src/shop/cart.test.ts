@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { add, cart, count, MAX_QUANTITY, refreshed, remove, setQuantity, total } from './cart'
+import { add, addLines, cart, count, MAX_QUANTITY, refreshed, remove, setQuantity, total } from './cart'
 import { KEYBOARD, MOUSE } from './testing/resources'
 
 describe('the cart', () => {
@@ -31,6 +31,18 @@ describe('the cart', () => {
     }
   })
 
+  it('takes what an order had', () => {
+    const bought = [
+      { productId: 'prod-001', name: 'Mechanical Keyboard', price: 149.99, quantity: 2 },
+      { productId: 'prod-002', name: 'Wireless Mouse', price: 49.99, quantity: 1 },
+    ]
+    const lines = refreshed(addLines(add([], KEYBOARD), bought), [KEYBOARD, MOUSE])
+    expect(lines.map(({ name, quantity, image }) => [name, quantity, image])).toEqual([
+      ['Mechanical Keyboard', 3, KEYBOARD.image],
+      ['Wireless Mouse', 1, MOUSE.image],
+    ])
+  })
+
   it('removes a line', () => {
     expect(remove(add(add([], KEYBOARD), MOUSE), 'prod-001').map(({ productId }) => productId)).toEqual(['prod-002'])
   })
@@ -58,4 +70,19 @@ describe('the cart', () => {
       expect(cart.get()).toEqual([])
     },
   )
+
+  it('makes sense of lines that somebody else has written', () => {
+    const written = [
+      { productId: 'prod-001', quantity: 1e300, name: { toString: 1 }, price: 'free', image: 7, category: ['x'] },
+      { productId: 'prod-002', quantity: 2, name: 'Mouse', price: -5, image: 'https://elsewhere.example/x.png' },
+      { productId: 'prod-002', quantity: 3 },
+      { productId: '', quantity: 1 },
+    ]
+    localStorage.setItem('cart', JSON.stringify(written))
+    window.dispatchEvent(new StorageEvent('storage', { key: 'cart' }))
+    expect(cart.get()).toEqual([
+      { productId: 'prod-001', quantity: MAX_QUANTITY, name: 'prod-001', price: 0, image: '', category: '' },
+      { productId: 'prod-002', quantity: 5, name: 'Mouse', price: 0, image: '', category: '' },
+    ])
+  })
 })

@@ -16,16 +16,39 @@ export const MAX_QUANTITY = 9999
 
 export const cart: Stored<CartLine[]> = stored(
   'cart',
-  json<CartLine[]>([], (value) => (Array.isArray(value) ? value.flatMap(toLine) : undefined)),
+  json<CartLine[]>([], (value) => (Array.isArray(value) ? merged(value.flatMap(toLine)) : undefined)),
 )
 
-/** Lines that make sense, with what they must have. */
+/** A line that makes sense, with what it must have, whoever wrote it. */
 function toLine(value: unknown): CartLine[] {
   if (typeof value !== 'object' || value === null) return []
-  const line = value as Partial<CartLine>
-  if (typeof line.productId !== 'string' || typeof line.quantity !== 'number') return []
-  const { productId, name = productId, price = 0, image = '', category = '' } = line
-  return [{ productId, name, price, image, category, quantity: within(line.quantity) }]
+  const { productId, quantity, name, price, image, category } = value as Record<keyof CartLine, unknown>
+  if (typeof productId !== 'string' || productId === '' || typeof quantity !== 'number') return []
+  return [
+    {
+      productId,
+      name: text(name) || productId,
+      price: typeof price === 'number' && price > 0 ? price : 0,
+      // Pictures are the store's own.
+      image: text(image).startsWith('/') ? text(image) : '',
+      category: text(category),
+      quantity: within(quantity),
+    },
+  ]
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}
+
+/** A line for each product. */
+function merged(lines: CartLine[]): CartLine[] {
+  const byProduct = new Map<string, CartLine>()
+  for (const line of lines) {
+    const there = byProduct.get(line.productId)
+    byProduct.set(line.productId, there ? { ...there, quantity: within(there.quantity + line.quantity) } : line)
+  }
+  return [...byProduct.values()]
 }
 
 function within(quantity: number): number {
@@ -37,6 +60,14 @@ export function add(lines: CartLine[], product: Product, quantity = 1): CartLine
   if (there) return setQuantity(lines, product.id, there.quantity + quantity)
   const { id: productId, name, price, image, category } = product
   return [...lines, { productId, name, price, image, category, quantity: within(quantity) }]
+}
+
+/** With the lines of an order, which know no picture; see `refreshed`. */
+export function addLines(
+  lines: CartLine[],
+  bought: readonly Pick<CartLine, 'productId' | 'name' | 'price' | 'quantity'>[],
+) {
+  return merged([...lines, ...bought.map((line) => ({ ...line, image: '', category: '' }))])
 }
 
 export function setQuantity(lines: CartLine[], productId: string, quantity: number): CartLine[] {

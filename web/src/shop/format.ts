@@ -5,6 +5,12 @@ const day = new Intl.DateTimeFormat('en-US', { weekday: 'short', month: 'short',
 const calendar = new Intl.DateTimeFormat('en-US', { month: 'long', day: 'numeric', year: 'numeric' })
 const moment = new Intl.DateTimeFormat('en-US', { month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit' })
 const second = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
+const instant = new Intl.DateTimeFormat('en-GB', {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  fractionalSecondDigits: 2,
+})
 
 export function money(amount: number): string {
   return dollars.format(amount)
@@ -27,6 +33,11 @@ export function time(iso: string): string {
   return written(iso, (at) => second.format(at))
 }
 
+/** To the hundredth of a second: much happens in one. */
+export function exactTime(iso: string): string {
+  return written(iso, (at) => instant.format(at))
+}
+
 export function duration(ms: number): string {
   if (ms < 1000) return `${Math.max(Math.round(ms), 0)} ms`
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
@@ -36,6 +47,13 @@ export function duration(ms: number): string {
 /** The end of an order's id, which is what tells orders apart. */
 export function orderNumber(id: string): string {
   return id.slice(-8).toUpperCase()
+}
+
+/** Of the first and the last name: `Ada King Lovelace` is `AL`. */
+export function initials(name: string): string {
+  const names = name.split(/\s+/).filter(Boolean)
+  const both = names.length > 1 ? [names[0], names.at(-1)] : names
+  return both.map((each) => [...(each ?? '')][0]?.toUpperCase() ?? '').join('')
 }
 
 export function stateName(state: string): string {

@@ -50,8 +50,6 @@ export function useStored<T>(source: Stored<T>): T {
   return useSyncExternalStore(source.subscribe, source.get)
 }
 
-export const text: Format<string | null> = { read: (raw) => raw || null, write: (value) => value }
-
 /** JSON that `check` accepts; anything else reads as `fallback`. */
 export function json<T>(fallback: T, check: (value: unknown) => T | undefined): Format<T> {
   return {

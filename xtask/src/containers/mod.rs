@@ -3,7 +3,6 @@
 //! Podman runs them. The product's image comes from the repository's own Dockerfile, with the programs that were built here; those
 //! of Kafka and Prometheus, and the Debian that all are based on, are made from packages.
 
-mod customer;
 mod engine;
 mod images;
 mod project;

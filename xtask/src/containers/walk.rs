@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-use super::customer::{Customer, until_measured};
 use super::project::Project;
+use crate::customer::{Customer, Wanted};
 use crate::http;
+use crate::observability::promql::Prometheus;
 
 /// Beside the program: adds a service that is nothing but a config.
 const NOTIFICATIONS: &str = "docker-compose.notifications.yml";
@@ -17,9 +18,11 @@ const NOTIFICATIONS: &str = "docker-compose.notifications.yml";
 const TOPICS: [&str; 6] = ["order.cancelled", "order.created", "order.delivered", "order.paid", "order.shipped", "order.validated"];
 /// What an order's delivery may take.
 const DELIVERY_LIMIT: Duration = Duration::from_secs(1);
+/// What anything else may take that happens by itself.
+const PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(200);
 /// Has its card declined.
 const DECLINED: &str = "tok_chargeDeclined";
-const ACCEPTED: &str = "tok_visa";
 /// Of the image.
 const USER: &str = "10001";
 
@@ -54,10 +57,10 @@ async fn start(project: &Project<'_>) -> anyhow::Result<()> {
 
 async fn shop(project: &Project<'_>) -> anyhow::Result<Customer> {
     let gateway = project.ports.gateway;
-    let page = http::request(gateway, "GET", "/", None, None).await?;
-    ensure!(page.status == 200 && page.body.contains("<html"), "the gateway serves no page: {page:?}");
+    let page = http::client()?.get(format!("http://{gateway}/")).send().await?.error_for_status()?.text().await?;
+    ensure!(page.contains("<html"), "the gateway serves no page: {page}");
     let customer = Customer::register(gateway).await?;
-    let products = http::json(gateway, ("GET", "/api/products"), None, None, 200).await?;
+    let products = customer.browse().await?;
     ensure!(products.as_array().is_some_and(|products| products.len() == 8), "the catalogue is not as seeded: {products}");
     checked("the gateway serves the store's pages, accounts from one container and 8 products");
     Ok(customer)
@@ -68,14 +71,14 @@ type Told = BTreeMap<String, Vec<&'static str>>;
 
 async fn orders(customer: &Customer) -> anyhow::Result<Told> {
     let begun = Instant::now();
-    let delivered = customer.order(ACCEPTED).await?;
-    customer.until(&delivered, "delivered").await?;
+    let delivered = customer.place(Wanted::default()).await?;
+    customer.wait_for(&delivered, "delivered", PATIENCE).await?;
     let took = begun.elapsed();
     ensure!(took < DELIVERY_LIMIT, "an order was delivered after {took:?}, not within {DELIVERY_LIMIT:?}");
     checked(&format!("an order through the gateway is delivered after {} ms", took.as_millis()));
 
-    let cancelled = customer.order(DECLINED).await?;
-    customer.until(&cancelled, "payment_failed").await?;
+    let cancelled = customer.place(Wanted { payment: DECLINED, ..Wanted::default() }).await?;
+    customer.wait_for(&cancelled, "payment_failed", PATIENCE).await?;
     customer.cancel(&cancelled).await?;
     checked("an order whose card is declined is cancelled by its customer");
     Ok(Told::from([
@@ -114,14 +117,14 @@ async fn topics(project: &Project<'_>, told: &Told) -> anyhow::Result<()> {
 }
 
 async fn metrics(project: &Project<'_>) -> anyhow::Result<()> {
-    let prometheus = project.ports.prometheus;
-    until_measured(prometheus, r#"count(up{job=~"gateway|users-products|orders"} == 1)"#, |count| count >= 3.0).await?;
+    let prometheus = Prometheus::new(project.ports.prometheus)?;
+    until_measured(&prometheus, r#"count(up{job=~"gateway|users-products|orders"} == 1)"#, |count| count >= 3.0).await?;
     for expression in [
         "count(ecommerce_orders_module_operation_duration_seconds_bucket)",
         "sum(ecommerce_gateway_http_request_duration_seconds_count)",
         "sum(ecommerce_users_products_http_request_duration_seconds_count)",
     ] {
-        until_measured(prometheus, expression, |value| value > 0.0).await?;
+        until_measured(&prometheus, expression, |value| value > 0.0).await?;
     }
     checked("Prometheus scrapes all three, and has their metrics");
     Ok(())
@@ -148,8 +151,8 @@ async fn restart(project: &Project<'_>, customer: &Customer) -> anyhow::Result<(
     project.restart("orders").await?;
     let after = customer.orders().await?;
     ensure!(before == after && after > 0, "of {before} orders {after} are left after a restart of their container");
-    let order = customer.order(ACCEPTED).await?;
-    customer.until(&order, "delivered").await?;
+    let order = customer.place(Wanted::default()).await?;
+    customer.wait_for(&order, "delivered", PATIENCE).await?;
     checked("orders keeps its orders over a restart, and delivers the next one");
     Ok(())
 }
@@ -158,13 +161,13 @@ async fn restart(project: &Project<'_>, customer: &Customer) -> anyhow::Result<(
 async fn notifications(project: &mut Project<'_>, customer: &Customer, told: &Told) -> anyhow::Result<()> {
     project.add_file(NOTIFICATIONS);
     project.up(&["notifications", "prometheus"]).await?;
-    let order = customer.order(ACCEPTED).await?;
-    customer.until(&order, "delivered").await?;
+    let order = customer.place(Wanted::default()).await?;
+    customer.wait_for(&order, "delivered", PATIENCE).await?;
     // Its group is new, so it is told everything that is in the topics: of the orders before it too.
     let expected = told.values().map(Vec::len).sum::<usize>() as f64 + 2.0 * 5.0;
     let runs =
         r#"sum(ecommerce_notifications_module_operations_total{module="notification-handler",operation="process",status="accepted"})"#;
-    let seen = until_measured(project.ports.prometheus, runs, |runs| runs >= expected).await?;
+    let seen = until_measured(&Prometheus::new(project.ports.prometheus)?, runs, |runs| runs >= expected).await?;
     ensure!((seen - expected).abs() < f64::EPSILON, "{seen} notifications for {expected} events");
     checked(&format!("notifications, added by a config and a compose entry, has told of each of {expected} events once"));
     Ok(())
@@ -173,8 +176,8 @@ async fn notifications(project: &mut Project<'_>, customer: &Customer, told: &To
 async fn monolith(project: &Project<'_>) -> anyhow::Result<()> {
     project.up(&["store"]).await?;
     let customer = Customer::register(project.ports.monolith).await?;
-    let order = customer.order(ACCEPTED).await?;
-    customer.until(&order, "delivered").await?;
+    let order = customer.place(Wanted::default()).await?;
+    customer.wait_for(&order, "delivered", PATIENCE).await?;
     checked("the store in one process, of the profile `monolith`, delivers an order on its port");
     Ok(())
 }
@@ -193,4 +196,19 @@ async fn production(project: &Project<'_>) -> anyhow::Result<()> {
     }
     checked("in production the secrets of the first start are refused, and chosen ones are accepted");
     Ok(())
+}
+
+/// Asks Prometheus until `expression` has one value, that `enough` accepts.
+async fn until_measured(prometheus: &Prometheus, expression: &str, enough: impl Fn(f64) -> bool) -> anyhow::Result<f64> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let values = prometheus.values(expression).await?;
+        if let [value] = values[..]
+            && enough(value)
+        {
+            return Ok(value);
+        }
+        ensure!(Instant::now() < deadline, "Prometheus says of {expression} after {PATIENCE:?}: {values:?}");
+        sleep(POLL).await;
+    }
 }

@@ -19,6 +19,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::stream_consumer::StreamPartitionQueue;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::statistics::Statistics;
 use tokio::sync::{OwnedMutexGuard, mpsc};
 
 use super::link::Link;
@@ -78,6 +79,10 @@ impl ClientContext for Membership {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.link.error(error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.link.measured(&statistics);
     }
 }
 
@@ -142,6 +147,7 @@ pub(super) async fn run(settings: &Settings, work: &Work, producer: &Producer, l
         Membership { link: link.clone(), client: OnceLock::new(), workers: sender, partitions: Mutex::default(), stop: Stop::new() };
     let client: Arc<Client> = Arc::new(settings.consumer().create_with_context(membership)?);
     let _ = client.context().client.set(Arc::downgrade(&client));
+    link.follow(&work.topics());
     client.subscribe(&work.topics()).context("cannot subscribe")?;
 
     let result = drive(&client, &mut assigned, work, producer, stop).await;

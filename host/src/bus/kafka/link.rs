@@ -1,5 +1,6 @@
 //! Whether the broker can be reached: asked of the broker itself, again at once when a client complains.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,10 +8,11 @@ use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::statistics::{Partition, Statistics};
 use tokio::sync::Notify;
 use tokio::sync::watch;
 
-use crate::bus::BusHealth;
+use crate::bus::{BusHealth, Lag};
 
 /// What is known of the broker. Clones share it.
 #[derive(Debug, Clone)]
@@ -22,16 +24,35 @@ struct Shared {
     /// The last thing that a client complained of: it knows more than a question that times out.
     complaint: Mutex<Option<String>>,
     doubted: Notify,
+    /// Events of each topic that this member has not handled yet.
+    lag: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Link {
     pub(super) fn new(brokers: &[String]) -> Self {
         let (health, _) = watch::channel(BusHealth::Down(format!("no broker has answered yet at {}", brokers.join(", "))));
-        Self(Arc::new(Shared { health, complaint: Mutex::default(), doubted: Notify::new() }))
+        Self(Arc::new(Shared { health, complaint: Mutex::default(), doubted: Notify::new(), lag: Mutex::default() }))
     }
 
     pub(super) fn health(&self) -> BusHealth {
         self.0.health.borrow().clone()
+    }
+
+    /// Events of each topic that this member has not handled yet.
+    pub(super) fn lag(&self) -> Vec<Lag> {
+        self.0.lag.lock().iter().map(|(topic, events)| Lag { topic: topic.clone(), events: *events }).collect()
+    }
+
+    /// These topics are subscribed to; nothing is known of them yet.
+    pub(super) fn follow(&self, topics: &[&str]) {
+        *self.0.lag.lock() = topics.iter().map(|topic| ((*topic).to_owned(), 0)).collect();
+    }
+
+    /// What the client says of itself. Of topics that are not followed nothing is kept.
+    pub(super) fn measured(&self, statistics: &Statistics) {
+        for (topic, events) in self.0.lag.lock().iter_mut() {
+            *events = statistics.topics.get(topic).map_or(0, |topic| topic.partitions.values().map(behind).sum());
+        }
     }
 
     /// The broker answered.
@@ -93,6 +114,20 @@ impl Link {
     pub(super) async fn until_doubted(&self, interval: Duration) {
         let _ = tokio::time::timeout(interval, self.0.doubted.notified()).await;
     }
+}
+
+/// Events of a partition that are not handled yet. One of another member has none here; one of which nothing was ever handled is behind by
+/// all that it has.
+fn behind(partition: &Partition) -> u64 {
+    if partition.partition < 0 || ["none", "stopping", "stopped"].contains(&partition.fetch_state.as_str()) {
+        return 0;
+    }
+    let lag = match (partition.consumer_lag_stored, partition.consumer_lag) {
+        (stored @ 0.., _) => stored,
+        (_, committed @ 0..) => committed,
+        _ => partition.hi_offset - partition.lo_offset.max(0),
+    };
+    u64::try_from(lag).unwrap_or(0)
 }
 
 /// What librdkafka tells goes to our log, and its errors to the link.

@@ -12,7 +12,7 @@ mod settings;
 mod topics;
 mod work;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,9 +22,9 @@ use rdkafka::producer::Producer as _;
 pub use self::settings::{MAX_EVENT_BYTES, PARTITIONS, Patience, Settings};
 
 use self::link::Link;
-use self::producer::Producer;
+use self::producer::{Producer, Published};
 use self::work::Work;
-use super::{Bus, BusError, BusHealth, Event, Sink, Subscription, by_key};
+use super::{Bus, BusError, BusHealth, Event, Lag, Sink, Subscription, by_key};
 use crate::shutdown::Stop;
 
 /// How often the broker is asked whether it is there: while it is, and while it is not.
@@ -39,6 +39,8 @@ pub struct Kafka {
     settings: Settings,
     link: Link,
     producer: Arc<Producer>,
+    /// Is told of dead letters.
+    sink: OnceLock<Arc<dyn Sink>>,
 }
 
 impl Kafka {
@@ -49,7 +51,7 @@ impl Kafka {
     pub fn new(settings: Settings) -> anyhow::Result<Self> {
         let link = Link::new(&settings.brokers);
         let producer = Arc::new(Producer::new(settings.clone(), link.clone())?);
-        Ok(Self { settings, link, producer })
+        Ok(Self { settings, link, producer, sink: OnceLock::new() })
     }
 
     async fn publish_key(&self, events: Vec<(usize, &Event)>) -> Vec<(usize, Result<(), BusError>)> {
@@ -57,7 +59,14 @@ impl Kafka {
         let mut held_back: Option<String> = None;
         for (index, event) in events {
             if held_back.is_none() {
-                held_back = self.producer.publish(event).await.err();
+                held_back = match self.producer.publish(event).await {
+                    Ok(Published::Sent) => None,
+                    Ok(Published::Buried) => {
+                        self.sink.get().inspect(|sink| sink.buried("", &event.topic));
+                        None
+                    }
+                    Err(reason) => Some(reason),
+                };
             }
             results.push((index, held_back.clone().map_or(Ok(()), |reason| Err(BusError(reason)))));
         }
@@ -117,6 +126,8 @@ impl Bus for Kafka {
     }
 
     async fn run(self: Arc<Self>, subscriptions: Vec<Subscription>, sink: Arc<dyn Sink>, stop: Stop) -> anyhow::Result<()> {
+        // Only the first that runs is told; there is no other.
+        let _ = self.sink.set(Arc::clone(&sink));
         let work = Work::new(subscriptions, sink, self.settings.patience.clone());
         tokio::select! {
             result = self.watch() => result?,
@@ -128,6 +139,14 @@ impl Bus for Kafka {
         }
         self.link.down("stopped".into());
         Ok(())
+    }
+
+    fn lag(&self) -> Vec<Lag> {
+        self.link.lag()
+    }
+
+    fn system(&self) -> &'static str {
+        "kafka"
     }
 
     fn health(&self) -> BusHealth {

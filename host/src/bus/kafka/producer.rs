@@ -25,6 +25,15 @@ pub(super) struct Producer {
     topics: Topics,
 }
 
+/// What became of an event that the broker has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Published {
+    /// It is in its topic.
+    Sent,
+    /// It is among the dead letters.
+    Buried,
+}
+
 /// Why and where an event became a dead letter.
 pub(super) struct Death<'a> {
     pub reason: &'a str,
@@ -55,7 +64,7 @@ impl Producer {
     ///
     /// # Errors
     /// The broker has not got it, in words.
-    pub(super) async fn publish(&self, event: &Event) -> Result<(), String> {
+    pub(super) async fn publish(&self, event: &Event) -> Result<Published, String> {
         if let BusHealth::Down(reason) = self.link.health() {
             return Err(reason);
         }
@@ -68,9 +77,9 @@ impl Producer {
         match sent {
             Err(SendError::TooLarge) => {
                 let reason = format!("{} bytes are more than the topic takes", event.payload.len());
-                self.bury_without_payload(event, &reason).await
+                self.bury_without_payload(event, &reason).await.map(|()| Published::Buried)
             }
-            result => result.map_err(|error| error.to_string()),
+            result => result.map(|()| Published::Sent).map_err(|error| error.to_string()),
         }
     }
 

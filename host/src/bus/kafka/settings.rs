@@ -18,6 +18,8 @@ const RECONNECT_MS: u32 = 1_000;
 const METADATA_REFRESH_MS: u32 = 5_000;
 /// How often stored offsets are committed. What was done since is delivered again after a crash, and recognised.
 const COMMIT_INTERVAL_MS: u32 = 1_000;
+/// How often a consumer tells how far it is behind.
+const STATISTICS_MS: u32 = 5_000;
 /// How long the broker holds a request for events when there are none.
 const FETCH_WAIT_MS: u32 = 50;
 /// KiB of one partition's events that are fetched ahead.
@@ -32,6 +34,8 @@ pub struct Settings {
     pub brokers: Vec<String>,
     /// Consumer group.
     pub group_id: String,
+    /// Which member of the group this is; another member with the same one takes its place.
+    pub instance_id: String,
     /// Topics that are made at the start, beside those subscribed to.
     pub topics: Vec<String>,
     /// When an event that nobody could take goes to the dead letters.
@@ -101,9 +105,10 @@ impl Settings {
             .set("session.timeout.ms", "6000")
             .set("heartbeat.interval.ms", "2000")
             .set("partition.assignment.strategy", "cooperative-sticky")
-            .set("group.instance.id", format!("{}-0", self.group_id))
+            .set("group.instance.id", format!("{}-{}", self.group_id, self.instance_id))
             .set("enable.auto.commit", "true")
             .set("auto.commit.interval.ms", COMMIT_INTERVAL_MS.to_string())
+            .set("statistics.interval.ms", STATISTICS_MS.to_string())
             .set("fetch.wait.max.ms", FETCH_WAIT_MS.to_string())
             .set("fetch.error.backoff.ms", "100")
             .set("fetch.queue.backoff.ms", FETCH_PAUSE_MS.to_string())

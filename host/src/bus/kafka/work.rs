@@ -104,6 +104,7 @@ impl Work {
                 return Progress::Interrupted;
             }
         }
+        self.sink.buried(death.consumer, &incoming.place.topic);
         Progress::Done
     }
 }

@@ -151,6 +151,10 @@ pub struct Kafka {
     /// Consumer group; `millrace` if not given.
     #[schemars(length(min = 1))]
     pub group_id: Option<String>,
+    /// Tells this member of the group from the others, and is the same after a restart, so that its partitions wait for it; the
+    /// name of the machine or container if not given. Two processes of one group on one machine need two.
+    #[schemars(length(min = 1))]
+    pub instance_id: Option<String>,
 }
 
 /// `messaging.handler`.

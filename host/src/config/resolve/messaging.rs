@@ -29,6 +29,7 @@ pub(super) fn bus(context: &Context<'_>, findings: &mut Findings) -> Option<Bus>
         name: module.name.clone(),
         brokers: brokers(&kafka.brokers, index, findings),
         group_id: kafka.group_id.clone().unwrap_or_else(|| "millrace".to_owned()),
+        instance_id: kafka.instance_id.clone(),
         topics: topics(context),
     })
 }

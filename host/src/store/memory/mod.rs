@@ -18,8 +18,8 @@ use parking_lot::Mutex;
 
 use self::state::State;
 use super::{
-    Backlog, Commit, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Listing, OutboxRow,
-    ReservationStatus, Resource, StepRun, StockLevel, StockLine, Store, StoreError, Timer, User,
+    Backlog, Commit, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Listing, OutboxRow, Refused,
+    ReservationStatus, Resource, Space, StepRun, StockLevel, StockLine, Store, StoreError, Timer, User,
 };
 use crate::clock::Clock;
 
@@ -135,6 +135,10 @@ impl Store for Memory {
 
     async fn unpark(&self, component: &str) -> Result<u64, StoreError> {
         self.write(|state| Ok(state.unpark(component)))
+    }
+
+    async fn hasten(&self, component: &str) -> Result<u64, StoreError> {
+        self.write(|state| Ok(state.hasten(component)))
     }
 
     async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<Timer>, StoreError> {
@@ -256,7 +260,24 @@ impl Store for Memory {
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {
-        self.read(State::backlog)
+        let now = self.clock.now();
+        self.read(|state| state.backlog(now))
+    }
+
+    async fn unfinished(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
+        self.read(State::unfinished)
+    }
+
+    async fn try_write(&self) -> Result<(), StoreError> {
+        self.write(|_| Ok(()))
+    }
+
+    fn refused(&self) -> Option<Refused> {
+        None
+    }
+
+    fn space(&self) -> std::io::Result<Option<Space>> {
+        Ok(None)
     }
 
     fn commit_stats(&self) -> CommitStats {

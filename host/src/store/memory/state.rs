@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use millrace_workflow::Definition;
 
 use super::super::{
-    Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Listing, OutboxRow, ReservationStatus,
-    Resource, RunStatus, Shortage, StepRun, StockLevel, StockLine, StoreError, Timer, User, merge_lines,
+    Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Listing, OLDEST_LOOKED_AT, OutboxRow,
+    ReservationStatus, Resource, RunStatus, Shortage, StepRun, StockLevel, StockLine, StoreError, Timer, User, merge_lines,
 };
 
 /// Kind and id of a resource.
@@ -204,6 +204,13 @@ impl State {
             .count() as u64
     }
 
+    pub(super) fn hasten(&mut self, component: &str) -> u64 {
+        let now = self.now;
+        let waiting = self.runs.values_mut().map(|aged| &mut aged.row);
+        let waiting = waiting.filter(|run| run.status == RunStatus::Ready && run.component == component && run.due_at > now);
+        waiting.map(|run| run.due_at = now).count() as u64
+    }
+
     pub(super) fn due_timers(&self, now: Timestamp, limit: usize) -> Vec<Timer> {
         let mut due: Vec<&Timer> = self.timers.values().filter(|timer| timer.due_at <= now).collect();
         due.sort_by_key(|timer| {
@@ -267,12 +274,21 @@ impl State {
         self.dead_letters.remove(&id).is_some()
     }
 
-    pub(super) fn backlog(&self) -> Backlog {
-        let mut active = BTreeMap::new();
-        let progress = || self.resources.values().filter_map(|placed| placed.resource.workflow.as_ref());
-        for unfinished in progress().filter(|progress| !progress.finished) {
-            *active.entry(unfinished.workflow.clone()).or_default() += 1;
+    pub(super) fn backlog(&self, now: Timestamp) -> Backlog {
+        let mut changes: BTreeMap<String, Vec<(u64, Timestamp)>> = BTreeMap::new();
+        for (placed, workflow) in self.active() {
+            changes.entry(workflow.to_owned()).or_default().push((placed.place, placed.resource.updated_at));
         }
+        let active = changes.iter().map(|(workflow, changes)| (workflow.clone(), changes.len() as u64)).collect();
+        let oldest_active = changes.into_iter().filter_map(|(workflow, mut changes)| {
+            changes.sort_unstable();
+            let changed = changes.into_iter().take(OLDEST_LOOKED_AT).map(|(_, at)| at).min()?;
+            Some((workflow, changed))
+        });
+        let progress = || self.resources.values().filter_map(|placed| placed.resource.workflow.as_ref());
+        let crashed = self.open(RunStatus::Parked).filter(|(_, run)| run.crashes > 0);
+        let due_timers = self.timers.values().filter(|timer| timer.due_at <= now).count();
+        let due_runs = self.open(RunStatus::Ready).filter(|(_, run)| run.due_at <= now).count();
         let oldest = self.unpublished.first().and_then(|position| self.outbox.get(position));
         Backlog {
             outbox: self.unpublished.len() as u64,
@@ -281,8 +297,27 @@ impl State {
             attention: progress().filter(|progress| progress.attention.is_some()).count() as u64,
             timers: self.timers.len() as u64,
             dead_letters: self.dead_letters.len() as u64,
-            active: active.into_iter().collect(),
+            active,
+            due: (due_timers + due_runs) as u64,
+            quarantined: crashed.map(|(_, run)| run.component.clone()).collect::<BTreeSet<_>>().into_iter().collect(),
+            oldest_active: oldest_active.collect(),
         }
+    }
+
+    pub(super) fn unfinished(&self) -> Vec<(String, String, u64)> {
+        let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+        for (placed, workflow) in self.active() {
+            *counts.entry((workflow, placed.resource.state.as_str())).or_default() += 1;
+        }
+        counts.into_iter().map(|((workflow, state), count)| (workflow.to_owned(), state.to_owned(), count)).collect()
+    }
+
+    /// Unfinished instances with the names of their workflows.
+    fn active(&self) -> impl Iterator<Item = (&Placed, &str)> {
+        self.resources.values().filter_map(|placed| {
+            let progress = placed.resource.workflow.as_ref().filter(|progress| !progress.finished)?;
+            Some((placed, progress.workflow.as_str()))
+        })
     }
 
     pub(super) fn put_machine(&mut self, digest: &str, definition: &Definition) {

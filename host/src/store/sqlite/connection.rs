@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
+use super::super::Space;
+
 /// Older versions can corrupt a database when its write-ahead log is reset (fixed in 3.51.3).
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// Milliseconds to wait for a lock that somebody else holds (a person with the `sqlite3` program).
 const BUSY_TIMEOUT_MS: i64 = 5_000;
 /// Pages of 4 KiB in the write-ahead log after which the writer copies them into the database.
 const CHECKPOINT_PAGES: i64 = 2_000;
+/// Bytes that the file of the write-ahead log keeps once its content was copied. It has more only while somebody reads for long.
+pub(super) const LOG_BYTES_KEPT: i64 = 16 << 20;
 /// KiB of page cache of the writer (negative is SQLite's way to say KiB). Its cache survives its own commits.
 const WRITER_CACHE_KIB: i64 = -16_384;
 /// KiB of page cache of a reader; small, because every commit empties it.
@@ -19,7 +23,8 @@ const READER_CACHE_KIB: i64 = -2_048;
 /// More than there are statements, so that none is compiled twice.
 const CACHED_STATEMENTS: usize = 128;
 
-const MIGRATION_LIST: &[M<'static>] = &[M::up(include_str!("../../../migrations/0001_initial.sql"))];
+const MIGRATION_LIST: &[M<'static>] =
+    &[M::up(include_str!("../../../migrations/0001_initial.sql")), M::up(include_str!("../../../migrations/0002_trace_context.sql"))];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
 
 /// Why the database could not be opened. Each names the file and what to do about it.
@@ -112,6 +117,20 @@ fn lock_path(database: &Path) -> PathBuf {
     name.into()
 }
 
+/// The room of the database `path`.
+pub(super) fn space(path: &Path) -> std::io::Result<Space> {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let disk = rustix::fs::statvfs(folder)?;
+    Ok(Space {
+        // There is none before the first write.
+        wal: std::fs::metadata(wal).map_or(0, |file| file.len()),
+        free: disk.f_bavail.saturating_mul(disk.f_frsize),
+        size: disk.f_blocks.saturating_mul(disk.f_frsize),
+    })
+}
+
 /// Fails when the linked SQLite is one that can lose what it has acknowledged.
 pub(super) fn check_version(found: i32) -> Result<(), OpenError> {
     if found < OLDEST_SQLITE {
@@ -158,6 +177,7 @@ fn configure(connection: &Connection, role: Role) -> rusqlite::Result<()> {
         Role::Writer => {
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+            connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
             connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)
         }
         Role::Reader => {

@@ -29,8 +29,8 @@ use self::connection::DatabaseLock;
 use self::readers::Readers;
 use self::writer::WriterHandle;
 use super::{
-    Backlog, Commit, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Listing, OutboxRow,
-    ReservationStatus, Resource, StepRun, StockLevel, StockLine, Store, StoreError, Timer, User,
+    Backlog, Commit, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Listing, OutboxRow, Refused,
+    ReservationStatus, Resource, Space, StepRun, StockLevel, StockLine, Store, StoreError, Timer, User,
 };
 use crate::clock::Clock;
 
@@ -52,6 +52,8 @@ pub struct SqliteSettings {
 #[derive(Debug)]
 pub struct Sqlite {
     epoch: u64,
+    path: PathBuf,
+    clock: Clock,
     writer: WriterHandle,
     readers: Readers,
 }
@@ -79,9 +81,15 @@ impl Sqlite {
         let tail = writer::read_tail(&writing).map_err(sqlite)?;
         let reading = (0..settings.readers.clamp(1, MAX_READERS)).map(|_| connection::open_reader(path));
         let readers = Readers::new(reading.collect::<Result<_, _>>()?);
-        let writer = WriterHandle::start(writing, epoch, tail, clock, lock);
+        let writer = WriterHandle::start(writing, epoch, tail, clock.clone(), lock);
         let writer = writer.map_err(|source| OpenError::Path { path: path.clone(), source })?;
-        Ok(Self { epoch: epoch.unsigned_abs(), writer, readers })
+        Ok(Self { epoch: epoch.unsigned_abs(), path: path.clone(), clock, writer, readers })
+    }
+
+    /// Has `observe` told of every transaction that was committed: how many writes shared it, and how long it took. It is called on
+    /// the thread that writes, so it must be quick. Only the first one that is given is told.
+    pub fn on_commit(&self, observe: impl Fn(usize, std::time::Duration) + Send + Sync + 'static) {
+        self.writer.on_commit(Box::new(observe));
     }
 
     /// Resolves with the reason once nothing can be written any more; the process should then end and be started again.
@@ -159,6 +167,11 @@ impl Store for Sqlite {
     async fn unpark(&self, component: &str) -> Result<u64, StoreError> {
         let component = component.to_owned();
         self.writer.write(move |writing| runs::unpark(writing, &component)).await
+    }
+
+    async fn hasten(&self, component: &str) -> Result<u64, StoreError> {
+        let component = component.to_owned();
+        self.writer.write(move |writing| runs::hasten(writing, &component)).await
     }
 
     async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<Timer>, StoreError> {
@@ -287,7 +300,24 @@ impl Store for Sqlite {
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {
-        self.readers.read(registry::backlog).await
+        let now = self.clock.now();
+        self.readers.read(move |connection| registry::backlog(connection, now)).await
+    }
+
+    async fn unfinished(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
+        self.readers.read(|connection| registry::unfinished(connection)).await
+    }
+
+    async fn try_write(&self) -> Result<(), StoreError> {
+        self.writer.write(|writing| registry::touch(writing)).await
+    }
+
+    fn refused(&self) -> Option<Refused> {
+        self.writer.refused()
+    }
+
+    fn space(&self) -> std::io::Result<Option<Space>> {
+        connection::space(&self.path).map(Some)
     }
 
     fn commit_stats(&self) -> CommitStats {

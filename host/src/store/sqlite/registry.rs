@@ -1,11 +1,12 @@
 //! What a process left behind for the next one: definitions of machines, last good digests of components; and what waits.
 
+use jiff::Timestamp;
 use millrace_workflow::Definition;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
-use super::super::Backlog;
+use super::super::{Backlog, OLDEST_LOOKED_AT};
 use super::columns::{count, json, time};
-use super::writer::{UnitError, Writing};
+use super::writer::{UnitError, Writing, micros};
 
 pub(super) fn put_machine(writing: &Writing<'_>, digest: &str, definition: &str) -> Result<(), UnitError> {
     writing.run("INSERT INTO machines (digest, definition) VALUES (?1, ?2) ON CONFLICT DO NOTHING", [digest, definition])?;
@@ -31,11 +32,16 @@ pub(super) fn components(connection: &Connection) -> rusqlite::Result<Vec<(Strin
 }
 
 /// All of it as of one moment.
-pub(super) fn backlog(connection: &mut Connection) -> rusqlite::Result<Backlog> {
+pub(super) fn backlog(connection: &mut Connection, now: Timestamp) -> rusqlite::Result<Backlog> {
     let moment = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
     let number = |sql: &str| moment.prepare_cached(sql)?.query_row([], |row| count(row, 0));
     let oldest = "SELECT written_at FROM outbox WHERE position = (SELECT min(position) FROM unpublished)";
     let active = "SELECT workflow, count(*) FROM resources WHERE finished = 0 GROUP BY workflow ORDER BY workflow";
+    let active: Vec<(String, u64)> =
+        moment.prepare_cached(active)?.query_map([], |row| Ok((row.get(0)?, count(row, 1)?)))?.collect::<Result<_, _>>()?;
+    let due = "SELECT (SELECT count(*) FROM timers WHERE due_at <= ?1)
+                    + (SELECT count(*) FROM step_runs WHERE status <> 'done' AND status = 'ready' AND due_at <= ?1)";
+    let quarantined = "SELECT DISTINCT component FROM step_runs WHERE status <> 'done' AND status = 'parked' AND crashes > 0 ORDER BY 1";
     Ok(Backlog {
         outbox: number("SELECT count(*) FROM unpublished")?,
         oldest_outbox: moment.prepare_cached(oldest)?.query_row([], |row| time(row, 0)).optional()?,
@@ -43,6 +49,31 @@ pub(super) fn backlog(connection: &mut Connection) -> rusqlite::Result<Backlog> 
         attention: number("SELECT count(*) FROM resources WHERE attention IS NOT NULL")?,
         timers: number("SELECT count(*) FROM timers")?,
         dead_letters: number("SELECT count(*) FROM dead_letters")?,
-        active: moment.prepare_cached(active)?.query_map([], |row| Ok((row.get(0)?, count(row, 1)?)))?.collect::<Result<_, _>>()?,
+        due: moment.prepare_cached(due)?.query_row([micros(now)], |row| count(row, 0))?,
+        quarantined: moment.prepare_cached(quarantined)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?,
+        oldest_active: active.iter().map(|(workflow, _)| oldest_active(&moment, workflow)).collect::<Result<_, _>>()?,
+        active,
     })
+}
+
+/// The index has the instances of a workflow in the sequence of their creation, so this ends after the first ones.
+fn oldest_active(connection: &Connection, workflow: &str) -> rusqlite::Result<(String, Timestamp)> {
+    let mut statement = connection.prepare_cached(
+        "SELECT min(updated_at) FROM (SELECT updated_at FROM resources WHERE workflow = ?1 AND finished = 0 ORDER BY pk LIMIT ?2)",
+    )?;
+    let changed = statement.query_row(rusqlite::params![workflow, OLDEST_LOOKED_AT as i64], |row| time(row, 0))?;
+    Ok((workflow.to_owned(), changed))
+}
+
+/// Every unfinished instance, counted by its state.
+pub(super) fn unfinished(connection: &Connection) -> rusqlite::Result<Vec<(String, String, u64)>> {
+    let sql = "SELECT workflow, state, count(*) FROM resources WHERE finished = 0 GROUP BY workflow, state ORDER BY workflow, state";
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, count(row, 2)?)))?.collect()
+}
+
+/// Writes a page with what it has.
+pub(super) fn touch(writing: &Writing<'_>) -> Result<(), UnitError> {
+    writing.run("UPDATE process SET epoch = epoch", [])?;
+    Ok(())
 }

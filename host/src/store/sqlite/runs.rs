@@ -10,7 +10,7 @@ use super::columns::{count, int, optional_shared_text, run_kind, run_status, run
 use super::writer::{UnitError, Writing, micros};
 
 const COLUMNS: &str = "sequence, key, resource_kind, resource_id, kind, name, component, visit, attempt, transition, from_state, to_state,
-                       status, owner, fence, crashes, due_at, last_error, workflow, input";
+                       status, owner, fence, crashes, due_at, last_error, workflow, input, traceparent";
 
 /// A run and its place among all runs ever added.
 type Sequenced = (i64, StepRun);
@@ -37,6 +37,7 @@ fn run_row(row: &Row<'_>) -> rusqlite::Result<Sequenced> {
         crashes: row.get(15)?,
         due_at: time(row, 16)?,
         last_error: row.get(17)?,
+        traceparent: optional_shared_text(row, 20)?,
     };
     Ok((row.get(0)?, run))
 }
@@ -100,6 +101,14 @@ pub(super) fn unpark(writing: &Writing<'_>, component: &str) -> Result<u64, Unit
     let changed = writing.run(
         "UPDATE step_runs SET status = 'ready', crashes = 0, due_at = min(due_at, ?2)
          WHERE status <> 'done' AND status = 'parked' AND component = ?1",
+        params![component, writing.tail.written_at],
+    )?;
+    Ok(changed as u64)
+}
+
+pub(super) fn hasten(writing: &Writing<'_>, component: &str) -> Result<u64, UnitError> {
+    let changed = writing.run(
+        "UPDATE step_runs SET due_at = ?2 WHERE status <> 'done' AND status = 'ready' AND due_at > ?2 AND component = ?1",
         params![component, writing.tail.written_at],
     )?;
     Ok(changed as u64)

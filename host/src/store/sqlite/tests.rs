@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::ffi;
 
 use super::super::{Commit, Guard, Listing, Resource, Store, StoreError};
+use super::connection::LOG_BYTES_KEPT;
 use super::writer::UnitError;
 use super::{Sqlite, SqliteSettings};
 
@@ -38,14 +39,23 @@ async fn count(store: &Sqlite) -> usize {
     store.resources(&Listing { kind: "products".into(), limit: usize::MAX, ..Listing::default() }).await.unwrap().len()
 }
 
-/// Lets the database have no more pages than it has, and `more`.
-async fn leave_room(store: &Sqlite, more: i64) {
-    let set = store.writer.write(move |writing| {
-        let pages: i64 = writing.connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
-        writing.connection.query_row(&format!("PRAGMA max_page_count = {}", pages + more), [], |_| Ok(()))?;
-        Ok::<_, UnitError>(())
-    });
-    set.await.unwrap();
+impl Sqlite {
+    /// Lets the database have no more pages than it has, and `more`.
+    pub(crate) async fn leave_room(&self, more: i64) {
+        let set = self.writer.write(move |writing| {
+            let pages: i64 = writing.connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+            writing.connection.query_row(&format!("PRAGMA max_page_count = {}", pages + more), [], |_| Ok(()))?;
+            Ok::<_, UnitError>(())
+        });
+        set.await.unwrap();
+    }
+
+    /// Has the next durable write fail as on a broken disk.
+    pub(crate) async fn break_disk(&self) {
+        let error = || rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), Some("disk I/O error".into()));
+        let failed = self.writer.write(move |_| Err::<(), _>(UnitError::Broken(error()))).await;
+        assert!(matches!(failed, Err(StoreError::Fatal(_))), "{failed:?}");
+    }
 }
 
 #[tokio::test]
@@ -53,17 +63,39 @@ async fn a_full_disk_refuses_writes_until_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     store.commit(sized("before", 10)).await.unwrap();
-    leave_room(&store, 0).await;
+    store.leave_room(0).await;
     for n in 0..3 {
         let full = store.commit(sized(&format!("full-{n}"), 100_000)).await;
         assert!(matches!(&full, Err(StoreError::Unavailable(text)) if text.contains("full")), "{full:?}");
         assert_eq!(count(&store).await, 1, "reads go on, and see nothing of it");
     }
-    leave_room(&store, 1_000).await;
+    store.leave_room(1_000).await;
     store.commit(sized("after", 100_000)).await.unwrap();
     assert_eq!(count(&store).await, 2);
     store.close().await;
     assert_eq!(count(&open(&folder)).await, 2);
+}
+
+#[tokio::test]
+async fn the_log_is_small_again_after_somebody_has_read_for_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.commit(sized("first", 10)).await.unwrap();
+    let log_bytes = || store.space().unwrap().unwrap().wal;
+    let kept = u64::try_from(LOG_BYTES_KEPT).unwrap();
+    let reader = rusqlite::Connection::open(folder.path().join("a.db")).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM resources;").unwrap();
+    let mut written = 0;
+    while log_bytes() <= kept {
+        written += 1;
+        assert!(written < 100, "the reader does not hold up the log");
+        store.commit(sized(&format!("meanwhile-{written}"), 1_000_000)).await.unwrap();
+    }
+    reader.execute_batch("COMMIT").unwrap();
+    // The first copies what is in the log, the second begins it anew.
+    store.commit(sized("after-1", 10)).await.unwrap();
+    store.commit(sized("after-2", 10)).await.unwrap();
+    assert!(log_bytes() <= kept, "{} bytes", log_bytes());
 }
 
 #[tokio::test]
@@ -104,9 +136,7 @@ async fn after_a_failed_sync_nothing_is_written_any_more() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     store.commit(sized("before", 10)).await.unwrap();
-    let error = || rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), Some("disk I/O error".into()));
-    let failed = store.writer.write(move |_| Err::<(), _>(UnitError::Broken(error()))).await;
-    assert!(matches!(failed, Err(StoreError::Fatal(_))), "{failed:?}");
+    store.break_disk().await;
     let reason = tokio::time::timeout(Duration::from_secs(10), store.failed()).await.expect("the process is told");
     assert!(reason.contains("disk I/O error"), "{reason}");
     let later = store.commit(sized("after", 10)).await;

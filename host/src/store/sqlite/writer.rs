@@ -2,15 +2,16 @@
 //!
 //! It knows transactions and failures, nothing of what the units write.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode, ffi};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::super::{CommitStats, Conflict, StoreError};
+use super::super::{CommitStats, Conflict, Refused, StoreError};
 use super::connection::DatabaseLock;
 use crate::clock::Clock;
 
@@ -169,11 +170,22 @@ pub(super) enum Life {
     Failed(String),
 }
 
-#[derive(Debug, Default)]
+/// Is told of a transaction: its units, and how long it took.
+pub(super) type CommitObserver = Box<dyn Fn(usize, Duration) + Send + Sync>;
+
+#[derive(Default)]
 struct Counters {
     commits: AtomicU64,
     units: AtomicU64,
     busy_nanos: AtomicU64,
+    refused: Mutex<Option<Refused>>,
+    observer: OnceLock<CommitObserver>,
+}
+
+impl std::fmt::Debug for Counters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Counters").field("commits", &self.commits).field("units", &self.units).finish_non_exhaustive()
+    }
 }
 
 /// The async side: hands units to the thread.
@@ -258,6 +270,15 @@ impl WriterHandle {
         }
     }
 
+    /// Only the first observer is told.
+    pub(super) fn on_commit(&self, observer: CommitObserver) {
+        let _ = self.counters.observer.set(observer);
+    }
+
+    pub(super) fn refused(&self) -> Option<Refused> {
+        self.counters.refused.lock().clone()
+    }
+
     pub(super) fn stats(&self) -> CommitStats {
         CommitStats {
             commits: self.counters.commits.load(Ordering::Relaxed),
@@ -306,10 +327,15 @@ impl Writer {
         let started = Instant::now();
         let before = self.tail;
         let outcome = self.transact(group);
-        if outcome.is_err() {
-            self.tail = before;
-        } else {
-            self.count(group.len(), started.elapsed());
+        match &outcome {
+            Ok(()) => self.count(group.len(), started.elapsed()),
+            Err(failure) => {
+                self.tail = before;
+                // Known before the callers are told, so that whoever asks after a refusal finds it.
+                if let Failure::Passing(reason) = failure {
+                    *self.counters.refused.lock() = Some(Refused { reason: reason.clone(), at: self.clock.now() });
+                }
+            }
         }
         for unit in group.drain(..) {
             unit.answer(outcome.as_ref().copied());
@@ -369,6 +395,9 @@ impl Writer {
         self.counters.units.fetch_add(units as u64, Ordering::Relaxed);
         let nanos = u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX);
         self.counters.busy_nanos.fetch_add(nanos, Ordering::Relaxed);
+        if let Some(observe) = self.counters.observer.get() {
+            observe(units, busy);
+        }
     }
 
     /// Leaves a database without a log behind, so that the next start has nothing to replay.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use millrace_workflow::RunKind;
 use serde_json::Value;
 
-use super::bed::{Driver, EVENTS, Record, Shop, contents, until_at_rest};
+use super::bed::{Shop, contents, until_at_rest};
+use super::topics::{EVENTS, Record};
 use crate::client::{Client, path_of};
-use crate::kafka_broker::KafkaBroker;
+use crate::kafka_broker::{Driver, KafkaBroker};
 use crate::test_app::TestApp;
 
 const HAPPY: [&str; 8] = ["new", "validating", "validated", "paying", "paid", "shipping", "shipped", "delivered"];
@@ -65,8 +66,8 @@ async fn with_both_the_commit_and_the_events_nothing_happens_twice() {
     }
     let transactions: HashSet<&str> = orders.iter().map(|order| order["data"]["transaction_id"].as_str().unwrap()).collect();
     assert_eq!(transactions.len(), ORDERS);
-    shop.until_told(&ids(&orders)).await;
-    shop.until_consumed().await;
+    shop.topics.until_told(&ids(&orders)).await;
+    shop.topics.until_consumed().await;
     check_notified_once(&app, &orders).await;
     assert_eq!(customer.stock("prod-008").await, 999 - ORDERS as u64);
     app.stop().await;
@@ -83,8 +84,8 @@ async fn without_automatic_transitions_kafka_alone_drives_orders_to_their_end() 
         assert_eq!(causes(order, "start_payment"), ["event"]);
         assert_eq!(causes(order, "start_shipping"), ["event"]);
     }
-    shop.until_told(&ids(&orders)).await;
-    shop.until_consumed().await;
+    shop.topics.until_told(&ids(&orders)).await;
+    shop.topics.until_consumed().await;
     check_notified_once(&app, &orders).await;
     app.stop().await;
 }
@@ -96,12 +97,12 @@ async fn every_topic_replayed_twice_and_shuffled_leaves_the_database_as_it_was()
     let app = shop.start().await;
     let customer = app.client.customer("cleo").await;
     let orders = deliver(&customer, ORDERS).await;
-    shop.until_told(&ids(&orders)).await;
-    shop.until_consumed().await;
+    shop.topics.until_told(&ids(&orders)).await;
+    shop.topics.until_consumed().await;
     until_at_rest(&app).await;
     let before = contents(&app).await;
 
-    let mut replay: Vec<Record> = shop.records().await;
+    let mut replay: Vec<Record> = shop.topics.records().await;
     replay.extend(replay.clone());
     // A permutation that is the same in every run: neighbours end up far apart.
     let mixed = |payload: &Vec<u8>| payload.iter().fold(7_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(*byte)));
@@ -111,8 +112,8 @@ async fn every_topic_replayed_twice_and_shuffled_leaves_the_database_as_it_was()
             record.headers.clear();
         }
     }
-    shop.produce(&replay).await;
-    shop.until_consumed().await;
+    shop.topics.produce(&replay).await;
+    shop.topics.until_consumed().await;
     until_at_rest(&app).await;
     assert_eq!(contents(&app).await, before);
     app.stop().await;

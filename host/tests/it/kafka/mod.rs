@@ -1,7 +1,9 @@
-//! The shop over a real Kafka: in one process, and beside a service that is added to it.
+//! The shop over a real Kafka, in one process.
 
 mod bed;
-mod broker_away;
 mod flow;
-mod notifications;
 mod repair;
+mod topics;
+
+pub use flow::{deliver, ids};
+pub use topics::{EVENTS, Topics};

@@ -6,8 +6,10 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 
-use super::bed::{Driver, Record, Shop};
+use super::bed::Shop;
 use super::flow::{broker, deliver, ids};
+use super::topics::Record;
+use crate::kafka_broker::Driver;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poisoned_message_becomes_a_dead_letter_that_can_be_sent_again_and_orders_go_on() {
@@ -18,11 +20,12 @@ async fn a_poisoned_message_becomes_a_dead_letter_that_can_be_sent_again_and_ord
     let before = deliver(&customer, 1).await;
     let key = ids(&before).remove(0);
     // One on every partition that an order can be on, so that every later order has to get past one.
-    let poison = |key: String| Record { topic: shop.topic("paid"), key, payload: Some(b"poison".to_vec()), headers: HashMap::new() };
+    let poison =
+        |key: String| Record { topic: shop.topics.topic("paid"), key, payload: Some(b"poison".to_vec()), headers: HashMap::new(), at: 0 };
     let poisoned: Vec<Record> = std::iter::once(key.clone()).chain((0..40).map(|number| format!("poison-{number}"))).map(poison).collect();
-    shop.produce(&poisoned).await;
+    shop.topics.produce(&poisoned).await;
     deliver(&customer, 12).await;
-    shop.until_consumed().await;
+    shop.topics.until_consumed().await;
 
     let listed = shop.operate(&app, &["dlq", "list"]);
     let consumers = 2;
@@ -45,16 +48,16 @@ async fn a_topic_that_was_lost_is_filled_again_beside_the_running_shop() {
     let app = shop.start().await;
     let customer = app.client.customer("finn").await;
     let mut orders = ids(&deliver(&customer, 10).await);
-    shop.until_told(&orders).await;
-    shop.until_consumed().await;
+    shop.topics.until_told(&orders).await;
+    shop.topics.until_consumed().await;
 
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", broker.address()).create().unwrap();
-    let lost = [shop.topic("paid"), shop.topic("shipped")];
+    let lost = [shop.topics.topic("paid"), shop.topics.topic("shipped")];
     let deleted = admin.delete_topics(&[&lost[0], &lost[1]], &AdminOptions::new()).await.unwrap();
     assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
     orders.extend(ids(&deliver(&customer, 5).await));
     let said = shop.operate(&app, &["republish", "--since", "1h"]);
     assert!(said.contains("events since"), "{said}");
-    shop.until_told(&orders).await;
+    shop.topics.until_complete(&orders).await;
     app.stop().await;
 }

@@ -118,6 +118,13 @@ describe('an order after a change', () => {
     expect(after.history.map(({ seq }) => seq)).toEqual([1, 2])
   })
 
+  it('does not go back when another call was faster than the stream', () => {
+    const known = { ...order('paid', history('new', 'validating', 'validated', 'paid')), version: 5 }
+    const after = withChange(known, change(2, 5, 'validated'))
+    expect(after).toMatchObject({ state: 'paid', version: 5 })
+    expect(after.history).toHaveLength(3)
+  })
+
   it('does not go back when the stream repeats what is known', () => {
     const known = { ...order('paid', history('new', 'validating', 'validated')), version: 5 }
     const after = withChange(known, change(1, 2, 'validating'))

@@ -56,7 +56,7 @@ export async function call<M extends Method, P extends PathOf<M>>(
 
   const body: unknown = await response.json().catch(() => undefined)
   // A refused token is of no use any more. Whoever has logged in anew meanwhile keeps the new one.
-  if (response.status === 401 && token && token === session.token.get()) session.end()
+  if (response.status === 401 && token && token === session.token.get()) session.expire()
   if (!response.ok || body === undefined) throw refused(response, body)
   return { data: body as Success<Operation<M, P>>, headers: response.headers }
 }

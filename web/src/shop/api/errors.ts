@@ -81,6 +81,8 @@ export function explain(error: unknown): string {
       return navigator.onLine
         ? 'The store does not answer right now. Try again in a moment.'
         : 'You are offline. Try again when you are connected.'
+    case 'unauthorized':
+      return 'Your session has ended. Log in again to go on.'
     case 'busy':
       return `The store is busy. Try again ${error.retryAfter ? `in ${inSeconds(error.retryAfter)}` : 'in a moment'}.`
     case 'broken':

@@ -90,12 +90,13 @@ export function toOrder(resource: Resource): Order {
 }
 
 /**
- * The order after a change. A stream may repeat what is known, and its data may be older than what another call has brought.
+ * The order after a change. A stream may repeat what is known, and another call may have been faster than it.
  */
 export function withChange(order: Order, change: Change): Order {
   const known = order.history.some((entry) => entry.seq === change.transition.seq)
   const history = known ? order.history : [...order.history, change.transition].sort((a, b) => a.seq - b.seq)
-  if (change.version < order.version) return { ...order, history }
+  const latest = order.history.at(-1)?.seq ?? 0
+  if (change.version < order.version || change.transition.seq < latest) return { ...order, history }
   return {
     ...order,
     ...business(change.data),

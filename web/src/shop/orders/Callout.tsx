@@ -4,11 +4,13 @@ import { useAction } from '../answers'
 import * as api from '../api/client'
 import { ApiError, explain } from '../api/errors'
 import type { Order } from '../api/resources'
+import { addLines, cart } from '../cart'
 import { keepOrder } from '../queries'
-import { Link } from '../router'
+import { Link, navigate } from '../router'
 import { Icon } from '../ui/Icon'
 import { toast } from '../ui/toasts'
 import { DEFAULT_PAYMENT, PAYMENTS } from './payment'
+import { isUnanswered, reason } from './refusal'
 import { canCancel, canRetry } from './stages'
 
 interface Words {
@@ -25,6 +27,7 @@ interface Props {
 
 export function Callout({ order, refresh }: Props) {
   const words = explained(order)
+  const why = reason(order)
   if (!words) return canCancel(order.state) ? <Actions order={order} refresh={refresh} /> : null
   return (
     <section className="callout" data-tone={words.tone} aria-labelledby="callout">
@@ -33,35 +36,47 @@ export function Callout({ order, refresh }: Props) {
           <Icon name={words.tone === 'bad' ? 'alert' : 'info'} />
           {words.title}
         </h2>
-        {order.results.reason && <p className="callout-reason">{order.results.reason}</p>}
+        {why && <p className="callout-reason">{why}</p>}
         <p>{words.text}</p>
         {order.attention && <p>It takes longer than it should, so a person of ours is looking into it.</p>}
       </div>
       <Actions order={order} refresh={refresh} />
-      {order.state === 'failed' && (
-        <div className="actions">
-          <Link to="/" className="button">
-            Find something else
-          </Link>
-        </div>
-      )}
+      {['failed', 'cancelled'].includes(order.state) && <AnotherTry order={order} />}
     </section>
   )
 }
 
-function explained({ state }: Order): Words | undefined {
-  switch (state) {
+/** An order that has ended stays as it is; what was wanted can be ordered anew. */
+function AnotherTry({ order: { items } }: { order: Order }) {
+  const putBack = () => {
+    cart.set(addLines(cart.get(), items))
+    navigate('/cart')
+  }
+  return (
+    <div className="actions">
+      <button type="button" className="button" onClick={putBack}>
+        Put it back in the cart
+      </button>
+      <Link to="/" className="button button-quiet">
+        Find something else
+      </Link>
+    </div>
+  )
+}
+
+function explained(order: Order): Words | undefined {
+  switch (order.state) {
     case 'failed':
       return {
         title: 'Inventory Check Failed',
         tone: 'bad',
-        text: 'Nothing was charged and nothing is held back. Change the quantity, or choose something else.',
+        text: 'Nothing was charged and nothing is held back. Order fewer, or choose something else.',
       }
     case 'payment_failed':
       return {
         title: 'Payment Declined',
         tone: 'bad',
-        text: 'Nothing was charged, and your items stay set aside. We try again by ourselves a few times before we give up; you can pay another way right now.',
+        text: `${isUnanswered(order) ? 'This does not count as paid' : 'Nothing was charged'}, and your items stay set aside. We try again by ourselves a few times before we give up; you can pay another way right now.`,
       }
     case 'ship_failed':
       return {

@@ -1,7 +1,7 @@
 /** Every transition that was made, for those who want to know. In the page only while it is open, so that words stand once. */
 import { useState } from 'react'
 import type { Transition } from '../api/resources'
-import { stateName, time } from '../format'
+import { exactTime, stateName } from '../format'
 
 export function History({ entries }: { entries: Transition[] }) {
   const [isOpen, setOpen] = useState(false)
@@ -13,7 +13,7 @@ export function History({ entries }: { entries: Transition[] }) {
         <ol>
           {entries.map((entry) => (
             <li key={entry.seq}>
-              <time dateTime={entry.at}>{time(entry.at)}</time>
+              <time dateTime={entry.at}>{exactTime(entry.at)}</time>
               <span>
                 <b>{stateName(entry.to)}</b> {why(entry)}
               </span>

@@ -1,7 +1,7 @@
 /** The eight stages as a stream that fills. Stages that change together light up one after the other, as they happened. */
 import { useEffect, useRef } from 'react'
 import type { Order } from '../api/resources'
-import { duration, time } from '../format'
+import { duration, exactTime } from '../format'
 import { Icon } from '../ui/Icon'
 import { type Stage, type StageStatus, stages } from './stages'
 
@@ -37,7 +37,7 @@ export function Pipeline({ order }: { order: Order }) {
           </div>
           {stage.at && (
             <time className="stage-time" dateTime={stage.at}>
-              {time(stage.at)}
+              {exactTime(stage.at)}
             </time>
           )}
         </li>

@@ -13,6 +13,7 @@ export const PAYMENTS: readonly Payment[] = [
   { token: 'tok_mastercard', name: 'Mastercard 4444', outcome: 'Approved at once', kind: 'approves' },
   { token: 'tok_amex', name: 'Amex 8431', outcome: 'Approved at once', kind: 'approves' },
   { token: 'tok_gatewayTimeout', name: 'Slow bank', outcome: 'Two time-outs, then approved', kind: 'stalls' },
+  { token: 'tok_gatewayDown', name: 'Silent bank', outcome: 'Never answers', kind: 'stalls' },
   { token: 'tok_chargeDeclined', name: 'Empty account', outcome: 'Always declined', kind: 'declines' },
   { token: 'tok_chargeDeclinedExpiredCard', name: 'Expired card', outcome: 'Always declined', kind: 'declines' },
 ]

@@ -1,5 +1,6 @@
 /** From an order and its history to the eight stages that a customer sees. Pure. */
 import type { Order, Transition } from '../api/resources'
+import { isUnanswered } from './refusal'
 
 export type StageStatus = 'done' | 'active' | 'failed' | 'stopped' | 'waiting'
 
@@ -119,19 +120,26 @@ function attempts(history: Transition[], state: string): number {
 
 // These words share none with the labels of the stages, so that each label stands once on the page.
 function note(state: string, status: StageStatus, order: Order): string | undefined {
+  const isSilent = isUnanswered(order, state)
   const units = order.items.reduce((sum, { quantity }) => sum + quantity, 0)
   switch (state) {
     case 'new':
       return `We have your order of ${units} ${units === 1 ? 'item' : 'items'}.`
     case 'validating':
       return (
-        { done: 'Everything is on the shelf.', failed: 'Not enough on the shelf.' }[status as string] ??
-        'Counting what is on the shelf.'
+        { done: 'Everything is on the shelf.', failed: isSilent ? 'We could not look.' : 'Not enough on the shelf.' }[
+          status as string
+        ] ?? 'Counting what is on the shelf.'
       )
     case 'validated':
       return 'Your items are set aside for you.'
     case 'paying':
-      return { done: 'Your bank said yes.', failed: 'Your bank said no.' }[status as string] ?? 'Asking your bank.'
+      return (
+        {
+          done: 'Your bank said yes.',
+          failed: isSilent ? 'No answer from your bank.' : 'Your bank said no.',
+        }[status as string] ?? 'Asking your bank.'
+      )
     case 'paid':
       return 'Thank you.'
     case 'shipping':

@@ -36,7 +36,11 @@ function Filter(props: { products: Product[]; chosen: string | undefined; choose
   const categories = [...new Set(products.map((product) => product.category))].filter(Boolean)
   if (categories.length < 2) return null
   return (
-    <fieldset className="chips">
+    <fieldset
+      className="chips"
+      // A browser is content when a part of what has the focus is seen.
+      onFocus={({ target }) => target.scrollIntoView({ block: 'nearest', inline: 'nearest' })}
+    >
       <legend className="sr-only">Show</legend>
       <button type="button" className="chip" aria-pressed={!chosen} onClick={() => choose()}>
         Everything

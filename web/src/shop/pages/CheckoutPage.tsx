@@ -2,12 +2,13 @@
 import { Lines } from '../orders/Lines'
 import '../styles/columns.css'
 import '../styles/checkout.css'
-import { useRef } from 'react'
+import { useRef, useState } from 'react'
 import { useAction } from '../answers'
 import * as api from '../api/client'
-import { ApiError, explain } from '../api/errors'
+import { ApiError, explain, isPassing } from '../api/errors'
 import { type CartLine, cart, refreshed, total, useCart } from '../cart'
 import { money } from '../format'
+import { type Draft, draft, dropDraft, keepDraft } from '../orders/draft'
 import { PaymentChoice } from '../orders/PaymentChoice'
 import { DEFAULT_PAYMENT, TEST_ZIPS } from '../orders/payment'
 import { keyFor, settled } from '../orders/purchase'
@@ -21,10 +22,10 @@ import { EmptyCart } from './CartPage'
 export default function CheckoutPage() {
   const { data: products } = useProducts()
   const lines = refreshed(useCart(), products)
-  const { place, form } = usePlaceOrder()
+  const { place, form, complaints } = usePlaceOrder()
+  const [kept] = useState(draft)
   if (lines.length === 0) return <EmptyCart />
 
-  const fields = place.error instanceof ApiError ? place.error.fields : {}
   const submit = (data: FormData) => {
     const text = (name: string) => String(data.get(name)).trim()
     place.run({
@@ -39,17 +40,18 @@ export default function CheckoutPage() {
       <form
         ref={form}
         className="columns"
+        onChange={(event) => keepDraft(event.currentTarget)}
         onSubmit={(event) => {
           event.preventDefault()
           submit(new FormData(event.currentTarget))
         }}
       >
         <div className="checkout-parts">
-          <AddressFields fields={fields} />
+          <AddressFields complaints={complaints} kept={kept} />
           <section className="panel" aria-labelledby="how-to-pay">
             <h2 id="how-to-pay">Payment</h2>
             <p className="panel-lead">This is a test store. Choose how the bank should behave; no money moves.</p>
-            <PaymentChoice name="payment" />
+            <PaymentChoice name="payment" chosen={kept.payment} />
           </section>
         </div>
         <Summary lines={lines} isPlacing={place.isPending} error={place.error} />
@@ -63,6 +65,7 @@ function usePlaceOrder() {
   const place = useAction((purchase: api.Purchase) => api.placeOrder(purchase, keyFor(purchase)), {
     onSuccess: (order) => {
       settled()
+      dropDraft()
       keepOrder(order)
       stockChanged()
       toast('success', 'Order placed successfully!')
@@ -71,14 +74,34 @@ function usePlaceOrder() {
     },
     onError: (error) => {
       if (error instanceof ApiError && error.failure === 'invalid') settled()
-      toast('error', explain(error))
+      toast('error', words(error))
       focusFirstError(form.current)
     },
   })
-  return { place, form }
+  return { place, form, complaints: complaints(place.error, form.current) }
 }
 
-function AddressFields({ fields }: { fields: Readonly<Record<string, string>> }) {
+function words(error: unknown): string {
+  const isMarked = error instanceof ApiError && Object.keys(error.fields).some((each) => each.startsWith('shipping.'))
+  if (isMarked) return 'Please correct what is marked.'
+  const isSafe = isPassing(error) ? ' Nothing was bought twice: the same order can be sent again.' : ''
+  return `${explain(error)}${isSafe}`
+}
+
+/** By the name of the field. The store says what it takes in bytes, which helps nobody. */
+function complaints(error: unknown, form: HTMLFormElement | null): Readonly<Record<string, string>> {
+  if (!(error instanceof ApiError) || !form) return {}
+  const given = new FormData(form)
+  const wrong = Object.keys(error.fields).map((pointer) => pointer.replace('shipping.', ''))
+  return Object.fromEntries(
+    wrong.map((name) => [
+      name,
+      String(given.get(name) ?? '').trim() ? 'This is too long for a label.' : 'Please fill this in.',
+    ]),
+  )
+}
+
+function AddressFields({ complaints, kept }: { complaints: Readonly<Record<string, string>>; kept: Draft }) {
   return (
     <section className="panel" aria-labelledby="where-to">
       <h2 id="where-to">Where to</h2>
@@ -89,7 +112,8 @@ function AddressFields({ fields }: { fields: Readonly<Record<string, string>> })
           autoComplete="street-address"
           required
           maxLength={200}
-          error={fields['shipping.address']}
+          defaultValue={kept.address}
+          error={complaints.address}
         />
         <Field
           label="City"
@@ -97,7 +121,8 @@ function AddressFields({ fields }: { fields: Readonly<Record<string, string>> })
           autoComplete="address-level2"
           required
           maxLength={200}
-          error={fields['shipping.city']}
+          defaultValue={kept.city}
+          error={complaints.city}
         />
         <Field
           label="State"
@@ -105,7 +130,8 @@ function AddressFields({ fields }: { fields: Readonly<Record<string, string>> })
           autoComplete="address-level1"
           required
           maxLength={200}
-          error={fields['shipping.state']}
+          defaultValue={kept.state}
+          error={complaints.state}
         />
         <Field
           label="ZIP Code"
@@ -114,7 +140,8 @@ function AddressFields({ fields }: { fields: Readonly<Record<string, string>> })
           inputMode="numeric"
           required
           maxLength={20}
-          error={fields['shipping.zip']}
+          defaultValue={kept.zip}
+          error={complaints.zip}
         />
       </div>
       <details className="hints">
@@ -149,9 +176,7 @@ function Summary({ lines, isPlacing, error }: { lines: CartLine[]; isPlacing: bo
       <button type="submit" className="button button-wide" disabled={isPlacing}>
         {isPlacing ? 'Placing your order…' : 'Place Order'}
       </button>
-      {error !== undefined && (
-        <p className="field-error">{explain(error)} Nothing was bought twice: the same order can be sent again.</p>
-      )}
+      {error !== undefined && <p className="field-error">{words(error)}</p>}
       <p className="summary-note">The store sets the prices when it takes the order.</p>
     </section>
   )

@@ -1,9 +1,13 @@
 import { Link } from '../router'
+import { Icon } from '../ui/Icon'
 import { Heading } from '../ui/Page'
 
 export function MissingPage() {
   return (
     <section className="notice">
+      <span className="notice-art" aria-hidden="true">
+        <Icon name="info" />
+      </span>
       <Heading>Nothing here</Heading>
       <p>This address leads to no page of the store.</p>
       <Link to="/" className="button">

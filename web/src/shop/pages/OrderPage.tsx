@@ -6,7 +6,7 @@ import '../styles/form.css'
 import '../styles/order.css'
 
 import type { Order } from '../api/resources'
-import { date, dateTime, money, orderNumber } from '../format'
+import { date, dateTime, duration, money, orderNumber } from '../format'
 import { Callout } from '../orders/Callout'
 import { History } from '../orders/History'
 import { LinkState } from '../orders/LinkState'
@@ -32,7 +32,10 @@ export default function OrderPage({ id }: { id: string }) {
       <div className="order-head">
         <Heading title={`Order ${orderNumber(id)}`}>Order #{orderNumber(id)}</Heading>
         <StatusBadge state={order.state} isLive />
-        <p className="order-head-time">{dateTime(order.createdAt)}</p>
+        <p className="order-head-time">
+          {dateTime(order.createdAt)}
+          {order.state === 'delivered' && ` · all eight stages in ${duration(lasted(order))}`}
+        </p>
         {!isFinal(order.state) && <LinkState link={link} seenAt={at} />}
       </div>
       <Callout order={order} refresh={refresh} />
@@ -49,6 +52,11 @@ export default function OrderPage({ id }: { id: string }) {
       </div>
     </div>
   )
+}
+
+/** Milliseconds from the order to its last transition. */
+function lasted({ createdAt, lastUpdate, history }: Order): number {
+  return Date.parse(history.at(-1)?.at ?? lastUpdate) - Date.parse(createdAt)
 }
 
 function Details({ order }: { order: Order }) {

@@ -10,6 +10,7 @@ import { dateTime, money, orderNumber } from '../format'
 import { StatusBadge } from '../orders/StatusBadge'
 import { isFinal, stages } from '../orders/stages'
 import { Link } from '../router'
+import { Icon } from '../ui/Icon'
 import { Heading, Skeleton, Trouble } from '../ui/Page'
 import { toast } from '../ui/toasts'
 
@@ -95,6 +96,9 @@ function Progress({ order }: { order: Order }) {
 function NoOrders() {
   return (
     <section className="notice">
+      <span className="notice-art" aria-hidden="true">
+        <Icon name="box" />
+      </span>
       <p>You have not bought anything yet.</p>
       <Link to="/" className="button">
         Browse Products

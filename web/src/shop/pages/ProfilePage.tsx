@@ -5,7 +5,8 @@ import { put, useAction, useAnswer } from '../answers'
 import * as api from '../api/client'
 import { ApiError, explain } from '../api/errors'
 import { cart } from '../cart'
-import { fullDate } from '../format'
+import { fullDate, initials } from '../format'
+import { dropDraft } from '../orders/draft'
 import { navigate } from '../router'
 import * as session from '../session'
 import { Field, focusFirstError } from '../ui/Field'
@@ -18,32 +19,39 @@ export default function ProfilePage() {
   const data = newest ?? known
   if (error && !data) return <Trouble error={error} retry={refresh} what="profile" />
   return (
-    <div className="page page-narrow">
+    <div className="page">
       <Heading>Your Profile</Heading>
-      {data ? (
-        <ProfileForm key={data.id} user={data} />
-      ) : (
-        <Skeleton className="skeleton-block" label="Loading your profile" />
-      )}
-      <div className="profile-end">
-        {data && <p>Customer since {fullDate(data.createdAt)}</p>}
-        <button
-          type="button"
-          id="logout-btn"
-          className="button button-quiet"
-          onClick={() => {
-            navigate('/')
-            // Whoever uses this device next starts anew.
-            cart.set([])
-            session.end()
-            toast('info', 'You are signed out')
-          }}
-        >
-          Sign Out
-        </button>
+      <div className="columns">
+        {data ? (
+          <ProfileForm key={data.id} user={data} />
+        ) : (
+          <Skeleton className="skeleton-block" label="Loading your profile" />
+        )}
+        <section className="panel profile-card" aria-labelledby="on-this-device">
+          {data && (
+            <span className="initials" aria-hidden="true">
+              {initials(data.name)}
+            </span>
+          )}
+          <h2 id="on-this-device">On this device</h2>
+          {data && <p>Customer since {fullDate(data.createdAt)}</p>}
+          <p>Signing out empties the cart too, for whoever uses this device next.</p>
+          <button type="button" id="logout-btn" className="button button-quiet" onClick={signOut}>
+            Sign Out
+          </button>
+        </section>
       </div>
     </div>
   )
+}
+
+function signOut() {
+  navigate('/')
+  // Whoever uses this device next starts anew.
+  cart.set([])
+  dropDraft()
+  session.end()
+  toast('info', 'You are signed out')
 }
 
 function ProfileForm({ user }: { user: session.User }) {

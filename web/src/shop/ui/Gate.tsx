@@ -1,13 +1,64 @@
-/** The frame of the pages before the login: a form, and where there is room, a picture beside it. */
-import type { ReactNode } from 'react'
+/** The pages before the login: a form that opens a session, and where there is room, a picture beside it. */
+import { type ReactNode, useRef } from 'react'
+import { useAction } from '../answers'
+import * as session from '../session'
+import { focusFirstError } from './Field'
+import { Heading } from './Page'
 import { Picture } from './Picture'
+import { toast } from './toasts'
 
-export function Gate({ image, children }: { image: string; children: ReactNode }) {
-  const category = image.replace(/^.*\/|\.svg$/g, '')
+interface Props {
+  image: string
+  title: string
+  lead: string
+  /** What the button says. */
+  action: string
+  /** What is said when it worked. */
+  greeting: string
+  open(data: FormData): Promise<Parameters<typeof session.begin>[0]>
+  /** In the customer's words. */
+  explain(error: unknown): string
+  /** By the name of the field that is wrong. */
+  complaints(error: unknown): Readonly<Record<string, string>>
+  /** The fields, with what is wrong with them. */
+  children(complaints: Readonly<Record<string, string>>): ReactNode
+  /** Where to go instead. */
+  other: ReactNode
+}
+
+export function Gate({ image, title, lead, action, greeting, open, explain, complaints, children, other }: Props) {
+  const form = useRef<HTMLFormElement>(null)
+  const opening = useAction(open, {
+    onSuccess: (opened) => {
+      toast('success', greeting)
+      session.begin(opened)
+    },
+    onError: (error) => {
+      toast('error', explain(error))
+      focusFirstError(form.current)
+    },
+  })
   return (
     <div className="page gate-page">
-      <Picture image={image} productId="" category={category} eager />
-      <section className="gate">{children}</section>
+      <Picture image={image} productId="" category={image.replace(/^.*\/|\.svg$/g, '')} eager />
+      <section className="gate">
+        <Heading>{title}</Heading>
+        <p>{lead}</p>
+        <form
+          ref={form}
+          className="form"
+          onSubmit={(event) => {
+            event.preventDefault()
+            opening.run(new FormData(event.currentTarget))
+          }}
+        >
+          {children(complaints(opening.error))}
+          <button type="submit" className="button button-wide" disabled={opening.isPending}>
+            {opening.isPending ? 'One moment…' : action}
+          </button>
+        </form>
+        <p className="gate-other">{other}</p>
+      </section>
     </div>
   )
 }

@@ -2,6 +2,7 @@
 import { type ReactNode, useEffect, useRef } from 'react'
 import { ApiError, explain } from '../api/errors'
 import { Link } from '../router'
+import { Icon } from './Icon'
 
 /** The first page of a visit leaves the focus where the browser put it. */
 let isFirst = true
@@ -25,9 +26,13 @@ export function Heading({ children, title }: { children: ReactNode; title?: stri
 
 /** Instead of a page whose data did not come. */
 export function Trouble({ error, retry, what }: { error: unknown; retry: () => void; what: string }) {
-  const isMissing = error instanceof ApiError && error.failure === 'missing'
+  // An address that the API cannot even read leads to nothing too.
+  const isMissing = error instanceof ApiError && ['missing', 'invalid'].includes(error.failure)
   return (
     <section className="notice" role="alert">
+      <span className="notice-art" aria-hidden="true">
+        <Icon name={isMissing ? 'info' : 'alert'} />
+      </span>
       <Heading>{isMissing ? `There is no such ${what}` : `The ${what} did not load`}</Heading>
       <p>{isMissing ? 'It may have been removed, or the address is wrong.' : explain(error)}</p>
       <div className="actions">

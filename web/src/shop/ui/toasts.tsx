@@ -1,4 +1,4 @@
-/** Short messages that come and go. The same message is shown once, however often it is said. */
+/** Short messages that come and go, at once when Escape is pressed. The same message is shown once, however often it is said. */
 import { useEffect, useSyncExternalStore } from 'react'
 import { Icon } from './Icon'
 
@@ -37,6 +37,13 @@ function subscribe(listener: () => void) {
 
 export function Toasts() {
   const toasts = useSyncExternalStore(subscribe, () => shown)
+  useEffect(() => {
+    const clear = (event: KeyboardEvent) => {
+      if (event.key === 'Escape') change([])
+    }
+    window.addEventListener('keydown', clear)
+    return () => window.removeEventListener('keydown', clear)
+  }, [])
   return (
     <section id="toast-container" aria-label="Messages" aria-live="polite">
       {toasts.map((each) => (

@@ -1,107 +1,15 @@
-//! The shop as three processes behind one address, each of which may be gone for a while.
+//! What a customer meets at the one address of three processes, each of which may be gone for a while.
 
 use std::collections::HashSet;
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::shop::{ENDS, HAPPY, INTERNAL_SECRET, Shop};
 use crate::client::{Client, PATIENCE, order, path_of};
-use crate::process::{Home, Process};
-use crate::test_app::repository;
-
-const INTERNAL_SECRET: &str = "what these three processes share and nobody else";
-const HAPPY: [&str; 8] = ["new", "validating", "validated", "paying", "paid", "shipping", "shipped", "delivered"];
-const ENDS: [&str; 3] = ["delivered", "failed", "cancelled"];
-
-/// Three processes on loopback, and the variables by which they know each other.
-struct Shop {
-    home: Home,
-    users_products: Service,
-    orders: Service,
-    gateway: Service,
-    variables: Vec<(&'static str, String)>,
-}
-
-/// One of them; it keeps its address and its data while it is gone.
-struct Service {
-    name: &'static str,
-    config: PathBuf,
-    address: String,
-    process: Option<Process>,
-}
-
-impl Service {
-    fn new(name: &'static str, config: PathBuf) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        Self { name, config, address, process: None }
-    }
-
-    async fn start(&mut self, home: &Home, shared: &[(&'static str, String)]) {
-        let data = home.path().join(self.name).display().to_string();
-        let own = [("LISTEN", self.address.as_str()), ("DATA_DIR", data.as_str())];
-        let variables: Vec<(&str, &str)> = own.into_iter().chain(shared.iter().map(|(name, value)| (*name, value.as_str()))).collect();
-        self.process = Some(home.start_config(&self.config, &variables).await);
-    }
-
-    fn kill(&mut self) {
-        self.process.take().unwrap().kill();
-    }
-
-    fn client(&self) -> &Client {
-        &self.process.as_ref().unwrap().client
-    }
-}
-
-impl Shop {
-    async fn open(variables: &[(&'static str, &str)]) -> Self {
-        let home = Home::new();
-        let orders_config = home.path().join("orders.yaml");
-        std::fs::write(&orders_config, with_embedded_bus(&repository().join("configs/orders.yaml"))).unwrap();
-        let web = home.path().join("web");
-        std::fs::create_dir(&web).unwrap();
-        std::fs::write(web.join("index.html"), "<title>the shop</title>").unwrap();
-
-        let users_products = Service::new("users-products", repository().join("configs/users-products.yaml"));
-        let orders = Service::new("orders", orders_config);
-        let gateway = Service::new("gateway", repository().join("configs/gateway.yaml"));
-        let mut shared = vec![
-            ("INTERNAL_SECRET", INTERNAL_SECRET.to_owned()),
-            ("CATALOGUE_URL", format!("http://{}", users_products.address)),
-            ("USERS_PRODUCTS_URL", format!("http://{}", users_products.address)),
-            ("ORDERS_URL", format!("http://{}", orders.address)),
-            ("WEB_ROOT", web.display().to_string()),
-        ];
-        shared.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        let mut shop = Self { home, users_products, orders, gateway, variables: shared };
-        shop.start_users_products().await;
-        shop.start_orders().await;
-        shop.gateway.start(&shop.home, &shop.variables).await;
-        shop
-    }
-
-    async fn start_users_products(&mut self) {
-        self.users_products.start(&self.home, &self.variables).await;
-    }
-
-    async fn start_orders(&mut self) {
-        self.orders.start(&self.home, &self.variables).await;
-    }
-
-    fn client(&self) -> &Client {
-        self.gateway.client()
-    }
-}
-
-/// The config, with the bus of one process in the place of Kafka.
-fn with_embedded_bus(config: &std::path::Path) -> String {
-    let text = std::fs::read_to_string(config).unwrap();
-    let (before, kafka) = text.split_once("    type: messaging.kafka\n").unwrap();
-    let (_, after) = kafka.split_once("    dependsOn:").unwrap();
-    format!("{before}    type: messaging.broker\n    dependsOn:{after}")
-}
+use crate::process::Home;
 
 /// Events of an open stream, as they come.
 struct Events {

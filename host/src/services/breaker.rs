@@ -1,0 +1,254 @@
+//! A circuit breaker for each component: a version that fails again and again is left alone for a while.
+//!
+//! While it is open no run is begun. A run that would be stays in the store with the attempt it has, and becomes due when the breaker lets
+//! one through to try: nothing counts as an attempt, so nothing is compensated only because the breaker is open. A new version begins with
+//! a closed breaker, because the state belongs to a digest.
+//!
+//! The state is a type of its own rather than a layer of a library: a layer answers a denied call with an error, and here the answer is a
+//! time to come back that goes into the store; it would measure time by itself, and here tests and the scheduler share the program's clock.
+//!
+//! Knows digests and times, nothing of what runs.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
+
+/// Failures in a row that open it.
+const MOST_IN_A_ROW: u32 = 5;
+/// Runs that are looked back at, and how many of them must have failed to open it.
+const WINDOW: (u32, u32) = (20, 10);
+/// How long it stays open, and how long the one run that is let through has before another one is.
+const PAUSE: SignedDuration = SignedDuration::from_secs(30);
+
+/// Whether runs are begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum State {
+    /// They are.
+    #[default]
+    Closed,
+    /// None is, until then.
+    Open(Timestamp),
+    /// One is under way to try; no other until then.
+    HalfOpen(Timestamp),
+}
+
+/// What a result has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// No run is begun from now on.
+    Opened,
+    /// Runs are begun again.
+    Closed,
+}
+
+/// The breaker of one component.
+#[derive(Debug, Clone, Default)]
+pub struct Breaker {
+    /// The version that its results are of.
+    digest: String,
+    state: State,
+    in_a_row: u32,
+    /// The last results, the newest in the lowest bit: 1 is a failure.
+    recent: u32,
+    seen: u32,
+}
+
+impl Breaker {
+    /// Whether a run of version `digest` may begin now.
+    ///
+    /// # Errors
+    /// It may not; the time to ask again.
+    pub fn admit(&mut self, digest: &str, now: Timestamp) -> Result<(), Timestamp> {
+        if self.digest != digest {
+            *self = Self { digest: digest.to_owned(), ..Self::default() };
+        }
+        match self.state {
+            State::Closed => Ok(()),
+            State::Open(until) | State::HalfOpen(until) => {
+                // A clock that was set back must not make it wait longer than ever.
+                let until = until.min(later(now));
+                if now < until {
+                    return Err(until);
+                }
+                self.state = State::HalfOpen(later(now));
+                Ok(())
+            }
+        }
+    }
+
+    /// A run of version `digest` has ended. Results of other versions, and of runs that began before it opened, say nothing any more.
+    pub fn record(&mut self, digest: &str, failed: bool, now: Timestamp) -> Option<Change> {
+        if self.digest != digest {
+            return None;
+        }
+        match (self.state, failed) {
+            (State::Open(_), _) => None,
+            (State::HalfOpen(_), true) => {
+                self.state = State::Open(later(now));
+                Some(Change::Opened)
+            }
+            (State::HalfOpen(_), false) => {
+                *self = Self { digest: std::mem::take(&mut self.digest), ..Self::default() };
+                Some(Change::Closed)
+            }
+            (State::Closed, _) => {
+                self.count(failed);
+                let opens = self.in_a_row >= MOST_IN_A_ROW || (self.seen >= WINDOW.0 && self.recent.count_ones() >= WINDOW.1);
+                opens.then(|| {
+                    self.state = State::Open(later(now));
+                    Change::Opened
+                })
+            }
+        }
+    }
+
+    fn count(&mut self, failed: bool) {
+        self.in_a_row = if failed { self.in_a_row + 1 } else { 0 };
+        self.recent = ((self.recent << 1) | u32::from(failed)) & ((1 << WINDOW.0) - 1);
+        self.seen = (self.seen + 1).min(WINDOW.0);
+    }
+
+    /// As metrics show it: 0 closed, 1 half open, 2 open. Of a version other than `digest` it is closed.
+    #[must_use]
+    pub fn level(&self, digest: &str, now: Timestamp) -> i64 {
+        match self.state {
+            State::Open(until) if self.digest == digest && now < until => 2,
+            State::Open(_) | State::HalfOpen(_) if self.digest == digest => 1,
+            _ => 0,
+        }
+    }
+}
+
+fn later(now: Timestamp) -> Timestamp {
+    now.saturating_add(PAUSE).unwrap_or(Timestamp::MAX)
+}
+
+/// The breakers of the components of a process.
+pub struct Breakers {
+    by_component: HashMap<String, Mutex<Breaker>>,
+}
+
+impl Breakers {
+    /// All closed.
+    #[must_use]
+    pub fn new(components: impl Iterator<Item = String>) -> Self {
+        Self { by_component: components.map(|name| (name, Mutex::default())).collect() }
+    }
+
+    /// See [`Breaker::admit`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn admit(&self, component: &str, digest: &str, now: Timestamp) -> Result<(), Timestamp> {
+        self.by_component.get(component).map_or(Ok(()), |breaker| breaker.lock().admit(digest, now))
+    }
+
+    /// See [`Breaker::record`].
+    pub fn record(&self, component: &str, digest: &str, failed: bool, now: Timestamp) -> Option<Change> {
+        self.by_component.get(component)?.lock().record(digest, failed, now)
+    }
+
+    /// See [`Breaker::level`].
+    #[must_use]
+    pub fn level(&self, component: &str, digest: &str, now: Timestamp) -> i64 {
+        self.by_component.get(component).map_or(0, |breaker| breaker.lock().level(digest, now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_000_000 + seconds).unwrap()
+    }
+
+    fn fresh() -> Breaker {
+        let mut breaker = Breaker::default();
+        breaker.admit("v1", at(0)).unwrap();
+        breaker
+    }
+
+    fn opened() -> Breaker {
+        let mut breaker = fresh();
+        for _ in 0..MOST_IN_A_ROW {
+            breaker.record("v1", true, at(0));
+        }
+        breaker
+    }
+
+    #[test]
+    fn five_failures_in_a_row_open_it_and_four_do_not() {
+        let mut breaker = fresh();
+        for round in 0..3 {
+            for _ in 0..4 {
+                assert_eq!(breaker.record("v1", true, at(0)), None, "{round}");
+            }
+            assert_eq!(breaker.record("v1", false, at(0)), None);
+            // Enough successes that half of the last ones have not failed.
+            for _ in 0..6 {
+                breaker.record("v1", false, at(0));
+            }
+        }
+        let changes: Vec<_> = (0..5).map(|_| breaker.record("v1", true, at(0))).collect();
+        assert_eq!(changes, [None, None, None, None, Some(Change::Opened)]);
+        assert_eq!(breaker.admit("v1", at(29)), Err(at(30)));
+    }
+
+    #[test]
+    fn half_of_the_last_twenty_open_it_and_not_before_there_were_twenty() {
+        let mut breaker = fresh();
+        let changes: Vec<_> = (0..20).map(|n| breaker.record("v1", n % 2 == 0, at(0))).collect();
+        assert!(changes[..19].iter().all(Option::is_none), "{changes:?}");
+        assert_eq!(changes[19], Some(Change::Opened));
+    }
+
+    #[test]
+    fn after_its_pause_one_run_is_let_through_and_decides() {
+        let mut breaker = opened();
+        assert_eq!(breaker.level("v1", at(1)), 2);
+        assert_eq!(breaker.level("v1", at(30)), 1);
+        assert_eq!(breaker.admit("v1", at(30)), Ok(()));
+        assert_eq!(breaker.admit("v1", at(31)), Err(at(60)), "one at a time");
+        assert_eq!(breaker.record("v1", true, at(32)), Some(Change::Opened));
+        assert_eq!(breaker.admit("v1", at(61)), Err(at(62)));
+        assert_eq!(breaker.admit("v1", at(62)), Ok(()));
+        assert_eq!(breaker.record("v1", false, at(63)), Some(Change::Closed));
+        assert_eq!((breaker.admit("v1", at(63)), breaker.level("v1", at(63))), (Ok(()), 0));
+        assert_eq!(breaker.record("v1", true, at(64)), None, "it begins anew");
+    }
+
+    #[test]
+    fn a_run_that_was_let_through_and_never_came_back_does_not_keep_it_shut_for_ever() {
+        let mut breaker = opened();
+        assert_eq!(breaker.admit("v1", at(40)), Ok(()));
+        assert_eq!(breaker.admit("v1", at(69)), Err(at(70)));
+        assert_eq!(breaker.admit("v1", at(70)), Ok(()));
+    }
+
+    #[test]
+    fn another_version_begins_closed_and_late_results_of_the_old_one_are_not_its() {
+        let mut breaker = opened();
+        assert_eq!(breaker.level("v2", at(1)), 0);
+        assert_eq!(breaker.admit("v2", at(1)), Ok(()));
+        for _ in 0..20 {
+            assert_eq!(breaker.record("v1", true, at(1)), None);
+        }
+        assert_eq!(breaker.admit("v2", at(1)), Ok(()));
+    }
+
+    #[test]
+    fn what_began_before_it_opened_changes_nothing() {
+        let mut breaker = opened();
+        assert_eq!(breaker.record("v1", false, at(1)), None);
+        assert_eq!(breaker.record("v1", true, at(20)), None);
+        assert_eq!(breaker.admit("v1", at(2)), Err(at(30)));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_keep_it_open_for_longer() {
+        let mut breaker = opened();
+        assert_eq!(breaker.admit("v1", at(-1_000)), Err(at(-970)));
+    }
+}

@@ -1,0 +1,245 @@
+//! What is counted of components: their runs, their versions, their limits.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec, Result};
+
+use super::Metrics;
+use super::instruments::{COMPILING, FAST, Maker, TINY};
+
+/// Digests that a component's runs are told apart by; with one more the oldest is forgotten.
+const MOST_DIGESTS: usize = 16;
+/// Hex digits of a digest that are shown.
+const DIGEST_DIGITS: usize = 12;
+/// How a run can end; each is there from the start, so that the first one of it is seen as an increase.
+const OUTCOMES: [&str; 7] = ["accepted", "rejected", "transient", "permanent", "trap", "timeout", "denied"];
+
+/// A run of a component that has ended.
+#[derive(Debug, Clone, Copy)]
+pub struct ComponentRun<'a> {
+    /// Name of the component.
+    pub component: &'a str,
+    /// SHA-256 of its file in hex.
+    pub digest: &'a str,
+    /// How it ended.
+    pub outcome: &'static str,
+    /// Wall time, waiting included.
+    pub wall: Duration,
+    /// What the host itself took.
+    pub overhead: Duration,
+}
+
+/// A version that serves.
+#[derive(Debug, Clone, Copy)]
+pub struct ActiveComponent<'a> {
+    /// Name of the component.
+    pub component: &'a str,
+    /// Its own version.
+    pub version: &'a str,
+    /// SHA-256 of its file in hex.
+    pub digest: &'a str,
+}
+
+pub(super) struct Components {
+    runs: IntCounterVec,
+    run_duration: HistogramVec,
+    overhead: HistogramVec,
+    swaps: IntCounterVec,
+    info: IntGaugeVec,
+    compile: HistogramVec,
+    quarantined: IntGaugeVec,
+    limits: IntCounterVec,
+    breaker: IntGaugeVec,
+    /// Digests of each component that have a series, newest last.
+    digests: Mutex<HashMap<String, VecDeque<String>>>,
+}
+
+impl Components {
+    pub(super) fn new(make: &Maker<'_>) -> Result<Self> {
+        Ok(Self {
+            runs: make.counter("component_runs_total", "Runs of components by how they ended.", &["component", "outcome"])?,
+            run_duration: make.histogram(
+                "component_run_duration_seconds",
+                "Time from the call of a component to its answer, by version.",
+                &["component", "digest"],
+                &FAST,
+            )?,
+            overhead: make.histogram(
+                "step_overhead_seconds",
+                "Time that the host takes to make and drop the sandbox of a run.",
+                &["component"],
+                &TINY,
+            )?,
+            swaps: make.counter("component_swaps_total", "New files of components by what became of them.", &["component", "outcome"])?,
+            info: make.gauge("component_info", "The version of a component that serves.", &["component", "version", "digest"])?,
+            compile: make.histogram(
+                "component_compile_seconds",
+                "Time to compile a component, or to take it from the cache.",
+                &["component", "source"],
+                &COMPILING,
+            )?,
+            quarantined: make.gauge(
+                "component_quarantined",
+                "1 while runs of a component are set aside because the process died in them.",
+                &["component"],
+            )?,
+            limits: make.counter("sandbox_limits_total", "Limits of the sandbox that runs have reached.", &["component", "limit"])?,
+            breaker: make.gauge(
+                "breaker_state",
+                "State of a component's circuit breaker: 0 closed, 1 half open, 2 open.",
+                &["component"],
+            )?,
+            digests: Mutex::default(),
+        })
+    }
+
+    /// The shown digest, with its series made room for.
+    fn digest<'a>(&self, component: &str, digest: &'a str) -> &'a str {
+        let shown = short(digest);
+        let mut digests = self.digests.lock();
+        if let Some(known) = digests.get(component)
+            && known.iter().any(|one| one == shown)
+        {
+            return shown;
+        }
+        let known = digests.entry(component.to_owned()).or_default();
+        known.push_back(shown.to_owned());
+        if known.len() > MOST_DIGESTS
+            && let Some(oldest) = known.pop_front()
+        {
+            // It is only missing if nothing was observed of it.
+            let _ = self.run_duration.remove_label_values(&[component, &oldest]);
+        }
+        shown
+    }
+}
+
+impl Metrics {
+    /// There is a component: what is counted of it begins at 0.
+    pub fn component(&self, component: &str) {
+        let components = &self.inner.components;
+        for outcome in OUTCOMES {
+            components.runs.with_label_values(&[component, outcome]);
+        }
+        for outcome in ["swapped", "refused", "removed"] {
+            components.swaps.with_label_values(&[component, outcome]);
+        }
+    }
+
+    /// A component has run.
+    pub fn component_run(&self, run: ComponentRun<'_>) {
+        let components = &self.inner.components;
+        components.runs.with_label_values(&[run.component, run.outcome]).inc();
+        if run.digest.is_empty() {
+            return;
+        }
+        let digest = components.digest(run.component, run.digest);
+        components.run_duration.with_label_values(&[run.component, digest]).observe(run.wall.as_secs_f64());
+        components.overhead.with_label_values(&[run.component]).observe(run.overhead.as_secs_f64());
+    }
+
+    /// A run of a component was not begun.
+    pub fn component_denied(&self, component: &str) {
+        self.inner.components.runs.with_label_values(&[component, "denied"]).inc();
+    }
+
+    /// A run has reached a limit of its sandbox.
+    pub fn sandbox_limit(&self, component: &str, limit: &'static str) {
+        self.inner.components.limits.with_label_values(&[component, limit]).inc();
+    }
+
+    /// What became of a component's new file: `swapped`, `refused` or `removed`.
+    pub fn component_swap(&self, component: &str, outcome: &'static str) {
+        self.inner.components.swaps.with_label_values(&[component, outcome]).inc();
+    }
+
+    /// A component was compiled, or taken from the cache of compiled code.
+    pub fn component_compiled(&self, component: &str, cached: bool, took: Duration) {
+        let source = if cached { "cache" } else { "compiled" };
+        self.inner.components.compile.with_label_values(&[component, source]).observe(took.as_secs_f64());
+    }
+
+    /// The versions that serve, and no others.
+    pub fn set_components<'a>(&self, active: impl Iterator<Item = ActiveComponent<'a>>) {
+        let info = &self.inner.components.info;
+        info.reset();
+        for one in active {
+            info.with_label_values(&[one.component, one.version, short(one.digest)]).set(1);
+        }
+    }
+
+    /// Whether runs of a component are set aside because the process died in them.
+    pub fn set_quarantined(&self, component: &str, quarantined: bool) {
+        self.inner.components.quarantined.with_label_values(&[component]).set(i64::from(quarantined));
+    }
+
+    /// State of a component's circuit breaker: 0 closed, 1 half open, 2 open.
+    pub fn set_breaker(&self, component: &str, state: i64) {
+        self.inner.components.breaker.with_label_values(&[component]).set(state);
+    }
+}
+
+fn short(digest: &str) -> &str {
+    digest.get(..DIGEST_DIGITS).unwrap_or(digest)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::telemetry::metrics) const EXPECTED: &[&str] = &[
+        "component_runs_total{component=\"pay\",outcome=\"accepted\"} 1",
+        "component_runs_total{component=\"pay\",outcome=\"denied\"} 1",
+        "component_runs_total{component=\"pay\",outcome=\"trap\"} 0",
+        "component_run_duration_seconds_count{component=\"pay\",digest=\"0123456789ab\"} 1",
+        "step_overhead_seconds_bucket{component=\"pay\",le=\"0.000015\"} 1",
+        "sandbox_limits_total{component=\"pay\",limit=\"cpu\"} 1",
+        "component_swaps_total{component=\"pay\",outcome=\"refused\"} 1",
+        "component_compile_seconds_count{component=\"pay\",source=\"cache\"} 1",
+        "component_info{component=\"pay\",digest=\"0123456789ab\",version=\"1.0.0\"} 1",
+        "component_quarantined{component=\"pay\"} 1",
+        "breaker_state{component=\"pay\"} 2",
+    ];
+
+    fn run<'a>(component: &'a str, digest: &'a str) -> ComponentRun<'a> {
+        ComponentRun { component, digest, outcome: "accepted", wall: Duration::from_millis(1), overhead: Duration::from_micros(12) }
+    }
+
+    pub(in crate::telemetry::metrics) fn record(metrics: &Metrics) {
+        let digest = "0123456789abcdef";
+        metrics.component("pay");
+        metrics.component_run(run("pay", digest));
+        metrics.component_denied("pay");
+        metrics.sandbox_limit("pay", "cpu");
+        metrics.component_swap("pay", "refused");
+        metrics.component_compiled("pay", true, Duration::from_millis(4));
+        metrics.set_components([ActiveComponent { component: "pay", version: "1.0.0", digest }].into_iter());
+        metrics.set_quarantined("pay", true);
+        metrics.set_breaker("pay", 2);
+    }
+
+    #[test]
+    fn of_a_hundred_versions_the_newest_have_a_series() {
+        let metrics = Metrics::new("shop").unwrap();
+        for n in 0..100 {
+            metrics.component_run(run("pay", &format!("{n:064x}").chars().rev().collect::<String>()));
+        }
+        let text = metrics.render().unwrap();
+        let series: Vec<&str> = text.lines().filter(|line| line.starts_with("shop_component_run_duration_seconds_count")).collect();
+        assert_eq!(series.len(), MOST_DIGESTS, "{series:#?}");
+        let newest = format!("{:064x}", 99).chars().rev().collect::<String>();
+        assert!(series.iter().any(|line| line.contains(&newest[..DIGEST_DIGITS])), "{series:#?}");
+    }
+
+    #[test]
+    fn only_the_version_that_serves_is_shown() {
+        let metrics = Metrics::new("shop").unwrap();
+        for digest in ["aaaaaaaaaaaaaa", "bbbbbbbbbbbbbb"] {
+            metrics.set_components([ActiveComponent { component: "pay", version: "1", digest }].into_iter());
+        }
+        let text = metrics.render().unwrap();
+        assert!(text.contains("digest=\"bbbbbbbbbbbb\"") && !text.contains("aaaa"), "{text}");
+    }
+}

@@ -1,0 +1,153 @@
+//! What is counted of the database and the bus: commits, what waits, what is behind.
+
+use std::time::Duration;
+
+use prometheus::{Gauge, GaugeVec, Histogram, IntCounterVec, IntGauge, IntGaugeVec, Result};
+
+use super::instruments::{FAST, Maker, UNITS};
+use super::{Metrics, gauge};
+
+/// The room that a database takes and has, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Of its write-ahead log.
+    pub wal: u64,
+    /// Free on its file system.
+    pub free: u64,
+    /// Of its file system.
+    pub size: u64,
+}
+
+pub(super) struct Durable {
+    outbox: IntGauge,
+    outbox_age: Gauge,
+    lag: IntGaugeVec,
+    bus_up: IntGaugeVec,
+    dead_letters: IntCounterVec,
+    parked: IntGauge,
+    attention: IntGauge,
+    due: IntGauge,
+    oldest_active: GaugeVec,
+    commit_units: Histogram,
+    commit_seconds: Histogram,
+    wal_bytes: IntGaugeVec,
+    disk_free: IntGaugeVec,
+    disk_size: IntGaugeVec,
+    config_info: IntGaugeVec,
+}
+
+impl Durable {
+    pub(super) fn new(make: &Maker<'_>) -> Result<Self> {
+        Ok(Self {
+            outbox: make.one_gauge("outbox_events", "Events that are not published yet.")?,
+            outbox_age: make
+                .one_in_seconds("outbox_oldest_age_seconds", "Age of the oldest event that is not published yet; 0 if none.")?,
+            lag: make.gauge("consumer_lag_events", "Events in a topic that this process's group has not handled yet.", &["topic"])?,
+            bus_up: make.gauge("bus_up", "1 while the bus takes and delivers events.", &["bus"])?,
+            dead_letters: make.counter("dead_letters_total", "Events that nobody could take.", &["topic", "consumer"])?,
+            parked: make.one_gauge("parked_runs", "Runs that are set aside until a person looks at them.")?,
+            attention: make.one_gauge("attention_instances", "Instances that ask for a person's attention.")?,
+            due: make.one_gauge("timers_due", "Timers and runs whose time has come and that wait.")?,
+            oldest_active: make.seconds(
+                "oldest_active_seconds",
+                "Time since the last change of that unfinished instance which has not changed for longest; 0 if none.",
+                &["workflow_type"],
+            )?,
+            commit_units: make.one_histogram("commit_units", "Writes that shared one transaction.", &UNITS)?,
+            commit_seconds: make.one_histogram("sqlite_commit_seconds", "Time of one transaction, durable write included.", &FAST)?,
+            wal_bytes: make.gauge("sqlite_wal_bytes", "Bytes of the write-ahead log.", &["database"])?,
+            disk_free: make.gauge("disk_free_bytes", "Bytes free on the file system of the database.", &["database"])?,
+            disk_size: make.gauge("disk_size_bytes", "Bytes of the file system of the database.", &["database"])?,
+            config_info: make.gauge("config_info", "The program that runs.", &["version"])?,
+        })
+    }
+}
+
+impl Metrics {
+    /// The version of the program that runs.
+    pub fn program(&self, version: &str) {
+        self.inner.durable.config_info.with_label_values(&[version]).set(1);
+    }
+
+    /// A group of `units` writes was committed.
+    pub fn committed(&self, units: usize, took: Duration) {
+        self.inner.durable.commit_units.observe(units as f64);
+        self.inner.durable.commit_seconds.observe(took.as_secs_f64());
+    }
+
+    /// `consumer` will never take an event of `topic`; both are names of the config.
+    pub fn dead_letter(&self, topic: &str, consumer: &str) {
+        self.inner.durable.dead_letters.with_label_values(&[topic, consumer]).inc();
+    }
+
+    /// Events that are not published yet, and the age of the oldest.
+    pub fn set_outbox(&self, events: u64, oldest: Duration) {
+        self.inner.durable.outbox.set(gauge(events));
+        self.inner.durable.outbox_age.set(oldest.as_secs_f64());
+    }
+
+    /// What waits for a person (runs, instances), and what is due and waits for this process.
+    pub fn set_waiting(&self, parked: u64, attention: u64, due: u64) {
+        self.inner.durable.parked.set(gauge(parked));
+        self.inner.durable.attention.set(gauge(attention));
+        self.inner.durable.due.set(gauge(due));
+    }
+
+    /// For how long an unfinished instance of `workflow` has not changed, at most.
+    pub fn set_oldest_active(&self, workflow: &str, age: Duration) {
+        self.inner.durable.oldest_active.with_label_values(&[workflow]).set(age.as_secs_f64());
+    }
+
+    /// Whether the bus, by the name of its module, takes and delivers events.
+    pub fn set_bus_up(&self, bus: &str, up: bool) {
+        self.inner.durable.bus_up.with_label_values(&[bus]).set(i64::from(up));
+    }
+
+    /// Events of `topic` that this process's group has not handled yet.
+    pub fn set_lag(&self, topic: &str, events: u64) {
+        self.inner.durable.lag.with_label_values(&[topic]).set(gauge(events));
+    }
+
+    /// The room of a database, by the name of its module.
+    pub fn set_space(&self, database: &str, space: Space) {
+        let durable = &self.inner.durable;
+        durable.wal_bytes.with_label_values(&[database]).set(gauge(space.wal));
+        durable.disk_free.with_label_values(&[database]).set(gauge(space.free));
+        durable.disk_size.with_label_values(&[database]).set(gauge(space.size));
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::telemetry::metrics) const EXPECTED: &[&str] = &[
+        "outbox_events 4",
+        "outbox_oldest_age_seconds 1.5",
+        "consumer_lag_events{topic=\"t\"} 9",
+        "bus_up{bus=\"b\"} 1",
+        "dead_letters_total{consumer=\"c\",topic=\"t\"} 1",
+        "parked_runs 1",
+        "attention_instances 2",
+        "timers_due 3",
+        "oldest_active_seconds{workflow_type=\"w\"} 60",
+        "commit_units_bucket{le=\"4\"} 1",
+        "sqlite_commit_seconds_count 1",
+        "sqlite_wal_bytes{database=\"d\"} 1",
+        "disk_free_bytes{database=\"d\"} 2",
+        "disk_size_bytes{database=\"d\"} 3",
+        "config_info{version=\"0.1.0\"} 1",
+    ];
+
+    pub(in crate::telemetry::metrics) fn record(metrics: &Metrics) {
+        metrics.program("0.1.0");
+        metrics.committed(3, Duration::from_millis(2));
+        metrics.dead_letter("t", "c");
+        metrics.set_outbox(4, Duration::from_millis(1500));
+        metrics.set_waiting(1, 2, 3);
+        metrics.set_oldest_active("w", Duration::from_secs(60));
+        metrics.set_bus_up("b", true);
+        metrics.set_lag("t", 9);
+        metrics.set_space("d", Space { wal: 1, free: 2, size: 3 });
+    }
+}

@@ -1,0 +1,6 @@
+//! The shop as three processes, with the configs of the repository.
+
+mod broker;
+mod notifications;
+pub mod shop;
+mod walk;

@@ -1,0 +1,30 @@
+import { describe, expect, it } from 'vitest'
+import { date, duration, exactTime, initials, money, orderNumber } from './format'
+
+describe('what the store writes', () => {
+  it('as money', () => {
+    expect(money(149.99)).toBe('$149.99')
+    expect(money(899810.01)).toBe('$899,810.01')
+  })
+
+  it('as times, and as it came where it is none', () => {
+    expect(date('2026-11-26')).toBe('Thu, Nov 26')
+    expect(date('soon')).toBe('soon')
+    expect(exactTime('2026-11-26T10:00:00.128Z')).toMatch(/^\d\d:00:00\.12$/)
+  })
+
+  it('as durations', () => {
+    expect([0.4, 999, 1500, 59_000, 300_000].map(duration)).toEqual(['0 ms', '999 ms', '1.5 s', '59.0 s', '5 min'])
+  })
+
+  it('as numbers of orders and initials of names', () => {
+    expect(orderNumber('order-0193-7b665ea8')).toBe('7B665EA8')
+    expect(['Ada Lovelace', 'ada king lovelace', 'Ada', '  ', '💧 drop'].map(initials)).toEqual([
+      'AL',
+      'AL',
+      'A',
+      '',
+      '💧D',
+    ])
+  })
+})

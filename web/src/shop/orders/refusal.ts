@@ -1,0 +1,27 @@
+/** Why a step did not go through, in the customer's words. Pure. */
+import type { Order, Transition } from '../api/resources'
+
+const REFUSALS = new Set(['failed', 'payment_failed', 'ship_failed'])
+
+/** What no answer means, by the state in which it did not come. */
+const UNANSWERED: Record<string, string> = {
+  validating: 'We could not look at our shelves.',
+  paying: 'Your bank did not answer in time.',
+  shipping: 'The carrier did not answer in time.',
+}
+
+/** The transition by which the order last left a step that did not go through; of `state` alone if it is given. */
+function refusal({ history }: Order, state?: string): Transition | undefined {
+  return history.findLast(({ from, to }) => REFUSALS.has(to) && (!state || from === state))
+}
+
+/** Whether nobody said no: the step only got no answer, however often it asked. */
+export function isUnanswered(order: Order, state?: string): boolean {
+  return refusal(order, state)?.cause === 'failed'
+}
+
+/** A step that said no says why itself; what a machine says of a silent one is of no use to a customer. */
+export function reason(order: Order): string | undefined {
+  const { from = '' } = refusal(order) ?? {}
+  return (isUnanswered(order) && UNANSWERED[from]) || order.results.reason
+}

@@ -1,0 +1,87 @@
+/** One process of the host, with a config of the repository. */
+import { join, resolve } from 'node:path'
+import { Guarded } from './guarded'
+
+export const repository = resolve(import.meta.dirname, '../../..')
+
+const binary = process.env.MILLRACE_BIN ?? join(repository, 'target/debug/millrace')
+
+/** A debug build compiles the components when it starts. */
+const START_MS = 90_000
+
+export class Program {
+  /** `127.0.0.1:` and a port that was free; it stays the same when the program is started again. */
+  readonly address: string
+  readonly #config: string
+  readonly #environment: Record<string, string>
+  #process: Guarded
+
+  private constructor(config: string, environment: Record<string, string>, address: string, process: Guarded) {
+    this.#config = config
+    this.#environment = environment
+    this.address = address
+    this.#process = process
+  }
+
+  /** `config` is the name of a file in configs/. */
+  static async start(config: string, environment: Record<string, string>): Promise<Program> {
+    const { address, process } = await launch(config, { ...environment, LISTEN: '127.0.0.1:0' })
+    return new Program(config, environment, address, process)
+  }
+
+  get url(): string {
+    return `http://${this.address}`
+  }
+
+  get log(): string {
+    return `${this.#config}:\n${this.#process.log}`
+  }
+
+  kill(): Promise<void> {
+    return this.#process.kill()
+  }
+
+  /** With what it had, where it was. */
+  async startAgain(changes: Record<string, string> = {}) {
+    const { process } = await launch(this.#config, { ...this.#environment, ...changes, LISTEN: this.address })
+    this.#process = process
+  }
+}
+
+/** Starts the host, waits until its log says where it listens, and then until it says that it is ready. */
+async function launch(config: string, environment: Record<string, string>) {
+  const file = join(repository, `configs/${config}.yaml`)
+  let found: (address: string) => void = () => {}
+  const address = new Promise<string>((done) => {
+    found = done
+  })
+  const process = new Guarded(binary, ['run', '--log-format', 'json', '--config', file], {
+    environment,
+    onLine: (line) => {
+      const listening = line.match(/"message":"listening","address":"([^"]+)"/)?.[1]
+      if (listening) found(listening)
+    },
+  })
+  const where = await Promise.race([
+    address,
+    process.ended.then((code) => Promise.reject(new Error(`${config} ended with ${code}:\n${process.log}`))),
+    late(`${config} does not say where it listens`, () => process.log),
+  ])
+  await until(async () => (await fetch(`http://${where}/readyz`)).ok, START_MS, `${config} is not ready`)
+  return { address: where, process }
+}
+
+function late(what: string, log: () => string): Promise<never> {
+  return new Promise((_, failed) => {
+    setTimeout(() => failed(new Error(`${what}:\n${log()}`)), START_MS).unref()
+  })
+}
+
+/** Asks again and again; an answer that does not come is one that is no. */
+export async function until(isSo: () => Promise<boolean>, limitMs: number, otherwise: string) {
+  const deadline = Date.now() + limitMs
+  while (!(await isSo().catch(() => false))) {
+    if (Date.now() > deadline) throw new Error(otherwise)
+    await new Promise((again) => setTimeout(again, 50))
+  }
+}

@@ -1,0 +1,76 @@
+/** What happens to customers when one of the three processes is not there. */
+import { addToCart, expect, fillAddress, logIn, newCustomer, test } from './store'
+
+test('without orders there is still a catalogue, and the orders are there when they are back', async ({
+  visitor,
+  startOwn,
+}) => {
+  const store = await startOwn()
+  const page = await visitor({ baseURL: store.url })
+  await logIn(page)
+  await addToCart(page, 'prod-001', 'Mechanical Keyboard')
+  const orders = store.service('orders')
+  await orders.kill()
+  const refused = await page.request.get('/api/orders')
+  expect(refused.status()).toBe(502)
+  expect(await refused.json()).toMatchObject({ error: 'backend unavailable', path: '/api/orders' })
+
+  await page.goto('/#/')
+  await expect(page.locator('.product-card')).toHaveCount(8)
+  await page.goto('/#/orders')
+  await expect(page.getByRole('heading', { name: 'The list of orders did not load' })).toBeVisible()
+  await expect(page.getByText('The store does not answer right now. Try again in a moment.')).toBeVisible()
+  await page.goto('/#/checkout')
+  await fillAddress(page)
+  await page.getByRole('button', { name: 'Place Order' }).click()
+  await expect(page.locator('.toast-error')).toContainText('The store does not answer right now.')
+  await expect(page.getByLabel('Street Address')).toHaveValue('123 Main St')
+
+  await orders.startAgain()
+  await page.getByRole('button', { name: 'Place Order' }).click()
+  await expect(page.locator('.order-status')).toHaveText('delivered')
+  await page.goto('/#/orders')
+  await expect(page.locator('.order-card')).toHaveCount(1)
+})
+
+test('without the catalogue nothing is bought, and everything once it is back', async ({ visitor, startOwn }) => {
+  const store = await startOwn()
+  const page = await visitor({ baseURL: store.url })
+  await logIn(page)
+  await addToCart(page, 'prod-002', 'Wireless Mouse')
+  await page.goto('/#/checkout')
+  await fillAddress(page)
+  const catalogue = store.service('users-products')
+  await catalogue.kill()
+  await page.getByRole('button', { name: 'Place Order' }).click()
+  await expect(page.locator('.toast-error')).toContainText('The store is busy.')
+  await expect(page.locator('.summary .field-error')).toContainText('the same order can be sent again')
+  await page.goto('/#/orders')
+  await expect(page.getByText('You have not bought anything yet.')).toBeVisible()
+  await page.goto('/#/')
+  await page.reload()
+  await expect(page.getByRole('heading', { name: 'The catalogue did not load' })).toBeVisible()
+
+  await catalogue.startAgain()
+  await page.getByRole('button', { name: 'Try again' }).click()
+  await expect(page.locator('.product-card')).toHaveCount(8)
+  await page.goto('/#/checkout')
+  await page.getByRole('button', { name: 'Place Order' }).click()
+  await expect(page.locator('.order-status')).toHaveText('delivered')
+})
+
+test('without users nobody can log in, and the page says whose fault it is not', async ({ visitor, startOwn }) => {
+  const store = await startOwn()
+  const page = await visitor({ baseURL: store.url })
+  const { email, password } = newCustomer()
+  await page.request.post('/api/auth/register', { data: { name: 'Grace Hopper', email, password } })
+  await store.service('users-products').kill()
+  await page.goto('/#/login')
+  await page.getByLabel('Email').fill(email)
+  await page.getByLabel('Password').fill(password)
+  await page.getByRole('button', { name: 'Sign In' }).click()
+  await expect(page.locator('.toast-error')).toContainText('The store does not answer right now.')
+  await store.service('users-products').startAgain()
+  await page.getByRole('button', { name: 'Sign In' }).click()
+  await expect(page.getByText('Welcome back!')).toBeVisible()
+})
