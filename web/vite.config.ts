@@ -1,4 +1,6 @@
-import { resolve } from 'node:path'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { brotliCompressSync } from 'node:zlib'
 import react from '@vitejs/plugin-react'
 import subsetFont from 'subset-font'
 import type { Plugin } from 'vite'
@@ -27,8 +29,25 @@ const smallFonts: Plugin = {
   },
 }
 
+/** Below this there is nothing to win. */
+const WORTH_COMPRESSING = 500
+
+/** Leaves `<file>.br` beside each file that gains from it, compressed as well as can be: the host sends it as it is. */
+const compressed: Plugin = {
+  name: 'compressed',
+  apply: 'build',
+  closeBundle() {
+    const dist = resolve(import.meta.dirname, 'dist')
+    for (const name of readdirSync(dist, { recursive: true, encoding: 'utf8' })) {
+      if (!/\.(js|css|html|svg)$/.test(name)) continue
+      const text = readFileSync(join(dist, name))
+      if (text.length > WORTH_COMPRESSING) writeFileSync(join(dist, `${name}.br`), brotliCompressSync(text))
+    }
+  },
+}
+
 export default defineConfig({
-  plugins: [react(), smallFonts],
+  plugins: [react(), smallFonts, compressed],
   build: {
     target: 'es2023',
     rolldownOptions: { input: entries },

@@ -73,7 +73,7 @@ enum Command {
     /// Publish events again, for example after a topic was lost.
     Republish {
         /// The YAML config of the process that published them; it may be running.
-        #[arg(long, short, env = "MILLRACE_CONFIG", default_value = "configs/orders.yaml")]
+        #[arg(long, short, env = "MILLRACE_CONFIG")]
         config: PathBuf,
         /// Events since then: 2026-01-31T12:00:00Z, or how long ago, such as 90m.
         #[arg(long)]
@@ -98,7 +98,7 @@ enum DlqCommand {
 #[derive(clap::Args)]
 struct DeadLetters {
     /// The YAML config with the messaging.kafka.
-    #[arg(long, short, env = "MILLRACE_CONFIG", default_value = "configs/orders.yaml")]
+    #[arg(long, short, env = "MILLRACE_CONFIG")]
     config: PathBuf,
     /// Topics, without `.dlq`; all of the config if not given.
     topics: Vec<String>,

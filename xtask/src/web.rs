@@ -44,6 +44,7 @@ pub fn screenshots() -> anyhow::Result<()> {
         bail!("{NO_NODE}");
     }
     ensure_chromium()?;
+    ensure_font()?;
     build()?;
     build::components()?;
     run(npm(["run", "screenshots"]).env("MILLRACE_BIN", build::host(build::Profile::Dev)?))
@@ -70,6 +71,15 @@ fn ensure_chromium() -> anyhow::Result<()> {
     }
     let otherwise = "a browser is missing: install Chromium and name it, for example CHROMIUM=/opt/chromium/chrome";
     apt::install(&["chromium"], apt::Recommended::Too, otherwise)
+}
+
+/// Text is written with the reader's own font. Pictures show one that looks like those that most readers have.
+fn ensure_font() -> anyhow::Result<()> {
+    if output(Command::new("fc-list").args(["--quiet", "Inter"])).is_ok() {
+        return Ok(());
+    }
+    let otherwise = "the pictures are taken with the font Inter: install it (Debian: fonts-inter)";
+    apt::install(&["fonts-inter"], apt::Recommended::Not, otherwise)
 }
 
 fn has_node() -> bool {

@@ -129,13 +129,25 @@ fn decoded(text: &str) -> Option<String> {
 }
 
 async fn send(server: &FileServer, file: &Path, request: Request) -> Response {
-    let compressed = tower::ServiceBuilder::new().layer(CompressionLayer::new()).service(ServeFile::new(file));
+    let plain = ServeFile::new(file);
+    let as_built = if has_brotli_twin(file).await { plain.precompressed_br() } else { plain };
+    let compressed = tower::ServiceBuilder::new().layer(CompressionLayer::new()).service(as_built);
     let Ok(response) = compressed.oneshot(request).await;
     let mut response = response.map(Body::new);
     if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED {
         response.headers_mut().insert(header::CACHE_CONTROL, cache_control(server, file));
     }
     response
+}
+
+/// Whether the build has left `<file>.br` beside the file: smaller than what can be compressed while a client waits. It has to
+/// be a file of its own, and of this version.
+async fn has_brotli_twin(file: &Path) -> bool {
+    let mut twin = file.as_os_str().to_owned();
+    twin.push(".br");
+    let (Ok(own), Ok(twin)) = (tokio::fs::metadata(file).await, tokio::fs::symlink_metadata(twin).await) else { return false };
+    let is_current = matches!((own.modified(), twin.modified()), (Ok(own), Ok(twin)) if twin >= own);
+    twin.is_file() && is_current
 }
 
 fn cache_control(server: &FileServer, file: &Path) -> HeaderValue {

@@ -132,3 +132,36 @@ async fn files_are_only_read() {
     let head = web.edge.ask(Request::head("/logo.svg").body(Body::empty()).unwrap()).await;
     assert_eq!((head.status.as_u16(), head.text.as_str()), (200, ""));
 }
+
+#[tokio::test]
+async fn what_the_build_has_compressed_is_sent_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = std::fs::canonicalize(folder.path()).unwrap();
+    let long = "export const text = 'again and again';".repeat(50);
+    let hour_ago = std::time::SystemTime::now() - Duration::from_secs(3600);
+    for name in ["current.js", "changed.js", "linked.js"] {
+        std::fs::write(root.join(name), &long).unwrap();
+        std::fs::write(root.join(format!("{name}.br")), "as built").unwrap();
+    }
+    std::fs::File::options().write(true).open(root.join("changed.js.br")).unwrap().set_modified(hour_ago).unwrap();
+    std::fs::rename(root.join("linked.js.br"), root.join("elsewhere")).unwrap();
+    link("elsewhere", &root.join("linked.js.br"));
+    let mut setup = Setup::new();
+    setup.plan.files.push(server(&root));
+    let edge = setup.start();
+    let ask = |name: &str, encodings: &str| {
+        let request = Request::get(format!("/{name}")).header("accept-encoding", encodings).body(Body::empty()).unwrap();
+        edge.ask(request)
+    };
+
+    let sent = ask("current.js", "gzip, br").await;
+    assert_eq!((sent.status.as_u16(), sent.header("content-encoding"), sent.text.as_str()), (200, "br", "as built"));
+    assert_eq!((sent.header("content-type"), sent.header("vary")), ("text/javascript", "accept-encoding"));
+    assert_eq!(ask("current.js", "identity").await.text, long);
+    assert_eq!(ask("current.js", "gzip").await.header("content-encoding"), "gzip");
+    for stale in ["changed.js", "linked.js"] {
+        let sent = ask(stale, "br").await;
+        assert_eq!(sent.header("content-encoding"), "br", "{stale}");
+        assert_ne!(sent.text, "as built", "{stale}");
+    }
+}

@@ -69,12 +69,15 @@ async fn what_waits_and_what_fails_is_counted() {
     app.clock.advance(jiff::SignedDuration::from_mins(1));
     std::fs::write(app.component("payment.wasm"), b"garbage").unwrap();
     assert!(app.runtime.reload("payment-processor").await.is_err());
+    std::fs::remove_file(app.component("payment.wasm")).unwrap();
+    assert!(app.runtime.reload("payment-processor").await.is_err());
     let told = |scraped: &Scraped| {
         let is = |name: &str, labels: &[(&str, &str)]| scraped.value(&format!("ecommerce_{name}"), labels);
         is("workflow_instances", &[("state", "payment_failed")]) == Some(1.0)
             && is("active_workflows", &[]) == Some(1.0)
             && is("component_runs_total", &[("component", "payment-processor"), ("outcome", "rejected")]) == Some(1.0)
             && is("component_swaps_total", &[("component", "payment-processor"), ("outcome", "refused")]) >= Some(1.0)
+            && is("component_swaps_total", &[("component", "payment-processor"), ("outcome", "removed")]) >= Some(1.0)
             && is("oldest_active_seconds", &[]).is_some_and(|age| (60.0..120.0).contains(&age))
     };
     Scraped::until(&app.client, "an order that waits and a file that was refused", told).await;

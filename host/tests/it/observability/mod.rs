@@ -3,7 +3,7 @@
 mod breaker;
 mod collector;
 mod metrics;
-mod scraped;
+pub mod scraped;
 mod secrets;
 mod top;
 mod traces;

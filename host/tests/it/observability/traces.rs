@@ -50,6 +50,14 @@ async fn an_order_is_one_trace_from_the_browser_to_its_notifications() {
     let trace = collector.trace("the trace of an order", is_post, is_complete).await;
     println!("{}", tree(&trace));
 
+    for process in [&shop.gateway, &shop.orders] {
+        let log = process.process.as_ref().unwrap().log();
+        let lines: Vec<serde_json::Value> = log.lock().iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let logged =
+            lines.iter().find(|line| line["message"] == "request" && line["method"] == "POST" && line["route"] == "/api/orders").unwrap();
+        let span = trace.iter().find(|span| logged["span_id"] == span.id.as_str()).unwrap_or_else(|| panic!("{logged}"));
+        assert_eq!((&logged["trace_id"], span.kind), (&span.trace.as_str().into(), "server"));
+    }
     let root = trace.iter().find(|span| is_post(span)).unwrap();
     assert_eq!(root.parent, None);
     let passed_on = named(&trace, "POST", 1)[0];
@@ -105,16 +113,19 @@ async fn what_goes_on_after_a_restart_goes_on_in_the_same_trace() {
     let customer = shop.client().customer("bea").await;
     let declined = customer.order_until("prod-001", 1, "tok_chargeDeclined", &["payment_failed"]).await;
     let id = declined["id"].as_str().unwrap();
-    let declines =
-        |trace: &[Received]| trace.iter().any(|span| span.attributes.get("millrace.outcome").is_some_and(|outcome| outcome == "rejected"));
-    let before = collector.trace("the trace of a declined order", is_post, declines).await;
+    // Killed with everything said: what a process has not exported dies with it.
+    let is_told = |trace: &[Received]| {
+        let declined = trace.iter().any(|span| span.attributes.get("millrace.outcome").is_some_and(|outcome| outcome == "rejected"));
+        declined && trace.iter().filter(|span| span.name == "notification-handler").count() == 3
+    };
+    let before = collector.trace("the trace of a declined order", is_post, is_told).await;
 
     shop.orders.kill();
     shop.start_orders().await;
     let retried = customer.post(&format!("/api/orders/{id}/retry"), &json!({"payment": {"token": "tok_visa"}})).await;
     assert_eq!(retried.status, reqwest::StatusCode::OK, "{retried:?}");
     customer.wait_for("orders", id, &["delivered"]).await;
-    let is_delivered = |trace: &[Received]| trace.iter().any(|span| span.name == "process order.delivered");
+    let is_delivered = |trace: &[Received]| trace.iter().filter(|span| span.name == "notification-handler").count() == 6;
     let trace = collector.trace("the trace of an order that was paid later", is_post, is_delivered).await;
     println!("{}", tree(&trace));
 

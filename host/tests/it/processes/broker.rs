@@ -85,6 +85,9 @@ async fn the_six_topics_hold_what_happened_to_an_order_by_its_key() {
     let of_order: Vec<&str> = records.iter().filter(|record| record.key == id).map(|record| record.topic.as_str()).collect();
     assert_eq!(of_order, EVENTS.map(|event| format!("order.{event}")), "one of each");
     let paid = records.iter().find(|record| record.key == id && record.topic == "order.paid").unwrap();
+    let contexts: std::collections::HashSet<&str> =
+        records.iter().filter(|record| record.key == id).map(|record| record.headers["traceparent"].as_str()).collect();
+    assert!(contexts.len() == 1 && contexts.iter().all(|context| context.len() == 55 && context.starts_with("00-")), "{contexts:?}");
     let event: Value = serde_json::from_slice(paid.payload.as_deref().unwrap()).unwrap();
     let data = &event["data"];
     assert_eq!((&event["specversion"], &event["subject"]), (&"1.0".into(), &id.as_str().into()));
