@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 /// Files that configs name, beside a folder `configs/` that the config itself is put into.
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "components/inventory.wasm",
     "components/payment.wasm",
     "components/shipping.wasm",
@@ -23,6 +23,7 @@ const FILES: [&str; 10] = [
     "components/notification_sender.wasm",
     "components/returns.wasm",
     "seed/products.json",
+    "seed/users.json",
 ];
 
 /// A folder with a config and everything it names.

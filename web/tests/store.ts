@@ -163,11 +163,13 @@ export function api(store: RunningStore, token: string) {
   }
 }
 
-export async function expectNoViolations(page: Page) {
+const EVERYTHING = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+
+/** By axe, in everything it knows or in some rules alone. */
+export async function expectNoViolations(page: Page, { rules }: { rules?: string[] } = {}) {
   await settled(page)
-  const { violations } = await new AxeBuilder({ page })
-    .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'])
-    .analyze()
+  const axe = new AxeBuilder({ page })
+  const { violations } = await (rules ? axe.withRules(rules) : axe.withTags(EVERYTHING)).analyze()
   const found = violations.map(
     ({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target} ${node.failureSummary}`).join(' | ')}`,
   )

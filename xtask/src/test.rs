@@ -124,7 +124,8 @@ fn component_wasm_lints() -> anyhow::Result<()> {
 }
 
 fn component_tests() -> anyhow::Result<()> {
-    run(cargo(["test"]).args(COMPONENTS))
+    run(cargo(["test"]).args(COMPONENTS))?;
+    run(cargo(["test", "--package", "inventory", "--features", "simulated"]).args(COMPONENTS))
 }
 
 fn kafka_jars() -> anyhow::Result<()> {

@@ -13,6 +13,7 @@ mod kafka;
 #[path = "../kafka_broker/mod.rs"]
 mod kafka_broker;
 mod observability;
+mod original;
 mod process;
 mod processes;
 mod returns;

@@ -74,6 +74,8 @@ impl Home {
         command
             .args(["run", "--log-format", "json", "--config"])
             .arg(config)
+            // What a config keeps without being told where is kept here.
+            .current_dir(self.folder.path())
             .env("LISTEN", "127.0.0.1:0")
             .env("DATA_DIR", self.folder.path().join("data"))
             .env("COMPONENTS_DIR", self.folder.path().join("components"))

@@ -2,7 +2,7 @@
 import { Lines } from '../orders/Lines'
 import '../styles/columns.css'
 import '../styles/checkout.css'
-import { useRef, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import { useAction } from '../answers'
 import * as api from '../api/client'
 import { ApiError, explain, isPassing } from '../api/errors'
@@ -24,6 +24,7 @@ export default function CheckoutPage() {
   const lines = refreshed(useCart(), products)
   const { place, form, complaints } = usePlaceOrder()
   const [kept] = useState(draft)
+  useEffect(fetchWhatComesNext, [])
   if (lines.length === 0) return <EmptyCart />
 
   const submit = (data: FormData) => {
@@ -58,6 +59,11 @@ export default function CheckoutPage() {
       </form>
     </div>
   )
+}
+
+/** The page of the order has to be there even when the network is gone the moment after the order is taken. */
+function fetchWhatComesNext() {
+  import('./OrderPage').catch(() => {})
 }
 
 function usePlaceOrder() {
