@@ -1,4 +1,5 @@
-//! What a swap of a component means for the rest: another chance, at once, for runs that the old version had parked or that wait.
+//! What a swap of a component means for the rest, beside the line in the log that the runtime writes: another chance, at once, for runs
+//! that the old version had parked or that wait.
 
 use std::sync::Arc;
 
@@ -41,9 +42,7 @@ impl Swaps {
 
     async fn follow(&self, event: SwapEvent) {
         match event {
-            SwapEvent::Swapped { component, active, previous, took } => {
-                let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-                tracing::info!(component, digest = active.digest, version = active.version, previous, ms, "a new version serves");
+            SwapEvent::Swapped { component, took, .. } => {
                 self.metrics.module_operation(&component, "swap", "swapped", took);
                 self.metrics.component_swap(&component, "swapped");
                 self.pipeline.hasten(&component);
@@ -56,8 +55,7 @@ impl Swaps {
                     Err(error) => tracing::warn!(component, %error, "parked runs could not be set free"),
                 }
             }
-            SwapEvent::Refused { component, digest, reason, serving, missing } => {
-                tracing::warn!(component, digest, serving, reason, "a file was refused");
+            SwapEvent::Refused { component, missing, .. } => {
                 self.metrics.component_swap(&component, if missing { "removed" } else { "refused" });
                 self.metrics.module_operation(&component, "swap", "refused", std::time::Duration::ZERO);
             }

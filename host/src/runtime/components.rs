@@ -265,7 +265,7 @@ impl Runtime {
         let active = version.about.clone();
         let previous = slot.serve(version).map(|previous| previous.digest.to_string());
         let took = began.elapsed();
-        tracing::info!(%component, %digest, previous, took_ms = took.as_millis() as u64, "a new version of a component serves");
+        tracing::info!(%component, %digest, version = active.version, previous, took_ms = took.as_millis() as u64, "a new version of a component serves");
         // Nobody has to listen.
         let _ = self.events.send(SwapEvent::Swapped { component, active, previous, took });
         Ok(())

@@ -54,6 +54,9 @@ impl Reactions {
             subscriptions.extend(handler.topics.iter().map(|topic| Subscription { consumer: consumer.clone(), topic: topic.clone() }));
             by_consumer.insert(consumer, Arc::new(Reaction::Handle(handler.clone())));
         }
+        for subscription in &subscriptions {
+            pipeline.parts().metrics.consumer(&subscription.topic, &subscription.consumer);
+        }
         Self { pipeline, by_consumer, subscriptions, system }
     }
 

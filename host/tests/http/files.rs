@@ -134,6 +134,7 @@ async fn files_are_only_read() {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the age of a file is told by the system's clock")]
 async fn what_the_build_has_compressed_is_sent_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let root = std::fs::canonicalize(folder.path()).unwrap();

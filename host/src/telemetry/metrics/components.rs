@@ -16,6 +16,9 @@ const DIGEST_DIGITS: usize = 12;
 /// How a run can end; each is there from the start, so that the first one of it is seen as an increase.
 const OUTCOMES: [&str; 7] = ["accepted", "rejected", "transient", "permanent", "trap", "timeout", "denied"];
 
+/// Limits of the sandbox that a run can reach.
+const LIMITS: [&str; 7] = ["memory", "table", "cpu", "wall", "hostcalls", "log", "output"];
+
 /// A run of a component that has ended.
 #[derive(Debug, Clone, Copy)]
 pub struct ComponentRun<'a> {
@@ -125,6 +128,9 @@ impl Metrics {
         }
         for outcome in ["swapped", "refused", "removed"] {
             components.swaps.with_label_values(&[component, outcome]);
+        }
+        for limit in LIMITS {
+            components.limits.with_label_values(&[component, limit]);
         }
     }
 

@@ -75,6 +75,11 @@ impl Metrics {
         self.inner.durable.commit_seconds.observe(took.as_secs_f64());
     }
 
+    /// `consumer` is subscribed to `topic`: its dead letters begin at 0.
+    pub fn consumer(&self, topic: &str, consumer: &str) {
+        self.inner.durable.dead_letters.with_label_values(&[topic, consumer]);
+    }
+
     /// `consumer` will never take an event of `topic`; both are names of the config.
     pub fn dead_letter(&self, topic: &str, consumer: &str) {
         self.inner.durable.dead_letters.with_label_values(&[topic, consumer]).inc();

@@ -226,7 +226,9 @@ fn read(address: &str, topic: &str) -> Vec<Record> {
 fn lag(client: &BaseConsumer, topic: &str) -> i64 {
     let partitions = partitions(client, topic);
     let mut places = TopicPartitionList::new();
-    partitions.iter().for_each(|(partition, _)| drop(places.add_partition(topic, *partition)));
+    for (partition, _) in &partitions {
+        places.add_partition(topic, *partition);
+    }
     let committed = answered(|| client.committed_offsets(places.clone(), PATIENCE));
     let done = |partition: i32| match committed.find_partition(topic, partition).map(|place| place.offset()) {
         Some(Offset::Offset(offset)) => offset,

@@ -37,6 +37,8 @@ const AT_REST: &[&str] = &[
     "outbox_events",
     "outbox_oldest_age_seconds",
     "consumer_lag_events",
+    "dead_letters_total",
+    "sandbox_limits_total",
     "parked_runs",
     "attention_instances",
     "timers_due",

@@ -22,7 +22,7 @@ async fn one_page_tells_what_a_shop_is_doing() {
         assert!(page.contains(part), "no '{part}' in\n{page}");
     }
     assert!(!page.contains('\u{1b}'), "a file has no colours");
-    println!("{page}");
+    eprintln!("{page}");
 }
 
 #[test]

@@ -48,7 +48,7 @@ async fn an_order_is_one_trace_from_the_browser_to_its_notifications() {
     let customer = shop.client().customer("ada").await;
     customer.order_until("prod-001", 1, "tok_visa", &["delivered"]).await;
     let trace = collector.trace("the trace of an order", is_post, is_complete).await;
-    println!("{}", tree(&trace));
+    eprintln!("{}", tree(&trace));
 
     for process in [&shop.gateway, &shop.orders] {
         let log = process.process.as_ref().unwrap().log();
@@ -127,7 +127,7 @@ async fn what_goes_on_after_a_restart_goes_on_in_the_same_trace() {
     customer.wait_for("orders", id, &["delivered"]).await;
     let is_delivered = |trace: &[Received]| trace.iter().filter(|span| span.name == "notification-handler").count() == 6;
     let trace = collector.trace("the trace of an order that was paid later", is_post, is_delivered).await;
-    println!("{}", tree(&trace));
+    eprintln!("{}", tree(&trace));
 
     assert_eq!(trace[0].trace, before[0].trace);
     let payments = named(&trace, "step-payment", 2);
