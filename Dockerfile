@@ -33,8 +33,8 @@ COPY --from=build /out/components /components
 COPY --from=web /src/web/dist /web
 
 FROM debian:bookworm-slim AS runtime
-RUN groupadd --system --gid 10001 millrace \
-    && useradd --system --uid 10001 --gid millrace --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin millrace \
+RUN groupadd --gid 10001 millrace \
+    && useradd --uid 10001 --gid millrace --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin millrace \
     && install -d -o millrace -g millrace -m 0700 /data /secrets
 COPY --from=artifacts /bin/millrace /usr/local/bin/millrace
 COPY --from=artifacts /components /app/components

@@ -73,6 +73,7 @@ fn job(mode: &str, timeout: Duration) -> Job {
         visit: 1,
         idempotency_key: "order-0192f0c1/step-payment/1".into(),
         timeout,
+        traceparent: None,
         data: json!({ "mode": mode, "value": "x".repeat(900) }).to_string(),
     }
 }

@@ -171,7 +171,8 @@ fn order(id: &str, caller: usize, version: u64, finished: bool, now: Timestamp) 
     let state = format!("state-{version}");
     let visits = (0..=version / 2).map(|n| (format!("step-{n}"), 1)).collect();
     let instance = Instance { state: state.clone(), version, visits, timer_firings: [].into() };
-    let progress = Progress { workflow: "order-processing".into(), machine: "ab".repeat(32), instance, attention: None, finished };
+    let progress =
+        Progress { workflow: "order-processing".into(), machine: "ab".repeat(32), instance, attention: None, finished, traceparent: None };
     Resource {
         kind: "orders".into(),
         id: id.into(),
@@ -238,6 +239,7 @@ fn step_run(epoch: u64, id: &str, seq: u64, now: Timestamp) -> StepRun {
         crashes: 0,
         due_at: now,
         last_error: None,
+        traceparent: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the program's commands do. The only part that ends the process or writes to its standard streams.
 
 pub mod events;
+mod top;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
@@ -38,6 +39,8 @@ pub enum ReportFormat {
 #[must_use]
 pub fn run(config: &Path, format: LogFormat, filter: &str) -> ExitCode {
     end(telemetry::logs::init(format, filter).and_then(|()| {
+        // Ends after everything that could still say something.
+        let _exporter = telemetry::traces::start(&Environment::of_process()?.variables, &service_name(config))?;
         let Some(plan) = plan(config)? else { return Ok(ExitCode::FAILURE) };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(serve(plan))?;
@@ -89,10 +92,21 @@ pub fn probe(url: &str) -> ExitCode {
     end(tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Into::into).and_then(|runtime| runtime.block_on(ask)))
 }
 
+/// `millrace top`: shows what processes are doing, live on a terminal.
+#[must_use]
+pub fn top(urls: &[String], once: bool, interval: Duration) -> ExitCode {
+    end(top::run(urls, once, interval))
+}
+
 /// `millrace compile`: the child process of the runtime.
 #[must_use]
 pub fn compile(cache: &Path) -> ExitCode {
     crate::runtime::compile_main(cache, &mut std::io::stdin().lock(), &mut std::io::stderr().lock())
+}
+
+/// What a process is called unless somebody says otherwise: `gateway` for `configs/gateway.yaml`.
+fn service_name(config: &Path) -> String {
+    config.file_stem().map_or_else(|| "millrace".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 fn plan(config: &Path) -> anyhow::Result<Option<Plan>> {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use millrace::commands::{self, ReportFormat};
@@ -52,6 +53,18 @@ enum Command {
         /// For example `http://127.0.0.1:8080/readyz`.
         url: String,
     },
+    /// Show what processes are doing, live: states, rates, versions, what waits. Ends with q.
+    Top {
+        /// Where they are.
+        #[arg(default_value = "http://127.0.0.1:8080")]
+        urls: Vec<String>,
+        /// Print one page as text and end, as it is without a terminal.
+        #[arg(long)]
+        once: bool,
+        /// Seconds between two looks.
+        #[arg(long, default_value = "1", value_parser = seconds)]
+        interval: Duration,
+    },
     /// Look at the events that nobody could take, or send them again.
     Dlq {
         #[command(subcommand)]
@@ -60,7 +73,7 @@ enum Command {
     /// Publish events again, for example after a topic was lost.
     Republish {
         /// The YAML config of the process that published them; it may be running.
-        #[arg(long, short, env = "MILLRACE_CONFIG", default_value = "configs/orders.yaml")]
+        #[arg(long, short, env = "MILLRACE_CONFIG")]
         config: PathBuf,
         /// Events since then: 2026-01-31T12:00:00Z, or how long ago, such as 90m.
         #[arg(long)]
@@ -85,10 +98,16 @@ enum DlqCommand {
 #[derive(clap::Args)]
 struct DeadLetters {
     /// The YAML config with the messaging.kafka.
-    #[arg(long, short, env = "MILLRACE_CONFIG", default_value = "configs/orders.yaml")]
+    #[arg(long, short, env = "MILLRACE_CONFIG")]
     config: PathBuf,
     /// Topics, without `.dlq`; all of the config if not given.
     topics: Vec<String>,
+}
+
+/// Some seconds, at least a tenth of one.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "expected a number of seconds, such as 1 or 0.5".to_owned())?;
+    if (0.1..=3600.0).contains(&number) { Ok(Duration::from_secs_f64(number)) } else { Err("expected 0.1 to 3600 seconds".into()) }
 }
 
 fn main() -> ExitCode {
@@ -98,6 +117,7 @@ fn main() -> ExitCode {
         Command::Schema => commands::schema(),
         Command::Openapi { file } => commands::openapi(&file),
         Command::Probe { url } => commands::probe(&url),
+        Command::Top { urls, once, interval } => commands::top(&urls, once, interval),
         Command::Dlq { command: DlqCommand::List(of) } => commands::events::list_dead_letters(&of.config, &of.topics),
         Command::Dlq { command: DlqCommand::Redrive(of) } => commands::events::redrive_dead_letters(&of.config, &of.topics),
         Command::Republish { config, since } => commands::events::republish(&config, &since),

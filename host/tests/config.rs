@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 /// Files that configs name, beside a folder `configs/` that the config itself is put into.
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "components/inventory.wasm",
     "components/payment.wasm",
     "components/shipping.wasm",
@@ -23,6 +23,7 @@ const FILES: [&str; 10] = [
     "components/notification_sender.wasm",
     "components/returns.wasm",
     "seed/products.json",
+    "seed/users.json",
 ];
 
 /// A folder with a config and everything it names.
@@ -69,6 +70,10 @@ fn yaml_files(folder: &str) -> Vec<PathBuf> {
     files.retain(|path| path.extension().is_some_and(|e| e == "yaml"));
     files.sort();
     files
+}
+
+fn valid_files() -> Vec<PathBuf> {
+    ["tests/config/valid", "../configs", "../configs/examples"].into_iter().flat_map(yaml_files).collect()
 }
 
 fn name(path: &Path) -> String {
@@ -128,8 +133,7 @@ fn workflow(workflow: &Workflow) -> Vec<String> {
 
 #[test]
 fn valid_configs_mean_what_their_snapshots_say() {
-    let files = [yaml_files("tests/config/valid"), yaml_files("../configs")].concat();
-    for path in files {
+    for path in valid_files() {
         insta::with_settings!({ snapshot_path => "config/snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(format!("valid-{}", name(&path)), plan_of(&path));
         });
@@ -254,7 +258,7 @@ fn the_committed_schema_is_the_schema() {
 #[test]
 fn configs_fit_the_published_schema_as_they_are_written() {
     let schema = jsonschema::validator_for(&config::schema()).unwrap();
-    for path in [yaml_files("tests/config/valid"), yaml_files("../configs")].concat() {
+    for path in valid_files() {
         let yaml: serde_json::Value = yaml_as_json(&std::fs::read_to_string(&path).unwrap());
         let errors: Vec<String> = schema.iter_errors(&yaml).map(|e| format!("{}: {e}", e.instance_path())).collect();
         assert!(errors.is_empty(), "{}: {errors:#?}", path.display());

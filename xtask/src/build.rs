@@ -11,10 +11,20 @@ use crate::toolchain::{self, WASM_TARGET};
 use crate::{web, workspace};
 
 /// The components of the store, by package, which is also the name of the file.
-const COMPONENTS: [&str; 4] = ["inventory", "payment", "shipping", "notify"];
+pub const COMPONENTS: [&str; 4] = ["inventory", "payment", "shipping", "notify"];
 
-/// A second generation of `payment`, to be swapped in: package, feature, name of the file.
-const SECOND_GENERATION: (&str, &str, &str) = ("payment", "transactions-v2", "payment-v2.wasm");
+/// A package built with a feature is another component.
+struct Variant {
+    package: &'static str,
+    feature: &'static str,
+    file: &'static str,
+}
+
+/// A second generation of `payment`, to be swapped in; and an `inventory` that needs no grant, for configs that have none.
+const VARIANTS: [Variant; 2] = [
+    Variant { package: "payment", feature: "transactions-v2", file: "payment-v2.wasm" },
+    Variant { package: "inventory", feature: "simulated", file: "inventory-simulated.wasm" },
+];
 
 /// What to build.
 #[derive(Args)]
@@ -87,10 +97,9 @@ pub fn components() -> anyhow::Result<()> {
 /// Builds and installs the components of the store and everything under `components/testing`.
 pub fn with_fixtures() -> anyhow::Result<()> {
     let installed = workspace::installed_components();
-    let (package, feature, file) = SECOND_GENERATION;
-    run(cargo(["build", "--release", "--target", WASM_TARGET, "--package", package, "--features", feature]).args(locations()))?;
-    install(&built().join(format!("{package}.wasm")), &installed.join(file))?;
-
+    for variant in VARIANTS {
+        variant.build()?;
+    }
     run(cargo(["build", "--release", "--target", WASM_TARGET, "--workspace", "--lib", "--bins", "--examples"]).args(locations()))?;
     for artifact in wasm_files(&built())?.into_iter().chain(wasm_files(&built().join("examples"))?) {
         let name = artifact.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -99,6 +108,15 @@ pub fn with_fixtures() -> anyhow::Result<()> {
         }
     }
     components()
+}
+
+impl Variant {
+    /// Builds and installs it. Its package leaves the same file as without the feature, and is built without it afterwards.
+    fn build(&self) -> anyhow::Result<()> {
+        let features = ["--package", self.package, "--features", self.feature];
+        run(cargo(["build", "--release", "--target", WASM_TARGET]).args(features).args(locations()))?;
+        install(&built().join(format!("{}.wasm", self.package)), &workspace::installed_components().join(self.file))
+    }
 }
 
 /// The components are a workspace of their own, with a target folder of its own.

@@ -1,19 +1,26 @@
-//! What people type, and what CI types: `cargo xtask run | test | build | bench | kafka | stack`.
+//! What people type, and what CI types: `cargo xtask run | test | build | bench | kafka | stack | containers`.
 //!
 //! It starts cargo and the host as child processes and says what it does; it knows nothing of what they are made of.
 
 #![expect(clippy::print_stdout, reason = "it talks to a person")]
 
+mod apt;
 mod bench;
 mod build;
 mod command;
 mod container_files;
+mod containers;
+mod customer;
 mod http;
 mod kafka;
 mod monolith;
+mod observability;
 mod parts;
+mod prometheus;
+mod python;
 mod run;
 mod secret;
+mod split_shop;
 mod stack;
 mod stop_signals;
 mod test;
@@ -38,7 +45,7 @@ enum Task {
     /// Builds everything and starts the single-process store on this machine, until Ctrl-C.
     Run(run::Options),
     /// Checks everything: format, lints, components, all tests. Installs the wasm target, rustfmt and clippy if they are missing.
-    Test,
+    Test(test::Options),
     /// Builds the step components into target/components, and the host.
     Build(build::Options),
     /// Runs the benchmarks.
@@ -47,6 +54,8 @@ enum Task {
     Stack(stack::Options),
     /// Runs Apache Kafka, one node on this machine, until Ctrl-C. Needs a JDK and, the first time, Maven.
     Kafka(kafka::Options),
+    /// Runs the shop of docker-compose.yml as containers, without Docker and without a registry, tries it, and takes it down.
+    Containers(containers::Options),
     /// Takes the pictures in docs/screenshots of every page of the store.
     Screenshots,
 }
@@ -61,11 +70,12 @@ fn main() -> ExitCode {
 fn perform(task: &Task) -> anyhow::Result<ExitCode> {
     match task {
         Task::Run(options) => run::run(options),
-        Task::Test => Ok(test::test()),
+        Task::Test(options) => test::test(options),
         Task::Build(options) => build::build(options).map(|()| ExitCode::SUCCESS),
         Task::Screenshots => web::screenshots().map(|()| ExitCode::SUCCESS),
         Task::Bench(options) => bench::bench(options).map(|()| ExitCode::SUCCESS),
         Task::Stack(options) => stack::stack(options),
         Task::Kafka(options) => kafka::kafka(options),
+        Task::Containers(options) => containers::containers(options),
     }
 }

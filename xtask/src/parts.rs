@@ -2,6 +2,7 @@
 //! stopped in reverse.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -34,12 +35,12 @@ pub struct Part {
 }
 
 /// How to see that a part is ready.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub enum Ready {
     /// It answers 200 there.
     Http(SocketAddr, &'static str),
-    /// A broker answers there.
-    Kafka(&'static str),
+    /// A broker answers there (host:port).
+    Kafka(String),
 }
 
 /// What it means when a part ends by itself.
@@ -86,6 +87,13 @@ impl Part {
         self
     }
 
+    /// With its lines in that file, instead of among ours.
+    pub fn logging_to(mut self, log: File) -> anyhow::Result<Self> {
+        let copy = log.try_clone().context("the log file cannot be shared")?;
+        self.command.stdout(Stdio::from(log)).stderr(Stdio::from(copy));
+        Ok(self)
+    }
+
     /// It may end well: then it has found that it is not needed.
     pub fn may_end(mut self) -> Self {
         self.end = End::NotNeeded;
@@ -94,9 +102,9 @@ impl Part {
 }
 
 impl Ready {
-    async fn is(self) -> bool {
+    async fn is(&self) -> bool {
         match self {
-            Self::Http(address, path) => matches!(http::get(address, path).await, Ok(200)),
+            Self::Http(address, path) => matches!(http::get(*address, path).await, Ok(200)),
             Self::Kafka(address) => kafka::broker::answers(address).await,
         }
     }
@@ -114,8 +122,17 @@ impl Parts {
                 self.logs.spawn(show(name, lines));
             }
             self.running.push(Running { name, child, end });
-            self.until_ready(name, ready).await?;
+            self.until_ready(name, &ready).await?;
         }
+        Ok(())
+    }
+
+    /// Sends `signal` to the part of that name and waits until it has ended; it is no part any more.
+    pub async fn end(&mut self, name: &str, signal: Signal) -> anyhow::Result<()> {
+        let place = self.running.iter().position(|part| part.name == name).with_context(|| format!("{name} does not run"))?;
+        let mut part = self.running.remove(place);
+        part.tell(signal);
+        timeout(STOP_LIMIT, part.child.wait()).await.with_context(|| format!("{name} did not end"))??;
         Ok(())
     }
 
@@ -124,7 +141,7 @@ impl Parts {
         self.running.iter().any(|part| part.name == name)
     }
 
-    async fn until_ready(&mut self, name: &str, ready: Ready) -> anyhow::Result<()> {
+    async fn until_ready(&mut self, name: &str, ready: &Ready) -> anyhow::Result<()> {
         let deadline = Instant::now() + READY_LIMIT;
         while Instant::now() < deadline {
             tokio::select! {
@@ -153,7 +170,7 @@ impl Parts {
     /// Tells each to stop and waits until it has, the last one first; a further signal, or taking too long, ends it the hard way.
     pub async fn stop(&mut self, stop_wanted: &mut StopSignals) {
         for part in self.running.iter_mut().rev() {
-            part.tell();
+            part.tell(Signal::TERM);
             let ended = tokio::select! {
                 ended = timeout(STOP_LIMIT, part.child.wait()) => ended.is_ok(),
                 () = stop_wanted.next() => false,
@@ -173,9 +190,9 @@ impl Running {
     }
 
     /// One that has ended already needs no telling.
-    fn tell(&self) {
+    fn tell(&self, signal: Signal) {
         let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
+        let _ = pid.map(|pid| kill_process(pid, signal));
     }
 }
 

@@ -11,12 +11,15 @@ use clap::Args;
 
 use crate::build::{self, Profile};
 use crate::parts::{Part, Parts, Ready};
+use crate::split_shop::{Service, SplitShop};
 use crate::stop_signals::StopSignals;
-use crate::{command, run, secret, toolchain, web, workspace};
+use crate::{prometheus, run, secret, toolchain, web, workspace};
 
 const GATEWAY: SocketAddr = local(8080);
 const USERS_PRODUCTS: SocketAddr = local(8081);
 const ORDERS: SocketAddr = local(8082);
+/// The shop as one process, should somebody run it beside this.
+const STORE: SocketAddr = local(8090);
 const PROMETHEUS: SocketAddr = local(9090);
 const KAFKA: &str = "127.0.0.1:9092";
 
@@ -68,39 +71,31 @@ fn parts(options: &Options, binary: &Path, data: &Path) -> anyhow::Result<Vec<Pa
     let mut parts = Vec::new();
     if options.brokers.is_none() && !options.without_kafka {
         let this = std::env::current_exe().context("cannot find this program, which also runs Kafka")?;
-        parts.push(Part::new("kafka", &this, Ready::Kafka(KAFKA)).arguments(["kafka"]).may_end());
+        parts.push(Part::new("kafka", &this, Ready::Kafka(KAFKA.to_owned())).arguments(["kafka"]).may_end());
     }
-    parts.extend(services(options, binary, data)?);
-    if !command::succeeds(std::process::Command::new("prometheus").arg("--version")) {
-        println!("Prometheus is not installed, so nothing collects metrics (Debian: apt-get install prometheus)");
+    let shop = shop(options, binary, data)?;
+    parts.extend(Service::ALL.map(|service| shop.part(service)));
+    if !prometheus::is_installed() {
+        println!("Prometheus is not installed, so nothing collects metrics ({})", prometheus::ADVICE);
     } else if TcpListener::bind(PROMETHEUS).is_err() {
         println!("Something listens on {PROMETHEUS} already, so no Prometheus is started here");
     } else {
-        parts.push(prometheus(data)?);
+        parts.push(collector(data)?);
     }
     Ok(parts)
 }
 
-fn services(options: &Options, binary: &Path, data: &Path) -> anyhow::Result<[Part; 3]> {
-    let brokers = options.brokers.clone().unwrap_or_else(|| KAFKA.to_owned());
-    let shared = [
-        ("JWT_SECRET", given_or_kept("JWT_SECRET", data)?),
-        ("INTERNAL_SECRET", given_or_kept("INTERNAL_SECRET", data)?),
-        ("COMPONENTS_DIR", workspace::installed_components().display().to_string()),
-        ("CATALOGUE_URL", format!("http://{USERS_PRODUCTS}")),
-        ("USERS_PRODUCTS_URL", format!("http://{USERS_PRODUCTS}")),
-        ("ORDERS_URL", format!("http://{ORDERS}")),
-        ("KAFKA_BROKERS", brokers),
-        ("MILLRACE_LOG_FORMAT", "text".to_owned()),
-    ];
-    let service = |name: &'static str, address: SocketAddr| {
-        // A folder for each: two processes must not tidy up each other's compiled components.
-        let own = [("LISTEN", address.to_string()), ("DATA_DIR", data.join(name).display().to_string())];
-        Part::new(name, binary, Ready::Http(address, "/readyz"))
-            .arguments(["run", "--config", &format!("configs/{name}.yaml")])
-            .environment(shared.iter().cloned().chain(own))
-    };
-    Ok([service("users-products", USERS_PRODUCTS), service("orders", ORDERS), service("gateway", GATEWAY)])
+fn shop(options: &Options, binary: &Path, data: &Path) -> anyhow::Result<SplitShop> {
+    Ok(SplitShop {
+        binary: binary.to_owned(),
+        gateway: GATEWAY,
+        users_products: USERS_PRODUCTS,
+        orders: ORDERS,
+        brokers: options.brokers.clone().unwrap_or_else(|| KAFKA.to_owned()),
+        components: workspace::installed_components(),
+        data: data.to_owned(),
+        variables: vec![("JWT_SECRET", given_or_kept("JWT_SECRET", data)?), ("INTERNAL_SECRET", given_or_kept("INTERNAL_SECRET", data)?)],
+    })
 }
 
 /// The variable, or else a secret that is made once and kept beside the data.
@@ -111,25 +106,11 @@ fn given_or_kept(variable: &'static str, data: &Path) -> anyhow::Result<String> 
     }
 }
 
-/// Debian's Prometheus, told where the processes are.
-fn prometheus(data: &Path) -> anyhow::Result<Part> {
-    let folder = data.join("prometheus");
-    fs::create_dir_all(&folder).with_context(|| format!("the folder {} cannot be created", folder.display()))?;
-    let config = folder.join("prometheus.yml");
-    fs::write(&config, scrape_config()).with_context(|| format!("{} cannot be written", config.display()))?;
-    let arguments = [
-        format!("--config.file={}", config.display()),
-        format!("--storage.tsdb.path={}", folder.join("data").display()),
-        format!("--web.listen-address={PROMETHEUS}"),
-        "--log.level=warn".to_owned(),
-    ];
-    Ok(Part::new("prometheus", Path::new("prometheus"), Ready::Http(PROMETHEUS, "/-/ready")).arguments(&arguments))
-}
-
-fn scrape_config() -> String {
-    let job = |(name, address): (&str, SocketAddr)| format!("  - job_name: {name}\n    static_configs: [{{targets: ['{address}']}}]\n");
-    let jobs: String = [("gateway", GATEWAY), ("users-products", USERS_PRODUCTS), ("orders", ORDERS)].into_iter().map(job).collect();
-    format!("global: {{scrape_interval: 5s}}\nscrape_configs:\n{jobs}")
+/// Prometheus with the repository's settings and rules.
+fn collector(data: &Path) -> anyhow::Result<Part> {
+    let targets = [("gateway", GATEWAY), ("users-products", USERS_PRODUCTS), ("orders", ORDERS), ("store", STORE)];
+    let (folder, rules) = (data.join("prometheus"), prometheus::rules());
+    prometheus::Settings { folder: &folder, listen: PROMETHEUS, targets: &targets, rules: &rules, changes: &[] }.part()
 }
 
 async fn stay(parts: Vec<Part>) -> anyhow::Result<ExitCode> {
@@ -162,24 +143,11 @@ fn welcome(prometheus: bool, demo: anyhow::Result<()>) {
          users-products  http://{USERS_PRODUCTS}/healthz\n  orders          http://{ORDERS}/healthz"
     );
     if prometheus {
-        println!("  Prometheus      http://{PROMETHEUS}/");
+        println!("  Prometheus      http://{PROMETHEUS}/targets   http://{PROMETHEUS}/alerts");
     }
     match demo {
         Ok(()) => println!("\n  Demo login: {} / {}", run::DEMO_EMAIL, run::DEMO_PASSWORD),
         Err(problem) => println!("\nThere is no demo login: {problem:#}"),
     }
     println!("\nCtrl-C stops them all; what they know stays in the data folder.");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prometheus_is_told_of_all_three() {
-        let config = scrape_config();
-        for (name, port) in [("gateway", 8080), ("users-products", 8081), ("orders", 8082)] {
-            assert!(config.contains(&format!("job_name: {name}\n    static_configs: [{{targets: ['127.0.0.1:{port}']}}]")), "{config}");
-        }
-    }
 }

@@ -3,10 +3,21 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
+use clap::Args;
+
 use crate::command::{cargo, run};
-use crate::{build, container_files, kafka, toolchain, web};
+use crate::{build, container_files, containers, kafka, observability, toolchain, web};
 
 const COMPONENTS: [&str; 2] = ["--manifest-path", "components/Cargo.toml"];
+
+/// What to check.
+#[derive(Args)]
+pub struct Options {
+    /// Only the stages of these names, such as `format` or `observability`.
+    #[arg(value_name = "STAGE")]
+    only: Vec<String>,
+}
 
 /// A check: its name, what it does, and whether the ones after it make sense without it.
 struct Stage {
@@ -26,7 +37,7 @@ enum Outcome {
     Skipped,
 }
 
-const STAGES: [Stage; 11] = [
+const STAGES: [Stage; 13] = [
     Stage { name: "tools", needed: Needed::ByLaterStages, check: tools },
     Stage { name: "format", needed: Needed::ByNone, check: format },
     Stage { name: "components: build", needed: Needed::ByLaterStages, check: build::with_fixtures },
@@ -38,19 +49,31 @@ const STAGES: [Stage; 11] = [
     Stage { name: "lints", needed: Needed::ByNone, check: lints },
     Stage { name: "tests", needed: Needed::ByNone, check: tests },
     Stage { name: "web", needed: Needed::ByNone, check: web::test },
+    Stage { name: "containers", needed: Needed::ByNone, check: containers::check },
+    Stage { name: "observability", needed: Needed::ByNone, check: observability::check },
 ];
 
-/// Runs every stage; success only if all of them passed.
-pub fn test() -> ExitCode {
-    let outcomes = run_all(&STAGES);
+/// Runs every stage, or those that are asked for; success only if all of them passed.
+pub fn test(options: &Options) -> anyhow::Result<ExitCode> {
+    let stages = chosen(&STAGES, &options.only)?;
+    let outcomes = run_all(&stages);
     println!("\nSummary");
-    for (stage, outcome) in STAGES.iter().zip(&outcomes) {
+    for (stage, outcome) in stages.iter().zip(&outcomes) {
         println!("  {:<26} {}", stage.name, verdict(outcome));
     }
-    if outcomes.iter().all(|outcome| matches!(outcome, Outcome::Passed(_))) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let passed = outcomes.iter().all(|outcome| matches!(outcome, Outcome::Passed(_)));
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn run_all(stages: &[Stage]) -> Vec<Outcome> {
+fn chosen<'a>(stages: &'a [Stage], only: &[String]) -> anyhow::Result<Vec<&'a Stage>> {
+    if let Some(unknown) = only.iter().find(|name| stages.iter().all(|stage| stage.name != **name)) {
+        let names: Vec<&str> = stages.iter().map(|stage| stage.name).collect();
+        bail!("there is no stage '{unknown}'; there are {}", names.join(", "));
+    }
+    Ok(stages.iter().filter(|stage| only.is_empty() || only.iter().any(|name| name == stage.name)).collect())
+}
+
+fn run_all(stages: &[&Stage]) -> Vec<Outcome> {
     let mut goes_on = true;
     let mut outcomes = Vec::with_capacity(stages.len());
     for stage in stages {
@@ -101,7 +124,8 @@ fn component_wasm_lints() -> anyhow::Result<()> {
 }
 
 fn component_tests() -> anyhow::Result<()> {
-    run(cargo(["test"]).args(COMPONENTS))
+    run(cargo(["test"]).args(COMPONENTS))?;
+    run(cargo(["test", "--package", "inventory", "--features", "simulated"]).args(COMPONENTS))
 }
 
 fn kafka_jars() -> anyhow::Result<()> {
@@ -129,13 +153,25 @@ mod tests {
     }
 
     fn outcomes(needed: Needed) -> Vec<String> {
-        let stages = [Stage { name: "a", needed, check: fails }, Stage { name: "b", needed: Needed::ByNone, check: passes }];
-        run_all(&stages).iter().map(|outcome| verdict(outcome).chars().take(7).collect::<String>().trim().to_owned()).collect()
+        let (first, second) = (Stage { name: "a", needed, check: fails }, Stage { name: "b", needed: Needed::ByNone, check: passes });
+        run_all(&[&first, &second]).iter().map(|outcome| verdict(outcome).chars().take(7).collect::<String>().trim().to_owned()).collect()
     }
 
     #[test]
     fn a_failure_lets_the_others_run_unless_they_need_it() {
         assert_eq!(outcomes(Needed::ByNone), ["FAILED", "passed"]);
         assert_eq!(outcomes(Needed::ByLaterStages), ["FAILED", "skipped"]);
+    }
+
+    #[test]
+    fn one_stage_can_be_asked_for_by_its_name() {
+        let names = |only: &[&str]| {
+            let only: Vec<String> = only.iter().map(|&name| name.to_owned()).collect();
+            chosen(&STAGES, &only).map(|stages| stages.iter().map(|stage| stage.name).collect::<Vec<_>>())
+        };
+        assert_eq!(names(&["web", "format"]).expect("both are there"), ["format", "web"]);
+        assert_eq!(names(&[]).expect("all").len(), STAGES.len());
+        let problem = names(&["wep"]).expect_err("no such stage").to_string();
+        assert!(problem.contains("'wep'") && problem.contains("web"), "{problem}");
     }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::bail;
 
 use crate::command::{output, run, succeeds};
-use crate::{build, kafka, workspace};
+use crate::{apt, build, kafka, workspace};
 
 /// Where Debian puts it; `CHROMIUM` names another.
 const CHROMIUM: &str = "/usr/bin/chromium";
@@ -69,29 +69,17 @@ fn ensure_chromium() -> anyhow::Result<()> {
     if std::env::var_os("CHROMIUM").is_some() || Path::new(CHROMIUM).exists() {
         return Ok(());
     }
-    println!("{CHROMIUM} is missing, adding it with apt-get");
-    if !succeeds(Command::new("apt-get").arg("--version")) {
-        bail!("a browser is missing: install Chromium and name it, for example CHROMIUM=/opt/chromium/chrome");
-    }
-    install("chromium")
+    let otherwise = "a browser is missing: install Chromium and name it, for example CHROMIUM=/opt/chromium/chrome";
+    apt::install(&["chromium"], apt::Recommended::Too, otherwise)
 }
 
 /// Text is written with the reader's own font. Pictures show one that looks like those that most readers have.
 fn ensure_font() -> anyhow::Result<()> {
-    let has_it = output(Command::new("fc-list").args(["--quiet", "Inter"])).is_ok();
-    if has_it {
+    if output(Command::new("fc-list").args(["--quiet", "Inter"])).is_ok() {
         return Ok(());
     }
-    if !succeeds(Command::new("apt-get").arg("--version")) {
-        println!("The font Inter is not installed, so the pictures will show another");
-        return Ok(());
-    }
-    install("fonts-inter")
-}
-
-fn install(package: &str) -> anyhow::Result<()> {
-    run(Command::new("apt-get").arg("update"))?;
-    run(Command::new("apt-get").args(["install", "--yes", package]))
+    let otherwise = "the pictures are taken with the font Inter: install it (Debian: fonts-inter)";
+    apt::install(&["fonts-inter"], apt::Recommended::Not, otherwise)
 }
 
 fn has_node() -> bool {

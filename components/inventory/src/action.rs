@@ -140,6 +140,15 @@ impl Ask {
             Purpose::Commit => stock::committed(&reply),
         }
     }
+
+    /// What the request means where there is nobody to ask.
+    #[cfg(feature = "simulated")]
+    pub fn simulate(&self) -> Answer {
+        match &self.purpose {
+            Purpose::Reserve { items, .. } => stock::simulated(items),
+            Purpose::Release | Purpose::Commit => stock::nothing_kept(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -187,6 +196,17 @@ mod tests {
             matches!(&refused, Err(Failure::Permanent(text)) if text.contains("delivered") && text.contains("checking")),
             "{refused:?}"
         );
+    }
+
+    #[cfg(feature = "simulated")]
+    #[test]
+    fn where_no_stock_is_kept_the_items_are_counted_and_nothing_is_promised() {
+        let simulated = |state: &str| {
+            let Ok(Plan::Ask(ask)) = plan(&job(state, &json!({}))) else { panic!("{state} asks") };
+            testing::accepted(ask.simulate())
+        };
+        assert_eq!(simulated("validating"), json!({"available": true, "checked_items": 2}));
+        assert_eq!(simulated("delivered"), json!({}));
     }
 
     #[test]

@@ -2,14 +2,21 @@
 //!
 //! The stock itself belongs to whoever keeps the catalogue. This component speaks to it over the HTTP service `stock` that the
 //! operator grants: `PUT`, `DELETE` and `POST .../commit` of `/internal/reservations/{instance}`, all idempotent by the instance's id.
+//!
+//! With the feature `simulated` it asks nobody and keeps no stock: for configs that grant their components nothing.
 
 pub mod action;
-#[cfg(target_family = "wasm")]
+#[cfg(all(target_family = "wasm", not(feature = "simulated")))]
 mod http;
 pub mod lines;
 pub mod stock;
 
 use step_sdk::{Answer, Description, Guest, Job, schema};
+
+#[cfg(feature = "simulated")]
+const NEEDS: &str = "In which states there is something to do with the stock. Keeps none and asks nobody.";
+#[cfg(not(feature = "simulated"))]
+const NEEDS: &str = "What to do with the stock on entering which state. Needs the HTTP service `stock`.";
 
 /// The component.
 pub struct Inventory;
@@ -21,7 +28,7 @@ impl Guest for Inventory {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             summary: env!("CARGO_PKG_DESCRIPTION").to_owned(),
             config_schema: schema::config(
-                "What to do with the stock on entering which state. Needs the HTTP service `stock`.",
+                NEEDS,
                 "Share of reservations that find their stock; the others are rejected as out of stock without asking.",
                 &action::config_schema(),
             ),
@@ -33,7 +40,15 @@ impl Guest for Inventory {
     }
 }
 
-#[cfg(target_family = "wasm")]
+#[cfg(feature = "simulated")]
+fn run(job: &Job) -> Answer {
+    match action::plan(job)? {
+        action::Plan::Answer(answer) => answer,
+        action::Plan::Ask(plan) => plan.simulate(),
+    }
+}
+
+#[cfg(all(target_family = "wasm", not(feature = "simulated")))]
 fn run(job: &Job) -> Answer {
     let plan = match action::plan(job)? {
         action::Plan::Answer(answer) => return answer,
@@ -44,7 +59,7 @@ fn run(job: &Job) -> Answer {
     plan.conclude(reply, step_sdk::clock::now())
 }
 
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(not(target_family = "wasm"), not(feature = "simulated")))]
 fn run(job: &Job) -> Answer {
     action::plan(job)?;
     step_sdk::answer::permanent("the stock service can only be reached from inside the host")

@@ -74,6 +74,13 @@ struct Reserved {
     reserved_until: String,
 }
 
+#[cfg(feature = "simulated")]
+#[derive(Serialize)]
+struct Checked {
+    available: bool,
+    checked_items: usize,
+}
+
 #[derive(Serialize)]
 struct OutOfStock<'reason> {
     available: bool,
@@ -135,6 +142,19 @@ pub fn unreachable(error: &CallError) -> Answer {
         )),
         CallError::Broken(why) => transient(format!("the stock service did not answer: {why}")),
     }
+}
+
+/// What a reservation means where nobody keeps stock: the lines are all there is to check, and no time is promised.
+#[cfg(feature = "simulated")]
+pub fn simulated(items: &[Item]) -> Answer {
+    log::info(&format!("found {} item(s); no stock is kept here", items.len()));
+    accepted(&Checked { available: true, checked_items: items.len() })
+}
+
+/// What it means that there is no reservation to give back or to commit.
+#[cfg(feature = "simulated")]
+pub fn nothing_kept() -> Answer {
+    accepted(&Nothing {})
 }
 
 /// The rejection for want of stock.

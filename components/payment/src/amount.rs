@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
 /// An amount in cents, more than nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Amount(u64);
@@ -26,6 +29,28 @@ impl Amount {
     }
 }
 
+/// One of `items` that says its price itself.
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(borrow)]
+    price: &'a RawValue,
+    quantity: u64,
+}
+
+impl Amount {
+    /// What a list of `{price, quantity}` comes to, where nobody has written a total.
+    pub fn of_lines(items: &str) -> Result<Self, String> {
+        let lines: Vec<Line<'_>> = serde_json::from_str(items)
+            .map_err(|problem| format!("there is no total, and the items have no prices to add up: {problem}"))?;
+        let too_much = || "the items come to more than can be charged".to_owned();
+        let cents = lines.iter().try_fold(0_u64, |sum, line| {
+            let price = Self::parse(line.price.get())?;
+            price.0.checked_mul(line.quantity).and_then(|amount| sum.checked_add(amount)).ok_or_else(too_much)
+        })?;
+        if cents == 0 { Err("there is no total, and no items to add up".to_owned()) } else { Ok(Self(cents)) }
+    }
+}
+
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:02}", self.0 / 100, self.0 % 100)
@@ -42,6 +67,17 @@ mod tests {
             assert_eq!(Amount::parse(text), Ok(Amount(cents)), "{text}");
         }
         assert_eq!(Amount(14_905).to_string(), "149.05");
+    }
+
+    #[test]
+    fn lines_with_prices_are_added_up_exactly() {
+        let items = r#"[{"productId": "a", "price": 149.99, "quantity": 2}, {"price": 0.1, "quantity": 3, "name": "b"}]"#;
+        assert_eq!(Amount::of_lines(items), Ok(Amount(30_028)));
+        for items in ["[]", r#"[{"price": 1, "quantity": 0}]"#, r#"[{"quantity": 1}]"#, r#"[{"price": -1, "quantity": 1}]"#, "7"] {
+            assert!(Amount::of_lines(items).is_err(), "{items}");
+        }
+        let much = format!(r#"[{{"price": 1, "quantity": {}}}]"#, u64::MAX);
+        assert!(Amount::of_lines(&much).is_err_and(|problem| problem.contains("more than can be charged")));
     }
 
     #[test]

@@ -22,6 +22,9 @@ struct Data<'job> {
     /// Kept as text, so that no cent is lost on the way.
     #[serde(borrow)]
     total: Option<&'job RawValue>,
+    /// What the total is made of, for whoever keeps no catalogue and writes none.
+    #[serde(borrow)]
+    items: Option<&'job RawValue>,
     payment: Option<Method>,
 }
 
@@ -53,7 +56,11 @@ struct Declined<'charge> {
 pub fn charge(job: &Job) -> Answer {
     let config: Config = input::config(job)?;
     let data: Data<'_> = input::data(job)?;
-    let amount = Amount::parse(data.total.map_or("null", RawValue::get)).map_err(Failure::Permanent)?;
+    let amount = match (data.total, data.items) {
+        (None, Some(items)) => Amount::of_lines(items.get()),
+        (total, _) => Amount::parse(total.map_or("null", RawValue::get)),
+    };
+    let amount = amount.map_err(Failure::Permanent)?;
     config.simulate.wait(job);
 
     let token = data.payment.and_then(|method| method.token);

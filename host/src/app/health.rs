@@ -195,7 +195,7 @@ mod tests {
         let after = bed.check.ask().await;
         assert!(after.status == Status::Degraded && after.message.contains("refused 0 s ago"), "{after:?}");
         bed.clock.advance(SignedDuration::from_mins(1));
-        assert_eq!(bed.check.ask().await, Check::new(Status::Up, "2 events in the outbox"));
+        assert_eq!(bed.check.ask().await, Check::new(Status::Up, "1 events in the outbox"));
     }
 
     #[tokio::test]

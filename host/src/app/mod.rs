@@ -186,7 +186,7 @@ impl App {
 
     fn start_core(&self, core: &Core) {
         if let Some(bus) = &core.bus {
-            let reactions = Reactions::new(core.pipeline.clone(), &self.plan);
+            let reactions = Reactions::new(core.pipeline.clone(), &self.plan, bus.system());
             let (subscriptions, sink) = (reactions.subscriptions(), Arc::new(reactions) as Arc<dyn Sink>);
             self.tasks.spawn_long("bus", Arc::clone(bus).run(subscriptions, sink, self.stop.clone()));
             self.tasks.spawn_long(

@@ -97,6 +97,10 @@ impl Bus for Embedded {
         topics.iter().flat_map(|topics| topics.keys()).map(|topic| Lag { topic: topic.clone(), events: 0 }).collect()
     }
 
+    fn system(&self) -> &'static str {
+        "millrace"
+    }
+
     fn health(&self) -> BusHealth {
         if self.listening.read().is_some() { BusHealth::Up } else { BusHealth::Down("not started".into()) }
     }

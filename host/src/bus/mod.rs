@@ -101,6 +101,9 @@ pub trait Bus: Send + Sync + 'static {
     /// Delivers the subscribed topics to `sink` until `stop`.
     async fn run(self: Arc<Self>, subscriptions: Vec<Subscription>, sink: Arc<dyn Sink>, stop: Stop) -> anyhow::Result<()>;
 
+    /// What kind of broker it is, as traces name it.
+    fn system(&self) -> &'static str;
+
     /// Whether it works now.
     fn health(&self) -> BusHealth;
 

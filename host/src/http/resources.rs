@@ -18,6 +18,7 @@ use crate::plan::Operation;
 use crate::services::ServiceError;
 use crate::services::resources::{IdempotencyKey, Resources, View};
 use crate::services::users::CurrentUser;
+use crate::telemetry::traces;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -73,8 +74,9 @@ impl Call {
     async fn create(self, edge: &Edge, request: Request) -> Result<Response, ApiError> {
         let (parts, body) = body::object(request, Presence::Required, edge.read_timeout).await?;
         let key = idempotency_key(&parts, &body.raw)?;
+        let traceparent = traces::continued(parts.headers.get(traces::HEADER).and_then(|value| value.to_str().ok()));
         let Self { resources, handler, user } = self;
-        let write = async move { resources.create(&handler, user.as_ref(), Value::Object(body.object), key).await };
+        let write = async move { resources.create(&handler, user.as_ref(), Value::Object(body.object), key, traceparent).await };
         let (view, replayed) = writes::finish(&edge.writes, write).await?;
         let location = format!("{}/{}", parts.uri.path().trim_end_matches('/'), percent_encoded(&view.id));
         let mut response = (StatusCode::CREATED, [(header::LOCATION, header_value(&location)?)], shown(view)?).into_response();

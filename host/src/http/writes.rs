@@ -8,6 +8,7 @@ use std::future::Future;
 use tokio_util::task::TaskTracker;
 
 use crate::services::ServiceError;
+use crate::telemetry::traces;
 
 /// Runs `write` to its end, also when the caller is dropped meanwhile.
 pub(crate) async fn finish<T, F>(writes: &TaskTracker, write: F) -> Result<T, ServiceError>
@@ -15,5 +16,5 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T, ServiceError>> + Send + 'static,
 {
-    writes.spawn(write).await.unwrap_or_else(|died| Err(ServiceError::Internal(died.into())))
+    writes.spawn(traces::carried(write)).await.unwrap_or_else(|died| Err(ServiceError::Internal(died.into())))
 }

@@ -108,7 +108,8 @@ impl Runtime {
             instance: job.instance_id.clone(),
             step: job.step.clone(),
         };
-        let terms = Terms { speaker, limits: &slot.settings.limits, granted: Arc::clone(&slot.granted), wall: job.timeout };
+        let traceparent = job.traceparent.as_deref().and_then(|text| text.try_into().ok());
+        let terms = Terms { speaker, limits: &slot.settings.limits, granted: Arc::clone(&slot.granted), wall: job.timeout, traceparent };
         let job = self.guest_job(job, slot.config_for(step_config));
         let ran = self.sandbox.process(&version.pre, terms, &job).await;
         let too_large = || ran.answer.as_ref().is_ok_and(|answer| is_too_large(answer, &slot.settings.limits)).then_some(Limit::Output);

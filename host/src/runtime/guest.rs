@@ -65,7 +65,8 @@ pub(super) struct Guest {
     wasi: Option<WasiCtx>,
     clock: Clock,
     http: WasiHttpCtx,
-    outgoing: Outgoing,
+    /// Services it may call.
+    pub outgoing: Outgoing,
     granted: Arc<Granted>,
     calls: u32,
     most_calls: u32,

@@ -53,6 +53,8 @@ pub struct Job {
     pub idempotency_key: String,
     /// Wall time of this attempt.
     pub timeout: Duration,
+    /// W3C trace context, sent with what the component asks of granted services.
+    pub traceparent: Option<String>,
     /// Business data, a JSON object as text.
     pub data: String,
 }

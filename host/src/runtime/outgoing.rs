@@ -20,6 +20,7 @@ use super::{Grant, GrantTarget, InProcess};
 
 /// Bytes of a body that a module of this process gets from a component.
 const MOST_BODY_BYTES: usize = 64 << 10;
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// How long a connection may take; the run's own time ends the rest.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -30,6 +31,8 @@ type Sent = Result<(Response<WasiBody>, Io), Error>;
 #[derive(Clone, Default)]
 pub(super) struct Outgoing {
     services: Arc<HashMap<String, Service>>,
+    /// Trace context of the run, which goes with every request.
+    pub traceparent: Option<HeaderValue>,
 }
 
 struct Service {
@@ -50,7 +53,11 @@ impl Outgoing {
     pub fn resolve(grants: &[Grant], modules: &HashMap<String, InProcess>) -> Result<Self, Vec<String>> {
         let (good, bad): (Vec<_>, Vec<_>) = grants.iter().map(|grant| resolve_grant(grant, modules)).partition(Result::is_ok);
         let problems: Vec<String> = bad.into_iter().filter_map(Result::err).collect();
-        if problems.is_empty() { Ok(Self { services: Arc::new(good.into_iter().flatten().collect()) }) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(Self { services: Arc::new(good.into_iter().flatten().collect()), traceparent: None })
+        } else {
+            Err(problems)
+        }
     }
 }
 
@@ -99,11 +106,14 @@ impl WasiHttpHooks for Outgoing {
 
     fn send_request(
         &mut self,
-        request: Request<WasiBody>,
+        mut request: Request<WasiBody>,
         options: Option<RequestOptions>,
         _: Io,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let services = Arc::clone(&self.services);
+        if let Some(traceparent) = &self.traceparent {
+            request.headers_mut().insert(TRACEPARENT, traceparent.clone());
+        }
         let sending = async move {
             let asked = asked_service(request.uri());
             let Some(service) = services.get(&asked) else {

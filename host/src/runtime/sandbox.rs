@@ -40,6 +40,8 @@ pub(super) struct Terms<'a> {
     pub limits: &'a Limits,
     pub granted: Arc<Granted>,
     pub wall: Duration,
+    /// Sent with what it asks of services.
+    pub traceparent: Option<http::HeaderValue>,
 }
 
 /// Why a run ended without an answer.
@@ -77,7 +79,7 @@ impl Sandbox {
     /// Asks a component what it is, with nothing granted, and with the memory that its runs will have.
     pub async fn describe(&self, pre: &StepPre<Guest>, speaker: Speaker, limits: &Limits) -> Result<Description, Ended> {
         let limits = Limits { cpu: DESCRIBE_CPU, host_calls: DESCRIBE_CALLS, ..limits.clone() };
-        let terms = Terms { speaker, limits: &limits, granted: Arc::default(), wall: DESCRIBE_WALL };
+        let terms = Terms { speaker, limits: &limits, granted: Arc::default(), wall: DESCRIBE_WALL, traceparent: None };
         let mut store = self.store(&terms);
         let meter = Arc::clone(&store.data().meter);
         let asked = async {
@@ -109,10 +111,11 @@ impl Sandbox {
     }
 
     fn store(&self, terms: &Terms<'_>) -> Store<Guest> {
-        let Terms { speaker, limits, granted, wall } = terms;
+        let Terms { speaker, limits, granted, wall, traceparent } = terms;
         let meter = Meter::new(limits.cpu.min(*wall));
         let log = GuestLog::new(speaker.clone());
-        let guest = Guest::new(self.engine.clone(), self.clock.clone(), Arc::clone(granted), limits, meter, log);
+        let mut guest = Guest::new(self.engine.clone(), self.clock.clone(), Arc::clone(granted), limits, meter, log);
+        guest.outgoing.traceparent.clone_from(traceparent);
         let mut store = Store::new(&self.engine, guest);
         store.limiter(|guest| &mut guest.memory);
         store.set_hostcall_fuel(limits.answer_bytes.saturating_add(MOST_CALL_BYTES));

@@ -187,7 +187,9 @@ mod tests {
             }
             assert_eq!(breaker.record("v1", false, at(0)), None);
             // Enough successes that half of the last ones have not failed.
-            (0..6).for_each(|_| drop(breaker.record("v1", false, at(0))));
+            for _ in 0..6 {
+                breaker.record("v1", false, at(0));
+            }
         }
         let changes: Vec<_> = (0..5).map(|_| breaker.record("v1", true, at(0))).collect();
         assert_eq!(changes, [None, None, None, None, Some(Change::Opened)]);

@@ -71,6 +71,7 @@ pub fn begin(
         instance: instance.clone(),
         attention: None,
         finished: false,
+        traceparent: traceparent.as_deref().map(Into::into),
     });
     let origin = Origin { traceparent: traceparent.clone(), ..Origin::default() };
     let mut decision = follow(context, resource, Guard::Absent, instance, effects, origin);
@@ -226,7 +227,14 @@ impl Draft<'_> {
             crashes: 0,
             due_at: self.context.now,
             last_error: None,
+            traceparent: None,
         });
+    }
+
+    /// Of what has caused this, or else of what began it all.
+    fn traceparent(&self) -> Option<String> {
+        let began = || self.resource.workflow.as_ref()?.traceparent.as_deref().map(str::to_owned);
+        self.origin.traceparent.clone().or_else(began)
     }
 
     fn announce(&mut self, handler: &str, seq: u64, state: &str) {
@@ -237,7 +245,7 @@ impl Draft<'_> {
                     return;
                 }
                 let happening = Happening { transition: Some((&edge.name, &edge.from)), to: state, seq, at: self.context.now };
-                let row = self.context.events.outbox_row(topic, &self.resource, &happening, self.origin.traceparent.clone());
+                let row = self.context.events.outbox_row(topic, &self.resource, &happening, self.traceparent());
                 self.commit.outbox.push(row);
             }
             Telling::Component(component) => {

@@ -11,12 +11,21 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use super::decision::Decision;
-use super::pipeline::{Attempt, Pipeline, denial, stand_in};
+use super::pipeline::{Attempt, Pipeline, denial, span_of, stand_in};
 use crate::runtime::Verdict;
 use crate::store::{Commit, InboxRow, Resource, RunStatus, StepRun, StoreError};
+use crate::telemetry::traces::Span;
 
 /// How long the bus waits for an attempt before the run is written and the bus goes on.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// An attempt whose run is written by now.
+struct Unfinished {
+    /// What came of it, if it has ended.
+    ended: Option<Result<Attempt, tokio::task::JoinError>>,
+    attempt: JoinHandle<Attempt>,
+    permit: OwnedSemaphorePermit,
+}
 
 impl Pipeline {
     /// Does the run of an event, or makes it durable together with the event's receipt.
@@ -28,10 +37,11 @@ impl Pipeline {
         let Some(permit) = self.try_claim(&mut run) else {
             return self.write(run, inbox, resource).await;
         };
-        let mut attempt = self.begin(run.clone(), Arc::clone(&resource));
+        let span = span_of(&run, &resource);
+        let mut attempt = self.begin(span.clone(), run.clone(), Arc::clone(&resource));
         match tokio::time::timeout(PATIENCE, &mut attempt).await {
             Ok(Ok(Attempt::Made(report))) if matches!(report.verdict, Verdict::Accepted(_)) => {
-                self.record(&run, &resource, &report);
+                span.within(|| self.record(&run, &resource, &report));
                 run.status = RunStatus::Done;
                 run.owner = None;
                 self.write(run, inbox, resource).await
@@ -43,7 +53,7 @@ impl Pipeline {
             }
             unfinished => {
                 self.write(run.clone(), inbox, Arc::clone(&resource)).await?;
-                self.go_on(run, resource, unfinished.ok(), attempt, permit);
+                self.go_on(span, run, resource, Unfinished { ended: unfinished.ok(), attempt, permit });
                 Ok(())
             }
         }
@@ -54,23 +64,17 @@ impl Pipeline {
         self.commit_as_is(Decision { commit, resource, finished: None }).await
     }
 
-    fn begin(&self, run: StepRun, resource: Arc<Resource>) -> JoinHandle<Attempt> {
+    fn begin(&self, span: Span, run: StepRun, resource: Arc<Resource>) -> JoinHandle<Attempt> {
         let pipeline = self.clone();
-        let work: BoxFuture<'static, Attempt> = Box::pin(async move { pipeline.attempt(&run, &resource).await });
+        let work: BoxFuture<'static, Attempt> = Box::pin(span.around(async move { pipeline.attempt(&run, &resource).await }));
         self.parts().tasks.spawn(work)
     }
 
     /// Settles an attempt of a run that is written by now, when it ends.
-    fn go_on(
-        &self,
-        run: StepRun,
-        resource: Arc<Resource>,
-        ended: Option<Result<Attempt, tokio::task::JoinError>>,
-        attempt: JoinHandle<Attempt>,
-        permit: OwnedSemaphorePermit,
-    ) {
+    fn go_on(&self, span: Span, run: StepRun, resource: Arc<Resource>, unfinished: Unfinished) {
         let pipeline = self.clone();
-        let work: BoxFuture<'static, ()> = Box::pin(async move {
+        let Unfinished { ended, attempt, permit } = unfinished;
+        let work: BoxFuture<'static, ()> = Box::pin(span.around(async move {
             let report = match ended {
                 Some(report) => report,
                 None => attempt.await,
@@ -78,10 +82,10 @@ impl Pipeline {
             match report {
                 Ok(Attempt::Made(report)) => pipeline.settle(&run, resource, &report).await,
                 Ok(Attempt::Denied(until)) => pipeline.put_back(&run, until, Some(denial(&run))).await,
-                Err(error) => tracing::error!(run = run.key, %error, "an attempt panicked; it is made again at the next start"),
+                Err(error) => tracing::error!(run = run.key, instance = run.resource_id, %error, "an attempt panicked; it is made again at the next start"),
             }
             drop(permit);
-        });
+        }));
         self.parts().tasks.spawn(work);
     }
 }

@@ -28,6 +28,7 @@ use crate::shutdown::Stop;
 use crate::store::{Commit, Conflict, Guard, Resource, RunStatus, Settled, StepRun, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
+use crate::telemetry::traces::{self, Kind, Span};
 
 /// Runs that this process holds at once; what is beyond waits in the store.
 const MAX_HELD_RUNS: usize = 4_096;
@@ -159,7 +160,7 @@ impl Pipeline {
         let (moved, tells) = (!commit.history.is_empty(), !commit.outbox.is_empty());
         let resource = decision.resource;
         let (left, entered) = self.states(&commit, &resource);
-        self.parts.store.commit(commit).await?;
+        commit_span(&resource).around(self.parts.store.commit(commit)).await?;
 
         for (count, change) in left.map(|count| (count, -1)).into_iter().chain(entered.map(|count| (count, 1))) {
             count.fetch_add(change, Ordering::Relaxed);
@@ -237,7 +238,7 @@ impl Pipeline {
             Ok(Some(resource)) => self.start(run, Arc::new(resource), permit),
             Ok(None) => self.give_up(&run).await,
             Err(error) => {
-                tracing::warn!(run = run.key, %error, "cannot read the resource of a run; it is claimed again in a moment");
+                tracing::warn!(run = run.key, instance = run.resource_id, %error, "cannot read the resource of a run; it is claimed again in a moment");
                 self.put_back(&run, decision::later(self.parts.clock.now(), PUT_BACK), None).await;
             }
         }
@@ -245,11 +246,11 @@ impl Pipeline {
 
     /// Sets a run aside whose resource is gone: it can never be done.
     async fn give_up(&self, run: &StepRun) {
-        tracing::error!(run = run.key, "the resource of a run is gone; the run is parked");
+        tracing::error!(run = run.key, instance = run.resource_id, "the resource of a run is gone; the run is parked");
         let resource = Arc::new(stand_in(run, self.parts.clock.now()));
         let settled = settlement::settled(run, RunStatus::Parked, run.attempt, Some("its resource is gone".into()));
         if let Err(error) = self.commit(decision::settle_only(resource, settled)).await {
-            tracing::error!(run = run.key, %error, "the run could not be parked; it stays claimed until the next start");
+            tracing::error!(run = run.key, instance = run.resource_id, %error, "the run could not be parked; it stays claimed until the next start");
         }
     }
 
@@ -285,13 +286,14 @@ impl Pipeline {
     fn start(&self, run: StepRun, resource: Arc<Resource>, permit: OwnedSemaphorePermit) {
         let pipeline = self.clone();
         // Boxed here because an attempt's commit starts further attempts: the future would contain itself.
-        let work: BoxFuture<'static, ()> = Box::pin(async move {
+        let span = span_of(&run, &resource);
+        let work: BoxFuture<'static, ()> = Box::pin(span.around(async move {
             match pipeline.attempt(&run, &resource).await {
                 Attempt::Made(report) => pipeline.settle(&run, resource, &report).await,
                 Attempt::Denied(until) => pipeline.put_back(&run, until, Some(denial(&run))).await,
             }
             drop(permit);
-        });
+        }));
         self.parts.tasks.spawn(work);
     }
 
@@ -301,6 +303,7 @@ impl Pipeline {
             && let Err(until) = self.parts.breakers.admit(&run.component, &digest, self.parts.clock.now())
         {
             self.parts.metrics.component_denied(&run.component);
+            Span::current().set("millrace.outcome", || "denied");
             return Attempt::Denied(until);
         }
         Attempt::Made(self.make_attempt(run, resource).await)
@@ -322,11 +325,12 @@ impl Pipeline {
             visit: run.visit,
             idempotency_key: run.key.clone(),
             timeout: self.timeout(run, resource).await,
+            traceparent: traces::current().or_else(|| caused_by(run, resource).map(str::to_owned)),
             data,
         };
         let slot = self.parts.in_flight.enter(&run.key);
         if let Err(error) = &slot {
-            tracing::warn!(run = run.key, %error, "cannot note that a run is in flight: should it kill the process, nobody will know");
+            tracing::warn!(run = run.key, instance = run.resource_id, %error, "cannot note that a run is in flight: should it kill the process, nobody will know");
         }
         let report = self.parts.runtime.run(&run.component, job, self.parts.workflows.step_config(&run.workflow, &run.name)).await;
         drop(slot);
@@ -348,6 +352,30 @@ impl Pipeline {
         self.parts.metrics.workflow_execution(&progress.workflow, action, if is_error { "failure" } else { "success" });
         self.parts.metrics.workflow_duration(&progress.workflow, action, took);
     }
+}
+
+/// Trace context of what a run was caused by.
+fn caused_by<'a>(run: &'a StepRun, resource: &'a Resource) -> Option<&'a str> {
+    let began = || resource.workflow.as_ref()?.traceparent.as_deref();
+    run.traceparent.as_deref().or_else(began)
+}
+
+/// An attempt, from its beginning until its answer is durable.
+pub(super) fn span_of(run: &StepRun, resource: &Resource) -> Span {
+    let Some(cause) = caused_by(run, resource) else { return Span::default() };
+    let span = Span::begin(Kind::Internal, Some(cause), || run.name.clone());
+    span.set("millrace.component", || run.component.clone())
+        .set("millrace.workflow", || run.workflow.clone())
+        .set("millrace.instance.id", || run.resource_id.clone())
+        .set("millrace.run.key", || run.key.clone())
+        .set("millrace.attempt", || i64::from(run.attempt));
+    span
+}
+
+fn commit_span(resource: &Resource) -> Span {
+    let span = Span::child(Kind::Internal, || "commit");
+    span.set("millrace.instance.id", || resource.id.clone()).set("millrace.state", || resource.state.clone());
+    span
 }
 
 /// What a run says of why it waits.

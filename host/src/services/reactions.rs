@@ -15,6 +15,7 @@ use super::pipeline::{FireError, Pipeline};
 use crate::bus::{Event, Receipt, Sink, Subscription};
 use crate::plan;
 use crate::store::{Conflict, DeadLetter, InboxRow, OutboxRow, RunStatus, StepRun, StoreError};
+use crate::telemetry::traces::{self, Kind, Span};
 
 enum Reaction {
     Fire(plan::EventTrigger),
@@ -26,6 +27,7 @@ pub struct Reactions {
     pipeline: Pipeline,
     by_consumer: HashMap<String, Arc<Reaction>>,
     subscriptions: Vec<Subscription>,
+    system: &'static str,
 }
 
 /// One event that has come for one consumer.
@@ -37,9 +39,9 @@ struct Received {
 }
 
 impl Reactions {
-    /// From the plan's triggers and handlers.
+    /// From the plan's triggers and handlers; `system` is what the bus is called in traces.
     #[must_use]
-    pub fn new(pipeline: Pipeline, plan: &plan::Plan) -> Self {
+    pub fn new(pipeline: Pipeline, plan: &plan::Plan, system: &'static str) -> Self {
         let mut by_consumer = HashMap::new();
         let mut subscriptions = Vec::new();
         for trigger in &plan.event_triggers {
@@ -52,7 +54,19 @@ impl Reactions {
             subscriptions.extend(handler.topics.iter().map(|topic| Subscription { consumer: consumer.clone(), topic: topic.clone() }));
             by_consumer.insert(consumer, Arc::new(Reaction::Handle(handler.clone())));
         }
-        Self { pipeline, by_consumer, subscriptions }
+        Self { pipeline, by_consumer, subscriptions, system }
+    }
+
+    fn span(&self, consumer: &str, event: &Event) -> Span {
+        let Some(published) = &event.traceparent else { return Span::default() };
+        let span = Span::begin(Kind::Consumer, Some(published), || format!("process {}", event.topic));
+        span.set("messaging.system", || self.system)
+            .set("messaging.operation.name", || "process")
+            .set("messaging.operation.type", || "process")
+            .set("messaging.destination.name", || event.topic.clone())
+            .set("messaging.consumer.group.name", || consumer.to_owned())
+            .set("messaging.message.id", || event.id.clone());
+        span
     }
 
     /// What to subscribe to.
@@ -78,7 +92,7 @@ impl Received {
         let choose = |_: &_, _: &_| -> Result<(Input, Origin), Refusal> {
             let input = Input::Fire { transition: trigger.transition.clone(), cause: Cause::Event };
             let inbox = Some(InboxRow { consumer: consumer.clone(), event_id: event.id.clone() });
-            Ok((input, Origin { inbox, traceparent: event.traceparent.clone(), ..Origin::default() }))
+            Ok((input, Origin { inbox, traceparent: context_of(event), ..Origin::default() }))
         };
         match pipeline.fire(&content.data.resource, &content.data.instance_id, &choose).await {
             Ok(_) | Err(FireError::Refused(_) | FireError::Gone | FireError::Store(StoreError::Conflict(_))) => Receipt::Done,
@@ -128,8 +142,14 @@ impl Received {
             crashes: 0,
             due_at: self.pipeline.parts().clock.now(),
             last_error: None,
+            traceparent: context_of(event).map(Into::into),
         }
     }
+}
+
+/// What a reaction to an event is caused by: the span in which it is handled, or else whatever has published it.
+fn context_of(event: &Event) -> Option<String> {
+    traces::current().or_else(|| event.traceparent.clone())
 }
 
 #[async_trait]
@@ -145,8 +165,13 @@ impl Sink for Reactions {
         // Spawned, because a bus that loses its patience drops what it waits for: a run that was claimed would not be begun.
         let received = Received { pipeline: self.pipeline.clone(), consumer: consumer.to_owned(), event: event.clone(), content };
         let reaction = Arc::clone(reaction);
-        let reacting = self.pipeline.parts().tasks.spawn(async move { received.react(&reaction).await });
-        reacting.await.unwrap_or_else(|error| Receipt::Retry(format!("the reaction ended badly: {error}")))
+        let span = self.span(consumer, event);
+        let reacting = self.pipeline.parts().tasks.spawn(span.clone().around(async move { received.react(&reaction).await }));
+        let receipt = reacting.await.unwrap_or_else(|error| Receipt::Retry(format!("the reaction ended badly: {error}")));
+        if let Receipt::Retry(reason) | Receipt::Poison(reason) = &receipt {
+            span.fail(reason.clone());
+        }
+        receipt
     }
 
     async fn bury(&self, consumer: &str, event: &Event, reason: &str) -> Result<(), String> {

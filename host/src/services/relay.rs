@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::bus::{Bus, BusHealth, Event};
 use crate::shutdown::Stop;
 use crate::store::{OutboxRow, Store, StoreError};
+use crate::telemetry::traces::{Kind, Span};
 
 /// Events read at once.
 const BATCH: usize = 512;
@@ -130,20 +131,37 @@ impl Relay {
         Ok(published.len())
     }
 
+    /// The publishing of an event, as a part of what caused it.
+    fn span(&self, row: &OutboxRow) -> Span {
+        let Some(caused) = row.traceparent.as_deref() else { return Span::default() };
+        let span = Span::begin(Kind::Producer, Some(caused), || format!("send {}", row.topic));
+        span.set("messaging.system", || self.bus.system())
+            .set("messaging.operation.name", || "send")
+            .set("messaging.operation.type", || "send")
+            .set("messaging.destination.name", || row.topic.clone())
+            .set("messaging.message.id", || row.event_id.clone())
+            .set("messaging.kafka.message.key", || row.key.clone());
+        span
+    }
+
     /// Gives the bus those of `rows` whose key is not held back, and answers the positions of those that it has taken.
     async fn publish(&mut self, rows: &[OutboxRow]) -> Vec<u64> {
         let now = Instant::now();
         let rows: Vec<&OutboxRow> = rows.iter().filter(|row| !self.held.holds(&row.key, now)).collect();
-        let events: Vec<Event> = rows.iter().map(|row| event(row)).collect();
+        let spans: Vec<Span> = rows.iter().map(|row| self.span(row)).collect();
+        let events: Vec<Event> = rows.iter().zip(&spans).map(|(row, span)| event(row, span)).collect();
         let results = self.bus.publish(&events).await;
         let (mut taken, mut refused) = (Vec::with_capacity(rows.len()), HashMap::<&str, String>::new());
-        for (row, result) in rows.into_iter().zip(results) {
+        for ((row, span), result) in rows.into_iter().zip(spans).zip(results) {
             match result {
                 Ok(()) => {
                     self.held.release(&row.key);
                     taken.push(row.position);
                 }
-                Err(error) => drop(refused.entry(&row.key).or_insert_with(|| error.to_string())),
+                Err(error) => {
+                    span.fail(error.to_string());
+                    refused.entry(&row.key).or_insert_with(|| error.to_string());
+                }
             }
         }
         for (key, reason) in &refused {
@@ -157,13 +175,13 @@ impl Relay {
     }
 }
 
-fn event(row: &OutboxRow) -> Event {
+fn event(row: &OutboxRow, span: &Span) -> Event {
     Event {
         id: row.event_id.clone(),
         topic: row.topic.clone(),
         key: row.key.clone(),
         payload: Arc::clone(&row.payload),
-        traceparent: row.traceparent.clone(),
+        traceparent: span.traceparent().or_else(|| row.traceparent.clone()),
     }
 }
 

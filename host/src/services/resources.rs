@@ -125,7 +125,7 @@ impl Resources {
         Ok(Self { inner: Arc::new(Inner { pipeline, handlers, generation, pages: Mutex::default() }) })
     }
 
-    /// Creates a resource of `handler` and starts its workflow. The flag is true when the idempotency key was used before
+    /// Creates a resource of `handler` and starts its workflow, which is part of the trace `traceparent` for all its life. The flag is true when the idempotency key was used before
     /// with the same request: the view is the resource created then.
     ///
     /// # Errors
@@ -136,6 +136,7 @@ impl Resources {
         user: Option<&CurrentUser>,
         body: Value,
         key: Option<IdempotencyKey>,
+        traceparent: String,
     ) -> Result<(View, bool), ServiceError> {
         let handler = self.handler(handler)?;
         let row = key.zip(user).map(|(key, user)| IdempotencyRow {
@@ -150,7 +151,7 @@ impl Resources {
             return self.replay(handler, row, &earlier).await;
         }
         let data = handler.new_data(&body).await?;
-        self.insert(handler, user, data, row).await
+        self.insert(handler, user, data, row, traceparent).await
     }
 
     /// Lists resources: the user's own, newest first, or (if nobody owns them) all by id.
@@ -326,10 +327,11 @@ impl Resources {
         user: Option<&CurrentUser>,
         data: Object,
         row: Option<IdempotencyRow>,
+        traceparent: String,
     ) -> Result<(View, bool), ServiceError> {
         let resource = handler.new_resource(user, data, self.inner.pipeline.parts().clock.now())?;
         let mut decision = match &handler.settings.workflow {
-            Some(workflow) => self.begin(workflow, resource)?,
+            Some(workflow) => self.begin(workflow, resource, traceparent)?,
             None => decision::plain(resource),
         };
         decision.commit.idempotency = row.clone().map(|row| IdempotencyRow { resource_id: decision.resource.id.clone(), ..row });
@@ -355,7 +357,7 @@ impl Resources {
         }
     }
 
-    fn begin(&self, workflow: &str, resource: Resource) -> Result<decision::Decision, ServiceError> {
+    fn begin(&self, workflow: &str, resource: Resource, traceparent: String) -> Result<decision::Decision, ServiceError> {
         let parts = self.inner.pipeline.parts();
         let missing = || ServiceError::Internal(anyhow::anyhow!("there is no workflow '{workflow}'"));
         let pinned = parts.workflows.current(workflow).ok_or_else(missing)?;
@@ -365,7 +367,7 @@ impl Resources {
         }
         let (instance, effects) = pinned.machine.create();
         let context = Context { events: &parts.events, pinned: &pinned, now: resource.created_at };
-        Ok(decision::begin(context, resource, instance, &effects, None))
+        Ok(decision::begin(context, resource, instance, &effects, Some(traceparent)))
     }
 
     async fn replay(&self, handler: &Handler, row: &IdempotencyRow, earlier: &IdempotencyRow) -> Result<(View, bool), ServiceError> {

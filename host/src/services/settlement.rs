@@ -12,6 +12,7 @@ use super::workflows::LookupError;
 use crate::runtime::{Report, Verdict};
 use crate::store::{Conflict, Object, Resource, RunStatus, Settled, StepRun, StoreError};
 use crate::telemetry::metrics::ComponentRun;
+use crate::telemetry::traces::{self, Span};
 
 /// First and longest wait when the store cannot write an answer.
 const STORE_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -55,15 +56,20 @@ impl Pipeline {
                 Ok(_) => return,
                 Err(StoreError::Conflict(Conflict::Version { .. })) => {}
                 Err(StoreError::Conflict(conflict)) => {
-                    tracing::warn!(run = run.key, %conflict, "an answer came too late and was dropped");
+                    tracing::warn!(run = run.key, instance = run.resource_id, %conflict, "an answer came too late and was dropped");
                     return;
                 }
                 Err(StoreError::Fatal(error)) => {
-                    tracing::error!(run = run.key, error, "the store failed; the run is made again at the next start");
+                    tracing::error!(
+                        run = run.key,
+                        instance = run.resource_id,
+                        error,
+                        "the store failed; the run is made again at the next start"
+                    );
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(run = run.key, %error, "an answer waits until the store can write");
+                    tracing::warn!(run = run.key, instance = run.resource_id, %error, "an answer waits until the store can write");
                     if !self.wait_unless_stopping(wait).await {
                         return;
                     }
@@ -104,7 +110,7 @@ impl Pipeline {
         let now = self.parts().clock.now();
         Ok(match pinned.machine.advance(&progress.instance, &input) {
             Err(refusal) => {
-                tracing::info!(run = run.key, %refusal, "an answer no longer fits its instance");
+                tracing::info!(run = run.key, instance = run.resource_id, %refusal, "an answer no longer fits its instance");
                 end(run, resource, RunStatus::Done, Some(refusal.to_string()))
             }
             Ok((instance, effects)) => match effects.as_slice() {
@@ -124,12 +130,21 @@ impl Pipeline {
         match &report.verdict {
             Verdict::Accepted(_) => end(run, resource, RunStatus::Done, None),
             Verdict::Rejected { code, reason, .. } => {
-                tracing::warn!(run = run.key, component = run.component, digest = report.digest, code, reason, "a task was rejected");
+                tracing::warn!(
+                    run = run.key,
+                    instance = run.resource_id,
+                    component = run.component,
+                    digest = report.digest,
+                    code,
+                    reason,
+                    "a task was rejected"
+                );
                 end(run, resource, RunStatus::Done, Some(reason.clone()))
             }
             Verdict::Permanent(reason) => {
                 tracing::error!(
                     run = run.key,
+                    instance = run.resource_id,
                     component = run.component,
                     digest = report.digest,
                     reason,
@@ -153,6 +168,7 @@ impl Pipeline {
             reason: reason_for_people(&report.verdict),
             merge: Some(self.results(run, &report.verdict)),
             settled: Some(settled(run, RunStatus::Done, run.attempt, failure_text(&report.verdict))),
+            traceparent: traces::current(),
             ..Origin::default()
         }
     }
@@ -168,7 +184,13 @@ impl Pipeline {
         fields.retain(|name, _| {
             let allowed = !protected.contains(name);
             if !allowed {
-                tracing::warn!(run = run.key, component = run.component, field = name, "a component may not change this field; ignored");
+                tracing::warn!(
+                    run = run.key,
+                    instance = run.resource_id,
+                    component = run.component,
+                    field = name,
+                    "a component may not change this field; ignored"
+                );
             }
             allowed
         });
@@ -184,6 +206,7 @@ impl Pipeline {
         let (component, digest) = (run.component.as_str(), report.digest.as_str());
         let outcome = outcome_name(report);
         parts.metrics.component_run(ComponentRun { component, digest, outcome, wall: report.wall, overhead: report.overhead });
+        Span::current().set("millrace.outcome", || outcome).set("millrace.component.digest", || digest.to_owned());
         if let Some(limit) = limit_name(report) {
             parts.metrics.sandbox_limit(component, limit);
         }
@@ -233,8 +256,10 @@ impl Pipeline {
             metrics.workflow_duration(&progress.workflow, &run.name, report.wall);
         }
         if let Verdict::Transient(reason) | Verdict::Permanent(reason) = &report.verdict {
+            Span::current().fail(reason.clone());
             tracing::warn!(
                 run = run.key,
+                instance = run.resource_id,
                 step = run.name,
                 component = run.component,
                 digest = report.digest,

@@ -55,6 +55,8 @@ pub struct Progress {
     pub attention: Option<String>,
     /// The final state was reached.
     pub finished: bool,
+    /// W3C trace context of the request that created it: whatever becomes of it, also after a restart, is part of that trace. Never changes.
+    pub traceparent: Option<Arc<str>>,
 }
 
 /// One transition that was made. `(kind, id, seq)` is unique and `seq` has no gap.
@@ -156,6 +158,8 @@ pub struct StepRun {
     pub due_at: Timestamp,
     /// Text of the last failure.
     pub last_error: Option<String>,
+    /// W3C trace context of the event that it belongs to; without one it is part of the resource's trace.
+    pub traceparent: Option<Arc<str>>,
 }
 
 /// A durable timer. All timers of a resource are replaced by each commit that changes its state.

@@ -6,7 +6,11 @@ use std::io::IsTerminal;
 
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::traces;
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -47,9 +51,29 @@ where
         .with_context(|| format!("log filter '{filter}' is not valid; write for example 'info' or 'info,millrace::http=debug'"))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(true);
     Ok(match format {
-        LogFormat::Json => Box::new(lines.json().flatten_event(true).with_current_span(true).with_span_list(false).finish()),
+        LogFormat::Json => {
+            Box::new(lines.json().flatten_event(true).with_current_span(true).with_span_list(false).map_event_format(Traced).finish())
+        }
         LogFormat::Auto | LogFormat::Text => Box::new(lines.with_ansi(std::io::stderr().is_terminal()).compact().finish()),
     })
+}
+
+/// Adds the ids of the span that a line belongs to, when spans are exported.
+struct Traced<F>(F);
+
+impl<S, N, F> FormatEvent<S, N> for Traced<F>
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(&self, ctx: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &tracing::Event<'_>) -> std::fmt::Result {
+        let Some((trace, span)) = traces::current_ids() else { return self.0.format_event(ctx, writer, event) };
+        let mut line = String::new();
+        self.0.format_event(ctx, Writer::new(&mut line), event)?;
+        let object = line.trim_end().strip_suffix('}').unwrap_or(&line);
+        writeln!(writer, "{object},\"trace_id\":\"{trace}\",\"span_id\":\"{span}\"}}")
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use millrace::bus::embedded::Embedded;
 use millrace::bus::kafka::{self, Kafka, dead_letters};
-use millrace::bus::{Bus, BusHealth, Event, Receipt, Sink, Subscription};
+use millrace::bus::{Bus, BusHealth, Event, Lag, Receipt, Sink, Subscription};
 use millrace::shutdown::Stop;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -129,6 +129,16 @@ impl Running {
         tokio::time::timeout(PATIENCE, down).await.expect("the bus says that it is down")
     }
 
+    /// Waits until the bus says that it is so many events of a topic behind.
+    pub async fn until_behind(&self, topic: &str, events: u64) {
+        let behind = async {
+            while !self.bus.lag().contains(&Lag { topic: topic.to_owned(), events }) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, behind).await.unwrap_or_else(|_| panic!("expected {events}: {:?}", self.bus.lag()));
+    }
+
     /// Publishes as the relay does: what was refused is published again.
     pub async fn publish(&self, events: &[Event]) {
         let publishing = async {
@@ -161,6 +171,7 @@ pub struct Subscriber {
     deliveries: Arc<Mutex<HashMap<(String, String), u32>>>,
     taken: Arc<watch::Sender<Vec<(String, Event)>>>,
     buried: Arc<Mutex<Vec<(String, String)>>>,
+    told: Arc<Mutex<Vec<String>>>,
 }
 
 impl Subscriber {
@@ -176,6 +187,7 @@ impl Subscriber {
             deliveries: Arc::default(),
             taken: Arc::new(watch::Sender::new(Vec::new())),
             buried: Arc::default(),
+            told: Arc::default(),
         }
     }
 
@@ -199,6 +211,11 @@ impl Subscriber {
     /// How often an event was delivered to a consumer.
     pub fn deliveries(&self, consumer: &str, event: &Event) -> u32 {
         self.deliveries.lock().get(&(consumer.to_owned(), event.id.clone())).copied().unwrap_or_default()
+    }
+
+    /// Topics of the dead letters that the bus says it has kept itself.
+    pub fn told_of_dead_letters(&self) -> Vec<String> {
+        self.told.lock().clone()
     }
 
     /// Waits until an event was delivered that often.
@@ -231,5 +248,9 @@ impl Sink for Subscriber {
     async fn bury(&self, _: &str, event: &Event, reason: &str) -> Result<(), String> {
         self.buried.lock().push((event.id.clone(), reason.to_owned()));
         Ok(())
+    }
+
+    fn buried(&self, _: &str, topic: &str) {
+        self.told.lock().push(topic.to_owned());
     }
 }

@@ -50,7 +50,27 @@ async fn nonsense_on_a_topic_becomes_dead_letters() {
     let mut reasons: Vec<String> = bed.dead_letters("made", &subscriber).await.into_iter().map(|(_, reason)| reason).collect();
     reasons.sort();
     assert_eq!(reasons.len(), 3, "{reasons:?}");
+    assert_eq!(subscriber.told_of_dead_letters(), [bed.topic("made"), bed.topic("made"), bed.topic("made")]);
     assert!(reasons[0] == "no event" && reasons[1] == "the record has no value" && reasons[2].contains("not UTF-8"), "{reasons:?}");
+    running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn how_far_it_is_behind_is_told() {
+    let bed = Bed::kafka().await;
+    let willing = Arc::new(AtomicBool::new(false));
+    let will = Arc::clone(&willing);
+    let subscriber =
+        Subscriber::directed(move |_, _, _| if will.load(Ordering::Relaxed) { Receipt::Done } else { Receipt::Retry("later".into()) });
+    let mut settings = bed.settings(&bed.address());
+    settings.patience.deliveries = u32::MAX;
+    let running = bed.run(Arc::new(Kafka::new(settings).unwrap()), &[("taker", "made")], &subscriber);
+    running.until_up().await;
+    let events: Vec<_> = (0..7).map(|number| bed.event("made", &format!("key-{number}"), number)).collect();
+    running.publish(&events).await;
+    running.until_behind(&bed.topic("made"), 7).await;
+    willing.store(true, Ordering::Relaxed);
+    running.until_behind(&bed.topic("made"), 0).await;
     running.close().await;
 }
 

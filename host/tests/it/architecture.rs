@@ -29,6 +29,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("axum", &["http"]),
     ("opentelemetry", &["telemetry"]),
     ("saphyr", &["config"]),
+    ("ratatui", &["commands"]),
     ("clap", &["main", "commands", "telemetry"]),
 ];
 

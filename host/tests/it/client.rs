@@ -38,6 +38,11 @@ impl Client {
         self.with_token(answer.body["token"].as_str().unwrap())
     }
 
+    /// Where the host is.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }

@@ -12,6 +12,8 @@ mod crashes;
 mod kafka;
 #[path = "../kafka_broker/mod.rs"]
 mod kafka_broker;
+mod observability;
+mod original;
 mod process;
 mod processes;
 mod returns;

@@ -3,8 +3,10 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::client::{Client, PATIENCE};
 use crate::test_app::{SECRET, built, repository};
@@ -13,7 +15,11 @@ use crate::test_app::{SECRET, built, repository};
 pub struct Process {
     child: Child,
     pub client: Client,
+    log: Log,
 }
+
+/// The lines that a process has logged so far.
+type Log = Arc<Mutex<Vec<String>>>;
 
 /// A folder with data and components that outlives the processes that use it.
 pub struct Home {
@@ -58,8 +64,9 @@ impl Home {
 
     fn spawn(&self, config: &Path, variables: &[(&str, &str)]) -> Process {
         let mut child = self.command(config).envs(variables.iter().copied()).spawn().unwrap();
-        let address = address_in_log(&mut child);
-        Process { child, client: Client::new(&format!("http://{address}")) }
+        let log = Log::default();
+        let address = address_in_log(&mut child, Arc::clone(&log));
+        Process { child, client: Client::new(&format!("http://{address}")), log }
     }
 
     fn command(&self, config: &Path) -> Command {
@@ -67,6 +74,8 @@ impl Home {
         command
             .args(["run", "--log-format", "json", "--config"])
             .arg(config)
+            // What a config keeps without being told where is kept here.
+            .current_dir(self.folder.path())
             .env("LISTEN", "127.0.0.1:0")
             .env("DATA_DIR", self.folder.path().join("data"))
             .env("COMPONENTS_DIR", self.folder.path().join("components"))
@@ -81,6 +90,11 @@ impl Home {
 }
 
 impl Process {
+    /// The lines that it has logged so far, and goes on logging.
+    pub fn log(&self) -> Log {
+        Arc::clone(&self.log)
+    }
+
     /// `kill -9`, and nothing after it.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
@@ -96,11 +110,12 @@ impl Drop for Process {
 }
 
 /// Reads the log until it says where the process listens, and goes on reading so that the pipe never fills.
-fn address_in_log(child: &mut Child) -> String {
+fn address_in_log(child: &mut Child, kept: Log) -> String {
     let (found, address) = mpsc::channel();
     let log = BufReader::new(child.stderr.take().unwrap());
     std::thread::spawn(move || {
         for line in log.lines().map_while(Result::ok) {
+            kept.lock().push(line.clone());
             let line: serde_json::Value = serde_json::from_str(&line).unwrap_or(serde_json::Value::String(line));
             if line["message"] == "listening" {
                 let _ = found.send(line["address"].as_str().unwrap().to_owned());

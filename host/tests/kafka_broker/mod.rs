@@ -143,6 +143,8 @@ impl KafkaBroker {
             "-Xmx384m".into(),
             "-XX:+UseSerialGC".into(),
             "-XX:TieredStopAtLevel=1".into(),
+            // Its native libraries are unpacked there, and a broker that is killed does not tidy up.
+            format!("-Djava.io.tmpdir={}", self.folder.path().display()),
             format!("-Dmillrace.kafka.log={}", self.folder.path().join("broker.log").display()),
             format!("-Dlog4j2.configurationFile={}", repository().join("xtask/kafka/log4j2.properties").display()),
             "-cp".into(),

@@ -178,6 +178,7 @@ pub fn job(data: &Value, timeout: Duration) -> Job {
         visit: 1,
         idempotency_key: "key-1".into(),
         timeout,
+        traceparent: None,
         data: data.to_string(),
     }
 }

@@ -127,7 +127,14 @@ pub fn instance(id: &str) -> Resource {
         visits: [("inventory".to_owned(), 1)].into(),
         timer_firings: [("expire".to_owned(), 2)].into(),
     };
-    let progress = Progress { workflow: "order-processing".into(), machine: "d1".into(), instance, attention: None, finished: false };
+    let progress = Progress {
+        workflow: "order-processing".into(),
+        machine: "d1".into(),
+        instance,
+        attention: None,
+        finished: false,
+        traceparent: Some("00-of-the-request-01".into()),
+    };
     Resource {
         kind: "orders".into(),
         owner: Some("user-1".into()),
@@ -206,6 +213,7 @@ pub fn run(id: &str, name: &str) -> StepRun {
         crashes: 0,
         due_at: at(0),
         last_error: None,
+        traceparent: Some("00-of-the-event-01".into()),
     }
 }
 

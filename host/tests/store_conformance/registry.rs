@@ -3,7 +3,7 @@
 use millrace::store::{Commit, DeadLetter, Listing, RunStatus, StepRun, StoreError};
 use millrace_workflow::{Definition, State, Transition};
 
-use crate::bed::{Bed, at, create, event, instance, product, run, timer};
+use crate::bed::{Bed, at, change, create, event, instance, moved, product, run, timer};
 
 fn definition() -> Definition {
     let state = |is_final| State { description: "a state".into(), is_final, is_error: false };

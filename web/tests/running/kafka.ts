@@ -71,6 +71,8 @@ function java(folder: string): string[] {
     '-Xmx384m',
     '-XX:+UseSerialGC',
     '-XX:TieredStopAtLevel=1',
+    // Its native libraries are unpacked there, and a broker that is killed does not tidy up.
+    `-Djava.io.tmpdir=${folder}`,
     `-Dmillrace.kafka.log=${join(folder, 'broker.log')}`,
     `-Dlog4j2.configurationFile=${join(sources, 'log4j2.properties')}`,
     '-cp',

@@ -139,6 +139,8 @@ fn java(libs: &Path, folder: &Path) -> std::process::Command {
     let mut java = std::process::Command::new("java");
     java.args([HEAP, "-XX:+UseSerialGC", "-cp"])
         .arg(libs.join("*"))
+        // Its native libraries are unpacked there, and a broker that is killed does not tidy up.
+        .arg(format!("-Djava.io.tmpdir={}", folder.display()))
         .arg(format!("-Dmillrace.kafka.log={}", folder.join(LOG).display()))
         .arg(format!("-Dlog4j2.configurationFile={}", jars::sources().join("log4j2.properties").display()));
     java

@@ -96,7 +96,8 @@ fn settings(options: &Options) -> anyhow::Result<Settings> {
     Ok(Settings { port, controller_port, folder })
 }
 
-fn free_port() -> anyhow::Result<u16> {
+/// A port of the loopback interface on which nobody listens.
+pub fn free_port() -> anyhow::Result<u16> {
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).context("there is no free port")?;
     Ok(listener.local_addr()?.port())
 }

@@ -1,4 +1,6 @@
 //! A component that does what the field `mode` of its job's data says: the four answers, and everything that a sandbox must survive.
+//!
+//! An order of the shop has no such field, so in the place of a shop's component it does what the city of its address says.
 
 use std::time::Duration;
 
@@ -36,7 +38,7 @@ impl Guest for Hostile {
 
     fn process(job: Job) -> Result<Outcome, Failure> {
         let data: Value = serde_json::from_str(&job.data).map_err(|error| Failure::Permanent(format!("data: {error}")))?;
-        let mode = data["mode"].as_str().unwrap_or("accept").to_owned();
+        let mode = data["mode"].as_str().or(data["shipping"]["city"].as_str()).unwrap_or("accept").to_owned();
         answer(&mode, &data, &job).unwrap_or_else(|| attack(&mode))
     }
 }

@@ -145,6 +145,10 @@ impl Bus for Kafka {
         self.link.lag()
     }
 
+    fn system(&self) -> &'static str {
+        "kafka"
+    }
+
     fn health(&self) -> BusHealth {
         self.link.health()
     }

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use super::request_id;
 use crate::http::error::ApiError;
 use crate::telemetry::Metrics;
+use crate::telemetry::traces::{self, Kind, Span};
 
 /// What requests are called that no route answers: files, and paths that do not exist.
 const ELSEWHERE: &str = "/{*path}";
@@ -36,10 +37,33 @@ pub(in crate::http) async fn record(State(observer): State<Arc<Observer>>, reque
         },
     };
     let method = method_name(request.method());
+    let span = server_span(method, route, &request);
     let begin = Instant::now();
-    let response = tokio::time::timeout(observer.deadline, next.run(request)).await.unwrap_or_else(|_| too_slow());
+    let response = tokio::time::timeout(observer.deadline, span.clone().around(next.run(request)));
+    let response = response.await.unwrap_or_else(|_| too_slow());
     let (took, status) = (begin.elapsed(), response.status().as_u16());
+    span.set("http.response.status_code", || i64::from(status));
+    if response.status().is_server_error() {
+        span.fail("");
+    }
+    span.within(|| log(method, route, took, &response));
     observer.metrics.http_request(method, route, status, took);
+    response
+}
+
+/// The request as a part of the trace that its client says, if it says one.
+fn server_span(method: &'static str, route: &str, request: &Request) -> Span {
+    let caused = request.headers().get(traces::HEADER).and_then(|value| value.to_str().ok());
+    let span = Span::begin(Kind::Server, caused, || format!("{method} {route}"));
+    span.set("http.request.method", || method)
+        .set("http.route", || route.to_owned())
+        .set("url.path", || request.uri().path().to_owned())
+        .set("url.scheme", || "http");
+    span
+}
+
+fn log(method: &'static str, route: &str, took: Duration, response: &Response) {
+    let status = response.status().as_u16();
     let request_id = response.headers().get(request_id::NAME).and_then(|id| id.to_str().ok());
     let ms = took.as_secs_f64() * 1000.0;
     if response.status().is_server_error() {
@@ -47,7 +71,6 @@ pub(in crate::http) async fn record(State(observer): State<Arc<Observer>>, reque
     } else {
         tracing::info!(target: "millrace::access", method, route, status, ms, request_id, "request");
     }
-    response
 }
 
 fn too_slow() -> Response {

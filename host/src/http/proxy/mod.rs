@@ -23,6 +23,7 @@ use serde::Serialize;
 use super::error::ApiError;
 use crate::plan;
 use crate::shutdown::Stop;
+use crate::telemetry::traces::{self, Kind, Span};
 
 /// Paths below this are for processes, whatever the targets say.
 const INTERNAL: &str = "/internal";
@@ -63,8 +64,14 @@ async fn pass_on(State(proxy): State<Arc<Proxy>>, mut request: Request) -> Respo
     let path = request.uri().path().to_owned();
     let Some(target) = proxy.target(&path) else { return ApiError::no_such_path(&path).into_response() };
     headers::clean_request(request.headers_mut());
-    let Ok(mut response) = target.forward.proxy_request(request).await;
+    let span = target.span(&request);
+    if let Some(Ok(traceparent)) = span.traceparent().map(HeaderValue::try_from) {
+        request.headers_mut().insert(traces::HEADER, traceparent);
+    }
+    let Ok(mut response) = span.clone().around(target.forward.proxy_request(request)).await;
+    span.set("http.response.status_code", || i64::from(response.status().as_u16()));
     if let Some(failure) = response.extensions().get::<ProxyError>() {
+        span.fail(failure.message().to_owned());
         return target.unanswered(&path, response.status(), failure);
     }
     headers::clean_answer(response.headers_mut());
@@ -99,6 +106,14 @@ impl Proxy {
 }
 
 impl Target {
+    fn span(&self, request: &Request) -> Span {
+        let span = Span::child(Kind::Client, || request.method().to_string());
+        span.set("http.request.method", || request.method().to_string())
+            .set("url.full", || format!("http://{}{}", self.backend, request.uri().path()))
+            .set("server.address", || self.backend.clone());
+        span
+    }
+
     fn unanswered(&self, path: &str, status: StatusCode, failure: &ProxyError) -> Response {
         tracing::warn!(backend = self.backend, path, status = status.as_u16(), cause = failure.message(), "a backend does not answer");
         let error = if status == StatusCode::GATEWAY_TIMEOUT { "backend timed out" } else { "backend unavailable" };

@@ -9,6 +9,7 @@ use super::money::Cents;
 use crate::plan::Pricing;
 use crate::services::ServiceError;
 use crate::store::{Object, Store};
+use crate::telemetry::traces::{self, Kind, Span};
 
 /// How long a product that was fetched over HTTP may be used again.
 const CACHE_LIFE: Duration = Duration::from_secs(2);
@@ -93,7 +94,14 @@ async fn fetch(client: &reqwest::Client, base: &str, id: &str) -> Result<Option<
     if let Ok(mut path) = url.path_segments_mut() {
         path.push(id);
     }
-    let response = client.get(url).send().await.map_err(|error| unreachable(&error))?;
+    let span = Span::child(Kind::Client, || "GET");
+    span.set("http.request.method", || "GET").set("url.full", || url.to_string());
+    let mut request = client.get(url);
+    if let Some(traceparent) = span.traceparent().or_else(traces::current) {
+        request = request.header("traceparent", traceparent);
+    }
+    let response = span.clone().around(request.send()).await.map_err(|error| unreachable(&error))?;
+    span.set("http.response.status_code", || i64::from(response.status().as_u16()));
     if response.status() == reqwest::StatusCode::NOT_FOUND {
         return Ok(None);
     }

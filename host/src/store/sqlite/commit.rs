@@ -66,8 +66,8 @@ impl Prepared {
         let progress = resource.workflow.as_ref();
         let inserted = writing.run(
             "INSERT INTO resources (kind, id, owner, state, version, workflow, machine, instance, attention, finished, created_at,
-                                    updated_at, data)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING",
+                                    updated_at, data, traceparent)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT DO NOTHING",
             params![
                 resource.kind,
                 resource.id,
@@ -82,6 +82,7 @@ impl Prepared {
                 micros(resource.created_at),
                 micros(resource.updated_at),
                 self.data,
+                progress.and_then(|progress| progress.traceparent.as_deref()),
             ],
         )?;
         if inserted == 0 {
@@ -235,8 +236,8 @@ fn insert_timer(writing: &Writing<'_>, pk: i64, timer: &Timer) -> Result<(), Uni
 fn insert_run(writing: &Writing<'_>, run: &StepRun) -> Result<(), UnitError> {
     let inserted = writing.run(
         "INSERT INTO step_runs (key, resource_kind, resource_id, kind, name, component, visit, attempt, transition, from_state, to_state,
-                                status, owner, fence, crashes, due_at, written_at, last_error, workflow, input)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20) ON CONFLICT DO NOTHING",
+                                status, owner, fence, crashes, due_at, written_at, last_error, workflow, input, traceparent)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) ON CONFLICT DO NOTHING",
         params![
             run.key,
             run.resource_kind,
@@ -258,6 +259,7 @@ fn insert_run(writing: &Writing<'_>, run: &StepRun) -> Result<(), UnitError> {
             run.last_error,
             run.workflow,
             run.input,
+            run.traceparent,
         ],
     )?;
     if inserted == 0 {

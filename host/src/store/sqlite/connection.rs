@@ -14,6 +14,8 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const BUSY_TIMEOUT_MS: i64 = 5_000;
 /// Pages of 4 KiB in the write-ahead log after which the writer copies them into the database.
 const CHECKPOINT_PAGES: i64 = 2_000;
+/// Bytes that the file of the write-ahead log keeps once its content was copied. It has more only while somebody reads for long.
+pub(super) const LOG_BYTES_KEPT: i64 = 16 << 20;
 /// KiB of page cache of the writer (negative is SQLite's way to say KiB). Its cache survives its own commits.
 const WRITER_CACHE_KIB: i64 = -16_384;
 /// KiB of page cache of a reader; small, because every commit empties it.
@@ -21,7 +23,8 @@ const READER_CACHE_KIB: i64 = -2_048;
 /// More than there are statements, so that none is compiled twice.
 const CACHED_STATEMENTS: usize = 128;
 
-const MIGRATION_LIST: &[M<'static>] = &[M::up(include_str!("../../../migrations/0001_initial.sql"))];
+const MIGRATION_LIST: &[M<'static>] =
+    &[M::up(include_str!("../../../migrations/0001_initial.sql")), M::up(include_str!("../../../migrations/0002_trace_context.sql"))];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
 
 /// Why the database could not be opened. Each names the file and what to do about it.
@@ -174,6 +177,7 @@ fn configure(connection: &Connection, role: Role) -> rusqlite::Result<()> {
         Role::Writer => {
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+            connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
             connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)
         }
         Role::Reader => {

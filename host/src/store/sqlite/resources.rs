@@ -6,11 +6,11 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::super::{Conflict, Guard, HistoryRow, IdempotencyRow, Listing, Progress, Resource};
-use super::columns::{count, int, json, time};
+use super::columns::{count, int, json, optional_shared_text, time};
 use super::writer::{UnitError, Writing, micros};
 
 const RESOURCE: &str = "SELECT kind, id, owner, state, version, workflow, machine, instance, attention, finished, created_at, updated_at,
-                               data FROM resources";
+                               data, traceparent FROM resources";
 
 fn resource_row(row: &Row<'_>) -> rusqlite::Result<Resource> {
     let workflow: Option<String> = row.get(5)?;
@@ -21,6 +21,7 @@ fn resource_row(row: &Row<'_>) -> rusqlite::Result<Resource> {
             instance: json(row, 7)?,
             attention: row.get(8)?,
             finished: row.get(9)?,
+            traceparent: optional_shared_text(row, 13)?,
         })
     };
     Ok(Resource {

@@ -10,7 +10,7 @@ use super::columns::{count, int, optional_shared_text, run_kind, run_status, run
 use super::writer::{UnitError, Writing, micros};
 
 const COLUMNS: &str = "sequence, key, resource_kind, resource_id, kind, name, component, visit, attempt, transition, from_state, to_state,
-                       status, owner, fence, crashes, due_at, last_error, workflow, input";
+                       status, owner, fence, crashes, due_at, last_error, workflow, input, traceparent";
 
 /// A run and its place among all runs ever added.
 type Sequenced = (i64, StepRun);
@@ -37,6 +37,7 @@ fn run_row(row: &Row<'_>) -> rusqlite::Result<Sequenced> {
         crashes: row.get(15)?,
         due_at: time(row, 16)?,
         last_error: row.get(17)?,
+        traceparent: optional_shared_text(row, 20)?,
     };
     Ok((row.get(0)?, run))
 }

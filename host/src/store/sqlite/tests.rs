@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::ffi;
 
 use super::super::{Commit, Guard, Listing, Resource, Store, StoreError};
+use super::connection::LOG_BYTES_KEPT;
 use super::writer::UnitError;
 use super::{Sqlite, SqliteSettings};
 
@@ -73,6 +74,28 @@ async fn a_full_disk_refuses_writes_until_there_is_room() {
     assert_eq!(count(&store).await, 2);
     store.close().await;
     assert_eq!(count(&open(&folder)).await, 2);
+}
+
+#[tokio::test]
+async fn the_log_is_small_again_after_somebody_has_read_for_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.commit(sized("first", 10)).await.unwrap();
+    let log_bytes = || store.space().unwrap().unwrap().wal;
+    let kept = u64::try_from(LOG_BYTES_KEPT).unwrap();
+    let reader = rusqlite::Connection::open(folder.path().join("a.db")).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM resources;").unwrap();
+    let mut written = 0;
+    while log_bytes() <= kept {
+        written += 1;
+        assert!(written < 100, "the reader does not hold up the log");
+        store.commit(sized(&format!("meanwhile-{written}"), 1_000_000)).await.unwrap();
+    }
+    reader.execute_batch("COMMIT").unwrap();
+    // The first copies what is in the log, the second begins it anew.
+    store.commit(sized("after-1", 10)).await.unwrap();
+    store.commit(sized("after-2", 10)).await.unwrap();
+    assert!(log_bytes() <= kept, "{} bytes", log_bytes());
 }
 
 #[tokio::test]

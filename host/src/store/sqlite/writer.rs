@@ -327,10 +327,15 @@ impl Writer {
         let started = Instant::now();
         let before = self.tail;
         let outcome = self.transact(group);
-        if outcome.is_err() {
-            self.tail = before;
-        } else {
-            self.count(group.len(), started.elapsed());
+        match &outcome {
+            Ok(()) => self.count(group.len(), started.elapsed()),
+            Err(failure) => {
+                self.tail = before;
+                // Known before the callers are told, so that whoever asks after a refusal finds it.
+                if let Failure::Passing(reason) = failure {
+                    *self.counters.refused.lock() = Some(Refused { reason: reason.clone(), at: self.clock.now() });
+                }
+            }
         }
         for unit in group.drain(..) {
             unit.answer(outcome.as_ref().copied());
@@ -342,7 +347,6 @@ impl Writer {
             }
             Err(Failure::Passing(reason)) => {
                 tracing::warn!(%reason, "a group of writes was not committed");
-                *self.counters.refused.lock() = Some(Refused { reason, at: self.clock.now() });
                 Ok(())
             }
             Ok(()) => Ok(()),

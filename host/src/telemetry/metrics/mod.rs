@@ -267,7 +267,7 @@ mod tests {
         assert_eq!([200, 404, 999, 1000, 7].map(code), ["200", "404", "999", "999", "100"]);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_is_read_is_read_when_somebody_asks_and_a_reader_that_hangs_holds_up_nobody() {
         let metrics = Metrics::new("shop").unwrap();
         let reading = metrics.clone();

@@ -5,4 +5,5 @@ mod flow;
 mod repair;
 mod topics;
 
+pub use flow::{deliver, ids};
 pub use topics::{EVENTS, Topics};

@@ -10,6 +10,7 @@ use super::bed::Shop;
 use super::flow::{broker, deliver, ids};
 use super::topics::Record;
 use crate::kafka_broker::Driver;
+use crate::observability::scraped::Scraped;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poisoned_message_becomes_a_dead_letter_that_can_be_sent_again_and_orders_go_on() {
@@ -34,6 +35,10 @@ async fn a_poisoned_message_becomes_a_dead_letter_that_can_be_sent_again_and_ord
         listed.contains(&format!("key={key}")) && listed.contains("not a CloudEvent") && listed.contains("consumer=trigger:"),
         "{listed}"
     );
+
+    let metrics = Scraped::of(&app.client).await;
+    let counted = metrics.value("ecommerce_dead_letters_total", &[("topic", &shop.topics.topic("paid"))]);
+    assert_eq!(counted, Some((poisoned.len() * consumers) as f64), "{}", metrics.text);
 
     let sent = shop.operate(&app, &["dlq", "redrive"]);
     assert!(sent.starts_with(&format!("{} dead letters were sent again", poisoned.len() * consumers)), "{sent}");

@@ -41,6 +41,11 @@ impl Topics {
         Self { address: address.to_owned(), group: format!("{prefix}-group"), prefix }
     }
 
+    /// The same topics as another consumer group reads them.
+    pub fn of_group(&self, group: &str) -> Self {
+        Self { group: group.to_owned(), ..self.clone() }
+    }
+
     /// `host:port` of the broker.
     pub fn address(&self) -> &str {
         &self.address

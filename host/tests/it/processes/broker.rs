@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use super::shop::{ENDS, HAPPY, Shop};
+use super::shop::{ENDS, HAPPY, Shop, config};
 use crate::client::{Client, PATIENCE, path_of};
 use crate::kafka::{EVENTS, Topics};
 use crate::kafka_broker::{KafkaBroker, without_automatic_transitions};
-use crate::test_app::repository;
 
 const PER_SECOND: u32 = 20;
 const AWAY: Duration = Duration::from_secs(60);
@@ -18,7 +17,7 @@ const WANTED: [&str; 10] =
     ["prod-008", "prod-008", "prod-005", "prod-008", "prod-008", "prod-008", "prod-008", "prod-006", "prod-008", "prod-008"];
 
 fn orders_config() -> String {
-    std::fs::read_to_string(repository().join("configs/orders.yaml")).unwrap()
+    std::fs::read_to_string(config("orders.yaml")).unwrap()
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -86,6 +85,9 @@ async fn the_six_topics_hold_what_happened_to_an_order_by_its_key() {
     let of_order: Vec<&str> = records.iter().filter(|record| record.key == id).map(|record| record.topic.as_str()).collect();
     assert_eq!(of_order, EVENTS.map(|event| format!("order.{event}")), "one of each");
     let paid = records.iter().find(|record| record.key == id && record.topic == "order.paid").unwrap();
+    let contexts: std::collections::HashSet<&str> =
+        records.iter().filter(|record| record.key == id).map(|record| record.headers["traceparent"].as_str()).collect();
+    assert!(contexts.len() == 1 && contexts.iter().all(|context| context.len() == 55 && context.starts_with("00-")), "{contexts:?}");
     let event: Value = serde_json::from_slice(paid.payload.as_deref().unwrap()).unwrap();
     let data = &event["data"];
     assert_eq!((&event["specversion"], &event["subject"]), (&"1.0".into(), &id.as_str().into()));

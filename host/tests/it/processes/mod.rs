@@ -1,5 +1,6 @@
 //! The shop as three processes, with the configs of the repository.
 
 mod broker;
-mod shop;
+mod notifications;
+pub mod shop;
 mod walk;

@@ -14,6 +14,11 @@ pub const INTERNAL_SECRET: &str = "what these three processes share and nobody e
 pub const HAPPY: [&str; 8] = ["new", "validating", "validated", "paying", "paid", "shipping", "shipped", "delivered"];
 pub const ENDS: [&str; 3] = ["delivered", "failed", "cancelled"];
 
+/// A config of the repository.
+pub fn config(name: &str) -> PathBuf {
+    repository().join("configs").join(name)
+}
+
 /// Three processes on loopback, and the variables by which they know each other.
 pub struct Shop {
     pub home: Home,
@@ -32,7 +37,7 @@ pub struct Service {
     name: &'static str,
     config: PathBuf,
     pub address: String,
-    process: Option<Process>,
+    pub process: Option<Process>,
 }
 
 impl Service {
@@ -62,7 +67,7 @@ impl Shop {
     pub async fn open(variables: &[(&'static str, &str)]) -> Self {
         let broker = tokio::task::spawn_blocking(KafkaBroker::shared).await.unwrap();
         let topics = Topics::unique(&broker.address());
-        let text = std::fs::read_to_string(repository().join("configs/orders.yaml")).unwrap();
+        let text = std::fs::read_to_string(config("orders.yaml")).unwrap();
         let text = text.replace("order.", &format!("{}.", topics.prefix())).replace("orders-group", topics.group());
         let mut shop = Self::open_config(topics, &text, variables).await;
         shop.broker = Some(broker);
@@ -78,9 +83,9 @@ impl Shop {
         std::fs::create_dir(&web).unwrap();
         std::fs::write(web.join("index.html"), "<title>the shop</title>").unwrap();
 
-        let users_products = Service::new("users-products", repository().join("configs/users-products.yaml"));
+        let users_products = Service::new("users-products", config("users-products.yaml"));
         let orders = Service::new("orders", orders_config);
-        let gateway = Service::new("gateway", repository().join("configs/gateway.yaml"));
+        let gateway = Service::new("gateway", config("gateway.yaml"));
         let mut shared = vec![
             ("INTERNAL_SECRET", INTERNAL_SECRET.to_owned()),
             ("CATALOGUE_URL", format!("http://{}", users_products.address)),

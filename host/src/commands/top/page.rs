@@ -1,0 +1,384 @@
+//! What is shown, as tables of text: computed from two readings, the same for a screen and for a file.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::reading::Reading;
+
+/// How a value is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tone {
+    Plain,
+    Good,
+    Warning,
+    Bad,
+}
+
+/// A value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Cell {
+    pub text: String,
+    pub tone: Tone,
+}
+
+/// Rows under a title.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Table {
+    pub title: &'static str,
+    pub head: Vec<&'static str>,
+    pub rows: Vec<Vec<Cell>>,
+}
+
+/// Everything.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Page {
+    pub tables: Vec<Table>,
+}
+
+impl Cell {
+    fn plain(text: impl Into<String>) -> Self {
+        Self { text: text.into(), tone: Tone::Plain }
+    }
+
+    /// A number that should be 0.
+    fn ailing(count: f64, tone: Tone) -> Self {
+        Self { text: whole(count), tone: if count > 0.0 { tone } else { Tone::Plain } }
+    }
+}
+
+/// Two readings of one process.
+struct Pair<'a> {
+    before: &'a Reading,
+    now: &'a Reading,
+}
+
+impl Page {
+    /// Of processes that were read twice, in the same sequence.
+    pub fn of(before: &[Reading], now: &[Reading]) -> Self {
+        let pairs: Vec<Pair<'_>> = before.iter().zip(now).map(|(before, now)| Pair { before, now }).collect();
+        let tables = [processes(&pairs), ailments(&pairs), workflows(&pairs), waiting(&pairs), components(&pairs), steps(&pairs)];
+        Self { tables: tables.into_iter().filter(|table| !table.rows.is_empty()).collect() }
+    }
+}
+
+impl Pair<'_> {
+    fn seconds(&self) -> f64 {
+        let between = self.now.at.zip(self.before.at).map(|(now, before)| now.duration_since(before));
+        between.unwrap_or(Duration::ZERO).as_secs_f64().max(1e-3)
+    }
+
+    /// Increase of a counter in a second.
+    fn rate(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        ((self.now.sum(name, labels) - self.before.sum(name, labels)) / self.seconds()).max(0.0)
+    }
+
+    /// A quantile of what was observed between the readings, or, if nothing was, ever.
+    fn quantile(&self, name: &str, labels: &[(&str, &str)], quantile: f64) -> Cell {
+        let ever = self.now.distribution(name, labels);
+        let lately = ever.since(&self.before.distribution(name, labels));
+        Cell::plain(lately.quantile(quantile).or_else(|| ever.quantile(quantile)).map_or_else(|| "-".into(), duration))
+    }
+
+    fn name(&self) -> &str {
+        self.now.url.split_once("://").map_or(self.now.url.as_str(), |(_, rest)| rest)
+    }
+}
+
+fn processes(pairs: &[Pair<'_>]) -> Table {
+    let row = |pair: &Pair<'_>| {
+        let name = Cell::plain(pair.name());
+        if pair.now.problem.is_some() {
+            return vec![name, Cell { text: "no answer".into(), tone: Tone::Bad }];
+        }
+        let tone = match pair.now.health.as_str() {
+            "healthy" => Tone::Good,
+            "degraded" => Tone::Warning,
+            _ => Tone::Bad,
+        };
+        let errors = pair.now.by("http_requests_total", "status_code");
+        let before = pair.before.by("http_requests_total", "status_code");
+        let failed: f64 =
+            errors.iter().filter(|(code, _)| code.starts_with('5')).map(|(code, n)| n - before.get(code).unwrap_or(&0.0)).sum();
+        vec![
+            name,
+            Cell { text: pair.now.health.clone(), tone },
+            Cell::plain(pair.now.values("config_info", "version", &[]).join(", ")),
+            Cell::plain(rate(pair.rate("http_requests_total", &[]))),
+            Cell { text: rate(failed.max(0.0) / pair.seconds()), tone: if failed > 0.0 { Tone::Bad } else { Tone::Plain } },
+            pair.quantile("http_request_duration_seconds", &[], 0.95),
+            Cell::plain(bytes(pair.now.sum("process_resident_memory_bytes", &[]))),
+        ]
+    };
+    Table {
+        title: "Processes",
+        head: vec!["process", "health", "version", "requests/s", "5xx/s", "p95", "memory"],
+        rows: pairs.iter().map(row).collect(),
+    }
+}
+
+fn ailments(pairs: &[Pair<'_>]) -> Table {
+    let rows = pairs.iter().flat_map(|pair| {
+        let tell = |(module, message): &(String, String)| {
+            vec![Cell::plain(pair.name()), Cell::plain(module.clone()), Cell { text: message.clone(), tone: Tone::Warning }]
+        };
+        let silent = pair.now.problem.iter().map(|problem| ("-".to_owned(), problem.clone()));
+        silent.chain(pair.now.ailments.iter().cloned()).map(|ailment| tell(&ailment)).collect::<Vec<_>>()
+    });
+    Table { title: "Not well", head: vec!["process", "module", "what it says"], rows: rows.collect() }
+}
+
+fn workflows(pairs: &[Pair<'_>]) -> Table {
+    let rows = pairs.iter().flat_map(|pair| {
+        let of = |(workflow, active): (String, f64)| {
+            let labels = [("workflow_type", workflow.as_str())];
+            let mut states: Vec<(String, f64)> = pair
+                .now
+                .values("workflow_instances", "state", &labels)
+                .into_iter()
+                .map(|state| {
+                    let count = pair.now.sum("workflow_instances", &[labels[0], ("state", &state)]);
+                    (state, count)
+                })
+                .filter(|(_, count)| *count > 0.0)
+                .collect();
+            states.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            let states: Vec<String> = states.into_iter().map(|(state, count)| format!("{state} {}", whole(count))).collect();
+            vec![
+                Cell::plain(workflow.clone()),
+                Cell::plain(whole(active)),
+                Cell::plain(duration(pair.now.sum("oldest_active_seconds", &labels))),
+                Cell::plain(states.join("  ")),
+            ]
+        };
+        pair.now.by("active_workflows", "workflow_type").into_iter().map(of).collect::<Vec<_>>()
+    });
+    Table { title: "Workflows", head: vec!["workflow", "unfinished", "longest still", "by state"], rows: rows.collect() }
+}
+
+fn waiting(pairs: &[Pair<'_>]) -> Table {
+    let has_database = |pair: &&Pair<'_>| !pair.now.values("disk_size_bytes", "database", &[]).is_empty();
+    let row = |pair: &Pair<'_>| {
+        let now = pair.now;
+        let lag = now.by("consumer_lag_events", "topic").values().sum::<f64>();
+        let bus = now.by("bus_up", "bus");
+        let bus_up = bus.values().all(|up| *up > 0.0);
+        let commits = pair.rate("commit_units_count", &[]);
+        let free = now.sum("disk_free_bytes", &[]);
+        let nearly_full = free < 0.05 * now.sum("disk_size_bytes", &[]);
+        vec![
+            Cell::plain(pair.name()),
+            Cell::plain(whole(now.sum("outbox_events", &[]))),
+            Cell::plain(duration(now.sum("outbox_oldest_age_seconds", &[]))),
+            match (bus.is_empty(), bus_up) {
+                (true, _) => Cell::plain("-"),
+                (_, true) => Cell { text: "up".into(), tone: Tone::Good },
+                (_, false) => Cell { text: "down".into(), tone: Tone::Bad },
+            },
+            Cell::plain(whole(lag)),
+            Cell::plain(whole(now.sum("timers_due", &[]))),
+            Cell::ailing(now.sum("parked_runs", &[]), Tone::Bad),
+            Cell::ailing(now.sum("attention_instances", &[]), Tone::Warning),
+            Cell::ailing(now.sum("dead_letters_total", &[]), Tone::Bad),
+            Cell::plain(rate(commits)),
+            pair.quantile("sqlite_commit_seconds", &[], 0.95),
+            Cell { text: bytes(free), tone: if nearly_full { Tone::Bad } else { Tone::Plain } },
+        ]
+    };
+    Table {
+        title: "Waiting",
+        head: vec![
+            "process",
+            "outbox",
+            "oldest",
+            "bus",
+            "lag",
+            "due",
+            "parked",
+            "attention",
+            "dead letters",
+            "commits/s",
+            "commit p95",
+            "disk free",
+        ],
+        rows: pairs.iter().filter(has_database).map(row).collect(),
+    }
+}
+
+fn components(pairs: &[Pair<'_>]) -> Table {
+    let rows = pairs.iter().flat_map(|pair| {
+        let of = |name: String| component(pair, &name);
+        pair.now.by("component_runs_total", "component").into_keys().map(of).collect::<Vec<_>>()
+    });
+    Table {
+        title: "Components",
+        head: vec!["component", "version", "digest", "runs/s", "failed", "denied", "p50", "p95", "overhead p95", "swaps", "breaker"],
+        rows: rows.collect(),
+    }
+}
+
+fn component(pair: &Pair<'_>, name: &str) -> Vec<Cell> {
+    let labels = [("component", name)];
+    let sum = |metric: &str, label: &str, values: &[&str]| -> f64 {
+        values.iter().map(|value| pair.now.sum(metric, &[labels[0], (label, value)])).sum()
+    };
+    let breaker = match (pair.now.sum("component_quarantined", &labels), pair.now.sum("breaker_state", &labels)) {
+        (quarantined, _) if quarantined > 0.0 => Cell { text: "quarantined".into(), tone: Tone::Bad },
+        (_, 0.0) => Cell { text: "closed".into(), tone: Tone::Good },
+        (_, 1.0) => Cell { text: "half open".into(), tone: Tone::Warning },
+        _ => Cell { text: "open".into(), tone: Tone::Bad },
+    };
+    vec![
+        Cell::plain(name),
+        Cell::plain(pair.now.values("component_info", "version", &labels).join(", ")),
+        Cell::plain(pair.now.values("component_info", "digest", &labels).join(", ")),
+        Cell::plain(rate(pair.rate("component_runs_total", &labels))),
+        Cell::ailing(sum("component_runs_total", "outcome", &["trap", "timeout", "transient", "permanent"]), Tone::Warning),
+        Cell::ailing(sum("component_runs_total", "outcome", &["denied"]), Tone::Warning),
+        pair.quantile("component_run_duration_seconds", &labels, 0.5),
+        pair.quantile("component_run_duration_seconds", &labels, 0.95),
+        pair.quantile("step_overhead_seconds", &labels, 0.95),
+        Cell::plain(whole(sum("component_swaps_total", "outcome", &["swapped"]))),
+        breaker,
+    ]
+}
+
+/// What takes longest, slowest first.
+fn steps(pairs: &[Pair<'_>]) -> Table {
+    let mut slow: Vec<(f64, Vec<Cell>)> = pairs
+        .iter()
+        .flat_map(|pair| {
+            let operations = pair.now.values("module_operation_duration_seconds", "module", &[("operation", "process")]);
+            operations.into_iter().map(|module| step(pair, &module)).collect::<Vec<_>>()
+        })
+        .collect();
+    slow.sort_by(|a, b| b.0.total_cmp(&a.0));
+    Table {
+        title: "Steps, slowest first",
+        head: vec!["step", "done", "per second", "p50", "p95"],
+        rows: slow.into_iter().map(|(_, row)| row).collect(),
+    }
+}
+
+fn step(pair: &Pair<'_>, module: &str) -> (f64, Vec<Cell>) {
+    const NAME: &str = "module_operation_duration_seconds";
+    let labels = [("module", module), ("operation", "process")];
+    let ever = pair.now.distribution(NAME, &labels);
+    let row = vec![
+        Cell::plain(module),
+        Cell::plain(whole(ever.count())),
+        Cell::plain(rate(ever.since(&pair.before.distribution(NAME, &labels)).count() / pair.seconds())),
+        pair.quantile(NAME, &labels, 0.5),
+        pair.quantile(NAME, &labels, 0.95),
+    ];
+    (ever.quantile(0.95).unwrap_or(0.0), row)
+}
+
+fn whole(count: f64) -> String {
+    // An empty sum is -0.
+    format!("{:.0}", count + 0.0)
+}
+
+fn rate(per_second: f64) -> String {
+    if per_second == 0.0 {
+        "0".into()
+    } else if per_second < 10.0 {
+        format!("{per_second:.1}")
+    } else {
+        format!("{per_second:.0}")
+    }
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s <= 0.0 => "0".into(),
+        s if s < 1e-3 => format!("{:.0} us", s * 1e6),
+        s if s < 1.0 => format!("{:.1} ms", s * 1e3),
+        s if s < 120.0 => format!("{s:.1} s"),
+        s => format!("{:.0} min", s / 60.0),
+    }
+}
+
+fn bytes(count: f64) -> String {
+    match count {
+        n if n < 1_048_576.0 => format!("{:.0} KiB", n / 1_024.0),
+        n if n < 10_737_418_240.0 => format!("{:.0} MiB", n / 1_048_576.0),
+        n => format!("{:.0} GiB", n / 1_073_741_824.0),
+    }
+}
+
+impl fmt::Display for Page {
+    /// Columns side by side, without colours.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, table) in self.tables.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            writeln!(f, "{}", table.title)?;
+            let widths = table.widths();
+            let line = |texts: Vec<&str>| {
+                let padded: Vec<String> = texts.iter().zip(&widths).map(|(text, width)| format!("{text:width$}")).collect();
+                format!("  {}", padded.join("  ")).trim_end().to_owned()
+            };
+            writeln!(f, "{}", line(table.head.clone()))?;
+            for row in &table.rows {
+                writeln!(f, "{}", line(row.iter().map(|cell| cell.text.as_str()).collect()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Table {
+    /// Of its columns, in characters.
+    pub fn widths(&self) -> Vec<usize> {
+        let width = |column: usize, head: &&str| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.text.chars().count());
+            cells.chain([head.len()]).max().unwrap_or(0)
+        };
+        self.head.iter().enumerate().map(|(column, head)| width(column, head)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reading::tests::reading;
+    use super::*;
+
+    fn text(runs: u32, breaker: u32) -> String {
+        format!(
+            "# TYPE s_config_info gauge\ns_config_info{{version=\"0.1.0\"}} 1\n\
+             # TYPE s_active_workflows gauge\ns_active_workflows{{workflow_type=\"returns\"}} 3\n\
+             # TYPE s_workflow_instances gauge\ns_workflow_instances{{workflow_type=\"returns\",state=\"waiting\"}} 2\n\
+             s_workflow_instances{{workflow_type=\"returns\",state=\"packed\"}} 1\n\
+             # TYPE s_component_info gauge\ns_component_info{{component=\"pay\",version=\"1.2.0\",digest=\"0123456789ab\"}} 1\n\
+             # TYPE s_component_runs_total counter\ns_component_runs_total{{component=\"pay\",outcome=\"accepted\"}} {runs}\n\
+             s_component_runs_total{{component=\"pay\",outcome=\"trap\"}} 4\n\
+             # TYPE s_breaker_state gauge\ns_breaker_state{{component=\"pay\"}} {breaker}\n"
+        )
+    }
+
+    #[test]
+    fn a_page_says_who_does_what_in_which_version() {
+        let (mut before, now) = (reading(&text(10, 0)), reading(&text(60, 2)));
+        before.at = now.at.and_then(|at| at.checked_sub(Duration::from_secs(10)));
+        let page = Page::of(&[before], &[now]).to_string();
+        for part in ["a:1", "healthy", "returns", "waiting 2  packed 1", "pay", "1.2.0", "0123456789ab", "5.0", "open"] {
+            assert!(page.contains(part), "no '{part}' in\n{page}");
+        }
+        assert!(!page.contains("Not well"), "{page}");
+    }
+
+    #[test]
+    fn who_does_not_answer_is_said_so() {
+        let silent = || Reading { url: "http://b:2".into(), problem: Some("connection refused".into()), ..Reading::default() };
+        let page = Page::of(&[silent()], &[silent()]).to_string();
+        assert!(page.contains("b:2") && page.contains("no answer") && page.contains("connection refused"), "{page}");
+    }
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        assert_eq!([0.0, 15e-6, 0.0123, 3.21, 600.0].map(duration), ["0", "15 us", "12.3 ms", "3.2 s", "10 min"]);
+        assert_eq!([2_048.0, 5_242_880.0, 21_474_836_480.0].map(bytes), ["2 KiB", "5 MiB", "20 GiB"]);
+        assert_eq!([0.0, 0.25, 123.4].map(rate), ["0", "0.2", "123"]);
+    }
+}
