@@ -224,3 +224,16 @@ test('the keyboard alone is enough to buy', async ({ page }) => {
   await expect(page).toHaveURL(/#\/orders\/order-/)
   await expect(page.locator('.order-status')).toHaveText('delivered')
 })
+
+test('what carries its content in its name is kept for ever, the page never', async ({ request }) => {
+  const index = await request.get('/')
+  expect(index.headers()['cache-control']).toBe('no-cache')
+  expect(index.headers()['content-security-policy']).toContain("script-src 'self'")
+  const script = (await index.text()).match(/src="(\/assets\/[^"]+)"/)?.[1] ?? ''
+  const asset = await request.get(script)
+  expect(asset.headers()['cache-control']).toContain('immutable')
+  expect(asset.headers()['content-encoding']).toBe('br')
+  const picture = await request.get('/img/electronics.svg')
+  expect(picture.headers()['content-encoding']).toBe('br')
+  expect(picture.headers()['cache-control']).toMatch(/^public, max-age=\d+$/)
+})

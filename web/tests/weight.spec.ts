@@ -44,13 +44,3 @@ test('the first page is light and soon there', async ({ page, browser }) => {
   expect(weight).toBeLessThan(WEIGHT_LIMIT)
   expect(paint).toBeLessThan(PAINT_LIMIT_MS)
 })
-
-test('what carries its content in its name is kept for ever, the page never', async ({ request }) => {
-  const index = await request.get('/')
-  expect(index.headers()['cache-control']).toBe('no-cache')
-  expect(index.headers()['content-security-policy']).toContain("script-src 'self'")
-  const script = (await index.text()).match(/src="(\/assets\/[^"]+)"/)?.[1] ?? ''
-  const asset = await request.get(script)
-  expect(asset.headers()['cache-control']).toContain('immutable')
-  expect(asset.headers()['content-encoding']).toBeTruthy()
-})
