@@ -90,7 +90,7 @@ impl Producer {
     pub(super) async fn bury(&self, incoming: &Incoming, death: &Death<'_>) -> Result<(), String> {
         let place = &incoming.place;
         tracing::error!(death.consumer, place.topic, place.partition, place.offset, death.reason, "an event becomes a dead letter");
-        self.ensure(&[&place.topic]).await?;
+        self.topics.ensure_dead_letters(&self.settings, &self.link, &place.topic).await?;
         let topic = dead_letters_of(&place.topic);
         let headers = death_headers(incoming.original_headers(), &place.topic, death)
             .insert(Header { key: "dlq_partition", value: Some(&place.partition.to_string()) })
@@ -114,6 +114,7 @@ impl Producer {
 
     async fn bury_without_payload(&self, event: &Event, reason: &str) -> Result<(), String> {
         tracing::error!(event = event.id, topic = event.topic, reason, "an event is too large for its topic and becomes a dead letter");
+        self.topics.ensure_dead_letters(&self.settings, &self.link, &event.topic).await?;
         let topic = dead_letters_of(&event.topic);
         let headers = death_headers(record::headers(event), &event.topic, &Death { reason, consumer: "" });
         let record: FutureRecord<'_, str, str> = FutureRecord::to(&topic).key(&*event.key).headers(headers);

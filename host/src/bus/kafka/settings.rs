@@ -9,6 +9,8 @@ use rdkafka::ClientConfig;
 pub const PARTITIONS: i32 = 6;
 /// Bytes of the largest event.
 pub const MAX_EVENT_BYTES: usize = 16 << 20;
+/// The same for the settings of topics.
+pub(super) const MAX_MESSAGE_BYTES: &str = "16777216";
 
 /// How long an event may wait for the broker's acknowledgement before it counts as not published.
 const DELIVERY_TIMEOUT_MS: u32 = 10_000;
@@ -131,6 +133,11 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn topics_take_the_largest_event() {
+        assert_eq!(MAX_MESSAGE_BYTES, MAX_EVENT_BYTES.to_string());
+    }
 
     #[test]
     fn waits_double_up_to_the_longest() {

@@ -1,4 +1,4 @@
-//! Makes topics, each with the topic of its dead letters.
+//! Makes topics at the start, and the topic of the dead letters of one when there is the first.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::link::Link;
-use super::settings::{MAX_EVENT_BYTES, PARTITIONS, Settings};
+use super::settings::{MAX_MESSAGE_BYTES, PARTITIONS, Settings};
 
 /// How long the broker may take to make topics.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -37,11 +37,29 @@ impl Topics {
             let there = self.there.lock();
             topics.iter().copied().filter(|topic| !there.contains(*topic)).collect()
         };
-        if missing.is_empty() {
+        self.make(settings, link, &missing.into_iter().map(ordinary).collect::<Vec<_>>()).await
+    }
+
+    /// Makes the topic of the dead letters of `topic`, if it is not there.
+    ///
+    /// # Errors
+    /// Why it could not be made, in words.
+    pub(super) async fn ensure_dead_letters(&self, settings: &Settings, link: &Link, topic: &str) -> Result<(), String> {
+        let name = dead_letters_of(topic);
+        if self.there.lock().contains(&name) {
             return Ok(());
         }
-        make(settings, link, &missing).await?;
-        self.there.lock().extend(missing.into_iter().map(str::to_owned));
+        // A dead letter waits for a person, however long.
+        let wanted = NewTopic::new(&name, 1, CLUSTER_DEFAULT).set("max.message.bytes", MAX_MESSAGE_BYTES).set("retention.ms", "-1");
+        self.make(settings, link, &[wanted]).await
+    }
+
+    async fn make(&self, settings: &Settings, link: &Link, wanted: &[NewTopic<'_>]) -> Result<(), String> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        make(settings, link, wanted).await?;
+        self.there.lock().extend(wanted.iter().map(|topic| topic.name.to_owned()));
         Ok(())
     }
 
@@ -51,20 +69,14 @@ impl Topics {
     }
 }
 
-async fn make(settings: &Settings, link: &Link, topics: &BTreeSet<&str>) -> Result<(), String> {
-    let size = MAX_EVENT_BYTES.to_string();
-    let dead: Vec<String> = topics.iter().map(|topic| dead_letters_of(topic)).collect();
-    let wanted: Vec<NewTopic<'_>> = topics
-        .iter()
-        .map(|topic| NewTopic::new(topic, PARTITIONS, CLUSTER_DEFAULT).set("max.message.bytes", &size))
-        .chain(dead.iter().map(|topic| {
-            // A dead letter waits for a person, however long.
-            NewTopic::new(topic, 1, CLUSTER_DEFAULT).set("max.message.bytes", &size).set("retention.ms", "-1")
-        }))
-        .collect();
+fn ordinary(topic: &str) -> NewTopic<'_> {
+    NewTopic::new(topic, PARTITIONS, CLUSTER_DEFAULT).set("max.message.bytes", MAX_MESSAGE_BYTES)
+}
+
+async fn make(settings: &Settings, link: &Link, wanted: &[NewTopic<'_>]) -> Result<(), String> {
     let admin: AdminClient<Link> = settings.client().create_with_context(link.clone()).map_err(|error| error.to_string())?;
     let options = AdminOptions::new().request_timeout(Some(LIMIT)).operation_timeout(Some(LIMIT));
-    let results = admin.create_topics(&wanted, &options).await.map_err(|error| error.to_string())?;
+    let results = admin.create_topics(wanted, &options).await.map_err(|error| error.to_string())?;
     for result in results {
         match result {
             Ok(topic) => tracing::info!(topic, "topic made"),

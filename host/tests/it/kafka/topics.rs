@@ -129,6 +129,21 @@ impl Topics {
         }
     }
 
+    /// Every topic of the broker but its own, by name.
+    pub async fn listed(&self) -> Vec<String> {
+        let address = self.address.clone();
+        tokio::task::spawn_blocking(move || {
+            let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", &address).create().unwrap();
+            let metadata = answered(|| client.fetch_metadata(None, PATIENCE));
+            let mut names: Vec<String> = metadata.topics().iter().map(|topic| topic.name().to_owned()).collect();
+            names.retain(|name| !name.starts_with("__"));
+            names.sort();
+            names
+        })
+        .await
+        .unwrap()
+    }
+
     /// Waits until the group has stored the offset of everything that is in the topics.
     pub async fn until_consumed(&self) {
         let (address, group, topics) = (self.address.clone(), self.group.clone(), self.all());
