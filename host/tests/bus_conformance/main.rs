@@ -36,6 +36,7 @@ macro_rules! on_each_bus {
 on_each_bus! {
     every_subscriber_of_a_topic_gets_every_event,
     events_of_a_key_arrive_in_their_sequence,
+    none_of_the_first_events_of_new_topics_is_lost,
     an_event_that_is_published_twice_does_no_harm,
     what_cannot_be_taken_now_is_delivered_again_and_its_key_waits,
     a_poisoned_event_becomes_a_dead_letter_and_its_key_goes_on,

@@ -47,6 +47,20 @@ pub async fn events_of_a_key_arrive_in_their_sequence(bed: Bed) {
     running.close().await;
 }
 
+/// The first events of a topic are those that a broker which is still making it may refuse.
+pub async fn none_of_the_first_events_of_new_topics_is_lost(bed: Bed) {
+    let topics: Vec<String> = (0..6).map(|number| format!("new-{number}")).collect();
+    let subscriptions: Vec<(&str, &str)> = topics.iter().map(|topic| ("taker", topic.as_str())).collect();
+    let subscriber = Subscriber::willing();
+    let running = bed.open(&subscriptions, &subscriber).await;
+    let events: Vec<Event> = topics.iter().flat_map(|topic| (0..KEYS).map(|key| bed.event(topic, &format!("key-{key}"), 1))).collect();
+    let waves = futures::future::join_all(events.chunks(40).map(|wave| running.publish(wave))).await;
+    assert_eq!(waves.len(), events.len().div_ceil(40));
+    let taken: HashSet<String> = subscriber.until_taken(events.len()).await.into_iter().map(|(_, event)| event.id).collect();
+    assert!(events.iter().all(|event| taken.contains(&event.id)), "{} of {}", taken.len(), events.len());
+    running.close().await;
+}
+
 pub async fn an_event_that_is_published_twice_does_no_harm(bed: Bed) {
     let subscriber = Subscriber::willing();
     let running = bed.open(&[("taker", "made")], &subscriber).await;

@@ -136,6 +136,8 @@ async fn nonsense_is_refused_with_a_reason_and_prices_come_from_the_catalogue() 
         with(&|body| body["userId"] = json!("somebody else")),
         with(&|body| body["state"] = json!("delivered")),
         with(&|body| body["shipping"] = json!(null)),
+        with(&|body| body["shipping"]["zip"] = json!("abc")),
+        with(&|body| body["shipping"]["zip"] = json!("97201-12")),
         with(&|body| body["payment"] = json!({"token": 1})),
     ];
     for body in nonsense {

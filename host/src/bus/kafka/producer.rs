@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::future_producer::Delivery;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 
 use super::link::Link;
@@ -127,7 +128,10 @@ impl Producer {
         P: rdkafka::message::ToBytes + ?Sized,
     {
         let topic = record.topic;
-        let Err((error, _)) = self.client.send(record, QUEUE_LIMIT).await else { return Ok(()) };
+        let error = match self.client.send(record, QUEUE_LIMIT).await {
+            Ok(delivery) => return acknowledged(&delivery),
+            Err((error, _)) => error,
+        };
         // Whatever went wrong, the topic may have been deleted: it is looked for before the next attempt.
         self.topics.gone(topic);
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) {
@@ -145,6 +149,15 @@ impl Producer {
     }
 }
 
+/// Whether the broker has said where it has put a record.
+///
+/// Without a place the client only takes it for a duplicate, because the broker has a later number of its sequence: when the first requests
+/// to a new partition are refused and sent again the other way round, that is so of records that the broker never took. To send it
+/// again is at worst a second delivery.
+fn acknowledged(delivery: &Delivery) -> Result<(), SendError> {
+    if delivery.offset < 0 { Err(SendError::Nowhere) } else { Ok(()) }
+}
+
 fn death_headers(headers: OwnedHeaders, topic: &str, death: &Death<'_>) -> OwnedHeaders {
     headers
         .insert(Header { key: "dlq_topic", value: Some(topic) })
@@ -157,7 +170,25 @@ enum SendError {
     /// It never will be taken.
     #[error("the event is larger than its topic takes")]
     TooLarge,
+    /// It may be there or not.
+    #[error("the broker did not say where it has put the event")]
+    Nowhere,
     /// It may be taken later.
     #[error(transparent)]
     Other(KafkaError),
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_record_counts_as_sent_when_its_place_is_known() {
+        let delivery = |offset| Delivery { partition: 2, offset, timestamp: Timestamp::NotAvailable };
+        assert!(acknowledged(&delivery(0)).is_ok());
+        // librdkafka's RD_KAFKA_OFFSET_INVALID.
+        assert!(matches!(acknowledged(&delivery(-1001)), Err(SendError::Nowhere)));
+    }
 }

@@ -76,6 +76,9 @@ impl Catalogue {
                 None => Ok(None),
             },
             Self::Remote { url, client, cache } => {
+                if !is_one_segment(id) {
+                    return Ok(None);
+                }
                 if let Some(product) = cache.get(id).await {
                     return Ok(Some(product));
                 }
@@ -87,6 +90,11 @@ impl Catalogue {
             }
         }
     }
+}
+
+/// Whether an id can stand in a path by itself. There is no product of another one, and to ask for it would be to ask for something else.
+fn is_one_segment(id: &str) -> bool {
+    !id.is_empty() && id != "." && id != ".." && !id.contains(['/', '\\', '%'])
 }
 
 async fn fetch(client: &reqwest::Client, base: &str, id: &str) -> Result<Option<Product>, ServiceError> {

@@ -170,7 +170,17 @@ fn parse_shipping(shipping: Option<&Value>, problems: &mut Problems) -> Object {
                 .add(format!("/shipping/{field}"), format!("expected a text of 1 to {MAX_TEXT_BYTES} bytes without control characters")),
         }
     }
+    if let Some(zip) = address.get("zip").and_then(Value::as_str).filter(|zip| !is_zip_code(zip)) {
+        problems.add("/shipping/zip", format!("'{zip}' is not a ZIP code: five digits, such as 97201, or nine, such as 97201-1234"));
+    }
     address
+}
+
+/// What no carrier can read must not be sold to: it would be found out when the money is taken.
+fn is_zip_code(zip: &str) -> bool {
+    let (five, four) = zip.split_once('-').map_or((zip, None), |(five, four)| (five, Some(four)));
+    let digits = |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits(five, 5) && four.is_none_or(|four| digits(four, 4))
 }
 
 fn parse_payment(payment: &Value, problems: &mut Problems) -> Option<String> {
