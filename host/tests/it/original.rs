@@ -1,14 +1,13 @@
 //! The three configs in the form that the first shop was written in, run as they are: only the places that name an address of
 //! their containers name one of this machine.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 
 use reqwest::StatusCode;
 use serde_json::json;
 
 use crate::client::path_of;
-use crate::kafka_broker::KafkaBroker;
+use crate::kafka_broker::{KafkaBroker, free_port};
 use crate::process::{Home, Process};
 use crate::test_app::{built, repository};
 
@@ -65,7 +64,7 @@ impl Layout {
 }
 
 fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    format!("127.0.0.1:{}", free_port())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -163,8 +164,15 @@ impl Drop for KafkaBroker {
     }
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// A port on which nobody listens, below those that the system gives to connections: whoever has it may be gone for a while and find it free.
+pub fn free_port() -> u16 {
+    const FIRST: u32 = 15_000;
+    const COUNT: u32 = 17_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Programs that run side by side begin at different places.
+    let mut candidates = (0..COUNT).map(|_| FIRST + (std::process::id() * 101 + NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT);
+    let free = candidates.find_map(|port| TcpListener::bind(("127.0.0.1", port as u16)).ok());
+    free.unwrap().local_addr().unwrap().port()
 }
 
 fn repository() -> PathBuf {

@@ -1,9 +1,10 @@
 /** A real Kafka of a test's own, on a free port. */
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { connect, createServer, type Socket } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { Guarded } from './guarded'
+import { freePort } from './ports'
 import { repository, until } from './program'
 
 const libs = join(repository, 'target/kafka/libs')
@@ -30,7 +31,7 @@ export class Kafka {
     if (!existsSync(libs)) throw new Error("Kafka's jars are missing: cargo xtask kafka --prepare")
     const folder = join(home, 'kafka')
     mkdirSync(folder)
-    const [port, controller] = await freePorts()
+    const [port, controller] = [await freePort(), await freePort()]
     const properties = join(folder, 'server.properties')
     writeFileSync(
       properties,
@@ -78,21 +79,6 @@ function java(folder: string): string[] {
     '-cp',
     join(libs, '*'),
   ]
-}
-
-/** Both at once, so that they differ. */
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()]
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((found) => {
-          server.listen(0, '127.0.0.1', () => found((server.address() as { port: number }).port))
-        }),
-    ),
-  )
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
-  return [ports[0] ?? 0, ports[1] ?? 0]
 }
 
 /** Asks for the metadata (version 1) of no topic: a broker that is ready names itself. */

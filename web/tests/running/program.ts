@@ -1,6 +1,7 @@
 /** One process of the host, with a config of the repository. */
 import { join, resolve } from 'node:path'
 import { Guarded } from './guarded'
+import { freePort } from './ports'
 
 export const repository = resolve(import.meta.dirname, '../../..')
 
@@ -25,7 +26,7 @@ export class Program {
 
   /** `config` is the name of a file in configs/. */
   static async start(config: string, environment: Record<string, string>): Promise<Program> {
-    const { address, process } = await launch(config, { ...environment, LISTEN: '127.0.0.1:0' })
+    const { address, process } = await launch(config, { ...environment, LISTEN: `127.0.0.1:${await freePort()}` })
     return new Program(config, environment, address, process)
   }
 

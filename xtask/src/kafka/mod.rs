@@ -3,9 +3,10 @@
 pub mod broker;
 pub mod jars;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Context;
 use clap::Args;
@@ -96,10 +97,16 @@ fn settings(options: &Options) -> anyhow::Result<Settings> {
     Ok(Settings { port, controller_port, folder })
 }
 
-/// A port of the loopback interface on which nobody listens.
+/// A port of the loopback interface on which nobody listens, below those that the system gives to connections: whoever has it may be
+/// gone for a while and find it free.
 pub fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).context("there is no free port")?;
-    Ok(listener.local_addr()?.port())
+    const FIRST: u32 = 15_000;
+    const COUNT: u32 = 17_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Programs that run side by side begin at different places.
+    let mut candidates = (0..COUNT).map(|_| FIRST + (std::process::id() * 101 + NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT);
+    let free = candidates.find_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, u16::try_from(port).ok()?)).ok());
+    Ok(free.context("there is no free port")?.local_addr()?.port())
 }
 
 fn announce(options: &Options, address: &str, what: &str) {

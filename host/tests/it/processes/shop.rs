@@ -1,12 +1,11 @@
 //! Gateway, users-products and orders as processes on loopback, over a real Kafka.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::client::Client;
 use crate::kafka::Topics;
-use crate::kafka_broker::KafkaBroker;
+use crate::kafka_broker::{KafkaBroker, free_port};
 use crate::process::{Home, Process};
 use crate::test_app::repository;
 
@@ -42,7 +41,7 @@ pub struct Service {
 
 impl Service {
     fn new(name: &'static str, config: PathBuf) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let address = format!("127.0.0.1:{}", free_port());
         Self { name, config, address, process: None }
     }
 
