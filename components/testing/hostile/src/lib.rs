@@ -86,7 +86,7 @@ fn attack(mode: &str) -> Result<Outcome, Failure> {
             std::hint::black_box(wasip2::clocks::monotonic_clock::now());
         }),
         "stdout flood" => (0..200).for_each(|_| println(&"x".repeat(4_096))),
-        "random flood" => (0..u64::MAX).for_each(|_| drop(wasip2::random::random::get_random_bytes(60_000))),
+        "random flood" => (0..u64::MAX).for_each(|_| drop(wasip2::random::random::get_random_bytes(6_000))),
         "handle leak" => (0..u64::MAX).for_each(|_| std::mem::forget(wasip2::clocks::monotonic_clock::subscribe_duration(u64::MAX))),
         "huge result" => return Ok(Outcome::Accepted("x".repeat(32 << 20))),
         "large result" => return accepted(&json!({ "filler": "x".repeat(300 << 10) })),
