@@ -2,9 +2,9 @@
 //! stopped in reverse.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{self, OpenOptions};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ const READY_POLL: Duration = Duration::from_millis(100);
 const STOP_LIMIT: Duration = Duration::from_secs(25);
 /// Room for the longest name before a line.
 const NAME_WIDTH: usize = 14;
+/// How much of a log tells why its program ended.
+const LAST_LINES: usize = 10;
 
 /// A program to run.
 pub struct Part {
@@ -32,6 +34,7 @@ pub struct Part {
     command: Command,
     ready: Ready,
     end: End,
+    log: Option<PathBuf>,
 }
 
 /// How to see that a part is ready.
@@ -63,6 +66,7 @@ struct Running {
     name: &'static str,
     child: Child,
     end: End,
+    log: Option<PathBuf>,
 }
 
 impl Part {
@@ -72,7 +76,7 @@ impl Part {
         // A process group of its own, so that Ctrl-C reaches it once, through us.
         command.current_dir(workspace::root()).process_group(0).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self { name, command, ready, end: End::Failure }
+        Self { name, command, ready, end: End::Failure, log: None }
     }
 
     /// With these arguments.
@@ -87,10 +91,13 @@ impl Part {
         self
     }
 
-    /// With its lines in that file, instead of among ours.
-    pub fn logging_to(mut self, log: File) -> anyhow::Result<Self> {
+    /// With its lines at the end of that file, instead of among ours.
+    pub fn logging_to(mut self, path: &Path) -> anyhow::Result<Self> {
+        let log = OpenOptions::new().create(true).append(true).open(path);
+        let log = log.with_context(|| format!("{} cannot be written", path.display()))?;
         let copy = log.try_clone().context("the log file cannot be shared")?;
         self.command.stdout(Stdio::from(log)).stderr(Stdio::from(copy));
+        self.log = Some(path.to_owned());
         Ok(self)
     }
 
@@ -113,7 +120,7 @@ impl Ready {
 impl Parts {
     /// Starts all of them, each when the one before is ready.
     pub async fn start(&mut self, parts: Vec<Part>) -> anyhow::Result<()> {
-        for Part { name, mut command, ready, end } in parts {
+        for Part { name, mut command, ready, end, log } in parts {
             let mut child = command.spawn().with_context(|| format!("{name} could not be started"))?;
             if let Some(lines) = child.stdout.take() {
                 self.logs.spawn(show(name, lines));
@@ -121,7 +128,7 @@ impl Parts {
             if let Some(lines) = child.stderr.take() {
                 self.logs.spawn(show(name, lines));
             }
-            self.running.push(Running { name, child, end });
+            self.running.push(Running { name, child, end, log });
             self.until_ready(name, &ready).await?;
         }
         Ok(())
@@ -186,7 +193,11 @@ impl Parts {
 
 impl Running {
     fn ended(&self, status: ExitStatus) -> anyhow::Error {
-        anyhow!("{} ended by itself ({status}); its own message is above", self.name)
+        let name = self.name;
+        match &self.log {
+            None => anyhow!("{name} ended by itself ({status}); its own message is above"),
+            Some(log) => anyhow!("{name} ended by itself ({status}); its last lines are:\n{}", last_lines(log)),
+        }
     }
 
     /// One that has ended already needs no telling.
@@ -194,6 +205,12 @@ impl Running {
         let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let _ = pid.map(|pid| kill_process(pid, signal));
     }
+}
+
+fn last_lines(log: &Path) -> String {
+    let Ok(text) = fs::read_to_string(log) else { return format!("none: {} cannot be read", log.display()) };
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
 }
 
 /// Repeats lines, each with the name of whose it is.

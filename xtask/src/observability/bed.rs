@@ -1,9 +1,9 @@
 //! The running system that is looked at: Kafka, the three processes of the shop and Prometheus, on free ports, with data and
 //! component files of their own.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -152,7 +152,7 @@ impl Bed {
         let mut producer = Command::new("java");
         producer.arg("-cp").arg(libs.join("*")).arg("org.apache.kafka.tools.ConsoleProducer");
         producer.args(["--bootstrap-server", &self.shop.brokers, "--topic", topic]);
-        producer.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(self.log("producer")?);
+        producer.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(File::create(self.folder.join("producer.log"))?);
         let mut child = producer.spawn().context("java could not be started")?;
         child.stdin.take().context("the producer takes no lines")?.write_all(lines)?;
         ensure!(child.wait()?.success(), "nothing could be written into {topic}");
@@ -160,13 +160,8 @@ impl Bed {
     }
 
     async fn run(&mut self, name: &str, part: Part) -> anyhow::Result<()> {
-        let part = part.logging_to(self.log(name)?)?;
+        let part = part.logging_to(&self.folder.join(format!("{name}.log")))?;
         self.parts.start(vec![part]).await
-    }
-
-    fn log(&self, name: &str) -> anyhow::Result<File> {
-        let path = self.folder.join(format!("{name}.log"));
-        OpenOptions::new().create(true).append(true).open(&path).with_context(|| format!("{} cannot be written", path.display()))
     }
 
     /// Where the settings look for them.
@@ -191,12 +186,12 @@ fn free() -> anyhow::Result<SocketAddr> {
     Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, kafka::free_port()?)))
 }
 
-/// A free port before a free port: Kafka's controller takes the second.
+/// A free port before a free port: Kafka's controller takes the second, which nobody else is given either.
 fn free_pair() -> anyhow::Result<u16> {
     for _ in 0..100 {
-        let port = kafka::free_port()?;
-        if port.checked_add(1).is_some_and(|next| TcpListener::bind((Ipv4Addr::LOCALHOST, next)).is_ok()) {
-            return Ok(port);
+        let (first, second) = (kafka::free_port()?, kafka::free_port()?);
+        if first.checked_add(1) == Some(second) {
+            return Ok(first);
         }
     }
     anyhow::bail!("there are no two free ports side by side")

@@ -129,8 +129,19 @@ impl Topics {
         }
     }
 
-    /// Every topic of the broker but its own, by name.
-    pub async fn listed(&self) -> Vec<String> {
+    /// Waits until the topics that the configs name are there, and answers every topic of the broker but its own, by name.
+    pub async fn until_made(&self) -> Vec<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let listed = self.listed().await;
+            if self.all().iter().all(|topic| listed.contains(topic)) {
+                return listed;
+            }
+            assert!(Instant::now() < deadline, "there are only the topics {listed:?}");
+        }
+    }
+
+    async fn listed(&self) -> Vec<String> {
         let address = self.address.clone();
         tokio::task::spawn_blocking(move || {
             let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", &address).create().unwrap();
