@@ -10,7 +10,7 @@ use crate::bus::{Bus, BusHealth};
 use crate::clock::Clock;
 use crate::http::{Check, HealthChecks, Status};
 use crate::plan::{self, Plan};
-use crate::runtime::Runtime;
+use crate::services::pipeline::Pipeline;
 use crate::store::{Refused, Store};
 
 /// With less than this the disk of the database is as good as full: some minutes of a busy day.
@@ -21,25 +21,18 @@ const REFUSAL_LASTS: SignedDuration = SignedDuration::from_secs(60);
 const TRIAL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Adds a check for each part that can be unwell.
-pub(super) fn register(
-    health: &HealthChecks,
-    plan: &Plan,
-    clock: &Clock,
-    store: &Arc<dyn Store>,
-    runtime: &Arc<Runtime>,
-    bus: Option<&Arc<dyn Bus>>,
-) {
+pub(super) fn register(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline, bus: Option<&Arc<dyn Bus>>) {
     if let Some(database) = &plan.database {
-        let check = Arc::new(StoreCheck::new(Arc::clone(store), clock.clone()));
+        let check = Arc::new(StoreCheck::new(Arc::clone(&pipeline.parts().store), pipeline.parts().clock.clone()));
         health.add(&database.name, move || {
             let check = Arc::clone(&check);
             async move { check.ask().await }
         });
     }
     for component in &plan.components {
-        let (runtime, name) = (Arc::clone(runtime), component.name.clone());
+        let (pipeline, name) = (pipeline.clone(), component.name.clone());
         health.add(&component.name, move || {
-            let check = check_component(&runtime, &name);
+            let check = check_component(&pipeline, &name);
             async move { check }
         });
     }
@@ -133,9 +126,15 @@ impl StoreCheck {
     }
 }
 
-fn check_component(runtime: &Runtime, name: &str) -> Check {
-    let status = runtime.status().into_iter().find(|status| status.name == name);
+fn check_component(pipeline: &Pipeline, name: &str) -> Check {
+    let parts = pipeline.parts();
+    let status = parts.runtime.status().into_iter().find(|status| status.name == name);
     match status.map(|status| (status.active, status.refused)) {
+        Some((Some(active), _)) if parts.breakers.level(name, &active.digest, parts.clock.now()) > 0 => {
+            let message =
+                format!("{} {} ({:.12}) has failed too often: its circuit breaker is open", active.name, active.version, active.digest);
+            Check::new(Status::Degraded, message)
+        }
         Some((Some(active), None)) => Check::new(Status::Up, format!("{} {} ({:.12})", active.name, active.version, active.digest)),
         Some((Some(active), Some(refusal))) => {
             Check::new(Status::Degraded, format!("{:.12} serves; the file was refused: {}", active.digest, refusal.reason))

@@ -101,7 +101,7 @@ impl App {
         };
         let tokens = plan.auth.as_ref().map(|auth| TokenVerifier::new(auth, surroundings.clock.clone()));
         if let Some(core) = &core {
-            health::register(&health, &plan, &surroundings.clock, &core.store, &core.runtime, core.bus.as_ref());
+            health::register(&health, &plan, &core.pipeline, core.bus.as_ref());
             readings::register(&metrics, &plan, &core.pipeline, core.bus.as_ref());
         }
         Ok(Self { plan, listener, tasks, stop, metrics, health, core, users, tokens })

@@ -33,6 +33,17 @@ enum State {
     HalfOpen(Timestamp),
 }
 
+/// What the end of a run says of its component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// It works.
+    Worked,
+    /// It does not.
+    Failed,
+    /// Nothing that was not known: it failed once more in a run in which it had failed before, which may be that run's own fault.
+    FailedAgain,
+}
+
 /// What a result has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
@@ -78,22 +89,27 @@ impl Breaker {
     }
 
     /// A run of version `digest` has ended. Results of other versions, and of runs that began before it opened, say nothing any more.
-    pub fn record(&mut self, digest: &str, failed: bool, now: Timestamp) -> Option<Change> {
+    pub fn record(&mut self, digest: &str, evidence: Evidence, now: Timestamp) -> Option<Change> {
         if self.digest != digest {
             return None;
         }
-        match (self.state, failed) {
-            (State::Open(_), _) => None,
-            (State::HalfOpen(_), true) => {
-                self.state = State::Open(later(now));
-                Some(Change::Opened)
-            }
-            (State::HalfOpen(_), false) => {
+        match (self.state, evidence) {
+            (State::Open(_), _) | (State::Closed, Evidence::FailedAgain) => None,
+            (State::HalfOpen(_), Evidence::Worked) => {
                 *self = Self { digest: std::mem::take(&mut self.digest), ..Self::default() };
                 Some(Change::Closed)
             }
+            (State::HalfOpen(_), Evidence::Failed) => {
+                self.state = State::Open(later(now));
+                Some(Change::Opened)
+            }
+            // The trial has decided nothing: another run may be one.
+            (State::HalfOpen(_), Evidence::FailedAgain) => {
+                self.state = State::HalfOpen(now);
+                None
+            }
             (State::Closed, _) => {
-                self.count(failed);
+                self.count(evidence == Evidence::Failed);
                 let opens = self.in_a_row >= MOST_IN_A_ROW || (self.seen >= WINDOW.0 && self.recent.count_ones() >= WINDOW.1);
                 opens.then(|| {
                     self.state = State::Open(later(now));
@@ -145,8 +161,8 @@ impl Breakers {
     }
 
     /// See [`Breaker::record`].
-    pub fn record(&self, component: &str, digest: &str, failed: bool, now: Timestamp) -> Option<Change> {
-        self.by_component.get(component)?.lock().record(digest, failed, now)
+    pub fn record(&self, component: &str, digest: &str, evidence: Evidence, now: Timestamp) -> Option<Change> {
+        self.by_component.get(component)?.lock().record(digest, evidence, now)
     }
 
     /// See [`Breaker::level`].
@@ -158,6 +174,7 @@ impl Breakers {
 
 #[cfg(test)]
 mod tests {
+    use super::Evidence::{Failed, FailedAgain, Worked};
     use super::*;
 
     fn at(seconds: i64) -> Timestamp {
@@ -173,7 +190,7 @@ mod tests {
     fn opened() -> Breaker {
         let mut breaker = fresh();
         for _ in 0..MOST_IN_A_ROW {
-            breaker.record("v1", true, at(0));
+            breaker.record("v1", Failed, at(0));
         }
         breaker
     }
@@ -183,15 +200,15 @@ mod tests {
         let mut breaker = fresh();
         for round in 0..3 {
             for _ in 0..4 {
-                assert_eq!(breaker.record("v1", true, at(0)), None, "{round}");
+                assert_eq!(breaker.record("v1", Failed, at(0)), None, "{round}");
             }
-            assert_eq!(breaker.record("v1", false, at(0)), None);
+            assert_eq!(breaker.record("v1", Worked, at(0)), None);
             // Enough successes that half of the last ones have not failed.
             for _ in 0..6 {
-                breaker.record("v1", false, at(0));
+                breaker.record("v1", Worked, at(0));
             }
         }
-        let changes: Vec<_> = (0..5).map(|_| breaker.record("v1", true, at(0))).collect();
+        let changes: Vec<_> = (0..5).map(|_| breaker.record("v1", Failed, at(0))).collect();
         assert_eq!(changes, [None, None, None, None, Some(Change::Opened)]);
         assert_eq!(breaker.admit("v1", at(29)), Err(at(30)));
     }
@@ -199,7 +216,7 @@ mod tests {
     #[test]
     fn half_of_the_last_twenty_open_it_and_not_before_there_were_twenty() {
         let mut breaker = fresh();
-        let changes: Vec<_> = (0..20).map(|n| breaker.record("v1", n % 2 == 0, at(0))).collect();
+        let changes: Vec<_> = (0..20).map(|n| breaker.record("v1", if n % 2 == 0 { Failed } else { Worked }, at(0))).collect();
         assert!(changes[..19].iter().all(Option::is_none), "{changes:?}");
         assert_eq!(changes[19], Some(Change::Opened));
     }
@@ -211,12 +228,12 @@ mod tests {
         assert_eq!(breaker.level("v1", at(30)), 1);
         assert_eq!(breaker.admit("v1", at(30)), Ok(()));
         assert_eq!(breaker.admit("v1", at(31)), Err(at(60)), "one at a time");
-        assert_eq!(breaker.record("v1", true, at(32)), Some(Change::Opened));
+        assert_eq!(breaker.record("v1", Failed, at(32)), Some(Change::Opened));
         assert_eq!(breaker.admit("v1", at(61)), Err(at(62)));
         assert_eq!(breaker.admit("v1", at(62)), Ok(()));
-        assert_eq!(breaker.record("v1", false, at(63)), Some(Change::Closed));
+        assert_eq!(breaker.record("v1", Worked, at(63)), Some(Change::Closed));
         assert_eq!((breaker.admit("v1", at(63)), breaker.level("v1", at(63))), (Ok(()), 0));
-        assert_eq!(breaker.record("v1", true, at(64)), None, "it begins anew");
+        assert_eq!(breaker.record("v1", Failed, at(64)), None, "it begins anew");
     }
 
     #[test]
@@ -233,16 +250,31 @@ mod tests {
         assert_eq!(breaker.level("v2", at(1)), 0);
         assert_eq!(breaker.admit("v2", at(1)), Ok(()));
         for _ in 0..20 {
-            assert_eq!(breaker.record("v1", true, at(1)), None);
+            assert_eq!(breaker.record("v1", Failed, at(1)), None);
         }
         assert_eq!(breaker.admit("v2", at(1)), Ok(()));
     }
 
     #[test]
+    fn one_run_that_fails_again_and_again_neither_opens_it_nor_keeps_it_open() {
+        let mut breaker = fresh();
+        for _ in 0..100 {
+            assert_eq!(breaker.record("v1", FailedAgain, at(0)), None);
+        }
+        assert_eq!(breaker.admit("v1", at(0)), Ok(()));
+        let mut breaker = opened();
+        assert_eq!(breaker.admit("v1", at(30)), Ok(()));
+        assert_eq!(breaker.record("v1", FailedAgain, at(31)), None);
+        assert_eq!(breaker.admit("v1", at(31)), Ok(()), "the next one is a trial at once");
+        assert_eq!(breaker.admit("v1", at(31)), Err(at(61)), "one at a time");
+        assert_eq!(breaker.record("v1", Worked, at(32)), Some(Change::Closed));
+    }
+
+    #[test]
     fn what_began_before_it_opened_changes_nothing() {
         let mut breaker = opened();
-        assert_eq!(breaker.record("v1", false, at(1)), None);
-        assert_eq!(breaker.record("v1", true, at(20)), None);
+        assert_eq!(breaker.record("v1", Worked, at(1)), None);
+        assert_eq!(breaker.record("v1", Failed, at(20)), None);
         assert_eq!(breaker.admit("v1", at(2)), Err(at(30)));
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use millrace_workflow::{Effect, Input, RetryPolicy, RunKind, StepOutcome};
 
-use super::breaker::Change;
+use super::breaker::{Change, Evidence};
 use super::decision::{self, Context, Decision, Origin};
 use super::pipeline::{Pipeline, stand_in};
 use super::workflows::LookupError;
@@ -213,8 +213,7 @@ impl Pipeline {
         if report.lines_dropped {
             parts.metrics.sandbox_limit(component, "log");
         }
-        let failed = matches!(outcome, "trap" | "timeout" | "transient");
-        match parts.breakers.record(component, digest, failed, parts.clock.now()) {
+        match parts.breakers.record(component, digest, evidence(run, outcome), parts.clock.now()) {
             None => {}
             Some(Change::Opened) => {
                 tracing::warn!(component, digest, "a component has failed too often: no run of it is begun for a while");
@@ -269,6 +268,16 @@ impl Pipeline {
                 "an attempt failed"
             );
         }
+    }
+}
+
+/// That a service behind a component does not answer is learnt once from each run: an order whose payment never works, whatever card or
+/// address makes it so, must not close payment for everybody by being tried again. A trap is always the component's fault.
+fn evidence(run: &StepRun, outcome: &str) -> Evidence {
+    match outcome {
+        "transient" if run.attempt > 1 || run.visit > 1 => Evidence::FailedAgain,
+        "trap" | "timeout" | "transient" => Evidence::Failed,
+        _ => Evidence::Worked,
     }
 }
 

@@ -38,6 +38,9 @@ async fn an_open_breaker_takes_no_attempt_from_anybody() {
     let customer = app.client.customer("ada").await;
     let half_way = open(&app, &customer).await;
     let fresh = place(&customer, "accept").await;
+    let health = app.client.get("/healthz").await.body;
+    let check = &health["checks"]["worker"];
+    assert!(check["status"] == "degraded" && check["message"].as_str().unwrap().ends_with("circuit breaker is open"), "{health:#}");
 
     // Until both were denied, which they are told of in the store, nothing says that they will be.
     let deadline = Instant::now() + PATIENCE;
@@ -78,4 +81,19 @@ async fn a_new_version_closes_it_and_what_waited_runs_at_once() {
     app.runtime.reload("worker").await.unwrap();
     customer.wait_for("jobs", &waiting, &["done"]).await;
     breaker_is(&app, 0.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_order_that_can_never_be_paid_does_not_keep_others_from_paying() {
+    let app = TestApp::start("configs/monolith.yaml", &[("PAYMENT_RETRY_AFTER", "50ms")]).await;
+    let customer = app.client.customer("cleo").await;
+    // Four starts of the payment with several attempts each: far more failures in a row than a breaker takes.
+    let ended = customer.order_until("prod-001", 1, "tok_gatewayDown", &["cancelled"]).await;
+    let failures = ended["history"].as_array().unwrap().iter().filter(|row| row["transition"] == "payment_declined").count();
+    assert!(failures >= 4, "{ended:#}");
+    let payment = [("component", "payment-processor")];
+    let scraped = Scraped::of(&app.client).await;
+    assert_eq!(scraped.value("ecommerce_breaker_state", &payment), Some(0.0), "{}", scraped.text);
+    assert_eq!(scraped.value("ecommerce_component_runs_total", &[("outcome", "denied")]).unwrap_or_default(), 0.0, "nothing was held back");
+    customer.order_until("prod-001", 1, "tok_visa", &["delivered"]).await;
 }
