@@ -29,7 +29,8 @@ pub(super) fn help<'a>(given: &str, accepted: impl IntoIterator<Item = &'a str>)
     text
 }
 
-fn closest<'a>(given: &str, accepted: &[&'a str]) -> Option<&'a str> {
+/// The name that was probably meant, if one is like what was given.
+pub(super) fn closest<'a>(given: &str, accepted: &[&'a str]) -> Option<&'a str> {
     let given = given.to_lowercase();
     // Long enough that a comparison is cheap, and no name is longer.
     if given.is_empty() || given.len() > 200 {

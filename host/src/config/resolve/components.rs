@@ -85,6 +85,11 @@ fn grant(context: &Context<'_>, entry: &GrantSettings, pointer: &str, findings: 
     for name in entry.headers.keys().filter(|name| http::HeaderName::from_bytes(name.as_bytes()).is_err()) {
         findings.error(child(&child(pointer, "headers"), name), Code::InvalidValue, format!("'{name}' is not the name of a header"), None);
     }
+    for (name, _) in entry.headers.iter().filter(|(_, value)| value.0.is_empty()) {
+        let message = format!("the header '{name}' is empty, so '{}' is asked without it", entry.service);
+        let help = "set the variable that it is made of, or leave the header out".to_owned();
+        findings.warning(child(&child(pointer, "headers"), name), Code::MissingPart, message, help);
+    }
     let target = match (&entry.url, &entry.handler) {
         (Some(url), None) => {
             let base = values::base_url(url);

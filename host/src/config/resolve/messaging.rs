@@ -1,5 +1,6 @@
 //! How events travel, who reacts to them, and which transitions they fire.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Context, components, pick, setting, triggers, values};
@@ -16,6 +17,7 @@ pub(super) fn bus(context: &Context<'_>, findings: &mut Findings) -> Option<Bus>
         context.named(&messaging.broker, &BUSES, "/workflows/messaging/broker", findings);
     }
     check_topics(context, findings);
+    warn_silent_topics(context, findings);
     if let Some((_, module, broker)) = context.first(pick!(Broker)) {
         return Some(Bus::Embedded {
             name: module.name.clone(),
@@ -84,6 +86,39 @@ fn check_topics(context: &Context<'_>, findings: &mut Findings) {
             findings.error(pointer, Code::InvalidValue, format!("'{topic}' is not the name of a topic"), help);
         }
     }
+}
+
+/// A topic that is almost one that this process publishes is probably mistyped; any other may be somebody else's.
+fn warn_silent_topics(context: &Context<'_>, findings: &mut Findings) {
+    for (pointer, topic) in named_topics(context) {
+        let Some((prefix, event)) = topic.rsplit_once('.') else { continue };
+        let told: Vec<&str> = told(context, prefix).into_iter().collect();
+        if !told.contains(&event) && suggest::closest(event, &told).is_some() {
+            let help = suggest::help(event, told);
+            findings.warning(pointer, Code::UnknownName, format!("nothing in this config publishes '{topic}'"), help);
+        }
+    }
+}
+
+/// The states that are told of by topics of this prefix, with `created`; empty when nothing here publishes such topics.
+fn told<'d>(context: &Context<'d>, prefix: &str) -> BTreeSet<&'d str> {
+    let Some(section) = &context.document.workflows.statemachine else { return BTreeSet::new() };
+    let handlers: Vec<&str> = context
+        .all(pick!(MessagingHandler))
+        .into_iter()
+        .filter(|(_, _, handler)| self::prefix(&handler.topic) == prefix)
+        .map(|(_, module, _)| module.name.as_str())
+        .collect();
+    let mut told = BTreeSet::new();
+    for hook in section.hooks.iter().filter(|hook| handlers.contains(&hook.handler.as_str())) {
+        told.insert("created");
+        told.extend(hook.to_states.iter().map(String::as_str));
+        if hook.to_states.is_empty() {
+            let definitions = section.definitions.iter().filter(|definition| definition.name == hook.workflow_type);
+            told.extend(definitions.flat_map(|definition| definition.states.keys()).map(String::as_str));
+        }
+    }
+    told
 }
 
 /// Every `messaging.handler` with what it is subscribed to.
