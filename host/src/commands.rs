@@ -1,6 +1,7 @@
 //! What the program's commands do. The only part that ends the process or writes to its standard streams.
 
 pub mod events;
+pub mod parked;
 mod top;
 
 use std::io::{IsTerminal as _, Write as _};

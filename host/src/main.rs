@@ -70,6 +70,11 @@ enum Command {
         #[command(subcommand)]
         command: DlqCommand,
     },
+    /// Look at the runs that were set aside, because the process died in them again and again or they can never work, or let them go on.
+    Parked {
+        #[command(subcommand)]
+        command: ParkedCommand,
+    },
     /// Publish events again, for example after a topic was lost.
     Republish {
         /// The YAML config of the process that published them; it may be running.
@@ -93,6 +98,39 @@ enum DlqCommand {
     List(DeadLetters),
     /// Send dead letters to their topics again. Who has taken an event already recognises it.
     Redrive(DeadLetters),
+    /// Take the dead letters of a topic from the list, for example what never was an event. They stay in Kafka for as long as it keeps them.
+    Discard {
+        /// The YAML config with the messaging.kafka.
+        #[arg(long, short, env = "MILLRACE_CONFIG")]
+        config: PathBuf,
+        /// The topic, without `.dlq`.
+        topic: String,
+        /// Only up to the one with this offset, which is the second word of its line in the list.
+        #[arg(long)]
+        through: Option<i64>,
+    },
+}
+
+#[derive(Subcommand)]
+enum ParkedCommand {
+    /// List them.
+    List {
+        /// The YAML config of the process that has them; it may be running.
+        #[arg(long, short, env = "MILLRACE_CONFIG")]
+        config: PathBuf,
+    },
+    /// Let them go on where they were, with the idempotency key that they had.
+    Release {
+        /// The YAML config of the process that has them; it may be running.
+        #[arg(long, short, env = "MILLRACE_CONFIG")]
+        config: PathBuf,
+        /// Their keys, each the first word of its line in the list.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        keys: Vec<String>,
+        /// All that there are.
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 #[derive(clap::Args)]
@@ -120,6 +158,11 @@ fn main() -> ExitCode {
         Command::Top { urls, once, interval } => commands::top(&urls, once, interval),
         Command::Dlq { command: DlqCommand::List(of) } => commands::events::list_dead_letters(&of.config, &of.topics),
         Command::Dlq { command: DlqCommand::Redrive(of) } => commands::events::redrive_dead_letters(&of.config, &of.topics),
+        Command::Dlq { command: DlqCommand::Discard { config, topic, through } } => {
+            commands::events::discard_dead_letters(&config, &topic, through)
+        }
+        Command::Parked { command: ParkedCommand::List { config } } => commands::parked::list(&config),
+        Command::Parked { command: ParkedCommand::Release { config, keys, all } } => commands::parked::release(&config, &keys, all),
         Command::Republish { config, since } => commands::events::republish(&config, &since),
         Command::Compile { cache } => commands::compile(&cache),
     }

@@ -116,7 +116,7 @@ async fn recover(store: &dyn Store, suspects: &[String]) -> anyhow::Result<()> {
             run = run.key,
             component = run.component,
             crashes = run.crashes,
-            "a run is parked: the process died in it again and again; a new version of the component sets it free"
+            "a run is parked: the process died in it again and again; a new version of the component sets it free, or `millrace parked release`"
         );
     }
     Ok(())

@@ -15,7 +15,7 @@ use crate::bus::kafka::Settings;
 use crate::bus::kafka::dead_letters::{self, Letter};
 use crate::clock::Clock;
 use crate::plan::Plan;
-use crate::store::sqlite;
+use crate::store::sqlite::beside;
 
 /// Characters of a payload that a list shows.
 const SHOWN: usize = 120;
@@ -33,6 +33,17 @@ pub fn list_dead_letters(config: &Path, topics: &[String]) -> ExitCode {
     })())
 }
 
+/// `millrace dlq discard`: takes dead letters of a topic from the list, up to the one with the offset `through` if there is one.
+#[must_use]
+pub fn discard_dead_letters(config: &Path, topic: &str, through: Option<i64>) -> ExitCode {
+    end((|| {
+        let Some((settings, _)) = letters_of(config, &[topic.to_owned()])? else { return Ok(ExitCode::FAILURE) };
+        let discarded = dead_letters::discard(&settings, topic, through)?;
+        writeln!(std::io::stdout().lock(), "{discarded} dead letters are not listed and not sent any more")?;
+        Ok(ExitCode::SUCCESS)
+    })())
+}
+
 /// `millrace dlq redrive`: sends dead letters to their topics again.
 #[must_use]
 pub fn redrive_dead_letters(config: &Path, topics: &[String]) -> ExitCode {
@@ -40,7 +51,7 @@ pub fn redrive_dead_letters(config: &Path, topics: &[String]) -> ExitCode {
         let Some((settings, topics)) = letters_of(config, topics)? else { return Ok(ExitCode::FAILURE) };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let sent = runtime.block_on(dead_letters::redrive(&settings, &topics))?;
-        writeln!(std::io::stdout().lock(), "{sent} dead letters were sent again")?;
+        writeln!(std::io::stdout().lock(), "{} dead letters were sent again, as {} events", sent.letters, sent.events)?;
         Ok(ExitCode::SUCCESS)
     })())
 }
@@ -53,7 +64,7 @@ pub fn republish(config: &Path, since: &str) -> ExitCode {
         let Some(plan) = plan(config)? else { return Ok(ExitCode::FAILURE) };
         let database = plan.database.with_context(|| format!("{} has no database, so it has no events", config.display()))?;
         let since = time(since, Clock::system().now())?;
-        let events = sqlite::republish(&database.path, since)?;
+        let events = beside::republish(&database.path, since)?;
         writeln!(std::io::stdout().lock(), "{events} events since {since} are published again")?;
         Ok(ExitCode::SUCCESS)
     })())
@@ -79,9 +90,10 @@ fn kafka(plan: &Plan) -> anyhow::Result<(Settings, Vec<String>)> {
 fn line(letter: &Letter) -> String {
     let payload = letter.payload.as_deref().map(String::from_utf8_lossy);
     let payload: String = payload.as_deref().unwrap_or("(not kept)").chars().take(SHOWN).collect();
-    let Letter { topic, offset, key, event_id, consumer, reason, .. } = letter;
-    let (id, consumer) = (event_id.as_deref().unwrap_or("-"), if consumer.is_empty() { "-" } else { consumer });
-    format!("{topic} {offset} key={key} id={id} consumer={consumer} reason={reason:?} event={payload:?}")
+    let or_none = |text: &'_ str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
+    let Letter { topic, offset, key, event_id, group, consumer, reason, .. } = letter;
+    let (id, group, consumer) = (event_id.as_deref().unwrap_or("-"), or_none(group), or_none(consumer));
+    format!("{topic} {offset} key={key} id={id} group={group} consumer={consumer} reason={reason:?} event={payload:?}")
 }
 
 /// A point in time, or how long ago it was.

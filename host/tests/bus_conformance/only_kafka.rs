@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use millrace::bus::Receipt;
-use millrace::bus::kafka::{Kafka, MAX_EVENT_BYTES, dead_letters};
+use millrace::bus::kafka::dead_letters::{self, Redriven};
+use millrace::bus::kafka::{Kafka, MAX_EVENT_BYTES};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -94,10 +95,10 @@ async fn an_event_that_fails_again_and_again_is_given_up_and_can_be_sent_again()
 
     healed.store(true, Ordering::Relaxed);
     let (settings, topics) = (bed.settings(&bed.address()), [bed.topic("made")]);
-    assert_eq!(dead_letters::redrive(&settings, &topics).await.unwrap(), 1);
+    assert_eq!(dead_letters::redrive(&settings, &topics).await.unwrap(), Redriven { letters: 1, events: 1 });
     subscriber.until_delivered("ill", &bad, 5).await;
     assert!(bed.dead_letters("made", &subscriber).await.is_empty(), "what was sent again is no longer listed");
-    assert_eq!(dead_letters::redrive(&settings, &topics).await.unwrap(), 0);
+    assert_eq!(dead_letters::redrive(&settings, &topics).await.unwrap(), Redriven::default());
     running.close().await;
 }
 

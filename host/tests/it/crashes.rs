@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::client::{PATIENCE, order};
 use crate::process::Home;
-use crate::test_app::{TestApp, repository};
+use crate::test_app::{TestApp, built, repository};
 
 const ORDERS: usize = 200;
 
@@ -84,6 +84,41 @@ fn check_history(ended: &Value) {
     assert_eq!(ended["state"], state);
     let captures = history.iter().filter(|row| row["transition"] == "payment_approved").count();
     assert_eq!(captures, 1, "{ended:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_in_which_the_process_died_three_times_waits_for_a_person_who_lets_it_go_on() {
+    let home = Home::new();
+    std::fs::copy(built("hostile.wasm"), home.component("hostile.wasm")).unwrap();
+    let config = home.path().join("jobs.yaml");
+    let patient = std::fs::read_to_string(repository().join("host/tests/it/configs/jobs.yaml")).unwrap();
+    std::fs::write(&config, patient.replace("timeoutSeconds: 1\n", "timeoutSeconds: 20\n")).unwrap();
+
+    let process = home.start_config(&config, &[]).await;
+    let customer = process.client.customer("ada").await;
+    let login = json!({"email": "ada@example.com", "password": "password123"});
+    let id = customer.post("/api/jobs", &json!({"mode": "sleep"})).await.body["id"].as_str().unwrap().to_owned();
+    let mut process = Some(process);
+    for _ in 0..3 {
+        home.until_inside_a_component("jobs", &id).await;
+        process.take().unwrap().kill();
+        process = Some(home.start_config(&config, &[]).await);
+    }
+
+    let client = &process.as_ref().unwrap().client;
+    let health = client.get("/healthz").await.body;
+    assert_eq!(health["checks"]["persistence"]["status"], "degraded", "{health:#}");
+    let token = client.post("/api/auth/login", &login).await.body["token"].as_str().unwrap().to_owned();
+    assert_eq!(client.with_token(&token).get(&format!("/api/jobs/{id}")).await.body["state"], "working");
+    let listed = home.operate(&config, &["parked", "list"]).unwrap();
+    let key = listed.split(' ').next().unwrap().to_owned();
+    assert!(listed.contains(&format!("jobs={id}")) && listed.contains("crashes=3") && listed.ends_with("\n1 parked runs\n"), "{listed}");
+
+    let refused = home.operate(&config, &["parked", "release", &key, "job-0:work:1"]).unwrap_err();
+    assert!(refused.contains("job-0:work:1") && refused.contains("Nothing was changed"), "{refused}");
+    assert_eq!(home.operate(&config, &["parked", "release", &key]).unwrap(), "1 parked runs go on\n");
+    assert_eq!(home.operate(&config, &["parked", "list"]).unwrap(), "0 parked runs\n");
+    home.until_inside_a_component("jobs", &id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

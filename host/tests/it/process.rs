@@ -58,6 +58,31 @@ impl Home {
         process
     }
 
+    /// What a command of the program that takes a config prints beside the process of that config.
+    ///
+    /// # Errors
+    /// What it says when it fails.
+    pub fn operate(&self, config: &Path, arguments: &[&str]) -> Result<String, String> {
+        let mut command = self.command_of(arguments, config);
+        let output = command.output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+    }
+
+    /// Waits until a run of the resource `id` is inside a component: the process of the database `name`.db notes it in a file.
+    pub async fn until_inside_a_component(&self, name: &str, id: &str) {
+        let file = self.folder.path().join("data").join(name).with_extension("in-flight");
+        let deadline = Instant::now() + PATIENCE * 4;
+        // A slot begins with the length of what is in it, which is 0 when it is free.
+        let inside = |noted: Vec<u8>| {
+            noted.chunks(256).any(|slot| slot.iter().take(2).any(|&byte| byte != 0) && String::from_utf8_lossy(slot).contains(id))
+        };
+        while !std::fs::read(&file).is_ok_and(inside) {
+            assert!(Instant::now() < deadline, "no run of '{id}' begins");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -70,9 +95,14 @@ impl Home {
     }
 
     fn command(&self, config: &Path) -> Command {
+        self.command_of(&["run", "--log-format", "json"], config)
+    }
+
+    fn command_of(&self, arguments: &[&str], config: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
         command
-            .args(["run", "--log-format", "json", "--config"])
+            .args(arguments)
+            .arg("--config")
             .arg(config)
             // What a config keeps without being told where is kept here.
             .current_dir(self.folder.path())

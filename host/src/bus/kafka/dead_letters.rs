@@ -2,6 +2,7 @@
 //!
 //! What was sent again is remembered as the offset of a group of its own, so a letter is listed until then, and once.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -29,6 +30,8 @@ pub struct Letter {
     pub key: String,
     /// Id of the event, if it has one.
     pub event_id: Option<String>,
+    /// Group of consumers that it gave up in; empty when it never was one's.
+    pub group: String,
     /// Who gave up; empty when it never was an event.
     pub consumer: String,
     /// Why.
@@ -50,15 +53,24 @@ pub fn list(settings: &Settings, topics: &[String]) -> anyhow::Result<Vec<Letter
     Ok(letters)
 }
 
-/// Sends the dead letters of `topics` again and answers how many. One whose event was not kept stays, and holds up those
-/// behind it in its topic. Consumers that have taken an event already recognise it.
+/// What was sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Redriven {
+    /// Dead letters that are not listed any more.
+    pub letters: usize,
+    /// Events sent for them: one for all that several consumers made of the same record.
+    pub events: usize,
+}
+
+/// Sends the dead letters of `topics` again, each record once whoever gave it up. One whose event was not kept stays, and holds up
+/// those behind it in its topic. Consumers that have taken an event already recognise it.
 ///
 /// # Errors
 /// The broker cannot be read or written; what was sent until then was sent.
-pub async fn redrive(settings: &Settings, topics: &[String]) -> anyhow::Result<usize> {
+pub async fn redrive(settings: &Settings, topics: &[String]) -> anyhow::Result<Redriven> {
     let link = Link::new(&settings.brokers);
     let producer = Producer::new(settings.clone(), link)?;
-    let mut sent = 0;
+    let mut redriven = Redriven::default();
     for topic in topics {
         let (settings, name) = (settings.clone(), topic.clone());
         let (reader, waiting) = tokio::task::spawn_blocking(move || {
@@ -67,6 +79,7 @@ pub async fn redrive(settings: &Settings, topics: &[String]) -> anyhow::Result<u
             anyhow::Ok((reader, waiting))
         })
         .await??;
+        let mut sent = HashSet::new();
         for incoming in waiting {
             anyhow::ensure!(
                 incoming.payload.is_some(),
@@ -74,12 +87,37 @@ pub async fn redrive(settings: &Settings, topics: &[String]) -> anyhow::Result<u
                  publish it again with `millrace republish`",
                 incoming.place.offset
             );
-            producer.resend(&incoming, topic).await.map_err(anyhow::Error::msg)?;
+            // A letter that does not say where it was read is one of its own.
+            if incoming.buried_from().is_none_or(|place| sent.insert(place)) {
+                producer.resend(&incoming, topic).await.map_err(anyhow::Error::msg)?;
+                redriven.events += 1;
+            }
             reader.done(&incoming)?;
-            sent += 1;
+            redriven.letters += 1;
         }
     }
-    Ok(sent)
+    Ok(redriven)
+}
+
+/// Has the dead letters of `topic` listed and sent no more, up to the one at the offset `through` if there is one, and answers how
+/// many. Blocks.
+///
+/// # Errors
+/// The broker cannot be read, or has no such letter in the list.
+pub fn discard(settings: &Settings, topic: &str, through: Option<i64>) -> anyhow::Result<usize> {
+    let reader = Reader::open(settings, topic)?;
+    let waiting = reader.waiting()?;
+    let count = match through {
+        None => waiting.len(),
+        Some(offset) => {
+            let place = waiting.iter().position(|letter| letter.place.offset == offset);
+            1 + place.with_context(|| format!("the list has no dead letter {offset} of '{topic}'"))?
+        }
+    };
+    if let Some(last) = waiting[..count].last() {
+        reader.done(last)?;
+    }
+    Ok(count)
 }
 
 fn letter(topic: &str, incoming: &Incoming) -> Letter {
@@ -89,6 +127,7 @@ fn letter(topic: &str, incoming: &Incoming) -> Letter {
         offset: incoming.place.offset,
         key: String::from_utf8_lossy(incoming.key.as_deref().unwrap_or_default()).into_owned(),
         event_id: header("ce_id"),
+        group: header("dlq_group").unwrap_or_default(),
         consumer: header("dlq_consumer").unwrap_or_default(),
         reason: header("dlq_reason").unwrap_or_default(),
         payload: incoming.payload.clone(),

@@ -94,8 +94,9 @@ impl Producer {
         self.topics.ensure_dead_letters(&self.settings, &self.link, &place.topic).await?;
         let topic = dead_letters_of(&place.topic);
         let headers = death_headers(incoming.original_headers(), &place.topic, death)
-            .insert(Header { key: "dlq_partition", value: Some(&place.partition.to_string()) })
-            .insert(Header { key: "dlq_offset", value: Some(&place.offset.to_string()) });
+            .insert(Header { key: record::DEAD_LETTER_PARTITION, value: Some(&place.partition.to_string()) })
+            .insert(Header { key: record::DEAD_LETTER_OFFSET, value: Some(&place.offset.to_string()) })
+            .insert(Header { key: "dlq_group", value: Some(&self.settings.group_id) });
         let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&topic).headers(headers);
         record.key = incoming.key.as_deref();
         record.payload = incoming.payload.as_deref();

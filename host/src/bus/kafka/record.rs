@@ -13,6 +13,8 @@ const ID: &str = "ce_id";
 const TRACEPARENT: &str = "traceparent";
 /// What dead letters have beyond the headers of the event they were.
 const DEAD_LETTER_PREFIX: &str = "dlq_";
+pub(super) const DEAD_LETTER_PARTITION: &str = "dlq_partition";
+pub(super) const DEAD_LETTER_OFFSET: &str = "dlq_offset";
 
 /// Where a record was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +80,11 @@ impl Incoming {
         }
         let Place { topic, partition, offset } = &self.place;
         serde_json::from_str::<Identified>(payload).map_or_else(|_| format!("{topic}/{partition}/{offset}"), |identified| identified.id)
+    }
+
+    /// Where a dead letter was read before it became one: partition and offset, as text.
+    pub(super) fn buried_from(&self) -> Option<(String, String)> {
+        Some((self.header(DEAD_LETTER_PARTITION)?.to_owned(), self.header(DEAD_LETTER_OFFSET)?.to_owned()))
     }
 
     /// The headers that the event had before it became a dead letter.

@@ -4,6 +4,7 @@
 //! log-reset fault, and a lock that keeps a second process away. Times are kept to the microsecond.
 
 mod backup;
+pub mod beside;
 mod columns;
 mod commit;
 mod connection;
@@ -97,17 +98,6 @@ impl Sqlite {
     pub async fn failed(&self) -> String {
         self.writer.failed().await
     }
-}
-
-/// Makes events of the database `path` that were written at or after `since` unpublished again, and answers how many: beside
-/// the process that has it open, if one has.
-///
-/// # Errors
-/// [`OpenError`], which names the file.
-pub fn republish(path: &Path, since: Timestamp) -> Result<u64, OpenError> {
-    connection::check_version(rusqlite::version_number())?;
-    let beside = connection::open_beside(path)?;
-    outbox::republish_beside(&beside, since).map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })
 }
 
 #[async_trait]

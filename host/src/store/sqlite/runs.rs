@@ -106,6 +106,20 @@ pub(super) fn unpark(writing: &Writing<'_>, component: &str) -> Result<u64, Unit
     Ok(changed as u64)
 }
 
+pub(super) fn parked(connection: &Connection) -> rusqlite::Result<Vec<StepRun>> {
+    let sql = format!("SELECT {COLUMNS} FROM step_runs WHERE status <> 'done' AND status = 'parked'");
+    Ok(in_sequence(connection.prepare(&sql)?.query_map([], run_row)?.collect::<Result<_, _>>()?))
+}
+
+/// Makes a parked run ready; false if there is none of that key.
+pub(super) fn release(connection: &Connection, key: &str, now: Timestamp) -> rusqlite::Result<bool> {
+    let changed = connection.execute(
+        "UPDATE step_runs SET status = 'ready', crashes = 0, due_at = min(due_at, ?2) WHERE status <> 'done' AND status = 'parked' AND key = ?1",
+        params![key, micros(now)],
+    )?;
+    Ok(changed > 0)
+}
+
 pub(super) fn hasten(writing: &Writing<'_>, component: &str) -> Result<u64, UnitError> {
     let changed = writing.run(
         "UPDATE step_runs SET due_at = ?2 WHERE status <> 'done' AND status = 'ready' AND due_at > ?2 AND component = ?1",

@@ -35,14 +35,29 @@ async fn a_poisoned_message_becomes_a_dead_letter_that_can_be_sent_again_and_ord
         listed.contains(&format!("key={key}")) && listed.contains("not a CloudEvent") && listed.contains("consumer=trigger:"),
         "{listed}"
     );
+    assert!(listed.contains(&format!("group={}", shop.topics.group())), "{listed}");
 
     let metrics = Scraped::of(&app.client).await;
     let counted = metrics.value("ecommerce_dead_letters_total", &[("topic", &shop.topics.topic("paid"))]);
     assert_eq!(counted, Some((poisoned.len() * consumers) as f64), "{}", metrics.text);
 
     let sent = shop.operate(&app, &["dlq", "redrive"]);
-    assert!(sent.starts_with(&format!("{} dead letters were sent again", poisoned.len() * consumers)), "{sent}");
+    let expected = format!("{} dead letters were sent again, as {} events", poisoned.len() * consumers, poisoned.len());
+    assert!(sent.starts_with(&expected), "{sent}");
     deliver(&customer, 3).await;
+    shop.topics.until_consumed().await;
+
+    // What never was an event came back, no more often than before.
+    let listed = shop.operate(&app, &["dlq", "list", &shop.topics.topic("paid")]);
+    assert!(listed.contains(&format!("{} dead letters", poisoned.len() * consumers)), "{listed}");
+    let third = listed.lines().nth(2).unwrap().split(' ').nth(1).unwrap();
+    let discarded = shop.operate(&app, &["dlq", "discard", &shop.topics.topic("paid"), "--through", third]);
+    assert!(discarded.starts_with("3 dead letters"), "{discarded}");
+    let rest = poisoned.len() * consumers - 3;
+    let discarded = shop.operate(&app, &["dlq", "discard", &shop.topics.topic("paid")]);
+    assert!(discarded.starts_with(&format!("{rest} dead letters")), "{discarded}");
+    let listed = shop.operate(&app, &["dlq", "list"]);
+    assert!(listed.starts_with("0 dead letters"), "{listed}");
     app.stop().await;
 }
 

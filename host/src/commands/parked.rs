@@ -1,0 +1,52 @@
+//! What an operator does about runs that were set aside: look at them, and give them another chance. Works beside a running process.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+
+use super::{end, plan};
+use crate::clock::Clock;
+use crate::store::StepRun;
+use crate::store::sqlite::beside;
+
+/// `millrace parked list`: one line for each run.
+#[must_use]
+pub fn list(config: &Path) -> ExitCode {
+    end((|| {
+        let Some(database) = database(config)? else { return Ok(ExitCode::FAILURE) };
+        let parked = beside::parked(&database)?;
+        let mut out = std::io::stdout().lock();
+        parked.iter().try_for_each(|run| writeln!(out, "{}", line(run)))?;
+        writeln!(out, "{} parked runs", parked.len())?;
+        Ok(ExitCode::SUCCESS)
+    })())
+}
+
+/// `millrace parked release`: lets the runs with these keys go on, or `all` of them; a running process takes them up within seconds.
+#[must_use]
+pub fn release(config: &Path, keys: &[String], all: bool) -> ExitCode {
+    end((|| {
+        let Some(database) = database(config)? else { return Ok(ExitCode::FAILURE) };
+        let keys = if all { beside::parked(&database)?.into_iter().map(|run| run.key).collect() } else { keys.to_vec() };
+        let unknown = beside::release(&database, &keys, Clock::system().now())?;
+        if !unknown.is_empty() {
+            bail!("no parked run has the key {}; `millrace parked list` shows those that are. Nothing was changed", unknown.join(", "));
+        }
+        writeln!(std::io::stdout().lock(), "{} parked runs go on", keys.len())?;
+        Ok(ExitCode::SUCCESS)
+    })())
+}
+
+fn database(config: &Path) -> anyhow::Result<Option<PathBuf>> {
+    let Some(plan) = plan(config)? else { return Ok(None) };
+    let database = plan.database.with_context(|| format!("{} has no database, so nothing can be parked", config.display()))?;
+    Ok(Some(database.path))
+}
+
+fn line(run: &StepRun) -> String {
+    let StepRun { key, resource_kind, resource_id, name, component, attempt, crashes, .. } = run;
+    let reason = run.last_error.as_deref().unwrap_or("-");
+    format!("{key} {resource_kind}={resource_id} step={name} component={component} attempt={attempt} crashes={crashes} reason={reason:?}")
+}
