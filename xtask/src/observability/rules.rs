@@ -11,7 +11,7 @@ use crate::prometheus;
 /// How many times shorter every window and every wait is in a copy.
 const SHORTER: u64 = 60;
 /// What stands before a length of time in a rule.
-const BEFORE_A_TIME: [&str; 3] = ["[", "offset ", "for: "];
+const BEFORE_A_TIME: [&str; 4] = ["[", "offset ", "for: ", "interval: "];
 
 /// Writes the rules to `folder` as they are.
 pub fn copy(folder: &Path) -> anyhow::Result<()> {
