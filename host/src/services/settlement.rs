@@ -271,8 +271,8 @@ impl Pipeline {
     }
 }
 
-/// That a service behind a component does not answer is learnt once from each run: an order whose payment never works, whatever card or
-/// address makes it so, must not close payment for everybody by being tried again. A trap is always the component's fault.
+/// That a service behind a component does not answer is learnt once from each run: one instance for which it never works, whatever is
+/// special about it, must not close a component for all others by being tried again. A trap is always the component's fault.
 fn evidence(run: &StepRun, outcome: &str) -> Evidence {
     match outcome {
         "transient" if run.attempt > 1 || run.visit > 1 => Evidence::FailedAgain,
