@@ -21,6 +21,8 @@ const QUEUE_UNITS: usize = 1_024;
 const GROUP_UNITS: usize = 256;
 /// How long a caller waits for a place in the queue.
 const QUEUE_WAIT: Duration = Duration::from_secs(5);
+/// What is known of a writer that did not say how it ended.
+const UNEXPECTED_END: &str = "the writer has ended unexpectedly";
 
 /// Why a unit did not take effect.
 pub(super) enum UnitError {
@@ -235,16 +237,22 @@ impl WriterHandle {
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
                 return Err(StoreError::Unavailable(format!("{QUEUE_UNITS} writes are waiting already")));
             }
-            Err(mpsc::error::SendTimeoutError::Closed(_)) => return Err(self.gone()),
+            Err(mpsc::error::SendTimeoutError::Closed(_)) => return Err(self.gone().await),
         }
-        answer.await.unwrap_or_else(|_| Err(self.gone()))
+        match answer.await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.gone().await),
+        }
     }
 
-    fn gone(&self) -> StoreError {
-        StoreError::Fatal(match &*self.life.borrow() {
-            Life::Failed(reason) => reason.clone(),
-            Life::Closed => "the store is closed".into(),
-            Life::Working => "the writer has ended".into(),
+    /// Why nothing is written any more. The writer stops listening a moment before it says so.
+    async fn gone(&self) -> StoreError {
+        let mut life = self.life.clone();
+        let end = life.wait_for(|life| *life != Life::Working).await;
+        StoreError::Fatal(match end.as_deref() {
+            Ok(Life::Failed(reason)) => reason.clone(),
+            Ok(_) => "the store is closed".into(),
+            Err(_) => UNEXPECTED_END.into(),
         })
     }
 
@@ -262,7 +270,7 @@ impl WriterHandle {
         let reason = match life.wait_for(|life| *life != Life::Working).await.as_deref() {
             Ok(Life::Failed(reason)) => Some(reason.clone()),
             Ok(_) => None,
-            Err(_) => Some("the writer has ended unexpectedly".to_owned()),
+            Err(_) => Some(UNEXPECTED_END.to_owned()),
         };
         match reason {
             Some(reason) => reason,
