@@ -1,5 +1,5 @@
 //! Several programs as one: started one after the other, each when those before it are ready, their lines told apart, and
-//! stopped in reverse.
+//! stopped in reverse. Who wants them kept up has them started again when they end.
 
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
@@ -23,6 +23,10 @@ const READY_LIMIT: Duration = Duration::from_secs(180);
 const READY_POLL: Duration = Duration::from_millis(100);
 /// How long a part may take to stop; the host promises ten seconds, Kafka takes a little longer.
 const STOP_LIMIT: Duration = Duration::from_secs(25);
+/// First and longest wait before a part that has ended is started again; it doubles while the part ends soon.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// Ending sooner than this is soon.
+const SOON: Duration = Duration::from_secs(60);
 /// Room for the longest name before a line.
 const NAME_WIDTH: usize = 14;
 /// How much of a log tells why its program ended.
@@ -64,7 +68,12 @@ pub struct Parts {
 
 struct Running {
     name: &'static str,
+    command: Command,
     child: Child,
+    since: Instant,
+    /// When it has ended and is to be started again.
+    again_at: Option<Instant>,
+    pause: Duration,
     end: End,
     log: Option<PathBuf>,
 }
@@ -120,18 +129,31 @@ impl Ready {
 impl Parts {
     /// Starts all of them, each when the one before is ready.
     pub async fn start(&mut self, parts: Vec<Part>) -> anyhow::Result<()> {
-        for Part { name, mut command, ready, end, log } in parts {
-            let mut child = command.spawn().with_context(|| format!("{name} could not be started"))?;
-            if let Some(lines) = child.stdout.take() {
-                self.logs.spawn(show(name, lines));
-            }
-            if let Some(lines) = child.stderr.take() {
-                self.logs.spawn(show(name, lines));
-            }
-            self.running.push(Running { name, child, end, log });
+        for part in parts {
+            let (name, ready) = (part.name, part.ready.clone());
+            self.spawn(part)?;
             self.until_ready(name, &ready).await?;
         }
         Ok(())
+    }
+
+    fn spawn(&mut self, part: Part) -> anyhow::Result<()> {
+        let Part { name, mut command, end, log, .. } = part;
+        let child = spawned(name, &mut command, &mut self.logs)?;
+        self.running.push(Running { name, command, child, since: Instant::now(), again_at: None, pause: Duration::ZERO, end, log });
+        Ok(())
+    }
+
+    /// Starts parts again when they end, for as long as it is polled; the error of one that cannot be started.
+    pub async fn keep_up(&mut self) -> anyhow::Error {
+        loop {
+            for part in &mut self.running {
+                if let Err(problem) = part.keep_up(&mut self.logs) {
+                    return problem;
+                }
+            }
+            sleep(READY_POLL).await;
+        }
     }
 
     /// Sends `signal` to the part of that name and waits until it has ended; it is no part any more.
@@ -161,7 +183,7 @@ impl Parts {
     }
 
     /// Waits until a part has ended that should not have.
-    pub async fn one_ended(&mut self) -> anyhow::Error {
+    async fn one_ended(&mut self) -> anyhow::Error {
         loop {
             for part in &mut self.running {
                 match part.child.try_wait() {
@@ -192,6 +214,27 @@ impl Parts {
 }
 
 impl Running {
+    fn keep_up(&mut self, logs: &mut JoinSet<()>) -> anyhow::Result<()> {
+        let now = Instant::now();
+        match self.again_at {
+            Some(at) if at <= now => {
+                self.child = spawned(self.name, &mut self.command, logs)?;
+                (self.since, self.again_at) = (now, None);
+            }
+            Some(_) => {}
+            None => {
+                let Some(status) = self.child.try_wait().context(self.name)? else { return Ok(()) };
+                if self.end == End::NotNeeded && status.success() {
+                    return Ok(());
+                }
+                self.pause = pause(self.pause, now.duration_since(self.since));
+                self.again_at = Some(now + self.pause);
+                println!("{} ended ({status}) and is started again in {:?}", self.name, self.pause);
+            }
+        }
+        Ok(())
+    }
+
     fn ended(&self, status: ExitStatus) -> anyhow::Error {
         let name = self.name;
         match &self.log {
@@ -207,6 +250,22 @@ impl Running {
     }
 }
 
+/// How long to wait before the next start of what has run for so long, after the last time it was `last`.
+fn pause(last: Duration, ran: Duration) -> Duration {
+    if ran < SOON { (last * 2).clamp(PAUSE.0, PAUSE.1) } else { PAUSE.0 }
+}
+
+fn spawned(name: &'static str, command: &mut Command, logs: &mut JoinSet<()>) -> anyhow::Result<Child> {
+    let mut child = command.spawn().with_context(|| format!("{name} could not be started"))?;
+    if let Some(lines) = child.stdout.take() {
+        logs.spawn(show(name, lines));
+    }
+    if let Some(lines) = child.stderr.take() {
+        logs.spawn(show(name, lines));
+    }
+    Ok(child)
+}
+
 fn last_lines(log: &Path) -> String {
     let Ok(text) = fs::read_to_string(log) else { return format!("none: {} cannot be read", log.display()) };
     let lines: Vec<&str> = text.lines().collect();
@@ -218,5 +277,47 @@ async fn show(name: &'static str, lines: impl AsyncRead + Unpin) {
     let mut lines = BufReader::new(lines).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         println!("{name:<NAME_WIDTH$} | {line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_soon_again_and_again_waits_longer_each_time() {
+        let mut waits = Vec::new();
+        let mut last = Duration::ZERO;
+        for ran in [0, 1, 2, 59, 3, 0, 0, 60, 0] {
+            last = pause(last, Duration::from_secs(ran));
+            waits.push(last.as_secs());
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30, 1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_part_that_ends_is_started_again_unless_it_is_not_needed() {
+        let folder = std::env::temp_dir().join(format!("millrace-xtask-{}-parts", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        let (needed, other) = (folder.join("needed"), folder.join("other"));
+        let nowhere = Ready::Kafka("127.0.0.1:1".into());
+        let part = |name, script: &str, file: &Path| {
+            Part::new(name, Path::new("/bin/sh"), nowhere.clone()).arguments(["-c", script, name]).arguments([file])
+        };
+        let mut parts = Parts::default();
+        parts.spawn(part("needed", "echo started >> $1; exit 3", &needed)).expect("a process");
+        parts.spawn(part("other", "echo started >> $1", &other).may_end()).expect("a process");
+        let starts = |file: &Path| fs::read_to_string(file).unwrap_or_default().lines().count();
+        let twice = async {
+            while starts(&needed) < 2 {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            problem = parts.keep_up() => panic!("{problem:#}"),
+            twice = timeout(Duration::from_secs(30), twice) => twice.expect("it is started again"),
+        }
+        assert_eq!(starts(&other), 1);
+        fs::remove_dir_all(folder).expect("tidied up");
     }
 }

@@ -1,5 +1,5 @@
 //! `cargo xtask stack`: gateway, users-products, orders and Kafka as processes on this machine, with Prometheus where it is
-//! installed. One command up, one Ctrl-C down; each line of a log says whose it is.
+//! installed. One command up, one Ctrl-C down; each line of a log says whose it is. What ends is started again, as containers are.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -125,7 +125,7 @@ async fn stay(parts: Vec<Part>) -> anyhow::Result<ExitCode> {
             let demo = run::register_demo_user(GATEWAY).await;
             welcome(running.has("prometheus"), demo);
             tokio::select! {
-                ended = running.one_ended() => Err(ended),
+                problem = running.keep_up() => Err(problem),
                 () = stop_wanted.next() => Ok(()),
             }
         }
