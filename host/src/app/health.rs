@@ -1,10 +1,14 @@
 //! What `/healthz` asks of the parts.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ::http::Uri;
+use futures::future::join_all;
 use jiff::SignedDuration;
 use parking_lot::Mutex;
+use tokio::net::TcpStream;
 
 use crate::bus::{Bus, BusHealth};
 use crate::clock::Clock;
@@ -19,6 +23,8 @@ const LEAST_FREE_BYTES: u64 = 64 << 20;
 const REFUSAL_LASTS: SignedDuration = SignedDuration::from_secs(60);
 /// However often somebody asks, a write is tried once in this time.
 const TRIAL_INTERVAL: Duration = Duration::from_secs(1);
+/// For a connection to a backend, its name included.
+const CONNECT_LIMIT: Duration = Duration::from_millis(250);
 
 /// Adds a check for each part that can be unwell.
 pub(super) fn register(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline, bus: Option<&Arc<dyn Bus>>) {
@@ -46,6 +52,38 @@ pub(super) fn register(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline, 
             async move { check }
         });
     }
+}
+
+/// Adds a check for each proxy: whether somebody accepts connections where it passes requests on to.
+pub(super) fn register_proxies(health: &HealthChecks, plan: &Plan) {
+    // A check that takes too long is down, and this process is of use without a backend.
+    let limit = plan.health.as_ref().map_or(CONNECT_LIMIT, |settings| CONNECT_LIMIT.min(settings.check_timeout / 2));
+    for proxy in &plan.proxies {
+        let backends: Arc<BTreeSet<String>> = Arc::new(proxy.targets.values().filter_map(|url| address(url)).collect());
+        health.add(&proxy.name, move || {
+            let backends = Arc::clone(&backends);
+            async move { check_backends(&backends, limit).await }
+        });
+    }
+}
+
+/// `host:port` of a URL.
+fn address(url: &str) -> Option<String> {
+    let url: Uri = url.parse().ok()?;
+    let usual = if url.scheme_str() == Some("https") { 443 } else { 80 };
+    Some(format!("{}:{}", url.host()?, url.port_u16().unwrap_or(usual)))
+}
+
+async fn check_backends(backends: &BTreeSet<String>, limit: Duration) -> Check {
+    let asked = backends.iter().map(|backend| async move {
+        let connected = tokio::time::timeout(limit, TcpStream::connect(backend)).await;
+        (!matches!(connected, Ok(Ok(_)))).then_some(backend.as_str())
+    });
+    let away: Vec<&str> = join_all(asked).await.into_iter().flatten().collect();
+    if away.is_empty() {
+        return Check::new(Status::Up, format!("{} backends accept connections", backends.len()));
+    }
+    Check::new(Status::Degraded, format!("nobody accepts connections at {}", away.join(", ")))
 }
 
 /// Whether the database can be read and written, which only doing both tells.
@@ -178,6 +216,14 @@ mod tests {
                 traceparent: None,
             };
             self.store.commit(Commit { outbox: vec![row], ..Commit::default() }).await.map(drop)
+        }
+    }
+
+    #[test]
+    fn the_address_of_a_backend_is_in_its_url() {
+        for (url, expected) in [("http://orders:8080", "orders:8080"), ("http://orders/base", "orders:80"), ("https://[::1]/", "[::1]:443")]
+        {
+            assert_eq!(address(url).as_deref(), Some(expected), "{url}");
         }
     }
 

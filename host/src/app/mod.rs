@@ -100,6 +100,7 @@ impl App {
             _ => None,
         };
         let tokens = plan.auth.as_ref().map(|auth| TokenVerifier::new(auth, surroundings.clock.clone()));
+        health::register_proxies(&health, &plan);
         if let Some(core) = &core {
             health::register(&health, &plan, &core.pipeline, core.bus.as_ref());
             readings::register(&metrics, &plan, &core.pipeline, core.bus.as_ref());

@@ -113,9 +113,12 @@ async fn without_orders_the_rest_works_and_when_it_is_back_nothing_is_lost() {
     let backend = shop.orders.address.clone();
     assert_eq!(refused.body, json!({"error": "backend unavailable", "backend": backend, "path": "/api/orders"}));
     let health = shop.client().get("/healthz").await;
-    assert_eq!(health.status, StatusCode::OK);
+    let check = &health.body["checks"]["api-proxy"];
+    assert_eq!((health.status, &health.body["status"]), (StatusCode::OK, &json!("degraded")));
+    assert!(check["message"].as_str().unwrap().ends_with(&format!("at {backend}")), "{}", health.body);
 
     shop.start_orders().await;
+    assert_eq!(shop.client().get("/healthz").await.body["status"], "healthy");
     assert_eq!(customer.get("/api/orders?limit=100").await.body.as_array().unwrap().len(), placed.len());
     for id in &placed {
         let ended = customer.wait_for("orders", id, &ENDS).await;
