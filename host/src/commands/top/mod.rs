@@ -8,7 +8,7 @@ mod screen;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::page::Page;
 use self::reading::{Reader, Reading};
@@ -29,9 +29,14 @@ pub(super) fn run(urls: &[String], once: bool, interval: Duration) -> anyhow::Re
     let mut last = first;
     loop {
         let now = runtime.block_on(reader.read());
-        screen.draw(&Page::of(&last, &now))?;
-        if screen.key_within(interval)? == Key::Quit {
-            return Ok(ExitCode::SUCCESS);
+        let (page, next) = (Page::of(&last, &now), Instant::now() + interval);
+        screen.draw(&page)?;
+        loop {
+            match screen.key_until(next)? {
+                Key::Quit => return Ok(ExitCode::SUCCESS),
+                Key::Moved => screen.draw(&page)?,
+                Key::None => break,
+            }
         }
         last = now;
     }

@@ -5,16 +5,21 @@ use std::time::Duration;
 
 use super::reading::Reading;
 
-/// How a value is meant.
+/// Characters between two columns.
+const GAP: usize = 2;
+
+/// How a piece of text is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
+    Title,
+    Head,
     Plain,
     Good,
     Warning,
     Bad,
 }
 
-/// A value.
+/// A value, or any other piece of a line.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Cell {
     pub text: String,
@@ -26,6 +31,8 @@ pub(super) struct Cell {
 pub(super) struct Table {
     pub title: &'static str,
     pub head: Vec<&'static str>,
+    /// Columns that are left out where there is no room for all, the first one first.
+    pub least: &'static [&'static str],
     pub rows: Vec<Vec<Cell>>,
 }
 
@@ -112,6 +119,7 @@ fn processes(pairs: &[Pair<'_>]) -> Table {
     Table {
         title: "Processes",
         head: vec!["process", "health", "version", "requests/s", "5xx/s", "p95", "memory"],
+        least: &["version", "memory"],
         rows: pairs.iter().map(row).collect(),
     }
 }
@@ -124,7 +132,7 @@ fn ailments(pairs: &[Pair<'_>]) -> Table {
         let silent = pair.now.problem.iter().map(|problem| ("-".to_owned(), problem.clone()));
         silent.chain(pair.now.ailments.iter().cloned()).map(|ailment| tell(&ailment)).collect::<Vec<_>>()
     });
-    Table { title: "Not well", head: vec!["process", "module", "what it says"], rows: rows.collect() }
+    Table { title: "Not well", head: vec!["process", "module", "what it says"], least: &[], rows: rows.collect() }
 }
 
 fn workflows(pairs: &[Pair<'_>]) -> Table {
@@ -152,7 +160,7 @@ fn workflows(pairs: &[Pair<'_>]) -> Table {
         };
         pair.now.by("active_workflows", "workflow_type").into_iter().map(of).collect::<Vec<_>>()
     });
-    Table { title: "Workflows", head: vec!["workflow", "unfinished", "longest still", "by state"], rows: rows.collect() }
+    Table { title: "Workflows", head: vec!["workflow", "unfinished", "longest still", "by state"], least: &[], rows: rows.collect() }
 }
 
 fn waiting(pairs: &[Pair<'_>]) -> Table {
@@ -200,6 +208,7 @@ fn waiting(pairs: &[Pair<'_>]) -> Table {
             "commit p95",
             "disk free",
         ],
+        least: &["commits/s", "due", "commit p95", "disk free", "oldest"],
         rows: pairs.iter().filter(has_database).map(row).collect(),
     }
 }
@@ -212,6 +221,7 @@ fn components(pairs: &[Pair<'_>]) -> Table {
     Table {
         title: "Components",
         head: vec!["component", "version", "digest", "runs/s", "failed", "denied", "p50", "p95", "overhead p95", "swaps", "breaker"],
+        least: &["overhead p95", "swaps", "p50", "denied", "version"],
         rows: rows.collect(),
     }
 }
@@ -255,6 +265,7 @@ fn steps(pairs: &[Pair<'_>]) -> Table {
     Table {
         title: "Steps, slowest first",
         head: vec!["step", "done", "per second", "p50", "p95"],
+        least: &["p50"],
         rows: slow.into_iter().map(|(_, row)| row).collect(),
     }
 }
@@ -306,36 +317,59 @@ fn bytes(count: f64) -> String {
     }
 }
 
+impl Page {
+    /// What is shown where a line has room for `width` characters.
+    pub fn lines(&self, width: usize) -> Vec<Vec<Cell>> {
+        let mut lines = Vec::new();
+        for table in &self.tables {
+            if !lines.is_empty() {
+                lines.push(Vec::new());
+            }
+            lines.push(vec![Cell { text: table.title.to_owned(), tone: Tone::Title }]);
+            lines.extend(table.lines(width));
+        }
+        lines
+    }
+}
+
 impl fmt::Display for Page {
-    /// Columns side by side, without colours.
+    /// All columns, without colours.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, table) in self.tables.iter().enumerate() {
-            if index > 0 {
-                writeln!(f)?;
-            }
-            writeln!(f, "{}", table.title)?;
-            let widths = table.widths();
-            let line = |texts: Vec<&str>| {
-                let padded: Vec<String> = texts.iter().zip(&widths).map(|(text, width)| format!("{text:width$}")).collect();
-                format!("  {}", padded.join("  ")).trim_end().to_owned()
-            };
-            writeln!(f, "{}", line(table.head.clone()))?;
-            for row in &table.rows {
-                writeln!(f, "{}", line(row.iter().map(|cell| cell.text.as_str()).collect()))?;
-            }
+        for line in self.lines(usize::MAX) {
+            let text: String = line.into_iter().map(|piece| piece.text).collect();
+            writeln!(f, "{}", text.trim_end())?;
         }
         Ok(())
     }
 }
 
 impl Table {
-    /// Of its columns, in characters.
-    pub fn widths(&self) -> Vec<usize> {
-        let width = |column: usize, head: &&str| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.text.chars().count());
-            cells.chain([head.len()]).max().unwrap_or(0)
+    /// Head and rows, in columns.
+    fn lines(&self, width: usize) -> Vec<Vec<Cell>> {
+        let columns = self.columns(width);
+        let head: Vec<Cell> = self.head.iter().map(|&name| Cell { text: name.to_owned(), tone: Tone::Head }).collect();
+        let line = |cells: &Vec<Cell>| {
+            let there = columns.iter().filter_map(|&(column, width)| Some((cells.get(column)?, width)));
+            there.map(|(cell, width)| Cell { text: format!("{:GAP$}{:width$}", "", cell.text), tone: cell.tone }).collect()
         };
-        self.head.iter().enumerate().map(|(column, head)| width(column, head)).collect()
+        std::iter::once(&head).chain(&self.rows).map(line).collect()
+    }
+
+    /// The columns for which there is room, and their widths in characters.
+    fn columns(&self, width: usize) -> Vec<(usize, usize)> {
+        let mut columns: Vec<(usize, usize)> = (0..self.head.len()).map(|column| (column, self.width(column))).collect();
+        for least in self.least {
+            if columns.iter().map(|(_, width)| width + GAP).sum::<usize>() <= width {
+                break;
+            }
+            columns.retain(|&(column, _)| self.head[column] != *least);
+        }
+        columns
+    }
+
+    fn width(&self, column: usize) -> usize {
+        let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.text.chars().count());
+        cells.chain([self.head[column].len()]).max().unwrap_or(0)
     }
 }
 
@@ -366,6 +400,23 @@ mod tests {
             assert!(page.contains(part), "no '{part}' in\n{page}");
         }
         assert!(!page.contains("Not well"), "{page}");
+    }
+
+    #[test]
+    fn where_there_is_little_room_what_matters_least_is_left_out() {
+        let page = Page::of(&[reading(&text(10, 0))], &[reading(&text(60, 2))]);
+        let components = |width: usize| {
+            let lines = page.lines(width).into_iter().map(|line| line.into_iter().map(|piece| piece.text).collect::<String>());
+            lines.skip_while(|line| line != "Components").skip(1).take(2).collect::<Vec<_>>()
+        };
+        assert!(components(200)[0].contains("overhead p95") && components(200)[0].contains("swaps"));
+        let narrow = components(80);
+        assert!(narrow.iter().all(|line| line.chars().count() <= 80), "{narrow:?}");
+        assert!(!narrow[0].contains("overhead p95"), "{narrow:?}");
+        for (head, value) in [("component", "pay"), ("digest", "0123456789ab"), ("failed", "4"), ("breaker", "open")] {
+            let at = narrow[0].find(head).unwrap();
+            assert!(narrow[1][at..].starts_with(value), "{head} in {narrow:?}");
+        }
     }
 
     #[test]
