@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Map, Value};
@@ -35,14 +36,7 @@ pub(crate) enum Presence {
 pub(crate) async fn object(request: Request, presence: Presence, read_timeout: Duration) -> Result<(Parts, JsonBody), ApiError> {
     let (parts, body) = request.into_parts();
     check_length(&parts.headers)?;
-    let limit = read_timeout.min(MAX_BODY_TIME);
-    let read = tokio::time::timeout(limit, Limited::new(body, MAX_BODY_BYTES).collect()).await;
-    let raw = match read {
-        Err(_) => return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, format!("the body took longer than {} s", limit.as_secs()))),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
-        Ok(Err(_)) => return Err(ApiError::bad_request("the body ended early or was sent in broken pieces")),
-        Ok(Ok(collected)) => collected.to_bytes(),
-    };
+    let raw = whole(body, read_timeout.min(MAX_BODY_TIME)).await?;
     if raw.is_empty() && presence == Presence::Optional {
         return Ok((parts, JsonBody { object: Map::new(), raw }));
     }
@@ -51,13 +45,31 @@ pub(crate) async fn object(request: Request, presence: Presence, read_timeout: D
     Ok((parts, JsonBody { object, raw }))
 }
 
+/// All of a body, if it is small enough and comes within `limit`.
+pub(crate) async fn whole(body: Body, limit: Duration) -> Result<Bytes, ApiError> {
+    match tokio::time::timeout(limit, Limited::new(body, MAX_BODY_BYTES).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(ApiError::bad_request("the body ended early or was sent in broken pieces")),
+        Err(_) => {
+            let detail = format!("the body took longer than {} s", limit.as_secs());
+            Err(the_last(ApiError::new(StatusCode::REQUEST_TIMEOUT, detail)))
+        }
+    }
+}
+
+/// The rest of the body is not read, so no other request can come after it.
+fn the_last(error: ApiError) -> ApiError {
+    error.with(header::CONNECTION, HeaderValue::from_static("close"))
+}
+
 fn check_length(headers: &HeaderMap) -> Result<(), ApiError> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     if length.is_some_and(|length| length > MAX_BODY_BYTES as u64) { Err(too_large()) } else { Ok(()) }
 }
 
 fn too_large() -> ApiError {
-    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {MAX_BODY_BYTES} bytes"))
+    the_last(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {MAX_BODY_BYTES} bytes")))
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {

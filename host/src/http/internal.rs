@@ -14,13 +14,12 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 
-use super::body::MAX_BODY_BYTES;
+use super::body::whole;
 use super::error::ApiError;
 
 /// The header that carries the secret.
@@ -55,7 +54,7 @@ async fn answer(State(guarded): State<Arc<Guarded>>, request: Request) -> Result
         return Err(refusal);
     }
     let (parts, body) = request.into_parts();
-    let request = Request::from_parts(parts, read(body).await?);
+    let request = Request::from_parts(parts, whole(body, BODY_TIMEOUT).await?);
     let response = guarded.service.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
     Ok(response.map(Body::from).into_response())
 }
@@ -69,16 +68,5 @@ impl Guarded {
         let digest: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
         let known = self.secrets.iter().fold(subtle::Choice::from(0), |known, secret| known | secret.ct_eq(&digest));
         if known.into() { Ok(()) } else { Err(ApiError::new(StatusCode::FORBIDDEN, "this is not the secret of this installation")) }
-    }
-}
-
-async fn read(body: Body) -> Result<Bytes, ApiError> {
-    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {MAX_BODY_BYTES} bytes")))
-        }
-        Ok(Err(_)) => Err(ApiError::bad_request("the body ended early or was sent in broken pieces")),
-        Err(_) => Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, format!("the body took longer than {} s", BODY_TIMEOUT.as_secs()))),
     }
 }

@@ -121,7 +121,9 @@ async fn a_body_that_never_comes_is_given_up() {
     setup.plan.server.as_mut().unwrap().read_timeout = Duration::from_millis(300);
     let server = listening(setup).await;
     let head = "POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"email\"";
-    assert_eq!(statuses(&server.exchange(head.as_bytes()).await), ["408"]);
+    let answer = server.exchange(head.as_bytes()).await;
+    assert_eq!(statuses(&answer), ["408"]);
+    assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
 }
 
 #[tokio::test]
@@ -131,7 +133,7 @@ async fn an_endless_body_is_cut_at_its_limit() {
     let head = "POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     let chunk = [b"1000\r\n".to_vec(), vec![b' '; 4096], b"\r\n".to_vec()].concat();
-    let mut answer = [0; 64];
+    let mut answer = [0; 1024];
     let (mut reader, mut writer) = stream.split();
     let flood = async { while writer.write_all(&chunk).await.is_ok() {} };
     let read = async {
@@ -141,7 +143,7 @@ async fn an_endless_body_is_cut_at_its_limit() {
     let (text, ()) = tokio::join!(read, async {
         tokio::time::timeout(PATIENCE, flood).await.expect("the server stops reading");
     });
-    assert!(text.starts_with("HTTP/1.1 413"), "{text}");
+    assert!(text.starts_with("HTTP/1.1 413") && text.contains("\r\nconnection: close\r\n"), "{text}");
 }
 
 #[tokio::test]
