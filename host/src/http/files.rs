@@ -3,6 +3,8 @@
 //! Files come from their folder only: no dotfiles, no links out of it. The page of an application answers navigation to
 //! paths it routes itself, never a path of the API.
 
+mod kept;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +16,7 @@ use tower::ServiceExt;
 use tower_http::compression::CompressionLayer;
 use tower_http::services::ServeFile;
 
+use self::kept::{Kept, LARGEST, Question};
 use super::error::ApiError;
 use crate::plan::FileServer;
 
@@ -28,13 +31,14 @@ const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
 pub(super) struct Files {
     /// Longest prefix first.
     servers: Vec<FileServer>,
+    kept: Kept,
 }
 
 impl Files {
     pub(super) fn new(servers: &[FileServer]) -> Self {
         let mut servers = servers.to_vec();
         servers.sort_by_key(|server| std::cmp::Reverse(server.prefix.len()));
-        Self { servers }
+        Self { servers, kept: Kept::new() }
     }
 
     fn find<'a>(&self, path: &'a str) -> Option<(&FileServer, &'a str)> {
@@ -44,12 +48,17 @@ impl Files {
 
 /// Answers what no route does.
 pub(super) async fn serve(State(files): State<Arc<Files>>, request: Request) -> Response {
+    let is_navigation = navigates(&request);
+    let question = Question::of(&request, is_navigation);
+    if let Some(answer) = question.as_ref().and_then(|question| files.kept.answer(question)) {
+        return answer;
+    }
     let path = request.uri().path().to_owned();
     if RESERVED.iter().any(|reserved| below(reserved, &path).is_some()) {
         return ApiError::no_such_path(&path).into_response();
     }
     let file = match files.find(&path) {
-        Some((server, rest)) => resolve(server, rest, navigates(&request)).await.map(|file| (server, file)),
+        Some((server, rest)) => resolve(server, rest, is_navigation).await.map(|file| (server, file)),
         None => None,
     };
     if file.is_none() && path != "/" {
@@ -62,7 +71,15 @@ pub(super) async fn serve(State(files): State<Arc<Files>>, request: Request) -> 
             .into_response();
     }
     match file {
-        Some((server, file)) => send(server, &file, request).await,
+        Some((server, file)) => {
+            let response = send(server, &file, request).await;
+            match question {
+                Some(question) if is_small(&file).await => {
+                    files.kept.keep(question, response).await.unwrap_or_else(|error| ApiError::internal(error).into_response())
+                }
+                _ => response,
+            }
+        }
         None => ([(header::CACHE_CONTROL, ASK_AGAIN)], Html(WELCOME)).into_response(),
     }
 }
@@ -138,6 +155,10 @@ async fn send(server: &FileServer, file: &Path, request: Request) -> Response {
         response.headers_mut().insert(header::CACHE_CONTROL, cache_control(server, file));
     }
     response
+}
+
+async fn is_small(file: &Path) -> bool {
+    tokio::fs::metadata(file).await.is_ok_and(|file| file.len() <= LARGEST)
 }
 
 /// Whether the build has left `<file>.br` beside the file: smaller than what can be compressed while a client waits. It has to

@@ -1,6 +1,6 @@
 //! Web files and the page that stands in for them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -14,6 +14,7 @@ const PAGE: &str = "<!doctype html><title>shop</title>";
 /// A folder with a page, assets, a dotfile and links, and an edge that serves it.
 struct Web {
     edge: Edge,
+    root: PathBuf,
     _folder: tempfile::TempDir,
 }
 
@@ -38,7 +39,7 @@ fn web() -> Web {
     link(".env", &root.join("env.txt"));
     let mut setup = Setup::new();
     setup.plan.files.push(server(&root));
-    Web { edge: setup.start(), _folder: folder }
+    Web { edge: setup.start(), root, _folder: folder }
 }
 
 fn server(root: &Path) -> FileServer {
@@ -119,6 +120,34 @@ async fn nothing_hidden_or_outside_the_folder_is_served() {
         "/..%5coutside.txt",
     ] {
         web.edge.get(path).await.problem(404);
+    }
+}
+
+#[tokio::test]
+async fn what_was_sent_a_moment_ago_is_sent_again_only_to_who_asks_the_same() {
+    let web = web();
+    let ask = |path: &str, headers: &[(&str, &str)]| {
+        let request = headers.iter().fold(Request::get(path), |request, (name, value)| request.header(*name, *value));
+        web.edge.ask(request.body(Body::empty()).unwrap())
+    };
+    let first = ask("/logo.svg", &[]).await;
+    let again = ask("/logo.svg", &[]).await;
+    assert_eq!((again.status, &again.text), (first.status, &first.text));
+    for name in ["content-type", "content-length", "last-modified", "cache-control", "x-content-type-options"] {
+        assert_eq!(again.header(name), first.header(name), "{name}");
+        assert!(!first.header(name).is_empty(), "{name}");
+    }
+    let part = ask("/logo.svg", &[("range", "bytes=0-3")]).await;
+    assert_eq!((part.status.as_u16(), part.text.as_str()), (206, "<svg"));
+    let since = ask("/logo.svg", &[("if-modified-since", first.header("last-modified"))]).await;
+    assert_eq!((since.status.as_u16(), since.text.as_str()), (304, ""));
+    assert_eq!(web.navigate("/orders/2").await.text, PAGE);
+    web.edge.get("/orders/2").await.problem(404);
+
+    std::fs::write(web.root.join("logo.svg"), "<svg/>").unwrap();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while ask("/logo.svg", &[]).await.text != "<svg/>" {
+        assert!(tokio::time::Instant::now() < deadline, "the old file is sent for ever");
     }
 }
 
