@@ -62,8 +62,16 @@ async fn measure() -> anyhow::Result<Table> {
     reads(&server, "/", "page at /, 32 connections", (30_000.0, 10.0), &mut table).await?;
     swaps(&server, &mut table).await?;
     drop(server);
+    through_the_gateway(&mut table).await?;
     over_kafka(&mut table).await?;
     Ok(table)
+}
+
+/// What a customer reads passes two processes.
+async fn through_the_gateway(table: &mut Table) -> anyhow::Result<()> {
+    let catalogue = Server::start_catalogue().await?;
+    let gateway = Server::start_gateway(catalogue.address()).await?;
+    reads(&gateway, "/api/products/prod-001", "GET a product through the gateway, 32 connections", (5_000.0, 20.0), table).await
 }
 
 /// The same orders with a real broker beside the program, on the same cores.

@@ -18,8 +18,12 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub struct Server {
     folder: tempfile::TempDir,
     config: PathBuf,
+    variables: Variables,
     running: Running,
 }
+
+/// What a config reads beyond what is the same for all.
+type Variables = Vec<(&'static str, String)>;
 
 struct Running {
     child: Child,
@@ -36,7 +40,7 @@ impl Drop for Running {
 impl Server {
     /// The shop in one process, with the bus inside it.
     pub async fn start() -> anyhow::Result<Self> {
-        Self::start_config(tempfile::tempdir()?, repository().join("configs/monolith.yaml")).await
+        Self::start_config(tempfile::tempdir()?, repository().join("configs/monolith.yaml"), Vec::new()).await
     }
 
     /// The shop in one process whose bus is the Kafka at `address`; the topics are of this server alone.
@@ -44,10 +48,21 @@ impl Server {
         let folder = tempfile::tempdir()?;
         let config = folder.path().join("kafka.yaml");
         std::fs::write(&config, monolith_over_kafka(address, prefix, driver))?;
-        Self::start_config(folder, config).await
+        Self::start_config(folder, config, Vec::new()).await
     }
 
-    async fn start_config(folder: tempfile::TempDir, config: PathBuf) -> anyhow::Result<Self> {
+    /// Accounts and catalogue alone, as in the shop of three processes.
+    pub async fn start_catalogue() -> anyhow::Result<Self> {
+        Self::start_config(tempfile::tempdir()?, repository().join("configs/users-products.yaml"), Vec::new()).await
+    }
+
+    /// The gateway to a process that has the catalogue.
+    pub async fn start_gateway(catalogue: SocketAddr) -> anyhow::Result<Self> {
+        let variables = vec![("USERS_PRODUCTS_URL", format!("http://{catalogue}"))];
+        Self::start_config(tempfile::tempdir()?, repository().join("configs/gateway.yaml"), variables).await
+    }
+
+    async fn start_config(folder: tempfile::TempDir, config: PathBuf, variables: Variables) -> anyhow::Result<Self> {
         let components = folder.path().join("components");
         std::fs::create_dir(&components)?;
         for name in ["inventory.wasm", "payment.wasm", "shipping.wasm", "notify.wasm"] {
@@ -58,8 +73,8 @@ impl Server {
         let mut products: Value = serde_json::from_slice(&std::fs::read(repository().join("seed/products.json"))?)?;
         products.as_array_mut().context("seed")?.extend(plenty.as_array().cloned().unwrap_or_default());
         std::fs::write(folder.path().join("products.json"), products.to_string())?;
-        let running = spawn(folder.path(), &config).await?;
-        Ok(Self { folder, config, running })
+        let running = spawn(folder.path(), &config, &variables).await?;
+        Ok(Self { folder, config, variables, running })
     }
 
     /// Stops the process and starts it again; from the start to the first answer of `/readyz`.
@@ -67,7 +82,7 @@ impl Server {
         let _ = self.running.child.kill();
         let _ = self.running.child.wait();
         let began = Instant::now();
-        self.running = spawn(self.folder.path(), &self.config).await?;
+        self.running = spawn(self.folder.path(), &self.config, &self.variables).await?;
         Ok(began.elapsed())
     }
 
@@ -155,7 +170,7 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
 }
 
-async fn spawn(folder: &Path, config: &Path) -> anyhow::Result<Running> {
+async fn spawn(folder: &Path, config: &Path, variables: &Variables) -> anyhow::Result<Running> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_millrace"))
         .args(["run", "--log-format", "json", "--log", "warn,millrace::app=info", "--config"])
         .arg(config)
@@ -167,6 +182,7 @@ async fn spawn(folder: &Path, config: &Path) -> anyhow::Result<Running> {
         .env("JWT_SECRET", "a secret of the bench, long enough for HS256")
         .env("RATE_LIMIT_PER_MINUTE", "100000000")
         .env("RATE_LIMIT_BURST", "1000000")
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .stderr(Stdio::piped())
         .spawn()?;
     let log = BufReader::new(child.stderr.take().context("no log")?);
