@@ -112,8 +112,7 @@ impl Store for Sqlite {
     }
 
     async fn resource(&self, kind: &str, id: &str) -> Result<Option<Resource>, StoreError> {
-        let (kind, id) = (kind.to_owned(), id.to_owned());
-        self.readers.read(move |connection| resources::select_resource(connection, &kind, &id)).await
+        self.readers.look_up(|connection| resources::select_resource(connection, kind, id)).await
     }
 
     async fn resources(&self, listing: &Listing) -> Result<Vec<Resource>, StoreError> {
@@ -127,13 +126,11 @@ impl Store for Sqlite {
     }
 
     async fn history(&self, kind: &str, id: &str, after: u64) -> Result<Vec<HistoryRow>, StoreError> {
-        let (kind, id) = (kind.to_owned(), id.to_owned());
-        self.readers.read(move |connection| resources::select_history(connection, &kind, &id, after)).await
+        self.readers.look_up(|connection| resources::select_history(connection, kind, id, after)).await
     }
 
     async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
-        let (user, key) = (user.to_owned(), key.to_owned());
-        self.readers.read(move |connection| resources::select_idempotency(connection, &user, &key)).await
+        self.readers.look_up(|connection| resources::select_idempotency(connection, user, key)).await
     }
 
     async fn claim_runs(&self, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, StoreError> {
@@ -141,12 +138,11 @@ impl Store for Sqlite {
     }
 
     async fn next_run_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.readers.read(|connection| runs::next_due(connection)).await
+        self.readers.look_up(|connection| runs::next_due(connection)).await
     }
 
     async fn runs(&self, kind: &str, id: &str) -> Result<Vec<StepRun>, StoreError> {
-        let (kind, id) = (kind.to_owned(), id.to_owned());
-        self.readers.read(move |connection| runs::of_resource(connection, &kind, &id)).await
+        self.readers.look_up(|connection| runs::of_resource(connection, kind, id)).await
     }
 
     async fn recover_runs(&self, crashed: &[String], park_after: u32) -> Result<Vec<StepRun>, StoreError> {
@@ -169,7 +165,7 @@ impl Store for Sqlite {
     }
 
     async fn next_timer_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.readers.read(|connection| runs::next_timer_due(connection)).await
+        self.readers.look_up(|connection| runs::next_timer_due(connection)).await
     }
 
     async fn drop_timer(&self, timer: &Timer) -> Result<(), StoreError> {
@@ -187,8 +183,7 @@ impl Store for Sqlite {
     }
 
     async fn handled(&self, row: &InboxRow) -> Result<bool, StoreError> {
-        let row = row.clone();
-        self.readers.read(move |connection| outbox::handled(connection, &row)).await
+        self.readers.look_up(|connection| outbox::handled(connection, row)).await
     }
 
     async fn republish(&self, since: Timestamp) -> Result<u64, StoreError> {
@@ -231,13 +226,11 @@ impl Store for Sqlite {
     }
 
     async fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
-        let id = id.to_owned();
-        self.readers.read(move |connection| users::by_id(connection, &id)).await
+        self.readers.look_up(|connection| users::by_id(connection, id)).await
     }
 
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
-        let email = email.to_owned();
-        self.readers.read(move |connection| users::by_email(connection, &email)).await
+        self.readers.look_up(|connection| users::by_email(connection, email)).await
     }
 
     async fn init_stock(&self, sku: &str, on_hand: u64) -> Result<(), StoreError> {
@@ -255,8 +248,7 @@ impl Store for Sqlite {
     }
 
     async fn stock_of(&self, sku: &str) -> Result<Option<StockLevel>, StoreError> {
-        let sku = sku.to_owned();
-        self.readers.read(move |connection| stock::level(connection, &sku)).await
+        self.readers.look_up(|connection| stock::level(connection, sku)).await
     }
 
     async fn reserve(&self, key: &str, lines: &[StockLine]) -> Result<ReservationStatus, StoreError> {
@@ -276,8 +268,7 @@ impl Store for Sqlite {
     }
 
     async fn machine(&self, digest: &str) -> Result<Option<Definition>, StoreError> {
-        let digest = digest.to_owned();
-        self.readers.read(move |connection| registry::machine(connection, &digest)).await
+        self.readers.look_up(|connection| registry::machine(connection, digest)).await
     }
 
     async fn put_component(&self, component: &str, digest: &str) -> Result<(), StoreError> {

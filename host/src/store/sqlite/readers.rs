@@ -23,6 +23,17 @@ impl Readers {
         Self { permits: Arc::new(Semaphore::new(connections.len())), idle: Arc::new(Mutex::new(connections)), size }
     }
 
+    /// Runs `query`, which finds some rows by a key, on the caller's thread: waking another one takes longer than that. Readers wait for
+    /// no writer, and a page that is not in memory is one read of a local file.
+    pub(super) async fn look_up<T>(&self, query: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let permit = self.permits.acquire().await.map_err(|_| closed())?;
+        let mut connection = self.idle.lock().pop().ok_or_else(closed)?;
+        let result = query(&mut connection);
+        self.idle.lock().push(connection);
+        drop(permit);
+        result.map_err(|error| Failure::of(&error).to_error())
+    }
+
     /// Runs `query` on a thread that may block.
     pub(super) async fn read<T, Q>(&self, query: Q) -> Result<T, StoreError>
     where
