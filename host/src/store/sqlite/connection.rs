@@ -17,7 +17,7 @@ const CHECKPOINT_PAGES: i64 = 2_000;
 /// Bytes that the file of the write-ahead log keeps once its content was copied. It has more only while somebody reads for long.
 pub(super) const LOG_BYTES_KEPT: i64 = 16 << 20;
 /// KiB of page cache of the writer (negative is SQLite's way to say KiB). Its cache survives its own commits.
-const WRITER_CACHE_KIB: i64 = -16_384;
+const WRITER_CACHE_KIB: i64 = -8_192;
 /// KiB of page cache of a reader; small, because every commit empties it.
 const READER_CACHE_KIB: i64 = -2_048;
 /// More than there are statements, so that none is compiled twice.
