@@ -118,7 +118,10 @@ async fn without_orders_the_rest_works_and_when_it_is_back_nothing_is_lost() {
     assert!(check["message"].as_str().unwrap().ends_with(&format!("at {backend}")), "{}", health.body);
 
     shop.start_orders().await;
-    assert_eq!(shop.client().get("/healthz").await.body["status"], "healthy");
+    let deadline = Instant::now() + PATIENCE;
+    while shop.client().get("/healthz").await.body["status"] != "healthy" {
+        assert!(Instant::now() < deadline, "{}", shop.client().get("/healthz").await.body);
+    }
     assert_eq!(customer.get("/api/orders?limit=100").await.body.as_array().unwrap().len(), placed.len());
     for id in &placed {
         let ended = customer.wait_for("orders", id, &ENDS).await;
