@@ -30,9 +30,19 @@ const CONNECT_LIMIT: Duration = Duration::from_millis(250);
 pub(super) fn register(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline, bus: Option<&Arc<dyn Bus>>) {
     if let Some(database) = &plan.database {
         let check = Arc::new(StoreCheck::new(Arc::clone(&pipeline.parts().store), pipeline.parts().clock.clone()));
+        let pipeline = pipeline.clone();
         health.add(&database.name, move || {
-            let check = Arc::clone(&check);
-            async move { check.ask().await }
+            let (check, pipeline) = (Arc::clone(&check), pipeline.clone());
+            async move {
+                let found = check.ask().await;
+                match pipeline.parts().watermark.reached() {
+                    Some(waiting) if found.status < Status::Down => Check::new(
+                        Status::Degraded,
+                        format!("nothing new is accepted: {waiting} events wait to be published, as many as may"),
+                    ),
+                    _ => found,
+                }
+            }
         });
     }
     for component in &plan.components {
@@ -221,7 +231,8 @@ mod tests {
 
     #[test]
     fn the_address_of_a_backend_is_in_its_url() {
-        for (url, expected) in [("http://orders:8080", "orders:8080"), ("http://orders/base", "orders:80"), ("https://[::1]/", "[::1]:443")]
+        for (url, expected) in
+            [("http://returns:8080", "returns:8080"), ("http://returns/base", "returns:80"), ("https://[::1]/", "[::1]:443")]
         {
             assert_eq!(address(url).as_deref(), Some(expected), "{url}");
         }

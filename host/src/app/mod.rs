@@ -29,6 +29,7 @@ use crate::services::relay::Relay;
 use crate::services::resources::Resources;
 use crate::services::scheduler::Scheduler;
 use crate::services::users::{TokenVerifier, Users};
+use crate::services::watermark;
 use crate::shutdown::Stop;
 use crate::store::Store;
 use crate::tasks::Tasks;
@@ -194,6 +195,7 @@ impl App {
                 "relay",
                 Relay::new(Arc::clone(&core.store), core.pipeline.outbox_grew(), Arc::clone(bus)).run(self.stop.clone()),
             );
+            self.tasks.spawn_long("watermark", watermark::watch(core.pipeline.clone(), self.stop.clone()));
         }
         self.tasks.spawn_long("scheduler", Scheduler::new(core.pipeline.clone()).run(self.stop.clone()));
         self.tasks.spawn_long("component watcher", Arc::clone(&core.runtime).watch(self.stop.clone()));

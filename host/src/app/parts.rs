@@ -24,6 +24,7 @@ use crate::services::pipeline::{self, Pipeline};
 use crate::services::resources::{Generation, Resources};
 use crate::services::shop::stock;
 use crate::services::users::Users;
+use crate::services::watermark::Watermark;
 use crate::services::workflows::Workflows;
 use crate::shutdown::Stop;
 use crate::store::Store;
@@ -95,6 +96,7 @@ pub(super) async fn core(
         tasks: tasks.clone(),
         stop: stop.clone(),
         active,
+        watermark: Watermark::new(database.max_outbox_events),
         breakers: Breakers::new(plan.components.iter().map(|component| component.name.clone())),
         metrics: metrics.clone(),
         in_flight,

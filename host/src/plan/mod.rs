@@ -267,6 +267,8 @@ pub struct Database {
     pub path: PathBuf,
     /// Connections that read.
     pub max_open_conns: u32,
+    /// Events that may wait to be published; with more nothing new begins.
+    pub max_outbox_events: u64,
 }
 
 /// One entry of `workflows.statemachine.definitions`, with its steps and hooks.

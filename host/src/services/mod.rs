@@ -22,6 +22,7 @@ mod settlement;
 pub mod shop;
 pub mod users;
 mod view;
+pub mod watermark;
 pub mod workflows;
 
 pub use error::ServiceError;

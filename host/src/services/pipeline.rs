@@ -21,6 +21,7 @@ use super::events::Events;
 use super::hub::Hub;
 use super::in_flight::InFlight;
 use super::settlement;
+use super::watermark::Watermark;
 use super::workflows::{LookupError, Workflows};
 use crate::clock::Clock;
 use crate::runtime::{Job, Report, Runtime};
@@ -61,6 +62,8 @@ pub struct Parts {
     pub active: Active,
     /// Which components are left alone for a while.
     pub breakers: Breakers,
+    /// How many events may wait.
+    pub watermark: Watermark,
     /// What is counted.
     pub metrics: Metrics,
     /// What the next process must know.

@@ -24,7 +24,7 @@ use crate::store::{Commit, Conflict, Guard, IdempotencyRow, Listing, Object, Res
 
 /// Entries of a page unless the caller says otherwise, and at most.
 const PAGE: (usize, usize) = (50, 200);
-/// When to come back if there are too many unfinished instances.
+/// When to come back if there are too many unfinished instances, or events that wait.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// A request's `Idempotency-Key`.
@@ -363,6 +363,10 @@ impl Resources {
         let pinned = parts.workflows.current(workflow).ok_or_else(missing)?;
         if parts.workflows.max_instances(workflow).is_some_and(|max| parts.active.count(workflow) >= max) {
             let detail = format!("'{workflow}' has as many unfinished instances as it may have; nothing was stored");
+            return Err(ServiceError::Unavailable { detail, retry_after: FULL_RETRY_AFTER });
+        }
+        if let Some(waiting) = parts.watermark.reached() {
+            let detail = format!("{waiting} events wait to be published, as many as may; nothing was stored");
             return Err(ServiceError::Unavailable { detail, retry_after: FULL_RETRY_AFTER });
         }
         let (instance, effects) = pinned.machine.create();

@@ -509,6 +509,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Up to `limit` events after `position` that are not yet published, in sequence.
     async fn unpublished(&self, after: u64, limit: usize) -> Result<Vec<OutboxRow>, StoreError>;
+    /// How many events are not yet published.
+    async fn unpublished_count(&self) -> Result<u64, StoreError>;
     /// Remembers that these positions were published.
     async fn mark_published(&self, positions: &[u64]) -> Result<(), StoreError>;
     /// Makes events written at or after `since` unpublished again; returns how many.

@@ -62,6 +62,7 @@ pub async fn what_is_published_is_not_read_again(mut bed: Bed) {
     bed.reopen().await;
     assert_eq!(positions(&bed.store.unpublished(0, 100).await.unwrap()), [4, 5, 6, 8, 9, 10]);
     assert_eq!(bed.store.backlog().await.unwrap().outbox, 6);
+    assert_eq!(bed.store.unpublished_count().await.unwrap(), 6);
 }
 
 pub async fn events_since_a_time_are_published_again(bed: Bed) {

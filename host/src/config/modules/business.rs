@@ -125,6 +125,10 @@ pub struct PersistenceStore {
     /// A `database.workflow`.
     #[schemars(length(min = 1))]
     pub database: String,
+    /// Events that may wait to be published, while the bus is away for example: with more, a new resource with a workflow is refused
+    /// (503 with `Retry-After`) until some were published. 1000000 if not given, which takes some gigabytes.
+    #[schemars(range(min = 1))]
+    pub max_outbox_events: Option<u64>,
 }
 
 /// `messaging.broker`.

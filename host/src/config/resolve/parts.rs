@@ -94,6 +94,7 @@ pub(super) fn database(context: &Context<'_>, findings: &mut Findings) -> Option
         name: module.name.clone(),
         path: files::absolute(&context.environment.working_dir, file_of(&settings.dsn)?),
         max_open_conns: settings.max_open_conns.unwrap_or(4),
+        max_outbox_events: store.max_outbox_events.unwrap_or(1_000_000),
     })
 }
 

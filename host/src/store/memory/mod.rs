@@ -160,6 +160,10 @@ impl Store for Memory {
         self.read(|state| state.unpublished(after, limit))
     }
 
+    async fn unpublished_count(&self) -> Result<u64, StoreError> {
+        self.read(|state| state.unpublished.len() as u64)
+    }
+
     async fn mark_published(&self, positions: &[u64]) -> Result<(), StoreError> {
         self.write(|state| {
             state.mark_published(positions);

@@ -177,6 +177,10 @@ impl Store for Sqlite {
         self.readers.read(move |connection| outbox::unpublished(connection, after, limit)).await
     }
 
+    async fn unpublished_count(&self) -> Result<u64, StoreError> {
+        self.readers.read(|connection| outbox::unpublished_count(connection)).await
+    }
+
     async fn mark_published(&self, positions: &[u64]) -> Result<(), StoreError> {
         let positions = positions.to_vec();
         self.writer.write(move |writing| outbox::mark_published(writing, positions)).await

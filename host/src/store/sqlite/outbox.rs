@@ -19,6 +19,10 @@ pub(super) fn unpublished(connection: &Connection, after: u64, limit: usize) -> 
     statement.query_map([int(after), limit], |row| event(row, 0))?.collect()
 }
 
+pub(super) fn unpublished_count(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.prepare_cached("SELECT count(*) FROM unpublished")?.query_row([], |row| count(row, 0))
+}
+
 pub(super) fn handled(connection: &Connection, row: &InboxRow) -> rusqlite::Result<bool> {
     let mut statement = connection.prepare_cached("SELECT 1 FROM inbox WHERE consumer = ?1 AND event_id = ?2")?;
     statement.exists([&row.consumer, &row.event_id])

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use super::super::{Backlog, OLDEST_LOOKED_AT};
 use super::columns::{count, json, time};
+use super::outbox::unpublished_count;
 use super::writer::{UnitError, Writing, micros};
 
 pub(super) fn put_machine(writing: &Writing<'_>, digest: &str, definition: &str) -> Result<(), UnitError> {
@@ -43,7 +44,7 @@ pub(super) fn backlog(connection: &mut Connection, now: Timestamp) -> rusqlite::
                     + (SELECT count(*) FROM step_runs WHERE status <> 'done' AND status = 'ready' AND due_at <= ?1)";
     let quarantined = "SELECT DISTINCT component FROM step_runs WHERE status <> 'done' AND status = 'parked' AND crashes > 0 ORDER BY 1";
     Ok(Backlog {
-        outbox: number("SELECT count(*) FROM unpublished")?,
+        outbox: unpublished_count(&moment)?,
         oldest_outbox: moment.prepare_cached(oldest)?.query_row([], |row| time(row, 0)).optional()?,
         parked: number("SELECT count(*) FROM step_runs WHERE status <> 'done' AND status = 'parked'")?,
         attention: number("SELECT count(*) FROM resources WHERE attention IS NOT NULL")?,

@@ -115,6 +115,38 @@ async fn with_the_automatic_transitions_removed_kafka_alone_drives_orders() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn with_as_many_events_waiting_as_may_no_order_is_taken_until_the_broker_is_back() {
+    let broker = blocking(KafkaBroker::not_started).await;
+    let text = orders_config().replace("      database: order-db\n", "      database: order-db\n      maxOutboxEvents: 20\n");
+    let shop = Shop::open_config(Topics::of_configs(&broker.address()), &text, &[]).await;
+    let customer = shop.client().customer("emil").await;
+    let deadline = Instant::now() + PATIENCE;
+    let mut placed = Vec::new();
+    let refused = loop {
+        let answer = customer.order("prod-008", 1, "tok_visa").await;
+        if answer.status != StatusCode::CREATED {
+            break answer;
+        }
+        placed.push(answer.body["id"].as_str().unwrap().to_owned());
+        assert!(Instant::now() < deadline, "{} orders are accepted", placed.len());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{refused:?}");
+    assert!(refused.headers.contains_key("retry-after"), "{refused:?}");
+    let (_, database) = until_health(shop.orders.client(), "degraded").await;
+    assert!(database.starts_with("nothing new is accepted"), "{database}");
+    until_delivered(&customer, &placed).await;
+    let kept = customer.get("/api/orders?limit=200").await.body.as_array().unwrap().len();
+    assert_eq!(kept, placed.len(), "what was refused was not stored");
+
+    let _broker = changed(broker, KafkaBroker::start_again).await;
+    until_health(shop.orders.client(), "healthy").await;
+    shop.topics.until_told(&placed).await;
+    placed = vec![customer.order("prod-008", 1, "tok_visa").await.body["id"].as_str().unwrap().to_owned()];
+    until_delivered(&customer, &placed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn orders_are_delivered_without_a_broker_and_their_events_follow_when_it_is_back() {
     let broker = blocking(KafkaBroker::not_started).await;
     let shop = Shop::open_config(Topics::of_configs(&broker.address()), &orders_config(), &[]).await;

@@ -1,0 +1,83 @@
+//! How many events may wait to be published. With more than that nothing new begins, so that there is room on the disk for what was
+//! promised already: a bus can be away for long, and every event waits in the database meanwhile.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::pipeline::Pipeline;
+use crate::shutdown::Stop;
+use crate::store::StoreError;
+
+/// How often they are counted. What is accepted between two counts may go beyond the mark.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The mark, and what was last counted.
+#[derive(Debug)]
+pub struct Watermark {
+    high: u64,
+    waiting: AtomicU64,
+}
+
+impl Watermark {
+    /// Nothing waits yet; `high` events may.
+    #[must_use]
+    pub fn new(high: u64) -> Self {
+        Self { high, waiting: AtomicU64::new(0) }
+    }
+
+    /// The events that wait, if there are as many as may: then nothing new is to begin.
+    #[must_use]
+    pub fn reached(&self) -> Option<u64> {
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        (waiting >= self.high).then_some(waiting)
+    }
+
+    fn note(&self, waiting: u64) {
+        let before = self.reached().is_some();
+        self.waiting.store(waiting, Ordering::Relaxed);
+        match (before, self.reached().is_some()) {
+            (false, true) => {
+                tracing::error!(waiting, mark = self.high, "as many events wait to be published as may: nothing new is accepted")
+            }
+            (true, false) => tracing::info!(waiting, mark = self.high, "there is room for events again: what is new is accepted"),
+            _ => {}
+        }
+    }
+}
+
+/// Counts what waits until `stop`.
+///
+/// # Errors
+/// The store has failed for good.
+pub async fn watch(pipeline: Pipeline, stop: Stop) -> anyhow::Result<()> {
+    let parts = pipeline.parts();
+    while !stop.is_requested() {
+        match parts.store.unpublished_count().await {
+            Ok(waiting) => parts.watermark.note(waiting),
+            Err(error @ StoreError::Fatal(_)) => return Err(error.into()),
+            Err(error) => tracing::warn!(%error, "cannot count the events that wait to be published"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(INTERVAL) => {}
+            () = stop.requested() => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_as_may_wait_are_too_many_until_some_were_published() {
+        let mark = Watermark::new(3);
+        let reached: Vec<_> = [0, 2, 3, 7, 2]
+            .map(|waiting| {
+                mark.note(waiting);
+                mark.reached()
+            })
+            .into();
+        assert_eq!(reached, [None, None, Some(3), Some(7), None]);
+    }
+}
