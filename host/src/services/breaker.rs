@@ -18,6 +18,8 @@ use parking_lot::Mutex;
 const MOST_IN_A_ROW: u32 = 5;
 /// Runs that are looked back at, and how many of them must have failed to open it.
 const WINDOW: (u32, u32) = (20, 10);
+/// Trials, one after the other, of which one has to say that it works, before it is left alone for another while.
+const TRIALS: u32 = 5;
 /// How long it stays open, and how long the one run that is let through has before another one is.
 const PAUSE: SignedDuration = SignedDuration::from_secs(30);
 
@@ -40,8 +42,10 @@ pub enum Evidence {
     Worked,
     /// It does not.
     Failed,
-    /// Nothing that was not known: it failed once more in a run in which it had failed before, which may be that run's own fault.
-    FailedAgain,
+    /// It works, but what it needs for this run does not answer: the fault of a service behind it, or of what was asked for.
+    Unserved,
+    /// The same once more in a run in which that was known: it may well be that run's own fault.
+    UnservedAgain,
 }
 
 /// What a result has changed.
@@ -51,6 +55,8 @@ pub enum Change {
     Opened,
     /// Runs are begun again.
     Closed,
+    /// The trial has decided nothing: another run may be one at once.
+    Undecided,
 }
 
 /// The breaker of one component.
@@ -63,6 +69,8 @@ pub struct Breaker {
     /// The last results, the newest in the lowest bit: 1 is a failure.
     recent: u32,
     seen: u32,
+    /// Trials since it was open that have decided nothing.
+    undecided: u32,
 }
 
 impl Breaker {
@@ -94,34 +102,40 @@ impl Breaker {
             return None;
         }
         match (self.state, evidence) {
-            (State::Open(_), _) | (State::Closed, Evidence::FailedAgain) => None,
+            (State::Open(_), _) | (State::Closed, Evidence::UnservedAgain) => None,
             (State::HalfOpen(_), Evidence::Worked) => {
                 *self = Self { digest: std::mem::take(&mut self.digest), ..Self::default() };
                 Some(Change::Closed)
             }
-            (State::HalfOpen(_), Evidence::Failed) => {
-                self.state = State::Open(later(now));
-                Some(Change::Opened)
-            }
-            // The trial has decided nothing: another run may be one.
-            (State::HalfOpen(_), Evidence::FailedAgain) => {
+            // A run for which it never works must not be the only trial there is.
+            (State::HalfOpen(_), Evidence::Unserved | Evidence::UnservedAgain) if self.undecided + 1 < TRIALS => {
+                self.undecided += 1;
                 self.state = State::HalfOpen(now);
-                None
+                Some(Change::Undecided)
             }
-            (State::Closed, _) => {
-                self.count(evidence == Evidence::Failed);
+            (State::HalfOpen(_), _) => Some(self.open(now)),
+            (State::Closed, evidence) => {
+                self.count(evidence);
                 let opens = self.in_a_row >= MOST_IN_A_ROW || (self.seen >= WINDOW.0 && self.recent.count_ones() >= WINDOW.1);
-                opens.then(|| {
-                    self.state = State::Open(later(now));
-                    Change::Opened
-                })
+                opens.then(|| self.open(now))
             }
         }
     }
 
-    fn count(&mut self, failed: bool) {
-        self.in_a_row = if failed { self.in_a_row + 1 } else { 0 };
-        self.recent = ((self.recent << 1) | u32::from(failed)) & ((1 << WINDOW.0) - 1);
+    fn open(&mut self, now: Timestamp) -> Change {
+        self.undecided = 0;
+        self.state = State::Open(later(now));
+        Change::Opened
+    }
+
+    /// What is not served counts among the last results only: a few runs in a row that nobody can serve are no outage.
+    fn count(&mut self, evidence: Evidence) {
+        match evidence {
+            Evidence::Worked => self.in_a_row = 0,
+            Evidence::Failed => self.in_a_row += 1,
+            Evidence::Unserved | Evidence::UnservedAgain => {}
+        }
+        self.recent = ((self.recent << 1) | u32::from(evidence != Evidence::Worked)) & ((1 << WINDOW.0) - 1);
         self.seen = (self.seen + 1).min(WINDOW.0);
     }
 
@@ -174,7 +188,7 @@ impl Breakers {
 
 #[cfg(test)]
 mod tests {
-    use super::Evidence::{Failed, FailedAgain, Worked};
+    use super::Evidence::{Failed, Unserved, UnservedAgain, Worked};
     use super::*;
 
     fn at(seconds: i64) -> Timestamp {
@@ -256,18 +270,41 @@ mod tests {
     }
 
     #[test]
-    fn one_run_that_fails_again_and_again_neither_opens_it_nor_keeps_it_open() {
+    fn one_run_that_is_never_served_opens_nothing() {
         let mut breaker = fresh();
         for _ in 0..100 {
-            assert_eq!(breaker.record("v1", FailedAgain, at(0)), None);
+            assert_eq!(breaker.record("v1", UnservedAgain, at(0)), None);
         }
         assert_eq!(breaker.admit("v1", at(0)), Ok(()));
+    }
+
+    #[test]
+    fn half_of_the_last_twenty_that_are_not_served_open_it_and_a_few_in_a_row_do_not() {
+        let mut breaker = fresh();
+        for _ in 0..9 {
+            assert_eq!(breaker.record("v1", Unserved, at(0)), None);
+        }
+        for _ in 0..10 {
+            assert_eq!(breaker.record("v1", Worked, at(0)), None);
+        }
+        assert_eq!(breaker.record("v1", Unserved, at(0)), Some(Change::Opened));
+    }
+
+    #[test]
+    fn a_trial_that_is_not_served_leaves_it_to_the_next_one_and_a_few_of_them_open_it_again() {
         let mut breaker = opened();
+        for trial in 1..TRIALS {
+            assert_eq!(breaker.admit("v1", at(30)), Ok(()), "{trial}");
+            assert_eq!(breaker.admit("v1", at(30)), Err(at(60)), "one at a time");
+            assert_eq!(breaker.record("v1", UnservedAgain, at(30)), Some(Change::Undecided), "{trial}");
+        }
         assert_eq!(breaker.admit("v1", at(30)), Ok(()));
-        assert_eq!(breaker.record("v1", FailedAgain, at(31)), None);
-        assert_eq!(breaker.admit("v1", at(31)), Ok(()), "the next one is a trial at once");
-        assert_eq!(breaker.admit("v1", at(31)), Err(at(61)), "one at a time");
-        assert_eq!(breaker.record("v1", Worked, at(32)), Some(Change::Closed));
+        assert_eq!(breaker.record("v1", Unserved, at(31)), Some(Change::Opened));
+        assert_eq!(breaker.admit("v1", at(60)), Err(at(61)));
+        assert_eq!(breaker.admit("v1", at(61)), Ok(()));
+        assert_eq!(breaker.record("v1", UnservedAgain, at(61)), Some(Change::Undecided));
+        assert_eq!(breaker.admit("v1", at(61)), Ok(()));
+        assert_eq!(breaker.record("v1", Worked, at(62)), Some(Change::Closed));
     }
 
     #[test]

@@ -222,6 +222,8 @@ impl Pipeline {
                 tracing::info!(component, digest, "a component works again");
                 self.hasten(component);
             }
+            // Those that wait sleep until the trial before should have ended at the latest.
+            Some(Change::Undecided) => self.hasten(component),
         }
     }
 
@@ -275,8 +277,9 @@ impl Pipeline {
 /// special about it, must not close a component for all others by being tried again. A trap is always the component's fault.
 fn evidence(run: &StepRun, outcome: &str) -> Evidence {
     match outcome {
-        "transient" if run.attempt > 1 || run.visit > 1 => Evidence::FailedAgain,
-        "trap" | "timeout" | "transient" => Evidence::Failed,
+        "trap" | "timeout" => Evidence::Failed,
+        "transient" if run.attempt > 1 || run.visit > 1 => Evidence::UnservedAgain,
+        "transient" => Evidence::Unserved,
         _ => Evidence::Worked,
     }
 }

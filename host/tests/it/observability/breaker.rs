@@ -84,13 +84,20 @@ async fn a_new_version_closes_it_and_what_waited_runs_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_order_that_can_never_be_paid_does_not_keep_others_from_paying() {
+async fn orders_that_can_never_be_paid_do_not_keep_others_from_paying() {
     let app = TestApp::start("configs/monolith.yaml", &[("PAYMENT_RETRY_AFTER", "50ms")]).await;
     let customer = app.client.customer("cleo").await;
     // Four starts of the payment with several attempts each: far more failures in a row than a breaker takes.
-    let ended = customer.order_until("prod-001", 1, "tok_gatewayDown", &["cancelled"]).await;
-    let failures = ended["history"].as_array().unwrap().iter().filter(|row| row["transition"] == "payment_declined").count();
-    assert!(failures >= 4, "{ended:#}");
+    let mut placed = Vec::new();
+    for _ in 0..6 {
+        placed.push(customer.order("prod-008", 1, "tok_gatewayDown").await.body["id"].as_str().unwrap().to_owned());
+    }
+    customer.order_until("prod-001", 1, "tok_visa", &["delivered"]).await;
+    for id in placed {
+        let ended = customer.wait_for("orders", &id, &["cancelled"]).await;
+        let failures = ended["history"].as_array().unwrap().iter().filter(|row| row["transition"] == "payment_declined").count();
+        assert!(failures >= 4, "{ended:#}");
+    }
     let payment = [("component", "payment-processor")];
     let scraped = Scraped::of(&app.client).await;
     assert_eq!(scraped.value("ecommerce_breaker_state", &payment), Some(0.0), "{}", scraped.text);
