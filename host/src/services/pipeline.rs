@@ -160,7 +160,7 @@ impl Pipeline {
         let waits = commit.runs.len() > claimed.len()
             || !commit.timers.is_empty()
             || commit.settled.as_ref().is_some_and(|settled| settled.status == RunStatus::Ready);
-        let (moved, tells) = (!commit.history.is_empty(), !commit.outbox.is_empty());
+        let (moved, events) = (!commit.history.is_empty(), commit.outbox.len());
         let resource = decision.resource;
         let (left, entered) = self.states(&commit, &resource);
         commit_span(&resource).around(self.parts.store.commit(commit)).await?;
@@ -174,7 +174,8 @@ impl Pipeline {
         if waits {
             self.schedule_changed.notify_one();
         }
-        if tells {
+        if events > 0 {
+            self.parts.watermark.add(events);
             self.outbox_grew.notify_one();
         }
         if moved {

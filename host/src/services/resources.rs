@@ -366,7 +366,7 @@ impl Resources {
             return Err(ServiceError::Unavailable { detail, retry_after: FULL_RETRY_AFTER });
         }
         if let Some(waiting) = parts.watermark.reached() {
-            let detail = format!("{waiting} events wait to be published, as many as may; nothing was stored");
+            let detail = format!("{waiting} events wait to be published, and {} may; nothing was stored", parts.watermark.high());
             return Err(ServiceError::Unavailable { detail, retry_after: FULL_RETRY_AFTER });
         }
         let (instance, effects) = pinned.machine.create();

@@ -1,14 +1,14 @@
 //! How many events may wait to be published. With more than that nothing new begins, so that there is room on the disk for what was
 //! promised already: a bus can be away for long, and every event waits in the database meanwhile.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::pipeline::Pipeline;
 use crate::shutdown::Stop;
 use crate::store::StoreError;
 
-/// How often they are counted. What is accepted between two counts may go beyond the mark.
+/// How often they are counted in the store; what is written between two counts is added.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The mark, and what was last counted.
@@ -16,13 +16,15 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub struct Watermark {
     high: u64,
     waiting: AtomicU64,
+    /// Whether the log says so.
+    told: AtomicBool,
 }
 
 impl Watermark {
     /// Nothing waits yet; `high` events may.
     #[must_use]
     pub fn new(high: u64) -> Self {
-        Self { high, waiting: AtomicU64::new(0) }
+        Self { high, waiting: AtomicU64::new(0), told: AtomicBool::new(false) }
     }
 
     /// The events that wait, if there are as many as may: then nothing new is to begin.
@@ -32,10 +34,21 @@ impl Watermark {
         (waiting >= self.high).then_some(waiting)
     }
 
+    /// Events more.
+    pub fn add(&self, events: usize) {
+        self.waiting.fetch_add(events as u64, Ordering::Relaxed);
+    }
+
+    /// How many may wait.
+    #[must_use]
+    pub fn high(&self) -> u64 {
+        self.high
+    }
+
     fn note(&self, waiting: u64) {
-        let before = self.reached().is_some();
         self.waiting.store(waiting, Ordering::Relaxed);
-        match (before, self.reached().is_some()) {
+        let reached = self.reached().is_some();
+        match (self.told.swap(reached, Ordering::Relaxed), reached) {
             (false, true) => {
                 tracing::error!(waiting, mark = self.high, "as many events wait to be published as may: nothing new is accepted")
             }
@@ -79,5 +92,7 @@ mod tests {
             })
             .into();
         assert_eq!(reached, [None, None, Some(3), Some(7), None]);
+        mark.add(1);
+        assert_eq!(mark.reached(), Some(3), "what was written since the count is part of it");
     }
 }
