@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use tower::ServiceExt;
 use tower_http::compression::CompressionLayer;
@@ -145,16 +145,31 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-async fn send(server: &FileServer, file: &Path, request: Request) -> Response {
+async fn send(server: &FileServer, file: &Path, mut request: Request) -> Response {
+    // Whether what the client has is of this version is not looked into: it gets all of it.
+    if request.headers().contains_key(header::IF_RANGE) {
+        request.headers_mut().remove(header::RANGE);
+    }
     let plain = ServeFile::new(file);
     let as_built = if has_brotli_twin(file).await { plain.precompressed_br() } else { plain };
     let compressed = tower::ServiceBuilder::new().layer(CompressionLayer::new()).service(as_built);
     let Ok(response) = compressed.oneshot(request).await;
     let mut response = response.map(Body::new);
+    if response.headers().contains_key(header::CONTENT_ENCODING) {
+        weaken_tag(response.headers_mut());
+    }
     if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED {
         response.headers_mut().insert(header::CACHE_CONTROL, cache_control(server, file));
     }
     response
+}
+
+/// The same tag stands for the file in every encoding, so it does not promise the same bytes.
+fn weaken_tag(headers: &mut HeaderMap) {
+    let weak = headers.get(header::ETAG).filter(|tag| tag.as_bytes().starts_with(b"\"")).map(|tag| [b"W/", tag.as_bytes()].concat());
+    if let Some(Ok(weak)) = weak.map(|weak| HeaderValue::from_bytes(&weak)) {
+        headers.insert(header::ETAG, weak);
+    }
 }
 
 async fn is_small(file: &Path) -> bool {

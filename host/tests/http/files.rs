@@ -139,6 +139,8 @@ async fn what_was_sent_a_moment_ago_is_sent_again_only_to_who_asks_the_same() {
     }
     let part = ask("/logo.svg", &[("range", "bytes=0-3")]).await;
     assert_eq!((part.status.as_u16(), part.text.as_str()), (206, "<svg"));
+    let whole = ask("/logo.svg", &[("range", "bytes=0-3"), ("if-range", "\"another version\"")]).await;
+    assert_eq!((whole.status.as_u16(), &whole.text), (200, &first.text));
     let since = ask("/logo.svg", &[("if-modified-since", first.header("last-modified"))]).await;
     assert_eq!((since.status.as_u16(), since.text.as_str()), (304, ""));
     assert_eq!(web.navigate("/orders/2").await.text, PAGE);
@@ -187,8 +189,17 @@ async fn what_the_build_has_compressed_is_sent_as_it_is() {
     let sent = ask("current.js", "gzip, br").await;
     assert_eq!((sent.status.as_u16(), sent.header("content-encoding"), sent.text.as_str()), (200, "br", "as built"));
     assert_eq!((sent.header("content-type"), sent.header("vary")), ("text/javascript", "accept-encoding"));
-    assert_eq!(ask("current.js", "identity").await.text, long);
-    assert_eq!(ask("current.js", "gzip").await.header("content-encoding"), "gzip");
+    let plain = ask("current.js", "identity").await;
+    assert_eq!(plain.text, long);
+    assert!(plain.header("etag").starts_with('"'), "{}", plain.header("etag"));
+    let zipped = ask("current.js", "gzip").await;
+    for (encoded, encoding) in [(&sent, "br"), (&zipped, "gzip")] {
+        let tag = encoded.header("etag");
+        assert!(tag.starts_with("W/\""), "other bytes than those of the file: {tag}");
+        let request = Request::get("/current.js").header("accept-encoding", encoding).header("if-none-match", tag);
+        assert_eq!(edge.ask(request.body(Body::empty()).unwrap()).await.status, 304, "{tag}");
+    }
+    assert_eq!(zipped.header("content-encoding"), "gzip");
     for stale in ["changed.js", "linked.js"] {
         let sent = ask(stale, "br").await;
         assert_eq!(sent.header("content-encoding"), "br", "{stale}");
