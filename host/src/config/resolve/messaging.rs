@@ -88,34 +88,50 @@ fn check_topics(context: &Context<'_>, findings: &mut Findings) {
     }
 }
 
-/// A topic that is almost one that this process publishes is probably mistyped; any other may be somebody else's.
+/// A topic that is almost one that this process publishes is probably mistyped; any other may be somebody else's, except where a handler
+/// is subscribed to what it publishes itself.
 fn warn_silent_topics(context: &Context<'_>, findings: &mut Findings) {
+    let told = told(context);
+    let known: Vec<&str> = told.iter().map(String::as_str).collect();
     for (pointer, topic) in named_topics(context) {
-        let Some((prefix, event)) = topic.rsplit_once('.') else { continue };
-        let told: Vec<&str> = told(context, prefix).into_iter().collect();
-        if !told.contains(&event) && suggest::closest(event, &told).is_some() {
-            let help = suggest::help(event, told);
-            findings.warning(pointer, Code::UnknownName, format!("nothing in this config publishes '{topic}'"), help);
+        if !known.contains(&topic) && (suggest::closest(topic, &known).is_some() || is_of_its_handler(context, topic)) {
+            let message = format!("nothing in this config publishes '{topic}'");
+            findings.warning(pointer, Code::UnknownName, message, suggest::help(topic, known.iter().copied()));
         }
     }
 }
 
-/// The states that are told of by topics of this prefix, with `created`; empty when nothing here publishes such topics.
-fn told<'d>(context: &Context<'d>, prefix: &str) -> BTreeSet<&'d str> {
+/// Whether a handler that publishes topics of this prefix is subscribed to this one.
+fn is_of_its_handler(context: &Context<'_>, topic: &str) -> bool {
+    let subscriptions = context.document.workflows.messaging.iter().flat_map(|messaging| &messaging.subscriptions);
+    let own = publishing(context);
+    subscriptions
+        .filter(|subscription| subscription.topic == topic)
+        .any(|subscription| own.iter().any(|(name, own_prefix)| *name == subscription.handler && *own_prefix == prefix(topic)))
+}
+
+/// The handlers that a hook has publish something, with the prefixes of their topics.
+fn publishing<'d>(context: &Context<'d>) -> Vec<(&'d str, &'d str)> {
+    let hooks = context.document.workflows.statemachine.iter().flat_map(|section| &section.hooks);
+    let hooked: BTreeSet<&str> = hooks.map(|hook| hook.handler.as_str()).collect();
+    let handlers = context.all(pick!(MessagingHandler)).into_iter();
+    handlers
+        .filter(|(_, module, _)| hooked.contains(module.name.as_str()))
+        .map(|(_, module, handler)| (module.name.as_str(), prefix(&handler.topic)))
+        .collect()
+}
+
+/// The topics of all states that a hook has told of, with those of creations.
+fn told(context: &Context<'_>) -> BTreeSet<String> {
     let Some(section) = &context.document.workflows.statemachine else { return BTreeSet::new() };
-    let handlers: Vec<&str> = context
-        .all(pick!(MessagingHandler))
-        .into_iter()
-        .filter(|(_, _, handler)| self::prefix(&handler.topic) == prefix)
-        .map(|(_, module, _)| module.name.as_str())
-        .collect();
     let mut told = BTreeSet::new();
-    for hook in section.hooks.iter().filter(|hook| handlers.contains(&hook.handler.as_str())) {
-        told.insert("created");
-        told.extend(hook.to_states.iter().map(String::as_str));
-        if hook.to_states.is_empty() {
-            let definitions = section.definitions.iter().filter(|definition| definition.name == hook.workflow_type);
-            told.extend(definitions.flat_map(|definition| definition.states.keys()).map(String::as_str));
+    for (name, prefix) in publishing(context) {
+        for hook in section.hooks.iter().filter(|hook| hook.handler == name) {
+            let definition = section.definitions.iter().find(|definition| definition.name == hook.workflow_type);
+            let all: Vec<&String> = definition.iter().flat_map(|definition| definition.states.keys()).collect();
+            let states = if hook.to_states.is_empty() { all } else { hook.to_states.iter().collect() };
+            told.extend(states.into_iter().map(|state| format!("{prefix}.{state}")));
+            told.insert(format!("{prefix}.created"));
         }
     }
     told
