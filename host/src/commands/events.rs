@@ -65,7 +65,10 @@ pub fn republish(config: &Path, since: &str) -> ExitCode {
         let database = plan.database.with_context(|| format!("{} has no database, so it has no events", config.display()))?;
         let since = time(since, Clock::system().now())?;
         let events = beside::republish(&database.path, since)?;
-        writeln!(std::io::stdout().lock(), "{events} events since {since} are published again")?;
+        writeln!(
+            std::io::stdout().lock(),
+            "{events} events since {since} wait to be published again: the process that has them does it as soon as its bus is there"
+        )?;
         Ok(ExitCode::SUCCESS)
     })())
 }
@@ -90,10 +93,19 @@ fn kafka(plan: &Plan) -> anyhow::Result<(Settings, Vec<String>)> {
 fn line(letter: &Letter) -> String {
     let payload = letter.payload.as_deref().map(String::from_utf8_lossy);
     let payload: String = payload.as_deref().unwrap_or("(not kept)").chars().take(SHOWN).collect();
-    let or_none = |text: &'_ str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
     let Letter { topic, offset, key, event_id, group, consumer, reason, .. } = letter;
-    let (id, group, consumer) = (event_id.as_deref().unwrap_or("-"), or_none(group), or_none(consumer));
+    let (key, id, group, consumer) = (word(key), word(event_id.as_deref().unwrap_or_default()), word(group), word(consumer));
     format!("{topic} {offset} key={key} id={id} group={group} consumer={consumer} reason={reason:?} event={payload:?}")
+}
+
+/// A word as it is; quoted if it is anything else, which somebody else may have written; `-` for none.
+fn word(text: &str) -> String {
+    let is_word = text.chars().all(|character| character.is_ascii_graphic() && !"\"=".contains(character));
+    match text {
+        "" => "-".to_owned(),
+        word if is_word => word.to_owned(),
+        other => format!("{other:?}"),
+    }
 }
 
 /// A point in time, or how long ago it was.
@@ -110,6 +122,12 @@ fn time(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_stranger_wrote_cannot_look_like_what_the_list_says() {
+        let shown = ["", "return-1", "trigger:a:b", "x group=y", "\u{1b}[31mred", "a\nb"].map(word);
+        assert_eq!(shown, ["-", "return-1", "trigger:a:b", "\"x group=y\"", "\"\\u{1b}[31mred\"", "\"a\\nb\""]);
+    }
 
     #[test]
     fn a_time_is_written_as_such_or_as_how_long_ago() {
