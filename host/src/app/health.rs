@@ -35,11 +35,10 @@ pub(super) fn register(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline, 
             let (check, pipeline) = (Arc::clone(&check), pipeline.clone());
             async move {
                 let found = check.ask().await;
-                match pipeline.parts().watermark.reached() {
-                    Some(waiting) if found.status < Status::Down => Check::new(
-                        Status::Degraded,
-                        format!("nothing new is accepted: {waiting} events wait to be published, as many as may"),
-                    ),
+                match pipeline.parts().watermark.refusal() {
+                    Some(reason) if found.status < Status::Down => {
+                        Check::new(Status::Degraded, format!("nothing new is accepted: {reason}"))
+                    }
                     _ => found,
                 }
             }

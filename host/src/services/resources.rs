@@ -365,8 +365,8 @@ impl Resources {
             let detail = format!("'{workflow}' has as many unfinished instances as it may have; nothing was stored");
             return Err(ServiceError::Unavailable { detail, retry_after: FULL_RETRY_AFTER });
         }
-        if let Some(waiting) = parts.watermark.reached() {
-            let detail = format!("{waiting} events wait to be published, and {} may; nothing was stored", parts.watermark.high());
+        if let Some(reason) = parts.watermark.refusal() {
+            let detail = format!("{reason}; nothing was stored");
             return Err(ServiceError::Unavailable { detail, retry_after: FULL_RETRY_AFTER });
         }
         let (instance, effects) = pinned.machine.create();

@@ -27,9 +27,13 @@ impl Watermark {
         Self { high, waiting: AtomicU64::new(0), told: AtomicBool::new(false) }
     }
 
-    /// The events that wait, if there are as many as may: then nothing new is to begin.
+    /// Why nothing new is to begin, in words: as many events wait as may.
     #[must_use]
-    pub fn reached(&self) -> Option<u64> {
+    pub fn refusal(&self) -> Option<String> {
+        self.reached().map(|waiting| format!("{waiting} events wait to be published, and {} may", self.high))
+    }
+
+    fn reached(&self) -> Option<u64> {
         let waiting = self.waiting.load(Ordering::Relaxed);
         (waiting >= self.high).then_some(waiting)
     }
@@ -37,12 +41,6 @@ impl Watermark {
     /// Events more.
     pub fn add(&self, events: usize) {
         self.waiting.fetch_add(events as u64, Ordering::Relaxed);
-    }
-
-    /// How many may wait.
-    #[must_use]
-    pub fn high(&self) -> u64 {
-        self.high
     }
 
     fn note(&self, waiting: u64) {
