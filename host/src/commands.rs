@@ -5,7 +5,7 @@ pub mod parked;
 mod top;
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -123,6 +123,13 @@ fn plan(config: &Path) -> anyhow::Result<Option<Plan>> {
             Ok(None)
         }
     }
+}
+
+/// The file of the database that a config describes; without one, an error that says what is `missing`.
+fn database(config: &Path, missing: &str) -> anyhow::Result<Option<PathBuf>> {
+    let Some(plan) = plan(config)? else { return Ok(None) };
+    let database = plan.database.with_context(|| format!("{} has no database, so {missing}", config.display()))?;
+    Ok(Some(database.path))
 }
 
 async fn serve(plan: Plan) -> anyhow::Result<()> {

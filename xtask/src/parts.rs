@@ -186,10 +186,10 @@ impl Parts {
     async fn one_ended(&mut self) -> anyhow::Error {
         loop {
             for part in &mut self.running {
-                match part.child.try_wait() {
-                    Ok(Some(status)) if part.end == End::Failure || !status.success() => return part.ended(status),
-                    Err(problem) => return anyhow!(problem).context(part.name),
-                    Ok(_) => {}
+                match part.broken() {
+                    Ok(Some(status)) => return part.ended(status),
+                    Err(problem) => return problem,
+                    Ok(None) => {}
                 }
             }
             sleep(READY_POLL).await;
@@ -223,16 +223,19 @@ impl Running {
             }
             Some(_) => {}
             None => {
-                let Some(status) = self.child.try_wait().context(self.name)? else { return Ok(()) };
-                if self.end == End::NotNeeded && status.success() {
-                    return Ok(());
-                }
+                let Some(status) = self.broken()? else { return Ok(()) };
                 self.pause = pause(self.pause, now.duration_since(self.since));
                 self.again_at = Some(now + self.pause);
                 println!("{} ended ({status}) and is started again in {:?}", self.name, self.pause);
             }
         }
         Ok(())
+    }
+
+    /// How it has ended, if it should not have.
+    fn broken(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        let ended = self.child.try_wait().context(self.name)?;
+        Ok(ended.filter(|status| self.end == End::Failure || !status.success()))
     }
 
     fn ended(&self, status: ExitStatus) -> anyhow::Error {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{end, plan};
+use super::{database, end, plan};
 use crate::app;
 use crate::bus::kafka::Settings;
 use crate::bus::kafka::dead_letters::{self, Letter};
@@ -61,10 +61,9 @@ pub fn redrive_dead_letters(config: &Path, topics: &[String]) -> ExitCode {
 #[must_use]
 pub fn republish(config: &Path, since: &str) -> ExitCode {
     end((|| {
-        let Some(plan) = plan(config)? else { return Ok(ExitCode::FAILURE) };
-        let database = plan.database.with_context(|| format!("{} has no database, so it has no events", config.display()))?;
+        let Some(database) = database(config, "it has no events")? else { return Ok(ExitCode::FAILURE) };
         let since = time(since, Clock::system().now())?;
-        let events = beside::republish(&database.path, since)?;
+        let events = beside::republish(&database, since)?;
         writeln!(
             std::io::stdout().lock(),
             "{events} events since {since} wait to be published again: the process that has them does it as soon as its bus is there"

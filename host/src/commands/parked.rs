@@ -1,21 +1,24 @@
 //! What an operator does about runs that were set aside: look at them, and give them another chance. Works beside a running process.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
-use super::{end, plan};
+use super::{database, end};
 use crate::clock::Clock;
 use crate::store::StepRun;
 use crate::store::sqlite::beside;
+
+/// What a config without a database lacks.
+const NOTHING: &str = "nothing can be parked";
 
 /// `millrace parked list`: one line for each run.
 #[must_use]
 pub fn list(config: &Path) -> ExitCode {
     end((|| {
-        let Some(database) = database(config)? else { return Ok(ExitCode::FAILURE) };
+        let Some(database) = database(config, NOTHING)? else { return Ok(ExitCode::FAILURE) };
         let parked = beside::parked(&database)?;
         let mut out = std::io::stdout().lock();
         parked.iter().try_for_each(|run| writeln!(out, "{}", line(run)))?;
@@ -28,7 +31,7 @@ pub fn list(config: &Path) -> ExitCode {
 #[must_use]
 pub fn release(config: &Path, keys: &[String], all: bool) -> ExitCode {
     end((|| {
-        let Some(database) = database(config)? else { return Ok(ExitCode::FAILURE) };
+        let Some(database) = database(config, NOTHING)? else { return Ok(ExitCode::FAILURE) };
         let keys = if all { beside::parked(&database)?.into_iter().map(|run| run.key).collect() } else { keys.to_vec() };
         let unknown = beside::release(&database, &keys, Clock::system().now())?;
         if !unknown.is_empty() {
@@ -37,12 +40,6 @@ pub fn release(config: &Path, keys: &[String], all: bool) -> ExitCode {
         writeln!(std::io::stdout().lock(), "{} parked runs go on", keys.len())?;
         Ok(ExitCode::SUCCESS)
     })())
-}
-
-fn database(config: &Path) -> anyhow::Result<Option<PathBuf>> {
-    let Some(plan) = plan(config)? else { return Ok(None) };
-    let database = plan.database.with_context(|| format!("{} has no database, so nothing can be parked", config.display()))?;
-    Ok(Some(database.path))
 }
 
 fn line(run: &StepRun) -> String {

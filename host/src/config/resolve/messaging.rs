@@ -91,10 +91,11 @@ fn check_topics(context: &Context<'_>, findings: &mut Findings) {
 /// A topic that is almost one that this process publishes is probably mistyped; any other may be somebody else's, except where a handler
 /// is subscribed to what it publishes itself.
 fn warn_silent_topics(context: &Context<'_>, findings: &mut Findings) {
-    let told = told(context);
+    let publishing = publishing(context);
+    let told = told(context, &publishing);
     let known: Vec<&str> = told.iter().map(String::as_str).collect();
     for (pointer, topic) in named_topics(context) {
-        if !known.contains(&topic) && (suggest::closest(topic, &known).is_some() || is_of_its_handler(context, topic)) {
+        if !known.contains(&topic) && (suggest::closest(topic, &known).is_some() || is_of_its_handler(context, &publishing, topic)) {
             let message = format!("nothing in this config publishes '{topic}'");
             findings.warning(pointer, Code::UnknownName, message, suggest::help(topic, known.iter().copied()));
         }
@@ -102,12 +103,11 @@ fn warn_silent_topics(context: &Context<'_>, findings: &mut Findings) {
 }
 
 /// Whether a handler that publishes topics of this prefix is subscribed to this one.
-fn is_of_its_handler(context: &Context<'_>, topic: &str) -> bool {
+fn is_of_its_handler(context: &Context<'_>, publishing: &[(&str, &str)], topic: &str) -> bool {
     let subscriptions = context.document.workflows.messaging.iter().flat_map(|messaging| &messaging.subscriptions);
-    let own = publishing(context);
     subscriptions
         .filter(|subscription| subscription.topic == topic)
-        .any(|subscription| own.iter().any(|(name, own_prefix)| *name == subscription.handler && *own_prefix == prefix(topic)))
+        .any(|subscription| publishing.iter().any(|(name, own_prefix)| *name == subscription.handler && *own_prefix == prefix(topic)))
 }
 
 /// The handlers that a hook has publish something, with the prefixes of their topics.
@@ -122,11 +122,11 @@ fn publishing<'d>(context: &Context<'d>) -> Vec<(&'d str, &'d str)> {
 }
 
 /// The topics of all states that a hook has told of, with those of creations.
-fn told(context: &Context<'_>) -> BTreeSet<String> {
+fn told(context: &Context<'_>, publishing: &[(&str, &str)]) -> BTreeSet<String> {
     let Some(section) = &context.document.workflows.statemachine else { return BTreeSet::new() };
     let mut told = BTreeSet::new();
-    for (name, prefix) in publishing(context) {
-        for hook in section.hooks.iter().filter(|hook| hook.handler == name) {
+    for (name, prefix) in publishing {
+        for hook in section.hooks.iter().filter(|hook| hook.handler == *name) {
             let definition = section.definitions.iter().find(|definition| definition.name == hook.workflow_type);
             let all: Vec<&String> = definition.iter().flat_map(|definition| definition.states.keys()).collect();
             let states = if hook.to_states.is_empty() { all } else { hook.to_states.iter().collect() };

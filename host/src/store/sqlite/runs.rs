@@ -98,12 +98,16 @@ fn abandoned(writing: &Writing<'_>) -> rusqlite::Result<Vec<Sequenced>> {
 }
 
 pub(super) fn unpark(writing: &Writing<'_>, component: &str) -> Result<u64, UnitError> {
-    let changed = writing.run(
-        "UPDATE step_runs SET status = 'ready', crashes = 0, due_at = min(due_at, ?2)
-         WHERE status <> 'done' AND status = 'parked' AND component = ?1",
-        params![component, writing.tail.written_at],
-    )?;
+    let changed = writing.run(&release_where("component"), params![component, writing.tail.written_at])?;
     Ok(changed as u64)
+}
+
+/// Makes the parked runs ready whose `column` is `?1`; `?2` is now.
+fn release_where(column: &str) -> String {
+    format!(
+        "UPDATE step_runs SET status = 'ready', crashes = 0, due_at = min(due_at, ?2)
+         WHERE status <> 'done' AND status = 'parked' AND {column} = ?1"
+    )
 }
 
 pub(super) fn parked(connection: &Connection) -> rusqlite::Result<Vec<StepRun>> {
@@ -113,10 +117,7 @@ pub(super) fn parked(connection: &Connection) -> rusqlite::Result<Vec<StepRun>> 
 
 /// Makes a parked run ready; false if there is none of that key.
 pub(super) fn release(connection: &Connection, key: &str, now: Timestamp) -> rusqlite::Result<bool> {
-    let changed = connection.execute(
-        "UPDATE step_runs SET status = 'ready', crashes = 0, due_at = min(due_at, ?2) WHERE status <> 'done' AND status = 'parked' AND key = ?1",
-        params![key, micros(now)],
-    )?;
+    let changed = connection.execute(&release_where("key"), params![key, micros(now)])?;
     Ok(changed > 0)
 }
 
