@@ -1,13 +1,13 @@
 //! `cargo xtask test`: every check there is, each run even when one before it failed, with a summary at the end.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use clap::Args;
 
-use crate::command::{cargo, run};
-use crate::{build, container_files, containers, kafka, observability, toolchain, web};
+use crate::command::{cargo, run, succeeds};
+use crate::{apt, build, container_files, containers, kafka, observability, toolchain, web};
 
 const COMPONENTS: [&str; 2] = ["--manifest-path", "components/Cargo.toml"];
 
@@ -17,13 +17,16 @@ pub struct Options {
     /// Only the stages of these names, such as `format` or `observability`.
     #[arg(value_name = "STAGE")]
     only: Vec<String>,
+    /// The long form of the tests that have one: minutes where it is seconds otherwise.
+    #[arg(long)]
+    long: bool,
 }
 
 /// A check: its name, what it does, and whether the ones after it make sense without it.
 struct Stage {
     name: &'static str,
     needed: Needed,
-    check: fn() -> anyhow::Result<()>,
+    check: fn(&Options) -> anyhow::Result<()>,
 }
 
 enum Needed {
@@ -38,25 +41,25 @@ enum Outcome {
 }
 
 const STAGES: [Stage; 13] = [
-    Stage { name: "tools", needed: Needed::ByLaterStages, check: tools },
-    Stage { name: "format", needed: Needed::ByNone, check: format },
-    Stage { name: "components: build", needed: Needed::ByLaterStages, check: build::with_fixtures },
-    Stage { name: "components: lints", needed: Needed::ByNone, check: component_lints },
-    Stage { name: "components: lints in wasm", needed: Needed::ByNone, check: component_wasm_lints },
-    Stage { name: "components: tests", needed: Needed::ByNone, check: component_tests },
-    Stage { name: "kafka: jars", needed: Needed::ByLaterStages, check: kafka_jars },
-    Stage { name: "container files", needed: Needed::ByNone, check: container_files::check },
-    Stage { name: "lints", needed: Needed::ByNone, check: lints },
+    Stage { name: "tools", needed: Needed::ByLaterStages, check: |_| tools() },
+    Stage { name: "format", needed: Needed::ByNone, check: |_| format() },
+    Stage { name: "components: build", needed: Needed::ByLaterStages, check: |_| build::with_fixtures() },
+    Stage { name: "components: lints", needed: Needed::ByNone, check: |_| component_lints() },
+    Stage { name: "components: lints in wasm", needed: Needed::ByNone, check: |_| component_wasm_lints() },
+    Stage { name: "components: tests", needed: Needed::ByNone, check: |_| component_tests() },
+    Stage { name: "kafka: jars", needed: Needed::ByLaterStages, check: |_| kafka_jars() },
+    Stage { name: "container files", needed: Needed::ByNone, check: |_| container_files::check() },
+    Stage { name: "lints", needed: Needed::ByNone, check: |_| lints() },
     Stage { name: "tests", needed: Needed::ByNone, check: tests },
-    Stage { name: "web", needed: Needed::ByNone, check: web::test },
-    Stage { name: "containers", needed: Needed::ByNone, check: containers::check },
-    Stage { name: "observability", needed: Needed::ByNone, check: observability::check },
+    Stage { name: "web", needed: Needed::ByNone, check: |_| web::test() },
+    Stage { name: "containers", needed: Needed::ByNone, check: |_| containers::check() },
+    Stage { name: "observability", needed: Needed::ByNone, check: |_| observability::check() },
 ];
 
 /// Runs every stage, or those that are asked for; success only if all of them passed.
 pub fn test(options: &Options) -> anyhow::Result<ExitCode> {
     let stages = chosen(&STAGES, &options.only)?;
-    let outcomes = run_all(&stages);
+    let outcomes = run_all(&stages, options);
     println!("\nSummary");
     for (stage, outcome) in stages.iter().zip(&outcomes) {
         println!("  {:<26} {}", stage.name, verdict(outcome));
@@ -73,21 +76,21 @@ fn chosen<'a>(stages: &'a [Stage], only: &[String]) -> anyhow::Result<Vec<&'a St
     Ok(stages.iter().filter(|stage| only.is_empty() || only.iter().any(|name| name == stage.name)).collect())
 }
 
-fn run_all(stages: &[&Stage]) -> Vec<Outcome> {
+fn run_all(stages: &[&Stage], options: &Options) -> Vec<Outcome> {
     let mut goes_on = true;
     let mut outcomes = Vec::with_capacity(stages.len());
     for stage in stages {
-        let outcome = if goes_on { perform(stage) } else { Outcome::Skipped };
+        let outcome = if goes_on { perform(stage, options) } else { Outcome::Skipped };
         goes_on &= matches!((&outcome, &stage.needed), (Outcome::Passed(_), _) | (Outcome::Failed(_), Needed::ByNone));
         outcomes.push(outcome);
     }
     outcomes
 }
 
-fn perform(stage: &Stage) -> Outcome {
+fn perform(stage: &Stage, options: &Options) -> Outcome {
     println!("\n== {}", stage.name);
     let begun = Instant::now();
-    match (stage.check)() {
+    match (stage.check)(options) {
         Ok(()) => Outcome::Passed(begun.elapsed()),
         Err(problem) => {
             println!("{}: {problem:#}", stage.name);
@@ -106,7 +109,16 @@ fn verdict(outcome: &Outcome) -> String {
 
 fn tools() -> anyhow::Result<()> {
     toolchain::ensure_checkers()?;
-    toolchain::ensure_wasm_target()
+    toolchain::ensure_wasm_target()?;
+    condition_tools()
+}
+
+/// What puts the program under conditions: a system call that fails, a clock that is wrong.
+fn condition_tools() -> anyhow::Result<()> {
+    let tools = [("strace", "--version"), ("faketime", "--version")];
+    let missing: Vec<&str> =
+        tools.into_iter().filter(|(tool, question)| !succeeds(Command::new(tool).arg(question))).map(|(tool, _)| tool).collect();
+    apt::install(&missing, apt::Recommended::Not, "the tests need strace and faketime; install them")
 }
 
 fn format() -> anyhow::Result<()> {
@@ -136,25 +148,32 @@ fn lints() -> anyhow::Result<()> {
     run(&mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
 }
 
-fn tests() -> anyhow::Result<()> {
-    run(&mut cargo(["test", "--workspace", "--no-fail-fast"]))
+fn tests(options: &Options) -> anyhow::Result<()> {
+    let mut tests = cargo(["test", "--workspace", "--no-fail-fast"]);
+    if options.long {
+        tests.env("MILLRACE_TEST_LONG", "1");
+    }
+    run(&mut tests)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn passes() -> anyhow::Result<()> {
+    fn passes(_: &Options) -> anyhow::Result<()> {
         Ok(())
     }
 
-    fn fails() -> anyhow::Result<()> {
+    fn fails(_: &Options) -> anyhow::Result<()> {
         anyhow::bail!("on purpose")
     }
 
     fn outcomes(needed: Needed) -> Vec<String> {
         let (first, second) = (Stage { name: "a", needed, check: fails }, Stage { name: "b", needed: Needed::ByNone, check: passes });
-        run_all(&[&first, &second]).iter().map(|outcome| verdict(outcome).chars().take(7).collect::<String>().trim().to_owned()).collect()
+        run_all(&[&first, &second], &Options { only: Vec::new(), long: false })
+            .iter()
+            .map(|outcome| verdict(outcome).chars().take(7).collect::<String>().trim().to_owned())
+            .collect()
     }
 
     #[test]

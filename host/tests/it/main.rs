@@ -8,6 +8,7 @@
 
 mod architecture;
 mod client;
+mod conditions;
 mod crashes;
 mod kafka;
 #[path = "../kafka_broker/mod.rs"]

@@ -94,7 +94,7 @@ impl Home {
         Process { child, client: Client::new(&format!("http://{address}")), log }
     }
 
-    fn command(&self, config: &Path) -> Command {
+    pub fn command(&self, config: &Path) -> Command {
         self.command_of(&["run", "--log-format", "json"], config)
     }
 

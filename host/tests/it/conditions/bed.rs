@@ -1,0 +1,122 @@
+//! A process of the program under a condition: another program around it, a log of another kind, a signal.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::client::{Client, PATIENCE};
+use crate::kafka_broker::free_port;
+use crate::process::{Home, wait_until_ready};
+use crate::test_app::repository;
+
+/// What a process is started with.
+pub struct Condition<'a> {
+    /// The config, by default that of the monolith.
+    pub config: PathBuf,
+    /// A program around it and its arguments, such as `strace -f -e inject=...`.
+    pub around: &'a [&'a str],
+    /// Where its log lines go.
+    pub log: Stdio,
+    /// Variables beside those that every test sets.
+    pub variables: &'a [(&'a str, &'a str)],
+}
+
+impl Default for Condition<'_> {
+    fn default() -> Self {
+        Self { config: repository().join("configs/monolith.yaml"), around: &[], log: Stdio::null(), variables: &[] }
+    }
+}
+
+/// A process under a condition; dropping it kills it, and what is around it.
+pub struct Conditioned {
+    pub client: Client,
+    child: Child,
+}
+
+impl Home {
+    /// Starts a process under a condition and does not wait for anything: it may never be ready.
+    pub fn spawn_under(&self, condition: Condition<'_>) -> Conditioned {
+        let port = free_port();
+        let plain = self.command(&condition.config);
+        let mut command = match condition.around {
+            [] => plain,
+            [program, arguments @ ..] => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(plain.get_program()).args(plain.get_args());
+                for (name, value) in plain.get_envs() {
+                    command.env(name, value.unwrap_or_default());
+                }
+                command.current_dir(self.path());
+                command
+            }
+        };
+        command.env("LISTEN", format!("127.0.0.1:{port}")).envs(condition.variables.iter().copied()).stderr(condition.log);
+        // A group of its own, so that what is around it ends with it.
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let child = command.spawn().unwrap_or_else(|error| panic!("{:?} cannot be started: {error}", command.get_program()));
+        Conditioned { client: Client::new(&format!("http://127.0.0.1:{port}")), child }
+    }
+
+    /// The same, and waits until it is ready.
+    pub async fn start_under(&self, condition: Condition<'_>) -> Conditioned {
+        let process = self.spawn_under(condition);
+        wait_until_ready(&process.client).await;
+        process
+    }
+}
+
+impl Conditioned {
+    /// What of it is to be read here, if its log is a pipe.
+    pub fn log(&mut self) -> std::process::ChildStderr {
+        self.child.stderr.take().expect("the log is a pipe")
+    }
+
+    /// Sends a signal to it, and to what is around it.
+    pub fn signal(&self, signal: Signal) {
+        rustix::process::kill_process_group(self.pid(), signal).unwrap();
+    }
+
+    /// Sends a signal to the child alone.
+    pub fn signal_alone(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Waits for its end, but not for ever.
+    pub fn ended_within(&mut self, limit: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + limit;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Some(status);
+            }
+            if Instant::now() > deadline {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+}
+
+impl Drop for Conditioned {
+    fn drop(&mut self) {
+        let _ = rustix::process::kill_process_group(self.pid(), Signal::KILL);
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until `found` answers something, asking every few milliseconds.
+pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut found: impl FnMut() -> F) -> T {
+    let deadline = Instant::now() + PATIENCE * 4;
+    loop {
+        if let Some(found) = found().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "still not: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

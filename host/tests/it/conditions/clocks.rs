@@ -1,0 +1,1 @@
+//! Clocks that jump or stand still, and a process that was paused.

@@ -1,0 +1,21 @@
+//! The program under the conditions of real places: a log that nobody reads, a disk that is full, a clock that jumps, a proxy in the
+//! environment, links, a pause, a bank that stays silent. Each file is one kind of them.
+//!
+//! Tests are short here; `cargo xtask test --long` asks for the long form of those that have one, see [`long`].
+
+mod bed;
+mod clocks;
+mod components;
+mod engine;
+mod files;
+mod logs;
+mod network;
+mod payments;
+mod secrets;
+mod stopping;
+mod upgrades;
+
+/// Whether the long form of a test is asked for.
+pub fn long() -> bool {
+    std::env::var_os("MILLRACE_TEST_LONG").is_some()
+}

@@ -1,0 +1,1 @@
+//! Proxies in the environment, and many customers behind one address.

@@ -1,0 +1,1 @@
+//! A bank in a process of its own that charges and stays silent.

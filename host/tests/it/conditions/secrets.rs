@@ -1,0 +1,1 @@
+//! Secrets and settings as editors, secret stores and Windows leave them.

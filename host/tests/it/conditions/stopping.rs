@@ -1,0 +1,1 @@
+//! SIGTERM, Ctrl-C twice, and a balancer that still sends.

@@ -1,0 +1,1 @@
+//! A config that no longer names what unfinished orders need.
