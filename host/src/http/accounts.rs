@@ -72,7 +72,7 @@ pub(super) struct ProfileChangeBody {
 pub(super) async fn register(edge: &Edge, request: Request) -> Result<Response, ApiError> {
     let users = users(edge)?;
     let (_, body) = body::object(request, Presence::Required, edge.read_timeout).await?;
-    let mut fields = Fields::new(body.object);
+    let mut fields = Fields::new(body);
     let registration = Registration { name: fields.text("name"), email: fields.text("email"), password: fields.text("password") };
     fields.finish()?;
     let session = writes::finish(&edge.writes, async move { users.register(registration).await }).await?;
@@ -82,7 +82,7 @@ pub(super) async fn register(edge: &Edge, request: Request) -> Result<Response, 
 pub(super) async fn login(edge: &Edge, request: Request) -> Result<Response, ApiError> {
     let users = users(edge)?;
     let (_, body) = body::object(request, Presence::Required, edge.read_timeout).await?;
-    let mut fields = Fields::new(body.object);
+    let mut fields = Fields::new(body);
     let (email, password) = (fields.text("email"), fields.text("password"));
     fields.finish()?;
     Ok(answer(SessionBody::from(users.login(&email, &password).await?)).into_response())
@@ -97,7 +97,7 @@ pub(super) async fn profile(edge: &Edge, request: Request) -> Result<Response, A
 pub(super) async fn update_profile(edge: &Edge, request: Request) -> Result<Response, ApiError> {
     let (users, user) = (users(edge)?, current(edge, &request)?);
     let (_, body) = body::object(request, Presence::Required, edge.read_timeout).await?;
-    let mut fields = Fields::new(body.object);
+    let mut fields = Fields::new(body);
     let (name, email) = (fields.optional_text("name"), fields.optional_text("email"));
     fields.finish()?;
     let change = async move { users.update(&user, name.as_deref(), email.as_deref()).await };

@@ -1,5 +1,7 @@
 //! Reading request bodies: bounded in size and time, JSON, strict. Every wrong field is told at once.
 
+use std::collections::HashSet;
+use std::fmt;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -8,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
@@ -18,12 +21,6 @@ pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Longest that a body may take, whatever the server's read timeout.
 const MAX_BODY_TIME: Duration = Duration::from_secs(10);
 
-/// A JSON object, and the bytes it was sent as.
-pub(crate) struct JsonBody {
-    pub(crate) object: Map<String, Value>,
-    pub(crate) raw: Bytes,
-}
-
 /// Whether a request may leave its body out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presence {
@@ -33,16 +30,15 @@ pub(crate) enum Presence {
 }
 
 /// Reads the body of `request` as a JSON object.
-pub(crate) async fn object(request: Request, presence: Presence, read_timeout: Duration) -> Result<(Parts, JsonBody), ApiError> {
+pub(crate) async fn object(request: Request, presence: Presence, read_timeout: Duration) -> Result<(Parts, Map<String, Value>), ApiError> {
     let (parts, body) = request.into_parts();
     check_length(&parts.headers)?;
     let raw = whole(body, read_timeout.min(MAX_BODY_TIME)).await?;
     if raw.is_empty() && presence == Presence::Optional {
-        return Ok((parts, JsonBody { object: Map::new(), raw }));
+        return Ok((parts, Map::new()));
     }
     check_type(&parts.headers)?;
-    let object = parse(&raw)?;
-    Ok((parts, JsonBody { object, raw }))
+    Ok((parts, parse(&raw)?))
 }
 
 /// All of a body, if it is small enough and comes within `limit`.
@@ -86,10 +82,70 @@ fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
 }
 
 fn parse(raw: &[u8]) -> Result<Map<String, Value>, ApiError> {
-    match serde_json::from_slice(raw) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(other) => Err(ApiError::invalid(vec![wrong("", format!("must be an object, is {}", kind(&other)))])),
-        Err(error) => Err(ApiError::bad_request(format!("the body is not valid JSON: {error}"))),
+    let invalid = |error| ApiError::bad_request(format!("the body is not valid JSON: {error}"));
+    let value = serde_json::from_slice(raw).map_err(invalid)?;
+    serde_json::from_slice::<EveryKeyOnce>(raw).map_err(invalid)?;
+    match value {
+        Value::Object(object) => Ok(object),
+        other => Err(ApiError::invalid(vec![wrong("", format!("must be an object, is {}", kind(&other)))])),
+    }
+}
+
+/// JSON in which no object, at any depth, has a key twice. Parsers disagree about which of two values counts, so what one of them
+/// has checked another would use differently (RFC 8259, section 4).
+struct EveryKeyOnce;
+
+impl<'de> Deserialize<'de> for EveryKeyOnce {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for EveryKeyOnce {
+    type Value = Self;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("any JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self, A::Error> {
+        let mut seen = HashSet::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            entries.next_value::<Self>()?;
+            if let Some(twice) = seen.replace(key) {
+                return Err(de::Error::custom(format_args!("the key '{}' is given twice", twice.escape_debug())));
+            }
+        }
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self, A::Error> {
+        while elements.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
     }
 }
 
@@ -154,5 +210,35 @@ impl Fields {
             self.errors.push(wrong(&pointer, format!("unknown field; accepted are {accepted}")));
         }
         if self.errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(self.errors)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(raw: &str) -> String {
+        let error = parse(raw.as_bytes()).expect_err(raw);
+        assert_eq!(error.status(), StatusCode::BAD_REQUEST, "{raw}");
+        error.detail
+    }
+
+    #[test]
+    fn a_key_that_is_given_twice_is_named_at_any_depth() {
+        for (raw, key) in [
+            (r#"{"a":1,"a":1}"#, "a"),
+            (r#"{"items":[{"productId":"p","quantity":1,"quantity":50}]}"#, "quantity"),
+            (r#"{"shipping":{"zip":"97201","more":{},"zip":"97202"}}"#, "zip"),
+            (r#"{"total":1,"\u0074otal":2}"#, "total"),
+        ] {
+            let refusal = refusal(raw);
+            assert!(refusal.contains(&format!("the key '{key}' is given twice at line 1 column")), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_key_may_be_there_again_in_another_object() {
+        let raw = r#"{"items":[{"q":1},{"q":2.5e3}],"q":null,"x":{"q":true,"more":["q",-1,18446744073709551615]}}"#;
+        assert_eq!(parse(raw.as_bytes()).unwrap().len(), 3);
     }
 }

@@ -18,7 +18,7 @@ pub(crate) const PROBLEM: &str = "application/problem+json";
 #[derive(Debug)]
 pub struct ApiError {
     status: StatusCode,
-    detail: String,
+    pub(super) detail: String,
     errors: Vec<FieldError>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{RequestExt, RequestPartsExt};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::body::{self, Presence};
@@ -73,10 +73,10 @@ impl Call {
 
     async fn create(self, edge: &Edge, request: Request) -> Result<Response, ApiError> {
         let (parts, body) = body::object(request, Presence::Required, edge.read_timeout).await?;
-        let key = idempotency_key(&parts, &body.raw)?;
+        let key = idempotency_key(&parts, &body)?;
         let traceparent = traces::continued(parts.headers.get(traces::HEADER).and_then(|value| value.to_str().ok()));
         let Self { resources, handler, user } = self;
-        let write = async move { resources.create(&handler, user.as_ref(), Value::Object(body.object), key, traceparent).await };
+        let write = async move { resources.create(&handler, user.as_ref(), Value::Object(body), key, traceparent).await };
         let (view, replayed) = writes::finish(&edge.writes, write).await?;
         let location = format!("{}/{}", parts.uri.path().trim_end_matches('/'), percent_encoded(&view.id));
         let mut response = (StatusCode::CREATED, [(header::LOCATION, header_value(&location)?)], shown(view)?).into_response();
@@ -103,7 +103,7 @@ impl Call {
         let (mut parts, body) = body::object(request, Presence::Required, edge.read_timeout).await?;
         let (id, expected) = (last_parameter(&mut parts).await?, if_match(&parts.headers)?);
         let Self { resources, handler, user } = self;
-        let write = async move { resources.update(&handler, user.as_ref(), &id, Value::Object(body.object), expected).await };
+        let write = async move { resources.update(&handler, user.as_ref(), &id, Value::Object(body), expected).await };
         let view = writes::finish(&edge.writes, write).await.map_err(|e| unless_matched(e, expected))?;
         shown(view)
     }
@@ -121,7 +121,7 @@ impl Call {
         let (mut parts, body) = body::object(request, Presence::Optional, edge.read_timeout).await?;
         let id = last_parameter(&mut parts).await?;
         let Self { resources, handler, user } = self;
-        let write = async move { resources.act(&handler, user.as_ref(), &id, &action, Value::Object(body.object)).await };
+        let write = async move { resources.act(&handler, user.as_ref(), &id, &action, Value::Object(body)).await };
         shown(writes::finish(&edge.writes, write).await?)
     }
 
@@ -216,7 +216,7 @@ fn unless_matched(error: ServiceError, expected: Option<u64>) -> ApiError {
     if conflict && expected.is_some() { error.with_status(StatusCode::PRECONDITION_FAILED) } else { error }
 }
 
-fn idempotency_key(parts: &Parts, raw: &[u8]) -> Result<Option<IdempotencyKey>, ApiError> {
+fn idempotency_key(parts: &Parts, body: &Map<String, Value>) -> Result<Option<IdempotencyKey>, ApiError> {
     let mut sent = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = sent.next() else { return Ok(None) };
     let key = value.to_str().unwrap_or_default().trim();
@@ -226,11 +226,19 @@ fn idempotency_key(parts: &Parts, raw: &[u8]) -> Result<Option<IdempotencyKey>, 
             "Idempotency-Key must be sent once, with 1 to {MAX_KEY_BYTES} visible ASCII characters"
         )));
     }
+    Ok(Some(IdempotencyKey { key: key.to_owned(), request_hash: request_hash(parts, body) }))
+}
+
+/// The same for the same content, in whatever sequence its keys come and however it is spaced: a client that makes a request again may
+/// write it differently.
+fn request_hash(parts: &Parts, body: &Map<String, Value>) -> String {
+    let mut body = Value::Object(body.clone());
+    body.sort_all_objects();
     let mut hash = Sha256::new();
-    for part in [parts.method.as_str().as_bytes(), b"\n", parts.uri.path().as_bytes(), b"\n", raw] {
+    for part in [parts.method.as_str(), "\n", parts.uri.path(), "\n", &body.to_string()] {
         hash.update(part);
     }
-    Ok(Some(IdempotencyKey { key: key.to_owned(), request_hash: format!("{:x}", hash.finalize()) }))
+    format!("{:x}", hash.finalize())
 }
 
 #[cfg(test)]

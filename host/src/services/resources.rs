@@ -376,6 +376,11 @@ impl Resources {
 
     async fn replay(&self, handler: &Handler, row: &IdempotencyRow, earlier: &IdempotencyRow) -> Result<(View, bool), ServiceError> {
         if earlier.request_hash != row.request_hash {
+            tracing::info!(
+                idempotency_key = row.key,
+                instance = earlier.resource_id,
+                "an idempotency key was used for another request: refused"
+            );
             return Err(ServiceError::field("Idempotency-Key", format!("'{}' was used for another request", row.key)));
         }
         let resource = self.store().resource(&handler.settings.kind, &earlier.resource_id).await?;

@@ -203,6 +203,9 @@ async fn fifty_requests_with_one_idempotency_key_are_one_order() {
         assert!(answer.status.is_success(), "{answer:?}");
         assert_eq!(answer.body["id"], answers[0].body["id"]);
     }
+    let Value::Object(fields) = body else { panic!("an order is an object") };
+    let turned_round = Value::Object(fields.into_iter().rev().collect());
+    assert_eq!(send(turned_round).await.body["id"], answers[0].body["id"], "the same request, its keys in another sequence");
     let other = send(order("prod-008", 2, "tok_visa")).await;
     assert_eq!(other.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(customer.get("/api/orders").await.body.as_array().unwrap().len(), 1);
