@@ -1,5 +1,6 @@
 /** What becomes of orders, as their page shows it while it happens. */
 
+import type { Page } from '@playwright/test'
 import { addToCart, api, buy, expect, fillAddress, logIn, orderId, stage, test } from './store'
 
 test('a slow bank is watched without a reload', async ({ page }) => {
@@ -146,6 +147,29 @@ test('two tabs of one customer share the cart and the login', { tag: '@alike' },
   await tab.getByRole('link', { name: 'Profile' }).click()
   await tab.locator('#logout-btn').click()
   await expect(page.getByRole('link', { name: 'Login' })).toBeVisible()
+})
+
+test('twelve tabs of open orders load, share one stream, and hand it on', { tag: '@alike' }, async ({
+  page,
+  context,
+}) => {
+  await logIn(page)
+  await buy(page, { payment: 'Empty account' })
+  await expect(page.getByText('Live', { exact: true })).toBeVisible()
+  const tabs = [page]
+  while (tabs.length < 12) {
+    const tab = await context.newPage()
+    await tab.goto(page.url())
+    await expect(tab.getByRole('heading', { name: 'Payment Declined' })).toBeVisible()
+    tabs.push(tab)
+  }
+  const live = async () => (await Promise.all(tabs.map((tab) => tab.locator('[data-link=live]').count()))).join('')
+  expect(await live()).toBe('100000000000')
+  await tabs.shift()?.close()
+  await expect.poll(live).toBe('10000000000')
+  const [first, second] = tabs as [Page, Page]
+  await second.getByRole('button', { name: 'Cancel order' }).click()
+  await expect(first.locator('.order-status')).toHaveText('cancelled')
 })
 
 test('an order goes on while the customer is offline, and is caught up with afterwards', async ({

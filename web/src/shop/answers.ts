@@ -124,8 +124,16 @@ export function useAnswer<T>(key: string, question: Ask<T>, { every }: Options<T
   // biome-ignore lint/correctness/useExhaustiveDependencies: the question follows from the key
   useEffect(() => {
     if (interval === undefined) return
-    const timer = setInterval(() => void ask(key, question), interval)
-    return () => clearInterval(timer)
+    // Nobody looks at a hidden tab; it catches up when it is seen again.
+    const look = () => {
+      if (!document.hidden) void ask(key, question)
+    }
+    const timer = setInterval(look, interval)
+    document.addEventListener('visibilitychange', look)
+    return () => {
+      clearInterval(timer)
+      document.removeEventListener('visibilitychange', look)
+    }
   }, [key, interval])
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the question follows from the key

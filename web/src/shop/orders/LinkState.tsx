@@ -16,6 +16,8 @@ function words(link: Link, seenAt: string): string {
       return 'Live'
     case 'connecting':
       return 'Connecting…'
+    case 'shared':
+      return 'Looking every five seconds; another tab is live'
     case 'broken':
       return 'Reconnecting; looking every two seconds meanwhile'
     case 'offline':

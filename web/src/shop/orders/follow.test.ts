@@ -5,6 +5,7 @@ import { follow, type Link } from './follow'
 /** The connections that were asked for: what each asked, and what to answer it with. */
 interface Connection {
   headers: Headers
+  signal: AbortSignal | null | undefined
   answer: (response: Response) => void
 }
 
@@ -15,7 +16,7 @@ let stop: () => void = () => {}
 
 function begin(after = 0) {
   vi.spyOn(globalThis, 'fetch').mockImplementation((_, init) => {
-    return new Promise((answer) => asked.push({ headers: new Headers(init?.headers), answer }))
+    return new Promise((answer) => asked.push({ headers: new Headers(init?.headers), signal: init?.signal, answer }))
   })
   stop = follow('order/1', {
     token: 'secret',
@@ -53,6 +54,7 @@ beforeEach(() => {
 
 afterEach(() => {
   stop()
+  vi.restoreAllMocks()
   vi.useRealTimers()
 })
 
@@ -99,6 +101,32 @@ describe('following an order', () => {
     await vi.advanceTimersByTimeAsync(60_000)
     expect(links).toEqual(['connecting'])
     expect(asked).toHaveLength(1)
+  })
+
+  it('leaves the connection to others while nobody sees the tab, and catches up afterwards', async () => {
+    const hidden = vi.spyOn(document, 'hidden', 'get').mockReturnValue(false)
+    begin(1)
+    await vi.waitFor(() => expect(asked).toHaveLength(1))
+    asked[0]?.answer(stream([2]))
+    await vi.waitFor(() => expect(changes).toEqual([2]))
+    hidden.mockReturnValue(true)
+    document.dispatchEvent(new Event('visibilitychange'))
+    expect(asked[0]?.signal?.aborted).toBe(true)
+    hidden.mockReturnValue(false)
+    document.dispatchEvent(new Event('visibilitychange'))
+    await vi.waitFor(() => expect(asked).toHaveLength(2))
+    expect(sent(1, 'last-event-id')).toBe('2')
+  })
+
+  it('takes what another tab tells, unless something is missing before it', async () => {
+    begin(1)
+    const other = new BroadcastChannel('order-changes')
+    const tell = (orderId: string, seq: number) => other.postMessage({ orderId, change: { transition: { seq } } })
+    tell('order/2', 2)
+    tell('order/1', 3)
+    tell('order/1', 2)
+    await vi.waitFor(() => expect(changes).toEqual([2]))
+    other.close()
   })
 
   it('ends with its page', async () => {

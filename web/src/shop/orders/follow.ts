@@ -1,11 +1,13 @@
 /**
  * Follows one order by server-sent events, from where its history ends. The stream reconnects and resumes by itself; when the
- * store refuses it or the network is gone, this says so, and whoever asked looks at the order every now and then instead.
+ * store refuses it, the network is gone, or another tab has the browser's one stream, this says so, and whoever asked looks at
+ * the order every now and then instead.
  */
 import { EventSource } from 'eventsource'
 import type { Change } from '../api/resources'
+import { inTurn } from './turns'
 
-export type Link = 'connecting' | 'live' | 'broken' | 'offline'
+export type Link = 'connecting' | 'live' | 'shared' | 'broken' | 'offline'
 
 interface Follower {
   token: string
@@ -18,15 +20,30 @@ interface Follower {
 /** Until a stream that was refused is asked for again. */
 const REOPEN_MS = 5_000
 
+/** What one tab tells the others. */
+interface News {
+  orderId: string
+  change: Change
+}
+
 /** Returns what ends it. */
 export function follow(orderId: string, { token, after, onChange, onLink }: Follower): () => void {
   let source: EventSource | undefined
   let reopen: ReturnType<typeof setTimeout> | undefined
+  let turn: AbortController | undefined
   let last = after
+  const others = new BroadcastChannel('order-changes')
+
+  const take = (change: Change) => {
+    last = Math.max(last, change.transition.seq)
+    onChange(change)
+  }
+  others.addEventListener('message', ({ data: news }: MessageEvent<News>) => {
+    // What is missing in between is seen at the next look.
+    if (news.orderId === orderId && news.change.transition.seq === last + 1) take(news.change)
+  })
 
   const open = () => {
-    close()
-    if (!navigator.onLine) return onLink('offline')
     onLink('connecting')
     const stream = new EventSource(`/api/orders/${encodeURIComponent(orderId)}/events`, {
       fetch: (url, init) =>
@@ -44,31 +61,39 @@ export function follow(orderId: string, { token, after, onChange, onLink }: Foll
     stream.addEventListener('open', () => onLink('live'))
     stream.addEventListener('transition', (event) => {
       const change: Change = JSON.parse(event.data)
-      last = Math.max(last, change.transition.seq)
-      onChange(change)
+      take(change)
+      others.postMessage({ orderId, change } satisfies News)
     })
     stream.addEventListener('error', ({ code }) => {
       // 204: nothing will follow.
-      if (code === 204) return close()
+      if (code === 204) return end()
       onLink(navigator.onLine ? 'broken' : 'offline')
       if (stream.readyState === EventSource.CLOSED) reopen = setTimeout(open, REOPEN_MS)
     })
   }
-  const close = () => {
+  const end = () => {
     clearTimeout(reopen)
     source?.close()
+    turn?.abort()
   }
-  const goOffline = () => {
-    close()
-    onLink('offline')
+  /** A tab that nobody sees, or that has no network, leaves the turn to others. */
+  const begin = () => {
+    end()
+    if (!navigator.onLine) return onLink('offline')
+    if (document.hidden) return
+    turn = new AbortController()
+    inTurn('order-events', turn.signal, { work: open, wait: () => onLink('shared') })
   }
 
-  window.addEventListener('online', open)
-  window.addEventListener('offline', goOffline)
-  open()
+  window.addEventListener('online', begin)
+  window.addEventListener('offline', begin)
+  document.addEventListener('visibilitychange', begin)
+  begin()
   return () => {
-    window.removeEventListener('online', open)
-    window.removeEventListener('offline', goOffline)
-    close()
+    window.removeEventListener('online', begin)
+    window.removeEventListener('offline', begin)
+    document.removeEventListener('visibilitychange', begin)
+    end()
+    others.close()
   }
 }

@@ -8,9 +8,15 @@ import { useToken } from '../session'
 import { follow, type Link } from './follow'
 import { isFinal } from './stages'
 
-/** Between two looks: while the stream brings changes, and while it does not. */
-const LOOK_LIVE_MS = 15_000
-const LOOK_BLIND_MS = 2_000
+/** Between two looks, by what brings the changes meanwhile. */
+const LOOK_MS: Record<Link, number> = {
+  live: 15_000,
+  // One person looks at one tab at a time, and a dozen open ones must not use up what the store allows a customer.
+  shared: 5_000,
+  connecting: 2_000,
+  broken: 2_000,
+  offline: 2_000,
+}
 
 export function useOrder(id: string) {
   const key = orderKey(id)
@@ -19,7 +25,7 @@ export function useOrder(id: string) {
   const answer = useAnswer<Order>(key, async (signal) => newer(peek(key), await api.order(id, signal)), {
     every: (order) => {
       if (!order || isFinal(order.state)) return undefined
-      return link === 'live' ? LOOK_LIVE_MS : LOOK_BLIND_MS
+      return LOOK_MS[link]
     },
   })
 
