@@ -157,20 +157,46 @@ test('two tabs of one order agree, and the slower one is told why it was too lat
   await expect(late.getByRole('heading', { name: 'Order Cancelled' })).toBeVisible()
 })
 
-test('a page whose code does not come says why, and can be loaded again', { tag: '@alike' }, async ({
-  page,
-  context,
-}) => {
+test('a page that was never opened is there without a network', { tag: '@alike' }, async ({ page, context }) => {
+  await logIn(page)
+  const loaded = ['CartPage', 'ProfilePage'].map((name) =>
+    page.waitForResponse(new RegExp(`assets/${name}-[^/]*\\.js$`)),
+  )
   await page.goto('/')
   await expect(page.locator('.product-card')).toHaveCount(8)
+  await Promise.all(loaded)
   await context.setOffline(true)
   await page.getByRole('link', { name: 'Cart' }).click()
-  await expect(page.getByRole('heading', { name: 'This page did not load' })).toBeVisible()
-  await expect(page.getByText('You are offline.', { exact: false })).toBeVisible()
-  await page.getByRole('link', { name: 'Catalog' }).click()
+  await expect(page.getByText('Your cart is empty')).toBeVisible()
+  await page.getByRole('link', { name: 'Profile' }).click()
+  await expect(page.getByRole('heading', { name: 'Your Profile' })).toBeVisible()
+})
+
+test('a page whose code does not come says why, and is tried again', { tag: '@alike' }, async ({
+  visitor,
+  startOwn,
+}) => {
+  const store = await startOwn()
+  const page = await visitor({ baseURL: store.url })
+  const code = /assets\/CartPage-[^/]*\.js$/
+  await page.route(code, (route) => route.abort('connectionreset'))
+  await page.goto('/')
   await expect(page.locator('.product-card')).toHaveCount(8)
   await page.getByRole('link', { name: 'Cart' }).click()
-  await context.setOffline(false)
+  await expect(page.getByRole('heading', { name: 'This page did not load' })).toBeVisible()
+  await expect(page.getByText('Something went wrong on the way.', { exact: false })).toBeVisible()
+
+  await page.route(/\/$/, (route) => route.fulfill({ body: '<script type="module" src="/assets/other.js"></script>' }))
+  await page.getByRole('button', { name: 'Load it again' }).click()
+  await expect(page.getByText('There is a new version of the store.')).toBeVisible()
+  await page.unroute(/\/$/)
+
+  await store.service('gateway').kill()
+  await page.getByRole('link', { name: 'Catalog' }).click()
+  await page.getByRole('link', { name: 'Cart' }).click()
+  await expect(page.getByText('The store does not answer at the moment.', { exact: false })).toBeVisible()
+  await store.service('gateway').startAgain()
+  await page.unroute(code)
   await page.getByRole('button', { name: 'Load it again' }).click()
   await expect(page.getByText('Your cart is empty')).toBeVisible()
 })

@@ -1,24 +1,25 @@
 /** All pages on one screen, and who may see them. */
-import { lazy, type ReactNode, Suspense, useEffect } from 'react'
+import { type ReactNode, Suspense, useEffect } from 'react'
 import { forget } from './answers'
 import { CataloguePage } from './pages/CataloguePage'
 import { MissingPage } from './pages/MissingPage'
 import { find, navigate, type Route, usePath } from './router'
 import * as session from './session'
+import { lazily, loadWhenIdle } from './ui/chunks'
 import { Footer } from './ui/Footer'
 import { Header } from './ui/Header'
 import { PageSkeleton, Rescue } from './ui/PageSkeleton'
 import { Toasts } from './ui/toasts'
 
 // What a first visit does not need comes when it is wanted.
-const ProductPage = lazy(() => import('./pages/ProductPage'))
-const CartPage = lazy(() => import('./pages/CartPage'))
-const LoginPage = lazy(() => import('./pages/LoginPage'))
-const RegisterPage = lazy(() => import('./pages/RegisterPage'))
-const CheckoutPage = lazy(() => import('./pages/CheckoutPage'))
-const OrdersPage = lazy(() => import('./pages/OrdersPage'))
-const OrderPage = lazy(() => import('./pages/OrderPage'))
-const ProfilePage = lazy(() => import('./pages/ProfilePage'))
+const ProductPage = lazily(() => import('./pages/ProductPage'))
+const CartPage = lazily(() => import('./pages/CartPage'))
+const LoginPage = lazily(() => import('./pages/LoginPage'))
+const RegisterPage = lazily(() => import('./pages/RegisterPage'))
+const CheckoutPage = lazily(() => import('./pages/CheckoutPage'), 'members')
+const OrdersPage = lazily(() => import('./pages/OrdersPage'), 'members')
+const OrderPage = lazily(() => import('./pages/OrderPage'), 'members')
+const ProfilePage = lazily(() => import('./pages/ProfilePage'), 'members')
 
 const routes: readonly Route[] = [
   { pattern: '/', page: () => <CataloguePage /> },
@@ -35,6 +36,11 @@ const routes: readonly Route[] = [
 export function App() {
   const path = usePath()
   useEffect(dropAnswersOfOtherUsers, [])
+  const isMember = session.useToken() !== null
+  useEffect(() => loadWhenIdle('everybody'), [])
+  useEffect(() => {
+    if (isMember) loadWhenIdle('members')
+  }, [isMember])
   // biome-ignore lint/correctness/useExhaustiveDependencies: each path begins at its top
   useEffect(() => {
     window.scrollTo(0, 0)

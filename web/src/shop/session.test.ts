@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import * as session from './session'
 
 const ADA = { id: 'u1', name: 'Ada', email: 'ada@example.com', createdAt: '2026-11-23T16:28:23Z' }
@@ -33,6 +33,23 @@ describe('a session', () => {
     expect(session.hasExpired()).toBe(true)
     session.begin({ token: 't', user: ADA })
     expect(session.hasExpired()).toBe(false)
+  })
+
+  it('whose token was removed by hand is over with the next page', () => {
+    session.begin({ token: 't', user: ADA })
+    localStorage.removeItem('token')
+    window.dispatchEvent(new HashChangeEvent('hashchange'))
+    expect(session.token.get()).toBeNull()
+  })
+
+  it('lasts as long as the page where nothing can be kept', () => {
+    const full = vi.spyOn(Storage.prototype, 'setItem').mockImplementation(() => {
+      throw new DOMException('full', 'QuotaExceededError')
+    })
+    session.begin({ token: 't', user: ADA })
+    window.dispatchEvent(new HashChangeEvent('hashchange'))
+    expect(session.token.get()).toBe('t')
+    full.mockRestore()
   })
 
   it('that its owner ends has not expired', () => {

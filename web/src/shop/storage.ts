@@ -19,6 +19,7 @@ export interface Format<T> {
 export function stored<T>(key: string, format: Format<T>): Stored<T> {
   let text = load(key)
   let value = format.read(text)
+  let isKept = true
   const listeners = new Set<() => void>()
 
   const take = (next: string | null) => {
@@ -27,6 +28,10 @@ export function stored<T>(key: string, format: Format<T>): Stored<T> {
     value = format.read(next)
     for (const listener of listeners) listener()
   }
+  // What is kept is what counts, whoever has changed it: a session that was removed by hand is over with the next page.
+  window.addEventListener('hashchange', () => {
+    if (isKept) take(load(key))
+  })
   window.addEventListener('storage', (event) => {
     // A null key: everything was cleared.
     if (event.key === key || event.key === null) take(load(key))
@@ -36,7 +41,7 @@ export function stored<T>(key: string, format: Format<T>): Stored<T> {
     get: () => value,
     set(next) {
       const written = format.write(next)
-      save(key, written)
+      isKept = save(key, written)
       take(written)
     },
     subscribe(listener) {
@@ -74,11 +79,12 @@ function load(key: string): string | null {
   }
 }
 
-function save(key: string, written: string | null) {
+function save(key: string, written: string | null): boolean {
   try {
     if (written === null) localStorage.removeItem(key)
     else localStorage.setItem(key, written)
+    return true
   } catch {
-    // See above.
+    return false
   }
 }

@@ -1,5 +1,6 @@
 /** Around every page: what is shown while its code is on its way, and when it breaks. */
 import { Component, type ReactNode } from 'react'
+import { tryFailedAgain } from './chunks'
 import { Heading, Skeleton } from './Page'
 
 export function PageSkeleton() {
@@ -11,28 +12,72 @@ export function PageSkeleton() {
   )
 }
 
-/** A page that breaks leaves the rest standing. Most often its code could not be loaded, after a new version or without a network. */
-export class Rescue extends Component<{ children: ReactNode }, { isBroken: boolean }> {
-  override state = { isBroken: false }
+/**
+ * A page that breaks leaves the rest standing. Most often its code could not be loaded: without a network, while the store does not
+ * answer, or after a new version of it. It is tried again when the network is back.
+ */
+export class Rescue extends Component<{ children: ReactNode }, { cause: Cause | undefined }> {
+  override state = { cause: undefined }
+
+  constructor(props: { children: ReactNode }) {
+    super(props)
+    tryFailedAgain()
+  }
 
   static getDerivedStateFromError() {
-    return { isBroken: true }
+    return { cause: navigator.onLine ? 'unknown' : 'offline' }
+  }
+
+  override componentDidMount() {
+    window.addEventListener('online', this.again)
+  }
+
+  override componentWillUnmount() {
+    window.removeEventListener('online', this.again)
+  }
+
+  override componentDidCatch() {
+    if (navigator.onLine) void causeFound().then((cause) => this.setState({ cause }))
+  }
+
+  again = () => {
+    tryFailedAgain()
+    this.setState({ cause: undefined })
   }
 
   override render() {
-    if (!this.state.isBroken) return this.props.children
+    const { cause } = this.state as { cause: Cause | undefined }
+    if (!cause) return this.props.children
     return (
       <section className="notice" role="alert">
         <Heading>This page did not load</Heading>
-        <p>
-          {navigator.onLine
-            ? 'There may be a new version of the store.'
-            : 'You are offline. Try again when you are connected.'}
-        </p>
-        <button type="button" className="button" onClick={() => location.reload()}>
+        <p>{WORDS[cause]}</p>
+        <button type="button" className="button" onClick={cause === 'changed' ? () => location.reload() : this.again}>
           Load it again
         </button>
       </section>
     )
+  }
+}
+
+type Cause = keyof typeof WORDS
+
+const WORDS = {
+  offline: 'You are offline. Try again when you are connected.',
+  away: 'The store does not answer at the moment. Try again shortly.',
+  changed: 'There is a new version of the store.',
+  unknown: 'Something went wrong on the way. Try again.',
+}
+
+/** Whether the store is there, and still the one that this page came from. */
+async function causeFound(): Promise<Cause> {
+  try {
+    const answer = await fetch('/', { cache: 'no-store' })
+    if (!answer.ok) return 'away'
+    const text = await answer.text()
+    const own = document.querySelector<HTMLScriptElement>('script[type=module][src]')?.getAttribute('src')
+    return own && !text.includes(own) ? 'changed' : 'unknown'
+  } catch {
+    return navigator.onLine ? 'away' : 'offline'
   }
 }
