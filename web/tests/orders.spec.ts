@@ -123,6 +123,44 @@ test('what another customer was faster to buy is said, and nothing is charged', 
   await expect(second.getByText('Sold out')).toBeVisible()
 })
 
+test('a catalogue of many pages is shown to its end, and its last product can be bought', { tag: '@alike' }, async ({
+  visitor,
+  startOwn,
+}) => {
+  const products = Array.from({ length: 250 }, (_, index) => ({
+    id: `thing-${String(index + 1).padStart(3, '0')}`,
+    data: {
+      name: `Thing ${index + 1}`,
+      price: 1,
+      category: 'Things',
+      description: 'One.',
+      image: '',
+      stock: index < 249 ? 5 : 1,
+    },
+    state: 'active',
+  }))
+  const { url: baseURL } = await startOwn({ products })
+  const page = await visitor({ baseURL })
+  await logIn(page)
+  await page.goto('/')
+  await expect(page.locator('.product-card')).toHaveCount(200)
+  await page.getByRole('button', { name: 'Show more products' }).click()
+  await expect(page.locator('.product-card')).toHaveCount(250)
+  await expect(page.getByRole('button', { name: 'Show more products' })).toHaveCount(0)
+  await addToCart(page, 'thing-250', 'Thing 250')
+  await page.reload()
+  await page.goto('/#/cart')
+  await expect(page.locator('.cart-summary-total')).toHaveText('$1.00')
+  await expect(page.locator('.doubt')).toHaveCount(0)
+  await page.getByRole('link', { name: 'Proceed to Checkout' }).click()
+  await fillAddress(page)
+  await page.getByRole('button', { name: 'Place Order' }).click()
+  await expect(page.locator('.order-status')).toHaveText('delivered')
+  await page.goto('/#/product/thing-250')
+  await expect(page.getByText('Sold out')).toBeVisible()
+  await expect(page.getByRole('button', { name: 'Add to Cart' })).toBeDisabled()
+})
+
 test('two customers at once see their own orders', async ({ visitor }) => {
   const pages = [await visitor(), await visitor()]
   await Promise.all(

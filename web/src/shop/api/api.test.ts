@@ -33,7 +33,7 @@ describe('a call', () => {
   it('speaks for who is logged in, and for nobody at the login', async () => {
     session.begin({ token: 'secret', user: USER })
     const fetched = onFetch(answer(200, []), answer(200, { token: 't', user: USER }))
-    await api.products(signal)
+    await api.products(undefined, signal)
     await api.login({ email: 'a', password: 'b' })
     const sent = fetched.mock.calls.map(([, init]) => new Headers(init?.headers).get('authorization'))
     expect(sent).toEqual(['Bearer secret', null])
@@ -55,7 +55,7 @@ describe('a call', () => {
 
   it('without an answer is unreachable', async () => {
     onFetch(new TypeError('Failed to fetch'))
-    await expect(api.products(signal)).rejects.toMatchObject({ failure: 'unreachable' })
+    await expect(api.products(undefined, signal)).rejects.toMatchObject({ failure: 'unreachable' })
   })
 
   it('brings the cursor of the next page', async () => {

@@ -21,8 +21,15 @@ export async function changeProfile(body: Schemas['ProfileChange']) {
   return (await call('put', '/api/auth/profile', { body })).data
 }
 
-export async function products(signal: AbortSignal): Promise<Product[]> {
-  return (await call('get', '/api/products', { signal })).data.map(toProduct)
+export interface ProductPage {
+  products: Product[]
+  /** Leads to the next page. */
+  cursor: string | undefined
+}
+
+export async function products(cursor: string | undefined, signal?: AbortSignal): Promise<ProductPage> {
+  const { data, headers } = await call('get', '/api/products', { query: { ...(cursor && { cursor }) }, signal })
+  return { products: data.map(toProduct), cursor: nextCursor(headers.get('link')) }
 }
 
 export async function product(id: string, signal: AbortSignal): Promise<Product> {

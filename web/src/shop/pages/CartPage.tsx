@@ -14,8 +14,9 @@ import { Quantity } from '../ui/Quantity'
 import { toast } from '../ui/toasts'
 
 export default function CartPage() {
-  const { data: products } = useProducts()
-  const lines = refreshed(useCart(), products)
+  const held = useCart()
+  const products = useProducts(held.map(({ productId }) => productId))
+  const lines = refreshed(held, products)
   if (lines.length === 0) return <EmptyCart />
   const units = count(lines)
   return (

@@ -2,12 +2,12 @@
 import '../styles/catalogue.css'
 import { useState } from 'react'
 import type { Product } from '../api/resources'
-import { useProducts } from '../queries'
+import { useCatalogue } from '../queries'
 import { Heading, Skeleton, Trouble } from '../ui/Page'
 import { ProductCard } from '../ui/ProductCard'
 
 export function CataloguePage() {
-  const { data: products, error, refresh } = useProducts()
+  const { products, hasMore, error, refresh, more, isPending } = useCatalogue()
   const [category, setCategory] = useState<string>()
   if (error && !products) return <Trouble error={error} retry={refresh} what="catalogue" />
 
@@ -26,7 +26,12 @@ export function CataloguePage() {
           <CardSkeletons />
         )}
       </ul>
-      {shown?.length === 0 && <p className="empty">There is nothing to sell at the moment.</p>}
+      {hasMore && (
+        <button type="button" className="button button-quiet" disabled={isPending} onClick={more}>
+          {isPending ? 'One moment…' : 'Show more products'}
+        </button>
+      )}
+      {shown?.length === 0 && !hasMore && <p className="empty">There is nothing to sell at the moment.</p>}
     </div>
   )
 }

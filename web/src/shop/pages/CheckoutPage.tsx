@@ -20,8 +20,9 @@ import { toast } from '../ui/toasts'
 import { EmptyCart } from './CartPage'
 
 export default function CheckoutPage() {
-  const { data: products } = useProducts()
-  const lines = refreshed(useCart(), products)
+  const held = useCart()
+  const products = useProducts(held.map(({ productId }) => productId))
+  const lines = refreshed(held, products)
   const { place, form, complaints } = usePlaceOrder()
   const [kept] = useState(draft)
   useEffect(fetchWhatComesNext, [])

@@ -1,11 +1,11 @@
 /** One product. */
 import '../styles/product.css'
 import { useState } from 'react'
-import { peek, useAnswer } from '../answers'
+import { useAnswer } from '../answers'
 import * as api from '../api/client'
 import type { Product } from '../api/resources'
 import { money } from '../format'
-import { useProducts } from '../queries'
+import { knownProduct, useCatalogue } from '../queries'
 import { Link } from '../router'
 import { Icon } from '../ui/Icon'
 import { Heading, Skeleton, Trouble } from '../ui/Page'
@@ -16,7 +16,7 @@ import { Quantity } from '../ui/Quantity'
 export default function ProductPage({ id }: { id: string }) {
   const { data: newest, error, refresh } = useAnswer(`product/${id}`, (signal) => api.product(id, signal))
   // Whoever comes from the catalogue sees the product at once, and its newest stock a moment later.
-  const data = newest ?? peek<Product[]>('products')?.find((product) => product.id === id)
+  const data = newest ?? knownProduct(id)
   if (error && !data) return <Trouble error={error} retry={refresh} what="product" />
   return (
     <div className="page">
@@ -48,7 +48,7 @@ function Detail({ product }: { product: Product }) {
         </div>
         <div className="product-detail-buy">
           <Quantity value={quantity} name={name} onChange={setQuantity} />
-          <button type="button" className="button" onClick={() => addToCart(product, quantity)}>
+          <button type="button" className="button" disabled={stock <= 0} onClick={() => addToCart(product, quantity)}>
             Add to Cart
           </button>
         </div>
@@ -63,7 +63,7 @@ function Detail({ product }: { product: Product }) {
 }
 
 function Related({ product }: { product: Product }) {
-  const { data: products } = useProducts()
+  const { products } = useCatalogue()
   const related = products?.filter(({ id, category }) => id !== product.id && category === product.category).slice(0, 3)
   if (!related?.length) return null
   return (

@@ -26,7 +26,13 @@ export function ProductCard({ product, eager = false }: { product: Product; eage
           {stock > 0 ? `${stock} in stock` : 'Sold out'}
         </p>
       </div>
-      <button type="button" className="quick-add" aria-label={`Add ${name} to cart`} onClick={() => addToCart(product)}>
+      <button
+        type="button"
+        className="quick-add"
+        aria-label={`Add ${name} to cart`}
+        disabled={stock <= 0}
+        onClick={() => addToCart(product)}
+      >
         <Icon name="plus" />
       </button>
     </li>
