@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use futures::FutureExt as _;
 use futures::future::join_all;
 use millrace::clock::Clock;
-use millrace::runtime::{Capabilities, ComponentSettings, Job, Limits, Report, Runtime, Settings, SwapEvent, Verdict};
+use millrace::runtime::{Capabilities, ComponentSettings, Expect, Job, Limits, Report, Runtime, Settings, SwapEvent, Verdict};
 use millrace::shutdown::Stop;
 use serde_json::{Map, json};
 
@@ -50,6 +50,7 @@ async fn start(dir: &Path) -> anyhow::Result<Arc<Runtime>> {
         name: name.into(),
         source: dir.join(format!("{name}.wasm")),
         description: String::new(),
+        expect: Expect::default(),
         config: Map::new(),
         capabilities: Capabilities::default(),
         limits: Limits::default(),

@@ -16,7 +16,7 @@ use crate::app::{App, Surroundings};
 use crate::clock::Clock;
 use crate::config::commands::Format;
 use crate::config::report::Colour;
-use crate::config::{self, Environment};
+use crate::config::{self, Checked, Environment};
 use crate::plan::Plan;
 use crate::shutdown::Stop;
 use crate::telemetry::{self, LogFormat};
@@ -49,18 +49,37 @@ pub fn run(config: &Path, format: LogFormat, filter: &str) -> ExitCode {
     }))
 }
 
-/// `millrace validate`: tells everything that is wrong.
+/// `millrace validate`: tells everything that is wrong. Its components are loaded as `run` would, if `components` says so.
 #[must_use]
-pub fn validate(file: &Path, format: ReportFormat) -> ExitCode {
+pub fn validate(file: &Path, format: ReportFormat, components: bool) -> ExitCode {
     let colour = if std::io::stdout().is_terminal() { Colour::Always } else { Colour::Never };
     let format = match format {
         ReportFormat::Pretty => Format::Pretty(colour),
         ReportFormat::Lines => Format::Lines,
         ReportFormat::Json => Format::Json,
     };
-    let check =
-        || Ok(ExitCode::from(config::commands::validate(file, &Environment::of_process()?, format, &mut std::io::stdout().lock())?));
+    let check = || {
+        let mut checked = config::check_file(file, &Environment::of_process()?);
+        if components && !checked.components.is_empty() {
+            load_components(&mut checked)?;
+        }
+        Ok(ExitCode::from(config::commands::write_report(&checked, format, &mut std::io::stdout().lock())?))
+    };
     end(check())
+}
+
+fn load_components(checked: &mut Checked) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let components = checked.components.clone();
+    for rejected in runtime.block_on(crate::runtime::check(this_program()?, components, Clock::system()))? {
+        checked.reject_component(&rejected.module, &rejected.reason);
+    }
+    Ok(())
+}
+
+/// The program itself, which compiles components.
+fn this_program() -> anyhow::Result<PathBuf> {
+    std::env::current_exe().context("cannot find the program itself, which compiles components")
 }
 
 /// `millrace schema`: the JSON Schema of configs.
@@ -101,8 +120,9 @@ pub fn top(urls: &[String], once: bool, interval: Duration) -> ExitCode {
 
 /// `millrace compile`: the child process of the runtime.
 #[must_use]
-pub fn compile(cache: &Path) -> ExitCode {
-    crate::runtime::compile_main(cache, &mut std::io::stdin().lock(), &mut std::io::stderr().lock())
+pub fn compile() -> ExitCode {
+    let (mut input, mut output, mut report) = (std::io::stdin().lock(), std::io::stdout().lock(), std::io::stderr().lock());
+    crate::runtime::compile_main(&mut input, &mut output, &mut report)
 }
 
 /// What a process is called unless somebody says otherwise: `gateway` for `configs/gateway.yaml`.
@@ -135,7 +155,7 @@ fn database(config: &Path, missing: &str) -> anyhow::Result<Option<PathBuf>> {
 async fn serve(plan: Plan) -> anyhow::Result<()> {
     let stop = Stop::new();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let compiler = std::env::current_exe().context("cannot find the program itself, which compiles components")?;
+    let compiler = this_program()?;
     let asked = async {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -33,10 +33,13 @@ enum Command {
         #[arg(long, env = "MILLRACE_LOG", default_value = "info")]
         log: String,
     },
-    /// Check a config and tell everything that is wrong with it.
+    /// Check a config and its components and tell everything that is wrong with them.
     Validate {
         /// The YAML config.
         file: PathBuf,
+        /// Do not load the components, as on a machine that does not have their files.
+        #[arg(long)]
+        without_components: bool,
         /// Form of the report.
         #[arg(long, value_enum, default_value_t)]
         format: ReportFormat,
@@ -84,12 +87,9 @@ enum Command {
         #[arg(long)]
         since: String,
     },
-    /// Compile a component from stdin into a cache folder, within limits. The host calls this in a child process.
+    /// Compile a component from stdin to stdout, within limits. The host calls this in a child process.
     #[command(hide = true)]
-    Compile {
-        /// The cache folder.
-        cache: PathBuf,
-    },
+    Compile,
 }
 
 #[derive(Subcommand)]
@@ -151,7 +151,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run { config, log_format, log } => commands::run(&config, log_format, &log),
-        Command::Validate { file, format } => commands::validate(&file, format),
+        Command::Validate { file, without_components, format } => commands::validate(&file, format, !without_components),
         Command::Schema => commands::schema(),
         Command::Openapi { file } => commands::openapi(&file),
         Command::Probe { url } => commands::probe(&url),
@@ -164,6 +164,6 @@ fn main() -> ExitCode {
         Command::Parked { command: ParkedCommand::List { config } } => commands::parked::list(&config),
         Command::Parked { command: ParkedCommand::Release { config, keys, all } } => commands::parked::release(&config, &keys, all),
         Command::Republish { config, since } => commands::events::republish(&config, &since),
-        Command::Compile { cache } => commands::compile(&cache),
+        Command::Compile => commands::compile(),
     }
 }

@@ -187,6 +187,33 @@ fn programs_get_the_report_as_json() {
 }
 
 #[test]
+fn what_a_component_is_expected_to_be_is_a_name_or_a_sha256() {
+    let stage = Stage::new();
+    let config = |expect: &str| {
+        format!(
+            "modules:\n  - name: pay\n    type: dynamic.component\n    config:\n      source: ../components/payment.wasm\n      expect: {expect}\n"
+        )
+    };
+    let digest = "ab".repeat(32);
+    for good in [format!("{{digest: 'sha256:{digest}'}}"), format!("{{name: payment, digest: 'sha256:{digest}'}}"), "{}".to_owned()] {
+        let checked = stage.check("pay.yaml", &config(&good));
+        assert!(!checked.report.lines().contains("expect"), "{good}: {}", checked.report);
+        let expected = good.contains("digest").then_some(&digest);
+        assert_eq!(checked.components[0].expect.digest.as_ref(), expected);
+    }
+    for (bad, says) in [
+        (digest.as_str(), "expect"),
+        ("{digest: 'md5:00'}", "sha256: and 64 digits"),
+        ("{name: ''}", "expect/name"),
+        ("{nam: payment}", "name"),
+    ] {
+        let report = stage.check("pay.yaml", &config(bad)).report;
+        let about = |problem: &config::Problem| problem.line == 6 && format!("{} {problem:?}", problem.pointer).contains(says);
+        assert!(report.has_errors() && report.problems.iter().any(about), "{bad}: {report}");
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_or_not_text_or_too_large_is_an_error_of_its_own() {
     let stage = Stage::new();
     let missing = config::check_file(Path::new("/nowhere/x.yaml"), &stage.environment).report;

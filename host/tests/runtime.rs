@@ -15,6 +15,10 @@ mod attacks;
 mod files;
 #[path = "runtime/grants.rs"]
 mod grants;
+#[path = "runtime/identity.rs"]
+mod identity;
+#[path = "runtime/kept.rs"]
+mod kept;
 #[path = "runtime/swaps.rs"]
 mod swaps;
 #[path = "runtime/traps.rs"]

@@ -186,8 +186,9 @@ fn check_component(pipeline: &Pipeline, name: &str) -> Check {
         Some((Some(active), Some(refusal))) => {
             Check::new(Status::Degraded, format!("{:.12} serves; the file was refused: {}", active.digest, refusal.reason))
         }
-        Some((None, Some(refusal))) => Check::new(Status::Degraded, format!("no version serves: {}", refusal.reason)),
-        _ => Check::new(Status::Degraded, "no version serves"),
+        // Its runs wait, so customers should be sent to a process that can do them, and a deployment should stop here.
+        Some((None, Some(refusal))) => Check::new(Status::Down, format!("no version serves, and what needs one waits: {}", refusal.reason)),
+        _ => Check::new(Status::Down, "no version serves, and what needs one waits"),
     }
 }
 

@@ -79,7 +79,7 @@ pub(super) async fn core(
     let counting = metrics.clone();
     sqlite.on_commit(move |units, took| counting.committed(units, took));
     let store: Arc<dyn Store> = sqlite;
-    let (in_flight, suspects) = InFlight::open(&database.path.with_extension("in-flight")).context("cannot open the in-flight file")?;
+    let (in_flight, suspects) = InFlight::open(&database.path.with_extension("in-flight"));
     recover(store.as_ref(), &suspects).await?;
 
     let workflows = Arc::new(Workflows::open(Arc::clone(&store), &plan.workflows).await?);

@@ -1,11 +1,9 @@
 //! What `millrace validate` and `millrace schema` do, apart from reading the command line.
 
 use std::io::{self, Write};
-use std::path::Path;
 
-use super::env::Environment;
 use super::report::{Colour, Severity};
-use super::{check_file, schema as config_schema};
+use super::{Checked, schema as config_schema};
 
 /// How `validate` shows what it finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,12 +16,12 @@ pub enum Format {
     Json,
 }
 
-/// Checks a config and writes what it finds. Answers the exit code: 0 if it can run, 1 if not.
+/// Writes what was found in a config. Answers the exit code: 0 if it can run, 1 if not.
 ///
 /// # Errors
 /// Nothing can be written.
-pub fn validate(path: &Path, environment: &Environment, format: Format, out: &mut dyn Write) -> io::Result<u8> {
-    let report = check_file(path, environment).report;
+pub fn write_report(checked: &Checked, format: Format, out: &mut dyn Write) -> io::Result<u8> {
+    let report = &checked.report;
     match format {
         Format::Json => writeln!(out, "{:#}", report.json())?,
         Format::Lines => out.write_all(report.lines().as_bytes())?,
@@ -33,7 +31,7 @@ pub fn validate(path: &Path, environment: &Environment, format: Format, out: &mu
         let count = |severity| report.problems.iter().filter(|p| p.severity == severity).count();
         let verdict = if report.has_errors() { "cannot run" } else { "is valid" };
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-        writeln!(out, "{} {verdict}: {} and {}", path.display(), plural(errors, "error"), plural(warnings, "warning"))?;
+        writeln!(out, "{} {verdict}: {} and {}", report.file.display(), plural(errors, "error"), plural(warnings, "warning"))?;
     }
     Ok(u8::from(report.has_errors()))
 }

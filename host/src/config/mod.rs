@@ -2,7 +2,8 @@
 //! (`schema`, `structure`), then the typed [`document`], then what it means (`resolve`).
 //!
 //! Every problem of a file is reported at once, at its line and column, with what would be accepted. Nothing here opens a
-//! database, a socket or a component; whether a named file is there is all that is asked of the disk.
+//! database, a socket or a component; whether a named file is there is all that is asked of the disk. What loading the components finds is
+//! added by those who load them.
 
 pub mod commands;
 pub mod document;
@@ -18,13 +19,14 @@ mod structure;
 mod suggest;
 mod tree;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::plan::Plan;
+use crate::runtime::ComponentSettings;
 use document::Document;
 pub use env::Environment;
 use finding::{Finding, Findings};
@@ -40,6 +42,34 @@ pub struct Checked {
     pub plan: Option<Plan>,
     /// Errors and warnings.
     pub report: Report,
+    /// Its components, even if something else is wrong.
+    pub components: Vec<ComponentSettings>,
+    places: HashMap<String, Place>,
+    names: Vec<Option<String>>,
+}
+
+impl Checked {
+    /// Adds what loading a component has found: the file of `module` would not be taken, for this reason.
+    pub fn reject_component(&mut self, module: &str, reason: &str) {
+        let index = self.names.iter().position(|name| name.as_deref() == Some(module));
+        let pointer = index.map_or_else(String::new, |index| format!("/modules/{index}/config/source"));
+        let mut findings = Findings::default();
+        findings.error(pointer.clone(), Code::Component, reason, None);
+        // What the reason says as well.
+        self.report.problems.retain(|problem| problem.pointer != pointer || problem.code != Code::MissingFile);
+        self.report.problems.extend(findings.0.into_iter().map(|finding| {
+            let mut problem = locate(&(finding, None), &self.places);
+            problem.module = module_of(&problem.pointer, &self.names);
+            problem
+        }));
+        sort(&mut self.report.problems);
+        self.plan = None;
+    }
+}
+
+fn sort(problems: &mut Vec<Problem>) {
+    problems.sort_by(|a, b| (a.line, a.column, &a.message).cmp(&(b.line, b.column, &b.message)));
+    problems.dedup();
 }
 
 /// Reads a config and makes its plan.
@@ -62,8 +92,9 @@ pub fn check_file(path: &Path, environment: &Environment) -> Checked {
         Err(message) => {
             let mut findings = Findings::default();
             findings.error("", Code::Unreadable, message, None);
-            let problems = findings.0.into_iter().map(|finding| locate(&(finding, None), &Tree::default())).collect();
-            Checked { plan: None, report: Report { file: path.to_owned(), source: "".into(), problems } }
+            let problems = findings.0.into_iter().map(|finding| locate(&(finding, None), &HashMap::new())).collect();
+            let report = Report { file: path.to_owned(), source: "".into(), problems };
+            Checked { plan: None, report, components: Vec::new(), places: HashMap::new(), names: Vec::new() }
         }
     }
 }
@@ -73,10 +104,10 @@ pub fn check_file(path: &Path, environment: &Environment) -> Checked {
 pub fn check_text(path: &Path, text: &str, environment: &Environment) -> Checked {
     let mut tree = Tree::parse(text, environment);
     let source = blot_secrets(text, &tree).into();
-    let mut problems: Vec<Problem> = tree.problems.iter().map(|finding| locate(finding, &tree)).collect();
-    let mut plan = None;
+    let mut problems: Vec<Problem> = tree.problems.iter().map(|finding| locate(finding, &tree.places)).collect();
+    let (mut plan, mut names) = (None, Vec::new());
     if !tree.places.is_empty() {
-        let names = module_names(&tree.value);
+        names = module_names(&tree.value);
         let mut value = std::mem::take(&mut tree.value);
         let mut reported: HashSet<String> = tree.problems.iter().map(|(finding, _)| finding.pointer.clone()).collect();
         let structural = structure::check(&mut value, &reported, &tree.expanded_text);
@@ -86,13 +117,13 @@ pub fn check_text(path: &Path, text: &str, environment: &Environment) -> Checked
         let mut later = Findings::default();
         plan = resolve_value(value, path, environment, &mut later);
         let later = later.0.into_iter().filter(|finding| !without_modules && !follows_from(finding, &reported, &replaced));
-        problems.extend(structural.into_iter().chain(later).map(|finding| locate(&(finding, None), &tree)));
+        problems.extend(structural.into_iter().chain(later).map(|finding| locate(&(finding, None), &tree.places)));
         problems.iter_mut().for_each(|problem| problem.module = module_of(&problem.pointer, &names));
     }
-    problems.sort_by(|a, b| (a.line, a.column, &a.message).cmp(&(b.line, b.column, &b.message)));
-    problems.dedup();
+    sort(&mut problems);
     let report = Report { file: path.to_owned(), source, problems };
-    Checked { plan: plan.filter(|_| !report.has_errors()), report }
+    let components = plan.iter().flat_map(|plan| plan.components.iter().cloned()).collect();
+    Checked { plan: plan.filter(|_| !report.has_errors()), report, components, places: tree.places, names }
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -163,9 +194,9 @@ fn module_of(pointer: &str, names: &[Option<String>]) -> Option<String> {
 }
 
 /// Puts a finding where it is written, or, where a key is missing, at what should have it.
-fn locate((finding, span): &(Finding, Option<Span>), tree: &Tree) -> Problem {
+fn locate((finding, span): &(Finding, Option<Span>), places: &HashMap<String, Place>) -> Problem {
     let start = Position { line: 1, column: 1 };
-    let span = span.or_else(|| place_of(&finding.pointer, finding.at_key, tree)).unwrap_or(Span { start, end: start });
+    let span = span.or_else(|| place_of(&finding.pointer, finding.at_key, places)).unwrap_or(Span { start, end: start });
     Problem {
         severity: finding.severity,
         line: span.start.line,
@@ -180,10 +211,10 @@ fn locate((finding, span): &(Finding, Option<Span>), tree: &Tree) -> Problem {
 }
 
 /// A value of several lines is shown by its key, where it has one.
-fn place_of(pointer: &str, at_key: bool, tree: &Tree) -> Option<Span> {
+fn place_of(pointer: &str, at_key: bool, places: &HashMap<String, Place>) -> Option<Span> {
     let mut pointer = pointer;
     loop {
-        if let Some(Place { key, value }) = tree.places.get(pointer) {
+        if let Some(Place { key, value }) = places.get(pointer) {
             let by_key = at_key || value.end.line > value.start.line || key.is_some_and(|key| value.start.line > key.start.line);
             return Some(key.filter(|_| by_key).unwrap_or(*value));
         }

@@ -52,6 +52,8 @@ pub enum Code {
     Machine,
     /// A file or folder that is not there.
     MissingFile,
+    /// The file of a component that a start would not take.
+    Component,
     /// Something that nothing uses.
     Unused,
 }

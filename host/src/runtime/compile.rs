@@ -1,22 +1,25 @@
 //! Compiling, in a child process with limits of its own: what a hostile file can make a compiler do happens there.
 //!
-//! Both sides use one engine configuration and one cache folder, so that the program finds what its child compiled. The child
-//! gets the component on standard input, no environment, and says what is wrong on standard error.
+//! Both sides use one engine configuration. The child gets the component on standard input, no environment and no folder, answers with the
+//! code on standard output, and says what is wrong on standard error.
 
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rustix::process::{Resource, Rlimit, setpriority_process, setrlimit};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
+use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::engine::{CachedEngine, Folders};
+use super::engine;
 use super::inspect::{self, MOST_BYTES};
+use super::kept::{Code, Kept, MOST_CODE_BYTES};
 use super::source::off_thread;
 use super::text::{MOST_REASON_BYTES, tamed};
 
@@ -29,10 +32,10 @@ const MOST_WALL: Duration = Duration::from_secs(180);
 /// Exit status for "this cannot be compiled", where standard error says why.
 const REFUSED: u8 = 1;
 
-/// The compiling child: reads a component from `input`, compiles it into the cache in `cache_dir`, and writes to `report` why it
-/// could not. Limits memory and CPU time of the whole process, so it must have nothing else to do.
-pub fn compile_main(cache_dir: &Path, input: &mut dyn Read, report: &mut dyn Write) -> ExitCode {
-    match limit_self().and_then(|()| compile_here(cache_dir, input)) {
+/// The compiling child: reads a component from `input` and writes its code to `output`, or why there is none to `report`. Limits memory and
+/// CPU time of the whole process, so it must have nothing else to do.
+pub fn compile_main(input: &mut dyn Read, output: &mut dyn Write, report: &mut dyn Write) -> ExitCode {
+    match limit_self().and_then(|()| compile_here(input, output)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // If nobody reads the report, the exit status still tells.
@@ -52,104 +55,137 @@ fn limit_self() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn compile_here(cache_dir: &Path, input: &mut dyn Read) -> anyhow::Result<()> {
+fn compile_here(input: &mut dyn Read, output: &mut dyn Write) -> anyhow::Result<()> {
     let mut bytes = Vec::new();
     input.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
     inspect::outline(&bytes).map_err(|flaw| anyhow::anyhow!(flaw.reason))?;
-    let folders = Folders::create(cache_dir)?;
-    let engine = CachedEngine::compiling(&folders.compiled)?.engine;
-    Component::new(&engine, &bytes).map_err(|error| anyhow::anyhow!("cannot be compiled: {error:#}"))?;
-    Ok(())
+    let engine = engine::compiling()?;
+    let code = engine.precompile_component(&bytes).map_err(|error| anyhow::anyhow!("cannot be compiled: {error:#}"))?;
+    output.write_all(&code)?;
+    Ok(output.flush()?)
 }
 
 /// Has components compiled, one at a time.
 pub(super) struct Compiler {
     program: PathBuf,
-    cache_dir: PathBuf,
-    folders: Folders,
-    cached: CachedEngine,
-    fingerprint: String,
+    engine: Engine,
+    /// Where code is kept; if nowhere, everything is compiled.
+    kept: Option<Arc<Kept>>,
     turn: Mutex<()>,
 }
 
 impl Compiler {
     /// Uses the hidden command `compile` of `program`.
-    pub fn new(program: PathBuf, cache_dir: PathBuf, folders: Folders, cached: CachedEngine) -> Self {
-        let fingerprint = cached.fingerprint();
-        Self { program, cache_dir, folders, cached, fingerprint, turn: Mutex::new(()) }
+    pub fn new(program: PathBuf, engine: Engine, kept: Option<Arc<Kept>>) -> Self {
+        Self { program, engine, kept, turn: Mutex::new(()) }
     }
 
-    /// The component, compiled; true if that was done before and its code was in the cache.
+    /// The component, compiled; true if that was done before and its code was kept.
     ///
     /// # Errors
     /// Why it cannot be compiled, as a clause that goes on after the file's name.
     pub async fn compile(&self, bytes: &Bytes, digest: &str) -> Result<(Component, bool), String> {
-        let mark = self.folders.copies.join(format!("{digest}.{}.compiled", self.fingerprint));
-        if mark.exists() {
-            return Ok((self.load(bytes).await?, true));
+        if let Some(component) = self.known(digest).await? {
+            return Ok((component, true));
         }
         let _turn = self.turn.lock().await;
-        tokio::time::timeout(MOST_WALL, self.in_child(bytes))
+        let code = tokio::time::timeout(MOST_WALL, self.in_child(bytes))
             .await
             .map_err(|_| format!("could not be compiled within {MOST_WALL:?}"))??;
-        let component = self.load(bytes).await?;
-        std::fs::write(&mark, []).map_err(|error| format!("was compiled, but '{}' cannot be written: {error}", mark.display()))?;
+        let component = self.load(code.clone()).await?;
+        self.keep(digest, code).await?;
         Ok((component, false))
     }
 
-    /// Takes the compiled form from the cache. If it is not there, because the cache was cleaned up, wasmtime compiles it here: only
-    /// what a child has compiled within its limits before comes this far.
-    async fn load(&self, bytes: &Bytes) -> Result<Component, String> {
-        let (cached, bytes) = (self.cached.clone(), bytes.clone());
+    /// The component from code that was kept, if it is whole.
+    async fn known(&self, digest: &str) -> Result<Option<Component>, String> {
+        let Some(kept) = self.kept.clone() else { return Ok(None) };
+        let wanted = digest.to_owned();
+        let bad = match off_thread(move || kept.code(&wanted)).await? {
+            Code::Missing => return Ok(None),
+            Code::Bad(reason) => reason,
+            Code::Whole(code) => match self.load(code).await {
+                Ok(component) => return Ok(Some(component)),
+                Err(reason) => reason,
+            },
+        };
+        tracing::warn!(digest, reason = bad, "compiled code of a component is bad: it is compiled again");
+        Ok(None)
+    }
+
+    async fn keep(&self, digest: &str, code: Bytes) -> Result<(), String> {
+        let Some(kept) = self.kept.clone() else { return Ok(()) };
+        let wanted = digest.to_owned();
+        if let Err(error) = off_thread(move || kept.keep_code(&wanted, &code)).await? {
+            tracing::warn!(digest, %error, "compiled code of a component cannot be kept: the next start compiles it again");
+        }
+        Ok(())
+    }
+
+    async fn load(&self, code: Bytes) -> Result<Component, String> {
+        let engine = self.engine.clone();
         off_thread(move || {
-            let misses = cached.cache.cache_misses();
-            let component = Component::new(&cached.engine, &bytes).map_err(|error| format!("cannot be loaded: {error:#}"));
-            if cached.cache.cache_misses() > misses {
-                tracing::info!("compiled code of a component was not in the cache and was made again");
-            }
-            component
+            #[expect(
+                unsafe_code,
+                reason = "these bytes came from our own child just now, or were checked against the checksum that we made then"
+            )]
+            // SAFETY: they are what `precompile_component` of this very program gave, whole and in this memory.
+            let loaded = unsafe { Component::deserialize(&engine, &code) };
+            loaded.map_err(|error| format!("cannot be loaded: {error:#}"))
         })
         .await?
     }
 
-    async fn in_child(&self, bytes: &Bytes) -> Result<(), String> {
+    /// The code that a child makes of a component.
+    async fn in_child(&self, bytes: &Bytes) -> Result<Bytes, String> {
         let program = self.program.display();
         let mut child = Command::new(&self.program)
             .arg("compile")
-            .arg(&self.cache_dir)
             .env_clear()
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| format!("could not be compiled: the compiler '{program}' does not start: {error}"))?;
-        let (status, report) = feed(&mut child, bytes).await.map_err(|error| format!("could not be compiled: '{program}': {error}"))?;
-        if status.success() {
-            return Ok(());
+        let said = talk(&mut child, bytes).await.map_err(|error| format!("could not be compiled: '{program}': {error}"))?;
+        if !said.status.success() {
+            return Err(refusal(said.status, &said.report));
         }
-        Err(refusal(status, &report))
+        if said.code.len() as u64 > MOST_CODE_BYTES {
+            return Err(format!("has more than {MOST_CODE_BYTES} bytes of code once it is compiled"));
+        }
+        Ok(said.code.into())
     }
 }
 
-/// Writes the component to the child and reads what it reports, at once, so that neither waits for the other.
-async fn feed(child: &mut Child, bytes: &Bytes) -> std::io::Result<(ExitStatus, String)> {
-    let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
+/// What a child said until its end.
+struct Said {
+    status: ExitStatus,
+    code: Vec<u8>,
+    report: String,
+}
+
+/// Writes the component to the child and reads what it says, at once, so that neither waits for the other.
+async fn talk(child: &mut Child, bytes: &Bytes) -> std::io::Result<Said> {
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let write = async {
         if let Some(mut stdin) = stdin {
             // A child that refuses early stops reading; its report says why.
             let _ = stdin.write_all(bytes).await;
         }
     };
-    let read = async {
-        let mut report = Vec::new();
-        if let Some(stderr) = stderr {
-            let _ = stderr.take(2 * MOST_REASON_BYTES as u64).read_to_end(&mut report).await;
-        }
-        String::from_utf8_lossy(&report).into_owned()
-    };
-    let ((), report) = tokio::join!(write, read);
-    Ok((child.wait().await?, report))
+    let ((), code, report) = tokio::join!(write, all(stdout, MOST_CODE_BYTES + 1), all(stderr, 2 * MOST_REASON_BYTES as u64));
+    Ok(Said { status: child.wait().await?, code: code?, report: String::from_utf8_lossy(&report?).into_owned() })
+}
+
+/// All that comes from a pipe, or as much as `most` bytes of it.
+async fn all(pipe: Option<impl AsyncRead + Unpin>, most: u64) -> std::io::Result<Vec<u8>> {
+    let mut read = Vec::new();
+    if let Some(pipe) = pipe {
+        pipe.take(most).read_to_end(&mut read).await?;
+    }
+    Ok(read)
 }
 
 fn refusal(status: ExitStatus, report: &str) -> String {

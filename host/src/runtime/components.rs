@@ -12,10 +12,10 @@ use tokio::sync::broadcast;
 
 use super::answer::{is_too_large, verdict};
 use super::budget::Limit;
-use super::compile::Compiler;
-use super::engine::{CachedEngine, Folders, MOST_RUNS, Ticker};
+use super::engine::{self, MOST_RUNS, Ticker};
 use super::guest::{Granted, GuestJob, linker};
 use super::guest_log::Speaker;
+use super::kept::Kept;
 use super::loader::{Found, Loader};
 use super::outgoing::Outgoing;
 use super::sandbox::{Sandbox, Terms};
@@ -71,13 +71,11 @@ impl Runtime {
     ) -> anyhow::Result<Arc<Self>> {
         let runs = settings.max_concurrent_runs;
         anyhow::ensure!((1..=MOST_RUNS).contains(&runs), "at most {runs} components are to run at once: it must be 1 to {MOST_RUNS}");
-        let folders = Folders::create(&settings.cache_dir)?;
-        let cached = CachedEngine::serving(&folders.compiled, runs)?;
-        let engine = cached.engine.clone();
+        let engine = engine::serving(runs)?;
+        let kept = Kept::open(&settings.cache_dir, engine::fingerprint(&engine))?;
         let ticker = Ticker::start(&engine)?;
         let sandbox = Arc::new(Sandbox::new(engine.clone(), clock.clone(), runs));
-        let compiler = Compiler::new(settings.compiler, settings.cache_dir, folders.clone(), cached);
-        let loader = Loader::new(compiler, folders, Arc::clone(&sandbox), clock.clone());
+        let loader = Loader::new(settings.compiler, engine.clone(), Some(kept), Arc::clone(&sandbox), clock.clone());
         let slots = slots(components, &services, &engine, runs)?;
         let (events, _) = broadcast::channel(MOST_EVENTS);
         let runtime = Arc::new(Self { clock, sandbox, loader, slots, remember, events, _ticker: ticker });
@@ -99,8 +97,7 @@ impl Runtime {
         let _place = self.sandbox.place().await;
         // Taken after the wait, so that a run which waited uses the newest version.
         let Some(version) = slot.serving() else {
-            let why = slot.refused().map_or_else(|| "nothing was loaded yet".to_owned(), |refusal| refusal.reason);
-            return unserved(called, format!("component '{component}' has no version that can serve: {why}"));
+            return unserved(called, without_version(slot));
         };
         let speaker = Speaker {
             component: slot.name(),
@@ -150,6 +147,13 @@ impl Runtime {
     #[must_use]
     pub fn digest(&self, component: &str) -> Option<Arc<str>> {
         Some(Arc::clone(&self.slots.get(component)?.serving()?.digest))
+    }
+
+    /// Why a component of the configuration cannot run: no version of it was ever good. None if one serves, and of components that are not in
+    /// the configuration.
+    #[must_use]
+    pub fn unserved(&self, component: &str) -> Option<String> {
+        self.slots.get(component).filter(|slot| slot.serving().is_none()).map(|slot| without_version(slot))
     }
 
     /// What was compiled since this was last asked.
@@ -219,13 +223,14 @@ impl Runtime {
     }
 
     async fn load_at_start(&self, slot: &Slot, good: Option<&String>) {
+        good.iter().for_each(|digest| slot.record(digest));
         self.take_file(slot, Instant::now()).await;
         let (None, Some(digest)) = (slot.serving(), good) else { return };
         let _turn = slot.turn.lock().await;
         let component = &slot.settings.name;
         match self.loader.take_copy(slot, digest).await {
             Ok(version) => {
-                tracing::warn!(%component, %digest, "the file of a component is bad: its last good version serves");
+                tracing::warn!(%component, %digest, "the file of a component is bad or missing: its last good version serves");
                 let refused = slot.refused();
                 slot.serve((*version).clone());
                 if let Some(refusal) = refused {
@@ -257,9 +262,13 @@ impl Runtime {
     async fn swap(&self, slot: &Slot, version: &Version, began: Instant) -> anyhow::Result<()> {
         let component = slot.settings.name.clone();
         let digest = version.digest.to_string();
-        (self.remember)(component.clone(), digest.clone()).await.with_context(|| {
-            format!("version {} of component '{component}' is good, but could not be recorded, so it does not serve", short(&digest))
-        })?;
+        // A start with the version of the process before needs no write, which a full disk would refuse.
+        if slot.recorded().as_ref() != Some(&digest) {
+            (self.remember)(component.clone(), digest.clone()).await.with_context(|| {
+                format!("version {} of component '{component}' is good, but could not be recorded, so it does not serve", short(&digest))
+            })?;
+            slot.record(&digest);
+        }
         let mut version = version.clone();
         version.about.since = self.clock.now();
         let active = version.about.clone();
@@ -282,6 +291,11 @@ impl Runtime {
         let missing = digest.is_none() && !slot.settings.source.exists();
         let _ = self.events.send(SwapEvent::Refused { component, digest, reason, serving, missing });
     }
+}
+
+fn without_version(slot: &Slot) -> String {
+    let why = slot.refused().map_or_else(|| "nothing was loaded yet".to_owned(), |refusal| refusal.reason);
+    format!("component '{}' has no version that can serve: {why}", slot.settings.name)
 }
 
 fn unserved(called: Instant, reason: String) -> Report {

@@ -1,19 +1,16 @@
 //! The engine: what of WebAssembly is allowed, how much is set aside for it, and the clock that interrupts it.
 //!
-//! One configuration for the program and for its compiling child, so that what the child compiled is what the program
-//! finds in the cache. It knows nothing of components.
+//! One configuration for the program and for its compiling child, so that what the child compiled fits the program. It knows nothing
+//! of components.
 
-use std::fs::{self, DirBuilder, Permissions};
 use std::hash::{Hash, Hasher};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
-use wasmtime::{Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use anyhow::anyhow;
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// How often running components are interrupted for a moment. The unit of their CPU budget, and the longest time that a
 /// loop holds a thread.
@@ -43,68 +40,29 @@ const KEPT_STACK: usize = 32 << 10;
 /// The same for tables.
 const KEPT_TABLE: usize = 16 << 10;
 
-/// Where things are in the private folder.
-#[derive(Debug, Clone)]
-pub(super) struct Folders {
-    /// Compiled code, written and read by wasmtime's cache.
-    pub compiled: PathBuf,
-    /// Copies of files that were good.
-    pub copies: PathBuf,
+/// The engine of the program: room for `runs` at once.
+pub(super) fn serving(runs: usize) -> anyhow::Result<Engine> {
+    let mut config = config();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(runs)));
+    engine(&config)
 }
 
-impl Folders {
-    /// Makes the folders, for nobody but this user: whoever can write compiled code can run anything in this process.
-    pub fn create(cache_dir: &Path) -> anyhow::Result<Self> {
-        let folders = Self { compiled: cache_dir.join("compiled"), copies: cache_dir.join("components") };
-        for dir in [cache_dir, &folders.compiled, &folders.copies] {
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
-            made.and_then(|()| fs::set_permissions(dir, Permissions::from_mode(0o700)))
-                .with_context(|| format!("the private folder '{}' for compiled components cannot be made", dir.display()))?;
-        }
-        Ok(folders)
-    }
+/// The engine of the compiling child: nothing will run there, so nothing is set aside.
+pub(super) fn compiling() -> anyhow::Result<Engine> {
+    let mut config = config();
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    engine(&config)
 }
 
-/// An engine and its cache of compiled code.
-#[derive(Clone)]
-pub(super) struct CachedEngine {
-    /// The engine.
-    pub engine: Engine,
-    /// Its cache, to tell a hit from a compilation.
-    pub cache: Cache,
+fn engine(config: &Config) -> anyhow::Result<Engine> {
+    Engine::new(config).map_err(|error| anyhow!("the WebAssembly engine cannot start: {error:#}"))
 }
 
-impl CachedEngine {
-    /// The engine of the program: room for `runs` at once.
-    pub fn serving(compiled: &Path, runs: usize) -> anyhow::Result<Self> {
-        let mut config = config();
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(runs)));
-        Self::new(config, compiled)
-    }
-
-    /// The engine of the compiling child: nothing will run there, so nothing is set aside.
-    pub fn compiling(compiled: &Path) -> anyhow::Result<Self> {
-        let mut config = config();
-        config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
-        Self::new(config, compiled)
-    }
-
-    fn new(mut config: Config, compiled: &Path) -> anyhow::Result<Self> {
-        let compiled = std::path::absolute(compiled)?;
-        let mut settings = CacheConfig::new();
-        settings.with_directory(&compiled);
-        let cache = Cache::new(settings).map_err(|error| anyhow!("the cache of compiled code in '{}': {error:#}", compiled.display()))?;
-        config.cache(Some(cache.clone()));
-        let engine = Engine::new(&config).map_err(|error| anyhow!("the WebAssembly engine cannot start: {error:#}"))?;
-        Ok(Self { engine, cache })
-    }
-
-    /// Names what compiled code must fit: another wasmtime or other settings give another number.
-    pub fn fingerprint(&self) -> String {
-        let mut hasher = std::hash::DefaultHasher::new();
-        self.engine.precompile_compatibility_hash().hash(&mut hasher);
-        format!("{:016x}", hasher.finish())
-    }
+/// Names what compiled code must fit: another wasmtime or other settings give another number.
+pub(super) fn fingerprint(engine: &Engine) -> String {
+    let mut hasher = std::hash::DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 /// What both engines share. The allocation strategy is no part of what compiled code must fit.

@@ -1,9 +1,7 @@
 //! From a file to a version that can serve: read, checked, compiled, linked, asked what it is, and copied to a private place.
 
 use std::collections::HashSet;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,16 +9,17 @@ use bytes::Bytes;
 use jiff::SignedDuration;
 use parking_lot::Mutex;
 use serde_json::Value;
+use wasmtime::Engine;
 
 use super::answer::object;
 use super::compile::Compiler;
-use super::engine::Folders;
 use super::guest::{Description, StepPre};
 use super::guest_log::Speaker;
 use super::inspect::{self, Flaw};
+use super::kept::Kept;
 use super::sandbox::Sandbox;
 use super::slot::{Refusal, Slot, Version};
-use super::source::{Whole, digest, off_thread, read_whole};
+use super::source::{Whole, off_thread, read_whole};
 use super::text::tamed;
 use super::{ActiveVersion, Compilation};
 use crate::clock::Clock;
@@ -33,8 +32,6 @@ const MOST_TRIES: u32 = 20;
 const MOST_TRIES_MISSING: u32 = 3;
 /// Compilations that are noted until somebody asks for them.
 const MOST_COMPILATIONS: usize = 1_024;
-/// Versions whose files are kept to go back to.
-const MOST_COPIES: usize = 32;
 
 /// What is in a component's file.
 pub(super) enum Found {
@@ -51,16 +48,18 @@ pub(super) enum Found {
 /// Makes versions out of files.
 pub(super) struct Loader {
     compiler: Compiler,
-    folders: Folders,
+    /// Where copies are kept, if anywhere.
+    kept: Option<Arc<Kept>>,
     sandbox: Arc<Sandbox>,
     clock: Clock,
     compilations: Mutex<Vec<Compilation>>,
 }
 
 impl Loader {
-    /// Keeps its copies in `folders`.
-    pub fn new(compiler: Compiler, folders: Folders, sandbox: Arc<Sandbox>, clock: Clock) -> Self {
-        Self { compiler, folders, sandbox, clock, compilations: Mutex::default() }
+    /// Keeps code and copies in `kept`, if anywhere; has the hidden command `compile` of `program` compile.
+    pub fn new(program: PathBuf, engine: Engine, kept: Option<Kept>, sandbox: Arc<Sandbox>, clock: Clock) -> Self {
+        let kept = kept.map(Arc::new);
+        Self { compiler: Compiler::new(program, engine, kept.clone()), kept, sandbox, clock, compilations: Mutex::default() }
     }
 
     /// What was compiled since this was last asked.
@@ -95,7 +94,11 @@ impl Loader {
             Ok(outline) => self.prepare(slot, &whole.bytes, &whole.digest, &outline).await,
             Err(flaw) => Err(flaw.reason),
         };
-        match made {
+        let fits = match made {
+            Ok(version) => self.check_name_before(slot, &version).await.map(|()| version),
+            Err(reason) => Err(reason),
+        };
+        match fits {
             Ok(version) => Found::Version(version),
             Err(reason) => Found::Refused(Refusal { digest: Some(whole.digest), reason: format!("'{source}' {reason}") }),
         }
@@ -130,17 +133,20 @@ impl Loader {
         if wanted.len() != 64 || !wanted.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(format!("'{}' is no SHA-256 in hex", tamed(wanted, 80)));
         }
-        let path = self.copy_of(wanted);
-        let read = off_thread(move || std::fs::read(path)).await?;
-        let bytes = Bytes::from(read.map_err(|error| format!("there is no copy of version {wanted}: {error}"))?);
-        if digest(&bytes) != wanted {
-            return Err(format!("the copy of version {wanted} was changed"));
-        }
+        let (kept, digest) = (self.kept.clone().ok_or("no copies are kept")?, wanted.to_owned());
+        let bytes = off_thread(move || kept.copy(&digest)).await??;
         let outline = inspect::outline(&bytes).map_err(|flaw| format!("the copy of version {wanted} {}", flaw.reason))?;
         self.prepare(slot, &bytes, wanted, &outline).await.map_err(|reason| format!("version {wanted} {reason}"))
     }
 
     async fn prepare(&self, slot: &Slot, bytes: &Bytes, digest: &str, outline: &inspect::Outline) -> Result<Arc<Version>, String> {
+        if let Some(expected) = slot.settings.expect.digest.as_deref().filter(|expected| *expected != digest) {
+            return Err(format!(
+                "is another file: expected digest sha256:{expected}, the file has sha256:{digest}: put the right file there, or correct \
+                 `expect.digest` of module '{}'",
+                slot.settings.name
+            ));
+        }
         let misfits = inspect::misfits(outline, &slot.settings.name, &slot.settings.capabilities);
         if !misfits.is_empty() {
             return Err(misfits.join("; it "));
@@ -160,11 +166,50 @@ impl Loader {
             .await
             .map_err(|ended| format!("cannot say what it is: its `describe` {}", ended.text))?;
         let about = self.about(described, digest, bytes.len() as u64)?;
-        let (path, kept) = (self.copy_of(digest), bytes.clone());
-        off_thread(move || keep(&path, &kept))
-            .await?
-            .map_err(|error| format!("cannot be copied to '{}': {error}", self.folders.copies.display()))?;
+        self.check_name(slot, &about.name)?;
+        if let Some(kept) = self.kept.clone() {
+            let (digest, bytes, folder) = (digest.to_owned(), bytes.clone(), kept.copies().to_owned());
+            off_thread(move || kept.keep_copy(&digest, &bytes))
+                .await?
+                .map_err(|error| format!("cannot be copied to '{}': {error}", folder.display()))?;
+        }
         Ok(Arc::new(Version { digest: digest.into(), pre, about }))
+    }
+
+    /// Whether a component that describes itself by this name is the one that its module expects.
+    fn check_name(&self, slot: &Slot, found: &str) -> Result<(), String> {
+        let Some(expected) = slot.settings.expect.name.as_deref().filter(|expected| *expected != found) else { return Ok(()) };
+        Err(format!(
+            "is another component: expected component '{expected}', the file describes itself as '{found}': put the right file there, or \
+             correct `expect.name` of module '{}'",
+            slot.settings.name
+        ))
+    }
+
+    /// A module that does not say which component it expects gets the one that served before, in whatever version.
+    async fn check_name_before(&self, slot: &Slot, version: &Version) -> Result<(), String> {
+        let expect = &slot.settings.expect;
+        if expect.name.is_some() || expect.digest.is_some() {
+            return Ok(());
+        }
+        let Some(before) = self.name_before(slot, &version.digest).await.filter(|before| *before != version.about.name) else {
+            return Ok(());
+        };
+        let (found, module) = (&version.about.name, &slot.settings.name);
+        Err(format!(
+            "is another component: expected component '{before}', which served before, the file describes itself as '{found}': put the \
+             right file there, or write `expect: {{name: {found}}}` in module '{module}' if it is meant"
+        ))
+    }
+
+    /// What the version that serves calls itself, or the one that served in the process before this one.
+    async fn name_before(&self, slot: &Slot, digest: &str) -> Option<String> {
+        if let Some(serving) = slot.serving() {
+            return Some(serving.about.name.clone());
+        }
+        let recorded = slot.recorded().filter(|recorded| recorded != digest)?;
+        // Without its copy nobody knows.
+        self.take_copy(slot, &recorded).await.ok().map(|version| version.about.name.clone())
     }
 
     fn about(&self, said: Description, digest: &str, size: u64) -> Result<ActiveVersion, String> {
@@ -183,53 +228,12 @@ impl Loader {
 
     /// Removes the oldest copies, and what belongs to none. The versions in `good` and the newest stay.
     pub async fn tidy(&self, good: HashSet<String>) {
-        let folder = self.folders.copies.clone();
+        let Some(kept) = self.kept.clone() else { return };
         // What is newer may be being written.
         let before = SystemTime::from(self.clock.now() - SignedDuration::from_hours(1));
-        let tidied = off_thread(move || tidy(&folder, &good, before)).await;
+        let tidied = off_thread(move || kept.tidy(&good, before)).await;
         if let Ok(Err(error)) = tidied {
             tracing::warn!(%error, "old copies of components could not be removed");
         }
     }
-
-    fn copy_of(&self, digest: &str) -> PathBuf {
-        self.folders.copies.join(format!("{digest}.wasm"))
-    }
-}
-
-fn tidy(folder: &Path, good: &HashSet<String>, before: SystemTime) -> std::io::Result<()> {
-    let digest_of =
-        |path: &Path| path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split('.').next()).map(str::to_owned);
-    let mut copies = Vec::new();
-    let mut others = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let Ok(modified) = path.metadata().and_then(|metadata| metadata.modified()) else { continue };
-        if path.extension().is_some_and(|extension| extension == "wasm") {
-            copies.push((modified, path))
-        } else {
-            others.push((modified, path))
-        }
-    }
-    copies.sort_unstable_by(|a, b| b.cmp(a));
-    let (newest, oldest) = copies.split_at(copies.len().min(MOST_COPIES));
-    let mut kept: HashSet<String> = newest.iter().filter_map(|(_, path)| digest_of(path)).collect();
-    kept.extend(good.iter().cloned());
-    let old = oldest.iter().chain(&others).filter(|(modified, _)| *modified < before);
-    for (_, path) in old.filter(|(_, path)| digest_of(path).is_none_or(|digest| !kept.contains(&digest))) {
-        std::fs::remove_file(path)?;
-    }
-    Ok(())
-}
-
-/// Writes a copy that is there as a whole or not at all. Two components may have the same file, so each writes a part of its own.
-fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    if path.exists() {
-        return Ok(());
-    }
-    let part = path.with_extension(format!("{}.part", uuid::Uuid::now_v7().simple()));
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&part, path)
 }

@@ -6,12 +6,14 @@
 
 mod answer;
 mod budget;
+mod check;
 mod compile;
 mod components;
 mod engine;
 mod guest;
 mod guest_log;
 mod inspect;
+mod kept;
 mod loader;
 mod outgoing;
 mod sandbox;
@@ -25,9 +27,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub use check::{Rejected, check};
 pub use compile::compile_main;
 pub use components::{ComponentStatus, Remember, Runtime};
-pub use settings::{Capabilities, ComponentSettings, Grant, GrantTarget, Limits, Settings};
+pub use settings::{Capabilities, ComponentSettings, Expect, Grant, GrantTarget, Limits, Settings};
 pub use slot::Refusal;
 
 /// One attempt at one step, see `wit/step.wit`.

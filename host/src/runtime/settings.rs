@@ -25,12 +25,23 @@ pub struct ComponentSettings {
     pub source: PathBuf,
     /// Shown to people.
     pub description: String,
+    /// Which component is meant.
+    pub expect: Expect,
     /// Given to the component with every job, a JSON object.
     pub config: Map<String, Value>,
     /// What it may do beyond computing.
     pub capabilities: Capabilities,
     /// How much it may use.
     pub limits: Limits,
+}
+
+/// Which component is meant. Nothing by default: then a first one is taken, and after it only versions that describe themselves by its name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expect {
+    /// What it says of itself in `describe`.
+    pub name: Option<String>,
+    /// SHA-256 of its file, in hex.
+    pub digest: Option<String>,
 }
 
 /// What a component may do beyond computing. Empty by default: nothing.

@@ -57,6 +57,8 @@ struct Versions {
     /// Newest first.
     ready: VecDeque<Arc<Version>>,
     refused: Option<Refusal>,
+    /// Digest that was stored as the one that serves.
+    recorded: Option<String>,
 }
 
 impl Slot {
@@ -99,6 +101,16 @@ impl Slot {
         versions.ready.push_front(Arc::clone(&version));
         versions.ready.truncate(MOST_READY);
         self.serving.swap(Some(version))
+    }
+
+    /// Digest that was stored as the one that serves, by this process or the one before.
+    pub fn recorded(&self) -> Option<String> {
+        self.versions.lock().recorded.clone()
+    }
+
+    /// Notes what is stored.
+    pub fn record(&self, digest: &str) {
+        self.versions.lock().recorded = Some(digest.to_owned());
     }
 
     /// A version that is ready in memory.

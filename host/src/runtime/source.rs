@@ -1,4 +1,7 @@
-//! Reading a component's file: once, without following a link, and only when nobody is still writing it.
+//! Reading a component's file: once, and only when nobody is still writing it.
+//!
+//! Links are followed, as an orchestrator mounts files (`payment.wasm -> ..data/payment.wasm`, and `..data` is swapped by a rename): the
+//! file is opened once, and what was opened is what is looked at and hashed. It must be a plain file in the end.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -49,7 +52,8 @@ impl From<String> for Unreadable {
 /// What tells one state of a file from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
-    inode: u64,
+    /// Device and inode: of what a link leads to, so that a link which leads elsewhere is another file.
+    file: (u64, u64),
     size: u64,
     modified: (i64, i64),
 }
@@ -57,7 +61,7 @@ pub(super) struct Stamp {
 impl Stamp {
     /// The file's stamp now; none if there is no file.
     pub fn of(path: &Path) -> Option<Self> {
-        std::fs::symlink_metadata(path).ok().map(|metadata| Self::from(&metadata))
+        std::fs::metadata(path).ok().map(|metadata| Self::from(&metadata))
     }
 
     fn age(&self, clock: &Clock) -> SignedDuration {
@@ -68,7 +72,7 @@ impl Stamp {
 
 impl From<&std::fs::Metadata> for Stamp {
     fn from(metadata: &std::fs::Metadata) -> Self {
-        Self { inode: metadata.ino(), size: metadata.size(), modified: (metadata.mtime(), metadata.mtime_nsec()) }
+        Self { file: (metadata.dev(), metadata.ino()), size: metadata.size(), modified: (metadata.mtime(), metadata.mtime_nsec()) }
     }
 }
 
@@ -112,8 +116,8 @@ pub(super) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Sen
 
 fn read_once(path: &Path) -> Result<(Vec<u8>, Stamp), Unreadable> {
     // A pipe in its place must not make us wait for a writer.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let mut file: File = rustix::fs::open(path, flags, Mode::empty()).map_err(cannot_open)?.into();
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let mut file: File = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| cannot_open(path, error))?.into();
     let metadata = file.metadata().map_err(|error| format!("cannot be read: {error}"))?;
     if !metadata.is_file() {
         return Err("is not a plain file".to_owned().into());
@@ -127,10 +131,15 @@ fn read_once(path: &Path) -> Result<(Vec<u8>, Stamp), Unreadable> {
     Ok((bytes, stamp))
 }
 
-fn cannot_open(error: rustix::io::Errno) -> Unreadable {
-    match error {
-        rustix::io::Errno::NOENT => Unreadable { reason: "does not exist: build the component, or correct `source`".into(), missing: true },
-        rustix::io::Errno::LOOP => "is a symbolic link, which is not followed: put the file itself there".to_owned().into(),
-        error => format!("cannot be read: {}", std::io::Error::from(error)).into(),
+fn cannot_open(path: &Path, error: rustix::io::Errno) -> Unreadable {
+    match (error, std::fs::read_link(path)) {
+        (rustix::io::Errno::NOENT, Ok(target)) => {
+            Unreadable { reason: format!("is a link to '{}', and nothing is there", target.display()), missing: true }
+        }
+        (rustix::io::Errno::NOENT, Err(_)) => {
+            Unreadable { reason: "does not exist: build the component, or correct `source`".into(), missing: true }
+        }
+        (rustix::io::Errno::LOOP, _) => "is a link that leads back to itself".to_owned().into(),
+        (error, _) => format!("cannot be read: {}", std::io::Error::from(error)).into(),
     }
 }

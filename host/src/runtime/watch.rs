@@ -1,7 +1,8 @@
 //! Notices that the file of a component changed, and has it looked at.
 //!
 //! The folders are watched, not the files, so that a file which is replaced by a rename is seen. A folder that is not there yet, or is
-//! made anew, is found by looking again every second; the same look finds changes that no notification told of.
+//! made anew, is found by looking again every second; the same look finds changes that no notification told of: behind a link, on a
+//! network file system, or where the system has no notifications left to give.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
@@ -9,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use futures::future::join_all;
-use notify::{RecommendedWatcher, RecursiveMode};
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode};
 use notify_debouncer_full::{DebounceEventResult, Debouncer, NoCache, new_debouncer_opt};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -26,23 +27,28 @@ const DEBOUNCE: Duration = Duration::from_millis(40);
 const DEBOUNCE_TICK: Duration = Duration::from_millis(10);
 /// How often folders and files are looked at without a notification.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often the system is asked for notifications again after it had none.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
+/// Somebody has written a file and closed it.
+const AFTER_WRITING: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
 
 impl Runtime {
     /// Watches the files of all components until `stop`, and swaps what changed.
     ///
     /// # Errors
-    /// The system gives no file notifications at all.
+    /// None: without notifications of the system the files are looked at every second.
     pub async fn watch(self: Arc<Self>, stop: Stop) -> anyhow::Result<()> {
         let changed = Arc::new(Changed::default());
-        let mut watching = Watching::start(&self, Arc::clone(&changed))?;
+        let mut watching = Watching::start(&self, Arc::clone(&changed));
         let mut again = tokio::time::interval(LOOK_AGAIN);
         again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.requested() => return Ok(()),
                 () = changed.wake.notified() => {}
-                _ = again.tick() => watching.look_again(&changed),
+                _ = again.tick() => watching.look_again(),
             }
+            watching.look_at_files();
             let paths = changed.take();
             let slots = self.slots().filter_map(|slot| Some((slot, *paths.get(&slot.settings.source)?)));
             let taking = join_all(slots.map(async |(slot, noticed)| (&slot.settings.source, self.take_file(slot, noticed).await)));
@@ -64,6 +70,13 @@ struct Changed {
 impl Changed {
     fn mark(&self, path: &Path, noticed: Instant) {
         self.paths.lock().entry(path.to_owned()).or_insert(noticed);
+    }
+
+    /// Something in a folder has changed. What is no component may still be a link that a component is behind: then its file is looked at.
+    fn noticed(&self, path: &Path, sources: &BTreeSet<PathBuf>, noticed: Instant) {
+        if sources.contains(path) {
+            self.mark(path, noticed);
+        }
         self.wake.notify_one();
     }
 
@@ -72,32 +85,61 @@ impl Changed {
     }
 }
 
+type Notifications = Debouncer<RecommendedWatcher, NoCache>;
+
 /// The folders that are watched.
 struct Watching {
-    debouncer: Debouncer<RecommendedWatcher, NoCache>,
+    changed: Arc<Changed>,
+    /// None where the system gives none.
+    notifications: Option<Notifications>,
+    /// When the system was asked for notifications last.
+    asked: Instant,
     /// Files, each with what it looked like last; none while it is not there.
     files: BTreeMap<PathBuf, Option<Stamp>>,
-    /// Folders, each with what tells it from another of the same name; none while it is not watched.
-    folders: BTreeMap<PathBuf, Option<(u64, u64)>>,
+    folders: BTreeMap<PathBuf, Folder>,
+}
+
+/// A folder with components.
+#[derive(Default)]
+struct Folder {
+    /// What tells it from another of the same name; none while it is not watched.
+    watched: Option<(u64, u64)>,
+    /// It was told that it cannot be watched.
+    told: bool,
 }
 
 impl Watching {
-    fn start(runtime: &Runtime, changed: Arc<Changed>) -> anyhow::Result<Self> {
+    fn start(runtime: &Runtime, changed: Arc<Changed>) -> Self {
         let sources: BTreeSet<PathBuf> = runtime.slots().map(|slot| slot.settings.source.clone()).collect();
-        let folders = sources.iter().filter_map(|source| Some((source.parent()?.to_owned(), None))).collect();
+        let folders = sources.iter().filter_map(|source| Some((source.parent()?.to_owned(), Folder::default()))).collect();
         // Not looked at yet: a change between the start and now is found by the first look.
-        let files = sources.iter().map(|source| (source.clone(), None)).collect();
+        let files = sources.into_iter().map(|source| (source, None)).collect();
+        let mut watching = Self { changed, notifications: None, asked: Instant::now(), files, folders };
+        watching.notifications = watching
+            .ask_for_notifications()
+            .inspect_err(|error| {
+                let limit = limit("max_user_instances");
+                tracing::warn!(
+                    %error,
+                    "the system gives no notifications of changed files, {limit} or the open files of this process are used up: \
+                     component files are looked at every second instead"
+                );
+            })
+            .ok();
+        watching
+    }
+
+    fn ask_for_notifications(&self) -> notify::Result<Notifications> {
+        let (changed, sources) = (Arc::clone(&self.changed), self.files.keys().cloned().collect::<BTreeSet<PathBuf>>());
         let told = move |result: DebounceEventResult| match result {
             Ok(events) => {
-                for event in events {
-                    event.paths.iter().filter(|path| sources.contains(*path)).for_each(|path| changed.mark(path, event.time));
-                }
+                // Opening and reading is no change, and we do it ourselves.
+                let changes = events.iter().filter(|event| !event.kind.is_access() || event.kind == AFTER_WRITING);
+                changes.for_each(|event| event.paths.iter().for_each(|path| changed.noticed(path, &sources, event.time)));
             }
             Err(errors) => errors.iter().for_each(|error| tracing::warn!(%error, "watching component files")),
         };
-        let debouncer = new_debouncer_opt(DEBOUNCE, Some(DEBOUNCE_TICK), told, NoCache::new(), notify::Config::default())
-            .context("the files of components cannot be watched")?;
-        Ok(Self { debouncer, files, folders })
+        new_debouncer_opt(DEBOUNCE, Some(DEBOUNCE_TICK), told, NoCache::new(), notify::Config::default())
     }
 
     /// Has this file marked at the next look, as if it had changed.
@@ -105,31 +147,61 @@ impl Watching {
         self.files.insert(file.to_owned(), None);
     }
 
-    /// Watches folders that are new, and marks files that changed unnoticed.
-    fn look_again(&mut self, changed: &Changed) {
-        for (folder, watched) in &mut self.folders {
-            let there = std::fs::metadata(folder).ok().map(|metadata| (metadata.dev(), metadata.ino()));
-            if there == *watched {
+    /// Watches folders that are new, where the system can.
+    fn look_again(&mut self) {
+        if self.notifications.is_none() && self.asked.elapsed() >= ASK_AGAIN {
+            self.asked = Instant::now();
+            self.notifications = self.ask_for_notifications().ok();
+        }
+        let Some(notifications) = &mut self.notifications else { return };
+        for (path, folder) in &mut self.folders {
+            let there = std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
+            if there == folder.watched {
                 continue;
             }
-            if watched.is_some() {
+            if folder.watched.is_some() {
                 // It is gone, and its watch with it.
-                let _ = self.debouncer.unwatch(folder.as_path());
+                let _ = notifications.unwatch(path.as_path());
             }
-            *watched = there.filter(|_| match self.debouncer.watch(folder.as_path(), RecursiveMode::NonRecursive) {
-                Ok(()) => true,
-                Err(error) => {
-                    tracing::warn!(folder = %folder.display(), %error, "a folder of components cannot be watched: it is looked at every second");
-                    false
-                }
-            });
+            folder.watched = there.filter(|_| folder.watch(path, notifications));
         }
+    }
+
+    /// Marks files that changed unnoticed.
+    fn look_at_files(&mut self) {
         for (file, seen) in &mut self.files {
             let now = Stamp::of(file);
             if now != *seen {
                 *seen = now;
-                changed.mark(file, Instant::now());
+                self.changed.mark(file, Instant::now());
             }
         }
     }
+}
+
+impl Folder {
+    /// Whether it can be watched. That it cannot is told once.
+    fn watch(&mut self, path: &Path, notifications: &mut Notifications) -> bool {
+        let Err(error) = notifications.watch(path, RecursiveMode::NonRecursive) else {
+            if std::mem::take(&mut self.told) {
+                tracing::info!(folder = %path.display(), "a folder of components is watched again");
+            }
+            return true;
+        };
+        if !std::mem::replace(&mut self.told, true) {
+            let why = match error.kind {
+                notify::ErrorKind::MaxFilesWatch => format!("{} are used up", limit("max_user_watches")),
+                _ => error.to_string(),
+            };
+            tracing::warn!(folder = %path.display(), "a folder of components cannot be watched, {why}: its files are looked at every second instead");
+        }
+        false
+    }
+}
+
+/// One of the system's limits of notifications, with its value and how to raise it.
+fn limit(name: &str) -> String {
+    let value = std::fs::read_to_string(format!("/proc/sys/fs/inotify/{name}"));
+    let value = value.map_or_else(|_| "unknown".to_owned(), |value| value.trim().to_owned());
+    format!("the user's fs.inotify.{name} (now {value}; `sysctl fs.inotify.{name}=...` raises it)")
 }

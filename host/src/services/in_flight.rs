@@ -5,16 +5,19 @@
 //! lets a run be claimed in the commit that creates it: a claim alone proves nothing about a crash.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
 /// Bytes of one slot: a length byte pair and the key.
 const SLOT_BYTES: usize = 256;
 const MAX_KEY_BYTES: usize = SLOT_BYTES - 2;
+/// Bytes that are read: more slots than a process ever takes.
+const MAX_FILE_BYTES: u64 = 4 << 20;
 
 /// The slots of a process.
 #[derive(Clone)]
@@ -23,8 +26,24 @@ pub struct InFlight {
 }
 
 struct Shared {
-    file: File,
+    /// None if there is no way to have one.
+    file: Option<File>,
     free: Mutex<Free>,
+    /// The file could not be written the last time; told once.
+    failing: AtomicBool,
+}
+
+impl Shared {
+    fn write(&self, bytes: &[u8], index: u64) {
+        let Some(file) = &self.file else { return };
+        match file.write_all_at(bytes, index * SLOT_BYTES as u64) {
+            Ok(()) if self.failing.swap(false, Ordering::Relaxed) => tracing::info!("the in-flight file can be written again"),
+            Err(error) if !self.failing.swap(true, Ordering::Relaxed) => {
+                tracing::warn!(%error, "cannot note which runs are in flight: should one kill the process, nobody will know which");
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
 }
 
 #[derive(Default)]
@@ -40,25 +59,28 @@ pub struct Slot {
 }
 
 impl InFlight {
-    /// Opens the file and answers the keys that a process before this one left in it.
-    ///
-    /// # Errors
-    /// The file cannot be read or written.
-    pub fn open(path: &Path) -> io::Result<(Self, Vec<String>)> {
-        let left = match std::fs::read(path) {
-            Ok(bytes) => bytes.chunks_exact(SLOT_BYTES).filter_map(key_in).collect(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error),
-        };
-        let file = OpenOptions::new().create(true).write(true).truncate(true).open(path)?;
-        Ok((Self { shared: Arc::new(Shared { file, free: Mutex::default() }) }, left))
+    /// Opens the file and answers the keys that a process before this one left in it. What cannot be one is left out; a file that cannot be
+    /// read or written is told and done without.
+    #[must_use]
+    pub fn open(path: &Path) -> (Self, Vec<String>) {
+        let left = left_in(path).unwrap_or_else(|error| {
+            tracing::warn!(path = %path.display(), %error, "the in-flight file cannot be read: a run that killed the process before this one is not known");
+            Vec::new()
+        });
+        let opened = OpenOptions::new().create(true).write(true).truncate(true).open(path);
+        let file = opened.inspect_err(|error| {
+            tracing::warn!(
+                path = %path.display(),
+                %error,
+                "the in-flight file cannot be written: should a run kill this process, nobody will know which; remove what is there and start again"
+            );
+        });
+        (Self { shared: Arc::new(Shared { file: file.ok(), free: Mutex::default(), failing: AtomicBool::new(false) }) }, left)
     }
 
     /// Notes that the run `key` enters its component.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn enter(&self, key: &str) -> io::Result<Slot> {
+    #[must_use]
+    pub fn enter(&self, key: &str) -> Slot {
         let index = {
             let mut free = self.shared.free.lock();
             free.slots.pop().unwrap_or_else(|| {
@@ -66,23 +88,31 @@ impl InFlight {
                 free.next - 1
             })
         };
-        let slot = Slot { shared: Arc::clone(&self.shared), index };
         let key = &key.as_bytes()[..key.len().min(MAX_KEY_BYTES)];
         let mut bytes = [0; SLOT_BYTES];
         bytes[..2].copy_from_slice(&u16::try_from(key.len()).unwrap_or(0).to_le_bytes());
         bytes[2..2 + key.len()].copy_from_slice(key);
-        self.shared.file.write_all_at(&bytes, index * SLOT_BYTES as u64)?;
-        Ok(slot)
+        self.shared.write(&bytes, index);
+        Slot { shared: Arc::clone(&self.shared), index }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if let Err(error) = self.shared.file.write_all_at(&[0, 0], self.index * SLOT_BYTES as u64) {
-            tracing::warn!(%error, "cannot clear an in-flight slot: a crash now would count against a run that has ended");
-        }
+        self.shared.write(&[0, 0], self.index);
         self.shared.free.lock().slots.push(self.index);
     }
+}
+
+fn left_in(path: &Path) -> io::Result<Vec<String>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes.chunks_exact(SLOT_BYTES).filter_map(key_in).collect())
 }
 
 fn key_in(slot: &[u8]) -> Option<String> {
@@ -90,7 +120,7 @@ fn key_in(slot: &[u8]) -> Option<String> {
     if length == 0 || length > MAX_KEY_BYTES {
         return None;
     }
-    String::from_utf8(slot[2..2 + length].to_vec()).ok()
+    String::from_utf8(slot[2..2 + length].to_vec()).ok().filter(|key| !key.contains(char::is_control))
 }
 
 #[cfg(test)]
@@ -101,18 +131,18 @@ mod tests {
     fn a_process_that_died_leaves_the_keys_it_was_running_and_no_others() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("in-flight");
-        let (log, left) = InFlight::open(&path).unwrap();
+        let (log, left) = InFlight::open(&path);
         assert!(left.is_empty());
-        let ended = log.enter("a:step:1").unwrap();
-        let running = log.enter("b:step:1").unwrap();
+        let ended = log.enter("a:step:1");
+        let running = log.enter("b:step:1");
         drop(ended);
-        let reused = log.enter("c:step:2").unwrap();
+        let reused = log.enter("c:step:2");
         std::mem::forget(running);
         std::mem::forget(reused);
-        let (_, mut left) = InFlight::open(&path).unwrap();
+        let (_, mut left) = InFlight::open(&path);
         left.sort();
         assert_eq!(left, ["b:step:1", "c:step:2"]);
-        let (_, left) = InFlight::open(&path).unwrap();
+        let (_, left) = InFlight::open(&path);
         assert!(left.is_empty(), "suspects are reported once");
     }
 
@@ -121,7 +151,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("in-flight");
         std::fs::write(&path, [0xff; 300]).unwrap();
-        let (_, left) = InFlight::open(&path).unwrap();
+        let (_, left) = InFlight::open(&path);
         assert!(left.is_empty());
     }
 }

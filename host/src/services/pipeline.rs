@@ -37,6 +37,8 @@ const MAX_HELD_RUNS: usize = 4_096;
 const TASK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Wait before a run that could not be started is claimed again.
 const PUT_BACK: Duration = Duration::from_secs(1);
+/// Wait of a run whose component has no version at all.
+const WITHOUT_VERSION: Duration = Duration::from_secs(10);
 /// Times that a decision is made again because the instance has moved meanwhile.
 const MAX_DECISIONS: usize = 64;
 
@@ -103,8 +105,13 @@ pub enum FireError {
 pub(super) enum Attempt {
     /// It was made.
     Made(Report),
-    /// It was not; the time to ask again.
-    Denied(Timestamp),
+    /// It was not.
+    Denied {
+        /// When to ask again.
+        until: Timestamp,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// Decides on an input from what the resource is now.
@@ -294,23 +301,32 @@ impl Pipeline {
         let work: BoxFuture<'static, ()> = Box::pin(span.around(async move {
             match pipeline.attempt(&run, &resource).await {
                 Attempt::Made(report) => pipeline.settle(&run, resource, &report).await,
-                Attempt::Denied(until) => pipeline.put_back(&run, until, Some(denial(&run))).await,
+                Attempt::Denied { until, reason } => pipeline.put_back(&run, until, Some(reason)).await,
             }
             drop(permit);
         }));
         self.parts.tasks.spawn(work);
     }
 
-    /// Has the run's component do it, unless its breaker is open.
+    /// Has the run's component do it, unless no version of it serves yet or its breaker is open.
     pub(super) async fn attempt(&self, run: &StepRun, resource: &Resource) -> Attempt {
-        if let Some(digest) = self.parts.runtime.digest(&run.component)
-            && let Err(until) = self.parts.breakers.admit(&run.component, &digest, self.parts.clock.now())
-        {
+        if let Some((until, reason)) = self.denial(&run.component) {
             self.parts.metrics.component_denied(&run.component);
             Span::current().set("millrace.outcome", || "denied");
-            return Attempt::Denied(until);
+            return Attempt::Denied { until, reason };
         }
         Attempt::Made(self.make_attempt(run, resource).await)
+    }
+
+    /// Why a component is not run now, and when to ask again. A version that arrives, or a success, makes what waits due at once.
+    fn denial(&self, component: &str) -> Option<(Timestamp, String)> {
+        let now = self.parts.clock.now();
+        if let Some(reason) = self.parts.runtime.unserved(component) {
+            return Some((decision::later(now, WITHOUT_VERSION), reason));
+        }
+        let digest = self.parts.runtime.digest(component)?;
+        let until = self.parts.breakers.admit(component, &digest, now).err()?;
+        Some((until, format!("component '{component}' has failed too often: its circuit breaker is open")))
     }
 
     async fn make_attempt(&self, run: &StepRun, resource: &Resource) -> Report {
@@ -333,9 +349,6 @@ impl Pipeline {
             data,
         };
         let slot = self.parts.in_flight.enter(&run.key);
-        if let Err(error) = &slot {
-            tracing::warn!(run = run.key, instance = run.resource_id, %error, "cannot note that a run is in flight: should it kill the process, nobody will know");
-        }
         let report = self.parts.runtime.run(&run.component, job, self.parts.workflows.step_config(&run.workflow, &run.name)).await;
         drop(slot);
         report
@@ -380,11 +393,6 @@ fn commit_span(resource: &Resource) -> Span {
     let span = Span::child(Kind::Internal, || "commit");
     span.set("millrace.instance.id", || resource.id.clone()).set("millrace.state", || resource.state.clone());
     span
-}
-
-/// What a run says of why it waits.
-pub(super) fn denial(run: &StepRun) -> String {
-    format!("component '{}' has failed too often: its circuit breaker is open", run.component)
 }
 
 /// What stands for the resource of a run that brings its own input: this process may not have the resource at all.

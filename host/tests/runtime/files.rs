@@ -3,7 +3,7 @@
 use millrace::runtime::{Limits, Verdict};
 use serde_json::json;
 
-use crate::fixtures::{built, of_version, tiny, tiny_with};
+use crate::fixtures::{built, marked, of_version, tiny, tiny_with};
 use crate::workshop::{Plan, Workshop, accepted};
 
 async fn with_file(file: Vec<u8>) -> Workshop {
@@ -104,16 +104,30 @@ async fn a_description_must_be_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_link_is_not_followed() {
-    let workshop = with_file(tiny("i32.const 96")).await;
+async fn a_link_is_followed_and_what_it_leads_to_is_checked() {
+    let workshop = with_file(built("hostile")).await;
+    let first = workshop.digest();
+    let links_to = |target: &std::path::Path| {
+        std::fs::remove_file(&workshop.source).expect("removed");
+        std::os::unix::fs::symlink(target, &workshop.source).expect("a link");
+    };
     let outside = workshop.dir.path().join("outside.wasm");
-    std::fs::write(&outside, built("hostile")).expect("a file");
-    std::fs::remove_file(&workshop.source).expect("removed");
-    std::os::unix::fs::symlink(&outside, &workshop.source).expect("a link");
-    let before = workshop.digest();
-    let error = workshop.runtime.reload("worker").await.expect_err("a link");
-    assert!(error.to_string().contains("symbolic link"), "{error}");
-    assert_eq!(workshop.digest(), before, "the version before serves on");
+    std::fs::write(&outside, marked(&built("hostile"), "linked")).expect("a file");
+    links_to(&outside);
+    workshop.runtime.reload("worker").await.expect("a link to a good file");
+    let linked = workshop.digest();
+    assert_ne!(linked, first, "the file behind the link serves");
+    for (target, says) in [
+        ("/dev/zero", "not a plain file"),
+        ("/", "not a plain file"),
+        ("nowhere.wasm", "is a link to 'nowhere.wasm', and nothing is there"),
+        ("worker.wasm", "is a link that leads back to itself"),
+    ] {
+        links_to(std::path::Path::new(target));
+        let error = workshop.runtime.reload("worker").await.expect_err(says);
+        assert!(error.to_string().contains(says), "{target}: {error}");
+        assert_eq!(workshop.digest(), linked, "the version before serves on");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

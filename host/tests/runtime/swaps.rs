@@ -9,20 +9,20 @@ use millrace::runtime::SwapEvent;
 use serde_json::json;
 
 use crate::fixtures::{built, marked, of_version, tiny};
-use crate::workshop::{PATIENCE, Plan, accepted, next};
+use crate::workshop::{PATIENCE, Plan, Workshop, accepted, next};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_file_serves_and_was_remembered_before() {
     let mut workshop = Plan::of(built("hostile")).start().await;
     let first = workshop.digest();
     let mut events = workshop.watch();
-    workshop.replace(&tiny("i32.const 96"));
+    workshop.replace(&marked(&built("hostile"), "2"));
     let SwapEvent::Swapped { component, active, previous, took } = next(&mut events).await else { panic!("refused") };
-    assert_eq!((component.as_str(), active.name.as_str(), previous), ("worker", "tiny", Some(first.clone())));
+    assert_eq!((component.as_str(), active.name.as_str(), previous), ("worker", "hostile", Some(first.clone())));
     assert!(took < PATIENCE);
     let remembered = workshop.remembered.lock().clone();
     assert_eq!(remembered, vec![("worker".to_owned(), first), ("worker".to_owned(), active.digest.clone())]);
-    assert_eq!(workshop.run(json!({})).await.digest, active.digest);
+    assert_eq!(workshop.run(json!({ "mode": "accept" })).await.digest, active.digest);
     workshop.end().await;
 }
 
@@ -177,11 +177,13 @@ async fn the_program_finds_what_its_child_compiled() {
     let cache = workshop.dir.path().join("cache");
     let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&cache).expect("a folder"));
     assert_eq!(mode & 0o777, 0o700, "others can write what is run");
-    let compiled =
-        std::fs::read_dir(cache.join("compiled/modules")).expect("a folder").next().expect("of this wasmtime").expect("a folder");
-    let entries = std::fs::read_dir(compiled.path()).expect("a folder").filter_map(Result::ok);
-    let codes = entries.filter(|entry| entry.path().extension().is_none()).count();
-    assert_eq!(codes, 1, "the program compiled again what its child had compiled");
+    let compiled = std::fs::read_dir(cache.join("compiled")).expect("a folder").map(|entry| entry.expect("an entry").path());
+    assert_eq!(compiled.count(), 1, "one file of code for one component");
+    let cached = |workshop: &Workshop| workshop.runtime.compilations().iter().map(|compilation| compilation.cached).collect::<Vec<_>>();
+    assert_eq!(cached(&workshop), [false]);
+    let good = workshop.remembered.lock().clone();
+    let workshop = Plan::of(built("hostile")).own_cache().start_in(workshop.end().await, good).await;
+    assert_eq!(cached(&workshop), [true], "it was compiled again");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -203,7 +205,7 @@ async fn a_folder_that_comes_later_is_found() {
 async fn a_file_replaced_all_the_time_ends_at_its_last_version() {
     let first = tiny("i32.const 96");
     let workshop = {
-        let mut workshop = Plan::of(first.clone()).start().await;
+        let mut workshop = Plan::of(first.clone()).own_cache().start().await;
         let _ = workshop.watch();
         Arc::new(workshop)
     };

@@ -9,8 +9,8 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use millrace::clock::Clock;
 use millrace::runtime::{
-    Capabilities, ComponentSettings, ComponentStatus, InProcess, Job, Limits, Refusal, Remember, Report, Runtime, Settings, SwapEvent,
-    Verdict,
+    Capabilities, ComponentSettings, ComponentStatus, Expect, InProcess, Job, Limits, Refusal, Remember, Report, Runtime, Settings,
+    SwapEvent, Verdict,
 };
 use millrace::shutdown::Stop;
 use parking_lot::Mutex;
@@ -28,6 +28,7 @@ pub struct Plan {
     pub capabilities: Capabilities,
     pub limits: Limits,
     pub config: Value,
+    pub expect: Expect,
     pub services: HashMap<String, InProcess>,
     pub runs: usize,
     pub remembers: Arc<AtomicBool>,
@@ -42,6 +43,7 @@ impl Plan {
             capabilities: Capabilities::default(),
             limits: Limits::default(),
             config: json!({}),
+            expect: Expect::default(),
             services: HashMap::new(),
             runs: 8,
             remembers: Arc::new(AtomicBool::new(true)),
@@ -71,6 +73,7 @@ impl Plan {
             name: "worker".into(),
             source: source.clone(),
             description: String::new(),
+            expect: self.expect,
             config,
             capabilities: self.capabilities,
             limits: self.limits,

@@ -242,8 +242,15 @@ fn good_payment() -> anyhow::Result<Vec<u8>> {
     installed(PAYMENT)
 }
 
+/// The hostile component under the name of the one whose place it takes: under its own it would be refused.
 fn hostile() -> anyhow::Result<Vec<u8>> {
-    installed(HOSTILE)
+    let mut file = installed(HOSTILE)?;
+    let (own, other) = (b"hostile", b"payment");
+    let places: Vec<usize> = file.windows(own.len()).enumerate().filter(|(_, bytes)| bytes == own).map(|(at, _)| at).collect();
+    for at in places {
+        file[at..at + own.len()].copy_from_slice(other);
+    }
+    Ok(file)
 }
 
 fn installed(file: &str) -> anyhow::Result<Vec<u8>> {

@@ -18,6 +18,10 @@ pub struct DynamicComponent {
     /// Another name by which steps name it.
     #[schemars(length(min = 1))]
     pub component_id: Option<String>,
+    /// Which component is meant; a file with another one is refused. Without a `name` here, a new version of the file must describe itself by
+    /// the name of the version before.
+    #[serde(default)]
+    pub expect: ExpectSettings,
     /// What it may do beyond computing: nothing if not given.
     #[serde(default)]
     pub capabilities: CapabilitySettings,
@@ -27,6 +31,18 @@ pub struct DynamicComponent {
     /// Given to the component with every job.
     #[serde(default)]
     pub config: Map<String, Value>,
+}
+
+/// Which component is meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExpectSettings {
+    /// The name that it gives itself in `describe`, whatever its version.
+    #[schemars(length(min = 1))]
+    pub name: Option<String>,
+    /// Exactly this file, by its SHA-256: `sha256:` and 64 hexadecimal digits, as `sha256sum` prints it and the history of an order names it.
+    #[schemars(regex(pattern = r"^sha256:[0-9a-f]{64}$"), extend("x-expected" = "sha256: and 64 digits 0-9 or a-f, as `sha256sum` prints them"))]
+    pub digest: Option<String>,
 }
 
 /// What a component may do beyond computing.

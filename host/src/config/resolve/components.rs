@@ -9,7 +9,7 @@ use crate::config::modules::{DynamicComponent, GrantSettings};
 use crate::config::report::Code;
 use crate::config::tree::child;
 use crate::plan::Database;
-use crate::runtime::{self, Capabilities, ComponentSettings, Grant, GrantTarget, Limits};
+use crate::runtime::{self, Capabilities, ComponentSettings, Expect, Grant, GrantTarget, Limits};
 
 /// Attempts that run at once: enough to hide waiting, few enough that the pool's memory is bounded.
 const MAX_CONCURRENT_RUNS: usize = 64;
@@ -28,15 +28,21 @@ pub(super) fn components(context: &Context<'_>, findings: &mut Findings) -> Vec<
                 "compile it with cargo build --target wasm32-wasip2 (or any language's component tools) and name that file".to_owned();
             findings.error(setting(index, "source"), Code::InvalidValue, format!("'{}' is not a .wasm file", settings.source), help);
         }
-        let source = if wasm {
-            files::existing(context, &settings.source, "component file", &setting(index, "source"), findings)
-        } else {
-            files::absolute(context.base, &settings.source)
-        };
+        let source = files::absolute(context.base, &settings.source);
+        if wasm && !source.is_file() {
+            // It may come, and there may be a copy of its last good version: the process can start and wait.
+            let message = format!("component file '{}' is not there", settings.source);
+            let help = format!("it was looked for at {} (relative to the config file)", source.display());
+            findings.warning(setting(index, "source"), Code::MissingFile, message, help);
+        }
         components.push(ComponentSettings {
             name: module.name.clone(),
             source,
             description: settings.description.clone().unwrap_or_default(),
+            expect: Expect {
+                name: settings.expect.name.clone(),
+                digest: settings.expect.digest.as_deref().and_then(|digest| digest.strip_prefix("sha256:")).map(str::to_owned),
+            },
             config: settings.config.clone(),
             capabilities: capabilities(context, settings, index, findings),
             limits: limits(settings),

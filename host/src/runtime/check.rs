@@ -1,0 +1,46 @@
+//! Loads components as a start would, without keeping or running anything: what `millrace validate` asks.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::anyhow;
+
+use super::ComponentSettings;
+use super::engine::{self, Ticker};
+use super::guest::linker;
+use super::loader::{Found, Loader};
+use super::sandbox::Sandbox;
+use super::slot::Slot;
+use crate::clock::Clock;
+
+/// A component that a start would not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Name of its module.
+    pub module: String,
+    /// Its file, what is wrong with it, and what to do.
+    pub reason: String,
+}
+
+/// Reads, compiles, links and asks each component what it is; `compiler` is the program whose hidden command `compile` compiles. Nothing is
+/// kept, so all are compiled.
+///
+/// # Errors
+/// The engine does not start, or a component's grants cannot be linked.
+pub async fn check(compiler: PathBuf, components: Vec<ComponentSettings>, clock: Clock) -> anyhow::Result<Vec<Rejected>> {
+    let engine = engine::serving(1)?;
+    let _ticker = Ticker::start(&engine)?;
+    let sandbox = Arc::new(Sandbox::new(engine.clone(), clock.clone(), 1));
+    let loader = Loader::new(compiler, engine.clone(), None, sandbox, clock);
+    let mut rejected = Vec::new();
+    for settings in components {
+        let linker = linker(&engine, &settings.capabilities)
+            .map_err(|error| anyhow!("component '{}' cannot be linked: {error:#}", settings.name))?;
+        // Nothing is called, so nothing is granted.
+        let slot = Slot::new(settings, Arc::default(), linker, 1);
+        if let Found::Refused(refusal) = loader.look_at_file(&slot).await {
+            rejected.push(Rejected { module: slot.settings.name.clone(), reason: refusal.reason });
+        }
+    }
+    Ok(rejected)
+}
