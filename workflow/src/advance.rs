@@ -49,6 +49,12 @@ impl Machine {
         }
     }
 
+    /// Whether an answer to this visit of a step would move the instance.
+    #[must_use]
+    pub fn awaits(&self, instance: &Instance, step: &str, visit: u32) -> bool {
+        self.awaited_step(instance, step, visit).is_ok()
+    }
+
     fn fired(&self, instance: &Instance, name: &str, cause: &Cause) -> Result<(Instance, Vec<Effect>), Refusal> {
         let edge = self.edge_from(instance, name)?;
         let mut course = Course::of(self, instance);

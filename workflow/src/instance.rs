@@ -115,6 +115,9 @@ pub enum RunKind {
     Step,
     /// A task: retried until it succeeds, never moves the instance.
     Task,
+    /// Finds out what became of a visit of a step that gave no answer, and undoes it. The machine starts none: whoever runs steps
+    /// does, before the step's answer becomes the instance's next input.
+    Undo,
 }
 
 /// What the caller has to make durable, all effects of one input in one transaction.

@@ -20,9 +20,11 @@ struct Variant {
     file: &'static str,
 }
 
-/// A second generation of `payment`, to be swapped in; and an `inventory` that needs no grant, for configs that have none.
-const VARIANTS: [Variant; 2] = [
+/// A second generation of `payment`, to be swapped in; one that charges through a bank; and an `inventory` that needs no grant, for configs
+/// that have none.
+const VARIANTS: [Variant; 3] = [
     Variant { package: "payment", feature: "transactions-v2", file: "payment-v2.wasm" },
+    Variant { package: "payment", feature: "bank", file: "payment-bank.wasm" },
     Variant { package: "inventory", feature: "simulated", file: "inventory-simulated.wasm" },
 ];
 

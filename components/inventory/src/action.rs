@@ -1,11 +1,12 @@
 //! What a job asks of the stock: decided from the state that the instance has entered.
 
 use serde::{Deserialize, Serialize};
+use step_sdk::http::{CallError, Method, Reply, Request};
 use step_sdk::jiff::{SignedDuration, Timestamp};
 use step_sdk::{Answer, Failure, Job, Simulation, input, schema};
 
 use crate::lines::{self, Item, Line};
-use crate::stock::{self, CallError, Method, Reply, Request};
+use crate::stock;
 
 const RESERVE_ON: &[&str] = &["validating"];
 const RELEASE_ON: &[&str] = &["cancelled", "failed"];

@@ -6,8 +6,6 @@
 //! With the feature `simulated` it asks nobody and keeps no stock: for configs that grant their components nothing.
 
 pub mod action;
-#[cfg(all(target_family = "wasm", not(feature = "simulated")))]
-mod http;
 pub mod lines;
 pub mod stock;
 
@@ -55,7 +53,7 @@ fn run(job: &Job) -> Answer {
         action::Plan::Ask(plan) => plan,
     };
     let timeout = step_sdk::clock::time_left(job.deadline);
-    let reply = http::call(&plan.request, timeout);
+    let reply = step_sdk::http::call(stock::SERVICE, &plan.request, timeout);
     plan.conclude(reply, step_sdk::clock::now())
 }
 

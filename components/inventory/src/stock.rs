@@ -1,9 +1,8 @@
 //! The stock service as seen from here: requests, replies, and what a reply means.
 
-use std::fmt::Write;
-
 use serde::{Deserialize, Serialize};
 use step_sdk::answer::{accepted, permanent, rejected, transient};
+use step_sdk::http::{CallError, Reply, segment};
 use step_sdk::jiff::{SignedDuration, Timestamp};
 use step_sdk::{Answer, log};
 
@@ -11,46 +10,6 @@ use crate::lines::{self, Item};
 
 /// Name of the HTTP service that the operator grants.
 pub const SERVICE: &str = "stock";
-
-/// A call of the stock service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// `PUT`, `DELETE` or `POST`.
-    pub method: Method,
-    /// Path of the URL, escaped.
-    pub path: String,
-    /// JSON, or nothing.
-    pub body: String,
-}
-
-/// The methods in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// Make a reservation, or find it made.
-    Put,
-    /// Give it back.
-    Delete,
-    /// Take it out of the stock for good.
-    Post,
-}
-
-/// What came back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    /// HTTP status.
-    pub status: u16,
-    /// Text of the body, cut at a limit.
-    pub body: String,
-}
-
-/// Why nothing came back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CallError {
-    /// The host does not let the component call the service.
-    Denied(String),
-    /// The service was not reached or did not answer.
-    Broken(String),
-}
 
 /// What a 409 carries: a problem (RFC 9457) with what lacks.
 #[derive(Default, Deserialize)]
@@ -92,14 +51,7 @@ struct Nothing {}
 
 /// Path of the reservation of `instance`.
 pub fn path(instance: &str) -> String {
-    let mut path = "/internal/reservations/".to_owned();
-    for byte in instance.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => path.push(char::from(byte)),
-            _ => drop(write!(path, "%{byte:02X}")),
-        }
-    }
-    path
+    format!("/internal/reservations/{}", segment(instance))
 }
 
 /// What the reply to a reservation means.

@@ -51,6 +51,13 @@ impl Amount {
     }
 }
 
+impl Amount {
+    /// Whole cents.
+    pub fn cents(self) -> u64 {
+        self.0
+    }
+}
+
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:02}", self.0 / 100, self.0 % 100)

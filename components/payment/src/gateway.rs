@@ -1,12 +1,13 @@
 //! The gateway: takes a charge, answers as its card says.
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use step_sdk::answer::{accepted, rejected, transient};
+use step_sdk::reversible::Effect;
 use step_sdk::{Answer, Failure, Job, Simulation, derive, input, log};
 
 use crate::amount::Amount;
-use crate::card::{self, Behaviour, Card, DEFAULT_TOKEN, Decline, INSUFFICIENT_FUNDS};
+use crate::card::{self, Behaviour, Card, Decline, INSUFFICIENT_FUNDS};
+use crate::purchase::Purchase;
 
 #[cfg(not(feature = "transactions-v2"))]
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -16,22 +17,6 @@ const TRANSACTION_PREFIX: &str = "txn_";
 pub const VERSION: &str = "2.0.0";
 #[cfg(feature = "transactions-v2")]
 const TRANSACTION_PREFIX: &str = "pay2_";
-
-#[derive(Deserialize)]
-struct Data<'job> {
-    /// Kept as text, so that no cent is lost on the way.
-    #[serde(borrow)]
-    total: Option<&'job RawValue>,
-    /// What the total is made of, for whoever keeps no catalogue and writes none.
-    #[serde(borrow)]
-    items: Option<&'job RawValue>,
-    payment: Option<Method>,
-}
-
-#[derive(Deserialize)]
-struct Method {
-    token: Option<String>,
-}
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
@@ -55,17 +40,10 @@ struct Declined<'charge> {
 /// Charges the instance's total once for each idempotency key.
 pub fn charge(job: &Job) -> Answer {
     let config: Config = input::config(job)?;
-    let data: Data<'_> = input::data(job)?;
-    let amount = match (data.total, data.items) {
-        (None, Some(items)) => Amount::of_lines(items.get()),
-        (total, _) => Amount::parse(total.map_or("null", RawValue::get)),
-    };
-    let amount = amount.map_err(Failure::Permanent)?;
+    let Purchase { amount, token } = Purchase::of(job)?;
     config.simulate.wait(job);
 
-    let token = data.payment.and_then(|method| method.token);
-    let token = token.as_deref().unwrap_or(DEFAULT_TOKEN);
-    let Some(card) = card::find(token) else {
+    let Some(card) = card::find(&token) else {
         return declined(&Decline { code: "invalid_token", reason: "The payment method is not known to the payment provider." });
     };
     match card.behaviour {
@@ -77,6 +55,16 @@ pub fn charge(job: &Job) -> Answer {
         _ if !config.simulate.agrees(job) => declined(&INSUFFICIENT_FUNDS),
         Behaviour::Approves | Behaviour::TimesOutBefore { .. } => approved(job, card, amount),
     }
+}
+
+/// This gateway charges when it answers: what was not answered was not charged.
+pub fn status(_: &Job) -> Result<Effect, Failure> {
+    Ok(Effect::NotDone)
+}
+
+/// There is nothing to give back, and nothing on its way.
+pub fn undo(_: &Job) -> Result<(), Failure> {
+    Ok(())
 }
 
 fn approved(job: &Job, card: &Card, amount: Amount) -> Answer {

@@ -1,7 +1,8 @@
 //! What the step components share: the bindings of the world `millrace:step/step`, reading a job, answering it,
 //! reproducible simulation, names derived from keys, and dates. It knows no business: no word of stock, money or parcels.
 //!
-//! A component implements [`Guest`] and calls [`export!`]. Everything here also compiles natively, so the logic of a component is
+//! A component implements [`Guest`] and calls [`export!`]; one whose effect can be undone implements the two traits of [`reversible`]
+//! and calls its `export!`. Everything here also compiles natively, so the logic of a component is
 //! tested without a sandbox; only the host's imports are missing there.
 
 #[expect(missing_docs, reason = "generated; the docs are in the WIT file")]
@@ -16,9 +17,29 @@ pub mod bindings {
     });
 }
 
+#[expect(missing_docs, reason = "generated; the docs are in the WIT file")]
+pub mod reversible {
+    //! Generated from `wit/step.wit`: the world `reversible-step`, for a step whose effect can be found out and undone.
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "reversible-step",
+        pub_export_macro: true,
+        default_bindings_module: "step_sdk::reversible",
+        additional_derives: [PartialEq],
+        with: {
+            "millrace:step/types@0.1.0": crate::bindings::millrace::step::types,
+            "millrace:step/log@0.1.0": crate::bindings::millrace::step::log,
+        },
+    });
+
+    pub use exports::millrace::step::settlement::{Effect, Guest as Settlement};
+}
+
 pub mod answer;
 pub mod clock;
 pub mod derive;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod input;
 pub mod log;
 pub mod schema;

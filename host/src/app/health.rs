@@ -63,6 +63,34 @@ pub(super) fn register(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline, 
     }
 }
 
+/// Says what unfinished instances need and the config does not name, and adds a check for each workflow of which that is so.
+pub(super) async fn register_lacks(health: &HealthChecks, pipeline: &Pipeline) -> anyhow::Result<()> {
+    let lacks = pipeline.lacks().await?;
+    for lack in &lacks {
+        tracing::error!(workflow = lack.workflow, lacks = lack.what, instances = lack.instances, "{lack}");
+    }
+    for workflow in lacks.into_iter().map(|lack| lack.workflow).collect::<BTreeSet<_>>() {
+        let (pipeline, name) = (pipeline.clone(), workflow.clone());
+        health.add(&workflow, move || {
+            let (pipeline, name) = (pipeline.clone(), name.clone());
+            async move { check_lacks(&pipeline, &name).await }
+        });
+    }
+    Ok(())
+}
+
+async fn check_lacks(pipeline: &Pipeline, workflow: &str) -> Check {
+    let lacks = match pipeline.lacks().await {
+        Ok(lacks) => lacks,
+        Err(error) => return Check::new(Status::Down, error.to_string()),
+    };
+    let told: Vec<String> = lacks.iter().filter(|lack| lack.workflow == workflow).map(ToString::to_string).collect();
+    if told.is_empty() {
+        return Check::new(Status::Up, "all unfinished instances have what they need");
+    }
+    Check::new(Status::Degraded, told.join("; "))
+}
+
 /// Adds a check for each proxy: whether somebody accepts connections where it passes requests on to.
 pub(super) fn register_proxies(health: &HealthChecks, plan: &Plan) {
     // A check that takes too long is down, and this process is of use without a backend.

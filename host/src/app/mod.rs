@@ -104,6 +104,7 @@ impl App {
         health::register_proxies(&health, &plan);
         if let Some(core) = &core {
             health::register(&health, &plan, &core.pipeline, core.bus.as_ref());
+            health::register_lacks(&health, &core.pipeline).await?;
             readings::register(&metrics, &plan, &core.pipeline, core.bus.as_ref());
         }
         Ok(Self { plan, listener, tasks, stop, metrics, health, core, users, tokens })

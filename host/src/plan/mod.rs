@@ -1,7 +1,7 @@
 //! What a config means: every name resolved, every path absolute, every default filled in. A [`Plan`] cannot be wrong, so
 //! nothing after it checks again. Made by [`crate::config`]; built by [`crate::app`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -278,6 +278,8 @@ pub struct Workflow {
     pub machine: millrace_workflow::Machine,
     /// Unfinished instances at once; creation beyond is refused with `Retry-After`.
     pub max_instances: Option<u64>,
+    /// Processing steps of the config, those included that no hook starts any more: instances may have begun on a definition that does.
+    pub steps: BTreeSet<String>,
     /// Config that a step gives its component beyond the component's own, by step name.
     pub step_config: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
 }

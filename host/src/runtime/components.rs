@@ -46,7 +46,7 @@ pub struct ComponentStatus {
 /// All components of this process.
 pub struct Runtime {
     pub(super) clock: Clock,
-    sandbox: Arc<Sandbox>,
+    pub(super) sandbox: Arc<Sandbox>,
     loader: Loader,
     slots: BTreeMap<String, Arc<Slot>>,
     remember: Remember,
@@ -118,7 +118,7 @@ impl Runtime {
         Report { verdict, digest, wall: called.elapsed(), overhead: ran.overhead, limit, lines_dropped: ran.lines_dropped }
     }
 
-    fn guest_job(&self, job: Job, config: String) -> GuestJob {
+    pub(super) fn guest_job(&self, job: Job, config: String) -> GuestJob {
         let timeout = i64::try_from(job.timeout.as_millis()).unwrap_or(i64::MAX);
         let deadline = self.clock.now().as_millisecond().saturating_add(timeout);
         GuestJob {
@@ -135,6 +135,12 @@ impl Runtime {
             data: job.data,
             config,
         }
+    }
+
+    /// Whether the config has this component.
+    #[must_use]
+    pub fn has(&self, component: &str) -> bool {
+        self.slots.contains_key(component)
     }
 
     /// The version that serves a component.
@@ -213,7 +219,7 @@ impl Runtime {
         self.swap(slot, &version, began).await
     }
 
-    fn slot(&self, component: &str) -> anyhow::Result<&Arc<Slot>> {
+    pub(super) fn slot(&self, component: &str) -> anyhow::Result<&Arc<Slot>> {
         self.slots.get(component).with_context(|| format!("there is no component '{component}' in the configuration"))
     }
 
@@ -274,7 +280,7 @@ impl Runtime {
         let active = version.about.clone();
         let previous = slot.serve(version).map(|previous| previous.digest.to_string());
         let took = began.elapsed();
-        tracing::info!(%component, %digest, version = active.version, previous, took_ms = took.as_millis() as u64, "a new version of a component serves");
+        tracing::info!(%component, %digest, version = active.version, reversible = active.reversible, previous, took_ms = took.as_millis() as u64, "a new version of a component serves");
         // Nobody has to listen.
         let _ = self.events.send(SwapEvent::Swapped { component, active, previous, took });
         Ok(())

@@ -31,8 +31,24 @@ pub(super) mod bindings {
     });
 }
 
+mod reversible {
+    //! Generated from `wit/step.wit`: the same world with what an effect can be found out and undone by.
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "reversible-step",
+        imports: { default: trappable },
+        exports: { default: async },
+        with: {
+            "millrace:step/types": super::bindings::millrace::step::types,
+            "millrace:step/log": super::bindings::millrace::step::log,
+        },
+    });
+}
+
 pub(super) use bindings::StepPre;
 pub(super) use bindings::millrace::step::types::{Description, Failure, Job as GuestJob, Outcome};
+pub(super) use reversible::ReversibleStepPre;
+pub(super) use reversible::exports::millrace::step::settlement::Effect;
 
 /// Live handles to host resources that a run may have.
 pub(super) const MOST_HANDLES: usize = 1_000;

@@ -58,6 +58,13 @@ pub(super) struct Outline {
     pub exports: Vec<String>,
 }
 
+impl Outline {
+    /// Whether the effect of a run can be found out and undone, of whatever patch version of the package the interface is.
+    pub fn is_reversible(&self) -> bool {
+        self.exports.iter().any(|name| name.strip_prefix("millrace:step/settlement@").is_some_and(|version| version.starts_with("0.1.")))
+    }
+}
+
 /// Why a file cannot be a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Flaw {

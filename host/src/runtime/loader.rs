@@ -13,7 +13,7 @@ use wasmtime::Engine;
 
 use super::answer::object;
 use super::compile::Compiler;
-use super::guest::{Description, StepPre};
+use super::guest::{Description, Guest, ReversibleStepPre, StepPre};
 use super::guest_log::Speaker;
 use super::inspect::{self, Flaw};
 use super::kept::Kept;
@@ -154,8 +154,7 @@ impl Loader {
         let began = Instant::now();
         let (component, cached) = self.compiler.compile(bytes, digest).await?;
         self.note(Compilation { component: slot.settings.name.clone(), cached, took: began.elapsed() });
-        let linked = slot.linker.instantiate_pre(&component).and_then(StepPre::new);
-        let pre = linked.map_err(|error| {
+        let (pre, reversible) = link(slot, &component, outline).map_err(|error| {
             let why = tamed(&format!("{error:#}"), 500);
             format!("does not fit the world `step` of millrace:step@0.1.0: {why}: rebuild it with wit/step.wit of this host")
         })?;
@@ -165,7 +164,7 @@ impl Loader {
             .describe(&pre, speaker, &slot.settings.limits)
             .await
             .map_err(|ended| format!("cannot say what it is: its `describe` {}", ended.text))?;
-        let about = self.about(described, digest, bytes.len() as u64)?;
+        let about = ActiveVersion { reversible: reversible.is_some(), ..self.about(described, digest, bytes.len() as u64)? };
         self.check_name(slot, &about.name)?;
         if let Some(kept) = self.kept.clone() {
             let (digest, bytes, folder) = (digest.to_owned(), bytes.clone(), kept.copies().to_owned());
@@ -173,7 +172,7 @@ impl Loader {
                 .await?
                 .map_err(|error| format!("cannot be copied to '{}': {error}", folder.display()))?;
         }
-        Ok(Arc::new(Version { digest: digest.into(), pre, about }))
+        Ok(Arc::new(Version { digest: digest.into(), pre, reversible, about }))
     }
 
     /// Whether a component that describes itself by this name is the one that its module expects.
@@ -222,6 +221,7 @@ impl Loader {
             version: tamed(&said.version, 64),
             summary: tamed(&said.summary, 512),
             config_schema: Value::Object(schema),
+            reversible: false,
             since: self.clock.now(),
         })
     }
@@ -236,4 +236,15 @@ impl Loader {
             tracing::warn!(%error, "old copies of components could not be removed");
         }
     }
+}
+
+/// What instances are made of; with the interface `settlement`, if the component exports it.
+fn link(
+    slot: &Slot,
+    component: &wasmtime::component::Component,
+    outline: &inspect::Outline,
+) -> wasmtime::Result<(StepPre<Guest>, Option<ReversibleStepPre<Guest>>)> {
+    let linked = slot.linker.instantiate_pre(component)?;
+    let reversible = outline.is_reversible().then(|| ReversibleStepPre::new(linked.clone())).transpose()?;
+    Ok((StepPre::new(linked)?, reversible))
 }

@@ -18,6 +18,7 @@ mod loader;
 mod outgoing;
 mod sandbox;
 mod settings;
+mod settlement;
 mod slot;
 mod source;
 mod text;
@@ -83,11 +84,22 @@ pub enum Verdict {
     Permanent(String),
 }
 
-/// What there is to know of an attempt.
+/// What a component says about a run that gave no answer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Report {
+pub enum Status {
+    /// It had its effect; an object to merge into the data, as of an accepted answer.
+    Done(Map<String, Value>),
+    /// It had none so far.
+    NotDone,
+    /// It cannot tell now, and why.
+    Unknown(String),
+}
+
+/// What there is to know of an attempt; of what it was for, if not for a [`Verdict`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report<T = Verdict> {
     /// How it ended.
-    pub verdict: Verdict,
+    pub verdict: T,
     /// SHA-256 of the component's file, in hex; empty if no version was ever good.
     pub digest: String,
     /// Wall time from the call to the answer, waiting for a place in the pool included.
@@ -127,6 +139,8 @@ pub struct ActiveVersion {
     pub summary: String,
     /// JSON Schema of its config.
     pub config_schema: Value,
+    /// It can find out about the effect of a run that gave no answer, and undo it.
+    pub reversible: bool,
     /// When it began to serve.
     pub since: jiff::Timestamp,
 }

@@ -13,7 +13,7 @@ use wasmtime_wasi::I32Exit;
 
 use super::Limits;
 use super::budget::{Limit, Meter, in_lane};
-use super::guest::{Description, Failure, Granted, Guest, GuestJob, Outcome, StepPre};
+use super::guest::{Description, Effect, Failure, Granted, Guest, GuestJob, Outcome, ReversibleStepPre, StepPre};
 use super::guest_log::{GuestLog, Speaker};
 use super::text::{MOST_REASON_BYTES, tamed};
 use crate::clock::Clock;
@@ -92,15 +92,16 @@ impl Sandbox {
 
     /// Has a component do one job. The caller holds a [`Sandbox::place`].
     pub async fn process(&self, pre: &StepPre<Guest>, terms: Terms<'_>, job: &GuestJob) -> Ran<Result<Outcome, Failure>> {
+        self.call(&Process(pre), terms, job).await
+    }
+
+    /// Has a component do whatever `call` is. The caller holds a [`Sandbox::place`].
+    pub async fn call<C: Call>(&self, call: &C, terms: Terms<'_>, job: &GuestJob) -> Ran<C::Answer> {
         let start = Instant::now();
         let mut store = self.store(&terms);
         let meter = Arc::clone(&store.data().meter);
         let mut made = None;
-        let run = async {
-            let step = pre.instantiate_async(&mut store).await?;
-            made = Some(Instant::now());
-            step.call_process(&mut store, job).await
-        };
+        let run = call.make(&mut store, job, &mut made);
         let answer = self.bounded(run, &meter, terms.wall).await;
         let answered = Instant::now();
         let answer = answer.map_err(|stop| ended(stop, store.data(), &terms));
@@ -133,6 +134,59 @@ impl Sandbox {
             Ok(Err(_)) => Err(Stop::Panic),
             Ok(Ok(answer)) => answer.map_err(Stop::Error),
         }
+    }
+}
+
+/// A function that components export.
+pub(super) trait Call: Sync {
+    /// What it answers.
+    type Answer: Send;
+
+    /// Calls it on a fresh instance, and notes when that was made.
+    fn make(
+        &self,
+        store: &mut Store<Guest>,
+        job: &GuestJob,
+        made: &mut Option<Instant>,
+    ) -> impl Future<Output = wasmtime::Result<Self::Answer>> + Send;
+}
+
+/// `process`
+pub(super) struct Process<'a>(pub &'a StepPre<Guest>);
+
+impl Call for Process<'_> {
+    type Answer = Result<Outcome, Failure>;
+
+    async fn make(&self, store: &mut Store<Guest>, job: &GuestJob, made: &mut Option<Instant>) -> wasmtime::Result<Self::Answer> {
+        let step = self.0.instantiate_async(&mut *store).await?;
+        *made = Some(Instant::now());
+        step.call_process(store, job).await
+    }
+}
+
+/// `settlement.status`
+pub(super) struct AskStatus(pub ReversibleStepPre<Guest>);
+
+impl Call for AskStatus {
+    type Answer = Result<Effect, Failure>;
+
+    async fn make(&self, store: &mut Store<Guest>, job: &GuestJob, made: &mut Option<Instant>) -> wasmtime::Result<Self::Answer> {
+        let step = self.0.instantiate_async(&mut *store).await?;
+        *made = Some(Instant::now());
+        step.millrace_step_settlement().call_status(store, job).await
+    }
+}
+
+/// `settlement.undo`
+pub(super) struct Undo(pub ReversibleStepPre<Guest>);
+
+impl Call for Undo {
+    type Answer = Result<(), Failure>;
+
+    async fn make(&self, store: &mut Store<Guest>, job: &GuestJob, made: &mut Option<Instant>) -> wasmtime::Result<Self::Answer> {
+        let step = self.0.instantiate_async(&mut *store).await?;
+        *made = Some(Instant::now());
+        step.millrace_step_settlement().call_undo(store, job).await
     }
 }
 

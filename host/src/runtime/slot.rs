@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use wasmtime::component::Linker;
 
-use super::guest::{Granted, Guest, StepPre};
+use super::guest::{Granted, Guest, ReversibleStepPre, StepPre};
 use super::{ActiveVersion, ComponentSettings};
 
 /// Versions that stay ready in memory, to go back to within milliseconds.
@@ -21,6 +21,8 @@ pub(super) struct Version {
     pub digest: Arc<str>,
     /// To make instances of.
     pub pre: StepPre<Guest>,
+    /// The same, if it exports the interface `settlement`.
+    pub reversible: Option<ReversibleStepPre<Guest>>,
     /// What it is.
     pub about: ActiveVersion,
 }

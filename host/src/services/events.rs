@@ -130,6 +130,12 @@ impl Events {
         handler.component.clone().map_or(Telling::Log, Telling::Component)
     }
 
+    /// Whether the config has this messaging handler.
+    #[must_use]
+    pub fn has_handler(&self, handler: &str) -> bool {
+        self.handlers.contains_key(handler)
+    }
+
     /// Topics that tell of the creation of an instance, one for each prefix among `handlers`.
     #[must_use]
     pub fn creation_topics<'a>(&self, handlers: impl Iterator<Item = &'a str>) -> BTreeSet<String> {

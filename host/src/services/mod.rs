@@ -20,6 +20,8 @@ pub mod scheduler;
 mod seeds;
 mod settlement;
 pub mod shop;
+pub mod stranded;
+mod undo;
 pub mod users;
 mod view;
 pub mod watermark;

@@ -20,9 +20,9 @@ use super::decision::{self, Context, Decision, Origin};
 use super::events::Events;
 use super::hub::Hub;
 use super::in_flight::InFlight;
-use super::settlement;
 use super::watermark::Watermark;
 use super::workflows::{LookupError, Workflows};
+use super::{settlement, undo};
 use crate::clock::Clock;
 use crate::runtime::{Job, Report, Runtime};
 use crate::shutdown::Stop;
@@ -241,7 +241,7 @@ impl Pipeline {
     /// Starts a run that was claimed from the store.
     pub async fn start_claimed(&self, run: StepRun) {
         let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return };
-        if run.input.is_some() {
+        if run.input.is_some() && run.kind == RunKind::Task {
             let resource = Arc::new(stand_in(&run, self.parts.clock.now()));
             return self.start(run, resource, permit);
         }
@@ -299,13 +299,27 @@ impl Pipeline {
         // Boxed here because an attempt's commit starts further attempts: the future would contain itself.
         let span = span_of(&run, &resource);
         let work: BoxFuture<'static, ()> = Box::pin(span.around(async move {
-            match pipeline.attempt(&run, &resource).await {
-                Attempt::Made(report) => pipeline.settle(&run, resource, &report).await,
-                Attempt::Denied { until, reason } => pipeline.put_back(&run, until, Some(reason)).await,
-            }
+            pipeline.carry_out(&run, resource).await;
             drop(permit);
         }));
         self.parts.tasks.spawn(work);
+    }
+
+    /// Does what a claimed run asks for, until what came of it is durable.
+    async fn carry_out(&self, run: &StepRun, resource: Arc<Resource>) {
+        if let Some(lack) = self.lack_of(run) {
+            return self.strand(run, &lack).await;
+        }
+        if run.kind == RunKind::Undo {
+            return self.undo(run, resource).await;
+        }
+        if self.abandon(run, &resource).await {
+            return;
+        }
+        match self.attempt(run, &resource).await {
+            Attempt::Made(report) => self.settle(run, resource, &report).await,
+            Attempt::Denied { until, reason } => self.put_back(run, until, Some(reason)).await,
+        }
     }
 
     /// Has the run's component do it, unless no version of it serves yet or its breaker is open.
@@ -329,12 +343,13 @@ impl Pipeline {
         Some((until, format!("component '{component}' has failed too often: its circuit breaker is open")))
     }
 
-    async fn make_attempt(&self, run: &StepRun, resource: &Resource) -> Report {
-        let data = match &run.input {
+    /// What a component is told about a run.
+    pub(super) async fn job(&self, run: &StepRun, resource: &Resource) -> Job {
+        let data = match run.input.as_ref().filter(|_| run.kind == RunKind::Task) {
             Some(input) => input.to_string(),
             None => serde_json::to_string(&*resource.data).unwrap_or_default(),
         };
-        let job = Job {
+        Job {
             workflow: run.workflow.clone(),
             instance_id: run.resource_id.clone(),
             step: run.name.clone(),
@@ -343,11 +358,15 @@ impl Pipeline {
             to_state: run.to_state.clone(),
             attempt: run.attempt,
             visit: run.visit,
-            idempotency_key: run.key.clone(),
+            idempotency_key: undo::key_of(run).to_owned(),
             timeout: self.timeout(run, resource).await,
             traceparent: traces::current().or_else(|| caused_by(run, resource).map(str::to_owned)),
             data,
-        };
+        }
+    }
+
+    async fn make_attempt(&self, run: &StepRun, resource: &Resource) -> Report {
+        let job = self.job(run, resource).await;
         let slot = self.parts.in_flight.enter(&run.key);
         let report = self.parts.runtime.run(&run.component, job, self.parts.workflows.step_config(&run.workflow, &run.name)).await;
         drop(slot);
@@ -355,7 +374,7 @@ impl Pipeline {
     }
 
     async fn timeout(&self, run: &StepRun, resource: &Resource) -> Duration {
-        let Some(progress) = resource.workflow.as_ref().filter(|_| run.kind == RunKind::Step) else { return TASK_TIMEOUT };
+        let Some(progress) = resource.workflow.as_ref().filter(|_| run.kind != RunKind::Task) else { return TASK_TIMEOUT };
         let pinned = self.parts.workflows.pinned(&progress.workflow, &progress.machine).await;
         pinned.ok().and_then(|pinned| pinned.machine.step(&run.name).map(|step| step.timeout)).unwrap_or(TASK_TIMEOUT)
     }

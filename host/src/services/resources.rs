@@ -281,8 +281,13 @@ impl Resources {
             Ok(resource) => self.full_view(handler, &resource).await,
             Err(FireError::Gone) => Err(handler.not_found(id)),
             Err(FireError::Refused(_) | FireError::Contended) => {
-                let state = self.own(handler, user, id).await?.state;
-                Err(ServiceError::Conflict(format!("'{action}' is not possible in state '{state}'")))
+                let resource = self.own(handler, user, id).await?;
+                let waits = if self.inner.pipeline.awaits_an_answer(&resource).await {
+                    ": it has no answer yet, try again when it has"
+                } else {
+                    ""
+                };
+                Err(ServiceError::Conflict(format!("'{action}' is not possible in state '{}'{waits}", resource.state)))
             }
             Err(FireError::Store(error)) => Err(error.into()),
             Err(error @ FireError::Lookup(_)) => Err(ServiceError::Internal(error.into())),

@@ -89,7 +89,8 @@ impl Pipeline {
     async fn decide(&self, run: &StepRun, resource: &Arc<Resource>, report: &Report) -> Result<Decision, StoreError> {
         match run.kind {
             RunKind::Step => self.decide_step(run, resource, report).await,
-            RunKind::Task => Ok(self.decide_task(run, resource, report)),
+            // An undo has no such report, see `undo`.
+            RunKind::Task | RunKind::Undo => Ok(self.decide_task(run, resource, report)),
         }
     }
 
@@ -110,14 +111,17 @@ impl Pipeline {
         let now = self.parts().clock.now();
         Ok(match pinned.machine.advance(&progress.instance, &input) {
             Err(refusal) => {
-                tracing::info!(run = run.key, instance = run.resource_id, %refusal, "an answer no longer fits its instance");
-                end(run, resource, RunStatus::Done, Some(refusal.to_string()))
+                let may_be_done = !matches!(report.verdict, Verdict::Rejected { .. });
+                return self.unwanted(run, resource, &pinned, (may_be_done, refusal.to_string())).await;
             }
             Ok((instance, effects)) => match effects.as_slice() {
                 [Effect::Retry { attempt, delay, .. }] => {
                     again(run, resource, *attempt, decision::later(now, *delay), failure_text(&report.verdict))
                 }
                 effects => {
+                    if let Some(asking) = self.ask_first(run, resource, report) {
+                        return Ok(asking);
+                    }
                     let context = Context { events: &self.parts().events, pinned: &pinned, now };
                     decision::proceed(context, resource, instance, effects, self.origin(run, report))
                 }
@@ -174,7 +178,7 @@ impl Pipeline {
     }
 
     /// What the answer adds to the data: never a field that the creator of the resource wrote.
-    fn results(&self, run: &StepRun, verdict: &Verdict) -> Object {
+    pub(super) fn results(&self, run: &StepRun, verdict: &Verdict) -> Object {
         let mut fields = match verdict {
             Verdict::Accepted(fields) => fields.clone(),
             Verdict::Rejected { details, .. } => details.clone(),
@@ -315,7 +319,7 @@ fn outcome(verdict: &Verdict) -> StepOutcome {
     }
 }
 
-fn failure_text(verdict: &Verdict) -> Option<String> {
+pub(super) fn failure_text(verdict: &Verdict) -> Option<String> {
     match verdict {
         Verdict::Accepted(_) => None,
         Verdict::Rejected { reason, .. } => Some(reason.clone()),
@@ -324,7 +328,7 @@ fn failure_text(verdict: &Verdict) -> Option<String> {
 }
 
 /// What the owner of the instance is told. A fault's own text is for the log and the run: it may name what is inside.
-fn reason_for_people(verdict: &Verdict) -> Option<String> {
+pub(super) fn reason_for_people(verdict: &Verdict) -> Option<String> {
     match verdict {
         Verdict::Accepted(_) => None,
         Verdict::Rejected { reason, .. } => Some(reason.clone()),
@@ -338,10 +342,10 @@ pub(super) fn settled(run: &StepRun, status: RunStatus, attempt: u32, error: Opt
     Settled { key: run.key.clone(), fence: run.fence, status, attempt, due_at: run.due_at, error }
 }
 
-fn end(run: &StepRun, resource: &Arc<Resource>, status: RunStatus, error: Option<String>) -> Decision {
+pub(super) fn end(run: &StepRun, resource: &Arc<Resource>, status: RunStatus, error: Option<String>) -> Decision {
     decision::settle_only(Arc::clone(resource), settled(run, status, run.attempt, error))
 }
 
-fn again(run: &StepRun, resource: &Arc<Resource>, attempt: u32, due_at: jiff::Timestamp, error: Option<String>) -> Decision {
+pub(super) fn again(run: &StepRun, resource: &Arc<Resource>, attempt: u32, due_at: jiff::Timestamp, error: Option<String>) -> Decision {
     decision::settle_only(Arc::clone(resource), Settled { due_at, ..settled(run, RunStatus::Ready, attempt, error) })
 }

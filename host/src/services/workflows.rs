@@ -95,6 +95,12 @@ impl Workflows {
         self.settings.get(workflow)?.step_config.get(step)
     }
 
+    /// Whether the config has this processing step, for a workflow that it has too.
+    #[must_use]
+    pub fn has_step(&self, workflow: &str, step: &str) -> bool {
+        self.settings.get(workflow).is_some_and(|settings| settings.steps.contains(step))
+    }
+
     /// Unfinished instances of `workflow` that may exist at once.
     #[must_use]
     pub fn max_instances(&self, workflow: &str) -> Option<u64> {

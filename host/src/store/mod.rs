@@ -115,6 +115,8 @@ pub enum RunStatus {
     Done,
     /// Set aside until a person looks at it: it killed the process too often, or can never work.
     Parked,
+    /// Set aside because the config of this process does not name what it needs; ready again at the next start.
+    Stranded,
 }
 
 /// One start of a step or a task. `(kind, id, name, visit, seq)` decides its [`StepRun::key`], which is unique.
@@ -144,7 +146,8 @@ pub struct StepRun {
     pub from_state: String,
     /// State entered by that transition.
     pub to_state: String,
-    /// JSON object to work on instead of the resource's data: the run belongs to an event, not to what the resource is now.
+    /// JSON object to work on instead of the resource's data: the run belongs to an event, not to what the resource is now. For an
+    /// undo, what the step's last attempt said: it takes effect when the undo is done.
     pub input: Option<Arc<str>>,
     /// Where it stands.
     pub status: RunStatus,
@@ -411,7 +414,7 @@ pub struct Backlog {
     pub outbox: u64,
     /// When the oldest of them was written.
     pub oldest_outbox: Option<Timestamp>,
-    /// Runs set aside.
+    /// Runs set aside, for whatever reason.
     pub parked: u64,
     /// Resources that ask for a person's attention.
     pub attention: u64,
@@ -493,9 +496,10 @@ pub trait Store: Send + Sync + 'static {
     /// All runs of a resource, oldest first.
     async fn runs(&self, kind: &str, id: &str) -> Result<Vec<StepRun>, StoreError>;
     /// Makes every `Running` run of an older epoch `Ready` at once, adding one crash to those whose key is in `crashed`; a run
-    /// with `park_after` crashes or more becomes `Parked` instead, and is returned.
+    /// with `park_after` crashes or more becomes `Parked` instead, and is returned. Makes every `Stranded` run `Ready`: what it needs
+    /// may be there now.
     async fn recover_runs(&self, crashed: &[String], park_after: u32) -> Result<Vec<StepRun>, StoreError>;
-    /// Makes parked runs ready again: of one resource, or all of a component. Returns how many.
+    /// Makes all runs of a component that were set aside ready again. Returns how many.
     async fn unpark(&self, component: &str) -> Result<u64, StoreError>;
     /// Makes the ready runs of a component due at once, whatever they wait for. Returns how many were not.
     async fn hasten(&self, component: &str) -> Result<u64, StoreError>;
@@ -565,6 +569,8 @@ pub trait Store: Send + Sync + 'static {
     async fn backlog(&self) -> Result<Backlog, StoreError>;
     /// Unfinished instances by workflow and state, in alphabetical sequence. Looks at each of them: for the start.
     async fn unfinished(&self) -> Result<Vec<(String, String, u64)>, StoreError>;
+    /// Unfinished instances by workflow and digest of the definition they began with, in that sequence. Looks at each of them.
+    async fn pinned(&self) -> Result<Vec<(String, String, u64)>, StoreError>;
     /// Writes next to nothing, durably: tells whether anything can be written now.
     async fn try_write(&self) -> Result<(), StoreError>;
     /// The last time that writes were refused for want of room or the like, if it happened since the store was opened.

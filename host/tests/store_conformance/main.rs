@@ -66,6 +66,7 @@ on_each_store! {
         a_run_that_kills_processes_is_parked,
         parked_runs_of_a_component_can_be_made_ready,
         runs_of_a_component_that_wait_can_be_made_due,
+        stranded_runs_are_set_aside_until_the_next_start,
         runs_of_a_resource_are_listed_oldest_first,
         timers_are_replaced_by_every_change,
         timers_stay_when_only_a_run_is_settled,
@@ -95,6 +96,7 @@ on_each_store! {
     registry:
         a_machine_is_kept_under_its_digest,
         the_last_good_digest_of_a_component_is_kept,
+        unfinished_instances_are_counted_by_their_definition,
         the_backlog_counts_what_waits,
         the_backlog_tells_what_is_late_and_who_kills_processes,
         a_store_that_can_write_says_so,

@@ -37,6 +37,22 @@ pub async fn the_last_good_digest_of_a_component_is_kept(mut bed: Bed) {
     assert_eq!(bed.store.components().await.unwrap(), expected);
 }
 
+pub async fn unfinished_instances_are_counted_by_their_definition(bed: Bed) {
+    let of = |id: &str, machine: &str, finished: bool| {
+        let mut resource = instance(id);
+        let progress = resource.workflow.as_mut().unwrap();
+        progress.machine = machine.into();
+        progress.finished = finished;
+        resource
+    };
+    for resource in [of("a", "old", false), of("b", "new", false), of("c", "old", false), of("d", "older", true)] {
+        bed.store.commit(create(resource)).await.unwrap();
+    }
+    bed.store.commit(create(product("1"))).await.unwrap();
+    let expected = [("new", 1), ("old", 2)].map(|(machine, count)| ("order-processing".to_owned(), machine.to_owned(), count));
+    assert_eq!(bed.store.pinned().await.unwrap(), expected);
+}
+
 pub async fn the_backlog_counts_what_waits(bed: Bed) {
     let store = &bed.store;
     assert_eq!(store.backlog().await.unwrap(), millrace::store::Backlog::default());

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use millrace::store::{Commit, Conflict, RunStatus, Settled, StepRun};
+use millrace_workflow::RunKind;
 
 use crate::bed::{Bed, all_at_once, at, change, conflict, create, done, instance, moved, run, settling, timer, with_runs};
 
@@ -159,6 +160,20 @@ pub async fn parked_runs_of_a_component_can_be_made_ready(bed: Bed) {
     let claimed = bed.store.claim_runs(at(0), 10).await.unwrap();
     assert_eq!(ids(&claimed), ["a", "b"]);
     assert!(claimed.iter().all(|run| run.crashes == 0 && run.fence == 4));
+}
+
+pub async fn stranded_runs_are_set_aside_until_the_next_start(mut bed: Bed) {
+    let later = bed.clock.now() + jiff::SignedDuration::from_hours(1);
+    let stranded = |id, kind| StepRun { status: RunStatus::Stranded, kind, attempt: 2, due_at: later, ..run(id, "payment") };
+    let all = [stranded("a", RunKind::Step), stranded("b", RunKind::Undo), run("c", "shipping")];
+    bed.store.commit(with_runs(all)).await.unwrap();
+    assert_eq!(ids(&bed.store.claim_runs(later, 10).await.unwrap()), ["c"]);
+    assert_eq!(bed.store.backlog().await.unwrap().parked, 2, "a person has to know");
+    bed.reopen().await;
+    assert!(bed.store.recover_runs(&[], 3).await.unwrap().is_empty(), "nothing is parked");
+    let claimed = bed.store.claim_runs(bed.clock.now(), 10).await.unwrap();
+    let found: Vec<_> = claimed.iter().map(|run| (run.resource_id.as_str(), run.kind, run.attempt)).collect();
+    assert_eq!(found, [("c", RunKind::Step, 1), ("a", RunKind::Step, 2), ("b", RunKind::Undo, 2)], "to be set aside is no attempt");
 }
 
 pub async fn runs_of_a_resource_are_listed_oldest_first(bed: Bed) {

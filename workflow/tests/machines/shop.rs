@@ -110,6 +110,20 @@ fn a_config_without_timers_loads_and_a_retry_by_hand_runs_the_payment_again() {
 }
 
 #[test]
+fn an_answer_is_awaited_for_the_last_visit_of_a_step_and_where_it_leads_on() {
+    let machine = machine();
+    let paying = to_paying(&machine);
+    assert!(machine.awaits(&paying, "step-payment", 1));
+    for (step, visit) in [("step-payment", 0), ("step-payment", 2), ("step-validate", 1), ("no-such-step", 1)] {
+        assert!(!machine.awaits(&paying, step, visit), "{step} {visit}");
+    }
+    let (declined, _) = answer(&machine, &paying, "step-payment", StepOutcome::Rejected);
+    assert!(!machine.awaits(&declined, "step-payment", 1));
+    let (again, _) = ring(&machine, &declined, "retry_payment");
+    assert!(!machine.awaits(&again, "step-payment", 1) && machine.awaits(&again, "step-payment", 2));
+}
+
+#[test]
 fn a_good_order_is_delivered_in_four_commits() {
     let machine = machine();
     let (instance, effects) = machine.create();

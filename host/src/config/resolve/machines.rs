@@ -1,7 +1,7 @@
 //! State machines: definitions with the steps and hooks that belong to them, handed to the core, whose defects are put back
 //! where they were written. What a definition may say is the core's to check, not this file's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use millrace_workflow::{Definition, Hook, Machine, Reaction, RetryPolicy, State, Step, Transition};
@@ -42,13 +42,14 @@ pub(super) fn workflows(context: &Context<'_>, entries: &Entries, findings: &mut
     let reactions: Vec<Option<Reaction>> =
         section.hooks.iter().enumerate().map(|(i, hook)| reaction(context, hook, &format!("{AT}/hooks/{i}"), findings)).collect();
     let max_instances = context.first(pick!(StateMachineEngine)).and_then(|(_, _, engine)| engine.max_instances).map(u64::from);
+    let steps: BTreeSet<String> = context.all(pick!(ProcessingStep)).into_iter().map(|(_, module, _)| module.name.clone()).collect();
     let mut workflows = Vec::new();
     for (index, entry) in section.definitions.iter().enumerate() {
         check_definition_name(context, index, entry, findings);
         let written = definition(context, index, entry, &reactions, entries, findings);
         let step_config = step_config(context, &written.definition);
         match Machine::new(written.definition.clone()) {
-            Ok(machine) => workflows.push(Workflow { machine, max_instances, step_config }),
+            Ok(machine) => workflows.push(Workflow { machine, max_instances, steps: steps.clone(), step_config }),
             Err(defects) => {
                 for defect in defects {
                     findings.error(

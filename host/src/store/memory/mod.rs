@@ -272,6 +272,10 @@ impl Store for Memory {
         self.read(State::unfinished)
     }
 
+    async fn pinned(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
+        self.read(State::pinned)
+    }
+
     async fn try_write(&self) -> Result<(), StoreError> {
         self.write(|_| Ok(()))
     }

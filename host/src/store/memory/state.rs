@@ -187,6 +187,10 @@ impl State {
                 parked.push((row.due_at, sequence, row.clone()));
             }
         }
+        for run in self.runs.values_mut().map(|aged| &mut aged.row).filter(|run| run.status == RunStatus::Stranded) {
+            run.status = RunStatus::Ready;
+            run.due_at = run.due_at.min(now);
+        }
         parked.sort_by_key(|(due_at, sequence, _)| (*due_at, *sequence));
         parked.into_iter().map(|(_, _, run)| run).collect()
     }
@@ -194,7 +198,7 @@ impl State {
     pub(super) fn unpark(&mut self, component: &str) -> u64 {
         let now = self.now;
         let parked = self.runs.values_mut().map(|aged| &mut aged.row);
-        let parked = parked.filter(|run| run.status == RunStatus::Parked && run.component == component);
+        let parked = parked.filter(|run| matches!(run.status, RunStatus::Parked | RunStatus::Stranded) && run.component == component);
         parked
             .map(|run| {
                 run.status = RunStatus::Ready;
@@ -293,7 +297,7 @@ impl State {
         Backlog {
             outbox: self.unpublished.len() as u64,
             oldest_outbox: oldest.map(|aged| aged.written_at),
-            parked: self.open(RunStatus::Parked).count() as u64,
+            parked: (self.open(RunStatus::Parked).count() + self.open(RunStatus::Stranded).count()) as u64,
             attention: progress().filter(|progress| progress.attention.is_some()).count() as u64,
             timers: self.timers.len() as u64,
             dead_letters: self.dead_letters.len() as u64,
@@ -310,6 +314,15 @@ impl State {
             *counts.entry((workflow, placed.resource.state.as_str())).or_default() += 1;
         }
         counts.into_iter().map(|((workflow, state), count)| (workflow.to_owned(), state.to_owned(), count)).collect()
+    }
+
+    pub(super) fn pinned(&self) -> Vec<(String, String, u64)> {
+        let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+        for (placed, workflow) in self.active() {
+            let machine = placed.resource.workflow.as_ref().map_or("", |progress| progress.machine.as_str());
+            *counts.entry((workflow, machine)).or_default() += 1;
+        }
+        counts.into_iter().map(|((workflow, machine), count)| (workflow.to_owned(), machine.to_owned(), count)).collect()
     }
 
     /// Unfinished instances with the names of their workflows.

@@ -56,6 +56,7 @@ pub(super) fn run_status_text(status: RunStatus) -> &'static str {
         RunStatus::Running => "running",
         RunStatus::Done => "done",
         RunStatus::Parked => "parked",
+        RunStatus::Stranded => "stranded",
     }
 }
 
@@ -65,6 +66,7 @@ pub(super) fn run_status(row: &Row<'_>, column: usize) -> rusqlite::Result<RunSt
         "running" => Ok(RunStatus::Running),
         "done" => Ok(RunStatus::Done),
         "parked" => Ok(RunStatus::Parked),
+        "stranded" => Ok(RunStatus::Stranded),
         other => Err(unreadable(column, format!("'{other}' is no status of a run"))),
     }
 }
@@ -73,6 +75,7 @@ pub(super) fn run_kind_text(kind: RunKind) -> &'static str {
     match kind {
         RunKind::Step => "step",
         RunKind::Task => "task",
+        RunKind::Undo => "undo",
     }
 }
 
@@ -80,6 +83,7 @@ pub(super) fn run_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<RunKind
     match row.get_ref(column)?.as_str()? {
         "step" => Ok(RunKind::Step),
         "task" => Ok(RunKind::Task),
+        "undo" => Ok(RunKind::Undo),
         other => Err(unreadable(column, format!("'{other}' is no kind of run"))),
     }
 }

@@ -289,6 +289,10 @@ impl Store for Sqlite {
         self.readers.read(move |connection| registry::backlog(connection, now)).await
     }
 
+    async fn pinned(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
+        self.readers.read(|connection| registry::pinned(connection)).await
+    }
+
     async fn unfinished(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
         self.readers.read(|connection| registry::unfinished(connection)).await
     }

@@ -46,7 +46,7 @@ pub(super) fn backlog(connection: &mut Connection, now: Timestamp) -> rusqlite::
     Ok(Backlog {
         outbox: unpublished_count(&moment)?,
         oldest_outbox: moment.prepare_cached(oldest)?.query_row([], |row| time(row, 0)).optional()?,
-        parked: number("SELECT count(*) FROM step_runs WHERE status <> 'done' AND status = 'parked'")?,
+        parked: number("SELECT count(*) FROM step_runs WHERE status <> 'done' AND status IN ('parked', 'stranded')")?,
         attention: number("SELECT count(*) FROM resources WHERE attention IS NOT NULL")?,
         timers: number("SELECT count(*) FROM timers")?,
         dead_letters: number("SELECT count(*) FROM dead_letters")?,
@@ -69,6 +69,13 @@ fn oldest_active(connection: &Connection, workflow: &str) -> rusqlite::Result<(S
 /// Every unfinished instance, counted by its state.
 pub(super) fn unfinished(connection: &Connection) -> rusqlite::Result<Vec<(String, String, u64)>> {
     let sql = "SELECT workflow, state, count(*) FROM resources WHERE finished = 0 GROUP BY workflow, state ORDER BY workflow, state";
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, count(row, 2)?)))?.collect()
+}
+
+/// Every unfinished instance, counted by the definition that it began with.
+pub(super) fn pinned(connection: &Connection) -> rusqlite::Result<Vec<(String, String, u64)>> {
+    let sql = "SELECT workflow, machine, count(*) FROM resources WHERE finished = 0 GROUP BY workflow, machine ORDER BY workflow, machine";
     let mut statement = connection.prepare_cached(sql)?;
     statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, count(row, 2)?)))?.collect()
 }

@@ -89,6 +89,7 @@ pub(super) fn recover(writing: &Writing<'_>, crashed: &[String], park_after: u32
             parked.push((sequence, run));
         }
     }
+    writing.run("UPDATE step_runs SET status = 'ready', due_at = min(due_at, ?1) WHERE status <> 'done' AND status = 'stranded'", [now])?;
     Ok(in_sequence(parked))
 }
 
@@ -102,16 +103,16 @@ pub(super) fn unpark(writing: &Writing<'_>, component: &str) -> Result<u64, Unit
     Ok(changed as u64)
 }
 
-/// Makes the parked runs ready whose `column` is `?1`; `?2` is now.
+/// Makes the runs ready that were set aside and whose `column` is `?1`; `?2` is now.
 fn release_where(column: &str) -> String {
     format!(
         "UPDATE step_runs SET status = 'ready', crashes = 0, due_at = min(due_at, ?2)
-         WHERE status <> 'done' AND status = 'parked' AND {column} = ?1"
+         WHERE status <> 'done' AND status IN ('parked', 'stranded') AND {column} = ?1"
     )
 }
 
 pub(super) fn parked(connection: &Connection) -> rusqlite::Result<Vec<StepRun>> {
-    let sql = format!("SELECT {COLUMNS} FROM step_runs WHERE status <> 'done' AND status = 'parked'");
+    let sql = format!("SELECT {COLUMNS} FROM step_runs WHERE status <> 'done' AND status IN ('parked', 'stranded')");
     Ok(in_sequence(connection.prepare(&sql)?.query_map([], run_row)?.collect::<Result<_, _>>()?))
 }
 

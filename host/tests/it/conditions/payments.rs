@@ -1,1 +1,394 @@
 //! A bank in a process of its own that charges and stays silent.
+//!
+//! The bank runs in the process of the test, which is never killed; the program is, again and again.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use super::bed::until;
+use super::long;
+use crate::client::{Client, order};
+use crate::process::Home;
+use crate::test_app::{built, repository};
+
+/// Beyond the time-out of an attempt, which is a second.
+const TOO_LATE: Duration = Duration::from_millis(1_300);
+/// What the one product that is ordered costs.
+const CENTS: u64 = 999;
+
+/// What the bank has in its books under one key.
+#[derive(Debug, Clone, Default)]
+struct Entry {
+    charged: Option<u64>,
+    voided: bool,
+    /// Charges that were asked for, and how often it was asked about it or to void it.
+    asked: u32,
+    about: u32,
+    voids: u32,
+}
+
+/// How the bank treats a charge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Prompt,
+    Declines,
+    /// Charges at once, and answers when nobody listens any more.
+    ChargesAndIsLate,
+    /// Answers, and charges, when nobody listens any more.
+    ChargesLate,
+    /// Never charges, never answers in time.
+    Silent,
+}
+
+/// A bank that keeps to its contract: one key is charged once, and never after it was voided.
+#[derive(Clone, Default)]
+struct Bank {
+    books: Arc<Mutex<HashMap<String, Entry>>>,
+    /// Whatever a key says, every charge is treated like this.
+    always: Arc<Mutex<Option<Manner>>>,
+    /// It answers nothing but charges.
+    deaf: Arc<Mutex<bool>>,
+}
+
+impl Bank {
+    /// A bank that listens, and its URL.
+    async fn open() -> (Self, String) {
+        let bank = Self::default();
+        let router = axum::Router::new()
+            .route("/charges", post(charge))
+            .route("/charges/{key}", get(status))
+            .route("/charges/{key}/void", post(void))
+            .with_state(bank.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        (bank, url)
+    }
+
+    fn always(&self, manner: Manner) {
+        *self.always.lock() = Some(manner);
+    }
+
+    fn set_deaf(&self, deaf: bool) {
+        *self.deaf.lock() = deaf;
+    }
+
+    fn manner(&self, key: &str) -> Manner {
+        if let Some(manner) = *self.always.lock() {
+            return manner;
+        }
+        match luck("charge", key) {
+            0..60 => Manner::Prompt,
+            60..66 => Manner::Declines,
+            66..80 => Manner::ChargesAndIsLate,
+            80..92 => Manner::ChargesLate,
+            _ => Manner::Silent,
+        }
+    }
+
+    /// Charges the key unless it was voided; once.
+    fn take(&self, key: &str, amount: u64) -> (StatusCode, Json<Value>) {
+        let mut books = self.books.lock();
+        let entry = books.entry(key.to_owned()).or_default();
+        if entry.voided {
+            return (StatusCode::CONFLICT, Json(json!({"detail": "voided"})));
+        }
+        assert_eq!(*entry.charged.get_or_insert(amount), amount, "one key, two amounts: {key}");
+        (StatusCode::OK, charged(key))
+    }
+
+    /// What it holds of an order, by visit.
+    fn captured(&self, order: &str) -> Vec<u64> {
+        let books = self.books.lock();
+        let of_order = books.iter().filter(|(key, entry)| key.starts_with(&format!("{order}:")) && !entry.voided);
+        of_order.filter_map(|(_, entry)| entry.charged).collect()
+    }
+
+    fn entries(&self, order: &str) -> HashMap<String, Entry> {
+        self.books.lock().iter().filter(|(key, _)| key.starts_with(&format!("{order}:"))).map(|(k, e)| (k.clone(), e.clone())).collect()
+    }
+}
+
+/// 0 to 99, from the key alone.
+fn luck(what: &str, key: &str) -> u64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hash = DefaultHasher::new();
+    (what, key).hash(&mut hash);
+    hash.finish() % 100
+}
+
+fn charged(key: &str) -> Json<Value> {
+    Json(json!({"status": "charged", "id": format!("ch_{key}"), "last4": "4242"}))
+}
+
+async fn charge(State(bank): State<Bank>, Json(body): Json<Value>) -> (StatusCode, Json<Value>) {
+    let (key, amount) = (body["key"].as_str().unwrap().to_owned(), body["amount"].as_u64().unwrap());
+    bank.books.lock().entry(key.clone()).or_default().asked += 1;
+    // In a task of its own: the bank does what it was asked for, whoever hangs up.
+    let doing = tokio::spawn(async move {
+        match bank.manner(&key) {
+            Manner::Prompt => bank.take(&key, amount),
+            Manner::Declines => (StatusCode::PAYMENT_REQUIRED, Json(json!({"code": "insufficient_funds", "reason": "Not enough money."}))),
+            Manner::ChargesAndIsLate => {
+                let answer = bank.take(&key, amount);
+                tokio::time::sleep(TOO_LATE).await;
+                answer
+            }
+            Manner::ChargesLate => {
+                tokio::time::sleep(TOO_LATE).await;
+                bank.take(&key, amount)
+            }
+            Manner::Silent => {
+                tokio::time::sleep(TOO_LATE).await;
+                (StatusCode::SERVICE_UNAVAILABLE, Json(json!({})))
+            }
+        }
+    });
+    doing.await.unwrap()
+}
+
+async fn status(State(bank): State<Bank>, Path(key): Path<String>) -> (StatusCode, Json<Value>) {
+    bank.books.lock().entry(key.clone()).or_default().about += 1;
+    if *bank.deaf.lock() || luck("status", &key) < 15 {
+        tokio::time::sleep(TOO_LATE).await;
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({})));
+    }
+    match bank.books.lock().get(&key) {
+        Some(Entry { voided: true, .. }) => (StatusCode::OK, Json(json!({"status": "voided"}))),
+        Some(Entry { charged: Some(_), .. }) => (StatusCode::OK, charged(&key)),
+        _ => (StatusCode::NOT_FOUND, Json(json!({}))),
+    }
+}
+
+async fn void(State(bank): State<Bank>, Path(key): Path<String>) -> (StatusCode, Json<Value>) {
+    if *bank.deaf.lock() {
+        bank.books.lock().entry(key.clone()).or_default().voids += 1;
+        tokio::time::sleep(TOO_LATE).await;
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({})));
+    }
+    let first = {
+        let mut books = bank.books.lock();
+        let entry = books.entry(key.clone()).or_default();
+        entry.voids += 1;
+        entry.voids == 1
+    };
+    match luck("void", &key) {
+        0..20 if first => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({}))),
+        20..35 if first => {
+            bank.books.lock().entry(key).or_default().voided = true;
+            tokio::time::sleep(TOO_LATE).await;
+            (StatusCode::OK, Json(json!({})))
+        }
+        _ => {
+            bank.books.lock().entry(key).or_default().voided = true;
+            (StatusCode::OK, Json(json!({})))
+        }
+    }
+}
+
+/// A shop whose payments go to a bank: an attempt may take a second, and there is one retry.
+struct Shop {
+    home: Home,
+    config: PathBuf,
+    seed: PathBuf,
+}
+
+impl Shop {
+    fn new(bank: &str) -> Self {
+        let home = Home::new();
+        std::fs::copy(built("payment-bank.wasm"), home.component("payment.wasm")).unwrap();
+        let mut config = std::fs::read_to_string(repository().join("configs/monolith.yaml")).unwrap();
+        for (before, after) in [
+            (
+                "      description: Charges the customer through the payment gateway\n",
+                format!("      description: Charges the customer\n      capabilities: {{http: [{{service: bank, url: \"{bank}\"}}]}}\n"),
+            ),
+            (
+                "      maxRetries: 2\n      retryBackoffMs: 1000\n      timeoutSeconds: 30\n",
+                "      maxRetries: 1\n      retryBackoffMs: 50\n      timeoutSeconds: 1\n".into(),
+            ),
+        ] {
+            assert_eq!(config.matches(before).count(), 1, "{before}");
+            config = config.replace(before, &after);
+        }
+        let path = home.path().join("shop.yaml");
+        std::fs::write(&path, config).unwrap();
+        let seed =
+            std::fs::read_to_string(repository().join("seed/products.json")).unwrap().replace("999", "99999").replace("9.99999", "9.99");
+        let products = home.path().join("products.json");
+        std::fs::write(&products, seed).unwrap();
+        Self { home, config: path, seed: products }
+    }
+
+    async fn start(&self) -> crate::process::Process {
+        let web = repository().join("web");
+        let variables =
+            [("PRODUCTS_SEED", self.seed.to_str().unwrap()), ("WEB_ROOT", web.to_str().unwrap()), ("RATE_LIMIT_PER_MINUTE", "1000000")];
+        self.home.start_config(&self.config, &variables).await
+    }
+}
+
+async fn login(client: &Client) -> Client {
+    let answer = client.post("/api/auth/login", &json!({"email": "ada@example.com", "password": "password123"})).await;
+    client.with_token(answer.body["token"].as_str().unwrap())
+}
+
+/// Places an order, whoever is killed meanwhile; the id if it was acknowledged.
+async fn place(customer: &Client) -> Option<String> {
+    let answer = customer.try_send(reqwest::Method::POST, "/api/orders", Some(&order("prod-008", 1, "tok_visa")), &[]).await.ok()?;
+    (answer.status == reqwest::StatusCode::CREATED).then(|| answer.body["id"].as_str().unwrap().to_owned())
+}
+
+async fn is_final(customer: &Client, id: &str) -> Option<Value> {
+    let answer = customer.try_send(reqwest::Method::GET, &format!("/api/orders/{id}"), None, &[]).await.ok()?.body;
+    ["delivered", "cancelled", "failed"].contains(&answer["state"].as_str()?).then_some(answer)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bank_that_charges_and_stays_silent_holds_the_total_or_nothing_whoever_is_killed() {
+    let (orders, kills) = if long() { (500, 40) } else { (24, 3) };
+    let (bank, url) = Bank::open().await;
+    let shop = Shop::new(&url);
+    let mut process = shop.start().await;
+    process.client.customer("ada").await;
+    let mut placed = Vec::new();
+    for round in 0..=kills {
+        let customer = login(&process.client).await;
+        let due = orders * (round + 1) / (kills + 1);
+        while placed.len() < due {
+            placed.extend(place(&customer).await);
+        }
+        if round < kills {
+            // At another moment of the payments each time.
+            tokio::time::sleep(Duration::from_millis(150 * (round as u64 % 9))).await;
+            process.kill();
+            process = shop.start().await;
+        }
+    }
+
+    let customer = login(&process.client).await;
+    let deadline = Instant::now() + Duration::from_secs(if long() { 600 } else { 120 });
+    let mut ends: HashMap<&str, u32> = HashMap::new();
+    for id in &placed {
+        let ended = loop {
+            if let Some(ended) = is_final(&customer, id).await {
+                break ended;
+            }
+            assert!(Instant::now() < deadline, "{:#} {:#?}", customer.get(&format!("/api/orders/{id}")).await.body, bank.entries(id));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        let expected = if ended["state"] == "delivered" { vec![CENTS] } else { vec![] };
+        assert_eq!(bank.captured(id), expected, "{ended:#} {:#?}", bank.entries(id));
+        *ends.entry(if ended["state"] == "delivered" { "delivered" } else { "cancelled" }).or_default() += 1;
+    }
+    // What the bank still does late changes nothing.
+    tokio::time::sleep(TOO_LATE).await;
+    for id in &placed {
+        let state = customer.get(&format!("/api/orders/{id}")).await.body["state"].clone();
+        assert_eq!(bank.captured(id), if state == "delivered" { vec![CENTS] } else { vec![] }, "{id}: {:#?}", bank.entries(id));
+    }
+    let all: Vec<Entry> = bank.books.lock().values().cloned().collect();
+    let unanswered = all.iter().filter(|entry| entry.about > 0).count();
+    eprintln!("{} orders, {kills} kills: {ends:?}; {} keys, {unanswered} asked about", placed.len(), all.len());
+    assert!(unanswered > 0 && ends.contains_key("delivered"), "the bank was never silent: {ends:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_charge_without_an_answer_is_found_and_kept_rather_than_made_again() {
+    let (bank, url) = Bank::open().await;
+    let shop = Shop::new(&url);
+    let process = shop.start().await;
+    let customer = process.client.customer("ada").await;
+    bank.always(Manner::ChargesAndIsLate);
+    // Of a bank that sometimes does not even say what it has done, an order of which it does.
+    for _ in 0..4 {
+        let id = place(&customer).await.unwrap();
+        let ended = until("the order ends", || is_final(&customer, &id)).await;
+        let entries = bank.entries(&id);
+        let (key, first) = entries.iter().find(|(key, _)| key.ends_with(":1")).unwrap();
+        if luck("status", key) < 15 {
+            continue;
+        }
+        assert_eq!(ended["state"], "delivered", "{ended:#}");
+        assert_eq!((entries.len(), first.charged, first.asked), (1, Some(CENTS), 2), "one visit, one retry: {entries:#?}");
+        assert_eq!(ended["data"]["transaction_id"], format!("ch_{key}"));
+        let row = ended["history"].as_array().unwrap().iter().find(|row| row["transition"] == "payment_approved").unwrap();
+        assert_eq!((&row["component"], &row["cause"]), (&json!("payment-processor"), &json!("accepted")), "{row:#}");
+        assert!(row["digest"].as_str().is_some_and(|digest| digest.len() == 64), "{row:#}");
+        let metrics = process.client.get("/metrics").await.body;
+        let counted = r#"ecommerce_module_operations_total{module="step-payment",operation="status",status="done"}"#;
+        assert!(metrics.as_str().unwrap().contains(counted), "{metrics}");
+        return;
+    }
+    panic!("the bank never said what it had done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_charge_is_voided_before_the_next_visit_begins_and_before_the_order_is_cancelled() {
+    let (bank, url) = Bank::open().await;
+    let shop = Shop::new(&url);
+    let process = shop.start().await;
+    let customer = process.client.customer("ada").await;
+    bank.always(Manner::ChargesLate);
+    let id = place(&customer).await.unwrap();
+    let ended = until("the order ends", || is_final(&customer, &id)).await;
+    tokio::time::sleep(TOO_LATE).await;
+    let entries = bank.entries(&id);
+    // The last attempt of a visit may be charged before the bank is asked; then that is the answer.
+    let expected = if ended["state"] == "delivered" { vec![CENTS] } else { vec![] };
+    assert_eq!(bank.captured(&id), expected, "{ended:#} {entries:#?}");
+    for row in ended["history"].as_array().unwrap().iter().filter(|row| row["transition"] == "payment_declined") {
+        assert_eq!(row["reason"], "the service behind this step did not answer in time; whatever it did was undone", "{row:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_waits_in_paying_as_long_as_nobody_can_say_what_was_charged_and_a_person_is_told() {
+    let (bank, url) = Bank::open().await;
+    let shop = Shop::new(&url);
+    let process = shop.start().await;
+    let customer = process.client.customer("ada").await;
+    bank.always(Manner::ChargesAndIsLate);
+    bank.set_deaf(true);
+    let id = place(&customer).await.unwrap();
+    until("the bank is asked about the charge", || async { bank.entries(&id).values().any(|entry| entry.voids > 0).then_some(()) }).await;
+    let refused = customer.post(&format!("/api/orders/{id}/cancel"), &json!({})).await;
+    assert_eq!(refused.status, reqwest::StatusCode::CONFLICT, "{refused:?}");
+    let text = refused.body["detail"].as_str().unwrap().to_owned();
+    assert!(text.contains("'paying'") && text.contains("try again"), "{text}");
+
+    let health = until("a person is told", || async {
+        let health = process.client.get("/healthz").await.body;
+        (health["checks"]["persistence"]["status"] == "degraded").then_some(health)
+    })
+    .await;
+    let message = health["checks"]["persistence"]["message"].as_str().unwrap();
+    assert!(message.contains("1 instances"), "{health:#}");
+    let told = process.log().lock().iter().any(|line| line.contains("ask the provider behind it") && line.contains(&id));
+    assert!(told, "the log names the order and the key");
+    let waiting = customer.get(&format!("/api/orders/{id}")).await.body;
+    assert_eq!((&waiting["state"], bank.entries(&id).len()), (&json!("paying"), 1), "no other visit begins: {waiting:#}");
+
+    process.kill();
+    bank.set_deaf(false);
+    bank.always(Manner::Prompt);
+    let process = shop.start().await;
+    let customer = login(&process.client).await;
+    let ended = until("the order goes on", || is_final(&customer, &id)).await;
+    assert_eq!(ended["state"], "delivered", "{ended:#}");
+    assert_eq!(bank.captured(&id), [CENTS], "{:#?}", bank.entries(&id));
+    until("nobody has to look any more", || async {
+        let health = process.client.get("/healthz").await.body;
+        (health["checks"]["persistence"]["status"] == "up").then_some(())
+    })
+    .await;
+}

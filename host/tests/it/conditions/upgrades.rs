@@ -1,1 +1,118 @@
 //! A config that no longer names what unfinished orders need.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::bed::until;
+use crate::client::Client;
+use crate::process::{Home, Process};
+use crate::test_app::repository;
+
+/// The monolith's config, with `before` under another name.
+fn renamed(home: &Home, file: &str, before: &str, after: &str) -> PathBuf {
+    let config = std::fs::read_to_string(repository().join("configs/monolith.yaml")).unwrap();
+    assert!(config.contains(before), "{before}");
+    let path = home.path().join(file);
+    // Slow enough that orders are under way for some seconds.
+    let patient = config.replace("retryBackoffMs: 1000\n      timeoutSeconds: 30\n", "retryBackoffMs: 3000\n      timeoutSeconds: 30\n");
+    assert_ne!(patient, config);
+    std::fs::write(&path, patient.replace(before, after)).unwrap();
+    path
+}
+
+async fn start(home: &Home, config: &std::path::Path) -> Process {
+    let (seed, web) = (repository().join("seed/products.json"), repository().join("web"));
+    home.start_config(config, &[("PRODUCTS_SEED", seed.to_str().unwrap()), ("WEB_ROOT", web.to_str().unwrap())]).await
+}
+
+async fn login(client: &Client) -> Client {
+    let answer = client.post("/api/auth/login", &json!({"email": "ada@example.com", "password": "password123"})).await;
+    client.with_token(answer.body["token"].as_str().unwrap())
+}
+
+/// Orders whose payment is tried again in a second or two, and one that is not paid yet at all: under way when the process is killed.
+async fn orders_under_way(home: &Home, config: &std::path::Path) -> Vec<String> {
+    let process = start(home, config).await;
+    let customer = process.client.customer("ada").await;
+    let mut placed = Vec::new();
+    for _ in 0..4 {
+        placed.push(customer.order_until("prod-008", 1, "tok_gatewayTimeout", &["paying"]).await["id"].as_str().unwrap().to_owned());
+    }
+    process.kill();
+    placed
+}
+
+async fn health(process: &Process) -> Value {
+    process.client.get("/healthz").await.body
+}
+
+/// Restarts with the config `after`, in which what these orders need has another name, and then with theirs again.
+async fn orders_wait_for_their_config(before: &str, after: &str, named: &str) {
+    let home = Home::new();
+    let config = renamed(&home, "before.yaml", "step-payment", "step-payment");
+    let other = renamed(&home, "after.yaml", before, after);
+    let placed = orders_under_way(&home, &config).await;
+
+    let process = start(&home, &other).await;
+    let listed = until("every run is set aside", || async {
+        let listed = home.operate(&other, &["parked", "list"]).unwrap();
+        listed.ends_with(&format!("\n{} parked runs\n", placed.len())).then_some(listed)
+    })
+    .await;
+    assert!(listed.contains(&format!("the config names no {named}")), "{listed}");
+    let found = health(&process).await;
+    assert_eq!(found["status"], "degraded", "{found:#}");
+    let check = &found["checks"]["order-processing"];
+    let message = check["message"].as_str().unwrap();
+    assert!(message.contains(&format!("{} unfinished instances", placed.len())) && message.contains(named), "{check:#}");
+    assert!(process.log().lock().iter().any(|line| line.contains("ERROR") && line.contains(named)), "the start says so");
+    let customer = login(&process.client).await;
+    // A run that an operator lets go too early waits again.
+    home.operate(&other, &["parked", "release", "--all"]).unwrap();
+    // New orders run on what the config says now.
+    customer.order_until("prod-008", 1, "tok_visa", &["delivered"]).await;
+    until("every run is set aside again", || async {
+        let listed = home.operate(&other, &["parked", "list"]).unwrap();
+        listed.ends_with(&format!("\n{} parked runs\n", placed.len())).then_some(())
+    })
+    .await;
+    for id in &placed {
+        let order = customer.get(&format!("/api/orders/{id}")).await.body;
+        assert_eq!(order["state"], "paying", "{order:#}");
+    }
+    process.kill();
+
+    let process = start(&home, &config).await;
+    let customer = login(&process.client).await;
+    for id in &placed {
+        let ended = customer.wait_for("orders", id, &["delivered", "cancelled", "failed"]).await;
+        assert_eq!(ended["state"], "delivered", "{ended:#}");
+        let transitions: Vec<&str> = ended["history"].as_array().unwrap().iter().map(|row| row["transition"].as_str().unwrap()).collect();
+        assert!(!transitions.contains(&"payment_declined"), "{transitions:?}");
+    }
+    let found = health(&process).await;
+    assert!(found["checks"].get("order-processing").is_none(), "{found:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_whose_component_has_another_name_wait_for_the_name_they_know() {
+    orders_wait_for_their_config("payment-processor", "card-charger", "component 'payment-processor'").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_whose_step_has_another_name_wait_for_the_name_they_know() {
+    orders_wait_for_their_config("step-payment", "step-charge", "step 'step-payment'").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_unfinished_orders_name_is_missed_aloud() {
+    let home = Home::new();
+    let other = renamed(&home, "after.yaml", "notification-handler", "teller");
+    let config = renamed(&home, "before.yaml", "step-payment", "step-payment");
+    let placed = orders_under_way(&home, &config).await;
+    let process = start(&home, &other).await;
+    let found = health(&process).await;
+    let text = found["checks"]["order-processing"].to_string();
+    assert!(text.contains("handler 'notification-handler'") && text.contains(&placed.len().to_string()), "{found:#}");
+}

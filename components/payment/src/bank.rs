@@ -1,0 +1,214 @@
+//! A bank behind the HTTP service `bank` that the operator grants: requests, replies, and what a reply means.
+//!
+//! Its contract: a charge has a key, and one key is charged once, however often it is asked for. A key that was voided can never be
+//! charged again, whether or not it was before, so a request that comes late does nothing.
+//!
+//! | request | answers |
+//! |---|---|
+//! | `POST /charges {"key","amount","token"}`, the amount in cents | 200 `{"status":"charged","id","last4"}`; 402 `{"code","reason"}`; 409 when the key was voided |
+//! | `GET /charges/{key}` | 200 `{"status":"charged"\|"declined"\|"voided","id","last4"}`; 404 when it knows nothing of the key |
+//! | `POST /charges/{key}/void` | 200; 404 never: a key that it does not know is voided all the same |
+
+use serde::{Deserialize, Serialize};
+use step_sdk::answer::{permanent, rejected, transient};
+use step_sdk::http::{CallError, Method, Reply, Request, segment};
+use step_sdk::reversible::Effect;
+use step_sdk::{Answer, Failure, Job, Outcome};
+
+use crate::purchase::Purchase;
+
+/// Name of the HTTP service that the operator grants.
+pub const SERVICE: &str = "bank";
+
+/// What came of a request.
+pub type Called = Result<Reply, CallError>;
+
+#[derive(Serialize)]
+struct Charge<'job> {
+    key: &'job str,
+    amount: u64,
+    token: &'job str,
+}
+
+#[derive(Deserialize)]
+struct Charged {
+    status: String,
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    last4: String,
+}
+
+#[derive(Deserialize)]
+struct Decline {
+    code: String,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct Approved<'reply> {
+    transaction_id: &'reply str,
+    status: &'static str,
+    last4: &'reply str,
+}
+
+#[derive(Serialize)]
+struct Declined<'reply> {
+    status: &'static str,
+    reason: &'reply str,
+}
+
+/// Asks for the instance's total, once for each idempotency key.
+pub fn charge(job: &Job) -> Result<Request, Failure> {
+    let Purchase { amount, token } = Purchase::of(job)?;
+    let body = json(&Charge { key: &job.idempotency_key, amount: amount.cents(), token: &token })?;
+    Ok(Request { method: Method::Post, path: "/charges".to_owned(), body })
+}
+
+/// What the reply to a charge means.
+pub fn charged(called: Called) -> Answer {
+    let reply = called.or_else(unreachable)?;
+    match reply.status {
+        200..=299 => Ok(Outcome::Accepted(approved(&reply, &read(&reply)?)?)),
+        402 => {
+            let Decline { code, reason } = read(&reply)?;
+            rejected(&code, reason.clone(), &Declined { status: "declined", reason: &reason })
+        }
+        409 => permanent("the bank has voided this key: it can no longer be charged"),
+        _ => Err(refused(&reply, "the charge")),
+    }
+}
+
+/// Asks about the key of a job.
+pub fn status(job: &Job) -> Request {
+    Request { method: Method::Get, path: format!("/charges/{}", segment(&job.idempotency_key)), body: String::new() }
+}
+
+/// What the reply about a key means.
+pub fn found(called: Called) -> Result<Effect, Failure> {
+    let reply = called.or_else(unreachable)?;
+    match reply.status {
+        200..=299 => {
+            let charged: Charged = read(&reply)?;
+            if charged.status == "charged" { approved(&reply, &charged).map(Effect::Done) } else { Ok(Effect::NotDone) }
+        }
+        404 => Ok(Effect::NotDone),
+        _ => Err(refused(&reply, "the question about a charge")),
+    }
+}
+
+/// Asks for the money back, and that the key is never charged.
+pub fn undo(job: &Job) -> Request {
+    Request { method: Method::Post, path: format!("/charges/{}/void", segment(&job.idempotency_key)), body: String::new() }
+}
+
+/// What the reply to that means.
+pub fn undone(called: Called) -> Result<(), Failure> {
+    let reply = called.or_else(unreachable)?;
+    if (200..300).contains(&reply.status) { Ok(()) } else { Err(refused(&reply, "to void a charge")) }
+}
+
+/// A charge that cannot be told apart from another is not known to be one.
+fn approved(reply: &Reply, charged: &Charged) -> Result<String, Failure> {
+    if charged.status != "charged" || charged.id.is_empty() {
+        let start: String = reply.body.chars().take(200).collect();
+        return Err(Failure::Transient(format!("the bank's answer names no charge: {start}")));
+    }
+    json(&Approved { transaction_id: &charged.id, status: "approved", last4: &charged.last4 })
+}
+
+fn json(value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(value).map_err(|problem| Failure::Permanent(format!("cannot be written as JSON: {problem}")))
+}
+
+fn read<T: for<'text> Deserialize<'text>>(reply: &Reply) -> Result<T, Failure> {
+    serde_json::from_str(&reply.body).map_err(|problem| {
+        let start: String = reply.body.chars().take(200).collect();
+        Failure::Transient(format!("the bank's answer ({}) cannot be read: {problem}: {start}", reply.status))
+    })
+}
+
+fn unreachable(error: CallError) -> Result<Reply, Failure> {
+    Err(match error {
+        CallError::Denied(why) => Failure::Permanent(format!(
+            "the HTTP service `{SERVICE}` cannot be called ({why}): grant it in the component's capabilities.http, with the bank's URL"
+        )),
+        CallError::Broken(why) => Failure::Transient(format!("the bank did not answer: {why}")),
+    })
+}
+
+fn refused(reply: &Reply, what: &str) -> Failure {
+    let Reply { status, body } = reply;
+    let start: String = body.chars().take(200).collect();
+    let text = format!("the bank refused {what} with {status}: {start}");
+    if matches!(status, 400..=407 | 410..=428 | 430..=499) { Failure::Permanent(text) } else { Failure::Transient(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use step_sdk::testing::{self, accepted};
+
+    use super::*;
+
+    fn reply(status: u16, body: &Value) -> Called {
+        Ok(Reply { status, body: body.to_string() })
+    }
+
+    fn charged_as(id: &str) -> Value {
+        json!({"status": "charged", "id": id, "last4": "4242"})
+    }
+
+    #[test]
+    fn a_charge_asks_for_whole_cents_under_the_key_of_the_visit() {
+        let job = testing::job(&json!({"total": 149.99, "payment": {"token": "tok_visa"}}), &json!({}));
+        let request = charge(&job).unwrap_or_else(|failure| panic!("{failure:?}"));
+        let body: Value = serde_json::from_str(&request.body).unwrap_or_default();
+        assert_eq!(body, json!({"key": job.idempotency_key, "amount": 14_999, "token": "tok_visa"}));
+        assert_eq!((request.method, request.path.as_str()), (Method::Post, "/charges"));
+    }
+
+    #[test]
+    fn the_key_is_one_segment_of_the_path() {
+        let job = Job { idempotency_key: "order-1:pay/../x:1".into(), ..testing::job(&json!({}), &json!({})) };
+        assert_eq!(status(&job).path, "/charges/order-1%3Apay%2F%2E%2E%2Fx%3A1");
+        assert_eq!(undo(&job).path, "/charges/order-1%3Apay%2F%2E%2E%2Fx%3A1/void");
+    }
+
+    #[test]
+    fn replies_to_a_charge_are_the_four_answers() {
+        assert_eq!(
+            accepted(charged(reply(200, &charged_as("ch_1")))),
+            json!({"transaction_id": "ch_1", "status": "approved", "last4": "4242"})
+        );
+        let declined = charged(reply(402, &json!({"code": "expired_card", "reason": "The card has expired."})));
+        assert_eq!(testing::rejected(declined).0, "expired_card");
+        for (called, lasting) in [
+            (reply(409, &json!({})), true),
+            (reply(400, &json!({})), true),
+            (Err(CallError::Denied("no".into())), true),
+            (reply(500, &json!({})), false),
+            (reply(429, &json!({})), false),
+            (reply(200, &json!({"status": "charged"})), false),
+            (Ok(Reply { status: 200, body: "<html>".into() }), false),
+            (Err(CallError::Broken("late".into())), false),
+        ] {
+            let text = format!("{called:?}");
+            match charged(called) {
+                Err(Failure::Permanent(_)) => assert!(lasting, "{text}"),
+                Err(Failure::Transient(_)) => assert!(!lasting, "{text}"),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_charge_that_is_named_was_done() {
+        assert!(matches!(found(reply(200, &charged_as("ch_1"))), Ok(Effect::Done(text)) if text.contains("ch_1")));
+        for known in [reply(404, &json!({})), reply(200, &json!({"status": "voided"})), reply(200, &json!({"status": "declined"}))] {
+            assert!(matches!(found(known), Ok(Effect::NotDone)));
+        }
+        assert!(found(reply(503, &json!({}))).is_err() && found(Err(CallError::Broken("late".into()))).is_err());
+        assert!(undone(reply(200, &json!({}))).is_ok() && undone(reply(404, &json!({}))).is_err());
+    }
+}

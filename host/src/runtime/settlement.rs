@@ -1,0 +1,108 @@
+//! Finding out what became of a run that gave no answer, and undoing it: the interface `settlement`, of components that export it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+
+use super::answer::object;
+use super::budget::Limit;
+use super::components::Runtime;
+use super::guest::{Effect, Failure, Guest, ReversibleStepPre};
+use super::guest_log::Speaker;
+use super::sandbox::{AskStatus, Call, Terms, Undo};
+use super::text::{MOST_REASON_BYTES, short, tamed};
+use super::{Job, Limits, Report, Status};
+
+impl<T> Report<T> {
+    fn map<U>(self, change: impl FnOnce(T) -> U) -> Report<U> {
+        let Self { verdict, digest, wall, overhead, limit, lines_dropped } = self;
+        Report { verdict: change(verdict), digest, wall, overhead, limit, lines_dropped }
+    }
+}
+
+impl Runtime {
+    /// Whether the version that serves a component can be asked about a run that gave no answer.
+    #[must_use]
+    pub fn is_reversible(&self, component: &str) -> bool {
+        self.slot(component).ok().and_then(|slot| slot.serving()).is_some_and(|version| version.reversible.is_some())
+    }
+
+    /// Has a component say what became of the work under the job's key, within the job's timeout. Never fails: what goes wrong is
+    /// [`Status::Unknown`].
+    pub async fn status_of(&self, component: &str, job: Job, step_config: Option<&Map<String, Value>>) -> Report<Status> {
+        let limits = self.slot(component).map(|slot| slot.settings.limits.clone()).unwrap_or_default();
+        let report = self.settle(component, job, step_config, AskStatus).await;
+        report.map(|answer| answer.map_or_else(Status::Unknown, |answer| status(component, answer, &limits)))
+    }
+
+    /// Has a component undo the work under the job's key, within the job's timeout. The verdict is the reason if it could not.
+    pub async fn undo(&self, component: &str, job: Job, step_config: Option<&Map<String, Value>>) -> Report<Result<(), String>> {
+        let report = self.settle(component, job, step_config, Undo).await;
+        report.map(|answer| answer.and_then(|answer| answer.map_err(reason)))
+    }
+
+    async fn settle<C: Call>(
+        &self,
+        component: &str,
+        job: Job,
+        step_config: Option<&Map<String, Value>>,
+        call: fn(ReversibleStepPre<Guest>) -> C,
+    ) -> Report<Result<C::Answer, String>> {
+        let called = Instant::now();
+        let slot = match self.slot(component) {
+            Ok(slot) => slot,
+            Err(error) => return unserved(called, error.to_string()),
+        };
+        let _share = slot.share.acquire().await;
+        let _place = self.sandbox.place().await;
+        let Some(version) = slot.serving() else {
+            return unserved(called, format!("component '{component}' has no version that can serve"));
+        };
+        let Some(pre) = version.reversible.clone() else {
+            let digest = short(&version.digest);
+            return unserved(
+                called,
+                format!(
+                    "component '{component}' (version {digest}) does not export `settlement` of millrace:step: put a version in place that does"
+                ),
+            );
+        };
+        let speaker =
+            Speaker { component: slot.name(), digest: version.digest.clone(), instance: job.instance_id.clone(), step: job.step.clone() };
+        let traceparent = job.traceparent.as_deref().and_then(|text| text.try_into().ok());
+        let terms = Terms { speaker, limits: &slot.settings.limits, granted: slot.granted.clone(), wall: job.timeout, traceparent };
+        let job = self.guest_job(job, slot.config_for(step_config));
+        let ran = self.sandbox.call(&call(pre), terms, &job).await;
+        let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit).map(Limit::as_str);
+        let verdict = ran.answer.map_err(|ended| format!("component '{component}' (version {}) {}", short(&version.digest), ended.text));
+        let digest = version.digest.to_string();
+        Report { verdict, digest, wall: called.elapsed(), overhead: ran.overhead, limit, lines_dropped: ran.lines_dropped }
+    }
+}
+
+fn status(component: &str, answer: Result<Effect, Failure>, limits: &Limits) -> Status {
+    match answer {
+        Ok(Effect::Done(results)) => match object("results", &results, limits) {
+            Ok(results) => Status::Done(results),
+            Err(why) => Status::Unknown(format!("component '{component}' {why}")),
+        },
+        Ok(Effect::NotDone) => Status::NotDone,
+        Err(failure) => Status::Unknown(reason(failure)),
+    }
+}
+
+fn reason(failure: Failure) -> String {
+    let (Failure::Transient(text) | Failure::Permanent(text)) = failure;
+    tamed(&text, MOST_REASON_BYTES)
+}
+
+fn unserved<T>(called: Instant, reason: String) -> Report<Result<T, String>> {
+    Report {
+        verdict: Err(reason),
+        digest: String::new(),
+        wall: called.elapsed(),
+        overhead: Duration::ZERO,
+        limit: None,
+        lines_dropped: false,
+    }
+}
