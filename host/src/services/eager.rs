@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use super::decision::Decision;
-use super::pipeline::{Attempt, Pipeline, denial, span_of, stand_in};
+use super::pipeline::{Attempt, Pipeline, span_of, stand_in};
 use crate::runtime::Verdict;
 use crate::store::{Commit, InboxRow, Resource, RunStatus, StepRun, StoreError};
 use crate::telemetry::traces::Span;
@@ -46,9 +46,9 @@ impl Pipeline {
                 run.owner = None;
                 self.write(run, inbox, resource).await
             }
-            Ok(Ok(Attempt::Denied(until))) => {
+            Ok(Ok(Attempt::Denied(wait))) => {
                 let waiting =
-                    StepRun { status: RunStatus::Ready, owner: None, fence: 0, due_at: until, last_error: Some(denial(&run)), ..run };
+                    StepRun { status: RunStatus::Ready, owner: None, fence: 0, due_at: wait.until, last_error: Some(wait.reason), ..run };
                 self.write(waiting, inbox, resource).await
             }
             unfinished => {
@@ -81,7 +81,7 @@ impl Pipeline {
             };
             match report {
                 Ok(Attempt::Made(report)) => pipeline.settle(&run, resource, &report).await,
-                Ok(Attempt::Denied(until)) => pipeline.put_back(&run, until, Some(denial(&run))).await,
+                Ok(Attempt::Denied(wait)) => pipeline.put_back(&run, wait.until, Some(wait.reason)).await,
                 Err(error) => tracing::error!(run = run.key, instance = run.resource_id, %error, "an attempt panicked; it is made again at the next start"),
             }
             drop(permit);

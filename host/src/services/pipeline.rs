@@ -16,6 +16,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::active::Active;
 use super::breaker::Breakers;
+use super::credentials::{Credentials, Wait};
 use super::decision::{self, Context, Decision, Origin};
 use super::events::Events;
 use super::hub::Hub;
@@ -24,7 +25,7 @@ use super::settlement;
 use super::watermark::Watermark;
 use super::workflows::{LookupError, Workflows};
 use crate::clock::Clock;
-use crate::runtime::{Job, Report, Runtime};
+use crate::runtime::{Job, Report, Runtime, Verdict};
 use crate::shutdown::Stop;
 use crate::store::{Commit, Conflict, Guard, Resource, RunStatus, Settled, StepRun, Store, StoreError};
 use crate::tasks::Tasks;
@@ -62,6 +63,8 @@ pub struct Parts {
     pub active: Active,
     /// Which components are left alone for a while.
     pub breakers: Breakers,
+    /// What other processes know this one by.
+    pub credentials: Credentials,
     /// How many events may wait.
     pub watermark: Watermark,
     /// What is counted.
@@ -103,8 +106,8 @@ pub enum FireError {
 pub(super) enum Attempt {
     /// It was made.
     Made(Report),
-    /// It was not; the time to ask again.
-    Denied(Timestamp),
+    /// It was not, or it does not count as one; why, and the time to ask again.
+    Denied(Wait),
 }
 
 /// Decides on an input from what the resource is now.
@@ -294,23 +297,47 @@ impl Pipeline {
         let work: BoxFuture<'static, ()> = Box::pin(span.around(async move {
             match pipeline.attempt(&run, &resource).await {
                 Attempt::Made(report) => pipeline.settle(&run, resource, &report).await,
-                Attempt::Denied(until) => pipeline.put_back(&run, until, Some(denial(&run))).await,
+                Attempt::Denied(wait) => pipeline.put_back(&run, wait.until, Some(wait.reason)).await,
             }
             drop(permit);
         }));
         self.parts.tasks.spawn(work);
     }
 
-    /// Has the run's component do it, unless its breaker is open.
+    /// Has the run's component do it, unless its breaker is open or what it calls does not accept what this process is known by.
     pub(super) async fn attempt(&self, run: &StepRun, resource: &Resource) -> Attempt {
-        if let Some(digest) = self.parts.runtime.digest(&run.component)
-            && let Err(until) = self.parts.breakers.admit(&run.component, &digest, self.parts.clock.now())
-        {
-            self.parts.metrics.component_denied(&run.component);
-            Span::current().set("millrace.outcome", || "denied");
-            return Attempt::Denied(until);
+        if let Err(wait) = self.admit(run) {
+            return self.denied(run, wait);
         }
-        Attempt::Made(self.make_attempt(run, resource).await)
+        let report = self.make_attempt(run, resource).await;
+        let credentials = &self.parts.credentials;
+        match (&report.verdict, &report.refused) {
+            // Nothing that the component could know or change.
+            (Verdict::Transient(_) | Verdict::Permanent(_), Some(reason)) => {
+                let wait = credentials.refused(&run.component, reason, self.parts.clock.now());
+                self.denied(run, wait)
+            }
+            (Verdict::Accepted(_) | Verdict::Rejected { .. }, None) => {
+                if credentials.accepted(&run.component) {
+                    self.hasten(&run.component);
+                }
+                Attempt::Made(report)
+            }
+            _ => Attempt::Made(report),
+        }
+    }
+
+    fn admit(&self, run: &StepRun) -> Result<(), Wait> {
+        let now = self.parts.clock.now();
+        self.parts.credentials.admit(&run.component, now)?;
+        let Some(digest) = self.parts.runtime.digest(&run.component) else { return Ok(()) };
+        self.parts.breakers.admit(&run.component, &digest, now).map_err(|until| Wait { until, reason: denial(run) })
+    }
+
+    fn denied(&self, run: &StepRun, wait: Wait) -> Attempt {
+        self.parts.metrics.component_denied(&run.component);
+        Span::current().set("millrace.outcome", || "denied");
+        Attempt::Denied(wait)
     }
 
     async fn make_attempt(&self, run: &StepRun, resource: &Resource) -> Report {
@@ -383,7 +410,7 @@ fn commit_span(resource: &Resource) -> Span {
 }
 
 /// What a run says of why it waits.
-pub(super) fn denial(run: &StepRun) -> String {
+fn denial(run: &StepRun) -> String {
     format!("component '{}' has failed too often: its circuit breaker is open", run.component)
 }
 
