@@ -46,9 +46,8 @@ impl Pipeline {
                 run.owner = None;
                 self.write(run, inbox, resource).await
             }
-            Ok(Ok(Attempt::Denied(wait))) => {
-                let waiting =
-                    StepRun { status: RunStatus::Ready, owner: None, fence: 0, due_at: wait.until, last_error: Some(wait.reason), ..run };
+            Ok(Ok(Attempt::Denied { until, reason })) => {
+                let waiting = StepRun { status: RunStatus::Ready, owner: None, fence: 0, due_at: until, last_error: Some(reason), ..run };
                 self.write(waiting, inbox, resource).await
             }
             unfinished => {
@@ -81,7 +80,7 @@ impl Pipeline {
             };
             match report {
                 Ok(Attempt::Made(report)) => pipeline.settle(&run, resource, &report).await,
-                Ok(Attempt::Denied(wait)) => pipeline.put_back(&run, wait.until, Some(wait.reason)).await,
+                Ok(Attempt::Denied { until, reason }) => pipeline.put_back(&run, until, Some(reason)).await,
                 Err(error) => tracing::error!(run = run.key, instance = run.resource_id, %error, "an attempt panicked; it is made again at the next start"),
             }
             drop(permit);

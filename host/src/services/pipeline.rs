@@ -106,8 +106,13 @@ pub enum FireError {
 pub(super) enum Attempt {
     /// It was made.
     Made(Report),
-    /// It was not, or it does not count as one; why, and the time to ask again.
-    Denied(Wait),
+    /// It was not, or it does not count as one.
+    Denied {
+        /// When to ask again.
+        until: Timestamp,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// Decides on an input from what the resource is now.
@@ -297,7 +302,7 @@ impl Pipeline {
         let work: BoxFuture<'static, ()> = Box::pin(span.around(async move {
             match pipeline.attempt(&run, &resource).await {
                 Attempt::Made(report) => pipeline.settle(&run, resource, &report).await,
-                Attempt::Denied(wait) => pipeline.put_back(&run, wait.until, Some(wait.reason)).await,
+                Attempt::Denied { until, reason } => pipeline.put_back(&run, until, Some(reason)).await,
             }
             drop(permit);
         }));
@@ -306,16 +311,16 @@ impl Pipeline {
 
     /// Has the run's component do it, unless its breaker is open or what it calls does not accept what this process is known by.
     pub(super) async fn attempt(&self, run: &StepRun, resource: &Resource) -> Attempt {
-        if let Err(wait) = self.admit(run) {
-            return self.denied(run, wait);
+        if let Some((until, reason)) = self.denial(&run.component) {
+            return self.denied(run, until, reason);
         }
         let report = self.make_attempt(run, resource).await;
         let credentials = &self.parts.credentials;
         match (&report.verdict, &report.refused) {
             // Nothing that the component could know or change.
             (Verdict::Transient(_) | Verdict::Permanent(_), Some(reason)) => {
-                let wait = credentials.refused(&run.component, reason, self.parts.clock.now());
-                self.denied(run, wait)
+                let Wait { until, reason } = credentials.refused(&run.component, reason, self.parts.clock.now());
+                self.denied(run, until, reason)
             }
             (Verdict::Accepted(_) | Verdict::Rejected { .. }, None) => {
                 if credentials.accepted(&run.component) {
@@ -327,17 +332,21 @@ impl Pipeline {
         }
     }
 
-    fn admit(&self, run: &StepRun) -> Result<(), Wait> {
+    /// Why a component is not run now, and when to ask again. A success makes what waits due at once.
+    fn denial(&self, component: &str) -> Option<(Timestamp, String)> {
         let now = self.parts.clock.now();
-        self.parts.credentials.admit(&run.component, now)?;
-        let Some(digest) = self.parts.runtime.digest(&run.component) else { return Ok(()) };
-        self.parts.breakers.admit(&run.component, &digest, now).map_err(|until| Wait { until, reason: denial(run) })
+        if let Err(Wait { until, reason }) = self.parts.credentials.admit(component, now) {
+            return Some((until, reason));
+        }
+        let digest = self.parts.runtime.digest(component)?;
+        let until = self.parts.breakers.admit(component, &digest, now).err()?;
+        Some((until, format!("component '{component}' has failed too often: its circuit breaker is open")))
     }
 
-    fn denied(&self, run: &StepRun, wait: Wait) -> Attempt {
+    fn denied(&self, run: &StepRun, until: Timestamp, reason: String) -> Attempt {
         self.parts.metrics.component_denied(&run.component);
         Span::current().set("millrace.outcome", || "denied");
-        Attempt::Denied(wait)
+        Attempt::Denied { until, reason }
     }
 
     async fn make_attempt(&self, run: &StepRun, resource: &Resource) -> Report {
@@ -407,11 +416,6 @@ fn commit_span(resource: &Resource) -> Span {
     let span = Span::child(Kind::Internal, || "commit");
     span.set("millrace.instance.id", || resource.id.clone()).set("millrace.state", || resource.state.clone());
     span
-}
-
-/// What a run says of why it waits.
-fn denial(run: &StepRun) -> String {
-    format!("component '{}' has failed too often: its circuit breaker is open", run.component)
 }
 
 /// What stands for the resource of a run that brings its own input: this process may not have the resource at all.
