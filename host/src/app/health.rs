@@ -44,6 +44,7 @@ pub(super) fn register(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline, 
             }
         });
     }
+    register_credentials(health, plan, pipeline);
     for component in &plan.components {
         let (pipeline, name) = (pipeline.clone(), component.name.clone());
         health.add(&component.name, move || {
@@ -89,6 +90,21 @@ async fn check_lacks(pipeline: &Pipeline, workflow: &str) -> Check {
         return Check::new(Status::Up, "all unfinished instances have what they need");
     }
     Check::new(Status::Degraded, told.join("; "))
+}
+
+/// Adds a check of what other processes know this one by, if there are any: while it is wrong nothing gets on, and only an operator can help.
+fn register_credentials(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline) {
+    if !plan.components.iter().flat_map(|component| &component.capabilities.http).any(|grant| grant.credential.is_some()) {
+        return;
+    }
+    let pipeline = pipeline.clone();
+    health.add("shared-secrets", move || {
+        let problem = pipeline.parts().credentials.problem();
+        std::future::ready(match problem {
+            Some(problem) => Check::new(Status::Down, problem),
+            None => Check::new(Status::Up, "nothing that this process is known by was refused"),
+        })
+    });
 }
 
 /// Adds a check for each proxy: whether somebody accepts connections where it passes requests on to.

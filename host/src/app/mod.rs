@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::http::{self, HealthChecks, HttpParts};
 use crate::plan::Plan;
 use crate::runtime::Runtime;
+use crate::services::agreement::Agreement;
 use crate::services::pipeline::Pipeline;
 use crate::services::reactions::Reactions;
 use crate::services::relay::Relay;
@@ -134,7 +135,7 @@ impl App {
     /// A part has failed for good; the process should be started again.
     pub async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
         if let Some(core) = &self.core {
-            self.start_core(core);
+            self.start_core(core)?;
         }
         let writes = TaskTracker::new();
         let mut serving = self.serve(&stop, &writes)?;
@@ -184,10 +185,10 @@ impl App {
             stop: stop.clone(),
         });
         tracing::info!(%address, "listening");
-        Ok(Some(self.tasks.spawn(http::serve(listener, server, router, stop.clone()))))
+        Ok(Some(self.tasks.spawn(http::serve(listener, server, router, self.metrics.clone(), stop.clone()))))
     }
 
-    fn start_core(&self, core: &Core) {
+    fn start_core(&self, core: &Core) -> anyhow::Result<()> {
         if let Some(bus) = &core.bus {
             let reactions = Reactions::new(core.pipeline.clone(), &self.plan, bus.system());
             let (subscriptions, sink) = (reactions.subscriptions(), Arc::new(reactions) as Arc<dyn Sink>);
@@ -198,9 +199,13 @@ impl App {
             );
             self.tasks.spawn_long("watermark", watermark::watch(core.pipeline.clone(), self.stop.clone()));
         }
+        if let Some(agreement) = Agreement::new(&self.plan, core.pipeline.clone())? {
+            self.tasks.spawn_long("agreement", agreement.run(self.stop.clone()));
+        }
         self.tasks.spawn_long("scheduler", Scheduler::new(core.pipeline.clone()).run(self.stop.clone()));
         self.tasks.spawn_long("component watcher", Arc::clone(&core.runtime).watch(self.stop.clone()));
         let swaps = watch::Swaps::new(core.runtime.events(), Arc::clone(&core.store), core.pipeline.clone(), self.metrics.clone());
         self.tasks.spawn_long("swap log", swaps.run(self.stop.clone()));
+        Ok(())
     }
 }

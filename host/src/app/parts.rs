@@ -16,7 +16,9 @@ use crate::http;
 use crate::plan::{self, Endpoint, Plan};
 use crate::runtime::{InProcess, Runtime};
 use crate::services::active::Active;
+use crate::services::agreement::Known;
 use crate::services::breaker::Breakers;
+use crate::services::credentials::Credentials;
 use crate::services::events::Events;
 use crate::services::hub::Hub;
 use crate::services::in_flight::InFlight;
@@ -98,6 +100,7 @@ pub(super) async fn core(
         active,
         watermark: Watermark::new(database.max_outbox_events),
         breakers: Breakers::new(plan.components.iter().map(|component| component.name.clone())),
+        credentials: Credentials::default(),
         metrics: metrics.clone(),
         in_flight,
     });
@@ -128,7 +131,8 @@ async fn recover(store: &dyn Store, suspects: &[String]) -> anyhow::Result<()> {
 fn internal(plan: &Plan, store: &Arc<dyn Store>, generation: &Generation) -> Option<http::Router> {
     let secrets: Vec<&str> =
         plan.resources.iter().filter_map(|handler| handler.stock_secret.as_ref()).map(|secret| secret.0.as_str()).collect();
-    (!secrets.is_empty()).then(|| http::internal(stock::PATH, &secrets, stock::service(Arc::clone(store), generation.clone())))
+    let reservations = || http::internal(stock::PATH, &secrets, stock::service(Arc::clone(store), generation.clone()));
+    (!secrets.is_empty()).then(|| reservations().merge(http::agreement(Known::of(plan))))
 }
 
 /// Of a process that runs nothing: as little as there can be.

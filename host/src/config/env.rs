@@ -17,13 +17,14 @@ pub struct Environment {
 
 impl Environment {
     /// The environment of this process. Variables that are not UTF-8 are left out. Where `X_SECRET` is not set or empty and
-    /// `X_SECRET_FILE` names a file, it is what that file says.
+    /// `X_SECRET_FILE` names a file, it is what that file says. A secret is taken alike from both: see [`cleaned`].
     ///
     /// # Errors
     /// The working directory or the path of the program cannot be found out, or such a file cannot be read.
     pub fn of_process() -> std::io::Result<Self> {
         let mut variables =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+        clean_secrets(&mut variables);
         read_secrets(&mut variables)?;
         Ok(Self { variables, working_dir: std::env::current_dir()?, program: std::env::current_exe()? })
     }
@@ -42,6 +43,19 @@ impl Environment {
     }
 }
 
+/// A secret without what editors, shells and secret stores leave around it: a byte order mark, line ends, blanks.
+fn cleaned(secret: &str) -> &str {
+    secret.trim_start_matches('\u{feff}').trim()
+}
+
+fn clean_secrets(variables: &mut BTreeMap<String, String>) {
+    for (_, value) in variables.iter_mut().filter(|(name, _)| name.ends_with("_SECRET")) {
+        if cleaned(value).len() < value.len() {
+            *value = cleaned(value).to_owned();
+        }
+    }
+}
+
 /// Secrets as container platforms hand them out: as files.
 fn read_secrets(variables: &mut BTreeMap<String, String>) -> std::io::Result<()> {
     let given = |name: &str, variables: &BTreeMap<String, String>| variables.get(name).is_some_and(|value| !value.is_empty());
@@ -52,11 +66,20 @@ fn read_secrets(variables: &mut BTreeMap<String, String>) -> std::io::Result<()>
         .map(|(secret, file)| (secret.to_owned(), file.clone()))
         .collect();
     for (secret, file) in files {
-        let text = std::fs::read_to_string(&file)
+        let text = text_of(&file)
             .map_err(|error| std::io::Error::new(error.kind(), format!("{secret}_FILE names {file}, which cannot be read: {error}")))?;
-        variables.insert(secret, text.trim().to_owned());
+        variables.insert(secret, cleaned(&text).to_owned());
     }
     Ok(())
+}
+
+fn text_of(file: &str) -> std::io::Result<String> {
+    let bytes = std::fs::read(file)?;
+    let invalid = |why: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, why);
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(invalid("it is UTF-16, as PowerShell writes files; save it as UTF-8"));
+    }
+    String::from_utf8(bytes).map_err(|_| invalid("it is not UTF-8 text; a secret is text, for example of: openssl rand -base64 48"))
 }
 
 // Values may be secrets, so only the names are shown.
@@ -74,6 +97,21 @@ impl std::fmt::Debug for Environment {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_is_the_same_whatever_is_left_around_it_in_a_variable_or_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret").display().to_string();
+        for text in ["one two", "one two\n", "one two\r\n", "\u{feff}one two\r\n", " \tone two \n\n"] {
+            std::fs::write(&file, text).unwrap();
+            let mut read: BTreeMap<String, String> =
+                [("A_SECRET", text), ("B_SECRET_FILE", file.as_str()), ("OTHER", text)].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+            clean_secrets(&mut read);
+            read_secrets(&mut read).unwrap();
+            assert_eq!((read["A_SECRET"].as_str(), read["B_SECRET"].as_str()), ("one two", "one two"), "{text:?}");
+            assert_eq!(read["OTHER"], text, "only secrets are touched");
+        }
+    }
 
     #[test]
     fn a_secret_may_be_in_a_file_unless_it_is_given() {
@@ -98,5 +136,8 @@ mod tests {
 
         let error = read_secrets(&mut variables(&[("A_SECRET_FILE", "/nowhere/secret")])).unwrap_err().to_string();
         assert!(error.contains("A_SECRET_FILE names /nowhere/secret"), "{error}");
+        std::fs::write(&file, b"\xff\xfes\0e\0").unwrap();
+        let error = read_secrets(&mut variables(&[("A_SECRET_FILE", &file)])).unwrap_err().to_string();
+        assert!(error.contains("A_SECRET_FILE") && error.contains("UTF-16"), "{error}");
     }
 }

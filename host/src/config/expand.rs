@@ -10,6 +10,8 @@ pub(super) struct Expanded {
     pub text: String,
     /// The scalar was one expansion and nothing else, so that it may stand for a number or a boolean.
     pub whole: bool,
+    /// Variables that it names, set or not.
+    pub names: Vec<String>,
 }
 
 /// Why a scalar cannot be expanded.
@@ -27,7 +29,7 @@ pub(super) enum ExpandError {
 /// Every expansion that cannot be made.
 pub(super) fn expand(text: &str, environment: &Environment) -> Result<Expanded, Vec<ExpandError>> {
     let mut expanded = String::with_capacity(text.len());
-    let mut errors = Vec::new();
+    let (mut errors, mut names) = (Vec::new(), Vec::new());
     let mut rest = text;
     while let Some(at) = rest.find('$') {
         expanded.push_str(&rest[..at]);
@@ -38,7 +40,10 @@ pub(super) fn expand(text: &str, environment: &Environment) -> Result<Expanded, 
         } else if let Some(inner) = after.strip_prefix('{') {
             let end = inner.find('}').unwrap_or(inner.len());
             match value_of(&inner[..end], inner.len() > end, environment) {
-                Ok(value) => expanded.push_str(&value),
+                Ok((name, value)) => {
+                    expanded.push_str(&value);
+                    names.push(name);
+                }
                 Err(error) => errors.push(error),
             }
             rest = inner.get(end + 1..).unwrap_or_default();
@@ -49,10 +54,11 @@ pub(super) fn expand(text: &str, environment: &Environment) -> Result<Expanded, 
     }
     expanded.push_str(rest);
     let whole = text.starts_with("${") && text.find('}') == Some(text.len() - 1);
-    if errors.is_empty() { Ok(Expanded { text: expanded, whole }) } else { Err(errors) }
+    if errors.is_empty() { Ok(Expanded { text: expanded, whole, names }) } else { Err(errors) }
 }
 
-fn value_of(expression: &str, closed: bool, environment: &Environment) -> Result<String, ExpandError> {
+/// Name and value of one expansion.
+fn value_of(expression: &str, closed: bool, environment: &Environment) -> Result<(String, String), ExpandError> {
     let (name, default) = match expression.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (expression, None),
@@ -62,10 +68,11 @@ fn value_of(expression: &str, closed: bool, environment: &Environment) -> Result
     if !closed || !named || default.is_some_and(|d| d.contains("${")) {
         return Err(ExpandError::Malformed(format!("${{{expression}{}", if closed { "}" } else { "" })));
     }
+    let found = |value: &str| Ok((name.to_owned(), value.to_owned()));
     match (environment.variables.get(name), default) {
-        (Some(value), None) => Ok(value.clone()),
-        (Some(value), Some(_)) if !value.is_empty() => Ok(value.clone()),
-        (_, Some(default)) => Ok(default.to_owned()),
+        (Some(value), None) => found(value),
+        (Some(value), Some(_)) if !value.is_empty() => found(value),
+        (_, Some(default)) => found(default),
         (None, None) => Err(ExpandError::Unset(name.to_owned())),
     }
 }
@@ -104,6 +111,11 @@ mod tests {
         assert!(expand("${PORT}", &environment()).unwrap().whole);
         assert!(!expand("${PORT}${PORT}", &environment()).unwrap().whole);
         assert!(!expand("x${PORT}", &environment()).unwrap().whole);
+    }
+
+    #[test]
+    fn the_variables_that_are_named_are_told_set_or_not() {
+        assert_eq!(expand("${PORT}/${HOST:-kafka}", &environment()).unwrap().names, ["PORT", "HOST"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod document;
 pub mod env;
 mod expand;
 mod finding;
+mod flaws;
 pub mod leaf;
 pub mod modules;
 pub mod report;
@@ -33,7 +34,7 @@ use finding::{Finding, Findings};
 use report::{Code, Position, Severity};
 pub use report::{Problem, Report};
 pub use schema::schema;
-use tree::{Place, Span, Tree};
+use tree::{Place, Span, Tree, Variables};
 
 /// A config after all checks.
 #[derive(Debug)]
@@ -115,7 +116,7 @@ pub fn check_text(path: &Path, text: &str, environment: &Environment) -> Checked
         let replaced: Vec<String> = structural.iter().filter(|f| f.code == Code::WrongType).map(|f| f.pointer.clone()).collect();
         let without_modules = structural.iter().any(|f| f.pointer == "/modules");
         let mut later = Findings::default();
-        plan = resolve_value(value, path, environment, &mut later);
+        plan = resolve_value(value, path, environment, &tree.variables, &mut later);
         let later = later.0.into_iter().filter(|finding| !without_modules && !follows_from(finding, &reported, &replaced));
         problems.extend(structural.into_iter().chain(later).map(|finding| locate(&(finding, None), &tree.places)));
         problems.iter_mut().for_each(|problem| problem.module = module_of(&problem.pointer, &names));
@@ -135,7 +136,7 @@ fn read(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|e| format!("the file is not UTF-8 text: {e}"))
 }
 
-fn resolve_value(value: Value, path: &Path, environment: &Environment, findings: &mut Findings) -> Option<Plan> {
+fn resolve_value(value: Value, path: &Path, environment: &Environment, variables: &Variables, findings: &mut Findings) -> Option<Plan> {
     let document: Document = match serde_path_to_error::deserialize(value) {
         Ok(document) => document,
         Err(error) => {
@@ -145,7 +146,7 @@ fn resolve_value(value: Value, path: &Path, environment: &Environment, findings:
         }
     };
     let file = absolute_file(path, environment);
-    Some(resolve::resolve(&document, environment, &file, findings))
+    Some(resolve::resolve(&document, environment, variables, &file, findings))
 }
 
 /// The file with the links of its folder resolved, so that `..` in its paths means what the file system means.

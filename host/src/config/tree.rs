@@ -12,6 +12,7 @@ use serde_json::{Map, Number, Value};
 use super::env::Environment;
 use super::expand::{ExpandError, expand};
 use super::finding::Finding;
+use super::flaws;
 use super::report::{Code, Position, Severity};
 
 /// Bytes that a config may have.
@@ -38,6 +39,9 @@ pub(super) struct Place {
 /// Its pointer may be empty: the text stands for no value. Then the span says where it is.
 pub(super) type TextProblem = (Finding, Option<Span>);
 
+/// Names of variables by the pointer of the scalar that is made of them.
+pub(super) type Variables = BTreeMap<String, Vec<String>>;
+
 /// A file as values.
 #[derive(Default)]
 pub(super) struct Tree {
@@ -47,6 +51,8 @@ pub(super) struct Tree {
     pub places: HashMap<String, Place>,
     /// Plain scalars that were one expansion and became a number or a boolean: the text, in case text is wanted there.
     pub expanded_text: BTreeMap<String, String>,
+    /// Variables that a scalar was made of, by its pointer: what messages call a secret by.
+    pub variables: Variables,
     /// What is wrong with the text itself, and where.
     pub problems: Vec<TextProblem>,
 }
@@ -104,9 +110,16 @@ impl Tree {
         environment: &Environment,
     ) -> Value {
         if !text.contains('$') {
+            self.problems.extend(flaws::of_text(text, span, &pointer));
             return self.resolve(text, style, tag, span, pointer);
         }
-        match expand(text, environment) {
+        let expanded = expand(text, environment);
+        if let Ok(expanded) = &expanded {
+            let flaws = flaws::of_expanded(text, expanded, environment, span, &pointer);
+            self.problems.extend(flaws);
+            self.variables.insert(pointer.clone(), expanded.names.clone());
+        }
+        match expanded {
             Ok(expanded) if expanded.whole && style == ScalarStyle::Plain => match Scalar::parse_from_cow(expanded.text.as_str().into()) {
                 Scalar::Null | Scalar::String(_) => Value::String(expanded.text),
                 _ => {
@@ -166,7 +179,7 @@ fn expansion_problem(error: ExpandError, span: Span, pointer: &str) -> TextProbl
     problem(span, pointer.to_owned(), Code::Expansion, message, Some(help))
 }
 
-fn problem(span: Span, pointer: String, code: Code, message: String, help: Option<String>) -> TextProblem {
+pub(super) fn problem(span: Span, pointer: String, code: Code, message: String, help: Option<String>) -> TextProblem {
     (Finding { severity: Severity::Error, pointer, at_key: false, code, message, help }, Some(span))
 }
 

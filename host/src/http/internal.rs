@@ -7,12 +7,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
+use axum::routing::{any, post};
+use axum::{Json, Router};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -21,9 +21,10 @@ use tower::util::BoxCloneSyncService;
 
 use super::body::whole;
 use super::error::ApiError;
+use crate::services::agreement::{self, Comparison, Known};
 
 /// The header that carries the secret.
-const SECRET: HeaderName = HeaderName::from_static("x-internal-secret");
+const SECRET: HeaderName = HeaderName::from_static(crate::plan::INTERNAL_HEADER);
 /// For a whole body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -36,10 +37,24 @@ struct Guarded {
     service: InternalService,
 }
 
-/// Routes below `prefix`, which ends with a slash, for who knows one of `secrets`.
+/// Routes below `prefix`, which ends with a slash, for who knows one of `secrets`. Nobody knows an empty one.
 pub fn internal(prefix: &str, secrets: &[&str], service: InternalService) -> Router {
-    let secrets = secrets.iter().map(|secret| Sha256::digest(secret).into()).collect();
+    let secrets = secrets.iter().filter(|secret| !secret.is_empty()).map(|secret| Sha256::digest(secret).into()).collect();
     Router::new().route(&template(prefix), any(answer)).with_state(Arc::new(Guarded { secrets, service }))
+}
+
+/// Tells other processes whether settings that must be the same are. It asks for no secret, because it is about them, and it says nothing
+/// that who asks does not know already.
+pub fn agreement(known: Known) -> Router {
+    Router::new().route(agreement::PATH, post(compare)).with_state(Arc::new(known))
+}
+
+async fn compare(State(known): State<Arc<Known>>, request: Request) -> Result<Json<Comparison>, ApiError> {
+    let body = whole(request.into_body(), BODY_TIMEOUT).await?;
+    let asked = serde_json::from_slice(&body).map_err(|error| {
+        ApiError::bad_request(format!("expected {{\"internalSecret\",\"jwtSecret\",\"issuer\"}}, fingerprints as text: {error}"))
+    })?;
+    Ok(Json(known.compare(&asked)))
 }
 
 /// The route of everything below `prefix`.
@@ -67,6 +82,14 @@ impl Guarded {
         };
         let digest: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
         let known = self.secrets.iter().fold(subtle::Choice::from(0), |known, secret| known | secret.ct_eq(&digest));
-        if known.into() { Ok(()) } else { Err(ApiError::new(StatusCode::FORBIDDEN, "this is not the secret of this installation")) }
+        if known.into() {
+            return Ok(());
+        }
+        let detail = if self.secrets.is_empty() {
+            "this process has no secret that others could know"
+        } else {
+            "this is not the secret of this installation"
+        };
+        Err(ApiError::new(StatusCode::FORBIDDEN, detail))
     }
 }

@@ -5,6 +5,7 @@
 //! program that names axum (besides `app/`, where it is put together).
 
 mod accounts;
+mod address;
 mod body;
 mod error;
 mod events;
@@ -33,7 +34,7 @@ use crate::telemetry::Metrics;
 pub use axum::Router;
 pub use error::ApiError;
 pub use health::{Check, HealthChecks, Status};
-pub use internal::{InternalService, internal};
+pub use internal::{InternalService, agreement, internal};
 pub use openapi::document as openapi_document;
 pub use proxy::proxy;
 pub use routes::router;

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use crate::runtime;
 
+/// Header that carries what processes of one installation know each other by.
+pub const INTERNAL_HEADER: &str = "x-internal-secret";
+
 /// A whole process: which parts there are and how they are set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -60,6 +63,19 @@ pub struct Server {
     pub write_timeout: Duration,
     /// A connection without a request.
     pub idle_timeout: Duration,
+    /// Of one address.
+    pub connections: ConnectionLimit,
+}
+
+/// How many connections one address may have at once; a network of the 2^64 addresses that a customer of IPv6 has counts as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionLimit {
+    /// So many.
+    pub per_address: usize,
+    /// Whether it holds for addresses of this machine and of private networks too: if the config says how many.
+    pub everywhere: bool,
+    /// Addresses and networks of proxies, each the peer of many clients at once: for them it never holds.
+    pub trusted_proxies: Vec<String>,
 }
 
 /// One line of `workflows.http.routes`.
@@ -166,6 +182,8 @@ pub struct Auth {
     pub name: String,
     /// At least 32 bytes.
     pub secret: String,
+    /// What an operator knows it by: the variable that it is made of, or its place in the config.
+    pub secret_name: String,
     /// Life of a token.
     pub token_expiry: Duration,
     /// `iss`.
@@ -207,7 +225,7 @@ pub struct ResourceHandler {
     pub pricing: Option<Pricing>,
     /// Field that holds units in stock, which are then kept as stock and can be reserved.
     pub stock_field: Option<String>,
-    /// What another process has to know to reserve stock over HTTP; without it none can.
+    /// What another process has to know to reserve stock over HTTP. Without it that is not offered; while it is empty all are refused.
     pub stock_secret: Option<Secret>,
 }
 

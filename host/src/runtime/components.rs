@@ -115,7 +115,15 @@ impl Runtime {
         let digest = version.digest.to_string();
         let verdict =
             answer.unwrap_or_else(|reason| Verdict::Transient(format!("component '{component}' (version {}) {reason}", short(&digest))));
-        Report { verdict, digest, wall: called.elapsed(), overhead: ran.overhead, limit, lines_dropped: ran.lines_dropped }
+        Report {
+            verdict,
+            digest,
+            wall: called.elapsed(),
+            overhead: ran.overhead,
+            limit,
+            lines_dropped: ran.lines_dropped,
+            refused: ran.refused,
+        }
     }
 
     pub(super) fn guest_job(&self, job: Job, config: String) -> GuestJob {
@@ -312,6 +320,7 @@ fn unserved(called: Instant, reason: String) -> Report {
         overhead: Duration::ZERO,
         limit: None,
         lines_dropped: false,
+        refused: None,
     }
 }
 

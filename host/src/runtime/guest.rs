@@ -105,7 +105,7 @@ impl Guest {
             wasi: None,
             clock,
             http,
-            outgoing: granted.http.clone(),
+            outgoing: granted.http.for_a_run(),
             granted,
             calls: 0,
             most_calls: limits.host_calls,

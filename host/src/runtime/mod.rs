@@ -31,7 +31,7 @@ use serde_json::{Map, Value};
 pub use check::{Rejected, check};
 pub use compile::compile_main;
 pub use components::{ComponentStatus, Remember, Runtime};
-pub use settings::{Capabilities, ComponentSettings, Expect, Grant, GrantTarget, Limits, Settings};
+pub use settings::{Capabilities, ComponentSettings, Credential, Expect, Grant, GrantTarget, Limits, Settings};
 pub use slot::Refusal;
 
 /// One attempt at one step, see `wit/step.wit`.
@@ -111,6 +111,9 @@ pub struct Report<T = Verdict> {
     pub limit: Option<&'static str>,
     /// Log lines beyond its budget were dropped.
     pub lines_dropped: bool,
+    /// A granted service did not accept what this process is known by: which one, what, and what to do. The fault of neither the
+    /// component nor the instance.
+    pub refused: Option<String>,
 }
 
 /// A component was made ready to run.

@@ -5,18 +5,18 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
 use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use tower::ServiceExt as _;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
 
-use super::{Grant, GrantTarget, InProcess};
+use super::{Credential, Grant, GrantTarget, InProcess};
 
 /// Bytes of a body that a module of this process gets from a component.
 const MOST_BODY_BYTES: usize = 64 << 10;
@@ -33,11 +33,14 @@ pub(super) struct Outgoing {
     services: Arc<HashMap<String, Service>>,
     /// Trace context of the run, which goes with every request.
     pub traceparent: Option<HeaderValue>,
+    /// What a service said that did not accept what this process is known by.
+    refused: Arc<OnceLock<String>>,
 }
 
 struct Service {
     target: Target,
     headers: HeaderMap,
+    credential: Option<Credential>,
 }
 
 enum Target {
@@ -54,10 +57,34 @@ impl Outgoing {
         let (good, bad): (Vec<_>, Vec<_>) = grants.iter().map(|grant| resolve_grant(grant, modules)).partition(Result::is_ok);
         let problems: Vec<String> = bad.into_iter().filter_map(Result::err).collect();
         if problems.is_empty() {
-            Ok(Self { services: Arc::new(good.into_iter().flatten().collect()), traceparent: None })
+            Ok(Self { services: Arc::new(good.into_iter().flatten().collect()), ..Self::default() })
         } else {
             Err(problems)
         }
+    }
+
+    /// The same services for one run, of which nothing is known yet.
+    pub fn for_a_run(&self) -> Self {
+        Self { services: Arc::clone(&self.services), ..Self::default() }
+    }
+
+    /// Which service did not accept what this process is known by, and what to do; of the first one in this run.
+    pub fn refused(&self) -> Option<String> {
+        self.refused.get().cloned()
+    }
+}
+
+impl Service {
+    /// What it means if the service refuses what it knows this process by. That is no answer to the component's question.
+    fn refusal(&self, service: &str, status: StatusCode) -> Option<String> {
+        let credential = self.credential.as_ref()?;
+        let refuses = status == StatusCode::UNAUTHORIZED || (credential.internal && status == StatusCode::FORBIDDEN);
+        let Target::Url { scheme, authority, .. } = &self.target else { return None };
+        let alike = if credential.internal { "it must be the same in both processes" } else { "set it to what that service accepts" };
+        let (name, status) = (&credential.name, status.as_u16());
+        refuses.then(|| {
+            format!("the service '{service}' at {scheme}://{authority} does not accept {name} of this process (status {status}): {alike}")
+        })
     }
 }
 
@@ -84,7 +111,7 @@ fn resolve_grant(grant: &Grant, modules: &HashMap<String, InProcess>) -> Result<
         value.set_sensitive(true);
         headers.append(key, value);
     }
-    Ok((name.to_ascii_lowercase(), Service { target, headers }))
+    Ok((name.to_ascii_lowercase(), Service { target, headers, credential: grant.credential.clone() }))
 }
 
 fn url_target(url: &str) -> Result<Target, &'static str> {
@@ -110,7 +137,7 @@ impl WasiHttpHooks for Outgoing {
         options: Option<RequestOptions>,
         _: Io,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let services = Arc::clone(&self.services);
+        let (services, refused) = (Arc::clone(&self.services), Arc::clone(&self.refused));
         if let Some(traceparent) = &self.traceparent {
             request.headers_mut().insert(TRACEPARENT, traceparent.clone());
         }
@@ -124,7 +151,12 @@ impl WasiHttpHooks for Outgoing {
             match &service.target {
                 Target::Url { scheme, authority, prefix } => {
                     let uri = located(scheme.clone(), authority, &format!("{prefix}{path}"))?;
-                    send_out(addressed(request, uri, &service.headers)?, options).await
+                    let sent = send_out(addressed(request, uri, &service.headers)?, options).await;
+                    if let Some(refusal) = sent.as_ref().ok().and_then(|(response, _)| service.refusal(&asked, response.status())) {
+                        // The first one says it; the others of this run would say the same.
+                        let _ = refused.set(refusal);
+                    }
+                    sent
                 }
                 Target::Module(module) => {
                     let uri = located(Scheme::HTTP, &asked, path.as_str())?;
@@ -207,11 +239,28 @@ mod tests {
     }
 
     #[test]
+    fn only_a_refusal_of_what_the_operator_set_is_his_fault() {
+        let service = |internal: Option<bool>| Service {
+            target: url_target("http://warehouse:8080/base").unwrap(),
+            headers: HeaderMap::new(),
+            credential: internal.map(|internal| Credential { name: "A_SECRET".into(), internal }),
+        };
+        let told = |internal, status| service(internal).refusal("stock", status);
+        let text = told(Some(true), StatusCode::FORBIDDEN).unwrap();
+        assert!(text.contains("'stock' at http://warehouse:8080 does not accept A_SECRET") && text.contains("403"), "{text}");
+        assert!(told(Some(true), StatusCode::UNAUTHORIZED).is_some() && told(Some(false), StatusCode::UNAUTHORIZED).is_some());
+        // A bank may forbid a payment, and a service that wants nothing from this process may say what it likes.
+        assert!(told(Some(false), StatusCode::FORBIDDEN).is_none() && told(None, StatusCode::UNAUTHORIZED).is_none());
+        assert!(told(Some(true), StatusCode::NOT_FOUND).is_none());
+    }
+
+    #[test]
     fn every_bad_grant_is_told_and_no_secret() {
         let grant = |target, headers: &[(&str, &str)]| Grant {
             service: "stock".into(),
             target,
             headers: headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            credential: None,
         };
         let grants = [
             grant(GrantTarget::Url("/api".into()), &[]),

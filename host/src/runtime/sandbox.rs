@@ -60,6 +60,8 @@ pub(super) struct Ran<T> {
     pub overhead: Duration,
     /// Log lines beyond its budget were dropped.
     pub lines_dropped: bool,
+    /// See [`super::Report::refused`].
+    pub refused: Option<String>,
 }
 
 impl Sandbox {
@@ -106,9 +108,10 @@ impl Sandbox {
         let answered = Instant::now();
         let answer = answer.map_err(|stop| ended(stop, store.data(), &terms));
         let lines_dropped = store.data().log.has_dropped();
+        let refused = store.data().outgoing.refused();
         drop(store);
         let overhead = made.map_or(Duration::ZERO, |made| made.duration_since(start)) + answered.elapsed();
-        Ran { answer, overhead, lines_dropped }
+        Ran { answer, overhead, lines_dropped, refused }
     }
 
     fn store(&self, terms: &Terms<'_>) -> Store<Guest> {

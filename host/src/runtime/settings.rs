@@ -62,6 +62,18 @@ pub struct Grant {
     pub target: GrantTarget,
     /// Headers that the host adds on the way out and the guest never sees.
     pub headers: Vec<(String, String)>,
+    /// What the service knows this process by, if it has to.
+    pub credential: Option<Credential>,
+}
+
+/// What a service knows this process by, which is for the operator to set right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// What an operator knows it by: the variable that it is made of, or its header.
+    pub name: String,
+    /// It is what processes of one installation share. Then a 403 can only be about it, as every 401 is; elsewhere a 403 may be an
+    /// answer to what was asked.
+    pub internal: bool,
 }
 
 /// Where a granted service is.

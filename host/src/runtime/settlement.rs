@@ -15,8 +15,8 @@ use super::{Job, Limits, Report, Status};
 
 impl<T> Report<T> {
     fn map<U>(self, change: impl FnOnce(T) -> U) -> Report<U> {
-        let Self { verdict, digest, wall, overhead, limit, lines_dropped } = self;
-        Report { verdict: change(verdict), digest, wall, overhead, limit, lines_dropped }
+        let Self { verdict, digest, wall, overhead, limit, lines_dropped, refused } = self;
+        Report { verdict: change(verdict), digest, wall, overhead, limit, lines_dropped, refused }
     }
 }
 
@@ -76,7 +76,15 @@ impl Runtime {
         let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit).map(Limit::as_str);
         let verdict = ran.answer.map_err(|ended| format!("component '{component}' (version {}) {}", short(&version.digest), ended.text));
         let digest = version.digest.to_string();
-        Report { verdict, digest, wall: called.elapsed(), overhead: ran.overhead, limit, lines_dropped: ran.lines_dropped }
+        Report {
+            verdict,
+            digest,
+            wall: called.elapsed(),
+            overhead: ran.overhead,
+            limit,
+            lines_dropped: ran.lines_dropped,
+            refused: ran.refused,
+        }
     }
 }
 
@@ -104,5 +112,6 @@ fn unserved<T>(called: Instant, reason: String) -> Report<Result<T, String>> {
         overhead: Duration::ZERO,
         limit: None,
         lines_dropped: false,
+        refused: None,
     }
 }

@@ -4,8 +4,10 @@
 //! what a line of the shop's orders is.
 
 pub mod active;
+pub mod agreement;
 pub mod breaker;
 pub mod changes;
+pub mod credentials;
 pub mod decision;
 mod eager;
 pub mod error;

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::active::Active;
 use super::breaker::Breakers;
+use super::credentials::{Credentials, Wait};
 use super::decision::{self, Context, Decision, Origin};
 use super::events::Events;
 use super::hub::Hub;
@@ -24,7 +25,7 @@ use super::watermark::Watermark;
 use super::workflows::{LookupError, Workflows};
 use super::{settlement, undo};
 use crate::clock::Clock;
-use crate::runtime::{Job, Report, Runtime};
+use crate::runtime::{Job, Report, Runtime, Verdict};
 use crate::shutdown::Stop;
 use crate::store::{Commit, Conflict, Guard, Resource, RunStatus, Settled, StepRun, Store, StoreError};
 use crate::tasks::Tasks;
@@ -64,6 +65,8 @@ pub struct Parts {
     pub active: Active,
     /// Which components are left alone for a while.
     pub breakers: Breakers,
+    /// What other processes know this one by.
+    pub credentials: Credentials,
     /// How many events may wait.
     pub watermark: Watermark,
     /// What is counted.
@@ -105,7 +108,7 @@ pub enum FireError {
 pub(super) enum Attempt {
     /// It was made.
     Made(Report),
-    /// It was not.
+    /// It was not, or it does not count as one.
     Denied {
         /// When to ask again.
         until: Timestamp,
@@ -322,14 +325,27 @@ impl Pipeline {
         }
     }
 
-    /// Has the run's component do it, unless no version of it serves yet or its breaker is open.
+    /// Has the run's component do it, unless no version of it serves yet, its breaker is open, or what it calls does not accept what this process is known by.
     pub(super) async fn attempt(&self, run: &StepRun, resource: &Resource) -> Attempt {
         if let Some((until, reason)) = self.denial(&run.component) {
-            self.parts.metrics.component_denied(&run.component);
-            Span::current().set("millrace.outcome", || "denied");
-            return Attempt::Denied { until, reason };
+            return self.denied(run, until, reason);
         }
-        Attempt::Made(self.make_attempt(run, resource).await)
+        let report = self.make_attempt(run, resource).await;
+        let credentials = &self.parts.credentials;
+        match (&report.verdict, &report.refused) {
+            // Nothing that the component could know or change.
+            (Verdict::Transient(_) | Verdict::Permanent(_), Some(reason)) => {
+                let Wait { until, reason } = credentials.refused(&run.component, reason, self.parts.clock.now());
+                self.denied(run, until, reason)
+            }
+            (Verdict::Accepted(_) | Verdict::Rejected { .. }, None) => {
+                if credentials.accepted(&run.component) {
+                    self.hasten(&run.component);
+                }
+                Attempt::Made(report)
+            }
+            _ => Attempt::Made(report),
+        }
     }
 
     /// Why a component is not run now, and when to ask again. A version that arrives, or a success, makes what waits due at once.
@@ -338,9 +354,18 @@ impl Pipeline {
         if let Some(reason) = self.parts.runtime.unserved(component) {
             return Some((decision::later(now, WITHOUT_VERSION), reason));
         }
+        if let Err(Wait { until, reason }) = self.parts.credentials.admit(component, now) {
+            return Some((until, reason));
+        }
         let digest = self.parts.runtime.digest(component)?;
         let until = self.parts.breakers.admit(component, &digest, now).err()?;
         Some((until, format!("component '{component}' has failed too often: its circuit breaker is open")))
+    }
+
+    fn denied(&self, run: &StepRun, until: Timestamp, reason: String) -> Attempt {
+        self.parts.metrics.component_denied(&run.component);
+        Span::current().set("millrace.outcome", || "denied");
+        Attempt::Denied { until, reason }
     }
 
     /// What a component is told about a run.

@@ -23,6 +23,8 @@ use opentelemetry::{Context, KeyValue, Value};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
+use crate::proxies;
+
 pub use opentelemetry::trace::SpanKind as Kind;
 
 /// The header that carries a trace context.
@@ -60,7 +62,9 @@ pub fn start(variables: &BTreeMap<String, String>, service: &str) -> anyhow::Res
     let exporter = opentelemetry_otlp::SpanExporter::builder().with_http().build().context("the variables OTEL_EXPORTER_OTLP_*")?;
     let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource(variables, service)).build();
     TRACER.set(provider.tracer("millrace")).map_err(|_| anyhow::anyhow!("traces were started twice"))?;
-    tracing::info!(service, "spans are exported");
+    let endpoint = place(variables);
+    let proxy = endpoint.and_then(|endpoint| proxies::used_for(variables, endpoint));
+    tracing::info!(service, endpoint, proxy, "spans are exported");
     Ok(Exporter(Some(provider)))
 }
 
@@ -68,8 +72,13 @@ fn is_wanted(variables: &BTreeMap<String, String>) -> bool {
     let given = |name: &str| variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
     let disabled = given("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let none = given("OTEL_TRACES_EXPORTER").is_some_and(|value| value == "none");
-    let place = given("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or_else(|| given("OTEL_EXPORTER_OTLP_ENDPOINT"));
-    place.is_some() && !disabled && !none
+    place(variables).is_some() && !disabled && !none
+}
+
+/// Where spans go.
+fn place(variables: &BTreeMap<String, String>) -> Option<&str> {
+    let given = |name: &str| variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+    given("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or_else(|| given("OTEL_EXPORTER_OTLP_ENDPOINT"))
 }
 
 fn resource(variables: &BTreeMap<String, String>, service: &str) -> Resource {

@@ -30,7 +30,7 @@ async fn listening(setup: Setup) -> Listening {
     let listener = bind(edge.server.address).await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut served = JoinSet::new();
-    served.spawn(serve(listener, edge.server.clone(), edge.router.clone(), edge.stop.clone()));
+    served.spawn(serve(listener, edge.server.clone(), edge.router.clone(), edge.metrics.clone(), edge.stop.clone()));
     Listening { address, stop: edge.stop.clone(), edge, served }
 }
 

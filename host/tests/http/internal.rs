@@ -5,7 +5,9 @@ use std::convert::Infallible;
 use axum::body::Body;
 use axum::http::{Request, Response};
 use bytes::Bytes;
-use millrace::http::{InternalService, internal};
+use millrace::http::{InternalService, agreement, internal};
+use millrace::services::agreement::{Known, PATH};
+use serde_json::{Value, json};
 use tower::ServiceExt;
 
 const SECRET: &str = "what the processes of this installation share";
@@ -42,6 +44,32 @@ async fn who_does_not_is_refused_before_the_body_is_read() {
     for wrong in ["", "x", &SECRET[1..], &SECRET.to_uppercase(), &format!("{SECRET} ")] {
         assert_eq!(ask(Request::put("/internal/things/key").header("x-internal-secret", wrong), unread()).await.0, 403, "{wrong:?}");
     }
+}
+
+#[tokio::test]
+async fn nobody_knows_a_secret_that_is_empty() {
+    for sent in ["", "x", SECRET] {
+        let router = internal("/internal/things/", &[""], service());
+        let request = Request::put("/internal/things/key").header("x-internal-secret", sent).body(Body::empty()).unwrap();
+        assert_eq!(router.oneshot(request).await.unwrap().status().as_u16(), 403, "{sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn whether_settings_are_the_same_is_all_that_is_told_of_them() {
+    let ask = |body: String| async move {
+        let router = agreement(Known::of(&crate::support::Setup::new().plan));
+        let response = router.oneshot(Request::post(PATH).body(Body::from(body)).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, serde_json::from_slice::<Value>(&body).unwrap())
+    };
+    let told = |key: &str| json!({"internalSecret": "unset", "jwtSecret": key, "issuer": "same"});
+    assert_eq!(ask("{}".to_owned()).await, (200, told("same")), "who checks no tokens needs no key");
+    for guessed in [crate::support::SECRET, "guessed"] {
+        assert_eq!(ask(json!({"jwtSecret": guessed}).to_string()).await, (200, told("different")), "a key is no fingerprint of it");
+    }
+    assert_eq!(ask("{\"jwtSecret\":7}".to_owned()).await.0, 400);
 }
 
 #[tokio::test]

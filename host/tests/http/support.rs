@@ -34,6 +34,7 @@ pub struct Edge {
     pub server: plan::Server,
     pub store: Arc<dyn Store>,
     pub health: HealthChecks,
+    pub metrics: Metrics,
     pub stop: Stop,
 }
 
@@ -112,7 +113,7 @@ impl Setup {
         let store: Arc<dyn Store> = Arc::new(Memory::new());
         let server = self.plan.server.clone().unwrap();
         let users = Users::new(Arc::clone(&store), self.plan.auth.as_ref().unwrap(), Clock::system()).unwrap();
-        let (health, stop) = (HealthChecks::new(), Stop::new());
+        let (health, metrics, stop) = (HealthChecks::new(), Metrics::new("shop").unwrap(), Stop::new());
         let router = router(HttpParts {
             plan: Arc::new(self.plan),
             tokens: None,
@@ -120,12 +121,12 @@ impl Setup {
             resources: None,
             proxies: self.proxies,
             internal: None,
-            metrics: Metrics::new("shop").unwrap(),
+            metrics: metrics.clone(),
             health: health.clone(),
             writes: TaskTracker::new(),
             stop: stop.clone(),
         });
-        Edge { router, server, store, health, stop }
+        Edge { router, server, store, health, metrics, stop }
     }
 }
 
@@ -136,6 +137,7 @@ fn server() -> plan::Server {
         read_timeout: Duration::from_secs(5),
         write_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(60),
+        connections: plan::ConnectionLimit { per_address: 256, everywhere: false, trusted_proxies: vec![] },
     }
 }
 
@@ -143,6 +145,7 @@ pub fn auth() -> plan::Auth {
     plan::Auth {
         name: "accounts".into(),
         secret: SECRET.into(),
+        secret_name: "JWT_SECRET".into(),
         token_expiry: Duration::from_secs(3600),
         issuer: "millrace".into(),
         seed_file: None,

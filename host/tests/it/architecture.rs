@@ -9,13 +9,14 @@ use crate::test_app::repository;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("shutdown", &[]),
+    ("proxies", &[]),
     ("tasks", &["shutdown"]),
-    ("telemetry", &["clock"]),
+    ("telemetry", &["clock", "proxies"]),
     ("store", &["clock"]),
     ("bus", &["clock", "shutdown"]),
     ("runtime", &["clock", "shutdown"]),
     ("plan", &["runtime"]),
-    ("config", &["plan", "runtime"]),
+    ("config", &["plan", "proxies", "runtime"]),
     ("services", &["plan", "store", "bus", "runtime", "telemetry", "clock", "shutdown", "tasks"]),
     ("http", &["plan", "services", "telemetry", "clock", "shutdown"]),
 ];

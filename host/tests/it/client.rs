@@ -26,7 +26,7 @@ pub struct Client {
 
 impl Client {
     pub fn new(base: &str) -> Self {
-        let http = reqwest::Client::builder().timeout(PATIENCE).pool_max_idle_per_host(64).build().unwrap();
+        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).pool_max_idle_per_host(64).build().unwrap();
         Self { http, base: base.to_owned(), token: None }
     }
 

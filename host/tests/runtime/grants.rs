@@ -30,7 +30,10 @@ fn echo() -> InProcess {
 
 fn grants(target: GrantTarget) -> Capabilities {
     let headers = vec![("X-Service-Key".to_owned(), "hidden".to_owned())];
-    Capabilities { http: vec![Grant { service: "stock".into(), target, headers }], config: vec![("region".into(), "eu".into())] }
+    Capabilities {
+        http: vec![Grant { service: "stock".into(), target, headers, credential: None }],
+        config: vec![("region".into(), "eu".into())],
+    }
 }
 
 async fn caller() -> Workshop {

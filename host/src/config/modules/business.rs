@@ -74,9 +74,9 @@ pub struct StockSettings {
     #[schemars(length(min = 1))]
     pub field: String,
     /// Key for other processes, 32 bytes or more, sent as `X-Internal-Secret`: who has it may reserve under
-    /// `/internal/reservations`. Without it, or while it is empty, that path does not exist.
-    #[serde(default)]
-    pub secret: HeaderValue,
+    /// `/internal/reservations`. Without it that path does not exist; while it is empty nobody may.
+    #[schemars(with = "HeaderValue", default)]
+    pub secret: Option<HeaderValue>,
 }
 
 /// `statemachine.engine`.

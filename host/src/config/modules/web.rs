@@ -25,6 +25,10 @@ pub struct HttpServer {
     pub write_timeout: Option<HumanDuration>,
     /// A connection without a request; 60s if not given.
     pub idle_timeout: Option<HumanDuration>,
+    /// Connections of one address at once, of 1024 in all; of IPv6, of one /64 network. If not given, 256 of a public address, and no
+    /// limit for this machine and private networks. `trustedProxies` of rate limits are exempt.
+    #[schemars(range(min = 1, max = 1024))]
+    pub max_connections_per_address: Option<u32>,
 }
 
 /// `http.router`.

@@ -8,8 +8,9 @@ use crate::config::finding::Findings;
 use crate::config::modules::{DynamicComponent, GrantSettings};
 use crate::config::report::Code;
 use crate::config::tree::child;
-use crate::plan::Database;
-use crate::runtime::{self, Capabilities, ComponentSettings, Expect, Grant, GrantTarget, Limits};
+use crate::plan::{Database, INTERNAL_HEADER};
+use crate::proxies;
+use crate::runtime::{self, Capabilities, ComponentSettings, Credential, Expect, Grant, GrantTarget, Limits};
 
 /// Attempts that run at once: enough to hide waiting, few enough that the pool's memory is bounded.
 const MAX_CONCURRENT_RUNS: usize = 64;
@@ -103,7 +104,9 @@ fn grant(context: &Context<'_>, entry: &GrantSettings, pointer: &str, findings: 
                 let message = format!("'{url}' is not a base URL");
                 findings.error(child(pointer, "url"), Code::InvalidValue, message, "write http://host:port/path".to_owned());
             }
-            GrantTarget::Url(base?)
+            let base = base?;
+            warn_of_proxy(context, &entry.service, &base, pointer, findings);
+            GrantTarget::Url(base)
         }
         (None, Some(handler)) => {
             let (_, module, _) = context.named(handler, &["api.handler"], &child(pointer, "handler"), findings)?;
@@ -123,7 +126,23 @@ fn grant(context: &Context<'_>, entry: &GrantSettings, pointer: &str, findings: 
     };
     let headers =
         entry.headers.iter().filter(|(_, value)| !value.0.is_empty()).map(|(name, value)| (name.clone(), value.0.clone())).collect();
-    Some(Grant { service: entry.service.clone(), target, headers })
+    Some(Grant { service: entry.service.clone(), target, headers, credential: credential(context, entry, pointer) })
+}
+
+/// Where a proxy seems to be meant that is not used.
+fn warn_of_proxy(context: &Context<'_>, service: &str, url: &str, pointer: &str, findings: &mut Findings) {
+    let Some(proxy) = proxies::used_for(&context.environment.variables, url).filter(|_| proxies::is_outside(url)) else { return };
+    let message = format!("'{service}' is called directly, and not through the proxy of {proxy}: components are given no proxy");
+    let help = "grant the address of a forwarder if it cannot be reached directly; name it in NO_PROXY if it can".to_owned();
+    findings.warning(child(pointer, "url"), Code::Unused, message, help);
+}
+
+/// What a service knows this process by: headers of the operator's, set or not.
+fn credential(context: &Context<'_>, entry: &GrantSettings, pointer: &str) -> Option<Credential> {
+    let is_ours = |name: &&String| name.eq_ignore_ascii_case(INTERNAL_HEADER);
+    let name = entry.headers.keys().find(is_ours).or_else(|| entry.headers.keys().next())?;
+    let at = child(&child(pointer, "headers"), name);
+    Some(Credential { name: context.called(&at, &format!("the header '{name}'")), internal: is_ours(&name) })
 }
 
 fn limits(settings: &DynamicComponent) -> Limits {

@@ -272,7 +272,7 @@ fn check_schema(settings: &ApiHandler, index: usize, findings: &mut Findings) {
 }
 
 fn stock_secret(context: &Context<'_>, settings: &ApiHandler, index: usize, findings: &mut Findings) -> Option<Secret> {
-    let secret = settings.stock.as_ref().map(|stock| &stock.secret.0).filter(|secret| !secret.is_empty())?;
+    let secret = settings.stock.as_ref().and_then(|stock| stock.secret.as_ref()).map(|secret| &secret.0)?;
     check_secret(context, secret, &setting(index, "stock/secret"), findings);
     Some(Secret(secret.clone()))
 }

@@ -21,20 +21,23 @@ use super::env::Environment;
 use super::finding::Findings;
 use super::report::Code;
 use super::suggest;
+use super::tree::Variables;
 use crate::plan::Plan;
 
 /// What every part of the resolver sees.
 pub(super) struct Context<'d> {
     document: &'d Document,
     environment: &'d Environment,
+    /// Variables that scalars are made of, by pointer.
+    variables: &'d Variables,
     /// Folder of the config file, absolute.
     base: &'d Path,
 }
 
 /// Turns a document into a plan. The plan counts only if `findings` has no error afterwards.
-pub(super) fn resolve(document: &Document, environment: &Environment, file: &Path, findings: &mut Findings) -> Plan {
+pub(super) fn resolve(document: &Document, environment: &Environment, variables: &Variables, file: &Path, findings: &mut Findings) -> Plan {
     let base = file.parent().unwrap_or(Path::new("/"));
-    let context = Context { document, environment, base };
+    let context = Context { document, environment, variables, base };
     modules::check_names(&context, findings);
     modules::check_single(&context, findings);
     let start_sequence = graph::start_sequence(&context, findings);
@@ -71,6 +74,14 @@ impl<'d> Context<'d> {
     fn all<T: 'd>(&self, pick: impl Fn(&'d Settings) -> Option<&'d T>) -> Vec<(usize, &'d Module, &'d T)> {
         let modules = self.document.modules.iter().enumerate();
         modules.filter_map(|(i, module)| Some((i, module, pick(module.settings.as_ref()?)?))).collect()
+    }
+
+    /// What messages call the value at `pointer` by: the variables that it is made of, which is what an operator sets, or `otherwise`.
+    fn called(&self, pointer: &str, otherwise: &str) -> String {
+        match self.variables.get(pointer).map(Vec::as_slice) {
+            None | Some([]) => otherwise.to_owned(),
+            Some(names) => names.join(" and "),
+        }
     }
 
     /// The first module of one kind.

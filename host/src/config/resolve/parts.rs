@@ -8,10 +8,12 @@ use crate::config::finding::Findings;
 use crate::config::leaf::HumanDuration;
 use crate::config::report::Code;
 use crate::config::tree::child;
-use crate::plan::{Auth, Database, FileServer, Health, Metrics, Proxy, Server};
+use crate::plan::{Auth, ConnectionLimit, Database, FileServer, Health, Metrics, Proxy, Server};
 
 /// Bytes that a key has at least.
 const SECRET_BYTES: usize = 32;
+/// Connections of one public address: a quarter of all, which is room for an office or a network behind one address.
+const CONNECTIONS_PER_ADDRESS: usize = 256;
 /// How a key begins that was made on the first start of a development set-up.
 const DEVELOPMENT_ONLY: &str = "development-only-";
 /// Schemes that people put before the path of an SQLite file.
@@ -39,7 +41,19 @@ pub(super) fn server(context: &Context<'_>, findings: &mut Findings) -> Option<S
         read_timeout: seconds(settings.read_timeout, 15),
         write_timeout: seconds(settings.write_timeout, 30),
         idle_timeout: seconds(settings.idle_timeout, 60),
+        connections: ConnectionLimit {
+            per_address: settings.max_connections_per_address.map_or(CONNECTIONS_PER_ADDRESS, |most| most as usize),
+            everywhere: settings.max_connections_per_address.is_some(),
+            trusted_proxies: trusted_proxies(context),
+        },
     })
+}
+
+/// Those of all rate limits: who may say on whose behalf it asks is the peer of many.
+fn trusted_proxies(context: &Context<'_>) -> Vec<String> {
+    let networks: std::collections::BTreeSet<&String> =
+        context.all(pick!(RateLimit)).into_iter().flat_map(|(_, _, limit)| &limit.trusted_proxies).collect();
+    networks.into_iter().cloned().collect()
 }
 
 pub(super) fn auth(context: &Context<'_>, findings: &mut Findings) -> Option<Auth> {
@@ -50,6 +64,7 @@ pub(super) fn auth(context: &Context<'_>, findings: &mut Findings) -> Option<Aut
     Some(Auth {
         name: module.name.clone(),
         secret: secret.clone(),
+        secret_name: context.called(&setting(index, "secret"), &format!("`secret` of module '{}'", module.name)),
         token_expiry: seconds(settings.token_expiry, 24 * 3600),
         issuer: settings.issuer.clone().unwrap_or_else(|| "millrace".to_owned()),
         seed_file: settings.seed_file.as_ref().map(|path| files::existing(context, path, "seed file", &pointer, findings)),
@@ -60,7 +75,9 @@ pub(super) fn auth(context: &Context<'_>, findings: &mut Findings) -> Option<Aut
 /// Long enough, and in production none that was made for development.
 pub(super) fn check_secret(context: &Context<'_>, secret: &str, pointer: &str, findings: &mut Findings) {
     let help = "make one with: openssl rand -base64 48".to_owned();
-    if !secret.is_empty() && secret.len() < SECRET_BYTES {
+    if secret.trim().len() < secret.len() {
+        findings.error(pointer, Code::InvalidValue, "`secret` begins or ends with white space", "write it without".to_owned());
+    } else if !secret.is_empty() && secret.len() < SECRET_BYTES {
         let message = format!("`secret` has {} bytes, but needs {SECRET_BYTES} or more", secret.len());
         findings.error(pointer, Code::InvalidValue, message, help);
     } else if secret.starts_with(DEVELOPMENT_ONLY) && context.environment.is_production() {

@@ -15,8 +15,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
-use ipnet::IpNet;
 
+use crate::http::address::{Trusted, one_per_customer};
 use crate::http::error::ApiError;
 use crate::plan;
 
@@ -27,7 +27,7 @@ const SWEEP_EVERY: u32 = 1024;
 pub(in crate::http) struct RateLimiter {
     /// The quick bucket, then the hourly one.
     buckets: Vec<DefaultKeyedRateLimiter<IpAddr>>,
-    trusted: Vec<IpNet>,
+    trusted: Trusted,
     clock: DefaultClock,
     seen: AtomicU32,
 }
@@ -38,7 +38,7 @@ impl RateLimiter {
         let quick = Quota::per_minute(at_least_one(settings.requests_per_minute)).allow_burst(at_least_one(settings.burst_size));
         let hourly = settings.requests_per_hour.map(|n| Quota::per_hour(at_least_one(n)));
         let buckets = [Some(quick), hourly].into_iter().flatten().map(DefaultKeyedRateLimiter::keyed).collect();
-        let trusted = settings.trusted_proxies.iter().filter_map(|text| network(text)).collect();
+        let trusted = Trusted::new(&settings.trusted_proxies);
         Self { buckets, trusted, clock: DefaultClock::default(), seen: AtomicU32::new(0) }
     }
 
@@ -72,7 +72,7 @@ impl RateLimiter {
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
-        self.trusted.iter().any(|network| network.contains(&address))
+        self.trusted.contains(address)
     }
 }
 
@@ -82,18 +82,6 @@ pub(in crate::http) async fn limit(State(limiter): State<Arc<RateLimiter>>, requ
     match limiter.check(limiter.client(peer, request.headers())) {
         Ok(()) => next.run(request).await,
         Err(wait) => ApiError::too_many("too many requests from this address", wait).into_response(),
-    }
-}
-
-fn network(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
-}
-
-/// A customer of IPv6 owns a /64 at least and could use each address of it once.
-fn one_per_customer(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

@@ -20,15 +20,19 @@ const DATA_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; f
 /// Sets the headers.
 pub(in crate::http) async fn headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    let policy = policy(response.headers());
-    let headers = response.headers_mut();
+    set_headers(response.headers_mut());
+    response
+}
+
+/// The same for an answer that no route gives.
+pub(in crate::http) fn set_headers(headers: &mut HeaderMap) {
+    let policy = policy(headers);
     set(headers, header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     set(headers, header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     if let Some(policy) = policy {
         set(headers, header::CONTENT_SECURITY_POLICY, policy);
     }
     headers.remove(header::SERVER);
-    response
 }
 
 /// Turns a panic of a handler into an answer; the process goes on.

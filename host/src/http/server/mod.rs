@@ -3,11 +3,12 @@
 //! Knows connections and bytes; what a request means is the router's affair.
 
 mod guard;
+mod peers;
+mod refusal;
 mod stream;
 
-use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,13 +16,11 @@ use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -30,6 +29,9 @@ use tower::ServiceExt;
 use super::error::ApiError;
 use crate::plan;
 use crate::shutdown::Stop;
+use crate::telemetry::Metrics;
+use peers::Peers;
+use refusal::Refusals;
 use stream::{Activity, WatchedStream};
 
 /// From the first byte of a request's head to its last; also from the connection to the first request.
@@ -38,8 +40,6 @@ const MAX_HEADERS: usize = 64;
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// More wait in the listener's queue.
 const MAX_CONNECTIONS: usize = 1024;
-/// Of one public address, see [`Peers::counts`].
-const MAX_PER_PEER: usize = 64;
 /// How long requests under way may take after the stop.
 const DRAIN: Duration = Duration::from_secs(10);
 /// After an accept that failed for want of something, usually file descriptors.
@@ -57,15 +57,23 @@ pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 ///
 /// # Errors
 /// None while it serves; a connection's failure is its own.
-pub async fn serve(listener: TcpListener, server: plan::Server, router: Router, stop: Stop) -> anyhow::Result<()> {
+pub async fn serve(listener: TcpListener, server: plan::Server, router: Router, metrics: Metrics, stop: Stop) -> anyhow::Result<()> {
+    let (peers, refusals) = (Peers::new(&server.connections), Refusals::new(metrics));
     let connection = Arc::new(Connection { server, router, stop: stop.clone() });
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let peers = Peers::default();
     let mut open = JoinSet::new();
     while let Some((stream, peer, slot)) = next(&listener, &slots, &stop).await {
         while open.try_join_next().is_some() {}
         let Some(place) = peers.admit(peer.ip()) else {
-            tracing::warn!(peer = %peer.ip(), limit = MAX_PER_PEER, "a peer has too many connections");
+            // Takes none of the places that others wait for.
+            drop(slot);
+            if let Some(room) = refusals.note(peer.ip(), peers.most()) {
+                let limit = peers.most();
+                open.spawn(async move {
+                    refusal::answer(stream, limit).await;
+                    drop(room);
+                });
+            }
             continue;
         };
         let connection = Arc::clone(&connection);
@@ -110,52 +118,6 @@ fn is_the_peers_fault(error: &std::io::Error) -> bool {
     matches!(error.kind(), E::ConnectionAborted | E::ConnectionRefused | E::ConnectionReset)
 }
 
-/// Connections by address.
-#[derive(Clone, Default)]
-struct Peers {
-    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
-}
-
-/// One connection of a peer, given back when dropped.
-struct Place {
-    peers: Peers,
-    address: IpAddr,
-}
-
-impl Peers {
-    fn admit(&self, address: IpAddr) -> Option<Place> {
-        let address = address.to_canonical();
-        let mut open = self.open.lock();
-        let count = open.entry(address).or_default();
-        if *count >= MAX_PER_PEER && Self::counts(address) {
-            return None;
-        }
-        *count += 1;
-        Some(Place { peers: self.clone(), address })
-    }
-
-    /// Whether the limit holds for an address. Not for those of this machine and of private networks: there sit proxies,
-    /// gateways and load tests, each the peer of all its clients at once, so that a limit would shut out everybody.
-    fn counts(address: IpAddr) -> bool {
-        match address {
-            IpAddr::V4(v4) => !(v4.is_loopback() || v4.is_private() || v4.is_link_local()),
-            IpAddr::V6(v6) => !(v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()),
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.peers.open.lock();
-        if let Some(count) = open.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.address);
-            }
-        }
-    }
-}
-
 /// What all connections share.
 struct Connection {
     server: plan::Server,
@@ -198,34 +160,8 @@ impl Connection {
                 request.extensions_mut().insert(ConnectInfo(peer));
                 self.router.clone().oneshot(request).await.into_response()
             }
-            Err(reason) => ApiError::bad_request(reason).with(header::CONNECTION, HeaderValue::from_static("close")).into_response(),
+            Err(reason) => refusal::response(ApiError::bad_request(reason), request.headers()),
         };
         Ok(response.map(|body| Body::new(stream::Answer::new(body, running))))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_public_peer_has_a_limit_and_gets_its_places_back() {
-        let peers = Peers::default();
-        let public: IpAddr = "203.0.113.1".parse().unwrap();
-        let mut places: Vec<_> = (0..MAX_PER_PEER).map(|_| peers.admit(public).unwrap()).collect();
-        assert!(peers.admit(public).is_none());
-        assert!(peers.admit("203.0.113.2".parse().unwrap()).is_some());
-        places.pop();
-        assert!(peers.admit(public).is_some());
-        drop(places);
-        assert!(peers.open.lock().is_empty());
-    }
-
-    #[test]
-    fn proxies_and_load_tests_nearby_have_none() {
-        for address in ["127.0.0.1", "::1", "10.0.0.1", "172.18.0.5", "192.168.1.2", "fd00::1", "::ffff:127.0.0.1"] {
-            assert!(!Peers::counts(address.parse::<IpAddr>().unwrap().to_canonical()), "{address}");
-        }
-        assert!(Peers::counts("8.8.8.8".parse().unwrap()));
     }
 }

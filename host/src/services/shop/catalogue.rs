@@ -59,7 +59,8 @@ impl Catalogue {
             Pricing::Kind(kind) => Self::Local { store, kind: kind.clone() },
             Pricing::Url(url) => Self::Remote {
                 url: url.trim_end_matches('/').to_owned(),
-                client: reqwest::Client::builder().timeout(FETCH_TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?,
+                // The processes of one shop talk directly: a proxy in the environment is for what is outside.
+                client: reqwest::Client::builder().no_proxy().timeout(FETCH_TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?,
                 cache: moka::future::Cache::builder().max_capacity(CACHE_PRODUCTS).time_to_live(CACHE_LIFE).build(),
             },
         })

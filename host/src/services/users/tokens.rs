@@ -129,6 +129,7 @@ mod tests {
 
     fn verifier(clock: &Clock) -> TokenVerifier {
         let settings = plan::Auth {
+            secret_name: "JWT_SECRET".into(),
             name: "auth".into(),
             secret: SECRET.into(),
             token_expiry: Duration::from_secs(3600),

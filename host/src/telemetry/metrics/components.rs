@@ -146,7 +146,7 @@ impl Metrics {
         components.overhead.with_label_values(&[run.component]).observe(run.overhead.as_secs_f64());
     }
 
-    /// A run of a component was not begun.
+    /// A run of a component was not begun, or counts as not begun: its breaker is open, or what this process is known by was refused.
     pub fn component_denied(&self, component: &str) {
         self.inner.components.runs.with_label_values(&[component, "denied"]).inc();
     }

@@ -51,6 +51,7 @@ struct Instruments {
     workflow_instances: IntGaugeVec,
     http_requests: IntCounterVec,
     http_duration: HistogramVec,
+    http_connections_refused: IntCounterVec,
     module_operations: IntCounterVec,
     module_duration: HistogramVec,
     active_workflows: IntGaugeVec,
@@ -119,6 +120,11 @@ impl Metrics {
         self.inner.http_duration.with_label_values(&[method, path]).observe(took.as_secs_f64());
     }
 
+    /// A connection was refused, because its address had too many.
+    pub fn connection_refused(&self) {
+        self.inner.http_connections_refused.with_label_values::<&str>(&[]).inc();
+    }
+
     /// A workflow did something: `action` is a transition, `status` how it went.
     pub fn workflow_execution(&self, workflow: &str, action: &str, status: &str) {
         self.inner.workflow_executions.with_label_values(&[workflow, action, status]).inc();
@@ -175,6 +181,11 @@ impl Instruments {
                 &["method", "path"],
                 &FAST,
             )?,
+            http_connections_refused: make.counter(
+                "http_connections_refused_total",
+                "Connections refused because their address had as many as it may have.",
+                &[],
+            )?,
             module_operations: make.counter("module_operations_total", "Operations of modules by result.", &module)?,
             module_duration: make.histogram(
                 "module_operation_duration_seconds",
@@ -218,6 +229,7 @@ mod tests {
     fn recorded() -> String {
         let metrics = Metrics::new("shop_a").unwrap();
         metrics.http_request("GET", "/api/things/{id}", 200, Duration::from_millis(3));
+        metrics.connection_refused();
         metrics.workflow_execution("w", "start", "success");
         metrics.workflow_duration("w", "start", Duration::from_millis(30));
         metrics.module_operation("m", "run", "success", Duration::from_micros(300));
@@ -237,6 +249,7 @@ mod tests {
             "workflow_instances{state=\"waiting\",workflow_type=\"w\"} 3",
             "http_requests_total{method=\"GET\",path=\"/api/things/{id}\",status_code=\"200\"} 1",
             "http_request_duration_seconds_count{method=\"GET\",path=\"/api/things/{id}\"} 1",
+            "http_connections_refused_total 1",
             "module_operations_total{module=\"m\",operation=\"run\",status=\"success\"} 1",
             "module_operation_duration_seconds_bucket{module=\"m\",operation=\"run\",le=\"0.0005\"} 1",
             "active_workflows{workflow_type=\"w\"} 7",

@@ -19,13 +19,15 @@ pub struct Condition<'a> {
     pub around: &'a [&'a str],
     /// Where its log lines go.
     pub log: Stdio,
+    /// Where it listens, if not wherever there is room.
+    pub port: Option<u16>,
     /// Variables beside those that every test sets.
     pub variables: &'a [(&'a str, &'a str)],
 }
 
 impl Default for Condition<'_> {
     fn default() -> Self {
-        Self { config: repository().join("configs/monolith.yaml"), around: &[], log: Stdio::null(), variables: &[] }
+        Self { config: repository().join("configs/monolith.yaml"), around: &[], log: Stdio::null(), port: None, variables: &[] }
     }
 }
 
@@ -38,7 +40,7 @@ pub struct Conditioned {
 impl Home {
     /// Starts a process under a condition and does not wait for anything: it may never be ready.
     pub fn spawn_under(&self, condition: Condition<'_>) -> Conditioned {
-        let port = free_port();
+        let port = condition.port.unwrap_or_else(free_port);
         let plain = self.command(&condition.config);
         let mut command = match condition.around {
             [] => plain,

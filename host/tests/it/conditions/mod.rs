@@ -12,6 +12,7 @@ mod logs;
 mod network;
 mod payments;
 mod secrets;
+mod split;
 mod stopping;
 mod upgrades;
 

@@ -1,1 +1,198 @@
 //! Proxies in the environment, and many customers behind one address.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::bed::{Condition, Conditioned, until};
+use super::split::{Split, customer};
+use crate::client::PATIENCE;
+use crate::process::{Home, wait_until_ready};
+use crate::processes::shop::config;
+
+/// Every variable that names a proxy.
+const PROXIES: [&str; 6] = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_processes_of_a_shop_talk_directly_whatever_proxy_the_environment_names() {
+    let split = Split::new();
+    let dead = format!("http://127.0.0.1:{}", split.nowhere);
+    let proxies = PROXIES.map(|name| (name, dead.as_str()));
+    let users = split.users_products(&proxies).await;
+    let orders = split.orders(&proxies);
+    wait_until_ready(&orders.client).await;
+    let gateway = split.gateway(&proxies).await;
+    let ada = customer(&gateway.client, &gateway.client, "ada").await;
+    ada.order_until("prod-001", 1, "tok_visa", &["delivered"]).await;
+    crate::shop::wait_for_stock(&ada, "prod-001", 49).await;
+    let compared = orders.client.get("/healthz").await;
+    assert_eq!(compared.body["checks"]["shared-secrets"]["status"], "up", "{compared:?}");
+
+    for process in [&users, &orders, &gateway] {
+        let run = |arguments: &[&str]| Command::new(env!("CARGO_BIN_EXE_millrace")).args(arguments).envs(proxies).output().unwrap();
+        let probed = run(&["probe", &format!("{}/readyz", process.client.base())]);
+        assert!(probed.status.success(), "{probed:?}");
+        let shown = run(&["top", "--once", "--interval", "0.2", process.client.base()]);
+        let page = String::from_utf8_lossy(&shown.stdout).into_owned();
+        let address = process.client.base().trim_start_matches("http://");
+        assert!(shown.status.success() && page.contains(address) && !page.contains("no answer"), "{page}");
+    }
+}
+
+/// The first line of the first request that somebody sends there, and its headers.
+async fn first_request(listener: &TcpListener) -> String {
+    let (mut stream, _) = tokio::time::timeout(PATIENCE, listener.accept()).await.expect("somebody connects").unwrap();
+    let mut head = vec![0; 4096];
+    let read = tokio::time::timeout(PATIENCE, stream.read(&mut head)).await.expect("somebody sends").unwrap();
+    String::from_utf8_lossy(&head[..read]).into_owned()
+}
+
+/// A gateway that exports spans with these variables; its log is in the file `log`.
+async fn exporting(home: &Home, variables: &[(&str, &str)]) -> Conditioned {
+    let log = std::fs::File::create(home.path().join("log")).unwrap().into();
+    let variables: Vec<(&str, &str)> = variables.iter().copied().chain([("OTEL_BSP_SCHEDULE_DELAY", "100")]).collect();
+    let gateway = home.start_under(Condition { config: config("gateway.yaml"), log, variables: &variables, ..Condition::default() }).await;
+    assert_eq!(gateway.client.get("/api/products").await.status, 502, "nobody is behind it");
+    gateway
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_go_through_the_proxy_of_the_environment_unless_no_proxy_names_their_collector() {
+    let home = Home::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port());
+    let with_password = here.replace("http://", "http://me:hidden@");
+    let elsewhere = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.example:4318"), ("HTTP_PROXY", with_password.as_str())];
+    let gateway = exporting(&home, &elsewhere).await;
+    let asked = first_request(&listener).await;
+    assert!(asked.starts_with("POST http://collector.example:4318/v1/traces "), "{asked}");
+    let log = std::fs::read_to_string(home.path().join("log")).unwrap();
+    let line = log.lines().find(|line| line.contains("spans are exported")).unwrap();
+    assert!(line.contains("http://collector.example:4318") && line.contains(&format!("HTTP_PROXY ({here})")), "{line}");
+    assert!(!log.contains("hidden"), "{log}");
+    drop(gateway);
+
+    let dead = format!("http://127.0.0.1:{}", crate::kafka_broker::free_port());
+    let exempt = [("OTEL_EXPORTER_OTLP_ENDPOINT", here.as_str()), ("HTTP_PROXY", dead.as_str()), ("NO_PROXY", "127.0.0.1")];
+    let _gateway = exporting(&home, &exempt).await;
+    let asked = first_request(&listener).await;
+    assert!(asked.starts_with("POST /v1/traces "), "{asked}");
+}
+
+#[test]
+fn a_granted_service_outside_is_called_directly_and_validate_says_so() {
+    let home = Home::new();
+    let told = |url: &str, no_proxy: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_millrace"))
+            .args(["validate", "--format", "lines"])
+            .arg(config("orders.yaml"))
+            .current_dir(home.path())
+            .env("COMPONENTS_DIR", home.path().join("components"))
+            .envs([("JWT_SECRET", crate::test_app::SECRET), ("INTERNAL_SECRET", super::split::INTERNAL_SECRET), ("CATALOGUE_URL", url)])
+            .envs([("HTTPS_PROXY", "http://proxy:3128"), ("NO_PROXY", no_proxy)])
+            .output()
+            .unwrap();
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    let outside = told("https://stock.example", "");
+    assert!(outside.contains("'stock' is called directly") && outside.contains("HTTPS_PROXY (http://proxy:3128)"), "{outside}");
+    assert!(!told("https://stock.example", ".example").contains("proxy"), "NO_PROXY says so already");
+    assert!(!told("https://users-products", "").contains("proxy"), "a service of the same network");
+}
+
+/// A connection that is kept open.
+struct Kept(TcpStream);
+
+impl Kept {
+    async fn open(process: &Conditioned) -> Self {
+        Self(TcpStream::connect(process.client.base().trim_start_matches("http://")).await.unwrap())
+    }
+
+    /// What is answered, head and body, or what was until the connection ended.
+    async fn ask(&mut self) -> String {
+        self.0.write_all(b"GET /livez HTTP/1.1\r\nHost: shop\r\nX-Request-Id: my-own\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        let mut piece = [0; 4096];
+        loop {
+            let read = tokio::time::timeout(PATIENCE, self.0.read(&mut piece)).await.expect("an answer").expect("no reset");
+            answer.extend_from_slice(&piece[..read]);
+            if read == 0 || answer.ends_with(b"}") {
+                return String::from_utf8(answer).unwrap();
+            }
+        }
+    }
+}
+
+/// A gateway whose config was changed.
+async fn changed_gateway(home: &Home, change: impl Fn(&str) -> String, log: Stdio) -> Conditioned {
+    let text = change(&std::fs::read_to_string(config("gateway.yaml")).unwrap());
+    let path = home.path().join("changed.yaml");
+    std::fs::write(&path, text).unwrap();
+    // Not ready by asking: each question is a connection.
+    let process = home.spawn_under(Condition { config: path, log, ..Condition::default() });
+    wait_until_ready(&process.client).await;
+    process
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_with_too_many_connections_is_told_so_and_others_are_not_concerned() {
+    let home = Home::new();
+    let log = home.path().join("log");
+    let limited = |text: &str| text.replace("      idleTimeout: 60s\n", "      idleTimeout: 60s\n      maxConnectionsPerAddress: 3\n");
+    let gateway = changed_gateway(&home, limited, std::fs::File::create(&log).unwrap().into()).await;
+    // The client of the test keeps the connection that it has asked with.
+    let mut kept = vec![Kept::open(&gateway).await, Kept::open(&gateway).await];
+    for one in &mut kept {
+        assert!(one.ask().await.starts_with("HTTP/1.1 200 "));
+    }
+    for _ in 0..20 {
+        let refused = Kept::open(&gateway).await.ask().await.to_lowercase();
+        assert!(refused.starts_with("http/1.1 503 "), "{refused}");
+        for part in [
+            "\r\nretry-after: 5\r\n",
+            "\r\nconnection: close\r\n",
+            "\r\ncontent-type: application/problem+json\r\n",
+            "\r\nx-content-type-options: nosniff\r\n",
+            "\r\nx-request-id: my-own\r\n",
+            "this address has 3 connections already",
+        ] {
+            assert!(refused.contains(part), "no '{part}' in\n{refused}");
+        }
+    }
+    let metrics = gateway.client.get("/metrics").await.body;
+    assert!(metrics.as_str().unwrap().contains("\necommerce_gateway_http_connections_refused_total 20\n"), "{metrics}");
+    let lines = std::fs::read_to_string(&log).unwrap();
+    let lines: Vec<&str> = lines.lines().filter(|line| line.contains("maxConnectionsPerAddress")).collect();
+    assert_eq!(lines.len(), 1, "one line a minute: {lines:#?}");
+
+    // Who says nothing is sent away all the same, soon.
+    let mut silent = Kept::open(&gateway).await;
+    let ended = tokio::time::timeout(Duration::from_secs(10), silent.0.read(&mut [0; 64])).await;
+    assert!(ended.is_ok(), "a connection that is refused is not kept");
+
+    kept.pop();
+    until("a place that was given back", || async {
+        let answer = Kept::open(&gateway).await.ask().await;
+        answer.starts_with("HTTP/1.1 200 ").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trusted_proxy_may_have_as_many_connections_as_it_likes() {
+    let home = Home::new();
+    let trusting = |text: &str| {
+        text.replace("      idleTimeout: 60s\n", "      idleTimeout: 60s\n      maxConnectionsPerAddress: 1\n")
+            .replace("      burstSize:", "      trustedProxies: [127.0.0.0/8]\n      burstSize:")
+    };
+    let gateway = changed_gateway(&home, trusting, Stdio::null()).await;
+    let mut kept = Vec::new();
+    for _ in 0..10 {
+        kept.push(Kept::open(&gateway).await);
+    }
+    for one in &mut kept {
+        assert!(one.ask().await.starts_with("HTTP/1.1 200 "));
+    }
+}

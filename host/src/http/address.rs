@@ -1,0 +1,61 @@
+//! Addresses of clients: what counts as one customer, and which belong to proxies that ask for many.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+/// Networks whose peers ask on behalf of others.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Trusted(Vec<IpNet>);
+
+impl Trusted {
+    /// Addresses and networks such as `10.0.0.0/8`; what is neither is left out.
+    pub(super) fn new(networks: &[String]) -> Self {
+        Self(networks.iter().filter_map(|text| network(text)).collect())
+    }
+
+    pub(super) fn contains(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+/// A customer of IPv6 owns a /64 at least and could use each address of it once.
+pub(super) fn one_per_customer(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// Whether an address is of this machine or of a private network.
+pub(super) fn is_near(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_near_is_no_public_address() {
+        let near = |text: &str| is_near(text.parse::<IpAddr>().unwrap().to_canonical());
+        for address in ["127.0.0.1", "::1", "10.0.0.1", "172.18.0.5", "192.168.1.2", "fd00::1", "::ffff:127.0.0.1"] {
+            assert!(near(address), "{address}");
+        }
+        assert!(!near("8.8.8.8") && !near("2001:db8::1"));
+    }
+
+    #[test]
+    fn a_trusted_network_is_written_as_one_or_as_an_address() {
+        let trusted = Trusted::new(&["10.0.0.0/8".into(), "203.0.113.7".into(), "nonsense".into()]);
+        let contains = |text: &str| trusted.contains(text.parse().unwrap());
+        assert!(contains("10.1.2.3") && contains("203.0.113.7") && !contains("203.0.113.8"));
+    }
+}
