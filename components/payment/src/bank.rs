@@ -10,7 +10,7 @@
 //! | `POST /charges/{key}/void` | 200; 404 never: a key that it does not know is voided all the same |
 
 use serde::{Deserialize, Serialize};
-use step_sdk::answer::{permanent, rejected, transient};
+use step_sdk::answer::{permanent, rejected};
 use step_sdk::http::{CallError, Method, Reply, Request, segment};
 use step_sdk::reversible::Effect;
 use step_sdk::{Answer, Failure, Job, Outcome};
