@@ -213,6 +213,11 @@ struct Shop {
 
 impl Shop {
     fn new(bank: &str) -> Self {
+        Self::with(bank, &[])
+    }
+
+    /// One whose config says something else instead of some of what it says.
+    fn with(bank: &str, instead: &[(&str, &str)]) -> Self {
         let home = Home::new();
         std::fs::copy(built("payment-bank.wasm"), home.component("payment.wasm")).unwrap();
         let mut config = std::fs::read_to_string(repository().join("configs/monolith.yaml")).unwrap();
@@ -229,6 +234,10 @@ impl Shop {
         ] {
             assert_eq!(config.matches(before).count(), 1, "{before}");
             config = config.replace(before, &after);
+        }
+        for (before, after) in instead {
+            assert_eq!(config.matches(before).count(), 1, "{before}");
+            config = config.replace(before, after);
         }
         let path = home.path().join("shop.yaml");
         std::fs::write(&path, config).unwrap();
@@ -362,6 +371,33 @@ async fn a_late_charge_is_voided_before_the_next_visit_begins_and_before_the_ord
     for row in ended["history"].as_array().unwrap().iter().filter(|row| row["transition"] == "payment_declined") {
         assert_eq!(row["reason"], "the service behind this step did not answer in time; whatever it did was undone", "{row:#}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_cancelled_while_its_payment_is_under_way_gets_its_money_back() {
+    let (bank, url) = Bank::open().await;
+    let abandon = "          abandon_payment:\n            fromState: payment_failed\n            toState: cancelled\n";
+    let leave = format!("{abandon}          leave_payment:\n            fromState: paying\n            toState: cancelled\n");
+    let (actions, more) = ("cancel_validated, abandon_payment]", "cancel_validated, abandon_payment, leave_payment]");
+    let shop = Shop::with(&url, &[(abandon, &leave), (actions, more)]);
+    let process = shop.start().await;
+    let customer = process.client.customer("ada").await;
+    bank.always(Manner::ChargesAndIsLate);
+    let mut cancelled = Vec::new();
+    for _ in 0..3 {
+        let id = place(&customer).await.unwrap();
+        until("the bank charges", || async { (!bank.captured(&id).is_empty()).then_some(()) }).await;
+        let answer = customer.post(&format!("/api/orders/{id}/cancel"), &json!({})).await;
+        assert_eq!((answer.status, &answer.body["state"]), (reqwest::StatusCode::OK, &json!("cancelled")), "{answer:?}");
+        cancelled.push(id);
+    }
+    process.kill();
+    let process = shop.start().await;
+    for id in &cancelled {
+        until("the money is back", || async { bank.captured(id).is_empty().then_some(()) }).await;
+        assert_eq!(bank.entries(id).len(), 1, "nothing more was charged: {:#?}", bank.entries(id));
+    }
+    process.kill();
 }
 
 #[tokio::test(flavor = "multi_thread")]
