@@ -81,7 +81,7 @@ impl Runtime {
         let runtime = Arc::new(Self { clock, sandbox, loader, slots, remember, events, _ticker: ticker });
         let good: HashMap<String, String> = good.into_iter().collect();
         join_all(runtime.slots.values().map(|slot| runtime.load_at_start(slot, good.get(&slot.settings.name)))).await;
-        runtime.loader.tidy(good.into_values().collect()).await;
+        runtime.tidy().await;
         Ok(runtime)
     }
 
@@ -291,7 +291,12 @@ impl Runtime {
         tracing::info!(%component, %digest, version = active.version, reversible = active.reversible, previous, took_ms = took.as_millis() as u64, "a new version of a component serves");
         // Nobody has to listen.
         let _ = self.events.send(SwapEvent::Swapped { component, active, previous, took });
+        self.tidy().await;
         Ok(())
+    }
+
+    async fn tidy(&self) {
+        self.loader.tidy(self.slots().filter_map(|slot| slot.recorded()).collect()).await;
     }
 
     fn refused(&self, slot: &Slot, refusal: Refusal) {

@@ -39,6 +39,13 @@ pub(super) enum Code {
     Bad(String),
 }
 
+/// Whether what was written is on the disk before it counts.
+#[derive(Clone, Copy)]
+enum Durable {
+    Yes,
+    No,
+}
+
 /// The private folder.
 pub(super) struct Kept {
     copies: PathBuf,
@@ -84,7 +91,7 @@ impl Kept {
         if fs::read(&path).is_ok_and(|kept| kept == bytes) {
             return Ok(());
         }
-        write_whole(&path, &[bytes])
+        write_whole(&path, &[bytes], Durable::Yes)
     }
 
     /// Code that was compiled from the file with this digest.
@@ -107,9 +114,10 @@ impl Kept {
         Code::Bad("does not match its checksum: it was changed, or is another file's".to_owned())
     }
 
-    /// Keeps code that was compiled from the file with this digest.
+    /// Keeps code that was compiled from the file with this digest. It need not survive a power cut: what is lost of it is noticed, and made
+    /// again.
     pub fn keep_code(&self, digest: &str, code: &[u8]) -> io::Result<()> {
-        write_whole(&self.code_of(digest), &[self.tag(digest, code).as_ref(), code])
+        write_whole(&self.code_of(digest), &[self.tag(digest, code).as_ref(), code], Durable::No)
     }
 
     fn tag(&self, digest: &str, code: &[u8]) -> hmac::Tag {
@@ -200,7 +208,7 @@ fn read_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
 /// Writes the key where there is none; if another process has just done so, its key counts.
 fn write_new_key(path: &Path, key: &[u8; KEY_BYTES]) -> io::Result<[u8; KEY_BYTES]> {
     let part = part_of(path);
-    write_part(&part, &[key])?;
+    write_part(&part, &[key], Durable::Yes)?;
     let linked = fs::hard_link(&part, path);
     fs::remove_file(&part)?;
     match linked {
@@ -224,9 +232,9 @@ fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Writes a file that is there as a whole or not at all. Two components may have the same file, so each writes a part of its own.
-fn write_whole(path: &Path, content: &[&[u8]]) -> io::Result<()> {
+fn write_whole(path: &Path, content: &[&[u8]], durable: Durable) -> io::Result<()> {
     let part = part_of(path);
-    let written = write_part(&part, content).and_then(|()| fs::rename(&part, path));
+    let written = write_part(&part, content, durable).and_then(|()| fs::rename(&part, path));
     if written.is_err() {
         // On a full disk nothing should stay of it.
         let _ = fs::remove_file(&part);
@@ -238,10 +246,13 @@ fn part_of(path: &Path) -> PathBuf {
     path.with_extension(format!("{}.part", uuid::Uuid::now_v7().simple()))
 }
 
-fn write_part(part: &Path, content: &[&[u8]]) -> io::Result<()> {
+fn write_part(part: &Path, content: &[&[u8]], durable: Durable) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(part)?;
     for bytes in content {
         file.write_all(bytes)?;
     }
-    file.sync_all()
+    match durable {
+        Durable::Yes => file.sync_all(),
+        Durable::No => Ok(()),
+    }
 }
