@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::runtime;
 
-/// A whole process: which parts there are and how they are set.
-#[derive(Debug, Clone, PartialEq)]
+/// A whole process: which parts there are and how they are set. By default there are none.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
     /// The file it was made from.
     pub source: PathBuf,

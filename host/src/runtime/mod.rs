@@ -14,6 +14,7 @@ mod guest_log;
 mod inspect;
 mod loader;
 mod outgoing;
+mod places;
 mod sandbox;
 mod settings;
 mod slot;
@@ -26,7 +27,9 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 pub use compile::compile_main;
-pub use components::{ComponentStatus, Remember, Runtime};
+pub use components::{ComponentStatus, Place, Remember, Runtime};
+pub use engine::MOST_RUNS;
+pub use places::Crowd;
 pub use settings::{Capabilities, ComponentSettings, Grant, GrantTarget, Limits, Settings};
 pub use slot::Refusal;
 

@@ -12,6 +12,7 @@ pub mod error;
 pub mod events;
 pub mod hub;
 pub mod in_flight;
+mod in_hand;
 pub mod pipeline;
 pub mod reactions;
 pub mod relay;
@@ -23,6 +24,7 @@ pub mod shop;
 pub mod users;
 mod view;
 pub mod watermark;
+mod withdrawal;
 pub mod workflows;
 
 pub use error::ServiceError;

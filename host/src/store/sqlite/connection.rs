@@ -23,8 +23,11 @@ const READER_CACHE_KIB: i64 = -2_048;
 /// More than there are statements, so that none is compiled twice.
 const CACHED_STATEMENTS: usize = 128;
 
-const MIGRATION_LIST: &[M<'static>] =
-    &[M::up(include_str!("../../../migrations/0001_initial.sql")), M::up(include_str!("../../../migrations/0002_trace_context.sql"))];
+const MIGRATION_LIST: &[M<'static>] = &[
+    M::up(include_str!("../../../migrations/0001_initial.sql")),
+    M::up(include_str!("../../../migrations/0002_trace_context.sql")),
+    M::up(include_str!("../../../migrations/0003_lines.sql")),
+];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
 
 /// Why the database could not be opened. Each names the file and what to do about it.
