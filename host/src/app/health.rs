@@ -23,6 +23,8 @@ const LEAST_FREE_BYTES: u64 = 64 << 20;
 const REFUSAL_LASTS: SignedDuration = SignedDuration::from_secs(60);
 /// However often somebody asks, a write is tried once in this time.
 const TRIAL_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the first that waits for a place must have waited until that is told.
+const CROWDED_AFTER: Duration = Duration::from_secs(1);
 /// For a connection to a backend, its name included.
 const CONNECT_LIMIT: Duration = Duration::from_millis(250);
 
@@ -224,6 +226,14 @@ fn check_component(pipeline: &Pipeline, name: &str) -> Check {
         Some((Some(active), _)) if parts.breakers.level(name, &active.digest, parts.clock.now()) > 0 => {
             let message =
                 format!("{} {} ({:.12}) has failed too often: its circuit breaker is open", active.name, active.version, active.digest);
+            Check::new(Status::Degraded, message)
+        }
+        Some((Some(active), None)) if parts.runtime.crowd(name).is_some_and(|crowd| crowd.waited > CROWDED_AFTER) => {
+            let crowd = parts.runtime.crowd(name).unwrap_or_default();
+            let message = format!(
+                "{} {} ({:.12}) has no free place: {} attempts run, {} wait; `maxConcurrentRuns` of the statemachine.engine says how many there are",
+                active.name, active.version, active.digest, crowd.running, crowd.waiting
+            );
             Check::new(Status::Degraded, message)
         }
         Some((Some(active), None)) => Check::new(Status::Up, format!("{} {} ({:.12})", active.name, active.version, active.digest)),

@@ -80,6 +80,9 @@ impl Readings {
         let now = parts.clock.now();
         for one in &status {
             let digest = one.active.as_ref().map_or("", |active| &active.digest);
+            if let Some(crowd) = parts.runtime.crowd(&one.name) {
+                self.metrics.set_crowd(&one.name, crowd.running, crowd.waiting);
+            }
             self.metrics.set_breaker(&one.name, parts.breakers.level(&one.name, digest, now));
         }
     }

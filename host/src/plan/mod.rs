@@ -11,8 +11,8 @@ use crate::runtime;
 /// Header that carries what processes of one installation know each other by.
 pub const INTERNAL_HEADER: &str = "x-internal-secret";
 
-/// A whole process: which parts there are and how they are set.
-#[derive(Debug, Clone, PartialEq)]
+/// A whole process: which parts there are and how they are set. By default there are none.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
     /// The file it was made from.
     pub source: PathBuf,

@@ -30,7 +30,7 @@ pub struct Rejected {
 pub async fn check(compiler: PathBuf, components: Vec<ComponentSettings>, clock: Clock) -> anyhow::Result<Vec<Rejected>> {
     let engine = engine::serving(1)?;
     let _ticker = Ticker::start(&engine)?;
-    let sandbox = Arc::new(Sandbox::new(engine.clone(), clock.clone(), 1));
+    let sandbox = Arc::new(Sandbox::new(engine.clone(), clock.clone()));
     let loader = Loader::new(compiler, engine.clone(), None, sandbox, clock);
     let mut rejected = Vec::new();
     for settings in components {

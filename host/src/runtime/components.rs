@@ -18,6 +18,7 @@ use super::guest_log::Speaker;
 use super::kept::Kept;
 use super::loader::{Found, Loader};
 use super::outgoing::Outgoing;
+use super::places::{Crowd, Places, Taken};
 use super::sandbox::{Sandbox, Terms};
 use super::slot::{Slot, Version};
 use super::text::short;
@@ -43,9 +44,24 @@ pub struct ComponentStatus {
     pub refused: Option<Refusal>,
 }
 
+/// A place for one attempt at a job; dropping it gives it to somebody else.
+pub struct Place {
+    asked: Instant,
+    /// Nothing if there is no such component.
+    held: Option<(Arc<Slot>, Taken)>,
+}
+
+impl Place {
+    /// Of the component that it is for, if the configuration has it.
+    pub(super) fn slot(&self) -> Option<&Arc<Slot>> {
+        self.held.as_ref().map(|(slot, _)| slot)
+    }
+}
+
 /// All components of this process.
 pub struct Runtime {
     pub(super) clock: Clock,
+    pub(super) places: Places,
     pub(super) sandbox: Arc<Sandbox>,
     loader: Loader,
     slots: BTreeMap<String, Arc<Slot>>,
@@ -74,30 +90,56 @@ impl Runtime {
         let engine = engine::serving(runs)?;
         let kept = Kept::open(&settings.cache_dir, engine::fingerprint(&engine))?;
         let ticker = Ticker::start(&engine)?;
-        let sandbox = Arc::new(Sandbox::new(engine.clone(), clock.clone(), runs));
+        let sandbox = Arc::new(Sandbox::new(engine.clone(), clock.clone()));
         let loader = Loader::new(settings.compiler, engine.clone(), Some(kept), Arc::clone(&sandbox), clock.clone());
-        let slots = slots(components, &services, &engine, runs)?;
+        let slots = slots(components, &services, &engine)?;
+        let places = Places::new(runs, slots.len());
         let (events, _) = broadcast::channel(MOST_EVENTS);
-        let runtime = Arc::new(Self { clock, sandbox, loader, slots, remember, events, _ticker: ticker });
+        let runtime = Arc::new(Self { clock, places, sandbox, loader, slots, remember, events, _ticker: ticker });
         let good: HashMap<String, String> = good.into_iter().collect();
         join_all(runtime.slots.values().map(|slot| runtime.load_at_start(slot, good.get(&slot.settings.name)))).await;
         runtime.tidy().await;
         Ok(runtime)
     }
 
-    /// Has a component do one job, within the job's timeout; `step_config` goes over the component's own configuration, key by key.
-    /// Waits if as many run already as may. Never fails: what goes wrong is a [`Verdict`].
+    /// Waits until a component may run; `again` if the job was attempted before, since such jobs have a part of the places only.
+    pub async fn place(&self, component: &str, again: bool) -> Place {
+        let asked = Instant::now();
+        let held = match self.slots.get(component) {
+            Some(slot) => Some((Arc::clone(slot), self.places.take(slot.number, again).await)),
+            None => None,
+        };
+        Place { asked, held }
+    }
+
+    /// Jobs of one component that were attempted before and run at once, at most.
+    #[must_use]
+    pub fn most_again(&self) -> usize {
+        self.places.most_again()
+    }
+
+    /// How many jobs of a component run, and how many wait for a place.
+    #[must_use]
+    pub fn crowd(&self, component: &str) -> Option<Crowd> {
+        self.slots.get(component).map(|slot| self.places.crowd(slot.number))
+    }
+
+    /// [`Runtime::run_in`] a place of its own, as a first attempt.
     pub async fn run(&self, component: &str, job: Job, step_config: Option<&Map<String, Value>>) -> Report {
-        let called = Instant::now();
-        let Some(slot) = self.slots.get(component) else {
+        let place = self.place(component, false).await;
+        self.run_in(place, component, job, step_config).await
+    }
+
+    /// Has a component do one job, within the job's timeout; `step_config` goes over the component's own configuration, key by key.
+    /// Never fails: what goes wrong is a [`Verdict`].
+    pub async fn run_in(&self, place: Place, component: &str, job: Job, step_config: Option<&Map<String, Value>>) -> Report {
+        let Place { asked: called, held } = place;
+        let Some((slot, _taken)) = held else {
             return unserved(called, format!("there is no component '{component}' in the configuration"));
         };
-        // Neither is ever closed, so both give a place.
-        let _share = slot.share.acquire().await;
-        let _place = self.sandbox.place().await;
         // Taken after the wait, so that a run which waited uses the newest version.
         let Some(version) = slot.serving() else {
-            return unserved(called, without_version(slot));
+            return unserved(called, without_version(&slot));
         };
         let speaker = Speaker {
             component: slot.name(),
@@ -287,6 +329,7 @@ impl Runtime {
         version.about.since = self.clock.now();
         let active = version.about.clone();
         let previous = slot.serve(version).map(|previous| previous.digest.to_string());
+        self.places.replaced(slot.number);
         let took = began.elapsed();
         tracing::info!(%component, %digest, version = active.version, reversible = active.reversible, previous, took_ms = took.as_millis() as u64, "a new version of a component serves");
         // Nobody has to listen.
@@ -333,10 +376,7 @@ fn slots(
     components: Vec<ComponentSettings>,
     services: &HashMap<String, InProcess>,
     engine: &wasmtime::Engine,
-    runs: usize,
 ) -> anyhow::Result<BTreeMap<String, Arc<Slot>>> {
-    // Three quarters of the places for one component, unless it is the only one.
-    let share = if components.len() == 1 { runs } else { (runs * 3 / 4).max(1) };
     let mut problems = Vec::new();
     let mut slots = BTreeMap::new();
     for settings in components {
@@ -350,7 +390,8 @@ fn slots(
         let config = settings.capabilities.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         let linker =
             linker(engine, &settings.capabilities).map_err(|error| anyhow!("component '{}' cannot be linked: {error:#}", settings.name))?;
-        slots.insert(settings.name.clone(), Arc::new(Slot::new(settings, Arc::new(Granted { http, config }), linker, share)));
+        let number = slots.len();
+        slots.insert(settings.name.clone(), Arc::new(Slot::new(settings, Arc::new(Granted { http, config }), linker, number)));
     }
     anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
     Ok(slots)

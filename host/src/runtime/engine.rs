@@ -26,8 +26,9 @@ const TABLES: u32 = 16;
 const TABLE_ELEMENTS: usize = 65_536;
 /// Runs that are not in the operator's number: the `describe` of a new version.
 const SPARE: u32 = 4;
-/// More than this at once would take more address space than x86-64 has: 4 GiB and its guards for each memory.
-pub(super) const MOST_RUNS: usize = 4_096;
+/// Of attempts that run at once, the most that can be asked for: more would take more address space than x86-64 has, with 4 GiB and its
+/// guards for each memory, and as many again for versions that no longer serve.
+pub const MOST_RUNS: usize = 2_048;
 
 /// Stack of the WebAssembly code of one run.
 const WASM_STACK: usize = 512 << 10;
@@ -40,10 +41,10 @@ const KEPT_STACK: usize = 32 << 10;
 /// The same for tables.
 const KEPT_TABLE: usize = 16 << 10;
 
-/// The engine of the program: room for `runs` at once.
+/// The engine of the program: room for `runs` at once, and for as many of versions that were replaced meanwhile.
 pub(super) fn serving(runs: usize) -> anyhow::Result<Engine> {
     let mut config = config();
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(runs)));
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(runs * 2)));
     engine(&config)
 }
 
@@ -95,10 +96,10 @@ fn config() -> Config {
     config
 }
 
-/// Room for `runs` runs and some spare ones. All of it is address space, not memory: for 64 runs about 550 GiB of the
+/// Room for `runs` runs and some spare ones. All of it is address space, not memory: for 1024 runs about 8 TiB of the
 /// 128 TiB that a process has, nearly all for linear memories.
 fn pool(runs: usize) -> PoolingAllocationConfig {
-    let runs = u32::try_from(runs.clamp(1, MOST_RUNS)).unwrap_or(u32::MAX) + SPARE;
+    let runs = u32::try_from(runs.clamp(1, 2 * MOST_RUNS)).unwrap_or(u32::MAX) + SPARE;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(runs)
         .total_core_instances(runs * CORE_INSTANCES)

@@ -16,6 +16,7 @@ mod inspect;
 mod kept;
 mod loader;
 mod outgoing;
+mod places;
 mod sandbox;
 mod settings;
 mod settlement;
@@ -30,7 +31,9 @@ use serde_json::{Map, Value};
 
 pub use check::{Rejected, check};
 pub use compile::compile_main;
-pub use components::{ComponentStatus, Remember, Runtime};
+pub use components::{ComponentStatus, Place, Remember, Runtime};
+pub use engine::MOST_RUNS;
+pub use places::Crowd;
 pub use settings::{Capabilities, ComponentSettings, Credential, Expect, Grant, GrantTarget, Limits, Settings};
 pub use slot::Refusal;
 

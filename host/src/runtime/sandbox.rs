@@ -29,8 +29,6 @@ const DESCRIBE_CALLS: u32 = 1_000;
 pub(super) struct Sandbox {
     engine: Engine,
     clock: Clock,
-    /// As many as there is room in the engine's pool, so that a full pool means waiting, not failing.
-    places: Semaphore,
     lane: Arc<Semaphore>,
 }
 
@@ -65,17 +63,11 @@ pub(super) struct Ran<T> {
 }
 
 impl Sandbox {
-    /// Room for `runs` at once, half of the processors for long ones.
-    pub fn new(engine: Engine, clock: Clock, runs: usize) -> Self {
+    /// Half of the processors are for long runs.
+    pub fn new(engine: Engine, clock: Clock) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let lane = Arc::new(Semaphore::new((processors / 2).max(1)));
-        Self { engine, clock, places: Semaphore::new(runs), lane }
-    }
-
-    /// Waits for a place to run.
-    pub async fn place(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
-        // The semaphore is never closed, so there always is one.
-        self.places.acquire().await.ok()
+        Self { engine, clock, lane }
     }
 
     /// Asks a component what it is, with nothing granted, and with the memory that its runs will have.
@@ -92,7 +84,7 @@ impl Sandbox {
         answer.map_err(|stop| ended(stop, store.data(), &terms))
     }
 
-    /// Has a component do one job. The caller holds a [`Sandbox::place`].
+    /// Has a component do one job. The caller has a place, so that a full pool of the engine means waiting, not failing.
     pub async fn process(&self, pre: &StepPre<Guest>, terms: Terms<'_>, job: &GuestJob) -> Ran<Result<Outcome, Failure>> {
         self.call(&Process(pre), terms, job).await
     }

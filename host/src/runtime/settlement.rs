@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::answer::object;
 use super::budget::Limit;
-use super::components::Runtime;
+use super::components::{Place, Runtime};
 use super::guest::{Effect, Failure, Guest, ReversibleStepPre};
 use super::guest_log::Speaker;
 use super::sandbox::{AskStatus, Call, Terms, Undo};
@@ -29,32 +29,36 @@ impl Runtime {
 
     /// Has a component say what became of the work under the job's key, within the job's timeout. Never fails: what goes wrong is
     /// [`Status::Unknown`].
-    pub async fn status_of(&self, component: &str, job: Job, step_config: Option<&Map<String, Value>>) -> Report<Status> {
+    pub async fn status_of(&self, place: &Place, component: &str, job: Job, step_config: Option<&Map<String, Value>>) -> Report<Status> {
         let limits = self.slot(component).map(|slot| slot.settings.limits.clone()).unwrap_or_default();
-        let report = self.settle(component, job, step_config, AskStatus).await;
+        let report = self.settle(place, component, job, step_config, AskStatus).await;
         report.map(|answer| answer.map_or_else(Status::Unknown, |answer| status(component, answer, &limits)))
     }
 
     /// Has a component undo the work under the job's key, within the job's timeout. The verdict is the reason if it could not.
-    pub async fn undo(&self, component: &str, job: Job, step_config: Option<&Map<String, Value>>) -> Report<Result<(), String>> {
-        let report = self.settle(component, job, step_config, Undo).await;
+    pub async fn undo(
+        &self,
+        place: &Place,
+        component: &str,
+        job: Job,
+        step_config: Option<&Map<String, Value>>,
+    ) -> Report<Result<(), String>> {
+        let report = self.settle(place, component, job, step_config, Undo).await;
         report.map(|answer| answer.and_then(|answer| answer.map_err(reason)))
     }
 
     async fn settle<C: Call>(
         &self,
+        place: &Place,
         component: &str,
         job: Job,
         step_config: Option<&Map<String, Value>>,
         call: fn(ReversibleStepPre<Guest>) -> C,
     ) -> Report<Result<C::Answer, String>> {
         let called = Instant::now();
-        let slot = match self.slot(component) {
-            Ok(slot) => slot,
-            Err(error) => return unserved(called, error.to_string()),
+        let Some(slot) = place.slot() else {
+            return unserved(called, format!("there is no component '{component}' in the configuration"));
         };
-        let _share = slot.share.acquire().await;
-        let _place = self.sandbox.place().await;
         let Some(version) = slot.serving() else {
             return unserved(called, format!("component '{component}' has no version that can serve"));
         };

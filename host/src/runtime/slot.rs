@@ -44,8 +44,8 @@ pub(super) struct Slot {
     pub granted: Arc<Granted>,
     /// What it may import.
     pub linker: Linker<Guest>,
-    /// Its share of what runs at once: one that only waits must not take every place from the others.
-    pub share: tokio::sync::Semaphore,
+    /// Its number among the components, for its places.
+    pub number: usize,
     /// Held while a file is read, compiled and taken: one at a time.
     pub turn: tokio::sync::Mutex<()>,
     name: Arc<str>,
@@ -64,10 +64,10 @@ struct Versions {
 }
 
 impl Slot {
-    /// Nothing serves yet; at most `share` runs will be at once.
-    pub fn new(settings: ComponentSettings, granted: Arc<Granted>, linker: Linker<Guest>, share: usize) -> Self {
+    /// Nothing serves yet.
+    pub fn new(settings: ComponentSettings, granted: Arc<Granted>, linker: Linker<Guest>, number: usize) -> Self {
         Self {
-            share: tokio::sync::Semaphore::new(share),
+            number,
             name: settings.name.as_str().into(),
             config: Value::Object(settings.config.clone()).to_string(),
             settings,

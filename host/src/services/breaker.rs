@@ -20,6 +20,8 @@ const MOST_IN_A_ROW: u32 = 5;
 const WINDOW: (u32, u32) = (20, 10);
 /// Trials, one after the other, of which one has to say that it works, before it is left alone for another while.
 const TRIALS: u32 = 5;
+/// How much longer a run waits that was attempted before: another one is the better trial.
+const LAST_IN_LINE: SignedDuration = SignedDuration::from_secs(5);
 /// How long it stays open, and how long the one run that is let through has before another one is.
 const PAUSE: SignedDuration = SignedDuration::from_secs(30);
 
@@ -42,6 +44,8 @@ pub enum Evidence {
     Worked,
     /// It does not.
     Failed,
+    /// It does not in a run in which that was known.
+    FailedAgain,
     /// It works, but what it needs for this run does not answer: the fault of a service behind it, or of what was asked for.
     Unserved,
     /// The same once more in a run in which that was known: it may well be that run's own fault.
@@ -74,11 +78,12 @@ pub struct Breaker {
 }
 
 impl Breaker {
-    /// Whether a run of version `digest` may begin now.
+    /// Whether a run of version `digest` may begin now; `again` if it was attempted before. Such a run is a trial only if no other one comes:
+    /// what it shows may well be its own fault.
     ///
     /// # Errors
     /// It may not; the time to ask again.
-    pub fn admit(&mut self, digest: &str, now: Timestamp) -> Result<(), Timestamp> {
+    pub fn admit(&mut self, digest: &str, again: bool, now: Timestamp) -> Result<(), Timestamp> {
         if self.digest != digest {
             *self = Self { digest: digest.to_owned(), ..Self::default() };
         }
@@ -87,6 +92,7 @@ impl Breaker {
             State::Open(until) | State::HalfOpen(until) => {
                 // A clock that was set back must not make it wait longer than ever.
                 let until = until.min(later(now));
+                let until = if again { until.saturating_add(LAST_IN_LINE).unwrap_or(until) } else { until };
                 if now < until {
                     return Err(until);
                 }
@@ -103,6 +109,12 @@ impl Breaker {
         }
         match (self.state, evidence) {
             (State::Open(_), _) | (State::Closed, Evidence::UnservedAgain) => None,
+            // It goes on with what others have begun, and says nothing by itself.
+            (State::Closed, Evidence::FailedAgain) if self.in_a_row == 0 => None,
+            (State::Closed, Evidence::FailedAgain) => {
+                self.in_a_row += 1;
+                (self.in_a_row >= MOST_IN_A_ROW).then(|| self.open(now))
+            }
             (State::HalfOpen(_), Evidence::Worked) => {
                 *self = Self { digest: std::mem::take(&mut self.digest), ..Self::default() };
                 Some(Change::Closed)
@@ -132,7 +144,7 @@ impl Breaker {
     fn count(&mut self, evidence: Evidence) {
         match evidence {
             Evidence::Worked => self.in_a_row = 0,
-            Evidence::Failed => self.in_a_row += 1,
+            Evidence::Failed | Evidence::FailedAgain => self.in_a_row += 1,
             Evidence::Unserved | Evidence::UnservedAgain => {}
         }
         self.recent = ((self.recent << 1) | u32::from(evidence != Evidence::Worked)) & ((1 << WINDOW.0) - 1);
@@ -170,8 +182,8 @@ impl Breakers {
     ///
     /// # Errors
     /// As there.
-    pub fn admit(&self, component: &str, digest: &str, now: Timestamp) -> Result<(), Timestamp> {
-        self.by_component.get(component).map_or(Ok(()), |breaker| breaker.lock().admit(digest, now))
+    pub fn admit(&self, component: &str, digest: &str, again: bool, now: Timestamp) -> Result<(), Timestamp> {
+        self.by_component.get(component).map_or(Ok(()), |breaker| breaker.lock().admit(digest, again, now))
     }
 
     /// See [`Breaker::record`].
@@ -188,7 +200,7 @@ impl Breakers {
 
 #[cfg(test)]
 mod tests {
-    use super::Evidence::{Failed, Unserved, UnservedAgain, Worked};
+    use super::Evidence::{Failed, FailedAgain, Unserved, UnservedAgain, Worked};
     use super::*;
 
     fn at(seconds: i64) -> Timestamp {
@@ -197,7 +209,7 @@ mod tests {
 
     fn fresh() -> Breaker {
         let mut breaker = Breaker::default();
-        breaker.admit("v1", at(0)).unwrap();
+        breaker.admit("v1", false, at(0)).unwrap();
         breaker
     }
 
@@ -224,7 +236,7 @@ mod tests {
         }
         let changes: Vec<_> = (0..5).map(|_| breaker.record("v1", Failed, at(0))).collect();
         assert_eq!(changes, [None, None, None, None, Some(Change::Opened)]);
-        assert_eq!(breaker.admit("v1", at(29)), Err(at(30)));
+        assert_eq!(breaker.admit("v1", false, at(29)), Err(at(30)));
     }
 
     #[test]
@@ -240,33 +252,65 @@ mod tests {
         let mut breaker = opened();
         assert_eq!(breaker.level("v1", at(1)), 2);
         assert_eq!(breaker.level("v1", at(30)), 1);
-        assert_eq!(breaker.admit("v1", at(30)), Ok(()));
-        assert_eq!(breaker.admit("v1", at(31)), Err(at(60)), "one at a time");
+        assert_eq!(breaker.admit("v1", false, at(30)), Ok(()));
+        assert_eq!(breaker.admit("v1", false, at(31)), Err(at(60)), "one at a time");
         assert_eq!(breaker.record("v1", Failed, at(32)), Some(Change::Opened));
-        assert_eq!(breaker.admit("v1", at(61)), Err(at(62)));
-        assert_eq!(breaker.admit("v1", at(62)), Ok(()));
+        assert_eq!(breaker.admit("v1", false, at(61)), Err(at(62)));
+        assert_eq!(breaker.admit("v1", false, at(62)), Ok(()));
         assert_eq!(breaker.record("v1", Worked, at(63)), Some(Change::Closed));
-        assert_eq!((breaker.admit("v1", at(63)), breaker.level("v1", at(63))), (Ok(()), 0));
+        assert_eq!((breaker.admit("v1", false, at(63)), breaker.level("v1", at(63))), (Ok(()), 0));
         assert_eq!(breaker.record("v1", Failed, at(64)), None, "it begins anew");
+    }
+
+    #[test]
+    fn a_run_that_was_attempted_before_is_a_trial_only_if_no_other_comes() {
+        let mut breaker = opened();
+        assert_eq!(breaker.admit("v1", true, at(10)), Err(at(35)));
+        assert_eq!(breaker.admit("v1", true, at(30)), Err(at(35)));
+        assert_eq!(breaker.clone().admit("v1", false, at(30)), Ok(()));
+        assert_eq!(breaker.admit("v1", true, at(35)), Ok(()));
+        assert_eq!(breaker.admit("v1", false, at(36)), Err(at(65)), "one at a time");
+    }
+
+    #[test]
+    fn runs_that_fail_again_open_nothing_by_themselves_and_go_on_with_what_others_began() {
+        let mut breaker = fresh();
+        for _ in 0..100 {
+            assert_eq!(breaker.record("v1", FailedAgain, at(0)), None);
+        }
+        breaker.record("v1", Failed, at(0));
+        let changes: Vec<_> = (0..4).map(|_| breaker.record("v1", FailedAgain, at(0))).collect();
+        assert_eq!(changes, [None, None, None, Some(Change::Opened)]);
+    }
+
+    #[test]
+    fn one_in_twenty_that_fails_at_every_attempt_opens_nothing() {
+        let mut breaker = fresh();
+        for run in 0..10_000 {
+            let first = if run % 20 == 0 { Failed } else { Worked };
+            for evidence in [first, if run % 3 == 0 { FailedAgain } else { Worked }] {
+                assert_eq!(breaker.record("v1", evidence, at(0)), None, "{run}");
+            }
+        }
     }
 
     #[test]
     fn a_run_that_was_let_through_and_never_came_back_does_not_keep_it_shut_for_ever() {
         let mut breaker = opened();
-        assert_eq!(breaker.admit("v1", at(40)), Ok(()));
-        assert_eq!(breaker.admit("v1", at(69)), Err(at(70)));
-        assert_eq!(breaker.admit("v1", at(70)), Ok(()));
+        assert_eq!(breaker.admit("v1", false, at(40)), Ok(()));
+        assert_eq!(breaker.admit("v1", false, at(69)), Err(at(70)));
+        assert_eq!(breaker.admit("v1", false, at(70)), Ok(()));
     }
 
     #[test]
     fn another_version_begins_closed_and_late_results_of_the_old_one_are_not_its() {
         let mut breaker = opened();
         assert_eq!(breaker.level("v2", at(1)), 0);
-        assert_eq!(breaker.admit("v2", at(1)), Ok(()));
+        assert_eq!(breaker.admit("v2", false, at(1)), Ok(()));
         for _ in 0..20 {
             assert_eq!(breaker.record("v1", Failed, at(1)), None);
         }
-        assert_eq!(breaker.admit("v2", at(1)), Ok(()));
+        assert_eq!(breaker.admit("v2", false, at(1)), Ok(()));
     }
 
     #[test]
@@ -275,7 +319,7 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(breaker.record("v1", UnservedAgain, at(0)), None);
         }
-        assert_eq!(breaker.admit("v1", at(0)), Ok(()));
+        assert_eq!(breaker.admit("v1", false, at(0)), Ok(()));
     }
 
     #[test]
@@ -294,16 +338,16 @@ mod tests {
     fn a_trial_that_is_not_served_leaves_it_to_the_next_one_and_a_few_of_them_open_it_again() {
         let mut breaker = opened();
         for trial in 1..TRIALS {
-            assert_eq!(breaker.admit("v1", at(30)), Ok(()), "{trial}");
-            assert_eq!(breaker.admit("v1", at(30)), Err(at(60)), "one at a time");
+            assert_eq!(breaker.admit("v1", false, at(30)), Ok(()), "{trial}");
+            assert_eq!(breaker.admit("v1", false, at(30)), Err(at(60)), "one at a time");
             assert_eq!(breaker.record("v1", UnservedAgain, at(30)), Some(Change::Undecided), "{trial}");
         }
-        assert_eq!(breaker.admit("v1", at(30)), Ok(()));
+        assert_eq!(breaker.admit("v1", false, at(30)), Ok(()));
         assert_eq!(breaker.record("v1", Unserved, at(31)), Some(Change::Opened));
-        assert_eq!(breaker.admit("v1", at(60)), Err(at(61)));
-        assert_eq!(breaker.admit("v1", at(61)), Ok(()));
+        assert_eq!(breaker.admit("v1", false, at(60)), Err(at(61)));
+        assert_eq!(breaker.admit("v1", false, at(61)), Ok(()));
         assert_eq!(breaker.record("v1", UnservedAgain, at(61)), Some(Change::Undecided));
-        assert_eq!(breaker.admit("v1", at(61)), Ok(()));
+        assert_eq!(breaker.admit("v1", false, at(61)), Ok(()));
         assert_eq!(breaker.record("v1", Worked, at(62)), Some(Change::Closed));
     }
 
@@ -312,12 +356,12 @@ mod tests {
         let mut breaker = opened();
         assert_eq!(breaker.record("v1", Worked, at(1)), None);
         assert_eq!(breaker.record("v1", Failed, at(20)), None);
-        assert_eq!(breaker.admit("v1", at(2)), Err(at(30)));
+        assert_eq!(breaker.admit("v1", false, at(2)), Err(at(30)));
     }
 
     #[test]
     fn a_clock_that_is_set_back_does_not_keep_it_open_for_longer() {
         let mut breaker = opened();
-        assert_eq!(breaker.admit("v1", at(-1_000)), Err(at(-970)));
+        assert_eq!(breaker.admit("v1", false, at(-1_000)), Err(at(-970)));
     }
 }

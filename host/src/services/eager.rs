@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use super::decision::Decision;
+use super::in_hand::Held;
 use super::pipeline::{Attempt, Pipeline, span_of, stand_in};
 use crate::runtime::Verdict;
 use crate::store::{Commit, InboxRow, Resource, RunStatus, StepRun, StoreError};
@@ -24,7 +24,7 @@ struct Unfinished {
     /// What came of it, if it has ended.
     ended: Option<Result<Attempt, tokio::task::JoinError>>,
     attempt: JoinHandle<Attempt>,
-    permit: OwnedSemaphorePermit,
+    held: Held,
 }
 
 impl Pipeline {
@@ -34,11 +34,11 @@ impl Pipeline {
     /// The store did not write it, or has it already; an attempt may have been made then, and is made again with the same key.
     pub(super) async fn react(&self, mut run: StepRun, inbox: InboxRow) -> Result<(), StoreError> {
         let resource = Arc::new(stand_in(&run, self.parts().clock.now()));
-        let Some(permit) = self.try_claim(&mut run) else {
+        let Some(held) = self.try_claim(&mut run) else {
             return self.write(run, inbox, resource).await;
         };
         let span = span_of(&run, &resource);
-        let mut attempt = self.begin(span.clone(), run.clone(), Arc::clone(&resource));
+        let mut attempt = self.begin(span.clone(), run.clone(), Arc::clone(&resource), held.clone());
         match tokio::time::timeout(PATIENCE, &mut attempt).await {
             Ok(Ok(Attempt::Made(report))) if matches!(report.verdict, Verdict::Accepted(_)) => {
                 span.within(|| self.record(&run, &resource, &report));
@@ -52,7 +52,7 @@ impl Pipeline {
             }
             unfinished => {
                 self.write(run.clone(), inbox, Arc::clone(&resource)).await?;
-                self.go_on(span, run, resource, Unfinished { ended: unfinished.ok(), attempt, permit });
+                self.go_on(span, run, resource, Unfinished { ended: unfinished.ok(), attempt, held });
                 Ok(())
             }
         }
@@ -63,27 +63,31 @@ impl Pipeline {
         self.commit_as_is(Decision { commit, resource, finished: None }).await
     }
 
-    fn begin(&self, span: Span, run: StepRun, resource: Arc<Resource>) -> JoinHandle<Attempt> {
+    fn begin(&self, span: Span, run: StepRun, resource: Arc<Resource>, held: Held) -> JoinHandle<Attempt> {
         let pipeline = self.clone();
-        let work: BoxFuture<'static, Attempt> = Box::pin(span.around(async move { pipeline.attempt(&run, &resource).await }));
+        let work: BoxFuture<'static, Attempt> = Box::pin(span.around(async move { pipeline.attempt(&run, &resource, &held).await }));
         self.parts().tasks.spawn(work)
     }
 
     /// Settles an attempt of a run that is written by now, when it ends.
     fn go_on(&self, span: Span, run: StepRun, resource: Arc<Resource>, unfinished: Unfinished) {
         let pipeline = self.clone();
-        let Unfinished { ended, attempt, permit } = unfinished;
+        let Unfinished { ended, attempt, held } = unfinished;
         let work: BoxFuture<'static, ()> = Box::pin(span.around(async move {
             let report = match ended {
                 Some(report) => report,
                 None => attempt.await,
             };
-            match report {
-                Ok(Attempt::Made(report)) => pipeline.settle(&run, resource, &report).await,
-                Ok(Attempt::Denied { until, reason }) => pipeline.put_back(&run, until, Some(reason)).await,
-                Err(error) => tracing::error!(run = run.key, instance = run.resource_id, %error, "an attempt panicked; it is made again at the next start"),
-            }
-            drop(permit);
+            let settled = async {
+                match report {
+                    Ok(Attempt::Made(report)) => pipeline.settle(&run, resource, &report).await,
+                    Ok(Attempt::Denied { until, reason }) => pipeline.put_back(&run, &held, until, Some(reason)).await,
+                    Ok(Attempt::Given) => {}
+                    Err(error) => pipeline.panicked(&run, &error.to_string()).await,
+                }
+            };
+            pipeline.shielded(&run, settled).await;
+            drop(held);
         }));
         self.parts().tasks.spawn(work);
     }

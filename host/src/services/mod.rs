@@ -14,6 +14,7 @@ pub mod error;
 pub mod events;
 pub mod hub;
 pub mod in_flight;
+mod in_hand;
 pub mod pipeline;
 pub mod reactions;
 pub mod relay;
@@ -27,6 +28,7 @@ mod undo;
 pub mod users;
 mod view;
 pub mod watermark;
+mod withdrawal;
 pub mod workflows;
 
 pub use error::ServiceError;

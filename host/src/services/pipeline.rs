@@ -5,14 +5,16 @@
 //! store for the [`scheduler`](super::scheduler). An answer counts only while its run is still held (the fence) and is
 //! decided again when the instance has moved meanwhile (compare-and-set on the version).
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use millrace_workflow::{Input, Machine, Refusal, RunKind};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 
 use super::active::Active;
 use super::breaker::Breakers;
@@ -21,25 +23,26 @@ use super::decision::{self, Context, Decision, Origin};
 use super::events::Events;
 use super::hub::Hub;
 use super::in_flight::InFlight;
+use super::in_hand::{Held, InHand};
 use super::watermark::Watermark;
 use super::workflows::{LookupError, Workflows};
 use super::{settlement, undo};
 use crate::clock::Clock;
-use crate::runtime::{Job, Report, Runtime, Verdict};
+use crate::runtime::{Job, Place, Report, Runtime, Verdict};
 use crate::shutdown::Stop;
-use crate::store::{Commit, Conflict, Guard, Resource, RunStatus, Settled, StepRun, Store, StoreError};
+use crate::store::{Commit, Conflict, Guard, Line, Resource, RunStatus, Settled, StepRun, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::telemetry::traces::{self, Kind, Span};
 
-/// Runs that this process holds at once; what is beyond waits in the store.
-const MAX_HELD_RUNS: usize = 4_096;
 /// Wall time of one attempt at a task.
 const TASK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Wait before a run that could not be started is claimed again.
 const PUT_BACK: Duration = Duration::from_secs(1);
 /// Wait of a run whose component has no version at all.
 const WITHOUT_VERSION: Duration = Duration::from_secs(10);
+/// Longest wait before a run is attempted again in which the host itself failed.
+const LONGEST_AFTER_PANIC: Duration = Duration::from_secs(60);
 /// Times that a decision is made again because the instance has moved meanwhile.
 const MAX_DECISIONS: usize = 64;
 
@@ -79,7 +82,7 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct Pipeline {
     parts: Arc<Parts>,
-    room: Arc<Semaphore>,
+    hand: InHand,
     schedule_changed: Arc<Notify>,
     outbox_grew: Arc<Notify>,
 }
@@ -115,6 +118,8 @@ pub(super) enum Attempt {
         /// Why.
         reason: String,
     },
+    /// It was not, and never will be by who has asked: the run was taken back, or the process is stopping.
+    Given,
 }
 
 /// Decides on an input from what the resource is now.
@@ -124,12 +129,9 @@ impl Pipeline {
     /// A pipeline that holds nothing yet.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self {
-            parts: Arc::new(parts),
-            room: Arc::new(Semaphore::new(MAX_HELD_RUNS)),
-            schedule_changed: Arc::default(),
-            outbox_grew: Arc::default(),
-        }
+        let schedule_changed: Arc<Notify> = Arc::default();
+        let hand = InHand::new(parts.runtime.most_again(), Arc::clone(&schedule_changed));
+        Self { parts: Arc::new(parts), hand, schedule_changed, outbox_grew: Arc::default() }
     }
 
     /// What it works with.
@@ -154,10 +156,14 @@ impl Pipeline {
         self.schedule_changed.notify_one();
     }
 
-    /// Runs for which there is room now.
-    #[must_use]
-    pub fn room(&self) -> usize {
-        self.room.available_permits()
+    /// Runs of a line for which there is room now.
+    pub(super) fn room(&self, line: &Line) -> usize {
+        self.hand.room(line)
+    }
+
+    /// What this process has in hand.
+    pub(super) fn hand(&self) -> &InHand {
+        &self.hand
     }
 
     /// Makes a decision durable and starts what follows from it.
@@ -178,8 +184,8 @@ impl Pipeline {
         for (count, change) in left.map(|count| (count, -1)).into_iter().chain(entered.map(|count| (count, 1))) {
             count.fetch_add(change, Ordering::Relaxed);
         }
-        for (run, permit) in claimed {
-            self.start(run, Arc::clone(&resource), permit);
+        for (run, held) in claimed {
+            self.start(run, Arc::clone(&resource), held);
         }
         if waits {
             self.schedule_changed.notify_one();
@@ -241,21 +247,25 @@ impl Pipeline {
         Err(FireError::Contended)
     }
 
-    /// Starts a run that was claimed from the store.
-    pub async fn start_claimed(&self, run: StepRun) {
-        let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return };
+    /// Starts a run that was claimed from the store. It is in hand when this returns.
+    pub(super) fn start_claimed(&self, run: StepRun) {
+        let held = self.hand.take_claimed(&run);
         if run.input.is_some() && run.kind == RunKind::Task {
             let resource = Arc::new(stand_in(&run, self.parts.clock.now()));
-            return self.start(run, resource, permit);
+            return self.start(run, resource, held);
         }
-        match self.parts.store.resource(&run.resource_kind, &run.resource_id).await {
-            Ok(Some(resource)) => self.start(run, Arc::new(resource), permit),
-            Ok(None) => self.give_up(&run).await,
-            Err(error) => {
-                tracing::warn!(run = run.key, instance = run.resource_id, %error, "cannot read the resource of a run; it is claimed again in a moment");
-                self.put_back(&run, decision::later(self.parts.clock.now(), PUT_BACK), None).await;
+        let pipeline = self.clone();
+        let work: BoxFuture<'static, ()> = Box::pin(async move {
+            match pipeline.parts.store.resource(&run.resource_kind, &run.resource_id).await {
+                Ok(Some(resource)) => pipeline.carry(run, Arc::new(resource), held).await,
+                Ok(None) => pipeline.give_up(&run).await,
+                Err(error) => {
+                    tracing::warn!(run = run.key, instance = run.resource_id, %error, "cannot read the resource of a run; it is claimed again in a moment");
+                    pipeline.put_back(&run, &held, decision::later(pipeline.parts.clock.now(), PUT_BACK), None).await;
+                }
             }
-        }
+        });
+        self.parts.tasks.spawn(work);
     }
 
     /// Sets a run aside whose resource is gone: it can never be done.
@@ -263,74 +273,134 @@ impl Pipeline {
         tracing::error!(run = run.key, instance = run.resource_id, "the resource of a run is gone; the run is parked");
         let resource = Arc::new(stand_in(run, self.parts.clock.now()));
         let settled = settlement::settled(run, RunStatus::Parked, run.attempt, Some("its resource is gone".into()));
-        if let Err(error) = self.commit(decision::settle_only(resource, settled)).await {
-            tracing::error!(run = run.key, instance = run.resource_id, %error, "the run could not be parked; it stays claimed until the next start");
-        }
-    }
-
-    /// Lets go of a run that cannot be started now, so that it is claimed again at `due_at`. It was no attempt.
-    pub(super) async fn put_back(&self, run: &StepRun, due_at: Timestamp, reason: Option<String>) {
-        let resource = Arc::new(stand_in(run, self.parts.clock.now()));
-        let settled = Settled { due_at, ..settlement::settled(run, RunStatus::Ready, run.attempt, reason) };
         self.make_durable(run, || std::future::ready(Ok(decision::settle_only(Arc::clone(&resource), settled.clone())))).await;
     }
 
-    /// Marks as many new runs as there is room for as claimed by this process.
-    fn claim(&self, runs: &mut [StepRun]) -> Vec<(StepRun, OwnedSemaphorePermit)> {
-        let mut claimed = Vec::with_capacity(runs.len());
-        for run in runs {
-            let Some(permit) = self.try_claim(run) else { break };
-            claimed.push((run.clone(), permit));
+    /// Lets go of a run that cannot be started now, so that it is claimed again at `due_at`. It was no attempt.
+    pub(super) async fn put_back(&self, run: &StepRun, held: &Held, due_at: Timestamp, reason: Option<String>) {
+        held.waits();
+        self.ready_again(run, run.attempt, due_at, reason).await;
+    }
+
+    async fn ready_again(&self, run: &StepRun, attempt: u32, due_at: Timestamp, reason: Option<String>) {
+        let resource = Arc::new(stand_in(run, self.parts.clock.now()));
+        let settled = Settled { due_at, ..settlement::settled(run, RunStatus::Ready, attempt, reason) };
+        self.make_durable(run, || std::future::ready(Ok(decision::settle_only(Arc::clone(&resource), settled.clone())))).await;
+    }
+
+    /// Makes the runs ready again that the store knows as claimed by this process and that it does not have in hand: they were lost on the
+    /// way, whatever the reason, and nobody else will ever look at them. Not beside a claim whose runs are not in hand yet.
+    pub(super) async fn sweep(&self) -> Result<(), StoreError> {
+        for run in self.parts.store.claimed().await? {
+            if self.hand.holds(&run.key) {
+                continue;
+            }
+            let resource = Arc::new(stand_in(&run, self.parts.clock.now()));
+            let settled = settlement::settled(&run, RunStatus::Ready, run.attempt, None);
+            match self.commit(decision::settle_only(resource, settled)).await {
+                Ok(_) => {
+                    self.parts.metrics.run_recovered(&run.component);
+                    tracing::warn!(run = run.key, instance = run.resource_id, "a run was claimed and in nobody's hand; it is ready again");
+                }
+                // It has ended between the two looks.
+                Err(StoreError::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
-        claimed
+        Ok(())
+    }
+
+    /// Marks the new runs for which there is room as claimed by this process.
+    fn claim(&self, runs: &mut [StepRun]) -> Vec<(StepRun, Held)> {
+        runs.iter_mut().filter_map(|run| self.try_claim(run).map(|held| (run.clone(), held))).collect()
     }
 
     /// Marks a new run as claimed by this process, if there is room for it and the process is not stopping.
-    pub(super) fn try_claim(&self, run: &mut StepRun) -> Option<OwnedSemaphorePermit> {
+    pub(super) fn try_claim(&self, run: &mut StepRun) -> Option<Held> {
         if self.parts.stop.is_requested() {
             return None;
         }
-        let permit = Arc::clone(&self.room).try_acquire_owned().ok()?;
+        let held = self.hand.take_new(run)?;
         run.status = RunStatus::Running;
         run.owner = Some(self.parts.store.epoch());
         run.fence = 1;
-        Some(permit)
+        Some(held)
     }
 
-    fn start(&self, run: StepRun, resource: Arc<Resource>, permit: OwnedSemaphorePermit) {
-        let pipeline = self.clone();
-        // Boxed here because an attempt's commit starts further attempts: the future would contain itself.
+    fn start(&self, run: StepRun, resource: Arc<Resource>, held: Held) {
+        self.parts.tasks.spawn(self.clone().carry(run, resource, held));
+    }
+
+    /// Attempts a run and makes the answer durable. Boxed because an attempt's commit starts further attempts: the future would contain
+    /// itself.
+    fn carry(self, run: StepRun, resource: Arc<Resource>, held: Held) -> BoxFuture<'static, ()> {
         let span = span_of(&run, &resource);
-        let work: BoxFuture<'static, ()> = Box::pin(span.around(async move {
-            pipeline.carry_out(&run, resource).await;
-            drop(permit);
-        }));
-        self.parts.tasks.spawn(work);
+        let work = async move {
+            self.shielded(&run, self.carry_out(&run, resource, &held)).await;
+            drop(held);
+        };
+        Box::pin(span.around(work))
+    }
+
+    /// Does what a run needs; a panic in it is the host's fault, and costs the run an attempt, not its life.
+    pub(super) async fn shielded(&self, run: &StepRun, work: impl Future<Output = ()> + Send) {
+        let Err(panic) = AssertUnwindSafe(work).catch_unwind().await else { return };
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+        self.panicked(run, &text.unwrap_or_else(|| "a panic without words".into())).await;
+    }
+
+    /// Frees a run in which the host has panicked; if its answer was made durable by then, that stands.
+    pub(super) async fn panicked(&self, run: &StepRun, panic: &str) {
+        self.parts.metrics.component_panicked(&run.component);
+        let attempt = run.attempt.saturating_add(1);
+        tracing::error!(
+            run = run.key,
+            instance = run.resource_id,
+            component = run.component,
+            attempt = run.attempt,
+            panic,
+            "the host panicked in a run, which is a fault of this program; the run is attempted again"
+        );
+        let wait = PUT_BACK.saturating_mul(1 << run.attempt.min(6)).min(LONGEST_AFTER_PANIC);
+        self.ready_again(run, attempt, decision::later(self.parts.clock.now(), wait), Some(format!("the host panicked: {panic}"))).await;
     }
 
     /// Does what a claimed run asks for, until what came of it is durable.
-    async fn carry_out(&self, run: &StepRun, resource: Arc<Resource>) {
+    async fn carry_out(&self, run: &StepRun, resource: Arc<Resource>, held: &Held) {
         if let Some(lack) = self.lack_of(run) {
             return self.strand(run, &lack).await;
         }
         if run.kind == RunKind::Undo {
-            return self.undo(run, resource).await;
+            return if held.enter() {
+                self.undo(run, resource).await
+            };
         }
         if self.abandon(run, &resource).await {
             return;
         }
-        match self.attempt(run, &resource).await {
+        match self.attempt(run, &resource, held).await {
             Attempt::Made(report) => self.settle(run, resource, &report).await,
-            Attempt::Denied { until, reason } => self.put_back(run, until, Some(reason)).await,
+            Attempt::Denied { until, reason } => self.put_back(run, held, until, Some(reason)).await,
+            Attempt::Given => {}
         }
     }
 
-    /// Has the run's component do it, unless no version of it serves yet, its breaker is open, or what it calls does not accept what this process is known by.
-    pub(super) async fn attempt(&self, run: &StepRun, resource: &Resource) -> Attempt {
-        if let Some((until, reason)) = self.denial(&run.component) {
+    /// Has the run's component do it, unless no version of it serves yet, its breaker is open, or what it calls does not accept what this
+    /// process is known by.
+    pub(super) async fn attempt(&self, run: &StepRun, resource: &Resource, held: &Held) -> Attempt {
+        let place = tokio::select! {
+            biased;
+            place = self.parts.runtime.place(&run.component, run.is_again()) => place,
+            // Nothing has begun: the next process finds it where it is.
+            () = self.parts.stop.requested() => return Attempt::Given,
+        };
+        if let Some((until, reason)) = self.denial(run) {
             return self.denied(run, until, reason);
         }
-        let report = self.make_attempt(run, resource).await;
+        if !held.enter() {
+            return Attempt::Given;
+        }
+        let report = self.make_attempt(run, resource, place).await;
         let credentials = &self.parts.credentials;
         match (&report.verdict, &report.refused) {
             // Nothing that the component could know or change.
@@ -349,8 +419,8 @@ impl Pipeline {
     }
 
     /// Why a component is not run now, and when to ask again. A version that arrives, or a success, makes what waits due at once.
-    fn denial(&self, component: &str) -> Option<(Timestamp, String)> {
-        let now = self.parts.clock.now();
+    fn denial(&self, run: &StepRun) -> Option<(Timestamp, String)> {
+        let (now, component) = (self.parts.clock.now(), run.component.as_str());
         if let Some(reason) = self.parts.runtime.unserved(component) {
             return Some((decision::later(now, WITHOUT_VERSION), reason));
         }
@@ -358,7 +428,7 @@ impl Pipeline {
             return Some((until, reason));
         }
         let digest = self.parts.runtime.digest(component)?;
-        let until = self.parts.breakers.admit(component, &digest, now).err()?;
+        let until = self.parts.breakers.admit(component, &digest, run.is_again(), now).err()?;
         Some((until, format!("component '{component}' has failed too often: its circuit breaker is open")))
     }
 
@@ -390,10 +460,12 @@ impl Pipeline {
         }
     }
 
-    async fn make_attempt(&self, run: &StepRun, resource: &Resource) -> Report {
+    async fn make_attempt(&self, run: &StepRun, resource: &Resource, place: Place) -> Report {
         let job = self.job(run, resource).await;
+        // Not before there is a place: who only waits for one kills nobody.
         let slot = self.parts.in_flight.enter(&run.key);
-        let report = self.parts.runtime.run(&run.component, job, self.parts.workflows.step_config(&run.workflow, &run.name)).await;
+        let report =
+            self.parts.runtime.run_in(place, &run.component, job, self.parts.workflows.step_config(&run.workflow, &run.name)).await;
         drop(slot);
         report
     }
@@ -457,3 +529,6 @@ pub(super) fn stand_in(run: &StepRun, now: Timestamp) -> Resource {
 fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

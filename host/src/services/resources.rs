@@ -18,6 +18,7 @@ use super::pipeline::{FireError, Pipeline};
 use super::shop::catalogue::Catalogue;
 use super::shop::pricing;
 use super::users::CurrentUser;
+use super::withdrawal::WithdrawError;
 use super::{ServiceError, changes, view};
 use crate::plan::ResourceHandler;
 use crate::store::{Commit, Conflict, Guard, IdempotencyRow, Listing, Object, Resource, Store, StoreError};
@@ -280,14 +281,23 @@ impl Resources {
         match self.inner.pipeline.fire(&handler.settings.kind, id, &choose).await {
             Ok(resource) => self.full_view(handler, &resource).await,
             Err(FireError::Gone) => Err(handler.not_found(id)),
-            Err(FireError::Refused(_) | FireError::Contended) => {
-                let resource = self.own(handler, user, id).await?;
-                let waits = if self.inner.pipeline.awaits_an_answer(&resource).await {
-                    ": it has no answer yet, try again when it has"
-                } else {
-                    ""
-                };
-                Err(ServiceError::Conflict(format!("'{action}' is not possible in state '{}'{waits}", resource.state)))
+            Err(FireError::Refused(_)) => {
+                let withdrawn = self.inner.pipeline.withdraw(&handler.settings.kind, id, &transitions, merge.as_ref()).await;
+                match withdrawn {
+                    Ok(resource) => self.full_view(handler, &resource).await,
+                    Err(WithdrawError::Store(error)) => Err(error.into()),
+                    Err(WithdrawError::Lookup(error)) => Err(ServiceError::Internal(error.into())),
+                    Err(refusal) => {
+                        let state = self.own(handler, user, id).await?.state;
+                        let impossible = format!("'{action}' is not possible in state '{state}'");
+                        let says_why = matches!(refusal, WithdrawError::Inside(_) | WithdrawError::Tried(_));
+                        Err(ServiceError::Conflict(if says_why { format!("{impossible}: {refusal}") } else { impossible }))
+                    }
+                }
+            }
+            Err(FireError::Contended) => {
+                let state = self.own(handler, user, id).await?.state;
+                Err(ServiceError::Conflict(format!("'{action}' is not possible in state '{state}'")))
             }
             Err(FireError::Store(error)) => Err(error.into()),
             Err(error @ FireError::Lookup(_)) => Err(ServiceError::Internal(error.into())),

@@ -1,7 +1,8 @@
 //! What is due: timers that fire transitions, and runs that wait in the store for their time or for room.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use jiff::Timestamp;
 use millrace_workflow::{Input, Refusal};
 
@@ -14,6 +15,8 @@ use crate::store::{StoreError, Timer};
 const BATCH: usize = 256;
 /// The longest sleep, so that a row written by a hand in the database is seen too.
 const MAX_SLEEP: Duration = Duration::from_secs(5);
+/// How often runs are looked for that this process has claimed and does not have in hand.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// Wait after the store could not be read.
 const STORE_BACKOFF: Duration = Duration::from_millis(500);
 
@@ -35,8 +38,9 @@ impl Scheduler {
     /// The store has failed for good.
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
         let clock = self.pipeline.parts().clock.clone();
+        let mut swept = None;
         while !stop.is_requested() {
-            let wake_at = match self.work().await {
+            let wake_at = match self.work(&mut swept).await {
                 Ok(wake_at) => wake_at,
                 Err(error @ StoreError::Fatal(_)) => return Err(error.into()),
                 Err(error) => {
@@ -54,27 +58,56 @@ impl Scheduler {
     }
 
     /// Does what is due and answers when to look again.
-    async fn work(&self) -> Result<Timestamp, StoreError> {
+    async fn work(&self, swept: &mut Option<Instant>) -> Result<Timestamp, StoreError> {
         let parts = self.pipeline.parts();
         let now = parts.clock.now();
-        let timers = parts.store.due_timers(now, BATCH).await?;
-        let room = self.pipeline.room().min(BATCH);
-        let runs = if room == 0 { Vec::new() } else { parts.store.claim_runs(now, room).await? };
-        let more = timers.len() == BATCH || (room > 0 && runs.len() == room);
-        for timer in timers {
-            self.fire(&timer).await?;
+        if swept.is_none_or(|at| at.elapsed() >= SWEEP_INTERVAL) {
+            *swept = Some(Instant::now());
+            self.pipeline.sweep().await?;
         }
-        for run in runs {
-            self.pipeline.start_claimed(run).await;
-        }
-        if more {
+        let more_runs = self.start_runs(now).await?;
+        let more_timers = self.fire_timers(now).await?;
+        if more_runs || more_timers {
             return Ok(now);
         }
-        let next = [parts.store.next_run_due().await?, parts.store.next_timer_due().await?].into_iter().flatten().min();
+        // A line without room is looked at again when it has some, which it tells.
+        let lines = parts.store.lines().await?.into_iter().filter(|(line, _)| self.pipeline.room(line) > 0).map(|(_, due)| due);
+        let next = lines.chain(parts.store.next_timer_due().await?).min();
         let longest = decision::later(parts.clock.now(), MAX_SLEEP);
-        // With no room left a run that is due cannot be taken: look again when one that is held has ended.
-        let next = next.map(|at| if room == 0 { at.max(decision::later(parts.clock.now(), STORE_BACKOFF)) } else { at });
         Ok(next.map_or(longest, |at| at.min(longest)))
+    }
+
+    /// Starts what is due of each line, as far as there is room in it. Whether there was more.
+    async fn start_runs(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let store = &self.pipeline.parts().store;
+        let lines = store.lines().await?.into_iter().filter(|(_, due)| *due <= now);
+        let claims = lines.map(|(line, _)| async move {
+            let room = self.pipeline.room(&line).min(BATCH);
+            if room == 0 {
+                return Ok(false);
+            }
+            let claimed = store.claim_runs(&line, now, room).await?;
+            let more = claimed.len() == BATCH;
+            claimed.into_iter().for_each(|run| self.pipeline.start_claimed(run));
+            Ok(more)
+        });
+        // All of them to their end: what one has claimed is in hand, whatever becomes of the others.
+        let claims: Vec<Result<bool, StoreError>> = join_all(claims).await;
+        claims.into_iter().try_fold(false, |more, claim| Ok(more | claim?))
+    }
+
+    /// Fires the timers that are due. Whether there were more.
+    async fn fire_timers(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let timers = self.pipeline.parts().store.due_timers(now, BATCH).await?;
+        let mut failed = None;
+        for timer in &timers {
+            // One that cannot be written keeps no other one waiting.
+            match self.fire(timer).await {
+                Err(error @ StoreError::Fatal(_)) => return Err(error),
+                result => failed = result.err().or(failed),
+            }
+        }
+        failed.map_or(Ok(timers.len() == BATCH), Err)
     }
 
     async fn fire(&self, timer: &Timer) -> Result<(), StoreError> {

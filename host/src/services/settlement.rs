@@ -217,7 +217,7 @@ impl Pipeline {
         if report.lines_dropped {
             parts.metrics.sandbox_limit(component, "log");
         }
-        match parts.breakers.record(component, digest, evidence(run, outcome), parts.clock.now()) {
+        match parts.breakers.record(component, digest, evidence(run, report, outcome), parts.clock.now()) {
             None => {}
             Some(Change::Opened) => {
                 tracing::warn!(component, digest, "a component has failed too often: no run of it is begun for a while");
@@ -278,12 +278,16 @@ impl Pipeline {
 }
 
 /// That a service behind a component does not answer is learnt once from each run: one instance for which it never works, whatever is
-/// special about it, must not close a component for all others by being tried again. A trap is always the component's fault.
-fn evidence(run: &StepRun, outcome: &str) -> Evidence {
+/// special about it, must not close a component for all others by being tried again. To be silent for the whole time-out is the same: who
+/// waits has computed nothing wrong. A trap is the component's own fault, which the first visit has told.
+fn evidence(run: &StepRun, report: &Report, outcome: &str) -> Evidence {
+    let unserved = outcome == "transient" || report.limit == Some("wall");
     match outcome {
+        "transient" | "timeout" | "trap" if run.kind == RunKind::Step && run.visit > 1 => Evidence::UnservedAgain,
+        _ if unserved && run.is_again() => Evidence::UnservedAgain,
+        _ if unserved => Evidence::Unserved,
+        "trap" | "timeout" if run.is_again() => Evidence::FailedAgain,
         "trap" | "timeout" => Evidence::Failed,
-        "transient" if run.attempt > 1 || run.visit > 1 => Evidence::UnservedAgain,
-        "transient" => Evidence::Unserved,
         _ => Evidence::Worked,
     }
 }

@@ -182,21 +182,15 @@ impl Pipeline {
         Ok(awaits.then_some(pinned))
     }
 
-    /// Whether a step's answer is what an instance waits for.
-    pub async fn awaits_an_answer(&self, resource: &Resource) -> bool {
-        let Some(progress) = &resource.workflow else { return false };
-        let Ok(pinned) = self.parts().workflows.pinned(&progress.workflow, &progress.machine).await else { return false };
-        progress.instance.visits.iter().any(|(step, visit)| pinned.machine.awaits(&progress.instance, step, *visit))
-    }
-
     /// Asks the component. A component that cannot tell is asked to undo it all the same: that needs no knowledge.
     async fn ask(&self, run: &StepRun, resource: &Resource, awaited: Option<Arc<Pinned>>) -> Found {
         let parts = self.parts();
         let job = self.job(run, resource).await;
         let config = parts.workflows.step_config(&run.workflow, &run.name);
+        let place = parts.runtime.place(&run.component, true).await;
         let _slot = parts.in_flight.enter(&run.key);
         if awaited.is_some() {
-            let report = parts.runtime.status_of(&run.component, job.clone(), config).await;
+            let report = parts.runtime.status_of(&place, &run.component, job.clone(), config).await;
             let said = match &report.verdict {
                 Status::Done(_) => "done",
                 Status::NotDone => "not_done",
@@ -211,7 +205,7 @@ impl Pipeline {
                 }
             }
         }
-        let report = parts.runtime.undo(&run.component, job, config).await;
+        let report = parts.runtime.undo(&place, &run.component, job, config).await;
         parts.metrics.module_operation(&run.name, "undo", if report.verdict.is_ok() { "undone" } else { "failed" }, report.wall);
         report.verdict.map_or_else(Found::Unknown, |()| Found::Undone)
     }

@@ -165,6 +165,30 @@ pub struct StepRun {
     pub traceparent: Option<Arc<str>>,
 }
 
+impl StepRun {
+    /// Where it stands in line.
+    #[must_use]
+    pub fn line(&self) -> Line {
+        Line { component: self.component.clone(), again: self.is_again() }
+    }
+
+    /// Whether an attempt at it was made before, in this visit or in one before; each event is a first visit of its handler's task.
+    #[must_use]
+    pub fn is_again(&self) -> bool {
+        self.attempt > 1 || (self.kind == millrace_workflow::RunKind::Step && self.visit > 1)
+    }
+}
+
+/// Ready runs that are claimed one after the other: those of one component, first attempts apart from all others, so that none of
+/// them is behind runs of another kind however many of these there are.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Line {
+    /// Component to run.
+    pub component: String,
+    /// Those that were attempted before, see [`StepRun::is_again`].
+    pub again: bool,
+}
+
 /// A durable timer. All timers of a resource are replaced by each commit that changes its state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timer {
@@ -489,10 +513,14 @@ pub trait Store: Send + Sync + 'static {
     /// The answered request of that user and key.
     async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError>;
 
-    /// Claims up to `limit` ready runs that are due, oldest first: `Running`, this epoch, fence + 1.
-    async fn claim_runs(&self, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, StoreError>;
-    /// When the next ready run is due.
-    async fn next_run_due(&self) -> Result<Option<Timestamp>, StoreError>;
+    /// Claims up to `limit` ready runs of a line that are due, oldest first: `Running`, this epoch, fence + 1.
+    async fn claim_runs(&self, line: &Line, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, StoreError>;
+    /// Claims the run of this key whenever it is due; `None` unless it is ready.
+    async fn claim_run(&self, key: &str) -> Result<Option<StepRun>, StoreError>;
+    /// The lines in which ready runs stand, in alphabetical sequence, and when the first of each is due.
+    async fn lines(&self) -> Result<Vec<(Line, Timestamp)>, StoreError>;
+    /// The runs that this store's epoch has claimed and not settled.
+    async fn claimed(&self) -> Result<Vec<StepRun>, StoreError>;
     /// All runs of a resource, oldest first.
     async fn runs(&self, kind: &str, id: &str) -> Result<Vec<StepRun>, StoreError>;
     /// Makes every `Running` run of an older epoch `Ready` at once, adding one crash to those whose key is in `crashed`; a run

@@ -46,6 +46,34 @@ async fn runs_in_flight_keep_their_version() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_hangs_in_every_place_does_not_keep_its_replacement_waiting() {
+    let hostile = built("hostile");
+    let mut plan = Plan::of(hostile.clone());
+    plan.runs = 2;
+    let workshop = plan.start().await;
+    let first = workshop.digest();
+    let hung = join_all((0..2).map(|_| workshop.run(json!({ "mode": "sleep" }))));
+    let replaced = async {
+        // Stands in line behind those that hang.
+        let waiting = workshop.run(json!({ "mode": "accept", "value": 1 }));
+        let swapped = async {
+            workshop.replace(&marked(&hostile, "2"));
+            workshop.runtime.reload("worker").await.expect("it is good");
+            workshop.run(json!({ "mode": "accept", "value": 2 })).await
+        };
+        let (waiting, next) = tokio::join!(waiting, swapped);
+        for (report, value) in [(&waiting, 1), (&next, 2)] {
+            assert_eq!(accepted(report)["echo"], json!(value));
+            assert_ne!(report.digest, first);
+        }
+    };
+    tokio::select! {
+        _ = hung => panic!("the replacement has waited until the time-out of the version before"),
+        () = replaced => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_run_is_lost_by_swaps_under_load() {
     let versions = [built("hostile"), marked(&built("hostile"), "2")];
     let mut workshop = Plan::of(versions[0].clone()).start().await;

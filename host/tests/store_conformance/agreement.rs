@@ -3,7 +3,7 @@
 use millrace::store::{Commit, Guard, IdempotencyRow, InboxRow, Listing, ReservationStatus, RunStatus, Settled, StepRun, User};
 use proptest::prelude::*;
 
-use crate::bed::{Bed, at, create, event, history_row, instance, line, moved, product, run, timer};
+use crate::bed::{Bed, at, claim, create, event, history_row, instance, line, moved, product, run, timer};
 
 /// One thing to ask; numbers are small so that they meet.
 #[derive(Debug, Clone)]
@@ -136,7 +136,7 @@ async fn answer(bed: &mut Bed, ask: &Ask) -> String {
     let store = &bed.store;
     match ask {
         Ask::Commit(parts) => format!("{:?}", store.commit(parts.commit(store.epoch())).await),
-        Ask::Claim { now, limit } => format!("{:?}", store.claim_runs(at(i64::from(*now)), usize::from(*limit)).await),
+        Ask::Claim { now, limit } => format!("{:?}", claim(store, at(i64::from(*now)), usize::from(*limit)).await),
         Ask::Settle { id, name, fence, status } => {
             let commit = Commit { settled: Some(settled(*id, *name, *fence, *status)), ..Commit::default() };
             format!("{:?}", store.commit(commit).await)
@@ -205,7 +205,7 @@ async fn everything(bed: &Bed) -> Vec<String> {
         seen.push(format!("{:?}", store.user(&n.to_string()).await));
     }
     seen.push(format!("{:?}", store.due_timers(at(1_000), 100).await));
-    seen.push(format!("{:?}", (store.next_timer_due().await, store.next_run_due().await)));
+    seen.push(format!("{:?}", (store.next_timer_due().await, store.lines().await, store.claimed().await)));
     seen.push(format!("{:?}", store.unpublished(0, 1_000).await));
     seen.push(format!("{:?}", store.stock().await));
     // The two were not written at the very same moment.

@@ -79,6 +79,20 @@ pub fn settings(folder: &TempDir) -> SqliteSettings {
     SqliteSettings { path: folder.path().join("data").join("millrace.db"), readers: 2 }
 }
 
+/// Claims up to `limit` runs of any line.
+pub async fn claim(store: &Arc<dyn Store>, now: Timestamp, limit: usize) -> Vec<StepRun> {
+    let mut claimed = Vec::new();
+    for (line, _) in store.lines().await.unwrap() {
+        claimed.extend(store.claim_runs(&line, now, limit - claimed.len()).await.unwrap());
+    }
+    claimed
+}
+
+/// When the next run of any line is due.
+pub async fn next_due(store: &Arc<dyn Store>) -> Option<Timestamp> {
+    store.lines().await.unwrap().into_iter().map(|(_, due)| due).min()
+}
+
 /// Runs all of `work` at the same time and answers in the sequence given.
 pub async fn all_at_once<F>(work: impl IntoIterator<Item = F>) -> Vec<F::Output>
 where

@@ -192,7 +192,11 @@ async fn the_newest_of_many_are_found_by_walking_an_index() {
     );
     assert!(mine.contains("USING INDEX resources_owned") && !mine.contains("TEMP B-TREE"), "{mine}");
     let ready = plan(
-        "SELECT sequence FROM step_runs WHERE status <> 'done' AND status = 'ready' AND due_at <= 5 ORDER BY due_at, sequence LIMIT 5",
+        "SELECT sequence FROM step_runs WHERE status = 'ready' AND component = 'c' AND (attempt > 1 OR (kind = 'step' AND visit > 1)) = 0
+         AND due_at <= 5 ORDER BY due_at, sequence LIMIT 5",
     );
-    assert!(ready.contains("INDEX step_runs_open") && !ready.contains("TEMP B-TREE"), "{ready}");
+    let walked = "INDEX step_runs_line (component=? AND <expr>=? AND due_at<?)";
+    assert!(ready.contains(walked) && !ready.contains("TEMP B-TREE"), "{ready}");
+    let components = plan("SELECT min(component) FROM step_runs WHERE status = 'ready' AND component > 'c'");
+    assert!(components.contains("INDEX step_runs_line (component>?)"), "{components}");
 }

@@ -57,6 +57,9 @@ on_each_store! {
     runs:
         due_runs_are_claimed_oldest_first,
         no_run_is_claimed_twice,
+        runs_stand_in_lines_by_component_and_first_attempts_apart,
+        a_run_is_claimed_by_its_key_while_it_is_ready,
+        what_this_process_has_claimed_is_known,
         a_run_added_as_running_is_held_by_who_added_it,
         a_late_answer_is_discarded,
         an_answer_for_a_process_that_is_gone_is_discarded,

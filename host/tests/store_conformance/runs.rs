@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use millrace::store::{Commit, Conflict, RunStatus, Settled, StepRun};
+use millrace::store::{Commit, Conflict, Line, RunStatus, Settled, StepRun};
 use millrace_workflow::RunKind;
 
-use crate::bed::{Bed, all_at_once, at, change, conflict, create, done, instance, moved, run, settling, timer, with_runs};
+use crate::bed::{Bed, all_at_once, at, change, claim, conflict, create, done, instance, moved, next_due, run, settling, timer, with_runs};
 
 fn due(id: &str, seconds: i64) -> StepRun {
     StepRun { due_at: at(seconds), ..run(id, "payment") }
@@ -18,17 +18,63 @@ fn ids(runs: &[StepRun]) -> Vec<&str> {
 
 pub async fn due_runs_are_claimed_oldest_first(bed: Bed) {
     let store = &bed.store;
-    assert_eq!(store.next_run_due().await.unwrap(), None);
+    assert_eq!(next_due(store).await, None);
     store.commit(with_runs([due("c", 30), due("a", 10), due("b", 20), due("a2", 10)])).await.unwrap();
-    assert_eq!(store.next_run_due().await.unwrap(), Some(at(10)));
-    assert!(store.claim_runs(at(9), 10).await.unwrap().is_empty(), "none is due");
-    let first = store.claim_runs(at(20), 2).await.unwrap();
+    assert_eq!(next_due(store).await, Some(at(10)));
+    assert!(claim(store, at(9), 10).await.is_empty(), "none is due");
+    let first = claim(store, at(20), 2).await;
     assert_eq!(ids(&first), ["a", "a2"]);
     let expected = StepRun { status: RunStatus::Running, owner: Some(store.epoch()), fence: 1, ..due("a", 10) };
     assert_eq!(first[0], expected);
     assert_eq!(store.runs("orders", "a").await.unwrap(), [expected]);
-    assert_eq!(ids(&store.claim_runs(at(20), 10).await.unwrap()), ["b"]);
-    assert_eq!(store.next_run_due().await.unwrap(), Some(at(30)));
+    assert_eq!(ids(&claim(store, at(20), 10).await), ["b"]);
+    assert_eq!(next_due(store).await, Some(at(30)));
+}
+
+fn line(component: &str, again: bool) -> Line {
+    Line { component: component.into(), again }
+}
+
+pub async fn runs_stand_in_lines_by_component_and_first_attempts_apart(bed: Bed) {
+    let store = &bed.store;
+    assert_eq!(store.lines().await.unwrap(), []);
+    let retried = StepRun { attempt: 2, ..due("retried", 10) };
+    let returned = StepRun { visit: 2, ..due("returned", 5) };
+    let event = StepRun { kind: millrace_workflow::RunKind::Task, visit: 7, ..due("event", 40) };
+    let other = StepRun { due_at: at(20), ..run("other", "shipping") };
+    store.commit(with_runs([retried, returned, event, other, due("first", 30)])).await.unwrap();
+    let payment = |again| line("payment-component", again);
+    let shipping = line("shipping-component", false);
+    let expected = [(payment(false), at(30)), (payment(true), at(5)), (shipping.clone(), at(20))];
+    assert_eq!(store.lines().await.unwrap(), expected);
+    assert!(store.claim_runs(&line("no-such-component", false), at(99), 10).await.unwrap().is_empty());
+    assert_eq!(ids(&store.claim_runs(&payment(false), at(99), 10).await.unwrap()), ["first", "event"]);
+    assert_eq!(ids(&store.claim_runs(&payment(true), at(9), 10).await.unwrap()), ["returned"]);
+    assert_eq!(ids(&store.claim_runs(&shipping, at(99), 10).await.unwrap()), ["other"]);
+    assert_eq!(store.lines().await.unwrap(), [(payment(true), at(10))]);
+}
+
+pub async fn a_run_is_claimed_by_its_key_while_it_is_ready(bed: Bed) {
+    let store = &bed.store;
+    store.commit(with_runs([due("a", 100), due("b", 0)])).await.unwrap();
+    let key = due("a", 100).key;
+    let claimed = store.claim_run(&key).await.unwrap();
+    let expected = StepRun { status: RunStatus::Running, owner: Some(store.epoch()), fence: 1, ..due("a", 100) };
+    assert_eq!(claimed, Some(expected.clone()));
+    assert_eq!(store.claim_run(&key).await.unwrap(), None, "it is claimed");
+    assert_eq!(store.claim_run("no such run").await.unwrap(), None);
+    assert_eq!(store.runs("orders", "a").await.unwrap(), [expected]);
+}
+
+pub async fn what_this_process_has_claimed_is_known(mut bed: Bed) {
+    bed.store.commit(with_runs([held("old", bed.store.epoch())])).await.unwrap();
+    bed.reopen().await;
+    let store = &bed.store;
+    store.commit(with_runs([held("a", store.epoch()), due("b", 10), due("c", 0)])).await.unwrap();
+    let c = claim(store, at(5), 10).await.remove(0);
+    assert_eq!(ids(&store.claimed().await.unwrap()), ["a", "c"]);
+    store.commit(settling(done(&c))).await.unwrap();
+    assert_eq!(ids(&store.claimed().await.unwrap()), ["a"]);
 }
 
 pub async fn no_run_is_claimed_twice(bed: Bed) {
@@ -36,7 +82,7 @@ pub async fn no_run_is_claimed_twice(bed: Bed) {
     bed.store.commit(with_runs(runs)).await.unwrap();
     let claims = all_at_once((0..40).map(|_| {
         let store = Arc::clone(&bed.store);
-        async move { store.claim_runs(at(0), 7).await.unwrap() }
+        async move { claim(&store, at(0), 7).await }
     }))
     .await;
     let claimed: Vec<String> = claims.into_iter().flatten().map(|run| run.key).collect();
@@ -52,7 +98,7 @@ pub async fn a_run_added_as_running_is_held_by_who_added_it(bed: Bed) {
     let store = &bed.store;
     let run = held("a", store.epoch());
     store.commit(with_runs([run.clone()])).await.unwrap();
-    assert!(store.claim_runs(at(99), 10).await.unwrap().is_empty());
+    assert!(claim(store, at(99), 10).await.is_empty());
     store.commit(settling(done(&run))).await.unwrap();
     let ended = &store.runs("orders", "a").await.unwrap()[0];
     assert_eq!((ended.status, ended.owner), (RunStatus::Done, None));
@@ -64,7 +110,7 @@ pub async fn a_late_answer_is_discarded(mut bed: Bed) {
     bed.reopen().await;
     let store = &bed.store;
     store.recover_runs(&[], 3).await.unwrap();
-    let taken_over = store.claim_runs(at(0), 1).await.unwrap().remove(0);
+    let taken_over = claim(store, at(0), 1).await.remove(0);
     assert_eq!(taken_over.fence, 2);
     let late = Commit { settled: Some(done(&run)), ..change(moved(&instance("a"), "late")) };
     assert_eq!(conflict(store.commit(late).await), Conflict::Fence { key: run.key.clone(), fence: 1 });
@@ -89,13 +135,13 @@ pub async fn a_settled_run_can_be_tried_again_later(bed: Bed) {
     store.commit(with_runs([first.clone()])).await.unwrap();
     let again = Settled { status: RunStatus::Ready, attempt: 2, due_at: at(50), error: Some("no answer".into()), ..done(&first) };
     store.commit(settling(again)).await.unwrap();
-    assert!(store.claim_runs(at(49), 10).await.unwrap().is_empty());
-    let second = store.claim_runs(at(50), 10).await.unwrap().remove(0);
+    assert!(claim(store, at(49), 10).await.is_empty());
+    let second = claim(store, at(50), 10).await.remove(0);
     assert_eq!((second.attempt, second.fence, second.last_error.as_deref()), (2, 2, Some("no answer")));
     store.commit(settling(done(&second))).await.unwrap();
     let ended = store.runs("orders", "a").await.unwrap().remove(0);
     assert_eq!((ended.status, ended.due_at, ended.last_error.as_deref()), (RunStatus::Done, at(50), Some("no answer")));
-    assert_eq!(store.next_run_due().await.unwrap(), None);
+    assert_eq!(next_due(store).await, None);
 }
 
 pub async fn runs_of_a_process_that_is_gone_become_ready(mut bed: Bed) {
@@ -104,13 +150,13 @@ pub async fn runs_of_a_process_that_is_gone_become_ready(mut bed: Bed) {
     bed.store.commit(with_runs([a.clone(), b.clone(), ended.clone(), due("d", 5)])).await.unwrap();
     bed.reopen().await;
     let store = &bed.store;
-    assert!(store.claim_runs(at(0), 10).await.unwrap().is_empty());
+    assert!(claim(store, at(0), 10).await.is_empty());
     assert!(store.recover_runs(std::slice::from_ref(&a.key), 3).await.unwrap().is_empty());
     let recovered = store.runs("orders", "a").await.unwrap().remove(0);
     assert_eq!(recovered, StepRun { status: RunStatus::Ready, owner: None, crashes: 1, ..a });
     assert_eq!(store.runs("orders", "b").await.unwrap()[0].crashes, 0);
     assert_eq!(store.runs("orders", "c").await.unwrap(), [ended]);
-    let claimed = store.claim_runs(at(0), 10).await.unwrap();
+    let claimed = claim(store, at(0), 10).await;
     assert_eq!(ids(&claimed), ["a", "b"]);
     assert_eq!(claimed[0].fence, 2);
 }
@@ -129,7 +175,7 @@ pub async fn a_run_that_kills_processes_is_parked(mut bed: Bed) {
         bed.reopen().await;
         let parked = bed.store.recover_runs(std::slice::from_ref(&bad.key), 3).await.unwrap();
         assert_eq!(ids(&parked), if crash == 3 { vec!["bad"] } else { vec![] });
-        let claimed = bed.store.claim_runs(at(0), 10).await.unwrap();
+        let claimed = claim(&bed.store, at(0), 10).await;
         assert_eq!(claimed.len(), if crash == 3 { 1 } else { 2 });
     }
     let parked = bed.store.runs("orders", "bad").await.unwrap().remove(0);
@@ -145,7 +191,7 @@ pub async fn runs_of_a_component_that_wait_can_be_made_due(bed: Bed) {
     bed.store.commit(with_runs([waiting("a", "payment"), run("b", "payment"), waiting("c", "shipping"), parked])).await.unwrap();
     assert_eq!(bed.store.hasten("no-such-component").await.unwrap(), 0);
     assert_eq!(bed.store.hasten("payment-component").await.unwrap(), 1);
-    let claimed = bed.store.claim_runs(bed.clock.now(), 10).await.unwrap();
+    let claimed = claim(&bed.store, bed.clock.now(), 10).await;
     assert_eq!(ids(&claimed), ["b", "a"]);
     assert!(claimed.iter().all(|run| run.attempt == 1), "to wait is no attempt");
 }
@@ -157,7 +203,7 @@ pub async fn parked_runs_of_a_component_can_be_made_ready(bed: Bed) {
     assert_eq!(bed.store.unpark("no-such-component").await.unwrap(), 0);
     assert_eq!(bed.store.unpark("payment-component").await.unwrap(), 2);
     assert_eq!(bed.store.backlog().await.unwrap().parked, 1);
-    let claimed = bed.store.claim_runs(at(0), 10).await.unwrap();
+    let claimed = claim(&bed.store, at(0), 10).await;
     assert_eq!(ids(&claimed), ["a", "b"]);
     assert!(claimed.iter().all(|run| run.crashes == 0 && run.fence == 4));
 }
@@ -167,13 +213,14 @@ pub async fn stranded_runs_are_set_aside_until_the_next_start(mut bed: Bed) {
     let stranded = |id, kind| StepRun { status: RunStatus::Stranded, kind, attempt: 2, due_at: later, ..run(id, "payment") };
     let all = [stranded("a", RunKind::Step), stranded("b", RunKind::Undo), run("c", "shipping")];
     bed.store.commit(with_runs(all)).await.unwrap();
-    assert_eq!(ids(&bed.store.claim_runs(later, 10).await.unwrap()), ["c"]);
+    assert_eq!(ids(&claim(&bed.store, later, 10).await), ["c"]);
     assert_eq!(bed.store.backlog().await.unwrap().parked, 2, "a person has to know");
     bed.reopen().await;
     assert!(bed.store.recover_runs(&[], 3).await.unwrap().is_empty(), "nothing is parked");
-    let claimed = bed.store.claim_runs(bed.clock.now(), 10).await.unwrap();
-    let found: Vec<_> = claimed.iter().map(|run| (run.resource_id.as_str(), run.kind, run.attempt)).collect();
-    assert_eq!(found, [("c", RunKind::Step, 1), ("a", RunKind::Step, 2), ("b", RunKind::Undo, 2)], "to be set aside is no attempt");
+    let claimed = claim(&bed.store, bed.clock.now(), 10).await;
+    let mut found: Vec<_> = claimed.iter().map(|run| (run.resource_id.as_str(), run.kind, run.attempt)).collect();
+    found.sort_by_key(|(id, ..)| *id);
+    assert_eq!(found, [("a", RunKind::Step, 2), ("b", RunKind::Undo, 2), ("c", RunKind::Step, 1)], "to be set aside is no attempt");
 }
 
 pub async fn runs_of_a_resource_are_listed_oldest_first(bed: Bed) {

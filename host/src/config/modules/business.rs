@@ -39,7 +39,8 @@ pub struct ApiHandler {
     /// Fields that components see and clients do not.
     #[serde(default)]
     pub private_fields: Vec<String>,
-    /// Transitions that `POST /{id}/<name>` may make: the one that leaves the current state.
+    /// Transitions that `POST /{id}/<name>` may make: the one that leaves the current state. While a step is awaited that was not attempted yet,
+    /// also the one that leaves the state after the step's `compensateTransition`, which is made before it.
     #[serde(default)]
     pub actions: BTreeMap<String, Vec<String>>,
     /// Lines are priced from a catalogue.
@@ -88,6 +89,10 @@ pub struct StateMachineEngine {
     /// Unfinished instances of a workflow at once; without limit if not given.
     #[schemars(range(min = 1))]
     pub max_instances: Option<u32>,
+    /// Attempts at steps and tasks that run at once, of all components together; 512 if not given. Half of them are shared out among the
+    /// components, the other half is for whoever comes first; attempts that repeat one without an answer have a part of them only.
+    #[schemars(range(min = 1, max = 2048))]
+    pub max_concurrent_runs: Option<u32>,
     /// Accepted for configs that have it; instances are kept.
     #[serde(rename = "instanceTTL")]
     pub instance_ttl: Option<HumanDuration>,

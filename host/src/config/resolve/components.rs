@@ -12,8 +12,9 @@ use crate::plan::{Database, INTERNAL_HEADER};
 use crate::proxies;
 use crate::runtime::{self, Capabilities, ComponentSettings, Credential, Expect, Grant, GrantTarget, Limits};
 
-/// Attempts that run at once: enough to hide waiting, few enough that the pool's memory is bounded.
-const MAX_CONCURRENT_RUNS: usize = 64;
+/// Attempts that run at once if the config does not say: an attempt that waits for an answer costs some address space and a few pages,
+/// and those that hang for their whole time-out should leave room.
+const MAX_CONCURRENT_RUNS: u32 = 512;
 
 /// Every `dynamic.component`; one that nothing runs is warned of.
 pub(super) fn components(context: &Context<'_>, findings: &mut Findings) -> Vec<ComponentSettings> {
@@ -161,11 +162,13 @@ pub(super) fn runtime(context: &Context<'_>, database: Option<&Database>, compon
     if components.is_empty() {
         return None;
     }
+    let runs =
+        context.first(pick!(StateMachineEngine)).and_then(|(_, _, engine)| engine.max_concurrent_runs).unwrap_or(MAX_CONCURRENT_RUNS);
     let data = database.and_then(|d| d.path.parent()).map_or_else(|| context.environment.working_dir.join("data"), Path::to_path_buf);
     Some(runtime::Settings {
         cache_dir: data.join("components-cache"),
         compiler: context.environment.program.clone(),
-        max_concurrent_runs: MAX_CONCURRENT_RUNS,
+        max_concurrent_runs: usize::try_from(runs).unwrap_or(runtime::MOST_RUNS),
     })
 }
 

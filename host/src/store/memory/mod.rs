@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 
 use self::state::State;
 use super::{
-    Backlog, Commit, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Listing, OutboxRow, Refused,
+    Backlog, Commit, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing, OutboxRow, Refused,
     ReservationStatus, Resource, Space, StepRun, StockLevel, StockLine, Store, StoreError, Timer, User,
 };
 use crate::clock::Clock;
@@ -117,12 +117,20 @@ impl Store for Memory {
         self.read(|state| state.idempotency(user, key))
     }
 
-    async fn claim_runs(&self, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, StoreError> {
-        self.write(|state| Ok(state.claim_runs(now, limit, self.epoch)))
+    async fn claim_runs(&self, line: &Line, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, StoreError> {
+        self.write(|state| Ok(state.claim_runs(line, now, limit, self.epoch)))
     }
 
-    async fn next_run_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.read(State::next_run_due)
+    async fn claim_run(&self, key: &str) -> Result<Option<StepRun>, StoreError> {
+        self.write(|state| Ok(state.claim_run(key, self.epoch)))
+    }
+
+    async fn lines(&self) -> Result<Vec<(Line, Timestamp)>, StoreError> {
+        self.read(State::lines)
+    }
+
+    async fn claimed(&self) -> Result<Vec<StepRun>, StoreError> {
+        self.read(|state| state.claimed(self.epoch))
     }
 
     async fn runs(&self, kind: &str, id: &str) -> Result<Vec<StepRun>, StoreError> {

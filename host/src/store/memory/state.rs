@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use millrace_workflow::Definition;
 
 use super::super::{
-    Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Listing, OLDEST_LOOKED_AT, OutboxRow,
+    Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing, OLDEST_LOOKED_AT, OutboxRow,
     ReservationStatus, Resource, RunStatus, Shortage, StepRun, StockLevel, StockLine, StoreError, Timer, User, merge_lines,
 };
 
@@ -146,23 +146,43 @@ impl State {
         open.filter(move |(_, run)| run.status == status)
     }
 
-    pub(super) fn claim_runs(&mut self, now: Timestamp, limit: usize, epoch: u64) -> Vec<StepRun> {
-        let due = self.open(RunStatus::Ready).filter(|(_, run)| run.due_at <= now);
+    pub(super) fn claim_runs(&mut self, line: &Line, now: Timestamp, limit: usize, epoch: u64) -> Vec<StepRun> {
+        let due = self.open(RunStatus::Ready).filter(|(_, run)| run.due_at <= now && run.line() == *line);
         let mut due: Vec<_> = due.map(|(sequence, run)| (run.due_at, sequence)).collect();
         due.sort_unstable();
         let mut claimed = Vec::new();
         for (_, sequence) in due.into_iter().take(limit) {
-            let Some(Aged { row, .. }) = self.runs.get_mut(&sequence) else { continue };
-            row.status = RunStatus::Running;
-            row.owner = Some(epoch);
-            row.fence += 1;
-            claimed.push(row.clone());
+            claimed.extend(self.claim(sequence, epoch));
         }
         claimed
     }
 
-    pub(super) fn next_run_due(&self) -> Option<Timestamp> {
-        self.open(RunStatus::Ready).map(|(_, run)| run.due_at).min()
+    pub(super) fn claim_run(&mut self, key: &str, epoch: u64) -> Option<StepRun> {
+        let sequence = self.open(RunStatus::Ready).find(|(_, run)| run.key == key).map(|(sequence, _)| sequence)?;
+        self.claim(sequence, epoch)
+    }
+
+    fn claim(&mut self, sequence: u64, epoch: u64) -> Option<StepRun> {
+        let Aged { row, .. } = self.runs.get_mut(&sequence)?;
+        row.status = RunStatus::Running;
+        row.owner = Some(epoch);
+        row.fence += 1;
+        Some(row.clone())
+    }
+
+    pub(super) fn lines(&self) -> Vec<(Line, Timestamp)> {
+        let mut lines: BTreeMap<Line, Timestamp> = BTreeMap::new();
+        for (_, run) in self.open(RunStatus::Ready) {
+            let first = lines.entry(run.line()).or_insert(run.due_at);
+            *first = run.due_at.min(*first);
+        }
+        lines.into_iter().collect()
+    }
+
+    pub(super) fn claimed(&self, epoch: u64) -> Vec<StepRun> {
+        let mut claimed: Vec<_> = self.open(RunStatus::Running).filter(|(_, run)| run.owner == Some(epoch)).collect();
+        claimed.sort_by_key(|(sequence, run)| (run.due_at, *sequence));
+        claimed.into_iter().map(|(_, run)| run.clone()).collect()
     }
 
     pub(super) fn runs(&self, kind: &str, id: &str) -> Vec<StepRun> {

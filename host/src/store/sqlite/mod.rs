@@ -30,7 +30,7 @@ use self::connection::DatabaseLock;
 use self::readers::Readers;
 use self::writer::WriterHandle;
 use super::{
-    Backlog, Commit, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Listing, OutboxRow, Refused,
+    Backlog, Commit, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing, OutboxRow, Refused,
     ReservationStatus, Resource, Space, StepRun, StockLevel, StockLine, Store, StoreError, Timer, User,
 };
 use crate::clock::Clock;
@@ -133,12 +133,23 @@ impl Store for Sqlite {
         self.readers.look_up(|connection| resources::select_idempotency(connection, user, key)).await
     }
 
-    async fn claim_runs(&self, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, StoreError> {
-        self.writer.write(move |writing| runs::claim(writing, now, limit)).await
+    async fn claim_runs(&self, line: &Line, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, StoreError> {
+        let line = line.clone();
+        self.writer.write(move |writing| runs::claim(writing, &line, now, limit)).await
     }
 
-    async fn next_run_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.readers.look_up(|connection| runs::next_due(connection)).await
+    async fn claim_run(&self, key: &str) -> Result<Option<StepRun>, StoreError> {
+        let key = key.to_owned();
+        self.writer.write(move |writing| runs::claim_one(writing, &key)).await
+    }
+
+    async fn lines(&self) -> Result<Vec<(Line, Timestamp)>, StoreError> {
+        self.readers.look_up(|connection| runs::lines(connection)).await
+    }
+
+    async fn claimed(&self) -> Result<Vec<StepRun>, StoreError> {
+        let epoch = self.epoch;
+        self.readers.read(move |connection| runs::claimed(connection, epoch)).await
     }
 
     async fn runs(&self, kind: &str, id: &str) -> Result<Vec<StepRun>, StoreError> {

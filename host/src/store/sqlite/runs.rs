@@ -5,12 +5,15 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::{RunStatus, StepRun, Timer};
+use super::super::{Line, RunStatus, StepRun, Timer};
 use super::columns::{count, int, optional_shared_text, run_kind, run_status, run_status_text, time, time_of};
 use super::writer::{UnitError, Writing, micros};
 
 const COLUMNS: &str = "sequence, key, resource_kind, resource_id, kind, name, component, visit, attempt, transition, from_state, to_state,
                        status, owner, fence, crashes, due_at, last_error, workflow, input, traceparent";
+
+/// Whether a run was attempted before, as the index of the lines has it, see [`StepRun::is_again`].
+const AGAIN: &str = "(attempt > 1 OR (kind = 'step' AND visit > 1))";
 
 /// A run and its place among all runs ever added.
 type Sequenced = (i64, StepRun);
@@ -47,21 +50,50 @@ fn in_sequence(mut runs: Vec<Sequenced>) -> Vec<StepRun> {
     runs.into_iter().map(|(_, run)| run).collect()
 }
 
-pub(super) fn claim(writing: &Writing<'_>, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, UnitError> {
+pub(super) fn claim(writing: &Writing<'_>, line: &Line, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, UnitError> {
     let mut statement = writing.connection.prepare_cached(&format!(
         "UPDATE step_runs SET status = 'running', owner = ?1, fence = fence + 1 WHERE sequence IN (
-             SELECT sequence FROM step_runs WHERE status <> 'done' AND status = 'ready' AND due_at <= ?2 ORDER BY due_at, sequence LIMIT ?3
+             SELECT sequence FROM step_runs WHERE status = 'ready' AND component = ?4 AND {AGAIN} = ?5 AND due_at <= ?2
+             ORDER BY due_at, sequence LIMIT ?3
          ) RETURNING {COLUMNS}"
     ))?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let claimed = statement.query_map(params![writing.epoch, micros(now), limit], run_row)?;
+    let claimed = statement.query_map(params![writing.epoch, micros(now), limit, line.component, line.again], run_row)?;
     Ok(in_sequence(claimed.collect::<Result<_, _>>()?))
 }
 
-pub(super) fn next_due(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
-    let mut statement = connection.prepare_cached("SELECT min(due_at) FROM step_runs WHERE status <> 'done' AND status = 'ready'")?;
-    let due: Option<i64> = statement.query_row([], |row| row.get(0))?;
-    due.map(time_of).transpose()
+pub(super) fn claim_one(writing: &Writing<'_>, key: &str) -> Result<Option<StepRun>, UnitError> {
+    let mut statement = writing.connection.prepare_cached(&format!(
+        "UPDATE step_runs SET status = 'running', owner = ?1, fence = fence + 1 WHERE key = ?2 AND status = 'ready' RETURNING {COLUMNS}"
+    ))?;
+    let mut claimed = statement.query_map(params![writing.epoch, key], run_row)?;
+    Ok(claimed.next().transpose()?.map(|(_, run)| run))
+}
+
+/// Looks at the first run of each line only, however long it is.
+pub(super) fn lines(connection: &Connection) -> rusqlite::Result<Vec<(Line, Timestamp)>> {
+    let mut next_component = connection.prepare_cached("SELECT min(component) FROM step_runs WHERE status = 'ready' AND component > ?1")?;
+    let mut first = connection.prepare_cached(&format!(
+        "SELECT due_at FROM step_runs WHERE status = 'ready' AND component = ?1 AND {AGAIN} = ?2 ORDER BY due_at LIMIT 1"
+    ))?;
+    let mut lines = Vec::new();
+    let mut last = String::new();
+    while let Some(component) = next_component.query_row([&last], |row| row.get::<_, Option<String>>(0))? {
+        for again in [false, true] {
+            let due: Option<i64> = first.query_row(params![component, again], |row| row.get(0)).optional()?;
+            if let Some(due) = due {
+                lines.push((Line { component: component.clone(), again }, time_of(due)?));
+            }
+        }
+        last = component;
+    }
+    Ok(lines)
+}
+
+pub(super) fn claimed(connection: &Connection, epoch: u64) -> rusqlite::Result<Vec<StepRun>> {
+    let sql = format!("SELECT {COLUMNS} FROM step_runs WHERE status <> 'done' AND status = 'running' AND owner = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    Ok(in_sequence(statement.query_map([int(epoch)], run_row)?.collect::<Result<_, _>>()?))
 }
 
 pub(super) fn of_resource(connection: &Connection, kind: &str, id: &str) -> rusqlite::Result<Vec<StepRun>> {

@@ -14,7 +14,7 @@ const MOST_DIGESTS: usize = 16;
 /// Hex digits of a digest that are shown.
 const DIGEST_DIGITS: usize = 12;
 /// How a run can end; each is there from the start, so that the first one of it is seen as an increase.
-const OUTCOMES: [&str; 7] = ["accepted", "rejected", "transient", "permanent", "trap", "timeout", "denied"];
+const OUTCOMES: [&str; 8] = ["accepted", "rejected", "transient", "permanent", "trap", "timeout", "denied", "panic"];
 
 /// Limits of the sandbox that a run can reach.
 const LIMITS: [&str; 7] = ["memory", "table", "cpu", "wall", "hostcalls", "log", "output"];
@@ -55,6 +55,8 @@ pub(super) struct Components {
     quarantined: IntGaugeVec,
     limits: IntCounterVec,
     breaker: IntGaugeVec,
+    places: IntGaugeVec,
+    recovered: IntCounterVec,
     /// Digests of each component that have a series, newest last.
     digests: Mutex<HashMap<String, VecDeque<String>>>,
 }
@@ -94,6 +96,16 @@ impl Components {
                 "State of a component's circuit breaker: 0 closed, 1 half open, 2 open.",
                 &["component"],
             )?,
+            places: make.gauge(
+                "component_places",
+                "Runs of a component that have a place to run in, and runs that wait for one.",
+                &["component", "state"],
+            )?,
+            recovered: make.counter(
+                "runs_recovered_total",
+                "Runs that were found claimed by this process and in nobody's hand, and were made ready again.",
+                &["component"],
+            )?,
             digests: Mutex::default(),
         })
     }
@@ -126,6 +138,7 @@ impl Metrics {
         for outcome in OUTCOMES {
             components.runs.with_label_values(&[component, outcome]);
         }
+        components.recovered.with_label_values(&[component]);
         for outcome in ["swapped", "refused", "removed"] {
             components.swaps.with_label_values(&[component, outcome]);
         }
@@ -149,6 +162,24 @@ impl Metrics {
     /// A run of a component was not begun, or counts as not begun: its breaker is open, or what this process is known by was refused.
     pub fn component_denied(&self, component: &str) {
         self.inner.components.runs.with_label_values(&[component, "denied"]).inc();
+    }
+
+    /// The host has panicked in a run of a component.
+    pub fn component_panicked(&self, component: &str) {
+        self.inner.components.runs.with_label_values(&[component, "panic"]).inc();
+    }
+
+    /// A run was found claimed by this process and in nobody's hand.
+    pub fn run_recovered(&self, component: &str) {
+        self.inner.components.recovered.with_label_values(&[component]).inc();
+    }
+
+    /// How many runs of a component have a place, and how many wait for one.
+    pub fn set_crowd(&self, component: &str, running: usize, waiting: usize) {
+        let places = &self.inner.components.places;
+        for (state, count) in [("running", running), ("waiting", waiting)] {
+            places.with_label_values(&[component, state]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     /// A run has reached a limit of its sandbox.
@@ -207,6 +238,9 @@ pub(super) mod tests {
         "component_info{component=\"pay\",digest=\"0123456789ab\",version=\"1.0.0\"} 1",
         "component_quarantined{component=\"pay\"} 1",
         "breaker_state{component=\"pay\"} 2",
+        "component_places{component=\"pay\",state=\"waiting\"} 3",
+        "component_runs_total{component=\"pay\",outcome=\"panic\"} 1",
+        "runs_recovered_total{component=\"pay\"} 1",
     ];
 
     fn run<'a>(component: &'a str, digest: &'a str) -> ComponentRun<'a> {
@@ -224,6 +258,9 @@ pub(super) mod tests {
         metrics.set_components([ActiveComponent { component: "pay", version: "1.0.0", digest }].into_iter());
         metrics.set_quarantined("pay", true);
         metrics.set_breaker("pay", 2);
+        metrics.set_crowd("pay", 5, 3);
+        metrics.component_panicked("pay");
+        metrics.run_recovered("pay");
     }
 
     #[test]

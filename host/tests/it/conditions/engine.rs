@@ -1,1 +1,315 @@
 //! Components that hang, disks that fill, processes that die: what waits must not stop the rest.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use millrace::store::{Commit, RunStatus, StepRun};
+use millrace_workflow::RunKind;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::bed::{Condition, until};
+use super::long;
+use crate::client::{Client, PATIENCE, order, path_of};
+use crate::observability::scraped::Scraped;
+use crate::process::Home;
+use crate::test_app::{TestApp, built, repository};
+
+fn jobs() -> PathBuf {
+    repository().join("host/tests/it/configs/jobs.yaml")
+}
+
+/// A home whose jobs do what they say.
+fn home_of_jobs() -> Home {
+    let home = Home::new();
+    std::fs::copy(built("hostile.wasm"), home.component("hostile.wasm")).unwrap();
+    home
+}
+
+async fn place(customer: &Client, mode: &str) -> String {
+    let answer = customer.post("/api/jobs", &json!({ "mode": mode })).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+    answer.body["id"].as_str().unwrap().to_owned()
+}
+
+/// From its creation to its last transition, by the server's clock.
+fn took(resource: &Value) -> Duration {
+    let at = |value: &Value| value.as_str().unwrap().parse::<Timestamp>().unwrap();
+    let last = resource["history"].as_array().unwrap().last().unwrap();
+    at(&last["at"]).duration_since(at(&resource["createdAt"])).unsigned_abs()
+}
+
+/// Polls without haste: many are waited for at once. A connection that was closed while it was idle is no answer.
+async fn ended(customer: &Client, kind: &str, id: &str, state: &str, patience: Duration) -> Value {
+    let deadline = Instant::now() + patience;
+    loop {
+        let answer = customer.try_send(Method::GET, &format!("/api/{kind}/{id}"), None, &[]).await;
+        if let Ok(answer) = &answer
+            && answer.body["state"] == state
+        {
+            return answer.body.clone();
+        }
+        assert!(Instant::now() < deadline, "not '{state}': {answer:#?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_hang_do_not_keep_others_waiting() {
+    let home = home_of_jobs();
+    let process = home.start_config(&jobs(), &[("PLACES", "18")]).await;
+    let customer = process.client.customer("ada").await;
+    // Eight a second that hang for a second, twice each, want 16 of the 18 places.
+    let began = Instant::now();
+    let mut placed = Vec::new();
+    for tick in 0..120_u32 {
+        tokio::time::sleep_until((began + Duration::from_millis(50) * tick).into()).await;
+        if tick % 5 < 2 {
+            place(&customer, "sleep").await;
+        }
+        let id = place(&customer, "accept").await;
+        let customer = customer.clone();
+        placed.push(tokio::spawn(async move { ended(&customer, "jobs", &id, "done", PATIENCE).await }));
+    }
+    let mut times = Vec::new();
+    for job in placed {
+        times.push(took(&job.await.unwrap()));
+    }
+    times.sort_unstable();
+    assert!(times[times.len() - 1] < Duration::from_secs(1), "others waited: {:?}", &times[times.len() - 20..]);
+    let scraped = Scraped::of(&process.client).await;
+    assert_eq!(scraped.value("jobs_component_runs_total", &[("outcome", "denied")]), Some(0.0), "the breaker has opened");
+    assert!(scraped.value("jobs_component_runs_total", &[("outcome", "timeout")]) > Some(10.0), "{}", scraped.text);
+    assert!(scraped.value("jobs_component_places", &[("state", "running")]).is_some(), "{}", scraped.text);
+}
+
+/// Places `rate` orders a second for `length`; one in twenty hangs in its shipping if `hanging`. The times of the others, in sequence.
+async fn shop_for(customer: &Client, rate: u32, length: Duration, hanging: bool) -> Vec<Duration> {
+    let began = Instant::now();
+    let mut placed = Vec::new();
+    let count = rate * u32::try_from(length.as_secs()).unwrap();
+    for number in 0..count {
+        tokio::time::sleep_until((began + Duration::from_secs(1) * number / rate).into()).await;
+        let hangs = hanging && number % 20 == 7;
+        let mut body = order("prod-001", 1, "tok_visa");
+        body["shipping"]["city"] = if hangs { "sleep" } else { "accept" }.into();
+        let customer = customer.clone();
+        placed.push(tokio::spawn(async move {
+            let key = format!("{hanging}-{number}");
+            let answer = until("the order is placed", || async {
+                customer.try_send(Method::POST, "/api/orders", Some(&body), &[("Idempotency-Key", &key)]).await.ok()
+            });
+            let answer = answer.await;
+            assert!(answer.status.is_success(), "{answer:?}");
+            if hangs {
+                return None;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let ended = ended(&customer, "orders", answer.body["id"].as_str().unwrap(), "delivered", PATIENCE * 4).await;
+            Some(took(&ended))
+        }));
+    }
+    let mut times: Vec<Duration> = join_all(placed).await.into_iter().filter_map(Result::unwrap).collect();
+    times.sort_unstable();
+    times
+}
+
+fn p99(times: &[Duration]) -> Duration {
+    times[times.len() * 99 / 100]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_order_in_twenty_that_hangs_in_its_shipping_does_not_slow_the_others() {
+    let home = Home::new();
+    std::fs::copy(built("hostile.wasm"), home.component("shipping.wasm")).unwrap();
+    let seed = home.path().join("products.json");
+    let product = json!([{ "id": "prod-001", "state": "active", "data": { "name": "Keyboard", "price": 1.5, "stock": 10_000_000 } }]);
+    std::fs::write(&seed, product.to_string()).unwrap();
+    let process = home.start(&[("PRODUCTS_SEED", seed.to_str().unwrap())]).await;
+    let customer = process.client.customer("ada").await;
+    // In the short form there is too little to compare on a busy machine: that nobody waits for those that hang must do.
+    let (rate, lengths, bound) = match long() {
+        true => (60, (60, 600), Duration::ZERO),
+        false => (30, (3, 6), Duration::from_secs(1)),
+    };
+    let baseline = shop_for(&customer, rate, Duration::from_secs(lengths.0), false).await;
+    let hanging = shop_for(&customer, rate, Duration::from_secs(lengths.1), true).await;
+    let (before, with) = (p99(&baseline), p99(&hanging));
+    let worst = hanging[hanging.len() - 1];
+    eprintln!("p99 {before:?} without and {with:?} beside orders that hang; the slowest of {} took {worst:?}", hanging.len());
+    assert!(with < bound.max(before * 2), "p99 {before:?} without and {with:?} beside orders that hang");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_hundreds_that_wait_only_those_inside_a_component_are_suspects() {
+    let home = home_of_jobs();
+    let two_places = [("PLACES", "2")];
+    let process = home.start_config(&jobs(), &two_places).await;
+    let customer = process.client.customer("ada").await;
+    join_all((0..150).map(|_| place(&customer, "sleep"))).await;
+    let mut process = Some(process);
+    for death in 1..=3 {
+        let inside = || async { Some(noted(&home)).filter(|keys| !keys.is_empty()) };
+        until("a run is inside its component", inside).await;
+        process.take().unwrap().kill();
+        let suspects = noted(&home);
+        assert!((1..=2).contains(&suspects.len()), "death {death}: {suspects:?}");
+        process = Some(home.start_config(&jobs(), &two_places).await);
+    }
+    let parked = home.operate(&jobs(), &["parked", "list"]).unwrap();
+    let count: usize = parked.lines().last().unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!(count <= 2, "{parked}");
+}
+
+/// What the process of the jobs has noted as being inside a component.
+fn noted(home: &Home) -> Vec<String> {
+    let file = std::fs::read(home.path().join("data/jobs.in-flight")).unwrap_or_default();
+    let used = file.chunks_exact(256).filter(|slot| slot[..2] != [0, 0]);
+    used.map(|slot| String::from_utf8_lossy(&slot[2..2 + usize::from(slot[0])]).into_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_claimed_and_in_nobodys_hand_is_found() {
+    let app = TestApp::start("host/tests/it/configs/jobs.yaml", &[]).await;
+    let lost = StepRun {
+        key: "job-lost:worker:1".into(),
+        resource_kind: "jobs".into(),
+        resource_id: "job-lost".into(),
+        workflow: "job-processing".into(),
+        kind: RunKind::Task,
+        name: "worker".into(),
+        component: "worker".into(),
+        visit: 1,
+        attempt: 1,
+        transition: "start".into(),
+        from_state: "queued".into(),
+        to_state: "working".into(),
+        input: Some(json!({ "mode": "accept" }).to_string().into()),
+        status: RunStatus::Running,
+        owner: Some(app.store.epoch()),
+        fence: 1,
+        crashes: 0,
+        due_at: app.clock.now(),
+        last_error: None,
+        traceparent: None,
+    };
+    app.store.commit(Commit { runs: vec![lost], ..Commit::default() }).await.unwrap();
+    let done = || async {
+        let run = app.store.runs("jobs", "job-lost").await.unwrap().remove(0);
+        (run.status == RunStatus::Done).then_some(run)
+    };
+    let run = until("the lost run is done", done).await;
+    assert_eq!((run.fence, run.attempt), (2, 1), "{run:?}");
+    let recovered = Scraped::of(&app.client).await.value("jobs_runs_recovered_total", &[("component", "worker")]);
+    assert_eq!(recovered, Some(1.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_for_a_while_leaves_no_order_behind() {
+    let home = Home::new();
+    // From some write of the database's on there is no room for three hundred of them, well after the start.
+    let full = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64", "-e", FULL];
+    let process = home.start_under(Condition { around: &full, ..Condition::default() }).await;
+    let customer = process.client.customer("ada").await;
+    let (mut accepted, mut refused, mut since) = (Vec::new(), 0, 0);
+    let deadline = Instant::now() + PATIENCE * 2;
+    // Declined ones have timers to write, the others runs: both meet the full disk.
+    while since < 10 {
+        assert!(Instant::now() < deadline, "{} accepted, {refused} refused, {since} after that", accepted.len());
+        let token = if accepted.len() % 2 == 0 { "tok_chargeDeclined" } else { "tok_visa" };
+        let answer = customer.order("prod-008", 1, token).await;
+        if answer.status == StatusCode::CREATED {
+            since += usize::from(refused > 0);
+            accepted.push(answer.body["id"].as_str().unwrap().to_owned());
+        } else {
+            assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
+            refused += 1;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    for id in accepted {
+        customer.wait_for("orders", &id, &["delivered", "cancelled"]).await;
+    }
+}
+
+/// Made up of the numbers of the calls that fail: a start makes some hundred.
+const FULL: &str = "inject=pwrite64:error=ENOSPC:when=2500..2800";
+
+/// A shop whose payment does what the city of the order says.
+async fn shop_with_hostile_payment() -> (TestApp, Client) {
+    let app = TestApp::monolith().await;
+    std::fs::copy(built("hostile.wasm"), app.component("payment.wasm")).unwrap();
+    app.runtime.reload("payment-processor").await.unwrap();
+    let customer = app.client.customer("ada").await;
+    (app, customer)
+}
+
+async fn order_to(customer: &Client, city: &str) -> String {
+    let mut body = order("prod-001", 1, "tok_visa");
+    body["shipping"]["city"] = city.into();
+    let answer = customer.post("/api/orders", &body).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+    answer.body["id"].as_str().unwrap().to_owned()
+}
+
+/// Waits until the payment of an order waits in the store because its component's breaker is open.
+async fn held_back(app: &TestApp, id: &str) {
+    let denied = || async {
+        let runs = app.store.runs("orders", id).await.unwrap();
+        let payment = runs.into_iter().find(|run| run.name == "step-payment")?;
+        let waits = payment.last_error.as_deref().is_some_and(|error| error.contains("circuit breaker"));
+        (waits && payment.status == RunStatus::Ready).then_some(())
+    };
+    until("the payment waits for the breaker", denied).await;
+}
+
+async fn cancel(customer: &Client, id: &str) -> crate::client::Answer {
+    customer.post(&format!("/api/orders/{id}/cancel"), &json!({})).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_waits_to_be_paid_can_be_cancelled_while_the_breaker_is_open() {
+    let (app, customer) = shop_with_hostile_payment().await;
+    let stock = customer.stock("prod-001").await;
+    let mut tried = Vec::new();
+    for _ in 0..5 {
+        tried.push(order_to(&customer, "panic").await);
+    }
+    for id in &tried {
+        held_back(&app, id).await;
+    }
+    let waiting = order_to(&customer, "accept").await;
+    held_back(&app, &waiting).await;
+
+    let cancelled = cancel(&customer, &waiting).await;
+    assert_eq!((cancelled.status, &cancelled.body["state"]), (StatusCode::OK, &json!("cancelled")), "{cancelled:?}");
+    assert_eq!(path_of(&cancelled.body)[3..], ["paying", "payment_failed", "cancelled"]);
+    let runs = app.store.runs("orders", &waiting).await.unwrap();
+    let payment = runs.iter().find(|run| run.name == "step-payment").unwrap();
+    assert_eq!((payment.status, payment.attempt), (RunStatus::Done, 1), "{payment:?}");
+    let given_back = || async { (customer.stock("prod-001").await == stock - 5).then_some(()) };
+    until("the stock of the cancelled order is given back", given_back).await;
+
+    // What was attempted may have been charged.
+    let refused = cancel(&customer, &tried[0]).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{refused:?}");
+    let detail = refused.body["detail"].as_str().unwrap();
+    assert!(detail.contains("'cancel' is not possible in state 'paying'") && detail.contains("may have had its effect"), "{detail}");
+    let again = cancel(&customer, &waiting).await;
+    assert_eq!(again.status, StatusCode::CONFLICT, "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_just_being_paid_cannot_be_cancelled_and_the_answer_says_why() {
+    let (_app, customer) = shop_with_hostile_payment().await;
+    let id = order_to(&customer, "sleep").await;
+    let refused = || async {
+        let answer = cancel(&customer, &id).await;
+        assert_eq!(answer.status, StatusCode::CONFLICT, "{answer:?}");
+        answer.body["detail"].as_str().filter(|detail| detail.contains("is being attempted right now")).map(str::to_owned)
+    };
+    let detail = until("the order is inside its payment", refused).await;
+    assert!(detail.contains("'cancel' is not possible in state 'paying'") && detail.contains("step-payment"), "{detail}");
+}
