@@ -43,7 +43,7 @@ impl Environment {
     }
 }
 
-/// A secret without what editors, shells and secret stores leave around it: a byte order mark, line ends, blanks.
+/// A secret without what editors, shells and secret stores leave around it: a BOM, line ends, blanks.
 fn cleaned(secret: &str) -> &str {
     secret.trim_start_matches('\u{feff}').trim()
 }

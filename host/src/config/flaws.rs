@@ -1,4 +1,4 @@
-//! Characters that nobody means in a setting: line ends, blanks around it, a byte order mark. Editors, shells, secret stores and Windows
+//! Characters that nobody means in a setting: line ends, blanks around it, a BOM. Editors, shells, secret stores and Windows
 //! leave them, and they change a path, a URL or a name without being seen.
 //!
 //! What is only shown to people, and what is handed to a component as it is, may have lines.
@@ -48,7 +48,7 @@ fn unseen(text: &str) -> Option<String> {
         '\r' => "a carriage return (\\r), as Windows ends lines with".to_owned(),
         '\n' => "a line break (\\n)".to_owned(),
         '\t' => "a tab (\\t)".to_owned(),
-        '\u{feff}' => "a byte order mark (U+FEFF), as Windows editors begin files with".to_owned(),
+        '\u{feff}' => "a BOM (U+FEFF), with which Windows editors begin files".to_owned(),
         other => format!("the invisible character U+{:04X}", u32::from(other)),
     };
     let place = if text.starts_with(found) {
@@ -86,7 +86,7 @@ mod tests {
             ("./data\r\n", "ends with a carriage return"),
             ("./data\n", "ends with a line break"),
             ("./da\nta", "has within it a line break"),
-            ("\u{feff}./data", "begins with a byte order mark"),
+            ("\u{feff}./data", "begins with a BOM"),
             ("./da\u{200b}ta", "has within it the invisible character U+200B"),
         ] {
             assert!(unseen(text).is_some_and(|flaw| flaw.starts_with(expected)), "{text:?}: {:?}", unseen(text));

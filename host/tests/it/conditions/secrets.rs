@@ -130,7 +130,7 @@ fn what_nobody_sees_in_a_setting_is_refused_by_name_at_the_start() {
         (format!("{data}\r"), "carriage return (\\r)"),
         (format!("{data}\n"), "line break (\\n)"),
         (format!("{data} "), "a blank"),
-        (format!("\u{feff}{data}"), "byte order mark"),
+        (format!("\u{feff}{data}"), "begins with a BOM"),
     ] {
         let told = refused("monolith.yaml", "DATA_DIR", &value);
         assert!(told.contains("DATA_DIR") && told.contains(flaw), "{value:?}: {told}");
