@@ -43,12 +43,15 @@ fn help(name: &str, environment: &Environment) -> String {
 
 /// A character within `text` that no editor shows as one.
 fn unseen(text: &str) -> Option<String> {
-    let found = text.chars().find(|c| c.is_control() || matches!(c, '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{2060}' | '\u{feff}'))?;
+    let found = text
+        .chars()
+        .find(|c| c.is_control() || matches!(c, '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{2060}' | '\u{feff}' | '\u{fffd}'))?;
     let name = match found {
         '\r' => "a carriage return (\\r), as Windows ends lines with".to_owned(),
         '\n' => "a line break (\\n)".to_owned(),
         '\t' => "a tab (\\t)".to_owned(),
         '\u{feff}' => "a BOM (U+FEFF), with which Windows editors begin files".to_owned(),
+        '\u{fffd}' => "a byte that is no UTF-8 text".to_owned(),
         other => format!("the invisible character U+{:04X}", u32::from(other)),
     };
     let place = if text.starts_with(found) {
