@@ -16,14 +16,15 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The environment of this process. Variables that are not UTF-8 are left out. Where `X_SECRET` is not set or empty and
+    /// The environment of this process. What is not UTF-8 in a variable is U+FFFD, which no setting may have. Where `X_SECRET` is not set or empty and
     /// `X_SECRET_FILE` names a file, it is what that file says. A secret is taken alike from both: see [`cleaned`].
     ///
     /// # Errors
     /// The working directory or the path of the program cannot be found out, or such a file cannot be read.
     pub fn of_process() -> std::io::Result<Self> {
-        let mut variables =
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+        let mut variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+            .collect();
         clean_secrets(&mut variables);
         read_secrets(&mut variables)?;
         Ok(Self { variables, working_dir: std::env::current_dir()?, program: std::env::current_exe()? })
@@ -43,7 +44,7 @@ impl Environment {
     }
 }
 
-/// A secret without what editors, shells and secret stores leave around it: a byte order mark, line ends, blanks.
+/// A secret without what editors, shells and secret stores leave around it: a BOM, line ends, blanks.
 fn cleaned(secret: &str) -> &str {
     secret.trim_start_matches('\u{feff}').trim()
 }

@@ -1,4 +1,4 @@
-//! Characters that nobody means in a setting: line ends, blanks around it, a byte order mark. Editors, shells, secret stores and Windows
+//! Characters that nobody means in a setting: line ends, blanks around it, a BOM. Editors, shells, secret stores and Windows
 //! leave them, and they change a path, a URL or a name without being seen.
 //!
 //! What is only shown to people, and what is handed to a component as it is, may have lines.
@@ -43,12 +43,15 @@ fn help(name: &str, environment: &Environment) -> String {
 
 /// A character within `text` that no editor shows as one.
 fn unseen(text: &str) -> Option<String> {
-    let found = text.chars().find(|c| c.is_control() || matches!(c, '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{2060}' | '\u{feff}'))?;
+    let found = text
+        .chars()
+        .find(|c| c.is_control() || matches!(c, '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{2060}' | '\u{feff}' | '\u{fffd}'))?;
     let name = match found {
         '\r' => "a carriage return (\\r), as Windows ends lines with".to_owned(),
         '\n' => "a line break (\\n)".to_owned(),
         '\t' => "a tab (\\t)".to_owned(),
-        '\u{feff}' => "a byte order mark (U+FEFF), as Windows editors begin files with".to_owned(),
+        '\u{feff}' => "a BOM (U+FEFF), with which Windows editors begin files".to_owned(),
+        '\u{fffd}' => "a byte that is no UTF-8 text".to_owned(),
         other => format!("the invisible character U+{:04X}", u32::from(other)),
     };
     let place = if text.starts_with(found) {
@@ -86,7 +89,7 @@ mod tests {
             ("./data\r\n", "ends with a carriage return"),
             ("./data\n", "ends with a line break"),
             ("./da\nta", "has within it a line break"),
-            ("\u{feff}./data", "begins with a byte order mark"),
+            ("\u{feff}./data", "begins with a BOM"),
             ("./da\u{200b}ta", "has within it the invisible character U+200B"),
         ] {
             assert!(unseen(text).is_some_and(|flaw| flaw.starts_with(expected)), "{text:?}: {:?}", unseen(text));

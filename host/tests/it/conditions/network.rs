@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::bed::{Condition, Conditioned, until};
 use super::split::{Split, customer};
@@ -166,6 +166,11 @@ async fn an_address_with_too_many_connections_is_told_so_and_others_are_not_conc
     let lines = std::fs::read_to_string(&log).unwrap();
     let lines: Vec<&str> = lines.lines().filter(|line| line.contains("maxConnectionsPerAddress")).collect();
     assert_eq!(lines.len(), 1, "one line a minute: {lines:#?}");
+
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut other = Kept(socket.connect(gateway.client.base().trim_start_matches("http://").parse().unwrap()).await.unwrap());
+    assert!(other.ask().await.starts_with("HTTP/1.1 200 "), "another address has connections of its own");
 
     // Who says nothing is sent away all the same, soon.
     let mut silent = Kept::open(&gateway).await;

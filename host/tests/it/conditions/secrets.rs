@@ -1,5 +1,8 @@
 //! Secrets and settings as editors, secret stores and Windows leave them.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -120,7 +123,7 @@ async fn secrets_are_the_same_whatever_an_editor_or_a_secret_store_leaves_around
 fn what_nobody_sees_in_a_setting_is_refused_by_name_at_the_start() {
     let home = Home::new();
     let data = home.path().join("data").display().to_string();
-    let refused = |config_name: &str, name: &str, value: &str| {
+    let refused = |config_name: &str, name: &str, value: &OsStr| {
         let output = home.command(&config(config_name)).env("INTERNAL_SECRET", INTERNAL_SECRET).env(name, value).output().unwrap();
         let told = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success(), "{told}");
@@ -130,14 +133,17 @@ fn what_nobody_sees_in_a_setting_is_refused_by_name_at_the_start() {
         (format!("{data}\r"), "carriage return (\\r)"),
         (format!("{data}\n"), "line break (\\n)"),
         (format!("{data} "), "a blank"),
-        (format!("\u{feff}{data}"), "byte order mark"),
+        (format!("\u{feff}{data}"), "begins with a BOM"),
     ] {
-        let told = refused("monolith.yaml", "DATA_DIR", &value);
+        let told = refused("monolith.yaml", "DATA_DIR", value.as_ref());
         assert!(told.contains("DATA_DIR") && told.contains(flaw), "{value:?}: {told}");
     }
-    assert!(refused("monolith.yaml", "LISTEN", "127.0.0.1:0\r").contains("LISTEN"));
+    assert!(refused("monolith.yaml", "LISTEN", "127.0.0.1:0\r".as_ref()).contains("LISTEN"));
+    let latin_1 = OsStr::from_bytes(b"./donn\xe9es");
+    let told = refused("monolith.yaml", "DATA_DIR", latin_1);
+    assert!(told.contains("DATA_DIR") && told.contains("no UTF-8"), "{told}");
     let broken = format!("{}\n{}", &INTERNAL_SECRET[..20], &INTERNAL_SECRET[20..]);
-    let told = refused("users-products.yaml", "INTERNAL_SECRET", &broken);
+    let told = refused("users-products.yaml", "INTERNAL_SECRET", broken.as_ref());
     assert!(told.contains("INTERNAL_SECRET") && told.contains("line break") && !told.contains(&INTERNAL_SECRET[..20]), "{told}");
     let left: Vec<_> = std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["components"], "no folder is made for a path that nobody means");
