@@ -21,6 +21,7 @@ use tower::util::BoxCloneSyncService;
 
 use super::body::whole;
 use super::error::ApiError;
+use crate::plan::paths;
 
 /// The header that carries the secret.
 const SECRET: HeaderName = HeaderName::from_static("x-internal-secret");
@@ -39,12 +40,7 @@ struct Guarded {
 /// Routes below `prefix`, which ends with a slash, for who knows one of `secrets`.
 pub fn internal(prefix: &str, secrets: &[&str], service: InternalService) -> Router {
     let secrets = secrets.iter().map(|secret| Sha256::digest(secret).into()).collect();
-    Router::new().route(&template(prefix), any(answer)).with_state(Arc::new(Guarded { secrets, service }))
-}
-
-/// The route of everything below `prefix`.
-pub(super) fn template(prefix: &str) -> String {
-    format!("{prefix}{{*rest}}")
+    Router::new().route(&paths::below(prefix), any(answer)).with_state(Arc::new(Guarded { secrets, service }))
 }
 
 async fn answer(State(guarded): State<Arc<Guarded>>, request: Request) -> Result<Response, ApiError> {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::parts::check_secret;
 use super::{Context, files, pick, setting, values};
 use crate::config::document::Settings;
 use crate::config::finding::Findings;
@@ -13,6 +14,9 @@ use crate::runtime::{self, Capabilities, ComponentSettings, Grant, GrantTarget, 
 
 /// Attempts that run at once: enough to hide waiting, few enough that the pool's memory is bounded.
 const MAX_CONCURRENT_RUNS: usize = 64;
+
+/// Header that carries the secret which processes of an installation share.
+const INTERNAL_SECRET: &str = "X-Internal-Secret";
 
 /// Every `dynamic.component`; one that nothing runs is warned of.
 pub(super) fn components(context: &Context<'_>, findings: &mut Findings) -> Vec<ComponentSettings> {
@@ -89,6 +93,9 @@ fn grant(context: &Context<'_>, entry: &GrantSettings, pointer: &str, findings: 
         let message = format!("the header '{name}' is empty, so '{}' is asked without it", entry.service);
         let help = "set the variable that it is made of, or leave the header out".to_owned();
         findings.warning(child(&child(pointer, "headers"), name), Code::MissingPart, message, help);
+    }
+    for (name, value) in entry.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(INTERNAL_SECRET)) {
+        check_secret(context, &value.0, &child(&child(pointer, "headers"), name), findings);
     }
     let target = match (&entry.url, &entry.handler) {
         (Some(url), None) => {

@@ -11,6 +11,7 @@ mod machines;
 mod messaging;
 mod modules;
 mod parts;
+mod paths;
 mod triggers;
 mod values;
 
@@ -43,7 +44,7 @@ pub(super) fn resolve(document: &Document, environment: &Environment, file: &Pat
     let workflows = machines::workflows(&context, &entries, findings);
     let components = components::components(&context, findings);
     let database = parts::database(&context, findings);
-    let plan = Plan {
+    let mut plan = Plan {
         source: file.to_owned(),
         server: parts::server(&context, findings),
         auth: parts::auth(&context, findings),
@@ -56,12 +57,14 @@ pub(super) fn resolve(document: &Document, environment: &Environment, file: &Pat
         event_triggers: messaging::event_triggers(&context, findings),
         metrics: parts::metrics(&context),
         health: parts::health(&context, findings),
-        routes: routes.into_iter().flatten().collect(),
+        routes: Vec::new(),
         database,
         components,
         workflows,
         start_sequence,
     };
+    paths::check(&context, &plan, &routes, findings);
+    plan.routes = routes.into_iter().flatten().collect();
     modules::check_needs(&context, &plan, findings);
     plan
 }
