@@ -23,6 +23,7 @@ pub mod shop;
 pub mod users;
 mod view;
 pub mod watermark;
+mod witness;
 pub mod workflows;
 
 pub use error::ServiceError;
