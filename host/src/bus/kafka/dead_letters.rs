@@ -217,7 +217,9 @@ impl Reader {
     /// committed yet do not count.
     fn waiting(&self) -> anyhow::Result<Vec<Incoming>> {
         let mut places = TopicPartitionList::new();
-        self.partitions.iter().for_each(|partition| drop(places.add_partition(&self.topic, *partition)));
+        for partition in &self.partitions {
+            places.add_partition(&self.topic, *partition);
+        }
         if self.partitions.is_empty() {
             return Ok(Vec::new());
         }
