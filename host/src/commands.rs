@@ -92,7 +92,15 @@ pub fn schema() -> ExitCode {
 #[must_use]
 pub fn openapi(file: &Path) -> ExitCode {
     let print = || {
-        let Some(plan) = plan(file)? else { return Ok(ExitCode::FAILURE) };
+        // What the API is like depends on no secret, so one that cannot be read is no reason to fail.
+        let environment = Environment::of_process().unwrap_or_default();
+        let plan = match config::describe(file, &environment) {
+            Ok(plan) => plan,
+            Err(report) => {
+                write!(std::io::stderr().lock(), "{}", report.lines())?;
+                return Ok(ExitCode::FAILURE);
+            }
+        };
         let text = serde_json::to_string_pretty(&crate::http::openapi_document(&plan))?;
         writeln!(std::io::stdout().lock(), "{text}")?;
         Ok(ExitCode::SUCCESS)

@@ -98,9 +98,9 @@ enum DlqCommand {
     List(DeadLetters),
     /// Send dead letters to their topics again. Who has taken an event already recognises it.
     Redrive(DeadLetters),
-    /// Take the dead letters of a topic from the list, for example what never was an event. They stay in Kafka for as long as it keeps them.
+    /// Take the dead letters of a topic from the list, for example what never was an event. In Kafka they stay for as long as it keeps them.
     Discard {
-        /// The YAML config with the messaging.kafka.
+        /// The YAML config of the process whose events they are; it may be running.
         #[arg(long, short, env = "MILLRACE_CONFIG")]
         config: PathBuf,
         /// The topic, without `.dlq`.
@@ -135,7 +135,7 @@ enum ParkedCommand {
 
 #[derive(clap::Args)]
 struct DeadLetters {
-    /// The YAML config with the messaging.kafka.
+    /// The YAML config of the process whose events they are; it may be running.
     #[arg(long, short, env = "MILLRACE_CONFIG")]
     config: PathBuf,
     /// Topics, without `.dlq`; all of the config if not given.

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+#[path = "config/forms.rs"]
+mod forms;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 

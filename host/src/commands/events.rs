@@ -1,8 +1,9 @@
 //! What an operator does about events: look at dead letters, send them again, publish a stretch of time again. All of it
 //! works beside a running process.
 
+use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,24 +13,42 @@ use jiff::{SignedDuration, Timestamp};
 use super::{database, end, plan};
 use crate::app;
 use crate::bus::kafka::Settings;
-use crate::bus::kafka::dead_letters::{self, Letter};
+use crate::bus::kafka::dead_letters::{self, Failed, Letter};
 use crate::clock::Clock;
 use crate::plan::Plan;
+use crate::store::DeadLetter;
 use crate::store::sqlite::beside;
 
 /// Characters of a payload that a list shows.
 const SHOWN: usize = 120;
 
+/// Where the dead letters of a config are.
+enum Place {
+    /// Beside their topics.
+    Kafka(Settings),
+    /// In the database, where there is no broker.
+    Database(PathBuf),
+}
+
 /// `millrace dlq list`: one line per dead letter that was not sent again.
 #[must_use]
 pub fn list_dead_letters(config: &Path, topics: &[String]) -> ExitCode {
     end((|| {
-        let Some((settings, topics)) = letters_of(config, topics)? else { return Ok(ExitCode::FAILURE) };
-        let letters = dead_letters::list(&settings, &topics)?;
+        let Some((place, topics)) = letters_of(config, topics)? else { return Ok(ExitCode::FAILURE) };
+        let (lines, failed): (Vec<String>, Vec<Failed>) = match &place {
+            Place::Kafka(settings) => {
+                let listed = dead_letters::list(settings, &topics)?;
+                (listed.letters.iter().map(line).collect(), listed.failed)
+            }
+            Place::Database(path) => {
+                let letters = beside::dead_letters(path)?.into_iter().filter(|letter| topics.contains(&letter.event.topic));
+                (letters.map(|letter| line(&kept(letter))).collect(), Vec::new())
+            }
+        };
         let mut out = std::io::stdout().lock();
-        letters.iter().try_for_each(|letter| writeln!(out, "{}", line(letter)))?;
-        writeln!(out, "{} dead letters in {} topics", letters.len(), topics.len())?;
-        Ok(ExitCode::SUCCESS)
+        lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
+        writeln!(out, "{} dead letters in {} topics", lines.len(), topics.len() - failed.len())?;
+        tell(&failed)
     })())
 }
 
@@ -37,23 +56,62 @@ pub fn list_dead_letters(config: &Path, topics: &[String]) -> ExitCode {
 #[must_use]
 pub fn discard_dead_letters(config: &Path, topic: &str, through: Option<i64>) -> ExitCode {
     end((|| {
-        let Some((settings, _)) = letters_of(config, &[topic.to_owned()])? else { return Ok(ExitCode::FAILURE) };
-        let discarded = dead_letters::discard(&settings, topic, through)?;
+        let Some((place, _)) = letters_of(config, &[topic.to_owned()])? else { return Ok(ExitCode::FAILURE) };
+        let discarded = match &place {
+            Place::Kafka(settings) => dead_letters::discard(settings, topic, through)?,
+            Place::Database(path) => {
+                let through = through.map(u64::try_from).transpose().context("a dead letter has a number from 1")?;
+                let unknown = |number: &u64| format!("the list has no dead letter {number} of '{topic}'");
+                if let Some(number) = through {
+                    let letters = beside::dead_letters(path)?;
+                    let there = letters.iter().any(|letter| letter.id == number && letter.event.topic == topic);
+                    anyhow::ensure!(there, unknown(&number));
+                }
+                usize::try_from(beside::discard(path, topic, through)?)?
+            }
+        };
         writeln!(std::io::stdout().lock(), "{discarded} dead letters are not listed and not sent any more")?;
         Ok(ExitCode::SUCCESS)
     })())
 }
 
-/// `millrace dlq redrive`: sends dead letters to their topics again.
+/// `millrace dlq redrive`: sends dead letters to their topics again; without a broker, has the process publish their events again.
 #[must_use]
 pub fn redrive_dead_letters(config: &Path, topics: &[String]) -> ExitCode {
     end((|| {
-        let Some((settings, topics)) = letters_of(config, topics)? else { return Ok(ExitCode::FAILURE) };
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let sent = runtime.block_on(dead_letters::redrive(&settings, &topics))?;
-        writeln!(std::io::stdout().lock(), "{} dead letters were sent again, as {} events", sent.letters, sent.events)?;
-        Ok(ExitCode::SUCCESS)
+        let Some((place, topics)) = letters_of(config, topics)? else { return Ok(ExitCode::FAILURE) };
+        match &place {
+            Place::Kafka(settings) => {
+                let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+                let sent = runtime.block_on(dead_letters::redrive(settings, &topics))?;
+                writeln!(std::io::stdout().lock(), "{} dead letters were sent again, as {} events", sent.letters, sent.events)?;
+                tell(&sent.failed)
+            }
+            Place::Database(path) => {
+                let sent = beside::redrive(path, &topics)?;
+                writeln!(
+                    std::io::stdout().lock(),
+                    "{} dead letters wait to be published again, as {} events: the process that has them does it within seconds, or when it starts",
+                    sent.letters,
+                    sent.events
+                )?;
+                if sent.forgotten > 0 {
+                    bail!(
+                        "{} dead letters stay, because their events are older than what the database keeps of events: `dlq discard` takes them from the list",
+                        sent.forgotten
+                    );
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+        }
     })())
+}
+
+/// Says of which topics something could not be done. The others are done.
+fn tell(failed: &[Failed]) -> anyhow::Result<ExitCode> {
+    let mut err = std::io::stderr().lock();
+    failed.iter().try_for_each(|Failed { topic, reason }| writeln!(err, "millrace: topic '{topic}': {reason}"))?;
+    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// `millrace republish`: makes events unpublished again; the process that has the database publishes them within seconds, or
@@ -72,27 +130,49 @@ pub fn republish(config: &Path, since: &str) -> ExitCode {
     })())
 }
 
-/// How to reach the dead letters, and those of which topics: all that the config knows unless some are given.
-fn letters_of(config: &Path, wanted: &[String]) -> anyhow::Result<Option<(Settings, Vec<String>)>> {
+/// Where the dead letters are, and those of which topics: all that the config knows, or that there are, unless some are given.
+fn letters_of(config: &Path, wanted: &[String]) -> anyhow::Result<Option<(Place, Vec<String>)>> {
     let Some(plan) = plan(config)? else { return Ok(None) };
-    let (settings, known) = kafka(&plan).with_context(|| config.display().to_string())?;
-    if let Some(unknown) = wanted.iter().find(|topic| !known.contains(topic)) {
-        bail!("'{unknown}' is no topic of {}; it has {}", config.display(), known.join(", "));
+    let (place, known) = place_of(&plan).with_context(|| config.display().to_string())?;
+    if let Some(unknown) = wanted.iter().find(|topic| !known.contains(*topic)) {
+        bail!("'{unknown}' is no topic of {}; it has {}", config.display(), known.into_iter().collect::<Vec<_>>().join(", "));
     }
-    Ok(Some((settings, if wanted.is_empty() { known } else { wanted.to_vec() })))
+    Ok(Some((place, if wanted.is_empty() { known.into_iter().collect() } else { wanted.to_vec() })))
 }
 
-fn kafka(plan: &Plan) -> anyhow::Result<(Settings, Vec<String>)> {
-    let settings = plan.bus.as_ref().and_then(app::kafka_settings);
-    let settings = settings.context("there is no messaging.kafka; dead letters of messaging.broker stay in its database")?;
-    let topics = settings.topics.clone();
-    Ok((settings, topics))
+fn place_of(plan: &Plan) -> anyhow::Result<(Place, BTreeSet<String>)> {
+    let bus = plan.bus.as_ref().context("there is no messaging.kafka and no messaging.broker, so there are no events")?;
+    let mut known: BTreeSet<String> = bus.topics().iter().cloned().collect();
+    if let Some(settings) = app::kafka_settings(bus) {
+        return Ok((Place::Kafka(settings), known));
+    }
+    let database = plan.database.as_ref().context("there is no persistence.store, so no event is kept")?;
+    known.extend(beside::dead_letters(&database.path)?.into_iter().map(|letter| letter.event.topic));
+    Ok((Place::Database(database.path.clone()), known))
+}
+
+/// A dead letter of the database as one of a topic: its number is its place.
+fn kept(letter: DeadLetter) -> Letter {
+    Letter {
+        topic: letter.event.topic,
+        partition: 0,
+        offset: i64::try_from(letter.id).unwrap_or(i64::MAX),
+        key: letter.event.key,
+        event_id: Some(letter.event.event_id),
+        group: String::new(),
+        consumer: letter.consumer,
+        reason: letter.reason,
+        payload: Some(letter.event.payload.as_bytes().to_vec()),
+        lost: false,
+    }
 }
 
 fn line(letter: &Letter) -> String {
     let payload = letter.payload.as_deref().map(String::from_utf8_lossy);
-    let payload: String = payload.as_deref().unwrap_or("(not kept)").chars().take(SHOWN).collect();
-    let Letter { topic, offset, key, event_id, group, consumer, reason, .. } = letter;
+    let none = if letter.lost { "(not kept)" } else { "(no value)" };
+    let payload: String = payload.as_deref().unwrap_or(none).chars().take(SHOWN).collect();
+    let Letter { topic, partition, offset, key, event_id, group, consumer, reason, .. } = letter;
+    let offset = if *partition == 0 { offset.to_string() } else { format!("{partition}/{offset}") };
     let (key, id, group, consumer) = (word(key), word(event_id.as_deref().unwrap_or_default()), word(group), word(consumer));
     format!("{topic} {offset} key={key} id={id} group={group} consumer={consumer} reason={reason:?} event={payload:?}")
 }

@@ -18,7 +18,7 @@ const MAX_MODULES: usize = 1000;
 /// A whole file.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(title = "Millrace configuration")]
+#[schemars(title = "Millrace configuration", extend("patternProperties" = {"^x-": true}))]
 pub struct Document {
     /// What the host must be able to do.
     #[serde(default)]

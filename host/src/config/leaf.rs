@@ -66,6 +66,11 @@ impl JsonSchema for MaxAge {
     }
 }
 
+/// A list that may be left out: a key with nothing behind it is an empty one, which is not the same.
+pub(super) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    Option::<Vec<String>>::deserialize(deserializer).map(|given| Some(given.unwrap_or_default()))
+}
+
 /// Text that is never shown.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Secret(pub String);

@@ -34,7 +34,7 @@ use finding::{Finding, Findings};
 use report::{Code, Position, Severity};
 pub use report::{Problem, Report};
 pub use schema::schema;
-use tree::{Place, Span, Tree, Variables};
+use tree::{NamedVariables, Place, Span, Tree, Unset};
 
 /// A config after all checks.
 #[derive(Debug)]
@@ -88,8 +88,12 @@ pub fn load(path: &Path, environment: &Environment) -> Result<(Plan, Vec<Problem
 /// Reads a config and checks it.
 #[must_use]
 pub fn check_file(path: &Path, environment: &Environment) -> Checked {
+    check_file_for(path, environment, Purpose::Run)
+}
+
+fn check_file_for(path: &Path, environment: &Environment, purpose: Purpose) -> Checked {
     match read(path) {
-        Ok(text) => check_text(path, &text, environment),
+        Ok(text) => check_text_for(path, &text, environment, purpose),
         Err(message) => {
             let mut findings = Findings::default();
             findings.error("", Code::Unreadable, message, None);
@@ -100,10 +104,40 @@ pub fn check_file(path: &Path, environment: &Environment) -> Checked {
     }
 }
 
+/// Reads a config to say what it is about, on a machine where it may not be able to run: variables need not be set, files that it names
+/// need not be there, and secrets are not looked at.
+///
+/// # Errors
+/// What is wrong with the file itself.
+pub fn describe(path: &Path, environment: &Environment) -> Result<Plan, Report> {
+    let checked = check_file_for(path, environment, Purpose::Describe);
+    checked.plan.ok_or(checked.report)
+}
+
+/// What a config is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To run here.
+    Run,
+    /// To be described.
+    Describe,
+}
+
+impl Purpose {
+    /// Whether a finding is about where the config runs, and not about the config.
+    fn ignores(self, finding: &Finding) -> bool {
+        self == Self::Describe && matches!(finding.code, Code::MissingFile | Code::WeakSecret)
+    }
+}
+
 /// Checks the text of a config as if it were the file `path`.
 #[must_use]
 pub fn check_text(path: &Path, text: &str, environment: &Environment) -> Checked {
-    let mut tree = Tree::parse(text, environment);
+    check_text_for(path, text, environment, Purpose::Run)
+}
+
+fn check_text_for(path: &Path, text: &str, environment: &Environment, purpose: Purpose) -> Checked {
+    let mut tree = Tree::parse(text, environment, if purpose == Purpose::Run { Unset::Wrong } else { Unset::Open });
     let source = blot_secrets(text, &tree).into();
     let mut problems: Vec<Problem> = tree.problems.iter().map(|finding| locate(finding, &tree.places)).collect();
     let (mut plan, mut names) = (None, Vec::new());
@@ -111,12 +145,14 @@ pub fn check_text(path: &Path, text: &str, environment: &Environment) -> Checked
         names = module_names(&tree.value);
         let mut value = std::mem::take(&mut tree.value);
         let mut reported: HashSet<String> = tree.problems.iter().map(|(finding, _)| finding.pointer.clone()).collect();
+        reported.extend(tree.open.iter().cloned());
         let structural = structure::check(&mut value, &reported, &tree.expanded_text);
         reported.extend(structural.iter().map(|finding| finding.pointer.clone()));
         let replaced: Vec<String> = structural.iter().filter(|f| f.code == Code::WrongType).map(|f| f.pointer.clone()).collect();
         let without_modules = structural.iter().any(|f| f.pointer == "/modules");
         let mut later = Findings::default();
         plan = resolve_value(value, path, environment, &tree.variables, &mut later);
+        later.0.retain(|finding| !purpose.ignores(finding));
         let later = later.0.into_iter().filter(|finding| !without_modules && !follows_from(finding, &reported, &replaced));
         problems.extend(structural.into_iter().chain(later).map(|finding| locate(&(finding, None), &tree.places)));
         problems.iter_mut().for_each(|problem| problem.module = module_of(&problem.pointer, &names));
@@ -136,7 +172,13 @@ fn read(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|e| format!("the file is not UTF-8 text: {e}"))
 }
 
-fn resolve_value(value: Value, path: &Path, environment: &Environment, variables: &Variables, findings: &mut Findings) -> Option<Plan> {
+fn resolve_value(
+    value: Value,
+    path: &Path,
+    environment: &Environment,
+    variables: &NamedVariables,
+    findings: &mut Findings,
+) -> Option<Plan> {
     let document: Document = match serde_path_to_error::deserialize(value) {
         Ok(document) => document,
         Err(error) => {
@@ -225,8 +267,13 @@ fn place_of(pointer: &str, at_key: bool, places: &HashMap<String, Place>) -> Opt
 
 /// The text without literal secrets, for reports that show it.
 fn blot_secrets(text: &str, tree: &Tree) -> String {
-    let secret =
-        |pointer: &str| pointer.ends_with("/config/secret") || (pointer.contains("/capabilities/") && pointer.contains("/headers/"));
+    let of_extension = |pointer: &str| pointer.starts_with("/x-") && (pointer.ends_with("/secret") || pointer.contains("/headers/"));
+    let secret = |pointer: &str| {
+        pointer.ends_with("/config/secret")
+            || pointer.ends_with("/stock/secret")
+            || (pointer.contains("/capabilities/") && pointer.contains("/headers/"))
+            || of_extension(pointer)
+    };
     let spans: Vec<Span> = tree.places.iter().filter(|(pointer, _)| secret(pointer)).map(|(_, place)| place.value).collect();
     let hidden = |line: usize, column: usize| {
         spans.iter().any(|s| (s.start.line, s.start.column) <= (line, column) && (line, column) < (s.end.line, s.end.column))

@@ -10,6 +10,9 @@ use std::sync::Arc;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource};
 use serde::Serialize;
 
+/// Problems that are shown with their lines: each takes a look at the whole text, and nobody reads more.
+const MOST_SHOWN: usize = 100;
+
 /// Whether a config with the problem can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -56,6 +59,8 @@ pub enum Code {
     Component,
     /// Something that nothing uses.
     Unused,
+    /// A secret that is too short, known or easily guessed.
+    WeakSecret,
 }
 
 /// A place in the file, both from 1, columns in characters.
@@ -123,20 +128,23 @@ impl Report {
         text
     }
 
-    /// Every problem under the lines it is about, for a terminal.
+    /// Every problem under the lines it is about, for a terminal; of very many the first ones.
     #[must_use]
     pub fn pretty(&self, colour: Colour) -> String {
         let theme = if colour == Colour::Always { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
         let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(1).with_width(120);
         let source = NamedSource::new(self.file.display().to_string(), self.source.to_string());
         let mut text = String::new();
-        for problem in &self.problems {
+        for problem in self.problems.iter().take(MOST_SHOWN) {
             let report = miette::Report::new(problem.diagnostic(&self.source)).with_source_code(source.clone());
             // Writing to a string cannot fail, but rendering can, where a span lies outside: then the line form has it all.
             if handler.render_report(&mut text, report.as_ref()).is_err() {
                 let _ = writeln!(text, "{}:{}: {}", problem.line, problem.column, problem.sentence());
             }
             text.push('\n');
+        }
+        if let Some(more) = self.problems.len().checked_sub(MOST_SHOWN).filter(|more| *more > 0) {
+            let _ = writeln!(text, "and {more} more, which --format lines tells too\n");
         }
         text
     }

@@ -69,6 +69,10 @@ impl Transform for AllowExpansion {
         if scalar && !plain_text {
             relax(schema);
         }
+        // A key with nothing behind it is an empty list or mapping.
+        if let Some(kind) = schema.get("type").filter(|kind| *kind == "array" || *kind == "object").cloned() {
+            schema.insert("type".to_owned(), json!([kind, "null"]));
+        }
     }
 }
 

@@ -30,12 +30,13 @@ struct Mismatch {
 pub(super) fn check(value: &mut Value, known: &HashSet<String>, expanded_text: &BTreeMap<String, String>) -> Vec<Finding> {
     let strict = &*STRICT;
     complete_modules(value);
-    restore_text(value, expanded_text, strict);
+    settle(value, expanded_text, strict);
     let mismatches = validate(value, strict);
-    let mut findings = Vec::new();
+    let mut findings: Vec<Finding> = Vec::new();
+    let mut told = HashSet::new();
     for mismatch in mismatches.iter().filter(|m| !known.contains(&m.pointer)) {
         for finding in describe(mismatch, strict) {
-            if !findings.contains(&finding) {
+            if told.insert((finding.pointer.clone(), finding.message.clone())) {
                 findings.push(finding);
             }
         }
@@ -54,14 +55,23 @@ fn complete_modules(value: &mut Value) {
     }
 }
 
-/// Where text is wanted, a variable's value is text even if it looks like a number.
-fn restore_text(value: &mut Value, expanded_text: &BTreeMap<String, String>, strict: &Strict) {
-    for mismatch in validate(value, strict) {
-        let wants_text = matches!(mismatch.kind, Kind::Type { .. }) && type_of(&mismatch.schema, strict) == Some("string");
-        if let (true, Some(text), Some(place)) = (wants_text, expanded_text.get(&mismatch.pointer), value.pointer_mut(&mismatch.pointer)) {
-            *place = Value::String(text.clone());
+/// Where text is wanted, a variable's value is text even if it looks like a number; where a list or a mapping is, a key with nothing
+/// behind it has an empty one.
+fn settle(value: &mut Value, expanded_text: &BTreeMap<String, String>, strict: &Strict) {
+    for mismatch in validate(value, strict).into_iter().filter(|mismatch| matches!(mismatch.kind, Kind::Type { .. })) {
+        let Some(place) = value.pointer_mut(&mismatch.pointer) else { continue };
+        match (type_of(&mismatch.schema, strict), expanded_text.get(&mismatch.pointer)) {
+            (Some("string"), Some(text)) => *place = Value::String(text.clone()),
+            (Some("array"), _) if place.is_null() => *place = Value::Array(Vec::new()),
+            (Some("object"), _) if place.is_null() && has_key(&mismatch.pointer) => *place = Value::Object(Map::new()),
+            _ => {}
         }
     }
+}
+
+/// Whether a value stands behind a key, rather than in a list or alone.
+fn has_key(pointer: &str) -> bool {
+    pointer.rsplit('/').next().is_some_and(|last| !last.is_empty() && last.parse::<usize>().is_err())
 }
 
 fn validate(value: &Value, strict: &Strict) -> Vec<Mismatch> {
@@ -221,6 +231,7 @@ fn repair(value: &mut Value, first: Vec<Mismatch>, strict: &Strict) {
         for mismatch in mismatches {
             match &mismatch.kind {
                 Kind::AdditionalProperties { unexpected } => {
+                    let unexpected: HashSet<&String> = unexpected.iter().collect();
                     if let Some(object) = value.pointer_mut(&mismatch.pointer).and_then(Value::as_object_mut) {
                         object.retain(|key, _| !unexpected.contains(key));
                     }

@@ -1,9 +1,12 @@
 //! A YAML file as plain values, with the position of every node and with its `${...}` expanded.
 //!
 //! What a config may not use is refused here: several documents, tags of one's own, keys that are not text, keys given twice,
-//! values nested without end, aliases that multiply. It knows nothing of what a config means.
+//! values nested without end, aliases that multiply. Keys at the top that begin with `x-` are left out: they are there to be named by
+//! aliases. It knows nothing of what a config means.
 
-use std::collections::{BTreeMap, HashMap};
+mod merge;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use saphyr::{Scalar, ScalarStyle};
 use saphyr_parser::{Event, Parser, ScanError, Span as YamlSpan, StrInput, Tag};
@@ -19,6 +22,8 @@ use super::report::{Code, Position, Severity};
 pub(super) const MAX_BYTES: usize = 1 << 20;
 /// Mappings and lists within each other.
 const MAX_DEPTH: usize = 64;
+/// How a key at the top begins that a config has for itself.
+pub(super) const EXTENSION: &str = "x-";
 /// Nodes with every alias resolved.
 const MAX_NODES: usize = 100_000;
 
@@ -36,11 +41,20 @@ pub(super) struct Place {
     pub value: Span,
 }
 
+/// What becomes of a variable that is not set and has no default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unset {
+    /// It is a problem.
+    Wrong,
+    /// Its place stays empty, and nothing is said about it.
+    Open,
+}
+
 /// Its pointer may be empty: the text stands for no value. Then the span says where it is.
 pub(super) type TextProblem = (Finding, Option<Span>);
 
 /// Names of variables by the pointer of the scalar that is made of them.
-pub(super) type Variables = BTreeMap<String, Vec<String>>;
+pub(super) type NamedVariables = BTreeMap<String, Vec<String>>;
 
 /// A file as values.
 #[derive(Default)]
@@ -52,7 +66,9 @@ pub(super) struct Tree {
     /// Plain scalars that were one expansion and became a number or a boolean: the text, in case text is wanted there.
     pub expanded_text: BTreeMap<String, String>,
     /// Variables that a scalar was made of, by its pointer: what messages call a secret by.
-    pub variables: Variables,
+    pub variables: NamedVariables,
+    /// Places that stay empty, because their variables are not set.
+    pub open: HashSet<String>,
     /// What is wrong with the text itself, and where.
     pub problems: Vec<TextProblem>,
 }
@@ -64,7 +80,7 @@ pub(super) fn child(pointer: &str, key: &str) -> String {
 
 impl Tree {
     /// Reads one YAML document. Never fails: what is wrong is in `problems`.
-    pub fn parse(text: &str, environment: &Environment) -> Self {
+    pub fn parse(text: &str, environment: &Environment, unset: Unset) -> Self {
         let mut tree = Self::default();
         if text.len() > MAX_BYTES {
             let at = text.get(..MAX_BYTES).unwrap_or_default();
@@ -78,25 +94,32 @@ impl Tree {
             ));
             return tree;
         }
-        let Some(node) = Builder::run(text, &mut tree.problems) else { return tree };
-        tree.value = tree.lower(&node, None, String::new(), environment);
+        let Some(mut node) = Builder::run(text, &mut tree.problems) else { return tree };
+        let beside = take_extensions(&mut node);
+        tree.value = tree.lower(&node, None, String::new(), &Variables { environment, unset });
+        // Only where they are matters: what nothing names may be as wrong as it likes.
+        let mut extensions = Self::default();
+        for entry in beside {
+            extensions.lower(&entry.value, Some(entry.span), child("", &entry.key), &Variables { environment, unset: Unset::Open });
+        }
+        tree.places.extend(extensions.places);
         tree
     }
 
     /// Turns a node into a value, noting where it is.
-    fn lower(&mut self, node: &Node, key: Option<Span>, pointer: String, environment: &Environment) -> Value {
+    fn lower(&mut self, node: &Node, key: Option<Span>, pointer: String, variables: &Variables<'_>) -> Value {
         self.places.insert(pointer.clone(), Place { key, value: node.span });
         match &node.content {
             Content::Sequence(items) => {
-                let items = items.iter().enumerate().map(|(i, item)| self.lower(item, None, child(&pointer, &i.to_string()), environment));
+                let items = items.iter().enumerate().map(|(i, item)| self.lower(item, None, child(&pointer, &i.to_string()), variables));
                 Value::Array(items.collect())
             }
             Content::Mapping(entries) => {
                 let entries =
-                    entries.iter().map(|e| (e.key.clone(), self.lower(&e.value, Some(e.span), child(&pointer, &e.key), environment)));
+                    entries.iter().map(|e| (e.key.clone(), self.lower(&e.value, Some(e.span), child(&pointer, &e.key), variables)));
                 Value::Object(entries.collect::<Map<_, _>>())
             }
-            Content::Scalar { text, style, tag } => self.scalar(text, *style, tag.as_ref(), node.span, pointer, environment),
+            Content::Scalar { text, style, tag } => self.scalar(text, *style, tag.as_ref(), node.span, pointer, variables),
         }
     }
 
@@ -107,15 +130,15 @@ impl Tree {
         tag: Option<&Tag>,
         span: Span,
         pointer: String,
-        environment: &Environment,
+        variables: &Variables<'_>,
     ) -> Value {
         if !text.contains('$') {
             self.problems.extend(flaws::of_text(text, span, &pointer));
             return self.resolve(text, style, tag, span, pointer);
         }
-        let expanded = expand(text, environment);
+        let expanded = expand(text, variables.environment);
         if let Ok(expanded) = &expanded {
-            let flaws = flaws::of_expanded(text, expanded, environment, span, &pointer);
+            let flaws = flaws::of_expanded(text, expanded, variables.environment, span, &pointer);
             self.problems.extend(flaws);
             self.variables.insert(pointer.clone(), expanded.names.clone());
         }
@@ -129,7 +152,11 @@ impl Tree {
                 }
             },
             Ok(expanded) => Value::String(expanded.text),
-            Err(errors) => {
+            Err(mut errors) => {
+                if variables.unset == Unset::Open {
+                    errors.retain(|error| !matches!(error, ExpandError::Unset(_)));
+                    self.open.insert(pointer.clone());
+                }
                 self.problems.extend(errors.into_iter().map(|e| expansion_problem(e, span, &pointer)));
                 Value::Null
             }
@@ -151,6 +178,24 @@ impl Tree {
             self.problems.push(problem(span, pointer, Code::Syntax, message, None));
             Value::Null
         })
+    }
+}
+
+/// Where expansions are looked up.
+struct Variables<'e> {
+    environment: &'e Environment,
+    unset: Unset,
+}
+
+/// Takes the keys out of the top that are there only to be named elsewhere.
+fn take_extensions(root: &mut Node) -> Vec<Entry> {
+    match &mut root.content {
+        Content::Mapping(entries) => {
+            let (extensions, rest) = std::mem::take(entries).into_iter().partition(|entry| entry.key.starts_with(EXTENSION));
+            *entries = rest;
+            extensions
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -202,6 +247,8 @@ struct Entry {
     key: String,
     span: Span,
     value: Node,
+    /// It is `<<`, unquoted.
+    merges: bool,
 }
 
 /// A mapping or list whose end was not read yet.
@@ -209,9 +256,18 @@ struct Open {
     node: Node,
     anchor: usize,
     /// Key that waits for its value; `None` in a list, or when a key comes next.
-    key: Option<(String, Span)>,
+    key: Option<Key>,
+    /// Lines of the keys so far.
+    keys: HashMap<String, usize>,
     /// Keys that were refused still take their value.
     refused: bool,
+}
+
+/// A key without its value.
+struct Key {
+    text: String,
+    span: Span,
+    merges: bool,
 }
 
 /// Builds nodes from the parser's events.
@@ -298,7 +354,7 @@ impl<'p> Builder<'p> {
 
     fn open(&mut self, content: Content, anchor: usize, span: Span) -> Result<(), GiveUp> {
         self.check_depth(1, span)?;
-        self.stack.push(Open { node: Node { span, content }, anchor, key: None, refused: false });
+        self.stack.push(Open { node: Node { span, content }, anchor, key: None, keys: HashMap::new(), refused: false });
         Ok(())
     }
 
@@ -318,6 +374,20 @@ impl<'p> Builder<'p> {
             Some(end) if span.start == span.end => end,
             _ => span.end,
         };
+        if let Content::Mapping(entries) = &mut open.node.content
+            && entries.iter().any(|entry| entry.merges)
+        {
+            let (merged, wrong) = merge::resolve(std::mem::take(entries));
+            *entries = merged;
+            for span in wrong {
+                self.problem(
+                    span,
+                    Code::Syntax,
+                    "`<<` takes keys from a mapping, and this is none",
+                    Some("write <<: *name, where another place has &name"),
+                );
+            }
+        }
         self.finish(open.node, open.anchor, 1)
     }
 
@@ -347,7 +417,7 @@ impl<'p> Builder<'p> {
         match (&mut open.node.content, open.key.take()) {
             (Content::Sequence(items), _) => items.push(node),
             (Content::Mapping(_), None) if !open.refused => self.key(node),
-            (Content::Mapping(entries), Some((key, span))) => entries.push(Entry { key, span, value: node }),
+            (Content::Mapping(entries), Some(Key { text, span, merges })) => entries.push(Entry { key: text, span, value: node, merges }),
             (Content::Mapping(_), None) => open.refused = false,
             (Content::Scalar { .. }, _) => return Err(GiveUp),
         }
@@ -358,7 +428,10 @@ impl<'p> Builder<'p> {
     fn key(&mut self, node: Node) {
         let span = node.span;
         let accepted = match &node.content {
-            Content::Scalar { text, style, tag } if is_text(text, *style, tag.as_ref()) => self.unused_key(text),
+            Content::Scalar { text, style, tag } if is_text(text, *style, tag.as_ref()) => {
+                let merges = text == merge::KEY && *style == ScalarStyle::Plain;
+                self.unused_key(text, span).map(|text| Key { text, span, merges })
+            }
             Content::Scalar { text, .. } => {
                 Err((Code::Syntax, format!("key '{text}' is not text"), Some(format!("put it in quotes: \"{text}\""))))
             }
@@ -367,7 +440,7 @@ impl<'p> Builder<'p> {
         match accepted {
             Ok(key) => {
                 if let Some(open) = self.stack.last_mut() {
-                    open.key = Some((key, span));
+                    open.key = Some(key);
                 }
             }
             Err((code, message, help)) => {
@@ -379,15 +452,13 @@ impl<'p> Builder<'p> {
         }
     }
 
-    fn unused_key(&self, key: &str) -> Result<String, (Code, String, Option<String>)> {
-        let entries = match self.stack.last().map(|open| &open.node.content) {
-            Some(Content::Mapping(entries)) => entries.as_slice(),
-            _ => &[],
-        };
-        match entries.iter().find(|e| e.key == key) {
-            Some(first) => Err((Code::DuplicateKey, format!("key `{key}` was already given on line {}", first.span.start.line), None)),
-            None => Ok(key.to_owned()),
+    fn unused_key(&mut self, key: &str, span: Span) -> Result<String, (Code, String, Option<String>)> {
+        let Some(open) = self.stack.last_mut() else { return Ok(key.to_owned()) };
+        if let Some(first) = open.keys.get(key) {
+            return Err((Code::DuplicateKey, format!("key `{key}` was already given on line {first}"), None));
         }
+        open.keys.insert(key.to_owned(), span.start.line);
+        Ok(key.to_owned())
     }
 }
 

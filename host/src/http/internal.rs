@@ -21,6 +21,7 @@ use tower::util::BoxCloneSyncService;
 
 use super::body::whole;
 use super::error::ApiError;
+use crate::plan::paths;
 use crate::services::agreement::{self, Comparison, Known};
 
 /// The header that carries the secret.
@@ -40,7 +41,7 @@ struct Guarded {
 /// Routes below `prefix`, which ends with a slash, for who knows one of `secrets`. Nobody knows an empty one.
 pub fn internal(prefix: &str, secrets: &[&str], service: InternalService) -> Router {
     let secrets = secrets.iter().filter(|secret| !secret.is_empty()).map(|secret| Sha256::digest(secret).into()).collect();
-    Router::new().route(&template(prefix), any(answer)).with_state(Arc::new(Guarded { secrets, service }))
+    Router::new().route(&paths::below(prefix), any(answer)).with_state(Arc::new(Guarded { secrets, service }))
 }
 
 /// Tells other processes whether settings that must be the same are. It asks for no secret, because it is about them, and it says nothing
@@ -55,11 +56,6 @@ async fn compare(State(known): State<Arc<Known>>, request: Request) -> Result<Js
         ApiError::bad_request(format!("expected {{\"internalSecret\",\"jwtSecret\",\"issuer\"}}, fingerprints as text: {error}"))
     })?;
     Ok(Json(known.compare(&asked)))
-}
-
-/// The route of everything below `prefix`.
-pub(super) fn template(prefix: &str) -> String {
-    format!("{prefix}{{*rest}}")
 }
 
 async fn answer(State(guarded): State<Arc<Guarded>>, request: Request) -> Result<Response, ApiError> {

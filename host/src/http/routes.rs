@@ -17,7 +17,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::error::ApiError;
 use super::files::{self, Files};
 use super::middleware::{auth, cors, observe, rate_limit, request_id, security};
-use super::{HttpParts, accounts, health, internal, openapi, resources};
+use super::{HttpParts, accounts, health, openapi, resources};
+use crate::plan::paths::{self, template as routable};
 use crate::plan::{self, Endpoint, Middleware, Operation};
 use crate::services::resources::Resources;
 use crate::services::shop::stock;
@@ -51,9 +52,9 @@ pub fn router(parts: HttpParts) -> Router {
     let mut routes = configured(&edge, &plan);
     let observer = observer(&edge, &plan, &routes);
 
-    add(&mut routes, "/openapi.json", get(openapi::handler(&plan)));
+    add(&mut routes, paths::OPENAPI, get(openapi::handler(&plan)));
     if plan.metrics.is_some() {
-        add(&mut routes, "/metrics", get(metrics));
+        add(&mut routes, paths::METRICS, get(metrics));
     }
     if let Some(settings) = &plan.health {
         let timeout = settings.check_timeout;
@@ -160,29 +161,14 @@ fn is_any(method: &str) -> bool {
     Method::from_bytes(method.as_bytes()).ok().and_then(|method| MethodFilter::try_from(method).ok()).is_none()
 }
 
-/// Placeholders by position, since two routes may name the same one differently.
-pub(super) fn routable(path: &str) -> String {
-    let part = |(position, part): (usize, &str)| match part.strip_prefix('{').and_then(|p| p.strip_suffix('}')) {
-        Some(rest) if rest.starts_with('*') || rest.ends_with("...") => "{*rest}".to_owned(),
-        Some(_) => format!("{{p{position}}}"),
-        None if part == "*" => "{*rest}".to_owned(),
-        None => part.to_owned(),
-    };
-    path.split('/').enumerate().map(part).collect::<Vec<_>>().join("/")
-}
-
-/// Adds a route that every process has, unless the config uses its path.
+/// Adds a route that every process has. A config with a route of its own there is not valid.
 fn add(routes: &mut Routes, path: &str, methods: MethodRouter<Arc<Edge>>) {
-    if routes.contains_key(path) {
-        tracing::warn!(path, "the config has a route of its own here");
-        return;
-    }
     routes.insert(path.to_owned(), methods);
 }
 
 fn observer(edge: &Edge, plan: &plan::Plan, routes: &Routes) -> Arc<observe::Observer> {
     let mut templates: HashMap<_, _> = routes.keys().map(|path| (path.clone(), path.clone())).collect();
-    for path in ["/openapi.json", &internal::template(stock::PATH)] {
+    for path in [paths::OPENAPI, &paths::below(stock::PATH)] {
         templates.insert(path.to_owned(), path.to_owned());
     }
     for route in plan.routes.iter().rev() {
@@ -286,17 +272,5 @@ fn operation_name(operation: &Operation) -> &str {
         Operation::Delete => "delete",
         Operation::Events => "events",
         Operation::Action(action) => action,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::routable;
-
-    #[test]
-    fn placeholders_are_told_apart_by_position_only() {
-        assert_eq!(routable("/api/things/{id}/events"), "/api/things/{p3}/events");
-        assert_eq!(routable("/api/things/{thing}"), routable("/api/things/{id}"));
-        assert_eq!((routable("/api/*"), routable("/api/{path...}")), ("/api/{*rest}".into(), "/api/{*rest}".into()));
     }
 }

@@ -1,6 +1,8 @@
 //! What a config means: every name resolved, every path absolute, every default filled in. A [`Plan`] cannot be wrong, so
 //! nothing after it checks again. Made by [`crate::config`]; built by [`crate::app`].
 
+pub mod paths;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;

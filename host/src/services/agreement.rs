@@ -17,7 +17,7 @@ use crate::runtime::GrantTarget;
 use crate::shutdown::Stop;
 
 /// Where it is asked.
-pub const PATH: &str = "/internal/agreement";
+pub const PATH: &str = crate::plan::paths::AGREEMENT;
 /// Between two questions while everything is as it should be, and while it is not or nobody answers.
 const INTERVAL: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(2));
 /// For one answer.

@@ -29,6 +29,7 @@ pub mod users;
 mod view;
 pub mod watermark;
 mod withdrawal;
+mod witness;
 pub mod workflows;
 
 pub use error::ServiceError;

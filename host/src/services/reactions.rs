@@ -12,6 +12,7 @@ use millrace_workflow::{Cause, Input, Refusal, RunKind};
 use super::decision::Origin;
 use super::events::{self, CloudEvent};
 use super::pipeline::{FireError, Pipeline};
+use super::witness::{Untrue, Witness};
 use crate::bus::{Event, Receipt, Sink, Subscription};
 use crate::plan;
 use crate::store::{Conflict, DeadLetter, InboxRow, OutboxRow, RunStatus, StepRun, StoreError};
@@ -25,6 +26,7 @@ enum Reaction {
 /// The reactions of a process, by consumer name.
 pub struct Reactions {
     pipeline: Pipeline,
+    witness: Arc<Witness>,
     by_consumer: HashMap<String, Arc<Reaction>>,
     subscriptions: Vec<Subscription>,
     system: &'static str,
@@ -33,6 +35,7 @@ pub struct Reactions {
 /// One event that has come for one consumer.
 struct Received {
     pipeline: Pipeline,
+    witness: Arc<Witness>,
     consumer: String,
     event: Event,
     content: CloudEvent,
@@ -55,9 +58,11 @@ impl Reactions {
             by_consumer.insert(consumer, Arc::new(Reaction::Handle(handler.clone())));
         }
         for subscription in &subscriptions {
-            pipeline.parts().metrics.consumer(&subscription.topic, &subscription.consumer);
+            pipeline.parts().metrics.consumer(&subscription.topic, &subscription.consumer, &Untrue::REASONS);
         }
-        Self { pipeline, by_consumer, subscriptions, system }
+        let parts = pipeline.parts();
+        let witness = Witness::new(plan, Arc::clone(&parts.store), Arc::clone(&parts.events), parts.metrics.clone());
+        Self { witness: Arc::new(witness), pipeline, by_consumer, subscriptions, system }
     }
 
     fn span(&self, consumer: &str, event: &Event) -> Span {
@@ -88,7 +93,7 @@ impl Received {
     }
 
     async fn fire(&self, trigger: &plan::EventTrigger) -> Receipt {
-        let Self { pipeline, consumer, event, content } = self;
+        let Self { pipeline, consumer, event, content, witness } = self;
         if content.event_type != trigger.event || content.data.workflow != trigger.workflow {
             return Receipt::Done;
         }
@@ -98,14 +103,26 @@ impl Received {
             Ok((input, Origin { inbox, traceparent: context_of(event), ..Origin::default() }))
         };
         match pipeline.fire(&content.data.resource, &content.data.instance_id, &choose).await {
-            Ok(_) | Err(FireError::Refused(_) | FireError::Gone | FireError::Store(StoreError::Conflict(_))) => Receipt::Done,
+            Ok(_) | Err(FireError::Refused(_) | FireError::Store(StoreError::Conflict(_))) => Receipt::Done,
+            Err(FireError::Gone) => {
+                witness.ignore(consumer, event, &Untrue::Unknown);
+                Receipt::Done
+            }
             Err(error) => Receipt::Retry(error.to_string()),
         }
     }
 
     /// Has the handler's work done, or made durable: the pipeline tries again until it is done, without holding up the bus.
     async fn handle(&self, handler: &plan::MessagingHandler) -> Receipt {
-        let Self { pipeline, consumer, event, .. } = self;
+        let Self { pipeline, consumer, event, content, witness } = self;
+        match witness.doubt(event, content).await {
+            Ok(None) => {}
+            Ok(Some(untrue)) => {
+                witness.ignore(consumer, event, &untrue);
+                return Receipt::Done;
+            }
+            Err(error) => return Receipt::Retry(error.to_string()),
+        }
         let Some(component) = &handler.component else {
             tracing::info!(handler = handler.name, topic = event.topic, instance = event.key, "event received");
             return Receipt::Done;
@@ -166,7 +183,8 @@ impl Sink for Reactions {
             Err(reason) => return Receipt::Poison(reason),
         };
         // Spawned, because a bus that loses its patience drops what it waits for: a run that was claimed would not be begun.
-        let received = Received { pipeline: self.pipeline.clone(), consumer: consumer.to_owned(), event: event.clone(), content };
+        let (pipeline, witness) = (self.pipeline.clone(), Arc::clone(&self.witness));
+        let received = Received { pipeline, witness, consumer: consumer.to_owned(), event: event.clone(), content };
         let reaction = Arc::clone(reaction);
         let span = self.span(consumer, event);
         let reacting = self.pipeline.parts().tasks.spawn(span.clone().around(async move { received.react(&reaction).await }));

@@ -89,7 +89,8 @@ impl Bed {
         let Some(broker) = &self.broker else { return subscriber.buried.lock().clone() };
         let (settings, topic) = (self.settings(&broker.address()), self.topic(topic));
         let letters = tokio::task::spawn_blocking(move || dead_letters::list(&settings, &[topic])).await.unwrap().unwrap();
-        letters.into_iter().map(|letter| (letter.event_id.unwrap_or_default(), letter.reason)).collect()
+        assert_eq!(letters.failed, []);
+        letters.letters.into_iter().map(|letter| (letter.event_id.unwrap_or_default(), letter.reason)).collect()
     }
 }
 

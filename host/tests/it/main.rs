@@ -10,6 +10,7 @@ mod architecture;
 mod client;
 mod conditions;
 mod crashes;
+mod dead_letters;
 mod kafka;
 #[path = "../kafka_broker/mod.rs"]
 mod kafka_broker;

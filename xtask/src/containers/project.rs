@@ -46,6 +46,8 @@ pub struct Ports {
     pub monolith: SocketAddr,
     /// Of Prometheus.
     pub prometheus: SocketAddr,
+    /// Of Kafka, for programs of this machine.
+    pub kafka: SocketAddr,
 }
 
 /// The services under one name.
@@ -63,7 +65,7 @@ impl<'a> Project<'a> {
     pub fn new(engine: &'a Engine) -> anyhow::Result<Self> {
         let compose = python::programs("containers/compose", &COMPOSE)?.join("podman-compose");
         let port = || Ok::<_, anyhow::Error>(SocketAddr::from((Ipv4Addr::LOCALHOST, kafka::free_port()?)));
-        let ports = Ports { gateway: port()?, monolith: port()?, prometheus: port()? };
+        let ports = Ports { gateway: port()?, monolith: port()?, prometheus: port()?, kafka: port()? };
         let name = format!("millrace-{}", std::process::id());
         Ok(Self { engine, compose, name, files: vec![FILE], ports })
     }
@@ -170,8 +172,12 @@ impl<'a> Project<'a> {
         for variable in VARIABLES {
             command.env_remove(variable);
         }
-        let ports =
-            [("GATEWAY_PORT", self.ports.gateway), ("MONOLITH_PORT", self.ports.monolith), ("PROMETHEUS_PORT", self.ports.prometheus)];
+        let ports = [
+            ("GATEWAY_PORT", self.ports.gateway),
+            ("MONOLITH_PORT", self.ports.monolith),
+            ("PROMETHEUS_PORT", self.ports.prometheus),
+            ("KAFKA_PORT", self.ports.kafka),
+        ];
         command.envs(ports.map(|(variable, address)| (variable, address.port().to_string())));
         command.args(["--project-name", &self.name]).args(self.files.iter().flat_map(|file| ["--file", file])).args(arguments);
         command

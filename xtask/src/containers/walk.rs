@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::project::Project;
 use crate::customer::{Customer, Wanted};
 use crate::http;
+use crate::kafka::jars;
 use crate::observability::promql::Prometheus;
 
 /// Beside the program: adds a service that is nothing but a config.
@@ -32,6 +33,7 @@ pub async fn walk(project: &mut Project<'_>) -> anyhow::Result<()> {
     let customer = shop(project).await?;
     let told = orders(&customer).await?;
     topics(project, &told).await?;
+    topics_from_this_machine(project).await?;
     metrics(project).await?;
     confinement(project).await?;
     restart(project, &customer).await?;
@@ -113,6 +115,19 @@ async fn topics(project: &Project<'_>, told: &Told) -> anyhow::Result<()> {
     }
     ensure!(events.is_empty(), "Kafka has events of other orders: {events:?}");
     checked(&format!("the six topics in Kafka hold the {expected} events of both orders"));
+    Ok(())
+}
+
+/// Kafka's port on this machine: its answer names an address, and that has to lead there too.
+async fn topics_from_this_machine(project: &Project<'_>) -> anyhow::Result<()> {
+    let server = format!("localhost:{}", project.ports.kafka.port());
+    let mut consumer = tokio::process::Command::new("java");
+    consumer.args(["-Xmx128m", "-cp"]).arg(jars::prepare()?.join("*")).arg("org.apache.kafka.tools.consumer.ConsoleConsumer");
+    consumer.args(["--bootstrap-server", &server, "--topic", "order.delivered", "--from-beginning", "--max-messages", "1"]);
+    let read = consumer.args(["--timeout-ms", "20000"]).output().await.context("java could not be started")?;
+    let (record, complaint) = (String::from_utf8_lossy(&read.stdout), String::from_utf8_lossy(&read.stderr));
+    ensure!(record.contains("\"order.delivered\""), "Kafka at {server} gives '{record}' to this machine: {complaint}");
+    checked(&format!("a program of this machine reads an event from {server}"));
     Ok(())
 }
 

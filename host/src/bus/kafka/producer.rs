@@ -111,6 +111,7 @@ impl Producer {
         let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(topic).headers(letter.original_headers());
         record.key = letter.key.as_deref();
         record.payload = letter.payload.as_deref();
+        self.ensure(&[topic]).await?;
         self.send(record).await.map_err(|error| error.to_string())
     }
 

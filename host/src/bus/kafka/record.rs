@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rdkafka::Message as _;
-use rdkafka::message::{BorrowedMessage, Header, Headers as _, OwnedHeaders};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Header, Headers as _, OwnedHeaders};
 use rdkafka::producer::FutureRecord;
 
 use crate::bus::Event;
@@ -14,6 +14,7 @@ const TRACEPARENT: &str = "traceparent";
 /// What dead letters have beyond the headers of the event they were.
 const DEAD_LETTER_PREFIX: &str = "dlq_";
 pub(super) const DEAD_LETTER_PARTITION: &str = "dlq_partition";
+pub(super) const DEAD_LETTER_REASON: &str = "dlq_reason";
 pub(super) const DEAD_LETTER_OFFSET: &str = "dlq_offset";
 
 /// Where a record was read.
@@ -35,10 +36,7 @@ pub(super) struct Incoming {
 
 impl Incoming {
     pub(super) fn read(message: &BorrowedMessage<'_>) -> Self {
-        let headers = message.headers().map(|headers| {
-            let owned = |header: Header<'_, &[u8]>| (header.key.to_owned(), header.value.unwrap_or_default().to_vec());
-            headers.iter().map(owned).collect()
-        });
+        let headers = message.headers().map(|headers| (0..headers.count()).filter_map(|place| header(headers, place)).collect());
         Self {
             place: Place { topic: message.topic().to_owned(), partition: message.partition(), offset: message.offset() },
             key: message.key().map(<[u8]>::to_vec),
@@ -82,6 +80,12 @@ impl Incoming {
         serde_json::from_str::<Identified>(payload).map_or_else(|_| format!("{topic}/{partition}/{offset}"), |identified| identified.id)
     }
 
+    /// Whether this is a dead letter of an event that its topic never took, which does not have it any more. Any other without a value never
+    /// had one.
+    pub(super) fn has_lost_its_event(&self) -> bool {
+        self.payload.is_none() && self.header(DEAD_LETTER_REASON).is_some() && self.buried_from().is_none()
+    }
+
     /// Where a dead letter was read before it became one: partition and offset, as text.
     pub(super) fn buried_from(&self) -> Option<(String, String)> {
         Some((self.header(DEAD_LETTER_PARTITION)?.to_owned(), self.header(DEAD_LETTER_OFFSET)?.to_owned()))
@@ -92,6 +96,12 @@ impl Incoming {
         let original = self.headers.iter().filter(|(key, _)| !key.starts_with(DEAD_LETTER_PREFIX));
         original.fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
     }
+}
+
+/// A header by its place; none if its name is not UTF-8, which the client takes for impossible and panics over.
+fn header(headers: &BorrowedHeaders, place: usize) -> Option<(String, Vec<u8>)> {
+    let header = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| headers.try_get(place))).ok()??;
+    Some((header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
 }
 
 /// What is sent for an event.
@@ -134,6 +144,13 @@ mod tests {
     fn what_is_no_text_is_no_event() {
         assert_eq!(incoming(None, &[]).event().unwrap_err(), "the record has no value");
         assert!(incoming(Some(&[0xff, 0xfe]), &[]).event().unwrap_err().contains("not UTF-8"));
+    }
+
+    #[test]
+    fn a_record_without_a_value_has_lost_its_event_only_if_it_had_one() {
+        assert!(incoming(None, &[("dlq_reason", "too large")]).has_lost_its_event());
+        let read = [("dlq_reason", "no value"), (DEAD_LETTER_PARTITION, "0"), (DEAD_LETTER_OFFSET, "7")];
+        assert!(![incoming(None, &[]), incoming(None, &read), incoming(Some(b"x"), &[])].iter().any(Incoming::has_lost_its_event));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Reads nothing but `/metrics` and `/healthz`, so it works from anywhere and on anything that can be scraped.
 
+mod address;
 mod page;
 mod reading;
 mod screen;

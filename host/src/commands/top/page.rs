@@ -8,6 +8,9 @@ use super::reading::Reading;
 /// Characters between two columns.
 const GAP: usize = 2;
 
+/// Characters that the text in the last column of a table has room for, however narrow the screen.
+const LEAST_TEXT: usize = 16;
+
 /// How a piece of text is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
@@ -352,7 +355,8 @@ impl Table {
             let there = columns.iter().filter_map(|&(column, width)| Some((cells.get(column)?, width)));
             there.map(|(cell, width)| Cell { text: format!("{:GAP$}{:width$}", "", cell.text), tone: cell.tone }).collect()
         };
-        std::iter::once(&head).chain(&self.rows).map(line).collect()
+        let rows = std::iter::once(&head).chain(&self.rows).flat_map(|row| wrapped(row, &columns));
+        rows.map(|row| line(&row)).collect()
     }
 
     /// The columns for which there is room, and their widths in characters.
@@ -364,6 +368,11 @@ impl Table {
             }
             columns.retain(|&(column, _)| self.head[column] != *least);
         }
+        // What is still too long is the text at the end, which goes on below itself.
+        if let Some(((_, last), before)) = columns.split_last_mut() {
+            let left = width.saturating_sub(before.iter().map(|(_, width)| width + GAP).sum::<usize>() + GAP);
+            *last = (*last).min(left.max(LEAST_TEXT));
+        }
         columns
     }
 
@@ -371,6 +380,29 @@ impl Table {
         let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.text.chars().count());
         cells.chain([self.head[column].len()]).max().unwrap_or(0)
     }
+}
+
+/// A row as those that it takes where the text in its last column has only so much room.
+fn wrapped(row: &[Cell], columns: &[(usize, usize)]) -> Vec<Vec<Cell>> {
+    let Some(&(last, width)) = columns.last() else { return Vec::new() };
+    let Some(cell) = row.get(last).filter(|cell| cell.text.chars().count() > width) else { return vec![row.to_vec()] };
+    // Between words only, so that a path or an address stays whole where it fits.
+    let between_words = textwrap::Options::new(width)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    let pieces = textwrap::wrap(&cell.text, between_words);
+    let of = |(number, piece): (usize, &std::borrow::Cow<'_, str>)| {
+        let cells = row.iter().enumerate().map(|(column, cell)| {
+            let text = match (column == last, number) {
+                (true, _) => piece.to_string(),
+                (false, 0) => cell.text.clone(),
+                (false, _) => String::new(),
+            };
+            Cell { text, tone: cell.tone }
+        });
+        cells.collect()
+    };
+    pieces.iter().enumerate().map(of).collect()
 }
 
 #[cfg(test)]
@@ -417,6 +449,19 @@ mod tests {
             let at = narrow[0].find(head).unwrap();
             assert!(narrow[1][at..].starts_with(value), "{head} in {narrow:?}");
         }
+    }
+
+    #[test]
+    fn a_long_reason_goes_on_in_the_next_line() {
+        let reason = "the disk is full: nothing can be written, and what is new is refused until there is room again on /var/lib/millrace";
+        let ill = || Reading { url: "http://b:2".into(), ailments: vec![("persistence".into(), reason.into())], ..Reading::default() };
+        let page = Page::of(&[ill()], &[ill()]);
+        let lines: Vec<String> = page.lines(60).into_iter().map(|line| line.into_iter().map(|piece| piece.text).collect()).collect();
+        let told: Vec<&String> = lines.iter().skip_while(|line| *line != "Not well").skip(2).collect();
+        assert!(told.len() > 1 && lines.iter().all(|line| line.trim_end().chars().count() <= 60), "{lines:#?}");
+        let words: Vec<&str> = told.iter().flat_map(|line| line.split_whitespace()).skip(2).collect();
+        assert_eq!(words.join(" "), reason);
+        assert!(page.to_string().contains(reason), "as text it is one line");
     }
 
     #[test]

@@ -7,12 +7,15 @@ use anyhow::Context as _;
 use futures::future::join_all;
 use prometheus_parse::{HistogramCount, Scrape, Value};
 
+use super::address;
+
 /// The metric that every process has; what comes before its name is the prefix of all.
 const MARK: &str = "_config_info";
 
 /// Asks some processes.
 pub(super) struct Reader {
     client: reqwest::Client,
+    limit: Duration,
     urls: Vec<String>,
 }
 
@@ -44,10 +47,14 @@ pub(super) struct Sample {
 pub(super) struct Distribution(pub Vec<(f64, f64)>);
 
 impl Reader {
+    /// Of processes at these addresses, each of which may take as long as `limit`.
+    ///
+    /// # Errors
+    /// One is no address of a process.
     pub fn new(urls: &[String], limit: Duration) -> anyhow::Result<Self> {
         // The processes themselves, whatever proxy the environment names.
         let client = reqwest::Client::builder().no_proxy().timeout(limit).build()?;
-        Ok(Self { client, urls: urls.iter().map(|url| url.trim_end_matches('/').to_owned()).collect() })
+        Ok(Self { client, limit, urls: urls.iter().map(|url| address::base(url)).collect::<anyhow::Result<_>>()? })
     }
 
     /// Asks all at once.
@@ -59,13 +66,20 @@ impl Reader {
         let mut reading = Reading { url: url.to_owned(), at: Some(Instant::now()), ..Reading::default() };
         match self.fetch(url, &mut reading).await {
             Ok(()) => {}
-            Err(error) => reading.problem = Some(format!("{error:#}")),
+            Err(error) => reading.problem = Some(address::reason(&error, self.limit)),
         }
         reading
     }
 
     async fn fetch(&self, url: &str, reading: &mut Reading) -> anyhow::Result<()> {
-        let metrics = self.client.get(format!("{url}/metrics")).send().await?.error_for_status()?.text().await?;
+        let metrics = self.client.get(format!("{url}/metrics")).send().await?;
+        let status = metrics.status();
+        anyhow::ensure!(
+            status.is_success(),
+            "/metrics answers {}: this is no process of Millrace, or its config has no metrics.collector, or it does not tell them to everybody",
+            status.as_u16()
+        );
+        let metrics = metrics.text().await?;
         reading.samples = parse(&metrics)?;
         // Unhealthy is 503, and the body says why all the same.
         let health: serde_json::Value = self.client.get(format!("{url}/healthz")).send().await?.json().await.unwrap_or_default();

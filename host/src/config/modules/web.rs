@@ -44,10 +44,13 @@ pub struct HttpRouter {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Cors {
     /// `*`, or origins such as `https://shop.example`; `*` if not given.
+    #[serde(default, deserialize_with = "crate::config::leaf::list")]
     pub allowed_origins: Option<Vec<String>>,
     /// Methods; GET, POST, PUT, DELETE and OPTIONS if not given.
+    #[serde(default, deserialize_with = "crate::config::leaf::list")]
     pub allowed_methods: Option<Vec<String>>,
     /// Request headers; Content-Type and Authorization if not given.
+    #[serde(default, deserialize_with = "crate::config::leaf::list")]
     pub allowed_headers: Option<Vec<String>>,
     /// Whether other origins may send cookies; never together with `*`.
     #[serde(default)]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::parts::check_secret;
 use super::{Context, files, pick, setting, values};
 use crate::config::document::Settings;
 use crate::config::finding::Findings;
@@ -15,6 +16,9 @@ use crate::runtime::{self, Capabilities, ComponentSettings, Credential, Expect, 
 /// Attempts that run at once if the config does not say: an attempt that waits for an answer costs some address space and a few pages,
 /// and those that hang for their whole time-out should leave room.
 const MAX_CONCURRENT_RUNS: u32 = 512;
+
+/// Header that carries the secret which processes of an installation share.
+const INTERNAL_SECRET: &str = "X-Internal-Secret";
 
 /// Every `dynamic.component`; one that nothing runs is warned of.
 pub(super) fn components(context: &Context<'_>, findings: &mut Findings) -> Vec<ComponentSettings> {
@@ -97,6 +101,9 @@ fn grant(context: &Context<'_>, entry: &GrantSettings, pointer: &str, findings: 
         let message = format!("the header '{name}' is empty, so '{}' is asked without it", entry.service);
         let help = "set the variable that it is made of, or leave the header out".to_owned();
         findings.warning(child(&child(pointer, "headers"), name), Code::MissingPart, message, help);
+    }
+    for (name, value) in entry.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(INTERNAL_SECRET)) {
+        check_secret(context, &value.0, &child(&child(pointer, "headers"), name), findings);
     }
     let target = match (&entry.url, &entry.handler) {
         (Some(url), None) => {

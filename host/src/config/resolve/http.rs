@@ -11,6 +11,7 @@ use crate::config::finding::Findings;
 use crate::config::modules::ApiHandler;
 use crate::config::report::Code;
 use crate::config::suggest;
+use crate::plan::paths::template;
 use crate::plan::{Cors, Endpoint, Middleware, Operation, Pricing, RateLimit, ResourceHandler, Route, Secret};
 
 const HANDLERS: [&str; 3] = ["auth.jwt", "api.handler", "http.simple_proxy"];
@@ -32,18 +33,13 @@ pub(super) fn routes(context: &Context<'_>, findings: &mut Findings) -> Vec<Opti
     for (index, entry) in workflow.routes.iter().enumerate() {
         let pointer = format!("/workflows/http/routes/{index}");
         let complete = !entry.method.is_empty() && !entry.path.is_empty();
-        if complete && let Some(first) = seen.insert((entry.method.clone(), shape(&entry.path)), index) {
+        if complete && let Some(first) = seen.insert((entry.method.clone(), template(&entry.path)), index) {
             let message = format!("{} {} is already route number {}", entry.method, entry.path, first + 1);
             findings.error(format!("{pointer}/path"), Code::Duplicate, message, "each method and path has one route".to_owned());
         }
         routes.push(route(context, entry, &pointer, findings));
     }
     routes
-}
-
-/// A path with the names of its placeholders left out: two routes of one shape would answer the same requests.
-pub(super) fn shape(path: &str) -> String {
-    path.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment }).collect::<Vec<_>>().join("/")
 }
 
 fn route(context: &Context<'_>, entry: &RouteEntry, pointer: &str, findings: &mut Findings) -> Option<Route> {

@@ -11,6 +11,7 @@ mod machines;
 mod messaging;
 mod modules;
 mod parts;
+mod paths;
 mod triggers;
 mod values;
 
@@ -21,7 +22,7 @@ use super::env::Environment;
 use super::finding::Findings;
 use super::report::Code;
 use super::suggest;
-use super::tree::Variables;
+use super::tree::NamedVariables;
 use crate::plan::Plan;
 
 /// What every part of the resolver sees.
@@ -29,13 +30,19 @@ pub(super) struct Context<'d> {
     document: &'d Document,
     environment: &'d Environment,
     /// Variables that scalars are made of, by pointer.
-    variables: &'d Variables,
+    variables: &'d NamedVariables,
     /// Folder of the config file, absolute.
     base: &'d Path,
 }
 
 /// Turns a document into a plan. The plan counts only if `findings` has no error afterwards.
-pub(super) fn resolve(document: &Document, environment: &Environment, variables: &Variables, file: &Path, findings: &mut Findings) -> Plan {
+pub(super) fn resolve(
+    document: &Document,
+    environment: &Environment,
+    variables: &NamedVariables,
+    file: &Path,
+    findings: &mut Findings,
+) -> Plan {
     let base = file.parent().unwrap_or(Path::new("/"));
     let context = Context { document, environment, variables, base };
     modules::check_names(&context, findings);
@@ -46,7 +53,7 @@ pub(super) fn resolve(document: &Document, environment: &Environment, variables:
     let workflows = machines::workflows(&context, &entries, findings);
     let components = components::components(&context, findings);
     let database = parts::database(&context, findings);
-    let plan = Plan {
+    let mut plan = Plan {
         source: file.to_owned(),
         server: parts::server(&context, findings),
         auth: parts::auth(&context, findings),
@@ -59,12 +66,14 @@ pub(super) fn resolve(document: &Document, environment: &Environment, variables:
         event_triggers: messaging::event_triggers(&context, findings),
         metrics: parts::metrics(&context),
         health: parts::health(&context, findings),
-        routes: routes.into_iter().flatten().collect(),
+        routes: Vec::new(),
         database,
         components,
         workflows,
         start_sequence,
     };
+    paths::check(&context, &plan, &routes, findings);
+    plan.routes = routes.into_iter().flatten().collect();
     modules::check_needs(&context, &plan, findings);
     plan
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::http::shape;
 use super::{Context, pick};
 use crate::config::document::{DefinitionEntry, HttpTrigger, RouteEntry};
 use crate::config::finding::Findings;
 use crate::config::report::Code;
 use crate::config::suggest;
+use crate::plan::paths::template;
 
 /// What the triggers say of handlers, by handler name.
 #[derive(Debug, Default)]
@@ -75,7 +75,7 @@ fn route_of<'d>(context: &Context<'d>, trigger: &HttpTrigger, pointer: &str, fin
         return None;
     }
     let routes = context.document.workflows.http.as_ref().map(|http| http.routes.as_slice()).unwrap_or_default();
-    let found = routes.iter().find(|r| r.method == trigger.method && shape(&r.path) == shape(&trigger.path));
+    let found = routes.iter().find(|r| r.method == trigger.method && template(&r.path) == template(&trigger.path));
     if found.is_none() {
         let named: Vec<String> = routes.iter().filter(|r| r.method == trigger.method).map(|r| r.path.clone()).collect();
         let help = suggest::help(&trigger.path, named.iter().map(String::as_str));

@@ -16,7 +16,7 @@ use crate::services::resources::Generation;
 use crate::store::{ReservationStatus, StockLine, Store, StoreError};
 
 /// Where reservations are.
-pub const PATH: &str = "/internal/reservations/";
+pub const PATH: &str = crate::plan::paths::RESERVATIONS;
 /// Lines of one reservation.
 const MAX_LINES: usize = 100;
 /// Bytes of a key.

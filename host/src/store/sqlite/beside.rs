@@ -1,12 +1,13 @@
 //! What an operator changes in a database by a command, beside the process that has it open, if one has. That process finds what was
 //! changed within seconds.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::super::StepRun;
+use super::super::{DeadLetter, StepRun};
 use super::connection::{self, OpenError};
 use super::{outbox, runs};
 
@@ -16,6 +17,62 @@ use super::{outbox, runs};
 /// [`OpenError`], which names the file.
 pub fn republish(path: &Path, since: Timestamp) -> Result<u64, OpenError> {
     beside(path, |writing| outbox::republish_beside(writing, since))
+}
+
+/// Dead letters of the database `path`, oldest first.
+///
+/// # Errors
+/// [`OpenError`], which names the file.
+pub fn dead_letters(path: &Path) -> Result<Vec<DeadLetter>, OpenError> {
+    beside(path, |connection| outbox::dead_letters(connection, usize::MAX))
+}
+
+/// What became of dead letters.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Redriven {
+    /// Dead letters that are gone: their events are published again.
+    pub letters: usize,
+    /// Events that wait to be published again: one for all that several consumers gave up.
+    pub events: usize,
+    /// Dead letters that stay, because the outbox has forgotten their events.
+    pub forgotten: usize,
+}
+
+/// Makes the events of the dead letters of `topics` unpublished again. Who has taken one already recognises it.
+///
+/// # Errors
+/// [`OpenError`], which names the file.
+pub fn redrive(path: &Path, topics: &[String]) -> Result<Redriven, OpenError> {
+    let mut connection = open(path)?;
+    let mut redrive = || {
+        let wanted: HashSet<u64> = outbox::dead_letters(&connection, usize::MAX)?
+            .into_iter()
+            .filter(|letter| topics.contains(&letter.event.topic))
+            .map(|letter| letter.id)
+            .collect();
+        // Found before the process beside is kept from writing: this takes its time where the outbox is large.
+        let mut found = outbox::dead_letters_with_events(&connection)?;
+        found.retain(|(letter, _)| wanted.contains(letter));
+        let writing = Transaction::new(&mut connection, TransactionBehavior::Immediate)?;
+        let (mut letters, mut events) = (0, HashSet::new());
+        for (letter, position) in found {
+            if outbox::redrive_beside(&writing, letter, position)? {
+                letters += 1;
+                events.insert(position);
+            }
+        }
+        writing.commit()?;
+        Ok(Redriven { letters, events: events.len(), forgotten: wanted.len().saturating_sub(letters) })
+    };
+    redrive().map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })
+}
+
+/// Removes the dead letters of `topic`, up to the one with the id `through` if there is one, and answers how many.
+///
+/// # Errors
+/// [`OpenError`], which names the file.
+pub fn discard(path: &Path, topic: &str, through: Option<u64>) -> Result<u64, OpenError> {
+    beside(path, |writing| outbox::discard_beside(writing, topic, through))
 }
 
 /// The runs of the database `path` that are parked, oldest first.

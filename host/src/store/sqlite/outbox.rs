@@ -158,6 +158,32 @@ pub(super) fn dead_letters(connection: &Connection, limit: usize) -> rusqlite::R
     statement.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], row)?.collect()
 }
 
+/// Dead letters of an event that the outbox still has, each with the event's position there. Looks at the whole outbox.
+pub(super) fn dead_letters_with_events(connection: &Connection) -> rusqlite::Result<Vec<(u64, u64)>> {
+    let mut statement = connection.prepare(
+        "SELECT letters.id, outbox.position FROM outbox JOIN dead_letters AS letters USING (event_id)
+         WHERE outbox.event_id IN (SELECT event_id FROM dead_letters)",
+    )?;
+    statement.query_map([], |row| Ok((count(row, 0)?, count(row, 1)?)))?.collect()
+}
+
+/// Makes the event at `position` unpublished again, in the place of one of its dead letters. False: one of the two is gone meanwhile.
+pub(super) fn redrive_beside(connection: &Connection, letter: u64, position: u64) -> rusqlite::Result<bool> {
+    let insert = "INSERT INTO unpublished (position) SELECT position FROM outbox WHERE position = ?1 ON CONFLICT DO NOTHING";
+    let there = connection.prepare_cached("SELECT 1 FROM outbox WHERE position = ?1")?.exists([int(position)])?;
+    if !there || connection.execute("DELETE FROM dead_letters WHERE id = ?1", [int(letter)])? == 0 {
+        return Ok(false);
+    }
+    connection.execute(insert, [int(position)])?;
+    Ok(true)
+}
+
+/// Removes the dead letters of `topic`, up to the one with the id `through`, and answers how many.
+pub(super) fn discard_beside(connection: &Connection, topic: &str, through: Option<u64>) -> rusqlite::Result<u64> {
+    let through = through.map_or(i64::MAX, int);
+    Ok(connection.execute("DELETE FROM dead_letters WHERE topic = ?1 AND id <= ?2", params![topic, through])? as u64)
+}
+
 pub(super) fn drop_dead_letter(writing: &Writing<'_>, id: u64) -> Result<bool, UnitError> {
     Ok(writing.run("DELETE FROM dead_letters WHERE id = ?1", params![int(id)])? > 0)
 }

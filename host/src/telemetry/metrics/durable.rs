@@ -24,6 +24,7 @@ pub(super) struct Durable {
     lag: IntGaugeVec,
     bus_up: IntGaugeVec,
     dead_letters: IntCounterVec,
+    ignored_events: IntCounterVec,
     parked: IntGauge,
     attention: IntGauge,
     due: IntGauge,
@@ -45,6 +46,11 @@ impl Durable {
             lag: make.gauge("consumer_lag_events", "Events in a topic that this process's group has not handled yet.", &["topic"])?,
             bus_up: make.gauge("bus_up", "1 while the bus takes and delivers events.", &["bus"])?,
             dead_letters: make.counter("dead_letters_total", "Events that nobody could take.", &["topic", "consumer"])?,
+            ignored_events: make.counter(
+                "ignored_events_total",
+                "Events that tell what did not happen to an instance that is kept here.",
+                &["topic", "consumer", "reason"],
+            )?,
             parked: make.one_gauge("parked_runs", "Runs that are set aside until a person looks at them.")?,
             attention: make.one_gauge("attention_instances", "Instances that ask for a person's attention.")?,
             due: make.one_gauge("timers_due", "Timers and runs whose time has come and that wait.")?,
@@ -75,9 +81,17 @@ impl Metrics {
         self.inner.durable.commit_seconds.observe(took.as_secs_f64());
     }
 
-    /// `consumer` is subscribed to `topic`: its dead letters begin at 0.
-    pub fn consumer(&self, topic: &str, consumer: &str) {
+    /// `consumer` is subscribed to `topic`: its dead letters begin at 0, and so do the events that it ignores for each of `reasons`.
+    pub fn consumer(&self, topic: &str, consumer: &str, reasons: &[&str]) {
         self.inner.durable.dead_letters.with_label_values(&[topic, consumer]);
+        for reason in reasons {
+            self.inner.durable.ignored_events.with_label_values(&[topic, consumer, reason]);
+        }
+    }
+
+    /// `consumer` ignores an event of `topic`, because it is not true; the reason is one of those given for the consumer.
+    pub fn ignored_event(&self, topic: &str, consumer: &str, reason: &str) {
+        self.inner.durable.ignored_events.with_label_values(&[topic, consumer, reason]).inc();
     }
 
     /// `consumer` will never take an event of `topic`; both are names of the config.
@@ -132,6 +146,7 @@ pub(super) mod tests {
         "consumer_lag_events{topic=\"t\"} 9",
         "bus_up{bus=\"b\"} 1",
         "dead_letters_total{consumer=\"c\",topic=\"t\"} 1",
+        "ignored_events_total{consumer=\"c\",reason=\"r\",topic=\"t\"} 1",
         "parked_runs 1",
         "attention_instances 2",
         "timers_due 3",
@@ -147,7 +162,9 @@ pub(super) mod tests {
     pub(in crate::telemetry::metrics) fn record(metrics: &Metrics) {
         metrics.program("0.1.0");
         metrics.committed(3, Duration::from_millis(2));
+        metrics.consumer("t", "c", &["r"]);
         metrics.dead_letter("t", "c");
+        metrics.ignored_event("t", "c", "r");
         metrics.set_outbox(4, Duration::from_millis(1500));
         metrics.set_waiting(1, 2, 3);
         metrics.set_oldest_active("w", Duration::from_secs(60));

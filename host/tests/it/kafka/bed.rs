@@ -34,15 +34,25 @@ impl Shop {
 
     /// Runs `millrace` with this config, as an operator would beside the running process.
     pub fn operate(&self, app: &TestApp, arguments: &[&str]) -> String {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_millrace"))
-            .args(arguments)
-            .arg("--config")
-            .arg(self.config())
-            .envs(variables(app.folder.path()))
-            .output()
-            .unwrap();
+        let output = self.command(app.folder.path(), arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The same without a process beside it, whatever comes of it: whether it succeeds, what it prints, and what it complains about.
+    pub fn operate_alone(&self, arguments: &[&str]) -> (bool, String, String) {
+        let output = self.command(self.folder.path(), arguments);
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.success(), text(output.stdout), text(output.stderr))
+    }
+
+    fn command(&self, folder: &Path, arguments: &[&str]) -> std::process::Output {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_millrace"));
+        command.args(arguments).arg("--config").arg(self.config()).envs(variables(folder));
+        if folder == self.folder.path() {
+            command.env("COMPONENTS_DIR", repository().join("target/components"));
+        }
+        command.output().unwrap()
     }
 }
 

@@ -1,7 +1,9 @@
 //! The shop over a real Kafka, in one process.
 
 mod bed;
+mod dead_letters;
 mod flow;
+mod forged;
 mod repair;
 mod topics;
 

@@ -31,4 +31,32 @@ fn who_is_not_there_is_said_so() {
     let output = top(&["--once", &format!("http://{nobody}")]);
     let page = String::from_utf8(output.stdout).unwrap();
     assert!(!output.status.success() && page.contains(&nobody) && page.contains("no answer"), "{page}");
+    assert!(page.contains("nothing listens there") && !page.contains("error sending request"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_may_be_written_without_a_scheme_and_one_that_is_none_is_told_at_once() {
+    let home = Home::new();
+    let shop = home.start(&[]).await;
+    let output = top(&["--once", shop.client.base().trim_start_matches("http://")]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+
+    for wrong in ["http://", "8080", "ftp://127.0.0.1:8080", "http://a b", "127.0.0.1:no-port"] {
+        let output = top(&["--once", shop.client.base(), wrong]);
+        let (page, said) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        let expected = format!("millrace: '{wrong}' is not the address of a process: write http://127.0.0.1:8080 or 127.0.0.1:8080");
+        assert!(!output.status.success() && page.is_empty() && said.starts_with(&expected), "{page}{said}");
+    }
+    let output = top(&["--once", &format!("{}/api/products", shop.client.base())]);
+    let page = String::from_utf8(output.stdout).unwrap();
+    assert!(!output.status.success() && page.contains("/metrics answers 404"), "{page}");
+}
+
+#[tokio::test]
+async fn who_takes_the_connection_and_says_nothing_is_said_so() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let output = tokio::task::spawn_blocking(move || top(&["--once", &address])).await.unwrap();
+    let page = String::from_utf8(output.stdout).unwrap();
+    assert!(!output.status.success() && page.contains("it did not answer within 900 ms"), "{page}");
 }
