@@ -1,6 +1,6 @@
 //! Reading a component's file: once, and only when nobody is still writing it.
 //!
-//! Links are followed, as an orchestrator mounts files (`payment.wasm -> ..data/payment.wasm`, and `..data` is swapped by a rename): the
+//! Links are followed, as an orchestrator mounts files (`a.wasm -> ..data/a.wasm`, and `..data` is swapped by a rename): the
 //! file is opened once, and what was opened is what is looked at and hashed. It must be a plain file in the end.
 
 use std::fs::File;

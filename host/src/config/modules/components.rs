@@ -40,7 +40,7 @@ pub struct ExpectSettings {
     /// The name that it gives itself in `describe`, whatever its version.
     #[schemars(length(min = 1))]
     pub name: Option<String>,
-    /// Exactly this file, by its SHA-256: `sha256:` and 64 hexadecimal digits, as `sha256sum` prints it and the history of an order names it.
+    /// Exactly this file, by its SHA-256: `sha256:` and 64 hexadecimal digits, as `sha256sum` prints it and every history names it.
     #[schemars(regex(pattern = r"^sha256:[0-9a-f]{64}$"), extend("x-expected" = "sha256: and 64 digits 0-9 or a-f, as `sha256sum` prints them"))]
     pub digest: Option<String>,
 }
