@@ -17,13 +17,14 @@ fn renamed(home: &Home, file: &str, before: &str, after: &str) -> PathBuf {
     // Slow enough that orders are under way for some seconds.
     let patient = config.replace("retryBackoffMs: 1000\n      timeoutSeconds: 30\n", "retryBackoffMs: 3000\n      timeoutSeconds: 30\n");
     assert_ne!(patient, config);
-    std::fs::write(&path, patient.replace(before, after)).unwrap();
+    let root = repository().canonicalize().unwrap();
+    let placed = patient.replace(":-../", &format!(":-{}/", root.display()));
+    std::fs::write(&path, placed.replace(before, after)).unwrap();
     path
 }
 
 async fn start(home: &Home, config: &std::path::Path) -> Process {
-    let (seed, web) = (repository().join("seed/products.json"), repository().join("web"));
-    home.start_config(config, &[("PRODUCTS_SEED", seed.to_str().unwrap()), ("WEB_ROOT", web.to_str().unwrap())]).await
+    home.start_config(config, &[]).await
 }
 
 async fn login(client: &Client) -> Client {
