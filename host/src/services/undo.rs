@@ -151,7 +151,7 @@ impl Pipeline {
 
     /// One attempt to find out what became of a visit, or to undo it, until what follows is durable.
     pub(super) async fn undo(&self, run: &StepRun, resource: Arc<Resource>) {
-        let found = match self.awaited(run, &resource).await {
+        let found = match self.awaiting_machine(run, &resource).await {
             Ok(awaited) => self.ask(run, &resource, awaited).await,
             Err(error) => Found::Unknown(error.to_string()),
         };
@@ -175,7 +175,7 @@ impl Pipeline {
     }
 
     /// The machine, if the instance waits for the answer of this visit.
-    async fn awaited(&self, run: &StepRun, resource: &Resource) -> Result<Option<Arc<Pinned>>, LookupError> {
+    async fn awaiting_machine(&self, run: &StepRun, resource: &Resource) -> Result<Option<Arc<Pinned>>, LookupError> {
         let Some(progress) = &resource.workflow else { return Ok(None) };
         let pinned = self.parts().workflows.pinned(&progress.workflow, &progress.machine).await?;
         let awaits = pinned.machine.awaits(&progress.instance, &run.name, run.visit);
@@ -211,7 +211,7 @@ impl Pipeline {
     }
 
     async fn decide_undo(&self, run: &StepRun, resource: &Arc<Resource>, found: &Found) -> Result<Decision, StoreError> {
-        let awaited = match self.awaited(run, resource).await {
+        let awaited = match self.awaiting_machine(run, resource).await {
             Ok(awaited) => awaited,
             Err(LookupError::Store(error)) => return Err(error),
             Err(error @ LookupError::Unusable { .. }) => return Ok(self.not_yet(run, resource, None, &error.to_string())),
