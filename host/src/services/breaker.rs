@@ -9,7 +9,8 @@
 //!
 //! Knows digests and times, nothing of what runs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
@@ -20,6 +21,8 @@ const MOST_IN_A_ROW: u32 = 5;
 const WINDOW: (u32, u32) = (20, 10);
 /// Trials, one after the other, of which one has to say that it works, before it is left alone for another while.
 const TRIALS: u32 = 5;
+/// Seconds of results that are kept to see how others fared beside a run that hung.
+const REMEMBERED: usize = 64;
 /// How much longer a run waits that was attempted before: another one is the better trial.
 const LAST_IN_LINE: SignedDuration = SignedDuration::from_secs(5);
 /// How long it stays open, and how long the one run that is let through has before another one is.
@@ -50,6 +53,9 @@ pub enum Evidence {
     Unserved,
     /// The same once more in a run in which that was known: it may well be that run's own fault.
     UnservedAgain,
+    /// It did not answer for so long, until its time was up. That is [`Evidence::Unserved`] unless most of the runs that ended meanwhile have
+    /// worked: many that hang are told of at once after a pause, however few of all they are.
+    Hung(Duration),
 }
 
 /// What a result has changed.
@@ -75,6 +81,15 @@ pub struct Breaker {
     seen: u32,
     /// Trials since it was open that have decided nothing.
     undecided: u32,
+    /// By second, the newest last: runs that have worked, and first attempts that have not.
+    seconds: VecDeque<Second>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Second {
+    at: i64,
+    worked: u64,
+    failed: u64,
 }
 
 impl Breaker {
@@ -107,6 +122,15 @@ impl Breaker {
         if self.digest != digest {
             return None;
         }
+        let evidence = match evidence {
+            Evidence::Hung(lasted) if self.state == State::Closed && self.others_worked(lasted, now) => {
+                self.note(evidence, now);
+                return None;
+            }
+            Evidence::Hung(_) => Evidence::Unserved,
+            evidence => evidence,
+        };
+        self.note(evidence, now);
         match (self.state, evidence) {
             (State::Open(_), _) | (State::Closed, Evidence::UnservedAgain) => None,
             // It goes on with what others have begun, and says nothing by itself.
@@ -134,6 +158,33 @@ impl Breaker {
         }
     }
 
+    /// Counts what ended in this second.
+    fn note(&mut self, evidence: Evidence, now: Timestamp) {
+        let (worked, failed) = match evidence {
+            Evidence::Worked => (1, 0),
+            Evidence::Failed | Evidence::Unserved | Evidence::Hung(_) => (0, 1),
+            Evidence::FailedAgain | Evidence::UnservedAgain => return,
+        };
+        match self.seconds.back_mut() {
+            // A clock that was set back adds to what is there.
+            Some(last) if last.at >= now.as_second() => (last.worked, last.failed) = (last.worked + worked, last.failed + failed),
+            _ => {
+                if self.seconds.len() == REMEMBERED {
+                    self.seconds.pop_front();
+                }
+                self.seconds.push_back(Second { at: now.as_second(), worked, failed });
+            }
+        }
+    }
+
+    /// Whether most of the runs that ended in the last `lasted` have worked.
+    fn others_worked(&self, lasted: Duration, now: Timestamp) -> bool {
+        let since = now.as_second().saturating_sub_unsigned(lasted.as_secs());
+        let meanwhile = self.seconds.iter().filter(|second| second.at >= since);
+        let (worked, failed) = meanwhile.fold((0, 0), |(worked, failed), second| (worked + second.worked, failed + second.failed));
+        worked > failed
+    }
+
     fn open(&mut self, now: Timestamp) -> Change {
         self.undecided = 0;
         self.state = State::Open(later(now));
@@ -145,7 +196,7 @@ impl Breaker {
         match evidence {
             Evidence::Worked => self.in_a_row = 0,
             Evidence::Failed | Evidence::FailedAgain => self.in_a_row += 1,
-            Evidence::Unserved | Evidence::UnservedAgain => {}
+            Evidence::Unserved | Evidence::UnservedAgain | Evidence::Hung(_) => {}
         }
         self.recent = ((self.recent << 1) | u32::from(evidence != Evidence::Worked)) & ((1 << WINDOW.0) - 1);
         self.seen = (self.seen + 1).min(WINDOW.0);
@@ -200,7 +251,7 @@ impl Breakers {
 
 #[cfg(test)]
 mod tests {
-    use super::Evidence::{Failed, FailedAgain, Unserved, UnservedAgain, Worked};
+    use super::Evidence::{Failed, FailedAgain, Hung, Unserved, UnservedAgain, Worked};
     use super::*;
 
     fn at(seconds: i64) -> Timestamp {
@@ -332,6 +383,35 @@ mod tests {
             assert_eq!(breaker.record("v1", Worked, at(0)), None);
         }
         assert_eq!(breaker.record("v1", Unserved, at(0)), Some(Change::Opened));
+    }
+
+    #[test]
+    fn few_of_many_that_hang_open_nothing_even_if_they_are_told_of_at_once() {
+        let mut breaker = fresh();
+        let hung = Hung(Duration::from_secs(30));
+        for second in 0..30 {
+            for _ in 0..19 {
+                assert_eq!(breaker.record("v1", Worked, at(second)), None);
+            }
+        }
+        // As after a pause of the whole process.
+        for _ in 0..30 {
+            assert_eq!(breaker.record("v1", hung, at(30)), None);
+        }
+        assert_eq!(breaker.admit("v1", false, at(30)), Ok(()));
+    }
+
+    #[test]
+    fn a_component_in_which_most_hang_is_left_alone() {
+        let mut breaker = fresh();
+        let hung = Hung(Duration::from_secs(30));
+        let changes: Vec<_> = (0..20).map(|n| breaker.record("v1", hung, at(n))).collect();
+        assert!(changes[..19].iter().all(Option::is_none), "{changes:?}");
+        assert_eq!(changes[19], Some(Change::Opened));
+
+        let mut breaker = fresh();
+        let opened = (0..200).any(|n| breaker.record("v1", if n % 5 < 2 { Worked } else { hung }, at(n / 10)).is_some());
+        assert!(opened, "three of five");
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //!
 //! It also knows which runs were never inside a component, so that they can still be taken back.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -35,6 +35,8 @@ struct State {
     known: HashMap<String, Known>,
     /// By component: first attempts, and others.
     counts: HashMap<String, [usize; 2]>,
+    /// Lines of which some wait in the store for room: a new run goes there too, or those that wait would never have their turn.
+    behind: HashSet<Line>,
     next_id: u64,
 }
 
@@ -89,8 +91,11 @@ impl InHand {
     pub fn take_new(&self, run: &StepRun) -> Option<Held> {
         let line = run.line();
         let mut state = self.shared.state.lock();
-        let held = matches!(state.known.get(&run.key), Some(Known::Held { .. }));
-        if held || state.count(&line) >= self.shared.most(line.again) {
+        if matches!(state.known.get(&run.key), Some(Known::Held { .. })) || state.behind.contains(&line) {
+            return None;
+        }
+        if state.count(&line) >= self.shared.most(line.again) {
+            state.behind.insert(line);
             return None;
         }
         Some(self.hold(&mut state, run, line, Stage::Untouched))
@@ -130,6 +135,14 @@ impl InHand {
     /// How many more of a line may be claimed.
     pub fn room(&self, line: &Line) -> usize {
         self.shared.most(line.again).saturating_sub(self.shared.state.lock().count(line))
+    }
+
+    /// Nobody waits in the store for room any more, but for those who stand in `lines`.
+    pub fn caught_up_but_for(&self, lines: &[Line]) {
+        let mut state = self.shared.state.lock();
+        if !state.behind.is_empty() {
+            state.behind.retain(|line| lines.contains(line));
+        }
     }
 
     fn hold(&self, state: &mut State, run: &StepRun, line: Line, stage: Stage) -> Held {
@@ -211,9 +224,9 @@ mod tests {
     fn run(id: &str, attempt: u32, fence: u64) -> StepRun {
         StepRun {
             key: format!("{id}:step-pay:1"),
-            resource_kind: "orders".into(),
+            resource_kind: "jobs".into(),
             resource_id: id.into(),
-            workflow: "order-processing".into(),
+            workflow: "job-processing".into(),
             kind: RunKind::Step,
             name: "step-pay".into(),
             component: "pay".into(),
@@ -248,6 +261,23 @@ mod tests {
         assert_eq!(hand.room(&run("x", 2, 2).line()), 2);
         drop(first);
         assert!(hand.shared.state.lock().known.is_empty());
+    }
+
+    #[test]
+    fn while_some_wait_in_the_store_for_room_new_ones_do_not_overtake_them() {
+        let hand = hand(2);
+        let mut held: Vec<_> = (0..MOST_FIRST).map(|n| hand.take_new(&run(&n.to_string(), 1, 0)).unwrap()).collect();
+        assert!(hand.take_new(&run("waits", 1, 0)).is_none());
+        held.pop();
+        assert!(hand.take_new(&run("next", 1, 0)).is_none(), "it would overtake");
+        let line = run("waits", 1, 0).line();
+        hand.caught_up_but_for(std::slice::from_ref(&line));
+        assert!(hand.take_new(&run("next", 1, 0)).is_none());
+        assert_eq!(hand.room(&line), 1);
+        let _taken = hand.take_claimed(&run("waits", 1, 1));
+        hand.caught_up_but_for(&[]);
+        held.pop();
+        assert!(hand.take_new(&run("next", 1, 0)).is_some());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use millrace_workflow::{Input, Refusal};
 use super::decision::{self, Origin};
 use super::pipeline::{FireError, Pipeline};
 use crate::shutdown::Stop;
-use crate::store::{StoreError, Timer};
+use crate::store::{Line, StoreError, Timer};
 
 /// Timers and runs taken from the store at once.
 const BATCH: usize = 256;
@@ -80,20 +80,24 @@ impl Scheduler {
     /// Starts what is due of each line, as far as there is room in it. Whether there was more.
     async fn start_runs(&self, now: Timestamp) -> Result<bool, StoreError> {
         let store = &self.pipeline.parts().store;
-        let lines = store.lines().await?.into_iter().filter(|(_, due)| *due <= now);
-        let claims = lines.map(|(line, _)| async move {
-            let room = self.pipeline.room(&line).min(BATCH);
+        let due: Vec<Line> = store.lines().await?.into_iter().filter(|(_, due)| *due <= now).map(|(line, _)| line).collect();
+        let claims = due.iter().map(|line| async move {
+            let room = self.pipeline.room(line).min(BATCH);
             if room == 0 {
-                return Ok(false);
+                return Ok((true, false));
             }
-            let claimed = store.claim_runs(&line, now, room).await?;
-            let more = claimed.len() == BATCH;
+            let claimed = store.claim_runs(line, now, room).await?;
+            let (left, more) = (claimed.len() == room, claimed.len() == BATCH);
             claimed.into_iter().for_each(|run| self.pipeline.start_claimed(run));
-            Ok(more)
+            Ok((left, more))
         });
         // All of them to their end: what one has claimed is in hand, whatever becomes of the others.
-        let claims: Vec<Result<bool, StoreError>> = join_all(claims).await;
-        claims.into_iter().try_fold(false, |more, claim| Ok(more | claim?))
+        let claims: Vec<Result<(bool, bool), StoreError>> = join_all(claims).await;
+        let left =
+            |(line, claim): (&Line, &Result<(bool, bool), StoreError>)| claim.as_ref().is_ok_and(|(left, _)| *left).then(|| line.clone());
+        let behind: Vec<Line> = due.iter().zip(&claims).filter_map(left).collect();
+        self.pipeline.hand().caught_up_but_for(&behind);
+        claims.into_iter().try_fold(false, |more, claim| Ok(more | claim?.1))
     }
 
     /// Fires the timers that are due. Whether there were more.

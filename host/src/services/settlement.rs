@@ -281,10 +281,12 @@ impl Pipeline {
 /// special about it, must not close a component for all others by being tried again. To be silent for the whole time-out is the same: who
 /// waits has computed nothing wrong. A trap is the component's own fault, which the first visit has told.
 fn evidence(run: &StepRun, report: &Report, outcome: &str) -> Evidence {
-    let unserved = outcome == "transient" || report.limit == Some("wall");
+    let hung = report.limit == Some("wall");
+    let unserved = outcome == "transient" || hung;
     match outcome {
         "transient" | "timeout" | "trap" if run.kind == RunKind::Step && run.visit > 1 => Evidence::UnservedAgain,
         _ if unserved && run.is_again() => Evidence::UnservedAgain,
+        _ if hung => Evidence::Hung(report.wall),
         _ if unserved => Evidence::Unserved,
         "trap" | "timeout" if run.is_again() => Evidence::FailedAgain,
         "trap" | "timeout" => Evidence::Failed,

@@ -68,6 +68,8 @@ async fn a_version_that_hangs_in_every_place_does_not_keep_its_replacement_waiti
         }
     };
     tokio::select! {
+        // Those that hang are there first.
+        biased;
         _ = hung => panic!("the replacement has waited until the time-out of the version before"),
         () = replaced => {}
     }
