@@ -24,12 +24,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::error::ApiError;
 use crate::plan;
 use crate::shutdown::Stop;
+use crate::tasks::Group;
 use stream::{Activity, WatchedStream};
 
 /// From the first byte of a request's head to its last; also from the connection to the first request.
@@ -61,24 +61,22 @@ pub async fn serve(listener: TcpListener, server: plan::Server, router: Router, 
     let connection = Arc::new(Connection { server, router, stop: stop.clone() });
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let peers = Peers::default();
-    let mut open = JoinSet::new();
+    let mut open = Group::default();
     while let Some((stream, peer, slot)) = next(&listener, &slots, &stop).await {
-        while open.try_join_next().is_some() {}
         let Some(place) = peers.admit(peer.ip()) else {
             tracing::warn!(peer = %peer.ip(), limit = MAX_PER_PEER, "a peer has too many connections");
             continue;
         };
         let connection = Arc::clone(&connection);
-        open.spawn(async move {
+        open.add(async move {
             connection.run(stream, peer).await;
             drop((place, slot));
         });
     }
     drop(listener);
-    let drained = async { while open.join_next().await.is_some() {} };
-    if tokio::time::timeout(DRAIN, drained).await.is_err() {
-        tracing::warn!(connections = open.len(), "cutting off what did not finish in time");
-        open.shutdown().await;
+    let connections = open.end(DRAIN).await;
+    if connections > 0 {
+        tracing::warn!(connections, "what did not finish in time was cut off");
     }
     Ok(())
 }
