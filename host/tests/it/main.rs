@@ -10,9 +10,11 @@ mod architecture;
 mod client;
 mod conditions;
 mod crashes;
+mod durable;
 mod kafka;
 #[path = "../kafka_broker/mod.rs"]
 mod kafka_broker;
+mod limits;
 mod observability;
 mod original;
 mod process;
