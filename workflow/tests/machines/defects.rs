@@ -409,6 +409,15 @@ fn a_hook_that_matches_nothing_or_everything() {
 }
 
 #[test]
+fn a_hook_that_matches_nothing_is_told_by_what_it_lists() {
+    let hook =
+        Hook { transitions: names(&["begin"]), from_states: names(&["failed"]), to_states: names(&["done"]), reaction: tells("desk") };
+    let expected = "hooks.1: the hook for messaging handler 'desk' matches no transition: there is none with name 'begin' and state left \
+                    'failed' and state entered 'done'";
+    only(sound().hook(hook), expected);
+}
+
+#[test]
 fn a_hook_that_starts_nothing_by_name() {
     only(sound().on(&["fail"], tells("")), "hooks.1.reaction: the hook tells a messaging handler but does not name it");
     only(sound().on(&["fail"], runs("")), "hooks.1.reaction: the hook runs a component but does not name it");

@@ -159,6 +159,30 @@ fn an_answer_to_an_earlier_stay_in_the_state_is_late() {
 }
 
 #[test]
+fn entering_a_state_counts_visits_of_its_own_step_only() {
+    let machine = workflow("new")
+        .states(&["new", "working", "checking"])
+        .finals(&["done"])
+        .error("broken")
+        .transition("begin", edge("new", "working"))
+        .transition("finish", edge("working", "checking"))
+        .transition("break", edge("working", "broken"))
+        .transition("pass", edge("checking", "done"))
+        .transition("fail", edge("checking", "broken"))
+        .step("step-work", step("worker", "finish", "break"))
+        .step("step-check", step("checker", "pass", "fail"))
+        .on(&["begin"], starts("step-work"))
+        .on(&["finish"], starts("step-check"))
+        .begin("begin")
+        .machine();
+    let visits = |instance: &Instance| instance.visits.iter().map(|(step, visit)| format!("{step} {visit}")).collect::<Vec<_>>();
+    let (instance, _) = machine.create();
+    assert_eq!(visits(&instance), ["step-work 1"]);
+    let (instance, _) = machine.advance(&instance, &finished(1, 1, StepOutcome::Accepted)).expect("the answer is awaited");
+    assert_eq!(visits(&instance), ["step-check 1", "step-work 1"]);
+}
+
+#[test]
 fn each_start_of_a_step_is_a_new_visit() {
     let machine = with_manual_review();
     let (mut instance, _) = machine.create();
