@@ -159,6 +159,27 @@ fn an_answer_to_an_earlier_stay_in_the_state_is_late() {
 }
 
 #[test]
+fn an_answer_is_late_when_another_step_was_started_in_the_same_state_since() {
+    let machine = workflow("new")
+        .states(&["new", "working", "aside"])
+        .finals(&["done"])
+        .transition("begin", edge("new", "working"))
+        .transition("finish", edge("working", "done"))
+        .transition("park", edge("working", "aside"))
+        .transition("count", edge("aside", "working"))
+        .step("step-work", step("worker", "finish", "park"))
+        .step("step-count", step("counter", "finish", "park"))
+        .on(&["begin"], starts("step-work"))
+        .on(&["count"], starts("step-count"))
+        .begin("begin")
+        .machine();
+    let (instance, _) = machine.advance(&machine.create().0, &fire("park")).expect("it leaves the state");
+    let (instance, _) = machine.advance(&instance, &fire("count")).expect("it leaves the state");
+    let late = machine.advance(&instance, &finished(1, 1, StepOutcome::Accepted));
+    assert!(matches!(late, Err(Refusal::StaleStep { visit: 1, .. })), "{late:?}");
+}
+
+#[test]
 fn entering_a_state_counts_visits_of_its_own_step_only() {
     let machine = workflow("new")
         .states(&["new", "working", "checking"])
