@@ -96,6 +96,7 @@ impl Run {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "joined below")]
 async fn drive(store: &Arc<Sqlite>, callers: usize, span: Duration) -> anyhow::Result<Run> {
     let started = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();

@@ -1,11 +1,12 @@
 //! The one place where tasks are spawned, so that every one of them can be waited for.
+#![expect(clippy::disallowed_methods, reason = "this is the place")]
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::task::TaskTracker;
 
 use crate::shutdown::Stop;
@@ -66,5 +67,34 @@ impl Tasks {
     pub async fn drain(&self, limit: Duration) -> bool {
         self.tracker.close();
         tokio::time::timeout(limit, self.tracker.wait()).await.is_ok()
+    }
+}
+
+/// Tasks of one part, which waits for them itself and can cut them off. Dropping it cuts off all.
+#[derive(Debug, Default)]
+pub struct Group {
+    tasks: JoinSet<()>,
+}
+
+impl Group {
+    /// Spawns one more.
+    pub fn add<F>(&mut self, work: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        // What has ended is kept until somebody asks for it.
+        while self.tasks.try_join_next().is_some() {}
+        self.tasks.spawn(work);
+    }
+
+    /// Waits for all, but not longer than `limit`, and cuts off the others; answers how many these were.
+    pub async fn end(mut self, limit: Duration) -> usize {
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(limit, ended).await.is_ok() {
+            return 0;
+        }
+        let left = self.tasks.len();
+        self.tasks.shutdown().await;
+        left
     }
 }

@@ -72,6 +72,7 @@ fn yaml_files(folder: &str) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|e| e == "yaml"));
     files.sort();
+    assert!(!files.is_empty(), "there are no configs to check");
     files
 }
 
@@ -140,6 +141,44 @@ fn valid_configs_mean_what_their_snapshots_say() {
         insta::with_settings!({ snapshot_path => "config/snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(format!("valid-{}", name(&path)), plan_of(&path));
         });
+    }
+}
+
+/// The machine that every form of the shop promises: each of its configs has all of it, and no more.
+#[test]
+fn each_config_of_the_shop_has_its_twelve_states_and_fifteen_transitions() {
+    let states: Vec<&str> =
+        "cancelled delivered failed new paid paying payment_failed ship_failed shipped shipping validated validating".split(' ').collect();
+    let transitions = [
+        ("abandon_payment", "payment_failed", "cancelled"),
+        ("cancel_order", "new", "cancelled"),
+        ("cancel_validated", "validated", "cancelled"),
+        ("deliver_order", "shipped", "delivered"),
+        ("payment_approved", "paying", "paid"),
+        ("payment_declined", "paying", "payment_failed"),
+        ("retry_payment", "payment_failed", "paying"),
+        ("retry_shipping", "ship_failed", "shipping"),
+        ("shipping_confirmed", "shipping", "shipped"),
+        ("shipping_failed", "shipping", "ship_failed"),
+        ("start_payment", "validated", "paying"),
+        ("start_shipping", "paid", "shipping"),
+        ("start_validation", "new", "validating"),
+        ("validation_failed", "validating", "failed"),
+        ("validation_passed", "validating", "validated"),
+    ];
+    assert_eq!((states.len(), transitions.len()), (12, 15));
+    for file in ["monolith.yaml", "orders.yaml"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs").join(file);
+        let stage = Stage::new();
+        let plan = stage.check(file, &std::fs::read_to_string(path).unwrap()).plan.unwrap();
+        let [workflow] = plan.workflows.as_slice() else { panic!("{file} has {} workflows", plan.workflows.len()) };
+        let definition = workflow.machine.definition();
+        assert_eq!(definition.states.keys().collect::<Vec<_>>(), states, "{file}");
+        let edges = definition.transitions.iter().map(|(name, edge)| (name.as_str(), edge.from.as_str(), edge.to.as_str()));
+        assert_eq!(edges.collect::<Vec<_>>(), transitions, "{file}");
+        let finals = definition.states.iter().filter(|(_, state)| state.is_final).map(|(name, state)| (name.as_str(), state.is_error));
+        assert_eq!(finals.collect::<Vec<_>>(), [("cancelled", false), ("delivered", false), ("failed", true)], "{file}");
+        assert_eq!((definition.initial_state.as_str(), definition.initial_transition.as_deref()), ("new", Some("start_validation")));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The HTTP edge, asked as a client asks: through the router, and where bytes matter through a socket.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so by panicking")]
+#![expect(clippy::disallowed_methods, reason = "what a test spawns ends with it")]
 
 #[path = "http/accounts.rs"]
 mod accounts;

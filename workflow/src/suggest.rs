@@ -85,6 +85,36 @@ mod tests {
     }
 
     #[test]
+    fn each_slip_counts_once_and_two_of_them_twice() {
+        let apart = |name: &str, candidate: &str| distance(&name.chars().collect::<Vec<_>>(), candidate);
+        for (name, candidate, slips) in [
+            ("paying", "paying", 0),
+            ("pying", "paying", 1),
+            ("payying", "paying", 1),
+            ("pazing", "paying", 1),
+            ("apying", "paying", 1),
+            ("payign", "paying", 1),
+            ("pyaign", "paying", 2),
+            ("pazinx", "paying", 2),
+            ("payingxx", "paying", 2),
+            ("payi", "payi", 0),
+            ("abcdef", "abcdefgh", 2),
+            ("xbcdef", "abcdefg", 2),
+        ] {
+            assert_eq!(apart(name, candidate), Some(slips), "{name}, {candidate}");
+        }
+        assert_eq!((apart("abc", "abcd"), apart("abc", "abcde")), (Some(1), None), "the lengths alone are too far apart");
+    }
+
+    #[test]
+    fn names_are_compared_up_to_a_length_that_no_person_types() {
+        let (long, too_long) = ("x".repeat(64), "x".repeat(65));
+        let slip = format!("{}y", &long[1..]);
+        assert_eq!(nearest(&slip, [long.as_str()]), Some(long.as_str()));
+        assert_eq!(nearest(&too_long, [too_long.as_str()]), None);
+    }
+
+    #[test]
     fn an_endless_name_is_not_compared() {
         assert_eq!(nearest(&"x".repeat(100_000), ["x"; 1]), None);
     }

@@ -3,6 +3,7 @@
 //! It starts cargo and the host as child processes and says what it does; it knows nothing of what they are made of.
 
 #![expect(clippy::print_stdout, reason = "it talks to a person")]
+#![expect(clippy::disallowed_methods, reason = "what it is told beside its arguments is in its environment")]
 
 mod apt;
 mod bench;

@@ -16,7 +16,6 @@ pub use parts::kafka_settings;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
-use tokio_util::task::TaskTracker;
 
 use crate::bus::{Bus, Sink};
 use crate::clock::Clock;
@@ -137,7 +136,7 @@ impl App {
         if let Some(core) = &self.core {
             self.start_core(core)?;
         }
-        let writes = TaskTracker::new();
+        let writes = Tasks::new();
         let mut serving = self.serve(&stop, &writes)?;
         self.health.set_ready(true);
         tracing::info!(address = self.address().map(|address| address.to_string()), config = %self.plan.source.display(), "ready");
@@ -157,8 +156,7 @@ impl App {
         if let Some(serving) = serving {
             serving.await.context("the server ended badly")??;
         }
-        writes.close();
-        let _ = tokio::time::timeout(DRAIN_LIMIT, writes.wait()).await;
+        writes.drain(DRAIN_LIMIT).await;
         self.stop.request();
         if !self.tasks.drain(DRAIN_LIMIT).await {
             tracing::warn!("some attempts were still running; they are made again at the next start");
@@ -169,7 +167,7 @@ impl App {
         failure.map_or(Ok(()), Err)
     }
 
-    fn serve(&mut self, stop: &Stop, writes: &TaskTracker) -> anyhow::Result<Option<tokio::task::JoinHandle<anyhow::Result<()>>>> {
+    fn serve(&mut self, stop: &Stop, writes: &Tasks) -> anyhow::Result<Option<tokio::task::JoinHandle<anyhow::Result<()>>>> {
         let (Some(listener), Some(server)) = (self.listener.take(), self.plan.server.clone()) else { return Ok(None) };
         let address = listener.local_addr()?;
         let router = http::router(HttpParts {

@@ -22,6 +22,7 @@ impl Environment {
     /// # Errors
     /// The working directory or the path of the program cannot be found out, or such a file cannot be read.
     pub fn of_process() -> std::io::Result<Self> {
+        #[expect(clippy::disallowed_methods, reason = "this is the place")]
         let mut variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
             .collect();

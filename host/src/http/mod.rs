@@ -23,12 +23,11 @@ mod writes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio_util::task::TaskTracker;
-
 use crate::plan::Plan;
 use crate::services::resources::Resources;
 use crate::services::users::{TokenVerifier, Users};
 use crate::shutdown::Stop;
+use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
 pub use axum::Router;
@@ -58,8 +57,8 @@ pub struct HttpParts {
     pub metrics: Metrics,
     /// What `/healthz` and `/readyz` tell.
     pub health: HealthChecks,
-    /// Writes under way: they go on when their client hangs up. Close it and wait for it after the server has ended.
-    pub writes: TaskTracker,
+    /// Writes under way: they go on when their client hangs up. Drain them after the server has ended.
+    pub writes: Tasks,
     /// Ends event streams, and readiness.
     pub stop: Stop,
 }

@@ -10,7 +10,6 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, any, get, on};
-use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -24,6 +23,7 @@ use crate::services::resources::Resources;
 use crate::services::shop::stock;
 use crate::services::users::{CurrentUser, TokenVerifier, Users};
 use crate::shutdown::Stop;
+use crate::tasks::Tasks;
 use crate::telemetry::{self, Metrics};
 
 /// Used when the plan has no listener, for routers that are called without one.
@@ -36,7 +36,7 @@ pub(super) struct Edge {
     pub(super) resources: Option<Resources>,
     pub(super) metrics: Metrics,
     pub(super) health: super::HealthChecks,
-    pub(super) writes: TaskTracker,
+    pub(super) writes: Tasks,
     pub(super) stop: Stop,
     pub(super) read_timeout: Duration,
     proxies: BTreeMap<String, Router>,

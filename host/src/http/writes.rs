@@ -5,16 +5,15 @@
 
 use std::future::Future;
 
-use tokio_util::task::TaskTracker;
-
 use crate::services::ServiceError;
+use crate::tasks::Tasks;
 use crate::telemetry::traces;
 
 /// Runs `write` to its end, also when the caller is dropped meanwhile.
-pub(crate) async fn finish<T, F>(writes: &TaskTracker, write: F) -> Result<T, ServiceError>
+pub(crate) async fn finish<T, F>(tasks: &Tasks, write: F) -> Result<T, ServiceError>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, ServiceError>> + Send + 'static,
 {
-    writes.spawn(traces::carried(write)).await.unwrap_or_else(|died| Err(ServiceError::Internal(died.into())))
+    tasks.spawn(traces::carried(write)).await.unwrap_or_else(|died| Err(ServiceError::Internal(died.into())))
 }

@@ -26,8 +26,10 @@ use crate::clock::Clock;
 
 /// Between two tries at a file that seems to be written right now.
 const BETWEEN_TRIES: Duration = Duration::from_millis(100);
-/// Tries at such a file.
+/// Tries at such a file since it has grown last.
 const MOST_TRIES: u32 = 20;
+/// Tries at one that goes on growing: half a minute, as a slow link needs for a large file.
+const MOST_TRIES_GROWING: u32 = 300;
 /// Tries at a file that is not there: it may be being replaced.
 const MOST_TRIES_MISSING: u32 = 3;
 /// Compilations that are noted until somebody asks for them.
@@ -104,9 +106,9 @@ impl Loader {
         }
     }
 
-    /// Reads the file and its outline; waits a little if it is missing, or cut off and still warm.
+    /// Reads the file and its outline; waits a little if it is missing, or cut off and still warm, and longer while it grows.
     async fn look(&self, slot: &Slot) -> Result<(Whole, Result<inspect::Outline, Flaw>), (Option<String>, String)> {
-        let mut tries = 1;
+        let (mut tries, mut all_tries, mut part) = (1, 1, None);
         loop {
             match read_whole(&slot.settings.source, &self.clock).await {
                 Err(unreadable) if unreadable.missing && slot.serving().is_some() && tries < MOST_TRIES_MISSING => {}
@@ -114,13 +116,19 @@ impl Loader {
                 Ok(whole) => {
                     let bytes = whole.bytes.clone();
                     let outline = off_thread(move || inspect::outline(&bytes)).await.map_err(|reason| (None, reason))?;
-                    let may_grow = whole.fresh && tries < MOST_TRIES && outline.as_ref().is_err_and(|flaw| flaw.incomplete);
+                    if part.as_ref() != Some(&whole.digest) {
+                        tries = 1;
+                    }
+                    let has_time = tries < MOST_TRIES && all_tries < MOST_TRIES_GROWING;
+                    let may_grow = whole.fresh && has_time && outline.as_ref().is_err_and(|flaw| flaw.incomplete);
                     if !may_grow {
                         return Ok((whole, outline));
                     }
+                    part = Some(whole.digest);
                 }
             }
             tries += 1;
+            all_tries += 1;
             tokio::time::sleep(BETWEEN_TRIES).await;
         }
     }

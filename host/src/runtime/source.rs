@@ -20,8 +20,8 @@ use crate::clock::Clock;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(15);
 /// A file that has not changed for this long needs no second look.
 const SETTLED: SignedDuration = SignedDuration::from_secs(1);
-/// Looks at a file that goes on changing.
-const MOST_LOOKS: u32 = 200;
+/// Looks at a file that goes on changing: half a minute of them.
+const MOST_LOOKS: u32 = 2_000;
 
 /// A whole file.
 #[derive(Debug, Clone)]
@@ -82,15 +82,20 @@ impl From<&std::fs::Metadata> for Stamp {
 /// There is no file, it is no plain file, it is too large, it goes on changing, or the system does not let us read it.
 pub(super) async fn read_whole(path: &Path, clock: &Clock) -> Result<Whole, Unreadable> {
     for _ in 0..MOST_LOOKS {
-        let file = path.to_owned();
-        let (bytes, stamp) = off_thread(move || read_once(&file)).await??;
-        let age = stamp.age(clock);
-        if age < SETTLED || age.is_negative() {
+        let before = Stamp::of(path);
+        if before.is_some_and(|stamp| stamp.age(clock) < SETTLED) {
             tokio::time::sleep(BETWEEN_LOOKS).await;
-            if Stamp::of(path) != Some(stamp) {
+            // Not read as long as it changes: it may be large, and what was read would be of no use.
+            if Stamp::of(path) != before {
                 continue;
             }
         }
+        let file = path.to_owned();
+        let (bytes, stamp) = off_thread(move || read_once(&file)).await??;
+        if before != Some(stamp) {
+            continue;
+        }
+        let age = stamp.age(clock);
         let bytes = bytes::Bytes::from(bytes);
         let hashed = bytes.clone();
         let digest = off_thread(move || digest(&hashed)).await?;

@@ -17,6 +17,29 @@ struct Counts {
     states: HashMap<String, AtomicI64>,
 }
 
+/// An instance that is counted and not written yet. It is no longer counted when this is dropped, unless it was kept.
+#[must_use]
+pub struct Place<'a> {
+    active: &'a Active,
+    workflow: &'a str,
+    is_kept: bool,
+}
+
+impl Place<'_> {
+    /// The instance is written.
+    pub fn keep(mut self) {
+        self.is_kept = true;
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            self.active.finished(self.workflow);
+        }
+    }
+}
+
 /// What there is of a workflow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkflowCounts<'a> {
@@ -49,26 +72,28 @@ impl Active {
         Self { workflows }
     }
 
-    /// One more.
-    pub fn began(&self, workflow: &str) {
-        self.add(workflow, 1);
+    /// One more, unless there are `most` already. It is counted before it is written, so that many at once cannot become too many.
+    #[must_use]
+    pub fn begin<'a>(&'a self, workflow: &'a str, most: Option<u64>) -> Option<Place<'a>> {
+        let most = most.and_then(|most| i64::try_from(most).ok()).unwrap_or(i64::MAX);
+        let one_more = |count: i64| (count < most).then(|| count.saturating_add(1));
+        if let Some(counts) = self.workflows.get(workflow) {
+            counts.unfinished.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
+        }
+        Some(Place { active: self, workflow, is_kept: false })
     }
 
     /// One less.
     pub fn finished(&self, workflow: &str) {
-        self.add(workflow, -1);
+        if let Some(counts) = self.workflows.get(workflow) {
+            counts.unfinished.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// The counter of a state, to be changed when an instance enters or leaves it.
     #[must_use]
     pub fn state(&self, workflow: &str, state: &str) -> Option<&AtomicI64> {
         self.workflows.get(workflow)?.states.get(state)
-    }
-
-    /// Unfinished instances of `workflow`.
-    #[must_use]
-    pub fn count(&self, workflow: &str) -> u64 {
-        self.workflows.get(workflow).map_or(0, |counts| now(&counts.unfinished))
     }
 
     /// All counts.
@@ -78,12 +103,6 @@ impl Active {
             unfinished: now(&counts.unfinished),
             states: counts.states.iter().map(|(state, count)| (state.as_str(), now(count))).collect(),
         })
-    }
-
-    fn add(&self, workflow: &str, change: i64) {
-        if let Some(counts) = self.workflows.get(workflow) {
-            counts.unfinished.fetch_add(change, Ordering::Relaxed);
-        }
     }
 }
 

@@ -13,6 +13,7 @@ use millrace_workflow::{Cause, Input, Refusal};
 use parking_lot::Mutex;
 use serde_json::Value;
 
+use super::active::Place;
 use super::decision::{self, Context, Origin};
 use super::pipeline::{FireError, Pipeline};
 use super::shop::catalogue::Catalogue;
@@ -345,6 +346,7 @@ impl Resources {
         traceparent: String,
     ) -> Result<(View, bool), ServiceError> {
         let resource = handler.new_resource(user, data, self.inner.pipeline.parts().clock.now())?;
+        let place = handler.settings.workflow.as_deref().map(|workflow| self.place(workflow)).transpose()?;
         let mut decision = match &handler.settings.workflow {
             Some(workflow) => self.begin(workflow, resource, traceparent)?,
             None => decision::plain(resource),
@@ -355,10 +357,9 @@ impl Resources {
         }
         match self.inner.pipeline.commit(decision).await {
             Ok(resource) => {
-                if let Some(progress) = &resource.workflow {
-                    self.inner.pipeline.parts().active.began(&progress.workflow);
-                } else {
-                    self.inner.generation.advance();
+                match place {
+                    Some(place) => place.keep(),
+                    None => self.inner.generation.advance(),
                 }
                 let stock = handler.units(&resource.data);
                 let history = resource.workflow.as_ref().map(|_| Vec::new());
@@ -372,14 +373,19 @@ impl Resources {
         }
     }
 
+    /// A place for one more instance.
+    fn place<'a>(&'a self, workflow: &'a str) -> Result<Place<'a>, ServiceError> {
+        let parts = self.inner.pipeline.parts();
+        parts.active.begin(workflow, parts.workflows.max_instances(workflow)).ok_or_else(|| {
+            let detail = format!("'{workflow}' has as many unfinished instances as it may have; nothing was stored");
+            ServiceError::Unavailable { detail, retry_after: FULL_RETRY_AFTER }
+        })
+    }
+
     fn begin(&self, workflow: &str, resource: Resource, traceparent: String) -> Result<decision::Decision, ServiceError> {
         let parts = self.inner.pipeline.parts();
         let missing = || ServiceError::Internal(anyhow::anyhow!("there is no workflow '{workflow}'"));
         let pinned = parts.workflows.current(workflow).ok_or_else(missing)?;
-        if parts.workflows.max_instances(workflow).is_some_and(|max| parts.active.count(workflow) >= max) {
-            let detail = format!("'{workflow}' has as many unfinished instances as it may have; nothing was stored");
-            return Err(ServiceError::Unavailable { detail, retry_after: FULL_RETRY_AFTER });
-        }
         if let Some(reason) = parts.watermark.refusal() {
             let detail = format!("{reason}; nothing was stored");
             return Err(ServiceError::Unavailable { detail, retry_after: FULL_RETRY_AFTER });

@@ -15,9 +15,9 @@ use millrace::services::users::Users;
 use millrace::shutdown::Stop;
 use millrace::store::Store;
 use millrace::store::memory::Memory;
+use millrace::tasks::Tasks;
 use millrace::telemetry::Metrics;
 use serde_json::Value;
-use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 pub const SECRET: &str = "a secret for tests, longer than 32 bytes";
@@ -123,7 +123,7 @@ impl Setup {
             internal: None,
             metrics: metrics.clone(),
             health: health.clone(),
-            writes: TaskTracker::new(),
+            writes: Tasks::new(),
             stop: stop.clone(),
         });
         Edge { router, server, store, health, metrics, stop }

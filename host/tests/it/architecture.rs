@@ -18,7 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("plan", &["runtime"]),
     ("config", &["plan", "proxies", "runtime"]),
     ("services", &["plan", "store", "bus", "runtime", "telemetry", "clock", "shutdown", "tasks"]),
-    ("http", &["plan", "services", "telemetry", "clock", "shutdown"]),
+    ("http", &["plan", "services", "telemetry", "clock", "shutdown", "tasks"]),
 ];
 
 /// Crates that only one part may name.
@@ -33,6 +33,32 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("ratatui", &["commands"]),
     ("clap", &["main", "commands", "telemetry"]),
 ];
+
+/// What only these files may do, and how that is written.
+const ONLY_BY: &[(&str, &[&str], &[&str])] = &[
+    ("spawns tasks", &["JoinSet", "TaskTracker", "LocalSet", "spawn_local", "spawn_on", "spawn_pinned", "Handle::current"], &["tasks.rs"]),
+    (
+        "blocks threads",
+        &["spawn_blocking", "block_in_place"],
+        &[
+            "bus/kafka/consumer.rs",
+            "bus/kafka/dead_letters.rs",
+            "bus/kafka/mod.rs",
+            "runtime/source.rs",
+            "services/users/passwords.rs",
+            "store/sqlite/readers.rs",
+        ],
+    ),
+    (
+        "uses the environment",
+        &["env::var", "env::vars", "var_os", "vars_os", "set_var", "remove_var", "from_env", "from_default_env", "try_from_env"],
+        &["config/env.rs"],
+    ),
+    ("asks what time it is", &["SystemTime::now", "Timestamp::now", "Zoned::now", "Utc::now", "OffsetDateTime::now_utc"], &["clock.rs"]),
+];
+
+/// Files with a `spawn` that is none of a task: two threads of their own, and a child process.
+const SPAWN_NO_TASKS: &[&str] = &["store/sqlite/writer.rs", "runtime/engine.rs", "runtime/compile.rs"];
 
 fn sources() -> Vec<(PathBuf, String)> {
     let root = repository().join("host/src");
@@ -92,6 +118,73 @@ fn each_foreign_crate_is_named_in_its_own_part_only() {
         }
     }
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// The places in a text where these words are written, and not as a part of longer ones.
+fn occurrences<'a>(text: &'a str, words: &'a str) -> impl Iterator<Item = usize> {
+    let goes_on = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(words).map(|(at, _)| at).filter(move |at| {
+        !text[..*at].chars().next_back().is_some_and(goes_on) && !text[at + words.len()..].chars().next().is_some_and(goes_on)
+    })
+}
+
+/// What a file does that is the business of others.
+fn trespasses(path: &str, text: &str) -> Vec<String> {
+    let text = code(text);
+    let mut found = Vec::new();
+    for (what, words, files) in ONLY_BY.iter().filter(|(_, _, files)| !files.contains(&path)) {
+        let written = words.iter().filter(|words| occurrences(&text, words).next().is_some());
+        found.extend(written.map(|words| format!("{path} {what} ({words}), which only {} may", files.join(", "))));
+    }
+    if path != "tasks.rs" && !SPAWN_NO_TASKS.contains(&path) {
+        let by_tasks = |at: usize| text[..at].trim_end().strip_suffix('.').is_some_and(|before| before.trim_end().ends_with("tasks"));
+        let spawns = occurrences(&text, "spawn").chain(occurrences(&text, "spawn_long")).filter(|at| !by_tasks(*at));
+        found.extend(spawns.map(|at| format!("{path} spawns by itself: {}", text[at..].lines().next().unwrap_or_default())));
+    }
+    found
+}
+
+#[test]
+fn tasks_threads_environment_and_time_have_one_place_each() {
+    let found: Vec<String> = sources().iter().flat_map(|(path, text)| trespasses(&path.display().to_string(), text)).collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn no_way_round_the_one_place_goes_unseen() {
+    for text in [
+        "let handle = tokio::spawn(async {});",
+        "use tokio::spawn;",
+        "tokio::task::spawn(work)",
+        "let mut open = JoinSet::new();",
+        "open.spawn(async move { serve().await });",
+        "fn finish(writes: &TaskTracker) {}",
+        "writes\n    .spawn(work)",
+        "tokio::runtime::Handle::current().spawn(work)",
+        "spawn_long(\"name\", work)",
+        "std::thread::spawn(|| {})",
+        "tokio::task::spawn_blocking(work)",
+        "std::env::var(\"HOME\")",
+        "env::vars()",
+        "use std::env::{var_os, vars_os};",
+        "for (name, value) in std::env::vars_os() {}",
+        "EnvFilter::from_default_env()",
+        "std::time::SystemTime::now()",
+        "Timestamp::now()",
+    ] {
+        assert!(!trespasses("services/relay.rs", text).is_empty(), "not seen: {text}");
+    }
+    for text in [
+        "self.parts().tasks.spawn(work)",
+        "self.tasks\n    .spawn_long(\"name\", work)",
+        "// Whoever calls tokio::spawn has no one to wait for it.",
+        "let spawned = environment.variables();",
+        "std::time::SystemTime::from(clock.now())",
+    ] {
+        assert!(trespasses("services/relay.rs", text).is_empty(), "{:?}", trespasses("services/relay.rs", text));
+    }
+    assert!(trespasses("tasks.rs", "self.tracker.spawn(work)").is_empty());
+    assert!(trespasses("config/env.rs", "std::env::vars_os()").is_empty());
 }
 
 #[test]

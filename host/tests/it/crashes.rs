@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::client::{PATIENCE, order};
+use crate::observability::scraped::Scraped;
 use crate::process::Home;
 use crate::test_app::{TestApp, built, repository};
 
@@ -177,9 +178,12 @@ async fn events_that_are_published_again_change_nothing() {
         }
     };
     let before = quiet().await;
+    let told = || async { Scraped::of(&app.client).await.value("ecommerce_component_runs_total", &[("component", "notification-sender")]) };
+    assert_eq!(told().await, Some(5.0));
     for _ in 0..2 {
         assert_eq!(app.store.republish(jiff::Timestamp::UNIX_EPOCH).await.unwrap(), 5, "created, validated, paid, shipped, delivered");
         assert_eq!(quiet().await, before);
+        assert_eq!(told().await, Some(5.0), "the customer is not told again");
     }
     let now = customer.get(&format!("/api/orders/{id}")).await.body;
     assert_eq!(now, delivered);

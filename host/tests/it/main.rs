@@ -11,9 +11,11 @@ mod client;
 mod conditions;
 mod crashes;
 mod dead_letters;
+mod durable;
 mod kafka;
 #[path = "../kafka_broker/mod.rs"]
 mod kafka_broker;
+mod limits;
 mod observability;
 mod original;
 mod process;

@@ -125,6 +125,11 @@ impl Process {
         Arc::clone(&self.log)
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `kill -9`, and nothing after it.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

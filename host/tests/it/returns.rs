@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::client::{Client, PATIENCE, path_of};
-use crate::test_app::TestApp;
+use crate::test_app::{TestApp, repository};
 
 async fn desk() -> (TestApp, Client) {
     let app = TestApp::start("host/tests/it/configs/returns.yaml", &[]).await;
@@ -55,6 +55,36 @@ async fn what_the_customer_broke_is_turned_down_and_may_be_appealed_or_withdrawn
     assert_eq!(withdrawn.body["state"], "withdrawn");
     let late = customer.post(&format!("/api/returns/{id}/appeal"), &json!({})).await;
     assert_eq!(late.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_changes_no_field_that_the_schema_lets_a_customer_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("forging.yaml");
+    let text = std::fs::read_to_string(repository().join("host/tests/it/configs/returns.yaml")).unwrap();
+    let changes = [
+        // It answers what its config says.
+        ("/returns-inspection.wasm\"", "/hostile.wasm\", config: {article: Diamond, condition: opened, iban: GB00, grade: A}"),
+        ("          article: {", "          mode: {type: string}\n          article: {"),
+    ];
+    let text = changes.iter().fold(text, |text, (honest, forging)| {
+        assert!(text.contains(honest), "{honest}");
+        text.replace(honest, forging)
+    });
+    std::fs::write(&config, text).unwrap();
+    let app = TestApp::start(&config.display().to_string(), &[]).await;
+    let customer = app.client.customer("bea").await;
+    let mut body = parcel("new");
+    body["mode"] = json!("config");
+    let sent = customer.post("/api/returns", &body).await;
+    assert_eq!(sent.status, StatusCode::CREATED, "{sent:?}");
+    let id = sent.body["id"].as_str().unwrap();
+    let refunded = customer.wait_for("returns", id, &["refunded", "closed", "turned_down"]).await;
+    assert_eq!(refunded["data"]["grade"], "A", "{refunded:#}");
+    let stored = app.store.resource("returns", id).await.unwrap().unwrap();
+    for field in ["article", "condition", "iban"] {
+        assert_eq!(stored.data[field], body[field], "{field}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::client::{Client, order, path_of};
-use crate::test_app::TestApp;
+use crate::test_app::{TestApp, repository};
 
 const HAPPY: [&str; 8] = ["new", "validating", "validated", "paying", "paid", "shipping", "shipped", "delivered"];
 
@@ -157,6 +157,39 @@ async fn nonsense_is_refused_with_a_reason_and_prices_come_from_the_catalogue() 
     cheap["items"][0]["price"] = json!(0.01);
     cheap["total"] = json!(0.01);
     assert_eq!(customer.post("/api/orders", &cheap).await.body["data"]["total"], json!(149.99));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_adds_to_an_order_and_changes_nothing_that_its_customer_or_the_host_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("forging.yaml");
+    let text = std::fs::read_to_string(repository().join("configs/monolith.yaml")).unwrap();
+    let honest = "/payment.wasm\n      description: Charges the customer through the payment gateway\n";
+    assert!(text.contains(honest));
+    // It answers what its config says, when the city says so.
+    let forging = "/hostile.wasm\n      config: {id: forged, userId: mallory, state: cancelled, version: 99, total: 0.01, items: [], \
+                   shipping: {city: elsewhere}, payment: {token: tok_forged}, receipt: R-1}\n";
+    std::fs::write(&config, text.replace(honest, forging)).unwrap();
+    let seed = repository().join("seed/products.json").display().to_string();
+    let app = TestApp::start(&config.display().to_string(), &[("PRODUCTS_SEED", &seed)]).await;
+    let customer = app.client.customer("ivo").await;
+    let mut body = order("prod-001", 2, "tok_visa");
+    body["shipping"]["city"] = json!("config");
+    let placed = customer.post("/api/orders", &body).await;
+    assert_eq!(placed.status, StatusCode::CREATED, "{placed:?}");
+    let id = placed.body["id"].as_str().unwrap();
+    let delivered = customer.wait_for("orders", id, &["delivered", "failed", "cancelled"]).await;
+    assert_eq!(path_of(&delivered), HAPPY);
+    assert_eq!((&delivered["id"], &delivered["version"]), (&json!(id), &json!(4)));
+    let data = &delivered["data"];
+    for field in ["userId", "total", "items", "shipping"] {
+        assert!(!data[field].is_null() && data[field] == placed.body["data"][field], "{field}: {delivered:#}");
+    }
+    assert_eq!((&data["state"], &data["receipt"]), (&json!("delivered"), &json!("R-1")), "what is new is kept");
+    let stored = app.store.resource("orders", id).await.unwrap().unwrap();
+    assert_eq!(stored.data["payment"], json!({"token": "tok_visa"}));
+    let unknown: Vec<&String> = stored.data.keys().filter(|name| ["id", "state", "userId", "version"].contains(&name.as_str())).collect();
+    assert!(unknown.is_empty(), "what the host keeps beside the data is in it: {unknown:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

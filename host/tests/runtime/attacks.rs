@@ -91,7 +91,7 @@ async fn ways_to_give_up_are_told_apart() {
         ("panic", "panicked at testing/hostile/src/lib.rs"),
         ("abort", "unreachable"),
         ("exit", "exit(0) instead of answering"),
-        ("handle leak", ""),
+        ("handle leak", "resource table has no free keys"),
     ] {
         let report = workshop.run(json!({ "mode": mode })).await;
         assert!(transient(&report).contains(says), "{mode}: {report:?}");

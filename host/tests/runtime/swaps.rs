@@ -231,6 +231,37 @@ async fn a_folder_that_comes_later_is_found() {
     workshop.end().await;
 }
 
+/// Writes a file in its place, as a copy over a slow link does: in so many pieces, with a pause after each.
+async fn write_slowly(workshop: &Workshop, bytes: &[u8], pieces: usize, pause: Duration) {
+    use std::io::Write as _;
+    let before = workshop.digest();
+    let mut file = std::fs::File::create(&workshop.source).expect("the file");
+    for piece in bytes.chunks(bytes.len().div_ceil(pieces)) {
+        assert_eq!((workshop.digest(), workshop.status().refused), (before.clone(), None), "half a file was looked at");
+        file.write_all(piece).expect("a piece");
+        tokio::time::sleep(pause).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_written_slowly_is_taken_when_it_is_whole_and_not_refused_before() {
+    let hostile = built("hostile");
+    // Pauses longer than changes are gathered, and none at all: each for longer than a file that stays cut off is waited for.
+    let writers = [(6, Duration::from_millis(600)), (360, Duration::from_millis(10))];
+    join_all(writers.map(async |(pieces, pause)| {
+        let mut workshop = Plan::of(hostile.clone()).start().await;
+        let mut events = workshop.watch();
+        let whole = marked(&hostile, "slow");
+        write_slowly(&workshop, &whole, pieces, pause).await;
+        let SwapEvent::Swapped { active, .. } = next(&mut events).await else { panic!("{:?}", workshop.status()) };
+        assert_eq!(active.size, whole.len() as u64);
+        assert_eq!(workshop.run(json!({ "mode": "accept" })).await.digest, active.digest);
+        assert!(events.is_empty(), "one new file is one event");
+        workshop.end().await;
+    }))
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_replaced_all_the_time_ends_at_its_last_version() {
     let first = tiny("i32.const 96");

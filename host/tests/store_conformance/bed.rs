@@ -56,6 +56,11 @@ impl Bed {
         };
     }
 
+    /// Whether it takes room on a disk.
+    pub fn is_on_a_disk(&self) -> bool {
+        matches!(self.backend, Backend::Sqlite { .. })
+    }
+
     /// File of the database, for a back end that has one.
     pub fn path(&self) -> PathBuf {
         match &self.backend {

@@ -159,7 +159,7 @@ pub async fn of_many_changes_of_one_version_one_wins(bed: Bed) {
     assert_eq!((now.state, now.version), (format!("state-{winner}"), 2));
 }
 
-pub async fn many_callers_share_transactions(bed: Bed) {
+pub async fn many_callers_see_what_they_were_answered(bed: Bed) {
     let results = all_at_once((0..64).map(|n| {
         let store = Arc::clone(&bed.store);
         async move {
@@ -179,7 +179,7 @@ pub async fn many_callers_share_transactions(bed: Bed) {
     }
     let stats = bed.store.commit_stats();
     assert_eq!(stats.units, 64 * 5);
-    assert!((1..=stats.units).contains(&stats.commits));
+    assert!(stats.commits > 0 && stats.commits <= stats.units, "{stats:?}");
 }
 
 pub async fn an_event_has_its_effect_once(mut bed: Bed) {

@@ -1,5 +1,6 @@
 //! What every store promises, run on each back end; and what only a durable one can.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "this is a test, its functions are only not all marked so")]
+#![expect(clippy::disallowed_methods, reason = "what a test spawns ends with it")]
 
 mod agreement;
 mod bed;
@@ -43,7 +44,7 @@ on_each_store! {
         a_conflicting_commit_writes_nothing_at_all,
         neighbours_of_a_conflicting_commit_succeed,
         of_many_changes_of_one_version_one_wins,
-        many_callers_share_transactions,
+        many_callers_see_what_they_were_answered,
         an_event_has_its_effect_once,
         an_idempotency_key_has_one_winner,
         a_run_key_and_a_history_number_are_taken_once;

@@ -114,9 +114,9 @@ pub async fn the_backlog_tells_what_is_late_and_who_kills_processes(bed: Bed) {
 pub async fn a_store_that_can_write_says_so(bed: Bed) {
     bed.store.try_write().await.unwrap();
     assert_eq!(bed.store.refused(), None);
-    if let Some(space) = bed.store.space().unwrap() {
-        assert!(space.wal > 0 && space.free <= space.size && space.size > 0, "{space:?}");
-    }
+    let space = bed.store.space().unwrap();
+    assert_eq!(space.is_some(), bed.is_on_a_disk());
+    assert!(space.as_ref().is_none_or(|space| space.wal > 0 && space.free <= space.size && space.size > 0), "{space:?}");
     bed.store.close().await;
     assert!(matches!(bed.store.try_write().await, Err(StoreError::Fatal(_))));
 }

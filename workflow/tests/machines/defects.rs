@@ -81,6 +81,24 @@ fn an_unknown_state_like_no_other_lists_those_there_are() {
     assert_eq!(defects, [unknown, unreachable]);
 }
 
+/// What does not exist is neither a bridge to another state nor part of a loop.
+#[test]
+fn an_unknown_state_leads_nowhere() {
+    let bridge = workflow("new").states(&["new"]).finals(&["done"]);
+    let defects = bridge.transition("in", automatic("new", "limbo")).transition("out", automatic("limbo", "done")).defects();
+    let expected = [
+        "transitions.in.to: transition 'in' enters 'limbo', which is not a state; states: 'done', 'new'",
+        "transitions.out.from: transition 'out' leaves 'limbo', which is not a state; states: 'done', 'new'",
+        "states.done: state 'done' cannot be reached from the initial state 'new'; add a transition that leads to it, or remove it",
+        "states.new: no final state can be reached from state 'new'; final states: 'done'; transitions that leave 'new': 'in'",
+    ];
+    assert_eq!(defects, expected);
+    let round = workflow("new").states(&["new"]).finals(&["done"]).transition("end", edge("new", "done"));
+    let defects = round.transition("in", automatic("new", "limbo")).transition("back", automatic("limbo", "new")).defects();
+    assert!(defects.iter().all(|defect| !defect.contains("loop")), "{defects:#?}");
+    assert_eq!(defects.iter().filter(|defect| defect.contains("'limbo', which is not a state")).count(), 2, "{defects:#?}");
+}
+
 #[test]
 fn a_transition_out_of_a_final_state() {
     let expected = "transitions.reopen.from: transition 'reopen' leaves 'done', but 'done' is final and nothing may leave it";
@@ -315,6 +333,13 @@ fn a_step_that_no_hook_starts() {
 }
 
 #[test]
+fn a_state_that_waits_for_a_step_nobody_starts_is_that_one_mistake() {
+    let mut builder = sound();
+    builder.0.hooks.clear();
+    only(builder, "steps.step-work: no hook starts step 'step-work'; add a hook for it, or remove it");
+}
+
+#[test]
 fn a_step_with_settings_that_cannot_work() {
     let mut hopeless = step("", "finish", "fail");
     hopeless.timeout = Duration::ZERO;
@@ -384,6 +409,15 @@ fn a_hook_that_matches_nothing_or_everything() {
 }
 
 #[test]
+fn a_hook_that_matches_nothing_is_told_by_what_it_lists() {
+    let hook =
+        Hook { transitions: names(&["begin"]), from_states: names(&["failed"]), to_states: names(&["done"]), reaction: tells("desk") };
+    let expected = "hooks.1: the hook for messaging handler 'desk' matches no transition: there is none with name 'begin' and state left \
+                    'failed' and state entered 'done'";
+    only(sound().hook(hook), expected);
+}
+
+#[test]
 fn a_hook_that_starts_nothing_by_name() {
     only(sound().on(&["fail"], tells("")), "hooks.1.reaction: the hook tells a messaging handler but does not name it");
     only(sound().on(&["fail"], runs("")), "hooks.1.reaction: the hook runs a component but does not name it");
@@ -424,6 +458,22 @@ fn an_absurd_size() {
         "hooks.3.to_states: the hook lists 1001 names; at most 1000 are accepted",
     ];
     assert_eq!(builder.defects(), expected);
+}
+
+#[test]
+fn a_hook_may_list_as_many_names_as_it_may_and_a_wait_may_last_ten_years() {
+    let mut long = step("worker", "finish", "fail");
+    long.timeout = Duration::from_secs(315_360_000);
+    long.retry = RetryPolicy { max_delay: Duration::from_secs(315_360_000), ..long.retry };
+    let builder = sound()
+        .on(&["begin"; 1_000], tells("n"))
+        .entering(&["working"; 1_000], tells("n"))
+        .transition("retry", timed("failed", "working", 315_360_000))
+        .step("step-work", long);
+    assert_eq!(builder.machine().definition().hooks[1].transitions.len(), 1_000);
+    only(sound().on(&["begin"; 1_001], tells("n")), "hooks.1.transitions: the hook lists 1001 names; at most 1000 are accepted");
+    let over = sound().transition("retry", timed("failed", "working", 315_360_001));
+    only(over, "transitions.retry.after: the wait of 'retry' is 315360001 s; at most 315360000 s (ten years) are accepted");
 }
 
 #[test]

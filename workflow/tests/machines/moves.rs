@@ -159,6 +159,51 @@ fn an_answer_to_an_earlier_stay_in_the_state_is_late() {
 }
 
 #[test]
+fn an_answer_is_late_when_another_step_was_started_in_the_same_state_since() {
+    let machine = workflow("new")
+        .states(&["new", "working", "aside"])
+        .finals(&["done"])
+        .transition("begin", edge("new", "working"))
+        .transition("finish", edge("working", "done"))
+        .transition("park", edge("working", "aside"))
+        .transition("count", edge("aside", "working"))
+        .step("step-work", step("worker", "finish", "park"))
+        .step("step-count", step("counter", "finish", "park"))
+        .on(&["begin"], starts("step-work"))
+        .on(&["count"], starts("step-count"))
+        .begin("begin")
+        .machine();
+    let (instance, _) = machine.advance(&machine.create().0, &fire("park")).expect("it leaves the state");
+    let (instance, _) = machine.advance(&instance, &fire("count")).expect("it leaves the state");
+    let late = machine.advance(&instance, &finished(1, 1, StepOutcome::Accepted));
+    assert!(matches!(late, Err(Refusal::StaleStep { visit: 1, .. })), "{late:?}");
+}
+
+#[test]
+fn entering_a_state_counts_visits_of_its_own_step_only() {
+    let machine = workflow("new")
+        .states(&["new", "working", "checking"])
+        .finals(&["done"])
+        .error("broken")
+        .transition("begin", edge("new", "working"))
+        .transition("finish", edge("working", "checking"))
+        .transition("break", edge("working", "broken"))
+        .transition("pass", edge("checking", "done"))
+        .transition("fail", edge("checking", "broken"))
+        .step("step-work", step("worker", "finish", "break"))
+        .step("step-check", step("checker", "pass", "fail"))
+        .on(&["begin"], starts("step-work"))
+        .on(&["finish"], starts("step-check"))
+        .begin("begin")
+        .machine();
+    let visits = |instance: &Instance| instance.visits.iter().map(|(step, visit)| format!("{step} {visit}")).collect::<Vec<_>>();
+    let (instance, _) = machine.create();
+    assert_eq!(visits(&instance), ["step-work 1"]);
+    let (instance, _) = machine.advance(&instance, &finished(1, 1, StepOutcome::Accepted)).expect("the answer is awaited");
+    assert_eq!(visits(&instance), ["step-check 1", "step-work 1"]);
+}
+
+#[test]
 fn each_start_of_a_step_is_a_new_visit() {
     let machine = with_manual_review();
     let (mut instance, _) = machine.create();

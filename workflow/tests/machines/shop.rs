@@ -93,12 +93,6 @@ fn run(kind: RunKind, name: &str, component: &str, visit: u32, seq: u64) -> Effe
 }
 
 #[test]
-fn it_has_twelve_states_and_fifteen_transitions() {
-    let shop = shop();
-    assert_eq!((shop.states.len(), shop.transitions.len()), (12, 15));
-}
-
-#[test]
 fn a_config_without_timers_loads_and_a_retry_by_hand_runs_the_payment_again() {
     let machine = plain().machine();
     let paying = to_paying(&machine);

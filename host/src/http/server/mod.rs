@@ -23,12 +23,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::error::ApiError;
 use crate::plan;
 use crate::shutdown::Stop;
+use crate::tasks::Group;
 use crate::telemetry::Metrics;
 use peers::Peers;
 use refusal::Refusals;
@@ -61,15 +61,14 @@ pub async fn serve(listener: TcpListener, server: plan::Server, router: Router, 
     let (peers, refusals) = (Peers::new(&server.connections), Refusals::new(metrics));
     let connection = Arc::new(Connection { server, router, stop: stop.clone() });
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let mut open = JoinSet::new();
+    let mut open = Group::default();
     while let Some((stream, peer, slot)) = next(&listener, &slots, &stop).await {
-        while open.try_join_next().is_some() {}
         let Some(place) = peers.admit(peer.ip()) else {
             // Takes none of the places that others wait for.
             drop(slot);
             if let Some(room) = refusals.note(peer.ip(), peers.most()) {
                 let limit = peers.most();
-                open.spawn(async move {
+                open.add(async move {
                     refusal::answer(stream, limit).await;
                     drop(room);
                 });
@@ -77,16 +76,15 @@ pub async fn serve(listener: TcpListener, server: plan::Server, router: Router, 
             continue;
         };
         let connection = Arc::clone(&connection);
-        open.spawn(async move {
+        open.add(async move {
             connection.run(stream, peer).await;
             drop((place, slot));
         });
     }
     drop(listener);
-    let drained = async { while open.join_next().await.is_some() {} };
-    if tokio::time::timeout(DRAIN, drained).await.is_err() {
-        tracing::warn!(connections = open.len(), "cutting off what did not finish in time");
-        open.shutdown().await;
+    let connections = open.end(DRAIN).await;
+    if connections > 0 {
+        tracing::warn!(connections, "what did not finish in time was cut off");
     }
     Ok(())
 }

@@ -240,6 +240,18 @@ mod tests {
         assert!(error.contains("'some.db' has journal_mode"), "{error}");
     }
 
+    /// In WAL mode anything less leaves the last commits to the system's own time for writing them.
+    #[test]
+    fn whoever_writes_has_each_commit_on_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        for connection in [open_writer(&path).unwrap(), open_beside(&path).unwrap()] {
+            let asked = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
+            const FULL: i64 = 2;
+            assert_eq!((asked("synchronous"), asked("journal_mode")), (FULL.into(), "wal".to_owned().into()));
+        }
+    }
+
     #[test]
     fn readers_cannot_write() {
         let folder = tempfile::tempdir().unwrap();

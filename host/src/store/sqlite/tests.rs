@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use rusqlite::ffi;
 
-use super::super::{Commit, Guard, Listing, Resource, Store, StoreError};
+use super::super::{Commit, Guard, InboxRow, Listing, OutboxRow, Resource, Store, StoreError};
 use super::connection::LOG_BYTES_KEPT;
 use super::writer::UnitError;
 use super::{Sqlite, SqliteSettings};
 
+/// Few enough that all of them wait for the writer at the first look at each.
+const CALLERS: u64 = 20;
 /// More than there is room for in the queue and in one group.
 const TOO_MANY: usize = 2_000;
 
@@ -114,20 +116,81 @@ async fn a_group_that_cannot_be_committed_fails_as_a_whole() {
         gate.send(()).unwrap();
     });
     assert!(matches!(&broken, Err(StoreError::Unavailable(text)) if text.contains("FOREIGN KEY")), "{broken:?}");
-    // It was committed before the gate closed, or it shared the fate of the group.
-    assert_eq!(count(&store).await, usize::from(neighbour.is_ok()));
+    assert!(matches!(&neighbour, Err(StoreError::Unavailable(text)) if text.contains("FOREIGN KEY")), "{neighbour:?}");
+    assert_eq!(count(&store).await, 0, "nothing of the group is there");
     store.commit(sized("next", 10)).await.expect("the writer goes on");
 }
 
-/// Keeps the writer busy until something is sent.
+#[tokio::test]
+async fn all_who_wait_for_the_writer_share_one_transaction() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let before = store.commit_stats();
+    let gate = hold(&store);
+    let waiting = futures::future::join_all((0..CALLERS).map(|n| {
+        let store = &store;
+        async move { store.commit(sized(&n.to_string(), 10)).await }
+    }));
+    let (results, ()) = tokio::join!(waiting, async move {
+        gate.send(()).unwrap();
+    });
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    let after = store.commit_stats();
+    let (units, commits) = (after.units - before.units, after.commits - before.commits);
+    assert_eq!((units, commits), (CALLERS + 1, 2), "one that kept the writer busy, and one for all who waited");
+    assert_eq!(count(&store).await as u64, CALLERS);
+}
+
+#[tokio::test]
+async fn a_unit_that_breaks_a_constraint_half_way_is_undone_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let told = |id: &str| {
+        let event = OutboxRow {
+            position: 0,
+            event_id: id.into(),
+            topic: "made".into(),
+            key: id.into(),
+            seq: 1,
+            payload: "{}".into(),
+            traceparent: None,
+        };
+        Commit { outbox: vec![event], ..sized(id, 10) }
+    };
+    let before = store.commit_stats();
+    let gate = hold(&store);
+    let broken = store.writer.write(|writing| {
+        writing.run("INSERT INTO inbox (written_at, consumer, event_id) VALUES (0, 'c', 'half')", [])?;
+        writing.tail.position += 1;
+        writing.run("INSERT INTO stock (sku, on_hand, reserved) VALUES ('s', 1, 2)", [])?;
+        Ok::<_, UnitError>(())
+    });
+    let (first, broken, last, ()) = tokio::join!(store.commit(told("first")), broken, store.commit(told("last")), async move {
+        gate.send(()).unwrap();
+    });
+    assert!(matches!(&broken, Err(StoreError::Unavailable(text)) if text.contains("CHECK")), "{broken:?}");
+    assert!(first.is_ok() && last.is_ok(), "its neighbours are not concerned: {first:?}, {last:?}");
+    assert_eq!(store.commit_stats().commits - before.commits, 2, "the three were one group");
+    let half = InboxRow { consumer: "c".into(), event_id: "half".into() };
+    assert!(!store.handled(&half).await.unwrap(), "what it had written is there");
+    let events = store.unpublished(0, 10).await.unwrap();
+    let positions: Vec<_> = events.iter().map(|event| (event.key.as_str(), event.position)).collect();
+    assert_eq!(positions, [("first", 1), ("last", 2)], "the position that it took was not given back");
+    assert_eq!(count(&store).await, 2);
+}
+
+/// Keeps the writer busy, in a transaction of its own, until something is sent.
 fn hold(store: &Sqlite) -> mpsc::Sender<()> {
     use futures::FutureExt as _;
     let (gate, opened) = mpsc::channel::<()>();
+    let (begun, has_begun) = mpsc::channel::<()>();
     let mut holding = Box::pin(store.writer.write(move |_| {
+        let _ = begun.send(());
         let _ = opened.recv();
         Ok::<_, UnitError>(())
     }));
     assert!(holding.as_mut().now_or_never().is_none());
+    has_begun.recv().expect("the writer begins");
     gate
 }
 

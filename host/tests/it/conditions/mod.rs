@@ -3,7 +3,7 @@
 //!
 //! Tests are short here; `cargo xtask test --long` asks for the long form of those that have one, see [`long`].
 
-mod bed;
+pub mod bed;
 mod clocks;
 mod components;
 mod engine;

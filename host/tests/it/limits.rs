@@ -1,0 +1,190 @@
+//! What happens when something is used up: instances that a workflow may have, and runs that a process may hold.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use millrace::clock::Clock;
+use millrace::store::sqlite::{Sqlite, SqliteSettings};
+use millrace::store::{Commit, RunStatus, StepRun, Store};
+use millrace_workflow::RunKind;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::client::{Answer, Client};
+use crate::conditions::bed::until;
+use crate::process::Home;
+use crate::test_app::{built, repository};
+
+/// Runs that a process holds at once.
+const HELD: usize = 4_096;
+/// Of these, how many are inside the component at once; as many runs are beyond what a process holds.
+const INSIDE: usize = 64;
+
+/// The config of jobs with these texts in the place of others, and the component that it names.
+fn jobs(home: &Home, changes: &[(&str, &str)]) -> PathBuf {
+    std::fs::copy(built("hostile.wasm"), home.component("hostile.wasm")).unwrap();
+    let text = std::fs::read_to_string(repository().join("host/tests/it/configs/jobs.yaml")).unwrap();
+    let text = changes.iter().fold(text, |text, (from, to)| {
+        assert!(text.contains(from), "'{from}' is no longer in jobs.yaml");
+        text.replace(from, to)
+    });
+    let config = home.path().join("jobs.yaml");
+    std::fs::write(&config, text).unwrap();
+    config
+}
+
+async fn place(customer: &Client) -> Answer {
+    customer.post("/api/jobs", &json!({"mode": "sleep"})).await
+}
+
+/// The answer is that there is no room, and when to ask again.
+fn assert_full(answer: &Answer) {
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
+    assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
+    let detail = answer.body["detail"].as_str().unwrap();
+    assert!(detail.contains("'job-processing' has as many unfinished instances as it may have") && detail.contains("nothing was stored"));
+}
+
+async fn jobs_of(customer: &Client) -> Vec<Value> {
+    customer.get("/api/jobs").await.body.as_array().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_instances_are_begun_than_a_workflow_may_have() {
+    const MOST: usize = 3;
+    let home = Home::new();
+    let config = jobs(
+        &home,
+        &[
+            ("    type: statemachine.engine\n", "    type: statemachine.engine\n    config: {maxInstances: 3}\n"),
+            ("      initialTransition: start\n", "      initialTransition: start\n      actions: {abandon: [work_failed]}\n"),
+            (
+                "  statemachine:\n",
+                "      - {method: GET, path: /api/jobs, handler: jobs-api, middlewares: [auth-middleware]}\n      \
+                 - {method: POST, path: \"/api/jobs/{id}/abandon\", handler: jobs-api, middlewares: [auth-middleware]}\n  statemachine:\n",
+            ),
+            ("timeoutSeconds: 1\n", "timeoutSeconds: 60\n"),
+        ],
+    );
+    let process = home.start_config(&config, &[]).await;
+    let customer = process.client.customer("ada").await;
+    let answers = futures::future::join_all((0..16).map(|_| place(&customer))).await;
+    let (placed, refused): (Vec<&Answer>, Vec<&Answer>) = answers.iter().partition(|answer| answer.status == StatusCode::CREATED);
+    assert_eq!((placed.len(), refused.len()), (MOST, 16 - MOST), "also of many at once");
+    refused.into_iter().for_each(assert_full);
+    assert_eq!(jobs_of(&customer).await.len(), MOST);
+
+    // What has not ended counts after a restart as well.
+    process.kill();
+    let process = home.start_config(&config, &[]).await;
+    let login = json!({"email": "ada@example.com", "password": "password123"});
+    let token = process.client.post("/api/auth/login", &login).await.body["token"].as_str().unwrap().to_owned();
+    let customer = process.client.with_token(&token);
+    assert_full(&place(&customer).await);
+    assert_eq!(jobs_of(&customer).await.len(), MOST);
+
+    // One ends, so there is room for one.
+    let id = placed[0].body["id"].as_str().unwrap();
+    let abandoned = customer.post(&format!("/api/jobs/{id}/abandon"), &json!({})).await;
+    assert_eq!((abandoned.status, &abandoned.body["state"]), (StatusCode::OK, &json!("failed")), "{abandoned:?}");
+    assert_eq!(place(&customer).await.status, StatusCode::CREATED);
+    assert_full(&place(&customer).await);
+
+    // What was refused has taken no room: neither a request that is wrong nor one that was sent before.
+    for _ in 0..MOST {
+        assert_eq!(customer.post("/api/jobs", &json!("no job")).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    let second = placed[1].body["id"].as_str().unwrap();
+    customer.post(&format!("/api/jobs/{second}/abandon"), &json!({})).await;
+    assert_eq!(place(&customer).await.status, StatusCode::CREATED);
+    assert_full(&place(&customer).await);
+}
+
+/// A run that brings its own input, due at once; those of a lower number first.
+fn waiting(number: usize, resource: &str, input: &Value, now: jiff::Timestamp) -> StepRun {
+    StepRun {
+        key: format!("{resource}:{number}"),
+        resource_kind: "fillers".into(),
+        resource_id: resource.into(),
+        workflow: "job-processing".into(),
+        input: Some(input.to_string().into()),
+        kind: RunKind::Task,
+        name: "fill".into(),
+        component: "worker".into(),
+        visit: 1,
+        attempt: 1,
+        transition: "start".into(),
+        from_state: "queued".into(),
+        to_state: "working".into(),
+        status: RunStatus::Ready,
+        owner: None,
+        fence: 0,
+        crashes: 0,
+        due_at: now - jiff::SignedDuration::from_mins(10) + jiff::SignedDuration::from_millis(number as i64),
+        last_error: None,
+        traceparent: None,
+    }
+}
+
+/// Looks into the database beside the process that has it.
+struct Beside(rusqlite::Connection);
+
+impl Beside {
+    fn of(home: &Home) -> Self {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Self(rusqlite::Connection::open_with_flags(home.path().join("data/jobs.db"), flags).unwrap())
+    }
+
+    fn count(&self, what: &str) -> usize {
+        let count: i64 = self.0.query_row(&format!("SELECT count(*) FROM step_runs WHERE {what}"), [], |row| row.get(0)).unwrap();
+        usize::try_from(count).unwrap()
+    }
+}
+
+/// CPU time that a process has used.
+fn computed(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // After the name, which may have any character: user and system time are the fields 14 and 15, in hundredths of a second.
+    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    Duration::from_millis(ticks * 10)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_room_for_more_runs_timers_fire_and_what_is_due_waits_in_the_store() {
+    let home = Home::new();
+    let config = jobs(
+        &home,
+        &[(
+            "          work_failed: {fromState: working, toState: failed}\n",
+            "          work_failed: {fromState: working, toState: failed}\n          \
+             expire: {fromState: working, toState: failed, after: 300ms}\n",
+        )],
+    );
+    let now = Clock::system().now();
+    let slow = json!({"mode": "slow", "ms": 8_000});
+    let fillers = (0..HELD).map(|number| waiting(number, "held", &slow, now));
+    let beyond = (HELD..HELD + INSIDE).map(|number| waiting(number, "beyond", &slow, now));
+    let store = Sqlite::open(&SqliteSettings { path: home.path().join("data/jobs.db"), readers: 1 }).unwrap();
+    store.commit(Commit { runs: fillers.chain(beyond).collect(), ..Commit::default() }).await.unwrap();
+    store.close().await;
+
+    let process = home.start_config(&config, &[]).await;
+    let beside = Beside::of(&home);
+    until("all the room is taken", async || (beside.count("status = 'running'") == HELD).then_some(())).await;
+    let customer = process.client.customer("ada").await;
+    let (began, computed_before) = (Instant::now(), computed(process.id()));
+    let job = place(&customer).await.body["id"].as_str().unwrap().to_owned();
+    let expired = customer.wait_for("jobs", &job, &["failed", "done"]).await;
+    assert_eq!(expired["history"][1]["transition"], "expire", "{expired:#}");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let busy = (computed(process.id()) - computed_before).as_secs_f64() / began.elapsed().as_secs_f64();
+    assert_eq!(beside.count("status = 'running'"), HELD, "the room is still taken");
+    assert_eq!(beside.count("status = 'ready' AND resource_id = 'beyond'"), INSIDE, "nobody took what there is no room for");
+    assert!(busy < 0.5, "waiting for room took {:.0} % of a processor", busy * 100.0);
+
+    // The first have ended, so there is room for as many.
+    until("what waited is taken", async || (beside.count("status = 'ready' AND resource_id = 'beyond'") == 0).then_some(())).await;
+    assert!(beside.count("status = 'running'") <= HELD);
+    process.kill();
+}
