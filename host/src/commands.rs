@@ -2,6 +2,8 @@
 
 pub mod events;
 pub mod parked;
+mod printed;
+mod signals;
 mod top;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -10,7 +12,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{App, Surroundings};
 use crate::clock::Clock;
@@ -18,8 +19,10 @@ use crate::config::commands::Format;
 use crate::config::report::Colour;
 use crate::config::{self, Environment};
 use crate::plan::Plan;
-use crate::shutdown::Stop;
+use crate::shutdown::{LOG_LIMIT, STOP_LIMIT, Stop, THREADS_LIMIT};
 use crate::telemetry::{self, LogFormat};
+
+use self::printed::{Printed, printing};
 
 /// Less than a container platform waits.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -39,14 +42,18 @@ pub enum ReportFormat {
 /// `millrace run`: serves until SIGTERM or Ctrl-C.
 #[must_use]
 pub fn run(config: &Path, format: LogFormat, filter: &str) -> ExitCode {
-    end(telemetry::logs::init(format, filter).and_then(|()| {
+    let code = end(telemetry::logs::init(format, filter).and_then(|()| {
         // Ends after everything that could still say something.
         let _exporter = telemetry::traces::start(&Environment::of_process()?.variables, &service_name(config))?;
         let Some(plan) = plan(config)? else { return Ok(ExitCode::FAILURE) };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(serve(plan))?;
-        Ok(ExitCode::SUCCESS)
-    }))
+        let served = runtime.block_on(serve(plan));
+        // Dropping it would wait for its threads, and some of them may wait for a disk or for a peer.
+        runtime.shutdown_timeout(THREADS_LIMIT);
+        served.map(|()| ExitCode::SUCCESS)
+    }));
+    telemetry::logs::flush(LOG_LIMIT);
+    code
 }
 
 /// `millrace validate`: tells everything that is wrong.
@@ -58,27 +65,28 @@ pub fn validate(file: &Path, format: ReportFormat) -> ExitCode {
         ReportFormat::Lines => Format::Lines,
         ReportFormat::Json => Format::Json,
     };
-    let check =
-        || Ok(ExitCode::from(config::commands::validate(file, &Environment::of_process()?, format, &mut std::io::stdout().lock())?));
-    end(check())
+    let check = |out: &mut Printed| Ok(ExitCode::from(config::commands::validate(file, &Environment::of_process()?, format, out)?));
+    printing(check)
 }
 
 /// `millrace schema`: the JSON Schema of configs.
 #[must_use]
 pub fn schema() -> ExitCode {
-    end(config::commands::schema(&mut std::io::stdout().lock()).map(|()| ExitCode::SUCCESS).map_err(Into::into))
+    printing(|out| {
+        config::commands::schema(out)?;
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// `millrace openapi`: the API that a config describes.
 #[must_use]
 pub fn openapi(file: &Path) -> ExitCode {
-    let print = || {
+    printing(|out| {
         let Some(plan) = plan(file)? else { return Ok(ExitCode::FAILURE) };
         let text = serde_json::to_string_pretty(&crate::http::openapi_document(&plan))?;
-        writeln!(std::io::stdout().lock(), "{text}")?;
+        writeln!(out, "{text}")?;
         Ok(ExitCode::SUCCESS)
-    };
-    end(print())
+    })
 }
 
 /// `millrace probe`: succeeds if `url` answers 200.
@@ -96,7 +104,7 @@ pub fn probe(url: &str) -> ExitCode {
 /// `millrace top`: shows what processes are doing, live on a terminal.
 #[must_use]
 pub fn top(urls: &[String], once: bool, interval: Duration) -> ExitCode {
-    end(top::run(urls, once, interval))
+    printing(|out| top::run(urls, once, interval, out))
 }
 
 /// `millrace compile`: the child process of the runtime.
@@ -119,7 +127,7 @@ fn plan(config: &Path) -> anyhow::Result<Option<Plan>> {
             Ok(Some(plan))
         }
         Err(report) => {
-            write!(std::io::stderr().lock(), "{}", report.lines())?;
+            telemetry::logs::tell(&report.lines());
             Ok(None)
         }
     }
@@ -134,31 +142,19 @@ fn database(config: &Path, missing: &str) -> anyhow::Result<Option<PathBuf>> {
 
 async fn serve(plan: Plan) -> anyhow::Result<()> {
     let stop = Stop::new();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let delay = plan.server.as_ref().map_or(Duration::ZERO, |server| server.shutdown_delay);
+    signals::obey(stop.clone(), delay + STOP_LIMIT)?;
     let compiler = std::env::current_exe().context("cannot find the program itself, which compiles components")?;
-    let asked = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    tokio::pin!(asked);
     let app = tokio::select! {
         app = App::build(plan, Surroundings { clock: Clock::system(), compiler }) => app?,
-        () = &mut asked => return Ok(()),
+        () = stop.requested() => return Ok(()),
     };
-    let running = app.run(stop.clone());
-    tokio::pin!(running);
-    tokio::select! {
-        ended = &mut running => return ended,
-        () = &mut asked => stop.request(),
-    }
-    running.await
+    app.run(stop).await
 }
 
 fn end(result: anyhow::Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
-        let _ = writeln!(std::io::stderr().lock(), "millrace: {error:#}");
+        telemetry::logs::tell(&format!("millrace: {error:#}\n"));
         ExitCode::FAILURE
     })
 }

@@ -10,6 +10,7 @@ pub mod commands;
 pub mod config;
 pub mod http;
 pub mod plan;
+pub mod pulse;
 pub mod runtime;
 pub mod services;
 pub mod shutdown;

@@ -1,8 +1,10 @@
 //! The one place where tasks are spawned, so that every one of them can be waited for.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
@@ -31,14 +33,16 @@ impl Tasks {
         self.tracker.spawn(work)
     }
 
-    /// Spawns a task that lives as long as the process. When it ends with an error the process should end, see [`Tasks::failed`].
+    /// Spawns a task that lives as long as the process. When it ends with an error or a panic the process should end, see [`Tasks::failed`].
     pub fn spawn_long<F>(&self, name: &'static str, work: F)
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
         let failed = self.failed.clone();
         self.tracker.spawn(async move {
-            match work.await {
+            // Its panic has been logged; without this nobody would miss the task.
+            let ended = AssertUnwindSafe(work).catch_unwind().await;
+            match ended.unwrap_or_else(|_| Err(anyhow::anyhow!("it panicked"))) {
                 Ok(()) => tracing::debug!(task = name, "task ended"),
                 Err(error) => {
                     tracing::error!(task = name, error = format!("{error:#}"), "task failed");
@@ -63,5 +67,20 @@ impl Tasks {
     pub async fn drain(&self, limit: Duration) -> bool {
         self.tracker.close();
         tokio::time::timeout(limit, self.tracker.wait()).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_long_task_that_panics_has_failed_and_one_that_ends_has_not() {
+        let tasks = Tasks::new();
+        tasks.spawn_long("one that ends", async { Ok(()) });
+        assert!(tasks.drain(Duration::from_secs(20)).await && !tasks.has_failed());
+        let tasks = Tasks::new();
+        tasks.spawn_long("one that panics", async { panic!("on purpose") });
+        tokio::time::timeout(Duration::from_secs(20), tasks.failed()).await.unwrap();
     }
 }

@@ -14,6 +14,7 @@ use crate::bus::kafka::{self, Kafka};
 use crate::clock::Clock;
 use crate::http;
 use crate::plan::{self, Endpoint, Plan};
+use crate::pulse::{Pulse, keep_asking};
 use crate::runtime::{InProcess, Runtime};
 use crate::services::active::Active;
 use crate::services::breaker::Breakers;
@@ -68,6 +69,7 @@ pub(super) async fn core(
     tasks: &Tasks,
     stop: &Stop,
     metrics: &Metrics,
+    pulse: &Pulse,
 ) -> anyhow::Result<Core> {
     let clock = surroundings.clock.clone();
     let settings = SqliteSettings { path: database.path.clone(), readers: usize::try_from(database.max_open_conns).unwrap_or(1) };
@@ -78,6 +80,12 @@ pub(super) async fn core(
     };
     let counting = metrics.clone();
     sqlite.on_commit(move |units, took| counting.committed(units, took));
+    let asked = Arc::clone(&sqlite);
+    let ask = move || {
+        let sqlite = Arc::clone(&asked);
+        async move { sqlite.answers().await }
+    };
+    tasks.spawn_long("pulse of the writer", keep_asking(pulse.part("the thread that writes the database"), ask, stop.clone()));
     let store: Arc<dyn Store> = sqlite;
     let (in_flight, suspects) = InFlight::open(&database.path.with_extension("in-flight")).context("cannot open the in-flight file")?;
     recover(store.as_ref(), &suspects).await?;

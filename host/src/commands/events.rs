@@ -1,7 +1,7 @@
 //! What an operator does about events: look at dead letters, send them again, publish a stretch of time again. All of it
 //! works beside a running process.
 
-use std::io::Write;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{database, end, plan};
+use super::printed::printing;
+use super::{database, plan};
 use crate::app;
 use crate::bus::kafka::Settings;
 use crate::bus::kafka::dead_letters::{self, Letter};
@@ -23,53 +24,52 @@ const SHOWN: usize = 120;
 /// `millrace dlq list`: one line per dead letter that was not sent again.
 #[must_use]
 pub fn list_dead_letters(config: &Path, topics: &[String]) -> ExitCode {
-    end((|| {
+    printing(|out| {
         let Some((settings, topics)) = letters_of(config, topics)? else { return Ok(ExitCode::FAILURE) };
         let letters = dead_letters::list(&settings, &topics)?;
-        let mut out = std::io::stdout().lock();
         letters.iter().try_for_each(|letter| writeln!(out, "{}", line(letter)))?;
         writeln!(out, "{} dead letters in {} topics", letters.len(), topics.len())?;
         Ok(ExitCode::SUCCESS)
-    })())
+    })
 }
 
 /// `millrace dlq discard`: takes dead letters of a topic from the list, up to the one with the offset `through` if there is one.
 #[must_use]
 pub fn discard_dead_letters(config: &Path, topic: &str, through: Option<i64>) -> ExitCode {
-    end((|| {
+    printing(|out| {
         let Some((settings, _)) = letters_of(config, &[topic.to_owned()])? else { return Ok(ExitCode::FAILURE) };
         let discarded = dead_letters::discard(&settings, topic, through)?;
-        writeln!(std::io::stdout().lock(), "{discarded} dead letters are not listed and not sent any more")?;
+        writeln!(out, "{discarded} dead letters are not listed and not sent any more")?;
         Ok(ExitCode::SUCCESS)
-    })())
+    })
 }
 
 /// `millrace dlq redrive`: sends dead letters to their topics again.
 #[must_use]
 pub fn redrive_dead_letters(config: &Path, topics: &[String]) -> ExitCode {
-    end((|| {
+    printing(|out| {
         let Some((settings, topics)) = letters_of(config, topics)? else { return Ok(ExitCode::FAILURE) };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let sent = runtime.block_on(dead_letters::redrive(&settings, &topics))?;
-        writeln!(std::io::stdout().lock(), "{} dead letters were sent again, as {} events", sent.letters, sent.events)?;
+        writeln!(out, "{} dead letters were sent again, as {} events", sent.letters, sent.events)?;
         Ok(ExitCode::SUCCESS)
-    })())
+    })
 }
 
 /// `millrace republish`: makes events unpublished again; the process that has the database publishes them within seconds, or
 /// as soon as it is started.
 #[must_use]
 pub fn republish(config: &Path, since: &str) -> ExitCode {
-    end((|| {
+    printing(|out| {
         let Some(database) = database(config, "it has no events")? else { return Ok(ExitCode::FAILURE) };
         let since = time(since, Clock::system().now())?;
         let events = beside::republish(&database, since)?;
         writeln!(
-            std::io::stdout().lock(),
+            out,
             "{events} events since {since} wait to be published again: the process that has them does it as soon as its bus is there"
         )?;
         Ok(ExitCode::SUCCESS)
-    })())
+    })
 }
 
 /// How to reach the dead letters, and those of which topics: all that the config knows unless some are given.

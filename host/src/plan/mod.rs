@@ -60,6 +60,8 @@ pub struct Server {
     pub write_timeout: Duration,
     /// A connection without a request.
     pub idle_timeout: Duration,
+    /// For how long requests are still served while `/readyz` says that the process stops.
+    pub shutdown_delay: Duration,
 }
 
 /// One line of `workflows.http.routes`.

@@ -7,6 +7,7 @@ use millrace_workflow::{Input, Refusal};
 
 use super::decision::{self, Origin};
 use super::pipeline::{FireError, Pipeline};
+use crate::pulse::Beat;
 use crate::shutdown::Stop;
 use crate::store::{StoreError, Timer};
 
@@ -20,13 +21,14 @@ const STORE_BACKOFF: Duration = Duration::from_millis(500);
 /// Looks for what is due, sleeps until the next is, and is woken when something is due earlier.
 pub struct Scheduler {
     pipeline: Pipeline,
+    beat: Beat,
 }
 
 impl Scheduler {
-    /// For this pipeline.
+    /// For this pipeline; it beats whenever it gets on.
     #[must_use]
-    pub fn new(pipeline: Pipeline) -> Self {
-        Self { pipeline }
+    pub fn new(pipeline: Pipeline, beat: Beat) -> Self {
+        Self { pipeline, beat }
     }
 
     /// Runs until `stop`.
@@ -36,6 +38,7 @@ impl Scheduler {
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
         let clock = self.pipeline.parts().clock.clone();
         while !stop.is_requested() {
+            self.beat.beat();
             let wake_at = match self.work().await {
                 Ok(wake_at) => wake_at,
                 Err(error @ StoreError::Fatal(_)) => return Err(error.into()),
@@ -62,9 +65,11 @@ impl Scheduler {
         let runs = if room == 0 { Vec::new() } else { parts.store.claim_runs(now, room).await? };
         let more = timers.len() == BATCH || (room > 0 && runs.len() == room);
         for timer in timers {
+            self.beat.beat();
             self.fire(&timer).await?;
         }
         for run in runs {
+            self.beat.beat();
             self.pipeline.start_claimed(run).await;
         }
         if more {

@@ -136,6 +136,7 @@ fn server() -> plan::Server {
         read_timeout: Duration::from_secs(5),
         write_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(60),
+        shutdown_delay: Duration::ZERO,
     }
 }
 

@@ -10,13 +10,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("shutdown", &[]),
     ("tasks", &["shutdown"]),
+    ("pulse", &["shutdown"]),
     ("telemetry", &["clock"]),
     ("store", &["clock"]),
     ("bus", &["clock", "shutdown"]),
     ("runtime", &["clock", "shutdown"]),
     ("plan", &["runtime"]),
     ("config", &["plan", "runtime"]),
-    ("services", &["plan", "store", "bus", "runtime", "telemetry", "clock", "shutdown", "tasks"]),
+    ("services", &["plan", "store", "bus", "runtime", "telemetry", "clock", "shutdown", "tasks", "pulse"]),
     ("http", &["plan", "services", "telemetry", "clock", "shutdown"]),
 ];
 

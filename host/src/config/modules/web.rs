@@ -25,6 +25,9 @@ pub struct HttpServer {
     pub write_timeout: Option<HumanDuration>,
     /// A connection without a request; 60s if not given.
     pub idle_timeout: Option<HumanDuration>,
+    /// After SIGTERM: how long requests are still served while `/readyz` answers 503 already, so that a balancer stops to send before the
+    /// listener closes; none if not given, five minutes at most.
+    pub shutdown_delay: Option<HumanDuration>,
 }
 
 /// `http.router`.

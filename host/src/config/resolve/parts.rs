@@ -12,6 +12,8 @@ use crate::plan::{Auth, Database, FileServer, Health, Metrics, Proxy, Server};
 
 /// Bytes that a key has at least.
 const SECRET_BYTES: usize = 32;
+/// How long a process may serve after it was told to stop.
+const MOST_SHUTDOWN_DELAY: Duration = Duration::from_secs(300);
 /// How a key begins that was made on the first start of a development set-up.
 const DEVELOPMENT_ONLY: &str = "development-only-";
 /// Schemes that people put before the path of an SQLite file.
@@ -39,7 +41,23 @@ pub(super) fn server(context: &Context<'_>, findings: &mut Findings) -> Option<S
         read_timeout: seconds(settings.read_timeout, 15),
         write_timeout: seconds(settings.write_timeout, 30),
         idle_timeout: seconds(settings.idle_timeout, 60),
+        shutdown_delay: shutdown_delay(settings.shutdown_delay, index, findings),
     })
+}
+
+fn shutdown_delay(given: Option<HumanDuration>, index: usize, findings: &mut Findings) -> Duration {
+    let delay = seconds(given, 0);
+    if delay > MOST_SHUTDOWN_DELAY {
+        let message =
+            format!("a process that serves for {} after it was told to stop seems not to stop", humantime::format_duration(delay));
+        findings.error(
+            setting(index, "shutdownDelay"),
+            Code::InvalidValue,
+            message,
+            "write at most 5m, such as 10s, or leave it out".to_owned(),
+        );
+    }
+    delay
 }
 
 pub(super) fn auth(context: &Context<'_>, findings: &mut Findings) -> Option<Auth> {

@@ -29,7 +29,7 @@ use tower::ServiceExt;
 
 use super::error::ApiError;
 use crate::plan;
-use crate::shutdown::Stop;
+use crate::shutdown::{REQUESTS_LIMIT, Stop};
 use stream::{Activity, WatchedStream};
 
 /// From the first byte of a request's head to its last; also from the connection to the first request.
@@ -40,8 +40,6 @@ const MAX_HEADER_BYTES: usize = 16 * 1024;
 const MAX_CONNECTIONS: usize = 1024;
 /// Of one public address, see [`Peers::counts`].
 const MAX_PER_PEER: usize = 64;
-/// How long requests under way may take after the stop.
-const DRAIN: Duration = Duration::from_secs(10);
 /// After an accept that failed for want of something, usually file descriptors.
 const BREATHE: Duration = Duration::from_millis(100);
 
@@ -53,7 +51,7 @@ pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
-/// Serves `router` until `stop`, then lets requests under way finish, for ten seconds at most.
+/// Serves `router` until `stop`, then lets requests under way finish, for [`REQUESTS_LIMIT`] at most.
 ///
 /// # Errors
 /// None while it serves; a connection's failure is its own.
@@ -76,7 +74,7 @@ pub async fn serve(listener: TcpListener, server: plan::Server, router: Router, 
     }
     drop(listener);
     let drained = async { while open.join_next().await.is_some() {} };
-    if tokio::time::timeout(DRAIN, drained).await.is_err() {
+    if tokio::time::timeout(REQUESTS_LIMIT, drained).await.is_err() {
         tracing::warn!(connections = open.len(), "cutting off what did not finish in time");
         open.shutdown().await;
     }
