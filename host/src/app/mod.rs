@@ -23,7 +23,7 @@ use crate::bus::{Bus, Sink};
 use crate::clock::Clock;
 use crate::http::{self, HealthChecks, HttpParts};
 use crate::plan::Plan;
-use crate::pulse::Pulse;
+use crate::pulse::{Pulse, keep_asking};
 use crate::runtime::Runtime;
 use crate::services::pipeline::Pipeline;
 use crate::services::reactions::Reactions;
@@ -68,6 +68,8 @@ pub struct App {
 struct Core {
     store: Arc<dyn Store>,
     store_failed: parts::StoreFailed,
+    /// Asked whether the thread that writes gets on; taken when it is.
+    writer: Option<parts::Asked>,
     runtime: Arc<Runtime>,
     pipeline: Pipeline,
     resources: Resources,
@@ -94,7 +96,7 @@ impl App {
             None => None,
         };
         let core = match &plan.database {
-            Some(database) => Some(parts::core(&plan, database, &surroundings, &tasks, &stop, &metrics, &pulse).await?),
+            Some(database) => Some(parts::core(&plan, database, &surroundings, &tasks, &stop, &metrics).await?),
             None => None,
         };
         let users = match (&core, &plan.auth) {
@@ -135,6 +137,10 @@ impl App {
     /// A part has failed for good; the process should be started again.
     pub async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
         self.tasks.spawn_long("pulse", self.pulse.clone().watch(self.stop.clone()));
+        if let Some(writer) = self.core.as_mut().and_then(|core| core.writer.take()) {
+            let beat = self.pulse.part("the thread that writes the database");
+            self.tasks.spawn_long("pulse of the writer", keep_asking(beat, writer, self.stop.clone()));
+        }
         if let Some(core) = &self.core {
             self.start_core(core);
         }

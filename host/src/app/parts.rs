@@ -14,7 +14,6 @@ use crate::bus::kafka::{self, Kafka};
 use crate::clock::Clock;
 use crate::http;
 use crate::plan::{self, Endpoint, Plan};
-use crate::pulse::{Pulse, keep_asking};
 use crate::runtime::{InProcess, Runtime};
 use crate::services::active::Active;
 use crate::services::breaker::Breakers;
@@ -45,6 +44,9 @@ impl StoreFailed {
     }
 }
 
+/// A part that answers when it comes to the question.
+pub(super) type Asked = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+
 /// Waits for a failure; for ever when there is nothing that can fail.
 pub(super) async fn failure(failed: Option<Option<BoxFuture<'static, String>>>) -> String {
     match failed.flatten() {
@@ -69,7 +71,6 @@ pub(super) async fn core(
     tasks: &Tasks,
     stop: &Stop,
     metrics: &Metrics,
-    pulse: &Pulse,
 ) -> anyhow::Result<Core> {
     let clock = surroundings.clock.clone();
     let settings = SqliteSettings { path: database.path.clone(), readers: usize::try_from(database.max_open_conns).unwrap_or(1) };
@@ -81,11 +82,10 @@ pub(super) async fn core(
     let counting = metrics.clone();
     sqlite.on_commit(move |units, took| counting.committed(units, took));
     let asked = Arc::clone(&sqlite);
-    let ask = move || {
+    let writer: Asked = Box::new(move || {
         let sqlite = Arc::clone(&asked);
-        async move { sqlite.answers().await }
-    };
-    tasks.spawn_long("pulse of the writer", keep_asking(pulse.part("the thread that writes the database"), ask, stop.clone()));
+        Box::pin(async move { sqlite.answers().await })
+    });
     let store: Arc<dyn Store> = sqlite;
     let (in_flight, suspects) = InFlight::open(&database.path.with_extension("in-flight")).context("cannot open the in-flight file")?;
     recover(store.as_ref(), &suspects).await?;
@@ -113,7 +113,7 @@ pub(super) async fn core(
     let resources = Resources::new(pipeline.clone(), &plan.resources, generation)?;
     resources.seed().await?;
     let bus = plan.bus.as_ref().map(bus).transpose()?;
-    Ok(Core { store, store_failed, runtime, pipeline, resources, bus, internal })
+    Ok(Core { store, store_failed, writer: Some(writer), runtime, pipeline, resources, bus, internal })
 }
 
 /// Takes over what the process before this one left running. What ran inside a component when it died counts a crash.

@@ -52,6 +52,8 @@ struct Queue {
     write_began: Option<Instant>,
     dropped: u64,
     dropped_at: Option<Instant>,
+    /// Why the last of them were.
+    dropped_because: String,
     /// How many of them were told of in the log.
     told: u64,
     /// Why the last write failed.
@@ -84,7 +86,7 @@ impl Lines {
         let mut queue = self.shared.queue.lock();
         let tells = IS_WRITER.get().then_some(queue.dropped);
         if tells.is_none() && queue.waiting.text.len() + line.len() > QUEUE_BYTES {
-            queue.lose(1);
+            queue.lose(1, "stderr did not take them fast enough");
             return;
         }
         queue.waiting.text.extend_from_slice(line);
@@ -150,7 +152,8 @@ impl Lines {
         queue.in_hand = 0;
         if failure.is_some() {
             let whole = done.iter().filter(|byte| **byte == b'\n').count() as u64;
-            queue.lose(batch.lines.saturating_sub(whole + u64::from(batch.tells.is_some())));
+            let reason = failure.as_ref().map(ToString::to_string).unwrap_or_default();
+            queue.lose(batch.lines.saturating_sub(whole + u64::from(batch.tells.is_some())), &reason);
         } else if let Some(dropped) = batch.tells {
             queue.told = dropped;
         }
@@ -175,15 +178,14 @@ impl Lines {
 
     /// Says how many lines were lost, which is also how a log that could not be written is tried again.
     fn tell_of_losses(&self, told_at: &mut Option<Instant>) {
-        let (dropped, told, failure) = {
+        let (dropped, told, reason) = {
             let queue = self.shared.queue.lock();
-            (queue.dropped, queue.told, queue.failure.clone())
+            (queue.dropped, queue.told, queue.dropped_because.clone())
         };
         if dropped == told || told_at.is_some_and(|at| at.elapsed() < TELL_INTERVAL) {
             return;
         }
         *told_at = Some(Instant::now());
-        let reason = failure.unwrap_or_else(|| "stderr did not take them fast enough".into());
         tracing::warn!(dropped = dropped - told, reason, "log lines were dropped");
     }
 
@@ -218,8 +220,12 @@ impl Lines {
 }
 
 impl Queue {
-    fn lose(&mut self, lines: u64) {
+    fn lose(&mut self, lines: u64, reason: &str) {
         if lines > 0 {
+            // Not made anew for each of thousands of lines.
+            if self.dropped_because != reason {
+                self.dropped_because = reason.to_owned();
+            }
             self.dropped += lines;
             self.dropped_at = Some(Instant::now());
         }

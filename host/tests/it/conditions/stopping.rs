@@ -37,6 +37,16 @@ fn half_a_request(process: &Conditioned, bytes: &str) -> TcpStream {
 
 const HALF_A_BODY: &str = "POST /api/jobs HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
 
+/// Half a request that the process has begun to answer: it has asked for the body.
+fn a_request_under_way(process: &Conditioned, path: &str) -> TcpStream {
+    let head = HALF_A_BODY.trim_end_matches('{').replace("/api/jobs", path).replace("host: shop", "host: shop\r\nexpect: 100-continue");
+    let mut stream = half_a_request(process, &head);
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(std::str::from_utf8(&answer).unwrap(), "HTTP/1.1 100");
+    stream
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn half_requests_and_a_slow_component_do_not_hold_up_the_end() {
     let home = Home::new();
@@ -48,7 +58,7 @@ async fn half_requests_and_a_slow_component_do_not_hold_up_the_end() {
     home.until_inside_a_component("jobs", job.body["id"].as_str().unwrap()).await;
     let _head = half_a_request(&process, "GET /api/jobs/1 HTTP/1.1\r\nhost: shop\r\n");
     let _body = half_a_request(&process, HALF_A_BODY);
-    let _other = half_a_request(&process, HALF_A_BODY);
+    let _other = a_request_under_way(&process, "/api/auth/login");
     let told = Instant::now();
     process.signal(Signal::TERM);
     let status = process.ended_within(STOPPED).expect("it ends within its limit");
@@ -90,7 +100,7 @@ async fn a_stopping_process_says_so_first_and_serves_for_a_while() {
 async fn a_second_one_ends_it(signal: Signal, code: i32) {
     let home = Home::new();
     let mut process = home.start_under(Condition { log: Stdio::piped(), ..Condition::default() }).await;
-    let _open = half_a_request(&process, &HALF_A_BODY.replace("/api/jobs", "/api/auth/login"));
+    let _open = a_request_under_way(&process, "/api/auth/login");
     let mut log = process.log();
     process.signal_alone(signal);
     let mut said = String::new();
