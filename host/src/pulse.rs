@@ -131,7 +131,8 @@ mod tests {
             pulse.tick();
         }
         assert_eq!(pulse.stuck().unwrap(), "the other has not got on for 120 s");
-        (one.beat(), other.beat());
+        one.beat();
+        other.beat();
         pulse.tick();
         assert_eq!(pulse.stuck(), None);
         ticks(&pulse, MOST_STILL - 1);

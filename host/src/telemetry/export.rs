@@ -40,7 +40,7 @@ pub(super) fn given<'a>(variables: &'a BTreeMap<String, String>, name: &str) -> 
     variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
 }
 
-fn first_given<'a>(variables: &'a BTreeMap<String, String>, names: Names) -> Option<(&'static str, &'a str)> {
+fn first_given(variables: &BTreeMap<String, String>, names: Names) -> Option<(&'static str, &str)> {
     names.into_iter().find_map(|name| Some((name, given(variables, name)?)))
 }
 
