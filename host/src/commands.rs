@@ -2,6 +2,8 @@
 
 pub mod events;
 pub mod parked;
+mod printed;
+mod signals;
 mod top;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -10,7 +12,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{App, Surroundings};
 use crate::clock::Clock;
@@ -18,8 +19,10 @@ use crate::config::commands::Format;
 use crate::config::report::Colour;
 use crate::config::{self, Checked, Environment};
 use crate::plan::Plan;
-use crate::shutdown::Stop;
+use crate::shutdown::{LOG_LIMIT, STOP_LIMIT, Stop, THREADS_LIMIT};
 use crate::telemetry::{self, LogFormat};
+
+use self::printed::printing;
 
 /// Less than a container platform waits.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -39,14 +42,18 @@ pub enum ReportFormat {
 /// `millrace run`: serves until SIGTERM or Ctrl-C.
 #[must_use]
 pub fn run(config: &Path, format: LogFormat, filter: &str) -> ExitCode {
-    end(telemetry::logs::init(format, filter).and_then(|()| {
+    let code = end(telemetry::logs::init(format, filter).and_then(|()| {
         // Ends after everything that could still say something.
         let _exporter = telemetry::traces::start(&Environment::of_process()?.variables, &service_name(config))?;
         let Some(plan) = plan(config)? else { return Ok(ExitCode::FAILURE) };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(serve(plan))?;
-        Ok(ExitCode::SUCCESS)
-    }))
+        let served = runtime.block_on(serve(plan));
+        // Dropping it would wait for its threads, and some of them may wait for a disk or for a peer.
+        runtime.shutdown_timeout(THREADS_LIMIT);
+        served.map(|()| ExitCode::SUCCESS)
+    }));
+    telemetry::logs::flush(LOG_LIMIT);
+    code
 }
 
 /// `millrace validate`: tells everything that is wrong. Its components are loaded as `run` would, if `components` says so.
@@ -58,14 +65,13 @@ pub fn validate(file: &Path, format: ReportFormat, components: bool) -> ExitCode
         ReportFormat::Lines => Format::Lines,
         ReportFormat::Json => Format::Json,
     };
-    let check = || {
+    printing(|out| {
         let mut checked = config::check_file(file, &Environment::of_process()?);
         if components && !checked.components.is_empty() {
             load_components(&mut checked)?;
         }
-        Ok(ExitCode::from(config::commands::write_report(&checked, format, &mut std::io::stdout().lock())?))
-    };
-    end(check())
+        Ok(ExitCode::from(config::commands::write_report(&checked, format, out)?))
+    })
 }
 
 fn load_components(checked: &mut Checked) -> anyhow::Result<()> {
@@ -85,13 +91,16 @@ fn this_program() -> anyhow::Result<PathBuf> {
 /// `millrace schema`: the JSON Schema of configs.
 #[must_use]
 pub fn schema() -> ExitCode {
-    end(config::commands::schema(&mut std::io::stdout().lock()).map(|()| ExitCode::SUCCESS).map_err(Into::into))
+    printing(|out| {
+        config::commands::schema(out)?;
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// `millrace openapi`: the API that a config describes.
 #[must_use]
 pub fn openapi(file: &Path) -> ExitCode {
-    let print = || {
+    printing(|out| {
         // What the API is like depends on no secret, so one that cannot be read is no reason to fail.
         let environment = Environment::of_process().unwrap_or_default();
         let plan = match config::describe(file, &environment) {
@@ -102,10 +111,9 @@ pub fn openapi(file: &Path) -> ExitCode {
             }
         };
         let text = serde_json::to_string_pretty(&crate::http::openapi_document(&plan))?;
-        writeln!(std::io::stdout().lock(), "{text}")?;
+        writeln!(out, "{text}")?;
         Ok(ExitCode::SUCCESS)
-    };
-    end(print())
+    })
 }
 
 /// `millrace probe`: succeeds if `url` answers 200. It asks the process itself, whatever proxy the environment names.
@@ -123,7 +131,7 @@ pub fn probe(url: &str) -> ExitCode {
 /// `millrace top`: shows what processes are doing, live on a terminal.
 #[must_use]
 pub fn top(urls: &[String], once: bool, interval: Duration) -> ExitCode {
-    end(top::run(urls, once, interval))
+    printing(|out| top::run(urls, once, interval, out))
 }
 
 /// `millrace compile`: the child process of the runtime.
@@ -147,7 +155,7 @@ fn plan(config: &Path) -> anyhow::Result<Option<Plan>> {
             Ok(Some(plan))
         }
         Err(report) => {
-            write!(std::io::stderr().lock(), "{}", report.lines())?;
+            telemetry::logs::tell(&report.lines());
             Ok(None)
         }
     }
@@ -162,31 +170,19 @@ fn database(config: &Path, missing: &str) -> anyhow::Result<Option<PathBuf>> {
 
 async fn serve(plan: Plan) -> anyhow::Result<()> {
     let stop = Stop::new();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let delay = plan.server.as_ref().map_or(Duration::ZERO, |server| server.shutdown_delay);
+    signals::obey(stop.clone(), delay + STOP_LIMIT)?;
     let compiler = this_program()?;
-    let asked = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    tokio::pin!(asked);
     let app = tokio::select! {
         app = App::build(plan, Surroundings { clock: Clock::system(), compiler }) => app?,
-        () = &mut asked => return Ok(()),
+        () = stop.requested() => return Ok(()),
     };
-    let running = app.run(stop.clone());
-    tokio::pin!(running);
-    tokio::select! {
-        ended = &mut running => return ended,
-        () = &mut asked => stop.request(),
-    }
-    running.await
+    app.run(stop).await
 }
 
 fn end(result: anyhow::Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
-        let _ = writeln!(std::io::stderr().lock(), "millrace: {error:#}");
+        telemetry::logs::tell(&format!("millrace: {error:#}\n"));
         ExitCode::FAILURE
     })
 }

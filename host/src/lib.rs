@@ -11,6 +11,7 @@ pub mod config;
 pub mod http;
 pub mod plan;
 pub mod proxies;
+pub mod pulse;
 pub mod runtime;
 pub mod services;
 pub mod shutdown;

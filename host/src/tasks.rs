@@ -41,6 +41,7 @@ impl Tasks {
     {
         let failed = self.failed.clone();
         self.tracker.spawn(async move {
+            // Its panic has been logged; without this nobody would miss the task.
             let ended = AssertUnwindSafe(work).catch_unwind().await;
             match ended.unwrap_or_else(|_| Err(anyhow::anyhow!("it panicked"))) {
                 Ok(()) => tracing::debug!(task = name, "task ended"),
@@ -96,5 +97,20 @@ impl Group {
         let left = self.tasks.len();
         self.tasks.shutdown().await;
         left
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_long_task_that_panics_has_failed_and_one_that_ends_has_not() {
+        let tasks = Tasks::new();
+        tasks.spawn_long("one that ends", async { Ok(()) });
+        assert!(tasks.drain(Duration::from_secs(20)).await && !tasks.has_failed());
+        let tasks = Tasks::new();
+        tasks.spawn_long("one that panics", async { panic!("on purpose") });
+        tokio::time::timeout(Duration::from_secs(20), tasks.failed()).await.unwrap();
     }
 }

@@ -14,8 +14,10 @@ use crate::bus::{Bus, BusHealth};
 use crate::clock::Clock;
 use crate::http::{Check, HealthChecks, Status};
 use crate::plan::{self, Plan};
+use crate::pulse::Pulse;
 use crate::services::pipeline::Pipeline;
 use crate::store::{Refused, Store};
+use crate::telemetry::logs;
 
 /// With less than this the disk of the database is as good as full: some minutes of a busy day.
 const LEAST_FREE_BYTES: u64 = 64 << 20;
@@ -27,6 +29,25 @@ const TRIAL_INTERVAL: Duration = Duration::from_secs(1);
 const CROWDED_AFTER: Duration = Duration::from_secs(1);
 /// For a connection to a backend, its name included.
 const CONNECT_LIMIT: Duration = Duration::from_millis(250);
+
+/// Adds what every process has: a check of its log, if it keeps one, and what `/livez` asks.
+pub(super) fn register_process(health: &HealthChecks, pulse: &Pulse) {
+    let pulse = pulse.clone();
+    health.set_stuck(move || pulse.stuck());
+    if logs::state().is_some() {
+        health.add("log", || std::future::ready(check_log()));
+    }
+}
+
+fn check_log() -> Check {
+    match logs::state() {
+        Some(logs::LogState { problem: Some(problem), .. }) => Check::new(Status::Degraded, problem),
+        Some(logs::LogState { dropped: 0, .. }) | None => Check::new(Status::Up, "lines are written to stderr"),
+        Some(logs::LogState { dropped, .. }) => {
+            Check::new(Status::Up, format!("lines are written to stderr; {dropped} were dropped before"))
+        }
+    }
+}
 
 /// Adds a check for each part that can be unwell.
 pub(super) fn register(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline, bus: Option<&Arc<dyn Bus>>) {

@@ -16,11 +16,13 @@ pub use parts::kafka_settings;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use crate::bus::{Bus, Sink};
 use crate::clock::Clock;
 use crate::http::{self, HealthChecks, HttpParts};
 use crate::plan::Plan;
+use crate::pulse::{Pulse, keep_asking};
 use crate::runtime::Runtime;
 use crate::services::agreement::Agreement;
 use crate::services::pipeline::Pipeline;
@@ -30,13 +32,11 @@ use crate::services::resources::Resources;
 use crate::services::scheduler::Scheduler;
 use crate::services::users::{TokenVerifier, Users};
 use crate::services::watermark;
-use crate::shutdown::Stop;
+use crate::shutdown::{CLOSE_LIMIT, Stop, Stopping, WORK_LIMIT};
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
-/// How long a stopping process waits for what is under way.
-pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// Prefix of the metrics of a process without a collector; nobody sees them.
 const NO_COLLECTOR: &str = "millrace";
 
@@ -58,6 +58,7 @@ pub struct App {
     stop: Stop,
     metrics: Metrics,
     health: HealthChecks,
+    pulse: Pulse,
     core: Option<Core>,
     users: Option<Users>,
     tokens: Option<TokenVerifier>,
@@ -67,6 +68,8 @@ pub struct App {
 struct Core {
     store: Arc<dyn Store>,
     store_failed: parts::StoreFailed,
+    /// Asked whether the thread that writes gets on; taken when it is.
+    writer: Option<parts::Asked>,
     runtime: Arc<Runtime>,
     pipeline: Pipeline,
     resources: Resources,
@@ -82,7 +85,7 @@ impl App {
     /// What could not be opened, and why.
     pub async fn build(plan: Plan, surroundings: Surroundings) -> anyhow::Result<Self> {
         let plan = Arc::new(plan);
-        let (tasks, stop, health) = (Tasks::new(), Stop::new(), HealthChecks::new());
+        let (tasks, stop, health, pulse) = (Tasks::new(), Stop::new(), HealthChecks::new(), Pulse::new());
         let prefix = plan.metrics.as_ref().map_or(NO_COLLECTOR, |metrics| metrics.prefix.as_str());
         let metrics = Metrics::new(prefix)?;
         metrics.program(env!("CARGO_PKG_VERSION"));
@@ -101,13 +104,14 @@ impl App {
             _ => None,
         };
         let tokens = plan.auth.as_ref().map(|auth| TokenVerifier::new(auth, surroundings.clock.clone()));
+        health::register_process(&health, &pulse);
         health::register_proxies(&health, &plan);
         if let Some(core) = &core {
             health::register(&health, &plan, &core.pipeline, core.bus.as_ref());
             health::register_lacks(&health, &core.pipeline).await?;
             readings::register(&metrics, &plan, &core.pipeline, core.bus.as_ref());
         }
-        Ok(Self { plan, listener, tasks, stop, metrics, health, core, users, tokens })
+        Ok(Self { plan, listener, tasks, stop, metrics, health, pulse, core, users, tokens })
     }
 
     /// Where it listens.
@@ -128,46 +132,63 @@ impl App {
         self.core.as_ref().map(|core| Arc::clone(&core.runtime))
     }
 
-    /// Serves until `stop`, then answers what was asked, finishes what runs and closes.
+    /// Serves until `stop` and for as long after it as the config says, then answers what was asked, finishes what runs and closes.
     ///
     /// # Errors
     /// A part has failed for good; the process should be started again.
     pub async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
+        self.tasks.spawn_long("pulse", self.pulse.clone().watch(self.stop.clone()));
+        if let Some(writer) = self.core.as_mut().and_then(|core| core.writer.take()) {
+            let beat = self.pulse.part("the thread that writes the database");
+            self.tasks.spawn_long("pulse of the writer", keep_asking(beat, writer, self.stop.clone()));
+        }
         if let Some(core) = &self.core {
             self.start_core(core)?;
         }
-        let writes = Tasks::new();
-        let mut serving = self.serve(&stop, &writes)?;
+        let (writes, closing) = (Tasks::new(), Stop::new());
+        let mut serving = self.serve(&closing, &writes)?;
         self.health.set_ready(true);
         tracing::info!(address = self.address().map(|address| address.to_string()), config = %self.plan.source.display(), "ready");
 
+        let delay = self.plan.server.as_ref().map_or(Duration::ZERO, |server| server.shutdown_delay);
         let store_failed = self.core.as_mut().map(|core| core.store_failed.take());
         let failure = tokio::select! {
             // First: a server with nothing under way ends as soon as it is told to, which is no failure.
             biased;
-            () = stop.requested() => None,
+            () = stopped(stop, self.health.clone(), delay) => None,
             result = parts::ended(&mut serving) => Some(result.err().unwrap_or_else(|| anyhow::anyhow!("the server ended by itself"))),
             () = self.tasks.failed() => Some(anyhow::anyhow!("a task failed; see the log")),
             reason = parts::failure(store_failed) => Some(anyhow::anyhow!("the store failed: {reason}")),
         };
         tracing::info!("stopping");
-        self.health.set_ready(false);
-        stop.request();
-        if let Some(serving) = serving {
-            serving.await.context("the server ended badly")??;
-        }
-        writes.drain(DRAIN_LIMIT).await;
-        self.stop.request();
-        if !self.tasks.drain(DRAIN_LIMIT).await {
-            tracing::warn!("some attempts were still running; they are made again at the next start");
-        }
-        if let Some(core) = &self.core {
-            core.store.close().await;
-        }
-        failure.map_or(Ok(()), Err)
+        self.health.set_stopping();
+        closing.request();
+        let ended = self.finish(serving, &writes).await;
+        failure.map_or(ended, Err)
     }
 
-    fn serve(&mut self, stop: &Stop, writes: &Tasks) -> anyhow::Result<Option<tokio::task::JoinHandle<anyhow::Result<()>>>> {
+    /// Ends everything within one limit, however long each part would like to take.
+    async fn finish(self, serving: Option<JoinHandle<anyhow::Result<()>>>, writes: &Tasks) -> anyhow::Result<()> {
+        let stopping = Stopping::begin();
+        let served = match serving {
+            // It keeps a limit of its own.
+            Some(serving) => serving.await.context("the server ended badly").flatten(),
+            None => Ok(()),
+        };
+        let written = writes.drain(stopping.left(WORK_LIMIT)).await;
+        self.stop.request();
+        if !self.tasks.drain(stopping.left(WORK_LIMIT)).await || !written {
+            tracing::warn!("some attempts were still running; they are made again at the next start");
+        }
+        if let Some(core) = &self.core
+            && tokio::time::timeout(stopping.left(CLOSE_LIMIT), core.store.close()).await.is_err()
+        {
+            tracing::warn!("the database was not closed in time; nothing is lost, the next start reads its log");
+        }
+        served
+    }
+
+    fn serve(&mut self, stop: &Stop, writes: &Tasks) -> anyhow::Result<Option<JoinHandle<anyhow::Result<()>>>> {
         let (Some(listener), Some(server)) = (self.listener.take(), self.plan.server.clone()) else { return Ok(None) };
         let address = listener.local_addr()?;
         let router = http::router(HttpParts {
@@ -200,10 +221,20 @@ impl App {
         if let Some(agreement) = Agreement::new(&self.plan, core.pipeline.clone())? {
             self.tasks.spawn_long("agreement", agreement.run(self.stop.clone()));
         }
-        self.tasks.spawn_long("scheduler", Scheduler::new(core.pipeline.clone()).run(self.stop.clone()));
+        self.tasks.spawn_long("scheduler", Scheduler::new(core.pipeline.clone(), self.pulse.part("the scheduler")).run(self.stop.clone()));
         self.tasks.spawn_long("component watcher", Arc::clone(&core.runtime).watch(self.stop.clone()));
         let swaps = watch::Swaps::new(core.runtime.events(), Arc::clone(&core.store), core.pipeline.clone(), self.metrics.clone());
         self.tasks.spawn_long("swap log", swaps.run(self.stop.clone()));
         Ok(())
+    }
+}
+
+/// Waits for `stop`, and then for as long as balancers may need to see that this process is not ready any more.
+async fn stopped(stop: Stop, health: HealthChecks, delay: Duration) {
+    stop.requested().await;
+    health.set_stopping();
+    if !delay.is_zero() {
+        tracing::info!(seconds = delay.as_secs_f64(), "/readyz answers 503 from now on; requests are still served for that long");
+        tokio::time::sleep(delay).await;
     }
 }

@@ -46,6 +46,9 @@ impl StoreFailed {
     }
 }
 
+/// A part that answers when it comes to the question.
+pub(super) type Asked = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+
 /// Waits for a failure; for ever when there is nothing that can fail.
 pub(super) async fn failure(failed: Option<Option<BoxFuture<'static, String>>>) -> String {
     match failed.flatten() {
@@ -80,6 +83,11 @@ pub(super) async fn core(
     };
     let counting = metrics.clone();
     sqlite.on_commit(move |units, took| counting.committed(units, took));
+    let asked = Arc::clone(&sqlite);
+    let writer: Asked = Box::new(move || {
+        let sqlite = Arc::clone(&asked);
+        Box::pin(async move { sqlite.answers().await })
+    });
     let store: Arc<dyn Store> = sqlite;
     let (in_flight, suspects) = InFlight::open(&database.path.with_extension("in-flight"));
     recover(store.as_ref(), &suspects).await?;
@@ -108,7 +116,7 @@ pub(super) async fn core(
     let resources = Resources::new(pipeline.clone(), &plan.resources, generation)?;
     resources.seed().await?;
     let bus = plan.bus.as_ref().map(bus).transpose()?;
-    Ok(Core { store, store_failed, runtime, pipeline, resources, bus, internal })
+    Ok(Core { store, store_failed, writer: Some(writer), runtime, pipeline, resources, bus, internal })
 }
 
 /// Takes over what the process before this one left running. What ran inside a component when it died counts a crash.

@@ -2,7 +2,7 @@
 //! works beside a running process.
 
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,7 +10,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{database, end, plan};
+use super::printed::printing;
+use super::{database, plan};
 use crate::app;
 use crate::bus::kafka::Settings;
 use crate::bus::kafka::dead_letters::{self, Failed, Letter};
@@ -33,7 +34,7 @@ enum Place {
 /// `millrace dlq list`: one line per dead letter that was not sent again.
 #[must_use]
 pub fn list_dead_letters(config: &Path, topics: &[String]) -> ExitCode {
-    end((|| {
+    printing(|out| {
         let Some((place, topics)) = letters_of(config, topics)? else { return Ok(ExitCode::FAILURE) };
         let (lines, failed): (Vec<String>, Vec<Failed>) = match &place {
             Place::Kafka(settings) => {
@@ -45,17 +46,16 @@ pub fn list_dead_letters(config: &Path, topics: &[String]) -> ExitCode {
                 (letters.map(|letter| line(&kept(letter))).collect(), Vec::new())
             }
         };
-        let mut out = std::io::stdout().lock();
         lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
         writeln!(out, "{} dead letters in {} topics", lines.len(), topics.len() - failed.len())?;
         tell(&failed)
-    })())
+    })
 }
 
 /// `millrace dlq discard`: takes dead letters of a topic from the list, up to the one with the offset `through` if there is one.
 #[must_use]
 pub fn discard_dead_letters(config: &Path, topic: &str, through: Option<i64>) -> ExitCode {
-    end((|| {
+    printing(|out| {
         let Some((place, _)) = letters_of(config, &[topic.to_owned()])? else { return Ok(ExitCode::FAILURE) };
         let discarded = match &place {
             Place::Kafka(settings) => dead_letters::discard(settings, topic, through)?,
@@ -70,30 +70,29 @@ pub fn discard_dead_letters(config: &Path, topic: &str, through: Option<i64>) ->
                 usize::try_from(beside::discard(path, topic, through)?)?
             }
         };
-        writeln!(std::io::stdout().lock(), "{discarded} dead letters are not listed and not sent any more")?;
+        writeln!(out, "{discarded} dead letters are not listed and not sent any more")?;
         Ok(ExitCode::SUCCESS)
-    })())
+    })
 }
 
 /// `millrace dlq redrive`: sends dead letters to their topics again; without a broker, has the process publish their events again.
 #[must_use]
 pub fn redrive_dead_letters(config: &Path, topics: &[String]) -> ExitCode {
-    end((|| {
+    printing(|out| {
         let Some((place, topics)) = letters_of(config, topics)? else { return Ok(ExitCode::FAILURE) };
         match &place {
             Place::Kafka(settings) => {
                 let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
                 let sent = runtime.block_on(dead_letters::redrive(settings, &topics))?;
-                writeln!(std::io::stdout().lock(), "{} dead letters were sent again, as {} events", sent.letters, sent.events)?;
+                writeln!(out, "{} dead letters were sent again, as {} events", sent.letters, sent.events)?;
                 tell(&sent.failed)
             }
             Place::Database(path) => {
                 let sent = beside::redrive(path, &topics)?;
                 writeln!(
-                    std::io::stdout().lock(),
+                    out,
                     "{} dead letters wait to be published again, as {} events: the process that has them does it within seconds, or when it starts",
-                    sent.letters,
-                    sent.events
+                    sent.letters, sent.events
                 )?;
                 if sent.forgotten > 0 {
                     bail!(
@@ -104,7 +103,7 @@ pub fn redrive_dead_letters(config: &Path, topics: &[String]) -> ExitCode {
                 Ok(ExitCode::SUCCESS)
             }
         }
-    })())
+    })
 }
 
 /// Says of which topics something could not be done. The others are done.
@@ -118,16 +117,16 @@ fn tell(failed: &[Failed]) -> anyhow::Result<ExitCode> {
 /// as soon as it is started.
 #[must_use]
 pub fn republish(config: &Path, since: &str) -> ExitCode {
-    end((|| {
+    printing(|out| {
         let Some(database) = database(config, "it has no events")? else { return Ok(ExitCode::FAILURE) };
         let since = time(since, Clock::system().now())?;
         let events = beside::republish(&database, since)?;
         writeln!(
-            std::io::stdout().lock(),
+            out,
             "{events} events since {since} wait to be published again: the process that has them does it as soon as its bus is there"
         )?;
         Ok(ExitCode::SUCCESS)
-    })())
+    })
 }
 
 /// Where the dead letters are, and those of which topics: all that the config knows, or that there are, unless some are given.

@@ -1,12 +1,13 @@
 //! What an operator does about runs that were set aside: look at them, and give them another chance. Works beside a running process.
 
-use std::io::Write;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::bail;
 
-use super::{database, end};
+use super::database;
+use super::printed::printing;
 use crate::clock::Clock;
 use crate::store::StepRun;
 use crate::store::sqlite::beside;
@@ -17,29 +18,28 @@ const NOTHING: &str = "nothing can be parked";
 /// `millrace parked list`: one line for each run.
 #[must_use]
 pub fn list(config: &Path) -> ExitCode {
-    end((|| {
+    printing(|out| {
         let Some(database) = database(config, NOTHING)? else { return Ok(ExitCode::FAILURE) };
         let parked = beside::parked(&database)?;
-        let mut out = std::io::stdout().lock();
         parked.iter().try_for_each(|run| writeln!(out, "{}", line(run)))?;
         writeln!(out, "{} parked runs", parked.len())?;
         Ok(ExitCode::SUCCESS)
-    })())
+    })
 }
 
 /// `millrace parked release`: lets the runs with these keys go on, or `all` of them; a running process takes them up within seconds.
 #[must_use]
 pub fn release(config: &Path, keys: &[String], all: bool) -> ExitCode {
-    end((|| {
+    printing(|out| {
         let Some(database) = database(config, NOTHING)? else { return Ok(ExitCode::FAILURE) };
         let keys = if all { beside::parked(&database)?.into_iter().map(|run| run.key).collect() } else { keys.to_vec() };
         let unknown = beside::release(&database, &keys, Clock::system().now())?;
         if !unknown.is_empty() {
             bail!("no parked run has the key {}; `millrace parked list` shows those that are. Nothing was changed", unknown.join(", "));
         }
-        writeln!(std::io::stdout().lock(), "{} parked runs go on", keys.len())?;
+        writeln!(out, "{} parked runs go on", keys.len())?;
         Ok(ExitCode::SUCCESS)
-    })())
+    })
 }
 
 fn line(run: &StepRun) -> String {

@@ -50,10 +50,14 @@ pub struct HealthChecks {
     inner: Arc<Inner>,
 }
 
+type AskStuck = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
 #[derive(Default)]
 struct Inner {
     checks: RwLock<BTreeMap<String, Ask>>,
     ready: AtomicBool,
+    stopping: AtomicBool,
+    stuck: RwLock<Option<AskStuck>>,
 }
 
 impl HealthChecks {
@@ -83,6 +87,16 @@ impl HealthChecks {
         self.inner.ready.load(Ordering::Acquire)
     }
 
+    /// Tells that the process will stop: it is not ready any more, whatever it still serves.
+    pub fn set_stopping(&self) {
+        self.inner.stopping.store(true, Ordering::Release);
+    }
+
+    /// Has `stuck` asked by `/livez`: why the process does not get on and has to be started again, or `None`.
+    pub fn set_stuck(&self, stuck: impl Fn() -> Option<String> + Send + Sync + 'static) {
+        *self.inner.stuck.write() = Some(Arc::new(stuck));
+    }
+
     /// Asks all modules at once; one that does not answer in `timeout` is down.
     pub async fn ask(&self, timeout: Duration) -> BTreeMap<String, Check> {
         let checks = self.inner.checks.read().clone();
@@ -108,7 +122,7 @@ pub(super) async fn health(checks: &HealthChecks, timeout: Duration) -> Response
 /// `/readyz`
 pub(super) async fn ready(checks: &HealthChecks, timeout: Duration, stopping: bool) -> Response {
     let refuse = |reason: String| answer(StatusCode::SERVICE_UNAVAILABLE, json!({"status": "not ready", "reason": reason}));
-    if stopping {
+    if stopping || checks.inner.stopping.load(Ordering::Acquire) {
         return refuse("stopping".into());
     }
     if !checks.is_ready() {
@@ -122,8 +136,12 @@ pub(super) async fn ready(checks: &HealthChecks, timeout: Duration, stopping: bo
 }
 
 /// `/livez`
-pub(super) fn live() -> Response {
-    answer(StatusCode::OK, json!({"status": "alive"}))
+pub(super) fn live(checks: &HealthChecks) -> Response {
+    let ask = checks.inner.stuck.read().clone();
+    match ask.and_then(|stuck| stuck()) {
+        Some(reason) => answer(StatusCode::SERVICE_UNAVAILABLE, json!({"status": "stuck", "reason": reason})),
+        None => answer(StatusCode::OK, json!({"status": "alive"})),
+    }
 }
 
 fn answer(code: StatusCode, body: serde_json::Value) -> Response {

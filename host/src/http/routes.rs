@@ -64,7 +64,7 @@ pub fn router(parts: HttpParts) -> Router {
             get(move |State(e): State<Arc<Edge>>| async move { health::health(&e.health, timeout).await }),
         );
         add(&mut routes, &settings.ready_path, get(move |State(e): State<Arc<Edge>>| async move { ready(&e, timeout).await }));
-        add(&mut routes, &settings.live_path, get(|| async { health::live() }));
+        add(&mut routes, &settings.live_path, get(|State(e): State<Arc<Edge>>| async move { health::live(&e.health) }));
     }
 
     routes

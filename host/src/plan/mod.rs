@@ -67,6 +67,8 @@ pub struct Server {
     pub idle_timeout: Duration,
     /// Of one address.
     pub connections: ConnectionLimit,
+    /// For how long requests are still served while `/readyz` says that the process stops.
+    pub shutdown_delay: Duration,
 }
 
 /// How many connections one address may have at once; a network of the 2^64 addresses that a customer of IPv6 has counts as one.

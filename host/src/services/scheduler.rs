@@ -8,6 +8,7 @@ use millrace_workflow::{Input, Refusal};
 
 use super::decision::{self, Origin};
 use super::pipeline::{FireError, Pipeline};
+use crate::pulse::Beat;
 use crate::shutdown::Stop;
 use crate::store::{Line, StoreError, Timer};
 
@@ -23,13 +24,14 @@ const STORE_BACKOFF: Duration = Duration::from_millis(500);
 /// Looks for what is due, sleeps until the next is, and is woken when something is due earlier.
 pub struct Scheduler {
     pipeline: Pipeline,
+    beat: Beat,
 }
 
 impl Scheduler {
-    /// For this pipeline.
+    /// For this pipeline; it beats whenever it gets on.
     #[must_use]
-    pub fn new(pipeline: Pipeline) -> Self {
-        Self { pipeline }
+    pub fn new(pipeline: Pipeline, beat: Beat) -> Self {
+        Self { pipeline, beat }
     }
 
     /// Runs until `stop`.
@@ -40,6 +42,7 @@ impl Scheduler {
         let clock = self.pipeline.parts().clock.clone();
         let mut swept = None;
         while !stop.is_requested() {
+            self.beat.beat();
             let wake_at = match self.work(&mut swept).await {
                 Ok(wake_at) => wake_at,
                 Err(error @ StoreError::Fatal(_)) => return Err(error.into()),
@@ -105,6 +108,7 @@ impl Scheduler {
         let timers = self.pipeline.parts().store.due_timers(now, BATCH).await?;
         let mut failed = None;
         for timer in &timers {
+            self.beat.beat();
             // One that cannot be written keeps no other one waiting.
             match self.fire(timer).await {
                 Err(error @ StoreError::Fatal(_)) => return Err(error),

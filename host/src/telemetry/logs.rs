@@ -2,7 +2,10 @@
 //!
 //! Knows formats and filters; what is worth a line is decided where it happens.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
+use std::os::fd::AsFd as _;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
@@ -10,7 +13,11 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::lines::Lines;
 use super::traces;
+
+/// Set once, before anything is logged; empty in commands that do not log.
+static LOG: OnceLock<Lines> = OnceLock::new();
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -29,8 +36,56 @@ pub enum LogFormat {
 /// # Errors
 /// The filter does not parse, or logging was started before.
 pub fn init(format: LogFormat, filter: &str) -> anyhow::Result<()> {
-    let subscriber = subscriber(format.resolve(std::io::stderr().is_terminal()), filter, std::io::stderr)?;
-    tracing::subscriber::set_global_default(subscriber).context("logging was started twice")
+    // A handle of its own: with the one of the standard library, a write that waits would hold a lock that others need to end.
+    let stderr = std::io::stderr().as_fd().try_clone_to_owned().context("stderr cannot be used for the log")?;
+    let lines = Lines::start(std::fs::File::from(stderr)).context("starting the thread that writes the log")?;
+    let subscriber = subscriber(format.resolve(std::io::stderr().is_terminal()), filter, lines.clone())?;
+    tracing::subscriber::set_global_default(subscriber).context("logging was started twice")?;
+    LOG.set(lines).map_err(|_| anyhow::anyhow!("logging was started twice"))?;
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// How the log is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogState {
+    /// Lines that could not be written since the start.
+    pub dropped: u64,
+    /// Why lines are not written, for a person; `None` if they are.
+    pub problem: Option<String>,
+}
+
+/// How the log is; `None` if this process does not log.
+#[must_use]
+pub fn state() -> Option<LogState> {
+    LOG.get().map(|lines| LogState { dropped: lines.dropped(), problem: lines.problem() })
+}
+
+/// Waits until what was logged is written, but not longer than `limit`.
+pub fn flush(limit: Duration) {
+    if let Some(lines) = LOG.get() {
+        lines.flush(limit);
+    }
+}
+
+/// Writes `text`, which is for the person who started the program, to stderr: through the log if there is one, so that it cannot hold up the
+/// process either.
+pub fn tell(text: &str) {
+    match LOG.get() {
+        Some(lines) => lines.push(text.as_bytes()),
+        // Nobody is left who could be told that nobody reads this.
+        None => drop(std::io::stderr().lock().write_all(text.as_bytes())),
+    }
+}
+
+/// What a panic says: as a log line, since the standard hook would wait for stderr, and panic again if that is closed.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let reason = panic.payload_as_str().unwrap_or("no text");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let thread = std::thread::current();
+    let backtrace = std::backtrace::Backtrace::capture();
+    let backtrace = (backtrace.status() == std::backtrace::BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(reason, place, thread = thread.name().unwrap_or("unnamed"), backtrace, "a panic");
 }
 
 impl LogFormat {
@@ -49,7 +104,7 @@ where
 {
     let filter = EnvFilter::try_new(filter)
         .with_context(|| format!("log filter '{filter}' is not valid; write for example 'info' or 'info,millrace::http=debug'"))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(true);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(true).log_internal_errors(false);
     Ok(match format {
         LogFormat::Json => {
             Box::new(lines.json().flatten_event(true).with_current_span(true).with_span_list(false).map_event_format(Traced).finish())
@@ -115,6 +170,24 @@ mod tests {
         let text = lines(LogFormat::Json, "info");
         let line: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
         assert_eq!((&line["message"], &line["answer"], &line["level"]), (&"something happened".into(), &42.into(), &"INFO".into()));
+    }
+
+    #[test]
+    fn a_panic_is_a_line_of_the_log() {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let subscriber = subscriber(LogFormat::Json, "info", move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            let before = std::panic::take_hook();
+            std::panic::set_hook(Box::new(log_panic));
+            let panicked = std::panic::catch_unwind(|| panic!("on purpose"));
+            std::panic::set_hook(before);
+            assert!(panicked.is_err());
+        });
+        let text = String::from_utf8(captured.0.lock().clone()).unwrap();
+        let line: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
+        assert_eq!((&line["message"], &line["level"], &line["reason"]), (&"a panic".into(), &"ERROR".into(), &"on purpose".into()));
+        assert!(line["place"].as_str().unwrap().contains("logs.rs:"), "{line}");
     }
 
     #[test]

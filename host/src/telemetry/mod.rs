@@ -2,6 +2,8 @@
 //!
 //! The only part that names OpenTelemetry and its exporter. It knows names and labels, never what they are about.
 
+mod export;
+mod lines;
 pub mod logs;
 pub mod metrics;
 pub mod traces;

@@ -10,10 +10,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::OnceLock;
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use futures::future::Either;
 use opentelemetry::trace::{
     FutureExt as _, SpanBuilder, SpanContext, SpanId, Status, TraceContextExt as _, TraceFlags, TraceId, TraceState, Tracer as _,
@@ -23,6 +22,7 @@ use opentelemetry::{Context, KeyValue, Value};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
+use super::export::{self, Losses, given};
 use crate::proxies;
 
 pub use opentelemetry::trace::SpanKind as Kind;
@@ -30,10 +30,12 @@ pub use opentelemetry::trace::SpanKind as Kind;
 /// The header that carries a trace context.
 pub const HEADER: &str = "traceparent";
 /// How long a stopping process waits for the collector to take the last spans.
-const FLUSH_LIMIT: Duration = Duration::from_secs(3);
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 /// Set once, before anything runs; empty when nothing is exported.
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
+/// Of all spans of the process.
+static LOSSES: LazyLock<Arc<Losses>> = LazyLock::new(Arc::default);
 
 /// Exports what is left when it is dropped. Keep it until the process ends.
 #[must_use]
@@ -54,13 +56,13 @@ impl Drop for Exporter {
 /// say so. Not to be called inside an async runtime.
 ///
 /// # Errors
-/// The variables do not make sense, or it was called before.
+/// A variable is not supported or does not make sense; the error names it. Or it was called before.
 pub fn start(variables: &BTreeMap<String, String>, service: &str) -> anyhow::Result<Exporter> {
     if !is_wanted(variables) {
         return Ok(Exporter(None));
     }
-    let exporter = opentelemetry_otlp::SpanExporter::builder().with_http().build().context("the variables OTEL_EXPORTER_OTLP_*")?;
-    let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource(variables, service)).build();
+    let processor = export::processor(variables, &LOSSES)?;
+    let provider = SdkTracerProvider::builder().with_span_processor(processor).with_resource(resource(variables, service)).build();
     TRACER.set(provider.tracer("millrace")).map_err(|_| anyhow::anyhow!("traces were started twice"))?;
     let endpoint = place(variables);
     let proxy = endpoint.and_then(|endpoint| proxies::used_for(variables, endpoint));
@@ -69,16 +71,20 @@ pub fn start(variables: &BTreeMap<String, String>, service: &str) -> anyhow::Res
 }
 
 fn is_wanted(variables: &BTreeMap<String, String>) -> bool {
-    let given = |name: &str| variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
-    let disabled = given("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    let none = given("OTEL_TRACES_EXPORTER").is_some_and(|value| value == "none");
-    place(variables).is_some() && !disabled && !none
+    let disabled = given(variables, "OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let none = given(variables, "OTEL_TRACES_EXPORTER").is_some_and(|value| value == "none");
+    export::has_endpoint(variables) && !disabled && !none
 }
 
 /// Where spans go.
 fn place(variables: &BTreeMap<String, String>) -> Option<&str> {
-    let given = |name: &str| variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
-    given("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or_else(|| given("OTEL_EXPORTER_OTLP_ENDPOINT"))
+    given(variables, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or_else(|| given(variables, "OTEL_EXPORTER_OTLP_ENDPOINT"))
+}
+
+/// Spans that no collector has taken, since the start.
+#[must_use]
+pub fn lost() -> u64 {
+    LOSSES.count()
 }
 
 fn resource(variables: &BTreeMap<String, String>, service: &str) -> Resource {

@@ -49,6 +49,26 @@ async fn readiness_tells_the_truth() {
 }
 
 #[tokio::test]
+async fn a_process_that_stops_is_not_ready_while_it_still_serves() {
+    let edge = Setup::new().start();
+    edge.health.set_ready(true);
+    edge.health.set_stopping();
+    let answer = edge.get("/readyz").await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["reason"]), (503, &json!("stopping")));
+    assert_eq!(edge.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_process_that_does_not_get_on_is_not_alive() {
+    let edge = Setup::new().start();
+    assert_eq!(edge.get("/livez").await.json(), json!({"status": "alive"}));
+    edge.health.set_stuck(|| Some("the scheduler has not got on for 60 s".into()));
+    let answer = edge.get("/livez").await;
+    assert_eq!((answer.status.as_u16(), answer.json()["reason"].as_str()), (503, Some("the scheduler has not got on for 60 s")));
+    assert_eq!(edge.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
 async fn what_is_down_is_not_ready() {
     let edge = Setup::new().start();
     edge.health.set_ready(true);

@@ -138,6 +138,7 @@ fn server() -> plan::Server {
         write_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(60),
         connections: plan::ConnectionLimit { per_address: 256, everywhere: false, trusted_proxies: vec![] },
+        shutdown_delay: Duration::ZERO,
     }
 }
 

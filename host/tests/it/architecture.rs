@@ -11,13 +11,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("shutdown", &[]),
     ("proxies", &[]),
     ("tasks", &["shutdown"]),
+    ("pulse", &["shutdown"]),
     ("telemetry", &["clock", "proxies"]),
     ("store", &["clock"]),
     ("bus", &["clock", "shutdown"]),
     ("runtime", &["clock", "shutdown"]),
     ("plan", &["runtime"]),
     ("config", &["plan", "proxies", "runtime"]),
-    ("services", &["plan", "store", "bus", "runtime", "telemetry", "clock", "shutdown", "tasks"]),
+    ("services", &["plan", "store", "bus", "runtime", "telemetry", "clock", "shutdown", "tasks", "pulse"]),
     ("http", &["plan", "services", "telemetry", "clock", "shutdown", "tasks"]),
 ];
 

@@ -38,6 +38,11 @@ impl Client {
         self.with_token(answer.body["token"].as_str().unwrap())
     }
 
+    /// The token of a customer.
+    pub fn token(&self) -> &str {
+        self.token.as_deref().unwrap_or_default()
+    }
+
     /// Where the host is.
     pub fn base(&self) -> &str {
         &self.base

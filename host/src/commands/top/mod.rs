@@ -7,7 +7,7 @@ mod page;
 mod reading;
 mod screen;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{IsTerminal as _, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -18,13 +18,13 @@ use self::screen::{Key, Screen};
 /// How long one process may take to answer.
 const ANSWER_LIMIT: Duration = Duration::from_millis(900);
 
-/// Shows the processes at `urls` (each like `http://127.0.0.1:8080`) again and again, or, with `once` or without a terminal, one time.
-pub(super) fn run(urls: &[String], once: bool, interval: Duration) -> anyhow::Result<ExitCode> {
+/// Shows the processes at `urls` (each like `http://127.0.0.1:8080`) again and again, or, with `once` or without a terminal, one time in `out`.
+pub(super) fn run(urls: &[String], once: bool, interval: Duration, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let reader = Reader::new(urls, ANSWER_LIMIT)?;
     let first = runtime.block_on(reader.read());
     if once || !std::io::stdout().is_terminal() {
-        return show_once(&runtime, &reader, &first, interval);
+        return show_once(&runtime, &reader, &first, interval, out);
     }
     let mut screen = Screen::open();
     let mut last = first;
@@ -44,12 +44,18 @@ pub(super) fn run(urls: &[String], once: bool, interval: Duration) -> anyhow::Re
 }
 
 /// Rates need two readings, so this takes one interval.
-fn show_once(runtime: &tokio::runtime::Runtime, reader: &Reader, first: &[Reading], interval: Duration) -> anyhow::Result<ExitCode> {
+fn show_once(
+    runtime: &tokio::runtime::Runtime,
+    reader: &Reader,
+    first: &[Reading],
+    interval: Duration,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
     let second = runtime.block_on(async {
         tokio::time::sleep(interval).await;
         reader.read().await
     });
-    write!(std::io::stdout().lock(), "{}", Page::of(first, &second))?;
+    write!(out, "{}", Page::of(first, &second))?;
     let answered = second.iter().all(|reading| reading.problem.is_none());
     Ok(if answered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

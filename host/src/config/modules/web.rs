@@ -29,6 +29,9 @@ pub struct HttpServer {
     /// limit for this machine and private networks. `trustedProxies` of rate limits are exempt.
     #[schemars(range(min = 1, max = 1024))]
     pub max_connections_per_address: Option<u32>,
+    /// After SIGTERM: how long requests are still served while `/readyz` answers 503 already, so that a balancer stops to send before the
+    /// listener closes; none if not given, five minutes at most.
+    pub shutdown_delay: Option<HumanDuration>,
 }
 
 /// `http.router`.

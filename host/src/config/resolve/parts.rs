@@ -14,6 +14,8 @@ use crate::plan::{Auth, ConnectionLimit, Database, FileServer, Health, Metrics, 
 const SECRET_BYTES: usize = 32;
 /// Connections of one public address: a quarter of all, which is room for an office or a network behind one address.
 const CONNECTIONS_PER_ADDRESS: usize = 256;
+/// How long a process may serve after it was told to stop.
+const MOST_SHUTDOWN_DELAY: Duration = Duration::from_secs(300);
 /// How a key begins that was made on the first start of a development set-up.
 const DEVELOPMENT_ONLY: &str = "development-only-";
 /// Different characters that a key has at least; one of random hexadecimal digits has more.
@@ -50,6 +52,7 @@ pub(super) fn server(context: &Context<'_>, findings: &mut Findings) -> Option<S
             everywhere: settings.max_connections_per_address.is_some(),
             trusted_proxies: trusted_proxies(context),
         },
+        shutdown_delay: shutdown_delay(settings.shutdown_delay, index, findings),
     })
 }
 
@@ -58,6 +61,21 @@ fn trusted_proxies(context: &Context<'_>) -> Vec<String> {
     let networks: std::collections::BTreeSet<&String> =
         context.all(pick!(RateLimit)).into_iter().flat_map(|(_, _, limit)| &limit.trusted_proxies).collect();
     networks.into_iter().cloned().collect()
+}
+
+fn shutdown_delay(given: Option<HumanDuration>, index: usize, findings: &mut Findings) -> Duration {
+    let delay = seconds(given, 0);
+    if delay > MOST_SHUTDOWN_DELAY {
+        let message =
+            format!("a process that serves for {} after it was told to stop seems not to stop", humantime::format_duration(delay));
+        findings.error(
+            setting(index, "shutdownDelay"),
+            Code::InvalidValue,
+            message,
+            "write at most 5m, such as 10s, or leave it out".to_owned(),
+        );
+    }
+    delay
 }
 
 pub(super) fn auth(context: &Context<'_>, findings: &mut Findings) -> Option<Auth> {

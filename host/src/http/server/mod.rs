@@ -27,7 +27,7 @@ use tower::ServiceExt;
 
 use super::error::ApiError;
 use crate::plan;
-use crate::shutdown::Stop;
+use crate::shutdown::{REQUESTS_LIMIT, Stop};
 use crate::tasks::Group;
 use crate::telemetry::Metrics;
 use peers::Peers;
@@ -40,8 +40,6 @@ const MAX_HEADERS: usize = 64;
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// More wait in the listener's queue.
 const MAX_CONNECTIONS: usize = 1024;
-/// How long requests under way may take after the stop.
-const DRAIN: Duration = Duration::from_secs(10);
 /// After an accept that failed for want of something, usually file descriptors.
 const BREATHE: Duration = Duration::from_millis(100);
 
@@ -53,7 +51,7 @@ pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
-/// Serves `router` until `stop`, then lets requests under way finish, for ten seconds at most.
+/// Serves `router` until `stop`, then lets requests under way finish, for [`REQUESTS_LIMIT`] at most.
 ///
 /// # Errors
 /// None while it serves; a connection's failure is its own.
@@ -82,7 +80,7 @@ pub async fn serve(listener: TcpListener, server: plan::Server, router: Router, 
         });
     }
     drop(listener);
-    let connections = open.end(DRAIN).await;
+    let connections = open.end(REQUESTS_LIMIT).await;
     if connections > 0 {
         tracing::warn!(connections, "what did not finish in time was cut off");
     }

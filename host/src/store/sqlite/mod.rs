@@ -98,6 +98,11 @@ impl Sqlite {
     pub async fn failed(&self) -> String {
         self.writer.failed().await
     }
+
+    /// Waits until the thread that writes has come to this question, however much is before it, or has ended.
+    pub async fn answers(&self) {
+        self.writer.answers().await;
+    }
 }
 
 #[async_trait]

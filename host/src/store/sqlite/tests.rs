@@ -61,6 +61,26 @@ impl Sqlite {
 }
 
 #[tokio::test]
+async fn the_thread_that_writes_answers_unless_it_is_held_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let before = store.commit_stats().commits;
+    store.answers().await;
+    assert_eq!(store.commit_stats().commits, before, "to be asked is no write");
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let holding = store.writer.write(move |_| Ok::<_, UnitError>(held.recv().is_ok()));
+    let asking = async {
+        // The first question may come to it together with what holds it up.
+        let unanswered = async { while tokio::time::timeout(Duration::from_millis(100), store.answers()).await.is_ok() {} };
+        tokio::time::timeout(Duration::from_secs(20), unanswered).await.unwrap();
+        release.send(()).unwrap();
+        tokio::time::timeout(Duration::from_secs(20), store.answers()).await.unwrap();
+    };
+    let (written, ()) = tokio::join!(holding, asking);
+    assert!(written.unwrap());
+}
+
+#[tokio::test]
 async fn a_full_disk_refuses_writes_until_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);

@@ -161,6 +161,8 @@ where
 
 enum Message {
     Write(Box<dyn Unit>),
+    /// Whether it gets on.
+    Ask(oneshot::Sender<()>),
     Close,
 }
 
@@ -204,6 +206,7 @@ impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Write(_) => "Write",
+            Self::Ask(_) => "Ask",
             Self::Close => "Close",
         })
     }
@@ -254,6 +257,14 @@ impl WriterHandle {
             Ok(_) => "the store is closed".into(),
             Err(_) => UNEXPECTED_END.into(),
         })
+    }
+
+    /// Waits until the thread has come to this question, or has ended. Nothing is written.
+    pub(super) async fn answers(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.queue.send(Message::Ask(reply)).await.is_ok() {
+            let _ = answer.await;
+        }
     }
 
     /// Asks the thread to finish what is queued and waits until it has ended.
@@ -312,6 +323,8 @@ impl Writer {
             while let Some(message) = next.take() {
                 match message {
                     Message::Write(unit) => group.push(unit),
+                    // Whoever asked may be gone.
+                    Message::Ask(reply) => drop(reply.send(())),
                     Message::Close => inbox.close(),
                 }
                 if group.len() < GROUP_UNITS {

@@ -1,7 +1,9 @@
 //! How an instrument is made and registered.
 
 use prometheus::core::Collector;
-use prometheus::{Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result};
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result,
+};
 
 /// Seconds. Requests and steps take from half a millisecond to some seconds.
 pub(super) const FAST: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -20,6 +22,10 @@ pub(super) struct Maker<'a>(pub(super) &'a Registry);
 impl Maker<'_> {
     pub(super) fn counter(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec> {
         self.registered(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    pub(super) fn one_counter(&self, name: &str, help: &str) -> Result<IntCounter> {
+        self.registered(IntCounter::new(name, help)?)
     }
 
     pub(super) fn gauge(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec> {

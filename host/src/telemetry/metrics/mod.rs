@@ -9,6 +9,7 @@
 mod components;
 mod durable;
 mod instruments;
+mod own;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub use self::durable::Space;
 use self::components::Components;
 use self::durable::Durable;
 use self::instruments::{FAST, Maker, SLOW};
+use self::own::Own;
 
 /// Media type of what [`Metrics::render`] returns.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -57,6 +59,7 @@ struct Instruments {
     active_workflows: IntGaugeVec,
     components: Components,
     durable: Durable,
+    own: Own,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -95,6 +98,7 @@ impl Metrics {
     /// A metric that cannot be written as text.
     pub async fn scrape(&self) -> anyhow::Result<String> {
         let _turn = self.inner.turn.lock().await;
+        self.read_own();
         let hooks = self.inner.hooks.read().clone();
         let read = join_all(hooks.iter().map(|hook| hook()));
         if tokio::time::timeout(HOOK_LIMIT, read).await.is_err() {
@@ -200,6 +204,7 @@ impl Instruments {
             )?,
             components: Components::new(&make)?,
             durable: Durable::new(&make)?,
+            own: Own::new(&make)?,
             hooks: RwLock::default(),
             turn: tokio::sync::Mutex::default(),
             process,
@@ -253,6 +258,8 @@ mod tests {
             "module_operations_total{module=\"m\",operation=\"run\",status=\"success\"} 1",
             "module_operation_duration_seconds_bucket{module=\"m\",operation=\"run\",le=\"0.0005\"} 1",
             "active_workflows{workflow_type=\"w\"} 7",
+            "log_lines_dropped_total 0",
+            "trace_spans_lost_total 0",
         ];
         for line in expected.iter().chain(components::tests::EXPECTED).chain(durable::tests::EXPECTED) {
             let line = format!("shop_a_{line}");

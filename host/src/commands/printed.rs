@@ -1,0 +1,44 @@
+//! What commands print to stdout. A reader that has seen enough, such as `head`, is no failure of theirs.
+
+use std::io::{self, StdoutLock, Write};
+use std::process::ExitCode;
+
+use super::end;
+
+/// What a shell says of a program that ended because nobody reads any more: 128 and the number of SIGPIPE.
+const READER_GONE: u8 = 141;
+
+/// Stdout, which remembers that its reader has gone.
+pub(super) struct Printed {
+    out: StdoutLock<'static>,
+    reader_gone: bool,
+}
+
+impl Printed {
+    fn noted<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        self.reader_gone |= result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+        result
+    }
+}
+
+impl Write for Printed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.out.write(bytes);
+        self.noted(result)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.out.flush();
+        self.noted(result)
+    }
+}
+
+/// Does what a command does that prints, and ends quietly if nobody reads it to its end.
+pub(super) fn printing(command: impl FnOnce(&mut Printed) -> anyhow::Result<ExitCode>) -> ExitCode {
+    let mut out = Printed { out: io::stdout().lock(), reader_gone: false };
+    let result = command(&mut out).and_then(|code| {
+        out.flush()?;
+        Ok(code)
+    });
+    if out.reader_gone { ExitCode::from(READER_GONE) } else { end(result) }
+}
