@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use super::decision::Decision;
-use super::pipeline::{Attempt, Pipeline, denial, span_of, stand_in};
+use super::pipeline::{Attempt, Pipeline, STOPPED, denial, span_of, stand_in};
 use crate::runtime::Verdict;
 use crate::store::{Commit, InboxRow, Resource, RunStatus, StepRun, StoreError};
 use crate::telemetry::traces::Span;
@@ -51,6 +51,10 @@ impl Pipeline {
                     StepRun { status: RunStatus::Ready, owner: None, fence: 0, due_at: until, last_error: Some(denial(&run)), ..run };
                 self.write(waiting, inbox, resource).await
             }
+            Ok(Ok(Attempt::Excused)) => {
+                let again = StepRun { status: RunStatus::Ready, owner: None, fence: 0, last_error: Some(STOPPED.into()), ..run };
+                self.write(again, inbox, resource).await
+            }
             unfinished => {
                 self.write(run.clone(), inbox, Arc::clone(&resource)).await?;
                 self.go_on(span, run, resource, Unfinished { ended: unfinished.ok(), attempt, permit });
@@ -82,6 +86,7 @@ impl Pipeline {
             match report {
                 Ok(Attempt::Made(report)) => pipeline.settle(&run, resource, &report).await,
                 Ok(Attempt::Denied(until)) => pipeline.put_back(&run, until, Some(denial(&run))).await,
+                Ok(Attempt::Excused) => pipeline.make_again(&run).await,
                 Err(error) => tracing::error!(run = run.key, instance = run.resource_id, %error, "an attempt panicked; it is made again at the next start"),
             }
             drop(permit);

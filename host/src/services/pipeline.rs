@@ -23,8 +23,8 @@ use super::in_flight::InFlight;
 use super::settlement;
 use super::watermark::Watermark;
 use super::workflows::{LookupError, Workflows};
-use crate::clock::Clock;
-use crate::runtime::{Job, Report, Runtime};
+use crate::clock::{self, Clock};
+use crate::runtime::{Job, Report, Runtime, Verdict};
 use crate::shutdown::Stop;
 use crate::store::{Commit, Conflict, Guard, Resource, RunStatus, Settled, StepRun, Store, StoreError};
 use crate::tasks::Tasks;
@@ -37,6 +37,8 @@ const MAX_HELD_RUNS: usize = 4_096;
 const TASK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Wait before a run that could not be started is claimed again.
 const PUT_BACK: Duration = Duration::from_secs(1);
+/// Why an attempt is excused.
+pub(super) const STOPPED: &str = "the whole process was stopped for a while during the attempt";
 /// Times that a decision is made again because the instance has moved meanwhile.
 const MAX_DECISIONS: usize = 64;
 
@@ -105,6 +107,8 @@ pub(super) enum Attempt {
     Made(Report),
     /// It was not; the time to ask again.
     Denied(Timestamp),
+    /// It was, but the whole process was stopped meanwhile and it came to nothing: that says nothing of the component.
+    Excused,
 }
 
 /// Decides on an input from what the resource is now.
@@ -221,7 +225,8 @@ impl Pipeline {
             let pinned = self.parts.workflows.pinned(&progress.workflow, &progress.machine).await?;
             let (input, origin) = choose(&resource, &pinned.machine)?;
             let (instance, effects) = pinned.machine.advance(&progress.instance, &input)?;
-            let context = Context { events: &self.parts.events, pinned: &pinned, now: self.parts.clock.now() };
+            let context =
+                Context { events: &self.parts.events, pinned: &pinned, now: self.parts.clock.now(), steady: self.parts.clock.steady() };
             let decision = decision::proceed(context, &resource, instance, &effects, origin);
             match self.commit(decision).await {
                 Err(StoreError::Conflict(Conflict::Version { .. })) => {}
@@ -243,7 +248,7 @@ impl Pipeline {
             Ok(None) => self.give_up(&run).await,
             Err(error) => {
                 tracing::warn!(run = run.key, instance = run.resource_id, %error, "cannot read the resource of a run; it is claimed again in a moment");
-                self.put_back(&run, decision::later(self.parts.clock.now(), PUT_BACK), None).await;
+                self.put_back(&run, decision::later(self.parts.clock.steady(), PUT_BACK), None).await;
             }
         }
     }
@@ -295,6 +300,7 @@ impl Pipeline {
             match pipeline.attempt(&run, &resource).await {
                 Attempt::Made(report) => pipeline.settle(&run, resource, &report).await,
                 Attempt::Denied(until) => pipeline.put_back(&run, until, Some(denial(&run))).await,
+                Attempt::Excused => pipeline.make_again(&run).await,
             }
             drop(permit);
         }));
@@ -304,13 +310,24 @@ impl Pipeline {
     /// Has the run's component do it, unless its breaker is open.
     pub(super) async fn attempt(&self, run: &StepRun, resource: &Resource) -> Attempt {
         if let Some(digest) = self.parts.runtime.digest(&run.component)
-            && let Err(until) = self.parts.breakers.admit(&run.component, &digest, self.parts.clock.now())
+            && let Err(until) = self.parts.breakers.admit(&run.component, &digest, self.parts.clock.steady())
         {
             self.parts.metrics.component_denied(&run.component);
             Span::current().set("millrace.outcome", || "denied");
             return Attempt::Denied(until);
         }
-        Attempt::Made(self.make_attempt(run, resource).await)
+        let paused = clock::paused();
+        let report = self.make_attempt(run, resource).await;
+        if matches!(report.verdict, Verdict::Transient(_)) && clock::paused() > paused {
+            return Attempt::Excused;
+        }
+        Attempt::Made(report)
+    }
+
+    /// Has an attempt that was excused made again, at once and with the same number.
+    pub(super) async fn make_again(&self, run: &StepRun) {
+        tracing::warn!(run = run.key, instance = run.resource_id, attempt = run.attempt, "{STOPPED}: the attempt is made again");
+        self.put_back(run, self.parts.clock.steady(), Some(STOPPED.into())).await;
     }
 
     async fn make_attempt(&self, run: &StepRun, resource: &Resource) -> Report {

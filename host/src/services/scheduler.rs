@@ -41,7 +41,7 @@ impl Scheduler {
                 Err(error @ StoreError::Fatal(_)) => return Err(error.into()),
                 Err(error) => {
                     tracing::warn!(%error, "cannot look for due work");
-                    decision::later(clock.now(), STORE_BACKOFF)
+                    decision::later(clock.steady(), STORE_BACKOFF)
                 }
             };
             tokio::select! {
@@ -56,7 +56,7 @@ impl Scheduler {
     /// Does what is due and answers when to look again.
     async fn work(&self) -> Result<Timestamp, StoreError> {
         let parts = self.pipeline.parts();
-        let now = parts.clock.now();
+        let now = parts.clock.steady();
         let timers = parts.store.due_timers(now, BATCH).await?;
         let room = self.pipeline.room().min(BATCH);
         let runs = if room == 0 { Vec::new() } else { parts.store.claim_runs(now, room).await? };
@@ -71,9 +71,9 @@ impl Scheduler {
             return Ok(now);
         }
         let next = [parts.store.next_run_due().await?, parts.store.next_timer_due().await?].into_iter().flatten().min();
-        let longest = decision::later(parts.clock.now(), MAX_SLEEP);
+        let longest = decision::later(parts.clock.steady(), MAX_SLEEP);
         // With no room left a run that is due cannot be taken: look again when one that is held has ended.
-        let next = next.map(|at| if room == 0 { at.max(decision::later(parts.clock.now(), STORE_BACKOFF)) } else { at });
+        let next = next.map(|at| if room == 0 { at.max(decision::later(parts.clock.steady(), STORE_BACKOFF)) } else { at });
         Ok(next.map_or(longest, |at| at.min(longest)))
     }
 

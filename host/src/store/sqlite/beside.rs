@@ -48,11 +48,11 @@ pub fn release(path: &Path, keys: &[String], now: Timestamp) -> Result<Vec<Strin
         }
         Ok(unknown)
     };
-    release().map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })
+    release().map_err(|cause| OpenError::Sqlite { path: path.to_owned(), cause })
 }
 
 fn beside<T>(path: &Path, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, OpenError> {
-    work(&open(path)?).map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })
+    work(&open(path)?).map_err(|cause| OpenError::Sqlite { path: path.to_owned(), cause })
 }
 
 fn open(path: &Path) -> Result<Connection, OpenError> {
