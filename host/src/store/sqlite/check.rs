@@ -1,6 +1,6 @@
 //! Looks through the whole database after a process that did not close it: pages that were overwritten meanwhile look like any others.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -8,15 +8,19 @@ use rusqlite::Connection;
 
 use super::connection::{self, OpenError};
 
-/// The start waits so long for it. A database that takes longer to be looked through is looked at beside the work.
-const START_WAITS: Duration = Duration::from_secs(1);
+/// The start waits so long for it. A database that takes longer to be looked through (half a gigabyte that is in memory, or much less on
+/// a slow disk) is looked at beside the work.
+const START_WAITS: Duration = Duration::from_millis(500);
 
 /// What a check finds: what is damaged, or nothing.
 type Finding = Option<String>;
 
 /// A check that goes on.
 #[derive(Debug)]
-pub(super) struct Check(Receiver<Finding>);
+pub(super) struct Check {
+    path: PathBuf,
+    finding: Receiver<Finding>,
+}
 
 impl Check {
     /// Looks through the database `path`. Answers the check if it takes its time.
@@ -37,7 +41,7 @@ impl Check {
             Ok(Some(found)) => Err(OpenError::Damaged { path: path.to_owned(), found }),
             Err(RecvTimeoutError::Timeout) => {
                 tracing::warn!(database = %path.display(), "the process before this one did not close the database: it is looked through beside the work");
-                Ok(Some(Self(finding)))
+                Ok(Some(Self { path: path.to_owned(), finding }))
             }
             Err(RecvTimeoutError::Disconnected) => {
                 Err(OpenError::Damaged { path: path.to_owned(), found: "looking through it ended without an answer".into() })
@@ -45,9 +49,10 @@ impl Check {
         }
     }
 
-    /// Waits for its end.
-    pub(super) fn finish(self) -> Finding {
-        self.0.recv().unwrap_or_else(|_| Some("looking through it ended without an answer".into()))
+    /// Waits for its end; answers what an operator is told if something is damaged.
+    pub(super) fn finish(self) -> Option<String> {
+        let found = self.finding.recv().unwrap_or_else(|_| Some("looking through it ended without an answer".into()))?;
+        Some(OpenError::Damaged { path: self.path, found }.to_string())
     }
 }
 
@@ -58,9 +63,4 @@ fn look_through(connection: &Connection) -> Finding {
         Ok(text) => Some(text.lines().collect::<Vec<_>>().join(" ")),
         Err(error) => Some(error.to_string()),
     }
-}
-
-/// What an operator is told of a damaged database, after its name.
-pub(super) fn words(found: &str) -> String {
-    format!("is damaged ({found}): put a copy back (docs/operating.md), and keep this file for whoever looks into it")
 }

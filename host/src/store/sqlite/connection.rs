@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
 use super::super::Space;
-use super::check;
 use super::lock::beside;
 
 /// Older versions can corrupt a database when its write-ahead log is reset (fixed in 3.51.3).
@@ -100,7 +99,10 @@ pub enum OpenError {
         way_out: String,
     },
     /// Its pages make no sense.
-    #[error("the database '{}' {}", path.display(), check::words(found))]
+    #[error(
+        "the database '{}' is damaged ({found}): put a copy back (docs/operating.md), and keep this file for whoever looks into it",
+        path.display()
+    )]
     Damaged {
         /// File of the database.
         path: PathBuf,
@@ -115,6 +117,17 @@ pub enum OpenError {
         /// What went wrong.
         cause: rusqlite::Error,
     },
+}
+
+impl OpenError {
+    /// What SQLite's error means for the database `path`.
+    pub(super) fn of(path: &Path, cause: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match cause.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged { path, found: cause.to_string() },
+            _ => Self::Sqlite { path, cause },
+        }
+    }
 }
 
 /// What a connection is for.
@@ -166,7 +179,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
 }
 
 fn open(path: &Path, flags: OpenFlags, role: Role) -> Result<Connection, OpenError> {
-    let sqlite = |cause| OpenError::Sqlite { path: path.to_owned(), cause };
+    let sqlite = |cause| OpenError::of(path, cause);
     let connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sqlite)?;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode};
 
 use super::check::Check;
 use super::connection::{self, OpenError};
@@ -27,7 +27,7 @@ pub(super) struct Opened {
 
 /// Opens or makes the database `path`. What is not as it was left is refused, with its files as they are.
 pub(super) fn open(path: &Path, clock: &Clock) -> Result<Opened, OpenError> {
-    let sqlite = |cause| OpenError::Sqlite { path: path.to_owned(), cause };
+    let sqlite = |cause| OpenError::of(path, cause);
     let mut lock = DatabaseLock::take(path)?;
     let left = Left::read(path);
     let unclean = left.is_unclean();
@@ -35,7 +35,7 @@ pub(super) fn open(path: &Path, clock: &Clock) -> Result<Opened, OpenError> {
     lock.hold(path)?;
     let mut connection = connection::open_writer(path)?;
     copies_its_log(&connection, false).map_err(sqlite)?;
-    left.check_content(Content::read(&connection).ok().as_ref())?;
+    left.check_content(content(&connection).map_err(sqlite)?.as_ref())?;
     let check = if unclean { Check::begin(path)? } else { None };
     copies_its_log(&connection, true).map_err(sqlite)?;
     connection::migrate(&mut connection, path)?;
@@ -47,6 +47,15 @@ pub(super) fn open(path: &Path, clock: &Clock) -> Result<Opened, OpenError> {
     let copied = copy_log(&connection);
     let content = Content::read(&connection).map_err(sqlite)?;
     Ok(Opened { mark: Mark::open(path, content, copied), connection, epoch, begun, tail, check, lock })
+}
+
+/// What it says of itself; nothing if it has no tables yet, or those of an older version.
+fn content(connection: &Connection) -> rusqlite::Result<Option<Content>> {
+    match Content::read(connection) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Whether closing the connection copies the log into the database's own file: not before it is known that they belong together.

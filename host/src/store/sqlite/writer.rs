@@ -12,7 +12,6 @@ use rusqlite::{Connection, ErrorCode, ffi};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::super::{CommitStats, Conflict, Refused, StoreError};
-use super::check::words;
 use super::lock::DatabaseLock;
 use super::mark::Mark;
 use super::opening::Opened;
@@ -236,7 +235,7 @@ impl WriterHandle {
                 let Some(found) = check.finish() else { return tracing::info!("the database was looked through: nothing is damaged") };
                 if let Some(queue) = queue.upgrade() {
                     // If it has ended already there is nothing left to stop.
-                    let _ = queue.blocking_send(Message::Fail(format!("the database {}", words(&found))));
+                    let _ = queue.blocking_send(Message::Fail(found));
                 }
             })?;
         }

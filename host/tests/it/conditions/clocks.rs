@@ -230,7 +230,7 @@ async fn a_pause_under_load_makes_no_dead_letter_and_opens_no_breaker() {
         customer.wait_for("orders", &id, &["delivered"]).await;
     }
     let scraped =
-        Scraped::until(&process.client, "all events are published", |scraped| scraped.value("ecommerce_outbox_pending", &[]) == Some(0.0))
+        Scraped::until(&process.client, "all events are published", |scraped| scraped.value("ecommerce_outbox_events", &[]) == Some(0.0))
             .await;
     assert_eq!(scraped.value("ecommerce_dead_letters_total", &[]).unwrap_or_default(), 0.0, "{}", scraped.text);
     assert_eq!(scraped.value("ecommerce_breaker_state", &[]).unwrap_or_default(), 0.0, "{}", scraped.text);
