@@ -83,6 +83,9 @@ pub(super) async fn core(
     sqlite.on_commit(move |units, took| counting.committed(units, took));
     let store: Arc<dyn Store> = sqlite;
     let (in_flight, suspects) = InFlight::open(&database.path.with_extension("in-flight")).context("cannot open the in-flight file")?;
+    for key in &suspects {
+        tracing::warn!(run = key, "this run was inside its component when the process before this one ended");
+    }
     let unrecovered = match recover(store.as_ref(), &suspects).await {
         Ok(()) => None,
         Err(StoreError::Unavailable(reason)) => {
@@ -123,9 +126,6 @@ pub(super) async fn core(
 
 /// Takes over what the process before this one left running. What ran inside a component when it died counts a crash.
 async fn recover(store: &dyn Store, suspects: &[String]) -> Result<(), StoreError> {
-    for key in suspects {
-        tracing::warn!(run = key, "this run was inside its component when the process before this one ended");
-    }
     for run in store.recover_runs(suspects, PARK_AFTER).await? {
         tracing::error!(
             run = run.key,

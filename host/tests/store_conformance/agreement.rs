@@ -209,7 +209,6 @@ async fn everything(bed: &Bed) -> Vec<String> {
     seen.push(format!("{:?}", store.unpublished(0, 1_000).await));
     seen.push(format!("{:?}", store.stock().await));
     // The two were not written at the very same moment.
-    // Each has a clock of its own.
     let backlog = store.backlog().await.map(|mut backlog| {
         let oldest: Vec<String> = backlog.oldest_active.drain(..).map(|(workflow, _)| workflow).collect();
         (backlog.oldest_outbox.take().is_some(), oldest, backlog)

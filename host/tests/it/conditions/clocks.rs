@@ -159,9 +159,9 @@ fn jobs(seconds: u32) -> String {
 
 /// Stops the whole process for a while.
 async fn pause(process: &Conditioned, length: Duration) {
-    process.signal(Signal::STOP);
+    process.signal_alone(Signal::STOP);
     tokio::time::sleep(length).await;
-    process.signal(Signal::CONT);
+    process.signal_alone(Signal::CONT);
 }
 
 /// Longer than any time limit of these tests.

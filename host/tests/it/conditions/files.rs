@@ -114,11 +114,10 @@ fn overwrite_pages(path: &Path) {
 
 /// Starts a process that is to refuse, and answers what it says.
 fn refused(home: &Home, what: &str) -> String {
-    let log = std::fs::File::create(home.path().join("log")).unwrap();
-    let mut process = home.spawn_under(Condition { log: Stdio::from(log), ..Condition::default() });
+    let mut process = home.spawn_under(Condition { log: Stdio::piped(), ..Condition::default() });
     let status = process.ended_within(Duration::from_secs(30)).unwrap_or_else(|| panic!("{what}: it has started"));
     assert_eq!(status.code(), Some(1), "{what}");
-    let log = std::fs::read_to_string(home.path().join("log")).unwrap();
+    let log = std::io::read_to_string(process.log()).unwrap();
     log.lines().rfind(|line| line.starts_with("millrace: ")).unwrap_or_else(|| panic!("{what}: {log}")).to_owned()
 }
 
@@ -285,7 +284,7 @@ async fn a_start_on_a_full_disk_is_read_and_goes_on_by_itself_when_there_is_room
         "-e",
         "trace=pwrite64",
         "-e",
-        "inject=pwrite64:error=ENOSPC:when=1..300",
+        "inject=pwrite64:error=ENOSPC:when=1..900",
     ];
     let process = home.start_under(Condition { around: &around, ..Condition::default() }).await;
     let customer = login(&process.client).await;
