@@ -39,6 +39,11 @@ pub enum ReportFormat {
     Json,
 }
 
+/// Has no file that this process makes be readable by other users.
+pub fn keep_files_private() {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+}
+
 /// `millrace run`: serves until SIGTERM or Ctrl-C.
 #[must_use]
 pub fn run(config: &Path, format: LogFormat, filter: &str) -> ExitCode {
@@ -169,6 +174,8 @@ fn database(config: &Path, missing: &str) -> anyhow::Result<Option<PathBuf>> {
 }
 
 async fn serve(plan: Plan) -> anyhow::Result<()> {
+    // From now on it is noticed when the process is stopped and goes on.
+    let _ = crate::clock::paused();
     let stop = Stop::new();
     let delay = plan.server.as_ref().map_or(Duration::ZERO, |server| server.shutdown_delay);
     signals::obey(stop.clone(), delay + STOP_LIMIT)?;

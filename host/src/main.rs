@@ -149,6 +149,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 fn main() -> ExitCode {
+    commands::keep_files_private();
     match Cli::parse().command {
         Command::Run { config, log_format, log } => commands::run(&config, log_format, &log),
         Command::Validate { file, without_components, format } => commands::validate(&file, format, !without_components),

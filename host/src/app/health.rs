@@ -225,7 +225,7 @@ impl StoreCheck {
 
     fn refused_lately(&self) -> Option<String> {
         let refused = self.store.refused()?;
-        let ago = self.clock.now().duration_since(refused.at);
+        let ago = self.clock.steady().duration_since(refused.at);
         (ago < REFUSAL_LASTS).then(|| format!("writes were refused {} s ago: {}", ago.as_secs().max(0), refused.reason))
     }
 
@@ -244,7 +244,7 @@ fn check_component(pipeline: &Pipeline, name: &str) -> Check {
     let parts = pipeline.parts();
     let status = parts.runtime.status().into_iter().find(|status| status.name == name);
     match status.map(|status| (status.active, status.refused)) {
-        Some((Some(active), _)) if parts.breakers.level(name, &active.digest, parts.clock.now()) > 0 => {
+        Some((Some(active), _)) if parts.breakers.level(name, &active.digest, parts.clock.steady()) > 0 => {
             let message =
                 format!("{} {} ({:.12}) has failed too often: its circuit breaker is open", active.name, active.version, active.digest);
             Check::new(Status::Degraded, message)

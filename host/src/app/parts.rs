@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::future::BoxFuture;
@@ -29,13 +30,15 @@ use crate::services::users::Users;
 use crate::services::watermark::Watermark;
 use crate::services::workflows::Workflows;
 use crate::shutdown::Stop;
-use crate::store::Store;
 use crate::store::sqlite::{Sqlite, SqliteSettings};
+use crate::store::{Store, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
 /// Processes that may die in one run before it is parked.
 const PARK_AFTER: u32 = 3;
+/// Between two attempts to take over what was left running, while the store cannot write.
+const RECOVERY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Tells once that the store cannot go on.
 pub(super) struct StoreFailed(Option<BoxFuture<'static, String>>);
@@ -90,7 +93,17 @@ pub(super) async fn core(
     });
     let store: Arc<dyn Store> = sqlite;
     let (in_flight, suspects) = InFlight::open(&database.path.with_extension("in-flight"));
-    recover(store.as_ref(), &suspects).await?;
+    for key in &suspects {
+        tracing::warn!(run = key, "this run was inside its component when the process before this one ended");
+    }
+    let unrecovered = match recover(store.as_ref(), &suspects).await {
+        Ok(()) => None,
+        Err(StoreError::Unavailable(reason)) => {
+            tracing::warn!(reason, "what the process before this one left running goes on when the store can write");
+            Some(suspects)
+        }
+        Err(error) => return Err(error.into()),
+    };
 
     let workflows = Arc::new(Workflows::open(Arc::clone(&store), &plan.workflows).await?);
     let active = Active::new(workflows.definitions(), &store.unfinished().await?);
@@ -112,6 +125,9 @@ pub(super) async fn core(
         metrics: metrics.clone(),
         in_flight,
     });
+    if let Some(suspects) = unrecovered {
+        tasks.spawn_long("recovery", recover_later(pipeline.clone(), suspects, stop.clone()));
+    }
     let internal = internal(plan, &store, &generation);
     let resources = Resources::new(pipeline.clone(), &plan.resources, generation)?;
     resources.seed().await?;
@@ -120,10 +136,7 @@ pub(super) async fn core(
 }
 
 /// Takes over what the process before this one left running. What ran inside a component when it died counts a crash.
-async fn recover(store: &dyn Store, suspects: &[String]) -> anyhow::Result<()> {
-    for key in suspects {
-        tracing::warn!(run = key, "this run was inside its component when the process before this one ended");
-    }
+async fn recover(store: &dyn Store, suspects: &[String]) -> Result<(), StoreError> {
     for run in store.recover_runs(suspects, PARK_AFTER).await? {
         tracing::error!(
             run = run.key,
@@ -133,6 +146,24 @@ async fn recover(store: &dyn Store, suspects: &[String]) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// Does it as soon as the store can write.
+async fn recover_later(pipeline: Pipeline, suspects: Vec<String>, stop: Stop) -> anyhow::Result<()> {
+    loop {
+        match recover(pipeline.parts().store.as_ref(), &suspects).await {
+            Ok(()) => {
+                pipeline.look_again();
+                return Ok(());
+            }
+            Err(StoreError::Unavailable(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(RECOVERY_PAUSE) => {}
+            () = stop.requested() => return Ok(()),
+        }
+    }
 }
 
 /// Stock for other processes, if a secret says who they are.
@@ -171,7 +202,14 @@ async fn runtime(
     let remembering = Arc::clone(store);
     let remember = Arc::new(move |component: String, digest: String| -> BoxFuture<'static, anyhow::Result<()>> {
         let store = Arc::clone(&remembering);
-        Box::pin(async move { Ok(store.put_component(&component, &digest).await?) })
+        Box::pin(async move {
+            // Looked up first: what served before serves again where nothing can be written.
+            let known = (component, digest);
+            if !store.components().await?.contains(&known) {
+                store.put_component(&known.0, &known.1).await?;
+            }
+            Ok(())
+        })
     });
     Runtime::start(settings, plan.components.clone(), services, good, remember, surroundings.clock.clone()).await
 }

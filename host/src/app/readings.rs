@@ -77,7 +77,7 @@ impl Readings {
             version: &active.version,
             digest: &active.digest,
         }));
-        let now = parts.clock.now();
+        let now = parts.clock.steady();
         for one in &status {
             let digest = one.active.as_ref().map_or("", |active| &active.digest);
             if let Some(crowd) = parts.runtime.crowd(&one.name) {
@@ -106,7 +106,7 @@ impl Readings {
     }
 
     fn show(&self, backlog: &Backlog) {
-        let now = self.pipeline.parts().clock.now();
+        let now = self.pipeline.parts().clock.steady();
         let age = |at: jiff::Timestamp| Duration::try_from(now.duration_since(at)).unwrap_or_default();
         self.metrics.set_outbox(backlog.outbox, backlog.oldest_outbox.map_or(Duration::ZERO, age));
         self.metrics.set_waiting(backlog.parked, backlog.attention, backlog.due);

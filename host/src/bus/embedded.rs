@@ -13,6 +13,7 @@ use futures::stream;
 use parking_lot::RwLock;
 
 use super::{Bus, BusError, BusHealth, Event, Lag, Receipt, Sink, Subscription, by_key};
+use crate::clock;
 use crate::shutdown::Stop;
 
 /// See the module's text.
@@ -53,11 +54,16 @@ impl Embedded {
 
     async fn deliver(&self, listening: &Listening, event: &Event) -> Result<(), BusError> {
         for consumer in listening.by_topic.get(&event.topic).into_iter().flatten() {
+            let paused = clock::paused();
             let receipt = tokio::time::timeout(self.delivery_timeout, listening.sink.receive(consumer, event)).await;
             match receipt {
                 Ok(Receipt::Done) => {}
                 Ok(Receipt::Retry(reason)) => return Err(BusError(format!("'{consumer}' could not take '{}': {reason}", event.topic))),
                 Ok(Receipt::Poison(reason)) => listening.sink.bury(consumer, event, &reason).await.map_err(BusError)?,
+                // The subscriber was stopped with the whole process, and may have taken it meanwhile: it recognises what comes again.
+                Err(_) if clock::paused() > paused => {
+                    return Err(BusError(format!("the whole process was stopped while '{consumer}' had '{}'", event.topic)));
+                }
                 Err(_) => {
                     let reason = format!("'{consumer}' took longer than {:?}", self.delivery_timeout);
                     listening.sink.bury(consumer, event, &reason).await.map_err(BusError)?;

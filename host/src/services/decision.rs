@@ -51,8 +51,10 @@ pub struct Context<'a> {
     pub events: &'a Events,
     /// Machine of the instance.
     pub pinned: &'a Pinned,
-    /// Now.
+    /// The date now, for people.
     pub now: Timestamp,
+    /// The steady time now, for what is due later.
+    pub steady: Timestamp,
 }
 
 /// A new resource whose workflow begins.
@@ -170,7 +172,7 @@ impl Draft<'_> {
                 resource_id: self.resource.id.clone(),
                 transition: transition.clone(),
                 version: *version,
-                due_at: later(self.context.now, *after),
+                due_at: later(self.context.steady, *after),
             }),
             Effect::Announce { handler, seq, state } => self.announce(handler, *seq, state),
             Effect::Attention { reason } => {
@@ -225,7 +227,7 @@ impl Draft<'_> {
             owner: None,
             fence: 0,
             crashes: 0,
-            due_at: self.context.now,
+            due_at: self.context.steady,
             last_error: None,
             traceparent: None,
         });

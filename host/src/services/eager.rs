@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::decision::Decision;
 use super::in_hand::Held;
-use super::pipeline::{Attempt, Pipeline, span_of, stand_in};
+use super::pipeline::{Attempt, Pipeline, STOPPED, span_of, stand_in};
 use crate::runtime::Verdict;
 use crate::store::{Commit, InboxRow, Resource, RunStatus, StepRun, StoreError};
 use crate::telemetry::traces::Span;
@@ -50,6 +50,10 @@ impl Pipeline {
                 let waiting = StepRun { status: RunStatus::Ready, owner: None, fence: 0, due_at: until, last_error: Some(reason), ..run };
                 self.write(waiting, inbox, resource).await
             }
+            Ok(Ok(Attempt::Excused)) => {
+                let again = StepRun { status: RunStatus::Ready, owner: None, fence: 0, last_error: Some(STOPPED.into()), ..run };
+                self.write(again, inbox, resource).await
+            }
             unfinished => {
                 self.write(run.clone(), inbox, Arc::clone(&resource)).await?;
                 self.go_on(span, run, resource, Unfinished { ended: unfinished.ok(), attempt, held });
@@ -82,6 +86,7 @@ impl Pipeline {
                 match report {
                     Ok(Attempt::Made(report)) => pipeline.settle(&run, resource, &report).await,
                     Ok(Attempt::Denied { until, reason }) => pipeline.put_back(&run, &held, until, Some(reason)).await,
+                    Ok(Attempt::Excused) => pipeline.make_again(&run, &held).await,
                     Ok(Attempt::Given) => {}
                     Err(error) => pipeline.panicked(&run, &error.to_string()).await,
                 }

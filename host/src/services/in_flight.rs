@@ -6,7 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,7 +67,7 @@ impl InFlight {
             tracing::warn!(path = %path.display(), %error, "the in-flight file cannot be read: a run that killed the process before this one is not known");
             Vec::new()
         });
-        let opened = OpenOptions::new().create(true).write(true).truncate(true).open(path);
+        let opened = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path);
         let file = opened.inspect_err(|error| {
             tracing::warn!(
                 path = %path.display(),

@@ -27,7 +27,7 @@ use super::in_hand::{Held, InHand};
 use super::watermark::Watermark;
 use super::workflows::{LookupError, Workflows};
 use super::{settlement, undo};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::runtime::{Job, Place, Report, Runtime, Verdict};
 use crate::shutdown::Stop;
 use crate::store::{Commit, Conflict, Guard, Line, Resource, RunStatus, Settled, StepRun, Store, StoreError};
@@ -43,6 +43,8 @@ const PUT_BACK: Duration = Duration::from_secs(1);
 const WITHOUT_VERSION: Duration = Duration::from_secs(10);
 /// Longest wait before a run is attempted again in which the host itself failed.
 const LONGEST_AFTER_PANIC: Duration = Duration::from_secs(60);
+/// Why an attempt is excused.
+pub(super) const STOPPED: &str = "the whole process was stopped for a while during the attempt";
 /// Times that a decision is made again because the instance has moved meanwhile.
 const MAX_DECISIONS: usize = 64;
 
@@ -118,6 +120,8 @@ pub(super) enum Attempt {
         /// Why.
         reason: String,
     },
+    /// It was, but the whole process was stopped meanwhile and it came to nothing: that says nothing of the component.
+    Excused,
     /// It was not, and never will be by who has asked: the run was taken back, or the process is stopping.
     Given,
 }
@@ -237,7 +241,8 @@ impl Pipeline {
             let pinned = self.parts.workflows.pinned(&progress.workflow, &progress.machine).await?;
             let (input, origin) = choose(&resource, &pinned.machine)?;
             let (instance, effects) = pinned.machine.advance(&progress.instance, &input)?;
-            let context = Context { events: &self.parts.events, pinned: &pinned, now: self.parts.clock.now() };
+            let context =
+                Context { events: &self.parts.events, pinned: &pinned, now: self.parts.clock.now(), steady: self.parts.clock.steady() };
             let decision = decision::proceed(context, &resource, instance, &effects, origin);
             match self.commit(decision).await {
                 Err(StoreError::Conflict(Conflict::Version { .. })) => {}
@@ -261,7 +266,7 @@ impl Pipeline {
                 Ok(None) => pipeline.give_up(&run).await,
                 Err(error) => {
                     tracing::warn!(run = run.key, instance = run.resource_id, %error, "cannot read the resource of a run; it is claimed again in a moment");
-                    pipeline.put_back(&run, &held, decision::later(pipeline.parts.clock.now(), PUT_BACK), None).await;
+                    pipeline.put_back(&run, &held, decision::later(pipeline.parts.clock.steady(), PUT_BACK), None).await;
                 }
             }
         });
@@ -362,7 +367,7 @@ impl Pipeline {
             "the host panicked in a run, which is a fault of this program; the run is attempted again"
         );
         let wait = PUT_BACK.saturating_mul(1 << run.attempt.min(6)).min(LONGEST_AFTER_PANIC);
-        self.ready_again(run, attempt, decision::later(self.parts.clock.now(), wait), Some(format!("the host panicked: {panic}"))).await;
+        self.ready_again(run, attempt, decision::later(self.parts.clock.steady(), wait), Some(format!("the host panicked: {panic}"))).await;
     }
 
     /// Does what a claimed run asks for, until what came of it is durable.
@@ -381,8 +386,15 @@ impl Pipeline {
         match self.attempt(run, &resource, held).await {
             Attempt::Made(report) => self.settle(run, resource, &report).await,
             Attempt::Denied { until, reason } => self.put_back(run, held, until, Some(reason)).await,
+            Attempt::Excused => self.make_again(run, held).await,
             Attempt::Given => {}
         }
+    }
+
+    /// Has an attempt that was excused made again, at once and with the same number.
+    pub(super) async fn make_again(&self, run: &StepRun, held: &Held) {
+        tracing::warn!(run = run.key, instance = run.resource_id, attempt = run.attempt, "{STOPPED}: the attempt is made again");
+        self.put_back(run, held, self.parts.clock.steady(), Some(STOPPED.into())).await;
     }
 
     /// Has the run's component do it, unless no version of it serves yet, its breaker is open, or what it calls does not accept what this
@@ -400,12 +412,16 @@ impl Pipeline {
         if !held.enter() {
             return Attempt::Given;
         }
+        let paused = clock::paused();
         let report = self.make_attempt(run, resource, place).await;
+        if matches!(report.verdict, Verdict::Transient(_)) && clock::paused() > paused {
+            return Attempt::Excused;
+        }
         let credentials = &self.parts.credentials;
         match (&report.verdict, &report.refused) {
             // Nothing that the component could know or change.
             (Verdict::Transient(_) | Verdict::Permanent(_), Some(reason)) => {
-                let Wait { until, reason } = credentials.refused(&run.component, reason, self.parts.clock.now());
+                let Wait { until, reason } = credentials.refused(&run.component, reason, self.parts.clock.steady());
                 self.denied(run, until, reason)
             }
             (Verdict::Accepted(_) | Verdict::Rejected { .. }, None) => {
@@ -420,7 +436,7 @@ impl Pipeline {
 
     /// Why a component is not run now, and when to ask again. A version that arrives, or a success, makes what waits due at once.
     fn denial(&self, run: &StepRun) -> Option<(Timestamp, String)> {
-        let (now, component) = (self.parts.clock.now(), run.component.as_str());
+        let (now, component) = (self.parts.clock.steady(), run.component.as_str());
         if let Some(reason) = self.parts.runtime.unserved(component) {
             return Some((decision::later(now, WITHOUT_VERSION), reason));
         }

@@ -160,7 +160,7 @@ impl Received {
             owner: None,
             fence: 0,
             crashes: 0,
-            due_at: self.pipeline.parts().clock.now(),
+            due_at: self.pipeline.parts().clock.steady(),
             last_error: None,
             traceparent: context_of(event).map(Into::into),
         }

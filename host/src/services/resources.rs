@@ -391,7 +391,7 @@ impl Resources {
             return Err(ServiceError::Unavailable { detail, retry_after: FULL_RETRY_AFTER });
         }
         let (instance, effects) = pinned.machine.create();
-        let context = Context { events: &parts.events, pinned: &pinned, now: resource.created_at };
+        let context = Context { events: &parts.events, pinned: &pinned, now: resource.created_at, steady: parts.clock.steady() };
         Ok(decision::begin(context, resource, instance, &effects, Some(traceparent)))
     }
 

@@ -48,7 +48,7 @@ impl Scheduler {
                 Err(error @ StoreError::Fatal(_)) => return Err(error.into()),
                 Err(error) => {
                     tracing::warn!(%error, "cannot look for due work");
-                    decision::later(clock.now(), STORE_BACKOFF)
+                    decision::later(clock.steady(), STORE_BACKOFF)
                 }
             };
             tokio::select! {
@@ -63,7 +63,7 @@ impl Scheduler {
     /// Does what is due and answers when to look again.
     async fn work(&self, swept: &mut Option<Instant>) -> Result<Timestamp, StoreError> {
         let parts = self.pipeline.parts();
-        let now = parts.clock.now();
+        let now = parts.clock.steady();
         if swept.is_none_or(|at| at.elapsed() >= SWEEP_INTERVAL) {
             *swept = Some(Instant::now());
             self.pipeline.sweep().await?;
@@ -76,7 +76,7 @@ impl Scheduler {
         // A line without room is looked at again when it has some, which it tells.
         let lines = parts.store.lines().await?.into_iter().filter(|(line, _)| self.pipeline.room(line) > 0).map(|(_, due)| due);
         let next = lines.chain(parts.store.next_timer_due().await?).min();
-        let longest = decision::later(parts.clock.now(), MAX_SLEEP);
+        let longest = decision::later(parts.clock.steady(), MAX_SLEEP);
         Ok(next.map_or(longest, |at| at.min(longest)))
     }
 

@@ -40,9 +40,18 @@ impl Resources {
         Ok(())
     }
 
+    /// Whether there is nothing to write for a seed: a process may start where nothing can be written.
+    async fn has(&self, handler: &Handler, seed: &Seed) -> Result<bool, StoreError> {
+        let stocked = handler.units(&seed.data).is_none() || self.store().stock_of(&seed.id).await?.is_some();
+        Ok(stocked && self.store().resource(&handler.settings.kind, &seed.id).await?.is_some())
+    }
+
     async fn seed_from(&self, handler: &Handler, path: &Path) -> anyhow::Result<()> {
         let seeds: Vec<Seed> = serde_json::from_slice(&std::fs::read(path)?)?;
         for seed in seeds {
+            if self.has(handler, &seed).await? {
+                continue;
+            }
             if let Some(units) = handler.units(&seed.data) {
                 self.store().init_stock(&seed.id, units).await?;
             }

@@ -108,7 +108,7 @@ impl Pipeline {
             outcome: outcome(&report.verdict),
             jitter: rand::random(),
         };
-        let now = self.parts().clock.now();
+        let (now, steady) = (self.parts().clock.now(), self.parts().clock.steady());
         Ok(match pinned.machine.advance(&progress.instance, &input) {
             Err(refusal) => {
                 let may_be_done = !matches!(report.verdict, Verdict::Rejected { .. });
@@ -116,13 +116,13 @@ impl Pipeline {
             }
             Ok((instance, effects)) => match effects.as_slice() {
                 [Effect::Retry { attempt, delay, .. }] => {
-                    again(run, resource, *attempt, decision::later(now, *delay), failure_text(&report.verdict))
+                    again(run, resource, *attempt, decision::later(steady, *delay), failure_text(&report.verdict))
                 }
                 effects => {
                     if let Some(asking) = self.ask_first(run, resource, report) {
                         return Ok(asking);
                     }
-                    let context = Context { events: &self.parts().events, pinned: &pinned, now };
+                    let context = Context { events: &self.parts().events, pinned: &pinned, now, steady };
                     decision::proceed(context, resource, instance, effects, self.origin(run, report))
                 }
             },
@@ -158,7 +158,7 @@ impl Pipeline {
             }
             Verdict::Transient(reason) => {
                 let delay = RetryPolicy::TASK.delay_after(run.attempt, rand::random()).unwrap_or(RetryPolicy::DEFAULT_MAX_DELAY);
-                let due = decision::later(self.parts().clock.now(), delay);
+                let due = decision::later(self.parts().clock.steady(), delay);
                 again(run, resource, run.attempt.saturating_add(1), due, Some(reason.clone()))
             }
         }
@@ -217,7 +217,7 @@ impl Pipeline {
         if report.lines_dropped {
             parts.metrics.sandbox_limit(component, "log");
         }
-        match parts.breakers.record(component, digest, evidence(run, report, outcome), parts.clock.now()) {
+        match parts.breakers.record(component, digest, evidence(run, report, outcome), parts.clock.steady()) {
             None => {}
             Some(Change::Opened) => {
                 tracing::warn!(component, digest, "a component has failed too often: no run of it is begun for a while");

@@ -6,8 +6,8 @@
 //! again until it is done. An answer that an instance no longer waits for is undone too, without moving anything.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::Timestamp;
 use millrace_workflow::{Input, RetryPolicy, RunKind, StepOutcome};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,7 @@ use super::decision::{self, Context, Decision, Origin};
 use super::pipeline::{Pipeline, stand_in};
 use super::settlement::{self, again, end, failure_text, settled};
 use super::workflows::{LookupError, Pinned};
+use crate::clock::Clock;
 use crate::runtime::{Report, Status, Verdict};
 use crate::store::{Commit, Guard, Object, Resource, RunStatus, Settled, StepRun, StoreError, Timer};
 use crate::telemetry::traces;
@@ -127,7 +128,7 @@ impl Pipeline {
             owner: None,
             fence: 0,
             crashes: 0,
-            due_at: self.parts().clock.now(),
+            due_at: self.parts().clock.steady(),
             last_error: None,
             ..run.clone()
         };
@@ -216,12 +217,12 @@ impl Pipeline {
             Err(LookupError::Store(error)) => return Err(error),
             Err(error @ LookupError::Unusable { .. }) => return Ok(self.not_yet(run, resource, None, &error.to_string())),
         };
-        let now = self.parts().clock.now();
+        let steady = self.parts().clock.steady();
         let last: LastAnswer = run.input.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         Ok(match (found, awaited) {
             (Found::Unknown(reason), awaited) => self.not_yet(run, resource, awaited.as_deref(), reason),
             // The instance has moved since it was asked about: what was done is no longer wanted.
-            (Found::Done(..), None) => again(run, resource, run.attempt, now, None),
+            (Found::Done(..), None) => again(run, resource, run.attempt, steady, None),
             (Found::Undone, None) => {
                 tracing::info!(run = run.key, instance = run.resource_id, "what an instance no longer waits for is undone");
                 calmed(run, resource)
@@ -265,7 +266,8 @@ impl Pipeline {
         match pinned.machine.advance(&progress.instance, &input) {
             Err(refusal) => end(run, &Arc::new(resource), RunStatus::Done, Some(refusal.to_string())),
             Ok((instance, effects)) => {
-                let context = Context { events: &self.parts().events, pinned, now: self.parts().clock.now() };
+                let context =
+                    Context { events: &self.parts().events, pinned, now: self.parts().clock.now(), steady: self.parts().clock.steady() };
                 let origin = Origin {
                     component: Some(run.component.clone()),
                     attempt: Some(attempt),
@@ -280,7 +282,7 @@ impl Pipeline {
 
     /// It is tried again, without end; after some attempts a person is told.
     fn not_yet(&self, run: &StepRun, resource: &Arc<Resource>, awaited: Option<&Pinned>, reason: &str) -> Decision {
-        let (now, attempt) = (self.parts().clock.now(), run.attempt);
+        let (now, attempt) = (self.parts().clock.steady(), run.attempt);
         let delay = RetryPolicy::TASK.delay_after(attempt, rand::random()).unwrap_or(RetryPolicy::DEFAULT_MAX_DELAY);
         let due = decision::later(now, delay);
         tracing::warn!(
@@ -298,7 +300,7 @@ impl Pipeline {
         let text = attention(run);
         tracing::error!(run = run.key, instance = run.resource_id, "{text}");
         let settled = Settled { due_at: due, ..settled(run, RunStatus::Ready, attempt.saturating_add(1), Some(reason.to_owned())) };
-        flagged(resource, Some(text), settled, awaited.map_or_else(Vec::new, |pinned| timers(resource, pinned)))
+        flagged(resource, Some(text), settled, awaited.map_or_else(Vec::new, |pinned| timers(resource, pinned, &self.parts().clock)))
     }
 }
 
@@ -331,12 +333,14 @@ fn flagged(resource: &Arc<Resource>, attention: Option<String>, settled: Settled
     Decision { commit, resource: Arc::new(changed), finished: None }
 }
 
-/// The timer that runs in the state of an instance, as it was started: a change replaces all timers.
-fn timers(resource: &Resource, pinned: &Pinned) -> Vec<Timer> {
+/// The timer that runs in the state of an instance, with what is left of its delay: a change replaces all timers.
+fn timers(resource: &Resource, pinned: &Pinned, clock: &Clock) -> Vec<Timer> {
     let Some(progress) = &resource.workflow else { return Vec::new() };
+    // By the date, which somebody may have set: never more than the whole delay is left.
+    let spent = Duration::try_from(clock.now().duration_since(resource.updated_at)).unwrap_or_default();
     let leaving = pinned.machine.definition().transitions.iter().filter(|(_, transition)| transition.from == progress.instance.state);
     let timer = |(name, transition): (&String, &millrace_workflow::Transition)| {
-        let due_at: Timestamp = decision::later(resource.updated_at, transition.after?);
+        let due_at = decision::later(clock.steady(), transition.after?.saturating_sub(spent));
         let (kind, id) = (resource.kind.clone(), resource.id.clone());
         Some(Timer { resource_kind: kind, resource_id: id, transition: name.clone(), version: progress.instance.version, due_at })
     };

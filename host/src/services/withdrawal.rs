@@ -86,12 +86,17 @@ impl Pipeline {
                 settled: Some(settlement::settled(&run, RunStatus::Done, run.attempt, Some(TAKEN_BACK.into()))),
                 ..Origin::default()
             };
-            let context = Context { events: &self.parts().events, pinned: &pinned, now: self.parts().clock.now() };
+            let context = Context {
+                events: &self.parts().events,
+                pinned: &pinned,
+                now: self.parts().clock.now(),
+                steady: self.parts().clock.steady(),
+            };
             let decision: Decision = decision::proceed(context, &resource, course.instance, &course.effects, origin);
             match self.commit(decision).await {
                 Ok(resource) => return Ok(resource),
                 Err(error) => {
-                    self.put_back(&run, &held, self.parts().clock.now(), None).await;
+                    self.put_back(&run, &held, self.parts().clock.steady(), None).await;
                     if !matches!(error, StoreError::Conflict(Conflict::Version { .. } | Conflict::Fence { .. })) {
                         return Err(error.into());
                     }

@@ -56,7 +56,10 @@ impl Workflows {
         let mut settings = HashMap::new();
         for workflow in workflows {
             let digest = digest(workflow.machine.definition());
-            store.put_machine(&digest, workflow.machine.definition()).await?;
+            // Looked up first: a process that starts where nothing can be written has less to write then.
+            if store.machine(&digest).await?.is_none() {
+                store.put_machine(&digest, workflow.machine.definition()).await?;
+            }
             let name = workflow.machine.definition().name.clone();
             current.insert(name.clone(), Arc::new(Pinned { digest, machine: workflow.machine.clone() }));
             settings.insert(name, workflow.clone());

@@ -157,7 +157,7 @@ pub struct StepRun {
     pub fence: u64,
     /// How many processes died while running it.
     pub crashes: u32,
-    /// Not before this time.
+    /// Not before this time, by the steady time ([`Clock::steady`](crate::clock::Clock::steady)).
     pub due_at: Timestamp,
     /// Text of the last failure.
     pub last_error: Option<String>,
@@ -200,7 +200,7 @@ pub struct Timer {
     pub transition: String,
     /// Version of the instance when it was started.
     pub version: u64,
-    /// When to fire.
+    /// When to fire, by the steady time.
     pub due_at: Timestamp,
 }
 
@@ -225,7 +225,7 @@ pub struct Settled {
     pub status: RunStatus,
     /// Attempt to make next (for `Ready`) or that ended it.
     pub attempt: u32,
-    /// When the next attempt is due; ignored unless `Ready`.
+    /// When the next attempt is due, by the steady time; ignored unless `Ready`.
     pub due_at: Timestamp,
     /// Text of the failure, if it failed.
     pub error: Option<String>,
@@ -436,7 +436,7 @@ pub struct Listing {
 pub struct Backlog {
     /// Events not yet published.
     pub outbox: u64,
-    /// When the oldest of them was written.
+    /// When the oldest of them was written, by the steady time.
     pub oldest_outbox: Option<Timestamp>,
     /// Runs set aside, for whatever reason.
     pub parked: u64,
@@ -452,7 +452,7 @@ pub struct Backlog {
     pub due: u64,
     /// Components of runs that are set aside because the process died in them, in alphabetical sequence.
     pub quarantined: Vec<String>,
-    /// By workflow, when that unfinished instance last changed which has not changed for longest. Only the first
+    /// By workflow, when by the steady time that unfinished instance last changed which has not changed for longest. Only the first
     /// [`OLDEST_LOOKED_AT`] that were created are looked at: what is stuck is sooner or later among them.
     pub oldest_active: Vec<(String, Timestamp)>,
 }
@@ -476,7 +476,7 @@ pub struct Space {
 pub struct Refused {
     /// Why, in words: `database or disk is full`.
     pub reason: String,
-    /// When it last happened.
+    /// When it last happened, by the steady time.
     pub at: Timestamp,
 }
 

@@ -189,6 +189,18 @@ fn no_way_round_the_one_place_goes_unseen() {
 }
 
 #[test]
+fn nothing_is_due_by_a_date_that_can_be_set() {
+    let mut found = Vec::new();
+    for (path, text) in sources() {
+        let text = code(&text);
+        let lines = text.lines().enumerate();
+        let dated = lines.filter(|(_, line)| (line.contains("due_at") || line.contains("later(")) && line.contains("clock.now()"));
+        found.extend(dated.map(|(number, line)| format!("{}:{}: {}", path.display(), number + 1, line.trim())));
+    }
+    assert!(found.is_empty(), "what waits is counted by `Clock::steady`: {found:#?}");
+}
+
+#[test]
 fn nothing_but_the_shop_knows_what_an_order_is() {
     let mut found = Vec::new();
     for (path, text) in sources() {

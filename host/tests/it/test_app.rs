@@ -58,9 +58,13 @@ impl TestApp {
 
     /// A config in a folder that is there already: how an app is started again.
     pub async fn start_in(folder: tempfile::TempDir, config: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::start_at(Clock::system(), folder, config, variables).await
+    }
+
+    /// The same at another time.
+    pub async fn start_at(clock: Clock, folder: tempfile::TempDir, config: &Path, variables: &[(&str, &str)]) -> Self {
         let environment = environment(folder.path(), variables);
         let (plan, _) = config::load(config, &environment).unwrap_or_else(|report| panic!("{}", report.lines()));
-        let clock = Clock::system();
         let surroundings = Surroundings { clock: clock.clone(), compiler: env!("CARGO_BIN_EXE_millrace").into() };
         let app = App::build(plan, surroundings).await.unwrap();
         let client = Client::new(&format!("http://{}", app.address().unwrap()));

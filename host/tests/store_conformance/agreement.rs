@@ -209,8 +209,11 @@ async fn everything(bed: &Bed) -> Vec<String> {
     seen.push(format!("{:?}", store.unpublished(0, 1_000).await));
     seen.push(format!("{:?}", store.stock().await));
     // The two were not written at the very same moment.
-    let backlog = store.backlog().await.map(|backlog| (backlog.oldest_outbox.is_some(), backlog));
-    seen.push(format!("{:?}", backlog.map(|(any, backlog)| (any, millrace::store::Backlog { oldest_outbox: None, ..backlog }))));
+    let backlog = store.backlog().await.map(|mut backlog| {
+        let oldest: Vec<String> = backlog.oldest_active.drain(..).map(|(workflow, _)| workflow).collect();
+        (backlog.oldest_outbox.take().is_some(), oldest, backlog)
+    });
+    seen.push(format!("{backlog:?}"));
     seen
 }
 

@@ -90,7 +90,7 @@ async fn a_database_of_a_newer_program_is_refused() {
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
     let error = Sqlite::open(&settings(&folder)).unwrap_err();
-    assert!(matches!(error, OpenError::Migration { .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error:?}");
 }
 
 #[tokio::test]

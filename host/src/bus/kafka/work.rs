@@ -9,6 +9,7 @@ use super::producer::{Death, Producer};
 use super::record::Incoming;
 use super::settings::Patience;
 use crate::bus::{Event, Receipt, Sink, Subscription};
+use crate::clock;
 use crate::shutdown::Stop;
 
 /// Who gets what.
@@ -78,17 +79,21 @@ impl Work {
         let mut deliveries = 0;
         loop {
             deliveries += 1;
+            let paused = clock::paused();
             let reason = match self.sink.receive(consumer, event).await {
                 Receipt::Done => return Progress::Done,
                 Receipt::Poison(reason) => return self.bury(incoming, &Death { reason: &reason, consumer }, producer, stop).await,
                 Receipt::Retry(reason) => reason,
             };
-            if deliveries >= self.patience.deliveries {
+            if clock::paused() > paused {
+                // Whoever could not take it was stopped with the whole process: that counts for nothing.
+                deliveries -= 1;
+            } else if deliveries >= self.patience.deliveries {
                 let reason = format!("given up after {deliveries} deliveries: {reason}");
                 return self.bury(incoming, &Death { reason: &reason, consumer }, producer, stop).await;
             }
             tracing::warn!(consumer, event = event.id, topic = event.topic, deliveries, reason, "an event is delivered again");
-            if interrupted(stop, self.patience.wait(deliveries)).await {
+            if interrupted(stop, self.patience.wait(deliveries.max(1))).await {
                 return Progress::Interrupted;
             }
         }

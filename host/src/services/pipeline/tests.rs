@@ -59,7 +59,7 @@ async fn claimed(pipeline: &Pipeline) -> StepRun {
         owner: Some(parts.store.epoch()),
         fence: 1,
         crashes: 0,
-        due_at: parts.clock.now(),
+        due_at: parts.clock.steady(),
         last_error: None,
         traceparent: None,
     };

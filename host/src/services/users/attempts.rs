@@ -64,7 +64,7 @@ impl Attempts {
     pub(super) async fn begin(&self, account: &str) -> Result<Attempt, ServiceError> {
         let account = self.accounts.get_with(bounded(account), async { Arc::default() }).await;
         let one_of_few = Arc::clone(&account.at_once).acquire_owned().await.ok();
-        let turn = account.failures.lock().take_turn(self.clock.now())?;
+        let turn = account.failures.lock().take_turn(self.clock.steady())?;
         if let Some(turn) = turn {
             self.clock.sleep_until(turn).await;
         }
@@ -121,7 +121,7 @@ mod tests {
         let attempts = Attempts::new(clock.clone());
         fail(&attempts, FREE + 1).await;
         let account = attempts.accounts.get("ada@example.com").await.unwrap();
-        let waits: Vec<_> = (0..6).map(|_| account.failures.lock().take_turn(clock.now()).is_ok()).collect();
+        let waits: Vec<_> = (0..6).map(|_| account.failures.lock().take_turn(clock.steady()).is_ok()).collect();
         assert!(waits[0] && !waits[5], "{waits:?}");
     }
 
@@ -140,7 +140,7 @@ mod tests {
         let attempts = Attempts::new(Clock::system());
         fail(&attempts, FREE + 1).await;
         let other = attempts.accounts.get_with("bob@example.com".into(), async { Arc::default() }).await;
-        let turn = other.failures.lock().take_turn(Clock::system().now()).unwrap();
+        let turn = other.failures.lock().take_turn(Clock::system().steady()).unwrap();
         assert_eq!(turn, None);
     }
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use millrace_workflow::Definition;
 use parking_lot::Mutex;
 
@@ -71,7 +71,7 @@ impl Memory {
         self.check_open()?;
         let started = Instant::now();
         let mut state = self.state.lock();
-        state.stamp(self.clock.now());
+        state.stamp(self.clock.steady());
         let result = work(&mut state);
         state.stats.commits += 1;
         state.stats.units += 1;
@@ -184,7 +184,9 @@ impl Store for Memory {
     }
 
     async fn republish(&self, since: Timestamp) -> Result<u64, StoreError> {
-        self.write(|state| Ok(state.republish(since)))
+        // A date that was set forward is ahead of the steady time that rows have: rather one event too many than one too few.
+        let behind = self.clock.steady().duration_since(self.clock.now()).min(SignedDuration::ZERO);
+        self.write(|state| Ok(state.republish(since.saturating_add(behind).unwrap_or(since))))
     }
 
     async fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
@@ -272,7 +274,7 @@ impl Store for Memory {
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         self.read(|state| state.backlog(now))
     }
 

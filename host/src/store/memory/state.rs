@@ -25,6 +25,8 @@ pub(super) struct Aged<T> {
 #[derive(Debug)]
 pub(super) struct Placed {
     place: u64,
+    /// When it last changed, by the steady time.
+    touched: Timestamp,
     pub(super) resource: Resource,
 }
 
@@ -89,10 +91,11 @@ impl State {
             resource.owner.clone_from(&placed.resource.owner);
             resource.created_at = placed.resource.created_at;
             placed.resource = resource;
+            placed.touched = self.now;
             return;
         }
         self.last_place += 1;
-        self.resources.insert(name.clone(), Placed { place: self.last_place, resource });
+        self.resources.insert(name.clone(), Placed { place: self.last_place, touched: self.now, resource });
     }
 
     pub(super) fn resources(&self, listing: &Listing) -> Vec<Resource> {
@@ -301,7 +304,7 @@ impl State {
     pub(super) fn backlog(&self, now: Timestamp) -> Backlog {
         let mut changes: BTreeMap<String, Vec<(u64, Timestamp)>> = BTreeMap::new();
         for (placed, workflow) in self.active() {
-            changes.entry(workflow.to_owned()).or_default().push((placed.place, placed.resource.updated_at));
+            changes.entry(workflow.to_owned()).or_default().push((placed.place, placed.touched));
         }
         let active = changes.iter().map(|(workflow, changes)| (workflow.clone(), changes.len() as u64)).collect();
         let oldest_active = changes.into_iter().filter_map(|(workflow, mut changes)| {

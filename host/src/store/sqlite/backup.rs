@@ -7,11 +7,12 @@ use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
 use super::super::StoreError;
+use super::lock::private;
 
 /// Copies what `source` sees to `path`, which must not exist; a copy that failed is removed.
 pub(super) fn copy(source: &Connection, path: &Path) -> Result<(), StoreError> {
     let unavailable = |reason: String| StoreError::Unavailable(format!("cannot back up to '{}': {reason}", path.display()));
-    std::fs::File::create_new(path).map_err(|error| unavailable(error.to_string()))?;
+    private().create_new(true).write(true).open(path).map_err(|error| unavailable(error.to_string()))?;
     let copied = copy_pages(source, path);
     copied.map_err(|error| {
         // The reason that is told is the first one.

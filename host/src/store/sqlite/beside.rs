@@ -64,7 +64,7 @@ pub fn redrive(path: &Path, topics: &[String]) -> Result<Redriven, OpenError> {
         writing.commit()?;
         Ok(Redriven { letters, events: events.len(), forgotten: wanted.len().saturating_sub(letters) })
     };
-    redrive().map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })
+    redrive().map_err(|cause| OpenError::Sqlite { path: path.to_owned(), cause })
 }
 
 /// Removes the dead letters of `topic`, up to the one with the id `through` if there is one, and answers how many.
@@ -105,11 +105,11 @@ pub fn release(path: &Path, keys: &[String], now: Timestamp) -> Result<Vec<Strin
         }
         Ok(unknown)
     };
-    release().map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })
+    release().map_err(|cause| OpenError::Sqlite { path: path.to_owned(), cause })
 }
 
 fn beside<T>(path: &Path, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, OpenError> {
-    work(&open(path)?).map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })
+    work(&open(path)?).map_err(|cause| OpenError::Sqlite { path: path.to_owned(), cause })
 }
 
 fn open(path: &Path) -> Result<Connection, OpenError> {

@@ -66,8 +66,8 @@ impl Prepared {
         let progress = resource.workflow.as_ref();
         let inserted = writing.run(
             "INSERT INTO resources (kind, id, owner, state, version, workflow, machine, instance, attention, finished, created_at,
-                                    updated_at, data, traceparent)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT DO NOTHING",
+                                    updated_at, data, traceparent, touched_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT DO NOTHING",
             params![
                 resource.kind,
                 resource.id,
@@ -83,6 +83,7 @@ impl Prepared {
                 micros(resource.updated_at),
                 self.data,
                 progress.and_then(|progress| progress.traceparent.as_deref()),
+                writing.tail.written_at,
             ],
         )?;
         if inserted == 0 {
@@ -101,14 +102,24 @@ impl Prepared {
         let progress = resource.workflow.as_ref();
         if before.is_indexed_like(resource) {
             writing.run(
-                "UPDATE resources SET state = ?2, version = ?3, updated_at = ?4, instance = ?5, machine = ?6, data = ?7 WHERE pk = ?1",
-                params![before.pk, state, version, updated_at, self.instance, progress.map(|progress| &progress.machine), self.data],
+                "UPDATE resources SET state = ?2, version = ?3, updated_at = ?4, instance = ?5, machine = ?6, data = ?7, touched_at = ?8
+                 WHERE pk = ?1",
+                params![
+                    before.pk,
+                    state,
+                    version,
+                    updated_at,
+                    self.instance,
+                    progress.map(|progress| &progress.machine),
+                    self.data,
+                    writing.tail.written_at
+                ],
             )?;
             return Ok(before.pk);
         }
         writing.run(
             "UPDATE resources SET state = ?2, version = ?3, updated_at = ?4, instance = ?5, machine = ?6, data = ?7, workflow = ?8,
-                                  attention = ?9, finished = ?10 WHERE pk = ?1",
+                                  attention = ?9, finished = ?10, touched_at = ?11 WHERE pk = ?1",
             params![
                 before.pk,
                 state,
@@ -120,6 +131,7 @@ impl Prepared {
                 progress.map(|progress| &progress.workflow),
                 progress.and_then(|progress| progress.attention.as_ref()),
                 progress.map(|progress| progress.finished),
+                writing.tail.written_at,
             ],
         )?;
         Ok(before.pk)

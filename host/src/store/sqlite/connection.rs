@@ -1,12 +1,12 @@
-//! One connection: how it is opened, what is asserted about it, and the lock that keeps a second process away.
+//! One connection: how it is opened, what is asserted about it, and why it may not be.
 
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
 use super::super::Space;
+use super::lock::beside;
 
 /// Older versions can corrupt a database when its write-ahead log is reset (fixed in 3.51.3).
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -28,6 +28,7 @@ const MIGRATION_LIST: &[M<'static>] = &[
     M::up(include_str!("../../../migrations/0002_trace_context.sql")),
     M::up(include_str!("../../../migrations/0003_undo.sql")),
     M::up(include_str!("../../../migrations/0004_lines.sql")),
+    M::up(include_str!("../../../migrations/0005_steady_time.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
 
@@ -35,12 +36,12 @@ const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The folder of the database cannot be made, or the lock file not opened.
-    #[error("cannot use '{}' for the database: {source}", path.display())]
+    #[error("cannot use '{}' for the database: {cause}", path.display())]
     Path {
         /// The folder or file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// Another process has it open.
     #[error("the database '{}' is in use by another process: stop that one, or give this one a database of its own", path.display())]
@@ -69,21 +70,66 @@ pub enum OpenError {
         wanted: String,
     },
     /// The tables could not be brought to this program's version.
-    #[error("cannot migrate the database '{}': {source}", path.display())]
+    #[error("cannot migrate the database '{}': {cause}", path.display())]
     Migration {
         /// File of the database.
         path: PathBuf,
         /// What went wrong.
-        source: rusqlite_migration::Error,
+        cause: rusqlite_migration::Error,
+    },
+    /// A newer version of the program has written it.
+    #[error(
+        "the database '{}' was written by a newer version of this program: its tables have version {found}, and this one knows up to {known}. Start that version, or put back a copy from before the upgrade",
+        path.display()
+    )]
+    Newer {
+        /// File of the database.
+        path: PathBuf,
+        /// Version of its tables.
+        found: i64,
+        /// Newest version that this program knows.
+        known: i64,
+    },
+    /// It is not what the process before this one left: something was lost, or put in its place.
+    #[error("the database '{}' {found}. Nothing was changed. {way_out}", path.display())]
+    NotAsLeft {
+        /// File of the database.
+        path: PathBuf,
+        /// What is there, as a clause that goes on after its name.
+        found: String,
+        /// What an operator can do, a sentence.
+        way_out: String,
+    },
+    /// Its pages make no sense.
+    #[error(
+        "the database '{}' is damaged ({found}): put a copy back (docs/operating.md), and keep this file for whoever looks into it",
+        path.display()
+    )]
+    Damaged {
+        /// File of the database.
+        path: PathBuf,
+        /// What SQLite found first.
+        found: String,
     },
     /// Anything else that SQLite says.
-    #[error("cannot open the database '{}': {source}", path.display())]
+    #[error("cannot open the database '{}': {cause}", path.display())]
     Sqlite {
         /// File of the database.
         path: PathBuf,
         /// What went wrong.
-        source: rusqlite::Error,
+        cause: rusqlite::Error,
     },
+}
+
+impl OpenError {
+    /// What SQLite's error means for the database `path`.
+    pub(super) fn of(path: &Path, cause: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match cause.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged { path, found: cause.to_string() },
+            _ => Self::Sqlite { path, cause },
+        }
+    }
 }
 
 /// What a connection is for.
@@ -93,43 +139,13 @@ pub(super) enum Role {
     Reader,
 }
 
-/// Held as long as the database is open; the system lets go of it when the process ends in whatever way.
-#[derive(Debug)]
-pub(super) struct DatabaseLock(#[expect(dead_code, reason = "only held: closing the file is what unlocks it")] File);
-
-impl DatabaseLock {
-    /// Takes the lock of `database`, making its folder if there is none.
-    pub(super) fn take(database: &Path) -> Result<Self, OpenError> {
-        let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if let Some(folder) = folder {
-            std::fs::create_dir_all(folder).map_err(|source| OpenError::Path { path: folder.to_owned(), source })?;
-        }
-        let path = lock_path(database);
-        let opened = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = opened.map_err(|source| OpenError::Path { path: path.clone(), source })?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: database.to_owned() }),
-            Err(TryLockError::Error(source)) => Err(OpenError::Path { path, source }),
-        }
-    }
-}
-
-fn lock_path(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".lock");
-    name.into()
-}
-
 /// The room of the database `path`.
 pub(super) fn space(path: &Path) -> std::io::Result<Space> {
-    let mut wal = path.as_os_str().to_owned();
-    wal.push("-wal");
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let disk = rustix::fs::statvfs(folder)?;
     Ok(Space {
         // There is none before the first write.
-        wal: std::fs::metadata(wal).map_or(0, |file| file.len()),
+        wal: std::fs::metadata(beside(path, "-wal")).map_or(0, |file| file.len()),
         free: disk.f_bavail.saturating_mul(disk.f_frsize),
         size: disk.f_blocks.saturating_mul(disk.f_frsize),
     })
@@ -143,12 +159,15 @@ pub(super) fn check_version(found: i32) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Opens the writing connection and brings the tables to this program's version.
+/// Opens the writing connection, whatever its tables are.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = open(path, flags, Role::Writer)?;
-    MIGRATIONS.to_latest(&mut connection).map_err(|source| OpenError::Migration { path: path.to_owned(), source })?;
-    Ok(connection)
+    open(path, flags, Role::Writer)
+}
+
+/// Brings the tables to this program's version.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    MIGRATIONS.to_latest(connection).map_err(|cause| OpenError::Migration { path: path.to_owned(), cause })
 }
 
 /// Opens a connection that writes beside the process that has the database, which must be there and up to date.
@@ -162,9 +181,14 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
 }
 
 fn open(path: &Path, flags: OpenFlags, role: Role) -> Result<Connection, OpenError> {
-    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let sqlite = |cause| OpenError::of(path, cause);
     let connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sqlite)?;
+    let known = MIGRATION_LIST.len() as i64;
+    if found > known {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known });
+    }
     configure(&connection, role).map_err(sqlite)?;
     assert_settings(&connection, path)?;
     Ok(connection)
@@ -203,7 +227,7 @@ fn assert_settings(connection: &Connection, path: &Path) -> Result<(), OpenError
     for (pragma, wanted) in wanted {
         let found: Value = connection
             .pragma_query_value(None, pragma, |row| row.get(0))
-            .map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })?;
+            .map_err(|cause| OpenError::Sqlite { path: path.to_owned(), cause })?;
         if found != wanted {
             let (found, wanted) = (format!("{found:?}"), format!("{wanted:?}"));
             return Err(OpenError::Setting { path: path.to_owned(), pragma, found, wanted });

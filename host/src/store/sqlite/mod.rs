@@ -1,13 +1,18 @@
 //! The store on SQLite: one thread writes in groups, a few connections read.
 //!
 //! Durability rests on three things, asserted at the start: a write-ahead log with `synchronous=FULL`, a SQLite without the
-//! log-reset fault, and a lock that keeps a second process away. Times are kept to the microsecond.
+//! log-reset fault, and locks that keep a second process away. Times are kept to the microsecond. What waits or has an age is kept in the
+//! steady time of [`Clock::steady`], which goes on from process to process; dates are only shown.
 
 mod backup;
 pub mod beside;
+mod check;
 mod columns;
 mod commit;
 mod connection;
+mod lock;
+mod mark;
+mod opening;
 mod outbox;
 mod readers;
 mod registry;
@@ -26,7 +31,6 @@ use jiff::Timestamp;
 use millrace_workflow::Definition;
 use serde::{Deserialize, Serialize};
 
-use self::connection::DatabaseLock;
 use self::readers::Readers;
 use self::writer::WriterHandle;
 use super::{
@@ -75,15 +79,11 @@ impl Sqlite {
     pub fn open_with_clock(settings: &SqliteSettings, clock: Clock) -> Result<Self, OpenError> {
         connection::check_version(rusqlite::version_number())?;
         let path = &settings.path;
-        let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
-        let lock = DatabaseLock::take(path)?;
-        let writing = connection::open_writer(path)?;
-        let epoch: i64 = writing.query_row("UPDATE process SET epoch = epoch + 1 RETURNING epoch", [], |row| row.get(0)).map_err(sqlite)?;
-        let tail = writer::read_tail(&writing).map_err(sqlite)?;
+        let opened = opening::open(path, &clock)?;
+        let epoch = opened.epoch;
         let reading = (0..settings.readers.clamp(1, MAX_READERS)).map(|_| connection::open_reader(path));
         let readers = Readers::new(reading.collect::<Result<_, _>>()?);
-        let writer = WriterHandle::start(writing, epoch, tail, clock.clone(), lock);
-        let writer = writer.map_err(|source| OpenError::Path { path: path.clone(), source })?;
+        let writer = WriterHandle::start(opened, clock.clone()).map_err(|cause| OpenError::Path { path: path.clone(), cause })?;
         Ok(Self { epoch: epoch.unsigned_abs(), path: path.clone(), clock, writer, readers })
     }
 
@@ -301,7 +301,7 @@ impl Store for Sqlite {
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         self.readers.read(move |connection| registry::backlog(connection, now)).await
     }
 

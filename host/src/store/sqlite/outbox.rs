@@ -51,9 +51,11 @@ pub(super) fn mark_published(writing: &Writing<'_>, mut positions: Vec<u64>) -> 
     Ok(())
 }
 
-/// Ages and positions grow together, so the first event that is young enough decides.
+/// Ages and positions grow together, so the first event that is young enough decides. A date that was set forward is ahead of the steady
+/// time that rows have: rather one event too many than one too few.
 const REPUBLISH: &str = "INSERT INTO unpublished (position) SELECT position FROM outbox
-    WHERE position > coalesce((SELECT position FROM outbox WHERE written_at < ?1 ORDER BY position DESC LIMIT 1), 0)
+    WHERE position > coalesce((SELECT position FROM outbox WHERE written_at < ?1 + (SELECT min(0, steady_at - noted_date) FROM process)
+                               ORDER BY position DESC LIMIT 1), 0)
     ON CONFLICT DO NOTHING";
 
 pub(super) fn republish(writing: &Writing<'_>, since: Timestamp) -> Result<u64, UnitError> {

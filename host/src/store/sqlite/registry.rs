@@ -60,7 +60,8 @@ pub(super) fn backlog(connection: &mut Connection, now: Timestamp) -> rusqlite::
 /// The index has the instances of a workflow in the sequence of their creation, so this ends after the first ones.
 fn oldest_active(connection: &Connection, workflow: &str) -> rusqlite::Result<(String, Timestamp)> {
     let mut statement = connection.prepare_cached(
-        "SELECT min(updated_at) FROM (SELECT updated_at FROM resources WHERE workflow = ?1 AND finished = 0 ORDER BY pk LIMIT ?2)",
+        "SELECT min(touched) FROM (SELECT coalesce(touched_at, updated_at) AS touched FROM resources WHERE workflow = ?1 AND finished = 0
+                              ORDER BY pk LIMIT ?2)",
     )?;
     let changed = statement.query_row(rusqlite::params![workflow, OLDEST_LOOKED_AT as i64], |row| time(row, 0))?;
     Ok((workflow.to_owned(), changed))

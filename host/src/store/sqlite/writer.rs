@@ -12,7 +12,9 @@ use rusqlite::{Connection, ErrorCode, ffi};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::super::{CommitStats, Conflict, Refused, StoreError};
-use super::connection::DatabaseLock;
+use super::lock::DatabaseLock;
+use super::mark::Mark;
+use super::opening::Opened;
 use crate::clock::Clock;
 
 /// Units that may wait for the writer; further callers wait outside.
@@ -21,6 +23,8 @@ const QUEUE_UNITS: usize = 1_024;
 const GROUP_UNITS: usize = 256;
 /// How long a caller waits for a place in the queue.
 const QUEUE_WAIT: Duration = Duration::from_secs(5);
+/// Microseconds after which it is noted again how far the steady time has come: a process that dies loses at most that much of it.
+const NOTE_EVERY: i64 = 250_000;
 /// What is known of a writer that did not say how it ended.
 const UNEXPECTED_END: &str = "the writer has ended unexpectedly";
 
@@ -91,8 +95,10 @@ impl Failure {
 pub(super) struct Tail {
     /// Last position given out.
     pub(super) position: i64,
-    /// Microseconds; never goes back, so that age and position agree whatever the clock does.
+    /// Steady time in microseconds; never goes back, so that age and position agree whatever the clock does.
     pub(super) written_at: i64,
+    /// The last of them that the database and its mark have noted.
+    pub(super) noted_at: i64,
 }
 
 /// What a unit writes with.
@@ -164,6 +170,8 @@ enum Message {
     /// Whether it gets on.
     Ask(oneshot::Sender<()>),
     Close,
+    /// Something was found because of which nothing may be written any more.
+    Fail(String),
 }
 
 /// Whether the writer lives.
@@ -208,22 +216,32 @@ impl std::fmt::Debug for Message {
             Self::Write(_) => "Write",
             Self::Ask(_) => "Ask",
             Self::Close => "Close",
+            Self::Fail(_) => "Fail",
         })
     }
 }
 
 impl WriterHandle {
-    /// Starts the thread on `connection`.
-    pub(super) fn start(connection: Connection, epoch: i64, tail: Tail, clock: Clock, lock: DatabaseLock) -> std::io::Result<Self> {
+    /// Starts the thread on a database that was opened.
+    pub(super) fn start(opened: Opened, clock: Clock) -> std::io::Result<Self> {
         let (queue, inbox) = mpsc::channel(QUEUE_UNITS);
         let (life_of, life) = watch::channel(Life::Working);
         let counters = Arc::new(Counters::default());
-        let writer = Writer { connection, epoch, tail, clock, counters: Arc::clone(&counters) };
+        let Opened { connection, epoch, begun, tail, mark, check, lock } = opened;
+        let writer = Writer { connection, epoch, begun, tail, mark, clock, counters: Arc::clone(&counters), lock };
         std::thread::Builder::new().name("store-writer".into()).spawn(move || {
-            let end = writer.run(inbox);
-            drop(lock);
-            life_of.send_replace(end);
+            life_of.send_replace(writer.run(inbox));
         })?;
+        if let Some(check) = check {
+            let queue = queue.downgrade();
+            std::thread::Builder::new().name("store-checked".into()).spawn(move || {
+                let Some(found) = check.finish() else { return tracing::info!("the database was looked through: nothing is damaged") };
+                if let Some(queue) = queue.upgrade() {
+                    // If it has ended already there is nothing left to stop.
+                    let _ = queue.blocking_send(Message::Fail(found));
+                }
+            })?;
+        }
         Ok(Self { queue, queue_wait: QUEUE_WAIT, life, counters })
     }
 
@@ -310,9 +328,14 @@ impl WriterHandle {
 struct Writer {
     connection: Connection,
     epoch: i64,
+    /// See [`Opened::begun`].
+    begun: bool,
     tail: Tail,
+    mark: Mark,
     clock: Clock,
     counters: Arc<Counters>,
+    /// The last field, so that it is let go of after the connection is.
+    lock: DatabaseLock,
 }
 
 impl Writer {
@@ -326,6 +349,12 @@ impl Writer {
                     // Whoever asked may be gone.
                     Message::Ask(reply) => drop(reply.send(())),
                     Message::Close => inbox.close(),
+                    Message::Fail(reason) => {
+                        tracing::error!(%reason, "the store cannot go on");
+                        group.drain(..).for_each(|unit| unit.answer(Err(&Failure::Final(reason.clone()))));
+                        refuse_the_rest(&mut inbox, &reason);
+                        return Life::Failed(reason);
+                    }
                 }
                 if group.len() < GROUP_UNITS {
                     next = inbox.try_recv().ok();
@@ -349,12 +378,18 @@ impl Writer {
         let before = self.tail;
         let outcome = self.transact(group);
         match &outcome {
-            Ok(()) => self.count(group.len(), started.elapsed()),
+            Ok(()) => {
+                if self.tail.noted_at != before.noted_at {
+                    self.begun = true;
+                    self.mark.written(self.epoch, self.tail.noted_at);
+                }
+                self.count(group.len(), started.elapsed());
+            }
             Err(failure) => {
                 self.tail = before;
                 // Known before the callers are told, so that whoever asks after a refusal finds it.
                 if let Failure::Passing(reason) = failure {
-                    *self.counters.refused.lock() = Some(Refused { reason: reason.clone(), at: self.clock.now() });
+                    *self.counters.refused.lock() = Some(Refused { reason: reason.clone(), at: self.clock.steady() });
                 }
             }
         }
@@ -387,8 +422,11 @@ impl Writer {
     }
 
     fn run_units(&mut self, group: &mut [Box<dyn Unit>]) -> Result<(), Failure> {
-        let now = self.clock.now().as_microsecond();
+        let now = self.clock.steady().as_microsecond();
         self.tail.written_at = self.tail.written_at.max(now);
+        if !self.begun || self.tail.written_at - self.tail.noted_at >= NOTE_EVERY {
+            self.note().map_err(|error| Failure::of(&error))?;
+        }
         for unit in group {
             let before = self.tail;
             self.execute("SAVEPOINT unit")?;
@@ -404,6 +442,12 @@ impl Writer {
             }
             self.execute("RELEASE unit")?;
         }
+        Ok(())
+    }
+
+    fn note(&mut self) -> rusqlite::Result<()> {
+        note(&self.connection, self.epoch, self.tail.written_at, &self.clock)?;
+        self.tail.noted_at = self.tail.written_at;
         Ok(())
     }
 
@@ -423,14 +467,22 @@ impl Writer {
     }
 
     /// Leaves a database without a log behind, so that the next start has nothing to replay.
-    fn leave(self) {
+    fn leave(mut self) {
+        self.tail.written_at = self.tail.written_at.max(self.clock.steady().as_microsecond());
+        if let Err(error) = self.note() {
+            tracing::warn!(%error, "the end of this process was not noted");
+        }
         let truncated = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        if let Err(error) = truncated {
+        if let Err(error) = &truncated {
             tracing::warn!(%error, "the log was not emptied; the next start replays it");
         }
-        if let Err((_, error)) = self.connection.close() {
-            tracing::warn!(%error, "the database was not closed");
+        let emptied = truncated.is_ok();
+        match self.connection.close() {
+            Ok(()) if emptied && self.begun => self.mark.closed(self.tail.noted_at),
+            Ok(()) => {}
+            Err((_, error)) => tracing::warn!(%error, "the database was not closed"),
         }
+        drop(self.lock);
     }
 }
 
@@ -447,8 +499,20 @@ fn refuse_the_rest(inbox: &mut mpsc::Receiver<Message>, reason: &str) {
 /// Reads where the outbox ends.
 pub(super) fn read_tail(connection: &Connection) -> rusqlite::Result<Tail> {
     let sql = "SELECT max(coalesce((SELECT max(position) FROM outbox), 0), pruned_position),
-                      coalesce((SELECT written_at FROM outbox ORDER BY position DESC LIMIT 1), 0) FROM process";
-    connection.query_row(sql, [], |row| Ok(Tail { position: row.get(0)?, written_at: row.get(1)? }))
+                      max(coalesce((SELECT written_at FROM outbox ORDER BY position DESC LIMIT 1), 0), steady_at), steady_at FROM process";
+    connection.query_row(sql, [], |row| Ok(Tail { position: row.get(0)?, written_at: row.get(1)?, noted_at: row.get(2)? }))
+}
+
+/// Writes which process has the database, and how far the steady time has come.
+pub(super) fn note(connection: &Connection, epoch: i64, steady: i64, clock: &Clock) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("UPDATE process SET epoch = ?1, steady_at = ?2, noted_date = ?3")?;
+    statement.execute([epoch, steady, micros(clock.now())])?;
+    Ok(())
+}
+
+/// The time of so many microseconds since 1970.
+pub(super) fn time(micros: i64) -> Timestamp {
+    Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
 }
 
 /// Microseconds since 1970, what the tables hold.

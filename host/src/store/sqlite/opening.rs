@@ -1,0 +1,91 @@
+//! How a database is opened: locked, compared with what the process before this one left, checked, and brought up to date.
+
+use std::path::Path;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode};
+
+use super::check::Check;
+use super::connection::{self, OpenError};
+use super::lock::DatabaseLock;
+use super::mark::{Content, Left, Mark};
+use super::writer::{self, Failure, Tail};
+use crate::clock::Clock;
+
+/// A database that is open for writing.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) epoch: i64,
+    /// Whether the epoch is written. On a full disk it is not, and the first write that succeeds brings it along.
+    pub(super) begun: bool,
+    pub(super) tail: Tail,
+    pub(super) mark: Mark,
+    /// A check that goes on.
+    pub(super) check: Option<Check>,
+    pub(super) lock: DatabaseLock,
+}
+
+/// Opens or makes the database `path`. What is not as it was left is refused, with its files as they are.
+pub(super) fn open(path: &Path, clock: &Clock) -> Result<Opened, OpenError> {
+    let sqlite = |cause| OpenError::of(path, cause);
+    let mut lock = DatabaseLock::take(path)?;
+    let left = Left::read(path);
+    let unclean = left.is_unclean();
+    left.check_files()?;
+    lock.hold(path)?;
+    let mut connection = connection::open_writer(path)?;
+    copies_its_log(&connection, false).map_err(sqlite)?;
+    left.check_content(content(&connection).map_err(sqlite)?.as_ref())?;
+    let check = if unclean { Check::begin(path)? } else { None };
+    copies_its_log(&connection, true).map_err(sqlite)?;
+    connection::migrate(&mut connection, path)?;
+
+    let mut tail = writer::read_tail(&connection).map_err(sqlite)?;
+    clock.go_on_from(writer::time(tail.written_at));
+    let epoch = Content::read(&connection).map_err(sqlite)?.epoch + 1;
+    let begun = begin(&connection, epoch, &mut tail, clock).map_err(sqlite)?;
+    let copied = copy_log(&connection);
+    let content = Content::read(&connection).map_err(sqlite)?;
+    Ok(Opened { mark: Mark::open(path, content, copied), connection, epoch, begun, tail, check, lock })
+}
+
+/// What it says of itself; nothing if it has no tables yet, or those of an older version.
+fn content(connection: &Connection) -> rusqlite::Result<Option<Content>> {
+    match Content::read(connection) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Whether closing the connection copies the log into the database's own file: not before it is known that they belong together.
+fn copies_its_log(connection: &Connection, does: bool) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !does).map(drop)
+}
+
+/// Writes the new epoch; false if there is no room for it.
+fn begin(connection: &Connection, epoch: i64, tail: &mut Tail, clock: &Clock) -> rusqlite::Result<bool> {
+    let steady = clock.steady().as_microsecond();
+    match writer::note(connection, epoch, steady, clock) {
+        Ok(()) => {
+            tail.written_at = steady;
+            tail.noted_at = steady;
+            Ok(true)
+        }
+        Err(error) => match Failure::of(&error) {
+            Failure::Passing(reason) => {
+                tracing::warn!(reason, "the database cannot be written now: it is read, and nothing new begins until it can");
+                Ok(false)
+            }
+            Failure::Final(_) => Err(error),
+        },
+    }
+}
+
+/// Copies the log into the database's own file; whether all of it was.
+fn copy_log(connection: &Connection) -> bool {
+    let copied = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+        Ok(row.get::<_, i64>(0)? == 0 && row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
+    });
+    copied.unwrap_or(false)
+}
