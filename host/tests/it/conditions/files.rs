@@ -284,12 +284,17 @@ async fn a_start_on_a_full_disk_is_read_and_goes_on_by_itself_when_there_is_room
         "-e",
         "trace=pwrite64",
         "-e",
-        "inject=pwrite64:error=ENOSPC:when=1..900",
+        "inject=pwrite64:error=ENOSPC:when=1..200",
     ];
-    let process = home.start_under(Condition { around: &around, ..Condition::default() }).await;
+    // It says that it is not ready, because it takes no orders.
+    let process = home.spawn_under(Condition { around: &around, ..Condition::default() });
+    until("it is there to be read", || async {
+        let answer = process.client.try_send(reqwest::Method::GET, "/api/products", None, &[]).await;
+        answer.is_ok_and(|answer| answer.status == 200).then_some(())
+    })
+    .await;
     let customer = login(&process.client).await;
     assert_eq!(customer.get("/api/orders?limit=100").await.body.as_array().unwrap().len(), ORDERS);
-    assert_eq!(customer.get("/api/products").await.status, 200);
     let refused = customer.order("prod-008", 1, "tok_visa").await;
     assert_eq!(refused.status, 503, "{refused:?}");
     let health = process.client.get("/healthz").await.body;
