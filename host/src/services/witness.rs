@@ -95,9 +95,11 @@ impl Witness {
         Ok(contradiction.map(Untrue::Contradicted))
     }
 
-    /// Fields that nothing changes once the instance is there.
+    /// Fields that nothing changes once the instance is there. What the host writes itself while it goes on is none of them: state and
+    /// version, and the reason why a step said no, which is gone when it says yes.
     fn contradiction_of_data(&self, told: &EventData, resource: &Resource) -> Option<String> {
-        let fixed = self.events.protected_fields(&resource.kind).iter().filter(|field| !matches!(field.as_str(), "state" | "version"));
+        let fixed =
+            self.events.protected_fields(&resource.kind).iter().filter(|field| !matches!(field.as_str(), "state" | "version" | "reason"));
         let differs = |field: &&String| match (told.data.get(field.as_str()), field.as_str()) {
             (None, _) => false,
             (Some(said), "userId") => said.as_str() != resource.owner.as_deref(),

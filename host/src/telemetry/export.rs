@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use http::{Request, Response, Uri};
-use hyper_util::client::proxy::matcher::Matcher;
 use opentelemetry_http::{Bytes, HttpClient, HttpError};
 use opentelemetry_otlp::WithHttpConfig as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor};
 use parking_lot::Mutex;
+
+use crate::proxies;
 
 /// The one protocol that is spoken.
 const PROTOCOL: &str = "http/protobuf";
@@ -92,22 +93,13 @@ fn without_secrets(url: &str) -> String {
 }
 
 /// For a person: where spans go, and by which proxy.
-fn place(variables: &BTreeMap<String, String>) -> String {
+pub(super) fn place(variables: &BTreeMap<String, String>) -> String {
     let Some((name, value)) = first_given(variables, ENDPOINT) else { return String::new() };
     let shown = without_secrets(value);
-    match proxy(variables, value) {
-        Some(proxy) => format!("{shown} ({name}), through the proxy {proxy} of the environment; NO_PROXY can name hosts that need none"),
+    match proxies::used_for(variables, value) {
+        Some(proxy) => format!("{shown} ({name}), through the proxy of the environment, {proxy}; NO_PROXY can name hosts that need none"),
         None => format!("{shown} ({name})"),
     }
-}
-
-/// The proxy of the environment that requests to `url` take.
-fn proxy(variables: &BTreeMap<String, String>, url: &str) -> Option<String> {
-    let either = |name: &str| given(variables, &name.to_uppercase()).or_else(|| given(variables, name)).unwrap_or_default().to_owned();
-    let all = either("all_proxy");
-    let matcher = Matcher::builder().all(all).http(either("http_proxy")).https(either("https_proxy")).no(either("no_proxy")).build();
-    let proxy = matcher.intercept(&url.parse().ok()?)?;
-    Some(without_secrets(&proxy.uri().to_string()))
 }
 
 /// A processor that hands spans to the collector that the variables name, and counts those that are lost in `losses`.

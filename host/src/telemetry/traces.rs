@@ -23,7 +23,6 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
 use super::export::{self, Losses, given};
-use crate::proxies;
 
 pub use opentelemetry::trace::SpanKind as Kind;
 
@@ -64,9 +63,7 @@ pub fn start(variables: &BTreeMap<String, String>, service: &str) -> anyhow::Res
     let processor = export::processor(variables, &LOSSES)?;
     let provider = SdkTracerProvider::builder().with_span_processor(processor).with_resource(resource(variables, service)).build();
     TRACER.set(provider.tracer("millrace")).map_err(|_| anyhow::anyhow!("traces were started twice"))?;
-    let endpoint = place(variables);
-    let proxy = endpoint.and_then(|endpoint| proxies::used_for(variables, endpoint));
-    tracing::info!(service, endpoint, proxy, "spans are exported");
+    tracing::info!(service, endpoint = export::place(variables), "spans are exported");
     Ok(Exporter(Some(provider)))
 }
 
@@ -74,11 +71,6 @@ fn is_wanted(variables: &BTreeMap<String, String>) -> bool {
     let disabled = given(variables, "OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let none = given(variables, "OTEL_TRACES_EXPORTER").is_some_and(|value| value == "none");
     export::has_endpoint(variables) && !disabled && !none
-}
-
-/// Where spans go.
-fn place(variables: &BTreeMap<String, String>) -> Option<&str> {
-    given(variables, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or_else(|| given(variables, "OTEL_EXPORTER_OTLP_ENDPOINT"))
 }
 
 /// Spans that no collector has taken, since the start.

@@ -15,8 +15,8 @@ use crate::conditions::bed::until;
 use crate::process::Home;
 use crate::test_app::{built, repository};
 
-/// Runs that a process holds at once.
-const HELD: usize = 4_096;
+/// First attempts at one component that a process holds at once.
+const HELD: usize = 1_024;
 /// Of these, how many are inside the component at once; as many runs are beyond what a process holds.
 const INSIDE: usize = 64;
 
@@ -56,7 +56,7 @@ async fn no_more_instances_are_begun_than_a_workflow_may_have() {
     let config = jobs(
         &home,
         &[
-            ("    type: statemachine.engine\n", "    type: statemachine.engine\n    config: {maxInstances: 3}\n"),
+            ("      maxConcurrentRuns: ${PLACES:-64}\n", "      maxConcurrentRuns: 64\n      maxInstances: 3\n"),
             ("      initialTransition: start\n", "      initialTransition: start\n      actions: {abandon: [work_failed]}\n"),
             (
                 "  statemachine:\n",

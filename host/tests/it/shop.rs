@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::client::{Client, order, path_of};
-use crate::test_app::{TestApp, repository};
+use crate::test_app::{TestApp, monolith_of_any_component, repository};
 
 const HAPPY: [&str; 8] = ["new", "validating", "validated", "paying", "paid", "shipping", "shipped", "delivered"];
 
@@ -163,7 +163,7 @@ async fn nonsense_is_refused_with_a_reason_and_prices_come_from_the_catalogue() 
 async fn a_component_adds_to_an_order_and_changes_nothing_that_its_customer_or_the_host_wrote() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("forging.yaml");
-    let text = std::fs::read_to_string(repository().join("configs/monolith.yaml")).unwrap();
+    let text = std::fs::read_to_string(monolith_of_any_component(folder.path())).unwrap();
     let honest = "/payment.wasm\n      description: Charges the customer through the payment gateway\n";
     assert!(text.contains(honest));
     // It answers what its config says, when the city says so.

@@ -15,7 +15,7 @@ use super::long;
 use crate::client::{Client, PATIENCE, order, path_of};
 use crate::observability::scraped::Scraped;
 use crate::process::Home;
-use crate::test_app::{TestApp, built, repository};
+use crate::test_app::{TestApp, built, monolith_of_any_component, repository};
 
 fn jobs() -> PathBuf {
     repository().join("host/tests/it/configs/jobs.yaml")
@@ -127,7 +127,8 @@ async fn one_order_in_twenty_that_hangs_in_its_shipping_does_not_slow_the_others
     let seed = home.path().join("products.json");
     let product = json!([{ "id": "prod-001", "state": "active", "data": { "name": "Keyboard", "price": 1.5, "stock": 10_000_000 } }]);
     std::fs::write(&seed, product.to_string()).unwrap();
-    let process = home.start(&[("PRODUCTS_SEED", seed.to_str().unwrap())]).await;
+    let config = monolith_of_any_component(home.path());
+    let process = home.start_config(&config, &[("PRODUCTS_SEED", seed.to_str().unwrap())]).await;
     let customer = process.client.customer("ada").await;
     // In the short form there is too little to compare on a busy machine: that nobody waits for those that hang must do.
     let (rate, lengths, bound) = match long() {
@@ -239,9 +240,14 @@ const FULL: &str = "inject=pwrite64:error=ENOSPC:when=2500..2800";
 
 /// A shop whose payment does what the city of the order says.
 async fn shop_with_hostile_payment() -> (TestApp, Client) {
-    let app = TestApp::monolith().await;
-    std::fs::copy(built("hostile.wasm"), app.component("payment.wasm")).unwrap();
-    app.runtime.reload("payment-processor").await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = monolith_of_any_component(folder.path());
+    let components = folder.path().join("components");
+    std::fs::create_dir(&components).unwrap();
+    for (file, name) in [("inventory", "inventory"), ("hostile", "payment"), ("shipping", "shipping"), ("notify", "notify")] {
+        std::fs::copy(built(&format!("{file}.wasm")), components.join(format!("{name}.wasm"))).unwrap();
+    }
+    let app = TestApp::start_in(folder, &config, &[]).await;
     let customer = app.client.customer("ada").await;
     (app, customer)
 }

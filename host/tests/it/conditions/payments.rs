@@ -408,7 +408,7 @@ async fn an_order_waits_in_paying_as_long_as_nobody_can_say_what_was_charged_and
     let refused = customer.post(&format!("/api/orders/{id}/cancel"), &json!({})).await;
     assert_eq!(refused.status, reqwest::StatusCode::CONFLICT, "{refused:?}");
     let text = refused.body["detail"].as_str().unwrap().to_owned();
-    assert!(text.contains("'paying'") && text.contains("try again"), "{text}");
+    assert!(text.contains("'paying'") && text.contains("may have had its effect; ask again"), "{text}");
 
     let health = until("a person is told", || async {
         let health = process.client.get("/healthz").await.body;
