@@ -143,9 +143,16 @@ test('two tabs of one order agree, and the slower one is told why it was too lat
   await expect(page.getByRole('heading', { name: 'Payment Declined' })).toBeVisible()
   const tab = await context.newPage()
   await tab.goto(page.url())
-  await expect(tab.getByText('Live', { exact: true })).toBeVisible()
-  // Its stream is held back, so that it does not know yet.
+  await expect(tab.getByText('another tab is live', { exact: false })).toBeVisible()
+  // Its stream and what other tabs tell are held back, so that it does not know yet.
   const late = await context.newPage()
+  await late.addInitScript(() => {
+    class Silent extends EventTarget {
+      postMessage() {}
+      close() {}
+    }
+    Object.assign(window, { BroadcastChannel: Silent })
+  })
   await late.route('**/events', (route) => route.abort())
   await late.goto(page.url())
   await expect(late.getByRole('button', { name: 'Cancel order' })).toBeVisible()
