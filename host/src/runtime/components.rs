@@ -135,20 +135,13 @@ impl Runtime {
     pub async fn run_in(&self, place: Place, component: &str, job: Job, step_config: Option<&Map<String, Value>>) -> Report {
         let Place { asked: called, held } = place;
         let Some((slot, _taken)) = held else {
-            return unserved(called, format!("there is no component '{component}' in the configuration"));
+            return unserved(called, Verdict::Transient(not_configured(component)));
         };
         // Taken after the wait, so that a run which waited uses the newest version.
         let Some(version) = slot.serving() else {
-            return unserved(called, without_version(&slot));
+            return unserved(called, Verdict::Transient(without_version(&slot)));
         };
-        let speaker = Speaker {
-            component: slot.name(),
-            digest: Arc::clone(&version.digest),
-            instance: job.instance_id.clone(),
-            step: job.step.clone(),
-        };
-        let traceparent = job.traceparent.as_deref().and_then(|text| text.try_into().ok());
-        let terms = Terms { speaker, limits: &slot.settings.limits, granted: Arc::clone(&slot.granted), wall: job.timeout, traceparent };
+        let terms = terms(&slot, &version, &job);
         let job = self.guest_job(job, slot.config_for(step_config));
         let ran = self.sandbox.process(&version.pre, terms, &job).await;
         let too_large = || ran.answer.as_ref().is_ok_and(|answer| is_too_large(answer, &slot.settings.limits)).then_some(Limit::Output);
@@ -360,9 +353,22 @@ fn without_version(slot: &Slot) -> String {
     format!("component '{}' has no version that can serve: {why}", slot.settings.name)
 }
 
-fn unserved(called: Instant, reason: String) -> Report {
+/// What a call that was made of `version` runs with.
+pub(super) fn terms<'s>(slot: &'s Slot, version: &Version, job: &Job) -> Terms<'s> {
+    let speaker =
+        Speaker { component: slot.name(), digest: Arc::clone(&version.digest), instance: job.instance_id.clone(), step: job.step.clone() };
+    let traceparent = job.traceparent.as_deref().and_then(|text| text.try_into().ok());
+    Terms { speaker, limits: &slot.settings.limits, granted: Arc::clone(&slot.granted), wall: job.timeout, traceparent }
+}
+
+pub(super) fn not_configured(component: &str) -> String {
+    format!("there is no component '{component}' in the configuration")
+}
+
+/// Of a call that was not made.
+pub(super) fn unserved<T>(called: Instant, verdict: T) -> Report<T> {
     Report {
-        verdict: Verdict::Transient(reason),
+        verdict,
         digest: String::new(),
         wall: called.elapsed(),
         overhead: Duration::ZERO,

@@ -1,15 +1,14 @@
 //! Finding out what became of a run that gave no answer, and undoing it: the interface `settlement`, of components that export it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Map, Value};
 
 use super::answer::object;
 use super::budget::Limit;
-use super::components::{Place, Runtime};
+use super::components::{Place, Runtime, not_configured, terms, unserved};
 use super::guest::{Effect, Failure, Guest, ReversibleStepPre};
-use super::guest_log::Speaker;
-use super::sandbox::{AskStatus, Call, Terms, Undo};
+use super::sandbox::{AskStatus, Call, Undo};
 use super::text::{MOST_REASON_BYTES, short, tamed};
 use super::{Job, Limits, Report, Status};
 
@@ -57,24 +56,21 @@ impl Runtime {
     ) -> Report<Result<C::Answer, String>> {
         let called = Instant::now();
         let Some(slot) = place.slot() else {
-            return unserved(called, format!("there is no component '{component}' in the configuration"));
+            return unserved(called, Err(not_configured(component)));
         };
         let Some(version) = slot.serving() else {
-            return unserved(called, format!("component '{component}' has no version that can serve"));
+            return unserved(called, Err(format!("component '{component}' has no version that can serve")));
         };
         let Some(pre) = version.reversible.clone() else {
             let digest = short(&version.digest);
             return unserved(
                 called,
-                format!(
+                Err(format!(
                     "component '{component}' (version {digest}) does not export `settlement` of millrace:step: put a version in place that does"
-                ),
+                )),
             );
         };
-        let speaker =
-            Speaker { component: slot.name(), digest: version.digest.clone(), instance: job.instance_id.clone(), step: job.step.clone() };
-        let traceparent = job.traceparent.as_deref().and_then(|text| text.try_into().ok());
-        let terms = Terms { speaker, limits: &slot.settings.limits, granted: slot.granted.clone(), wall: job.timeout, traceparent };
+        let terms = terms(slot, &version, &job);
         let job = self.guest_job(job, slot.config_for(step_config));
         let ran = self.sandbox.call(&call(pre), terms, &job).await;
         let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit).map(Limit::as_str);
@@ -106,16 +102,4 @@ fn status(component: &str, answer: Result<Effect, Failure>, limits: &Limits) -> 
 fn reason(failure: Failure) -> String {
     let (Failure::Transient(text) | Failure::Permanent(text)) = failure;
     tamed(&text, MOST_REASON_BYTES)
-}
-
-fn unserved<T>(called: Instant, reason: String) -> Report<Result<T, String>> {
-    Report {
-        verdict: Err(reason),
-        digest: String::new(),
-        wall: called.elapsed(),
-        overhead: Duration::ZERO,
-        limit: None,
-        lines_dropped: false,
-        refused: None,
-    }
 }
