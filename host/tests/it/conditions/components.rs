@@ -127,7 +127,8 @@ fn validate(components: &Path, more: &[&str]) -> (bool, String) {
         .args(["validate", "--format", "lines"])
         .args(more)
         .arg(repository().join("configs/monolith.yaml"))
-        .envs([("COMPONENTS_DIR", components.as_os_str()), ("JWT_SECRET", SECRET.as_ref())])
+        // Pages may not be built here; any folder will do.
+        .envs([("COMPONENTS_DIR", components.as_os_str()), ("WEB_ROOT", components.as_os_str()), ("JWT_SECRET", SECRET.as_ref())])
         .output()
         .unwrap();
     (output.status.success(), String::from_utf8(output.stdout).unwrap())
