@@ -21,6 +21,8 @@ use crate::workspace;
 
 /// Component files that `configs/orders.yaml` names.
 const COMPONENTS: [&str; 4] = ["inventory.wasm", "payment.wasm", "shipping.wasm", "notify.wasm"];
+/// A file for which there never is room.
+const FULL: &str = "/dev/full";
 /// As often as possible, so that nobody waits.
 const OFTEN: [(&str, &str); 2] = [("scrape_interval: 5s", "scrape_interval: 1s"), ("evaluation_interval: 15s", "evaluation_interval: 1s")];
 
@@ -125,6 +127,13 @@ impl Bed {
     pub async fn start_service(&mut self, service: Service) -> anyhow::Result<()> {
         let part = self.shop.part(service);
         self.run(service.name(), part).await
+    }
+
+    /// Starts a service whose log cannot be written, and whose collector of traces is where nobody listens.
+    pub async fn start_unheard(&mut self, service: Service) -> anyhow::Result<()> {
+        let nobody = ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", self.store));
+        let part = self.shop.part(service).environment([nobody]).logging_to(Path::new(FULL))?;
+        self.parts.start(vec![part]).await
     }
 
     /// `kill -9`

@@ -56,8 +56,9 @@ pub async fn each_alert_is_told_and_taken_back(bed: &mut Bed, customer: &Custome
     scene.poison().await?;
     scene.no_broker().await?;
     scene.deaths().await?;
+    scene.nobody_listens().await?;
     // These look back for a while, so they are over last.
-    scene.over(&["SwapRefused", "DeadLetters", "ErrorBudgetBurn"]).await?;
+    scene.over(&["SwapRefused", "DeadLetters", "ErrorBudgetBurn", "LogLinesDropped", "TraceSpansLost"]).await?;
     let all: BTreeSet<String> =
         scene.prometheus.rules().await?.into_iter().filter(|rule| rule.kind == "alerting").map(|rule| rule.name).collect();
     ensure!(scene.seen == all, "nobody has caused {:?}", all.difference(&scene.seen).collect::<Vec<_>>());
@@ -143,6 +144,24 @@ impl Scene<'_> {
         self.bed.replace_component(PAYMENT, &good_payment()?)?;
         self.customer.wait_for(&order, "delivered", PATIENCE).await?;
         self.over(&["ComponentQuarantined"]).await
+    }
+
+    /// What a process says of itself is lost, its log and its traces; customers do not notice.
+    async fn nobody_listens(&mut self) -> anyhow::Result<()> {
+        self.quiet("LogLinesDropped").await?;
+        self.quiet("TraceSpansLost").await?;
+        self.bed.kill(Service::Gateway).await?;
+        self.bed.start_unheard(Service::Gateway).await?;
+        let deadline = Instant::now() + PATIENCE;
+        while !(self.is_told("LogLinesDropped").await? && self.is_told("TraceSpansLost").await?) {
+            ensure!(Instant::now() < deadline, "what is lost is not told of: {:#?}", self.prometheus.firing().await?);
+            let (status, _) = self.customer.order(Wanted::default()).await?;
+            ensure!(status == 201, "without a log an order is answered {status}");
+            sleep(POLL).await;
+        }
+        self.told(&["LogLinesDropped", "TraceSpansLost"]).await?;
+        self.bed.kill(Service::Gateway).await?;
+        self.bed.start_service(Service::Gateway).await
     }
 
     /// An order that is inside the component for as long as it may. One that came before the component was swapped is
