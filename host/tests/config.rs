@@ -229,6 +229,24 @@ fn programs_get_the_report_as_json() {
 }
 
 #[test]
+fn a_topic_without_room_for_the_name_of_its_dead_letters_is_warned_of() {
+    let stage = Stage::new();
+    let report = |length: usize| {
+        let topic = "x".repeat(length);
+        let original = include_str!("config/valid/original-orders.yaml");
+        let first = "    subscriptions:\n";
+        let messaging = original.find("  messaging:\n").unwrap();
+        let at = messaging + original[messaging..].find(first).unwrap() + first.len();
+        let handler = original[at..].lines().find_map(|line| line.trim().strip_prefix("handler: ")).unwrap();
+        let subscription = format!("      - topic: {topic}\n        handler: {handler}\n");
+        stage.check("orders.yaml", &format!("{}{subscription}{}", &original[..at], &original[at..])).report.lines()
+    };
+    assert!(!report(245).contains("245 letters"), "{}", report(245));
+    assert!(report(246).contains("warning") && report(246).contains("246 letters: its dead letters can have no topic"), "{}", report(246));
+    assert!(report(250).contains("is not the name of a topic"), "{}", report(250));
+}
+
+#[test]
 fn what_a_component_is_expected_to_be_is_a_name_or_a_sha256() {
     let stage = Stage::new();
     let config = |expect: &str| {

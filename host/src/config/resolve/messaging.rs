@@ -62,6 +62,13 @@ fn named_topics<'d>(context: &Context<'d>) -> Vec<(String, &'d str)> {
     for (index, _, broker) in context.all(pick!(Broker)) {
         named.extend(broker.topics.iter().enumerate().map(|(i, topic)| (setting(index, &format!("topics/{i}")), topic.as_str())));
     }
+    named.extend(consumed_topics(context));
+    named
+}
+
+/// Every place that asks for the events of a topic, with its pointer.
+fn consumed_topics<'d>(context: &Context<'d>) -> Vec<(String, &'d str)> {
+    let mut named: Vec<(String, &str)> = Vec::new();
     let subscriptions = context.document.workflows.messaging.iter().flat_map(|m| &m.subscriptions).enumerate();
     named.extend(subscriptions.map(|(i, s)| (format!("/workflows/messaging/subscriptions/{i}/topic"), s.topic.as_str())));
     let triggers = context.document.triggers.event.iter().flat_map(|t| &t.subscriptions).enumerate();
@@ -84,6 +91,17 @@ fn check_topics(context: &Context<'_>, findings: &mut Findings) {
         if !topic.is_empty() && !values::topic(topic) {
             let help = "a topic has letters, digits, dots, dashes and underscores, for example return.approved".to_owned();
             findings.error(pointer, Code::InvalidValue, format!("'{topic}' is not the name of a topic"), help);
+        }
+    }
+    // Only Kafka keeps dead letters in a topic.
+    let kafka = context.first(pick!(Kafka)).is_some();
+    for (pointer, topic) in consumed_topics(context).into_iter().filter(|(_, topic)| kafka && values::topic(topic)) {
+        if !values::has_room_for_dead_letters(topic) {
+            let message =
+                format!("'{topic}' has {} letters: its dead letters can have no topic, because '{topic}.dlq' is too long", topic.len());
+            let help =
+                "what nobody can take would hold up its partition; a topic whose events are asked for has 245 letters at most".to_owned();
+            findings.warning(pointer, Code::InvalidValue, message, help);
         }
     }
 }
