@@ -58,7 +58,9 @@ impl Embedded {
             let receipt = tokio::time::timeout(self.delivery_timeout, listening.sink.receive(consumer, event)).await;
             match receipt {
                 Ok(Receipt::Done) => {}
-                Ok(Receipt::Retry(reason)) => return Err(BusError(format!("'{consumer}' could not take '{}': {reason}", event.topic))),
+                Ok(Receipt::Retry(reason) | Receipt::Wait(reason)) => {
+                    return Err(BusError(format!("'{consumer}' could not take '{}': {reason}", event.topic)));
+                }
                 Ok(Receipt::Poison(reason)) => listening.sink.bury(consumer, event, &reason).await.map_err(BusError)?,
                 // The subscriber was stopped with the whole process, and may have taken it meanwhile: it recognises what comes again.
                 Err(_) if clock::paused() > paused => {

@@ -45,6 +45,9 @@ pub enum Receipt {
     Done,
     /// Not now; deliver it again, later events of its key must wait.
     Retry(String),
+    /// Whoever should take it can take nothing now, whatever the event: deliver it again, as often as it takes. It never becomes a dead letter
+    /// because of that.
+    Wait(String),
     /// Never; it goes to the dead letters with this reason, and its key goes on.
     Poison(String),
 }

@@ -19,20 +19,36 @@ use crate::telemetry::traces::Span;
 /// How long the bus waits for an attempt before the run is written and the bus goes on.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// An attempt whose run is written by now.
+/// Why an event is not taken whose run is in hand.
+const IN_HAND: &str = "an attempt at it was made, and what came of it is not written yet";
+
+/// An attempt that is not settled when its run is written.
 struct Unfinished {
     /// What came of it, if it has ended.
     ended: Option<Result<Attempt, tokio::task::JoinError>>,
     attempt: JoinHandle<Attempt>,
+}
+
+/// A run that an attempt was made at, or is, and that is to be written.
+struct Attempted {
+    span: Span,
+    run: StepRun,
+    inbox: InboxRow,
+    resource: Arc<Resource>,
     held: Held,
+    unfinished: Option<Unfinished>,
 }
 
 impl Pipeline {
     /// Does the run of an event, or makes it durable together with the event's receipt.
     ///
     /// # Errors
-    /// The store did not write it, or has it already; an attempt may have been made then, and is made again with the same key.
+    /// The store did not write it, or has it already. As long as there is no room for what came of an attempt, it is kept here and the event
+    /// is not taken: no further attempt is made, unless the process ends before there is room; that one has the same key.
     pub(super) async fn react(&self, mut run: StepRun, inbox: InboxRow) -> Result<(), StoreError> {
+        if self.hand().holds(&run.key) {
+            return Err(StoreError::Unavailable(IN_HAND.into()));
+        }
         let resource = Arc::new(stand_in(&run, self.parts().clock.now()));
         let Some(held) = self.try_claim(&mut run) else {
             return self.write(run, inbox, resource).await;
@@ -44,7 +60,7 @@ impl Pipeline {
                 span.within(|| self.record(&run, &resource, &report));
                 run.status = RunStatus::Done;
                 run.owner = None;
-                self.write(run, inbox, resource).await
+                self.keep(Attempted { span, run, inbox, resource, held, unfinished: None }).await
             }
             Ok(Ok(Attempt::Denied { until, reason })) => {
                 let waiting = StepRun { status: RunStatus::Ready, owner: None, fence: 0, due_at: until, last_error: Some(reason), ..run };
@@ -55,11 +71,37 @@ impl Pipeline {
                 self.write(again, inbox, resource).await
             }
             unfinished => {
-                self.write(run.clone(), inbox, Arc::clone(&resource)).await?;
-                self.go_on(span, run, resource, Unfinished { ended: unfinished.ok(), attempt, held });
-                Ok(())
+                let unfinished = Some(Unfinished { ended: unfinished.ok(), attempt });
+                self.keep(Attempted { span, run, inbox, resource, held, unfinished }).await
             }
         }
+    }
+
+    /// Writes a run that was attempted, and has the attempt settled. If there is no room for it now, that is done as soon as there is, beside
+    /// the bus: what the attempt did is done, and must not be done again.
+    async fn keep(&self, attempted: Attempted) -> Result<(), StoreError> {
+        match self.write_attempted(&attempted).await {
+            Ok(()) => {
+                self.go_on(attempted);
+                Ok(())
+            }
+            Err(error @ StoreError::Unavailable(_)) => {
+                let pipeline = self.clone();
+                let work: BoxFuture<'static, ()> = Box::pin(async move {
+                    if pipeline.until_written(&attempted.run, || pipeline.write_attempted(&attempted)).await {
+                        pipeline.go_on(attempted);
+                    }
+                });
+                self.parts().tasks.spawn(work);
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn write_attempted(&self, attempted: &Attempted) -> Result<(), StoreError> {
+        let Attempted { run, inbox, resource, .. } = attempted;
+        self.write(run.clone(), inbox.clone(), Arc::clone(resource)).await
     }
 
     async fn write(&self, run: StepRun, inbox: InboxRow, resource: Arc<Resource>) -> Result<(), StoreError> {
@@ -73,10 +115,11 @@ impl Pipeline {
         self.parts().tasks.spawn(work)
     }
 
-    /// Settles an attempt of a run that is written by now, when it ends.
-    fn go_on(&self, span: Span, run: StepRun, resource: Arc<Resource>, unfinished: Unfinished) {
+    /// Settles an attempt of a run that is written by now, when it ends; nothing is left to do of one that was written with its answer.
+    fn go_on(&self, attempted: Attempted) {
+        let Attempted { span, run, resource, held, unfinished, .. } = attempted;
+        let Some(Unfinished { ended, attempt }) = unfinished else { return };
         let pipeline = self.clone();
-        let Unfinished { ended, attempt, held } = unfinished;
         let work: BoxFuture<'static, ()> = Box::pin(span.around(async move {
             let report = match ended {
                 Some(report) => report,

@@ -13,6 +13,7 @@ use super::decision::Origin;
 use super::events::{self, CloudEvent};
 use super::pipeline::{FireError, Pipeline};
 use super::witness::{Untrue, Witness};
+use super::workflows::LookupError;
 use crate::bus::{Event, Receipt, Sink, Subscription};
 use crate::plan;
 use crate::store::{Conflict, DeadLetter, InboxRow, OutboxRow, RunStatus, StepRun, StoreError};
@@ -108,6 +109,7 @@ impl Received {
                 witness.ignore(consumer, event, &Untrue::Unknown);
                 Receipt::Done
             }
+            Err(FireError::Store(error) | FireError::Lookup(LookupError::Store(error))) => not_taken(error),
             Err(error) => Receipt::Retry(error.to_string()),
         }
     }
@@ -121,7 +123,7 @@ impl Received {
                 witness.ignore(consumer, event, &untrue);
                 return Receipt::Done;
             }
-            Err(error) => return Receipt::Retry(error.to_string()),
+            Err(error) => return not_taken(error),
         }
         let Some(component) = &handler.component else {
             tracing::info!(handler = handler.name, topic = event.topic, instance = event.key, "event received");
@@ -131,11 +133,11 @@ impl Received {
         match pipeline.parts().store.handled(&inbox).await {
             Ok(true) => return Receipt::Done,
             Ok(false) => {}
-            Err(error) => return Receipt::Retry(error.to_string()),
+            Err(error) => return not_taken(error),
         }
         match pipeline.react(self.run(handler, component), inbox).await {
             Ok(()) | Err(StoreError::Conflict(Conflict::Duplicate { .. })) => Receipt::Done,
-            Err(error) => Receipt::Retry(error.to_string()),
+            Err(error) => not_taken(error),
         }
     }
 
@@ -167,6 +169,14 @@ impl Received {
     }
 }
 
+/// What becomes of an event that the store kept this process from taking. That the store cannot work now says nothing of the event.
+fn not_taken(error: StoreError) -> Receipt {
+    match error {
+        StoreError::Unavailable(_) => Receipt::Wait(error.to_string()),
+        error => Receipt::Retry(error.to_string()),
+    }
+}
+
 /// What a reaction to an event is caused by: the span in which it is handled, or else whatever has published it.
 fn context_of(event: &Event) -> Option<String> {
     traces::current().or_else(|| event.traceparent.clone())
@@ -189,7 +199,7 @@ impl Sink for Reactions {
         let span = self.span(consumer, event);
         let reacting = self.pipeline.parts().tasks.spawn(span.clone().around(async move { received.react(&reaction).await }));
         let receipt = reacting.await.unwrap_or_else(|error| Receipt::Retry(format!("the reaction ended badly: {error}")));
-        if let Receipt::Retry(reason) | Receipt::Poison(reason) = &receipt {
+        if let Receipt::Retry(reason) | Receipt::Wait(reason) | Receipt::Poison(reason) = &receipt {
             span.fail(reason.clone());
         }
         receipt

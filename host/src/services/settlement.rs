@@ -46,18 +46,28 @@ impl Pipeline {
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<Decision, StoreError>>,
     {
+        self.until_written(run, || {
+            let deciding = decide();
+            async move { self.commit(deciding.await?).await.map(drop) }
+        })
+        .await;
+    }
+
+    /// Writes what came of a run, again each time that it cannot be written. False if it never will be: by then somebody else has the run, or
+    /// the process stops.
+    pub(super) async fn until_written<F, Fut>(&self, run: &StepRun, mut write: F) -> bool
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<(), StoreError>>,
+    {
         let mut wait = STORE_BACKOFF.0;
         loop {
-            let result = match decide().await {
-                Ok(decision) => self.commit(decision).await,
-                Err(error) => Err(error),
-            };
-            match result {
-                Ok(_) => return,
+            match write().await {
+                Ok(()) => return true,
                 Err(StoreError::Conflict(Conflict::Version { .. })) => {}
                 Err(StoreError::Conflict(conflict)) => {
                     tracing::warn!(run = run.key, instance = run.resource_id, %conflict, "an answer came too late and was dropped");
-                    return;
+                    return false;
                 }
                 Err(StoreError::Fatal(error)) => {
                     tracing::error!(
@@ -66,12 +76,12 @@ impl Pipeline {
                         error,
                         "the store failed; the run is made again at the next start"
                     );
-                    return;
+                    return false;
                 }
                 Err(error) => {
                     tracing::warn!(run = run.key, instance = run.resource_id, %error, "an answer waits until the store can write");
                     if !self.wait_unless_stopping(wait).await {
-                        return;
+                        return false;
                     }
                     wait = (wait * 2).min(STORE_BACKOFF.1);
                 }

@@ -39,6 +39,7 @@ on_each_bus! {
     none_of_the_first_events_of_new_topics_is_lost,
     an_event_that_is_published_twice_does_no_harm,
     what_cannot_be_taken_now_is_delivered_again_and_its_key_waits,
+    what_nobody_can_take_now_waits_as_long_as_it_takes_and_is_no_dead_letter,
     a_poisoned_event_becomes_a_dead_letter_and_its_key_goes_on,
     one_poisoned_consumer_does_not_keep_an_event_from_the_others,
     after_a_restart_it_goes_on_where_it_stopped,

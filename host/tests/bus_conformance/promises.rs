@@ -92,6 +92,19 @@ pub async fn what_cannot_be_taken_now_is_delivered_again_and_its_key_waits(bed: 
     running.close().await;
 }
 
+pub async fn what_nobody_can_take_now_waits_as_long_as_it_takes_and_is_no_dead_letter(bed: Bed) {
+    // Far more often than an event is delivered that fails by itself.
+    let subscriber = Subscriber::directed(|_, _, delivery| if delivery < 12 { Receipt::Wait("no room".into()) } else { Receipt::Done });
+    let running = bed.open(&[("taker", "made")], &subscriber).await;
+    let events = [1, 2].map(|number| bed.event("made", "a", number));
+    running.publish(&events).await;
+    let taken = subscriber.until_taken(2).await;
+    assert_eq!(taken.iter().map(|(_, event)| event.id.as_str()).collect::<Vec<_>>(), [&events[0].id, &events[1].id]);
+    assert_eq!(subscriber.deliveries("taker", &events[0]), 12);
+    assert!(bed.dead_letters("made", &subscriber).await.is_empty());
+    running.close().await;
+}
+
 pub async fn a_poisoned_event_becomes_a_dead_letter_and_its_key_goes_on(bed: Bed) {
     let subscriber =
         Subscriber::directed(

@@ -76,24 +76,28 @@ impl Work {
     }
 
     async fn deliver(&self, consumer: &str, incoming: &Incoming, event: &Event, producer: &Producer, stop: &Stop) -> Progress {
-        let mut deliveries = 0;
+        let (mut deliveries, mut waits) = (0, 0);
         loop {
-            deliveries += 1;
             let paused = clock::paused();
             let reason = match self.sink.receive(consumer, event).await {
                 Receipt::Done => return Progress::Done,
                 Receipt::Poison(reason) => return self.bury(incoming, &Death { reason: &reason, consumer }, producer, stop).await,
-                Receipt::Retry(reason) => reason,
+                Receipt::Retry(reason) if clock::paused() == paused => {
+                    deliveries += 1;
+                    reason
+                }
+                // Whoever could not take it can take nothing now, or was stopped with the whole process: that counts for nothing.
+                Receipt::Retry(reason) | Receipt::Wait(reason) => {
+                    waits += 1;
+                    reason
+                }
             };
-            if clock::paused() > paused {
-                // Whoever could not take it was stopped with the whole process: that counts for nothing.
-                deliveries -= 1;
-            } else if deliveries >= self.patience.deliveries {
+            if deliveries >= self.patience.deliveries {
                 let reason = format!("given up after {deliveries} deliveries: {reason}");
                 return self.bury(incoming, &Death { reason: &reason, consumer }, producer, stop).await;
             }
             tracing::warn!(consumer, event = event.id, topic = event.topic, deliveries, reason, "an event is delivered again");
-            if interrupted(stop, self.patience.wait(deliveries.max(1))).await {
+            if interrupted(stop, self.patience.wait(deliveries + waits)).await {
                 return Progress::Interrupted;
             }
         }
