@@ -16,6 +16,7 @@ use crate::http::{Check, HealthChecks, Status};
 use crate::plan::{self, Plan};
 use crate::pulse::Pulse;
 use crate::services::pipeline::Pipeline;
+use crate::services::resources::Resources;
 use crate::store::{Refused, Store};
 use crate::telemetry::logs;
 
@@ -27,6 +28,10 @@ const REFUSAL_LASTS: SignedDuration = SignedDuration::from_secs(60);
 const TRIAL_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the first that waits for a place must have waited until that is told.
 const CROWDED_AFTER: Duration = Duration::from_secs(1);
+/// A write that takes longer is told of: well before a check has no time left to say so.
+const SLOW_WRITE: Duration = Duration::from_secs(1);
+/// After so long without the end of any write nothing is written soon, whoever waits for it.
+const HANGING_WRITE: Duration = Duration::from_secs(10);
 /// For a connection to a backend, its name included.
 const CONNECT_LIMIT: Duration = Duration::from_millis(250);
 
@@ -35,7 +40,7 @@ pub(super) fn register_process(health: &HealthChecks, pulse: &Pulse) {
     let pulse = pulse.clone();
     health.set_stuck(move || pulse.stuck());
     if logs::state().is_some() {
-        health.add("log", || std::future::ready(check_log()));
+        health.add_own("log", || std::future::ready(check_log()));
     }
 }
 
@@ -52,7 +57,8 @@ fn check_log() -> Check {
 /// Adds a check for each part that can be unwell.
 pub(super) fn register(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline, bus: Option<&Arc<dyn Bus>>) {
     if let Some(database) = &plan.database {
-        let check = Arc::new(StoreCheck::new(Arc::clone(&pipeline.parts().store), pipeline.parts().clock.clone()));
+        let patience = plan.health.as_ref().map_or(SLOW_WRITE, |settings| SLOW_WRITE.min(settings.check_timeout / 2));
+        let check = Arc::new(StoreCheck::new(Arc::clone(&pipeline.parts().store), pipeline.parts().clock.clone(), patience));
         let pipeline = pipeline.clone();
         health.add(&database.name, move || {
             let (check, pipeline) = (Arc::clone(&check), pipeline.clone());
@@ -87,6 +93,23 @@ pub(super) fn register(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline, 
     }
 }
 
+/// Adds a check of the catalogue, if prices come from another process.
+pub(super) fn register_catalogue(health: &HealthChecks, resources: &Resources) {
+    if !resources.has_remote_catalogue() {
+        return;
+    }
+    let resources = resources.clone();
+    health.add_own("catalogue", move || {
+        let resources = resources.clone();
+        async move {
+            match resources.catalogue_problem().await {
+                Some(problem) => Check::new(Status::Degraded, problem),
+                None => Check::new(Status::Up, "prices are to be had"),
+            }
+        }
+    });
+}
+
 /// Says what unfinished instances need and the config does not name, and adds a check for each workflow of which that is so.
 pub(super) async fn register_lacks(health: &HealthChecks, pipeline: &Pipeline) -> anyhow::Result<()> {
     let lacks = pipeline.lacks().await?;
@@ -95,7 +118,7 @@ pub(super) async fn register_lacks(health: &HealthChecks, pipeline: &Pipeline) -
     }
     for workflow in lacks.into_iter().map(|lack| lack.workflow).collect::<BTreeSet<_>>() {
         let (pipeline, name) = (pipeline.clone(), workflow.clone());
-        health.add(&workflow, move || {
+        health.add_own(&workflow, move || {
             let (pipeline, name) = (pipeline.clone(), name.clone());
             async move { check_lacks(&pipeline, &name).await }
         });
@@ -121,7 +144,7 @@ fn register_credentials(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline)
         return;
     }
     let pipeline = pipeline.clone();
-    health.add("shared-secrets", move || {
+    health.add_own("shared-secrets", move || {
         let problem = pipeline.parts().credentials.problem();
         std::future::ready(match problem {
             Some(problem) => Check::new(Status::Down, problem),
@@ -166,7 +189,11 @@ async fn check_backends(backends: &BTreeSet<String>, limit: Duration) -> Check {
 struct StoreCheck {
     store: Arc<dyn Store>,
     clock: Clock,
+    /// How long a write may take before that is told.
+    patience: Duration,
     trial: Mutex<Option<Trial>>,
+    /// Since when a write was found not to end in time, and how many had ended by then.
+    waits: Mutex<Option<(Instant, u64)>>,
 }
 
 /// What was found when a write was last known to have been tried.
@@ -179,8 +206,8 @@ struct Trial {
 }
 
 impl StoreCheck {
-    fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
-        Self { store, clock, trial: Mutex::default() }
+    fn new(store: Arc<dyn Store>, clock: Clock, patience: Duration) -> Self {
+        Self { store, clock, patience, trial: Mutex::default(), waits: Mutex::default() }
     }
 
     async fn ask(&self) -> Check {
@@ -188,8 +215,14 @@ impl StoreCheck {
             Ok(backlog) => backlog,
             Err(error) => return Check::new(Status::Down, error.to_string()),
         };
-        if let Err(reason) = self.try_write().await {
-            return Check::new(Status::Down, reason);
+        match tokio::time::timeout(self.patience, self.try_write()).await {
+            Ok(result) => {
+                *self.waits.lock() = None;
+                if let Err(reason) = result {
+                    return Check::only_reads(reason);
+                }
+            }
+            Err(_) => return self.slow(),
         }
         if let Some(reason) = self.refused_lately().or_else(|| self.short_of_room()) {
             return Check::new(Status::Degraded, reason);
@@ -199,6 +232,17 @@ impl StoreCheck {
             return Check::new(Status::Degraded, message);
         }
         Check::new(Status::Up, format!("{} events in the outbox", backlog.outbox))
+    }
+
+    /// What is said of a write that does not end in time. A slow disk is no reason to send customers elsewhere, where there is none.
+    fn slow(&self) -> Check {
+        let commits = self.store.commit_stats().commits;
+        let mut waits = self.waits.lock();
+        let since = waits.filter(|(_, before)| *before == commits).map_or_else(Instant::now, |(since, _)| since);
+        *waits = Some((since, commits));
+        let waited = self.patience + since.elapsed();
+        let message = format!("a write to the database takes longer than {} ms", waited.as_millis());
+        if waited < HANGING_WRITE { Check::new(Status::Degraded, message) } else { Check::only_reads(message) }
     }
 
     /// Whether something can be written: if others have written since this was last asked, that is known without trying.
@@ -286,7 +330,7 @@ mod tests {
             let settings = SqliteSettings { path: folder.path().join("a.db"), readers: 1 };
             let clock = Clock::system();
             let store = Arc::new(Sqlite::open_with_clock(&settings, clock.clone()).unwrap());
-            let check = StoreCheck::new(Arc::clone(&store) as Arc<dyn Store>, clock.clone());
+            let check = StoreCheck::new(Arc::clone(&store) as Arc<dyn Store>, clock.clone(), SLOW_WRITE);
             Self { _folder: folder, store, clock, check }
         }
 
@@ -330,10 +374,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_write_that_does_not_end_is_told_of_and_leaves_what_is_read() {
+        let bed = Bed::new();
+        let slow = bed.check.slow();
+        assert!(slow.status == Status::Degraded && slow.reads && slow.message.contains("takes longer than 1000 ms"), "{slow:?}");
+        let since = Instant::now().checked_sub(HANGING_WRITE).unwrap();
+        *bed.check.waits.lock() = Some((since, bed.store.commit_stats().commits));
+        let hanging = bed.check.slow();
+        assert!(hanging.status == Status::Down && hanging.reads, "{hanging:?}");
+        bed.write(10).await.unwrap();
+        assert_eq!(bed.check.slow().status, Status::Degraded, "one has ended meanwhile: they are slow, and do end");
+    }
+
+    #[tokio::test]
     async fn a_disk_that_cannot_be_written_is_noticed_by_asking() {
         let bed = Bed::new();
         bed.store.break_disk().await;
         let check = bed.check.ask().await;
         assert!(check.status == Status::Down && check.message.contains("disk I/O error"), "{check:?}");
+        assert!(check.reads, "what is only read is answered as ever");
     }
 }

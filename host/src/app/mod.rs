@@ -108,6 +108,7 @@ impl App {
         health::register_proxies(&health, &plan);
         if let Some(core) = &core {
             health::register(&health, &plan, &core.pipeline, core.bus.as_ref());
+            health::register_catalogue(&health, &core.resources);
             health::register_lacks(&health, &core.pipeline).await?;
             readings::register(&metrics, &plan, &core.pipeline, core.bus.as_ref());
         }

@@ -33,18 +33,26 @@ pub struct Check {
     pub status: Status,
     /// For a person.
     pub message: String,
+    /// Whether the process is of use for reading all the same, so that it stays ready.
+    #[serde(skip)]
+    pub reads: bool,
 }
 
 impl Check {
     /// A finding.
     pub fn new(status: Status, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self { status, message: message.into(), reads: status < Status::Down }
+    }
+
+    /// The process cannot write, and answers what is only read as ever.
+    pub fn only_reads(message: impl Into<String>) -> Self {
+        Self { reads: true, ..Self::new(Status::Down, message) }
     }
 }
 
 type Ask = Arc<dyn Fn() -> BoxFuture<'static, Check> + Send + Sync>;
 
-/// The checks of a process, by module, and whether it is ready. Clones share them.
+/// The checks of a process, by module or by what else they are of, and whether it is ready. Clones share them.
 #[derive(Clone, Default)]
 pub struct HealthChecks {
     inner: Arc<Inner>,
@@ -55,6 +63,7 @@ type AskStuck = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 #[derive(Default)]
 struct Inner {
     checks: RwLock<BTreeMap<String, Ask>>,
+    own: RwLock<BTreeMap<String, Ask>>,
     ready: AtomicBool,
     stopping: AtomicBool,
     stuck: RwLock<Option<AskStuck>>,
@@ -74,6 +83,25 @@ impl HealthChecks {
         Fut: Future<Output = Check> + Send + 'static,
     {
         self.inner.checks.write().insert(module.into(), Arc::new(move || Box::pin(check())));
+    }
+
+    /// Adds a check of what is no module. If a module has its name, it is called `host:<name>`.
+    pub fn add_own<F, Fut>(&self, name: impl Into<String>, check: F)
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Check> + Send + 'static,
+    {
+        self.inner.own.write().insert(name.into(), Arc::new(move || Box::pin(check())));
+    }
+
+    /// All checks, by the names that they are told under.
+    fn all(&self) -> BTreeMap<String, Ask> {
+        let mut checks = self.inner.checks.read().clone();
+        for (name, check) in self.inner.own.read().iter() {
+            let name = if checks.contains_key(name) { format!("host:{name}") } else { name.clone() };
+            checks.insert(name, Arc::clone(check));
+        }
+        checks
     }
 
     /// Tells that everything is open, or no longer.
@@ -99,8 +127,7 @@ impl HealthChecks {
 
     /// Asks all modules at once; one that does not answer in `timeout` is down.
     pub async fn ask(&self, timeout: Duration) -> BTreeMap<String, Check> {
-        let checks = self.inner.checks.read().clone();
-        let asked = checks.into_iter().map(|(module, check)| async move {
+        let asked = self.all().into_iter().map(|(module, check)| async move {
             let found = tokio::time::timeout(timeout, check()).await;
             (module, found.unwrap_or_else(|_| Check::new(Status::Down, format!("no answer within {} ms", timeout.as_millis()))))
         });
@@ -129,7 +156,7 @@ pub(super) async fn ready(checks: &HealthChecks, timeout: Duration, stopping: bo
         return refuse("starting".into());
     }
     let found = checks.ask(timeout).await;
-    match found.iter().find(|(_, check)| check.status == Status::Down) {
+    match found.iter().find(|(_, check)| !check.reads) {
         Some((module, check)) => refuse(format!("{module}: {}", check.message)),
         None => answer(StatusCode::OK, json!({"status": "ready"})),
     }

@@ -127,6 +127,26 @@ impl Resources {
         Ok(Self { inner: Arc::new(Inner { pipeline, handlers, generation, pages: Mutex::default() }) })
     }
 
+    /// Whether something is priced from the catalogue of another process.
+    #[must_use]
+    pub fn has_remote_catalogue(&self) -> bool {
+        self.catalogues().any(Catalogue::is_remote)
+    }
+
+    /// Why nothing new can be priced, as far as is known; a catalogue that did not answer is asked again.
+    pub async fn catalogue_problem(&self) -> Option<String> {
+        for catalogue in self.catalogues() {
+            if let Some(problem) = catalogue.problem().await {
+                return Some(problem);
+            }
+        }
+        None
+    }
+
+    fn catalogues(&self) -> impl Iterator<Item = &Catalogue> {
+        self.inner.handlers.values().filter_map(|handler| handler.catalogue.as_ref())
+    }
+
     /// Creates a resource of `handler` and starts its workflow, which is part of the trace `traceparent` for all its life. The flag is true when the idempotency key was used before
     /// with the same request: the view is the resource created then.
     ///

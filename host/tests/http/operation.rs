@@ -78,6 +78,29 @@ async fn what_is_down_is_not_ready() {
 }
 
 #[tokio::test]
+async fn what_can_still_be_read_is_ready_and_not_well() {
+    let edge = Setup::new().start();
+    edge.health.set_ready(true);
+    edge.health.add("store", || async { Check::only_reads("the disk is full") });
+    assert_eq!(edge.get("/readyz").await.status, 200);
+    let health = edge.get("/healthz").await;
+    let expected = json!({"status": "unhealthy", "checks": {"store": {"status": "down", "message": "the disk is full"}}});
+    assert_eq!((health.status.as_u16(), health.json()), (503, expected));
+}
+
+#[tokio::test]
+async fn a_check_of_the_host_and_a_module_of_its_name_are_both_told() {
+    let edge = Setup::new().start();
+    for name in ["log", "catalogue"] {
+        edge.health.add_own(name, || async { Check::new(Status::Degraded, "of the host") });
+    }
+    edge.health.add("log", || async { Check::new(Status::Up, "of the module") });
+    let checks = edge.get("/healthz").await.json()["checks"].clone();
+    let messages = ["log", "host:log", "catalogue"].map(|name| checks[name]["message"].as_str().unwrap_or_default().to_owned());
+    assert_eq!(messages, ["of the module", "of the host", "of the host"], "{checks:#}");
+}
+
+#[tokio::test]
 async fn requests_are_counted_by_route_and_never_by_what_was_sent() {
     let things = Router::new().fallback(any(|| async { "ok" }));
     let edge = Setup::new().with_route("/api/things/{id}", vec![], things).start();

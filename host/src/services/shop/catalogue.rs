@@ -1,8 +1,9 @@
 //! Where prices come from: products of this process, or of another one over HTTP.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::money::Cents;
@@ -19,6 +20,9 @@ const CACHE_PRODUCTS: u64 = 10_000;
 const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
 /// When to come back if the catalogue does not answer.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// However often somebody wants to know, a catalogue that did not answer is asked again after so long.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What an order takes from a product.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +50,8 @@ pub enum Catalogue {
         client: reqwest::Client,
         /// What was fetched a moment ago.
         cache: moka::future::Cache<String, Product>,
+        /// The product that was asked for last, if there was no answer, and why.
+        failed: Mutex<Option<Failed>>,
     },
 }
 
@@ -62,6 +68,7 @@ impl Catalogue {
                 // The processes of one shop talk directly: a proxy in the environment is for what is outside.
                 client: reqwest::Client::builder().no_proxy().timeout(FETCH_TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?,
                 cache: moka::future::Cache::builder().max_capacity(CACHE_PRODUCTS).time_to_live(CACHE_LIFE).build(),
+                failed: Mutex::default(),
             },
         })
     }
@@ -76,14 +83,24 @@ impl Catalogue {
                 Some(resource) => product(&resource.data).map(Some).ok_or_else(|| unusable(id)),
                 None => Ok(None),
             },
-            Self::Remote { url, client, cache } => {
+            Self::Remote { url, cache, .. } => {
                 if !is_one_segment(id) {
                     return Ok(None);
                 }
                 if let Some(product) = cache.get(id).await {
                     return Ok(Some(product));
                 }
-                let product = fetch(client, url, id).await?;
+                let product = match self.fetch_noting(id).await {
+                    Ok(product) => product,
+                    Err(NotFetched::Silent(reason)) => {
+                        tracing::warn!(url, reason, "the catalogue does not answer");
+                        return Err(ServiceError::Unavailable {
+                            detail: "the product catalogue cannot be reached; nothing was stored".into(),
+                            retry_after: RETRY_AFTER,
+                        });
+                    }
+                    Err(NotFetched::Useless(error)) => return Err(error),
+                };
                 if let Some(product) = &product {
                     cache.insert(id.to_owned(), product.clone()).await;
                 }
@@ -93,13 +110,66 @@ impl Catalogue {
     }
 }
 
+impl Catalogue {
+    /// Whether prices come from another process.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        matches!(self, Self::Remote { .. })
+    }
+
+    /// Why new orders cannot be priced, as far as is known. A catalogue that did not answer is asked again.
+    pub async fn problem(&self) -> Option<String> {
+        let Self::Remote { url, failed, .. } = self else { return None };
+        let Failed { product, at, .. } = failed.lock().clone()?;
+        if at.elapsed() > ASK_AGAIN {
+            // What is found out is noted.
+            let _ = self.fetch_noting(&product).await;
+        }
+        let Failed { reason, .. } = failed.lock().clone()?;
+        Some(format!("new orders are refused: the catalogue at {url} does not answer: {reason}"))
+    }
+
+    /// Asks the other process, and notes whether it answers.
+    async fn fetch_noting(&self, id: &str) -> Result<Option<Product>, NotFetched> {
+        let Self::Remote { url, client, failed, .. } = self else { return Ok(None) };
+        let fetched = fetch(client, url, id).await;
+        *failed.lock() = match &fetched {
+            Err(NotFetched::Silent(reason)) => Some(Failed { product: id.to_owned(), at: Instant::now(), reason: reason.clone() }),
+            _ => None,
+        };
+        fetched
+    }
+}
+
+/// A question to the catalogue without an answer.
+#[derive(Clone)]
+pub struct Failed {
+    product: String,
+    at: Instant,
+    reason: String,
+}
+
+/// Why there is no product.
+enum NotFetched {
+    /// The catalogue did not answer, or not as one.
+    Silent(String),
+    /// It answered something that cannot be sold.
+    Useless(ServiceError),
+}
+
+impl From<reqwest::Error> for NotFetched {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Silent(format!("{:#}", anyhow::Error::from(error.without_url())))
+    }
+}
+
 /// Whether an id can stand in a path by itself. There is no product of another one, and to ask for it would be to ask for something else.
 fn is_one_segment(id: &str) -> bool {
     !id.is_empty() && id != "." && id != ".." && !id.contains(['/', '\\', '%'])
 }
 
-async fn fetch(client: &reqwest::Client, base: &str, id: &str) -> Result<Option<Product>, ServiceError> {
-    let mut url = reqwest::Url::parse(base).map_err(|error| ServiceError::Internal(error.into()))?;
+async fn fetch(client: &reqwest::Client, base: &str, id: &str) -> Result<Option<Product>, NotFetched> {
+    let mut url = reqwest::Url::parse(base).map_err(|error| NotFetched::Useless(ServiceError::Internal(error.into())))?;
     if let Ok(mut path) = url.path_segments_mut() {
         path.push(id);
     }
@@ -109,24 +179,18 @@ async fn fetch(client: &reqwest::Client, base: &str, id: &str) -> Result<Option<
     if let Some(traceparent) = span.traceparent().or_else(traces::current) {
         request = request.header("traceparent", traceparent);
     }
-    let response = span.clone().around(request.send()).await.map_err(|error| unreachable(&error))?;
+    let response = span.clone().around(request.send()).await?;
     span.set("http.response.status_code", || i64::from(response.status().as_u16()));
     if response.status() == reqwest::StatusCode::NOT_FOUND {
         return Ok(None);
     }
-    let response = response.error_for_status().map_err(|error| unreachable(&error))?;
-    let body: Value = response.json().await.map_err(|error| unreachable(&error))?;
-    body.get("data").and_then(Value::as_object).and_then(product).map(Some).ok_or_else(|| unusable(id))
+    let body: Value = response.error_for_status()?.json().await?;
+    body.get("data").and_then(Value::as_object).and_then(product).map(Some).ok_or_else(|| NotFetched::Useless(unusable(id)))
 }
 
 fn product(data: &Object) -> Option<Product> {
     let name = data.get("name").and_then(Value::as_str)?.to_owned();
     Some(Product { name, price: data.get("price").and_then(Cents::from_json)? })
-}
-
-fn unreachable(error: &reqwest::Error) -> ServiceError {
-    tracing::warn!(%error, "the catalogue does not answer");
-    ServiceError::Unavailable { detail: "the product catalogue cannot be reached; nothing was stored".into(), retry_after: RETRY_AFTER }
 }
 
 fn unusable(id: &str) -> ServiceError {

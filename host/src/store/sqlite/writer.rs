@@ -2,6 +2,7 @@
 //!
 //! It knows transactions and failures, nothing of what the units write.
 
+use std::ffi::c_int;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -63,6 +64,9 @@ pub(super) enum Failure {
     Final(String),
 }
 
+/// How SQLite calls a write that the system has refused for another reason than a full disk.
+const NOT_WRITTEN: [c_int; 2] = [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMSIZE];
+
 impl Failure {
     pub(super) fn of(error: &rusqlite::Error) -> Self {
         let text = error.to_string();
@@ -76,8 +80,11 @@ impl Failure {
                 | ErrorCode::TooBig
                 | ErrorCode::ConstraintViolation,
             ) => Self::Passing(text),
-            // No room for the index of the log: as with the log itself, it works again when there is.
-            _ if error.sqlite_error().is_some_and(|cause| cause.extended_code == ffi::SQLITE_IOERR_SHMSIZE) => Self::Passing(text),
+            // A quota that is used up, a disk that is read-only now, no room for the index of the log. What was not written is rolled back, as
+            // with a full disk. What the system did not make durable (`fsync`) is another thing.
+            _ if error.sqlite_error().is_some_and(|cause| NOT_WRITTEN.contains(&cause.extended_code)) => {
+                Self::Passing(format!("{text}: the system refuses writes (a quota, a limit of a file's size, a read-only disk?)"))
+            }
             _ => Self::Final(text),
         }
     }
