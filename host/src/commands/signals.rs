@@ -1,11 +1,13 @@
-//! SIGTERM and Ctrl-C: the first asks the process to stop, another one ends it at once.
+//! SIGTERM and Ctrl-C: the first asks the process to stop, another one ends it at once. So does SIGHUP where it means that the terminal was
+//! closed. Where there is none it is what other programs take as a wish to read their config again or to open their log anew, as SIGUSR1 and
+//! SIGUSR2 are; here it is answered by a line of the log.
 //!
 //! They are heard by a thread of their own, so that neither they nor the time limit depend on anything else that runs.
 
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::exit;
 
@@ -14,6 +16,8 @@ use crate::telemetry::logs;
 
 /// Signals so close together are one: some programs send theirs to a process and then once more to its whole group.
 const SAME: Duration = Duration::from_millis(100);
+/// Opens where the process belongs to a terminal, which a service does not.
+const TERMINAL: &str = "/dev/tty";
 /// How long an end at once waits for its own log line.
 const LAST_LINE: Duration = Duration::from_millis(100);
 
@@ -22,10 +26,24 @@ const LAST_LINE: Duration = Duration::from_millis(100);
 /// # Errors
 /// The system does not let this process hear signals, or start a thread.
 pub(super) fn obey(stop: Stop, limit: Duration) -> std::io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    // What `nohup` ignores stays ignored.
+    let heard = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ].into_iter().filter(|signal| *signal != SIGHUP || !is_ignored(SIGHUP));
+    let mut signals = Signals::new(heard)?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         let mut first: Option<Instant> = None;
         for signal in signals.forever() {
+            if signal == SIGXFSZ {
+                // A file may not grow further: as it is heard here, the write is refused instead, like one on a full disk.
+                continue;
+            }
+            if !stops(signal) {
+                tracing::warn!(
+                    signal = name(signal),
+                    "this signal changes nothing: components are taken when their files change, for another config start the process again, \
+                     and the log goes to stderr"
+                );
+                continue;
+            }
             match first {
                 None => {
                     first = Some(Instant::now());
@@ -61,6 +79,44 @@ fn end_after(limit: Duration) {
     }
 }
 
+/// Whether a signal asks the process to stop.
+fn stops(signal: c_int) -> bool {
+    match signal {
+        SIGUSR1 | SIGUSR2 => false,
+        SIGHUP => std::fs::File::open(TERMINAL).is_ok(),
+        _ => true,
+    }
+}
+
+/// Whether this process was started with `signal` ignored.
+fn is_ignored(signal: c_int) -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores(&status, signal))
+}
+
+/// What `/proc/<pid>/status` says of a signal: a mask in hex, its lowest bit for the first one.
+fn ignores(status: &str, signal: c_int) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).map(|mask| u64::from_str_radix(mask.trim(), 16));
+    mask.is_some_and(|mask| mask.is_ok_and(|mask| mask >> (signal - 1) & 1 == 1))
+}
+
 fn name(signal: c_int) -> &'static str {
-    if signal == SIGINT { "SIGINT" } else { "SIGTERM" }
+    match signal {
+        SIGINT => "SIGINT",
+        SIGHUP => "SIGHUP",
+        SIGUSR1 => "SIGUSR1",
+        SIGUSR2 => "SIGUSR2",
+        _ => "SIGTERM",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ignored_is_read_from_the_mask() {
+        let status = "Name:\tmillrace\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n";
+        assert!(ignores(status, SIGHUP));
+        assert!(!ignores(status, SIGTERM) && !ignores("Name:\tmillrace\n", SIGHUP));
+    }
 }

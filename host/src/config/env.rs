@@ -28,7 +28,9 @@ impl Environment {
             .collect();
         clean_secrets(&mut variables);
         read_secrets(&mut variables)?;
-        Ok(Self { variables, working_dir: std::env::current_dir()?, program: std::env::current_exe()? })
+        let about = |what: &'static str| move |error: std::io::Error| std::io::Error::new(error.kind(), format!("{what}: {error}"));
+        let working_dir = std::env::current_dir().map_err(about("the working directory is gone or cannot be entered"))?;
+        Ok(Self { variables, working_dir, program: std::env::current_exe().map_err(about("the program's own file cannot be found"))? })
     }
 
     /// Whether secrets that were made for development are refused.

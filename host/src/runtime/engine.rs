@@ -56,7 +56,12 @@ pub(super) fn compiling() -> anyhow::Result<Engine> {
 }
 
 fn engine(config: &Config) -> anyhow::Result<Engine> {
-    Engine::new(config).map_err(|error| anyhow!("the WebAssembly engine cannot start: {error:#}"))
+    Engine::new(config).map_err(|error| {
+        anyhow!(
+            "the WebAssembly engine cannot start: {error:#}. It sets address space aside, which is no memory: some 4 GiB for each of twice \
+             `maxConcurrentRuns` (MAX_CONCURRENT_RUNS) runs. Where that is limited (`ulimit -v`), lift the limit or lower the number"
+        )
+    })
 }
 
 /// Names what compiled code must fit: another wasmtime or other settings give another number.

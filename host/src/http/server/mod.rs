@@ -91,12 +91,15 @@ pub async fn serve(listener: TcpListener, server: plan::Server, router: Router, 
 async fn next(listener: &TcpListener, slots: &Arc<Semaphore>, stop: &Stop) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let accepted = async {
         let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+        let mut told = false;
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => return Some((stream, peer, slot)),
                 Err(error) if is_the_peers_fault(&error) => {}
                 Err(error) => {
-                    tracing::error!(%error, "cannot accept a connection");
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::error!(%error, "cannot accept a connection; it is tried again until it works");
+                    }
                     tokio::time::sleep(BREATHE).await;
                 }
             }

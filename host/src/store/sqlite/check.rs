@@ -35,7 +35,7 @@ impl Check {
             // Nobody listens any more when the process ends.
             let _ = found.send(finding);
         });
-        started.map_err(|cause| OpenError::Path { path: path.to_owned(), cause })?;
+        started.map_err(|cause| OpenError::Thread { path: path.to_owned(), cause })?;
         match finding.recv_timeout(START_WAITS) {
             Ok(None) => Ok(None),
             Ok(Some(found)) => Err(OpenError::Damaged { path: path.to_owned(), found }),

@@ -43,6 +43,17 @@ pub enum OpenError {
         /// What the system said.
         cause: std::io::Error,
     },
+    /// A thread that works for the database cannot be started.
+    #[error(
+        "cannot start a thread for the database '{}': {cause}. The threads of this user or container are limited (`ulimit -u`, pids)",
+        path.display()
+    )]
+    Thread {
+        /// File of the database.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
     /// Another process has it open.
     #[error("the database '{}' is in use by another process: stop that one, or give this one a database of its own", path.display())]
     InUse {

@@ -83,7 +83,7 @@ impl Sqlite {
         let epoch = opened.epoch;
         let reading = (0..settings.readers.clamp(1, MAX_READERS)).map(|_| connection::open_reader(path));
         let readers = Readers::new(reading.collect::<Result<_, _>>()?);
-        let writer = WriterHandle::start(opened, clock.clone()).map_err(|cause| OpenError::Path { path: path.clone(), cause })?;
+        let writer = WriterHandle::start(opened, clock.clone()).map_err(|cause| OpenError::Thread { path: path.clone(), cause })?;
         Ok(Self { epoch: epoch.unsigned_abs(), path: path.clone(), clock, writer, readers })
     }
 
