@@ -72,7 +72,8 @@ impl KafkaBroker {
         let own = format!(
             "listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
              advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
-             controller.quorum.bootstrap.servers=127.0.0.1:{controller}\nlog.dirs={}\n",
+             controller.quorum.bootstrap.servers=127.0.0.1:{controller}\nlog.dirs={}\n\
+             log.cleaner.backoff.ms=200\n",
             folder.path().join("topics").display()
         );
         std::fs::write(folder.path().join("server.properties"), format!("{constant}\n{own}")).unwrap();

@@ -1,5 +1,6 @@
 //! A process of the program under a condition: another program around it, a log of another kind, a signal.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -11,14 +12,17 @@ use crate::kafka_broker::free_port;
 use crate::process::{Home, wait_until_ready};
 use crate::test_app::repository;
 
+/// Lines of the log that are shown when a test fails.
+const LAST_LINES: usize = 30;
+
 /// What a process is started with.
 pub struct Condition<'a> {
     /// The config, by default that of the monolith.
     pub config: PathBuf,
     /// A program around it and its arguments, such as `strace -f -e inject=...`.
     pub around: &'a [&'a str],
-    /// Where its log lines go.
-    pub log: Stdio,
+    /// Where its log lines go, if not into a file that is shown when it ends against expectation.
+    pub log: Option<Stdio>,
     /// Where it listens, if not wherever there is room.
     pub port: Option<u16>,
     /// Variables beside those that every test sets.
@@ -27,7 +31,7 @@ pub struct Condition<'a> {
 
 impl Default for Condition<'_> {
     fn default() -> Self {
-        Self { config: repository().join("configs/monolith.yaml"), around: &[], log: Stdio::null(), port: None, variables: &[] }
+        Self { config: repository().join("configs/monolith.yaml"), around: &[], log: None, port: None, variables: &[] }
     }
 }
 
@@ -35,6 +39,8 @@ impl Default for Condition<'_> {
 pub struct Conditioned {
     pub client: Client,
     child: Child,
+    /// Where its log lines are, if they are kept.
+    log: Option<PathBuf>,
 }
 
 impl Home {
@@ -54,17 +60,23 @@ impl Home {
                 command
             }
         };
-        command.env("LISTEN", format!("127.0.0.1:{port}")).envs(condition.variables.iter().copied()).stderr(condition.log);
+        command.env("LISTEN", format!("127.0.0.1:{port}")).envs(condition.variables.iter().copied());
+        let kept = condition.log.is_none().then(|| self.path().join(format!("log-{port}")));
+        match (condition.log, &kept) {
+            (Some(log), _) => command.stderr(log),
+            (None, Some(path)) => command.stderr(File::options().create(true).append(true).open(path).unwrap()),
+            (None, None) => &mut command,
+        };
         // A group of its own, so that what is around it ends with it.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let child = command.spawn().unwrap_or_else(|error| panic!("{:?} cannot be started: {error}", command.get_program()));
-        Conditioned { client: Client::new(&format!("http://127.0.0.1:{port}")), child }
+        Conditioned { client: Client::new(&format!("http://127.0.0.1:{port}")), child, log: kept }
     }
 
     /// The same, and waits until it is ready.
     pub async fn start_under(&self, condition: Condition<'_>) -> Conditioned {
-        let process = self.spawn_under(condition);
-        wait_until_ready(&process.client).await;
+        let mut process = self.spawn_under(condition);
+        process.until_ready().await;
         process
     }
 }
@@ -85,8 +97,33 @@ impl Conditioned {
         kill_process(self.pid(), signal).unwrap();
     }
 
+    /// Sends a signal to the program inside what is around it, and to nothing else.
+    pub fn signal_inside(&self, signal: Signal) {
+        kill_process(Pid::from_raw(self.inside()).unwrap(), signal).unwrap();
+    }
+
+    fn inside(&self) -> i32 {
+        let around = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{around}/task/{around}/children")).unwrap();
+        children.split_whitespace().next().expect("something is inside").parse().unwrap()
+    }
+
+    /// Sends a signal to the program inside what is around it, and waits until it has ended: one of its threads may still be held by what is
+    /// around it. Answers how long it took.
+    pub async fn end_inside(&self, signal: Signal) -> Duration {
+        let (inside, asked) = (self.inside(), Instant::now());
+        self.signal_inside(signal);
+        until("the program inside has ended", || async {
+            let state = std::fs::read_to_string(format!("/proc/{inside}/status")).unwrap_or_default();
+            let gone = state.lines().find_map(|line| line.strip_prefix("State:")).is_none_or(|state| state.trim().starts_with('Z'));
+            gone.then_some(())
+        })
+        .await;
+        asked.elapsed()
+    }
+
     /// Waits for its end, but not for ever.
-    pub fn ended_within(&mut self, limit: Duration) -> Option<ExitStatus> {
+    pub async fn ended_within(&mut self, limit: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + limit;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -95,8 +132,30 @@ impl Conditioned {
             if Instant::now() > deadline {
                 return None;
             }
-            std::thread::sleep(Duration::from_millis(10));
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Waits until it is ready, and for no process that has ended.
+    pub async fn until_ready(&mut self) {
+        let Self { client, child, .. } = self;
+        let ended = async {
+            loop {
+                if let Some(status) = child.try_wait().unwrap() {
+                    return status;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::select! {
+            () = wait_until_ready(client) => {}
+            status = ended => panic!("it has ended with {status} before it was ready"),
+        }
+    }
+
+    /// The lines that it has logged so far, if they are kept.
+    pub fn kept_log(&self) -> String {
+        self.log.as_ref().map(|path| std::fs::read_to_string(path).unwrap()).unwrap_or_default()
     }
 
     fn pid(&self) -> Pid {
@@ -106,6 +165,11 @@ impl Conditioned {
 
 impl Drop for Conditioned {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.kept_log();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("the end of its log:\n{}", lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"));
+        }
         let _ = rustix::process::kill_process_group(self.pid(), Signal::KILL);
         let _ = self.child.wait();
     }

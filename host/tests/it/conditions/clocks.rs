@@ -176,7 +176,7 @@ async fn a_time_limit_that_ran_out_while_the_process_was_stopped_counts_for_noth
     let config = home.path().join("jobs.yaml");
     std::fs::write(&config, jobs(2)).unwrap();
     let log = std::fs::File::create(home.path().join("log")).unwrap();
-    let process = home.start_under(Condition { config, log: Stdio::from(log), ..Condition::default() }).await;
+    let process = home.start_under(Condition { config, log: Some(Stdio::from(log)), ..Condition::default() }).await;
     let customer = process.client.customer("ada").await;
     let job = async || customer.post("/api/jobs", &json!({"mode": "sleep"})).await.body["id"].as_str().unwrap().to_owned();
     let timeouts = async || {

@@ -195,7 +195,7 @@ async fn without_file_notifications_files_are_looked_at_and_it_is_told_once() {
         let log = home.path().join(limit);
         let (trace, inject) = (format!("trace={call}"), format!("inject={call}:error={error}"));
         let around = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
-        let condition = Condition { around: &around, log: File::create(&log).unwrap().into(), ..Condition::default() };
+        let condition = Condition { around: &around, log: Some(File::create(&log).unwrap().into()), ..Condition::default() };
         let process = home.start_under(condition).await;
         // Each takes a look, and so some looks are over in the end.
         for version in ["payment-v2.wasm", "payment.wasm", "payment-v2.wasm", "payment.wasm"] {

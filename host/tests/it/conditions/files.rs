@@ -73,7 +73,7 @@ impl Shop {
         let mut process = home.start_under(Condition::default()).await;
         place(&process.client.customer("ada").await, ORDERS / 2).await;
         process.signal(Signal::TERM);
-        process.ended_within(Duration::from_secs(20)).expect("it ends when it is told to");
+        process.ended_within(Duration::from_secs(20)).await.expect("it ends when it is told to");
         let first = home.path().join("first.db");
         std::fs::copy(home.path().join(DATABASE), &first).unwrap();
 
@@ -92,12 +92,12 @@ impl Shop {
         orders += more.into_inner();
         vacuum_into(&home.path().join(DATABASE), &home.path().join("second.db"));
         process.signal(Signal::KILL);
-        process.ended_within(Duration::from_secs(20)).unwrap();
+        process.ended_within(Duration::from_secs(20)).await.unwrap();
         let killed = Self::of(home.path(), orders);
 
         let mut process = home.start_under(Condition::default()).await;
         process.signal(Signal::TERM);
-        process.ended_within(Duration::from_secs(20)).unwrap();
+        process.ended_within(Duration::from_secs(20)).await.unwrap();
         (killed, Self::of(home.path(), orders))
     }
 
@@ -140,9 +140,9 @@ fn overwrite_pages(path: &Path) {
 }
 
 /// Starts a process that is to refuse, and answers what it says.
-fn refused(home: &Home, what: &str) -> String {
-    let mut process = home.spawn_under(Condition { log: Stdio::piped(), ..Condition::default() });
-    let status = process.ended_within(Duration::from_secs(30)).unwrap_or_else(|| panic!("{what}: it has started"));
+async fn refused(home: &Home, what: &str) -> String {
+    let mut process = home.spawn_under(Condition { log: Some(Stdio::piped()), ..Condition::default() });
+    let status = process.ended_within(Duration::from_secs(30)).await.unwrap_or_else(|| panic!("{what}: it has started"));
     assert_eq!(status.code(), Some(1), "{what}");
     let log = std::io::read_to_string(process.log()).unwrap();
     log.lines().rfind(|line| line.starts_with("millrace: ")).unwrap_or_else(|| panic!("{what}: {log}")).to_owned()
@@ -204,7 +204,7 @@ async fn what_is_not_as_it_was_left_is_refused_in_words_that_say_what_to_do() {
         for (what, damage, words) in cases {
             let home = shop.again();
             damage(home.path());
-            let told = refused(&home, what);
+            let told = refused(&home, what).await;
             assert!(told.contains("ecommerce.db"), "{what}: {told}");
             for word in *words {
                 assert_eq!(told.matches(word).count(), 1, "{what}: '{word}' in: {told}");
@@ -243,7 +243,7 @@ async fn a_refusal_leaves_the_files_as_they_are() {
     let home = killed.again();
     std::fs::copy(home.path().join("second.db"), file(home.path(), "")).unwrap();
     let before = ["", "-wal", ".mark"].map(|suffix| std::fs::read(file(home.path(), suffix)).unwrap());
-    refused(&home, "a copy beside the log");
+    refused(&home, "a copy beside the log").await;
     assert!(["", "-wal", ".mark"].map(|suffix| std::fs::read(file(home.path(), suffix)).unwrap()) == before);
 }
 
@@ -252,7 +252,7 @@ async fn a_second_process_is_refused_even_if_the_lock_was_deleted() {
     let home = Home::new();
     let process = home.start_under(Condition::default()).await;
     remove(&file(home.path(), ".lock"));
-    let told = refused(&home, "a second process");
+    let told = refused(&home, "a second process").await;
     assert!(told.contains("in use by another process"), "{told}");
     place(&process.client.customer("ada").await, 1).await;
 }
@@ -295,8 +295,12 @@ async fn nothing_that_the_program_makes_can_be_read_by_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_on_a_full_disk_is_read_and_goes_on_by_itself_when_there_is_room() {
-    let (killed, _) = Shop::two().await;
-    let home = killed.again();
+    let (killed, closed) = Shop::two().await;
+    tokio::join!(starts_on_a_full_disk(&killed), starts_on_a_full_disk(&closed));
+}
+
+async fn starts_on_a_full_disk(shop: &Shop) {
+    let home = shop.again();
     let log = file(home.path(), "-wal");
     // The system says so often that there is no room when the log is written.
     let log = log.display().to_string();
@@ -313,15 +317,10 @@ async fn a_start_on_a_full_disk_is_read_and_goes_on_by_itself_when_there_is_room
         "-e",
         "inject=pwrite64:error=ENOSPC:when=1..200",
     ];
-    // It says that it is not ready, because it takes no orders.
-    let process = home.spawn_under(Condition { around: &around, ..Condition::default() });
-    until("it is there to be read", || async {
-        let answer = process.client.try_send(reqwest::Method::GET, "/api/products", None, &[]).await;
-        answer.is_ok_and(|answer| answer.status == 200).then_some(())
-    })
-    .await;
+    // It is ready, because what is read goes on: to send customers elsewhere would take that away from them.
+    let process = home.start_under(Condition { around: &around, ..Condition::default() }).await;
     let customer = login(&process.client).await;
-    assert_eq!(customer.get("/api/orders?limit=100").await.body.as_array().unwrap().len(), killed.orders);
+    assert_eq!(customer.get("/api/orders?limit=100").await.body.as_array().unwrap().len(), shop.orders);
     let refused = customer.order("prod-008", 1, "tok_visa").await;
     assert_eq!(refused.status, 503, "{refused:?}");
     let health = process.client.get("/healthz").await.body;
@@ -330,7 +329,7 @@ async fn a_start_on_a_full_disk_is_read_and_goes_on_by_itself_when_there_is_room
     until("all are delivered", || async {
         let orders = customer.get("/api/orders?limit=100").await.body;
         let orders = orders.as_array().unwrap().clone();
-        (orders.len() == killed.orders + 1 && orders.iter().all(|order| order["state"] == "delivered")).then_some(())
+        (orders.len() == shop.orders + 1 && orders.iter().all(|order| order["state"] == "delivered")).then_some(())
     })
     .await;
 }

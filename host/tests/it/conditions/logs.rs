@@ -52,9 +52,9 @@ async fn dropped(process: &Conditioned) -> f64 {
     Scraped::of(&process.client).await.value("ecommerce_log_lines_dropped_total", &[]).unwrap()
 }
 
-fn ends(mut process: Conditioned) {
+async fn ends(mut process: Conditioned) {
     process.signal(Signal::TERM);
-    let status = process.ended_within(STOPPED).expect("it ends when it is told to");
+    let status = process.ended_within(STOPPED).await.expect("it ends when it is told to");
     assert_eq!(status.code(), Some(0));
 }
 
@@ -78,40 +78,40 @@ async fn line(lines: &Arc<Mutex<Vec<Value>>>, message: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_whose_reader_is_gone_from_the_start_costs_its_lines_and_nothing_else() {
     let home = Home::new();
-    let process = home.start_under(Condition { log: broken_pipe(), ..Condition::default() }).await;
+    let process = home.start_under(Condition { log: Some(broken_pipe()), ..Condition::default() }).await;
     the_shop_goes_on(&process, "ada").await;
     is_degraded(&process, &["stderr", "Broken pipe"]).await;
     assert!(dropped(&process).await >= 10.0);
-    ends(process);
+    ends(process).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_whose_reader_goes_later_costs_its_lines_and_nothing_else() {
     let home = Home::new();
-    let mut process = home.start_under(Condition { log: Stdio::piped(), ..Condition::default() }).await;
+    let mut process = home.start_under(Condition { log: Some(Stdio::piped()), ..Condition::default() }).await;
     assert_eq!(process.client.get("/healthz").await.body["checks"]["log"]["status"], "up");
     drop(process.log());
     the_shop_goes_on(&process, "ada").await;
     is_degraded(&process, &["stderr", "Broken pipe"]).await;
     assert!(dropped(&process).await >= 3.0);
-    ends(process);
+    ends(process).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_on_a_full_disk_costs_its_lines_and_nothing_else() {
     let home = Home::new();
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let process = home.start_under(Condition { log: full.into(), ..Condition::default() }).await;
+    let process = home.start_under(Condition { log: Some(full.into()), ..Condition::default() }).await;
     the_shop_goes_on(&process, "ada").await;
     is_degraded(&process, &["stderr", "No space left on device"]).await;
     assert!(dropped(&process).await >= 10.0);
-    ends(process);
+    ends(process).await;
 }
 
 /// A process whose log is a full pipe that nobody reads, and that has dropped lines already.
 async fn stalled(home: &Home) -> Conditioned {
     let verbose = [("MILLRACE_LOG", "trace")];
-    let process = home.start_under(Condition { log: Stdio::piped(), variables: &verbose, ..Condition::default() }).await;
+    let process = home.start_under(Condition { log: Some(Stdio::piped()), variables: &verbose, ..Condition::default() }).await;
     let customer = process.client.customer("bea").await;
     until("lines are dropped", || async {
         customer.order_until("prod-001", 1, "tok_visa", &["delivered"]).await;
@@ -127,7 +127,7 @@ async fn a_reader_that_stalls_holds_up_nobody_and_the_end_neither() {
     let process = stalled(&home).await;
     the_shop_goes_on(&process, "ada").await;
     is_degraded(&process, &["nobody has read stderr for", "were dropped"]).await;
-    ends(process);
+    ends(process).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,7 +154,7 @@ async fn a_reader_that_comes_back_is_written_to_again() {
     // Opened both ways, so that neither end waits for the other one.
     let reader = open(&place);
     let writer = std::fs::OpenOptions::new().write(true).open(&place).unwrap();
-    let process = home.start_under(Condition { log: writer.into(), ..Condition::default() }).await;
+    let process = home.start_under(Condition { log: Some(writer.into()), ..Condition::default() }).await;
     drop(reader);
     the_shop_goes_on(&process, "ada").await;
     is_degraded(&process, &["Broken pipe"]).await;
@@ -169,12 +169,12 @@ async fn a_reader_that_comes_back_is_written_to_again() {
         .await;
 }
 
-#[test]
-fn a_start_that_fails_ends_whoever_reads_why() {
+#[tokio::test]
+async fn a_start_that_fails_ends_whoever_reads_why() {
     let home = Home::new();
     let nowhere = home.path().join("nowhere.yaml");
-    let mut process = home.spawn_under(Condition { config: nowhere, log: broken_pipe(), ..Condition::default() });
-    assert_eq!(process.ended_within(STOPPED).expect("it ends").code(), Some(1));
+    let mut process = home.spawn_under(Condition { config: nowhere, log: Some(broken_pipe()), ..Condition::default() });
+    assert_eq!(process.ended_within(STOPPED).await.expect("it ends").code(), Some(1));
 }
 
 /// A process that exports to a collector which is not there, and the lines of its log.
@@ -188,7 +188,7 @@ async fn without_a_collector(home: &Home, more: &[(&str, &str)]) -> (Conditioned
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
     ];
     variables.extend(more);
-    let mut process = home.start_under(Condition { log: Stdio::piped(), variables: &variables, ..Condition::default() }).await;
+    let mut process = home.start_under(Condition { log: Some(Stdio::piped()), variables: &variables, ..Condition::default() }).await;
     let lines = kept(process.log());
     (process, lines, port)
 }
@@ -206,7 +206,7 @@ async fn a_collector_that_is_away_costs_spans_which_are_counted_and_told_once() 
     let lost = |scraped: &Scraped| scraped.value("ecommerce_trace_spans_lost_total", &[]) > Some(20.0);
     Scraped::until(&process.client, "more spans are lost than the queue has places", lost).await;
     the_shop_goes_on(&process, "bea").await;
-    ends(process);
+    ends(process).await;
     let lines = lines.lock();
     let count = lines.iter().filter(|line| line["message"] == "spans are not exported and are lost").count();
     assert_eq!(count, 1);
@@ -229,12 +229,12 @@ async fn a_proxy_on_the_way_to_the_collector_is_named_unless_no_proxy_excepts_it
     assert!(!told.to_string().contains("NO_PROXY"), "{told}");
 }
 
-#[test]
-fn a_protocol_that_is_not_spoken_is_refused_at_the_start() {
+#[tokio::test]
+async fn a_protocol_that_is_not_spoken_is_refused_at_the_start() {
     let home = Home::new();
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
-    let mut process = home.spawn_under(Condition { log: Stdio::piped(), variables: &variables, ..Condition::default() });
-    assert_eq!(process.ended_within(STOPPED).expect("it ends").code(), Some(1));
+    let mut process = home.spawn_under(Condition { log: Some(Stdio::piped()), variables: &variables, ..Condition::default() });
+    assert_eq!(process.ended_within(STOPPED).await.expect("it ends").code(), Some(1));
     let mut said = String::new();
     process.log().read_to_string(&mut said).unwrap();
     assert!(said.contains("OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc'") && said.contains("http/protobuf"), "{said}");

@@ -6,6 +6,7 @@
 pub mod bed;
 mod clocks;
 mod components;
+mod disks;
 mod engine;
 mod files;
 mod logs;

@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use reqwest::StatusCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
@@ -51,7 +52,7 @@ async fn first_request(listener: &TcpListener) -> String {
 
 /// A gateway that exports spans with these variables; its log is in the file `log`.
 async fn exporting(home: &Home, variables: &[(&str, &str)]) -> Conditioned {
-    let log = std::fs::File::create(home.path().join("log")).unwrap().into();
+    let log = Some(std::fs::File::create(home.path().join("log")).unwrap().into());
     let variables: Vec<(&str, &str)> = variables.iter().copied().chain([("OTEL_BSP_SCHEDULE_DELAY", "100")]).collect();
     let gateway = home.start_under(Condition { config: config("gateway.yaml"), log, variables: &variables, ..Condition::default() }).await;
     assert_eq!(gateway.client.get("/api/products").await.status, 502, "nobody is behind it");
@@ -126,7 +127,7 @@ impl Kept {
 }
 
 /// A gateway whose config was changed.
-async fn changed_gateway(home: &Home, change: impl Fn(&str) -> String, log: Stdio) -> Conditioned {
+async fn changed_gateway(home: &Home, change: impl Fn(&str) -> String, log: Option<Stdio>) -> Conditioned {
     let text = change(&std::fs::read_to_string(config("gateway.yaml")).unwrap());
     let path = home.path().join("changed.yaml");
     std::fs::write(&path, text).unwrap();
@@ -141,7 +142,7 @@ async fn an_address_with_too_many_connections_is_told_so_and_others_are_not_conc
     let home = Home::new();
     let log = home.path().join("log");
     let limited = |text: &str| text.replace("      idleTimeout: 60s\n", "      idleTimeout: 60s\n      maxConnectionsPerAddress: 3\n");
-    let gateway = changed_gateway(&home, limited, std::fs::File::create(&log).unwrap().into()).await;
+    let gateway = changed_gateway(&home, limited, Some(std::fs::File::create(&log).unwrap().into())).await;
     // The client of the test keeps the connection that it has asked with.
     let mut kept = vec![Kept::open(&gateway).await, Kept::open(&gateway).await];
     for one in &mut kept {
@@ -192,7 +193,7 @@ async fn a_trusted_proxy_may_have_as_many_connections_as_it_likes() {
         text.replace("      idleTimeout: 60s\n", "      idleTimeout: 60s\n      maxConnectionsPerAddress: 1\n")
             .replace("      burstSize:", "      trustedProxies: [127.0.0.0/8]\n      burstSize:")
     };
-    let gateway = changed_gateway(&home, trusting, Stdio::null()).await;
+    let gateway = changed_gateway(&home, trusting, None).await;
     let mut kept = Vec::new();
     for _ in 0..10 {
         kept.push(Kept::open(&gateway).await);
@@ -200,4 +201,26 @@ async fn a_trusted_proxy_may_have_as_many_connections_as_it_likes() {
     for one in &mut kept {
         assert!(one.ask().await.starts_with("HTTP/1.1 200 "));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalogue_that_is_away_is_named_with_its_reason_until_it_is_back() {
+    let split = Split::new();
+    let users = split.users_products(&[]).await;
+    let mut orders = split.orders(&[]);
+    orders.until_ready().await;
+    let ada = customer(&users.client, &orders.client, "ada").await;
+    drop(users);
+    let refused = ada.order("prod-008", 1, "tok_visa").await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{refused:?}");
+    let health = orders.client.get("/healthz").await;
+    assert_eq!(health.status, StatusCode::OK, "what was accepted goes on: {health:?}");
+    let told = health.body["checks"]["catalogue"]["message"].as_str().unwrap();
+    assert!(told.contains("new orders are refused") && told.contains("Connection refused"), "{told}");
+
+    let _users = split.users_products(&[]).await;
+    until("nobody has to look any more", || async {
+        (orders.client.get("/healthz").await.body["checks"]["catalogue"]["status"] == "up").then_some(())
+    })
+    .await;
 }

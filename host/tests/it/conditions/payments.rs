@@ -395,6 +395,44 @@ async fn an_order_that_is_cancelled_while_its_payment_is_under_way_gets_its_mone
     process.kill();
 }
 
+/// A component that calls itself payment and cannot say what it has done.
+fn one_without_settlement() -> Vec<u8> {
+    let mut file = std::fs::read(built("hostile.wasm")).unwrap();
+    let (own, other) = (b"hostile", b"payment");
+    let places: Vec<usize> = file.windows(own.len()).enumerate().filter(|(_, bytes)| bytes == own).map(|(at, _)| at).collect();
+    places.into_iter().for_each(|at| file[at..at + own.len()].copy_from_slice(other));
+    file
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_cannot_say_what_was_charged_decides_nothing_and_the_next_that_can_is_asked() {
+    let (bank, url) = Bank::open().await;
+    let shop = Shop::new(&url);
+    let process = shop.start().await;
+    let customer = process.client.customer("ada").await;
+    bank.always(Manner::ChargesAndIsLate);
+    bank.set_deaf(true);
+    let id = place(&customer).await.unwrap();
+    until("the bank is asked about the charge", || async { bank.entries(&id).values().any(|entry| entry.voids > 0).then_some(()) }).await;
+    let put = |bytes: Vec<u8>| {
+        let beside = shop.home.component("beside");
+        std::fs::write(&beside, bytes).unwrap();
+        std::fs::rename(beside, shop.home.component("payment.wasm")).unwrap();
+    };
+    put(one_without_settlement());
+    let told = |words: &str| process.log().lock().iter().any(|line| line.contains(words) && line.contains(&id));
+    until("the version is said not to know", || async { told("does not export").then_some(()) }).await;
+    let waiting = customer.get(&format!("/api/orders/{id}")).await.body;
+    assert_eq!((&waiting["state"], bank.entries(&id).len()), (&json!("paying"), 1), "nothing is decided: {waiting:#}");
+
+    bank.set_deaf(false);
+    bank.always(Manner::Prompt);
+    put(std::fs::read(built("payment-bank.wasm")).unwrap());
+    let ended = until("the order goes on", || is_final(&customer, &id)).await;
+    assert_eq!(ended["state"], "delivered", "{ended:#}");
+    assert_eq!(bank.captured(&id), [CENTS], "{:#?}", bank.entries(&id));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_waits_in_paying_as_long_as_nobody_can_say_what_was_charged_and_a_person_is_told() {
     let (bank, url) = Bank::open().await;

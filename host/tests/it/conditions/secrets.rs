@@ -88,12 +88,34 @@ async fn another_key_for_tokens_is_told_before_the_first_customer_meets_it() {
     let process = split.orders_logging(&[("JWT_SECRET", OTHER)], "log");
     let message = until_unhealthy(&process.client).await;
     assert!(message.contains("JWT_SECRET is not the same") && !message.contains("INTERNAL_SECRET"), "{message}");
-    let ready = process.client.get("/readyz").await;
-    assert!(ready.status == StatusCode::SERVICE_UNAVAILABLE && ready.body["reason"].as_str().unwrap().contains("JWT_SECRET"), "{ready:?}");
+    until("/readyz says why it is not", || async {
+        let ready = process.client.get("/readyz").await;
+        assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE, "{ready:?}");
+        ready.body["reason"].as_str().unwrap().contains("JWT_SECRET").then_some(())
+    })
+    .await;
     let log = std::fs::read_to_string(split.home.path().join("log")).unwrap();
     let lines: Vec<&str> = log.lines().filter(|line| line.contains("ERROR") && line.contains("JWT_SECRET")).collect();
     assert_eq!(lines.len(), 1, "{log}");
     assert!(!log.contains(OTHER) && !log.contains(SECRET), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_issuer_of_tokens_is_told_before_the_first_customer_meets_it() {
+    let split = Split::new();
+    let _users = split.users_products(&[]).await;
+    let process = split.orders_of("issuer: workflow-store", "issuer: another-store");
+    let message = until_unhealthy(&process.client).await;
+    assert!(message.contains("`issuer` of auth.jwt is not the same") && !message.contains("_SECRET"), "{message}");
+    until("/readyz says why it is not", || async {
+        let ready = process.client.get("/readyz").await;
+        assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE, "{ready:?}");
+        ready.body["reason"].as_str().unwrap().contains("issuer").then_some(())
+    })
+    .await;
+    drop(process);
+    let mut process = split.orders(&[]);
+    process.until_ready().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

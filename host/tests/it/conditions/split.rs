@@ -1,11 +1,12 @@
 //! Orders and users-products as two processes without a broker: each may be started with other settings, and keeps its address and data.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use super::bed::{Condition, Conditioned};
 use crate::client::Client;
 use crate::kafka_broker::free_port;
-use crate::process::{Home, wait_until_ready};
+use crate::process::Home;
 use crate::test_app::{SECRET, repository};
 
 pub const INTERNAL_SECRET: &str = "what these processes share and nobody else does";
@@ -26,29 +27,43 @@ impl Split {
 
     /// Starts users-products, and waits until it is ready.
     pub async fn users_products(&self, variables: &[(&str, &str)]) -> Conditioned {
-        let process = self.spawn("users-products", self.users_products, variables, Stdio::null());
-        wait_until_ready(&process.client).await;
+        let mut process = self.spawn("users-products", self.users_products, variables, None);
+        process.until_ready().await;
         process
     }
 
     /// Starts orders, and waits for nothing: with a wrong secret it is not ready.
     pub fn orders(&self, variables: &[(&str, &str)]) -> Conditioned {
-        self.spawn("orders", self.orders, variables, Stdio::null())
+        self.spawn("orders", self.orders, variables, None)
+    }
+
+    /// The same with a config that says `after` instead of `before`.
+    pub fn orders_of(&self, before: &str, after: &str) -> Conditioned {
+        let text = std::fs::read_to_string(repository().join("configs/orders.yaml")).unwrap();
+        assert_eq!(text.matches(before).count(), 1, "{before}");
+        let root = repository().canonicalize().unwrap();
+        let path = self.home.path().join("orders.yaml");
+        std::fs::write(&path, text.replace(before, after).replace(":-../", &format!(":-{}/", root.display()))).unwrap();
+        self.spawn_config(path, "orders", self.orders, &[], None)
     }
 
     /// The same, with its log in a file.
     pub fn orders_logging(&self, variables: &[(&str, &str)], log: &str) -> Conditioned {
-        self.spawn("orders", self.orders, variables, std::fs::File::create(self.home.path().join(log)).unwrap().into())
+        self.spawn("orders", self.orders, variables, Some(std::fs::File::create(self.home.path().join(log)).unwrap().into()))
     }
 
     /// Starts the gateway before them, and waits until it is ready.
     pub async fn gateway(&self, variables: &[(&str, &str)]) -> Conditioned {
-        let process = self.spawn("gateway", free_port(), variables, Stdio::null());
-        wait_until_ready(&process.client).await;
+        let mut process = self.spawn("gateway", free_port(), variables, None);
+        process.until_ready().await;
         process
     }
 
-    fn spawn(&self, name: &str, port: u16, variables: &[(&str, &str)], log: Stdio) -> Conditioned {
+    fn spawn(&self, name: &str, port: u16, variables: &[(&str, &str)], log: Option<Stdio>) -> Conditioned {
+        self.spawn_config(repository().join("configs").join(format!("{name}.yaml")), name, port, variables, log)
+    }
+
+    fn spawn_config(&self, config: PathBuf, name: &str, port: u16, variables: &[(&str, &str)], log: Option<Stdio>) -> Conditioned {
         let url = |port: u16| format!("http://127.0.0.1:{port}");
         let (users_products, orders) = (url(self.users_products), url(self.orders));
         let data = self.home.path().join(name).display().to_string();
@@ -63,7 +78,6 @@ impl Split {
             ("INTERNAL_SECRET", INTERNAL_SECRET),
         ];
         let variables: Vec<(&str, &str)> = shared.iter().chain(variables).copied().collect();
-        let config = repository().join("configs").join(format!("{name}.yaml"));
         self.home.spawn_under(Condition { config, log, port: Some(port), variables: &variables, ..Condition::default() })
     }
 }

@@ -61,7 +61,7 @@ async fn half_requests_and_a_slow_component_do_not_hold_up_the_end() {
     let _other = a_request_under_way(&process, "/api/auth/login");
     let told = Instant::now();
     process.signal(Signal::TERM);
-    let status = process.ended_within(STOPPED).expect("it ends within its limit");
+    let status = process.ended_within(STOPPED).await.expect("it ends within its limit");
     assert_eq!((status.code(), told.elapsed() < STOPPED), (Some(0), true), "ended after {:?}", told.elapsed());
     // What was under way is not lost.
     let process = home.start_under(Condition { config, ..Condition::default() }).await;
@@ -90,7 +90,7 @@ async fn a_stopping_process_says_so_first_and_serves_for_a_while() {
     assert_eq!(process.client.get("/livez").await.status, StatusCode::OK);
     assert!(told.elapsed() < Duration::from_secs(3), "the order was delivered in time to prove something: {:?}", told.elapsed());
     drop(late);
-    let status = process.ended_within(Duration::from_secs(3) + STOPPED).expect("it ends after the delay");
+    let status = process.ended_within(Duration::from_secs(3) + STOPPED).await.expect("it ends after the delay");
     assert_eq!(status.code(), Some(0));
     assert!(told.elapsed() >= Duration::from_secs(3), "it has served for the whole delay: {:?}", told.elapsed());
 }
@@ -98,7 +98,7 @@ async fn a_stopping_process_says_so_first_and_serves_for_a_while() {
 /// The first signal is answered by a line that says what a second one does; the second ends the process at once.
 async fn a_second_one_ends_it(signal: Signal, code: i32) {
     let home = Home::new();
-    let mut process = home.start_under(Condition { log: Stdio::piped(), ..Condition::default() }).await;
+    let mut process = home.start_under(Condition { log: Some(Stdio::piped()), ..Condition::default() }).await;
     let _open = a_request_under_way(&process, "/api/auth/login");
     let mut log = process.log();
     process.signal_alone(signal);
@@ -110,9 +110,9 @@ async fn a_second_one_ends_it(signal: Signal, code: i32) {
         said.push_str(&String::from_utf8_lossy(&part[..length]));
     }
     // As long as a person needs at least: closer ones are one and the same.
-    assert!(process.ended_within(Duration::from_millis(300)).is_none(), "half a request is waited for");
+    assert!(process.ended_within(Duration::from_millis(300)).await.is_none(), "half a request is waited for");
     process.signal_alone(signal);
-    let status = process.ended_within(Duration::from_secs(2)).expect("it ends at once");
+    let status = process.ended_within(Duration::from_secs(2)).await.expect("it ends at once");
     assert_eq!(status.code(), Some(code));
 }
 
@@ -133,14 +133,15 @@ async fn a_reader_that_has_seen_enough_is_no_failure_of_a_command() {
     // Once with a database, for those that look into it.
     let mut process = home.start_under(Condition::default()).await;
     process.signal(Signal::TERM);
-    process.ended_within(STOPPED).unwrap();
-    let commands: [&[&str]; 6] = [
+    process.ended_within(STOPPED).await.unwrap();
+    let commands: [&[&str]; 7] = [
         &["schema"],
         &["openapi", &monolith],
         &["validate", &monolith],
         &["validate", "--format", "json", &monolith],
         &["top", "--once", "--interval", "0.1", "http://127.0.0.1:9"],
         &["parked", "list", "--config", &monolith],
+        &["dlq", "list", "--config", &monolith],
     ];
     for command in commands {
         let (reader, writer) = std::io::pipe().unwrap();
@@ -159,4 +160,55 @@ async fn a_reader_that_has_seen_enough_is_no_failure_of_a_command() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!((output.status.code(), said.as_ref()), (Some(141), ""), "{command:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_that_other_programs_take_for_a_wish_do_not_end_a_service() {
+    let home = Home::new();
+    // Away from the terminal that a test may have.
+    let mut process = home.start_under(Condition { around: &["setsid", "--wait"], ..Condition::default() }).await;
+    for (signal, name) in [(Signal::HUP, "SIGHUP"), (Signal::USR1, "SIGUSR1"), (Signal::USR2, "SIGUSR2")] {
+        process.signal_inside(signal);
+        until("it is said to change nothing", || async {
+            let log = process.kept_log();
+            log.lines().any(|line| line.contains("this signal changes nothing") && line.contains(name)).then_some(())
+        })
+        .await;
+    }
+    process.client.customer("ada").await.order_until("prod-008", 1, "tok_visa", &["delivered"]).await;
+    process.signal_inside(Signal::TERM);
+    assert_eq!(process.ended_within(STOPPED).await.expect("it ends").code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_may_not_grow_is_a_disk_that_is_full() {
+    let home = Home::new();
+    let process = home.start_under(Condition { around: &["prlimit", "--fsize=1500000", "--"], ..Condition::default() }).await;
+    let customer = process.client.customer("ada").await;
+    let mut placed = Vec::new();
+    let refused = loop {
+        let answer = customer.order("prod-005", 1, "tok_visa").await;
+        if answer.status != StatusCode::CREATED {
+            break answer;
+        }
+        placed.push(answer.body["id"].as_str().unwrap().to_owned());
+        assert!(placed.len() < 1_000, "its log has no end");
+    };
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{refused:?}");
+    assert_eq!(customer.get("/api/orders").await.status, StatusCode::OK, "reads go on");
+    drop(process);
+    let process = home.start_under(Condition::default()).await;
+    let customer = process.client.with_token(customer.token());
+    for id in placed {
+        customer.wait_for("orders", &id, &["delivered"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_in_a_folder_that_is_gone_says_so() {
+    let home = Home::new();
+    let mut process = home
+        .spawn_under(Condition { around: &["sh", "-c", "mkdir gone; cd gone; rmdir ../gone; exec \"$@\"", "sh"], ..Condition::default() });
+    assert_eq!(process.ended_within(STOPPED).await.expect("it ends").code(), Some(1));
+    assert!(process.kept_log().contains("the working directory is gone"), "{}", process.kept_log());
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::bed::until;
 use crate::client::Client;
+use crate::observability::scraped::Scraped;
 use crate::process::{Home, Process};
 use crate::test_app::repository;
 
@@ -116,4 +117,21 @@ async fn a_handler_that_unfinished_orders_name_is_missed_aloud() {
     let found = health(&process).await;
     let text = found["checks"]["order-processing"].to_string();
     assert!(text.contains("handler 'notification-handler'") && text.contains(&placed.len().to_string()), "{found:#}");
+    // They go on all the same; what it would have told of them is told by nobody, and becomes nobody's dead letter.
+    let customer = login(&process.client).await;
+    for id in &placed {
+        customer.wait_for("orders", id, &["delivered"]).await;
+    }
+    let told = [("component", "notification-sender"), ("outcome", "accepted")];
+    let scraped =
+        Scraped::until(&process.client, "no events wait", |scraped| scraped.value("ecommerce_outbox_events", &[]) == Some(0.0)).await;
+    assert_eq!(scraped.value("ecommerce_component_runs_total", &told).unwrap_or_default(), 0.0, "{}", scraped.text);
+    // The one of the new config tells of what begins with it.
+    customer.order_until("prod-008", 1, "tok_visa", &["delivered"]).await;
+    Scraped::until(&process.client, "a new order is told of", |scraped| {
+        scraped.value("ecommerce_component_runs_total", &told).is_some_and(|runs| runs > 0.0)
+    })
+    .await;
+    let letters = home.operate(&other, &["dlq", "list"]).unwrap();
+    assert!(letters.starts_with("0 dead letters"), "{letters}");
 }

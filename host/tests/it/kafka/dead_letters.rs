@@ -6,6 +6,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -54,6 +55,36 @@ impl Foreign {
         send(&producer, topic, 0, records).await;
         let end = move || if commit { after.commit_transaction(PATIENCE) } else { after.abort_transaction(PATIENCE) };
         tokio::task::spawn_blocking(end).await.unwrap().unwrap();
+    }
+
+    /// Makes a topic that keeps the last record of each key, as soon as it can.
+    async fn make_compacted(&self, topic: &str) {
+        let soon =
+            [("cleanup.policy", "compact"), ("segment.ms", "50"), ("min.cleanable.dirty.ratio", "0.001"), ("max.compaction.lag.ms", "1")];
+        let wanted = soon.iter().fold(NewTopic::new(topic, 1, TopicReplication::Fixed(1)), |topic, (name, value)| topic.set(name, value));
+        let made = self.admin().create_topics(&[wanted], &AdminOptions::new().operation_timeout(Some(PATIENCE))).await.unwrap();
+        assert!(made.iter().all(Result::is_ok), "{made:?}");
+    }
+
+    /// How many records a reader gets of a topic of one partition.
+    async fn count(&self, topic: &str) -> usize {
+        let (config, topic) = (self.config().set("group.id", "counting").set("enable.partition.eof", "true").clone(), topic.to_owned());
+        tokio::task::spawn_blocking(move || {
+            let client: BaseConsumer = config.create().unwrap();
+            let mut place = TopicPartitionList::new();
+            place.add_partition_offset(&topic, 0, Offset::Beginning).unwrap();
+            client.assign(&place).unwrap();
+            let mut count = 0;
+            loop {
+                match client.poll(PATIENCE).expect("Kafka gives what it has") {
+                    Ok(_) => count += 1,
+                    Err(KafkaError::PartitionEOF(_)) => return count,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        })
+        .await
+        .unwrap()
     }
 
     /// Keys and values that are in the only partition of a topic.
@@ -154,4 +185,32 @@ async fn dead_letters_of_any_kind_are_listed_sent_again_and_discarded_and_none_h
     assert!(well && discarded.starts_with("6 dead letters"), "{discarded} {complaint}");
     let (well, listed, _) = shop.operate_alone(&["dlq", "list", &shipped]);
     assert!(well && listed.starts_with("0 dead letters"), "{listed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_of_which_kafka_keeps_only_the_last_of_each_key_are_listed_and_sent_again() {
+    const WRITTEN: usize = 40;
+    let broker = broker().await;
+    let shop = Shop::new(&broker.address(), Driver::CommitAndEvents);
+    let foreign = Foreign { address: broker.address() };
+    let paid = shop.topics.topic("paid");
+    let letters = format!("{paid}.dlq");
+    foreign.make_compacted(&letters).await;
+    // Written until most are gone: what is compacted are the segments before the last, and a segment ends when something is written later.
+    let deadline = std::time::Instant::now() + PATIENCE * 2;
+    let mut written = 0;
+    while written < WRITTEN || foreign.count(&letters).await > written / 2 {
+        assert!(std::time::Instant::now() < deadline, "Kafka does not compact: {written} were written");
+        for key in [b"a", b"b"] {
+            foreign.write(&letters, 0, &[(Some(key), Some(format!("{written}").as_bytes()))]).await;
+            written += 1;
+        }
+    }
+    let (well, listed, complaint) = shop.operate_alone(&["dlq", "list", &paid]);
+    let count: usize = listed.lines().last().unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!(well && (2..=written / 2).contains(&count), "{written} were written: {listed} {complaint}");
+    let (well, sent, complaint) = shop.operate_alone(&["dlq", "redrive", &paid]);
+    assert!(well && sent.contains("dead letters were sent again"), "{sent} {complaint}");
+    let (well, listed, complaint) = shop.operate_alone(&["dlq", "list", &paid]);
+    assert!(well && listed.starts_with("0 dead letters"), "{listed} {complaint}");
 }

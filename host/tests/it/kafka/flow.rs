@@ -2,15 +2,21 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use millrace_workflow::RunKind;
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::bed::{Shop, contents, until_at_rest};
 use super::topics::{EVENTS, Record};
 use crate::client::{Client, path_of};
+use crate::conditions::bed::Condition;
+use crate::conditions::long;
 use crate::kafka_broker::{Driver, KafkaBroker};
-use crate::test_app::TestApp;
+use crate::observability::scraped::Scraped;
+use crate::process::Home;
+use crate::test_app::{TestApp, repository};
 
 const HAPPY: [&str; 8] = ["new", "validating", "validated", "paying", "paid", "shipping", "shipped", "delivered"];
 const ORDERS: usize = 30;
@@ -117,4 +123,34 @@ async fn every_topic_replayed_twice_and_shuffled_leaves_the_database_as_it_was()
     until_at_rest(&app).await;
     assert_eq!(contents(&app).await, before);
     app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_was_stopped_for_a_while_buries_no_event_and_leaves_no_order_behind() {
+    let broker = broker().await;
+    let shop = Shop::new(&broker.address(), Driver::Events);
+    let home = Home::new();
+    let seed = repository().join("seed/products.json").display().to_string();
+    let condition = Condition { config: shop.config(), variables: &[("PRODUCTS_SEED", &seed)], ..Condition::default() };
+    let process = home.start_under(condition).await;
+    let customer = process.client.customer("hana").await;
+    // In the short form longer than the broker waits for a member of the group.
+    let pause = Duration::from_secs(if long() { 40 } else { 8 });
+    let mut placed = Vec::new();
+    for _ in 0..20 {
+        placed.push(customer.order("prod-008", 1, "tok_visa").await.body["id"].as_str().unwrap().to_owned());
+    }
+    process.signal_alone(Signal::STOP);
+    tokio::time::sleep(pause).await;
+    process.signal_alone(Signal::CONT);
+    placed.push(customer.order("prod-008", 1, "tok_visa").await.body["id"].as_str().unwrap().to_owned());
+    for id in &placed {
+        customer.wait_for("orders", id, &["delivered"]).await;
+    }
+    shop.topics.until_consumed().await;
+    let scraped = Scraped::of(&process.client).await;
+    assert_eq!(scraped.value("ecommerce_dead_letters_total", &[]).unwrap_or_default(), 0.0, "{}", scraped.text);
+    assert_eq!(scraped.value("ecommerce_breaker_state", &[]).unwrap_or_default(), 0.0, "{}", scraped.text);
+    let (_, listed, complaint) = shop.operate_alone(&["dlq", "list"]);
+    assert!(listed.starts_with("0 dead letters"), "{listed} {complaint}");
 }
