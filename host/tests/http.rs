@@ -7,10 +7,14 @@
 mod accounts;
 #[path = "http/connection.rs"]
 mod connection;
+#[path = "http/description.rs"]
+mod description;
 #[path = "http/files.rs"]
 mod files;
 #[path = "http/internal.rs"]
 mod internal;
+#[path = "http/metrics.rs"]
+mod metrics;
 #[path = "http/operation.rs"]
 mod operation;
 #[path = "http/proxy.rs"]

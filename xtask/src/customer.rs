@@ -42,13 +42,23 @@ impl Default for Wanted<'_> {
 impl Customer {
     /// Opens an account and logs in.
     pub async fn register(shop: SocketAddr) -> anyhow::Result<Self> {
+        Self::register_as(shop, EMAIL).await
+    }
+
+    /// The same with that e-mail address.
+    pub async fn register_as(shop: SocketAddr, email: &str) -> anyhow::Result<Self> {
         let mut customer = Self { client: http::client()?, shop, token: String::new() };
-        let account = json!({"name": "Ada", "email": EMAIL, "password": PASSWORD});
+        let account = json!({"name": "Ada", "email": email, "password": PASSWORD});
         http::json(customer.request(Method::POST, "/api/auth/register").json(&account), 201).await?;
-        let login = json!({"email": EMAIL, "password": PASSWORD});
+        let login = json!({"email": email, "password": PASSWORD});
         let session = http::json(customer.request(Method::POST, "/api/auth/login").json(&login), 200).await?;
         customer.token = session["token"].as_str().context("a login has no token")?.to_owned();
         Ok(customer)
+    }
+
+    /// What speaks for them, as a bearer token.
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
     /// Reads the catalogue.

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "it talks to a person")]
 #![expect(clippy::disallowed_methods, reason = "what it is told beside its arguments is in its environment")]
 
+mod api;
 mod apt;
 mod bench;
 mod build;

@@ -7,7 +7,7 @@ use anyhow::bail;
 use clap::Args;
 
 use crate::command::{cargo, run, succeeds};
-use crate::{apt, build, container_files, containers, kafka, observability, toolchain, web};
+use crate::{api, apt, build, container_files, containers, kafka, observability, toolchain, web};
 
 const COMPONENTS: [&str; 2] = ["--manifest-path", "components/Cargo.toml"];
 
@@ -40,7 +40,7 @@ enum Outcome {
     Skipped,
 }
 
-const STAGES: [Stage; 13] = [
+const STAGES: [Stage; 14] = [
     Stage { name: "tools", needed: Needed::ByLaterStages, check: |_| tools() },
     Stage { name: "format", needed: Needed::ByNone, check: |_| format() },
     Stage { name: "components: build", needed: Needed::ByLaterStages, check: |_| build::with_fixtures() },
@@ -51,6 +51,7 @@ const STAGES: [Stage; 13] = [
     Stage { name: "container files", needed: Needed::ByNone, check: |_| container_files::check() },
     Stage { name: "lints", needed: Needed::ByNone, check: |_| lints() },
     Stage { name: "tests", needed: Needed::ByNone, check: tests },
+    Stage { name: "api", needed: Needed::ByNone, check: |_| api::check() },
     Stage { name: "web", needed: Needed::ByNone, check: |_| web::test() },
     Stage { name: "containers", needed: Needed::ByNone, check: |_| containers::check() },
     Stage { name: "observability", needed: Needed::ByNone, check: |_| observability::check() },

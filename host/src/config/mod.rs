@@ -270,6 +270,7 @@ fn blot_secrets(text: &str, tree: &Tree) -> String {
     let of_extension = |pointer: &str| pointer.starts_with("/x-") && (pointer.ends_with("/secret") || pointer.contains("/headers/"));
     let secret = |pointer: &str| {
         pointer.ends_with("/config/secret")
+            || pointer.ends_with("/config/token")
             || pointer.ends_with("/stock/secret")
             || (pointer.contains("/capabilities/") && pointer.contains("/headers/"))
             || of_extension(pointer)

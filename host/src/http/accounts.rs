@@ -4,69 +4,34 @@ use axum::Json;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::body::{self, Fields, Presence};
 use super::error::ApiError;
 use super::routes::Edge;
 use super::writes;
-use crate::services::users::{CurrentUser, Profile, Registration, Session, Users};
+use crate::services::users::{Credentials, CurrentUser, Profile, ProfileChange, Registration, Session, Users};
 
 /// A user.
-#[derive(Serialize, ToSchema)]
-#[schema(as = User)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "User")]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UserBody {
     id: String,
-    #[schema(format = "email")]
     email: String,
     name: String,
-    #[schema(format = "date-time")]
+    #[schemars(extend("format" = "date-time"))]
     created_at: String,
 }
 
 /// A user and the token that speaks for them.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Session)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Session")]
 pub(super) struct SessionBody {
     /// For `Authorization: Bearer`.
     token: String,
-    #[schema(inline)]
     user: UserBody,
-}
-
-/// What `register` wants.
-#[derive(ToSchema)]
-#[schema(as = Registration)]
-#[expect(dead_code, reason = "documents a body that is read field by field, so that every mistake is told at once")]
-pub(super) struct RegistrationBody {
-    #[schema(min_length = 1, max_length = 100)]
-    name: String,
-    #[schema(format = "email", max_length = 254)]
-    email: String,
-    #[schema(min_length = 8, max_length = 128)]
-    password: String,
-}
-
-/// What `login` wants.
-#[derive(ToSchema)]
-#[schema(as = Credentials)]
-#[expect(dead_code, reason = "documents a body that is read field by field, so that every mistake is told at once")]
-pub(super) struct CredentialsBody {
-    email: String,
-    password: String,
-}
-
-/// What changing a profile wants.
-#[derive(ToSchema)]
-#[schema(as = ProfileChange)]
-#[expect(dead_code, reason = "documents a body that is read field by field, so that every mistake is told at once")]
-pub(super) struct ProfileChangeBody {
-    #[schema(min_length = 1, max_length = 100)]
-    name: Option<String>,
-    #[schema(format = "email", max_length = 254)]
-    email: Option<String>,
 }
 
 pub(super) async fn register(edge: &Edge, request: Request) -> Result<Response, ApiError> {
@@ -83,7 +48,7 @@ pub(super) async fn login(edge: &Edge, request: Request) -> Result<Response, Api
     let users = users(edge)?;
     let (_, body) = body::object(request, Presence::Required, edge.read_timeout).await?;
     let mut fields = Fields::new(body);
-    let (email, password) = (fields.text("email"), fields.text("password"));
+    let Credentials { email, password } = Credentials { email: fields.text("email"), password: fields.text("password") };
     fields.finish()?;
     Ok(answer(SessionBody::from(users.login(&email, &password).await?)).into_response())
 }
@@ -98,7 +63,7 @@ pub(super) async fn update_profile(edge: &Edge, request: Request) -> Result<Resp
     let (users, user) = (users(edge)?, current(edge, &request)?);
     let (_, body) = body::object(request, Presence::Required, edge.read_timeout).await?;
     let mut fields = Fields::new(body);
-    let (name, email) = (fields.optional_text("name"), fields.optional_text("email"));
+    let ProfileChange { name, email } = ProfileChange { name: fields.optional_text("name"), email: fields.optional_text("email") };
     fields.finish()?;
     let change = async move { users.update(&user, name.as_deref(), email.as_deref()).await };
     Ok(answer(UserBody::from(writes::finish(&edge.writes, change).await?)).into_response())

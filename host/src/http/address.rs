@@ -1,7 +1,8 @@
 //! Addresses of clients: what counts as one customer, and which belong to proxies that ask for many.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use axum::http::{HeaderMap, header};
 use ipnet::IpNet;
 
 /// Networks whose peers ask on behalf of others.
@@ -37,6 +38,36 @@ pub(super) fn is_near(address: IpAddr) -> bool {
         IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
+}
+
+/// Whom a proxy says that it asks for, as it writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Client<'a>(pub(super) &'a str);
+
+impl Client<'_> {
+    /// With or without a port; `None` if it is no address.
+    pub(super) fn address(self) -> Option<IpAddr> {
+        let bare = self.0.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(self.0);
+        let address = bare.parse().ok().or_else(|| self.0.parse::<SocketAddr>().ok().map(|with_port| with_port.ip()));
+        address.map(|address: IpAddr| address.to_canonical())
+    }
+}
+
+/// All that the headers of a request say about whom it is for. Anybody can write them: they can make a client a stranger, and only what
+/// a trusted proxy writes can make it more.
+pub(super) fn forwarded(headers: &HeaderMap) -> Vec<Client<'_>> {
+    let values = |name: &str| headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?")).collect::<Vec<_>>();
+    let lists = [values("x-forwarded-for"), values("x-real-ip")].concat();
+    let named = lists.into_iter().flat_map(|list| list.split(',')).map(|one| Client(one.trim()));
+    let elements = values(header::FORWARDED.as_str()).into_iter().flat_map(|list| list.split(','));
+    named.chain(elements.map(for_whom)).collect()
+}
+
+/// `for` of one element of `Forwarded` (RFC 7239); an element without it is for nobody known.
+fn for_whom(element: &str) -> Client<'_> {
+    let pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+    let found = pairs.into_iter().find(|(name, _)| name.trim().eq_ignore_ascii_case("for"));
+    Client(found.map_or("unknown", |(_, value)| value.trim().trim_matches('"')))
 }
 
 #[cfg(test)]

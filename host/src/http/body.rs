@@ -14,7 +14,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
-use crate::services::error::FieldError;
+use crate::services::error::{FieldError, pointer};
 
 /// Largest body that is read, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -206,8 +206,7 @@ impl Fields {
     pub(crate) fn finish(mut self) -> Result<(), ApiError> {
         let accepted = self.accepted.join(", ");
         for name in self.rest.keys() {
-            let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-            self.errors.push(wrong(&pointer, format!("unknown field; accepted are {accepted}")));
+            self.errors.push(wrong(&pointer("", name), format!("unknown field; accepted are {accepted}")));
         }
         if self.errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(self.errors)) }
     }

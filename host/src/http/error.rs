@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use problem_details::ProblemDetails;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::services::ServiceError;
@@ -23,13 +23,24 @@ pub struct ApiError {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// Members beyond the standard ones.
-#[derive(Serialize)]
-struct Extra {
-    /// Repeats `detail`, for clients that read this.
-    error: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<FieldError>,
+/// RFC 9457, and `error`, which repeats `detail` for clients that read this.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct Problem<'a> {
+    /// Always `about:blank`: the status says what kind of problem it is.
+    r#type: &'static str,
+    /// What the status is called.
+    title: &'static str,
+    /// The status once more.
+    #[schemars(range(min = 400, max = 599))]
+    status: u16,
+    /// For a person.
+    detail: &'a str,
+    /// The same as `detail`.
+    error: &'a str,
+    /// Each thing that is wrong with the request, if it is that.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
 }
 
 impl ApiError {
@@ -116,11 +127,14 @@ impl From<ServiceError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let extra = Extra { error: self.detail.clone(), errors: self.errors };
-        let problem = ProblemDetails::from_status_code(self.status)
-            .with_type(Uri::from_static("about:blank"))
-            .with_detail(self.detail)
-            .with_extensions(extra);
+        let problem = Problem {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            error: &self.detail,
+            errors: &self.errors,
+        };
         let text = serde_json::to_vec(&problem).unwrap_or_else(|_| br#"{"error":"internal error"}"#.to_vec());
         let mut response = Response::new(Body::from(text));
         *response.status_mut() = self.status;

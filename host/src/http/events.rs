@@ -10,6 +10,7 @@ use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 
 use super::error::ApiError;
+use super::resources::whole_number;
 use crate::services::resources::Change;
 use crate::shutdown::Stop;
 
@@ -22,7 +23,7 @@ const END_CHECK: Duration = Duration::from_millis(100);
 /// The last event the client has seen; `None` when it begins.
 pub(super) fn last_seen(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
     let Some(sent) = headers.get(LAST_EVENT_ID) else { return Ok(None) };
-    let seq = sent.to_str().ok().and_then(|text| text.trim().parse().ok());
+    let seq = sent.to_str().ok().and_then(|text| whole_number(text.trim()));
     seq.map(Some).ok_or_else(|| ApiError::bad_request("Last-Event-ID is not the id of an event of this stream"))
 }
 
@@ -102,6 +103,8 @@ mod tests {
         let with = |id: &'static str| HeaderMap::from_iter([(LAST_EVENT_ID, HeaderValue::from_static(id))]);
         assert_eq!(last_seen(&with("7")).unwrap(), Some(7));
         assert_eq!(last_seen(&HeaderMap::new()).unwrap(), None);
-        assert_eq!(last_seen(&with("-1")).unwrap_err().status(), StatusCode::BAD_REQUEST);
+        for wrong in ["-1", "+1", "1.0", "one", "", "9223372036854775808"] {
+            assert_eq!(last_seen(&with(wrong)).unwrap_err().status(), StatusCode::BAD_REQUEST, "{wrong}");
+        }
     }
 }

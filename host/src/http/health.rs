@@ -10,12 +10,11 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::future::{BoxFuture, join_all};
 use parking_lot::RwLock;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
-use utoipa::ToSchema;
 
 /// How a part is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// As it should be.
@@ -27,7 +26,7 @@ pub enum Status {
 }
 
 /// What a check found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Check {
     /// How it is.
     pub status: Status,
@@ -47,6 +46,45 @@ impl Check {
     /// The process cannot write, and answers what is only read as ever.
     pub fn only_reads(message: impl Into<String>) -> Self {
         Self { reads: true, ..Self::new(Status::Down, message) }
+    }
+}
+
+/// What `/healthz` tells.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Health")]
+pub(super) struct HealthBody {
+    status: Verdict,
+    /// By module.
+    checks: BTreeMap<String, Check>,
+}
+
+/// How the process is as a whole.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Healthy,
+    Degraded,
+    Unhealthy,
+}
+
+/// What `/readyz` and `/livez` tell.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Probe")]
+pub(super) struct ProbeBody {
+    status: &'static str,
+    /// Why not, if not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    reason: Option<String>,
+}
+
+impl ProbeBody {
+    fn well(status: &'static str) -> Response {
+        answer(StatusCode::OK, Self { status, reason: None })
+    }
+
+    fn not(status: &'static str, reason: String) -> Response {
+        answer(StatusCode::SERVICE_UNAVAILABLE, Self { status, reason: Some(reason) })
     }
 }
 
@@ -139,16 +177,16 @@ impl HealthChecks {
 pub(super) async fn health(checks: &HealthChecks, timeout: Duration) -> Response {
     let found = checks.ask(timeout).await;
     let (code, status) = match found.values().map(|check| check.status).max() {
-        Some(Status::Down) => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy"),
-        Some(Status::Degraded) => (StatusCode::OK, "degraded"),
-        Some(Status::Up) | None => (StatusCode::OK, "healthy"),
+        Some(Status::Down) => (StatusCode::SERVICE_UNAVAILABLE, Verdict::Unhealthy),
+        Some(Status::Degraded) => (StatusCode::OK, Verdict::Degraded),
+        Some(Status::Up) | None => (StatusCode::OK, Verdict::Healthy),
     };
-    answer(code, json!({"status": status, "checks": found}))
+    answer(code, HealthBody { status, checks: found })
 }
 
 /// `/readyz`
 pub(super) async fn ready(checks: &HealthChecks, timeout: Duration, stopping: bool) -> Response {
-    let refuse = |reason: String| answer(StatusCode::SERVICE_UNAVAILABLE, json!({"status": "not ready", "reason": reason}));
+    let refuse = |reason: String| ProbeBody::not("not ready", reason);
     if stopping || checks.inner.stopping.load(Ordering::Acquire) {
         return refuse("stopping".into());
     }
@@ -158,7 +196,7 @@ pub(super) async fn ready(checks: &HealthChecks, timeout: Duration, stopping: bo
     let found = checks.ask(timeout).await;
     match found.iter().find(|(_, check)| !check.reads) {
         Some((module, check)) => refuse(format!("{module}: {}", check.message)),
-        None => answer(StatusCode::OK, json!({"status": "ready"})),
+        None => ProbeBody::well("ready"),
     }
 }
 
@@ -166,11 +204,11 @@ pub(super) async fn ready(checks: &HealthChecks, timeout: Duration, stopping: bo
 pub(super) fn live(checks: &HealthChecks) -> Response {
     let ask = checks.inner.stuck.read().clone();
     match ask.and_then(|stuck| stuck()) {
-        Some(reason) => answer(StatusCode::SERVICE_UNAVAILABLE, json!({"status": "stuck", "reason": reason})),
-        None => answer(StatusCode::OK, json!({"status": "alive"})),
+        Some(reason) => ProbeBody::not("stuck", reason),
+        None => ProbeBody::well("alive"),
     }
 }
 
-fn answer(code: StatusCode, body: serde_json::Value) -> Response {
+fn answer(code: StatusCode, body: impl Serialize) -> Response {
     (code, [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(body)).into_response()
 }

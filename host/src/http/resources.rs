@@ -16,13 +16,14 @@ use super::routes::Edge;
 use super::{events, writes};
 use crate::plan::Operation;
 use crate::services::ServiceError;
-use crate::services::resources::{IdempotencyKey, Resources, View};
+use crate::services::resources::{IdempotencyKey, LONGEST_PAGE, Resources, View};
 use crate::services::users::CurrentUser;
 use crate::telemetry::traces;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-const MAX_KEY_BYTES: usize = 255;
+/// Of an `Idempotency-Key`.
+pub(super) const MAX_KEY_BYTES: usize = 255;
 
 /// Who asks what of which handler.
 struct Call {
@@ -78,7 +79,7 @@ impl Call {
         let Self { resources, handler, user } = self;
         let write = async move { resources.create(&handler, user.as_ref(), Value::Object(body), key, traceparent).await };
         let (view, replayed) = writes::finish(&edge.writes, write).await?;
-        let location = format!("{}/{}", parts.uri.path().trim_end_matches('/'), percent_encoded(&view.id));
+        let location = format!("{}/{}", parts.uri.path().trim_end_matches('/'), percent_encoded(&view.body.id));
         let mut response = (StatusCode::CREATED, [(header::LOCATION, header_value(&location)?)], shown(view)?).into_response();
         if replayed {
             response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
@@ -159,7 +160,15 @@ async fn last_parameter(parts: &mut Parts) -> Result<String, ApiError> {
 }
 
 fn parse_limit(text: &str) -> Result<usize, ApiError> {
-    text.parse().map_err(|_| ApiError::bad_request(format!("limit '{}' is not a whole number from 1 to 200", text.escape_debug())))
+    let limit = whole_number(text).and_then(|limit| usize::try_from(limit).ok());
+    let wrong = || ServiceError::field("limit", format!("expected a whole number from 1 to {LONGEST_PAGE}, got '{}'", text.escape_debug()));
+    limit.ok_or_else(|| wrong().into())
+}
+
+/// Digits and nothing else, as far as the database can count.
+pub(super) fn whole_number(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|number| digits && i64::try_from(*number).is_ok())
 }
 
 fn next_link(path: &str, limit: Option<usize>, cursor: &str) -> String {
@@ -186,8 +195,8 @@ fn header_value(text: &str) -> Result<HeaderValue, ApiError> {
 fn etag(view: &View) -> String {
     match view.units {
         // Stock moves without a new version of its resource.
-        Some(units) => format!("\"{}.{units}\"", view.version),
-        None => format!("\"{}\"", view.version),
+        Some(units) => format!("\"{}.{units}\"", view.body.version),
+        None => format!("\"{}\"", view.body.version),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, any, get, on};
@@ -16,7 +16,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::error::ApiError;
 use super::files::{self, Files};
 use super::middleware::{auth, cors, observe, rate_limit, request_id, security};
-use super::{HttpParts, accounts, health, openapi, resources};
+use super::{HttpParts, accounts, health, metrics, openapi, resources};
 use crate::plan::paths::{self, template as routable};
 use crate::plan::{self, Endpoint, Middleware, Operation};
 use crate::services::resources::Resources;
@@ -24,7 +24,7 @@ use crate::services::shop::stock;
 use crate::services::users::{CurrentUser, TokenVerifier, Users};
 use crate::shutdown::Stop;
 use crate::tasks::Tasks;
-use crate::telemetry::{self, Metrics};
+use crate::telemetry::Metrics;
 
 /// Used when the plan has no listener, for routers that are called without one.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,8 +53,8 @@ pub fn router(parts: HttpParts) -> Router {
     let observer = observer(&edge, &plan, &routes);
 
     add(&mut routes, paths::OPENAPI, get(openapi::handler(&plan)));
-    if plan.metrics.is_some() {
-        add(&mut routes, paths::METRICS, get(metrics));
+    if let Some(settings) = &plan.metrics {
+        add(&mut routes, paths::METRICS, metrics::route(&settings.access));
     }
     if let Some(settings) = &plan.health {
         let timeout = settings.check_timeout;
@@ -176,11 +176,6 @@ fn observer(edge: &Edge, plan: &plan::Plan, routes: &Routes) -> Arc<observe::Obs
     }
     let write_timeout = plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.write_timeout);
     Arc::new(observe::Observer { metrics: edge.metrics.clone(), templates, deadline: edge.read_timeout + write_timeout })
-}
-
-async fn metrics(State(edge): State<Arc<Edge>>) -> Result<Response, ApiError> {
-    let text = edge.metrics.scrape().await.map_err(ApiError::internal)?;
-    Ok(([(header::CONTENT_TYPE, telemetry::metrics::CONTENT_TYPE)], text).into_response())
 }
 
 async fn ready(edge: &Edge, timeout: Duration) -> Response {

@@ -376,6 +376,22 @@ pub struct EventTrigger {
 pub struct Metrics {
     /// `namespace`, or `namespace_subsystem`: what comes before each name.
     pub prefix: String,
+    /// Who may read them.
+    pub access: MetricsAccess,
+}
+
+/// Who may read `/metrics`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MetricsAccess {
+    /// Who asks from this machine or from a private network, and for nobody else.
+    Private {
+        /// Peers that may have a public address themselves, if those they ask for have none (IP addresses or CIDR prefixes).
+        trusted_proxies: Vec<String>,
+    },
+    /// Who sends this bearer token, 16 characters or more.
+    Token(Secret),
+    /// Everybody.
+    Open,
 }
 
 /// `health.checker`.

@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
-use serde_json::json;
 
 use super::hub::Watcher;
 use super::pipeline::Pipeline;
-use super::resources::Change;
+use super::resources::{Change, ChangeBody};
 use crate::store::{HistoryRow, Resource, StoreError};
 
 /// How often the store is read although nothing was heard.
@@ -81,8 +80,13 @@ impl Following {
     }
 
     fn change(&self, resource: &Resource, row: &HistoryRow, last: bool) -> Change {
-        let data = self.pipeline.parts().events.public_data(resource);
-        let body = json!({"id": resource.id, "state": row.to, "version": resource.version, "transition": row, "data": data});
-        Change { seq: row.seq, body, last }
+        let body = ChangeBody {
+            id: resource.id.clone(),
+            state: row.to.clone(),
+            version: resource.version,
+            transition: row.clone(),
+            data: self.pipeline.parts().events.public_data(resource),
+        };
+        Change { seq: row.seq, body: serde_json::to_value(body).unwrap_or_default(), last }
     }
 }

@@ -2,15 +2,23 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One thing that is wrong with a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "WrongField")]
 pub struct FieldError {
     /// JSON pointer into the body, for example `/items/0/quantity`.
     pub pointer: String,
     /// What is wrong, with the value and what would be accepted.
     pub detail: String,
+}
+
+/// The JSON pointer to `key` of the object at `parent` (RFC 6901).
+#[must_use]
+pub fn pointer(parent: &str, key: &str) -> String {
+    format!("{parent}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
 impl std::fmt::Display for FieldError {
@@ -97,5 +105,17 @@ impl From<crate::store::StoreError> for ServiceError {
             E::Taken(what) => Self::Conflict(format!("{what} is taken")),
             other => Self::Internal(other.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_leads_to_its_key_whatever_that_is_called() {
+        assert_eq!(pointer("/items/0", "quantity"), "/items/0/quantity");
+        let body = serde_json::json!({"a/b~c": {"": 1}});
+        assert_eq!(body.pointer(&pointer(&pointer("", "a/b~c"), "")), Some(&serde_json::json!(1)));
     }
 }

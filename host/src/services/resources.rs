@@ -11,6 +11,8 @@ use std::time::Duration;
 use futures::stream::BoxStream;
 use millrace_workflow::{Cause, Input, Refusal};
 use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::active::Place;
@@ -19,13 +21,16 @@ use super::pipeline::{FireError, Pipeline};
 use super::shop::catalogue::Catalogue;
 use super::shop::pricing;
 use super::users::CurrentUser;
+use super::view::ResourceBody;
 use super::withdrawal::WithdrawError;
 use super::{ServiceError, changes, view};
 use crate::plan::ResourceHandler;
-use crate::store::{Commit, Conflict, Guard, IdempotencyRow, Listing, Object, Resource, Store, StoreError};
+use crate::store::{Commit, Conflict, Guard, HistoryRow, IdempotencyRow, Listing, Object, Resource, Store, StoreError};
 
-/// Entries of a page unless the caller says otherwise, and at most.
-const PAGE: (usize, usize) = (50, 200);
+/// Entries of a page, at most.
+pub const LONGEST_PAGE: usize = 200;
+/// Entries of a page of what belongs to somebody, unless the caller says otherwise.
+const PAGE_OF_ONES_OWN: usize = 50;
 /// When to come back if there are too many unfinished instances, or events that wait.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -41,21 +46,17 @@ pub struct IdempotencyKey {
 /// A resource as the API shows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct View {
-    /// Its id.
-    pub id: String,
-    /// Its version, for an ETag.
-    pub version: u64,
     /// Units in stock, which change without a new version.
     pub units: Option<u64>,
-    /// The body: `{id, data, state, lastUpdate, createdAt, version, history?}`.
-    pub body: Value,
+    /// What is shown.
+    pub body: ResourceBody,
 }
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
-    /// Bodies as in [`View::body`], without history.
-    pub items: Vec<Value>,
+    /// Without history.
+    pub items: Vec<ResourceBody>,
     /// Opaque; hand it back to get the next page. `None` on the last.
     pub next: Option<String>,
 }
@@ -65,10 +66,32 @@ pub struct Page {
 pub struct Change {
     /// History `seq`: the id of the server-sent event.
     pub seq: u64,
-    /// `{id, state, version, transition: <history row>, data: <public data>}`.
+    /// A [`ChangeBody`], as JSON.
     pub body: Value,
     /// The resource has reached a final state: nothing follows.
     pub last: bool,
+}
+
+/// What an event of a stream holds: a transition, and the resource as it is.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Change")]
+pub struct ChangeBody {
+    /// Id of the resource.
+    pub id: String,
+    /// State entered by the transition.
+    pub state: String,
+    /// Version of the resource when the event was sent.
+    pub version: u64,
+    /// The transition.
+    pub transition: HistoryRow,
+    /// The resource's public data when the event was sent.
+    pub data: Object,
+}
+
+/// Entries of a page of what `handler` keeps, unless the caller says otherwise.
+#[must_use]
+pub fn usual_page(handler: &ResourceHandler) -> usize {
+    if handler.owned { PAGE_OF_ONES_OWN } else { LONGEST_PAGE }
 }
 
 /// Counts the changes that a cached list must not outlive. Clones share the count.
@@ -210,9 +233,9 @@ impl Resources {
         limit: Option<usize>,
         cursor: Option<&str>,
     ) -> Result<Page, ServiceError> {
-        let limit = limit.unwrap_or(if handler.settings.owned { PAGE.0 } else { PAGE.1 });
-        if !(1..=PAGE.1).contains(&limit) {
-            return Err(ServiceError::field("limit", format!("expected 1 to {}, got {limit}", PAGE.1)));
+        let limit = limit.unwrap_or(usual_page(&handler.settings));
+        if !(1..=LONGEST_PAGE).contains(&limit) {
+            return Err(ServiceError::field("limit", format!("expected 1 to {LONGEST_PAGE}, got {limit}")));
         }
         let listing = Listing {
             kind: handler.settings.kind.clone(),
@@ -383,7 +406,7 @@ impl Resources {
                 }
                 let stock = handler.units(&resource.data);
                 let history = resource.workflow.as_ref().map(|_| Vec::new());
-                Ok((self.view(handler, &resource, stock, history.as_deref()), false))
+                Ok((self.view(handler, &resource, stock, history), false))
             }
             Err(StoreError::Conflict(Conflict::Idempotency(earlier))) => match &row {
                 Some(row) => self.replay(handler, row, &earlier).await,
@@ -444,7 +467,7 @@ impl Resources {
             Some(_) => self.store().stock_of(&resource.id).await?.map(|level| level.on_hand - level.reserved),
             None => None,
         };
-        Ok(self.view(handler, resource, stock, history.as_deref()))
+        Ok(self.view(handler, resource, stock, history))
     }
 
     async fn stock_levels(&self, handler: &Handler) -> Result<HashMap<String, u64>, ServiceError> {
@@ -454,7 +477,7 @@ impl Resources {
         Ok(self.store().stock().await?.into_iter().map(|level| (level.sku, level.on_hand - level.reserved)).collect())
     }
 
-    fn view(&self, handler: &Handler, resource: &Resource, stock: Option<u64>, history: Option<&[crate::store::HistoryRow]>) -> View {
+    fn view(&self, handler: &Handler, resource: &Resource, stock: Option<u64>, history: Option<Vec<HistoryRow>>) -> View {
         let stock = handler.settings.stock_field.as_deref().zip(stock);
         view::resource(&self.inner.pipeline.parts().events, resource, stock, history)
     }
@@ -499,7 +522,7 @@ impl Handler {
         let allowed = &self.settings.private_fields;
         if let Some(name) = object.keys().find(|name| !allowed.contains(name)) {
             let accepted = if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") };
-            return Err(ServiceError::field(format!("/{name}"), format!("unknown field; accepted here: {accepted}")));
+            return Err(ServiceError::field(super::error::pointer("", name), format!("unknown field; accepted here: {accepted}")));
         }
         if self.catalogue.is_some() {
             return Ok(pricing::payment(body)?.map(|payment| Object::from_iter([("payment".to_owned(), payment)])));

@@ -1,15 +1,51 @@
 //! How a resource looks from outside.
 
-use serde_json::{Map, Value, json};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::ServiceError;
 use super::events::Events;
 use super::resources::View;
 use crate::store::{HistoryRow, Object, Resource};
 
+/// Names that a client may not set: they are the host's.
+pub const HOST_OWNED: [&str; 9] = ["id", "state", "version", "userId", "user_id", "owner", "role", "createdAt", "lastUpdate"];
+/// How a cursor looks; which of those that look so were given out, only the host knows.
+pub const CURSOR_PATTERN: &str = "^([0-9a-f]{2})+$";
+
+/// A resource of any kind.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Resource")]
+pub struct ResourceBody {
+    /// Its id.
+    pub id: String,
+    /// Business data, results of steps included.
+    pub data: Object,
+    /// State in its workflow, or `active` without one.
+    pub state: String,
+    /// When it was last changed.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub last_update: Timestamp,
+    /// When it was created.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub created_at: Timestamp,
+    /// Grows with each change.
+    pub version: u64,
+    /// Why a person is asked to look at it; absent if nobody is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub attention: Option<String>,
+    /// The transitions it has made, where one resource with a workflow is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<HistoryRow>")]
+    pub history: Option<Vec<HistoryRow>>,
+}
+
 /// The body of a resource, with its history if there is one to show.
 #[must_use]
-pub fn resource(events: &Events, resource: &Resource, stock: Option<(&str, u64)>, history: Option<&[HistoryRow]>) -> View {
+pub fn resource(events: &Events, resource: &Resource, stock: Option<(&str, u64)>, history: Option<Vec<HistoryRow>>) -> View {
     let mut data = events.public_data(resource);
     if resource.workflow.is_none() {
         data.shift_remove("state");
@@ -17,20 +53,17 @@ pub fn resource(events: &Events, resource: &Resource, stock: Option<(&str, u64)>
     if let Some((field, available)) = stock {
         data.insert(field.to_owned(), available.into());
     }
-    let mut body = Map::new();
-    body.insert("id".into(), resource.id.as_str().into());
-    body.insert("data".into(), Value::Object(data));
-    body.insert("state".into(), resource.state.as_str().into());
-    body.insert("lastUpdate".into(), resource.updated_at.to_string().into());
-    body.insert("createdAt".into(), resource.created_at.to_string().into());
-    body.insert("version".into(), resource.version.into());
-    if let Some(reason) = resource.workflow.as_ref().and_then(|progress| progress.attention.as_ref()) {
-        body.insert("attention".into(), reason.as_str().into());
-    }
-    if let Some(rows) = history {
-        body.insert("history".into(), json!(rows));
-    }
-    View { id: resource.id.clone(), version: resource.version, units: stock.map(|(_, units)| units), body: Value::Object(body) }
+    let body = ResourceBody {
+        id: resource.id.clone(),
+        data,
+        state: resource.state.clone(),
+        last_update: resource.updated_at,
+        created_at: resource.created_at,
+        version: resource.version,
+        attention: resource.workflow.as_ref().and_then(|progress| progress.attention.clone()),
+        history,
+    };
+    View { units: stock.map(|(_, units)| units), body }
 }
 
 /// The cursor after `resource` in a list.
@@ -45,19 +78,19 @@ pub fn cursor(resource: &Resource) -> String {
 /// It was not made by [`cursor`].
 pub fn parse_cursor(text: &str) -> Result<(jiff::Timestamp, String), ServiceError> {
     let parse = || {
+        let is_lower_hex = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(|i| u8::from_str_radix(text.get(i..i + 2)?, 16).ok()).collect();
-        let text = String::from_utf8(bytes?).ok()?;
+        let text = String::from_utf8(bytes.filter(|_| is_lower_hex)?).ok()?;
         let (micros, id) = text.split_once('|')?;
         Some((jiff::Timestamp::from_microsecond(micros.parse().ok()?).ok()?, id.to_owned()))
     };
     parse().ok_or_else(|| ServiceError::field("cursor", "expected the cursor of a Link header, unchanged"))
 }
 
-/// A name that a client may not set: it is the host's.
+/// The first of the names in `data` that a client may not set.
 #[must_use]
 pub fn host_owned(data: &Object) -> Option<&str> {
-    const NAMES: [&str; 9] = ["id", "state", "version", "userId", "user_id", "owner", "role", "createdAt", "lastUpdate"];
-    data.keys().map(String::as_str).find(|name| NAMES.contains(name))
+    data.keys().map(String::as_str).find(|name| HOST_OWNED.contains(name))
 }
 
 #[cfg(test)]
@@ -69,7 +102,7 @@ mod tests {
         let at = jiff::Timestamp::from_microsecond(1_700_000_000_123_456).unwrap();
         let text = super::super::workflows::hex(format!("{}|thing-é", at.as_microsecond()).as_bytes());
         assert_eq!(parse_cursor(&text).unwrap(), (at, "thing-é".to_owned()));
-        for wrong in ["", "zz", "abc", "é", "31323334", &"ff".repeat(40)] {
+        for wrong in ["", "zz", "abc", "é", "31323334", &"ff".repeat(40), &text.to_uppercase(), "+1"] {
             assert!(parse_cursor(wrong).is_err(), "{wrong}");
         }
     }

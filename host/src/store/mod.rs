@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -60,7 +61,8 @@ pub struct Progress {
 }
 
 /// One transition that was made. `(kind, id, seq)` is unique and `seq` has no gap.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "HistoryEntry")]
 pub struct HistoryRow {
     /// 1 for the first transition.
     pub seq: u64,
@@ -71,6 +73,7 @@ pub struct HistoryRow {
     /// Name of the transition.
     pub transition: String,
     /// When it was made.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub at: Timestamp,
     /// Why: the word of [`millrace_workflow::Cause`].
     pub cause: String,

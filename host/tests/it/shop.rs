@@ -145,6 +145,7 @@ async fn nonsense_is_refused_with_a_reason_and_prices_come_from_the_catalogue() 
         with(&|body| body["shipping"]["zip"] = json!("abc")),
         with(&|body| body["shipping"]["zip"] = json!("97201-12")),
         with(&|body| body["payment"] = json!({"token": 1})),
+        with(&|body| body["a/b"] = json!(1)),
     ];
     for body in nonsense {
         let answer = customer.post("/api/orders", &body).await;
@@ -157,6 +158,10 @@ async fn nonsense_is_refused_with_a_reason_and_prices_come_from_the_catalogue() 
     cheap["items"][0]["price"] = json!(0.01);
     cheap["total"] = json!(0.01);
     assert_eq!(customer.post("/api/orders", &cheap).await.body["data"]["total"], json!(149.99));
+
+    let mut whole = order("prod-003", 1, "tok_visa");
+    whole["items"][0]["quantity"] = json!(2.0);
+    assert_eq!(customer.post("/api/orders", &whole).await.body["data"]["items"][0]["quantity"], json!(2), "2.0 is a whole number");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -190,6 +190,55 @@ pub struct MetricsCollector {
     /// What comes between the namespace and the name.
     #[schemars(regex(pattern = "^[a-zA-Z_][a-zA-Z0-9_]*$"), extend("x-expected" = "letters, digits and underscores, not beginning with a digit"))]
     pub subsystem: Option<String>,
+    /// Who may read `/metrics`; `private` if not given.
+    pub access: Option<MetricsAccess>,
+    /// What a collector sends as `Authorization: Bearer` where `access` is `token`; from a variable, such as `${METRICS_SECRET}`.
+    pub token: Option<MetricsToken>,
+}
+
+/// Who may read `/metrics`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricsAccess {
+    /// This machine and private networks, whoever asks for whom.
+    Private,
+    /// Who sends the token.
+    Token,
+    /// Everybody.
+    Open,
+}
+
+impl JsonSchema for MetricsAccess {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "MetricsAccess".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string", "enum": ["private", "token", "open"], "x-noun": "access", "x-expected": "private, token or open",
+            "description": "`private`: this machine and private networks. `token`: who sends the `token`. `open`: everybody."
+        })
+    }
+}
+
+/// A token that collectors know. It is never shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct MetricsToken(pub String);
+
+impl JsonSchema for MetricsToken {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "MetricsToken".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[!-~]{16,256}$", "x-expected": "16 to 256 visible ASCII characters", "x-secret": true })
+    }
+}
+
+impl std::fmt::Debug for MetricsToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[hidden]")
+    }
 }
 
 /// `health.checker`.

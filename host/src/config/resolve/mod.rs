@@ -64,7 +64,7 @@ pub(super) fn resolve(
         bus: messaging::bus(&context, findings),
         handlers: messaging::handlers(&context, findings),
         event_triggers: messaging::event_triggers(&context, findings),
-        metrics: parts::metrics(&context),
+        metrics: parts::metrics(&context, findings),
         health: parts::health(&context, findings),
         routes: Vec::new(),
         database,

@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::{Context, files, pick, setting, values};
 use crate::config::finding::Findings;
 use crate::config::leaf::HumanDuration;
+use crate::config::modules::{MetricsAccess as Access, MetricsCollector};
 use crate::config::report::Code;
 use crate::config::tree::child;
-use crate::plan::{Auth, ConnectionLimit, Database, FileServer, Health, Metrics, Proxy, Server};
+use crate::plan::{Auth, ConnectionLimit, Database, FileServer, Health, Metrics, MetricsAccess, Proxy, Secret, Server};
 
 /// Bytes that a key has at least.
 const SECRET_BYTES: usize = 32;
@@ -229,12 +230,34 @@ pub(super) fn proxies(context: &Context<'_>, findings: &mut Findings) -> Vec<Pro
     proxies
 }
 
-pub(super) fn metrics(context: &Context<'_>) -> Option<Metrics> {
-    let (_, _, settings) = context.first(pick!(Metrics))?;
+pub(super) fn metrics(context: &Context<'_>, findings: &mut Findings) -> Option<Metrics> {
+    let (index, _, settings) = context.first(pick!(Metrics))?;
     let namespace = settings.namespace.as_deref().unwrap_or("millrace");
     Some(Metrics {
         prefix: settings.subsystem.as_ref().map_or_else(|| namespace.to_owned(), |subsystem| format!("{namespace}_{subsystem}")),
+        access: metrics_access(context, settings, index, findings),
     })
+}
+
+fn metrics_access(context: &Context<'_>, settings: &MetricsCollector, index: usize, findings: &mut Findings) -> MetricsAccess {
+    let access = settings.access.unwrap_or(Access::Private);
+    match (access, &settings.token) {
+        (Access::Token, Some(token)) => return MetricsAccess::Token(Secret(token.0.clone())),
+        (Access::Token, None) => findings.error(
+            setting(index, "access"),
+            Code::InvalidValue,
+            "`access: token` needs a `token`",
+            "write token: ${METRICS_SECRET}, and set that variable to 16 characters or more".to_owned(),
+        ),
+        (_, Some(_)) => findings.error(
+            setting(index, "token"),
+            Code::InvalidValue,
+            "a `token` is asked for only where `access` is token",
+            "write access: token, or leave the token out".to_owned(),
+        ),
+        (Access::Private | Access::Open, None) => {}
+    }
+    if access == Access::Open { MetricsAccess::Open } else { MetricsAccess::Private { trusted_proxies: trusted_proxies(context) } }
 }
 
 pub(super) fn health(context: &Context<'_>, findings: &mut Findings) -> Option<Health> {

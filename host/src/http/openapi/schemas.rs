@@ -1,117 +1,138 @@
-//! The bodies that every process speaks of.
+//! The bodies that operations take and answer: of types that handlers read and write, and of what handlers are set to take.
 
-use std::collections::BTreeMap;
+use schemars::JsonSchema;
+use schemars::generate::{SchemaGenerator, SchemaSettings};
+use serde_json::{Map, Value, json};
 
-use serde_json::Value;
-use utoipa::ToSchema;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{ArrayBuilder, Components, ComponentsBuilder, ObjectBuilder, Ref, RefOr, Schema, Type};
+use crate::plan::ResourceHandler;
+use crate::services::resources::ChangeBody;
+use crate::services::shop::pricing;
+use crate::services::view::{HOST_OWNED, ResourceBody};
 
-use super::BEARER;
-use crate::http::accounts::{CredentialsBody, ProfileChangeBody, RegistrationBody, SessionBody, UserBody};
-use crate::http::health::{Check, Status};
+/// Where a document has its schemas.
+const PLACE: &str = "/components/schemas";
 
-pub(super) fn components() -> Components {
-    ComponentsBuilder::new()
-        .schema_from::<Problem>()
-        .schema_from::<WrongField>()
-        .schema_from::<Resource>()
-        .schema_from::<HistoryEntry>()
-        .schema_from::<Health>()
-        .schema_from::<Check>()
-        .schema_from::<Status>()
-        .schema_from::<Probe>()
-        .schema_from::<UserBody>()
-        .schema_from::<SessionBody>()
-        .schema_from::<RegistrationBody>()
-        .schema_from::<CredentialsBody>()
-        .schema_from::<ProfileChangeBody>()
-        .security_scheme(BEARER, SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)))
-        .build()
+/// Collects the schemas of a document.
+pub(super) struct Schemas {
+    requests: SchemaGenerator,
+    answers: SchemaGenerator,
+    /// Those that follow from the settings of handlers.
+    configured: Map<String, Value>,
 }
 
-pub(super) fn any_object() -> RefOr<Schema> {
-    ObjectBuilder::new().schema_type(Type::Object).build().into()
+impl Schemas {
+    pub(super) fn new() -> Self {
+        let settings = SchemaSettings::draft2020_12().with(|settings| {
+            settings.definitions_path = PLACE.into();
+            settings.meta_schema = None;
+        });
+        Self { requests: settings.clone().into_generator(), answers: settings.for_serialize().into_generator(), configured: Map::new() }
+    }
+
+    /// What is read into a `T`.
+    pub(super) fn request<T: JsonSchema>(&mut self) -> Value {
+        self.requests.subschema_for::<T>().to_value()
+    }
+
+    /// What a `T` is written as.
+    pub(super) fn answer<T: JsonSchema>(&mut self) -> Value {
+        self.answers.subschema_for::<T>().to_value()
+    }
+
+    /// A resource of `handler`, as it is shown.
+    pub(super) fn resource(&mut self, handler: &ResourceHandler) -> Value {
+        let any = self.answer::<ResourceBody>();
+        let data = self.named(format!("Data_{}", handler.kind), data(handler));
+        let one = json!({"allOf": [any, {"type": "object", "properties": {"data": data}}]});
+        self.named(format!("Resource_{}", handler.kind), one)
+    }
+
+    /// What creating or replacing a resource of `handler` takes.
+    pub(super) fn new_resource(&mut self, handler: &ResourceHandler) -> Value {
+        self.named(format!("New_{}", handler.kind), new(handler))
+    }
+
+    /// What an action on a resource of `handler` takes.
+    pub(super) fn action(&mut self, handler: &ResourceHandler) -> Value {
+        let field = |name: &String| {
+            let schema = if handler.pricing.is_some() { pricing::payment_schema() } else { json!({}) };
+            (name.clone(), schema)
+        };
+        let fields: Map<String, Value> = handler.private_fields.iter().map(field).collect();
+        let action = json!({"type": "object", "properties": fields, "additionalProperties": false});
+        self.named(format!("Action_{}", handler.kind), action)
+    }
+
+    /// One event of a stream.
+    pub(super) fn event(&mut self) -> Value {
+        let change = self.answer::<ChangeBody>();
+        json!({
+            "type": "object",
+            "description": "One event. Its data is a Change, as JSON.",
+            "properties": {
+                "event": {"type": "string", "const": "transition"},
+                "id": {"type": "string", "pattern": "^[0-9]+$", "description": "For Last-Event-ID."},
+                "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": change},
+            },
+            "required": ["event", "id", "data"],
+        })
+    }
+
+    /// All, by name.
+    pub(super) fn finish(mut self) -> Value {
+        let mut all = self.answers.take_definitions(true);
+        all.append(&mut self.requests.take_definitions(true));
+        all.append(&mut self.configured);
+        all.sort_keys();
+        Value::Object(all)
+    }
+
+    fn named(&mut self, name: String, schema: Value) -> Value {
+        let reference = json!({"$ref": format!("#{PLACE}/{name}")});
+        self.configured.insert(name, schema);
+        reference
+    }
 }
 
-pub(super) fn text() -> Schema {
-    ObjectBuilder::new().schema_type(Type::String).build().into()
+/// A list of what `schema` describes.
+pub(super) fn array_of(schema: &Value) -> Value {
+    json!({"type": "array", "items": schema})
 }
 
-pub(super) fn array_of(schema: &str) -> RefOr<Schema> {
-    ArrayBuilder::new().items(Ref::from_schema_name(schema)).build().into()
+/// What the host writes itself is refused in any body.
+fn new(handler: &ResourceHandler) -> Value {
+    if handler.pricing.is_some() {
+        return pricing::request_schema();
+    }
+    let mut rules = json!({"type": "object", "propertyNames": {"not": {"enum": HOST_OWNED}}});
+    if let Some(field) = &handler.stock_field {
+        rules["properties"][field] = units();
+    }
+    match &handler.schema {
+        Some(schema) => json!({"allOf": [schema, rules]}),
+        None => rules,
+    }
 }
 
-/// RFC 9457, and `error`, which repeats `detail`.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "documents what error.rs writes")]
-struct Problem {
-    r#type: String,
-    title: String,
-    status: u16,
-    detail: String,
-    error: String,
-    errors: Option<Vec<WrongField>>,
+/// The business data that is known beforehand. Steps add their results, so there may be more.
+fn data(handler: &ResourceHandler) -> Value {
+    let of_schema = handler.schema.as_ref().and_then(|schema| schema.get("properties")).and_then(Value::as_object);
+    let mut fields = if handler.pricing.is_some() { pricing::data_fields() } else { of_schema.cloned().unwrap_or_default() };
+    if handler.workflow.is_some() {
+        fields.insert("state".to_owned(), json!({"type": "string", "description": "The same as that of the resource."}));
+    }
+    if handler.owned {
+        fields.insert("userId".to_owned(), json!({"type": "string", "description": "Whose it is."}));
+    }
+    if let Some(field) = &handler.stock_field {
+        fields.insert(field.clone(), units());
+    }
+    fields.retain(|name, _| !handler.private_fields.contains(name));
+    let always = |name: &&String| handler.pricing.is_some() && name.as_str() != "payment";
+    let required: Vec<&String> = fields.keys().filter(always).collect();
+    json!({"type": "object", "description": "Business data, results of steps included.", "properties": fields, "required": required, "additionalProperties": true})
 }
 
-/// One thing that is wrong with a request.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "documents what error.rs writes")]
-struct WrongField {
-    /// JSON pointer into the body.
-    pointer: String,
-    detail: String,
-}
-
-/// A resource of any kind.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents what the resource service makes")]
-struct Resource {
-    id: String,
-    /// Business data, results of steps included.
-    data: BTreeMap<String, Value>,
-    state: String,
-    #[schema(format = "date-time")]
-    last_update: String,
-    #[schema(format = "date-time")]
-    created_at: Option<String>,
-    version: Option<u64>,
-    /// Only where one resource is read.
-    history: Option<Vec<HistoryEntry>>,
-}
-
-/// One transition that was made.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "documents what the resource service makes")]
-struct HistoryEntry {
-    seq: u64,
-    from: String,
-    to: String,
-    transition: String,
-    #[schema(format = "date-time")]
-    at: String,
-    cause: String,
-    component: Option<String>,
-    /// SHA-256 of the component's file.
-    digest: Option<String>,
-    attempt: Option<u32>,
-    reason: Option<String>,
-}
-
-/// How the process is.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "documents what health.rs writes")]
-struct Health {
-    /// `healthy`, `degraded` or `unhealthy`.
-    status: String,
-    checks: BTreeMap<String, Check>,
-}
-
-/// One word.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "documents what health.rs writes")]
-struct Probe {
-    status: String,
-    reason: Option<String>,
+fn units() -> Value {
+    json!({"type": "integer", "minimum": 0, "description": "Units in stock."})
 }

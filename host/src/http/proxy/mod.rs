@@ -18,6 +18,7 @@ use futures::StreamExt as _;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::error::ApiError;
@@ -48,8 +49,9 @@ struct Target {
 }
 
 /// Why there is no answer of the backend.
-#[derive(Serialize)]
-struct Unanswered<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Unanswered")]
+pub(super) struct Unanswered<'a> {
     error: &'a str,
     backend: &'a str,
     path: &'a str,

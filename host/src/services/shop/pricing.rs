@@ -2,20 +2,25 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Value, json};
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use serde_json::{Map, Value, json};
 
 use super::catalogue::Catalogue;
 use super::money::Cents;
 use crate::services::ServiceError;
-use crate::services::error::FieldError;
+use crate::services::error::{FieldError, pointer};
+use crate::services::text::{self, is_text};
 use crate::store::Object;
 
 /// Lines of one order.
 const MAX_LINES: usize = 100;
 /// Units of one line.
 const MAX_QUANTITY: u64 = 100_000;
-/// Bytes of one field of the address, and of a payment token.
-const MAX_TEXT_BYTES: usize = 200;
+/// Characters of one field of the address, of the id of a product, and of a payment token.
+const MAX_TEXT_CHARS: usize = 200;
+/// How a ZIP code is written.
+const ZIP_PATTERN: &str = "^[0-9]{5}(-[0-9]{4})?$";
 
 const ADDRESS_FIELDS: [&str; 4] = ["address", "city", "state", "zip"];
 
@@ -67,6 +72,76 @@ pub fn payment(body: &Value) -> Result<Option<Value>, ServiceError> {
     Ok(token.map(|token| json!({ "token": token })))
 }
 
+/// What [`price`] takes, as a JSON Schema. It cannot say that no product is named twice, nor which products there are.
+#[must_use]
+pub fn request_schema() -> Value {
+    let ignored = || json!({"description": "Ignored: it comes from the catalogue."});
+    let line = json!({
+        "type": "object",
+        "properties": {
+            "productId": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARS, "description": "Of the catalogue; once in an order."},
+            "quantity": {"type": "integer", "minimum": 1, "maximum": MAX_QUANTITY},
+            "name": ignored(),
+            "price": ignored(),
+        },
+        "required": ["productId", "quantity"],
+        "additionalProperties": false,
+    });
+    json!({
+        "type": "object",
+        "properties": {
+            "items": {"type": "array", "minItems": 1, "maxItems": MAX_LINES, "items": line},
+            "shipping": address_schema(),
+            "payment": payment_schema(),
+            "total": ignored(),
+        },
+        "required": ["items", "shipping"],
+        "additionalProperties": false,
+        "examples": [{
+            "items": [{"productId": "prod-001", "quantity": 1}],
+            "shipping": {"address": "1 Mill Lane", "city": "Portland", "state": "OR", "zip": "97201"},
+            "payment": {"token": "tok_visa"},
+        }],
+    })
+}
+
+/// A payment, as a JSON Schema.
+#[must_use]
+pub fn payment_schema() -> Value {
+    json!({
+        "type": "object",
+        "properties": {"token": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARS, "pattern": "^[!-~]+$", "description": "Of the payment gateway."}},
+        "required": ["token"],
+        "additionalProperties": false,
+    })
+}
+
+/// The fields of an order's data that [`price`] makes, each as a JSON Schema.
+#[must_use]
+pub fn data_fields() -> Map<String, Value> {
+    let amount = || json!({"type": "number", "minimum": 0, "description": "With at most two decimals."});
+    let line = json!({
+        "type": "object",
+        "properties": {"productId": {"type": "string"}, "name": {"type": "string"}, "quantity": {"type": "integer"}, "price": amount()},
+        "required": ["productId", "name", "quantity", "price"],
+    });
+    [("items", json!({"type": "array", "items": line})), ("shipping", address_schema()), ("total", amount()), ("payment", payment_schema())]
+        .map(|(name, schema)| (name.to_owned(), schema))
+        .into_iter()
+        .collect()
+}
+
+fn address_schema() -> Value {
+    let field = |name: &str| {
+        if name == "zip" {
+            return json!({"type": "string", "pattern": ZIP_PATTERN, "description": "Such as 97201 or 97201-1234."});
+        }
+        json!({"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARS, "pattern": text::PATTERN})
+    };
+    let fields: Map<String, Value> = ADDRESS_FIELDS.iter().map(|&name| (name.to_owned(), field(name))).collect();
+    json!({"type": "object", "properties": fields, "required": ADDRESS_FIELDS, "additionalProperties": false})
+}
+
 #[derive(Default)]
 struct Request {
     lines: Vec<Line>,
@@ -93,7 +168,7 @@ impl Problems {
 
     fn unknown(&mut self, at: &str, object: &Object, known: &[&str]) {
         for name in object.keys().filter(|name| !known.contains(&name.as_str())) {
-            self.add(format!("{at}/{name}"), format!("unknown field; expected one of {}", known.join(", ")));
+            self.add(pointer(at, name), format!("unknown field; expected one of {}", known.join(", ")));
         }
     }
 }
@@ -141,16 +216,22 @@ fn parse_line(at: &str, item: &Value, problems: &mut Problems) -> Option<Line> {
         return None;
     };
     problems.unknown(at, item, &["productId", "quantity", "name", "price"]);
-    let product = item.get("productId").and_then(Value::as_str).filter(|id| !id.is_empty() && id.len() <= MAX_TEXT_BYTES);
+    let product = item.get("productId").and_then(Value::as_str).filter(|id| (1..=MAX_TEXT_CHARS).contains(&id.chars().count()));
     if product.is_none() {
         problems.add(format!("{at}/productId"), "expected the id of a product");
     }
-    let quantity = item.get("quantity").and_then(Value::as_u64).filter(|quantity| (1..=MAX_QUANTITY).contains(quantity));
+    let quantity = item.get("quantity").and_then(whole).filter(|quantity| (1..=MAX_QUANTITY).contains(quantity));
     if quantity.is_none() {
         let got = item.get("quantity").map_or_else(|| "nothing".to_owned(), shorten);
         problems.add(format!("{at}/quantity"), format!("expected a whole number from 1 to {MAX_QUANTITY}, got {got}"));
     }
     Some(Line { product: product?.to_owned(), quantity: quantity? })
+}
+
+/// A number without a fraction, also where it is written with one: to JSON Schema 2.0 is an integer.
+fn whole(value: &Value) -> Option<u64> {
+    let number = value.as_number()?;
+    number.as_u64().or_else(|| Decimal::from_f64_retain(number.as_f64()?).filter(|decimal| decimal.fract().is_zero())?.to_u64())
 }
 
 fn parse_shipping(shipping: Option<&Value>, problems: &mut Problems) -> Object {
@@ -163,11 +244,13 @@ fn parse_shipping(shipping: Option<&Value>, problems: &mut Problems) -> Object {
     let mut address = Object::new();
     for field in ADDRESS_FIELDS {
         match shipping.get(field).and_then(Value::as_str).map(str::trim) {
-            Some(text) if !text.is_empty() && text.len() <= MAX_TEXT_BYTES && !text.contains(char::is_control) => {
+            Some(text) if is_text(text) && text.chars().count() <= MAX_TEXT_CHARS => {
                 address.insert(field.into(), text.into());
             }
-            _ => problems
-                .add(format!("/shipping/{field}"), format!("expected a text of 1 to {MAX_TEXT_BYTES} bytes without control characters")),
+            _ => problems.add(
+                format!("/shipping/{field}"),
+                format!("expected a text of 1 to {MAX_TEXT_CHARS} characters without control characters"),
+            ),
         }
     }
     if let Some(zip) = address.get("zip").and_then(Value::as_str).filter(|zip| !is_zip_code(zip)) {
@@ -190,9 +273,9 @@ fn parse_payment(payment: &Value, problems: &mut Problems) -> Option<String> {
     };
     problems.unknown("/payment", payment, &["token"]);
     let token = payment.get("token").and_then(Value::as_str);
-    let token = token.filter(|token| !token.is_empty() && token.len() <= MAX_TEXT_BYTES && token.chars().all(|c| c.is_ascii_graphic()));
+    let token = token.filter(|token| !token.is_empty() && token.len() <= MAX_TEXT_CHARS && token.chars().all(|c| c.is_ascii_graphic()));
     if token.is_none() {
-        problems.add("/payment/token", format!("expected 1 to {MAX_TEXT_BYTES} visible ASCII characters, for example tok_visa"));
+        problems.add("/payment/token", format!("expected 1 to {MAX_TEXT_CHARS} visible ASCII characters, for example tok_visa"));
     }
     token.map(str::to_owned)
 }

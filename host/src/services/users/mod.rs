@@ -13,9 +13,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::ServiceError;
+use super::{ServiceError, text};
 use crate::clock::Clock;
 use crate::plan;
 use crate::store::{self, Store, StoreError};
@@ -59,15 +60,40 @@ impl std::fmt::Debug for Session {
 }
 
 /// What somebody registers with.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Registration {
     /// Name to show, 1 to 100 characters.
+    #[schemars(length(min = 1, max = rules::NAME_CHARS), regex(pattern = text::PATTERN))]
     pub name: String,
     /// E-mail address, not yet taken.
+    #[schemars(email, length(max = rules::EMAIL_BYTES))]
     pub email: String,
     /// 8 to 128 characters.
+    #[schemars(length(min = *rules::PASSWORD_CHARS.start(), max = *rules::PASSWORD_CHARS.end()))]
     pub password: String,
+}
+
+/// What somebody logs in with.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Credentials {
+    /// E-mail address of the account.
+    pub email: String,
+    /// Its password.
+    pub password: String,
+}
+
+/// What somebody changes about their account.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ProfileChange {
+    /// Another name, 1 to 100 characters.
+    #[schemars(with = "String", default, length(min = 1, max = rules::NAME_CHARS), regex(pattern = text::PATTERN))]
+    pub name: Option<String>,
+    /// Another e-mail address, not yet taken.
+    #[schemars(with = "String", default, email, length(max = rules::EMAIL_BYTES))]
+    pub email: Option<String>,
 }
 
 impl std::fmt::Debug for Registration {

@@ -3,11 +3,11 @@
 use super::{Registration, ServiceError};
 use crate::services::error::FieldError;
 
-const NAME_CHARS: usize = 100;
+pub(super) const NAME_CHARS: usize = 100;
 /// RFC 5321: 64 for the local part, 254 for the whole address.
 const LOCAL_BYTES: usize = 64;
-const EMAIL_BYTES: usize = 254;
-const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=128;
+pub(super) const EMAIL_BYTES: usize = 254;
+pub(super) const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=128;
 
 /// Checks all fields.
 pub(super) fn check_registration(registration: &Registration) -> Result<(), ServiceError> {

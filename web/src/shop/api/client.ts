@@ -56,7 +56,7 @@ export interface OrderPage {
 
 export async function orders(cursor: string | undefined, signal?: AbortSignal): Promise<OrderPage> {
   const { data, headers } = await call('get', '/api/orders', {
-    query: { limit: '20', ...(cursor && { cursor }) },
+    query: { limit: 20, ...(cursor && { cursor }) },
     signal,
   })
   return { orders: data.map(toOrder), cursor: nextCursor(headers.get('link')) }

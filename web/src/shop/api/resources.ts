@@ -1,11 +1,13 @@
 /**
- * The store's meaning of the API's generic resources. The host does not describe business data, so it is read here, once, and
- * with defaults: a catalogue without pictures is still a catalogue.
+ * The store's meaning of the API's generic resources. The host does not describe what steps and catalogues add to them, so it is read here,
+ * once, and with defaults: a catalogue without pictures is still a catalogue.
  */
 import type { components } from './schema'
 
 type Resource = components['schemas']['Resource']
 export type Transition = components['schemas']['HistoryEntry']
+/** One event of an order's stream. */
+export type Change = components['schemas']['Change']
 
 export interface Product {
   id: string
@@ -53,15 +55,6 @@ export interface Order {
   history: Transition[]
 }
 
-/** One event of an order's stream. */
-export interface Change {
-  id: string
-  state: string
-  version: number
-  transition: Transition
-  data: Record<string, unknown>
-}
-
 export function toProduct(resource: Resource): Product {
   const { data } = resource
   return {
@@ -76,15 +69,14 @@ export function toProduct(resource: Resource): Product {
 }
 
 export function toOrder(resource: Resource): Order {
-  const attention = (resource as { attention?: unknown }).attention
   return {
     id: resource.id,
     state: resource.state,
-    version: resource.version ?? 0,
-    createdAt: resource.createdAt ?? resource.lastUpdate,
+    version: resource.version,
+    createdAt: resource.createdAt,
     lastUpdate: resource.lastUpdate,
     ...business(resource.data),
-    attention: text(attention),
+    attention: text(resource.attention),
     history: resource.history ?? [],
   }
 }

@@ -1,0 +1,232 @@
+//! One route and one method: what they take, and what they answer.
+
+use serde_json::{Value, json};
+
+use super::answers::{Answers, Header};
+use super::schemas::{Schemas, array_of};
+use super::{BEARER, JSON};
+use crate::http::accounts::{SessionBody, UserBody};
+use crate::http::proxy::Unanswered;
+use crate::http::resources::MAX_KEY_BYTES;
+use crate::plan::{Endpoint, Middleware, Operation, Plan, ResourceHandler, Route};
+use crate::services::resources::{LONGEST_PAGE, usual_page};
+use crate::services::users::{Credentials, ProfileChange, Registration};
+use crate::services::view::CURSOR_PATTERN;
+
+/// Any request.
+const ALWAYS: [(u16, &str); 3] = [
+    (400, "The request is not well-formed: its path, a header or its query"),
+    (500, "Our fault; the log says why"),
+    (503, "Not now, or it took too long"),
+];
+/// A request with a body.
+const OF_BODIES: [(u16, &str); 5] = [
+    (400, "The request is not well-formed: its path, a header or its body"),
+    (408, "The body did not come in time"),
+    (413, "The body is larger than 64 KiB"),
+    (415, "The body is not application/json"),
+    (422, "A field is wrong; `errors` names it"),
+];
+const MISSING: (u16, &str) = (404, "Not there, or somebody else's");
+const CONFLICT: (u16, &str) = (409, "It does not fit what is there now");
+const STALE: (u16, &str) = (412, "Changed meanwhile (If-Match)");
+const NEEDS_TOKEN: (u16, &str) = (401, "No valid token");
+const TOO_OFTEN: (u16, &str) = (429, "Too many requests");
+
+/// The methods that a route answers, as OpenAPI writes them.
+pub(super) fn methods(method: &str) -> &'static [&'static str] {
+    match method {
+        "GET" => &["get"],
+        "POST" => &["post"],
+        "PUT" => &["put"],
+        "PATCH" => &["patch"],
+        "DELETE" => &["delete"],
+        "OPTIONS" => &["options"],
+        "HEAD" => &["head"],
+        _ => &["get", "post", "put", "delete"],
+    }
+}
+
+/// Method and path, in words.
+pub(super) fn id(method: &str, path: &str) -> String {
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    std::iter::once(method).chain(words).collect::<Vec<_>>().join("_")
+}
+
+/// The description of `route` for one of its methods.
+pub(super) fn operation(route: &Route, method: &str, plan: &Plan, schemas: &mut Schemas) -> Value {
+    let shape = shape(route, plan, schemas);
+    let placeholders = placeholders(&route.path).map(|name| parameter(name, "path", true, "Which one", segment()));
+    let mut answers = shape.answers;
+    if shape.body.is_some() {
+        answers = answers.problems(schemas, &OF_BODIES);
+    }
+    if wants_token(route, plan) {
+        answers = answers.problem(schemas, NEEDS_TOKEN.0, NEEDS_TOKEN.1);
+    }
+    if route.middlewares.iter().any(|middleware| matches!(middleware, Middleware::RateLimit(_))) {
+        answers = answers.problem(schemas, TOO_OFTEN.0, TOO_OFTEN.1);
+    }
+    let mut operation = json!({
+        "summary": shape.summary, "tags": [shape.tag], "operationId": id(method, &route.path),
+        "parameters": placeholders.chain(shape.parameters).collect::<Vec<_>>(),
+        "responses": answers.problems(schemas, &ALWAYS).finish(),
+        "security": if wants_token(route, plan) { json!([{BEARER: []}]) } else { json!([]) },
+    });
+    if let Some((schema, required)) = shape.body {
+        operation["requestBody"] = json!({"required": required, "content": {JSON: {"schema": schema}}});
+    }
+    operation
+}
+
+fn wants_token(route: &Route, plan: &Plan) -> bool {
+    let owned = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Resource { handler, .. } if find(plan, handler).is_some_and(|handler| handler.owned));
+    route.middlewares.contains(&Middleware::Auth)
+        || matches!(route.endpoint, Endpoint::Profile | Endpoint::UpdateProfile)
+        || owned(&route.endpoint)
+}
+
+fn find<'p>(plan: &'p Plan, handler: &str) -> Option<&'p ResourceHandler> {
+    plan.resources.iter().find(|one| one.name == handler)
+}
+
+/// What an endpoint takes and answers, middlewares aside.
+struct Shape {
+    summary: String,
+    tag: String,
+    parameters: Vec<Value>,
+    /// Its schema, and whether it has to be there.
+    body: Option<(Value, bool)>,
+    answers: Answers,
+}
+
+fn shape(route: &Route, plan: &Plan, schemas: &mut Schemas) -> Shape {
+    match &route.endpoint {
+        Endpoint::Register => {
+            let answers = Answers::default().content(201, "The account and a token", JSON, schemas.answer::<SessionBody>());
+            let answers = answers.problems(schemas, &[(403, "Registration is closed"), (409, "The e-mail is taken")]);
+            account("Open an account", Some(schemas.request::<Registration>()), answers)
+        }
+        Endpoint::Login => {
+            let answers = Answers::default().content(200, "A token", JSON, schemas.answer::<SessionBody>());
+            let answers = answers.problems(schemas, &[(401, "Invalid credentials"), (429, "Too many wrong passwords for this account")]);
+            account("Log in", Some(schemas.request::<Credentials>()), answers)
+        }
+        Endpoint::Profile => {
+            let answers = Answers::default().content(200, "The account", JSON, schemas.answer::<UserBody>());
+            account("The account of the token", None, answers)
+        }
+        Endpoint::UpdateProfile => {
+            let answers = Answers::default().content(200, "The account", JSON, schemas.answer::<UserBody>());
+            let answers = answers.problem(schemas, 409, "The e-mail is taken");
+            account("Change name, e-mail or both", Some(schemas.request::<ProfileChange>()), answers)
+        }
+        Endpoint::Resource { handler, operation } => match find(plan, handler) {
+            Some(handler) => of_resource(handler, operation, plan, schemas),
+            None => Shape {
+                summary: "Nothing: there is no such handler".to_owned(),
+                tag: handler.clone(),
+                parameters: vec![],
+                body: None,
+                answers: Answers::default(),
+            },
+        },
+        Endpoint::Proxy(name) => {
+            let unanswered = schemas.answer::<Unanswered<'_>>();
+            let answers = Answers::default().any("What the service behind answers").problem(schemas, 404, "No service is behind this path");
+            let answers = answers.content(502, "The service behind is not available", JSON, unanswered.clone());
+            let answers = answers.content(504, "The service behind takes too long", JSON, unanswered);
+            Shape { summary: format!("Passed on by {name}"), tag: name.clone(), parameters: vec![], body: None, answers }
+        }
+    }
+}
+
+fn account(summary: &str, body: Option<Value>, answers: Answers) -> Shape {
+    Shape { summary: summary.to_owned(), tag: "accounts".to_owned(), parameters: vec![], body: body.map(|schema| (schema, true)), answers }
+}
+
+fn of_resource(handler: &ResourceHandler, operation: &Operation, plan: &Plan, schemas: &mut Schemas) -> Shape {
+    let kind = handler.kind.as_str();
+    let one = schemas.resource(handler);
+    let shown = |status, description: &str| Answers::default().content(status, description, JSON, one.clone()).header(status, Header::ETag);
+    let (summary, parameters, body, answers) = match operation {
+        Operation::List => {
+            let page = Answers::default().content(200, "A page; Link leads to the next", JSON, array_of(&one)).header(200, Header::Link);
+            let answers = page.problem(schemas, 422, "`limit` or `cursor` is wrong; `errors` names it");
+            (format!("List {kind}"), page_parameters(handler), None, answers)
+        }
+        Operation::Create => {
+            let created = shown(201, "Created; with a key that was used before, what was created then");
+            let created = created.header(201, Header::Location).header(201, Header::Replayed).links(201, operations_on_one(plan, handler));
+            let body = schemas.new_resource(handler);
+            (format!("Create {kind}"), vec![idempotency_key()], Some((body, true)), created)
+        }
+        Operation::Get => {
+            let answers = shown(200, "It, with its history").empty(304, "It still has that ETag").header(304, Header::ETag);
+            let known = parameter("If-None-Match", "header", false, "304 if it still has this ETag", json!({"type": "string"}));
+            (format!("Read {kind}"), vec![known], None, answers.problem(schemas, MISSING.0, MISSING.1))
+        }
+        Operation::Update => {
+            let answers = shown(200, "Replaced").problems(schemas, &[MISSING, CONFLICT, STALE]);
+            (format!("Replace {kind}"), vec![if_match()], Some((schemas.new_resource(handler), true)), answers)
+        }
+        Operation::Delete => {
+            let answers = Answers::default().empty(204, "Removed").problems(schemas, &[MISSING, CONFLICT, STALE]);
+            (format!("Remove {kind}"), vec![if_match()], None, answers)
+        }
+        Operation::Events => {
+            let stream = Answers::default().content(200, "The transitions, as they are made", "text/event-stream", schemas.event());
+            let answers = stream.empty(204, "Nothing follows that event").problem(schemas, MISSING.0, MISSING.1);
+            let id = json!({"type": "integer", "minimum": 0, "maximum": i64::MAX});
+            let resume = parameter("Last-Event-ID", "header", false, "Go on after this event", id);
+            (format!("Follow the transitions of {kind}"), vec![resume], None, answers)
+        }
+        Operation::Action(action) => {
+            let body = schemas.action(handler);
+            let answers = shown(200, "Done").problems(schemas, &[MISSING, CONFLICT]);
+            (format!("Act on {kind}: {action}"), vec![], Some((body, false)), answers)
+        }
+    };
+    Shape { summary, tag: kind.to_owned(), parameters, body, answers }
+}
+
+/// Operations on one resource of `handler`: their id, and their parameter for its id.
+fn operations_on_one(plan: &Plan, handler: &ResourceHandler) -> impl Iterator<Item = (String, String)> {
+    plan.routes.iter().filter_map(|route| {
+        let Endpoint::Resource { handler: name, operation } = &route.endpoint else { return None };
+        let of_one = *name == handler.name && !matches!(operation, Operation::List | Operation::Create);
+        let parameter = placeholders(&route.path).last().filter(|_| of_one)?;
+        Some((id(methods(&route.method)[0], &route.path), parameter.to_owned()))
+    })
+}
+
+fn page_parameters(handler: &ResourceHandler) -> Vec<Value> {
+    let limit = json!({"type": "integer", "minimum": 1, "maximum": LONGEST_PAGE, "default": usual_page(handler)});
+    let cursor = json!({"type": "string", "pattern": CURSOR_PATTERN});
+    vec![
+        parameter("limit", "query", false, "At most so many", limit),
+        parameter("cursor", "query", false, "That of the Link header, unchanged", cursor),
+    ]
+}
+
+fn idempotency_key() -> Value {
+    let key = json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY_BYTES, "pattern": "^[!-~]+$"});
+    parameter("Idempotency-Key", "header", false, "The same key and body create once; with another body it is 422", key)
+}
+
+fn if_match() -> Value {
+    parameter("If-Match", "header", false, "Only if it still has this ETag", json!({"type": "string"}))
+}
+
+fn parameter(name: &str, place: &str, required: bool, description: &str, schema: Value) -> Value {
+    json!({"name": name, "in": place, "required": required, "description": description, "schema": schema})
+}
+
+/// One segment of a path. What two servers could read as another path is refused before it reaches a route (`server/guard.rs`).
+fn segment() -> Value {
+    json!({"type": "string", "minLength": 1, "pattern": r"^[^/\\\x00]+$", "not": {"enum": [".", ".."]}})
+}
+
+fn placeholders(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+}
