@@ -7,6 +7,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use problem_details::ProblemDetails;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::services::ServiceError;
 use crate::services::error::FieldError;
@@ -21,6 +22,8 @@ pub struct ApiError {
     pub(super) detail: String,
     errors: Vec<FieldError>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// What this very error says beyond that; boxed, because few have any.
+    members: Option<Box<Map<String, Value>>>,
 }
 
 /// Members beyond the standard ones.
@@ -30,12 +33,15 @@ struct Extra {
     error: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// What this very error has to say beyond that.
+    #[serde(flatten)]
+    members: Option<Box<Map<String, Value>>>,
 }
 
 impl ApiError {
     /// Any status; `detail` is for the client.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
+        Self { status, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), members: None }
     }
 
     /// 400
@@ -105,6 +111,10 @@ impl From<ServiceError> for ApiError {
             ServiceError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, detail),
             ServiceError::Invalid { errors, .. } => Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) },
             ServiceError::Conflict(_) => Self::new(StatusCode::CONFLICT, detail),
+            ServiceError::Differs { code, mut members, .. } => {
+                members.insert("code".into(), code.into());
+                Self { members: Some(Box::new(members)), ..Self::new(StatusCode::CONFLICT, detail) }
+            }
             ServiceError::Unauthorized(_) => Self::unauthorized(detail),
             ServiceError::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, detail),
             ServiceError::Unavailable { retry_after, .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(retry_after),
@@ -116,7 +126,7 @@ impl From<ServiceError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let extra = Extra { error: self.detail.clone(), errors: self.errors };
+        let extra = Extra { error: self.detail.clone(), errors: self.errors, members: self.members };
         let problem = ProblemDetails::from_status_code(self.status)
             .with_type(Uri::from_static("about:blank"))
             .with_detail(self.detail)
