@@ -1,5 +1,7 @@
 //! How a resource looks from outside.
 
+use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::ServiceError;
@@ -7,9 +9,32 @@ use super::events::Events;
 use super::resources::View;
 use crate::store::{HistoryRow, Object, Resource};
 
-/// The body of a resource, with its history if there is one to show.
+/// What is shown of a resource's course where it is shown alone.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Course {
+    /// Transitions, the oldest first.
+    pub history: Vec<HistoryRow>,
+    /// What waits to happen by itself.
+    pub next: Option<Next>,
+}
+
+/// A transition that a timer makes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Next {
+    /// Its name.
+    pub transition: String,
+    /// When, as a date.
+    pub at: Timestamp,
+    /// Which time it will be, from 1, those that somebody asked for included.
+    pub attempt: u32,
+    /// How many there are at most; without end if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<u32>,
+}
+
+/// The body of a resource, with its course if that is to be shown.
 #[must_use]
-pub fn resource(events: &Events, resource: &Resource, stock: Option<(&str, u64)>, history: Option<&[HistoryRow]>) -> View {
+pub fn resource(events: &Events, resource: &Resource, stock: Option<(&str, u64)>, course: Option<&Course>) -> View {
     let mut data = events.public_data(resource);
     if resource.workflow.is_none() {
         data.shift_remove("state");
@@ -27,10 +52,18 @@ pub fn resource(events: &Events, resource: &Resource, stock: Option<(&str, u64)>
     if let Some(reason) = resource.workflow.as_ref().and_then(|progress| progress.attention.as_ref()) {
         body.insert("attention".into(), reason.as_str().into());
     }
-    if let Some(rows) = history {
-        body.insert("history".into(), json!(rows));
+    if let Some(next) = course.and_then(|course| course.next.as_ref()) {
+        body.insert("next".into(), json!(next));
     }
-    View { id: resource.id.clone(), version: resource.version, units: stock.map(|(_, units)| units), body: Value::Object(body) }
+    let earlier = course.and_then(|course| course.history.first()).filter(|first| first.seq > 1).map(|first| first.seq);
+    if let Some(course) = course {
+        body.insert("history".into(), json!(course.history));
+    }
+    if let Some(seq) = earlier {
+        body.insert("historyNext".into(), seq.to_string().into());
+    }
+    let units = stock.map(|(_, units)| units);
+    View { id: resource.id.clone(), version: resource.version, units, earlier, body: Value::Object(body) }
 }
 
 /// The cursor after `resource` in a list.

@@ -115,6 +115,8 @@ const BODY_ERRORS: [Error; 4] = [
 ];
 const MISSING: Error = ("404", "Not there, or somebody else's");
 const CONFLICT: Error = ("409", "It does not fit what is there now");
+const PRICE_CHANGED: Error = ("409", "The total is not the expectedTotal: code is price_changed, lines and total are what they are now");
+const TOO_SOON: Error = ("429", "Asked for too often; see Retry-After");
 const STALE: Error = ("412", "Changed meanwhile (If-Match)");
 
 fn middleware_errors(route: &Route) -> impl Iterator<Item = Error> {
@@ -209,12 +211,17 @@ impl Shape {
             }
             Operation::Create => {
                 let key = ("Idempotency-Key", ParameterIn::Header, "The same key and body create once");
-                let errors = [&BODY_ERRORS[..], &[("503", "Not now; nothing was stored")]].concat();
+                let mut errors = [&BODY_ERRORS[..], &[("503", "Not now; nothing was stored")]].concat();
+                let priced = handler.is_some_and(|handler| handler.pricing.is_some());
+                errors.extend(priced.then_some(PRICE_CHANGED));
+                let body = if priced { named("NewOrder") } else { body };
                 ("Create", vec![key], Some((body, Required::True)), ("201", "Created; see Location", one), errors)
             }
             Operation::Get => {
                 let cached = ("If-None-Match", ParameterIn::Header, "304 if it still has this ETag");
-                ("Read", vec![cached], None, ("200", "It, with its history", one), vec![MISSING])
+                let earlier = ("historyBefore", ParameterIn::Query, "History before this number, from historyNext");
+                let errors = vec![MISSING, ("400", "The query is wrong")];
+                ("Read", vec![cached, earlier], None, ("200", "It, with the last 100 of its history; Link leads to more", one), errors)
             }
             Operation::Update => ("Replace", vec![if_match], Some((body, Required::True)), ("200", "Replaced", one), written()),
             Operation::Delete => ("Remove", vec![if_match], None, ("204", "Removed", None), vec![MISSING, CONFLICT, STALE]),
@@ -225,7 +232,7 @@ impl Shape {
             }
             Operation::Action(_) => {
                 let body = Some((schemas::any_object(), Required::False));
-                ("Act on", vec![], body, ("200", "Done", one), [&BODY_ERRORS[..], &[MISSING, CONFLICT]].concat())
+                ("Act on", vec![], body, ("200", "Done", one), [&BODY_ERRORS[..], &[MISSING, CONFLICT, TOO_SOON]].concat())
             }
         };
         let summary = match operation {

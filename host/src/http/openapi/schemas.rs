@@ -17,6 +17,12 @@ pub(super) fn components() -> Components {
         .schema_from::<WrongField>()
         .schema_from::<Resource>()
         .schema_from::<HistoryEntry>()
+        .schema_from::<Next>()
+        .schema_from::<NewOrder>()
+        .schema_from::<NewLine>()
+        .schema_from::<PricedLine>()
+        .schema_from::<Address>()
+        .schema_from::<Payment>()
         .schema_from::<Health>()
         .schema_from::<Check>()
         .schema_from::<Status>()
@@ -52,6 +58,71 @@ struct Problem {
     detail: String,
     error: String,
     errors: Option<Vec<WrongField>>,
+    /// A word for programs, for example `price_changed`.
+    code: Option<String>,
+    /// With `price_changed`: the lines as they are now.
+    lines: Option<Vec<PricedLine>>,
+    /// With `price_changed`: their sum.
+    total: Option<f64>,
+}
+
+/// A line of an order as the catalogue has it.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what pricing.rs makes")]
+struct PricedLine {
+    product_id: String,
+    name: String,
+    quantity: u64,
+    price: f64,
+}
+
+/// What is ordered. Names, prices and totals come from the catalogue, whatever is sent.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what pricing.rs reads")]
+struct NewOrder {
+    #[schema(min_items = 1, max_items = 100)]
+    items: Vec<NewLine>,
+    shipping: Address,
+    payment: Option<Payment>,
+    /// The total that the customer was shown: if it is another now, nothing is ordered and the answer is 409 `price_changed`.
+    #[schema(minimum = 0)]
+    expected_total: Option<f64>,
+    /// Not looked at.
+    total: Option<Value>,
+}
+
+/// A line of a new order.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what pricing.rs reads")]
+struct NewLine {
+    product_id: String,
+    #[schema(minimum = 1, maximum = 100_000)]
+    quantity: u64,
+    /// Not looked at.
+    name: Option<Value>,
+    /// Not looked at.
+    price: Option<Value>,
+}
+
+/// Where an order goes.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents what pricing.rs reads")]
+struct Address {
+    address: String,
+    city: String,
+    state: String,
+    /// `97201` or `97201-1234`.
+    zip: String,
+}
+
+/// How an order is paid.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents what pricing.rs reads")]
+struct Payment {
+    token: String,
 }
 
 /// One thing that is wrong with a request.
@@ -77,8 +148,27 @@ struct Resource {
     #[schema(format = "date-time")]
     created_at: Option<String>,
     version: Option<u64>,
-    /// Only where one resource is read.
+    /// Only where one resource is read: the last 100, the oldest first.
     history: Option<Vec<HistoryEntry>>,
+    /// There is more history: what `historyBefore` asks for it with.
+    history_next: Option<String>,
+    /// What waits to happen by itself; only where one resource is read.
+    next: Option<Next>,
+    /// Why a person should look at it.
+    attention: Option<String>,
+}
+
+/// A transition that a timer makes.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents what the resource service makes")]
+struct Next {
+    transition: String,
+    #[schema(format = "date-time")]
+    at: String,
+    /// Which time it will be, from 1, those that somebody asked for included.
+    attempt: u32,
+    /// How many there are at most; without end if not given.
+    of: Option<u32>,
 }
 
 /// One transition that was made.

@@ -321,6 +321,14 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Where an order goes. */
+        Address: {
+            address: string;
+            city: string;
+            state: string;
+            /** @description `97201` or `97201-1234`. */
+            zip: string;
+        };
         /** @description What a check found. */
         Check: {
             /** @description For a person. */
@@ -358,6 +366,58 @@ export interface components {
             to: string;
             transition: string;
         };
+        /** @description A line of a new order. */
+        NewLine: {
+            /** @description Not looked at. */
+            name?: unknown;
+            /** @description Not looked at. */
+            price?: unknown;
+            productId: string;
+            /** Format: int64 */
+            quantity: number;
+        };
+        /** @description What is ordered. Names, prices and totals come from the catalogue, whatever is sent. */
+        NewOrder: {
+            /**
+             * Format: double
+             * @description The total that the customer was shown: if it is another now, nothing is ordered and the answer is 409 `price_changed`.
+             */
+            expectedTotal?: number | null;
+            items: components["schemas"]["NewLine"][];
+            payment?: components["schemas"]["Payment"] | null;
+            shipping: components["schemas"]["Address"];
+            /** @description Not looked at. */
+            total?: unknown;
+        };
+        /** @description A transition that a timer makes. */
+        Next: {
+            /** Format: date-time */
+            at: string;
+            /**
+             * Format: int32
+             * @description Which time it will be, from 1, those that somebody asked for included.
+             */
+            attempt: number;
+            /**
+             * Format: int32
+             * @description How many there are at most; without end if not given.
+             */
+            of?: number | null;
+            transition: string;
+        };
+        /** @description How an order is paid. */
+        Payment: {
+            token: string;
+        };
+        /** @description A line of an order as the catalogue has it. */
+        PricedLine: {
+            name: string;
+            /** Format: double */
+            price: number;
+            productId: string;
+            /** Format: int64 */
+            quantity: number;
+        };
         /** @description One word. */
         Probe: {
             reason?: string | null;
@@ -365,12 +425,21 @@ export interface components {
         };
         /** @description RFC 9457, and `error`, which repeats `detail`. */
         Problem: {
+            /** @description A word for programs, for example `price_changed`. */
+            code?: string | null;
             detail: string;
             error: string;
             errors?: components["schemas"]["WrongField"][] | null;
+            /** @description With `price_changed`: the lines as they are now. */
+            lines?: components["schemas"]["PricedLine"][] | null;
             /** Format: int32 */
             status: number;
             title: string;
+            /**
+             * Format: double
+             * @description With `price_changed`: their sum.
+             */
+            total?: number | null;
             type: string;
         };
         /** @description What changing a profile wants. */
@@ -388,17 +457,22 @@ export interface components {
         };
         /** @description A resource of any kind. */
         Resource: {
+            /** @description Why a person should look at it. */
+            attention?: string | null;
             /** Format: date-time */
             createdAt?: string | null;
             /** @description Business data, results of steps included. */
             data: {
                 [key: string]: unknown;
             };
-            /** @description Only where one resource is read. */
+            /** @description Only where one resource is read: the last 100, the oldest first. */
             history?: components["schemas"]["HistoryEntry"][] | null;
+            /** @description There is more history: what `historyBefore` asks for it with. */
+            historyNext?: string | null;
             id: string;
             /** Format: date-time */
             lastUpdate: string;
+            next?: components["schemas"]["Next"] | null;
             state: string;
             /** Format: int64 */
             version?: number | null;
@@ -800,7 +874,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": Record<string, unknown>;
+                "application/json": components["schemas"]["NewOrder"];
             };
         };
         responses: {
@@ -824,6 +898,15 @@ export interface operations {
             };
             /** @description No valid token */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The total is not the expectedTotal: code is price_changed, lines and total are what they are now */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -880,7 +963,10 @@ export interface operations {
     };
     get_api_orders_id: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description History before this number, from historyNext */
+                historyBefore?: string;
+            };
             header?: {
                 /** @description 304 if it still has this ETag */
                 "If-None-Match"?: string;
@@ -893,13 +979,22 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It, with its history */
+            /** @description It, with the last 100 of its history; Link leads to more */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Resource"];
+                };
+            };
+            /** @description The query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid token */
@@ -1227,7 +1322,10 @@ export interface operations {
     };
     get_api_products_id: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description History before this number, from historyNext */
+                historyBefore?: string;
+            };
             header?: {
                 /** @description 304 if it still has this ETag */
                 "If-None-Match"?: string;
@@ -1240,13 +1338,22 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It, with its history */
+            /** @description It, with the last 100 of its history; Link leads to more */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Resource"];
+                };
+            };
+            /** @description The query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not there, or somebody else's */
