@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use millrace_workflow::{Input, Machine, Refusal};
+use millrace_workflow::{Input, Refusal};
 
 use super::decision::{self, Origin};
 use super::pipeline::{FireError, Pipeline};
 use crate::pulse::Beat;
 use crate::shutdown::Stop;
-use crate::store::{Line, Resource, StoreError, Timer};
+use crate::store::{Line, StoreError, Timer};
 
 /// Timers and runs taken from the store at once.
 const BATCH: usize = 256;
@@ -119,12 +119,7 @@ impl Scheduler {
     }
 
     async fn fire(&self, timer: &Timer) -> Result<(), StoreError> {
-        let steady = self.pipeline.parts().clock.steady();
-        let choose = |resource: &Resource, machine: &Machine| -> Result<(Input, Origin), Refusal> {
-            let overdue = resource.workflow.as_ref().and_then(|progress| decision::overdue(progress, machine, steady));
-            if let Some(overdue) = overdue.filter(|overdue| *overdue != timer.transition) {
-                return Err(Refusal::Overdue { transition: timer.transition.clone(), overdue: overdue.to_owned() });
-            }
+        let choose = |_: &_, _: &_| -> Result<(Input, Origin), Refusal> {
             Ok((Input::TimerFired { transition: timer.transition.clone(), version: timer.version }, Origin::default()))
         };
         match self.pipeline.fire(&timer.resource_kind, &timer.resource_id, &choose).await {

@@ -15,6 +15,7 @@ use utoipa::openapi::{ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Path
 
 use super::error::PROBLEM;
 use crate::plan::{Endpoint, Middleware, Operation, Plan, ResourceHandler, Route};
+use crate::services::shop::pricing;
 use schemas::{array_of, text};
 
 const JSON: &str = "application/json";
@@ -190,8 +191,9 @@ impl Shape {
 
     fn resource(handler: Option<&ResourceHandler>, operation: &Operation) -> Self {
         let kind = handler.map_or("resources", |handler| handler.kind.as_str());
-        let body =
-            handler.filter(|handler| handler.schema.is_some()).map_or_else(schemas::any_object, |handler| named(&schema_name(handler)));
+        let body = handler
+            .filter(|handler| handler.schema.is_some() || handler.pricing.is_some())
+            .map_or_else(schemas::any_object, |handler| named(&schema_name(handler)));
         let one = Some((JSON, named("Resource")));
         let written = || [&BODY_ERRORS[..], &[MISSING, CONFLICT, STALE]].concat();
         let if_match = ("If-Match", ParameterIn::Header, "Only if it still has this ETag");
@@ -214,7 +216,6 @@ impl Shape {
                 let mut errors = [&BODY_ERRORS[..], &[("503", "Not now; nothing was stored")]].concat();
                 let priced = handler.is_some_and(|handler| handler.pricing.is_some());
                 errors.extend(priced.then_some(PRICE_CHANGED));
-                let body = if priced { named("NewOrder") } else { body };
                 ("Create", vec![key], Some((body, Required::True)), ("201", "Created; see Location", one), errors)
             }
             Operation::Get => {
@@ -278,8 +279,9 @@ fn schema_name(handler: &ResourceHandler) -> String {
 fn with_handler_schemas(document: OpenApi, plan: &Plan) -> Value {
     let mut document = serde_json::to_value(document).unwrap_or_else(|error| json!({"error": error.to_string()}));
     for handler in &plan.resources {
-        if let Some(schema) = &handler.schema {
-            document["components"]["schemas"][schema_name(handler)] = schema.clone();
+        let priced = || handler.pricing.is_some().then(pricing::schema);
+        if let Some(schema) = priced().or_else(|| handler.schema.clone()) {
+            document["components"]["schemas"][schema_name(handler)] = schema;
         }
     }
     document

@@ -18,11 +18,7 @@ pub(super) fn components() -> Components {
         .schema_from::<Resource>()
         .schema_from::<HistoryEntry>()
         .schema_from::<Next>()
-        .schema_from::<NewOrder>()
-        .schema_from::<NewLine>()
         .schema_from::<PricedLine>()
-        .schema_from::<Address>()
-        .schema_from::<Payment>()
         .schema_from::<Health>()
         .schema_from::<Check>()
         .schema_from::<Status>()
@@ -66,7 +62,7 @@ struct Problem {
     total: Option<f64>,
 }
 
-/// A line of an order as the catalogue has it.
+/// A line as the catalogue has it.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "documents what pricing.rs makes")]
@@ -75,54 +71,6 @@ struct PricedLine {
     name: String,
     quantity: u64,
     price: f64,
-}
-
-/// What is ordered. Names, prices and totals come from the catalogue, whatever is sent.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents what pricing.rs reads")]
-struct NewOrder {
-    #[schema(min_items = 1, max_items = 100)]
-    items: Vec<NewLine>,
-    shipping: Address,
-    payment: Option<Payment>,
-    /// The total that the customer was shown: if it is another now, nothing is ordered and the answer is 409 `price_changed`.
-    #[schema(minimum = 0)]
-    expected_total: Option<f64>,
-    /// Not looked at.
-    total: Option<Value>,
-}
-
-/// A line of a new order.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents what pricing.rs reads")]
-struct NewLine {
-    product_id: String,
-    #[schema(minimum = 1, maximum = 100_000)]
-    quantity: u64,
-    /// Not looked at.
-    name: Option<Value>,
-    /// Not looked at.
-    price: Option<Value>,
-}
-
-/// Where an order goes.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "documents what pricing.rs reads")]
-struct Address {
-    address: String,
-    city: String,
-    state: String,
-    /// `97201` or `97201-1234`.
-    zip: String,
-}
-
-/// How an order is paid.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "documents what pricing.rs reads")]
-struct Payment {
-    token: String,
 }
 
 /// One thing that is wrong with a request.

@@ -83,6 +83,41 @@ async fn priced(catalogue: &Catalogue, request: &Request, freshness: Freshness) 
     Ok(Priced { lines, total })
 }
 
+/// JSON Schema of what [`price`] takes.
+#[must_use]
+pub fn schema() -> Value {
+    let ignored = json!({"description": "Not looked at: it comes from the catalogue."});
+    let text = json!({"type": "string", "minLength": 1, "maxLength": MAX_TEXT_BYTES});
+    let line = json!({
+        "type": "object",
+        "properties": {
+            "productId": text,
+            "quantity": {"type": "integer", "minimum": 1, "maximum": MAX_QUANTITY},
+            "name": ignored,
+            "price": ignored,
+        },
+        "required": ["productId", "quantity"],
+        "additionalProperties": false,
+    });
+    let address: Object = ADDRESS_FIELDS.iter().map(|field| ((*field).to_owned(), text.clone())).collect();
+    json!({
+        "type": "object",
+        "properties": {
+            "items": {"type": "array", "items": line, "minItems": 1, "maxItems": MAX_LINES},
+            "shipping": {"type": "object", "properties": address, "required": ADDRESS_FIELDS, "additionalProperties": false},
+            "payment": {"type": "object", "properties": {"token": text}, "required": ["token"], "additionalProperties": false},
+            "expectedTotal": {
+                "type": "number",
+                "minimum": 0,
+                "description": "The total that the customer was shown: if it is another now, nothing is ordered and the answer is 409 price_changed.",
+            },
+            "total": ignored,
+        },
+        "required": ["items", "shipping"],
+        "additionalProperties": false,
+    })
+}
+
 /// Reads `{"payment": {"token"}}`, the only thing that a customer may bring to a retry.
 ///
 /// # Errors

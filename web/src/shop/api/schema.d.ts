@@ -321,14 +321,6 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description Where an order goes. */
-        Address: {
-            address: string;
-            city: string;
-            state: string;
-            /** @description `97201` or `97201-1234`. */
-            zip: string;
-        };
         /** @description What a check found. */
         Check: {
             /** @description For a person. */
@@ -366,29 +358,6 @@ export interface components {
             to: string;
             transition: string;
         };
-        /** @description A line of a new order. */
-        NewLine: {
-            /** @description Not looked at. */
-            name?: unknown;
-            /** @description Not looked at. */
-            price?: unknown;
-            productId: string;
-            /** Format: int64 */
-            quantity: number;
-        };
-        /** @description What is ordered. Names, prices and totals come from the catalogue, whatever is sent. */
-        NewOrder: {
-            /**
-             * Format: double
-             * @description The total that the customer was shown: if it is another now, nothing is ordered and the answer is 409 `price_changed`.
-             */
-            expectedTotal?: number | null;
-            items: components["schemas"]["NewLine"][];
-            payment?: components["schemas"]["Payment"] | null;
-            shipping: components["schemas"]["Address"];
-            /** @description Not looked at. */
-            total?: unknown;
-        };
         /** @description A transition that a timer makes. */
         Next: {
             /** Format: date-time */
@@ -405,11 +374,7 @@ export interface components {
             of?: number | null;
             transition: string;
         };
-        /** @description How an order is paid. */
-        Payment: {
-            token: string;
-        };
-        /** @description A line of an order as the catalogue has it. */
+        /** @description A line as the catalogue has it. */
         PricedLine: {
             name: string;
             /** Format: double */
@@ -510,6 +475,29 @@ export interface components {
             detail: string;
             /** @description JSON pointer into the body. */
             pointer: string;
+        };
+        New_orders: {
+            items: {
+                productId: string;
+                quantity: number;
+                /** @description Not looked at: it comes from the catalogue. */
+                name?: unknown;
+                /** @description Not looked at: it comes from the catalogue. */
+                price?: unknown;
+            }[];
+            shipping: {
+                address: string;
+                city: string;
+                state: string;
+                zip: string;
+            };
+            payment?: {
+                token: string;
+            };
+            /** @description The total that the customer was shown: if it is another now, nothing is ordered and the answer is 409 price_changed. */
+            expectedTotal?: number;
+            /** @description Not looked at: it comes from the catalogue. */
+            total?: unknown;
         };
     };
     responses: never;
@@ -874,7 +862,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewOrder"];
+                "application/json": components["schemas"]["New_orders"];
             };
         };
         responses: {
