@@ -31,7 +31,8 @@ impl Machine {
     /// Effects come in the sequence in which things happen: for each transition [`Effect::Transitioned`], then its
     /// [`Effect::Announce`]s, then its [`Effect::Run`]s; automatic transitions after the one that led to them; at the end the
     /// [`Effect::Timer`] or [`Effect::Finished`] of the state in which the instance rests. An answer of a step that is to be
-    /// tried again gives [`Effect::Retry`] alone and leaves the instance as it was.
+    /// tried again gives [`Effect::Retry`] alone and leaves the instance as it was. So does the timer of an instance that may make no more
+    /// transitions, with an [`Effect::Attention`] alone.
     ///
     /// # Errors
     /// The input does not fit the instance: a [`Refusal`], and nothing changes.
@@ -57,8 +58,11 @@ impl Machine {
 
     fn fired(&self, instance: &Instance, name: &str, cause: &Cause) -> Result<(Instance, Vec<Effect>), Refusal> {
         let edge = self.edge_from(instance, name)?;
+        if self.is_worn(instance) && !self.is_final(&edge.transition.to) {
+            return Err(Refusal::Worn { made: instance.version, most: self.most_made() });
+        }
         let mut course = Course::of(self, instance);
-        course.fire(edge, cause.clone());
+        course.fire_counted(edge, cause.clone());
         Ok(course.settle())
     }
 
@@ -68,16 +72,15 @@ impl Machine {
             return Err(stale());
         }
         let edge = self.edge_from(instance, name)?;
-        if edge.transition.after.is_none() {
+        if edge.transition.after.is_none() && edge.transition.deadline.is_none() {
             return Err(stale());
         }
         let mut course = Course::of(self, instance);
-        let firings = count(&mut course.instance.timer_firings, name);
-        course.fire(edge, Cause::Timer);
-        if edge.transition.attention_after.is_some_and(|threshold| firings.is_multiple_of(threshold)) {
-            let reason = format!("the timer in state '{}' has fired transition '{name}' {firings} times so far", instance.state);
-            course.effects.push(Effect::Attention { reason });
+        if self.is_worn(instance) && !self.is_final(&edge.transition.to) {
+            course.rest();
+            return Ok((course.instance, course.effects));
         }
+        course.fire_counted(edge, Cause::Timer);
         Ok(course.settle())
     }
 
@@ -175,6 +178,21 @@ impl<'m> Course<'m> {
         }
     }
 
+    /// Fires a transition because its time has come or because somebody asks for it: where a timer has a number of attempts, both use
+    /// them up.
+    fn fire_counted(&mut self, edge: Edge<'m>, cause: Cause) {
+        if edge.transition.after.is_none() {
+            return self.fire(edge, cause);
+        }
+        let state = self.instance.state.clone();
+        let firings = count(&mut self.instance.timer_firings, edge.name);
+        self.fire(edge, cause);
+        if edge.transition.attention_after.is_some_and(|threshold| firings.is_multiple_of(threshold)) {
+            let reason = format!("transition '{}' was made {firings} times so far to leave state '{state}'", edge.name);
+            self.effects.push(Effect::Attention { reason });
+        }
+    }
+
     fn react(&mut self, reactions: &Reactions) {
         let (seq, state) = (self.instance.version, &self.instance.state);
         let announcements = reactions.announcements.iter();
@@ -201,6 +219,11 @@ impl<'m> Course<'m> {
 
     fn at_once(&self) -> Option<(Edge<'m>, Cause)> {
         let machine = self.machine;
+        // Enough for what is left of any course without a loop.
+        let course = u64::try_from(machine.definition().states.len()).unwrap_or(u64::MAX);
+        if self.instance.version >= machine.most_made().saturating_add(course) {
+            return None;
+        }
         if let Some(name) = machine.index().automatic.get(&self.instance.state) {
             return Some((machine.edge(name)?, Cause::Automatic));
         }
@@ -212,7 +235,15 @@ impl<'m> Course<'m> {
 
     fn rest(&mut self) {
         let (state, version) = (&self.instance.state, self.instance.version);
-        if let Some(Edge { name, transition: Transition { after: Some(after), .. } }) = self.timer() {
+        if self.machine.is_worn(&self.instance) {
+            if !self.machine.is_final(state) {
+                let reason = format!(
+                    "the instance has made {version} transitions, and {} are allowed: it goes nowhere but to its end, unless more are allowed",
+                    self.machine.most_made()
+                );
+                self.effects.push(Effect::Attention { reason });
+            }
+        } else if let Some(Edge { name, transition: Transition { after: Some(after), .. } }) = self.timer() {
             self.effects.push(Effect::Timer { transition: name.to_owned(), after: *after, version });
         }
         if let Some(entered) = self.machine.definition().states.get(state).filter(|state| state.is_final) {
@@ -222,7 +253,6 @@ impl<'m> Course<'m> {
 
     /// The transition that a timer fires out of the current state.
     fn timer(&self) -> Option<Edge<'m>> {
-        let name = self.machine.index().timers.get(&self.instance.state)?;
-        self.machine.edge(name)
+        self.machine.timer(&self.instance.state).map(|(name, transition)| Edge { name, transition })
     }
 }

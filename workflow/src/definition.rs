@@ -52,12 +52,24 @@ pub struct Transition {
     pub automatic: bool,
     /// Fired by a durable timer this long after `from` was entered.
     pub after: Option<Duration>,
-    /// How many times the timer may fire this transition in the life of one instance; `None` is without end.
+    /// How many times this transition may be made in the life of one instance, by its timer and by hand together; `None` is without end.
     pub max_attempts: Option<u32>,
     /// Transition fired instead of waiting again once `max_attempts` is used up.
     pub exhausted: Option<String>,
-    /// Number of timer firings after which a person's attention is asked for; the timer goes on.
+    /// Number of times after which a person's attention is asked for; the timer goes on.
     pub attention_after: Option<u32>,
+    /// When the instance leaves `from` by this transition at the latest, whatever else it has done until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Deadline>,
+}
+
+/// A time limit that goes on from state to state: it begins once, and ends the instance's stay in the state that its transition leaves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deadline {
+    /// How long it is.
+    pub after: Duration,
+    /// State with which it begins, when that is entered for the first time.
+    pub since: String,
 }
 
 /// A processing step: a component whose answer moves the instance.

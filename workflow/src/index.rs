@@ -14,6 +14,8 @@ pub(crate) struct Index {
     pub(crate) automatic: BTreeMap<String, String>,
     /// The transition that a timer fires out of a state.
     pub(crate) timers: BTreeMap<String, String>,
+    /// The transition that leaves a state at its deadline.
+    pub(crate) deadlines: BTreeMap<String, String>,
 }
 
 /// What one transition starts. Whatever several hooks name for it is started once.
@@ -38,7 +40,8 @@ pub(crate) struct Start {
 
 impl Index {
     pub(crate) fn new(definition: &Definition, starts: &Starts<'_>) -> Self {
-        let mut index = Self { reactions: BTreeMap::new(), automatic: BTreeMap::new(), timers: BTreeMap::new() };
+        let mut index =
+            Self { reactions: BTreeMap::new(), automatic: BTreeMap::new(), timers: BTreeMap::new(), deadlines: BTreeMap::new() };
         for (name, transition) in &definition.transitions {
             let reactions = Reactions::of(definition, starts, name);
             if reactions != Reactions::default() {
@@ -49,6 +52,9 @@ impl Index {
             }
             if transition.after.is_some() {
                 index.timers.insert(transition.from.clone(), name.clone());
+            }
+            if transition.deadline.is_some() {
+                index.deadlines.insert(transition.from.clone(), name.clone());
             }
         }
         index

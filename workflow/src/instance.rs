@@ -16,7 +16,7 @@ pub struct Instance {
     /// counted. It also grows by one when a state is entered anew without the step that once was started there, so that an
     /// answer to the earlier visit is late and moves nothing.
     pub visits: BTreeMap<String, u32>,
-    /// How many times a timer has fired each transition.
+    /// How many times each transition that a timer fires was made, by the timer or because somebody asked for it.
     pub timer_firings: BTreeMap<String, u32>,
 }
 
@@ -232,6 +232,22 @@ pub enum Refusal {
         current: u32,
         /// Where the instance is.
         state: String,
+    },
+    /// The instance has made as many transitions as it may, and this one is not its end.
+    #[error("the instance has made {made} transitions, and {most} are allowed; a person has to look at it")]
+    Worn {
+        /// How many it has made.
+        made: u64,
+        /// How many it may make.
+        most: u64,
+    },
+    /// The deadline of the state has passed: the instance leaves it by another transition.
+    #[error("transition '{transition}' comes too late: a deadline has passed, and '{overdue}' follows")]
+    Overdue {
+        /// What was asked for.
+        transition: String,
+        /// What follows instead.
+        overdue: String,
     },
     /// A timer fired for a state that was left since, or for a transition that no timer fires.
     #[error("no timer for '{transition}' that was started at version {started} is running; the instance is at version {current}")]

@@ -67,7 +67,7 @@ mod retry;
 mod starts;
 mod suggest;
 
-pub use definition::{Defect, Definition, Hook, Reaction, State, Step, Transition};
+pub use definition::{Deadline, Defect, Definition, Hook, Reaction, State, Step, Transition};
 pub use instance::{Cause, Effect, Input, Instance, Refusal, RunKind, StepOutcome};
 pub use machine::Machine;
 pub use retry::RetryPolicy;

@@ -1,15 +1,19 @@
 //! A definition that was found to make sense, and what can be asked about it. How instances move is in `advance`.
 
+use std::time::Duration;
+
 use crate::check::{check, oversized};
 use crate::index::Index;
+use crate::limits::{MOST_TRANSITIONS_MADE, PAUSE_BY_HAND};
 use crate::starts::Starts;
-use crate::{Defect, Definition, Step, Transition};
+use crate::{Defect, Definition, Instance, Step, Transition};
 
 /// A checked [`Definition`]. It exists only if the whole definition makes sense, so nothing is checked again later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
     definition: Definition,
     index: Index,
+    most_made: u64,
 }
 
 impl Machine {
@@ -24,7 +28,57 @@ impl Machine {
             return Err(defects);
         }
         let index = Index::new(&definition, &Starts::of(&definition));
-        Ok(Self { definition, index })
+        Ok(Self { definition, index, most_made: MOST_TRANSITIONS_MADE })
+    }
+
+    /// The same machine, whose instances make at most this many transitions instead of [`MOST_TRANSITIONS_MADE`].
+    ///
+    /// From then on nobody moves an instance but into a final state: no timer, no event and nobody by hand. Answers of steps that were
+    /// started before still count, and so does what follows from them at once, so that what is done can be finished.
+    #[must_use]
+    pub fn bounded(mut self, most: u64) -> Self {
+        self.most_made = most;
+        self
+    }
+
+    /// Transitions that one instance makes at most.
+    #[must_use]
+    pub fn most_made(&self) -> u64 {
+        self.most_made
+    }
+
+    /// Whether the instance has made as many transitions as it may.
+    #[must_use]
+    pub fn is_worn(&self, instance: &Instance) -> bool {
+        instance.version >= self.most_made
+    }
+
+    /// The transition that a timer fires out of `state`.
+    #[must_use]
+    pub fn timer(&self, state: &str) -> Option<(&str, &Transition)> {
+        self.index.timers.get(state).and_then(|name| self.transition(name))
+    }
+
+    /// The transition that leaves `state` at its deadline.
+    #[must_use]
+    pub fn deadline(&self, state: &str) -> Option<(&str, &Transition)> {
+        self.index.deadlines.get(state).and_then(|name| self.transition(name))
+    }
+
+    /// The transitions whose deadline begins when `state` is entered, with its length.
+    pub fn deadlines_since<'a>(&'a self, state: &'a str) -> impl Iterator<Item = (&'a str, Duration)> {
+        let names = self.index.deadlines.values();
+        let begun = names.filter_map(|name| self.transition(name)?.1.deadline.as_ref().map(|deadline| (name.as_str(), deadline)));
+        begun.filter(move |(_, deadline)| deadline.since == state).map(|(name, deadline)| (name, deadline.after))
+    }
+
+    /// How long an instance has to be in its state before somebody may ask for this transition: none the first time, and none where a
+    /// number of attempts limits it. A person may be sooner than the timer, but not so often that there is no end to it.
+    #[must_use]
+    pub fn pause_by_hand(&self, instance: &Instance, transition: &str) -> Option<Duration> {
+        let (_, Transition { after, max_attempts, .. }) = self.transition(transition)?;
+        let made = instance.timer_firings.get(transition).is_some_and(|made| *made > 0);
+        after.filter(|_| made && max_attempts.is_none()).map(|after| after.min(PAUSE_BY_HAND))
     }
 
     /// What the machine was made from.

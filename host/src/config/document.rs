@@ -179,15 +179,29 @@ pub struct TransitionEntry {
     pub auto_transform: bool,
     /// Made by a durable timer this long after `fromState` was entered.
     pub after: Option<HumanDuration>,
-    /// How many times the timer may make it in the life of an instance; without end if not given.
+    /// How many times it may be made in the life of an instance, by its timer and by hand together; without end if not given.
     #[schemars(range(min = 1))]
     pub max_attempts: Option<u32>,
     /// Transition made instead once `maxAttempts` is used up.
     #[schemars(length(min = 1))]
     pub exhausted: Option<String>,
-    /// Number of timer firings after which a person's attention is asked for; the timer goes on.
+    /// Number of times after which a person's attention is asked for; the timer goes on.
     #[schemars(range(min = 1))]
     pub attention_after: Option<u32>,
+    /// When the instance leaves `fromState` by this transition at the latest, whatever it has done until then. A durable timer makes it; a
+    /// step that is being attempted is waited for.
+    pub deadline: Option<DeadlineEntry>,
+}
+
+/// `deadline` of a transition.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeadlineEntry {
+    /// How long it is.
+    pub after: HumanDuration,
+    /// State with which it begins, when that is entered for the first time.
+    #[schemars(length(min = 1))]
+    pub since: String,
 }
 
 /// One entry of `workflows.statemachine.hooks`. It matches when every list that it gives contains the value.

@@ -7,6 +7,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::services::ServiceError;
 use crate::services::error::FieldError;
@@ -21,6 +22,8 @@ pub struct ApiError {
     pub(super) detail: String,
     errors: Vec<FieldError>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// What this very error says beyond that; boxed, because few have any.
+    members: Option<Box<Map<String, Value>>>,
 }
 
 /// RFC 9457, and `error`, which repeats `detail` for clients that read this.
@@ -41,12 +44,15 @@ pub(super) struct Problem<'a> {
     /// Each thing that is wrong with the request, if it is that.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
+    /// What this very error says beyond that, such as `code`.
+    #[serde(flatten)]
+    members: Option<&'a Map<String, Value>>,
 }
 
 impl ApiError {
     /// Any status; `detail` is for the client.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
+        Self { status, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), members: None }
     }
 
     /// 400
@@ -116,6 +122,10 @@ impl From<ServiceError> for ApiError {
             ServiceError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, detail),
             ServiceError::Invalid { errors, .. } => Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) },
             ServiceError::Conflict(_) => Self::new(StatusCode::CONFLICT, detail),
+            ServiceError::Differs { code, mut members, .. } => {
+                members.insert("code".into(), code.into());
+                Self { members: Some(Box::new(members)), ..Self::new(StatusCode::CONFLICT, detail) }
+            }
             ServiceError::Unauthorized(_) => Self::unauthorized(detail),
             ServiceError::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, detail),
             ServiceError::Unavailable { retry_after, .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(retry_after),
@@ -134,6 +144,7 @@ impl IntoResponse for ApiError {
             detail: &self.detail,
             error: &self.detail,
             errors: &self.errors,
+            members: self.members.as_deref(),
         };
         let text = serde_json::to_vec(&problem).unwrap_or_else(|_| br#"{"error":"internal error"}"#.to_vec());
         let mut response = Response::new(Body::from(text));

@@ -1,6 +1,7 @@
 //! Any resource: list, create, read, replace, remove, act. What a resource is, its handler's settings say.
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -55,12 +56,15 @@ struct ListQuery {
     cursor: Option<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CourseQuery {
+    history_before: Option<String>,
+}
+
 impl Call {
     async fn list(self, mut request: Request) -> Result<Response, ApiError> {
-        let Query(query) = request
-            .extract_parts::<Query<ListQuery>>()
-            .await
-            .map_err(|e| ApiError::bad_request(format!("the query cannot be read: {}", e.body_text())))?;
+        let Query(query) = request.extract_parts::<Query<ListQuery>>().await.map_err(unreadable_query)?;
         let limit = query.limit.as_deref().map(parse_limit).transpose()?;
         let page = self.resources.list(&self.handler, self.user.as_ref(), limit, query.cursor.as_deref()).await?;
         let mut response = Json(page.items).into_response();
@@ -88,15 +92,21 @@ impl Call {
     }
 
     async fn get(self, request: Request) -> Result<Response, ApiError> {
-        let (parts, id) = with_id(request).await?;
-        let view = self.resources.get(&self.handler, self.user.as_ref(), &id).await?;
-        let tag = etag(&view);
+        let (mut parts, id) = with_id(request).await?;
+        let Query(query) = parts.extract::<Query<CourseQuery>>().await.map_err(unreadable_query)?;
+        let before = query.history_before.as_deref().map(parse_before).transpose()?;
+        let view = self.resources.get(&self.handler, self.user.as_ref(), &id, before).await?;
+        let (tag, earlier) = (etag(&view), view.earlier);
         let mut response = if parts.headers.get_all(header::IF_NONE_MATCH).iter().any(|sent| lists(sent, &tag)) {
             (StatusCode::NOT_MODIFIED, [(header::ETAG, header_value(&tag)?)]).into_response()
         } else {
             shown(view)?
         };
         self.keep_out_of_shared_caches(response.headers_mut());
+        if let Some(seq) = earlier {
+            let link = format!("<{}?historyBefore={seq}>; rel=\"next\"", parts.uri.path());
+            response.headers_mut().insert(header::LINK, header_value(&link)?);
+        }
         Ok(response)
     }
 
@@ -157,6 +167,16 @@ async fn last_parameter(parts: &mut Parts) -> Result<String, ApiError> {
         parts.extract::<Path<Vec<(String, String)>>>().await.map_err(|_| ApiError::bad_request("the path is not valid UTF-8"))?;
     let last = parameters.into_iter().next_back();
     last.map(|(_, value)| value).ok_or_else(|| ApiError::internal(anyhow::anyhow!("a route of one resource has no placeholder")))
+}
+
+fn unreadable_query(error: QueryRejection) -> ApiError {
+    ApiError::bad_request(format!("the query cannot be read: {}", error.body_text()))
+}
+
+fn parse_before(text: &str) -> Result<u64, ApiError> {
+    let wrong =
+        || ServiceError::field("historyBefore", format!("expected the number of a transition, from 1, got '{}'", text.escape_debug()));
+    whole_number(text).filter(|seq| *seq > 0).ok_or_else(|| wrong().into())
 }
 
 fn parse_limit(text: &str) -> Result<usize, ApiError> {

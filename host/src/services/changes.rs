@@ -1,6 +1,7 @@
 //! The transitions of one resource as a stream: what happened, then what happens.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
@@ -10,6 +11,8 @@ use super::pipeline::Pipeline;
 use super::resources::{Change, ChangeBody};
 use crate::store::{HistoryRow, Resource, StoreError};
 
+/// Transitions read at once: a stream whose client takes nothing holds these and no more.
+const PAGE: usize = 32;
 /// How often the store is read although nothing was heard.
 const POLL: Duration = Duration::from_secs(10);
 
@@ -19,8 +22,16 @@ struct Following {
     kind: String,
     id: String,
     seen: u64,
-    waiting: VecDeque<Change>,
+    page: Page,
     ended: bool,
+}
+
+/// What was read and not yet taken.
+#[derive(Default)]
+struct Page {
+    rows: VecDeque<HistoryRow>,
+    /// As it was when they were read.
+    resource: Option<Arc<Resource>>,
 }
 
 /// The transitions after `after`; ends after the one that enters a final state, when the store fails, or at shutdown.
@@ -29,7 +40,7 @@ pub fn stream(pipeline: Pipeline, kind: &str, id: &str, after: u64) -> BoxStream
     // Watching begins before the first read, so that nothing falls between the two.
     let watcher = pipeline.parts().hub.watch(kind, id);
     let following =
-        Following { pipeline, watcher, kind: kind.to_owned(), id: id.to_owned(), seen: after, waiting: VecDeque::new(), ended: false };
+        Following { pipeline, watcher, kind: kind.to_owned(), id: id.to_owned(), seen: after, page: Page::default(), ended: false };
     stream::unfold(following, |mut following| async move {
         let change = following.next().await?;
         Some((change, following))
@@ -40,14 +51,14 @@ pub fn stream(pipeline: Pipeline, kind: &str, id: &str, after: u64) -> BoxStream
 impl Following {
     async fn next(&mut self) -> Option<Change> {
         loop {
-            if let Some(change) = self.waiting.pop_front() {
+            if let Some(change) = self.taken() {
                 return Some(change);
             }
             if self.ended || self.pipeline.parts().stop.is_requested() {
                 return None;
             }
             match self.read().await {
-                Ok(()) if !self.waiting.is_empty() || self.ended => continue,
+                Ok(()) if !self.page.rows.is_empty() || self.ended => continue,
                 Ok(()) => {}
                 Err(error) => {
                     tracing::warn!(%error, "an event stream ends: the store cannot be read");
@@ -68,25 +79,26 @@ impl Following {
             self.ended = true;
             return Ok(());
         };
-        let rows = store.history(&self.kind, &self.id, self.seen).await?;
-        let finished = resource.workflow.as_ref().is_none_or(|progress| progress.finished);
-        for row in rows {
-            self.seen = row.seq;
-            let last = finished && row.to == resource.state;
-            self.waiting.push_back(self.change(&resource, &row, last));
-        }
-        self.ended = finished;
+        let rows = store.history(&self.kind, &self.id, self.seen, PAGE).await?;
+        // No transition leaves a final state, so what is read after it was seen is all there will ever be.
+        self.ended = is_finished(&resource) && rows.len() < PAGE;
+        self.seen = rows.last().map_or(self.seen, |row| row.seq);
+        self.page = Page { rows: rows.into(), resource: Some(Arc::new(resource)) };
         Ok(())
     }
 
-    fn change(&self, resource: &Resource, row: &HistoryRow, last: bool) -> Change {
-        let body = ChangeBody {
-            id: resource.id.clone(),
-            state: row.to.clone(),
-            version: resource.version,
-            transition: row.clone(),
-            data: self.pipeline.parts().events.public_data(resource),
-        };
-        Change { seq: row.seq, body: serde_json::to_value(body).unwrap_or_default(), last }
+    /// The next of the page; what it says of the resource is made only now.
+    fn taken(&mut self) -> Option<Change> {
+        let row = self.page.rows.pop_front()?;
+        let resource = self.page.resource.as_ref()?;
+        let last = is_finished(resource) && row.to == resource.state;
+        let (seq, state) = (row.seq, row.to.clone());
+        let data = self.pipeline.parts().events.public_data(resource);
+        let body = ChangeBody { id: resource.id.clone(), state, version: resource.version, transition: row, data };
+        Some(Change { seq, body: serde_json::to_value(body).unwrap_or_default(), last })
     }
+}
+
+fn is_finished(resource: &Resource) -> bool {
+    resource.workflow.as_ref().is_none_or(|progress| progress.finished)
 }

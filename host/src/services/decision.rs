@@ -2,11 +2,11 @@
 //!
 //! No IO here: everything that has to be durable for one input ends up in one commit, or not at all.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use millrace_workflow::{Cause, Effect, Instance, Reaction, RunKind};
+use millrace_workflow::{Cause, Effect, Instance, Machine, Reaction, RunKind};
 
 use super::events::{Events, Happening, Telling};
 use super::workflows::Pinned;
@@ -73,6 +73,7 @@ pub fn begin(
         instance: instance.clone(),
         attention: None,
         finished: false,
+        deadlines: BTreeMap::new(),
         traceparent: traceparent.as_deref().map(Into::into),
     });
     let origin = Origin { traceparent: traceparent.clone(), ..Origin::default() };
@@ -132,6 +133,7 @@ fn follow(context: Context<'_>, mut resource: Resource, guard: Guard, instance: 
     for effect in effects {
         draft.apply(effect);
     }
+    draft.keep_deadline();
     let Draft { resource, mut commit, finished, .. } = draft;
     let resource = Arc::new(resource);
     commit.change = Some((guard, Resource::clone(&resource)));
@@ -163,6 +165,7 @@ impl Draft<'_> {
                 self.transitions.insert(*seq, Edge { name: transition.clone(), from: from.clone(), to: to.clone() });
                 let row = self.history_row(*seq, transition, from, to, cause);
                 self.commit.history.push(row);
+                self.begin_deadlines(to);
             }
             Effect::Run { kind, name, component, visit, seq } => self.add_run(*kind, name, component, *visit, *seq),
             // Moves nothing: whoever settles the run turns it into the run's next attempt.
@@ -188,6 +191,32 @@ impl Draft<'_> {
                 }
             }
         }
+    }
+
+    /// Begins the deadlines that entering this state begins, unless it was entered before.
+    fn begin_deadlines(&mut self, state: &str) {
+        let Some(progress) = &mut self.resource.workflow else { return };
+        for (transition, after) in self.context.pinned.machine.deadlines_since(state) {
+            progress.deadlines.entry(transition.to_owned()).or_insert_with(|| later(self.context.steady, after));
+        }
+    }
+
+    /// Starts the timer of the deadline that is kept in the state where the instance rests.
+    fn keep_deadline(&mut self) {
+        let machine = &self.context.pinned.machine;
+        let Some(progress) = &self.resource.workflow else { return };
+        let Some((transition, edge)) = machine.deadline(&progress.instance.state) else { return };
+        let Some(due_at) = progress.deadlines.get(transition) else { return };
+        if machine.is_worn(&progress.instance) && !machine.is_final(&edge.to) {
+            return;
+        }
+        self.commit.timers.push(Timer {
+            resource_kind: self.resource.kind.clone(),
+            resource_id: self.resource.id.clone(),
+            transition: transition.to_owned(),
+            version: progress.instance.version,
+            due_at: *due_at,
+        });
     }
 
     fn history_row(&self, seq: u64, transition: &str, from: &str, to: &str, cause: &Cause) -> HistoryRow {
@@ -257,6 +286,13 @@ impl Draft<'_> {
             Telling::Log => tracing::info!(handler, instance = self.resource.id, state, "state entered"),
         }
     }
+}
+
+/// The transition by which an instance leaves its state now, because its deadline has passed; no other one is begun any more.
+#[must_use]
+pub fn overdue<'m>(progress: &Progress, machine: &'m Machine, steady: Timestamp) -> Option<&'m str> {
+    let (transition, _) = machine.deadline(&progress.instance.state)?;
+    progress.deadlines.get(transition).is_some_and(|due_at| *due_at <= steady).then_some(transition)
 }
 
 /// `now` plus `wait`, at most the end of time.

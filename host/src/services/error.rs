@@ -48,6 +48,16 @@ pub enum ServiceError {
     /// It does not fit what is there now (409).
     #[error("{0}")]
     Conflict(String),
+    /// It does not fit what is there now, and this is what is there (409).
+    #[error("{detail}")]
+    Differs {
+        /// What differs, for the caller.
+        detail: String,
+        /// A word for programs, for example `price_changed`.
+        code: &'static str,
+        /// What is there now, as members of the answer.
+        members: crate::store::Object,
+    },
     /// Who are you? (401)
     #[error("{0}")]
     Unauthorized(String),

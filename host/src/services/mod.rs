@@ -7,6 +7,7 @@ pub mod active;
 pub mod agreement;
 pub mod breaker;
 pub mod changes;
+mod course;
 pub mod credentials;
 pub mod decision;
 mod eager;

@@ -380,7 +380,7 @@ impl Pipeline {
                 self.undo(run, resource).await
             };
         }
-        if self.abandon(run, &resource).await {
+        if self.abandon(run, &resource).await || self.expire(run, &resource).await {
             return;
         }
         match self.attempt(run, &resource, held).await {

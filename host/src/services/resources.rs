@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::stream::BoxStream;
-use millrace_workflow::{Cause, Input, Refusal};
+use jiff::Timestamp;
+use millrace_workflow::{Cause, Input, Machine, Refusal};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -21,9 +22,9 @@ use super::pipeline::{FireError, Pipeline};
 use super::shop::catalogue::Catalogue;
 use super::shop::pricing;
 use super::users::CurrentUser;
-use super::view::ResourceBody;
+use super::view::{Course, ResourceBody};
 use super::withdrawal::WithdrawError;
-use super::{ServiceError, changes, view};
+use super::{ServiceError, changes, course, view};
 use crate::plan::ResourceHandler;
 use crate::store::{Commit, Conflict, Guard, HistoryRow, IdempotencyRow, Listing, Object, Resource, Store, StoreError};
 
@@ -48,6 +49,8 @@ pub struct IdempotencyKey {
 pub struct View {
     /// Units in stock, which change without a new version.
     pub units: Option<u64>,
+    /// There is more history, before this number.
+    pub earlier: Option<u64>,
     /// What is shown.
     pub body: ResourceBody,
 }
@@ -253,14 +256,14 @@ impl Resources {
         Ok(Page { items, next })
     }
 
-    /// One resource with its history.
+    /// One resource with the last of its history, or with the last of it before that number.
     ///
     /// # Errors
     /// Not there, or somebody else's.
-    pub async fn get(&self, handler: &str, user: Option<&CurrentUser>, id: &str) -> Result<View, ServiceError> {
+    pub async fn get(&self, handler: &str, user: Option<&CurrentUser>, id: &str, before: Option<u64>) -> Result<View, ServiceError> {
         let handler = self.handler(handler)?;
         let resource = self.own(handler, user, id).await?;
-        self.full_view(handler, &resource).await
+        self.view_before(handler, &resource, before.unwrap_or(u64::MAX)).await
     }
 
     /// Replaces the data of a resource that no workflow moves.
@@ -313,38 +316,64 @@ impl Resources {
         let transitions = handler.settings.actions.get(action).cloned().unwrap_or_else(|| vec![action.to_owned()]);
         let merge = handler.action_fields(&body)?;
         self.own(handler, user, id).await?;
-        let choose = |resource: &Resource, machine: &millrace_workflow::Machine| {
+        let entered = self.store().timers(&handler.settings.kind, id).await?;
+        let (steady, too_soon) = (self.inner.pipeline.parts().clock.steady(), Mutex::new(None));
+        let choose = |resource: &Resource, machine: &Machine| {
             let transition = machine.transition_leaving(&resource.state, &transitions).ok_or_else(|| Refusal::WrongState {
                 transition: action.to_owned(),
                 from: transitions.join(" or "),
                 state: resource.state.clone(),
             })?;
+            if let Some(refusal) = course::too_late(resource, machine, transition, steady) {
+                return Err(refusal);
+            }
+            if let Some(wait) = course::pause_left(resource, machine, transition, &entered, steady) {
+                *too_soon.lock() = Some(wait);
+                return Err(Refusal::WrongState { transition: action.to_owned(), from: String::new(), state: resource.state.clone() });
+            }
             let input = Input::Fire { transition: transition.to_owned(), cause: Cause::Api };
             Ok((input, Origin { merge: merge.clone(), ..Origin::default() }))
         };
         match self.inner.pipeline.fire(&handler.settings.kind, id, &choose).await {
             Ok(resource) => self.full_view(handler, &resource).await,
             Err(FireError::Gone) => Err(handler.not_found(id)),
-            Err(FireError::Refused(_)) => {
-                let withdrawn = self.inner.pipeline.withdraw(&handler.settings.kind, id, &transitions, merge.as_ref()).await;
-                match withdrawn {
+            Err(FireError::Refused(refusal)) => {
+                if let Some(retry_after) = too_soon.into_inner() {
+                    let detail =
+                        format!("'{action}' was asked for a moment ago and changed nothing; it may be asked for again in a moment");
+                    return Err(ServiceError::TooMany { detail, retry_after });
+                }
+                match self.inner.pipeline.withdraw(&handler.settings.kind, id, &transitions, (Cause::Api, merge.as_ref())).await {
                     Ok(resource) => self.full_view(handler, &resource).await,
                     Err(WithdrawError::Store(error)) => Err(error.into()),
                     Err(WithdrawError::Lookup(error)) => Err(ServiceError::Internal(error.into())),
-                    Err(refusal) => {
-                        let state = self.own(handler, user, id).await?.state;
-                        let impossible = format!("'{action}' is not possible in state '{state}'");
-                        let says_why = matches!(refusal, WithdrawError::Inside(_) | WithdrawError::Tried(_));
-                        Err(ServiceError::Conflict(if says_why { format!("{impossible}: {refusal}") } else { impossible }))
+                    Err(WithdrawError::Contended | WithdrawError::Meaningless) => {
+                        let why = matches!(refusal, Refusal::Worn { .. } | Refusal::Overdue { .. }).then(|| refusal.to_string());
+                        Err(self.impossible(handler, user, (id, action), why).await)
                     }
+                    Err(refusal) => Err(self.impossible(handler, user, (id, action), Some(refusal.to_string())).await),
                 }
             }
-            Err(FireError::Contended) => {
-                let state = self.own(handler, user, id).await?.state;
-                Err(ServiceError::Conflict(format!("'{action}' is not possible in state '{state}'")))
-            }
+            Err(FireError::Contended) => Err(self.impossible(handler, user, (id, action), None).await),
             Err(FireError::Store(error)) => Err(error.into()),
             Err(error @ FireError::Lookup(_)) => Err(ServiceError::Internal(error.into())),
+        }
+    }
+
+    /// That an action is not possible in the state of now, and why.
+    async fn impossible(
+        &self,
+        handler: &Handler,
+        user: Option<&CurrentUser>,
+        (id, action): (&str, &str),
+        why: Option<String>,
+    ) -> ServiceError {
+        match self.own(handler, user, id).await {
+            Ok(Resource { state, .. }) => {
+                let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+                ServiceError::Conflict(format!("'{action}' is not possible in state '{state}'{why}"))
+            }
+            Err(error) => error,
         }
     }
 
@@ -405,8 +434,8 @@ impl Resources {
                     None => self.inner.generation.advance(),
                 }
                 let stock = handler.units(&resource.data);
-                let history = resource.workflow.as_ref().map(|_| Vec::new());
-                Ok((self.view(handler, &resource, stock, history), false))
+                let course = resource.workflow.as_ref().map(|_| Course::default());
+                Ok((self.view(handler, &resource, stock, course), false))
             }
             Err(StoreError::Conflict(Conflict::Idempotency(earlier))) => match &row {
                 Some(row) => self.replay(handler, row, &earlier).await,
@@ -459,15 +488,7 @@ impl Resources {
     }
 
     async fn full_view(&self, handler: &Handler, resource: &Resource) -> Result<View, ServiceError> {
-        let history = match &resource.workflow {
-            Some(_) => Some(self.store().history(&resource.kind, &resource.id, 0).await?),
-            None => None,
-        };
-        let stock = match &handler.settings.stock_field {
-            Some(_) => self.store().stock_of(&resource.id).await?.map(|level| level.on_hand - level.reserved),
-            None => None,
-        };
-        Ok(self.view(handler, resource, stock, history))
+        self.view_before(handler, resource, u64::MAX).await
     }
 
     async fn stock_levels(&self, handler: &Handler) -> Result<HashMap<String, u64>, ServiceError> {
@@ -477,9 +498,9 @@ impl Resources {
         Ok(self.store().stock().await?.into_iter().map(|level| (level.sku, level.on_hand - level.reserved)).collect())
     }
 
-    fn view(&self, handler: &Handler, resource: &Resource, stock: Option<u64>, history: Option<Vec<HistoryRow>>) -> View {
+    pub(super) fn view(&self, handler: &Handler, resource: &Resource, stock: Option<u64>, course: Option<Course>) -> View {
         let stock = handler.settings.stock_field.as_deref().zip(stock);
-        view::resource(&self.inner.pipeline.parts().events, resource, stock, history)
+        view::resource(&self.inner.pipeline.parts().events, resource, stock, course)
     }
 }
 
@@ -530,7 +551,7 @@ impl Handler {
         Ok(Some(object.clone()))
     }
 
-    fn new_resource(&self, user: Option<&CurrentUser>, data: Object, now: jiff::Timestamp) -> Result<Resource, ServiceError> {
+    fn new_resource(&self, user: Option<&CurrentUser>, data: Object, now: Timestamp) -> Result<Resource, ServiceError> {
         Ok(Resource {
             kind: self.settings.kind.clone(),
             id: format!("{}{}", self.settings.id_prefix, uuid::Uuid::now_v7()),

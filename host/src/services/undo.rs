@@ -6,7 +6,6 @@
 //! again until it is done. An answer that an instance no longer waits for is undone too, without moving anything.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use millrace_workflow::{Input, RetryPolicy, RunKind, StepOutcome};
 use serde::{Deserialize, Serialize};
@@ -15,15 +14,17 @@ use super::decision::{self, Context, Decision, Origin};
 use super::pipeline::{Pipeline, stand_in};
 use super::settlement::{self, again, end, failure_text, settled};
 use super::workflows::{LookupError, Pinned};
-use crate::clock::Clock;
 use crate::runtime::{Report, Status, Verdict};
-use crate::store::{Commit, Guard, Object, Resource, RunStatus, Settled, StepRun, StoreError, Timer};
+use crate::store::{Commit, Guard, Object, Resource, RunStatus, Settled, StepRun, StoreError};
 use crate::telemetry::traces;
 
 /// What the key of an undo's run has after the key that it is about.
 const SUFFIX: &str = ":undo";
 /// Attempts after which a person is told; it is tried on.
 const ATTENTION_AFTER: u32 = 5;
+
+/// Rows of history read at once.
+const HISTORY_PAGE: usize = 100;
 
 /// What the step's last attempt said: it takes effect when everything before it is undone.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -110,11 +111,21 @@ impl Pipeline {
 
     /// Whether the instance went on as if this visit had been accepted: somebody said so in the component's place.
     async fn is_taken(&self, run: &StepRun, pinned: &Pinned) -> Result<bool, StoreError> {
-        let history = self.parts().store.history(&run.resource_kind, &run.resource_id, 0).await?;
-        let visit = usize::try_from(run.visit).unwrap_or(usize::MAX);
-        let left = history.iter().filter(|row| row.from == run.to_state).nth(visit.saturating_sub(1));
         let success = pinned.machine.step(&run.name).map(|step| step.success.as_str());
-        Ok(left.is_some_and(|row| Some(row.transition.as_str()) == success))
+        let (mut left, mut seen) = (0, 0);
+        loop {
+            let page = self.parts().store.history(&run.resource_kind, &run.resource_id, seen, HISTORY_PAGE).await?;
+            for row in page.iter().filter(|row| row.from == run.to_state) {
+                left += 1;
+                if left == run.visit {
+                    return Ok(Some(row.transition.as_str()) == success);
+                }
+            }
+            match page.last() {
+                Some(last) if page.len() == HISTORY_PAGE => seen = last.seq,
+                _ => return Ok(false),
+            }
+        }
     }
 
     /// Ends a step's run and adds the one that asks.
@@ -215,17 +226,17 @@ impl Pipeline {
         let awaited = match self.awaiting_machine(run, resource).await {
             Ok(awaited) => awaited,
             Err(LookupError::Store(error)) => return Err(error),
-            Err(error @ LookupError::Unusable { .. }) => return Ok(self.not_yet(run, resource, None, &error.to_string())),
+            Err(error @ LookupError::Unusable { .. }) => return self.not_yet(run, resource, &error.to_string()).await,
         };
         let steady = self.parts().clock.steady();
         let last: LastAnswer = run.input.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         Ok(match (found, awaited) {
-            (Found::Unknown(reason), awaited) => self.not_yet(run, resource, awaited.as_deref(), reason),
+            (Found::Unknown(reason), _) => return self.not_yet(run, resource, reason).await,
             // The instance has moved since it was asked about: what was done is no longer wanted.
             (Found::Done(..), None) => again(run, resource, run.attempt, steady, None),
             (Found::Undone, None) => {
                 tracing::info!(run = run.key, instance = run.resource_id, "what an instance no longer waits for is undone");
-                calmed(run, resource)
+                return self.calmed(run, resource).await;
             }
             (Found::Done(fields, digest), Some(pinned)) => {
                 tracing::info!(
@@ -281,7 +292,7 @@ impl Pipeline {
     }
 
     /// It is tried again, without end; after some attempts a person is told.
-    fn not_yet(&self, run: &StepRun, resource: &Arc<Resource>, awaited: Option<&Pinned>, reason: &str) -> Decision {
+    async fn not_yet(&self, run: &StepRun, resource: &Arc<Resource>, reason: &str) -> Result<Decision, StoreError> {
         let (now, attempt) = (self.parts().clock.steady(), run.attempt);
         let delay = RetryPolicy::TASK.delay_after(attempt, rand::random()).unwrap_or(RetryPolicy::DEFAULT_MAX_DELAY);
         let due = decision::later(now, delay);
@@ -295,12 +306,34 @@ impl Pipeline {
         );
         let told = resource.workflow.as_ref().is_none_or(|progress| progress.attention.is_some());
         if attempt < ATTENTION_AFTER || told {
-            return again(run, resource, attempt.saturating_add(1), due, Some(reason.to_owned()));
+            return Ok(again(run, resource, attempt.saturating_add(1), due, Some(reason.to_owned())));
         }
         let text = attention(run);
         tracing::error!(run = run.key, instance = run.resource_id, "{text}");
         let settled = Settled { due_at: due, ..settled(run, RunStatus::Ready, attempt.saturating_add(1), Some(reason.to_owned())) };
-        flagged(resource, Some(text), settled, awaited.map_or_else(Vec::new, |pinned| timers(resource, pinned, &self.parts().clock)))
+        self.flagged(resource, Some(text), settled).await
+    }
+
+    /// Ends the run of an instance that has gone on, which needs nobody's attention any more.
+    async fn calmed(&self, run: &StepRun, resource: &Arc<Resource>) -> Result<Decision, StoreError> {
+        let ours = resource.workflow.as_ref().is_some_and(|progress| progress.attention.as_ref() == Some(&attention(run)));
+        if !ours {
+            return Ok(end(run, resource, RunStatus::Done, None));
+        }
+        self.flagged(resource, None, settled(run, RunStatus::Done, run.attempt, None)).await
+    }
+
+    /// Changes what a person is told of an instance, and nothing else: a change replaces all timers, so those that run are kept.
+    async fn flagged(&self, resource: &Arc<Resource>, attention: Option<String>, settled: Settled) -> Result<Decision, StoreError> {
+        // If the instance has moved since it was read, they are others, and the guard refuses all of it.
+        let timers = self.parts().store.timers(&resource.kind, &resource.id).await?;
+        let guard = Guard::Version(resource.version);
+        let mut changed = Resource { version: resource.version + 1, ..Resource::clone(resource) };
+        if let Some(progress) = &mut changed.workflow {
+            progress.attention = attention;
+        }
+        let commit = Commit { change: Some((guard, changed.clone())), settled: Some(settled), timers, ..Commit::default() };
+        Ok(Decision { commit, resource: Arc::new(changed), finished: None })
     }
 }
 
@@ -311,38 +344,4 @@ fn attention(run: &StepRun) -> String {
         "step '{step}' gave no answer, and component '{component}' has not been able to find out or undo what was done under the key '{key}': \
          ask the provider behind it; it is tried again"
     )
-}
-
-/// Ends the run of an instance that has gone on, which needs nobody's attention any more.
-fn calmed(run: &StepRun, resource: &Arc<Resource>) -> Decision {
-    let ours = resource.workflow.as_ref().is_some_and(|progress| progress.attention.as_ref() == Some(&attention(run)));
-    if !ours {
-        return end(run, resource, RunStatus::Done, None);
-    }
-    flagged(resource, None, settled(run, RunStatus::Done, run.attempt, None), Vec::new())
-}
-
-/// Changes what a person is told of an instance, and nothing else.
-fn flagged(resource: &Arc<Resource>, attention: Option<String>, settled: Settled, timers: Vec<Timer>) -> Decision {
-    let guard = Guard::Version(resource.version);
-    let mut changed = Resource { version: resource.version + 1, ..Resource::clone(resource) };
-    if let Some(progress) = &mut changed.workflow {
-        progress.attention = attention;
-    }
-    let commit = Commit { change: Some((guard, changed.clone())), settled: Some(settled), timers, ..Commit::default() };
-    Decision { commit, resource: Arc::new(changed), finished: None }
-}
-
-/// The timer that runs in the state of an instance, with what is left of its delay: a change replaces all timers.
-fn timers(resource: &Resource, pinned: &Pinned, clock: &Clock) -> Vec<Timer> {
-    let Some(progress) = &resource.workflow else { return Vec::new() };
-    // By the date, which somebody may have set: never more than the whole delay is left.
-    let spent = Duration::try_from(clock.now().duration_since(resource.updated_at)).unwrap_or_default();
-    let leaving = pinned.machine.definition().transitions.iter().filter(|(_, transition)| transition.from == progress.instance.state);
-    let timer = |(name, transition): (&String, &millrace_workflow::Transition)| {
-        let due_at = decision::later(clock.steady(), transition.after?.saturating_sub(spent));
-        let (kind, id) = (resource.kind.clone(), resource.id.clone());
-        Some(Timer { resource_kind: kind, resource_id: id, transition: name.clone(), version: progress.instance.version, due_at })
-    };
-    leaving.filter_map(timer).collect()
 }

@@ -37,15 +37,48 @@ pub struct ResourceBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub attention: Option<String>,
-    /// The transitions it has made, where one resource with a workflow is shown.
+    /// What waits to happen by itself, where one resource with a workflow is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Next")]
+    pub next: Option<Next>,
+    /// The last 100 transitions it has made, the oldest first, where one resource with a workflow is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<HistoryRow>")]
     pub history: Option<Vec<HistoryRow>>,
+    /// There is more history: what `historyBefore` asks for it with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub history_next: Option<String>,
 }
 
-/// The body of a resource, with its history if there is one to show.
+/// What is shown of a resource's course where it is shown alone.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Course {
+    /// Transitions, the oldest first.
+    pub history: Vec<HistoryRow>,
+    /// What waits to happen by itself.
+    pub next: Option<Next>,
+}
+
+/// A transition that a timer makes.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Next {
+    /// Its name.
+    pub transition: String,
+    /// When, as a date.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub at: Timestamp,
+    /// Which time it will be, from 1, those that somebody asked for included.
+    pub attempt: u32,
+    /// How many there are at most; without end if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32")]
+    pub of: Option<u32>,
+}
+
+/// The body of a resource, with its course if that is to be shown.
 #[must_use]
-pub fn resource(events: &Events, resource: &Resource, stock: Option<(&str, u64)>, history: Option<Vec<HistoryRow>>) -> View {
+pub fn resource(events: &Events, resource: &Resource, stock: Option<(&str, u64)>, course: Option<Course>) -> View {
     let mut data = events.public_data(resource);
     if resource.workflow.is_none() {
         data.shift_remove("state");
@@ -53,6 +86,8 @@ pub fn resource(events: &Events, resource: &Resource, stock: Option<(&str, u64)>
     if let Some((field, available)) = stock {
         data.insert(field.to_owned(), available.into());
     }
+    let (history, next) = course.map_or((None, None), |course| (Some(course.history), course.next));
+    let earlier = history.as_ref().and_then(|history| history.first()).filter(|first| first.seq > 1).map(|first| first.seq);
     let body = ResourceBody {
         id: resource.id.clone(),
         data,
@@ -61,9 +96,11 @@ pub fn resource(events: &Events, resource: &Resource, stock: Option<(&str, u64)>
         created_at: resource.created_at,
         version: resource.version,
         attention: resource.workflow.as_ref().and_then(|progress| progress.attention.clone()),
+        next,
         history,
+        history_next: earlier.map(|seq| seq.to_string()),
     };
-    View { units: stock.map(|(_, units)| units), body }
+    View { units: stock.map(|(_, units)| units), earlier, body }
 }
 
 /// The cursor after `resource` in a list.

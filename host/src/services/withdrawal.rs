@@ -12,7 +12,7 @@ use super::in_hand::Busy;
 use super::pipeline::Pipeline;
 use super::settlement;
 use super::workflows::LookupError;
-use crate::store::{Conflict, Object, Resource, RunStatus, StepRun, StoreError};
+use crate::store::{Conflict, Object, Progress, Resource, RunStatus, StepRun, StoreError};
 
 /// Times that it is tried to take a run back that moves meanwhile.
 const MAX_TRIES: usize = 16;
@@ -51,8 +51,31 @@ struct Course {
 }
 
 impl Pipeline {
-    /// Takes the run back that the instance waits for, and makes the first of `transitions` that leaves the state after it. `merge` goes
-    /// into the data.
+    /// A claimed run of a step that was never attempted, if a deadline of its instance has passed meanwhile: it is taken back, and the
+    /// instance leaves as it would have after the step. True if it did. Of a run that was attempted the answer is waited for.
+    pub(super) async fn expire(&self, run: &StepRun, resource: &Resource) -> bool {
+        let (RunKind::Step, Some(progress)) = (run.kind, &resource.workflow) else { return false };
+        let passed = self.passed(progress);
+        if passed.is_empty() {
+            return false;
+        }
+        match self.withdraw(&resource.kind, &resource.id, &passed, (Cause::Timer, None)).await {
+            Ok(_) => true,
+            Err(refusal) => {
+                tracing::debug!(run = run.key, instance = run.resource_id, %refusal, "a deadline has passed, and a step is made all the same");
+                false
+            }
+        }
+    }
+
+    /// Transitions whose deadline has passed.
+    fn passed(&self, progress: &Progress) -> Vec<String> {
+        let steady = self.parts().clock.steady();
+        progress.deadlines.iter().filter(|(_, at)| **at <= steady).map(|(transition, _)| transition.clone()).collect()
+    }
+
+    /// Takes the run back that the instance waits for, and makes the first of `transitions` that leaves the state after it, for `cause`.
+    /// `merge` goes into the data.
     ///
     /// # Errors
     /// See [`WithdrawError`].
@@ -61,14 +84,15 @@ impl Pipeline {
         kind: &str,
         id: &str,
         transitions: &[String],
-        merge: Option<&Object>,
+        (cause, merge): (Cause, Option<&Object>),
     ) -> Result<Arc<Resource>, WithdrawError> {
         let store = &self.parts().store;
         for _ in 0..MAX_TRIES {
             let resource = store.resource(kind, id).await?.ok_or(WithdrawError::Meaningless)?;
             let progress = resource.workflow.as_ref().ok_or(WithdrawError::Meaningless)?;
             let pinned = self.parts().workflows.pinned(&progress.workflow, &progress.machine).await?;
-            let course = course(&pinned.machine, &progress.instance, transitions).ok_or(WithdrawError::Meaningless)?;
+            let course =
+                course(&pinned.machine, progress, (transitions, &self.passed(progress)), &cause).ok_or(WithdrawError::Meaningless)?;
             let Some(run) = self.run_of(&resource, &course).await? else { continue };
             // What an attempt has done is being found out.
             if run.kind == RunKind::Undo {
@@ -125,19 +149,26 @@ impl Pipeline {
     }
 }
 
-/// What follows when the awaited step counts as not done and one of `transitions` is made then; nothing if none can be.
-fn course(machine: &Machine, instance: &Instance, transitions: &[String]) -> Option<Course> {
+/// What follows when the awaited step counts as not done and one of `transitions` is made then; nothing if none can be, or if the deadline
+/// of another one has passed.
+fn course(machine: &Machine, progress: &Progress, (transitions, passed): (&[String], &[String]), cause: &Cause) -> Option<Course> {
+    let instance = &progress.instance;
     let leaves = |name: &String| machine.definition().transitions.get(name).is_some_and(|transition| transition.from == instance.state);
     let (name, step) = machine.definition().steps.iter().find(|(_, step)| leaves(&step.compensate))?;
     let visit = *instance.visits.get(name)?;
     let fire = |instance: &Instance, transition: &str| {
-        machine.advance(instance, &Input::Fire { transition: transition.to_owned(), cause: Cause::Api }).ok()
+        machine.advance(instance, &Input::Fire { transition: transition.to_owned(), cause: cause.clone() }).ok()
     };
     let (mut after, mut effects) = fire(instance, &step.compensate)?;
     let made = |effect: &Effect| matches!(effect, Effect::Transitioned { transition, .. } if transitions.contains(transition));
     // Where the attempts of a timer are used up, it was made already.
     if !effects.iter().any(made) {
         let transition = machine.transition_leaving(&after.state, transitions)?.to_owned();
+        let too_late = machine.transition_leaving(&after.state, passed).is_some_and(|overdue| overdue != transition);
+        // To begin anew what waits to begin gains nothing, and could be asked for without end.
+        if too_late || machine.pause_by_hand(&after, &transition).is_some() {
+            return None;
+        }
         let further;
         (after, further) = fire(&after, &transition)?;
         // The state between is left at once: nothing is to happen later in it.

@@ -88,7 +88,7 @@ impl Witness {
         }
         let Some(resource) = self.store.resource(kind, instance_id).await? else { return Ok(Some(Untrue::Unknown)) };
         let before = content.data.seq.saturating_sub(1);
-        let row = self.store.history(kind, instance_id, before).await?.into_iter().next();
+        let row = self.store.history(kind, instance_id, before, 1).await?.into_iter().next();
         let contradiction = contradiction_of_history(&content.data, row.as_ref(), &resource)
             .or_else(|| contradiction_of_name(event, content))
             .or_else(|| self.contradiction_of_data(&content.data, &resource));

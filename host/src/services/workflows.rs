@@ -87,7 +87,9 @@ impl Workflows {
         let unusable = |reason: String| LookupError::Unusable { workflow: workflow.to_owned(), digest: digest.to_owned(), reason };
         let definition = self.store.machine(digest).await?.ok_or_else(|| unusable("the store does not have it".into()))?;
         let machine = Machine::new(definition).map_err(|defects| unusable(defects.first().map(ToString::to_string).unwrap_or_default()))?;
-        let pinned = Arc::new(Pinned { digest: digest.to_owned(), machine });
+        // How much an instance may do is said by the config of now, whatever it began on.
+        let most = self.settings.get(workflow).map_or(machine.most_made(), |settings| settings.machine.most_made());
+        let pinned = Arc::new(Pinned { digest: digest.to_owned(), machine: machine.bounded(most) });
         self.older.write().insert(digest.to_owned(), Arc::clone(&pinned));
         Ok(pinned)
     }

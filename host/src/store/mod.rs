@@ -56,6 +56,8 @@ pub struct Progress {
     pub attention: Option<String>,
     /// The final state was reached.
     pub finished: bool,
+    /// When, by the steady time, it leaves at the latest by these transitions, once it is in the state that they leave.
+    pub deadlines: BTreeMap<String, Timestamp>,
     /// W3C trace context of the request that created it: whatever becomes of it, also after a restart, is part of that trace. Never changes.
     pub traceparent: Option<Arc<str>>,
 }
@@ -511,8 +513,10 @@ pub trait Store: Send + Sync + 'static {
     async fn resources(&self, listing: &Listing) -> Result<Vec<Resource>, StoreError>;
     /// Removes a resource (and its stock) without a workflow; false when it was not there.
     async fn delete_resource(&self, kind: &str, id: &str, guard: Guard) -> Result<bool, StoreError>;
-    /// History of a resource after `seq`, ascending.
-    async fn history(&self, kind: &str, id: &str, after: u64) -> Result<Vec<HistoryRow>, StoreError>;
+    /// History of a resource after `seq`, ascending, at most `limit` rows.
+    async fn history(&self, kind: &str, id: &str, after: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError>;
+    /// The last `limit` rows of its history before `seq`, ascending.
+    async fn history_before(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError>;
     /// The answered request of that user and key.
     async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError>;
 
@@ -537,6 +541,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Up to `limit` timers that are due, earliest first. They stay until their resource's state changes.
     async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<Timer>, StoreError>;
+    /// The timers of a resource, earliest first.
+    async fn timers(&self, kind: &str, id: &str) -> Result<Vec<Timer>, StoreError>;
     /// When the next timer is due.
     async fn next_timer_due(&self) -> Result<Option<Timestamp>, StoreError>;
     /// Removes one timer that turned out to be stale.

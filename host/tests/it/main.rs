@@ -9,6 +9,7 @@
 mod architecture;
 mod client;
 mod conditions;
+mod courses;
 mod crashes;
 mod dead_letters;
 mod durable;
@@ -20,6 +21,7 @@ mod observability;
 mod original;
 mod process;
 mod processes;
+mod reservations;
 mod returns;
 mod shop;
 mod swaps;

@@ -100,7 +100,7 @@ async fn nobody_appeals_for_a_fortnight_and_the_return_is_closed() {
         assert!(Instant::now() < deadline);
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
-    let history = app.store.history("returns", &id, 0).await.unwrap();
+    let history = app.store.history("returns", &id, 0, 100).await.unwrap();
     assert_eq!(history.last().unwrap().cause, "timer");
 }
 

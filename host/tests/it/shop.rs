@@ -165,6 +165,44 @@ async fn nonsense_is_refused_with_a_reason_and_prices_come_from_the_catalogue() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_customer_who_expects_another_total_is_told_what_it_is_now_and_nothing_is_ordered() {
+    let app = TestApp::monolith().await;
+    let customer = app.client.customer("jo").await;
+    let expecting = |total: Value| {
+        let mut body = order("prod-001", 2, "tok_visa");
+        body["expectedTotal"] = total;
+        body
+    };
+    let send = |body: Value, key: &'static str| {
+        let customer = customer.clone();
+        async move { customer.send(Method::POST, "/api/orders", Some(&body), &[("idempotency-key", key)]).await }
+    };
+    let changed = send(expecting(json!(279.98)), "one").await;
+    assert_eq!(changed.status, StatusCode::CONFLICT, "{changed:?}");
+    assert_eq!(changed.headers["content-type"], "application/problem+json");
+    let problem = &changed.body;
+    assert_eq!((&problem["code"], &problem["total"], &problem["status"]), (&json!("price_changed"), &json!(299.98), &json!(409)));
+    let line = json!({"productId": "prod-001", "name": "Mechanical Keyboard", "quantity": 2, "price": 149.99});
+    assert_eq!(problem["lines"], json!([line]));
+    assert!(problem["error"] == problem["detail"] && problem["title"].is_string() && problem["type"].is_string(), "{problem:#}");
+    assert_eq!(customer.get("/api/orders").await.body, json!([]), "nothing was stored");
+    for nonsense in [json!("299.98"), json!(-1), json!(1.999), json!(null), json!({}), json!(1e300)] {
+        let answer = send(expecting(nonsense.clone()), "nonsense").await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{nonsense}: {answer:?}");
+        assert_eq!(answer.body["errors"][0]["pointer"], "/expectedTotal");
+    }
+
+    // A refusal is no answer to remember: the key is free for the request that the customer makes after it.
+    assert_eq!(send(expecting(json!(279.98)), "one").await.status, StatusCode::CONFLICT);
+    let placed = send(expecting(json!(299.98)), "one").await;
+    assert_eq!(placed.status, StatusCode::CREATED, "{placed:?}");
+    assert_eq!(placed.body["data"]["total"], json!(299.98));
+    assert!(placed.body["data"]["expectedTotal"].is_null(), "{placed:?}");
+    let again = send(expecting(json!(299.98)), "one").await;
+    assert_eq!((again.status, &again.body["id"]), (StatusCode::CREATED, &placed.body["id"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_component_adds_to_an_order_and_changes_nothing_that_its_customer_or_the_host_wrote() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("forging.yaml");

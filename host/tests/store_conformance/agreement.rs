@@ -196,8 +196,11 @@ async fn everything(bed: &Bed) -> Vec<String> {
         let listing = Listing { kind: kind.into(), limit: 100, ..Listing::default() };
         seen.push(format!("{:?}", store.resources(&listing).await));
         for id in 0..4 {
-            seen.push(format!("{:?}", store.history(kind, &id.to_string(), 0).await));
-            seen.push(format!("{:?}", store.runs(kind, &id.to_string()).await));
+            let id = id.to_string();
+            seen.push(format!("{:?}", store.history(kind, &id, 0, 100).await));
+            seen.push(format!("{:?}", store.history_before(kind, &id, 3, 2).await));
+            seen.push(format!("{:?}", store.timers(kind, &id).await));
+            seen.push(format!("{:?}", store.runs(kind, &id).await));
         }
     }
     for n in 0..20 {

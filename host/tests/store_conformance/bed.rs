@@ -152,6 +152,7 @@ pub fn instance(id: &str) -> Resource {
         instance,
         attention: None,
         finished: false,
+        deadlines: [("expire".to_owned(), at(1_800))].into(),
         traceparent: Some("00-of-the-request-01".into()),
     };
     Resource {

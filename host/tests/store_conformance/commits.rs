@@ -75,10 +75,38 @@ pub async fn history_is_read_after_a_sequence_number(bed: Bed) {
     let second = Commit { history: vec![rejected.clone()], ..change(moved(&instance("a"), "paying")) };
     bed.store.commit(second).await.unwrap();
     bed.store.commit(Commit { history: vec![history_row(1)], ..create(instance("b")) }).await.unwrap();
-    assert_eq!(bed.store.history("orders", "a", 0).await.unwrap(), [history_row(1), history_row(2), rejected.clone()]);
-    assert_eq!(bed.store.history("orders", "a", 2).await.unwrap(), [rejected]);
-    assert!(bed.store.history("orders", "a", 3).await.unwrap().is_empty());
-    assert!(bed.store.history("products", "a", 0).await.unwrap().is_empty());
+    assert_eq!(bed.store.history("orders", "a", 0, 100).await.unwrap(), [history_row(1), history_row(2), rejected.clone()]);
+    assert_eq!(bed.store.history("orders", "a", 2, 100).await.unwrap(), [rejected]);
+    assert!(bed.store.history("orders", "a", 3, 100).await.unwrap().is_empty());
+    assert!(bed.store.history("products", "a", 0, 100).await.unwrap().is_empty());
+}
+
+pub async fn history_is_read_in_pages_from_either_end(bed: Bed) {
+    let rows: Vec<_> = (1..=250).map(history_row).collect();
+    bed.store.commit(Commit { history: rows.clone(), ..create(instance("a")) }).await.unwrap();
+    bed.store.commit(Commit { history: vec![history_row(1)], ..create(instance("b")) }).await.unwrap();
+    assert_eq!(bed.store.history("orders", "a", 0, 100).await.unwrap(), rows[..100]);
+    assert_eq!(bed.store.history("orders", "a", 200, 100).await.unwrap(), rows[200..]);
+    assert_eq!(bed.store.history_before("orders", "a", u64::MAX, 100).await.unwrap(), rows[150..]);
+    assert_eq!(bed.store.history_before("orders", "a", 151, 100).await.unwrap(), rows[50..150]);
+    assert_eq!(bed.store.history_before("orders", "a", 51, 100).await.unwrap(), rows[..50]);
+    assert!(bed.store.history_before("orders", "a", 1, 100).await.unwrap().is_empty());
+    assert!(bed.store.history_before("products", "a", u64::MAX, 100).await.unwrap().is_empty());
+}
+
+pub async fn deadlines_come_and_go_with_the_change_that_has_them(bed: Bed) {
+    let mut resource = instance("a");
+    bed.store.commit(create(resource.clone())).await.unwrap();
+    for (attention, deadlines) in
+        [(None, vec![]), (None, vec![("expire", 7), ("close", 9)]), (Some("look"), vec![("close", 9)]), (None, vec![])]
+    {
+        resource = moved(&resource, "paying");
+        let progress = resource.workflow.as_mut().unwrap();
+        progress.deadlines = deadlines.into_iter().map(|(transition, due)| (transition.to_owned(), at(due))).collect();
+        progress.attention = attention.map(str::to_owned);
+        bed.store.commit(change(resource.clone())).await.unwrap();
+        assert_eq!(bed.store.resource("orders", "a").await.unwrap().as_ref(), Some(&resource));
+    }
 }
 
 /// A commit with every part, of which the last but one does not fit.
@@ -100,7 +128,7 @@ fn everything_with_a_stale_fence(epoch: u64) -> Commit {
 
 async fn assert_untouched(store: &dyn Store) {
     assert_eq!(store.resource("orders", "a").await.unwrap(), Some(instance("a")));
-    assert!(store.history("orders", "a", 0).await.unwrap().is_empty());
+    assert!(store.history("orders", "a", 0, 100).await.unwrap().is_empty());
     assert!(store.unpublished(0, 10).await.unwrap().is_empty());
     assert_eq!(store.runs("orders", "a").await.unwrap(), [run("a", "payment")]);
     assert_eq!(store.next_timer_due().await.unwrap(), None);

@@ -41,6 +41,8 @@ on_each_store! {
         owner_and_creation_time_never_change,
         attention_and_the_end_can_come_and_go,
         history_is_read_after_a_sequence_number,
+        history_is_read_in_pages_from_either_end,
+        deadlines_come_and_go_with_the_change_that_has_them,
         a_conflicting_commit_writes_nothing_at_all,
         neighbours_of_a_conflicting_commit_succeed,
         of_many_changes_of_one_version_one_wins,
@@ -73,6 +75,7 @@ on_each_store! {
         stranded_runs_are_set_aside_until_the_next_start,
         runs_of_a_resource_are_listed_oldest_first,
         timers_are_replaced_by_every_change,
+        timers_of_a_resource_come_earliest_first,
         timers_stay_when_only_a_run_is_settled,
         due_timers_come_earliest_first,
         a_stale_timer_is_dropped_but_not_its_successor;

@@ -247,6 +247,14 @@ pub async fn timers_are_replaced_by_every_change(bed: Bed) {
     assert_eq!(store.backlog().await.unwrap().timers, 1);
 }
 
+pub async fn timers_of_a_resource_come_earliest_first(bed: Bed) {
+    let both = vec![timer("a", "expire", 1, 100), timer("a", "remind", 1, 50)];
+    bed.store.commit(Commit { timers: both.clone(), ..create(instance("a")) }).await.unwrap();
+    bed.store.commit(Commit { timers: vec![timer("b", "expire", 1, 60)], ..create(instance("b")) }).await.unwrap();
+    assert_eq!(bed.store.timers("orders", "a").await.unwrap(), [both[1].clone(), both[0].clone()]);
+    assert!(bed.store.timers("orders", "c").await.unwrap().is_empty() && bed.store.timers("returns", "a").await.unwrap().is_empty());
+}
+
 pub async fn timers_stay_when_only_a_run_is_settled(bed: Bed) {
     let run = held("a", bed.store.epoch());
     let timers = vec![timer("a", "expire", 1, 100)];

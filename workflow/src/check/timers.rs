@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Report, leaving};
 use crate::limits::LONGEST_WAIT;
 use crate::suggest::accepted;
-use crate::{Definition, Transition};
+use crate::{Deadline, Definition, Transition};
 
 pub(super) fn check(definition: &Definition, report: &mut Report) {
     for (name, transition) in &definition.transitions {
@@ -15,6 +15,9 @@ pub(super) fn check(definition: &Definition, report: &mut Report) {
         }
         if let Some(exhausted) = &transition.exhausted {
             check_exhausted(definition, name, transition, exhausted, report);
+        }
+        if let Some(deadline) = &transition.deadline {
+            check_deadline(definition, name, transition, deadline, report);
         }
     }
 }
@@ -65,6 +68,35 @@ fn check_no_timer(name: &str, transition: &Transition, report: &mut Report) {
     ];
     for (field, what, _) in given.into_iter().filter(|(_, _, is_given)| *is_given) {
         report.add(&["transitions", name, field], format!("transition '{name}' has {what}, but no timer fires it; give it `after` too"));
+    }
+}
+
+fn check_deadline(definition: &Definition, name: &str, transition: &Transition, deadline: &Deadline, report: &mut Report) {
+    let path = ["transitions", name, "deadline"];
+    let Deadline { after, since } = deadline;
+    if after.is_zero() {
+        report.add(&path, format!("the deadline of '{name}' is zero; give a duration"));
+    }
+    if *after > LONGEST_WAIT {
+        let (given, longest) = (after.as_secs(), LONGEST_WAIT.as_secs());
+        report.add(&path, format!("the deadline of '{name}' is {given} s; at most {longest} s (ten years) are accepted"));
+    }
+    if !definition.states.contains_key(since) {
+        let hint = accepted(since, "states", definition.states.keys().map(String::as_str));
+        report.add(&path, format!("the deadline of '{name}' begins with '{since}', which is not a state; {hint}"));
+    }
+    if transition.automatic || transition.after.is_some() {
+        let other = if transition.automatic { "is automatic" } else { "has `after`" };
+        report.add(&path, format!("transition '{name}' {other} and has a deadline; it can be fired by one of them"));
+    }
+    let from = &transition.from;
+    let earlier = definition.transitions.iter().take_while(|(other, _)| *other != name);
+    if let Some((first, _)) = earlier.into_iter().find(|(_, other)| other.deadline.is_some() && other.from == *from) {
+        report.add(&path, format!("state '{from}' is left at the deadline of '{first}' already; one is accepted"));
+    }
+    let automatic = definition.transitions.iter().find(|(_, other)| other.automatic && other.from == *from);
+    if let Some((first, _)) = automatic.filter(|_| !transition.automatic) {
+        report.add(&path, format!("the deadline of '{name}' would never come: automatic transition '{first}' leaves '{from}' at once"));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use millrace_workflow::{Hook, RetryPolicy, Transition, limits};
+use millrace_workflow::{Deadline, Hook, RetryPolicy, Transition, limits};
 
 use crate::builder::{Builder, automatic, edge, names, runs, starts, step, tells, timed, workflow};
 
@@ -299,6 +299,26 @@ fn an_exhausted_transition_that_could_not_be_fired() {
         sound().transition("retry", retry("retry")),
         "transitions.retry.exhausted: the exhausted transition of 'retry' is 'retry', which has `after` itself; it must be able to fire at once",
     );
+}
+
+#[test]
+fn a_deadline_that_could_not_be_kept() {
+    let close = |after: u64, since: &str| {
+        let deadline = Some(Deadline { after: Duration::from_secs(after), since: since.into() });
+        Transition { deadline, ..edge("failed", "closed") }
+    };
+    let mut defects = sound().transition("close", close(0, "begun")).defects();
+    defects.extend(sound().transition("close", Transition { automatic: true, ..close(400_000_000, "working") }).defects());
+    defects.extend(sound().transition("close", close(9, "new")).transition("shut", close(9, "new")).defects());
+    for expected in [
+        "transitions.close.deadline: the deadline of 'close' is zero; give a duration",
+        "transitions.close.deadline: the deadline of 'close' begins with 'begun', which is not a state; ",
+        "transitions.close.deadline: the deadline of 'close' is 400000000 s; at most 315360000 s (ten years) are accepted",
+        "transitions.close.deadline: transition 'close' is automatic and has a deadline; it can be fired by one of them",
+        "transitions.shut.deadline: state 'failed' is left at the deadline of 'close' already; one is accepted",
+    ] {
+        assert!(defects.iter().any(|defect| defect.starts_with(expected)), "{expected}: {defects:#?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use millrace_workflow::{Definition, Hook, Machine, Reaction, State, Transition};
+use millrace_workflow::{Deadline, Definition, Hook, Machine, Reaction, State, Transition};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -22,8 +22,10 @@ fn list() -> impl Strategy<Value = Vec<String>> {
 fn wild_transition() -> impl Strategy<Value = Transition> {
     let after = prop::option::of(select(vec![Duration::ZERO, Duration::from_secs(1), Duration::MAX]));
     let counts = (prop::option::of(0..3u32), prop::option::of(0..3u32));
-    (name(), name(), any::<bool>(), after, counts, prop::option::of(name())).prop_map(
-        |(from, to, automatic, after, (max_attempts, attention_after), exhausted)| Transition {
+    let deadline = prop::option::weighted(0.1, (select(vec![Duration::ZERO, Duration::from_secs(60)]), name()));
+    let deadline = deadline.prop_map(|given| given.map(|(after, since)| Deadline { after, since }));
+    (name(), name(), any::<bool>(), after, counts, prop::option::of(name()), deadline).prop_map(
+        |(from, to, automatic, after, (max_attempts, attention_after), exhausted, deadline)| Transition {
             from,
             to,
             automatic,
@@ -31,6 +33,7 @@ fn wild_transition() -> impl Strategy<Value = Transition> {
             max_attempts,
             exhausted,
             attention_after,
+            deadline,
         },
     )
 }
@@ -169,7 +172,8 @@ fn add_state(mut builder: Builder, number: usize, seed: &Seed, all: &[String]) -
         0 => builder.transition(&name("auto"), automatic(here, on)),
         1 => {
             let timer = Transition { attention_after: Some(seed.count), ..timed(here, anywhere, 1) };
-            builder.transition(&name("timer"), timer).transition(&name("leave"), edge(here, on))
+            let deadline = Some(Deadline { after: Duration::from_secs(60), since: anywhere.to_owned() });
+            builder.transition(&name("timer"), timer).transition(&name("leave"), Transition { deadline, ..edge(here, on) })
         }
         2 => {
             let timer = Transition { max_attempts: Some(seed.count), exhausted: Some(name("used-up")), ..timed(here, anywhere, 1) };

@@ -352,8 +352,95 @@ fn what_does_not_exist_is_refused_by_name() {
 #[test]
 fn counters_at_their_end_do_not_panic() {
     let machine = one_step();
-    let instance = Instance { version: u64::MAX, visits: [("step-work".to_owned(), u32::MAX)].into(), ..at("new") };
-    let (instance, _) = machine.advance(&instance, &fire("begin")).expect("it leaves the state");
+    let instance = Instance { version: u64::MAX, visits: [("step-work".to_owned(), u32::MAX)].into(), ..at("working") };
     let last = finished(u32::MAX, u32::MAX, StepOutcome::Transient);
     assert_eq!(machine.advance(&instance, &last).map(|(instance, _)| instance.state), Ok("broken".into()));
+}
+
+/// `waiting <-> working` by timer or by hand, and out of `waiting` by hand.
+fn loop_of_two() -> Machine {
+    workflow("waiting")
+        .states(&["waiting", "working"])
+        .finals(&["done", "given up"])
+        .transition("again", timed("waiting", "working", 1))
+        .transition("give_up", edge("waiting", "given up"))
+        .transition("finish", edge("working", "done"))
+        .transition("fail", edge("working", "waiting"))
+        .step("step-work", step("worker", "finish", "fail"))
+        .on(&["again"], starts("step-work"))
+        .machine()
+        .bounded(4)
+}
+
+#[test]
+fn an_instance_that_has_made_as_many_transitions_as_it_may_is_moved_by_nobody_but_to_its_end() {
+    let machine = loop_of_two();
+    let (mut instance, _) = machine.create();
+    for visit in [1, 2] {
+        (instance, _) = machine.advance(&instance, &fire("again")).expect("it may be made");
+        let (rested, effects) = machine.advance(&instance, &finished(visit, 1, StepOutcome::Rejected)).expect("the answer is awaited");
+        let attention = |effect: &Effect| matches!(effect, Effect::Attention { reason } if reason.contains("4 transitions"));
+        assert_eq!(effects.iter().any(attention), visit == 2, "{effects:?}");
+        assert_eq!(effects.iter().any(|effect| matches!(effect, Effect::Timer { .. })), visit == 1, "{effects:?}");
+        instance = rested;
+    }
+    assert_eq!(machine.advance(&instance, &fire("again")), Err(Refusal::Worn { made: 4, most: 4 }));
+    let (same, effects) = machine.advance(&instance, &ring("again", 4)).expect("a timer of before the limit");
+    assert_eq!(same, instance);
+    assert!(matches!(&effects[..], [Effect::Attention { .. }]), "{effects:?}");
+    let (ended, _) = machine.advance(&instance, &fire("give_up")).expect("its end is always possible");
+    assert_eq!(ended.state, "given up");
+    let more = machine.bounded(6);
+    assert_eq!(more.advance(&instance, &fire("again")).map(|(instance, _)| instance.state), Ok("working".into()), "more are allowed");
+}
+
+#[test]
+fn what_was_begun_before_the_limit_is_finished_beyond_it() {
+    let machine = loop_of_two().bounded(1);
+    let (working, _) = machine.advance(&machine.create().0, &fire("again")).expect("the first");
+    let (done, effects) = machine.advance(&working, &finished(1, 1, StepOutcome::Accepted)).expect("the answer is awaited");
+    assert_eq!(done.state, "done");
+    assert!(matches!(effects.last(), Some(Effect::Finished { .. })), "{effects:?}");
+}
+
+#[test]
+fn steps_and_automatic_transitions_alone_come_to_an_end_too() {
+    let machine = workflow("new")
+        .states(&["new", "working", "failed"])
+        .finals(&["done"])
+        .transition("begin", edge("new", "working"))
+        .transition("again", automatic("failed", "working"))
+        .transition("finish", edge("working", "done"))
+        .transition("fail", edge("working", "failed"))
+        .step("step-work", step("worker", "finish", "fail"))
+        .on(&["begin", "again"], starts("step-work"))
+        .begin("begin")
+        .machine()
+        .bounded(10);
+    let (mut instance, mut visit) = (machine.create().0, 1);
+    while instance.state == "working" {
+        (instance, _) = machine.advance(&instance, &finished(visit, 1, StepOutcome::Rejected)).expect("the answer is awaited");
+        visit += 1;
+        assert!(instance.version < 20, "it goes on for ever");
+    }
+    assert_eq!(instance.state, "failed");
+}
+
+#[test]
+fn a_deadline_begins_with_a_state_and_is_fired_out_of_another() {
+    let deadline = millrace_workflow::Deadline { after: Duration::from_secs(60), since: "held".into() };
+    let machine = workflow("held")
+        .states(&["held", "waiting"])
+        .finals(&["done"])
+        .transition("wait", edge("held", "waiting"))
+        .transition("again", timed("waiting", "held", 1))
+        .transition("expire", Transition { deadline: Some(deadline), ..edge("waiting", "done") })
+        .machine();
+    assert_eq!(machine.deadlines_since("held").collect::<Vec<_>>(), [("expire", Duration::from_secs(60))]);
+    assert_eq!(machine.deadlines_since("waiting").count(), 0);
+    assert_eq!((machine.deadline("waiting").map(|(name, _)| name), machine.deadline("held")), (Some("expire"), None));
+    let (waiting, _) = machine.advance(&machine.create().0, &fire("wait")).expect("it leaves the state");
+    let (done, effects) = machine.advance(&waiting, &ring("expire", 1)).expect("its time has come");
+    assert_eq!((done.state.as_str(), causes(&effects)), ("done", vec![Cause::Timer]));
+    assert!(done.timer_firings.is_empty());
 }

@@ -90,7 +90,8 @@ impl<'m> Life<'m> {
         match input {
             Input::Fire { transition, .. } => leaves(transition).is_some(),
             Input::TimerFired { transition, version } => {
-                *version == self.instance.version && leaves(transition).is_some_and(|transition| transition.after.is_some())
+                *version == self.instance.version
+                    && leaves(transition).is_some_and(|transition| transition.after.is_some() || transition.deadline.is_some())
             }
             // A run is awaited as long as the instance has not moved since the transition that started it.
             Input::StepFinished { step, visit, .. } => {

@@ -176,16 +176,37 @@ fn a_declined_payment_is_tried_three_times_more_and_then_abandoned() {
 }
 
 #[test]
-fn retries_by_hand_do_not_use_up_the_timers_attempts() {
+fn retries_by_hand_and_by_timer_use_up_the_same_attempts() {
     let machine = machine();
-    let mut instance = to_paying(&machine);
-    for _ in 0..10 {
-        let (declined, _) = answer(&machine, &instance, "step-payment", StepOutcome::Rejected);
+    let by_hand = |instance: &Instance| {
         let retry = Input::Fire { transition: "retry_payment".into(), cause: Cause::Api };
-        (instance, _) = machine.advance(&declined, &retry).expect("it leaves the state");
+        machine.advance(instance, &retry).expect("it leaves the state").0
+    };
+    for hands in [1, 2, 3] {
+        let mut instance = to_paying(&machine);
+        for attempt in 1..=3 {
+            let (declined, _) = answer(&machine, &instance, "step-payment", StepOutcome::Rejected);
+            assert_eq!(declined.state, "payment_failed");
+            instance = if attempt <= hands { by_hand(&declined) } else { ring(&machine, &declined, "retry_payment").0 };
+        }
+        let (cancelled, effects) = answer(&machine, &instance, "step-payment", StepOutcome::Rejected);
+        assert_eq!(cancelled.state, "cancelled", "{hands} by hand");
+        assert_eq!(transitions(&effects), [("payment_declined", "rejected"), ("abandon_payment", "exhausted")]);
     }
-    let (declined, _) = answer(&machine, &instance, "step-payment", StepOutcome::Rejected);
-    assert_eq!(declined.state, "payment_failed");
+}
+
+#[test]
+fn the_second_retry_by_hand_of_what_is_tried_without_end_has_to_wait_a_moment() {
+    let machine = machine();
+    let (shipping, _) = answer(&machine, &to_paying(&machine), "step-payment", StepOutcome::Accepted);
+    let (failed, _) = answer(&machine, &shipping, "step-shipping", StepOutcome::Permanent);
+    assert_eq!(machine.pause_by_hand(&failed, "retry_shipping"), None, "the first is free");
+    let (again, _) = ring(&machine, &failed, "retry_shipping");
+    let (failed, _) = answer(&machine, &again, "step-shipping", StepOutcome::Permanent);
+    assert_eq!(machine.pause_by_hand(&failed, "retry_shipping"), Some(Duration::from_secs(5)));
+    assert_eq!(machine.pause_by_hand(&failed, "cancel_order"), None, "no timer fires it");
+    let retried = Instance { timer_firings: [("retry_payment".to_owned(), 2)].into(), ..failed };
+    assert_eq!(machine.pause_by_hand(&retried, "retry_payment"), None, "its attempts are limited");
 }
 
 #[test]
@@ -199,8 +220,8 @@ fn shipping_is_retried_without_end_and_every_fifth_time_a_person_is_told() {
         let reasons: Vec<&str> =
             effects.iter().filter_map(|e| if let Effect::Attention { reason } = e { Some(reason.as_str()) } else { None }).collect();
         match firing {
-            5 => assert_eq!(reasons, ["the timer in state 'ship_failed' has fired transition 'retry_shipping' 5 times so far"]),
-            10 => assert_eq!(reasons, ["the timer in state 'ship_failed' has fired transition 'retry_shipping' 10 times so far"]),
+            5 => assert_eq!(reasons, ["transition 'retry_shipping' was made 5 times so far to leave state 'ship_failed'"]),
+            10 => assert_eq!(reasons, ["transition 'retry_shipping' was made 10 times so far to leave state 'ship_failed'"]),
             _ => assert!(reasons.is_empty()),
         }
         instance = retried;

@@ -93,6 +93,10 @@ pub struct StateMachineEngine {
     /// components, the other half is for whoever comes first; attempts that repeat one without an answer have a part of them only.
     #[schemars(range(min = 1, max = 2048))]
     pub max_concurrent_runs: Option<u32>,
+    /// Transitions that one instance may make; 10000 if not given. Then it asks for a person's attention, and nobody moves it but into a
+    /// final state, until more are allowed.
+    #[schemars(range(min = 1))]
+    pub max_transitions: Option<u32>,
     /// Accepted for configs that have it; instances are kept.
     #[serde(rename = "instanceTTL")]
     pub instance_ttl: Option<HumanDuration>,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use millrace_workflow::{Definition, Hook, Machine, Reaction, RetryPolicy, State, Step, Transition};
+use millrace_workflow::{Deadline, Definition, Hook, Machine, Reaction, RetryPolicy, State, Step, Transition, limits};
 
 use super::triggers::Entries;
 use super::{Context, components, pick, setting, triggers};
@@ -41,7 +41,9 @@ pub(super) fn workflows(context: &Context<'_>, entries: &Entries, findings: &mut
     check_mappings(context, findings);
     let reactions: Vec<Option<Reaction>> =
         section.hooks.iter().enumerate().map(|(i, hook)| reaction(context, hook, &format!("{AT}/hooks/{i}"), findings)).collect();
-    let max_instances = context.first(pick!(StateMachineEngine)).and_then(|(_, _, engine)| engine.max_instances).map(u64::from);
+    let engine = context.first(pick!(StateMachineEngine)).map(|(_, _, engine)| engine);
+    let max_instances = engine.and_then(|engine| engine.max_instances).map(u64::from);
+    let most_made = engine.and_then(|engine| engine.max_transitions).map_or(limits::MOST_TRANSITIONS_MADE, u64::from);
     let steps: BTreeSet<String> = context.all(pick!(ProcessingStep)).into_iter().map(|(_, module, _)| module.name.clone()).collect();
     let mut workflows = Vec::new();
     for (index, entry) in section.definitions.iter().enumerate() {
@@ -49,7 +51,9 @@ pub(super) fn workflows(context: &Context<'_>, entries: &Entries, findings: &mut
         let written = definition(context, index, entry, &reactions, entries, findings);
         let step_config = step_config(context, &written.definition);
         match Machine::new(written.definition.clone()) {
-            Ok(machine) => workflows.push(Workflow { machine, max_instances, steps: steps.clone(), step_config }),
+            Ok(machine) => {
+                workflows.push(Workflow { machine: machine.bounded(most_made), max_instances, steps: steps.clone(), step_config })
+            }
             Err(defects) => {
                 for defect in defects {
                     findings.error(
@@ -200,6 +204,7 @@ fn transitions(entry: &DefinitionEntry) -> BTreeMap<String, Transition> {
             max_attempts: t.max_attempts,
             exhausted: t.exhausted.clone(),
             attention_after: t.attention_after,
+            deadline: t.deadline.as_ref().map(|deadline| Deadline { after: deadline.after.0, since: deadline.since.clone() }),
         };
         (name.clone(), transition)
     };

@@ -29,6 +29,8 @@ const OF_BODIES: [(u16, &str); 5] = [
 ];
 const MISSING: (u16, &str) = (404, "Not there, or somebody else's");
 const CONFLICT: (u16, &str) = (409, "It does not fit what is there now");
+const PRICE_CHANGED: &str = "The total is not the expectedTotal: code is price_changed, lines and total are what they are now";
+const TOO_SOON: (u16, &str) = (429, "Asked for too often");
 const STALE: (u16, &str) = (412, "Changed meanwhile (If-Match)");
 const NEEDS_TOKEN: (u16, &str) = (401, "No valid token");
 const TOO_OFTEN: (u16, &str) = (429, "Too many requests");
@@ -157,14 +159,22 @@ fn of_resource(handler: &ResourceHandler, operation: &Operation, plan: &Plan, sc
         }
         Operation::Create => {
             let created = shown(201, "Created; with a key that was used before, what was created then");
+            let priced = handler.pricing.is_some();
+            let created = if priced { created.problem(schemas, 409, PRICE_CHANGED) } else { created };
             let created = created.header(201, Header::Location).header(201, Header::Replayed).links(201, operations_on_one(plan, handler));
             let body = schemas.new_resource(handler);
             (format!("Create {kind}"), vec![idempotency_key()], Some((body, true)), created)
         }
         Operation::Get => {
-            let answers = shown(200, "It, with its history").empty(304, "It still has that ETag").header(304, Header::ETag);
+            let answers = shown(200, "It, with the last 100 of its history; Link leads to more")
+                .header(200, Header::Link)
+                .empty(304, "It still has that ETag")
+                .header(304, Header::ETag);
             let known = parameter("If-None-Match", "header", false, "304 if it still has this ETag", json!({"type": "string"}));
-            (format!("Read {kind}"), vec![known], None, answers.problem(schemas, MISSING.0, MISSING.1))
+            let earlier = json!({"type": "string", "pattern": "^[0-9]+$"});
+            let earlier = parameter("historyBefore", "query", false, "History before this number, from historyNext", earlier);
+            let answers = answers.problem(schemas, 422, "historyBefore is no number");
+            (format!("Read {kind}"), vec![known, earlier], None, answers.problem(schemas, MISSING.0, MISSING.1))
         }
         Operation::Update => {
             let answers = shown(200, "Replaced").problems(schemas, &[MISSING, CONFLICT, STALE]);
@@ -183,7 +193,7 @@ fn of_resource(handler: &ResourceHandler, operation: &Operation, plan: &Plan, sc
         }
         Operation::Action(action) => {
             let body = schemas.action(handler);
-            let answers = shown(200, "Done").problems(schemas, &[MISSING, CONFLICT]);
+            let answers = shown(200, "Done").problems(schemas, &[MISSING, CONFLICT, TOO_SOON]);
             (format!("Act on {kind}: {action}"), vec![], Some((body, false)), answers)
         }
     };

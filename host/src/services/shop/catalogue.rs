@@ -33,6 +33,15 @@ pub struct Product {
     pub price: Cents,
 }
 
+/// How old a product may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// It may have been fetched a moment ago.
+    Recent,
+    /// It is asked for now.
+    Now,
+}
+
 /// A source of products.
 pub enum Catalogue {
     /// Resources of this kind in the store.
@@ -77,7 +86,7 @@ impl Catalogue {
     ///
     /// # Errors
     /// The catalogue cannot be reached or answers something else than a product.
-    pub async fn product(&self, id: &str) -> Result<Option<Product>, ServiceError> {
+    pub async fn product(&self, id: &str, freshness: Freshness) -> Result<Option<Product>, ServiceError> {
         match self {
             Self::Local { store, kind } => match store.resource(kind, id).await? {
                 Some(resource) => product(&resource.data).map(Some).ok_or_else(|| unusable(id)),
@@ -87,7 +96,9 @@ impl Catalogue {
                 if !is_one_segment(id) {
                     return Ok(None);
                 }
-                if let Some(product) = cache.get(id).await {
+                if freshness == Freshness::Recent
+                    && let Some(product) = cache.get(id).await
+                {
                     return Ok(Some(product));
                 }
                 let product = match self.fetch_noting(id).await {

@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::{Map, Value, json};
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, Freshness};
 use super::money::Cents;
 use crate::services::ServiceError;
 use crate::services::error::{FieldError, pointer};
@@ -29,17 +29,52 @@ const ADDRESS_FIELDS: [&str; 4] = ["address", "city", "state", "zip"];
 /// Prices, names and the total come from the catalogue; what the customer says about them is ignored.
 ///
 /// # Errors
-/// Everything that is wrong with the request, or the catalogue cannot be reached.
+/// Everything that is wrong with the request, the catalogue cannot be reached, or its sum is not the `expectedTotal` of the request.
 pub async fn price(catalogue: &Catalogue, body: &Value) -> Result<Object, ServiceError> {
     let mut problems = Problems::default();
     let request = parse(body, &mut problems);
     problems.check()?;
 
+    let mut priced = priced(catalogue, &request, Freshness::Recent).await?;
+    if request.expected_total.is_some_and(|expected| expected != priced.total) {
+        // Whoever expects another sum may have seen a price that is newer than one that was kept here.
+        priced = self::priced(catalogue, &request, Freshness::Now).await?;
+        priced.check(request.expected_total)?;
+    }
+    let mut data = Object::new();
+    data.insert("items".into(), Value::Array(priced.lines));
+    data.insert("shipping".into(), Value::Object(request.shipping));
+    data.insert("total".into(), priced.total.to_json());
+    if let Some(token) = request.payment_token {
+        data.insert("payment".into(), json!({ "token": token }));
+    }
+    Ok(data)
+}
+
+/// The lines of an order as the catalogue has them, and their sum.
+struct Priced {
+    lines: Vec<Value>,
+    total: Cents,
+}
+
+impl Priced {
+    /// Whether the sum is the one that the customer was shown.
+    fn check(&self, expected: Option<Cents>) -> Result<(), ServiceError> {
+        let Some(expected) = expected.filter(|expected| *expected != self.total) else { return Ok(()) };
+        let detail = format!("the total is {} now, and {} was expected; nothing was ordered", self.total.to_json(), expected.to_json());
+        let members = [("lines", Value::Array(self.lines.clone())), ("total", self.total.to_json())];
+        let members = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Err(ServiceError::Differs { detail, code: "price_changed", members })
+    }
+}
+
+async fn priced(catalogue: &Catalogue, request: &Request, freshness: Freshness) -> Result<Priced, ServiceError> {
+    let mut problems = Problems::default();
     let mut lines = Vec::with_capacity(request.lines.len());
     let mut total = Cents::default();
     for (index, line) in request.lines.iter().enumerate() {
         let pointer = format!("/items/{index}");
-        let Some(product) = catalogue.product(&line.product).await? else {
+        let Some(product) = catalogue.product(&line.product, freshness).await? else {
             problems.add(format!("{pointer}/productId"), format!("there is no product '{}'", line.product));
             continue;
         };
@@ -50,15 +85,7 @@ pub async fn price(catalogue: &Catalogue, body: &Value) -> Result<Object, Servic
         lines.push(json!({"productId": line.product, "name": product.name, "quantity": line.quantity, "price": product.price.to_json()}));
     }
     problems.check()?;
-
-    let mut data = Object::new();
-    data.insert("items".into(), Value::Array(lines));
-    data.insert("shipping".into(), Value::Object(request.shipping));
-    data.insert("total".into(), total.to_json());
-    if let Some(token) = request.payment_token {
-        data.insert("payment".into(), json!({ "token": token }));
-    }
-    Ok(data)
+    Ok(Priced { lines, total })
 }
 
 /// Reads `{"payment": {"token"}}`, the only thing that a customer may bring to a retry.
@@ -93,6 +120,11 @@ pub fn request_schema() -> Value {
             "items": {"type": "array", "minItems": 1, "maxItems": MAX_LINES, "items": line},
             "shipping": address_schema(),
             "payment": payment_schema(),
+            "expectedTotal": {
+                "type": "number",
+                "minimum": 0,
+                "description": "The total that the customer was shown: if it is another now, nothing is ordered and the answer is 409 price_changed.",
+            },
             "total": ignored(),
         },
         "required": ["items", "shipping"],
@@ -147,6 +179,7 @@ struct Request {
     lines: Vec<Line>,
     shipping: Object,
     payment_token: Option<String>,
+    expected_total: Option<Cents>,
 }
 
 struct Line {
@@ -178,11 +211,12 @@ fn parse(body: &Value, problems: &mut Problems) -> Request {
         problems.add("", format!("expected an object with items and shipping, got {}", kind(body)));
         return Request::default();
     };
-    problems.unknown("", body, &["items", "shipping", "payment", "total"]);
+    problems.unknown("", body, &["items", "shipping", "payment", "total", "expectedTotal"]);
     Request {
         lines: parse_lines(body.get("items"), problems),
         shipping: parse_shipping(body.get("shipping"), problems),
         payment_token: body.get("payment").and_then(|payment| parse_payment(payment, problems)),
+        expected_total: body.get("expectedTotal").and_then(|total| parse_expected_total(total, problems)),
     }
 }
 
@@ -278,6 +312,18 @@ fn parse_payment(payment: &Value, problems: &mut Problems) -> Option<String> {
         problems.add("/payment/token", format!("expected 1 to {MAX_TEXT_CHARS} visible ASCII characters, for example tok_visa"));
     }
     token.map(str::to_owned)
+}
+
+/// Refused rather than rounded or left out: who sends it wants not to pay anything else.
+fn parse_expected_total(total: &Value, problems: &mut Problems) -> Option<Cents> {
+    let cents = Some(total).filter(|total| total.is_number()).and_then(Cents::from_json);
+    if cents.is_none() {
+        problems.add(
+            "/expectedTotal",
+            format!("expected an amount of 0 or more with at most two decimals, such as 149.99, got {}", shorten(total)),
+        );
+    }
+    cents
 }
 
 fn kind(value: &Value) -> &'static str {

@@ -109,8 +109,12 @@ impl Store for Memory {
         self.write(|state| Ok(state.delete_resource(kind, id, guard)?))
     }
 
-    async fn history(&self, kind: &str, id: &str, after: u64) -> Result<Vec<HistoryRow>, StoreError> {
-        self.read(|state| state.history(kind, id, after))
+    async fn history(&self, kind: &str, id: &str, after: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
+        self.read(|state| state.history(kind, id, after, limit))
+    }
+
+    async fn history_before(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
+        self.read(|state| state.history_before(kind, id, before, limit))
     }
 
     async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
@@ -151,6 +155,10 @@ impl Store for Memory {
 
     async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<Timer>, StoreError> {
         self.read(|state| state.due_timers(now, limit))
+    }
+
+    async fn timers(&self, kind: &str, id: &str) -> Result<Vec<Timer>, StoreError> {
+        self.read(|state| state.timers_of(kind, id))
     }
 
     async fn next_timer_due(&self) -> Result<Option<Timestamp>, StoreError> {

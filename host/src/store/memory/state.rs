@@ -87,6 +87,9 @@ impl State {
     pub(super) fn put_resource(&mut self, name: &Name, mut resource: Resource) {
         resource.created_at = to_micros(resource.created_at);
         resource.updated_at = to_micros(resource.updated_at);
+        for deadline in resource.workflow.iter_mut().flat_map(|progress| progress.deadlines.values_mut()) {
+            *deadline = to_micros(*deadline);
+        }
         if let Some(placed) = self.resources.get_mut(name) {
             resource.owner.clone_from(&placed.resource.owner);
             resource.created_at = placed.resource.created_at;
@@ -134,9 +137,23 @@ impl State {
         Ok(true)
     }
 
-    pub(super) fn history(&self, kind: &str, id: &str, after: u64) -> Vec<HistoryRow> {
+    pub(super) fn history(&self, kind: &str, id: &str, after: u64, limit: usize) -> Vec<HistoryRow> {
         let rows = self.history.get(&(kind.to_owned(), id.to_owned()));
-        rows.into_iter().flat_map(BTreeMap::values).filter(|row| row.seq > after).cloned().collect()
+        rows.into_iter().flat_map(BTreeMap::values).filter(|row| row.seq > after).take(limit).cloned().collect()
+    }
+
+    pub(super) fn history_before(&self, kind: &str, id: &str, before: u64, limit: usize) -> Vec<HistoryRow> {
+        let Some(rows) = self.history.get(&(kind.to_owned(), id.to_owned())) else { return Vec::new() };
+        let mut last: Vec<HistoryRow> = rows.range(..before).rev().take(limit).map(|(_, row)| row.clone()).collect();
+        last.reverse();
+        last
+    }
+
+    pub(super) fn timers_of(&self, kind: &str, id: &str) -> Vec<Timer> {
+        let timers = self.timers.values().filter(|timer| timer.resource_kind == kind && timer.resource_id == id);
+        let mut timers: Vec<Timer> = timers.cloned().collect();
+        timers.sort_by_key(|timer| timer.due_at);
+        timers
     }
 
     pub(super) fn idempotency(&self, user: &str, key: &str) -> Option<IdempotencyRow> {

@@ -1,5 +1,6 @@
 //! How values look in a column. Counts are SQLite's signed 64-bit integers, times are microseconds.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -44,6 +45,22 @@ pub(super) fn optional_shared_text(row: &Row<'_>, column: usize) -> rusqlite::Re
 /// A value from a column of JSON text.
 pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|error| unreadable(column, error.to_string()))
+}
+
+/// Deadlines by transition, in microseconds; none in an empty column.
+pub(super) fn deadlines(row: &Row<'_>, column: usize) -> rusqlite::Result<BTreeMap<String, Timestamp>> {
+    let Some(text) = row.get_ref(column)?.as_str_or_null()? else { return Ok(BTreeMap::new()) };
+    let times: BTreeMap<String, i64> = serde_json::from_str(text).map_err(|error| unreadable(column, error.to_string()))?;
+    times.into_iter().map(|(transition, micros)| Ok((transition, time_of(micros)?))).collect()
+}
+
+/// The text of such a column.
+pub(super) fn deadlines_text(deadlines: &BTreeMap<String, Timestamp>) -> serde_json::Result<Option<String>> {
+    if deadlines.is_empty() {
+        return Ok(None);
+    }
+    let times: BTreeMap<&str, i64> = deadlines.iter().map(|(transition, at)| (transition.as_str(), at.as_microsecond())).collect();
+    serde_json::to_string(&times).map(Some)
 }
 
 fn unreadable(column: usize, text: String) -> rusqlite::Error {

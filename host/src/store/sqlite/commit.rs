@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, IdempotencyRow, InboxRow, OutboxRow, Resource, RunStatus, Settled};
 use super::super::{StepRun, Timer};
-use super::columns::{int, run_kind_text, run_status_text};
+use super::columns::{deadlines_text, int, run_kind_text, run_status_text};
 use super::resources::select_idempotency;
 use super::writer::{UnitError, Writing, micros};
 
@@ -13,6 +13,7 @@ pub(super) struct Prepared {
     pub(super) commit: Commit,
     data: String,
     instance: Option<String>,
+    deadlines: Option<String>,
 }
 
 impl Prepared {
@@ -22,7 +23,8 @@ impl Prepared {
         let data = resource.map(|resource| serde_json::to_string(&*resource.data)).transpose()?.unwrap_or_default();
         let progress = resource.and_then(|resource| resource.workflow.as_ref());
         let instance = progress.map(|progress| serde_json::to_string(&progress.instance)).transpose()?;
-        Ok(Self { commit, data, instance })
+        let deadlines = progress.map(|progress| deadlines_text(&progress.deadlines)).transpose()?.flatten();
+        Ok(Self { commit, data, instance, deadlines })
     }
 
     /// Writes everything or fails at the first guard that does not hold; the caller undoes what was written by then.
@@ -66,8 +68,8 @@ impl Prepared {
         let progress = resource.workflow.as_ref();
         let inserted = writing.run(
             "INSERT INTO resources (kind, id, owner, state, version, workflow, machine, instance, attention, finished, created_at,
-                                    updated_at, data, traceparent, touched_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT DO NOTHING",
+                                    updated_at, data, traceparent, touched_at, deadlines)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT DO NOTHING",
             params![
                 resource.kind,
                 resource.id,
@@ -84,6 +86,7 @@ impl Prepared {
                 self.data,
                 progress.and_then(|progress| progress.traceparent.as_deref()),
                 writing.tail.written_at,
+                self.deadlines,
             ],
         )?;
         if inserted == 0 {
@@ -102,7 +105,8 @@ impl Prepared {
         let progress = resource.workflow.as_ref();
         if before.is_indexed_like(resource) {
             writing.run(
-                "UPDATE resources SET state = ?2, version = ?3, updated_at = ?4, instance = ?5, machine = ?6, data = ?7, touched_at = ?8
+                "UPDATE resources SET state = ?2, version = ?3, updated_at = ?4, instance = ?5, machine = ?6, data = ?7, touched_at = ?8,
+                                      deadlines = ?9
                  WHERE pk = ?1",
                 params![
                     before.pk,
@@ -112,14 +116,15 @@ impl Prepared {
                     self.instance,
                     progress.map(|progress| &progress.machine),
                     self.data,
-                    writing.tail.written_at
+                    writing.tail.written_at,
+                    self.deadlines
                 ],
             )?;
             return Ok(before.pk);
         }
         writing.run(
             "UPDATE resources SET state = ?2, version = ?3, updated_at = ?4, instance = ?5, machine = ?6, data = ?7, workflow = ?8,
-                                  attention = ?9, finished = ?10, touched_at = ?11 WHERE pk = ?1",
+                                  attention = ?9, finished = ?10, touched_at = ?11, deadlines = ?12 WHERE pk = ?1",
             params![
                 before.pk,
                 state,
@@ -132,6 +137,7 @@ impl Prepared {
                 progress.and_then(|progress| progress.attention.as_ref()),
                 progress.map(|progress| progress.finished),
                 writing.tail.written_at,
+                self.deadlines,
             ],
         )?;
         Ok(before.pk)

@@ -130,8 +130,12 @@ impl Store for Sqlite {
         self.writer.write(move |writing| resources::delete_resource(writing, kind, id, guard)).await
     }
 
-    async fn history(&self, kind: &str, id: &str, after: u64) -> Result<Vec<HistoryRow>, StoreError> {
-        self.readers.look_up(|connection| resources::select_history(connection, kind, id, after)).await
+    async fn history(&self, kind: &str, id: &str, after: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
+        self.readers.look_up(|connection| resources::select_history(connection, kind, id, after, limit)).await
+    }
+
+    async fn history_before(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
+        self.readers.look_up(|connection| resources::select_history_before(connection, kind, id, before, limit)).await
     }
 
     async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
@@ -178,6 +182,10 @@ impl Store for Sqlite {
 
     async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<Timer>, StoreError> {
         self.readers.read(move |connection| runs::due_timers(connection, now, limit)).await
+    }
+
+    async fn timers(&self, kind: &str, id: &str) -> Result<Vec<Timer>, StoreError> {
+        self.readers.look_up(|connection| runs::timers_of(connection, kind, id)).await
     }
 
     async fn next_timer_due(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -6,11 +6,11 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::super::{Conflict, Guard, HistoryRow, IdempotencyRow, Listing, Progress, Resource};
-use super::columns::{count, int, json, optional_shared_text, time};
+use super::columns::{count, deadlines, int, json, optional_shared_text, time};
 use super::writer::{UnitError, Writing, micros};
 
 const RESOURCE: &str = "SELECT kind, id, owner, state, version, workflow, machine, instance, attention, finished, created_at, updated_at,
-                               data, traceparent FROM resources";
+                               data, traceparent, deadlines FROM resources";
 
 fn resource_row(row: &Row<'_>) -> rusqlite::Result<Resource> {
     let workflow: Option<String> = row.get(5)?;
@@ -22,6 +22,7 @@ fn resource_row(row: &Row<'_>) -> rusqlite::Result<Resource> {
             attention: row.get(8)?,
             finished: row.get(9)?,
             traceparent: optional_shared_text(row, 13)?,
+            deadlines: deadlines(row, 14)?,
         })
     };
     Ok(Resource {
@@ -86,12 +87,30 @@ pub(super) fn delete_resource(writing: &Writing<'_>, kind: String, id: String, g
     Ok(true)
 }
 
-pub(super) fn select_history(connection: &Connection, kind: &str, id: &str, after: u64) -> rusqlite::Result<Vec<HistoryRow>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT seq, from_state, to_state, transition, at, cause, component, digest, attempt, reason FROM history
-         WHERE resource = (SELECT pk FROM resources WHERE kind = ?1 AND id = ?2) AND seq > ?3 ORDER BY seq",
-    )?;
-    statement.query_map(params![kind, id, int(after)], history_row)?.collect()
+const HISTORY: &str = "SELECT seq, from_state, to_state, transition, at, cause, component, digest, attempt, reason FROM history
+                       WHERE resource = (SELECT pk FROM resources WHERE kind = ?1 AND id = ?2)";
+
+pub(super) fn select_history(connection: &Connection, kind: &str, id: &str, after: u64, limit: usize) -> rusqlite::Result<Vec<HistoryRow>> {
+    let mut statement = connection.prepare_cached(&format!("{HISTORY} AND seq > ?3 ORDER BY seq LIMIT ?4"))?;
+    statement.query_map(params![kind, id, int(after), most(limit)], history_row)?.collect()
+}
+
+pub(super) fn select_history_before(
+    connection: &Connection,
+    kind: &str,
+    id: &str,
+    before: u64,
+    limit: usize,
+) -> rusqlite::Result<Vec<HistoryRow>> {
+    let mut statement = connection.prepare_cached(&format!("{HISTORY} AND seq < ?3 ORDER BY seq DESC LIMIT ?4"))?;
+    let mut rows: Vec<HistoryRow> =
+        statement.query_map(params![kind, id, int(before), most(limit)], history_row)?.collect::<Result<_, _>>()?;
+    rows.reverse();
+    Ok(rows)
+}
+
+fn most(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 fn history_row(row: &Row<'_>) -> rusqlite::Result<HistoryRow> {

@@ -168,16 +168,25 @@ pub(super) fn due_timers(connection: &Connection, now: Timestamp, limit: usize) 
          WHERE due_at <= ?1 ORDER BY due_at, resource, transition LIMIT ?2",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let row = |row: &Row<'_>| {
-        Ok(Timer {
-            resource_kind: row.get(0)?,
-            resource_id: row.get(1)?,
-            transition: row.get(2)?,
-            version: count(row, 3)?,
-            due_at: time(row, 4)?,
-        })
-    };
-    statement.query_map(params![micros(now), limit], row)?.collect()
+    statement.query_map(params![micros(now), limit], timer_row)?.collect()
+}
+
+pub(super) fn timers_of(connection: &Connection, kind: &str, id: &str) -> rusqlite::Result<Vec<Timer>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT kind, id, transition, timers.version, due_at FROM resources JOIN timers ON resource = pk
+         WHERE kind = ?1 AND id = ?2 ORDER BY due_at, transition",
+    )?;
+    statement.query_map([kind, id], timer_row)?.collect()
+}
+
+fn timer_row(row: &Row<'_>) -> rusqlite::Result<Timer> {
+    Ok(Timer {
+        resource_kind: row.get(0)?,
+        resource_id: row.get(1)?,
+        transition: row.get(2)?,
+        version: count(row, 3)?,
+        due_at: time(row, 4)?,
+    })
 }
 
 pub(super) fn next_timer_due(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {

@@ -82,7 +82,7 @@ pub async fn contents(app: &TestApp) -> Contents {
     let resources = app.store.resources(&listing).await.unwrap();
     let (mut histories, mut runs) = (Vec::new(), Vec::new());
     for resource in &resources {
-        histories.push(app.store.history("orders", &resource.id, 0).await.unwrap());
+        histories.push(app.store.history("orders", &resource.id, 0, 100).await.unwrap());
         runs.push(app.store.runs("orders", &resource.id).await.unwrap());
     }
     let dead_letters = app.store.dead_letters(100).await.unwrap().len();

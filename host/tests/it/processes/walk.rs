@@ -68,6 +68,11 @@ async fn the_walk_of_a_customer_goes_through_the_gateway_and_ends_within_a_secon
     assert_eq!(delivered["data"]["total"], json!(299.98), "prices are those of the catalogue");
     crate::shop::wait_for_stock(&customer, "prod-001", 48).await;
 
+    body["expectedTotal"] = json!(299.97);
+    let changed = customer.post("/api/orders", &body).await;
+    assert_eq!((changed.status, &changed.body["code"]), (StatusCode::CONFLICT, &json!("price_changed")), "{changed:?}");
+    assert_eq!((&changed.body["total"], &changed.body["lines"][0]["price"]), (&json!(299.98), &json!(149.99)));
+
     let page = visitor.send(Method::GET, "/anything", None, &[("accept", "text/html")]).await;
     assert_eq!((page.status, &page.body), (StatusCode::OK, &json!("<title>the shop</title>")));
     assert_eq!(visitor.get("/api/anything").await.status, StatusCode::NOT_FOUND);
