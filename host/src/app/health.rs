@@ -4,15 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ::http::Uri;
-use futures::future::join_all;
 use jiff::SignedDuration;
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
 
 use crate::bus::{Bus, BusHealth};
 use crate::clock::Clock;
-use crate::http::{Check, HealthChecks, Status};
+use crate::http::{Check, HealthChecks, Probe, Status};
 use crate::plan::{self, Plan};
 use crate::pulse::Pulse;
 use crate::services::pipeline::Pipeline;
@@ -27,8 +24,8 @@ const REFUSAL_LASTS: SignedDuration = SignedDuration::from_secs(60);
 const TRIAL_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the first that waits for a place must have waited until that is told.
 const CROWDED_AFTER: Duration = Duration::from_secs(1);
-/// For a connection to a backend, its name included.
-const CONNECT_LIMIT: Duration = Duration::from_millis(250);
+/// For the answer of a backend to a probe, the look-up of its name and the connection included.
+const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
 /// Adds what every process has: a check of its log, if it keeps one, and what `/livez` asks.
 pub(super) fn register_process(health: &HealthChecks, pulse: &Pulse) {
@@ -95,7 +92,7 @@ pub(super) async fn register_lacks(health: &HealthChecks, pipeline: &Pipeline) -
     }
     for workflow in lacks.into_iter().map(|lack| lack.workflow).collect::<BTreeSet<_>>() {
         let (pipeline, name) = (pipeline.clone(), workflow.clone());
-        health.add(&workflow, move || {
+        health.add_costly(&workflow, move || {
             let (pipeline, name) = (pipeline.clone(), name.clone());
             async move { check_lacks(&pipeline, &name).await }
         });
@@ -130,36 +127,17 @@ fn register_credentials(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline)
     });
 }
 
-/// Adds a check for each proxy: whether somebody accepts connections where it passes requests on to.
+/// Adds a check for each proxy: whether somebody answers where it passes requests on to.
 pub(super) fn register_proxies(health: &HealthChecks, plan: &Plan) {
     // A check that takes too long is down, and this process is of use without a backend.
-    let limit = plan.health.as_ref().map_or(CONNECT_LIMIT, |settings| CONNECT_LIMIT.min(settings.check_timeout / 2));
+    let limit = plan.health.as_ref().map_or(ANSWER_LIMIT, |settings| ANSWER_LIMIT.min(settings.check_timeout / 2));
     for proxy in &plan.proxies {
-        let backends: Arc<BTreeSet<String>> = Arc::new(proxy.targets.values().filter_map(|url| address(url)).collect());
-        health.add(&proxy.name, move || {
-            let backends = Arc::clone(&backends);
-            async move { check_backends(&backends, limit).await }
+        let probe = Arc::new(Probe::new(proxy, limit));
+        health.add_costly(&proxy.name, move || {
+            let probe = Arc::clone(&probe);
+            async move { probe.ask().await }
         });
     }
-}
-
-/// `host:port` of a URL.
-fn address(url: &str) -> Option<String> {
-    let url: Uri = url.parse().ok()?;
-    let usual = if url.scheme_str() == Some("https") { 443 } else { 80 };
-    Some(format!("{}:{}", url.host()?, url.port_u16().unwrap_or(usual)))
-}
-
-async fn check_backends(backends: &BTreeSet<String>, limit: Duration) -> Check {
-    let asked = backends.iter().map(|backend| async move {
-        let connected = tokio::time::timeout(limit, TcpStream::connect(backend)).await;
-        (!matches!(connected, Ok(Ok(_)))).then_some(backend.as_str())
-    });
-    let away: Vec<&str> = join_all(asked).await.into_iter().flatten().collect();
-    if away.is_empty() {
-        return Check::new(Status::Up, format!("{} backends accept connections", backends.len()));
-    }
-    Check::new(Status::Degraded, format!("nobody accepts connections at {}", away.join(", ")))
 }
 
 /// Whether the database can be read and written, which only doing both tells.
@@ -301,15 +279,6 @@ mod tests {
                 traceparent: None,
             };
             self.store.commit(Commit { outbox: vec![row], ..Commit::default() }).await.map(drop)
-        }
-    }
-
-    #[test]
-    fn the_address_of_a_backend_is_in_its_url() {
-        for (url, expected) in
-            [("http://returns:8080", "returns:8080"), ("http://returns/base", "returns:80"), ("https://[::1]/", "[::1]:443")]
-        {
-            assert_eq!(address(url).as_deref(), Some(expected), "{url}");
         }
     }
 

@@ -9,10 +9,14 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::future::{BoxFuture, join_all};
+use moka::future::Cache;
 use parking_lot::RwLock;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
+
+/// However often somebody asks, a check that costs something is made once in this time.
+const LASTS: Duration = Duration::from_secs(1);
 
 /// How a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
@@ -74,6 +78,20 @@ impl HealthChecks {
         Fut: Future<Output = Check> + Send + 'static,
     {
         self.inner.checks.write().insert(module.into(), Arc::new(move || Box::pin(check())));
+    }
+
+    /// Adds the check of a module that costs something: a request, a write, a look into a database. It is made once a second at most, by the
+    /// first who asks, and others who ask meanwhile wait for what it finds.
+    pub fn add_costly<F, Fut>(&self, module: impl Into<String>, check: F)
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Check> + Send + 'static,
+    {
+        let found = Cache::builder().max_capacity(1).time_to_live(LASTS).build();
+        self.add(module, move || {
+            let (found, looking) = (found.clone(), check());
+            async move { found.get_with((), looking).await }
+        });
     }
 
     /// Tells that everything is open, or no longer.

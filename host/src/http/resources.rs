@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::body::{self, Presence};
-use super::error::ApiError;
+use super::error::{ApiError, quoted};
 use super::routes::Edge;
 use super::{events, writes};
 use crate::plan::Operation;
@@ -159,7 +159,7 @@ async fn last_parameter(parts: &mut Parts) -> Result<String, ApiError> {
 }
 
 fn parse_limit(text: &str) -> Result<usize, ApiError> {
-    text.parse().map_err(|_| ApiError::bad_request(format!("limit '{}' is not a whole number from 1 to 200", text.escape_debug())))
+    text.parse().map_err(|_| ApiError::bad_request(format!("limit '{}' is not a whole number from 1 to 200", quoted(text))))
 }
 
 fn next_link(path: &str, limit: Option<usize>, cursor: &str) -> String {
