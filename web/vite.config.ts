@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { brotliCompressSync } from 'node:zlib'
+import { brotliCompressSync, gzipSync } from 'node:zlib'
 import react from '@vitejs/plugin-react'
 import subsetFont from 'subset-font'
 import type { Plugin } from 'vite'
@@ -32,16 +32,18 @@ const smallFonts: Plugin = {
 /** Below this there is nothing to win. */
 const WORTH_COMPRESSING = 500
 
-/** Leaves `<file>.br` beside each file that gains from it, compressed as well as can be: the host sends it as it is. */
+/** Leaves `<file>.br` and `<file>.gz` beside each file that gains from it, compressed as well as can be: the host sends them as they are. */
 const compressed: Plugin = {
   name: 'compressed',
   apply: 'build',
   closeBundle() {
     const dist = resolve(import.meta.dirname, 'dist')
     for (const name of readdirSync(dist, { recursive: true, encoding: 'utf8' })) {
-      if (!/\.(js|css|html|svg)$/.test(name)) continue
+      if (!/\.(js|css|html|svg|json|txt|webmanifest)$/.test(name)) continue
       const text = readFileSync(join(dist, name))
-      if (text.length > WORTH_COMPRESSING) writeFileSync(join(dist, `${name}.br`), brotliCompressSync(text))
+      if (text.length <= WORTH_COMPRESSING) continue
+      writeFileSync(join(dist, `${name}.br`), brotliCompressSync(text))
+      writeFileSync(join(dist, `${name}.gz`), gzipSync(text, { level: 9 }))
     }
   },
 }

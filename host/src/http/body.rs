@@ -13,13 +13,12 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::error::ApiError;
+use super::error::{ApiError, quoted};
+use crate::plan::MAX_BODY_BYTES;
 use crate::services::error::{FieldError, pointer};
 
-/// Largest body that is read, in bytes.
-pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Longest that a body may take, whatever the server's read timeout.
-const MAX_BODY_TIME: Duration = Duration::from_secs(10);
+pub(crate) const MAX_BODY_TIME: Duration = Duration::from_secs(10);
 
 /// Whether a request may leave its body out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,31 +40,66 @@ pub(crate) async fn object(request: Request, presence: Presence, read_timeout: D
     Ok((parts, parse(&raw)?))
 }
 
-/// All of a body, if it is small enough and comes within `limit`.
-pub(crate) async fn whole(body: Body, limit: Duration) -> Result<Bytes, ApiError> {
-    match tokio::time::timeout(limit, Limited::new(body, MAX_BODY_BYTES).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(ApiError::bad_request("the body ended early or was sent in broken pieces")),
-        Err(_) => {
-            let detail = format!("the body took longer than {} s", limit.as_secs());
-            Err(the_last(ApiError::new(StatusCode::REQUEST_TIMEOUT, detail)))
+/// Why a body did not come whole. All of it is the client's affair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// It has more bytes than this.
+    TooLarge(u64),
+    /// It took longer than this.
+    TooSlow(Duration),
+    /// Its pieces are not what HTTP says they are.
+    Broken,
+    /// The client has gone.
+    Gone,
+}
+
+impl Cut {
+    /// By what reading a body failed with.
+    pub(crate) fn by(error: &(dyn std::error::Error + 'static)) -> Self {
+        use std::io::ErrorKind as E;
+        let mut causes = std::iter::successors(Some(error), |error| error.source());
+        let is_gone = causes.any(|cause| match (cause.downcast_ref::<hyper::Error>(), cause.downcast_ref::<std::io::Error>()) {
+            (Some(error), _) => error.is_incomplete_message() || error.is_closed() || error.is_canceled(),
+            (_, Some(error)) => {
+                matches!(error.kind(), E::UnexpectedEof | E::ConnectionReset | E::ConnectionAborted | E::BrokenPipe | E::NotConnected)
+            }
+            (None, None) => false,
+        });
+        if is_gone { Self::Gone } else { Self::Broken }
+    }
+}
+
+impl From<Cut> for ApiError {
+    fn from(cut: Cut) -> Self {
+        match cut {
+            // The rest of the body is not read, so no other request can come after it.
+            Cut::TooLarge(limit) => the_last(Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {limit} bytes"))),
+            Cut::TooSlow(limit) => {
+                the_last(Self::new(StatusCode::REQUEST_TIMEOUT, format!("the body took longer than {} s", limit.as_secs())))
+            }
+            Cut::Broken => the_last(Self::bad_request("the body was sent in broken pieces")),
+            Cut::Gone => the_last(Self::bad_request("the body ended early")).for_nobody(),
         }
     }
 }
 
-/// The rest of the body is not read, so no other request can come after it.
 fn the_last(error: ApiError) -> ApiError {
     error.with(header::CONNECTION, HeaderValue::from_static("close"))
 }
 
-fn check_length(headers: &HeaderMap) -> Result<(), ApiError> {
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
-    if length.is_some_and(|length| length > MAX_BODY_BYTES as u64) { Err(too_large()) } else { Ok(()) }
+/// All of a body, if it is small enough and comes within `limit`.
+pub(crate) async fn whole(body: Body, limit: Duration) -> Result<Bytes, ApiError> {
+    match tokio::time::timeout(limit, Limited::new(body, usize::try_from(MAX_BODY_BYTES).unwrap_or(usize::MAX)).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Cut::TooLarge(MAX_BODY_BYTES).into()),
+        Ok(Err(error)) => Err(Cut::by(&*error).into()),
+        Err(_) => Err(Cut::TooSlow(limit).into()),
+    }
 }
 
-fn too_large() -> ApiError {
-    the_last(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {MAX_BODY_BYTES} bytes")))
+fn check_length(headers: &HeaderMap) -> Result<(), ApiError> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    if length.is_some_and(|length| length > MAX_BODY_BYTES) { Err(Cut::TooLarge(MAX_BODY_BYTES).into()) } else { Ok(()) }
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
@@ -78,7 +112,7 @@ fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
     if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
         return Ok(());
     }
-    refused(format!("content type '{}' is not accepted; send application/json", sent.escape_debug()))
+    refused(format!("content type '{}' is not accepted; send application/json", quoted(sent)))
 }
 
 fn parse(raw: &[u8]) -> Result<Map<String, Value>, ApiError> {
@@ -113,7 +147,7 @@ impl<'de> Visitor<'de> for EveryKeyOnce {
         while let Some(key) = entries.next_key::<String>()? {
             entries.next_value::<Self>()?;
             if let Some(twice) = seen.replace(key) {
-                return Err(de::Error::custom(format_args!("the key '{}' is given twice", twice.escape_debug())));
+                return Err(de::Error::custom(format_args!("the key '{}' is given twice", quoted(&twice))));
             }
         }
         Ok(self)

@@ -15,6 +15,13 @@ use crate::services::error::FieldError;
 /// Media type of every error.
 pub(crate) const PROBLEM: &str = "application/problem+json";
 
+/// Wrong fields that one answer lists; of more it tells how many there are. What is refused may be large, the refusal is not.
+const MOST_LISTED: usize = 20;
+/// Letters of what a client sent that are repeated to it.
+const MOST_QUOTED: usize = 100;
+/// Letters of one sentence about what is wrong.
+const MOST_TOLD: usize = 600;
+
 /// An answer that says why not.
 #[derive(Debug)]
 pub struct ApiError {
@@ -24,6 +31,26 @@ pub struct ApiError {
     headers: Vec<(HeaderName, HeaderValue)>,
     /// What this very error says beyond that; boxed, because few have any.
     members: Option<Box<Map<String, Value>>>,
+    to_nobody: bool,
+}
+
+/// Marks an answer to a client that did not wait for it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ToNobody;
+
+/// What a client sent, as a part of a sentence: without what a terminal would act on, and cut where it gets long.
+pub(super) fn quoted(text: &str) -> String {
+    let mut text = text.to_owned();
+    cut(&mut text, MOST_QUOTED);
+    text.escape_debug().to_string()
+}
+
+/// Leaves so many letters, and shows that there were more.
+fn cut(text: &mut String, letters: usize) {
+    if let Some((end, _)) = text.char_indices().nth(letters) {
+        text.truncate(end);
+        text.push('…');
+    }
 }
 
 /// RFC 9457, and `error`, which repeats `detail` for clients that read this.
@@ -52,7 +79,7 @@ pub(super) struct Problem<'a> {
 impl ApiError {
     /// Any status; `detail` is for the client.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), members: None }
+        Self { status, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), members: None, to_nobody: false }
     }
 
     /// 400
@@ -63,7 +90,7 @@ impl ApiError {
     /// 404 for a path that nothing answers.
     #[must_use]
     pub fn no_such_path(path: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, format!("nothing answers '{}'", path.escape_debug()))
+        Self::new(StatusCode::NOT_FOUND, format!("nothing answers '{}'", quoted(path)))
     }
 
     /// 401, asking for a bearer token.
@@ -103,6 +130,13 @@ impl ApiError {
         self
     }
 
+    /// The same, and nobody is there to read it: it counts as the client's leaving.
+    #[must_use]
+    pub(super) fn for_nobody(mut self) -> Self {
+        self.to_nobody = true;
+        self
+    }
+
     /// Its status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -136,14 +170,16 @@ impl From<ServiceError> for ApiError {
 }
 
 impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
+        cut(&mut self.detail, MOST_TOLD);
+        let errors = listed(self.errors);
         let problem = Problem {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: &self.detail,
             error: &self.detail,
-            errors: &self.errors,
+            errors: &errors,
             members: self.members.as_deref(),
         };
         let text = serde_json::to_vec(&problem).unwrap_or_else(|_| br#"{"error":"internal error"}"#.to_vec());
@@ -153,6 +189,56 @@ impl IntoResponse for ApiError {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.extend(self.headers);
+        if self.to_nobody {
+            response.extensions_mut().insert(ToNobody);
+        }
         response
+    }
+}
+
+/// As many as an answer lists, and how many more there are.
+fn listed(mut errors: Vec<FieldError>) -> Vec<FieldError> {
+    let more = errors.len().saturating_sub(MOST_LISTED);
+    errors.truncate(MOST_LISTED);
+    for error in &mut errors {
+        cut(&mut error.pointer, MOST_QUOTED);
+        cut(&mut error.detail, MOST_TOLD);
+    }
+    if more > 0 {
+        errors.push(FieldError { pointer: String::new(), detail: format!("{more} more are wrong and not listed") });
+    }
+    errors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn refusal(errors: Vec<FieldError>) -> serde_json::Value {
+        let body = ApiError::invalid(errors).into_response().into_body();
+        serde_json::from_slice(&axum::body::to_bytes(body, usize::MAX).await.unwrap()).unwrap()
+    }
+
+    fn wrong(pointer: String) -> FieldError {
+        FieldError { pointer, detail: "unknown field; accepted are name, email".into() }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_lists_the_first_and_counts_the_rest() {
+        let few = refusal((0..20).map(|number| wrong(format!("/{number}"))).collect()).await;
+        assert_eq!(few["errors"].as_array().unwrap().len(), 20);
+        let many = refusal((0..5_000).map(|number| wrong(format!("/{number}"))).collect()).await;
+        let listed = many["errors"].as_array().unwrap();
+        assert_eq!((listed.len(), &listed[19]["pointer"]), (21, &serde_json::json!("/19")));
+        assert_eq!(listed[20], serde_json::json!({"pointer": "", "detail": "4980 more are wrong and not listed"}));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_short_whatever_was_sent() {
+        let long = "\u{200b}".repeat(20_000);
+        let told = refusal(vec![FieldError { pointer: format!("/{long}"), detail: long }]).await.to_string();
+        assert!(told.len() < 10_000, "{} bytes", told.len());
+        assert_eq!(quoted(&"a".repeat(101)), format!("{}…", "a".repeat(100)));
+        assert_eq!(quoted("a\n"), "a\\n");
     }
 }

@@ -1,8 +1,9 @@
 //! Web files, and what nothing else answers.
 //!
-//! Files come from their folder only: no dotfiles, no links out of it. The page of an application answers navigation to
-//! paths it routes itself, never a path of the API.
+//! Files come from their folder only: no dotfiles but those of [`WELL_KNOWN`], no links out of it. The page of an application answers
+//! navigation to paths it routes itself, never a path of the API.
 
+mod encodings;
 mod kept;
 
 use std::path::{Path, PathBuf};
@@ -13,15 +14,17 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use tower::ServiceExt;
-use tower_http::compression::CompressionLayer;
 use tower_http::services::ServeFile;
 
-use self::kept::{Kept, LARGEST, Question};
+use self::encodings::{Accepted, Coding, Form, Forms, LARGEST};
+use self::kept::{Kept, Question};
 use super::error::ApiError;
 use crate::plan::FileServer;
 
 /// Paths below these belong to programs: an unknown one is an error, never a page.
 const RESERVED: [&str; 3] = ["/api", "/metrics", "/internal"];
+/// The one folder with a dot that is there for others: RFC 8615. What is not in it is not there, whoever asks.
+const WELL_KNOWN: &str = ".well-known";
 const INDEX: &str = "index.html";
 const WELCOME: &str = include_str!("../../assets/welcome.html");
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -32,13 +35,14 @@ pub(super) struct Files {
     /// Longest prefix first.
     servers: Vec<FileServer>,
     kept: Kept,
+    forms: Forms,
 }
 
 impl Files {
     pub(super) fn new(servers: &[FileServer]) -> Self {
         let mut servers = servers.to_vec();
         servers.sort_by_key(|server| std::cmp::Reverse(server.prefix.len()));
-        Self { servers, kept: Kept::new() }
+        Self { servers, kept: Kept::new(), forms: Forms::new() }
     }
 
     fn find<'a>(&self, path: &'a str) -> Option<(&FileServer, &'a str)> {
@@ -48,8 +52,8 @@ impl Files {
 
 /// Answers what no route does.
 pub(super) async fn serve(State(files): State<Arc<Files>>, request: Request) -> Response {
-    let is_navigation = navigates(&request);
-    let question = Question::of(&request, is_navigation);
+    let (accepted, is_navigation) = (Accepted::of(request.headers()), navigates(&request));
+    let question = Question::of(&request, accepted, is_navigation);
     if let Some(answer) = question.as_ref().and_then(|question| files.kept.answer(question)) {
         return answer;
     }
@@ -72,7 +76,7 @@ pub(super) async fn serve(State(files): State<Arc<Files>>, request: Request) -> 
     }
     match file {
         Some((server, file)) => {
-            let response = send(server, &file, request).await;
+            let response = files.send(server, &file, request, accepted).await.unwrap_or_else(IntoResponse::into_response);
             match question {
                 Some(question) if is_small(&file).await => {
                     files.kept.keep(question, response).await.unwrap_or_else(|error| ApiError::internal(error).into_response())
@@ -96,7 +100,8 @@ async fn resolve(server: &FileServer, rest: &str, navigation: bool) -> Option<Pa
     if let Some(file) = inside(&root, rest).await {
         return Some(file);
     }
-    if server.spa_fallback && navigation { inside(&root, INDEX).await } else { None }
+    let is_page = server.spa_fallback && navigation && rest.split('/').next() != Some(WELL_KNOWN);
+    if is_page { inside(&root, INDEX).await } else { None }
 }
 
 /// Whether a person's browser asks for a page.
@@ -114,8 +119,8 @@ fn navigates(request: &Request) -> bool {
 /// The regular file at `rest`, or its index, if it really lies in `root`.
 async fn inside(root: &Path, rest: &str) -> Option<PathBuf> {
     let mut wanted = root.to_path_buf();
-    for part in decoded(rest)?.split('/').filter(|part| !part.is_empty()) {
-        if part.starts_with('.') || part.contains(['\\', '\0', ':']) {
+    for (depth, part) in decoded(rest)?.split('/').filter(|part| !part.is_empty()).enumerate() {
+        if is_hidden(depth, part.as_bytes()) || part.contains(['\\', '\0', ':']) {
             return None;
         }
         wanted.push(part);
@@ -123,9 +128,14 @@ async fn inside(root: &Path, rest: &str) -> Option<PathBuf> {
     let found = tokio::fs::canonicalize(&wanted).await.ok()?;
     let found =
         if tokio::fs::metadata(&found).await.ok()?.is_dir() { tokio::fs::canonicalize(found.join(INDEX)).await.ok()? } else { found };
-    let hidden = |file: &Path| file.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"."));
+    let hidden = |file: &Path| file.components().enumerate().any(|(depth, part)| is_hidden(depth, part.as_os_str().as_encoded_bytes()));
     let is_ours = found.strip_prefix(root).is_ok_and(|inner| !hidden(inner));
     (is_ours && tokio::fs::metadata(&found).await.ok()?.is_file()).then_some(found)
+}
+
+/// Whether a part of a path, so deep below the folder that is served, is nobody's affair.
+fn is_hidden(depth: usize, part: &[u8]) -> bool {
+    part.starts_with(b".") && (depth > 0 || part != WELL_KNOWN.as_bytes())
 }
 
 /// Percent-decoded once.
@@ -145,22 +155,84 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-async fn send(server: &FileServer, file: &Path, mut request: Request) -> Response {
-    // Whether what the client has is of this version is not looked into: it gets all of it.
-    if request.headers().contains_key(header::IF_RANGE) {
-        request.headers_mut().remove(header::RANGE);
+impl Files {
+    /// The file in the best form that the client accepts. Its conditions and ranges are about the file; a part of it is sent as it is.
+    async fn send(&self, server: &FileServer, file: &Path, mut request: Request, accepted: Accepted) -> Result<Response, ApiError> {
+        let is_part = accepted.allows_identity() && wants_part(file, request.method(), request.headers()).await;
+        if !is_part {
+            request.headers_mut().remove(header::RANGE);
+        }
+        let form = if is_part { Some(Form::AsItIs) } else { self.forms.best(file, accepted).await.map_err(ApiError::internal)? };
+        let Some(form) = form else { return Err(not_acceptable(file)) };
+        let method = request.method().clone();
+        let Ok(response) = ServeFile::new(file).oneshot(request).await;
+        let mut response = response.map(Body::new);
+        response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        if let Form::Built(coding, _) | Form::Compressed(coding, _) = &form {
+            encode(&mut response, *coding);
+        }
+        if response.status() == StatusCode::OK {
+            response = with_bytes(response, form, method).await;
+        }
+        if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED {
+            response.headers_mut().insert(header::CACHE_CONTROL, cache_control(server, file));
+        }
+        Ok(response)
     }
-    let plain = ServeFile::new(file);
-    let as_built = if has_brotli_twin(file).await { plain.precompressed_br() } else { plain };
-    let compressed = tower::ServiceBuilder::new().layer(CompressionLayer::new()).service(as_built);
-    let Ok(response) = compressed.oneshot(request).await;
-    let mut response = response.map(Body::new);
-    if response.headers().contains_key(header::CONTENT_ENCODING) {
-        weaken_tag(response.headers_mut());
+}
+
+/// Whether the answer is a part of the file: one range of bytes, of the version that the client has. Any other is as if it were not there.
+async fn wants_part(file: &Path, method: &Method, headers: &HeaderMap) -> bool {
+    let Some(range) = headers.get(header::RANGE).and_then(|range| range.to_str().ok()) else { return false };
+    if *method != Method::GET || !http_range_header::parse_range_header(range).is_ok_and(|parsed| parsed.ranges.len() == 1) {
+        return false;
     }
-    if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED {
-        response.headers_mut().insert(header::CACHE_CONTROL, cache_control(server, file));
+    let Some(version) = headers.get(header::IF_RANGE) else { return true };
+    let mut look = Request::new(Body::empty());
+    *look.method_mut() = Method::HEAD;
+    let Ok(current) = ServeFile::new(file).oneshot(look).await;
+    // A weak tag is never equal to the one of the file, which is strong.
+    [header::ETAG, header::LAST_MODIFIED].iter().any(|name| current.headers().get(name) == Some(version))
+}
+
+fn not_acceptable(file: &Path) -> ApiError {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    ApiError::new(StatusCode::NOT_ACCEPTABLE, format!("'{name}' is not to be had in any coding that Accept-Encoding allows"))
+        .with(header::VARY, HeaderValue::from_static("accept-encoding"))
+}
+
+/// Makes the answer one about the file in another coding.
+fn encode(response: &mut Response, coding: Coding) {
+    let headers = response.headers_mut();
+    weaken_tag(headers);
+    headers.remove(header::ACCEPT_RANGES);
+    if response.status() == StatusCode::OK {
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
     }
+}
+
+/// The same answer with the bytes of `form`.
+async fn with_bytes(mut response: Response, form: Form, method: Method) -> Response {
+    let (length, body) = match form {
+        Form::AsItIs => return response,
+        Form::Compressed(_, bytes) => {
+            (Some(HeaderValue::from(bytes.len())), if method == Method::HEAD { Body::empty() } else { bytes.into() })
+        }
+        Form::Built(_, twin) => {
+            let mut ask = Request::new(Body::empty());
+            *ask.method_mut() = method;
+            let Ok(built) = ServeFile::new(twin).oneshot(ask).await;
+            if built.status() != StatusCode::OK {
+                return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "this file is being replaced").into_response();
+            }
+            (built.headers().get(header::CONTENT_LENGTH).cloned(), Body::new(built.into_body()))
+        }
+    };
+    match length {
+        Some(length) => response.headers_mut().insert(header::CONTENT_LENGTH, length),
+        None => response.headers_mut().remove(header::CONTENT_LENGTH),
+    };
+    *response.body_mut() = body;
     response
 }
 
@@ -174,16 +246,6 @@ fn weaken_tag(headers: &mut HeaderMap) {
 
 async fn is_small(file: &Path) -> bool {
     tokio::fs::metadata(file).await.is_ok_and(|file| file.len() <= LARGEST)
-}
-
-/// Whether the build has left `<file>.br` beside the file: smaller than what can be compressed while a client waits. It has to
-/// be a file of its own, and of this version.
-async fn has_brotli_twin(file: &Path) -> bool {
-    let mut twin = file.as_os_str().to_owned();
-    twin.push(".br");
-    let (Ok(own), Ok(twin)) = (tokio::fs::metadata(file).await, tokio::fs::symlink_metadata(twin).await) else { return false };
-    let is_current = matches!((own.modified(), twin.modified()), (Ok(own), Ok(twin)) if twin >= own);
-    twin.is_file() && is_current
 }
 
 fn cache_control(server: &FileServer, file: &Path) -> HeaderValue {

@@ -9,9 +9,13 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::future::{BoxFuture, join_all};
+use moka::future::Cache;
 use parking_lot::RwLock;
 use schemars::JsonSchema;
 use serde::Serialize;
+
+/// However often somebody asks, a check that costs something is made once in this time.
+const LASTS: Duration = Duration::from_secs(1);
 
 /// How a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
@@ -107,6 +111,19 @@ struct Inner {
     stuck: RwLock<Option<AskStuck>>,
 }
 
+/// A check that is made once in [`LASTS`] at most.
+fn once_in_a_while<F, Fut>(check: F) -> impl Fn() -> BoxFuture<'static, Check> + Send + Sync + 'static
+where
+    F: Fn() -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Check> + Send + 'static,
+{
+    let found = Cache::builder().max_capacity(1).time_to_live(LASTS).build();
+    move || {
+        let (found, looking) = (found.clone(), check());
+        Box::pin(async move { found.get_with((), looking).await })
+    }
+}
+
 impl HealthChecks {
     /// No checks, not ready.
     #[must_use]
@@ -130,6 +147,25 @@ impl HealthChecks {
         Fut: Future<Output = Check> + Send + 'static,
     {
         self.inner.own.write().insert(name.into(), Arc::new(move || Box::pin(check())));
+    }
+
+    /// Adds the check of a module that costs something: a request, a write, a look into a database. It is made once a second at most, by the
+    /// first who asks, and others who ask meanwhile wait for what it finds.
+    pub fn add_costly<F, Fut>(&self, module: impl Into<String>, check: F)
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Check> + Send + 'static,
+    {
+        self.add(module, once_in_a_while(check));
+    }
+
+    /// The same of what is no module.
+    pub fn add_own_costly<F, Fut>(&self, name: impl Into<String>, check: F)
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Check> + Send + 'static,
+    {
+        self.add_own(name, once_in_a_while(check));
     }
 
     /// All checks, by the names that they are told under.

@@ -36,7 +36,7 @@ pub use error::ApiError;
 pub use health::{Check, HealthChecks, Status};
 pub use internal::{InternalService, agreement, internal};
 pub use openapi::document as openapi_document;
-pub use proxy::proxy;
+pub use proxy::{Probe, proxy};
 pub use routes::router;
 pub use server::{bind, serve};
 

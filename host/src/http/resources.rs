@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::body::{self, Presence};
-use super::error::ApiError;
+use super::error::{ApiError, quoted};
 use super::routes::Edge;
 use super::{events, writes};
 use crate::plan::Operation;
@@ -174,14 +174,13 @@ fn unreadable_query(error: QueryRejection) -> ApiError {
 }
 
 fn parse_before(text: &str) -> Result<u64, ApiError> {
-    let wrong =
-        || ServiceError::field("historyBefore", format!("expected the number of a transition, from 1, got '{}'", text.escape_debug()));
+    let wrong = || ServiceError::field("historyBefore", format!("expected the number of a transition, from 1, got '{}'", quoted(text)));
     whole_number(text).filter(|seq| *seq > 0).ok_or_else(|| wrong().into())
 }
 
 fn parse_limit(text: &str) -> Result<usize, ApiError> {
     let limit = whole_number(text).and_then(|limit| usize::try_from(limit).ok());
-    let wrong = || ServiceError::field("limit", format!("expected a whole number from 1 to {LONGEST_PAGE}, got '{}'", text.escape_debug()));
+    let wrong = || ServiceError::field("limit", format!("expected a whole number from 1 to {LONGEST_PAGE}, got '{}'", quoted(text)));
     limit.ok_or_else(|| wrong().into())
 }
 

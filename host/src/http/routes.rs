@@ -13,7 +13,7 @@ use axum::routing::{MethodFilter, MethodRouter, any, get, on};
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::error::ApiError;
+use super::error::{ApiError, quoted};
 use super::files::{self, Files};
 use super::middleware::{auth, cors, observe, rate_limit, request_id, security};
 use super::{HttpParts, accounts, health, metrics, openapi, resources};
@@ -183,7 +183,7 @@ async fn ready(edge: &Edge, timeout: Duration) -> Response {
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not allowed for '{}'", uri.path().escape_debug()))
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not allowed for '{}'", quoted(uri.path())))
 }
 
 fn get_or_refuse(files: Files) -> MethodRouter {

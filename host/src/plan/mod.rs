@@ -267,6 +267,9 @@ pub struct FileServer {
     pub cache_max_age: Duration,
 }
 
+/// Largest body of a request that the routes of this program take, in bytes.
+pub const MAX_BODY_BYTES: u64 = 64 * 1024;
+
 /// `http.simple_proxy`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proxy {
@@ -276,8 +279,24 @@ pub struct Proxy {
     pub targets: BTreeMap<String, String>,
     /// How long a connection to a target may take.
     pub connect_timeout: Duration,
-    /// From the request to the head of the answer; its body may take as long as it likes.
+    /// From the end of the request to the head of the answer; its body may take as long as it likes.
     pub response_timeout: Duration,
+    /// Largest body of a request that is passed on.
+    pub max_body_bytes: u64,
+}
+
+impl Proxy {
+    /// What clients know the target of `prefix` by. A plain name of the config, such as `returns:8080`, says which part is meant; an address of
+    /// the inside says nothing to a client, so there it is the last part of the prefix, or the name of the module.
+    #[must_use]
+    pub fn backend_name(&self, prefix: &str) -> String {
+        let authority = self.targets.get(prefix).and_then(|url| url.split("//").nth(1)?.split('/').next()).unwrap_or_default();
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        if !host.is_empty() && !host.eq_ignore_ascii_case("localhost") && !host.contains(['.', ':', '[', '@']) {
+            return authority.to_owned();
+        }
+        prefix.rsplit('/').find(|part| !part.is_empty()).unwrap_or(&self.name).to_owned()
+    }
 }
 
 /// `database.workflow` with the `persistence.store` on it.
@@ -405,4 +424,32 @@ pub struct Health {
     pub live_path: String,
     /// Of one check.
     pub check_timeout: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_know_a_backend_by_its_plain_name_or_by_what_it_is_for() {
+        for (prefix, url, name) in [
+            ("/api/returns", "http://returns:8080", "returns:8080"),
+            ("/api/returns", "http://returns", "returns"),
+            ("/api/returns", "http://returns:8080/base", "returns:8080"),
+            ("/api/returns", "http://127.0.0.1:8082", "returns"),
+            ("/api/returns", "http://[::1]:8082", "returns"),
+            ("/api/returns", "http://localhost:8082", "returns"),
+            ("/api/returns", "http://returns.shop.internal:8080", "returns"),
+            ("/", "http://10.0.0.7", "proxy"),
+        ] {
+            let proxy = Proxy {
+                name: "proxy".into(),
+                targets: [(prefix.to_owned(), url.to_owned())].into(),
+                connect_timeout: Duration::ZERO,
+                response_timeout: Duration::ZERO,
+                max_body_bytes: 1,
+            };
+            assert_eq!(proxy.backend_name(prefix), name, "{url}");
+        }
+    }
 }

@@ -16,6 +16,9 @@ use tracing_subscriber::registry::LookupSpan;
 use super::lines::Lines;
 use super::traces;
 
+/// The library that forwards requests.
+const FORWARDING: &str = "axum_reverse_proxy";
+
 /// Set once, before anything is logged; empty in commands that do not log.
 static LOG: OnceLock<Lines> = OnceLock::new();
 
@@ -102,8 +105,10 @@ fn subscriber<W>(format: LogFormat, filter: &str, writer: W) -> anyhow::Result<B
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(filter)
+    let asked = EnvFilter::try_new(filter)
         .with_context(|| format!("log filter '{filter}' is not valid; write for example 'info' or 'info,millrace::http=debug'"))?;
+    // It takes a client that goes for an error of the backend. Whose fault it was is in our own lines.
+    let filter = if filter.contains(FORWARDING) { asked } else { asked.add_directive(format!("{FORWARDING}=off").parse()?) };
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(true).log_internal_errors(false);
     Ok(match format {
         LogFormat::Json => {

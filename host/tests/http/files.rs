@@ -153,6 +153,190 @@ async fn what_was_sent_a_moment_ago_is_sent_again_only_to_who_asks_the_same() {
     }
 }
 
+/// A request for `path` with these headers.
+async fn ask(edge: &Edge, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = headers.iter().fold(Request::builder().method(method).uri(path), |request, (name, value)| request.header(*name, *value));
+    edge.ask(request.body(Body::empty()).unwrap()).await
+}
+
+/// An edge that serves `long.js`, which gains from compression, `built.js` with what a build leaves beside it, and a picture.
+fn forms() -> (Edge, tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "export const text = 'again and again';\n".repeat(200);
+    for (name, text) in
+        [("long.js", long.as_str()), ("built.js", &long), ("built.js.br", "as brotli"), ("built.js.gz", "as gzip"), ("a.png", &long)]
+    {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let mut setup = Setup::new();
+    setup.plan.files.push(server(&std::fs::canonicalize(folder.path()).unwrap()));
+    (setup.start(), folder, long)
+}
+
+#[tokio::test]
+async fn a_file_is_sent_in_the_best_form_that_the_client_accepts() {
+    let (edge, _folder, long) = forms();
+    for (accepted, coding) in [
+        (None, ""),
+        (Some(""), ""),
+        (Some("*"), "br"),
+        (Some("gzip"), "gzip"),
+        (Some("gzip;q=0.9, br;q=0.2"), "gzip"),
+        (Some("br;q=0, *"), "gzip"),
+        (Some("identity, br;q=0.5"), ""),
+        (Some("zstd, deflate"), ""),
+        (Some("identity;q=0, gzip"), "gzip"),
+    ] {
+        let headers: Vec<(&str, &str)> = accepted.iter().map(|accepted| ("accept-encoding", *accepted)).collect();
+        for path in ["/long.js", "/built.js"] {
+            let sent = ask(&edge, "GET", path, &headers).await;
+            assert_eq!((sent.status.as_u16(), sent.header("content-encoding")), (200, coding), "{path} {accepted:?}");
+            assert_eq!((sent.header("content-type"), sent.header("vary")), ("text/javascript", "accept-encoding"), "{path}");
+            if coding.is_empty() {
+                assert_eq!(sent.text, long);
+            }
+            let head = ask(&edge, "HEAD", path, &headers).await;
+            assert_eq!((head.status.as_u16(), head.text.as_str()), (200, ""), "{path} {accepted:?}");
+            for name in
+                ["content-encoding", "content-length", "content-type", "etag", "last-modified", "vary", "cache-control", "accept-ranges"]
+            {
+                assert_eq!(head.header(name), sent.header(name), "{name} of {path} {accepted:?}");
+            }
+            assert!(!head.header("content-length").is_empty(), "{path} {accepted:?}");
+        }
+    }
+    assert_eq!(ask(&edge, "GET", "/built.js", &[("accept-encoding", "br")]).await.text, "as brotli");
+    assert_eq!(ask(&edge, "GET", "/built.js", &[("accept-encoding", "gzip")]).await.text, "as gzip");
+    assert_eq!(ask(&edge, "GET", "/a.png", &[("accept-encoding", "br")]).await.header("content-encoding"), "", "pictures gain nothing");
+}
+
+#[tokio::test]
+async fn a_client_that_accepts_no_form_of_a_file_is_told_so() {
+    let (edge, _folder, _) = forms();
+    for (path, accepted) in [("/long.js", "identity;q=0"), ("/built.js", "*;q=0"), ("/a.png", "br, identity;q=0")] {
+        let refused = ask(&edge, "GET", path, &[("accept-encoding", accepted)]).await;
+        let detail = refused.problem(406);
+        assert!(detail.contains(&path[1..]) && detail.contains("Accept-Encoding"), "{detail}");
+        assert_eq!(refused.header("vary"), "accept-encoding");
+    }
+}
+
+#[tokio::test]
+async fn a_part_of_a_file_is_a_part_of_the_version_that_the_client_has() {
+    let (edge, _folder, long) = forms();
+    let whole = ask(&edge, "GET", "/long.js", &[]).await;
+    let (tag, date) = (whole.header("etag"), whole.header("last-modified"));
+    let weak = format!("W/{tag}");
+    let range = ("range", "bytes=7-11");
+    for headers in
+        [vec![range], vec![range, ("if-range", tag)], vec![range, ("if-range", date)], vec![range, ("accept-encoding", "br, gzip")]]
+    {
+        let part = ask(&edge, "GET", "/long.js", &headers).await;
+        assert_eq!((part.status.as_u16(), part.text.as_str(), part.header("content-encoding")), (206, &long[7..12], ""), "{headers:?}");
+        assert_eq!(part.header("content-range"), format!("bytes 7-11/{}", long.len()));
+    }
+    for headers in [
+        vec![range, ("if-range", "\"another\"")],
+        vec![range, ("if-range", weak.as_str())],
+        vec![range, ("if-range", "Thu, 01 Jan 1970 00:00:00 GMT")],
+        vec![("range", "lines=1-2")],
+        vec![("range", "bytes=a-b")],
+        vec![("range", "bytes=0-1, 4-5")],
+    ] {
+        let all = ask(&edge, "GET", "/long.js", &headers).await;
+        assert_eq!((all.status.as_u16(), &all.text), (200, &long), "{headers:?}");
+    }
+    let last = ask(&edge, "GET", "/long.js", &[("range", "bytes=-3")]).await;
+    assert_eq!((last.status.as_u16(), last.text.as_str()), (206, &long[long.len() - 3..]));
+    let beyond = ask(&edge, "GET", "/long.js", &[("range", "bytes=100000-")]).await;
+    assert_eq!((beyond.status.as_u16(), beyond.header("content-range")), (416, format!("bytes */{}", long.len()).as_str()));
+    let head = ask(&edge, "HEAD", "/long.js", &[range]).await;
+    assert_eq!((head.status.as_u16(), head.header("content-length")), (200, long.len().to_string().as_str()), "ranges are of GET only");
+}
+
+#[tokio::test]
+async fn what_the_client_has_is_not_sent_again_in_any_form() {
+    let (edge, _folder, _) = forms();
+    for accepted in ["identity", "br", "gzip"] {
+        for path in ["/long.js", "/built.js"] {
+            let accepting = ("accept-encoding", accepted);
+            let sent = ask(&edge, "GET", path, &[accepting]).await;
+            let listed = format!("\"another\", {}", sent.header("etag"));
+            for condition in [
+                ("if-none-match", sent.header("etag")),
+                ("if-none-match", listed.as_str()),
+                ("if-none-match", "*"),
+                ("if-modified-since", sent.header("last-modified")),
+            ] {
+                for method in ["GET", "HEAD"] {
+                    let kept = ask(&edge, method, path, &[accepting, condition]).await;
+                    assert_eq!((kept.status.as_u16(), kept.text.as_str()), (304, ""), "{path} {accepted} {condition:?}");
+                    for name in ["etag", "vary", "cache-control"] {
+                        assert_eq!(kept.header(name), sent.header(name), "{name} of {path} {accepted} {condition:?}");
+                    }
+                }
+            }
+            let changed = [accepting, ("if-none-match", "\"another\""), ("if-modified-since", sent.header("last-modified"))];
+            assert_eq!(ask(&edge, "GET", path, &changed).await.status, 200, "the tag counts");
+        }
+    }
+    let tag = ask(&edge, "GET", "/long.js", &[]).await.header("etag").to_owned();
+    assert_eq!(ask(&edge, "GET", "/long.js", &[("if-match", tag.as_str())]).await.status, 200);
+    assert_eq!(ask(&edge, "GET", "/long.js", &[("if-match", "\"another\"")]).await.status, 412);
+    assert_eq!(ask(&edge, "GET", "/long.js", &[("if-unmodified-since", "Thu, 01 Jan 1970 00:00:00 GMT")]).await.status, 412);
+}
+
+/// How much this thread has worked.
+fn worked() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
+}
+
+#[tokio::test]
+async fn a_file_is_compressed_once_however_many_ways_there_are_to_ask_for_it() {
+    let (edge, folder, _) = forms();
+    let lines: String = (0..20_000).map(|line| format!("export const value{line} = {};\n", line * 7919 % 10_007)).collect();
+    std::fs::write(folder.path().join("large.js"), &lines).unwrap();
+    let begin = worked();
+    let first = ask(&edge, "GET", "/large.js", &[("accept-encoding", "br")]).await;
+    let once = worked().saturating_sub(begin);
+    assert_eq!(first.header("content-encoding"), "br");
+
+    let ways: u32 = 100;
+    let begin = worked();
+    for way in 0..ways {
+        let accepted = format!("br, gzip;q=0.{way:03}, x-{way}");
+        let again = ask(&edge, "GET", "/large.js", &[("accept-encoding", &accepted)]).await;
+        assert_eq!((again.header("content-encoding"), again.text.len()), ("br", first.text.len()), "{accepted}");
+    }
+    let all = worked().saturating_sub(begin);
+    assert!(all < once * ways / 4, "{ways} requests took {all:?}, the first of all {once:?}");
+
+    std::fs::write(folder.path().join("large.js"), &lines[..lines.len() / 2]).unwrap();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while ask(&edge, "GET", "/large.js", &[("accept-encoding", "br")]).await.text == first.text {
+        assert!(tokio::time::Instant::now() < deadline, "the old version is sent for ever");
+    }
+}
+
+#[tokio::test]
+async fn files_by_convention_are_served_and_never_replaced_by_the_page() {
+    let web = web();
+    std::fs::create_dir_all(web.root.join(".well-known/acme-challenge")).unwrap();
+    std::fs::create_dir_all(web.root.join("assets/.well-known")).unwrap();
+    for name in [".well-known/security.txt", ".well-known/acme-challenge/t0ken", ".well-known/.hidden", "assets/.well-known/x.txt"] {
+        std::fs::write(web.root.join(name), name).unwrap();
+    }
+    for path in ["/.well-known/security.txt", "/.well-known/acme-challenge/t0ken", "/%2ewell-known/security.txt"] {
+        assert_eq!(web.edge.get(path).await.status, 200, "{path}");
+    }
+    assert_eq!(web.edge.get("/.well-known/security.txt").await.text, ".well-known/security.txt");
+    for path in ["/.well-known/.hidden", "/assets/.well-known/x.txt", "/.well-known", "/.well-known/change-password"] {
+        web.edge.get(path).await.problem(404);
+    }
+    web.navigate("/.well-known/change-password").await.problem(404);
+}
+
 #[tokio::test]
 async fn files_are_only_read() {
     let web = web();

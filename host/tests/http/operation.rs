@@ -1,6 +1,8 @@
 //! Probes and metrics.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::routing::any;
@@ -33,6 +35,44 @@ async fn a_check_that_hangs_is_down_and_holds_up_nobody() {
     });
     let answer = tokio::time::timeout(Duration::from_secs(5), edge.get("/healthz")).await.unwrap();
     assert_eq!((answer.status.as_u16(), &answer.json()["checks"]["stuck"]["status"]), (503, &json!("down")));
+}
+
+#[tokio::test]
+async fn a_costly_check_is_made_once_a_second_however_many_ask() {
+    let edge = Setup::new().start();
+    let made = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&made);
+    edge.health.add_costly("backend", move || {
+        let count = Arc::clone(&count);
+        async move {
+            let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+            tokio::task::yield_now().await;
+            Check::new(Status::Up, format!("look {number}"))
+        }
+    });
+    let begin = Instant::now();
+    let asked = futures::future::join_all((0..50).map(|_| edge.get("/healthz"))).await;
+    assert!(asked.iter().all(|answer| answer.status == 200));
+    for _ in 0..50 {
+        edge.get("/healthz").await;
+    }
+    let most = 1 + begin.elapsed().as_secs() + u64::from(begin.elapsed().subsec_nanos() > 0);
+    assert!(made.load(Ordering::SeqCst) as u64 <= most, "{} looks in {:?}", made.load(Ordering::SeqCst), begin.elapsed());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while edge.get("/healthz").await.json()["checks"]["backend"]["message"] == "look 1" {
+        assert!(Instant::now() < deadline, "it is looked at again");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_before_its_answer_is_counted_as_that() {
+    let never = Router::new().fallback(any(|| async { std::future::pending::<()>().await }));
+    let edge = Setup::new().with_route("/api/things/{id}", vec![], never).start();
+    let asking = edge.get("/api/things/1");
+    assert!(tokio::time::timeout(Duration::from_millis(50), asking).await.is_err(), "nobody answers");
+    let metrics = edge.get("/metrics").await.text;
+    let counted = r#"shop_http_requests_total{method="GET",path="/api/things/{id}",status_code="499"} 1"#;
+    assert!(metrics.contains(counted), "{metrics}");
 }
 
 #[tokio::test]

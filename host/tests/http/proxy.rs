@@ -71,6 +71,7 @@ fn proxy(targets: &[(&str, &str)]) -> Proxy {
         targets: targets.iter().map(|(prefix, url)| ((*prefix).to_owned(), (*url).to_owned())).collect(),
         connect_timeout: Duration::from_millis(500),
         response_timeout: Duration::from_secs(2),
+        max_body_bytes: 64 << 10,
     }
 }
 
@@ -179,7 +180,8 @@ async fn a_backend_that_is_not_there_is_named() {
     for method in ["GET", "POST"] {
         let answer = edge.send(method, "/api/things/1?secret=x", None, "").await;
         assert_eq!((answer.status.as_u16(), answer.header("content-type")), (502, "application/json"));
-        assert_eq!(answer.text, format!(r#"{{"error":"backend unavailable","backend":"{closed}","path":"/api/things/1"}}"#));
+        assert_eq!(answer.text, r#"{"error":"backend unavailable","backend":"api","path":"/api/things/1"}"#, "{closed} is nobody's affair");
+        assert_eq!(answer.header("retry-after"), "2");
     }
 }
 
@@ -198,6 +200,7 @@ async fn a_backend_that_does_not_begin_to_answer_is_given_up() {
     let (edge, _) = gateway(&Proxy { response_timeout: Duration::from_millis(100), ..proxy(&[("/api", &backend.url())]) });
     let answer = edge.get("/api/things").await;
     assert_eq!((answer.status.as_u16(), &answer.json()["error"]), (504, &json!("backend timed out")));
+    assert_eq!((&answer.json()["backend"], answer.header("retry-after")), (&json!("api"), "2"));
 }
 
 /// Answers the first request of each connection and reads the second, after which it hangs up.
@@ -300,11 +303,16 @@ async fn a_body_goes_up_while_it_is_made() {
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "done");
 }
 
+/// A body in pieces, of which nobody knows the length.
+fn in_pieces(bytes: &[u8]) -> Body {
+    Body::from_stream(futures::stream::iter(bytes.chunks(16 << 10).map(|piece| Ok::<_, Infallible>(piece.to_vec())).collect::<Vec<_>>()))
+}
+
 #[tokio::test]
 async fn a_body_that_is_too_large_for_the_backend_gets_the_backends_answer() {
     let backend = Setup::new().start();
     let backend = Backend::start(backend.router.clone()).await;
-    let (edge, _) = gateway(&proxy(&[("/api", &backend.url())]));
+    let (edge, _) = gateway(&Proxy { max_body_bytes: 8 << 20, ..proxy(&[("/api", &backend.url())]) });
     let ask = |body: Body, length: Option<usize>| {
         let mut request = Request::post("/api/auth/login").header("content-type", "application/json");
         if let Some(length) = length {
@@ -315,6 +323,98 @@ async fn a_body_that_is_too_large_for_the_backend_gets_the_backends_answer() {
     let large = vec![b' '; 4 << 20];
     let known: Answer = ask(Body::from(large.clone()), Some(large.len())).await;
     known.problem(413);
-    let pieces = futures::stream::iter(large.chunks(16 << 10).map(|piece| Ok::<_, Infallible>(piece.to_vec())).collect::<Vec<_>>());
-    ask(Body::from_stream(pieces), None).await.problem(413);
+    ask(in_pieces(&large), None).await.problem(413);
+}
+
+/// Answers each request as soon as it has seen the head, and closes: what the client still sends is met by a reset.
+async fn answers_early(listener: TcpListener, heads: Arc<AtomicUsize>) {
+    loop {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        heads.fetch_add(1, Ordering::SeqCst);
+        let answer = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 5\r\nconnection: close\r\n\r\nearly";
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    }
+}
+
+/// A backend of raw bytes, and how many heads it has read.
+async fn raw_backend() -> (String, Arc<AtomicUsize>, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let heads = Arc::new(AtomicUsize::new(0));
+    let mut serving = JoinSet::new();
+    serving.spawn(answers_early(listener, Arc::clone(&heads)));
+    (url, heads, serving)
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_before_the_body_has_been_sent_reaches_the_client() {
+    let (url, _, _serving) = raw_backend().await;
+    let (edge, _) = gateway(&Proxy { max_body_bytes: 64 << 20, ..proxy(&[("/api", &url)]) });
+    for size in [1_000, 60_000, 1 << 20, 8 << 20] {
+        for round in 0..10 {
+            let body = vec![b'x'; size];
+            let body = if round % 2 == 0 { in_pieces(&body) } else { Body::from(body) };
+            let answer = edge.ask(Request::post("/api/things").body(body).unwrap()).await;
+            assert_eq!((answer.status.as_u16(), answer.text.as_str()), (401, "early"), "{size} bytes, round {round}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_much_for_the_gateway_is_refused_by_the_gateway() {
+    let (url, heads, _serving) = raw_backend().await;
+    let (edge, _) = gateway(&proxy(&[("/api", &url)]));
+    let large = vec![b' '; 70_000];
+    let request = Request::post("/api/things").header("content-length", large.len()).body(Body::from(large.clone())).unwrap();
+    assert_eq!(edge.ask(request).await.problem(413), "the body is larger than 65536 bytes");
+
+    let many = (0..60).fold(Request::get("/api/things"), |request, number| request.header(format!("x-{number}"), "1"));
+    let detail = edge.ask(many.body(Body::empty()).unwrap()).await.problem(431);
+    assert!(detail.contains("60 headers") && detail.contains("56"), "{detail}");
+    let long = Request::get("/api/things").header("cookie", "c".repeat(15_000)).body(Body::empty()).unwrap();
+    let detail = edge.ask(long).await.problem(431);
+    assert!(detail.contains("bytes") && detail.contains("14336"), "{detail}");
+    assert_eq!(heads.load(Ordering::SeqCst), 0, "the backend was not asked");
+}
+
+#[tokio::test]
+async fn a_client_that_breaks_off_its_body_is_not_told_that_the_backend_is_away() {
+    let (edge, _backend) = gateway_to(Router::new().fallback(any(tell))).await;
+    for (kind, status, counted) in [
+        (std::io::ErrorKind::InvalidData, 400, "400"),
+        (std::io::ErrorKind::UnexpectedEof, 400, "499"),
+        (std::io::ErrorKind::ConnectionReset, 400, "499"),
+    ] {
+        let pieces = futures::stream::iter([Ok(Bytes::from("some")), Err(std::io::Error::from(kind))]);
+        let answer = edge.ask(Request::post("/api/things").body(Body::from_stream(pieces)).unwrap()).await;
+        answer.problem(status);
+        assert_eq!(answer.header("retry-after"), "", "it is no fault of the backend");
+        let metrics = edge.get("/metrics").await.text;
+        let line = format!(r#"http_requests_total{{method="POST",path="/api/{{rest...}}",status_code="{counted}"}}"#);
+        assert!(metrics.contains(&line) && !metrics.contains("status_code=\"5"), "{kind:?}: {metrics}");
+    }
+    let (send, pieces) = mpsc::channel::<Result<Bytes, Infallible>>(16);
+    for _ in 0..16 {
+        send.send(Ok(vec![b'x'; 8 << 10].into())).await.unwrap();
+    }
+    let endless = Request::post("/api/things").body(Body::from_stream(ReceiverStream::new(pieces))).unwrap();
+    assert_eq!(edge.ask(endless).await.problem(413), "the body is larger than 65536 bytes");
+}
+
+#[tokio::test]
+async fn conditions_and_heads_are_the_backends_affair() {
+    let revalidated = |request: Request| async move {
+        let has = request.headers().get("if-none-match").is_some_and(|tag| tag == "\"1\"");
+        let status = if has { axum::http::StatusCode::NOT_MODIFIED } else { axum::http::StatusCode::OK };
+        (status, [("etag", "\"1\""), ("vary", "accept-encoding")], if has { "" } else { "whole" })
+    };
+    let (edge, _backend) = gateway_to(Router::new().fallback(get(revalidated))).await;
+    let kept = edge.ask(Request::get("/api/things").header("if-none-match", "\"1\"").body(Body::empty()).unwrap()).await;
+    assert_eq!((kept.status.as_u16(), kept.text.as_str(), kept.header("etag")), (304, "", "\"1\""));
+    let head = edge.ask(Request::head("/api/things").body(Body::empty()).unwrap()).await;
+    assert_eq!((head.status.as_u16(), head.text.as_str(), head.header("content-length")), (200, "", "5"));
 }

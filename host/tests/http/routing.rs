@@ -79,6 +79,20 @@ async fn get_also_answers_head_without_a_body() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_no_larger_than_what_it_refuses() {
+    let edge = Setup::new().start();
+    let many: serde_json::Map<String, serde_json::Value> = (0..5_500).map(|n| (format!("f{n}"), 1.into())).collect();
+    let long = serde_json::json!({"\u{feff}".repeat(19_000): 1});
+    let twice = format!(r#"{{"{0}":1,"{0}":1}}"#, "\u{feff}".repeat(9_000));
+    for (body, status) in [(serde_json::Value::from(many).to_string(), 422), (long.to_string(), 422), (twice, 400)] {
+        assert!(body.len() > 50_000 && body.len() < 64 << 10, "{}", body.len());
+        let refused = edge.send("POST", "/api/auth/register", None, body).await;
+        refused.problem(status);
+        assert!(refused.text.len() < 10_000, "{} bytes", refused.text.len());
+    }
+}
+
+#[tokio::test]
 async fn placeholders_of_different_names_share_a_path() {
     let mut setup = Setup::new().with_route("/api/things/{id}", vec![], ok());
     setup.plan.routes.push(route("DELETE", "/api/things/{thing}", Endpoint::Proxy("/api/things/{id}".into()), vec![]));

@@ -140,6 +140,10 @@ pub struct SimpleProxy {
     pub targets: BTreeMap<String, String>,
     /// How long a connection to a target may take; 2s if not given.
     pub connect_timeout: Option<HumanDuration>,
-    /// How long a target may take to begin its answer; 30s if not given.
+    /// How long a target may take to begin its answer, from the end of the request; 30s if not given.
     pub response_timeout: Option<HumanDuration>,
+    /// Largest body of a request that is passed on, in bytes; 65536 if not given, which is what the routes of this program take. A larger
+    /// one is 413. Whatever its size, a body has 10 s to come.
+    #[schemars(range(min = 1))]
+    pub max_body_bytes: Option<u64>,
 }

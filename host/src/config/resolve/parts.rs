@@ -9,7 +9,7 @@ use crate::config::leaf::HumanDuration;
 use crate::config::modules::{MetricsAccess as Access, MetricsCollector};
 use crate::config::report::Code;
 use crate::config::tree::child;
-use crate::plan::{Auth, ConnectionLimit, Database, FileServer, Health, Metrics, MetricsAccess, Proxy, Secret, Server};
+use crate::plan::{Auth, ConnectionLimit, Database, FileServer, Health, MAX_BODY_BYTES, Metrics, MetricsAccess, Proxy, Secret, Server};
 
 /// Bytes that a key has at least.
 const SECRET_BYTES: usize = 32;
@@ -225,6 +225,7 @@ pub(super) fn proxies(context: &Context<'_>, findings: &mut Findings) -> Vec<Pro
             targets,
             connect_timeout: seconds(settings.connect_timeout, 2),
             response_timeout: seconds(settings.response_timeout, 30),
+            max_body_bytes: settings.max_body_bytes.unwrap_or(MAX_BODY_BYTES),
         });
     }
     proxies

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 use moka::sync::Cache;
+
+use super::encodings::Accepted;
 
 /// How long an answer may be given again: not long enough for somebody to wonder where the new version of a page is.
 const LIFE: Duration = Duration::from_millis(250);
@@ -16,20 +18,18 @@ const LIFE: Duration = Duration::from_millis(250);
 const CAPACITY: u64 = 16 << 20;
 /// What an answer costs beside its body.
 const OVERHEAD: u32 = 1 << 10;
-/// Files larger than this are read for each request.
-pub(super) const LARGEST: u64 = 1 << 20;
 
 /// What is asked for, as far as it decides the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Question {
     path: String,
-    encodings: Option<HeaderValue>,
+    accepted: Accepted,
     is_navigation: bool,
 }
 
 impl Question {
     /// What `request` asks; `None` if its answer is about more than a file: a part of it, or whether it has changed.
-    pub fn of(request: &Request, is_navigation: bool) -> Option<Self> {
+    pub fn of(request: &Request, accepted: Accepted, is_navigation: bool) -> Option<Self> {
         let headers = request.headers();
         let about_more = [
             header::RANGE,
@@ -39,10 +39,8 @@ impl Question {
             header::IF_MODIFIED_SINCE,
             header::IF_UNMODIFIED_SINCE,
         ];
-        let mut encodings = headers.get_all(header::ACCEPT_ENCODING).iter();
-        let (first, others) = (encodings.next(), encodings.next());
-        let is_plain = *request.method() == Method::GET && others.is_none() && !about_more.iter().any(|name| headers.contains_key(name));
-        is_plain.then(|| Self { path: request.uri().path().to_owned(), encodings: first.cloned(), is_navigation })
+        let is_plain = *request.method() == Method::GET && !about_more.iter().any(|name| headers.contains_key(name));
+        is_plain.then(|| Self { path: request.uri().path().to_owned(), accepted, is_navigation })
     }
 }
 
@@ -74,7 +72,7 @@ impl Kept {
         self.0.get(question).map(Answer::response)
     }
 
-    /// Keeps a good answer, which has to be of [`LARGEST`] bytes at most before it is compressed.
+    /// Keeps a good answer, which has to be of a small file.
     ///
     /// # Errors
     /// Its body cannot be read.

@@ -10,12 +10,16 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::request_id;
-use crate::http::error::ApiError;
+use crate::http::error::{ApiError, ToNobody};
 use crate::telemetry::Metrics;
 use crate::telemetry::traces::{self, Kind, Span};
 
 /// What requests are called that no route answers: files, and paths that do not exist.
 const ELSEWHERE: &str = "/{*path}";
+
+/// What a request counts as whose client has gone before there was an answer. No status of HTTP, and known from other servers: it is
+/// neither a fault of ours nor a refusal.
+const CLIENT_GONE: u16 = 499;
 
 /// What [`record`] needs.
 pub(in crate::http) struct Observer {
@@ -39,16 +43,42 @@ pub(in crate::http) async fn record(State(observer): State<Arc<Observer>>, reque
     let method = method_name(request.method());
     let span = server_span(method, route, &request);
     let begin = Instant::now();
+    let mut waiting = Waiting { observer: &observer, span: &span, method, route, begin, answered: false };
     let response = tokio::time::timeout(observer.deadline, span.clone().around(next.run(request)));
     let response = response.await.unwrap_or_else(|_| too_slow());
-    let (took, status) = (begin.elapsed(), response.status().as_u16());
+    waiting.answered = true;
+    let status = if response.extensions().get::<ToNobody>().is_some() { CLIENT_GONE } else { response.status().as_u16() };
+    let took = begin.elapsed();
     span.set("http.response.status_code", || i64::from(status));
     if response.status().is_server_error() {
         span.fail("");
     }
-    span.within(|| log(method, route, took, &response));
+    span.within(|| log(method, route, took, status, &response));
     observer.metrics.http_request(method, route, status, took);
     response
+}
+
+/// A request without an answer so far. If it is dropped as that, its connection has ended.
+struct Waiting<'a> {
+    observer: &'a Observer,
+    span: &'a Span,
+    method: &'static str,
+    route: &'a str,
+    begin: Instant,
+    answered: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        let (method, route, took) = (self.method, self.route, self.begin.elapsed());
+        self.span.set("http.response.status_code", || i64::from(CLIENT_GONE));
+        let ms = took.as_secs_f64() * 1000.0;
+        self.span.within(|| tracing::info!(target: "millrace::access", method, route, status = CLIENT_GONE, ms, "request"));
+        self.observer.metrics.http_request(method, route, CLIENT_GONE, took);
+    }
 }
 
 /// The request as a part of the trace that its client says, if it says one.
@@ -62,8 +92,7 @@ fn server_span(method: &'static str, route: &str, request: &Request) -> Span {
     span
 }
 
-fn log(method: &'static str, route: &str, took: Duration, response: &Response) {
-    let status = response.status().as_u16();
+fn log(method: &'static str, route: &str, took: Duration, status: u16, response: &Response) {
     let request_id = response.headers().get(request_id::NAME).and_then(|id| id.to_str().ok());
     let ms = took.as_secs_f64() * 1000.0;
     if response.status().is_server_error() {

@@ -2,8 +2,14 @@
 //!
 //! Knows addresses and headers. What a request asks for, and who may ask it, is the affair of who answers. A request is sent
 //! once: only one of which no byte was written, because a kept connection had closed, is sent over another.
+//!
+//! Whose fault it is that there is no answer is found out here: what a client does wrong with its body is answered as the backend would
+//! answer it, and told of no backend.
 
 mod headers;
+mod link;
+mod probe;
+mod upload;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +27,10 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use self::link::Connector;
+pub use self::probe::Probe;
+use self::upload::{Bounds, Course};
+use super::body::{Cut, MAX_BODY_TIME};
 use super::error::ApiError;
 use crate::plan;
 use crate::shutdown::Stop;
@@ -32,23 +42,38 @@ const INTERNAL: &str = "/internal";
 const POOL_IDLE: Duration = Duration::from_secs(20);
 /// Idle connections kept for each backend.
 const POOL_SIZE: usize = 64;
+/// When to come back if a backend is away: it is started again, or waited for, within seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
 /// One `http.simple_proxy`.
 struct Proxy {
     /// Longest prefix first.
     targets: Vec<Target>,
+    bounds: Bounds,
+    response_timeout: Duration,
     stop: Stop,
 }
 
 /// Where requests below a prefix go.
 struct Target {
     prefix: String,
+    /// What clients know the backend by.
+    name: String,
     /// `host:port`, as the config writes it.
     backend: String,
-    forward: ReverseProxy<HttpConnector>,
+    forward: ReverseProxy<Connector>,
 }
 
 /// Why there is no answer of the backend.
+enum Failure {
+    /// The client did not send all of its request.
+    Cut(Cut),
+    /// For the log.
+    Away(String),
+    Late(Duration),
+}
+
+/// What a client is told of a backend that does not answer.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Unanswered")]
 pub(super) struct Unanswered<'a> {
@@ -66,36 +91,56 @@ async fn pass_on(State(proxy): State<Arc<Proxy>>, mut request: Request) -> Respo
     let path = request.uri().path().to_owned();
     let Some(target) = proxy.target(&path) else { return ApiError::no_such_path(&path).into_response() };
     headers::clean_request(request.headers_mut());
+    if let Err(refusal) = headers::check_head(&request).and_then(|()| proxy.check_length(&request)) {
+        return refusal.into_response();
+    }
     let span = target.span(&request);
     if let Some(Ok(traceparent)) = span.traceparent().map(HeaderValue::try_from) {
         request.headers_mut().insert(traces::HEADER, traceparent);
     }
-    let Ok(mut response) = span.clone().around(target.forward.proxy_request(request)).await;
-    span.set("http.response.status_code", || i64::from(response.status().as_u16()));
-    if let Some(failure) = response.extensions().get::<ProxyError>() {
-        span.fail(failure.message().to_owned());
-        return target.unanswered(&path, response.status(), failure);
+    let (request, course) = upload::watch(request, proxy.bounds);
+    match span.clone().around(target.ask(request, &course, proxy.response_timeout)).await {
+        Ok(mut response) => {
+            span.set("http.response.status_code", || i64::from(response.status().as_u16()));
+            headers::clean_answer(response.headers_mut());
+            if is_event_stream(response.headers()) { ending_at(proxy.stop.clone(), response) } else { response }
+        }
+        Err(failure) => {
+            let response = target.unanswered(&path, &failure);
+            span.set("http.response.status_code", || i64::from(response.status().as_u16()));
+            match failure {
+                Failure::Cut(_) => {}
+                Failure::Away(cause) => span.fail(cause),
+                Failure::Late(limit) => span.fail(format!("no answer within {limit:?}")),
+            }
+            response
+        }
     }
-    headers::clean_answer(response.headers_mut());
-    if is_event_stream(response.headers()) { ending_at(proxy.stop.clone(), response) } else { response }
 }
 
 impl Proxy {
     fn new(settings: &plan::Proxy, stop: Stop) -> Self {
-        let client = client(settings.connect_timeout);
-        let policy =
-            ProxyPolicy::new().with_public_scheme("http").with_upstream_timeout(settings.response_timeout).with_via(settings.name.as_str());
+        let client = client(settings.connect_timeout, POOL_SIZE);
+        let policy = ProxyPolicy::new().with_public_scheme("http").with_via(settings.name.as_str());
         let target = |(prefix, url): (&String, &String)| {
             let authority = url.parse::<Uri>().ok().and_then(|url| url.authority().map(ToString::to_string));
             Target {
                 prefix: prefix.clone(),
+                name: settings.backend_name(prefix),
                 backend: authority.unwrap_or_else(|| url.clone()),
                 forward: ReverseProxy::new_with_client("", url.as_str(), client.clone()).with_policy(policy.clone()),
             }
         };
         let mut targets: Vec<Target> = settings.targets.iter().map(target).collect();
         targets.sort_by_key(|target| std::cmp::Reverse(target.prefix.len()));
-        Self { targets, stop }
+        let bounds = Bounds { size: settings.max_body_bytes, time: MAX_BODY_TIME };
+        Self { targets, bounds, response_timeout: settings.response_timeout, stop }
+    }
+
+    /// Refuses a body that says it is too large before any of it is asked for.
+    fn check_length(&self, request: &Request) -> Result<(), ApiError> {
+        let length = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+        if length.is_some_and(|length| length > self.bounds.size) { Err(Cut::TooLarge(self.bounds.size).into()) } else { Ok(()) }
     }
 
     /// Chosen by the very text that is sent on.
@@ -116,23 +161,42 @@ impl Target {
         span
     }
 
-    fn unanswered(&self, path: &str, status: StatusCode, failure: &ProxyError) -> Response {
-        tracing::warn!(backend = self.backend, path, status = status.as_u16(), cause = failure.message(), "a backend does not answer");
-        let error = if status == StatusCode::GATEWAY_TIMEOUT { "backend timed out" } else { "backend unavailable" };
-        let headers = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-        (status, headers, axum::Json(Unanswered { error, backend: &self.backend, path })).into_response()
+    /// The backend's answer, which has to begin within `limit` from the end of the request.
+    async fn ask(&self, request: Request, course: &Course, limit: Duration) -> Result<Response, Failure> {
+        let answered = tokio::select! {
+            answered = self.forward.proxy_request(request) => answered,
+            () = course.overdue(limit) => return Err(Failure::Late(limit)),
+        };
+        let Ok(response) = answered;
+        match (response.extensions().get::<ProxyError>(), course.cut()) {
+            (None, _) => Ok(response),
+            (Some(_), Some(cut)) => Err(Failure::Cut(cut)),
+            (Some(failure), None) => Err(Failure::Away(failure.message().to_owned())),
+        }
+    }
+
+    fn unanswered(&self, path: &str, failure: &Failure) -> Response {
+        let (status, error, cause) = match failure {
+            Failure::Cut(cut) => return ApiError::from(*cut).into_response(),
+            Failure::Away(cause) => (StatusCode::BAD_GATEWAY, "backend unavailable", cause.clone()),
+            Failure::Late(limit) => (StatusCode::GATEWAY_TIMEOUT, "backend timed out", format!("no answer within {limit:?}")),
+        };
+        tracing::warn!(backend = self.backend, path, status = status.as_u16(), cause, "a backend does not answer");
+        let headers = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store")), (header::RETRY_AFTER, RETRY_AFTER)];
+        (status, headers, axum::Json(Unanswered { error, backend: &self.name, path })).into_response()
     }
 }
 
-fn client(connect_timeout: Duration) -> Client<HttpConnector, Body> {
+/// A client that keeps up to `idle` connections to each backend.
+fn client(connect_timeout: Duration, idle: usize) -> Client<Connector, Body> {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     connector.set_connect_timeout(Some(connect_timeout));
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(POOL_IDLE)
-        .pool_max_idle_per_host(POOL_SIZE)
-        .build(connector)
+        .pool_max_idle_per_host(idle)
+        .build(Connector(connector))
 }
 
 fn is_below(prefix: &str, path: &str) -> bool {
@@ -152,15 +216,20 @@ fn ending_at(stop: Stop, response: Response) -> Response {
 mod tests {
     use super::*;
 
-    fn chosen(path: &str) -> Option<String> {
-        let targets = [("/api", "http://rest:1"), ("/api/things", "http://things:2/base"), ("/api/things/old", "http://old:3")];
+    fn proxy(targets: &[(&str, &str)]) -> Proxy {
         let settings = plan::Proxy {
             name: "proxy".into(),
             targets: targets.iter().map(|(prefix, url)| ((*prefix).to_owned(), (*url).to_owned())).collect(),
             connect_timeout: Duration::from_secs(1),
             response_timeout: Duration::from_secs(1),
+            max_body_bytes: 1,
         };
-        Proxy::new(&settings, Stop::new()).target(path).map(|target| target.backend.clone())
+        Proxy::new(&settings, Stop::new())
+    }
+
+    fn chosen(path: &str) -> Option<String> {
+        let proxy = proxy(&[("/api", "http://rest:1"), ("/api/things", "http://things:2/base"), ("/api/things/old", "http://old:3")]);
+        proxy.target(path).map(|target| target.backend.clone())
     }
 
     #[test]
@@ -180,13 +249,7 @@ mod tests {
 
     #[test]
     fn what_is_internal_is_not_passed_on_even_where_everything_is() {
-        let settings = plan::Proxy {
-            name: "proxy".into(),
-            targets: [("/".to_owned(), "http://all:1".to_owned())].into(),
-            connect_timeout: Duration::from_secs(1),
-            response_timeout: Duration::from_secs(1),
-        };
-        let proxy = Proxy::new(&settings, Stop::new());
+        let proxy = proxy(&[("/", "http://all:1")]);
         assert!(proxy.target("/internal").is_none() && proxy.target("/internal/reservations/1").is_none());
         assert!(proxy.target("/internally").is_some());
     }

@@ -36,8 +36,8 @@ use stream::{Activity, WatchedStream};
 
 /// From the first byte of a request's head to its last; also from the connection to the first request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-const MAX_HEADERS: usize = 64;
-const MAX_HEADER_BYTES: usize = 16 * 1024;
+pub(super) const MAX_HEADERS: usize = 64;
+pub(super) const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// More wait in the listener's queue.
 const MAX_CONNECTIONS: usize = 1024;
 /// After an accept that failed for want of something, usually file descriptors.

@@ -9,6 +9,7 @@ mod components;
 mod disks;
 mod engine;
 mod files;
+mod gateway;
 mod logs;
 mod network;
 mod payments;
