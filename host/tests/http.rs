@@ -9,12 +9,16 @@ mod accounts;
 mod connection;
 #[path = "http/files.rs"]
 mod files;
+#[path = "http/heads.rs"]
+mod heads;
 #[path = "http/internal.rs"]
 mod internal;
 #[path = "http/operation.rs"]
 mod operation;
 #[path = "http/proxy.rs"]
 mod proxy;
+#[path = "http/room.rs"]
+mod room;
 #[path = "http/routing.rs"]
 mod routing;
 #[path = "http/support.rs"]

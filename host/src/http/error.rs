@@ -15,7 +15,7 @@ use crate::services::error::FieldError;
 pub(crate) const PROBLEM: &str = "application/problem+json";
 
 /// An answer that says why not.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ApiError {
     status: StatusCode,
     pub(super) detail: String,

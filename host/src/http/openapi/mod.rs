@@ -221,7 +221,7 @@ impl Shape {
             Operation::Events => {
                 let resume = ("Last-Event-ID", ParameterIn::Header, "Go on after this event");
                 let stream = Some(("text/event-stream", text().into()));
-                ("Follow the transitions of", vec![resume], None, ("200", "Events named transition", stream), vec![MISSING])
+                ("Follow the transitions of", vec![resume], None, ("200", "Events named transition", stream), vec![MISSING, TOO_OFTEN])
             }
             Operation::Action(_) => {
                 let body = Some((schemas::any_object(), Required::False));
