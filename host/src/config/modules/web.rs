@@ -33,7 +33,7 @@ pub struct HttpServer {
     pub max_connections: Option<u32>,
     /// Connections of one address at once; of IPv6, of one /64 network. If not given, 256 of a public address, and no limit for this
     /// machine and private networks. `trustedProxies` of rate limits are exempt.
-    #[schemars(range(min = 1, max = 1024))]
+    #[schemars(range(min = 1, max = 65535))]
     pub max_connections_per_address: Option<u32>,
     /// Event streams that one user may have open at once; 16 if not given.
     #[schemars(range(min = 1, max = 1024))]

@@ -121,8 +121,8 @@ impl Connection<'_> {
     /// Why a request for `path` cannot be answered on this connection, if it cannot. Probes can on all.
     async fn out_of_place(&self, path: &str) -> Option<ApiError> {
         let Shared { server, room, refusals, .. } = self.shared;
-        let is_probe = server.probes.iter().any(|probe| probe == path);
-        if is_probe || (self.activity.has_place() && !server.probes_only) {
+        let is_placed = self.activity.has_place() && !server.probes_only;
+        if is_placed || server.probes.iter().any(|probe| probe == path) {
             return None;
         }
         if server.probes_only {
