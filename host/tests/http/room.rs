@@ -1,7 +1,7 @@
 //! More connections than there are places.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -118,6 +118,40 @@ async fn an_event_stream_ends_before_a_request_is_refused() {
     assert_eq!(statuses(&server.exchange(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await), ["200"]);
     rest(&mut streams[0]).await;
     assert!(is_open(&mut streams[1]).await);
+}
+
+#[tokio::test]
+async fn who_keeps_a_request_waiting_makes_way_for_one_that_is_whole() {
+    const SIZE: usize = 16 << 20;
+    let large = Router::new().fallback(any(|| async { vec![b'x'; SIZE] }));
+    let mut setup = narrow(Setup::new().with_route("/large", vec![], large));
+    setup.plan.server.as_mut().unwrap().read_timeout = Duration::from_secs(60);
+    setup.plan.server.as_mut().unwrap().write_timeout = Duration::from_secs(60);
+    let server = listening(setup).await;
+    let half = "POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
+    let mut dawdlers = Vec::new();
+    for request in [half, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n"].into_iter().cycle().take(PLACES) {
+        let mut stream = server.connect().await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        dawdlers.push(stream);
+    }
+    // The time limits of bodies and answers are longer.
+    let deadline = Instant::now() + Duration::from_secs(9);
+    let mut answered = 0;
+    while answered < PLACES {
+        assert!(Instant::now() < deadline, "{answered}");
+        let mut stream = server.connect().await;
+        // It keeps its place, but for being idle.
+        let answer = ask(&mut stream, "/").await;
+        if answer.starts_with("HTTP/1.1 200 ") {
+            answered += 1;
+            stream.write_all(half.as_bytes()).await.unwrap();
+            dawdlers.push(stream);
+        } else {
+            assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }
 
 #[tokio::test]

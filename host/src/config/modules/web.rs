@@ -27,8 +27,8 @@ pub struct HttpServer {
     pub idle_timeout: Option<HumanDuration>,
     /// From the first byte of a request's head to its last; 5s if not given.
     pub header_timeout: Option<HumanDuration>,
-    /// Connections at once; 1024 if not given. When all are in use, idle ones are closed for requests on new ones, then event streams;
-    /// probes and metrics are answered on 64 more.
+    /// Connections at once; 1024 if not given. When all are in use, idle and slow ones are closed for requests on new ones, then event
+    /// streams; probes and metrics are answered on 64 more.
     #[schemars(range(min = 1, max = 65535))]
     pub max_connections: Option<u32>,
     /// Connections of one address at once; of IPv6, of one /64 network. If not given, 256 of a public address, and no limit for this

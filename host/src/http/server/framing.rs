@@ -68,6 +68,11 @@ impl Framing {
         matches!(self.state, State::Head) && (self.head.lines > 0 || self.line.iter().any(|b| !b"\r\n".contains(b)))
     }
 
+    /// The number of the request, from 1, whose body is not whole yet.
+    pub(super) fn incomplete_body(&self) -> Option<u64> {
+        matches!(self.state, State::Body(_) | State::Chunked(_)).then_some(self.heads)
+    }
+
     /// Whether all that has come are so many requests, each of them whole.
     pub(super) fn is_after(&self, requests: u64) -> bool {
         self.heads == requests && matches!(self.state, State::Head) && !self.is_within_head()
@@ -236,9 +241,9 @@ mod tests {
     /// Heads that were found, and the first that was ambiguous, of bytes that come in pieces of a size.
     fn followed(bytes: &str, piece: usize) -> (u64, Option<u64>) {
         let mut framing = Framing::new(64);
-        let ambiguous = bytes.as_bytes().chunks(piece).filter_map(|piece| framing.follow(piece)).next();
+        let ambiguous: Vec<u64> = bytes.as_bytes().chunks(piece).filter_map(|piece| framing.follow(piece)).collect();
         assert!(!framing.is_within_head(), "{bytes:?} is whole");
-        (framing.heads(), ambiguous)
+        (framing.heads(), ambiguous.first().copied())
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! How many connections there may be, and who has to go when that is not enough.
 //!
-//! A place is for who asks something: what only holds a connection gives it up when another one has a request. Beyond the places
+//! A place is for who asks something: what only holds a connection, or keeps its own request waiting, gives it up when another one
+//! has a request. Beyond the places
 //! there is standing room, where probes are answered and everything else waits for a place for a moment.
 
 use std::collections::HashMap;

@@ -80,6 +80,7 @@ impl WatchedStream {
         if let Some(head) = self.framing.follow(read) {
             self.activity.note_ambiguous(head);
         }
+        self.activity.note_incomplete(self.framing.incomplete_body());
     }
 
     /// `usual`, or less where there is no place.
@@ -109,6 +110,7 @@ impl WatchedStream {
     }
 
     fn watch_write<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.activity.note_blocked(written.is_pending());
         if written.is_ready() {
             self.write_deadline = None;
             return written;
