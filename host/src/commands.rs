@@ -1,7 +1,6 @@
 //! What the program's commands do. The only part that ends the process or writes to its standard streams.
 
 pub mod events;
-mod limits;
 pub mod parked;
 mod printed;
 mod signals;
@@ -49,7 +48,6 @@ pub fn keep_files_private() {
 #[must_use]
 pub fn run(config: &Path, format: LogFormat, filter: &str) -> ExitCode {
     let code = end(telemetry::logs::init(format, filter).and_then(|()| {
-        limits::allow_open_files();
         // Ends after everything that could still say something.
         let _exporter = telemetry::traces::start(&Environment::of_process()?.variables, &service_name(config))?;
         let Some(plan) = plan(config)? else { return Ok(ExitCode::FAILURE) };

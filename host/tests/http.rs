@@ -11,6 +11,8 @@ mod connection;
 mod description;
 #[path = "http/files.rs"]
 mod files;
+#[path = "http/heads.rs"]
+mod heads;
 #[path = "http/internal.rs"]
 mod internal;
 #[path = "http/metrics.rs"]
@@ -19,6 +21,8 @@ mod metrics;
 mod operation;
 #[path = "http/proxy.rs"]
 mod proxy;
+#[path = "http/room.rs"]
+mod room;
 #[path = "http/routing.rs"]
 mod routing;
 #[path = "http/support.rs"]

@@ -2,6 +2,7 @@
 //!
 //! The wiring is here and nowhere else. A part that the plan does not name is not built.
 
+mod descriptors;
 mod health;
 mod parts;
 mod readings;
@@ -15,13 +16,14 @@ use std::time::Duration;
 pub use parts::kafka_settings;
 
 use anyhow::Context as _;
+use futures::future::{self, FutureExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::bus::{Bus, Sink};
 use crate::clock::Clock;
 use crate::http::{self, HealthChecks, HttpParts};
-use crate::plan::Plan;
+use crate::plan::{Plan, Server};
 use crate::pulse::{Pulse, keep_asking};
 use crate::runtime::Runtime;
 use crate::services::agreement::Agreement;
@@ -39,6 +41,8 @@ use crate::telemetry::Metrics;
 
 /// Prefix of the metrics of a process without a collector; nobody sees them.
 const NO_COLLECTOR: &str = "millrace";
+/// Connections at the address for probes alone.
+const PROBES: usize = 64;
 
 /// What a process is given beside its plan.
 #[derive(Debug, Clone)]
@@ -53,6 +57,7 @@ pub struct Surroundings {
 pub struct App {
     plan: Arc<Plan>,
     listener: Option<TcpListener>,
+    probes: Option<TcpListener>,
     tasks: Tasks,
     /// Ends the pipeline; requested after the last request was answered.
     stop: Stop,
@@ -92,7 +97,14 @@ impl App {
         plan.components.iter().for_each(|component| metrics.component(&component.name));
         // Bound first: a taken port should be told before minutes of compiling. Nobody is accepted until everything is open.
         let listener = match &plan.server {
-            Some(server) => Some(http::bind(server.address).await?),
+            Some(server) => {
+                descriptors::allow(server);
+                Some(http::bind(server.address).await?)
+            }
+            None => None,
+        };
+        let probes = match plan.health.as_ref().and_then(|health| health.address) {
+            Some(address) => Some(http::bind(address).await?),
             None => None,
         };
         let core = match &plan.database {
@@ -112,7 +124,7 @@ impl App {
             health::register_lacks(&health, &core.pipeline).await?;
             readings::register(&metrics, &plan, &core.pipeline, core.bus.as_ref());
         }
-        Ok(Self { plan, listener, tasks, stop, metrics, health, pulse, core, users, tokens })
+        Ok(Self { plan, listener, probes, tasks, stop, metrics, health, pulse, core, users, tokens })
     }
 
     /// Where it listens.
@@ -205,7 +217,16 @@ impl App {
             stop: stop.clone(),
         });
         tracing::info!(%address, "listening");
-        Ok(Some(self.tasks.spawn(http::serve(listener, server, router, self.metrics.clone(), stop.clone()))))
+        let probes = match self.probes.take() {
+            Some(listener) => {
+                tracing::info!(address = %listener.local_addr()?, "listening for probes");
+                let server = Server { max_connections: PROBES, probes_only: true, ..server.clone() };
+                http::serve(listener, server, router.clone(), self.metrics.clone(), stop.clone()).left_future()
+            }
+            None => future::ok(()).right_future(),
+        };
+        let everything = http::serve(listener, server, router, self.metrics.clone(), stop.clone());
+        Ok(Some(self.tasks.spawn(async move { future::try_join(everything, probes).await.map(|_| ()) })))
     }
 
     fn start_core(&self, core: &Core) -> anyhow::Result<()> {

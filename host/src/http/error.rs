@@ -23,7 +23,7 @@ const MOST_QUOTED: usize = 100;
 const MOST_TOLD: usize = 600;
 
 /// An answer that says why not.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ApiError {
     status: StatusCode,
     pub(super) detail: String,

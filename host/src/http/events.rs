@@ -1,6 +1,8 @@
 //! Transitions as server-sent events.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -8,6 +10,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
+use parking_lot::Mutex;
 
 use super::error::ApiError;
 use super::resources::whole_number;
@@ -17,6 +20,8 @@ use crate::shutdown::Stop;
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Keeps proxies from closing a quiet stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// When a user with too many streams may ask again.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// How long a resumed stream may take to say that nothing follows.
 const END_CHECK: Duration = Duration::from_millis(100);
 
@@ -27,8 +32,51 @@ pub(super) fn last_seen(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
     seq.map(Some).ok_or_else(|| ApiError::bad_request("Last-Event-ID is not the id of an event of this stream"))
 }
 
-/// Streams `changes` until the last, or until the server stops.
-pub(super) async fn stream(mut changes: BoxStream<'static, Change>, after: Option<u64>, stop: Stop) -> Response {
+/// The streams that each user has open. Each holds a connection for as long as it likes.
+pub(super) struct Streams {
+    open: Arc<Mutex<HashMap<String, usize>>>,
+    most: usize,
+}
+
+/// A stream of a user; it is over when this is dropped.
+pub(super) struct Place {
+    open: Arc<Mutex<HashMap<String, usize>>>,
+    user: String,
+}
+
+impl Streams {
+    /// For so many of each user.
+    pub(super) fn new(most: usize) -> Self {
+        Self { open: Arc::default(), most }
+    }
+
+    /// One more of `user`, or 429.
+    pub(super) fn open(&self, user: &str) -> Result<Place, ApiError> {
+        let mut open = self.open.lock();
+        let count = open.entry(user.to_owned()).or_default();
+        if *count >= self.most {
+            let detail = format!("this user has {count} event streams open, and may have {}; close one of them", self.most);
+            return Err(ApiError::too_many(detail, TRY_AGAIN));
+        }
+        *count += 1;
+        Ok(Place { open: Arc::clone(&self.open), user: user.to_owned() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.open.lock();
+        if let Some(count) = open.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.user);
+            }
+        }
+    }
+}
+
+/// Streams `changes` until the last, or until the server stops. `place` is kept for as long.
+pub(super) async fn stream(mut changes: BoxStream<'static, Change>, after: Option<u64>, place: Option<Place>, stop: Stop) -> Response {
     let mut first = None;
     if after.is_some() {
         // A client that comes back after the last event is told to stay away: 204 ends an EventSource, an empty stream does not.
@@ -39,7 +87,10 @@ pub(super) async fn stream(mut changes: BoxStream<'static, Change>, after: Optio
         }
     }
     let changes = until_last(stream::iter(first).chain(changes)).take_until(async move { stop.requested().await });
-    let events = changes.map(|change| Ok::<_, Infallible>(event(&change)));
+    let events = changes.map(move |change| {
+        let _kept = &place;
+        Ok::<_, Infallible>(event(&change))
+    });
     let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
     response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     response
@@ -77,7 +128,7 @@ mod tests {
     #[tokio::test]
     async fn a_transition_is_an_event_with_its_number_and_the_last_one_ends_the_stream() {
         let changes = stream::iter([change(1, false), change(2, true)]).chain(stream::pending()).boxed();
-        let response = stream(changes, None, Stop::new()).await;
+        let response = stream(changes, None, None, Stop::new()).await;
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         let expected = "event: transition\nid: 1\ndata: {\"state\":\"s1\"}\n\nevent: transition\nid: 2\ndata: {\"state\":\"s2\"}\n\n";
         assert_eq!(text(response).await, expected);
@@ -86,16 +137,30 @@ mod tests {
     #[tokio::test]
     async fn who_comes_back_gets_what_follows_and_204_when_nothing_does() {
         let changes = stream::iter([change(5, true)]).boxed();
-        assert!(text(stream(changes, Some(4), Stop::new()).await).await.contains("id: 5"));
-        assert_eq!(stream(stream::empty().boxed(), Some(5), Stop::new()).await.status(), StatusCode::NO_CONTENT);
+        assert!(text(stream(changes, Some(4), None, Stop::new()).await).await.contains("id: 5"));
+        assert_eq!(stream(stream::empty().boxed(), Some(5), None, Stop::new()).await.status(), StatusCode::NO_CONTENT);
     }
 
     #[tokio::test]
     async fn a_stop_ends_a_quiet_stream() {
         let stop = Stop::new();
-        let response = stream(stream::pending().boxed(), Some(1), stop.clone()).await;
+        let response = stream(stream::pending().boxed(), Some(1), None, stop.clone()).await;
         stop.request();
         assert_eq!(text(response).await, "");
+    }
+
+    #[tokio::test]
+    async fn a_user_has_so_many_streams_and_gets_one_back_when_one_is_over() {
+        let streams = Streams::new(2);
+        let quiet = |place| stream(stream::pending().boxed(), None, Some(place), Stop::new());
+        let _first = quiet(streams.open("ada").unwrap()).await;
+        let second = quiet(streams.open("ada").unwrap()).await;
+        let refused = streams.open("ada").err().unwrap();
+        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert!(refused.detail.contains("may have 2"), "{}", refused.detail);
+        assert!(streams.open("bob").is_ok(), "another user");
+        drop(second);
+        assert!(streams.open("ada").is_ok());
     }
 
     #[test]

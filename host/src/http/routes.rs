@@ -14,6 +14,7 @@ use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::error::{ApiError, quoted};
+use super::events::Streams;
 use super::files::{self, Files};
 use super::middleware::{auth, cors, observe, rate_limit, request_id, security};
 use super::{HttpParts, accounts, health, metrics, openapi, resources};
@@ -37,6 +38,7 @@ pub(super) struct Edge {
     pub(super) metrics: Metrics,
     pub(super) health: super::HealthChecks,
     pub(super) writes: Tasks,
+    pub(super) streams: Streams,
     pub(super) stop: Stop,
     pub(super) read_timeout: Duration,
     proxies: BTreeMap<String, Router>,
@@ -67,7 +69,7 @@ pub fn router(parts: HttpParts) -> Router {
         add(&mut routes, &settings.live_path, get(|State(e): State<Arc<Edge>>| async move { health::live(&e.health) }));
     }
 
-    routes
+    let router = routes
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| router.route(&path, methods))
         .method_not_allowed_fallback(method_not_allowed)
@@ -75,8 +77,12 @@ pub fn router(parts: HttpParts) -> Router {
         .merge(internal.unwrap_or_default())
         .fallback_service(get_or_refuse(Files::new(&plan.files)))
         .layer(CatchPanicLayer::custom(security::panicked))
-        .layer(from_fn_with_state(observer, observe::record))
-        .layer(from_fn(security::headers))
+        .layer(from_fn_with_state(observer, observe::record));
+    let router = match cors::elsewhere(&plan) {
+        Some(layer) => router.layer(from_fn_with_state(layer, cors::readable)),
+        None => router,
+    };
+    router.layer(from_fn(security::headers))
 }
 
 type Routes = BTreeMap<String, MethodRouter<Arc<Edge>>>;
@@ -182,8 +188,13 @@ async fn ready(edge: &Edge, timeout: Duration) -> Response {
     health::ready(&edge.health, timeout, edge.stop.is_requested()).await
 }
 
-async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not allowed for '{}'", quoted(uri.path())))
+/// The router adds which methods are allowed; who asks for just that gets just that.
+async fn method_not_allowed(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    if method == Method::OPTIONS && !cors::is_preflight(&method, &headers) {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    let detail = format!("{method} is not allowed for '{}'", quoted(uri.path()));
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, detail).into_response()
 }
 
 fn get_or_refuse(files: Files) -> MethodRouter {
@@ -194,6 +205,7 @@ impl Edge {
     fn new(parts: HttpParts) -> Self {
         let tokens = parts.tokens.or_else(|| parts.users.as_ref().map(|users| users.tokens().clone()));
         let read_timeout = parts.plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.read_timeout);
+        let streams_per_user = parts.plan.server.as_ref().map_or(usize::MAX, |server| server.streams_per_user);
         let accounts = parts.plan.auth.as_ref().map_or_else(String::new, |auth| auth.name.clone());
         Self {
             tokens,
@@ -202,6 +214,7 @@ impl Edge {
             metrics: parts.metrics,
             health: parts.health,
             writes: parts.writes,
+            streams: Streams::new(streams_per_user),
             stop: parts.stop,
             read_timeout,
             proxies: parts.proxies,

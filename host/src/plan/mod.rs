@@ -52,6 +52,15 @@ pub struct Plan {
     pub start_sequence: Vec<String>,
 }
 
+impl Plan {
+    /// Paths of what watches the process rather than uses it.
+    #[must_use]
+    pub fn probes(&self) -> Vec<String> {
+        let health = self.health.iter().flat_map(|health| [&health.health_path, &health.ready_path, &health.live_path]).cloned();
+        health.chain(self.metrics.iter().map(|_| paths::METRICS.to_owned())).collect()
+    }
+}
+
 /// `http.server`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
@@ -65,10 +74,31 @@ pub struct Server {
     pub write_timeout: Duration,
     /// A connection without a request.
     pub idle_timeout: Duration,
+    /// Of one request.
+    pub head: HeadLimit,
+    /// At once.
+    pub max_connections: usize,
     /// Of one address.
     pub connections: ConnectionLimit,
+    /// Event streams that one user may have open.
+    pub streams_per_user: usize,
+    /// Paths that are answered also where there is no room for other requests.
+    pub probes: Vec<String>,
+    /// Whether nothing else is answered at all.
+    pub probes_only: bool,
     /// For how long requests are still served while `/readyz` says that the process stops.
     pub shutdown_delay: Duration,
+}
+
+/// How much a request may say before its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadLimit {
+    /// From its first byte to its last.
+    pub timeout: Duration,
+    /// Header fields.
+    pub max_headers: usize,
+    /// Of the request line and the header fields.
+    pub max_bytes: usize,
 }
 
 /// How many connections one address may have at once; a network of the 2^64 addresses that a customer of IPv6 has counts as one.
@@ -424,6 +454,8 @@ pub struct Health {
     pub live_path: String,
     /// Of one check.
     pub check_timeout: Duration,
+    /// Where probes are answered beside the server's own address.
+    pub address: Option<SocketAddr>,
 }
 
 #[cfg(test)]

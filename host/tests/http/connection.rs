@@ -15,17 +15,17 @@ use tokio::task::JoinSet;
 
 use crate::support::{Edge, Setup};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An edge behind a real listener.
-struct Listening {
-    address: SocketAddr,
+pub struct Listening {
+    pub address: SocketAddr,
     stop: Stop,
-    edge: Edge,
+    pub edge: Edge,
     served: JoinSet<anyhow::Result<()>>,
 }
 
-async fn listening(setup: Setup) -> Listening {
+pub async fn listening(setup: Setup) -> Listening {
     let edge = setup.start();
     let listener = bind(edge.server.address).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -35,26 +35,26 @@ async fn listening(setup: Setup) -> Listening {
 }
 
 impl Listening {
-    async fn connect(&self) -> TcpStream {
+    pub async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
 
     /// Sends bytes, and reads until the server closes.
-    async fn exchange(&self, bytes: &[u8]) -> String {
+    pub async fn exchange(&self, bytes: &[u8]) -> String {
         let mut stream = self.connect().await;
         stream.write_all(bytes).await.unwrap();
         rest(&mut stream).await
     }
 }
 
-async fn rest(stream: &mut TcpStream) -> String {
+pub async fn rest(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     // A reset after the answer is an end as good as another.
     let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("the server closes");
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-fn statuses(answer: &str) -> Vec<&str> {
+pub fn statuses(answer: &str) -> Vec<&str> {
     answer.split("HTTP/1.1 ").skip(1).map(|part| &part[..3]).collect()
 }
 

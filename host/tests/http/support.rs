@@ -98,6 +98,7 @@ impl Setup {
                 ready_path: "/readyz".into(),
                 live_path: "/livez".into(),
                 check_timeout: Duration::from_millis(200),
+                address: None,
             }),
             start_sequence: vec![],
         };
@@ -113,7 +114,7 @@ impl Setup {
 
     pub fn start(self) -> Edge {
         let store: Arc<dyn Store> = Arc::new(Memory::new());
-        let server = self.plan.server.clone().unwrap();
+        let server = plan::Server { probes: self.plan.probes(), ..self.plan.server.clone().unwrap() };
         let users = Users::new(Arc::clone(&store), self.plan.auth.as_ref().unwrap(), Clock::system()).unwrap();
         let (health, metrics, stop) = (HealthChecks::new(), Metrics::new("shop").unwrap(), Stop::new());
         let router = router(HttpParts {
@@ -139,7 +140,12 @@ fn server() -> plan::Server {
         read_timeout: Duration::from_secs(5),
         write_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(60),
+        head: plan::HeadLimit { timeout: Duration::from_secs(5), max_headers: 64, max_bytes: 16 * 1024 },
+        max_connections: 1024,
         connections: plan::ConnectionLimit { per_address: 256, everywhere: false, trusted_proxies: vec![] },
+        streams_per_user: 16,
+        probes: vec![],
+        probes_only: false,
         shutdown_delay: Duration::ZERO,
     }
 }

@@ -259,4 +259,8 @@ pub struct HealthChecker {
     pub live_path: Option<String>,
     /// How long one check may take; 5s if not given.
     pub check_timeout: Option<HumanDuration>,
+    /// A further address, `127.0.0.1:9081`, where probes and metrics are answered and nothing else. What happens at the address of the
+    /// server does not touch it.
+    #[schemars(length(min = 1))]
+    pub address: Option<String>,
 }

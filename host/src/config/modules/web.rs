@@ -25,10 +25,19 @@ pub struct HttpServer {
     pub write_timeout: Option<HumanDuration>,
     /// A connection without a request; 60s if not given.
     pub idle_timeout: Option<HumanDuration>,
-    /// Connections of one address at once, of 1024 in all; of IPv6, of one /64 network. If not given, 256 of a public address, and no
-    /// limit for this machine and private networks. `trustedProxies` of rate limits are exempt.
-    #[schemars(range(min = 1, max = 1024))]
+    /// From the first byte of a request's head to its last; 5s if not given.
+    pub header_timeout: Option<HumanDuration>,
+    /// Connections at once; 1024 if not given. When all are in use, idle and slow ones are closed for requests on new ones, then event
+    /// streams; probes and metrics are answered on 64 more.
+    #[schemars(range(min = 1, max = 65535))]
+    pub max_connections: Option<u32>,
+    /// Connections of one address at once; of IPv6, of one /64 network. If not given, 256 of a public address, and no limit for this
+    /// machine and private networks. `trustedProxies` of rate limits are exempt.
+    #[schemars(range(min = 1, max = 65535))]
     pub max_connections_per_address: Option<u32>,
+    /// Event streams that one user may have open at once; 16 if not given.
+    #[schemars(range(min = 1, max = 1024))]
+    pub max_event_streams_per_user: Option<u32>,
     /// After SIGTERM: how long requests are still served while `/readyz` answers 503 already, so that a balancer stops to send before the
     /// listener closes; none if not given, five minutes at most.
     pub shutdown_delay: Option<HumanDuration>,

@@ -74,6 +74,10 @@ pub(super) fn resolve(
     };
     paths::check(&context, &plan, &routes, findings);
     plan.routes = routes.into_iter().flatten().collect();
+    let probes = plan.probes();
+    if let Some(server) = &mut plan.server {
+        server.probes = probes;
+    }
     modules::check_needs(&context, &plan, findings);
     plan
 }

@@ -1,5 +1,6 @@
 //! Modules that stand alone: server, users, database, web files, proxies, metrics, health.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,12 +10,24 @@ use crate::config::leaf::HumanDuration;
 use crate::config::modules::{MetricsAccess as Access, MetricsCollector};
 use crate::config::report::Code;
 use crate::config::tree::child;
-use crate::plan::{Auth, ConnectionLimit, Database, FileServer, Health, MAX_BODY_BYTES, Metrics, MetricsAccess, Proxy, Secret, Server};
+use crate::plan::{
+    Auth, ConnectionLimit, Database, FileServer, HeadLimit, Health, MAX_BODY_BYTES, Metrics, MetricsAccess, Proxy, Secret, Server,
+};
 
 /// Bytes that a key has at least.
 const SECRET_BYTES: usize = 32;
 /// Connections of one public address: a quarter of all, which is room for an office or a network behind one address.
 const CONNECTIONS_PER_ADDRESS: usize = 256;
+/// Connections at once.
+const CONNECTIONS: usize = 1024;
+/// Event streams that one user may have open: more than there are pages to look at an order with.
+const STREAMS_PER_USER: usize = 16;
+/// What a request may say before its body.
+const HEADERS: usize = 64;
+const HEAD_BYTES: usize = 16 * 1024;
+/// The same where a gateway may have added to it.
+const HEADERS_BEHIND_GATEWAY: usize = 100;
+const HEAD_BYTES_BEHIND_GATEWAY: usize = 24 * 1024;
 /// How long a process may serve after it was told to stop.
 const MOST_SHUTDOWN_DELAY: Duration = Duration::from_secs(300);
 /// How a key begins that was made on the first start of a development set-up.
@@ -32,29 +45,42 @@ pub(super) fn seconds(given: Option<HumanDuration>, default: u64) -> Duration {
 
 pub(super) fn server(context: &Context<'_>, findings: &mut Findings) -> Option<Server> {
     let (index, module, settings) = context.first(pick!(HttpServer))?;
-    let address = values::socket_address(&settings.address);
-    if address.is_none() && !settings.address.is_empty() {
-        let message = format!("'{}' is not an address to listen on", settings.address);
-        findings.error(
-            setting(index, "address"),
-            Code::InvalidValue,
-            message,
-            "write 127.0.0.1:8080, [::1]:8080, or :8080 for all addresses".to_owned(),
-        );
-    }
+    let address = address(&settings.address, index, findings);
     Some(Server {
         name: module.name.clone(),
         address: address?,
         read_timeout: seconds(settings.read_timeout, 15),
         write_timeout: seconds(settings.write_timeout, 30),
         idle_timeout: seconds(settings.idle_timeout, 60),
+        head: head(context, settings.header_timeout),
+        max_connections: settings.max_connections.map_or(CONNECTIONS, |most| most as usize),
         connections: ConnectionLimit {
             per_address: settings.max_connections_per_address.map_or(CONNECTIONS_PER_ADDRESS, |most| most as usize),
             everywhere: settings.max_connections_per_address.is_some(),
             trusted_proxies: trusted_proxies(context),
         },
+        streams_per_user: settings.max_event_streams_per_user.map_or(STREAMS_PER_USER, |most| most as usize),
+        probes: Vec::new(),
+        probes_only: false,
         shutdown_delay: shutdown_delay(settings.shutdown_delay, index, findings),
     })
+}
+
+/// What a process takes that passes requests on is what those behind it take with what it adds.
+fn head(context: &Context<'_>, timeout: Option<HumanDuration>) -> HeadLimit {
+    let is_gateway = !context.all(pick!(Proxy)).is_empty();
+    let (max_headers, max_bytes) = if is_gateway { (HEADERS, HEAD_BYTES) } else { (HEADERS_BEHIND_GATEWAY, HEAD_BYTES_BEHIND_GATEWAY) };
+    HeadLimit { timeout: seconds(timeout, 5), max_headers, max_bytes }
+}
+
+fn address(written: &str, index: usize, findings: &mut Findings) -> Option<SocketAddr> {
+    let address = values::socket_address(written);
+    if address.is_none() && !written.is_empty() {
+        let message = format!("'{written}' is not an address to listen on");
+        let help = "write 127.0.0.1:8080, [::1]:8080, or :8080 for all addresses".to_owned();
+        findings.error(setting(index, "address"), Code::InvalidValue, message, help);
+    }
+    address
 }
 
 /// Those of all rate limits: who may say on whose behalf it asks is the peer of many.
@@ -261,13 +287,30 @@ fn metrics_access(context: &Context<'_>, settings: &MetricsCollector, index: usi
     if access == Access::Open { MetricsAccess::Open } else { MetricsAccess::Private { trusted_proxies: trusted_proxies(context) } }
 }
 
+/// Where probes are answered too: not where everything else is.
+fn probes_address(context: &Context<'_>, written: &str, index: usize, findings: &mut Findings) -> Option<SocketAddr> {
+    let address = address(written, index, findings)?;
+    let (_, server, settings) = context.first(pick!(HttpServer))?;
+    if address.port() != 0 && values::socket_address(&settings.address) == Some(address) {
+        let message = format!("'{written}' is the address of module '{}' already, and probes are answered there anyway", server.name);
+        findings.error(setting(index, "address"), Code::InvalidValue, message, "write another port, or leave it out".to_owned());
+    }
+    Some(address)
+}
+
 pub(super) fn health(context: &Context<'_>, findings: &mut Findings) -> Option<Health> {
     let (index, _, settings) = context.first(pick!(Health))?;
     let mut path = |given: &Option<String>, default, key| values::plain_path(given.as_deref(), default, &setting(index, key), findings);
+    let [health_path, ready_path, live_path] = [
+        path(&settings.health_path, "/healthz", "healthPath"),
+        path(&settings.ready_path, "/readyz", "readyPath"),
+        path(&settings.live_path, "/livez", "livePath"),
+    ];
     Some(Health {
-        health_path: path(&settings.health_path, "/healthz", "healthPath"),
-        ready_path: path(&settings.ready_path, "/readyz", "readyPath"),
-        live_path: path(&settings.live_path, "/livez", "livePath"),
+        health_path,
+        ready_path,
+        live_path,
         check_timeout: seconds(settings.check_timeout, 5),
+        address: settings.address.as_ref().and_then(|written| probes_address(context, written, index, findings)),
     })
 }

@@ -1,10 +1,17 @@
 //! `http.middleware.cors`: which other origins a browser may call from.
 
-use axum::http::{HeaderName, HeaderValue, Method};
+use std::convert::Infallible;
+use std::future::ready;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, Any, CorsLayer};
 
 use crate::http::middleware::request_id;
-use crate::plan;
+use crate::plan::{self, Middleware, Plan};
 
 /// The layer for `settings`. Credentials are never allowed to any origin at once.
 pub(in crate::http) fn layer(settings: &plan::Cors) -> CorsLayer {
@@ -33,4 +40,46 @@ fn headers(names: &[String]) -> AllowHeaders {
         return AllowHeaders::mirror_request();
     }
     AllowHeaders::list(names.iter().filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()))
+}
+
+/// The layer for answers that no route gave: that of the routes, if they have one and agree on it.
+pub(in crate::http) fn elsewhere(plan: &Plan) -> Option<CorsLayer> {
+    let mut all = plan.routes.iter().flat_map(|route| &route.middlewares).filter_map(|middleware| match middleware {
+        Middleware::Cors(settings) => Some(settings),
+        _ => None,
+    });
+    let first = all.next()?;
+    all.all(|other| other == first).then(|| layer(first))
+}
+
+/// Has scripts of other origins read also the errors that came about without a route that allows it: 404, 405, 431 and so on.
+pub(in crate::http) async fn readable(State(cors): State<CorsLayer>, request: Request, next: Next) -> Response {
+    let (method, headers) = (request.method(), request.headers());
+    if !headers.contains_key(header::ORIGIN) {
+        return next.run(request).await;
+    }
+    let names = [header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD, header::ACCESS_CONTROL_REQUEST_HEADERS];
+    let asked: Vec<(HeaderName, HeaderValue)> =
+        names.into_iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect();
+    let is_preflight = is_preflight(method, headers);
+    let response = next.run(request).await;
+    let status = response.status();
+    // Every layer exposes headers.
+    let has_passed_one = response.headers().contains_key(header::ACCESS_CONTROL_EXPOSE_HEADERS);
+    if has_passed_one || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let mut again = Request::new(());
+    if is_preflight && matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
+        *again.method_mut() = Method::OPTIONS;
+    }
+    again.headers_mut().extend(asked);
+    let mut response = Some(response);
+    let given = service_fn(move |_: Request<()>| ready(Ok::<Response, Infallible>(response.take().unwrap_or_default())));
+    cors.layer(given).oneshot(again).await.unwrap_or_else(|never| match never {})
+}
+
+/// Whether a browser asks before it sends the request itself.
+pub(in crate::http) fn is_preflight(method: &Method, headers: &axum::http::HeaderMap) -> bool {
+    *method == Method::OPTIONS && headers.contains_key(header::ORIGIN) && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }

@@ -9,6 +9,7 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::early::Early;
 use super::request_id;
 use crate::http::error::{ApiError, ToNobody};
 use crate::telemetry::Metrics;
@@ -31,11 +32,13 @@ pub(in crate::http) struct Observer {
 }
 
 /// Logs and counts; a request that takes too long is answered 503.
-pub(in crate::http) async fn record(State(observer): State<Arc<Observer>>, request: Request, next: Next) -> Response {
+pub(in crate::http) async fn record(State(observer): State<Arc<Observer>>, mut request: Request, next: Next) -> Response {
+    let early = request.extensions_mut().remove::<Early>();
     let matched = request.extensions().get::<MatchedPath>().cloned();
-    let route = match &matched {
-        None => ELSEWHERE,
-        Some(path) => match observer.templates.get(path.as_str()) {
+    let route = match (&early, &matched) {
+        (Some(early), _) => early.route(),
+        (None, None) => ELSEWHERE,
+        (None, Some(path)) => match observer.templates.get(path.as_str()) {
             Some(template) => template,
             None => return next.run(request).await,
         },
@@ -44,8 +47,13 @@ pub(in crate::http) async fn record(State(observer): State<Arc<Observer>>, reque
     let span = server_span(method, route, &request);
     let begin = Instant::now();
     let mut waiting = Waiting { observer: &observer, span: &span, method, route, begin, answered: false };
-    let response = tokio::time::timeout(observer.deadline, span.clone().around(next.run(request)));
-    let response = response.await.unwrap_or_else(|_| too_slow());
+    let response = match early {
+        Some(early) => early.answer(request.headers()),
+        None => {
+            let response = tokio::time::timeout(observer.deadline, span.clone().around(next.run(request)));
+            response.await.unwrap_or_else(|_| too_slow())
+        }
+    };
     waiting.answered = true;
     let status = if response.extensions().get::<ToNobody>().is_some() { CLIENT_GONE } else { response.status().as_u16() };
     let took = begin.elapsed();

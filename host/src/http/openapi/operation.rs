@@ -186,7 +186,7 @@ fn of_resource(handler: &ResourceHandler, operation: &Operation, plan: &Plan, sc
         }
         Operation::Events => {
             let stream = Answers::default().content(200, "The transitions, as they are made", "text/event-stream", schemas.event());
-            let answers = stream.empty(204, "Nothing follows that event").problem(schemas, MISSING.0, MISSING.1);
+            let answers = stream.empty(204, "Nothing follows that event").problems(schemas, &[MISSING, TOO_OFTEN]);
             let id = json!({"type": "integer", "minimum": 0, "maximum": i64::MAX});
             let resume = parameter("Last-Event-ID", "header", false, "Go on after this event", id);
             (format!("Follow the transitions of {kind}"), vec![resume], None, answers)

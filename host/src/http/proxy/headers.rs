@@ -2,20 +2,10 @@
 //!
 //! The library that forwards drops what is meant for one connection, and what `Connection` names, in both directions.
 
-use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
-
-use crate::http::error::ApiError;
-use crate::http::middleware::request_id;
-use crate::http::server::{MAX_HEADER_BYTES, MAX_HEADERS};
+use axum::http::{HeaderMap, HeaderName, header};
 
 /// Headers of the installation begin with this; nobody outside may send or see one.
 const INTERNAL: &str = "x-internal-";
-
-/// Headers that are added on the way to a backend: `Forwarded`, four `X-Forwarded-*`, `Via`, `traceparent`, `X-Request-ID`.
-const ADDED: usize = 8;
-/// And how long they may be together, names included.
-const ADDED_BYTES: usize = 2 * 1024;
 
 /// What a client may not say of itself. The library writes the true ones; what a client invents would become the address of
 /// whoever is limited or logged behind us. `Upgrade` goes too: nothing behind us changes the protocol.
@@ -37,24 +27,6 @@ const NOT_FROM_BACKENDS: [HeaderName; 3] = [header::SERVER, header::PROXY_AUTHEN
 /// Leaves what may go to a backend.
 pub(super) fn clean_request(headers: &mut HeaderMap) {
     drop_all(headers, &NOT_FROM_CLIENTS);
-}
-
-/// Refuses a head that could not be passed on: with what is added here, a backend that has the limits of this process would refuse it.
-pub(super) fn check_head(request: &Request) -> Result<(), ApiError> {
-    let refused = |detail: String| Err(ApiError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail));
-    let (headers, most, most_bytes) = (request.headers(), MAX_HEADERS - ADDED, MAX_HEADER_BYTES - ADDED_BYTES);
-    // Its own name for the request has been added already, or replaced.
-    let count = headers.len() - usize::from(headers.contains_key(request_id::NAME));
-    if count > most {
-        return refused(format!("the request has {count} headers; {most} can be passed on"));
-    }
-    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    // A name and its value stand between them with a colon, a blank and the end of the line.
-    let bytes = headers.iter().fold(target, |sum, (name, value)| sum + name.as_str().len() + value.len() + 4);
-    if bytes > most_bytes {
-        return refused(format!("the headers and the path have {bytes} bytes; {most_bytes} can be passed on"));
-    }
-    Ok(())
 }
 
 /// Leaves what may go to a client.

@@ -91,7 +91,7 @@ async fn pass_on(State(proxy): State<Arc<Proxy>>, mut request: Request) -> Respo
     let path = request.uri().path().to_owned();
     let Some(target) = proxy.target(&path) else { return ApiError::no_such_path(&path).into_response() };
     headers::clean_request(request.headers_mut());
-    if let Err(refusal) = headers::check_head(&request).and_then(|()| proxy.check_length(&request)) {
+    if let Err(refusal) = proxy.check_length(&request) {
         return refusal.into_response();
     }
     let span = target.span(&request);

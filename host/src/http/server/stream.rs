@@ -1,121 +1,121 @@
-//! A connection's bytes under watch: heads that come too slowly, answers that are not taken, and what the head really said.
+//! A connection's bytes under watch: heads that come too slowly, answers that are not taken, and what hyper would answer by itself.
 
-use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::http::StatusCode;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
-use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-/// Enough to hold the largest head that is accepted, and what was read with it.
-const KEPT_BYTES: usize = 40 * 1024;
+use super::activity::{Activity, Running};
+use super::framing::Framing;
 
-/// What a connection is doing, shared by its stream and its requests.
-#[derive(Default)]
-pub(super) struct Activity {
-    /// A request is being answered.
-    busy: AtomicBool,
-    /// Requests begun.
-    begun: AtomicU64,
-    /// The bytes read last.
-    recent: Mutex<VecDeque<u8>>,
-}
+/// For the peer to take the last answer, before the connection is closed.
+const LINGER: Duration = Duration::from_millis(500);
+/// Where an answer says its status.
+const STATUS: std::ops::Range<usize> = 9..12;
 
-/// A request under way; it is over when this is dropped.
-pub(super) struct Running(Arc<Activity>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.busy.store(false, Ordering::Release);
-    }
-}
-
-impl Activity {
-    pub(super) fn begin(self: &Arc<Self>) -> Running {
-        self.begun.fetch_add(1, Ordering::AcqRel);
-        self.busy.store(true, Ordering::Release);
-        Running(Arc::clone(self))
-    }
-
-    /// Whether a head with this request line, among the bytes read last, has a `Content-Length`.
-    pub(super) fn sent_length(&self, method: &str, target: &str) -> bool {
-        let mut recent = self.recent.lock();
-        let bytes: &[u8] = recent.make_contiguous();
-        let line = format!("{method} {target} HTTP/1.");
-        let mut heads = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(line.as_bytes()));
-        heads.any(|at| head_lines(&bytes[at..]).any(is_length))
-    }
-
-    fn keep(&self, read: &[u8]) {
-        let mut recent = self.recent.lock();
-        let excess = (recent.len() + read.len()).saturating_sub(KEPT_BYTES).min(recent.len());
-        recent.drain(..excess);
-        recent.extend(read);
-    }
-}
-
-fn head_lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
-    head.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).take_while(|line| !line.is_empty())
-}
-
-fn is_length(line: &[u8]) -> bool {
-    let name = line.split(|&b| b == b':').next().unwrap_or_default();
-    name.len() < line.len() && name.eq_ignore_ascii_case(b"content-length")
+/// How long what may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// From the first byte of a head to its last; also from the connection to its first request.
+    pub(super) head: Duration,
+    /// The same, and for the peer to take anything of an answer, where there is no place.
+    pub(super) without_place: Duration,
+    /// For the peer to take anything of an answer.
+    pub(super) write: Duration,
 }
 
 /// A stream that fails when a head takes too long to come, or the peer takes nothing of the answer for too long.
+///
+/// It is closed by [`WatchedStream::close`] only, and keeps back what hyper says of requests that it cannot read.
 pub(super) struct WatchedStream {
     stream: TcpStream,
     activity: Arc<Activity>,
-    head_timeout: Duration,
-    write_timeout: Duration,
-    /// When the head has to be there, and how many requests had begun when that was decided.
+    framing: Framing,
+    limits: Limits,
+    /// When the head has to be there, and how many were when that was decided.
     head_deadline: Option<(Pin<Box<Sleep>>, u64)>,
     write_deadline: Option<Pin<Box<Sleep>>>,
+    withheld: Option<StatusCode>,
 }
 
 impl WatchedStream {
-    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>, head_timeout: Duration, write_timeout: Duration) -> Self {
-        let head_deadline = Some((sleep(head_timeout), 0));
-        Self { stream, activity, head_timeout, write_timeout, head_deadline, write_deadline: None }
+    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>, framing: Framing, limits: Limits) -> Self {
+        Self { stream, activity, framing, limits, head_deadline: None, write_deadline: None, withheld: None }
     }
 
-    fn received(&mut self, read: &[u8]) {
-        self.activity.keep(read);
-        self.forget_old_deadline();
-        if self.head_deadline.is_none() && !self.activity.busy.load(Ordering::Acquire) {
-            self.head_deadline = Some((sleep(self.head_timeout), self.activity.begun.load(Ordering::Acquire)));
+    /// The status with which hyper would have refused what was sent.
+    pub(super) fn withheld(&self) -> Option<StatusCode> {
+        self.withheld
+    }
+
+    pub(super) fn had_too_many_headers(&self) -> bool {
+        self.framing.had_too_many_headers()
+    }
+
+    /// Where an answer can be written to that hyper knows nothing of.
+    pub(super) fn bare(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
+    /// Ends what is sent. Where more is on its way here, the peer gets a moment to take the answer: were the connection closed at once, it
+    /// would get a reset instead.
+    pub(super) async fn close(mut self) {
+        let awaits_more = self.withheld.is_some() || !self.framing.is_after(self.activity.begun());
+        if self.stream.shutdown().await.is_ok() && awaits_more {
+            let mut rest = [0; 4096];
+            let _ = tokio::time::timeout(LINGER, async { while self.stream.read(&mut rest).await.is_ok_and(|read| read > 0) {} }).await;
         }
     }
 
-    /// A head that was waited for has come.
-    fn forget_old_deadline(&mut self) {
-        let begun = self.activity.begun.load(Ordering::Acquire);
-        self.head_deadline.take_if(|(_, then)| *then != begun);
+    fn received(&mut self, read: &[u8]) {
+        if let Some(head) = self.framing.follow(read) {
+            self.activity.note_ambiguous(head);
+        }
+        self.activity.note_incomplete(self.framing.incomplete_body());
+    }
+
+    /// `usual`, or less where there is no place.
+    fn limit(&self, usual: Duration) -> Duration {
+        if self.activity.has_place() { usual } else { usual.min(self.limits.without_place) }
     }
 
     fn poll_head_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.forget_old_deadline();
-        let Some((deadline, _)) = &mut self.head_deadline else { return Poll::Pending };
+        let heads = self.framing.heads();
+        let awaited = !self.activity.is_busy() && (heads == 0 || self.framing.is_within_head());
+        self.head_deadline.take_if(|(_, then)| !awaited || *then != heads);
+        if !awaited {
+            return Poll::Pending;
+        }
+        let limit = self.limit(self.limits.head);
+        let (deadline, _) = self.head_deadline.get_or_insert_with(|| (sleep(limit), heads));
         ready!(deadline.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the head of a request took too long")))
     }
 
+    /// Whether `bytes` belong to no answer of ours. Then hyper refuses what it cannot read, and its answer is noted instead of sent.
+    fn withholds(&mut self, bytes: &[u8]) -> bool {
+        if self.withheld.is_none() && !self.activity.owes_answer() {
+            self.withheld = bytes.get(STATUS).and_then(|digits| StatusCode::from_bytes(digits).ok());
+        }
+        self.withheld.is_some()
+    }
+
     fn watch_write<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.activity.note_blocked(written.is_pending());
         if written.is_ready() {
             self.write_deadline = None;
             return written;
         }
-        let timeout = self.write_timeout;
+        let timeout = self.limit(self.limits.write);
         ready!(self.write_deadline.get_or_insert_with(|| sleep(timeout)).as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer takes nothing of its answer")))
     }
@@ -144,12 +144,18 @@ impl AsyncRead for WatchedStream {
 impl AsyncWrite for WatchedStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.withholds(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
         this.watch_write(cx, written)
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.withholds(slices.first().map_or(&[], |slice| slice)) {
+            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
+        }
         let written = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
         this.watch_write(cx, written)
     }
@@ -161,11 +167,14 @@ impl AsyncWrite for WatchedStream {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let flushed = Pin::new(&mut this.stream).poll_flush(cx);
+        if flushed.is_ready() {
+            this.activity.flushed();
+        }
         this.watch_write(cx, flushed)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -195,34 +204,5 @@ impl HttpBody for Answer {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sent_length(bytes: &[u8]) -> bool {
-        let activity = Activity::default();
-        activity.keep(bytes);
-        activity.sent_length("POST", "/a?b")
-    }
-
-    #[test]
-    fn a_length_is_found_in_its_own_head_only() {
-        assert!(sent_length(
-            b"GET / HTTP/1.1\r\nHost: x\r\n\r\nPOST /a?b HTTP/1.1\r\nTransfer-Encoding: chunked\r\ncontent-LENGTH: 3\r\n\r\n"
-        ));
-        assert!(!sent_length(b"POST /a?b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\ncontent-length: 3\r\n"));
-        assert!(!sent_length(b"POST /other HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcPOST /a?b HTTP/1.1\r\nX: content-length\r\n\r\n"));
-    }
-
-    #[test]
-    fn only_so_much_is_kept() {
-        let activity = Activity::default();
-        for _ in 0..10 {
-            activity.keep(&[b'x'; 16 * 1024]);
-        }
-        assert!(activity.recent.lock().len() <= KEPT_BYTES);
     }
 }

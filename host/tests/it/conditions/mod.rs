@@ -6,6 +6,7 @@
 pub mod bed;
 mod clocks;
 mod components;
+mod crowd;
 mod disks;
 mod engine;
 mod files;

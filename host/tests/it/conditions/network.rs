@@ -112,8 +112,9 @@ impl Kept {
     }
 
     /// What is answered, head and body, or what was until the connection ended.
-    async fn ask(&mut self) -> String {
-        self.0.write_all(b"GET /livez HTTP/1.1\r\nHost: shop\r\nX-Request-Id: my-own\r\n\r\n").await.unwrap();
+    async fn ask(&mut self, path: &str) -> String {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: shop\r\nX-Request-Id: my-own\r\n\r\n");
+        self.0.write_all(head.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         let mut piece = [0; 4096];
         loop {
@@ -146,10 +147,10 @@ async fn an_address_with_too_many_connections_is_told_so_and_others_are_not_conc
     // The client of the test keeps the connection that it has asked with.
     let mut kept = vec![Kept::open(&gateway).await, Kept::open(&gateway).await];
     for one in &mut kept {
-        assert!(one.ask().await.starts_with("HTTP/1.1 200 "));
+        assert!(one.ask("/livez").await.starts_with("HTTP/1.1 200 "));
     }
     for _ in 0..20 {
-        let refused = Kept::open(&gateway).await.ask().await.to_lowercase();
+        let refused = Kept::open(&gateway).await.ask("/api/products").await.to_lowercase();
         assert!(refused.starts_with("http/1.1 503 "), "{refused}");
         for part in [
             "\r\nretry-after: 5\r\n",
@@ -168,10 +169,16 @@ async fn an_address_with_too_many_connections_is_told_so_and_others_are_not_conc
     let lines: Vec<&str> = lines.lines().filter(|line| line.contains("maxConnectionsPerAddress")).collect();
     assert_eq!(lines.len(), 1, "one line a minute: {lines:#?}");
 
+    let probed = Kept::open(&gateway).await.ask("/livez").await.to_lowercase();
+    assert!(
+        probed.starts_with("http/1.1 200 ") && probed.contains("\r\nconnection: close\r\n"),
+        "probes are answered all the same: {probed}"
+    );
+
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
     let mut other = Kept(socket.connect(gateway.client.base().trim_start_matches("http://").parse().unwrap()).await.unwrap());
-    assert!(other.ask().await.starts_with("HTTP/1.1 200 "), "another address has connections of its own");
+    assert!(other.ask("/livez").await.starts_with("HTTP/1.1 200 "), "another address has connections of its own");
 
     // Who says nothing is sent away all the same, soon.
     let mut silent = Kept::open(&gateway).await;
@@ -180,7 +187,7 @@ async fn an_address_with_too_many_connections_is_told_so_and_others_are_not_conc
 
     kept.pop();
     until("a place that was given back", || async {
-        let answer = Kept::open(&gateway).await.ask().await;
+        let answer = Kept::open(&gateway).await.ask("/openapi.json").await;
         answer.starts_with("HTTP/1.1 200 ").then_some(())
     })
     .await;
@@ -199,7 +206,7 @@ async fn a_trusted_proxy_may_have_as_many_connections_as_it_likes() {
         kept.push(Kept::open(&gateway).await);
     }
     for one in &mut kept {
-        assert!(one.ask().await.starts_with("HTTP/1.1 200 "));
+        assert!(one.ask("/livez").await.starts_with("HTTP/1.1 200 "));
     }
 }
 
