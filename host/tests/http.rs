@@ -13,6 +13,8 @@ mod files;
 mod internal;
 #[path = "http/operation.rs"]
 mod operation;
+#[path = "http/people.rs"]
+mod people;
 #[path = "http/proxy.rs"]
 mod proxy;
 #[path = "http/routing.rs"]

@@ -19,7 +19,7 @@ use crate::services::users::{CurrentUser, Profile, Registration, Session, Users}
 #[serde(rename_all = "camelCase")]
 pub(super) struct UserBody {
     id: String,
-    #[schema(format = "email")]
+    #[schema(format = "idn-email")]
     email: String,
     name: String,
     #[schema(format = "date-time")]
@@ -43,7 +43,7 @@ pub(super) struct SessionBody {
 pub(super) struct RegistrationBody {
     #[schema(min_length = 1, max_length = 100)]
     name: String,
-    #[schema(format = "email", max_length = 254)]
+    #[schema(format = "idn-email", max_length = 254)]
     email: String,
     #[schema(min_length = 8, max_length = 128)]
     password: String,
@@ -65,7 +65,7 @@ pub(super) struct CredentialsBody {
 pub(super) struct ProfileChangeBody {
     #[schema(min_length = 1, max_length = 100)]
     name: Option<String>,
-    #[schema(format = "email", max_length = 254)]
+    #[schema(format = "idn-email", max_length = 254)]
     email: Option<String>,
 }
 

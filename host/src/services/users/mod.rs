@@ -19,8 +19,10 @@ use super::ServiceError;
 use crate::clock::Clock;
 use crate::plan;
 use crate::store::{self, Store, StoreError};
+use crate::text;
 use attempts::Attempts;
 use passwords::Passwords;
+use rules::Account;
 pub use tokens::{MAX_TOKEN_BYTES, TokenError, TokenVerifier};
 
 /// Who a request comes from, as its token says.
@@ -35,7 +37,7 @@ pub struct CurrentUser {
 pub struct Profile {
     /// UUID v7.
     pub id: String,
-    /// E-mail address, as written at registration.
+    /// E-mail address, as written at registration, its domain in letters.
     pub email: String,
     /// Name to show.
     pub name: String,
@@ -124,8 +126,7 @@ impl Users {
         if !self.inner.allow_registration {
             return Err(ServiceError::Forbidden("registration is closed".into()));
         }
-        rules::check_registration(&registration)?;
-        let user = self.add(registration).await?;
+        let user = self.add(rules::registration(&registration)?).await?;
         self.session(user)
     }
 
@@ -134,9 +135,8 @@ impl Users {
     /// # Errors
     /// `invalid credentials`, in the same time whether or not there is such an account; too many wrong passwords for it.
     pub async fn login(&self, email: &str, password: &str) -> Result<Session, ServiceError> {
-        let account = email.to_lowercase();
-        let attempt = self.inner.attempts.begin(&account).await?;
-        let user = if rules::may_be_email(email) { self.inner.store.user_by_email(email).await? } else { None };
+        let attempt = self.inner.attempts.begin(&text::email_key(email)).await?;
+        let user = self.inner.store.user_by_email(email).await?;
         let matches = self.inner.passwords.verify(password, user.as_ref().map(|u| u.password_hash.clone())).await?;
         match user.filter(|_| matches) {
             Some(user) => {
@@ -163,9 +163,9 @@ impl Users {
     /// # Errors
     /// A field breaks a rule, the e-mail is taken, or the account is gone.
     pub async fn update(&self, user: &CurrentUser, name: Option<&str>, email: Option<&str>) -> Result<Profile, ServiceError> {
-        rules::check_profile(name, email)?;
-        let name = name.map(str::trim);
-        self.inner.store.update_user(&user.id, name, email).await.map_err(taken)?.map(Profile::from).ok_or_else(gone)
+        let (name, email) = rules::profile(name, email)?;
+        let email = email.map(|email| email.shown);
+        self.inner.store.update_user(&user.id, name.as_deref(), email.as_deref()).await.map_err(taken)?.map(Profile::from).ok_or_else(gone)
     }
 
     /// Who a token speaks for.
@@ -188,21 +188,21 @@ impl Users {
             .with_context(|| format!("seed users of '{shown}': expected a list of {{\"name\", \"email\", \"password\"}}"))?;
         let mut added = 0;
         for seed in seeds {
-            rules::check_registration(&seed).with_context(|| format!("seed user '{}' of '{shown}'", seed.email))?;
-            if self.inner.store.user_by_email(&seed.email).await?.is_none() {
-                self.add(seed).await?;
+            let account = rules::registration(&seed).with_context(|| format!("seed user '{}' of '{shown}'", seed.email))?;
+            if self.inner.store.user_by_email(&account.email.shown).await?.is_none() {
+                self.add(account).await?;
                 added += 1;
             }
         }
         Ok(added)
     }
 
-    async fn add(&self, registration: Registration) -> Result<store::User, ServiceError> {
+    async fn add(&self, account: Account) -> Result<store::User, ServiceError> {
         let user = store::User {
             id: uuid::Uuid::now_v7().to_string(),
-            name: registration.name.trim().to_owned(),
-            email: registration.email,
-            password_hash: self.inner.passwords.hash(registration.password).await?,
+            name: account.name,
+            email: account.email.shown,
+            password_hash: self.inner.passwords.hash(&account.password).await?,
             created_at: in_milliseconds(self.inner.clock.now()),
         };
         self.inner.store.add_user(user.clone()).await.map_err(taken)?;

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::rules;
 use crate::services::ServiceError;
+use crate::text;
 
 /// Hashes under way at once; more wait.
 const AT_ONCE: usize = 2;
@@ -30,8 +31,9 @@ impl Passwords {
         Ok(Self { turns: Arc::new(Semaphore::new(AT_ONCE)), decoy })
     }
 
-    /// PHC string of `password`.
-    pub(super) async fn hash(&self, password: String) -> Result<String, ServiceError> {
+    /// PHC string of `password`, in the form that is the same for every keyboard.
+    pub(super) async fn hash(&self, password: &str) -> Result<String, ServiceError> {
+        let password = text::password(password);
         self.in_turn(move || hash(&password)).await?.map_err(|e| ServiceError::Internal(anyhow::anyhow!("hashing a password: {e}")))
     }
 
@@ -42,8 +44,8 @@ impl Passwords {
             return Ok(false);
         }
         let known = stored.is_some();
-        let (password, stored) = (password.to_owned(), stored.unwrap_or_else(|| self.decoy.clone()));
-        let verdict = self.in_turn(move || verify(&password, &stored)).await?;
+        let (forms, stored) = (forms(password), stored.unwrap_or_else(|| self.decoy.clone()));
+        let verdict = self.in_turn(move || verify_any(&forms, &stored)).await?;
         match verdict {
             Ok(()) => Ok(known),
             Err(Error::PasswordInvalid) => Ok(false),
@@ -69,6 +71,18 @@ fn hash(password: &str) -> Result<String, Error> {
     Ok(hash.to_string())
 }
 
+/// What may have been hashed for `password`: its one form, and what was typed, which older versions hashed. For most they are the same.
+fn forms(password: &str) -> Vec<String> {
+    let form = text::password(password);
+    if form == password { vec![form] } else { vec![form, password.to_owned()] }
+}
+
+/// Tries each, so that it takes as long for an account that is there as for one that is not.
+fn verify_any(forms: &[String], stored: &str) -> Result<(), Error> {
+    let verdicts: Vec<_> = forms.iter().map(|form| verify(form, stored)).collect();
+    if verdicts.iter().any(Result::is_ok) { Ok(()) } else { verdicts.into_iter().next().unwrap_or(Err(Error::PasswordInvalid)) }
+}
+
 fn verify(password: &str, stored: &str) -> Result<(), Error> {
     let stored = PasswordHash::new(stored).map_err(|_| Error::EncodingInvalid)?;
     Argon2::default().verify_password(password.as_bytes(), &stored)
@@ -81,11 +95,23 @@ mod tests {
     #[tokio::test]
     async fn a_password_fits_its_own_hash_only() {
         let passwords = Passwords::new().unwrap();
-        let stored = passwords.hash("password123".into()).await.unwrap();
+        let stored = passwords.hash("password123").await.unwrap();
         assert!(stored.starts_with("$argon2id$v=19$"), "{stored}");
         assert!(passwords.verify("password123", Some(stored.clone())).await.unwrap());
         assert!(!passwords.verify("password124", Some(stored)).await.unwrap());
         assert!(!passwords.verify("password123", None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_password_fits_on_every_keyboard_and_as_older_versions_hashed_it() {
+        let passwords = Passwords::new().unwrap();
+        let (composed, in_parts) = ("pa\u{DF}w\u{F6}rt123", "pa\u{DF}wo\u{308}rt123");
+        let stored = passwords.hash(in_parts).await.unwrap();
+        for typed in [composed, in_parts] {
+            assert!(passwords.verify(typed, Some(stored.clone())).await.unwrap(), "{typed:?}");
+        }
+        let older = hash(in_parts).unwrap();
+        assert!(passwords.verify(in_parts, Some(older)).await.unwrap());
     }
 
     #[tokio::test]

@@ -375,13 +375,13 @@ export interface components {
         };
         /** @description What changing a profile wants. */
         ProfileChange: {
-            /** Format: email */
+            /** Format: idn-email */
             email?: string | null;
             name?: string | null;
         };
         /** @description What `register` wants. */
         Registration: {
-            /** Format: email */
+            /** Format: idn-email */
             email: string;
             name: string;
             password: string;
@@ -411,7 +411,7 @@ export interface components {
             user: {
                 /** Format: date-time */
                 createdAt: string;
-                /** Format: email */
+                /** Format: idn-email */
                 email: string;
                 id: string;
                 name: string;
@@ -426,7 +426,7 @@ export interface components {
         User: {
             /** Format: date-time */
             createdAt: string;
-            /** Format: email */
+            /** Format: idn-email */
             email: string;
             id: string;
             name: string;
