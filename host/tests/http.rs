@@ -9,6 +9,8 @@ mod accounts;
 mod connection;
 #[path = "http/files.rs"]
 mod files;
+#[path = "http/guessing.rs"]
+mod guessing;
 #[path = "http/internal.rs"]
 mod internal;
 #[path = "http/operation.rs"]

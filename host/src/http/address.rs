@@ -1,7 +1,8 @@
 //! Addresses of clients: what counts as one customer, and which belong to proxies that ask for many.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use axum::extract::{ConnectInfo, Request};
 use ipnet::IpNet;
 
 /// Networks whose peers ask on behalf of others.
@@ -21,6 +22,22 @@ impl Trusted {
 
 fn network(text: &str) -> Option<IpNet> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+/// Who asks, as the rate limit of a route has decided: of IPv6 a /64. It is an extension of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Client(pub(super) IpAddr);
+
+impl Client {
+    /// Of a request; its peer where no rate limit knows better.
+    pub(super) fn of(request: &Request) -> Self {
+        request.extensions().get::<Self>().copied().unwrap_or_else(|| Self(one_per_customer(peer(request).to_canonical())))
+    }
+}
+
+/// The other end of the connection that a request came by.
+pub(super) fn peer(request: &Request) -> IpAddr {
+    request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.0.ip())
 }
 
 /// A customer of IPv6 owns a /64 at least and could use each address of it once.

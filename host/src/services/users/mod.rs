@@ -8,6 +8,7 @@ mod passwords;
 mod rules;
 mod tokens;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,9 +20,10 @@ use super::ServiceError;
 use crate::clock::Clock;
 use crate::plan;
 use crate::store::{self, Store, StoreError};
+use crate::telemetry::Metrics;
 use crate::text;
 use attempts::Attempts;
-use passwords::Passwords;
+use passwords::{Line, Passwords};
 use rules::Account;
 pub use tokens::{MAX_TOKEN_BYTES, TokenError, TokenVerifier};
 
@@ -99,12 +101,12 @@ impl Users {
     ///
     /// # Errors
     /// Passwords cannot be hashed on this machine.
-    pub fn new(store: Arc<dyn Store>, settings: &plan::Auth, clock: Clock) -> anyhow::Result<Self> {
+    pub fn new(store: Arc<dyn Store>, settings: &plan::Auth, clock: Clock, metrics: Metrics) -> anyhow::Result<Self> {
         let inner = Inner {
             store,
             tokens: TokenVerifier::new(settings, clock.clone()),
             passwords: Passwords::new()?,
-            attempts: Attempts::new(clock.clone()),
+            attempts: Attempts::new(clock.clone(), metrics),
             clock,
             seed_file: settings.seed_file.clone(),
             allow_registration: settings.allow_registration,
@@ -118,26 +120,31 @@ impl Users {
         &self.inner.tokens
     }
 
-    /// Opens an account.
+    /// Opens an account for somebody on `network`: an address of IPv4, or the first of a /64 of IPv6.
     ///
     /// # Errors
     /// Registration is closed, a field breaks a rule, or the e-mail is taken.
-    pub async fn register(&self, registration: Registration) -> Result<Session, ServiceError> {
+    pub async fn register(&self, registration: Registration, network: IpAddr) -> Result<Session, ServiceError> {
         if !self.inner.allow_registration {
             return Err(ServiceError::Forbidden("registration is closed".into()));
         }
-        let user = self.add(rules::registration(&registration)?).await?;
+        let account = rules::registration(&registration)?;
+        let key = account.email.key.clone();
+        let user = self.add(account).await?;
+        self.inner.attempts.remember(&key, network);
         self.session(user)
     }
 
-    /// Gives a token to who knows the password.
+    /// Gives a token to who knows the password and is on `network`: an address of IPv4, or the first of a /64 of IPv6.
     ///
     /// # Errors
-    /// `invalid credentials`, in the same time whether or not there is such an account; too many wrong passwords for it.
-    pub async fn login(&self, email: &str, password: &str) -> Result<Session, ServiceError> {
-        let attempt = self.inner.attempts.begin(&text::email_key(email)).await?;
+    /// `invalid credentials`, in the same time whether or not there is such an account; too many wrong passwords from there, or for that
+    /// account from networks that have not logged in to it.
+    pub async fn login(&self, email: &str, password: &str, network: IpAddr) -> Result<Session, ServiceError> {
+        let attempt = self.inner.attempts.begin(&text::email_key(email), network).await?;
         let user = self.inner.store.user_by_email(email).await?;
-        let matches = self.inner.passwords.verify(password, user.as_ref().map(|u| u.password_hash.clone())).await?;
+        let line = if attempt.is_known() { Line::Owners } else { Line::Everybody };
+        let matches = self.inner.passwords.verify(password, user.as_ref().map(|u| u.password_hash.clone()), line).await?;
         match user.filter(|_| matches) {
             Some(user) => {
                 attempt.succeeded();

@@ -8,6 +8,7 @@ mod clocks;
 mod components;
 mod engine;
 mod files;
+mod guessing;
 mod logs;
 mod network;
 mod payments;
