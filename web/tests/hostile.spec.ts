@@ -176,6 +176,31 @@ test('the longest names fit on the smallest screen', async ({ visitor, startOwn 
   await fits(page)
 })
 
+test('one person is one account whatever the keyboard', async ({ page }) => {
+  const { name, password, email } = newCustomer()
+  const local = `jörg.${email.split('@')[0]}`
+  await page.goto('/#/register')
+  await page.getByLabel('Full name').fill(name)
+  await page.getByLabel('Email').fill(`${local}@bücher..example`)
+  await page.getByLabel('Password').fill('ü'.normalize('NFD').repeat(7))
+  await page.getByRole('button', { name: 'Create Account' }).click()
+  await expect(page.getByLabel('Email')).toHaveAccessibleDescription(/is not a domain, for example example.com/)
+  await expect(page.getByLabel('Password')).toHaveAccessibleDescription(/Must have 8 to 128 characters, has 7/)
+  await page.getByLabel('Email').fill(`${local}@bücher.example`)
+  await page.getByLabel('Password').fill(`${password} ü`.normalize('NFD'))
+  await page.getByRole('button', { name: 'Create Account' }).click()
+  await expect(page.getByText('Account created! Welcome!')).toBeVisible()
+  await page.goto('/#/profile')
+  await page.locator('#logout-btn').click()
+  await page.goto('/#/login')
+  await page.getByLabel('Email').fill(`${local.toUpperCase().normalize('NFD')}＠xn--bcher-kva．example`)
+  await page.getByLabel('Password').fill(`${password}\u{3000}ü`)
+  await page.getByRole('button', { name: 'Sign In' }).click()
+  await expect(page.getByText('Welcome back!')).toBeVisible()
+  await page.goto('/#/profile')
+  await expect(page.locator('#profile-form').getByLabel('Email')).toHaveValue(`${local}@bücher.example`)
+})
+
 test('an order of another shape is still shown', async ({ page }) => {
   await logIn(page)
   await buy(page)

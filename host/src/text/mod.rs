@@ -2,7 +2,7 @@
 //!
 //! `é` is one character or a letter and its accent, `Ａ` is the `A` of a full-width keyboard, `bücher.example` and
 //! `xn--bcher-kva.example` are one domain. Lengths are counted in characters (Unicode scalar values) of the composed form (NFC), never in
-//! bytes, so that a page that does `[...text.normalize('NFC')].length` counts alike. Knows nothing of accounts and orders.
+//! bytes, so that a page that does `[...text.normalize('NFC')].length` counts alike. Knows nothing of accounts.
 
 mod email;
 
@@ -29,7 +29,7 @@ pub enum Flaw {
     /// A character that no line has.
     #[error("must not contain the control character U+{:04X}", u32::from(*.0))]
     Control(char),
-    /// A character that shows what comes after it in another order.
+    /// A character that turns what comes after it around.
     #[error("must not contain U+{:04X}, which turns the direction of the text around it", u32::from(*.0))]
     Turning(char),
 }
@@ -37,7 +37,7 @@ pub enum Flaw {
 /// A line as people write it, a name or a street: composed, without spaces around it, 1 to `most` characters.
 ///
 /// # Errors
-/// It is empty or too long, or holds a character that breaks it or has it read in another order than it is written.
+/// It is empty or too long, or holds a character that breaks it or has it read otherwise than it is written.
 pub fn line(text: &str, most: usize) -> Result<String, Flaw> {
     let composed = NFC.normalize(text);
     let line = composed.trim_matches(|c: char| c.is_whitespace() || is_stray(c));

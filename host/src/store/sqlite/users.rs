@@ -80,7 +80,7 @@ struct Rekeyed {
     registered: i64,
 }
 
-/// In the order in which they registered.
+/// Who registered first is first.
 fn with_other_keys(connection: &Connection) -> rusqlite::Result<Vec<Rekeyed>> {
     let mut statement = connection.prepare("SELECT id, email, email_key, created_at FROM users ORDER BY created_at, id")?;
     let mut rows = statement.query([])?;
