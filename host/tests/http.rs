@@ -11,6 +11,8 @@ mod connection;
 mod description;
 #[path = "http/files.rs"]
 mod files;
+#[path = "http/guessing.rs"]
+mod guessing;
 #[path = "http/heads.rs"]
 mod heads;
 #[path = "http/internal.rs"]
@@ -19,6 +21,8 @@ mod internal;
 mod metrics;
 #[path = "http/operation.rs"]
 mod operation;
+#[path = "http/people.rs"]
+mod people;
 #[path = "http/proxy.rs"]
 mod proxy;
 #[path = "http/room.rs"]

@@ -112,7 +112,9 @@ impl App {
             None => None,
         };
         let users = match (&core, &plan.auth) {
-            (Some(core), Some(auth)) if parts::has_accounts(&plan) => Some(parts::users(&core.store, auth, &surroundings.clock).await?),
+            (Some(core), Some(auth)) if parts::has_accounts(&plan) => {
+                Some(parts::users(&core.store, auth, &surroundings.clock, &metrics).await?)
+            }
             _ => None,
         };
         let tokens = plan.auth.as_ref().map(|auth| TokenVerifier::new(auth, surroundings.clock.clone()));

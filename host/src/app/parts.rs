@@ -247,8 +247,8 @@ pub fn kafka_settings(bus: &plan::Bus) -> Option<kafka::Settings> {
 }
 
 /// Accounts, with those of the seed file.
-pub(super) async fn users(store: &Arc<dyn Store>, auth: &plan::Auth, clock: &Clock) -> anyhow::Result<Users> {
-    let users = Users::new(Arc::clone(store), auth, clock.clone())?;
+pub(super) async fn users(store: &Arc<dyn Store>, auth: &plan::Auth, clock: &Clock, metrics: &Metrics) -> anyhow::Result<Users> {
+    let users = Users::new(Arc::clone(store), auth, clock.clone(), metrics.clone())?;
     users.seed().await?;
     Ok(users)
 }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::address::Client;
 use super::body::{self, Fields, Presence};
 use super::error::ApiError;
 use super::routes::Edge;
@@ -35,22 +36,22 @@ pub(super) struct SessionBody {
 }
 
 pub(super) async fn register(edge: &Edge, request: Request) -> Result<Response, ApiError> {
-    let users = users(edge)?;
+    let (users, client) = (users(edge)?, Client::of(&request));
     let (_, body) = body::object(request, Presence::Required, edge.read_timeout).await?;
     let mut fields = Fields::new(body);
     let registration = Registration { name: fields.text("name"), email: fields.text("email"), password: fields.text("password") };
     fields.finish()?;
-    let session = writes::finish(&edge.writes, async move { users.register(registration).await }).await?;
+    let session = writes::finish(&edge.writes, async move { users.register(registration, client.0).await }).await?;
     Ok((StatusCode::CREATED, answer(SessionBody::from(session))).into_response())
 }
 
 pub(super) async fn login(edge: &Edge, request: Request) -> Result<Response, ApiError> {
-    let users = users(edge)?;
+    let (users, client) = (users(edge)?, Client::of(&request));
     let (_, body) = body::object(request, Presence::Required, edge.read_timeout).await?;
     let mut fields = Fields::new(body);
     let Credentials { email, password } = Credentials { email: fields.text("email"), password: fields.text("password") };
     fields.finish()?;
-    Ok(answer(SessionBody::from(users.login(&email, &password).await?)).into_response())
+    Ok(answer(SessionBody::from(users.login(&email, &password, client.0).await?)).into_response())
 }
 
 pub(super) async fn profile(edge: &Edge, request: Request) -> Result<Response, ApiError> {

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderMap, header};
 use ipnet::IpNet;
 
@@ -24,6 +25,22 @@ fn network(text: &str) -> Option<IpNet> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
+/// Who asks, as the rate limit of a route has decided: of IPv6 a /64. It is an extension of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Client(pub(super) IpAddr);
+
+impl Client {
+    /// Of a request; its peer where no rate limit knows better.
+    pub(super) fn of(request: &Request) -> Self {
+        request.extensions().get::<Self>().copied().unwrap_or_else(|| Self(one_per_customer(peer(request).to_canonical())))
+    }
+}
+
+/// The other end of the connection that a request came by.
+pub(super) fn peer(request: &Request) -> IpAddr {
+    request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.0.ip())
+}
+
 /// A customer of IPv6 owns a /64 at least and could use each address of it once.
 pub(super) fn one_per_customer(address: IpAddr) -> IpAddr {
     match address {
@@ -42,9 +59,9 @@ pub(super) fn is_near(address: IpAddr) -> bool {
 
 /// Whom a proxy says that it asks for, as it writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Client<'a>(pub(super) &'a str);
+pub(super) struct Forwarded<'a>(pub(super) &'a str);
 
-impl Client<'_> {
+impl Forwarded<'_> {
     /// With or without a port; `None` if it is no address.
     pub(super) fn address(self) -> Option<IpAddr> {
         let bare = self.0.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(self.0);
@@ -55,19 +72,19 @@ impl Client<'_> {
 
 /// All that the headers of a request say about whom it is for. Anybody can write them: they can make a client a stranger, and only what
 /// a trusted proxy writes can make it more.
-pub(super) fn forwarded(headers: &HeaderMap) -> Vec<Client<'_>> {
+pub(super) fn forwarded(headers: &HeaderMap) -> Vec<Forwarded<'_>> {
     let values = |name: &str| headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?")).collect::<Vec<_>>();
     let lists = [values("x-forwarded-for"), values("x-real-ip")].concat();
-    let named = lists.into_iter().flat_map(|list| list.split(',')).map(|one| Client(one.trim()));
+    let named = lists.into_iter().flat_map(|list| list.split(',')).map(|one| Forwarded(one.trim()));
     let elements = values(header::FORWARDED.as_str()).into_iter().flat_map(|list| list.split(','));
     named.chain(elements.map(for_whom)).collect()
 }
 
 /// `for` of one element of `Forwarded` (RFC 7239); an element without it is for nobody known.
-fn for_whom(element: &str) -> Client<'_> {
+fn for_whom(element: &str) -> Forwarded<'_> {
     let pairs = element.split(';').filter_map(|pair| pair.split_once('='));
     let found = pairs.into_iter().find(|(name, _)| name.trim().eq_ignore_ascii_case("for"));
-    Client(found.map_or("unknown", |(_, value)| value.trim().trim_matches('"')))
+    Forwarded(found.map_or("unknown", |(_, value)| value.trim().trim_matches('"')))
 }
 
 #[cfg(test)]

@@ -25,7 +25,6 @@ mod seeds;
 mod settlement;
 pub mod shop;
 pub mod stranded;
-pub mod text;
 mod undo;
 pub mod users;
 pub mod view;

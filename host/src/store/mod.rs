@@ -354,7 +354,7 @@ pub struct User {
     pub id: String,
     /// Name to show.
     pub name: String,
-    /// Unique; compared in lower case.
+    /// Unique, however it is written: compared by [`crate::text::email_key`].
     pub email: String,
     /// PHC string of argon2id.
     pub password_hash: String,
@@ -574,7 +574,7 @@ pub trait Store: Send + Sync + 'static {
     async fn update_user(&self, id: &str, name: Option<&str>, email: Option<&str>) -> Result<Option<User>, StoreError>;
     /// A user by id.
     async fn user(&self, id: &str) -> Result<Option<User>, StoreError>;
-    /// A user by e-mail, in any case.
+    /// A user by e-mail, however it is written.
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError>;
 
     /// Sets the units on hand of a stocked resource unless it has a level already (seeding, and idempotent).

@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::Request;
 use futures::future::join_all;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use millrace::services::users::Users;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Edge, SECRET, Setup};
@@ -258,7 +259,7 @@ async fn a_seed_file_adds_who_is_missing_and_no_more() {
     std::fs::write(&file, r#"[{"name": "Demo", "email": "demo@example.com", "password": "password123"}]"#).unwrap();
     let edge = Setup::new().start();
     let settings = millrace::plan::Auth { seed_file: Some(file.clone()), ..crate::support::auth() };
-    let users = |settings| millrace::services::users::Users::new(edge.store.clone(), settings, millrace::clock::Clock::system()).unwrap();
+    let users = |settings| Users::new(edge.store.clone(), settings, edge.clock.clone(), edge.metrics.clone()).unwrap();
     assert_eq!((users(&settings).seed().await.unwrap(), users(&settings).seed().await.unwrap()), (1, 0));
     assert_eq!(login(&edge, "demo@example.com", "password123").await.status, 200);
 

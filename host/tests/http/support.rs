@@ -35,6 +35,7 @@ pub struct Edge {
     pub router: Router,
     pub server: plan::Server,
     pub store: Arc<dyn Store>,
+    pub clock: Clock,
     pub health: HealthChecks,
     pub metrics: Metrics,
     pub stop: Stop,
@@ -115,8 +116,8 @@ impl Setup {
     pub fn start(self) -> Edge {
         let store: Arc<dyn Store> = Arc::new(Memory::new());
         let server = plan::Server { probes: self.plan.probes(), ..self.plan.server.clone().unwrap() };
-        let users = Users::new(Arc::clone(&store), self.plan.auth.as_ref().unwrap(), Clock::system()).unwrap();
-        let (health, metrics, stop) = (HealthChecks::new(), Metrics::new("shop").unwrap(), Stop::new());
+        let (clock, health, metrics, stop) = (Clock::system(), HealthChecks::new(), Metrics::new("shop").unwrap(), Stop::new());
+        let users = Users::new(Arc::clone(&store), self.plan.auth.as_ref().unwrap(), clock.clone(), metrics.clone()).unwrap();
         let router = router(HttpParts {
             plan: Arc::new(self.plan),
             tokens: None,
@@ -129,7 +130,7 @@ impl Setup {
             writes: Tasks::new(),
             stop: stop.clone(),
         });
-        Edge { router, server, store, health, metrics, stop }
+        Edge { router, server, store, clock, health, metrics, stop }
     }
 }
 

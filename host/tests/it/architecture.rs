@@ -10,15 +10,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("shutdown", &[]),
     ("proxies", &[]),
+    ("text", &[]),
     ("tasks", &["shutdown"]),
     ("pulse", &["shutdown"]),
     ("telemetry", &["clock", "proxies"]),
-    ("store", &["clock"]),
+    ("store", &["clock", "text"]),
     ("bus", &["clock", "shutdown"]),
     ("runtime", &["clock", "shutdown"]),
     ("plan", &["runtime"]),
     ("config", &["plan", "proxies", "runtime"]),
-    ("services", &["plan", "store", "bus", "runtime", "telemetry", "clock", "shutdown", "tasks", "pulse"]),
+    ("services", &["plan", "store", "bus", "runtime", "telemetry", "clock", "shutdown", "tasks", "pulse", "text"]),
     ("http", &["plan", "services", "telemetry", "clock", "shutdown", "tasks"]),
 ];
 

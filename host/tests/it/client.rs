@@ -30,6 +30,12 @@ impl Client {
         Self { http, base: base.to_owned(), token: None }
     }
 
+    /// A client of the same host that is elsewhere: its connections come from `address`.
+    pub fn at(&self, address: std::net::IpAddr) -> Self {
+        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).local_address(address).build().unwrap();
+        Self { http, base: self.base.clone(), token: None }
+    }
+
     /// A new customer with a token.
     pub async fn customer(&self, name: &str) -> Self {
         let body = json!({"name": name, "email": format!("{name}@example.com"), "password": "password123"});

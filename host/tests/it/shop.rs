@@ -203,6 +203,27 @@ async fn a_customer_who_expects_another_total_is_told_what_it_is_now_and_nothing
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_address_from_any_keyboard_is_delivered_to_and_a_wrong_one_is_told_the_rule() {
+    let app = TestApp::monolith().await;
+    let customer = app.client.customer("ida").await;
+    let mut body = order("prod-008", 1, "tok_visa");
+    body["shipping"] =
+        json!({"address": "\u{7530}".repeat(200), "city": "Ko\u{308}ln", "state": "\u{1F600}", "zip": "\u{FF19}7201\u{2013}1234"});
+    let answer = customer.post("/api/orders", &body).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+    let delivered = customer.wait_for("orders", answer.body["id"].as_str().unwrap(), &["delivered", "failed", "cancelled"]).await;
+    assert_eq!(delivered["state"], "delivered");
+    let shipping = &delivered["data"]["shipping"];
+    assert_eq!((&shipping["city"], &shipping["zip"]), (&json!("K\u{F6}ln"), &json!("97201-1234")));
+
+    body["shipping"]["zip"] = json!("972");
+    let answer = customer.post("/api/orders", &body).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let said = json!([{"pointer": "/shipping/zip", "detail": "a ZIP code has five digits, or nine as 97201-1234, and not \"972\""}]);
+    assert_eq!(answer.body["errors"], said);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_component_adds_to_an_order_and_changes_nothing_that_its_customer_or_the_host_wrote() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("forging.yaml");

@@ -94,6 +94,34 @@ async fn a_database_of_a_newer_program_is_refused() {
 }
 
 #[tokio::test]
+async fn keys_of_emails_that_an_older_program_made_are_made_anew_and_who_registered_first_keeps_theirs() {
+    let mut bed = Bed::sqlite();
+    let older = [
+        ("1", "b\u{FC}cher@example.com", 2),
+        ("2", "bu\u{308}cher@example.com", 1),
+        ("3", "Jo\u{308}rg@B\u{FC}cher.example", 3),
+        ("4", "eve@example.com", 4),
+    ];
+    bed.store.close().await;
+    let connection = rusqlite::Connection::open(bed.path()).unwrap();
+    connection.execute("UPDATE process SET email_keys = 0", []).unwrap();
+    for (id, email, created_at) in older {
+        let insert = "INSERT INTO users (id, name, email, email_key, password_hash, created_at) VALUES (?1, 'n', ?2, ?3, 'p', ?4)";
+        connection.execute(insert, rusqlite::params![id, email, email.to_lowercase(), created_at]).unwrap();
+    }
+    drop(connection);
+    for _ in 0..2 {
+        bed.reopen().await;
+        let found = async |email: &str| bed.store.user_by_email(email).await.unwrap().map(|user| user.id);
+        assert_eq!(found("b\u{FC}cher@example.com").await.as_deref(), Some("2"));
+        assert_eq!(found("bu\u{308}cher@example.com").await.as_deref(), Some("2"));
+        assert_eq!(found("j\u{F6}rg@xn--bcher-kva.example").await.as_deref(), Some("3"));
+        assert_eq!(found("EVE@example.com").await.as_deref(), Some("4"));
+        assert_eq!(bed.store.user("1").await.unwrap().map(|user| user.email).as_deref(), Some("b\u{FC}cher@example.com"));
+    }
+}
+
+#[tokio::test]
 async fn a_commit_happens_although_its_caller_is_gone() {
     let bed = Bed::sqlite();
     for n in 0..20 {

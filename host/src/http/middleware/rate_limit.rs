@@ -3,20 +3,20 @@
 //! A client is its address. What a forwarded header says counts only when the peer is a proxy that the config trusts, read
 //! from the right, so that nobody gets a fresh bucket by inventing addresses.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 
-use crate::http::address::{Trusted, one_per_customer};
+use crate::http::address::{Client, Trusted, one_per_customer, peer};
 use crate::http::error::ApiError;
 use crate::plan;
 
@@ -76,11 +76,14 @@ impl RateLimiter {
     }
 }
 
-/// Answers 429 to a client whose bucket is empty.
-pub(in crate::http) async fn limit(State(limiter): State<Arc<RateLimiter>>, request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.0.ip());
-    match limiter.check(limiter.client(peer, request.headers())) {
-        Ok(()) => next.run(request).await,
+/// Answers 429 to a client whose bucket is empty. What comes after it finds the [`Client`] with the request.
+pub(in crate::http) async fn limit(State(limiter): State<Arc<RateLimiter>>, mut request: Request, next: Next) -> Response {
+    let client = limiter.client(peer(&request), request.headers());
+    match limiter.check(client) {
+        Ok(()) => {
+            request.extensions_mut().insert(Client(client));
+            next.run(request).await
+        }
         Err(wait) => ApiError::too_many("too many requests from this address", wait).into_response(),
     }
 }

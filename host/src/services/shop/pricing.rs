@@ -10,16 +10,16 @@ use super::catalogue::{Catalogue, Freshness};
 use super::money::Cents;
 use crate::services::ServiceError;
 use crate::services::error::{FieldError, pointer};
-use crate::services::text::{self, is_text};
 use crate::store::Object;
+use crate::text;
 
 /// Lines of one order.
 const MAX_LINES: usize = 100;
 /// Units of one line.
 const MAX_QUANTITY: u64 = 100_000;
 /// Characters of one field of the address, of the id of a product, and of a payment token.
-const MAX_TEXT_CHARS: usize = 200;
-/// How a ZIP code is written.
+const MAX_TEXT: usize = 200;
+/// How a ZIP code is written, on most keyboards.
 const ZIP_PATTERN: &str = "^[0-9]{5}(-[0-9]{4})?$";
 
 const ADDRESS_FIELDS: [&str; 4] = ["address", "city", "state", "zip"];
@@ -106,7 +106,7 @@ pub fn request_schema() -> Value {
     let line = json!({
         "type": "object",
         "properties": {
-            "productId": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARS, "description": "Of the catalogue; once in an order."},
+            "productId": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "description": "Of the catalogue; once in an order."},
             "quantity": {"type": "integer", "minimum": 1, "maximum": MAX_QUANTITY},
             "name": ignored(),
             "price": ignored(),
@@ -142,7 +142,7 @@ pub fn request_schema() -> Value {
 pub fn payment_schema() -> Value {
     json!({
         "type": "object",
-        "properties": {"token": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARS, "pattern": "^[!-~]+$", "description": "Of the payment gateway."}},
+        "properties": {"token": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "pattern": "^[!-~]+$", "description": "Of the payment gateway."}},
         "required": ["token"],
         "additionalProperties": false,
     })
@@ -168,7 +168,7 @@ fn address_schema() -> Value {
         if name == "zip" {
             return json!({"type": "string", "pattern": ZIP_PATTERN, "description": "Such as 97201 or 97201-1234."});
         }
-        json!({"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARS, "pattern": text::PATTERN})
+        json!({"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "pattern": text::LINE_PATTERN})
     };
     let fields: Map<String, Value> = ADDRESS_FIELDS.iter().map(|&name| (name.to_owned(), field(name))).collect();
     json!({"type": "object", "properties": fields, "required": ADDRESS_FIELDS, "additionalProperties": false})
@@ -250,7 +250,7 @@ fn parse_line(at: &str, item: &Value, problems: &mut Problems) -> Option<Line> {
         return None;
     };
     problems.unknown(at, item, &["productId", "quantity", "name", "price"]);
-    let product = item.get("productId").and_then(Value::as_str).filter(|id| (1..=MAX_TEXT_CHARS).contains(&id.chars().count()));
+    let product = item.get("productId").and_then(Value::as_str).filter(|id| (1..=MAX_TEXT).contains(&id.chars().count()));
     if product.is_none() {
         problems.add(format!("{at}/productId"), "expected the id of a product");
     }
@@ -277,27 +277,33 @@ fn parse_shipping(shipping: Option<&Value>, problems: &mut Problems) -> Object {
     problems.unknown("/shipping", shipping, &ADDRESS_FIELDS);
     let mut address = Object::new();
     for field in ADDRESS_FIELDS {
-        match shipping.get(field).and_then(Value::as_str).map(str::trim) {
-            Some(text) if is_text(text) && text.chars().count() <= MAX_TEXT_CHARS => {
-                address.insert(field.into(), text.into());
-            }
-            _ => problems.add(
-                format!("/shipping/{field}"),
-                format!("expected a text of 1 to {MAX_TEXT_CHARS} characters without control characters"),
-            ),
+        let read = match shipping.get(field) {
+            Some(Value::String(text)) => text::line(text, MAX_TEXT).map_err(|flaw| flaw.to_string()),
+            other => Err(format!("must be a text of 1 to {MAX_TEXT} characters, is {}", other.map_or("missing", kind))),
+        };
+        match read.and_then(|text| if field == "zip" { zip_code(&text) } else { Ok(text) }) {
+            Ok(text) => drop(address.insert(field.into(), text.into())),
+            Err(detail) => problems.add(format!("/shipping/{field}"), detail),
         }
-    }
-    if let Some(zip) = address.get("zip").and_then(Value::as_str).filter(|zip| !is_zip_code(zip)) {
-        problems.add("/shipping/zip", format!("'{zip}' is not a ZIP code: five digits, such as 97201, or nine, such as 97201-1234"));
     }
     address
 }
 
-/// What no carrier can read must not be sold to: it would be found out when the money is taken.
-fn is_zip_code(zip: &str) -> bool {
-    let (five, four) = zip.split_once('-').map_or((zip, None), |(five, four)| (five, Some(four)));
+/// What no carrier can read must not be sold to: it would be found out when the money is taken. Digits and hyphens of other keyboards are
+/// what they mean.
+fn zip_code(text: &str) -> Result<String, String> {
+    let zip: String = text::half_width(text).chars().map(|c| if is_hyphen(c) { '-' } else { c }).collect();
+    let (five, four) = zip.split_once('-').map_or((zip.as_str(), None), |(five, four)| (five, Some(four)));
     let digits = |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits(five, 5) && four.is_none_or(|four| digits(four, 4))
+    if digits(five, 5) && four.is_none_or(|four| digits(four, 4)) {
+        return Ok(zip);
+    }
+    Err(format!("a ZIP code has five digits, or nine as 97201-1234, and not {}", shorten(&text.into())))
+}
+
+/// Hyphens, the minus and the dashes that are as short as one.
+fn is_hyphen(c: char) -> bool {
+    matches!(c, '\u{2010}'..='\u{2013}' | '\u{2212}')
 }
 
 fn parse_payment(payment: &Value, problems: &mut Problems) -> Option<String> {
@@ -307,9 +313,9 @@ fn parse_payment(payment: &Value, problems: &mut Problems) -> Option<String> {
     };
     problems.unknown("/payment", payment, &["token"]);
     let token = payment.get("token").and_then(Value::as_str);
-    let token = token.filter(|token| !token.is_empty() && token.len() <= MAX_TEXT_CHARS && token.chars().all(|c| c.is_ascii_graphic()));
+    let token = token.filter(|token| !token.is_empty() && token.len() <= MAX_TEXT && token.chars().all(|c| c.is_ascii_graphic()));
     if token.is_none() {
-        problems.add("/payment/token", format!("expected 1 to {MAX_TEXT_CHARS} visible ASCII characters, for example tok_visa"));
+        problems.add("/payment/token", format!("expected 1 to {MAX_TEXT} visible ASCII characters, for example tok_visa"));
     }
     token.map(str::to_owned)
 }
@@ -340,4 +346,55 @@ fn kind(value: &Value) -> &'static str {
 fn shorten(value: &Value) -> String {
     let text = value.to_string();
     if text.chars().count() <= 40 { text } else { text.chars().take(40).chain(['…']).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shipping(field: &str, text: &str) -> Result<String, String> {
+        let mut address = json!({"address": "123 Main St", "city": "Portland", "state": "OR", "zip": "97201"});
+        address[field] = text.into();
+        let mut problems = Problems::default();
+        let read = parse_shipping(Some(&address), &mut problems);
+        match problems.0.pop() {
+            None => Ok(read[field].as_str().unwrap_or_default().to_owned()),
+            Some(problem) => {
+                assert_eq!(problem.pointer, format!("/shipping/{field}"));
+                Err(problem.detail)
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_is_the_same_from_every_keyboard() {
+        for (field, written, kept) in [
+            ("city", " Ko\u{308}ln\u{3000}", "K\u{F6}ln"),
+            ("city", "\u{5EA}\u{5DC} \u{5D0}\u{5D1}\u{5D9}\u{5D1}", "\u{5EA}\u{5DC} \u{5D0}\u{5D1}\u{5D9}\u{5D1}"),
+            ("zip", "97201", "97201"),
+            ("zip", "97201-1234", "97201-1234"),
+            ("zip", "\u{FF19}\u{FF17}\u{FF12}\u{FF10}\u{FF11}", "97201"),
+            ("zip", " 97201\u{2013}1234\u{200B}", "97201-1234"),
+            ("zip", "97201\u{FF0D}1234", "97201-1234"),
+        ] {
+            assert_eq!(shipping(field, written), Ok(kept.to_owned()), "{written:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_characters_and_not_bytes() {
+        for letter in ["a", "u\u{308}", "\u{7530}", "\u{1F600}"] {
+            assert!(shipping("city", &letter.repeat(200)).is_ok(), "{letter}");
+            assert_eq!(shipping("city", &letter.repeat(201)), Err("must have 1 to 200 characters, has 201".into()), "{letter}");
+        }
+        assert_eq!(shipping("state", "\u{200B}"), Err("must have 1 to 200 characters, has 0".into()));
+    }
+
+    #[test]
+    fn what_is_no_zip_code_is_told_what_one_is() {
+        for written in ["abc", "9720", "972011", "97201-12", "97201-12345", "97201 1234", "97201--1234", "-1234", "97201-", "9720l"] {
+            let said = format!("a ZIP code has five digits, or nine as 97201-1234, and not \"{written}\"");
+            assert_eq!(shipping("zip", written), Err(said));
+        }
+    }
 }

@@ -8,6 +8,7 @@ mod passwords;
 mod rules;
 mod tokens;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,12 +17,15 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ServiceError, text};
+use super::ServiceError;
 use crate::clock::Clock;
 use crate::plan;
 use crate::store::{self, Store, StoreError};
+use crate::telemetry::Metrics;
+use crate::text;
 use attempts::Attempts;
-use passwords::Passwords;
+use passwords::{Line, Passwords};
+use rules::Account;
 pub use tokens::{MAX_TOKEN_BYTES, TokenError, TokenVerifier};
 
 /// Who a request comes from, as its token says.
@@ -36,7 +40,7 @@ pub struct CurrentUser {
 pub struct Profile {
     /// UUID v7.
     pub id: String,
-    /// E-mail address, as written at registration.
+    /// E-mail address, as written at registration, its domain in letters.
     pub email: String,
     /// Name to show.
     pub name: String,
@@ -64,10 +68,10 @@ impl std::fmt::Debug for Session {
 #[serde(deny_unknown_fields)]
 pub struct Registration {
     /// Name to show, 1 to 100 characters.
-    #[schemars(length(min = 1, max = rules::NAME_CHARS), regex(pattern = text::PATTERN))]
+    #[schemars(length(min = 1, max = rules::NAME_CHARS), regex(pattern = text::LINE_PATTERN))]
     pub name: String,
     /// E-mail address, not yet taken.
-    #[schemars(email, length(max = rules::EMAIL_BYTES))]
+    #[schemars(length(max = text::EMAIL_CHARS), extend("format" = "idn-email"))]
     pub email: String,
     /// 8 to 128 characters.
     #[schemars(length(min = *rules::PASSWORD_CHARS.start(), max = *rules::PASSWORD_CHARS.end()))]
@@ -89,10 +93,10 @@ pub struct Credentials {
 #[schemars(deny_unknown_fields)]
 pub struct ProfileChange {
     /// Another name, 1 to 100 characters.
-    #[schemars(with = "String", default, length(min = 1, max = rules::NAME_CHARS), regex(pattern = text::PATTERN))]
+    #[schemars(with = "String", default, length(min = 1, max = rules::NAME_CHARS), regex(pattern = text::LINE_PATTERN))]
     pub name: Option<String>,
     /// Another e-mail address, not yet taken.
-    #[schemars(with = "String", default, email, length(max = rules::EMAIL_BYTES))]
+    #[schemars(with = "String", default, length(max = text::EMAIL_CHARS), extend("format" = "idn-email"))]
     pub email: Option<String>,
 }
 
@@ -123,12 +127,12 @@ impl Users {
     ///
     /// # Errors
     /// Passwords cannot be hashed on this machine.
-    pub fn new(store: Arc<dyn Store>, settings: &plan::Auth, clock: Clock) -> anyhow::Result<Self> {
+    pub fn new(store: Arc<dyn Store>, settings: &plan::Auth, clock: Clock, metrics: Metrics) -> anyhow::Result<Self> {
         let inner = Inner {
             store,
             tokens: TokenVerifier::new(settings, clock.clone()),
             passwords: Passwords::new()?,
-            attempts: Attempts::new(clock.clone()),
+            attempts: Attempts::new(clock.clone(), metrics),
             clock,
             seed_file: settings.seed_file.clone(),
             allow_registration: settings.allow_registration,
@@ -142,28 +146,31 @@ impl Users {
         &self.inner.tokens
     }
 
-    /// Opens an account.
+    /// Opens an account for somebody on `network`: an address of IPv4, or the first of a /64 of IPv6.
     ///
     /// # Errors
     /// Registration is closed, a field breaks a rule, or the e-mail is taken.
-    pub async fn register(&self, registration: Registration) -> Result<Session, ServiceError> {
+    pub async fn register(&self, registration: Registration, network: IpAddr) -> Result<Session, ServiceError> {
         if !self.inner.allow_registration {
             return Err(ServiceError::Forbidden("registration is closed".into()));
         }
-        rules::check_registration(&registration)?;
-        let user = self.add(registration).await?;
+        let account = rules::registration(&registration)?;
+        let key = account.email.key.clone();
+        let user = self.add(account).await?;
+        self.inner.attempts.remember(&key, network);
         self.session(user)
     }
 
-    /// Gives a token to who knows the password.
+    /// Gives a token to who knows the password and is on `network`: an address of IPv4, or the first of a /64 of IPv6.
     ///
     /// # Errors
-    /// `invalid credentials`, in the same time whether or not there is such an account; too many wrong passwords for it.
-    pub async fn login(&self, email: &str, password: &str) -> Result<Session, ServiceError> {
-        let account = email.to_lowercase();
-        let attempt = self.inner.attempts.begin(&account).await?;
-        let user = if rules::may_be_email(email) { self.inner.store.user_by_email(email).await? } else { None };
-        let matches = self.inner.passwords.verify(password, user.as_ref().map(|u| u.password_hash.clone())).await?;
+    /// `invalid credentials`, in the same time whether or not there is such an account; too many wrong passwords from there, or for that
+    /// account from networks that have not logged in to it.
+    pub async fn login(&self, email: &str, password: &str, network: IpAddr) -> Result<Session, ServiceError> {
+        let attempt = self.inner.attempts.begin(&text::email_key(email), network).await?;
+        let user = self.inner.store.user_by_email(email).await?;
+        let line = if attempt.is_known() { Line::Owners } else { Line::Everybody };
+        let matches = self.inner.passwords.verify(password, user.as_ref().map(|u| u.password_hash.clone()), line).await?;
         match user.filter(|_| matches) {
             Some(user) => {
                 attempt.succeeded();
@@ -189,9 +196,9 @@ impl Users {
     /// # Errors
     /// A field breaks a rule, the e-mail is taken, or the account is gone.
     pub async fn update(&self, user: &CurrentUser, name: Option<&str>, email: Option<&str>) -> Result<Profile, ServiceError> {
-        rules::check_profile(name, email)?;
-        let name = name.map(str::trim);
-        self.inner.store.update_user(&user.id, name, email).await.map_err(taken)?.map(Profile::from).ok_or_else(gone)
+        let (name, email) = rules::profile(name, email)?;
+        let email = email.map(|email| email.shown);
+        self.inner.store.update_user(&user.id, name.as_deref(), email.as_deref()).await.map_err(taken)?.map(Profile::from).ok_or_else(gone)
     }
 
     /// Who a token speaks for.
@@ -214,21 +221,21 @@ impl Users {
             .with_context(|| format!("seed users of '{shown}': expected a list of {{\"name\", \"email\", \"password\"}}"))?;
         let mut added = 0;
         for seed in seeds {
-            rules::check_registration(&seed).with_context(|| format!("seed user '{}' of '{shown}'", seed.email))?;
-            if self.inner.store.user_by_email(&seed.email).await?.is_none() {
-                self.add(seed).await?;
+            let account = rules::registration(&seed).with_context(|| format!("seed user '{}' of '{shown}'", seed.email))?;
+            if self.inner.store.user_by_email(&account.email.shown).await?.is_none() {
+                self.add(account).await?;
                 added += 1;
             }
         }
         Ok(added)
     }
 
-    async fn add(&self, registration: Registration) -> Result<store::User, ServiceError> {
+    async fn add(&self, account: Account) -> Result<store::User, ServiceError> {
         let user = store::User {
             id: uuid::Uuid::now_v7().to_string(),
-            name: registration.name.trim().to_owned(),
-            email: registration.email,
-            password_hash: self.inner.passwords.hash(registration.password).await?,
+            name: account.name,
+            email: account.email.shown,
+            password_hash: self.inner.passwords.hash(&account.password).await?,
             created_at: in_milliseconds(self.inner.clock.now()),
         };
         self.inner.store.add_user(user.clone()).await.map_err(taken)?;

@@ -10,6 +10,7 @@ use super::super::{
     Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing, OLDEST_LOOKED_AT, OutboxRow,
     ReservationStatus, Resource, RunStatus, Shortage, StepRun, StockLevel, StockLine, StoreError, Timer, User, merge_lines,
 };
+use crate::text::email_key;
 
 /// Kind and id of a resource.
 pub(super) type Name = (String, String);
@@ -424,8 +425,8 @@ impl State {
     }
 
     pub(super) fn user_by_email(&self, email: &str) -> Option<User> {
-        let key = email.to_lowercase();
-        self.users.values().find(|user| user.email.to_lowercase() == key).cloned()
+        let key = email_key(email);
+        self.users.values().find(|user| email_key(&user.email) == key).cloned()
     }
 }
 

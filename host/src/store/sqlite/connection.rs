@@ -30,6 +30,7 @@ const MIGRATION_LIST: &[M<'static>] = &[
     M::up(include_str!("../../../migrations/0004_lines.sql")),
     M::up(include_str!("../../../migrations/0005_steady_time.sql")),
     M::up(include_str!("../../../migrations/0006_deadlines.sql")),
+    M::up(include_str!("../../../migrations/0008_email_keys.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
 

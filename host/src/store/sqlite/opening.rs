@@ -9,6 +9,7 @@ use super::check::Check;
 use super::connection::{self, OpenError};
 use super::lock::DatabaseLock;
 use super::mark::{Content, Left, Mark};
+use super::users;
 use super::writer::{self, Failure, Tail};
 use crate::clock::Clock;
 
@@ -39,6 +40,7 @@ pub(super) fn open(path: &Path, clock: &Clock) -> Result<Opened, OpenError> {
     let check = if unclean { Check::begin(path)? } else { None };
     copies_its_log(&connection, true).map_err(sqlite)?;
     connection::migrate(&mut connection, path)?;
+    users::renew_keys(&mut connection).map_err(sqlite)?;
 
     let mut tail = writer::read_tail(&connection).map_err(sqlite)?;
     clock.go_on_from(writer::time(tail.written_at));

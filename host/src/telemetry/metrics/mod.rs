@@ -54,6 +54,7 @@ struct Instruments {
     http_requests: IntCounterVec,
     http_duration: HistogramVec,
     http_connections_refused: IntCounterVec,
+    logins_slowed: IntCounterVec,
     module_operations: IntCounterVec,
     module_duration: HistogramVec,
     active_workflows: IntGaugeVec,
@@ -129,6 +130,11 @@ impl Metrics {
         self.inner.http_connections_refused.with_label_values::<&str>(&[]).inc();
     }
 
+    /// An attempt to log in was `held` for a while or `refused`, because of wrong passwords `by` whom they are counted.
+    pub fn login_slowed(&self, by: &'static str, outcome: &'static str) {
+        self.inner.logins_slowed.with_label_values(&[by, outcome]).inc();
+    }
+
     /// A workflow did something: `action` is a transition, `status` how it went.
     pub fn workflow_execution(&self, workflow: &str, action: &str, status: &str) {
         self.inner.workflow_executions.with_label_values(&[workflow, action, status]).inc();
@@ -189,6 +195,11 @@ impl Instruments {
                 "http_connections_refused_total",
                 "Connections refused because their address had as many as it may have.",
                 &[],
+            )?,
+            logins_slowed: make.counter(
+                "logins_slowed_total",
+                "Attempts to log in that were held or refused after wrong passwords, by what those are counted for.",
+                &["by", "outcome"],
             )?,
             module_operations: make.counter("module_operations_total", "Operations of modules by result.", &module)?,
             module_duration: make.histogram(

@@ -1,6 +1,5 @@
 //! One client that holds all connections, and what is left to others.
 
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;

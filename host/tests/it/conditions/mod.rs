@@ -11,6 +11,7 @@ mod disks;
 mod engine;
 mod files;
 mod gateway;
+mod guessing;
 mod logs;
 mod network;
 mod payments;

@@ -95,16 +95,15 @@ function words(error: unknown): string {
   return `${explain(error)}${isSafe}`
 }
 
-/** By the name of the field. The store says what it takes in bytes, which helps nobody. */
+/** By the name of the field, in the words of the store, which knows the rules. */
 function complaints(error: unknown, form: HTMLFormElement | null): Readonly<Record<string, string>> {
   if (!(error instanceof ApiError) || !form) return {}
   const given = new FormData(form)
-  const wrong = Object.keys(error.fields).map((pointer) => pointer.replace('shipping.', ''))
   return Object.fromEntries(
-    wrong.map((name) => [
-      name,
-      String(given.get(name) ?? '').trim() ? 'This is too long for a label.' : 'Please fill this in.',
-    ]),
+    Object.entries(error.fields).map(([field, detail]) => {
+      const name = field.replace('shipping.', '')
+      return [name, String(given.get(name) ?? '').trim() ? detail : 'Please fill this in.']
+    }),
   )
 }
 
@@ -118,7 +117,6 @@ function AddressFields({ complaints, kept }: { complaints: Readonly<Record<strin
           name="address"
           autoComplete="street-address"
           required
-          maxLength={200}
           defaultValue={kept.address}
           error={complaints.address}
         />
@@ -127,7 +125,6 @@ function AddressFields({ complaints, kept }: { complaints: Readonly<Record<strin
           name="city"
           autoComplete="address-level2"
           required
-          maxLength={200}
           defaultValue={kept.city}
           error={complaints.city}
         />
@@ -136,7 +133,6 @@ function AddressFields({ complaints, kept }: { complaints: Readonly<Record<strin
           name="state"
           autoComplete="address-level1"
           required
-          maxLength={200}
           defaultValue={kept.state}
           error={complaints.state}
         />
@@ -146,7 +142,6 @@ function AddressFields({ complaints, kept }: { complaints: Readonly<Record<strin
           autoComplete="postal-code"
           inputMode="numeric"
           required
-          maxLength={20}
           defaultValue={kept.zip}
           error={complaints.zip}
         />

@@ -2,7 +2,7 @@ import * as api from '../api/client'
 import { ApiError, explain } from '../api/errors'
 import { Link } from '../router'
 import * as session from '../session'
-import { Field } from '../ui/Field'
+import { EmailField } from '../ui/EmailField'
 import { Gate } from '../ui/Gate'
 import { PasswordField } from '../ui/PasswordField'
 
@@ -29,7 +29,7 @@ export default function LoginPage() {
     >
       {({ email, password }) => (
         <>
-          <Field label="Email" name="email" type="email" autoComplete="email" required error={email} />
+          <EmailField error={email} />
           <PasswordField autoComplete="current-password" error={password} />
         </>
       )}

@@ -9,6 +9,7 @@ import { fullDate, initials } from '../format'
 import { dropDraft } from '../orders/draft'
 import { navigate } from '../router'
 import * as session from '../session'
+import { EmailField } from '../ui/EmailField'
 import { Field, focusFirstError } from '../ui/Field'
 import { Heading, Skeleton, Trouble } from '../ui/Page'
 import { toast } from '../ui/toasts'
@@ -86,20 +87,10 @@ function ProfileForm({ user }: { user: session.User }) {
         name="name"
         autoComplete="name"
         required
-        maxLength={100}
         defaultValue={user.name}
         error={fields.name}
       />
-      <Field
-        id="email"
-        label="Email"
-        name="email"
-        type="email"
-        autoComplete="email"
-        required
-        defaultValue={user.email}
-        error={fields.email}
-      />
+      <EmailField id="email" defaultValue={user.email} error={fields.email} />
       <button type="submit" className="button" disabled={change.isPending}>
         Save Changes
       </button>

@@ -1,6 +1,7 @@
 import * as api from '../api/client'
 import { ApiError, explain } from '../api/errors'
 import { Link } from '../router'
+import { EmailField } from '../ui/EmailField'
 import { Field } from '../ui/Field'
 import { Gate } from '../ui/Gate'
 import { PasswordField } from '../ui/PasswordField'
@@ -24,8 +25,8 @@ export default function RegisterPage() {
     >
       {({ name, email, password }) => (
         <>
-          <Field label="Full name" name="name" autoComplete="name" required maxLength={100} error={name} />
-          <Field label="Email" name="email" type="email" autoComplete="email" required error={email} />
+          <Field label="Full name" name="name" autoComplete="name" required error={name} />
+          <EmailField error={email} />
           <PasswordField autoComplete="new-password" hint="8 characters or more." error={password} />
         </>
       )}

@@ -14,7 +14,6 @@ export function PasswordField({ autoComplete, error, ...rest }: Props) {
         type={isShown ? 'text' : 'password'}
         autoComplete={autoComplete}
         required
-        {...(autoComplete === 'new-password' && { minLength: 8, maxLength: 128 })}
         error={error}
         {...rest}
       />
