@@ -141,9 +141,12 @@ fn parse_line(at: &str, item: &Value, problems: &mut Problems) -> Option<Line> {
         return None;
     };
     problems.unknown(at, item, &["productId", "quantity", "name", "price"]);
-    let product = item.get("productId").and_then(Value::as_str).filter(|id| !id.is_empty() && id.len() <= MAX_TEXT_BYTES);
+    let product = item.get("productId").and_then(Value::as_str).filter(|id| may_be_id(id));
     if product.is_none() {
-        problems.add(format!("{at}/productId"), "expected the id of a product");
+        problems.add(
+            format!("{at}/productId"),
+            format!("expected the id of a product: 1 to {MAX_TEXT_BYTES} bytes without control characters"),
+        );
     }
     let quantity = item.get("quantity").and_then(Value::as_u64).filter(|quantity| (1..=MAX_QUANTITY).contains(quantity));
     if quantity.is_none() {
@@ -151,6 +154,11 @@ fn parse_line(at: &str, item: &Value, problems: &mut Problems) -> Option<Line> {
         problems.add(format!("{at}/quantity"), format!("expected a whole number from 1 to {MAX_QUANTITY}, got {got}"));
     }
     Some(Line { product: product?.to_owned(), quantity: quantity? })
+}
+
+/// Whether a product may be called that, wherever the catalogue is.
+fn may_be_id(id: &str) -> bool {
+    !id.is_empty() && id.len() <= MAX_TEXT_BYTES && !id.contains(char::is_control)
 }
 
 fn parse_shipping(shipping: Option<&Value>, problems: &mut Problems) -> Object {
