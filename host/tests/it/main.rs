@@ -12,6 +12,7 @@ mod conditions;
 mod crashes;
 mod dead_letters;
 mod durable;
+mod edge;
 mod kafka;
 #[path = "../kafka_broker/mod.rs"]
 mod kafka_broker;
