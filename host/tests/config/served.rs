@@ -130,7 +130,7 @@ fn paths_that_two_would_answer_are_told_before_anything_starts() {
         (vec!["/api/products/{id}", "/api/products/*"], "route number 1, GET /api/products/{id}"),
         (vec!["/api/products/*", "/api/products/{id}"], "route number 1, GET /api/products/*"),
         (vec!["/api/*", "/api/{rest...}"], "route number 1"),
-        (vec!["/{anything}/reservations", "/{anything}/*"], "route number 1"),
+        (vec!["/{anything}/reservations", "/{anything}/*"], "files under '/' are never served: route number 2"),
         (vec!["/metrics"], "the metrics"),
         (vec!["/openapi.json"], "the description of the API"),
         (vec!["/livez"], "`livePath`"),
