@@ -4,6 +4,10 @@
 
 #[path = "config/forms.rs"]
 mod forms;
+#[path = "config/large.rs"]
+mod large;
+#[path = "config/served.rs"]
+mod served;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

@@ -1,9 +1,11 @@
 //! Problems while they are collected: by JSON pointer, before anybody asks for lines and columns.
 
+use std::collections::HashSet;
+
 use super::report::{Code, Severity};
 
 /// One problem.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Finding {
     pub severity: Severity,
     pub pointer: String,
@@ -14,9 +16,12 @@ pub(super) struct Finding {
     pub help: Option<String>,
 }
 
-/// All problems so far.
+/// All problems so far, each once.
 #[derive(Debug, Default)]
-pub(super) struct Findings(pub Vec<Finding>);
+pub(super) struct Findings {
+    list: Vec<Finding>,
+    seen: HashSet<Finding>,
+}
 
 impl Findings {
     /// Adds an error about the value at `pointer`.
@@ -31,8 +36,13 @@ impl Findings {
 
     fn add(&mut self, severity: Severity, pointer: String, code: Code, message: String, help: Option<String>) {
         let finding = Finding { severity, pointer, at_key: false, code, message, help };
-        if !self.0.contains(&finding) {
-            self.0.push(finding);
+        if self.seen.insert(finding.clone()) {
+            self.list.push(finding);
         }
+    }
+
+    /// In the sequence in which they were found.
+    pub fn into_list(self) -> Vec<Finding> {
+        self.list
     }
 }

@@ -20,7 +20,7 @@ mod structure;
 mod suggest;
 mod tree;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -58,7 +58,7 @@ impl Checked {
         findings.error(pointer.clone(), Code::Component, reason, None);
         // What the reason says as well.
         self.report.problems.retain(|problem| problem.pointer != pointer || problem.code != Code::MissingFile);
-        self.report.problems.extend(findings.0.into_iter().map(|finding| {
+        self.report.problems.extend(findings.into_list().into_iter().map(|finding| {
             let mut problem = locate(&(finding, None), &self.places);
             problem.module = module_of(&problem.pointer, &self.names);
             problem
@@ -97,7 +97,7 @@ fn check_file_for(path: &Path, environment: &Environment, purpose: Purpose) -> C
         Err(message) => {
             let mut findings = Findings::default();
             findings.error("", Code::Unreadable, message, None);
-            let problems = findings.0.into_iter().map(|finding| locate(&(finding, None), &HashMap::new())).collect();
+            let problems = findings.into_list().into_iter().map(|finding| locate(&(finding, None), &HashMap::new())).collect();
             let report = Report { file: path.to_owned(), source: "".into(), problems };
             Checked { plan: None, report, components: Vec::new(), places: HashMap::new(), names: Vec::new() }
         }
@@ -144,16 +144,17 @@ fn check_text_for(path: &Path, text: &str, environment: &Environment, purpose: P
     if !tree.places.is_empty() {
         names = module_names(&tree.value);
         let mut value = std::mem::take(&mut tree.value);
-        let mut reported: HashSet<String> = tree.problems.iter().map(|(finding, _)| finding.pointer.clone()).collect();
-        reported.extend(tree.open.iter().cloned());
-        let structural = structure::check(&mut value, &reported, &tree.expanded_text);
-        reported.extend(structural.iter().map(|finding| finding.pointer.clone()));
-        let replaced: Vec<String> = structural.iter().filter(|f| f.code == Code::WrongType).map(|f| f.pointer.clone()).collect();
+        let mut known: HashSet<String> = tree.problems.iter().map(|(finding, _)| finding.pointer.clone()).collect();
+        known.extend(tree.open.iter().cloned());
+        let structural = structure::check(&mut value, &known, &tree.expanded_text);
+        let reported = Pointers(known.into_iter().chain(structural.iter().map(|finding| finding.pointer.clone())).collect());
+        let replaced = structural.iter().filter(|f| f.code == Code::WrongType).map(|f| f.pointer.clone()).collect();
+        let replaced = Pointers(replaced);
         let without_modules = structural.iter().any(|f| f.pointer == "/modules");
         let mut later = Findings::default();
         plan = resolve_value(value, path, environment, &tree.variables, &mut later);
-        later.0.retain(|finding| !purpose.ignores(finding));
-        let later = later.0.into_iter().filter(|finding| !without_modules && !follows_from(finding, &reported, &replaced));
+        let meant = later.into_list().into_iter().filter(|finding| !without_modules && !purpose.ignores(finding));
+        let later = meant.filter(|finding| !follows_from(finding, &reported, &replaced));
         problems.extend(structural.into_iter().chain(later).map(|finding| locate(&(finding, None), &tree.places)));
         problems.iter_mut().for_each(|problem| problem.module = module_of(&problem.pointer, &names));
     }
@@ -201,14 +202,12 @@ fn absolute_file(path: &Path, environment: &Environment) -> PathBuf {
 }
 
 /// A problem that is there only because another one was reported already.
-fn follows_from(finding: &Finding, reported: &HashSet<String>, replaced: &[String]) -> bool {
-    let parent_reported = finding.pointer.rsplit_once('/').is_some_and(|(parent, _)| reported.contains(parent));
-    if replaced.iter().any(|pointer| pointer.is_empty() || within(&finding.pointer, pointer))
-        || (finding.code == Code::MissingPart && parent_reported)
-    {
+fn follows_from(finding: &Finding, reported: &Pointers, replaced: &Pointers) -> bool {
+    let parent_reported = finding.pointer.rsplit_once('/').is_some_and(|(parent, _)| reported.0.contains(parent));
+    if replaced.0.contains("") || replaced.has_around(&finding.pointer) || (finding.code == Code::MissingPart && parent_reported) {
         return true;
     }
-    if reported.contains(&finding.pointer) {
+    if reported.0.contains(&finding.pointer) {
         return finding.severity == Severity::Warning || finding.code != Code::Duplicate;
     }
     if finding.code != Code::Machine {
@@ -217,13 +216,25 @@ fn follows_from(finding: &Finding, reported: &HashSet<String>, replaced: &[Strin
     // Which states can be reached is known only if the whole definition was.
     let about_a_state = finding.pointer.split('/').nth(5) == Some("states");
     let definition: String = finding.pointer.split('/').take(5).collect::<Vec<_>>().join("/");
-    reported
-        .iter()
-        .any(|other| within(other, &finding.pointer) || within(&finding.pointer, other) || (about_a_state && within(other, &definition)))
+    reported.has_within(&finding.pointer) || reported.has_around(&finding.pointer) || (about_a_state && reported.has_within(&definition))
 }
 
-fn within(inner: &str, outer: &str) -> bool {
-    !outer.is_empty() && inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// JSON pointers, asked about what lies within what.
+struct Pointers(BTreeSet<String>);
+
+impl Pointers {
+    /// Whether one of them is this one, or within it.
+    fn has_within(&self, outer: &str) -> bool {
+        let within = format!("{outer}/");
+        !outer.is_empty()
+            && (self.0.contains(outer) || self.0.range(within.clone()..).next().is_some_and(|first| first.starts_with(&within)))
+    }
+
+    /// Whether one of them is this one, or this one is within it; the whole is not asked about.
+    fn has_around(&self, inner: &str) -> bool {
+        let ends = inner.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0).chain([inner.len()]);
+        ends.into_iter().any(|end| end > 0 && self.0.contains(&inner[..end]))
+    }
 }
 
 fn module_names(value: &Value) -> Vec<Option<String>> {
@@ -275,15 +286,19 @@ fn blot_secrets(text: &str, tree: &Tree) -> String {
             || (pointer.contains("/capabilities/") && pointer.contains("/headers/"))
             || of_extension(pointer)
     };
-    let spans: Vec<Span> = tree.places.iter().filter(|(pointer, _)| secret(pointer)).map(|(_, place)| place.value).collect();
-    let hidden = |line: usize, column: usize| {
-        spans.iter().any(|s| (s.start.line, s.start.column) <= (line, column) && (line, column) < (s.end.line, s.end.column))
-    };
-    let blot = |(number, line): (usize, &str)| {
-        if line.contains("${") || !spans.iter().any(|s| s.start.line <= number + 1 && number < s.end.line) {
-            return line.to_owned();
+    let mut spans: HashMap<usize, Vec<Span>> = HashMap::new();
+    for (_, place) in tree.places.iter().filter(|(pointer, _)| secret(pointer)) {
+        for line in place.value.start.line..=place.value.end.line {
+            spans.entry(line).or_default().push(place.value);
         }
-        line.chars().enumerate().map(|(i, c)| if c != '\n' && hidden(number + 1, i + 1) { '*' } else { c }).collect()
+    }
+    let blot = |(number, line): (usize, &str)| {
+        let Some(spans) = spans.get(&(number + 1)).filter(|_| !line.contains("${")) else { return line.to_owned() };
+        let hidden = |column: usize| {
+            let at = (number + 1, column);
+            spans.iter().any(|s| (s.start.line, s.start.column) <= at && at < (s.end.line, s.end.column))
+        };
+        line.chars().enumerate().map(|(i, c)| if c != '\n' && hidden(i + 1) { '*' } else { c }).collect()
     };
     text.split_inclusive('\n').enumerate().map(blot).collect()
 }

@@ -7,14 +7,17 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource};
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, MietteError, MietteSpanContents, SourceCode, SourceSpan,
+    SpanContents,
+};
 use serde::Serialize;
 
-/// Problems that are shown with their lines: each takes a look at the whole text, and nobody reads more.
+/// Problems that are shown with their lines: nobody reads more.
 const MOST_SHOWN: usize = 100;
 
 /// Whether a config with the problem can run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// It cannot.
@@ -24,7 +27,7 @@ pub enum Severity {
 }
 
 /// Kind of a problem, for programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Code {
     /// The file cannot be read.
@@ -133,10 +136,10 @@ impl Report {
     pub fn pretty(&self, colour: Colour) -> String {
         let theme = if colour == Colour::Always { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
         let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(1).with_width(120);
-        let source = NamedSource::new(self.file.display().to_string(), self.source.to_string());
+        let source = Source::new(self.file.display().to_string(), &self.source);
         let mut text = String::new();
         for problem in self.problems.iter().take(MOST_SHOWN) {
-            let report = miette::Report::new(problem.diagnostic(&self.source)).with_source_code(source.clone());
+            let report = miette::Report::new(problem.diagnostic(&source)).with_source_code(source.clone());
             // Writing to a string cannot fail, but rendering can, where a span lies outside: then the line form has it all.
             if handler.render_report(&mut text, report.as_ref()).is_err() {
                 let _ = writeln!(text, "{}:{}: {}", problem.line, problem.column, problem.sentence());
@@ -187,7 +190,7 @@ impl Problem {
         }
     }
 
-    fn diagnostic(&self, source: &str) -> MietteDiagnostic {
+    fn diagnostic(&self, source: &Source) -> MietteDiagnostic {
         let range = self.bytes(source);
         let severity = if self.severity == Severity::Error { miette::Severity::Error } else { miette::Severity::Warning };
         let mut diagnostic = MietteDiagnostic::new(self.sentence()).with_severity(severity).with_label(LabeledSpan::underline(range));
@@ -196,23 +199,53 @@ impl Problem {
     }
 
     /// The part of its first line that the problem is about.
-    fn bytes(&self, source: &str) -> Range<usize> {
-        let start = byte_at(source, Position { line: self.line, column: self.column });
-        let line_end = source[start..].find('\n').map_or(source.len(), |n| start + n);
-        let end = self.end.map_or(line_end, |end| byte_at(source, end)).clamp(start, line_end);
+    fn bytes(&self, source: &Source) -> Range<usize> {
+        let start = source.byte_at(Position { line: self.line, column: self.column });
+        let line_end = source.text[start..].find('\n').map_or(source.text.len(), |n| start + n);
+        let end = self.end.map_or(line_end, |end| source.byte_at(end)).clamp(start, line_end);
         start..end
     }
 }
 
-/// Byte offset of a position; the end of its line, or of the text, where there is no such column or line.
-fn byte_at(source: &str, position: Position) -> usize {
-    let mut line_start = 0;
-    for (number, line) in source.split_inclusive('\n').enumerate() {
-        if number + 1 == position.line {
-            let within = line.char_indices().nth(position.column - 1).map_or(line.trim_end_matches('\n').len(), |(byte, _)| byte);
-            return line_start + within;
-        }
-        line_start += line.len();
+/// A text that knows where its lines begin, so that showing a few of them does not take a look at all.
+#[derive(Debug, Clone)]
+struct Source {
+    name: String,
+    text: Arc<str>,
+    /// Byte of the beginning of each line.
+    lines: Arc<[usize]>,
+}
+
+impl Source {
+    fn new(name: String, text: &Arc<str>) -> Self {
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { name, text: Arc::clone(text), lines }
     }
-    source.len()
+
+    /// Where line number `line`, from 0, begins; the end of the text, where there is no such line.
+    fn line(&self, line: usize) -> usize {
+        self.lines.get(line).copied().unwrap_or(self.text.len())
+    }
+
+    /// Byte offset of a position; the end of its line, or of the text, where there is no such column or line.
+    fn byte_at(&self, position: Position) -> usize {
+        let (start, next) = (self.line(position.line.saturating_sub(1)), self.line(position.line));
+        let line = self.text[start..next].trim_end_matches('\n');
+        start + line.char_indices().nth(position.column.saturating_sub(1)).map_or(line.len(), |(byte, _)| byte)
+    }
+}
+
+impl SourceCode for Source {
+    fn read_span<'a>(&'a self, span: &SourceSpan, before: usize, after: usize) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let number_of = |byte: usize| self.lines.partition_point(|start| *start <= byte).saturating_sub(1);
+        let first = number_of(span.offset()).saturating_sub(before);
+        let last = number_of(span.offset() + span.len()) + after;
+        let (from, to) = (self.line(first), self.line(last + 1));
+        let window = self.text.get(from..to).ok_or(MietteError::OutOfBounds)?;
+        let shifted = SourceSpan::new(span.offset().saturating_sub(from).into(), span.len());
+        let part = window.read_span(&shifted, before, after)?;
+        let place = SourceSpan::new((part.span().offset() + from).into(), part.span().len());
+        let line = part.line() + first;
+        Ok(Box::new(MietteSpanContents::new_named(self.name.clone(), part.data(), place, line, part.column(), part.line_count())))
+    }
 }

@@ -13,6 +13,7 @@ mod courses;
 mod crashes;
 mod dead_letters;
 mod durable;
+mod edge;
 mod kafka;
 #[path = "../kafka_broker/mod.rs"]
 mod kafka_broker;

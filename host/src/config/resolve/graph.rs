@@ -7,7 +7,6 @@ use petgraph::visit::{DfsEvent, depth_first_search};
 use super::Context;
 use crate::config::finding::Findings;
 use crate::config::report::Code;
-use crate::config::suggest;
 
 /// Names of the modules so that each comes after what it depends on, otherwise as written.
 pub(super) fn start_sequence(context: &Context<'_>, findings: &mut Findings) -> Vec<String> {
@@ -21,7 +20,8 @@ pub(super) fn start_sequence(context: &Context<'_>, findings: &mut Findings) -> 
                     graph.add_edge(nodes[index], nodes[on], ());
                 }
                 None => {
-                    let help = suggest::help(name, modules.iter().map(|m| m.name.as_str()).filter(|n| !n.is_empty() && *n != module.name));
+                    let help =
+                        context.suggest(name, modules.iter().map(|m| m.name.as_str()).filter(|n| !n.is_empty() && *n != module.name));
                     findings.error(
                         format!("/modules/{index}/dependsOn/{position}"),
                         Code::UnknownName,

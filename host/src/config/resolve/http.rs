@@ -10,7 +10,6 @@ use crate::config::document::{RouteEntry, Settings};
 use crate::config::finding::Findings;
 use crate::config::modules::ApiHandler;
 use crate::config::report::Code;
-use crate::config::suggest;
 use crate::plan::paths::template;
 use crate::plan::{Cors, Endpoint, Middleware, Operation, Pricing, RateLimit, ResourceHandler, Route, Secret};
 
@@ -215,7 +214,7 @@ pub(super) fn resources(
         let seed_pointer = setting(index, "seedFile");
         let mut actions = settings.actions.clone();
         entries.add_actions(&module.name, &mut actions);
-        check_actions(routes, &module.name, &actions, findings);
+        check_actions(context, routes, &module.name, &actions, findings);
         check_schema(settings, index, findings);
         resources.push(ResourceHandler {
             name: module.name.clone(),
@@ -243,7 +242,13 @@ fn is_owned(routes: &[Option<Route>], handler: &str) -> bool {
 }
 
 /// Every action that has a route is defined.
-fn check_actions(routes: &[Option<Route>], name: &str, actions: &std::collections::BTreeMap<String, Vec<String>>, findings: &mut Findings) {
+fn check_actions(
+    context: &Context<'_>,
+    routes: &[Option<Route>],
+    name: &str,
+    actions: &std::collections::BTreeMap<String, Vec<String>>,
+    findings: &mut Findings,
+) {
     for (index, route) in routes.iter().enumerate() {
         let Some(Endpoint::Resource { handler, operation: Operation::Action(action) }) = route.as_ref().map(|r| &r.endpoint) else {
             continue;
@@ -252,7 +257,7 @@ fn check_actions(routes: &[Option<Route>], name: &str, actions: &std::collection
             let message = format!("'{name}' has no action '{action}'");
             let help = format!(
                 "{}; define it under `actions` of '{name}' or in `triggers.http.routes`",
-                suggest::help(action, actions.keys().map(String::as_str))
+                context.suggest(action, actions.keys().map(String::as_str))
             );
             findings.error(format!("/workflows/http/routes/{index}/path"), Code::UnknownName, message, help);
         }

@@ -12,7 +12,6 @@ use crate::config::document::{DefinitionEntry, HookEntry, Settings};
 use crate::config::finding::Findings;
 use crate::config::modules::{ApiHandler, ProcessingStep};
 use crate::config::report::Code;
-use crate::config::suggest;
 use crate::config::tree::child;
 use crate::plan::Workflow;
 
@@ -92,7 +91,7 @@ fn check_handlers(context: &Context<'_>, findings: &mut Findings) {
             handler.workflow_type.as_ref().map(|name| triggers::workflow(context, name, &setting(index, "workflowType"), findings));
         match workflow {
             Some(None) => {}
-            Some(Some(workflow)) => check_transitions(handler, index, workflow, findings),
+            Some(Some(workflow)) => check_transitions(context, handler, index, workflow, findings),
             None => {
                 for (key, given) in [("initialTransition", handler.initial_transition.is_some()), ("actions", !handler.actions.is_empty())]
                 {
@@ -106,14 +105,14 @@ fn check_handlers(context: &Context<'_>, findings: &mut Findings) {
     }
 }
 
-fn check_transitions(handler: &ApiHandler, index: usize, workflow: &DefinitionEntry, findings: &mut Findings) {
+fn check_transitions(context: &Context<'_>, handler: &ApiHandler, index: usize, workflow: &DefinitionEntry, findings: &mut Findings) {
     for (action, transitions) in &handler.actions {
         let pointer = child(&setting(index, "actions"), action);
         if transitions.is_empty() {
             findings.error(&pointer, Code::InvalidValue, format!("action '{action}' has no transitions"), None);
         }
         for (i, name) in transitions.iter().enumerate() {
-            triggers::transition(workflow, name, &child(&pointer, &i.to_string()), findings);
+            triggers::transition(context, workflow, name, &child(&pointer, &i.to_string()), findings);
         }
     }
 }
@@ -127,7 +126,12 @@ fn check_mappings(context: &Context<'_>, findings: &mut Findings) {
         let at = format!("{AT}/resourceMappings/{index}");
         if !mapping.resource_type.is_empty() && !kinds.contains(&mapping.resource_type.as_str()) {
             let message = format!("no api.handler has the resources '{}'", mapping.resource_type);
-            findings.error(format!("{at}/resourceType"), Code::UnknownName, message, suggest::help(&mapping.resource_type, kinds.clone()));
+            findings.error(
+                format!("{at}/resourceType"),
+                Code::UnknownName,
+                message,
+                context.suggest(&mapping.resource_type, kinds.iter().copied()),
+            );
         }
         if !mapping.state_machine.is_empty() && !machines.contains(&mapping.state_machine.as_str()) {
             let message = format!("'{}' is neither the engine nor a definition", mapping.state_machine);
@@ -135,7 +139,7 @@ fn check_mappings(context: &Context<'_>, findings: &mut Findings) {
                 format!("{at}/stateMachine"),
                 Code::UnknownName,
                 message,
-                suggest::help(&mapping.state_machine, machines.clone()),
+                context.suggest(&mapping.state_machine, machines.iter().copied()),
             );
         }
     }

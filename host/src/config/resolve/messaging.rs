@@ -1,12 +1,11 @@
 //! How events travel, who reacts to them, and which transitions they fire.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use super::{Context, components, pick, setting, triggers, values};
 use crate::config::finding::Findings;
 use crate::config::report::Code;
-use crate::config::suggest;
 use crate::plan::{Bus, EventTrigger, MessagingHandler};
 
 const BUSES: [&str; 2] = ["messaging.broker", "messaging.kafka"];
@@ -77,13 +76,9 @@ fn consumed_topics<'d>(context: &Context<'d>) -> Vec<(String, &'d str)> {
 }
 
 fn topics(context: &Context<'_>) -> Vec<String> {
-    let mut topics: Vec<String> = Vec::new();
-    for (_, topic) in named_topics(context) {
-        if !topic.is_empty() && !topics.iter().any(|t| t == topic) {
-            topics.push(topic.to_owned());
-        }
-    }
-    topics
+    let mut seen = HashSet::new();
+    let named = named_topics(context).into_iter().map(|(_, topic)| topic);
+    named.filter(|topic| !topic.is_empty() && seen.insert(*topic)).map(str::to_owned).collect()
 }
 
 fn check_topics(context: &Context<'_>, findings: &mut Findings) {
@@ -111,21 +106,22 @@ fn check_topics(context: &Context<'_>, findings: &mut Findings) {
 fn warn_silent_topics(context: &Context<'_>, findings: &mut Findings) {
     let publishing = publishing(context);
     let told = told(context, &publishing);
+    let own = of_their_handlers(context, &publishing);
     let known: Vec<&str> = told.iter().map(String::as_str).collect();
     for (pointer, topic) in named_topics(context) {
-        if !known.contains(&topic) && (suggest::closest(topic, &known).is_some() || is_of_its_handler(context, &publishing, topic)) {
+        if !told.contains(topic) && (context.is_like_one_of(topic, &known) || own.contains(topic)) {
             let message = format!("nothing in this config publishes '{topic}'");
-            findings.warning(pointer, Code::UnknownName, message, suggest::help(topic, known.iter().copied()));
+            findings.warning(pointer, Code::UnknownName, message, context.suggest(topic, known.iter().copied()));
         }
     }
 }
 
-/// Whether a handler that publishes topics of this prefix is subscribed to this one.
-fn is_of_its_handler(context: &Context<'_>, publishing: &[(&str, &str)], topic: &str) -> bool {
+/// Topics that a handler is subscribed to which publishes topics of their prefix itself.
+fn of_their_handlers<'d>(context: &Context<'d>, publishing: &[(&str, &str)]) -> HashSet<&'d str> {
+    let publishing: HashSet<&(&str, &str)> = publishing.iter().collect();
     let subscriptions = context.document.workflows.messaging.iter().flat_map(|messaging| &messaging.subscriptions);
-    subscriptions
-        .filter(|subscription| subscription.topic == topic)
-        .any(|subscription| publishing.iter().any(|(name, own_prefix)| *name == subscription.handler && *own_prefix == prefix(topic)))
+    let own = subscriptions.filter(|own| publishing.contains(&(own.handler.as_str(), prefix(&own.topic))));
+    own.map(|own| own.topic.as_str()).collect()
 }
 
 /// The handlers that a hook has publish something, with the prefixes of their topics.
@@ -194,7 +190,7 @@ pub(super) fn event_triggers(context: &Context<'_>, findings: &mut Findings) -> 
         let pointer = format!("/triggers/event/subscriptions/{index}");
         let workflow = triggers::workflow(context, &entry.workflow, &format!("{pointer}/workflow"), findings);
         if let Some(workflow) = workflow {
-            triggers::transition(workflow, &entry.action, &format!("{pointer}/action"), findings);
+            triggers::transition(context, workflow, &entry.action, &format!("{pointer}/action"), findings);
         }
         fired.push(EventTrigger {
             topic: entry.topic.clone(),
@@ -206,7 +202,7 @@ pub(super) fn event_triggers(context: &Context<'_>, findings: &mut Findings) -> 
     let any_bus = context.document.modules.iter().any(|m| m.settings.as_ref().is_some_and(|s| BUSES.contains(&s.type_name())));
     if !any_bus && !fired.is_empty() {
         let message = "events fire transitions, but there is no module that brings events";
-        findings.error("/triggers/event", Code::MissingPart, message, suggest::help("", BUSES));
+        findings.error("/triggers/event", Code::MissingPart, message, context.suggest("", BUSES));
     }
     fired
 }

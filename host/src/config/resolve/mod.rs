@@ -15,6 +15,8 @@ mod paths;
 mod triggers;
 mod values;
 
+use std::cell::Cell;
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::document::{Document, Module, Settings};
@@ -25,9 +27,16 @@ use super::suggest;
 use super::tree::NamedVariables;
 use crate::plan::Plan;
 
+/// Names that are compared with what was written to say what may have been meant. Nobody reads a suggestion for each of thousands of mistakes.
+const MOST_COMPARED: usize = 100_000;
+
 /// What every part of the resolver sees.
 pub(super) struct Context<'d> {
     document: &'d Document,
+    /// Position of each module by its name; of several with one name, the first.
+    modules: HashMap<&'d str, usize>,
+    /// Names compared so far.
+    compared: Cell<usize>,
     environment: &'d Environment,
     /// Variables that scalars are made of, by pointer.
     variables: &'d NamedVariables,
@@ -44,7 +53,8 @@ pub(super) fn resolve(
     findings: &mut Findings,
 ) -> Plan {
     let base = file.parent().unwrap_or(Path::new("/"));
-    let context = Context { document, environment, variables, base };
+    let modules = document.modules.iter().enumerate().rev().map(|(index, module)| (module.name.as_str(), index)).collect();
+    let context = Context { document, modules, compared: Cell::new(0), environment, variables, base };
     modules::check_names(&context, findings);
     modules::check_single(&context, findings);
     let start_sequence = graph::start_sequence(&context, findings);
@@ -103,7 +113,24 @@ impl<'d> Context<'d> {
     }
 
     fn module(&self, name: &str) -> Option<(usize, &'d Module)> {
-        self.document.modules.iter().enumerate().find(|(_, module)| module.name == name)
+        let index = *self.modules.get(name)?;
+        Some((index, self.document.modules.get(index)?))
+    }
+
+    /// What may have been meant by `given`, and what is accepted.
+    fn suggest<'a>(&self, given: &str, accepted: impl IntoIterator<Item = &'a str>) -> String {
+        if self.compared.get() > MOST_COMPARED {
+            return "what is accepted is listed with the first problems of this kind".to_owned();
+        }
+        let accepted: Vec<&str> = accepted.into_iter().collect();
+        self.compared.set(self.compared.get() + accepted.len());
+        suggest::help(given, accepted)
+    }
+
+    /// Whether `given` may be a slip of one of these names.
+    fn is_like_one_of(&self, given: &str, names: &[&str]) -> bool {
+        let compared = self.compared.replace(self.compared.get() + names.len());
+        compared <= MOST_COMPARED && suggest::closest(given, names).is_some()
     }
 
     /// The module that the value at `pointer` names, if it is of one of `types`; everything else is reported.
@@ -112,7 +139,7 @@ impl<'d> Context<'d> {
             return None;
         }
         let candidates = self.document.modules.iter().filter(|m| m.settings.as_ref().is_some_and(|s| types.contains(&s.type_name())));
-        let help = || suggest::help(name, candidates.map(|m| m.name.as_str()));
+        let help = || self.suggest(name, candidates.map(|m| m.name.as_str()));
         let wanted = types.join(", ");
         let Some((index, module)) = self.module(name) else {
             findings.error(pointer, Code::UnknownName, format!("no module is named '{name}' (a name of type {wanted} is needed)"), help());

@@ -26,6 +26,8 @@ struct Claim {
 struct Claims {
     router: Router<usize>,
     made: Vec<Claim>,
+    /// Positions in `made` by what comes before the first placeholder: only those that begin alike can be in each other's way.
+    beginning_with: HashMap<String, Vec<usize>>,
 }
 
 /// Reports every two that want one path. `routes` are by their position in the config.
@@ -52,12 +54,20 @@ fn has_secret(handler: &crate::config::modules::ApiHandler) -> bool {
     handler.stock.as_ref().is_some_and(|stock| stock.secret.is_some())
 }
 
+/// What comes before the first placeholder.
+fn fixed(template: &str) -> &str {
+    template.split('{').next().unwrap_or_default()
+}
+
 impl Claims {
     /// Claims a path, unless somebody else has it, which is reported at `pointer`.
     fn add(&mut self, path: &str, who: &str, pointer: &str, findings: &mut Findings) {
         let template = paths::template(path);
         match self.router.insert(template.clone(), self.made.len()) {
-            Ok(()) => self.made.push(Claim { template, who: who.to_owned() }),
+            Ok(()) => {
+                self.beginning_with.entry(fixed(&template).to_owned()).or_default().push(self.made.len());
+                self.made.push(Claim { template, who: who.to_owned() });
+            }
             Err(InsertError::Conflict { .. }) => {
                 let taken = self.in_the_way_of(&template);
                 let message = match taken.filter(|claim| claim.template == template) {
@@ -75,7 +85,8 @@ impl Claims {
 
     /// What `template` cannot stand beside. The router names it only in part.
     fn in_the_way_of(&self, template: &str) -> Option<&Claim> {
-        self.made.iter().find(|claim| {
+        let alike = self.beginning_with.get(fixed(template)).map(Vec::as_slice).unwrap_or_default();
+        alike.iter().filter_map(|at| self.made.get(*at)).find(|claim| {
             let mut pair = Router::new();
             pair.insert(claim.template.as_str(), ()).is_ok() && pair.insert(template, ()).is_err()
         })

@@ -6,7 +6,6 @@ use super::{Context, pick};
 use crate::config::document::{DefinitionEntry, HttpTrigger, RouteEntry};
 use crate::config::finding::Findings;
 use crate::config::report::Code;
-use crate::config::suggest;
 use crate::plan::paths::template;
 
 /// What the triggers say of handlers, by handler name.
@@ -32,11 +31,12 @@ impl Entries {
 pub(super) fn entries(context: &Context<'_>, findings: &mut Findings) -> Entries {
     let mut entries = Entries::default();
     let Some(triggers) = &context.document.triggers.http else { return entries };
+    let routes = routes_of(context);
     for (index, trigger) in triggers.routes.iter().enumerate() {
         let pointer = format!("/triggers/http/routes/{index}");
         let workflow = workflow(context, &trigger.workflow, &format!("{pointer}/workflow"), findings);
-        let action = workflow.and_then(|w| transition(w, &trigger.action, &format!("{pointer}/action"), findings));
-        let Some(route) = route_of(context, trigger, &pointer, findings) else { continue };
+        let action = workflow.and_then(|w| transition(context, w, &trigger.action, &format!("{pointer}/action"), findings));
+        let Some(route) = route_of(context, &routes, trigger, &pointer, findings) else { continue };
         if let (Some(_), Some(_)) = (action, handler_of(context, route, trigger, &pointer, findings)) {
             note(&mut entries, route, trigger, &pointer, findings);
         }
@@ -70,15 +70,29 @@ fn note(entries: &mut Entries, route: &RouteEntry, trigger: &HttpTrigger, pointe
     }
 }
 
-fn route_of<'d>(context: &Context<'d>, trigger: &HttpTrigger, pointer: &str, findings: &mut Findings) -> Option<&'d RouteEntry> {
+/// Routes by method and template, in a sequence that is always the same.
+type Routes<'d> = BTreeMap<(&'d str, String), &'d RouteEntry>;
+
+fn routes_of<'d>(context: &Context<'d>) -> Routes<'d> {
+    let routes = context.document.workflows.http.as_ref().map(|http| http.routes.as_slice()).unwrap_or_default();
+    // Of several that are the same, the first.
+    routes.iter().rev().map(|route| ((route.method.as_str(), template(&route.path)), route)).collect()
+}
+
+fn route_of<'d>(
+    context: &Context<'d>,
+    routes: &Routes<'d>,
+    trigger: &HttpTrigger,
+    pointer: &str,
+    findings: &mut Findings,
+) -> Option<&'d RouteEntry> {
     if trigger.path.is_empty() || trigger.method.is_empty() {
         return None;
     }
-    let routes = context.document.workflows.http.as_ref().map(|http| http.routes.as_slice()).unwrap_or_default();
-    let found = routes.iter().find(|r| r.method == trigger.method && template(&r.path) == template(&trigger.path));
+    let found = routes.get(&(trigger.method.as_str(), template(&trigger.path))).copied();
     if found.is_none() {
-        let named: Vec<String> = routes.iter().filter(|r| r.method == trigger.method).map(|r| r.path.clone()).collect();
-        let help = suggest::help(&trigger.path, named.iter().map(String::as_str));
+        let named = routes.values().filter(|r| r.method == trigger.method).map(|r| r.path.as_str());
+        let help = context.suggest(&trigger.path, named);
         let message = format!("no route in `workflows.http.routes` is {} {}", trigger.method, trigger.path);
         findings.error(format!("{pointer}/path"), Code::UnknownName, message, help);
     }
@@ -111,7 +125,7 @@ pub(super) fn workflow<'d>(context: &Context<'d>, name: &str, pointer: &str, fin
     let definitions = context.document.workflows.statemachine.as_ref().map(|s| s.definitions.as_slice()).unwrap_or_default();
     let found = definitions.iter().find(|d| d.name == name);
     if found.is_none() {
-        let help = suggest::help(name, definitions.iter().map(|d| d.name.as_str()));
+        let help = context.suggest(name, definitions.iter().map(|d| d.name.as_str()));
         findings.error(
             pointer,
             Code::UnknownName,
@@ -123,11 +137,17 @@ pub(super) fn workflow<'d>(context: &Context<'d>, name: &str, pointer: &str, fin
 }
 
 /// Whether the workflow has the transition; an unknown one is reported.
-pub(super) fn transition(workflow: &DefinitionEntry, name: &str, pointer: &str, findings: &mut Findings) -> Option<()> {
+pub(super) fn transition(
+    context: &Context<'_>,
+    workflow: &DefinitionEntry,
+    name: &str,
+    pointer: &str,
+    findings: &mut Findings,
+) -> Option<()> {
     if name.is_empty() || workflow.transitions.contains_key(name) {
         return (!name.is_empty()).then_some(());
     }
-    let help = suggest::help(name, workflow.transitions.keys().map(String::as_str));
+    let help = context.suggest(name, workflow.transitions.keys().map(String::as_str));
     findings.error(pointer, Code::UnknownName, format!("workflow '{}' has no transition '{name}'", workflow.name), help);
     None
 }

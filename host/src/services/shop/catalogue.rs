@@ -174,9 +174,11 @@ impl From<reqwest::Error> for NotFetched {
     }
 }
 
-/// Whether an id can stand in a path by itself. There is no product of another one, and to ask for it would be to ask for something else.
+/// Whether an id can stand in a path by itself. There is no product of another one, and to ask for it would be to ask for something else:
+/// a URL loses tabs and line ends, and no server takes a zero byte.
 fn is_one_segment(id: &str) -> bool {
-    !id.is_empty() && id != "." && id != ".." && !id.contains(['/', '\\', '%'])
+    let unfit = |c: char| c.is_control() || matches!(c, '/' | '\\' | '%');
+    !id.is_empty() && id != "." && id != ".." && !id.contains(unfit)
 }
 
 async fn fetch(client: &reqwest::Client, base: &str, id: &str) -> Result<Option<Product>, NotFetched> {
@@ -207,4 +209,21 @@ fn product(data: &Object) -> Option<Product> {
 fn unusable(id: &str) -> ServiceError {
     tracing::error!(product = id, "a product of the catalogue has no name or no price with at most two decimals");
     ServiceError::Unavailable { detail: format!("product '{id}' has no usable price; nothing was stored"), retry_after: RETRY_AFTER }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_the_very_id_or_nothing_is() {
+        for id in ["prod-001", "A_b~c", "dots.in.it", "with blank", "é", "😀", "?#;&", "..."] {
+            let mut url = reqwest::Url::parse("http://catalogue/api/products").unwrap();
+            url.path_segments_mut().unwrap().push(id);
+            assert!(is_one_segment(id) && url.path().matches('/').count() == 3, "{id:?}: {url}");
+        }
+        for id in ["", ".", "..", "a/b", "a\\b", "%2e", "a\tb", "a\r", "\na", "\0", "a\u{7f}", "\u{85}"] {
+            assert!(!is_one_segment(id), "{id:?}");
+        }
+    }
 }

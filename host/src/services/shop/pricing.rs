@@ -106,7 +106,7 @@ pub fn request_schema() -> Value {
     let line = json!({
         "type": "object",
         "properties": {
-            "productId": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "description": "Of the catalogue; once in an order."},
+            "productId": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "pattern": r"^[^\x00-\x1f\x7f-\x9f]+$", "description": "Of the catalogue; once in an order."},
             "quantity": {"type": "integer", "minimum": 1, "maximum": MAX_QUANTITY},
             "name": ignored(),
             "price": ignored(),
@@ -250,9 +250,10 @@ fn parse_line(at: &str, item: &Value, problems: &mut Problems) -> Option<Line> {
         return None;
     };
     problems.unknown(at, item, &["productId", "quantity", "name", "price"]);
-    let product = item.get("productId").and_then(Value::as_str).filter(|id| (1..=MAX_TEXT).contains(&id.chars().count()));
+    let product = item.get("productId").and_then(Value::as_str).filter(|id| may_be_id(id));
     if product.is_none() {
-        problems.add(format!("{at}/productId"), "expected the id of a product");
+        problems
+            .add(format!("{at}/productId"), format!("expected the id of a product: 1 to {MAX_TEXT} characters without control characters"));
     }
     let quantity = item.get("quantity").and_then(whole).filter(|quantity| (1..=MAX_QUANTITY).contains(quantity));
     if quantity.is_none() {
@@ -266,6 +267,11 @@ fn parse_line(at: &str, item: &Value, problems: &mut Problems) -> Option<Line> {
 fn whole(value: &Value) -> Option<u64> {
     let number = value.as_number()?;
     number.as_u64().or_else(|| Decimal::from_f64_retain(number.as_f64()?).filter(|decimal| decimal.fract().is_zero())?.to_u64())
+}
+
+/// Whether a product may be called that, wherever the catalogue is.
+fn may_be_id(id: &str) -> bool {
+    (1..=MAX_TEXT).contains(&id.chars().count()) && !id.contains(char::is_control)
 }
 
 fn parse_shipping(shipping: Option<&Value>, problems: &mut Problems) -> Object {

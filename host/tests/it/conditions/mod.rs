@@ -16,7 +16,7 @@ mod logs;
 mod network;
 mod payments;
 mod secrets;
-mod split;
+pub mod split;
 mod stopping;
 mod upgrades;
 
