@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::{Context, files, pick, setting, values};
 use crate::config::finding::Findings;
-use crate::config::leaf::HumanDuration;
+use crate::config::leaf::{HumanDuration, Retained};
+use crate::config::modules::RetentionSettings;
 use crate::config::report::Code;
 use crate::config::tree::child;
-use crate::plan::{Auth, ConnectionLimit, Database, FileServer, Health, Metrics, Proxy, Server};
+use crate::plan::{Auth, ConnectionLimit, Database, FileServer, Health, Metrics, Proxy, Retention, Server};
 
 /// Bytes that a key has at least.
 const SECRET_BYTES: usize = 32;
@@ -158,7 +159,13 @@ pub(super) fn database(context: &Context<'_>, findings: &mut Findings) -> Option
         path: files::absolute(&context.environment.working_dir, file_of(&settings.dsn)?),
         max_open_conns: settings.max_open_conns.unwrap_or(4),
         max_outbox_events: store.max_outbox_events.unwrap_or(1_000_000),
+        retention: retention(store.retention.unwrap_or_default()),
     })
+}
+
+fn retention(settings: RetentionSettings) -> Retention {
+    let kept = |given: Option<Retained>, hours: u64| given.map_or(Some(Duration::from_hours(hours)), |kept| kept.0);
+    Retention { events: kept(settings.events, 72), runs: kept(settings.runs, 72), idempotency_keys: kept(settings.idempotency_keys, 24) }
 }
 
 pub(super) fn file_servers(context: &Context<'_>, findings: &mut Findings) -> Vec<FileServer> {

@@ -11,6 +11,7 @@ mod files;
 mod logs;
 mod network;
 mod payments;
+mod retention;
 mod secrets;
 mod split;
 mod stopping;
