@@ -78,6 +78,24 @@ enum Command {
         #[command(subcommand)]
         command: ParkedCommand,
     },
+    /// Copy the database to a file, beside the process that has it open.
+    Backup {
+        /// The YAML config of the process; it may be running.
+        #[arg(long, short, env = "MILLRACE_CONFIG")]
+        config: PathBuf,
+        /// The file to make; it must not exist.
+        #[arg(long)]
+        to: PathBuf,
+    },
+    /// Put a copy in the place of the database. What was there is kept under another name.
+    Restore {
+        /// The YAML config of the process, which must be stopped.
+        #[arg(long, short, env = "MILLRACE_CONFIG")]
+        config: PathBuf,
+        /// The copy, made by `millrace backup`.
+        #[arg(long)]
+        from: PathBuf,
+    },
     /// Publish events again, for example after a topic was lost.
     Republish {
         /// The YAML config of the process that published them; it may be running.
@@ -164,6 +182,8 @@ fn main() -> ExitCode {
         }
         Command::Parked { command: ParkedCommand::List { config } } => commands::parked::list(&config),
         Command::Parked { command: ParkedCommand::Release { config, keys, all } } => commands::parked::release(&config, &keys, all),
+        Command::Backup { config, to } => commands::copies::backup(&config, &to),
+        Command::Restore { config, from } => commands::copies::restore(&config, &from),
         Command::Republish { config, since } => commands::events::republish(&config, &since),
         Command::Compile => commands::compile(),
     }

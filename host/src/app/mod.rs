@@ -31,6 +31,7 @@ use crate::services::pipeline::Pipeline;
 use crate::services::reactions::Reactions;
 use crate::services::relay::Relay;
 use crate::services::resources::Resources;
+use crate::services::retention::Retention;
 use crate::services::scheduler::Scheduler;
 use crate::services::users::{TokenVerifier, Users};
 use crate::services::watermark;
@@ -244,6 +245,10 @@ impl App {
         }
         if let Some(agreement) = Agreement::new(&self.plan, core.pipeline.clone())? {
             self.tasks.spawn_long("agreement", agreement.run(self.stop.clone()));
+        }
+        let parts = core.pipeline.parts();
+        if let Some(retention) = Retention::new(&self.plan, Arc::clone(&core.store), parts.clock.clone(), self.metrics.clone()) {
+            self.tasks.spawn_long("retention", retention.run(self.stop.clone()));
         }
         self.tasks.spawn_long("scheduler", Scheduler::new(core.pipeline.clone(), self.pulse.part("the scheduler")).run(self.stop.clone()));
         self.tasks.spawn_long("component watcher", Arc::clone(&core.runtime).watch(self.stop.clone()));

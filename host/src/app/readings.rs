@@ -98,7 +98,7 @@ impl Readings {
         }
         match (store.space(), &self.database) {
             (Ok(Some(space)), Some(database)) => {
-                self.metrics.set_space(database, Space { wal: space.wal, free: space.free, size: space.size });
+                self.metrics.set_space(database, Space { wal: space.wal, file: space.file, free: space.free, size: space.size });
             }
             (Err(error), _) => tracing::warn!(%error, "the system does not say how much room the database has"),
             _ => {}

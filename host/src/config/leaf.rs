@@ -66,6 +66,34 @@ impl JsonSchema for MaxAge {
     }
 }
 
+const RETENTION_PATTERN: &str = "^(forever|([0-9]{1,9}(ms|s|m|h|d)){1,5})$";
+const RETENTION_EXPECTED: &str = "a duration such as 72h, 30d or 0s, or forever";
+
+/// How long something is kept once it is of no use to the program itself; `None` is for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retained(pub Option<Duration>);
+
+impl<'de> Deserialize<'de> for Retained {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "forever" {
+            return Ok(Self(None));
+        }
+        let told = |error| de::Error::custom(format!("'{text}' is not {RETENTION_EXPECTED}: {error}"));
+        humantime::parse_duration(&text).map(|kept| Self(Some(kept))).map_err(told)
+    }
+}
+
+impl JsonSchema for Retained {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Retained".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": RETENTION_PATTERN, "x-expected": RETENTION_EXPECTED })
+    }
+}
+
 /// A list that may be left out: a key with nothing behind it is an empty one, which is not the same.
 pub(super) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     Option::<Vec<String>>::deserialize(deserializer).map(|given| Some(given.unwrap_or_default()))

@@ -340,6 +340,19 @@ pub struct Database {
     pub max_open_conns: u32,
     /// Events that may wait to be published; with more nothing new begins.
     pub max_outbox_events: u64,
+    /// How long what is of no more use is kept.
+    pub retention: Retention,
+}
+
+/// `retention` of a `persistence.store`; `None` is for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Published events, and that they were taken.
+    pub events: Option<Duration>,
+    /// Ended runs of instances of which nothing goes on.
+    pub runs: Option<Duration>,
+    /// Idempotency keys.
+    pub idempotency_keys: Option<Duration>,
 }
 
 /// One entry of `workflows.statemachine.definitions`, with its steps and hooks.

@@ -20,6 +20,7 @@ pub mod pipeline;
 pub mod reactions;
 pub mod relay;
 pub mod resources;
+pub mod retention;
 pub mod scheduler;
 mod seeds;
 mod settlement;

@@ -258,6 +258,35 @@ pub struct IdempotencyRow {
     pub resource_id: String,
 }
 
+/// Rows that are forgotten once they are old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prunable {
+    /// Events that are published: those that wait to be stay.
+    Events,
+    /// That an event was taken. Stays as long as an event is not published that was written before it.
+    Inbox,
+    /// Runs that have ended, of instances of which nothing goes on.
+    Runs,
+    /// Idempotency keys, with the resource that each has made.
+    IdempotencyKeys,
+}
+
+impl Prunable {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Events, Self::Inbox, Self::Runs, Self::IdempotencyKeys];
+
+    /// What metrics and logs call them.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Inbox => "inbox",
+            Self::Runs => "runs",
+            Self::IdempotencyKeys => "idempotency_keys",
+        }
+    }
+}
+
 /// Everything that one decision makes durable, in one transaction.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Commit {
@@ -470,6 +499,8 @@ pub const OLDEST_LOOKED_AT: usize = 1_000;
 pub struct Space {
     /// Of its write-ahead log.
     pub wal: u64,
+    /// Of its own file.
+    pub file: u64,
     /// Free on its file system, for this user.
     pub free: u64,
     /// Of its file system.
@@ -556,8 +587,11 @@ pub trait Store: Send + Sync + 'static {
     async fn mark_published(&self, positions: &[u64]) -> Result<(), StoreError>;
     /// Makes events written at or after `since` unpublished again; returns how many.
     async fn republish(&self, since: Timestamp) -> Result<u64, StoreError>;
-    /// Forgets published events, ended runs and inbox rows written before `before`; returns how many rows went.
-    async fn prune(&self, before: Timestamp) -> Result<u64, StoreError>;
+    /// Forgets `what` was written before `before`, a stretch of rows at a time, so that nobody who writes waits for long; returns how many
+    /// rows went.
+    async fn prune(&self, what: Prunable, before: Timestamp) -> Result<u64, StoreError>;
+    /// Gives room that was pruned back to the file system, if there is much of it, in small steps; returns how many bytes.
+    async fn give_back(&self) -> Result<u64, StoreError>;
 
     /// Whether the effect of that event at that consumer is there.
     async fn handled(&self, row: &InboxRow) -> Result<bool, StoreError>;

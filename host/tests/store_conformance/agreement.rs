@@ -1,6 +1,6 @@
 //! Whatever is asked of them in whatever sequence, the two back ends answer the same.
 
-use millrace::store::{Commit, Guard, IdempotencyRow, InboxRow, Listing, ReservationStatus, RunStatus, Settled, StepRun, User};
+use millrace::store::{Commit, Guard, IdempotencyRow, InboxRow, Listing, Prunable, ReservationStatus, RunStatus, Settled, StepRun, User};
 use proptest::prelude::*;
 
 use crate::bed::{Bed, at, claim, create, event, history_row, instance, line, moved, product, run, timer};
@@ -154,7 +154,13 @@ async fn answer(bed: &mut Bed, ask: &Ask) -> String {
             format!("{:?}", store.mark_published(&positions).await)
         }
         Ask::Republish => format!("{:?}", store.republish(bed.half_an_hour_ago()).await),
-        Ask::Prune => format!("{:?}", store.prune(bed.half_an_hour_ago()).await),
+        Ask::Prune => {
+            let mut said = Vec::new();
+            for what in Prunable::ALL {
+                said.push(format!("{:?}", store.prune(what, bed.half_an_hour_ago()).await));
+            }
+            said.concat()
+        }
         Ask::Delete { id, version } => {
             let guard = if *version == 0 { Guard::Absent } else { Guard::Version((*version).into()) };
             format!("{:?}", store.delete_resource("products", &id.to_string(), guard).await)

@@ -85,6 +85,10 @@ on_each_store! {
         what_is_published_is_not_read_again,
         events_since_a_time_are_published_again,
         prune_forgets_only_what_is_published_or_ended,
+        what_was_taken_is_known_while_an_event_of_that_time_may_come_again,
+        ended_runs_stay_while_anything_of_their_instance_goes_on,
+        old_idempotency_keys_are_forgotten,
+        of_a_task_that_is_done_no_copy_of_its_event_stays,
         positions_are_never_given_out_twice,
         dead_letters_are_kept_until_dropped;
     shop:

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use millrace::store::{Commit, DeadLetter, InboxRow, OutboxRow, RunStatus, StepRun};
+use millrace::store::{Commit, DeadLetter, IdempotencyRow, InboxRow, OutboxRow, Prunable, RunStatus, Settled, StepRun};
+use millrace_workflow::RunKind;
 
 use crate::bed::{Bed, all_at_once, at, change, create, event, instance, moved, run};
 
@@ -86,35 +87,98 @@ fn received(event_id: &str) -> Option<InboxRow> {
     Some(InboxRow { consumer: "trigger".into(), event_id: event_id.into() })
 }
 
+/// How much of each kind is forgotten that is older than half an hour.
+async fn pruned(bed: &Bed) -> [u64; 4] {
+    let mut rows = [0; 4];
+    for (rows, what) in rows.iter_mut().zip(Prunable::ALL) {
+        *rows = bed.store.prune(what, bed.half_an_hour_ago()).await.unwrap();
+    }
+    rows
+}
+
 pub async fn prune_forgets_only_what_is_published_or_ended(bed: Bed) {
     let store = &bed.store;
-    let parked = StepRun { status: RunStatus::Parked, ..run("a", "shipping") };
+    let parked = StepRun { status: RunStatus::Parked, ..run("c", "shipping") };
     let old = Commit {
-        runs: vec![ended("a"), run("a", "inventory"), parked.clone()],
+        runs: vec![ended("a"), run("b", "inventory"), parked.clone()],
         outbox: vec![event("a", 1), event("a", 2)],
         inbox: received("old"),
         ..Commit::default()
     };
     store.commit(old).await.unwrap();
     bed.pass_an_hour();
-    let young = Commit { runs: vec![ended("b")], outbox: vec![event("b", 1)], inbox: received("young"), ..Commit::default() };
+    let young = Commit { runs: vec![ended("d")], outbox: vec![event("b", 1)], inbox: received("young"), ..Commit::default() };
     store.commit(young.clone()).await.unwrap();
-    store.mark_published(&[1, 3]).await.unwrap();
+    store.mark_published(&[1, 2]).await.unwrap();
+    store.mark_published(&[3]).await.unwrap();
 
-    assert_eq!(store.prune(bed.half_an_hour_ago()).await.unwrap(), 3, "an event, a run and an inbox row");
-    assert_eq!(store.runs("orders", "a").await.unwrap(), [run("a", "inventory"), parked]);
-    assert_eq!(store.runs("orders", "b").await.unwrap(), [ended("b")]);
+    assert_eq!(pruned(&bed).await, [2, 1, 1, 0], "two events, an inbox row and a run");
+    for (id, stays) in [("a", vec![]), ("b", vec![run("b", "inventory")]), ("c", vec![parked]), ("d", vec![ended("d")])] {
+        assert_eq!(store.runs("orders", id).await.unwrap(), stays, "{id}");
+    }
     store.commit(Commit { inbox: received("old"), ..Commit::default() }).await.expect("it was forgotten");
     store.commit(Commit { inbox: received("young"), ..Commit::default() }).await.expect_err("it was not");
     store.republish(at(0)).await.unwrap();
-    assert_eq!(positions(&store.unpublished(0, 10).await.unwrap()), [2, 3]);
+    assert_eq!(positions(&store.unpublished(0, 10).await.unwrap()), [3]);
+}
+
+pub async fn what_was_taken_is_known_while_an_event_of_that_time_may_come_again(bed: Bed) {
+    let store = &bed.store;
+    store.commit(Commit { outbox: vec![event("a", 1), event("b", 1)], ..Commit::default() }).await.unwrap();
+    bed.pass_an_hour();
+    store.commit(Commit { inbox: received("taken"), ..Commit::default() }).await.unwrap();
+    store.mark_published(&[2]).await.unwrap();
+    bed.pass_an_hour();
+    assert_eq!(pruned(&bed).await, [1, 0, 0, 0], "the first event may still be delivered");
+    store.mark_published(&[1]).await.unwrap();
+    assert_eq!(pruned(&bed).await, [1, 1, 0, 0]);
+}
+
+pub async fn ended_runs_stay_while_anything_of_their_instance_goes_on(bed: Bed) {
+    let store = &bed.store;
+    let order = instance("a");
+    store.commit(Commit { runs: vec![ended("a")], ..create(order.clone()) }).await.unwrap();
+    store.commit(Commit { runs: vec![ended("gone"), run("gone", "undo")], ..Commit::default() }).await.unwrap();
+    bed.pass_an_hour();
+    assert_eq!(pruned(&bed).await, [0; 4], "an instance is unfinished, and of the other one a run waits");
+    let mut over = moved(&order, "delivered");
+    over.workflow.as_mut().unwrap().finished = true;
+    store.commit(change(over)).await.unwrap();
+    assert_eq!(pruned(&bed).await, [0, 0, 1, 0]);
+    assert_eq!(store.runs("orders", "gone").await.unwrap().len(), 2);
+}
+
+pub async fn old_idempotency_keys_are_forgotten(bed: Bed) {
+    let store = &bed.store;
+    let key = |key: &str| IdempotencyRow { user: "ada".into(), key: key.into(), request_hash: "h".into(), resource_id: key.into() };
+    store.commit(Commit { idempotency: Some(key("old")), ..Commit::default() }).await.unwrap();
+    bed.pass_an_hour();
+    store.commit(Commit { idempotency: Some(key("young")), ..Commit::default() }).await.unwrap();
+    assert_eq!(pruned(&bed).await, [0, 0, 0, 1]);
+    assert_eq!(store.idempotency("ada", "old").await.unwrap(), None);
+    assert_eq!(store.idempotency("ada", "young").await.unwrap(), Some(key("young")));
+}
+
+pub async fn of_a_task_that_is_done_no_copy_of_its_event_stays(bed: Bed) {
+    let task = StepRun {
+        kind: RunKind::Task,
+        input: Some("{}".into()),
+        status: RunStatus::Running,
+        owner: Some(bed.store.epoch()),
+        fence: 1,
+        ..run("a", "notify")
+    };
+    bed.store.commit(Commit { runs: vec![task.clone()], ..Commit::default() }).await.unwrap();
+    let done = Settled { key: task.key.clone(), fence: 1, status: RunStatus::Done, attempt: 1, due_at: at(0), error: None };
+    bed.store.commit(Commit { settled: Some(done), ..Commit::default() }).await.unwrap();
+    assert_eq!(bed.store.runs("orders", "a").await.unwrap()[0].input, None);
 }
 
 pub async fn positions_are_never_given_out_twice(mut bed: Bed) {
     bed.store.commit(with_events((0..1_200).map(|seq| event("a", seq)))).await.unwrap();
     bed.store.mark_published(&(1..=1_200).collect::<Vec<u64>>()).await.unwrap();
     bed.pass_an_hour();
-    assert_eq!(bed.store.prune(bed.half_an_hour_ago()).await.unwrap(), 1_200);
+    assert_eq!(pruned(&bed).await, [1_200, 0, 0, 0]);
     bed.reopen().await;
     assert_eq!(positions(&bed.store.commit(with_events([event("b", 1)])).await.unwrap().outbox), [1_201]);
     assert_eq!(positions(&bed.store.unpublished(0, 10).await.unwrap()), [1_201]);

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::components::HeaderValue;
-use crate::config::leaf::HumanDuration;
+use crate::config::leaf::{HumanDuration, Retained};
 
 /// `api.handler`.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -138,6 +138,20 @@ pub struct PersistenceStore {
     /// (503 with `Retry-After`) until some were published. 1000000 if not given, which takes some gigabytes.
     #[schemars(range(min = 1))]
     pub max_outbox_events: Option<u64>,
+    /// How long the database keeps what the program itself has no more use for.
+    pub retention: Option<RetentionSettings>,
+}
+
+/// `retention` of a `persistence.store`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RetentionSettings {
+    /// Published events, and that they were taken; 72h if not given. What is gone cannot be published again by `millrace republish`.
+    pub events: Option<Retained>,
+    /// Ended attempts of finished instances; 72h if not given. What they came to is in the history, which stays.
+    pub runs: Option<Retained>,
+    /// Keys of `Idempotency-Key`; 24h if not given. A request that is repeated later than that is a new one.
+    pub idempotency_keys: Option<Retained>,
 }
 
 /// `messaging.broker`.

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use super::{Context, files, pick, setting, values};
 use crate::config::finding::Findings;
-use crate::config::leaf::HumanDuration;
-use crate::config::modules::{MetricsAccess as Access, MetricsCollector};
+use crate::config::leaf::{HumanDuration, Retained};
+use crate::config::modules::{MetricsAccess as Access, MetricsCollector, RetentionSettings};
 use crate::config::report::Code;
 use crate::config::tree::child;
 use crate::plan::{
-    Auth, ConnectionLimit, Database, FileServer, HeadLimit, Health, MAX_BODY_BYTES, Metrics, MetricsAccess, Proxy, Secret, Server,
+    Auth, ConnectionLimit, Database, FileServer, HeadLimit, Health, MAX_BODY_BYTES, Metrics, MetricsAccess, Proxy, Retention, Secret,
+    Server,
 };
 
 /// Bytes that a key has at least.
@@ -185,7 +186,13 @@ pub(super) fn database(context: &Context<'_>, findings: &mut Findings) -> Option
         path: files::absolute(&context.environment.working_dir, file_of(&settings.dsn)?),
         max_open_conns: settings.max_open_conns.unwrap_or(4),
         max_outbox_events: store.max_outbox_events.unwrap_or(1_000_000),
+        retention: retention(store.retention.unwrap_or_default()),
     })
+}
+
+fn retention(settings: RetentionSettings) -> Retention {
+    let kept = |given: Option<Retained>, hours: u64| given.map_or(Some(Duration::from_hours(hours)), |kept| kept.0);
+    Retention { events: kept(settings.events, 72), runs: kept(settings.runs, 72), idempotency_keys: kept(settings.idempotency_keys, 24) }
 }
 
 pub(super) fn file_servers(context: &Context<'_>, findings: &mut Findings) -> Vec<FileServer> {

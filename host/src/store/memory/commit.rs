@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use millrace_workflow::RunKind;
+
 use super::super::{Commit, Committed, Conflict, Guard, OutboxRow, Resource, RunStatus, Settled, StepRun, Timer};
 use super::state::{Aged, Name, State, to_micros};
 
@@ -13,7 +15,7 @@ impl State {
             self.inbox.insert(row, written_at);
         }
         if let Some(row) = commit.idempotency {
-            self.idempotency.insert((row.user.clone(), row.key.clone()), row);
+            self.idempotency.insert((row.user.clone(), row.key.clone()), Aged { written_at, row });
         }
         if let Some(settled) = commit.settled {
             self.settle(settled, epoch);
@@ -40,7 +42,7 @@ impl State {
         }
         let asked = commit.idempotency.as_ref().map(|row| (row.user.clone(), row.key.clone()));
         if let Some(existing) = asked.and_then(|key| self.idempotency.get(&key)) {
-            return Err(Conflict::Idempotency(existing.clone()));
+            return Err(Conflict::Idempotency(existing.row.clone()));
         }
         if let Some(settled) = &commit.settled
             && !self.is_held(settled, epoch)
@@ -100,6 +102,9 @@ impl State {
             row.last_error = settled.error;
         }
         if settled.status == RunStatus::Done {
+            if row.kind == RunKind::Task {
+                row.input = None;
+            }
             self.open_runs.remove(&sequence);
         }
     }

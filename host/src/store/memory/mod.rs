@@ -18,8 +18,8 @@ use parking_lot::Mutex;
 
 use self::state::State;
 use super::{
-    Backlog, Commit, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing, OutboxRow, Refused,
-    ReservationStatus, Resource, Space, StepRun, StockLevel, StockLine, Store, StoreError, Timer, User,
+    Backlog, Commit, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing, OutboxRow, Prunable,
+    Refused, ReservationStatus, Resource, Space, StepRun, StockLevel, StockLine, Store, StoreError, Timer, User,
 };
 use crate::clock::Clock;
 
@@ -197,8 +197,12 @@ impl Store for Memory {
         self.write(|state| Ok(state.republish(since.saturating_add(behind).unwrap_or(since))))
     }
 
-    async fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.write(|state| Ok(state.prune(before)))
+    async fn prune(&self, what: Prunable, before: Timestamp) -> Result<u64, StoreError> {
+        self.write(|state| Ok(state.prune(what, before)))
+    }
+
+    async fn give_back(&self) -> Result<u64, StoreError> {
+        Ok(0)
     }
 
     async fn add_dead_letter(&self, letter: DeadLetter) -> Result<(), StoreError> {

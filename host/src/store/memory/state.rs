@@ -8,7 +8,7 @@ use millrace_workflow::Definition;
 
 use super::super::{
     Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing, OLDEST_LOOKED_AT, OutboxRow,
-    ReservationStatus, Resource, RunStatus, Shortage, StepRun, StockLevel, StockLine, StoreError, Timer, User, merge_lines,
+    Prunable, ReservationStatus, Resource, RunStatus, Shortage, StepRun, StockLevel, StockLine, StoreError, Timer, User, merge_lines,
 };
 use crate::text::email_key;
 
@@ -55,7 +55,7 @@ pub(super) struct State {
     pub(super) unpublished: BTreeSet<u64>,
     pub(super) last_position: u64,
     pub(super) inbox: HashMap<InboxRow, Timestamp>,
-    pub(super) idempotency: HashMap<(String, String), IdempotencyRow>,
+    pub(super) idempotency: HashMap<(String, String), Aged<IdempotencyRow>>,
     dead_letters: BTreeMap<u64, DeadLetter>,
     last_letter: u64,
     users: HashMap<String, User>,
@@ -158,7 +158,7 @@ impl State {
     }
 
     pub(super) fn idempotency(&self, user: &str, key: &str) -> Option<IdempotencyRow> {
-        self.idempotency.get(&(user.to_owned(), key.to_owned())).cloned()
+        self.idempotency.get(&(user.to_owned(), key.to_owned())).map(|aged| aged.row.clone())
     }
 
     /// Runs that have not ended, with their places.
@@ -293,15 +293,37 @@ impl State {
         young.filter(|(position, _)| self.unpublished.insert(**position)).count() as u64
     }
 
-    pub(super) fn prune(&mut self, before: Timestamp) -> u64 {
+    pub(super) fn prune(&mut self, what: Prunable, before: Timestamp) -> u64 {
         let before = to_micros(before);
-        let rows = |state: &Self| state.outbox.len() + state.runs.len() + state.inbox.len();
+        let rows = |state: &Self| state.outbox.len() + state.runs.len() + state.inbox.len() + state.idempotency.len();
         let there = rows(self);
-        self.outbox.retain(|position, aged| aged.written_at >= before || self.unpublished.contains(position));
-        self.runs.retain(|_, aged| aged.written_at >= before || aged.row.status != RunStatus::Done);
-        self.run_keys.retain(|_, sequence| self.runs.contains_key(sequence));
-        self.inbox.retain(|_, written_at| *written_at >= before);
+        match what {
+            Prunable::Events => self.outbox.retain(|position, aged| aged.written_at >= before || self.unpublished.contains(position)),
+            Prunable::Inbox => {
+                let waiting = self.unpublished.first().and_then(|first| self.outbox.get(first)).map(|aged| aged.written_at);
+                let before = waiting.map_or(before, |waiting| waiting.min(before));
+                self.inbox.retain(|_, written_at| *written_at >= before);
+            }
+            Prunable::Runs => {
+                let going_on = self.going_on();
+                let name = |run: &StepRun| (run.resource_kind.clone(), run.resource_id.clone());
+                self.runs.retain(|_, aged| {
+                    aged.written_at >= before || aged.row.status != RunStatus::Done || going_on.contains(&name(&aged.row))
+                });
+                self.run_keys.retain(|_, sequence| self.runs.contains_key(sequence));
+            }
+            Prunable::IdempotencyKeys => self.idempotency.retain(|_, aged| aged.written_at >= before),
+        }
         (there - rows(self)) as u64
+    }
+
+    /// Resources that are unfinished, and those of which a run has not ended.
+    fn going_on(&self) -> HashSet<Name> {
+        let unfinished =
+            self.resources.iter().filter(|(_, placed)| placed.resource.workflow.as_ref().is_some_and(|progress| !progress.finished));
+        let open = self.runs.values().filter(|aged| aged.row.status != RunStatus::Done);
+        let open = open.map(|aged| (aged.row.resource_kind.clone(), aged.row.resource_id.clone()));
+        unfinished.map(|(name, _)| name.clone()).chain(open).collect()
     }
 
     pub(super) fn add_dead_letter(&mut self, mut letter: DeadLetter) {

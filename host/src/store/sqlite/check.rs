@@ -13,7 +13,7 @@ use super::connection::{self, OpenError};
 const START_WAITS: Duration = Duration::from_millis(500);
 
 /// What a check finds: what is damaged, or nothing.
-type Finding = Option<String>;
+pub(super) type Finding = Option<String>;
 
 /// A check that goes on.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Check {
 }
 
 /// The first thing that is wrong, in SQLite's words.
-fn look_through(connection: &Connection) -> Finding {
+pub(super) fn look_through(connection: &Connection) -> Finding {
     match connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)) {
         Ok(text) if text == "ok" => None,
         Ok(text) => Some(text.lines().collect::<Vec<_>>().join(" ")),

@@ -186,8 +186,8 @@ fn insert_inbox(writing: &Writing<'_>, row: &InboxRow) -> Result<(), UnitError> 
 
 fn insert_idempotency(writing: &Writing<'_>, row: &IdempotencyRow) -> Result<(), UnitError> {
     let inserted = writing.run(
-        "INSERT INTO idempotency (user, key, request_hash, resource_id) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-        [&row.user, &row.key, &row.request_hash, &row.resource_id],
+        "INSERT INTO idempotency (user, key, request_hash, resource_id, written_at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+        params![row.user, row.key, row.request_hash, row.resource_id, writing.tail.written_at],
     )?;
     if inserted == 0 {
         let existing = select_idempotency(writing.connection, &row.user, &row.key)?.unwrap_or_else(|| row.clone());
@@ -200,7 +200,9 @@ fn settle(writing: &Writing<'_>, settled: &Settled) -> Result<(), UnitError> {
     let due_at = (settled.status == RunStatus::Ready).then(|| micros(settled.due_at));
     let owner = (settled.status == RunStatus::Running).then_some(writing.epoch);
     let changed = writing.run(
-        "UPDATE step_runs SET status = ?1, attempt = ?2, due_at = coalesce(?3, due_at), last_error = coalesce(?4, last_error), owner = ?5
+        // What was handled is told by the event itself; a copy of it would be kept for nothing.
+        "UPDATE step_runs SET status = ?1, attempt = ?2, due_at = coalesce(?3, due_at), last_error = coalesce(?4, last_error), owner = ?5,
+                              input = CASE WHEN ?1 = 'done' AND kind = 'task' THEN NULL ELSE input END
          WHERE key = ?6 AND fence = ?7 AND status = 'running' AND owner = ?8",
         params![
             run_status_text(settled.status),

@@ -30,7 +30,8 @@ const MIGRATION_LIST: &[M<'static>] = &[
     M::up(include_str!("../../../migrations/0004_lines.sql")),
     M::up(include_str!("../../../migrations/0005_steady_time.sql")),
     M::up(include_str!("../../../migrations/0006_deadlines.sql")),
-    M::up(include_str!("../../../migrations/0008_email_keys.sql")),
+    M::up(include_str!("../../../migrations/0007_email_keys.sql")),
+    M::up(include_str!("../../../migrations/0008_retention.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
 
@@ -124,6 +125,14 @@ pub enum OpenError {
         /// What SQLite found first.
         found: String,
     },
+    /// A copy of the database cannot be made or used.
+    #[error("the copy '{}' cannot be used: {reason}", path.display())]
+    Copy {
+        /// File of the copy.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// Anything else that SQLite says.
     #[error("cannot open the database '{}': {cause}", path.display())]
     Sqlite {
@@ -159,6 +168,7 @@ pub(super) fn space(path: &Path) -> std::io::Result<Space> {
     Ok(Space {
         // There is none before the first write.
         wal: std::fs::metadata(beside(path, "-wal")).map_or(0, |file| file.len()),
+        file: std::fs::metadata(path).map_or(0, |file| file.len()),
         free: disk.f_bavail.saturating_mul(disk.f_frsize),
         size: disk.f_blocks.saturating_mul(disk.f_frsize),
     })
@@ -193,15 +203,31 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
     open(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX, Role::Reader)
 }
 
+/// Opens a file alone, which nobody writes, without making anything beside it.
+pub(super) fn unchanging(path: &Path) -> rusqlite::Result<Connection> {
+    let encoded = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(format!("file:{encoded}?immutable=1"), flags)
+}
+
+/// The same, for a database that this program can read.
+pub(super) fn open_unchanging(path: &Path) -> Result<Connection, OpenError> {
+    let connection = unchanging(path).map_err(|cause| OpenError::of(path, cause))?;
+    check_tables(&connection, path)?;
+    Ok(connection)
+}
+
+fn check_tables(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|cause| OpenError::of(path, cause))?;
+    let known = MIGRATION_LIST.len() as i64;
+    if found > known { Err(OpenError::Newer { path: path.to_owned(), found, known }) } else { Ok(()) }
+}
+
 fn open(path: &Path, flags: OpenFlags, role: Role) -> Result<Connection, OpenError> {
     let sqlite = |cause| OpenError::of(path, cause);
     let connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
-    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sqlite)?;
-    let known = MIGRATION_LIST.len() as i64;
-    if found > known {
-        return Err(OpenError::Newer { path: path.to_owned(), found, known });
-    }
+    check_tables(&connection, path)?;
     configure(&connection, role).map_err(sqlite)?;
     assert_settings(&connection, path)?;
     Ok(connection)
@@ -216,6 +242,8 @@ fn configure(connection: &Connection, role: Role) -> rusqlite::Result<()> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     match role {
         Role::Writer => {
+            // Only a new file takes this, and only before anything else is written to it: pages that are free can be given back.
+            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
             connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;

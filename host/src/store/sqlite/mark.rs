@@ -9,10 +9,10 @@ use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use super::connection::OpenError;
+use super::connection::{self, OpenError};
 use super::lock::{beside, private};
 
 /// The whole file, so that each note replaces the one before in one write.
@@ -57,9 +57,7 @@ impl Content {
 
     /// What the file has without its log.
     fn of_file_alone(database: &Path) -> rusqlite::Result<Self> {
-        let encoded: String = database.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Self::read(&Connection::open_with_flags(format!("file:{encoded}?immutable=1"), flags)?)
+        Self::read(&connection::unchanging(database)?)
     }
 }
 

@@ -17,6 +17,7 @@ mod outbox;
 mod readers;
 mod registry;
 mod resources;
+mod retention;
 mod runs;
 mod stock;
 #[cfg(test)]
@@ -34,11 +35,12 @@ use serde::{Deserialize, Serialize};
 use self::readers::Readers;
 use self::writer::WriterHandle;
 use super::{
-    Backlog, Commit, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing, OutboxRow, Refused,
-    ReservationStatus, Resource, Space, StepRun, StockLevel, StockLine, Store, StoreError, Timer, User,
+    Backlog, Commit, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing, OutboxRow, Prunable,
+    Refused, ReservationStatus, Resource, Space, StepRun, StockLevel, StockLine, Store, StoreError, Timer, User,
 };
 use crate::clock::Clock;
 
+pub use self::backup::{Copied, back_up, restore};
 pub use self::connection::OpenError;
 
 /// Most reading connections that are opened.
@@ -218,18 +220,27 @@ impl Store for Sqlite {
         self.writer.write(move |writing| outbox::republish(writing, since)).await
     }
 
-    async fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
-        let mut total = 0;
-        for table in outbox::Prunable::ALL {
-            let boundary = self.readers.read(move |connection| table.boundary(connection, before)).await?;
-            let mut more = true;
-            while more {
-                let removed;
-                (removed, more) = self.writer.write(move |writing| table.prune(writing, boundary)).await?;
-                total += removed;
-            }
+    async fn prune(&self, what: Prunable, before: Timestamp) -> Result<u64, StoreError> {
+        let boundary = self.readers.read(move |connection| what.boundary(connection, before)).await?;
+        let (mut after, mut total) = (i64::MIN, 0);
+        while let Some(last) = self.readers.read(move |connection| what.stretch(connection, after, boundary)).await? {
+            total += self.writer.write(move |writing| what.prune(writing, after, last)).await?;
+            after = last;
         }
         Ok(total)
+    }
+
+    async fn give_back(&self) -> Result<u64, StoreError> {
+        let (mut left, mut bytes) = (self.readers.read(|connection| retention::pages_to_give(connection)).await?, 0);
+        while left > 0 {
+            let given = self.writer.write(move |writing| retention::give_pages(writing, left)).await?;
+            if given.pages == 0 {
+                break;
+            }
+            left -= given.pages.cast_signed();
+            bytes += given.bytes;
+        }
+        Ok(bytes)
     }
 
     async fn add_dead_letter(&self, letter: DeadLetter) -> Result<(), StoreError> {

@@ -7,9 +7,6 @@ use super::super::{DeadLetter, InboxRow, OutboxRow};
 use super::columns::{count, int, shared_text, time};
 use super::writer::{UnitError, Writing, micros};
 
-/// Rows that one transaction of a prune removes at most, so that the writer is never held for long.
-const PRUNE_ROWS: i64 = 500;
-
 pub(super) fn unpublished(connection: &Connection, after: u64, limit: usize) -> rusqlite::Result<Vec<OutboxRow>> {
     let mut statement = connection.prepare_cached(
         "SELECT outbox.position, seq, topic, key, event_id, traceparent, payload FROM unpublished JOIN outbox USING (position)
@@ -65,68 +62,6 @@ pub(super) fn republish(writing: &Writing<'_>, since: Timestamp) -> Result<u64, 
 /// The same on a connection beside the one that writes.
 pub(super) fn republish_beside(connection: &Connection, since: Timestamp) -> rusqlite::Result<u64> {
     Ok(connection.execute(REPUBLISH, [micros(since)])? as u64)
-}
-
-/// A table of which old rows are forgotten.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Prunable {
-    Outbox,
-    Runs,
-    Inbox,
-}
-
-impl Prunable {
-    pub(super) const ALL: [Self; 3] = [Self::Outbox, Self::Runs, Self::Inbox];
-
-    /// Rows are written in the sequence of their keys, so the old ones are the first and the search ends at a young one.
-    fn delete(self) -> &'static str {
-        match self {
-            Self::Outbox => {
-                "DELETE FROM outbox WHERE position IN (
-                     SELECT position FROM outbox WHERE position < ?1 AND position NOT IN (SELECT position FROM unpublished)
-                     ORDER BY position LIMIT ?2)"
-            }
-            Self::Runs => {
-                "DELETE FROM step_runs WHERE sequence IN (
-                     SELECT sequence FROM step_runs WHERE sequence < ?1 AND status = 'done' ORDER BY sequence LIMIT ?2)"
-            }
-            Self::Inbox => {
-                "DELETE FROM inbox WHERE sequence IN (SELECT sequence FROM inbox WHERE sequence < ?1 ORDER BY sequence LIMIT ?2)"
-            }
-        }
-    }
-
-    /// The key at which the rows that stay begin; rows that are added meanwhile are beyond it.
-    fn first_kept(self) -> &'static str {
-        match self {
-            Self::Outbox => {
-                "SELECT coalesce((SELECT position FROM outbox WHERE written_at >= ?1 ORDER BY position LIMIT 1),
-                                 (SELECT max(position) + 1 FROM outbox), 0)"
-            }
-            Self::Runs => {
-                "SELECT coalesce((SELECT sequence FROM step_runs WHERE written_at >= ?1 ORDER BY sequence LIMIT 1),
-                                 (SELECT max(sequence) + 1 FROM step_runs), 0)"
-            }
-            Self::Inbox => {
-                "SELECT coalesce((SELECT sequence FROM inbox WHERE written_at >= ?1 ORDER BY sequence LIMIT 1),
-                                 (SELECT max(sequence) + 1 FROM inbox), 0)"
-            }
-        }
-    }
-
-    /// Finds where a prune ends.
-    pub(super) fn boundary(self, connection: &Connection, before: Timestamp) -> rusqlite::Result<i64> {
-        connection.prepare_cached(self.first_kept())?.query_row([micros(before)], |row| row.get(0))
-    }
-
-    /// Removes some rows below `boundary`; answers how many, and whether there may be more.
-    pub(super) fn prune(self, writing: &Writing<'_>, boundary: i64) -> Result<(u64, bool), UnitError> {
-        if matches!(self, Self::Outbox) {
-            writing.run("UPDATE process SET pruned_position = ?1", [writing.tail.position])?;
-        }
-        let removed = writing.run(self.delete(), [boundary, PRUNE_ROWS])?;
-        Ok((removed as u64, removed as i64 == PRUNE_ROWS))
-    }
 }
 
 pub(super) fn add_dead_letter(writing: &Writing<'_>, letter: &DeadLetter) -> Result<(), UnitError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{Gauge, GaugeVec, Histogram, IntCounterVec, IntGauge, IntGaugeVec, Result};
+use prometheus::{Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Result};
 
 use super::instruments::{FAST, Maker, UNITS};
 use super::{Metrics, gauge};
@@ -12,6 +12,8 @@ use super::{Metrics, gauge};
 pub struct Space {
     /// Of its write-ahead log.
     pub wal: u64,
+    /// Of its own file, without the log.
+    pub file: u64,
     /// Free on its file system.
     pub free: u64,
     /// Of its file system.
@@ -32,6 +34,9 @@ pub(super) struct Durable {
     commit_units: Histogram,
     commit_seconds: Histogram,
     wal_bytes: IntGaugeVec,
+    file_bytes: IntGaugeVec,
+    pruned: IntCounterVec,
+    given_back: IntCounter,
     disk_free: IntGaugeVec,
     disk_size: IntGaugeVec,
     config_info: IntGaugeVec,
@@ -62,6 +67,9 @@ impl Durable {
             commit_units: make.one_histogram("commit_units", "Writes that shared one transaction.", &UNITS)?,
             commit_seconds: make.one_histogram("sqlite_commit_seconds", "Time of one transaction, durable write included.", &FAST)?,
             wal_bytes: make.gauge("sqlite_wal_bytes", "Bytes of the write-ahead log.", &["database"])?,
+            file_bytes: make.gauge("sqlite_file_bytes", "Bytes of the database's file, without its log.", &["database"])?,
+            pruned: make.counter("pruned_rows_total", "Rows that were forgotten because they were old.", &["kind"])?,
+            given_back: make.one_counter("sqlite_given_back_bytes_total", "Bytes that the database has given back to the file system.")?,
             disk_free: make.gauge("disk_free_bytes", "Bytes free on the file system of the database.", &["database"])?,
             disk_size: make.gauge("disk_size_bytes", "Bytes of the file system of the database.", &["database"])?,
             config_info: make.gauge("config_info", "The program that runs.", &["version"])?,
@@ -127,10 +135,21 @@ impl Metrics {
         self.inner.durable.lag.with_label_values(&[topic]).set(gauge(events));
     }
 
+    /// `rows` of a kind were forgotten because they were old.
+    pub fn pruned(&self, kind: &str, rows: u64) {
+        self.inner.durable.pruned.with_label_values(&[kind]).inc_by(rows);
+    }
+
+    /// The database has given `bytes` back to the file system.
+    pub fn given_back(&self, bytes: u64) {
+        self.inner.durable.given_back.inc_by(bytes);
+    }
+
     /// The room of a database, by the name of its module.
     pub fn set_space(&self, database: &str, space: Space) {
         let durable = &self.inner.durable;
         durable.wal_bytes.with_label_values(&[database]).set(gauge(space.wal));
+        durable.file_bytes.with_label_values(&[database]).set(gauge(space.file));
         durable.disk_free.with_label_values(&[database]).set(gauge(space.free));
         durable.disk_size.with_label_values(&[database]).set(gauge(space.size));
     }
@@ -154,6 +173,9 @@ pub(super) mod tests {
         "commit_units_bucket{le=\"4\"} 1",
         "sqlite_commit_seconds_count 1",
         "sqlite_wal_bytes{database=\"d\"} 1",
+        "sqlite_file_bytes{database=\"d\"} 4",
+        "pruned_rows_total{kind=\"k\"} 5",
+        "sqlite_given_back_bytes_total 6",
         "disk_free_bytes{database=\"d\"} 2",
         "disk_size_bytes{database=\"d\"} 3",
         "config_info{version=\"0.1.0\"} 1",
@@ -170,6 +192,8 @@ pub(super) mod tests {
         metrics.set_oldest_active("w", Duration::from_secs(60));
         metrics.set_bus_up("b", true);
         metrics.set_lag("t", 9);
-        metrics.set_space("d", Space { wal: 1, free: 2, size: 3 });
+        metrics.pruned("k", 5);
+        metrics.given_back(6);
+        metrics.set_space("d", Space { wal: 1, file: 4, free: 2, size: 3 });
     }
 }

@@ -15,6 +15,7 @@ mod guessing;
 mod logs;
 mod network;
 mod payments;
+mod retention;
 mod secrets;
 pub mod split;
 mod stopping;

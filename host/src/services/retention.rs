@@ -1,0 +1,91 @@
+//! Forgets what is old: events that were published, runs that have ended, idempotency keys. It would fill the disk otherwise.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use crate::clock::Clock;
+use crate::plan::{Bus, Plan, Retention as Settings};
+use crate::shutdown::Stop;
+use crate::store::{Prunable, Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// How often it looks for what is old, at most and at least.
+const INTERVAL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+/// For how long it is known at least that an event was taken which a broker may deliver once more.
+const BROKER_REPEATS: Duration = Duration::from_hours(1);
+
+/// Forgets what is old in one store.
+pub struct Retention {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    metrics: Metrics,
+    /// What is forgotten, and how old it is then.
+    ages: Vec<(Prunable, Duration)>,
+}
+
+impl Retention {
+    /// As the plan says; `None` if everything is kept for ever.
+    #[must_use]
+    pub fn new(plan: &Plan, store: Arc<dyn Store>, clock: Clock, metrics: Metrics) -> Option<Self> {
+        let settings = plan.database.as_ref()?.retention;
+        let ages: Vec<_> = Prunable::ALL.into_iter().filter_map(|what| Some((what, age(what, settings, plan)?))).collect();
+        Prunable::ALL.into_iter().for_each(|what| metrics.pruned(what.name(), 0));
+        (!ages.is_empty()).then_some(Self { store, clock, metrics, ages })
+    }
+
+    /// Forgets until `stop`.
+    ///
+    /// # Errors
+    /// The store has failed for good.
+    pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
+        let shortest = self.ages.iter().map(|(_, age)| *age).min().unwrap_or(INTERVAL.1);
+        let interval = (shortest / 10).clamp(INTERVAL.0, INTERVAL.1);
+        while !stop.is_requested() {
+            tokio::select! {
+                () = tokio::time::sleep(interval) => {}
+                () = stop.requested() => return Ok(()),
+            }
+            let forgotten = tokio::select! {
+                forgotten = self.forget() => forgotten,
+                () = stop.requested() => return Ok(()),
+            };
+            match forgotten {
+                Ok(()) => {}
+                Err(error @ StoreError::Fatal(_)) => return Err(error.into()),
+                Err(error) => tracing::warn!(%error, "what is old cannot be forgotten now; it is tried again"),
+            }
+        }
+        Ok(())
+    }
+
+    async fn forget(&self) -> Result<(), StoreError> {
+        for (what, age) in &self.ages {
+            let age = SignedDuration::try_from(*age).unwrap_or(SignedDuration::MAX);
+            // Nothing is older than time itself.
+            let Ok(before) = self.clock.steady().checked_sub(age) else { continue };
+            let rows = self.store.prune(*what, before).await?;
+            self.metrics.pruned(what.name(), rows);
+            if rows > 0 {
+                tracing::debug!(kind = what.name(), rows, "what was old is forgotten");
+            }
+        }
+        let bytes = self.store.give_back().await?;
+        if bytes > 0 {
+            self.metrics.given_back(bytes);
+            tracing::info!(bytes, "the database has given room back to the file system");
+        }
+        Ok(())
+    }
+}
+
+fn age(what: Prunable, settings: Settings, plan: &Plan) -> Option<Duration> {
+    match what {
+        Prunable::Events => settings.events,
+        Prunable::Inbox if matches!(plan.bus, Some(Bus::Kafka { .. })) => Some(settings.events?.max(BROKER_REPEATS)),
+        Prunable::Inbox => settings.events,
+        Prunable::Runs => settings.runs,
+        Prunable::IdempotencyKeys => settings.idempotency_keys,
+    }
+}
