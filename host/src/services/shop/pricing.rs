@@ -103,7 +103,7 @@ fn parse(body: &Value, problems: &mut Problems) -> Request {
         problems.add("", format!("expected an object with items and shipping, got {}", kind(body)));
         return Request::default();
     };
-    problems.unknown("", body, &["items", "shipping", "payment", "total"]);
+    problems.unknown("", body, &["items", "shipping", "payment", "total", "expectedTotal"]);
     Request {
         lines: parse_lines(body.get("items"), problems),
         shipping: parse_shipping(body.get("shipping"), problems),
