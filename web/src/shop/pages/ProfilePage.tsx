@@ -7,9 +7,10 @@ import { ApiError, explain } from '../api/errors'
 import { cart } from '../cart'
 import { fullDate, initials } from '../format'
 import { dropDraft } from '../orders/draft'
+import { dropKey } from '../orders/purchase'
 import { navigate } from '../router'
 import * as session from '../session'
-import { Field, focusFirstError } from '../ui/Field'
+import { Field, FormError, useFocusOnError } from '../ui/Field'
 import { Heading, Skeleton, Trouble } from '../ui/Page'
 import { toast } from '../ui/toasts'
 
@@ -50,6 +51,7 @@ function signOut() {
   // Whoever uses this device next starts anew.
   cart.set([])
   dropDraft()
+  dropKey()
   session.end()
   toast('info', 'You are signed out')
 }
@@ -62,11 +64,8 @@ function ProfileForm({ user }: { user: session.User }) {
       session.user.set(changed)
       toast('success', 'Profile updated')
     },
-    onError: (error) => {
-      toast('error', explain(error))
-      focusFirstError(form.current)
-    },
   })
+  useFocusOnError(form, change.error)
   const fields = complaints(change.error)
   return (
     <form
@@ -100,6 +99,7 @@ function ProfileForm({ user }: { user: session.User }) {
         defaultValue={user.email}
         error={fields.email}
       />
+      {change.error !== undefined && Object.keys(fields).length === 0 && <FormError>{explain(change.error)}</FormError>}
       <button type="submit" className="button" disabled={change.isPending}>
         Save Changes
       </button>
