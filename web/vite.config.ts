@@ -29,6 +29,19 @@ const smallFonts: Plugin = {
   },
 }
 
+/** Styles after the shell of the page: a browser shows what stands before a stylesheet while that is on its way. */
+const stylesAfterShell: Plugin = {
+  name: 'styles-after-shell',
+  apply: 'build',
+  transformIndexHtml: {
+    order: 'post',
+    handler(html) {
+      const links = html.match(/<link rel="stylesheet"[^>]*>/g) ?? []
+      return links.reduce((rest, link) => rest.replace(link, ''), html).replace('</body>', `${links.join('')}</body>`)
+    },
+  },
+}
+
 /** Below this there is nothing to win. */
 const WORTH_COMPRESSING = 500
 
@@ -49,7 +62,7 @@ const compressed: Plugin = {
 }
 
 export default defineConfig({
-  plugins: [react(), smallFonts, compressed],
+  plugins: [react(), smallFonts, stylesAfterShell, compressed],
   build: {
     target: 'es2023',
     rolldownOptions: { input: entries },

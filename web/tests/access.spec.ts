@@ -1,5 +1,5 @@
 /** Every page, in both themes, on a phone and on a desk: axe finds nothing; nothing has to be scrolled sideways, however large it is shown. */
-import type { Page } from '@playwright/test'
+import type { Locator, Page } from '@playwright/test'
 import { addToCart, buy, expect, expectNoViolations, fillAddress, logIn, settled, test } from './store'
 
 const PHONE = { width: 360, height: 740 }
@@ -31,22 +31,60 @@ test('every page fits, from the smallest phone to text of twice the size', async
       await page.setViewportSize({ width, height: DESK.height })
       await expectNoSideways(page, `${width} wide`)
     }
-    for (const style of [
-      'html { font-size: 200% }',
-      '* { line-height: 1.5 !important; letter-spacing: 0.12em !important; word-spacing: 0.16em !important }',
-    ]) {
-      await page.evaluate((css) => {
-        const sheet = new CSSStyleSheet()
-        sheet.replaceSync(css)
-        document.adoptedStyleSheets = [sheet]
-      }, style)
-      await expectNoSideways(page, style)
-      await page.evaluate(() => {
-        document.adoptedStyleSheets = []
-      })
+    await withStyle(page, LARGE, () => expectNoSideways(page, LARGE))
+    await withStyle(page, SPACED, () => expectNoSideways(page, SPACED))
+    await page.setViewportSize(PHONE)
+    await withStyle(page, LARGE, async () => {
+      await expectNoSideways(page, 'large letters on a phone')
+      expect(await page.evaluate(brokenWords), `${page.url()}: words in pieces`).toEqual([])
+    })
+    for (const viewport of [PHONE, DESK]) {
+      await page.setViewportSize(viewport)
+      await page.evaluate(() => document.documentElement.setAttribute('dir', 'rtl'))
+      await expectNoSideways(page, 'right to left')
+      expect(await page.evaluate(linesOverTimes), 'right to left').toBe(0)
+      await page.evaluate(() => document.documentElement.removeAttribute('dir'))
+      expect(await page.evaluate(linesOverTimes), 'left to right').toBe(0)
     }
   })
 })
+
+test('where colours are forced, what they tell is told all the same', async ({ visitor }) => {
+  for (const viewport of [PHONE, DESK]) {
+    const page = await visitor({ viewport, forcedColors: 'active', reducedMotion: 'reduce' })
+    await logIn(page)
+    await page.goto('/')
+    const [everything, other] = [page.locator('.chip').first(), page.locator('.chip').nth(1)]
+    const background = (chip: Locator) => chip.evaluate((each) => getComputedStyle(each).backgroundColor)
+    expect(await background(everything)).not.toBe(await background(other))
+    await other.click()
+    expect(await background(everything)).not.toBe(await background(other))
+    await page.locator('.quick-add').first().click()
+    await expectBorder(page.locator('.toast'))
+    await expectNoViolations(page)
+    await buy(page, { payment: 'Empty account' })
+    await expect(page.getByRole('heading', { name: 'Payment Declined' })).toBeVisible()
+    await expectBorder(page.locator('.callout'))
+    await expectBorder(page.locator('.order-status'))
+    // The stream is as far as it has come.
+    const stream = (stage: string) =>
+      page
+        .locator(`.stage[data-status=${stage}]`)
+        .first()
+        .evaluate((each) => getComputedStyle(each, '::after').borderInlineStartWidth)
+    expect(await stream('done')).not.toBe(await stream('waiting'))
+    await expectNoViolations(page)
+  }
+})
+
+async function expectBorder(shown: Locator) {
+  const [width, colour, around] = await shown.evaluate((each) => {
+    const { borderTopWidth, borderTopColor, backgroundColor } = getComputedStyle(each)
+    return [borderTopWidth, borderTopColor, backgroundColor]
+  })
+  expect(Number.parseFloat(width ?? '')).toBeGreaterThan(0)
+  expect(colour).not.toBe(around)
+}
 
 for (const [device, viewport] of [
   ['phone', PHONE],
@@ -164,6 +202,51 @@ async function expectNoSideways(page: Page, how: string) {
       .map((each) => `${each.tagName}.${each.getAttribute('class')}`),
   }))
   expect({ root, inner }, `${page.url()}, ${how}`).toEqual({ root: 0, inner: [] })
+}
+
+const LARGE = 'html { font-size: 200% }'
+const SPACED = '* { line-height: 1.5 !important; letter-spacing: 0.12em !important; word-spacing: 0.16em !important }'
+
+async function withStyle(page: Page, style: string, look: () => Promise<unknown>) {
+  await page.evaluate((css) => {
+    const sheet = new CSSStyleSheet()
+    sheet.replaceSync(css)
+    document.adoptedStyleSheets = [sheet]
+  }, style)
+  await look()
+  await page.evaluate(() => {
+    document.adoptedStyleSheets = []
+  })
+}
+
+/** Words that begin in one line and end in another, as far as they are short enough for any line. */
+function brokenWords(): string[] {
+  const found: string[] = []
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+  for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+    if (text.parentElement?.closest('.sr-only, noscript, style, code, select')) continue
+    for (const { 0: word, index } of (text.textContent ?? '').matchAll(/\p{L}{2,12}/gu)) {
+      const range = document.createRange()
+      range.setStart(text, index)
+      range.setEnd(text, index + word.length)
+      const tops = new Set([...range.getClientRects()].map(({ top }) => Math.round(top)))
+      if (tops.size > 1) found.push(word)
+    }
+  }
+  return found
+}
+
+/** How many of an order's stages have the stream run through what stands beside it. */
+function linesOverTimes(): number {
+  return [...document.querySelectorAll('.stage:not(:last-child)')].filter((stage) => {
+    const line = getComputedStyle(stage, '::before')
+    const left = stage.getBoundingClientRect().left + Number.parseFloat(line.left)
+    const right = left + Number.parseFloat(line.width)
+    return [...stage.querySelectorAll('.stage-time, .stage-label, .stage-note, .stage-facts')].some((each) => {
+      const box = each.getBoundingClientRect()
+      return box.left < right && box.right > left
+    })
+  }).length
 }
 
 /** What has the focus, whether something lies over its middle, and whether it looks focused. */

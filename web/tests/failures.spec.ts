@@ -162,6 +162,7 @@ test('two tabs of one order agree, and the slower one is told why it was too lat
   await late.unroute(/\/api\/orders\/[^/]+$/)
   await late.getByRole('button', { name: 'Try again' }).click()
   await expect(late.getByRole('heading', { name: 'Order Cancelled' })).toBeVisible()
+  await expect(late.locator('.callout .form-error')).toContainText('cancelled')
 })
 
 test('a page that was never opened is there without a network', { tag: '@alike' }, async ({ page, context }) => {

@@ -249,9 +249,35 @@ test('an answer that is lost on the way does not buy twice', async ({ page }) =>
     await route.abort('connectionreset')
   })
   await page.getByRole('button', { name: 'Place Order' }).click()
-  await expect(page.locator('.toast-error')).toBeVisible()
+  await expect(page.getByText('Nothing was bought twice', { exact: false })).toBeFocused()
   await page.getByRole('button', { name: 'Place Order' }).click()
   await expect(page).toHaveURL(/#\/orders\/order-/)
+  await page.goto('/#/orders')
+  await expect(page.locator('.order-card')).toHaveCount(1)
+})
+
+test('a price that has changed since the page was loaded is asked about', { tag: '@alike' }, async ({ page }) => {
+  await logIn(page)
+  // A catalogue of before: the store sells the mat for $34.99.
+  await page.route('**/api/products', async (route) => {
+    const answer = await route.fetch()
+    const products: { id: string; data: { price: number } }[] = await answer.json()
+    for (const { id, data } of products) if (id === 'prod-005') data.price = 29.99
+    await route.fulfill({ json: products })
+  })
+  await addToCart(page, 'prod-005', 'Desk Mat')
+  await page.goto('/#/cart')
+  await page.locator('.qty-plus').click()
+  await expect(page.locator('.cart-summary-total')).toHaveText('$59.98')
+  await page.goto('/#/checkout')
+  await fillAddress(page)
+  await page.getByRole('button', { name: 'Place Order' }).click()
+  await expect(page.locator('.price-change')).toBeFocused()
+  await expect(page.locator('.price-change')).toContainText('Desk Mat: $29.99 now $34.99')
+  await expect(page.locator('.price-change')).toContainText('The total is $69.98 instead of $59.98')
+  await page.getByRole('button', { name: 'Place Order for $69.98' }).click()
+  await expect(page.locator('.order-status')).toHaveText('delivered')
+  await expect(page.locator('.order-total')).toHaveText('$69.98')
   await page.goto('/#/orders')
   await expect(page.locator('.order-card')).toHaveCount(1)
 })
@@ -266,7 +292,8 @@ test('a declined payment is tried by itself, and given up at last', { tag: '@ali
   await buy(page, { payment: 'Empty account' })
   await expect(page.getByRole('heading', { name: 'Order Cancelled' })).toBeVisible()
   await expect(stage(page, 'Processing Payment')).toContainText('attempt 4')
-  await expect(page.getByText('The card has insufficient funds for this payment.')).toBeVisible()
+  await expect(page.getByText('The payment did not go through in 4 tries.')).toBeVisible()
+  await expect(page.getByText('The card has insufficient funds for this payment.')).toHaveCount(0)
 })
 
 test('a new version of the payment component is swapped in while an order waits for the bank', async ({

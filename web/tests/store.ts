@@ -10,6 +10,8 @@ interface Shared {
   shape: Shape
   /** The store that the tests of a worker share. */
   store: RunningStore
+  /** Another one, with these products, for the tests that want just them. */
+  manyThings: (products: object[]) => Promise<RunningStore>
 }
 
 interface Own {
@@ -29,6 +31,17 @@ export const test = base.extend<Own, Shared>({
       const store = await startStore(shape, { environment: PATIENT })
       await use(store)
       await store.stop()
+    },
+    { scope: 'worker', timeout: 120_000 },
+  ],
+  manyThings: [
+    async ({ shape }, use) => {
+      let started: Promise<RunningStore> | undefined
+      await use((products) => {
+        started ??= startStore(shape, { products, environment: PATIENT })
+        return started
+      })
+      await (await started)?.stop()
     },
     { scope: 'worker', timeout: 120_000 },
   ],
@@ -127,9 +140,11 @@ export async function fillAddress(page: Page, { zip = ADDRESS.zip } = {}) {
   await page.getByLabel('ZIP Code').fill(zip)
 }
 
-/** Buys one keyboard through the pages; ends on the page of the order. */
-export async function buy(page: Page, { payment = 'Visa 4242', zip = ADDRESS.zip } = {}) {
-  await addToCart(page, 'prod-001', 'Mechanical Keyboard')
+const KEYBOARD = { id: 'prod-001', name: 'Mechanical Keyboard' }
+
+/** Buys one through the pages, a keyboard if nothing else is named; ends on the page of the order. */
+export async function buy(page: Page, { payment = 'Visa 4242', zip = ADDRESS.zip, product = KEYBOARD } = {}) {
+  await addToCart(page, product.id, product.name)
   await page.goto('/#/checkout')
   await fillAddress(page, { zip })
   await page.getByLabel(payment).check()
@@ -154,6 +169,17 @@ export function api(store: RunningStore, token: string) {
     async order(id: string) {
       const answer = await fetch(`${store.url}/api/orders/${id}`, { headers })
       return answer.json()
+    },
+    /** All of them, newest first. */
+    async orders() {
+      const orders: { id: string; data: { items: { productId: string }[] } }[] = []
+      let next: string | undefined = '/api/orders?limit=100'
+      while (next) {
+        const answer: Response = await fetch(new URL(next, store.url), { headers })
+        orders.push(...(await answer.json()))
+        next = answer.headers.get('link')?.match(/<([^>]+)>; rel="next"/)?.[1]
+      }
+      return orders
     },
     async retry(id: string, payment: string) {
       const body = JSON.stringify({ payment: { token: payment } })

@@ -1,9 +1,11 @@
 /** All pages on one screen, and who may see them. */
-import { type ReactNode, Suspense, useEffect } from 'react'
+import { Fragment, type ReactNode, Suspense, useEffect } from 'react'
 import { forget } from './answers'
+import { dropDraftOfOthers } from './orders/draft'
 import { CataloguePage } from './pages/CataloguePage'
 import { MissingPage } from './pages/MissingPage'
 import { find, navigate, type Route, usePath } from './router'
+import { useScroll } from './scroll'
 import * as session from './session'
 import { lazily, loadWhenIdle } from './ui/chunks'
 import { Footer } from './ui/Footer'
@@ -35,16 +37,13 @@ const routes: readonly Route[] = [
 
 export function App() {
   const path = usePath()
-  useEffect(dropAnswersOfOtherUsers, [])
+  useEffect(dropWhatIsOfOthers, [])
   const isMember = session.useToken() !== null
   useEffect(() => loadWhenIdle('everybody'), [])
   useEffect(() => {
     if (isMember) loadWhenIdle('members')
   }, [isMember])
-  // biome-ignore lint/correctness/useExhaustiveDependencies: each path begins at its top
-  useEffect(() => {
-    window.scrollTo(0, 0)
-  }, [path])
+  useScroll(path)
   return (
     <>
       <SkipLink />
@@ -71,13 +70,15 @@ function guest(page: ReactNode) {
 /** A page for who is logged in; others log in first, and come back. */
 function Member({ children }: { children: ReactNode }) {
   const path = usePath()
+  const user = session.useUser()
   const isLoggedIn = session.useToken() !== null
   useEffect(() => {
     if (isLoggedIn) return session.forgetWanted()
     session.remember(path)
     navigate('/login', { replace: true })
   }, [isLoggedIn, path])
-  return isLoggedIn ? children : null
+  // What one person has typed into a page is not left there for the next.
+  return isLoggedIn ? <Fragment key={user?.id}>{children}</Fragment> : null
 }
 
 /** A page for who is not; after the login it is left for the page that was wanted. */
@@ -89,9 +90,18 @@ function Guest({ children }: { children: ReactNode }) {
   return isLoggedIn ? null : children
 }
 
-/** The catalogue is everybody's, all else is of the user who asked. */
-function dropAnswersOfOtherUsers() {
-  return session.token.subscribe(() => forget((key) => !key.startsWith('product')))
+/** The catalogue is everybody's, all else is of the user who asked, or who typed it. */
+function dropWhatIsOfOthers() {
+  const ends = [
+    session.token.subscribe(() => forget((key) => !key.startsWith('product'))),
+    session.user.subscribe(() => {
+      const user = session.user.get()
+      if (user) dropDraftOfOthers(user.id)
+    }),
+  ]
+  return () => {
+    for (const end of ends) end()
+  }
 }
 
 /** A button, since a link to a fragment would be a route. */

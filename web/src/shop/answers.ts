@@ -148,7 +148,7 @@ export function useAnswer<T>(key: string, question: Ask<T>, { every }: Options<T
 /** Something that changes the world, started by the customer. */
 export function useAction<A extends unknown[], R>(
   perform: (...given: A) => Promise<R>,
-  { onSuccess, onError }: { onSuccess: (result: R) => void; onError: (error: unknown) => void },
+  { onSuccess, onError }: { onSuccess: (result: R) => void; onError?: (error: unknown) => void },
 ) {
   const [isPending, setPending] = useState(false)
   const [error, setError] = useState<unknown>()
@@ -163,7 +163,7 @@ export function useAction<A extends unknown[], R>(
       onSuccess(await perform(...given))
     } catch (problem) {
       setError(problem)
-      onError(problem)
+      onError?.(problem)
     } finally {
       isRunning.current = false
       setPending(false)

@@ -1,5 +1,17 @@
 import { describe, expect, it } from 'vitest'
-import { add, addLines, cart, count, MAX_QUANTITY, refreshed, remove, setQuantity, total } from './cart'
+import {
+  add,
+  addLines,
+  cart,
+  content,
+  count,
+  MAX_QUANTITY,
+  refreshed,
+  remove,
+  setQuantity,
+  total,
+  without,
+} from './cart'
 import { KEYBOARD, MOUSE } from './testing/resources'
 
 describe('the cart', () => {
@@ -45,6 +57,26 @@ describe('the cart', () => {
 
   it('removes a line', () => {
     expect(remove(add(add([], KEYBOARD), MOUSE), 'prod-001').map(({ productId }) => productId)).toEqual(['prod-002'])
+  })
+
+  it('keeps what was not bought', () => {
+    const lines = add(add([], KEYBOARD, 3), MOUSE)
+    expect(without(lines, [{ productId: 'prod-001', quantity: 2 }])).toEqual(add(add([], KEYBOARD), MOUSE))
+    expect(without(lines, lines)).toEqual([])
+    expect(without(lines, [{ productId: 'prod-009', quantity: 1 }])).toEqual(lines)
+  })
+
+  it('has one content, in whatever sequence it was filled', () => {
+    const lines = add(add([], KEYBOARD), MOUSE)
+    expect(content(lines)).toBe(content(add(add([], MOUSE), KEYBOARD)))
+    expect(content(lines)).not.toBe(content(add(lines, MOUSE)))
+  })
+
+  it('loses nothing that another tab has just put in', () => {
+    cart.set(add([], KEYBOARD))
+    localStorage.setItem('cart', JSON.stringify(add(cart.get(), MOUSE)))
+    cart.update((lines) => add(lines, KEYBOARD))
+    expect(cart.get().map(({ quantity }) => quantity)).toEqual([2, 1])
   })
 
   it('takes prices and names from the catalogue, and keeps what the catalogue no longer has', () => {

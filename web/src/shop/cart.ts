@@ -78,6 +78,19 @@ export function remove(lines: CartLine[], productId: string): CartLine[] {
   return lines.filter((line) => line.productId !== productId)
 }
 
+/** What is left when this much of it was bought. */
+export function without(lines: CartLine[], bought: readonly Pick<CartLine, 'productId' | 'quantity'>[]): CartLine[] {
+  return lines.flatMap((line) => {
+    const { quantity = 0 } = bought.find(({ productId }) => productId === line.productId) ?? {}
+    return line.quantity > quantity ? [{ ...line, quantity: line.quantity - quantity }] : []
+  })
+}
+
+/** What is in it and how many of each, as a text: the same for the same, however it came about. */
+export function content(lines: readonly Pick<CartLine, 'productId' | 'quantity'>[]): string {
+  return JSON.stringify(lines.map(({ productId, quantity }) => [productId, quantity] as const).sort())
+}
+
 export function count(lines: CartLine[]): number {
   return lines.reduce((sum, line) => sum + line.quantity, 0)
 }

@@ -1,9 +1,8 @@
 /** What the pages ask the API, by key. */
 import { outdate, peek, put, useAction, useAnswer } from './answers'
 import * as api from './api/client'
-import { ApiError, explain } from './api/errors'
-import type { Order, Product } from './api/resources'
-import { toast } from './ui/toasts'
+import { ApiError } from './api/errors'
+import { joined, type Order, type Product } from './api/resources'
 
 const CATALOGUE = 'products'
 
@@ -12,11 +11,10 @@ export function useCatalogue() {
   const { data, error, refresh } = useAnswer<api.ProductPage>(CATALOGUE, (signal, known) =>
     asFarAs(known?.products.length ?? 0, signal),
   )
-  const { run: more, isPending } = useAction(() => api.products(data?.cursor), {
+  const more = useAction(() => api.products(data?.cursor), {
     onSuccess: ({ products, cursor }) => put(CATALOGUE, { products: [...(data?.products ?? []), ...products], cursor }),
-    onError: (problem) => toast('error', explain(problem)),
   })
-  return { products: data?.products, hasMore: data?.cursor !== undefined, error, refresh, more, isPending }
+  return { products: data?.products, hasMore: data?.cursor !== undefined, error, refresh, more }
 }
 
 async function asFarAs(count: number, signal: AbortSignal): Promise<api.ProductPage> {
@@ -59,8 +57,8 @@ async function ifSold(id: string, signal: AbortSignal): Promise<Product | undefi
   }
 }
 
-/** After a purchase there is less of something. */
-export function stockChanged() {
+/** After a purchase there is less of something, and prices change. */
+export function catalogueChanged() {
   outdate((key) => key.startsWith('product'))
 }
 
@@ -72,11 +70,26 @@ export function orderKey(id: string): string {
 export function keepOrder(order: Order) {
   put(orderKey(order.id), newer(peek(orderKey(order.id)), order))
   outdate((each) => each === 'orders')
+  const older = peek<api.OrderPage[]>(OLDER)
+  if (older)
+    put(
+      OLDER,
+      older.map((page) => ({ ...page, orders: page.orders.map((each) => (each.id === order.id ? order : each)) })),
+    )
+}
+
+const OLDER = 'orders/older'
+
+/** The pages of orders after the newest one, as far as somebody wanted to see them; they are there when that comes back. */
+export function useOlderOrders(newest: api.OrderPage | undefined) {
+  const pages = useAnswer<api.OrderPage[]>(OLDER, async (_, known) => known ?? []).data ?? []
+  const cursor = (pages.at(-1) ?? newest)?.cursor
+  const more = useAction(() => api.orders(cursor), { onSuccess: (page) => put(OLDER, [...pages, page]) })
+  return { orders: pages.flatMap((page) => page.orders), cursor, more }
 }
 
 /** An answer may have been overtaken by events. */
 export function newer(known: Order | undefined, order: Order): Order {
   if (!known) return order
-  const history = known.history.length > order.history.length ? known.history : order.history
-  return { ...(order.version >= known.version ? order : known), history }
+  return { ...(order.version >= known.version ? order : known), history: joined(known.history, order.history) }
 }

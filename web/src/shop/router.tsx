@@ -1,5 +1,5 @@
 /** Pages by the part of the address after `#`. A path is decoded once; a pattern's `:name` takes one segment. */
-import { type ComponentProps, type ReactNode, useSyncExternalStore } from 'react'
+import { type ComponentProps, type ReactNode, useState, useSyncExternalStore } from 'react'
 
 type Params = Readonly<Record<string, string>>
 
@@ -49,6 +49,16 @@ export function navigate(path: string, { replace = false } = {}) {
 
 export function Link({ to, ...rest }: { to: string } & Omit<ComponentProps<'a'>, 'href'>) {
   return <a href={`#${to}`} {...rest} />
+}
+
+/** A value of this visit of a page: Back finds it again, a link begins anew. */
+export function useVisit(name: string): [string | undefined, (value?: string) => void] {
+  const [value, setValue] = useState<string | undefined>(() => history.state?.[name])
+  const keep = (next?: string) => {
+    history.replaceState({ ...history.state, [name]: next }, '')
+    setValue(next)
+  }
+  return [value, keep]
 }
 
 const listeners = new Set<() => void>()

@@ -6,7 +6,11 @@ import { useSyncExternalStore } from 'react'
 
 export interface Stored<T> {
   get(): T
+  /** As it is kept at this moment, whichever tab has written it. */
+  latest(): T
   set(value: T): void
+  /** Changes what is kept at this moment, so that nothing of what another tab has just written is lost. */
+  update(change: (value: T) => T): void
   subscribe(listener: () => void): () => void
 }
 
@@ -28,22 +32,32 @@ export function stored<T>(key: string, format: Format<T>): Stored<T> {
     value = format.read(next)
     for (const listener of listeners) listener()
   }
-  // What is kept is what counts, whoever has changed it: a session that was removed by hand is over with the next page.
-  window.addEventListener('hashchange', () => {
+  const look = () => {
     if (isKept) take(load(key))
-  })
+  }
+  // What is kept is what counts, whoever has changed it: a session that was removed by hand is over with the next page.
+  window.addEventListener('hashchange', look)
+  // A page that comes back as it was left has heard of nothing meanwhile.
+  window.addEventListener('pageshow', look)
   window.addEventListener('storage', (event) => {
     // A null key: everything was cleared.
     if (event.key === key || event.key === null) take(load(key))
   })
 
+  const set = (next: T) => {
+    const written = format.write(next)
+    isKept = save(key, written)
+    take(written)
+  }
+  const latest = () => {
+    look()
+    return value
+  }
   return {
     get: () => value,
-    set(next) {
-      const written = format.write(next)
-      isKept = save(key, written)
-      take(written)
-    },
+    latest,
+    set,
+    update: (change) => set(change(latest())),
     subscribe(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)

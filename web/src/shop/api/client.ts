@@ -40,6 +40,8 @@ export interface Purchase {
   items: { productId: string; quantity: number }[]
   shipping: { address: string; city: string; state: string; zip: string }
   payment: { token: string }
+  /** In dollars: what the customer was told. The store refuses another sum, and says what it is. */
+  expectedTotal?: number
 }
 
 /** The same key and the same purchase make one order, however often they are sent. */

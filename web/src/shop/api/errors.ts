@@ -15,14 +15,23 @@ export class ApiError extends Error {
   readonly fields: Readonly<Record<string, string>>
   /** Seconds. */
   readonly retryAfter: number | undefined
+  /** What the API has answered, with its members beyond those of every problem. */
+  readonly problem: Readonly<Record<string, unknown>>
 
-  constructor(failure: Failure, message: string, rest: { fields?: Record<string, string>; retryAfter?: number } = {}) {
+  constructor(failure: Failure, message: string, rest: Rest = {}) {
     super(message)
     this.name = 'ApiError'
     this.failure = failure
     this.fields = rest.fields ?? {}
     this.retryAfter = rest.retryAfter
+    this.problem = rest.problem ?? {}
   }
+}
+
+interface Rest {
+  fields?: Record<string, string>
+  retryAfter?: number
+  problem?: Record<string, unknown>
 }
 
 interface Problem {
@@ -55,6 +64,7 @@ export function refused(response: Response, body: unknown): ApiError {
   const seconds = Number(response.headers.get('retry-after'))
   return new ApiError(failure, problem.detail ?? problem.error ?? `The store answered ${response.status}.`, {
     fields,
+    problem: { ...problem },
     ...(seconds > 0 ? { retryAfter: seconds } : {}),
   })
 }

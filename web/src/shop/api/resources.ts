@@ -51,8 +51,25 @@ export interface Order {
   }
   /** Set when a person is looking into it. */
   attention: string | undefined
-  /** Oldest first; empty in a list. */
+  /** What will be tried by itself, and when. */
+  next: Wait | undefined
+  /** Oldest first; empty in a list. A long one begins in the middle. */
   history: Transition[]
+}
+
+export interface Wait {
+  transition: string
+  /** When it is due. */
+  at: string
+  /** Which try that will be, from 1, and of how many; without an end it is as often as it takes. */
+  attempt: number
+  of: number | undefined
+}
+
+/** What the store sells the lines of a refused order for. */
+export interface Offer {
+  lines: OrderLine[]
+  total: number
 }
 
 export function toProduct(resource: Resource): Product {
@@ -77,16 +94,27 @@ export function toOrder(resource: Resource): Order {
     lastUpdate: resource.lastUpdate,
     ...business(resource.data),
     attention: text(resource.attention),
+    next: toWait(record(resource.next)),
     history: resource.history ?? [],
   }
+}
+
+function toWait({ transition, at, attempt, of }: Record<string, unknown>): Wait | undefined {
+  if (typeof transition !== 'string' || typeof at !== 'string') return undefined
+  return { transition, at, attempt: number(attempt), of: typeof of === 'number' ? of : undefined }
+}
+
+/** From the answer that prices have changed; nothing from any other. */
+export function toOffer(problem: Readonly<Record<string, unknown>>): Offer | undefined {
+  if (problem.code !== 'price_changed' || !Array.isArray(problem.lines)) return undefined
+  return { lines: problem.lines.map((line) => toLine(record(line))), total: number(problem.total) }
 }
 
 /**
  * The order after a change. A stream may repeat what is known, and another call may have been faster than it.
  */
 export function withChange(order: Order, change: Change): Order {
-  const known = order.history.some((entry) => entry.seq === change.transition.seq)
-  const history = known ? order.history : [...order.history, change.transition].sort((a, b) => a.seq - b.seq)
+  const history = joined(order.history, [change.transition])
   const latest = order.history.at(-1)?.seq ?? 0
   if (change.version < order.version || change.transition.seq < latest) return { ...order, history }
   return {
@@ -96,7 +124,15 @@ export function withChange(order: Order, change: Change): Order {
     state: change.state,
     version: change.version,
     lastUpdate: change.transition.at,
+    // What waits now is told by the next answer.
+    next: undefined,
   }
+}
+
+/** Two parts of one history, oldest first. */
+export function joined(one: readonly Transition[], other: readonly Transition[]): Transition[] {
+  const bySeq = new Map([...one, ...other].map((entry) => [entry.seq, entry]))
+  return [...bySeq.values()].sort((a, b) => a.seq - b.seq)
 }
 
 function business(data: Record<string, unknown>): Pick<Order, 'items' | 'total' | 'shipping' | 'results'> {

@@ -412,8 +412,30 @@ export interface components {
                 /** @description Of the payment gateway. */
                 token: string;
             };
+            /** @description The total that the customer was shown: if it is another now, nothing is ordered and the answer is 409 price_changed. */
+            expectedTotal?: number;
             /** @description Ignored: it comes from the catalogue. */
             total?: unknown;
+        };
+        /** @description A transition that a timer makes. */
+        Next: {
+            /** @description Its name. */
+            transition: string;
+            /**
+             * Format: date-time
+             * @description When, as a date.
+             */
+            at: string;
+            /**
+             * Format: uint32
+             * @description Which time it will be, from 1, those that somebody asked for included.
+             */
+            attempt: number;
+            /**
+             * Format: uint32
+             * @description How many there are at most; without end if not given.
+             */
+            of?: number;
         };
         /** @description What `/readyz` and `/livez` tell. */
         Probe: {
@@ -438,6 +460,8 @@ export interface components {
             error: string;
             /** @description Each thing that is wrong with the request, if it is that. */
             errors?: components["schemas"]["WrongField"][];
+        } & {
+            [key: string]: unknown;
         };
         /** @description What somebody changes about their account. */
         ProfileChange: {
@@ -447,7 +471,7 @@ export interface components {
              */
             name: string;
             /**
-             * Format: email
+             * Format: idn-email
              * @description Another e-mail address, not yet taken.
              * @default null
              */
@@ -458,7 +482,7 @@ export interface components {
             /** @description Name to show, 1 to 100 characters. */
             name: string;
             /**
-             * Format: email
+             * Format: idn-email
              * @description E-mail address, not yet taken.
              */
             email: string;
@@ -492,8 +516,12 @@ export interface components {
             version: number;
             /** @description Why a person is asked to look at it; absent if nobody is. */
             attention?: string;
-            /** @description The transitions it has made, where one resource with a workflow is shown. */
+            /** @description What waits to happen by itself, where one resource with a workflow is shown. */
+            next?: components["schemas"]["Next"];
+            /** @description The last 100 transitions it has made, the oldest first, where one resource with a workflow is shown. */
             history?: components["schemas"]["HistoryEntry"][];
+            /** @description There is more history: what `historyBefore` asks for it with. */
+            historyNext?: string;
         };
         Resource_orders: components["schemas"]["Resource"] & {
             data?: components["schemas"]["Data_orders"];
@@ -1036,7 +1064,10 @@ export interface operations {
     };
     get_api_products_id: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description History before this number, from historyNext */
+                historyBefore?: string;
+            };
             header?: {
                 /** @description 304 if it still has this ETag */
                 "If-None-Match"?: string;
@@ -1049,11 +1080,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It, with its history */
+            /** @description It, with the last 100 of its history; Link leads to more */
             200: {
                 headers: {
                     /** @description Of this version; for If-None-Match and If-Match */
                     ETag: string;
+                    /** @description With rel="next" the next page; absent on the last */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1080,6 +1113,15 @@ export interface operations {
             };
             /** @description Not there, or somebody else's */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description historyBefore is no number */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1267,6 +1309,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The total is not the expectedTotal: code is price_changed, lines and total are what they are now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The body is larger than 64 KiB */
             413: {
                 headers: {
@@ -1329,7 +1380,10 @@ export interface operations {
     };
     get_api_orders_id: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description History before this number, from historyNext */
+                historyBefore?: string;
+            };
             header?: {
                 /** @description 304 if it still has this ETag */
                 "If-None-Match"?: string;
@@ -1342,11 +1396,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It, with its history */
+            /** @description It, with the last 100 of its history; Link leads to more */
             200: {
                 headers: {
                     /** @description Of this version; for If-None-Match and If-Match */
                     ETag: string;
+                    /** @description With rel="next" the next page; absent on the last */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1384,6 +1440,15 @@ export interface operations {
             };
             /** @description Not there, or somebody else's */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description historyBefore is no number */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1624,7 +1689,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Asked for too often */
             429: {
                 headers: {
                     /** @description Seconds */
@@ -1758,7 +1823,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Asked for too often */
             429: {
                 headers: {
                     /** @description Seconds */

@@ -7,8 +7,9 @@ import type { Order } from '../api/resources'
 import { addLines, cart } from '../cart'
 import { keepOrder } from '../queries'
 import { Link, navigate } from '../router'
+import { FormError } from '../ui/Field'
 import { Icon } from '../ui/Icon'
-import { toast } from '../ui/toasts'
+import { NextTry } from './NextTry'
 import { DEFAULT_PAYMENT, PAYMENTS } from './payment'
 import { isUnanswered, reason } from './refusal'
 import { canCancel, canRetry } from './stages'
@@ -25,10 +26,26 @@ interface Props {
   refresh: () => void
 }
 
+/** Why something did not work. */
+interface Told {
+  words: string
+  /** Of the order that it is about; without, it is about how the order has changed meanwhile. */
+  version: number | undefined
+}
+
 export function Callout({ order, refresh }: Props) {
+  const [told, tell] = useState<Told>()
+  const wrong = told && (told.version ?? order.version) === order.version ? told.words : undefined
   const words = explained(order)
   const why = reason(order)
-  if (!words) return canCancel(order.state) ? <Actions order={order} refresh={refresh} /> : null
+  // Said here and not in the part that may go: what was too late has often changed what can be done.
+  const actions = (
+    <>
+      <Actions order={order} refresh={refresh} tell={tell} />
+      {wrong && <FormError>{wrong}</FormError>}
+    </>
+  )
+  if (!words) return canCancel(order.state) || wrong ? <div className="callout-plain">{actions}</div> : null
   return (
     <section className="callout" data-tone={words.tone} aria-labelledby="callout">
       <div aria-live="polite">
@@ -40,7 +57,8 @@ export function Callout({ order, refresh }: Props) {
         <p>{words.text}</p>
         {order.attention && <p>It takes longer than it should, so a person of ours is looking into it.</p>}
       </div>
-      <Actions order={order} refresh={refresh} />
+      {order.next && <NextTry wait={order.next} since={order.lastUpdate} />}
+      {actions}
       {['failed', 'cancelled'].includes(order.state) && <AnotherTry order={order} />}
     </section>
   )
@@ -49,7 +67,7 @@ export function Callout({ order, refresh }: Props) {
 /** An order that has ended stays as it is; what was wanted can be ordered anew. */
 function AnotherTry({ order: { items } }: { order: Order }) {
   const putBack = () => {
-    cart.set(addLines(cart.get(), items))
+    cart.update((held) => addLines(held, items))
     navigate('/cart')
   }
   return (
@@ -95,13 +113,17 @@ function explained(order: Order): Words | undefined {
   }
 }
 
-function Actions({ order: { id, state }, refresh }: Props) {
+function Actions({ order: { id, state, version }, refresh, tell }: Props & { tell: (told?: Told) => void }) {
   const [token, setToken] = useState(DEFAULT_PAYMENT)
   const answers = {
-    onSuccess: keepOrder,
+    onSuccess: (order: Order) => {
+      tell()
+      keepOrder(order)
+    },
     onError: (error: unknown) => {
-      toast('error', explain(error))
-      if (error instanceof ApiError && error.failure === 'conflict') refresh()
+      const isLate = error instanceof ApiError && error.failure === 'conflict'
+      tell({ words: explain(error), version: isLate ? undefined : version })
+      if (isLate) refresh()
     },
   }
   const cancel = useAction(() => api.cancelOrder(id), answers)

@@ -9,6 +9,7 @@ export function History({ entries }: { entries: Transition[] }) {
   return (
     <details className="history" onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>Everything that happened</summary>
+      {isOpen && (entries[0]?.seq ?? 1) > 1 && <p className="history-cut">What was before is not shown.</p>}
       {isOpen && (
         <ol>
           {entries.map((entry) => (

@@ -1,32 +1,44 @@
-/** What was filled in at the checkout: kept in this tab until it is bought, so that a login or a look elsewhere costs nobody their typing. */
+/**
+ * What a customer has filled in at the checkout, kept until it is bought, so that a login or a look elsewhere costs nobody their
+ * typing. It belongs to that customer: nobody else is shown it.
+ */
+import { json, stored } from '../storage'
 
-const KEPT = 'checkout'
+type Fields = Readonly<Record<string, string>>
 
-export type Draft = Readonly<Record<string, string>>
-
-export function keepDraft(form: HTMLFormElement) {
-  const fields = [...new FormData(form)].filter(([, value]) => typeof value === 'string')
-  try {
-    sessionStorage.setItem(KEPT, JSON.stringify(Object.fromEntries(fields)))
-  } catch {
-    // Then it is filled in again.
-  }
+interface Draft {
+  /** The id of the user who typed it. */
+  user: string
+  fields: Fields
 }
 
-export function draft(): Draft {
-  try {
-    const kept: unknown = JSON.parse(sessionStorage.getItem(KEPT) ?? '{}')
-    const fields = Object.entries(kept ?? {}).filter(([, value]) => typeof value === 'string')
-    return Object.fromEntries(fields)
-  } catch {
-    return {}
-  }
+const kept = stored(
+  'draft',
+  json<Draft | null>(null, (value) => (isDraft(value) ? value : undefined)),
+)
+
+function isDraft(value: unknown): value is Draft {
+  const { user, fields } = (value ?? {}) as Record<keyof Draft, unknown>
+  if (typeof user !== 'string' || typeof fields !== 'object' || fields === null || Array.isArray(fields)) return false
+  return Object.values(fields).every((field) => typeof field === 'string')
+}
+
+export function keepDraft(user: string, form: HTMLFormElement) {
+  const fields = [...new FormData(form)].filter((field): field is [string, string] => typeof field[1] === 'string')
+  kept.set({ user, fields: Object.fromEntries(fields) })
+}
+
+/** Nothing of what anybody else has typed. */
+export function draft(user: string): Fields {
+  const found = kept.latest()
+  return found?.user === user ? found.fields : {}
 }
 
 export function dropDraft() {
-  try {
-    sessionStorage.removeItem(KEPT)
-  } catch {
-    // Nothing was kept.
-  }
+  kept.set(null)
+}
+
+/** Whoever comes next on this device leaves nothing of who was here before. */
+export function dropDraftOfOthers(user: string) {
+  if (kept.latest() && kept.get()?.user !== user) dropDraft()
 }

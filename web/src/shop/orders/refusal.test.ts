@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { Transition } from '../api/resources'
 import { history, order } from '../testing/resources'
 import { isUnanswered, reason } from './refusal'
 import { stages } from './stages'
@@ -29,10 +30,16 @@ describe('a step that did not go through', () => {
     expect(stages(uncounted)[1]?.note).toBe('We could not look.')
   })
 
-  it('keeps its reason when the order is cancelled', () => {
-    const entries = [...ended('payment_failed', 'failed', ...TO_PAYING, 'payment_failed').history]
-    entries.push({ ...(history('payment_failed', 'cancelled')[0] as (typeof entries)[0]), seq: 9 })
-    expect(reason(order('cancelled', entries, SAID))).toBe('Your bank did not answer in time.')
+  it('is not why an order was cancelled', () => {
+    const declined = ended('payment_failed', 'rejected', ...TO_PAYING, 'payment_failed').history
+    const cancelled = (cause: string, ...before: Transition[]) => {
+      const last = history('payment_failed', 'cancelled').map((entry) => ({ ...entry, cause, seq: 99 }))
+      return reason(order('cancelled', [...before, ...declined, ...last], SAID))
+    }
+    expect(cancelled('api')).toBe('You cancelled it.')
+    expect(cancelled('exhausted')).toBe('The payment did not go through.')
+    expect(cancelled('exhausted', ...declined)).toBe('The payment did not go through in 2 tries.')
+    expect(reason(order('cancelled', [], SAID))).toBeUndefined()
   })
 
   it('is none where all went well, and a reason without a history stands', () => {

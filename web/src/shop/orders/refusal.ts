@@ -20,8 +20,20 @@ export function isUnanswered(order: Order, state?: string): boolean {
   return refusal(order, state)?.cause === 'failed'
 }
 
-/** A step that said no says why itself; what a machine says of a silent one is of no use to a customer. */
+/**
+ * Why the order is where it is. A step that said no says why itself; what a machine says of a silent one is of no use to a customer.
+ * An order is not cancelled because a card was declined, but because somebody has given up.
+ */
 export function reason(order: Order): string | undefined {
+  if (order.state === 'cancelled') return ending(order)
   const { from = '' } = refusal(order) ?? {}
   return (isUnanswered(order) && UNANSWERED[from]) || order.results.reason
+}
+
+function ending({ history }: Order): string | undefined {
+  const last = history.findLast(({ to }) => to === 'cancelled')
+  if (last?.cause === 'api') return 'You cancelled it.'
+  if (last?.from !== 'payment_failed') return undefined
+  const tries = history.filter(({ to }) => to === 'payment_failed').length
+  return tries > 1 ? `The payment did not go through in ${tries} tries.` : 'The payment did not go through.'
 }

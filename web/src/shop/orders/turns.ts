@@ -18,6 +18,11 @@ export function inTurn(name: string, signal: AbortSignal, turn: Turn) {
   })
 }
 
+/** Runs `work` while no other tab runs what has the same name. */
+export function alone<T>(name: string, work: () => Promise<T>): Promise<T> {
+  return 'locks' in navigator ? navigator.locks.request(name, work) : work()
+}
+
 async function taken(name: string, signal: AbortSignal, { work, wait }: Turn) {
   const over = new Promise<void>((done) => signal.addEventListener('abort', () => done()))
   const hold = async (lock: Lock | null) => {

@@ -6,7 +6,7 @@ import { type Order, withChange } from '../api/resources'
 import { newer, orderKey } from '../queries'
 import { useToken } from '../session'
 import { follow, type Link } from './follow'
-import { isFinal } from './stages'
+import { canRetry, isFinal } from './stages'
 
 /** Between two looks, by what brings the changes meanwhile. */
 const LOOK_MS: Record<Link, number> = {
@@ -29,6 +29,7 @@ export function useOrder(id: string) {
     },
   })
 
+  const { refresh } = answer
   const isFollowed = answer.data !== undefined && !isFinal(answer.data.state)
   useEffect(() => {
     if (!isFollowed || !token) return
@@ -39,8 +40,10 @@ export function useOrder(id: string) {
       onChange: (change) => {
         const order = peek<Order>(key)
         if (order) put(key, withChange(order, change))
+        // The event says what has happened, the answer also what will.
+        if (canRetry(change.state)) refresh()
       },
     })
-  }, [isFollowed, token, id, key])
+  }, [isFollowed, token, id, key, refresh])
   return { answer, link }
 }

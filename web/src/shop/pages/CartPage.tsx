@@ -10,7 +10,7 @@ import { Link } from '../router'
 import { Icon } from '../ui/Icon'
 import { Heading } from '../ui/Page'
 import { Picture } from '../ui/Picture'
-import { Quantity } from '../ui/Quantity'
+import { Doubt, Quantity } from '../ui/Quantity'
 import { toast } from '../ui/toasts'
 
 export default function CartPage() {
@@ -56,6 +56,7 @@ export default function CartPage() {
 
 function Line({ line, product, isKnown }: { line: CartLine; product: Product | undefined; isKnown: boolean }) {
   const { productId, name, price, quantity, image, category } = line
+  const change = (next: number) => cart.update((lines) => setQuantity(lines, productId, next))
   return (
     <li className="cart-item">
       <Picture image={image} productId={productId} category={category} eager />
@@ -64,9 +65,10 @@ function Line({ line, product, isKnown }: { line: CartLine; product: Product | u
           {name}
         </Link>
         <p className="cart-item-price">{money(price)}</p>
-        <Doubt product={product} isKnown={isKnown} quantity={quantity} />
+        {isKnown && !product && <p className="doubt">No longer sold. Remove it to go on.</p>}
+        {product && <Doubt product={product} quantity={quantity} onChange={change} />}
       </div>
-      <Quantity value={quantity} name={name} onChange={(next) => cart.set(setQuantity(cart.get(), productId, next))} />
+      <Quantity value={quantity} name={name} onChange={change} />
       <button
         type="button"
         className="icon-button cart-item-remove"
@@ -79,16 +81,8 @@ function Line({ line, product, isKnown }: { line: CartLine; product: Product | u
   )
 }
 
-/** What may go wrong with a line; the store's answer to the order is what counts, so nothing is forbidden here. */
-function Doubt({ product, isKnown, quantity }: { product: Product | undefined; isKnown: boolean; quantity: number }) {
-  if (isKnown && !product) return <p className="doubt">No longer sold. Remove it to go on.</p>
-  if (!product || quantity <= product.stock) return null
-  const left = product.stock > 0 ? `Only ${product.stock} left` : 'Sold out'
-  return <p className="doubt">{left}. The inventory check will most likely refuse this.</p>
-}
-
 function drop({ productId }: CartLine) {
-  cart.set(remove(cart.get(), productId))
+  cart.update((lines) => remove(lines, productId))
   toast('info', 'Item removed')
 }
 

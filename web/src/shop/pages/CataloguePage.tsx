@@ -1,14 +1,15 @@
 /** Everything there is to buy. */
 import '../styles/catalogue.css'
-import { useState } from 'react'
 import type { Product } from '../api/resources'
 import { useCatalogue } from '../queries'
+import { useVisit } from '../router'
+import { More } from '../ui/More'
 import { Heading, Skeleton, Trouble } from '../ui/Page'
 import { ProductCard } from '../ui/ProductCard'
 
 export function CataloguePage() {
-  const { products, hasMore, error, refresh, more, isPending } = useCatalogue()
-  const [category, setCategory] = useState<string>()
+  const { products, hasMore, error, refresh, more } = useCatalogue()
+  const [category, setCategory] = useVisit('category')
   if (error && !products) return <Trouble error={error} retry={refresh} what="catalogue" />
 
   const shown = products?.filter((product) => !category || product.category === category)
@@ -26,11 +27,7 @@ export function CataloguePage() {
           <CardSkeletons />
         )}
       </ul>
-      {hasMore && (
-        <button type="button" className="button button-quiet" disabled={isPending} onClick={more}>
-          {isPending ? 'One moment…' : 'Show more products'}
-        </button>
-      )}
+      {hasMore && <More action={more}>Show more products</More>}
       {shown?.length === 0 && !hasMore && <p className="empty">There is nothing to sell at the moment.</p>}
     </div>
   )

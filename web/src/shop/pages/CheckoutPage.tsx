@@ -3,37 +3,40 @@ import { Lines } from '../orders/Lines'
 import '../styles/columns.css'
 import '../styles/checkout.css'
 import { useEffect, useRef, useState } from 'react'
-import { useAction } from '../answers'
-import * as api from '../api/client'
 import { ApiError, explain, isPassing } from '../api/errors'
-import { type CartLine, cart, refreshed, total, useCart } from '../cart'
+import { type Offer, toOffer } from '../api/resources'
+import { type CartLine, content, refreshed, total, useCart } from '../cart'
 import { money } from '../format'
-import { type Draft, draft, dropDraft, keepDraft } from '../orders/draft'
+import { AddressFields, addressComplaints } from '../orders/AddressFields'
+import { draft, keepDraft } from '../orders/draft'
 import { PaymentChoice } from '../orders/PaymentChoice'
-import { DEFAULT_PAYMENT, TEST_ZIPS } from '../orders/payment'
-import { keyFor, settled } from '../orders/purchase'
-import { keepOrder, stockChanged, useProducts } from '../queries'
-import { navigate } from '../router'
-import { Field, focusFirstError } from '../ui/Field'
+import { PriceChange } from '../orders/PriceChange'
+import { DEFAULT_PAYMENT } from '../orders/payment'
+import { CartChanged, usePlaceOrder } from '../orders/usePlaceOrder'
+import { catalogueChanged, useProducts } from '../queries'
+import * as session from '../session'
+import { FormError, useFocusOnError } from '../ui/Field'
 import { Heading } from '../ui/Page'
-import { toast } from '../ui/toasts'
 import { EmptyCart } from './CartPage'
 
+/** Describes the button. */
+const ERROR = 'checkout-error'
+
 export default function CheckoutPage() {
-  const held = useCart()
-  const products = useProducts(held.map(({ productId }) => productId))
-  const lines = refreshed(held, products)
-  const { place, form, complaints } = usePlaceOrder()
-  const [kept] = useState(draft)
+  const user = session.useUser()?.id ?? ''
+  const [kept] = useState(() => draft(user))
+  const { lines, before, place, form } = useCheckout()
   useEffect(fetchWhatComesNext, [])
   if (lines.length === 0) return <EmptyCart />
 
   const submit = (data: FormData) => {
     const text = (name: string) => String(data.get(name)).trim()
     place.run({
-      items: lines.map(({ productId, quantity }) => ({ productId, quantity })),
+      lines,
       shipping: { address: text('address'), city: text('city'), state: text('state'), zip: text('zip') },
       payment: { token: text('payment') || DEFAULT_PAYMENT },
+      // A line that some other page has left here without a price is priced by the store alone.
+      expectedTotal: lines.every(({ price }) => price > 0) ? total(lines) : undefined,
     })
   }
   return (
@@ -42,21 +45,26 @@ export default function CheckoutPage() {
       <form
         ref={form}
         className="columns"
-        onChange={(event) => keepDraft(event.currentTarget)}
+        onChange={(event) => user && keepDraft(user, event.currentTarget)}
         onSubmit={(event) => {
           event.preventDefault()
           submit(new FormData(event.currentTarget))
         }}
       >
         <div className="checkout-parts">
-          <AddressFields complaints={complaints} kept={kept} />
+          <AddressFields complaints={complaints(place.error, form.current)} kept={kept} />
           <section className="panel" aria-labelledby="how-to-pay">
             <h2 id="how-to-pay">Payment</h2>
             <p className="panel-lead">This is a test store. Choose how the bank should behave; no money moves.</p>
             <PaymentChoice name="payment" chosen={kept.payment} />
           </section>
         </div>
-        <Summary lines={lines} isPlacing={place.isPending} error={place.error} />
+        <Summary
+          lines={lines}
+          before={before}
+          isPlacing={place.isPending}
+          wrong={place.error === undefined ? undefined : words(place.error, lines)}
+        />
       </form>
     </div>
   )
@@ -67,30 +75,44 @@ function fetchWhatComesNext() {
   import('./OrderPage').catch(() => {})
 }
 
-function usePlaceOrder() {
+/** What is offered to be bought, and what was offered before the store said that prices have changed. */
+function useCheckout() {
   const form = useRef<HTMLFormElement>(null)
-  const place = useAction((purchase: api.Purchase) => api.placeOrder(purchase, keyFor(purchase)), {
-    onSuccess: (order) => {
-      settled()
-      dropDraft()
-      keepOrder(order)
-      stockChanged()
-      toast('success', 'Order placed successfully!')
-      navigate(`/orders/${encodeURIComponent(order.id)}`)
-      cart.set([])
-    },
-    onError: (error) => {
-      if (error instanceof ApiError && error.failure === 'invalid') settled()
-      toast('error', words(error))
-      focusFirstError(form.current)
-    },
+  const held = useCart()
+  const products = useProducts(held.map(({ productId }) => productId))
+  const [answer, setAnswer] = useState<{ offer: Offer; before: CartLine[] }>()
+  const isOffered = answer && content(answer.before) === content(held)
+  const listed = refreshed(held, products)
+  const offered = isOffered ? atPricesOf(answer.offer, listed) : listed
+  const place = usePlaceOrder(offered, (error) => {
+    const offer = error instanceof ApiError ? toOffer(error.problem) : undefined
+    setAnswer(offer && { offer, before: offered })
+    if (offer) catalogueChanged()
   })
-  return { place, form, complaints: complaints(place.error, form.current) }
+  useFocusOnError(form, place.error)
+  // What is being bought has left the cart a moment before the page is left.
+  const shown = useRef(offered)
+  if (!place.isPending) shown.current = offered
+  return { lines: shown.current, before: isOffered ? answer.before : undefined, place, form }
 }
 
-function words(error: unknown): string {
-  const isMarked = error instanceof ApiError && Object.keys(error.fields).some((each) => each.startsWith('shipping.'))
-  if (isMarked) return 'Please correct what is marked.'
+function atPricesOf({ lines }: Offer, held: CartLine[]): CartLine[] {
+  return held.map((line) => ({
+    ...line,
+    price: lines.find((each) => each.productId === line.productId)?.price ?? line.price,
+  }))
+}
+
+function words(error: unknown, lines: CartLine[]): string {
+  if (error instanceof CartChanged) {
+    return error.isBought
+      ? 'Your order from before has reached us after all; it is among your orders. What came into the cart since then is here. Look at it and place the order again.'
+      : 'The cart was changed in another tab. Look at it and place the order again.'
+  }
+  const wrong = error instanceof ApiError ? Object.keys(error.fields) : []
+  if (wrong.some((each) => each.startsWith('shipping.'))) return 'Please correct what is marked.'
+  const gone = wrong.map((each) => lines[Number(each.match(/^items\.(\d+)\.productId$/)?.[1])]).find(Boolean)
+  if (gone) return `${gone.name} is no longer sold. Remove it from the cart to go on.`
   const isSafe = isPassing(error) ? ' Nothing was bought twice: the same order can be sent again.' : ''
   return `${explain(error)}${isSafe}`
 }
@@ -98,69 +120,22 @@ function words(error: unknown): string {
 /** By the name of the field, in the words of the store, which knows the rules. */
 function complaints(error: unknown, form: HTMLFormElement | null): Readonly<Record<string, string>> {
   if (!(error instanceof ApiError) || !form) return {}
-  const given = new FormData(form)
-  return Object.fromEntries(
-    Object.entries(error.fields).map(([field, detail]) => {
-      const name = field.replace('shipping.', '')
-      return [name, String(given.get(name) ?? '').trim() ? detail : 'Please fill this in.']
-    }),
-  )
+  const ours = Object.entries(error.fields).filter(([pointer]) => pointer.startsWith('shipping.'))
+  const details = Object.fromEntries(ours.map(([pointer, detail]) => [pointer.replace('shipping.', ''), detail]))
+  return addressComplaints(details, new FormData(form))
 }
 
-function AddressFields({ complaints, kept }: { complaints: Readonly<Record<string, string>>; kept: Draft }) {
-  return (
-    <section className="panel" aria-labelledby="where-to">
-      <h2 id="where-to">Where to</h2>
-      <div className="address">
-        <Field
-          label="Street Address"
-          name="address"
-          autoComplete="street-address"
-          required
-          defaultValue={kept.address}
-          error={complaints.address}
-        />
-        <Field
-          label="City"
-          name="city"
-          autoComplete="address-level2"
-          required
-          defaultValue={kept.city}
-          error={complaints.city}
-        />
-        <Field
-          label="State"
-          name="state"
-          autoComplete="address-level1"
-          required
-          defaultValue={kept.state}
-          error={complaints.state}
-        />
-        <Field
-          label="ZIP Code"
-          name="zip"
-          autoComplete="postal-code"
-          inputMode="numeric"
-          required
-          defaultValue={kept.zip}
-          error={complaints.zip}
-        />
-      </div>
-      <details className="hints">
-        <summary>Codes that make the carrier fail</summary>
-        <ul>
-          {TEST_ZIPS.map(({ zip, outcome }) => (
-            <li key={zip}>
-              <code>{zip}</code> {outcome}
-            </li>
-          ))}
-        </ul>
-      </details>
-    </section>
-  )
+interface SummaryProps {
+  lines: CartLine[]
+  /** The lines as they were offered before, where that has changed. */
+  before: CartLine[] | undefined
+  isPlacing: boolean
+  /** Why it could not be bought. */
+  wrong: string | undefined
 }
 
-function Summary({ lines, isPlacing, error }: { lines: CartLine[]; isPlacing: boolean; error: unknown }) {
+function Summary({ lines, before, isPlacing, wrong }: SummaryProps) {
+  const sum = total(lines)
   return (
     <section className="summary" aria-labelledby="checkout-summary">
       <h2 id="checkout-summary">What you buy</h2>
@@ -172,14 +147,23 @@ function Summary({ lines, isPlacing, error }: { lines: CartLine[]; isPlacing: bo
         </div>
         <div className="sums-total">
           <dt>Total</dt>
-          <dd className="checkout-total">{money(total(lines))}</dd>
+          <dd className="checkout-total">{money(sum)}</dd>
         </div>
       </dl>
-      <button type="submit" className="button button-wide" disabled={isPlacing}>
-        {isPlacing ? 'Placing your order…' : 'Place Order'}
+      {before ? (
+        <PriceChange id={ERROR} before={before} now={lines} was={total(before)} is={sum} />
+      ) : (
+        wrong && <FormError id={ERROR}>{wrong}</FormError>
+      )}
+      <button
+        type="submit"
+        className="button button-wide"
+        disabled={isPlacing}
+        aria-describedby={before || wrong ? ERROR : undefined}
+      >
+        {isPlacing ? 'Placing your order…' : before ? `Place Order for ${money(sum)}` : 'Place Order'}
       </button>
-      {error !== undefined && <p className="field-error">{words(error)}</p>}
-      <p className="summary-note">The store sets the prices when it takes the order.</p>
+      <p className="summary-note">You pay this sum, or you are asked again.</p>
     </section>
   )
 }

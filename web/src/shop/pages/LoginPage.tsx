@@ -1,5 +1,5 @@
 import * as api from '../api/client'
-import { ApiError, explain } from '../api/errors'
+import { ApiError } from '../api/errors'
 import { Link } from '../router'
 import * as session from '../session'
 import { EmailField } from '../ui/EmailField'
@@ -19,8 +19,8 @@ export default function LoginPage() {
       action="Sign In"
       greeting="Welcome back!"
       open={(data) => api.login({ email: String(data.get('email')).trim(), password: String(data.get('password')) })}
-      explain={words}
-      complaints={(error) => (error instanceof ApiError ? error.fields : {})}
+      alarm="You are not logged in"
+      complaints={complaints}
       other={
         <>
           No account yet? <Link to="/register">Create one</Link>
@@ -37,7 +37,8 @@ export default function LoginPage() {
   )
 }
 
-function words(error: unknown): string {
-  const isRefused = error instanceof ApiError && error.failure === 'unauthorized'
-  return isRefused ? 'This e-mail and password do not belong together. Check both and try again.' : explain(error)
+function complaints(error: unknown): Readonly<Record<string, string>> {
+  if (!(error instanceof ApiError)) return {}
+  if (error.failure !== 'unauthorized') return error.fields
+  return { password: 'This e-mail and password do not belong together. Check both and try again.' }
 }

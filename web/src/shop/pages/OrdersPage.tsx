@@ -1,18 +1,17 @@
 /** The customer's orders, newest first. */
 import '../styles/orders.css'
 
-import { useState } from 'react'
-import { useAction, useAnswer } from '../answers'
+import { useAnswer } from '../answers'
 import * as api from '../api/client'
-import { explain } from '../api/errors'
 import type { Order } from '../api/resources'
 import { dateTime, money, orderNumber } from '../format'
 import { StatusBadge } from '../orders/StatusBadge'
 import { isFinal, stages } from '../orders/stages'
+import { useOlderOrders } from '../queries'
 import { Link } from '../router'
 import { Icon } from '../ui/Icon'
+import { More } from '../ui/More'
 import { Heading, Skeleton, Trouble } from '../ui/Page'
-import { toast } from '../ui/toasts'
 
 /** Between two looks while an order is on its way. */
 const LOOK_MS = 3_000
@@ -25,7 +24,7 @@ export default function OrdersPage() {
   } = useAnswer('orders', (signal) => api.orders(undefined, signal), {
     every: (page) => (page?.orders.some((order) => !isFinal(order.state)) ? LOOK_MS : undefined),
   })
-  const older = useOlder(newest)
+  const older = useOlderOrders(newest)
   if (error && !newest) return <Trouble error={error} retry={refresh} what="list of orders" />
   const orders = newest && unique([...newest.orders, ...older.orders])
   return (
@@ -35,24 +34,9 @@ export default function OrdersPage() {
       <ul className="order-list">
         {orders ? orders.map((order) => <OrderCard key={order.id} order={order} />) : <CardSkeletons />}
       </ul>
-      {older.cursor && (
-        <button type="button" className="button button-quiet" disabled={older.isPending} onClick={older.more}>
-          {older.isPending ? 'One moment…' : 'Show older ones'}
-        </button>
-      )}
+      {older.cursor && <More action={older.more}>Show older ones</More>}
     </div>
   )
-}
-
-/** The pages after the newest one, as far as they were asked for. */
-function useOlder(newest: api.OrderPage | undefined) {
-  const [pages, setPages] = useState<api.OrderPage[]>([])
-  const cursor = (pages.at(-1) ?? newest)?.cursor
-  const { run, isPending } = useAction(() => api.orders(cursor), {
-    onSuccess: (page) => setPages([...pages, page]),
-    onError: (problem) => toast('error', explain(problem)),
-  })
-  return { orders: pages.flatMap((page) => page.orders), cursor, isPending, more: run }
 }
 
 /** A new order pushes the last of one page to the next. */

@@ -11,7 +11,7 @@ import { Icon } from '../ui/Icon'
 import { Heading, Skeleton, Trouble } from '../ui/Page'
 import { Picture } from '../ui/Picture'
 import { addToCart, ProductCard } from '../ui/ProductCard'
-import { Quantity } from '../ui/Quantity'
+import { Doubt, Quantity } from '../ui/Quantity'
 
 export default function ProductPage({ id }: { id: string }) {
   const { data: newest, error, refresh } = useAnswer(`product/${id}`, (signal) => api.product(id, signal))
@@ -52,6 +52,7 @@ function Detail({ product }: { product: Product }) {
             Add to Cart
           </button>
         </div>
+        {stock > 0 && <Doubt product={product} quantity={quantity} onChange={setQuantity} />}
         <ul className="promises">
           <li>Set aside for you the moment you buy</li>
           <li>Charged once, whatever happens on the way</li>

@@ -7,10 +7,11 @@ import { ApiError, explain } from '../api/errors'
 import { cart } from '../cart'
 import { fullDate, initials } from '../format'
 import { dropDraft } from '../orders/draft'
+import { dropKey } from '../orders/purchase'
 import { navigate } from '../router'
 import * as session from '../session'
 import { EmailField } from '../ui/EmailField'
-import { Field, focusFirstError } from '../ui/Field'
+import { Field, FormError, useFocusOnError } from '../ui/Field'
 import { Heading, Skeleton, Trouble } from '../ui/Page'
 import { toast } from '../ui/toasts'
 
@@ -51,6 +52,7 @@ function signOut() {
   // Whoever uses this device next starts anew.
   cart.set([])
   dropDraft()
+  dropKey()
   session.end()
   toast('info', 'You are signed out')
 }
@@ -63,11 +65,8 @@ function ProfileForm({ user }: { user: session.User }) {
       session.user.set(changed)
       toast('success', 'Profile updated')
     },
-    onError: (error) => {
-      toast('error', explain(error))
-      focusFirstError(form.current)
-    },
   })
+  useFocusOnError(form, change.error)
   const fields = complaints(change.error)
   return (
     <form
@@ -91,6 +90,7 @@ function ProfileForm({ user }: { user: session.User }) {
         error={fields.name}
       />
       <EmailField id="email" defaultValue={user.email} error={fields.email} />
+      {change.error !== undefined && Object.keys(fields).length === 0 && <FormError>{explain(change.error)}</FormError>}
       <button type="submit" className="button" disabled={change.isPending}>
         Save Changes
       </button>

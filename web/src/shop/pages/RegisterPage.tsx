@@ -1,5 +1,5 @@
 import * as api from '../api/client'
-import { ApiError, explain } from '../api/errors'
+import { ApiError } from '../api/errors'
 import { Link } from '../router'
 import { EmailField } from '../ui/EmailField'
 import { Field } from '../ui/Field'
@@ -15,7 +15,6 @@ export default function RegisterPage() {
       action="Create Account"
       greeting="Account created! Welcome!"
       open={register}
-      explain={explain}
       complaints={complaints}
       other={
         <>

@@ -1,6 +1,6 @@
 /** A labelled input that says what is wrong with it. */
 import '../styles/form.css'
-import { type ComponentProps, useId } from 'react'
+import { type ComponentProps, type ReactNode, type RefObject, useEffect, useId } from 'react'
 
 type Props = ComponentProps<'input'> & { label: string; hint?: string; error?: string | undefined }
 
@@ -26,7 +26,22 @@ export function Field({ label, hint, error, id: given, ...input }: Props) {
   )
 }
 
-/** The first field with a complaint takes the focus. */
-export function focusFirstError(form: HTMLFormElement | null) {
-  requestAnimationFrame(() => form?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus())
+/** What is wrong with all of it, beside the button that was pressed. */
+export function FormError({ children, id }: { children: ReactNode; id?: string }) {
+  return (
+    <p className="field-error form-error" id={id} role="alert" tabIndex={-1}>
+      {children}
+    </p>
+  )
+}
+
+/** When something is wrong, the first field with a complaint takes the focus, or else what is said of the whole form. */
+export function useFocusOnError(form: RefObject<HTMLFormElement | null>, error: unknown) {
+  useEffect(() => {
+    if (error === undefined) return
+    const wrong = ['[aria-invalid="true"]', '.form-error'].map((query) =>
+      form.current?.querySelector<HTMLElement>(query),
+    )
+    wrong.find(Boolean)?.focus()
+  }, [form, error])
 }

@@ -1,8 +1,9 @@
 /** The pages before the login: a form that opens a session, and where there is room, a picture beside it. */
 import { type ReactNode, useRef } from 'react'
 import { useAction } from '../answers'
+import { explain } from '../api/errors'
 import * as session from '../session'
-import { focusFirstError } from './Field'
+import { FormError, useFocusOnError } from './Field'
 import { Heading } from './Page'
 import { Picture } from './Picture'
 import { toast } from './toasts'
@@ -16,8 +17,8 @@ interface Props {
   /** What is said when it worked. */
   greeting: string
   open(data: FormData): Promise<Parameters<typeof session.begin>[0]>
-  /** In the customer's words. */
-  explain(error: unknown): string
+  /** What is said when it did not work, if the form does not say it alone. */
+  alarm?: string
   /** By the name of the field that is wrong. */
   complaints(error: unknown): Readonly<Record<string, string>>
   /** The fields, with what is wrong with them. */
@@ -26,18 +27,20 @@ interface Props {
   other: ReactNode
 }
 
-export function Gate({ image, title, lead, action, greeting, open, explain, complaints, children, other }: Props) {
+export function Gate({ image, title, lead, action, greeting, alarm, open, complaints, children, other }: Props) {
   const form = useRef<HTMLFormElement>(null)
   const opening = useAction(open, {
     onSuccess: (opened) => {
       toast('success', greeting)
       session.begin(opened)
     },
-    onError: (error) => {
-      toast('error', explain(error))
-      focusFirstError(form.current)
+    onError: () => {
+      if (alarm) toast('error', alarm)
     },
   })
+  useFocusOnError(form, opening.error)
+  const wrong = complaints(opening.error)
+  const words = opening.error !== undefined && Object.keys(wrong).length === 0 ? explain(opening.error) : undefined
   return (
     <div className="page gate-page">
       <Picture image={image} productId="" category={image.replace(/^.*\/|\.svg$/g, '')} eager />
@@ -52,7 +55,8 @@ export function Gate({ image, title, lead, action, greeting, open, explain, comp
             opening.run(new FormData(event.currentTarget))
           }}
         >
-          {children(complaints(opening.error))}
+          {children(wrong)}
+          {words && <FormError>{words}</FormError>}
           <button type="submit" className="button button-wide" disabled={opening.isPending}>
             {opening.isPending ? 'One moment…' : action}
           </button>

@@ -18,7 +18,7 @@ export function Heading({ children, title }: { children: ReactNode; title?: stri
     isFirst = false
   }, [])
   return (
-    <h1 ref={heading} tabIndex={-1}>
+    <h1 ref={heading} className="heading" tabIndex={-1}>
       {children}
     </h1>
   )

@@ -40,6 +40,6 @@ export function ProductCard({ product, eager = false }: { product: Product; eage
 }
 
 export function addToCart(product: Product, quantity = 1) {
-  cart.set(add(cart.get(), product, quantity))
+  cart.update((lines) => add(lines, product, quantity))
   toast('success', `${product.name} added to cart`)
 }

@@ -1,6 +1,7 @@
 /** How many: one more, one less, or a number typed. */
 import '../styles/quantity.css'
 import { useState } from 'react'
+import type { Product } from '../api/resources'
 import { MAX_QUANTITY } from '../cart'
 import { Icon } from './Icon'
 
@@ -51,5 +52,22 @@ export function Quantity({
         <Icon name="plus" />
       </button>
     </div>
+  )
+}
+
+/** What may go wrong with so many; the store's answer to the order is what counts, so nothing is forbidden here. */
+export function Doubt(props: { product: Product; quantity: number; onChange: (quantity: number) => void }) {
+  const { product, quantity, onChange } = props
+  const { stock, name } = product
+  if (quantity <= stock) return null
+  return (
+    <p className="doubt">
+      {stock > 0 ? `Only ${stock} left` : 'Sold out'}. The inventory check will most likely refuse this.{' '}
+      {stock > 0 && (
+        <button type="button" className="set-to" aria-label={`Set ${name} to ${stock}`} onClick={() => onChange(stock)}>
+          Set to {stock}
+        </button>
+      )}
+    </p>
   )
 }

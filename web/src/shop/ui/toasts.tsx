@@ -1,4 +1,7 @@
-/** Short messages that come and go, at once when Escape is pressed. The same message is shown once, however often it is said. */
+/**
+ * Short messages of what has worked, one at a time. They lie over the header and nothing else, and go by themselves, or at once when
+ * Escape is pressed. What did not work is said where it was asked for.
+ */
 import { useEffect, useSyncExternalStore } from 'react'
 import { Icon } from './Icon'
 
@@ -23,7 +26,7 @@ function change(toasts: readonly Toast[]) {
 }
 
 export function toast(kind: Kind, message: string) {
-  change([...shown.filter((other) => other.message !== message), { id: nextId++, kind, message }].slice(-3))
+  change([{ id: nextId++, kind, message }])
 }
 
 function dismiss(id: number) {
