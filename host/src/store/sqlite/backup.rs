@@ -68,12 +68,12 @@ pub fn back_up(path: &Path, to: &Path) -> Result<Copied, OpenError> {
 }
 
 /// Puts the copy `from` in the place of the database `path`, which no process may have open. What was there is kept under a name of its
-/// own, which is answered, with what the copy has in it.
+/// own, made of the date `now`, which is answered, with what the copy has in it.
 ///
 /// # Errors
 /// [`OpenError`], which names the file: a process has the database, or the copy is not whole or not one of this program. Nothing was
 /// changed then.
-pub fn restore(path: &Path, from: &Path) -> Result<(Copied, Option<PathBuf>), OpenError> {
+pub fn restore(path: &Path, from: &Path, now: Timestamp) -> Result<(Copied, Option<PathBuf>), OpenError> {
     connection::check_version(rusqlite::version_number())?;
     let content = look_through(from)?;
     let mut lock = DatabaseLock::take(path)?;
@@ -85,7 +85,7 @@ pub fn restore(path: &Path, from: &Path) -> Result<(Copied, Option<PathBuf>), Op
     let mut target = private().create(true).truncate(true).write(true).open(&part).map_err(failed)?;
     std::io::copy(&mut source, &mut target).and_then(|_| target.flush()).and_then(|()| target.sync_all()).map_err(failed)?;
 
-    let kept = there.then(|| beside(path, &format!(".before-{}", Timestamp::now().strftime("%Y%m%dT%H%M%S%fZ"))));
+    let kept = there.then(|| beside(path, &format!(".before-{}", now.strftime("%Y%m%dT%H%M%S%fZ"))));
     for suffix in ["-wal", "-shm", ""] {
         move_away(path, suffix, kept.as_deref())?;
     }
