@@ -105,8 +105,10 @@ impl Room {
     /// Asks the most dispensable connection of those with a place, or of those without, to leave; answers whether there was one.
     fn ask_one_to_leave(&self, with_place: bool) -> bool {
         let inside = self.inside.lock();
-        let candidates = inside.values().filter(|activity| activity.has_place() == with_place);
-        let first = candidates.filter_map(|activity| Some((activity.rank()?, activity))).min_by_key(|(rank, _)| *rank);
+        let candidates = inside.iter().filter(|(_, activity)| activity.has_place() == with_place);
+        // Of those that are alike, the one that came first.
+        let ranked = candidates.filter_map(|(number, activity)| Some(((activity.rank()?, *number), activity)));
+        let first = ranked.min_by_key(|(rank, _)| *rank);
         first.is_some_and(|(_, activity)| activity.ask_to_leave())
     }
 }
