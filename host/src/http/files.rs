@@ -13,6 +13,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use http_range_header::StartPosition;
 use tower::ServiceExt;
 use tower_http::services::ServeFile;
 
@@ -166,7 +167,7 @@ impl Files {
         let Some(form) = form else { return Err(not_acceptable(file)) };
         let method = request.method().clone();
         let Ok(response) = ServeFile::new(file).oneshot(request).await;
-        let mut response = response.map(Body::new);
+        let mut response = refusal_in_words(response.map(Body::new));
         response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
         if let Form::Built(coding, _) | Form::Compressed(coding, _) = &form {
             encode(&mut response, *coding);
@@ -184,7 +185,14 @@ impl Files {
 /// Whether the answer is a part of the file: one range of bytes, of the version that the client has. Any other is as if it were not there.
 async fn wants_part(file: &Path, method: &Method, headers: &HeaderMap) -> bool {
     let Some(range) = headers.get(header::RANGE).and_then(|range| range.to_str().ok()) else { return false };
-    if *method != Method::GET || !http_range_header::parse_range_header(range).is_ok_and(|parsed| parsed.ranges.len() == 1) {
+    let Ok(parsed) = http_range_header::parse_range_header(range) else { return false };
+    let [range] = parsed.ranges.as_slice() else { return false };
+    // The last bytes of a file that has fewer are the file.
+    let is_whole = match range.start {
+        StartPosition::FromLast(bytes) => tokio::fs::metadata(file).await.is_ok_and(|file| file.len() <= bytes),
+        StartPosition::Index(_) => false,
+    };
+    if *method != Method::GET || is_whole {
         return false;
     }
     let Some(version) = headers.get(header::IF_RANGE) else { return true };
@@ -193,6 +201,19 @@ async fn wants_part(file: &Path, method: &Method, headers: &HeaderMap) -> bool {
     let Ok(current) = ServeFile::new(file).oneshot(look).await;
     // A weak tag is never equal to the one of the file, which is strong.
     [header::ETAG, header::LAST_MODIFIED].iter().any(|name| current.headers().get(name) == Some(version))
+}
+
+/// The same answer; one that refuses a range or a condition with words for whoever reads it.
+fn refusal_in_words(response: Response) -> Response {
+    let detail = match response.status() {
+        StatusCode::RANGE_NOT_SATISFIABLE => "the file has no such range of bytes; Content-Range tells how many it has",
+        StatusCode::PRECONDITION_FAILED => "the file is not the one that the conditions of the request ask for",
+        _ => return response,
+    };
+    let refused = ApiError::new(response.status(), detail);
+    let kept = [header::CONTENT_RANGE, header::ETAG, header::LAST_MODIFIED];
+    let kept = kept.into_iter().filter_map(|name| response.headers().get(&name).cloned().map(|value| (name, value)));
+    kept.fold(refused, |refused, (name, value)| refused.with(name, value)).into_response()
 }
 
 fn not_acceptable(file: &Path) -> ApiError {
