@@ -75,8 +75,14 @@ impl Drop for Place {
     }
 }
 
-/// Streams `changes` until the last, or until the server stops. `place` is kept for as long.
-pub(super) async fn stream(mut changes: BoxStream<'static, Change>, after: Option<u64>, place: Option<Place>, stop: Stop) -> Response {
+/// Whose stream it is: their place, and for how long their token is good.
+pub(super) struct Reader {
+    pub(super) place: Place,
+    pub(super) left: Duration,
+}
+
+/// Streams `changes` until the last, until the token of `reader` is no longer good, or until the server stops.
+pub(super) async fn stream(mut changes: BoxStream<'static, Change>, after: Option<u64>, reader: Option<Reader>, stop: Stop) -> Response {
     let mut first = None;
     if after.is_some() {
         // A client that comes back after the last event is told to stay away: 204 ends an EventSource, an empty stream does not.
@@ -86,9 +92,22 @@ pub(super) async fn stream(mut changes: BoxStream<'static, Change>, after: Optio
             Err(_) => {}
         }
     }
-    let changes = until_last(stream::iter(first).chain(changes)).take_until(async move { stop.requested().await });
+    let left = reader.as_ref().map(|reader| reader.left);
+    let over = async move {
+        let expired = async {
+            match left {
+                Some(left) => tokio::time::sleep(left).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = stop.requested() => {}
+            () = expired => {}
+        }
+    };
+    let changes = until_last(stream::iter(first).chain(changes)).take_until(over);
     let events = changes.map(move |change| {
-        let _kept = &place;
+        let _kept = reader.as_ref().map(|reader| &reader.place);
         Ok::<_, Infallible>(event(&change))
     });
     let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
@@ -150,9 +169,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_stream_ends_with_the_token_that_it_was_opened_with() {
+        let place = Streams::new(1).open("ada").unwrap();
+        let reader = Reader { place, left: Duration::from_millis(10) };
+        assert_eq!(text(stream(stream::pending().boxed(), None, Some(reader), Stop::new()).await).await, "");
+    }
+
+    #[tokio::test]
     async fn a_user_has_so_many_streams_and_gets_one_back_when_one_is_over() {
         let streams = Streams::new(2);
-        let quiet = |place| stream(stream::pending().boxed(), None, Some(place), Stop::new());
+        let quiet = |place| stream(stream::pending().boxed(), None, Some(Reader { place, left: Duration::from_secs(3600) }), Stop::new());
         let _first = quiet(streams.open("ada").unwrap()).await;
         let second = quiet(streams.open("ada").unwrap()).await;
         let refused = streams.open("ada").err().unwrap();

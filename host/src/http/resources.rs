@@ -139,9 +139,10 @@ impl Call {
     async fn events(self, edge: &Edge, request: Request) -> Result<Response, ApiError> {
         let (parts, id) = with_id(request).await?;
         let after = events::last_seen(&parts.headers)?;
-        let place = self.user.as_ref().map(|user| edge.streams.open(&user.id)).transpose()?;
+        let reader = |user: &CurrentUser| Ok::<_, ApiError>(events::Reader { place: edge.streams.open(&user.id)?, left: user.left });
+        let reader = self.user.as_ref().map(reader).transpose()?;
         let changes = self.resources.changes(&self.handler, self.user.as_ref(), &id, after.unwrap_or(0)).await?;
-        Ok(events::stream(changes, after, place, edge.stop.clone()).await)
+        Ok(events::stream(changes, after, reader, edge.stop.clone()).await)
     }
 
     fn keep_out_of_shared_caches(&self, headers: &mut HeaderMap) {

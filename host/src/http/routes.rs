@@ -181,7 +181,12 @@ fn observer(edge: &Edge, plan: &plan::Plan, routes: &Routes) -> Arc<observe::Obs
         templates.insert(routable(&route.path), route.path.clone());
     }
     let write_timeout = plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.write_timeout);
-    Arc::new(observe::Observer { metrics: edge.metrics.clone(), templates, deadline: edge.read_timeout + write_timeout })
+    Arc::new(observe::Observer {
+        metrics: edge.metrics.clone(),
+        templates,
+        deadline: edge.read_timeout + write_timeout,
+        refusals: observe::Refusals::new(),
+    })
 }
 
 async fn ready(edge: &Edge, timeout: Duration) -> Response {

@@ -14,6 +14,8 @@ use crate::conditions::bed::until;
 use crate::process::Home;
 use crate::test_app::{TestApp, repository};
 
+/// Streams of one user that read nothing.
+const STREAMS: usize = 64;
 /// Transitions of the order that has come a long way.
 const LONG: u64 = 3_000;
 
@@ -115,7 +117,13 @@ async fn an_instance_that_has_gone_as_far_as_it_may_asks_for_a_person() {
 
 /// A home with an order that has made many transitions, its owner's token and its id.
 async fn long_way() -> (Home, PathBuf, String, String) {
-    let (home, config) = (Home::new(), repository().join("configs/monolith.yaml"));
+    let home = Home::new();
+    let config = home.path().join("many-streams.yaml");
+    let text = std::fs::read_to_string(repository().join("configs/monolith.yaml")).unwrap();
+    let server = "    type: http.server\n    config:\n";
+    assert!(text.contains(server));
+    let text = text.replace(server, &format!("{server}      maxEventStreamsPerUser: {STREAMS}\n"));
+    std::fs::write(&config, text.replace(":-../", &format!(":-{}/", repository().display()))).unwrap();
     let variables = [("PAYMENT_RETRY_AFTER", "10h")];
     let process = home.start_config(&config, &variables).await;
     let customer = process.client.customer("ada").await;
@@ -162,7 +170,6 @@ fn resident(process: u32) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_history_is_read_and_sent_in_pages_and_readers_that_take_nothing_cost_little() {
-    const STREAMS: usize = 64;
     let (home, config, token, id) = long_way().await;
     let process = home.start_config(&config, &[("PAYMENT_RETRY_AFTER", "10h")]).await;
     let customer = process.client.with_token(&token);

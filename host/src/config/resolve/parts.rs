@@ -21,7 +21,7 @@ const SECRET_BYTES: usize = 32;
 const CONNECTIONS_PER_ADDRESS: usize = 256;
 /// Connections at once.
 const CONNECTIONS: usize = 1024;
-/// Event streams that one user may have open: more than there are pages to look at an order with.
+/// Event streams that one user may have open: more than somebody looks at, whatever the page.
 const STREAMS_PER_USER: usize = 16;
 /// What a request may say before its body.
 const HEADERS: usize = 64;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
@@ -29,6 +30,31 @@ pub(in crate::http) struct Observer {
     pub(in crate::http) templates: HashMap<String, String>,
     /// Longest time from a request to its answer's head.
     pub(in crate::http) deadline: Duration,
+    pub(in crate::http) refusals: Refusals,
+}
+
+/// Lines of a second about requests that came too often, at most: what is refused for coming in floods must not fill the disk instead.
+const MAX_REFUSAL_LINES: u64 = 20;
+
+/// How many of those lines there are in this second.
+pub(in crate::http) struct Refusals {
+    begin: Instant,
+    /// The second, counted from the beginning, and the lines in it: 32 bits each.
+    lines: AtomicU64,
+}
+
+impl Refusals {
+    pub(in crate::http) fn new() -> Self {
+        Self { begin: Instant::now(), lines: AtomicU64::new(0) }
+    }
+
+    /// Whether there is room for one more.
+    fn have_room(&self) -> bool {
+        let second = self.begin.elapsed().as_secs() << 32;
+        let next = |lines: u64| Some(if lines >> 32 == second >> 32 { lines.saturating_add(1) } else { second + 1 });
+        let before = self.lines.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or_default();
+        before >> 32 != second >> 32 || before & u64::from(u32::MAX) < MAX_REFUSAL_LINES
+    }
 }
 
 /// Logs and counts; a request that takes too long is answered 503.
@@ -61,7 +87,8 @@ pub(in crate::http) async fn record(State(observer): State<Arc<Observer>>, mut r
     if response.status().is_server_error() {
         span.fail("");
     }
-    span.within(|| log(method, route, took, status, &response));
+    let is_told = status != StatusCode::TOO_MANY_REQUESTS.as_u16() || observer.refusals.have_room();
+    span.within(|| log(method, route, took, status, &response, is_told));
     observer.metrics.http_request(method, route, status, took);
     response
 }
@@ -100,10 +127,12 @@ fn server_span(method: &'static str, route: &str, request: &Request) -> Span {
     span
 }
 
-fn log(method: &'static str, route: &str, took: Duration, status: u16, response: &Response) {
+fn log(method: &'static str, route: &str, took: Duration, status: u16, response: &Response, is_told: bool) {
     let request_id = response.headers().get(request_id::NAME).and_then(|id| id.to_str().ok());
     let ms = took.as_secs_f64() * 1000.0;
-    if response.status().is_server_error() {
+    if !is_told {
+        tracing::debug!(target: "millrace::access", method, route, status, ms, request_id, "request");
+    } else if response.status().is_server_error() {
         tracing::warn!(target: "millrace::access", method, route, status, ms, request_id, "request");
     } else {
         tracing::info!(target: "millrace::access", method, route, status, ms, request_id, "request");
@@ -125,5 +154,18 @@ fn method_name(method: &Method) -> &'static str {
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
         _ => "OTHER",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_flood_some_refusals_of_each_second_are_told() {
+        let refusals = Refusals::new();
+        let told = (0..10_000).filter(|_| refusals.have_room()).count() as u64;
+        let seconds = refusals.begin.elapsed().as_secs() + 1;
+        assert!((MAX_REFUSAL_LINES..=MAX_REFUSAL_LINES * seconds).contains(&told), "{told}");
     }
 }

@@ -33,6 +33,8 @@ pub use tokens::{MAX_TOKEN_BYTES, TokenError, TokenVerifier};
 pub struct CurrentUser {
     /// Id of the user.
     pub id: String,
+    /// How long the token is good yet.
+    pub left: std::time::Duration,
 }
 
 /// A user as the API shows them.

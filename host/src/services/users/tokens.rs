@@ -111,7 +111,8 @@ impl TokenVerifier {
             return Err(TokenError::Invalid);
         }
         self.check_dates(&claims)?;
-        Ok(CurrentUser { id: claims.sub })
+        let left = claims.exp.saturating_add(LEEWAY) - self.inner.clock.now().as_second();
+        Ok(CurrentUser { id: claims.sub, left: Duration::from_secs(left.max(0).unsigned_abs()) })
     }
 
     fn check_dates(&self, claims: &Received) -> Result<(), TokenError> {
@@ -190,7 +191,8 @@ mod tests {
         let clock = Clock::system();
         let tokens = verifier(&clock);
         let token = tokens.issue("u1").unwrap();
-        assert_eq!(tokens.verify(&token), Ok(CurrentUser { id: "u1".into() }));
+        let user = tokens.verify(&token).unwrap();
+        assert!(user.id == "u1" && (3600..=3605).contains(&user.left.as_secs()), "{user:?}");
         clock.advance(SignedDuration::from_secs(3606));
         assert_eq!(tokens.verify(&token), Err(TokenError::Expired));
     }

@@ -242,8 +242,11 @@ fn configure(connection: &Connection, role: Role) -> rusqlite::Result<()> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     match role {
         Role::Writer => {
-            // Only a new file takes this, and only before anything else is written to it: pages that are free can be given back.
-            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+            // Only a new file takes this, before anything else is written to it: pages that are free can be given back. In another one it
+            // would be a write.
+            if connection.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0))? == 0 {
+                connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+            }
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
             connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
