@@ -55,11 +55,18 @@ pub fn line(text: &str, most: usize) -> Result<String, Flaw> {
     if let Some(flaw) = line.chars().find_map(flaw) {
         return Err(flaw);
     }
-    let found = if line.chars().all(is_unseen) { 0 } else { line.chars().count() };
+    // Spaces around it count for the limit, so that a page and a schema can count without knowing what goes.
+    let found = if line.chars().all(is_unseen) { 0 } else { composed.chars().count() };
     if found == 0 || found > most {
         return Err(Flaw::Length { most, found });
     }
     Ok(line.to_owned())
+}
+
+/// Characters of a text as it stands, composed.
+#[must_use]
+pub fn length(text: &str) -> usize {
+    NFC.normalize(text).chars().count()
 }
 
 /// What is hashed for a password: NFKC, as NIST SP 800-63B recommends. An accent that is a character of its own, full-width letters and

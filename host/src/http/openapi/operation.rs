@@ -171,7 +171,7 @@ fn of_resource(handler: &ResourceHandler, operation: &Operation, plan: &Plan, sc
                 .empty(304, "It still has that ETag")
                 .header(304, Header::ETag);
             let known = parameter("If-None-Match", "header", false, "304 if it still has this ETag", json!({"type": "string"}));
-            let earlier = json!({"type": "string", "pattern": "^[0-9]+$"});
+            let earlier = json!({"type": "integer", "minimum": 1, "maximum": i64::MAX});
             let earlier = parameter("historyBefore", "query", false, "History before this number, from historyNext", earlier);
             let answers = answers.problem(schemas, 422, "historyBefore is no number");
             (format!("Read {kind}"), vec![known, earlier], None, answers.problem(schemas, MISSING.0, MISSING.1))

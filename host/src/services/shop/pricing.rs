@@ -36,10 +36,10 @@ pub async fn price(catalogue: &Catalogue, body: &Value) -> Result<Object, Servic
     problems.check()?;
 
     let mut priced = priced(catalogue, &request, Freshness::Recent).await?;
-    if request.expected_total.is_some_and(|expected| expected != priced.total) {
+    if request.expected_total.as_ref().is_some_and(|expected| !expected.is(priced.total)) {
         // Whoever expects another sum may have seen a price that is newer than one that was kept here.
         priced = self::priced(catalogue, &request, Freshness::Now).await?;
-        priced.check(request.expected_total)?;
+        priced.check(request.expected_total.as_ref())?;
     }
     let mut data = Object::new();
     data.insert("items".into(), Value::Array(priced.lines));
@@ -59,9 +59,9 @@ struct Priced {
 
 impl Priced {
     /// Whether the sum is the one that the customer was shown.
-    fn check(&self, expected: Option<Cents>) -> Result<(), ServiceError> {
-        let Some(expected) = expected.filter(|expected| *expected != self.total) else { return Ok(()) };
-        let detail = format!("the total is {} now, and {} was expected; nothing was ordered", self.total.to_json(), expected.to_json());
+    fn check(&self, expected: Option<&Expected>) -> Result<(), ServiceError> {
+        let Some(expected) = expected.filter(|expected| !expected.is(self.total)) else { return Ok(()) };
+        let detail = format!("the total is {} now, and {} was expected; nothing was ordered", self.total.to_json(), expected.written);
         let members = [("lines", Value::Array(self.lines.clone())), ("total", self.total.to_json())];
         let members = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Err(ServiceError::Differs { detail, code: "price_changed", members })
@@ -179,7 +179,20 @@ struct Request {
     lines: Vec<Line>,
     shipping: Object,
     payment_token: Option<String>,
-    expected_total: Option<Cents>,
+    expected_total: Option<Expected>,
+}
+
+/// The sum that a customer was shown.
+struct Expected {
+    written: String,
+    /// Without one it is no amount that a sum can be.
+    amount: Option<Cents>,
+}
+
+impl Expected {
+    fn is(&self, total: Cents) -> bool {
+        self.amount == Some(total)
+    }
 }
 
 struct Line {
@@ -327,15 +340,13 @@ fn parse_payment(payment: &Value, problems: &mut Problems) -> Option<String> {
 }
 
 /// Refused rather than rounded or left out: who sends it wants not to pay anything else.
-fn parse_expected_total(total: &Value, problems: &mut Problems) -> Option<Cents> {
-    let cents = Some(total).filter(|total| total.is_number()).and_then(Cents::from_json);
-    if cents.is_none() {
-        problems.add(
-            "/expectedTotal",
-            format!("expected an amount of 0 or more with at most two decimals, such as 149.99, got {}", shorten(total)),
-        );
-    }
-    cents
+fn parse_expected_total(total: &Value, problems: &mut Problems) -> Option<Expected> {
+    let written = total.as_number().filter(|number| number.as_f64().is_some_and(|number| number >= 0.0));
+    let Some(written) = written else {
+        problems.add("/expectedTotal", format!("expected an amount of 0 or more, such as 149.99, got {}", shorten(total)));
+        return None;
+    };
+    Some(Expected { written: written.to_string(), amount: Cents::from_json(total) })
 }
 
 fn kind(value: &Value) -> &'static str {

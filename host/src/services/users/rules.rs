@@ -53,7 +53,7 @@ fn read_email(email: &str) -> Result<Email, FieldError> {
 }
 
 fn check_password(password: &str) -> Result<(), FieldError> {
-    let length = text::password(password).chars().count();
+    let length = text::length(password);
     if PASSWORD_CHARS.contains(&length) {
         return Ok(());
     }

@@ -1066,7 +1066,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description History before this number, from historyNext */
-                historyBefore?: string;
+                historyBefore?: number;
             };
             header?: {
                 /** @description 304 if it still has this ETag */
@@ -1382,7 +1382,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description History before this number, from historyNext */
-                historyBefore?: string;
+                historyBefore?: number;
             };
             header?: {
                 /** @description 304 if it still has this ETag */
