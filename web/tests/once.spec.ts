@@ -3,6 +3,7 @@ import type { Page } from '@playwright/test'
 import { addToCart, api, buy, type Customer, expect, fillAddress, logIn, newCustomer, test } from './store'
 
 const ROUNDS = 200
+const CART = JSON.stringify([{ productId: 'prod-008', name: 'IDE License Pro', price: 9.99, quantity: 1 }])
 
 test('one cart that is bought from two tabs at once, with answers that are lost, is one order each time', async ({
   page,
@@ -24,10 +25,8 @@ test('one cart that is bought from two tabs at once, with answers that are lost,
   })
   const ids = new Set<string>()
   for (let round = 1; round <= ROUNDS; round++) {
-    await page.evaluate(() => {
-      const line = { productId: 'prod-008', name: 'IDE License Pro', price: 9.99, quantity: 1 }
-      localStorage.setItem('cart', JSON.stringify([line]))
-    })
+    await page.evaluate((lines) => localStorage.setItem('cart', lines), CART)
+    for (const tab of [page, other]) await tab.evaluate(holds, CART)
     // The same street in both tabs, or two of them.
     const ends = await Promise.all([
       page.evaluate(insistOnBuying, `1 Main St`),
@@ -38,11 +37,18 @@ test('one cart that is bought from two tabs at once, with answers that are lost,
       [...ids].filter((id) => id.startsWith('#/orders/order-')),
       `round ${round}: ${ends}`,
     ).toHaveLength(round)
+    // What was bought has left the cart in both: tabs are processes, and hear of each other a moment later.
+    for (const tab of [page, other]) await tab.evaluate(holds, '[]')
   }
   const token = await page.evaluate(() => localStorage.getItem('token') ?? '')
   expect(await api(store, token).orders()).toHaveLength(ROUNDS)
   expect(requests).toBeGreaterThan(ROUNDS)
 })
+
+/** In a page: until this is in the cart. */
+async function holds(lines: string) {
+  while (localStorage.getItem('cart') !== lines) await new Promise((done) => setTimeout(done, 1))
+}
 
 /** In a page: fills the checkout and presses the button until it leads to an order, or there is nothing left to buy. */
 async function insistOnBuying(street: string): Promise<string> {
