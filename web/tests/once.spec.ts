@@ -69,7 +69,7 @@ async function insistOnBuying(street: string): Promise<string> {
   }
 }
 
-test('what comes into the cart while it is bought stays in it', { tag: '@alike' }, async ({ page, context }) => {
+test('what comes into the cart while it is bought stays in it', async ({ page, context }) => {
   await logIn(page)
   await addToCart(page, 'prod-005', 'Desk Mat')
   await page.goto('/#/checkout')
@@ -94,10 +94,7 @@ test('what comes into the cart while it is bought stays in it', { tag: '@alike' 
   await expect(page.locator('.cart-item-name')).toHaveText(['Wireless Mouse'])
 })
 
-test('what was bought without an answer is not bought again with what came after it', { tag: '@alike' }, async ({
-  page,
-  store,
-}) => {
+test('what was bought without an answer is not bought again with what came after it', async ({ page, store }) => {
   await logIn(page)
   await addToCart(page, 'prod-005', 'Desk Mat')
   await page.goto('/#/checkout')
@@ -123,7 +120,7 @@ test('what was bought without an answer is not bought again with what came after
   expect(bought).toEqual([['prod-002'], ['prod-005']])
 })
 
-test('a cart that another tab has changed is looked at once more', { tag: '@alike' }, async ({ page }) => {
+test('a cart that another tab has changed is looked at once more', async ({ page }) => {
   await logIn(page)
   await addToCart(page, 'prod-005', 'Desk Mat')
   await page.goto('/#/checkout')
@@ -138,7 +135,7 @@ test('a cart that another tab has changed is looked at once more', { tag: '@alik
   await expect(page.getByText('Desk Mat x3')).toBeVisible()
 })
 
-test('what one customer has typed is shown to no other', { tag: '@alike' }, async ({ page, context }) => {
+test('what one customer has typed is shown to no other', async ({ page, context }) => {
   const [ada, grace] = [await logIn(page), newCustomer()]
   await page.request.post('/api/auth/register', { data: grace })
   await addToCart(page, 'prod-005', 'Desk Mat')
@@ -179,7 +176,7 @@ test('what one customer has typed is shown to no other', { tag: '@alike' }, asyn
   await expect(other.getByLabel('Street Address')).toHaveValue('')
 })
 
-test('a page that one customer has left open is another one for the next', { tag: '@alike' }, async ({ page }) => {
+test('a page that one customer has left open is another one for the next', async ({ page }) => {
   await logIn(page)
   await addToCart(page, 'prod-005', 'Desk Mat')
   await page.goto('/#/checkout')
@@ -198,7 +195,7 @@ test('a page that one customer has left open is another one for the next', { tag
   await expect(page.getByLabel('Street Address')).toHaveValue('')
 })
 
-test('a session that is removed by hand is over with the next page', { tag: '@alike' }, async ({ page }) => {
+test('a session that is removed by hand is over with the next page', async ({ page }) => {
   await logIn(page)
   await buy(page)
   await expect(page.locator('.order-status')).toHaveText('delivered')
