@@ -159,6 +159,8 @@ async function everyPage(page: Page, look: () => Promise<unknown>) {
 
   await logIn(page)
   await page.reload()
+  // Whoever is logged in is led away from the login first.
+  await expect(page).toHaveURL(/#\/$/)
   for (const path of ['/#/orders', '/#/profile']) {
     await page.goto(path)
     await expect(page.locator('h1')).toBeVisible()

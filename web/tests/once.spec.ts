@@ -3,6 +3,7 @@ import type { Page } from '@playwright/test'
 import { addToCart, api, buy, type Customer, expect, fillAddress, logIn, newCustomer, test } from './store'
 
 const ROUNDS = 200
+const CART = JSON.stringify([{ productId: 'prod-008', name: 'IDE License Pro', price: 9.99, quantity: 1 }])
 
 test('one cart that is bought from two tabs at once, with answers that are lost, is one order each time', async ({
   page,
@@ -24,10 +25,8 @@ test('one cart that is bought from two tabs at once, with answers that are lost,
   })
   const ids = new Set<string>()
   for (let round = 1; round <= ROUNDS; round++) {
-    await page.evaluate(() => {
-      const line = { productId: 'prod-008', name: 'IDE License Pro', price: 9.99, quantity: 1 }
-      localStorage.setItem('cart', JSON.stringify([line]))
-    })
+    await page.evaluate((lines) => localStorage.setItem('cart', lines), CART)
+    for (const tab of [page, other]) await tab.evaluate(holds, CART)
     // The same street in both tabs, or two of them.
     const ends = await Promise.all([
       page.evaluate(insistOnBuying, `1 Main St`),
@@ -38,11 +37,18 @@ test('one cart that is bought from two tabs at once, with answers that are lost,
       [...ids].filter((id) => id.startsWith('#/orders/order-')),
       `round ${round}: ${ends}`,
     ).toHaveLength(round)
+    // What was bought has left the cart in both: tabs are processes, and hear of each other a moment later.
+    for (const tab of [page, other]) await tab.evaluate(holds, '[]')
   }
   const token = await page.evaluate(() => localStorage.getItem('token') ?? '')
   expect(await api(store, token).orders()).toHaveLength(ROUNDS)
   expect(requests).toBeGreaterThan(ROUNDS)
 })
+
+/** In a page: until this is in the cart. */
+async function holds(lines: string) {
+  while (localStorage.getItem('cart') !== lines) await new Promise((done) => setTimeout(done, 1))
+}
 
 /** In a page: fills the checkout and presses the button until it leads to an order, or there is nothing left to buy. */
 async function insistOnBuying(street: string): Promise<string> {
@@ -63,7 +69,7 @@ async function insistOnBuying(street: string): Promise<string> {
   }
 }
 
-test('what comes into the cart while it is bought stays in it', { tag: '@alike' }, async ({ page, context }) => {
+test('what comes into the cart while it is bought stays in it', async ({ page, context }) => {
   await logIn(page)
   await addToCart(page, 'prod-005', 'Desk Mat')
   await page.goto('/#/checkout')
@@ -88,10 +94,7 @@ test('what comes into the cart while it is bought stays in it', { tag: '@alike' 
   await expect(page.locator('.cart-item-name')).toHaveText(['Wireless Mouse'])
 })
 
-test('what was bought without an answer is not bought again with what came after it', { tag: '@alike' }, async ({
-  page,
-  store,
-}) => {
+test('what was bought without an answer is not bought again with what came after it', async ({ page, store }) => {
   await logIn(page)
   await addToCart(page, 'prod-005', 'Desk Mat')
   await page.goto('/#/checkout')
@@ -117,7 +120,7 @@ test('what was bought without an answer is not bought again with what came after
   expect(bought).toEqual([['prod-002'], ['prod-005']])
 })
 
-test('a cart that another tab has changed is looked at once more', { tag: '@alike' }, async ({ page }) => {
+test('a cart that another tab has changed is looked at once more', async ({ page }) => {
   await logIn(page)
   await addToCart(page, 'prod-005', 'Desk Mat')
   await page.goto('/#/checkout')
@@ -132,7 +135,7 @@ test('a cart that another tab has changed is looked at once more', { tag: '@alik
   await expect(page.getByText('Desk Mat x3')).toBeVisible()
 })
 
-test('what one customer has typed is shown to no other', { tag: '@alike' }, async ({ page, context }) => {
+test('what one customer has typed is shown to no other', async ({ page, context }) => {
   const [ada, grace] = [await logIn(page), newCustomer()]
   await page.request.post('/api/auth/register', { data: grace })
   await addToCart(page, 'prod-005', 'Desk Mat')
@@ -173,7 +176,7 @@ test('what one customer has typed is shown to no other', { tag: '@alike' }, asyn
   await expect(other.getByLabel('Street Address')).toHaveValue('')
 })
 
-test('a page that one customer has left open is another one for the next', { tag: '@alike' }, async ({ page }) => {
+test('a page that one customer has left open is another one for the next', async ({ page }) => {
   await logIn(page)
   await addToCart(page, 'prod-005', 'Desk Mat')
   await page.goto('/#/checkout')
@@ -192,7 +195,7 @@ test('a page that one customer has left open is another one for the next', { tag
   await expect(page.getByLabel('Street Address')).toHaveValue('')
 })
 
-test('a session that is removed by hand is over with the next page', { tag: '@alike' }, async ({ page }) => {
+test('a session that is removed by hand is over with the next page', async ({ page }) => {
   await logIn(page)
   await buy(page)
   await expect(page.locator('.order-status')).toHaveText('delivered')
