@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::services::ServiceError;
 use crate::services::error::FieldError;
+use crate::text;
 
 /// Media type of every error.
 pub(crate) const PROBLEM: &str = "application/problem+json";
@@ -40,17 +41,7 @@ pub(super) struct ToNobody;
 
 /// What a client sent, as a part of a sentence: without what a terminal would act on, and cut where it gets long.
 pub(super) fn quoted(text: &str) -> String {
-    let mut text = text.to_owned();
-    cut(&mut text, MOST_QUOTED);
-    text.escape_debug().to_string()
-}
-
-/// Leaves so many letters, and shows that there were more.
-fn cut(text: &mut String, letters: usize) {
-    if let Some((end, _)) = text.char_indices().nth(letters) {
-        text.truncate(end);
-        text.push('…');
-    }
+    text::quoted(text, MOST_QUOTED)
 }
 
 /// RFC 9457, and `error`, which repeats `detail` for clients that read this.
@@ -171,7 +162,7 @@ impl From<ServiceError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(mut self) -> Response {
-        cut(&mut self.detail, MOST_TOLD);
+        text::cut(&mut self.detail, MOST_TOLD);
         let errors = listed(self.errors);
         let problem = Problem {
             r#type: "about:blank",
@@ -201,8 +192,8 @@ fn listed(mut errors: Vec<FieldError>) -> Vec<FieldError> {
     let more = errors.len().saturating_sub(MOST_LISTED);
     errors.truncate(MOST_LISTED);
     for error in &mut errors {
-        cut(&mut error.pointer, MOST_QUOTED);
-        cut(&mut error.detail, MOST_TOLD);
+        text::cut(&mut error.pointer, MOST_QUOTED);
+        text::cut(&mut error.detail, MOST_TOLD);
     }
     if more > 0 {
         errors.push(FieldError { pointer: String::new(), detail: format!("{more} more are wrong and not listed") });

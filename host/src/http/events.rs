@@ -94,15 +94,10 @@ pub(super) async fn stream(mut changes: BoxStream<'static, Change>, after: Optio
     }
     let left = reader.as_ref().map(|reader| reader.left);
     let over = async move {
-        let expired = async {
-            match left {
-                Some(left) => tokio::time::sleep(left).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = stop.requested() => {}
-            () = expired => {}
+        match left {
+            // Whichever comes first.
+            Some(left) => drop(tokio::time::timeout(left, stop.requested()).await),
+            None => stop.requested().await,
         }
     };
     let changes = until_last(stream::iter(first).chain(changes)).take_until(over);

@@ -2,10 +2,12 @@
 
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
-use super::{Flaw, NFC, flaw, half_width, is_stray, is_unseen};
+use super::{Flaw, NFC, flaw, half_width, is_stray, is_unseen, quoted};
 
 /// RFC 5321 has these in bytes, from a time when addresses were ASCII; RFC 6531 leaves the part before the @ to who receives the mail.
 const LOCAL_CHARS: usize = 64;
+/// Of what is no address, characters that a message repeats.
+const MAX_QUOTED: usize = 80;
 /// Characters of an address.
 pub const EMAIL_CHARS: usize = 254;
 
@@ -56,13 +58,13 @@ impl Email {
         if let Some(flaw) = whole.chars().find_map(flaw) {
             return Err(flaw.into());
         }
-        let (local, domain) = whole.split_once('@').ok_or_else(|| EmailFlaw::NoAddress(quoted(whole)))?;
+        let (local, domain) = whole.split_once('@').ok_or_else(|| EmailFlaw::NoAddress(quoted(whole, MAX_QUOTED)))?;
         let local_key = NFC.normalize(&local.chars().filter(|c| !is_unseen(*c)).collect::<String>().to_lowercase()).into_owned();
         if local_key.is_empty() || domain.contains('@') {
-            return Err(EmailFlaw::NoAddress(quoted(whole)));
+            return Err(EmailFlaw::NoAddress(quoted(whole, MAX_QUOTED)));
         }
         check_local(local)?;
-        let (domain, domain_key) = read_domain(domain).ok_or_else(|| EmailFlaw::NoDomain(quoted(domain)))?;
+        let (domain, domain_key) = read_domain(domain).ok_or_else(|| EmailFlaw::NoDomain(quoted(domain, MAX_QUOTED)))?;
         Ok(Self { shown: format!("{local}@{domain}"), key: format!("{local_key}@{domain_key}") })
     }
 }
@@ -93,14 +95,6 @@ fn read_domain(written: &str) -> Option<(String, String)> {
     let in_letters = || rules.to_unicode(key.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast).0.into_owned();
     let shown = if key.contains("xn--") { in_letters() } else { written.to_owned() };
     Some((shown, key.into_owned()))
-}
-
-/// For a message: short, and nothing in it that a terminal obeys.
-fn quoted(text: &str) -> String {
-    const MOST: usize = 80;
-    let short: String = text.chars().take(MOST).collect();
-    let rest = if text.chars().nth(MOST).is_some() { "…" } else { "" };
-    format!("{}{rest}", short.escape_debug())
 }
 
 #[cfg(test)]

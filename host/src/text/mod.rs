@@ -15,15 +15,30 @@ pub use email::{EMAIL_CHARS, Email, EmailFlaw, email_key};
 const NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfc();
 const NFKC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfkc();
 
+/// What is trimmed around a line, as a part of [`LINE_PATTERN`]; `concat!` takes no constants.
+macro_rules! trimmed {
+    () => {
+        "[\t-\r \u{85}\u{a0}\u{ad}\u{61c}\u{1680}\u{2000}-\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202f}\u{205f}\u{2060}\u{3000}\u{feff}]*"
+    };
+}
+/// What a line may have between its ends.
+macro_rules! within {
+    () => {
+        r"[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*"
+    };
+}
+
 /// What [`line()`] takes, its length aside, as a regular expression that JSON Schemas can hold: something to see, and nothing in between that
 /// breaks or turns the line. All is listed, because not every reader means the same by `\s`, or knows of characters that nobody sees.
 pub const LINE_PATTERN: &str = concat!(
-    "^[\t-\r \u{85}\u{a0}\u{ad}\u{61c}\u{1680}\u{2000}-\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202f}\u{205f}\u{2060}\u{3000}\u{feff}]*",
-    r"[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*",
+    "^",
+    trimmed!(),
+    within!(),
     r"[^\x00-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8",
     "\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]",
-    r"[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*",
-    "[\t-\r \u{85}\u{a0}\u{ad}\u{61c}\u{1680}\u{2000}-\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202f}\u{205f}\u{2060}\u{3000}\u{feff}]*$"
+    within!(),
+    trimmed!(),
+    "$"
 );
 
 /// Why a text is no line. The words go on after the name of the field.
@@ -61,6 +76,22 @@ pub fn line(text: &str, most: usize) -> Result<String, Flaw> {
         return Err(Flaw::Length { most, found });
     }
     Ok(line.to_owned())
+}
+
+/// Leaves so many characters of a text, and shows that there were more.
+pub fn cut(text: &mut String, most: usize) {
+    if let Some((end, _)) = text.char_indices().nth(most) {
+        text.truncate(end);
+        text.push('…');
+    }
+}
+
+/// A text that somebody sent, as a part of a message: `most` characters of it, and nothing that a terminal acts on.
+#[must_use]
+pub fn quoted(text: &str, most: usize) -> String {
+    let mut text = text.to_owned();
+    cut(&mut text, most);
+    text.escape_debug().to_string()
 }
 
 /// Characters of a text as it stands, composed.

@@ -20,7 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("plan", &["runtime"]),
     ("config", &["plan", "proxies", "runtime"]),
     ("services", &["plan", "store", "bus", "runtime", "telemetry", "clock", "shutdown", "tasks", "pulse", "text"]),
-    ("http", &["plan", "services", "telemetry", "clock", "shutdown", "tasks"]),
+    ("http", &["plan", "services", "telemetry", "clock", "shutdown", "tasks", "text"]),
 ];
 
 /// Crates that only one part may name.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::conditions::bed::until;
 use crate::process::Home;
-use crate::test_app::{TestApp, repository};
+use crate::test_app::{TestApp, changed_monolith};
 
 /// Streams of one user that read nothing.
 const STREAMS: usize = 64;
@@ -20,16 +20,9 @@ const STREAMS: usize = 64;
 const LONG: u64 = 3_000;
 
 /// The monolith with these texts in the place of others.
-async fn changed_monolith(changes: &[(&str, &str)], variables: &[(&str, &str)]) -> TestApp {
+async fn start_changed(changes: &[(&str, &str)], variables: &[(&str, &str)]) -> TestApp {
     let folder = tempfile::tempdir().unwrap();
-    let text = std::fs::read_to_string(repository().join("configs/monolith.yaml")).unwrap();
-    let text = changes.iter().fold(text, |text, (from, to)| {
-        assert!(text.contains(from), "'{from}' is no longer in the config");
-        text.replace(from, to)
-    });
-    let config = folder.path().join("changed.yaml");
-    std::fs::write(&config, text.replace(":-../", &format!(":-{}/", repository().display()))).unwrap();
-    TestApp::start(&config.display().to_string(), variables).await
+    TestApp::start(&changed_monolith(folder.path(), changes).display().to_string(), variables).await
 }
 
 async fn retry(customer: &Client, id: &str) -> crate::client::Answer {
@@ -70,7 +63,7 @@ async fn a_declined_order_can_be_tried_by_hand_as_often_as_by_its_timer_and_no_m
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shipment_can_be_asked_for_again_by_hand_but_not_without_a_pause() {
-    let app = changed_monolith(&[("retryBackoffMs: 2000", "retryBackoffMs: 10")], &[("SHIPPING_RETRY_AFTER", "1h")]).await;
+    let app = start_changed(&[("retryBackoffMs: 2000", "retryBackoffMs: 10")], &[("SHIPPING_RETRY_AFTER", "1h")]).await;
     let customer = app.client.customer("ada").await;
     let mut body = crate::client::order("prod-001", 1, "tok_visa");
     body["shipping"]["zip"] = json!("99999");
@@ -96,7 +89,7 @@ async fn an_instance_that_has_gone_as_far_as_it_may_asks_for_a_person() {
         ("      maxConcurrentRuns: ", "      maxTransitions: 8\n      maxConcurrentRuns: "),
         ("            maxAttempts: 3\n            exhausted: abandon_payment\n", ""),
     ];
-    let app = changed_monolith(&changes, &[("PAYMENT_RETRY_AFTER", "20ms")]).await;
+    let app = start_changed(&changes, &[("PAYMENT_RETRY_AFTER", "20ms")]).await;
     let customer = app.client.customer("ada").await;
     let placed = customer.order("prod-001", 2, "tok_chargeDeclined").await.body["id"].as_str().unwrap().to_owned();
     let path = format!("/api/orders/{placed}");
@@ -118,12 +111,8 @@ async fn an_instance_that_has_gone_as_far_as_it_may_asks_for_a_person() {
 /// A home with an order that has made many transitions, its owner's token and its id.
 async fn long_way() -> (Home, PathBuf, String, String) {
     let home = Home::new();
-    let config = home.path().join("many-streams.yaml");
-    let text = std::fs::read_to_string(repository().join("configs/monolith.yaml")).unwrap();
     let server = "    type: http.server\n    config:\n";
-    assert!(text.contains(server));
-    let text = text.replace(server, &format!("{server}      maxEventStreamsPerUser: {STREAMS}\n"));
-    std::fs::write(&config, text.replace(":-../", &format!(":-{}/", repository().display()))).unwrap();
+    let config = changed_monolith(home.path(), &[(server, &format!("{server}      maxEventStreamsPerUser: {STREAMS}\n"))]);
     let variables = [("PAYMENT_RETRY_AFTER", "10h")];
     let process = home.start_config(&config, &variables).await;
     let customer = process.client.customer("ada").await;

@@ -45,7 +45,24 @@ pub fn monolith_of_any_component(folder: &Path) -> PathBuf {
     let lines: Vec<&str> = config.lines().filter(|line| !line.trim_start().starts_with("expect:")).collect();
     assert!(lines.len() < config.lines().count(), "the config expects no component any more");
     let path = folder.join("any.yaml");
-    std::fs::write(&path, lines.join("\n").replace(":-../", &format!(":-{}/", repository().display()))).unwrap();
+    std::fs::write(&path, from_anywhere(&lines.join("\n"))).unwrap();
+    path
+}
+
+/// A config of the product whose files are found wherever it is put.
+pub fn from_anywhere(config: &str) -> String {
+    config.replace(":-../", &format!(":-{}/", repository().canonicalize().unwrap().display()))
+}
+
+/// The monolith with these texts in the place of others, in `folder`.
+pub fn changed_monolith(folder: &Path, changes: &[(&str, &str)]) -> PathBuf {
+    let text = std::fs::read_to_string(repository().join("configs/monolith.yaml")).unwrap();
+    let text = changes.iter().fold(text, |text, (from, to)| {
+        assert!(text.contains(from), "'{from}' is no longer in the config");
+        text.replace(from, to)
+    });
+    let path = folder.join("changed.yaml");
+    std::fs::write(&path, from_anywhere(&text)).unwrap();
     path
 }
 

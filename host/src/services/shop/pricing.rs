@@ -339,7 +339,7 @@ fn parse_payment(payment: &Value, problems: &mut Problems) -> Option<String> {
     token.map(str::to_owned)
 }
 
-/// Refused rather than rounded or left out: who sends it wants not to pay anything else.
+/// An amount that no sum can be is neither rounded nor left out: who sends it wants not to pay anything else.
 fn parse_expected_total(total: &Value, problems: &mut Problems) -> Option<Expected> {
     let written = total.as_number().filter(|number| number.as_f64().is_some_and(|number| number >= 0.0));
     let Some(written) = written else {
@@ -361,8 +361,9 @@ fn kind(value: &Value) -> &'static str {
 }
 
 fn shorten(value: &Value) -> String {
-    let text = value.to_string();
-    if text.chars().count() <= 40 { text } else { text.chars().take(40).chain(['…']).collect() }
+    let mut text = value.to_string();
+    text::cut(&mut text, 40);
+    text
 }
 
 #[cfg(test)]

@@ -12,17 +12,17 @@ use crate::observability::scraped::Scraped;
 use crate::process::Home;
 
 /// A process of the shop whose calls of `call` are treated as `how`, in the words of strace.
-fn with<'a>(call: &'a str, how: &'a str) -> [&'a str; 10] {
+pub fn with<'a>(call: &'a str, how: &'a str) -> [&'a str; 10] {
     ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", call, "-e", how]
 }
 
-/// Places orders until some were refused and ten were accepted after that.
-async fn through_the_bad_time(customer: &Client) -> Vec<String> {
+/// Places orders, the next one paid by `token` of how many were accepted, until some were refused and ten were accepted after that.
+pub async fn through_the_bad_time(customer: &Client, token: impl Fn(usize) -> &'static str) -> Vec<String> {
     let (mut accepted, mut refused, mut since) = (Vec::new(), 0, 0);
     let deadline = Instant::now() + PATIENCE * 2;
     while since < 10 {
         assert!(Instant::now() < deadline, "{} accepted, {refused} refused, {since} after that", accepted.len());
-        let answer = customer.order("prod-008", 1, "tok_visa").await;
+        let answer = customer.order("prod-008", 1, token(accepted.len())).await;
         if answer.status == StatusCode::CREATED {
             since += usize::from(refused > 0);
             accepted.push(answer.body["id"].as_str().unwrap().to_owned());
@@ -59,7 +59,7 @@ async fn nothing_is_told_twice_and_nothing_is_lost(failing: &str) {
     customer.order_until("prod-008", 1, "tok_visa", &["delivered"]).await;
     let of_one = told_in_the_end(&process).await;
     assert!(of_one > 0.0, "a customer is told of an order");
-    let accepted = through_the_bad_time(&customer).await;
+    let accepted = through_the_bad_time(&customer, |_| "tok_visa").await;
     for id in &accepted {
         customer.wait_for("orders", id, &["delivered"]).await;
     }

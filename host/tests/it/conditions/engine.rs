@@ -11,6 +11,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::bed::{Condition, until};
+use super::disks::{through_the_bad_time, with};
 use super::long;
 use crate::client::{Client, PATIENCE, order, path_of};
 use crate::observability::scraped::Scraped;
@@ -213,25 +214,12 @@ async fn a_run_that_is_claimed_and_in_nobodys_hand_is_found() {
 async fn a_disk_that_is_full_for_a_while_leaves_no_order_behind() {
     let home = Home::new();
     // From some write of the database's on there is no room for three hundred of them, well after the start.
-    let full = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64", "-e", FULL];
+    let full = with("trace=pwrite64", FULL);
     let process = home.start_under(Condition { around: &full, ..Condition::default() }).await;
     let customer = process.client.customer("ada").await;
-    let (mut accepted, mut refused, mut since) = (Vec::new(), 0, 0);
-    let deadline = Instant::now() + PATIENCE * 2;
     // Declined ones have timers to write, the others runs: both meet the full disk.
-    while since < 10 {
-        assert!(Instant::now() < deadline, "{} accepted, {refused} refused, {since} after that", accepted.len());
-        let token = if accepted.len() % 2 == 0 { "tok_chargeDeclined" } else { "tok_visa" };
-        let answer = customer.order("prod-008", 1, token).await;
-        if answer.status == StatusCode::CREATED {
-            since += usize::from(refused > 0);
-            accepted.push(answer.body["id"].as_str().unwrap().to_owned());
-        } else {
-            assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
-            refused += 1;
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
+    let token = |accepted: usize| if accepted.is_multiple_of(2) { "tok_chargeDeclined" } else { "tok_visa" };
+    let accepted = through_the_bad_time(&customer, token).await;
     for id in accepted {
         customer.wait_for("orders", &id, &["delivered", "cancelled"]).await;
     }

@@ -18,7 +18,7 @@ use super::bed::until;
 use super::long;
 use crate::client::{Client, order};
 use crate::process::Home;
-use crate::test_app::{built, repository};
+use crate::test_app::{built, from_anywhere, repository};
 
 /// Beyond the time-out of an attempt, which is a second.
 const TOO_LATE: Duration = Duration::from_millis(1_300);
@@ -234,7 +234,7 @@ impl Shop {
             assert_eq!(config.matches(before).count(), 1, "{before}");
             config = config.replace(before, &after);
         }
-        config = config.replace(":-../", &format!(":-{}/", repository().canonicalize().unwrap().display()));
+        config = from_anywhere(&config);
         for (before, after) in instead {
             assert_eq!(config.matches(before).count(), 1, "{before}");
             config = config.replace(before, after);
@@ -395,6 +395,15 @@ async fn an_order_that_is_cancelled_while_its_payment_is_under_way_gets_its_mone
     process.kill();
 }
 
+/// An order that the bank has charged, and it answers no question about that.
+async fn charged_and_not_told(bank: &Bank, customer: &Client) -> String {
+    bank.always(Manner::ChargesAndIsLate);
+    bank.set_deaf(true);
+    let id = place(customer).await.unwrap();
+    until("the bank is asked about the charge", || async { bank.entries(&id).values().any(|entry| entry.voids > 0).then_some(()) }).await;
+    id
+}
+
 /// A component that calls itself payment and cannot say what it has done.
 fn one_without_settlement() -> Vec<u8> {
     let mut file = std::fs::read(built("hostile.wasm")).unwrap();
@@ -410,10 +419,7 @@ async fn a_version_that_cannot_say_what_was_charged_decides_nothing_and_the_next
     let shop = Shop::new(&url);
     let process = shop.start().await;
     let customer = process.client.customer("ada").await;
-    bank.always(Manner::ChargesAndIsLate);
-    bank.set_deaf(true);
-    let id = place(&customer).await.unwrap();
-    until("the bank is asked about the charge", || async { bank.entries(&id).values().any(|entry| entry.voids > 0).then_some(()) }).await;
+    let id = charged_and_not_told(&bank, &customer).await;
     let put = |bytes: Vec<u8>| {
         let beside = shop.home.component("beside");
         std::fs::write(&beside, bytes).unwrap();
@@ -439,10 +445,7 @@ async fn an_order_waits_in_paying_as_long_as_nobody_can_say_what_was_charged_and
     let shop = Shop::new(&url);
     let process = shop.start().await;
     let customer = process.client.customer("ada").await;
-    bank.always(Manner::ChargesAndIsLate);
-    bank.set_deaf(true);
-    let id = place(&customer).await.unwrap();
-    until("the bank is asked about the charge", || async { bank.entries(&id).values().any(|entry| entry.voids > 0).then_some(()) }).await;
+    let id = charged_and_not_told(&bank, &customer).await;
     let refused = customer.post(&format!("/api/orders/{id}/cancel"), &json!({})).await;
     assert_eq!(refused.status, reqwest::StatusCode::CONFLICT, "{refused:?}");
     let text = refused.body["detail"].as_str().unwrap().to_owned();

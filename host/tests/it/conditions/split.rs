@@ -7,7 +7,7 @@ use super::bed::{Condition, Conditioned};
 use crate::client::Client;
 use crate::kafka_broker::free_port;
 use crate::process::Home;
-use crate::test_app::{SECRET, repository};
+use crate::test_app::{SECRET, from_anywhere, repository};
 
 pub const INTERNAL_SECRET: &str = "what these processes share and nobody else does";
 
@@ -41,9 +41,8 @@ impl Split {
     pub fn orders_of(&self, before: &str, after: &str) -> Conditioned {
         let text = std::fs::read_to_string(repository().join("configs/orders.yaml")).unwrap();
         assert_eq!(text.matches(before).count(), 1, "{before}");
-        let root = repository().canonicalize().unwrap();
         let path = self.home.path().join("orders.yaml");
-        std::fs::write(&path, text.replace(before, after).replace(":-../", &format!(":-{}/", root.display()))).unwrap();
+        std::fs::write(&path, from_anywhere(&text.replace(before, after))).unwrap();
         self.spawn_config(path, "orders", self.orders, &[], None)
     }
 

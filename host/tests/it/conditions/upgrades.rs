@@ -8,7 +8,7 @@ use super::bed::until;
 use crate::client::Client;
 use crate::observability::scraped::Scraped;
 use crate::process::{Home, Process};
-use crate::test_app::repository;
+use crate::test_app::{from_anywhere, repository};
 
 /// The monolith's config, with `before` under another name.
 fn renamed(home: &Home, file: &str, before: &str, after: &str) -> PathBuf {
@@ -18,9 +18,7 @@ fn renamed(home: &Home, file: &str, before: &str, after: &str) -> PathBuf {
     // Slow enough that orders are under way for some seconds.
     let patient = config.replace("retryBackoffMs: 1000\n      timeoutSeconds: 30\n", "retryBackoffMs: 3000\n      timeoutSeconds: 30\n");
     assert_ne!(patient, config);
-    let root = repository().canonicalize().unwrap();
-    let placed = patient.replace(":-../", &format!(":-{}/", root.display()));
-    std::fs::write(&path, placed.replace(before, after)).unwrap();
+    std::fs::write(&path, from_anywhere(&patient).replace(before, after)).unwrap();
     path
 }
 
