@@ -4,6 +4,7 @@
 //! `http` answers, `services` decides, `store`, `bus` and `runtime` act, `millrace_workflow` knows what comes next.
 
 pub mod app;
+pub mod between;
 pub mod bus;
 pub mod clock;
 pub mod commands;

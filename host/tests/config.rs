@@ -251,6 +251,28 @@ fn a_topic_without_room_for_the_name_of_its_dead_letters_is_warned_of() {
 }
 
 #[test]
+fn a_route_that_no_target_of_its_proxy_is_for_is_warned_of() {
+    let config = |path: &str| {
+        format!(
+            "modules:\n  - {{name: server, type: http.server, config: {{address: ':8080'}}}}\n  - {{name: router, type: http.router}}\n  \
+             - name: proxy\n    type: http.simple_proxy\n    config: {{targets: {{/api/claims: 'http://claims:1', /api/cars: 'http://cars:1'}}}}\n\
+             workflows:\n  http:\n    router: router\n    server: server\n    routes:\n      \
+             - {{method: GET, path: '{path}', handler: proxy}}\n"
+        )
+    };
+    let stage = Stage::new();
+    let report = |path: &str| stage.check("gateway.yaml", &config(path)).report.lines();
+    for served in ["/api/claims", "/api/cars/{id}/events", "/api/{rest...}", "/api/*", "/*", "/api/{kind}/1"] {
+        assert!(!report(served).contains("no target"), "{served}: {}", report(served));
+    }
+    for other in ["/api", "/api/car", "/api/claimsx/{id}", "/other/*"] {
+        let told = report(other);
+        assert!(told.contains(&format!("warning: no target of 'proxy' is for '{other}': it is always answered with 404")), "{told}");
+        assert!(told.contains("its targets are for /api/cars, /api/claims"), "{told}");
+    }
+}
+
+#[test]
 fn what_a_component_is_expected_to_be_is_a_name_or_a_sha256() {
     let stage = Stage::new();
     let config = |expect: &str| {

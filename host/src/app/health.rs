@@ -154,17 +154,20 @@ fn register_credentials(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline)
     });
 }
 
-/// Adds a check for each proxy: whether somebody answers where it passes requests on to.
-pub(super) fn register_proxies(health: &HealthChecks, plan: &Plan) {
+/// Adds a check for each proxy: whether somebody answers where it passes requests on to, and is the right one. Answers what asks.
+pub(super) fn register_proxies(health: &HealthChecks, plan: &Plan) -> Vec<Arc<Probe>> {
     // A check that takes too long is down, and this process is of use without a backend.
     let limit = plan.health.as_ref().map_or(ANSWER_LIMIT, |settings| ANSWER_LIMIT.min(settings.check_timeout / 2));
-    for proxy in &plan.proxies {
+    let probe = |proxy: &plan::Proxy| {
         let probe = Arc::new(Probe::new(proxy, limit));
+        let asked = Arc::clone(&probe);
         health.add_costly(&proxy.name, move || {
-            let probe = Arc::clone(&probe);
+            let probe = Arc::clone(&asked);
             async move { probe.ask().await }
         });
-    }
+        probe
+    };
+    plan.proxies.iter().map(probe).collect()
 }
 
 /// Whether the database can be read and written, which only doing both tells.

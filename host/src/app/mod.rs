@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::bus::{Bus, Sink};
 use crate::clock::Clock;
-use crate::http::{self, HealthChecks, HttpParts};
+use crate::http::{self, HealthChecks, HttpParts, Probe};
 use crate::plan::{Plan, Server};
 use crate::pulse::{Pulse, keep_asking};
 use crate::runtime::Runtime;
@@ -59,6 +59,8 @@ pub struct App {
     plan: Arc<Plan>,
     listener: Option<TcpListener>,
     probes: Option<TcpListener>,
+    /// Who is behind each proxy.
+    backends: Vec<Arc<Probe>>,
     tasks: Tasks,
     /// Ends the pipeline; requested after the last request was answered.
     stop: Stop,
@@ -120,14 +122,14 @@ impl App {
         };
         let tokens = plan.auth.as_ref().map(|auth| TokenVerifier::new(auth, surroundings.clock.clone()));
         health::register_process(&health, &pulse);
-        health::register_proxies(&health, &plan);
+        let backends = health::register_proxies(&health, &plan);
         if let Some(core) = &core {
             health::register(&health, &plan, &core.pipeline, core.bus.as_ref());
             health::register_catalogue(&health, &core.resources);
             health::register_lacks(&health, &core.pipeline).await?;
             readings::register(&metrics, &plan, &core.pipeline, core.bus.as_ref());
         }
-        Ok(Self { plan, listener, probes, tasks, stop, metrics, health, pulse, core, users, tokens })
+        Ok(Self { plan, listener, probes, backends, tasks, stop, metrics, health, pulse, core, users, tokens })
     }
 
     /// Where it listens.
@@ -159,7 +161,10 @@ impl App {
             self.tasks.spawn_long("pulse of the writer", keep_asking(beat, writer, self.stop.clone()));
         }
         if let Some(core) = &self.core {
-            self.start_core(core)?;
+            self.start_core(core);
+        }
+        for backends in &self.backends {
+            self.tasks.spawn_long("backends", Arc::clone(backends).watch(self.stop.clone()));
         }
         let (writes, closing) = (Tasks::new(), Stop::new());
         let mut serving = self.serve(&closing, &writes)?;
@@ -232,7 +237,7 @@ impl App {
         Ok(Some(self.tasks.spawn(async move { future::try_join(everything, probes).await.map(|_| ()) })))
     }
 
-    fn start_core(&self, core: &Core) -> anyhow::Result<()> {
+    fn start_core(&self, core: &Core) {
         if let Some(bus) = &core.bus {
             let reactions = Reactions::new(core.pipeline.clone(), &self.plan, bus.system());
             let (subscriptions, sink) = (reactions.subscriptions(), Arc::new(reactions) as Arc<dyn Sink>);
@@ -243,7 +248,7 @@ impl App {
             );
             self.tasks.spawn_long("watermark", watermark::watch(core.pipeline.clone(), self.stop.clone()));
         }
-        if let Some(agreement) = Agreement::new(&self.plan, core.pipeline.clone())? {
+        if let Some(agreement) = Agreement::new(&self.plan, core.pipeline.clone()) {
             self.tasks.spawn_long("agreement", agreement.run(self.stop.clone()));
         }
         let parts = core.pipeline.parts();
@@ -254,7 +259,6 @@ impl App {
         self.tasks.spawn_long("component watcher", Arc::clone(&core.runtime).watch(self.stop.clone()));
         let swaps = watch::Swaps::new(core.runtime.events(), Arc::clone(&core.store), core.pipeline.clone(), self.metrics.clone());
         self.tasks.spawn_long("swap log", swaps.run(self.stop.clone()));
-        Ok(())
     }
 }
 

@@ -19,6 +19,7 @@ mod proxy;
 mod resources;
 mod routes;
 pub mod server;
+mod serves;
 mod writes;
 
 use std::collections::BTreeMap;

@@ -17,7 +17,7 @@ use super::error::{ApiError, quoted};
 use super::events::Streams;
 use super::files::{self, Files};
 use super::middleware::{auth, cors, observe, rate_limit, request_id, security};
-use super::{HttpParts, accounts, health, metrics, openapi, resources};
+use super::{HttpParts, accounts, health, metrics, openapi, proxy, resources, serves};
 use crate::plan::paths::{self, template as routable};
 use crate::plan::{self, Endpoint, Middleware, Operation};
 use crate::services::resources::Resources;
@@ -66,7 +66,12 @@ pub fn router(parts: HttpParts) -> Router {
             get(move |State(e): State<Arc<Edge>>| async move { health::health(&e.health, timeout).await }),
         );
         add(&mut routes, &settings.ready_path, get(move |State(e): State<Arc<Edge>>| async move { ready(&e, timeout).await }));
-        add(&mut routes, &settings.live_path, get(|State(e): State<Arc<Edge>>| async move { health::live(&e.health) }));
+        let served = serves::told(&plan);
+        let live =
+            get(
+                move |State(e): State<Arc<Edge>>| async move { (served.map(|served| [(serves::HEADER, served)]), health::live(&e.health)) },
+            );
+        add(&mut routes, &settings.live_path, live);
     }
 
     let router = routes
@@ -253,6 +258,9 @@ impl Edge {
             _ => "success",
         };
         self.metrics.module_operation(module, operation, status, begin.elapsed());
+        if response.extensions().get::<proxy::AskedTwice>().is_some() {
+            self.metrics.module_operation(module, "ask_again", status, begin.elapsed());
+        }
         response
     }
 

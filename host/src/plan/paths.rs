@@ -28,6 +28,30 @@ pub fn below(prefix: &str) -> String {
     format!("{prefix}{{*rest}}")
 }
 
+/// A path of a route up to its first placeholder, with a star for it and everything below: `/api/things/*` of `/api/things/{id}/events`.
+#[must_use]
+pub fn beginning(path: &str) -> String {
+    let fixed: Vec<&str> = path.split('/').take_while(|part| *part != "*" && !part.starts_with('{')).collect();
+    let fixed = fixed.join("/");
+    if fixed == path { fixed } else { format!("{fixed}/*") }
+}
+
+/// Whether `path` is `prefix` or below it.
+#[must_use]
+pub fn is_below(prefix: &str, path: &str) -> bool {
+    path.strip_prefix(prefix.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether a [`beginning`] and what is below `prefix` have something in common.
+#[must_use]
+pub fn meets(beginning: &str, prefix: &str) -> bool {
+    let prefix = prefix.trim_end_matches('/');
+    match beginning.strip_suffix("/*") {
+        Some(tree) => is_below(tree, prefix) || is_below(prefix, tree),
+        None => is_below(prefix, beginning),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::template;

@@ -10,13 +10,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
+use futures::future::{Either, select};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
-use tower::ServiceExt as _;
+use tower::{Service as _, ServiceExt as _};
+use tower_http::timeout::TimeoutBody;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
 
 use super::{Credential, Grant, GrantTarget, InProcess};
+use crate::between::Connector;
 
 /// Bytes of a body that a module of this process gets from a component.
 const MOST_BODY_BYTES: usize = 64 << 10;
@@ -31,10 +34,21 @@ type Sent = Result<(Response<WasiBody>, Io), Error>;
 #[derive(Clone, Default)]
 pub(super) struct Outgoing {
     services: Arc<HashMap<String, Service>>,
+    connector: Connections,
     /// Trace context of the run, which goes with every request.
     pub traceparent: Option<HeaderValue>,
     /// What a service said that did not accept what this process is known by.
     refused: Arc<OnceLock<String>>,
+}
+
+/// Connections to services by `http`, one for each request.
+#[derive(Clone)]
+struct Connections(Connector);
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self(Connector::new(CONNECT))
+    }
 }
 
 struct Service {
@@ -65,7 +79,7 @@ impl Outgoing {
 
     /// The same services for one run, of which nothing is known yet.
     pub fn for_a_run(&self) -> Self {
-        Self { services: Arc::clone(&self.services), ..Self::default() }
+        Self { services: Arc::clone(&self.services), connector: self.connector.clone(), ..Self::default() }
     }
 
     /// Which service did not accept what this process is known by, and what to do; of the first one in this run.
@@ -137,7 +151,7 @@ impl WasiHttpHooks for Outgoing {
         options: Option<RequestOptions>,
         _: Io,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let (services, refused) = (Arc::clone(&self.services), Arc::clone(&self.refused));
+        let (services, refused, connector) = (Arc::clone(&self.services), Arc::clone(&self.refused), self.connector.0.clone());
         if let Some(traceparent) = &self.traceparent {
             request.headers_mut().insert(TRACEPARENT, traceparent.clone());
         }
@@ -151,7 +165,7 @@ impl WasiHttpHooks for Outgoing {
             match &service.target {
                 Target::Url { scheme, authority, prefix } => {
                     let uri = located(scheme.clone(), authority, &format!("{prefix}{path}"))?;
-                    let sent = send_out(addressed(request, uri, &service.headers)?, options).await;
+                    let sent = send_out(connector, addressed(request, uri, &service.headers)?, options.unwrap_or_default()).await;
                     if let Some(refusal) = sent.as_ref().ok().and_then(|(response, _)| service.refusal(&asked, response.status())) {
                         // The first one says it; the others of this run would say the same.
                         let _ = refused.set(refusal);
@@ -208,11 +222,40 @@ fn addressed(mut request: Request<WasiBody>, uri: Uri, headers: &HeaderMap) -> R
     Ok(request)
 }
 
-async fn send_out(request: Request<WasiBody>, options: Option<RequestOptions>) -> Sent {
-    let mut options = options.unwrap_or_default();
-    options.connect_timeout = Some(options.connect_timeout.map_or(CONNECT, |asked| asked.min(CONNECT)));
+async fn send_out(connector: Connector, request: Request<WasiBody>, mut options: RequestOptions) -> Sent {
+    let connect = options.connect_timeout.map_or(CONNECT, |asked| asked.min(CONNECT));
+    if request.uri().scheme() == Some(&Scheme::HTTP) {
+        return send_plain(connector, request, connect, &options).await;
+    }
+    options.connect_timeout = Some(connect);
     let (response, io) = default_send_request(request, Some(options)).await?;
     Ok((response.map(|body| body.boxed_unsync()), Box::new(io)))
+}
+
+/// Sends as wasmtime does, over a connection of ours.
+async fn send_plain(mut connector: Connector, mut request: Request<WasiBody>, connect: Duration, options: &RequestOptions) -> Sent {
+    let connecting = tokio::time::timeout(connect, connector.call(request.uri().clone()));
+    let stream = connecting.await.map_err(|_| Error::ConnectionTimeout)?.map_err(Error::Connect)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
+    // Only a proxy is told the address.
+    let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    *request.uri_mut() = Uri::from(path);
+    let answering = tokio::time::timeout(options.first_byte_timeout.unwrap_or(Duration::MAX), sender.send_request(request));
+    let (answered, io): (_, Io) = match select(Box::pin(answering), Box::pin(connection)).await {
+        Either::Left((answered, connection)) => (answered, Box::new(connection.map(|ended| ended.map_err(Error::from)))),
+        Either::Right((ended, answering)) => {
+            ended?;
+            (answering.await, Box::new(std::future::ready(Ok(()))))
+        }
+    };
+    let response = answered.map_err(|_| Error::ConnectionReadTimeout)??;
+    let between = options.between_bytes_timeout.unwrap_or(Duration::MAX);
+    Ok((response.map(|body| TimeoutBody::new(between, body).map_err(broken_off).boxed_unsync()), io))
+}
+
+/// Why a body did not come whole.
+fn broken_off(error: tower::BoxError) -> Error {
+    error.downcast::<hyper::Error>().map_or(Error::ConnectionReadTimeout, |error| Error::Hyper(*error))
 }
 
 async fn call_module(module: InProcess, request: Request<WasiBody>) -> Sent {

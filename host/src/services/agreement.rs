@@ -6,12 +6,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
+use http::{Request, StatusCode, header};
+use http_body_util::Full;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
 use super::pipeline::Pipeline;
+use crate::between::{Absent, Client};
 use crate::plan::Plan;
 use crate::runtime::GrantTarget;
 use crate::shutdown::Stop;
@@ -126,23 +129,20 @@ pub struct Agreement {
     peers: Vec<Peer>,
     /// What an operator knows the key of tokens by.
     token_name: String,
-    client: reqwest::Client,
+    client: Client,
     pipeline: Pipeline,
 }
 
 impl Agreement {
     /// None if there is nobody to ask.
-    ///
-    /// # Errors
-    /// The HTTP client cannot be made.
-    pub fn new(plan: &Plan, pipeline: Pipeline) -> anyhow::Result<Option<Self>> {
+    #[must_use]
+    pub fn new(plan: &Plan, pipeline: Pipeline) -> Option<Self> {
         let peers = peers(plan);
         if peers.is_empty() {
-            return Ok(None);
+            return None;
         }
-        let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
         let token_name = plan.auth.as_ref().map_or_else(String::new, |auth| auth.secret_name.clone());
-        Ok(Some(Self { peers, token_name, client, pipeline }))
+        Some(Self { peers, token_name, client: Client::new(TIMEOUT), pipeline })
     }
 
     /// Runs until `stop`.
@@ -179,11 +179,14 @@ impl Agreement {
 
     /// None if the process knows no such question.
     async fn ask(&self, peer: &Peer) -> anyhow::Result<Option<Comparison>> {
-        let response = self.client.post(format!("{}{PATH}", peer.url)).json(&peer.sent).send().await?;
-        if response.status() == reqwest::StatusCode::NOT_FOUND {
+        let body = Full::from(serde_json::to_vec(&peer.sent)?);
+        let request = Request::post(format!("{}{PATH}", peer.url)).header(header::CONTENT_TYPE, "application/json").body(body)?;
+        let response = self.client.ask(request, Absent::Told).await?;
+        if response.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        Ok(Some(response.error_for_status()?.json().await.context("the answer is none")?))
+        ensure!(response.status().is_success(), "it answers {}", response.status());
+        Ok(Some(serde_json::from_slice(response.body()).context("the answer is none")?))
     }
 }
 

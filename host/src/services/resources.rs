@@ -138,13 +138,13 @@ impl Resources {
     /// The handlers of the plan over this pipeline's store.
     ///
     /// # Errors
-    /// A schema or a catalogue client cannot be made.
+    /// A schema cannot be made.
     pub fn new(pipeline: Pipeline, handlers: &[ResourceHandler], generation: Generation) -> anyhow::Result<Self> {
         let handlers = handlers
             .iter()
             .map(|settings| {
                 let store = Arc::clone(&pipeline.parts().store);
-                let catalogue = settings.pricing.as_ref().map(|pricing| Catalogue::new(pricing, store)).transpose()?;
+                let catalogue = settings.pricing.as_ref().map(|pricing| Catalogue::new(pricing, store));
                 let schema = settings.schema.as_ref().map(jsonschema::validator_for).transpose();
                 let schema = schema.map_err(|error| anyhow::anyhow!("schema of '{}': {error}", settings.name))?;
                 Ok((settings.name.clone(), Handler { settings: settings.clone(), catalogue, schema }))

@@ -39,7 +39,7 @@ impl Claims {
              - {{name: cors, type: http.middleware.cors}}\n  - {{name: metrics, type: metrics.collector}}\n  \
              - {{name: health, type: health.checker, config: {{healthPath: '{health}', readyPath: '{ready}', livePath: '{live}'}}}}\n  \
              - {{name: pages, type: static.fileserver, config: {{root: /, prefix: '{}'}}}}\n  \
-             - {{name: proxy, type: http.simple_proxy, config: {{targets: {{/api: 'http://other:8080'}}}}}}\n  \
+             - {{name: proxy, type: http.simple_proxy, config: {{targets: {{/api: 'http://other:8080', /internal: 'http://other:8080'}}}}}}\n  \
              - {{name: db, type: database.workflow, config: {{driver: sqlite, dsn: ./x.db}}}}\n  \
              - {{name: store, type: persistence.store, config: {{database: db}}}}\n  \
              - {{name: things, type: api.handler, config: {{resourceName: things, stock: {{field: units{secret}}}}}}}\n\

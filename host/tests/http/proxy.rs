@@ -233,6 +233,49 @@ async fn a_request_that_a_backend_may_have_acted_on_is_not_sent_again() {
     assert_eq!(requests.load(Ordering::SeqCst), 2);
 }
 
+/// Reads requests and hangs up, always.
+async fn never_answers(listener: TcpListener, requests: Arc<AtomicUsize>) {
+    loop {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        requests.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn what_does_nothing_is_asked_once_more_when_its_connection_ended() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let requests = Arc::new(AtomicUsize::new(0));
+    let mut serving = JoinSet::new();
+    serving.spawn(answers_once_per_connection(listener, Arc::clone(&requests)));
+    let (edge, _) = gateway(&proxy(&[("/api", &url)]));
+    for asked in [1, 3] {
+        assert_eq!(edge.get("/api/things").await.text, "ok");
+        assert_eq!(requests.load(Ordering::SeqCst), asked, "the second one on the connection of the first, then on one of its own");
+    }
+    let told = edge.get("/metrics").await.text;
+    let line = r#"module_operations_total{module="proxy",operation="ask_again",status="success"} 1"#;
+    assert!(told.contains(line), "{told}");
+}
+
+#[tokio::test]
+async fn a_backend_that_never_answers_is_asked_twice_at_most_and_once_for_what_has_a_body() {
+    for (method, body, asked) in [("GET", "", 2), ("HEAD", "", 2), ("GET", "{}", 1), ("POST", "", 1), ("DELETE", "", 1)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Arc::new(AtomicUsize::new(0));
+        let mut serving = JoinSet::new();
+        serving.spawn(never_answers(listener, Arc::clone(&requests)));
+        let (edge, _) = gateway(&proxy(&[("/api", &url)]));
+        assert_eq!(edge.send(method, "/api/things", None, body).await.status, 502, "{method} {body}");
+        assert_eq!(requests.load(Ordering::SeqCst), asked, "{method} {body}");
+    }
+}
+
 #[tokio::test]
 async fn a_backend_that_was_started_again_is_found_again() {
     let once = || Router::new().fallback(any(|| async { "ok" }));

@@ -7,6 +7,7 @@ use crate::test_app::repository;
 
 /// What each part may use of its siblings; `main`, `commands` and `app` put everything together and may use all.
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("between", &[]),
     ("clock", &[]),
     ("shutdown", &[]),
     ("proxies", &[]),
@@ -16,11 +17,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("telemetry", &["clock", "proxies"]),
     ("store", &["clock", "text"]),
     ("bus", &["clock", "shutdown"]),
-    ("runtime", &["clock", "shutdown"]),
+    ("runtime", &["between", "clock", "shutdown"]),
     ("plan", &["runtime"]),
     ("config", &["plan", "proxies", "runtime"]),
-    ("services", &["plan", "store", "bus", "runtime", "telemetry", "clock", "shutdown", "tasks", "pulse", "text"]),
-    ("http", &["plan", "services", "telemetry", "clock", "shutdown", "tasks", "text"]),
+    ("services", &["between", "plan", "store", "bus", "runtime", "telemetry", "clock", "shutdown", "tasks", "pulse", "text"]),
+    ("http", &["between", "plan", "services", "telemetry", "clock", "shutdown", "tasks", "text"]),
 ];
 
 /// Crates that only one part may name.

@@ -8,9 +8,9 @@ use super::triggers::Entries;
 use super::{Context, files, pick, setting, values};
 use crate::config::document::{RouteEntry, Settings};
 use crate::config::finding::Findings;
-use crate::config::modules::ApiHandler;
+use crate::config::modules::{ApiHandler, SimpleProxy};
 use crate::config::report::Code;
-use crate::plan::paths::template;
+use crate::plan::paths::{beginning, meets, template};
 use crate::plan::{Cors, Endpoint, Middleware, Operation, Pricing, RateLimit, ResourceHandler, Route, Secret};
 
 const HANDLERS: [&str; 3] = ["auth.jwt", "api.handler", "http.simple_proxy"];
@@ -60,6 +60,10 @@ fn route(context: &Context<'_>, entry: &RouteEntry, pointer: &str, findings: &mu
             check_placeholder(&entry.path, &format!("{pointer}/path"), findings)?;
             operation(entry).map(|operation| Endpoint::Resource { handler: module.name.clone(), operation }).ok_or(RESOURCE_ROUTES)
         }
+        Settings::Proxy(proxy) => {
+            warn_of_no_target(entry, &module.name, proxy, &format!("{pointer}/path"), findings);
+            Ok(Endpoint::Proxy(module.name.clone()))
+        }
         _ => Ok(Endpoint::Proxy(module.name.clone())),
     };
     match endpoint {
@@ -71,6 +75,16 @@ fn route(context: &Context<'_>, entry: &RouteEntry, pointer: &str, findings: &mu
             None
         }
     }
+}
+
+fn warn_of_no_target(entry: &RouteEntry, name: &str, proxy: &SimpleProxy, pointer: &str, findings: &mut Findings) {
+    let asked = beginning(&entry.path);
+    if proxy.targets.is_empty() || proxy.targets.keys().any(|prefix| meets(&asked, prefix)) {
+        return;
+    }
+    let prefixes = proxy.targets.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let message = format!("no target of '{name}' is for '{}': it is always answered with 404", entry.path);
+    findings.warning(pointer, Code::UnknownName, message, format!("its targets are for {prefixes}"));
 }
 
 fn check_path(path: &str, proxied: bool, pointer: &str, findings: &mut Findings) -> bool {

@@ -10,21 +10,23 @@ use std::task::{Context, Poll};
 use axum::http::Uri;
 use futures::future::BoxFuture;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower::Service;
 
+use crate::between;
+
 /// Connects to backends.
 #[derive(Clone)]
-pub(super) struct Connector(pub(super) HttpConnector);
+pub(super) struct Connector(pub(super) between::Connector);
 
 impl Service<Uri> for Connector {
     type Response = Link;
-    type Error = <HttpConnector as Service<Uri>>::Error;
-    type Future = BoxFuture<'static, Result<Link, Self::Error>>;
+    type Error = io::Error;
+    type Future = BoxFuture<'static, io::Result<Link>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Service::poll_ready(&mut self.0, cx)
     }
 

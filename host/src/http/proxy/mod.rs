@@ -1,7 +1,8 @@
 //! `http.simple_proxy`: passes requests on to other processes and their answers back, both as they come.
 //!
 //! Knows addresses and headers. What a request asks for, and who may ask it, is the affair of who answers. A request is sent
-//! once: only one of which no byte was written, because a kept connection had closed, is sent over another.
+//! once: only one of which no byte was written, because a kept connection had closed, is sent over another, and one that does nothing (GET and
+//! HEAD without a body) is sent once more, over a new connection, if its own ended before the answer.
 //!
 //! Whose fault it is that there is no answer is found out here: what a client does wrong with its body is answered as the backend would
 //! answer it, and told of no backend.
@@ -21,8 +22,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum_reverse_proxy::{ProxyError, ProxyPolicy, ReverseProxy};
 use futures::StreamExt as _;
+use hyper::body::Body as _;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -32,14 +33,13 @@ pub use self::probe::Probe;
 use self::upload::{Bounds, Course};
 use super::body::{Cut, MAX_BODY_TIME};
 use super::error::ApiError;
-use crate::plan;
+use crate::between::{self, POOL_IDLE};
+use crate::plan::{self, paths::is_below};
 use crate::shutdown::Stop;
 use crate::telemetry::traces::{self, Kind, Span};
 
 /// Paths below this are for processes, whatever the targets say.
 const INTERNAL: &str = "/internal";
-/// Well below the time after which a backend closes a connection without a request, so that it is rarely written to then.
-const POOL_IDLE: Duration = Duration::from_secs(20);
 /// Idle connections kept for each backend.
 const POOL_SIZE: usize = 64;
 /// When to come back if a backend is away: it is started again, or waited for, within seconds.
@@ -62,7 +62,13 @@ struct Target {
     /// `host:port`, as the config writes it.
     backend: String,
     forward: ReverseProxy<Connector>,
+    /// The same, with a new connection for each request.
+    anew: ReverseProxy<Connector>,
 }
+
+/// In the extensions of an answer: the backend was asked twice for it.
+#[derive(Clone, Copy)]
+pub(super) struct AskedTwice;
 
 /// Why there is no answer of the backend.
 enum Failure {
@@ -120,15 +126,19 @@ async fn pass_on(State(proxy): State<Arc<Proxy>>, mut request: Request) -> Respo
 
 impl Proxy {
     fn new(settings: &plan::Proxy, stop: Stop) -> Self {
-        let client = client(settings.connect_timeout, POOL_SIZE);
+        let (client, unpooled) = (client(settings.connect_timeout, POOL_SIZE), client(settings.connect_timeout, 0));
         let policy = ProxyPolicy::new().with_public_scheme("http").with_via(settings.name.as_str());
         let target = |(prefix, url): (&String, &String)| {
             let authority = url.parse::<Uri>().ok().and_then(|url| url.authority().map(ToString::to_string));
+            let by = |client: &Client<Connector, Body>| {
+                ReverseProxy::new_with_client("", url.as_str(), client.clone()).with_policy(policy.clone())
+            };
             Target {
                 prefix: prefix.clone(),
                 name: settings.backend_name(prefix),
                 backend: authority.unwrap_or_else(|| url.clone()),
-                forward: ReverseProxy::new_with_client("", url.as_str(), client.clone()).with_policy(policy.clone()),
+                forward: by(&client),
+                anew: by(&unpooled),
             }
         };
         let mut targets: Vec<Target> = settings.targets.iter().map(target).collect();
@@ -163,16 +173,31 @@ impl Target {
 
     /// The backend's answer, which has to begin within `limit` from the end of the request.
     async fn ask(&self, request: Request, course: &Course, limit: Duration) -> Result<Response, Failure> {
-        let answered = tokio::select! {
-            answered = self.forward.proxy_request(request) => answered,
+        let response = tokio::select! {
+            response = self.ask_twice(request) => response,
             () = course.overdue(limit) => return Err(Failure::Late(limit)),
         };
-        let Ok(response) = answered;
         match (response.extensions().get::<ProxyError>(), course.cut()) {
             (None, _) => Ok(response),
             (Some(_), Some(cut)) => Err(Failure::Cut(cut)),
             (Some(failure), None) => Err(Failure::Away(failure.message().to_owned())),
         }
+    }
+
+    /// A backend that is started again, or a firewall, ends connections that were kept: what does nothing is asked anew then.
+    async fn ask_twice(&self, request: Request) -> Response {
+        let again = repeated(&request);
+        let Ok(response) = self.forward.proxy_request(request).await;
+        let has_broken_off = response.extensions().get::<ProxyError>().is_some_and(|failure| !failure.is_connect());
+        let Some(again) = again.filter(|_| has_broken_off) else { return response };
+        tracing::debug!(
+            backend = self.backend,
+            path = again.uri().path(),
+            "a connection ended before its answer: the backend is asked anew"
+        );
+        let Ok(mut response) = self.anew.proxy_request(again).await;
+        response.extensions_mut().insert(AskedTwice);
+        response
     }
 
     fn unanswered(&self, path: &str, failure: &Failure) -> Response {
@@ -189,18 +214,25 @@ impl Target {
 
 /// A client that keeps up to `idle` connections to each backend.
 fn client(connect_timeout: Duration, idle: usize) -> Client<Connector, Body> {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(connect_timeout));
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(POOL_IDLE)
         .pool_max_idle_per_host(idle)
-        .build(Connector(connector))
+        .build(Connector(between::Connector::new(connect_timeout)))
 }
 
-fn is_below(prefix: &str, path: &str) -> bool {
-    path.strip_prefix(prefix.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// The same request, if it may be sent twice: it does nothing, and has no body.
+fn repeated(request: &Request) -> Option<Request> {
+    if !between::is_harmless(request.method()) || !request.body().is_end_stream() {
+        return None;
+    }
+    let mut again = Request::new(Body::empty());
+    *again.method_mut() = request.method().clone();
+    *again.uri_mut() = request.uri().clone();
+    *again.version_mut() = request.version();
+    *again.headers_mut() = request.headers().clone();
+    *again.extensions_mut() = request.extensions().clone();
+    Some(again)
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {

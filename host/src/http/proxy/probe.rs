@@ -1,6 +1,7 @@
-//! Whether somebody answers where a proxy passes requests on to.
+//! Whether somebody answers where a proxy passes requests on to, and whether it is the right one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -9,55 +10,123 @@ use futures::future::join_all;
 use hyper_util::client::legacy::Client;
 
 use super::link::Connector;
-use crate::http::{Check, Status};
+use crate::http::{Check, Status, serves};
 use crate::plan;
+use crate::shutdown::Stop;
 
 /// What is asked. Any answer below 500 will do: a backend that has no such path is there all the same. An accepted connection would
 /// not: the system accepts it for a process that hangs or was stopped.
 const PATH: &str = "/livez";
 
+/// Between two questions of [`Probe::watch`]: while all is as it should be, and while it is not.
+const INTERVAL: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(2));
+
 /// Asks the backends of one proxy.
 pub struct Probe {
     client: Client<Connector, Body>,
-    /// What clients know a backend by, by what is asked of it.
-    backends: BTreeMap<String, BTreeSet<String>>,
+    proxy: String,
+    /// By what is asked of it.
+    backends: BTreeMap<String, Backend>,
     limit: Duration,
+}
+
+#[derive(Default)]
+struct Backend {
+    /// What clients know it by.
+    names: BTreeSet<String>,
+    /// What requests that are passed on to it begin with.
+    prefixes: BTreeSet<String>,
+}
+
+/// What is wrong with a backend.
+enum Problem {
+    /// It does not answer as it should.
+    Away(String),
+    /// It answers, and serves something else.
+    Another(String),
 }
 
 impl Probe {
     /// Of the backends of `settings`; each has `limit` for its answer.
     #[must_use]
     pub fn new(settings: &plan::Proxy, limit: Duration) -> Self {
-        let mut backends: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut backends: BTreeMap<String, Backend> = BTreeMap::new();
         for (prefix, url) in &settings.targets {
-            if let Some(authority) = url.parse::<Uri>().ok().and_then(|url| url.into_parts().authority) {
-                backends.entry(format!("http://{authority}{PATH}")).or_default().insert(settings.backend_name(prefix));
+            let Some(parts) = url.parse::<Uri>().ok().map(Uri::into_parts) else { continue };
+            if let Some(authority) = parts.authority {
+                let base = parts.path_and_query.map_or_else(String::new, |path| path.path().trim_end_matches('/').to_owned());
+                let backend = backends.entry(format!("http://{authority}{PATH}")).or_default();
+                backend.names.insert(settings.backend_name(prefix));
+                backend.prefixes.insert(format!("{base}{prefix}"));
             }
         }
-        Self { client: super::client(settings.connect_timeout.min(limit), 1), backends, limit }
+        Self { client: super::client(settings.connect_timeout.min(limit), 1), proxy: settings.name.clone(), backends, limit }
     }
 
-    /// Asks all at once. A backend that is away or hangs leaves the proxy of use for the others.
+    /// Asks all at once. A backend that is away or hangs, or that is another one, leaves the proxy of use for the others.
     pub async fn ask(&self) -> Check {
-        let asked = self.backends.iter().map(|(url, names)| async move {
-            let names = names.iter().map(String::as_str).collect::<Vec<_>>().join(" and ");
-            self.problem(url).await.map(|problem| format!("{names} {problem}"))
-        });
-        let problems: Vec<String> = join_all(asked).await.into_iter().flatten().collect();
+        let problems: Vec<String> = self
+            .look()
+            .await
+            .into_iter()
+            .map(|problem| match problem {
+                Problem::Away(text) | Problem::Another(text) => text,
+            })
+            .collect();
         if problems.is_empty() {
             return Check::new(Status::Up, format!("{} backends answer", self.backends.len()));
         }
         Check::new(Status::Degraded, problems.join("; "))
     }
 
-    async fn problem(&self, url: &str) -> Option<String> {
-        let Ok(request) = Request::get(url).body(Body::empty()) else { return Some("has no address".to_owned()) };
-        match tokio::time::timeout(self.limit, self.client.request(request)).await {
-            Ok(Ok(answer)) if answer.status() < StatusCode::INTERNAL_SERVER_ERROR => None,
-            Ok(Ok(answer)) => Some(format!("answers {} to {PATH}", answer.status().as_u16())),
-            Ok(Err(error)) if error.is_connect() => Some("accepts no connection".to_owned()),
-            Ok(Err(_)) => Some("closes the connection without an answer".to_owned()),
-            Err(_) => Some(format!("has not answered within {} ms", self.limit.as_millis())),
+    /// Says in the log when a backend turns out to be another one than requests are meant for, until `stop`.
+    ///
+    /// # Errors
+    /// None: who does not answer is asked again.
+    pub async fn watch(self: Arc<Self>, stop: Stop) -> anyhow::Result<()> {
+        let mut told = BTreeSet::new();
+        while !stop.is_requested() {
+            let problems = self.look().await;
+            let pause = if problems.is_empty() { INTERVAL.0 } else { INTERVAL.1 };
+            let others: BTreeSet<String> =
+                problems.into_iter().filter_map(|problem| if let Problem::Another(text) = problem { Some(text) } else { None }).collect();
+            for other in others.difference(&told) {
+                tracing::error!(proxy = self.proxy, "requests are passed on to somebody who does not serve them: {other}");
+            }
+            if others.is_empty() && !told.is_empty() {
+                tracing::info!(proxy = self.proxy, "the targets serve what is passed on to them");
+            }
+            told = others;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.requested() => {}
+            }
         }
+        Ok(())
+    }
+
+    async fn look(&self) -> Vec<Problem> {
+        join_all(self.backends.iter().map(|(url, backend)| self.problem(url, backend))).await.into_iter().flatten().collect()
+    }
+
+    async fn problem(&self, url: &str, backend: &Backend) -> Option<Problem> {
+        let names = backend.names.iter().map(String::as_str).collect::<Vec<_>>().join(" and ");
+        let away = |problem: String| Some(Problem::Away(format!("{names} {problem}")));
+        let Ok(request) = Request::get(url).body(Body::empty()) else { return away("has no address".to_owned()) };
+        let answer = match tokio::time::timeout(self.limit, self.client.request(request)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) if error.is_connect() => return away("accepts no connection".to_owned()),
+            Ok(Err(_)) => return away("closes the connection without an answer".to_owned()),
+            Err(_) => return away(format!("has not answered within {} ms", self.limit.as_millis())),
+        };
+        if answer.status() >= StatusCode::INTERNAL_SERVER_ERROR {
+            return away(format!("answers {} to {PATH}", answer.status().as_u16()));
+        }
+        let served = serves::heard(answer.headers())?;
+        let missed: Vec<&str> = backend.prefixes.iter().map(String::as_str).filter(|prefix| !serves::covers(served, prefix)).collect();
+        (!missed.is_empty()).then(|| {
+            let missed = missed.join(" and ");
+            Problem::Another(format!("{names} does not serve {missed}, but {served}: look whether the targets are exchanged"))
+        })
     }
 }

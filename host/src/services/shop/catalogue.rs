@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::Full;
 use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::money::Cents;
+use crate::between::{Absent, Client};
 use crate::plan::Pricing;
 use crate::services::ServiceError;
 use crate::store::{Object, Store};
@@ -56,7 +60,7 @@ pub enum Catalogue {
         /// Base URL; the product's id is appended.
         url: String,
         /// The client.
-        client: reqwest::Client,
+        client: Box<Client>,
         /// What was fetched a moment ago.
         cache: moka::future::Cache<String, Product>,
         /// The product that was asked for last, if there was no answer, and why.
@@ -66,20 +70,17 @@ pub enum Catalogue {
 
 impl Catalogue {
     /// As the plan says.
-    ///
-    /// # Errors
-    /// The HTTP client cannot be made.
-    pub fn new(pricing: &Pricing, store: Arc<dyn Store>) -> anyhow::Result<Self> {
-        Ok(match pricing {
+    #[must_use]
+    pub fn new(pricing: &Pricing, store: Arc<dyn Store>) -> Self {
+        match pricing {
             Pricing::Kind(kind) => Self::Local { store, kind: kind.clone() },
             Pricing::Url(url) => Self::Remote {
                 url: url.trim_end_matches('/').to_owned(),
-                // The processes of one shop talk directly: a proxy in the environment is for what is outside.
-                client: reqwest::Client::builder().no_proxy().timeout(FETCH_TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?,
+                client: Box::new(Client::new(FETCH_TIMEOUT)),
                 cache: moka::future::Cache::builder().max_capacity(CACHE_PRODUCTS).time_to_live(CACHE_LIFE).build(),
                 failed: Mutex::default(),
             },
-        })
+        }
     }
 
     /// The product of that id; `None` when there is none.
@@ -143,7 +144,9 @@ impl Catalogue {
     /// Asks the other process, and notes whether it answers.
     async fn fetch_noting(&self, id: &str) -> Result<Option<Product>, NotFetched> {
         let Self::Remote { url, client, failed, .. } = self else { return Ok(None) };
-        let fetched = fetch(client, url, id).await;
+        // One that was there a moment ago may be back in a moment. Of one that is known to be away it is told at once.
+        let absent = if failed.lock().is_some() { Absent::Told } else { Absent::AskedAgain };
+        let fetched = fetch(client, url, id, absent).await;
         *failed.lock() = match &fetched {
             Err(NotFetched::Silent(reason)) => Some(Failed { product: id.to_owned(), at: Instant::now(), reason: reason.clone() }),
             _ => None,
@@ -168,12 +171,6 @@ enum NotFetched {
     Useless(ServiceError),
 }
 
-impl From<reqwest::Error> for NotFetched {
-    fn from(error: reqwest::Error) -> Self {
-        Self::Silent(format!("{:#}", anyhow::Error::from(error.without_url())))
-    }
-}
-
 /// Whether an id can stand in a path by itself. There is no product of another one, and to ask for it would be to ask for something else:
 /// a URL loses tabs and line ends, and no server takes a zero byte.
 fn is_one_segment(id: &str) -> bool {
@@ -181,23 +178,29 @@ fn is_one_segment(id: &str) -> bool {
     !id.is_empty() && id != "." && id != ".." && !id.contains(unfit)
 }
 
-async fn fetch(client: &reqwest::Client, base: &str, id: &str) -> Result<Option<Product>, NotFetched> {
-    let mut url = reqwest::Url::parse(base).map_err(|error| NotFetched::Useless(ServiceError::Internal(error.into())))?;
+async fn fetch(client: &Client, base: &str, id: &str, absent: Absent) -> Result<Option<Product>, NotFetched> {
+    let useless = |error: anyhow::Error| NotFetched::Useless(ServiceError::Internal(error));
+    let mut url = reqwest::Url::parse(base).map_err(|error| useless(error.into()))?;
     if let Ok(mut path) = url.path_segments_mut() {
         path.push(id);
     }
     let span = Span::child(Kind::Client, || "GET");
     span.set("http.request.method", || "GET").set("url.full", || url.to_string());
-    let mut request = client.get(url);
+    let mut request = Request::get(url.as_str());
     if let Some(traceparent) = span.traceparent().or_else(traces::current) {
         request = request.header("traceparent", traceparent);
     }
-    let response = span.clone().around(request.send()).await?;
+    let request = request.body(Full::<Bytes>::default()).map_err(|error| useless(error.into()))?;
+    let silent = |error: anyhow::Error| NotFetched::Silent(format!("{error:#}"));
+    let response = span.clone().around(client.ask(request, absent)).await.map_err(silent)?;
     span.set("http.response.status_code", || i64::from(response.status().as_u16()));
-    if response.status() == reqwest::StatusCode::NOT_FOUND {
-        return Ok(None);
+    match response.status() {
+        StatusCode::NOT_FOUND => return Ok(None),
+        status if !status.is_success() => return Err(NotFetched::Silent(format!("it answers {status}"))),
+        _ => {}
     }
-    let body: Value = response.error_for_status()?.json().await?;
+    let body: Value =
+        serde_json::from_slice(response.body()).map_err(|error| NotFetched::Silent(format!("its answer is no JSON: {error}")))?;
     body.get("data").and_then(Value::as_object).and_then(product).map(Some).ok_or_else(|| NotFetched::Useless(unusable(id)))
 }
 

@@ -88,10 +88,10 @@ async fn metrics(process: &Conditioned) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_does_wrong_is_no_fault_of_a_backend() {
-    let split = Split::new();
-    let backend = split.users_products(&[("RATE_LIMIT_BURST", "1000"), ("RATE_LIMIT_PER_MINUTE", "60000")]).await;
-    let log = split.home.path().join("gateway.log");
-    let gateway = gateway(&split.home, &backend.client, std::fs::File::create(&log).unwrap().into()).await;
+    let home = Home::new();
+    let backend = home.start_under(Condition::default()).await;
+    let log = home.path().join("gateway.log");
+    let gateway = gateway(&home, &backend.client, std::fs::File::create(&log).unwrap().into()).await;
     for fault in faults() {
         let head = String::from_utf8_lossy(&fault.bytes[..fault.bytes.len().min(120)]).into_owned();
         for client in [&backend.client, &gateway.client] {
@@ -123,9 +123,9 @@ fn assert_blameless(log: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backend_that_hangs_makes_the_gateway_degraded_and_is_waited_for_only_so_long() {
-    let split = Split::new();
-    let backend = split.users_products(&[]).await;
-    let gateway = gateway(&split.home, &backend.client, Stdio::null()).await;
+    let home = Home::new();
+    let backend = home.start_under(Condition::default()).await;
+    let gateway = gateway(&home, &backend.client, Stdio::null()).await;
     let health = || async { gateway.client.get("/healthz").await.body };
     until("all is well", || async { (health().await["status"] == "healthy").then_some(()) }).await;
 
@@ -143,4 +143,29 @@ async fn a_backend_that_hangs_makes_the_gateway_degraded_and_is_waited_for_only_
     backend.signal(Signal::CONT);
     until("all is well again", || async { (health().await["status"] == "healthy").then_some(()) }).await;
     assert_eq!(gateway.client.get("/api/products").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn targets_that_are_exchanged_are_named_in_the_health_and_the_log() {
+    let split = Split::new();
+    let users = split.users_products(&[]).await;
+    let mut orders = split.orders(&[]);
+    orders.until_ready().await;
+    let exchanged = [("USERS_PRODUCTS_URL", orders.client.base()), ("ORDERS_URL", users.client.base())];
+    let gateway = split.gateway(&exchanged).await;
+    let health = gateway.client.get("/healthz").await;
+    assert_eq!((health.status.as_u16(), &health.body["status"]), (200, &serde_json::json!("degraded")), "{health:?}");
+    let told = health.body["checks"]["api-proxy"]["message"].as_str().unwrap();
+    for part in
+        ["does not serve /api/orders, but /api/auth/login", "does not serve /api/auth and /api/products, but /api/orders/*", "exchanged"]
+    {
+        assert!(told.contains(part), "no '{part}' in {told}");
+    }
+    let line = "requests are passed on to somebody who does not serve them: orders does not serve /api/orders";
+    until("the log says it", || async { gateway.kept_log().contains(line).then_some(()) }).await;
+    assert_eq!(gateway.kept_log().matches(line).count(), 1, "once");
+    drop(gateway);
+
+    let gateway = split.gateway(&[]).await;
+    assert_eq!(gateway.client.get("/healthz").await.body["status"], "healthy");
 }
