@@ -1,7 +1,8 @@
 //! The locks that keep a second process away, and the rights of the files.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::connection::OpenError;
@@ -18,7 +19,13 @@ pub(super) struct DatabaseLock {
     #[expect(dead_code, reason = "only held: closing the file is what unlocks it")]
     beside: File,
     database: Option<File>,
+    path: PathBuf,
+    /// Which file the log is, once there is one.
+    log: Option<Identity>,
 }
+
+/// Which file it is, whatever it is called.
+type Identity = (u64, u64);
 
 impl DatabaseLock {
     /// Takes the lock beside `database`, making its folder if there is none, for nobody else to look into.
@@ -29,7 +36,7 @@ impl DatabaseLock {
             made.map_err(|cause| OpenError::Path { path: folder.to_owned(), cause })?;
         }
         let beside = locked(&beside(database, ".lock"), database)?;
-        Ok(Self { beside, database: None })
+        Ok(Self { beside, database: None, path: database.to_owned(), log: None })
     }
 
     /// Takes the lock on the file `database` itself, making an empty one if there is none. No connection to it may be open yet.
@@ -39,6 +46,51 @@ impl DatabaseLock {
             close_to_others(&beside(database, suffix));
         }
         Ok(())
+    }
+}
+
+impl DatabaseLock {
+    /// Whether what is written now will be found again: the database and its log are still the files that were opened. SQLite would go on
+    /// with files that have no name any more.
+    ///
+    /// # Errors
+    /// For an operator: which file is not in its place, and what to do.
+    pub(super) fn find_files(&mut self) -> Result<(), String> {
+        let process = std::process::id();
+        let Some(Ok(open)) = self.database.as_ref().map(File::metadata) else { return Ok(()) };
+        let path = self.path.display();
+        if is_elsewhere(&identity(&self.path), (open.dev(), open.ino())) {
+            return Err(format!(
+                "the file of the database, '{path}', was removed, moved or replaced while this process has it open: put it back. One that was \
+                 removed is gone when this process ends; until then `ls -l /proc/{process}/fd` shows it, and it can be copied from there"
+            ));
+        }
+        let log = beside(&self.path, "-wal");
+        let found = identity(&log);
+        match (self.log, &found) {
+            (None, Ok(log)) => self.log = Some(*log),
+            (Some(open), found) if is_elsewhere(found, open) => {
+                return Err(format!(
+                    "the log of the database, '{}', was removed, moved or replaced while this process has it open: put it back, or stop this \
+                     process with SIGTERM, which copies all that was written into '{path}'",
+                    log.display()
+                ));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn identity(path: &Path) -> io::Result<Identity> {
+    std::fs::metadata(path).map(|found| (found.dev(), found.ino()))
+}
+
+/// Whether another file is found than the one that is open, or none. A place that cannot be looked at may have it.
+fn is_elsewhere(found: &io::Result<Identity>, open: Identity) -> bool {
+    match found {
+        Ok(found) => *found != open,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
 }
 

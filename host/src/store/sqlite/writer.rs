@@ -341,7 +341,7 @@ struct Writer {
     mark: Mark,
     clock: Clock,
     counters: Arc<Counters>,
-    /// The last field, so that it is let go of after the connection is.
+    /// Also knows whether the files are where they were. The last field, so that it is let go of after the connection is.
     lock: DatabaseLock,
 }
 
@@ -418,6 +418,7 @@ impl Writer {
     }
 
     fn transact(&mut self, group: &mut [Box<dyn Unit>]) -> Result<(), Failure> {
+        self.lock.find_files().map_err(Failure::Passing)?;
         self.execute("BEGIN IMMEDIATE")?;
         let done = self.run_units(group).and_then(|()| self.execute("COMMIT"));
         if done.is_err() && !self.connection.is_autocommit() {

@@ -258,6 +258,35 @@ async fn a_second_process_is_refused_even_if_the_lock_was_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn files_that_are_taken_away_from_a_running_process_are_missed_before_an_order_is_lost() {
+    let home = Home::new();
+    let mut process = home.start_under(Condition::default()).await;
+    let customer = process.client.customer("ada").await;
+    place(&customer, 1).await;
+    let aside = home.path().join("aside");
+    for (suffix, named) in [("", "the file of the database, "), ("-wal", "the log of the database, ")] {
+        std::fs::rename(file(home.path(), suffix), &aside).unwrap();
+        let refused = customer.order("prod-008", 1, "tok_visa").await;
+        assert_eq!(refused.status, 503, "{named}{refused:?}");
+        let health = process.client.get("/healthz").await;
+        assert_eq!(health.status, 503, "{named}{health:?}");
+        for part in [named, "was removed, moved or replaced", "put it back"] {
+            assert!(health.body["checks"].to_string().contains(part), "no '{part}' in {health:?}");
+        }
+        assert_eq!(process.client.get("/readyz").await.status, 200, "what is there is read");
+        // Another one in its place is none.
+        put(aside.clone(), file(home.path(), suffix));
+        assert_eq!(customer.order("prod-008", 1, "tok_visa").await.status, 503, "{named}");
+        std::fs::rename(&aside, file(home.path(), suffix)).unwrap();
+        place(&customer, 1).await;
+    }
+    remove(&file(home.path(), "-wal"));
+    process.signal(Signal::TERM);
+    process.ended_within(Duration::from_secs(20)).await.expect("it ends when it is told to");
+    assert_eq!(orders(&home).await, 3, "the end of the process has copied the log");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_the_program_makes_can_be_read_by_others() {
     let home = Home::new();
     let around = ["sh", "-c", "umask 0; exec \"$@\"", "sh"];
