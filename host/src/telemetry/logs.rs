@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
@@ -101,12 +102,30 @@ impl LogFormat {
     }
 }
 
+/// What a filter asks for. A word that is neither a level nor a path of the program would be taken for the only part of a program that logs,
+/// and nothing would be logged at all.
+fn asked(filter: &str) -> anyhow::Result<EnvFilter> {
+    let invalid = || format!("log filter '{filter}' is not valid; write for example 'info' or 'info,millrace::http=debug'");
+    // Commas within brackets are those of a span's fields.
+    if filter.contains('[') {
+        return EnvFilter::try_new(filter.trim()).with_context(invalid);
+    }
+    let words: Vec<&str> = filter.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
+    let is_meant = |word: &str| word.parse::<LevelFilter>().is_ok() || word.contains(['=', ':']) || word == env!("CARGO_PKG_NAME");
+    if let Some(word) = words.iter().find(|word| !is_meant(word)) {
+        anyhow::bail!(
+            "log filter '{filter}': '{word}' is no level; accepted: error, warn, info, debug, trace, off, or a part of the program and its \
+             level, for example 'info,millrace::http=debug'"
+        );
+    }
+    EnvFilter::try_new(words.join(",")).with_context(invalid)
+}
+
 fn subscriber<W>(format: LogFormat, filter: &str, writer: W) -> anyhow::Result<Box<dyn tracing::Subscriber + Send + Sync>>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let asked = EnvFilter::try_new(filter)
-        .with_context(|| format!("log filter '{filter}' is not valid; write for example 'info' or 'info,millrace::http=debug'"))?;
+    let asked = asked(filter)?;
     // It takes a client that goes for an error of the backend. Whose fault it was is in our own lines.
     let filter = if filter.contains(FORWARDING) { asked } else { asked.add_directive(format!("{FORWARDING}=off").parse()?) };
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(true).log_internal_errors(false);
@@ -168,6 +187,18 @@ mod tests {
             tracing::debug!("a detail");
         });
         String::from_utf8(captured.0.lock().clone()).unwrap()
+    }
+
+    #[test]
+    fn a_word_that_nobody_can_mean_is_refused_and_blanks_do_not_count() {
+        for wrong in ["verbose", "info,http", "warning", "info debug"] {
+            let told = subscriber(LogFormat::Json, wrong, std::io::sink).err().map(|error| format!("{error:#}")).unwrap_or_default();
+            assert!(told.contains(wrong) && told.contains("accepted: error, warn"), "{wrong}: {told}");
+        }
+        for right in ["info ", " INFO\n", "info, millrace=debug", "off,millrace=info", "millrace", "warn,millrace::telemetry=info"] {
+            assert!(lines(LogFormat::Json, right).contains("something happened"), "{right:?}");
+        }
+        assert_eq!(lines(LogFormat::Json, "off"), "");
     }
 
     #[test]
