@@ -40,6 +40,11 @@ pub enum ReportFormat {
     Json,
 }
 
+/// Children can be waited for, whatever the program that has started this one does with signals.
+pub fn hear_signals() {
+    signals::as_usual();
+}
+
 /// Has no file that this process makes be readable by other users.
 pub fn keep_files_private() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));

@@ -168,6 +168,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 fn main() -> ExitCode {
     commands::keep_files_private();
+    commands::hear_signals();
     match Cli::parse().command {
         Command::Run { config, log_format, log } => commands::run(&config, log_format, &log),
         Command::Validate { file, without_components, format } => commands::validate(&file, format, !without_components),

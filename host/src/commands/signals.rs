@@ -5,9 +5,10 @@
 //! They are heard by a thread of their own, so that neither they nor the time limit depend on anything else that runs.
 
 use std::ffi::c_int;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::exit;
 
@@ -20,6 +21,15 @@ const SAME: Duration = Duration::from_millis(100);
 const TERMINAL: &str = "/dev/tty";
 /// How long an end at once waits for its own log line.
 const LAST_LINE: Duration = Duration::from_millis(100);
+
+/// Where the program that has started this one ignores SIGCHLD, that is inherited, and nobody could wait for the process that compiles
+/// components. Heard, it is ignored no longer.
+pub(super) fn as_usual() {
+    if is_ignored(SIGCHLD) {
+        // It does not fail for a signal that there is; without it a start says which component cannot be compiled.
+        let _ = signal_hook::flag::register(SIGCHLD, Arc::default());
+    }
+}
 
 /// From now on the first signal requests `stop`. Another one ends the process at once, and so does `limit` after the first.
 ///

@@ -181,6 +181,16 @@ async fn signals_that_other_programs_take_for_a_wish_do_not_end_a_service() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_launcher_that_ignores_its_children_keeps_no_component_from_being_compiled() {
+    let home = Home::new();
+    let around = ["env", "--ignore-signal=CHLD"];
+    let mut process = home.start_under(Condition { around: &around, ..Condition::default() }).await;
+    process.client.customer("ada").await.order_until("prod-008", 1, "tok_visa", &["delivered"]).await;
+    process.signal(Signal::TERM);
+    assert_eq!(process.ended_within(STOPPED).await.expect("it ends").code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_may_not_grow_is_a_disk_that_is_full() {
     let home = Home::new();
     let process = home.start_under(Condition { around: &["prlimit", "--fsize=1500000", "--"], ..Condition::default() }).await;
