@@ -273,6 +273,21 @@ fn a_route_that_no_target_of_its_proxy_is_for_is_warned_of() {
 }
 
 #[test]
+fn a_question_mark_within_the_path_of_a_database_is_refused() {
+    let stage = Stage::new();
+    let report = |dsn: &str| {
+        let database = "  - name: db\n    type: database.workflow\n    config: {driver: sqlite, dsn: ";
+        stage.check("db.yaml", &format!("modules:\n{database}'{dsn}'}}\n")).report.lines()
+    };
+    for good in ["data/a.db", "data/a.db?cache=shared&mode=rwc", "file:data/a.db?x=y"] {
+        assert!(!report(good).contains("question mark"), "{good}: {}", report(good));
+    }
+    for bad in ["what?/a.db", "a?b/c?d/a.db?x=y"] {
+        assert!(report(bad).contains(&format!("error: module 'db': '{bad}' has a question mark within its path")), "{}", report(bad));
+    }
+}
+
+#[test]
 fn what_a_component_is_expected_to_be_is_a_name_or_a_sha256() {
     let stage = Stage::new();
     let config = |expect: &str| {

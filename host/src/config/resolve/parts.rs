@@ -172,6 +172,10 @@ fn check_databases(context: &Context<'_>, findings: &mut Findings) {
             let message = format!("'{}' does not name a file", settings.dsn);
             let help = "write a path such as ./data/store.db; what is only in memory survives nothing".to_owned();
             findings.error(setting(index, "dsn"), Code::InvalidValue, message, help);
+        } else if settings.dsn.split_once('?').is_some_and(|(_, options)| options.contains('/')) {
+            let message = format!("'{}' has a question mark within its path, and what follows one is taken for options", settings.dsn);
+            let help = "give the folder another name; options are such as data/store.db?cache=shared, and change nothing".to_owned();
+            findings.error(setting(index, "dsn"), Code::InvalidValue, message, help);
         }
     }
 }
