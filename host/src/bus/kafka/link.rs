@@ -68,7 +68,9 @@ impl Link {
 
     /// The brokers did not answer; says why as well as it is known.
     pub(super) fn unanswered(&self, brokers: &[String], error: &KafkaError) {
-        let complaint = self.0.complaint.lock().clone().unwrap_or_else(|| error.to_string());
+        // Who cannot connect is told so by the client. Who can, and hears nothing, talks to somebody who expects other words.
+        let unheard = || format!("{error}. If something listens there, it may want TLS or a password, which this program does not speak");
+        let complaint = self.0.complaint.lock().clone().unwrap_or_else(unheard);
         self.down(format!("no broker answers at {}: {complaint}", brokers.join(", ")));
     }
 

@@ -231,3 +231,27 @@ async fn a_catalogue_that_is_away_is_named_with_its_reason_until_it_is_back() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_expects_other_words_is_told_from_one_that_is_away() {
+    let split = Split::new();
+    // As a listener for TLS or passwords does with what it does not expect.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let orders = split.orders(&[("KAFKA_BROKERS", &address)]);
+    let told = || async {
+        let health = orders.client.try_send(reqwest::Method::GET, "/healthz", None, &[]).await.ok()?;
+        let message = health.body["checks"]["event-broker"]["message"].as_str()?.to_owned();
+        message.contains("TLS or a password").then_some(message)
+    };
+    let hanging_up = async {
+        loop {
+            drop(listener.accept().await.unwrap());
+        }
+    };
+    let message = tokio::select! {
+        message = until("it says what the broker may want", told) => message,
+        () = hanging_up => unreachable!("it hangs up for ever"),
+    };
+    assert!(message.contains(&format!("no broker answers at {address}")), "{message}");
+}
