@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use clap::Args;
 
-use crate::command::{cargo, run, succeeds};
+use crate::command::{Telling, cargo, run, run_telling, succeeds};
 use crate::{api, apt, build, container_files, containers, kafka, observability, toolchain, web};
 
 const COMPONENTS: [&str; 2] = ["--manifest-path", "components/Cargo.toml"];
@@ -36,7 +36,7 @@ enum Needed {
 
 enum Outcome {
     Passed(Duration),
-    Failed(Duration),
+    Failed(Duration, String),
     Skipped,
 }
 
@@ -65,6 +65,11 @@ pub fn test(options: &Options) -> anyhow::Result<ExitCode> {
     for (stage, outcome) in stages.iter().zip(&outcomes) {
         println!("  {:<26} {}", stage.name, verdict(outcome));
     }
+    for (stage, outcome) in stages.iter().zip(&outcomes) {
+        if let Outcome::Failed(_, problem) = outcome {
+            println!("\n{}: {problem}", stage.name);
+        }
+    }
     let passed = outcomes.iter().all(|outcome| matches!(outcome, Outcome::Passed(_)));
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -82,7 +87,7 @@ fn run_all(stages: &[&Stage], options: &Options) -> Vec<Outcome> {
     let mut outcomes = Vec::with_capacity(stages.len());
     for stage in stages {
         let outcome = if goes_on { perform(stage, options) } else { Outcome::Skipped };
-        goes_on &= matches!((&outcome, &stage.needed), (Outcome::Passed(_), _) | (Outcome::Failed(_), Needed::ByNone));
+        goes_on &= matches!((&outcome, &stage.needed), (Outcome::Passed(_), _) | (Outcome::Failed(..), Needed::ByNone));
         outcomes.push(outcome);
     }
     outcomes
@@ -95,7 +100,7 @@ fn perform(stage: &Stage, options: &Options) -> Outcome {
         Ok(()) => Outcome::Passed(begun.elapsed()),
         Err(problem) => {
             println!("{}: {problem:#}", stage.name);
-            Outcome::Failed(begun.elapsed())
+            Outcome::Failed(begun.elapsed(), format!("{problem:#}"))
         }
     }
 }
@@ -103,7 +108,7 @@ fn perform(stage: &Stage, options: &Options) -> Outcome {
 fn verdict(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Passed(took) => format!("passed   {:>4} s", took.as_secs()),
-        Outcome::Failed(took) => format!("FAILED   {:>4} s", took.as_secs()),
+        Outcome::Failed(took, _) => format!("FAILED   {:>4} s", took.as_secs()),
         Outcome::Skipped => "skipped".to_owned(),
     }
 }
@@ -154,7 +159,7 @@ fn tests(options: &Options) -> anyhow::Result<()> {
     if options.long {
         tests.env("MILLRACE_TEST_LONG", "1");
     }
-    run(&mut tests)
+    run_telling(&mut tests, Telling::OfTests)
 }
 
 #[cfg(test)]

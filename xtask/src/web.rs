@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::bail;
 
-use crate::command::{output, run, succeeds};
+use crate::command::{Telling, output, run, run_telling, succeeds};
 use crate::{apt, build, kafka, workspace};
 
 /// Where Debian puts it; `CHROMIUM` names another.
@@ -35,7 +35,7 @@ pub fn test() -> anyhow::Result<()> {
     run(&mut npm(["run", "lint"]))?;
     run(&mut npm(["run", "test"]))?;
     run(npm(["run", "api:check"]).env("MILLRACE_BIN", &host))?;
-    run(npm(["run", "e2e"]).env("MILLRACE_BIN", &host))
+    run_telling(npm(["run", "e2e"]).env("MILLRACE_BIN", &host), Telling::Last)
 }
 
 /// Takes the pictures in `docs/screenshots` of every page.
