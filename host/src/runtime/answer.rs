@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::guest::{Failure, Outcome};
+use super::bindings::{Failure, Outcome};
 use super::text::{MOST_REASON_BYTES, tamed};
 use super::{Limits, Verdict};
 

@@ -11,9 +11,10 @@ use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 
 use super::answer::{is_too_large, verdict};
+use super::bindings::GuestJob;
 use super::budget::Limit;
 use super::engine::{self, MOST_RUNS, Ticker};
-use super::guest::{Granted, GuestJob, linker};
+use super::guest::{Granted, linker};
 use super::guest_log::Speaker;
 use super::kept::Kept;
 use super::loader::{Found, Loader};

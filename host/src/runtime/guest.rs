@@ -15,40 +15,12 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use super::bindings::step;
 use super::budget::{Limit, Meter};
 use super::guest_log::{GuestLog, Stderr};
 use super::outgoing::Outgoing;
 use super::{Capabilities, Limits};
 use crate::clock::Clock;
-
-pub(super) mod bindings {
-    //! Generated from `wit/step.wit`.
-    wasmtime::component::bindgen!({
-        path: "../wit",
-        world: "step",
-        imports: { default: trappable },
-        exports: { default: async },
-    });
-}
-
-mod reversible {
-    //! Generated from `wit/step.wit`: the same world with what an effect can be found out and undone by.
-    wasmtime::component::bindgen!({
-        path: "../wit",
-        world: "reversible-step",
-        imports: { default: trappable },
-        exports: { default: async },
-        with: {
-            "millrace:step/types": super::bindings::millrace::step::types,
-            "millrace:step/log": super::bindings::millrace::step::log,
-        },
-    });
-}
-
-pub(super) use bindings::StepPre;
-pub(super) use bindings::millrace::step::types::{Description, Failure, Job as GuestJob, Outcome};
-pub(super) use reversible::ReversibleStepPre;
-pub(super) use reversible::exports::millrace::step::settlement::Effect;
 
 /// Live handles to host resources that a run may have.
 pub(super) const MOST_HANDLES: usize = 1_000;
@@ -204,7 +176,7 @@ impl ResourceLimiter for MemoryLimit {
 /// Everything that a component with these capabilities may import. What is not linked here does not exist for it.
 pub(super) fn linker(engine: &Engine, capabilities: &Capabilities) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
-    bindings::Step::add_to_linker::<_, CountedLog>(&mut linker, |guest: &mut Guest| {
+    step::Step::add_to_linker::<_, CountedLog>(&mut linker, |guest: &mut Guest| {
         guest.count_call();
         &mut guest.log
     })?;

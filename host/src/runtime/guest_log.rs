@@ -11,8 +11,8 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use super::guest::bindings::millrace::step::log::{Host, Level};
-use super::guest::bindings::millrace::step::types;
+use super::bindings::step::millrace::step::log::{Host, Level};
+use super::bindings::step::millrace::step::types;
 use super::text::tamed;
 
 /// Lines of one run.

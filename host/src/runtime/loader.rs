@@ -12,8 +12,9 @@ use serde_json::Value;
 use wasmtime::Engine;
 
 use super::answer::object;
+use super::bindings::{Description, ReversibleStepPre, StepPre};
 use super::compile::Compiler;
-use super::guest::{Description, Guest, ReversibleStepPre, StepPre};
+use super::guest::Guest;
 use super::guest_log::Speaker;
 use super::inspect::{self, Flaw};
 use super::kept::Kept;

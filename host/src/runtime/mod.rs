@@ -5,6 +5,7 @@
 //! operator did not grant. It knows nothing of databases, routes or the state machine: a [`Job`] goes in, a [`Report`] comes out.
 
 mod answer;
+mod bindings;
 mod budget;
 mod check;
 mod compile;

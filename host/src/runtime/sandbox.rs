@@ -12,8 +12,9 @@ use wasmtime::{Engine, Store, Trap};
 use wasmtime_wasi::I32Exit;
 
 use super::Limits;
+use super::bindings::{Description, Effect, Failure, GuestJob, Outcome, ReversibleStepPre, StepPre};
 use super::budget::{Limit, Meter, in_lane};
-use super::guest::{Description, Effect, Failure, Granted, Guest, GuestJob, Outcome, ReversibleStepPre, StepPre};
+use super::guest::{Granted, Guest};
 use super::guest_log::{GuestLog, Speaker};
 use super::text::{MOST_REASON_BYTES, tamed};
 use crate::clock::Clock;

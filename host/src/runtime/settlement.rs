@@ -5,9 +5,10 @@ use std::time::Instant;
 use serde_json::{Map, Value};
 
 use super::answer::object;
+use super::bindings::{Effect, Failure, ReversibleStepPre};
 use super::budget::Limit;
 use super::components::{Place, Runtime, not_configured, terms, unserved};
-use super::guest::{Effect, Failure, Guest, ReversibleStepPre};
+use super::guest::Guest;
 use super::sandbox::{AskStatus, Call, Undo};
 use super::text::{MOST_REASON_BYTES, short, tamed};
 use super::{Job, Limits, Report, Status};

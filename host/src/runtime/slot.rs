@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use wasmtime::component::Linker;
 
-use super::guest::{Granted, Guest, ReversibleStepPre, StepPre};
+use super::bindings::{ReversibleStepPre, StepPre};
+use super::guest::{Granted, Guest};
 use super::{ActiveVersion, ComponentSettings};
 
 /// Versions that stay ready in memory, to go back to within milliseconds.
