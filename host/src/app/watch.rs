@@ -7,7 +7,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::runtime::SwapEvent;
-use crate::services::engine::pipeline::Pipeline;
+use crate::services::engine::RunWaker;
 use crate::shutdown::Stop;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -16,13 +16,13 @@ use crate::telemetry::Metrics;
 pub(super) struct Swaps {
     events: Receiver<SwapEvent>,
     store: Arc<dyn Store>,
-    pipeline: Pipeline,
+    waker: RunWaker,
     metrics: Metrics,
 }
 
 impl Swaps {
-    pub(super) fn new(events: Receiver<SwapEvent>, store: Arc<dyn Store>, pipeline: Pipeline, metrics: Metrics) -> Self {
-        Self { events, store, pipeline, metrics }
+    pub(super) fn new(events: Receiver<SwapEvent>, store: Arc<dyn Store>, waker: RunWaker, metrics: Metrics) -> Self {
+        Self { events, store, waker, metrics }
     }
 
     /// Runs until `stop`.
@@ -45,12 +45,12 @@ impl Swaps {
             SwapEvent::Swapped { component, took, .. } => {
                 self.metrics.module_operation(&component, "swap", "swapped", took);
                 self.metrics.component_swap(&component, "swapped");
-                self.pipeline.hasten(&component);
+                self.waker.wake(&component);
                 match self.store.unpark(&component).await {
                     Ok(0) => {}
                     Ok(runs) => {
                         tracing::info!(component, runs, "parked runs get another chance");
-                        self.pipeline.look_again();
+                        self.waker.look_again();
                     }
                     Err(error) => tracing::warn!(component, %error, "parked runs could not be set free"),
                 }

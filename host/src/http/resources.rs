@@ -18,7 +18,7 @@ use super::state::AppState;
 use super::{events, writes};
 use crate::plan::Operation;
 use crate::services::ServiceError;
-use crate::services::resources::{IdempotencyKey, LONGEST_PAGE, Resources, View};
+use crate::services::resources::{IdempotencyKey, MAX_PAGE, Resources, View};
 use crate::services::users::CurrentUser;
 use crate::telemetry::traces;
 
@@ -183,7 +183,7 @@ fn parse_before(text: &str) -> Result<u64, ApiError> {
 
 fn parse_limit(text: &str) -> Result<usize, ApiError> {
     let limit = whole_number(text).and_then(|limit| usize::try_from(limit).ok());
-    let wrong = || ServiceError::field("limit", format!("expected a whole number from 1 to {LONGEST_PAGE}, got '{}'", quoted(text)));
+    let wrong = || ServiceError::field("limit", format!("expected a whole number from 1 to {MAX_PAGE}, got '{}'", quoted(text)));
     limit.ok_or_else(|| wrong().into())
 }
 

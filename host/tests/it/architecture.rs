@@ -1,5 +1,7 @@
 //! The borders inside the host, which the compiler does not enforce.
 
+mod imports;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

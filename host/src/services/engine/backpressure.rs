@@ -1,26 +1,26 @@
 //! How many events may wait to be published. With more than that nothing new begins, so that there is room on the disk for what was
 //! promised already: a bus can be away for long, and every event waits in the database meanwhile.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::pipeline::Pipeline;
 use crate::shutdown::Stop;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// How often they are counted in the store; what is written between two counts is added.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The mark, and what was last counted.
 #[derive(Debug)]
-pub struct Watermark {
+pub struct Backpressure {
     high: u64,
     waiting: AtomicU64,
     /// Whether the log says so.
     told: AtomicBool,
 }
 
-impl Watermark {
+impl Backpressure {
     /// Nothing waits yet; `high` events may.
     #[must_use]
     pub fn new(high: u64) -> Self {
@@ -60,11 +60,10 @@ impl Watermark {
 ///
 /// # Errors
 /// The store has failed for good.
-pub async fn watch(pipeline: Pipeline, stop: Stop) -> anyhow::Result<()> {
-    let parts = pipeline.parts();
+pub async fn watch(backpressure: Arc<Backpressure>, store: Arc<dyn Store>, stop: Stop) -> anyhow::Result<()> {
     while !stop.is_requested() {
-        match parts.store.unpublished_count().await {
-            Ok(waiting) => parts.watermark.note(waiting),
+        match store.unpublished_count().await {
+            Ok(waiting) => backpressure.note(waiting),
             Err(error @ StoreError::Fatal(_)) => return Err(error.into()),
             Err(error) => tracing::warn!(%error, "cannot count the events that wait to be published"),
         }
@@ -82,7 +81,7 @@ mod tests {
 
     #[test]
     fn as_many_as_may_wait_are_too_many_until_some_were_published() {
-        let mark = Watermark::new(3);
+        let mark = Backpressure::new(3);
         let reached: Vec<_> = [0, 2, 3, 7, 2]
             .map(|waiting| {
                 mark.note(waiting);

@@ -1,4 +1,8 @@
-//! What operators ask for: that old rows are pruned, and that processes of one installation have the same secrets.
+//! What operators ask for: that old rows are pruned, that processes of one installation have the same secrets, and what lies aside.
 
 pub mod agreement;
-pub mod retention;
+mod retention;
+mod stranded;
+
+pub use retention::Retention;
+pub use stranded::{Lack, Stranded};

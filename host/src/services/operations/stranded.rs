@@ -1,19 +1,17 @@
 //! What unfinished instances need and the config no longer names: components, steps, handlers.
 //!
 //! An instance keeps the definition that it began with, whatever the config says today. A run that needs what the config does not name is
-//! set aside before it is begun: it is no attempt and no failure of a component. The next start makes it ready again.
+//! set aside before it is begun: it is no attempt and no failure of a component. The next start makes it ready again. Here it is listed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use millrace_workflow::{Definition, Reaction, RunKind};
+use millrace_workflow::{Definition, Reaction};
 
-use super::commit_plan;
-use super::completion::settled;
-use super::pipeline::{Pipeline, stand_in};
-use super::workflows::LookupError;
-use crate::store::{RunStatus, StepRun, StoreError};
+use crate::runtime::Runtime;
+use crate::services::engine::{Events, LookupError, Workflows};
+use crate::store::{Store, StoreError};
 
 /// Something that unfinished instances need and the config does not name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,15 +35,30 @@ impl fmt::Display for Lack {
     }
 }
 
-impl Pipeline {
+/// Finds what is lacking. Clones share everything.
+#[derive(Clone)]
+pub struct Stranded {
+    store: Arc<dyn Store>,
+    runtime: Arc<Runtime>,
+    workflows: Arc<Workflows>,
+    events: Arc<Events>,
+}
+
+impl Stranded {
+    /// Of the instances in `store`.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, runtime: Arc<Runtime>, workflows: Arc<Workflows>, events: Arc<Events>) -> Self {
+        Self { store, runtime, workflows, events }
+    }
+
     /// What unfinished instances need and the config does not name. Looks at each of them.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn lacks(&self) -> Result<Vec<Lack>, StoreError> {
-        let mut lacks = std::collections::BTreeMap::<(String, String), u64>::new();
-        for (workflow, digest, instances) in self.parts().store.pinned().await? {
-            let found = match self.parts().workflows.pinned(&workflow, &digest).await {
+        let mut lacks = BTreeMap::<(String, String), u64>::new();
+        for (workflow, digest, instances) in self.store.pinned().await? {
+            let found = match self.workflows.pinned(&workflow, &digest).await {
                 Ok(pinned) => self.lacking(&workflow, pinned.machine.definition()),
                 Err(LookupError::Store(error)) => return Err(error),
                 Err(error @ LookupError::Unusable { .. }) => BTreeSet::from([format!("their definition ({error})")]),
@@ -58,7 +71,6 @@ impl Pipeline {
     }
 
     fn lacking(&self, workflow: &str, definition: &Definition) -> BTreeSet<String> {
-        let parts = self.parts();
         let tasks = definition.hooks.iter().filter_map(|hook| match &hook.reaction {
             Reaction::Task(component) => Some(component),
             Reaction::Step(_) | Reaction::Announce(_) => None,
@@ -68,28 +80,9 @@ impl Pipeline {
             Reaction::Step(_) | Reaction::Task(_) => None,
         });
         let components = definition.steps.values().map(|step| &step.component).chain(tasks);
-        let components = components.filter(|name| !parts.runtime.has(name)).map(|name| format!("component '{name}'"));
-        let steps = definition.steps.keys().filter(|name| !parts.workflows.has_step(workflow, name)).map(|name| format!("step '{name}'"));
-        let handlers = handlers.filter(|name| !parts.events.has_handler(name)).map(|name| format!("handler '{name}'"));
+        let components = components.filter(|name| !self.runtime.has(name)).map(|name| format!("component '{name}'"));
+        let steps = definition.steps.keys().filter(|name| !self.workflows.has_step(workflow, name)).map(|name| format!("step '{name}'"));
+        let handlers = handlers.filter(|name| !self.events.has_handler(name)).map(|name| format!("handler '{name}'"));
         components.chain(steps).chain(handlers).collect()
-    }
-
-    /// What a run needs and the config does not name.
-    pub(in crate::services) fn lack_of(&self, run: &StepRun) -> Option<String> {
-        let parts = self.parts();
-        if !parts.runtime.has(&run.component) {
-            return Some(format!("component '{}'", run.component));
-        }
-        let of_step = matches!(run.kind, RunKind::Step | RunKind::Undo);
-        (of_step && !parts.workflows.has_step(&run.workflow, &run.name)).then(|| format!("step '{}'", run.name))
-    }
-
-    /// Sets a run aside that needs what the config does not name. It was no attempt.
-    pub(in crate::services) async fn strand(&self, run: &StepRun, what: &str) {
-        tracing::warn!(run = run.key, instance = run.resource_id, what, "a run is set aside: the config does not name what it needs");
-        let reason = format!("the config names no {what}: start with one that does");
-        let resource = Arc::new(stand_in(run, self.parts().clock.now()));
-        let settled = settled(run, RunStatus::Stranded, run.attempt, Some(reason));
-        self.make_durable(run, || std::future::ready(Ok(commit_plan::settle_only(Arc::clone(&resource), settled.clone())))).await;
     }
 }
