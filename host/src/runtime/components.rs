@@ -146,7 +146,7 @@ impl Runtime {
         let job = self.guest_job(job, slot.config_for(step_config));
         let ran = self.sandbox.process(&version.pre, terms, &job).await;
         let too_large = || ran.answer.as_ref().is_ok_and(|answer| is_too_large(answer, &slot.settings.limits)).then_some(Limit::Output);
-        let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit).or_else(too_large).map(Limit::as_str);
+        let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit).or_else(too_large);
         let answer = ran.answer.map_err(|ended| ended.text).and_then(|answer| verdict(answer, &slot.settings.limits));
         let digest = version.digest.to_string();
         let verdict =

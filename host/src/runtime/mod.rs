@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub use budget::Limit;
 pub use check::{Rejected, check};
 pub use compile::compile_main;
 pub use components::{ComponentStatus, Place, Remember, Runtime};
@@ -111,8 +112,8 @@ pub struct Report<T = Verdict> {
     /// What the host itself took: making the store and the instance, and dropping them. Handing over the job and the answer is
     /// within the call, and so only in `wall`.
     pub overhead: Duration,
-    /// A limit of the sandbox ended it: `cpu`, `wall`, `memory`, `table`, `output`, `host_calls`, `trap`.
-    pub limit: Option<&'static str>,
+    /// A limit of the sandbox ended it.
+    pub limit: Option<Limit>,
     /// Log lines beyond its budget were dropped.
     pub lines_dropped: bool,
     /// A granted service did not accept what this process is known by: which one, what, and what to do. The fault of neither the

@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 
 use super::answer::object;
 use super::bindings::{Effect, Failure, ReversibleStepPre};
-use super::budget::Limit;
 use super::components::{Place, Runtime, not_configured, terms, unserved};
 use super::guest::Guest;
 use super::sandbox::{AskStatus, Call, Undo};
@@ -74,7 +73,7 @@ impl Runtime {
         let terms = terms(slot, &version, &job);
         let job = self.guest_job(job, slot.config_for(step_config));
         let ran = self.sandbox.call(&call(pre), terms, &job).await;
-        let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit).map(Limit::as_str);
+        let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit);
         let verdict = ran.answer.map_err(|ended| format!("component '{component}' (version {}) {}", short(&version.digest), ended.text));
         let digest = version.digest.to_string();
         Report {

@@ -18,6 +18,7 @@ use crate::runtime::{Place, Report, Runtime, Verdict};
 use crate::shutdown::Stop;
 use crate::store::{Resource, StepRun};
 use crate::telemetry::Metrics;
+use crate::telemetry::metrics::RunOutcome;
 use crate::telemetry::traces::Span;
 
 /// Wait of a run whose component has no version at all.
@@ -108,7 +109,7 @@ impl Attempts {
 
     fn denied(&self, run: &StepRun, until: Timestamp, reason: String) -> Attempt {
         self.metrics.component_denied(&run.component);
-        Span::current().set("millrace.outcome", || "denied");
+        Span::current().set("millrace.outcome", || RunOutcome::Denied.as_str());
         Attempt::Denied { until, reason }
     }
 

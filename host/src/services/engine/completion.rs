@@ -12,10 +12,10 @@ use super::undo::Undo;
 use super::waker::RunWaker;
 use super::workflows::{LookupError, Workflows};
 use crate::clock::Clock;
-use crate::runtime::{Report, Verdict};
+use crate::runtime::{Limit, Report, Verdict};
 use crate::store::{Resource, RunStatus, StepRun, StoreError};
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::ComponentRun;
+use crate::telemetry::metrics::{ComponentRun, RunOutcome, SandboxLimit};
 use crate::telemetry::traces::{self, Span};
 
 /// Plans what follows from answers, and counts them.
@@ -125,16 +125,16 @@ impl Completion {
     /// Counts for the component's own sake, and for its breaker: a business that says no is no failure.
     fn record_component(&self, run: &StepRun, report: &Report) {
         let (component, digest) = (run.component.as_str(), report.digest.as_str());
-        let outcome = outcome_name(report);
-        self.metrics.component_run(ComponentRun { component, digest, outcome, wall: report.wall, overhead: report.overhead });
-        Span::current().set("millrace.outcome", || outcome).set("millrace.component.digest", || digest.to_owned());
-        if let Some(limit) = limit_name(report) {
+        let ended = outcome(report);
+        self.metrics.component_run(ComponentRun { component, digest, outcome: ended, wall: report.wall, overhead: report.overhead });
+        Span::current().set("millrace.outcome", || ended.as_str()).set("millrace.component.digest", || digest.to_owned());
+        if let Some(limit) = report.limit.and_then(sandbox_limit) {
             self.metrics.sandbox_limit(component, limit);
         }
         if report.lines_dropped {
-            self.metrics.sandbox_limit(component, "log");
+            self.metrics.sandbox_limit(component, SandboxLimit::Log);
         }
-        match self.breakers.record(component, digest, evidence(run, report, outcome), self.clock.steady()) {
+        match self.breakers.record(component, digest, evidence(run, report, ended), self.clock.steady()) {
             None => {}
             Some(Change::Opened) => {
                 tracing::warn!(component, digest, "a component has failed too often: no run of it is begun for a while");
@@ -172,7 +172,7 @@ impl Completion {
                 component = run.component,
                 digest = report.digest,
                 attempt = run.attempt,
-                limit = report.limit,
+                limit = report.limit.map(Limit::as_str),
                 reason,
                 "an attempt failed"
             );
@@ -183,38 +183,44 @@ impl Completion {
 /// That a service behind a component does not answer is learnt once from each run: one instance for which it never works, whatever is
 /// special about it, must not close a component for all others by being tried again. To be silent for the whole time-out is the same: who
 /// waits has computed nothing wrong. A trap is the component's own fault, which the first visit has told.
-fn evidence(run: &StepRun, report: &Report, outcome: &str) -> Evidence {
-    let hung = report.limit == Some("wall");
-    let unserved = outcome == "transient" || hung;
+fn evidence(run: &StepRun, report: &Report, outcome: RunOutcome) -> Evidence {
+    let hung = report.limit == Some(Limit::Wall);
+    let unserved = outcome == RunOutcome::Transient || hung;
     match outcome {
-        "transient" | "timeout" | "trap" if run.kind == RunKind::Step && run.visit > 1 => Evidence::UnservedAgain,
+        RunOutcome::Transient | RunOutcome::Timeout | RunOutcome::Trap if run.kind == RunKind::Step && run.visit > 1 => {
+            Evidence::UnservedAgain
+        }
         _ if unserved && run.is_again() => Evidence::UnservedAgain,
         _ if hung => Evidence::Hung(report.wall),
         _ if unserved => Evidence::Unserved,
-        "trap" | "timeout" if run.is_again() => Evidence::FailedAgain,
-        "trap" | "timeout" => Evidence::Failed,
+        RunOutcome::Trap | RunOutcome::Timeout if run.is_again() => Evidence::FailedAgain,
+        RunOutcome::Trap | RunOutcome::Timeout => Evidence::Failed,
         _ => Evidence::Worked,
     }
 }
 
-/// How a run ended, as metrics name it.
-fn outcome_name(report: &Report) -> &'static str {
+/// How a run ended.
+fn outcome(report: &Report) -> RunOutcome {
     match (&report.verdict, report.limit) {
-        (Verdict::Accepted(_), _) => "accepted",
-        (Verdict::Rejected { .. }, _) => "rejected",
-        (Verdict::Permanent(_), _) => "permanent",
-        (Verdict::Transient(_), Some("wall" | "cpu")) => "timeout",
-        (Verdict::Transient(_), Some(_)) => "trap",
-        (Verdict::Transient(_), None) if report.digest.is_empty() => "denied",
-        (Verdict::Transient(_), None) => "transient",
+        (Verdict::Accepted(_), _) => RunOutcome::Accepted,
+        (Verdict::Rejected { .. }, _) => RunOutcome::Rejected,
+        (Verdict::Permanent(_), _) => RunOutcome::Permanent,
+        (Verdict::Transient(_), Some(Limit::Wall | Limit::Cpu)) => RunOutcome::Timeout,
+        (Verdict::Transient(_), Some(_)) => RunOutcome::Trap,
+        (Verdict::Transient(_), None) if report.digest.is_empty() => RunOutcome::Denied,
+        (Verdict::Transient(_), None) => RunOutcome::Transient,
     }
 }
 
-/// The limit of the sandbox that a run has reached; a trap is none.
-fn limit_name(report: &Report) -> Option<&'static str> {
-    match report.limit {
-        Some("trap") => None,
-        Some("host_calls") => Some("hostcalls"),
-        other => other,
+/// The limit that is counted; a trap is none.
+fn sandbox_limit(limit: Limit) -> Option<SandboxLimit> {
+    match limit {
+        Limit::Cpu => Some(SandboxLimit::Cpu),
+        Limit::Wall => Some(SandboxLimit::Wall),
+        Limit::Memory => Some(SandboxLimit::Memory),
+        Limit::Table => Some(SandboxLimit::Table),
+        Limit::HostCalls => Some(SandboxLimit::HostCalls),
+        Limit::Output => Some(SandboxLimit::Output),
+        Limit::Trap => None,
     }
 }
