@@ -226,7 +226,7 @@ impl StoreCheck {
             return Check::new(Status::Degraded, reason);
         }
         if backlog.parked + backlog.attention > 0 {
-            let message = format!("{} parked runs and {} instances wait for a person", backlog.parked, backlog.attention);
+            let message = format!("{} quarantined runs and {} instances wait for a person", backlog.parked, backlog.attention);
             return Check::new(Status::Degraded, message);
         }
         Check::new(Status::Up, format!("{} events in the outbox", backlog.outbox))

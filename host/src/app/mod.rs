@@ -185,7 +185,7 @@ impl App {
         let stopping = Stopping::begin();
         let served = match serving {
             // It keeps a limit of its own.
-            Some(serving) => serving.await.context("the server ended badly").flatten(),
+            Some(serving) => serving.await.context("the server failed").flatten(),
             None => Ok(()),
         };
         let written = writes.drain(stopping.left(WORK_LIMIT)).await;

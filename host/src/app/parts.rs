@@ -54,7 +54,7 @@ pub(super) async fn ended(serving: &mut Option<JoinHandle<anyhow::Result<()>>>) 
     let Some(handle) = serving else { return std::future::pending().await };
     let result = handle.await;
     *serving = None;
-    result.context("the server ended badly")?
+    result.context("the server failed")?
 }
 
 /// Database, components, pipeline and bus.

@@ -1,5 +1,5 @@
 //! What a swap of a component means for the rest, beside the line in the log that the runtime writes: another chance, at once, for runs
-//! that the old version had parked or that wait.
+//! that the old version had quarantined or that wait.
 
 use std::sync::Arc;
 
@@ -49,10 +49,10 @@ impl Swaps {
                 match self.store.unpark(&component).await {
                     Ok(0) => {}
                     Ok(runs) => {
-                        tracing::info!(component, runs, "parked runs get another chance");
+                        tracing::info!(component, runs, "quarantined runs get another chance");
                         self.waker.look_again();
                     }
-                    Err(error) => tracing::warn!(component, %error, "parked runs could not be set free"),
+                    Err(error) => tracing::warn!(component, %error, "quarantined runs could not be released"),
                 }
             }
             SwapEvent::Refused { component, missing, .. } => {

@@ -23,11 +23,11 @@ use super::{Capabilities, Limits};
 use crate::clock::Clock;
 
 /// Live handles to host resources that a run may have.
-pub(super) const MOST_HANDLES: usize = 1_000;
+pub(super) const MAX_HANDLES: usize = 1_000;
 /// Bytes of random numbers in one call.
-const MOST_RANDOM_BYTES: u64 = 64 << 10;
+const MAX_RANDOM_BYTES: u64 = 64 << 10;
 /// Bytes of headers in one HTTP message, as the host holds them.
-const MOST_HEADER_BYTES: usize = 32 << 10;
+const MAX_HEADER_BYTES: usize = 32 << 10;
 
 /// What the operator granted to a component, ready to use. Shared by its runs.
 #[derive(Default)]
@@ -64,9 +64,9 @@ impl Guest {
     /// For one run of a component with these limits.
     pub fn new(engine: Engine, clock: Clock, granted: Arc<Granted>, limits: &Limits, meter: Arc<Meter>, log: GuestLog) -> Self {
         let mut table = ResourceTable::new();
-        table.set_max_capacity(MOST_HANDLES);
+        table.set_max_capacity(MAX_HANDLES);
         let mut http = WasiHttpCtx::new();
-        http.set_field_size_limit(MOST_HEADER_BYTES);
+        http.set_field_size_limit(MAX_HEADER_BYTES);
         Self {
             log,
             memory: MemoryLimit { left: limits.memory_bytes, denied: None },
@@ -115,7 +115,7 @@ fn empty_wasi(clock: Clock, stderr: Stderr) -> WasiCtx {
     WasiCtx::builder()
         .stderr(stderr)
         .wall_clock(WallClock(clock))
-        .max_random_size(MOST_RANDOM_BYTES)
+        .max_random_size(MAX_RANDOM_BYTES)
         .allow_tcp(false)
         .allow_udp(false)
         .build()

@@ -9,7 +9,7 @@ use super::bindings::{Effect, Failure, ReversibleStepPre};
 use super::components::{Place, Runtime, not_configured, terms, unserved};
 use super::guest::Guest;
 use super::sandbox::{AskStatus, Call, Undo};
-use super::text::{MOST_REASON_BYTES, short, tamed};
+use super::text::{MAX_REASON_BYTES, short, tamed};
 use super::{Job, Limits, Report, Status};
 
 impl<T> Report<T> {
@@ -101,5 +101,5 @@ fn status(component: &str, answer: Result<Effect, Failure>, limits: &Limits) -> 
 
 fn reason(failure: Failure) -> String {
     let (Failure::Transient(text) | Failure::Permanent(text)) = failure;
-    tamed(&text, MOST_REASON_BYTES)
+    tamed(&text, MAX_REASON_BYTES)
 }

@@ -13,7 +13,7 @@ use super::guest::{Granted, Guest};
 use super::{ActiveVersion, ComponentSettings};
 
 /// Versions that stay ready in memory, to go back to within milliseconds.
-const MOST_READY: usize = 4;
+const MAX_READY: usize = 4;
 
 /// A version that is compiled, linked and has answered `describe`.
 #[derive(Clone)]
@@ -102,7 +102,7 @@ impl Slot {
         versions.refused = None;
         versions.ready.retain(|ready| ready.digest != version.digest);
         versions.ready.push_front(Arc::clone(&version));
-        versions.ready.truncate(MOST_READY);
+        versions.ready.truncate(MAX_READY);
         self.serving.swap(Some(version))
     }
 

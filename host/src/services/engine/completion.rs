@@ -97,7 +97,7 @@ impl Completion {
                     component = run.component,
                     digest = report.digest,
                     reason,
-                    "a task can never be done and is parked"
+                    "a task can never be done and is quarantined"
                 );
                 end(run, resource, RunStatus::Parked, Some(reason.clone()))
             }

@@ -7,7 +7,7 @@ use super::waker::RunWaker;
 use crate::shutdown::Stop;
 use crate::store::{Store, StoreError};
 
-/// Processes that may die in one run before it is parked.
+/// Processes that may die in one run before it is quarantined.
 const PARK_AFTER: u32 = 3;
 /// Between two attempts to take over what was left running, while the store cannot write.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -22,7 +22,7 @@ pub async fn recover(store: &dyn Store, suspects: &[String]) -> Result<(), Store
             run = run.key,
             component = run.component,
             crashes = run.crashes,
-            "a run is parked: the process died in it again and again; a new version of the component sets it free, or `millrace parked release`"
+            "a run is quarantined: the process died in it again and again; a new version of the component sets it free, or `millrace quarantined release`"
         );
     }
     Ok(())

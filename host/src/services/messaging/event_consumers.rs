@@ -234,7 +234,7 @@ impl Sink for EventConsumers {
         receipt
     }
 
-    async fn bury(&self, consumer: &str, event: &Event, reason: &str) -> Result<(), String> {
+    async fn keep_dead_letter(&self, consumer: &str, event: &Event, reason: &str) -> Result<(), String> {
         tracing::error!(consumer, event = event.id, topic = event.topic, reason, "an event becomes a dead letter");
         let letter = DeadLetter {
             id: 0,
@@ -252,11 +252,11 @@ impl Sink for EventConsumers {
             at: self.shared.clock.now(),
         };
         self.shared.store.add_dead_letter(letter).await.map_err(|error| error.to_string())?;
-        self.buried(consumer, &event.topic);
+        self.dead_letter_kept(consumer, &event.topic);
         Ok(())
     }
 
-    fn buried(&self, consumer: &str, topic: &str) {
+    fn dead_letter_kept(&self, consumer: &str, topic: &str) {
         self.metrics.dead_letter(topic, consumer);
     }
 }

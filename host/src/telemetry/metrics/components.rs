@@ -10,7 +10,7 @@ use super::Metrics;
 use super::instruments::{COMPILING, FAST, Maker, TINY};
 
 /// Digests that a component's runs are told apart by; with one more the oldest is forgotten.
-const MOST_DIGESTS: usize = 16;
+const MAX_DIGESTS: usize = 16;
 /// Hex digits of a digest that are shown.
 const DIGEST_DIGITS: usize = 12;
 /// How a run of a component ended.
@@ -195,7 +195,7 @@ impl Components {
         }
         let known = digests.entry(component.to_owned()).or_default();
         known.push_back(shown.to_owned());
-        if known.len() > MOST_DIGESTS
+        if known.len() > MAX_DIGESTS
             && let Some(oldest) = known.pop_front()
         {
             // It is only missing if nothing was observed of it.
@@ -351,7 +351,7 @@ pub(super) mod tests {
         }
         let text = metrics.render().unwrap();
         let series: Vec<&str> = text.lines().filter(|line| line.starts_with("shop_component_run_duration_seconds_count")).collect();
-        assert_eq!(series.len(), MOST_DIGESTS, "{series:#?}");
+        assert_eq!(series.len(), MAX_DIGESTS, "{series:#?}");
         let newest = format!("{:064x}", 99).chars().rev().collect::<String>();
         assert!(series.iter().any(|line| line.contains(&newest[..DIGEST_DIGITS])), "{series:#?}");
     }

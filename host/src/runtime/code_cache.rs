@@ -21,9 +21,9 @@ use subtle::ConstantTimeEq as _;
 use super::source::digest;
 
 /// Versions whose files are kept to go back to.
-const MOST_COPIES: usize = 32;
+const MAX_COPIES: usize = 32;
 /// Bytes of compiled code that are read: a Python component of 18 MB has about 70 MB of it.
-pub(super) const MOST_CODE_BYTES: u64 = 1 << 30;
+pub(super) const MAX_CODE_BYTES: u64 = 1 << 30;
 /// Bytes of the key, and of a checksum.
 const KEY_BYTES: usize = 32;
 /// What a checksum is of, so that it is not one of something else.
@@ -47,7 +47,7 @@ enum Durable {
 }
 
 /// The private folder.
-pub(super) struct Kept {
+pub(super) struct CodeCache {
     copies: PathBuf,
     compiled: PathBuf,
     key: hmac::Key,
@@ -55,7 +55,7 @@ pub(super) struct Kept {
     fingerprint: String,
 }
 
-impl Kept {
+impl CodeCache {
     /// Opens the folder, or makes it, for nobody but this user: whoever can write compiled code and its key can run anything in this
     /// process. `fingerprint` names what compiled code must fit.
     pub fn open(cache_dir: &Path, fingerprint: String) -> anyhow::Result<Self> {
@@ -96,7 +96,7 @@ impl Kept {
 
     /// Code that was compiled from the file with this digest.
     pub fn code(&self, digest: &str) -> Code {
-        match read(&self.code_of(digest), MOST_CODE_BYTES) {
+        match read(&self.code_of(digest), MAX_CODE_BYTES) {
             Ok(bytes) => self.checked(digest, bytes.into()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Code::Missing,
             Err(error) => Code::Bad(format!("cannot be read: {error}")),
@@ -136,7 +136,7 @@ impl Kept {
         let (mut copies, others): (Vec<_>, Vec<_>) =
             entries(&self.copies)?.into_iter().partition(|(_, path)| path.extension().is_some_and(|extension| extension == "wasm"));
         copies.sort_unstable_by(|a, b| b.cmp(a));
-        let (newest, oldest) = copies.split_at(copies.len().min(MOST_COPIES));
+        let (newest, oldest) = copies.split_at(copies.len().min(MAX_COPIES));
         let mut kept: HashSet<String> = newest.iter().filter_map(|(_, path)| digest_of(path)).collect();
         kept.extend(good.iter().cloned());
         for (modified, path) in oldest {

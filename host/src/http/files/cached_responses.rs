@@ -45,12 +45,12 @@ impl Question {
 }
 
 #[derive(Clone)]
-struct Answer {
+struct CachedResponse {
     headers: HeaderMap,
     body: Bytes,
 }
 
-impl Answer {
+impl CachedResponse {
     fn response(self) -> Response {
         let mut response = Response::new(Body::from(self.body));
         *response.headers_mut() = self.headers;
@@ -59,17 +59,17 @@ impl Answer {
 }
 
 /// Answers of the last moment.
-pub(super) struct Kept(Cache<Question, Answer>);
+pub(super) struct CachedResponses(Cache<Question, CachedResponse>);
 
-impl Kept {
+impl CachedResponses {
     pub fn new() -> Self {
-        let weight = |_: &Question, answer: &Answer| u32::try_from(answer.body.len()).unwrap_or(u32::MAX).saturating_add(OVERHEAD);
+        let weight = |_: &Question, answer: &CachedResponse| u32::try_from(answer.body.len()).unwrap_or(u32::MAX).saturating_add(OVERHEAD);
         Self(Cache::builder().max_capacity(CAPACITY).weigher(weight).time_to_live(LIFE).build())
     }
 
     /// The answer that was given to that question a moment ago.
     pub fn answer(&self, question: &Question) -> Option<Response> {
-        self.0.get(question).map(Answer::response)
+        self.0.get(question).map(CachedResponse::response)
     }
 
     /// Keeps a good answer, which has to be of a small file.
@@ -82,7 +82,7 @@ impl Kept {
         }
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await?;
-        let answer = Answer { headers: parts.headers, body };
+        let answer = CachedResponse { headers: parts.headers, body };
         self.0.insert(question, answer.clone());
         Ok(answer.response())
     }

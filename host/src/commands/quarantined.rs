@@ -13,21 +13,21 @@ use crate::store::StepRun;
 use crate::store::sqlite::beside;
 
 /// What a config without a database lacks.
-const NOTHING: &str = "nothing can be parked";
+const NOTHING: &str = "nothing can be quarantined";
 
-/// `millrace parked list`: one line for each run.
+/// `millrace quarantined list`: one line for each run.
 #[must_use]
 pub fn list(config: &Path) -> ExitCode {
     printing(|out| {
         let Some(database) = database(config, NOTHING)? else { return Ok(ExitCode::FAILURE) };
-        let parked = beside::parked(&database)?;
-        parked.iter().try_for_each(|run| writeln!(out, "{}", line(run)))?;
-        writeln!(out, "{} parked runs", parked.len())?;
+        let quarantined = beside::parked(&database)?;
+        quarantined.iter().try_for_each(|run| writeln!(out, "{}", line(run)))?;
+        writeln!(out, "{} quarantined runs", quarantined.len())?;
         Ok(ExitCode::SUCCESS)
     })
 }
 
-/// `millrace parked release`: lets the runs with these keys go on, or `all` of them; a running process takes them up within seconds.
+/// `millrace quarantined release`: lets the runs with these keys go on, or `all` of them; a running process takes them up within seconds.
 #[must_use]
 pub fn release(config: &Path, keys: &[String], all: bool) -> ExitCode {
     printing(|out| {
@@ -35,9 +35,12 @@ pub fn release(config: &Path, keys: &[String], all: bool) -> ExitCode {
         let keys = if all { beside::parked(&database)?.into_iter().map(|run| run.key).collect() } else { keys.to_vec() };
         let unknown = beside::release(&database, &keys, Clock::system().now())?;
         if !unknown.is_empty() {
-            bail!("no parked run has the key {}; `millrace parked list` shows those that are. Nothing was changed", unknown.join(", "));
+            bail!(
+                "no quarantined run has the key {}; `millrace quarantined list` shows those that are. Nothing was changed",
+                unknown.join(", ")
+            );
         }
-        writeln!(out, "{} parked runs go on", keys.len())?;
+        writeln!(out, "{} quarantined runs go on", keys.len())?;
         Ok(ExitCode::SUCCESS)
     })
 }
