@@ -1,9 +1,9 @@
-//! What moves instances: every input becomes a decision of the pure core, every decision one commit, and every commit is
+//! What moves instances: the pure core decides on every input, every decision is planned as one commit, and every commit is
 //! followed by what it asks for. Nobody else changes a workflow's state.
 //!
 //! A run whose commit finds room in this process is claimed in that same commit and starts at once; the others wait in the
 //! store for the `scheduler`. An answer counts only while its run is still held (the fence) and is
-//! decided again when the instance has moved meanwhile (compare-and-set on the version).
+//! planned again when the instance has moved meanwhile (compare-and-set on the version).
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -42,8 +42,8 @@ const MAX_WAIT_AFTER_PANIC: Duration = Duration::from_secs(60);
 pub(in crate::services) const STOPPED: &str = "the whole process was stopped for a while during the attempt";
 /// First and longest wait when the store cannot write an answer.
 const STORE_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// Times that a decision is made again because the instance has moved meanwhile.
-const MAX_DECISIONS: usize = 64;
+/// Times that a commit is planned again because the instance has moved meanwhile.
+const MAX_PLANS: usize = 64;
 
 /// Moves instances. Clones share everything.
 #[derive(Clone)]
@@ -79,7 +79,7 @@ pub enum FireError {
     /// The machine refuses it; nothing has changed.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The instance was moved by others each time a decision was made.
+    /// The instance was moved by others each time a commit was planned.
     #[error("the instance changes too fast")]
     Contended,
     /// Its machine is not to be had.
@@ -221,12 +221,12 @@ impl Pipeline {
         self.inner.commits.try_claim(run)
     }
 
-    /// Moves an instance by whatever `choose` makes of it; decides again when the instance has moved meanwhile.
+    /// Moves an instance by whatever `choose` makes of it; plans again when the instance has moved meanwhile.
     ///
     /// # Errors
     /// See [`FireError`]; then nothing has happened.
     pub async fn fire(&self, kind: &str, id: &str, choose: Choose<'_>) -> Result<Arc<Resource>, FireError> {
-        for _ in 0..MAX_DECISIONS {
+        for _ in 0..MAX_PLANS {
             let resource = self.inner.store.resource(kind, id).await?.ok_or(FireError::Gone)?;
             let progress = resource.workflow.as_ref().ok_or(FireError::Gone)?;
             let pinned = self.inner.workflows.pinned(&progress.workflow, &progress.machine).await?;
@@ -383,7 +383,7 @@ impl Pipeline {
         self.inner.completion.record(run, resource, report);
     }
 
-    /// Makes an answer durable. It is decided anew as long as the instance moves, tried again as long as the store cannot
+    /// Makes an answer durable. It is planned anew as long as the instance moves, tried again as long as the store cannot
     /// write, and dropped when the run is no longer ours: then somebody else has its answer or will.
     pub(in crate::services) async fn complete(&self, run: &StepRun, resource: Arc<Resource>, report: &Report) {
         self.record(run, &resource, report);

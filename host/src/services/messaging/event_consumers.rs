@@ -22,7 +22,8 @@ use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::telemetry::traces::{self, Kind, Span};
 
-enum Reaction {
+/// What a consumer does with its events.
+enum Consumer {
     Fire(plan::EventTrigger),
     Handle(plan::MessagingHandler),
 }
@@ -48,7 +49,7 @@ pub struct EventConsumers {
     shared: Shared,
     tasks: Tasks,
     metrics: Metrics,
-    by_consumer: HashMap<String, Arc<Reaction>>,
+    by_consumer: HashMap<String, Arc<Consumer>>,
     subscriptions: Vec<Subscription>,
     system: &'static str,
 }
@@ -81,12 +82,12 @@ impl EventConsumers {
         for trigger in &plan.event_triggers {
             let consumer = format!("trigger:{}:{}", trigger.workflow, trigger.transition);
             subscriptions.push(Subscription { consumer: consumer.clone(), topic: trigger.topic.clone() });
-            by_consumer.insert(consumer, Arc::new(Reaction::Fire(trigger.clone())));
+            by_consumer.insert(consumer, Arc::new(Consumer::Fire(trigger.clone())));
         }
         for handler in &plan.handlers {
             let consumer = format!("handler:{}", handler.name);
             subscriptions.extend(handler.topics.iter().map(|topic| Subscription { consumer: consumer.clone(), topic: topic.clone() }));
-            by_consumer.insert(consumer, Arc::new(Reaction::Handle(handler.clone())));
+            by_consumer.insert(consumer, Arc::new(Consumer::Handle(handler.clone())));
         }
         for subscription in &subscriptions {
             metrics.consumer(&subscription.topic, &subscription.consumer, &Untrue::REASONS);
@@ -116,10 +117,10 @@ impl EventConsumers {
 }
 
 impl Received {
-    async fn consume(&self, reaction: &Reaction) -> Receipt {
-        match reaction {
-            Reaction::Fire(trigger) => self.fire(trigger).await,
-            Reaction::Handle(handler) => self.handle(handler).await,
+    async fn consume(&self, by: &Consumer) -> Receipt {
+        match by {
+            Consumer::Fire(trigger) => self.fire(trigger).await,
+            Consumer::Handle(handler) => self.handle(handler).await,
         }
     }
 
@@ -207,7 +208,7 @@ fn not_taken(error: StoreError) -> Receipt {
     }
 }
 
-/// What a reaction to an event is caused by: the span in which it is handled, or else whatever has published it.
+/// What the effect of an event is caused by: the span in which it is handled, or else whatever has published it.
 fn context_of(event: &Event) -> Option<String> {
     traces::current().or_else(|| event.traceparent.clone())
 }
@@ -215,7 +216,7 @@ fn context_of(event: &Event) -> Option<String> {
 #[async_trait]
 impl Sink for EventConsumers {
     async fn receive(&self, consumer: &str, event: &Event) -> Receipt {
-        let Some(reaction) = self.by_consumer.get(consumer) else {
+        let Some(by) = self.by_consumer.get(consumer) else {
             return Receipt::Poison(format!("there is no consumer '{consumer}'"));
         };
         let content = match events::parse(&event.payload) {
@@ -224,10 +225,10 @@ impl Sink for EventConsumers {
         };
         // Spawned, because a bus that loses its patience drops what it waits for: a run that was claimed would not be begun.
         let received = Received { shared: self.shared.clone(), consumer: consumer.to_owned(), event: event.clone(), content };
-        let reaction = Arc::clone(reaction);
+        let by = Arc::clone(by);
         let span = self.span(consumer, event);
-        let reacting = self.tasks.spawn(span.clone().around(async move { received.consume(&reaction).await }));
-        let receipt = reacting.await.unwrap_or_else(|error| Receipt::Retry(format!("the consumer failed: {error}")));
+        let consuming = self.tasks.spawn(span.clone().around(async move { received.consume(&by).await }));
+        let receipt = consuming.await.unwrap_or_else(|error| Receipt::Retry(format!("the consumer failed: {error}")));
         if let Receipt::Retry(reason) | Receipt::Wait(reason) | Receipt::Poison(reason) = &receipt {
             span.fail(reason.clone());
         }
