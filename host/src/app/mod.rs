@@ -6,7 +6,6 @@ mod descriptors;
 mod gauges;
 mod health;
 mod parts;
-mod watch;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,7 +28,7 @@ use crate::runtime::Runtime;
 use crate::services::engine::{self, Pipeline, Scheduler, backpressure};
 use crate::services::messaging::{self, EventConsumers, Relay};
 use crate::services::operations::agreement::Agreement;
-use crate::services::operations::{Retention, Stranded};
+use crate::services::operations::{Retention, Stranded, Swaps};
 use crate::services::resources::Resources;
 use crate::services::users::{TokenVerifier, Users};
 use crate::shutdown::{CLOSE_LIMIT, Stop, Stopping, WORK_LIMIT};
@@ -256,7 +255,7 @@ impl App {
         let beat = self.pulse.part("the scheduler");
         self.tasks.spawn_long("scheduler", Scheduler::new(pipeline, Arc::clone(&store), clock, beat).run(self.stop.clone()));
         self.tasks.spawn_long("component watcher", Arc::clone(&runtime).watch(self.stop.clone()));
-        let swaps = watch::Swaps::new(runtime.events(), store, waker, metrics);
+        let swaps = Swaps::new(runtime.events(), store, waker, metrics);
         self.tasks.spawn_long("swap log", swaps.run(self.stop.clone()));
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 
 /// Follows the swaps.
-pub(super) struct Swaps {
+pub struct Swaps {
     events: Receiver<SwapEvent>,
     store: Arc<dyn Store>,
     waker: RunWaker,
@@ -21,12 +21,17 @@ pub(super) struct Swaps {
 }
 
 impl Swaps {
-    pub(super) fn new(events: Receiver<SwapEvent>, store: Arc<dyn Store>, waker: RunWaker, metrics: Metrics) -> Self {
+    /// Of these swaps, for the runs in `store`.
+    #[must_use]
+    pub fn new(events: Receiver<SwapEvent>, store: Arc<dyn Store>, waker: RunWaker, metrics: Metrics) -> Self {
         Self { events, store, waker, metrics }
     }
 
     /// Runs until `stop`.
-    pub(super) async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// None: what cannot be released is told in the log.
+    pub async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
         loop {
             let event = tokio::select! {
                 event = self.events.recv() => event,
