@@ -2,8 +2,8 @@
 
 pub mod copies;
 pub mod events;
-pub mod parked;
 mod printed;
+pub mod quarantined;
 mod signals;
 mod top;
 

@@ -68,15 +68,16 @@ enum Command {
         #[arg(long, default_value = "1", value_parser = seconds)]
         interval: Duration,
     },
-    /// Look at the events that nobody could take, or send them again.
+    /// Look at the events that were moved to the dead-letter topic, or send them again.
     Dlq {
         #[command(subcommand)]
         command: DlqCommand,
     },
     /// Look at the runs that were set aside, because the process died in them again and again or they can never work, or let them go on.
-    Parked {
+    #[command(visible_alias = "parked")]
+    Quarantined {
         #[command(subcommand)]
-        command: ParkedCommand,
+        command: QuarantinedCommand,
     },
     /// Copy the database to a file, beside the process that has it open.
     Backup {
@@ -130,7 +131,7 @@ enum DlqCommand {
 }
 
 #[derive(Subcommand)]
-enum ParkedCommand {
+enum QuarantinedCommand {
     /// List them.
     List {
         /// The YAML config of the process that has them; it may be running.
@@ -180,8 +181,10 @@ fn main() -> ExitCode {
         Command::Dlq { command: DlqCommand::Discard { config, topic, through } } => {
             commands::events::discard_dead_letters(&config, &topic, through)
         }
-        Command::Parked { command: ParkedCommand::List { config } } => commands::parked::list(&config),
-        Command::Parked { command: ParkedCommand::Release { config, keys, all } } => commands::parked::release(&config, &keys, all),
+        Command::Quarantined { command: QuarantinedCommand::List { config } } => commands::quarantined::list(&config),
+        Command::Quarantined { command: QuarantinedCommand::Release { config, keys, all } } => {
+            commands::quarantined::release(&config, &keys, all)
+        }
         Command::Backup { config, to } => commands::copies::backup(&config, &to),
         Command::Restore { config, from } => commands::copies::restore(&config, &from),
         Command::Republish { config, since } => commands::events::republish(&config, &since),

@@ -12,7 +12,8 @@ use crate::clock::Clock;
 use crate::http::{Check, HealthChecks, Probe, Status};
 use crate::plan::{self, Plan};
 use crate::pulse::Pulse;
-use crate::services::pipeline::Pipeline;
+use crate::services::engine::Dependencies;
+use crate::services::operations::Stranded;
 use crate::services::resources::Resources;
 use crate::store::{Backlog, Refused, Store, StoreError};
 use crate::telemetry::logs;
@@ -56,16 +57,16 @@ fn check_log() -> Check {
 }
 
 /// Adds a check for each part that can be unwell.
-pub(super) fn register(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline, bus: Option<&Arc<dyn Bus>>) {
+pub(super) fn register(health: &HealthChecks, plan: &Plan, engine: &Dependencies, bus: Option<&Arc<dyn Bus>>) {
     if let Some(database) = &plan.database {
         let patience = plan.health.as_ref().map_or(SLOW_WRITE, |settings| SLOW_WRITE.min(settings.check_timeout / 2));
-        let check = Arc::new(StoreCheck::new(Arc::clone(&pipeline.parts().store), pipeline.parts().clock.clone(), patience));
-        let pipeline = pipeline.clone();
+        let check = Arc::new(StoreCheck::new(Arc::clone(&engine.store), engine.clock.clone(), patience));
+        let backpressure = Arc::clone(&engine.backpressure);
         health.add(&database.name, move || {
-            let (check, pipeline) = (Arc::clone(&check), pipeline.clone());
+            let (check, backpressure) = (Arc::clone(&check), Arc::clone(&backpressure));
             async move {
                 let found = check.ask().await;
-                match pipeline.parts().watermark.refusal() {
+                match backpressure.refusal() {
                     Some(reason) if found.status < Status::Down => {
                         Check::new(Status::Degraded, format!("nothing new is accepted: {reason}"))
                     }
@@ -74,11 +75,11 @@ pub(super) fn register(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline, 
             }
         });
     }
-    register_credentials(health, plan, pipeline);
+    register_credentials(health, plan, engine);
     for component in &plan.components {
-        let (pipeline, name) = (pipeline.clone(), component.name.clone());
+        let (engine, name) = (engine.clone(), component.name.clone());
         health.add(&component.name, move || {
-            let check = check_component(&pipeline, &name);
+            let check = check_component(&engine, &name);
             async move { check }
         });
     }
@@ -112,23 +113,23 @@ pub(super) fn register_catalogue(health: &HealthChecks, resources: &Resources) {
 }
 
 /// Says what unfinished instances need and the config does not name, and adds a check for each workflow of which that is so.
-pub(super) async fn register_lacks(health: &HealthChecks, pipeline: &Pipeline) -> anyhow::Result<()> {
-    let lacks = pipeline.lacks().await?;
+pub(super) async fn register_lacks(health: &HealthChecks, stranded: &Stranded) -> anyhow::Result<()> {
+    let lacks = stranded.lacks().await?;
     for lack in &lacks {
         tracing::error!(workflow = lack.workflow, lacks = lack.what, instances = lack.instances, "{lack}");
     }
     for workflow in lacks.into_iter().map(|lack| lack.workflow).collect::<BTreeSet<_>>() {
-        let (pipeline, name) = (pipeline.clone(), workflow.clone());
+        let (stranded, name) = (stranded.clone(), workflow.clone());
         health.add_own_costly(&workflow, move || {
-            let (pipeline, name) = (pipeline.clone(), name.clone());
-            async move { check_lacks(&pipeline, &name).await }
+            let (stranded, name) = (stranded.clone(), name.clone());
+            async move { check_lacks(&stranded, &name).await }
         });
     }
     Ok(())
 }
 
-async fn check_lacks(pipeline: &Pipeline, workflow: &str) -> Check {
-    let lacks = match pipeline.lacks().await {
+async fn check_lacks(stranded: &Stranded, workflow: &str) -> Check {
+    let lacks = match stranded.lacks().await {
         Ok(lacks) => lacks,
         Err(error) => return Check::new(Status::Down, error.to_string()),
     };
@@ -140,13 +141,13 @@ async fn check_lacks(pipeline: &Pipeline, workflow: &str) -> Check {
 }
 
 /// Adds a check of what other processes know this one by, if there are any: while it is wrong nothing gets on, and only an operator can help.
-fn register_credentials(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline) {
+fn register_credentials(health: &HealthChecks, plan: &Plan, engine: &Dependencies) {
     if !plan.components.iter().flat_map(|component| &component.capabilities.http).any(|grant| grant.credential.is_some()) {
         return;
     }
-    let pipeline = pipeline.clone();
+    let credentials = Arc::clone(&engine.credentials);
     health.add_own("shared-secrets", move || {
-        let problem = pipeline.parts().credentials.problem();
+        let problem = credentials.problem();
         std::future::ready(match problem {
             Some(problem) => Check::new(Status::Down, problem),
             None => Check::new(Status::Up, "nothing that this process is known by was refused"),
@@ -225,7 +226,7 @@ impl StoreCheck {
             return Check::new(Status::Degraded, reason);
         }
         if backlog.parked + backlog.attention > 0 {
-            let message = format!("{} parked runs and {} instances wait for a person", backlog.parked, backlog.attention);
+            let message = format!("{} quarantined runs and {} instances wait for a person", backlog.parked, backlog.attention);
             return Check::new(Status::Degraded, message);
         }
         Check::new(Status::Up, format!("{} events in the outbox", backlog.outbox))
@@ -293,17 +294,16 @@ impl StoreCheck {
     }
 }
 
-fn check_component(pipeline: &Pipeline, name: &str) -> Check {
-    let parts = pipeline.parts();
-    let status = parts.runtime.status().into_iter().find(|status| status.name == name);
+fn check_component(engine: &Dependencies, name: &str) -> Check {
+    let status = engine.runtime.status().into_iter().find(|status| status.name == name);
     match status.map(|status| (status.active, status.refused)) {
-        Some((Some(active), _)) if parts.breakers.level(name, &active.digest, parts.clock.steady()) > 0 => {
+        Some((Some(active), _)) if engine.breakers.level(name, &active.digest, engine.clock.steady()) > 0 => {
             let message =
                 format!("{} {} ({:.12}) has failed too often: its circuit breaker is open", active.name, active.version, active.digest);
             Check::new(Status::Degraded, message)
         }
-        Some((Some(active), None)) if parts.runtime.crowd(name).is_some_and(|crowd| crowd.waited > CROWDED_AFTER) => {
-            let crowd = parts.runtime.crowd(name).unwrap_or_default();
+        Some((Some(active), None)) if engine.runtime.crowd(name).is_some_and(|crowd| crowd.waited > CROWDED_AFTER) => {
+            let crowd = engine.runtime.crowd(name).unwrap_or_default();
             let message = format!(
                 "{} {} ({:.12}) has no free place: {} attempts run, {} wait; `maxConcurrentRuns` of the statemachine.engine says how many there are",
                 active.name, active.version, active.digest, crowd.running, crowd.waiting

@@ -3,10 +3,9 @@
 //! The wiring is here and nowhere else. A part that the plan does not name is not built.
 
 mod descriptors;
+mod gauges;
 mod health;
 mod parts;
-mod readings;
-mod watch;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,15 +25,12 @@ use crate::http::{self, HealthChecks, HttpParts};
 use crate::plan::{Plan, Server};
 use crate::pulse::{Pulse, keep_asking};
 use crate::runtime::Runtime;
-use crate::services::agreement::Agreement;
-use crate::services::pipeline::Pipeline;
-use crate::services::reactions::Reactions;
-use crate::services::relay::Relay;
+use crate::services::engine::{self, Pipeline, Scheduler, backpressure};
+use crate::services::messaging::{self, EventConsumers, Relay};
+use crate::services::operations::agreement::Agreement;
+use crate::services::operations::{Retention, Stranded, Swaps};
 use crate::services::resources::Resources;
-use crate::services::retention::Retention;
-use crate::services::scheduler::Scheduler;
 use crate::services::users::{TokenVerifier, Users};
-use crate::services::watermark;
 use crate::shutdown::{CLOSE_LIMIT, Stop, Stopping, WORK_LIMIT};
 use crate::store::Store;
 use crate::tasks::Tasks;
@@ -72,11 +68,10 @@ pub struct App {
 
 /// The parts of a process that has a database.
 struct Core {
-    store: Arc<dyn Store>,
     store_failed: parts::StoreFailed,
     /// Asked whether the thread that writes gets on; taken when it is.
     writer: Option<parts::Asked>,
-    runtime: Arc<Runtime>,
+    engine: engine::Dependencies,
     pipeline: Pipeline,
     resources: Resources,
     bus: Option<Arc<dyn Bus>>,
@@ -114,7 +109,7 @@ impl App {
         };
         let users = match (&core, &plan.auth) {
             (Some(core), Some(auth)) if parts::has_accounts(&plan) => {
-                Some(parts::users(&core.store, auth, &surroundings.clock, &metrics).await?)
+                Some(parts::users(&core.engine.store, auth, &surroundings.clock, &metrics).await?)
             }
             _ => None,
         };
@@ -122,10 +117,11 @@ impl App {
         health::register_process(&health, &pulse);
         health::register_proxies(&health, &plan);
         if let Some(core) = &core {
-            health::register(&health, &plan, &core.pipeline, core.bus.as_ref());
+            health::register(&health, &plan, &core.engine, core.bus.as_ref());
             health::register_catalogue(&health, &core.resources);
-            health::register_lacks(&health, &core.pipeline).await?;
-            readings::register(&metrics, &plan, &core.pipeline, core.bus.as_ref());
+            let engine::Dependencies { store, runtime, workflows, events, .. } = core.engine.clone();
+            health::register_lacks(&health, &Stranded::new(store, runtime, workflows, events)).await?;
+            gauges::register(&metrics, &plan, &core.engine, core.bus.as_ref());
         }
         Ok(Self { plan, listener, probes, tasks, stop, metrics, health, pulse, core, users, tokens })
     }
@@ -139,13 +135,13 @@ impl App {
     /// The database, for tests that look behind the API.
     #[must_use]
     pub fn store(&self) -> Option<Arc<dyn Store>> {
-        self.core.as_ref().map(|core| Arc::clone(&core.store))
+        self.core.as_ref().map(|core| Arc::clone(&core.engine.store))
     }
 
     /// The components, for tests that look behind the API.
     #[must_use]
     pub fn runtime(&self) -> Option<Arc<Runtime>> {
-        self.core.as_ref().map(|core| Arc::clone(&core.runtime))
+        self.core.as_ref().map(|core| Arc::clone(&core.engine.runtime))
     }
 
     /// Serves until `stop` and for as long after it as the config says, then answers what was asked, finishes what runs and closes.
@@ -188,7 +184,7 @@ impl App {
         let stopping = Stopping::begin();
         let served = match serving {
             // It keeps a limit of its own.
-            Some(serving) => serving.await.context("the server ended badly").flatten(),
+            Some(serving) => serving.await.context("the server failed").flatten(),
             None => Ok(()),
         };
         let written = writes.drain(stopping.left(WORK_LIMIT)).await;
@@ -197,7 +193,7 @@ impl App {
             tracing::warn!("some attempts were still running; they are made again at the next start");
         }
         if let Some(core) = &self.core
-            && tokio::time::timeout(stopping.left(CLOSE_LIMIT), core.store.close()).await.is_err()
+            && tokio::time::timeout(stopping.left(CLOSE_LIMIT), core.engine.store.close()).await.is_err()
         {
             tracing::warn!("the database was not closed in time; nothing is lost, the next start reads its log");
         }
@@ -233,26 +229,33 @@ impl App {
     }
 
     fn start_core(&self, core: &Core) -> anyhow::Result<()> {
+        let engine::Dependencies { store, clock, events, credentials, backpressure, tasks, metrics, runtime, .. } = core.engine.clone();
+        let (pipeline, waker) = (core.pipeline.clone(), core.pipeline.waker().clone());
         if let Some(bus) = &core.bus {
-            let reactions = Reactions::new(core.pipeline.clone(), &self.plan, bus.system());
-            let (subscriptions, sink) = (reactions.subscriptions(), Arc::new(reactions) as Arc<dyn Sink>);
+            let consumers = messaging::Dependencies {
+                pipeline: pipeline.clone(),
+                store: Arc::clone(&store),
+                events,
+                clock: clock.clone(),
+                tasks,
+                metrics: metrics.clone(),
+            };
+            let consumers = EventConsumers::new(consumers, &self.plan, bus.system());
+            let (subscriptions, sink) = (consumers.subscriptions(), Arc::new(consumers) as Arc<dyn Sink>);
             self.tasks.spawn_long("bus", Arc::clone(bus).run(subscriptions, sink, self.stop.clone()));
-            self.tasks.spawn_long(
-                "relay",
-                Relay::new(Arc::clone(&core.store), core.pipeline.outbox_grew(), Arc::clone(bus)).run(self.stop.clone()),
-            );
-            self.tasks.spawn_long("watermark", watermark::watch(core.pipeline.clone(), self.stop.clone()));
+            self.tasks.spawn_long("relay", Relay::new(Arc::clone(&store), pipeline.outbox_grew(), Arc::clone(bus)).run(self.stop.clone()));
+            self.tasks.spawn_long("backpressure", backpressure::watch(backpressure, Arc::clone(&store), self.stop.clone()));
         }
-        if let Some(agreement) = Agreement::new(&self.plan, core.pipeline.clone())? {
+        if let Some(agreement) = Agreement::new(&self.plan, credentials, waker.clone())? {
             self.tasks.spawn_long("agreement", agreement.run(self.stop.clone()));
         }
-        let parts = core.pipeline.parts();
-        if let Some(retention) = Retention::new(&self.plan, Arc::clone(&core.store), parts.clock.clone(), self.metrics.clone()) {
+        if let Some(retention) = Retention::new(&self.plan, Arc::clone(&store), clock.clone(), metrics.clone()) {
             self.tasks.spawn_long("retention", retention.run(self.stop.clone()));
         }
-        self.tasks.spawn_long("scheduler", Scheduler::new(core.pipeline.clone(), self.pulse.part("the scheduler")).run(self.stop.clone()));
-        self.tasks.spawn_long("component watcher", Arc::clone(&core.runtime).watch(self.stop.clone()));
-        let swaps = watch::Swaps::new(core.runtime.events(), Arc::clone(&core.store), core.pipeline.clone(), self.metrics.clone());
+        let beat = self.pulse.part("the scheduler");
+        self.tasks.spawn_long("scheduler", Scheduler::new(pipeline, Arc::clone(&store), clock, beat).run(self.stop.clone()));
+        self.tasks.spawn_long("component watcher", Arc::clone(&runtime).watch(self.stop.clone()));
+        let swaps = Swaps::new(runtime.events(), store, waker, metrics);
         self.tasks.spawn_long("swap log", swaps.run(self.stop.clone()));
         Ok(())
     }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::future::BoxFuture;
@@ -16,29 +15,19 @@ use crate::clock::Clock;
 use crate::http;
 use crate::plan::{self, Endpoint, Plan};
 use crate::runtime::{InProcess, Runtime};
-use crate::services::active::Active;
-use crate::services::agreement::Known;
-use crate::services::breaker::Breakers;
-use crate::services::credentials::Credentials;
-use crate::services::events::Events;
-use crate::services::hub::Hub;
-use crate::services::in_flight::InFlight;
-use crate::services::pipeline::{self, Pipeline};
-use crate::services::resources::{Generation, Resources};
-use crate::services::shop::stock;
+use crate::services::engine::{
+    Active, Backpressure, Breakers, ChangeNotifier, CrashSuspects, Credentials, Dependencies, Events, Pipeline, Workflows, recovery,
+};
+use crate::services::generation::Generation;
+use crate::services::operations::agreement::Known;
+use crate::services::resources::{self, Resources};
+use crate::services::shop::{self, stock};
 use crate::services::users::Users;
-use crate::services::watermark::Watermark;
-use crate::services::workflows::Workflows;
 use crate::shutdown::Stop;
 use crate::store::sqlite::{Sqlite, SqliteSettings};
 use crate::store::{Store, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
-
-/// Processes that may die in one run before it is parked.
-const PARK_AFTER: u32 = 3;
-/// Between two attempts to take over what was left running, while the store cannot write.
-const RECOVERY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Tells once that the store cannot go on.
 pub(super) struct StoreFailed(Option<BoxFuture<'static, String>>);
@@ -65,7 +54,7 @@ pub(super) async fn ended(serving: &mut Option<JoinHandle<anyhow::Result<()>>>) 
     let Some(handle) = serving else { return std::future::pending().await };
     let result = handle.await;
     *serving = None;
-    result.context("the server ended badly")?
+    result.context("the server failed")?
 }
 
 /// Database, components, pipeline and bus.
@@ -92,11 +81,11 @@ pub(super) async fn core(
         Box::pin(async move { sqlite.answers().await })
     });
     let store: Arc<dyn Store> = sqlite;
-    let (in_flight, suspects) = InFlight::open(&database.path.with_extension("in-flight"));
+    let (crash_suspects, suspects) = CrashSuspects::open(&database.path.with_extension("in-flight"));
     for key in &suspects {
         tracing::warn!(run = key, "this run was inside its component when the process before this one ended");
     }
-    let unrecovered = match recover(store.as_ref(), &suspects).await {
+    let unrecovered = match recovery::recover(store.as_ref(), &suspects).await {
         Ok(()) => None,
         Err(StoreError::Unavailable(reason)) => {
             tracing::warn!(reason, "what the process before this one left running goes on when the store can write");
@@ -109,61 +98,40 @@ pub(super) async fn core(
     let active = Active::new(workflows.definitions(), &store.unfinished().await?);
     let generation = Generation::default();
     let runtime = runtime(plan, database, surroundings, &store, &generation).await?;
-    let pipeline = Pipeline::new(pipeline::Parts {
+    let engine = Dependencies {
         store: Arc::clone(&store),
-        runtime: Arc::clone(&runtime),
+        runtime,
         workflows,
-        events: Arc::new(Events::new(plan)),
+        events: Arc::new(Events::new(plan, &shop::WRITTEN_AT_CREATION)),
         clock,
-        hub: Hub::default(),
+        change_notifier: ChangeNotifier::default(),
         tasks: tasks.clone(),
         stop: stop.clone(),
-        active,
-        watermark: Watermark::new(database.max_outbox_events),
-        breakers: Breakers::new(plan.components.iter().map(|component| component.name.clone())),
-        credentials: Credentials::default(),
+        active: Arc::new(active),
+        backpressure: Arc::new(Backpressure::new(database.max_outbox_events)),
+        breakers: Arc::new(Breakers::new(plan.components.iter().map(|component| component.name.clone()))),
+        credentials: Arc::new(Credentials::default()),
         metrics: metrics.clone(),
-        in_flight,
-    });
+        crash_suspects,
+    };
+    let pipeline = Pipeline::new(&engine);
     if let Some(suspects) = unrecovered {
-        tasks.spawn_long("recovery", recover_later(pipeline.clone(), suspects, stop.clone()));
+        let recovering = recovery::recover_later(Arc::clone(&store), pipeline.waker().clone(), suspects, stop.clone());
+        tasks.spawn_long("recovery", recovering);
     }
     let internal = internal(plan, &store, &generation);
-    let resources = Resources::new(pipeline.clone(), &plan.resources, generation)?;
+    let resources = resources_of(plan, &engine, &pipeline, generation)?;
     resources.seed().await?;
     let bus = plan.bus.as_ref().map(bus).transpose()?;
-    Ok(Core { store, store_failed, writer: Some(writer), runtime, pipeline, resources, bus, internal })
+    Ok(Core { store_failed, writer: Some(writer), engine, pipeline, resources, bus, internal })
 }
 
-/// Takes over what the process before this one left running. What ran inside a component when it died counts a crash.
-async fn recover(store: &dyn Store, suspects: &[String]) -> Result<(), StoreError> {
-    for run in store.recover_runs(suspects, PARK_AFTER).await? {
-        tracing::error!(
-            run = run.key,
-            component = run.component,
-            crashes = run.crashes,
-            "a run is parked: the process died in it again and again; a new version of the component sets it free, or `millrace parked release`"
-        );
-    }
-    Ok(())
-}
-
-/// Does it as soon as the store can write.
-async fn recover_later(pipeline: Pipeline, suspects: Vec<String>, stop: Stop) -> anyhow::Result<()> {
-    loop {
-        match recover(pipeline.parts().store.as_ref(), &suspects).await {
-            Ok(()) => {
-                pipeline.look_again();
-                return Ok(());
-            }
-            Err(StoreError::Unavailable(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(RECOVERY_PAUSE) => {}
-            () = stop.requested() => return Ok(()),
-        }
-    }
+fn resources_of(plan: &Plan, engine: &Dependencies, pipeline: &Pipeline, generation: Generation) -> anyhow::Result<Resources> {
+    let Dependencies { store, workflows, events, active, backpressure, change_notifier, clock, stop, .. } = engine.clone();
+    let pipeline = pipeline.clone();
+    let dependencies =
+        resources::Dependencies { pipeline, store, workflows, events, active, backpressure, change_notifier, generation, clock, stop };
+    Resources::new(dependencies, &plan.resources)
 }
 
 /// Stock for other processes, if a secret says who they are.

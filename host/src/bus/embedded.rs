@@ -61,14 +61,14 @@ impl Embedded {
                 Ok(Receipt::Retry(reason) | Receipt::Wait(reason)) => {
                     return Err(BusError(format!("'{consumer}' could not take '{}': {reason}", event.topic)));
                 }
-                Ok(Receipt::Poison(reason)) => listening.sink.bury(consumer, event, &reason).await.map_err(BusError)?,
+                Ok(Receipt::Poison(reason)) => listening.sink.keep_dead_letter(consumer, event, &reason).await.map_err(BusError)?,
                 // The subscriber was stopped with the whole process, and may have taken it meanwhile: it recognises what comes again.
                 Err(_) if clock::paused() > paused => {
                     return Err(BusError(format!("the whole process was stopped while '{consumer}' had '{}'", event.topic)));
                 }
                 Err(_) => {
                     let reason = format!("'{consumer}' took longer than {:?}", self.delivery_timeout);
-                    listening.sink.bury(consumer, event, &reason).await.map_err(BusError)?;
+                    listening.sink.keep_dead_letter(consumer, event, &reason).await.map_err(BusError)?;
                 }
             }
         }

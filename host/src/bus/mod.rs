@@ -2,7 +2,7 @@
 //!
 //! The seam between the services and a broker. [`Bus`] has two back ends, [`embedded`] and [`kafka`], and one conformance
 //! suite that both pass. A back end knows topics, keys and bytes. It does not know the store: what makes an event
-//! durable before it is published, and marked after it, is the relay in `services/`.
+//! durable before it is published, and marked after it, is the relay in `services/messaging/`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -62,11 +62,11 @@ pub trait Sink: Send + Sync + 'static {
     ///
     /// # Errors
     /// It could not be kept; the event must be delivered again.
-    async fn bury(&self, consumer: &str, event: &Event, reason: &str) -> Result<(), String>;
+    async fn keep_dead_letter(&self, consumer: &str, event: &Event, reason: &str) -> Result<(), String>;
 
     /// Is told that a bus with a place of its own for dead letters has put an event of `topic` there that `consumer` will never take;
     /// `consumer` is empty for what no consumer could be given.
-    fn buried(&self, consumer: &str, topic: &str) {
+    fn dead_letter_kept(&self, consumer: &str, topic: &str) {
         let _ = (consumer, topic);
     }
 }

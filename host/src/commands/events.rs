@@ -14,10 +14,10 @@ use super::printed::printing;
 use super::{database, plan};
 use crate::app;
 use crate::bus::kafka::Settings;
-use crate::bus::kafka::dead_letters::{self, Failed, Letter};
+use crate::bus::kafka::dead_letters::{self, DeadLetter, Failed};
 use crate::clock::Clock;
 use crate::plan::Plan;
-use crate::store::DeadLetter;
+use crate::store;
 use crate::store::sqlite::beside;
 
 /// Characters of a payload that a list shows.
@@ -151,8 +151,8 @@ fn place_of(plan: &Plan) -> anyhow::Result<(Place, BTreeSet<String>)> {
 }
 
 /// A dead letter of the database as one of a topic: its number is its place.
-fn kept(letter: DeadLetter) -> Letter {
-    Letter {
+fn kept(letter: store::DeadLetter) -> DeadLetter {
+    DeadLetter {
         topic: letter.event.topic,
         partition: 0,
         offset: i64::try_from(letter.id).unwrap_or(i64::MAX),
@@ -166,11 +166,11 @@ fn kept(letter: DeadLetter) -> Letter {
     }
 }
 
-fn line(letter: &Letter) -> String {
+fn line(letter: &DeadLetter) -> String {
     let payload = letter.payload.as_deref().map(String::from_utf8_lossy);
     let none = if letter.lost { "(not kept)" } else { "(no value)" };
     let payload: String = payload.as_deref().unwrap_or(none).chars().take(SHOWN).collect();
-    let Letter { topic, partition, offset, key, event_id, group, consumer, reason, .. } = letter;
+    let DeadLetter { topic, partition, offset, key, event_id, group, consumer, reason, .. } = letter;
     let offset = if *partition == 0 { offset.to_string() } else { format!("{partition}/{offset}") };
     let (key, id, group, consumer) = (word(key), word(event_id.as_deref().unwrap_or_default()), word(group), word(consumer));
     format!("{topic} {offset} key={key} id={id} group={group} consumer={consumer} reason={reason:?} event={payload:?}")

@@ -30,11 +30,12 @@ use crate::plan::Plan;
 use crate::runtime::ComponentSettings;
 use document::Document;
 pub use env::Environment;
+use finding::Span;
 use finding::{Finding, Findings};
 use report::{Code, Position, Severity};
 pub use report::{Problem, Report};
 pub use schema::schema;
-use tree::{NamedVariables, Place, Span, Tree, Unset};
+use tree::{NamedVariables, Place, Tree, Unset};
 
 /// A config after all checks.
 #[derive(Debug)]

@@ -86,7 +86,7 @@ impl Bed {
 
     /// Ids and reasons of the dead letters of a topic.
     pub async fn dead_letters(&self, topic: &str, subscriber: &Subscriber) -> Vec<(String, String)> {
-        let Some(broker) = &self.broker else { return subscriber.buried.lock().clone() };
+        let Some(broker) = &self.broker else { return subscriber.dead_letters.lock().clone() };
         let (settings, topic) = (self.settings(&broker.address()), self.topic(topic));
         let letters = tokio::task::spawn_blocking(move || dead_letters::list(&settings, &[topic])).await.unwrap().unwrap();
         assert_eq!(letters.failed, []);
@@ -171,7 +171,7 @@ pub struct Subscriber {
     direction: Arc<Direction>,
     deliveries: Arc<Mutex<HashMap<(String, String), u32>>>,
     taken: Arc<watch::Sender<Vec<(String, Event)>>>,
-    buried: Arc<Mutex<Vec<(String, String)>>>,
+    dead_letters: Arc<Mutex<Vec<(String, String)>>>,
     told: Arc<Mutex<Vec<String>>>,
 }
 
@@ -187,7 +187,7 @@ impl Subscriber {
             direction: Arc::new(direction),
             deliveries: Arc::default(),
             taken: Arc::new(watch::Sender::new(Vec::new())),
-            buried: Arc::default(),
+            dead_letters: Arc::default(),
             told: Arc::default(),
         }
     }
@@ -246,12 +246,12 @@ impl Sink for Subscriber {
         receipt
     }
 
-    async fn bury(&self, _: &str, event: &Event, reason: &str) -> Result<(), String> {
-        self.buried.lock().push((event.id.clone(), reason.to_owned()));
+    async fn keep_dead_letter(&self, _: &str, event: &Event, reason: &str) -> Result<(), String> {
+        self.dead_letters.lock().push((event.id.clone(), reason.to_owned()));
         Ok(())
     }
 
-    fn buried(&self, _: &str, topic: &str) {
+    fn dead_letter_kept(&self, _: &str, topic: &str) {
         self.told.lock().push(topic.to_owned());
     }
 }

@@ -61,8 +61,8 @@ impl Kafka {
             if held_back.is_none() {
                 held_back = match self.producer.publish(event).await {
                     Ok(Published::Sent) => None,
-                    Ok(Published::Buried) => {
-                        self.sink.get().inspect(|sink| sink.buried("", &event.topic));
+                    Ok(Published::DeadLetter) => {
+                        self.sink.get().inspect(|sink| sink.dead_letter_kept("", &event.topic));
                         None
                     }
                     Err(reason) => Some(reason),

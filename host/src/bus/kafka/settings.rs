@@ -40,7 +40,7 @@ pub struct Settings {
     pub instance_id: String,
     /// Topics that are made at the start, beside those subscribed to.
     pub topics: Vec<String>,
-    /// When an event that nobody could take goes to the dead letters.
+    /// When an event that no consumer takes goes to the dead letters.
     pub patience: Patience,
 }
 

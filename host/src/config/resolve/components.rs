@@ -175,7 +175,7 @@ pub(super) fn runtime(context: &Context<'_>, database: Option<&Database>, compon
     Some(runtime::Settings {
         cache_dir: data.join("components-cache"),
         compiler: context.environment.program.clone(),
-        max_concurrent_runs: usize::try_from(runs).unwrap_or(runtime::MOST_RUNS),
+        max_concurrent_runs: usize::try_from(runs).unwrap_or(runtime::MAX_RUNS),
     })
 }
 

@@ -42,7 +42,7 @@ pub(super) fn workflows(context: &Context<'_>, entries: &Entries, findings: &mut
         section.hooks.iter().enumerate().map(|(i, hook)| reaction(context, hook, &format!("{AT}/hooks/{i}"), findings)).collect();
     let engine = context.first(pick!(StateMachineEngine)).map(|(_, _, engine)| engine);
     let max_instances = engine.and_then(|engine| engine.max_instances).map(u64::from);
-    let most_made = engine.and_then(|engine| engine.max_transitions).map_or(limits::MOST_TRANSITIONS_MADE, u64::from);
+    let most_made = engine.and_then(|engine| engine.max_transitions).map_or(limits::MAX_TRANSITIONS_MADE, u64::from);
     let steps: BTreeSet<String> = context.all(pick!(ProcessingStep)).into_iter().map(|(_, module, _)| module.name.clone()).collect();
     let mut workflows = Vec::new();
     for (index, entry) in section.definitions.iter().enumerate() {

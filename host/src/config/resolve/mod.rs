@@ -28,7 +28,7 @@ use super::tree::NamedVariables;
 use crate::plan::Plan;
 
 /// Names that are compared with what was written to say what may have been meant. Nobody reads a suggestion for each of thousands of mistakes.
-const MOST_COMPARED: usize = 100_000;
+const MAX_COMPARED: usize = 100_000;
 
 /// What every part of the resolver sees.
 pub(super) struct Context<'d> {
@@ -119,7 +119,7 @@ impl<'d> Context<'d> {
 
     /// What may have been meant by `given`, and what is accepted.
     fn suggest<'a>(&self, given: &str, accepted: impl IntoIterator<Item = &'a str>) -> String {
-        if self.compared.get() > MOST_COMPARED {
+        if self.compared.get() > MAX_COMPARED {
             return "what is accepted is listed with the first problems of this kind".to_owned();
         }
         let accepted: Vec<&str> = accepted.into_iter().collect();
@@ -130,7 +130,7 @@ impl<'d> Context<'d> {
     /// Whether `given` may be a slip of one of these names.
     fn is_like_one_of(&self, given: &str, names: &[&str]) -> bool {
         let compared = self.compared.replace(self.compared.get() + names.len());
-        compared <= MOST_COMPARED && suggest::closest(given, names).is_some()
+        compared <= MAX_COMPARED && suggest::closest(given, names).is_some()
     }
 
     /// The module that the value at `pointer` names, if it is of one of `types`; everything else is reported.

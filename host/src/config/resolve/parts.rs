@@ -30,7 +30,7 @@ const HEAD_BYTES: usize = 16 * 1024;
 const HEADERS_BEHIND_GATEWAY: usize = 100;
 const HEAD_BYTES_BEHIND_GATEWAY: usize = 24 * 1024;
 /// How long a process may serve after it was told to stop.
-const MOST_SHUTDOWN_DELAY: Duration = Duration::from_secs(300);
+const MAX_SHUTDOWN_DELAY: Duration = Duration::from_secs(300);
 /// How a key begins that was made on the first start of a development set-up.
 const DEVELOPMENT_ONLY: &str = "development-only-";
 /// Different characters that a key has at least; one of random hexadecimal digits has more.
@@ -93,7 +93,7 @@ fn trusted_proxies(context: &Context<'_>) -> Vec<String> {
 
 fn shutdown_delay(given: Option<HumanDuration>, index: usize, findings: &mut Findings) -> Duration {
     let delay = seconds(given, 0);
-    if delay > MOST_SHUTDOWN_DELAY {
+    if delay > MAX_SHUTDOWN_DELAY {
         let message =
             format!("a process that serves for {} after it was told to stop seems not to stop", humantime::format_duration(delay));
         findings.error(

@@ -52,17 +52,17 @@ pub(super) fn origin(text: &str) -> bool {
 }
 
 /// Letters of the longest topic.
-const LONGEST_TOPIC: usize = 249;
+const MAX_TOPIC: usize = 249;
 
 /// Whether there is room for the name of a topic's dead letters, which has `.dlq` at its end.
 pub(super) fn has_room_for_dead_letters(topic: &str) -> bool {
-    topic.len() + ".dlq".len() <= LONGEST_TOPIC
+    topic.len() + ".dlq".len() <= MAX_TOPIC
 }
 
 /// A name that may stand in a topic.
 pub(super) fn topic(text: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    !text.is_empty() && text.len() <= LONGEST_TOPIC && text.chars().all(fits) && text != "." && text != ".."
+    !text.is_empty() && text.len() <= MAX_TOPIC && text.chars().all(fits) && text != "." && text != ".."
 }
 
 /// A path without placeholders, `/healthz`; anything else is reported and becomes the default.

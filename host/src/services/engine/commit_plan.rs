@@ -1,0 +1,339 @@
+//! From the pure core's effects to one [`Commit`]: what changes, what is told, what runs next.
+//!
+//! No IO here: everything that has to be durable for one input ends up in one commit, or not at all.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use millrace_workflow::{Cause, Effect, Instance, Machine, Reaction, RunKind};
+
+use super::events::{Events, Happening, Telling};
+use super::workflows::Pinned;
+use crate::store::{Commit, Guard, HistoryRow, InboxRow, Object, OutboxRow, Progress, Resource, RunStatus, Settled, StepRun, Timer};
+
+/// What caused the effects, beyond what the core needs to know.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// Component that answered.
+    pub component: Option<String>,
+    /// Digest of its file.
+    pub digest: Option<String>,
+    /// Attempt that was answered.
+    pub attempt: Option<u32>,
+    /// What it said when it did not accept.
+    pub reason: Option<String>,
+    /// Fields to merge into the data.
+    pub merge: Option<Object>,
+    /// Trace context to pass on.
+    pub traceparent: Option<String>,
+    /// The run whose answer it is.
+    pub settled: Option<Settled>,
+    /// The event whose effect it is.
+    pub inbox: Option<InboxRow>,
+}
+
+/// A commit as it is to be made, and what follows when it has happened.
+#[derive(Debug, Clone)]
+pub struct CommitPlan {
+    /// What to write.
+    pub commit: Commit,
+    /// The resource after it.
+    pub resource: Arc<Resource>,
+    /// How the workflow ended, if it did: whether the final state means failure.
+    pub finished: Option<bool>,
+}
+
+/// What planning needs to know.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// Topics and handlers.
+    pub events: &'a Events,
+    /// Machine of the instance.
+    pub pinned: &'a Pinned,
+    /// The date now, for people.
+    pub now: Timestamp,
+    /// The steady time now, for what is due later.
+    pub steady: Timestamp,
+}
+
+/// A new resource whose workflow begins.
+#[must_use]
+pub fn begin(
+    context: Context<'_>,
+    mut resource: Resource,
+    instance: Instance,
+    effects: &[Effect],
+    traceparent: Option<String>,
+) -> CommitPlan {
+    let machine = &context.pinned.machine;
+    resource.workflow = Some(Progress {
+        workflow: machine.definition().name.clone(),
+        machine: context.pinned.digest.clone(),
+        instance: instance.clone(),
+        attention: None,
+        finished: false,
+        deadlines: BTreeMap::new(),
+        traceparent: traceparent.as_deref().map(Into::into),
+    });
+    let origin = Origin { traceparent: traceparent.clone(), ..Origin::default() };
+    let mut plan = follow(context, resource, Guard::Absent, instance, effects, origin);
+    let announcers = machine.definition().hooks.iter().filter_map(|hook| match &hook.reaction {
+        Reaction::Announce(handler) => Some(handler.as_str()),
+        Reaction::Step(_) | Reaction::Task(_) => None,
+    });
+    let created = Happening { transition: None, to: &machine.definition().initial_state, seq: 0, at: context.now };
+    let mut outbox: Vec<OutboxRow> = context
+        .events
+        .creation_topics(announcers)
+        .into_iter()
+        .map(|topic| context.events.outbox_row(topic, &plan.resource, &created, traceparent.clone()))
+        .collect();
+    outbox.append(&mut plan.commit.outbox);
+    plan.commit.outbox = outbox;
+    plan
+}
+
+/// The next form of a resource whose workflow has moved.
+#[must_use]
+pub fn proceed(context: Context<'_>, resource: &Resource, instance: Instance, effects: &[Effect], origin: Origin) -> CommitPlan {
+    follow(context, resource.clone(), Guard::Version(resource.version), instance, effects, origin)
+}
+
+/// A new resource that no workflow moves.
+#[must_use]
+pub fn plain(resource: Resource) -> CommitPlan {
+    let change = Some((Guard::Absent, resource.clone()));
+    CommitPlan { commit: Commit { change, ..Commit::default() }, resource: Arc::new(resource), finished: None }
+}
+
+/// A run that ends, or will be tried again, without moving anything.
+#[must_use]
+pub fn settle_only(resource: Arc<Resource>, settled: Settled) -> CommitPlan {
+    CommitPlan { commit: Commit { settled: Some(settled), ..Commit::default() }, resource, finished: None }
+}
+
+/// How `run` ends, or what becomes of it next.
+pub(super) fn settled(run: &StepRun, status: RunStatus, attempt: u32, error: Option<String>) -> Settled {
+    Settled { key: run.key.clone(), fence: run.fence, status, attempt, due_at: run.due_at, error }
+}
+
+/// Ends a run without moving anything.
+pub(super) fn end(run: &StepRun, resource: &Arc<Resource>, status: RunStatus, error: Option<String>) -> CommitPlan {
+    settle_only(Arc::clone(resource), settled(run, status, run.attempt, error))
+}
+
+/// Has a run attempted again at `due_at`.
+pub(super) fn again(run: &StepRun, resource: &Arc<Resource>, attempt: u32, due_at: Timestamp, error: Option<String>) -> CommitPlan {
+    settle_only(Arc::clone(resource), Settled { due_at, ..settled(run, RunStatus::Ready, attempt, error) })
+}
+
+/// What stands for the resource of a run that brings its own input: this process may not have the resource at all.
+pub(in crate::services) fn stand_in(run: &StepRun, now: Timestamp) -> Resource {
+    Resource {
+        kind: run.resource_kind.clone(),
+        id: run.resource_id.clone(),
+        owner: None,
+        state: run.to_state.clone(),
+        version: 0,
+        data: Arc::default(),
+        workflow: None,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+fn follow(
+    context: Context<'_>,
+    mut resource: Resource,
+    guard: Guard,
+    instance: Instance,
+    effects: &[Effect],
+    origin: Origin,
+) -> CommitPlan {
+    resource.state.clone_from(&instance.state);
+    resource.version = match guard {
+        Guard::Absent => 1,
+        Guard::Version(version) => version + 1,
+    };
+    resource.updated_at = context.now;
+    if let Some(fields) = origin.merge.clone() {
+        let data = Arc::make_mut(&mut resource.data);
+        // The reason of a failure is over once a later answer has none.
+        data.shift_remove("reason");
+        data.extend(fields);
+    }
+    if let Some(progress) = &mut resource.workflow {
+        progress.instance = instance;
+    }
+    let mut draft = Draft { context, origin: &origin, resource, commit: Commit::default(), transitions: HashMap::new(), finished: None };
+    for effect in effects {
+        draft.apply(effect);
+    }
+    draft.keep_deadline();
+    let Draft { resource, mut commit, finished, .. } = draft;
+    let resource = Arc::new(resource);
+    commit.change = Some((guard, Resource::clone(&resource)));
+    commit.settled = origin.settled;
+    commit.inbox = origin.inbox;
+    CommitPlan { commit, resource, finished }
+}
+
+struct Draft<'a> {
+    context: Context<'a>,
+    origin: &'a Origin,
+    resource: Resource,
+    commit: Commit,
+    transitions: HashMap<u64, Edge>,
+    finished: Option<bool>,
+}
+
+#[derive(Clone)]
+struct Edge {
+    name: String,
+    from: String,
+    to: String,
+}
+
+impl Draft<'_> {
+    fn apply(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Transitioned { seq, transition, from, to, cause } => {
+                self.transitions.insert(*seq, Edge { name: transition.clone(), from: from.clone(), to: to.clone() });
+                let row = self.history_row(*seq, transition, from, to, cause);
+                self.commit.history.push(row);
+                self.begin_deadlines(to);
+            }
+            Effect::Run { kind, name, component, visit, seq } => self.add_run(*kind, name, component, *visit, *seq),
+            // Moves nothing: whoever settles the run turns it into the run's next attempt.
+            Effect::Retry { .. } => {}
+            Effect::Timer { transition, after, version } => self.commit.timers.push(Timer {
+                resource_kind: self.resource.kind.clone(),
+                resource_id: self.resource.id.clone(),
+                transition: transition.clone(),
+                version: *version,
+                due_at: later(self.context.steady, *after),
+            }),
+            Effect::Announce { handler, seq, state } => self.announce(handler, *seq, state),
+            Effect::Attention { reason } => {
+                if let Some(progress) = &mut self.resource.workflow {
+                    progress.attention = Some(reason.clone());
+                }
+            }
+            Effect::Finished { is_error, .. } => {
+                self.finished = Some(*is_error);
+                if let Some(progress) = &mut self.resource.workflow {
+                    progress.finished = true;
+                    progress.attention = None;
+                }
+            }
+        }
+    }
+
+    /// Begins the deadlines that entering this state begins, unless it was entered before.
+    fn begin_deadlines(&mut self, state: &str) {
+        let Some(progress) = &mut self.resource.workflow else { return };
+        for (transition, after) in self.context.pinned.machine.deadlines_since(state) {
+            progress.deadlines.entry(transition.to_owned()).or_insert_with(|| later(self.context.steady, after));
+        }
+    }
+
+    /// Starts the timer of the deadline that is kept in the state where the instance rests.
+    fn keep_deadline(&mut self) {
+        let machine = &self.context.pinned.machine;
+        let Some(progress) = &self.resource.workflow else { return };
+        let Some((transition, edge)) = machine.deadline(&progress.instance.state) else { return };
+        let Some(due_at) = progress.deadlines.get(transition) else { return };
+        if machine.is_worn(&progress.instance) && !machine.is_final(&edge.to) {
+            return;
+        }
+        self.commit.timers.push(Timer {
+            resource_kind: self.resource.kind.clone(),
+            resource_id: self.resource.id.clone(),
+            transition: transition.to_owned(),
+            version: progress.instance.version,
+            due_at: *due_at,
+        });
+    }
+
+    fn history_row(&self, seq: u64, transition: &str, from: &str, to: &str, cause: &Cause) -> HistoryRow {
+        let answered = matches!(cause, Cause::Accepted | Cause::Rejected | Cause::Failed);
+        let origin = self.origin;
+        HistoryRow {
+            seq,
+            from: from.to_owned(),
+            to: to.to_owned(),
+            transition: transition.to_owned(),
+            at: self.context.now,
+            cause: cause.as_str().to_owned(),
+            component: origin.component.clone().filter(|_| answered),
+            digest: origin.digest.clone().filter(|_| answered),
+            attempt: origin.attempt.filter(|_| answered),
+            reason: origin.reason.clone().filter(|_| answered),
+        }
+    }
+
+    fn add_run(&mut self, kind: RunKind, name: &str, component: &str, visit: u32, seq: u64) {
+        let Some(edge) = self.transitions.get(&seq).cloned() else { return };
+        self.commit.runs.push(StepRun {
+            key: format!("{}:{name}:{visit}", self.resource.id),
+            resource_kind: self.resource.kind.clone(),
+            resource_id: self.resource.id.clone(),
+            workflow: self.context.pinned.machine.definition().name.clone(),
+            kind,
+            name: name.to_owned(),
+            component: component.to_owned(),
+            visit,
+            attempt: 1,
+            transition: edge.name,
+            from_state: edge.from,
+            to_state: edge.to,
+            input: None,
+            status: RunStatus::Ready,
+            owner: None,
+            fence: 0,
+            crashes: 0,
+            due_at: self.context.steady,
+            last_error: None,
+            traceparent: None,
+        });
+    }
+
+    /// Of what has caused this, or else of what began it all.
+    fn traceparent(&self) -> Option<String> {
+        let began = || self.resource.workflow.as_ref()?.traceparent.as_deref().map(str::to_owned);
+        self.origin.traceparent.clone().or_else(began)
+    }
+
+    fn announce(&mut self, handler: &str, seq: u64, state: &str) {
+        let Some(edge) = self.transitions.get(&seq).cloned() else { return };
+        match self.context.events.telling(handler, state) {
+            Telling::Topic(topic) => {
+                if self.commit.outbox.iter().any(|row| row.topic == topic && row.seq == seq) {
+                    return;
+                }
+                let happening = Happening { transition: Some((&edge.name, &edge.from)), to: state, seq, at: self.context.now };
+                let row = self.context.events.outbox_row(topic, &self.resource, &happening, self.traceparent());
+                self.commit.outbox.push(row);
+            }
+            Telling::Component(component) => {
+                let visit = u32::try_from(seq).unwrap_or(u32::MAX);
+                self.add_run(RunKind::Task, handler, &component, visit, seq);
+            }
+            Telling::Log => tracing::info!(handler, instance = self.resource.id, state, "state entered"),
+        }
+    }
+}
+
+/// The transition by which an instance leaves its state now, because its deadline has passed; no other one is begun any more.
+#[must_use]
+pub fn overdue<'m>(progress: &Progress, machine: &'m Machine, steady: Timestamp) -> Option<&'m str> {
+    let (transition, _) = machine.deadline(&progress.instance.state)?;
+    progress.deadlines.get(transition).is_some_and(|due_at| *due_at <= steady).then_some(transition)
+}
+
+/// `now` plus `wait`, at most the end of time.
+#[must_use]
+pub fn later(now: Timestamp, wait: std::time::Duration) -> Timestamp {
+    SignedDuration::try_from(wait).ok().and_then(|wait| now.checked_add(wait).ok()).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,559 @@
+//! What moves instances: the pure core decides on every input, every decision is planned as one commit, and every commit is
+//! followed by what it asks for. Nobody else changes a workflow's state.
+//!
+//! A run whose commit finds room in this process is claimed in that same commit and starts at once; the others wait in the
+//! store for the `scheduler`. An answer counts only while its run is still held (the fence) and is
+//! planned again when the instance has moved meanwhile (compare-and-set on the version).
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use millrace_workflow::{Cause, Input, Machine, Refusal, RunKind};
+use tokio::sync::Notify;
+
+use super::attempts::{Attempt, Attempts};
+use super::commit_plan::{self, CommitPlan, Context, Origin, settled, stand_in};
+use super::commits::Commits;
+use super::completion::Completion;
+use super::dependencies::Dependencies;
+use super::events::Events;
+use super::in_hand::{Held, InHand};
+use super::jobs::{Jobs, span_of};
+use super::undo::{self, Undo};
+use super::waker::RunWaker;
+use super::withdrawal::{self, WithdrawError, Withdrawals, Withdrawn};
+use super::workflows::{LookupError, Workflows};
+use crate::clock::Clock;
+use crate::runtime::{Report, Runtime};
+use crate::shutdown::Stop;
+use crate::store::{Conflict, Line, Object, Resource, RunStatus, Settled, StepRun, Store, StoreError};
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+
+/// Wait before a run that could not be started is claimed again.
+const PUT_BACK: Duration = Duration::from_secs(1);
+/// Longest wait before a run is attempted again in which the host itself failed.
+const MAX_WAIT_AFTER_PANIC: Duration = Duration::from_secs(60);
+/// Why an attempt is excused.
+pub(in crate::services) const STOPPED: &str = "the whole process was stopped for a while during the attempt";
+/// First and longest wait when the store cannot write an answer.
+const STORE_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Times that a commit is planned again because the instance has moved meanwhile.
+const MAX_PLANS: usize = 64;
+
+/// Moves instances. Clones share everything.
+#[derive(Clone)]
+pub struct Pipeline {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn Store>,
+    runtime: Arc<Runtime>,
+    workflows: Arc<Workflows>,
+    events: Arc<Events>,
+    commits: Commits,
+    attempts: Attempts,
+    completion: Completion,
+    undo: Arc<Undo>,
+    withdrawals: Withdrawals,
+    hand: InHand,
+    waker: RunWaker,
+    outbox_grew: Arc<Notify>,
+    clock: Clock,
+    tasks: Tasks,
+    stop: Stop,
+    metrics: Metrics,
+}
+
+/// Why an instance was not moved.
+#[derive(Debug, thiserror::Error)]
+pub enum FireError {
+    /// There is no such resource, or no workflow moves it.
+    #[error("there is no such instance")]
+    Gone,
+    /// The machine refuses it; nothing has changed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The instance was moved by others each time a commit was planned.
+    #[error("the instance changes too fast")]
+    Contended,
+    /// Its machine is not to be had.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// The store did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Decides on an input from what the resource is now.
+pub type Choose<'a> = &'a (dyn Fn(&Resource, &Machine) -> Result<(Input, Origin), Refusal> + Send + Sync);
+
+impl Pipeline {
+    /// A pipeline that holds nothing yet.
+    #[must_use]
+    pub fn new(dependencies: &Dependencies) -> Self {
+        let Dependencies { store, runtime, workflows, events, clock, tasks, stop, metrics, .. } = dependencies.clone();
+        let Dependencies { change_notifier, active, breakers, credentials, backpressure, crash_suspects, .. } = dependencies.clone();
+        let (waker, outbox_grew) = (RunWaker::new(Arc::clone(&store), tasks.clone()), Arc::<Notify>::default());
+        let hand = InHand::new(runtime.most_again(), waker.schedule_changed());
+        let jobs = Jobs { workflows: Arc::clone(&workflows) };
+        let undo = Arc::new(Undo {
+            store: Arc::clone(&store),
+            runtime: Arc::clone(&runtime),
+            workflows: Arc::clone(&workflows),
+            events: Arc::clone(&events),
+            jobs: jobs.clone(),
+            crash_suspects: crash_suspects.clone(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+        });
+        let inner = Inner {
+            commits: Commits {
+                store: Arc::clone(&store),
+                hand: hand.clone(),
+                waker: waker.clone(),
+                outbox_grew: Arc::clone(&outbox_grew),
+                active,
+                backpressure,
+                change_notifier,
+                workflows: Arc::clone(&workflows),
+                stop: stop.clone(),
+                metrics: metrics.clone(),
+            },
+            attempts: Attempts {
+                runtime: Arc::clone(&runtime),
+                workflows: Arc::clone(&workflows),
+                jobs,
+                breakers: Arc::clone(&breakers),
+                credentials,
+                crash_suspects,
+                waker: waker.clone(),
+                clock: clock.clone(),
+                stop: stop.clone(),
+                metrics: metrics.clone(),
+            },
+            completion: Completion {
+                workflows: Arc::clone(&workflows),
+                events: Arc::clone(&events),
+                undo: Arc::clone(&undo),
+                breakers,
+                waker: waker.clone(),
+                clock: clock.clone(),
+                metrics: metrics.clone(),
+            },
+            withdrawals: Withdrawals {
+                store: Arc::clone(&store),
+                workflows: Arc::clone(&workflows),
+                events: Arc::clone(&events),
+                hand: hand.clone(),
+                clock: clock.clone(),
+            },
+            store,
+            runtime,
+            workflows,
+            events,
+            undo,
+            hand,
+            waker,
+            outbox_grew,
+            clock,
+            tasks,
+            stop,
+            metrics,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Wakes runs that wait.
+    #[must_use]
+    pub fn waker(&self) -> &RunWaker {
+        &self.inner.waker
+    }
+
+    /// Waits until something may be due earlier than before.
+    pub(super) async fn schedule_changed(&self) {
+        self.inner.waker.changed().await;
+    }
+
+    /// Notified when the outbox has grown.
+    #[must_use]
+    pub fn outbox_grew(&self) -> Arc<Notify> {
+        Arc::clone(&self.inner.outbox_grew)
+    }
+
+    /// Runs of a line for which there is room now.
+    pub(super) fn room(&self, line: &Line) -> usize {
+        self.inner.hand.room(line)
+    }
+
+    /// What this process has in hand.
+    pub(in crate::services) fn hand(&self) -> &InHand {
+        &self.inner.hand
+    }
+
+    /// Makes a plan durable and starts what follows from it.
+    ///
+    /// # Errors
+    /// The store did not do it; then nothing has happened.
+    pub async fn commit(&self, plan: CommitPlan) -> Result<Arc<Resource>, StoreError> {
+        let (resource, claimed) = self.inner.commits.commit(plan).await?;
+        for (run, held) in claimed {
+            self.start(run, Arc::clone(&resource), held);
+        }
+        Ok(resource)
+    }
+
+    /// Writes a plan whose run is claimed already, or should wait.
+    ///
+    /// # Errors
+    /// The store did not do it; then nothing has happened.
+    pub(in crate::services) async fn commit_as_is(&self, plan: CommitPlan) -> Result<(), StoreError> {
+        self.inner.commits.commit_as_is(plan).await
+    }
+
+    /// Marks a new run as claimed by this process, if there is room for it and the process is not stopping.
+    pub(in crate::services) fn try_claim(&self, run: &mut StepRun) -> Option<Held> {
+        self.inner.commits.try_claim(run)
+    }
+
+    /// Moves an instance by whatever `choose` makes of it; plans again when the instance has moved meanwhile.
+    ///
+    /// # Errors
+    /// See [`FireError`]; then nothing has happened.
+    pub async fn fire(&self, kind: &str, id: &str, choose: Choose<'_>) -> Result<Arc<Resource>, FireError> {
+        for _ in 0..MAX_PLANS {
+            let resource = self.inner.store.resource(kind, id).await?.ok_or(FireError::Gone)?;
+            let progress = resource.workflow.as_ref().ok_or(FireError::Gone)?;
+            let pinned = self.inner.workflows.pinned(&progress.workflow, &progress.machine).await?;
+            let (input, origin) = choose(&resource, &pinned.machine)?;
+            let (instance, effects) = pinned.machine.advance(&progress.instance, &input)?;
+            let context =
+                Context { events: &self.inner.events, pinned: &pinned, now: self.inner.clock.now(), steady: self.inner.clock.steady() };
+            let plan = commit_plan::proceed(context, &resource, instance, &effects, origin);
+            match self.commit(plan).await {
+                Err(StoreError::Conflict(Conflict::Version { .. })) => {}
+                result => return Ok(result?),
+            }
+        }
+        Err(FireError::Contended)
+    }
+
+    /// Starts a run that was claimed from the store. It is in hand when this returns.
+    pub(super) fn start_claimed(&self, run: StepRun) {
+        let held = self.inner.hand.take_claimed(&run);
+        if run.input.is_some() && run.kind == RunKind::Task {
+            let resource = Arc::new(stand_in(&run, self.inner.clock.now()));
+            return self.start(run, resource, held);
+        }
+        let pipeline = self.clone();
+        let work: BoxFuture<'static, ()> = Box::pin(async move {
+            match pipeline.inner.store.resource(&run.resource_kind, &run.resource_id).await {
+                Ok(Some(resource)) => pipeline.carry(run, Arc::new(resource), held).await,
+                Ok(None) => pipeline.give_up(&run).await,
+                Err(error) => {
+                    tracing::warn!(run = run.key, instance = run.resource_id, %error, "cannot read the resource of a run; it is claimed again in a moment");
+                    pipeline.put_back(&run, &held, commit_plan::later(pipeline.inner.clock.steady(), PUT_BACK), None).await;
+                }
+            }
+        });
+        self.inner.tasks.spawn(work);
+    }
+
+    /// Sets a run aside whose resource is gone: it can never be done.
+    async fn give_up(&self, run: &StepRun) {
+        tracing::error!(run = run.key, instance = run.resource_id, "the resource of a run is gone; the run is quarantined");
+        let resource = Arc::new(stand_in(run, self.inner.clock.now()));
+        let settled = settled(run, RunStatus::Parked, run.attempt, Some("its resource is gone".into()));
+        self.make_durable(run, || std::future::ready(Ok(commit_plan::settle_only(Arc::clone(&resource), settled.clone())))).await;
+    }
+
+    /// Lets go of a run that cannot be started now, so that it is claimed again at `due_at`. It was no attempt.
+    pub(in crate::services) async fn put_back(&self, run: &StepRun, held: &Held, due_at: Timestamp, reason: Option<String>) {
+        held.waits();
+        self.ready_again(run, run.attempt, due_at, reason).await;
+    }
+
+    async fn ready_again(&self, run: &StepRun, attempt: u32, due_at: Timestamp, reason: Option<String>) {
+        let resource = Arc::new(stand_in(run, self.inner.clock.now()));
+        let settled = Settled { due_at, ..settled(run, RunStatus::Ready, attempt, reason) };
+        self.make_durable(run, || std::future::ready(Ok(commit_plan::settle_only(Arc::clone(&resource), settled.clone())))).await;
+    }
+
+    /// Makes the runs ready again that the store knows as claimed by this process and that it does not have in hand: they were lost on the
+    /// way, whatever the reason, and nobody else will ever look at them. Not beside a claim whose runs are not in hand yet.
+    pub(super) async fn sweep(&self) -> Result<(), StoreError> {
+        for run in self.inner.store.claimed().await? {
+            if self.inner.hand.holds(&run.key) {
+                continue;
+            }
+            let resource = Arc::new(stand_in(&run, self.inner.clock.now()));
+            let settled = settled(&run, RunStatus::Ready, run.attempt, None);
+            match self.commit(commit_plan::settle_only(resource, settled)).await {
+                Ok(_) => {
+                    self.inner.metrics.run_recovered(&run.component);
+                    tracing::warn!(run = run.key, instance = run.resource_id, "a run was claimed and in nobody's hand; it is ready again");
+                }
+                // It has ended between the two looks.
+                Err(StoreError::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&self, run: StepRun, resource: Arc<Resource>, held: Held) {
+        self.inner.tasks.spawn(self.clone().carry(run, resource, held));
+    }
+
+    /// Attempts a run and makes the answer durable. Boxed because an attempt's commit starts further attempts: the future would contain
+    /// itself.
+    fn carry(self, run: StepRun, resource: Arc<Resource>, held: Held) -> BoxFuture<'static, ()> {
+        let span = span_of(&run, &resource);
+        let work = async move {
+            self.shielded(&run, self.carry_out(&run, resource, &held)).await;
+            drop(held);
+        };
+        Box::pin(span.around(work))
+    }
+
+    /// Does what a run needs; a panic in it is the host's fault, and costs the run an attempt, not its life.
+    pub(in crate::services) async fn shielded(&self, run: &StepRun, work: impl Future<Output = ()> + Send) {
+        let Err(panic) = AssertUnwindSafe(work).catch_unwind().await else { return };
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+        self.panicked(run, &text.unwrap_or_else(|| "a panic without words".into())).await;
+    }
+
+    /// Frees a run in which the host has panicked; if its answer was made durable by then, that stands.
+    pub(in crate::services) async fn panicked(&self, run: &StepRun, panic: &str) {
+        self.inner.metrics.component_panicked(&run.component);
+        let attempt = run.attempt.saturating_add(1);
+        tracing::error!(
+            run = run.key,
+            instance = run.resource_id,
+            component = run.component,
+            attempt = run.attempt,
+            panic,
+            "the host panicked in a run, which is a fault of this program; the run is attempted again"
+        );
+        let wait = PUT_BACK.saturating_mul(1 << run.attempt.min(6)).min(MAX_WAIT_AFTER_PANIC);
+        self.ready_again(run, attempt, commit_plan::later(self.inner.clock.steady(), wait), Some(format!("the host panicked: {panic}")))
+            .await;
+    }
+
+    /// Does what a claimed run asks for, until what came of it is durable.
+    async fn carry_out(&self, run: &StepRun, resource: Arc<Resource>, held: &Held) {
+        if let Some(lack) = self.lack_of(run) {
+            return self.strand(run, &lack).await;
+        }
+        if run.kind == RunKind::Undo {
+            return if held.enter() {
+                self.undo(run, resource).await
+            };
+        }
+        if self.abandon(run, &resource).await || self.expire(run, &resource).await {
+            return;
+        }
+        match self.attempt(run, &resource, held).await {
+            Attempt::Made(report) => self.complete(run, resource, &report).await,
+            Attempt::Denied { until, reason } => self.put_back(run, held, until, Some(reason)).await,
+            Attempt::Excused => self.make_again(run, held).await,
+            Attempt::Given => {}
+        }
+    }
+
+    /// Has an attempt that was excused made again, at once and with the same number.
+    pub(in crate::services) async fn make_again(&self, run: &StepRun, held: &Held) {
+        tracing::warn!(run = run.key, instance = run.resource_id, attempt = run.attempt, "{STOPPED}: the attempt is made again");
+        self.put_back(run, held, self.inner.clock.steady(), Some(STOPPED.into())).await;
+    }
+
+    /// Has the run's component do it, unless no version of it serves yet, its breaker is open, or what it calls does not accept what this
+    /// process is known by.
+    pub(in crate::services) async fn attempt(&self, run: &StepRun, resource: &Resource, held: &Held) -> Attempt {
+        self.inner.attempts.attempt(run, resource, held).await
+    }
+
+    /// Counts an attempt that was made.
+    pub(in crate::services) fn record(&self, run: &StepRun, resource: &Resource, report: &Report) {
+        self.inner.completion.record(run, resource, report);
+    }
+
+    /// Makes an answer durable. It is planned anew as long as the instance moves, tried again as long as the store cannot
+    /// write, and dropped when the run is no longer ours: then somebody else has its answer or will.
+    pub(in crate::services) async fn complete(&self, run: &StepRun, resource: Arc<Resource>, report: &Report) {
+        self.record(run, &resource, report);
+        let mut current = Some(resource);
+        self.make_durable(run, || {
+            let known = current.take();
+            async move {
+                let resource = match known {
+                    Some(resource) => resource,
+                    None => self.resource_of(run).await?,
+                };
+                self.inner.completion.plan(run, &resource, report).await
+            }
+        })
+        .await;
+    }
+
+    /// The resource of a run as it is now. If it is gone, nobody is left to whom the answer could matter.
+    async fn resource_of(&self, run: &StepRun) -> Result<Arc<Resource>, StoreError> {
+        let found = self.inner.store.resource(&run.resource_kind, &run.resource_id).await?;
+        Ok(Arc::new(found.unwrap_or_else(|| stand_in(run, self.inner.clock.now()))))
+    }
+
+    /// Commits what `plan` plans, anew each time that it cannot be written.
+    async fn make_durable<F, Fut>(&self, run: &StepRun, mut plan: F)
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<CommitPlan, StoreError>>,
+    {
+        self.until_written(run, || {
+            let planning = plan();
+            async move { self.commit(planning.await?).await.map(drop) }
+        })
+        .await;
+    }
+
+    /// Writes what came of a run, again each time that it cannot be written. False if it never will be: by then somebody else has the run, or
+    /// the process stops.
+    pub(in crate::services) async fn until_written<F, Fut>(&self, run: &StepRun, mut write: F) -> bool
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<(), StoreError>>,
+    {
+        let mut wait = STORE_BACKOFF.0;
+        loop {
+            match write().await {
+                Ok(()) => return true,
+                Err(StoreError::Conflict(Conflict::Version { .. })) => {}
+                Err(StoreError::Conflict(conflict)) => {
+                    tracing::warn!(run = run.key, instance = run.resource_id, %conflict, "an answer came too late and was dropped");
+                    return false;
+                }
+                Err(StoreError::Fatal(error)) => {
+                    tracing::error!(
+                        run = run.key,
+                        instance = run.resource_id,
+                        error,
+                        "the store failed; the run is made again at the next start"
+                    );
+                    return false;
+                }
+                Err(error) => {
+                    tracing::warn!(run = run.key, instance = run.resource_id, %error, "an answer waits until the store can write");
+                    if !self.wait_unless_stopping(wait).await {
+                        return false;
+                    }
+                    wait = (wait * 2).min(STORE_BACKOFF.1);
+                }
+            }
+        }
+    }
+
+    async fn wait_unless_stopping(&self, wait: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(wait) => true,
+            () = self.inner.stop.requested() => false,
+        }
+    }
+
+    /// A claimed run of a step, unless its instance has gone on without it: then what earlier attempts did is undone, and none is made.
+    /// True if it was taken care of.
+    async fn abandon(&self, run: &StepRun, resource: &Arc<Resource>) -> bool {
+        let undo = &self.inner.undo;
+        let Some((pinned, why)) = undo.no_longer_awaited(run, resource).await else { return false };
+        let (pinned, why) = (&pinned, &why);
+        self.make_durable(run, || async move { undo.unwanted(run, resource, pinned, (undo::began_before(run), why.clone())).await }).await;
+        true
+    }
+
+    /// One attempt to find out what became of a visit, or to undo it, until what follows is durable.
+    async fn undo(&self, run: &StepRun, resource: Arc<Resource>) {
+        let undo = &self.inner.undo;
+        let found = undo.find_out(run, &resource).await;
+        let (found, mut known) = (&found, Some(resource));
+        self.make_durable(run, || {
+            let known = known.take();
+            async move {
+                let resource = match known {
+                    Some(resource) => resource,
+                    None => self.resource_of(run).await?,
+                };
+                undo.plan(run, &resource, found).await
+            }
+        })
+        .await;
+    }
+
+    /// What a run needs and the config does not name.
+    fn lack_of(&self, run: &StepRun) -> Option<String> {
+        if !self.inner.runtime.has(&run.component) {
+            return Some(format!("component '{}'", run.component));
+        }
+        let of_step = matches!(run.kind, RunKind::Step | RunKind::Undo);
+        (of_step && !self.inner.workflows.has_step(&run.workflow, &run.name)).then(|| format!("step '{}'", run.name))
+    }
+
+    /// Sets a run aside that needs what the config does not name. It was no attempt.
+    async fn strand(&self, run: &StepRun, what: &str) {
+        tracing::warn!(run = run.key, instance = run.resource_id, what, "a run is set aside: the config does not name what it needs");
+        let reason = format!("the config names no {what}: start with one that does");
+        let resource = Arc::new(stand_in(run, self.inner.clock.now()));
+        let settled = settled(run, RunStatus::Stranded, run.attempt, Some(reason));
+        self.make_durable(run, || std::future::ready(Ok(commit_plan::settle_only(Arc::clone(&resource), settled.clone())))).await;
+    }
+
+    /// A claimed run of a step that was never attempted, if a deadline of its instance has passed meanwhile: it is taken back, and the
+    /// instance leaves as it would have after the step. True if it did. Of a run that was attempted the answer is waited for.
+    async fn expire(&self, run: &StepRun, resource: &Resource) -> bool {
+        let (RunKind::Step, Some(progress)) = (run.kind, &resource.workflow) else { return false };
+        let passed = self.inner.withdrawals.passed(progress);
+        if passed.is_empty() {
+            return false;
+        }
+        match self.withdraw(&resource.kind, &resource.id, &passed, (Cause::Timer, None)).await {
+            Ok(_) => true,
+            Err(refusal) => {
+                tracing::debug!(run = run.key, instance = run.resource_id, %refusal, "a deadline has passed, and a step is made all the same");
+                false
+            }
+        }
+    }
+
+    /// Takes the run back that the instance waits for, and makes the first of `transitions` that leaves the state after it, for `cause`.
+    /// `merge` goes into the data.
+    ///
+    /// # Errors
+    /// See [`WithdrawError`].
+    pub(in crate::services) async fn withdraw(
+        &self,
+        kind: &str,
+        id: &str,
+        transitions: &[String],
+        (cause, merge): (Cause, Option<&Object>),
+    ) -> Result<Arc<Resource>, WithdrawError> {
+        for _ in 0..withdrawal::MAX_TRIES {
+            let taken = self.inner.withdrawals.take_back(kind, id, transitions, (&cause, merge)).await?;
+            let Some(Withdrawn { run, held, plan }) = taken else { continue };
+            match self.commit(plan).await {
+                Ok(resource) => return Ok(resource),
+                Err(error) => {
+                    self.put_back(&run, &held, self.inner.clock.steady(), None).await;
+                    if !matches!(error, StoreError::Conflict(Conflict::Version { .. } | Conflict::Fence { .. })) {
+                        return Err(error.into());
+                    }
+                }
+            }
+        }
+        Err(WithdrawError::Contended)
+    }
+}
+
+#[cfg(test)]
+mod tests;

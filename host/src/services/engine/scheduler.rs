@@ -1,0 +1,137 @@
+//! What is due: timers that fire transitions, and runs that wait in the store for their time or for room.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use millrace_workflow::{Input, Refusal};
+
+use super::commit_plan::{self, Origin};
+use super::pipeline::{FireError, Pipeline};
+use crate::clock::Clock;
+use crate::pulse::Beat;
+use crate::shutdown::Stop;
+use crate::store::{Line, Store, StoreError, Timer};
+
+/// Timers and runs taken from the store at once.
+const BATCH: usize = 256;
+/// The longest sleep, so that a row written by a hand in the database is seen too.
+const MAX_SLEEP: Duration = Duration::from_secs(5);
+/// How often runs are looked for that this process has claimed and does not have in hand.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// Wait after the store could not be read.
+const STORE_BACKOFF: Duration = Duration::from_millis(500);
+
+/// Looks for what is due, sleeps until the next is, and is woken when something is due earlier.
+pub struct Scheduler {
+    pipeline: Pipeline,
+    store: Arc<dyn Store>,
+    clock: Clock,
+    beat: Beat,
+}
+
+impl Scheduler {
+    /// For this pipeline; it beats whenever it gets on.
+    #[must_use]
+    pub fn new(pipeline: Pipeline, store: Arc<dyn Store>, clock: Clock, beat: Beat) -> Self {
+        Self { pipeline, store, clock, beat }
+    }
+
+    /// Runs until `stop`.
+    ///
+    /// # Errors
+    /// The store has failed for good.
+    pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
+        let clock = self.clock.clone();
+        let mut swept = None;
+        while !stop.is_requested() {
+            self.beat.beat();
+            let wake_at = match self.work(&mut swept).await {
+                Ok(wake_at) => wake_at,
+                Err(error @ StoreError::Fatal(_)) => return Err(error.into()),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot look for due work");
+                    commit_plan::later(clock.steady(), STORE_BACKOFF)
+                }
+            };
+            tokio::select! {
+                () = clock.sleep_until(wake_at) => {}
+                () = self.pipeline.schedule_changed() => {}
+                () = stop.requested() => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what is due and answers when to look again.
+    async fn work(&self, swept: &mut Option<Instant>) -> Result<Timestamp, StoreError> {
+        let now = self.clock.steady();
+        if swept.is_none_or(|at| at.elapsed() >= SWEEP_INTERVAL) {
+            *swept = Some(Instant::now());
+            self.pipeline.sweep().await?;
+        }
+        let more_runs = self.start_runs(now).await?;
+        let more_timers = self.fire_timers(now).await?;
+        if more_runs || more_timers {
+            return Ok(now);
+        }
+        // A line without room is looked at again when it has some, which it tells.
+        let lines = self.store.lines().await?.into_iter().filter(|(line, _)| self.pipeline.room(line) > 0).map(|(_, due)| due);
+        let next = lines.chain(self.store.next_timer_due().await?).min();
+        let longest = commit_plan::later(self.clock.steady(), MAX_SLEEP);
+        Ok(next.map_or(longest, |at| at.min(longest)))
+    }
+
+    /// Starts what is due of each line, as far as there is room in it. Whether there was more.
+    async fn start_runs(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let store = &self.store;
+        let due: Vec<Line> = store.lines().await?.into_iter().filter(|(_, due)| *due <= now).map(|(line, _)| line).collect();
+        let claims = due.iter().map(|line| async move {
+            let room = self.pipeline.room(line).min(BATCH);
+            if room == 0 {
+                return Ok((true, false));
+            }
+            let claimed = store.claim_runs(line, now, room).await?;
+            let (left, more) = (claimed.len() == room, claimed.len() == BATCH);
+            claimed.into_iter().for_each(|run| self.pipeline.start_claimed(run));
+            Ok((left, more))
+        });
+        // All of them to their end: what one has claimed is in hand, whatever becomes of the others.
+        let claims: Vec<Result<(bool, bool), StoreError>> = join_all(claims).await;
+        let left =
+            |(line, claim): (&Line, &Result<(bool, bool), StoreError>)| claim.as_ref().is_ok_and(|(left, _)| *left).then(|| line.clone());
+        let behind: Vec<Line> = due.iter().zip(&claims).filter_map(left).collect();
+        self.pipeline.hand().caught_up_but_for(&behind);
+        claims.into_iter().try_fold(false, |more, claim| Ok(more | claim?.1))
+    }
+
+    /// Fires the timers that are due. Whether there were more.
+    async fn fire_timers(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let timers = self.store.due_timers(now, BATCH).await?;
+        let mut failed = None;
+        for timer in &timers {
+            self.beat.beat();
+            // One that cannot be written keeps no other one waiting.
+            match self.fire(timer).await {
+                Err(error @ StoreError::Fatal(_)) => return Err(error),
+                result => failed = result.err().or(failed),
+            }
+        }
+        failed.map_or(Ok(timers.len() == BATCH), Err)
+    }
+
+    async fn fire(&self, timer: &Timer) -> Result<(), StoreError> {
+        let choose = |_: &_, _: &_| -> Result<(Input, Origin), Refusal> {
+            Ok((Input::TimerFired { transition: timer.transition.clone(), version: timer.version }, Origin::default()))
+        };
+        match self.pipeline.fire(&timer.resource_kind, &timer.resource_id, &choose).await {
+            Ok(_) | Err(FireError::Contended) => Ok(()),
+            Err(FireError::Store(error)) => Err(error),
+            Err(error) => {
+                tracing::info!(instance = timer.resource_id, transition = timer.transition, %error, "a timer no longer fits and is dropped");
+                self.store.drop_timer(timer).await
+            }
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! What this process does when an event arrives: fire a transition, or run a messaging handler's component.
+//!
+//! Both happen once per event, whatever is delivered twice, shuffled or late. A transition that no longer fits is no
+//! fault: the database moves instances, events only nudge.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use millrace_workflow::{Cause, Input, Refusal, RunKind};
+
+use super::inline_execution::InlineRuns;
+use super::witness::{Untrue, Witness};
+use crate::bus::{Event, Receipt, Sink, Subscription};
+use crate::clock::Clock;
+use crate::plan;
+use crate::services::engine::commit_plan::Origin;
+use crate::services::engine::events::{self, CloudEvent};
+use crate::services::engine::{Events, FireError, LookupError, Pipeline};
+use crate::store::{Conflict, DeadLetter, InboxRow, OutboxRow, RunStatus, StepRun, Store, StoreError};
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+use crate::telemetry::traces::{self, Kind, Span};
+
+/// What a consumer does with its events.
+enum Consumer {
+    Fire(plan::EventTrigger),
+    Handle(plan::MessagingHandler),
+}
+
+/// What event consumers work with.
+pub struct Dependencies {
+    /// Moves instances.
+    pub pipeline: Pipeline,
+    /// What was received, and dead letters.
+    pub store: Arc<dyn Store>,
+    /// What events look like.
+    pub events: Arc<Events>,
+    /// Time.
+    pub clock: Clock,
+    /// Where work is spawned.
+    pub tasks: Tasks,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// The event consumers of a process, by name.
+pub struct EventConsumers {
+    shared: Shared,
+    tasks: Tasks,
+    metrics: Metrics,
+    by_consumer: HashMap<String, Arc<Consumer>>,
+    subscriptions: Vec<Subscription>,
+    system: &'static str,
+}
+
+/// What all of them need.
+#[derive(Clone)]
+struct Shared {
+    pipeline: Pipeline,
+    inline: InlineRuns,
+    witness: Arc<Witness>,
+    store: Arc<dyn Store>,
+    clock: Clock,
+}
+
+/// One event that has come for one consumer.
+struct Received {
+    shared: Shared,
+    consumer: String,
+    event: Event,
+    content: CloudEvent,
+}
+
+impl EventConsumers {
+    /// From the plan's triggers and handlers; `system` is what the bus is called in traces.
+    #[must_use]
+    pub fn new(dependencies: Dependencies, plan: &plan::Plan, system: &'static str) -> Self {
+        let Dependencies { pipeline, store, events, clock, tasks, metrics } = dependencies;
+        let mut by_consumer = HashMap::new();
+        let mut subscriptions = Vec::new();
+        for trigger in &plan.event_triggers {
+            let consumer = format!("trigger:{}:{}", trigger.workflow, trigger.transition);
+            subscriptions.push(Subscription { consumer: consumer.clone(), topic: trigger.topic.clone() });
+            by_consumer.insert(consumer, Arc::new(Consumer::Fire(trigger.clone())));
+        }
+        for handler in &plan.handlers {
+            let consumer = format!("handler:{}", handler.name);
+            subscriptions.extend(handler.topics.iter().map(|topic| Subscription { consumer: consumer.clone(), topic: topic.clone() }));
+            by_consumer.insert(consumer, Arc::new(Consumer::Handle(handler.clone())));
+        }
+        for subscription in &subscriptions {
+            metrics.consumer(&subscription.topic, &subscription.consumer, &Untrue::REASONS);
+        }
+        let witness = Arc::new(Witness::new(plan, Arc::clone(&store), events, metrics.clone()));
+        let inline = InlineRuns { pipeline: pipeline.clone(), clock: clock.clone(), tasks: tasks.clone() };
+        Self { shared: Shared { pipeline, inline, witness, store, clock }, tasks, metrics, by_consumer, subscriptions, system }
+    }
+
+    fn span(&self, consumer: &str, event: &Event) -> Span {
+        let Some(published) = &event.traceparent else { return Span::default() };
+        let span = Span::begin(Kind::Consumer, Some(published), || format!("process {}", event.topic));
+        span.set("messaging.system", || self.system)
+            .set("messaging.operation.name", || "process")
+            .set("messaging.operation.type", || "process")
+            .set("messaging.destination.name", || event.topic.clone())
+            .set("messaging.consumer.group.name", || consumer.to_owned())
+            .set("messaging.message.id", || event.id.clone());
+        span
+    }
+
+    /// What to subscribe to.
+    #[must_use]
+    pub fn subscriptions(&self) -> Vec<Subscription> {
+        self.subscriptions.clone()
+    }
+}
+
+impl Received {
+    async fn consume(&self, by: &Consumer) -> Receipt {
+        match by {
+            Consumer::Fire(trigger) => self.fire(trigger).await,
+            Consumer::Handle(handler) => self.handle(handler).await,
+        }
+    }
+
+    async fn fire(&self, trigger: &plan::EventTrigger) -> Receipt {
+        let Self { shared: Shared { pipeline, witness, .. }, consumer, event, content } = self;
+        if content.event_type != trigger.event || content.data.workflow != trigger.workflow {
+            return Receipt::Done;
+        }
+        let choose = |_: &_, _: &_| -> Result<(Input, Origin), Refusal> {
+            let input = Input::Fire { transition: trigger.transition.clone(), cause: Cause::Event };
+            let inbox = Some(InboxRow { consumer: consumer.clone(), event_id: event.id.clone() });
+            Ok((input, Origin { inbox, traceparent: context_of(event), ..Origin::default() }))
+        };
+        match pipeline.fire(&content.data.resource, &content.data.instance_id, &choose).await {
+            Ok(_) | Err(FireError::Refused(_) | FireError::Store(StoreError::Conflict(_))) => Receipt::Done,
+            Err(FireError::Gone) => {
+                witness.ignore(consumer, event, &Untrue::Unknown);
+                Receipt::Done
+            }
+            Err(FireError::Store(error) | FireError::Lookup(LookupError::Store(error))) => not_taken(error),
+            Err(error) => Receipt::Retry(error.to_string()),
+        }
+    }
+
+    /// Has the handler's work done, or made durable: the pipeline tries again until it is done, without holding up the bus.
+    async fn handle(&self, handler: &plan::MessagingHandler) -> Receipt {
+        let Self { shared: Shared { inline, witness, store, .. }, consumer, event, content } = self;
+        match witness.doubt(event, content).await {
+            Ok(None) => {}
+            Ok(Some(untrue)) => {
+                witness.ignore(consumer, event, &untrue);
+                return Receipt::Done;
+            }
+            Err(error) => return not_taken(error),
+        }
+        let Some(component) = &handler.component else {
+            tracing::info!(handler = handler.name, topic = event.topic, instance = event.key, "event received");
+            return Receipt::Done;
+        };
+        let inbox = InboxRow { consumer: consumer.clone(), event_id: event.id.clone() };
+        match store.handled(&inbox).await {
+            Ok(true) => return Receipt::Done,
+            Ok(false) => {}
+            Err(error) => return not_taken(error),
+        }
+        match inline.execute(self.run(handler, component), inbox).await {
+            Ok(()) | Err(StoreError::Conflict(Conflict::Duplicate { .. })) => Receipt::Done,
+            Err(error) => not_taken(error),
+        }
+    }
+
+    fn run(&self, handler: &plan::MessagingHandler, component: &str) -> StepRun {
+        let Self { event, content, .. } = self;
+        let data = &content.data;
+        StepRun {
+            key: format!("{}:{}:{}", data.instance_id, handler.name, event.id),
+            resource_kind: data.resource.clone(),
+            resource_id: data.instance_id.clone(),
+            workflow: data.workflow.clone(),
+            kind: RunKind::Task,
+            name: handler.name.clone(),
+            component: component.to_owned(),
+            visit: 1,
+            attempt: 1,
+            transition: data.transition.clone().unwrap_or_default(),
+            from_state: data.from_state.clone().unwrap_or_default(),
+            to_state: data.to_state.clone(),
+            input: Some(serde_json::to_string(&data.data).unwrap_or_default().into()),
+            status: RunStatus::Ready,
+            owner: None,
+            fence: 0,
+            crashes: 0,
+            due_at: self.shared.clock.steady(),
+            last_error: None,
+            traceparent: context_of(event).map(Into::into),
+        }
+    }
+}
+
+/// What becomes of an event that the store kept this process from taking. That the store cannot work now says nothing of the event.
+fn not_taken(error: StoreError) -> Receipt {
+    match error {
+        StoreError::Unavailable(_) => Receipt::Wait(error.to_string()),
+        error => Receipt::Retry(error.to_string()),
+    }
+}
+
+/// What the effect of an event is caused by: the span in which it is handled, or else whatever has published it.
+fn context_of(event: &Event) -> Option<String> {
+    traces::current().or_else(|| event.traceparent.clone())
+}
+
+#[async_trait]
+impl Sink for EventConsumers {
+    async fn receive(&self, consumer: &str, event: &Event) -> Receipt {
+        let Some(by) = self.by_consumer.get(consumer) else {
+            return Receipt::Poison(format!("there is no consumer '{consumer}'"));
+        };
+        let content = match events::parse(&event.payload) {
+            Ok(content) => content,
+            Err(reason) => return Receipt::Poison(reason),
+        };
+        // Spawned, because a bus that loses its patience drops what it waits for: a run that was claimed would not be begun.
+        let received = Received { shared: self.shared.clone(), consumer: consumer.to_owned(), event: event.clone(), content };
+        let by = Arc::clone(by);
+        let span = self.span(consumer, event);
+        let consuming = self.tasks.spawn(span.clone().around(async move { received.consume(&by).await }));
+        let receipt = consuming.await.unwrap_or_else(|error| Receipt::Retry(format!("the consumer failed: {error}")));
+        if let Receipt::Retry(reason) | Receipt::Wait(reason) | Receipt::Poison(reason) = &receipt {
+            span.fail(reason.clone());
+        }
+        receipt
+    }
+
+    async fn keep_dead_letter(&self, consumer: &str, event: &Event, reason: &str) -> Result<(), String> {
+        tracing::error!(consumer, event = event.id, topic = event.topic, reason, "an event becomes a dead letter");
+        let letter = DeadLetter {
+            id: 0,
+            consumer: consumer.to_owned(),
+            event: OutboxRow {
+                position: 0,
+                event_id: event.id.clone(),
+                topic: event.topic.clone(),
+                key: event.key.clone(),
+                seq: 0,
+                payload: event.payload.clone(),
+                traceparent: event.traceparent.clone(),
+            },
+            reason: reason.to_owned(),
+            at: self.shared.clock.now(),
+        };
+        self.shared.store.add_dead_letter(letter).await.map_err(|error| error.to_string())?;
+        self.dead_letter_kept(consumer, &event.topic);
+        Ok(())
+    }
+
+    fn dead_letter_kept(&self, consumer: &str, topic: &str) {
+        self.metrics.dead_letter(topic, consumer);
+    }
+}

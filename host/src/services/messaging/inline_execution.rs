@@ -1,0 +1,151 @@
+//! Runs that an event asks for: the first attempt is made before the run is written.
+//!
+//! Until the event is marked published it is durable itself, so a run that succeeds at once needs one write instead of
+//! two. A run that fails or takes its time is written as claimed, and goes on like any other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::runtime::Verdict;
+use crate::services::engine::commit_plan::{CommitPlan, stand_in};
+use crate::services::engine::{Attempt, Held, Pipeline, STOPPED, span_of};
+use crate::store::{Commit, InboxRow, Resource, RunStatus, StepRun, StoreError};
+use crate::tasks::Tasks;
+use crate::telemetry::traces::Span;
+
+/// How long the bus waits for an attempt before the run is written and the bus goes on.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Why an event is not taken whose run is in hand.
+const IN_HAND: &str = "an attempt at it was made, and what came of it is not written yet";
+
+/// An attempt that is not settled when its run is written.
+struct Unfinished {
+    /// What came of it, if it has ended.
+    ended: Option<Result<Attempt, tokio::task::JoinError>>,
+    attempt: JoinHandle<Attempt>,
+}
+
+/// A run that an attempt was made at, or is, and that is to be written.
+struct Attempted {
+    span: Span,
+    run: StepRun,
+    inbox: InboxRow,
+    resource: Arc<Resource>,
+    held: Held,
+    unfinished: Option<Unfinished>,
+}
+
+/// Executes the runs of events. Clones share everything.
+#[derive(Clone)]
+pub(super) struct InlineRuns {
+    pub(super) pipeline: Pipeline,
+    pub(super) clock: Clock,
+    pub(super) tasks: Tasks,
+}
+
+impl InlineRuns {
+    /// Does the run of an event, or makes it durable together with the event's receipt.
+    ///
+    /// # Errors
+    /// The store did not write it, or has it already. As long as there is no room for what came of an attempt, it is kept here and the event
+    /// is not taken: no further attempt is made, unless the process ends before there is room; that one has the same key.
+    pub(super) async fn execute(&self, mut run: StepRun, inbox: InboxRow) -> Result<(), StoreError> {
+        if self.pipeline.hand().holds(&run.key) {
+            return Err(StoreError::Unavailable(IN_HAND.into()));
+        }
+        let resource = Arc::new(stand_in(&run, self.clock.now()));
+        let Some(held) = self.pipeline.try_claim(&mut run) else {
+            return self.write(run, inbox, resource).await;
+        };
+        let span = span_of(&run, &resource);
+        let mut attempt = self.begin(span.clone(), run.clone(), Arc::clone(&resource), held.clone());
+        match tokio::time::timeout(PATIENCE, &mut attempt).await {
+            Ok(Ok(Attempt::Made(report))) if matches!(report.verdict, Verdict::Accepted(_)) => {
+                span.within(|| self.pipeline.record(&run, &resource, &report));
+                run.status = RunStatus::Done;
+                run.owner = None;
+                self.keep(Attempted { span, run, inbox, resource, held, unfinished: None }).await
+            }
+            Ok(Ok(Attempt::Denied { until, reason })) => {
+                let waiting = StepRun { status: RunStatus::Ready, owner: None, fence: 0, due_at: until, last_error: Some(reason), ..run };
+                self.write(waiting, inbox, resource).await
+            }
+            Ok(Ok(Attempt::Excused)) => {
+                let again = StepRun { status: RunStatus::Ready, owner: None, fence: 0, last_error: Some(STOPPED.into()), ..run };
+                self.write(again, inbox, resource).await
+            }
+            unfinished => {
+                let unfinished = Some(Unfinished { ended: unfinished.ok(), attempt });
+                self.keep(Attempted { span, run, inbox, resource, held, unfinished }).await
+            }
+        }
+    }
+
+    /// Writes a run that was attempted, and has the attempt settled. If there is no room for it now, that is done as soon as there is, beside
+    /// the bus: what the attempt did is done, and must not be done again.
+    async fn keep(&self, attempted: Attempted) -> Result<(), StoreError> {
+        match self.write_attempted(&attempted).await {
+            Ok(()) => {
+                self.go_on(attempted);
+                Ok(())
+            }
+            Err(error @ StoreError::Unavailable(_)) => {
+                let inline = self.clone();
+                let work: BoxFuture<'static, ()> = Box::pin(async move {
+                    if inline.pipeline.until_written(&attempted.run, || inline.write_attempted(&attempted)).await {
+                        inline.go_on(attempted);
+                    }
+                });
+                self.tasks.spawn(work);
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn write_attempted(&self, attempted: &Attempted) -> Result<(), StoreError> {
+        let Attempted { run, inbox, resource, .. } = attempted;
+        self.write(run.clone(), inbox.clone(), Arc::clone(resource)).await
+    }
+
+    async fn write(&self, run: StepRun, inbox: InboxRow, resource: Arc<Resource>) -> Result<(), StoreError> {
+        let commit = Commit { runs: vec![run], inbox: Some(inbox), ..Commit::default() };
+        self.pipeline.commit_as_is(CommitPlan { commit, resource, finished: None }).await
+    }
+
+    fn begin(&self, span: Span, run: StepRun, resource: Arc<Resource>, held: Held) -> JoinHandle<Attempt> {
+        let pipeline = self.pipeline.clone();
+        let work: BoxFuture<'static, Attempt> = Box::pin(span.around(async move { pipeline.attempt(&run, &resource, &held).await }));
+        self.tasks.spawn(work)
+    }
+
+    /// Settles an attempt of a run that is written by now, when it ends; nothing is left to do of one that was written with its answer.
+    fn go_on(&self, attempted: Attempted) {
+        let Attempted { span, run, resource, held, unfinished, .. } = attempted;
+        let Some(Unfinished { ended, attempt }) = unfinished else { return };
+        let pipeline = self.pipeline.clone();
+        let work: BoxFuture<'static, ()> = Box::pin(span.around(async move {
+            let report = match ended {
+                Some(report) => report,
+                None => attempt.await,
+            };
+            let settled = async {
+                match report {
+                    Ok(Attempt::Made(report)) => pipeline.complete(&run, resource, &report).await,
+                    Ok(Attempt::Denied { until, reason }) => pipeline.put_back(&run, &held, until, Some(reason)).await,
+                    Ok(Attempt::Excused) => pipeline.make_again(&run, &held).await,
+                    Ok(Attempt::Given) => {}
+                    Err(error) => pipeline.panicked(&run, &error.to_string()).await,
+                }
+            };
+            pipeline.shielded(&run, settled).await;
+            drop(held);
+        }));
+        self.tasks.spawn(work);
+    }
+}

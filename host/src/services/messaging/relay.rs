@@ -1,0 +1,271 @@
+//! Carries the outbox to the bus: in the sequence of the commits, each event at least once, marked only after the bus has it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::bus::{Bus, BusHealth, Event};
+use crate::shutdown::Stop;
+use crate::store::{OutboxRow, Store, StoreError};
+use crate::telemetry::traces::{Kind, Span};
+
+/// Events read at once.
+const BATCH: usize = 512;
+/// Batches looked through for one event of a key that is not held back.
+const MAX_WINDOWS: usize = 8;
+/// First and longest wait of a key after the bus has refused its event.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// How often a bus that is down is looked at again. Nothing is read meanwhile, however much waits.
+const DOWN_POLL: Duration = Duration::from_millis(250);
+/// The longest wait without being woken, so that a row made unpublished by another hand is seen too.
+const MAX_SLEEP: Duration = Duration::from_secs(5);
+
+/// The one task that publishes.
+pub struct Relay {
+    store: Arc<dyn Store>,
+    outbox_grew: Arc<Notify>,
+    bus: Arc<dyn Bus>,
+    held: Held,
+}
+
+/// Keys whose first event the bus has refused: they wait, and hold up no other.
+#[derive(Default)]
+struct Held(HashMap<String, Hold>);
+
+struct Hold {
+    until: Instant,
+    wait: Duration,
+}
+
+impl Held {
+    fn holds(&self, key: &str, now: Instant) -> bool {
+        self.0.get(key).is_some_and(|hold| hold.until > now)
+    }
+
+    /// Holds a key back, each time for longer.
+    fn refuse(&mut self, key: &str, now: Instant) {
+        let wait = self.0.get(key).map_or(BACKOFF.0, |hold| (hold.wait * 2).min(BACKOFF.1));
+        self.0.insert(key.to_owned(), Hold { until: now + wait, wait });
+    }
+
+    fn release(&mut self, key: &str) {
+        self.0.remove(key);
+    }
+
+    /// When the first of them may be tried again.
+    fn first_due(&self) -> Option<Instant> {
+        self.0.values().map(|hold| hold.until).min()
+    }
+}
+
+impl Relay {
+    /// From this store to this bus; `outbox_grew` is notified when there may be something to carry.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, outbox_grew: Arc<Notify>, bus: Arc<dyn Bus>) -> Self {
+        Self { store, outbox_grew, bus, held: Held::default() }
+    }
+
+    /// Runs until `stop`.
+    ///
+    /// # Errors
+    /// The store has failed for good.
+    pub async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
+        while !stop.is_requested() {
+            let published = match self.pass().await {
+                Ok(published) => published,
+                Err(error @ StoreError::Fatal(_)) => return Err(error.into()),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot read the outbox");
+                    tokio::select! {
+                        () = tokio::time::sleep(BACKOFF.1) => {}
+                        () = stop.requested() => {}
+                    }
+                    continue;
+                }
+            };
+            if published == 0 {
+                tokio::select! {
+                    () = self.until_worth_it() => {}
+                    () = stop.requested() => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until another pass may publish something.
+    async fn until_worth_it(&self) {
+        if self.bus.health() != BusHealth::Up {
+            return tokio::time::sleep(DOWN_POLL).await;
+        }
+        let latest = Instant::now() + MAX_SLEEP;
+        let due = self.held.first_due().map_or(latest, |due| due.min(latest));
+        tokio::select! {
+            () = tokio::time::sleep_until(due) => {}
+            () = self.outbox_grew.notified() => {}
+        }
+    }
+
+    /// Publishes what waits and is not held back, and answers how much it was.
+    async fn pass(&mut self) -> Result<usize, StoreError> {
+        if self.bus.health() != BusHealth::Up {
+            return Ok(0);
+        }
+        let (mut after, mut published) = (0, Vec::new());
+        // Keys that are held back must not hold up the others: look beyond their events.
+        for _ in 0..MAX_WINDOWS {
+            let rows = self.store.unpublished(after, BATCH).await?;
+            let full = rows.len() == BATCH;
+            after = rows.last().map_or(after, |row| row.position);
+            published.extend(self.publish(&rows).await);
+            if !full || !published.is_empty() {
+                break;
+            }
+        }
+        if !published.is_empty() {
+            self.store.mark_published(&published).await?;
+        }
+        Ok(published.len())
+    }
+
+    /// The publishing of an event, as a part of what caused it.
+    fn span(&self, row: &OutboxRow) -> Span {
+        let Some(caused) = row.traceparent.as_deref() else { return Span::default() };
+        let span = Span::begin(Kind::Producer, Some(caused), || format!("send {}", row.topic));
+        span.set("messaging.system", || self.bus.system())
+            .set("messaging.operation.name", || "send")
+            .set("messaging.operation.type", || "send")
+            .set("messaging.destination.name", || row.topic.clone())
+            .set("messaging.message.id", || row.event_id.clone())
+            .set("messaging.kafka.message.key", || row.key.clone());
+        span
+    }
+
+    /// Gives the bus those of `rows` whose key is not held back, and answers the positions of those that it has taken.
+    async fn publish(&mut self, rows: &[OutboxRow]) -> Vec<u64> {
+        let now = Instant::now();
+        let rows: Vec<&OutboxRow> = rows.iter().filter(|row| !self.held.holds(&row.key, now)).collect();
+        let spans: Vec<Span> = rows.iter().map(|row| self.span(row)).collect();
+        let events: Vec<Event> = rows.iter().zip(&spans).map(|(row, span)| event(row, span)).collect();
+        let results = self.bus.publish(&events).await;
+        let (mut taken, mut refused) = (Vec::with_capacity(rows.len()), HashMap::<&str, String>::new());
+        for ((row, span), result) in rows.into_iter().zip(spans).zip(results) {
+            match result {
+                Ok(()) => {
+                    self.held.release(&row.key);
+                    taken.push(row.position);
+                }
+                Err(error) => {
+                    span.fail(error.to_string());
+                    refused.entry(&row.key).or_insert_with(|| error.to_string());
+                }
+            }
+        }
+        for (key, reason) in &refused {
+            tracing::debug!(key, reason, "events wait in the outbox");
+            self.held.refuse(key, now);
+        }
+        if let Some((key, reason)) = refused.iter().next() {
+            tracing::warn!(keys = refused.len(), key, reason, "events wait in the outbox: the bus does not take them");
+        }
+        taken
+    }
+}
+
+fn event(row: &OutboxRow, span: &Span) -> Event {
+    Event {
+        id: row.event_id.clone(),
+        topic: row.topic.clone(),
+        key: row.key.clone(),
+        payload: Arc::clone(&row.payload),
+        traceparent: span.traceparent().or_else(|| row.traceparent.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use jiff::Timestamp;
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::bus::embedded::Embedded;
+    use crate::bus::{Receipt, Sink, Subscription};
+    use crate::store::Commit;
+    use crate::store::memory::Memory;
+
+    /// Refuses the first event it sees, once.
+    #[derive(Default)]
+    struct Reluctant {
+        refused: Mutex<bool>,
+        taken: Mutex<Vec<String>>,
+    }
+
+    #[async_trait]
+    impl Sink for Reluctant {
+        async fn receive(&self, _: &str, event: &Event) -> Receipt {
+            if !std::mem::replace(&mut *self.refused.lock(), true) {
+                return Receipt::Retry("not now".into());
+            }
+            self.taken.lock().push(event.id.clone());
+            Receipt::Done
+        }
+
+        async fn keep_dead_letter(&self, _: &str, _: &Event, reason: &str) -> Result<(), String> {
+            Err(reason.to_owned())
+        }
+    }
+
+    #[test]
+    fn a_key_is_held_back_longer_each_time_and_not_after_it_was_taken() {
+        let (mut held, now) = (Held::default(), Instant::now());
+        assert!(!held.holds("a", now) && held.first_due().is_none());
+        held.refuse("a", now);
+        assert!(held.holds("a", now) && !held.holds("b", now) && !held.holds("a", now + BACKOFF.0));
+        held.refuse("a", now + BACKOFF.0);
+        assert_eq!(held.first_due(), Some(now + BACKOFF.0 * 3));
+        for _ in 0..20 {
+            held.refuse("a", now);
+        }
+        assert_eq!(held.first_due(), Some(now + BACKOFF.1));
+        held.release("a");
+        assert!(!held.holds("a", now) && held.first_due().is_none());
+    }
+
+    #[tokio::test]
+    async fn events_of_a_key_stay_in_sequence_when_the_first_is_refused_and_more_wait_than_are_read_at_once() {
+        let store: Arc<dyn Store> = Arc::new(Memory::new());
+        let ids: Vec<String> = (0..BATCH + 100).map(|n| format!("event-{n:04}")).collect();
+        for (seq, id) in (1..).zip(&ids) {
+            let row = OutboxRow {
+                position: 0,
+                event_id: id.clone(),
+                topic: "return.approved".into(),
+                key: "return-1".into(),
+                seq,
+                payload: "{}".into(),
+                traceparent: None,
+            };
+            store.commit(Commit { outbox: vec![row], ..Commit::default() }).await.unwrap();
+        }
+        let (bus, sink, stop) = (Arc::new(Embedded::new(8, Duration::from_secs(5))), Arc::new(Reluctant::default()), Stop::new());
+        let subscriptions = vec![Subscription { consumer: "test".into(), topic: "return.approved".into() }];
+        let listening = Arc::clone(&bus).run(subscriptions, Arc::clone(&sink) as Arc<dyn Sink>, stop.clone());
+        let relaying = Relay::new(Arc::clone(&store), Arc::default(), bus).run(stop.clone());
+        let watching = async {
+            let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+            while !store.unpublished(0, 1).await.unwrap().is_empty() {
+                assert!(tokio::time::Instant::now() < deadline, "{} were taken", sink.taken.lock().len());
+                tokio::task::yield_now().await;
+            }
+            stop.request();
+        };
+        let (listened, relayed, ()) = tokio::join!(listening, relaying, watching);
+        listened.and(relayed).unwrap();
+        assert_eq!(*sink.taken.lock(), ids);
+        assert_eq!(store.backlog().await.unwrap().oldest_outbox, None::<Timestamp>);
+    }
+}

@@ -1,0 +1,192 @@
+//! Whether an event tells the truth, as far as this process can know: whoever reaches the broker can write into its topics.
+//!
+//! Of an instance that is kept here, the history says what happened. Of one that another process keeps nothing is known, and
+//! what an event says about it is taken for true.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use millrace_workflow::Reaction;
+use parking_lot::Mutex;
+
+use crate::bus::Event;
+use crate::plan;
+use crate::services::engine::Events;
+use crate::services::engine::events::{CloudEvent, EventData};
+use crate::store::{HistoryRow, Resource, Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// How often the log has a line about the events that one consumer ignores.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// Why nobody acts on an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Untrue {
+    /// It is about an instance that is not there.
+    Unknown,
+    /// It says something else than what the instance's history says.
+    Contradicted(String),
+}
+
+impl Untrue {
+    /// The values of the metric's label `reason`.
+    pub(super) const REASONS: [&'static str; 2] = ["unknown_instance", "contradicts_history"];
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Unknown => Self::REASONS[0],
+            Self::Contradicted(_) => Self::REASONS[1],
+        }
+    }
+}
+
+impl std::fmt::Display for Untrue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("there is no such instance"),
+            Self::Contradicted(how) => f.write_str(how),
+        }
+    }
+}
+
+/// Knows what is kept here.
+pub(super) struct Witness {
+    store: Arc<dyn Store>,
+    events: Arc<Events>,
+    metrics: Metrics,
+    kinds: BTreeSet<String>,
+    workflows: BTreeSet<String>,
+    /// Topics that nobody else publishes.
+    topics: BTreeSet<String>,
+    told: Mutex<HashMap<String, Told>>,
+}
+
+/// When the log last had a line about a consumer, and how many events it has ignored since.
+struct Told {
+    at: Instant,
+    since: u64,
+}
+
+impl Witness {
+    /// Of what `plan` keeps.
+    pub(super) fn new(plan: &plan::Plan, store: Arc<dyn Store>, events: Arc<Events>, metrics: Metrics) -> Self {
+        let kinds = plan.resources.iter().filter(|handler| handler.workflow.is_some()).map(|handler| handler.kind.clone()).collect();
+        let workflows = plan.workflows.iter().map(|workflow| workflow.machine.definition().name.clone()).collect();
+        let topics = plan.workflows.iter().flat_map(|workflow| published(workflow, plan)).collect();
+        Self { store, events, metrics, kinds, workflows, topics, told: Mutex::default() }
+    }
+
+    /// What is untrue of an event, if this process can know.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(super) async fn doubt(&self, event: &Event, content: &CloudEvent) -> Result<Option<Untrue>, StoreError> {
+        let EventData { resource: kind, instance_id, workflow, .. } = &content.data;
+        if !self.kinds.contains(kind) {
+            let ours = self.workflows.contains(workflow) || self.topics.contains(&event.topic);
+            return Ok(ours.then(|| Untrue::Contradicted(format!("its resource is '{kind}', and none that is kept here is of that kind"))));
+        }
+        let Some(resource) = self.store.resource(kind, instance_id).await? else { return Ok(Some(Untrue::Unknown)) };
+        let before = content.data.seq.saturating_sub(1);
+        let row = self.store.history(kind, instance_id, before, 1).await?.into_iter().next();
+        let contradiction = contradiction_of_history(&content.data, row.as_ref(), &resource)
+            .or_else(|| contradiction_of_name(event, content))
+            .or_else(|| self.contradiction_of_data(&content.data, &resource));
+        Ok(contradiction.map(Untrue::Contradicted))
+    }
+
+    /// Fields that nothing changes once the instance is there. What the host writes itself while it goes on is none of them: state and
+    /// version, and the reason why a step said no, which is gone when it says yes.
+    fn contradiction_of_data(&self, told: &EventData, resource: &Resource) -> Option<String> {
+        let fixed =
+            self.events.protected_fields(&resource.kind).iter().filter(|field| !matches!(field.as_str(), "state" | "version" | "reason"));
+        let differs = |field: &&String| match (told.data.get(field.as_str()), field.as_str()) {
+            (None, _) => false,
+            (Some(said), "userId") => said.as_str() != resource.owner.as_deref(),
+            (Some(said), "id") => said.as_str() != Some(resource.id.as_str()),
+            (Some(said), field) => resource.data.get(field) != Some(said),
+        };
+        fixed.into_iter().find(differs).map(|field| format!("its `{field}` is not that of the instance"))
+    }
+
+    /// Counts an event that nobody acts on. The log has a line about the first of a consumer, and then one a minute at most.
+    pub(super) fn ignore(&self, consumer: &str, event: &Event, untrue: &Untrue) {
+        self.metrics.ignored_event(&event.topic, consumer, untrue.reason());
+        let more = {
+            let mut told = self.told.lock();
+            let now = Instant::now();
+            match told.get_mut(consumer) {
+                Some(told) if now.duration_since(told.at) < QUIET => {
+                    told.since += 1;
+                    return;
+                }
+                Some(told) => std::mem::replace(told, Told { at: now, since: 0 }).since,
+                None => {
+                    told.insert(consumer.to_owned(), Told { at: now, since: 0 });
+                    0
+                }
+            }
+        };
+        tracing::warn!(
+            consumer,
+            topic = event.topic,
+            event = event.id,
+            key = event.key,
+            reason = %untrue,
+            more,
+            "an event is ignored, because it tells what did not happen here: somebody else writes into the topic, or the database was put back"
+        );
+    }
+}
+
+/// Topics on which a process that has this workflow tells of it.
+fn published(workflow: &plan::Workflow, plan: &plan::Plan) -> Vec<String> {
+    let definition = workflow.machine.definition();
+    let announcers: BTreeSet<&str> = definition
+        .hooks
+        .iter()
+        .filter_map(|hook| match &hook.reaction {
+            Reaction::Announce(handler) => Some(handler.as_str()),
+            Reaction::Step(_) | Reaction::Task(_) => None,
+        })
+        .collect();
+    let prefixes = plan.handlers.iter().filter(|handler| announcers.contains(handler.name.as_str())).map(|handler| &handler.prefix);
+    let names = || definition.states.keys().map(String::as_str).chain(["created"]);
+    prefixes.flat_map(|prefix| names().map(move |name| format!("{prefix}.{name}"))).collect()
+}
+
+/// `row` is that with the event's number, or, of a creation, the first.
+fn contradiction_of_history(told: &EventData, row: Option<&HistoryRow>, resource: &Resource) -> Option<String> {
+    let workflow = resource.workflow.as_ref().map(|progress| progress.workflow.as_str());
+    if workflow != Some(told.workflow.as_str()) {
+        return Some(format!("its workflow is '{}', and that of the instance is '{}'", told.workflow, workflow.unwrap_or("none")));
+    }
+    let happened = match (told.seq, row) {
+        (0, row) => {
+            let first = row.map_or(resource.state.as_str(), |row| row.from.as_str());
+            told.transition.is_none() && told.from_state.is_none() && told.to_state == first
+        }
+        (seq, Some(row)) => {
+            row.seq == seq
+                && told.transition.as_ref() == Some(&row.transition)
+                && told.from_state.as_ref() == Some(&row.from)
+                && told.to_state == row.to
+        }
+        (_, None) => false,
+    };
+    (!happened).then(|| {
+        let transition = told.transition.as_deref().unwrap_or("creation");
+        format!("the history has no {transition} into '{}' as number {}", told.to_state, told.seq)
+    })
+}
+
+/// A topic is named after the state, and the event after the topic.
+fn contradiction_of_name(event: &Event, content: &CloudEvent) -> Option<String> {
+    let told = &content.data;
+    let last = if told.seq == 0 { "created" } else { told.to_state.as_str() };
+    let named = content.event_type == event.topic && event.topic.strip_suffix(last).is_some_and(|prefix| prefix.ends_with('.'));
+    (!named || content.subject != told.instance_id).then(|| {
+        format!("it is about '{}' entering '{}', and came as '{}' on this topic", told.instance_id, told.to_state, content.event_type)
+    })
+}

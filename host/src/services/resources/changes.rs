@@ -1,0 +1,114 @@
+//! The transitions of one resource as a stream: what happened, then what happens.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{self, BoxStream, StreamExt};
+
+use super::view::{Change, ChangeBody};
+use crate::services::engine::{ChangeNotifier, Events, Watcher};
+use crate::shutdown::Stop;
+use crate::store::{HistoryRow, Resource, Store, StoreError};
+
+/// Transitions read at once: a stream whose client takes nothing holds these and no more.
+const PAGE: usize = 32;
+/// How often the store is read although nothing was heard.
+const POLL: Duration = Duration::from_secs(10);
+
+/// Follows resources. Clones share everything.
+#[derive(Clone)]
+pub(super) struct Changes {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) events: Arc<Events>,
+    pub(super) change_notifier: ChangeNotifier,
+    pub(super) stop: Stop,
+}
+
+struct Following {
+    from: Changes,
+    watcher: Watcher,
+    kind: String,
+    id: String,
+    seen: u64,
+    page: Page,
+    ended: bool,
+}
+
+/// What was read and not yet taken.
+#[derive(Default)]
+struct Page {
+    rows: VecDeque<HistoryRow>,
+    /// As it was when they were read.
+    resource: Option<Arc<Resource>>,
+}
+
+impl Changes {
+    /// The transitions after `after`; ends after the one that enters a final state, when the store fails, or at shutdown.
+    pub(super) fn stream(&self, kind: &str, id: &str, after: u64) -> BoxStream<'static, Change> {
+        // Watching begins before the first read, so that nothing falls between the two.
+        let watcher = self.change_notifier.watch(kind, id);
+        let (from, kind, id) = (self.clone(), kind.to_owned(), id.to_owned());
+        let following = Following { from, watcher, kind, id, seen: after, page: Page::default(), ended: false };
+        stream::unfold(following, |mut following| async move {
+            let change = following.next().await?;
+            Some((change, following))
+        })
+        .boxed()
+    }
+}
+
+impl Following {
+    async fn next(&mut self) -> Option<Change> {
+        loop {
+            if let Some(change) = self.taken() {
+                return Some(change);
+            }
+            if self.ended || self.from.stop.is_requested() {
+                return None;
+            }
+            match self.read().await {
+                Ok(()) if !self.page.rows.is_empty() || self.ended => continue,
+                Ok(()) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "an event stream ends: the store cannot be read");
+                    return None;
+                }
+            }
+            tokio::select! {
+                () = self.watcher.changed() => {}
+                () = tokio::time::sleep(POLL) => {}
+                () = self.from.stop.requested() => return None,
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<(), StoreError> {
+        let store = &self.from.store;
+        let Some(resource) = store.resource(&self.kind, &self.id).await? else {
+            self.ended = true;
+            return Ok(());
+        };
+        let rows = store.history(&self.kind, &self.id, self.seen, PAGE).await?;
+        // No transition leaves a final state, so what is read after it was seen is all there will ever be.
+        self.ended = is_finished(&resource) && rows.len() < PAGE;
+        self.seen = rows.last().map_or(self.seen, |row| row.seq);
+        self.page = Page { rows: rows.into(), resource: Some(Arc::new(resource)) };
+        Ok(())
+    }
+
+    /// The next of the page; what it says of the resource is made only now.
+    fn taken(&mut self) -> Option<Change> {
+        let row = self.page.rows.pop_front()?;
+        let resource = self.page.resource.as_ref()?;
+        let last = is_finished(resource) && row.to == resource.state;
+        let (seq, state) = (row.seq, row.to.clone());
+        let data = self.from.events.public_data(resource);
+        let body = ChangeBody { id: resource.id.clone(), state, version: resource.version, transition: row, data };
+        Some(Change { seq, body: serde_json::to_value(body).unwrap_or_default(), last })
+    }
+}
+
+fn is_finished(resource: &Resource) -> bool {
+    resource.workflow.as_ref().is_none_or(|progress| progress.finished)
+}

@@ -1,0 +1,11 @@
+//! Any resource, with or without a workflow: what handlers call, and how a resource looks from outside.
+
+mod changes;
+mod course;
+mod handler;
+mod seeds;
+mod service;
+pub mod view;
+
+pub use service::{Dependencies, IdempotencyKey, MAX_PAGE, Resources, usual_page};
+pub use view::{Change, ChangeBody, Page, View};

@@ -1,0 +1,488 @@
+//! Any resource, with or without a workflow: what handlers call.
+//!
+//! What a resource is called, who may see it, which workflow it starts and which actions it has, all of it comes from the
+//! plan. The only business known here by name is the shop's, and it lives in `shop/`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::BoxStream;
+use millrace_workflow::{Cause, Input, Machine, Refusal};
+use parking_lot::Mutex;
+use serde_json::Value;
+
+use super::changes::Changes;
+use super::course::{self, Courses};
+use super::handler::Handler;
+use super::view::{self, Change, Course, Page, View};
+use crate::clock::Clock;
+use crate::plan::ResourceHandler;
+use crate::services::ServiceError;
+use crate::services::engine::commit_plan::{self, CommitPlan, Context, Origin};
+use crate::services::engine::{Active, Backpressure, ChangeNotifier, Events, FireError, Pipeline, Place, WithdrawError, Workflows};
+use crate::services::generation::Generation;
+use crate::services::shop::catalogue::Catalogue;
+use crate::services::users::CurrentUser;
+use crate::shutdown::Stop;
+use crate::store::{Commit, Conflict, Guard, IdempotencyRow, Listing, Object, Resource, Store, StoreError};
+
+/// Entries of a page, at most.
+pub const MAX_PAGE: usize = 200;
+/// Entries of a page of what belongs to somebody, unless the caller says otherwise.
+const PAGE_OF_ONES_OWN: usize = 50;
+/// When to come back if there are too many unfinished instances, or events that wait.
+const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// A request's `Idempotency-Key`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// Value of the header, 1 to 255 visible ASCII characters.
+    pub key: String,
+    /// SHA-256 of method, path and body, in hex.
+    pub request_hash: String,
+}
+
+/// Entries of a page of what `handler` keeps, unless the caller says otherwise.
+#[must_use]
+pub fn usual_page(handler: &ResourceHandler) -> usize {
+    if handler.owned { PAGE_OF_ONES_OWN } else { MAX_PAGE }
+}
+
+/// The resources of a process. Clones share everything.
+#[derive(Clone)]
+pub struct Resources {
+    inner: Arc<Inner>,
+}
+
+/// What resources work with.
+pub struct Dependencies {
+    /// Moves instances.
+    pub pipeline: Pipeline,
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// The machines.
+    pub workflows: Arc<Workflows>,
+    /// What others may see of a resource.
+    pub events: Arc<Events>,
+    /// Unfinished instances.
+    pub active: Arc<Active>,
+    /// How many events may wait.
+    pub backpressure: Arc<Backpressure>,
+    /// Who is told of changes.
+    pub change_notifier: ChangeNotifier,
+    /// Counts what a cached list must not outlive.
+    pub generation: Generation,
+    /// Time.
+    pub clock: Clock,
+    /// Ends event streams.
+    pub stop: Stop,
+}
+
+struct Inner {
+    pipeline: Pipeline,
+    store: Arc<dyn Store>,
+    workflows: Arc<Workflows>,
+    events: Arc<Events>,
+    active: Arc<Active>,
+    backpressure: Arc<Backpressure>,
+    changes: Changes,
+    courses: Courses,
+    clock: Clock,
+    handlers: HashMap<String, Handler>,
+    generation: Generation,
+    /// First pages that are the same for everybody, with the generation they were read in.
+    pages: Mutex<HashMap<String, (u64, Page)>>,
+}
+
+impl Resources {
+    /// The handlers of the plan.
+    ///
+    /// # Errors
+    /// A schema or a catalogue client cannot be made.
+    pub fn new(dependencies: Dependencies, handlers: &[ResourceHandler]) -> anyhow::Result<Self> {
+        let Dependencies { pipeline, store, workflows, events, active, backpressure, change_notifier, generation, clock, stop } =
+            dependencies;
+        let handlers =
+            handlers.iter().map(|settings| Ok((settings.name.clone(), Handler::new(settings, &store)?))).collect::<anyhow::Result<_>>()?;
+        let changes = Changes { store: Arc::clone(&store), events: Arc::clone(&events), change_notifier, stop };
+        let courses = Courses { store: Arc::clone(&store), workflows: Arc::clone(&workflows), clock: clock.clone() };
+        let pages = Mutex::default();
+        let inner =
+            Inner { pipeline, store, workflows, events, active, backpressure, changes, courses, clock, handlers, generation, pages };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Whether something is priced from the catalogue of another process.
+    #[must_use]
+    pub fn has_remote_catalogue(&self) -> bool {
+        self.catalogues().any(Catalogue::is_remote)
+    }
+
+    /// Why nothing new can be priced, as far as is known; a catalogue that did not answer is asked again.
+    pub async fn catalogue_problem(&self) -> Option<String> {
+        for catalogue in self.catalogues() {
+            if let Some(problem) = catalogue.problem().await {
+                return Some(problem);
+            }
+        }
+        None
+    }
+
+    fn catalogues(&self) -> impl Iterator<Item = &Catalogue> {
+        self.inner.handlers.values().filter_map(|handler| handler.catalogue.as_ref())
+    }
+
+    /// Creates a resource of `handler` and starts its workflow, which is part of the trace `traceparent` for all its life. The flag is true when the idempotency key was used before
+    /// with the same request: the view is the resource created then.
+    ///
+    /// # Errors
+    /// Invalid body, unknown product, catalogue not reachable, idempotency key used for another request.
+    pub async fn create(
+        &self,
+        handler: &str,
+        user: Option<&CurrentUser>,
+        body: Value,
+        key: Option<IdempotencyKey>,
+        traceparent: String,
+    ) -> Result<(View, bool), ServiceError> {
+        let handler = self.handler(handler)?;
+        let row = key.zip(user).map(|(key, user)| IdempotencyRow {
+            user: user.id.clone(),
+            key: key.key,
+            request_hash: key.request_hash,
+            resource_id: String::new(),
+        });
+        if let Some(row) = &row
+            && let Some(earlier) = self.store().idempotency(&row.user, &row.key).await?
+        {
+            return self.replay(handler, row, &earlier).await;
+        }
+        let data = handler.new_data(&body).await?;
+        self.insert(handler, user, data, row, traceparent).await
+    }
+
+    /// Lists resources: the user's own, newest first, or (if nobody owns them) all by id.
+    ///
+    /// # Errors
+    /// A cursor that was not made here; a limit outside 1 to 200.
+    pub async fn list(
+        &self,
+        handler: &str,
+        user: Option<&CurrentUser>,
+        limit: Option<usize>,
+        cursor: Option<&str>,
+    ) -> Result<Page, ServiceError> {
+        let handler = self.handler(handler)?;
+        // What belongs to nobody looks the same for everybody until something changes, and a shop's catalogue is read all day.
+        if handler.settings.owned || handler.settings.workflow.is_some() || limit.is_some() || cursor.is_some() {
+            return self.read_page(handler, user, limit, cursor).await;
+        }
+        let generation = self.inner.generation.current();
+        if let Some((read_in, page)) = self.inner.pages.lock().get(&handler.settings.name)
+            && *read_in == generation
+        {
+            return Ok(page.clone());
+        }
+        let page = self.read_page(handler, user, None, None).await?;
+        self.inner.pages.lock().insert(handler.settings.name.clone(), (generation, page.clone()));
+        Ok(page)
+    }
+
+    async fn read_page(
+        &self,
+        handler: &Handler,
+        user: Option<&CurrentUser>,
+        limit: Option<usize>,
+        cursor: Option<&str>,
+    ) -> Result<Page, ServiceError> {
+        let limit = limit.unwrap_or(usual_page(&handler.settings));
+        if !(1..=MAX_PAGE).contains(&limit) {
+            return Err(ServiceError::field("limit", format!("expected 1 to {MAX_PAGE}, got {limit}")));
+        }
+        let listing = Listing {
+            kind: handler.settings.kind.clone(),
+            owner: handler.owner(user)?,
+            by_id: !handler.settings.owned,
+            after: cursor.map(view::parse_cursor).transpose()?,
+            limit: limit + 1,
+        };
+        let mut rows = self.store().resources(&listing).await?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(view::cursor);
+        let levels = self.stock_levels(handler).await?;
+        let items = rows.iter().map(|row| self.view(handler, row, levels.get(&row.id).copied(), None).body).collect();
+        Ok(Page { items, next })
+    }
+
+    /// One resource with the last of its history, or with the last of it before that number.
+    ///
+    /// # Errors
+    /// Not there, or somebody else's.
+    pub async fn get(&self, handler: &str, user: Option<&CurrentUser>, id: &str, before: Option<u64>) -> Result<View, ServiceError> {
+        let handler = self.handler(handler)?;
+        let resource = self.own(handler, user, id).await?;
+        self.view_before(handler, &resource, before.unwrap_or(u64::MAX)).await
+    }
+
+    /// Replaces the data of a resource that no workflow moves.
+    ///
+    /// # Errors
+    /// Not there, invalid, moved by a workflow, or changed meanwhile (`if_version`).
+    pub async fn update(
+        &self,
+        handler: &str,
+        user: Option<&CurrentUser>,
+        id: &str,
+        body: Value,
+        if_version: Option<u64>,
+    ) -> Result<View, ServiceError> {
+        let handler = self.handler(handler)?;
+        let mut resource = self.own(handler, user, id).await?;
+        handler.refuse_workflow(&resource)?;
+        let guard = guard(&resource, if_version)?;
+        resource.data = Arc::new(handler.new_data(&body).await?);
+        resource.version += 1;
+        resource.updated_at = self.inner.clock.now();
+        if let Some(units) = handler.units(&resource.data) {
+            self.store().set_stock(id, units).await?;
+        }
+        let commit = Commit { change: Some((guard, resource.clone())), ..Commit::default() };
+        self.store().commit(commit).await?;
+        self.inner.generation.advance();
+        self.full_view(handler, &resource).await
+    }
+
+    /// Removes a resource that no workflow moves.
+    ///
+    /// # Errors
+    /// Not there, moved by a workflow, or changed meanwhile.
+    pub async fn delete(&self, handler: &str, user: Option<&CurrentUser>, id: &str, if_version: Option<u64>) -> Result<(), ServiceError> {
+        let handler = self.handler(handler)?;
+        let resource = self.own(handler, user, id).await?;
+        handler.refuse_workflow(&resource)?;
+        let removed = self.store().delete_resource(&handler.settings.kind, id, guard(&resource, if_version)?).await?;
+        self.inner.generation.advance();
+        if removed { Ok(()) } else { Err(handler.not_found(id)) }
+    }
+
+    /// Fires a named action (`cancel`, `retry`), or a transition by its own name; `body` may bring new private fields.
+    ///
+    /// # Errors
+    /// Not there, invalid body, or the state does not allow it (409 naming the state).
+    pub async fn act(&self, handler: &str, user: Option<&CurrentUser>, id: &str, action: &str, body: Value) -> Result<View, ServiceError> {
+        let handler = self.handler(handler)?;
+        let transitions = handler.settings.actions.get(action).cloned().unwrap_or_else(|| vec![action.to_owned()]);
+        let merge = handler.action_fields(&body)?;
+        self.own(handler, user, id).await?;
+        let entered = self.store().timers(&handler.settings.kind, id).await?;
+        let (steady, too_soon) = (self.inner.clock.steady(), Mutex::new(None));
+        let choose = |resource: &Resource, machine: &Machine| {
+            let transition = machine.transition_leaving(&resource.state, &transitions).ok_or_else(|| Refusal::WrongState {
+                transition: action.to_owned(),
+                from: transitions.join(" or "),
+                state: resource.state.clone(),
+            })?;
+            if let Some(refusal) = course::too_late(resource, machine, transition, steady) {
+                return Err(refusal);
+            }
+            if let Some(wait) = course::pause_left(resource, machine, transition, &entered, steady) {
+                *too_soon.lock() = Some(wait);
+                return Err(Refusal::WrongState { transition: action.to_owned(), from: String::new(), state: resource.state.clone() });
+            }
+            let input = Input::Fire { transition: transition.to_owned(), cause: Cause::Api };
+            Ok((input, Origin { merge: merge.clone(), ..Origin::default() }))
+        };
+        match self.inner.pipeline.fire(&handler.settings.kind, id, &choose).await {
+            Ok(resource) => self.full_view(handler, &resource).await,
+            Err(FireError::Gone) => Err(handler.not_found(id)),
+            Err(FireError::Refused(refusal)) => {
+                if let Some(retry_after) = too_soon.into_inner() {
+                    let detail =
+                        format!("'{action}' was asked for a moment ago and changed nothing; it may be asked for again in a moment");
+                    return Err(ServiceError::TooMany { detail, retry_after });
+                }
+                match self.inner.pipeline.withdraw(&handler.settings.kind, id, &transitions, (Cause::Api, merge.as_ref())).await {
+                    Ok(resource) => self.full_view(handler, &resource).await,
+                    Err(WithdrawError::Store(error)) => Err(error.into()),
+                    Err(WithdrawError::Lookup(error)) => Err(ServiceError::Internal(error.into())),
+                    Err(WithdrawError::Contended | WithdrawError::Meaningless) => {
+                        let why = matches!(refusal, Refusal::Worn { .. } | Refusal::Overdue { .. }).then(|| refusal.to_string());
+                        Err(self.impossible(handler, user, (id, action), why).await)
+                    }
+                    Err(refusal) => Err(self.impossible(handler, user, (id, action), Some(refusal.to_string())).await),
+                }
+            }
+            Err(FireError::Contended) => Err(self.impossible(handler, user, (id, action), None).await),
+            Err(FireError::Store(error)) => Err(error.into()),
+            Err(error @ FireError::Lookup(_)) => Err(ServiceError::Internal(error.into())),
+        }
+    }
+
+    /// That an action is not possible in the state of now, and why.
+    async fn impossible(
+        &self,
+        handler: &Handler,
+        user: Option<&CurrentUser>,
+        (id, action): (&str, &str),
+        why: Option<String>,
+    ) -> ServiceError {
+        match self.own(handler, user, id).await {
+            Ok(Resource { state, .. }) => {
+                let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+                ServiceError::Conflict(format!("'{action}' is not possible in state '{state}'{why}"))
+            }
+            Err(error) => error,
+        }
+    }
+
+    /// The transitions after `seq`, those made already first, then as they happen; ends after the last.
+    ///
+    /// # Errors
+    /// Not there, or somebody else's.
+    pub async fn changes(
+        &self,
+        handler: &str,
+        user: Option<&CurrentUser>,
+        id: &str,
+        after: u64,
+    ) -> Result<BoxStream<'static, Change>, ServiceError> {
+        let handler = self.handler(handler)?;
+        self.own(handler, user, id).await?;
+        Ok(self.inner.changes.stream(&handler.settings.kind, id, after))
+    }
+
+    pub(super) fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    pub(super) fn handlers(&self) -> impl Iterator<Item = &Handler> {
+        self.inner.handlers.values()
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    pub(super) fn generation(&self) -> &Generation {
+        &self.inner.generation
+    }
+
+    fn handler(&self, name: &str) -> Result<&Handler, ServiceError> {
+        self.inner.handlers.get(name).ok_or_else(|| ServiceError::NotFound { what: format!("handler '{name}'") })
+    }
+
+    async fn insert(
+        &self,
+        handler: &Handler,
+        user: Option<&CurrentUser>,
+        data: Object,
+        row: Option<IdempotencyRow>,
+        traceparent: String,
+    ) -> Result<(View, bool), ServiceError> {
+        let resource = handler.new_resource(user, data, self.inner.clock.now())?;
+        let place = handler.settings.workflow.as_deref().map(|workflow| self.place(workflow)).transpose()?;
+        let mut plan = match &handler.settings.workflow {
+            Some(workflow) => self.begin(workflow, resource, traceparent)?,
+            None => commit_plan::plain(resource),
+        };
+        plan.commit.idempotency = row.clone().map(|row| IdempotencyRow { resource_id: plan.resource.id.clone(), ..row });
+        if let Some(units) = handler.units(&plan.resource.data) {
+            self.store().init_stock(&plan.resource.id, units).await?;
+        }
+        match self.inner.pipeline.commit(plan).await {
+            Ok(resource) => {
+                match place {
+                    Some(place) => place.keep(),
+                    None => self.inner.generation.advance(),
+                }
+                let stock = handler.units(&resource.data);
+                let course = resource.workflow.as_ref().map(|_| Course::default());
+                Ok((self.view(handler, &resource, stock, course), false))
+            }
+            Err(StoreError::Conflict(Conflict::Idempotency(earlier))) => match &row {
+                Some(row) => self.replay(handler, row, &earlier).await,
+                None => Err(StoreError::Conflict(Conflict::Idempotency(earlier)).into()),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A place for one more instance.
+    fn place<'a>(&'a self, workflow: &'a str) -> Result<Place<'a>, ServiceError> {
+        let Inner { active, workflows, .. } = &*self.inner;
+        active.begin(workflow, workflows.max_instances(workflow)).ok_or_else(|| {
+            let detail = format!("'{workflow}' has as many unfinished instances as it may have; nothing was stored");
+            ServiceError::Unavailable { detail, retry_after: FULL_RETRY_AFTER }
+        })
+    }
+
+    fn begin(&self, workflow: &str, resource: Resource, traceparent: String) -> Result<CommitPlan, ServiceError> {
+        let Inner { workflows, events, backpressure, clock, .. } = &*self.inner;
+        let missing = || ServiceError::Internal(anyhow::anyhow!("there is no workflow '{workflow}'"));
+        let pinned = workflows.current(workflow).ok_or_else(missing)?;
+        if let Some(reason) = backpressure.refusal() {
+            let detail = format!("{reason}; nothing was stored");
+            return Err(ServiceError::Unavailable { detail, retry_after: FULL_RETRY_AFTER });
+        }
+        let (instance, effects) = pinned.machine.create();
+        let context = Context { events, pinned: &pinned, now: resource.created_at, steady: clock.steady() };
+        Ok(commit_plan::begin(context, resource, instance, &effects, Some(traceparent)))
+    }
+
+    async fn replay(&self, handler: &Handler, row: &IdempotencyRow, earlier: &IdempotencyRow) -> Result<(View, bool), ServiceError> {
+        if earlier.request_hash != row.request_hash {
+            tracing::info!(
+                idempotency_key = row.key,
+                instance = earlier.resource_id,
+                "an idempotency key was used for another request: refused"
+            );
+            return Err(ServiceError::field("Idempotency-Key", format!("'{}' was used for another request", row.key)));
+        }
+        let resource = self.store().resource(&handler.settings.kind, &earlier.resource_id).await?;
+        let resource = resource.ok_or_else(|| handler.not_found(&earlier.resource_id))?;
+        Ok((self.full_view(handler, &resource).await?, true))
+    }
+
+    async fn own(&self, handler: &Handler, user: Option<&CurrentUser>, id: &str) -> Result<Resource, ServiceError> {
+        let owner = handler.owner(user)?;
+        let found = self.store().resource(&handler.settings.kind, id).await?;
+        found.filter(|resource| !handler.settings.owned || resource.owner == owner).ok_or_else(|| handler.not_found(id))
+    }
+
+    async fn full_view(&self, handler: &Handler, resource: &Resource) -> Result<View, ServiceError> {
+        self.view_before(handler, resource, u64::MAX).await
+    }
+
+    /// One resource with the last of its history before that number, and what waits to happen.
+    async fn view_before(&self, handler: &Handler, resource: &Resource, before: u64) -> Result<View, ServiceError> {
+        let course = self.inner.courses.before(resource, before).await?;
+        let stock = match &handler.settings.stock_field {
+            Some(_) => self.store().stock_of(&resource.id).await?.map(|level| level.on_hand - level.reserved),
+            None => None,
+        };
+        Ok(self.view(handler, resource, stock, course))
+    }
+
+    async fn stock_levels(&self, handler: &Handler) -> Result<HashMap<String, u64>, ServiceError> {
+        if handler.settings.stock_field.is_none() {
+            return Ok(HashMap::new());
+        }
+        Ok(self.store().stock().await?.into_iter().map(|level| (level.sku, level.on_hand - level.reserved)).collect())
+    }
+
+    fn view(&self, handler: &Handler, resource: &Resource, stock: Option<u64>, course: Option<Course>) -> View {
+        let stock = handler.settings.stock_field.as_deref().zip(stock);
+        view::resource(&self.inner.events, resource, stock, course)
+    }
+}
+
+fn guard(resource: &Resource, if_version: Option<u64>) -> Result<Guard, ServiceError> {
+    match if_version {
+        Some(version) if version != resource.version => {
+            Err(ServiceError::Conflict(format!("version {version} was expected, but it is {}", resource.version)))
+        }
+        _ => Ok(Guard::Version(resource.version)),
+    }
+}
