@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use crate::bus::{Bus, BusHealth};
 use crate::clock::Clock;
 use crate::http::{Check, HealthChecks, Probe, Status};
-use crate::plan::{self, Plan};
+use crate::plan::Plan;
 use crate::pulse::Pulse;
 use crate::services::pipeline::Pipeline;
 use crate::services::resources::Resources;
@@ -82,9 +82,9 @@ pub(super) fn register(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline, 
             async move { check }
         });
     }
-    if let (Some(bus), Some(plan::Bus::Embedded { name, .. } | plan::Bus::Kafka { name, .. })) = (bus, &plan.bus) {
+    if let (Some(bus), Some(settings)) = (bus, &plan.bus) {
         let bus = Arc::clone(bus);
-        health.add(name, move || {
+        health.add(settings.name(), move || {
             let check = match bus.health() {
                 BusHealth::Up => Check::new(Status::Up, "events are published"),
                 BusHealth::Down(reason) => Check::new(Status::Degraded, format!("events wait in the outbox: {reason}")),

@@ -13,8 +13,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use parts::kafka_settings;
-
 use anyhow::Context as _;
 use futures::future::{self, FutureExt as _};
 use tokio::net::TcpListener;

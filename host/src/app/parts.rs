@@ -9,9 +9,6 @@ use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
 
 use super::{Core, Surroundings};
-use crate::bus::Bus;
-use crate::bus::embedded::Embedded;
-use crate::bus::kafka::{self, Kafka};
 use crate::clock::Clock;
 use crate::http;
 use crate::plan::{self, Endpoint, Plan};
@@ -131,7 +128,7 @@ pub(super) async fn core(
     let internal = internal(plan, &store, &generation);
     let resources = Resources::new(pipeline.clone(), &plan.resources, generation)?;
     resources.seed().await?;
-    let bus = plan.bus.as_ref().map(bus).transpose()?;
+    let bus = plan.bus.as_ref().map(plan::Bus::build).transpose()?;
     Ok(Core { store, store_failed, writer: Some(writer), runtime, pipeline, resources, bus, internal })
 }
 
@@ -214,36 +211,12 @@ async fn runtime(
     Runtime::start(settings, plan.components.clone(), services, good, remember, surroundings.clock.clone()).await
 }
 
-fn bus(bus: &plan::Bus) -> anyhow::Result<Arc<dyn Bus>> {
-    match bus {
-        plan::Bus::Embedded { max_queue_size, delivery_timeout, .. } => Ok(Arc::new(Embedded::new(*max_queue_size, *delivery_timeout))),
-        plan::Bus::Kafka { name, .. } => {
-            let kafka = kafka_settings(bus).map(Kafka::new).transpose().with_context(|| format!("module '{name}'"))?;
-            Ok(Arc::new(kafka.context("the bus is Kafka")?))
-        }
-    }
-}
-
 /// Whether this process keeps accounts, rather than only checking the tokens of another one that does.
 pub(super) fn has_accounts(plan: &Plan) -> bool {
     let seeded = plan.auth.as_ref().is_some_and(|auth| auth.seed_file.is_some());
     let answers =
         |route: &plan::Route| matches!(route.endpoint, Endpoint::Register | Endpoint::Login | Endpoint::Profile | Endpoint::UpdateProfile);
     seeded || plan.routes.iter().any(answers)
-}
-
-/// How to reach Kafka, if that is the bus.
-#[must_use]
-pub fn kafka_settings(bus: &plan::Bus) -> Option<kafka::Settings> {
-    let plan::Bus::Kafka { brokers, group_id, instance_id, topics, .. } = bus else { return None };
-    let machine = || hostname::get().map_or_else(|_| "only".to_owned(), |name| name.to_string_lossy().into_owned());
-    Some(kafka::Settings {
-        brokers: brokers.clone(),
-        group_id: group_id.clone(),
-        instance_id: instance_id.clone().unwrap_or_else(machine),
-        topics: topics.clone(),
-        patience: kafka::Patience::default(),
-    })
 }
 
 /// Accounts, with those of the seed file.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::bus::{Bus, BusHealth};
-use crate::plan::{self, Plan};
+use crate::plan::Plan;
 use crate::services::pipeline::Pipeline;
 use crate::store::Backlog;
 use crate::telemetry::Metrics;
@@ -29,7 +29,7 @@ struct Readings {
 
 /// Has everything that is only read, read for each scrape.
 pub(super) fn register(metrics: &Metrics, plan: &Plan, pipeline: &Pipeline, bus: Option<&Arc<dyn Bus>>) {
-    let name = plan.bus.as_ref().map(|(plan::Bus::Embedded { name, .. } | plan::Bus::Kafka { name, .. })| name.clone());
+    let name = plan.bus.as_ref().map(|settings| settings.name().to_owned());
     let readings = Arc::new(Readings {
         metrics: metrics.clone(),
         pipeline: pipeline.clone(),
