@@ -1,6 +1,7 @@
 //! Opens the parts of a process, each from its settings.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use anyhow::Context as _;
 use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
 
-use super::{Core, Surroundings};
+use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::http;
 use crate::plan::{self, Endpoint, Plan};
@@ -36,6 +37,29 @@ use crate::telemetry::Metrics;
 const PARK_AFTER: u32 = 3;
 /// Between two attempts to take over what was left running, while the store cannot write.
 const RECOVERY_PAUSE: Duration = Duration::from_millis(500);
+
+/// What a process is given beside its plan.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Time.
+    pub clock: Clock,
+    /// Program that compiles components, see [`crate::runtime::Settings::compiler`].
+    pub compiler: PathBuf,
+}
+
+/// The parts of a process that has a database.
+pub(super) struct Core {
+    pub store: Arc<dyn Store>,
+    pub store_failed: StoreFailed,
+    /// Asked whether the thread that writes gets on; taken when it is.
+    pub writer: Option<Asked>,
+    pub runtime: Arc<Runtime>,
+    pub pipeline: Pipeline,
+    pub resources: Resources,
+    pub bus: Option<Arc<dyn Bus>>,
+    /// What other processes may ask.
+    pub internal: Option<http::Router>,
+}
 
 /// Tells once that the store cannot go on.
 pub(super) struct StoreFailed(Option<BoxFuture<'static, String>>);
@@ -175,7 +199,7 @@ fn internal(plan: &Plan, store: &Arc<dyn Store>, generation: &Generation) -> Opt
 fn no_components(database: &plan::Database) -> crate::runtime::Settings {
     crate::runtime::Settings {
         cache_dir: database.path.with_file_name("components-cache"),
-        compiler: std::path::PathBuf::new(),
+        compiler: PathBuf::new(),
         max_concurrent_runs: 1,
     }
 }

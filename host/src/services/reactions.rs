@@ -54,7 +54,7 @@ impl Reactions {
             by_consumer.insert(consumer, Arc::new(Reaction::Fire(trigger.clone())));
         }
         for handler in &plan.handlers {
-            let consumer = format!("handler:{}", handler.name);
+            let consumer = Self::consumer_of(&handler.name);
             subscriptions.extend(handler.topics.iter().map(|topic| Subscription { consumer: consumer.clone(), topic: topic.clone() }));
             by_consumer.insert(consumer, Arc::new(Reaction::Handle(handler.clone())));
         }
@@ -64,6 +64,12 @@ impl Reactions {
         let parts = pipeline.parts();
         let witness = Witness::new(plan, Arc::clone(&parts.store), Arc::clone(&parts.events), parts.metrics.clone());
         Self { witness: Arc::new(witness), pipeline, by_consumer, subscriptions, system }
+    }
+
+    /// The consumer that a `messaging.handler` of this name is on the bus.
+    #[must_use]
+    pub fn consumer_of(handler: &str) -> String {
+        format!("handler:{handler}")
     }
 
     fn span(&self, consumer: &str, event: &Event) -> Span {

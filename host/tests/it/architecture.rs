@@ -131,7 +131,7 @@ fn each_foreign_crate_is_named_in_its_own_part_only() {
 }
 
 /// Parts whose files never import each other in a circle.
-const WITHOUT_CIRCLES: &[&str] = &["config", "plan"];
+const WITHOUT_CIRCLES: &[&str] = &["app", "config", "plan"];
 
 /// The module that a file is, such as `config::resolve::triggers`.
 fn module_of(path: &Path) -> String {
