@@ -136,8 +136,8 @@ pub fn probe(url: &str) -> ExitCode {
 
 /// `millrace top`: shows what processes are doing, live on a terminal.
 #[must_use]
-pub fn top(urls: &[String], once: bool, interval: Duration) -> ExitCode {
-    printing(|out| top::run(urls, once, interval, out))
+pub fn top(urls: &[String], token: Option<&str>, once: bool, interval: Duration) -> ExitCode {
+    printing(|out| top::run(urls, token, once, interval, out))
 }
 
 /// `millrace compile`: the child process of the runtime.

@@ -67,6 +67,9 @@ enum Command {
         /// Seconds between two looks.
         #[arg(long, default_value = "1", value_parser = seconds)]
         interval: Duration,
+        /// Token of processes whose `metrics.collector` has `access: token`.
+        #[arg(long, env = "METRICS_SECRET", hide_env_values = true)]
+        metrics_token: Option<String>,
     },
     /// Look at the events that were moved to the dead-letter topic, or send them again.
     Dlq {
@@ -175,7 +178,7 @@ fn main() -> ExitCode {
         Command::Schema => commands::schema(),
         Command::Openapi { file } => commands::openapi(&file),
         Command::Probe { url } => commands::probe(&url),
-        Command::Top { urls, once, interval } => commands::top(&urls, once, interval),
+        Command::Top { urls, once, interval, metrics_token } => commands::top(&urls, metrics_token.as_deref(), once, interval),
         Command::Dlq { command: DlqCommand::List(of) } => commands::events::list_dead_letters(&of.config, &of.topics),
         Command::Dlq { command: DlqCommand::Redrive(of) } => commands::events::redrive_dead_letters(&of.config, &of.topics),
         Command::Dlq { command: DlqCommand::Discard { config, topic, through } } => {

@@ -1,21 +1,17 @@
 //! What `/metrics` shows that nobody counts: it is read from the parts when somebody asks.
 //!
-//! Reading the store is bounded to once a second, however many ask, and goes through the connections that only read.
+//! What waits in the store is counted once a second at most, however many ask, and through the connections that only read.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use parking_lot::Mutex;
-
+use super::backlogs::Backlogs;
 use crate::bus::{Bus, BusHealth};
-use crate::plan::{self, Plan};
+use crate::plan::Plan;
 use crate::services::engine::Dependencies;
 use crate::store::Backlog;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{ActiveComponent, Space};
-
-/// What was read from the store is good for so long.
-const STORE_INTERVAL: Duration = Duration::from_secs(1);
 
 struct Gauges {
     metrics: Metrics,
@@ -24,19 +20,19 @@ struct Gauges {
     /// Module name of the database.
     database: Option<String>,
     bus: Option<(String, Arc<dyn Bus>)>,
-    store_read: Mutex<Option<Instant>>,
+    backlogs: Arc<Backlogs>,
 }
 
 /// Has everything that is only read, read for each scrape.
-pub(super) fn register(metrics: &Metrics, plan: &Plan, engine: &Dependencies, bus: Option<&Arc<dyn Bus>>) {
-    let name = plan.bus.as_ref().map(|(plan::Bus::Embedded { name, .. } | plan::Bus::Kafka { name, .. })| name.clone());
+pub(super) fn register(metrics: &Metrics, plan: &Plan, engine: &Dependencies, backlogs: &Arc<Backlogs>, bus: Option<&Arc<dyn Bus>>) {
+    let name = plan.bus.as_ref().map(|settings| settings.name().to_owned());
     let gauges = Arc::new(Gauges {
         metrics: metrics.clone(),
         engine: engine.clone(),
         components: plan.components.iter().map(|component| component.name.clone()).collect(),
         database: plan.database.as_ref().map(|database| database.name.clone()),
         bus: name.zip(bus.cloned()),
-        store_read: Mutex::default(),
+        backlogs: Arc::clone(backlogs),
     });
     metrics.on_scrape(move || {
         let gauges = Arc::clone(&gauges);
@@ -52,10 +48,7 @@ impl Gauges {
             self.metrics.set_bus_up(name, bus.health() == BusHealth::Up);
             bus.lag().iter().for_each(|lag| self.metrics.set_lag(&lag.topic, lag.events));
         }
-        let due = self.store_read.lock().is_none_or(|read| read.elapsed() >= STORE_INTERVAL);
-        if due {
-            self.read_store().await;
-        }
+        self.read_store().await;
     }
 
     fn read_workflows(&self) {
@@ -88,11 +81,8 @@ impl Gauges {
 
     async fn read_store(&self) {
         let store = &self.engine.store;
-        match store.backlog().await {
-            Ok(backlog) => {
-                self.show(&backlog);
-                *self.store_read.lock() = Some(Instant::now());
-            }
+        match self.backlogs.lately().await {
+            Ok(backlog) => self.show(&backlog),
             Err(error) => tracing::warn!(%error, "the store does not say what waits; the metrics show what it said before"),
         }
         match (store.space(), &self.database) {

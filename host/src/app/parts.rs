@@ -1,16 +1,14 @@
 //! Opens the parts of a process, each from its settings.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
 
-use super::{Core, Surroundings};
 use crate::bus::Bus;
-use crate::bus::embedded::Embedded;
-use crate::bus::kafka::{self, Kafka};
 use crate::clock::Clock;
 use crate::http;
 use crate::plan::{self, Endpoint, Plan};
@@ -28,6 +26,28 @@ use crate::store::sqlite::{Sqlite, SqliteSettings};
 use crate::store::{Store, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
+
+/// What a process is given beside its plan.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Time.
+    pub clock: Clock,
+    /// Program that compiles components, see [`crate::runtime::Settings::compiler`].
+    pub compiler: PathBuf,
+}
+
+/// The parts of a process that has a database.
+pub(super) struct Core {
+    pub store_failed: StoreFailed,
+    /// Asked whether the thread that writes gets on; taken when it is.
+    pub writer: Option<Asked>,
+    pub engine: Dependencies,
+    pub pipeline: Pipeline,
+    pub resources: Resources,
+    pub bus: Option<Arc<dyn Bus>>,
+    /// What other processes may ask.
+    pub internal: Option<http::Router>,
+}
 
 /// Tells once that the store cannot go on.
 pub(super) struct StoreFailed(Option<BoxFuture<'static, String>>);
@@ -122,7 +142,7 @@ pub(super) async fn core(
     let internal = internal(plan, &store, &generation);
     let resources = resources_of(plan, &engine, &pipeline, generation)?;
     resources.seed().await?;
-    let bus = plan.bus.as_ref().map(bus).transpose()?;
+    let bus = plan.bus.as_ref().map(plan::Bus::build).transpose()?;
     Ok(Core { store_failed, writer: Some(writer), engine, pipeline, resources, bus, internal })
 }
 
@@ -146,7 +166,7 @@ fn internal(plan: &Plan, store: &Arc<dyn Store>, generation: &Generation) -> Opt
 fn no_components(database: &plan::Database) -> crate::runtime::Settings {
     crate::runtime::Settings {
         cache_dir: database.path.with_file_name("components-cache"),
-        compiler: std::path::PathBuf::new(),
+        compiler: PathBuf::new(),
         max_concurrent_runs: 1,
     }
 }
@@ -182,36 +202,12 @@ async fn runtime(
     Runtime::start(settings, plan.components.clone(), services, good, remember, surroundings.clock.clone()).await
 }
 
-fn bus(bus: &plan::Bus) -> anyhow::Result<Arc<dyn Bus>> {
-    match bus {
-        plan::Bus::Embedded { max_queue_size, delivery_timeout, .. } => Ok(Arc::new(Embedded::new(*max_queue_size, *delivery_timeout))),
-        plan::Bus::Kafka { name, .. } => {
-            let kafka = kafka_settings(bus).map(Kafka::new).transpose().with_context(|| format!("module '{name}'"))?;
-            Ok(Arc::new(kafka.context("the bus is Kafka")?))
-        }
-    }
-}
-
 /// Whether this process keeps accounts, rather than only checking the tokens of another one that does.
 pub(super) fn has_accounts(plan: &Plan) -> bool {
     let seeded = plan.auth.as_ref().is_some_and(|auth| auth.seed_file.is_some());
     let answers =
         |route: &plan::Route| matches!(route.endpoint, Endpoint::Register | Endpoint::Login | Endpoint::Profile | Endpoint::UpdateProfile);
     seeded || plan.routes.iter().any(answers)
-}
-
-/// How to reach Kafka, if that is the bus.
-#[must_use]
-pub fn kafka_settings(bus: &plan::Bus) -> Option<kafka::Settings> {
-    let plan::Bus::Kafka { brokers, group_id, instance_id, topics, .. } = bus else { return None };
-    let machine = || hostname::get().map_or_else(|_| "only".to_owned(), |name| name.to_string_lossy().into_owned());
-    Some(kafka::Settings {
-        brokers: brokers.clone(),
-        group_id: group_id.clone(),
-        instance_id: instance_id.clone().unwrap_or_else(machine),
-        topics: topics.clone(),
-        patience: kafka::Patience::default(),
-    })
 }
 
 /// Accounts, with those of the seed file.

@@ -16,6 +16,19 @@ use super::{Bus, BusError, BusHealth, Event, Lag, Receipt, Sink, Subscription, b
 use crate::clock;
 use crate::shutdown::Stop;
 
+/// How the bus inside the process is set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Module name.
+    pub name: String,
+    /// Topics it lists, and those subscribed to or named by a trigger.
+    pub topics: Vec<String>,
+    /// Events under way at once; more wait in the outbox.
+    pub max_queue_size: usize,
+    /// How long one delivery may take.
+    pub delivery_timeout: Duration,
+}
+
 /// See the module's text.
 pub struct Embedded {
     deliveries_at_once: usize,

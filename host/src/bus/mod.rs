@@ -13,6 +13,9 @@ use crate::shutdown::Stop;
 
 pub mod embedded;
 pub mod kafka;
+mod settings;
+
+pub use self::settings::Settings;
 
 /// One event on its way.
 #[derive(Debug, Clone, PartialEq)]

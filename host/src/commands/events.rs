@@ -12,11 +12,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::printed::printing;
 use super::{database, plan};
-use crate::app;
 use crate::bus::kafka::Settings;
 use crate::bus::kafka::dead_letters::{self, DeadLetter, Failed};
 use crate::clock::Clock;
-use crate::plan::Plan;
+use crate::plan::{Bus, Plan};
 use crate::store;
 use crate::store::sqlite::beside;
 
@@ -142,8 +141,8 @@ fn letters_of(config: &Path, wanted: &[String]) -> anyhow::Result<Option<(Place,
 fn place_of(plan: &Plan) -> anyhow::Result<(Place, BTreeSet<String>)> {
     let bus = plan.bus.as_ref().context("there is no messaging.kafka and no messaging.broker, so there are no events")?;
     let mut known: BTreeSet<String> = bus.topics().iter().cloned().collect();
-    if let Some(settings) = app::kafka_settings(bus) {
-        return Ok((Place::Kafka(settings), known));
+    if let Bus::Kafka(settings) = bus {
+        return Ok((Place::Kafka(settings.clone()), known));
     }
     let database = plan.database.as_ref().context("there is no persistence.store, so no event is kept")?;
     known.extend(beside::dead_letters(&database.path)?.into_iter().map(|letter| letter.event.topic));

@@ -4,16 +4,6 @@ use std::collections::HashSet;
 
 use super::report::{Code, Position, Severity};
 
-/// From its first character to behind its last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
-    pub start: Position,
-    pub end: Position,
-}
-
-/// Its pointer may be empty: the text stands for no value. Then the span says where it is.
-pub(super) type TextProblem = (Finding, Option<Span>);
-
 /// One problem.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Finding {
@@ -57,7 +47,17 @@ impl Findings {
     }
 }
 
-/// An error about the text itself, where it is written.
+/// From its first character to behind its last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub start: Position,
+    pub end: Position,
+}
+
+/// Its pointer may be empty: the text stands for no value. Then the span says where it is.
+pub(super) type TextProblem = (Finding, Option<Span>);
+
+/// An error in the text itself.
 pub(super) fn problem(span: Span, pointer: String, code: Code, message: String, help: Option<String>) -> TextProblem {
     (Finding { severity: Severity::Error, pointer, at_key: false, code, message, help }, Some(span))
 }

@@ -5,6 +5,7 @@
 //! aliases. It knows nothing of what a config means.
 
 mod merge;
+mod node;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -12,6 +13,7 @@ use saphyr::{Scalar, ScalarStyle};
 use saphyr_parser::{Event, Parser, ScanError, Span as YamlSpan, StrInput, Tag};
 use serde_json::{Map, Number, Value};
 
+use self::node::{Content, Entry, Node};
 use super::env::Environment;
 use super::expand::{ExpandError, expand};
 use super::finding::{Span, TextProblem, problem};
@@ -212,29 +214,6 @@ fn expansion_problem(error: ExpandError, span: Span, pointer: &str) -> TextProbl
         ),
     };
     problem(span, pointer.to_owned(), Code::Expansion, message, Some(help))
-}
-
-/// A node as written.
-#[derive(Clone)]
-struct Node {
-    span: Span,
-    content: Content,
-}
-
-#[derive(Clone)]
-enum Content {
-    Scalar { text: String, style: ScalarStyle, tag: Option<Tag> },
-    Sequence(Vec<Node>),
-    Mapping(Vec<Entry>),
-}
-
-#[derive(Clone)]
-struct Entry {
-    key: String,
-    span: Span,
-    value: Node,
-    /// It is `<<`, unquoted.
-    merges: bool,
 }
 
 /// A mapping or list whose end was not read yet.

@@ -49,9 +49,9 @@ pub(super) async fn login(state: &AppState, request: Request) -> Result<Response
     let (users, client) = (users(state)?, Client::of(&request));
     let (_, body) = body::object(request, Presence::Required, state.read_timeout).await?;
     let mut fields = Fields::new(body);
-    let Credentials { email, password } = Credentials { email: fields.text("email"), password: fields.text("password") };
+    let given = Credentials { email: fields.text("email"), password: fields.text("password") };
     fields.finish()?;
-    Ok(answer(SessionBody::from(users.login(&email, &password, client.0).await?)).into_response())
+    Ok(answer(SessionBody::from(users.login(&given.email, &given.password, client.0).await?)).into_response())
 }
 
 pub(super) async fn profile(state: &AppState, request: Request) -> Result<Response, ApiError> {
@@ -64,10 +64,10 @@ pub(super) async fn update_profile(state: &AppState, request: Request) -> Result
     let (users, user) = (users(state)?, current(state, &request)?);
     let (_, body) = body::object(request, Presence::Required, state.read_timeout).await?;
     let mut fields = Fields::new(body);
-    let ProfileChange { name, email } = ProfileChange { name: fields.optional_text("name"), email: fields.optional_text("email") };
+    let change = ProfileChange { name: fields.optional_text("name"), email: fields.optional_text("email") };
     fields.finish()?;
-    let change = async move { users.update(&user, name.as_deref(), email.as_deref()).await };
-    Ok(answer(UserBody::from(writes::finish(&state.writes, change).await?)).into_response())
+    let update = async move { users.update(&user, change.name.as_deref(), change.email.as_deref()).await };
+    Ok(answer(UserBody::from(writes::finish(&state.writes, update).await?)).into_response())
 }
 
 /// A profile belongs to somebody, so it wants a token even where the route's middlewares do not.

@@ -16,6 +16,8 @@ use tokio::task::JoinHandle;
 
 use crate::kafka_broker::KafkaBroker;
 
+/// Deliveries of an event before it becomes a dead letter, where nothing else is said.
+pub const DELIVERIES: u32 = 4;
 /// Longest wait for anything that is expected to happen.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -46,16 +48,21 @@ impl Bed {
         Event { id, topic: self.topic(topic), key: key.to_owned(), payload, traceparent: None }
     }
 
-    /// Settings of a Kafka client that soon gives up.
+    /// Settings of a Kafka client.
     pub fn settings(&self, address: &str) -> kafka::Settings {
-        let patience = kafka::Patience { deliveries: 4, first_wait: Duration::from_millis(20), longest_wait: Duration::from_millis(100) };
         kafka::Settings {
+            name: "bus".into(),
             brokers: vec![address.to_owned()],
             group_id: format!("{}-group", self.prefix),
-            instance_id: "only".into(),
+            instance_id: Some("only".into()),
             topics: Vec::new(),
-            patience,
         }
+    }
+
+    /// A Kafka client that gives up after so many deliveries, which is soon.
+    pub fn client(settings: kafka::Settings, deliveries: u32) -> Kafka {
+        let patience = kafka::Patience { deliveries, first_wait: Duration::from_millis(20), longest_wait: Duration::from_millis(100) };
+        Kafka::with_patience(settings, patience).unwrap()
     }
 
     pub fn address(&self) -> String {
@@ -66,7 +73,7 @@ impl Bed {
     pub async fn open(&self, subscriptions: &[(&str, &str)], subscriber: &Subscriber) -> Running {
         let bus: Arc<dyn Bus> = match &self.broker {
             None => Arc::new(Embedded::new(64, Duration::from_secs(10))),
-            Some(broker) => Arc::new(Kafka::new(self.settings(&broker.address())).unwrap()),
+            Some(broker) => Arc::new(Self::client(self.settings(&broker.address()), DELIVERIES)),
         };
         let running = self.run(bus, subscriptions, subscriber);
         running.until_up().await;

@@ -27,3 +27,4 @@ mod returns;
 mod shop;
 mod swaps;
 mod test_app;
+mod turns;

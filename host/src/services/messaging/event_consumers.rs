@@ -85,7 +85,7 @@ impl EventConsumers {
             by_consumer.insert(consumer, Arc::new(Consumer::Fire(trigger.clone())));
         }
         for handler in &plan.handlers {
-            let consumer = format!("handler:{}", handler.name);
+            let consumer = Self::consumer_of(&handler.name);
             subscriptions.extend(handler.topics.iter().map(|topic| Subscription { consumer: consumer.clone(), topic: topic.clone() }));
             by_consumer.insert(consumer, Arc::new(Consumer::Handle(handler.clone())));
         }
@@ -95,6 +95,12 @@ impl EventConsumers {
         let witness = Arc::new(Witness::new(plan, Arc::clone(&store), events, metrics.clone()));
         let inline = InlineRuns { pipeline: pipeline.clone(), clock: clock.clone(), tasks: tasks.clone() };
         Self { shared: Shared { pipeline, inline, witness, store, clock }, tasks, metrics, by_consumer, subscriptions, system }
+    }
+
+    /// The consumer that a `messaging.handler` of this name is on the bus.
+    #[must_use]
+    pub fn consumer_of(handler: &str) -> String {
+        format!("handler:{handler}")
     }
 
     fn span(&self, consumer: &str, event: &Event) -> Span {

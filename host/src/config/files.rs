@@ -1,10 +1,6 @@
-//! Files that a config names.
+//! Paths of files, and of routes.
 
 use std::path::{Component, Path, PathBuf};
-
-use super::Context;
-use crate::config::finding::Findings;
-use crate::config::report::Code;
 
 /// `path` as seen from `base`, without `.` and `..`.
 pub(super) fn absolute(base: &Path, path: &str) -> PathBuf {
@@ -19,21 +15,6 @@ pub(super) fn absolute(base: &Path, path: &str) -> PathBuf {
         }
     }
     result
-}
-
-/// A file that must be there, relative to the config file.
-pub(super) fn existing(context: &Context<'_>, path: &str, what: &str, pointer: &str, findings: &mut Findings) -> PathBuf {
-    let absolute = absolute(context.base, path);
-    if !path.is_empty() && !absolute.is_file() {
-        let message = format!("{what} '{path}' is not there");
-        findings.error(
-            pointer,
-            Code::MissingFile,
-            message,
-            format!("it was looked for at {} (relative to the config file)", absolute.display()),
-        );
-    }
-    absolute
 }
 
 /// Whether a text is a path of a URL: begins with a slash, has no empty segments, nothing that needs encoding.

@@ -1,10 +1,28 @@
 //! Single values that a pattern cannot check: addresses, URLs, paths.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use super::files;
-use crate::config::finding::Findings;
-use crate::config::report::Code;
+use super::finding::Findings;
+use super::leaf::HumanDuration;
+use super::report::Code;
+
+/// What was given, or so many seconds.
+pub(super) fn seconds(given: Option<HumanDuration>, default: u64) -> Duration {
+    given.map_or(Duration::from_secs(default), |given| given.0)
+}
+
+/// The address to listen on that is `written` at `pointer`; anything else is reported.
+pub(super) fn listen_address(written: &str, pointer: String, findings: &mut Findings) -> Option<SocketAddr> {
+    let address = socket_address(written);
+    if address.is_none() && !written.is_empty() {
+        let message = format!("'{written}' is not an address to listen on");
+        let help = "write 127.0.0.1:8080, [::1]:8080, or :8080 for all addresses".to_owned();
+        findings.error(pointer, Code::InvalidValue, message, help);
+    }
+    address
+}
 
 /// `host:port`, where the host may be missing (all addresses), an IP address or `localhost`.
 pub(super) fn socket_address(text: &str) -> Option<SocketAddr> {
