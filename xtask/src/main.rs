@@ -10,6 +10,7 @@ mod apt;
 mod bench;
 mod build;
 mod command;
+mod commit;
 mod container_files;
 mod containers;
 mod customer;

@@ -8,6 +8,7 @@
 
 mod architecture;
 mod client;
+mod commands;
 mod compiled;
 mod conditions;
 mod courses;
