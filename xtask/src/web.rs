@@ -25,9 +25,7 @@ pub fn build_if_possible() -> anyhow::Result<()> {
 
 /// Lints, tests of the logic, and tests in a browser against the real program: as one process, and as three with a Kafka.
 pub fn test() -> anyhow::Result<()> {
-    if !has_node() {
-        bail!("{NO_NODE}");
-    }
+    install()?;
     ensure_chromium()?;
     kafka::jars::prepare()?;
     build()?;
@@ -40,9 +38,7 @@ pub fn test() -> anyhow::Result<()> {
 
 /// Takes the pictures in `docs/screenshots` of every page.
 pub fn screenshots() -> anyhow::Result<()> {
-    if !has_node() {
-        bail!("{NO_NODE}");
-    }
+    install()?;
     ensure_chromium()?;
     ensure_font()?;
     build()?;
@@ -50,12 +46,22 @@ pub fn screenshots() -> anyhow::Result<()> {
     run(npm(["run", "screenshots"]).env("MILLRACE_BIN", build::host(build::Profile::Dev)?))
 }
 
-fn build() -> anyhow::Result<()> {
-    if !is_installed() {
-        // Debian's browser is used, not Playwright's.
-        run(npm(["ci", "--no-audit", "--no-fund"]).env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1"))?;
-    }
+/// Builds the pages.
+pub fn build() -> anyhow::Result<()> {
+    install()?;
     run(&mut npm(["run", "build"]))
+}
+
+/// Gets what the pages are made with, unless it is there.
+pub fn install() -> anyhow::Result<()> {
+    if !has_node() {
+        bail!("{NO_NODE}");
+    }
+    if is_installed() {
+        return Ok(());
+    }
+    // Debian's browser is used, not Playwright's.
+    run(npm(["ci", "--no-audit", "--no-fund"]).env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1"))
 }
 
 /// Whether what is installed is not older than the list of what is wanted.
@@ -65,7 +71,8 @@ fn is_installed() -> bool {
     installed.is_some_and(|installed| changed(folder().join("package-lock.json")).is_some_and(|wanted| wanted <= installed))
 }
 
-fn ensure_chromium() -> anyhow::Result<()> {
+/// Installs a browser where there is none.
+pub fn ensure_chromium() -> anyhow::Result<()> {
     if std::env::var_os("CHROMIUM").is_some() || Path::new(CHROMIUM).exists() {
         return Ok(());
     }
