@@ -23,7 +23,7 @@ const PROGRAM: &str = "target/debug/millrace";
 /// For all of its commands.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// What a reader sees at the end, among other things: of the products, the order's events, the whole order, and the config.
-const SEEN: [&str; 5] = ["prod-001", "order.created", "\"state\": \"delivered\"", "\"history\"", "json-schema.org"];
+const SEEN: [&str; 5] = ["prod-001", "event: transition", "\"state\": \"delivered\"", "\"history\"", "json-schema.org"];
 
 /// Takes it.
 pub fn take(program: &Path) -> anyhow::Result<()> {
