@@ -6,6 +6,7 @@ mod printed;
 pub mod quarantined;
 mod signals;
 mod top;
+mod version;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use crate::shutdown::{LOG_LIMIT, STOP_LIMIT, Stop, THREADS_LIMIT};
 use crate::telemetry::{self, LogFormat};
 
 use self::printed::printing;
+pub use self::version::version;
 
 /// Less than a container platform waits.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -99,6 +101,17 @@ fn this_program() -> anyhow::Result<PathBuf> {
 pub fn schema() -> ExitCode {
     printing(|out| {
         config::commands::schema(out)?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// `millrace completions`: what a shell needs to complete the words of `command`.
+#[must_use]
+pub fn completions(command: &mut clap::Command, shell: clap_complete::Shell) -> ExitCode {
+    printing(|out| {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, command, "millrace", &mut script);
+        out.write_all(&script)?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -2,18 +2,23 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use millrace::commands::{self, ReportFormat};
 use millrace::telemetry::LogFormat;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The commit is known here only: another one should compile nothing else anew.
+static VERSION: LazyLock<String> = LazyLock::new(|| commands::version(option_env!("MILLRACE_COMMIT")));
+
 /// Hosts WebAssembly components and drives business processes through durable state machines.
 #[derive(Parser)]
-#[command(name = "millrace", version)]
+#[command(name = "millrace", version = VERSION.as_str())]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -109,6 +114,11 @@ enum Command {
         #[arg(long)]
         since: String,
     },
+    /// Print what a shell needs to complete the words of this program.
+    Completions {
+        /// Which one.
+        shell: Shell,
+    },
     /// Compile a component from stdin to stdout, within limits. The host calls this in a child process.
     #[command(hide = true)]
     Compile,
@@ -191,6 +201,7 @@ fn main() -> ExitCode {
         Command::Backup { config, to } => commands::copies::backup(&config, &to),
         Command::Restore { config, from } => commands::copies::restore(&config, &from),
         Command::Republish { config, since } => commands::events::republish(&config, &since),
+        Command::Completions { shell } => commands::completions(&mut Cli::command(), shell),
         Command::Compile => commands::compile(),
     }
 }

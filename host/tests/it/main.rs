@@ -8,6 +8,8 @@
 
 mod architecture;
 mod client;
+mod commands;
+mod compiled;
 mod conditions;
 mod courses;
 mod crashes;
