@@ -28,17 +28,17 @@ const WITHOUT_VERSION: Duration = Duration::from_secs(10);
 pub(in crate::services) enum Attempt {
     /// It was made.
     Made(Report),
-    /// It was not, or it does not count as one.
+    /// It was not made, or does not count as an attempt.
     Denied {
         /// When to ask again.
         until: Timestamp,
         /// Why.
         reason: String,
     },
-    /// It was, but the whole process was stopped meanwhile and it came to nothing: that says nothing of the component.
+    /// It was made and failed while the whole process was stopped. It says nothing about the component and is made again.
     Excused,
-    /// It was not, and never will be by who has asked: the run was taken back, or the process is stopping.
-    Given,
+    /// It was not, and the caller must not try again: the run was taken back, or the process is stopping.
+    NotMade,
 }
 
 /// Makes attempts.
@@ -56,20 +56,20 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    /// Has the run's component do it, unless no version of it serves yet, its breaker is open, or what it calls does not accept what this
-    /// process is known by.
+    /// Makes one attempt: runs the component, unless no version of it serves, its circuit breaker is open, or a service that it calls
+    /// refuses the credentials of this process.
     pub(super) async fn attempt(&self, run: &StepRun, resource: &Resource, held: &Held) -> Attempt {
         let place = tokio::select! {
             biased;
             place = self.runtime.place(&run.component, run.is_again()) => place,
             // Nothing has begun: the next process finds it where it is.
-            () = self.stop.requested() => return Attempt::Given,
+            () = self.stop.requested() => return Attempt::NotMade,
         };
         if let Some((until, reason)) = self.denial(run) {
             return self.denied(run, until, reason);
         }
         if !held.enter() {
-            return Attempt::Given;
+            return Attempt::NotMade;
         }
         let paused = clock::paused();
         let report = self.make_attempt(run, resource, place).await;

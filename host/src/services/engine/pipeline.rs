@@ -296,7 +296,7 @@ impl Pipeline {
             match self.commit(commit_plan::settle_only(resource, settled)).await {
                 Ok(_) => {
                     self.inner.metrics.run_recovered(&run.component);
-                    tracing::warn!(run = run.key, instance = run.resource_id, "a run was claimed and in nobody's hand; it is ready again");
+                    tracing::warn!(run = run.key, instance = run.resource_id, "a claimed run was lost; it is ready again");
                 }
                 // It has ended between the two looks.
                 Err(StoreError::Conflict(_)) => {}
@@ -321,11 +321,11 @@ impl Pipeline {
         Box::pin(span.around(work))
     }
 
-    /// Does what a run needs; a panic in it is the host's fault, and costs the run an attempt, not its life.
+    /// Executes what a run needs. A panic is a fault of the host: the run loses one attempt and is attempted again.
     pub(in crate::services) async fn shielded(&self, run: &StepRun, work: impl Future<Output = ()> + Send) {
         let Err(panic) = AssertUnwindSafe(work).catch_unwind().await else { return };
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
-        self.panicked(run, &text.unwrap_or_else(|| "a panic without words".into())).await;
+        self.panicked(run, &text.unwrap_or_else(|| "a panic without a message".into())).await;
     }
 
     /// Frees a run in which the host has panicked; if its answer was made durable by then, that stands.
@@ -362,7 +362,7 @@ impl Pipeline {
             Attempt::Made(report) => self.complete(run, resource, &report).await,
             Attempt::Denied { until, reason } => self.put_back(run, held, until, Some(reason)).await,
             Attempt::Excused => self.make_again(run, held).await,
-            Attempt::Given => {}
+            Attempt::NotMade => {}
         }
     }
 
@@ -372,8 +372,8 @@ impl Pipeline {
         self.put_back(run, held, self.inner.clock.steady(), Some(STOPPED.into())).await;
     }
 
-    /// Has the run's component do it, unless no version of it serves yet, its breaker is open, or what it calls does not accept what this
-    /// process is known by.
+    /// Makes one attempt: runs the component, unless no version of it serves, its circuit breaker is open, or a service that it calls
+    /// refuses the credentials of this process.
     pub(in crate::services) async fn attempt(&self, run: &StepRun, resource: &Resource, held: &Held) -> Attempt {
         self.inner.attempts.attempt(run, resource, held).await
     }

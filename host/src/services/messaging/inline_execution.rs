@@ -139,7 +139,7 @@ impl InlineRuns {
                     Ok(Attempt::Made(report)) => pipeline.complete(&run, resource, &report).await,
                     Ok(Attempt::Denied { until, reason }) => pipeline.put_back(&run, &held, until, Some(reason)).await,
                     Ok(Attempt::Excused) => pipeline.make_again(&run, &held).await,
-                    Ok(Attempt::Given) => {}
+                    Ok(Attempt::NotMade) => {}
                     Err(error) => pipeline.panicked(&run, &error.to_string()).await,
                 }
             };
