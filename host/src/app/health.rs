@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::SignedDuration;
 use parking_lot::Mutex;
 
+use super::backlogs::Backlogs;
 use crate::bus::{Bus, BusHealth};
 use crate::clock::Clock;
 use crate::http::{Check, HealthChecks, Probe, Status};
@@ -14,7 +15,7 @@ use crate::plan::Plan;
 use crate::pulse::Pulse;
 use crate::services::pipeline::Pipeline;
 use crate::services::resources::Resources;
-use crate::store::{Backlog, Refused, Store, StoreError};
+use crate::store::{Refused, Store};
 use crate::telemetry::logs;
 
 /// With less than this the disk of the database is as good as full: some minutes of a busy day.
@@ -23,10 +24,6 @@ const LEAST_FREE_BYTES: u64 = 64 << 20;
 const REFUSAL_LASTS: SignedDuration = SignedDuration::from_secs(60);
 /// However often somebody asks, a write is tried once in this time.
 const TRIAL_INTERVAL: Duration = Duration::from_secs(1);
-/// A look at what waits in the store that took so long is not repeated for a while.
-const COSTLY_LOOK: Duration = Duration::from_millis(5);
-/// For so many times what it took, up to [`TRIAL_INTERVAL`].
-const LOOK_LASTS: u32 = 20;
 /// How long the first that waits for a place must have waited until that is told.
 const CROWDED_AFTER: Duration = Duration::from_secs(1);
 /// A write that takes longer is told of: well before a check has no time left to say so.
@@ -56,10 +53,11 @@ fn check_log() -> Check {
 }
 
 /// Adds a check for each part that can be unwell.
-pub(super) fn register(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline, bus: Option<&Arc<dyn Bus>>) {
+pub(super) fn register(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline, backlogs: &Arc<Backlogs>, bus: Option<&Arc<dyn Bus>>) {
     if let Some(database) = &plan.database {
         let patience = plan.health.as_ref().map_or(SLOW_WRITE, |settings| SLOW_WRITE.min(settings.check_timeout / 2));
-        let check = Arc::new(StoreCheck::new(Arc::clone(&pipeline.parts().store), pipeline.parts().clock.clone(), patience));
+        let (store, clock) = (Arc::clone(&pipeline.parts().store), pipeline.parts().clock.clone());
+        let check = Arc::new(StoreCheck::new(store, Arc::clone(backlogs), clock, patience));
         let pipeline = pipeline.clone();
         health.add(&database.name, move || {
             let (check, pipeline) = (Arc::clone(&check), pipeline.clone());
@@ -170,27 +168,13 @@ pub(super) fn register_proxies(health: &HealthChecks, plan: &Plan) {
 /// Whether the database can be read and written, which only doing both tells.
 struct StoreCheck {
     store: Arc<dyn Store>,
+    backlogs: Arc<Backlogs>,
     clock: Clock,
     /// How long a write may take before that is told.
     patience: Duration,
     trial: Mutex<Option<Trial>>,
     /// Since when a write was found not to end in time, and how many had ended by then.
     waits: Mutex<Option<(Instant, u64)>>,
-    look: tokio::sync::Mutex<Option<Look>>,
-}
-
-/// What was found when the store was last asked what waits in it.
-struct Look {
-    at: Instant,
-    took: Duration,
-    backlog: Backlog,
-}
-
-impl Look {
-    /// The more there is to count, the less often it is counted: who asks all the time does not keep the database busy.
-    fn still_counts(&self) -> bool {
-        self.took >= COSTLY_LOOK && self.at.elapsed() < TRIAL_INTERVAL.min(self.took * LOOK_LASTS)
-    }
 }
 
 /// What was found when a write was last known to have been tried.
@@ -203,12 +187,12 @@ struct Trial {
 }
 
 impl StoreCheck {
-    fn new(store: Arc<dyn Store>, clock: Clock, patience: Duration) -> Self {
-        Self { store, clock, patience, trial: Mutex::default(), waits: Mutex::default(), look: tokio::sync::Mutex::default() }
+    fn new(store: Arc<dyn Store>, backlogs: Arc<Backlogs>, clock: Clock, patience: Duration) -> Self {
+        Self { store, backlogs, clock, patience, trial: Mutex::default(), waits: Mutex::default() }
     }
 
     async fn ask(&self) -> Check {
-        let backlog = match self.backlog().await {
+        let backlog = match self.backlogs.for_check().await {
             Ok(backlog) => backlog,
             Err(error) => return Check::new(Status::Down, error.to_string()),
         };
@@ -240,18 +224,6 @@ impl StoreCheck {
         let waited = self.patience + since.elapsed();
         let message = format!("a write to the database takes longer than {} ms", waited.as_millis());
         if waited < HANGING_WRITE { Check::new(Status::Degraded, message) } else { Check::only_reads(message) }
-    }
-
-    /// What waits in the store. Others who ask meanwhile wait for what the first finds.
-    async fn backlog(&self) -> Result<Backlog, StoreError> {
-        let mut last = self.look.lock().await;
-        if let Some(look) = last.as_ref().filter(|look| look.still_counts()) {
-            return Ok(look.backlog.clone());
-        }
-        let begin = Instant::now();
-        let backlog = self.store.backlog().await?;
-        *last = Some(Look { at: Instant::now(), took: begin.elapsed(), backlog: backlog.clone() });
-        Ok(backlog)
     }
 
     /// Whether something can be written: if others have written since this was last asked, that is known without trying.
@@ -324,7 +296,7 @@ fn check_component(pipeline: &Pipeline, name: &str) -> Check {
 mod tests {
     use super::*;
     use crate::store::sqlite::{Sqlite, SqliteSettings};
-    use crate::store::{Commit, OutboxRow};
+    use crate::store::{Commit, OutboxRow, StoreError};
 
     struct Bed {
         _folder: tempfile::TempDir,
@@ -339,7 +311,9 @@ mod tests {
             let settings = SqliteSettings { path: folder.path().join("a.db"), readers: 1 };
             let clock = Clock::system();
             let store = Arc::new(Sqlite::open_with_clock(&settings, clock.clone()).unwrap());
-            let check = StoreCheck::new(Arc::clone(&store) as Arc<dyn Store>, clock.clone(), SLOW_WRITE);
+            let seam = Arc::clone(&store) as Arc<dyn Store>;
+            let backlogs = Arc::new(Backlogs::new(Arc::clone(&seam)));
+            let check = StoreCheck::new(seam, backlogs, clock.clone(), SLOW_WRITE);
             Self { _folder: folder, store, clock, check }
         }
 

@@ -2,6 +2,7 @@
 //!
 //! The wiring is here and nowhere else. A part that the plan does not name is not built.
 
+mod backlogs;
 mod consumers;
 mod descriptors;
 mod health;
@@ -21,6 +22,7 @@ use tokio::task::JoinHandle;
 
 pub use self::parts::Surroundings;
 
+use self::backlogs::Backlogs;
 use self::parts::Core;
 use self::turns::{Starting, Turns};
 use crate::http::{self, HealthChecks, HttpParts};
@@ -92,10 +94,11 @@ impl App {
         health::register_process(&health, &pulse);
         health::register_proxies(&health, &plan);
         if let Some(core) = &core {
-            health::register(&health, &plan, &core.pipeline, core.bus.as_ref());
+            let backlogs = Arc::new(Backlogs::new(Arc::clone(&core.store)));
+            health::register(&health, &plan, &core.pipeline, &backlogs, core.bus.as_ref());
             health::register_catalogue(&health, &core.resources);
             health::register_lacks(&health, &core.pipeline).await?;
-            readings::register(&metrics, &plan, &core.pipeline, core.bus.as_ref());
+            readings::register(&metrics, &plan, &core.pipeline, &backlogs, core.bus.as_ref());
         }
         Ok(Self { plan, listener, probes, tasks, stop, metrics, health, pulse, core, users, tokens })
     }

@@ -1,21 +1,17 @@
 //! What `/metrics` shows that nobody counts: it is read from the parts when somebody asks.
 //!
-//! Reading the store is bounded to once a second, however many ask, and goes through the connections that only read.
+//! What waits in the store is counted once a second at most, however many ask, and through the connections that only read.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use parking_lot::Mutex;
-
+use super::backlogs::Backlogs;
 use crate::bus::{Bus, BusHealth};
 use crate::plan::Plan;
 use crate::services::pipeline::Pipeline;
 use crate::store::Backlog;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{ActiveComponent, Space};
-
-/// What was read from the store is good for so long.
-const STORE_INTERVAL: Duration = Duration::from_secs(1);
 
 struct Readings {
     metrics: Metrics,
@@ -24,11 +20,11 @@ struct Readings {
     /// Module name of the database.
     database: Option<String>,
     bus: Option<(String, Arc<dyn Bus>)>,
-    store_read: Mutex<Option<Instant>>,
+    backlogs: Arc<Backlogs>,
 }
 
 /// Has everything that is only read, read for each scrape.
-pub(super) fn register(metrics: &Metrics, plan: &Plan, pipeline: &Pipeline, bus: Option<&Arc<dyn Bus>>) {
+pub(super) fn register(metrics: &Metrics, plan: &Plan, pipeline: &Pipeline, backlogs: &Arc<Backlogs>, bus: Option<&Arc<dyn Bus>>) {
     let name = plan.bus.as_ref().map(|settings| settings.name().to_owned());
     let readings = Arc::new(Readings {
         metrics: metrics.clone(),
@@ -36,7 +32,7 @@ pub(super) fn register(metrics: &Metrics, plan: &Plan, pipeline: &Pipeline, bus:
         components: plan.components.iter().map(|component| component.name.clone()).collect(),
         database: plan.database.as_ref().map(|database| database.name.clone()),
         bus: name.zip(bus.cloned()),
-        store_read: Mutex::default(),
+        backlogs: Arc::clone(backlogs),
     });
     metrics.on_scrape(move || {
         let readings = Arc::clone(&readings);
@@ -52,10 +48,7 @@ impl Readings {
             self.metrics.set_bus_up(name, bus.health() == BusHealth::Up);
             bus.lag().iter().for_each(|lag| self.metrics.set_lag(&lag.topic, lag.events));
         }
-        let due = self.store_read.lock().is_none_or(|read| read.elapsed() >= STORE_INTERVAL);
-        if due {
-            self.read_store().await;
-        }
+        self.read_store().await;
     }
 
     fn read_workflows(&self) {
@@ -89,11 +82,8 @@ impl Readings {
 
     async fn read_store(&self) {
         let store = &self.pipeline.parts().store;
-        match store.backlog().await {
-            Ok(backlog) => {
-                self.show(&backlog);
-                *self.store_read.lock() = Some(Instant::now());
-            }
+        match self.backlogs.for_scrape().await {
+            Ok(backlog) => self.show(&backlog),
             Err(error) => tracing::warn!(%error, "the store does not say what waits; the metrics show what it said before"),
         }
         match (store.space(), &self.database) {
