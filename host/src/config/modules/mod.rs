@@ -25,7 +25,6 @@ pub(super) mod health;
 pub(super) mod http_router;
 pub(super) mod http_server;
 pub(super) mod kafka;
-pub(super) mod log_events;
 pub(super) mod messaging_handler;
 pub(super) mod metrics;
 pub(super) mod persistence_store;
@@ -116,8 +115,6 @@ module_types! {
     kafka::Kafka,
     /// Reacts to events.
     messaging_handler::MessagingHandler,
-    /// Writes events to the log.
-    log_events::LogEvents,
     /// `/metrics`.
     metrics::MetricsCollector,
     /// Health endpoints.
