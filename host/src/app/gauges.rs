@@ -81,7 +81,7 @@ impl Gauges {
 
     async fn read_store(&self) {
         let store = &self.engine.store;
-        match self.backlogs.lately().await {
+        match self.backlogs.for_scrape().await {
             Ok(backlog) => self.show(&backlog),
             Err(error) => tracing::warn!(%error, "the store does not say what waits; the metrics show what it said before"),
         }

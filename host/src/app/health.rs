@@ -193,7 +193,7 @@ impl StoreCheck {
     }
 
     async fn ask(&self) -> Check {
-        let backlog = match self.backlogs.now().await {
+        let backlog = match self.backlogs.for_check().await {
             Ok(backlog) => backlog,
             Err(error) => return Check::new(Status::Down, error.to_string()),
         };
