@@ -40,7 +40,10 @@ fn advisories(program: &Path) -> anyhow::Result<()> {
     let fetched = deny(program, "Cargo.toml").args(["fetch", "db"]).output().context("cargo-deny could not be started")?;
     if !fetched.status.success() {
         let said = String::from_utf8_lossy(&fetched.stderr);
-        println!("Not checked: advisories, because their database cannot be fetched: {}", said.lines().next_back().unwrap_or_default());
+        println!(
+            "Not checked: advisories, because their database cannot be fetched: {}",
+            said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default()
+        );
         return Ok(());
     }
     WORKSPACES.into_iter().try_for_each(|(manifest, _)| run(deny(program, manifest).arg("--offline").args(["check", "advisories"])))
