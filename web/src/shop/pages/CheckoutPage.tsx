@@ -84,7 +84,7 @@ function useCheckout() {
   const isOffered = answer && content(answer.before) === content(held)
   const listed = refreshed(held, products)
   const offered = isOffered ? atPricesOf(answer.offer, listed) : listed
-  const place = usePlaceOrder(offered, (error) => {
+  const place = usePlaceOrder((error) => {
     const offer = error instanceof ApiError ? toOffer(error.problem) : undefined
     setAnswer(offer && { offer, before: offered })
     if (offer) catalogueChanged()

@@ -52,7 +52,7 @@ function signOut() {
   // Whoever uses this device next starts anew.
   cart.set([])
   dropDraft()
-  dropKey()
+  void dropKey()
   session.end()
   toast('info', 'You are signed out')
 }
