@@ -116,6 +116,36 @@ for (const [device, viewport] of [
   })
 }
 
+test('a message covers nothing but the header, however long it is and however large it is shown', async ({
+  visitor,
+}) => {
+  const page = await visitor({ viewport: PHONE, reducedMotion: 'reduce' })
+  await page.route('**/api/products/prod-001', async (route) => {
+    const answer = await route.fetch()
+    const product = await answer.json()
+    product.data.name = 'Mechanical Keyboard with a name that is longer than any other in the whole store'
+    await route.fulfill({ json: product })
+  })
+  for (const [how, viewport, style] of [
+    ['as it is', PHONE, ''],
+    ['the page at twice the size', { width: PHONE.width / 2, height: PHONE.height / 2 }, ''],
+    ['letters of twice the size', PHONE, LARGE],
+    ['a desk at twice the size', { width: 640, height: 450 }, ''],
+    ['a desk', DESK, ''],
+  ] as const) {
+    await page.setViewportSize(viewport)
+    await page.goto('/#/product/prod-001')
+    await withStyle(page, style, async () => {
+      await page.getByRole('button', { name: 'Add to Cart' }).click()
+      await expect(page.locator('.toast')).toBeVisible()
+      await settled(page)
+      const lowest = (query: string) => page.locator(query).evaluate((each) => each.getBoundingClientRect().bottom)
+      expect(await lowest('.toast'), how).toBeLessThanOrEqual(await lowest('.site-header'))
+      await page.getByRole('button', { name: 'Dismiss' }).click()
+    })
+  }
+})
+
 test('who wants less motion gets none', async ({ visitor }) => {
   const page = await visitor({ reducedMotion: 'reduce' })
   await logIn(page)
