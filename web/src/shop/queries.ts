@@ -91,5 +91,5 @@ export function useOlderOrders(newest: api.OrderPage | undefined) {
 /** An answer may have been overtaken by events. */
 export function newer(known: Order | undefined, order: Order): Order {
   if (!known) return order
-  return { ...(order.version >= known.version ? order : known), history: joined(known.history, order.history) }
+  return { ...(order.version >= known.version ? order : known), ...joined(known, order) }
 }

@@ -4,7 +4,7 @@ import { history, order } from '../testing/resources'
 import { address } from './call'
 import * as api from './client'
 import { ApiError, explain, isPassing, refused } from './errors'
-import { type Change, withChange } from './resources'
+import { type Change, joined, withChange } from './resources'
 
 function answer(status: number, body: unknown, headers: Record<string, string> = {}) {
   return new Response(JSON.stringify(body), { status, headers })
@@ -130,5 +130,35 @@ describe('an order after a change', () => {
     const after = withChange(known, change(1, 2, 'validating'))
     expect(after.state).toBe('paid')
     expect(after.history).toHaveLength(2)
+  })
+})
+
+describe('parts of a history', () => {
+  const all = history(...Array.from({ length: 11 }, (_, index) => `state ${index}`))
+  /** Of the transitions with these numbers; before the first of them there is more, unless it is the first of all. */
+  const part = (from: number, to: number) => ({
+    history: all.slice(from - 1, to),
+    historyNext: from > 1 ? from : undefined,
+  })
+
+  it('are one, whichever came first, and lead on to what is before them', () => {
+    for (const parts of [
+      [part(4, 7), part(6, 10)],
+      [part(6, 10), part(4, 7)],
+      [part(4, 5), part(6, 10)],
+    ] as const) {
+      expect(joined(...parts)).toEqual(part(4, 10))
+    }
+    expect(joined(part(4, 10), part(1, 3))).toEqual(part(1, 10))
+  })
+
+  it('that do not meet are not told as if they did', () => {
+    expect(joined(part(1, 4), part(7, 10))).toEqual(part(7, 10))
+  })
+
+  it('may be empty', () => {
+    const none = { history: [], historyNext: undefined }
+    expect(joined(none, part(4, 7))).toEqual(part(4, 7))
+    expect(joined(part(4, 7), none)).toEqual(part(4, 7))
   })
 })

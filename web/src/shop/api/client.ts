@@ -64,8 +64,10 @@ export async function orders(cursor: string | undefined, signal?: AbortSignal): 
   return { orders: data.map(toOrder), cursor: nextCursor(headers.get('link')) }
 }
 
-export async function order(id: string, signal: AbortSignal): Promise<Order> {
-  return toOrder((await call('get', '/api/orders/{id}', { path: { id }, signal })).data)
+/** With the last page of its history, or with the page before `historyBefore`. */
+export async function order(id: string, signal?: AbortSignal, historyBefore?: number): Promise<Order> {
+  const query = { ...(historyBefore && { historyBefore }) }
+  return toOrder((await call('get', '/api/orders/{id}', { path: { id }, query, signal })).data)
 }
 
 export async function cancelOrder(id: string): Promise<Order> {

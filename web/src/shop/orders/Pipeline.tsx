@@ -52,10 +52,10 @@ function Gate({ status }: { status: StageStatus }) {
   return null
 }
 
-function StageFacts({ stage: { took, attempts, component, digest } }: { stage: Stage }) {
+function StageFacts({ stage: { took, attempts, isCut, component, digest } }: { stage: Stage }) {
   const facts = [
     took !== undefined && `took ${duration(took)}`,
-    attempts > 1 && `attempt ${attempts}`,
+    attempts > 1 && `attempt ${attempts}${isCut ? ' or more' : ''}`,
     component && `by ${component}`,
     digest && `version ${digest.slice(0, 8)}`,
   ].filter(Boolean)

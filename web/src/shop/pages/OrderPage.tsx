@@ -43,7 +43,7 @@ export default function OrderPage({ id }: { id: string }) {
         <section className="panel" aria-labelledby="pipeline">
           <h2 id="pipeline">Processing Pipeline</h2>
           <Pipeline order={order} />
-          <History entries={order.history} />
+          <History order={order} />
         </section>
         <div className="order-side">
           <Details order={order} />
