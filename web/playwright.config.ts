@@ -29,7 +29,12 @@ export default defineConfig<object, { shape: Shape }>({
       use: { shape: 'stack' },
     },
     // Figures are taken when nothing else runs.
-    { name: 'weight', testMatch: spec('weight'), dependencies: ['monolith', 'stack'], fullyParallel: false },
+    {
+      name: 'weight',
+      testMatch: ['weight', 'lighthouse'].map(spec),
+      dependencies: ['monolith', 'stack'],
+      fullyParallel: false,
+    },
     { name: 'screenshots', testMatch: spec('screenshots') },
   ],
 })

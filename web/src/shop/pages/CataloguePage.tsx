@@ -19,7 +19,7 @@ export function CataloguePage() {
         <Heading>Products</Heading>
         <p>Good tools for a desk you like. Buy one, then watch your order move, stage by stage, as it happens.</p>
       </div>
-      {products && <Filter products={products} chosen={category} choose={setCategory} />}
+      {products ? <Filter products={products} chosen={category} choose={setCategory} /> : <FilterSkeleton />}
       <ul className={`product-grid${category ? '' : ' product-grid-all'}`}>
         {shown ? (
           shown.map((product, index) => <ProductCard key={product.id} product={product} eager={index < 4} />)
@@ -59,6 +59,15 @@ function Filter(props: { products: Product[]; chosen: string | undefined; choose
         </button>
       ))}
     </fieldset>
+  )
+}
+
+/** Keeps the place of the filter, so that nothing moves when it comes. */
+function FilterSkeleton() {
+  return (
+    <div className="chips">
+      <Skeleton className="chip skeleton-chip" />
+    </div>
   )
 }
 
