@@ -1,7 +1,7 @@
 /** What the pages ask the API, by key. */
-import { outdate, peek, put, useAction, useAnswer } from './answers'
+import { outdate, peek, put, useAction, useAnswer } from '../shared/answers'
+import { ApiError } from '../shared/api/errors'
 import * as api from './api/client'
-import { ApiError } from './api/errors'
 import { joined, type Order, type Product } from './api/resources'
 
 const CATALOGUE = 'products'

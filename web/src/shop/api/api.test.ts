@@ -1,9 +1,6 @@
-import { beforeEach, describe, expect, it, vi } from 'vitest'
-import * as session from '../session'
+import { describe, expect, it, vi } from 'vitest'
 import { history, order } from '../testing/resources'
-import { address } from './call'
 import * as api from './client'
-import { ApiError, explain, isPassing, refused } from './errors'
 import { type Change, joined, withChange } from './resources'
 
 function answer(status: number, body: unknown, headers: Record<string, string> = {}) {
@@ -19,45 +16,7 @@ function onFetch(...answers: (Response | Error)[]) {
   return spy
 }
 
-const signal = new AbortController().signal
-const USER = { id: 'u1', name: 'Ada', email: 'ada@example.com', createdAt: '2026-11-23T16:28:23Z' }
-
-beforeEach(() => session.end())
-
-describe('a call', () => {
-  it('fills the path and the query', () => {
-    expect(address('/api/orders/{id}', { id: 'a/b' }, undefined)).toBe('/api/orders/a%2Fb')
-    expect(address('/api/orders', undefined, { limit: '2', cursor: 'x y' })).toBe('/api/orders?limit=2&cursor=x+y')
-  })
-
-  it('speaks for who is logged in, and for nobody at the login', async () => {
-    session.begin({ token: 'secret', user: USER })
-    const fetched = onFetch(answer(200, []), answer(200, { token: 't', user: USER }))
-    await api.products(undefined, signal)
-    await api.login({ email: 'a', password: 'b' })
-    const sent = fetched.mock.calls.map(([, init]) => new Headers(init?.headers).get('authorization'))
-    expect(sent).toEqual(['Bearer secret', null])
-  })
-
-  it('that is refused for its token ends the session', async () => {
-    session.begin({ token: 'old', user: USER })
-    onFetch(answer(401, { detail: 'expired' }))
-    await expect(api.profile(signal)).rejects.toMatchObject({ failure: 'unauthorized' })
-    expect(session.token.get()).toBeNull()
-  })
-
-  it('with wrong credentials ends none', async () => {
-    session.begin({ token: 'good', user: USER })
-    onFetch(answer(401, { detail: 'invalid credentials' }))
-    await expect(api.login({ email: 'a', password: 'b' })).rejects.toMatchObject({ failure: 'unauthorized' })
-    expect(session.token.get()).toBe('good')
-  })
-
-  it('without an answer is unreachable', async () => {
-    onFetch(new TypeError('Failed to fetch'))
-    await expect(api.products(undefined, signal)).rejects.toMatchObject({ failure: 'unreachable' })
-  })
-
+describe('a call of the store', () => {
   it('brings the cursor of the next page', async () => {
     onFetch(answer(200, [], { link: '</api/orders?limit=20&cursor=abc>; rel="next"' }), answer(200, []))
     expect((await api.orders(undefined)).cursor).toBe('abc')
@@ -71,35 +30,6 @@ describe('a call', () => {
       'key-1',
     )
     expect(new Headers(fetched.mock.calls[0]?.[1]?.headers).get('idempotency-key')).toBe('key-1')
-  })
-})
-
-describe('a refusal', () => {
-  it('names the fields that are wrong', () => {
-    const error = refused(answer(422, null), {
-      detail: '/shipping/zip: too long',
-      errors: [{ pointer: '/shipping/zip', detail: 'too long' }],
-    })
-    expect(error.fields).toEqual({ 'shipping.zip': 'Too long' })
-    expect(explain(error)).toBe('Too long')
-  })
-
-  it('says when to come back', () => {
-    expect(explain(refused(answer(429, null, { 'retry-after': '7' }), null))).toContain('in 7 seconds')
-    expect(explain(refused(answer(503, null), null))).toContain('in a moment')
-  })
-
-  it('never shows what broke inside', () => {
-    expect(explain(refused(answer(500, null), { detail: 'internal error' }))).not.toContain('internal')
-    expect(explain(new Error('x is undefined'))).not.toContain('undefined')
-  })
-
-  it('is passing or final', () => {
-    const failures = [400, 401, 404, 409, 422, 429, 500, 502, 503].filter((status) =>
-      isPassing(refused(answer(status, null), null)),
-    )
-    expect(failures).toEqual([429, 500, 502, 503])
-    expect(isPassing(new ApiError('unreachable', ''))).toBe(true)
   })
 })
 

@@ -1,25 +1,7 @@
 /** The calls of the store. Every failure is an ApiError. */
-import { call } from './call'
+import { call } from '../../shared/api/call'
+import { nextCursor } from '../../shared/api/pages'
 import { type Order, type Product, toOrder, toProduct } from './resources'
-import type { components } from './schema'
-
-type Schemas = components['schemas']
-
-export async function register(body: Schemas['Registration']) {
-  return (await call('post', '/api/auth/register', { body, anonymous: true })).data
-}
-
-export async function login(body: Schemas['Credentials']) {
-  return (await call('post', '/api/auth/login', { body, anonymous: true })).data
-}
-
-export async function profile(signal: AbortSignal) {
-  return (await call('get', '/api/auth/profile', { signal })).data
-}
-
-export async function changeProfile(body: Schemas['ProfileChange']) {
-  return (await call('put', '/api/auth/profile', { body })).data
-}
 
 export interface ProductPage {
   products: Product[]
@@ -29,7 +11,7 @@ export interface ProductPage {
 
 export async function products(cursor: string | undefined, signal?: AbortSignal): Promise<ProductPage> {
   const { data, headers } = await call('get', '/api/products', { query: { ...(cursor && { cursor }) }, signal })
-  return { products: data.map(toProduct), cursor: nextCursor(headers.get('link')) }
+  return { products: data.map(toProduct), cursor: nextCursor(headers) }
 }
 
 export async function product(id: string, signal: AbortSignal): Promise<Product> {
@@ -61,7 +43,7 @@ export async function orders(cursor: string | undefined, signal?: AbortSignal): 
     query: { limit: 20, ...(cursor && { cursor }) },
     signal,
   })
-  return { orders: data.map(toOrder), cursor: nextCursor(headers.get('link')) }
+  return { orders: data.map(toOrder), cursor: nextCursor(headers) }
 }
 
 /** With the last page of its history, or with the page before `historyBefore`. */
@@ -79,11 +61,4 @@ export async function retryOrder(id: string, payment?: { token: string }): Promi
   return toOrder(
     (await call('post', '/api/orders/{id}/retry', { path: { id }, body: payment ? { payment } : {} })).data,
   )
-}
-
-/** The cursor in an RFC 8288 `Link` header whose relation is `next`. */
-export function nextCursor(link: string | null): string | undefined {
-  const next = link?.split(',').find((part) => part.includes('rel="next"'))
-  const target = next?.match(/<([^>]*)>/)?.[1]
-  return target ? (new URL(target, location.origin).searchParams.get('cursor') ?? undefined) : undefined
 }

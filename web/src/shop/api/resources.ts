@@ -2,7 +2,7 @@
  * The store's meaning of the API's generic resources. The host does not describe what steps and catalogues add to them, so it is read here,
  * once, and with defaults: a catalogue without pictures is still a catalogue.
  */
-import type { components } from './schema'
+import type { components } from '../../shared/api/schema'
 
 type Resource = components['schemas']['Resource']
 export type Transition = components['schemas']['HistoryEntry']

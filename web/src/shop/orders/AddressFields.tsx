@@ -1,5 +1,5 @@
 /** Where an order goes. */
-import { Field } from '../ui/Field'
+import { Field } from '../../shared/ui/Field'
 import { TEST_ZIPS } from './payment'
 
 interface Props {

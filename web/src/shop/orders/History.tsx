@@ -1,11 +1,11 @@
 /** Every transition that was made, for those who want to know. In the page only while it is open, so that words stand once. */
 import { useState } from 'react'
-import { useAction } from '../answers'
+import { useAction } from '../../shared/answers'
+import { exactTime, stateName } from '../../shared/format'
+import { More } from '../../shared/ui/More'
 import * as api from '../api/client'
 import type { Order, Transition } from '../api/resources'
-import { exactTime, stateName } from '../format'
 import { keepOrder } from '../queries'
-import { More } from '../ui/More'
 
 export function History({ order: { id, history, historyNext } }: { order: Order }) {
   const [isOpen, setOpen] = useState(false)

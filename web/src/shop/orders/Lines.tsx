@@ -1,4 +1,4 @@
-import { money } from '../format'
+import { money } from '../../shared/format'
 
 interface Line {
   productId: string

@@ -1,8 +1,8 @@
 /** The eight stages as a stream that fills. Stages that change together light up one after the other, as they happened. */
 import { useEffect, useRef } from 'react'
+import { duration, exactTime } from '../../shared/format'
+import { Icon } from '../../shared/ui/Icon'
 import type { Order } from '../api/resources'
-import { duration, exactTime } from '../format'
-import { Icon } from '../ui/Icon'
 import { type Stage, type StageStatus, stages } from './stages'
 
 const WORDS: Record<StageStatus, string> = {

@@ -1,5 +1,5 @@
 /** An order's state as a word. */
-import { stateName } from '../format'
+import { stateName } from '../../shared/format'
 
 type Mood = 'good' | 'bad' | 'moving' | 'ended'
 

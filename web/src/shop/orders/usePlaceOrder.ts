@@ -1,17 +1,17 @@
 /** Buying what is in the cart: once, whatever happens on the way, and for the sum that the customer was told. */
 import { useEffect, useRef } from 'react'
-import { useAction } from '../answers'
+import { useAction } from '../../shared/answers'
+import { ApiError, isPassing } from '../../shared/api/errors'
+import { navigate } from '../../shared/router'
+import * as session from '../../shared/session'
+import { alone } from '../../shared/turns'
+import { toast } from '../../shared/ui/toasts'
 import * as api from '../api/client'
-import { ApiError, isPassing } from '../api/errors'
 import type { Order } from '../api/resources'
 import { type CartLine, cart, content, without } from '../cart'
 import { catalogueChanged, keepOrder } from '../queries'
-import { navigate } from '../router'
-import * as session from '../session'
-import { toast } from '../ui/toasts'
 import { dropDraft } from './draft'
 import { boughtSince, dropKey, keyFor, openPurchase, refused, sent, settled } from './purchase'
-import { alone } from './turns'
 
 /** What the customer sees and agrees to. */
 export interface Wanted {

@@ -1,11 +1,12 @@
 /** Everything there is to buy. */
 import '../styles/catalogue.css'
+import { useVisit } from '../../shared/router'
+import { More } from '../../shared/ui/More'
+import { Heading, Skeleton } from '../../shared/ui/Page'
 import type { Product } from '../api/resources'
 import { useCatalogue } from '../queries'
-import { useVisit } from '../router'
-import { More } from '../ui/More'
-import { Heading, Skeleton, Trouble } from '../ui/Page'
 import { ProductCard } from '../ui/ProductCard'
+import { Trouble } from '../ui/Trouble'
 
 export function CataloguePage() {
   const { products, hasMore, error, refresh, more } = useCatalogue()

@@ -2,11 +2,14 @@
 import { Lines } from '../orders/Lines'
 import '../styles/columns.css'
 import '../styles/orders.css'
-import '../styles/form.css'
+import '../../shared/styles/form.css'
 import '../styles/order.css'
 
+import { date, dateTime, duration, money, orderNumber } from '../../shared/format'
+import { Link } from '../../shared/router'
+import { Icon } from '../../shared/ui/Icon'
+import { Heading, Skeleton } from '../../shared/ui/Page'
 import type { Order } from '../api/resources'
-import { date, dateTime, duration, money, orderNumber } from '../format'
 import { Callout } from '../orders/Callout'
 import { History } from '../orders/History'
 import { LinkState } from '../orders/LinkState'
@@ -14,9 +17,7 @@ import { Pipeline } from '../orders/Pipeline'
 import { StatusBadge } from '../orders/StatusBadge'
 import { isFinal } from '../orders/stages'
 import { useOrder } from '../orders/useOrder'
-import { Link } from '../router'
-import { Icon } from '../ui/Icon'
-import { Heading, Skeleton, Trouble } from '../ui/Page'
+import { Trouble } from '../ui/Trouble'
 
 export default function OrderPage({ id }: { id: string }) {
   const { answer, link } = useOrder(id)

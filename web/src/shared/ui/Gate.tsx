@@ -5,11 +5,11 @@ import { explain } from '../api/errors'
 import * as session from '../session'
 import { FormError, useFocusOnError } from './Field'
 import { Heading } from './Page'
-import { Picture } from './Picture'
 import { toast } from './toasts'
 
 interface Props {
-  image: string
+  /** Beside the form, where there is room. */
+  picture: ReactNode
   title: string
   lead: string
   /** What the button says. */
@@ -27,7 +27,7 @@ interface Props {
   other: ReactNode
 }
 
-export function Gate({ image, title, lead, action, greeting, alarm, open, complaints, children, other }: Props) {
+export function Gate({ picture, title, lead, action, greeting, alarm, open, complaints, children, other }: Props) {
   const form = useRef<HTMLFormElement>(null)
   const opening = useAction(open, {
     onSuccess: (opened) => {
@@ -43,7 +43,7 @@ export function Gate({ image, title, lead, action, greeting, alarm, open, compla
   const words = opening.error !== undefined && Object.keys(wrong).length === 0 ? explain(opening.error) : undefined
   return (
     <div className="page gate-page">
-      <Picture image={image} productId="" category={image.replace(/^.*\/|\.svg$/g, '')} eager />
+      {picture}
       <section className="gate">
         <Heading>{title}</Heading>
         <p>{lead}</p>

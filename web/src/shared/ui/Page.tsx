@@ -1,7 +1,6 @@
 /** What every page has: a title for the tab, a heading that takes the focus when the page is entered, and honest words when it cannot be shown. */
 import { type ReactNode, useEffect, useRef } from 'react'
 import { ApiError, explain } from '../api/errors'
-import { Link } from '../router'
 import { Icon } from './Icon'
 
 /** The first page of a visit leaves the focus where the browser put it. */
@@ -24,8 +23,17 @@ export function Heading({ children, title }: { children: ReactNode; title?: stri
   )
 }
 
+interface TroubleProps {
+  error: unknown
+  retry: () => void
+  /** What did not come, as `order`. */
+  what: string
+  /** A link to where there is something for sure; it looks like that. */
+  elsewhere: (className: string) => ReactNode
+}
+
 /** Instead of a page whose data did not come. */
-export function Trouble({ error, retry, what }: { error: unknown; retry: () => void; what: string }) {
+export function Trouble({ error, retry, what, elsewhere }: TroubleProps) {
   // An address that the API cannot even read leads to nothing too.
   const isMissing = error instanceof ApiError && ['missing', 'invalid'].includes(error.failure)
   return (
@@ -41,9 +49,7 @@ export function Trouble({ error, retry, what }: { error: unknown; retry: () => v
             Try again
           </button>
         )}
-        <Link to="/" className={isMissing ? 'button' : 'button button-quiet'}>
-          Browse all products
-        </Link>
+        {elsewhere(isMissing ? 'button' : 'button button-quiet')}
       </div>
     </section>
   )
