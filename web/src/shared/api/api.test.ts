@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import * as session from '../session'
 import { login, profile } from './account'
-import { address } from './call'
 import { ApiError, explain, isPassing, refused } from './errors'
 
 function answer(status: number, body: unknown, headers: Record<string, string> = {}) {
@@ -23,17 +22,12 @@ const USER = { id: 'u1', name: 'Ada', email: 'ada@example.com', createdAt: '2026
 beforeEach(() => session.end())
 
 describe('a call', () => {
-  it('fills the path and the query', () => {
-    expect(address('/api/orders/{id}', { id: 'a/b' }, undefined)).toBe('/api/orders/a%2Fb')
-    expect(address('/api/orders', undefined, { limit: '2', cursor: 'x y' })).toBe('/api/orders?limit=2&cursor=x+y')
-  })
-
   it('speaks for who is logged in, and for nobody at the login', async () => {
     session.begin({ token: 'secret', user: USER })
     const fetched = onFetch(answer(200, USER), answer(200, { token: 't', user: USER }))
     await profile(signal)
     await login({ email: 'a', password: 'b' })
-    const sent = fetched.mock.calls.map(([, init]) => new Headers(init?.headers).get('authorization'))
+    const sent = fetched.mock.calls.map(([request]) => new Request(request).headers.get('authorization'))
     expect(sent).toEqual(['Bearer secret', null])
   })
 
@@ -54,6 +48,21 @@ describe('a call', () => {
   it('without an answer is unreachable', async () => {
     onFetch(new TypeError('Failed to fetch'))
     await expect(profile(signal)).rejects.toMatchObject({ failure: 'unreachable' })
+  })
+
+  it('whose answer breaks off, or is none of the API, is unreachable too', async () => {
+    onFetch(new Response('<html>Log in to the network'))
+    await expect(profile(signal)).rejects.toMatchObject({ failure: 'unreachable' })
+  })
+
+  it('that is cancelled says just that', async () => {
+    const cancelled = new AbortController()
+    vi.spyOn(globalThis, 'fetch').mockImplementation(async (request) => {
+      cancelled.abort()
+      new Request(request).signal.throwIfAborted()
+      throw new TypeError('Failed to fetch')
+    })
+    await expect(profile(cancelled.signal)).rejects.toMatchObject({ name: 'AbortError' })
   })
 })
 

@@ -16,7 +16,25 @@ function onFetch(...answers: (Response | Error)[]) {
   return spy
 }
 
+/** One of the requests that were sent. */
+function sent(fetched: ReturnType<typeof onFetch>, index: number): Request {
+  return new Request(fetched.mock.calls[index]?.[0] ?? '')
+}
+
+const signal = new AbortController().signal
+
 describe('a call of the store', () => {
+  it('names what it is about, whatever that is called', async () => {
+    const order = { id: 'a/b', state: 'new', lastUpdate: '', data: {} }
+    const fetched = onFetch(answer(200, order), answer(200, []))
+    await api.order('a/b', signal, 101)
+    await api.orders('x y')
+    expect([0, 1].map((index) => new URL(sent(fetched, index).url)).map((url) => url.pathname + url.search)).toEqual([
+      '/api/orders/a%2Fb?historyBefore=101',
+      '/api/orders?limit=20&cursor=x%20y',
+    ])
+  })
+
   it('brings the cursor of the next page', async () => {
     onFetch(answer(200, [], { link: '</api/orders?limit=20&cursor=abc>; rel="next"' }), answer(200, []))
     expect((await api.orders(undefined)).cursor).toBe('abc')
@@ -29,7 +47,7 @@ describe('a call of the store', () => {
       { items: [], shipping: { address: '', city: '', state: '', zip: '' }, payment: { token: 't' } },
       'key-1',
     )
-    expect(new Headers(fetched.mock.calls[0]?.[1]?.headers).get('idempotency-key')).toBe('key-1')
+    expect(sent(fetched, 0).headers.get('idempotency-key')).toBe('key-1')
   })
 })
 

@@ -9,7 +9,7 @@ import { keepOrder } from '../queries'
 
 export function History({ order: { id, history, historyNext } }: { order: Order }) {
   const [isOpen, setOpen] = useState(false)
-  const earlier = useAction(() => api.order(id, undefined, historyNext), { onSuccess: keepOrder })
+  const earlier = useAction(() => api.order(id, null, historyNext), { onSuccess: keepOrder })
   if (history.length === 0) return null
   return (
     <details className="history" onToggle={(event) => setOpen(event.currentTarget.open)}>
