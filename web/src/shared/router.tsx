@@ -1,5 +1,8 @@
 /** Pages by the part of the address after `#`. A path is decoded once; a pattern's `:name` takes one segment. */
-import { type ComponentProps, type ReactNode, useState, useSyncExternalStore } from 'react'
+
+import { type ComponentProps, type ReactNode, useState } from 'react'
+import { parse } from 'regexparam'
+import { navigate as go, useHashLocation } from 'wouter/use-hash-location'
 
 type Params = Readonly<Record<string, string>>
 
@@ -9,23 +12,11 @@ export interface Route {
   page: (params: Params) => ReactNode
 }
 
-export function pathOf(hash: string): string {
-  const path = hash.replace(/^#/, '').split('?')[0] ?? ''
-  return path.startsWith('/') ? path : `/${path}`
-}
-
 /** What the pattern's names stand for, or nothing if the path is another one's. */
 export function match(pattern: string, path: string): Params | undefined {
-  const wanted = segments(pattern)
-  const given = segments(path)
-  if (wanted.length !== given.length) return undefined
-  const params: Record<string, string> = {}
-  for (const [index, segment] of wanted.entries()) {
-    const value = decode(given[index] ?? '')
-    if (segment.startsWith(':')) params[segment.slice(1)] = value
-    else if (segment !== value) return undefined
-  }
-  return params
+  const { keys, pattern: whole } = parse(pattern)
+  const found = whole.exec(path)
+  return found ? Object.fromEntries(keys.map((name, index) => [name, decode(found[index + 1] ?? '')])) : undefined
 }
 
 export function find(routes: readonly Route[], path: string): ReactNode | undefined {
@@ -37,16 +28,15 @@ export function find(routes: readonly Route[], path: string): ReactNode | undefi
 }
 
 export function usePath(): string {
-  return useSyncExternalStore(subscribe, () => pathOf(location.hash))
+  return useHashLocation()[0].replace(/\?.*$/, '')
 }
 
 /** Whoever shows the path hears of it at once, not when the browser gets round to it. */
 export function navigate(path: string, { replace = false } = {}) {
-  if (replace) location.replace(`#${path}`)
-  else location.hash = path
-  for (const listener of listeners) listener()
+  go(path, { replace })
 }
 
+/** An ordinary link: the browser does the rest. */
 export function Link({ to, ...rest }: { to: string } & Omit<ComponentProps<'a'>, 'href'>) {
   return <a href={`#${to}`} {...rest} />
 }
@@ -59,21 +49,6 @@ export function useVisit(name: string): [string | undefined, (value?: string) =>
     setValue(next)
   }
   return [value, keep]
-}
-
-const listeners = new Set<() => void>()
-
-function subscribe(listener: () => void) {
-  listeners.add(listener)
-  window.addEventListener('hashchange', listener)
-  return () => {
-    listeners.delete(listener)
-    window.removeEventListener('hashchange', listener)
-  }
-}
-
-function segments(path: string): string[] {
-  return path.split('/').filter(Boolean)
 }
 
 /** An escape that is none is meant as it stands. */
