@@ -1,5 +1,5 @@
 /** A labelled input that says what is wrong with it. */
-import '../styles/form.css'
+import './Field.css'
 import { type ComponentProps, type ReactNode, type RefObject, useEffect, useId } from 'react'
 
 type Props = ComponentProps<'input'> & { label: string; hint?: string; error?: string | undefined }
@@ -10,8 +10,16 @@ export function Field({ label, hint, error, id: given, ...input }: Props) {
   const about = [error && `${id}-error`, hint && `${id}-hint`].filter(Boolean).join(' ')
   return (
     <div className="field">
-      <label htmlFor={id}>{label}</label>
-      <input id={id} aria-invalid={error ? true : undefined} aria-describedby={about || undefined} {...input} />
+      <label htmlFor={id} className="field-label">
+        {label}
+      </label>
+      <input
+        id={id}
+        className="field-control"
+        aria-invalid={error ? true : undefined}
+        aria-describedby={about || undefined}
+        {...input}
+      />
       {hint && (
         <p className="field-hint" id={`${id}-hint`}>
           {hint}

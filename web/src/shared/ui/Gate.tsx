@@ -1,4 +1,5 @@
 /** The pages before the login: a form that opens a session, and where there is room, a picture beside it. */
+import './Gate.css'
 import { type ReactNode, useRef } from 'react'
 import { useAction } from '../answers'
 import { explain } from '../api/errors'

@@ -1,4 +1,5 @@
 /** The store's pictograms, drawn with the colour of the text around them. Decoration: what they mean is always said in words too. */
+import './Icon.css'
 
 const PATHS = {
   grid: 'M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z',

@@ -1,4 +1,5 @@
 /** The next page of a list. What goes wrong is said where it was asked for. */
+import './More.css'
 import { explain } from '../api/errors'
 import { FormError } from './Field'
 

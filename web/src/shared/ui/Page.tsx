@@ -1,4 +1,5 @@
 /** What every page has: a title for the tab, a heading that takes the focus when the page is entered, and honest words when it cannot be shown. */
+import './Page.css'
 import { type ReactNode, useEffect, useRef } from 'react'
 import { ApiError, explain } from '../api/errors'
 import { Icon } from './Icon'

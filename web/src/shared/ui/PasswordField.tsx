@@ -1,4 +1,5 @@
 /** A password, which can be looked at while it is typed. */
+import './PasswordField.css'
 import { useState } from 'react'
 import { Field } from './Field'
 

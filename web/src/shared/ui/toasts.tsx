@@ -2,6 +2,7 @@
  * Short messages of what has worked, one at a time. They lie over the header and nothing else, and go by themselves, or at once when
  * Escape is pressed. What did not work is said where it was asked for.
  */
+import './toasts.css'
 import { useEffect, useSyncExternalStore } from 'react'
 import { Icon } from './Icon'
 

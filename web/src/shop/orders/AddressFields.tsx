@@ -1,4 +1,5 @@
 /** Where an order goes. */
+import './AddressFields.css'
 import { Field } from '../../shared/ui/Field'
 import { TEST_ZIPS } from './payment'
 

@@ -1,4 +1,5 @@
 /** What went wrong with an order, in the customer's words, and what they can do about it. */
+import './Callout.css'
 import { useState } from 'react'
 import { useAction } from '../../shared/answers'
 import { ApiError, explain } from '../../shared/api/errors'
@@ -135,8 +136,8 @@ function Actions({ order: { id, state, version }, refresh, tell }: Props & { tel
     <div className="actions">
       {isPayment && (
         <label className="pay-with">
-          <span>Pay with</span>
-          <select value={token} onChange={(event) => setToken(event.target.value)}>
+          <span className="field-label">Pay with</span>
+          <select className="field-control" value={token} onChange={(event) => setToken(event.target.value)}>
             {PAYMENTS.map(({ token: value, name, outcome }) => (
               <option key={value} value={value}>
                 {`${name}: ${outcome.toLowerCase()}`}

@@ -1,4 +1,5 @@
 /** Every transition that was made, for those who want to know. In the page only while it is open, so that words stand once. */
+import './History.css'
 import { useState } from 'react'
 import { useAction } from '../../shared/answers'
 import { exactTime, stateName } from '../../shared/format'

@@ -1,3 +1,4 @@
+import './Lines.css'
 import { money } from '../../shared/format'
 
 interface Line {

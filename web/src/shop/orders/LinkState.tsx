@@ -1,4 +1,5 @@
 /** How new what the page shows is. */
+import './LinkState.css'
 import { time } from '../../shared/format'
 import type { Link } from './follow'
 

@@ -1,4 +1,5 @@
 /** The eight stages as a stream that fills. Stages that change together light up one after the other, as they happened. */
+import './Pipeline.css'
 import { useEffect, useRef } from 'react'
 import { duration, exactTime } from '../../shared/format'
 import { Icon } from '../../shared/ui/Icon'

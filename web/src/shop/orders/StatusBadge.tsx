@@ -1,4 +1,5 @@
 /** An order's state as a word. */
+import './StatusBadge.css'
 import { stateName } from '../../shared/format'
 
 type Mood = 'good' | 'bad' | 'moving' | 'ended'

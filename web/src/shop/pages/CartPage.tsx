@@ -1,7 +1,6 @@
 /** What is in the cart, priced as the catalogue has it now. */
-import '../styles/columns.css'
-import '../styles/cart.css'
-
+import '../ui/columns.css'
+import './CartPage.css'
 import { money } from '../../shared/format'
 import { Link } from '../../shared/router'
 import { Icon } from '../../shared/ui/Icon'

@@ -1,5 +1,5 @@
 /** Everything there is to buy. */
-import '../styles/catalogue.css'
+import './CataloguePage.css'
 import { useVisit } from '../../shared/router'
 import { More } from '../../shared/ui/More'
 import { Heading, Skeleton } from '../../shared/ui/Page'

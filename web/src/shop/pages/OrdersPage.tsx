@@ -1,6 +1,5 @@
 /** The customer's orders, newest first. */
-import '../styles/orders.css'
-
+import './OrdersPage.css'
 import { useAnswer } from '../../shared/answers'
 import { dateTime, money, orderNumber } from '../../shared/format'
 import { Link } from '../../shared/router'

@@ -1,5 +1,5 @@
 /** One product. */
-import '../styles/product.css'
+import './ProductPage.css'
 import { useState } from 'react'
 import { useAnswer } from '../../shared/answers'
 import { money } from '../../shared/format'

@@ -1,5 +1,5 @@
-import '../styles/columns.css'
-import '../styles/profile.css'
+import '../ui/columns.css'
+import './ProfilePage.css'
 import { useRef } from 'react'
 import { put, useAction, useAnswer } from '../../shared/answers'
 import * as api from '../../shared/api/account'

@@ -1,5 +1,5 @@
 /** The name of the store, the ways through it, and the theme. On a phone the ways lie at the bottom, within a thumb's reach. */
-
+import './Header.css'
 import { Link, usePath } from '../../shared/router'
 import { useToken } from '../../shared/session'
 import { Icon, type IconName } from '../../shared/ui/Icon'

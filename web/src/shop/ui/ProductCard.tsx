@@ -1,5 +1,5 @@
 /** One product of a list. The whole card leads to it; the button in its corner puts one into the cart. */
-
+import './ProductCard.css'
 import { money } from '../../shared/format'
 import { Link } from '../../shared/router'
 import { Icon } from '../../shared/ui/Icon'
