@@ -251,13 +251,13 @@ async function withStyle(page: Page, style: string, look: () => Promise<unknown>
   })
 }
 
-/** Words that begin in one line and end in another, as far as they are short enough for any line. */
+/** Words that begin in one line and end in another, as far as they are short enough for any line; letters within a number are none. */
 function brokenWords(): string[] {
   const found: string[] = []
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
   for (let text = texts.nextNode(); text; text = texts.nextNode()) {
     if (text.parentElement?.closest('.sr-only, noscript, style, code, select')) continue
-    for (const { 0: word, index } of (text.textContent ?? '').matchAll(/\p{L}{2,12}/gu)) {
+    for (const { 0: word, index } of (text.textContent ?? '').matchAll(/(?<![\p{L}\d_])\p{L}{2,12}(?![\p{L}\d_])/gu)) {
       const range = document.createRange()
       range.setStart(text, index)
       range.setEnd(text, index + word.length)
