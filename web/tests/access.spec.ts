@@ -10,7 +10,7 @@ for (const [device, viewport] of [
   ['desk', DESK],
 ] as const) {
   test(`axe finds nothing on any page, light or dark, on a ${device}`, async ({ visitor }) => {
-    test.setTimeout(180_000)
+    test.setTimeout(300_000)
     const page = await visitor({ viewport, reducedMotion: 'reduce' })
     await everyPage(page, async () => {
       await expectNoViolations(page)
@@ -23,7 +23,7 @@ for (const [device, viewport] of [
 }
 
 test('every page fits, from the smallest phone to text of twice the size', async ({ visitor }) => {
-  test.setTimeout(120_000)
+  test.setTimeout(300_000)
   const page = await visitor({ reducedMotion: 'reduce' })
   await everyPage(page, async () => {
     // 320 is also a desk's window at four times the size, 640 at twice.
@@ -91,7 +91,7 @@ for (const [device, viewport] of [
   ['desk', { ...DESK, height: 600 }],
 ] as const) {
   test(`what has the focus is seen, on a ${device}`, async ({ visitor }) => {
-    test.setTimeout(120_000)
+    test.setTimeout(300_000)
     const page = await visitor({ viewport, reducedMotion: 'reduce' })
     await everyPage(page, async () => {
       // A message may lie over something; this sends it away.

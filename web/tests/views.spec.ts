@@ -28,7 +28,7 @@ test.describe('a store with many products', () => {
         visitor,
         manyThings,
       }) => {
-        test.setTimeout(120_000)
+        test.setTimeout(300_000)
         const { url: baseURL } = await manyThings(products)
         const page = await visitor({ baseURL, viewport, colorScheme, reducedMotion: 'reduce' })
         await backToWhereOneWas(page)
