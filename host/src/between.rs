@@ -37,7 +37,7 @@ pub const POOL_IDLE: Duration = Duration::from_secs(20);
 /// Idle connections kept by a [`Client`] for each process.
 const POOL_SIZE: usize = 64;
 /// Bytes of an answer.
-const MOST_ANSWER_BYTES: usize = 1 << 20;
+const MAX_ANSWER_BYTES: usize = 1 << 20;
 
 /// Connects to processes by `http` URLs. Clones share the look-ups of names.
 #[derive(Clone)]
@@ -233,7 +233,7 @@ impl Client {
 async fn whole(response: Response<hyper::body::Incoming>) -> anyhow::Result<Response<Bytes>> {
     let (parts, body) = response.into_parts();
     let body =
-        Limited::new(body, MOST_ANSWER_BYTES).collect().await.map_err(|error| anyhow::anyhow!(error)).context("the answer broke off")?;
+        Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| anyhow::anyhow!(error)).context("the answer broke off")?;
     Ok(Response::from_parts(parts, body.to_bytes()))
 }
 

@@ -10,7 +10,7 @@ use crate::plan::{Plan, paths};
 /// The header.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-millrace-serves");
 /// A list that is longer is not told.
-const MOST_BYTES: usize = 4096;
+const MAX_BYTES: usize = 4096;
 
 /// What the process of `plan` serves: its routes and files. None if that is too much to say, or nothing.
 pub(super) fn told(plan: &Plan) -> Option<HeaderValue> {
@@ -21,7 +21,7 @@ pub(super) fn told(plan: &Plan) -> Option<HeaderValue> {
     let trees: Vec<String> = served.iter().filter_map(|path| path.strip_suffix("/*")).map(str::to_owned).collect();
     served.retain(|path| !trees.iter().any(|tree| paths::is_below(tree, path) && *path != format!("{tree}/*")));
     let list = served.join(", ");
-    (!list.is_empty() && list.len() <= MOST_BYTES).then(|| HeaderValue::try_from(list).ok()).flatten()
+    (!list.is_empty() && list.len() <= MAX_BYTES).then(|| HeaderValue::try_from(list).ok()).flatten()
 }
 
 /// What the process that has answered with `headers` says that it serves, if it says so.

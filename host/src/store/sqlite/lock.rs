@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::connection::OpenError;
+use super::connection::{OpenError, beside};
 
 /// What others than the owner and the group may do with a file: nothing.
 const OTHERS: u32 = 0o007;
@@ -92,13 +92,6 @@ fn is_elsewhere(found: &io::Result<Identity>, open: Identity) -> bool {
         Ok(found) => *found != open,
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
-}
-
-/// The file that belongs to `database` and has this suffix.
-pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 fn locked(path: &Path, database: &Path) -> Result<File, OpenError> {
