@@ -8,15 +8,16 @@ use crate::test_app::repository;
 /// What each part may use of its siblings; `main`, `commands` and `app` put everything together and may use all.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
+    ("durable", &[]),
     ("shutdown", &[]),
     ("proxies", &[]),
     ("text", &[]),
     ("tasks", &["shutdown"]),
     ("pulse", &["shutdown"]),
     ("telemetry", &["clock", "proxies"]),
-    ("store", &["clock", "text"]),
+    ("store", &["clock", "durable", "text"]),
     ("bus", &["clock", "shutdown"]),
-    ("runtime", &["clock", "shutdown"]),
+    ("runtime", &["clock", "durable", "shutdown"]),
     ("plan", &["runtime"]),
     ("config", &["plan", "proxies", "runtime"]),
     ("services", &["plan", "store", "bus", "runtime", "telemetry", "clock", "shutdown", "tasks", "pulse", "text"]),
