@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 use jiff::SignedDuration;
 use parking_lot::Mutex;
 
-use crate::bus::{Bus, BusHealth};
+use super::Core;
+use crate::bus::BusHealth;
 use crate::clock::Clock;
 use crate::http::{Check, HealthChecks, Probe, Status};
 use crate::plan::{self, Plan};
 use crate::pulse::Pulse;
 use crate::services::pipeline::Pipeline;
 use crate::services::resources::Resources;
-use crate::store::{Backlog, Refused, Store, StoreError};
+use crate::store::{Backlog, Operations, Refused, StoreError};
 use crate::telemetry::logs;
 
 /// With less than this the disk of the database is as good as full: some minutes of a busy day.
@@ -56,10 +57,11 @@ fn check_log() -> Check {
 }
 
 /// Adds a check for each part that can be unwell.
-pub(super) fn register(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline, bus: Option<&Arc<dyn Bus>>) {
+pub(super) fn register(health: &HealthChecks, plan: &Plan, core: &Core) {
+    let Core { store, pipeline, bus, .. } = core;
     if let Some(database) = &plan.database {
         let patience = plan.health.as_ref().map_or(SLOW_WRITE, |settings| SLOW_WRITE.min(settings.check_timeout / 2));
-        let check = Arc::new(StoreCheck::new(Arc::clone(&pipeline.parts().store), pipeline.parts().clock.clone(), patience));
+        let check = Arc::new(StoreCheck::new(Arc::clone(&store.operations), pipeline.parts().clock.clone(), patience));
         let pipeline = pipeline.clone();
         health.add(&database.name, move || {
             let (check, pipeline) = (Arc::clone(&check), pipeline.clone());
@@ -169,7 +171,7 @@ pub(super) fn register_proxies(health: &HealthChecks, plan: &Plan) {
 
 /// Whether the database can be read and written, which only doing both tells.
 struct StoreCheck {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Operations>,
     clock: Clock,
     /// How long a write may take before that is told.
     patience: Duration,
@@ -203,7 +205,7 @@ struct Trial {
 }
 
 impl StoreCheck {
-    fn new(store: Arc<dyn Store>, clock: Clock, patience: Duration) -> Self {
+    fn new(store: Arc<dyn Operations>, clock: Clock, patience: Duration) -> Self {
         Self { store, clock, patience, trial: Mutex::default(), waits: Mutex::default(), look: tokio::sync::Mutex::default() }
     }
 
@@ -323,12 +325,12 @@ fn check_component(pipeline: &Pipeline, name: &str) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sqlite::{Sqlite, SqliteSettings};
-    use crate::store::{Commit, OutboxRow};
+    use crate::store::{self, Commit, Database, OutboxRow, Store};
 
     struct Bed {
         _folder: tempfile::TempDir,
-        store: Arc<Sqlite>,
+        store: Store,
+        disk: store::BadDisk,
         clock: Clock,
         check: StoreCheck,
     }
@@ -336,11 +338,11 @@ mod tests {
     impl Bed {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let settings = SqliteSettings { path: folder.path().join("a.db"), readers: 1 };
+            let settings = Database { path: folder.path().join("a.db"), readers: 1 };
             let clock = Clock::system();
-            let store = Arc::new(Sqlite::open_with_clock(&settings, clock.clone()).unwrap());
-            let check = StoreCheck::new(Arc::clone(&store) as Arc<dyn Store>, clock.clone(), SLOW_WRITE);
-            Self { _folder: folder, store, clock, check }
+            let (store, disk) = store::open_on_a_bad_disk(&settings, clock.clone()).unwrap();
+            let check = StoreCheck::new(Arc::clone(&store.operations), clock.clone(), SLOW_WRITE);
+            Self { _folder: folder, store, disk, clock, check }
         }
 
         async fn write(&self, bytes: usize) -> Result<(), StoreError> {
@@ -353,7 +355,7 @@ mod tests {
                 payload: "x".repeat(bytes).into(),
                 traceparent: None,
             };
-            self.store.commit(Commit { outbox: vec![row], ..Commit::default() }).await.map(drop)
+            self.store.resources.commit(Commit { outbox: vec![row], ..Commit::default() }).await.map(drop)
         }
     }
 
@@ -361,11 +363,11 @@ mod tests {
     async fn a_full_disk_is_told_at_once_and_for_a_while_after_there_is_room_again() {
         let bed = Bed::new();
         assert_eq!(bed.check.ask().await.status, Status::Up);
-        bed.store.leave_room(0).await;
+        bed.disk.leave_room(0).await;
         assert!(bed.write(1 << 20).await.is_err());
         let full = bed.check.ask().await;
         assert!(full.status > Status::Up && full.message.contains("full"), "{full:?}");
-        bed.store.leave_room(10_000).await;
+        bed.disk.leave_room(10_000).await;
         bed.write(1 << 20).await.unwrap();
         let after = bed.check.ask().await;
         assert!(after.status == Status::Degraded && after.message.contains("refused 0 s ago"), "{after:?}");
@@ -382,7 +384,7 @@ mod tests {
         let slow = bed.check.slow();
         assert!(slow.status == Status::Degraded && slow.reads && slow.message.contains("takes longer than 1000 ms"), "{slow:?}");
         let since = Instant::now().checked_sub(HANGING_WRITE).unwrap();
-        *bed.check.waits.lock() = Some((since, bed.store.commit_stats().commits));
+        *bed.check.waits.lock() = Some((since, bed.store.operations.commit_stats().commits));
         let hanging = bed.check.slow();
         assert!(hanging.status == Status::Down && hanging.reads, "{hanging:?}");
         bed.write(10).await.unwrap();
@@ -392,7 +394,7 @@ mod tests {
     #[tokio::test]
     async fn a_disk_that_cannot_be_written_is_noticed_by_asking() {
         let bed = Bed::new();
-        bed.store.break_disk().await;
+        bed.disk.break_disk().await;
         let check = bed.check.ask().await;
         assert!(check.status == Status::Down && check.message.contains("disk I/O error"), "{check:?}");
         assert!(check.reads, "what is only read is answered as ever");

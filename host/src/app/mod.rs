@@ -72,7 +72,7 @@ pub struct App {
 
 /// The parts of a process that has a database.
 struct Core {
-    store: Arc<dyn Store>,
+    store: Store,
     store_failed: parts::StoreFailed,
     /// Asked whether the thread that writes gets on; taken when it is.
     writer: Option<parts::Asked>,
@@ -114,7 +114,7 @@ impl App {
         };
         let users = match (&core, &plan.auth) {
             (Some(core), Some(auth)) if parts::has_accounts(&plan) => {
-                Some(parts::users(&core.store, auth, &surroundings.clock, &metrics).await?)
+                Some(parts::users(&core.store.users, auth, &surroundings.clock, &metrics).await?)
             }
             _ => None,
         };
@@ -122,10 +122,10 @@ impl App {
         health::register_process(&health, &pulse);
         health::register_proxies(&health, &plan);
         if let Some(core) = &core {
-            health::register(&health, &plan, &core.pipeline, core.bus.as_ref());
+            health::register(&health, &plan, core);
             health::register_catalogue(&health, &core.resources);
             health::register_lacks(&health, &core.pipeline).await?;
-            readings::register(&metrics, &plan, &core.pipeline, core.bus.as_ref());
+            readings::register(&metrics, &plan, core);
         }
         Ok(Self { plan, listener, probes, tasks, stop, metrics, health, pulse, core, users, tokens })
     }
@@ -138,8 +138,8 @@ impl App {
 
     /// The database, for tests that look behind the API.
     #[must_use]
-    pub fn store(&self) -> Option<Arc<dyn Store>> {
-        self.core.as_ref().map(|core| Arc::clone(&core.store))
+    pub fn store(&self) -> Option<Store> {
+        self.core.as_ref().map(|core| core.store.clone())
     }
 
     /// The components, for tests that look behind the API.
@@ -197,7 +197,7 @@ impl App {
             tracing::warn!("some attempts were still running; they are made again at the next start");
         }
         if let Some(core) = &self.core
-            && tokio::time::timeout(stopping.left(CLOSE_LIMIT), core.store.close()).await.is_err()
+            && tokio::time::timeout(stopping.left(CLOSE_LIMIT), core.store.operations.close()).await.is_err()
         {
             tracing::warn!("the database was not closed in time; nothing is lost, the next start reads its log");
         }
@@ -239,7 +239,7 @@ impl App {
             self.tasks.spawn_long("bus", Arc::clone(bus).run(subscriptions, sink, self.stop.clone()));
             self.tasks.spawn_long(
                 "relay",
-                Relay::new(Arc::clone(&core.store), core.pipeline.outbox_grew(), Arc::clone(bus)).run(self.stop.clone()),
+                Relay::new(Arc::clone(&core.store.messages), core.pipeline.outbox_grew(), Arc::clone(bus)).run(self.stop.clone()),
             );
             self.tasks.spawn_long("watermark", watermark::watch(core.pipeline.clone(), self.stop.clone()));
         }
@@ -247,12 +247,13 @@ impl App {
             self.tasks.spawn_long("agreement", agreement.run(self.stop.clone()));
         }
         let parts = core.pipeline.parts();
-        if let Some(retention) = Retention::new(&self.plan, Arc::clone(&core.store), parts.clock.clone(), self.metrics.clone()) {
+        if let Some(retention) = Retention::new(&self.plan, Arc::clone(&core.store.operations), parts.clock.clone(), self.metrics.clone()) {
             self.tasks.spawn_long("retention", retention.run(self.stop.clone()));
         }
         self.tasks.spawn_long("scheduler", Scheduler::new(core.pipeline.clone(), self.pulse.part("the scheduler")).run(self.stop.clone()));
         self.tasks.spawn_long("component watcher", Arc::clone(&core.runtime).watch(self.stop.clone()));
-        let swaps = watch::Swaps::new(core.runtime.events(), Arc::clone(&core.store), core.pipeline.clone(), self.metrics.clone());
+        let swaps =
+            watch::Swaps::new(core.runtime.events(), Arc::clone(&core.store.instances), core.pipeline.clone(), self.metrics.clone());
         self.tasks.spawn_long("swap log", swaps.run(self.stop.clone()));
         Ok(())
     }

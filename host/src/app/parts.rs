@@ -30,8 +30,7 @@ use crate::services::users::Users;
 use crate::services::watermark::Watermark;
 use crate::services::workflows::Workflows;
 use crate::shutdown::Stop;
-use crate::store::sqlite::{Sqlite, SqliteSettings};
-use crate::store::{Store, StoreError};
+use crate::store::{self, Instances, Operations, Stock, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
@@ -78,25 +77,24 @@ pub(super) async fn core(
     metrics: &Metrics,
 ) -> anyhow::Result<Core> {
     let clock = surroundings.clock.clone();
-    let settings = SqliteSettings { path: database.path.clone(), readers: usize::try_from(database.max_open_conns).unwrap_or(1) };
-    let sqlite = Arc::new(Sqlite::open_with_clock(&settings, clock.clone())?);
+    let settings = store::Database { path: database.path.clone(), readers: usize::try_from(database.max_open_conns).unwrap_or(1) };
+    let store = store::open(&settings, clock.clone())?;
     let store_failed = {
-        let sqlite = Arc::clone(&sqlite);
-        StoreFailed(Some(Box::pin(async move { sqlite.failed().await })))
+        let operations = Arc::clone(&store.operations);
+        StoreFailed(Some(Box::pin(async move { operations.failed().await })))
     };
     let counting = metrics.clone();
-    sqlite.on_commit(move |units, took| counting.committed(units, took));
-    let asked = Arc::clone(&sqlite);
+    store.operations.on_commit(Box::new(move |units, took| counting.committed(units, took)));
+    let asked = Arc::clone(&store.operations);
     let writer: Asked = Box::new(move || {
-        let sqlite = Arc::clone(&asked);
-        Box::pin(async move { sqlite.answers().await })
+        let operations = Arc::clone(&asked);
+        Box::pin(async move { operations.answers().await })
     });
-    let store: Arc<dyn Store> = sqlite;
     let (in_flight, suspects) = InFlight::open(&database.path.with_extension("in-flight"));
     for key in &suspects {
         tracing::warn!(run = key, "this run was inside its component when the process before this one ended");
     }
-    let unrecovered = match recover(store.as_ref(), &suspects).await {
+    let unrecovered = match recover(store.instances.as_ref(), &suspects).await {
         Ok(()) => None,
         Err(StoreError::Unavailable(reason)) => {
             tracing::warn!(reason, "what the process before this one left running goes on when the store can write");
@@ -105,12 +103,13 @@ pub(super) async fn core(
         Err(error) => return Err(error.into()),
     };
 
-    let workflows = Arc::new(Workflows::open(Arc::clone(&store), &plan.workflows).await?);
-    let active = Active::new(workflows.definitions(), &store.unfinished().await?);
+    let workflows = Arc::new(Workflows::open(Arc::clone(&store.instances), &plan.workflows).await?);
+    let active = Active::new(workflows.definitions(), &store.instances.unfinished().await?);
     let generation = Generation::default();
     let runtime = runtime(plan, database, surroundings, &store, &generation).await?;
     let pipeline = Pipeline::new(pipeline::Parts {
-        store: Arc::clone(&store),
+        store: Arc::clone(&store.instances),
+        messages: Arc::clone(&store.messages),
         runtime: Arc::clone(&runtime),
         workflows,
         events: Arc::new(Events::new(plan)),
@@ -128,15 +127,15 @@ pub(super) async fn core(
     if let Some(suspects) = unrecovered {
         tasks.spawn_long("recovery", recover_later(pipeline.clone(), suspects, stop.clone()));
     }
-    let internal = internal(plan, &store, &generation);
-    let resources = Resources::new(pipeline.clone(), &plan.resources, generation)?;
+    let internal = internal(plan, &store.stock, &generation);
+    let resources = Resources::new(pipeline.clone(), Arc::clone(&store.stock), &plan.resources, generation)?;
     resources.seed().await?;
     let bus = plan.bus.as_ref().map(bus).transpose()?;
     Ok(Core { store, store_failed, writer: Some(writer), runtime, pipeline, resources, bus, internal })
 }
 
 /// Takes over what the process before this one left running. What ran inside a component when it died counts a crash.
-async fn recover(store: &dyn Store, suspects: &[String]) -> Result<(), StoreError> {
+async fn recover(store: &dyn Instances, suspects: &[String]) -> Result<(), StoreError> {
     for run in store.recover_runs(suspects, PARK_AFTER).await? {
         tracing::error!(
             run = run.key,
@@ -167,7 +166,7 @@ async fn recover_later(pipeline: Pipeline, suspects: Vec<String>, stop: Stop) ->
 }
 
 /// Stock for other processes, if a secret says who they are.
-fn internal(plan: &Plan, store: &Arc<dyn Store>, generation: &Generation) -> Option<http::Router> {
+fn internal(plan: &Plan, store: &Arc<dyn Stock>, generation: &Generation) -> Option<http::Router> {
     let secrets: Vec<&str> =
         plan.resources.iter().filter_map(|handler| handler.stock_secret.as_ref()).map(|secret| secret.0.as_str()).collect();
     let reservations = || http::internal(stock::PATH, &secrets, stock::service(Arc::clone(store), generation.clone()));
@@ -187,7 +186,7 @@ async fn runtime(
     plan: &Plan,
     database: &plan::Database,
     surroundings: &Surroundings,
-    store: &Arc<dyn Store>,
+    store: &Store,
     generation: &Generation,
 ) -> anyhow::Result<Arc<Runtime>> {
     let mut settings = plan.runtime.clone().unwrap_or_else(|| no_components(database));
@@ -196,10 +195,10 @@ async fn runtime(
         .resources
         .iter()
         .filter(|handler| handler.stock_field.is_some())
-        .map(|handler| (handler.name.clone(), stock::service(Arc::clone(store), generation.clone())))
+        .map(|handler| (handler.name.clone(), stock::service(Arc::clone(&store.stock), generation.clone())))
         .collect();
-    let good = store.components().await?;
-    let remembering = Arc::clone(store);
+    let good = store.operations.components().await?;
+    let remembering: Arc<dyn Operations> = Arc::clone(&store.operations);
     let remember = Arc::new(move |component: String, digest: String| -> BoxFuture<'static, anyhow::Result<()>> {
         let store = Arc::clone(&remembering);
         Box::pin(async move {
@@ -247,7 +246,7 @@ pub fn kafka_settings(bus: &plan::Bus) -> Option<kafka::Settings> {
 }
 
 /// Accounts, with those of the seed file.
-pub(super) async fn users(store: &Arc<dyn Store>, auth: &plan::Auth, clock: &Clock, metrics: &Metrics) -> anyhow::Result<Users> {
+pub(super) async fn users(store: &Arc<dyn store::Users>, auth: &plan::Auth, clock: &Clock, metrics: &Metrics) -> anyhow::Result<Users> {
     let users = Users::new(Arc::clone(store), auth, clock.clone(), metrics.clone())?;
     users.seed().await?;
     Ok(users)

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::Core;
 use crate::bus::{Bus, BusHealth};
 use crate::plan::{self, Plan};
 use crate::services::pipeline::Pipeline;
-use crate::store::Backlog;
+use crate::store::{Backlog, Operations};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{ActiveComponent, Space};
 
@@ -20,6 +21,7 @@ const STORE_INTERVAL: Duration = Duration::from_secs(1);
 struct Readings {
     metrics: Metrics,
     pipeline: Pipeline,
+    store: Arc<dyn Operations>,
     components: Vec<String>,
     /// Module name of the database.
     database: Option<String>,
@@ -28,14 +30,15 @@ struct Readings {
 }
 
 /// Has everything that is only read, read for each scrape.
-pub(super) fn register(metrics: &Metrics, plan: &Plan, pipeline: &Pipeline, bus: Option<&Arc<dyn Bus>>) {
+pub(super) fn register(metrics: &Metrics, plan: &Plan, core: &Core) {
     let name = plan.bus.as_ref().map(|(plan::Bus::Embedded { name, .. } | plan::Bus::Kafka { name, .. })| name.clone());
     let readings = Arc::new(Readings {
         metrics: metrics.clone(),
-        pipeline: pipeline.clone(),
+        pipeline: core.pipeline.clone(),
+        store: Arc::clone(&core.store.operations),
         components: plan.components.iter().map(|component| component.name.clone()).collect(),
         database: plan.database.as_ref().map(|database| database.name.clone()),
-        bus: name.zip(bus.cloned()),
+        bus: name.zip(core.bus.clone()),
         store_read: Mutex::default(),
     });
     metrics.on_scrape(move || {
@@ -88,7 +91,7 @@ impl Readings {
     }
 
     async fn read_store(&self) {
-        let store = &self.pipeline.parts().store;
+        let store = &self.store;
         match store.backlog().await {
             Ok(backlog) => {
                 self.show(&backlog);

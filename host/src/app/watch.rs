@@ -9,19 +9,19 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::runtime::SwapEvent;
 use crate::services::pipeline::Pipeline;
 use crate::shutdown::Stop;
-use crate::store::Store;
+use crate::store::Instances;
 use crate::telemetry::Metrics;
 
 /// Follows the swaps.
 pub(super) struct Swaps {
     events: Receiver<SwapEvent>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Instances>,
     pipeline: Pipeline,
     metrics: Metrics,
 }
 
 impl Swaps {
-    pub(super) fn new(events: Receiver<SwapEvent>, store: Arc<dyn Store>, pipeline: Pipeline, metrics: Metrics) -> Self {
+    pub(super) fn new(events: Receiver<SwapEvent>, store: Arc<dyn Instances>, pipeline: Pipeline, metrics: Metrics) -> Self {
         Self { events, store, pipeline, metrics }
     }
 

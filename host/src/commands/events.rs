@@ -18,7 +18,7 @@ use crate::bus::kafka::dead_letters::{self, Failed, Letter};
 use crate::clock::Clock;
 use crate::plan::Plan;
 use crate::store::DeadLetter;
-use crate::store::sqlite::beside;
+use crate::store::beside;
 
 /// Characters of a payload that a list shows.
 const SHOWN: usize = 120;

@@ -25,7 +25,7 @@ impl Resources {
             None => None,
         };
         let stock = match &handler.settings.stock_field {
-            Some(_) => self.store().stock_of(&resource.id).await?.map(|level| level.on_hand - level.reserved),
+            Some(_) => self.stock().stock_of(&resource.id).await?.map(|level| level.on_hand - level.reserved),
             None => None,
         };
         Ok(self.view(handler, resource, stock, course))

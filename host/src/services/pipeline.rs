@@ -30,7 +30,7 @@ use super::{settlement, undo};
 use crate::clock::{self, Clock};
 use crate::runtime::{Job, Place, Report, Runtime, Verdict};
 use crate::shutdown::Stop;
-use crate::store::{Commit, Conflict, Guard, Line, Resource, RunStatus, Settled, StepRun, Store, StoreError};
+use crate::store::{Commit, Conflict, Guard, Instances, Line, Messages, Resource, RunStatus, Settled, StepRun, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::telemetry::traces::{self, Kind, Span};
@@ -50,8 +50,10 @@ const MAX_DECISIONS: usize = 64;
 
 /// What the pipeline works with.
 pub struct Parts {
-    /// The database.
-    pub store: Arc<dyn Store>,
+    /// Instances and their runs.
+    pub store: Arc<dyn Instances>,
+    /// Events that were written or heard.
+    pub messages: Arc<dyn Messages>,
     /// The sandbox.
     pub runtime: Arc<Runtime>,
     /// The machines.

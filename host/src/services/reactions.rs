@@ -62,7 +62,7 @@ impl Reactions {
             pipeline.parts().metrics.consumer(&subscription.topic, &subscription.consumer, &Untrue::REASONS);
         }
         let parts = pipeline.parts();
-        let witness = Witness::new(plan, Arc::clone(&parts.store), Arc::clone(&parts.events), parts.metrics.clone());
+        let witness = Witness::new(plan, parts.store.clone(), Arc::clone(&parts.events), parts.metrics.clone());
         Self { witness: Arc::new(witness), pipeline, by_consumer, subscriptions, system }
     }
 
@@ -130,7 +130,7 @@ impl Received {
             return Receipt::Done;
         };
         let inbox = InboxRow { consumer: consumer.clone(), event_id: event.id.clone() };
-        match pipeline.parts().store.handled(&inbox).await {
+        match pipeline.parts().messages.handled(&inbox).await {
             Ok(true) => return Receipt::Done,
             Ok(false) => {}
             Err(error) => return not_taken(error),
@@ -222,7 +222,7 @@ impl Sink for Reactions {
             reason: reason.to_owned(),
             at: self.pipeline.parts().clock.now(),
         };
-        self.pipeline.parts().store.add_dead_letter(letter).await.map_err(|error| error.to_string())?;
+        self.pipeline.parts().messages.add_dead_letter(letter).await.map_err(|error| error.to_string())?;
         self.buried(consumer, &event.topic);
         Ok(())
     }

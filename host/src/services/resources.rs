@@ -26,7 +26,7 @@ use super::view::{Course, ResourceBody};
 use super::withdrawal::WithdrawError;
 use super::{ServiceError, changes, course, view};
 use crate::plan::ResourceHandler;
-use crate::store::{Commit, Conflict, Guard, HistoryRow, IdempotencyRow, Listing, Object, Resource, Store, StoreError};
+use crate::store::{Commit, Conflict, Guard, HistoryRow, IdempotencyRow, Instances, Listing, Object, Resource, Stock, StoreError};
 
 /// Entries of a page, at most.
 pub const LONGEST_PAGE: usize = 200;
@@ -122,6 +122,7 @@ pub struct Resources {
 
 pub(super) struct Inner {
     pub(super) pipeline: Pipeline,
+    stock: Arc<dyn Stock>,
     handlers: HashMap<String, Handler>,
     generation: Generation,
     /// First pages that are the same for everybody, with the generation they were read in.
@@ -135,22 +136,22 @@ pub(super) struct Handler {
 }
 
 impl Resources {
-    /// The handlers of the plan over this pipeline's store.
+    /// The handlers of the plan over this pipeline's store, with the stock of what is stocked.
     ///
     /// # Errors
     /// A schema or a catalogue client cannot be made.
-    pub fn new(pipeline: Pipeline, handlers: &[ResourceHandler], generation: Generation) -> anyhow::Result<Self> {
+    pub fn new(pipeline: Pipeline, stock: Arc<dyn Stock>, handlers: &[ResourceHandler], generation: Generation) -> anyhow::Result<Self> {
         let handlers = handlers
             .iter()
             .map(|settings| {
-                let store = Arc::clone(&pipeline.parts().store);
+                let store = pipeline.parts().store.clone();
                 let catalogue = settings.pricing.as_ref().map(|pricing| Catalogue::new(pricing, store)).transpose()?;
                 let schema = settings.schema.as_ref().map(jsonschema::validator_for).transpose();
                 let schema = schema.map_err(|error| anyhow::anyhow!("schema of '{}': {error}", settings.name))?;
                 Ok((settings.name.clone(), Handler { settings: settings.clone(), catalogue, schema }))
             })
             .collect::<anyhow::Result<_>>()?;
-        Ok(Self { inner: Arc::new(Inner { pipeline, handlers, generation, pages: Mutex::default() }) })
+        Ok(Self { inner: Arc::new(Inner { pipeline, stock, handlers, generation, pages: Mutex::default() }) })
     }
 
     /// Whether something is priced from the catalogue of another process.
@@ -286,7 +287,7 @@ impl Resources {
         resource.version += 1;
         resource.updated_at = self.inner.pipeline.parts().clock.now();
         if let Some(units) = handler.units(&resource.data) {
-            self.store().set_stock(id, units).await?;
+            self.stock().set_stock(id, units).await?;
         }
         let commit = Commit { change: Some((guard, resource.clone())), ..Commit::default() };
         self.store().commit(commit).await?;
@@ -393,8 +394,12 @@ impl Resources {
         Ok(changes::stream(self.inner.pipeline.clone(), &handler.settings.kind, id, after))
     }
 
-    pub(super) fn store(&self) -> &Arc<dyn Store> {
+    pub(super) fn store(&self) -> &Arc<dyn Instances> {
         &self.inner.pipeline.parts().store
+    }
+
+    pub(super) fn stock(&self) -> &Arc<dyn Stock> {
+        &self.inner.stock
     }
 
     pub(super) fn handlers(&self) -> impl Iterator<Item = &Handler> {
@@ -425,7 +430,7 @@ impl Resources {
         };
         decision.commit.idempotency = row.clone().map(|row| IdempotencyRow { resource_id: decision.resource.id.clone(), ..row });
         if let Some(units) = handler.units(&decision.resource.data) {
-            self.store().init_stock(&decision.resource.id, units).await?;
+            self.stock().init_stock(&decision.resource.id, units).await?;
         }
         match self.inner.pipeline.commit(decision).await {
             Ok(resource) => {
@@ -495,7 +500,7 @@ impl Resources {
         if handler.settings.stock_field.is_none() {
             return Ok(HashMap::new());
         }
-        Ok(self.store().stock().await?.into_iter().map(|level| (level.sku, level.on_hand - level.reserved)).collect())
+        Ok(self.stock().stock().await?.into_iter().map(|level| (level.sku, level.on_hand - level.reserved)).collect())
     }
 
     pub(super) fn view(&self, handler: &Handler, resource: &Resource, stock: Option<u64>, course: Option<Course>) -> View {

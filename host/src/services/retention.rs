@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use crate::clock::Clock;
 use crate::plan::{Bus, Plan, Retention as Settings};
 use crate::shutdown::Stop;
-use crate::store::{Prunable, Store, StoreError};
+use crate::store::{Operations, Prunable, StoreError};
 use crate::telemetry::Metrics;
 
 /// How often it looks for what is old, at most and at least.
@@ -18,7 +18,7 @@ const BROKER_REPEATS: Duration = Duration::from_hours(1);
 
 /// Forgets what is old in one store.
 pub struct Retention {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Operations>,
     clock: Clock,
     metrics: Metrics,
     /// What is forgotten, and how old it is then.
@@ -28,7 +28,7 @@ pub struct Retention {
 impl Retention {
     /// As the plan says; `None` if everything is kept for ever.
     #[must_use]
-    pub fn new(plan: &Plan, store: Arc<dyn Store>, clock: Clock, metrics: Metrics) -> Option<Self> {
+    pub fn new(plan: &Plan, store: Arc<dyn Operations>, clock: Clock, metrics: Metrics) -> Option<Self> {
         let settings = plan.database.as_ref()?.retention;
         let ages: Vec<_> = Prunable::ALL.into_iter().filter_map(|what| Some((what, age(what, settings, plan)?))).collect();
         Prunable::ALL.into_iter().for_each(|what| metrics.pruned(what.name(), 0));

@@ -42,7 +42,7 @@ impl Resources {
 
     /// Whether there is nothing to write for a seed: a process may start where nothing can be written.
     async fn has(&self, handler: &Handler, seed: &Seed) -> Result<bool, StoreError> {
-        let stocked = handler.units(&seed.data).is_none() || self.store().stock_of(&seed.id).await?.is_some();
+        let stocked = handler.units(&seed.data).is_none() || self.stock().stock_of(&seed.id).await?.is_some();
         Ok(stocked && self.store().resource(&handler.settings.kind, &seed.id).await?.is_some())
     }
 
@@ -53,7 +53,7 @@ impl Resources {
                 continue;
             }
             if let Some(units) = handler.units(&seed.data) {
-                self.store().init_stock(&seed.id, units).await?;
+                self.stock().init_stock(&seed.id, units).await?;
             }
             let now = self.inner.pipeline.parts().clock.now();
             let resource = Resource {

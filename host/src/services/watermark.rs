@@ -63,7 +63,7 @@ impl Watermark {
 pub async fn watch(pipeline: Pipeline, stop: Stop) -> anyhow::Result<()> {
     let parts = pipeline.parts();
     while !stop.is_requested() {
-        match parts.store.unpublished_count().await {
+        match parts.messages.unpublished_count().await {
             Ok(waiting) => parts.watermark.note(waiting),
             Err(error @ StoreError::Fatal(_)) => return Err(error.into()),
             Err(error) => tracing::warn!(%error, "cannot count the events that wait to be published"),
