@@ -26,7 +26,9 @@ use super::view::{Course, ResourceBody};
 use super::withdrawal::WithdrawError;
 use super::{ServiceError, changes, course, view};
 use crate::plan::ResourceHandler;
-use crate::store::{Commit, Conflict, Guard, HistoryRow, IdempotencyRow, Instances, Listing, Object, Resource, Stock, StoreError};
+use crate::store::{
+    Commit, Conflict, Guard, HistoryRow, IdempotencyRow, Instances, Listing, Object, Resource, Stock, Stocking, StoreError,
+};
 
 /// Entries of a page, at most.
 pub const LONGEST_PAGE: usize = 200;
@@ -286,11 +288,9 @@ impl Resources {
         resource.data = Arc::new(handler.new_data(&body).await?);
         resource.version += 1;
         resource.updated_at = self.inner.pipeline.parts().clock.now();
-        if let Some(units) = handler.units(&resource.data) {
-            self.stock().set_stock(id, units).await?;
-        }
-        let commit = Commit { change: Some((guard, resource.clone())), ..Commit::default() };
-        self.store().commit(commit).await?;
+        let stock = handler.units(&resource.data).map(|on_hand| Stocking::Anew { sku: id.to_owned(), on_hand });
+        let commit = Commit { change: Some((guard, resource.clone())), stock, ..Commit::default() };
+        self.store().commit(commit).await.map_err(|error| handler.not_changed(error))?;
         self.inner.generation.advance();
         self.full_view(handler, &resource).await
     }
@@ -429,9 +429,8 @@ impl Resources {
             None => decision::plain(resource),
         };
         decision.commit.idempotency = row.clone().map(|row| IdempotencyRow { resource_id: decision.resource.id.clone(), ..row });
-        if let Some(units) = handler.units(&decision.resource.data) {
-            self.stock().init_stock(&decision.resource.id, units).await?;
-        }
+        let units = handler.units(&decision.resource.data);
+        decision.commit.stock = units.map(|on_hand| Stocking::First { sku: decision.resource.id.clone(), on_hand });
         match self.inner.pipeline.commit(decision).await {
             Ok(resource) => {
                 match place {
@@ -581,6 +580,17 @@ impl Handler {
 
     pub(super) fn units(&self, data: &Object) -> Option<u64> {
         data.get(self.settings.stock_field.as_ref()?)?.as_u64().filter(|units| i64::try_from(*units).is_ok())
+    }
+
+    /// Why its data is not what was sent.
+    fn not_changed(&self, error: StoreError) -> ServiceError {
+        match (error, &self.settings.stock_field) {
+            (StoreError::Short(short), Some(field)) => {
+                let reserved = short.first().map_or(0, |shortage| shortage.requested);
+                ServiceError::field(format!("/{field}"), format!("{reserved} units are reserved, expected as many or more"))
+            }
+            (error, _) => error.into(),
+        }
     }
 
     fn refuse_workflow(&self, resource: &Resource) -> Result<(), ServiceError> {

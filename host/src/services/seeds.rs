@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::decision;
 use super::resources::{Handler, Resources};
-use crate::store::{Conflict, Object, Resource, StoreError};
+use crate::store::{Commit, Conflict, Object, Resource, Stocking, StoreError};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,9 +52,8 @@ impl Resources {
             if self.has(handler, &seed).await? {
                 continue;
             }
-            if let Some(units) = handler.units(&seed.data) {
-                self.stock().init_stock(&seed.id, units).await?;
-            }
+            let units = handler.units(&seed.data);
+            let stock = units.map(|on_hand| Stocking::First { sku: seed.id.clone(), on_hand });
             let now = self.inner.pipeline.parts().clock.now();
             let resource = Resource {
                 kind: handler.settings.kind.clone(),
@@ -67,8 +66,13 @@ impl Resources {
                 created_at: now,
                 updated_at: now,
             };
-            match self.store().commit(decision::plain(resource).commit).await {
-                Ok(_) | Err(StoreError::Conflict(Conflict::Exists { .. })) => {}
+            let commit = Commit { stock: stock.clone(), ..decision::plain(resource).commit };
+            match self.store().commit(commit).await {
+                Ok(_) => {}
+                // It was there before anybody counted its units.
+                Err(StoreError::Conflict(Conflict::Exists { .. })) => {
+                    self.store().commit(Commit { stock, ..Commit::default() }).await?;
+                }
                 Err(error) => return Err(error.into()),
             }
         }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{HistoryRow, IdempotencyRow, InboxRow, OutboxRow, Resource, RunStatus, Shortage, StepRun, Timer};
+use super::{HistoryRow, IdempotencyRow, InboxRow, OutboxRow, Resource, RunStatus, Shortage, StepRun, Stocking, Timer};
 
 /// What must hold for the resource before a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub struct Commit {
     pub inbox: Option<InboxRow>,
     /// The request that this answers.
     pub idempotency: Option<IdempotencyRow>,
+    /// What becomes of the stock, of the resource that changes for example.
+    pub stock: Option<Stocking>,
 }
 
 /// A committed [`Commit`].
@@ -109,7 +111,7 @@ pub enum StoreError {
     /// Something unique is taken: the field's name, for example `email`.
     #[error("{0} is taken")]
     Taken(&'static str),
-    /// Not enough stock: nothing was reserved.
+    /// Not enough stock: nothing was reserved, or set below what is reserved.
     #[error("not enough stock: {0:?}")]
     Short(Vec<Shortage>),
     /// Not now: disk full, too many waiting. Nothing was written; it may work later.

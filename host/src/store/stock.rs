@@ -51,13 +51,28 @@ pub enum ReservationStatus {
     Sold,
 }
 
-/// For who sells from a stock.
+/// What a [`Commit`](super::Commit) does to the units on hand of a stocked resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stocking {
+    /// Sets them unless there is a level already (seeding, and idempotent).
+    First {
+        /// Id of the stocked resource.
+        sku: String,
+        /// Units in the warehouse.
+        on_hand: u64,
+    },
+    /// Sets them; the commit fails with [`StoreError::Short`] below what is reserved.
+    Anew {
+        /// Id of the stocked resource.
+        sku: String,
+        /// Units in the warehouse.
+        on_hand: u64,
+    },
+}
+
+/// For who sells from a stock. What is on hand is set by a [`Commit`](super::Commit), together with its resource.
 #[async_trait]
 pub trait Stock: Send + Sync + 'static {
-    /// Sets the units on hand of a stocked resource unless it has a level already (seeding, and idempotent).
-    async fn init_stock(&self, sku: &str, on_hand: u64) -> Result<(), StoreError>;
-    /// Sets the units on hand; fails with [`StoreError::Short`] below what is reserved.
-    async fn set_stock(&self, sku: &str, on_hand: u64) -> Result<(), StoreError>;
     /// Levels of all stocked resources, by sku.
     async fn stock(&self) -> Result<Vec<StockLevel>, StoreError>;
     /// Level of one.

@@ -25,5 +25,6 @@ mod processes;
 mod reservations;
 mod returns;
 mod shop;
+mod stock;
 mod swaps;
 mod test_app;

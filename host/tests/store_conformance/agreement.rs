@@ -3,7 +3,7 @@
 use millrace::store::{Commit, Guard, IdempotencyRow, InboxRow, Listing, Prunable, ReservationStatus, RunStatus, Settled, StepRun, User};
 use proptest::prelude::*;
 
-use crate::bed::{Bed, at, claim, create, event, history_row, instance, line, moved, product, run, timer};
+use crate::bed::{Bed, at, claim, create, event, first_stocked, history_row, instance, line, moved, product, run, stocked, timer};
 
 /// One thing to ask; numbers are small so that they meet.
 #[derive(Debug, Clone)]
@@ -42,15 +42,16 @@ struct Parts {
     timer: Option<u8>,
     inbox: Option<u8>,
     idempotency: Option<u8>,
+    stock: Option<(bool, u8)>,
 }
 
 fn parts() -> impl Strategy<Value = Parts> {
     use proptest::option::of;
     let resource = (0..4u8, of(1..4u8), any::<bool>(), any::<bool>(), any::<bool>(), of(1..5u8));
-    let rest = (0..3u8, of((0..3u8, 0..3u8)), of((0..3u8, 0..3u8)), of(0..9u8), of(0..20u8), of(0..20u8));
+    let rest = (0..3u8, of((0..3u8, 0..3u8)), of((0..3u8, 0..3u8)), of(0..9u8), of(0..20u8), of(0..20u8), of((any::<bool>(), 0..9u8)));
     (resource, rest).prop_map(|((id, guard, plain, finished, attention, history), rest)| {
-        let (events, run, settled, timer, inbox, idempotency) = rest;
-        Parts { id, guard, plain, finished, attention, history, events, run, settled, timer, inbox, idempotency }
+        let (events, run, settled, timer, inbox, idempotency, stock) = rest;
+        Parts { id, guard, plain, finished, attention, history, events, run, settled, timer, inbox, idempotency, stock }
     })
 }
 
@@ -112,6 +113,9 @@ impl Parts {
             settled: self.settled.map(|(name, fence)| settled(self.id, name, fence, 0)),
             timers: self.timer.map(|due| timer(&id, "expire", due.into(), due.into())).into_iter().collect(),
             inbox: self.inbox.map(|n| InboxRow { consumer: "c".into(), event_id: number(n) }),
+            stock: self
+                .stock
+                .and_then(|(first, on_hand)| if first { first_stocked(&id, on_hand.into()) } else { stocked(&id, on_hand.into()) }.stock),
             idempotency: self.idempotency.map(|n| IdempotencyRow {
                 user: "u".into(),
                 key: number(n),
@@ -165,7 +169,7 @@ async fn answer(bed: &mut Bed, ask: &Ask) -> String {
             let guard = if *version == 0 { Guard::Absent } else { Guard::Version((*version).into()) };
             format!("{:?}", store.resources.delete_resource("products", &id.to_string(), guard).await)
         }
-        Ask::SetStock { sku, on_hand } => format!("{:?}", store.stock.set_stock(&sku.to_string(), (*on_hand).into()).await),
+        Ask::SetStock { sku, on_hand } => format!("{:?}", store.resources.commit(stocked(&sku.to_string(), (*on_hand).into())).await),
         Ask::Reserve { key, lines } => {
             let lines: Vec<_> = lines.iter().map(|(sku, quantity)| line(&sku.to_string(), (*quantity).into())).collect();
             format!("{:?}", store.stock.reserve(&key.to_string(), &lines).await)

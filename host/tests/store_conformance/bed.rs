@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use millrace::clock::Clock;
 use millrace::store::memory::Memory;
 use millrace::store::{
-    Commit, Conflict, Database, Guard, HistoryRow, Object, OutboxRow, Progress, Resource, RunStatus, Settled, StepRun, StockLine, Store,
-    StoreError, Timer, open,
+    Commit, Conflict, Database, Guard, HistoryRow, Object, OutboxRow, Progress, Resource, RunStatus, Settled, StepRun, StockLine, Stocking,
+    Store, StoreError, Timer, open,
 };
 use millrace_workflow::{Instance, RunKind};
 use serde_json::json;
@@ -251,6 +251,16 @@ pub fn settling(settled: Settled) -> Commit {
 
 pub fn timer(id: &str, transition: &str, version: u64, due: i64) -> Timer {
     Timer { resource_kind: "orders".into(), resource_id: id.into(), transition: transition.into(), version, due_at: at(due) }
+}
+
+/// Sets the units on hand.
+pub fn stocked(sku: &str, on_hand: u64) -> Commit {
+    Commit { stock: Some(Stocking::Anew { sku: sku.into(), on_hand }), ..Commit::default() }
+}
+
+/// The same, unless there are some already.
+pub fn first_stocked(sku: &str, on_hand: u64) -> Commit {
+    Commit { stock: Some(Stocking::First { sku: sku.into(), on_hand }), ..Commit::default() }
 }
 
 pub fn line(sku: &str, quantity: u64) -> StockLine {

@@ -1,6 +1,6 @@
 //! One decision, all of it or nothing.
 
-use millrace::store::{Commit, Conflict, Guard, IdempotencyRow, InboxRow, Store};
+use millrace::store::{Commit, Conflict, Guard, IdempotencyRow, InboxRow, Stocking, Store};
 
 use crate::bed::{
     Bed, all_at_once, at, change, conflict, create, done, event, history_row, instance, moved, product, run, settling, timer, with_runs,
@@ -121,6 +121,7 @@ fn everything_with_a_stale_fence(epoch: u64) -> Commit {
         timers: vec![timer("a", "expire", 2, 5)],
         inbox: Some(InboxRow { consumer: "trigger".into(), event_id: "e1".into() }),
         idempotency: Some(IdempotencyRow { user: "u".into(), key: "k".into(), request_hash: "h".into(), resource_id: "a".into() }),
+        stock: Some(Stocking::Anew { sku: "a".into(), on_hand: 5 }),
     }
 }
 
@@ -131,6 +132,7 @@ async fn assert_untouched(store: &Store) {
     assert_eq!(store.instances.runs("orders", "a").await.unwrap(), [run("a", "payment")]);
     assert_eq!(store.instances.next_timer_due().await.unwrap(), None);
     assert_eq!(store.resources.idempotency("u", "k").await.unwrap(), None);
+    assert_eq!(store.stock.stock_of("a").await.unwrap(), None);
 }
 
 pub async fn a_conflicting_commit_writes_nothing_at_all(bed: Bed) {

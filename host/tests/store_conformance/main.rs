@@ -97,6 +97,7 @@ on_each_store! {
         a_user_is_updated,
         stock_is_initialised_once,
         stock_is_never_set_below_what_is_reserved,
+        stock_changes_with_its_resource_or_not_at_all,
         a_reservation_takes_all_lines_or_nothing,
         a_reservation_is_idempotent_by_its_key,
         many_clients_never_oversell,

@@ -3,7 +3,7 @@
 use millrace::store::{Backlog, Commit, DeadLetter, Listing, RunStatus, StepRun, StoreError};
 use millrace_workflow::{Definition, State, Transition};
 
-use crate::bed::{Bed, at, change, create, event, instance, moved, product, run, timer};
+use crate::bed::{Bed, at, change, create, event, first_stocked, instance, moved, product, run, timer};
 
 fn definition() -> Definition {
     let state = |is_final| State { description: "a state".into(), is_final, is_error: false };
@@ -143,7 +143,7 @@ pub async fn epochs_grow(mut bed: Bed) {
 pub async fn commits_are_counted(bed: Bed) {
     let before = bed.store.operations.commit_stats();
     bed.store.resources.commit(create(product("1"))).await.unwrap();
-    bed.store.stock.init_stock("1", 1).await.unwrap();
+    bed.store.resources.commit(first_stocked("1", 1)).await.unwrap();
     let after = bed.store.operations.commit_stats();
     assert_eq!((after.units - before.units, after.commits - before.commits), (2, 2));
     assert!(after.busy > before.busy);

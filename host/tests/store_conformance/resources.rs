@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use millrace::store::{Conflict, Guard, Listing, Resource};
 
-use crate::bed::{Bed, at, change, conflict, create, instance, moved, product};
+use crate::bed::{Bed, at, change, conflict, create, first_stocked, instance, moved, product};
 
 async fn every_page(bed: &Bed, mut listing: Listing) -> Vec<Resource> {
     let mut all = Vec::new();
@@ -64,7 +64,7 @@ pub async fn a_listing_shows_one_owner_only(bed: Bed) {
 
 pub async fn a_resource_without_workflow_is_deleted_with_its_stock(bed: Bed) {
     bed.store.resources.commit(create(product("1"))).await.unwrap();
-    bed.store.stock.init_stock("1", 5).await.unwrap();
+    bed.store.resources.commit(first_stocked("1", 5)).await.unwrap();
     assert!(bed.store.resources.delete_resource("products", "1", Guard::Version(1)).await.unwrap());
     assert!(!bed.store.resources.delete_resource("products", "1", Guard::Version(1)).await.unwrap());
     assert_eq!(bed.store.resources.resource("products", "1").await.unwrap(), None);

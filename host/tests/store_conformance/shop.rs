@@ -1,8 +1,8 @@
 //! Users, stock and reservations.
 
-use millrace::store::{Guard, ReservationStatus, Shortage, StockLevel, StoreError, User};
+use millrace::store::{Commit, Guard, ReservationStatus, Shortage, StockLevel, StoreError, User};
 
-use crate::bed::{Bed, all_at_once, at, create, line, product};
+use crate::bed::{Bed, all_at_once, at, change, conflict, create, first_stocked, line, moved, product, stocked};
 
 use ReservationStatus::{Released, Reserved, Sold};
 
@@ -60,11 +60,11 @@ pub async fn a_user_is_updated(bed: Bed) {
 }
 
 pub async fn stock_is_initialised_once(mut bed: Bed) {
-    bed.store.stock.init_stock("b", 5).await.unwrap();
-    bed.store.stock.init_stock("a", 7).await.unwrap();
-    bed.store.stock.set_stock("b", 3).await.unwrap();
+    bed.store.resources.commit(first_stocked("b", 5)).await.unwrap();
+    bed.store.resources.commit(first_stocked("a", 7)).await.unwrap();
+    bed.store.resources.commit(stocked("b", 3)).await.unwrap();
     bed.reopen().await;
-    bed.store.stock.init_stock("b", 5).await.unwrap();
+    bed.store.resources.commit(first_stocked("b", 5)).await.unwrap();
     assert_eq!(bed.store.stock.stock().await.unwrap(), [level("a", 7, 0), level("b", 3, 0)]);
     assert_eq!(bed.store.stock.stock_of("b").await.unwrap(), Some(level("b", 3, 0)));
     assert_eq!(bed.store.stock.stock_of("z").await.unwrap(), None);
@@ -72,18 +72,32 @@ pub async fn stock_is_initialised_once(mut bed: Bed) {
 
 pub async fn stock_is_never_set_below_what_is_reserved(bed: Bed) {
     let store = &bed.store;
-    store.stock.set_stock("a", 10).await.unwrap();
+    store.resources.commit(stocked("a", 10)).await.unwrap();
     store.stock.reserve("r1", &[line("a", 4)]).await.unwrap();
-    let Err(StoreError::Short(short)) = store.stock.set_stock("a", 3).await else { panic!("it was set below") };
+    let Err(StoreError::Short(short)) = store.resources.commit(stocked("a", 3)).await else { panic!("it was set below") };
     assert_eq!(short, [Shortage { sku: "a".into(), requested: 4, available: 3 }]);
-    store.stock.set_stock("a", 4).await.unwrap();
+    store.resources.commit(stocked("a", 4)).await.unwrap();
     assert_eq!(store.stock.stock_of("a").await.unwrap(), Some(level("a", 4, 4)));
+}
+
+pub async fn stock_changes_with_its_resource_or_not_at_all(bed: Bed) {
+    let store = &bed.store;
+    store.resources.commit(Commit { stock: first_stocked("a", 10).stock, ..create(product("a")) }).await.unwrap();
+    store.stock.reserve("r1", &[line("a", 4)]).await.unwrap();
+    let next = moved(&product("a"), "changed");
+    let short = store.resources.commit(Commit { stock: stocked("a", 3).stock, ..change(next.clone()) }).await;
+    assert!(matches!(short, Err(StoreError::Short(_))), "{short:?}");
+    assert_eq!(store.resources.resource("products", "a").await.unwrap(), Some(product("a")));
+    store.resources.commit(Commit { stock: stocked("a", 8).stock, ..change(next.clone()) }).await.unwrap();
+    conflict(store.resources.commit(Commit { stock: stocked("a", 20).stock, ..change(next) }).await);
+    conflict(store.resources.commit(Commit { stock: first_stocked("b", 20).stock, ..create(product("a")) }).await);
+    assert_eq!(store.stock.stock().await.unwrap(), [level("a", 8, 4)]);
 }
 
 pub async fn a_reservation_takes_all_lines_or_nothing(bed: Bed) {
     let store = &bed.store;
-    store.stock.set_stock("a", 10).await.unwrap();
-    store.stock.set_stock("b", 2).await.unwrap();
+    store.resources.commit(stocked("a", 10)).await.unwrap();
+    store.resources.commit(stocked("b", 2)).await.unwrap();
     let lines = [line("a", 1), line("b", 3), line("c", 1)];
     let Err(StoreError::Short(short)) = store.stock.reserve("r1", &lines).await else { panic!("it was reserved") };
     let shortage = |sku: &str, requested, available| Shortage { sku: sku.into(), requested, available };
@@ -96,7 +110,7 @@ pub async fn a_reservation_takes_all_lines_or_nothing(bed: Bed) {
 }
 
 pub async fn a_reservation_is_idempotent_by_its_key(mut bed: Bed) {
-    bed.store.stock.set_stock("a", 10).await.unwrap();
+    bed.store.resources.commit(stocked("a", 10)).await.unwrap();
     bed.store.stock.reserve("r1", &[line("a", 2), line("a", 1)]).await.unwrap();
     bed.reopen().await;
     let store = &bed.store;
@@ -107,8 +121,8 @@ pub async fn a_reservation_is_idempotent_by_its_key(mut bed: Bed) {
 }
 
 pub async fn many_clients_never_oversell(bed: Bed) {
-    bed.store.stock.set_stock("a", 20).await.unwrap();
-    bed.store.stock.set_stock("b", 40).await.unwrap();
+    bed.store.resources.commit(stocked("a", 20)).await.unwrap();
+    bed.store.resources.commit(stocked("b", 40)).await.unwrap();
     let results = all_at_once((0..64).map(|n| {
         let store = bed.store.clone();
         async move {
@@ -133,7 +147,7 @@ pub async fn many_clients_never_oversell(bed: Bed) {
 }
 
 pub async fn a_reservation_is_released_once(bed: Bed) {
-    bed.store.stock.set_stock("a", 10).await.unwrap();
+    bed.store.resources.commit(stocked("a", 10)).await.unwrap();
     bed.store.stock.reserve("r1", &[line("a", 4)]).await.unwrap();
     bed.store.stock.reserve("r2", &[line("a", 4)]).await.unwrap();
     let results = all_at_once((0..20).map(|_| {
@@ -149,7 +163,7 @@ pub async fn a_reservation_is_released_once(bed: Bed) {
 }
 
 pub async fn a_release_that_comes_first_ends_the_reservation(mut bed: Bed) {
-    bed.store.stock.set_stock("a", 10).await.unwrap();
+    bed.store.resources.commit(stocked("a", 10)).await.unwrap();
     assert_eq!(bed.store.stock.end_reservation("r1", Released).await.unwrap(), Some(Released));
     assert_eq!(bed.store.stock.end_reservation("r2", Sold).await.unwrap(), None);
     bed.reopen().await;
@@ -160,8 +174,8 @@ pub async fn a_release_that_comes_first_ends_the_reservation(mut bed: Bed) {
 
 pub async fn what_is_sold_leaves_the_warehouse(bed: Bed) {
     let store = &bed.store;
-    store.stock.set_stock("a", 10).await.unwrap();
-    store.stock.set_stock("b", 10).await.unwrap();
+    store.resources.commit(stocked("a", 10)).await.unwrap();
+    store.resources.commit(stocked("b", 10)).await.unwrap();
     store.stock.reserve("r1", &[line("a", 4), line("b", 1)]).await.unwrap();
     assert_eq!(store.stock.end_reservation("r1", Sold).await.unwrap(), Some(Sold));
     assert_eq!(store.stock.end_reservation("r1", Sold).await.unwrap(), Some(Sold));
@@ -172,7 +186,7 @@ pub async fn what_is_sold_leaves_the_warehouse(bed: Bed) {
 pub async fn what_is_reserved_outlives_its_resource(bed: Bed) {
     let store = &bed.store;
     store.resources.commit(create(product("a"))).await.unwrap();
-    store.stock.set_stock("a", 10).await.unwrap();
+    store.resources.commit(stocked("a", 10)).await.unwrap();
     store.stock.reserve("r1", &[line("a", 4)]).await.unwrap();
     assert!(store.resources.delete_resource("products", "a", Guard::Version(1)).await.unwrap());
     assert_eq!(store.stock.stock_of("a").await.unwrap(), Some(level("a", 4, 4)), "nothing more can be reserved");

@@ -91,7 +91,7 @@ impl Memory {
 #[async_trait]
 impl Resources for Memory {
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        self.write(|state| Ok(state.commit(commit, self.epoch)?))
+        self.write(|state| state.commit(commit, self.epoch))
     }
 
     async fn resource(&self, kind: &str, id: &str) -> Result<Option<Resource>, StoreError> {
@@ -260,17 +260,6 @@ impl Users for Memory {
 
 #[async_trait]
 impl Stock for Memory {
-    async fn init_stock(&self, sku: &str, on_hand: u64) -> Result<(), StoreError> {
-        self.write(|state| {
-            state.init_stock(sku, on_hand);
-            Ok(())
-        })
-    }
-
-    async fn set_stock(&self, sku: &str, on_hand: u64) -> Result<(), StoreError> {
-        self.write(|state| state.set_stock(sku, on_hand))
-    }
-
     async fn stock(&self) -> Result<Vec<StockLevel>, StoreError> {
         self.read(State::stock)
     }

@@ -454,18 +454,21 @@ impl State {
 
 /// Stock and reservations.
 impl State {
-    pub(super) fn init_stock(&mut self, sku: &str, on_hand: u64) {
-        let level = || StockLevel { sku: sku.to_owned(), on_hand, reserved: 0 };
-        self.stock.entry(sku.to_owned()).or_insert_with(level);
+    pub(super) fn init_stock(&mut self, sku: String, on_hand: u64) {
+        self.stock.entry(sku.clone()).or_insert(StockLevel { sku, on_hand, reserved: 0 });
     }
 
-    pub(super) fn set_stock(&mut self, sku: &str, on_hand: u64) -> Result<(), StoreError> {
+    pub(super) fn check_stock(&self, sku: &str, on_hand: u64) -> Result<(), StoreError> {
         let reserved = self.stock.get(sku).map_or(0, |level| level.reserved);
         if reserved > on_hand {
             return Err(StoreError::Short(vec![Shortage { sku: sku.to_owned(), requested: reserved, available: on_hand }]));
         }
-        self.stock.insert(sku.to_owned(), StockLevel { sku: sku.to_owned(), on_hand, reserved });
         Ok(())
+    }
+
+    pub(super) fn set_stock(&mut self, sku: String, on_hand: u64) {
+        let reserved = self.stock.get(&sku).map_or(0, |level| level.reserved);
+        self.stock.insert(sku.clone(), StockLevel { sku, on_hand, reserved });
     }
 
     pub(super) fn stock(&self) -> Vec<StockLevel> {

@@ -248,16 +248,6 @@ impl Users for Sqlite {
 
 #[async_trait]
 impl Stock for Sqlite {
-    async fn init_stock(&self, sku: &str, on_hand: u64) -> Result<(), StoreError> {
-        let sku = sku.to_owned();
-        self.writer.write(move |writing| stock::init(writing, &sku, on_hand)).await
-    }
-
-    async fn set_stock(&self, sku: &str, on_hand: u64) -> Result<(), StoreError> {
-        let sku = sku.to_owned();
-        self.writer.write(move |writing| stock::set(writing, &sku, on_hand)).await
-    }
-
     async fn stock(&self) -> Result<Vec<StockLevel>, StoreError> {
         self.readers.read(|connection| stock::levels(connection)).await
     }
