@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::http::{Check, HealthChecks, Probe, Status};
 use crate::plan::{self, Plan};
 use crate::pulse::Pulse;
+use crate::services::archive::Archive;
 use crate::services::pipeline::Pipeline;
 use crate::services::resources::Resources;
 use crate::store::{Backlog, Operations, Refused, StoreError};
@@ -110,6 +111,17 @@ pub(super) fn register_catalogue(health: &HealthChecks, resources: &Resources) {
                 None => Check::new(Status::Up, "prices are to be had"),
             }
         }
+    });
+}
+
+/// Adds a check of the archive, if finished instances go there.
+pub(super) fn register_archive(health: &HealthChecks, archive: Option<&Archive>) {
+    let Some(archive) = archive.cloned() else { return };
+    health.add_own("archive", move || {
+        std::future::ready(match archive.problem() {
+            Some(problem) => Check::new(Status::Degraded, problem),
+            None => Check::new(Status::Up, format!("finished instances are archived in '{}'", archive.settings().folder.display())),
+        })
     });
 }
 

@@ -27,6 +27,7 @@ use crate::plan::{Plan, Server};
 use crate::pulse::{Pulse, keep_asking};
 use crate::runtime::Runtime;
 use crate::services::agreement::Agreement;
+use crate::services::archive::Archive;
 use crate::services::pipeline::Pipeline;
 use crate::services::reactions::Reactions;
 use crate::services::relay::Relay;
@@ -82,6 +83,8 @@ struct Core {
     bus: Option<Arc<dyn Bus>>,
     /// What other processes may ask.
     internal: Option<http::Router>,
+    /// Where finished instances go.
+    archive: Option<Archive>,
 }
 
 impl App {
@@ -124,6 +127,7 @@ impl App {
         if let Some(core) = &core {
             health::register(&health, &plan, core);
             health::register_catalogue(&health, &core.resources);
+            health::register_archive(&health, core.archive.as_ref());
             health::register_lacks(&health, &core.pipeline).await?;
             readings::register(&metrics, &plan, core);
         }
@@ -247,7 +251,8 @@ impl App {
             self.tasks.spawn_long("agreement", agreement.run(self.stop.clone()));
         }
         let parts = core.pipeline.parts();
-        if let Some(retention) = Retention::new(&self.plan, Arc::clone(&core.store.operations), parts.clock.clone(), self.metrics.clone()) {
+        let (operations, archive) = (Arc::clone(&core.store.operations), core.archive.clone());
+        if let Some(retention) = Retention::new(&self.plan, operations, archive, parts.clock.clone(), self.metrics.clone()) {
             self.tasks.spawn_long("retention", retention.run(self.stop.clone()));
         }
         self.tasks.spawn_long("scheduler", Scheduler::new(core.pipeline.clone(), self.pulse.part("the scheduler")).run(self.stop.clone()));

@@ -18,6 +18,7 @@ use crate::plan::{self, Endpoint, Plan};
 use crate::runtime::{InProcess, Runtime};
 use crate::services::active::Active;
 use crate::services::agreement::Known;
+use crate::services::archive::Archive;
 use crate::services::breaker::Breakers;
 use crate::services::credentials::Credentials;
 use crate::services::events::Events;
@@ -127,11 +128,13 @@ pub(super) async fn core(
     if let Some(suspects) = unrecovered {
         tasks.spawn_long("recovery", recover_later(pipeline.clone(), suspects, stop.clone()));
     }
+    let (resources_of, operations) = (Arc::clone(&store.resources), Arc::clone(&store.operations));
+    let archive = Archive::new(plan, resources_of, operations, surroundings.clock.clone(), metrics.clone());
     let internal = internal(plan, &store.stock, &generation);
     let resources = Resources::new(pipeline.clone(), Arc::clone(&store.stock), &plan.resources, generation)?;
     resources.seed().await?;
     let bus = plan.bus.as_ref().map(bus).transpose()?;
-    Ok(Core { store, store_failed, writer: Some(writer), runtime, pipeline, resources, bus, internal })
+    Ok(Core { store, store_failed, writer: Some(writer), runtime, pipeline, resources, bus, internal, archive })
 }
 
 /// Takes over what the process before this one left running. What ran inside a component when it died counts a crash.

@@ -5,6 +5,7 @@
 
 pub mod active;
 pub mod agreement;
+pub mod archive;
 pub mod breaker;
 pub mod changes;
 mod course;

@@ -481,7 +481,12 @@ impl Resources {
             return Err(ServiceError::field("Idempotency-Key", format!("'{}' was used for another request", row.key)));
         }
         let resource = self.store().resource(&handler.settings.kind, &earlier.resource_id).await?;
-        let resource = resource.ok_or_else(|| handler.not_found(&earlier.resource_id))?;
+        let gone = || {
+            let detail =
+                format!("this Idempotency-Key has made '{}', which is not kept here any more; nothing was made again", earlier.resource_id);
+            ServiceError::Conflict(detail)
+        };
+        let resource = resource.ok_or_else(gone)?;
         Ok((self.full_view(handler, &resource).await?, true))
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::StoreError;
+use super::{Resource, StoreError};
 
 /// Rows that are forgotten once they are old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +113,19 @@ pub trait Operations: Send + Sync + 'static {
     /// Forgets `what` was written before `before`, a stretch of rows at a time, so that nobody who writes waits for long; returns how many
     /// rows went.
     async fn prune(&self, what: Prunable, before: Timestamp) -> Result<u64, StoreError>;
+    /// Finished instances of `kind` of which nothing goes on, that ask for nobody's attention, and that last changed before `before`, by the
+    /// steady time, and before every event that waits to be published: those created first, after the one that was created at `after` with
+    /// that id, at most `limit`. One that was created at a date later than its age allows is left for later.
+    async fn finished(
+        &self,
+        kind: &str,
+        before: Timestamp,
+        after: Option<(Timestamp, String)>,
+        limit: usize,
+    ) -> Result<Vec<Resource>, StoreError>;
+    /// Removes these instances of `kind`, by id and version, with all that belongs to them: history, ended runs, the reservation of that key
+    /// that has ended. One that is at another version, or of which something goes on, stays. Returns how many went.
+    async fn forget_finished(&self, kind: &str, instances: &[(String, u64)]) -> Result<u64, StoreError>;
     /// Gives room that was pruned back to the file system, if there is much of it, in small steps; returns how many bytes.
     async fn give_back(&self) -> Result<u64, StoreError>;
 

@@ -20,7 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("runtime", &["clock", "durable", "shutdown"]),
     ("plan", &["runtime"]),
     ("config", &["plan", "proxies", "runtime"]),
-    ("services", &["plan", "store", "bus", "runtime", "telemetry", "clock", "shutdown", "tasks", "pulse", "text"]),
+    ("services", &["plan", "store", "bus", "runtime", "telemetry", "clock", "durable", "shutdown", "tasks", "pulse", "text"]),
     ("http", &["plan", "services", "telemetry", "clock", "shutdown", "tasks", "text"]),
 ];
 
@@ -48,6 +48,7 @@ const ONLY_BY: &[(&str, &[&str], &[&str])] = &[
             "bus/kafka/dead_letters.rs",
             "bus/kafka/mod.rs",
             "runtime/source.rs",
+            "services/archive.rs",
             "services/users/passwords.rs",
             "store/sqlite/readers.rs",
         ],

@@ -17,6 +17,7 @@ enum Ask {
     Mark { positions: Vec<u8> },
     Republish,
     Prune,
+    Archive { most: u8 },
     PassAnHour,
     Delete { id: u8, version: u8 },
     SetStock { sku: u8, on_hand: u8 },
@@ -67,6 +68,7 @@ fn ask() -> impl Strategy<Value = Ask> {
         2 => vec(0..20u8, 0..6).prop_map(|positions| Ask::Mark { positions }),
         1 => Just(Ask::Republish),
         1 => Just(Ask::Prune),
+        2 => (1..4u8).prop_map(|most| Ask::Archive { most }),
         1 => Just(Ask::PassAnHour),
         1 => (0..4u8, 0..4u8).prop_map(|(id, version)| Ask::Delete { id, version }),
         2 => (0..3u8, 0..20u8).prop_map(|(sku, on_hand)| Ask::SetStock { sku, on_hand }),
@@ -164,6 +166,11 @@ async fn answer(bed: &mut Bed, ask: &Ask) -> String {
                 said.push(format!("{:?}", store.operations.prune(what, bed.half_an_hour_ago()).await));
             }
             said.concat()
+        }
+        Ask::Archive { most } => {
+            let old = store.operations.finished("orders", bed.half_an_hour_ago(), None, usize::from(*most)).await.unwrap();
+            let named: Vec<_> = old.iter().map(|resource| (resource.id.clone(), resource.version)).collect();
+            format!("{old:?} {:?}", store.operations.forget_finished("orders", &named).await)
         }
         Ask::Delete { id, version } => {
             let guard = if *version == 0 { Guard::Absent } else { Guard::Version((*version).into()) };

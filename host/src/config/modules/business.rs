@@ -143,7 +143,7 @@ pub struct PersistenceStore {
 }
 
 /// `retention` of a `persistence.store`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RetentionSettings {
     /// Published events, and that they were taken; 72h if not given. What is gone cannot be published again by `millrace republish`.
@@ -152,6 +152,12 @@ pub struct RetentionSettings {
     pub runs: Option<Retained>,
     /// Keys of `Idempotency-Key`; 24h if not given. A request that is repeated later than that is a new one.
     pub idempotency_keys: Option<Retained>,
+    /// Finished instances, after their last change; forever if not given. Older ones are written to the files of `archive` and then
+    /// removed, with their history.
+    pub instances: Option<Retained>,
+    /// Folder of these files, relative to the working directory; it is made. Needed where `instances` is a time.
+    #[schemars(length(min = 1))]
+    pub archive: Option<String>,
 }
 
 /// `messaging.broker`.

@@ -11,8 +11,8 @@ use crate::config::modules::{MetricsAccess as Access, MetricsCollector, Retentio
 use crate::config::report::Code;
 use crate::config::tree::child;
 use crate::plan::{
-    Auth, ConnectionLimit, Database, FileServer, HeadLimit, Health, MAX_BODY_BYTES, Metrics, MetricsAccess, Proxy, Retention, Secret,
-    Server,
+    Archive, Auth, ConnectionLimit, Database, FileServer, HeadLimit, Health, MAX_BODY_BYTES, Metrics, MetricsAccess, Proxy, Retention,
+    Secret, Server,
 };
 
 /// Bytes that a key has at least.
@@ -186,13 +186,26 @@ pub(super) fn database(context: &Context<'_>, findings: &mut Findings) -> Option
         path: files::absolute(&context.environment.working_dir, file_of(&settings.dsn)?),
         max_open_conns: settings.max_open_conns.unwrap_or(4),
         max_outbox_events: store.max_outbox_events.unwrap_or(1_000_000),
-        retention: retention(store.retention.unwrap_or_default()),
+        retention: retention(context, store.retention.clone().unwrap_or_default(), &setting(index, "retention"), findings),
     })
 }
 
-fn retention(settings: RetentionSettings) -> Retention {
+fn retention(context: &Context<'_>, settings: RetentionSettings, pointer: &str, findings: &mut Findings) -> Retention {
     let kept = |given: Option<Retained>, hours: u64| given.map_or(Some(Duration::from_hours(hours)), |kept| kept.0);
-    Retention { events: kept(settings.events, 72), runs: kept(settings.runs, 72), idempotency_keys: kept(settings.idempotency_keys, 24) }
+    let instances = settings.instances.and_then(|kept| kept.0);
+    if instances.is_some() && settings.archive.is_none() {
+        let help =
+            "write archive: ./data/archive, a folder that finished instances are written to before they are removed, or instances: forever";
+        let message = "`instances` is a time, and there is no `archive`";
+        findings.error(child(pointer, "instances"), Code::InvalidValue, message, help.to_owned());
+    }
+    let folder = settings.archive.map(|folder| files::absolute(&context.environment.working_dir, &folder));
+    Retention {
+        events: kept(settings.events, 72),
+        runs: kept(settings.runs, 72),
+        idempotency_keys: kept(settings.idempotency_keys, 24),
+        instances: instances.zip(folder).map(|(after, folder)| Archive { after, folder }),
+    }
 }
 
 pub(super) fn file_servers(context: &Context<'_>, findings: &mut Findings) -> Vec<FileServer> {

@@ -4,6 +4,7 @@
 //! has to be undone.
 
 mod commit;
+mod finished;
 mod state;
 
 use std::path::Path;
@@ -292,6 +293,20 @@ impl Operations for Memory {
 
     async fn prune(&self, what: Prunable, before: Timestamp) -> Result<u64, StoreError> {
         self.write(|state| Ok(state.prune(what, before)))
+    }
+
+    async fn finished(
+        &self,
+        kind: &str,
+        before: Timestamp,
+        after: Option<(Timestamp, String)>,
+        limit: usize,
+    ) -> Result<Vec<Resource>, StoreError> {
+        self.read(|state| state.finished(kind, before, after.as_ref(), limit))
+    }
+
+    async fn forget_finished(&self, kind: &str, instances: &[(String, u64)]) -> Result<u64, StoreError> {
+        self.write(|state| Ok(state.forget_finished(kind, instances)))
     }
 
     async fn give_back(&self) -> Result<u64, StoreError> {

@@ -10,6 +10,7 @@ mod check;
 mod columns;
 mod commit;
 mod connection;
+mod finished;
 mod lock;
 mod mark;
 mod opening;
@@ -286,6 +287,25 @@ impl Operations for Sqlite {
             after = last;
         }
         Ok(total)
+    }
+
+    async fn finished(
+        &self,
+        kind: &str,
+        before: Timestamp,
+        after: Option<(Timestamp, String)>,
+        limit: usize,
+    ) -> Result<Vec<Resource>, StoreError> {
+        let kind = kind.to_owned();
+        let age = self.clock.steady().duration_since(before);
+        let created_before = self.clock.now().checked_sub(age).unwrap_or(Timestamp::MAX);
+        let wanted = finished::Wanted { kind, before, created_before, after, limit };
+        self.readers.read(move |connection| finished::select(connection, &wanted)).await
+    }
+
+    async fn forget_finished(&self, kind: &str, instances: &[(String, u64)]) -> Result<u64, StoreError> {
+        let (kind, instances) = (kind.to_owned(), instances.to_vec());
+        self.writer.write(move |writing| finished::forget(writing, &kind, &instances)).await
     }
 
     async fn give_back(&self) -> Result<u64, StoreError> {
