@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use super::decision;
-use super::resources::{Handler, Resources};
+use super::service::{Handler, Resources};
+use crate::services::engine::commit_plan;
 use crate::store::{Commit, Conflict, Object, Resource, Stocking, StoreError};
 
 #[derive(Deserialize)]
@@ -66,7 +66,7 @@ impl Resources {
                 created_at: now,
                 updated_at: now,
             };
-            let commit = Commit { stock: stock.clone(), ..decision::plain(resource).commit };
+            let commit = Commit { stock: stock.clone(), ..commit_plan::plain(resource).commit };
             match self.store().commit(commit).await {
                 Ok(_) => {}
                 // It was there before anybody counted its units.

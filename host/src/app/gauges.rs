@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::Core;
 use crate::bus::{Bus, BusHealth};
 use crate::plan::{self, Plan};
-use crate::services::pipeline::Pipeline;
+use crate::services::engine::pipeline::Pipeline;
 use crate::store::{Backlog, Operations};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{ActiveComponent, Space};
