@@ -3,8 +3,8 @@
 //! Files come from their folder only: no dotfiles but those of [`WELL_KNOWN`], no links out of it. The page of an application answers
 //! navigation to paths it routes itself, never a path of the API.
 
+mod cached_responses;
 mod encodings;
-mod kept;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use http_range_header::StartPosition;
 use tower::ServiceExt;
 use tower_http::services::ServeFile;
 
+use self::cached_responses::{CachedResponses, Question};
 use self::encodings::{Accepted, Coding, Form, Forms, LARGEST};
-use self::kept::{Kept, Question};
 use super::error::ApiError;
 use crate::plan::FileServer;
 
@@ -35,7 +35,7 @@ const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
 pub(super) struct Files {
     /// Longest prefix first.
     servers: Vec<FileServer>,
-    kept: Kept,
+    cached: CachedResponses,
     forms: Forms,
 }
 
@@ -43,7 +43,7 @@ impl Files {
     pub(super) fn new(servers: &[FileServer]) -> Self {
         let mut servers = servers.to_vec();
         servers.sort_by_key(|server| std::cmp::Reverse(server.prefix.len()));
-        Self { servers, kept: Kept::new(), forms: Forms::new() }
+        Self { servers, cached: CachedResponses::new(), forms: Forms::new() }
     }
 
     fn find<'a>(&self, path: &'a str) -> Option<(&FileServer, &'a str)> {
@@ -55,7 +55,7 @@ impl Files {
 pub(super) async fn serve(State(files): State<Arc<Files>>, request: Request) -> Response {
     let (accepted, is_navigation) = (Accepted::of(request.headers()), navigates(&request));
     let question = Question::of(&request, accepted, is_navigation);
-    if let Some(answer) = question.as_ref().and_then(|question| files.kept.answer(question)) {
+    if let Some(answer) = question.as_ref().and_then(|question| files.cached.answer(question)) {
         return answer;
     }
     let path = request.uri().path().to_owned();
@@ -80,7 +80,7 @@ pub(super) async fn serve(State(files): State<Arc<Files>>, request: Request) -> 
             let response = files.send(server, &file, request, accepted).await.unwrap_or_else(IntoResponse::into_response);
             match question {
                 Some(question) if is_small(&file).await => {
-                    files.kept.keep(question, response).await.unwrap_or_else(|error| ApiError::internal(error).into_response())
+                    files.cached.keep(question, response).await.unwrap_or_else(|error| ApiError::internal(error).into_response())
                 }
                 _ => response,
             }

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod address;
+mod bearer;
 mod body;
 mod error;
 mod events;
@@ -14,11 +15,13 @@ mod health;
 mod internal;
 mod metrics;
 mod middleware;
+mod number;
 mod openapi;
 mod proxy;
 mod resources;
 mod routes;
 pub mod server;
+mod state;
 mod writes;
 
 use std::collections::BTreeMap;

@@ -8,6 +8,8 @@
 
 mod architecture;
 mod client;
+mod commands;
+mod compiled;
 mod conditions;
 mod courses;
 mod crashes;
@@ -28,3 +30,4 @@ mod shop;
 mod stock;
 mod swaps;
 mod test_app;
+mod turns;

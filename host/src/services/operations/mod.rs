@@ -1,6 +1,13 @@
-//! What operators ask for: that old rows are pruned, that finished instances are archived, and that processes of one installation have the same
-//! secrets.
+//! What operators ask for: that old rows are pruned and finished instances archived, that processes of one installation have the
+//! same secrets, what lies aside, and that a new version of a component gives runs another chance.
 
 pub mod agreement;
-pub mod archive;
-pub mod retention;
+mod archive;
+mod retention;
+mod stranded;
+mod swaps;
+
+pub use archive::Archive;
+pub use retention::Retention;
+pub use stranded::{Lack, Stranded};
+pub use swaps::Swaps;

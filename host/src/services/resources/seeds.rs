@@ -6,7 +6,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use super::service::{Handler, Resources};
+use super::handler::Handler;
+use super::service::Resources;
 use crate::services::engine::commit_plan;
 use crate::store::{Commit, Conflict, Object, Resource, Stocking, StoreError};
 
@@ -54,7 +55,7 @@ impl Resources {
             }
             let units = handler.units(&seed.data);
             let stock = units.map(|on_hand| Stocking::First { sku: seed.id.clone(), on_hand });
-            let now = self.inner.pipeline.parts().clock.now();
+            let now = self.clock().now();
             let resource = Resource {
                 kind: handler.settings.kind.clone(),
                 id: seed.id,
