@@ -32,7 +32,7 @@ enum Consumer {
 pub struct Dependencies {
     /// Moves instances.
     pub pipeline: Pipeline,
-    /// What is kept here of those that events are about.
+    /// The resources that events are about.
     pub store: Arc<dyn Resources>,
     /// What was received, and dead letters.
     pub messages: Arc<dyn Messages>,
