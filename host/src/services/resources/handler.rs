@@ -12,7 +12,7 @@ use crate::services::error::{FieldError, pointer};
 use crate::services::shop::catalogue::Catalogue;
 use crate::services::shop::pricing;
 use crate::services::users::CurrentUser;
-use crate::store::{Object, Resource, Store};
+use crate::store::{Object, Resource, Resources, StoreError};
 
 /// A handler, ready to use.
 pub(super) struct Handler {
@@ -26,8 +26,8 @@ impl Handler {
     ///
     /// # Errors
     /// The schema cannot be made.
-    pub(super) fn new(settings: &ResourceHandler, store: &Arc<dyn Store>) -> anyhow::Result<Self> {
-        let catalogue = settings.pricing.as_ref().map(|pricing| Catalogue::new(pricing, Arc::clone(store)));
+    pub(super) fn new(settings: &ResourceHandler, store: Arc<dyn Resources>) -> anyhow::Result<Self> {
+        let catalogue = settings.pricing.as_ref().map(|pricing| Catalogue::new(pricing, store));
         let schema = settings.schema.as_ref().map(jsonschema::validator_for).transpose();
         let schema = schema.map_err(|error| anyhow::anyhow!("schema of '{}': {error}", settings.name))?;
         Ok(Self { settings: settings.clone(), catalogue, schema })
@@ -104,6 +104,17 @@ impl Handler {
 
     pub(super) fn units(&self, data: &Object) -> Option<u64> {
         data.get(self.settings.stock_field.as_ref()?)?.as_u64().filter(|units| i64::try_from(*units).is_ok())
+    }
+
+    /// Why its data is not what was sent.
+    pub(super) fn not_changed(&self, error: StoreError) -> ServiceError {
+        match (error, &self.settings.stock_field) {
+            (StoreError::Short(short), Some(field)) => {
+                let reserved = short.first().map_or(0, |shortage| shortage.requested);
+                ServiceError::field(format!("/{field}"), format!("{reserved} units are reserved, expected as many or more"))
+            }
+            (error, _) => error.into(),
+        }
     }
 
     pub(super) fn refuse_workflow(&self, resource: &Resource) -> Result<(), ServiceError> {

@@ -13,7 +13,7 @@ use super::money::Cents;
 use crate::between::{Absent, Client};
 use crate::plan::Pricing;
 use crate::services::ServiceError;
-use crate::store::{Object, Store};
+use crate::store::{Object, Resources};
 use crate::telemetry::traces::{self, Kind, Span};
 
 /// How long a product that was fetched over HTTP may be used again.
@@ -51,7 +51,7 @@ pub enum Catalogue {
     /// Resources of this kind in the store.
     Local {
         /// The store.
-        store: Arc<dyn Store>,
+        store: Arc<dyn Resources>,
         /// Kind of the products.
         kind: String,
     },
@@ -71,7 +71,7 @@ pub enum Catalogue {
 impl Catalogue {
     /// As the plan says.
     #[must_use]
-    pub fn new(pricing: &Pricing, store: Arc<dyn Store>) -> Self {
+    pub fn new(pricing: &Pricing, store: Arc<dyn Resources>) -> Self {
         match pricing {
             Pricing::Kind(kind) => Self::Local { store, kind: kind.clone() },
             Pricing::Url(url) => Self::Remote {
