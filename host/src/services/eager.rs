@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use super::decision::Decision;
 use super::in_hand::Held;
 use super::pipeline::{Attempt, Pipeline, STOPPED, span_of, stand_in};
+use super::settlement::Lost;
 use crate::runtime::Verdict;
 use crate::store::{Commit, InboxRow, Resource, RunStatus, StepRun, StoreError};
 use crate::telemetry::traces::Span;
@@ -88,7 +89,7 @@ impl Pipeline {
             Err(error @ StoreError::Unavailable(_)) => {
                 let pipeline = self.clone();
                 let work: BoxFuture<'static, ()> = Box::pin(async move {
-                    if pipeline.until_written(&attempted.run, || pipeline.write_attempted(&attempted)).await {
+                    if pipeline.until_written(&attempted.run, Lost::Answer, || pipeline.write_attempted(&attempted)).await {
                         pipeline.go_on(attempted);
                     }
                 });

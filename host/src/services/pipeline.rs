@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use futures::{FutureExt as _, TryFutureExt as _};
 use jiff::Timestamp;
 use millrace_workflow::{Input, Machine, Refusal, RunKind};
 use tokio::sync::Notify;
@@ -24,9 +24,10 @@ use super::events::Events;
 use super::hub::Hub;
 use super::in_flight::InFlight;
 use super::in_hand::{Held, InHand};
+use super::settlement::{self, Lost};
+use super::undo;
 use super::watermark::Watermark;
 use super::workflows::{LookupError, Workflows};
-use super::{settlement, undo};
 use crate::clock::{self, Clock};
 use crate::runtime::{Job, Place, Report, Runtime, Verdict};
 use crate::shutdown::Stop;
@@ -290,7 +291,8 @@ impl Pipeline {
     async fn ready_again(&self, run: &StepRun, attempt: u32, due_at: Timestamp, reason: Option<String>) {
         let resource = Arc::new(stand_in(run, self.parts.clock.now()));
         let settled = Settled { due_at, ..settlement::settled(run, RunStatus::Ready, attempt, reason) };
-        self.make_durable(run, || std::future::ready(Ok(decision::settle_only(Arc::clone(&resource), settled.clone())))).await;
+        let put_back = || self.commit(decision::settle_only(Arc::clone(&resource), settled.clone())).map_ok(drop);
+        self.until_written(run, Lost::Nothing, put_back).await;
     }
 
     /// Makes the runs ready again that the store knows as claimed by this process and that it does not have in hand: they were lost on the

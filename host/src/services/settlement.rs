@@ -17,6 +17,15 @@ use crate::telemetry::traces::{self, Span};
 /// First and longest wait when the store cannot write an answer.
 const STORE_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
+/// What is lost if a run is no longer held by the time that something of it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// What a component has said.
+    Answer,
+    /// Nothing: it was put back without an attempt, and who has it by now goes on with it. Two who ask for the same at once come here.
+    Nothing,
+}
+
 impl Pipeline {
     /// Makes an answer durable. It is decided anew as long as the instance moves, tried again as long as the store cannot
     /// write, and dropped when the run is no longer ours: then somebody else has its answer or will.
@@ -46,7 +55,7 @@ impl Pipeline {
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<Decision, StoreError>>,
     {
-        self.until_written(run, || {
+        self.until_written(run, Lost::Answer, || {
             let deciding = decide();
             async move { self.commit(deciding.await?).await.map(drop) }
         })
@@ -55,7 +64,7 @@ impl Pipeline {
 
     /// Writes what came of a run, again each time that it cannot be written. False if it never will be: by then somebody else has the run, or
     /// the process stops.
-    pub(super) async fn until_written<F, Fut>(&self, run: &StepRun, mut write: F) -> bool
+    pub(super) async fn until_written<F, Fut>(&self, run: &StepRun, lost: Lost, mut write: F) -> bool
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<(), StoreError>>,
@@ -66,7 +75,11 @@ impl Pipeline {
                 Ok(()) => return true,
                 Err(StoreError::Conflict(Conflict::Version { .. })) => {}
                 Err(StoreError::Conflict(conflict)) => {
-                    tracing::warn!(run = run.key, instance = run.resource_id, %conflict, "an answer came too late and was dropped");
+                    if lost == Lost::Answer {
+                        tracing::warn!(run = run.key, instance = run.resource_id, %conflict, "an answer came too late and was dropped");
+                    } else {
+                        tracing::debug!(run = run.key, instance = run.resource_id, %conflict, "a run that is put back is somebody else's by now");
+                    }
                     return false;
                 }
                 Err(StoreError::Fatal(error)) => {
