@@ -12,6 +12,7 @@ mod events;
 mod files;
 mod health;
 mod internal;
+mod lists;
 mod metrics;
 mod middleware;
 mod openapi;

@@ -16,6 +16,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::error::{ApiError, quoted};
 use super::events::Streams;
 use super::files::{self, Files};
+use super::lists::Lists;
 use super::middleware::{auth, cors, observe, rate_limit, request_id, security};
 use super::{HttpParts, accounts, health, metrics, openapi, resources};
 use crate::plan::paths::{self, template as routable};
@@ -39,6 +40,7 @@ pub(super) struct Edge {
     pub(super) health: super::HealthChecks,
     pub(super) writes: Tasks,
     pub(super) streams: Streams,
+    pub(super) lists: Lists,
     pub(super) stop: Stop,
     pub(super) read_timeout: Duration,
     proxies: BTreeMap<String, Router>,
@@ -59,14 +61,7 @@ pub fn router(parts: HttpParts) -> Router {
         add(&mut routes, paths::METRICS, metrics::route(&settings.access));
     }
     if let Some(settings) = &plan.health {
-        let timeout = settings.check_timeout;
-        add(
-            &mut routes,
-            &settings.health_path,
-            get(move |State(e): State<Arc<Edge>>| async move { health::health(&e.health, timeout).await }),
-        );
-        add(&mut routes, &settings.ready_path, get(move |State(e): State<Arc<Edge>>| async move { ready(&e, timeout).await }));
-        add(&mut routes, &settings.live_path, get(|State(e): State<Arc<Edge>>| async move { health::live(&e.health) }));
+        add_probes(&mut routes, settings, Arc::new(health::Insiders::of(&plan)));
     }
 
     let router = routes
@@ -189,8 +184,20 @@ fn observer(edge: &Edge, plan: &plan::Plan, routes: &Routes) -> Arc<observe::Obs
     })
 }
 
-async fn ready(edge: &Edge, timeout: Duration) -> Response {
-    health::ready(&edge.health, timeout, edge.stop.is_requested()).await
+fn add_probes(routes: &mut Routes, settings: &plan::Health, insiders: Arc<health::Insiders>) {
+    let timeout = settings.check_timeout;
+    let of_ready = Arc::clone(&insiders);
+    let health = move |State(edge): State<Arc<Edge>>, request: Request| {
+        let is_insider = insiders.include(&request);
+        async move { health::health(&edge.health, timeout, is_insider).await }
+    };
+    let ready = move |State(edge): State<Arc<Edge>>, request: Request| {
+        let is_insider = of_ready.include(&request);
+        async move { health::ready(&edge.health, timeout, edge.stop.is_requested(), is_insider).await }
+    };
+    add(routes, &settings.health_path, get(health));
+    add(routes, &settings.ready_path, get(ready));
+    add(routes, &settings.live_path, get(|State(edge): State<Arc<Edge>>| async move { health::live(&edge.health) }));
 }
 
 /// The router adds which methods are allowed; who asks for just that gets just that.
@@ -211,6 +218,7 @@ impl Edge {
         let tokens = parts.tokens.or_else(|| parts.users.as_ref().map(|users| users.tokens().clone()));
         let read_timeout = parts.plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.read_timeout);
         let streams_per_user = parts.plan.server.as_ref().map_or(usize::MAX, |server| server.streams_per_user);
+        let readers = parts.plan.database.as_ref().map_or(1, |database| database.max_open_conns);
         let accounts = parts.plan.auth.as_ref().map_or_else(String::new, |auth| auth.name.clone());
         Self {
             tokens,
@@ -220,6 +228,7 @@ impl Edge {
             health: parts.health,
             writes: parts.writes,
             streams: Streams::new(streams_per_user),
+            lists: Lists::new(usize::try_from(readers / 2).unwrap_or(1).max(1)),
             stop: parts.stop,
             read_timeout,
             proxies: parts.proxies,
