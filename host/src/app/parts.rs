@@ -23,6 +23,7 @@ use crate::services::credentials::Credentials;
 use crate::services::events::Events;
 use crate::services::hub::Hub;
 use crate::services::in_flight::InFlight;
+use crate::services::per_owner::PerOwner;
 use crate::services::pipeline::{self, Pipeline};
 use crate::services::resources::{Generation, Resources};
 use crate::services::shop::stock;
@@ -107,6 +108,7 @@ pub(super) async fn core(
 
     let workflows = Arc::new(Workflows::open(Arc::clone(&store), &plan.workflows).await?);
     let active = Active::new(workflows.definitions(), &store.unfinished().await?);
+    let per_owner = PerOwner::open(store.as_ref(), &plan.resources).await?;
     let generation = Generation::default();
     let runtime = runtime(plan, database, surroundings, &store, &generation).await?;
     let pipeline = Pipeline::new(pipeline::Parts {
@@ -119,6 +121,7 @@ pub(super) async fn core(
         tasks: tasks.clone(),
         stop: stop.clone(),
         active,
+        per_owner,
         watermark: Watermark::new(database.max_outbox_events),
         breakers: Breakers::new(plan.components.iter().map(|component| component.name.clone())),
         credentials: Credentials::default(),

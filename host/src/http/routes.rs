@@ -180,7 +180,7 @@ fn observer(edge: &Edge, plan: &plan::Plan, routes: &Routes) -> Arc<observe::Obs
         metrics: edge.metrics.clone(),
         templates,
         deadline: edge.read_timeout + write_timeout,
-        refusals: observe::Refusals::new(),
+        bounded: observe::BoundedLines::new(),
     })
 }
 

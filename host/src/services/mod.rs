@@ -16,6 +16,7 @@ pub mod events;
 pub mod hub;
 pub mod in_flight;
 mod in_hand;
+pub mod per_owner;
 pub mod pipeline;
 pub mod reactions;
 pub mod relay;

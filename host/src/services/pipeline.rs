@@ -24,6 +24,7 @@ use super::events::Events;
 use super::hub::Hub;
 use super::in_flight::InFlight;
 use super::in_hand::{Held, InHand};
+use super::per_owner::PerOwner;
 use super::settlement::{self, Lost};
 use super::undo;
 use super::watermark::Watermark;
@@ -69,6 +70,8 @@ pub struct Parts {
     pub stop: Stop,
     /// Unfinished instances.
     pub active: Active,
+    /// Instances of each owner, where there is a limit to them.
+    pub per_owner: PerOwner,
     /// Which components are left alone for a while.
     pub breakers: Breakers,
     /// What other processes know this one by.
@@ -184,10 +187,14 @@ impl Pipeline {
         let (moved, events) = (!commit.history.is_empty(), commit.outbox.len());
         let resource = decision.resource;
         let (left, entered) = self.states(&commit, &resource);
+        let from = self.left_of_owner(&commit, &resource);
         commit_span(&resource).around(self.parts.store.commit(commit)).await?;
 
         for (count, change) in left.map(|count| (count, -1)).into_iter().chain(entered.map(|count| (count, 1))) {
             count.fetch_add(change, Ordering::Relaxed);
+        }
+        if let Some(from) = from {
+            self.parts.per_owner.moved(&resource.kind, resource.owner.as_deref(), &from, &resource.state);
         }
         for (run, held) in claimed {
             self.start(run, Arc::clone(&resource), held);
@@ -216,6 +223,13 @@ impl Pipeline {
         let moved = *guard == Guard::Absent || left.is_some();
         let entered = moved.then(|| active.state(&progress.workflow, &resource.state));
         (left.and_then(|row| active.state(&progress.workflow, &row.from)), entered.flatten())
+    }
+
+    /// The state that a commit leaves, where the instances of its owner are counted. Who creates one counts it before.
+    fn left_of_owner(&self, commit: &Commit, resource: &Resource) -> Option<String> {
+        let (guard, _) = commit.change.as_ref()?;
+        let row = commit.history.first().filter(|_| *guard != Guard::Absent)?;
+        self.parts.per_owner.counts(&resource.kind).then(|| row.from.clone())
     }
 
     /// Writes a decision whose run is claimed already, or should wait.

@@ -144,7 +144,7 @@ impl Resources {
             .iter()
             .map(|settings| {
                 let store = Arc::clone(&pipeline.parts().store);
-                let catalogue = settings.pricing.as_ref().map(|pricing| Catalogue::new(pricing, store)).transpose()?;
+                let catalogue = settings.pricing.as_ref().map(|pricing| Catalogue::new(&pricing.prices, store)).transpose()?;
                 let schema = settings.schema.as_ref().map(jsonschema::validator_for).transpose();
                 let schema = schema.map_err(|error| anyhow::anyhow!("schema of '{}': {error}", settings.name))?;
                 Ok((settings.name.clone(), Handler { settings: settings.clone(), catalogue, schema }))
@@ -418,6 +418,8 @@ impl Resources {
         traceparent: String,
     ) -> Result<(View, bool), ServiceError> {
         let resource = handler.new_resource(user, data, self.inner.pipeline.parts().clock.now())?;
+        let owner = resource.owner.clone();
+        let share = self.inner.pipeline.parts().per_owner.begin(&handler.settings.kind, owner.as_deref()).map_err(|_| handler.full())?;
         let place = handler.settings.workflow.as_deref().map(|workflow| self.place(workflow)).transpose()?;
         let mut decision = match &handler.settings.workflow {
             Some(workflow) => self.begin(workflow, resource, traceparent)?,
@@ -429,6 +431,9 @@ impl Resources {
         }
         match self.inner.pipeline.commit(decision).await {
             Ok(resource) => {
+                if let Some(share) = share {
+                    share.keep(&resource.state);
+                }
                 match place {
                     Some(place) => place.keep(),
                     None => self.inner.generation.advance(),
@@ -506,8 +511,8 @@ impl Resources {
 
 impl Handler {
     async fn new_data(&self, body: &Value) -> Result<Object, ServiceError> {
-        if let Some(catalogue) = &self.catalogue {
-            return pricing::price(catalogue, body).await;
+        if let (Some(catalogue), Some(settings)) = (&self.catalogue, &self.settings.pricing) {
+            return pricing::price(catalogue, settings.max_quantity, body).await;
         }
         let Some(object) = body.as_object() else {
             return Err(ServiceError::field("", "expected an object"));
@@ -576,6 +581,19 @@ impl Handler {
 
     pub(super) fn units(&self, data: &Object) -> Option<u64> {
         data.get(self.settings.stock_field.as_ref()?)?.as_u64().filter(|units| i64::try_from(*units).is_ok())
+    }
+
+    /// That an owner has as many of these as one may have.
+    fn full(&self) -> ServiceError {
+        let (kind, limit) = (&self.settings.kind, self.settings.per_owner.as_ref());
+        let most = limit.map_or(0, |limit| limit.max_instances);
+        let states = limit.into_iter().flat_map(|limit| &limit.states).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let actions = self.settings.actions.keys().map(String::as_str).collect::<Vec<_>>().join(" or ");
+        let way = if actions.is_empty() { String::new() } else { format!("{actions} one of them, or ") };
+        let detail = format!(
+            "you have {most} {kind} in one of the states {states}, which is as many as one may have; nothing was stored: {way}ask again when one of them has gone on"
+        );
+        ServiceError::Full { detail, limit: most, retry_after: FULL_RETRY_AFTER }
     }
 
     fn refuse_workflow(&self, resource: &Resource) -> Result<(), ServiceError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
 use super::components::HeaderValue;
@@ -43,6 +43,8 @@ pub struct ApiHandler {
     /// also the one that leaves the state after the step's `compensateTransition`, which is made before it.
     #[serde(default)]
     pub actions: BTreeMap<String, Vec<String>>,
+    /// How many instances one owner may have in certain states; without it there is no limit.
+    pub per_owner: Option<PerOwnerSettings>,
     /// Lines are priced from a catalogue.
     pub pricing: Option<PricingSettings>,
     /// Units are counted and can be reserved.
@@ -58,6 +60,50 @@ pub enum IdField {
     Id,
 }
 
+/// `perOwner` of an `api.handler`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PerOwnerSettings {
+    /// Instances that one owner may have in one of `states` at once; a further one is refused (429). `burst`: as many as the rate limit of
+    /// the route that creates them lets one client ask for at once.
+    pub max_instances: MostPerOwner,
+    /// States of the workflow in which an instance counts. None of them is final.
+    #[schemars(length(min = 1))]
+    pub states: Vec<String>,
+}
+
+/// A number of instances, or `burst`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MostPerOwner {
+    /// So many.
+    Number(u32),
+    /// As many as the rate limit lets through at once.
+    Burst,
+}
+
+impl<'de> Deserialize<'de> for MostPerOwner {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            // The schema has seen to it that there is no other word.
+            Value::String(_) => Ok(Self::Burst),
+            other => u32::deserialize(other).map(Self::Number).map_err(de::Error::custom),
+        }
+    }
+}
+
+impl JsonSchema for MostPerOwner {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "MostPerOwner".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["integer", "string"], "minimum": 1, "maximum": u32::MAX, "pattern": "^burst$",
+            "x-expected": "a whole number, 1 or more, or burst"
+        })
+    }
+}
+
 /// `pricing` of an `api.handler`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -65,6 +111,9 @@ pub struct PricingSettings {
     /// An `api.handler` of this config, or the http(s) URL of one elsewhere.
     #[schemars(length(min = 1))]
     pub catalogue: String,
+    /// Units that one line may have; 100000 if not given.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_quantity: Option<u32>,
 }
 
 /// `stock` of an `api.handler`.

@@ -139,6 +139,20 @@ pub struct FileServer {
     pub spa_fallback: bool,
     /// How long a browser may keep a file that is neither `index.html` nor hashed; one hour if not given.
     pub cache_max_age: Option<MaxAge>,
+    /// How many files one client may ask for; without it there is no limit.
+    pub rate_limit: Option<FileRateLimit>,
+}
+
+/// `rateLimit` of a `static.fileserver`: buckets of its own, so many times as large as those of a rate limit.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FileRateLimit {
+    /// An `http.middleware.ratelimit`.
+    #[schemars(length(min = 1))]
+    pub limiter: String,
+    /// Files for each request that it allows; 20 if not given, since one page is many files.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub times: Option<u32>,
 }
 
 /// `http.simple_proxy`.

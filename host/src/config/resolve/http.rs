@@ -1,5 +1,7 @@
 //! Routes: what answers them, through which middlewares; and the resources behind them.
 
+mod per_owner;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use crate::config::finding::Findings;
 use crate::config::modules::ApiHandler;
 use crate::config::report::Code;
 use crate::plan::paths::template;
-use crate::plan::{Cors, Endpoint, Middleware, Operation, Pricing, RateLimit, ResourceHandler, Route, Secret};
+use crate::plan::{Cors, Endpoint, MOST_UNITS, Middleware, Operation, Prices, Pricing, RateLimit, ResourceHandler, Route, Secret};
 
 const HANDLERS: [&str; 3] = ["auth.jwt", "api.handler", "http.simple_proxy"];
 const MIDDLEWARES: [&str; 4] = ["http.middleware.cors", "http.middleware.requestid", "http.middleware.ratelimit", "http.middleware.auth"];
@@ -183,7 +185,7 @@ fn cors(settings: &crate::config::modules::Cors, index: usize, findings: &mut Fi
     }
 }
 
-fn rate_limit(settings: &crate::config::modules::RateLimit, name: &str, index: usize, findings: &mut Findings) -> RateLimit {
+pub(super) fn rate_limit(settings: &crate::config::modules::RateLimit, name: &str, index: usize, findings: &mut Findings) -> RateLimit {
     for (i, network) in settings.trusted_proxies.iter().enumerate().filter(|(_, n)| !n.is_empty() && !values::network(n)) {
         let help = "write an address such as 10.0.0.7 or a network such as 10.0.0.0/8".to_owned();
         findings.error(setting(index, &format!("trustedProxies/{i}")), Code::InvalidValue, format!("'{network}' is not a network"), help);
@@ -226,6 +228,7 @@ pub(super) fn resources(
             schema: settings.schema.clone().map(serde_json::Value::Object),
             private_fields: settings.private_fields.clone(),
             actions,
+            per_owner: per_owner::limit(context, routes, (index, &module.name, settings), findings),
             pricing: pricing(context, settings, index, findings),
             stock_field: settings.stock.as_ref().map(|stock| stock.field.clone()),
             stock_secret: stock_secret(context, settings, index, findings),
@@ -236,9 +239,14 @@ pub(super) fn resources(
 
 /// Only the owner sees a resource if creating one takes a token.
 fn is_owned(routes: &[Option<Route>], handler: &str) -> bool {
+    creating(routes, handler).is_some_and(|route| route.middlewares.contains(&Middleware::Auth))
+}
+
+/// The route that creates resources of `handler`.
+fn creating<'r>(routes: &'r [Option<Route>], handler: &str) -> Option<&'r Route> {
     let creates =
         |route: &&Route| matches!(&route.endpoint, Endpoint::Resource { handler: h, operation: Operation::Create } if h == handler);
-    routes.iter().flatten().find(creates).is_some_and(|route| route.middlewares.contains(&Middleware::Auth))
+    routes.iter().flatten().find(creates)
 }
 
 /// Every action that has a route is defined.
@@ -279,7 +287,12 @@ fn stock_secret(context: &Context<'_>, settings: &ApiHandler, index: usize, find
 }
 
 fn pricing(context: &Context<'_>, settings: &ApiHandler, index: usize, findings: &mut Findings) -> Option<Pricing> {
-    let catalogue = &settings.pricing.as_ref()?.catalogue;
+    let settings = settings.pricing.as_ref()?;
+    let prices = prices(context, &settings.catalogue, index, findings)?;
+    Some(Pricing { prices, max_quantity: settings.max_quantity.unwrap_or(MOST_UNITS).into() })
+}
+
+fn prices(context: &Context<'_>, catalogue: &str, index: usize, findings: &mut Findings) -> Option<Prices> {
     let pointer = setting(index, "pricing/catalogue");
     if catalogue.contains("://") {
         let url = values::base_url(catalogue);
@@ -291,10 +304,10 @@ fn pricing(context: &Context<'_>, settings: &ApiHandler, index: usize, findings:
                 "write http://host:port/path".to_owned(),
             );
         }
-        return url.map(Pricing::Url);
+        return url.map(Prices::Url);
     }
     match context.named(catalogue, &["api.handler"], &pointer, findings)?.2 {
-        Settings::ApiHandler(handler) => Some(Pricing::Kind(handler.resource_name.clone())),
+        Settings::ApiHandler(handler) => Some(Prices::Kind(handler.resource_name.clone())),
         _ => None,
     }
 }

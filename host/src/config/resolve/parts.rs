@@ -4,15 +4,16 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Context, files, pick, setting, values};
+use super::{Context, files, http, pick, setting, values};
+use crate::config::document::Settings;
 use crate::config::finding::Findings;
 use crate::config::leaf::{HumanDuration, Retained};
-use crate::config::modules::{MetricsAccess as Access, MetricsCollector, RetentionSettings};
+use crate::config::modules::{FileRateLimit, MetricsAccess as Access, MetricsCollector, RetentionSettings};
 use crate::config::report::Code;
 use crate::config::tree::child;
 use crate::plan::{
-    Auth, ConnectionLimit, Database, FileServer, HeadLimit, Health, MAX_BODY_BYTES, Metrics, MetricsAccess, Proxy, Retention, Secret,
-    Server,
+    Auth, ConnectionLimit, Database, FileServer, HeadLimit, Health, MAX_BODY_BYTES, Metrics, MetricsAccess, Proxy, RateLimit, Retention,
+    Secret, Server,
 };
 
 /// Bytes that a key has at least.
@@ -23,6 +24,8 @@ const CONNECTIONS_PER_ADDRESS: usize = 256;
 const CONNECTIONS: usize = 1024;
 /// Event streams that one user may have open: more than somebody looks at, whatever the page.
 const STREAMS_PER_USER: usize = 16;
+/// Files that a client may ask for in the place of one request, unless the config says otherwise: one page is many files.
+const FILES_FOR_A_REQUEST: u32 = 20;
 /// What a request may say before its body.
 const HEADERS: usize = 64;
 const HEAD_BYTES: usize = 16 * 1024;
@@ -212,9 +215,25 @@ pub(super) fn file_servers(context: &Context<'_>, findings: &mut Findings) -> Ve
             prefix,
             spa_fallback: settings.spa_fallback,
             cache_max_age: settings.cache_max_age.map_or(Duration::from_secs(3600), |age| age.0),
+            limit: settings.rate_limit.as_ref().and_then(|limit| file_limit(context, limit, (index, &module.name), findings)),
         });
     }
     servers
+}
+
+fn file_limit(context: &Context<'_>, settings: &FileRateLimit, (index, name): (usize, &str), findings: &mut Findings) -> Option<RateLimit> {
+    let pointer = setting(index, "rateLimit/limiter");
+    let (at, limiter, found) = context.named(&settings.limiter, &["http.middleware.ratelimit"], &pointer, findings)?;
+    let Settings::RateLimit(found) = found else { return None };
+    let one = http::rate_limit(found, &limiter.name, at, findings);
+    let times = settings.times.unwrap_or(FILES_FOR_A_REQUEST);
+    Some(RateLimit {
+        name: name.to_owned(),
+        requests_per_minute: one.requests_per_minute.saturating_mul(times),
+        burst_size: one.burst_size.saturating_mul(times),
+        requests_per_hour: one.requests_per_hour.map(|most| most.saturating_mul(times)),
+        trusted_proxies: one.trusted_proxies,
+    })
 }
 
 fn warn_missing_root(index: usize, written: &str, root: &Path, findings: &mut Findings) {

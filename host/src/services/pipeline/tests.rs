@@ -19,6 +19,7 @@ async fn pipeline() -> (Pipeline, tempfile::TempDir) {
     let runtime = Runtime::start(settings, Vec::new(), HashMap::new(), Vec::new(), remember, clock.clone()).await.unwrap();
     let workflows = Workflows::open(Arc::clone(&store) as Arc<dyn Store>, &plan.workflows).await.unwrap();
     let active = Active::new(workflows.definitions(), &[]);
+    let per_owner = PerOwner::open(store.as_ref(), &plan.resources).await.unwrap();
     let pipeline = Pipeline::new(Parts {
         store,
         runtime,
@@ -29,6 +30,7 @@ async fn pipeline() -> (Pipeline, tempfile::TempDir) {
         tasks: Tasks::new(),
         stop: Stop::new(),
         active,
+        per_owner,
         breakers: Breakers::new(std::iter::empty()),
         credentials: Credentials::default(),
         watermark: Watermark::new(1_000),

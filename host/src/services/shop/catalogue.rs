@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::money::Cents;
-use crate::plan::Pricing;
+use crate::plan::Prices;
 use crate::services::ServiceError;
 use crate::store::{Object, Store};
 use crate::telemetry::traces::{self, Kind, Span};
@@ -69,10 +69,10 @@ impl Catalogue {
     ///
     /// # Errors
     /// The HTTP client cannot be made.
-    pub fn new(pricing: &Pricing, store: Arc<dyn Store>) -> anyhow::Result<Self> {
-        Ok(match pricing {
-            Pricing::Kind(kind) => Self::Local { store, kind: kind.clone() },
-            Pricing::Url(url) => Self::Remote {
+    pub fn new(prices: &Prices, store: Arc<dyn Store>) -> anyhow::Result<Self> {
+        Ok(match prices {
+            Prices::Kind(kind) => Self::Local { store, kind: kind.clone() },
+            Prices::Url(url) => Self::Remote {
                 url: url.trim_end_matches('/').to_owned(),
                 // The processes of one shop talk directly: a proxy in the environment is for what is outside.
                 client: reqwest::Client::builder().no_proxy().timeout(FETCH_TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?,
