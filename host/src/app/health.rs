@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::http::{Check, HealthChecks, Probe, Status};
 use crate::plan::{self, Plan};
 use crate::pulse::Pulse;
-use crate::services::pipeline::Pipeline;
+use crate::services::engine::pipeline::Pipeline;
 use crate::services::resources::Resources;
 use crate::store::{Backlog, Refused, Store, StoreError};
 use crate::telemetry::logs;

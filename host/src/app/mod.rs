@@ -3,9 +3,9 @@
 //! The wiring is here and nowhere else. A part that the plan does not name is not built.
 
 mod descriptors;
+mod gauges;
 mod health;
 mod parts;
-mod readings;
 mod watch;
 
 use std::net::SocketAddr;
@@ -26,15 +26,15 @@ use crate::http::{self, HealthChecks, HttpParts};
 use crate::plan::{Plan, Server};
 use crate::pulse::{Pulse, keep_asking};
 use crate::runtime::Runtime;
-use crate::services::agreement::Agreement;
-use crate::services::pipeline::Pipeline;
-use crate::services::reactions::Reactions;
-use crate::services::relay::Relay;
+use crate::services::engine::backpressure;
+use crate::services::engine::pipeline::Pipeline;
+use crate::services::engine::scheduler::Scheduler;
+use crate::services::messaging::event_consumers::Reactions;
+use crate::services::messaging::relay::Relay;
+use crate::services::operations::agreement::Agreement;
+use crate::services::operations::retention::Retention;
 use crate::services::resources::Resources;
-use crate::services::retention::Retention;
-use crate::services::scheduler::Scheduler;
 use crate::services::users::{TokenVerifier, Users};
-use crate::services::watermark;
 use crate::shutdown::{CLOSE_LIMIT, Stop, Stopping, WORK_LIMIT};
 use crate::store::Store;
 use crate::tasks::Tasks;
@@ -125,7 +125,7 @@ impl App {
             health::register(&health, &plan, &core.pipeline, core.bus.as_ref());
             health::register_catalogue(&health, &core.resources);
             health::register_lacks(&health, &core.pipeline).await?;
-            readings::register(&metrics, &plan, &core.pipeline, core.bus.as_ref());
+            gauges::register(&metrics, &plan, &core.pipeline, core.bus.as_ref());
         }
         Ok(Self { plan, listener, probes, tasks, stop, metrics, health, pulse, core, users, tokens })
     }
@@ -241,7 +241,7 @@ impl App {
                 "relay",
                 Relay::new(Arc::clone(&core.store), core.pipeline.outbox_grew(), Arc::clone(bus)).run(self.stop.clone()),
             );
-            self.tasks.spawn_long("watermark", watermark::watch(core.pipeline.clone(), self.stop.clone()));
+            self.tasks.spawn_long("watermark", backpressure::watch(core.pipeline.clone(), self.stop.clone()));
         }
         if let Some(agreement) = Agreement::new(&self.plan, core.pipeline.clone())? {
             self.tasks.spawn_long("agreement", agreement.run(self.stop.clone()));

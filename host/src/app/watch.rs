@@ -7,7 +7,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::runtime::SwapEvent;
-use crate::services::pipeline::Pipeline;
+use crate::services::engine::pipeline::Pipeline;
 use crate::shutdown::Stop;
 use crate::store::Store;
 use crate::telemetry::Metrics;

@@ -2,7 +2,7 @@
 //!
 //! The seam between the services and a broker. [`Bus`] has two back ends, [`embedded`] and [`kafka`], and one conformance
 //! suite that both pass. A back end knows topics, keys and bytes. It does not know the store: what makes an event
-//! durable before it is published, and marked after it, is the relay in `services/`.
+//! durable before it is published, and marked after it, is the relay in `services/messaging/`.
 
 use std::collections::HashMap;
 use std::sync::Arc;

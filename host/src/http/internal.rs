@@ -22,7 +22,7 @@ use tower::util::BoxCloneSyncService;
 use super::body::whole;
 use super::error::ApiError;
 use crate::plan::paths;
-use crate::services::agreement::{self, Comparison, Known};
+use crate::services::operations::agreement::{self, Comparison, Known};
 
 /// The header that carries the secret.
 const SECRET: HeaderName = HeaderName::from_static(crate::plan::INTERNAL_HEADER);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use millrace::config::{self, Environment};
 use millrace::http::{HealthChecks, HttpParts, InternalService, agreement, internal, router};
 use millrace::plan::{Plan, paths};
-use millrace::services::agreement::Known;
+use millrace::services::operations::agreement::Known;
 use millrace::shutdown::Stop;
 use millrace::tasks::Tasks;
 use millrace::telemetry::Metrics;

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use bytes::Bytes;
 use millrace::http::{InternalService, agreement, internal};
-use millrace::services::agreement::{Known, PATH};
+use millrace::services::operations::agreement::{Known, PATH};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 

@@ -9,9 +9,9 @@ use crate::http::accounts::{SessionBody, UserBody};
 use crate::http::proxy::Unanswered;
 use crate::http::resources::MAX_KEY_BYTES;
 use crate::plan::{Endpoint, Middleware, Operation, Plan, ResourceHandler, Route};
+use crate::services::resources::view::CURSOR_PATTERN;
 use crate::services::resources::{LONGEST_PAGE, usual_page};
 use crate::services::users::{Credentials, ProfileChange, Registration};
-use crate::services::view::CURSOR_PATTERN;
 
 /// Any request.
 const ALWAYS: [(u16, &str); 3] = [

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use crate::plan::ResourceHandler;
 use crate::services::resources::ChangeBody;
+use crate::services::resources::view::{HOST_OWNED, ResourceBody};
 use crate::services::shop::pricing;
-use crate::services::view::{HOST_OWNED, ResourceBody};
 
 /// Where a document has its schemas.
 const PLACE: &str = "/components/schemas";

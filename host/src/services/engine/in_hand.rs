@@ -19,7 +19,7 @@ const MOST_FIRST: usize = 1_024;
 
 /// The runs in hand. Clones share them.
 #[derive(Clone)]
-pub(super) struct InHand {
+pub(in crate::services) struct InHand {
     shared: Arc<Shared>,
 }
 
@@ -62,7 +62,7 @@ enum Stage {
 
 /// Why a run cannot be taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Busy {
+pub(in crate::services) enum Busy {
     /// It is inside a component.
     Inside,
     /// It was, or may have been.
@@ -71,7 +71,7 @@ pub(super) enum Busy {
 
 /// A run in hand; it is let go of when the last clone is dropped.
 #[derive(Clone)]
-pub(super) struct Held(Arc<Holding>);
+pub(in crate::services) struct Held(Arc<Holding>);
 
 struct Holding {
     shared: Arc<Shared>,

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::ServiceError;
-use super::events::Events;
-use super::resources::View;
+use super::service::View;
+use crate::services::ServiceError;
+use crate::services::engine::events::Events;
 use crate::store::{HistoryRow, Object, Resource};
 
 /// Names that a client may not set: they are the host's.
@@ -106,7 +106,7 @@ pub fn resource(events: &Events, resource: &Resource, stock: Option<(&str, u64)>
 /// The cursor after `resource` in a list.
 #[must_use]
 pub fn cursor(resource: &Resource) -> String {
-    super::workflows::hex(format!("{}|{}", resource.created_at.as_microsecond(), resource.id).as_bytes())
+    crate::services::engine::workflows::hex(format!("{}|{}", resource.created_at.as_microsecond(), resource.id).as_bytes())
 }
 
 /// Reads a cursor.
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn only_a_cursor_that_was_given_out_is_taken_back() {
         let at = jiff::Timestamp::from_microsecond(1_700_000_000_123_456).unwrap();
-        let text = super::super::workflows::hex(format!("{}|thing-é", at.as_microsecond()).as_bytes());
+        let text = crate::services::engine::workflows::hex(format!("{}|thing-é", at.as_microsecond()).as_bytes());
         assert_eq!(parse_cursor(&text).unwrap(), (at, "thing-é".to_owned()));
         for wrong in ["", "zz", "abc", "é", "31323334", &"ff".repeat(40), &text.to_uppercase(), "+1"] {
             assert!(parse_cursor(wrong).is_err(), "{wrong}");

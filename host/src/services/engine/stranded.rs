@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use millrace_workflow::{Definition, Reaction, RunKind};
 
-use super::decision;
+use super::commit_plan;
+use super::completion::settled;
 use super::pipeline::{Pipeline, stand_in};
-use super::settlement::settled;
 use super::workflows::LookupError;
 use crate::store::{RunStatus, StepRun, StoreError};
 
@@ -75,7 +75,7 @@ impl Pipeline {
     }
 
     /// What a run needs and the config does not name.
-    pub(super) fn lack_of(&self, run: &StepRun) -> Option<String> {
+    pub(in crate::services) fn lack_of(&self, run: &StepRun) -> Option<String> {
         let parts = self.parts();
         if !parts.runtime.has(&run.component) {
             return Some(format!("component '{}'", run.component));
@@ -85,11 +85,11 @@ impl Pipeline {
     }
 
     /// Sets a run aside that needs what the config does not name. It was no attempt.
-    pub(super) async fn strand(&self, run: &StepRun, what: &str) {
+    pub(in crate::services) async fn strand(&self, run: &StepRun, what: &str) {
         tracing::warn!(run = run.key, instance = run.resource_id, what, "a run is set aside: the config does not name what it needs");
         let reason = format!("the config names no {what}: start with one that does");
         let resource = Arc::new(stand_in(run, self.parts().clock.now()));
         let settled = settled(run, RunStatus::Stranded, run.attempt, Some(reason));
-        self.make_durable(run, || std::future::ready(Ok(decision::settle_only(Arc::clone(&resource), settled.clone())))).await;
+        self.make_durable(run, || std::future::ready(Ok(commit_plan::settle_only(Arc::clone(&resource), settled.clone())))).await;
     }
 }

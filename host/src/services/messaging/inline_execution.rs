@@ -9,11 +9,11 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
 
-use super::decision::Decision;
-use super::in_hand::Held;
-use super::pipeline::{Attempt, Pipeline, STOPPED, span_of, stand_in};
-use super::settlement::Lost;
 use crate::runtime::Verdict;
+use crate::services::engine::commit_plan::Decision;
+use crate::services::engine::completion::Lost;
+use crate::services::engine::in_hand::Held;
+use crate::services::engine::pipeline::{Attempt, Pipeline, STOPPED, span_of, stand_in};
 use crate::store::{Commit, InboxRow, Resource, RunStatus, StepRun, StoreError};
 use crate::telemetry::traces::Span;
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
 
-use super::hub::Watcher;
-use super::pipeline::Pipeline;
-use super::resources::{Change, ChangeBody};
+use super::service::{Change, ChangeBody};
+use crate::services::engine::change_notifier::Watcher;
+use crate::services::engine::pipeline::Pipeline;
 use crate::store::{HistoryRow, Resource, StoreError};
 
 /// Transitions read at once: a stream whose client takes nothing holds these and no more.

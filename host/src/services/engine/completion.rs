@@ -6,7 +6,7 @@ use std::time::Duration;
 use millrace_workflow::{Effect, Input, RetryPolicy, RunKind, StepOutcome};
 
 use super::breaker::{Change, Evidence};
-use super::decision::{self, Context, Decision, Origin};
+use super::commit_plan::{self, Context, Decision, Origin};
 use super::pipeline::{Pipeline, stand_in};
 use super::workflows::LookupError;
 use crate::runtime::{Report, Verdict};
@@ -19,7 +19,7 @@ const STORE_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duratio
 
 /// What is lost if a run is no longer held by the time that something of it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lost {
+pub(in crate::services) enum Lost {
     /// What a component has said.
     Answer,
     /// Nothing: it was put back without an attempt, and who has it by now goes on with it. Two who ask for the same at once come here.
@@ -29,7 +29,7 @@ pub(super) enum Lost {
 impl Pipeline {
     /// Makes an answer durable. It is decided anew as long as the instance moves, tried again as long as the store cannot
     /// write, and dropped when the run is no longer ours: then somebody else has its answer or will.
-    pub(super) async fn settle(&self, run: &StepRun, resource: Arc<Resource>, report: &Report) {
+    pub(in crate::services) async fn settle(&self, run: &StepRun, resource: Arc<Resource>, report: &Report) {
         self.record(run, &resource, report);
         let mut current = Some(resource);
         self.make_durable(run, || {
@@ -50,7 +50,7 @@ impl Pipeline {
     }
 
     /// Commits what `decide` decides, anew each time that it cannot be written.
-    pub(super) async fn make_durable<F, Fut>(&self, run: &StepRun, mut decide: F)
+    pub(in crate::services) async fn make_durable<F, Fut>(&self, run: &StepRun, mut decide: F)
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<Decision, StoreError>>,
@@ -64,7 +64,7 @@ impl Pipeline {
 
     /// Writes what came of a run, again each time that it cannot be written. False if it never will be: by then somebody else has the run, or
     /// the process stops.
-    pub(super) async fn until_written<F, Fut>(&self, run: &StepRun, lost: Lost, mut write: F) -> bool
+    pub(in crate::services) async fn until_written<F, Fut>(&self, run: &StepRun, lost: Lost, mut write: F) -> bool
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<(), StoreError>>,
@@ -139,14 +139,14 @@ impl Pipeline {
             }
             Ok((instance, effects)) => match effects.as_slice() {
                 [Effect::Retry { attempt, delay, .. }] => {
-                    again(run, resource, *attempt, decision::later(steady, *delay), failure_text(&report.verdict))
+                    again(run, resource, *attempt, commit_plan::later(steady, *delay), failure_text(&report.verdict))
                 }
                 effects => {
                     if let Some(asking) = self.ask_first(run, resource, report) {
                         return Ok(asking);
                     }
                     let context = Context { events: &self.parts().events, pinned: &pinned, now, steady };
-                    decision::proceed(context, resource, instance, effects, self.origin(run, report))
+                    commit_plan::proceed(context, resource, instance, effects, self.origin(run, report))
                 }
             },
         })
@@ -181,7 +181,7 @@ impl Pipeline {
             }
             Verdict::Transient(reason) => {
                 let delay = RetryPolicy::TASK.delay_after(run.attempt, rand::random()).unwrap_or(RetryPolicy::DEFAULT_MAX_DELAY);
-                let due = decision::later(self.parts().clock.steady(), delay);
+                let due = commit_plan::later(self.parts().clock.steady(), delay);
                 again(run, resource, run.attempt.saturating_add(1), due, Some(reason.clone()))
             }
         }
@@ -201,7 +201,7 @@ impl Pipeline {
     }
 
     /// What the answer adds to the data: never a field that the creator of the resource wrote.
-    pub(super) fn results(&self, run: &StepRun, verdict: &Verdict) -> Object {
+    pub(in crate::services) fn results(&self, run: &StepRun, verdict: &Verdict) -> Object {
         let mut fields = match verdict {
             Verdict::Accepted(fields) => fields.clone(),
             Verdict::Rejected { details, .. } => details.clone(),
@@ -269,7 +269,7 @@ impl Pipeline {
         });
     }
 
-    pub(super) fn record(&self, run: &StepRun, resource: &Resource, report: &Report) {
+    pub(in crate::services) fn record(&self, run: &StepRun, resource: &Resource, report: &Report) {
         let status = match &report.verdict {
             Verdict::Accepted(_) => "accepted",
             Verdict::Rejected { .. } => "rejected",
@@ -348,7 +348,7 @@ fn outcome(verdict: &Verdict) -> StepOutcome {
     }
 }
 
-pub(super) fn failure_text(verdict: &Verdict) -> Option<String> {
+pub(in crate::services) fn failure_text(verdict: &Verdict) -> Option<String> {
     match verdict {
         Verdict::Accepted(_) => None,
         Verdict::Rejected { reason, .. } => Some(reason.clone()),
@@ -357,7 +357,7 @@ pub(super) fn failure_text(verdict: &Verdict) -> Option<String> {
 }
 
 /// What the owner of the instance is told. A fault's own text is for the log and the run: it may name what is inside.
-pub(super) fn reason_for_people(verdict: &Verdict) -> Option<String> {
+pub(in crate::services) fn reason_for_people(verdict: &Verdict) -> Option<String> {
     match verdict {
         Verdict::Accepted(_) => None,
         Verdict::Rejected { reason, .. } => Some(reason.clone()),
@@ -367,14 +367,20 @@ pub(super) fn reason_for_people(verdict: &Verdict) -> Option<String> {
 }
 
 /// How `run` ends, or what becomes of it next.
-pub(super) fn settled(run: &StepRun, status: RunStatus, attempt: u32, error: Option<String>) -> Settled {
+pub(in crate::services) fn settled(run: &StepRun, status: RunStatus, attempt: u32, error: Option<String>) -> Settled {
     Settled { key: run.key.clone(), fence: run.fence, status, attempt, due_at: run.due_at, error }
 }
 
-pub(super) fn end(run: &StepRun, resource: &Arc<Resource>, status: RunStatus, error: Option<String>) -> Decision {
-    decision::settle_only(Arc::clone(resource), settled(run, status, run.attempt, error))
+pub(in crate::services) fn end(run: &StepRun, resource: &Arc<Resource>, status: RunStatus, error: Option<String>) -> Decision {
+    commit_plan::settle_only(Arc::clone(resource), settled(run, status, run.attempt, error))
 }
 
-pub(super) fn again(run: &StepRun, resource: &Arc<Resource>, attempt: u32, due_at: jiff::Timestamp, error: Option<String>) -> Decision {
-    decision::settle_only(Arc::clone(resource), Settled { due_at, ..settled(run, RunStatus::Ready, attempt, error) })
+pub(in crate::services) fn again(
+    run: &StepRun,
+    resource: &Arc<Resource>,
+    attempt: u32,
+    due_at: jiff::Timestamp,
+    error: Option<String>,
+) -> Decision {
+    commit_plan::settle_only(Arc::clone(resource), Settled { due_at, ..settled(run, RunStatus::Ready, attempt, error) })
 }

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use millrace_workflow::Reaction;
 use parking_lot::Mutex;
 
-use super::events::{CloudEvent, EventData, Events};
 use crate::bus::Event;
 use crate::plan;
+use crate::services::engine::events::{CloudEvent, EventData, Events};
 use crate::store::{HistoryRow, Resource, Store, StoreError};
 use crate::telemetry::Metrics;
 

@@ -91,9 +91,9 @@ async fn an_answer_that_was_durable_before_a_panic_stands() {
     let (pipeline, _folder) = pipeline().await;
     let run = claimed(&pipeline).await;
     let work = async {
-        let settled = settlement::settled(&run, RunStatus::Done, 1, None);
+        let settled = completion::settled(&run, RunStatus::Done, 1, None);
         let resource = Arc::new(stand_in(&run, run.due_at));
-        pipeline.commit(decision::settle_only(resource, settled)).await.unwrap();
+        pipeline.commit(commit_plan::settle_only(resource, settled)).await.unwrap();
         panic!("after it was written");
     };
     pipeline.shielded(&run, work).await;

@@ -17,17 +17,17 @@ use millrace_workflow::{Input, Machine, Refusal, RunKind};
 use tokio::sync::Notify;
 
 use super::active::Active;
+use super::backpressure::Watermark;
 use super::breaker::Breakers;
+use super::change_notifier::Hub;
+use super::commit_plan::{self, Context, Decision, Origin};
+use super::crash_suspects::InFlight;
 use super::credentials::{Credentials, Wait};
-use super::decision::{self, Context, Decision, Origin};
 use super::events::Events;
-use super::hub::Hub;
-use super::in_flight::InFlight;
 use super::in_hand::{Held, InHand};
 use super::per_owner::PerOwner;
-use super::settlement::{self, Lost};
+use super::completion::{self, Lost};
 use super::undo;
-use super::watermark::Watermark;
 use super::workflows::{LookupError, Workflows};
 use crate::clock::{self, Clock};
 use crate::runtime::{Job, Place, Report, Runtime, Verdict};
@@ -46,7 +46,7 @@ const WITHOUT_VERSION: Duration = Duration::from_secs(10);
 /// Longest wait before a run is attempted again in which the host itself failed.
 const LONGEST_AFTER_PANIC: Duration = Duration::from_secs(60);
 /// Why an attempt is excused.
-pub(super) const STOPPED: &str = "the whole process was stopped for a while during the attempt";
+pub(in crate::services) const STOPPED: &str = "the whole process was stopped for a while during the attempt";
 /// Times that a decision is made again because the instance has moved meanwhile.
 const MAX_DECISIONS: usize = 64;
 
@@ -114,7 +114,7 @@ pub enum FireError {
 }
 
 /// What came of an attempt.
-pub(super) enum Attempt {
+pub(in crate::services) enum Attempt {
     /// It was made.
     Made(Report),
     /// It was not, or it does not count as one.
@@ -165,12 +165,12 @@ impl Pipeline {
     }
 
     /// Runs of a line for which there is room now.
-    pub(super) fn room(&self, line: &Line) -> usize {
+    pub(in crate::services) fn room(&self, line: &Line) -> usize {
         self.hand.room(line)
     }
 
     /// What this process has in hand.
-    pub(super) fn hand(&self) -> &InHand {
+    pub(in crate::services) fn hand(&self) -> &InHand {
         &self.hand
     }
 
@@ -236,7 +236,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// The store did not do it; then nothing has happened.
-    pub(super) async fn commit_as_is(&self, decision: Decision) -> Result<(), StoreError> {
+    pub(in crate::services) async fn commit_as_is(&self, decision: Decision) -> Result<(), StoreError> {
         let waits = decision.commit.runs.iter().any(|run| run.status == RunStatus::Ready);
         self.parts.store.commit(decision.commit).await?;
         if waits {
@@ -258,7 +258,7 @@ impl Pipeline {
             let (instance, effects) = pinned.machine.advance(&progress.instance, &input)?;
             let context =
                 Context { events: &self.parts.events, pinned: &pinned, now: self.parts.clock.now(), steady: self.parts.clock.steady() };
-            let decision = decision::proceed(context, &resource, instance, &effects, origin);
+            let decision = commit_plan::proceed(context, &resource, instance, &effects, origin);
             match self.commit(decision).await {
                 Err(StoreError::Conflict(Conflict::Version { .. })) => {}
                 result => return Ok(result?),
@@ -268,7 +268,7 @@ impl Pipeline {
     }
 
     /// Starts a run that was claimed from the store. It is in hand when this returns.
-    pub(super) fn start_claimed(&self, run: StepRun) {
+    pub(in crate::services) fn start_claimed(&self, run: StepRun) {
         let held = self.hand.take_claimed(&run);
         if run.input.is_some() && run.kind == RunKind::Task {
             let resource = Arc::new(stand_in(&run, self.parts.clock.now()));
@@ -281,7 +281,7 @@ impl Pipeline {
                 Ok(None) => pipeline.give_up(&run).await,
                 Err(error) => {
                     tracing::warn!(run = run.key, instance = run.resource_id, %error, "cannot read the resource of a run; it is claimed again in a moment");
-                    pipeline.put_back(&run, &held, decision::later(pipeline.parts.clock.steady(), PUT_BACK), None).await;
+                    pipeline.put_back(&run, &held, commit_plan::later(pipeline.parts.clock.steady(), PUT_BACK), None).await;
                 }
             }
         });
@@ -292,33 +292,33 @@ impl Pipeline {
     async fn give_up(&self, run: &StepRun) {
         tracing::error!(run = run.key, instance = run.resource_id, "the resource of a run is gone; the run is parked");
         let resource = Arc::new(stand_in(run, self.parts.clock.now()));
-        let settled = settlement::settled(run, RunStatus::Parked, run.attempt, Some("its resource is gone".into()));
-        self.make_durable(run, || std::future::ready(Ok(decision::settle_only(Arc::clone(&resource), settled.clone())))).await;
+        let settled = completion::settled(run, RunStatus::Parked, run.attempt, Some("its resource is gone".into()));
+        self.make_durable(run, || std::future::ready(Ok(commit_plan::settle_only(Arc::clone(&resource), settled.clone())))).await;
     }
 
     /// Lets go of a run that cannot be started now, so that it is claimed again at `due_at`. It was no attempt.
-    pub(super) async fn put_back(&self, run: &StepRun, held: &Held, due_at: Timestamp, reason: Option<String>) {
+    pub(in crate::services) async fn put_back(&self, run: &StepRun, held: &Held, due_at: Timestamp, reason: Option<String>) {
         held.waits();
         self.ready_again(run, run.attempt, due_at, reason).await;
     }
 
     async fn ready_again(&self, run: &StepRun, attempt: u32, due_at: Timestamp, reason: Option<String>) {
         let resource = Arc::new(stand_in(run, self.parts.clock.now()));
-        let settled = Settled { due_at, ..settlement::settled(run, RunStatus::Ready, attempt, reason) };
-        let put_back = || self.commit(decision::settle_only(Arc::clone(&resource), settled.clone())).map_ok(drop);
+        let settled = Settled { due_at, ..completion::settled(run, RunStatus::Ready, attempt, reason) };
+        let put_back = || self.commit(commit_plan::settle_only(Arc::clone(&resource), settled.clone())).map_ok(drop);
         self.until_written(run, Lost::Nothing, put_back).await;
     }
 
     /// Makes the runs ready again that the store knows as claimed by this process and that it does not have in hand: they were lost on the
     /// way, whatever the reason, and nobody else will ever look at them. Not beside a claim whose runs are not in hand yet.
-    pub(super) async fn sweep(&self) -> Result<(), StoreError> {
+    pub(in crate::services) async fn sweep(&self) -> Result<(), StoreError> {
         for run in self.parts.store.claimed().await? {
             if self.hand.holds(&run.key) {
                 continue;
             }
             let resource = Arc::new(stand_in(&run, self.parts.clock.now()));
-            let settled = settlement::settled(&run, RunStatus::Ready, run.attempt, None);
-            match self.commit(decision::settle_only(resource, settled)).await {
+            let settled = completion::settled(&run, RunStatus::Ready, run.attempt, None);
+            match self.commit(commit_plan::settle_only(resource, settled)).await {
                 Ok(_) => {
                     self.parts.metrics.run_recovered(&run.component);
                     tracing::warn!(run = run.key, instance = run.resource_id, "a run was claimed and in nobody's hand; it is ready again");
@@ -337,7 +337,7 @@ impl Pipeline {
     }
 
     /// Marks a new run as claimed by this process, if there is room for it and the process is not stopping.
-    pub(super) fn try_claim(&self, run: &mut StepRun) -> Option<Held> {
+    pub(in crate::services) fn try_claim(&self, run: &mut StepRun) -> Option<Held> {
         if self.parts.stop.is_requested() {
             return None;
         }
@@ -364,14 +364,14 @@ impl Pipeline {
     }
 
     /// Does what a run needs; a panic in it is the host's fault, and costs the run an attempt, not its life.
-    pub(super) async fn shielded(&self, run: &StepRun, work: impl Future<Output = ()> + Send) {
+    pub(in crate::services) async fn shielded(&self, run: &StepRun, work: impl Future<Output = ()> + Send) {
         let Err(panic) = AssertUnwindSafe(work).catch_unwind().await else { return };
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
         self.panicked(run, &text.unwrap_or_else(|| "a panic without words".into())).await;
     }
 
     /// Frees a run in which the host has panicked; if its answer was made durable by then, that stands.
-    pub(super) async fn panicked(&self, run: &StepRun, panic: &str) {
+    pub(in crate::services) async fn panicked(&self, run: &StepRun, panic: &str) {
         self.parts.metrics.component_panicked(&run.component);
         let attempt = run.attempt.saturating_add(1);
         tracing::error!(
@@ -383,7 +383,8 @@ impl Pipeline {
             "the host panicked in a run, which is a fault of this program; the run is attempted again"
         );
         let wait = PUT_BACK.saturating_mul(1 << run.attempt.min(6)).min(LONGEST_AFTER_PANIC);
-        self.ready_again(run, attempt, decision::later(self.parts.clock.steady(), wait), Some(format!("the host panicked: {panic}"))).await;
+        self.ready_again(run, attempt, commit_plan::later(self.parts.clock.steady(), wait), Some(format!("the host panicked: {panic}")))
+            .await;
     }
 
     /// Does what a claimed run asks for, until what came of it is durable.
@@ -408,14 +409,14 @@ impl Pipeline {
     }
 
     /// Has an attempt that was excused made again, at once and with the same number.
-    pub(super) async fn make_again(&self, run: &StepRun, held: &Held) {
+    pub(in crate::services) async fn make_again(&self, run: &StepRun, held: &Held) {
         tracing::warn!(run = run.key, instance = run.resource_id, attempt = run.attempt, "{STOPPED}: the attempt is made again");
         self.put_back(run, held, self.parts.clock.steady(), Some(STOPPED.into())).await;
     }
 
     /// Has the run's component do it, unless no version of it serves yet, its breaker is open, or what it calls does not accept what this
     /// process is known by.
-    pub(super) async fn attempt(&self, run: &StepRun, resource: &Resource, held: &Held) -> Attempt {
+    pub(in crate::services) async fn attempt(&self, run: &StepRun, resource: &Resource, held: &Held) -> Attempt {
         let place = tokio::select! {
             biased;
             place = self.parts.runtime.place(&run.component, run.is_again()) => place,
@@ -454,7 +455,7 @@ impl Pipeline {
     fn denial(&self, run: &StepRun) -> Option<(Timestamp, String)> {
         let (now, component) = (self.parts.clock.steady(), run.component.as_str());
         if let Some(reason) = self.parts.runtime.unserved(component) {
-            return Some((decision::later(now, WITHOUT_VERSION), reason));
+            return Some((commit_plan::later(now, WITHOUT_VERSION), reason));
         }
         if let Err(Wait { until, reason }) = self.parts.credentials.admit(component, now) {
             return Some((until, reason));
@@ -471,7 +472,7 @@ impl Pipeline {
     }
 
     /// What a component is told about a run.
-    pub(super) async fn job(&self, run: &StepRun, resource: &Resource) -> Job {
+    pub(in crate::services) async fn job(&self, run: &StepRun, resource: &Resource) -> Job {
         let data = match run.input.as_ref().filter(|_| run.kind == RunKind::Task) {
             Some(input) => input.to_string(),
             None => serde_json::to_string(&*resource.data).unwrap_or_default(),
@@ -526,7 +527,7 @@ fn caused_by<'a>(run: &'a StepRun, resource: &'a Resource) -> Option<&'a str> {
 }
 
 /// An attempt, from its beginning until its answer is durable.
-pub(super) fn span_of(run: &StepRun, resource: &Resource) -> Span {
+pub(in crate::services) fn span_of(run: &StepRun, resource: &Resource) -> Span {
     let Some(cause) = caused_by(run, resource) else { return Span::default() };
     let span = Span::begin(Kind::Internal, Some(cause), || run.name.clone());
     span.set("millrace.component", || run.component.clone())
@@ -544,7 +545,7 @@ fn commit_span(resource: &Resource) -> Span {
 }
 
 /// What stands for the resource of a run that brings its own input: this process may not have the resource at all.
-pub(super) fn stand_in(run: &StepRun, now: Timestamp) -> Resource {
+pub(in crate::services) fn stand_in(run: &StepRun, now: Timestamp) -> Resource {
     Resource {
         kind: run.resource_kind.clone(),
         id: run.resource_id.clone(),

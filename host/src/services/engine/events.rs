@@ -220,7 +220,7 @@ pub fn parse(payload: &str) -> Result<CloudEvent, String> {
 
 fn protected_fields(handler: &plan::ResourceHandler) -> BTreeSet<String> {
     let schema = handler.schema.as_ref().and_then(|schema| schema.get("properties")).and_then(Value::as_object);
-    let priced = handler.pricing.is_some().then_some(super::shop::WRITTEN_AT_CREATION).into_iter().flatten();
+    let priced = handler.pricing.is_some().then_some(crate::services::shop::WRITTEN_AT_CREATION).into_iter().flatten();
     ["id", "state", "userId", "version"]
         .into_iter()
         .chain(priced)

@@ -16,16 +16,17 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::active::Place;
-use super::decision::{self, Context, Origin};
-use super::pipeline::{FireError, Pipeline};
-use super::shop::catalogue::Catalogue;
-use super::shop::pricing;
-use super::users::CurrentUser;
 use super::view::{Course, ResourceBody};
-use super::withdrawal::WithdrawError;
-use super::{ServiceError, changes, course, view};
+use super::{changes, course, view};
 use crate::plan::ResourceHandler;
+use crate::services::ServiceError;
+use crate::services::engine::active::Place;
+use crate::services::engine::commit_plan::{self, Context, Origin};
+use crate::services::engine::pipeline::{FireError, Pipeline};
+use crate::services::engine::withdrawal::WithdrawError;
+use crate::services::shop::catalogue::Catalogue;
+use crate::services::shop::pricing;
+use crate::services::users::CurrentUser;
 use crate::store::{Commit, Conflict, Guard, HistoryRow, IdempotencyRow, Listing, Object, Resource, Store, StoreError};
 
 /// Entries of a page, at most.
@@ -423,7 +424,7 @@ impl Resources {
         let place = handler.settings.workflow.as_deref().map(|workflow| self.place(workflow)).transpose()?;
         let mut decision = match &handler.settings.workflow {
             Some(workflow) => self.begin(workflow, resource, traceparent)?,
-            None => decision::plain(resource),
+            None => commit_plan::plain(resource),
         };
         decision.commit.idempotency = row.clone().map(|row| IdempotencyRow { resource_id: decision.resource.id.clone(), ..row });
         if let Some(units) = handler.units(&decision.resource.data) {
@@ -459,7 +460,7 @@ impl Resources {
         })
     }
 
-    fn begin(&self, workflow: &str, resource: Resource, traceparent: String) -> Result<decision::Decision, ServiceError> {
+    fn begin(&self, workflow: &str, resource: Resource, traceparent: String) -> Result<commit_plan::Decision, ServiceError> {
         let parts = self.inner.pipeline.parts();
         let missing = || ServiceError::Internal(anyhow::anyhow!("there is no workflow '{workflow}'"));
         let pinned = parts.workflows.current(workflow).ok_or_else(missing)?;
@@ -469,7 +470,7 @@ impl Resources {
         }
         let (instance, effects) = pinned.machine.create();
         let context = Context { events: &parts.events, pinned: &pinned, now: resource.created_at, steady: parts.clock.steady() };
-        Ok(decision::begin(context, resource, instance, &effects, Some(traceparent)))
+        Ok(commit_plan::begin(context, resource, instance, &effects, Some(traceparent)))
     }
 
     async fn replay(&self, handler: &Handler, row: &IdempotencyRow, earlier: &IdempotencyRow) -> Result<(View, bool), ServiceError> {
@@ -523,7 +524,7 @@ impl Handler {
         if let Some(schema) = &self.schema {
             let errors: Vec<_> = schema
                 .iter_errors(body)
-                .map(|error| super::error::FieldError { pointer: error.instance_path().to_string(), detail: error.to_string() })
+                .map(|error| crate::services::error::FieldError { pointer: error.instance_path().to_string(), detail: error.to_string() })
                 .collect();
             if !errors.is_empty() {
                 return Err(ServiceError::fields(errors));
@@ -548,7 +549,10 @@ impl Handler {
         let allowed = &self.settings.private_fields;
         if let Some(name) = object.keys().find(|name| !allowed.contains(name)) {
             let accepted = if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") };
-            return Err(ServiceError::field(super::error::pointer("", name), format!("unknown field; accepted here: {accepted}")));
+            return Err(ServiceError::field(
+                crate::services::error::pointer("", name),
+                format!("unknown field; accepted here: {accepted}"),
+            ));
         }
         if self.catalogue.is_some() {
             return Ok(pricing::payment(body)?.map(|payment| Object::from_iter([("payment".to_owned(), payment)])));

@@ -5,10 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use millrace_workflow::{Machine, Refusal};
 
-use super::resources::{Handler, Resources, View};
+use super::service::{Handler, Resources, View};
 use super::view::{Course, Next};
-use super::workflows::LookupError;
-use super::{ServiceError, decision};
+use crate::services::ServiceError;
+use crate::services::engine::commit_plan;
+use crate::services::engine::workflows::LookupError;
 use crate::store::{Progress, Resource, Timer};
 
 /// Transitions that one resource is shown with at once.
@@ -55,7 +56,7 @@ impl Resources {
 
 /// Whether a deadline of the state has passed, so that nobody begins anything else in it.
 pub(super) fn too_late(resource: &Resource, machine: &Machine, transition: &str, steady: Timestamp) -> Option<Refusal> {
-    let overdue = decision::overdue(resource.workflow.as_ref()?, machine, steady)?;
+    let overdue = commit_plan::overdue(resource.workflow.as_ref()?, machine, steady)?;
     let (transition, overdue) = (transition.to_owned(), overdue.to_owned());
     (transition != overdue).then_some(Refusal::Overdue { transition, overdue })
 }

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use millrace_workflow::{Input, Refusal};
 
-use super::decision::{self, Origin};
+use super::commit_plan::{self, Origin};
 use super::pipeline::{FireError, Pipeline};
 use crate::pulse::Beat;
 use crate::shutdown::Stop;
@@ -48,7 +48,7 @@ impl Scheduler {
                 Err(error @ StoreError::Fatal(_)) => return Err(error.into()),
                 Err(error) => {
                     tracing::warn!(%error, "cannot look for due work");
-                    decision::later(clock.steady(), STORE_BACKOFF)
+                    commit_plan::later(clock.steady(), STORE_BACKOFF)
                 }
             };
             tokio::select! {
@@ -76,7 +76,7 @@ impl Scheduler {
         // A line without room is looked at again when it has some, which it tells.
         let lines = parts.store.lines().await?.into_iter().filter(|(line, _)| self.pipeline.room(line) > 0).map(|(_, due)| due);
         let next = lines.chain(parts.store.next_timer_due().await?).min();
-        let longest = decision::later(parts.clock.steady(), MAX_SLEEP);
+        let longest = commit_plan::later(parts.clock.steady(), MAX_SLEEP);
         Ok(next.map_or(longest, |at| at.min(longest)))
     }
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use millrace_workflow::{Cause, Effect, Input, Instance, Machine, RunKind};
 
-use super::decision::{self, Context, Decision, Origin};
+use super::commit_plan::{self, Context, Decision, Origin};
+use super::completion;
 use super::in_hand::Busy;
 use super::pipeline::Pipeline;
-use super::settlement;
 use super::workflows::LookupError;
 use crate::store::{Conflict, Object, Progress, Resource, RunStatus, StepRun, StoreError};
 
@@ -21,7 +21,7 @@ const TAKEN_BACK: &str = "taken back before it was attempted";
 
 /// Why a run was not taken back; nothing has changed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum WithdrawError {
+pub(in crate::services) enum WithdrawError {
     /// The action means nothing in this state, whatever becomes of the step.
     #[error("no step is awaited from which it could follow")]
     Meaningless,
@@ -53,7 +53,7 @@ struct Course {
 impl Pipeline {
     /// A claimed run of a step that was never attempted, if a deadline of its instance has passed meanwhile: it is taken back, and the
     /// instance leaves as it would have after the step. True if it did. Of a run that was attempted the answer is waited for.
-    pub(super) async fn expire(&self, run: &StepRun, resource: &Resource) -> bool {
+    pub(in crate::services) async fn expire(&self, run: &StepRun, resource: &Resource) -> bool {
         let (RunKind::Step, Some(progress)) = (run.kind, &resource.workflow) else { return false };
         let passed = self.passed(progress);
         if passed.is_empty() {
@@ -79,7 +79,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// See [`WithdrawError`].
-    pub(super) async fn withdraw(
+    pub(in crate::services) async fn withdraw(
         &self,
         kind: &str,
         id: &str,
@@ -107,7 +107,7 @@ impl Pipeline {
             let Some(run) = self.claimed(&resource, run).await? else { continue };
             let origin = Origin {
                 merge: merge.cloned(),
-                settled: Some(settlement::settled(&run, RunStatus::Done, run.attempt, Some(TAKEN_BACK.into()))),
+                settled: Some(completion::settled(&run, RunStatus::Done, run.attempt, Some(TAKEN_BACK.into()))),
                 ..Origin::default()
             };
             let context = Context {
@@ -116,7 +116,7 @@ impl Pipeline {
                 now: self.parts().clock.now(),
                 steady: self.parts().clock.steady(),
             };
-            let decision: Decision = decision::proceed(context, &resource, course.instance, &course.effects, origin);
+            let decision: Decision = commit_plan::proceed(context, &resource, course.instance, &course.effects, origin);
             match self.commit(decision).await {
                 Ok(resource) => return Ok(resource),
                 Err(error) => {

@@ -11,9 +11,9 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
-use super::pipeline::Pipeline;
 use crate::plan::Plan;
 use crate::runtime::GrantTarget;
+use crate::services::engine::pipeline::Pipeline;
 use crate::shutdown::Stop;
 
 /// Where it is asked.

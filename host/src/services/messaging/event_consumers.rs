@@ -9,13 +9,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use millrace_workflow::{Cause, Input, Refusal, RunKind};
 
-use super::decision::Origin;
-use super::events::{self, CloudEvent};
-use super::pipeline::{FireError, Pipeline};
 use super::witness::{Untrue, Witness};
-use super::workflows::LookupError;
 use crate::bus::{Event, Receipt, Sink, Subscription};
 use crate::plan;
+use crate::services::engine::commit_plan::Origin;
+use crate::services::engine::events::{self, CloudEvent};
+use crate::services::engine::pipeline::{FireError, Pipeline};
+use crate::services::engine::workflows::LookupError;
 use crate::store::{Conflict, DeadLetter, InboxRow, OutboxRow, RunStatus, StepRun, StoreError};
 use crate::telemetry::traces::{self, Kind, Span};
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use super::decision;
-use super::resources::{Handler, Resources};
+use super::service::{Handler, Resources};
+use crate::services::engine::commit_plan;
 use crate::store::{Conflict, Object, Resource, StoreError};
 
 #[derive(Deserialize)]
@@ -67,7 +67,7 @@ impl Resources {
                 created_at: now,
                 updated_at: now,
             };
-            match self.store().commit(decision::plain(resource).commit).await {
+            match self.store().commit(commit_plan::plain(resource).commit).await {
                 Ok(_) | Err(StoreError::Conflict(Conflict::Exists { .. })) => {}
                 Err(error) => return Err(error.into()),
             }

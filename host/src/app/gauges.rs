@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::bus::{Bus, BusHealth};
 use crate::plan::{self, Plan};
-use crate::services::pipeline::Pipeline;
+use crate::services::engine::pipeline::Pipeline;
 use crate::store::Backlog;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{ActiveComponent, Space};

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use millrace_workflow::{Input, RetryPolicy, RunKind, StepOutcome};
 use serde::{Deserialize, Serialize};
 
-use super::decision::{self, Context, Decision, Origin};
+use super::commit_plan::{self, Context, Decision, Origin};
+use super::completion::{self, again, end, failure_text, settled};
 use super::pipeline::{Pipeline, stand_in};
-use super::settlement::{self, again, end, failure_text, settled};
 use super::workflows::{LookupError, Pinned};
 use crate::runtime::{Report, Status, Verdict};
 use crate::store::{Commit, Guard, Object, Resource, RunStatus, Settled, StepRun, StoreError};
@@ -50,7 +50,7 @@ enum Found {
 }
 
 /// The idempotency key that a run is about.
-pub(super) fn key_of(run: &StepRun) -> &str {
+pub(in crate::services) fn key_of(run: &StepRun) -> &str {
     match run.kind {
         RunKind::Undo => run.key.strip_suffix(SUFFIX).unwrap_or(&run.key),
         RunKind::Step | RunKind::Task => &run.key,
@@ -73,7 +73,7 @@ fn is_unsure(run: &StepRun, verdict: &Verdict) -> bool {
 
 impl Pipeline {
     /// Instead of what would follow from the last answer of a step: that its component is asked first, if it can be and there is a doubt.
-    pub(super) fn ask_first(&self, run: &StepRun, resource: &Arc<Resource>, report: &Report) -> Option<Decision> {
+    pub(in crate::services) fn ask_first(&self, run: &StepRun, resource: &Arc<Resource>, report: &Report) -> Option<Decision> {
         if !is_unsure(run, &report.verdict) || !self.parts().runtime.is_reversible(&run.component) {
             return None;
         }
@@ -81,7 +81,7 @@ impl Pipeline {
             rejected: matches!(report.verdict, Verdict::Rejected { .. }),
             attempt: run.attempt,
             digest: report.digest.clone(),
-            reason: settlement::reason_for_people(&report.verdict),
+            reason: completion::reason_for_people(&report.verdict),
             fields: self.results(run, &report.verdict),
         };
         tracing::info!(
@@ -94,7 +94,7 @@ impl Pipeline {
     }
 
     /// What becomes of an answer that the instance no longer waits for: nobody wants what was done, so it is undone.
-    pub(super) async fn unwanted(
+    pub(in crate::services) async fn unwanted(
         &self,
         run: &StepRun,
         resource: &Arc<Resource>,
@@ -149,7 +149,7 @@ impl Pipeline {
 
     /// A claimed run of a step, unless its instance has gone on without it: then what earlier attempts did is undone, and none is made.
     /// True if it was taken care of.
-    pub(super) async fn abandon(&self, run: &StepRun, resource: &Arc<Resource>) -> bool {
+    pub(in crate::services) async fn abandon(&self, run: &StepRun, resource: &Arc<Resource>) -> bool {
         let (RunKind::Step, Some(progress)) = (run.kind, &resource.workflow) else { return false };
         let Ok(pinned) = self.parts().workflows.pinned(&progress.workflow, &progress.machine).await else { return false };
         if pinned.machine.awaits(&progress.instance, &run.name, run.visit) {
@@ -162,7 +162,7 @@ impl Pipeline {
     }
 
     /// One attempt to find out what became of a visit, or to undo it, until what follows is durable.
-    pub(super) async fn undo(&self, run: &StepRun, resource: Arc<Resource>) {
+    pub(in crate::services) async fn undo(&self, run: &StepRun, resource: Arc<Resource>) {
         let found = match self.awaiting_machine(run, &resource).await {
             Ok(awaited) => self.ask(run, &resource, awaited).await,
             Err(error) => Found::Unknown(error.to_string()),
@@ -286,7 +286,7 @@ impl Pipeline {
                     traceparent: traces::current(),
                     ..origin
                 };
-                decision::proceed(context, &resource, instance, &effects, origin)
+                commit_plan::proceed(context, &resource, instance, &effects, origin)
             }
         }
     }
@@ -295,7 +295,7 @@ impl Pipeline {
     async fn not_yet(&self, run: &StepRun, resource: &Arc<Resource>, reason: &str) -> Result<Decision, StoreError> {
         let (now, attempt) = (self.parts().clock.steady(), run.attempt);
         let delay = RetryPolicy::TASK.delay_after(attempt, rand::random()).unwrap_or(RetryPolicy::DEFAULT_MAX_DELAY);
-        let due = decision::later(now, delay);
+        let due = commit_plan::later(now, delay);
         tracing::warn!(
             run = run.key,
             instance = run.resource_id,
