@@ -18,11 +18,13 @@ RUN apt-get update && apt-get install --yes --no-install-recommends cmake && rm 
     && rustup target add wasm32-wasip2
 WORKDIR /src
 COPY . .
+# What `millrace --version` says: docker build --build-arg MILLRACE_COMMIT=$(git rev-parse --short=12 HEAD) .
+ARG MILLRACE_COMMIT
 # The caches are no part of the image, so what is wanted of them is copied out in the same step.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     --mount=type=cache,target=/src/components/target \
-    cargo xtask build --release \
+    MILLRACE_COMMIT=$MILLRACE_COMMIT cargo xtask build --release \
     && mkdir -p /out/bin /out/components \
     && cp target/release/millrace /out/bin/ \
     && cp target/components/*.wasm /out/components/

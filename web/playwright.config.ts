@@ -9,7 +9,8 @@ export default defineConfig<object, { shape: Shape }>({
   // One store and one browser have the machine for themselves: what is watched here are orders of a few milliseconds.
   workers: 1,
   fullyParallel: true,
-  timeout: 90_000,
+  // Nothing is said by how long a test takes: a dozen tabs on a slow machine take a minute.
+  timeout: 180_000,
   expect: { timeout: 20_000 },
   reporter: [['list']],
   outputDir: 'test-results',
@@ -29,7 +30,12 @@ export default defineConfig<object, { shape: Shape }>({
       use: { shape: 'stack' },
     },
     // Figures are taken when nothing else runs.
-    { name: 'weight', testMatch: spec('weight'), dependencies: ['monolith', 'stack'], fullyParallel: false },
+    {
+      name: 'weight',
+      testMatch: ['weight', 'lighthouse'].map(spec),
+      dependencies: ['monolith', 'stack'],
+      fullyParallel: false,
+    },
     { name: 'screenshots', testMatch: spec('screenshots') },
   ],
 })

@@ -76,6 +76,6 @@ export default defineConfig({
     environment: 'jsdom',
     restoreMocks: true,
     globals: false,
-    setupFiles: ['src/shop/testing/setup.ts'],
+    setupFiles: ['src/shared/testing/setup.ts'],
   },
 })

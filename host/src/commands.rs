@@ -2,10 +2,11 @@
 
 pub mod copies;
 pub mod events;
-pub mod parked;
 mod printed;
+pub mod quarantined;
 mod signals;
 mod top;
+mod version;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use crate::shutdown::{LOG_LIMIT, STOP_LIMIT, Stop, THREADS_LIMIT};
 use crate::telemetry::{self, LogFormat};
 
 use self::printed::printing;
+pub use self::version::version;
 
 /// Less than a container platform waits.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -103,6 +105,17 @@ pub fn schema() -> ExitCode {
     })
 }
 
+/// `millrace completions`: what a shell needs to complete the words of `command`.
+#[must_use]
+pub fn completions(command: &mut clap::Command, shell: clap_complete::Shell) -> ExitCode {
+    printing(|out| {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, command, "millrace", &mut script);
+        out.write_all(&script)?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
 /// `millrace openapi`: the API that a config describes.
 #[must_use]
 pub fn openapi(file: &Path) -> ExitCode {
@@ -136,8 +149,8 @@ pub fn probe(url: &str) -> ExitCode {
 
 /// `millrace top`: shows what processes are doing, live on a terminal.
 #[must_use]
-pub fn top(urls: &[String], once: bool, interval: Duration) -> ExitCode {
-    printing(|out| top::run(urls, once, interval, out))
+pub fn top(urls: &[String], token: Option<&str>, once: bool, interval: Duration) -> ExitCode {
+    printing(|out| top::run(urls, token, once, interval, out))
 }
 
 /// `millrace compile`: the child process of the runtime.

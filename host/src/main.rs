@@ -2,18 +2,23 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use millrace::commands::{self, ReportFormat};
 use millrace::telemetry::LogFormat;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The commit is known here only: another one should compile nothing else anew.
+static VERSION: LazyLock<String> = LazyLock::new(|| commands::version(option_env!("MILLRACE_COMMIT")));
+
 /// Hosts WebAssembly components and drives business processes through durable state machines.
 #[derive(Parser)]
-#[command(name = "millrace", version)]
+#[command(name = "millrace", version = VERSION.as_str())]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -67,16 +72,20 @@ enum Command {
         /// Seconds between two looks.
         #[arg(long, default_value = "1", value_parser = seconds)]
         interval: Duration,
+        /// Token of processes whose `metrics.collector` has `access: token`.
+        #[arg(long, env = "METRICS_SECRET", hide_env_values = true)]
+        metrics_token: Option<String>,
     },
-    /// Look at the events that nobody could take, or send them again.
+    /// Look at the events that were moved to the dead-letter topic, or send them again.
     Dlq {
         #[command(subcommand)]
         command: DlqCommand,
     },
     /// Look at the runs that were set aside, because the process died in them again and again or they can never work, or let them go on.
-    Parked {
+    #[command(visible_alias = "parked")]
+    Quarantined {
         #[command(subcommand)]
-        command: ParkedCommand,
+        command: QuarantinedCommand,
     },
     /// Copy the database to a file, beside the process that has it open.
     Backup {
@@ -105,6 +114,11 @@ enum Command {
         #[arg(long)]
         since: String,
     },
+    /// Print what a shell needs to complete the words of this program.
+    Completions {
+        /// Which one.
+        shell: Shell,
+    },
     /// Compile a component from stdin to stdout, within limits. The host calls this in a child process.
     #[command(hide = true)]
     Compile,
@@ -130,7 +144,7 @@ enum DlqCommand {
 }
 
 #[derive(Subcommand)]
-enum ParkedCommand {
+enum QuarantinedCommand {
     /// List them.
     List {
         /// The YAML config of the process that has them; it may be running.
@@ -174,17 +188,20 @@ fn main() -> ExitCode {
         Command::Schema => commands::schema(),
         Command::Openapi { file } => commands::openapi(&file),
         Command::Probe { url } => commands::probe(&url),
-        Command::Top { urls, once, interval } => commands::top(&urls, once, interval),
+        Command::Top { urls, once, interval, metrics_token } => commands::top(&urls, metrics_token.as_deref(), once, interval),
         Command::Dlq { command: DlqCommand::List(of) } => commands::events::list_dead_letters(&of.config, &of.topics),
         Command::Dlq { command: DlqCommand::Redrive(of) } => commands::events::redrive_dead_letters(&of.config, &of.topics),
         Command::Dlq { command: DlqCommand::Discard { config, topic, through } } => {
             commands::events::discard_dead_letters(&config, &topic, through)
         }
-        Command::Parked { command: ParkedCommand::List { config } } => commands::parked::list(&config),
-        Command::Parked { command: ParkedCommand::Release { config, keys, all } } => commands::parked::release(&config, &keys, all),
+        Command::Quarantined { command: QuarantinedCommand::List { config } } => commands::quarantined::list(&config),
+        Command::Quarantined { command: QuarantinedCommand::Release { config, keys, all } } => {
+            commands::quarantined::release(&config, &keys, all)
+        }
         Command::Backup { config, to } => commands::copies::backup(&config, &to),
         Command::Restore { config, from } => commands::copies::restore(&config, &from),
         Command::Republish { config, since } => commands::events::republish(&config, &since),
+        Command::Completions { shell } => commands::completions(&mut Cli::command(), shell),
         Command::Compile => commands::compile(),
     }
 }

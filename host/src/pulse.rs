@@ -16,7 +16,7 @@ use crate::shutdown::Stop;
 /// Between two looks, and between two questions to a part that has to be asked.
 const TICK: Duration = Duration::from_secs(1);
 /// Ticks without a sign of life. A disk that takes half a minute for a write is slow; to start again would not make it faster.
-const MOST_STILL: u32 = 60;
+const MAX_STILL: u32 = 60;
 
 /// The parts that are watched. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -80,8 +80,8 @@ impl Pulse {
             let beats = part.beat.0.load(Ordering::Relaxed);
             part.still = if beats == part.seen { part.still.saturating_add(1) } else { 0 };
             part.seen = beats;
-            if part.still == MOST_STILL {
-                tracing::error!(part = part.name, seconds = MOST_STILL, "a part of the process does not get on; /livez says so");
+            if part.still == MAX_STILL {
+                tracing::error!(part = part.name, seconds = MAX_STILL, "a part of the process does not get on; /livez says so");
             }
         }
     }
@@ -90,7 +90,7 @@ impl Pulse {
     #[must_use]
     pub fn stuck(&self) -> Option<String> {
         let parts = self.parts.lock();
-        let stuck = parts.iter().find(|part| part.still >= MOST_STILL)?;
+        let stuck = parts.iter().find(|part| part.still >= MAX_STILL)?;
         Some(format!("{} has not got on for {} s", stuck.name, stuck.still))
     }
 }
@@ -126,7 +126,7 @@ mod tests {
     fn a_part_that_does_not_get_on_is_named_until_it_does() {
         let pulse = Pulse::new();
         let (one, other) = (pulse.part("the one"), pulse.part("the other"));
-        for _ in 0..2 * MOST_STILL {
+        for _ in 0..2 * MAX_STILL {
             one.beat();
             pulse.tick();
         }
@@ -135,7 +135,7 @@ mod tests {
         other.beat();
         pulse.tick();
         assert_eq!(pulse.stuck(), None);
-        ticks(&pulse, MOST_STILL - 1);
+        ticks(&pulse, MAX_STILL - 1);
         assert_eq!(pulse.stuck(), None);
         pulse.tick();
         assert!(pulse.stuck().unwrap().starts_with("the one "), "both stand still, the first is named");

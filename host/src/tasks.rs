@@ -25,6 +25,18 @@ impl Tasks {
         Self::default()
     }
 
+    /// Tasks that can be waited for by themselves. One of them that fails has failed among all.
+    #[must_use]
+    pub fn group(&self) -> Self {
+        Self { tracker: TaskTracker::new(), failed: self.failed.clone() }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.tracker.is_empty()
+    }
+
     /// Spawns a short piece of work, for example one attempt at one step.
     pub fn spawn<F>(&self, work: F) -> JoinHandle<F::Output>
     where
@@ -110,7 +122,7 @@ mod tests {
         tasks.spawn_long("one that ends", async { Ok(()) });
         assert!(tasks.drain(Duration::from_secs(20)).await && !tasks.has_failed());
         let tasks = Tasks::new();
-        tasks.spawn_long("one that panics", async { panic!("on purpose") });
+        tasks.group().spawn_long("one of a group that panics", async { panic!("on purpose") });
         tokio::time::timeout(Duration::from_secs(20), tasks.failed()).await.unwrap();
     }
 }

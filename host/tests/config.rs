@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use millrace::config::report::Colour;
 use millrace::config::{self, Checked, Environment};
-use millrace::plan::{Middleware, Plan, Route, Workflow};
+use millrace::plan::{Bus, Middleware, Plan, Route, Workflow};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -106,13 +106,21 @@ fn summary(plan: &Plan) -> String {
     lines.extend(plan.proxies.iter().map(|part| format!("{part:?}")));
     lines.extend(plan.components.iter().map(|part| format!("{part:?}")));
     lines.extend(plan.workflows.iter().flat_map(workflow));
-    lines.extend([format!("{:?}", plan.bus)]);
+    lines.extend([bus(plan)]);
     lines.extend(plan.handlers.iter().map(|part| format!("{part:?}")));
     lines.extend(plan.event_triggers.iter().map(|part| format!("{part:?}")));
-    lines.extend([format!("{:?}", plan.metrics), format!("{:?}", plan.health), format!("start: {}", plan.start_sequence.join(", "))]);
+    lines.extend([format!("{:?}", plan.metrics), format!("{:?}", plan.health), format!("start: {}", plan.start_sequence().join(", "))]);
     let mut seen = HashSet::new();
     lines.retain(|line| line != "None" && seen.insert(line.clone()));
     lines.join("\n")
+}
+
+fn bus(plan: &Plan) -> String {
+    match &plan.bus {
+        None => "None".to_owned(),
+        Some(Bus::Embedded(settings)) => format!("Some({})", format!("{settings:?}").replacen("Settings", "Embedded", 1)),
+        Some(Bus::Kafka(settings)) => format!("Some({})", format!("{settings:?}").replacen("Settings", "Kafka", 1)),
+    }
 }
 
 fn middlewares(route: &Route) -> String {
@@ -297,7 +305,7 @@ fn a_config_of_too_many_modules_is_one_problem_and_one_of_many_is_none() {
         format!("modules:\n{}{last}", (1..count).map(module).collect::<String>())
     };
     let plan = Stage::new().check("many.yaml", &chain(1000)).plan.unwrap();
-    assert_eq!((plan.start_sequence[0].as_str(), plan.start_sequence[999].as_str()), ("m1000", "m1"));
+    assert_eq!((plan.start_sequence()[0], plan.start_sequence()[999]), ("m1000", "m1"));
     let report = Stage::new().check("many.yaml", &format!("{}workflows: {{http: {{router: r, server: s}}}}", chain(8000))).report;
     assert_eq!(report.problems.len(), 1, "{report}");
     assert!(report.lines().contains("`modules` has more than 1000 entries"), "{report}");

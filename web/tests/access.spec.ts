@@ -10,7 +10,7 @@ for (const [device, viewport] of [
   ['desk', DESK],
 ] as const) {
   test(`axe finds nothing on any page, light or dark, on a ${device}`, async ({ visitor }) => {
-    test.setTimeout(180_000)
+    test.setTimeout(300_000)
     const page = await visitor({ viewport, reducedMotion: 'reduce' })
     await everyPage(page, async () => {
       await expectNoViolations(page)
@@ -23,7 +23,7 @@ for (const [device, viewport] of [
 }
 
 test('every page fits, from the smallest phone to text of twice the size', async ({ visitor }) => {
-  test.setTimeout(120_000)
+  test.setTimeout(300_000)
   const page = await visitor({ reducedMotion: 'reduce' })
   await everyPage(page, async () => {
     // 320 is also a desk's window at four times the size, 640 at twice.
@@ -91,7 +91,7 @@ for (const [device, viewport] of [
   ['desk', { ...DESK, height: 600 }],
 ] as const) {
   test(`what has the focus is seen, on a ${device}`, async ({ visitor }) => {
-    test.setTimeout(120_000)
+    test.setTimeout(300_000)
     const page = await visitor({ viewport, reducedMotion: 'reduce' })
     await everyPage(page, async () => {
       // A message may lie over something; this sends it away.
@@ -115,6 +115,36 @@ for (const [device, viewport] of [
     })
   })
 }
+
+test('a message covers nothing but the header, however long it is and however large it is shown', async ({
+  visitor,
+}) => {
+  const page = await visitor({ viewport: PHONE, reducedMotion: 'reduce' })
+  await page.route('**/api/products/prod-001', async (route) => {
+    const answer = await route.fetch()
+    const product = await answer.json()
+    product.data.name = 'Mechanical Keyboard with a name that is longer than any other in the whole store'
+    await route.fulfill({ json: product })
+  })
+  for (const [how, viewport, style] of [
+    ['as it is', PHONE, ''],
+    ['the page at twice the size', { width: PHONE.width / 2, height: PHONE.height / 2 }, ''],
+    ['letters of twice the size', PHONE, LARGE],
+    ['a desk at twice the size', { width: 640, height: 450 }, ''],
+    ['a desk', DESK, ''],
+  ] as const) {
+    await page.setViewportSize(viewport)
+    await page.goto('/#/product/prod-001')
+    await withStyle(page, style, async () => {
+      await page.getByRole('button', { name: 'Add to Cart' }).click()
+      await expect(page.locator('.toast')).toBeVisible()
+      await settled(page)
+      const lowest = (query: string) => page.locator(query).evaluate((each) => each.getBoundingClientRect().bottom)
+      expect(await lowest('.toast'), how).toBeLessThanOrEqual(await lowest('.site-header'))
+      await page.getByRole('button', { name: 'Dismiss' }).click()
+    })
+  }
+})
 
 test('who wants less motion gets none', async ({ visitor }) => {
   const page = await visitor({ reducedMotion: 'reduce' })
@@ -221,13 +251,13 @@ async function withStyle(page: Page, style: string, look: () => Promise<unknown>
   })
 }
 
-/** Words that begin in one line and end in another, as far as they are short enough for any line. */
+/** Words that begin in one line and end in another, as far as they are short enough for any line; letters within a number are none. */
 function brokenWords(): string[] {
   const found: string[] = []
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
   for (let text = texts.nextNode(); text; text = texts.nextNode()) {
     if (text.parentElement?.closest('.sr-only, noscript, style, code, select')) continue
-    for (const { 0: word, index } of (text.textContent ?? '').matchAll(/\p{L}{2,12}/gu)) {
+    for (const { 0: word, index } of (text.textContent ?? '').matchAll(/(?<![\p{L}\d_])\p{L}{2,12}(?![\p{L}\d_])/gu)) {
       const range = document.createRange()
       range.setStart(text, index)
       range.setEnd(text, index + word.length)

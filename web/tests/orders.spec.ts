@@ -67,6 +67,29 @@ test('a carrier that fails is tried again', async ({ page }) => {
   await expect(page.locator('.order-status')).toHaveText('delivered')
 })
 
+test('a history of more than a page is shown to its beginning', { tag: '@alike' }, async ({ visitor, startOwn }) => {
+  const store = await startOwn({ environment: { SHIPPING_RETRY_AFTER: '200ms' } })
+  const page = await visitor({ baseURL: store.url })
+  await logIn(page)
+  await buy(page, { zip: '00000' })
+  const { token, id } = await orderId(page)
+  const length = async (): Promise<number> => (await api(store, token).order(id)).history.at(-1).seq
+  const entries = page.locator('.history li')
+  // An answer holds a hundred transitions. It goes on while the page is looked at.
+  await expect.poll(length, { timeout: 60_000 }).toBeGreaterThan(110)
+  await page.reload()
+  await expect(stage(page, 'Shipping')).toContainText(/attempt \d+ or more/)
+  await page.getByText('Everything that happened').click()
+  await expect(entries.first()).not.toContainText('validating')
+  const before = await length()
+  await page.getByRole('button', { name: 'Show what was before' }).click()
+  await expect(entries.first()).toContainText('validating')
+  await expect(page.getByRole('button', { name: 'Show what was before' })).toHaveCount(0)
+  await expect(stage(page, 'Shipping')).not.toContainText('or more')
+  expect(await entries.count()).toBeGreaterThanOrEqual(before)
+  await expect.poll(async () => (await length()) - (await entries.count())).toBe(0)
+})
+
 test('more than there is can be wished for, and is refused without a charge', async ({ page }) => {
   await logIn(page)
   await page.goto('/#/product/prod-004')

@@ -21,6 +21,9 @@ interface Own {
   visitor: (options?: BrowserContextOptions) => Promise<Page>
 }
 
+/** Until a store is there at the latest: on a slow machine three processes and a Kafka take their time, one after the other. */
+const START_MS = 300_000
+
 // Long enough for a person, and a test, to do something before the store tries again by itself.
 const PATIENT = { PAYMENT_RETRY_AFTER: '60s', SHIPPING_RETRY_AFTER: '60s' }
 
@@ -32,7 +35,7 @@ export const test = base.extend<Own, Shared>({
       await use(store)
       await store.stop()
     },
-    { scope: 'worker', timeout: 120_000 },
+    { scope: 'worker', timeout: START_MS },
   ],
   manyThings: [
     async ({ shape }, use) => {
@@ -43,7 +46,7 @@ export const test = base.extend<Own, Shared>({
       })
       await (await started)?.stop()
     },
-    { scope: 'worker', timeout: 120_000 },
+    { scope: 'worker', timeout: START_MS },
   ],
   baseURL: async ({ store }, use) => use(store.url),
   context: async ({ context }, use) => {
@@ -66,7 +69,7 @@ export const test = base.extend<Own, Shared>({
   startOwn: async ({ shape }, use, testInfo) => {
     const stores: RunningStore[] = []
     await use(async ({ environment, ...settings } = {}) => {
-      testInfo.setTimeout(testInfo.timeout + 60_000)
+      testInfo.setTimeout(testInfo.timeout + START_MS)
       const store = await startStore(shape, { ...settings, environment: { ...PATIENT, ...environment } })
       stores.push(store)
       return store

@@ -15,8 +15,8 @@ pub const MAX_HOOKS: usize = 1_000;
 pub const MAX_HOOK_NAMES: usize = 1_000;
 /// Transitions that one instance makes at most unless its machine says otherwise, see [`crate::Machine::bounded`]. A retry every half minute
 /// comes to this after a day and a half.
-pub const MOST_TRANSITIONS_MADE: u64 = 10_000;
+pub const MAX_TRANSITIONS_MADE: u64 = 10_000;
 /// Longest pause between two firings by hand of a transition whose timer has no end, see [`crate::Machine::pause_by_hand`].
 pub const PAUSE_BY_HAND: Duration = Duration::from_secs(5);
 /// Longest timer, timeout or retry delay: ten years.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+pub const MAX_WAIT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);

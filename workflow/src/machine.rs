@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::check::{check, oversized};
 use crate::index::Index;
-use crate::limits::{MOST_TRANSITIONS_MADE, PAUSE_BY_HAND};
+use crate::limits::{MAX_TRANSITIONS_MADE, PAUSE_BY_HAND};
 use crate::starts::Starts;
 use crate::{Defect, Definition, Instance, Step, Transition};
 
@@ -28,10 +28,10 @@ impl Machine {
             return Err(defects);
         }
         let index = Index::new(&definition, &Starts::of(&definition));
-        Ok(Self { definition, index, most_made: MOST_TRANSITIONS_MADE })
+        Ok(Self { definition, index, most_made: MAX_TRANSITIONS_MADE })
     }
 
-    /// The same machine, whose instances make at most this many transitions instead of [`MOST_TRANSITIONS_MADE`].
+    /// The same machine, whose instances make at most this many transitions instead of [`MAX_TRANSITIONS_MADE`].
     ///
     /// From then on nobody moves an instance but into a final state: no timer, no event and nobody by hand. Answers of steps that were
     /// started before still count, and so does what follows from them at once, so that what is done can be finished.

@@ -3,12 +3,12 @@
 /// How many known names a message lists before it only counts the rest.
 const LISTED: usize = 12;
 /// Longer names are not compared: the distance of two takes time in proportion to the product of their lengths.
-const LONGEST_COMPARED: usize = 64;
+const MAX_COMPARED: usize = 64;
 
 /// The known name that is nearest to `name`, if one is near enough to be meant: up to one typing error in three characters.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name: Vec<char> = name.to_lowercase().chars().collect();
-    if name.len() > LONGEST_COMPARED {
+    if name.len() > MAX_COMPARED {
         return None;
     }
     known

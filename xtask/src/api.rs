@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::customer::Customer;
-use crate::parts::{Part, Parts, Ready};
+use crate::parts::{Part, Parts};
 use crate::split_shop::{Service, SplitShop};
 use crate::stop_signals::StopSignals;
-use crate::{apt, build, kafka, python, workspace};
+use crate::{apt, build, kafka, python, whole_shop, workspace};
 
 /// From PyPI, with all that it needs.
 const SCHEMATHESIS: [&str; 27] = [
@@ -52,8 +52,12 @@ const PRODUCTS: usize = 120;
 /// Checks that make no sense of what a gateway says of itself: it does not know which requests those behind it take.
 const NOT_OF_A_GATEWAY: &str = "positive_data_acceptance,negative_data_rejection,missing_required_header";
 
-/// Asks everything. What the processes and Schemathesis wrote is in `target/api`.
-pub fn check() -> anyhow::Result<()> {
+/// Gets Schemathesis.
+pub fn prepare() -> anyhow::Result<()> {
+    programs().map(drop)
+}
+
+fn programs() -> anyhow::Result<PathBuf> {
     if !python::is_there() {
         apt::install(
             &[python::DEBIAN_PACKAGE],
@@ -61,7 +65,12 @@ pub fn check() -> anyhow::Result<()> {
             "the API is checked with a program in Python; install python3-venv",
         )?;
     }
-    let programs = python::programs("schemathesis", &SCHEMATHESIS)?;
+    python::programs("schemathesis", &SCHEMATHESIS)
+}
+
+/// Asks everything. What the processes and Schemathesis wrote is in `target/api`.
+pub fn check() -> anyhow::Result<()> {
+    let programs = programs()?;
     let host = build::host(build::Profile::Dev)?;
     let bed = Bed::new(&programs, &host)?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(bed.check())
@@ -159,17 +168,11 @@ impl Bed {
     /// The shop as one process.
     fn whole(&self) -> anyhow::Result<Part> {
         let own = [
-            ("LISTEN", self.monolith.to_string()),
             ("DATA_DIR", self.shop.data.join("monolith").display().to_string()),
             ("COMPONENTS_DIR", self.shop.components.display().to_string()),
-            ("MILLRACE_LOG_FORMAT", "text".to_owned()),
         ];
-        let part = Part::new("monolith", &self.host, Ready::Http(self.monolith, "/readyz")).arguments([
-            "run",
-            "--config",
-            "configs/monolith.yaml",
-        ]);
-        part.environment(own.into_iter().chain(self.shop.variables.iter().cloned())).logging_to(&self.log("monolith"))
+        let variables = own.into_iter().chain(self.shop.variables.iter().cloned());
+        whole_shop::part(&self.host, Path::new(whole_shop::CONFIG), self.monolith, variables).logging_to(&self.log("monolith"))
     }
 
     fn log(&self, name: &str) -> PathBuf {

@@ -1,10 +1,14 @@
 //! Debian's packages, for what the project needs and a bare machine lacks.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::bail;
 
 use crate::command::{run, succeeds};
+
+/// Whether this process knows of the newest packages.
+static UPDATED: AtomicBool = AtomicBool::new(false);
 
 /// Whether what a package recommends is installed with it.
 #[derive(Clone, Copy)]
@@ -24,10 +28,12 @@ pub fn install(packages: &[&str], recommended: Recommended, otherwise: &str) -> 
         bail!("{otherwise}");
     }
     println!("Adding {} with apt-get", packages.join(", "));
-    run(Command::new("apt-get").args(["update", "--quiet"]))?;
+    if !UPDATED.swap(true, Ordering::Relaxed) {
+        run(Command::new("apt-get").args(["update", "--quiet"]))?;
+    }
     let flag = match recommended {
         Recommended::Too => "--install-recommends",
         Recommended::Not => "--no-install-recommends",
     };
-    run(Command::new("apt-get").args(["install", "--yes", "--quiet", flag]).args(packages))
+    run(Command::new("apt-get").args(["install", "--yes", "--quiet", "--option", "DPkg::Lock::Timeout=600", flag]).args(packages))
 }

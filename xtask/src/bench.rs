@@ -23,3 +23,8 @@ pub fn bench(options: &Options) -> anyhow::Result<()> {
     let names = if options.names.is_empty() { all.as_slice() } else { options.names.as_slice() };
     run(cargo(["bench", "--package", "millrace"]).args(names.iter().flat_map(|name| ["--bench", name])))
 }
+
+/// The figures that have goals.
+pub fn goals() -> anyhow::Result<()> {
+    bench(&Options { names: vec!["goals".to_owned()] })
+}

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::command::{cargo, run};
 use crate::toolchain::{self, WASM_TARGET};
-use crate::{web, workspace};
+use crate::{commit, web, workspace};
 
 /// The components of the store, by package, which is also the name of the file.
 pub const COMPONENTS: [&str; 4] = ["inventory", "payment", "shipping", "notify"];
@@ -81,7 +81,9 @@ pub fn host(profile: Profile) -> anyhow::Result<PathBuf> {
         Profile::Dev => (None, "debug"),
         Profile::Release => (Some("--release"), "release"),
     };
-    run(cargo(["build", "--package", "millrace", "--bin", "millrace", "--target-dir"]).arg(workspace::target()).args(flag))?;
+    let mut build = cargo(["build", "--package", "millrace", "--bin", "millrace", "--target-dir"]);
+    commit::tell(&mut build);
+    run(build.arg(workspace::target()).args(flag))?;
     Ok(workspace::target().join(folder).join("millrace"))
 }
 

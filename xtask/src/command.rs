@@ -1,6 +1,8 @@
 //! Child processes that are waited for.
 
+use std::collections::VecDeque;
 use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
@@ -32,6 +34,48 @@ pub fn run(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Which lines of a command's output tell why it failed.
+#[derive(Clone, Copy)]
+pub enum Telling {
+    /// The last ones.
+    Last,
+    /// Those in which cargo's tests say what failed and where.
+    OfTests,
+}
+
+/// Lines that an error repeats at most: what failed stands at the end of a long log too.
+const MAX_TELLING: usize = 60;
+
+/// As [`run`], and the error repeats the lines of the standard output that tell why.
+pub fn run_telling(command: &mut Command, telling: Telling) -> anyhow::Result<()> {
+    let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("{} could not be started", shown(command)))?;
+    let mut kept = VecDeque::new();
+    let mut after_panic = 0_u32;
+    if let Some(written) = child.stdout.take() {
+        for line in BufReader::new(written).split(b'\n') {
+            let line = String::from_utf8_lossy(&line?).into_owned();
+            // Who reads our output may have gone; the command ends by itself.
+            let _ = writeln!(std::io::stdout(), "{line}");
+            after_panic = if line.contains(" panicked at ") { 4 } else { after_panic.saturating_sub(1) };
+            let tells = match telling {
+                Telling::Last => true,
+                Telling::OfTests => after_panic > 0 || (line.starts_with("test ") && line.contains("FAILED")),
+            };
+            if tells {
+                kept.push_back(line);
+            }
+            if kept.len() > MAX_TELLING {
+                kept.pop_front();
+            }
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("{} failed ({status}):\n{}", shown(command), kept.make_contiguous().join("\n"));
+    }
+    Ok(())
+}
+
 /// What `command` writes to its standard output, without white space around it.
 pub fn output(command: &mut Command) -> anyhow::Result<String> {
     let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("{} could not be started", shown(command)))?;
@@ -54,6 +98,18 @@ fn shown(command: &Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_repeats_what_tells_why() {
+        let script =
+            "echo 'test a ... ok'; echo 'test b ... FAILED'; echo \"thread 'b' panicked at b.rs:1:\"; echo '2 is not 3'; seq 100; exit 1";
+        let problem = |telling| run_telling(Command::new("sh").args(["-c", script]), telling).expect_err("it fails").to_string();
+        let (of_tests, last) = (problem(Telling::OfTests), problem(Telling::Last));
+        assert!(of_tests.contains("test b ... FAILED") && of_tests.contains("2 is not 3"), "{of_tests}");
+        assert!(!of_tests.lines().any(|line| line == "test a ... ok"), "{of_tests}");
+        assert!(last.ends_with("99\n100") && last.lines().count() == 1 + MAX_TELLING, "{last}");
+        run_telling(&mut Command::new("true"), Telling::Last).expect("it succeeds");
+    }
 
     #[test]
     fn cargo_is_not_told_who_calls_it() {

@@ -1,4 +1,4 @@
-//! What people type, and what CI types: `cargo xtask run | test | build | bench | kafka | stack | containers`.
+//! What people type, and what CI types: `cargo xtask run | test | build | bench | dist | kafka | stack | containers`.
 //!
 //! It starts cargo and the host as child processes and says what it does; it knows nothing of what they are made of.
 
@@ -10,9 +10,15 @@ mod apt;
 mod bench;
 mod build;
 mod command;
+mod commit;
+mod conditions;
 mod container_files;
 mod containers;
 mod customer;
+mod dependencies;
+mod dist;
+mod docs;
+mod downloads;
 mod http;
 mod kafka;
 mod monolith;
@@ -28,6 +34,7 @@ mod stop_signals;
 mod test;
 mod toolchain;
 mod web;
+mod whole_shop;
 mod workspace;
 
 use std::process::ExitCode;
@@ -58,6 +65,11 @@ enum Task {
     Kafka(kafka::Options),
     /// Runs the shop of docker-compose.yml as containers, without Docker and without a registry, tries it, and takes it down.
     Containers(containers::Options),
+    /// Makes the tarball that Millrace is installed from, optimised, and tries it.
+    Dist(dist::Options),
+    /// Gets what stages of the tests need from outside. `test` calls this beside the stages that only compute.
+    #[command(hide = true)]
+    Fetch(downloads::Options),
     /// Takes the pictures in docs/screenshots of every page of the store.
     Screenshots,
 }
@@ -69,6 +81,13 @@ fn main() -> ExitCode {
     })
 }
 
+/// Whether there is such a task, with such arguments; if not, why.
+#[cfg(test)]
+fn understand<'a>(words: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    let arguments = Arguments::try_parse_from(std::iter::once("cargo xtask").chain(words)).map_err(|problem| problem.to_string())?;
+    if let Task::Test(options) = &arguments.task { test::understand(options).map_err(|problem| problem.to_string()) } else { Ok(()) }
+}
+
 fn perform(task: &Task) -> anyhow::Result<ExitCode> {
     match task {
         Task::Run(options) => run::run(options),
@@ -77,6 +96,8 @@ fn perform(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Screenshots => web::screenshots().map(|()| ExitCode::SUCCESS),
         Task::Bench(options) => bench::bench(options).map(|()| ExitCode::SUCCESS),
         Task::Stack(options) => stack::stack(options),
+        Task::Dist(options) => dist::dist(options).map(|()| ExitCode::SUCCESS),
+        Task::Fetch(options) => Ok(downloads::fetch(options)),
         Task::Kafka(options) => kafka::kafka(options),
         Task::Containers(options) => containers::containers(options),
     }

@@ -95,7 +95,7 @@ impl Part {
     }
 
     /// With these variables on top of ours.
-    pub fn environment(mut self, variables: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+    pub fn environment(mut self, variables: impl IntoIterator<Item = (impl AsRef<OsStr>, String)>) -> Self {
         self.command.envs(variables);
         self
     }

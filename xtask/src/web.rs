@@ -2,14 +2,19 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
+use std::{fs, io};
 
 use anyhow::bail;
 
-use crate::command::{output, run, succeeds};
+use crate::command::{Telling, output, run, run_telling, succeeds};
 use crate::{apt, build, kafka, workspace};
 
 /// Where Debian puts it; `CHROMIUM` names another.
 const CHROMIUM: &str = "/usr/bin/chromium";
+
+/// What is in their folder and no source of them.
+const NO_SOURCES: [&str; 5] = ["dist", "node_modules", "playwright-report", "test-results", "tests"];
 
 /// Why there are no pages, and what to do about it.
 const NO_NODE: &str = "node is missing (20.19 or newer of 20, 22.12 or newer; from https://nodejs.org)";
@@ -25,9 +30,7 @@ pub fn build_if_possible() -> anyhow::Result<()> {
 
 /// Lints, tests of the logic, and tests in a browser against the real program: as one process, and as three with a Kafka.
 pub fn test() -> anyhow::Result<()> {
-    if !has_node() {
-        bail!("{NO_NODE}");
-    }
+    install()?;
     ensure_chromium()?;
     kafka::jars::prepare()?;
     build()?;
@@ -35,14 +38,12 @@ pub fn test() -> anyhow::Result<()> {
     run(&mut npm(["run", "lint"]))?;
     run(&mut npm(["run", "test"]))?;
     run(npm(["run", "api:check"]).env("MILLRACE_BIN", &host))?;
-    run(npm(["run", "e2e"]).env("MILLRACE_BIN", &host))
+    run_telling(npm(["run", "e2e"]).env("MILLRACE_BIN", &host), Telling::Last)
 }
 
 /// Takes the pictures in `docs/screenshots` of every page.
 pub fn screenshots() -> anyhow::Result<()> {
-    if !has_node() {
-        bail!("{NO_NODE}");
-    }
+    install()?;
     ensure_chromium()?;
     ensure_font()?;
     build()?;
@@ -50,12 +51,48 @@ pub fn screenshots() -> anyhow::Result<()> {
     run(npm(["run", "screenshots"]).env("MILLRACE_BIN", build::host(build::Profile::Dev)?))
 }
 
-fn build() -> anyhow::Result<()> {
-    if !is_installed() {
-        // Debian's browser is used, not Playwright's.
-        run(npm(["ci", "--no-audit", "--no-fund"]).env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1"))?;
+/// Builds the pages, unless those that are there are newer than everything that they are built from.
+pub fn build() -> anyhow::Result<()> {
+    install()?;
+    if is_built(&folder()) {
+        return Ok(());
     }
     run(&mut npm(["run", "build"]))
+}
+
+fn is_built(folder: &Path) -> bool {
+    // Vite writes it last but for what it compresses, which takes a moment.
+    let built = folder.join("dist/index.html").metadata().and_then(|page| page.modified());
+    built.is_ok_and(|built| newest(folder, &NO_SOURCES).is_ok_and(|changed| changed < built))
+}
+
+/// When something in a folder was changed last, but for those of these names. A folder is changed when something in it goes.
+fn newest(folder: &Path, but: &[&str]) -> io::Result<SystemTime> {
+    let mut newest = SystemTime::UNIX_EPOCH;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if but.iter().any(|name| entry.file_name() == *name) {
+            continue;
+        }
+        let found = entry.metadata()?;
+        newest = newest.max(found.modified()?);
+        if found.is_dir() {
+            newest = newest.max(self::newest(&entry.path(), but)?);
+        }
+    }
+    Ok(newest)
+}
+
+/// Gets what the pages are made with, unless it is there.
+pub fn install() -> anyhow::Result<()> {
+    if !has_node() {
+        bail!("{NO_NODE}");
+    }
+    if is_installed() {
+        return Ok(());
+    }
+    // Debian's browser is used, not Playwright's.
+    run(npm(["ci", "--no-audit", "--no-fund"]).env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1"))
 }
 
 /// Whether what is installed is not older than the list of what is wanted.
@@ -65,7 +102,8 @@ fn is_installed() -> bool {
     installed.is_some_and(|installed| changed(folder().join("package-lock.json")).is_some_and(|wanted| wanted <= installed))
 }
 
-fn ensure_chromium() -> anyhow::Result<()> {
+/// Installs a browser where there is none.
+pub fn ensure_chromium() -> anyhow::Result<()> {
     if std::env::var_os("CHROMIUM").is_some() || Path::new(CHROMIUM).exists() {
         return Ok(());
     }
@@ -110,6 +148,33 @@ fn folder() -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_are_built_again_when_something_that_they_are_made_of_has_changed_or_gone() {
+        let folder = std::env::temp_dir().join(format!("millrace-web-{}", std::process::id()));
+        let write = |name: &str, hour: u64| {
+            let path = folder.join(name);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(3600 * hour);
+            fs::File::create(path).and_then(|file| file.set_modified(time)).expect("a file");
+        };
+        let settle = |name: &str| {
+            let time = SystemTime::UNIX_EPOCH;
+            fs::File::open(folder.join(name)).and_then(|folder| folder.set_modified(time)).expect("a folder");
+        };
+        write("src/App.tsx", 1);
+        settle("src");
+        assert!(!is_built(&folder), "there are no pages");
+        write("dist/index.html", 2);
+        write("tests/journey.ts", 3);
+        assert!(is_built(&folder));
+        write("src/App.tsx", 3);
+        assert!(!is_built(&folder), "a source is newer");
+        write("src/App.tsx", 1);
+        fs::remove_file(folder.join("src/App.tsx")).expect("it was there");
+        assert!(!is_built(&folder), "a source has gone");
+        fs::remove_dir_all(folder).expect("tidied up");
+    }
 
     #[test]
     fn an_old_node_is_none() {

@@ -7,14 +7,16 @@ use std::time::{Duration, Instant};
 use jiff::SignedDuration;
 use parking_lot::Mutex;
 
+use super::backlogs::Backlogs;
 use crate::bus::{Bus, BusHealth};
 use crate::clock::Clock;
 use crate::http::{Check, HealthChecks, Probe, Status};
-use crate::plan::{self, Plan};
+use crate::plan::Plan;
 use crate::pulse::Pulse;
-use crate::services::engine::pipeline::Pipeline;
+use crate::services::engine::Dependencies;
+use crate::services::operations::Stranded;
 use crate::services::resources::Resources;
-use crate::store::{Backlog, Refused, Store, StoreError};
+use crate::store::{Refused, Store};
 use crate::telemetry::logs;
 
 /// With less than this the disk of the database is as good as full: some minutes of a busy day.
@@ -23,10 +25,6 @@ const LEAST_FREE_BYTES: u64 = 64 << 20;
 const REFUSAL_LASTS: SignedDuration = SignedDuration::from_secs(60);
 /// However often somebody asks, a write is tried once in this time.
 const TRIAL_INTERVAL: Duration = Duration::from_secs(1);
-/// A look at what waits in the store that took so long is not repeated for a while.
-const COSTLY_LOOK: Duration = Duration::from_millis(5);
-/// For so many times what it took, up to [`TRIAL_INTERVAL`].
-const LOOK_LASTS: u32 = 20;
 /// How long the first that waits for a place must have waited until that is told.
 const CROWDED_AFTER: Duration = Duration::from_secs(1);
 /// A write that takes longer is told of: well before a check has no time left to say so.
@@ -56,16 +54,17 @@ fn check_log() -> Check {
 }
 
 /// Adds a check for each part that can be unwell.
-pub(super) fn register(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline, bus: Option<&Arc<dyn Bus>>) {
+pub(super) fn register(health: &HealthChecks, plan: &Plan, engine: &Dependencies, backlogs: &Arc<Backlogs>, bus: Option<&Arc<dyn Bus>>) {
     if let Some(database) = &plan.database {
         let patience = plan.health.as_ref().map_or(SLOW_WRITE, |settings| SLOW_WRITE.min(settings.check_timeout / 2));
-        let check = Arc::new(StoreCheck::new(Arc::clone(&pipeline.parts().store), pipeline.parts().clock.clone(), patience));
-        let pipeline = pipeline.clone();
+        let (store, clock) = (Arc::clone(&engine.store), engine.clock.clone());
+        let check = Arc::new(StoreCheck::new(store, Arc::clone(backlogs), clock, patience));
+        let backpressure = Arc::clone(&engine.backpressure);
         health.add(&database.name, move || {
-            let (check, pipeline) = (Arc::clone(&check), pipeline.clone());
+            let (check, backpressure) = (Arc::clone(&check), Arc::clone(&backpressure));
             async move {
                 let found = check.ask().await;
-                match pipeline.parts().watermark.refusal() {
+                match backpressure.refusal() {
                     Some(reason) if found.status < Status::Down => {
                         Check::new(Status::Degraded, format!("nothing new is accepted: {reason}"))
                     }
@@ -74,17 +73,17 @@ pub(super) fn register(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline, 
             }
         });
     }
-    register_credentials(health, plan, pipeline);
+    register_credentials(health, plan, engine);
     for component in &plan.components {
-        let (pipeline, name) = (pipeline.clone(), component.name.clone());
+        let (engine, name) = (engine.clone(), component.name.clone());
         health.add(&component.name, move || {
-            let check = check_component(&pipeline, &name);
+            let check = check_component(&engine, &name);
             async move { check }
         });
     }
-    if let (Some(bus), Some(plan::Bus::Embedded { name, .. } | plan::Bus::Kafka { name, .. })) = (bus, &plan.bus) {
+    if let (Some(bus), Some(settings)) = (bus, &plan.bus) {
         let bus = Arc::clone(bus);
-        health.add(name, move || {
+        health.add(settings.name(), move || {
             let check = match bus.health() {
                 BusHealth::Up => Check::new(Status::Up, "events are published"),
                 BusHealth::Down(reason) => Check::new(Status::Degraded, format!("events wait in the outbox: {reason}")),
@@ -112,23 +111,23 @@ pub(super) fn register_catalogue(health: &HealthChecks, resources: &Resources) {
 }
 
 /// Says what unfinished instances need and the config does not name, and adds a check for each workflow of which that is so.
-pub(super) async fn register_lacks(health: &HealthChecks, pipeline: &Pipeline) -> anyhow::Result<()> {
-    let lacks = pipeline.lacks().await?;
+pub(super) async fn register_lacks(health: &HealthChecks, stranded: &Stranded) -> anyhow::Result<()> {
+    let lacks = stranded.lacks().await?;
     for lack in &lacks {
         tracing::error!(workflow = lack.workflow, lacks = lack.what, instances = lack.instances, "{lack}");
     }
     for workflow in lacks.into_iter().map(|lack| lack.workflow).collect::<BTreeSet<_>>() {
-        let (pipeline, name) = (pipeline.clone(), workflow.clone());
+        let (stranded, name) = (stranded.clone(), workflow.clone());
         health.add_own_costly(&workflow, move || {
-            let (pipeline, name) = (pipeline.clone(), name.clone());
-            async move { check_lacks(&pipeline, &name).await }
+            let (stranded, name) = (stranded.clone(), name.clone());
+            async move { check_lacks(&stranded, &name).await }
         });
     }
     Ok(())
 }
 
-async fn check_lacks(pipeline: &Pipeline, workflow: &str) -> Check {
-    let lacks = match pipeline.lacks().await {
+async fn check_lacks(stranded: &Stranded, workflow: &str) -> Check {
+    let lacks = match stranded.lacks().await {
         Ok(lacks) => lacks,
         Err(error) => return Check::new(Status::Down, error.to_string()),
     };
@@ -140,13 +139,13 @@ async fn check_lacks(pipeline: &Pipeline, workflow: &str) -> Check {
 }
 
 /// Adds a check of what other processes know this one by, if there are any: while it is wrong nothing gets on, and only an operator can help.
-fn register_credentials(health: &HealthChecks, plan: &Plan, pipeline: &Pipeline) {
+fn register_credentials(health: &HealthChecks, plan: &Plan, engine: &Dependencies) {
     if !plan.components.iter().flat_map(|component| &component.capabilities.http).any(|grant| grant.credential.is_some()) {
         return;
     }
-    let pipeline = pipeline.clone();
+    let credentials = Arc::clone(&engine.credentials);
     health.add_own("shared-secrets", move || {
-        let problem = pipeline.parts().credentials.problem();
+        let problem = credentials.problem();
         std::future::ready(match problem {
             Some(problem) => Check::new(Status::Down, problem),
             None => Check::new(Status::Up, "nothing that this process is known by was refused"),
@@ -170,27 +169,13 @@ pub(super) fn register_proxies(health: &HealthChecks, plan: &Plan) {
 /// Whether the database can be read and written, which only doing both tells.
 struct StoreCheck {
     store: Arc<dyn Store>,
+    backlogs: Arc<Backlogs>,
     clock: Clock,
     /// How long a write may take before that is told.
     patience: Duration,
     trial: Mutex<Option<Trial>>,
     /// Since when a write was found not to end in time, and how many had ended by then.
     waits: Mutex<Option<(Instant, u64)>>,
-    look: tokio::sync::Mutex<Option<Look>>,
-}
-
-/// What was found when the store was last asked what waits in it.
-struct Look {
-    at: Instant,
-    took: Duration,
-    backlog: Backlog,
-}
-
-impl Look {
-    /// The more there is to count, the less often it is counted: who asks all the time does not keep the database busy.
-    fn still_counts(&self) -> bool {
-        self.took >= COSTLY_LOOK && self.at.elapsed() < TRIAL_INTERVAL.min(self.took * LOOK_LASTS)
-    }
 }
 
 /// What was found when a write was last known to have been tried.
@@ -203,12 +188,12 @@ struct Trial {
 }
 
 impl StoreCheck {
-    fn new(store: Arc<dyn Store>, clock: Clock, patience: Duration) -> Self {
-        Self { store, clock, patience, trial: Mutex::default(), waits: Mutex::default(), look: tokio::sync::Mutex::default() }
+    fn new(store: Arc<dyn Store>, backlogs: Arc<Backlogs>, clock: Clock, patience: Duration) -> Self {
+        Self { store, backlogs, clock, patience, trial: Mutex::default(), waits: Mutex::default() }
     }
 
     async fn ask(&self) -> Check {
-        let backlog = match self.backlog().await {
+        let backlog = match self.backlogs.for_check().await {
             Ok(backlog) => backlog,
             Err(error) => return Check::new(Status::Down, error.to_string()),
         };
@@ -225,7 +210,7 @@ impl StoreCheck {
             return Check::new(Status::Degraded, reason);
         }
         if backlog.parked + backlog.attention > 0 {
-            let message = format!("{} parked runs and {} instances wait for a person", backlog.parked, backlog.attention);
+            let message = format!("{} quarantined runs and {} instances wait for a person", backlog.parked, backlog.attention);
             return Check::new(Status::Degraded, message);
         }
         Check::new(Status::Up, format!("{} events in the outbox", backlog.outbox))
@@ -240,18 +225,6 @@ impl StoreCheck {
         let waited = self.patience + since.elapsed();
         let message = format!("a write to the database takes longer than {} ms", waited.as_millis());
         if waited < HANGING_WRITE { Check::new(Status::Degraded, message) } else { Check::only_reads(message) }
-    }
-
-    /// What waits in the store. Others who ask meanwhile wait for what the first finds.
-    async fn backlog(&self) -> Result<Backlog, StoreError> {
-        let mut last = self.look.lock().await;
-        if let Some(look) = last.as_ref().filter(|look| look.still_counts()) {
-            return Ok(look.backlog.clone());
-        }
-        let begin = Instant::now();
-        let backlog = self.store.backlog().await?;
-        *last = Some(Look { at: Instant::now(), took: begin.elapsed(), backlog: backlog.clone() });
-        Ok(backlog)
     }
 
     /// Whether something can be written: if others have written since this was last asked, that is known without trying.
@@ -293,17 +266,16 @@ impl StoreCheck {
     }
 }
 
-fn check_component(pipeline: &Pipeline, name: &str) -> Check {
-    let parts = pipeline.parts();
-    let status = parts.runtime.status().into_iter().find(|status| status.name == name);
+fn check_component(engine: &Dependencies, name: &str) -> Check {
+    let status = engine.runtime.status().into_iter().find(|status| status.name == name);
     match status.map(|status| (status.active, status.refused)) {
-        Some((Some(active), _)) if parts.breakers.level(name, &active.digest, parts.clock.steady()) > 0 => {
+        Some((Some(active), _)) if engine.breakers.level(name, &active.digest, engine.clock.steady()) > 0 => {
             let message =
                 format!("{} {} ({:.12}) has failed too often: its circuit breaker is open", active.name, active.version, active.digest);
             Check::new(Status::Degraded, message)
         }
-        Some((Some(active), None)) if parts.runtime.crowd(name).is_some_and(|crowd| crowd.waited > CROWDED_AFTER) => {
-            let crowd = parts.runtime.crowd(name).unwrap_or_default();
+        Some((Some(active), None)) if engine.runtime.crowd(name).is_some_and(|crowd| crowd.waited > CROWDED_AFTER) => {
+            let crowd = engine.runtime.crowd(name).unwrap_or_default();
             let message = format!(
                 "{} {} ({:.12}) has no free place: {} attempts run, {} wait; `maxConcurrentRuns` of the statemachine.engine says how many there are",
                 active.name, active.version, active.digest, crowd.running, crowd.waiting
@@ -324,7 +296,7 @@ fn check_component(pipeline: &Pipeline, name: &str) -> Check {
 mod tests {
     use super::*;
     use crate::store::sqlite::{Sqlite, SqliteSettings};
-    use crate::store::{Commit, OutboxRow};
+    use crate::store::{Commit, OutboxRow, StoreError};
 
     struct Bed {
         _folder: tempfile::TempDir,
@@ -339,7 +311,9 @@ mod tests {
             let settings = SqliteSettings { path: folder.path().join("a.db"), readers: 1 };
             let clock = Clock::system();
             let store = Arc::new(Sqlite::open_with_clock(&settings, clock.clone()).unwrap());
-            let check = StoreCheck::new(Arc::clone(&store) as Arc<dyn Store>, clock.clone(), SLOW_WRITE);
+            let seam = Arc::clone(&store) as Arc<dyn Store>;
+            let backlogs = Arc::new(Backlogs::new(Arc::clone(&seam)));
+            let check = StoreCheck::new(seam, backlogs, clock.clone(), SLOW_WRITE);
             Self { _folder: folder, store, clock, check }
         }
 

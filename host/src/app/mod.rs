@@ -2,38 +2,34 @@
 //!
 //! The wiring is here and nowhere else. A part that the plan does not name is not built.
 
+mod backlogs;
+mod consumers;
 mod descriptors;
 mod gauges;
 mod health;
 mod parts;
-mod watch;
+mod turns;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-
-pub use parts::kafka_settings;
 
 use anyhow::Context as _;
 use futures::future::{self, FutureExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::bus::{Bus, Sink};
-use crate::clock::Clock;
+pub use self::parts::Surroundings;
+
+use self::backlogs::Backlogs;
+use self::parts::Core;
+use self::turns::{Starting, Turns};
 use crate::http::{self, HealthChecks, HttpParts};
 use crate::plan::{Plan, Server};
 use crate::pulse::{Pulse, keep_asking};
 use crate::runtime::Runtime;
-use crate::services::engine::backpressure;
-use crate::services::engine::pipeline::Pipeline;
-use crate::services::engine::scheduler::Scheduler;
-use crate::services::messaging::event_consumers::Reactions;
-use crate::services::messaging::relay::Relay;
-use crate::services::operations::agreement::Agreement;
-use crate::services::operations::retention::Retention;
-use crate::services::resources::Resources;
+use crate::services::engine;
+use crate::services::operations::Stranded;
 use crate::services::users::{TokenVerifier, Users};
 use crate::shutdown::{CLOSE_LIMIT, Stop, Stopping, WORK_LIMIT};
 use crate::store::Store;
@@ -44,15 +40,6 @@ use crate::telemetry::Metrics;
 const NO_COLLECTOR: &str = "millrace";
 /// Connections at the address for probes alone.
 const PROBES: usize = 64;
-
-/// What a process is given beside its plan.
-#[derive(Debug, Clone)]
-pub struct Surroundings {
-    /// Time.
-    pub clock: Clock,
-    /// Program that compiles components, see [`crate::runtime::Settings::compiler`].
-    pub compiler: PathBuf,
-}
 
 /// A process in which everything is open and nothing is served yet.
 pub struct App {
@@ -68,20 +55,6 @@ pub struct App {
     core: Option<Core>,
     users: Option<Users>,
     tokens: Option<TokenVerifier>,
-}
-
-/// The parts of a process that has a database.
-struct Core {
-    store: Arc<dyn Store>,
-    store_failed: parts::StoreFailed,
-    /// Asked whether the thread that writes gets on; taken when it is.
-    writer: Option<parts::Asked>,
-    runtime: Arc<Runtime>,
-    pipeline: Pipeline,
-    resources: Resources,
-    bus: Option<Arc<dyn Bus>>,
-    /// What other processes may ask.
-    internal: Option<http::Router>,
 }
 
 impl App {
@@ -114,7 +87,7 @@ impl App {
         };
         let users = match (&core, &plan.auth) {
             (Some(core), Some(auth)) if parts::has_accounts(&plan) => {
-                Some(parts::users(&core.store, auth, &surroundings.clock, &metrics).await?)
+                Some(parts::users(&core.engine.store, auth, &surroundings.clock, &metrics).await?)
             }
             _ => None,
         };
@@ -122,10 +95,12 @@ impl App {
         health::register_process(&health, &pulse);
         health::register_proxies(&health, &plan);
         if let Some(core) = &core {
-            health::register(&health, &plan, &core.pipeline, core.bus.as_ref());
+            let backlogs = Arc::new(Backlogs::new(Arc::clone(&core.engine.store)));
+            health::register(&health, &plan, &core.engine, &backlogs, core.bus.as_ref());
             health::register_catalogue(&health, &core.resources);
-            health::register_lacks(&health, &core.pipeline).await?;
-            gauges::register(&metrics, &plan, &core.pipeline, core.bus.as_ref());
+            let engine::Dependencies { store, runtime, workflows, events, .. } = core.engine.clone();
+            health::register_lacks(&health, &Stranded::new(store, runtime, workflows, events)).await?;
+            gauges::register(&metrics, &plan, &core.engine, &backlogs, core.bus.as_ref());
         }
         Ok(Self { plan, listener, probes, tasks, stop, metrics, health, pulse, core, users, tokens })
     }
@@ -139,13 +114,13 @@ impl App {
     /// The database, for tests that look behind the API.
     #[must_use]
     pub fn store(&self) -> Option<Arc<dyn Store>> {
-        self.core.as_ref().map(|core| Arc::clone(&core.store))
+        self.core.as_ref().map(|core| Arc::clone(&core.engine.store))
     }
 
     /// The components, for tests that look behind the API.
     #[must_use]
     pub fn runtime(&self) -> Option<Arc<Runtime>> {
-        self.core.as_ref().map(|core| Arc::clone(&core.runtime))
+        self.core.as_ref().map(|core| Arc::clone(&core.engine.runtime))
     }
 
     /// Serves until `stop` and for as long after it as the config says, then answers what was asked, finishes what runs and closes.
@@ -158,9 +133,7 @@ impl App {
             let beat = self.pulse.part("the thread that writes the database");
             self.tasks.spawn_long("pulse of the writer", keep_asking(beat, writer, self.stop.clone()));
         }
-        if let Some(core) = &self.core {
-            self.start_core(core)?;
-        }
+        let turns = self.start()?;
         let (writes, closing) = (Tasks::new(), Stop::new());
         let mut serving = self.serve(&closing, &writes)?;
         self.health.set_ready(true);
@@ -179,29 +152,36 @@ impl App {
         tracing::info!("stopping");
         self.health.set_stopping();
         closing.request();
-        let ended = self.finish(serving, &writes).await;
+        let ended = self.finish(serving, &writes, turns).await;
         failure.map_or(ended, Err)
     }
 
     /// Ends everything within one limit, however long each part would like to take.
-    async fn finish(self, serving: Option<JoinHandle<anyhow::Result<()>>>, writes: &Tasks) -> anyhow::Result<()> {
+    async fn finish(self, serving: Option<JoinHandle<anyhow::Result<()>>>, writes: &Tasks, turns: Turns) -> anyhow::Result<()> {
         let stopping = Stopping::begin();
         let served = match serving {
             // It keeps a limit of its own.
-            Some(serving) => serving.await.context("the server ended badly").flatten(),
+            Some(serving) => serving.await.context("the server failed").flatten(),
             None => Ok(()),
         };
         let written = writes.drain(stopping.left(WORK_LIMIT)).await;
+        let stopped = turns.stop(stopping).await;
+        // What belongs to no module, and what would not end in its turn.
         self.stop.request();
-        if !self.tasks.drain(stopping.left(WORK_LIMIT)).await || !written {
+        if !self.tasks.drain(stopping.left(WORK_LIMIT)).await || !written || !stopped {
             tracing::warn!("some attempts were still running; they are made again at the next start");
         }
         if let Some(core) = &self.core
-            && tokio::time::timeout(stopping.left(CLOSE_LIMIT), core.store.close()).await.is_err()
+            && tokio::time::timeout(stopping.left(CLOSE_LIMIT), core.engine.store.close()).await.is_err()
         {
             tracing::warn!("the database was not closed in time; nothing is lost, the next start reads its log");
         }
         served
+    }
+
+    fn start(&self) -> anyhow::Result<Turns> {
+        let Self { plan, core, tasks, stop, metrics, pulse, .. } = self;
+        Starting { plan, core: core.as_ref(), tasks, stop, metrics, pulse }.start()
     }
 
     fn serve(&mut self, stop: &Stop, writes: &Tasks) -> anyhow::Result<Option<JoinHandle<anyhow::Result<()>>>> {
@@ -230,31 +210,6 @@ impl App {
         };
         let everything = http::serve(listener, server, router, self.metrics.clone(), stop.clone());
         Ok(Some(self.tasks.spawn(async move { future::try_join(everything, probes).await.map(|_| ()) })))
-    }
-
-    fn start_core(&self, core: &Core) -> anyhow::Result<()> {
-        if let Some(bus) = &core.bus {
-            let reactions = Reactions::new(core.pipeline.clone(), &self.plan, bus.system());
-            let (subscriptions, sink) = (reactions.subscriptions(), Arc::new(reactions) as Arc<dyn Sink>);
-            self.tasks.spawn_long("bus", Arc::clone(bus).run(subscriptions, sink, self.stop.clone()));
-            self.tasks.spawn_long(
-                "relay",
-                Relay::new(Arc::clone(&core.store), core.pipeline.outbox_grew(), Arc::clone(bus)).run(self.stop.clone()),
-            );
-            self.tasks.spawn_long("watermark", backpressure::watch(core.pipeline.clone(), self.stop.clone()));
-        }
-        if let Some(agreement) = Agreement::new(&self.plan, core.pipeline.clone())? {
-            self.tasks.spawn_long("agreement", agreement.run(self.stop.clone()));
-        }
-        let parts = core.pipeline.parts();
-        if let Some(retention) = Retention::new(&self.plan, Arc::clone(&core.store), parts.clock.clone(), self.metrics.clone()) {
-            self.tasks.spawn_long("retention", retention.run(self.stop.clone()));
-        }
-        self.tasks.spawn_long("scheduler", Scheduler::new(core.pipeline.clone(), self.pulse.part("the scheduler")).run(self.stop.clone()));
-        self.tasks.spawn_long("component watcher", Arc::clone(&core.runtime).watch(self.stop.clone()));
-        let swaps = watch::Swaps::new(core.runtime.events(), Arc::clone(&core.store), core.pipeline.clone(), self.metrics.clone());
-        self.tasks.spawn_long("swap log", swaps.run(self.stop.clone()));
-        Ok(())
     }
 }
 

@@ -1,34 +1,26 @@
 //! Opens the parts of a process, each from its settings.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
 
-use super::{Core, Surroundings};
 use crate::bus::Bus;
-use crate::bus::embedded::Embedded;
-use crate::bus::kafka::{self, Kafka};
 use crate::clock::Clock;
 use crate::http;
 use crate::plan::{self, Endpoint, Plan};
 use crate::runtime::{InProcess, Runtime};
-use crate::services::engine::active::Active;
-use crate::services::engine::backpressure::Watermark;
-use crate::services::engine::breaker::Breakers;
-use crate::services::engine::change_notifier::Hub;
-use crate::services::engine::crash_suspects::InFlight;
-use crate::services::engine::credentials::Credentials;
-use crate::services::engine::events::Events;
-use crate::services::engine::per_owner::PerOwner;
-use crate::services::engine::pipeline::{self, Pipeline};
-use crate::services::engine::workflows::Workflows;
+use crate::services::engine::{
+    Active, Backpressure, Breakers, ChangeNotifier, CrashSuspects, Credentials, Dependencies, Events, PerOwner, Pipeline, Workflows,
+    recovery,
+};
+use crate::services::generation::Generation;
 use crate::services::operations::agreement::Known;
-use crate::services::resources::{Generation, Resources};
-use crate::services::shop::stock;
+use crate::services::resources::{self, Resources};
+use crate::services::shop::{self, stock};
 use crate::services::users::Users;
 use crate::shutdown::Stop;
 use crate::store::sqlite::{Sqlite, SqliteSettings};
@@ -36,10 +28,27 @@ use crate::store::{Store, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
-/// Processes that may die in one run before it is parked.
-const PARK_AFTER: u32 = 3;
-/// Between two attempts to take over what was left running, while the store cannot write.
-const RECOVERY_PAUSE: Duration = Duration::from_millis(500);
+/// What a process is given beside its plan.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Time.
+    pub clock: Clock,
+    /// Program that compiles components, see [`crate::runtime::Settings::compiler`].
+    pub compiler: PathBuf,
+}
+
+/// The parts of a process that has a database.
+pub(super) struct Core {
+    pub store_failed: StoreFailed,
+    /// Asked whether the thread that writes gets on; taken when it is.
+    pub writer: Option<Asked>,
+    pub engine: Dependencies,
+    pub pipeline: Pipeline,
+    pub resources: Resources,
+    pub bus: Option<Arc<dyn Bus>>,
+    /// What other processes may ask.
+    pub internal: Option<http::Router>,
+}
 
 /// Tells once that the store cannot go on.
 pub(super) struct StoreFailed(Option<BoxFuture<'static, String>>);
@@ -66,7 +75,7 @@ pub(super) async fn ended(serving: &mut Option<JoinHandle<anyhow::Result<()>>>) 
     let Some(handle) = serving else { return std::future::pending().await };
     let result = handle.await;
     *serving = None;
-    result.context("the server ended badly")?
+    result.context("the server failed")?
 }
 
 /// Database, components, pipeline and bus.
@@ -93,11 +102,11 @@ pub(super) async fn core(
         Box::pin(async move { sqlite.answers().await })
     });
     let store: Arc<dyn Store> = sqlite;
-    let (in_flight, suspects) = InFlight::open(&database.path.with_extension("in-flight"));
+    let (crash_suspects, suspects) = CrashSuspects::open(&database.path.with_extension("in-flight"));
     for key in &suspects {
         tracing::warn!(run = key, "this run was inside its component when the process before this one ended");
     }
-    let unrecovered = match recover(store.as_ref(), &suspects).await {
+    let unrecovered = match recovery::recover(store.as_ref(), &suspects).await {
         Ok(()) => None,
         Err(StoreError::Unavailable(reason)) => {
             tracing::warn!(reason, "what the process before this one left running goes on when the store can write");
@@ -111,62 +120,52 @@ pub(super) async fn core(
     let per_owner = PerOwner::open(store.as_ref(), &plan.resources).await?;
     let generation = Generation::default();
     let runtime = runtime(plan, database, surroundings, &store, &generation).await?;
-    let pipeline = Pipeline::new(pipeline::Parts {
+    let engine = Dependencies {
         store: Arc::clone(&store),
-        runtime: Arc::clone(&runtime),
+        runtime,
         workflows,
-        events: Arc::new(Events::new(plan)),
+        events: Arc::new(Events::new(plan, &shop::WRITTEN_AT_CREATION)),
         clock,
-        hub: Hub::default(),
+        change_notifier: ChangeNotifier::default(),
         tasks: tasks.clone(),
         stop: stop.clone(),
-        active,
-        per_owner,
-        watermark: Watermark::new(database.max_outbox_events),
-        breakers: Breakers::new(plan.components.iter().map(|component| component.name.clone())),
-        credentials: Credentials::default(),
+        active: Arc::new(active),
+        per_owner: Arc::new(per_owner),
+        backpressure: Arc::new(Backpressure::new(database.max_outbox_events)),
+        breakers: Arc::new(Breakers::new(plan.components.iter().map(|component| component.name.clone()))),
+        credentials: Arc::new(Credentials::default()),
         metrics: metrics.clone(),
-        in_flight,
-    });
+        crash_suspects,
+    };
+    let pipeline = Pipeline::new(&engine);
     if let Some(suspects) = unrecovered {
-        tasks.spawn_long("recovery", recover_later(pipeline.clone(), suspects, stop.clone()));
+        let recovering = recovery::recover_later(Arc::clone(&store), pipeline.waker().clone(), suspects, stop.clone());
+        tasks.spawn_long("recovery", recovering);
     }
     let internal = internal(plan, &store, &generation);
-    let resources = Resources::new(pipeline.clone(), &plan.resources, generation)?;
+    let resources = resources_of(plan, &engine, &pipeline, generation)?;
     resources.seed().await?;
-    let bus = plan.bus.as_ref().map(bus).transpose()?;
-    Ok(Core { store, store_failed, writer: Some(writer), runtime, pipeline, resources, bus, internal })
+    let bus = plan.bus.as_ref().map(plan::Bus::build).transpose()?;
+    Ok(Core { store_failed, writer: Some(writer), engine, pipeline, resources, bus, internal })
 }
 
-/// Takes over what the process before this one left running. What ran inside a component when it died counts a crash.
-async fn recover(store: &dyn Store, suspects: &[String]) -> Result<(), StoreError> {
-    for run in store.recover_runs(suspects, PARK_AFTER).await? {
-        tracing::error!(
-            run = run.key,
-            component = run.component,
-            crashes = run.crashes,
-            "a run is parked: the process died in it again and again; a new version of the component sets it free, or `millrace parked release`"
-        );
-    }
-    Ok(())
-}
-
-/// Does it as soon as the store can write.
-async fn recover_later(pipeline: Pipeline, suspects: Vec<String>, stop: Stop) -> anyhow::Result<()> {
-    loop {
-        match recover(pipeline.parts().store.as_ref(), &suspects).await {
-            Ok(()) => {
-                pipeline.look_again();
-                return Ok(());
-            }
-            Err(StoreError::Unavailable(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(RECOVERY_PAUSE) => {}
-            () = stop.requested() => return Ok(()),
-        }
-    }
+fn resources_of(plan: &Plan, engine: &Dependencies, pipeline: &Pipeline, generation: Generation) -> anyhow::Result<Resources> {
+    let Dependencies { store, workflows, events, active, per_owner, backpressure, change_notifier, clock, stop, .. } = engine.clone();
+    let pipeline = pipeline.clone();
+    let dependencies = resources::Dependencies {
+        pipeline,
+        store,
+        workflows,
+        events,
+        active,
+        per_owner,
+        backpressure,
+        change_notifier,
+        generation,
+        clock,
+        stop,
+    };
+    Resources::new(dependencies, &plan.resources)
 }
 
 /// Stock for other processes, if a secret says who they are.
@@ -181,7 +180,7 @@ fn internal(plan: &Plan, store: &Arc<dyn Store>, generation: &Generation) -> Opt
 fn no_components(database: &plan::Database) -> crate::runtime::Settings {
     crate::runtime::Settings {
         cache_dir: database.path.with_file_name("components-cache"),
-        compiler: std::path::PathBuf::new(),
+        compiler: PathBuf::new(),
         max_concurrent_runs: 1,
     }
 }
@@ -217,36 +216,12 @@ async fn runtime(
     Runtime::start(settings, plan.components.clone(), services, good, remember, surroundings.clock.clone()).await
 }
 
-fn bus(bus: &plan::Bus) -> anyhow::Result<Arc<dyn Bus>> {
-    match bus {
-        plan::Bus::Embedded { max_queue_size, delivery_timeout, .. } => Ok(Arc::new(Embedded::new(*max_queue_size, *delivery_timeout))),
-        plan::Bus::Kafka { name, .. } => {
-            let kafka = kafka_settings(bus).map(Kafka::new).transpose().with_context(|| format!("module '{name}'"))?;
-            Ok(Arc::new(kafka.context("the bus is Kafka")?))
-        }
-    }
-}
-
 /// Whether this process keeps accounts, rather than only checking the tokens of another one that does.
 pub(super) fn has_accounts(plan: &Plan) -> bool {
     let seeded = plan.auth.as_ref().is_some_and(|auth| auth.seed_file.is_some());
     let answers =
         |route: &plan::Route| matches!(route.endpoint, Endpoint::Register | Endpoint::Login | Endpoint::Profile | Endpoint::UpdateProfile);
     seeded || plan.routes.iter().any(answers)
-}
-
-/// How to reach Kafka, if that is the bus.
-#[must_use]
-pub fn kafka_settings(bus: &plan::Bus) -> Option<kafka::Settings> {
-    let plan::Bus::Kafka { brokers, group_id, instance_id, topics, .. } = bus else { return None };
-    let machine = || hostname::get().map_or_else(|_| "only".to_owned(), |name| name.to_string_lossy().into_owned());
-    Some(kafka::Settings {
-        brokers: brokers.clone(),
-        group_id: group_id.clone(),
-        instance_id: instance_id.clone().unwrap_or_else(machine),
-        topics: topics.clone(),
-        patience: kafka::Patience::default(),
-    })
 }
 
 /// Accounts, with those of the seed file.

@@ -16,6 +16,19 @@ use super::{Bus, BusError, BusHealth, Event, Lag, Receipt, Sink, Subscription, b
 use crate::clock;
 use crate::shutdown::Stop;
 
+/// How the bus inside the process is set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Module name.
+    pub name: String,
+    /// Topics it lists, and those subscribed to or named by a trigger.
+    pub topics: Vec<String>,
+    /// Events under way at once; more wait in the outbox.
+    pub max_queue_size: usize,
+    /// How long one delivery may take.
+    pub delivery_timeout: Duration,
+}
+
 /// See the module's text.
 pub struct Embedded {
     deliveries_at_once: usize,
@@ -61,14 +74,14 @@ impl Embedded {
                 Ok(Receipt::Retry(reason) | Receipt::Wait(reason)) => {
                     return Err(BusError(format!("'{consumer}' could not take '{}': {reason}", event.topic)));
                 }
-                Ok(Receipt::Poison(reason)) => listening.sink.bury(consumer, event, &reason).await.map_err(BusError)?,
+                Ok(Receipt::Poison(reason)) => listening.sink.keep_dead_letter(consumer, event, &reason).await.map_err(BusError)?,
                 // The subscriber was stopped with the whole process, and may have taken it meanwhile: it recognises what comes again.
                 Err(_) if clock::paused() > paused => {
                     return Err(BusError(format!("the whole process was stopped while '{consumer}' had '{}'", event.topic)));
                 }
                 Err(_) => {
                     let reason = format!("'{consumer}' took longer than {:?}", self.delivery_timeout);
-                    listening.sink.bury(consumer, event, &reason).await.map_err(BusError)?;
+                    listening.sink.keep_dead_letter(consumer, event, &reason).await.map_err(BusError)?;
                 }
             }
         }

@@ -13,6 +13,9 @@ use crate::shutdown::Stop;
 
 pub mod embedded;
 pub mod kafka;
+mod settings;
+
+pub use self::settings::Settings;
 
 /// One event on its way.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,11 +65,11 @@ pub trait Sink: Send + Sync + 'static {
     ///
     /// # Errors
     /// It could not be kept; the event must be delivered again.
-    async fn bury(&self, consumer: &str, event: &Event, reason: &str) -> Result<(), String>;
+    async fn keep_dead_letter(&self, consumer: &str, event: &Event, reason: &str) -> Result<(), String>;
 
     /// Is told that a bus with a place of its own for dead letters has put an event of `topic` there that `consumer` will never take;
     /// `consumer` is empty for what no consumer could be given.
-    fn buried(&self, consumer: &str, topic: &str) {
+    fn dead_letter_kept(&self, consumer: &str, topic: &str) {
         let _ = (consumer, topic);
     }
 }

@@ -12,12 +12,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::printed::printing;
 use super::{database, plan};
-use crate::app;
 use crate::bus::kafka::Settings;
-use crate::bus::kafka::dead_letters::{self, Failed, Letter};
+use crate::bus::kafka::dead_letters::{self, DeadLetter, Failed};
 use crate::clock::Clock;
-use crate::plan::Plan;
-use crate::store::DeadLetter;
+use crate::plan::{Bus, Plan};
+use crate::store;
 use crate::store::sqlite::beside;
 
 /// Characters of a payload that a list shows.
@@ -142,8 +141,8 @@ fn letters_of(config: &Path, wanted: &[String]) -> anyhow::Result<Option<(Place,
 fn place_of(plan: &Plan) -> anyhow::Result<(Place, BTreeSet<String>)> {
     let bus = plan.bus.as_ref().context("there is no messaging.kafka and no messaging.broker, so there are no events")?;
     let mut known: BTreeSet<String> = bus.topics().iter().cloned().collect();
-    if let Some(settings) = app::kafka_settings(bus) {
-        return Ok((Place::Kafka(settings), known));
+    if let Bus::Kafka(settings) = bus {
+        return Ok((Place::Kafka(settings.clone()), known));
     }
     let database = plan.database.as_ref().context("there is no persistence.store, so no event is kept")?;
     known.extend(beside::dead_letters(&database.path)?.into_iter().map(|letter| letter.event.topic));
@@ -151,8 +150,8 @@ fn place_of(plan: &Plan) -> anyhow::Result<(Place, BTreeSet<String>)> {
 }
 
 /// A dead letter of the database as one of a topic: its number is its place.
-fn kept(letter: DeadLetter) -> Letter {
-    Letter {
+fn kept(letter: store::DeadLetter) -> DeadLetter {
+    DeadLetter {
         topic: letter.event.topic,
         partition: 0,
         offset: i64::try_from(letter.id).unwrap_or(i64::MAX),
@@ -166,11 +165,11 @@ fn kept(letter: DeadLetter) -> Letter {
     }
 }
 
-fn line(letter: &Letter) -> String {
+fn line(letter: &DeadLetter) -> String {
     let payload = letter.payload.as_deref().map(String::from_utf8_lossy);
     let none = if letter.lost { "(not kept)" } else { "(no value)" };
     let payload: String = payload.as_deref().unwrap_or(none).chars().take(SHOWN).collect();
-    let Letter { topic, partition, offset, key, event_id, group, consumer, reason, .. } = letter;
+    let DeadLetter { topic, partition, offset, key, event_id, group, consumer, reason, .. } = letter;
     let offset = if *partition == 0 { offset.to_string() } else { format!("{partition}/{offset}") };
     let (key, id, group, consumer) = (word(key), word(event_id.as_deref().unwrap_or_default()), word(group), word(consumer));
     format!("{topic} {offset} key={key} id={id} group={group} consumer={consumer} reason={reason:?} event={payload:?}")

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::report::{Code, Severity};
+use super::report::{Code, Position, Severity};
 
 /// One problem.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -45,4 +45,19 @@ impl Findings {
     pub fn into_list(self) -> Vec<Finding> {
         self.list
     }
+}
+
+/// From its first character to behind its last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub start: Position,
+    pub end: Position,
+}
+
+/// Its pointer may be empty: the text stands for no value. Then the span says where it is.
+pub(super) type TextProblem = (Finding, Option<Span>);
+
+/// An error in the text itself.
+pub(super) fn problem(span: Span, pointer: String, code: Code, message: String, help: Option<String>) -> TextProblem {
+    (Finding { severity: Severity::Error, pointer, at_key: false, code, message, help }, Some(span))
 }

@@ -5,8 +5,8 @@
 
 use super::env::Environment;
 use super::expand::Expanded;
+use super::finding::{Span, TextProblem, problem};
 use super::report::Code;
-use super::tree::{Span, TextProblem, problem};
 
 /// What is wrong with a scalar that is written out in the file.
 pub(super) fn of_text(text: &str, span: Span, pointer: &str) -> Option<TextProblem> {

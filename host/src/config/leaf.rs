@@ -118,3 +118,23 @@ impl JsonSchema for Secret {
         json_schema!({ "type": "string", "minLength": 1, "description": "32 bytes or more.", "x-expected": "text of 32 bytes or more, in quotes", "x-secret": true })
     }
 }
+
+/// Value of a header that may be a secret.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct HeaderValue(pub String);
+
+impl std::fmt::Debug for HeaderValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[hidden]")
+    }
+}
+
+impl JsonSchema for HeaderValue {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "HeaderValue".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": r"^[\x20-\x7e]*$", "x-expected": "printable ASCII text", "x-secret": true })
+    }
+}

@@ -6,19 +6,26 @@
 //! added by those who load them.
 
 pub mod commands;
+mod context;
 pub mod document;
 pub mod env;
 mod expand;
+mod files;
 mod finding;
 mod flaws;
 pub mod leaf;
+mod module_type;
 pub mod modules;
 pub mod report;
 mod resolve;
 mod schema;
+mod secrets;
+mod sections;
 mod structure;
 mod suggest;
+mod topics;
 mod tree;
+mod values;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::Read as _;
@@ -30,11 +37,11 @@ use crate::plan::Plan;
 use crate::runtime::ComponentSettings;
 use document::Document;
 pub use env::Environment;
-use finding::{Finding, Findings};
+use finding::{Finding, Findings, Span};
 use report::{Code, Position, Severity};
 pub use report::{Problem, Report};
 pub use schema::schema;
-use tree::{NamedVariables, Place, Span, Tree, Unset};
+use tree::{NamedVariables, Place, Tree, Unset};
 
 /// A config after all checks.
 #[derive(Debug)]

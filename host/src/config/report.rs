@@ -14,7 +14,7 @@ use miette::{
 use serde::Serialize;
 
 /// Problems that are shown with their lines: nobody reads more.
-const MOST_SHOWN: usize = 100;
+const MAX_SHOWN: usize = 100;
 
 /// Whether a config with the problem can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -138,7 +138,7 @@ impl Report {
         let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(1).with_width(120);
         let source = Source::new(self.file.display().to_string(), &self.source);
         let mut text = String::new();
-        for problem in self.problems.iter().take(MOST_SHOWN) {
+        for problem in self.problems.iter().take(MAX_SHOWN) {
             let report = miette::Report::new(problem.diagnostic(&source)).with_source_code(source.clone());
             // Writing to a string cannot fail, but rendering can, where a span lies outside: then the line form has it all.
             if handler.render_report(&mut text, report.as_ref()).is_err() {
@@ -146,7 +146,7 @@ impl Report {
             }
             text.push('\n');
         }
-        if let Some(more) = self.problems.len().checked_sub(MOST_SHOWN).filter(|more| *more > 0) {
+        if let Some(more) = self.problems.len().checked_sub(MAX_SHOWN).filter(|more| *more > 0) {
             let _ = writeln!(text, "and {more} more, which --format lines tells too\n");
         }
         text

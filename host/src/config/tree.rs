@@ -5,6 +5,7 @@
 //! aliases. It knows nothing of what a config means.
 
 mod merge;
+mod node;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -12,11 +13,12 @@ use saphyr::{Scalar, ScalarStyle};
 use saphyr_parser::{Event, Parser, ScanError, Span as YamlSpan, StrInput, Tag};
 use serde_json::{Map, Number, Value};
 
+use self::node::{Content, Entry, Node};
 use super::env::Environment;
 use super::expand::{ExpandError, expand};
-use super::finding::Finding;
+use super::finding::{Span, TextProblem, problem};
 use super::flaws;
-use super::report::{Code, Position, Severity};
+use super::report::{Code, Position};
 
 /// Bytes that a config may have.
 pub(super) const MAX_BYTES: usize = 1 << 20;
@@ -26,13 +28,6 @@ const MAX_DEPTH: usize = 64;
 pub(super) const EXTENSION: &str = "x-";
 /// Nodes with every alias resolved.
 const MAX_NODES: usize = 100_000;
-
-/// From its first character to behind its last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
-    pub start: Position,
-    pub end: Position,
-}
 
 /// Where a node and, in a mapping, its key are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,9 +44,6 @@ pub(super) enum Unset {
     /// Its place stays empty, and nothing is said about it.
     Open,
 }
-
-/// Its pointer may be empty: the text stands for no value. Then the span says where it is.
-pub(super) type TextProblem = (Finding, Option<Span>);
 
 /// Names of variables by the pointer of the scalar that is made of them.
 pub(super) type NamedVariables = BTreeMap<String, Vec<String>>;
@@ -222,33 +214,6 @@ fn expansion_problem(error: ExpandError, span: Span, pointer: &str) -> TextProbl
         ),
     };
     problem(span, pointer.to_owned(), Code::Expansion, message, Some(help))
-}
-
-pub(super) fn problem(span: Span, pointer: String, code: Code, message: String, help: Option<String>) -> TextProblem {
-    (Finding { severity: Severity::Error, pointer, at_key: false, code, message, help }, Some(span))
-}
-
-/// A node as written.
-#[derive(Clone)]
-struct Node {
-    span: Span,
-    content: Content,
-}
-
-#[derive(Clone)]
-enum Content {
-    Scalar { text: String, style: ScalarStyle, tag: Option<Tag> },
-    Sequence(Vec<Node>),
-    Mapping(Vec<Entry>),
-}
-
-#[derive(Clone)]
-struct Entry {
-    key: String,
-    span: Span,
-    value: Node,
-    /// It is `<<`, unquoted.
-    merges: bool,
 }
 
 /// A mapping or list whose end was not read yet.

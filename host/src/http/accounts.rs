@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::address::Client;
 use super::body::{self, Fields, Presence};
 use super::error::ApiError;
-use super::routes::Edge;
+use super::state::AppState;
 use super::writes;
 use crate::services::users::{Credentials, CurrentUser, Profile, ProfileChange, Registration, Session, Users};
 
@@ -35,51 +35,51 @@ pub(super) struct SessionBody {
     user: UserBody,
 }
 
-pub(super) async fn register(edge: &Edge, request: Request) -> Result<Response, ApiError> {
-    let (users, client) = (users(edge)?, Client::of(&request));
-    let (_, body) = body::object(request, Presence::Required, edge.read_timeout).await?;
+pub(super) async fn register(state: &AppState, request: Request) -> Result<Response, ApiError> {
+    let (users, client) = (users(state)?, Client::of(&request));
+    let (_, body) = body::object(request, Presence::Required, state.read_timeout).await?;
     let mut fields = Fields::new(body);
     let registration = Registration { name: fields.text("name"), email: fields.text("email"), password: fields.text("password") };
     fields.finish()?;
-    let session = writes::finish(&edge.writes, async move { users.register(registration, client.0).await }).await?;
+    let session = writes::finish(&state.writes, async move { users.register(registration, client.0).await }).await?;
     Ok((StatusCode::CREATED, answer(SessionBody::from(session))).into_response())
 }
 
-pub(super) async fn login(edge: &Edge, request: Request) -> Result<Response, ApiError> {
-    let (users, client) = (users(edge)?, Client::of(&request));
-    let (_, body) = body::object(request, Presence::Required, edge.read_timeout).await?;
+pub(super) async fn login(state: &AppState, request: Request) -> Result<Response, ApiError> {
+    let (users, client) = (users(state)?, Client::of(&request));
+    let (_, body) = body::object(request, Presence::Required, state.read_timeout).await?;
     let mut fields = Fields::new(body);
-    let Credentials { email, password } = Credentials { email: fields.text("email"), password: fields.text("password") };
+    let given = Credentials { email: fields.text("email"), password: fields.text("password") };
     fields.finish()?;
-    Ok(answer(SessionBody::from(users.login(&email, &password, client.0).await?)).into_response())
+    Ok(answer(SessionBody::from(users.login(&given.email, &given.password, client.0).await?)).into_response())
 }
 
-pub(super) async fn profile(edge: &Edge, request: Request) -> Result<Response, ApiError> {
-    let (users, user) = (users(edge)?, current(edge, &request)?);
+pub(super) async fn profile(state: &AppState, request: Request) -> Result<Response, ApiError> {
+    let (users, user) = (users(state)?, current(state, &request)?);
     drop(request);
     Ok(answer(UserBody::from(users.profile(&user).await?)).into_response())
 }
 
-pub(super) async fn update_profile(edge: &Edge, request: Request) -> Result<Response, ApiError> {
-    let (users, user) = (users(edge)?, current(edge, &request)?);
-    let (_, body) = body::object(request, Presence::Required, edge.read_timeout).await?;
+pub(super) async fn update_profile(state: &AppState, request: Request) -> Result<Response, ApiError> {
+    let (users, user) = (users(state)?, current(state, &request)?);
+    let (_, body) = body::object(request, Presence::Required, state.read_timeout).await?;
     let mut fields = Fields::new(body);
-    let ProfileChange { name, email } = ProfileChange { name: fields.optional_text("name"), email: fields.optional_text("email") };
+    let change = ProfileChange { name: fields.optional_text("name"), email: fields.optional_text("email") };
     fields.finish()?;
-    let change = async move { users.update(&user, name.as_deref(), email.as_deref()).await };
-    Ok(answer(UserBody::from(writes::finish(&edge.writes, change).await?)).into_response())
+    let update = async move { users.update(&user, change.name.as_deref(), change.email.as_deref()).await };
+    Ok(answer(UserBody::from(writes::finish(&state.writes, update).await?)).into_response())
 }
 
 /// A profile belongs to somebody, so it wants a token even where the route's middlewares do not.
-fn current(edge: &Edge, request: &Request) -> Result<CurrentUser, ApiError> {
+fn current(state: &AppState, request: &Request) -> Result<CurrentUser, ApiError> {
     match request.extensions().get::<CurrentUser>() {
         Some(user) => Ok(user.clone()),
-        None => edge.authenticate(request.headers()),
+        None => state.authenticate(request.headers()),
     }
 }
 
-fn users(edge: &Edge) -> Result<Users, ApiError> {
-    edge.users.clone().ok_or_else(|| ApiError::internal(anyhow::anyhow!("a route needs accounts, and this process has none")))
+fn users(state: &AppState) -> Result<Users, ApiError> {
+    state.users.clone().ok_or_else(|| ApiError::internal(anyhow::anyhow!("a route needs accounts, and this process has none")))
 }
 
 /// Nothing of an account belongs in a cache.

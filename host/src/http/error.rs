@@ -17,11 +17,11 @@ use crate::text;
 pub(crate) const PROBLEM: &str = "application/problem+json";
 
 /// Wrong fields that one answer lists; of more it tells how many there are. What is refused may be large, the refusal is not.
-const MOST_LISTED: usize = 20;
+const MAX_LISTED: usize = 20;
 /// Letters of what a client sent that are repeated to it.
-const MOST_QUOTED: usize = 100;
+const MAX_QUOTED: usize = 100;
 /// Letters of one sentence about what is wrong.
-const MOST_TOLD: usize = 600;
+const MAX_TOLD: usize = 600;
 
 /// An answer that says why not.
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ pub(super) struct ToNobody;
 
 /// What a client sent, as a part of a sentence: without what a terminal would act on, and cut where it gets long.
 pub(super) fn quoted(text: &str) -> String {
-    text::quoted(text, MOST_QUOTED)
+    text::quoted(text, MAX_QUOTED)
 }
 
 /// RFC 9457, and `error`, which repeats `detail` for clients that read this.
@@ -167,7 +167,7 @@ impl From<ServiceError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(mut self) -> Response {
-        text::cut(&mut self.detail, MOST_TOLD);
+        text::cut(&mut self.detail, MAX_TOLD);
         let errors = listed(self.errors);
         let problem = Problem {
             r#type: "about:blank",
@@ -194,11 +194,11 @@ impl IntoResponse for ApiError {
 
 /// As many as an answer lists, and how many more there are.
 fn listed(mut errors: Vec<FieldError>) -> Vec<FieldError> {
-    let more = errors.len().saturating_sub(MOST_LISTED);
-    errors.truncate(MOST_LISTED);
+    let more = errors.len().saturating_sub(MAX_LISTED);
+    errors.truncate(MAX_LISTED);
     for error in &mut errors {
-        text::cut(&mut error.pointer, MOST_QUOTED);
-        text::cut(&mut error.detail, MOST_TOLD);
+        text::cut(&mut error.pointer, MAX_QUOTED);
+        text::cut(&mut error.detail, MAX_TOLD);
     }
     if more > 0 {
         errors.push(FieldError { pointer: String::new(), detail: format!("{more} more are wrong and not listed") });

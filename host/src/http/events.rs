@@ -13,7 +13,7 @@ use futures::{Stream, StreamExt};
 use parking_lot::Mutex;
 
 use super::error::ApiError;
-use super::resources::whole_number;
+use super::number::whole_number;
 use crate::services::resources::Change;
 use crate::shutdown::Stop;
 

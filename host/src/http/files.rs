@@ -3,8 +3,8 @@
 //! Files come from their folder only: no dotfiles but those of [`WELL_KNOWN`], no links out of it. The page of an application answers
 //! navigation to paths it routes itself, never a path of the API.
 
+mod cached_responses;
 mod encodings;
-mod kept;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use http_range_header::StartPosition;
 use tower::ServiceExt;
 use tower_http::services::ServeFile;
 
+use self::cached_responses::{CachedResponses, Question};
 use self::encodings::{Accepted, Coding, Form, Forms, LARGEST};
-use self::kept::{Kept, Question};
 use super::error::ApiError;
 use super::middleware::rate_limit::RateLimiter;
 use crate::plan::FileServer;
@@ -36,7 +36,7 @@ const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
 pub(super) struct Files {
     /// Longest prefix first, each with its limit if it has one.
     servers: Vec<(FileServer, Option<RateLimiter>)>,
-    kept: Kept,
+    cached: CachedResponses,
     forms: Forms,
 }
 
@@ -49,7 +49,7 @@ impl Files {
             (server, limiter)
         };
         let servers = servers.into_iter().map(limited).collect();
-        Self { servers, kept: Kept::new(), forms: Forms::new() }
+        Self { servers, cached: CachedResponses::new(), forms: Forms::new() }
     }
 
     fn find<'a>(&self, path: &'a str) -> Option<(&FileServer, &'a str)> {
@@ -73,7 +73,7 @@ pub(super) async fn serve(State(files): State<Arc<Files>>, request: Request) -> 
     }
     let (accepted, is_navigation) = (Accepted::of(request.headers()), navigates(&request));
     let question = Question::of(&request, accepted, is_navigation);
-    if let Some(answer) = question.as_ref().and_then(|question| files.kept.answer(question)) {
+    if let Some(answer) = question.as_ref().and_then(|question| files.cached.answer(question)) {
         return answer;
     }
     let path = request.uri().path().to_owned();
@@ -98,7 +98,7 @@ pub(super) async fn serve(State(files): State<Arc<Files>>, request: Request) -> 
             let response = files.send(server, &file, request, accepted).await.unwrap_or_else(IntoResponse::into_response);
             match question {
                 Some(question) if is_small(&file).await => {
-                    files.kept.keep(question, response).await.unwrap_or_else(|error| ApiError::internal(error).into_response())
+                    files.cached.keep(question, response).await.unwrap_or_else(|error| ApiError::internal(error).into_response())
                 }
                 _ => response,
             }

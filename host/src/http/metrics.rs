@@ -15,9 +15,9 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::address::{self, Trusted, forwarded, is_near};
+use super::bearer::bearer;
 use super::error::ApiError;
-use super::middleware::auth;
-use super::routes::Edge;
+use super::state::AppState;
 use crate::plan::MetricsAccess;
 use crate::telemetry;
 
@@ -30,13 +30,13 @@ pub(super) enum Readers {
 }
 
 /// What answers `/metrics`.
-pub(super) fn route(access: &MetricsAccess) -> MethodRouter<Arc<Edge>> {
+pub(super) fn route(access: &MetricsAccess) -> MethodRouter<Arc<AppState>> {
     let readers = Readers::of(access);
     get(show).route_layer(from_fn_with_state(Arc::new(readers), admit))
 }
 
-async fn show(State(edge): State<Arc<Edge>>) -> Result<Response, ApiError> {
-    let text = edge.metrics.scrape().await.map_err(ApiError::internal)?;
+async fn show(State(state): State<Arc<AppState>>) -> Result<Response, ApiError> {
+    let text = state.metrics.scrape().await.map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, telemetry::metrics::CONTENT_TYPE)], text).into_response())
 }
 
@@ -73,7 +73,7 @@ impl Readers {
                 )),
             },
             Self::Token(known) => {
-                let sent: [u8; 32] = Sha256::digest(auth::bearer(headers)?).into();
+                let sent: [u8; 32] = Sha256::digest(bearer(headers)?).into();
                 if sent.ct_eq(known).into() {
                     Ok(())
                 } else {

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod address;
+mod bearer;
 mod body;
 mod error;
 mod events;
@@ -15,11 +16,13 @@ mod internal;
 mod lists;
 mod metrics;
 mod middleware;
+mod number;
 mod openapi;
 mod proxy;
 mod resources;
 mod routes;
 pub mod server;
+mod state;
 mod writes;
 
 use std::collections::BTreeMap;

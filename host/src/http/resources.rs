@@ -14,11 +14,12 @@ use sha2::{Digest, Sha256};
 use super::address::Client;
 use super::body::{self, Presence};
 use super::error::{ApiError, quoted};
-use super::routes::Edge;
+use super::number::whole_number;
+use super::state::AppState;
 use super::{events, writes};
 use crate::plan::Operation;
 use crate::services::ServiceError;
-use crate::services::resources::{IdempotencyKey, LONGEST_PAGE, Resources, View};
+use crate::services::resources::{IdempotencyKey, MAX_PAGE, Resources, View};
 use crate::services::users::CurrentUser;
 use crate::telemetry::traces;
 
@@ -35,19 +36,19 @@ struct Call {
 }
 
 /// Answers a route of the resource handler `handler`.
-pub(super) async fn answer(edge: &Edge, handler: &str, operation: &Operation, request: Request) -> Result<Response, ApiError> {
-    let resources = edge.resources.clone();
+pub(super) async fn answer(state: &AppState, handler: &str, operation: &Operation, request: Request) -> Result<Response, ApiError> {
+    let resources = state.resources.clone();
     let resources = resources.ok_or_else(|| ApiError::internal(anyhow::anyhow!("'{handler}' needs a store, and this process has none")))?;
     let user = request.extensions().get::<CurrentUser>().cloned();
     let call = Call { resources, handler: handler.to_owned(), user };
     match operation {
-        Operation::List => call.list(edge, request).await,
-        Operation::Create => call.create(edge, request).await,
+        Operation::List => call.list(state, request).await,
+        Operation::Create => call.create(state, request).await,
         Operation::Get => call.get(request).await,
-        Operation::Update => call.update(edge, request).await,
-        Operation::Delete => call.delete(edge, request).await,
-        Operation::Events => call.events(edge, request).await,
-        Operation::Action(action) => call.act(edge, action.clone(), request).await,
+        Operation::Update => call.update(state, request).await,
+        Operation::Delete => call.delete(state, request).await,
+        Operation::Events => call.events(state, request).await,
+        Operation::Action(action) => call.act(state, action.clone(), request).await,
     }
 }
 
@@ -64,12 +65,12 @@ struct CourseQuery {
 }
 
 impl Call {
-    async fn list(self, edge: &Edge, mut request: Request) -> Result<Response, ApiError> {
+    async fn list(self, state: &AppState, mut request: Request) -> Result<Response, ApiError> {
         let Query(query) = request.extract_parts::<Query<ListQuery>>().await.map_err(unreadable_query)?;
         let limit = query.limit.as_deref().map(parse_limit).transpose()?;
         // The first page of what is the same for everybody is kept: it costs nothing.
         let _turn = if self.user.is_some() || limit.is_some() || query.cursor.is_some() {
-            Some(edge.lists.turn(&self.caller(&request)).await?)
+            Some(state.lists.turn(&self.caller(&request)).await?)
         } else {
             None
         };
@@ -83,13 +84,13 @@ impl Call {
         Ok(response)
     }
 
-    async fn create(self, edge: &Edge, request: Request) -> Result<Response, ApiError> {
-        let (parts, body) = body::object(request, Presence::Required, edge.read_timeout).await?;
+    async fn create(self, state: &AppState, request: Request) -> Result<Response, ApiError> {
+        let (parts, body) = body::object(request, Presence::Required, state.read_timeout).await?;
         let key = idempotency_key(&parts, &body)?;
         let traceparent = traces::continued(parts.headers.get(traces::HEADER).and_then(|value| value.to_str().ok()));
         let Self { resources, handler, user } = self;
         let write = async move { resources.create(&handler, user.as_ref(), Value::Object(body), key, traceparent).await };
-        let (view, replayed) = writes::finish(&edge.writes, write).await?;
+        let (view, replayed) = writes::finish(&state.writes, write).await?;
         let location = format!("{}/{}", parts.uri.path().trim_end_matches('/'), percent_encoded(&view.body.id));
         let mut response = (StatusCode::CREATED, [(header::LOCATION, header_value(&location)?)], shown(view)?).into_response();
         if replayed {
@@ -117,39 +118,39 @@ impl Call {
         Ok(response)
     }
 
-    async fn update(self, edge: &Edge, request: Request) -> Result<Response, ApiError> {
-        let (mut parts, body) = body::object(request, Presence::Required, edge.read_timeout).await?;
+    async fn update(self, state: &AppState, request: Request) -> Result<Response, ApiError> {
+        let (mut parts, body) = body::object(request, Presence::Required, state.read_timeout).await?;
         let (id, expected) = (last_parameter(&mut parts).await?, if_match(&parts.headers)?);
         let Self { resources, handler, user } = self;
         let write = async move { resources.update(&handler, user.as_ref(), &id, Value::Object(body), expected).await };
-        let view = writes::finish(&edge.writes, write).await.map_err(|e| unless_matched(e, expected))?;
+        let view = writes::finish(&state.writes, write).await.map_err(|e| unless_matched(e, expected))?;
         shown(view)
     }
 
-    async fn delete(self, edge: &Edge, request: Request) -> Result<Response, ApiError> {
+    async fn delete(self, state: &AppState, request: Request) -> Result<Response, ApiError> {
         let (parts, id) = with_id(request).await?;
         let expected = if_match(&parts.headers)?;
         let Self { resources, handler, user } = self;
         let write = async move { resources.delete(&handler, user.as_ref(), &id, expected).await };
-        writes::finish(&edge.writes, write).await.map_err(|e| unless_matched(e, expected))?;
+        writes::finish(&state.writes, write).await.map_err(|e| unless_matched(e, expected))?;
         Ok(StatusCode::NO_CONTENT.into_response())
     }
 
-    async fn act(self, edge: &Edge, action: String, request: Request) -> Result<Response, ApiError> {
-        let (mut parts, body) = body::object(request, Presence::Optional, edge.read_timeout).await?;
+    async fn act(self, state: &AppState, action: String, request: Request) -> Result<Response, ApiError> {
+        let (mut parts, body) = body::object(request, Presence::Optional, state.read_timeout).await?;
         let id = last_parameter(&mut parts).await?;
         let Self { resources, handler, user } = self;
         let write = async move { resources.act(&handler, user.as_ref(), &id, &action, Value::Object(body)).await };
-        shown(writes::finish(&edge.writes, write).await?)
+        shown(writes::finish(&state.writes, write).await?)
     }
 
-    async fn events(self, edge: &Edge, request: Request) -> Result<Response, ApiError> {
+    async fn events(self, state: &AppState, request: Request) -> Result<Response, ApiError> {
         let (parts, id) = with_id(request).await?;
         let after = events::last_seen(&parts.headers)?;
-        let reader = |user: &CurrentUser| Ok::<_, ApiError>(events::Reader { place: edge.streams.open(&user.id)?, left: user.left });
+        let reader = |user: &CurrentUser| Ok::<_, ApiError>(events::Reader { place: state.streams.open(&user.id)?, left: user.left });
         let reader = self.user.as_ref().map(reader).transpose()?;
         let changes = self.resources.changes(&self.handler, self.user.as_ref(), &id, after.unwrap_or(0)).await?;
-        Ok(events::stream(changes, after, reader, edge.stop.clone()).await)
+        Ok(events::stream(changes, after, reader, state.stop.clone()).await)
     }
 
     /// What tells one caller from another: the user, or where the request comes from.
@@ -197,14 +198,8 @@ fn parse_before(text: &str) -> Result<u64, ApiError> {
 
 fn parse_limit(text: &str) -> Result<usize, ApiError> {
     let limit = whole_number(text).and_then(|limit| usize::try_from(limit).ok());
-    let wrong = || ServiceError::field("limit", format!("expected a whole number from 1 to {LONGEST_PAGE}, got '{}'", quoted(text)));
+    let wrong = || ServiceError::field("limit", format!("expected a whole number from 1 to {MAX_PAGE}, got '{}'", quoted(text)));
     limit.ok_or_else(|| wrong().into())
-}
-
-/// Digits and nothing else, as far as the database can count.
-pub(super) fn whole_number(text: &str) -> Option<u64> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|number| digits && i64::try_from(*number).is_ok())
 }
 
 fn next_link(path: &str, limit: Option<usize>, cursor: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -14,47 +14,21 @@ use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::error::{ApiError, quoted};
-use super::events::Streams;
 use super::files::{self, Files};
-use super::lists::Lists;
 use super::middleware::{auth, cors, observe, rate_limit, request_id, security};
+use super::state::{AppState, DEFAULT_TIMEOUT};
 use super::{HttpParts, accounts, health, metrics, openapi, resources};
 use crate::plan::paths::{self, template as routable};
 use crate::plan::{self, Endpoint, Middleware, Operation};
-use crate::services::resources::Resources;
 use crate::services::shop::stock;
-use crate::services::users::{CurrentUser, TokenVerifier, Users};
-use crate::shutdown::Stop;
-use crate::tasks::Tasks;
-use crate::telemetry::Metrics;
-
-/// Used when the plan has no listener, for routers that are called without one.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// What handlers share.
-pub(super) struct Edge {
-    pub(super) tokens: Option<TokenVerifier>,
-    pub(super) users: Option<Users>,
-    pub(super) resources: Option<Resources>,
-    pub(super) metrics: Metrics,
-    pub(super) health: super::HealthChecks,
-    pub(super) writes: Tasks,
-    pub(super) streams: Streams,
-    pub(super) lists: Lists,
-    pub(super) stop: Stop,
-    pub(super) read_timeout: Duration,
-    proxies: BTreeMap<String, Router>,
-    /// Module name of `auth.jwt`, for metrics.
-    accounts: String,
-}
 
 /// Everything that answers, as one value.
 pub fn router(parts: HttpParts) -> Router {
     let plan = Arc::clone(&parts.plan);
     let internal = parts.internal.clone();
-    let edge = Arc::new(Edge::new(parts));
-    let mut routes = configured(&edge, &plan);
-    let observer = observer(&edge, &plan, &routes);
+    let state = Arc::new(AppState::new(parts));
+    let mut routes = configured(&state, &plan);
+    let observer = observer(&state, &plan, &routes);
 
     add(&mut routes, paths::OPENAPI, get(openapi::handler(&plan)));
     if let Some(settings) = &plan.metrics {
@@ -68,7 +42,7 @@ pub fn router(parts: HttpParts) -> Router {
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| router.route(&path, methods))
         .method_not_allowed_fallback(method_not_allowed)
-        .with_state(edge)
+        .with_state(state)
         .merge(internal.unwrap_or_default())
         .fallback_service(get_or_refuse(Files::new(&plan.files)))
         .layer(CatchPanicLayer::custom(security::panicked))
@@ -80,15 +54,15 @@ pub fn router(parts: HttpParts) -> Router {
     router.layer(from_fn(security::headers))
 }
 
-type Routes = BTreeMap<String, MethodRouter<Arc<Edge>>>;
+type Routes = BTreeMap<String, MethodRouter<Arc<AppState>>>;
 
 /// The routes of the config, each behind its middlewares.
-fn configured(edge: &Arc<Edge>, plan: &plan::Plan) -> Routes {
+fn configured(state: &Arc<AppState>, plan: &plan::Plan) -> Routes {
     let limiters = limiters(plan);
     let mut routes = Routes::new();
     for route in &plan.routes {
         let methods = routes.entry(routable(&route.path)).or_default();
-        let added = behind(endpoint(route), &route.middlewares, edge, &limiters);
+        let added = behind(endpoint(route), &route.middlewares, state, &limiters);
         *methods = std::mem::take(methods).merge(added);
     }
     for (path, settings) in preflights(plan) {
@@ -99,11 +73,11 @@ fn configured(edge: &Arc<Edge>, plan: &plan::Plan) -> Routes {
     routes
 }
 
-fn endpoint(route: &plan::Route) -> MethodRouter<Arc<Edge>> {
+fn endpoint(route: &plan::Route) -> MethodRouter<Arc<AppState>> {
     let endpoint = Arc::new(route.endpoint.clone());
-    let handler = move |State(edge): State<Arc<Edge>>, request: Request| {
+    let handler = move |State(state): State<Arc<AppState>>, request: Request| {
         let endpoint = Arc::clone(&endpoint);
-        async move { edge.answer(&endpoint, request).await }
+        async move { answer(&state, &endpoint, request).await }
     };
     let method = Method::from_bytes(route.method.as_bytes()).ok().and_then(|method| MethodFilter::try_from(method).ok());
     match method {
@@ -114,15 +88,15 @@ fn endpoint(route: &plan::Route) -> MethodRouter<Arc<Edge>> {
 
 /// Wraps `methods` so that the first of `middlewares` is the outermost.
 fn behind(
-    methods: MethodRouter<Arc<Edge>>,
+    methods: MethodRouter<Arc<AppState>>,
     middlewares: &[Middleware],
-    edge: &Arc<Edge>,
+    state: &Arc<AppState>,
     limiters: &BTreeMap<String, Arc<rate_limit::RateLimiter>>,
-) -> MethodRouter<Arc<Edge>> {
+) -> MethodRouter<Arc<AppState>> {
     middlewares.iter().rev().fold(methods, |inner, middleware| match middleware {
         Middleware::Cors(settings) => inner.route_layer(cors::layer(settings)),
         Middleware::RequestId => inner.route_layer(from_fn(request_id::echo)),
-        Middleware::Auth => inner.route_layer(from_fn_with_state(Arc::clone(edge), auth::require)),
+        Middleware::Auth => inner.route_layer(from_fn_with_state(Arc::clone(state), auth::require)),
         Middleware::RateLimit(settings) => match limiters.get(&settings.name) {
             Some(limiter) => inner.route_layer(from_fn_with_state(Arc::clone(limiter), rate_limit::limit)),
             None => inner,
@@ -163,11 +137,11 @@ fn is_any(method: &str) -> bool {
 }
 
 /// Adds a route that every process has. A config with a route of its own there is not valid.
-fn add(routes: &mut Routes, path: &str, methods: MethodRouter<Arc<Edge>>) {
+fn add(routes: &mut Routes, path: &str, methods: MethodRouter<Arc<AppState>>) {
     routes.insert(path.to_owned(), methods);
 }
 
-fn observer(edge: &Edge, plan: &plan::Plan, routes: &Routes) -> Arc<observe::Observer> {
+fn observer(state: &AppState, plan: &plan::Plan, routes: &Routes) -> Arc<observe::Observer> {
     let mut templates: HashMap<_, _> = routes.keys().map(|path| (path.clone(), path.clone())).collect();
     for path in [paths::OPENAPI, &paths::below(stock::PATH)] {
         templates.insert(path.to_owned(), path.to_owned());
@@ -177,9 +151,9 @@ fn observer(edge: &Edge, plan: &plan::Plan, routes: &Routes) -> Arc<observe::Obs
     }
     let write_timeout = plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.write_timeout);
     Arc::new(observe::Observer {
-        metrics: edge.metrics.clone(),
+        metrics: state.metrics.clone(),
         templates,
-        deadline: edge.read_timeout + write_timeout,
+        deadline: state.read_timeout + write_timeout,
         bounded: observe::BoundedLines::new(),
     })
 }
@@ -187,17 +161,17 @@ fn observer(edge: &Edge, plan: &plan::Plan, routes: &Routes) -> Arc<observe::Obs
 fn add_probes(routes: &mut Routes, settings: &plan::Health, insiders: Arc<health::Insiders>) {
     let timeout = settings.check_timeout;
     let of_ready = Arc::clone(&insiders);
-    let health = move |State(edge): State<Arc<Edge>>, request: Request| {
+    let health = move |State(state): State<Arc<AppState>>, request: Request| {
         let is_insider = insiders.include(&request);
-        async move { health::health(&edge.health, timeout, is_insider).await }
+        async move { health::health(&state.health, timeout, is_insider).await }
     };
-    let ready = move |State(edge): State<Arc<Edge>>, request: Request| {
+    let ready = move |State(state): State<Arc<AppState>>, request: Request| {
         let is_insider = of_ready.include(&request);
-        async move { health::ready(&edge.health, timeout, edge.stop.is_requested(), is_insider).await }
+        async move { health::ready(&state.health, timeout, state.stop.is_requested(), is_insider).await }
     };
     add(routes, &settings.health_path, get(health));
     add(routes, &settings.ready_path, get(ready));
-    add(routes, &settings.live_path, get(|State(edge): State<Arc<Edge>>| async move { health::live(&edge.health) }));
+    add(routes, &settings.live_path, get(|State(state): State<Arc<AppState>>| async move { health::live(&state.health) }));
 }
 
 /// The router adds which methods are allowed; who asks for just that gets just that.
@@ -213,75 +187,43 @@ fn get_or_refuse(files: Files) -> MethodRouter {
     any(files::serve).with_state(Arc::new(files))
 }
 
-impl Edge {
-    fn new(parts: HttpParts) -> Self {
-        let tokens = parts.tokens.or_else(|| parts.users.as_ref().map(|users| users.tokens().clone()));
-        let read_timeout = parts.plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.read_timeout);
-        let streams_per_user = parts.plan.server.as_ref().map_or(usize::MAX, |server| server.streams_per_user);
-        let readers = parts.plan.database.as_ref().map_or(1, |database| database.max_open_conns);
-        let accounts = parts.plan.auth.as_ref().map_or_else(String::new, |auth| auth.name.clone());
-        Self {
-            tokens,
-            users: parts.users,
-            resources: parts.resources,
-            metrics: parts.metrics,
-            health: parts.health,
-            writes: parts.writes,
-            streams: Streams::new(streams_per_user),
-            lists: Lists::new(usize::try_from(readers / 2).unwrap_or(1).max(1)),
-            stop: parts.stop,
-            read_timeout,
-            proxies: parts.proxies,
-            accounts,
-        }
-    }
+async fn answer(state: &AppState, endpoint: &Endpoint, request: Request) -> Response {
+    let begin = Instant::now();
+    let (module, operation) = operation(state, endpoint);
+    let answer = match endpoint {
+        Endpoint::Register => accounts::register(state, request).await,
+        Endpoint::Login => accounts::login(state, request).await,
+        Endpoint::Profile => accounts::profile(state, request).await,
+        Endpoint::UpdateProfile => accounts::update_profile(state, request).await,
+        Endpoint::Resource { handler, operation } => resources::answer(state, handler, operation, request).await,
+        Endpoint::Proxy(name) => proxy(state, name, request).await,
+    };
+    let response = answer.into_response();
+    let status = match response.status().as_u16() {
+        500.. => "error",
+        400.. => "rejected",
+        _ => "success",
+    };
+    state.metrics.module_operation(module, operation, status, begin.elapsed());
+    response
+}
 
-    /// Who the headers speak for; an error is 401.
-    pub(super) fn authenticate(&self, headers: &HeaderMap) -> Result<CurrentUser, ApiError> {
-        match &self.tokens {
-            Some(tokens) => auth::authenticate(tokens, headers),
-            None => Err(ApiError::internal(anyhow::anyhow!("a route needs tokens, and this process cannot check any"))),
-        }
+async fn proxy(state: &AppState, name: &str, request: Request) -> Result<Response, ApiError> {
+    match state.proxies.get(name) {
+        Some(proxy) => Ok(proxy.clone().oneshot(request).await.into_response()),
+        None => Err(ApiError::internal(anyhow::anyhow!("the proxy '{name}' was not built"))),
     }
+}
 
-    async fn answer(&self, endpoint: &Endpoint, request: Request) -> Response {
-        let begin = Instant::now();
-        let (module, operation) = self.operation(endpoint);
-        let answer = match endpoint {
-            Endpoint::Register => accounts::register(self, request).await,
-            Endpoint::Login => accounts::login(self, request).await,
-            Endpoint::Profile => accounts::profile(self, request).await,
-            Endpoint::UpdateProfile => accounts::update_profile(self, request).await,
-            Endpoint::Resource { handler, operation } => resources::answer(self, handler, operation, request).await,
-            Endpoint::Proxy(name) => self.proxy(name, request).await,
-        };
-        let response = answer.into_response();
-        let status = match response.status().as_u16() {
-            500.. => "error",
-            400.. => "rejected",
-            _ => "success",
-        };
-        self.metrics.module_operation(module, operation, status, begin.elapsed());
-        response
-    }
-
-    async fn proxy(&self, name: &str, request: Request) -> Result<Response, ApiError> {
-        match self.proxies.get(name) {
-            Some(proxy) => Ok(proxy.clone().oneshot(request).await.into_response()),
-            None => Err(ApiError::internal(anyhow::anyhow!("the proxy '{name}' was not built"))),
-        }
-    }
-
-    /// Module and operation that a request counts for.
-    fn operation<'a>(&'a self, endpoint: &'a Endpoint) -> (&'a str, &'a str) {
-        match endpoint {
-            Endpoint::Register => (&self.accounts, "register"),
-            Endpoint::Login => (&self.accounts, "login"),
-            Endpoint::Profile => (&self.accounts, "profile"),
-            Endpoint::UpdateProfile => (&self.accounts, "update_profile"),
-            Endpoint::Resource { handler, operation } => (handler, operation_name(operation)),
-            Endpoint::Proxy(name) => (name, "proxy"),
-        }
+/// Module and operation that a request counts for.
+fn operation<'a>(state: &'a AppState, endpoint: &'a Endpoint) -> (&'a str, &'a str) {
+    match endpoint {
+        Endpoint::Register => (&state.accounts, "register"),
+        Endpoint::Login => (&state.accounts, "login"),
+        Endpoint::Profile => (&state.accounts, "profile"),
+        Endpoint::UpdateProfile => (&state.accounts, "update_profile"),
+        Endpoint::Resource { handler, operation } => (handler, operation_name(operation)),
+        Endpoint::Proxy(name) => (name, "proxy"),
     }
 }
 

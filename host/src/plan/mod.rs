@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::bus::Settings as Bus;
 use crate::runtime;
 
 /// Header that carries what processes of one installation know each other by.
@@ -48,11 +49,44 @@ pub struct Plan {
     pub metrics: Option<Metrics>,
     /// Health endpoints.
     pub health: Option<Health>,
-    /// Module names in the sequence in which they start; they stop in reverse.
-    pub start_sequence: Vec<String>,
+    /// Every module, in the sequence in which they start; they stop in reverse.
+    pub modules: Vec<Module>,
+}
+
+/// One module of the config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Module {
+    /// Its name.
+    pub name: String,
+    /// What starts and stops with it.
+    pub runs: Runs,
+}
+
+/// What starts when it is a module's turn, and stops when its turn comes again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runs {
+    /// Nothing by itself: it is a part of what others do, and of answering requests, which begins when everything has started and ends
+    /// before anything stops.
+    Nothing,
+    /// What keeps the database small and watches over it.
+    Store,
+    /// What makes transitions: due runs and timers, attempts.
+    Engine,
+    /// What looks for new versions of components.
+    Component,
+    /// What publishes events.
+    Bus,
+    /// What receives them.
+    Consumer,
 }
 
 impl Plan {
+    /// Names of the modules in the sequence in which they start; they stop in reverse.
+    #[must_use]
+    pub fn start_sequence(&self) -> Vec<&str> {
+        self.modules.iter().map(|module| module.name.as_str()).collect()
+    }
+
     /// Paths of what watches the process rather than uses it.
     #[must_use]
     pub fn probes(&self) -> Vec<String> {
@@ -294,7 +328,7 @@ pub struct Pricing {
 }
 
 /// Units of one line, at most, whatever a config says.
-pub const MOST_UNITS: u32 = 100_000;
+pub const MAX_UNITS: u32 = 100_000;
 
 /// Where a shop takes prices from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -391,45 +425,6 @@ pub struct Workflow {
     pub steps: BTreeSet<String>,
     /// Config that a step gives its component beyond the component's own, by step name.
     pub step_config: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
-}
-
-/// How events travel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Bus {
-    /// `messaging.broker`
-    Embedded {
-        /// Module name.
-        name: String,
-        /// Topics it lists, and those subscribed to or named by a trigger.
-        topics: Vec<String>,
-        /// Events under way at once; more wait in the outbox.
-        max_queue_size: usize,
-        /// How long one delivery may take.
-        delivery_timeout: Duration,
-    },
-    /// `messaging.kafka`
-    Kafka {
-        /// Module name.
-        name: String,
-        /// `host:port`.
-        brokers: Vec<String>,
-        /// Consumer group.
-        group_id: String,
-        /// Which member of the group this is, if the config says so.
-        instance_id: Option<String>,
-        /// As in `Embedded`.
-        topics: Vec<String>,
-    },
-}
-
-impl Bus {
-    /// Topics that are known.
-    #[must_use]
-    pub fn topics(&self) -> &[String] {
-        match self {
-            Self::Embedded { topics, .. } | Self::Kafka { topics, .. } => topics,
-        }
-    }
 }
 
 /// `messaging.handler`.

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use super::guest::{Failure, Outcome};
-use super::text::{MOST_REASON_BYTES, tamed};
+use super::bindings::{Failure, Outcome};
+use super::text::{MAX_REASON_BYTES, tamed};
 use super::{Limits, Verdict};
 
 /// Characters of a rejection's code.
-const MOST_CODE: usize = 64;
+const MAX_CODE: usize = 64;
 
 /// The verdict of an answer.
 ///
@@ -18,11 +18,11 @@ pub(super) fn verdict(answer: Result<Outcome, Failure>, limits: &Limits) -> Resu
         Ok(Outcome::Accepted(results)) => object("results", &results, limits).map(Verdict::Accepted),
         Ok(Outcome::Rejected(rejection)) => Ok(Verdict::Rejected {
             code: code(rejection.code)?,
-            reason: tamed(&rejection.reason, MOST_REASON_BYTES),
+            reason: tamed(&rejection.reason, MAX_REASON_BYTES),
             details: object("details", &rejection.details, limits)?,
         }),
-        Err(Failure::Transient(reason)) => Ok(Verdict::Transient(tamed(&reason, MOST_REASON_BYTES))),
-        Err(Failure::Permanent(reason)) => Ok(Verdict::Permanent(tamed(&reason, MOST_REASON_BYTES))),
+        Err(Failure::Transient(reason)) => Ok(Verdict::Transient(tamed(&reason, MAX_REASON_BYTES))),
+        Err(Failure::Permanent(reason)) => Ok(Verdict::Permanent(tamed(&reason, MAX_REASON_BYTES))),
     }
 }
 
@@ -48,10 +48,10 @@ pub(super) fn object(what: &str, text: &str, limits: &Limits) -> Result<Map<Stri
 }
 
 fn code(code: String) -> Result<String, String> {
-    let fits = (1..=MOST_CODE).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic());
+    let fits = (1..=MAX_CODE).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic());
     if fits {
         return Ok(code);
     }
-    let shown = tamed(&code, MOST_CODE);
-    Err(format!("rejected with the code '{shown}': a code has 1 to {MOST_CODE} visible ASCII characters, for example insufficient_funds"))
+    let shown = tamed(&code, MAX_CODE);
+    Err(format!("rejected with the code '{shown}': a code has 1 to {MAX_CODE} visible ASCII characters, for example insufficient_funds"))
 }

@@ -22,7 +22,7 @@ const QUICK_TICKS: u32 = 3;
 /// Which limit of the sandbox ended a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Limit {
+pub enum Limit {
     /// It computed for too long.
     Cpu = 1,
     /// It took too long.
@@ -40,7 +40,8 @@ pub(super) enum Limit {
 }
 
 impl Limit {
-    /// As metrics and reports name it.
+    /// As the log names it.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",

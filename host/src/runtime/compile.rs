@@ -17,18 +17,18 @@ use tokio::sync::Mutex;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::code_cache::{Code, CodeCache, MAX_CODE_BYTES};
 use super::engine;
-use super::inspect::{self, MOST_BYTES};
-use super::kept::{Code, Kept, MOST_CODE_BYTES};
+use super::inspect::{self, MAX_BYTES};
 use super::source::off_thread;
-use super::text::{MOST_REASON_BYTES, tamed};
+use super::text::{MAX_REASON_BYTES, tamed};
 
 /// Addresses of the child, all that it maps included. A Python component of 18 MB takes about 1.5 GiB.
-const MOST_ADDRESSES: u64 = 6 << 30;
+const MAX_ADDRESSES: u64 = 6 << 30;
 /// CPU time of the child, all its threads together.
-const MOST_CPU: Duration = Duration::from_secs(120);
+const MAX_CPU: Duration = Duration::from_secs(120);
 /// Wall time that the program waits for its child.
-const MOST_WALL: Duration = Duration::from_secs(180);
+const MAX_WALL: Duration = Duration::from_secs(180);
 /// Exit status for "this cannot be compiled", where standard error says why.
 const REFUSED: u8 = 1;
 
@@ -39,7 +39,7 @@ pub fn compile_main(input: &mut dyn Read, output: &mut dyn Write, report: &mut d
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // If nobody reads the report, the exit status still tells.
-            let _ = writeln!(report, "{}", tamed(&format!("{error:#}"), MOST_REASON_BYTES));
+            let _ = writeln!(report, "{}", tamed(&format!("{error:#}"), MAX_REASON_BYTES));
             ExitCode::from(REFUSED)
         }
     }
@@ -47,8 +47,8 @@ pub fn compile_main(input: &mut dyn Read, output: &mut dyn Write, report: &mut d
 
 fn limit_self() -> anyhow::Result<()> {
     let to = |most| Rlimit { current: Some(most), maximum: Some(most) };
-    setrlimit(Resource::As, to(MOST_ADDRESSES))?;
-    setrlimit(Resource::Cpu, to(MOST_CPU.as_secs()))?;
+    setrlimit(Resource::As, to(MAX_ADDRESSES))?;
+    setrlimit(Resource::Cpu, to(MAX_CPU.as_secs()))?;
     setrlimit(Resource::Core, to(0))?;
     // Runs that are being served come first.
     setpriority_process(None, 10)?;
@@ -57,7 +57,7 @@ fn limit_self() -> anyhow::Result<()> {
 
 fn compile_here(input: &mut dyn Read, output: &mut dyn Write) -> anyhow::Result<()> {
     let mut bytes = Vec::new();
-    input.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    input.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     inspect::outline(&bytes).map_err(|flaw| anyhow::anyhow!(flaw.reason))?;
     let engine = engine::compiling()?;
     let code = engine.precompile_component(&bytes).map_err(|error| anyhow::anyhow!("cannot be compiled: {error:#}"))?;
@@ -70,13 +70,13 @@ pub(super) struct Compiler {
     program: PathBuf,
     engine: Engine,
     /// Where code is kept; if nowhere, everything is compiled.
-    kept: Option<Arc<Kept>>,
+    kept: Option<Arc<CodeCache>>,
     turn: Mutex<()>,
 }
 
 impl Compiler {
     /// Uses the hidden command `compile` of `program`.
-    pub fn new(program: PathBuf, engine: Engine, kept: Option<Arc<Kept>>) -> Self {
+    pub fn new(program: PathBuf, engine: Engine, kept: Option<Arc<CodeCache>>) -> Self {
         Self { program, engine, kept, turn: Mutex::new(()) }
     }
 
@@ -89,9 +89,9 @@ impl Compiler {
             return Ok((component, true));
         }
         let _turn = self.turn.lock().await;
-        let code = tokio::time::timeout(MOST_WALL, self.in_child(bytes))
+        let code = tokio::time::timeout(MAX_WALL, self.in_child(bytes))
             .await
-            .map_err(|_| format!("could not be compiled within {MOST_WALL:?}"))??;
+            .map_err(|_| format!("could not be compiled within {MAX_WALL:?}"))??;
         let component = self.load(code.clone()).await?;
         self.keep(digest, code).await?;
         Ok((component, false))
@@ -152,8 +152,8 @@ impl Compiler {
         if !said.status.success() {
             return Err(refusal(said.status, &said.report));
         }
-        if said.code.len() as u64 > MOST_CODE_BYTES {
-            return Err(format!("has more than {MOST_CODE_BYTES} bytes of code once it is compiled"));
+        if said.code.len() as u64 > MAX_CODE_BYTES {
+            return Err(format!("has more than {MAX_CODE_BYTES} bytes of code once it is compiled"));
         }
         Ok(said.code.into())
     }
@@ -175,7 +175,7 @@ async fn talk(child: &mut Child, bytes: &Bytes) -> std::io::Result<Said> {
             let _ = stdin.write_all(bytes).await;
         }
     };
-    let ((), code, report) = tokio::join!(write, all(stdout, MOST_CODE_BYTES + 1), all(stderr, 2 * MOST_REASON_BYTES as u64));
+    let ((), code, report) = tokio::join!(write, all(stdout, MAX_CODE_BYTES + 1), all(stderr, 2 * MAX_REASON_BYTES as u64));
     Ok(Said { status: child.wait().await?, code: code?, report: String::from_utf8_lossy(&report?).into_owned() })
 }
 
@@ -190,12 +190,12 @@ async fn all(pipe: Option<impl AsyncRead + Unpin>, most: u64) -> std::io::Result
 
 fn refusal(status: ExitStatus, report: &str) -> String {
     if status.code() == Some(i32::from(REFUSED)) {
-        return tamed(report.trim(), MOST_REASON_BYTES);
+        return tamed(report.trim(), MAX_REASON_BYTES);
     }
     let said = tamed(report.trim(), 300);
     format!(
         "could not be compiled within {} GiB of addresses and {} s of CPU time: the compiler ended with {status} ({said})",
-        MOST_ADDRESSES >> 30,
-        MOST_CPU.as_secs()
+        MAX_ADDRESSES >> 30,
+        MAX_CPU.as_secs()
     )
 }

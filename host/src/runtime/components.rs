@@ -11,11 +11,12 @@ use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 
 use super::answer::{is_too_large, verdict};
+use super::bindings::GuestJob;
 use super::budget::Limit;
-use super::engine::{self, MOST_RUNS, Ticker};
-use super::guest::{Granted, GuestJob, linker};
+use super::code_cache::CodeCache;
+use super::engine::{self, MAX_RUNS, Ticker};
+use super::guest::{Granted, linker};
 use super::guest_log::Speaker;
-use super::kept::Kept;
 use super::loader::{Found, Loader};
 use super::outgoing::Outgoing;
 use super::places::{Crowd, Places, Taken};
@@ -29,7 +30,7 @@ use crate::clock::Clock;
 pub type Remember = Arc<dyn Fn(String, String) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
 
 /// Events that a slow reader may lag behind.
-const MOST_EVENTS: usize = 256;
+const MAX_EVENTS: usize = 256;
 
 /// How a component is doing.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,15 +87,15 @@ impl Runtime {
         clock: Clock,
     ) -> anyhow::Result<Arc<Self>> {
         let runs = settings.max_concurrent_runs;
-        anyhow::ensure!((1..=MOST_RUNS).contains(&runs), "at most {runs} components are to run at once: it must be 1 to {MOST_RUNS}");
+        anyhow::ensure!((1..=MAX_RUNS).contains(&runs), "at most {runs} components are to run at once: it must be 1 to {MAX_RUNS}");
         let engine = engine::serving(runs)?;
-        let kept = Kept::open(&settings.cache_dir, engine::fingerprint(&engine))?;
+        let kept = CodeCache::open(&settings.cache_dir, engine::fingerprint(&engine))?;
         let ticker = Ticker::start(&engine)?;
         let sandbox = Arc::new(Sandbox::new(engine.clone(), clock.clone()));
         let loader = Loader::new(settings.compiler, engine.clone(), Some(kept), Arc::clone(&sandbox), clock.clone());
         let slots = slots(components, &services, &engine)?;
         let places = Places::new(runs, slots.len());
-        let (events, _) = broadcast::channel(MOST_EVENTS);
+        let (events, _) = broadcast::channel(MAX_EVENTS);
         let runtime = Arc::new(Self { clock, places, sandbox, loader, slots, remember, events, _ticker: ticker });
         let good: HashMap<String, String> = good.into_iter().collect();
         join_all(runtime.slots.values().map(|slot| runtime.load_at_start(slot, good.get(&slot.settings.name)))).await;
@@ -145,7 +146,7 @@ impl Runtime {
         let job = self.guest_job(job, slot.config_for(step_config));
         let ran = self.sandbox.process(&version.pre, terms, &job).await;
         let too_large = || ran.answer.as_ref().is_ok_and(|answer| is_too_large(answer, &slot.settings.limits)).then_some(Limit::Output);
-        let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit).or_else(too_large).map(Limit::as_str);
+        let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit).or_else(too_large);
         let answer = ran.answer.map_err(|ended| ended.text).and_then(|answer| verdict(answer, &slot.settings.limits));
         let digest = version.digest.to_string();
         let verdict =

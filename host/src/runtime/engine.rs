@@ -28,7 +28,7 @@ const TABLE_ELEMENTS: usize = 65_536;
 const SPARE: u32 = 4;
 /// Of attempts that run at once, the most that can be asked for: more would take more address space than x86-64 has, with 4 GiB and its
 /// guards for each memory, and as many again for versions that no longer serve.
-pub const MOST_RUNS: usize = 2_048;
+pub const MAX_RUNS: usize = 2_048;
 
 /// Stack of the WebAssembly code of one run.
 const WASM_STACK: usize = 512 << 10;
@@ -104,7 +104,7 @@ fn config() -> Config {
 /// Room for `runs` runs and some spare ones. All of it is address space, not memory: for 1024 runs about 8 TiB of the
 /// 128 TiB that a process has, nearly all for linear memories.
 fn pool(runs: usize) -> PoolingAllocationConfig {
-    let runs = u32::try_from(runs.clamp(1, 2 * MOST_RUNS)).unwrap_or(u32::MAX) + SPARE;
+    let runs = u32::try_from(runs.clamp(1, 2 * MAX_RUNS)).unwrap_or(u32::MAX) + SPARE;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(runs)
         .total_core_instances(runs * CORE_INSTANCES)

@@ -15,47 +15,19 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use super::bindings::step;
 use super::budget::{Limit, Meter};
 use super::guest_log::{GuestLog, Stderr};
 use super::outgoing::Outgoing;
 use super::{Capabilities, Limits};
 use crate::clock::Clock;
 
-pub(super) mod bindings {
-    //! Generated from `wit/step.wit`.
-    wasmtime::component::bindgen!({
-        path: "../wit",
-        world: "step",
-        imports: { default: trappable },
-        exports: { default: async },
-    });
-}
-
-mod reversible {
-    //! Generated from `wit/step.wit`: the same world with what an effect can be found out and undone by.
-    wasmtime::component::bindgen!({
-        path: "../wit",
-        world: "reversible-step",
-        imports: { default: trappable },
-        exports: { default: async },
-        with: {
-            "millrace:step/types": super::bindings::millrace::step::types,
-            "millrace:step/log": super::bindings::millrace::step::log,
-        },
-    });
-}
-
-pub(super) use bindings::StepPre;
-pub(super) use bindings::millrace::step::types::{Description, Failure, Job as GuestJob, Outcome};
-pub(super) use reversible::ReversibleStepPre;
-pub(super) use reversible::exports::millrace::step::settlement::Effect;
-
 /// Live handles to host resources that a run may have.
-pub(super) const MOST_HANDLES: usize = 1_000;
+pub(super) const MAX_HANDLES: usize = 1_000;
 /// Bytes of random numbers in one call.
-const MOST_RANDOM_BYTES: u64 = 64 << 10;
+const MAX_RANDOM_BYTES: u64 = 64 << 10;
 /// Bytes of headers in one HTTP message, as the host holds them.
-const MOST_HEADER_BYTES: usize = 32 << 10;
+const MAX_HEADER_BYTES: usize = 32 << 10;
 
 /// What the operator granted to a component, ready to use. Shared by its runs.
 #[derive(Default)]
@@ -92,9 +64,9 @@ impl Guest {
     /// For one run of a component with these limits.
     pub fn new(engine: Engine, clock: Clock, granted: Arc<Granted>, limits: &Limits, meter: Arc<Meter>, log: GuestLog) -> Self {
         let mut table = ResourceTable::new();
-        table.set_max_capacity(MOST_HANDLES);
+        table.set_max_capacity(MAX_HANDLES);
         let mut http = WasiHttpCtx::new();
-        http.set_field_size_limit(MOST_HEADER_BYTES);
+        http.set_field_size_limit(MAX_HEADER_BYTES);
         Self {
             log,
             memory: MemoryLimit { left: limits.memory_bytes, denied: None },
@@ -143,7 +115,7 @@ fn empty_wasi(clock: Clock, stderr: Stderr) -> WasiCtx {
     WasiCtx::builder()
         .stderr(stderr)
         .wall_clock(WallClock(clock))
-        .max_random_size(MOST_RANDOM_BYTES)
+        .max_random_size(MAX_RANDOM_BYTES)
         .allow_tcp(false)
         .allow_udp(false)
         .build()
@@ -204,7 +176,7 @@ impl ResourceLimiter for MemoryLimit {
 /// Everything that a component with these capabilities may import. What is not linked here does not exist for it.
 pub(super) fn linker(engine: &Engine, capabilities: &Capabilities) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
-    bindings::Step::add_to_linker::<_, CountedLog>(&mut linker, |guest: &mut Guest| {
+    step::Step::add_to_linker::<_, CountedLog>(&mut linker, |guest: &mut Guest| {
         guest.count_call();
         &mut guest.log
     })?;

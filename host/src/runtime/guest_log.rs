@@ -11,18 +11,18 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use super::guest::bindings::millrace::step::log::{Host, Level};
-use super::guest::bindings::millrace::step::types;
+use super::bindings::step::millrace::step::log::{Host, Level};
+use super::bindings::step::millrace::step::types;
 use super::text::tamed;
 
 /// Lines of one run.
-const MOST_LINES: u32 = 256;
+const MAX_LINES: u32 = 256;
 /// Bytes of one line.
-const MOST_LINE_BYTES: usize = 4 << 10;
+const MAX_LINE_BYTES: usize = 4 << 10;
 /// Bytes of all lines of one run.
-const MOST_BYTES: usize = 64 << 10;
+const MAX_BYTES: usize = 64 << 10;
 /// Bytes of standard error that are kept.
-const MOST_STDERR_BYTES: usize = 1 << 10;
+const MAX_STDERR_BYTES: usize = 1 << 10;
 
 /// Which run a line belongs to.
 #[derive(Debug, Clone, Default)]
@@ -49,7 +49,7 @@ pub(super) struct GuestLog {
 impl GuestLog {
     /// For a run of `speaker`.
     pub fn new(speaker: Speaker) -> Self {
-        Self { speaker, lines_left: MOST_LINES, bytes_left: MOST_BYTES, dropped: 0 }
+        Self { speaker, lines_left: MAX_LINES, bytes_left: MAX_BYTES, dropped: 0 }
     }
 
     /// Whether lines beyond the budget were dropped.
@@ -58,7 +58,7 @@ impl GuestLog {
     }
 
     fn line(&mut self, level: Level, message: &str) {
-        let message = tamed(message, MOST_LINE_BYTES);
+        let message = tamed(message, MAX_LINE_BYTES);
         if self.lines_left == 0 || message.len() > self.bytes_left {
             self.dropped += 1;
             return;
@@ -100,12 +100,12 @@ pub(super) struct Stderr(Arc<Mutex<Vec<u8>>>);
 impl Stderr {
     /// What was written, as one line.
     pub fn text(&self) -> String {
-        tamed(String::from_utf8_lossy(&self.0.lock()).trim(), MOST_STDERR_BYTES)
+        tamed(String::from_utf8_lossy(&self.0.lock()).trim(), MAX_STDERR_BYTES)
     }
 
     fn keep(&self, bytes: &[u8]) {
         let mut kept = self.0.lock();
-        let room = MOST_STDERR_BYTES.saturating_sub(kept.len());
+        let room = MAX_STDERR_BYTES.saturating_sub(kept.len());
         kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 }

@@ -9,17 +9,17 @@ use wasmtime::Engine;
 use super::Capabilities;
 
 /// Bytes of a file. A Python component has 18 MB.
-pub(super) const MOST_BYTES: u64 = 64 << 20;
+pub(super) const MAX_BYTES: u64 = 64 << 20;
 /// Functions of all modules in a file: compiling time and memory grow with them, however small they are.
-const MOST_FUNCTIONS: u32 = 60_000;
+const MAX_FUNCTIONS: u32 = 60_000;
 /// Bytes of one function: compiling takes more than linear time.
-const MOST_BODY_BYTES: usize = 1 << 20;
+const MAX_BODY_BYTES: usize = 1 << 20;
 /// Modules and components inside a file.
-const MOST_PARTS: u32 = 128;
+const MAX_PARTS: u32 = 128;
 /// How deep they may be in each other.
-const MOST_NESTED: u32 = 8;
+const MAX_NESTED: u32 = 8;
 /// Imports and exports of the component itself.
-const MOST_NAMES: usize = 256;
+const MAX_NAMES: usize = 256;
 
 /// The package that this host offers, as in `wit/step.wit`.
 const PACKAGE: &str = "millrace:step";
@@ -109,8 +109,8 @@ pub(super) fn outline(bytes: &[u8]) -> Result<Outline, Flaw> {
 fn kind_of(bytes: &[u8]) -> Option<Flaw> {
     let how = "build it for the target wasm32-wasip2, for example with `cargo build --release --target wasm32-wasip2`";
     let size = bytes.len();
-    if size as u64 > MOST_BYTES {
-        return Some(format!("has {size} bytes, and at most {MOST_BYTES} are read").into());
+    if size as u64 > MAX_BYTES {
+        return Some(format!("has {size} bytes, and at most {MAX_BYTES} are read").into());
     }
     if Parser::is_component(bytes) {
         return None;
@@ -172,7 +172,7 @@ impl Walk {
             Payload::FunctionSection(section) => self.functions(section.count()),
             Payload::CodeSectionEntry(body) => {
                 let size = body.range().len();
-                check(size <= MOST_BODY_BYTES, || format!("has a function of {size} bytes, and at most {MOST_BODY_BYTES} are compiled"))
+                check(size <= MAX_BODY_BYTES, || format!("has a function of {size} bytes, and at most {MAX_BODY_BYTES} are compiled"))
             }
             Payload::ComponentImportSection(section) if self.depth == 0 => {
                 for import in section {
@@ -197,19 +197,19 @@ impl Walk {
     fn enter(&mut self) -> Result<(), Problem> {
         self.depth += 1;
         self.parts += 1;
-        check(self.parts <= MOST_PARTS, || format!("has more than {MOST_PARTS} modules and components inside"))?;
-        check(self.depth <= MOST_NESTED, || format!("has components in components, more than {MOST_NESTED} deep"))
+        check(self.parts <= MAX_PARTS, || format!("has more than {MAX_PARTS} modules and components inside"))?;
+        check(self.depth <= MAX_NESTED, || format!("has components in components, more than {MAX_NESTED} deep"))
     }
 
     fn functions(&mut self, count: u32) -> Result<(), Problem> {
         self.functions = self.functions.saturating_add(count);
         let functions = self.functions;
-        check(functions <= MOST_FUNCTIONS, || format!("has {functions} functions, and at most {MOST_FUNCTIONS} are compiled"))
+        check(functions <= MAX_FUNCTIONS, || format!("has {functions} functions, and at most {MAX_FUNCTIONS} are compiled"))
     }
 
     fn names(&self) -> Result<(), Problem> {
         let names = self.outline.imports.len() + self.outline.exports.len();
-        check(names <= MOST_NAMES, || format!("has {names} imports and exports, and a step has at most {MOST_NAMES}"))
+        check(names <= MAX_NAMES, || format!("has {names} imports and exports, and a step has at most {MAX_NAMES}"))
     }
 }
 

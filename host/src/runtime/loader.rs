@@ -12,11 +12,12 @@ use serde_json::Value;
 use wasmtime::Engine;
 
 use super::answer::object;
+use super::bindings::{Description, ReversibleStepPre, StepPre};
+use super::code_cache::CodeCache;
 use super::compile::Compiler;
-use super::guest::{Description, Guest, ReversibleStepPre, StepPre};
+use super::guest::Guest;
 use super::guest_log::Speaker;
 use super::inspect::{self, Flaw};
-use super::kept::Kept;
 use super::sandbox::Sandbox;
 use super::slot::{Refusal, Slot, Version};
 use super::source::{Whole, off_thread, read_whole};
@@ -27,13 +28,13 @@ use crate::clock::Clock;
 /// Between two tries at a file that seems to be written right now.
 const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 /// Tries at such a file since it has grown last.
-const MOST_TRIES: u32 = 20;
+const MAX_TRIES: u32 = 20;
 /// Tries at one that goes on growing: half a minute, as a slow link needs for a large file.
-const MOST_TRIES_GROWING: u32 = 300;
+const MAX_TRIES_GROWING: u32 = 300;
 /// Tries at a file that is not there: it may be being replaced.
-const MOST_TRIES_MISSING: u32 = 3;
+const MAX_TRIES_MISSING: u32 = 3;
 /// Compilations that are noted until somebody asks for them.
-const MOST_COMPILATIONS: usize = 1_024;
+const MAX_COMPILATIONS: usize = 1_024;
 
 /// What is in a component's file.
 pub(super) enum Found {
@@ -51,7 +52,7 @@ pub(super) enum Found {
 pub(super) struct Loader {
     compiler: Compiler,
     /// Where copies are kept, if anywhere.
-    kept: Option<Arc<Kept>>,
+    kept: Option<Arc<CodeCache>>,
     sandbox: Arc<Sandbox>,
     clock: Clock,
     compilations: Mutex<Vec<Compilation>>,
@@ -59,7 +60,7 @@ pub(super) struct Loader {
 
 impl Loader {
     /// Keeps code and copies in `kept`, if anywhere; has the hidden command `compile` of `program` compile.
-    pub fn new(program: PathBuf, engine: Engine, kept: Option<Kept>, sandbox: Arc<Sandbox>, clock: Clock) -> Self {
+    pub fn new(program: PathBuf, engine: Engine, kept: Option<CodeCache>, sandbox: Arc<Sandbox>, clock: Clock) -> Self {
         let kept = kept.map(Arc::new);
         Self { compiler: Compiler::new(program, engine, kept.clone()), kept, sandbox, clock, compilations: Mutex::default() }
     }
@@ -71,7 +72,7 @@ impl Loader {
 
     fn note(&self, compilation: Compilation) {
         let mut compilations = self.compilations.lock();
-        if compilations.len() < MOST_COMPILATIONS {
+        if compilations.len() < MAX_COMPILATIONS {
             compilations.push(compilation);
         }
     }
@@ -111,7 +112,7 @@ impl Loader {
         let (mut tries, mut all_tries, mut part) = (1, 1, None);
         loop {
             match read_whole(&slot.settings.source, &self.clock).await {
-                Err(unreadable) if unreadable.missing && slot.serving().is_some() && tries < MOST_TRIES_MISSING => {}
+                Err(unreadable) if unreadable.missing && slot.serving().is_some() && tries < MAX_TRIES_MISSING => {}
                 Err(unreadable) => return Err((None, unreadable.reason)),
                 Ok(whole) => {
                     let bytes = whole.bytes.clone();
@@ -119,7 +120,7 @@ impl Loader {
                     if part.as_ref() != Some(&whole.digest) {
                         tries = 1;
                     }
-                    let has_time = tries < MOST_TRIES && all_tries < MOST_TRIES_GROWING;
+                    let has_time = tries < MAX_TRIES && all_tries < MAX_TRIES_GROWING;
                     let may_grow = whole.fresh && has_time && outline.as_ref().is_err_and(|flaw| flaw.incomplete);
                     if !may_grow {
                         return Ok((whole, outline));

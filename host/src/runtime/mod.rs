@@ -5,15 +5,16 @@
 //! operator did not grant. It knows nothing of databases, routes or the state machine: a [`Job`] goes in, a [`Report`] comes out.
 
 mod answer;
+mod bindings;
 mod budget;
 mod check;
+mod code_cache;
 mod compile;
 mod components;
 mod engine;
 mod guest;
 mod guest_log;
 mod inspect;
-mod kept;
 mod loader;
 mod outgoing;
 mod places;
@@ -29,10 +30,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub use budget::Limit;
 pub use check::{Rejected, check};
 pub use compile::compile_main;
 pub use components::{ComponentStatus, Place, Remember, Runtime};
-pub use engine::MOST_RUNS;
+pub use engine::MAX_RUNS;
 pub use places::Crowd;
 pub use settings::{Capabilities, ComponentSettings, Credential, Expect, Grant, GrantTarget, Limits, Settings};
 pub use slot::Refusal;
@@ -110,8 +112,8 @@ pub struct Report<T = Verdict> {
     /// What the host itself took: making the store and the instance, and dropping them. Handing over the job and the answer is
     /// within the call, and so only in `wall`.
     pub overhead: Duration,
-    /// A limit of the sandbox ended it: `cpu`, `wall`, `memory`, `table`, `output`, `host_calls`, `trap`.
-    pub limit: Option<&'static str>,
+    /// A limit of the sandbox ended it.
+    pub limit: Option<Limit>,
     /// Log lines beyond its budget were dropped.
     pub lines_dropped: bool,
     /// A granted service did not accept what this process is known by: which one, what, and what to do. The fault of neither the

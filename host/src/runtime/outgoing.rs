@@ -19,7 +19,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default
 use super::{Credential, Grant, GrantTarget, InProcess};
 
 /// Bytes of a body that a module of this process gets from a component.
-const MOST_BODY_BYTES: usize = 64 << 10;
+const MAX_BODY_BYTES: usize = 64 << 10;
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// How long a connection may take; the run's own time ends the rest.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -217,9 +217,9 @@ async fn send_out(request: Request<WasiBody>, options: Option<RequestOptions>) -
 
 async fn call_module(module: InProcess, request: Request<WasiBody>) -> Sent {
     let (parts, body) = request.into_parts();
-    let body = Limited::new(body, MOST_BODY_BYTES).collect().await.map_err(|error| match error.downcast::<Error>() {
+    let body = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|error| match error.downcast::<Error>() {
         Ok(error) => *error,
-        Err(_) => Error::HttpRequestBodySize(Some(MOST_BODY_BYTES as u64)),
+        Err(_) => Error::HttpRequestBodySize(Some(MAX_BODY_BYTES as u64)),
     })?;
     let response = module.oneshot(Request::from_parts(parts, body.to_bytes())).await.unwrap_or_else(|never| match never {});
     Ok((response.map(|body: Bytes| Full::new(body).map_err(Into::into).boxed_unsync()), Box::new(async { Ok(()) })))

@@ -12,14 +12,15 @@ use wasmtime::{Engine, Store, Trap};
 use wasmtime_wasi::I32Exit;
 
 use super::Limits;
+use super::bindings::{Description, Effect, Failure, GuestJob, Outcome, ReversibleStepPre, StepPre};
 use super::budget::{Limit, Meter, in_lane};
-use super::guest::{Description, Effect, Failure, Granted, Guest, GuestJob, Outcome, ReversibleStepPre, StepPre};
+use super::guest::{Granted, Guest};
 use super::guest_log::{GuestLog, Speaker};
-use super::text::{MOST_REASON_BYTES, tamed};
+use super::text::{MAX_REASON_BYTES, tamed};
 use crate::clock::Clock;
 
 /// Bytes that a component may hand to the host in one call, beside its answer.
-const MOST_CALL_BYTES: usize = 256 << 10;
+const MAX_CALL_BYTES: usize = 256 << 10;
 /// What `describe` may take: it is called at every load, and has nothing to do.
 const DESCRIBE_CPU: Duration = Duration::from_secs(2);
 const DESCRIBE_WALL: Duration = Duration::from_secs(5);
@@ -114,8 +115,8 @@ impl Sandbox {
         guest.outgoing.traceparent.clone_from(traceparent);
         let mut store = Store::new(&self.engine, guest);
         store.limiter(|guest| &mut guest.memory);
-        store.set_hostcall_fuel(limits.answer_bytes.saturating_add(MOST_CALL_BYTES));
-        store.set_max_component_handles(super::guest::MOST_HANDLES);
+        store.set_hostcall_fuel(limits.answer_bytes.saturating_add(MAX_CALL_BYTES));
+        store.set_max_component_handles(super::guest::MAX_HANDLES);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| Ok(store.data().meter.tick()));
         store
@@ -201,7 +202,7 @@ fn ended(stop: Stop, guest: &Guest, terms: &Terms<'_>) -> Ended {
         (_, Some(Limit::HostCalls)) => (Some(Limit::HostCalls), format!("called the host more than {} times", limits.host_calls)),
         (Stop::Error(error), _) => broken(&error, guest, limits),
     };
-    Ended { limit, text: tamed(&text, MOST_REASON_BYTES) }
+    Ended { limit, text: tamed(&text, MAX_REASON_BYTES) }
 }
 
 fn broken(error: &wasmtime::Error, guest: &Guest, limits: &Limits) -> (Option<Limit>, String) {

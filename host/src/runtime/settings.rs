@@ -12,7 +12,7 @@ pub struct Settings {
     pub cache_dir: PathBuf,
     /// Program whose hidden command `compile` compiles a component in a child process; the binary itself in production.
     pub compiler: PathBuf,
-    /// Attempts that run at once, 1 to [`MOST_RUNS`](super::MOST_RUNS); more wait in line, and none of a version that no longer serves counts.
+    /// Attempts that run at once, 1 to [`MAX_RUNS`](super::MAX_RUNS); more wait in line, and none of a version that no longer serves counts.
     pub max_concurrent_runs: usize,
 }
 

@@ -5,11 +5,11 @@ use std::time::Instant;
 use serde_json::{Map, Value};
 
 use super::answer::object;
-use super::budget::Limit;
+use super::bindings::{Effect, Failure, ReversibleStepPre};
 use super::components::{Place, Runtime, not_configured, terms, unserved};
-use super::guest::{Effect, Failure, Guest, ReversibleStepPre};
+use super::guest::Guest;
 use super::sandbox::{AskStatus, Call, Undo};
-use super::text::{MOST_REASON_BYTES, short, tamed};
+use super::text::{MAX_REASON_BYTES, short, tamed};
 use super::{Job, Limits, Report, Status};
 
 impl<T> Report<T> {
@@ -73,7 +73,7 @@ impl Runtime {
         let terms = terms(slot, &version, &job);
         let job = self.guest_job(job, slot.config_for(step_config));
         let ran = self.sandbox.call(&call(pre), terms, &job).await;
-        let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit).map(Limit::as_str);
+        let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit);
         let verdict = ran.answer.map_err(|ended| format!("component '{component}' (version {}) {}", short(&version.digest), ended.text));
         let digest = version.digest.to_string();
         Report {
@@ -101,5 +101,5 @@ fn status(component: &str, answer: Result<Effect, Failure>, limits: &Limits) -> 
 
 fn reason(failure: Failure) -> String {
     let (Failure::Transient(text) | Failure::Permanent(text)) = failure;
-    tamed(&text, MOST_REASON_BYTES)
+    tamed(&text, MAX_REASON_BYTES)
 }

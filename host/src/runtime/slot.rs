@@ -8,11 +8,12 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use wasmtime::component::Linker;
 
-use super::guest::{Granted, Guest, ReversibleStepPre, StepPre};
+use super::bindings::{ReversibleStepPre, StepPre};
+use super::guest::{Granted, Guest};
 use super::{ActiveVersion, ComponentSettings};
 
 /// Versions that stay ready in memory, to go back to within milliseconds.
-const MOST_READY: usize = 4;
+const MAX_READY: usize = 4;
 
 /// A version that is compiled, linked and has answered `describe`.
 #[derive(Clone)]
@@ -101,7 +102,7 @@ impl Slot {
         versions.refused = None;
         versions.ready.retain(|ready| ready.digest != version.digest);
         versions.ready.push_front(Arc::clone(&version));
-        versions.ready.truncate(MOST_READY);
+        versions.ready.truncate(MAX_READY);
         self.serving.swap(Some(version))
     }
 

@@ -13,7 +13,7 @@ use jiff::SignedDuration;
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
-use super::inspect::MOST_BYTES;
+use super::inspect::MAX_BYTES;
 use crate::clock::Clock;
 
 /// Between two looks at a file that changed a moment ago.
@@ -21,7 +21,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(15);
 /// A file that has not changed for this long needs no second look.
 const SETTLED: SignedDuration = SignedDuration::from_secs(1);
 /// Looks at a file that goes on changing: half a minute of them.
-const MOST_LOOKS: u32 = 2_000;
+const MAX_LOOKS: u32 = 2_000;
 
 /// A whole file.
 #[derive(Debug, Clone)]
@@ -81,7 +81,7 @@ impl From<&std::fs::Metadata> for Stamp {
 /// # Errors
 /// There is no file, it is no plain file, it is too large, it goes on changing, or the system does not let us read it.
 pub(super) async fn read_whole(path: &Path, clock: &Clock) -> Result<Whole, Unreadable> {
-    for _ in 0..MOST_LOOKS {
+    for _ in 0..MAX_LOOKS {
         let before = Stamp::of(path);
         if before.is_some_and(|stamp| stamp.age(clock) < SETTLED) {
             tokio::time::sleep(BETWEEN_LOOKS).await;
@@ -101,7 +101,7 @@ pub(super) async fn read_whole(path: &Path, clock: &Clock) -> Result<Whole, Unre
         let digest = off_thread(move || digest(&hashed)).await?;
         return Ok(Whole { bytes, digest, fresh: age < SETTLED.saturating_mul(3) });
     }
-    Err(format!("went on changing for {:?}: write it beside and rename it", BETWEEN_LOOKS * MOST_LOOKS).into())
+    Err(format!("went on changing for {:?}: write it beside and rename it", BETWEEN_LOOKS * MAX_LOOKS).into())
 }
 
 /// SHA-256 in hex.
@@ -127,11 +127,11 @@ fn read_once(path: &Path) -> Result<(Vec<u8>, Stamp), Unreadable> {
     if !metadata.is_file() {
         return Err("is not a plain file".to_owned().into());
     }
-    if metadata.len() > MOST_BYTES {
-        return Err(format!("has {} bytes, and at most {MOST_BYTES} are read", metadata.len()).into());
+    if metadata.len() > MAX_BYTES {
+        return Err(format!("has {} bytes, and at most {MAX_BYTES} are read", metadata.len()).into());
     }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default() + 1);
-    (&mut file).take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| format!("cannot be read: {error}"))?;
+    (&mut file).take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| format!("cannot be read: {error}"))?;
     let stamp = Stamp::from(&file.metadata().map_err(|error| format!("cannot be read: {error}"))?);
     Ok((bytes, stamp))
 }

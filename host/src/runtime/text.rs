@@ -1,7 +1,7 @@
 //! Texts that come from components, made fit for logs, reports and pages.
 
 /// Bytes of a reason.
-pub(super) const MOST_REASON_BYTES: usize = 2 << 10;
+pub(super) const MAX_REASON_BYTES: usize = 2 << 10;
 
 /// `text` without control characters (line breaks and tabs become spaces, the rest `\u{fffd}`), and at most `most` bytes of it.
 pub(super) fn tamed(text: &str, most: usize) -> String {

@@ -5,6 +5,7 @@
 
 pub mod engine;
 pub mod error;
+pub mod generation;
 pub mod messaging;
 pub mod operations;
 pub mod resources;

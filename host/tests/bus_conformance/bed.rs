@@ -16,6 +16,8 @@ use tokio::task::JoinHandle;
 
 use crate::kafka_broker::KafkaBroker;
 
+/// Deliveries of an event before it becomes a dead letter, where nothing else is said.
+pub const DELIVERIES: u32 = 4;
 /// Longest wait for anything that is expected to happen.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -46,16 +48,21 @@ impl Bed {
         Event { id, topic: self.topic(topic), key: key.to_owned(), payload, traceparent: None }
     }
 
-    /// Settings of a Kafka client that soon gives up.
+    /// Settings of a Kafka client.
     pub fn settings(&self, address: &str) -> kafka::Settings {
-        let patience = kafka::Patience { deliveries: 4, first_wait: Duration::from_millis(20), longest_wait: Duration::from_millis(100) };
         kafka::Settings {
+            name: "bus".into(),
             brokers: vec![address.to_owned()],
             group_id: format!("{}-group", self.prefix),
-            instance_id: "only".into(),
+            instance_id: Some("only".into()),
             topics: Vec::new(),
-            patience,
         }
+    }
+
+    /// A Kafka client that gives up after so many deliveries, which is soon.
+    pub fn client(settings: kafka::Settings, deliveries: u32) -> Kafka {
+        let patience = kafka::Patience { deliveries, first_wait: Duration::from_millis(20), longest_wait: Duration::from_millis(100) };
+        Kafka::with_patience(settings, patience).unwrap()
     }
 
     pub fn address(&self) -> String {
@@ -66,7 +73,7 @@ impl Bed {
     pub async fn open(&self, subscriptions: &[(&str, &str)], subscriber: &Subscriber) -> Running {
         let bus: Arc<dyn Bus> = match &self.broker {
             None => Arc::new(Embedded::new(64, Duration::from_secs(10))),
-            Some(broker) => Arc::new(Kafka::new(self.settings(&broker.address())).unwrap()),
+            Some(broker) => Arc::new(Self::client(self.settings(&broker.address()), DELIVERIES)),
         };
         let running = self.run(bus, subscriptions, subscriber);
         running.until_up().await;
@@ -86,7 +93,7 @@ impl Bed {
 
     /// Ids and reasons of the dead letters of a topic.
     pub async fn dead_letters(&self, topic: &str, subscriber: &Subscriber) -> Vec<(String, String)> {
-        let Some(broker) = &self.broker else { return subscriber.buried.lock().clone() };
+        let Some(broker) = &self.broker else { return subscriber.dead_letters.lock().clone() };
         let (settings, topic) = (self.settings(&broker.address()), self.topic(topic));
         let letters = tokio::task::spawn_blocking(move || dead_letters::list(&settings, &[topic])).await.unwrap().unwrap();
         assert_eq!(letters.failed, []);
@@ -171,7 +178,7 @@ pub struct Subscriber {
     direction: Arc<Direction>,
     deliveries: Arc<Mutex<HashMap<(String, String), u32>>>,
     taken: Arc<watch::Sender<Vec<(String, Event)>>>,
-    buried: Arc<Mutex<Vec<(String, String)>>>,
+    dead_letters: Arc<Mutex<Vec<(String, String)>>>,
     told: Arc<Mutex<Vec<String>>>,
 }
 
@@ -187,7 +194,7 @@ impl Subscriber {
             direction: Arc::new(direction),
             deliveries: Arc::default(),
             taken: Arc::new(watch::Sender::new(Vec::new())),
-            buried: Arc::default(),
+            dead_letters: Arc::default(),
             told: Arc::default(),
         }
     }
@@ -246,12 +253,12 @@ impl Sink for Subscriber {
         receipt
     }
 
-    async fn bury(&self, _: &str, event: &Event, reason: &str) -> Result<(), String> {
-        self.buried.lock().push((event.id.clone(), reason.to_owned()));
+    async fn keep_dead_letter(&self, _: &str, event: &Event, reason: &str) -> Result<(), String> {
+        self.dead_letters.lock().push((event.id.clone(), reason.to_owned()));
         Ok(())
     }
 
-    fn buried(&self, _: &str, topic: &str) {
+    fn dead_letter_kept(&self, _: &str, topic: &str) {
         self.told.lock().push(topic.to_owned());
     }
 }

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use millrace::bus::Receipt;
+use millrace::bus::kafka::MAX_EVENT_BYTES;
 use millrace::bus::kafka::dead_letters::{self, Redriven};
-use millrace::bus::kafka::{Kafka, MAX_EVENT_BYTES};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
-use crate::bed::{Bed, Subscriber};
+use crate::bed::{Bed, DELIVERIES, Subscriber};
 use crate::kafka_broker::KafkaBroker;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -63,9 +63,8 @@ async fn how_far_it_is_behind_is_told() {
     let will = Arc::clone(&willing);
     let subscriber =
         Subscriber::directed(move |_, _, _| if will.load(Ordering::Relaxed) { Receipt::Done } else { Receipt::Retry("later".into()) });
-    let mut settings = bed.settings(&bed.address());
-    settings.patience.deliveries = u32::MAX;
-    let running = bed.run(Arc::new(Kafka::new(settings).unwrap()), &[("taker", "made")], &subscriber);
+    let settings = bed.settings(&bed.address());
+    let running = bed.run(Arc::new(Bed::client(settings, u32::MAX)), &[("taker", "made")], &subscriber);
     running.until_up().await;
     let events: Vec<_> = (0..7).map(|number| bed.event("made", &format!("key-{number}"), number)).collect();
     running.publish(&events).await;
@@ -140,7 +139,7 @@ async fn a_broker_that_is_away_is_waited_for() {
     let mut broker = tokio::task::spawn_blocking(KafkaBroker::not_started).await.unwrap();
     let bed = Bed::embedded().await;
     let subscriber = Subscriber::willing();
-    let bus = Arc::new(Kafka::new(bed.settings(&broker.address())).unwrap());
+    let bus = Arc::new(Bed::client(bed.settings(&broker.address()), DELIVERIES));
     let running = bed.run(bus, &[("taker", "made")], &subscriber);
     let events: Vec<_> = (1..=4).map(|number| bed.event("made", "a", number)).collect();
     let reason = running.until_down().await;

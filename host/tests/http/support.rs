@@ -101,7 +101,7 @@ impl Setup {
                 check_timeout: Duration::from_millis(200),
                 address: None,
             }),
-            start_sequence: vec![],
+            modules: vec![],
         };
         Self { plan, proxies: BTreeMap::new() }
     }

@@ -113,12 +113,15 @@ async fn a_run_in_which_the_process_died_three_times_waits_for_a_person_who_lets
     assert_eq!(client.with_token(&token).get(&format!("/api/jobs/{id}")).await.body["state"], "working");
     let listed = home.operate(&config, &["parked", "list"]).unwrap();
     let key = listed.split(' ').next().unwrap().to_owned();
-    assert!(listed.contains(&format!("jobs={id}")) && listed.contains("crashes=3") && listed.ends_with("\n1 parked runs\n"), "{listed}");
+    assert!(
+        listed.contains(&format!("jobs={id}")) && listed.contains("crashes=3") && listed.ends_with("\n1 quarantined runs\n"),
+        "{listed}"
+    );
 
     let refused = home.operate(&config, &["parked", "release", &key, "job-0:work:1"]).unwrap_err();
     assert!(refused.contains("job-0:work:1") && refused.contains("Nothing was changed"), "{refused}");
-    assert_eq!(home.operate(&config, &["parked", "release", &key]).unwrap(), "1 parked runs go on\n");
-    assert_eq!(home.operate(&config, &["parked", "list"]).unwrap(), "0 parked runs\n");
+    assert_eq!(home.operate(&config, &["parked", "release", &key]).unwrap(), "1 quarantined runs go on\n");
+    assert_eq!(home.operate(&config, &["parked", "list"]).unwrap(), "0 quarantined runs\n");
     home.until_inside_a_component("jobs", &id).await;
 }
 

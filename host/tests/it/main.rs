@@ -8,6 +8,8 @@
 
 mod architecture;
 mod client;
+mod commands;
+mod compiled;
 mod conditions;
 mod courses;
 mod crashes;
@@ -27,3 +29,4 @@ mod returns;
 mod shop;
 mod swaps;
 mod test_app;
+mod turns;

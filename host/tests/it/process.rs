@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::client::{Client, PATIENCE};
+use crate::compiled;
 use crate::test_app::{SECRET, built, repository};
 
 /// A running `millrace`; dropping it kills it.
@@ -53,8 +54,11 @@ impl Home {
 
     /// Starts a process of any config, which may say with `variables` where it listens and keeps its data, and waits until it is ready.
     pub async fn start_config(&self, config: &Path, variables: &[(&str, &str)]) -> Process {
+        let data = variables.iter().find(|(name, _)| *name == "DATA_DIR").map_or_else(|| self.path().join("data"), |(_, data)| data.into());
+        compiled::give(&data);
         let process = self.spawn(config, variables);
         wait_until_ready(&process.client).await;
+        compiled::keep(&data);
         process
     }
 

@@ -98,7 +98,7 @@ async fn wait_for_another(app: &TestApp, digest: &str) -> String {
 
 async fn wait_for_refusal(app: &TestApp, bytes: &[u8]) -> String {
     use sha2::Digest as _;
-    let digest = millrace::services::engine::workflows::hex(&sha2::Sha256::digest(bytes));
+    let digest = millrace::services::engine::hex(&sha2::Sha256::digest(bytes));
     let deadline = Instant::now() + PATIENCE;
     loop {
         let status = app.runtime.status().into_iter().find(|status| status.name == "payment-processor").unwrap();

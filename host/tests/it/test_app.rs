@@ -91,6 +91,7 @@ impl TestApp {
     /// The same at another time.
     pub async fn start_at(clock: Clock, folder: tempfile::TempDir, config: &Path, variables: &[(&str, &str)]) -> Self {
         let environment = environment(folder.path(), variables);
+        crate::compiled::give(&folder.path().join("data"));
         let (plan, _) = config::load(config, &environment).unwrap_or_else(|report| panic!("{}", report.lines()));
         let surroundings = Surroundings { clock: clock.clone(), compiler: env!("CARGO_BIN_EXE_millrace").into() };
         let app = App::build(plan, surroundings).await.unwrap();
@@ -99,6 +100,7 @@ impl TestApp {
         let running = tokio::spawn(app.run(stop.clone()));
         let app = Self { client, clock, store, runtime, folder, stop, running: Some(running) };
         app.wait_until_ready().await;
+        crate::compiled::keep(&app.folder.path().join("data"));
         app
     }
 

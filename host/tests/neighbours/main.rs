@@ -10,6 +10,8 @@
 
 #[path = "../it/client.rs"]
 mod client;
+#[path = "../it/compiled.rs"]
+mod compiled;
 #[path = "../it/process.rs"]
 mod process;
 #[path = "../it/test_app.rs"]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use millrace::runtime::Limits;
+use millrace::runtime::{Limit, Limits};
 use parking_lot::Mutex;
 use serde_json::json;
 
@@ -23,7 +23,7 @@ async fn an_infinite_loop_ends_at_its_timeout() {
     let workshop = hostile().await;
     let timeout = Duration::from_millis(200);
     let report = workshop.run_within(json!({ "mode": "spin" }), timeout).await;
-    assert!(matches!(report.limit, Some("cpu" | "wall")), "{report:?}");
+    assert!(matches!(report.limit, Some(Limit::Cpu | Limit::Wall)), "{report:?}");
     assert!(report.wall >= timeout - Duration::from_millis(50) && report.wall < timeout + LATE, "after {:?}", report.wall);
     transient(&report);
     accepted(&workshop.run(json!({ "mode": "accept" })).await);
@@ -35,7 +35,7 @@ async fn an_infinite_loop_ends_at_its_cpu_budget() {
     plan.limits = Limits { cpu: Duration::from_millis(50), ..Limits::default() };
     let workshop = plan.start().await;
     let report = workshop.run(json!({ "mode": "spin" })).await;
-    assert_eq!(report.limit, Some("cpu"));
+    assert_eq!(report.limit, Some(Limit::Cpu));
     assert!(transient(&report).contains("computed for more than 50ms"), "{report:?}");
 }
 
@@ -57,7 +57,7 @@ async fn eight_spinners_leave_their_neighbours_alone() {
         walls
     };
     let (spun, walls) = tokio::join!(spinners, neighbours);
-    assert!(spun.iter().all(|report| matches!(report.limit, Some("cpu" | "wall"))), "{spun:?}");
+    assert!(spun.iter().all(|report| matches!(report.limit, Some(Limit::Cpu | Limit::Wall))), "{spun:?}");
     let p50 = walls[walls.len() / 2];
     assert!(walls.len() > 50 && p50 < Duration::from_millis(15), "{} runs beside the spinners, p50 {p50:?}", walls.len());
 }
@@ -67,7 +67,7 @@ async fn sleeping_past_the_deadline_ends_at_the_deadline() {
     let workshop = hostile().await;
     let timeout = Duration::from_millis(150);
     let report = workshop.run_within(json!({ "mode": "sleep" }), timeout).await;
-    assert_eq!(report.limit, Some("wall"));
+    assert_eq!(report.limit, Some(Limit::Wall));
     assert!(report.wall >= timeout && report.wall < timeout + LATE, "after {:?}", report.wall);
     assert!(transient(&report).contains("did not answer within 150ms"), "{report:?}");
 }
@@ -77,7 +77,7 @@ async fn memory_has_an_end_and_comes_back() {
     let workshop = hostile().await;
     for _ in 0..3 {
         let report = workshop.run(json!({ "mode": "grow" })).await;
-        assert_eq!(report.limit, Some("memory"), "{report:?}");
+        assert_eq!(report.limit, Some(Limit::Memory), "{report:?}");
         assert!(transient(&report).contains("67108864 bytes"), "{report:?}");
     }
     accepted(&workshop.run(json!({ "mode": "accept" })).await);
@@ -95,7 +95,7 @@ async fn ways_to_give_up_are_told_apart() {
     ] {
         let report = workshop.run(json!({ "mode": mode })).await;
         assert!(transient(&report).contains(says), "{mode}: {report:?}");
-        assert_eq!(report.limit, Some("trap"), "{mode}: {report:?}");
+        assert_eq!(report.limit, Some(Limit::Trap), "{mode}: {report:?}");
     }
     accepted(&workshop.run(json!({ "mode": "accept" })).await);
 }
@@ -105,7 +105,7 @@ async fn calling_the_host_without_end_is_counted() {
     let workshop = hostile().await;
     for mode in ["call flood", "random flood"] {
         let report = workshop.run(json!({ "mode": mode })).await;
-        assert_eq!(report.limit, Some("host_calls"), "{mode}: {report:?}");
+        assert_eq!(report.limit, Some(Limit::HostCalls), "{mode}: {report:?}");
         assert!(transient(&report).contains("more than 10000 times"), "{report:?}");
     }
 }

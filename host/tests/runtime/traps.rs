@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use millrace::runtime::Limits;
+use millrace::runtime::{Limit, Limits};
 use serde_json::json;
 
 use crate::fixtures::{tiny, tiny_with, with_memory, with_realloc};
@@ -37,7 +37,7 @@ async fn every_trap_ends_the_run_and_nothing_else() {
         let workshop = Plan::of(tiny_with(table, body)).start().await;
         let report = workshop.run(json!({})).await;
         assert!(transient(&report).contains(says), "{body}: {:?}", report.verdict);
-        assert_eq!(report.limit, Some("trap"), "{body}");
+        assert_eq!(report.limit, Some(Limit::Trap), "{body}");
     }
 }
 
@@ -47,7 +47,7 @@ async fn tables_count_as_memory() {
     let mut plan = Plan::of(tiny_with("(table $t 1 funcref)", body));
     plan.limits = Limits { memory_bytes: 200_000, ..Limits::default() };
     let report = plan.start().await.run(json!({})).await;
-    assert_eq!(report.limit, Some("table"), "{report:?}");
+    assert_eq!(report.limit, Some(Limit::Table), "{report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -62,7 +62,7 @@ async fn bulk_memory_loops_end_at_their_timeout() {
     let body = "(loop $again (memory.fill (i32.const 0) (i32.const 7) (i32.const 33554432)) (br $again)) unreachable";
     let workshop = Plan::of(with_memory_and("(memory (export \"memory\") 600)", body)).start().await;
     let report = workshop.run_within(json!({}), Duration::from_millis(200)).await;
-    assert!(matches!(report.limit, Some("cpu" | "wall")), "{report:?}");
+    assert!(matches!(report.limit, Some(Limit::Cpu | Limit::Wall)), "{report:?}");
     assert!(report.wall < Duration::from_secs(2), "after {:?}", report.wall);
 }
 
@@ -80,7 +80,7 @@ async fn a_start_function_that_spins_never_serves() {
 async fn an_allocator_that_spins_or_lies_ends_the_run() {
     let spins = Plan::of(with_realloc("(loop $l (br $l)) unreachable")).start().await;
     let report = spins.run_within(json!({}), Duration::from_millis(100)).await;
-    assert!(matches!(report.limit, Some("cpu" | "wall")), "{report:?}");
+    assert!(matches!(report.limit, Some(Limit::Cpu | Limit::Wall)), "{report:?}");
     let lies = Plan::of(with_realloc("(drop (local.get $at)) (i32.const -16)")).start().await;
     let report = lies.run(json!({})).await;
     assert!(transient(&report).contains("realloc return"), "{report:?}");

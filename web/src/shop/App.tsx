@@ -1,17 +1,17 @@
 /** All pages on one screen, and who may see them. */
 import { Fragment, type ReactNode, Suspense, useEffect } from 'react'
-import { forget } from './answers'
+import { forget } from '../shared/answers'
+import { find, navigate, type Route, usePath } from '../shared/router'
+import { useScroll } from '../shared/scroll'
+import * as session from '../shared/session'
+import { lazily, loadWhenIdle } from '../shared/ui/chunks'
+import { PageSkeleton, Rescue } from '../shared/ui/PageSkeleton'
+import { Toasts } from '../shared/ui/toasts'
 import { dropDraftOfOthers } from './orders/draft'
 import { CataloguePage } from './pages/CataloguePage'
 import { MissingPage } from './pages/MissingPage'
-import { find, navigate, type Route, usePath } from './router'
-import { useScroll } from './scroll'
-import * as session from './session'
-import { lazily, loadWhenIdle } from './ui/chunks'
 import { Footer } from './ui/Footer'
 import { Header } from './ui/Header'
-import { PageSkeleton, Rescue } from './ui/PageSkeleton'
-import { Toasts } from './ui/toasts'
 
 // What a first visit does not need comes when it is wanted.
 const ProductPage = lazily(() => import('./pages/ProductPage'))

@@ -1,6 +1,7 @@
 /** What the customer wants to buy: kept in this browser, priced by the catalogue for show, and by the store for good. */
+
+import { json, type Stored, stored, useStored } from '../shared/storage'
 import type { Product } from './api/resources'
-import { json, type Stored, stored, useStored } from './storage'
 
 export interface CartLine {
   productId: string

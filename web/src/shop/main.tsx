@@ -1,7 +1,7 @@
 /** Entry of the store. */
-import './styles/font.css'
-import './styles/base.css'
-import './styles/parts.css'
+import '../shared/styles/font.css'
+import '../shared/styles/base.css'
+import '../shared/styles/button.css'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { App } from './App'

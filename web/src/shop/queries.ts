@@ -1,7 +1,7 @@
 /** What the pages ask the API, by key. */
-import { outdate, peek, put, useAction, useAnswer } from './answers'
+import { outdate, peek, put, useAction, useAnswer } from '../shared/answers'
+import { ApiError } from '../shared/api/errors'
 import * as api from './api/client'
-import { ApiError } from './api/errors'
 import { joined, type Order, type Product } from './api/resources'
 
 const CATALOGUE = 'products'
@@ -91,5 +91,5 @@ export function useOlderOrders(newest: api.OrderPage | undefined) {
 /** An answer may have been overtaken by events. */
 export function newer(known: Order | undefined, order: Order): Order {
   if (!known) return order
-  return { ...(order.version >= known.version ? order : known), history: joined(known.history, order.history) }
+  return { ...(order.version >= known.version ? order : known), ...joined(known, order) }
 }

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { give, keep } from './compiled'
 import { Components } from './components'
 import { Kafka } from './kafka'
 import { Program } from './program'
@@ -72,9 +73,11 @@ class Home {
   }
 
   async start(config: string, addresses: Record<string, string> = {}): Promise<Program> {
-    return this.#kept(
-      Program.start(config, { DATA_DIR: join(this.#folder, config), ...this.#environment, ...addresses }),
-    )
+    const data = join(this.#folder, config)
+    give(data)
+    const program = await this.#kept(Program.start(config, { DATA_DIR: data, ...this.#environment, ...addresses }))
+    keep(data)
+    return program
   }
 
   kafka(): Promise<Kafka> {

@@ -1,7 +1,7 @@
 //! Steps: they are started, and their answer has a transition to fire where they are.
 
 use super::{Report, leaving};
-use crate::limits::LONGEST_WAIT;
+use crate::limits::MAX_WAIT;
 use crate::starts::Starts;
 use crate::suggest::accepted;
 use crate::{Definition, Reaction, Step};
@@ -26,9 +26,9 @@ fn check_settings(name: &str, step: &Step, report: &mut Report) {
         report.add(&["steps", name, "timeout"], format!("the timeout of step '{name}' is zero, so no attempt could succeed"));
     }
     let waits = [(&["timeout"][..], "timeout", step.timeout), (&["retry", "max_delay"], "longest retry delay", step.retry.max_delay)];
-    for (field, what, wait) in waits.into_iter().filter(|(_, _, wait)| *wait > LONGEST_WAIT) {
+    for (field, what, wait) in waits.into_iter().filter(|(_, _, wait)| *wait > MAX_WAIT) {
         let message =
-            format!("the {what} of step '{name}' is {} s; at most {} s (ten years) are accepted", wait.as_secs(), LONGEST_WAIT.as_secs());
+            format!("the {what} of step '{name}' is {} s; at most {} s (ten years) are accepted", wait.as_secs(), MAX_WAIT.as_secs());
         report.add(&[&["steps", name], field].concat(), message);
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Report, leaving};
-use crate::limits::LONGEST_WAIT;
+use crate::limits::MAX_WAIT;
 use crate::suggest::accepted;
 use crate::{Deadline, Definition, Transition};
 
@@ -27,11 +27,8 @@ fn check_timer(name: &str, transition: &Transition, after: Duration, report: &mu
     if after.is_zero() {
         add("after", format!("the wait of '{name}' is zero; give a duration, or make the transition automatic"));
     }
-    if after > LONGEST_WAIT {
-        add(
-            "after",
-            format!("the wait of '{name}' is {} s; at most {} s (ten years) are accepted", after.as_secs(), LONGEST_WAIT.as_secs()),
-        );
+    if after > MAX_WAIT {
+        add("after", format!("the wait of '{name}' is {} s; at most {} s (ten years) are accepted", after.as_secs(), MAX_WAIT.as_secs()));
     }
     if transition.max_attempts == Some(0) {
         add("max_attempts", format!("the attempts of '{name}' are limited to 0, so its timer could never fire; at least 1 is accepted"));
@@ -77,8 +74,8 @@ fn check_deadline(definition: &Definition, name: &str, transition: &Transition, 
     if after.is_zero() {
         report.add(&path, format!("the deadline of '{name}' is zero; give a duration"));
     }
-    if *after > LONGEST_WAIT {
-        let (given, longest) = (after.as_secs(), LONGEST_WAIT.as_secs());
+    if *after > MAX_WAIT {
+        let (given, longest) = (after.as_secs(), MAX_WAIT.as_secs());
         report.add(&path, format!("the deadline of '{name}' is {given} s; at most {longest} s (ten years) are accepted"));
     }
     if !definition.states.contains_key(since) {

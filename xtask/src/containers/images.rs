@@ -44,7 +44,7 @@ fn tag(compose: &str, name: &str) -> anyhow::Result<String> {
 }
 
 /// Both root file systems, at once: most of the time they wait for a mirror.
-fn bases(engine: &Engine) -> anyhow::Result<()> {
+pub fn bases(engine: &Engine) -> anyhow::Result<()> {
     std::thread::scope(|scope| {
         let services = scope.spawn(|| root_file_system(engine, SERVICES, SERVICE_PACKAGES));
         let base = root_file_system(engine, BASE, "");

@@ -62,10 +62,19 @@ pub struct Project<'a> {
     pub ports: Ports,
 }
 
+/// Gets the program that reads compose files.
+pub fn prepare() -> anyhow::Result<()> {
+    programs().map(drop)
+}
+
+fn programs() -> anyhow::Result<PathBuf> {
+    python::programs("containers/compose", &COMPOSE)
+}
+
 impl<'a> Project<'a> {
     /// One of which nothing is up yet.
     pub fn new(engine: &'a Engine) -> anyhow::Result<Self> {
-        let compose = python::programs("containers/compose", &COMPOSE)?.join("podman-compose");
+        let compose = programs()?.join("podman-compose");
         let port = || Ok::<_, anyhow::Error>(SocketAddr::from((Ipv4Addr::LOCALHOST, kafka::free_port()?)));
         let ports = Ports { gateway: port()?, monolith: port()?, prometheus: port()?, kafka: port()? };
         let name = format!("millrace-{}", std::process::id());

@@ -93,7 +93,7 @@ async fn orders(customer: &Customer) -> anyhow::Result<Told> {
 async fn topics(project: &Project<'_>, told: &Told) -> anyhow::Result<()> {
     let server = ["--bootstrap-server", "localhost:9092"];
     let list = project.execute("kafka", &[&["/opt/kafka/bin/kafka-topics.sh", "--list"], server.as_slice()].concat()).await?;
-    // Beside them are Kafka's own, and for each one for what nobody could take.
+    // Beside them are Kafka's own, and for each one its dead-letter topic.
     let listed: Vec<&str> = list.lines().filter(|topic| !topic.starts_with("__") && !topic.ends_with(".dlq")).collect();
     ensure!(listed == TOPICS, "the topics are {listed:?}");
 

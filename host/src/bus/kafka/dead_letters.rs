@@ -21,9 +21,9 @@ use super::topics::dead_letters_of;
 const LIMIT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(200);
 
-/// An event that nobody could take.
+/// An event that was moved to the dead-letter topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Letter {
+pub struct DeadLetter {
     /// Topic it belongs to.
     pub topic: String,
     /// Partition of the topic of dead letters: 0, unless somebody else has made that topic.
@@ -59,7 +59,7 @@ pub struct Failed {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listed {
     /// Those that were not sent again yet, by topic.
-    pub letters: Vec<Letter>,
+    pub letters: Vec<DeadLetter>,
     /// Topics whose dead letters cannot be read.
     pub failed: Vec<Failed>,
 }
@@ -174,9 +174,9 @@ fn reach(settings: &Settings) -> anyhow::Result<()> {
     client.fetch_metadata(None, LIMIT).map(drop).with_context(brokers)
 }
 
-fn letter(topic: &str, incoming: &Incoming) -> Letter {
+fn letter(topic: &str, incoming: &Incoming) -> DeadLetter {
     let header = |name| incoming.header(name).map(str::to_owned);
-    Letter {
+    DeadLetter {
         topic: topic.to_owned(),
         partition: incoming.place.partition,
         offset: incoming.place.offset,

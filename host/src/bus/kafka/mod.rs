@@ -37,6 +37,7 @@ const CONSUMER_PAUSE: Duration = Duration::from_secs(2);
 /// See the module's text.
 pub struct Kafka {
     settings: Settings,
+    patience: Patience,
     link: Link,
     producer: Arc<Producer>,
     /// Is told of dead letters.
@@ -49,9 +50,17 @@ impl Kafka {
     /// # Errors
     /// The settings are not accepted.
     pub fn new(settings: Settings) -> anyhow::Result<Self> {
+        Self::with_patience(settings, Patience::default())
+    }
+
+    /// The same with another `patience`: when an event that no consumer takes goes to the dead letters.
+    ///
+    /// # Errors
+    /// The settings are not accepted.
+    pub fn with_patience(settings: Settings, patience: Patience) -> anyhow::Result<Self> {
         let link = Link::new(&settings.brokers);
         let producer = Arc::new(Producer::new(settings.clone(), link.clone())?);
-        Ok(Self { settings, link, producer, sink: OnceLock::new() })
+        Ok(Self { settings, patience, link, producer, sink: OnceLock::new() })
     }
 
     async fn publish_key(&self, events: Vec<(usize, &Event)>) -> Vec<(usize, Result<(), BusError>)> {
@@ -61,8 +70,8 @@ impl Kafka {
             if held_back.is_none() {
                 held_back = match self.producer.publish(event).await {
                     Ok(Published::Sent) => None,
-                    Ok(Published::Buried) => {
-                        self.sink.get().inspect(|sink| sink.buried("", &event.topic));
+                    Ok(Published::DeadLetter) => {
+                        self.sink.get().inspect(|sink| sink.dead_letter_kept("", &event.topic));
                         None
                     }
                     Err(reason) => Some(reason),
@@ -128,7 +137,7 @@ impl Bus for Kafka {
     async fn run(self: Arc<Self>, subscriptions: Vec<Subscription>, sink: Arc<dyn Sink>, stop: Stop) -> anyhow::Result<()> {
         // Only the first that runs is told; there is no other.
         let _ = self.sink.set(Arc::clone(&sink));
-        let work = Work::new(subscriptions, sink, self.settings.patience.clone());
+        let work = Work::new(subscriptions, sink, self.patience.clone());
         tokio::select! {
             result = self.watch() => result?,
             () = self.receive(&work, &stop) => {}

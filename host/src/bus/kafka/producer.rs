@@ -32,7 +32,7 @@ pub(super) enum Published {
     /// It is in its topic.
     Sent,
     /// It is among the dead letters.
-    Buried,
+    DeadLetter,
 }
 
 /// Why and where an event became a dead letter.
@@ -78,7 +78,7 @@ impl Producer {
         match sent {
             Err(SendError::TooLarge) => {
                 let reason = format!("{} bytes are more than the topic takes", event.payload.len());
-                self.bury_without_payload(event, &reason).await.map(|()| Published::Buried)
+                self.send_dead_letter_without_payload(event, &reason).await.map(|()| Published::DeadLetter)
             }
             result => result.map(|()| Published::Sent).map_err(|error| error.to_string()),
         }
@@ -88,7 +88,7 @@ impl Producer {
     ///
     /// # Errors
     /// The broker has not got it, in words.
-    pub(super) async fn bury(&self, incoming: &Incoming, death: &Death<'_>) -> Result<(), String> {
+    pub(super) async fn send_dead_letter(&self, incoming: &Incoming, death: &Death<'_>) -> Result<(), String> {
         let place = &incoming.place;
         tracing::error!(death.consumer, place.topic, place.partition, place.offset, death.reason, "an event becomes a dead letter");
         self.topics.ensure_dead_letters(&self.settings, &self.link, &place.topic).await?;
@@ -115,7 +115,7 @@ impl Producer {
         self.send(record).await.map_err(|error| error.to_string())
     }
 
-    async fn bury_without_payload(&self, event: &Event, reason: &str) -> Result<(), String> {
+    async fn send_dead_letter_without_payload(&self, event: &Event, reason: &str) -> Result<(), String> {
         tracing::error!(event = event.id, topic = event.topic, reason, "an event is too large for its topic and becomes a dead letter");
         self.topics.ensure_dead_letters(&self.settings, &self.link, &event.topic).await?;
         let topic = dead_letters_of(&event.topic);

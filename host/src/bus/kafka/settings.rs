@@ -32,16 +32,17 @@ const FETCH_PAUSE_MS: u32 = 20;
 /// How to reach the broker, and as whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
+    /// Module name.
+    pub name: String,
     /// `host:port`.
     pub brokers: Vec<String>,
     /// Consumer group.
     pub group_id: String,
-    /// Which member of the group this is; another member with the same one takes its place.
-    pub instance_id: String,
+    /// Which member of the group this is, if the config says so, and the name of the machine otherwise; another member with the same one takes
+    /// its place.
+    pub instance_id: Option<String>,
     /// Topics that are made at the start, beside those subscribed to.
     pub topics: Vec<String>,
-    /// When an event that nobody could take goes to the dead letters.
-    pub patience: Patience,
 }
 
 /// How often an event is delivered again to a consumer that cannot take it now.
@@ -71,6 +72,12 @@ impl Patience {
 }
 
 impl Settings {
+    /// The name of this machine or container, unless the config says how this member of the group is called.
+    fn member(&self) -> String {
+        let machine = || hostname::get().map_or_else(|_| "only".to_owned(), |name| name.to_string_lossy().into_owned());
+        self.instance_id.clone().unwrap_or_else(machine)
+    }
+
     /// What every client has in common.
     pub(super) fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
@@ -107,7 +114,7 @@ impl Settings {
             .set("session.timeout.ms", "6000")
             .set("heartbeat.interval.ms", "2000")
             .set("partition.assignment.strategy", "cooperative-sticky")
-            .set("group.instance.id", format!("{}-{}", self.group_id, self.instance_id))
+            .set("group.instance.id", format!("{}-{}", self.group_id, self.member()))
             .set("enable.auto.commit", "true")
             .set("auto.commit.interval.ms", COMMIT_INTERVAL_MS.to_string())
             .set("statistics.interval.ms", STATISTICS_MS.to_string())

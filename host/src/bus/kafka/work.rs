@@ -68,7 +68,7 @@ impl Work {
     async fn handle_one(&self, incoming: &Incoming, producer: &Producer, stop: &Stop) -> Progress {
         let event = match incoming.event() {
             Ok(event) => event,
-            Err(reason) => return self.bury(incoming, &Death { reason: &reason, consumer: "" }, producer, stop).await,
+            Err(reason) => return self.give_up(incoming, &Death { reason: &reason, consumer: "" }, producer, stop).await,
         };
         let consumers = self.consumers.get(&event.topic).map(Vec::as_slice).unwrap_or_default();
         let progress = join_all(consumers.iter().map(|consumer| self.deliver(consumer, incoming, &event, producer, stop))).await;
@@ -81,7 +81,7 @@ impl Work {
             let paused = clock::paused();
             let reason = match self.sink.receive(consumer, event).await {
                 Receipt::Done => return Progress::Done,
-                Receipt::Poison(reason) => return self.bury(incoming, &Death { reason: &reason, consumer }, producer, stop).await,
+                Receipt::Poison(reason) => return self.give_up(incoming, &Death { reason: &reason, consumer }, producer, stop).await,
                 Receipt::Retry(reason) if clock::paused() == paused => {
                     deliveries += 1;
                     reason
@@ -94,7 +94,7 @@ impl Work {
             };
             if deliveries >= self.patience.deliveries {
                 let reason = format!("given up after {deliveries} deliveries: {reason}");
-                return self.bury(incoming, &Death { reason: &reason, consumer }, producer, stop).await;
+                return self.give_up(incoming, &Death { reason: &reason, consumer }, producer, stop).await;
             }
             tracing::warn!(consumer, event = event.id, topic = event.topic, deliveries, reason, "an event is delivered again");
             if interrupted(stop, self.patience.wait(deliveries + waits)).await {
@@ -104,16 +104,16 @@ impl Work {
     }
 
     /// Tries until the broker has the dead letter: without it the event must not count as handled.
-    async fn bury(&self, incoming: &Incoming, death: &Death<'_>, producer: &Producer, stop: &Stop) -> Progress {
+    async fn give_up(&self, incoming: &Incoming, death: &Death<'_>, producer: &Producer, stop: &Stop) -> Progress {
         let mut attempts = 0;
-        while let Err(error) = producer.bury(incoming, death).await {
+        while let Err(error) = producer.send_dead_letter(incoming, death).await {
             attempts += 1;
             tracing::warn!(error, "a dead letter could not be sent");
             if interrupted(stop, self.patience.wait(attempts)).await {
                 return Progress::Interrupted;
             }
         }
-        self.sink.buried(death.consumer, &incoming.place.topic);
+        self.sink.dead_letter_kept(death.consumer, &incoming.place.topic);
         Progress::Done
     }
 }

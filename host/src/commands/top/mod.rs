@@ -19,9 +19,10 @@ use self::screen::{Key, Screen};
 const ANSWER_LIMIT: Duration = Duration::from_millis(900);
 
 /// Shows the processes at `urls` (each like `http://127.0.0.1:8080`) again and again, or, with `once` or without a terminal, one time in `out`.
-pub(super) fn run(urls: &[String], once: bool, interval: Duration, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+/// `token` is for those that tell their metrics only to who knows it; an empty one is none.
+pub(super) fn run(urls: &[String], token: Option<&str>, once: bool, interval: Duration, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let reader = Reader::new(urls, ANSWER_LIMIT)?;
+    let reader = Reader::new(urls, token.map(str::trim).filter(|token| !token.is_empty()), ANSWER_LIMIT)?;
     let first = runtime.block_on(reader.read());
     if once || !std::io::stdout().is_terminal() {
         return show_once(&runtime, &reader, &first, interval, out);

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use futures::future::join_all;
 use prometheus_parse::{HistogramCount, Scrape, Value};
+use reqwest::StatusCode;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 
 use super::address;
 
@@ -17,6 +19,8 @@ pub(super) struct Reader {
     client: reqwest::Client,
     limit: Duration,
     urls: Vec<String>,
+    /// What is sent to `/metrics`, and nowhere else.
+    token: Option<HeaderValue>,
 }
 
 /// What one process has answered.
@@ -47,14 +51,15 @@ pub(super) struct Sample {
 pub(super) struct Distribution(pub Vec<(f64, f64)>);
 
 impl Reader {
-    /// Of processes at these addresses, each of which may take as long as `limit`.
+    /// Of processes at these addresses, each of which may take as long as `limit`, and is sent the `token` if there is one.
     ///
     /// # Errors
-    /// One is no address of a process.
-    pub fn new(urls: &[String], limit: Duration) -> anyhow::Result<Self> {
+    /// One is no address of a process, or the token is none.
+    pub fn new(urls: &[String], token: Option<&str>, limit: Duration) -> anyhow::Result<Self> {
         // The processes themselves, whatever proxy the environment names.
         let client = reqwest::Client::builder().no_proxy().timeout(limit).build()?;
-        Ok(Self { client, limit, urls: urls.iter().map(|url| address::base(url)).collect::<anyhow::Result<_>>()? })
+        let urls = urls.iter().map(|url| address::base(url)).collect::<anyhow::Result<_>>()?;
+        Ok(Self { client, limit, urls, token: token.map(bearer).transpose()? })
     }
 
     /// Asks all at once.
@@ -72,8 +77,17 @@ impl Reader {
     }
 
     async fn fetch(&self, url: &str, reading: &mut Reading) -> anyhow::Result<()> {
-        let metrics = self.client.get(format!("{url}/metrics")).send().await?;
+        let request = self.client.get(format!("{url}/metrics"));
+        let request = self.token.iter().fold(request, |request, token| request.header(AUTHORIZATION, token));
+        let metrics = request.send().await?;
         let status = metrics.status();
+        match (status, &self.token) {
+            (StatusCode::UNAUTHORIZED, None) => {
+                anyhow::bail!("/metrics answers 401: give its token with --metrics-token or METRICS_SECRET")
+            }
+            (StatusCode::UNAUTHORIZED, Some(_)) => anyhow::bail!("/metrics answers 401: it has another token than the one given"),
+            _ => {}
+        }
         anyhow::ensure!(
             status.is_success(),
             "/metrics answers {}: this is no process of Millrace, or its config has no metrics.collector, or it does not tell them to everybody",
@@ -89,6 +103,17 @@ impl Reader {
         reading.ailments = ailing.map(|(name, check)| (name.clone(), check["message"].as_str().unwrap_or_default().to_owned())).collect();
         Ok(())
     }
+}
+
+/// The header that a token is sent in.
+fn bearer(token: &str) -> anyhow::Result<HeaderValue> {
+    anyhow::ensure!(
+        token.chars().all(|character| character.is_ascii_graphic()),
+        "the metrics token has a character that none can have: it is 16 to 256 visible ASCII characters, as in the metrics.collector's config"
+    );
+    let mut header = HeaderValue::from_str(&format!("Bearer {token}"))?;
+    header.set_sensitive(true);
+    Ok(header)
 }
 
 fn parse(text: &str) -> anyhow::Result<Vec<Sample>> {

@@ -1,48 +1,82 @@
-//! Every module type and its settings, as written. One list, [`module_types!`], makes the enum, the decoder and the schema:
-//! a type that is not in it does not exist.
+//! Every module type. Each has a file of its own with its settings, as written, and what they mean; the one list of them here,
+//! [`module_types!`], makes the enum, the decoder, the schema and the resolver: a type that is not in it does not exist.
+
+use std::any::Any;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-mod business;
-mod components;
-mod web;
+use super::context::{At, Context};
+use super::finding::Findings;
+use super::module_type::{Draft, ModuleType};
+use crate::plan::Runs;
 
-pub use business::*;
-pub use components::*;
-pub use web::*;
+pub(super) mod api_handler;
+pub(super) mod auth_jwt;
+pub(super) mod auth_middleware;
+pub(super) mod broker;
+pub(super) mod cors;
+pub(super) mod database;
+pub(super) mod dynamic_component;
+pub(super) mod engine;
+pub(super) mod file_server;
+pub(super) mod health;
+pub(super) mod http_router;
+pub(super) mod http_server;
+pub(super) mod kafka;
+pub(super) mod messaging_handler;
+pub(super) mod metrics;
+pub(super) mod persistence_store;
+pub(super) mod processing_step;
+pub(super) mod rate_limit;
+pub(super) mod request_id;
+pub(super) mod simple_proxy;
 
 /// Why a module's settings could not be decoded although they fit the schema.
 type DecodeError = serde_path_to_error::Error<serde_json::Error>;
 
 macro_rules! module_types {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal : $settings:ty,)*) => {
+    ($($(#[$doc:meta])* $file:ident :: $variant:ident,)*) => {
         /// Settings of a module by its type.
         #[derive(Debug, Clone, PartialEq)]
         pub enum Settings {
-            $($(#[$doc])* $variant($settings),)*
+            $($(#[$doc])* $variant(Box<$file::$variant>),)*
         }
 
         impl Settings {
             /// Names of all module types.
-            pub const TYPES: &[&str] = &[$($name),*];
+            pub const TYPES: &[&str] = &[$(<$file::$variant as ModuleType>::TYPE),*];
+
+            /// For each type, those of which a process has one at most together with it.
+            pub(super) const SINGLE: &[&[&str]] = &[$(<$file::$variant as ModuleType>::ONE_OF),*];
 
             /// Name of its type.
             #[must_use]
             pub fn type_name(&self) -> &'static str {
-                match self { $(Self::$variant(_) => $name,)* }
+                match self { $(Self::$variant(_) => <$file::$variant as ModuleType>::TYPE,)* }
+            }
+
+            /// The settings as what they are.
+            pub(super) fn as_any(&self) -> &dyn Any {
+                match self { $(Self::$variant(settings) => settings.as_ref(),)* }
+            }
+
+            /// Adds what they mean to a plan, see [`ModuleType::resolve`].
+            pub(super) fn resolve(&self, at: At<'_>, context: &Context<'_>, draft: &mut Draft, findings: &mut Findings) -> Runs {
+                match self { $(Self::$variant(settings) => settings.resolve(at, context, draft, findings),)* }
             }
 
             /// `None`: there is no such type.
-            pub(super) fn decode(type_name: &str, config: Value) -> Option<Result<Self, DecodeError>> {
-                match type_name {
-                    $($name => Some(serde_path_to_error::deserialize(config).map(Self::$variant)),)*
-                    _ => None,
-                }
+            fn decode(type_name: &str, config: Value) -> Option<Result<Self, DecodeError>> {
+                $(if type_name == <$file::$variant as ModuleType>::TYPE {
+                    return Some(serde_path_to_error::deserialize(config).map(Self::$variant));
+                })*
+                None
             }
 
             fn schemas(generator: &mut SchemaGenerator) -> Vec<(&'static str, Schema)> {
-                vec![$(($name, generator.subschema_for::<$settings>())),*]
+                vec![$((<$file::$variant as ModuleType>::TYPE, generator.subschema_for::<$file::$variant>())),*]
             }
         }
     };
@@ -50,45 +84,45 @@ macro_rules! module_types {
 
 module_types! {
     /// Listens.
-    HttpServer = "http.server": HttpServer,
+    http_server::HttpServer,
     /// Groups the routes.
-    HttpRouter = "http.router": HttpRouter,
+    http_router::HttpRouter,
     /// Answers preflights.
-    Cors = "http.middleware.cors": Cors,
+    cors::Cors,
     /// Gives each request an id.
-    RequestId = "http.middleware.requestid": NoSettings,
+    request_id::RequestId,
     /// Slows a client down.
-    RateLimit = "http.middleware.ratelimit": RateLimit,
+    rate_limit::RateLimit,
     /// Asks for a token.
-    AuthMiddleware = "http.middleware.auth": AuthMiddleware,
+    auth_middleware::AuthMiddleware,
     /// Users and tokens.
-    AuthJwt = "auth.jwt": AuthJwt,
+    auth_jwt::AuthJwt,
     /// A resource.
-    ApiHandler = "api.handler": Box<ApiHandler>,
+    api_handler::ApiHandler,
     /// Runs the state machines.
-    StateMachineEngine = "statemachine.engine": StateMachineEngine,
+    engine::StateMachineEngine,
     /// The database.
-    Database = "database.workflow": Database,
+    database::Database,
     /// What is kept in it.
-    PersistenceStore = "persistence.store": PersistenceStore,
+    persistence_store::PersistenceStore,
     /// A sandboxed component.
-    DynamicComponent = "dynamic.component": DynamicComponent,
+    dynamic_component::DynamicComponent,
     /// A component's answer moves an instance.
-    ProcessingStep = "processing.step": ProcessingStep,
+    processing_step::ProcessingStep,
     /// The embedded bus.
-    Broker = "messaging.broker": Broker,
+    broker::Broker,
     /// Apache Kafka.
-    Kafka = "messaging.kafka": Kafka,
+    kafka::Kafka,
     /// Reacts to events.
-    MessagingHandler = "messaging.handler": MessagingHandler,
+    messaging_handler::MessagingHandler,
     /// `/metrics`.
-    Metrics = "metrics.collector": MetricsCollector,
+    metrics::MetricsCollector,
     /// Health endpoints.
-    Health = "health.checker": HealthChecker,
+    health::HealthChecker,
     /// Web files.
-    FileServer = "static.fileserver": FileServer,
+    file_server::FileServer,
     /// A reverse proxy.
-    Proxy = "http.simple_proxy": SimpleProxy,
+    simple_proxy::SimpleProxy,
 }
 
 /// One entry of `modules`.
@@ -100,6 +134,28 @@ pub struct Module {
     pub settings: Option<Settings>,
     /// Modules that start before it.
     pub depends_on: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for Module {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        struct Raw {
+            name: String,
+            #[serde(rename = "type")]
+            type_name: String,
+            #[serde(default)]
+            config: Value,
+            #[serde(default)]
+            depends_on: Vec<String>,
+        }
+        let raw = Raw::deserialize(deserializer)?;
+        let settings = Settings::decode(&raw.type_name, raw.config).transpose().map_err(|e| {
+            let at = e.path().to_string();
+            serde::de::Error::custom(format!("config.{at}: {}", e.into_inner()))
+        })?;
+        Ok(Self { name: raw.name, settings, depends_on: raw.depends_on })
+    }
 }
 
 impl JsonSchema for Module {

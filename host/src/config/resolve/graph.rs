@@ -4,24 +4,24 @@ use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{DfsEvent, depth_first_search};
 
-use super::Context;
+use crate::config::context::Context;
 use crate::config::finding::Findings;
 use crate::config::report::Code;
 
-/// Names of the modules so that each comes after what it depends on, otherwise as written.
-pub(super) fn start_sequence(context: &Context<'_>, findings: &mut Findings) -> Vec<String> {
-    let modules = &context.document.modules;
+/// Positions of the modules so that each comes after what it depends on, otherwise as written.
+pub(super) fn start_sequence(context: &Context<'_>, findings: &mut Findings) -> Vec<usize> {
+    let modules = &context.modules;
     let mut graph: DiGraph<usize, ()> = DiGraph::new();
     let nodes: Vec<NodeIndex> = (0..modules.len()).map(|index| graph.add_node(index)).collect();
     for (index, module) in modules.iter().enumerate() {
         for (position, name) in module.depends_on.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
             match context.module(name) {
-                Some((on, _)) => {
-                    graph.add_edge(nodes[index], nodes[on], ());
+                Some(on) => {
+                    graph.add_edge(nodes[index], nodes[on.at.index], ());
                 }
                 None => {
-                    let help =
-                        context.suggest(name, modules.iter().map(|m| m.name.as_str()).filter(|n| !n.is_empty() && *n != module.name));
+                    let others = modules.iter().map(|other| other.at.name).filter(|other| !other.is_empty() && *other != module.at.name);
+                    let help = context.suggest(name, others);
                     findings.error(
                         format!("/modules/{index}/dependsOn/{position}"),
                         Code::UnknownName,
@@ -37,7 +37,7 @@ pub(super) fn start_sequence(context: &Context<'_>, findings: &mut Findings) -> 
     // A module is finished after everything it depends on. As deep as the longest chain of modules, whose number is bounded.
     depth_first_search(&graph, nodes, |event| {
         if let DfsEvent::Finish(node, _) = event {
-            sequence.push(modules[graph[node]].name.clone());
+            sequence.push(graph[node]);
         }
     });
     sequence
@@ -52,7 +52,7 @@ fn report_cycles(context: &Context<'_>, graph: &DiGraph<usize, ()>, findings: &m
             continue;
         }
         let cycle = cycle_through(graph, first, &members);
-        let names: Vec<&str> = cycle.iter().map(|index| context.document.modules[*index].name.as_str()).collect();
+        let names: Vec<&str> = cycle.iter().map(|index| context.modules[*index].at.name).collect();
         let message = format!("modules wait for each other: {} -> {}", names.join(" -> "), names[0]);
         findings.error(
             format!("/modules/{first}/dependsOn"),

@@ -2,21 +2,26 @@
 //! where they were written. What a definition may say is the core's to check, not this file's.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use millrace_workflow::{Deadline, Definition, Hook, Machine, Reaction, RetryPolicy, State, Step, Transition, limits};
+use millrace_workflow::{Deadline, Definition, Hook, Machine, Reaction, State, Step, Transition, limits};
 
 use super::triggers::Entries;
-use super::{Context, components, pick, setting, triggers};
-use crate::config::document::{DefinitionEntry, HookEntry, Settings};
+use super::workflows;
+use crate::config::context::{At, Context};
 use crate::config::finding::Findings;
-use crate::config::modules::{ApiHandler, ProcessingStep};
+use crate::config::module_type::ModuleType as _;
+use crate::config::modules::api_handler::ApiHandler;
+use crate::config::modules::dynamic_component::DynamicComponent;
+use crate::config::modules::engine::StateMachineEngine;
+use crate::config::modules::messaging_handler::MessagingHandler;
+use crate::config::modules::processing_step::ProcessingStep;
 use crate::config::report::Code;
+use crate::config::sections::{DefinitionEntry, HookEntry, TransitionEntry};
 use crate::config::tree::child;
 use crate::plan::Workflow;
 
 const AT: &str = "/workflows/statemachine";
-const REACTIONS: [&str; 3] = ["processing.step", "messaging.handler", "dynamic.component"];
+const REACTIONS: [&str; 3] = [ProcessingStep::TYPE, MessagingHandler::TYPE, DynamicComponent::TYPE];
 /// First transition of a new resource, where its workflow has it and nothing else is said.
 const DEFAULT_INITIAL_TRANSITION: &str = "start_validation";
 
@@ -34,16 +39,15 @@ struct Written {
 /// Every definition as a checked machine.
 pub(super) fn workflows(context: &Context<'_>, entries: &Entries, findings: &mut Findings) -> Vec<Workflow> {
     check_handlers(context, findings);
-    warn_idle_steps(context, findings);
-    let Some(section) = &context.document.workflows.statemachine else { return Vec::new() };
-    context.named(&section.engine, &["statemachine.engine"], &format!("{AT}/engine"), findings);
+    let Some(section) = &context.workflows.statemachine else { return Vec::new() };
+    context.named(&section.engine, &[StateMachineEngine::TYPE], &format!("{AT}/engine"), findings);
     check_mappings(context, findings);
     let reactions: Vec<Option<Reaction>> =
         section.hooks.iter().enumerate().map(|(i, hook)| reaction(context, hook, &format!("{AT}/hooks/{i}"), findings)).collect();
-    let engine = context.first(pick!(StateMachineEngine)).map(|(_, _, engine)| engine);
+    let engine = context.first::<StateMachineEngine>().map(|(_, engine)| engine);
     let max_instances = engine.and_then(|engine| engine.max_instances).map(u64::from);
-    let most_made = engine.and_then(|engine| engine.max_transitions).map_or(limits::MOST_TRANSITIONS_MADE, u64::from);
-    let steps: BTreeSet<String> = context.all(pick!(ProcessingStep)).into_iter().map(|(_, module, _)| module.name.clone()).collect();
+    let most_made = engine.and_then(|engine| engine.max_transitions).map_or(limits::MAX_TRANSITIONS_MADE, u64::from);
+    let steps: BTreeSet<String> = context.all::<ProcessingStep>().into_iter().map(|(at, _)| at.name.to_owned()).collect();
     let mut workflows = Vec::new();
     for (index, entry) in section.definitions.iter().enumerate() {
         check_definition_name(context, index, entry, findings);
@@ -69,12 +73,12 @@ pub(super) fn workflows(context: &Context<'_>, entries: &Entries, findings: &mut
 }
 
 fn check_definition_name(context: &Context<'_>, index: usize, entry: &DefinitionEntry, findings: &mut Findings) {
-    let definitions = context.document.workflows.statemachine.iter().flat_map(|s| &s.definitions);
+    let definitions = context.workflows.statemachine.iter().flat_map(|s| &s.definitions);
     if !entry.name.is_empty() && definitions.take(index).any(|d| d.name == entry.name) {
         let message = format!("a workflow named '{}' is already defined", entry.name);
         findings.error(format!("{AT}/definitions/{index}/name"), Code::Duplicate, message, None);
     }
-    let started = context.all(pick!(ApiHandler)).iter().any(|(_, _, h)| h.workflow_type.as_deref() == Some(&entry.name));
+    let started = context.all::<ApiHandler>().iter().any(|(_, h)| h.workflow_type.as_deref() == Some(&entry.name));
     if !entry.name.is_empty() && !started {
         let help = "name it as the `workflowType` of an api.handler".to_owned();
         findings.warning(format!("{AT}/definitions/{index}"), Code::Unused, format!("nothing starts the workflow '{}'", entry.name), help);
@@ -83,21 +87,20 @@ fn check_definition_name(context: &Context<'_>, index: usize, entry: &Definition
 
 /// What `api.handler`s say of workflows.
 fn check_handlers(context: &Context<'_>, findings: &mut Findings) {
-    for (index, _, handler) in context.all(pick!(ApiHandler)) {
+    for (at, handler) in context.all::<ApiHandler>() {
         if let Some(engine) = &handler.workflow_engine {
-            context.named(engine, &["statemachine.engine"], &setting(index, "workflowEngine"), findings);
+            context.named(engine, &[StateMachineEngine::TYPE], &at.setting("workflowEngine"), findings);
         }
-        let workflow =
-            handler.workflow_type.as_ref().map(|name| triggers::workflow(context, name, &setting(index, "workflowType"), findings));
+        let workflow = handler.workflow_type.as_ref().map(|name| workflows::workflow(context, name, &at.setting("workflowType"), findings));
         match workflow {
             Some(None) => {}
-            Some(Some(workflow)) => check_transitions(context, handler, index, workflow, findings),
+            Some(Some(workflow)) => check_transitions(context, handler, at, workflow, findings),
             None => {
                 for (key, given) in [("initialTransition", handler.initial_transition.is_some()), ("actions", !handler.actions.is_empty())]
                 {
                     if given {
                         let message = format!("`{key}` names transitions, but this handler has no `workflowType`");
-                        findings.error(setting(index, key), Code::MissingPart, message, None);
+                        findings.error(at.setting(key), Code::MissingPart, message, None);
                     }
                 }
             }
@@ -105,22 +108,22 @@ fn check_handlers(context: &Context<'_>, findings: &mut Findings) {
     }
 }
 
-fn check_transitions(context: &Context<'_>, handler: &ApiHandler, index: usize, workflow: &DefinitionEntry, findings: &mut Findings) {
+fn check_transitions(context: &Context<'_>, handler: &ApiHandler, at: At<'_>, workflow: &DefinitionEntry, findings: &mut Findings) {
     for (action, transitions) in &handler.actions {
-        let pointer = child(&setting(index, "actions"), action);
+        let pointer = child(&at.setting("actions"), action);
         if transitions.is_empty() {
             findings.error(&pointer, Code::InvalidValue, format!("action '{action}' has no transitions"), None);
         }
         for (i, name) in transitions.iter().enumerate() {
-            triggers::transition(context, workflow, name, &child(&pointer, &i.to_string()), findings);
+            workflows::transition(context, workflow, name, &child(&pointer, &i.to_string()), findings);
         }
     }
 }
 
 fn check_mappings(context: &Context<'_>, findings: &mut Findings) {
-    let Some(section) = &context.document.workflows.statemachine else { return };
-    let handlers = context.all(pick!(ApiHandler));
-    let kinds: Vec<&str> = handlers.iter().map(|(_, _, h)| h.resource_name.as_str()).collect();
+    let Some(section) = &context.workflows.statemachine else { return };
+    let handlers = context.all::<ApiHandler>();
+    let kinds: Vec<&str> = handlers.iter().map(|(_, h)| h.resource_name.as_str()).collect();
     let machines: Vec<&str> = std::iter::once(section.engine.as_str()).chain(section.definitions.iter().map(|d| d.name.as_str())).collect();
     for (index, mapping) in section.resource_mappings.iter().enumerate() {
         let at = format!("{AT}/resourceMappings/{index}");
@@ -147,25 +150,14 @@ fn check_mappings(context: &Context<'_>, findings: &mut Findings) {
 
 /// What a hook starts follows from the type of its handler.
 fn reaction(context: &Context<'_>, hook: &HookEntry, pointer: &str, findings: &mut Findings) -> Option<Reaction> {
-    triggers::workflow(context, &hook.workflow_type, &format!("{pointer}/workflowType"), findings);
-    let (_, module, settings) = context.named(&hook.handler, &REACTIONS, &format!("{pointer}/handler"), findings)?;
-    let name = module.name.clone();
-    Some(match settings {
-        Settings::ProcessingStep(_) => Reaction::Step(name),
-        settings if components::is_component(settings) => Reaction::Task(name),
+    workflows::workflow(context, &hook.workflow_type, &format!("{pointer}/workflowType"), findings);
+    let module = context.named(&hook.handler, &REACTIONS, &format!("{pointer}/handler"), findings)?;
+    let name = module.at.name.to_owned();
+    Some(match module.type_name? {
+        ProcessingStep::TYPE => Reaction::Step(name),
+        DynamicComponent::TYPE => Reaction::Task(name),
         _ => Reaction::Announce(name),
     })
-}
-
-fn warn_idle_steps(context: &Context<'_>, findings: &mut Findings) {
-    for (index, module, step) in context.all(pick!(ProcessingStep)) {
-        components::component_named(context, &step.component_id, &setting(index, "componentId"), findings);
-        let hooks = context.document.workflows.statemachine.iter().flat_map(|s| &s.hooks);
-        if !module.name.is_empty() && !hooks.into_iter().any(|hook| hook.handler == module.name) {
-            let help = "name it as the `handler` of a hook under `workflows.statemachine.hooks`".to_owned();
-            findings.warning(format!("/modules/{index}"), Code::Unused, format!("nothing starts the step '{}'", module.name), help);
-        }
-    }
 }
 
 fn definition(
@@ -176,7 +168,7 @@ fn definition(
     entries: &Entries,
     findings: &mut Findings,
 ) -> Written {
-    let section_hooks = context.document.workflows.statemachine.iter().flat_map(|s| &s.hooks).zip(reactions).enumerate();
+    let section_hooks = context.workflows.statemachine.iter().flat_map(|s| &s.hooks).zip(reactions).enumerate();
     let (positions, hooks): (Vec<usize>, Vec<Hook>) = section_hooks
         .filter(|(_, (hook, _))| hook.workflow_type == entry.name)
         .filter_map(|(i, (entry, reaction))| Some((i, hook(entry, reaction.clone()?))))
@@ -199,7 +191,7 @@ fn definition(
 }
 
 fn transitions(entry: &DefinitionEntry) -> BTreeMap<String, Transition> {
-    let transition = |(name, t): (&String, &crate::config::document::TransitionEntry)| {
+    let transition = |(name, t): (&String, &TransitionEntry)| {
         let transition = Transition {
             from: t.from_state.clone(),
             to: t.to_state.clone(),
@@ -223,30 +215,14 @@ fn hook(entry: &HookEntry, reaction: Reaction) -> Hook {
 /// The steps that these hooks start.
 fn steps(context: &Context<'_>, hooks: &[Hook]) -> BTreeMap<String, Step> {
     let started = |name: &str| hooks.iter().any(|hook| matches!(&hook.reaction, Reaction::Step(step) if step == name));
-    let modules = context.all(pick!(ProcessingStep)).into_iter().filter(|(_, module, _)| started(&module.name));
-    modules.map(|(_, module, settings)| (module.name.clone(), step(context, settings))).collect()
-}
-
-fn step(context: &Context<'_>, settings: &ProcessingStep) -> Step {
-    // Whether the component is there was checked at the step's module.
-    let component = components::component_named(context, &settings.component_id, "", &mut Findings::default());
-    Step {
-        component: component.unwrap_or_else(|| settings.component_id.clone()),
-        success: settings.success_transition.clone(),
-        compensate: settings.compensate_transition.clone(),
-        retry: RetryPolicy {
-            max_retries: Some(settings.max_retries.unwrap_or(2)),
-            backoff: Duration::from_millis(settings.retry_backoff_ms.unwrap_or(1000).into()),
-            max_delay: RetryPolicy::DEFAULT_MAX_DELAY,
-        },
-        timeout: Duration::from_secs(settings.timeout_seconds.unwrap_or(30).into()),
-    }
+    let modules = context.all::<ProcessingStep>().into_iter().filter(|(at, _)| started(at.name));
+    modules.map(|(at, settings)| (at.name.to_owned(), settings.step(context))).collect()
 }
 
 fn step_config(context: &Context<'_>, definition: &Definition) -> BTreeMap<String, serde_json::Map<String, serde_json::Value>> {
-    let steps = context.all(pick!(ProcessingStep)).into_iter();
-    let own = steps.filter(|(_, module, step)| definition.steps.contains_key(&module.name) && !step.config.is_empty());
-    own.map(|(_, module, step)| (module.name.clone(), step.config.clone())).collect()
+    let steps = context.all::<ProcessingStep>().into_iter();
+    let own = steps.filter(|(at, step)| definition.steps.contains_key(at.name) && !step.config.is_empty());
+    own.map(|(at, step)| (at.name.to_owned(), step.config.clone())).collect()
 }
 
 /// What the handlers of a workflow say that a new instance does first, and where; they have to agree.
@@ -258,11 +234,10 @@ fn initial_transition(
     findings: &mut Findings,
 ) -> (Option<String>, String) {
     let mut chosen: Option<(String, String)> = None;
-    for (at, module, handler) in
-        context.all(pick!(ApiHandler)).into_iter().filter(|(_, _, h)| h.workflow_type.as_deref() == Some(&entry.name))
-    {
-        let own = handler.initial_transition.clone().map(|name| (name, setting(at, "initialTransition")));
-        let triggered = entries.initial.get(&module.name).cloned();
+    let handlers = context.all::<ApiHandler>().into_iter();
+    for (at, handler) in handlers.filter(|(_, handler)| handler.workflow_type.as_deref() == Some(&entry.name)) {
+        let own = handler.initial_transition.clone().map(|name| (name, at.setting("initialTransition")));
+        let triggered = entries.initial.get(at.name).cloned();
         for (name, pointer) in own.into_iter().chain(triggered).filter(|(name, _)| !name.is_empty()) {
             match &chosen {
                 Some((first, _)) if *first != name => {
@@ -274,7 +249,7 @@ fn initial_transition(
         }
     }
     let fallback = format!("{AT}/definitions/{index}/name");
-    let earlier = context.document.workflows.statemachine.iter().flat_map(|s| &s.definitions).take(index);
+    let earlier = context.workflows.statemachine.iter().flat_map(|s| &s.definitions).take(index);
     if earlier.into_iter().any(|d| d.name == entry.name) {
         return (None, fallback);
     }
@@ -294,7 +269,7 @@ fn pointer_of(context: &Context<'_>, written: &Written, path: &[String]) -> Stri
             None => written.at.clone(),
         },
         ["steps", name, rest @ ..] => match context.module(name) {
-            Some((index, _)) => append(setting(index, ""), rest),
+            Some(module) => append(module.at.setting(""), rest),
             None => written.at.clone(),
         },
         ["initial_transition" | "initialTransition", ..] => written.initial_transition.clone(),

@@ -5,8 +5,11 @@ use std::collections::HashMap;
 
 use matchit::{InsertError, Router};
 
-use super::{Context, pick, setting};
+use crate::config::context::Context;
 use crate::config::finding::Findings;
+use crate::config::modules::api_handler::ApiHandler;
+use crate::config::modules::file_server::FileServer;
+use crate::config::modules::health::HealthChecker;
 use crate::config::report::Code;
 use crate::plan::{Health, Plan, Route, paths};
 
@@ -37,9 +40,9 @@ pub(super) fn check(context: &Context<'_>, plan: &Plan, routes: &[Option<Route>]
     if plan.metrics.is_some() {
         claims.add(paths::METRICS, "the metrics", "", findings);
     }
-    if let Some((index, _, _)) = context.all(pick!(ApiHandler)).into_iter().find(|(_, _, handler)| has_secret(handler)) {
+    if let Some((at, _)) = context.all::<ApiHandler>().into_iter().find(|(_, handler)| has_secret(handler)) {
         let template = paths::below(paths::RESERVATIONS);
-        let pointer = setting(index, "stock/secret");
+        let pointer = at.setting("stock/secret");
         claims.add(&template, "the reservations of stock by other processes", &pointer, findings);
         claims.add(paths::AGREEMENT, "the comparison of settings with other processes", &pointer, findings);
     }
@@ -50,7 +53,7 @@ pub(super) fn check(context: &Context<'_>, plan: &Plan, routes: &[Option<Route>]
     claims.check_files(context, plan, findings);
 }
 
-fn has_secret(handler: &crate::config::modules::ApiHandler) -> bool {
+fn has_secret(handler: &ApiHandler) -> bool {
     handler.stock.as_ref().is_some_and(|stock| stock.secret.is_some())
 }
 
@@ -93,14 +96,14 @@ impl Claims {
     }
 
     fn add_probes(&mut self, context: &Context<'_>, health: &Health, findings: &mut Findings) {
-        let Some((index, _, written)) = context.first(pick!(Health)) else { return };
+        let Some((at, written)) = context.first::<HealthChecker>() else { return };
         let probes = [
             (&health.health_path, &written.health_path, "healthPath"),
             (&health.ready_path, &written.ready_path, "readyPath"),
             (&health.live_path, &written.live_path, "livePath"),
         ];
         for (path, written, key) in probes {
-            let pointer = if written.is_some() { setting(index, key) } else { format!("/modules/{index}") };
+            let pointer = if written.is_some() { at.setting(key) } else { at.pointer() };
             self.add(path, &format!("`{key}`"), &pointer, findings);
         }
     }
@@ -119,8 +122,8 @@ impl Claims {
 
     /// Files are what answers when nothing else does.
     fn check_files(&self, context: &Context<'_>, plan: &Plan, findings: &mut Findings) {
-        for ((index, _, written), files) in context.all(pick!(FileServer)).into_iter().zip(&plan.files) {
-            let pointer = if written.prefix.is_some() { setting(index, "prefix") } else { format!("/modules/{index}") };
+        for ((at, written), files) in context.all::<FileServer>().into_iter().zip(&plan.files) {
+            let pointer = if written.prefix.is_some() { at.setting("prefix") } else { at.pointer() };
             let prefix = files.prefix.trim_end_matches('/');
             let exactly = if prefix.is_empty() { None } else { self.router.at(prefix).ok() };
             let below = format!("{prefix}{ANYTHING}");

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Context, pick};
-use crate::config::document::{DefinitionEntry, HttpTrigger, RouteEntry};
+use super::workflows::{transition, workflow};
+use crate::config::context::Context;
 use crate::config::finding::Findings;
+use crate::config::modules::api_handler::ApiHandler;
 use crate::config::report::Code;
+use crate::config::sections::{HttpTrigger, RouteEntry};
 use crate::plan::paths::template;
 
 /// What the triggers say of handlers, by handler name.
@@ -30,7 +32,7 @@ impl Entries {
 /// Reads `triggers.http.routes`.
 pub(super) fn entries(context: &Context<'_>, findings: &mut Findings) -> Entries {
     let mut entries = Entries::default();
-    let Some(triggers) = &context.document.triggers.http else { return entries };
+    let Some(triggers) = &context.triggers.http else { return entries };
     let routes = routes_of(context);
     for (index, trigger) in triggers.routes.iter().enumerate() {
         let pointer = format!("/triggers/http/routes/{index}");
@@ -74,7 +76,7 @@ fn note(entries: &mut Entries, route: &RouteEntry, trigger: &HttpTrigger, pointe
 type Routes<'d> = BTreeMap<(&'d str, String), &'d RouteEntry>;
 
 fn routes_of<'d>(context: &Context<'d>) -> Routes<'d> {
-    let routes = context.document.workflows.http.as_ref().map(|http| http.routes.as_slice()).unwrap_or_default();
+    let routes = context.workflows.http.as_ref().map(|http| http.routes.as_slice()).unwrap_or_default();
     // Of several that are the same, the first.
     routes.iter().rev().map(|route| ((route.method.as_str(), template(&route.path)), route)).collect()
 }
@@ -101,53 +103,17 @@ fn route_of<'d>(
 
 /// The route's handler has to be the one that starts this workflow.
 fn handler_of(context: &Context<'_>, route: &RouteEntry, trigger: &HttpTrigger, pointer: &str, findings: &mut Findings) -> Option<()> {
-    let (_, module) = context.module(&route.handler)?;
-    module.settings.as_ref()?;
-    let (_, _, handler) = context.all(pick!(ApiHandler)).into_iter().find(|(_, m, _)| m.name == route.handler).or_else(|| {
+    context.module(&route.handler)?.type_name?;
+    let Some((_, handler)) = context.all::<ApiHandler>().into_iter().find(|(at, _)| at.name == route.handler) else {
         let message = format!("{} {} is answered by '{}', which is not an api.handler", route.method, route.path, route.handler);
         findings.error(format!("{pointer}/path"), Code::UnknownName, message, None);
-        None
-    })?;
+        return None;
+    };
     if handler.workflow_type.as_deref() == Some(&trigger.workflow) {
         return Some(());
     }
     let has = handler.workflow_type.as_ref().map_or_else(|| "has no workflow".to_owned(), |w| format!("has the workflow '{w}'"));
     let message = format!("'{}', which answers {} {}, {has}, not '{}'", route.handler, route.method, route.path, trigger.workflow);
     findings.error(format!("{pointer}/workflow"), Code::UnknownName, message, None);
-    None
-}
-
-/// The definition of that name; an unknown one is reported.
-pub(super) fn workflow<'d>(context: &Context<'d>, name: &str, pointer: &str, findings: &mut Findings) -> Option<&'d DefinitionEntry> {
-    if name.is_empty() {
-        return None;
-    }
-    let definitions = context.document.workflows.statemachine.as_ref().map(|s| s.definitions.as_slice()).unwrap_or_default();
-    let found = definitions.iter().find(|d| d.name == name);
-    if found.is_none() {
-        let help = context.suggest(name, definitions.iter().map(|d| d.name.as_str()));
-        findings.error(
-            pointer,
-            Code::UnknownName,
-            format!("no workflow is named '{name}' under `workflows.statemachine.definitions`"),
-            help,
-        );
-    }
-    found
-}
-
-/// Whether the workflow has the transition; an unknown one is reported.
-pub(super) fn transition(
-    context: &Context<'_>,
-    workflow: &DefinitionEntry,
-    name: &str,
-    pointer: &str,
-    findings: &mut Findings,
-) -> Option<()> {
-    if name.is_empty() || workflow.transitions.contains_key(name) {
-        return (!name.is_empty()).then_some(());
-    }
-    let help = context.suggest(name, workflow.transitions.keys().map(String::as_str));
-    findings.error(pointer, Code::UnknownName, format!("workflow '{}' has no transition '{name}'", workflow.name), help);
     None
 }

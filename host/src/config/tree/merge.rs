@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::{Content, Entry, Span};
+use super::node::{Content, Entry};
+use crate::config::finding::Span;
 
 /// How it is written.
 pub(super) const KEY: &str = "<<";

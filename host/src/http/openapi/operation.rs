@@ -10,7 +10,7 @@ use crate::http::proxy::Unanswered;
 use crate::http::resources::MAX_KEY_BYTES;
 use crate::plan::{Endpoint, Middleware, Operation, Plan, ResourceHandler, Route};
 use crate::services::resources::view::CURSOR_PATTERN;
-use crate::services::resources::{LONGEST_PAGE, usual_page};
+use crate::services::resources::{MAX_PAGE, usual_page};
 use crate::services::users::{Credentials, ProfileChange, Registration};
 
 /// Any request.
@@ -213,7 +213,7 @@ fn operations_on_one(plan: &Plan, handler: &ResourceHandler) -> impl Iterator<It
 }
 
 fn page_parameters(handler: &ResourceHandler) -> Vec<Value> {
-    let limit = json!({"type": "integer", "minimum": 1, "maximum": LONGEST_PAGE, "default": usual_page(handler)});
+    let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": usual_page(handler)});
     let cursor = json!({"type": "string", "pattern": CURSOR_PATTERN});
     vec![
         parameter("limit", "query", false, "At most so many", limit),

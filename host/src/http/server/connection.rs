@@ -64,7 +64,7 @@ impl Connection<'_> {
             None => return,
             Some(Ok(())) => {}
             Some(Err(error)) => {
-                tracing::debug!(peer = %self.peer.ip(), %error, "a connection ended badly");
+                tracing::debug!(peer = %self.peer.ip(), %error, "a connection failed");
                 let Some(status) = stream.withheld() else { return };
                 self.refuse(&mut stream, status, &error).await;
             }

@@ -1,36 +1,36 @@
-//! How many events may wait to be published. With more than that nothing new begins, so that there is room on the disk for what was
-//! promised already: a bus can be away for long, and every event waits in the database meanwhile.
+//! Backpressure: how many events may wait to be published. At the limit no new instance begins, so that the disk has room for the
+//! instances that were accepted already. While the bus is away, every event waits in the database.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::pipeline::Pipeline;
 use crate::shutdown::Stop;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// How often they are counted in the store; what is written between two counts is added.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The mark, and what was last counted.
+/// The limit, and the last count.
 #[derive(Debug)]
-pub struct Watermark {
+pub struct Backpressure {
     high: u64,
     waiting: AtomicU64,
     /// Whether the log says so.
     told: AtomicBool,
 }
 
-impl Watermark {
-    /// Nothing waits yet; `high` events may.
+impl Backpressure {
+    /// Nothing waits yet; at most `high` events may.
     #[must_use]
     pub fn new(high: u64) -> Self {
         Self { high, waiting: AtomicU64::new(0), told: AtomicBool::new(false) }
     }
 
-    /// Why nothing new is to begin, in words: as many events wait as may.
+    /// Why nothing new may begin: the limit of waiting events is reached.
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
-        self.reached().map(|waiting| format!("{waiting} events wait to be published, and {} may", self.high))
+        self.reached().map(|waiting| format!("{waiting} events wait to be published, and the limit is {}", self.high))
     }
 
     fn reached(&self) -> Option<u64> {
@@ -38,7 +38,7 @@ impl Watermark {
         (waiting >= self.high).then_some(waiting)
     }
 
-    /// Events more.
+    /// More events wait.
     pub fn add(&self, events: usize) {
         self.waiting.fetch_add(events as u64, Ordering::Relaxed);
     }
@@ -48,9 +48,11 @@ impl Watermark {
         let reached = self.reached().is_some();
         match (self.told.swap(reached, Ordering::Relaxed), reached) {
             (false, true) => {
-                tracing::error!(waiting, mark = self.high, "as many events wait to be published as may: nothing new is accepted")
+                tracing::error!(waiting, mark = self.high, "too many events wait to be published: nothing new is accepted")
             }
-            (true, false) => tracing::info!(waiting, mark = self.high, "there is room for events again: what is new is accepted"),
+            (true, false) => {
+                tracing::info!(waiting, mark = self.high, "fewer events wait to be published: new instances are accepted again")
+            }
             _ => {}
         }
     }
@@ -60,11 +62,10 @@ impl Watermark {
 ///
 /// # Errors
 /// The store has failed for good.
-pub async fn watch(pipeline: Pipeline, stop: Stop) -> anyhow::Result<()> {
-    let parts = pipeline.parts();
+pub async fn watch(backpressure: Arc<Backpressure>, store: Arc<dyn Store>, stop: Stop) -> anyhow::Result<()> {
     while !stop.is_requested() {
-        match parts.store.unpublished_count().await {
-            Ok(waiting) => parts.watermark.note(waiting),
+        match store.unpublished_count().await {
+            Ok(waiting) => backpressure.note(waiting),
             Err(error @ StoreError::Fatal(_)) => return Err(error.into()),
             Err(error) => tracing::warn!(%error, "cannot count the events that wait to be published"),
         }
@@ -81,8 +82,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_many_as_may_wait_are_too_many_until_some_were_published() {
-        let mark = Watermark::new(3);
+    fn the_limit_is_reached_until_some_events_were_published() {
+        let mark = Backpressure::new(3);
         let reached: Vec<_> = [0, 2, 3, 7, 2]
             .map(|waiting| {
                 mark.note(waiting);

@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
 /// Failures in a row that open it.
-const MOST_IN_A_ROW: u32 = 5;
+const MAX_IN_A_ROW: u32 = 5;
 /// Runs that are looked back at, and how many of them must have failed to open it.
 const WINDOW: (u32, u32) = (20, 10);
 /// Trials, one after the other, of which one has to say that it works, before it is left alone for another while.
@@ -137,7 +137,7 @@ impl Breaker {
             (State::Closed, Evidence::FailedAgain) if self.in_a_row == 0 => None,
             (State::Closed, Evidence::FailedAgain) => {
                 self.in_a_row += 1;
-                (self.in_a_row >= MOST_IN_A_ROW).then(|| self.open(now))
+                (self.in_a_row >= MAX_IN_A_ROW).then(|| self.open(now))
             }
             (State::HalfOpen(_), Evidence::Worked) => {
                 *self = Self { digest: std::mem::take(&mut self.digest), ..Self::default() };
@@ -152,7 +152,7 @@ impl Breaker {
             (State::HalfOpen(_), _) => Some(self.open(now)),
             (State::Closed, evidence) => {
                 self.count(evidence);
-                let opens = self.in_a_row >= MOST_IN_A_ROW || (self.seen >= WINDOW.0 && self.recent.count_ones() >= WINDOW.1);
+                let opens = self.in_a_row >= MAX_IN_A_ROW || (self.seen >= WINDOW.0 && self.recent.count_ones() >= WINDOW.1);
                 opens.then(|| self.open(now))
             }
         }
@@ -266,7 +266,7 @@ mod tests {
 
     fn opened() -> Breaker {
         let mut breaker = fresh();
-        for _ in 0..MOST_IN_A_ROW {
+        for _ in 0..MAX_IN_A_ROW {
             breaker.record("v1", Failed, at(0));
         }
         breaker

@@ -10,24 +10,24 @@ type Key = (String, String);
 
 /// Watchers by resource. Clones share them.
 #[derive(Clone, Default)]
-pub struct Hub {
+pub struct ChangeNotifier {
     watched: Arc<Mutex<HashMap<Key, watch::Sender<u64>>>>,
 }
 
 /// Woken by each change of one resource; forgotten when dropped.
 pub struct Watcher {
-    hub: Hub,
+    notifier: ChangeNotifier,
     key: Key,
     changes: watch::Receiver<u64>,
 }
 
-impl Hub {
+impl ChangeNotifier {
     /// Watches one resource from now on.
     #[must_use]
     pub fn watch(&self, kind: &str, id: &str) -> Watcher {
         let key = (kind.to_owned(), id.to_owned());
         let changes = self.watched.lock().entry(key.clone()).or_insert_with(|| watch::Sender::new(0)).subscribe();
-        Watcher { hub: self.clone(), key, changes }
+        Watcher { notifier: self.clone(), key, changes }
     }
 
     /// Wakes the watchers of a resource.
@@ -45,14 +45,14 @@ impl Hub {
 impl Watcher {
     /// Waits for a change since the last call (or since the watch began).
     pub async fn changed(&mut self) {
-        // The sender lives in the hub as long as this watcher does, so an error cannot happen.
+        // The sender lives in the notifier as long as this watcher does, so an error cannot happen.
         let _ = self.changes.changed().await;
     }
 }
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        let mut watched = self.hub.watched.lock();
+        let mut watched = self.notifier.watched.lock();
         if watched.get(&self.key).is_some_and(|sender| sender.receiver_count() <= 1) {
             watched.remove(&self.key);
         }
@@ -65,12 +65,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_watcher_is_woken_by_its_own_resource_only_and_leaves_nothing_behind() {
-        let hub = Hub::default();
-        let mut watcher = hub.watch("returns", "r-1");
-        hub.changed("returns", "r-2");
-        hub.changed("returns", "r-1");
+        let notifier = ChangeNotifier::default();
+        let mut watcher = notifier.watch("returns", "r-1");
+        notifier.changed("returns", "r-2");
+        notifier.changed("returns", "r-1");
         tokio::time::timeout(std::time::Duration::from_secs(1), watcher.changed()).await.unwrap();
         drop(watcher);
-        assert!(hub.watched.lock().is_empty());
+        assert!(notifier.watched.lock().is_empty());
     }
 }

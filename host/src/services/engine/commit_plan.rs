@@ -33,9 +33,9 @@ pub struct Origin {
     pub inbox: Option<InboxRow>,
 }
 
-/// A commit that was decided on, and what follows when it has happened.
+/// A commit as it is to be made, and what follows when it has happened.
 #[derive(Debug, Clone)]
-pub struct Decision {
+pub struct CommitPlan {
     /// What to write.
     pub commit: Commit,
     /// The resource after it.
@@ -44,7 +44,7 @@ pub struct Decision {
     pub finished: Option<bool>,
 }
 
-/// What deciding needs to know.
+/// What planning needs to know.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// Topics and handlers.
@@ -65,7 +65,7 @@ pub fn begin(
     instance: Instance,
     effects: &[Effect],
     traceparent: Option<String>,
-) -> Decision {
+) -> CommitPlan {
     let machine = &context.pinned.machine;
     resource.workflow = Some(Progress {
         workflow: machine.definition().name.clone(),
@@ -77,7 +77,7 @@ pub fn begin(
         traceparent: traceparent.as_deref().map(Into::into),
     });
     let origin = Origin { traceparent: traceparent.clone(), ..Origin::default() };
-    let mut decision = follow(context, resource, Guard::Absent, instance, effects, origin);
+    let mut plan = follow(context, resource, Guard::Absent, instance, effects, origin);
     let announcers = machine.definition().hooks.iter().filter_map(|hook| match &hook.reaction {
         Reaction::Announce(handler) => Some(handler.as_str()),
         Reaction::Step(_) | Reaction::Task(_) => None,
@@ -87,33 +87,70 @@ pub fn begin(
         .events
         .creation_topics(announcers)
         .into_iter()
-        .map(|topic| context.events.outbox_row(topic, &decision.resource, &created, traceparent.clone()))
+        .map(|topic| context.events.outbox_row(topic, &plan.resource, &created, traceparent.clone()))
         .collect();
-    outbox.append(&mut decision.commit.outbox);
-    decision.commit.outbox = outbox;
-    decision
+    outbox.append(&mut plan.commit.outbox);
+    plan.commit.outbox = outbox;
+    plan
 }
 
 /// The next form of a resource whose workflow has moved.
 #[must_use]
-pub fn proceed(context: Context<'_>, resource: &Resource, instance: Instance, effects: &[Effect], origin: Origin) -> Decision {
+pub fn proceed(context: Context<'_>, resource: &Resource, instance: Instance, effects: &[Effect], origin: Origin) -> CommitPlan {
     follow(context, resource.clone(), Guard::Version(resource.version), instance, effects, origin)
 }
 
 /// A new resource that no workflow moves.
 #[must_use]
-pub fn plain(resource: Resource) -> Decision {
+pub fn plain(resource: Resource) -> CommitPlan {
     let change = Some((Guard::Absent, resource.clone()));
-    Decision { commit: Commit { change, ..Commit::default() }, resource: Arc::new(resource), finished: None }
+    CommitPlan { commit: Commit { change, ..Commit::default() }, resource: Arc::new(resource), finished: None }
 }
 
 /// A run that ends, or will be tried again, without moving anything.
 #[must_use]
-pub fn settle_only(resource: Arc<Resource>, settled: Settled) -> Decision {
-    Decision { commit: Commit { settled: Some(settled), ..Commit::default() }, resource, finished: None }
+pub fn settle_only(resource: Arc<Resource>, settled: Settled) -> CommitPlan {
+    CommitPlan { commit: Commit { settled: Some(settled), ..Commit::default() }, resource, finished: None }
 }
 
-fn follow(context: Context<'_>, mut resource: Resource, guard: Guard, instance: Instance, effects: &[Effect], origin: Origin) -> Decision {
+/// How `run` ends, or what becomes of it next.
+pub(super) fn settled(run: &StepRun, status: RunStatus, attempt: u32, error: Option<String>) -> Settled {
+    Settled { key: run.key.clone(), fence: run.fence, status, attempt, due_at: run.due_at, error }
+}
+
+/// Ends a run without moving anything.
+pub(super) fn end(run: &StepRun, resource: &Arc<Resource>, status: RunStatus, error: Option<String>) -> CommitPlan {
+    settle_only(Arc::clone(resource), settled(run, status, run.attempt, error))
+}
+
+/// Has a run attempted again at `due_at`.
+pub(super) fn again(run: &StepRun, resource: &Arc<Resource>, attempt: u32, due_at: Timestamp, error: Option<String>) -> CommitPlan {
+    settle_only(Arc::clone(resource), Settled { due_at, ..settled(run, RunStatus::Ready, attempt, error) })
+}
+
+/// What stands for the resource of a run that brings its own input: this process may not have the resource at all.
+pub(in crate::services) fn stand_in(run: &StepRun, now: Timestamp) -> Resource {
+    Resource {
+        kind: run.resource_kind.clone(),
+        id: run.resource_id.clone(),
+        owner: None,
+        state: run.to_state.clone(),
+        version: 0,
+        data: Arc::default(),
+        workflow: None,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+fn follow(
+    context: Context<'_>,
+    mut resource: Resource,
+    guard: Guard,
+    instance: Instance,
+    effects: &[Effect],
+    origin: Origin,
+) -> CommitPlan {
     resource.state.clone_from(&instance.state);
     resource.version = match guard {
         Guard::Absent => 1,
@@ -139,7 +176,7 @@ fn follow(context: Context<'_>, mut resource: Resource, guard: Guard, instance: 
     commit.change = Some((guard, Resource::clone(&resource)));
     commit.settled = origin.settled;
     commit.inbox = origin.inbox;
-    Decision { commit, resource, finished }
+    CommitPlan { commit, resource, finished }
 }
 
 struct Draft<'a> {

@@ -21,7 +21,7 @@ const MAX_FILE_BYTES: u64 = 4 << 20;
 
 /// The slots of a process.
 #[derive(Clone)]
-pub struct InFlight {
+pub struct CrashSuspects {
     shared: Arc<Shared>,
 }
 
@@ -58,7 +58,7 @@ pub struct Slot {
     index: u64,
 }
 
-impl InFlight {
+impl CrashSuspects {
     /// Opens the file and answers the keys that a process before this one left in it. What cannot be one is left out; a file that cannot be
     /// read or written is told and done without.
     #[must_use]
@@ -131,7 +131,7 @@ mod tests {
     fn a_process_that_died_leaves_the_keys_it_was_running_and_no_others() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("in-flight");
-        let (log, left) = InFlight::open(&path);
+        let (log, left) = CrashSuspects::open(&path);
         assert!(left.is_empty());
         let ended = log.enter("a:step:1");
         let running = log.enter("b:step:1");
@@ -139,10 +139,10 @@ mod tests {
         let reused = log.enter("c:step:2");
         std::mem::forget(running);
         std::mem::forget(reused);
-        let (_, mut left) = InFlight::open(&path);
+        let (_, mut left) = CrashSuspects::open(&path);
         left.sort();
         assert_eq!(left, ["b:step:1", "c:step:2"]);
-        let (_, left) = InFlight::open(&path);
+        let (_, left) = CrashSuspects::open(&path);
         assert!(left.is_empty(), "suspects are reported once");
     }
 
@@ -151,7 +151,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("in-flight");
         std::fs::write(&path, [0xff; 300]).unwrap();
-        let (_, left) = InFlight::open(&path);
+        let (_, left) = CrashSuspects::open(&path);
         assert!(left.is_empty());
     }
 }

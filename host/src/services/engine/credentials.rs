@@ -35,7 +35,7 @@ impl Credentials {
     /// Whether a run of `component` may begin.
     ///
     /// # Errors
-    /// It may not, as long as what it is known by is not accepted.
+    /// It may not, as long as the credentials of this process are refused.
     pub fn admit(&self, component: &str, now: Timestamp) -> Result<(), Wait> {
         let mut refused = self.refused.lock();
         let Some(wait) = refused.get_mut(component) else { return Ok(()) };
@@ -53,7 +53,11 @@ impl Credentials {
         let wait = Wait { until: later(now), reason: reason.to_owned() };
         let before = self.refused.lock().insert(component.to_owned(), wait.clone());
         if before.is_none_or(|before| before.reason != reason) {
-            tracing::error!(component, reason, "runs of a component wait, and use up no attempt, until this is set right");
+            tracing::error!(
+                component,
+                reason,
+                "the credentials of this process were refused: runs of a component wait, without using attempts, until an operator corrects them"
+            );
         }
         self.changed.notify_one();
         wait
@@ -63,7 +67,7 @@ impl Credentials {
     pub fn accepted(&self, component: &str) -> bool {
         let was_refused = self.refused.lock().remove(component).is_some();
         if was_refused {
-            tracing::info!(component, "what this process is known by is accepted again: runs that waited go on");
+            tracing::info!(component, "the credentials of this process are accepted again: runs that waited continue");
         }
         was_refused
     }

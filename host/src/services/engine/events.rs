@@ -97,9 +97,10 @@ struct Shape {
 }
 
 impl Events {
-    /// From the plan's bus, handlers and resources.
+    /// From the plan's bus, handlers and resources. `priced` are the fields of a priced resource that are written when it is created, and
+    /// that no component may change.
     #[must_use]
-    pub fn new(plan: &plan::Plan) -> Self {
+    pub fn new(plan: &plan::Plan, priced: &[&str]) -> Self {
         let topics = plan.bus.iter().flat_map(|bus| bus.topics().iter().cloned()).collect();
         let handlers = plan.handlers.iter().map(|handler| (handler.name.clone(), handler.clone())).collect();
         let shapes = plan
@@ -111,7 +112,7 @@ impl Events {
                 let shape = Shape {
                     id_name: format!("{singular}Id"),
                     private_fields: handler.private_fields.clone(),
-                    protected_fields: protected_fields(handler),
+                    protected_fields: protected_fields(handler, priced),
                 };
                 (handler.kind.clone(), shape)
             })
@@ -218,9 +219,9 @@ pub fn parse(payload: &str) -> Result<CloudEvent, String> {
     serde_json::from_str(payload).map_err(|error| format!("not a CloudEvent of this system: {error}"))
 }
 
-fn protected_fields(handler: &plan::ResourceHandler) -> BTreeSet<String> {
+fn protected_fields(handler: &plan::ResourceHandler, priced: &[&str]) -> BTreeSet<String> {
     let schema = handler.schema.as_ref().and_then(|schema| schema.get("properties")).and_then(Value::as_object);
-    let priced = handler.pricing.is_some().then_some(crate::services::shop::WRITTEN_AT_CREATION).into_iter().flatten();
+    let priced = handler.pricing.is_some().then_some(priced).into_iter().flatten().copied();
     ["id", "state", "userId", "version"]
         .into_iter()
         .chain(priced)

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use crate::store::{Line, StepRun};
 
 /// First attempts at one component that are in hand at once; what is beyond waits in the store.
-const MOST_FIRST: usize = 1_024;
+const MAX_FIRST: usize = 1_024;
 
 /// The runs in hand. Clones share them.
 #[derive(Clone)]
@@ -201,7 +201,7 @@ impl Drop for Holding {
 
 impl Shared {
     fn most(&self, again: bool) -> usize {
-        if again { self.most_again } else { MOST_FIRST }
+        if again { self.most_again } else { MAX_FIRST }
     }
 }
 
@@ -256,7 +256,7 @@ mod tests {
         let again: Vec<_> = (0..2).map(|n| hand.take_claimed(&run(&n.to_string(), 2, 2))).collect();
         assert_eq!(hand.room(&run("x", 2, 2).line()), 0);
         let first = hand.take_new(&run("first", 1, 0)).unwrap();
-        assert_eq!(hand.room(&first.0.line), MOST_FIRST - 1);
+        assert_eq!(hand.room(&first.0.line), MAX_FIRST - 1);
         drop(again);
         assert_eq!(hand.room(&run("x", 2, 2).line()), 2);
         drop(first);
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn while_some_wait_in_the_store_for_room_new_ones_do_not_overtake_them() {
         let hand = hand(2);
-        let mut held: Vec<_> = (0..MOST_FIRST).map(|n| hand.take_new(&run(&n.to_string(), 1, 0)).unwrap()).collect();
+        let mut held: Vec<_> = (0..MAX_FIRST).map(|n| hand.take_new(&run(&n.to_string(), 1, 0)).unwrap()).collect();
         assert!(hand.take_new(&run("waits", 1, 0)).is_none());
         held.pop();
         assert!(hand.take_new(&run("next", 1, 0)).is_none(), "it would overtake");

@@ -1,21 +1,50 @@
 //! The engine: it plans commits, executes runs, completes them, schedules what waits and recovers what was lost.
 //!
 //! Nobody else changes the state of a workflow. It knows nothing of requests, messages on their way or the shop.
+//!
+//! Everything here plans, and only [`Pipeline`] executes: `completion` plans what follows from an answer, `undo` what follows from a missing
+//! one, `withdrawal` what follows from taking a run back. `commits` makes a plan durable, and the pipeline starts the runs that it claimed.
 
-pub mod active;
+mod active;
+mod answers;
+mod attempts;
 pub mod backpressure;
-pub mod breaker;
-pub mod change_notifier;
-pub mod commit_plan;
-pub(in crate::services) mod completion;
-pub mod crash_suspects;
-pub mod credentials;
-pub mod events;
-pub(in crate::services) mod in_hand;
-pub mod per_owner;
-pub mod pipeline;
-pub mod scheduler;
-pub mod stranded;
+mod breaker;
+mod change_notifier;
+pub(in crate::services) mod commit_plan;
+mod commits;
+mod completion;
+mod crash_suspects;
+mod credentials;
+mod dependencies;
+pub(in crate::services) mod events;
+mod in_hand;
+mod jobs;
+mod per_owner;
+mod pipeline;
+pub mod recovery;
+mod scheduler;
 mod undo;
-pub(in crate::services) mod withdrawal;
-pub mod workflows;
+mod waker;
+mod withdrawal;
+mod workflows;
+
+pub use active::{Active, Place, WorkflowCounts};
+pub use backpressure::Backpressure;
+pub use breaker::Breakers;
+pub use change_notifier::{ChangeNotifier, Watcher};
+pub use crash_suspects::CrashSuspects;
+pub use credentials::Credentials;
+pub use dependencies::Dependencies;
+pub use events::Events;
+pub use per_owner::{PerOwner, Share};
+pub use pipeline::{FireError, Pipeline};
+pub use scheduler::Scheduler;
+pub use waker::RunWaker;
+pub use workflows::{LookupError, Workflows, hex};
+
+pub(in crate::services) use attempts::Attempt;
+pub(in crate::services) use in_hand::Held;
+pub(in crate::services) use jobs::span_of;
+pub(in crate::services) use pipeline::{Lost, STOPPED};
+pub(in crate::services) use withdrawal::WithdrawError;

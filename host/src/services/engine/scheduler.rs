@@ -1,5 +1,6 @@
 //! What is due: timers that fire transitions, and runs that wait in the store for their time or for room.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
@@ -8,9 +9,10 @@ use millrace_workflow::{Input, Refusal};
 
 use super::commit_plan::{self, Origin};
 use super::pipeline::{FireError, Pipeline};
+use crate::clock::Clock;
 use crate::pulse::Beat;
 use crate::shutdown::Stop;
-use crate::store::{Line, StoreError, Timer};
+use crate::store::{Line, Store, StoreError, Timer};
 
 /// Timers and runs taken from the store at once.
 const BATCH: usize = 256;
@@ -24,14 +26,16 @@ const STORE_BACKOFF: Duration = Duration::from_millis(500);
 /// Looks for what is due, sleeps until the next is, and is woken when something is due earlier.
 pub struct Scheduler {
     pipeline: Pipeline,
+    store: Arc<dyn Store>,
+    clock: Clock,
     beat: Beat,
 }
 
 impl Scheduler {
     /// For this pipeline; it beats whenever it gets on.
     #[must_use]
-    pub fn new(pipeline: Pipeline, beat: Beat) -> Self {
-        Self { pipeline, beat }
+    pub fn new(pipeline: Pipeline, store: Arc<dyn Store>, clock: Clock, beat: Beat) -> Self {
+        Self { pipeline, store, clock, beat }
     }
 
     /// Runs until `stop`.
@@ -39,7 +43,7 @@ impl Scheduler {
     /// # Errors
     /// The store has failed for good.
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
-        let clock = self.pipeline.parts().clock.clone();
+        let clock = self.clock.clone();
         let mut swept = None;
         while !stop.is_requested() {
             self.beat.beat();
@@ -62,8 +66,7 @@ impl Scheduler {
 
     /// Does what is due and answers when to look again.
     async fn work(&self, swept: &mut Option<Instant>) -> Result<Timestamp, StoreError> {
-        let parts = self.pipeline.parts();
-        let now = parts.clock.steady();
+        let now = self.clock.steady();
         if swept.is_none_or(|at| at.elapsed() >= SWEEP_INTERVAL) {
             *swept = Some(Instant::now());
             self.pipeline.sweep().await?;
@@ -74,15 +77,15 @@ impl Scheduler {
             return Ok(now);
         }
         // A line without room is looked at again when it has some, which it tells.
-        let lines = parts.store.lines().await?.into_iter().filter(|(line, _)| self.pipeline.room(line) > 0).map(|(_, due)| due);
-        let next = lines.chain(parts.store.next_timer_due().await?).min();
-        let longest = commit_plan::later(parts.clock.steady(), MAX_SLEEP);
+        let lines = self.store.lines().await?.into_iter().filter(|(line, _)| self.pipeline.room(line) > 0).map(|(_, due)| due);
+        let next = lines.chain(self.store.next_timer_due().await?).min();
+        let longest = commit_plan::later(self.clock.steady(), MAX_SLEEP);
         Ok(next.map_or(longest, |at| at.min(longest)))
     }
 
     /// Starts what is due of each line, as far as there is room in it. Whether there was more.
     async fn start_runs(&self, now: Timestamp) -> Result<bool, StoreError> {
-        let store = &self.pipeline.parts().store;
+        let store = &self.store;
         let due: Vec<Line> = store.lines().await?.into_iter().filter(|(_, due)| *due <= now).map(|(line, _)| line).collect();
         let claims = due.iter().map(|line| async move {
             let room = self.pipeline.room(line).min(BATCH);
@@ -105,7 +108,7 @@ impl Scheduler {
 
     /// Fires the timers that are due. Whether there were more.
     async fn fire_timers(&self, now: Timestamp) -> Result<bool, StoreError> {
-        let timers = self.pipeline.parts().store.due_timers(now, BATCH).await?;
+        let timers = self.store.due_timers(now, BATCH).await?;
         let mut failed = None;
         for timer in &timers {
             self.beat.beat();
@@ -127,7 +130,7 @@ impl Scheduler {
             Err(FireError::Store(error)) => Err(error),
             Err(error) => {
                 tracing::info!(instance = timer.resource_id, transition = timer.transition, %error, "a timer no longer fits and is dropped");
-                self.pipeline.parts().store.drop_timer(timer).await
+                self.store.drop_timer(timer).await
             }
         }
     }

@@ -10,16 +10,18 @@ use std::sync::Arc;
 use millrace_workflow::{Input, RetryPolicy, RunKind, StepOutcome};
 use serde::{Deserialize, Serialize};
 
-use super::commit_plan::{self, Context, Decision, Origin};
-use super::completion::{self, again, end, failure_text, settled};
-use super::pipeline::{Pipeline, stand_in};
-use super::workflows::{LookupError, Pinned};
-use crate::runtime::{Report, Status, Verdict};
-use crate::store::{Commit, Guard, Object, Resource, RunStatus, Settled, StepRun, StoreError};
+use super::answers;
+use super::commit_plan::{self, CommitPlan, Context, Origin, again, end, settled};
+use super::crash_suspects::CrashSuspects;
+use super::events::Events;
+use super::jobs::{Jobs, UNDO_SUFFIX, key_of};
+use super::workflows::{LookupError, Pinned, Workflows};
+use crate::clock::Clock;
+use crate::runtime::{Report, Runtime, Status, Verdict};
+use crate::store::{Commit, Guard, Object, Resource, RunStatus, Settled, StepRun, Store, StoreError};
+use crate::telemetry::Metrics;
 use crate::telemetry::traces;
 
-/// What the key of an undo's run has after the key that it is about.
-const SUFFIX: &str = ":undo";
 /// Attempts after which a person is told; it is tried on.
 const ATTENTION_AFTER: u32 = 5;
 
@@ -40,7 +42,7 @@ struct LastAnswer {
 }
 
 /// What came of asking.
-enum Found {
+pub(super) enum Found {
     /// It was done; the fields of the answer, and the version that said so.
     Done(Object, String),
     /// It was not done, and never will be.
@@ -49,16 +51,8 @@ enum Found {
     Unknown(String),
 }
 
-/// The idempotency key that a run is about.
-pub(in crate::services) fn key_of(run: &StepRun) -> &str {
-    match run.kind {
-        RunKind::Undo => run.key.strip_suffix(SUFFIX).unwrap_or(&run.key),
-        RunKind::Step | RunKind::Task => &run.key,
-    }
-}
-
 /// Whether an attempt of the run may have begun before the one that is made now.
-fn began_before(run: &StepRun) -> bool {
+pub(super) fn began_before(run: &StepRun) -> bool {
     run.attempt > 1 || run.fence > 1 || run.crashes > 0
 }
 
@@ -71,18 +65,30 @@ fn is_unsure(run: &StepRun, verdict: &Verdict) -> bool {
     }
 }
 
-impl Pipeline {
+/// Asks components what became of their work, and has it undone.
+pub(super) struct Undo {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) workflows: Arc<Workflows>,
+    pub(super) events: Arc<Events>,
+    pub(super) jobs: Jobs,
+    pub(super) crash_suspects: CrashSuspects,
+    pub(super) clock: Clock,
+    pub(super) metrics: Metrics,
+}
+
+impl Undo {
     /// Instead of what would follow from the last answer of a step: that its component is asked first, if it can be and there is a doubt.
-    pub(in crate::services) fn ask_first(&self, run: &StepRun, resource: &Arc<Resource>, report: &Report) -> Option<Decision> {
-        if !is_unsure(run, &report.verdict) || !self.parts().runtime.is_reversible(&run.component) {
+    pub(super) fn ask_first(&self, run: &StepRun, resource: &Arc<Resource>, report: &Report) -> Option<CommitPlan> {
+        if !is_unsure(run, &report.verdict) || !self.runtime.is_reversible(&run.component) {
             return None;
         }
         let last = LastAnswer {
             rejected: matches!(report.verdict, Verdict::Rejected { .. }),
             attempt: run.attempt,
             digest: report.digest.clone(),
-            reason: completion::reason_for_people(&report.verdict),
-            fields: self.results(run, &report.verdict),
+            reason: answers::reason_for_people(&report.verdict),
+            fields: answers::results(&self.events, run, &report.verdict),
         };
         tracing::info!(
             run = run.key,
@@ -90,19 +96,19 @@ impl Pipeline {
             component = run.component,
             "a step has no answer that tells what was done: its component is asked, and undoes it"
         );
-        Some(self.asking(run, resource, &last, failure_text(&report.verdict)))
+        Some(self.asking(run, resource, &last, answers::failure_text(&report.verdict)))
     }
 
     /// What becomes of an answer that the instance no longer waits for: nobody wants what was done, so it is undone.
-    pub(in crate::services) async fn unwanted(
+    pub(super) async fn unwanted(
         &self,
         run: &StepRun,
         resource: &Arc<Resource>,
         pinned: &Pinned,
         (may_be_done, why): (bool, String),
-    ) -> Result<Decision, StoreError> {
+    ) -> Result<CommitPlan, StoreError> {
         tracing::info!(run = run.key, instance = run.resource_id, why, "an answer no longer fits its instance");
-        let asks = may_be_done && self.parts().runtime.is_reversible(&run.component) && !self.is_taken(run, pinned).await?;
+        let asks = may_be_done && self.runtime.is_reversible(&run.component) && !self.is_taken(run, pinned).await?;
         if !asks {
             return Ok(end(run, resource, RunStatus::Done, Some(why)));
         }
@@ -114,7 +120,7 @@ impl Pipeline {
         let success = pinned.machine.step(&run.name).map(|step| step.success.as_str());
         let (mut left, mut seen) = (0, 0);
         loop {
-            let page = self.parts().store.history(&run.resource_kind, &run.resource_id, seen, HISTORY_PAGE).await?;
+            let page = self.store.history(&run.resource_kind, &run.resource_id, seen, HISTORY_PAGE).await?;
             for row in page.iter().filter(|row| row.from == run.to_state) {
                 left += 1;
                 if left == run.visit {
@@ -129,9 +135,9 @@ impl Pipeline {
     }
 
     /// Ends a step's run and adds the one that asks.
-    fn asking(&self, run: &StepRun, resource: &Arc<Resource>, last: &LastAnswer, error: Option<String>) -> Decision {
+    fn asking(&self, run: &StepRun, resource: &Arc<Resource>, last: &LastAnswer, error: Option<String>) -> CommitPlan {
         let undo = StepRun {
-            key: format!("{}{SUFFIX}", run.key),
+            key: format!("{}{UNDO_SUFFIX}", run.key),
             kind: RunKind::Undo,
             attempt: 1,
             input: serde_json::to_string(last).ok().map(Into::into),
@@ -139,76 +145,55 @@ impl Pipeline {
             owner: None,
             fence: 0,
             crashes: 0,
-            due_at: self.parts().clock.steady(),
+            due_at: self.clock.steady(),
             last_error: None,
             ..run.clone()
         };
         let settled = Some(settled(run, RunStatus::Done, run.attempt, error));
-        Decision { commit: Commit { settled, runs: vec![undo], ..Commit::default() }, resource: Arc::clone(resource), finished: None }
+        CommitPlan { commit: Commit { settled, runs: vec![undo], ..Commit::default() }, resource: Arc::clone(resource), finished: None }
     }
 
-    /// A claimed run of a step, unless its instance has gone on without it: then what earlier attempts did is undone, and none is made.
-    /// True if it was taken care of.
-    pub(in crate::services) async fn abandon(&self, run: &StepRun, resource: &Arc<Resource>) -> bool {
-        let (RunKind::Step, Some(progress)) = (run.kind, &resource.workflow) else { return false };
-        let Ok(pinned) = self.parts().workflows.pinned(&progress.workflow, &progress.machine).await else { return false };
+    /// Why a run of a step is not attempted any more, if its instance has gone on without it, and the machine that says so.
+    pub(super) async fn no_longer_awaited(&self, run: &StepRun, resource: &Resource) -> Option<(Arc<Pinned>, String)> {
+        let (RunKind::Step, Some(progress)) = (run.kind, &resource.workflow) else { return None };
+        let pinned = self.workflows.pinned(&progress.workflow, &progress.machine).await.ok()?;
         if pinned.machine.awaits(&progress.instance, &run.name, run.visit) {
-            return false;
+            return None;
         }
         let why = format!("the instance is in state '{}' and does not wait for this step", progress.instance.state);
-        let (pinned, why) = (&pinned, &why);
-        self.make_durable(run, || async move { self.unwanted(run, resource, pinned, (began_before(run), why.clone())).await }).await;
-        true
+        Some((pinned, why))
     }
 
-    /// One attempt to find out what became of a visit, or to undo it, until what follows is durable.
-    pub(in crate::services) async fn undo(&self, run: &StepRun, resource: Arc<Resource>) {
-        let found = match self.awaiting_machine(run, &resource).await {
-            Ok(awaited) => self.ask(run, &resource, awaited).await,
+    /// One attempt to find out what became of a visit, or to undo it.
+    pub(super) async fn find_out(&self, run: &StepRun, resource: &Resource) -> Found {
+        match self.awaiting_machine(run, resource).await {
+            Ok(awaited) => self.ask(run, resource, awaited).await,
             Err(error) => Found::Unknown(error.to_string()),
-        };
-        let (found, mut known) = (&found, Some(resource));
-        self.make_durable(run, || {
-            let known = known.take();
-            async move {
-                let resource = match known {
-                    Some(resource) => resource,
-                    None => self
-                        .parts()
-                        .store
-                        .resource(&run.resource_kind, &run.resource_id)
-                        .await?
-                        .map_or_else(|| Arc::new(stand_in(run, self.parts().clock.now())), Arc::new),
-                };
-                self.decide_undo(run, &resource, found).await
-            }
-        })
-        .await;
+        }
     }
 
     /// The machine, if the instance waits for the answer of this visit.
     async fn awaiting_machine(&self, run: &StepRun, resource: &Resource) -> Result<Option<Arc<Pinned>>, LookupError> {
         let Some(progress) = &resource.workflow else { return Ok(None) };
-        let pinned = self.parts().workflows.pinned(&progress.workflow, &progress.machine).await?;
+        let pinned = self.workflows.pinned(&progress.workflow, &progress.machine).await?;
         let awaits = pinned.machine.awaits(&progress.instance, &run.name, run.visit);
         Ok(awaits.then_some(pinned))
     }
 
     /// Asks the component. A component that cannot tell is asked to undo it all the same: that needs no knowledge.
     async fn ask(&self, run: &StepRun, resource: &Resource, awaited: Option<Arc<Pinned>>) -> Found {
-        let parts = self.parts();
-        let job = self.job(run, resource).await;
-        let config = parts.workflows.step_config(&run.workflow, &run.name);
-        let place = parts.runtime.place(&run.component, true).await;
-        let _slot = parts.in_flight.enter(&run.key);
+        let job = self.jobs.job(run, resource).await;
+        let config = self.workflows.step_config(&run.workflow, &run.name);
+        let place = self.runtime.place(&run.component, true).await;
+        let _slot = self.crash_suspects.enter(&run.key);
         if awaited.is_some() {
-            let report = parts.runtime.status_of(&place, &run.component, job.clone(), config).await;
+            let report = self.runtime.status_of(&place, &run.component, job.clone(), config).await;
             let said = match &report.verdict {
                 Status::Done(_) => "done",
                 Status::NotDone => "not_done",
                 Status::Unknown(_) => "unknown",
             };
-            parts.metrics.module_operation(&run.name, "status", said, report.wall);
+            self.metrics.module_operation(&run.name, "status", said, report.wall);
             match report.verdict {
                 Status::Done(fields) => return Found::Done(fields, report.digest),
                 Status::NotDone => {}
@@ -217,18 +202,19 @@ impl Pipeline {
                 }
             }
         }
-        let report = parts.runtime.undo(&place, &run.component, job, config).await;
-        parts.metrics.module_operation(&run.name, "undo", if report.verdict.is_ok() { "undone" } else { "failed" }, report.wall);
+        let report = self.runtime.undo(&place, &run.component, job, config).await;
+        self.metrics.module_operation(&run.name, "undo", if report.verdict.is_ok() { "undone" } else { "failed" }, report.wall);
         report.verdict.map_or_else(Found::Unknown, |()| Found::Undone)
     }
 
-    async fn decide_undo(&self, run: &StepRun, resource: &Arc<Resource>, found: &Found) -> Result<Decision, StoreError> {
+    /// What follows from what was found out.
+    pub(super) async fn plan(&self, run: &StepRun, resource: &Arc<Resource>, found: &Found) -> Result<CommitPlan, StoreError> {
         let awaited = match self.awaiting_machine(run, resource).await {
             Ok(awaited) => awaited,
             Err(LookupError::Store(error)) => return Err(error),
             Err(error @ LookupError::Unusable { .. }) => return self.not_yet(run, resource, &error.to_string()).await,
         };
-        let steady = self.parts().clock.steady();
+        let steady = self.clock.steady();
         let last: LastAnswer = run.input.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         Ok(match (found, awaited) {
             (Found::Unknown(reason), _) => return self.not_yet(run, resource, reason).await,
@@ -244,7 +230,7 @@ impl Pipeline {
                     instance = run.resource_id,
                     "a step without an answer was done after all: it counts as accepted"
                 );
-                let merge = self.results(run, &Verdict::Accepted(fields.clone()));
+                let merge = answers::results(&self.events, run, &Verdict::Accepted(fields.clone()));
                 let origin = Origin { digest: Some(digest.clone()), merge: Some(merge), ..Origin::default() };
                 self.follow(run, resource, &pinned, (StepOutcome::Accepted, last.attempt), origin)
             }
@@ -269,7 +255,7 @@ impl Pipeline {
         pinned: &Pinned,
         (outcome, attempt): (StepOutcome, u32),
         origin: Origin,
-    ) -> Decision {
+    ) -> CommitPlan {
         let mut resource = Resource::clone(resource);
         let Some(progress) = &mut resource.workflow else { return end(run, &Arc::new(resource), RunStatus::Done, None) };
         progress.attention.take_if(|reason| *reason == attention(run));
@@ -277,8 +263,7 @@ impl Pipeline {
         match pinned.machine.advance(&progress.instance, &input) {
             Err(refusal) => end(run, &Arc::new(resource), RunStatus::Done, Some(refusal.to_string())),
             Ok((instance, effects)) => {
-                let context =
-                    Context { events: &self.parts().events, pinned, now: self.parts().clock.now(), steady: self.parts().clock.steady() };
+                let context = Context { events: &self.events, pinned, now: self.clock.now(), steady: self.clock.steady() };
                 let origin = Origin {
                     component: Some(run.component.clone()),
                     attempt: Some(attempt),
@@ -292,8 +277,8 @@ impl Pipeline {
     }
 
     /// It is tried again, without end; after some attempts a person is told.
-    async fn not_yet(&self, run: &StepRun, resource: &Arc<Resource>, reason: &str) -> Result<Decision, StoreError> {
-        let (now, attempt) = (self.parts().clock.steady(), run.attempt);
+    async fn not_yet(&self, run: &StepRun, resource: &Arc<Resource>, reason: &str) -> Result<CommitPlan, StoreError> {
+        let (now, attempt) = (self.clock.steady(), run.attempt);
         let delay = RetryPolicy::TASK.delay_after(attempt, rand::random()).unwrap_or(RetryPolicy::DEFAULT_MAX_DELAY);
         let due = commit_plan::later(now, delay);
         tracing::warn!(
@@ -315,7 +300,7 @@ impl Pipeline {
     }
 
     /// Ends the run of an instance that has gone on, which needs nobody's attention any more.
-    async fn calmed(&self, run: &StepRun, resource: &Arc<Resource>) -> Result<Decision, StoreError> {
+    async fn calmed(&self, run: &StepRun, resource: &Arc<Resource>) -> Result<CommitPlan, StoreError> {
         let ours = resource.workflow.as_ref().is_some_and(|progress| progress.attention.as_ref() == Some(&attention(run)));
         if !ours {
             return Ok(end(run, resource, RunStatus::Done, None));
@@ -324,16 +309,16 @@ impl Pipeline {
     }
 
     /// Changes what a person is told of an instance, and nothing else: a change replaces all timers, so those that run are kept.
-    async fn flagged(&self, resource: &Arc<Resource>, attention: Option<String>, settled: Settled) -> Result<Decision, StoreError> {
+    async fn flagged(&self, resource: &Arc<Resource>, attention: Option<String>, settled: Settled) -> Result<CommitPlan, StoreError> {
         // If the instance has moved since it was read, they are others, and the guard refuses all of it.
-        let timers = self.parts().store.timers(&resource.kind, &resource.id).await?;
+        let timers = self.store.timers(&resource.kind, &resource.id).await?;
         let guard = Guard::Version(resource.version);
         let mut changed = Resource { version: resource.version + 1, ..Resource::clone(resource) };
         if let Some(progress) = &mut changed.workflow {
             progress.attention = attention;
         }
         let commit = Commit { change: Some((guard, changed.clone())), settled: Some(settled), timers, ..Commit::default() };
-        Ok(Decision { commit, resource: Arc::new(changed), finished: None })
+        Ok(CommitPlan { commit, resource: Arc::new(changed), finished: None })
     }
 }
 

@@ -7,21 +7,21 @@ use std::sync::Arc;
 
 use millrace_workflow::{Cause, Effect, Input, Instance, Machine, RunKind};
 
-use super::commit_plan::{self, Context, Decision, Origin};
-use super::completion;
-use super::in_hand::Busy;
-use super::pipeline::Pipeline;
-use super::workflows::LookupError;
-use crate::store::{Conflict, Object, Progress, Resource, RunStatus, StepRun, StoreError};
+use super::commit_plan::{self, CommitPlan, Context, Origin, settled};
+use super::events::Events;
+use super::in_hand::{Busy, Held, InHand};
+use super::workflows::{LookupError, Workflows};
+use crate::clock::Clock;
+use crate::store::{Object, Progress, Resource, RunStatus, StepRun, Store, StoreError};
 
 /// Times that it is tried to take a run back that moves meanwhile.
-const MAX_TRIES: usize = 16;
+pub(super) const MAX_TRIES: usize = 16;
 /// What the ended run says.
 const TAKEN_BACK: &str = "taken back before it was attempted";
 
 /// Why a run was not taken back; nothing has changed.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::services) enum WithdrawError {
+pub enum WithdrawError {
     /// The action means nothing in this state, whatever becomes of the step.
     #[error("no step is awaited from which it could follow")]
     Meaningless,
@@ -50,89 +50,70 @@ struct Course {
     effects: Vec<Effect>,
 }
 
-impl Pipeline {
-    /// A claimed run of a step that was never attempted, if a deadline of its instance has passed meanwhile: it is taken back, and the
-    /// instance leaves as it would have after the step. True if it did. Of a run that was attempted the answer is waited for.
-    pub(in crate::services) async fn expire(&self, run: &StepRun, resource: &Resource) -> bool {
-        let (RunKind::Step, Some(progress)) = (run.kind, &resource.workflow) else { return false };
-        let passed = self.passed(progress);
-        if passed.is_empty() {
-            return false;
-        }
-        match self.withdraw(&resource.kind, &resource.id, &passed, (Cause::Timer, None)).await {
-            Ok(_) => true,
-            Err(refusal) => {
-                tracing::debug!(run = run.key, instance = run.resource_id, %refusal, "a deadline has passed, and a step is made all the same");
-                false
-            }
-        }
-    }
+/// A run that was taken back, and what follows from that.
+pub(super) struct Withdrawn {
+    pub(super) run: StepRun,
+    pub(super) held: Held,
+    pub(super) plan: CommitPlan,
+}
 
+/// Takes runs back.
+pub(super) struct Withdrawals {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) workflows: Arc<Workflows>,
+    pub(super) events: Arc<Events>,
+    pub(super) hand: InHand,
+    pub(super) clock: Clock,
+}
+
+impl Withdrawals {
     /// Transitions whose deadline has passed.
-    fn passed(&self, progress: &Progress) -> Vec<String> {
-        let steady = self.parts().clock.steady();
+    pub(super) fn passed(&self, progress: &Progress) -> Vec<String> {
+        let steady = self.clock.steady();
         progress.deadlines.iter().filter(|(_, at)| **at <= steady).map(|(transition, _)| transition.clone()).collect()
     }
 
-    /// Takes the run back that the instance waits for, and makes the first of `transitions` that leaves the state after it, for `cause`.
-    /// `merge` goes into the data.
+    /// Takes the run back that the instance waits for, and plans the first of `transitions` that leaves the state after it, for `cause`.
+    /// `merge` goes into the data. None if the instance or its run moved meanwhile: then it may be tried again.
     ///
     /// # Errors
     /// See [`WithdrawError`].
-    pub(in crate::services) async fn withdraw(
+    pub(super) async fn take_back(
         &self,
         kind: &str,
         id: &str,
         transitions: &[String],
-        (cause, merge): (Cause, Option<&Object>),
-    ) -> Result<Arc<Resource>, WithdrawError> {
-        let store = &self.parts().store;
-        for _ in 0..MAX_TRIES {
-            let resource = store.resource(kind, id).await?.ok_or(WithdrawError::Meaningless)?;
-            let progress = resource.workflow.as_ref().ok_or(WithdrawError::Meaningless)?;
-            let pinned = self.parts().workflows.pinned(&progress.workflow, &progress.machine).await?;
-            let course =
-                course(&pinned.machine, progress, (transitions, &self.passed(progress)), &cause).ok_or(WithdrawError::Meaningless)?;
-            let Some(run) = self.run_of(&resource, &course).await? else { continue };
-            // What an attempt has done is being found out.
-            if run.kind == RunKind::Undo {
-                return Err(WithdrawError::Tried(course.step));
-            }
-            let held = match self.hand().take_back(&run) {
-                Ok(held) if run.attempt == 1 && run.crashes == 0 => held,
-                Ok(_) | Err(Busy::Tried) => return Err(WithdrawError::Tried(course.step)),
-                Err(Busy::Inside) => return Err(WithdrawError::Inside(course.step)),
-            };
-            // Nobody else begins it from here on, unless the scheduler is just claiming it.
-            let Some(run) = self.claimed(&resource, run).await? else { continue };
-            let origin = Origin {
-                merge: merge.cloned(),
-                settled: Some(completion::settled(&run, RunStatus::Done, run.attempt, Some(TAKEN_BACK.into()))),
-                ..Origin::default()
-            };
-            let context = Context {
-                events: &self.parts().events,
-                pinned: &pinned,
-                now: self.parts().clock.now(),
-                steady: self.parts().clock.steady(),
-            };
-            let decision: Decision = commit_plan::proceed(context, &resource, course.instance, &course.effects, origin);
-            match self.commit(decision).await {
-                Ok(resource) => return Ok(resource),
-                Err(error) => {
-                    self.put_back(&run, &held, self.parts().clock.steady(), None).await;
-                    if !matches!(error, StoreError::Conflict(Conflict::Version { .. } | Conflict::Fence { .. })) {
-                        return Err(error.into());
-                    }
-                }
-            }
+        (cause, merge): (&Cause, Option<&Object>),
+    ) -> Result<Option<Withdrawn>, WithdrawError> {
+        let resource = self.store.resource(kind, id).await?.ok_or(WithdrawError::Meaningless)?;
+        let progress = resource.workflow.as_ref().ok_or(WithdrawError::Meaningless)?;
+        let pinned = self.workflows.pinned(&progress.workflow, &progress.machine).await?;
+        let course = course(&pinned.machine, progress, (transitions, &self.passed(progress)), cause).ok_or(WithdrawError::Meaningless)?;
+        let Some(run) = self.run_of(&resource, &course).await? else { return Ok(None) };
+        // What an attempt has done is being found out.
+        if run.kind == RunKind::Undo {
+            return Err(WithdrawError::Tried(course.step));
         }
-        Err(WithdrawError::Contended)
+        let held = match self.hand.take_back(&run) {
+            Ok(held) if run.attempt == 1 && run.crashes == 0 => held,
+            Ok(_) | Err(Busy::Tried) => return Err(WithdrawError::Tried(course.step)),
+            Err(Busy::Inside) => return Err(WithdrawError::Inside(course.step)),
+        };
+        // Nobody else begins it from here on, unless the scheduler is just claiming it.
+        let Some(run) = self.claimed(&resource, run).await? else { return Ok(None) };
+        let origin = Origin {
+            merge: merge.cloned(),
+            settled: Some(settled(&run, RunStatus::Done, run.attempt, Some(TAKEN_BACK.into()))),
+            ..Origin::default()
+        };
+        let context = Context { events: &self.events, pinned: &pinned, now: self.clock.now(), steady: self.clock.steady() };
+        let plan = commit_plan::proceed(context, &resource, course.instance, &course.effects, origin);
+        Ok(Some(Withdrawn { run, held, plan }))
     }
 
     /// The run whose answer the instance waits for.
     async fn run_of(&self, resource: &Resource, course: &Course) -> Result<Option<StepRun>, StoreError> {
-        let runs = self.parts().store.runs(&resource.kind, &resource.id).await?;
+        let runs = self.store.runs(&resource.kind, &resource.id).await?;
         Ok(runs.into_iter().find(|run| run.name == course.step && run.visit == course.visit && run.status != RunStatus::Done))
     }
 
@@ -140,10 +121,10 @@ impl Pipeline {
     async fn claimed(&self, resource: &Resource, run: StepRun) -> Result<Option<StepRun>, StoreError> {
         match run.status {
             RunStatus::Running => {
-                let runs = self.parts().store.runs(&resource.kind, &resource.id).await?;
+                let runs = self.store.runs(&resource.kind, &resource.id).await?;
                 Ok(runs.into_iter().find(|now| now.key == run.key && now.status == RunStatus::Running && now.fence == run.fence))
             }
-            RunStatus::Ready => self.parts().store.claim_run(&run.key).await,
+            RunStatus::Ready => self.store.claim_run(&run.key).await,
             RunStatus::Done | RunStatus::Parked | RunStatus::Stranded => Ok(None),
         }
     }

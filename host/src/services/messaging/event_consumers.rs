@@ -9,61 +9,98 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use millrace_workflow::{Cause, Input, Refusal, RunKind};
 
+use super::inline_execution::InlineRuns;
 use super::witness::{Untrue, Witness};
 use crate::bus::{Event, Receipt, Sink, Subscription};
+use crate::clock::Clock;
 use crate::plan;
 use crate::services::engine::commit_plan::Origin;
 use crate::services::engine::events::{self, CloudEvent};
-use crate::services::engine::pipeline::{FireError, Pipeline};
-use crate::services::engine::workflows::LookupError;
-use crate::store::{Conflict, DeadLetter, InboxRow, OutboxRow, RunStatus, StepRun, StoreError};
+use crate::services::engine::{Events, FireError, LookupError, Pipeline};
+use crate::store::{Conflict, DeadLetter, InboxRow, OutboxRow, RunStatus, StepRun, Store, StoreError};
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
 use crate::telemetry::traces::{self, Kind, Span};
 
-enum Reaction {
+/// What a consumer does with its events.
+enum Consumer {
     Fire(plan::EventTrigger),
     Handle(plan::MessagingHandler),
 }
 
-/// The reactions of a process, by consumer name.
-pub struct Reactions {
-    pipeline: Pipeline,
-    witness: Arc<Witness>,
-    by_consumer: HashMap<String, Arc<Reaction>>,
+/// What event consumers work with.
+pub struct Dependencies {
+    /// Moves instances.
+    pub pipeline: Pipeline,
+    /// What was received, and dead letters.
+    pub store: Arc<dyn Store>,
+    /// What events look like.
+    pub events: Arc<Events>,
+    /// Time.
+    pub clock: Clock,
+    /// Where work is spawned.
+    pub tasks: Tasks,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// The event consumers of a process, by name.
+pub struct EventConsumers {
+    shared: Shared,
+    tasks: Tasks,
+    metrics: Metrics,
+    by_consumer: HashMap<String, Arc<Consumer>>,
     subscriptions: Vec<Subscription>,
     system: &'static str,
 }
 
+/// What all of them need.
+#[derive(Clone)]
+struct Shared {
+    pipeline: Pipeline,
+    inline: InlineRuns,
+    witness: Arc<Witness>,
+    store: Arc<dyn Store>,
+    clock: Clock,
+}
+
 /// One event that has come for one consumer.
 struct Received {
-    pipeline: Pipeline,
-    witness: Arc<Witness>,
+    shared: Shared,
     consumer: String,
     event: Event,
     content: CloudEvent,
 }
 
-impl Reactions {
+impl EventConsumers {
     /// From the plan's triggers and handlers; `system` is what the bus is called in traces.
     #[must_use]
-    pub fn new(pipeline: Pipeline, plan: &plan::Plan, system: &'static str) -> Self {
+    pub fn new(dependencies: Dependencies, plan: &plan::Plan, system: &'static str) -> Self {
+        let Dependencies { pipeline, store, events, clock, tasks, metrics } = dependencies;
         let mut by_consumer = HashMap::new();
         let mut subscriptions = Vec::new();
         for trigger in &plan.event_triggers {
             let consumer = format!("trigger:{}:{}", trigger.workflow, trigger.transition);
             subscriptions.push(Subscription { consumer: consumer.clone(), topic: trigger.topic.clone() });
-            by_consumer.insert(consumer, Arc::new(Reaction::Fire(trigger.clone())));
+            by_consumer.insert(consumer, Arc::new(Consumer::Fire(trigger.clone())));
         }
         for handler in &plan.handlers {
-            let consumer = format!("handler:{}", handler.name);
+            let consumer = Self::consumer_of(&handler.name);
             subscriptions.extend(handler.topics.iter().map(|topic| Subscription { consumer: consumer.clone(), topic: topic.clone() }));
-            by_consumer.insert(consumer, Arc::new(Reaction::Handle(handler.clone())));
+            by_consumer.insert(consumer, Arc::new(Consumer::Handle(handler.clone())));
         }
         for subscription in &subscriptions {
-            pipeline.parts().metrics.consumer(&subscription.topic, &subscription.consumer, &Untrue::REASONS);
+            metrics.consumer(&subscription.topic, &subscription.consumer, &Untrue::REASONS);
         }
-        let parts = pipeline.parts();
-        let witness = Witness::new(plan, Arc::clone(&parts.store), Arc::clone(&parts.events), parts.metrics.clone());
-        Self { witness: Arc::new(witness), pipeline, by_consumer, subscriptions, system }
+        let witness = Arc::new(Witness::new(plan, Arc::clone(&store), events, metrics.clone()));
+        let inline = InlineRuns { pipeline: pipeline.clone(), clock: clock.clone(), tasks: tasks.clone() };
+        Self { shared: Shared { pipeline, inline, witness, store, clock }, tasks, metrics, by_consumer, subscriptions, system }
+    }
+
+    /// The consumer that a `messaging.handler` of this name is on the bus.
+    #[must_use]
+    pub fn consumer_of(handler: &str) -> String {
+        format!("handler:{handler}")
     }
 
     fn span(&self, consumer: &str, event: &Event) -> Span {
@@ -86,15 +123,15 @@ impl Reactions {
 }
 
 impl Received {
-    async fn react(&self, reaction: &Reaction) -> Receipt {
-        match reaction {
-            Reaction::Fire(trigger) => self.fire(trigger).await,
-            Reaction::Handle(handler) => self.handle(handler).await,
+    async fn consume(&self, by: &Consumer) -> Receipt {
+        match by {
+            Consumer::Fire(trigger) => self.fire(trigger).await,
+            Consumer::Handle(handler) => self.handle(handler).await,
         }
     }
 
     async fn fire(&self, trigger: &plan::EventTrigger) -> Receipt {
-        let Self { pipeline, consumer, event, content, witness } = self;
+        let Self { shared: Shared { pipeline, witness, .. }, consumer, event, content } = self;
         if content.event_type != trigger.event || content.data.workflow != trigger.workflow {
             return Receipt::Done;
         }
@@ -116,7 +153,7 @@ impl Received {
 
     /// Has the handler's work done, or made durable: the pipeline tries again until it is done, without holding up the bus.
     async fn handle(&self, handler: &plan::MessagingHandler) -> Receipt {
-        let Self { pipeline, consumer, event, content, witness } = self;
+        let Self { shared: Shared { inline, witness, store, .. }, consumer, event, content } = self;
         match witness.doubt(event, content).await {
             Ok(None) => {}
             Ok(Some(untrue)) => {
@@ -130,12 +167,12 @@ impl Received {
             return Receipt::Done;
         };
         let inbox = InboxRow { consumer: consumer.clone(), event_id: event.id.clone() };
-        match pipeline.parts().store.handled(&inbox).await {
+        match store.handled(&inbox).await {
             Ok(true) => return Receipt::Done,
             Ok(false) => {}
             Err(error) => return not_taken(error),
         }
-        match pipeline.react(self.run(handler, component), inbox).await {
+        match inline.execute(self.run(handler, component), inbox).await {
             Ok(()) | Err(StoreError::Conflict(Conflict::Duplicate { .. })) => Receipt::Done,
             Err(error) => not_taken(error),
         }
@@ -162,7 +199,7 @@ impl Received {
             owner: None,
             fence: 0,
             crashes: 0,
-            due_at: self.pipeline.parts().clock.steady(),
+            due_at: self.shared.clock.steady(),
             last_error: None,
             traceparent: context_of(event).map(Into::into),
         }
@@ -177,15 +214,15 @@ fn not_taken(error: StoreError) -> Receipt {
     }
 }
 
-/// What a reaction to an event is caused by: the span in which it is handled, or else whatever has published it.
+/// What the effect of an event is caused by: the span in which it is handled, or else whatever has published it.
 fn context_of(event: &Event) -> Option<String> {
     traces::current().or_else(|| event.traceparent.clone())
 }
 
 #[async_trait]
-impl Sink for Reactions {
+impl Sink for EventConsumers {
     async fn receive(&self, consumer: &str, event: &Event) -> Receipt {
-        let Some(reaction) = self.by_consumer.get(consumer) else {
+        let Some(by) = self.by_consumer.get(consumer) else {
             return Receipt::Poison(format!("there is no consumer '{consumer}'"));
         };
         let content = match events::parse(&event.payload) {
@@ -193,19 +230,18 @@ impl Sink for Reactions {
             Err(reason) => return Receipt::Poison(reason),
         };
         // Spawned, because a bus that loses its patience drops what it waits for: a run that was claimed would not be begun.
-        let (pipeline, witness) = (self.pipeline.clone(), Arc::clone(&self.witness));
-        let received = Received { pipeline, witness, consumer: consumer.to_owned(), event: event.clone(), content };
-        let reaction = Arc::clone(reaction);
+        let received = Received { shared: self.shared.clone(), consumer: consumer.to_owned(), event: event.clone(), content };
+        let by = Arc::clone(by);
         let span = self.span(consumer, event);
-        let reacting = self.pipeline.parts().tasks.spawn(span.clone().around(async move { received.react(&reaction).await }));
-        let receipt = reacting.await.unwrap_or_else(|error| Receipt::Retry(format!("the reaction ended badly: {error}")));
+        let consuming = self.tasks.spawn(span.clone().around(async move { received.consume(&by).await }));
+        let receipt = consuming.await.unwrap_or_else(|error| Receipt::Retry(format!("the consumer failed: {error}")));
         if let Receipt::Retry(reason) | Receipt::Wait(reason) | Receipt::Poison(reason) = &receipt {
             span.fail(reason.clone());
         }
         receipt
     }
 
-    async fn bury(&self, consumer: &str, event: &Event, reason: &str) -> Result<(), String> {
+    async fn keep_dead_letter(&self, consumer: &str, event: &Event, reason: &str) -> Result<(), String> {
         tracing::error!(consumer, event = event.id, topic = event.topic, reason, "an event becomes a dead letter");
         let letter = DeadLetter {
             id: 0,
@@ -220,14 +256,14 @@ impl Sink for Reactions {
                 traceparent: event.traceparent.clone(),
             },
             reason: reason.to_owned(),
-            at: self.pipeline.parts().clock.now(),
+            at: self.shared.clock.now(),
         };
-        self.pipeline.parts().store.add_dead_letter(letter).await.map_err(|error| error.to_string())?;
-        self.buried(consumer, &event.topic);
+        self.shared.store.add_dead_letter(letter).await.map_err(|error| error.to_string())?;
+        self.dead_letter_kept(consumer, &event.topic);
         Ok(())
     }
 
-    fn buried(&self, consumer: &str, topic: &str) {
-        self.pipeline.parts().metrics.dead_letter(topic, consumer);
+    fn dead_letter_kept(&self, consumer: &str, topic: &str) {
+        self.metrics.dead_letter(topic, consumer);
     }
 }

@@ -9,12 +9,12 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
 
+use crate::clock::Clock;
 use crate::runtime::Verdict;
-use crate::services::engine::commit_plan::Decision;
-use crate::services::engine::completion::Lost;
-use crate::services::engine::in_hand::Held;
-use crate::services::engine::pipeline::{Attempt, Pipeline, STOPPED, span_of, stand_in};
+use crate::services::engine::commit_plan::{CommitPlan, stand_in};
+use crate::services::engine::{Attempt, Held, Lost, Pipeline, STOPPED, span_of};
 use crate::store::{Commit, InboxRow, Resource, RunStatus, StepRun, StoreError};
+use crate::tasks::Tasks;
 use crate::telemetry::traces::Span;
 
 /// How long the bus waits for an attempt before the run is written and the bus goes on.
@@ -40,25 +40,33 @@ struct Attempted {
     unfinished: Option<Unfinished>,
 }
 
-impl Pipeline {
+/// Executes the runs of events. Clones share everything.
+#[derive(Clone)]
+pub(super) struct InlineRuns {
+    pub(super) pipeline: Pipeline,
+    pub(super) clock: Clock,
+    pub(super) tasks: Tasks,
+}
+
+impl InlineRuns {
     /// Does the run of an event, or makes it durable together with the event's receipt.
     ///
     /// # Errors
     /// The store did not write it, or has it already. As long as there is no room for what came of an attempt, it is kept here and the event
     /// is not taken: no further attempt is made, unless the process ends before there is room; that one has the same key.
-    pub(super) async fn react(&self, mut run: StepRun, inbox: InboxRow) -> Result<(), StoreError> {
-        if self.hand().holds(&run.key) {
+    pub(super) async fn execute(&self, mut run: StepRun, inbox: InboxRow) -> Result<(), StoreError> {
+        if self.pipeline.hand().holds(&run.key) {
             return Err(StoreError::Unavailable(IN_HAND.into()));
         }
-        let resource = Arc::new(stand_in(&run, self.parts().clock.now()));
-        let Some(held) = self.try_claim(&mut run) else {
+        let resource = Arc::new(stand_in(&run, self.clock.now()));
+        let Some(held) = self.pipeline.try_claim(&mut run) else {
             return self.write(run, inbox, resource).await;
         };
         let span = span_of(&run, &resource);
         let mut attempt = self.begin(span.clone(), run.clone(), Arc::clone(&resource), held.clone());
         match tokio::time::timeout(PATIENCE, &mut attempt).await {
             Ok(Ok(Attempt::Made(report))) if matches!(report.verdict, Verdict::Accepted(_)) => {
-                span.within(|| self.record(&run, &resource, &report));
+                span.within(|| self.pipeline.record(&run, &resource, &report));
                 run.status = RunStatus::Done;
                 run.owner = None;
                 self.keep(Attempted { span, run, inbox, resource, held, unfinished: None }).await
@@ -87,13 +95,13 @@ impl Pipeline {
                 Ok(())
             }
             Err(error @ StoreError::Unavailable(_)) => {
-                let pipeline = self.clone();
+                let inline = self.clone();
                 let work: BoxFuture<'static, ()> = Box::pin(async move {
-                    if pipeline.until_written(&attempted.run, Lost::Answer, || pipeline.write_attempted(&attempted)).await {
-                        pipeline.go_on(attempted);
+                    if inline.pipeline.until_written(&attempted.run, Lost::Answer, || inline.write_attempted(&attempted)).await {
+                        inline.go_on(attempted);
                     }
                 });
-                self.parts().tasks.spawn(work);
+                self.tasks.spawn(work);
                 Err(error)
             }
             Err(error) => Err(error),
@@ -107,20 +115,20 @@ impl Pipeline {
 
     async fn write(&self, run: StepRun, inbox: InboxRow, resource: Arc<Resource>) -> Result<(), StoreError> {
         let commit = Commit { runs: vec![run], inbox: Some(inbox), ..Commit::default() };
-        self.commit_as_is(Decision { commit, resource, finished: None }).await
+        self.pipeline.commit_as_is(CommitPlan { commit, resource, finished: None }).await
     }
 
     fn begin(&self, span: Span, run: StepRun, resource: Arc<Resource>, held: Held) -> JoinHandle<Attempt> {
-        let pipeline = self.clone();
+        let pipeline = self.pipeline.clone();
         let work: BoxFuture<'static, Attempt> = Box::pin(span.around(async move { pipeline.attempt(&run, &resource, &held).await }));
-        self.parts().tasks.spawn(work)
+        self.tasks.spawn(work)
     }
 
     /// Settles an attempt of a run that is written by now, when it ends; nothing is left to do of one that was written with its answer.
     fn go_on(&self, attempted: Attempted) {
         let Attempted { span, run, resource, held, unfinished, .. } = attempted;
         let Some(Unfinished { ended, attempt }) = unfinished else { return };
-        let pipeline = self.clone();
+        let pipeline = self.pipeline.clone();
         let work: BoxFuture<'static, ()> = Box::pin(span.around(async move {
             let report = match ended {
                 Some(report) => report,
@@ -128,16 +136,16 @@ impl Pipeline {
             };
             let settled = async {
                 match report {
-                    Ok(Attempt::Made(report)) => pipeline.settle(&run, resource, &report).await,
+                    Ok(Attempt::Made(report)) => pipeline.complete(&run, resource, &report).await,
                     Ok(Attempt::Denied { until, reason }) => pipeline.put_back(&run, &held, until, Some(reason)).await,
                     Ok(Attempt::Excused) => pipeline.make_again(&run, &held).await,
-                    Ok(Attempt::Given) => {}
+                    Ok(Attempt::NotMade) => {}
                     Err(error) => pipeline.panicked(&run, &error.to_string()).await,
                 }
             };
             pipeline.shielded(&run, settled).await;
             drop(held);
         }));
-        self.parts().tasks.spawn(work);
+        self.tasks.spawn(work);
     }
 }

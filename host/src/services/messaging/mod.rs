@@ -1,6 +1,9 @@
 //! Events on their way: the relay carries them from the outbox to the bus, the consumers act on those that arrive.
 
-pub mod event_consumers;
+mod event_consumers;
 mod inline_execution;
-pub mod relay;
+mod relay;
 mod witness;
+
+pub use event_consumers::{Dependencies, EventConsumers};
+pub use relay::Relay;

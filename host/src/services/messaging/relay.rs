@@ -214,7 +214,7 @@ mod tests {
             Receipt::Done
         }
 
-        async fn bury(&self, _: &str, _: &Event, reason: &str) -> Result<(), String> {
+        async fn keep_dead_letter(&self, _: &str, _: &Event, reason: &str) -> Result<(), String> {
             Err(reason.to_owned())
         }
     }

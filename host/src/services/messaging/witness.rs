@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 
 use crate::bus::Event;
 use crate::plan;
-use crate::services::engine::events::{CloudEvent, EventData, Events};
+use crate::services::engine::Events;
+use crate::services::engine::events::{CloudEvent, EventData};
 use crate::store::{HistoryRow, Resource, Store, StoreError};
 use crate::telemetry::Metrics;
 

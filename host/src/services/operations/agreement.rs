@@ -4,6 +4,7 @@
 //! can make. The answer says of each whether it is the same, and nothing else, so whoever asks learns only of what he knew.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -13,7 +14,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::plan::Plan;
 use crate::runtime::GrantTarget;
-use crate::services::engine::pipeline::Pipeline;
+use crate::services::engine::{Credentials, RunWaker};
 use crate::shutdown::Stop;
 
 /// Where it is asked.
@@ -127,7 +128,8 @@ pub struct Agreement {
     /// What an operator knows the key of tokens by.
     token_name: String,
     client: reqwest::Client,
-    pipeline: Pipeline,
+    credentials: Arc<Credentials>,
+    waker: RunWaker,
 }
 
 impl Agreement {
@@ -135,14 +137,14 @@ impl Agreement {
     ///
     /// # Errors
     /// The HTTP client cannot be made.
-    pub fn new(plan: &Plan, pipeline: Pipeline) -> anyhow::Result<Option<Self>> {
+    pub fn new(plan: &Plan, credentials: Arc<Credentials>, waker: RunWaker) -> anyhow::Result<Option<Self>> {
         let peers = peers(plan);
         if peers.is_empty() {
             return Ok(None);
         }
         let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
         let token_name = plan.auth.as_ref().map_or_else(String::new, |auth| auth.secret_name.clone());
-        Ok(Some(Self { peers, token_name, client, pipeline }))
+        Ok(Some(Self { peers, token_name, client, credentials, waker }))
     }
 
     /// Runs until `stop`.
@@ -150,8 +152,7 @@ impl Agreement {
     /// # Errors
     /// None: who does not answer is asked again.
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
-        let pipeline = &self.pipeline;
-        let credentials = &pipeline.parts().credentials;
+        let Self { credentials, waker, .. } = &self;
         while !stop.is_requested() {
             let mut is_well = true;
             for peer in &self.peers {
@@ -159,7 +160,7 @@ impl Agreement {
                     Ok(Some(comparison)) => {
                         let differing = peer.differences(&comparison, &self.token_name);
                         is_well &= differing.is_empty();
-                        credentials.compared(&peer.url, differing).iter().for_each(|component| pipeline.hasten(component));
+                        credentials.compared(&peer.url, differing).iter().for_each(|component| waker.wake(component));
                     }
                     Ok(None) => tracing::debug!(url = peer.url, "this process does not say whether its secrets are the same"),
                     Err(error) => {

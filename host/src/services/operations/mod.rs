@@ -1,4 +1,11 @@
-//! What operators ask for: that old rows are pruned, and that processes of one installation have the same secrets.
+//! What operators ask for: that old rows are pruned, that processes of one installation have the same secrets, what lies aside,
+//! and that a new version of a component gives runs another chance.
 
 pub mod agreement;
-pub mod retention;
+mod retention;
+mod stranded;
+mod swaps;
+
+pub use retention::Retention;
+pub use stranded::{Lack, Stranded};
+pub use swaps::Swaps;

@@ -1,4 +1,4 @@
-//! Forgets what is old: events that were published, runs that have ended, idempotency keys. It would fill the disk otherwise.
+//! Prunes old rows: events that were published, runs that have ended, idempotency keys. They would fill the disk otherwise.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +54,7 @@ impl Retention {
             match forgotten {
                 Ok(()) => {}
                 Err(error @ StoreError::Fatal(_)) => return Err(error.into()),
-                Err(error) => tracing::warn!(%error, "what is old cannot be forgotten now; it is tried again"),
+                Err(error) => tracing::warn!(%error, "old rows cannot be pruned now; it is tried again"),
             }
         }
         Ok(())
@@ -68,7 +68,7 @@ impl Retention {
             let rows = self.store.prune(*what, before).await?;
             self.metrics.pruned(what.name(), rows);
             if rows > 0 {
-                tracing::debug!(kind = what.name(), rows, "what was old is forgotten");
+                tracing::debug!(kind = what.name(), rows, "old rows were pruned");
             }
         }
         let bytes = self.store.give_back().await?;

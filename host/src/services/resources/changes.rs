@@ -6,18 +6,27 @@ use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
 
-use super::service::{Change, ChangeBody};
-use crate::services::engine::change_notifier::Watcher;
-use crate::services::engine::pipeline::Pipeline;
-use crate::store::{HistoryRow, Resource, StoreError};
+use super::view::{Change, ChangeBody};
+use crate::services::engine::{ChangeNotifier, Events, Watcher};
+use crate::shutdown::Stop;
+use crate::store::{HistoryRow, Resource, Store, StoreError};
 
 /// Transitions read at once: a stream whose client takes nothing holds these and no more.
 const PAGE: usize = 32;
 /// How often the store is read although nothing was heard.
 const POLL: Duration = Duration::from_secs(10);
 
+/// Follows resources. Clones share everything.
+#[derive(Clone)]
+pub(super) struct Changes {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) events: Arc<Events>,
+    pub(super) change_notifier: ChangeNotifier,
+    pub(super) stop: Stop,
+}
+
 struct Following {
-    pipeline: Pipeline,
+    from: Changes,
     watcher: Watcher,
     kind: String,
     id: String,
@@ -34,18 +43,19 @@ struct Page {
     resource: Option<Arc<Resource>>,
 }
 
-/// The transitions after `after`; ends after the one that enters a final state, when the store fails, or at shutdown.
-#[must_use]
-pub fn stream(pipeline: Pipeline, kind: &str, id: &str, after: u64) -> BoxStream<'static, Change> {
-    // Watching begins before the first read, so that nothing falls between the two.
-    let watcher = pipeline.parts().hub.watch(kind, id);
-    let following =
-        Following { pipeline, watcher, kind: kind.to_owned(), id: id.to_owned(), seen: after, page: Page::default(), ended: false };
-    stream::unfold(following, |mut following| async move {
-        let change = following.next().await?;
-        Some((change, following))
-    })
-    .boxed()
+impl Changes {
+    /// The transitions after `after`; ends after the one that enters a final state, when the store fails, or at shutdown.
+    pub(super) fn stream(&self, kind: &str, id: &str, after: u64) -> BoxStream<'static, Change> {
+        // Watching begins before the first read, so that nothing falls between the two.
+        let watcher = self.change_notifier.watch(kind, id);
+        let (from, kind, id) = (self.clone(), kind.to_owned(), id.to_owned());
+        let following = Following { from, watcher, kind, id, seen: after, page: Page::default(), ended: false };
+        stream::unfold(following, |mut following| async move {
+            let change = following.next().await?;
+            Some((change, following))
+        })
+        .boxed()
+    }
 }
 
 impl Following {
@@ -54,7 +64,7 @@ impl Following {
             if let Some(change) = self.taken() {
                 return Some(change);
             }
-            if self.ended || self.pipeline.parts().stop.is_requested() {
+            if self.ended || self.from.stop.is_requested() {
                 return None;
             }
             match self.read().await {
@@ -68,13 +78,13 @@ impl Following {
             tokio::select! {
                 () = self.watcher.changed() => {}
                 () = tokio::time::sleep(POLL) => {}
-                () = self.pipeline.parts().stop.requested() => return None,
+                () = self.from.stop.requested() => return None,
             }
         }
     }
 
     async fn read(&mut self) -> Result<(), StoreError> {
-        let store = &self.pipeline.parts().store;
+        let store = &self.from.store;
         let Some(resource) = store.resource(&self.kind, &self.id).await? else {
             self.ended = true;
             return Ok(());
@@ -93,7 +103,7 @@ impl Following {
         let resource = self.page.resource.as_ref()?;
         let last = is_finished(resource) && row.to == resource.state;
         let (seq, state) = (row.seq, row.to.clone());
-        let data = self.pipeline.parts().events.public_data(resource);
+        let data = self.from.events.public_data(resource);
         let body = ChangeBody { id: resource.id.clone(), state, version: resource.version, transition: row, data };
         Some(Change { seq, body: serde_json::to_value(body).unwrap_or_default(), last })
     }

@@ -1,41 +1,38 @@
 //! How far an instance has come, as it is shown, and what may be asked of it now.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use millrace_workflow::{Machine, Refusal};
 
-use super::service::{Handler, Resources, View};
 use super::view::{Course, Next};
+use crate::clock::Clock;
 use crate::services::ServiceError;
-use crate::services::engine::commit_plan;
-use crate::services::engine::workflows::LookupError;
-use crate::store::{Progress, Resource, Timer};
+use crate::services::engine::{LookupError, Workflows, commit_plan};
+use crate::store::{Progress, Resource, Store, Timer};
 
 /// Transitions that one resource is shown with at once.
 const HISTORY_PAGE: usize = 100;
 
-impl Resources {
-    /// One resource with the last of its history before that number, and what waits to happen.
-    pub(super) async fn view_before(&self, handler: &Handler, resource: &Resource, before: u64) -> Result<View, ServiceError> {
-        let course = match &resource.workflow {
-            Some(progress) => {
-                let history = self.store().history_before(&resource.kind, &resource.id, before, HISTORY_PAGE).await?;
-                Some(Course { history, next: self.next(resource, progress).await? })
-            }
-            None => None,
-        };
-        let stock = match &handler.settings.stock_field {
-            Some(_) => self.store().stock_of(&resource.id).await?.map(|level| level.on_hand - level.reserved),
-            None => None,
-        };
-        Ok(self.view(handler, resource, stock, course))
+/// Reads how far instances have come.
+pub(super) struct Courses {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) workflows: Arc<Workflows>,
+    pub(super) clock: Clock,
+}
+
+impl Courses {
+    /// The last of a resource's history before that number, and what waits to happen; None without a workflow.
+    pub(super) async fn before(&self, resource: &Resource, before: u64) -> Result<Option<Course>, ServiceError> {
+        let Some(progress) = &resource.workflow else { return Ok(None) };
+        let history = self.store.history_before(&resource.kind, &resource.id, before, HISTORY_PAGE).await?;
+        Ok(Some(Course { history, next: self.next(resource, progress).await? }))
     }
 
     /// What a timer makes next of an instance. The store is asked only where the machine has a timer.
     async fn next(&self, resource: &Resource, progress: &Progress) -> Result<Option<Next>, ServiceError> {
-        let parts = self.inner.pipeline.parts();
-        let pinned = match parts.workflows.pinned(&progress.workflow, &progress.machine).await {
+        let pinned = match self.workflows.pinned(&progress.workflow, &progress.machine).await {
             Ok(pinned) => pinned,
             Err(LookupError::Store(error)) => return Err(error.into()),
             // It goes nowhere, then.
@@ -45,11 +42,11 @@ impl Resources {
         if machine.timer(&resource.state).is_none() && machine.deadline(&resource.state).is_none() {
             return Ok(None);
         }
-        let Some(timer) = self.store().timers(&resource.kind, &resource.id).await?.into_iter().next() else { return Ok(None) };
-        let left = timer.due_at.duration_since(parts.clock.steady()).max(jiff::SignedDuration::ZERO);
+        let Some(timer) = self.store.timers(&resource.kind, &resource.id).await?.into_iter().next() else { return Ok(None) };
+        let left = timer.due_at.duration_since(self.clock.steady()).max(jiff::SignedDuration::ZERO);
         let limit = machine.definition().transitions.get(&timer.transition).and_then(|transition| transition.max_attempts);
         let made = progress.instance.timer_firings.get(&timer.transition).copied().unwrap_or(0);
-        let at = parts.clock.now().checked_add(left).unwrap_or(Timestamp::MAX);
+        let at = self.clock.now().checked_add(left).unwrap_or(Timestamp::MAX);
         Ok(Some(Next { transition: timer.transition, at, attempt: made.saturating_add(1), of: limit }))
     }
 }

@@ -2,8 +2,10 @@
 
 mod changes;
 mod course;
+mod handler;
 mod seeds;
 mod service;
 pub mod view;
 
-pub use service::{Change, ChangeBody, Generation, IdempotencyKey, LONGEST_PAGE, Page, Resources, View, usual_page};
+pub use service::{Dependencies, IdempotencyKey, MAX_PAGE, Resources, usual_page};
+pub use view::{Change, ChangeBody, Page, View};

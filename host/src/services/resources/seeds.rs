@@ -6,7 +6,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use super::service::{Handler, Resources};
+use super::handler::Handler;
+use super::service::Resources;
 use crate::services::engine::commit_plan;
 use crate::store::{Conflict, Object, Resource, StoreError};
 
@@ -55,7 +56,7 @@ impl Resources {
             if let Some(units) = handler.units(&seed.data) {
                 self.store().init_stock(&seed.id, units).await?;
             }
-            let now = self.inner.pipeline.parts().clock.now();
+            let now = self.clock().now();
             let resource = Resource {
                 kind: handler.settings.kind.clone(),
                 id: seed.id,

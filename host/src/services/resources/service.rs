@@ -5,32 +5,32 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::stream::BoxStream;
-use jiff::Timestamp;
 use millrace_workflow::{Cause, Input, Machine, Refusal};
 use parking_lot::Mutex;
-use schemars::JsonSchema;
-use serde::Serialize;
 use serde_json::Value;
 
-use super::view::{Course, ResourceBody};
-use super::{changes, course, view};
+use super::changes::Changes;
+use super::course::{self, Courses};
+use super::handler::Handler;
+use super::view::{self, Change, Course, Page, View};
+use crate::clock::Clock;
 use crate::plan::ResourceHandler;
 use crate::services::ServiceError;
-use crate::services::engine::active::Place;
-use crate::services::engine::commit_plan::{self, Context, Origin};
-use crate::services::engine::pipeline::{FireError, Pipeline};
-use crate::services::engine::withdrawal::WithdrawError;
+use crate::services::engine::commit_plan::{self, CommitPlan, Context, Origin};
+use crate::services::engine::{
+    Active, Backpressure, ChangeNotifier, Events, FireError, PerOwner, Pipeline, Place, WithdrawError, Workflows,
+};
+use crate::services::generation::Generation;
 use crate::services::shop::catalogue::Catalogue;
-use crate::services::shop::pricing;
 use crate::services::users::CurrentUser;
-use crate::store::{Commit, Conflict, Guard, HistoryRow, IdempotencyRow, Listing, Object, Resource, Store, StoreError};
+use crate::shutdown::Stop;
+use crate::store::{Commit, Conflict, Guard, IdempotencyRow, Listing, Object, Resource, Store, StoreError};
 
 /// Entries of a page, at most.
-pub const LONGEST_PAGE: usize = 200;
+pub const MAX_PAGE: usize = 200;
 /// Entries of a page of what belongs to somebody, unless the caller says otherwise.
 const PAGE_OF_ONES_OWN: usize = 50;
 /// When to come back if there are too many unfinished instances, or events that wait.
@@ -45,113 +45,90 @@ pub struct IdempotencyKey {
     pub request_hash: String,
 }
 
-/// A resource as the API shows it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct View {
-    /// Units in stock, which change without a new version.
-    pub units: Option<u64>,
-    /// There is more history, before this number.
-    pub earlier: Option<u64>,
-    /// What is shown.
-    pub body: ResourceBody,
-}
-
-/// One page of a list.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Page {
-    /// Without history.
-    pub items: Vec<ResourceBody>,
-    /// Opaque; hand it back to get the next page. `None` on the last.
-    pub next: Option<String>,
-}
-
-/// One transition, for an event stream.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Change {
-    /// History `seq`: the id of the server-sent event.
-    pub seq: u64,
-    /// A [`ChangeBody`], as JSON.
-    pub body: Value,
-    /// The resource has reached a final state: nothing follows.
-    pub last: bool,
-}
-
-/// What an event of a stream holds: a transition, and the resource as it is.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-#[schemars(rename = "Change")]
-pub struct ChangeBody {
-    /// Id of the resource.
-    pub id: String,
-    /// State entered by the transition.
-    pub state: String,
-    /// Version of the resource when the event was sent.
-    pub version: u64,
-    /// The transition.
-    pub transition: HistoryRow,
-    /// The resource's public data when the event was sent.
-    pub data: Object,
-}
-
 /// Entries of a page of what `handler` keeps, unless the caller says otherwise.
 #[must_use]
 pub fn usual_page(handler: &ResourceHandler) -> usize {
-    if handler.owned { PAGE_OF_ONES_OWN } else { LONGEST_PAGE }
-}
-
-/// Counts the changes that a cached list must not outlive. Clones share the count.
-#[derive(Debug, Clone, Default)]
-pub struct Generation(Arc<AtomicU64>);
-
-impl Generation {
-    /// Something has changed.
-    pub fn advance(&self) {
-        self.0.fetch_add(1, Ordering::Release);
-    }
-
-    /// The count now.
-    #[must_use]
-    pub fn current(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
-    }
+    if handler.owned { PAGE_OF_ONES_OWN } else { MAX_PAGE }
 }
 
 /// The resources of a process. Clones share everything.
 #[derive(Clone)]
 pub struct Resources {
-    pub(super) inner: Arc<Inner>,
+    inner: Arc<Inner>,
 }
 
-pub(super) struct Inner {
-    pub(super) pipeline: Pipeline,
+/// What resources work with.
+pub struct Dependencies {
+    /// Moves instances.
+    pub pipeline: Pipeline,
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// The machines.
+    pub workflows: Arc<Workflows>,
+    /// What others may see of a resource.
+    pub events: Arc<Events>,
+    /// Unfinished instances.
+    pub active: Arc<Active>,
+    /// Instances of each owner, where there is a limit to them.
+    pub per_owner: Arc<PerOwner>,
+    /// How many events may wait.
+    pub backpressure: Arc<Backpressure>,
+    /// Who is told of changes.
+    pub change_notifier: ChangeNotifier,
+    /// Counts what a cached list must not outlive.
+    pub generation: Generation,
+    /// Time.
+    pub clock: Clock,
+    /// Ends event streams.
+    pub stop: Stop,
+}
+
+struct Inner {
+    pipeline: Pipeline,
+    store: Arc<dyn Store>,
+    workflows: Arc<Workflows>,
+    events: Arc<Events>,
+    active: Arc<Active>,
+    per_owner: Arc<PerOwner>,
+    backpressure: Arc<Backpressure>,
+    changes: Changes,
+    courses: Courses,
+    clock: Clock,
     handlers: HashMap<String, Handler>,
     generation: Generation,
     /// First pages that are the same for everybody, with the generation they were read in.
     pages: Mutex<HashMap<String, (u64, Page)>>,
 }
 
-pub(super) struct Handler {
-    pub(super) settings: ResourceHandler,
-    catalogue: Option<Catalogue>,
-    schema: Option<jsonschema::Validator>,
-}
-
 impl Resources {
-    /// The handlers of the plan over this pipeline's store.
+    /// The handlers of the plan.
     ///
     /// # Errors
     /// A schema or a catalogue client cannot be made.
-    pub fn new(pipeline: Pipeline, handlers: &[ResourceHandler], generation: Generation) -> anyhow::Result<Self> {
-        let handlers = handlers
-            .iter()
-            .map(|settings| {
-                let store = Arc::clone(&pipeline.parts().store);
-                let catalogue = settings.pricing.as_ref().map(|pricing| Catalogue::new(&pricing.prices, store)).transpose()?;
-                let schema = settings.schema.as_ref().map(jsonschema::validator_for).transpose();
-                let schema = schema.map_err(|error| anyhow::anyhow!("schema of '{}': {error}", settings.name))?;
-                Ok((settings.name.clone(), Handler { settings: settings.clone(), catalogue, schema }))
-            })
-            .collect::<anyhow::Result<_>>()?;
-        Ok(Self { inner: Arc::new(Inner { pipeline, handlers, generation, pages: Mutex::default() }) })
+    pub fn new(dependencies: Dependencies, handlers: &[ResourceHandler]) -> anyhow::Result<Self> {
+        let Dependencies { pipeline, store, workflows, events, active, per_owner, backpressure, change_notifier, generation, clock, stop } =
+            dependencies;
+        let handlers =
+            handlers.iter().map(|settings| Ok((settings.name.clone(), Handler::new(settings, &store)?))).collect::<anyhow::Result<_>>()?;
+        let changes = Changes { store: Arc::clone(&store), events: Arc::clone(&events), change_notifier, stop };
+        let courses = Courses { store: Arc::clone(&store), workflows: Arc::clone(&workflows), clock: clock.clone() };
+        let pages = Mutex::default();
+        let inner = Inner {
+            pipeline,
+            store,
+            workflows,
+            events,
+            active,
+            per_owner,
+            backpressure,
+            changes,
+            courses,
+            clock,
+            handlers,
+            generation,
+            pages,
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Whether something is priced from the catalogue of another process.
@@ -238,8 +215,8 @@ impl Resources {
         cursor: Option<&str>,
     ) -> Result<Page, ServiceError> {
         let limit = limit.unwrap_or(usual_page(&handler.settings));
-        if !(1..=LONGEST_PAGE).contains(&limit) {
-            return Err(ServiceError::field("limit", format!("expected 1 to {LONGEST_PAGE}, got {limit}")));
+        if !(1..=MAX_PAGE).contains(&limit) {
+            return Err(ServiceError::field("limit", format!("expected 1 to {MAX_PAGE}, got {limit}")));
         }
         let listing = Listing {
             kind: handler.settings.kind.clone(),
@@ -285,7 +262,7 @@ impl Resources {
         let guard = guard(&resource, if_version)?;
         resource.data = Arc::new(handler.new_data(&body).await?);
         resource.version += 1;
-        resource.updated_at = self.inner.pipeline.parts().clock.now();
+        resource.updated_at = self.inner.clock.now();
         if let Some(units) = handler.units(&resource.data) {
             self.store().set_stock(id, units).await?;
         }
@@ -318,7 +295,7 @@ impl Resources {
         let merge = handler.action_fields(&body)?;
         self.own(handler, user, id).await?;
         let entered = self.store().timers(&handler.settings.kind, id).await?;
-        let (steady, too_soon) = (self.inner.pipeline.parts().clock.steady(), Mutex::new(None));
+        let (steady, too_soon) = (self.inner.clock.steady(), Mutex::new(None));
         let choose = |resource: &Resource, machine: &Machine| {
             let transition = machine.transition_leaving(&resource.state, &transitions).ok_or_else(|| Refusal::WrongState {
                 transition: action.to_owned(),
@@ -391,15 +368,19 @@ impl Resources {
     ) -> Result<BoxStream<'static, Change>, ServiceError> {
         let handler = self.handler(handler)?;
         self.own(handler, user, id).await?;
-        Ok(changes::stream(self.inner.pipeline.clone(), &handler.settings.kind, id, after))
+        Ok(self.inner.changes.stream(&handler.settings.kind, id, after))
     }
 
     pub(super) fn store(&self) -> &Arc<dyn Store> {
-        &self.inner.pipeline.parts().store
+        &self.inner.store
     }
 
     pub(super) fn handlers(&self) -> impl Iterator<Item = &Handler> {
         self.inner.handlers.values()
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.inner.clock
     }
 
     pub(super) fn generation(&self) -> &Generation {
@@ -418,19 +399,19 @@ impl Resources {
         row: Option<IdempotencyRow>,
         traceparent: String,
     ) -> Result<(View, bool), ServiceError> {
-        let resource = handler.new_resource(user, data, self.inner.pipeline.parts().clock.now())?;
+        let resource = handler.new_resource(user, data, self.inner.clock.now())?;
         let owner = resource.owner.clone();
-        let share = self.inner.pipeline.parts().per_owner.begin(&handler.settings.kind, owner.as_deref()).map_err(|_| handler.full())?;
+        let share = self.inner.per_owner.begin(&handler.settings.kind, owner.as_deref()).map_err(|_| handler.full(FULL_RETRY_AFTER))?;
         let place = handler.settings.workflow.as_deref().map(|workflow| self.place(workflow)).transpose()?;
-        let mut decision = match &handler.settings.workflow {
+        let mut plan = match &handler.settings.workflow {
             Some(workflow) => self.begin(workflow, resource, traceparent)?,
             None => commit_plan::plain(resource),
         };
-        decision.commit.idempotency = row.clone().map(|row| IdempotencyRow { resource_id: decision.resource.id.clone(), ..row });
-        if let Some(units) = handler.units(&decision.resource.data) {
-            self.store().init_stock(&decision.resource.id, units).await?;
+        plan.commit.idempotency = row.clone().map(|row| IdempotencyRow { resource_id: plan.resource.id.clone(), ..row });
+        if let Some(units) = handler.units(&plan.resource.data) {
+            self.store().init_stock(&plan.resource.id, units).await?;
         }
-        match self.inner.pipeline.commit(decision).await {
+        match self.inner.pipeline.commit(plan).await {
             Ok(resource) => {
                 if let Some(share) = share {
                     share.keep(&resource.state);
@@ -453,23 +434,23 @@ impl Resources {
 
     /// A place for one more instance.
     fn place<'a>(&'a self, workflow: &'a str) -> Result<Place<'a>, ServiceError> {
-        let parts = self.inner.pipeline.parts();
-        parts.active.begin(workflow, parts.workflows.max_instances(workflow)).ok_or_else(|| {
+        let Inner { active, workflows, .. } = &*self.inner;
+        active.begin(workflow, workflows.max_instances(workflow)).ok_or_else(|| {
             let detail = format!("'{workflow}' has as many unfinished instances as it may have; nothing was stored");
             ServiceError::Unavailable { detail, retry_after: FULL_RETRY_AFTER }
         })
     }
 
-    fn begin(&self, workflow: &str, resource: Resource, traceparent: String) -> Result<commit_plan::Decision, ServiceError> {
-        let parts = self.inner.pipeline.parts();
+    fn begin(&self, workflow: &str, resource: Resource, traceparent: String) -> Result<CommitPlan, ServiceError> {
+        let Inner { workflows, events, backpressure, clock, .. } = &*self.inner;
         let missing = || ServiceError::Internal(anyhow::anyhow!("there is no workflow '{workflow}'"));
-        let pinned = parts.workflows.current(workflow).ok_or_else(missing)?;
-        if let Some(reason) = parts.watermark.refusal() {
+        let pinned = workflows.current(workflow).ok_or_else(missing)?;
+        if let Some(reason) = backpressure.refusal() {
             let detail = format!("{reason}; nothing was stored");
             return Err(ServiceError::Unavailable { detail, retry_after: FULL_RETRY_AFTER });
         }
         let (instance, effects) = pinned.machine.create();
-        let context = Context { events: &parts.events, pinned: &pinned, now: resource.created_at, steady: parts.clock.steady() };
+        let context = Context { events, pinned: &pinned, now: resource.created_at, steady: clock.steady() };
         Ok(commit_plan::begin(context, resource, instance, &effects, Some(traceparent)))
     }
 
@@ -497,6 +478,16 @@ impl Resources {
         self.view_before(handler, resource, u64::MAX).await
     }
 
+    /// One resource with the last of its history before that number, and what waits to happen.
+    async fn view_before(&self, handler: &Handler, resource: &Resource, before: u64) -> Result<View, ServiceError> {
+        let course = self.inner.courses.before(resource, before).await?;
+        let stock = match &handler.settings.stock_field {
+            Some(_) => self.store().stock_of(&resource.id).await?.map(|level| level.on_hand - level.reserved),
+            None => None,
+        };
+        Ok(self.view(handler, resource, stock, course))
+    }
+
     async fn stock_levels(&self, handler: &Handler) -> Result<HashMap<String, u64>, ServiceError> {
         if handler.settings.stock_field.is_none() {
             return Ok(HashMap::new());
@@ -504,112 +495,9 @@ impl Resources {
         Ok(self.store().stock().await?.into_iter().map(|level| (level.sku, level.on_hand - level.reserved)).collect())
     }
 
-    pub(super) fn view(&self, handler: &Handler, resource: &Resource, stock: Option<u64>, course: Option<Course>) -> View {
+    fn view(&self, handler: &Handler, resource: &Resource, stock: Option<u64>, course: Option<Course>) -> View {
         let stock = handler.settings.stock_field.as_deref().zip(stock);
-        view::resource(&self.inner.pipeline.parts().events, resource, stock, course)
-    }
-}
-
-impl Handler {
-    async fn new_data(&self, body: &Value) -> Result<Object, ServiceError> {
-        if let (Some(catalogue), Some(settings)) = (&self.catalogue, &self.settings.pricing) {
-            return pricing::price(catalogue, settings.max_quantity, body).await;
-        }
-        let Some(object) = body.as_object() else {
-            return Err(ServiceError::field("", "expected an object"));
-        };
-        if let Some(name) = view::host_owned(object) {
-            return Err(ServiceError::field(format!("/{name}"), "this field is set by the host"));
-        }
-        if let Some(schema) = &self.schema {
-            let errors: Vec<_> = schema
-                .iter_errors(body)
-                .map(|error| crate::services::error::FieldError { pointer: error.instance_path().to_string(), detail: error.to_string() })
-                .collect();
-            if !errors.is_empty() {
-                return Err(ServiceError::fields(errors));
-            }
-        }
-        if let Some(field) = self.settings.stock_field.as_ref().filter(|field| object.contains_key(*field))
-            && self.units(object).is_none()
-        {
-            return Err(ServiceError::field(format!("/{field}"), "expected a whole number of units, 0 or more"));
-        }
-        Ok(object.clone())
-    }
-
-    /// What an action may bring: new values of private fields, nothing else.
-    fn action_fields(&self, body: &Value) -> Result<Option<Object>, ServiceError> {
-        let object = match body {
-            Value::Null => return Ok(None),
-            Value::Object(object) if object.is_empty() => return Ok(None),
-            Value::Object(object) => object,
-            _ => return Err(ServiceError::field("", "expected an object or nothing")),
-        };
-        let allowed = &self.settings.private_fields;
-        if let Some(name) = object.keys().find(|name| !allowed.contains(name)) {
-            let accepted = if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") };
-            return Err(ServiceError::field(
-                crate::services::error::pointer("", name),
-                format!("unknown field; accepted here: {accepted}"),
-            ));
-        }
-        if self.catalogue.is_some() {
-            return Ok(pricing::payment(body)?.map(|payment| Object::from_iter([("payment".to_owned(), payment)])));
-        }
-        Ok(Some(object.clone()))
-    }
-
-    fn new_resource(&self, user: Option<&CurrentUser>, data: Object, now: Timestamp) -> Result<Resource, ServiceError> {
-        Ok(Resource {
-            kind: self.settings.kind.clone(),
-            id: format!("{}{}", self.settings.id_prefix, uuid::Uuid::now_v7()),
-            owner: self.owner(user)?,
-            state: "active".into(),
-            version: 1,
-            data: Arc::new(data),
-            workflow: None,
-            created_at: now,
-            updated_at: now,
-        })
-    }
-
-    /// Whose resources the caller means; an error when they belong to somebody and nobody asks.
-    fn owner(&self, user: Option<&CurrentUser>) -> Result<Option<String>, ServiceError> {
-        match (self.settings.owned, user) {
-            (false, _) => Ok(None),
-            (true, Some(user)) => Ok(Some(user.id.clone())),
-            (true, None) => Err(ServiceError::Unauthorized("a token is needed".into())),
-        }
-    }
-
-    pub(super) fn units(&self, data: &Object) -> Option<u64> {
-        data.get(self.settings.stock_field.as_ref()?)?.as_u64().filter(|units| i64::try_from(*units).is_ok())
-    }
-
-    /// That an owner has as many of these as one may have.
-    fn full(&self) -> ServiceError {
-        let (kind, limit) = (&self.settings.kind, self.settings.per_owner.as_ref());
-        let most = limit.map_or(0, |limit| limit.max_instances);
-        let states = limit.into_iter().flat_map(|limit| &limit.states).map(String::as_str).collect::<Vec<_>>().join(", ");
-        let actions = self.settings.actions.keys().map(String::as_str).collect::<Vec<_>>().join(" or ");
-        let way = if actions.is_empty() { String::new() } else { format!("{actions} one of them, or ") };
-        let detail = format!(
-            "you have {most} {kind} in one of the states {states}, which is as many as one may have; nothing was stored: {way}ask again when one of them has gone on"
-        );
-        ServiceError::Full { detail, limit: most, retry_after: FULL_RETRY_AFTER }
-    }
-
-    fn refuse_workflow(&self, resource: &Resource) -> Result<(), ServiceError> {
-        match &resource.workflow {
-            Some(progress) => Err(ServiceError::Conflict(format!("'{}' is moved by workflow '{}'", resource.id, progress.workflow))),
-            None => Ok(()),
-        }
-    }
-
-    fn not_found(&self, id: &str) -> ServiceError {
-        let shown: String = id.chars().take(80).collect();
-        ServiceError::NotFound { what: format!("{} '{shown}'", self.settings.kind.trim_end_matches('s')) }
+        view::resource(&self.inner.events, resource, stock, course)
     }
 }
 

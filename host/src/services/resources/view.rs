@@ -3,16 +3,63 @@
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
-use super::service::View;
 use crate::services::ServiceError;
-use crate::services::engine::events::Events;
+use crate::services::engine::Events;
 use crate::store::{HistoryRow, Object, Resource};
 
 /// Names that a client may not set: they are the host's.
 pub const HOST_OWNED: [&str; 9] = ["id", "state", "version", "userId", "user_id", "owner", "role", "createdAt", "lastUpdate"];
 /// How a cursor looks; which of those that look so were given out, only the host knows.
 pub const CURSOR_PATTERN: &str = "^([0-9a-f]{2})+$";
+
+/// A resource as the API shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// Units in stock, which change without a new version.
+    pub units: Option<u64>,
+    /// There is more history, before this number.
+    pub earlier: Option<u64>,
+    /// What is shown.
+    pub body: ResourceBody,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// Without history.
+    pub items: Vec<ResourceBody>,
+    /// Opaque; hand it back to get the next page. `None` on the last.
+    pub next: Option<String>,
+}
+
+/// One transition, for an event stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// History `seq`: the id of the server-sent event.
+    pub seq: u64,
+    /// A [`ChangeBody`], as JSON.
+    pub body: Value,
+    /// The resource has reached a final state: nothing follows.
+    pub last: bool,
+}
+
+/// What an event of a stream holds: a transition, and the resource as it is.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Change")]
+pub struct ChangeBody {
+    /// Id of the resource.
+    pub id: String,
+    /// State entered by the transition.
+    pub state: String,
+    /// Version of the resource when the event was sent.
+    pub version: u64,
+    /// The transition.
+    pub transition: HistoryRow,
+    /// The resource's public data when the event was sent.
+    pub data: Object,
+}
 
 /// A resource of any kind.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -106,7 +153,7 @@ pub fn resource(events: &Events, resource: &Resource, stock: Option<(&str, u64)>
 /// The cursor after `resource` in a list.
 #[must_use]
 pub fn cursor(resource: &Resource) -> String {
-    crate::services::engine::workflows::hex(format!("{}|{}", resource.created_at.as_microsecond(), resource.id).as_bytes())
+    crate::services::engine::hex(format!("{}|{}", resource.created_at.as_microsecond(), resource.id).as_bytes())
 }
 
 /// Reads a cursor.
@@ -137,7 +184,7 @@ mod tests {
     #[test]
     fn only_a_cursor_that_was_given_out_is_taken_back() {
         let at = jiff::Timestamp::from_microsecond(1_700_000_000_123_456).unwrap();
-        let text = crate::services::engine::workflows::hex(format!("{}|thing-é", at.as_microsecond()).as_bytes());
+        let text = crate::services::engine::hex(format!("{}|thing-é", at.as_microsecond()).as_bytes());
         assert_eq!(parse_cursor(&text).unwrap(), (at, "thing-é".to_owned()));
         for wrong in ["", "zz", "abc", "é", "31323334", &"ff".repeat(40), &text.to_uppercase(), "+1"] {
             assert!(parse_cursor(wrong).is_err(), "{wrong}");

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::runtime::InProcess;
-use crate::services::resources::Generation;
+use crate::services::generation::Generation;
 use crate::store::{ReservationStatus, StockLine, Store, StoreError};
 
 /// Where reservations are.

@@ -16,7 +16,7 @@ use crate::text;
 /// Hashes under way at once; more wait.
 const AT_ONCE: usize = 2;
 /// A request that has waited this long for its turn is sent away.
-const LONGEST_WAIT: Duration = Duration::from_secs(8);
+const MAX_WAIT: Duration = Duration::from_secs(8);
 
 /// Who waits for a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Passwords {
     async fn in_turn<T: Send + 'static>(&self, line: Line, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ServiceError> {
         let busy =
             || ServiceError::Unavailable { detail: "too many logins at once, try again".into(), retry_after: Duration::from_secs(2) };
-        let turn = tokio::time::timeout(LONGEST_WAIT, self.turn(line)).await.map_err(|_| busy())?.map_err(|_| busy())?;
+        let turn = tokio::time::timeout(MAX_WAIT, self.turn(line)).await.map_err(|_| busy())?.map_err(|_| busy())?;
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             work()

@@ -11,8 +11,8 @@ use rusqlite::backup::Backup;
 
 use super::super::StoreError;
 use super::check;
-use super::connection::{self, OpenError};
-use super::lock::{DatabaseLock, beside, private};
+use super::connection::{self, OpenError, beside};
+use super::lock::{DatabaseLock, private};
 use super::mark::Content;
 
 /// Copies what `source` sees to `path`, which must not exist; a copy that failed is removed.

@@ -2,9 +2,9 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::connection::OpenError;
+use super::connection::{OpenError, beside};
 
 /// What others than the owner and the group may do with a file: nothing.
 const OTHERS: u32 = 0o007;
@@ -40,13 +40,6 @@ impl DatabaseLock {
         }
         Ok(())
     }
-}
-
-/// The file that belongs to `database` and has this suffix.
-pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 fn locked(path: &Path, database: &Path) -> Result<File, OpenError> {

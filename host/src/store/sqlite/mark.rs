@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use super::connection::{self, OpenError};
-use super::lock::{beside, private};
+use super::connection::{self, OpenError, beside};
+use super::lock::private;
 
 /// The whole file, so that each note replaces the one before in one write.
 const BYTES: usize = 256;

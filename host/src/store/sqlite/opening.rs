@@ -10,21 +10,8 @@ use super::connection::{self, OpenError};
 use super::lock::DatabaseLock;
 use super::mark::{Content, Left, Mark};
 use super::users;
-use super::writer::{self, Failure, Tail};
+use super::writer::{self, Failure, Opened, Tail};
 use crate::clock::Clock;
-
-/// A database that is open for writing.
-pub(super) struct Opened {
-    pub(super) connection: Connection,
-    pub(super) epoch: i64,
-    /// Whether the epoch is written. On a full disk it is not, and the first write that succeeds brings it along.
-    pub(super) begun: bool,
-    pub(super) tail: Tail,
-    pub(super) mark: Mark,
-    /// A check that goes on.
-    pub(super) check: Option<Check>,
-    pub(super) lock: DatabaseLock,
-}
 
 /// Opens or makes the database `path`. What is not as it was left is refused, with its files as they are.
 pub(super) fn open(path: &Path, clock: &Clock) -> Result<Opened, OpenError> {

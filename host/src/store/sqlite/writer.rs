@@ -13,9 +13,9 @@ use rusqlite::{Connection, ErrorCode, ffi};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::super::{CommitStats, Conflict, Refused, StoreError};
+use super::check::Check;
 use super::lock::DatabaseLock;
 use super::mark::Mark;
-use super::opening::Opened;
 use crate::clock::Clock;
 
 /// Units that may wait for the writer; further callers wait outside.
@@ -95,6 +95,19 @@ impl Failure {
             Self::Final(text) => StoreError::Fatal(text.clone()),
         }
     }
+}
+
+/// A database that is open for writing.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) epoch: i64,
+    /// Whether the epoch is written. On a full disk it is not, and the first write that succeeds brings it along.
+    pub(super) begun: bool,
+    pub(super) tail: Tail,
+    pub(super) mark: Mark,
+    /// A check that goes on.
+    pub(super) check: Option<Check>,
+    pub(super) lock: DatabaseLock,
 }
 
 /// Where the outbox ends; goes back when a unit does.

@@ -10,14 +10,88 @@ use super::Metrics;
 use super::instruments::{COMPILING, FAST, Maker, TINY};
 
 /// Digests that a component's runs are told apart by; with one more the oldest is forgotten.
-const MOST_DIGESTS: usize = 16;
+const MAX_DIGESTS: usize = 16;
 /// Hex digits of a digest that are shown.
 const DIGEST_DIGITS: usize = 12;
-/// How a run can end; each is there from the start, so that the first one of it is seen as an increase.
-const OUTCOMES: [&str; 8] = ["accepted", "rejected", "transient", "permanent", "trap", "timeout", "denied", "panic"];
+/// How a run of a component ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunOutcome {
+    /// The component did it.
+    Accepted,
+    /// The business says no.
+    Rejected,
+    /// It may work the next time.
+    Transient,
+    /// It will never work.
+    Permanent,
+    /// The component broke, or reached a limit of its sandbox other than time.
+    Trap,
+    /// It took too long.
+    Timeout,
+    /// It was not begun, or counts as not begun.
+    Denied,
+    /// The host itself failed.
+    Panic,
+}
 
-/// Limits of the sandbox that a run can reach.
-const LIMITS: [&str; 7] = ["memory", "table", "cpu", "wall", "hostcalls", "log", "output"];
+impl RunOutcome {
+    /// Each is there from the start, so that the first one of it is seen as an increase.
+    const ALL: [Self; 8] =
+        [Self::Accepted, Self::Rejected, Self::Transient, Self::Permanent, Self::Trap, Self::Timeout, Self::Denied, Self::Panic];
+
+    /// As metrics and traces name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+            Self::Transient => "transient",
+            Self::Permanent => "permanent",
+            Self::Trap => "trap",
+            Self::Timeout => "timeout",
+            Self::Denied => "denied",
+            Self::Panic => "panic",
+        }
+    }
+}
+
+/// A limit of the sandbox that a run can reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SandboxLimit {
+    /// Bytes of memory.
+    Memory,
+    /// Elements of tables.
+    Table,
+    /// Time that it computed.
+    Cpu,
+    /// Time that it took.
+    Wall,
+    /// Calls of the host.
+    HostCalls,
+    /// Lines and bytes of its log.
+    Log,
+    /// Bytes of its answer.
+    Output,
+}
+
+impl SandboxLimit {
+    /// Each is there from the start, like outcomes.
+    const ALL: [Self; 7] = [Self::Memory, Self::Table, Self::Cpu, Self::Wall, Self::HostCalls, Self::Log, Self::Output];
+
+    /// As metrics name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Table => "table",
+            Self::Cpu => "cpu",
+            Self::Wall => "wall",
+            Self::HostCalls => "hostcalls",
+            Self::Log => "log",
+            Self::Output => "output",
+        }
+    }
+}
 
 /// A run of a component that has ended.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +101,7 @@ pub struct ComponentRun<'a> {
     /// SHA-256 of its file in hex.
     pub digest: &'a str,
     /// How it ended.
-    pub outcome: &'static str,
+    pub outcome: RunOutcome,
     /// Wall time, waiting included.
     pub wall: Duration,
     /// What the host itself took.
@@ -121,7 +195,7 @@ impl Components {
         }
         let known = digests.entry(component.to_owned()).or_default();
         known.push_back(shown.to_owned());
-        if known.len() > MOST_DIGESTS
+        if known.len() > MAX_DIGESTS
             && let Some(oldest) = known.pop_front()
         {
             // It is only missing if nothing was observed of it.
@@ -135,22 +209,22 @@ impl Metrics {
     /// There is a component: what is counted of it begins at 0.
     pub fn component(&self, component: &str) {
         let components = &self.inner.components;
-        for outcome in OUTCOMES {
-            components.runs.with_label_values(&[component, outcome]);
+        for outcome in RunOutcome::ALL {
+            components.runs.with_label_values(&[component, outcome.as_str()]);
         }
         components.recovered.with_label_values(&[component]);
         for outcome in ["swapped", "refused", "removed"] {
             components.swaps.with_label_values(&[component, outcome]);
         }
-        for limit in LIMITS {
-            components.limits.with_label_values(&[component, limit]);
+        for limit in SandboxLimit::ALL {
+            components.limits.with_label_values(&[component, limit.as_str()]);
         }
     }
 
     /// A component has run.
     pub fn component_run(&self, run: ComponentRun<'_>) {
         let components = &self.inner.components;
-        components.runs.with_label_values(&[run.component, run.outcome]).inc();
+        components.runs.with_label_values(&[run.component, run.outcome.as_str()]).inc();
         if run.digest.is_empty() {
             return;
         }
@@ -161,12 +235,12 @@ impl Metrics {
 
     /// A run of a component was not begun, or counts as not begun: its breaker is open, or what this process is known by was refused.
     pub fn component_denied(&self, component: &str) {
-        self.inner.components.runs.with_label_values(&[component, "denied"]).inc();
+        self.inner.components.runs.with_label_values(&[component, RunOutcome::Denied.as_str()]).inc();
     }
 
     /// The host has panicked in a run of a component.
     pub fn component_panicked(&self, component: &str) {
-        self.inner.components.runs.with_label_values(&[component, "panic"]).inc();
+        self.inner.components.runs.with_label_values(&[component, RunOutcome::Panic.as_str()]).inc();
     }
 
     /// A run was found claimed by this process and in nobody's hand.
@@ -183,8 +257,8 @@ impl Metrics {
     }
 
     /// A run has reached a limit of its sandbox.
-    pub fn sandbox_limit(&self, component: &str, limit: &'static str) {
-        self.inner.components.limits.with_label_values(&[component, limit]).inc();
+    pub fn sandbox_limit(&self, component: &str, limit: SandboxLimit) {
+        self.inner.components.limits.with_label_values(&[component, limit.as_str()]).inc();
     }
 
     /// What became of a component's new file: `swapped`, `refused` or `removed`.
@@ -244,7 +318,13 @@ pub(super) mod tests {
     ];
 
     fn run<'a>(component: &'a str, digest: &'a str) -> ComponentRun<'a> {
-        ComponentRun { component, digest, outcome: "accepted", wall: Duration::from_millis(1), overhead: Duration::from_micros(12) }
+        ComponentRun {
+            component,
+            digest,
+            outcome: RunOutcome::Accepted,
+            wall: Duration::from_millis(1),
+            overhead: Duration::from_micros(12),
+        }
     }
 
     pub(in crate::telemetry::metrics) fn record(metrics: &Metrics) {
@@ -252,7 +332,7 @@ pub(super) mod tests {
         metrics.component("pay");
         metrics.component_run(run("pay", digest));
         metrics.component_denied("pay");
-        metrics.sandbox_limit("pay", "cpu");
+        metrics.sandbox_limit("pay", SandboxLimit::Cpu);
         metrics.component_swap("pay", "refused");
         metrics.component_compiled("pay", true, Duration::from_millis(4));
         metrics.set_components([ActiveComponent { component: "pay", version: "1.0.0", digest }].into_iter());
@@ -271,7 +351,7 @@ pub(super) mod tests {
         }
         let text = metrics.render().unwrap();
         let series: Vec<&str> = text.lines().filter(|line| line.starts_with("shop_component_run_duration_seconds_count")).collect();
-        assert_eq!(series.len(), MOST_DIGESTS, "{series:#?}");
+        assert_eq!(series.len(), MAX_DIGESTS, "{series:#?}");
         let newest = format!("{:064x}", 99).chars().rev().collect::<String>();
         assert!(series.iter().any(|line| line.contains(&newest[..DIGEST_DIGITS])), "{series:#?}");
     }

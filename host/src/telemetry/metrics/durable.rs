@@ -50,7 +50,7 @@ impl Durable {
                 .one_in_seconds("outbox_oldest_age_seconds", "Age of the oldest event that is not published yet; 0 if none.")?,
             lag: make.gauge("consumer_lag_events", "Events in a topic that this process's group has not handled yet.", &["topic"])?,
             bus_up: make.gauge("bus_up", "1 while the bus takes and delivers events.", &["bus"])?,
-            dead_letters: make.counter("dead_letters_total", "Events that nobody could take.", &["topic", "consumer"])?,
+            dead_letters: make.counter("dead_letters_total", "Events that were moved to the dead letters.", &["topic", "consumer"])?,
             ignored_events: make.counter(
                 "ignored_events_total",
                 "Events that tell what did not happen to an instance that is kept here.",

@@ -162,7 +162,7 @@ async fn of_hundreds_that_wait_only_those_inside_a_component_are_suspects() {
         assert!((1..=2).contains(&suspects.len()), "death {death}: {suspects:?}");
         process = Some(home.start_config(&jobs(), &two_places).await);
     }
-    let parked = home.operate(&jobs(), &["parked", "list"]).unwrap();
+    let parked = home.operate(&jobs(), &["quarantined", "list"]).unwrap();
     let count: usize = parked.lines().last().unwrap().split(' ').next().unwrap().parse().unwrap();
     assert!(count <= 2, "{parked}");
 }

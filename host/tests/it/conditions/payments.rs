@@ -288,7 +288,7 @@ async fn a_bank_that_charges_and_stays_silent_holds_the_total_or_nothing_whoever
     }
 
     // A run in which the process died three times waits for a person: that was nobody's fault here.
-    shop.home.operate(&shop.config, &["parked", "release", "--all"]).unwrap();
+    shop.home.operate(&shop.config, &["quarantined", "release", "--all"]).unwrap();
     let customer = login(&process.client).await;
     let deadline = Instant::now() + Duration::from_secs(if long() { 600 } else { 120 });
     let mut ends: HashMap<&str, u32> = HashMap::new();

@@ -140,7 +140,7 @@ async fn a_reader_that_has_seen_enough_is_no_failure_of_a_command() {
         &["validate", &monolith],
         &["validate", "--format", "json", &monolith],
         &["top", "--once", "--interval", "0.1", "http://127.0.0.1:9"],
-        &["parked", "list", "--config", &monolith],
+        &["quarantined", "list", "--config", &monolith],
         &["dlq", "list", "--config", &monolith],
     ];
     for command in commands {

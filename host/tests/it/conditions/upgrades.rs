@@ -56,8 +56,8 @@ async fn orders_wait_for_their_config(before: &str, after: &str, named: &str) {
 
     let process = start(&home, &other).await;
     let listed = until("every run is set aside", || async {
-        let listed = home.operate(&other, &["parked", "list"]).unwrap();
-        listed.ends_with(&format!("\n{} parked runs\n", placed.len())).then_some(listed)
+        let listed = home.operate(&other, &["quarantined", "list"]).unwrap();
+        listed.ends_with(&format!("\n{} quarantined runs\n", placed.len())).then_some(listed)
     })
     .await;
     assert!(listed.contains(&format!("the config names no {named}")), "{listed}");
@@ -69,12 +69,12 @@ async fn orders_wait_for_their_config(before: &str, after: &str, named: &str) {
     assert!(process.log().lock().iter().any(|line| line.contains("ERROR") && line.contains(named)), "the start says so");
     let customer = login(&process.client).await;
     // A run that an operator lets go too early waits again.
-    home.operate(&other, &["parked", "release", "--all"]).unwrap();
+    home.operate(&other, &["quarantined", "release", "--all"]).unwrap();
     // New orders run on what the config says now.
     customer.order_until("prod-008", 1, "tok_visa", &["delivered"]).await;
     until("every run is set aside again", || async {
-        let listed = home.operate(&other, &["parked", "list"]).unwrap();
-        listed.ends_with(&format!("\n{} parked runs\n", placed.len())).then_some(())
+        let listed = home.operate(&other, &["quarantined", "list"]).unwrap();
+        listed.ends_with(&format!("\n{} quarantined runs\n", placed.len())).then_some(())
     })
     .await;
     for id in &placed {

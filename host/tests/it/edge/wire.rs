@@ -10,7 +10,7 @@ use tokio::time::Instant;
 /// For all answers to a case: longer than any limit of the server.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Headers that an answer may have.
-const MOST_HEADERS: usize = 64;
+const MAX_HEADERS: usize = 64;
 
 /// An answer.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl Reading {
 
 /// The answer at the beginning of `bytes`, if it is whole, and how long it is.
 fn answer(bytes: &[u8], bodyless: bool, closed: bool) -> Result<Option<(Answer, usize)>, String> {
-    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
     let head = match response.parse(bytes) {
         Ok(httparse::Status::Complete(head)) => head,

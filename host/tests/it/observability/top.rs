@@ -1,6 +1,7 @@
 //! `millrace top` beside running processes.
 
 use crate::process::Home;
+use crate::test_app::changed_monolith;
 
 fn top(arguments: &[&str]) -> std::process::Output {
     std::process::Command::new(env!("CARGO_BIN_EXE_millrace")).args(["top", "--interval", "0.2"]).args(arguments).output().unwrap()
@@ -59,4 +60,30 @@ async fn who_takes_the_connection_and_says_nothing_is_said_so() {
     let output = tokio::task::spawn_blocking(move || top(&["--once", &address])).await.unwrap();
     let page = String::from_utf8(output.stdout).unwrap();
     assert!(!output.status.success() && page.contains("it did not answer within 900 ms"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_behind_a_token_are_shown_to_who_gives_it() {
+    const TOKEN: &str = "collectors-know-this-one";
+    let home = Home::new();
+    let config = changed_monolith(
+        home.path(),
+        &[("      namespace: ecommerce\n", "      namespace: ecommerce\n      access: token\n      token: ${METRICS_SECRET}\n")],
+    );
+    let shop = home.start_config(&config, &[("METRICS_SECRET", TOKEN)]).await;
+    let top = |token: Option<&str>, arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_millrace"));
+        command.args(["top", "--once", "--interval", "0.2"]).args(arguments).arg(shop.client.base());
+        command.env_remove("METRICS_SECRET").envs(token.map(|token| ("METRICS_SECRET", token)));
+        let output = command.output().unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap())
+    };
+
+    let (shown, page) = top(None, &[]);
+    assert!(!shown && page.contains("401") && page.contains("--metrics-token or METRICS_SECRET"), "{page}");
+    let (shown, page) = top(Some("another-token-of-them"), &[]);
+    assert!(!shown && page.contains("another token than the one given"), "{page}");
+    assert!(top(Some(TOKEN), &[]).0 && top(None, &["--metrics-token", TOKEN]).0);
+    let (shown, page) = top(None, &["--metrics-token", "two words"]);
+    assert!(!shown && page.contains("16 to 256 visible ASCII characters") && !page.contains("two words"), "{page}");
 }

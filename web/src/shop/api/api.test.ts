@@ -1,10 +1,7 @@
-import { beforeEach, describe, expect, it, vi } from 'vitest'
-import * as session from '../session'
+import { describe, expect, it, vi } from 'vitest'
 import { history, order } from '../testing/resources'
-import { address } from './call'
 import * as api from './client'
-import { ApiError, explain, isPassing, refused } from './errors'
-import { type Change, withChange } from './resources'
+import { type Change, joined, withChange } from './resources'
 
 function answer(status: number, body: unknown, headers: Record<string, string> = {}) {
   return new Response(JSON.stringify(body), { status, headers })
@@ -19,43 +16,23 @@ function onFetch(...answers: (Response | Error)[]) {
   return spy
 }
 
+/** One of the requests that were sent. */
+function sent(fetched: ReturnType<typeof onFetch>, index: number): Request {
+  return new Request(fetched.mock.calls[index]?.[0] ?? '')
+}
+
 const signal = new AbortController().signal
-const USER = { id: 'u1', name: 'Ada', email: 'ada@example.com', createdAt: '2026-11-23T16:28:23Z' }
 
-beforeEach(() => session.end())
-
-describe('a call', () => {
-  it('fills the path and the query', () => {
-    expect(address('/api/orders/{id}', { id: 'a/b' }, undefined)).toBe('/api/orders/a%2Fb')
-    expect(address('/api/orders', undefined, { limit: '2', cursor: 'x y' })).toBe('/api/orders?limit=2&cursor=x+y')
-  })
-
-  it('speaks for who is logged in, and for nobody at the login', async () => {
-    session.begin({ token: 'secret', user: USER })
-    const fetched = onFetch(answer(200, []), answer(200, { token: 't', user: USER }))
-    await api.products(undefined, signal)
-    await api.login({ email: 'a', password: 'b' })
-    const sent = fetched.mock.calls.map(([, init]) => new Headers(init?.headers).get('authorization'))
-    expect(sent).toEqual(['Bearer secret', null])
-  })
-
-  it('that is refused for its token ends the session', async () => {
-    session.begin({ token: 'old', user: USER })
-    onFetch(answer(401, { detail: 'expired' }))
-    await expect(api.profile(signal)).rejects.toMatchObject({ failure: 'unauthorized' })
-    expect(session.token.get()).toBeNull()
-  })
-
-  it('with wrong credentials ends none', async () => {
-    session.begin({ token: 'good', user: USER })
-    onFetch(answer(401, { detail: 'invalid credentials' }))
-    await expect(api.login({ email: 'a', password: 'b' })).rejects.toMatchObject({ failure: 'unauthorized' })
-    expect(session.token.get()).toBe('good')
-  })
-
-  it('without an answer is unreachable', async () => {
-    onFetch(new TypeError('Failed to fetch'))
-    await expect(api.products(undefined, signal)).rejects.toMatchObject({ failure: 'unreachable' })
+describe('a call of the store', () => {
+  it('names what it is about, whatever that is called', async () => {
+    const order = { id: 'a/b', state: 'new', lastUpdate: '', data: {} }
+    const fetched = onFetch(answer(200, order), answer(200, []))
+    await api.order('a/b', signal, 101)
+    await api.orders('x y')
+    expect([0, 1].map((index) => new URL(sent(fetched, index).url)).map((url) => url.pathname + url.search)).toEqual([
+      '/api/orders/a%2Fb?historyBefore=101',
+      '/api/orders?limit=20&cursor=x%20y',
+    ])
   })
 
   it('brings the cursor of the next page', async () => {
@@ -70,42 +47,7 @@ describe('a call', () => {
       { items: [], shipping: { address: '', city: '', state: '', zip: '' }, payment: { token: 't' } },
       'key-1',
     )
-    expect(new Headers(fetched.mock.calls[0]?.[1]?.headers).get('idempotency-key')).toBe('key-1')
-  })
-})
-
-describe('a refusal', () => {
-  it('names the fields that are wrong', () => {
-    const error = refused(answer(422, null), {
-      detail: '/shipping/zip: too long',
-      errors: [{ pointer: '/shipping/zip', detail: 'too long' }],
-    })
-    expect(error.fields).toEqual({ 'shipping.zip': 'Too long' })
-    expect(explain(error)).toBe('Too long')
-  })
-
-  it('says when to come back', () => {
-    expect(explain(refused(answer(429, null, { 'retry-after': '7' }), null))).toContain('in 7 seconds')
-    expect(explain(refused(answer(503, null), null))).toContain('in a moment')
-  })
-
-  it('says what to do about a limit of the customer', () => {
-    const full = (limit: number) => explain(refused(answer(429, null), { code: 'limit_per_owner', limit }))
-    expect(full(5)).toBe('You have 5 orders that are not paid yet. Pay or cancel one under Orders, then try again.')
-    expect(full(1)).toContain('You have an order that is not paid yet.')
-  })
-
-  it('never shows what broke inside', () => {
-    expect(explain(refused(answer(500, null), { detail: 'internal error' }))).not.toContain('internal')
-    expect(explain(new Error('x is undefined'))).not.toContain('undefined')
-  })
-
-  it('is passing or final', () => {
-    const failures = [400, 401, 404, 409, 422, 429, 500, 502, 503].filter((status) =>
-      isPassing(refused(answer(status, null), null)),
-    )
-    expect(failures).toEqual([429, 500, 502, 503])
-    expect(isPassing(new ApiError('unreachable', ''))).toBe(true)
+    expect(sent(fetched, 0).headers.get('idempotency-key')).toBe('key-1')
   })
 })
 
@@ -136,5 +78,35 @@ describe('an order after a change', () => {
     const after = withChange(known, change(1, 2, 'validating'))
     expect(after.state).toBe('paid')
     expect(after.history).toHaveLength(2)
+  })
+})
+
+describe('parts of a history', () => {
+  const all = history(...Array.from({ length: 11 }, (_, index) => `state ${index}`))
+  /** Of the transitions with these numbers; before the first of them there is more, unless it is the first of all. */
+  const part = (from: number, to: number) => ({
+    history: all.slice(from - 1, to),
+    historyNext: from > 1 ? from : undefined,
+  })
+
+  it('are one, whichever came first, and lead on to what is before them', () => {
+    for (const parts of [
+      [part(4, 7), part(6, 10)],
+      [part(6, 10), part(4, 7)],
+      [part(4, 5), part(6, 10)],
+    ] as const) {
+      expect(joined(...parts)).toEqual(part(4, 10))
+    }
+    expect(joined(part(4, 10), part(1, 3))).toEqual(part(1, 10))
+  })
+
+  it('that do not meet are not told as if they did', () => {
+    expect(joined(part(1, 4), part(7, 10))).toEqual(part(7, 10))
+  })
+
+  it('may be empty', () => {
+    const none = { history: [], historyNext: undefined }
+    expect(joined(none, part(4, 7))).toEqual(part(4, 7))
+    expect(joined(part(4, 7), none)).toEqual(part(4, 7))
   })
 })

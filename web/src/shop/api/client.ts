@@ -1,25 +1,7 @@
 /** The calls of the store. Every failure is an ApiError. */
-import { call } from './call'
+import { answered, http } from '../../shared/api/http'
+import { nextCursor } from '../../shared/api/pages'
 import { type Order, type Product, toOrder, toProduct } from './resources'
-import type { components } from './schema'
-
-type Schemas = components['schemas']
-
-export async function register(body: Schemas['Registration']) {
-  return (await call('post', '/api/auth/register', { body, anonymous: true })).data
-}
-
-export async function login(body: Schemas['Credentials']) {
-  return (await call('post', '/api/auth/login', { body, anonymous: true })).data
-}
-
-export async function profile(signal: AbortSignal) {
-  return (await call('get', '/api/auth/profile', { signal })).data
-}
-
-export async function changeProfile(body: Schemas['ProfileChange']) {
-  return (await call('put', '/api/auth/profile', { body })).data
-}
 
 export interface ProductPage {
   products: Product[]
@@ -27,13 +9,14 @@ export interface ProductPage {
   cursor: string | undefined
 }
 
-export async function products(cursor: string | undefined, signal?: AbortSignal): Promise<ProductPage> {
-  const { data, headers } = await call('get', '/api/products', { query: { ...(cursor && { cursor }) }, signal })
-  return { products: data.map(toProduct), cursor: nextCursor(headers.get('link')) }
+export async function products(cursor: string | undefined, signal: AbortSignal | null = null): Promise<ProductPage> {
+  const query = { ...(cursor && { cursor }) }
+  const { data, headers } = await answered(http.GET('/api/products', { params: { query }, signal }))
+  return { products: data.map(toProduct), cursor: nextCursor(headers) }
 }
 
 export async function product(id: string, signal: AbortSignal): Promise<Product> {
-  return toProduct((await call('get', '/api/products/{id}', { path: { id }, signal })).data)
+  return toProduct((await answered(http.GET('/api/products/{id}', { params: { path: { id } }, signal }))).data)
 }
 
 export interface Purchase {
@@ -46,8 +29,8 @@ export interface Purchase {
 
 /** The same key and the same purchase make one order, however often they are sent. */
 export async function placeOrder(purchase: Purchase, idempotencyKey: string): Promise<Order> {
-  const header = { 'Idempotency-Key': idempotencyKey }
-  return toOrder((await call('post', '/api/orders', { header, body: { ...purchase } })).data)
+  const params = { header: { 'Idempotency-Key': idempotencyKey } }
+  return toOrder((await answered(http.POST('/api/orders', { params, body: { ...purchase } }))).data)
 }
 
 export interface OrderPage {
@@ -56,32 +39,24 @@ export interface OrderPage {
   cursor: string | undefined
 }
 
-export async function orders(cursor: string | undefined, signal?: AbortSignal): Promise<OrderPage> {
-  const { data, headers } = await call('get', '/api/orders', {
-    query: { limit: 20, ...(cursor && { cursor }) },
-    signal,
-  })
-  return { orders: data.map(toOrder), cursor: nextCursor(headers.get('link')) }
+export async function orders(cursor: string | undefined, signal: AbortSignal | null = null): Promise<OrderPage> {
+  const query = { limit: 20, ...(cursor && { cursor }) }
+  const { data, headers } = await answered(http.GET('/api/orders', { params: { query }, signal }))
+  return { orders: data.map(toOrder), cursor: nextCursor(headers) }
 }
 
-export async function order(id: string, signal: AbortSignal): Promise<Order> {
-  return toOrder((await call('get', '/api/orders/{id}', { path: { id }, signal })).data)
+/** With the last page of its history, or with the page before `historyBefore`. */
+export async function order(id: string, signal: AbortSignal | null = null, historyBefore?: number): Promise<Order> {
+  const params = { path: { id }, query: { ...(historyBefore && { historyBefore }) } }
+  return toOrder((await answered(http.GET('/api/orders/{id}', { params, signal }))).data)
 }
 
 export async function cancelOrder(id: string): Promise<Order> {
-  return toOrder((await call('post', '/api/orders/{id}/cancel', { path: { id } })).data)
+  return toOrder((await answered(http.POST('/api/orders/{id}/cancel', { params: { path: { id } } }))).data)
 }
 
 /** With another payment token, or with what the order was placed with. */
 export async function retryOrder(id: string, payment?: { token: string }): Promise<Order> {
-  return toOrder(
-    (await call('post', '/api/orders/{id}/retry', { path: { id }, body: payment ? { payment } : {} })).data,
-  )
-}
-
-/** The cursor in an RFC 8288 `Link` header whose relation is `next`. */
-export function nextCursor(link: string | null): string | undefined {
-  const next = link?.split(',').find((part) => part.includes('rel="next"'))
-  const target = next?.match(/<([^>]*)>/)?.[1]
-  return target ? (new URL(target, location.origin).searchParams.get('cursor') ?? undefined) : undefined
+  const body = payment ? { payment } : {}
+  return toOrder((await answered(http.POST('/api/orders/{id}/retry', { params: { path: { id } }, body }))).data)
 }

@@ -2,7 +2,7 @@
  * The store's meaning of the API's generic resources. The host does not describe what steps and catalogues add to them, so it is read here,
  * once, and with defaults: a catalogue without pictures is still a catalogue.
  */
-import type { components } from './schema'
+import type { components } from '../../shared/api/schema'
 
 type Resource = components['schemas']['Resource']
 export type Transition = components['schemas']['HistoryEntry']
@@ -55,6 +55,8 @@ export interface Order {
   next: Wait | undefined
   /** Oldest first; empty in a list. A long one begins in the middle. */
   history: Transition[]
+  /** What is before that, the store tells when it is asked for the history before this number. */
+  historyNext: number | undefined
 }
 
 export interface Wait {
@@ -96,6 +98,7 @@ export function toOrder(resource: Resource): Order {
     attention: text(resource.attention),
     next: toWait(record(resource.next)),
     history: resource.history ?? [],
+    historyNext: Number(resource.historyNext) || undefined,
   }
 }
 
@@ -114,13 +117,14 @@ export function toOffer(problem: Readonly<Record<string, unknown>>): Offer | und
  * The order after a change. A stream may repeat what is known, and another call may have been faster than it.
  */
 export function withChange(order: Order, change: Change): Order {
-  const history = joined(order.history, [change.transition])
-  const latest = order.history.at(-1)?.seq ?? 0
-  if (change.version < order.version || change.transition.seq < latest) return { ...order, history }
+  const [earliest, latest] = [order.history[0]?.seq ?? 0, order.history.at(-1)?.seq ?? 0]
+  const { seq } = change.transition
+  const isBefore = seq < earliest
+  const known = { ...order, ...(!isBefore && joined(order, { history: [change.transition], historyNext: undefined })) }
+  if (change.version < order.version || seq < latest) return known
   return {
-    ...order,
+    ...known,
     ...business(change.data),
-    history,
     state: change.state,
     version: change.version,
     lastUpdate: change.transition.at,
@@ -129,10 +133,20 @@ export function withChange(order: Order, change: Change): Order {
   }
 }
 
-/** Two parts of one history, oldest first. */
-export function joined(one: readonly Transition[], other: readonly Transition[]): Transition[] {
-  const bySeq = new Map([...one, ...other].map((entry) => [entry.seq, entry]))
-  return [...bySeq.values()].sort((a, b) => a.seq - b.seq)
+type History = Pick<Order, 'history' | 'historyNext'>
+
+/** Two parts of one history. Between parts that do not meet something is missing: then the later one alone is told. */
+export function joined(one: History, other: History): History {
+  const [early, late] = firstOf(one) <= firstOf(other) ? [one, other] : [other, one]
+  const lastOfEarly = early.history.at(-1)?.seq ?? 0
+  if (late.historyNext !== undefined && firstOf(late) > lastOfEarly + 1) return late
+  const bySeq = new Map([...early.history, ...late.history].map((entry) => [entry.seq, entry]))
+  const history = [...bySeq.values()].sort((a, b) => a.seq - b.seq)
+  return { history, historyNext: early.history.length > 0 ? early.historyNext : late.historyNext }
+}
+
+function firstOf({ history }: History): number {
+  return history[0]?.seq ?? Number.POSITIVE_INFINITY
 }
 
 function business(data: Record<string, unknown>): Pick<Order, 'items' | 'total' | 'shipping' | 'results'> {

@@ -1,5 +1,6 @@
 /** Where an order goes. */
-import { Field } from '../ui/Field'
+import './AddressFields.css'
+import { Field } from '../../shared/ui/Field'
 import { TEST_ZIPS } from './payment'
 
 interface Props {

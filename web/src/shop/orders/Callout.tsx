@@ -1,14 +1,15 @@
 /** What went wrong with an order, in the customer's words, and what they can do about it. */
+import './Callout.css'
 import { useState } from 'react'
-import { useAction } from '../answers'
+import { useAction } from '../../shared/answers'
+import { ApiError, explain } from '../../shared/api/errors'
+import { Link, navigate } from '../../shared/router'
+import { FormError } from '../../shared/ui/Field'
+import { Icon } from '../../shared/ui/Icon'
 import * as api from '../api/client'
-import { ApiError, explain } from '../api/errors'
 import type { Order } from '../api/resources'
 import { addLines, cart } from '../cart'
 import { keepOrder } from '../queries'
-import { Link, navigate } from '../router'
-import { FormError } from '../ui/Field'
-import { Icon } from '../ui/Icon'
 import { NextTry } from './NextTry'
 import { DEFAULT_PAYMENT, PAYMENTS } from './payment'
 import { isUnanswered, reason } from './refusal'
@@ -135,8 +136,8 @@ function Actions({ order: { id, state, version }, refresh, tell }: Props & { tel
     <div className="actions">
       {isPayment && (
         <label className="pay-with">
-          <span>Pay with</span>
-          <select value={token} onChange={(event) => setToken(event.target.value)}>
+          <span className="field-label">Pay with</span>
+          <select className="field-control" value={token} onChange={(event) => setToken(event.target.value)}>
             {PAYMENTS.map(({ token: value, name, outcome }) => (
               <option key={value} value={value}>
                 {`${name}: ${outcome.toLowerCase()}`}

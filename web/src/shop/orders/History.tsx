@@ -1,18 +1,24 @@
 /** Every transition that was made, for those who want to know. In the page only while it is open, so that words stand once. */
+import './History.css'
 import { useState } from 'react'
-import type { Transition } from '../api/resources'
-import { exactTime, stateName } from '../format'
+import { useAction } from '../../shared/answers'
+import { exactTime, stateName } from '../../shared/format'
+import { More } from '../../shared/ui/More'
+import * as api from '../api/client'
+import type { Order, Transition } from '../api/resources'
+import { keepOrder } from '../queries'
 
-export function History({ entries }: { entries: Transition[] }) {
+export function History({ order: { id, history, historyNext } }: { order: Order }) {
   const [isOpen, setOpen] = useState(false)
-  if (entries.length === 0) return null
+  const earlier = useAction(() => api.order(id, null, historyNext), { onSuccess: keepOrder })
+  if (history.length === 0) return null
   return (
     <details className="history" onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>Everything that happened</summary>
-      {isOpen && (entries[0]?.seq ?? 1) > 1 && <p className="history-cut">What was before is not shown.</p>}
+      {isOpen && historyNext !== undefined && <More action={earlier}>Show what was before</More>}
       {isOpen && (
         <ol>
-          {entries.map((entry) => (
+          {history.map((entry) => (
             <li key={entry.seq}>
               <time dateTime={entry.at}>{exactTime(entry.at)}</time>
               <span>

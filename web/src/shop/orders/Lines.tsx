@@ -1,4 +1,5 @@
-import { money } from '../format'
+import './Lines.css'
+import { money } from '../../shared/format'
 
 interface Line {
   productId: string

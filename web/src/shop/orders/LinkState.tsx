@@ -1,5 +1,6 @@
 /** How new what the page shows is. */
-import { time } from '../format'
+import './LinkState.css'
+import { time } from '../../shared/format'
 import type { Link } from './follow'
 
 export function LinkState({ link, seenAt }: { link: Link; seenAt: number }) {

@@ -1,4 +1,5 @@
 /** What the store will try by itself, and how long that is away. */
+import './NextTry.css'
 import { useEffect, useState } from 'react'
 import type { Wait } from '../api/resources'
 

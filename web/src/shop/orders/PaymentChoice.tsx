@@ -1,4 +1,5 @@
 /** Which test payment. */
+import './PaymentChoice.css'
 import { DEFAULT_PAYMENT, PAYMENTS } from './payment'
 
 export function PaymentChoice({ name, chosen }: { name: string; chosen: string | undefined }) {

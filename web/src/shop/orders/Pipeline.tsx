@@ -1,8 +1,9 @@
 /** The eight stages as a stream that fills. Stages that change together light up one after the other, as they happened. */
+import './Pipeline.css'
 import { useEffect, useRef } from 'react'
+import { duration, exactTime } from '../../shared/format'
+import { Icon } from '../../shared/ui/Icon'
 import type { Order } from '../api/resources'
-import { duration, exactTime } from '../format'
-import { Icon } from '../ui/Icon'
 import { type Stage, type StageStatus, stages } from './stages'
 
 const WORDS: Record<StageStatus, string> = {
@@ -52,10 +53,10 @@ function Gate({ status }: { status: StageStatus }) {
   return null
 }
 
-function StageFacts({ stage: { took, attempts, component, digest } }: { stage: Stage }) {
+function StageFacts({ stage: { took, attempts, isCut, component, digest } }: { stage: Stage }) {
   const facts = [
     took !== undefined && `took ${duration(took)}`,
-    attempts > 1 && `attempt ${attempts}`,
+    attempts > 1 && `attempt ${attempts}${isCut ? ' or more' : ''}`,
     component && `by ${component}`,
     digest && `version ${digest.slice(0, 8)}`,
   ].filter(Boolean)

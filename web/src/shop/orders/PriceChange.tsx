@@ -1,6 +1,7 @@
 /** Prices that are not what the customer was told: what they were, what they are, and what it comes to. */
+import './PriceChange.css'
+import { money } from '../../shared/format'
 import type { CartLine } from '../cart'
-import { money } from '../format'
 
 interface Props {
   id: string

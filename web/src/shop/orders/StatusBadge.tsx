@@ -1,5 +1,6 @@
 /** An order's state as a word. */
-import { stateName } from '../format'
+import './StatusBadge.css'
+import { stateName } from '../../shared/format'
 
 type Mood = 'good' | 'bad' | 'moving' | 'ended'
 

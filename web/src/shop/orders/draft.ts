@@ -2,7 +2,7 @@
  * What a customer has filled in at the checkout, kept until it is bought, so that a login or a look elsewhere costs nobody their
  * typing. It belongs to that customer: nobody else is shown it.
  */
-import { json, stored } from '../storage'
+import { json, stored } from '../../shared/storage'
 
 type Fields = Readonly<Record<string, string>>
 

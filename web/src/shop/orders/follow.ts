@@ -4,8 +4,8 @@
  * the order every now and then instead.
  */
 import { EventSource } from 'eventsource'
+import { inTurn } from '../../shared/turns'
 import type { Change } from '../api/resources'
-import { inTurn } from './turns'
 
 export type Link = 'connecting' | 'live' | 'shared' | 'broken' | 'offline'
 

@@ -1,8 +1,11 @@
 /**
  * One key for one purchase: however often the same cart is sent, from whatever tab, and whatever became of the answers, it is bought
  * once. The key belongs to what is in the cart and to the customer, and is shared by all tabs.
+ *
+ * It is kept in IndexedDB. Local storage is not: what one tab writes there reaches another a moment later, even when that one has
+ * waited for a lock, and in that moment both would have a key of their own.
  */
-import { json, stored } from '../storage'
+import { createStore, get, update } from 'idb-keyval'
 
 interface Purchase {
   /** The id of the customer. */
@@ -16,10 +19,17 @@ interface Purchase {
   order?: { id: string; at: number }
 }
 
-const kept = stored(
-  'purchase',
-  json<Purchase | null>(null, (value) => (isPurchase(value) ? value : undefined)),
-)
+const DATABASE = createStore('millrace', 'shop')
+const NAME = 'purchase'
+
+/** As this page has left it. */
+let own: Purchase | undefined
+/** Whether that is kept. A browser may forbid it; then it lives as long as the page. */
+let isKept = true
+
+function known(value: unknown): Purchase | undefined {
+  return isPurchase(value) ? value : undefined
+}
 
 function isPurchase(value: unknown): value is Purchase {
   const { user, cart, key, isOpen, order } = (value ?? {}) as Record<keyof Purchase, unknown>
@@ -28,49 +38,72 @@ function isPurchase(value: unknown): value is Purchase {
   return areTexts && typeof isOpen === 'boolean' && typeof at === 'number'
 }
 
+/** As it is at this moment, whichever tab has written it. */
+async function latest(): Promise<Purchase | undefined> {
+  if (!isKept) return own
+  try {
+    return known(await get(NAME, DATABASE))
+  } catch {
+    return own
+  }
+}
+
+/** Reads and writes in one go: no other tab comes in between, with or without a lock. */
+async function change(to: (found: Purchase | undefined) => Purchase | undefined): Promise<Purchase | undefined> {
+  let next: Purchase | undefined
+  try {
+    await update<unknown>(NAME, (found) => (next = to(isKept ? known(found) : own)), DATABASE)
+    isKept = true
+  } catch {
+    next = to(own)
+    isKept = false
+  }
+  own = next
+  return next
+}
+
 /**
- * The key of this customer's purchase of this cart, who clicked at `since`. What was bought before that is another purchase, even of
- * the same; what was bought after that, by another tab, is this one.
+ * The key of this purchase: what a customer buys who has seen this cart since then. What was bought before that is another purchase,
+ * even of the same; what was bought after that, by another tab, is this one.
  */
-export function keyFor(user: string, cart: string, since: number): string {
-  const found = kept.latest()
-  if (found?.user === user && found.cart === cart && !(found.order && found.order.at < since)) return found.key
-  const key = randomKey()
-  kept.set({ user, cart, key, isOpen: false })
-  return key
+export async function keyFor(user: string, cart: string, since: number): Promise<string> {
+  const isIt = (found: Purchase) =>
+    found.user === user && found.cart === cart && !(found.order && found.order.at < since)
+  const kept = await change((found) => (found && isIt(found) ? found : { user, cart, key: randomKey(), isOpen: false }))
+  return kept?.key ?? randomKey()
 }
 
 /** This customer's purchase of another cart, of which nobody knows whether it has become an order. */
-export function openPurchase(user: string, cart: string): Purchase | undefined {
-  const found = kept.latest()
+export async function openPurchase(user: string, cart: string): Promise<Purchase | undefined> {
+  const found = await latest()
   return found?.isOpen && found.user === user && found.cart !== cart ? found : undefined
 }
 
-/** The order that another tab has made of this cart since then. */
-export function boughtSince(user: string, cart: string, since: number): string | undefined {
-  const found = kept.latest()
+/** The order that another tab has made of this cart since then; its id is empty where only that is known. */
+export async function boughtSince(user: string, cart: string, since: number): Promise<string | undefined> {
+  const found = await latest()
   const isThis = found?.user === user && found.cart === cart
   return isThis && found.order && found.order.at >= since ? found.order.id : undefined
 }
 
 /** It is on its way to the store. */
-export function sent() {
-  kept.update((purchase) => purchase && { ...purchase, isOpen: true })
+export async function sent() {
+  await change((purchase) => purchase && { ...purchase, isOpen: true })
 }
 
 /** The store has answered that it took nothing. */
-export function refused() {
-  kept.update((purchase) => purchase && { ...purchase, isOpen: false })
+export async function refused() {
+  await change((purchase) => purchase && { ...purchase, isOpen: false })
 }
 
 /** The purchase has become this order: the next one is another, even if it looks the same. */
-export function settled(order: string, now: number) {
-  kept.update((purchase) => purchase && { ...purchase, isOpen: false, order: { id: order, at: now } })
+export async function settled(order: string, now: number) {
+  await change((purchase) => purchase && { ...purchase, isOpen: false, order: { id: order, at: now } })
 }
 
 /** The next purchase is another one, whatever it is of. */
-export function dropKey() {
-  kept.set(null)
+export async function dropKey() {
+  await change(() => undefined)
 }
 
 /** `crypto.randomUUID` exists only on secure origins, and a store in a local network is none. */

@@ -30,10 +30,11 @@ export function reason(order: Order): string | undefined {
   return (isUnanswered(order) && UNANSWERED[from]) || order.results.reason
 }
 
-function ending({ history }: Order): string | undefined {
+function ending({ history, historyNext }: Order): string | undefined {
   const last = history.findLast(({ to }) => to === 'cancelled')
   if (last?.cause === 'api') return 'You cancelled it.'
   if (last?.from !== 'payment_failed') return undefined
   const tries = history.filter(({ to }) => to === 'payment_failed').length
-  return tries > 1 ? `The payment did not go through in ${tries} tries.` : 'The payment did not go through.'
+  if (tries < 2) return 'The payment did not go through.'
+  return `The payment did not go through in ${tries} tries${historyNext === undefined ? '' : ' or more'}.`
 }

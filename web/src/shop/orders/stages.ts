@@ -14,6 +14,8 @@ export interface Stage {
   took: number | undefined
   /** How often it was begun, with each visit's own attempts. */
   attempts: number
+  /** Only the end of the history is known: there may have been more attempts. */
+  isCut: boolean
   /** What the step did or said. */
   note: string | undefined
   /** Which component answered, and the version of it. */
@@ -61,6 +63,7 @@ export function stages(order: Order): Stage[] {
       status,
       at: index === 0 ? order.createdAt : undefined,
       note: isReached ? note(state, status, order) : undefined,
+      isCut: order.historyNext !== undefined,
       ...(isReached ? lastVisit(order.history, state, status) : NO_VISIT),
     }
   })

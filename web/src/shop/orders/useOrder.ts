@@ -1,10 +1,10 @@
 /** One order, as new as it can be had: by its events, and by looking again while there are none. */
 import { useEffect, useState } from 'react'
-import { peek, put, useAnswer } from '../answers'
+import { peek, put, useAnswer } from '../../shared/answers'
+import { useToken } from '../../shared/session'
 import * as api from '../api/client'
 import { type Order, withChange } from '../api/resources'
 import { newer, orderKey } from '../queries'
-import { useToken } from '../session'
 import { follow, type Link } from './follow'
 import { canRetry, isFinal } from './stages'
 

@@ -1,17 +1,17 @@
 /** Buying what is in the cart: once, whatever happens on the way, and for the sum that the customer was told. */
-import { useEffect } from 'react'
-import { useAction } from '../answers'
+import { useEffect, useRef } from 'react'
+import { useAction } from '../../shared/answers'
+import { ApiError, isPassing } from '../../shared/api/errors'
+import { navigate } from '../../shared/router'
+import * as session from '../../shared/session'
+import { alone } from '../../shared/turns'
+import { toast } from '../../shared/ui/toasts'
 import * as api from '../api/client'
-import { ApiError, isPassing } from '../api/errors'
 import type { Order } from '../api/resources'
 import { type CartLine, cart, content, without } from '../cart'
 import { catalogueChanged, keepOrder } from '../queries'
-import { navigate } from '../router'
-import * as session from '../session'
-import { toast } from '../ui/toasts'
 import { dropDraft } from './draft'
 import { boughtSince, dropKey, keyFor, openPurchase, refused, sent, settled } from './purchase'
-import { alone } from './turns'
 
 /** What the customer sees and agrees to. */
 export interface Wanted {
@@ -37,15 +37,9 @@ export class CartChanged extends Error {
 const TURN = 'purchase'
 
 /** `onError` gets an ApiError or a CartChanged. */
-export function usePlaceOrder(lines: CartLine[], onError: (error: unknown) => void) {
-  const user = customer()
-  const wanted = content(lines)
-  // All tabs have the key before any of them is asked to buy.
-  useEffect(() => {
-    const since = Date.now()
-    if (wanted !== '[]') void alone(TURN, async () => openPurchase(user, wanted) ?? keyFor(user, wanted, since))
-  }, [user, wanted])
-  return useAction(placed, {
+export function usePlaceOrder(onError: (error: unknown) => void) {
+  const since = useSeenSince()
+  return useAction((wanted: Wanted) => placed(wanted, since.current), {
     onSuccess: ({ order, id }) => {
       dropDraft()
       if (order) keepOrder(order)
@@ -55,6 +49,29 @@ export function usePlaceOrder(lines: CartLine[], onError: (error: unknown) => vo
     },
     onError,
   })
+}
+
+/** Since when, in milliseconds of the epoch, the page has shown the cart as it is: whatever was bought after that is this cart. */
+function useSeenSince() {
+  const since = useRef(Date.now())
+  useEffect(() => {
+    const see = () => {
+      since.current = Date.now()
+    }
+    // A tab that comes back may have slept through all that became of the cart.
+    const wake = () => {
+      if (document.hidden) return
+      cart.latest()
+      see()
+    }
+    document.addEventListener('visibilitychange', wake)
+    const end = cart.subscribe(see)
+    return () => {
+      document.removeEventListener('visibilitychange', wake)
+      end()
+    }
+  }, [])
+  return since
 }
 
 interface Placed {
@@ -67,37 +84,40 @@ function customer(): string {
   return session.user.get()?.id ?? ''
 }
 
-function placed(wanted: Wanted): Promise<Placed> {
-  const since = Date.now()
+function placed(wanted: Wanted, since: number): Promise<Placed> {
   return alone(TURN, () => bought(wanted, since))
 }
 
 async function bought(wanted: Wanted, since: number): Promise<Placed> {
   const [user, held] = [customer(), content(wanted.lines)]
-  if (content(cart.latest()) !== held) {
-    const id = boughtSince(user, held, since)
-    if (!id) throw new CartChanged(false)
-    return { id }
-  }
-  const open = openPurchase(user, held)
+  // What another tab has written into the cart may reach this one later than its turn does.
+  const done = await boughtSince(user, held, since)
+  if (done !== undefined) return { id: done || undefined }
+  if (content(cart.latest()) !== held) throw new CartChanged(false)
+  const open = await openPurchase(user, held)
   if (open && (await hasArrived(open.key, wanted))) {
     leaveCart(JSON.parse(open.cart).map(([productId, quantity]: [string, number]) => ({ productId, quantity })))
-    dropKey()
+    await dropKey()
     throw new CartChanged(true)
   }
-  const key = keyFor(user, held, since)
-  sent()
+  const key = await keyFor(user, held, since)
+  await sent()
   try {
     const order = await api.placeOrder(asked(wanted), key)
-    leaveCart(wanted.lines)
-    settled(order.id, Date.now())
+    await leaveWith(order.id, wanted.lines)
     return { order, id: order.id }
   } catch (error) {
     if (isAnotherUse(error)) return await orderOf(wanted.lines)
-    if (error instanceof ApiError && error.problem.code === 'price_changed') dropKey()
-    else if (!isPassing(error) || (error as ApiError).failure === 'busy') refused()
+    if (error instanceof ApiError && error.problem.code === 'price_changed') await dropKey()
+    else if (!isPassing(error) || (error as ApiError).failure === 'busy') await refused()
     throw error
   }
+}
+
+/** The cart is left before anybody can see that it was bought: who sees it after that has seen another one. */
+async function leaveWith(order: string, lines: readonly Pick<CartLine, 'productId' | 'quantity'>[]) {
+  leaveCart(lines)
+  await settled(order, Date.now())
 }
 
 function asked({ lines, shipping, payment, expectedTotal }: Wanted): api.Purchase {
@@ -117,10 +137,9 @@ function isAnotherUse(error: unknown): boolean {
 
 /** The order that an earlier try has made of these lines, under other words. */
 async function orderOf(lines: CartLine[]): Promise<Placed> {
-  leaveCart(lines)
   const { orders } = await api.orders(undefined)
   const order = orders.find(({ items }) => content(items) === content(lines))
-  settled(order?.id ?? '', Date.now())
+  await leaveWith(order?.id ?? '', lines)
   return { id: order?.id }
 }
 

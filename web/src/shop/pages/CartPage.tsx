@@ -1,17 +1,16 @@
 /** What is in the cart, priced as the catalogue has it now. */
-import '../styles/columns.css'
-import '../styles/cart.css'
-
+import '../ui/columns.css'
+import './CartPage.css'
+import { money } from '../../shared/format'
+import { Link } from '../../shared/router'
+import { Icon } from '../../shared/ui/Icon'
+import { Heading } from '../../shared/ui/Page'
+import { toast } from '../../shared/ui/toasts'
 import type { Product } from '../api/resources'
 import { type CartLine, cart, count, refreshed, remove, setQuantity, total, useCart } from '../cart'
-import { money } from '../format'
 import { useProducts } from '../queries'
-import { Link } from '../router'
-import { Icon } from '../ui/Icon'
-import { Heading } from '../ui/Page'
 import { Picture } from '../ui/Picture'
 import { Doubt, Quantity } from '../ui/Quantity'
-import { toast } from '../ui/toasts'
 
 export default function CartPage() {
   const held = useCart()

@@ -1,11 +1,12 @@
 /** Everything there is to buy. */
-import '../styles/catalogue.css'
+import './CataloguePage.css'
+import { useVisit } from '../../shared/router'
+import { More } from '../../shared/ui/More'
+import { Heading, Skeleton } from '../../shared/ui/Page'
 import type { Product } from '../api/resources'
 import { useCatalogue } from '../queries'
-import { useVisit } from '../router'
-import { More } from '../ui/More'
-import { Heading, Skeleton, Trouble } from '../ui/Page'
 import { ProductCard } from '../ui/ProductCard'
+import { Trouble } from '../ui/Trouble'
 
 export function CataloguePage() {
   const { products, hasMore, error, refresh, more } = useCatalogue()
@@ -19,7 +20,7 @@ export function CataloguePage() {
         <Heading>Products</Heading>
         <p>Good tools for a desk you like. Buy one, then watch your order move, stage by stage, as it happens.</p>
       </div>
-      {products && <Filter products={products} chosen={category} choose={setCategory} />}
+      {products ? <Filter products={products} chosen={category} choose={setCategory} /> : <FilterSkeleton />}
       <ul className={`product-grid${category ? '' : ' product-grid-all'}`}>
         {shown ? (
           shown.map((product, index) => <ProductCard key={product.id} product={product} eager={index < 4} />)
@@ -59,6 +60,15 @@ function Filter(props: { products: Product[]; chosen: string | undefined; choose
         </button>
       ))}
     </fieldset>
+  )
+}
+
+/** Keeps the place of the filter, so that nothing moves when it comes. */
+function FilterSkeleton() {
+  return (
+    <div className="chips">
+      <Skeleton className="chip skeleton-chip" />
+    </div>
   )
 }
 

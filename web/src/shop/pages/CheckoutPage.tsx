@@ -1,22 +1,22 @@
 /** Where to, how paid, what it costs: then it is bought. */
-import { Lines } from '../orders/Lines'
-import '../styles/columns.css'
-import '../styles/checkout.css'
+import '../ui/columns.css'
+import './CheckoutPage.css'
 import { useEffect, useRef, useState } from 'react'
-import { ApiError, explain, isPassing } from '../api/errors'
+import { ApiError, explain, isPassing } from '../../shared/api/errors'
+import { money } from '../../shared/format'
+import * as session from '../../shared/session'
+import { FormError, useFocusOnError } from '../../shared/ui/Field'
+import { Heading } from '../../shared/ui/Page'
 import { type Offer, toOffer } from '../api/resources'
 import { type CartLine, content, refreshed, total, useCart } from '../cart'
-import { money } from '../format'
 import { AddressFields, addressComplaints } from '../orders/AddressFields'
 import { draft, keepDraft } from '../orders/draft'
+import { Lines } from '../orders/Lines'
 import { PaymentChoice } from '../orders/PaymentChoice'
 import { PriceChange } from '../orders/PriceChange'
 import { DEFAULT_PAYMENT } from '../orders/payment'
 import { CartChanged, usePlaceOrder } from '../orders/usePlaceOrder'
 import { catalogueChanged, useProducts } from '../queries'
-import * as session from '../session'
-import { FormError, useFocusOnError } from '../ui/Field'
-import { Heading } from '../ui/Page'
 import { EmptyCart } from './CartPage'
 
 /** Describes the button. */
@@ -84,7 +84,7 @@ function useCheckout() {
   const isOffered = answer && content(answer.before) === content(held)
   const listed = refreshed(held, products)
   const offered = isOffered ? atPricesOf(answer.offer, listed) : listed
-  const place = usePlaceOrder(offered, (error) => {
+  const place = usePlaceOrder((error) => {
     const offer = error instanceof ApiError ? toOffer(error.problem) : undefined
     setAnswer(offer && { offer, before: offered })
     if (offer) catalogueChanged()

@@ -1,15 +1,16 @@
-import * as api from '../api/client'
-import { ApiError } from '../api/errors'
-import { Link } from '../router'
-import * as session from '../session'
-import { EmailField } from '../ui/EmailField'
-import { Gate } from '../ui/Gate'
-import { PasswordField } from '../ui/PasswordField'
+import * as api from '../../shared/api/account'
+import { ApiError } from '../../shared/api/errors'
+import { Link } from '../../shared/router'
+import * as session from '../../shared/session'
+import { EmailField } from '../../shared/ui/EmailField'
+import { Gate } from '../../shared/ui/Gate'
+import { PasswordField } from '../../shared/ui/PasswordField'
+import { Picture } from '../ui/Picture'
 
 export default function LoginPage() {
   return (
     <Gate
-      image="/img/electronics.svg"
+      picture={<Picture image="/img/electronics.svg" productId="" category="electronics" eager />}
       title="Welcome back"
       lead={
         session.hasExpired()

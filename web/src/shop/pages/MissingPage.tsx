@@ -1,6 +1,6 @@
-import { Link } from '../router'
-import { Icon } from '../ui/Icon'
-import { Heading } from '../ui/Page'
+import { Link } from '../../shared/router'
+import { Icon } from '../../shared/ui/Icon'
+import { Heading } from '../../shared/ui/Page'
 
 export function MissingPage() {
   return (

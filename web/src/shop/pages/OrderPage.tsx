@@ -1,22 +1,21 @@
 /** One order, live. */
-import { Lines } from '../orders/Lines'
-import '../styles/columns.css'
-import '../styles/orders.css'
-import '../styles/form.css'
-import '../styles/order.css'
+import '../ui/columns.css'
+import './OrderPage.css'
 
+import { date, dateTime, duration, money, orderNumber } from '../../shared/format'
+import { Link } from '../../shared/router'
+import { Icon } from '../../shared/ui/Icon'
+import { Heading, Skeleton } from '../../shared/ui/Page'
 import type { Order } from '../api/resources'
-import { date, dateTime, duration, money, orderNumber } from '../format'
 import { Callout } from '../orders/Callout'
 import { History } from '../orders/History'
+import { Lines } from '../orders/Lines'
 import { LinkState } from '../orders/LinkState'
 import { Pipeline } from '../orders/Pipeline'
 import { StatusBadge } from '../orders/StatusBadge'
 import { isFinal } from '../orders/stages'
 import { useOrder } from '../orders/useOrder'
-import { Link } from '../router'
-import { Icon } from '../ui/Icon'
-import { Heading, Skeleton, Trouble } from '../ui/Page'
+import { Trouble } from '../ui/Trouble'
 
 export default function OrderPage({ id }: { id: string }) {
   const { answer, link } = useOrder(id)
@@ -43,7 +42,7 @@ export default function OrderPage({ id }: { id: string }) {
         <section className="panel" aria-labelledby="pipeline">
           <h2 id="pipeline">Processing Pipeline</h2>
           <Pipeline order={order} />
-          <History entries={order.history} />
+          <History order={order} />
         </section>
         <div className="order-side">
           <Details order={order} />

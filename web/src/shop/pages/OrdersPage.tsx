@@ -1,17 +1,17 @@
 /** The customer's orders, newest first. */
-import '../styles/orders.css'
-
-import { useAnswer } from '../answers'
+import './OrdersPage.css'
+import { useAnswer } from '../../shared/answers'
+import { dateTime, money, orderNumber } from '../../shared/format'
+import { Link } from '../../shared/router'
+import { Icon } from '../../shared/ui/Icon'
+import { More } from '../../shared/ui/More'
+import { Heading, Skeleton } from '../../shared/ui/Page'
 import * as api from '../api/client'
 import type { Order } from '../api/resources'
-import { dateTime, money, orderNumber } from '../format'
 import { StatusBadge } from '../orders/StatusBadge'
 import { isFinal, stages } from '../orders/stages'
 import { useOlderOrders } from '../queries'
-import { Link } from '../router'
-import { Icon } from '../ui/Icon'
-import { More } from '../ui/More'
-import { Heading, Skeleton, Trouble } from '../ui/Page'
+import { Trouble } from '../ui/Trouble'
 
 /** Between two looks while an order is on its way. */
 const LOOK_MS = 3_000

@@ -1,17 +1,18 @@
 /** One product. */
-import '../styles/product.css'
+import './ProductPage.css'
 import { useState } from 'react'
-import { useAnswer } from '../answers'
+import { useAnswer } from '../../shared/answers'
+import { money } from '../../shared/format'
+import { Link } from '../../shared/router'
+import { Icon } from '../../shared/ui/Icon'
+import { Heading, Skeleton } from '../../shared/ui/Page'
 import * as api from '../api/client'
 import type { Product } from '../api/resources'
-import { money } from '../format'
 import { knownProduct, useCatalogue } from '../queries'
-import { Link } from '../router'
-import { Icon } from '../ui/Icon'
-import { Heading, Skeleton, Trouble } from '../ui/Page'
 import { Picture } from '../ui/Picture'
 import { addToCart, ProductCard } from '../ui/ProductCard'
 import { Doubt, Quantity } from '../ui/Quantity'
+import { Trouble } from '../ui/Trouble'
 
 export default function ProductPage({ id }: { id: string }) {
   const { data: newest, error, refresh } = useAnswer(`product/${id}`, (signal) => api.product(id, signal))

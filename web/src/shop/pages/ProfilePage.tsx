@@ -1,19 +1,20 @@
-import '../styles/columns.css'
-import '../styles/profile.css'
+import '../ui/columns.css'
+import './ProfilePage.css'
 import { useRef } from 'react'
-import { put, useAction, useAnswer } from '../answers'
-import * as api from '../api/client'
-import { ApiError, explain } from '../api/errors'
+import { put, useAction, useAnswer } from '../../shared/answers'
+import * as api from '../../shared/api/account'
+import { ApiError, explain } from '../../shared/api/errors'
+import { fullDate, initials } from '../../shared/format'
+import { navigate } from '../../shared/router'
+import * as session from '../../shared/session'
+import { EmailField } from '../../shared/ui/EmailField'
+import { Field, FormError, useFocusOnError } from '../../shared/ui/Field'
+import { Heading, Skeleton } from '../../shared/ui/Page'
+import { toast } from '../../shared/ui/toasts'
 import { cart } from '../cart'
-import { fullDate, initials } from '../format'
 import { dropDraft } from '../orders/draft'
 import { dropKey } from '../orders/purchase'
-import { navigate } from '../router'
-import * as session from '../session'
-import { EmailField } from '../ui/EmailField'
-import { Field, FormError, useFocusOnError } from '../ui/Field'
-import { Heading, Skeleton, Trouble } from '../ui/Page'
-import { toast } from '../ui/toasts'
+import { Trouble } from '../ui/Trouble'
 
 export default function ProfilePage() {
   const known = session.useUser()
@@ -52,7 +53,7 @@ function signOut() {
   // Whoever uses this device next starts anew.
   cart.set([])
   dropDraft()
-  dropKey()
+  void dropKey()
   session.end()
   toast('info', 'You are signed out')
 }

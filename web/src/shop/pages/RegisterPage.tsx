@@ -1,15 +1,16 @@
-import * as api from '../api/client'
-import { ApiError } from '../api/errors'
-import { Link } from '../router'
-import { EmailField } from '../ui/EmailField'
-import { Field } from '../ui/Field'
-import { Gate } from '../ui/Gate'
-import { PasswordField } from '../ui/PasswordField'
+import * as api from '../../shared/api/account'
+import { ApiError } from '../../shared/api/errors'
+import { Link } from '../../shared/router'
+import { EmailField } from '../../shared/ui/EmailField'
+import { Field } from '../../shared/ui/Field'
+import { Gate } from '../../shared/ui/Gate'
+import { PasswordField } from '../../shared/ui/PasswordField'
+import { Picture } from '../ui/Picture'
 
 export default function RegisterPage() {
   return (
     <Gate
-      image="/img/accessories.svg"
+      picture={<Picture image="/img/accessories.svg" productId="" category="accessories" eager />}
       title="Create account"
       lead="A name, an e-mail, a password: nothing else is asked."
       action="Create Account"

@@ -1,4 +1,5 @@
 /** What every page ends with. */
+import './Footer.css'
 
 export function Footer() {
   return (

@@ -1,10 +1,10 @@
 /** The name of the store, the ways through it, and the theme. On a phone the ways lie at the bottom, within a thumb's reach. */
-
+import './Header.css'
+import { Link, usePath } from '../../shared/router'
+import { useToken } from '../../shared/session'
+import { Icon, type IconName } from '../../shared/ui/Icon'
+import { NEXT, useTheme } from '../../shared/ui/theme'
 import { count, useCart } from '../cart'
-import { Link, usePath } from '../router'
-import { useToken } from '../session'
-import { Icon, type IconName } from './Icon'
-import { NEXT, useTheme } from './theme'
 
 export function Header() {
   const units = count(useCart())

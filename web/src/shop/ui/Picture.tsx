@@ -1,4 +1,5 @@
 /** A product on its category's colour. A category's file holds a view for each of its products; an unknown one shows the whole. */
+import './Picture.css'
 
 export function Picture(props: { image: string; productId: string; category: string; eager?: boolean }) {
   const { image, productId, category, eager = false } = props

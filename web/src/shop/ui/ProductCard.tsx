@@ -1,12 +1,12 @@
 /** One product of a list. The whole card leads to it; the button in its corner puts one into the cart. */
-
+import './ProductCard.css'
+import { money } from '../../shared/format'
+import { Link } from '../../shared/router'
+import { Icon } from '../../shared/ui/Icon'
+import { toast } from '../../shared/ui/toasts'
 import type { Product } from '../api/resources'
 import { add, cart } from '../cart'
-import { money } from '../format'
-import { Link } from '../router'
-import { Icon } from './Icon'
 import { Picture } from './Picture'
-import { toast } from './toasts'
 
 /** Fewer than this are few. */
 const FEW = 10

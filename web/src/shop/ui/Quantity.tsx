@@ -1,9 +1,9 @@
 /** How many: one more, one less, or a number typed. */
-import '../styles/quantity.css'
+import './Quantity.css'
 import { useState } from 'react'
+import { Icon } from '../../shared/ui/Icon'
 import type { Product } from '../api/resources'
 import { MAX_QUANTITY } from '../cart'
-import { Icon } from './Icon'
 
 export function Quantity({
   value,

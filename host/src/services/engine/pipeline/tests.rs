@@ -7,10 +7,12 @@ use serde_json::json;
 use super::*;
 use crate::plan::Plan;
 use crate::runtime::Settings;
+use crate::services::engine::{Active, Backpressure, Breakers, ChangeNotifier, CrashSuspects, PerOwner};
+use crate::store::Commit;
 use crate::store::memory::Memory;
 
 /// A pipeline without workflows and components.
-async fn pipeline() -> (Pipeline, tempfile::TempDir) {
+async fn pipeline() -> (Pipeline, Dependencies, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let plan = Plan::default();
     let (clock, store) = (Clock::system(), Arc::new(Memory::new().reopen()));
@@ -20,29 +22,28 @@ async fn pipeline() -> (Pipeline, tempfile::TempDir) {
     let workflows = Workflows::open(Arc::clone(&store) as Arc<dyn Store>, &plan.workflows).await.unwrap();
     let active = Active::new(workflows.definitions(), &[]);
     let per_owner = PerOwner::open(store.as_ref(), &plan.resources).await.unwrap();
-    let pipeline = Pipeline::new(Parts {
+    let dependencies = Dependencies {
         store,
         runtime,
         workflows: Arc::new(workflows),
-        events: Arc::new(Events::new(&plan)),
+        events: Arc::new(Events::new(&plan, &[])),
         clock,
-        hub: Hub::default(),
+        change_notifier: ChangeNotifier::default(),
         tasks: Tasks::new(),
         stop: Stop::new(),
-        active,
-        per_owner,
-        breakers: Breakers::new(std::iter::empty()),
-        credentials: Credentials::default(),
-        watermark: Watermark::new(1_000),
+        active: Arc::new(active),
+        per_owner: Arc::new(per_owner),
+        breakers: Arc::new(Breakers::new(std::iter::empty())),
+        credentials: Arc::default(),
+        backpressure: Arc::new(Backpressure::new(1_000)),
         metrics: Metrics::new("jobs").unwrap(),
-        in_flight: InFlight::open(&folder.path().join("in-flight")).0,
-    });
-    (pipeline, folder)
+        crash_suspects: CrashSuspects::open(&folder.path().join("in-flight")).0,
+    };
+    (Pipeline::new(&dependencies), dependencies, folder)
 }
 
 /// A run that this process has claimed.
-async fn claimed(pipeline: &Pipeline) -> StepRun {
-    let parts = pipeline.parts();
+async fn claimed(dependencies: &Dependencies) -> StepRun {
     let run = StepRun {
         key: "job-1:worker:1".into(),
         resource_kind: "jobs".into(),
@@ -58,56 +59,56 @@ async fn claimed(pipeline: &Pipeline) -> StepRun {
         to_state: "working".into(),
         input: Some(json!({}).to_string().into()),
         status: RunStatus::Running,
-        owner: Some(parts.store.epoch()),
+        owner: Some(dependencies.store.epoch()),
         fence: 1,
         crashes: 0,
-        due_at: parts.clock.steady(),
+        due_at: dependencies.clock.steady(),
         last_error: None,
         traceparent: None,
     };
-    parts.store.commit(Commit { runs: vec![run.clone()], ..Commit::default() }).await.unwrap();
+    dependencies.store.commit(Commit { runs: vec![run.clone()], ..Commit::default() }).await.unwrap();
     run
 }
 
-async fn now(pipeline: &Pipeline) -> StepRun {
-    pipeline.parts().store.runs("jobs", "job-1").await.unwrap().remove(0)
+async fn now(dependencies: &Dependencies) -> StepRun {
+    dependencies.store.runs("jobs", "job-1").await.unwrap().remove(0)
 }
 
 #[tokio::test]
 async fn a_panic_in_a_run_frees_it_and_costs_it_an_attempt() {
-    let (pipeline, _folder) = pipeline().await;
-    let run = claimed(&pipeline).await;
+    let (pipeline, dependencies, _folder) = pipeline().await;
+    let run = claimed(&dependencies).await;
     pipeline.shielded(&run, async { panic!("nobody has thought of this") }).await;
-    let freed = now(&pipeline).await;
+    let freed = now(&dependencies).await;
     assert_eq!((freed.status, freed.owner, freed.attempt), (RunStatus::Ready, None, 2), "{freed:?}");
     assert!(freed.last_error.as_deref().is_some_and(|error| error.contains("nobody has thought of this")), "{freed:?}");
     assert!(freed.due_at > run.due_at, "not at once, it may panic again");
-    let metrics = pipeline.parts().metrics.render().unwrap();
+    let metrics = dependencies.metrics.render().unwrap();
     assert!(metrics.contains("jobs_component_runs_total{component=\"worker\",outcome=\"panic\"} 1"), "{metrics}");
 }
 
 #[tokio::test]
 async fn an_answer_that_was_durable_before_a_panic_stands() {
-    let (pipeline, _folder) = pipeline().await;
-    let run = claimed(&pipeline).await;
+    let (pipeline, dependencies, _folder) = pipeline().await;
+    let run = claimed(&dependencies).await;
     let work = async {
-        let settled = completion::settled(&run, RunStatus::Done, 1, None);
+        let settled = settled(&run, RunStatus::Done, 1, None);
         let resource = Arc::new(stand_in(&run, run.due_at));
         pipeline.commit(commit_plan::settle_only(resource, settled)).await.unwrap();
         panic!("after it was written");
     };
     pipeline.shielded(&run, work).await;
-    assert_eq!(now(&pipeline).await.status, RunStatus::Done);
+    assert_eq!(now(&dependencies).await.status, RunStatus::Done);
 }
 
 #[tokio::test]
 async fn a_run_that_is_claimed_and_in_nobodys_hand_is_made_ready_and_one_in_hand_is_not() {
-    let (pipeline, _folder) = pipeline().await;
-    let run = claimed(&pipeline).await;
+    let (pipeline, dependencies, _folder) = pipeline().await;
+    let run = claimed(&dependencies).await;
     let held = pipeline.hand().take_claimed(&run);
     pipeline.sweep().await.unwrap();
-    assert_eq!(now(&pipeline).await, run);
+    assert_eq!(now(&dependencies).await, run);
     drop(held);
     pipeline.sweep().await.unwrap();
-    assert_eq!(now(&pipeline).await, StepRun { status: RunStatus::Ready, owner: None, ..run });
+    assert_eq!(now(&dependencies).await, StepRun { status: RunStatus::Ready, owner: None, ..run });
 }

@@ -75,7 +75,7 @@ const AT_ONCE_EVERYWHERE: usize = 8;
 /// The same of one /48.
 const AT_ONCE_OF_SITE: usize = 16;
 /// A request that has waited this long for a place among those is sent away.
-const LONGEST_WAIT: Duration = Duration::from_secs(8);
+const MAX_WAIT: Duration = Duration::from_secs(8);
 /// What is kept is forgotten after this time without an attempt; by then every policy has forgotten it.
 const MEMORY: Duration = Duration::from_secs(30 * 60);
 /// Entries of each kind; those least recently used are forgotten first.
@@ -258,8 +258,8 @@ impl Line {
     }
 
     async fn place(&self, slowed: Slowed) -> Result<OwnedSemaphorePermit, ServiceError> {
-        let place = tokio::time::timeout(LONGEST_WAIT, Arc::clone(&self.places).acquire_owned()).await;
-        let refused = || ServiceError::TooMany { detail: slowed.words.into(), retry_after: LONGEST_WAIT };
+        let place = tokio::time::timeout(MAX_WAIT, Arc::clone(&self.places).acquire_owned()).await;
+        let refused = || ServiceError::TooMany { detail: slowed.words.into(), retry_after: MAX_WAIT };
         place.map_err(|_| refused())?.map_err(|_| refused())
     }
 }

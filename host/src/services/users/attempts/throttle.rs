@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 /// Longest that a request is held; beyond, it is sent away with the time to come back.
-const LONGEST_HOLD: SignedDuration = SignedDuration::from_secs(4);
+const MAX_HOLD: SignedDuration = SignedDuration::from_secs(4);
 
 /// How failures slow what comes after them.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +38,7 @@ impl Throttle {
         let Some(costly) = self.failures.checked_sub(policy.free) else { return Ok(None) };
         let turn = self.next_turn.unwrap_or(now).max(now);
         let wait = turn.duration_since(now);
-        if wait > LONGEST_HOLD {
+        if wait > MAX_HOLD {
             return Err(Duration::try_from(wait).unwrap_or(policy.longest));
         }
         let delay = policy.first.saturating_mul(1 << costly.min(20)).min(policy.longest);

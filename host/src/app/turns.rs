@@ -1,0 +1,159 @@
+//! Starts what each module runs, in the sequence of the plan, and stops it in reverse.
+//!
+//! Everything is open before the first module starts, so that whoever starts can use what it was built from; what it depends on has
+//! started before it, and stops after it. Requests are answered from when all have started until the first one stops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::consumers::Keys;
+use super::parts::Core;
+use crate::bus::Sink;
+use crate::plan::{Module, Plan, Runs};
+use crate::pulse::Pulse;
+use crate::services::engine::{Scheduler, backpressure};
+use crate::services::messaging::{self, EventConsumers, Relay};
+use crate::services::operations::agreement::Agreement;
+use crate::services::operations::{Retention, Swaps};
+use crate::shutdown::{Stop, Stopping, WORK_LIMIT};
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+
+/// Of the time that a stop has, for each module that has still to stop when its turn comes.
+const TURN: Duration = Duration::from_millis(100);
+
+/// A module that has started.
+struct Started {
+    module: Module,
+    tasks: Tasks,
+    stop: Stop,
+}
+
+/// The modules that have started, in their sequence.
+pub(super) struct Turns {
+    started: Vec<Started>,
+    consumers: Keys,
+}
+
+/// What modules are started with.
+pub(super) struct Starting<'a> {
+    /// Which modules there are, in their sequence.
+    pub plan: &'a Plan,
+    /// What is open; absent in a process without a database, where nothing runs but the server.
+    pub core: Option<&'a Core>,
+    /// Tasks that the pipeline was given when it was built: attempts.
+    pub tasks: &'a Tasks,
+    /// What ends them.
+    pub stop: &'a Stop,
+    /// Where things are counted.
+    pub metrics: &'a Metrics,
+    /// What knows whether the scheduler gets on.
+    pub pulse: &'a Pulse,
+}
+
+impl Starting<'_> {
+    /// Starts every module.
+    ///
+    /// # Errors
+    /// Something that runs cannot be made.
+    pub(super) fn start(self) -> anyhow::Result<Turns> {
+        let handlers = self.plan.handlers.iter().map(|handler| EventConsumers::consumer_of(&handler.name));
+        let mut turns = Turns { started: Vec::new(), consumers: Keys::new(handlers) };
+        for (position, module) in self.plan.modules.iter().enumerate() {
+            let drives = self.driver() == Some(position);
+            let (tasks, stop) = if drives { (self.tasks.clone(), self.stop.clone()) } else { (self.tasks.group(), Stop::new()) };
+            let started = Started { module: module.clone(), tasks, stop };
+            if let Some(core) = self.core {
+                self.start_module(core, position, &started, &turns.consumers)?;
+            }
+            tracing::debug!(module = module.name, "module started");
+            turns.started.push(started);
+        }
+        Ok(turns)
+    }
+
+    fn start_module(&self, core: &Core, position: usize, started: &Started, consumers: &Keys) -> anyhow::Result<()> {
+        match started.module.runs {
+            // The engine is what drives, see below.
+            Runs::Nothing | Runs::Engine => {}
+            Runs::Store => self.start_store(core, started),
+            Runs::Component if self.last(Runs::Component) == Some(position) => self.start_watching(core, started),
+            Runs::Component => {}
+            Runs::Bus => self.start_bus(core, started, consumers),
+            Runs::Consumer => consumers.open(&EventConsumers::consumer_of(&started.module.name)),
+        }
+        if self.driver() == Some(position) { self.start_engine(core, started) } else { Ok(()) }
+    }
+
+    /// Position of the module that drives what is due: the engine, and the store of a process without one, whose handlers have runs too.
+    fn driver(&self) -> Option<usize> {
+        self.last(Runs::Engine).or_else(|| self.last(Runs::Store))
+    }
+
+    fn last(&self, runs: Runs) -> Option<usize> {
+        self.plan.modules.iter().rposition(|module| module.runs == runs)
+    }
+
+    fn start_store(&self, core: &Core, started: &Started) {
+        let (store, clock) = (Arc::clone(&core.engine.store), core.engine.clock.clone());
+        if let Some(retention) = Retention::new(self.plan, store, clock, self.metrics.clone()) {
+            started.tasks.spawn_long("retention", retention.run(started.stop.clone()));
+        }
+    }
+
+    fn start_engine(&self, core: &Core, started: &Started) -> anyhow::Result<()> {
+        let credentials = Arc::clone(&core.engine.credentials);
+        if let Some(agreement) = Agreement::new(self.plan, credentials, core.pipeline.waker().clone())? {
+            started.tasks.spawn_long("agreement", agreement.run(started.stop.clone()));
+        }
+        let (store, clock) = (Arc::clone(&core.engine.store), core.engine.clock.clone());
+        let scheduler = Scheduler::new(core.pipeline.clone(), store, clock, self.pulse.part("the scheduler"));
+        started.tasks.spawn_long("scheduler", scheduler.run(started.stop.clone()));
+        Ok(())
+    }
+
+    fn start_watching(&self, core: &Core, started: &Started) {
+        let runtime = Arc::clone(&core.engine.runtime);
+        let swaps = Swaps::new(runtime.events(), Arc::clone(&core.engine.store), core.pipeline.waker().clone(), self.metrics.clone());
+        started.tasks.spawn_long("component watcher", runtime.watch(started.stop.clone()));
+        started.tasks.spawn_long("swap log", swaps.run(started.stop.clone()));
+    }
+
+    fn start_bus(&self, core: &Core, started: &Started, consumers: &Keys) {
+        let Some(bus) = &core.bus else { return };
+        let store = Arc::clone(&core.engine.store);
+        let dependencies = messaging::Dependencies {
+            pipeline: core.pipeline.clone(),
+            store: Arc::clone(&store),
+            events: Arc::clone(&core.engine.events),
+            clock: core.engine.clock.clone(),
+            tasks: core.engine.tasks.clone(),
+            metrics: core.engine.metrics.clone(),
+        };
+        let taken = EventConsumers::new(dependencies, self.plan, bus.system());
+        let (subscriptions, sink) = (taken.subscriptions(), consumers.before(Arc::new(taken) as Arc<dyn Sink>));
+        started.tasks.spawn_long("bus", Arc::clone(bus).run(subscriptions, sink, started.stop.clone()));
+        let relay = Relay::new(Arc::clone(&store), core.pipeline.outbox_grew(), Arc::clone(bus));
+        started.tasks.spawn_long("relay", relay.run(started.stop.clone()));
+        let backpressure = backpressure::watch(Arc::clone(&core.engine.backpressure), store, started.stop.clone());
+        started.tasks.spawn_long("backpressure", backpressure);
+    }
+}
+
+impl Turns {
+    /// Stops every module, the last that started first, each within what is left of the time for all. Answers whether that was enough.
+    pub(super) async fn stop(mut self, stopping: Stopping) -> bool {
+        let mut in_time = true;
+        while let Some(started) = self.started.pop() {
+            let busy = self.started.iter().filter(|earlier| !earlier.tasks.is_idle()).count();
+            let limit = WORK_LIMIT.saturating_sub(TURN * u32::try_from(busy).unwrap_or(u32::MAX));
+            let consumer = EventConsumers::consumer_of(&started.module.name);
+            let closed = self.consumers.close(&consumer, stopping.left(limit)).await;
+            started.stop.request();
+            let ended = started.tasks.drain(stopping.left(limit)).await && closed;
+            tracing::debug!(module = started.module.name, ended, "module stopped");
+            in_time &= ended;
+        }
+        in_time
+    }
+}

@@ -1,0 +1,49 @@
+//! Which bus a process has.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use super::Bus;
+use super::embedded::{self, Embedded};
+use super::kafka::{self, Kafka};
+
+/// Which bus a process has, and how it is set. Each kind has its settings beside its code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settings {
+    /// Inside the process.
+    Embedded(embedded::Settings),
+    /// Apache Kafka.
+    Kafka(kafka::Settings),
+}
+
+impl Settings {
+    /// Name of its module.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Embedded(settings) => &settings.name,
+            Self::Kafka(settings) => &settings.name,
+        }
+    }
+
+    /// Topics that are known.
+    #[must_use]
+    pub fn topics(&self) -> &[String] {
+        match self {
+            Self::Embedded(settings) => &settings.topics,
+            Self::Kafka(settings) => &settings.topics,
+        }
+    }
+
+    /// The bus, which does nothing until it runs.
+    ///
+    /// # Errors
+    /// The settings are not accepted.
+    pub fn build(&self) -> anyhow::Result<Arc<dyn Bus>> {
+        Ok(match self {
+            Self::Embedded(settings) => Arc::new(Embedded::new(settings.max_queue_size, settings.delivery_timeout)),
+            Self::Kafka(settings) => Arc::new(Kafka::new(settings.clone()).with_context(|| format!("module '{}'", settings.name))?),
+        })
+    }
+}

@@ -1,0 +1,60 @@
+//! `database.workflow`: the database.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::context::{At, Context};
+use crate::config::finding::Findings;
+use crate::config::module_type::{Draft, ModuleType};
+use crate::config::report::Code;
+use crate::plan::Runs;
+
+/// Schemes that people put before the path of an SQLite file.
+const DSN_SCHEMES: [&str; 3] = ["sqlite://", "sqlite:", "file:"];
+
+/// `database.workflow`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Database {
+    /// Kind of database; `sqlite` if not given.
+    #[serde(default)]
+    pub driver: Driver,
+    /// Database file, relative to the working directory; its folder is made.
+    #[schemars(length(min = 1))]
+    pub dsn: String,
+    /// Connections that read; 4 if not given.
+    #[schemars(range(min = 1, max = 64))]
+    pub max_open_conns: Option<u32>,
+}
+
+/// Kind of database.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(extend("x-expected" = "sqlite"))]
+pub enum Driver {
+    /// One file.
+    #[default]
+    Sqlite,
+}
+
+impl ModuleType for Database {
+    const TYPE: &'static str = "database.workflow";
+    const ONE_OF: &'static [&'static str] = &[Self::TYPE];
+
+    fn resolve(&self, at: At<'_>, _: &Context<'_>, _: &mut Draft, findings: &mut Findings) -> Runs {
+        if self.file().is_none() && !self.dsn.is_empty() {
+            let help = "write a path such as ./data/store.db; what is only in memory survives nothing".to_owned();
+            findings.error(at.setting("dsn"), Code::InvalidValue, format!("'{}' does not name a file", self.dsn), help);
+        }
+        Runs::Nothing
+    }
+}
+
+impl Database {
+    /// The file of its `dsn`.
+    pub(super) fn file(&self) -> Option<&str> {
+        let dsn = DSN_SCHEMES.iter().find_map(|scheme| self.dsn.strip_prefix(scheme)).unwrap_or(&self.dsn);
+        let path = dsn.split('?').next().unwrap_or_default();
+        (!path.is_empty() && !path.contains(":memory:") && !path.ends_with('/')).then_some(path)
+    }
+}

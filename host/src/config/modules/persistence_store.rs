@@ -1,0 +1,67 @@
+//! `persistence.store`: what is kept in a database, and for how long.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::database::Database;
+use crate::config::context::{At, Context};
+use crate::config::files;
+use crate::config::finding::Findings;
+use crate::config::leaf::Retained;
+use crate::config::module_type::{Draft, ModuleType};
+use crate::plan::{self, Retention, Runs};
+
+/// `persistence.store`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PersistenceStore {
+    /// A `database.workflow`.
+    #[schemars(length(min = 1))]
+    pub database: String,
+    /// Events that may wait to be published, while the bus is away for example: with more, a new resource with a workflow is refused
+    /// (503 with `Retry-After`) until some were published. 1000000 if not given, which takes some gigabytes.
+    #[schemars(range(min = 1))]
+    pub max_outbox_events: Option<u64>,
+    /// How long the database keeps what the program itself has no more use for.
+    pub retention: Option<RetentionSettings>,
+}
+
+/// `retention` of a `persistence.store`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RetentionSettings {
+    /// Published events, and that they were taken; 72h if not given. What is gone cannot be published again by `millrace republish`.
+    pub events: Option<Retained>,
+    /// Ended attempts of finished instances; 72h if not given. What they came to is in the history, which stays.
+    pub runs: Option<Retained>,
+    /// Keys of `Idempotency-Key`; 24h if not given. A request that is repeated later than that is a new one.
+    pub idempotency_keys: Option<Retained>,
+}
+
+impl ModuleType for PersistenceStore {
+    const TYPE: &'static str = "persistence.store";
+    const ONE_OF: &'static [&'static str] = &[Self::TYPE];
+
+    fn resolve(&self, at: At<'_>, context: &Context<'_>, draft: &mut Draft, findings: &mut Findings) -> Runs {
+        let named = context.named(&self.database, &[Database::TYPE], &at.setting("database"), findings);
+        let Some(database) = named.and_then(|entry| entry.settings::<Database>()) else { return Runs::Nothing };
+        let Some(file) = database.file() else { return Runs::Nothing };
+        draft.plan.database = Some(plan::Database {
+            name: at.name.to_owned(),
+            path: files::absolute(&context.environment.working_dir, file),
+            max_open_conns: database.max_open_conns.unwrap_or(4),
+            max_outbox_events: self.max_outbox_events.unwrap_or(1_000_000),
+            retention: self.retention.unwrap_or_default().resolved(),
+        });
+        Runs::Store
+    }
+}
+
+impl RetentionSettings {
+    fn resolved(self) -> Retention {
+        let kept = |given: Option<Retained>, hours: u64| given.map_or(Some(Duration::from_hours(hours)), |kept| kept.0);
+        Retention { events: kept(self.events, 72), runs: kept(self.runs, 72), idempotency_keys: kept(self.idempotency_keys, 24) }
+    }
+}

@@ -1,0 +1,72 @@
+//! `http.simple_proxy`: a reverse proxy.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::context::{At, Context};
+use crate::config::files;
+use crate::config::finding::Findings;
+use crate::config::leaf::HumanDuration;
+use crate::config::module_type::{Draft, ModuleType};
+use crate::config::report::Code;
+use crate::config::tree::child;
+use crate::config::values::{self, seconds};
+use crate::plan::{MAX_BODY_BYTES, Proxy, Runs};
+
+/// `http.simple_proxy`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SimpleProxy {
+    /// Base URL by path prefix; the longest prefix wins.
+    pub targets: BTreeMap<String, String>,
+    /// How long a connection to a target may take; 2s if not given.
+    pub connect_timeout: Option<HumanDuration>,
+    /// How long a target may take to begin its answer, from the end of the request; 30s if not given.
+    pub response_timeout: Option<HumanDuration>,
+    /// Largest body of a request that is passed on, in bytes; 65536 if not given, which is what the routes of this program take. A larger
+    /// one is 413. Whatever its size, a body has 10 s to come.
+    #[schemars(range(min = 1))]
+    pub max_body_bytes: Option<u64>,
+}
+
+impl ModuleType for SimpleProxy {
+    const TYPE: &'static str = "http.simple_proxy";
+
+    fn resolve(&self, at: At<'_>, _: &Context<'_>, draft: &mut Draft, findings: &mut Findings) -> Runs {
+        self.check(&at.setting("targets"), findings);
+        let targets = self.targets.iter().filter_map(|(prefix, url)| Some((prefix.clone(), values::base_url(url)?))).collect();
+        draft.plan.proxies.push(Proxy {
+            name: at.name.to_owned(),
+            targets,
+            connect_timeout: seconds(self.connect_timeout, 2),
+            response_timeout: seconds(self.response_timeout, 30),
+            max_body_bytes: self.max_body_bytes.unwrap_or(MAX_BODY_BYTES),
+        });
+        Runs::Nothing
+    }
+}
+
+impl SimpleProxy {
+    fn check(&self, pointer: &str, findings: &mut Findings) {
+        if self.targets.is_empty() {
+            let help = "write /api/returns: http://returns:8080".to_owned();
+            findings.error(pointer, Code::InvalidValue, "`targets` must not be empty", help);
+        }
+        for (prefix, url) in &self.targets {
+            let pointer = child(pointer, prefix);
+            if !files::is_route(prefix) || prefix.contains(['{', '}']) {
+                let help = "a prefix begins with a slash and does not end with one, for example /api/returns".to_owned();
+                findings.error(&pointer, Code::InvalidValue, format!("'{prefix}' is not a path prefix"), help);
+            }
+            if values::base_url(url).is_none() {
+                findings.error(&pointer, Code::InvalidValue, format!("'{url}' is not a base URL"), "write http://host:port".to_owned());
+            }
+            if url.starts_with("https:") {
+                let help = "write http://host:port; encryption between processes is the affair of the network they share".to_owned();
+                findings.error(&pointer, Code::InvalidValue, format!("'{url}' is https, and a proxy speaks http only"), help);
+            }
+        }
+    }
+}

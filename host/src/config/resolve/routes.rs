@@ -1,0 +1,207 @@
+//! Routes: what answers them, through which middlewares; and the resources behind them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::triggers::Entries;
+use crate::config::context::Context;
+use crate::config::files;
+use crate::config::finding::Findings;
+use crate::config::module_type::ModuleType as _;
+use crate::config::modules::api_handler::ApiHandler;
+use crate::config::modules::auth_jwt::AuthJwt;
+use crate::config::modules::auth_middleware::AuthMiddleware;
+use crate::config::modules::cors::Cors;
+use crate::config::modules::http_router::HttpRouter;
+use crate::config::modules::http_server::HttpServer;
+use crate::config::modules::rate_limit::RateLimit;
+use crate::config::modules::request_id::RequestId;
+use crate::config::modules::simple_proxy::SimpleProxy;
+use crate::config::report::Code;
+use crate::config::sections::RouteEntry;
+use crate::plan::paths::template;
+use crate::plan::{Endpoint, Middleware, Operation, ResourceHandler, Route};
+
+const HANDLERS: [&str; 3] = [AuthJwt::TYPE, ApiHandler::TYPE, SimpleProxy::TYPE];
+const MIDDLEWARES: [&str; 4] = [Cors::TYPE, RequestId::TYPE, RateLimit::TYPE, AuthMiddleware::TYPE];
+const AUTH_ROUTES: &str = "accepted: POST .../register, POST .../login, GET .../profile, PUT .../profile";
+const RESOURCE_ROUTES: &str =
+    "accepted: GET or POST /things, GET, PUT or DELETE /things/{id}, GET /things/{id}/events, POST /things/{id}/<action>";
+
+/// Routes by their position in the config; `None` where something is wrong.
+pub(super) fn routes(context: &Context<'_>, middlewares: &HashMap<usize, Middleware>, findings: &mut Findings) -> Vec<Option<Route>> {
+    let Some(workflow) = &context.workflows.http else { return Vec::new() };
+    context.named(&workflow.router, &[HttpRouter::TYPE], "/workflows/http/router", findings);
+    context.named(&workflow.server, &[HttpServer::TYPE], "/workflows/http/server", findings);
+    let mut seen: HashMap<(String, String), usize> = HashMap::new();
+    let mut routes = Vec::new();
+    for (index, entry) in workflow.routes.iter().enumerate() {
+        let pointer = format!("/workflows/http/routes/{index}");
+        let complete = !entry.method.is_empty() && !entry.path.is_empty();
+        if complete && let Some(first) = seen.insert((entry.method.clone(), template(&entry.path)), index) {
+            let message = format!("{} {} is already route number {}", entry.method, entry.path, first + 1);
+            findings.error(format!("{pointer}/path"), Code::Duplicate, message, "each method and path has one route".to_owned());
+        }
+        routes.push(route(context, middlewares, entry, &pointer, findings));
+    }
+    routes
+}
+
+fn route(
+    context: &Context<'_>,
+    middlewares: &HashMap<usize, Middleware>,
+    entry: &RouteEntry,
+    pointer: &str,
+    findings: &mut Findings,
+) -> Option<Route> {
+    let middlewares: Vec<Middleware> = entry
+        .middlewares
+        .iter()
+        .enumerate()
+        .filter_map(|(i, name)| middleware(context, middlewares, name, &format!("{pointer}/middlewares/{i}"), findings))
+        .collect();
+    let proxied = context.module(&entry.handler).is_some_and(|module| module.is_one_of(&[SimpleProxy::TYPE]));
+    let path_fits = check_path(&entry.path, proxied, &format!("{pointer}/path"), findings);
+    let module = context.named(&entry.handler, &HANDLERS, &format!("{pointer}/handler"), findings)?;
+    if !path_fits || entry.method.is_empty() {
+        return None;
+    }
+    let (name, type_name) = (module.at.name, module.type_name.unwrap_or_default());
+    let endpoint = match type_name {
+        AuthJwt::TYPE => auth_endpoint(entry).ok_or(AUTH_ROUTES),
+        ApiHandler::TYPE => {
+            check_placeholder(&entry.path, &format!("{pointer}/path"), findings)?;
+            operation(entry).map(|operation| Endpoint::Resource { handler: name.to_owned(), operation }).ok_or(RESOURCE_ROUTES)
+        }
+        _ => Ok(Endpoint::Proxy(name.to_owned())),
+    };
+    match endpoint {
+        Ok(endpoint) => Some(Route { method: entry.method.clone(), path: entry.path.clone(), endpoint, middlewares }),
+        Err(accepted) => {
+            let message = format!("'{name}' ({type_name}) does not know what to do on {} {}", entry.method, entry.path);
+            findings.error(format!("{pointer}/path"), Code::InvalidValue, message, accepted.to_owned());
+            None
+        }
+    }
+}
+
+fn check_path(path: &str, proxied: bool, pointer: &str, findings: &mut Findings) -> bool {
+    if path.is_empty() {
+        return false;
+    }
+    // What is passed on may stand for everything below; what is answered here has one shape.
+    let (fixed, rest) = path.rsplit_once('/').unwrap_or(("", path));
+    let wildcard = proxied && (rest == "*" || rest.strip_prefix('{').and_then(|s| s.strip_suffix("...}")).is_some_and(is_name));
+    let checked = if wildcard { fixed } else { path };
+    let placeholder = |s: &str| s.strip_prefix('{').and_then(|s| s.strip_suffix('}')).is_some_and(is_name);
+    let segments_fit = checked.split('/').all(|segment| !segment.contains(['{', '}']) || placeholder(segment));
+    if segments_fit && (files::is_route(checked) || (wildcard && fixed.is_empty())) {
+        return true;
+    }
+    let end = if proxied { "; the last one may be *" } else { "" };
+    let help = format!("a path begins with a slash and does not end with one; a placeholder is a whole segment such as {{id}}{end}");
+    findings.error(pointer, Code::InvalidValue, format!("'{path}' is not a path of a route"), help);
+    false
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// A resource has one placeholder, its id.
+fn check_placeholder(path: &str, pointer: &str, findings: &mut Findings) -> Option<()> {
+    let unknown = path.split('/').find(|segment| segment.starts_with('{') && *segment != "{id}");
+    if let Some(unknown) = unknown {
+        findings.error(pointer, Code::UnknownName, format!("unknown placeholder {unknown} in '{path}'"), "accepted: {id}".to_owned());
+        return None;
+    }
+    Some(())
+}
+
+fn auth_endpoint(entry: &RouteEntry) -> Option<Endpoint> {
+    match (entry.method.as_str(), entry.path.rsplit('/').next()?) {
+        ("POST", "register") => Some(Endpoint::Register),
+        ("POST", "login") => Some(Endpoint::Login),
+        ("GET", "profile") => Some(Endpoint::Profile),
+        ("PUT", "profile") => Some(Endpoint::UpdateProfile),
+        _ => None,
+    }
+}
+
+/// Follows from the method and where the id stands.
+fn operation(entry: &RouteEntry) -> Option<Operation> {
+    let segments: Vec<&str> = entry.path.split('/').collect();
+    let ids = segments.iter().filter(|s| **s == "{id}").count();
+    let last = *segments.last()?;
+    let after_id = segments.len().checked_sub(2).and_then(|i| segments.get(i)) == Some(&"{id}");
+    match (entry.method.as_str(), ids) {
+        ("GET", 0) => Some(Operation::List),
+        ("POST", 0) => Some(Operation::Create),
+        ("GET", 1) if last == "{id}" => Some(Operation::Get),
+        ("PUT", 1) if last == "{id}" => Some(Operation::Update),
+        ("DELETE", 1) if last == "{id}" => Some(Operation::Delete),
+        ("GET", 1) if after_id && last == "events" => Some(Operation::Events),
+        ("POST", 1) if after_id => Some(Operation::Action(last.to_owned())),
+        _ => None,
+    }
+}
+
+/// What the module of that name does to requests. What is wrong with it is reported at the module, however many routes use it.
+fn middleware(
+    context: &Context<'_>,
+    middlewares: &HashMap<usize, Middleware>,
+    name: &str,
+    pointer: &str,
+    findings: &mut Findings,
+) -> Option<Middleware> {
+    middlewares.get(&context.named(name, &MIDDLEWARES, pointer, findings)?.at.index).cloned()
+}
+
+/// Adds what routes and triggers say of each `api.handler`.
+pub(super) fn complete_resources(
+    context: &Context<'_>,
+    routes: &[Option<Route>],
+    triggers: &Entries,
+    resources: &mut [ResourceHandler],
+    findings: &mut Findings,
+) {
+    for resource in resources {
+        triggers.add_actions(&resource.name, &mut resource.actions);
+        check_actions(context, routes, &resource.name, &resource.actions, findings);
+        resource.owned = is_owned(routes, &resource.name);
+    }
+}
+
+/// Only the owner sees a resource if creating one takes a token.
+fn is_owned(routes: &[Option<Route>], handler: &str) -> bool {
+    creating(routes, handler).is_some_and(|route| route.middlewares.contains(&Middleware::Auth))
+}
+
+/// The route that creates resources of `handler`.
+pub(super) fn creating<'r>(routes: &'r [Option<Route>], handler: &str) -> Option<&'r Route> {
+    let creates =
+        |route: &&Route| matches!(&route.endpoint, Endpoint::Resource { handler: h, operation: Operation::Create } if h == handler);
+    routes.iter().flatten().find(creates)
+}
+
+/// Every action that has a route is defined.
+fn check_actions(
+    context: &Context<'_>,
+    routes: &[Option<Route>],
+    name: &str,
+    actions: &BTreeMap<String, Vec<String>>,
+    findings: &mut Findings,
+) {
+    for (index, route) in routes.iter().enumerate() {
+        let Some(Endpoint::Resource { handler, operation: Operation::Action(action) }) = route.as_ref().map(|r| &r.endpoint) else {
+            continue;
+        };
+        if handler == name && !actions.contains_key(action) {
+            let message = format!("'{name}' has no action '{action}'");
+            let help = format!(
+                "{}; define it under `actions` of '{name}' or in `triggers.http.routes`",
+                context.suggest(action, actions.keys().map(String::as_str))
+            );
+            findings.error(format!("/workflows/http/routes/{index}/path"), Code::UnknownName, message, help);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What handlers share.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::HeaderMap;
+
+use super::error::ApiError;
+use super::events::Streams;
+use super::lists::Lists;
+use super::{HttpParts, bearer};
+use crate::services::resources::Resources;
+use crate::services::users::{CurrentUser, TokenVerifier, Users};
+use crate::shutdown::Stop;
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+
+/// Used when the plan has no listener, for routers that are called without one.
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What handlers share.
+pub(super) struct AppState {
+    pub(super) tokens: Option<TokenVerifier>,
+    pub(super) users: Option<Users>,
+    pub(super) resources: Option<Resources>,
+    pub(super) metrics: Metrics,
+    pub(super) health: super::HealthChecks,
+    pub(super) writes: Tasks,
+    pub(super) streams: Streams,
+    pub(super) lists: Lists,
+    pub(super) stop: Stop,
+    pub(super) read_timeout: Duration,
+    /// Reverse proxies by module name.
+    pub(super) proxies: BTreeMap<String, Router>,
+    /// Module name of `auth.jwt`, for metrics.
+    pub(super) accounts: String,
+}
+
+impl AppState {
+    /// From what the process is made of.
+    pub(super) fn new(parts: HttpParts) -> Self {
+        let tokens = parts.tokens.or_else(|| parts.users.as_ref().map(|users| users.tokens().clone()));
+        let read_timeout = parts.plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.read_timeout);
+        let streams_per_user = parts.plan.server.as_ref().map_or(usize::MAX, |server| server.streams_per_user);
+        let readers = parts.plan.database.as_ref().map_or(1, |database| database.max_open_conns);
+        let accounts = parts.plan.auth.as_ref().map_or_else(String::new, |auth| auth.name.clone());
+        Self {
+            tokens,
+            users: parts.users,
+            resources: parts.resources,
+            metrics: parts.metrics,
+            health: parts.health,
+            writes: parts.writes,
+            streams: Streams::new(streams_per_user),
+            lists: Lists::new(usize::try_from(readers / 2).unwrap_or(1).max(1)),
+            stop: parts.stop,
+            read_timeout,
+            proxies: parts.proxies,
+            accounts,
+        }
+    }
+
+    /// Who the headers speak for; an error is 401.
+    pub(super) fn authenticate(&self, headers: &HeaderMap) -> Result<CurrentUser, ApiError> {
+        match &self.tokens {
+            Some(tokens) => bearer::authenticate(tokens, headers),
+            None => Err(ApiError::internal(anyhow::anyhow!("a route needs tokens, and this process cannot check any"))),
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What is kept in the private folder from one start to the next: copies of files that were good, and compiled code.
+//!
+//! Compiled code is run as it is, so one changed bit of it can do anything to this process. Each file of it begins with a keyed
+//! checksum over what it was compiled from, what it was compiled for, and all of its bytes; the bytes that were checked are the bytes
+//! that are loaded. The key is a file of the same folder, so this finds what a disk, a copy or a restore has changed or mixed up, and
+//! what was written by somebody who cannot read the folder.
+
+use std::collections::HashSet;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
+use bytes::Bytes;
+use rustix::fs::{Mode, OFlags};
+use subtle::ConstantTimeEq as _;
+
+use super::source::digest;
+
+/// Versions whose files are kept to go back to.
+const MAX_COPIES: usize = 32;
+/// Bytes of compiled code that are read: a Python component of 18 MB has about 70 MB of it.
+pub(super) const MAX_CODE_BYTES: u64 = 1 << 30;
+/// Bytes of the key, and of a checksum.
+const KEY_BYTES: usize = 32;
+/// What a checksum is of, so that it is not one of something else.
+const LABEL: &[u8] = b"millrace compiled code 1";
+
+/// Compiled code as it was found.
+pub(super) enum Code {
+    /// What this program wrote, checked.
+    Whole(Bytes),
+    /// There is none.
+    Missing,
+    /// It is not what this program wrote, or cannot be read; a clause that goes on after "compiled code".
+    Bad(String),
+}
+
+/// Whether what was written is on the disk before it counts.
+#[derive(Clone, Copy)]
+enum Durable {
+    Yes,
+    No,
+}
+
+/// The private folder.
+pub(super) struct CodeCache {
+    copies: PathBuf,
+    compiled: PathBuf,
+    key: hmac::Key,
+    /// What compiled code must fit.
+    fingerprint: String,
+}
+
+impl CodeCache {
+    /// Opens the folder, or makes it, for nobody but this user: whoever can write compiled code and its key can run anything in this
+    /// process. `fingerprint` names what compiled code must fit.
+    pub fn open(cache_dir: &Path, fingerprint: String) -> anyhow::Result<Self> {
+        let (copies, compiled) = (cache_dir.join("components"), cache_dir.join("compiled"));
+        for dir in [cache_dir, &compiled, &copies] {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+            made.and_then(|()| fs::set_permissions(dir, Permissions::from_mode(0o700)))
+                .with_context(|| format!("the private folder '{}' for compiled components cannot be made", dir.display()))?;
+        }
+        Ok(Self { copies, compiled, key: key(&cache_dir.join("compiled.key")), fingerprint })
+    }
+
+    /// Where the copies are.
+    pub fn copies(&self) -> &Path {
+        &self.copies
+    }
+
+    /// The copy of a good file.
+    ///
+    /// # Errors
+    /// There is none, or it was changed.
+    pub fn copy(&self, wanted: &str) -> Result<Bytes, String> {
+        let bytes = fs::read(self.copy_of(wanted)).map_err(|error| format!("there is no copy of version {wanted}: {error}"))?;
+        if digest(&bytes) != wanted {
+            return Err(format!("the copy of version {wanted} was changed"));
+        }
+        Ok(bytes.into())
+    }
+
+    /// Keeps a copy of a good file; one that was changed is written anew.
+    pub fn keep_copy(&self, digest: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = self.copy_of(digest);
+        if fs::read(&path).is_ok_and(|kept| kept == bytes) {
+            return Ok(());
+        }
+        write_whole(&path, &[bytes], Durable::Yes)
+    }
+
+    /// Code that was compiled from the file with this digest.
+    pub fn code(&self, digest: &str) -> Code {
+        match read(&self.code_of(digest), MAX_CODE_BYTES) {
+            Ok(bytes) => self.checked(digest, bytes.into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Code::Missing,
+            Err(error) => Code::Bad(format!("cannot be read: {error}")),
+        }
+    }
+
+    fn checked(&self, digest: &str, mut bytes: Bytes) -> Code {
+        if bytes.len() <= KEY_BYTES {
+            return Code::Bad(format!("has {} bytes", bytes.len()));
+        }
+        let tag = bytes.split_to(KEY_BYTES);
+        if bool::from(self.tag(digest, &bytes).as_ref().ct_eq(&tag)) {
+            return Code::Whole(bytes);
+        }
+        Code::Bad("does not match its checksum: it was changed, or is another file's".to_owned())
+    }
+
+    /// Keeps code that was compiled from the file with this digest. It need not survive a power cut: what is lost of it is noticed, and made
+    /// again.
+    pub fn keep_code(&self, digest: &str, code: &[u8]) -> io::Result<()> {
+        write_whole(&self.code_of(digest), &[self.tag(digest, code).as_ref(), code], Durable::No)
+    }
+
+    fn tag(&self, digest: &str, code: &[u8]) -> hmac::Tag {
+        let mut context = hmac::Context::with_key(&self.key);
+        for part in [LABEL, digest.as_bytes(), self.fingerprint.as_bytes()] {
+            context.update(part);
+            context.update(&[0]);
+        }
+        context.update(code);
+        context.sign()
+    }
+
+    /// Removes the oldest copies and their code, and what belongs to none. The versions in `good` and the newest stay, and so does what is
+    /// newer than `before`: it may be being written.
+    pub fn tidy(&self, good: &HashSet<String>, before: SystemTime) -> io::Result<()> {
+        let (mut copies, others): (Vec<_>, Vec<_>) =
+            entries(&self.copies)?.into_iter().partition(|(_, path)| path.extension().is_some_and(|extension| extension == "wasm"));
+        copies.sort_unstable_by(|a, b| b.cmp(a));
+        let (newest, oldest) = copies.split_at(copies.len().min(MAX_COPIES));
+        let mut kept: HashSet<String> = newest.iter().filter_map(|(_, path)| digest_of(path)).collect();
+        kept.extend(good.iter().cloned());
+        for (modified, path) in oldest {
+            if *modified < before && digest_of(path).is_none_or(|digest| !kept.contains(&digest)) {
+                fs::remove_file(path)?;
+            }
+        }
+        let wanted: HashSet<PathBuf> = kept.iter().map(|digest| self.code_of(digest)).collect();
+        let code = entries(&self.compiled)?.into_iter().filter(|(_, path)| !wanted.contains(path));
+        for (modified, path) in others.into_iter().chain(code) {
+            if modified < before {
+                // Earlier versions of this program kept a folder there.
+                if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }?;
+            }
+        }
+        Ok(())
+    }
+
+    fn copy_of(&self, digest: &str) -> PathBuf {
+        self.copies.join(format!("{digest}.wasm"))
+    }
+
+    fn code_of(&self, digest: &str) -> PathBuf {
+        self.compiled.join(format!("{digest}-{}.cwasm", self.fingerprint))
+    }
+}
+
+fn digest_of(path: &Path) -> Option<String> {
+    Some(path.file_name()?.to_str()?.split('.').next()?.to_owned())
+}
+
+/// What is in a folder, each with when it was changed last.
+fn entries(folder: &Path) -> io::Result<Vec<(SystemTime, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if let Ok(modified) = path.symlink_metadata().and_then(|metadata| metadata.modified()) {
+            found.push((modified, path));
+        }
+    }
+    Ok(found)
+}
+
+/// The key of this folder, which is made if there is none or what is there cannot be one. Without a file for it this start has one of its
+/// own, and the next compiles everything again.
+fn key(path: &Path) -> hmac::Key {
+    let bytes = read_key(path).or_else(|found| {
+        if found.kind() != io::ErrorKind::NotFound {
+            tracing::warn!(path = %path.display(), reason = %found, "the key of the compiled components is bad: it is made anew, and they are compiled again");
+            fs::remove_file(path)?;
+        }
+        write_new_key(path, &rand::random())
+    });
+    let bytes = bytes.unwrap_or_else(|error| {
+        tracing::warn!(path = %path.display(), %error, "the key of the compiled components cannot be kept: the next start compiles them again");
+        rand::random()
+    });
+    hmac::Key::new(HMAC_SHA256, &bytes)
+}
+
+fn read_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
+    let bytes = read(path, KEY_BYTES as u64)?;
+    let key =
+        <[u8; KEY_BYTES]>::try_from(bytes).map_err(|bytes| io::Error::other(format!("it has {} bytes, not {KEY_BYTES}", bytes.len())))?;
+    // As a file system leaves a file whose content never reached the disk.
+    if key == [0; KEY_BYTES] { Err(io::Error::other("it is empty")) } else { Ok(key) }
+}
+
+/// Writes the key where there is none; if another process has just done so, its key counts.
+fn write_new_key(path: &Path, key: &[u8; KEY_BYTES]) -> io::Result<[u8; KEY_BYTES]> {
+    let part = part_of(path);
+    write_part(&part, &[key], Durable::Yes)?;
+    let linked = fs::hard_link(&part, path);
+    fs::remove_file(&part)?;
+    match linked {
+        Ok(()) => Ok(*key),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read_key(path),
+        Err(error) => Err(error),
+    }
+}
+
+/// A plain file of at most `most` bytes, at once; what is in the private folder is no link.
+fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file: File = rustix::fs::open(path, flags, Mode::empty())?.into();
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.len() > most {
+        return Err(io::Error::other(format!("it is no plain file of at most {most} bytes")));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default() + 1);
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Writes a file that is there as a whole or not at all. Two components may have the same file, so each writes a part of its own.
+fn write_whole(path: &Path, content: &[&[u8]], durable: Durable) -> io::Result<()> {
+    let part = part_of(path);
+    let written = write_part(&part, content, durable).and_then(|()| fs::rename(&part, path));
+    if written.is_err() {
+        // On a full disk nothing should stay of it.
+        let _ = fs::remove_file(&part);
+    }
+    written
+}
+
+fn part_of(path: &Path) -> PathBuf {
+    path.with_extension(format!("{}.part", uuid::Uuid::now_v7().simple()))
+}
+
+fn write_part(part: &Path, content: &[&[u8]], durable: Durable) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(part)?;
+    for bytes in content {
+        file.write_all(bytes)?;
+    }
+    match durable {
+        Durable::Yes => file.sync_all(),
+        Durable::No => Ok(()),
+    }
+}

@@ -1,0 +1,124 @@
+//! One attempt at a run: a place in the runtime, the reasons not to make it now, and what the component answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::breaker::Breakers;
+use super::commit_plan;
+use super::crash_suspects::CrashSuspects;
+use super::credentials::{Credentials, Wait};
+use super::in_hand::Held;
+use super::jobs::Jobs;
+use super::waker::RunWaker;
+use super::workflows::Workflows;
+use crate::clock::{self, Clock};
+use crate::runtime::{Place, Report, Runtime, Verdict};
+use crate::shutdown::Stop;
+use crate::store::{Resource, StepRun};
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::RunOutcome;
+use crate::telemetry::traces::Span;
+
+/// Wait of a run whose component has no version at all.
+const WITHOUT_VERSION: Duration = Duration::from_secs(10);
+
+/// What came of an attempt.
+pub(in crate::services) enum Attempt {
+    /// It was made.
+    Made(Report),
+    /// It was not made, or does not count as an attempt.
+    Denied {
+        /// When to ask again.
+        until: Timestamp,
+        /// Why.
+        reason: String,
+    },
+    /// It was made and failed while the whole process was stopped. It says nothing about the component and is made again.
+    Excused,
+    /// It was not, and the caller must not try again: the run was taken back, or the process is stopping.
+    NotMade,
+}
+
+/// Makes attempts.
+pub(super) struct Attempts {
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) workflows: Arc<Workflows>,
+    pub(super) jobs: Jobs,
+    pub(super) breakers: Arc<Breakers>,
+    pub(super) credentials: Arc<Credentials>,
+    pub(super) crash_suspects: CrashSuspects,
+    pub(super) waker: RunWaker,
+    pub(super) clock: Clock,
+    pub(super) stop: Stop,
+    pub(super) metrics: Metrics,
+}
+
+impl Attempts {
+    /// Makes one attempt: runs the component, unless no version of it serves, its circuit breaker is open, or a service that it calls
+    /// refuses the credentials of this process.
+    pub(super) async fn attempt(&self, run: &StepRun, resource: &Resource, held: &Held) -> Attempt {
+        let place = tokio::select! {
+            biased;
+            place = self.runtime.place(&run.component, run.is_again()) => place,
+            // Nothing has begun: the next process finds it where it is.
+            () = self.stop.requested() => return Attempt::NotMade,
+        };
+        if let Some((until, reason)) = self.denial(run) {
+            return self.denied(run, until, reason);
+        }
+        if !held.enter() {
+            return Attempt::NotMade;
+        }
+        let paused = clock::paused();
+        let report = self.make_attempt(run, resource, place).await;
+        if matches!(report.verdict, Verdict::Transient(_)) && clock::paused() > paused {
+            return Attempt::Excused;
+        }
+        let credentials = &self.credentials;
+        match (&report.verdict, &report.refused) {
+            // Nothing that the component could know or change.
+            (Verdict::Transient(_) | Verdict::Permanent(_), Some(reason)) => {
+                let Wait { until, reason } = credentials.refused(&run.component, reason, self.clock.steady());
+                self.denied(run, until, reason)
+            }
+            (Verdict::Accepted(_) | Verdict::Rejected { .. }, None) => {
+                if credentials.accepted(&run.component) {
+                    self.waker.wake(&run.component);
+                }
+                Attempt::Made(report)
+            }
+            _ => Attempt::Made(report),
+        }
+    }
+
+    /// Why a component is not run now, and when to ask again. A version that arrives, or a success, makes what waits due at once.
+    fn denial(&self, run: &StepRun) -> Option<(Timestamp, String)> {
+        let (now, component) = (self.clock.steady(), run.component.as_str());
+        if let Some(reason) = self.runtime.unserved(component) {
+            return Some((commit_plan::later(now, WITHOUT_VERSION), reason));
+        }
+        if let Err(Wait { until, reason }) = self.credentials.admit(component, now) {
+            return Some((until, reason));
+        }
+        let digest = self.runtime.digest(component)?;
+        let until = self.breakers.admit(component, &digest, run.is_again(), now).err()?;
+        Some((until, format!("component '{component}' has failed too often: its circuit breaker is open")))
+    }
+
+    fn denied(&self, run: &StepRun, until: Timestamp, reason: String) -> Attempt {
+        self.metrics.component_denied(&run.component);
+        Span::current().set("millrace.outcome", || RunOutcome::Denied.as_str());
+        Attempt::Denied { until, reason }
+    }
+
+    async fn make_attempt(&self, run: &StepRun, resource: &Resource, place: Place) -> Report {
+        let job = self.jobs.job(run, resource).await;
+        // Not before there is a place: who only waits for one kills nobody.
+        let slot = self.crash_suspects.enter(&run.key);
+        let report = self.runtime.run_in(place, &run.component, job, self.workflows.step_config(&run.workflow, &run.name)).await;
+        drop(slot);
+        report
+    }
+}

@@ -1,0 +1,147 @@
+//! Makes plans durable: claims the runs for which there is room, writes one commit, and tells whoever waits for what it holds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use super::active::Active;
+use super::backpressure::Backpressure;
+use super::change_notifier::ChangeNotifier;
+use super::commit_plan::CommitPlan;
+use super::in_hand::{Held, InHand};
+use super::per_owner::PerOwner;
+use super::waker::RunWaker;
+use super::workflows::Workflows;
+use crate::shutdown::Stop;
+use crate::store::{Commit, Guard, Resource, RunStatus, StepRun, Store, StoreError};
+use crate::telemetry::Metrics;
+use crate::telemetry::traces::{Kind, Span};
+
+/// A new run that this process has claimed.
+pub(super) type Claimed = (StepRun, Held);
+
+/// Makes plans durable.
+pub(super) struct Commits {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) hand: InHand,
+    pub(super) waker: RunWaker,
+    pub(super) outbox_grew: Arc<Notify>,
+    pub(super) active: Arc<Active>,
+    pub(super) per_owner: Arc<PerOwner>,
+    pub(super) backpressure: Arc<Backpressure>,
+    pub(super) change_notifier: ChangeNotifier,
+    pub(super) workflows: Arc<Workflows>,
+    pub(super) stop: Stop,
+    pub(super) metrics: Metrics,
+}
+
+impl Commits {
+    /// Makes a plan durable and tells everybody whom it concerns. Answers the resource, and the runs that this process has claimed with it
+    /// and is to start.
+    ///
+    /// # Errors
+    /// The store did not do it; then nothing has happened.
+    pub(super) async fn commit(&self, mut plan: CommitPlan) -> Result<(Arc<Resource>, Vec<Claimed>), StoreError> {
+        let claimed = self.claim(&mut plan.commit.runs);
+        let commit = plan.commit;
+        let waits = commit.runs.len() > claimed.len()
+            || !commit.timers.is_empty()
+            || commit.settled.as_ref().is_some_and(|settled| settled.status == RunStatus::Ready);
+        let (moved, events) = (!commit.history.is_empty(), commit.outbox.len());
+        let resource = plan.resource;
+        let (left, entered) = self.states(&commit, &resource);
+        let from = self.left_of_owner(&commit, &resource);
+        commit_span(&resource).around(self.store.commit(commit)).await?;
+
+        for (count, change) in left.map(|count| (count, -1)).into_iter().chain(entered.map(|count| (count, 1))) {
+            count.fetch_add(change, Ordering::Relaxed);
+        }
+        if let Some(from) = from {
+            self.per_owner.moved(&resource.kind, resource.owner.as_deref(), &from, &resource.state);
+        }
+        if waits {
+            self.waker.look_again();
+        }
+        if events > 0 {
+            self.backpressure.add(events);
+            self.outbox_grew.notify_one();
+        }
+        if moved {
+            self.change_notifier.changed(&resource.kind, &resource.id);
+        }
+        if let Some(is_error) = plan.finished {
+            self.count_finished(&resource, is_error);
+        }
+        Ok((resource, claimed))
+    }
+
+    /// The counters of the state that a commit leaves, and of the one it enters.
+    fn states(&self, commit: &Commit, resource: &Resource) -> (Option<&AtomicI64>, Option<&AtomicI64>) {
+        let (Some((guard, _)), Some(progress)) = (&commit.change, &resource.workflow) else { return (None, None) };
+        let active = &self.active;
+        let left = commit.history.first().filter(|_| *guard != Guard::Absent);
+        let moved = *guard == Guard::Absent || left.is_some();
+        let entered = moved.then(|| active.state(&progress.workflow, &resource.state));
+        (left.and_then(|row| active.state(&progress.workflow, &row.from)), entered.flatten())
+    }
+
+    /// The state that a commit leaves, where the instances of its owner are counted. Who creates one counts it before.
+    fn left_of_owner(&self, commit: &Commit, resource: &Resource) -> Option<String> {
+        let (guard, _) = commit.change.as_ref()?;
+        let row = commit.history.first().filter(|_| *guard != Guard::Absent)?;
+        self.per_owner.counts(&resource.kind).then(|| row.from.clone())
+    }
+
+    /// Writes a plan whose run is claimed already, or should wait.
+    ///
+    /// # Errors
+    /// The store did not do it; then nothing has happened.
+    pub(super) async fn commit_as_is(&self, plan: CommitPlan) -> Result<(), StoreError> {
+        let waits = plan.commit.runs.iter().any(|run| run.status == RunStatus::Ready);
+        self.store.commit(plan.commit).await?;
+        if waits {
+            self.waker.look_again();
+        }
+        Ok(())
+    }
+
+    /// Marks the new runs for which there is room as claimed by this process.
+    fn claim(&self, runs: &mut [StepRun]) -> Vec<Claimed> {
+        runs.iter_mut().filter_map(|run| self.try_claim(run).map(|held| (run.clone(), held))).collect()
+    }
+
+    /// Marks a new run as claimed by this process, if there is room for it and the process is not stopping.
+    pub(super) fn try_claim(&self, run: &mut StepRun) -> Option<Held> {
+        if self.stop.is_requested() {
+            return None;
+        }
+        let held = self.hand.take_new(run)?;
+        run.status = RunStatus::Running;
+        run.owner = Some(self.store.epoch());
+        run.fence = 1;
+        Some(held)
+    }
+
+    fn count_finished(&self, resource: &Resource, is_error: bool) {
+        let Some(progress) = &resource.workflow else { return };
+        self.active.finished(&progress.workflow);
+        let Some(pinned) = self.workflows.current(&progress.workflow) else { return };
+        let action = pinned.machine.definition().initial_transition.as_deref().unwrap_or("create");
+        let took = elapsed(resource.created_at, resource.updated_at);
+        self.metrics.workflow_execution(&progress.workflow, action, if is_error { "failure" } else { "success" });
+        self.metrics.workflow_duration(&progress.workflow, action, took);
+    }
+}
+
+fn commit_span(resource: &Resource) -> Span {
+    let span = Span::child(Kind::Internal, || "commit");
+    span.set("millrace.instance.id", || resource.id.clone()).set("millrace.state", || resource.state.clone());
+    span
+}
+
+fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}

@@ -1,0 +1,54 @@
+//! What the engine is built from.
+
+use std::sync::Arc;
+
+use super::active::Active;
+use super::backpressure::Backpressure;
+use super::breaker::Breakers;
+use super::change_notifier::ChangeNotifier;
+use super::crash_suspects::CrashSuspects;
+use super::credentials::Credentials;
+use super::events::Events;
+use super::per_owner::PerOwner;
+use super::workflows::Workflows;
+use crate::clock::Clock;
+use crate::runtime::Runtime;
+use crate::shutdown::Stop;
+use crate::store::Store;
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+
+/// What the engine works with. Each of its parts takes of it what it needs.
+#[derive(Clone)]
+pub struct Dependencies {
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// The sandbox.
+    pub runtime: Arc<Runtime>,
+    /// The machines.
+    pub workflows: Arc<Workflows>,
+    /// Topics and handlers.
+    pub events: Arc<Events>,
+    /// Time.
+    pub clock: Clock,
+    /// Who is told of changes.
+    pub change_notifier: ChangeNotifier,
+    /// Where work is spawned.
+    pub tasks: Tasks,
+    /// No run is begun after it was asked for.
+    pub stop: Stop,
+    /// Unfinished instances.
+    pub active: Arc<Active>,
+    /// Instances of each owner, where there is a limit to them.
+    pub per_owner: Arc<PerOwner>,
+    /// Which components are left alone for a while.
+    pub breakers: Arc<Breakers>,
+    /// What other processes know this one by.
+    pub credentials: Arc<Credentials>,
+    /// How many events may wait.
+    pub backpressure: Arc<Backpressure>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Which runs are inside a component, for the next process.
+    pub crash_suspects: CrashSuspects,
+}

@@ -1,0 +1,134 @@
+//! One resource handler of the plan: whose resources it keeps, and which bodies it accepts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::view;
+use crate::plan::ResourceHandler;
+use crate::services::ServiceError;
+use crate::services::error::{FieldError, pointer};
+use crate::services::shop::catalogue::Catalogue;
+use crate::services::shop::pricing;
+use crate::services::users::CurrentUser;
+use crate::store::{Object, Resource, Store};
+
+/// A handler, ready to use.
+pub(super) struct Handler {
+    pub(super) settings: ResourceHandler,
+    pub(super) catalogue: Option<Catalogue>,
+    schema: Option<jsonschema::Validator>,
+}
+
+impl Handler {
+    /// As its settings say, over this store.
+    ///
+    /// # Errors
+    /// The schema or the catalogue's client cannot be made.
+    pub(super) fn new(settings: &ResourceHandler, store: &Arc<dyn Store>) -> anyhow::Result<Self> {
+        let catalogue = settings.pricing.as_ref().map(|pricing| Catalogue::new(&pricing.prices, Arc::clone(store))).transpose()?;
+        let schema = settings.schema.as_ref().map(jsonschema::validator_for).transpose();
+        let schema = schema.map_err(|error| anyhow::anyhow!("schema of '{}': {error}", settings.name))?;
+        Ok(Self { settings: settings.clone(), catalogue, schema })
+    }
+
+    pub(super) async fn new_data(&self, body: &Value) -> Result<Object, ServiceError> {
+        if let (Some(catalogue), Some(settings)) = (&self.catalogue, &self.settings.pricing) {
+            return pricing::price(catalogue, settings.max_quantity, body).await;
+        }
+        let Some(object) = body.as_object() else {
+            return Err(ServiceError::field("", "expected an object"));
+        };
+        if let Some(name) = view::host_owned(object) {
+            return Err(ServiceError::field(format!("/{name}"), "this field is set by the host"));
+        }
+        if let Some(schema) = &self.schema {
+            let errors: Vec<_> = schema
+                .iter_errors(body)
+                .map(|error| FieldError { pointer: error.instance_path().to_string(), detail: error.to_string() })
+                .collect();
+            if !errors.is_empty() {
+                return Err(ServiceError::fields(errors));
+            }
+        }
+        if let Some(field) = self.settings.stock_field.as_ref().filter(|field| object.contains_key(*field))
+            && self.units(object).is_none()
+        {
+            return Err(ServiceError::field(format!("/{field}"), "expected a whole number of units, 0 or more"));
+        }
+        Ok(object.clone())
+    }
+
+    /// What an action may bring: new values of private fields, nothing else.
+    pub(super) fn action_fields(&self, body: &Value) -> Result<Option<Object>, ServiceError> {
+        let object = match body {
+            Value::Null => return Ok(None),
+            Value::Object(object) if object.is_empty() => return Ok(None),
+            Value::Object(object) => object,
+            _ => return Err(ServiceError::field("", "expected an object or nothing")),
+        };
+        let allowed = &self.settings.private_fields;
+        if let Some(name) = object.keys().find(|name| !allowed.contains(name)) {
+            let accepted = if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") };
+            return Err(ServiceError::field(pointer("", name), format!("unknown field; accepted here: {accepted}")));
+        }
+        if self.catalogue.is_some() {
+            return Ok(pricing::payment(body)?.map(|payment| Object::from_iter([("payment".to_owned(), payment)])));
+        }
+        Ok(Some(object.clone()))
+    }
+
+    pub(super) fn new_resource(&self, user: Option<&CurrentUser>, data: Object, now: Timestamp) -> Result<Resource, ServiceError> {
+        Ok(Resource {
+            kind: self.settings.kind.clone(),
+            id: format!("{}{}", self.settings.id_prefix, uuid::Uuid::now_v7()),
+            owner: self.owner(user)?,
+            state: "active".into(),
+            version: 1,
+            data: Arc::new(data),
+            workflow: None,
+            created_at: now,
+            updated_at: now,
+        })
+    }
+
+    /// Whose resources the caller means; an error when they belong to somebody and nobody asks.
+    pub(super) fn owner(&self, user: Option<&CurrentUser>) -> Result<Option<String>, ServiceError> {
+        match (self.settings.owned, user) {
+            (false, _) => Ok(None),
+            (true, Some(user)) => Ok(Some(user.id.clone())),
+            (true, None) => Err(ServiceError::Unauthorized("a token is needed".into())),
+        }
+    }
+
+    pub(super) fn units(&self, data: &Object) -> Option<u64> {
+        data.get(self.settings.stock_field.as_ref()?)?.as_u64().filter(|units| i64::try_from(*units).is_ok())
+    }
+
+    /// That an owner has as many of these as one may have, and is to come back after `retry_after`.
+    pub(super) fn full(&self, retry_after: Duration) -> ServiceError {
+        let (kind, limit) = (&self.settings.kind, self.settings.per_owner.as_ref());
+        let most = limit.map_or(0, |limit| limit.max_instances);
+        let states = limit.into_iter().flat_map(|limit| &limit.states).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let actions = self.settings.actions.keys().map(String::as_str).collect::<Vec<_>>().join(" or ");
+        let way = if actions.is_empty() { String::new() } else { format!("{actions} one of them, or ") };
+        let detail = format!(
+            "you have {most} {kind} in one of the states {states}, which is as many as one may have; nothing was stored: {way}ask again when one of them has gone on"
+        );
+        ServiceError::Full { detail, limit: most, retry_after }
+    }
+
+    pub(super) fn refuse_workflow(&self, resource: &Resource) -> Result<(), ServiceError> {
+        match &resource.workflow {
+            Some(progress) => Err(ServiceError::Conflict(format!("'{}' is moved by workflow '{}'", resource.id, progress.workflow))),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn not_found(&self, id: &str) -> ServiceError {
+        let shown: String = id.chars().take(80).collect();
+        ServiceError::NotFound { what: format!("{} '{shown}'", self.settings.kind.trim_end_matches('s')) }
+    }
+}

@@ -1,0 +1,61 @@
+/** Pages by the part of the address after `#`. A path is decoded once; a pattern's `:name` takes one segment. */
+
+import { type ComponentProps, type ReactNode, useState } from 'react'
+import { parse } from 'regexparam'
+import { navigate as go, useHashLocation } from 'wouter/use-hash-location'
+
+type Params = Readonly<Record<string, string>>
+
+/** Which page, from top to bottom; the first that matches. */
+export interface Route {
+  pattern: string
+  page: (params: Params) => ReactNode
+}
+
+/** What the pattern's names stand for, or nothing if the path is another one's. */
+export function match(pattern: string, path: string): Params | undefined {
+  const { keys, pattern: whole } = parse(pattern)
+  const found = whole.exec(path)
+  return found ? Object.fromEntries(keys.map((name, index) => [name, decode(found[index + 1] ?? '')])) : undefined
+}
+
+export function find(routes: readonly Route[], path: string): ReactNode | undefined {
+  for (const { pattern, page } of routes) {
+    const params = match(pattern, path)
+    if (params) return page(params)
+  }
+  return undefined
+}
+
+export function usePath(): string {
+  return useHashLocation()[0].replace(/\?.*$/, '')
+}
+
+/** Whoever shows the path hears of it at once, not when the browser gets round to it. */
+export function navigate(path: string, { replace = false } = {}) {
+  go(path, { replace })
+}
+
+/** An ordinary link: the browser does the rest. */
+export function Link({ to, ...rest }: { to: string } & Omit<ComponentProps<'a'>, 'href'>) {
+  return <a href={`#${to}`} {...rest} />
+}
+
+/** A value of this visit of a page: Back finds it again, a link begins anew. */
+export function useVisit(name: string): [string | undefined, (value?: string) => void] {
+  const [value, setValue] = useState<string | undefined>(() => history.state?.[name])
+  const keep = (next?: string) => {
+    history.replaceState({ ...history.state, [name]: next }, '')
+    setValue(next)
+  }
+  return [value, keep]
+}
+
+/** An escape that is none is meant as it stands. */
+function decode(segment: string): string {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return segment
+  }
+}
