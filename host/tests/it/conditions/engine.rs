@@ -299,8 +299,11 @@ async fn an_order_that_waits_to_be_paid_can_be_cancelled_while_the_breaker_is_op
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_that_is_just_being_paid_cannot_be_cancelled_and_the_answer_says_why() {
-    let (_app, customer) = shop_with_hostile_payment().await;
+    let (app, customer) = shop_with_hostile_payment().await;
     let id = order_to(&customer, "sleep").await;
+    // Before that it can be taken back, and a cancellation is granted.
+    let inside = || async { app.runtime.crowd("payment-processor").filter(|crowd| crowd.running > 0) };
+    until("a payment has its place", inside).await;
     let refused = || async {
         let answer = cancel(&customer, &id).await;
         assert_eq!(answer.status, StatusCode::CONFLICT, "{answer:?}");
