@@ -9,6 +9,8 @@ export default defineConfig<object, { shape: Shape }>({
   // One store and one browser have the machine for themselves: what is watched here are orders of a few milliseconds.
   workers: 1,
   fullyParallel: true,
+  // A machine that stands still for a second is not a fault of the pages. Whoever needed a second attempt is listed as flaky at the end.
+  retries: 1,
   // Nothing is said by how long a test takes: a dozen tabs on a slow machine take a minute.
   timeout: 180_000,
   expect: { timeout: 20_000 },

@@ -10,8 +10,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use millrace::store::sqlite::{Sqlite, SqliteSettings};
-use millrace::store::{Commit, Guard, HistoryRow, Listing, OutboxRow, Progress, Resource, RunStatus, Settled, StepRun, Store};
+use millrace::clock::Clock;
+use millrace::store::{
+    Commit, Database, Guard, HistoryRow, Listing, OutboxRow, Progress, Resource, RunStatus, Settled, StepRun, Store, open,
+};
 use millrace_workflow::{Instance, RunKind};
 use serde_json::json;
 
@@ -35,11 +37,11 @@ async fn measure(span: Duration) -> anyhow::Result<()> {
     writeln!(out, "baseline: {:>8.0} writes of 4 KiB with fdatasync per second", synced_writes(folder.path(), span)?)?;
     for callers in [1, 64, 512] {
         let path = folder.path().join(format!("{callers}.db"));
-        let store = Arc::new(Sqlite::open(&SqliteSettings { path: path.clone(), readers: 2 })?);
+        let store = open(&Database { path: path.clone(), readers: 2 }, Clock::system())?;
         let before = cpu();
         let run = drive(&store, callers, span).await?;
         let used = cpu().saturating_sub(before);
-        let stats = store.commit_stats();
+        let stats = store.operations.commit_stats();
         writeln!(
             out,
             "{callers:>4} callers: {:>8.0} commits/s, {:>5.1} a transaction, {:>6.1} µs of the writer each, {:>6.1} µs of CPU each, p50 {:.2} ms, p99 {:.2} ms",
@@ -51,7 +53,7 @@ async fn measure(span: Duration) -> anyhow::Result<()> {
             run.quantile(0.99),
         )?;
         list(&store, &mut out).await?;
-        store.close().await;
+        store.operations.close().await;
         let bytes = std::fs::metadata(&path)?.len();
         writeln!(out, "              {:>8.0} bytes an order in the file", bytes as f64 / run.orders as f64)?;
     }
@@ -97,11 +99,11 @@ impl Run {
 }
 
 #[expect(clippy::disallowed_methods, reason = "joined below")]
-async fn drive(store: &Arc<Sqlite>, callers: usize, span: Duration) -> anyhow::Result<Run> {
+async fn drive(store: &Store, callers: usize, span: Duration) -> anyhow::Result<Run> {
     let started = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
     for caller in 0..callers {
-        let store = Arc::clone(store);
+        let store = store.clone();
         tasks.spawn(async move { call(&store, caller, started, span).await });
     }
     let mut run = Run { orders: 0, latencies: Vec::new(), took: Duration::ZERO };
@@ -116,20 +118,20 @@ async fn drive(store: &Arc<Sqlite>, callers: usize, span: Duration) -> anyhow::R
 }
 
 /// Takes one order after another from its creation to its end.
-async fn call(store: &Sqlite, caller: usize, started: Instant, span: Duration) -> anyhow::Result<(u64, Vec<Duration>)> {
+async fn call(store: &Store, caller: usize, started: Instant, span: Duration) -> anyhow::Result<(u64, Vec<Duration>)> {
     let (mut orders, mut latencies) = (0, Vec::new());
     while started.elapsed() < span {
         let id = format!("0193f5a0-{caller:04}-7000-8000-{orders:012}");
         for seq in 0..=CHANGES {
-            let commit = decision(store.epoch(), &id, caller, seq)?;
+            let commit = decision(store.instances.epoch(), &id, caller, seq)?;
             let asked = Instant::now();
-            let committed = store.commit(commit).await?;
+            let committed = store.resources.commit(commit).await?;
             latencies.push(asked.elapsed());
             // Nothing is sent here; half of the callers mark, as the relay would, in batches.
             if seq == CHANGES && orders % 8 == 7 {
                 let last = committed.outbox.last().map_or(0, |event| event.position);
                 let positions: Vec<u64> = (last.saturating_sub(32)..=last).collect();
-                store.mark_published(&positions).await?;
+                store.messages.mark_published(&positions).await?;
             }
         }
         orders += 1;
@@ -252,12 +254,12 @@ fn step_run(epoch: u64, id: &str, seq: u64, now: Timestamp) -> StepRun {
 }
 
 /// The fifty newest of one user among all that were just made.
-async fn list(store: &Sqlite, out: &mut impl std::io::Write) -> anyhow::Result<()> {
+async fn list(store: &Store, out: &mut impl std::io::Write) -> anyhow::Result<()> {
     let listing = Listing { kind: "orders".into(), owner: Some("user-0".into()), limit: 50, ..Listing::default() };
     let mut took = Vec::new();
     for _ in 0..500 {
         let asked = Instant::now();
-        store.resources(&listing).await?;
+        store.resources.resources(&listing).await?;
         took.push(asked.elapsed());
     }
     took.sort_unstable();

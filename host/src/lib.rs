@@ -8,6 +8,7 @@ pub mod bus;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod durable;
 pub mod http;
 pub mod plan;
 pub mod proxies;

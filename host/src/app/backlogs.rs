@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use crate::store::{Backlog, Store, StoreError};
+use crate::store::{Backlog, Operations, StoreError};
 
 /// A count that took so long is costly.
 const COSTLY: Duration = Duration::from_millis(5);
@@ -16,7 +16,7 @@ const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// Counts what waits in one store.
 pub(super) struct Backlogs {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Operations>,
     counts: Mutex<Counts>,
 }
 
@@ -44,7 +44,7 @@ impl Count {
 
 impl Backlogs {
     /// Nothing is counted yet.
-    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+    pub(super) fn new(store: Arc<dyn Operations>) -> Self {
         Self { store, counts: Mutex::default() }
     }
 
@@ -87,9 +87,9 @@ impl Backlogs {
 mod tests {
     use super::*;
     use crate::store::memory::Memory;
-    use crate::store::{Commit, OutboxRow};
+    use crate::store::{Commit, OutboxRow, Resources};
 
-    async fn publish(store: &dyn Store, id: &str) {
+    async fn publish(store: &dyn Resources, id: &str) {
         let (topic, key, payload) = ("parcel.lost".into(), "parcel-1".into(), "{}".into());
         let row = OutboxRow { position: 0, event_id: id.into(), topic, key, seq: 1, payload, traceparent: None };
         store.commit(Commit { outbox: vec![row], ..Commit::default() }).await.unwrap();
@@ -109,13 +109,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_scrape_counts_what_waits_once_a_second_and_knows_what_a_check_has_found_since() {
-        let store: Arc<dyn Store> = Arc::new(Memory::default());
-        let backlogs = Backlogs::new(Arc::clone(&store));
+        let store = Arc::new(Memory::default());
+        let backlogs = Backlogs::new(store.clone());
         assert_eq!(backlogs.for_check().await.unwrap().outbox, 0);
-        publish(store.as_ref(), "first").await;
+        publish(&*store, "first").await;
         assert_eq!(backlogs.for_scrape().await.unwrap().outbox, 1, "what a check found before is not good enough");
         let begin = Instant::now();
-        publish(store.as_ref(), "second").await;
+        publish(&*store, "second").await;
         let again = backlogs.for_scrape().await.unwrap().outbox;
         assert!(again == 1 || begin.elapsed() >= MAX_AGE, "it was counted a moment ago, and not again: {again}");
         backlogs.counts.lock().await.last = None;

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backlogs::Backlogs;
+use super::parts::Core;
 use crate::bus::{Bus, BusHealth};
 use crate::plan::Plan;
 use crate::services::engine::Dependencies;
-use crate::store::Backlog;
+use crate::store::{Backlog, Operations};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{ActiveComponent, Space};
 
 struct Gauges {
     metrics: Metrics,
     engine: Dependencies,
+    store: Arc<dyn Operations>,
     components: Vec<String>,
     /// Module name of the database.
     database: Option<String>,
@@ -24,14 +26,15 @@ struct Gauges {
 }
 
 /// Has everything that is only read, read for each scrape.
-pub(super) fn register(metrics: &Metrics, plan: &Plan, engine: &Dependencies, backlogs: &Arc<Backlogs>, bus: Option<&Arc<dyn Bus>>) {
+pub(super) fn register(metrics: &Metrics, plan: &Plan, core: &Core, backlogs: &Arc<Backlogs>) {
     let name = plan.bus.as_ref().map(|settings| settings.name().to_owned());
     let gauges = Arc::new(Gauges {
         metrics: metrics.clone(),
-        engine: engine.clone(),
+        engine: core.engine.clone(),
+        store: Arc::clone(&core.store.operations),
         components: plan.components.iter().map(|component| component.name.clone()).collect(),
         database: plan.database.as_ref().map(|database| database.name.clone()),
-        bus: name.zip(bus.cloned()),
+        bus: name.zip(core.bus.clone()),
         backlogs: Arc::clone(backlogs),
     });
     metrics.on_scrape(move || {
@@ -80,12 +83,11 @@ impl Gauges {
     }
 
     async fn read_store(&self) {
-        let store = &self.engine.store;
         match self.backlogs.for_scrape().await {
             Ok(backlog) => self.show(&backlog),
             Err(error) => tracing::warn!(%error, "the store does not say what waits; the metrics show what it said before"),
         }
-        match (store.space(), &self.database) {
+        match (self.store.space(), &self.database) {
             (Ok(Some(space)), Some(database)) => {
                 self.metrics.set_space(database, Space { wal: space.wal, file: space.file, free: space.free, size: space.size });
             }

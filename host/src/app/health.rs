@@ -8,15 +8,16 @@ use jiff::SignedDuration;
 use parking_lot::Mutex;
 
 use super::backlogs::Backlogs;
-use crate::bus::{Bus, BusHealth};
+use super::parts::Core;
+use crate::bus::BusHealth;
 use crate::clock::Clock;
 use crate::http::{Check, HealthChecks, Probe, Status};
 use crate::plan::Plan;
 use crate::pulse::Pulse;
 use crate::services::engine::Dependencies;
-use crate::services::operations::Stranded;
+use crate::services::operations::{Archive, Stranded};
 use crate::services::resources::Resources;
-use crate::store::{Refused, Store};
+use crate::store::{Operations, Refused};
 use crate::telemetry::logs;
 
 /// With less than this the disk of the database is as good as full: some minutes of a busy day.
@@ -54,10 +55,11 @@ fn check_log() -> Check {
 }
 
 /// Adds a check for each part that can be unwell.
-pub(super) fn register(health: &HealthChecks, plan: &Plan, engine: &Dependencies, backlogs: &Arc<Backlogs>, bus: Option<&Arc<dyn Bus>>) {
+pub(super) fn register(health: &HealthChecks, plan: &Plan, core: &Core, backlogs: &Arc<Backlogs>) {
+    let Core { store, engine, bus, .. } = core;
     if let Some(database) = &plan.database {
         let patience = plan.health.as_ref().map_or(SLOW_WRITE, |settings| SLOW_WRITE.min(settings.check_timeout / 2));
-        let (store, clock) = (Arc::clone(&engine.store), engine.clock.clone());
+        let (store, clock) = (Arc::clone(&store.operations), engine.clock.clone());
         let check = Arc::new(StoreCheck::new(store, Arc::clone(backlogs), clock, patience));
         let backpressure = Arc::clone(&engine.backpressure);
         health.add(&database.name, move || {
@@ -107,6 +109,17 @@ pub(super) fn register_catalogue(health: &HealthChecks, resources: &Resources) {
                 None => Check::new(Status::Up, "prices are to be had"),
             }
         }
+    });
+}
+
+/// Adds a check of the archive, if finished instances go there.
+pub(super) fn register_archive(health: &HealthChecks, archive: Option<&Archive>) {
+    let Some(archive) = archive.cloned() else { return };
+    health.add_own("archive", move || {
+        std::future::ready(match archive.problem() {
+            Some(problem) => Check::new(Status::Degraded, problem),
+            None => Check::new(Status::Up, format!("finished instances are archived in '{}'", archive.settings().folder.display())),
+        })
     });
 }
 
@@ -168,7 +181,7 @@ pub(super) fn register_proxies(health: &HealthChecks, plan: &Plan) {
 
 /// Whether the database can be read and written, which only doing both tells.
 struct StoreCheck {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Operations>,
     backlogs: Arc<Backlogs>,
     clock: Clock,
     /// How long a write may take before that is told.
@@ -188,7 +201,7 @@ struct Trial {
 }
 
 impl StoreCheck {
-    fn new(store: Arc<dyn Store>, backlogs: Arc<Backlogs>, clock: Clock, patience: Duration) -> Self {
+    fn new(store: Arc<dyn Operations>, backlogs: Arc<Backlogs>, clock: Clock, patience: Duration) -> Self {
         Self { store, backlogs, clock, patience, trial: Mutex::default(), waits: Mutex::default() }
     }
 
@@ -295,12 +308,12 @@ fn check_component(engine: &Dependencies, name: &str) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sqlite::{Sqlite, SqliteSettings};
-    use crate::store::{Commit, OutboxRow, StoreError};
+    use crate::store::{self, Commit, Database, OutboxRow, Store, StoreError};
 
     struct Bed {
         _folder: tempfile::TempDir,
-        store: Arc<Sqlite>,
+        store: Store,
+        disk: store::BadDisk,
         clock: Clock,
         check: StoreCheck,
     }
@@ -308,13 +321,12 @@ mod tests {
     impl Bed {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let settings = SqliteSettings { path: folder.path().join("a.db"), readers: 1 };
+            let settings = Database { path: folder.path().join("a.db"), readers: 1 };
             let clock = Clock::system();
-            let store = Arc::new(Sqlite::open_with_clock(&settings, clock.clone()).unwrap());
-            let seam = Arc::clone(&store) as Arc<dyn Store>;
-            let backlogs = Arc::new(Backlogs::new(Arc::clone(&seam)));
-            let check = StoreCheck::new(seam, backlogs, clock.clone(), SLOW_WRITE);
-            Self { _folder: folder, store, clock, check }
+            let (store, disk) = store::open_on_a_bad_disk(&settings, clock.clone()).unwrap();
+            let backlogs = Arc::new(Backlogs::new(Arc::clone(&store.operations)));
+            let check = StoreCheck::new(Arc::clone(&store.operations), backlogs, clock.clone(), SLOW_WRITE);
+            Self { _folder: folder, store, disk, clock, check }
         }
 
         async fn write(&self, bytes: usize) -> Result<(), StoreError> {
@@ -327,7 +339,7 @@ mod tests {
                 payload: "x".repeat(bytes).into(),
                 traceparent: None,
             };
-            self.store.commit(Commit { outbox: vec![row], ..Commit::default() }).await.map(drop)
+            self.store.resources.commit(Commit { outbox: vec![row], ..Commit::default() }).await.map(drop)
         }
     }
 
@@ -335,11 +347,11 @@ mod tests {
     async fn a_full_disk_is_told_at_once_and_for_a_while_after_there_is_room_again() {
         let bed = Bed::new();
         assert_eq!(bed.check.ask().await.status, Status::Up);
-        bed.store.leave_room(0).await;
+        bed.disk.leave_room(0).await;
         assert!(bed.write(1 << 20).await.is_err());
         let full = bed.check.ask().await;
         assert!(full.status > Status::Up && full.message.contains("full"), "{full:?}");
-        bed.store.leave_room(10_000).await;
+        bed.disk.leave_room(10_000).await;
         bed.write(1 << 20).await.unwrap();
         let after = bed.check.ask().await;
         assert!(after.status == Status::Degraded && after.message.contains("refused 0 s ago"), "{after:?}");
@@ -356,7 +368,7 @@ mod tests {
         let slow = bed.check.slow();
         assert!(slow.status == Status::Degraded && slow.reads && slow.message.contains("takes longer than 1000 ms"), "{slow:?}");
         let since = Instant::now().checked_sub(HANGING_WRITE).unwrap();
-        *bed.check.waits.lock() = Some((since, bed.store.commit_stats().commits));
+        *bed.check.waits.lock() = Some((since, bed.store.operations.commit_stats().commits));
         let hanging = bed.check.slow();
         assert!(hanging.status == Status::Down && hanging.reads, "{hanging:?}");
         bed.write(10).await.unwrap();
@@ -366,7 +378,7 @@ mod tests {
     #[tokio::test]
     async fn a_disk_that_cannot_be_written_is_noticed_by_asking() {
         let bed = Bed::new();
-        bed.store.break_disk().await;
+        bed.disk.break_disk().await;
         let check = bed.check.ask().await;
         assert!(check.status == Status::Down && check.message.contains("disk I/O error"), "{check:?}");
         assert!(check.reads, "what is only read is answered as ever");

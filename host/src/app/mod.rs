@@ -87,7 +87,7 @@ impl App {
         };
         let users = match (&core, &plan.auth) {
             (Some(core), Some(auth)) if parts::has_accounts(&plan) => {
-                Some(parts::users(&core.engine.store, auth, &surroundings.clock, &metrics).await?)
+                Some(parts::users(&core.store.users, auth, &surroundings.clock, &metrics).await?)
             }
             _ => None,
         };
@@ -95,12 +95,13 @@ impl App {
         health::register_process(&health, &pulse);
         health::register_proxies(&health, &plan);
         if let Some(core) = &core {
-            let backlogs = Arc::new(Backlogs::new(Arc::clone(&core.engine.store)));
-            health::register(&health, &plan, &core.engine, &backlogs, core.bus.as_ref());
+            let backlogs = Arc::new(Backlogs::new(Arc::clone(&core.store.operations)));
+            health::register(&health, &plan, core, &backlogs);
             health::register_catalogue(&health, &core.resources);
+            health::register_archive(&health, core.archive.as_ref());
             let engine::Dependencies { store, runtime, workflows, events, .. } = core.engine.clone();
             health::register_lacks(&health, &Stranded::new(store, runtime, workflows, events)).await?;
-            gauges::register(&metrics, &plan, &core.engine, &backlogs, core.bus.as_ref());
+            gauges::register(&metrics, &plan, core, &backlogs);
         }
         Ok(Self { plan, listener, probes, tasks, stop, metrics, health, pulse, core, users, tokens })
     }
@@ -113,8 +114,8 @@ impl App {
 
     /// The database, for tests that look behind the API.
     #[must_use]
-    pub fn store(&self) -> Option<Arc<dyn Store>> {
-        self.core.as_ref().map(|core| Arc::clone(&core.engine.store))
+    pub fn store(&self) -> Option<Store> {
+        self.core.as_ref().map(|core| core.store.clone())
     }
 
     /// The components, for tests that look behind the API.
@@ -172,7 +173,7 @@ impl App {
             tracing::warn!("some attempts were still running; they are made again at the next start");
         }
         if let Some(core) = &self.core
-            && tokio::time::timeout(stopping.left(CLOSE_LIMIT), core.engine.store.close()).await.is_err()
+            && tokio::time::timeout(stopping.left(CLOSE_LIMIT), core.store.operations.close()).await.is_err()
         {
             tracing::warn!("the database was not closed in time; nothing is lost, the next start reads its log");
         }

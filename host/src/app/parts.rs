@@ -18,13 +18,13 @@ use crate::services::engine::{
     recovery,
 };
 use crate::services::generation::Generation;
+use crate::services::operations::Archive;
 use crate::services::operations::agreement::Known;
 use crate::services::resources::{self, Resources};
 use crate::services::shop::{self, stock};
 use crate::services::users::Users;
 use crate::shutdown::Stop;
-use crate::store::sqlite::{Sqlite, SqliteSettings};
-use crate::store::{Store, StoreError};
+use crate::store::{self, Operations, Stock, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
@@ -39,6 +39,7 @@ pub struct Surroundings {
 
 /// The parts of a process that has a database.
 pub(super) struct Core {
+    pub store: Store,
     pub store_failed: StoreFailed,
     /// Asked whether the thread that writes gets on; taken when it is.
     pub writer: Option<Asked>,
@@ -48,6 +49,8 @@ pub(super) struct Core {
     pub bus: Option<Arc<dyn Bus>>,
     /// What other processes may ask.
     pub internal: Option<http::Router>,
+    /// Where finished instances go.
+    pub archive: Option<Archive>,
 }
 
 /// Tells once that the store cannot go on.
@@ -88,25 +91,24 @@ pub(super) async fn core(
     metrics: &Metrics,
 ) -> anyhow::Result<Core> {
     let clock = surroundings.clock.clone();
-    let settings = SqliteSettings { path: database.path.clone(), readers: usize::try_from(database.max_open_conns).unwrap_or(1) };
-    let sqlite = Arc::new(Sqlite::open_with_clock(&settings, clock.clone())?);
+    let settings = store::Database { path: database.path.clone(), readers: usize::try_from(database.max_open_conns).unwrap_or(1) };
+    let store = store::open(&settings, clock.clone())?;
     let store_failed = {
-        let sqlite = Arc::clone(&sqlite);
-        StoreFailed(Some(Box::pin(async move { sqlite.failed().await })))
+        let operations = Arc::clone(&store.operations);
+        StoreFailed(Some(Box::pin(async move { operations.failed().await })))
     };
     let counting = metrics.clone();
-    sqlite.on_commit(move |units, took| counting.committed(units, took));
-    let asked = Arc::clone(&sqlite);
+    store.operations.on_commit(Box::new(move |units, took| counting.committed(units, took)));
+    let asked = Arc::clone(&store.operations);
     let writer: Asked = Box::new(move || {
-        let sqlite = Arc::clone(&asked);
-        Box::pin(async move { sqlite.answers().await })
+        let operations = Arc::clone(&asked);
+        Box::pin(async move { operations.answers().await })
     });
-    let store: Arc<dyn Store> = sqlite;
     let (crash_suspects, suspects) = CrashSuspects::open(&database.path.with_extension("in-flight"));
     for key in &suspects {
         tracing::warn!(run = key, "this run was inside its component when the process before this one ended");
     }
-    let unrecovered = match recovery::recover(store.as_ref(), &suspects).await {
+    let unrecovered = match recovery::recover(store.instances.as_ref(), &suspects).await {
         Ok(()) => None,
         Err(StoreError::Unavailable(reason)) => {
             tracing::warn!(reason, "what the process before this one left running goes on when the store can write");
@@ -115,13 +117,13 @@ pub(super) async fn core(
         Err(error) => return Err(error.into()),
     };
 
-    let workflows = Arc::new(Workflows::open(Arc::clone(&store), &plan.workflows).await?);
-    let active = Active::new(workflows.definitions(), &store.unfinished().await?);
-    let per_owner = PerOwner::open(store.as_ref(), &plan.resources).await?;
+    let workflows = Arc::new(Workflows::open(Arc::clone(&store.instances), &plan.workflows).await?);
+    let active = Active::new(workflows.definitions(), &store.instances.unfinished().await?);
+    let per_owner = PerOwner::open(store.instances.as_ref(), &plan.resources).await?;
     let generation = Generation::default();
     let runtime = runtime(plan, database, surroundings, &store, &generation).await?;
     let engine = Dependencies {
-        store: Arc::clone(&store),
+        store: Arc::clone(&store.instances),
         runtime,
         workflows,
         events: Arc::new(Events::new(plan, &shop::WRITTEN_AT_CREATION)),
@@ -139,22 +141,30 @@ pub(super) async fn core(
     };
     let pipeline = Pipeline::new(&engine);
     if let Some(suspects) = unrecovered {
-        let recovering = recovery::recover_later(Arc::clone(&store), pipeline.waker().clone(), suspects, stop.clone());
+        let recovering = recovery::recover_later(Arc::clone(&store.instances), pipeline.waker().clone(), suspects, stop.clone());
         tasks.spawn_long("recovery", recovering);
     }
-    let internal = internal(plan, &store, &generation);
-    let resources = resources_of(plan, &engine, &pipeline, generation)?;
+    let internal = internal(plan, &store.stock, &generation);
+    let (kept, operations) = (Arc::clone(&store.resources), Arc::clone(&store.operations));
+    let archive = Archive::new(plan, kept, operations, engine.clock.clone(), metrics.clone());
+    let resources = resources_of(plan, &store.stock, &engine, &pipeline, generation)?;
     resources.seed().await?;
     let bus = plan.bus.as_ref().map(plan::Bus::build).transpose()?;
-    Ok(Core { store_failed, writer: Some(writer), engine, pipeline, resources, bus, internal })
+    Ok(Core { store, store_failed, writer: Some(writer), engine, pipeline, resources, bus, internal, archive })
 }
 
-fn resources_of(plan: &Plan, engine: &Dependencies, pipeline: &Pipeline, generation: Generation) -> anyhow::Result<Resources> {
+fn resources_of(
+    plan: &Plan,
+    stock: &Arc<dyn Stock>,
+    engine: &Dependencies,
+    pipeline: &Pipeline,
+    generation: Generation,
+) -> anyhow::Result<Resources> {
     let Dependencies { store, workflows, events, active, per_owner, backpressure, change_notifier, clock, stop, .. } = engine.clone();
-    let pipeline = pipeline.clone();
     let dependencies = resources::Dependencies {
-        pipeline,
+        pipeline: pipeline.clone(),
         store,
+        stock: Arc::clone(stock),
         workflows,
         events,
         active,
@@ -169,7 +179,7 @@ fn resources_of(plan: &Plan, engine: &Dependencies, pipeline: &Pipeline, generat
 }
 
 /// Stock for other processes, if a secret says who they are.
-fn internal(plan: &Plan, store: &Arc<dyn Store>, generation: &Generation) -> Option<http::Router> {
+fn internal(plan: &Plan, store: &Arc<dyn Stock>, generation: &Generation) -> Option<http::Router> {
     let secrets: Vec<&str> =
         plan.resources.iter().filter_map(|handler| handler.stock_secret.as_ref()).map(|secret| secret.0.as_str()).collect();
     let reservations = || http::internal(stock::PATH, &secrets, stock::service(Arc::clone(store), generation.clone()));
@@ -189,7 +199,7 @@ async fn runtime(
     plan: &Plan,
     database: &plan::Database,
     surroundings: &Surroundings,
-    store: &Arc<dyn Store>,
+    store: &Store,
     generation: &Generation,
 ) -> anyhow::Result<Arc<Runtime>> {
     let mut settings = plan.runtime.clone().unwrap_or_else(|| no_components(database));
@@ -198,10 +208,10 @@ async fn runtime(
         .resources
         .iter()
         .filter(|handler| handler.stock_field.is_some())
-        .map(|handler| (handler.name.clone(), stock::service(Arc::clone(store), generation.clone())))
+        .map(|handler| (handler.name.clone(), stock::service(Arc::clone(&store.stock), generation.clone())))
         .collect();
-    let good = store.components().await?;
-    let remembering = Arc::clone(store);
+    let good = store.operations.components().await?;
+    let remembering: Arc<dyn Operations> = Arc::clone(&store.operations);
     let remember = Arc::new(move |component: String, digest: String| -> BoxFuture<'static, anyhow::Result<()>> {
         let store = Arc::clone(&remembering);
         Box::pin(async move {
@@ -225,7 +235,7 @@ pub(super) fn has_accounts(plan: &Plan) -> bool {
 }
 
 /// Accounts, with those of the seed file.
-pub(super) async fn users(store: &Arc<dyn Store>, auth: &plan::Auth, clock: &Clock, metrics: &Metrics) -> anyhow::Result<Users> {
+pub(super) async fn users(store: &Arc<dyn store::Users>, auth: &plan::Auth, clock: &Clock, metrics: &Metrics) -> anyhow::Result<Users> {
     let users = Users::new(Arc::clone(store), auth, clock.clone(), metrics.clone())?;
     users.seed().await?;
     Ok(users)

@@ -95,8 +95,8 @@ impl Starting<'_> {
     }
 
     fn start_store(&self, core: &Core, started: &Started) {
-        let (store, clock) = (Arc::clone(&core.engine.store), core.engine.clock.clone());
-        if let Some(retention) = Retention::new(self.plan, store, clock, self.metrics.clone()) {
+        let (operations, archive, clock) = (Arc::clone(&core.store.operations), core.archive.clone(), core.engine.clock.clone());
+        if let Some(retention) = Retention::new(self.plan, operations, archive, clock, self.metrics.clone()) {
             started.tasks.spawn_long("retention", retention.run(started.stop.clone()));
         }
     }
@@ -121,10 +121,11 @@ impl Starting<'_> {
 
     fn start_bus(&self, core: &Core, started: &Started, consumers: &Keys) {
         let Some(bus) = &core.bus else { return };
-        let store = Arc::clone(&core.engine.store);
+        let messages = Arc::clone(&core.store.messages);
         let dependencies = messaging::Dependencies {
             pipeline: core.pipeline.clone(),
-            store: Arc::clone(&store),
+            store: Arc::clone(&core.store.resources),
+            messages: Arc::clone(&messages),
             events: Arc::clone(&core.engine.events),
             clock: core.engine.clock.clone(),
             tasks: core.engine.tasks.clone(),
@@ -133,9 +134,9 @@ impl Starting<'_> {
         let taken = EventConsumers::new(dependencies, self.plan, bus.system());
         let (subscriptions, sink) = (taken.subscriptions(), consumers.before(Arc::new(taken) as Arc<dyn Sink>));
         started.tasks.spawn_long("bus", Arc::clone(bus).run(subscriptions, sink, started.stop.clone()));
-        let relay = Relay::new(Arc::clone(&store), core.pipeline.outbox_grew(), Arc::clone(bus));
+        let relay = Relay::new(Arc::clone(&messages), core.pipeline.outbox_grew(), Arc::clone(bus));
         started.tasks.spawn_long("relay", relay.run(started.stop.clone()));
-        let backpressure = backpressure::watch(Arc::clone(&core.engine.backpressure), store, started.stop.clone());
+        let backpressure = backpressure::watch(Arc::clone(&core.engine.backpressure), messages, started.stop.clone());
         started.tasks.spawn_long("backpressure", backpressure);
     }
 }

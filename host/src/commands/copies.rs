@@ -7,14 +7,14 @@ use std::process::ExitCode;
 use super::database;
 use super::printed::printing;
 use crate::clock::Clock;
-use crate::store::sqlite::{self, Copied};
+use crate::store::{self, Copied};
 
 /// `millrace backup`: copies the database to a file, beside the process that has it open.
 #[must_use]
 pub fn backup(config: &Path, to: &Path) -> ExitCode {
     printing(|out| {
         let Some(database) = database(config, "there is nothing to copy")? else { return Ok(ExitCode::FAILURE) };
-        let copied = sqlite::back_up(&database, to)?;
+        let copied = store::back_up(&database, to)?;
         writeln!(out, "'{}' was copied to '{}': {}", database.display(), to.display(), content(&copied))?;
         Ok(ExitCode::SUCCESS)
     })
@@ -25,7 +25,7 @@ pub fn backup(config: &Path, to: &Path) -> ExitCode {
 pub fn restore(config: &Path, from: &Path) -> ExitCode {
     printing(|out| {
         let Some(database) = database(config, "there is nothing to put back")? else { return Ok(ExitCode::FAILURE) };
-        let (copied, kept) = sqlite::restore(&database, from, Clock::system().now())?;
+        let (copied, kept) = store::restore(&database, from, Clock::system().now())?;
         writeln!(out, "'{}' is what '{}' was: {}", database.display(), from.display(), content(&copied))?;
         if let Some(kept) = kept {
             writeln!(out, "what was there before is kept as '{}'", kept.display())?;

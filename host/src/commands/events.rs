@@ -16,8 +16,7 @@ use crate::bus::kafka::Settings;
 use crate::bus::kafka::dead_letters::{self, DeadLetter, Failed};
 use crate::clock::Clock;
 use crate::plan::{Bus, Plan};
-use crate::store;
-use crate::store::sqlite::beside;
+use crate::store::{self, beside};
 
 /// Characters of a payload that a list shows.
 const SHOWN: usize = 120;

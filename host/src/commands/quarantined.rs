@@ -9,8 +9,7 @@ use anyhow::bail;
 use super::database;
 use super::printed::printing;
 use crate::clock::Clock;
-use crate::store::StepRun;
-use crate::store::sqlite::beside;
+use crate::store::{StepRun, beside};
 
 /// What a config without a database lacks.
 const NOTHING: &str = "nothing can be quarantined";

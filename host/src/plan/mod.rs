@@ -404,7 +404,7 @@ pub struct Database {
 }
 
 /// `retention` of a `persistence.store`; `None` is for ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
     /// Published events, and that they were taken.
     pub events: Option<Duration>,
@@ -412,6 +412,17 @@ pub struct Retention {
     pub runs: Option<Duration>,
     /// Idempotency keys.
     pub idempotency_keys: Option<Duration>,
+    /// Finished instances.
+    pub instances: Option<Archive>,
+}
+
+/// Where finished instances go once they are old.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archive {
+    /// How long after their last change.
+    pub after: Duration,
+    /// Folder of the files; it is made.
+    pub folder: PathBuf,
 }
 
 /// One entry of `workflows.statemachine.definitions`, with its steps and hooks.

@@ -6,9 +6,9 @@
 //! what was written by somebody who cannot read the folder.
 
 use std::collections::HashSet;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -19,6 +19,7 @@ use rustix::fs::{Mode, OFlags};
 use subtle::ConstantTimeEq as _;
 
 use super::source::digest;
+use crate::durable::{self, Sync};
 
 /// Versions whose files are kept to go back to.
 const MAX_COPIES: usize = 32;
@@ -37,13 +38,6 @@ pub(super) enum Code {
     Missing,
     /// It is not what this program wrote, or cannot be read; a clause that goes on after "compiled code".
     Bad(String),
-}
-
-/// Whether what was written is on the disk before it counts.
-#[derive(Clone, Copy)]
-enum Durable {
-    Yes,
-    No,
 }
 
 /// The private folder.
@@ -91,7 +85,7 @@ impl CodeCache {
         if fs::read(&path).is_ok_and(|kept| kept == bytes) {
             return Ok(());
         }
-        write_whole(&path, &[bytes], Durable::Yes)
+        durable::write(&path, &[bytes], Sync::Yes)
     }
 
     /// Code that was compiled from the file with this digest.
@@ -117,7 +111,7 @@ impl CodeCache {
     /// Keeps code that was compiled from the file with this digest. It need not survive a power cut: what is lost of it is noticed, and made
     /// again.
     pub fn keep_code(&self, digest: &str, code: &[u8]) -> io::Result<()> {
-        write_whole(&self.code_of(digest), &[self.tag(digest, code).as_ref(), code], Durable::No)
+        durable::write(&self.code_of(digest), &[self.tag(digest, code).as_ref(), code], Sync::No)
     }
 
     fn tag(&self, digest: &str, code: &[u8]) -> hmac::Tag {
@@ -207,11 +201,7 @@ fn read_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
 
 /// Writes the key where there is none; if another process has just done so, its key counts.
 fn write_new_key(path: &Path, key: &[u8; KEY_BYTES]) -> io::Result<[u8; KEY_BYTES]> {
-    let part = part_of(path);
-    write_part(&part, &[key], Durable::Yes)?;
-    let linked = fs::hard_link(&part, path);
-    fs::remove_file(&part)?;
-    match linked {
+    match durable::write_new(path, &[key]) {
         Ok(()) => Ok(*key),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read_key(path),
         Err(error) => Err(error),
@@ -229,30 +219,4 @@ fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default() + 1);
     file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-/// Writes a file that is there as a whole or not at all. Two components may have the same file, so each writes a part of its own.
-fn write_whole(path: &Path, content: &[&[u8]], durable: Durable) -> io::Result<()> {
-    let part = part_of(path);
-    let written = write_part(&part, content, durable).and_then(|()| fs::rename(&part, path));
-    if written.is_err() {
-        // On a full disk nothing should stay of it.
-        let _ = fs::remove_file(&part);
-    }
-    written
-}
-
-fn part_of(path: &Path) -> PathBuf {
-    path.with_extension(format!("{}.part", uuid::Uuid::now_v7().simple()))
-}
-
-fn write_part(part: &Path, content: &[&[u8]], durable: Durable) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(part)?;
-    for bytes in content {
-        file.write_all(bytes)?;
-    }
-    match durable {
-        Durable::Yes => file.sync_all(),
-        Durable::No => Ok(()),
-    }
 }

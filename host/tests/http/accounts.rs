@@ -189,7 +189,7 @@ async fn of_64_registrations_of_one_email_one_succeeds() {
     let taken = answers.iter().filter(|answer| answer.status == 409).count();
     let busy = answers.iter().filter(|answer| answer.status == 503).count();
     assert_eq!((created, taken + busy), (1, 63));
-    assert!(edge.store.user_by_email("ada@example.com").await.unwrap().is_some());
+    assert!(edge.store.users.user_by_email("ada@example.com").await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -259,7 +259,7 @@ async fn a_seed_file_adds_who_is_missing_and_no_more() {
     std::fs::write(&file, r#"[{"name": "Demo", "email": "demo@example.com", "password": "password123"}]"#).unwrap();
     let edge = Setup::new().start();
     let settings = millrace::plan::Auth { seed_file: Some(file.clone()), ..crate::support::auth() };
-    let users = |settings| Users::new(edge.store.clone(), settings, edge.clock.clone(), edge.metrics.clone()).unwrap();
+    let users = |settings| Users::new(edge.store.users.clone(), settings, edge.clock.clone(), edge.metrics.clone()).unwrap();
     assert_eq!((users(&settings).seed().await.unwrap(), users(&settings).seed().await.unwrap()), (1, 0));
     assert_eq!(login(&edge, "demo@example.com", "password123").await.status, 200);
 

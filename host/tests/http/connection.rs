@@ -240,7 +240,7 @@ async fn a_registration_goes_on_when_its_client_hangs_up() {
     };
     tokio::join!(busy, hang_up);
     let registered = async {
-        while server.edge.store.user_by_email("ada@example.com").await.unwrap().is_none() {
+        while server.edge.store.users.user_by_email("ada@example.com").await.unwrap().is_none() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };

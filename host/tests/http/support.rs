@@ -34,7 +34,7 @@ pub struct Setup {
 pub struct Edge {
     pub router: Router,
     pub server: plan::Server,
-    pub store: Arc<dyn Store>,
+    pub store: Store,
     pub clock: Clock,
     pub health: HealthChecks,
     pub metrics: Metrics,
@@ -114,10 +114,10 @@ impl Setup {
     }
 
     pub fn start(self) -> Edge {
-        let store: Arc<dyn Store> = Arc::new(Memory::new());
+        let store = Store::of(Arc::new(Memory::new()));
         let server = plan::Server { probes: self.plan.probes(), ..self.plan.server.clone().unwrap() };
         let (clock, health, metrics, stop) = (Clock::system(), HealthChecks::new(), Metrics::new("shop").unwrap(), Stop::new());
-        let users = Users::new(Arc::clone(&store), self.plan.auth.as_ref().unwrap(), clock.clone(), metrics.clone()).unwrap();
+        let users = Users::new(Arc::clone(&store.users), self.plan.auth.as_ref().unwrap(), clock.clone(), metrics.clone()).unwrap();
         let router = router(HttpParts {
             plan: Arc::new(self.plan),
             tokens: None,

@@ -10,18 +10,19 @@ use crate::test_app::repository;
 /// What each part may use of its siblings; `main`, `commands` and `app` put everything together and may use all.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
+    ("durable", &[]),
     ("shutdown", &[]),
     ("proxies", &[]),
     ("text", &[]),
     ("tasks", &["shutdown"]),
     ("pulse", &["shutdown"]),
     ("telemetry", &["clock", "proxies"]),
-    ("store", &["clock", "text"]),
+    ("store", &["clock", "durable", "text"]),
     ("bus", &["clock", "shutdown"]),
-    ("runtime", &["clock", "shutdown"]),
+    ("runtime", &["clock", "durable", "shutdown"]),
     ("plan", &["bus", "runtime"]),
     ("config", &["bus", "plan", "proxies", "runtime"]),
-    ("services", &["plan", "store", "bus", "runtime", "telemetry", "clock", "shutdown", "tasks", "pulse", "text"]),
+    ("services", &["plan", "store", "bus", "runtime", "telemetry", "clock", "durable", "shutdown", "tasks", "pulse", "text"]),
     ("http", &["plan", "services", "telemetry", "clock", "shutdown", "tasks", "text"]),
 ];
 
@@ -49,6 +50,7 @@ const ONLY_BY: &[(&str, &[&str], &[&str])] = &[
             "bus/kafka/dead_letters.rs",
             "bus/kafka/mod.rs",
             "runtime/source.rs",
+            "services/operations/archive.rs",
             "services/users/passwords.rs",
             "store/sqlite/readers.rs",
         ],

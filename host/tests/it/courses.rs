@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use millrace::store::sqlite::{Sqlite, SqliteSettings};
-use millrace::store::{Commit, Guard, HistoryRow, Resource, Store};
+use millrace::clock::Clock;
+use millrace::store::{self, Commit, Guard, HistoryRow, Resource};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -119,17 +119,17 @@ async fn long_way() -> (Home, PathBuf, String, String) {
     let order = customer.order_until("prod-001", 1, "tok_chargeDeclined", &["payment_failed"]).await;
     let (id, token) = (order["id"].as_str().unwrap().to_owned(), customer.token().to_owned());
     process.kill();
-    let store = Sqlite::open(&SqliteSettings { path: home.path().join("data/ecommerce.db"), readers: 1 }).unwrap();
-    let mut resource = store.resource("orders", &id).await.unwrap().unwrap();
+    let store = store::open(&store::Database { path: home.path().join("data/ecommerce.db"), readers: 1 }, Clock::system()).unwrap();
+    let mut resource = store.resources.resource("orders", &id).await.unwrap().unwrap();
     let progress = resource.workflow.as_mut().unwrap();
     let made = progress.instance.version;
     progress.instance.version = LONG;
-    let timers = store.timers("orders", &id).await.unwrap();
+    let timers = store.instances.timers("orders", &id).await.unwrap();
     let timers = timers.into_iter().map(|timer| millrace::store::Timer { version: LONG, ..timer }).collect();
     let history: Vec<HistoryRow> = (made + 1..=LONG).map(|seq| row(seq, resource.updated_at)).collect();
     let change = Some((Guard::Version(resource.version), Resource { version: resource.version + 1, ..resource }));
-    store.commit(Commit { change, history, timers, ..Commit::default() }).await.unwrap();
-    store.close().await;
+    store.resources.commit(Commit { change, history, timers, ..Commit::default() }).await.unwrap();
+    store.operations.close().await;
     (home, config, token, id)
 }
 

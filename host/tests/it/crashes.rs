@@ -171,8 +171,8 @@ async fn events_that_are_published_again_change_nothing() {
         let deadline = Instant::now() + PATIENCE;
         loop {
             // In this sequence: once nothing is left to publish, no run is added any more.
-            let published = app.store.backlog().await.unwrap().outbox == 0;
-            let runs = app.store.runs("orders", id).await.unwrap();
+            let published = app.store.operations.backlog().await.unwrap().outbox == 0;
+            let runs = app.store.instances.runs("orders", id).await.unwrap();
             if published && runs.iter().all(|run| run.status == RunStatus::Done) {
                 return runs;
             }
@@ -184,7 +184,11 @@ async fn events_that_are_published_again_change_nothing() {
     let told = || async { Scraped::of(&app.client).await.value("ecommerce_component_runs_total", &[("component", "notification-sender")]) };
     assert_eq!(told().await, Some(5.0));
     for _ in 0..2 {
-        assert_eq!(app.store.republish(jiff::Timestamp::UNIX_EPOCH).await.unwrap(), 5, "created, validated, paid, shipped, delivered");
+        assert_eq!(
+            app.store.messages.republish(jiff::Timestamp::UNIX_EPOCH).await.unwrap(),
+            5,
+            "created, validated, paid, shipped, delivered"
+        );
         assert_eq!(quiet().await, before);
         assert_eq!(told().await, Some(5.0), "the customer is not told again");
     }

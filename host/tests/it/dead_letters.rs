@@ -38,7 +38,7 @@ fn dlq(app: &TestApp, arguments: &[&str]) -> (bool, String) {
 async fn until_letter(app: &TestApp, number: u64) -> DeadLetter {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let letters = app.store.dead_letters(10).await.unwrap();
+        let letters = app.store.messages.dead_letters(10).await.unwrap();
         if let [letter] = &letters[..]
             && letter.id >= number
         {
@@ -55,7 +55,7 @@ async fn without_a_broker_dead_letters_are_listed_published_again_and_discarded(
     let (well, listed) = dlq(&app, &["list"]);
     assert!(well && listed.starts_with("0 dead letters"), "{listed}");
 
-    app.store.commit(Commit { outbox: vec![event("poison-1", "poison")], ..Commit::default() }).await.unwrap();
+    app.store.resources.commit(Commit { outbox: vec![event("poison-1", "poison")], ..Commit::default() }).await.unwrap();
     let first = until_letter(&app, 1).await;
     let (well, listed) = dlq(&app, &["list", TOPIC]);
     assert!(well && listed.contains("1 dead letters in 1 topics"), "{listed}");
@@ -74,7 +74,7 @@ async fn without_a_broker_dead_letters_are_listed_published_again_and_discarded(
 
     // Of an event that was forgotten meanwhile nothing can be published again.
     let forgotten = DeadLetter { event: event("long-ago", "{}"), reason: "it took too long".into(), ..second };
-    app.store.add_dead_letter(forgotten).await.unwrap();
+    app.store.messages.add_dead_letter(forgotten).await.unwrap();
     let (well, said) = dlq(&app, &["redrive", TOPIC]);
     assert!(!well && said.contains("1 dead letters stay"), "{said}");
     assert!(dlq(&app, &["discard", TOPIC]).1.starts_with("1 dead letters"));

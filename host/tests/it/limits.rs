@@ -4,8 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use millrace::clock::Clock;
-use millrace::store::sqlite::{Sqlite, SqliteSettings};
-use millrace::store::{Commit, RunStatus, StepRun, Store};
+use millrace::store::{self, Commit, RunStatus, StepRun};
 use millrace_workflow::RunKind;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -267,9 +266,9 @@ async fn without_room_for_more_runs_timers_fire_and_what_is_due_waits_in_the_sto
     let slow = json!({"mode": "slow", "ms": 8_000});
     let fillers = (0..HELD).map(|number| waiting(number, "held", &slow, now));
     let beyond = (HELD..HELD + INSIDE).map(|number| waiting(number, "beyond", &slow, now));
-    let store = Sqlite::open(&SqliteSettings { path: home.path().join("data/jobs.db"), readers: 1 }).unwrap();
-    store.commit(Commit { runs: fillers.chain(beyond).collect(), ..Commit::default() }).await.unwrap();
-    store.close().await;
+    let store = store::open(&store::Database { path: home.path().join("data/jobs.db"), readers: 1 }, Clock::system()).unwrap();
+    store.resources.commit(Commit { runs: fillers.chain(beyond).collect(), ..Commit::default() }).await.unwrap();
+    store.operations.close().await;
 
     let process = home.start_config(&config, &[]).await;
     let beside = Beside::of(&home);

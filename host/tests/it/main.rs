@@ -27,6 +27,7 @@ mod processes;
 mod reservations;
 mod returns;
 mod shop;
+mod stock;
 mod swaps;
 mod test_app;
 mod turns;

@@ -152,7 +152,7 @@ async fn an_order_whose_payment_was_never_attempted_ends_too() {
     };
     let waits = async |id: &str| {
         let waits = async || {
-            let runs = app.store.runs("orders", id).await.unwrap();
+            let runs = app.store.instances.runs("orders", id).await.unwrap();
             let payment = runs.into_iter().find(|run| run.name == "step-payment")?;
             let waits = payment.last_error.as_deref().is_some_and(|error| error.contains("circuit breaker"));
             (waits && payment.status == RunStatus::Ready).then_some(())

@@ -81,7 +81,7 @@ async fn a_component_changes_no_field_that_the_schema_lets_a_customer_write() {
     let id = sent.body["id"].as_str().unwrap();
     let refunded = customer.wait_for("returns", id, &["refunded", "closed", "turned_down"]).await;
     assert_eq!(refunded["data"]["grade"], "A", "{refunded:#}");
-    let stored = app.store.resource("returns", id).await.unwrap().unwrap();
+    let stored = app.store.resources.resource("returns", id).await.unwrap().unwrap();
     for field in ["article", "condition", "iban"] {
         assert_eq!(stored.data[field], body[field], "{field}");
     }
@@ -96,11 +96,11 @@ async fn nobody_appeals_for_a_fortnight_and_the_return_is_closed() {
     assert_eq!(customer.get(&format!("/api/returns/{id}")).await.status, StatusCode::UNAUTHORIZED, "the token has expired meanwhile");
     app.clock.advance(SignedDuration::from_hours(2 * 24));
     let deadline = Instant::now() + PATIENCE;
-    while app.store.resource("returns", &id).await.unwrap().unwrap().state != "closed" {
+    while app.store.resources.resource("returns", &id).await.unwrap().unwrap().state != "closed" {
         assert!(Instant::now() < deadline);
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
-    let history = app.store.history("returns", &id, 0, 100).await.unwrap();
+    let history = app.store.resources.history("returns", &id, 0, 100).await.unwrap();
     assert_eq!(history.last().unwrap().cause, "timer");
 }
 
@@ -128,7 +128,7 @@ async fn what_its_schema_does_not_allow_is_refused_with_every_reason() {
 async fn wait_for_letters(app: &TestApp, id: &str, expected: usize) {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let runs = app.store.runs("returns", id).await.unwrap();
+        let runs = app.store.instances.runs("returns", id).await.unwrap();
         let letters = runs.iter().filter(|run| run.name == "desk" && run.status == millrace::store::RunStatus::Done).count();
         if letters == expected {
             return;

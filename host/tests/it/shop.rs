@@ -55,7 +55,7 @@ async fn a_gateway_timeout_is_retried_with_one_idempotency_key_and_delivered() {
     assert_eq!(path_of(&order), HAPPY);
     let paid = order["history"].as_array().unwrap().iter().find(|row| row["transition"] == "payment_approved").unwrap();
     assert_eq!(paid["attempt"], 3);
-    let runs = app.store.runs("orders", order["id"].as_str().unwrap()).await.unwrap();
+    let runs = app.store.instances.runs("orders", order["id"].as_str().unwrap()).await.unwrap();
     let keys: Vec<_> = runs.iter().filter(|run| run.name == "step-payment").map(|run| run.key.as_str()).collect();
     assert_eq!(keys, [format!("{}:step-payment:1", order["id"].as_str().unwrap())]);
 }
@@ -254,7 +254,7 @@ async fn a_component_adds_to_an_order_and_changes_nothing_that_its_customer_or_t
         assert!(!data[field].is_null() && data[field] == placed.body["data"][field], "{field}: {delivered:#}");
     }
     assert_eq!((&data["state"], &data["receipt"]), (&json!("delivered"), &json!("R-1")), "what is new is kept");
-    let stored = app.store.resource("orders", id).await.unwrap().unwrap();
+    let stored = app.store.resources.resource("orders", id).await.unwrap().unwrap();
     assert_eq!(stored.data["payment"], json!({"token": "tok_visa"}));
     let unknown: Vec<&String> = stored.data.keys().filter(|name| ["id", "state", "userId", "version"].contains(&name.as_str())).collect();
     assert!(unknown.is_empty(), "what the host keeps beside the data is in it: {unknown:?}");
@@ -344,7 +344,7 @@ async fn the_notification_component_runs_for_every_event_and_leaves_no_dead_lett
     let id = order["id"].as_str().unwrap();
     let deadline = Instant::now() + crate::client::PATIENCE;
     loop {
-        let runs = app.store.runs("orders", id).await.unwrap();
+        let runs = app.store.instances.runs("orders", id).await.unwrap();
         let done = runs.iter().filter(|run| run.name == "notification-handler" && run.status == millrace::store::RunStatus::Done).count();
         // created, validated, paid, shipped, delivered
         if done == 5 {
@@ -353,7 +353,7 @@ async fn the_notification_component_runs_for_every_event_and_leaves_no_dead_lett
         assert!(Instant::now() < deadline, "{done} notifications: {runs:#?}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let backlog = app.store.backlog().await.unwrap();
+    let backlog = app.store.operations.backlog().await.unwrap();
     assert_eq!((backlog.dead_letters, backlog.parked), (0, 0));
 }
 

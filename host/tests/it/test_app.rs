@@ -19,7 +19,7 @@ pub const SECRET: &str = "a secret of the tests, long enough for HS256";
 pub struct TestApp {
     pub client: Client,
     pub clock: Clock,
-    pub store: Arc<dyn Store>,
+    pub store: Store,
     pub runtime: Arc<Runtime>,
     pub folder: tempfile::TempDir,
     stop: Stop,

@@ -45,7 +45,7 @@ async fn a_component_that_never_ends_is_stopped_and_compensated_while_others_go_
         assert_eq!(failed["state"], "failed");
         let last = failed["history"].as_array().unwrap().last().unwrap().clone();
         assert_eq!((last["transition"].as_str(), last["cause"].as_str()), (Some("work_failed"), Some("failed")));
-        let runs = app.store.runs("jobs", &id).await.unwrap();
+        let runs = app.store.instances.runs("jobs", &id).await.unwrap();
         assert!(runs[0].last_error.as_ref().is_some_and(|error| error.contains("worker")), "{runs:?}");
     }
 }

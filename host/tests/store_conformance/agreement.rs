@@ -3,7 +3,7 @@
 use millrace::store::{Commit, Guard, IdempotencyRow, InboxRow, Listing, Prunable, ReservationStatus, RunStatus, Settled, StepRun, User};
 use proptest::prelude::*;
 
-use crate::bed::{Bed, at, claim, create, event, history_row, instance, line, moved, product, run, timer};
+use crate::bed::{Bed, at, claim, create, event, first_stocked, history_row, instance, line, moved, product, run, stocked, timer};
 
 /// One thing to ask; numbers are small so that they meet.
 #[derive(Debug, Clone)]
@@ -17,6 +17,7 @@ enum Ask {
     Mark { positions: Vec<u8> },
     Republish,
     Prune,
+    Archive { most: u8 },
     PassAnHour,
     Delete { id: u8, version: u8 },
     SetStock { sku: u8, on_hand: u8 },
@@ -42,15 +43,16 @@ struct Parts {
     timer: Option<u8>,
     inbox: Option<u8>,
     idempotency: Option<u8>,
+    stock: Option<(bool, u8)>,
 }
 
 fn parts() -> impl Strategy<Value = Parts> {
     use proptest::option::of;
     let resource = (0..4u8, of(1..4u8), any::<bool>(), any::<bool>(), any::<bool>(), of(1..5u8));
-    let rest = (0..3u8, of((0..3u8, 0..3u8)), of((0..3u8, 0..3u8)), of(0..9u8), of(0..20u8), of(0..20u8));
+    let rest = (0..3u8, of((0..3u8, 0..3u8)), of((0..3u8, 0..3u8)), of(0..9u8), of(0..20u8), of(0..20u8), of((any::<bool>(), 0..9u8)));
     (resource, rest).prop_map(|((id, guard, plain, finished, attention, history), rest)| {
-        let (events, run, settled, timer, inbox, idempotency) = rest;
-        Parts { id, guard, plain, finished, attention, history, events, run, settled, timer, inbox, idempotency }
+        let (events, run, settled, timer, inbox, idempotency, stock) = rest;
+        Parts { id, guard, plain, finished, attention, history, events, run, settled, timer, inbox, idempotency, stock }
     })
 }
 
@@ -66,6 +68,7 @@ fn ask() -> impl Strategy<Value = Ask> {
         2 => vec(0..20u8, 0..6).prop_map(|positions| Ask::Mark { positions }),
         1 => Just(Ask::Republish),
         1 => Just(Ask::Prune),
+        2 => (1..4u8).prop_map(|most| Ask::Archive { most }),
         1 => Just(Ask::PassAnHour),
         1 => (0..4u8, 0..4u8).prop_map(|(id, version)| Ask::Delete { id, version }),
         2 => (0..3u8, 0..20u8).prop_map(|(sku, on_hand)| Ask::SetStock { sku, on_hand }),
@@ -112,6 +115,9 @@ impl Parts {
             settled: self.settled.map(|(name, fence)| settled(self.id, name, fence, 0)),
             timers: self.timer.map(|due| timer(&id, "expire", due.into(), due.into())).into_iter().collect(),
             inbox: self.inbox.map(|n| InboxRow { consumer: "c".into(), event_id: number(n) }),
+            stock: self
+                .stock
+                .and_then(|(first, on_hand)| if first { first_stocked(&id, on_hand.into()) } else { stocked(&id, on_hand.into()) }.stock),
             idempotency: self.idempotency.map(|n| IdempotencyRow {
                 user: "u".into(),
                 key: number(n),
@@ -135,53 +141,58 @@ impl Parts {
 async fn answer(bed: &mut Bed, ask: &Ask) -> String {
     let store = &bed.store;
     match ask {
-        Ask::Commit(parts) => format!("{:?}", store.commit(parts.commit(store.epoch())).await),
+        Ask::Commit(parts) => format!("{:?}", store.resources.commit(parts.commit(store.instances.epoch())).await),
         Ask::Claim { now, limit } => format!("{:?}", claim(store, at(i64::from(*now)), usize::from(*limit)).await),
         Ask::Settle { id, name, fence, status } => {
             let commit = Commit { settled: Some(settled(*id, *name, *fence, *status)), ..Commit::default() };
-            format!("{:?}", store.commit(commit).await)
+            format!("{:?}", store.resources.commit(commit).await)
         }
         Ask::Recover { crashed, park_after } => {
             let crashed = NAMES.map(|name| run(&crashed.to_string(), name).key);
-            format!("{:?}", store.recover_runs(&crashed, u32::from(*park_after)).await)
+            format!("{:?}", store.instances.recover_runs(&crashed, u32::from(*park_after)).await)
         }
-        Ask::Unpark { name } => format!("{:?}", store.unpark(&format!("{}-component", NAMES[usize::from(*name)])).await),
+        Ask::Unpark { name } => format!("{:?}", store.instances.unpark(&format!("{}-component", NAMES[usize::from(*name)])).await),
         Ask::DropTimer { id, version } => {
-            format!("{:?}", store.drop_timer(&timer(&id.to_string(), "expire", (*version).into(), 0)).await)
+            format!("{:?}", store.instances.drop_timer(&timer(&id.to_string(), "expire", (*version).into(), 0)).await)
         }
         Ask::Mark { positions } => {
             let positions: Vec<u64> = positions.iter().map(|position| u64::from(*position)).collect();
-            format!("{:?}", store.mark_published(&positions).await)
+            format!("{:?}", store.messages.mark_published(&positions).await)
         }
-        Ask::Republish => format!("{:?}", store.republish(bed.half_an_hour_ago()).await),
+        Ask::Republish => format!("{:?}", store.messages.republish(bed.half_an_hour_ago()).await),
         Ask::Prune => {
             let mut said = Vec::new();
             for what in Prunable::ALL {
-                said.push(format!("{:?}", store.prune(what, bed.half_an_hour_ago()).await));
+                said.push(format!("{:?}", store.operations.prune(what, bed.half_an_hour_ago()).await));
             }
             said.concat()
         }
+        Ask::Archive { most } => {
+            let old = store.operations.finished("orders", bed.half_an_hour_ago(), None, usize::from(*most)).await.unwrap();
+            let named: Vec<_> = old.iter().map(|resource| (resource.id.clone(), resource.version)).collect();
+            format!("{old:?} {:?}", store.operations.forget_finished("orders", &named).await)
+        }
         Ask::Delete { id, version } => {
             let guard = if *version == 0 { Guard::Absent } else { Guard::Version((*version).into()) };
-            format!("{:?}", store.delete_resource("products", &id.to_string(), guard).await)
+            format!("{:?}", store.resources.delete_resource("products", &id.to_string(), guard).await)
         }
-        Ask::SetStock { sku, on_hand } => format!("{:?}", store.set_stock(&sku.to_string(), (*on_hand).into()).await),
+        Ask::SetStock { sku, on_hand } => format!("{:?}", store.resources.commit(stocked(&sku.to_string(), (*on_hand).into())).await),
         Ask::Reserve { key, lines } => {
             let lines: Vec<_> = lines.iter().map(|(sku, quantity)| line(&sku.to_string(), (*quantity).into())).collect();
-            format!("{:?}", store.reserve(&key.to_string(), &lines).await)
+            format!("{:?}", store.stock.reserve(&key.to_string(), &lines).await)
         }
         Ask::End { key, sold } => {
             let end = if *sold { ReservationStatus::Sold } else { ReservationStatus::Released };
-            format!("{:?}", store.end_reservation(&key.to_string(), end).await)
+            format!("{:?}", store.stock.end_reservation(&key.to_string(), end).await)
         }
         Ask::AddUser { id, email } => {
             let email = format!("{email}@example.com");
             let user = User { id: id.to_string(), name: "n".into(), email, password_hash: "p".into(), created_at: at(0) };
-            format!("{:?}", store.add_user(user).await)
+            format!("{:?}", store.users.add_user(user).await)
         }
         Ask::UpdateUser { id, email } => {
             let email = email.map(|email| format!("{email}@EXAMPLE.com"));
-            format!("{:?}", store.update_user(&id.to_string(), Some("m"), email.as_deref()).await)
+            format!("{:?}", store.users.update_user(&id.to_string(), Some("m"), email.as_deref()).await)
         }
         Ask::PassAnHour => {
             bed.pass_an_hour();
@@ -200,25 +211,25 @@ async fn everything(bed: &Bed) -> Vec<String> {
     let mut seen = Vec::new();
     for kind in ["orders", "products"] {
         let listing = Listing { kind: kind.into(), limit: 100, ..Listing::default() };
-        seen.push(format!("{:?}", store.resources(&listing).await));
+        seen.push(format!("{:?}", store.resources.resources(&listing).await));
         for id in 0..4 {
             let id = id.to_string();
-            seen.push(format!("{:?}", store.history(kind, &id, 0, 100).await));
-            seen.push(format!("{:?}", store.history_before(kind, &id, 3, 2).await));
-            seen.push(format!("{:?}", store.timers(kind, &id).await));
-            seen.push(format!("{:?}", store.runs(kind, &id).await));
+            seen.push(format!("{:?}", store.resources.history(kind, &id, 0, 100).await));
+            seen.push(format!("{:?}", store.resources.history_before(kind, &id, 3, 2).await));
+            seen.push(format!("{:?}", store.instances.timers(kind, &id).await));
+            seen.push(format!("{:?}", store.instances.runs(kind, &id).await));
         }
     }
     for n in 0..20 {
-        seen.push(format!("{:?}", store.idempotency("u", &n.to_string()).await));
-        seen.push(format!("{:?}", store.user(&n.to_string()).await));
+        seen.push(format!("{:?}", store.resources.idempotency("u", &n.to_string()).await));
+        seen.push(format!("{:?}", store.users.user(&n.to_string()).await));
     }
-    seen.push(format!("{:?}", store.due_timers(at(1_000), 100).await));
-    seen.push(format!("{:?}", (store.next_timer_due().await, store.lines().await, store.claimed().await)));
-    seen.push(format!("{:?}", store.unpublished(0, 1_000).await));
-    seen.push(format!("{:?}", store.stock().await));
+    seen.push(format!("{:?}", store.instances.due_timers(at(1_000), 100).await));
+    seen.push(format!("{:?}", (store.instances.next_timer_due().await, store.instances.lines().await, store.instances.claimed().await)));
+    seen.push(format!("{:?}", store.messages.unpublished(0, 1_000).await));
+    seen.push(format!("{:?}", store.stock.stock().await));
     // The two were not written at the very same moment.
-    let backlog = store.backlog().await.map(|mut backlog| {
+    let backlog = store.operations.backlog().await.map(|mut backlog| {
         let oldest: Vec<String> = backlog.oldest_active.drain(..).map(|(workflow, _)| workflow).collect();
         (backlog.oldest_outbox.take().is_some(), oldest, backlog)
     });
@@ -240,9 +251,9 @@ proptest! {
                 assert_eq!(answer(&mut sqlite, ask).await, answer(&mut memory, ask).await, "{ask:?}");
             }
             assert_eq!(everything(&sqlite).await, everything(&memory).await);
-            let levels = sqlite.store.stock().await.unwrap();
+            let levels = sqlite.store.stock.stock().await.unwrap();
             assert!(levels.iter().all(|level| level.reserved <= level.on_hand), "{levels:?}");
-            sqlite.store.close().await;
+            sqlite.store.operations.close().await;
         });
     }
 }

@@ -8,10 +8,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use millrace::clock::Clock;
 use millrace::store::memory::Memory;
-use millrace::store::sqlite::{Sqlite, SqliteSettings};
 use millrace::store::{
-    Commit, Conflict, Guard, HistoryRow, Object, OutboxRow, Progress, Resource, RunStatus, Settled, StepRun, StockLine, Store, StoreError,
-    Timer,
+    Commit, Conflict, Database, Guard, HistoryRow, Object, OutboxRow, Progress, Resource, RunStatus, Settled, StepRun, StockLine, Stocking,
+    Store, StoreError, Timer, open,
 };
 use millrace_workflow::{Instance, RunKind};
 use serde_json::json;
@@ -27,7 +26,7 @@ enum Backend {
 
 /// A store that can be closed and opened again.
 pub struct Bed {
-    pub store: Arc<dyn Store>,
+    pub store: Store,
     pub clock: Clock,
     backend: Backend,
 }
@@ -36,23 +35,23 @@ impl Bed {
     pub fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::system();
-        let store = Arc::new(Sqlite::open_with_clock(&settings(&folder), clock.clone()).unwrap());
+        let store = open(&settings(&folder), clock.clone()).unwrap();
         Self { store, clock, backend: Backend::Sqlite { folder } }
     }
 
     pub fn memory() -> Self {
         let clock = Clock::system();
         let current = Memory::with_clock(clock.clone());
-        let store = Arc::new(current.reopen());
+        let store = Store::of(Arc::new(current.reopen()));
         Self { store, clock, backend: Backend::Memory { current } }
     }
 
     /// Ends the process, as it were, and starts the next one.
     pub async fn reopen(&mut self) {
-        self.store.close().await;
+        self.store.operations.close().await;
         self.store = match &self.backend {
-            Backend::Sqlite { folder } => Arc::new(Sqlite::open_with_clock(&settings(folder), self.clock.clone()).unwrap()),
-            Backend::Memory { current } => Arc::new(current.reopen()),
+            Backend::Sqlite { folder } => open(&settings(folder), self.clock.clone()).unwrap(),
+            Backend::Memory { current } => Store::of(Arc::new(current.reopen())),
         };
     }
 
@@ -80,22 +79,22 @@ impl Bed {
     }
 }
 
-pub fn settings(folder: &TempDir) -> SqliteSettings {
-    SqliteSettings { path: folder.path().join("data").join("millrace.db"), readers: 2 }
+pub fn settings(folder: &TempDir) -> Database {
+    Database { path: folder.path().join("data").join("millrace.db"), readers: 2 }
 }
 
 /// Claims up to `limit` runs of any line.
-pub async fn claim(store: &Arc<dyn Store>, now: Timestamp, limit: usize) -> Vec<StepRun> {
+pub async fn claim(store: &Store, now: Timestamp, limit: usize) -> Vec<StepRun> {
     let mut claimed = Vec::new();
-    for (line, _) in store.lines().await.unwrap() {
-        claimed.extend(store.claim_runs(&line, now, limit - claimed.len()).await.unwrap());
+    for (line, _) in store.instances.lines().await.unwrap() {
+        claimed.extend(store.instances.claim_runs(&line, now, limit - claimed.len()).await.unwrap());
     }
     claimed
 }
 
 /// When the next run of any line is due.
-pub async fn next_due(store: &Arc<dyn Store>) -> Option<Timestamp> {
-    store.lines().await.unwrap().into_iter().map(|(_, due)| due).min()
+pub async fn next_due(store: &Store) -> Option<Timestamp> {
+    store.instances.lines().await.unwrap().into_iter().map(|(_, due)| due).min()
 }
 
 /// Runs all of `work` at the same time and answers in the sequence given.
@@ -252,6 +251,16 @@ pub fn settling(settled: Settled) -> Commit {
 
 pub fn timer(id: &str, transition: &str, version: u64, due: i64) -> Timer {
     Timer { resource_kind: "orders".into(), resource_id: id.into(), transition: transition.into(), version, due_at: at(due) }
+}
+
+/// Sets the units on hand.
+pub fn stocked(sku: &str, on_hand: u64) -> Commit {
+    Commit { stock: Some(Stocking::Anew { sku: sku.into(), on_hand }), ..Commit::default() }
+}
+
+/// The same, unless there are some already.
+pub fn first_stocked(sku: &str, on_hand: u64) -> Commit {
+    Commit { stock: Some(Stocking::First { sku: sku.into(), on_hand }), ..Commit::default() }
 }
 
 pub fn line(sku: &str, quantity: u64) -> StockLine {

@@ -1,19 +1,22 @@
 //! What only a store on a disk can promise.
 
 use std::process::Command;
-use std::sync::Arc;
 
 use futures::FutureExt as _;
-use millrace::store::sqlite::{OpenError, Sqlite, SqliteSettings};
-use millrace::store::{Commit, Listing, Store, StoreError};
+use millrace::clock::Clock;
+use millrace::store::{self, Commit, Database, Listing, OpenError, Store, StoreError};
 
 use crate::bed::{Bed, PATIENCE, all_at_once, change, create, event, instance, moved, product, settings};
+
+fn open(database: &Database) -> Result<Store, OpenError> {
+    store::open(database, Clock::system())
+}
 
 #[tokio::test]
 async fn what_was_answered_is_there_without_a_clean_end() {
     let bed = Bed::sqlite();
     for n in 0..20 {
-        bed.store.commit(Commit { outbox: vec![event("a", n)], ..create(product(&n.to_string())) }).await.unwrap();
+        bed.store.resources.commit(Commit { outbox: vec![event("a", n)], ..create(product(&n.to_string())) }).await.unwrap();
     }
     // What a killed process leaves: the files as they are now, the log not yet copied into the database.
     let copy = tempfile::tempdir().unwrap();
@@ -23,28 +26,28 @@ async fn what_was_answered_is_there_without_a_clean_end() {
         let name = |path: &std::path::Path| format!("{}{suffix}", path.display());
         std::fs::copy(name(&bed.path()), name(&target)).unwrap();
     }
-    let next = Sqlite::open(&settings(&copy)).unwrap();
-    assert_eq!(next.epoch(), bed.store.epoch() + 1);
-    assert_eq!(next.unpublished(0, 100).await.unwrap().len(), 20);
+    let next = open(&settings(&copy)).unwrap();
+    assert_eq!(next.instances.epoch(), bed.store.instances.epoch() + 1);
+    assert_eq!(next.messages.unpublished(0, 100).await.unwrap().len(), 20);
     let all = Listing { kind: "products".into(), limit: 100, ..Listing::default() };
-    assert_eq!(next.resources(&all).await.unwrap(), bed.store.resources(&all).await.unwrap());
+    assert_eq!(next.resources.resources(&all).await.unwrap(), bed.store.resources.resources(&all).await.unwrap());
 }
 
 #[tokio::test]
 async fn a_second_open_is_refused_and_names_the_file() {
     let mut bed = Bed::sqlite();
-    let again = Sqlite::open(&SqliteSettings { path: bed.path(), readers: 1 }).unwrap_err();
+    let again = open(&Database { path: bed.path(), readers: 1 }).unwrap_err();
     assert!(matches!(again, OpenError::InUse { .. }), "{again:?}");
     let text = again.to_string();
     assert!(text.contains(&*bed.path().to_string_lossy()) && text.contains("in use by another process"), "{text}");
     bed.reopen().await;
-    bed.store.commit(create(product("1"))).await.expect("it was closed, so it can be opened");
+    bed.store.resources.commit(create(product("1"))).await.expect("it was closed, so it can be opened");
 }
 
 #[test]
 fn a_lock_of_another_process_is_respected() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = SqliteSettings { path: folder.path().join("a.db"), readers: 1 };
+    let settings = Database { path: folder.path().join("a.db"), readers: 1 };
     let lock = folder.path().join("a.db.lock");
     // flock(1) takes the lock, says so, and holds it until its input ends.
     let mut holder = Command::new("flock")
@@ -57,10 +60,10 @@ fn a_lock_of_another_process_is_respected() {
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(holder.stdout.as_mut().unwrap()), &mut line).unwrap();
     assert_eq!(line, "held\n");
-    assert!(matches!(Sqlite::open(&settings), Err(OpenError::InUse { .. })));
+    assert!(matches!(open(&settings), Err(OpenError::InUse { .. })));
     drop(holder.stdin.take());
     holder.wait().unwrap();
-    assert!(Sqlite::open(&settings).is_ok());
+    assert!(open(&settings).is_ok());
 }
 
 #[test]
@@ -68,7 +71,7 @@ fn a_file_that_is_no_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.db");
     std::fs::write(&path, "this is no database, but long enough to be taken for the header of one: ".repeat(20)).unwrap();
-    let error = Sqlite::open(&SqliteSettings { path: path.clone(), readers: 1 }).unwrap_err().to_string();
+    let error = open(&Database { path: path.clone(), readers: 1 }).unwrap_err().to_string();
     assert!(error.contains(&*path.to_string_lossy()) && error.contains("not a database"), "{error}");
 }
 
@@ -77,19 +80,19 @@ fn a_folder_that_cannot_be_made_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let error = Sqlite::open(&SqliteSettings { path: file.join("a.db"), readers: 1 }).unwrap_err().to_string();
+    let error = open(&Database { path: file.join("a.db"), readers: 1 }).unwrap_err().to_string();
     assert!(error.contains(&*file.to_string_lossy()), "{error}");
 }
 
 #[tokio::test]
 async fn a_database_of_a_newer_program_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Sqlite::open(&settings(&folder)).unwrap();
-    store.close().await;
+    let store = open(&settings(&folder)).unwrap();
+    store.operations.close().await;
     let connection = rusqlite::Connection::open(settings(&folder).path).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
-    let error = Sqlite::open(&settings(&folder)).unwrap_err();
+    let error = open(&settings(&folder)).unwrap_err();
     assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error:?}");
 }
 
@@ -102,7 +105,7 @@ async fn keys_of_emails_that_an_older_program_made_are_made_anew_and_who_registe
         ("3", "Jo\u{308}rg@B\u{FC}cher.example", 3),
         ("4", "eve@example.com", 4),
     ];
-    bed.store.close().await;
+    bed.store.operations.close().await;
     let connection = rusqlite::Connection::open(bed.path()).unwrap();
     connection.execute("UPDATE process SET email_keys = 0", []).unwrap();
     for (id, email, created_at) in older {
@@ -112,12 +115,12 @@ async fn keys_of_emails_that_an_older_program_made_are_made_anew_and_who_registe
     drop(connection);
     for _ in 0..2 {
         bed.reopen().await;
-        let found = async |email: &str| bed.store.user_by_email(email).await.unwrap().map(|user| user.id);
+        let found = async |email: &str| bed.store.users.user_by_email(email).await.unwrap().map(|user| user.id);
         assert_eq!(found("b\u{FC}cher@example.com").await.as_deref(), Some("2"));
         assert_eq!(found("bu\u{308}cher@example.com").await.as_deref(), Some("2"));
         assert_eq!(found("j\u{F6}rg@xn--bcher-kva.example").await.as_deref(), Some("3"));
         assert_eq!(found("EVE@example.com").await.as_deref(), Some("4"));
-        assert_eq!(bed.store.user("1").await.unwrap().map(|user| user.email).as_deref(), Some("b\u{FC}cher@example.com"));
+        assert_eq!(bed.store.users.user("1").await.unwrap().map(|user| user.email).as_deref(), Some("b\u{FC}cher@example.com"));
     }
 }
 
@@ -125,30 +128,30 @@ async fn keys_of_emails_that_an_older_program_made_are_made_anew_and_who_registe
 async fn a_commit_happens_although_its_caller_is_gone() {
     let bed = Bed::sqlite();
     for n in 0..20 {
-        let mut commit = bed.store.commit(create(product(&n.to_string())));
+        let mut commit = bed.store.resources.commit(create(product(&n.to_string())));
         // The first look hands it to the writer; then the caller hangs up.
         let _ = (&mut commit).now_or_never();
         drop(commit);
     }
     // Writes are answered in the sequence they were asked for.
-    bed.store.commit(create(product("last"))).await.unwrap();
+    bed.store.resources.commit(create(product("last"))).await.unwrap();
     let all = Listing { kind: "products".into(), limit: 100, ..Listing::default() };
-    assert_eq!(bed.store.resources(&all).await.unwrap().len(), 21);
+    assert_eq!(bed.store.resources.resources(&all).await.unwrap().len(), 21);
 }
 
 #[tokio::test]
 async fn closing_finishes_what_was_asked_for() {
     let mut bed = Bed::sqlite();
     let writes = futures::future::join_all((0..50).map(|n| {
-        let store = Arc::clone(&bed.store);
-        async move { store.commit(create(product(&n.to_string()))).await }
+        let store = bed.store.clone();
+        async move { store.resources.commit(create(product(&n.to_string()))).await }
     }));
-    let close = bed.store.close();
+    let close = bed.store.operations.close();
     let (results, ()) = tokio::time::timeout(PATIENCE, futures::future::join(writes, close)).await.unwrap();
     assert!(results.iter().all(Result::is_ok), "all were asked for before the end: {results:?}");
     bed.reopen().await;
     let all = Listing { kind: "products".into(), limit: 100, ..Listing::default() };
-    assert_eq!(bed.store.resources(&all).await.unwrap().len(), results.len());
+    assert_eq!(bed.store.resources.resources(&all).await.unwrap().len(), results.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -158,26 +161,26 @@ async fn a_backup_taken_under_load_is_consistent() {
     let target = settings(&copy).path;
     std::fs::create_dir_all(target.parent().unwrap()).unwrap();
     let writers = (0..16).map(|n| {
-        let (store, target) = (Arc::clone(&bed.store), target.clone());
+        let (store, target) = (bed.store.clone(), target.clone());
         async move {
             let id = n.to_string();
             let mut resource = instance(&id);
-            store.commit(Commit { outbox: vec![event(&id, 1)], ..create(resource.clone()) }).await.unwrap();
+            store.resources.commit(Commit { outbox: vec![event(&id, 1)], ..create(resource.clone()) }).await.unwrap();
             for seq in 2..12 {
                 resource = moved(&resource, "paying");
-                store.commit(Commit { outbox: vec![event(&id, seq)], ..change(resource.clone()) }).await.unwrap();
+                store.resources.commit(Commit { outbox: vec![event(&id, seq)], ..change(resource.clone()) }).await.unwrap();
                 if (n, seq) == (0, 5) {
-                    store.backup(&target).await.unwrap();
+                    store.operations.backup(&target).await.unwrap();
                 }
             }
         }
     });
     all_at_once(writers).await;
-    let restored = Sqlite::open(&settings(&copy)).unwrap();
+    let restored = open(&settings(&copy)).unwrap();
     let all = Listing { kind: "orders".into(), limit: 100, ..Listing::default() };
-    let resources = restored.resources(&all).await.unwrap();
+    let resources = restored.resources.resources(&all).await.unwrap();
     let versions: u64 = resources.iter().map(|resource| resource.version).sum();
-    let events = restored.unpublished(0, 1_000).await.unwrap();
+    let events = restored.messages.unpublished(0, 1_000).await.unwrap();
     assert!((5..=16 * 11).contains(&versions));
     assert_eq!(events.len() as u64, versions, "every change is there with its event");
 }
@@ -186,22 +189,22 @@ async fn a_backup_taken_under_load_is_consistent() {
 async fn a_backup_is_equal_and_never_replaces_a_file() {
     let bed = Bed::sqlite();
     for n in 0..30 {
-        bed.store.commit(create(product(&n.to_string()))).await.unwrap();
+        bed.store.resources.commit(create(product(&n.to_string()))).await.unwrap();
     }
     let copy = tempfile::tempdir().unwrap();
     let target = copy.path().join("copy.db");
-    bed.store.backup(&target).await.unwrap();
-    let again = bed.store.backup(&target).await;
+    bed.store.operations.backup(&target).await.unwrap();
+    let again = bed.store.operations.backup(&target).await;
     assert!(matches!(&again, Err(StoreError::Unavailable(text)) if text.contains("copy.db")), "{again:?}");
-    let restored = Sqlite::open(&SqliteSettings { path: target, readers: 1 }).unwrap();
+    let restored = open(&Database { path: target, readers: 1 }).unwrap();
     let all = Listing { kind: "products".into(), limit: 100, ..Listing::default() };
-    assert_eq!(restored.resources(&all).await.unwrap(), bed.store.resources(&all).await.unwrap());
+    assert_eq!(restored.resources.resources(&all).await.unwrap(), bed.store.resources.resources(&all).await.unwrap());
 }
 
 #[tokio::test]
 async fn a_store_in_memory_says_that_it_cannot_be_backed_up() {
     let bed = Bed::memory();
-    let refused = bed.store.backup(std::path::Path::new("nowhere.db")).await;
+    let refused = bed.store.operations.backup(std::path::Path::new("nowhere.db")).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
 }
 

@@ -6,6 +6,7 @@ mod agreement;
 mod bed;
 mod commits;
 mod durable;
+mod finished;
 mod outbox;
 mod registry;
 mod resources;
@@ -91,12 +92,18 @@ on_each_store! {
         of_a_task_that_is_done_no_copy_of_its_event_stays,
         positions_are_never_given_out_twice,
         dead_letters_are_kept_until_dropped;
+    finished:
+        finished_instances_are_old_when_nothing_has_gone_on_for_long,
+        an_instance_stays_while_an_event_of_its_time_waits,
+        what_belongs_to_a_finished_instance_goes_with_it,
+        an_instance_that_is_not_what_was_archived_stays;
     shop:
         an_email_is_taken_once_in_any_case,
         a_user_is_found_by_id_and_email,
         a_user_is_updated,
         stock_is_initialised_once,
         stock_is_never_set_below_what_is_reserved,
+        stock_changes_with_its_resource_or_not_at_all,
         a_reservation_takes_all_lines_or_nothing,
         a_reservation_is_idempotent_by_its_key,
         many_clients_never_oversell,

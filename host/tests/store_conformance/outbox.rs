@@ -1,7 +1,6 @@
 //! Events on their way out.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use millrace::store::{Commit, DeadLetter, IdempotencyRow, InboxRow, OutboxRow, Prunable, RunStatus, Settled, StepRun};
 use millrace_workflow::RunKind;
@@ -17,29 +16,30 @@ fn positions(events: &[OutboxRow]) -> Vec<u64> {
 }
 
 pub async fn positions_follow_the_sequence_of_commits(mut bed: Bed) {
-    let first = bed.store.commit(with_events([event("a", 1), event("a", 2)])).await.unwrap();
+    let first = bed.store.resources.commit(with_events([event("a", 1), event("a", 2)])).await.unwrap();
     let expected = [OutboxRow { position: 1, ..event("a", 1) }, OutboxRow { position: 2, ..event("a", 2) }];
     assert_eq!(first.outbox, expected);
     bed.reopen().await;
-    let second = bed.store.commit(with_events([event("b", 1)])).await.unwrap();
+    let second = bed.store.resources.commit(with_events([event("b", 1)])).await.unwrap();
     assert_eq!(positions(&second.outbox), [3]);
-    let all = bed.store.unpublished(0, 10).await.unwrap();
+    let all = bed.store.messages.unpublished(0, 10).await.unwrap();
     assert_eq!(all[..2], expected);
     assert_eq!(positions(&all), [1, 2, 3]);
-    assert_eq!(positions(&bed.store.unpublished(1, 1).await.unwrap()), [2]);
-    assert!(bed.store.unpublished(3, 10).await.unwrap().is_empty());
+    assert_eq!(positions(&bed.store.messages.unpublished(1, 1).await.unwrap()), [2]);
+    assert!(bed.store.messages.unpublished(3, 10).await.unwrap().is_empty());
 }
 
 pub async fn events_of_a_key_are_in_sequence_under_load(bed: Bed) {
     let results = all_at_once((0..32).map(|n| {
-        let store = Arc::clone(&bed.store);
+        let store = bed.store.clone();
         async move {
             let id = n.to_string();
             let mut resource = instance(&id);
-            let mut last = store.commit(Commit { outbox: vec![event(&id, 0)], ..create(resource.clone()) }).await?.outbox[0].position;
+            let mut last =
+                store.resources.commit(Commit { outbox: vec![event(&id, 0)], ..create(resource.clone()) }).await?.outbox[0].position;
             for seq in 1..6 {
                 resource = moved(&resource, "paying");
-                let committed = store.commit(Commit { outbox: vec![event(&id, seq)], ..change(resource.clone()) }).await?;
+                let committed = store.resources.commit(Commit { outbox: vec![event(&id, seq)], ..change(resource.clone()) }).await?;
                 assert!(committed.outbox[0].position > last);
                 last = committed.outbox[0].position;
             }
@@ -49,7 +49,7 @@ pub async fn events_of_a_key_are_in_sequence_under_load(bed: Bed) {
     .await;
     assert!(results.into_iter().all(|result| result.is_ok()));
     let mut by_key: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    for event in bed.store.unpublished(0, 1_000).await.unwrap() {
+    for event in bed.store.messages.unpublished(0, 1_000).await.unwrap() {
         by_key.entry(event.key).or_default().push(event.seq);
     }
     assert_eq!(by_key.len(), 32);
@@ -57,26 +57,26 @@ pub async fn events_of_a_key_are_in_sequence_under_load(bed: Bed) {
 }
 
 pub async fn what_is_published_is_not_read_again(mut bed: Bed) {
-    bed.store.commit(with_events((0..10).map(|seq| event("a", seq)))).await.unwrap();
-    bed.store.mark_published(&[7, 2, 3, 1, 3, 99]).await.unwrap();
-    bed.store.mark_published(&[]).await.unwrap();
+    bed.store.resources.commit(with_events((0..10).map(|seq| event("a", seq)))).await.unwrap();
+    bed.store.messages.mark_published(&[7, 2, 3, 1, 3, 99]).await.unwrap();
+    bed.store.messages.mark_published(&[]).await.unwrap();
     bed.reopen().await;
-    assert_eq!(positions(&bed.store.unpublished(0, 100).await.unwrap()), [4, 5, 6, 8, 9, 10]);
-    assert_eq!(bed.store.backlog().await.unwrap().outbox, 6);
-    assert_eq!(bed.store.unpublished_count().await.unwrap(), 6);
+    assert_eq!(positions(&bed.store.messages.unpublished(0, 100).await.unwrap()), [4, 5, 6, 8, 9, 10]);
+    assert_eq!(bed.store.operations.backlog().await.unwrap().outbox, 6);
+    assert_eq!(bed.store.messages.unpublished_count().await.unwrap(), 6);
 }
 
 pub async fn events_since_a_time_are_published_again(bed: Bed) {
     let store = &bed.store;
-    store.commit(with_events([event("old", 1), event("old", 2)])).await.unwrap();
-    store.mark_published(&[1, 2]).await.unwrap();
+    store.resources.commit(with_events([event("old", 1), event("old", 2)])).await.unwrap();
+    store.messages.mark_published(&[1, 2]).await.unwrap();
     bed.pass_an_hour();
-    store.commit(with_events([event("new", 1), event("new", 2), event("new", 3)])).await.unwrap();
-    store.mark_published(&[3, 4]).await.unwrap();
-    assert_eq!(store.republish(bed.half_an_hour_ago()).await.unwrap(), 2, "one of three was still waiting");
-    assert_eq!(positions(&store.unpublished(0, 10).await.unwrap()), [3, 4, 5]);
-    assert_eq!(store.republish(at(0)).await.unwrap(), 2);
-    assert_eq!(positions(&store.unpublished(0, 10).await.unwrap()), [1, 2, 3, 4, 5]);
+    store.resources.commit(with_events([event("new", 1), event("new", 2), event("new", 3)])).await.unwrap();
+    store.messages.mark_published(&[3, 4]).await.unwrap();
+    assert_eq!(store.messages.republish(bed.half_an_hour_ago()).await.unwrap(), 2, "one of three was still waiting");
+    assert_eq!(positions(&store.messages.unpublished(0, 10).await.unwrap()), [3, 4, 5]);
+    assert_eq!(store.messages.republish(at(0)).await.unwrap(), 2);
+    assert_eq!(positions(&store.messages.unpublished(0, 10).await.unwrap()), [1, 2, 3, 4, 5]);
 }
 
 fn ended(id: &str) -> StepRun {
@@ -91,7 +91,7 @@ fn received(event_id: &str) -> Option<InboxRow> {
 async fn pruned(bed: &Bed) -> [u64; 4] {
     let mut rows = [0; 4];
     for (rows, what) in rows.iter_mut().zip(Prunable::ALL) {
-        *rows = bed.store.prune(what, bed.half_an_hour_ago()).await.unwrap();
+        *rows = bed.store.operations.prune(what, bed.half_an_hour_ago()).await.unwrap();
     }
     rows
 }
@@ -105,58 +105,58 @@ pub async fn prune_forgets_only_what_is_published_or_ended(bed: Bed) {
         inbox: received("old"),
         ..Commit::default()
     };
-    store.commit(old).await.unwrap();
+    store.resources.commit(old).await.unwrap();
     bed.pass_an_hour();
     let young = Commit { runs: vec![ended("d")], outbox: vec![event("b", 1)], inbox: received("young"), ..Commit::default() };
-    store.commit(young.clone()).await.unwrap();
-    store.mark_published(&[1, 2]).await.unwrap();
-    store.mark_published(&[3]).await.unwrap();
+    store.resources.commit(young.clone()).await.unwrap();
+    store.messages.mark_published(&[1, 2]).await.unwrap();
+    store.messages.mark_published(&[3]).await.unwrap();
 
     assert_eq!(pruned(&bed).await, [2, 1, 1, 0], "two events, an inbox row and a run");
     for (id, stays) in [("a", vec![]), ("b", vec![run("b", "inventory")]), ("c", vec![parked]), ("d", vec![ended("d")])] {
-        assert_eq!(store.runs("orders", id).await.unwrap(), stays, "{id}");
+        assert_eq!(store.instances.runs("orders", id).await.unwrap(), stays, "{id}");
     }
-    store.commit(Commit { inbox: received("old"), ..Commit::default() }).await.expect("it was forgotten");
-    store.commit(Commit { inbox: received("young"), ..Commit::default() }).await.expect_err("it was not");
-    store.republish(at(0)).await.unwrap();
-    assert_eq!(positions(&store.unpublished(0, 10).await.unwrap()), [3]);
+    store.resources.commit(Commit { inbox: received("old"), ..Commit::default() }).await.expect("it was forgotten");
+    store.resources.commit(Commit { inbox: received("young"), ..Commit::default() }).await.expect_err("it was not");
+    store.messages.republish(at(0)).await.unwrap();
+    assert_eq!(positions(&store.messages.unpublished(0, 10).await.unwrap()), [3]);
 }
 
 pub async fn what_was_taken_is_known_while_an_event_of_that_time_may_come_again(bed: Bed) {
     let store = &bed.store;
-    store.commit(Commit { outbox: vec![event("a", 1), event("b", 1)], ..Commit::default() }).await.unwrap();
+    store.resources.commit(Commit { outbox: vec![event("a", 1), event("b", 1)], ..Commit::default() }).await.unwrap();
     bed.pass_an_hour();
-    store.commit(Commit { inbox: received("taken"), ..Commit::default() }).await.unwrap();
-    store.mark_published(&[2]).await.unwrap();
+    store.resources.commit(Commit { inbox: received("taken"), ..Commit::default() }).await.unwrap();
+    store.messages.mark_published(&[2]).await.unwrap();
     bed.pass_an_hour();
     assert_eq!(pruned(&bed).await, [1, 0, 0, 0], "the first event may still be delivered");
-    store.mark_published(&[1]).await.unwrap();
+    store.messages.mark_published(&[1]).await.unwrap();
     assert_eq!(pruned(&bed).await, [1, 1, 0, 0]);
 }
 
 pub async fn ended_runs_stay_while_anything_of_their_instance_goes_on(bed: Bed) {
     let store = &bed.store;
     let order = instance("a");
-    store.commit(Commit { runs: vec![ended("a")], ..create(order.clone()) }).await.unwrap();
-    store.commit(Commit { runs: vec![ended("gone"), run("gone", "undo")], ..Commit::default() }).await.unwrap();
+    store.resources.commit(Commit { runs: vec![ended("a")], ..create(order.clone()) }).await.unwrap();
+    store.resources.commit(Commit { runs: vec![ended("gone"), run("gone", "undo")], ..Commit::default() }).await.unwrap();
     bed.pass_an_hour();
     assert_eq!(pruned(&bed).await, [0; 4], "an instance is unfinished, and of the other one a run waits");
     let mut over = moved(&order, "delivered");
     over.workflow.as_mut().unwrap().finished = true;
-    store.commit(change(over)).await.unwrap();
+    store.resources.commit(change(over)).await.unwrap();
     assert_eq!(pruned(&bed).await, [0, 0, 1, 0]);
-    assert_eq!(store.runs("orders", "gone").await.unwrap().len(), 2);
+    assert_eq!(store.instances.runs("orders", "gone").await.unwrap().len(), 2);
 }
 
 pub async fn old_idempotency_keys_are_forgotten(bed: Bed) {
     let store = &bed.store;
     let key = |key: &str| IdempotencyRow { user: "ada".into(), key: key.into(), request_hash: "h".into(), resource_id: key.into() };
-    store.commit(Commit { idempotency: Some(key("old")), ..Commit::default() }).await.unwrap();
+    store.resources.commit(Commit { idempotency: Some(key("old")), ..Commit::default() }).await.unwrap();
     bed.pass_an_hour();
-    store.commit(Commit { idempotency: Some(key("young")), ..Commit::default() }).await.unwrap();
+    store.resources.commit(Commit { idempotency: Some(key("young")), ..Commit::default() }).await.unwrap();
     assert_eq!(pruned(&bed).await, [0, 0, 0, 1]);
-    assert_eq!(store.idempotency("ada", "old").await.unwrap(), None);
-    assert_eq!(store.idempotency("ada", "young").await.unwrap(), Some(key("young")));
+    assert_eq!(store.resources.idempotency("ada", "old").await.unwrap(), None);
+    assert_eq!(store.resources.idempotency("ada", "young").await.unwrap(), Some(key("young")));
 }
 
 pub async fn of_a_task_that_is_done_no_copy_of_its_event_stays(bed: Bed) {
@@ -164,24 +164,24 @@ pub async fn of_a_task_that_is_done_no_copy_of_its_event_stays(bed: Bed) {
         kind: RunKind::Task,
         input: Some("{}".into()),
         status: RunStatus::Running,
-        owner: Some(bed.store.epoch()),
+        owner: Some(bed.store.instances.epoch()),
         fence: 1,
         ..run("a", "notify")
     };
-    bed.store.commit(Commit { runs: vec![task.clone()], ..Commit::default() }).await.unwrap();
+    bed.store.resources.commit(Commit { runs: vec![task.clone()], ..Commit::default() }).await.unwrap();
     let done = Settled { key: task.key.clone(), fence: 1, status: RunStatus::Done, attempt: 1, due_at: at(0), error: None };
-    bed.store.commit(Commit { settled: Some(done), ..Commit::default() }).await.unwrap();
-    assert_eq!(bed.store.runs("orders", "a").await.unwrap()[0].input, None);
+    bed.store.resources.commit(Commit { settled: Some(done), ..Commit::default() }).await.unwrap();
+    assert_eq!(bed.store.instances.runs("orders", "a").await.unwrap()[0].input, None);
 }
 
 pub async fn positions_are_never_given_out_twice(mut bed: Bed) {
-    bed.store.commit(with_events((0..1_200).map(|seq| event("a", seq)))).await.unwrap();
-    bed.store.mark_published(&(1..=1_200).collect::<Vec<u64>>()).await.unwrap();
+    bed.store.resources.commit(with_events((0..1_200).map(|seq| event("a", seq)))).await.unwrap();
+    bed.store.messages.mark_published(&(1..=1_200).collect::<Vec<u64>>()).await.unwrap();
     bed.pass_an_hour();
     assert_eq!(pruned(&bed).await, [1_200, 0, 0, 0]);
     bed.reopen().await;
-    assert_eq!(positions(&bed.store.commit(with_events([event("b", 1)])).await.unwrap().outbox), [1_201]);
-    assert_eq!(positions(&bed.store.unpublished(0, 10).await.unwrap()), [1_201]);
+    assert_eq!(positions(&bed.store.resources.commit(with_events([event("b", 1)])).await.unwrap().outbox), [1_201]);
+    assert_eq!(positions(&bed.store.messages.unpublished(0, 10).await.unwrap()), [1_201]);
 }
 
 pub async fn dead_letters_are_kept_until_dropped(mut bed: Bed) {
@@ -192,15 +192,15 @@ pub async fn dead_letters_are_kept_until_dropped(mut bed: Bed) {
         reason: "not an event".into(),
         at: at(5),
     };
-    bed.store.add_dead_letter(letter(1)).await.unwrap();
-    bed.store.add_dead_letter(letter(2)).await.unwrap();
+    bed.store.messages.add_dead_letter(letter(1)).await.unwrap();
+    bed.store.messages.add_dead_letter(letter(2)).await.unwrap();
     bed.reopen().await;
-    let kept = bed.store.dead_letters(10).await.unwrap();
+    let kept = bed.store.messages.dead_letters(10).await.unwrap();
     assert_eq!(kept, [DeadLetter { id: 1, ..letter(1) }, DeadLetter { id: 2, ..letter(2) }]);
-    assert_eq!(bed.store.dead_letters(1).await.unwrap().len(), 1);
-    assert!(bed.store.drop_dead_letter(2).await.unwrap());
-    assert!(!bed.store.drop_dead_letter(2).await.unwrap());
-    bed.store.add_dead_letter(letter(3)).await.unwrap();
-    let ids: Vec<u64> = bed.store.dead_letters(10).await.unwrap().iter().map(|letter| letter.id).collect();
+    assert_eq!(bed.store.messages.dead_letters(1).await.unwrap().len(), 1);
+    assert!(bed.store.messages.drop_dead_letter(2).await.unwrap());
+    assert!(!bed.store.messages.drop_dead_letter(2).await.unwrap());
+    bed.store.messages.add_dead_letter(letter(3)).await.unwrap();
+    let ids: Vec<u64> = bed.store.messages.dead_letters(10).await.unwrap().iter().map(|letter| letter.id).collect();
     assert_eq!(ids, [1, 3], "an id is never used again");
 }

@@ -3,7 +3,7 @@
 use millrace::store::{Backlog, Commit, DeadLetter, Listing, RunStatus, StepRun, StoreError};
 use millrace_workflow::{Definition, State, Transition};
 
-use crate::bed::{Bed, at, change, create, event, instance, moved, product, run, timer};
+use crate::bed::{Bed, at, change, create, event, first_stocked, instance, moved, product, run, timer};
 
 fn definition() -> Definition {
     let state = |is_final| State { description: "a state".into(), is_final, is_error: false };
@@ -21,20 +21,20 @@ fn definition() -> Definition {
 }
 
 pub async fn a_machine_is_kept_under_its_digest(mut bed: Bed) {
-    bed.store.put_machine("d1", &definition()).await.unwrap();
-    bed.store.put_machine("d1", &definition()).await.unwrap();
+    bed.store.instances.put_machine("d1", &definition()).await.unwrap();
+    bed.store.instances.put_machine("d1", &definition()).await.unwrap();
     bed.reopen().await;
-    assert_eq!(bed.store.machine("d1").await.unwrap(), Some(definition()));
-    assert_eq!(bed.store.machine("d2").await.unwrap(), None);
+    assert_eq!(bed.store.instances.machine("d1").await.unwrap(), Some(definition()));
+    assert_eq!(bed.store.instances.machine("d2").await.unwrap(), None);
 }
 
 pub async fn the_last_good_digest_of_a_component_is_kept(mut bed: Bed) {
     for (component, digest) in [("payment", "1"), ("inventory", "2"), ("payment", "3")] {
-        bed.store.put_component(component, digest).await.unwrap();
+        bed.store.operations.put_component(component, digest).await.unwrap();
     }
     bed.reopen().await;
     let expected = [("inventory", "2"), ("payment", "3")].map(|(name, digest)| (name.to_owned(), digest.to_owned()));
-    assert_eq!(bed.store.components().await.unwrap(), expected);
+    assert_eq!(bed.store.operations.components().await.unwrap(), expected);
 }
 
 pub async fn unfinished_instances_are_counted_by_their_definition(bed: Bed) {
@@ -46,11 +46,11 @@ pub async fn unfinished_instances_are_counted_by_their_definition(bed: Bed) {
         resource
     };
     for resource in [of("a", "old", false), of("b", "new", false), of("c", "old", false), of("d", "older", true)] {
-        bed.store.commit(create(resource)).await.unwrap();
+        bed.store.resources.commit(create(resource)).await.unwrap();
     }
-    bed.store.commit(create(product("1"))).await.unwrap();
+    bed.store.resources.commit(create(product("1"))).await.unwrap();
     let expected = [("new", 1), ("old", 2)].map(|(machine, count)| ("order-processing".to_owned(), machine.to_owned(), count));
-    assert_eq!(bed.store.pinned().await.unwrap(), expected);
+    assert_eq!(bed.store.instances.pinned().await.unwrap(), expected);
 }
 
 pub async fn unfinished_instances_are_counted_by_their_owner(mut bed: Bed) {
@@ -67,46 +67,46 @@ pub async fn unfinished_instances_are_counted_by_their_owner(mut bed: Bed) {
     let held = [of("a", Some("bob"), "paying"), of("b", Some("ada"), "paying"), of("c", Some("ada"), "reserving")];
     let others = [of("d", Some("ada"), "shipping"), of("e", None, "paying"), finished, other, product("1")];
     for resource in held.into_iter().chain(others) {
-        bed.store.commit(create(resource)).await.unwrap();
+        bed.store.resources.commit(create(resource)).await.unwrap();
     }
     let states = ["paying", "reserving"].map(str::to_owned);
     for _ in 0..2 {
         let expected = [("ada", 2), ("bob", 1)].map(|(owner, count)| (owner.to_owned(), count));
-        assert_eq!(bed.store.unfinished_by_owner("orders", &states).await.unwrap(), expected);
-        assert_eq!(bed.store.unfinished_by_owner("orders", &[]).await.unwrap(), []);
+        assert_eq!(bed.store.instances.unfinished_by_owner("orders", &states).await.unwrap(), expected);
+        assert_eq!(bed.store.instances.unfinished_by_owner("orders", &[]).await.unwrap(), []);
         bed.reopen().await;
     }
 }
 
 pub async fn the_backlog_counts_what_waits(bed: Bed) {
     let store = &bed.store;
-    assert_eq!(store.backlog().await.unwrap(), millrace::store::Backlog::default());
+    assert_eq!(store.operations.backlog().await.unwrap(), millrace::store::Backlog::default());
     let began = bed.clock.steady();
     let parked = StepRun { status: RunStatus::Parked, ..run("a", "payment") };
     let outbox = vec![event("a", 1), event("a", 2)];
     let timers = vec![timer("a", "expire", 1, 5)];
-    store.commit(Commit { runs: vec![parked], outbox, timers, ..create(instance("a")) }).await.unwrap();
+    store.resources.commit(Commit { runs: vec![parked], outbox, timers, ..create(instance("a")) }).await.unwrap();
     let mut finished = instance("b");
     finished.workflow.as_mut().unwrap().finished = true;
     finished.workflow.as_mut().unwrap().attention = Some("look".into());
-    store.commit(create(finished)).await.unwrap();
+    store.resources.commit(create(finished)).await.unwrap();
     let mut other = instance("c");
     other.workflow.as_mut().unwrap().workflow = "returns".into();
-    store.commit(create(other)).await.unwrap();
-    store.commit(create(product("1"))).await.unwrap();
+    store.resources.commit(create(other)).await.unwrap();
+    store.resources.commit(create(product("1"))).await.unwrap();
     let letter = DeadLetter { id: 0, consumer: "c".into(), event: event("a", 1), reason: "r".into(), at: at(0) };
-    store.add_dead_letter(letter).await.unwrap();
+    store.messages.add_dead_letter(letter).await.unwrap();
     bed.pass_an_hour();
-    store.commit(Commit { outbox: vec![event("b", 1)], ..Commit::default() }).await.unwrap();
+    store.resources.commit(Commit { outbox: vec![event("b", 1)], ..Commit::default() }).await.unwrap();
 
-    let backlog = store.backlog().await.unwrap();
+    let backlog = store.operations.backlog().await.unwrap();
     let counts = (backlog.outbox, backlog.parked, backlog.attention, backlog.timers, backlog.dead_letters);
     assert_eq!(counts, (3, 1, 1, 1, 1));
     assert_eq!(backlog.active, [("order-processing".to_owned(), 1), ("returns".to_owned(), 1)]);
     let age = bed.clock.steady().duration_since(backlog.oldest_outbox.unwrap());
     assert!(age.as_secs() >= 3_600 && age <= bed.clock.steady().duration_since(began) + jiff::SignedDuration::from_millis(1));
-    store.mark_published(&[1, 2]).await.unwrap();
-    assert!(store.backlog().await.unwrap().oldest_outbox > backlog.oldest_outbox);
+    store.messages.mark_published(&[1, 2]).await.unwrap();
+    assert!(store.operations.backlog().await.unwrap().oldest_outbox > backlog.oldest_outbox);
 }
 
 pub async fn the_backlog_tells_what_is_late_and_who_kills_processes(bed: Bed) {
@@ -116,16 +116,16 @@ pub async fn the_backlog_tells_what_is_late_and_who_kills_processes(bed: Bed) {
     let soon = StepRun { due_at: bed.clock.steady() + jiff::SignedDuration::from_mins(65), ..run("d", "shipping") };
     let runs = [crashed("a", "z", 3), crashed("b", "z", 3), crashed("c", "never-crashed", 0), soon, run("e", "inventory")];
     let timers = vec![timer("old", "expire", 1, 5)];
-    store.commit(Commit { runs: runs.into(), timers, ..create(instance("old")) }).await.unwrap();
+    store.resources.commit(Commit { runs: runs.into(), timers, ..create(instance("old")) }).await.unwrap();
     bed.pass_an_hour();
     let young = instance("young");
-    store.commit(create(young.clone())).await.unwrap();
+    store.resources.commit(create(young.clone())).await.unwrap();
     let mut finished = instance("finished");
     finished.updated_at = at(-1_000);
     finished.workflow.as_mut().unwrap().finished = true;
-    store.commit(create(finished)).await.unwrap();
+    store.resources.commit(create(finished)).await.unwrap();
 
-    let backlog = store.backlog().await.unwrap();
+    let backlog = store.operations.backlog().await.unwrap();
     assert_eq!((backlog.due, &backlog.quarantined[..]), (2, &["z".to_owned()][..]), "the run of the future is not due");
     let oldest = |backlog: &Backlog| {
         let [(workflow, changed)] = &backlog.oldest_active[..] else { panic!("{backlog:?}") };
@@ -134,46 +134,53 @@ pub async fn the_backlog_tells_what_is_late_and_who_kills_processes(bed: Bed) {
     };
     assert_eq!(oldest(&backlog), 1, "by the time that has passed, whatever the dates of its rows are");
     bed.pass_an_hour();
-    assert_eq!(store.backlog().await.unwrap().due, 3);
-    store.commit(change(moved(&instance("old"), "paying"))).await.unwrap();
+    assert_eq!(store.operations.backlog().await.unwrap().due, 3);
+    store.resources.commit(change(moved(&instance("old"), "paying"))).await.unwrap();
     bed.clock.set(jiff::SignedDuration::from_hours(-24));
-    assert_eq!(oldest(&store.backlog().await.unwrap()), 1, "the other one is the oldest now, and a date that was set back changes nothing");
+    assert_eq!(
+        oldest(&store.operations.backlog().await.unwrap()),
+        1,
+        "the other one is the oldest now, and a date that was set back changes nothing"
+    );
     let expected = [("order-processing", "paying", 1), ("order-processing", "reserving", 1)];
-    assert_eq!(store.unfinished().await.unwrap(), expected.map(|(workflow, state, n)| (workflow.to_owned(), state.to_owned(), n)));
+    assert_eq!(
+        store.instances.unfinished().await.unwrap(),
+        expected.map(|(workflow, state, n)| (workflow.to_owned(), state.to_owned(), n))
+    );
 }
 
 pub async fn a_store_that_can_write_says_so(bed: Bed) {
-    bed.store.try_write().await.unwrap();
-    assert_eq!(bed.store.refused(), None);
-    let space = bed.store.space().unwrap();
+    bed.store.operations.try_write().await.unwrap();
+    assert_eq!(bed.store.operations.refused(), None);
+    let space = bed.store.operations.space().unwrap();
     assert_eq!(space.is_some(), bed.is_on_a_disk());
     assert!(space.as_ref().is_none_or(|space| space.wal > 0 && space.free <= space.size && space.size > 0), "{space:?}");
-    bed.store.close().await;
-    assert!(matches!(bed.store.try_write().await, Err(StoreError::Fatal(_))));
+    bed.store.operations.close().await;
+    assert!(matches!(bed.store.operations.try_write().await, Err(StoreError::Fatal(_))));
 }
 
 pub async fn epochs_grow(mut bed: Bed) {
-    let first = bed.store.epoch();
+    let first = bed.store.instances.epoch();
     bed.reopen().await;
-    assert_eq!(bed.store.epoch(), first + 1);
+    assert_eq!(bed.store.instances.epoch(), first + 1);
 }
 
 pub async fn commits_are_counted(bed: Bed) {
-    let before = bed.store.commit_stats();
-    bed.store.commit(create(product("1"))).await.unwrap();
-    bed.store.init_stock("1", 1).await.unwrap();
-    let after = bed.store.commit_stats();
+    let before = bed.store.operations.commit_stats();
+    bed.store.resources.commit(create(product("1"))).await.unwrap();
+    bed.store.resources.commit(first_stocked("1", 1)).await.unwrap();
+    let after = bed.store.operations.commit_stats();
     assert_eq!((after.units - before.units, after.commits - before.commits), (2, 2));
     assert!(after.busy > before.busy);
 }
 
 pub async fn a_closed_store_answers_that_it_is_closed(bed: Bed) {
-    bed.store.close().await;
-    bed.store.close().await;
-    let read = bed.store.resource("products", "1").await;
+    bed.store.operations.close().await;
+    bed.store.operations.close().await;
+    let read = bed.store.resources.resource("products", "1").await;
     assert!(matches!(read, Err(StoreError::Fatal(_))), "{read:?}");
-    let list = bed.store.resources(&Listing::default()).await;
+    let list = bed.store.resources.resources(&Listing::default()).await;
     assert!(matches!(list, Err(StoreError::Fatal(_))), "{list:?}");
-    let write = bed.store.commit(create(product("1"))).await;
+    let write = bed.store.resources.commit(create(product("1"))).await;
     assert_eq!(write.unwrap_err().to_string(), "the store failed: the store is closed");
 }

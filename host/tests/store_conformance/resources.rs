@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use millrace::store::{Conflict, Guard, Listing, Resource};
 
-use crate::bed::{Bed, at, change, conflict, create, instance, moved, product};
+use crate::bed::{Bed, at, change, conflict, create, first_stocked, instance, moved, product};
 
 async fn every_page(bed: &Bed, mut listing: Listing) -> Vec<Resource> {
     let mut all = Vec::new();
     loop {
-        let page = bed.store.resources(&listing).await.unwrap();
+        let page = bed.store.resources.resources(&listing).await.unwrap();
         assert!(page.len() <= listing.limit);
         let Some(last) = page.last() else { return all };
         listing.after = Some((last.created_at, last.id.clone()));
@@ -27,9 +27,9 @@ async fn fill(bed: &Bed) {
         let mut resource = instance(&format!("{:02}", (n * 7) % 40));
         resource.owner = Some(format!("user-{}", n % 2));
         resource.created_at = at(n / 3);
-        bed.store.commit(create(resource)).await.unwrap();
+        bed.store.resources.commit(create(resource)).await.unwrap();
     }
-    bed.store.commit(create(product("1"))).await.unwrap();
+    bed.store.resources.commit(create(product("1"))).await.unwrap();
 }
 
 pub async fn pages_by_cursor_have_no_gap_and_no_repetition(bed: Bed) {
@@ -59,31 +59,31 @@ pub async fn a_listing_shows_one_owner_only(bed: Bed) {
         assert!(found.iter().all(|resource| resource.owner.as_deref() == Some("user-1")));
     }
     let nobody = Listing { kind: "orders".into(), owner: Some("user-9".into()), limit: 6, ..Listing::default() };
-    assert!(bed.store.resources(&nobody).await.unwrap().is_empty());
+    assert!(bed.store.resources.resources(&nobody).await.unwrap().is_empty());
 }
 
 pub async fn a_resource_without_workflow_is_deleted_with_its_stock(bed: Bed) {
-    bed.store.commit(create(product("1"))).await.unwrap();
-    bed.store.init_stock("1", 5).await.unwrap();
-    assert!(bed.store.delete_resource("products", "1", Guard::Version(1)).await.unwrap());
-    assert!(!bed.store.delete_resource("products", "1", Guard::Version(1)).await.unwrap());
-    assert_eq!(bed.store.resource("products", "1").await.unwrap(), None);
-    assert_eq!(bed.store.stock_of("1").await.unwrap(), None);
-    bed.store.commit(create(product("1"))).await.expect("the id is free again");
+    bed.store.resources.commit(create(product("1"))).await.unwrap();
+    bed.store.resources.commit(first_stocked("1", 5)).await.unwrap();
+    assert!(bed.store.resources.delete_resource("products", "1", Guard::Version(1)).await.unwrap());
+    assert!(!bed.store.resources.delete_resource("products", "1", Guard::Version(1)).await.unwrap());
+    assert_eq!(bed.store.resources.resource("products", "1").await.unwrap(), None);
+    assert_eq!(bed.store.stock.stock_of("1").await.unwrap(), None);
+    bed.store.resources.commit(create(product("1"))).await.expect("the id is free again");
 }
 
 pub async fn deleting_needs_the_version(bed: Bed) {
-    bed.store.commit(create(product("1"))).await.unwrap();
-    bed.store.commit(change(moved(&product("1"), "active"))).await.unwrap();
-    let stale = conflict(bed.store.delete_resource("products", "1", Guard::Version(1)).await);
+    bed.store.resources.commit(create(product("1"))).await.unwrap();
+    bed.store.resources.commit(change(moved(&product("1"), "active"))).await.unwrap();
+    let stale = conflict(bed.store.resources.delete_resource("products", "1", Guard::Version(1)).await);
     assert_eq!(stale, Conflict::Version { kind: "products".into(), id: "1".into() });
-    let there = conflict(bed.store.delete_resource("products", "1", Guard::Absent).await);
+    let there = conflict(bed.store.resources.delete_resource("products", "1", Guard::Absent).await);
     assert_eq!(there, Conflict::Exists { kind: "products".into(), id: "1".into() });
-    assert!(bed.store.delete_resource("products", "1", Guard::Version(2)).await.unwrap());
+    assert!(bed.store.resources.delete_resource("products", "1", Guard::Version(2)).await.unwrap());
 }
 
 pub async fn a_resource_with_a_workflow_is_not_deleted(bed: Bed) {
-    bed.store.commit(create(instance("a"))).await.unwrap();
-    assert!(!bed.store.delete_resource("orders", "a", Guard::Version(1)).await.unwrap());
-    assert_eq!(bed.store.resource("orders", "a").await.unwrap(), Some(instance("a")));
+    bed.store.resources.commit(create(instance("a"))).await.unwrap();
+    assert!(!bed.store.resources.delete_resource("orders", "a", Guard::Version(1)).await.unwrap());
+    assert_eq!(bed.store.resources.resource("orders", "a").await.unwrap(), Some(instance("a")));
 }

@@ -1,7 +1,6 @@
 //! Claims, fences, recovery and timers.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use millrace::store::{Commit, Conflict, Line, RunStatus, Settled, StepRun};
 use millrace_workflow::RunKind;
@@ -19,14 +18,14 @@ fn ids(runs: &[StepRun]) -> Vec<&str> {
 pub async fn due_runs_are_claimed_oldest_first(bed: Bed) {
     let store = &bed.store;
     assert_eq!(next_due(store).await, None);
-    store.commit(with_runs([due("c", 30), due("a", 10), due("b", 20), due("a2", 10)])).await.unwrap();
+    store.resources.commit(with_runs([due("c", 30), due("a", 10), due("b", 20), due("a2", 10)])).await.unwrap();
     assert_eq!(next_due(store).await, Some(at(10)));
     assert!(claim(store, at(9), 10).await.is_empty(), "none is due");
     let first = claim(store, at(20), 2).await;
     assert_eq!(ids(&first), ["a", "a2"]);
-    let expected = StepRun { status: RunStatus::Running, owner: Some(store.epoch()), fence: 1, ..due("a", 10) };
+    let expected = StepRun { status: RunStatus::Running, owner: Some(store.instances.epoch()), fence: 1, ..due("a", 10) };
     assert_eq!(first[0], expected);
-    assert_eq!(store.runs("orders", "a").await.unwrap(), [expected]);
+    assert_eq!(store.instances.runs("orders", "a").await.unwrap(), [expected]);
     assert_eq!(ids(&claim(store, at(20), 10).await), ["b"]);
     assert_eq!(next_due(store).await, Some(at(30)));
 }
@@ -37,51 +36,51 @@ fn line(component: &str, again: bool) -> Line {
 
 pub async fn runs_stand_in_lines_by_component_and_first_attempts_apart(bed: Bed) {
     let store = &bed.store;
-    assert_eq!(store.lines().await.unwrap(), []);
+    assert_eq!(store.instances.lines().await.unwrap(), []);
     let retried = StepRun { attempt: 2, ..due("retried", 10) };
     let returned = StepRun { visit: 2, ..due("returned", 5) };
     let event = StepRun { kind: millrace_workflow::RunKind::Task, visit: 7, ..due("event", 40) };
     let other = StepRun { due_at: at(20), ..run("other", "shipping") };
-    store.commit(with_runs([retried, returned, event, other, due("first", 30)])).await.unwrap();
+    store.resources.commit(with_runs([retried, returned, event, other, due("first", 30)])).await.unwrap();
     let payment = |again| line("payment-component", again);
     let shipping = line("shipping-component", false);
     let expected = [(payment(false), at(30)), (payment(true), at(5)), (shipping.clone(), at(20))];
-    assert_eq!(store.lines().await.unwrap(), expected);
-    assert!(store.claim_runs(&line("no-such-component", false), at(99), 10).await.unwrap().is_empty());
-    assert_eq!(ids(&store.claim_runs(&payment(false), at(99), 10).await.unwrap()), ["first", "event"]);
-    assert_eq!(ids(&store.claim_runs(&payment(true), at(9), 10).await.unwrap()), ["returned"]);
-    assert_eq!(ids(&store.claim_runs(&shipping, at(99), 10).await.unwrap()), ["other"]);
-    assert_eq!(store.lines().await.unwrap(), [(payment(true), at(10))]);
+    assert_eq!(store.instances.lines().await.unwrap(), expected);
+    assert!(store.instances.claim_runs(&line("no-such-component", false), at(99), 10).await.unwrap().is_empty());
+    assert_eq!(ids(&store.instances.claim_runs(&payment(false), at(99), 10).await.unwrap()), ["first", "event"]);
+    assert_eq!(ids(&store.instances.claim_runs(&payment(true), at(9), 10).await.unwrap()), ["returned"]);
+    assert_eq!(ids(&store.instances.claim_runs(&shipping, at(99), 10).await.unwrap()), ["other"]);
+    assert_eq!(store.instances.lines().await.unwrap(), [(payment(true), at(10))]);
 }
 
 pub async fn a_run_is_claimed_by_its_key_while_it_is_ready(bed: Bed) {
     let store = &bed.store;
-    store.commit(with_runs([due("a", 100), due("b", 0)])).await.unwrap();
+    store.resources.commit(with_runs([due("a", 100), due("b", 0)])).await.unwrap();
     let key = due("a", 100).key;
-    let claimed = store.claim_run(&key).await.unwrap();
-    let expected = StepRun { status: RunStatus::Running, owner: Some(store.epoch()), fence: 1, ..due("a", 100) };
+    let claimed = store.instances.claim_run(&key).await.unwrap();
+    let expected = StepRun { status: RunStatus::Running, owner: Some(store.instances.epoch()), fence: 1, ..due("a", 100) };
     assert_eq!(claimed, Some(expected.clone()));
-    assert_eq!(store.claim_run(&key).await.unwrap(), None, "it is claimed");
-    assert_eq!(store.claim_run("no such run").await.unwrap(), None);
-    assert_eq!(store.runs("orders", "a").await.unwrap(), [expected]);
+    assert_eq!(store.instances.claim_run(&key).await.unwrap(), None, "it is claimed");
+    assert_eq!(store.instances.claim_run("no such run").await.unwrap(), None);
+    assert_eq!(store.instances.runs("orders", "a").await.unwrap(), [expected]);
 }
 
 pub async fn what_this_process_has_claimed_is_known(mut bed: Bed) {
-    bed.store.commit(with_runs([held("old", bed.store.epoch())])).await.unwrap();
+    bed.store.resources.commit(with_runs([held("old", bed.store.instances.epoch())])).await.unwrap();
     bed.reopen().await;
     let store = &bed.store;
-    store.commit(with_runs([held("a", store.epoch()), due("b", 10), due("c", 0)])).await.unwrap();
+    store.resources.commit(with_runs([held("a", store.instances.epoch()), due("b", 10), due("c", 0)])).await.unwrap();
     let c = claim(store, at(5), 10).await.remove(0);
-    assert_eq!(ids(&store.claimed().await.unwrap()), ["a", "c"]);
-    store.commit(settling(done(&c))).await.unwrap();
-    assert_eq!(ids(&store.claimed().await.unwrap()), ["a"]);
+    assert_eq!(ids(&store.instances.claimed().await.unwrap()), ["a", "c"]);
+    store.resources.commit(settling(done(&c))).await.unwrap();
+    assert_eq!(ids(&store.instances.claimed().await.unwrap()), ["a"]);
 }
 
 pub async fn no_run_is_claimed_twice(bed: Bed) {
     let runs = (0..200).map(|n| run(&n.to_string(), "payment"));
-    bed.store.commit(with_runs(runs)).await.unwrap();
+    bed.store.resources.commit(with_runs(runs)).await.unwrap();
     let claims = all_at_once((0..40).map(|_| {
-        let store = Arc::clone(&bed.store);
+        let store = bed.store.clone();
         async move { claim(&store, at(0), 7).await }
     }))
     .await;
@@ -96,101 +95,101 @@ fn held(id: &str, epoch: u64) -> StepRun {
 
 pub async fn a_run_added_as_running_is_held_by_who_added_it(bed: Bed) {
     let store = &bed.store;
-    let run = held("a", store.epoch());
-    store.commit(with_runs([run.clone()])).await.unwrap();
+    let run = held("a", store.instances.epoch());
+    store.resources.commit(with_runs([run.clone()])).await.unwrap();
     assert!(claim(store, at(99), 10).await.is_empty());
-    store.commit(settling(done(&run))).await.unwrap();
-    let ended = &store.runs("orders", "a").await.unwrap()[0];
+    store.resources.commit(settling(done(&run))).await.unwrap();
+    let ended = &store.instances.runs("orders", "a").await.unwrap()[0];
     assert_eq!((ended.status, ended.owner), (RunStatus::Done, None));
 }
 
 pub async fn a_late_answer_is_discarded(mut bed: Bed) {
-    let run = held("a", bed.store.epoch());
-    bed.store.commit(Commit { runs: vec![run.clone()], ..create(instance("a")) }).await.unwrap();
+    let run = held("a", bed.store.instances.epoch());
+    bed.store.resources.commit(Commit { runs: vec![run.clone()], ..create(instance("a")) }).await.unwrap();
     bed.reopen().await;
     let store = &bed.store;
-    store.recover_runs(&[], 3).await.unwrap();
+    store.instances.recover_runs(&[], 3).await.unwrap();
     let taken_over = claim(store, at(0), 1).await.remove(0);
     assert_eq!(taken_over.fence, 2);
     let late = Commit { settled: Some(done(&run)), ..change(moved(&instance("a"), "late")) };
-    assert_eq!(conflict(store.commit(late).await), Conflict::Fence { key: run.key.clone(), fence: 1 });
-    assert_eq!(store.resource("orders", "a").await.unwrap(), Some(instance("a")));
-    store.commit(settling(done(&taken_over))).await.unwrap();
-    let twice = conflict(store.commit(settling(done(&taken_over))).await);
+    assert_eq!(conflict(store.resources.commit(late).await), Conflict::Fence { key: run.key.clone(), fence: 1 });
+    assert_eq!(store.resources.resource("orders", "a").await.unwrap(), Some(instance("a")));
+    store.resources.commit(settling(done(&taken_over))).await.unwrap();
+    let twice = conflict(store.resources.commit(settling(done(&taken_over))).await);
     assert_eq!(twice, Conflict::Fence { key: run.key, fence: 2 });
 }
 
 pub async fn an_answer_for_a_process_that_is_gone_is_discarded(mut bed: Bed) {
-    let run = held("a", bed.store.epoch());
-    bed.store.commit(with_runs([run.clone()])).await.unwrap();
+    let run = held("a", bed.store.instances.epoch());
+    bed.store.resources.commit(with_runs([run.clone()])).await.unwrap();
     bed.reopen().await;
-    let late = conflict(bed.store.commit(settling(done(&run))).await);
+    let late = conflict(bed.store.resources.commit(settling(done(&run))).await);
     assert_eq!(late, Conflict::Fence { key: run.key.clone(), fence: 1 }, "the fence is right, but another process held it");
-    assert_eq!(bed.store.runs("orders", "a").await.unwrap(), [run]);
+    assert_eq!(bed.store.instances.runs("orders", "a").await.unwrap(), [run]);
 }
 
 pub async fn a_settled_run_can_be_tried_again_later(bed: Bed) {
     let store = &bed.store;
-    let first = held("a", store.epoch());
-    store.commit(with_runs([first.clone()])).await.unwrap();
+    let first = held("a", store.instances.epoch());
+    store.resources.commit(with_runs([first.clone()])).await.unwrap();
     let again = Settled { status: RunStatus::Ready, attempt: 2, due_at: at(50), error: Some("no answer".into()), ..done(&first) };
-    store.commit(settling(again)).await.unwrap();
+    store.resources.commit(settling(again)).await.unwrap();
     assert!(claim(store, at(49), 10).await.is_empty());
     let second = claim(store, at(50), 10).await.remove(0);
     assert_eq!((second.attempt, second.fence, second.last_error.as_deref()), (2, 2, Some("no answer")));
-    store.commit(settling(done(&second))).await.unwrap();
-    let ended = store.runs("orders", "a").await.unwrap().remove(0);
+    store.resources.commit(settling(done(&second))).await.unwrap();
+    let ended = store.instances.runs("orders", "a").await.unwrap().remove(0);
     assert_eq!((ended.status, ended.due_at, ended.last_error.as_deref()), (RunStatus::Done, at(50), Some("no answer")));
     assert_eq!(next_due(store).await, None);
 }
 
 pub async fn runs_of_a_process_that_is_gone_become_ready(mut bed: Bed) {
-    let (a, b) = (held("a", bed.store.epoch()), held("b", bed.store.epoch()));
-    let ended = StepRun { status: RunStatus::Done, owner: None, ..held("c", bed.store.epoch()) };
-    bed.store.commit(with_runs([a.clone(), b.clone(), ended.clone(), due("d", 5)])).await.unwrap();
+    let (a, b) = (held("a", bed.store.instances.epoch()), held("b", bed.store.instances.epoch()));
+    let ended = StepRun { status: RunStatus::Done, owner: None, ..held("c", bed.store.instances.epoch()) };
+    bed.store.resources.commit(with_runs([a.clone(), b.clone(), ended.clone(), due("d", 5)])).await.unwrap();
     bed.reopen().await;
     let store = &bed.store;
     assert!(claim(store, at(0), 10).await.is_empty());
-    assert!(store.recover_runs(std::slice::from_ref(&a.key), 3).await.unwrap().is_empty());
-    let recovered = store.runs("orders", "a").await.unwrap().remove(0);
+    assert!(store.instances.recover_runs(std::slice::from_ref(&a.key), 3).await.unwrap().is_empty());
+    let recovered = store.instances.runs("orders", "a").await.unwrap().remove(0);
     assert_eq!(recovered, StepRun { status: RunStatus::Ready, owner: None, crashes: 1, ..a });
-    assert_eq!(store.runs("orders", "b").await.unwrap()[0].crashes, 0);
-    assert_eq!(store.runs("orders", "c").await.unwrap(), [ended]);
+    assert_eq!(store.instances.runs("orders", "b").await.unwrap()[0].crashes, 0);
+    assert_eq!(store.instances.runs("orders", "c").await.unwrap(), [ended]);
     let claimed = claim(store, at(0), 10).await;
     assert_eq!(ids(&claimed), ["a", "b"]);
     assert_eq!(claimed[0].fence, 2);
 }
 
 pub async fn runs_of_this_process_are_not_recovered(bed: Bed) {
-    let run = held("a", bed.store.epoch());
-    bed.store.commit(with_runs([run.clone()])).await.unwrap();
-    assert!(bed.store.recover_runs(std::slice::from_ref(&run.key), 1).await.unwrap().is_empty());
-    assert_eq!(bed.store.runs("orders", "a").await.unwrap(), [run]);
+    let run = held("a", bed.store.instances.epoch());
+    bed.store.resources.commit(with_runs([run.clone()])).await.unwrap();
+    assert!(bed.store.instances.recover_runs(std::slice::from_ref(&run.key), 1).await.unwrap().is_empty());
+    assert_eq!(bed.store.instances.runs("orders", "a").await.unwrap(), [run]);
 }
 
 pub async fn a_run_that_kills_processes_is_parked(mut bed: Bed) {
-    let (bad, good) = (held("bad", bed.store.epoch()), held("good", bed.store.epoch()));
-    bed.store.commit(with_runs([bad.clone(), good.clone()])).await.unwrap();
+    let (bad, good) = (held("bad", bed.store.instances.epoch()), held("good", bed.store.instances.epoch()));
+    bed.store.resources.commit(with_runs([bad.clone(), good.clone()])).await.unwrap();
     for crash in 1..=3 {
         bed.reopen().await;
-        let parked = bed.store.recover_runs(std::slice::from_ref(&bad.key), 3).await.unwrap();
+        let parked = bed.store.instances.recover_runs(std::slice::from_ref(&bad.key), 3).await.unwrap();
         assert_eq!(ids(&parked), if crash == 3 { vec!["bad"] } else { vec![] });
         let claimed = claim(&bed.store, at(0), 10).await;
         assert_eq!(claimed.len(), if crash == 3 { 1 } else { 2 });
     }
-    let parked = bed.store.runs("orders", "bad").await.unwrap().remove(0);
+    let parked = bed.store.instances.runs("orders", "bad").await.unwrap().remove(0);
     assert_eq!((parked.status, parked.crashes, parked.owner), (RunStatus::Parked, 3, None));
-    assert_eq!(bed.store.backlog().await.unwrap().parked, 1);
-    assert_eq!(bed.store.runs("orders", "good").await.unwrap()[0].crashes, 0);
+    assert_eq!(bed.store.operations.backlog().await.unwrap().parked, 1);
+    assert_eq!(bed.store.instances.runs("orders", "good").await.unwrap()[0].crashes, 0);
 }
 
 pub async fn runs_of_a_component_that_wait_can_be_made_due(bed: Bed) {
     let later = bed.clock.steady() + jiff::SignedDuration::from_hours(1);
     let waiting = |id, name| StepRun { due_at: later, ..run(id, name) };
     let parked = StepRun { status: RunStatus::Parked, ..waiting("d", "payment") };
-    bed.store.commit(with_runs([waiting("a", "payment"), run("b", "payment"), waiting("c", "shipping"), parked])).await.unwrap();
-    assert_eq!(bed.store.hasten("no-such-component").await.unwrap(), 0);
-    assert_eq!(bed.store.hasten("payment-component").await.unwrap(), 1);
+    bed.store.resources.commit(with_runs([waiting("a", "payment"), run("b", "payment"), waiting("c", "shipping"), parked])).await.unwrap();
+    assert_eq!(bed.store.instances.hasten("no-such-component").await.unwrap(), 0);
+    assert_eq!(bed.store.instances.hasten("payment-component").await.unwrap(), 1);
     let claimed = claim(&bed.store, bed.clock.steady(), 10).await;
     assert_eq!(ids(&claimed), ["b", "a"]);
     assert!(claimed.iter().all(|run| run.attempt == 1), "to wait is no attempt");
@@ -199,10 +198,10 @@ pub async fn runs_of_a_component_that_wait_can_be_made_due(bed: Bed) {
 pub async fn parked_runs_of_a_component_can_be_made_ready(bed: Bed) {
     let parked = |id, name| StepRun { status: RunStatus::Parked, crashes: 3, fence: 3, ..run(id, name) };
     let all = [parked("a", "payment"), parked("b", "payment"), parked("c", "shipping")];
-    bed.store.commit(with_runs(all)).await.unwrap();
-    assert_eq!(bed.store.unpark("no-such-component").await.unwrap(), 0);
-    assert_eq!(bed.store.unpark("payment-component").await.unwrap(), 2);
-    assert_eq!(bed.store.backlog().await.unwrap().parked, 1);
+    bed.store.resources.commit(with_runs(all)).await.unwrap();
+    assert_eq!(bed.store.instances.unpark("no-such-component").await.unwrap(), 0);
+    assert_eq!(bed.store.instances.unpark("payment-component").await.unwrap(), 2);
+    assert_eq!(bed.store.operations.backlog().await.unwrap().parked, 1);
     let claimed = claim(&bed.store, at(0), 10).await;
     assert_eq!(ids(&claimed), ["a", "b"]);
     assert!(claimed.iter().all(|run| run.crashes == 0 && run.fence == 4));
@@ -212,11 +211,11 @@ pub async fn stranded_runs_are_set_aside_until_the_next_start(mut bed: Bed) {
     let later = bed.clock.now() + jiff::SignedDuration::from_hours(1);
     let stranded = |id, kind| StepRun { status: RunStatus::Stranded, kind, attempt: 2, due_at: later, ..run(id, "payment") };
     let all = [stranded("a", RunKind::Step), stranded("b", RunKind::Undo), run("c", "shipping")];
-    bed.store.commit(with_runs(all)).await.unwrap();
+    bed.store.resources.commit(with_runs(all)).await.unwrap();
     assert_eq!(ids(&claim(&bed.store, later, 10).await), ["c"]);
-    assert_eq!(bed.store.backlog().await.unwrap().parked, 2, "a person has to know");
+    assert_eq!(bed.store.operations.backlog().await.unwrap().parked, 2, "a person has to know");
     bed.reopen().await;
-    assert!(bed.store.recover_runs(&[], 3).await.unwrap().is_empty(), "nothing is parked");
+    assert!(bed.store.instances.recover_runs(&[], 3).await.unwrap().is_empty(), "nothing is parked");
     let claimed = claim(&bed.store, bed.clock.now(), 10).await;
     let mut found: Vec<_> = claimed.iter().map(|run| (run.resource_id.as_str(), run.kind, run.attempt)).collect();
     found.sort_by_key(|(id, ..)| *id);
@@ -226,62 +225,65 @@ pub async fn stranded_runs_are_set_aside_until_the_next_start(mut bed: Bed) {
 pub async fn runs_of_a_resource_are_listed_oldest_first(bed: Bed) {
     let names = ["payment", "inventory", "shipping"];
     for name in names {
-        bed.store.commit(with_runs([run("a", name), run("b", name)])).await.unwrap();
+        bed.store.resources.commit(with_runs([run("a", name), run("b", name)])).await.unwrap();
     }
-    let found = bed.store.runs("orders", "a").await.unwrap();
+    let found = bed.store.instances.runs("orders", "a").await.unwrap();
     assert_eq!(found, names.map(|name| run("a", name)));
-    assert!(bed.store.runs("returns", "a").await.unwrap().is_empty());
+    assert!(bed.store.instances.runs("returns", "a").await.unwrap().is_empty());
 }
 
 pub async fn timers_are_replaced_by_every_change(bed: Bed) {
     let store = &bed.store;
     let (first, second) = (instance("a"), moved(&instance("a"), "paying"));
     let both = vec![timer("a", "expire", 1, 100), timer("a", "remind", 1, 50)];
-    store.commit(Commit { timers: both.clone(), ..create(first) }).await.unwrap();
-    store.commit(Commit { timers: vec![timer("b", "expire", 1, 60)], ..create(instance("b")) }).await.unwrap();
-    assert_eq!(store.due_timers(at(100), 10).await.unwrap(), [both[1].clone(), timer("b", "expire", 1, 60), both[0].clone()]);
-    store.commit(Commit { timers: vec![timer("a", "expire", 2, 200)], ..change(second.clone()) }).await.unwrap();
-    assert_eq!(store.due_timers(at(999), 10).await.unwrap(), [timer("b", "expire", 1, 60), timer("a", "expire", 2, 200)]);
-    store.commit(change(moved(&second, "shipping"))).await.unwrap();
-    assert_eq!(store.due_timers(at(999), 10).await.unwrap(), [timer("b", "expire", 1, 60)]);
-    assert_eq!(store.backlog().await.unwrap().timers, 1);
+    store.resources.commit(Commit { timers: both.clone(), ..create(first) }).await.unwrap();
+    store.resources.commit(Commit { timers: vec![timer("b", "expire", 1, 60)], ..create(instance("b")) }).await.unwrap();
+    assert_eq!(store.instances.due_timers(at(100), 10).await.unwrap(), [both[1].clone(), timer("b", "expire", 1, 60), both[0].clone()]);
+    store.resources.commit(Commit { timers: vec![timer("a", "expire", 2, 200)], ..change(second.clone()) }).await.unwrap();
+    assert_eq!(store.instances.due_timers(at(999), 10).await.unwrap(), [timer("b", "expire", 1, 60), timer("a", "expire", 2, 200)]);
+    store.resources.commit(change(moved(&second, "shipping"))).await.unwrap();
+    assert_eq!(store.instances.due_timers(at(999), 10).await.unwrap(), [timer("b", "expire", 1, 60)]);
+    assert_eq!(store.operations.backlog().await.unwrap().timers, 1);
 }
 
 pub async fn timers_of_a_resource_come_earliest_first(bed: Bed) {
     let both = vec![timer("a", "expire", 1, 100), timer("a", "remind", 1, 50)];
-    bed.store.commit(Commit { timers: both.clone(), ..create(instance("a")) }).await.unwrap();
-    bed.store.commit(Commit { timers: vec![timer("b", "expire", 1, 60)], ..create(instance("b")) }).await.unwrap();
-    assert_eq!(bed.store.timers("orders", "a").await.unwrap(), [both[1].clone(), both[0].clone()]);
-    assert!(bed.store.timers("orders", "c").await.unwrap().is_empty() && bed.store.timers("returns", "a").await.unwrap().is_empty());
+    bed.store.resources.commit(Commit { timers: both.clone(), ..create(instance("a")) }).await.unwrap();
+    bed.store.resources.commit(Commit { timers: vec![timer("b", "expire", 1, 60)], ..create(instance("b")) }).await.unwrap();
+    assert_eq!(bed.store.instances.timers("orders", "a").await.unwrap(), [both[1].clone(), both[0].clone()]);
+    assert!(
+        bed.store.instances.timers("orders", "c").await.unwrap().is_empty()
+            && bed.store.instances.timers("returns", "a").await.unwrap().is_empty()
+    );
 }
 
 pub async fn timers_stay_when_only_a_run_is_settled(bed: Bed) {
-    let run = held("a", bed.store.epoch());
+    let run = held("a", bed.store.instances.epoch());
     let timers = vec![timer("a", "expire", 1, 100)];
-    bed.store.commit(Commit { timers: timers.clone(), runs: vec![run.clone()], ..create(instance("a")) }).await.unwrap();
-    bed.store.commit(settling(done(&run))).await.unwrap();
-    assert_eq!(bed.store.due_timers(at(100), 10).await.unwrap(), timers);
+    bed.store.resources.commit(Commit { timers: timers.clone(), runs: vec![run.clone()], ..create(instance("a")) }).await.unwrap();
+    bed.store.resources.commit(settling(done(&run))).await.unwrap();
+    assert_eq!(bed.store.instances.due_timers(at(100), 10).await.unwrap(), timers);
 }
 
 pub async fn due_timers_come_earliest_first(bed: Bed) {
     let store = &bed.store;
-    assert_eq!(store.next_timer_due().await.unwrap(), None);
+    assert_eq!(store.instances.next_timer_due().await.unwrap(), None);
     for (id, due) in [("a", 30), ("b", 10), ("c", 20)] {
-        store.commit(Commit { timers: vec![timer(id, "expire", 1, due)], ..create(instance(id)) }).await.unwrap();
+        store.resources.commit(Commit { timers: vec![timer(id, "expire", 1, due)], ..create(instance(id)) }).await.unwrap();
     }
-    assert_eq!(store.next_timer_due().await.unwrap(), Some(at(10)));
-    assert!(store.due_timers(at(9), 10).await.unwrap().is_empty());
-    assert_eq!(store.due_timers(at(30), 2).await.unwrap(), [timer("b", "expire", 1, 10), timer("c", "expire", 1, 20)]);
-    assert_eq!(store.due_timers(at(29), 10).await.unwrap().len(), 2);
+    assert_eq!(store.instances.next_timer_due().await.unwrap(), Some(at(10)));
+    assert!(store.instances.due_timers(at(9), 10).await.unwrap().is_empty());
+    assert_eq!(store.instances.due_timers(at(30), 2).await.unwrap(), [timer("b", "expire", 1, 10), timer("c", "expire", 1, 20)]);
+    assert_eq!(store.instances.due_timers(at(29), 10).await.unwrap().len(), 2);
 }
 
 pub async fn a_stale_timer_is_dropped_but_not_its_successor(bed: Bed) {
     let store = &bed.store;
     let (old, new) = (timer("a", "expire", 1, 10), timer("a", "expire", 2, 20));
-    store.commit(Commit { timers: vec![old.clone()], ..create(instance("a")) }).await.unwrap();
-    store.commit(Commit { timers: vec![new.clone()], ..change(moved(&instance("a"), "paying")) }).await.unwrap();
-    store.drop_timer(&old).await.unwrap();
-    assert_eq!(store.due_timers(at(99), 10).await.unwrap(), std::slice::from_ref(&new));
-    store.drop_timer(&new).await.unwrap();
-    assert_eq!(store.next_timer_due().await.unwrap(), None);
+    store.resources.commit(Commit { timers: vec![old.clone()], ..create(instance("a")) }).await.unwrap();
+    store.resources.commit(Commit { timers: vec![new.clone()], ..change(moved(&instance("a"), "paying")) }).await.unwrap();
+    store.instances.drop_timer(&old).await.unwrap();
+    assert_eq!(store.instances.due_timers(at(99), 10).await.unwrap(), std::slice::from_ref(&new));
+    store.instances.drop_timer(&new).await.unwrap();
+    assert_eq!(store.instances.next_timer_due().await.unwrap(), None);
 }

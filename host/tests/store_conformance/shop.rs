@@ -1,10 +1,8 @@
 //! Users, stock and reservations.
 
-use std::sync::Arc;
+use millrace::store::{Commit, Guard, ReservationStatus, Shortage, StockLevel, StoreError, User};
 
-use millrace::store::{Guard, ReservationStatus, Shortage, StockLevel, StoreError, User};
-
-use crate::bed::{Bed, all_at_once, at, create, line, product};
+use crate::bed::{Bed, all_at_once, at, change, conflict, create, first_stocked, line, moved, product, stocked};
 
 use ReservationStatus::{Released, Reserved, Sold};
 
@@ -18,108 +16,122 @@ fn level(sku: &str, on_hand: u64, reserved: u64) -> StockLevel {
 
 pub async fn an_email_is_taken_once_in_any_case(bed: Bed) {
     let results = all_at_once((0..64).map(|n| {
-        let store = Arc::clone(&bed.store);
+        let store = bed.store.clone();
         let email = if n % 2 == 0 { "Ada@Example.com" } else { "ada@example.COM" };
-        async move { store.add_user(user(&n.to_string(), email)).await }
+        async move { store.users.add_user(user(&n.to_string(), email)).await }
     }))
     .await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
     for refused in results.into_iter().filter_map(Result::err) {
         assert!(matches!(refused, StoreError::Taken("email")), "{refused:?}");
     }
-    let same_id = bed.store.add_user(user("1", "other@example.com")).await.err();
-    let there = bed.store.user("1").await.unwrap();
+    let same_id = bed.store.users.add_user(user("1", "other@example.com")).await.err();
+    let there = bed.store.users.user("1").await.unwrap();
     assert_eq!(matches!(same_id, Some(StoreError::Taken("id"))), there.is_some_and(|user| user.email != "other@example.com"));
 }
 
 pub async fn a_user_is_found_by_id_and_email(mut bed: Bed) {
     let ada = user("1", "Ada@Example.com");
-    bed.store.add_user(ada.clone()).await.unwrap();
+    bed.store.users.add_user(ada.clone()).await.unwrap();
     bed.reopen().await;
-    assert_eq!(bed.store.user("1").await.unwrap(), Some(ada.clone()));
-    assert_eq!(bed.store.user_by_email("aDA@example.com").await.unwrap(), Some(ada));
-    assert_eq!(bed.store.user("2").await.unwrap(), None);
-    assert_eq!(bed.store.user_by_email("bob@example.com").await.unwrap(), None);
-    let again = bed.store.add_user(user("1", "bob@example.com")).await;
+    assert_eq!(bed.store.users.user("1").await.unwrap(), Some(ada.clone()));
+    assert_eq!(bed.store.users.user_by_email("aDA@example.com").await.unwrap(), Some(ada));
+    assert_eq!(bed.store.users.user("2").await.unwrap(), None);
+    assert_eq!(bed.store.users.user_by_email("bob@example.com").await.unwrap(), None);
+    let again = bed.store.users.add_user(user("1", "bob@example.com")).await;
     assert!(matches!(again, Err(StoreError::Taken("id"))), "{again:?}");
 }
 
 pub async fn a_user_is_updated(bed: Bed) {
     let store = &bed.store;
-    store.add_user(user("1", "ada@example.com")).await.unwrap();
-    store.add_user(user("2", "bob@example.com")).await.unwrap();
-    let renamed = store.update_user("1", Some("Countess"), None).await.unwrap().unwrap();
+    store.users.add_user(user("1", "ada@example.com")).await.unwrap();
+    store.users.add_user(user("2", "bob@example.com")).await.unwrap();
+    let renamed = store.users.update_user("1", Some("Countess"), None).await.unwrap().unwrap();
     assert_eq!(renamed, User { name: "Countess".into(), ..user("1", "ada@example.com") });
-    let own = store.update_user("1", None, Some("ADA@example.com")).await.unwrap().unwrap();
+    let own = store.users.update_user("1", None, Some("ADA@example.com")).await.unwrap().unwrap();
     assert_eq!(own.email, "ADA@example.com", "the own e-mail may be written otherwise");
-    let taken = store.update_user("1", Some("Nobody"), Some("Bob@example.com")).await;
+    let taken = store.users.update_user("1", Some("Nobody"), Some("Bob@example.com")).await;
     assert!(matches!(taken, Err(StoreError::Taken("email"))), "{taken:?}");
-    assert_eq!(store.user("1").await.unwrap(), Some(own));
-    assert_eq!(store.update_user("3", None, Some("bob@example.com")).await.unwrap(), None);
-    store.update_user("1", None, Some("lovelace@example.com")).await.unwrap();
-    assert_eq!(store.user_by_email("ada@example.com").await.unwrap(), None, "the old e-mail is free");
-    store.add_user(user("3", "ada@example.com")).await.unwrap();
+    assert_eq!(store.users.user("1").await.unwrap(), Some(own));
+    assert_eq!(store.users.update_user("3", None, Some("bob@example.com")).await.unwrap(), None);
+    store.users.update_user("1", None, Some("lovelace@example.com")).await.unwrap();
+    assert_eq!(store.users.user_by_email("ada@example.com").await.unwrap(), None, "the old e-mail is free");
+    store.users.add_user(user("3", "ada@example.com")).await.unwrap();
 }
 
 pub async fn stock_is_initialised_once(mut bed: Bed) {
-    bed.store.init_stock("b", 5).await.unwrap();
-    bed.store.init_stock("a", 7).await.unwrap();
-    bed.store.set_stock("b", 3).await.unwrap();
+    bed.store.resources.commit(first_stocked("b", 5)).await.unwrap();
+    bed.store.resources.commit(first_stocked("a", 7)).await.unwrap();
+    bed.store.resources.commit(stocked("b", 3)).await.unwrap();
     bed.reopen().await;
-    bed.store.init_stock("b", 5).await.unwrap();
-    assert_eq!(bed.store.stock().await.unwrap(), [level("a", 7, 0), level("b", 3, 0)]);
-    assert_eq!(bed.store.stock_of("b").await.unwrap(), Some(level("b", 3, 0)));
-    assert_eq!(bed.store.stock_of("z").await.unwrap(), None);
+    bed.store.resources.commit(first_stocked("b", 5)).await.unwrap();
+    assert_eq!(bed.store.stock.stock().await.unwrap(), [level("a", 7, 0), level("b", 3, 0)]);
+    assert_eq!(bed.store.stock.stock_of("b").await.unwrap(), Some(level("b", 3, 0)));
+    assert_eq!(bed.store.stock.stock_of("z").await.unwrap(), None);
 }
 
 pub async fn stock_is_never_set_below_what_is_reserved(bed: Bed) {
     let store = &bed.store;
-    store.set_stock("a", 10).await.unwrap();
-    store.reserve("r1", &[line("a", 4)]).await.unwrap();
-    let Err(StoreError::Short(short)) = store.set_stock("a", 3).await else { panic!("it was set below") };
+    store.resources.commit(stocked("a", 10)).await.unwrap();
+    store.stock.reserve("r1", &[line("a", 4)]).await.unwrap();
+    let Err(StoreError::Short(short)) = store.resources.commit(stocked("a", 3)).await else { panic!("it was set below") };
     assert_eq!(short, [Shortage { sku: "a".into(), requested: 4, available: 3 }]);
-    store.set_stock("a", 4).await.unwrap();
-    assert_eq!(store.stock_of("a").await.unwrap(), Some(level("a", 4, 4)));
+    store.resources.commit(stocked("a", 4)).await.unwrap();
+    assert_eq!(store.stock.stock_of("a").await.unwrap(), Some(level("a", 4, 4)));
+}
+
+pub async fn stock_changes_with_its_resource_or_not_at_all(bed: Bed) {
+    let store = &bed.store;
+    store.resources.commit(Commit { stock: first_stocked("a", 10).stock, ..create(product("a")) }).await.unwrap();
+    store.stock.reserve("r1", &[line("a", 4)]).await.unwrap();
+    let next = moved(&product("a"), "changed");
+    let short = store.resources.commit(Commit { stock: stocked("a", 3).stock, ..change(next.clone()) }).await;
+    assert!(matches!(short, Err(StoreError::Short(_))), "{short:?}");
+    assert_eq!(store.resources.resource("products", "a").await.unwrap(), Some(product("a")));
+    store.resources.commit(Commit { stock: stocked("a", 8).stock, ..change(next.clone()) }).await.unwrap();
+    conflict(store.resources.commit(Commit { stock: stocked("a", 20).stock, ..change(next) }).await);
+    conflict(store.resources.commit(Commit { stock: first_stocked("b", 20).stock, ..create(product("a")) }).await);
+    assert_eq!(store.stock.stock().await.unwrap(), [level("a", 8, 4)]);
 }
 
 pub async fn a_reservation_takes_all_lines_or_nothing(bed: Bed) {
     let store = &bed.store;
-    store.set_stock("a", 10).await.unwrap();
-    store.set_stock("b", 2).await.unwrap();
+    store.resources.commit(stocked("a", 10)).await.unwrap();
+    store.resources.commit(stocked("b", 2)).await.unwrap();
     let lines = [line("a", 1), line("b", 3), line("c", 1)];
-    let Err(StoreError::Short(short)) = store.reserve("r1", &lines).await else { panic!("it was reserved") };
+    let Err(StoreError::Short(short)) = store.stock.reserve("r1", &lines).await else { panic!("it was reserved") };
     let shortage = |sku: &str, requested, available| Shortage { sku: sku.into(), requested, available };
     assert_eq!(short, [shortage("b", 3, 2), shortage("c", 1, 0)]);
-    assert_eq!(store.stock().await.unwrap(), [level("a", 10, 0), level("b", 2, 0)]);
+    assert_eq!(store.stock.stock().await.unwrap(), [level("a", 10, 0), level("b", 2, 0)]);
     let twice_the_same = [line("b", 2), line("b", 1)];
-    assert!(matches!(store.reserve("r1", &twice_the_same).await, Err(StoreError::Short(_))));
-    assert_eq!(store.reserve("r1", &[line("a", 1), line("b", 2)]).await.unwrap(), Reserved);
-    assert_eq!(store.stock().await.unwrap(), [level("a", 10, 1), level("b", 2, 2)]);
+    assert!(matches!(store.stock.reserve("r1", &twice_the_same).await, Err(StoreError::Short(_))));
+    assert_eq!(store.stock.reserve("r1", &[line("a", 1), line("b", 2)]).await.unwrap(), Reserved);
+    assert_eq!(store.stock.stock().await.unwrap(), [level("a", 10, 1), level("b", 2, 2)]);
 }
 
 pub async fn a_reservation_is_idempotent_by_its_key(mut bed: Bed) {
-    bed.store.set_stock("a", 10).await.unwrap();
-    bed.store.reserve("r1", &[line("a", 2), line("a", 1)]).await.unwrap();
+    bed.store.resources.commit(stocked("a", 10)).await.unwrap();
+    bed.store.stock.reserve("r1", &[line("a", 2), line("a", 1)]).await.unwrap();
     bed.reopen().await;
     let store = &bed.store;
-    assert_eq!(store.reserve("r1", &[line("a", 3)]).await.unwrap(), Reserved);
-    let other = store.reserve("r1", &[line("a", 4)]).await;
+    assert_eq!(store.stock.reserve("r1", &[line("a", 3)]).await.unwrap(), Reserved);
+    let other = store.stock.reserve("r1", &[line("a", 4)]).await;
     assert!(matches!(other, Err(StoreError::Taken(_))), "{other:?}");
-    assert_eq!(store.stock_of("a").await.unwrap(), Some(level("a", 10, 3)));
+    assert_eq!(store.stock.stock_of("a").await.unwrap(), Some(level("a", 10, 3)));
 }
 
 pub async fn many_clients_never_oversell(bed: Bed) {
-    bed.store.set_stock("a", 20).await.unwrap();
-    bed.store.set_stock("b", 40).await.unwrap();
+    bed.store.resources.commit(stocked("a", 20)).await.unwrap();
+    bed.store.resources.commit(stocked("b", 40)).await.unwrap();
     let results = all_at_once((0..64).map(|n| {
-        let store = Arc::clone(&bed.store);
+        let store = bed.store.clone();
         async move {
             let key = format!("r{n}");
-            let reserved = store.reserve(&key, &[line("a", 1), line("b", 2)]).await;
-            let level = store.stock_of("a").await.unwrap().unwrap();
+            let reserved = store.stock.reserve(&key, &[line("a", 1), line("b", 2)]).await;
+            let level = store.stock.stock_of("a").await.unwrap().unwrap();
             assert!(level.reserved <= level.on_hand);
             if reserved.is_ok() && n % 2 == 0 {
-                store.end_reservation(&key, Sold).await.unwrap();
+                store.stock.end_reservation(&key, Sold).await.unwrap();
             }
             reserved
         }
@@ -131,53 +143,53 @@ pub async fn many_clients_never_oversell(bed: Bed) {
     let lost = results.into_iter().filter_map(Result::err);
     assert!(lost.into_iter().all(|error| matches!(error, StoreError::Short(_))));
     let expected = [level("a", 20 - sold, 20 - sold), level("b", 40 - 2 * sold, 40 - 2 * sold)];
-    assert_eq!(bed.store.stock().await.unwrap(), expected);
+    assert_eq!(bed.store.stock.stock().await.unwrap(), expected);
 }
 
 pub async fn a_reservation_is_released_once(bed: Bed) {
-    bed.store.set_stock("a", 10).await.unwrap();
-    bed.store.reserve("r1", &[line("a", 4)]).await.unwrap();
-    bed.store.reserve("r2", &[line("a", 4)]).await.unwrap();
+    bed.store.resources.commit(stocked("a", 10)).await.unwrap();
+    bed.store.stock.reserve("r1", &[line("a", 4)]).await.unwrap();
+    bed.store.stock.reserve("r2", &[line("a", 4)]).await.unwrap();
     let results = all_at_once((0..20).map(|_| {
-        let store = Arc::clone(&bed.store);
-        async move { store.end_reservation("r1", Released).await.unwrap() }
+        let store = bed.store.clone();
+        async move { store.stock.end_reservation("r1", Released).await.unwrap() }
     }))
     .await;
     assert_eq!(results, vec![Some(Released); 20]);
-    assert_eq!(bed.store.stock_of("a").await.unwrap(), Some(level("a", 10, 4)));
-    assert_eq!(bed.store.end_reservation("r1", Sold).await.unwrap(), Some(Released), "it keeps its end");
-    assert_eq!(bed.store.reserve("r1", &[line("a", 4)]).await.unwrap(), Released);
-    assert_eq!(bed.store.stock_of("a").await.unwrap(), Some(level("a", 10, 4)));
+    assert_eq!(bed.store.stock.stock_of("a").await.unwrap(), Some(level("a", 10, 4)));
+    assert_eq!(bed.store.stock.end_reservation("r1", Sold).await.unwrap(), Some(Released), "it keeps its end");
+    assert_eq!(bed.store.stock.reserve("r1", &[line("a", 4)]).await.unwrap(), Released);
+    assert_eq!(bed.store.stock.stock_of("a").await.unwrap(), Some(level("a", 10, 4)));
 }
 
 pub async fn a_release_that_comes_first_ends_the_reservation(mut bed: Bed) {
-    bed.store.set_stock("a", 10).await.unwrap();
-    assert_eq!(bed.store.end_reservation("r1", Released).await.unwrap(), Some(Released));
-    assert_eq!(bed.store.end_reservation("r2", Sold).await.unwrap(), None);
+    bed.store.resources.commit(stocked("a", 10)).await.unwrap();
+    assert_eq!(bed.store.stock.end_reservation("r1", Released).await.unwrap(), Some(Released));
+    assert_eq!(bed.store.stock.end_reservation("r2", Sold).await.unwrap(), None);
     bed.reopen().await;
-    assert_eq!(bed.store.reserve("r1", &[line("a", 4)]).await.unwrap(), Released);
-    assert_eq!(bed.store.stock_of("a").await.unwrap(), Some(level("a", 10, 0)));
-    assert_eq!(bed.store.reserve("r2", &[line("a", 4)]).await.unwrap(), Reserved);
+    assert_eq!(bed.store.stock.reserve("r1", &[line("a", 4)]).await.unwrap(), Released);
+    assert_eq!(bed.store.stock.stock_of("a").await.unwrap(), Some(level("a", 10, 0)));
+    assert_eq!(bed.store.stock.reserve("r2", &[line("a", 4)]).await.unwrap(), Reserved);
 }
 
 pub async fn what_is_sold_leaves_the_warehouse(bed: Bed) {
     let store = &bed.store;
-    store.set_stock("a", 10).await.unwrap();
-    store.set_stock("b", 10).await.unwrap();
-    store.reserve("r1", &[line("a", 4), line("b", 1)]).await.unwrap();
-    assert_eq!(store.end_reservation("r1", Sold).await.unwrap(), Some(Sold));
-    assert_eq!(store.end_reservation("r1", Sold).await.unwrap(), Some(Sold));
-    assert_eq!(store.end_reservation("r1", Released).await.unwrap(), Some(Sold));
-    assert_eq!(store.stock().await.unwrap(), [level("a", 6, 0), level("b", 9, 0)]);
+    store.resources.commit(stocked("a", 10)).await.unwrap();
+    store.resources.commit(stocked("b", 10)).await.unwrap();
+    store.stock.reserve("r1", &[line("a", 4), line("b", 1)]).await.unwrap();
+    assert_eq!(store.stock.end_reservation("r1", Sold).await.unwrap(), Some(Sold));
+    assert_eq!(store.stock.end_reservation("r1", Sold).await.unwrap(), Some(Sold));
+    assert_eq!(store.stock.end_reservation("r1", Released).await.unwrap(), Some(Sold));
+    assert_eq!(store.stock.stock().await.unwrap(), [level("a", 6, 0), level("b", 9, 0)]);
 }
 
 pub async fn what_is_reserved_outlives_its_resource(bed: Bed) {
     let store = &bed.store;
-    store.commit(create(product("a"))).await.unwrap();
-    store.set_stock("a", 10).await.unwrap();
-    store.reserve("r1", &[line("a", 4)]).await.unwrap();
-    assert!(store.delete_resource("products", "a", Guard::Version(1)).await.unwrap());
-    assert_eq!(store.stock_of("a").await.unwrap(), Some(level("a", 4, 4)), "nothing more can be reserved");
-    assert_eq!(store.end_reservation("r1", Sold).await.unwrap(), Some(Sold));
-    assert_eq!(store.stock_of("a").await.unwrap(), Some(level("a", 0, 0)));
+    store.resources.commit(create(product("a"))).await.unwrap();
+    store.resources.commit(stocked("a", 10)).await.unwrap();
+    store.stock.reserve("r1", &[line("a", 4)]).await.unwrap();
+    assert!(store.resources.delete_resource("products", "a", Guard::Version(1)).await.unwrap());
+    assert_eq!(store.stock.stock_of("a").await.unwrap(), Some(level("a", 4, 4)), "nothing more can be reserved");
+    assert_eq!(store.stock.end_reservation("r1", Sold).await.unwrap(), Some(Sold));
+    assert_eq!(store.stock.stock_of("a").await.unwrap(), Some(level("a", 0, 0)));
 }

@@ -11,7 +11,9 @@ use crate::config::files;
 use crate::config::finding::Findings;
 use crate::config::leaf::Retained;
 use crate::config::module_type::{Draft, ModuleType};
-use crate::plan::{self, Retention, Runs};
+use crate::config::report::Code;
+use crate::config::tree::child;
+use crate::plan::{self, Archive, Retention, Runs};
 
 /// `persistence.store`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -29,7 +31,7 @@ pub struct PersistenceStore {
 }
 
 /// `retention` of a `persistence.store`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RetentionSettings {
     /// Published events, and that they were taken; 72h if not given. What is gone cannot be published again by `millrace republish`.
@@ -38,6 +40,12 @@ pub struct RetentionSettings {
     pub runs: Option<Retained>,
     /// Keys of `Idempotency-Key`; 24h if not given. A request that is repeated later than that is a new one.
     pub idempotency_keys: Option<Retained>,
+    /// Finished instances, after their last change; forever if not given. Older ones are written to the files of `archive` and then
+    /// removed, with their history.
+    pub instances: Option<Retained>,
+    /// Folder of these files, relative to the working directory; it is made. Needed where `instances` is a time.
+    #[schemars(length(min = 1))]
+    pub archive: Option<String>,
 }
 
 impl ModuleType for PersistenceStore {
@@ -53,15 +61,27 @@ impl ModuleType for PersistenceStore {
             path: files::absolute(&context.environment.working_dir, file),
             max_open_conns: database.max_open_conns.unwrap_or(4),
             max_outbox_events: self.max_outbox_events.unwrap_or(1_000_000),
-            retention: self.retention.unwrap_or_default().resolved(),
+            retention: self.retention.clone().unwrap_or_default().resolved(&at.setting("retention"), context, findings),
         });
         Runs::Store
     }
 }
 
 impl RetentionSettings {
-    fn resolved(self) -> Retention {
+    fn resolved(self, pointer: &str, context: &Context<'_>, findings: &mut Findings) -> Retention {
         let kept = |given: Option<Retained>, hours: u64| given.map_or(Some(Duration::from_hours(hours)), |kept| kept.0);
-        Retention { events: kept(self.events, 72), runs: kept(self.runs, 72), idempotency_keys: kept(self.idempotency_keys, 24) }
+        let instances = self.instances.and_then(|kept| kept.0);
+        if instances.is_some() && self.archive.is_none() {
+            let help = "write archive: ./data/archive, a folder that finished instances are written to before they are removed, or instances: forever";
+            let message = "`instances` is a time, and there is no `archive`";
+            findings.error(child(pointer, "instances"), Code::InvalidValue, message, help.to_owned());
+        }
+        let folder = self.archive.map(|folder| files::absolute(&context.environment.working_dir, &folder));
+        Retention {
+            events: kept(self.events, 72),
+            runs: kept(self.runs, 72),
+            idempotency_keys: kept(self.idempotency_keys, 24),
+            instances: instances.zip(folder).map(|(after, folder)| Archive { after, folder }),
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::shutdown::Stop;
-use crate::store::{Store, StoreError};
+use crate::store::{Messages, StoreError};
 
 /// How often they are counted in the store; what is written between two counts is added.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -62,9 +62,9 @@ impl Backpressure {
 ///
 /// # Errors
 /// The store has failed for good.
-pub async fn watch(backpressure: Arc<Backpressure>, store: Arc<dyn Store>, stop: Stop) -> anyhow::Result<()> {
+pub async fn watch(backpressure: Arc<Backpressure>, messages: Arc<dyn Messages>, stop: Stop) -> anyhow::Result<()> {
     while !stop.is_requested() {
-        match store.unpublished_count().await {
+        match messages.unpublished_count().await {
             Ok(waiting) => backpressure.note(waiting),
             Err(error @ StoreError::Fatal(_)) => return Err(error.into()),
             Err(error) => tracing::warn!(%error, "cannot count the events that wait to be published"),

@@ -16,7 +16,7 @@ use super::per_owner::PerOwner;
 use super::waker::RunWaker;
 use super::workflows::Workflows;
 use crate::shutdown::Stop;
-use crate::store::{Commit, Guard, Resource, RunStatus, StepRun, Store, StoreError};
+use crate::store::{Commit, Guard, Instances, Resource, RunStatus, StepRun, StoreError};
 use crate::telemetry::Metrics;
 use crate::telemetry::traces::{Kind, Span};
 
@@ -25,7 +25,7 @@ pub(super) type Claimed = (StepRun, Held);
 
 /// Makes plans durable.
 pub(super) struct Commits {
-    pub(super) store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Instances>,
     pub(super) hand: InHand,
     pub(super) waker: RunWaker,
     pub(super) outbox_grew: Arc<Notify>,

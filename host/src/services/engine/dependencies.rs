@@ -14,15 +14,15 @@ use super::workflows::Workflows;
 use crate::clock::Clock;
 use crate::runtime::Runtime;
 use crate::shutdown::Stop;
-use crate::store::Store;
+use crate::store::Instances;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
 /// What the engine works with. Each of its parts takes of it what it needs.
 #[derive(Clone)]
 pub struct Dependencies {
-    /// The database.
-    pub store: Arc<dyn Store>,
+    /// Instances and their runs.
+    pub store: Arc<dyn Instances>,
     /// The sandbox.
     pub runtime: Arc<Runtime>,
     /// The machines.

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use parking_lot::Mutex;
 
 use crate::plan::{self, ResourceHandler};
-use crate::store::{Store, StoreError};
+use crate::store::{Instances, StoreError};
 
 /// The limits of a process, by kind of resource.
 pub struct PerOwner {
@@ -32,7 +32,7 @@ impl PerOwner {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn open(store: &dyn Store, handlers: &[ResourceHandler]) -> Result<Self, StoreError> {
+    pub async fn open(store: &dyn Instances, handlers: &[ResourceHandler]) -> Result<Self, StoreError> {
         let mut limits = HashMap::new();
         for handler in handlers {
             let Some(plan::PerOwner { max_instances, states }) = &handler.per_owner else { continue };

@@ -30,7 +30,7 @@ use super::workflows::{LookupError, Workflows};
 use crate::clock::Clock;
 use crate::runtime::{Report, Runtime};
 use crate::shutdown::Stop;
-use crate::store::{Conflict, Line, Object, Resource, RunStatus, Settled, StepRun, Store, StoreError};
+use crate::store::{Conflict, Instances, Line, Object, Resource, RunStatus, Settled, StepRun, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
@@ -52,7 +52,7 @@ pub struct Pipeline {
 }
 
 struct Inner {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Instances>,
     runtime: Arc<Runtime>,
     workflows: Arc<Workflows>,
     events: Arc<Events>,

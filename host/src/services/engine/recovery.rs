@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::waker::RunWaker;
 use crate::shutdown::Stop;
-use crate::store::{Store, StoreError};
+use crate::store::{Instances, StoreError};
 
 /// Processes that may die in one run before it is quarantined.
 const PARK_AFTER: u32 = 3;
@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// The store did not do it.
-pub async fn recover(store: &dyn Store, suspects: &[String]) -> Result<(), StoreError> {
+pub async fn recover(store: &dyn Instances, suspects: &[String]) -> Result<(), StoreError> {
     for run in store.recover_runs(suspects, PARK_AFTER).await? {
         tracing::error!(
             run = run.key,
@@ -32,7 +32,7 @@ pub async fn recover(store: &dyn Store, suspects: &[String]) -> Result<(), Store
 ///
 /// # Errors
 /// The store has failed for good.
-pub async fn recover_later(store: Arc<dyn Store>, waker: RunWaker, suspects: Vec<String>, stop: Stop) -> anyhow::Result<()> {
+pub async fn recover_later(store: Arc<dyn Instances>, waker: RunWaker, suspects: Vec<String>, stop: Stop) -> anyhow::Result<()> {
     loop {
         match recover(store.as_ref(), &suspects).await {
             Ok(()) => {

@@ -12,7 +12,7 @@ use super::pipeline::{FireError, Pipeline};
 use crate::clock::Clock;
 use crate::pulse::Beat;
 use crate::shutdown::Stop;
-use crate::store::{Line, Store, StoreError, Timer};
+use crate::store::{Instances, Line, StoreError, Timer};
 
 /// Timers and runs taken from the store at once.
 const BATCH: usize = 256;
@@ -26,7 +26,7 @@ const STORE_BACKOFF: Duration = Duration::from_millis(500);
 /// Looks for what is due, sleeps until the next is, and is woken when something is due earlier.
 pub struct Scheduler {
     pipeline: Pipeline,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Instances>,
     clock: Clock,
     beat: Beat,
 }
@@ -34,7 +34,7 @@ pub struct Scheduler {
 impl Scheduler {
     /// For this pipeline; it beats whenever it gets on.
     #[must_use]
-    pub fn new(pipeline: Pipeline, store: Arc<dyn Store>, clock: Clock, beat: Beat) -> Self {
+    pub fn new(pipeline: Pipeline, store: Arc<dyn Instances>, clock: Clock, beat: Beat) -> Self {
         Self { pipeline, store, clock, beat }
     }
 

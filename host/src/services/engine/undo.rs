@@ -18,7 +18,7 @@ use super::jobs::{Jobs, UNDO_SUFFIX, key_of};
 use super::workflows::{LookupError, Pinned, Workflows};
 use crate::clock::Clock;
 use crate::runtime::{Report, Runtime, Status, Verdict};
-use crate::store::{Commit, Guard, Object, Resource, RunStatus, Settled, StepRun, Store, StoreError};
+use crate::store::{Commit, Guard, Instances, Object, Resource, RunStatus, Settled, StepRun, StoreError};
 use crate::telemetry::Metrics;
 use crate::telemetry::traces;
 
@@ -67,7 +67,7 @@ fn is_unsure(run: &StepRun, verdict: &Verdict) -> bool {
 
 /// Asks components what became of their work, and has it undone.
 pub(super) struct Undo {
-    pub(super) store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Instances>,
     pub(super) runtime: Arc<Runtime>,
     pub(super) workflows: Arc<Workflows>,
     pub(super) events: Arc<Events>,

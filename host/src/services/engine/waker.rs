@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::store::Store;
+use crate::store::Instances;
 use crate::tasks::Tasks;
 
 /// Wakes what waits in the store. Clones share everything.
 #[derive(Clone)]
 pub struct RunWaker {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Instances>,
     tasks: Tasks,
     schedule_changed: Arc<Notify>,
 }
@@ -18,7 +18,7 @@ pub struct RunWaker {
 impl RunWaker {
     /// For the runs in `store`.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, tasks: Tasks) -> Self {
+    pub fn new(store: Arc<dyn Instances>, tasks: Tasks) -> Self {
         Self { store, tasks, schedule_changed: Arc::default() }
     }
 

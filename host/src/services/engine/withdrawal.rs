@@ -12,7 +12,7 @@ use super::events::Events;
 use super::in_hand::{Busy, Held, InHand};
 use super::workflows::{LookupError, Workflows};
 use crate::clock::Clock;
-use crate::store::{Object, Progress, Resource, RunStatus, StepRun, Store, StoreError};
+use crate::store::{Instances, Object, Progress, Resource, RunStatus, StepRun, StoreError};
 
 /// Times that it is tried to take a run back that moves meanwhile.
 pub(super) const MAX_TRIES: usize = 16;
@@ -59,7 +59,7 @@ pub(super) struct Withdrawn {
 
 /// Takes runs back.
 pub(super) struct Withdrawals {
-    pub(super) store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Instances>,
     pub(super) workflows: Arc<Workflows>,
     pub(super) events: Arc<Events>,
     pub(super) hand: InHand,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::plan;
-use crate::store::{Store, StoreError};
+use crate::store::{Instances, StoreError};
 
 /// A machine with the digest under which the store keeps its definition.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub enum LookupError {
 
 /// All workflows of a process.
 pub struct Workflows {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Instances>,
     current: HashMap<String, Arc<Pinned>>,
     settings: HashMap<String, plan::Workflow>,
     older: RwLock<HashMap<String, Arc<Pinned>>>,
@@ -51,7 +51,7 @@ impl Workflows {
     ///
     /// # Errors
     /// The store cannot write.
-    pub async fn open(store: Arc<dyn Store>, workflows: &[plan::Workflow]) -> Result<Self, StoreError> {
+    pub async fn open(store: Arc<dyn Instances>, workflows: &[plan::Workflow]) -> Result<Self, StoreError> {
         let mut current = HashMap::new();
         let mut settings = HashMap::new();
         for workflow in workflows {

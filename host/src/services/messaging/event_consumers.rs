@@ -17,7 +17,7 @@ use crate::plan;
 use crate::services::engine::commit_plan::Origin;
 use crate::services::engine::events::{self, CloudEvent};
 use crate::services::engine::{Events, FireError, LookupError, Pipeline};
-use crate::store::{Conflict, DeadLetter, InboxRow, OutboxRow, RunStatus, StepRun, Store, StoreError};
+use crate::store::{Conflict, DeadLetter, InboxRow, Messages, OutboxRow, Resources, RunStatus, StepRun, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::telemetry::traces::{self, Kind, Span};
@@ -32,8 +32,10 @@ enum Consumer {
 pub struct Dependencies {
     /// Moves instances.
     pub pipeline: Pipeline,
+    /// The resources that events are about.
+    pub store: Arc<dyn Resources>,
     /// What was received, and dead letters.
-    pub store: Arc<dyn Store>,
+    pub messages: Arc<dyn Messages>,
     /// What events look like.
     pub events: Arc<Events>,
     /// Time.
@@ -60,7 +62,7 @@ struct Shared {
     pipeline: Pipeline,
     inline: InlineRuns,
     witness: Arc<Witness>,
-    store: Arc<dyn Store>,
+    messages: Arc<dyn Messages>,
     clock: Clock,
 }
 
@@ -76,7 +78,7 @@ impl EventConsumers {
     /// From the plan's triggers and handlers; `system` is what the bus is called in traces.
     #[must_use]
     pub fn new(dependencies: Dependencies, plan: &plan::Plan, system: &'static str) -> Self {
-        let Dependencies { pipeline, store, events, clock, tasks, metrics } = dependencies;
+        let Dependencies { pipeline, store, messages, events, clock, tasks, metrics } = dependencies;
         let mut by_consumer = HashMap::new();
         let mut subscriptions = Vec::new();
         for trigger in &plan.event_triggers {
@@ -92,9 +94,9 @@ impl EventConsumers {
         for subscription in &subscriptions {
             metrics.consumer(&subscription.topic, &subscription.consumer, &Untrue::REASONS);
         }
-        let witness = Arc::new(Witness::new(plan, Arc::clone(&store), events, metrics.clone()));
+        let witness = Arc::new(Witness::new(plan, store, events, metrics.clone()));
         let inline = InlineRuns { pipeline: pipeline.clone(), clock: clock.clone(), tasks: tasks.clone() };
-        Self { shared: Shared { pipeline, inline, witness, store, clock }, tasks, metrics, by_consumer, subscriptions, system }
+        Self { shared: Shared { pipeline, inline, witness, messages, clock }, tasks, metrics, by_consumer, subscriptions, system }
     }
 
     /// The consumer that a `messaging.handler` of this name is on the bus.
@@ -153,7 +155,7 @@ impl Received {
 
     /// Has the handler's work done, or made durable: the pipeline tries again until it is done, without holding up the bus.
     async fn handle(&self, handler: &plan::MessagingHandler) -> Receipt {
-        let Self { shared: Shared { inline, witness, store, .. }, consumer, event, content } = self;
+        let Self { shared: Shared { inline, witness, messages, .. }, consumer, event, content } = self;
         match witness.doubt(event, content).await {
             Ok(None) => {}
             Ok(Some(untrue)) => {
@@ -167,7 +169,7 @@ impl Received {
             return Receipt::Done;
         };
         let inbox = InboxRow { consumer: consumer.clone(), event_id: event.id.clone() };
-        match store.handled(&inbox).await {
+        match messages.handled(&inbox).await {
             Ok(true) => return Receipt::Done,
             Ok(false) => {}
             Err(error) => return not_taken(error),
@@ -258,7 +260,7 @@ impl Sink for EventConsumers {
             reason: reason.to_owned(),
             at: self.shared.clock.now(),
         };
-        self.shared.store.add_dead_letter(letter).await.map_err(|error| error.to_string())?;
+        self.shared.messages.add_dead_letter(letter).await.map_err(|error| error.to_string())?;
         self.dead_letter_kept(consumer, &event.topic);
         Ok(())
     }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::bus::{Bus, BusHealth, Event};
 use crate::shutdown::Stop;
-use crate::store::{OutboxRow, Store, StoreError};
+use crate::store::{Messages, OutboxRow, StoreError};
 use crate::telemetry::traces::{Kind, Span};
 
 /// Events read at once.
@@ -25,7 +25,7 @@ const MAX_SLEEP: Duration = Duration::from_secs(5);
 
 /// The one task that publishes.
 pub struct Relay {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Messages>,
     outbox_grew: Arc<Notify>,
     bus: Arc<dyn Bus>,
     held: Held,
@@ -64,7 +64,7 @@ impl Held {
 impl Relay {
     /// From this store to this bus; `outbox_grew` is notified when there may be something to carry.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, outbox_grew: Arc<Notify>, bus: Arc<dyn Bus>) -> Self {
+    pub fn new(store: Arc<dyn Messages>, outbox_grew: Arc<Notify>, bus: Arc<dyn Bus>) -> Self {
         Self { store, outbox_grew, bus, held: Held::default() }
     }
 
@@ -194,8 +194,8 @@ mod tests {
     use super::*;
     use crate::bus::embedded::Embedded;
     use crate::bus::{Receipt, Sink, Subscription};
-    use crate::store::Commit;
     use crate::store::memory::Memory;
+    use crate::store::{Commit, Operations as _, Resources as _};
 
     /// Refuses the first event it sees, once.
     #[derive(Default)]
@@ -237,7 +237,7 @@ mod tests {
 
     #[tokio::test]
     async fn events_of_a_key_stay_in_sequence_when_the_first_is_refused_and_more_wait_than_are_read_at_once() {
-        let store: Arc<dyn Store> = Arc::new(Memory::new());
+        let store = Arc::new(Memory::new());
         let ids: Vec<String> = (0..BATCH + 100).map(|n| format!("event-{n:04}")).collect();
         for (seq, id) in (1..).zip(&ids) {
             let row = OutboxRow {
@@ -254,7 +254,7 @@ mod tests {
         let (bus, sink, stop) = (Arc::new(Embedded::new(8, Duration::from_secs(5))), Arc::new(Reluctant::default()), Stop::new());
         let subscriptions = vec![Subscription { consumer: "test".into(), topic: "return.approved".into() }];
         let listening = Arc::clone(&bus).run(subscriptions, Arc::clone(&sink) as Arc<dyn Sink>, stop.clone());
-        let relaying = Relay::new(Arc::clone(&store), Arc::default(), bus).run(stop.clone());
+        let relaying = Relay::new(store.clone(), Arc::default(), bus).run(stop.clone());
         let watching = async {
             let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
             while !store.unpublished(0, 1).await.unwrap().is_empty() {

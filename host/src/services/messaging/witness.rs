@@ -14,7 +14,7 @@ use crate::bus::Event;
 use crate::plan;
 use crate::services::engine::Events;
 use crate::services::engine::events::{CloudEvent, EventData};
-use crate::store::{HistoryRow, Resource, Store, StoreError};
+use crate::store::{HistoryRow, Resource, Resources, StoreError};
 use crate::telemetry::Metrics;
 
 /// How often the log has a line about the events that one consumer ignores.
@@ -52,7 +52,7 @@ impl std::fmt::Display for Untrue {
 
 /// Knows what is kept here.
 pub(super) struct Witness {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Resources>,
     events: Arc<Events>,
     metrics: Metrics,
     kinds: BTreeSet<String>,
@@ -70,7 +70,7 @@ struct Told {
 
 impl Witness {
     /// Of what `plan` keeps.
-    pub(super) fn new(plan: &plan::Plan, store: Arc<dyn Store>, events: Arc<Events>, metrics: Metrics) -> Self {
+    pub(super) fn new(plan: &plan::Plan, store: Arc<dyn Resources>, events: Arc<Events>, metrics: Metrics) -> Self {
         let kinds = plan.resources.iter().filter(|handler| handler.workflow.is_some()).map(|handler| handler.kind.clone()).collect();
         let workflows = plan.workflows.iter().map(|workflow| workflow.machine.definition().name.clone()).collect();
         let topics = plan.workflows.iter().flat_map(|workflow| published(workflow, plan)).collect();

@@ -1,11 +1,13 @@
-//! What operators ask for: that old rows are pruned, that processes of one installation have the same secrets, what lies aside,
-//! and that a new version of a component gives runs another chance.
+//! What operators ask for: that old rows are pruned and finished instances archived, that processes of one installation have the
+//! same secrets, what lies aside, and that a new version of a component gives runs another chance.
 
 pub mod agreement;
+mod archive;
 mod retention;
 mod stranded;
 mod swaps;
 
+pub use archive::Archive;
 pub use retention::Retention;
 pub use stranded::{Lack, Stranded};
 pub use swaps::Swaps;

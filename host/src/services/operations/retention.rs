@@ -1,14 +1,16 @@
-//! Prunes old rows: events that were published, runs that have ended, idempotency keys. They would fill the disk otherwise.
+//! Prunes old rows: events that were published, runs that have ended, idempotency keys; and finished instances, which are archived
+//! first. They would fill the disk otherwise.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
+use super::archive::Archive;
 use crate::clock::Clock;
 use crate::plan::{Bus, Plan, Retention as Settings};
 use crate::shutdown::Stop;
-use crate::store::{Prunable, Store, StoreError};
+use crate::store::{Operations, Prunable, StoreError};
 use crate::telemetry::Metrics;
 
 /// How often it looks for what is old, at most and at least.
@@ -16,23 +18,28 @@ const INTERVAL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_s
 /// For how long it is known at least that an event was taken which a broker may deliver once more.
 const BROKER_REPEATS: Duration = Duration::from_hours(1);
 
+/// What metrics and logs call finished instances.
+const INSTANCES: &str = "instances";
+
 /// Forgets what is old in one store.
 pub struct Retention {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Operations>,
     clock: Clock,
     metrics: Metrics,
     /// What is forgotten, and how old it is then.
     ages: Vec<(Prunable, Duration)>,
+    archive: Option<Archive>,
 }
 
 impl Retention {
     /// As the plan says; `None` if everything is kept for ever.
     #[must_use]
-    pub fn new(plan: &Plan, store: Arc<dyn Store>, clock: Clock, metrics: Metrics) -> Option<Self> {
-        let settings = plan.database.as_ref()?.retention;
+    pub fn new(plan: &Plan, store: Arc<dyn Operations>, archive: Option<Archive>, clock: Clock, metrics: Metrics) -> Option<Self> {
+        let settings = &plan.database.as_ref()?.retention;
         let ages: Vec<_> = Prunable::ALL.into_iter().filter_map(|what| Some((what, age(what, settings, plan)?))).collect();
         Prunable::ALL.into_iter().for_each(|what| metrics.pruned(what.name(), 0));
-        (!ages.is_empty()).then_some(Self { store, clock, metrics, ages })
+        metrics.pruned(INSTANCES, 0);
+        (!ages.is_empty() || archive.is_some()).then_some(Self { store, clock, metrics, ages, archive })
     }
 
     /// Forgets until `stop`.
@@ -40,7 +47,8 @@ impl Retention {
     /// # Errors
     /// The store has failed for good.
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
-        let shortest = self.ages.iter().map(|(_, age)| *age).min().unwrap_or(INTERVAL.1);
+        let archived = self.archive.as_ref().map(|archive| archive.settings().after);
+        let shortest = self.ages.iter().map(|(_, age)| *age).chain(archived).min().unwrap_or(INTERVAL.1);
         let interval = (shortest / 10).clamp(INTERVAL.0, INTERVAL.1);
         while !stop.is_requested() {
             tokio::select! {
@@ -71,6 +79,13 @@ impl Retention {
                 tracing::debug!(kind = what.name(), rows, "old rows were pruned");
             }
         }
+        if let Some(archive) = &self.archive {
+            let instances = archive.pass().await?;
+            self.metrics.pruned(INSTANCES, instances);
+            if instances > 0 {
+                tracing::info!(instances, folder = %archive.settings().folder.display(), "finished instances were archived");
+            }
+        }
         let bytes = self.store.give_back().await?;
         if bytes > 0 {
             self.metrics.given_back(bytes);
@@ -80,7 +95,7 @@ impl Retention {
     }
 }
 
-fn age(what: Prunable, settings: Settings, plan: &Plan) -> Option<Duration> {
+fn age(what: Prunable, settings: &Settings, plan: &Plan) -> Option<Duration> {
     match what {
         Prunable::Events => settings.events,
         Prunable::Inbox if matches!(plan.bus, Some(Bus::Kafka { .. })) => Some(settings.events?.max(BROKER_REPEATS)),

@@ -11,7 +11,7 @@ use millrace_workflow::{Definition, Reaction};
 
 use crate::runtime::Runtime;
 use crate::services::engine::{Events, LookupError, Workflows};
-use crate::store::{Store, StoreError};
+use crate::store::{Instances, StoreError};
 
 /// Something that unfinished instances need and the config does not name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +38,7 @@ impl fmt::Display for Lack {
 /// Finds what is lacking. Clones share everything.
 #[derive(Clone)]
 pub struct Stranded {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Instances>,
     runtime: Arc<Runtime>,
     workflows: Arc<Workflows>,
     events: Arc<Events>,
@@ -47,7 +47,7 @@ pub struct Stranded {
 impl Stranded {
     /// Of the instances in `store`.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, runtime: Arc<Runtime>, workflows: Arc<Workflows>, events: Arc<Events>) -> Self {
+    pub fn new(store: Arc<dyn Instances>, runtime: Arc<Runtime>, workflows: Arc<Workflows>, events: Arc<Events>) -> Self {
         Self { store, runtime, workflows, events }
     }
 

@@ -9,13 +9,13 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::runtime::SwapEvent;
 use crate::services::engine::RunWaker;
 use crate::shutdown::Stop;
-use crate::store::Store;
+use crate::store::Instances;
 use crate::telemetry::Metrics;
 
 /// Follows the swaps.
 pub struct Swaps {
     events: Receiver<SwapEvent>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Instances>,
     waker: RunWaker,
     metrics: Metrics,
 }
@@ -23,7 +23,7 @@ pub struct Swaps {
 impl Swaps {
     /// Of these swaps, for the runs in `store`.
     #[must_use]
-    pub fn new(events: Receiver<SwapEvent>, store: Arc<dyn Store>, waker: RunWaker, metrics: Metrics) -> Self {
+    pub fn new(events: Receiver<SwapEvent>, store: Arc<dyn Instances>, waker: RunWaker, metrics: Metrics) -> Self {
         Self { events, store, waker, metrics }
     }
 

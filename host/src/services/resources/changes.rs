@@ -9,7 +9,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use super::view::{Change, ChangeBody};
 use crate::services::engine::{ChangeNotifier, Events, Watcher};
 use crate::shutdown::Stop;
-use crate::store::{HistoryRow, Resource, Store, StoreError};
+use crate::store::{HistoryRow, Resource, Resources, StoreError};
 
 /// Transitions read at once: a stream whose client takes nothing holds these and no more.
 const PAGE: usize = 32;
@@ -19,7 +19,7 @@ const POLL: Duration = Duration::from_secs(10);
 /// Follows resources. Clones share everything.
 #[derive(Clone)]
 pub(super) struct Changes {
-    pub(super) store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Resources>,
     pub(super) events: Arc<Events>,
     pub(super) change_notifier: ChangeNotifier,
     pub(super) stop: Stop,

@@ -10,14 +10,14 @@ use super::view::{Course, Next};
 use crate::clock::Clock;
 use crate::services::ServiceError;
 use crate::services::engine::{LookupError, Workflows, commit_plan};
-use crate::store::{Progress, Resource, Store, Timer};
+use crate::store::{Instances, Progress, Resource, Timer};
 
 /// Transitions that one resource is shown with at once.
 const HISTORY_PAGE: usize = 100;
 
 /// Reads how far instances have come.
 pub(super) struct Courses {
-    pub(super) store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Instances>,
     pub(super) workflows: Arc<Workflows>,
     pub(super) clock: Clock,
 }

@@ -13,7 +13,7 @@ use crate::services::error::{FieldError, pointer};
 use crate::services::shop::catalogue::Catalogue;
 use crate::services::shop::pricing;
 use crate::services::users::CurrentUser;
-use crate::store::{Object, Resource, Store};
+use crate::store::{Object, Resource, Resources, StoreError};
 
 /// A handler, ready to use.
 pub(super) struct Handler {
@@ -27,8 +27,8 @@ impl Handler {
     ///
     /// # Errors
     /// The schema or the catalogue's client cannot be made.
-    pub(super) fn new(settings: &ResourceHandler, store: &Arc<dyn Store>) -> anyhow::Result<Self> {
-        let catalogue = settings.pricing.as_ref().map(|pricing| Catalogue::new(&pricing.prices, Arc::clone(store))).transpose()?;
+    pub(super) fn new(settings: &ResourceHandler, store: Arc<dyn Resources>) -> anyhow::Result<Self> {
+        let catalogue = settings.pricing.as_ref().map(|pricing| Catalogue::new(&pricing.prices, store)).transpose()?;
         let schema = settings.schema.as_ref().map(jsonschema::validator_for).transpose();
         let schema = schema.map_err(|error| anyhow::anyhow!("schema of '{}': {error}", settings.name))?;
         Ok(Self { settings: settings.clone(), catalogue, schema })
@@ -118,6 +118,17 @@ impl Handler {
             "you have {most} {kind} in one of the states {states}, which is as many as one may have; nothing was stored: {way}ask again when one of them has gone on"
         );
         ServiceError::Full { detail, limit: most, retry_after }
+    }
+
+    /// Why its data is not what was sent.
+    pub(super) fn not_changed(&self, error: StoreError) -> ServiceError {
+        match (error, &self.settings.stock_field) {
+            (StoreError::Short(short), Some(field)) => {
+                let reserved = short.first().map_or(0, |shortage| shortage.requested);
+                ServiceError::field(format!("/{field}"), format!("{reserved} units are reserved, expected as many or more"))
+            }
+            (error, _) => error.into(),
+        }
     }
 
     pub(super) fn refuse_workflow(&self, resource: &Resource) -> Result<(), ServiceError> {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::handler::Handler;
 use super::service::Resources;
 use crate::services::engine::commit_plan;
-use crate::store::{Conflict, Object, Resource, StoreError};
+use crate::store::{Commit, Conflict, Object, Resource, Stocking, StoreError};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,7 +43,7 @@ impl Resources {
 
     /// Whether there is nothing to write for a seed: a process may start where nothing can be written.
     async fn has(&self, handler: &Handler, seed: &Seed) -> Result<bool, StoreError> {
-        let stocked = handler.units(&seed.data).is_none() || self.store().stock_of(&seed.id).await?.is_some();
+        let stocked = handler.units(&seed.data).is_none() || self.stock().stock_of(&seed.id).await?.is_some();
         Ok(stocked && self.store().resource(&handler.settings.kind, &seed.id).await?.is_some())
     }
 
@@ -53,9 +53,8 @@ impl Resources {
             if self.has(handler, &seed).await? {
                 continue;
             }
-            if let Some(units) = handler.units(&seed.data) {
-                self.store().init_stock(&seed.id, units).await?;
-            }
+            let units = handler.units(&seed.data);
+            let stock = units.map(|on_hand| Stocking::First { sku: seed.id.clone(), on_hand });
             let now = self.clock().now();
             let resource = Resource {
                 kind: handler.settings.kind.clone(),
@@ -68,8 +67,13 @@ impl Resources {
                 created_at: now,
                 updated_at: now,
             };
-            match self.store().commit(commit_plan::plain(resource).commit).await {
-                Ok(_) | Err(StoreError::Conflict(Conflict::Exists { .. })) => {}
+            let commit = Commit { stock: stock.clone(), ..commit_plan::plain(resource).commit };
+            match self.store().commit(commit).await {
+                Ok(_) => {}
+                // It was there before anybody counted its units.
+                Err(StoreError::Conflict(Conflict::Exists { .. })) => {
+                    self.store().commit(Commit { stock, ..Commit::default() }).await?;
+                }
                 Err(error) => return Err(error.into()),
             }
         }

@@ -27,7 +27,7 @@ use crate::services::generation::Generation;
 use crate::services::shop::catalogue::Catalogue;
 use crate::services::users::CurrentUser;
 use crate::shutdown::Stop;
-use crate::store::{Commit, Conflict, Guard, IdempotencyRow, Listing, Object, Resource, Store, StoreError};
+use crate::store::{Commit, Conflict, Guard, IdempotencyRow, Instances, Listing, Object, Resource, Stock, Stocking, StoreError};
 
 /// Entries of a page, at most.
 pub const MAX_PAGE: usize = 200;
@@ -61,8 +61,10 @@ pub struct Resources {
 pub struct Dependencies {
     /// Moves instances.
     pub pipeline: Pipeline,
-    /// The database.
-    pub store: Arc<dyn Store>,
+    /// Resources and their instances.
+    pub store: Arc<dyn Instances>,
+    /// Units of what is stocked.
+    pub stock: Arc<dyn Stock>,
     /// The machines.
     pub workflows: Arc<Workflows>,
     /// What others may see of a resource.
@@ -85,7 +87,8 @@ pub struct Dependencies {
 
 struct Inner {
     pipeline: Pipeline,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Instances>,
+    stock: Arc<dyn Stock>,
     workflows: Arc<Workflows>,
     events: Arc<Events>,
     active: Arc<Active>,
@@ -106,16 +109,31 @@ impl Resources {
     /// # Errors
     /// A schema or a catalogue client cannot be made.
     pub fn new(dependencies: Dependencies, handlers: &[ResourceHandler]) -> anyhow::Result<Self> {
-        let Dependencies { pipeline, store, workflows, events, active, per_owner, backpressure, change_notifier, generation, clock, stop } =
-            dependencies;
-        let handlers =
-            handlers.iter().map(|settings| Ok((settings.name.clone(), Handler::new(settings, &store)?))).collect::<anyhow::Result<_>>()?;
-        let changes = Changes { store: Arc::clone(&store), events: Arc::clone(&events), change_notifier, stop };
+        let Dependencies {
+            pipeline,
+            store,
+            stock,
+            workflows,
+            events,
+            active,
+            per_owner,
+            backpressure,
+            change_notifier,
+            generation,
+            clock,
+            stop,
+        } = dependencies;
+        let handlers = handlers
+            .iter()
+            .map(|settings| Ok((settings.name.clone(), Handler::new(settings, store.clone())?)))
+            .collect::<anyhow::Result<_>>()?;
+        let changes = Changes { store: store.clone(), events: Arc::clone(&events), change_notifier, stop };
         let courses = Courses { store: Arc::clone(&store), workflows: Arc::clone(&workflows), clock: clock.clone() };
         let pages = Mutex::default();
         let inner = Inner {
             pipeline,
             store,
+            stock,
             workflows,
             events,
             active,
@@ -263,11 +281,9 @@ impl Resources {
         resource.data = Arc::new(handler.new_data(&body).await?);
         resource.version += 1;
         resource.updated_at = self.inner.clock.now();
-        if let Some(units) = handler.units(&resource.data) {
-            self.store().set_stock(id, units).await?;
-        }
-        let commit = Commit { change: Some((guard, resource.clone())), ..Commit::default() };
-        self.store().commit(commit).await?;
+        let stock = handler.units(&resource.data).map(|on_hand| Stocking::Anew { sku: id.to_owned(), on_hand });
+        let commit = Commit { change: Some((guard, resource.clone())), stock, ..Commit::default() };
+        self.store().commit(commit).await.map_err(|error| handler.not_changed(error))?;
         self.inner.generation.advance();
         self.full_view(handler, &resource).await
     }
@@ -371,8 +387,12 @@ impl Resources {
         Ok(self.inner.changes.stream(&handler.settings.kind, id, after))
     }
 
-    pub(super) fn store(&self) -> &Arc<dyn Store> {
+    pub(super) fn store(&self) -> &Arc<dyn Instances> {
         &self.inner.store
+    }
+
+    pub(super) fn stock(&self) -> &Arc<dyn Stock> {
+        &self.inner.stock
     }
 
     pub(super) fn handlers(&self) -> impl Iterator<Item = &Handler> {
@@ -408,9 +428,8 @@ impl Resources {
             None => commit_plan::plain(resource),
         };
         plan.commit.idempotency = row.clone().map(|row| IdempotencyRow { resource_id: plan.resource.id.clone(), ..row });
-        if let Some(units) = handler.units(&plan.resource.data) {
-            self.store().init_stock(&plan.resource.id, units).await?;
-        }
+        let units = handler.units(&plan.resource.data);
+        plan.commit.stock = units.map(|on_hand| Stocking::First { sku: plan.resource.id.clone(), on_hand });
         match self.inner.pipeline.commit(plan).await {
             Ok(resource) => {
                 if let Some(share) = share {
@@ -464,7 +483,12 @@ impl Resources {
             return Err(ServiceError::field("Idempotency-Key", format!("'{}' was used for another request", row.key)));
         }
         let resource = self.store().resource(&handler.settings.kind, &earlier.resource_id).await?;
-        let resource = resource.ok_or_else(|| handler.not_found(&earlier.resource_id))?;
+        let gone = || {
+            let detail =
+                format!("this Idempotency-Key has made '{}', which is not kept here any more; nothing was made again", earlier.resource_id);
+            ServiceError::Conflict(detail)
+        };
+        let resource = resource.ok_or_else(gone)?;
         Ok((self.full_view(handler, &resource).await?, true))
     }
 
@@ -482,7 +506,7 @@ impl Resources {
     async fn view_before(&self, handler: &Handler, resource: &Resource, before: u64) -> Result<View, ServiceError> {
         let course = self.inner.courses.before(resource, before).await?;
         let stock = match &handler.settings.stock_field {
-            Some(_) => self.store().stock_of(&resource.id).await?.map(|level| level.on_hand - level.reserved),
+            Some(_) => self.stock().stock_of(&resource.id).await?.map(|level| level.on_hand - level.reserved),
             None => None,
         };
         Ok(self.view(handler, resource, stock, course))
@@ -492,7 +516,7 @@ impl Resources {
         if handler.settings.stock_field.is_none() {
             return Ok(HashMap::new());
         }
-        Ok(self.store().stock().await?.into_iter().map(|level| (level.sku, level.on_hand - level.reserved)).collect())
+        Ok(self.stock().stock().await?.into_iter().map(|level| (level.sku, level.on_hand - level.reserved)).collect())
     }
 
     fn view(&self, handler: &Handler, resource: &Resource, stock: Option<u64>, course: Option<Course>) -> View {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::money::Cents;
 use crate::plan::Prices;
 use crate::services::ServiceError;
-use crate::store::{Object, Store};
+use crate::store::{Object, Resources};
 use crate::telemetry::traces::{self, Kind, Span};
 
 /// How long a product that was fetched over HTTP may be used again.
@@ -47,7 +47,7 @@ pub enum Catalogue {
     /// Resources of this kind in the store.
     Local {
         /// The store.
-        store: Arc<dyn Store>,
+        store: Arc<dyn Resources>,
         /// Kind of the products.
         kind: String,
     },
@@ -69,7 +69,7 @@ impl Catalogue {
     ///
     /// # Errors
     /// The HTTP client cannot be made.
-    pub fn new(prices: &Prices, store: Arc<dyn Store>) -> anyhow::Result<Self> {
+    pub fn new(prices: &Prices, store: Arc<dyn Resources>) -> anyhow::Result<Self> {
         Ok(match prices {
             Prices::Kind(kind) => Self::Local { store, kind: kind.clone() },
             Prices::Url(url) => Self::Remote {

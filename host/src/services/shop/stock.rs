@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::runtime::InProcess;
 use crate::services::generation::Generation;
-use crate::store::{ReservationStatus, StockLine, Store, StoreError};
+use crate::store::{ReservationStatus, Stock, StockLine, StoreError};
 
 /// Where reservations are.
 pub const PATH: &str = crate::plan::paths::RESERVATIONS;
@@ -38,14 +38,14 @@ enum Call {
 
 /// The service over `store`. What it changes is noted in `generation`, so that cached lists are made anew.
 #[must_use]
-pub fn service(store: Arc<dyn Store>, generation: Generation) -> InProcess {
+pub fn service(store: Arc<dyn Stock>, generation: Generation) -> InProcess {
     InProcess::new(tower::service_fn(move |request: Request<Bytes>| {
         let (store, generation) = (Arc::clone(&store), generation.clone());
         async move { Ok::<_, Infallible>(answer(store.as_ref(), &generation, &request).await) }
     }))
 }
 
-async fn answer(store: &dyn Store, generation: &Generation, request: &Request<Bytes>) -> Response<Bytes> {
+async fn answer(store: &dyn Stock, generation: &Generation, request: &Request<Bytes>) -> Response<Bytes> {
     let call = match parse(request) {
         Ok(call) => call,
         Err(response) => return *response,

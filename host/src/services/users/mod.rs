@@ -20,7 +20,7 @@ use serde::Deserialize;
 use super::ServiceError;
 use crate::clock::Clock;
 use crate::plan;
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, StoreError};
 use crate::telemetry::Metrics;
 use crate::text;
 use attempts::Attempts;
@@ -115,7 +115,7 @@ pub struct Users {
 }
 
 struct Inner {
-    store: Arc<dyn Store>,
+    store: Arc<dyn store::Users>,
     tokens: TokenVerifier,
     passwords: Passwords,
     attempts: Attempts,
@@ -129,7 +129,7 @@ impl Users {
     ///
     /// # Errors
     /// Passwords cannot be hashed on this machine.
-    pub fn new(store: Arc<dyn Store>, settings: &plan::Auth, clock: Clock, metrics: Metrics) -> anyhow::Result<Self> {
+    pub fn new(store: Arc<dyn store::Users>, settings: &plan::Auth, clock: Clock, metrics: Metrics) -> anyhow::Result<Self> {
         let inner = Inner {
             store,
             tokens: TokenVerifier::new(settings, clock.clone()),

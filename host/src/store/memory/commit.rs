@@ -4,12 +4,15 @@ use std::collections::HashSet;
 
 use millrace_workflow::RunKind;
 
-use super::super::{Commit, Committed, Conflict, Guard, OutboxRow, Resource, RunStatus, Settled, StepRun, Timer};
+use super::super::{Commit, Committed, Conflict, Guard, OutboxRow, Resource, RunStatus, Settled, StepRun, Stocking, StoreError, Timer};
 use super::state::{Aged, Name, State, to_micros};
 
 impl State {
-    pub(super) fn commit(&mut self, commit: Commit, epoch: u64) -> Result<Committed, Conflict> {
+    pub(super) fn commit(&mut self, commit: Commit, epoch: u64) -> Result<Committed, StoreError> {
         self.check(&commit, epoch)?;
+        if let Some(Stocking::Anew { sku, on_hand }) = &commit.stock {
+            self.check_stock(sku, *on_hand)?;
+        }
         let written_at = self.now;
         if let Some(row) = commit.inbox {
             self.inbox.insert(row, written_at);
@@ -32,6 +35,11 @@ impl State {
         }
         for run in commit.runs {
             self.add_run(run);
+        }
+        match commit.stock {
+            Some(Stocking::First { sku, on_hand }) => self.init_stock(sku, on_hand),
+            Some(Stocking::Anew { sku, on_hand }) => self.set_stock(sku, on_hand),
+            None => {}
         }
         Ok(Committed { outbox: commit.outbox.into_iter().map(|row| self.add_event(row)).collect() })
     }

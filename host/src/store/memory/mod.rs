@@ -4,6 +4,7 @@
 //! has to be undone.
 
 mod commit;
+mod finished;
 mod state;
 
 use std::path::Path;
@@ -18,8 +19,9 @@ use parking_lot::Mutex;
 
 use self::state::State;
 use super::{
-    Backlog, Commit, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing, OutboxRow, Prunable,
-    Refused, ReservationStatus, Resource, Space, StepRun, StockLevel, StockLine, Store, StoreError, Timer, User,
+    Backlog, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Instances, Line,
+    Listing, Messages, Operations, OutboxRow, Prunable, Refused, ReservationStatus, Resource, Resources, Space, StepRun, Stock, StockLevel,
+    StockLine, StoreError, Timer, User, Users,
 };
 use crate::clock::Clock;
 
@@ -88,13 +90,9 @@ impl Memory {
 }
 
 #[async_trait]
-impl Store for Memory {
-    fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
+impl Resources for Memory {
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        self.write(|state| Ok(state.commit(commit, self.epoch)?))
+        self.write(|state| state.commit(commit, self.epoch))
     }
 
     async fn resource(&self, kind: &str, id: &str) -> Result<Option<Resource>, StoreError> {
@@ -119,6 +117,13 @@ impl Store for Memory {
 
     async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
         self.read(|state| state.idempotency(user, key))
+    }
+}
+
+#[async_trait]
+impl Instances for Memory {
+    fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     async fn claim_runs(&self, line: &Line, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, StoreError> {
@@ -172,6 +177,32 @@ impl Store for Memory {
         })
     }
 
+    async fn put_machine(&self, digest: &str, definition: &Definition) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.put_machine(digest, definition);
+            Ok(())
+        })
+    }
+
+    async fn machine(&self, digest: &str) -> Result<Option<Definition>, StoreError> {
+        self.read(|state| state.machine(digest))
+    }
+
+    async fn unfinished(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
+        self.read(State::unfinished)
+    }
+
+    async fn unfinished_by_owner(&self, kind: &str, states: &[String]) -> Result<Vec<(String, u64)>, StoreError> {
+        self.read(|state| state.unfinished_by_owner(kind, states))
+    }
+
+    async fn pinned(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
+        self.read(State::pinned)
+    }
+}
+
+#[async_trait]
+impl Messages for Memory {
     async fn unpublished(&self, after: u64, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
         self.read(|state| state.unpublished(after, limit))
     }
@@ -187,22 +218,14 @@ impl Store for Memory {
         })
     }
 
-    async fn handled(&self, row: &InboxRow) -> Result<bool, StoreError> {
-        self.read(|state| state.inbox.contains_key(row))
-    }
-
     async fn republish(&self, since: Timestamp) -> Result<u64, StoreError> {
         // A date that was set forward is ahead of the steady time that rows have: rather one event too many than one too few.
         let behind = self.clock.steady().duration_since(self.clock.now()).min(SignedDuration::ZERO);
         self.write(|state| Ok(state.republish(since.saturating_add(behind).unwrap_or(since))))
     }
 
-    async fn prune(&self, what: Prunable, before: Timestamp) -> Result<u64, StoreError> {
-        self.write(|state| Ok(state.prune(what, before)))
-    }
-
-    async fn give_back(&self) -> Result<u64, StoreError> {
-        Ok(0)
+    async fn handled(&self, row: &InboxRow) -> Result<bool, StoreError> {
+        self.read(|state| state.inbox.contains_key(row))
     }
 
     async fn add_dead_letter(&self, letter: DeadLetter) -> Result<(), StoreError> {
@@ -219,7 +242,10 @@ impl Store for Memory {
     async fn drop_dead_letter(&self, id: u64) -> Result<bool, StoreError> {
         self.write(|state| Ok(state.drop_dead_letter(id)))
     }
+}
 
+#[async_trait]
+impl Users for Memory {
     async fn add_user(&self, user: User) -> Result<(), StoreError> {
         self.write(|state| state.add_user(user))
     }
@@ -235,18 +261,10 @@ impl Store for Memory {
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         self.read(|state| state.user_by_email(email))
     }
+}
 
-    async fn init_stock(&self, sku: &str, on_hand: u64) -> Result<(), StoreError> {
-        self.write(|state| {
-            state.init_stock(sku, on_hand);
-            Ok(())
-        })
-    }
-
-    async fn set_stock(&self, sku: &str, on_hand: u64) -> Result<(), StoreError> {
-        self.write(|state| state.set_stock(sku, on_hand))
-    }
-
+#[async_trait]
+impl Stock for Memory {
     async fn stock(&self) -> Result<Vec<StockLevel>, StoreError> {
         self.read(State::stock)
     }
@@ -262,18 +280,10 @@ impl Store for Memory {
     async fn end_reservation(&self, key: &str, end: ReservationStatus) -> Result<Option<ReservationStatus>, StoreError> {
         self.write(|state| Ok(state.end_reservation(key, end)))
     }
+}
 
-    async fn put_machine(&self, digest: &str, definition: &Definition) -> Result<(), StoreError> {
-        self.write(|state| {
-            state.put_machine(digest, definition);
-            Ok(())
-        })
-    }
-
-    async fn machine(&self, digest: &str) -> Result<Option<Definition>, StoreError> {
-        self.read(|state| state.machine(digest))
-    }
-
+#[async_trait]
+impl Operations for Memory {
     async fn put_component(&self, component: &str, digest: &str) -> Result<(), StoreError> {
         self.write(|state| {
             state.put_component(component, digest);
@@ -285,21 +295,31 @@ impl Store for Memory {
         self.read(State::components)
     }
 
+    async fn prune(&self, what: Prunable, before: Timestamp) -> Result<u64, StoreError> {
+        self.write(|state| Ok(state.prune(what, before)))
+    }
+
+    async fn finished(
+        &self,
+        kind: &str,
+        before: Timestamp,
+        after: Option<(Timestamp, String)>,
+        limit: usize,
+    ) -> Result<Vec<Resource>, StoreError> {
+        self.read(|state| state.finished(kind, before, after.as_ref(), limit))
+    }
+
+    async fn forget_finished(&self, kind: &str, instances: &[(String, u64)]) -> Result<u64, StoreError> {
+        self.write(|state| Ok(state.forget_finished(kind, instances)))
+    }
+
+    async fn give_back(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
     async fn backlog(&self) -> Result<Backlog, StoreError> {
         let now = self.clock.steady();
         self.read(|state| state.backlog(now))
-    }
-
-    async fn unfinished(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
-        self.read(State::unfinished)
-    }
-
-    async fn unfinished_by_owner(&self, kind: &str, states: &[String]) -> Result<Vec<(String, u64)>, StoreError> {
-        self.read(|state| state.unfinished_by_owner(kind, states))
-    }
-
-    async fn pinned(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
-        self.read(State::pinned)
     }
 
     async fn try_write(&self) -> Result<(), StoreError> {
@@ -317,6 +337,15 @@ impl Store for Memory {
     fn commit_stats(&self) -> CommitStats {
         self.state.lock().stats.clone()
     }
+
+    /// A transaction in memory takes no time that is worth telling.
+    fn on_commit(&self, _observe: CommitObserver) {}
+
+    async fn failed(&self) -> String {
+        std::future::pending().await
+    }
+
+    async fn answers(&self) {}
 
     /// There is nothing that a copy could be made of: always [`StoreError::Unavailable`].
     async fn backup(&self, _path: &Path) -> Result<(), StoreError> {

@@ -27,7 +27,7 @@ pub(super) struct Aged<T> {
 pub(super) struct Placed {
     place: u64,
     /// When it last changed, by the steady time.
-    touched: Timestamp,
+    pub(super) touched: Timestamp,
     pub(super) resource: Resource,
 }
 
@@ -127,15 +127,19 @@ impl State {
         if resource.workflow.is_some() {
             return Ok(false);
         }
-        self.resources.remove(&name);
-        self.history.remove(&name);
-        self.timers.retain(|(kind, id, _), _| (kind, id) != (&name.0, &name.1));
+        self.remove_resource(&name);
         match self.stock.get_mut(id) {
             // What is reserved stays until its reservations end.
             Some(level) if level.reserved > 0 => level.on_hand = level.reserved,
             _ => drop(self.stock.remove(id)),
         }
         Ok(true)
+    }
+
+    pub(super) fn remove_resource(&mut self, name: &Name) {
+        self.resources.remove(name);
+        self.history.remove(name);
+        self.timers.retain(|(kind, id, _), _| (kind, id) != (&name.0, &name.1));
     }
 
     pub(super) fn history(&self, kind: &str, id: &str, after: u64, limit: usize) -> Vec<HistoryRow> {
@@ -464,18 +468,21 @@ impl State {
 
 /// Stock and reservations.
 impl State {
-    pub(super) fn init_stock(&mut self, sku: &str, on_hand: u64) {
-        let level = || StockLevel { sku: sku.to_owned(), on_hand, reserved: 0 };
-        self.stock.entry(sku.to_owned()).or_insert_with(level);
+    pub(super) fn init_stock(&mut self, sku: String, on_hand: u64) {
+        self.stock.entry(sku.clone()).or_insert(StockLevel { sku, on_hand, reserved: 0 });
     }
 
-    pub(super) fn set_stock(&mut self, sku: &str, on_hand: u64) -> Result<(), StoreError> {
+    pub(super) fn check_stock(&self, sku: &str, on_hand: u64) -> Result<(), StoreError> {
         let reserved = self.stock.get(sku).map_or(0, |level| level.reserved);
         if reserved > on_hand {
             return Err(StoreError::Short(vec![Shortage { sku: sku.to_owned(), requested: reserved, available: on_hand }]));
         }
-        self.stock.insert(sku.to_owned(), StockLevel { sku: sku.to_owned(), on_hand, reserved });
         Ok(())
+    }
+
+    pub(super) fn set_stock(&mut self, sku: String, on_hand: u64) {
+        let reserved = self.stock.get(&sku).map_or(0, |level| level.reserved);
+        self.stock.insert(sku.clone(), StockLevel { sku, on_hand, reserved });
     }
 
     pub(super) fn stock(&self) -> Vec<StockLevel> {
@@ -511,6 +518,13 @@ impl State {
         let available = level.map_or(0, |level| level.on_hand - level.reserved);
         let short = level.is_none() || requested > available;
         short.then(|| Shortage { sku: sku.to_owned(), requested, available })
+    }
+
+    /// Forgets the reservation of this key, if it has ended.
+    pub(super) fn forget_reservation(&mut self, key: &str) {
+        if self.reservations.get(key).is_some_and(|reservation| reservation.status != ReservationStatus::Reserved) {
+            self.reservations.remove(key);
+        }
     }
 
     pub(super) fn end_reservation(&mut self, key: &str, end: ReservationStatus) -> Option<ReservationStatus> {

@@ -14,6 +14,7 @@ use super::check;
 use super::connection::{self, OpenError, beside};
 use super::lock::{DatabaseLock, private};
 use super::mark::Content;
+use crate::durable;
 
 /// Copies what `source` sees to `path`, which must not exist; a copy that failed is removed.
 pub(super) fn copy(source: &Connection, path: &Path) -> Result<(), StoreError> {
@@ -134,9 +135,5 @@ fn look_through(copy: &Path) -> Result<Copied, OpenError> {
 
 /// Gives a file that is written its name, durably.
 fn durably(part: &Path, name: &Path) -> Result<(), OpenError> {
-    let failed = |cause| OpenError::Path { path: name.to_owned(), cause };
-    File::open(part).and_then(|file| file.sync_all()).map_err(failed)?;
-    std::fs::rename(part, name).map_err(failed)?;
-    let folder = name.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+    durable::give_name(part, name).map_err(|cause| OpenError::Path { path: name.to_owned(), cause })
 }

@@ -6,6 +6,7 @@ use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, IdempotencyRo
 use super::super::{StepRun, Timer};
 use super::columns::{deadlines_text, int, run_kind_text, run_status_text};
 use super::resources::select_idempotency;
+use super::stock;
 use super::writer::{UnitError, Writing, micros};
 
 /// A commit whose JSON was written by the caller's thread: the writer has better things to do.
@@ -53,6 +54,9 @@ impl Prepared {
         }
         for run in &self.commit.runs {
             insert_run(writing, run)?;
+        }
+        if let Some(stocking) = &self.commit.stock {
+            stock::apply(writing, stocking)?;
         }
         insert_outbox(writing, self.commit.outbox)
     }

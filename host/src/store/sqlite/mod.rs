@@ -10,6 +10,7 @@ mod check;
 mod columns;
 mod commit;
 mod connection;
+mod finished;
 mod lock;
 mod mark;
 mod opening;
@@ -30,30 +31,23 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use millrace_workflow::Definition;
-use serde::{Deserialize, Serialize};
 
 use self::readers::Readers;
 use self::writer::WriterHandle;
 use super::{
-    Backlog, Commit, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing, OutboxRow, Prunable,
-    Refused, ReservationStatus, Resource, Space, StepRun, StockLevel, StockLine, Store, StoreError, Timer, User,
+    Backlog, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Instances,
+    Line, Listing, Messages, Operations, OutboxRow, Prunable, Refused, ReservationStatus, Resource, Resources, Space, StepRun, Stock,
+    StockLevel, StockLine, StoreError, Timer, User, Users,
 };
 use crate::clock::Clock;
 
 pub use self::backup::{Copied, back_up, restore};
 pub use self::connection::OpenError;
+#[cfg(test)]
+pub(crate) use self::tests::BadDisk;
 
 /// Most reading connections that are opened.
 const MAX_READERS: usize = 64;
-
-/// Where the database is and how many may read at once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SqliteSettings {
-    /// File of the database; its folder is made when there is none.
-    pub path: PathBuf,
-    /// Reading connections, 1 to 64.
-    pub readers: usize,
-}
 
 /// A store in one SQLite file.
 #[derive(Debug)]
@@ -66,19 +60,12 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens or makes the database, brings its tables up to date and begins a new epoch.
+    /// Opens or makes the database, brings its tables up to date and begins a new epoch. The age of rows (for `prune` and `republish`) is
+    /// told by `clock`.
     ///
     /// # Errors
     /// [`OpenError`], which names the file: in use by another process, not writable, or not a database of this program.
-    pub fn open(settings: &SqliteSettings) -> Result<Self, OpenError> {
-        Self::open_with_clock(settings, Clock::system())
-    }
-
-    /// [`Sqlite::open`] with a clock of its own; the age of rows (for `prune` and `republish`) is told by it.
-    ///
-    /// # Errors
-    /// As [`Sqlite::open`].
-    pub fn open_with_clock(settings: &SqliteSettings, clock: Clock) -> Result<Self, OpenError> {
+    pub fn open(settings: &Database, clock: Clock) -> Result<Self, OpenError> {
         connection::check_version(rusqlite::version_number())?;
         let path = &settings.path;
         let opened = opening::open(path, &clock)?;
@@ -88,31 +75,10 @@ impl Sqlite {
         let writer = WriterHandle::start(opened, clock.clone()).map_err(|cause| OpenError::Thread { path: path.clone(), cause })?;
         Ok(Self { epoch: epoch.unsigned_abs(), path: path.clone(), clock, writer, readers })
     }
-
-    /// Has `observe` told of every transaction that was committed: how many writes shared it, and how long it took. It is called on
-    /// the thread that writes, so it must be quick. Only the first one that is given is told.
-    pub fn on_commit(&self, observe: impl Fn(usize, std::time::Duration) + Send + Sync + 'static) {
-        self.writer.on_commit(Box::new(observe));
-    }
-
-    /// Resolves with the reason once nothing can be written any more; the process should then end and be started again.
-    /// Never resolves otherwise, not even after [`Store::close`].
-    pub async fn failed(&self) -> String {
-        self.writer.failed().await
-    }
-
-    /// Waits until the thread that writes has come to this question, however much is before it, or has ended.
-    pub async fn answers(&self) {
-        self.writer.answers().await;
-    }
 }
 
 #[async_trait]
-impl Store for Sqlite {
-    fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
+impl Resources for Sqlite {
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
         let prepared = commit::Prepared::new(commit).map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
         self.writer.write(move |writing| prepared.write(writing)).await
@@ -142,6 +108,13 @@ impl Store for Sqlite {
 
     async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
         self.readers.look_up(|connection| resources::select_idempotency(connection, user, key)).await
+    }
+}
+
+#[async_trait]
+impl Instances for Sqlite {
+    fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     async fn claim_runs(&self, line: &Line, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, StoreError> {
@@ -199,6 +172,32 @@ impl Store for Sqlite {
         self.writer.write(move |writing| runs::drop_timer(writing, &timer)).await
     }
 
+    async fn put_machine(&self, digest: &str, definition: &Definition) -> Result<(), StoreError> {
+        let definition = serde_json::to_string(definition).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let digest = digest.to_owned();
+        self.writer.write(move |writing| registry::put_machine(writing, &digest, &definition)).await
+    }
+
+    async fn machine(&self, digest: &str) -> Result<Option<Definition>, StoreError> {
+        self.readers.look_up(|connection| registry::machine(connection, digest)).await
+    }
+
+    async fn unfinished(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
+        self.readers.read(|connection| registry::unfinished(connection)).await
+    }
+
+    async fn unfinished_by_owner(&self, kind: &str, states: &[String]) -> Result<Vec<(String, u64)>, StoreError> {
+        let (kind, states) = (kind.to_owned(), states.to_owned());
+        self.readers.read(move |connection| registry::unfinished_by_owner(connection, &kind, &states)).await
+    }
+
+    async fn pinned(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
+        self.readers.read(|connection| registry::pinned(connection)).await
+    }
+}
+
+#[async_trait]
+impl Messages for Sqlite {
     async fn unpublished(&self, after: u64, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
         self.readers.read(move |connection| outbox::unpublished(connection, after, limit)).await
     }
@@ -212,35 +211,12 @@ impl Store for Sqlite {
         self.writer.write(move |writing| outbox::mark_published(writing, positions)).await
     }
 
-    async fn handled(&self, row: &InboxRow) -> Result<bool, StoreError> {
-        self.readers.look_up(|connection| outbox::handled(connection, row)).await
-    }
-
     async fn republish(&self, since: Timestamp) -> Result<u64, StoreError> {
         self.writer.write(move |writing| outbox::republish(writing, since)).await
     }
 
-    async fn prune(&self, what: Prunable, before: Timestamp) -> Result<u64, StoreError> {
-        let boundary = self.readers.read(move |connection| what.boundary(connection, before)).await?;
-        let (mut after, mut total) = (i64::MIN, 0);
-        while let Some(last) = self.readers.read(move |connection| what.stretch(connection, after, boundary)).await? {
-            total += self.writer.write(move |writing| what.prune(writing, after, last)).await?;
-            after = last;
-        }
-        Ok(total)
-    }
-
-    async fn give_back(&self) -> Result<u64, StoreError> {
-        let (mut left, mut bytes) = (self.readers.read(|connection| retention::pages_to_give(connection)).await?, 0);
-        while left > 0 {
-            let given = self.writer.write(move |writing| retention::give_pages(writing, left)).await?;
-            if given.pages == 0 {
-                break;
-            }
-            left -= given.pages.cast_signed();
-            bytes += given.bytes;
-        }
-        Ok(bytes)
+    async fn handled(&self, row: &InboxRow) -> Result<bool, StoreError> {
+        self.readers.look_up(|connection| outbox::handled(connection, row)).await
     }
 
     async fn add_dead_letter(&self, letter: DeadLetter) -> Result<(), StoreError> {
@@ -254,7 +230,10 @@ impl Store for Sqlite {
     async fn drop_dead_letter(&self, id: u64) -> Result<bool, StoreError> {
         self.writer.write(move |writing| outbox::drop_dead_letter(writing, id)).await
     }
+}
 
+#[async_trait]
+impl Users for Sqlite {
     async fn add_user(&self, user: User) -> Result<(), StoreError> {
         self.writer.write(move |writing| users::add(writing, &user)).await
     }
@@ -271,17 +250,10 @@ impl Store for Sqlite {
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         self.readers.look_up(|connection| users::by_email(connection, email)).await
     }
+}
 
-    async fn init_stock(&self, sku: &str, on_hand: u64) -> Result<(), StoreError> {
-        let sku = sku.to_owned();
-        self.writer.write(move |writing| stock::init(writing, &sku, on_hand)).await
-    }
-
-    async fn set_stock(&self, sku: &str, on_hand: u64) -> Result<(), StoreError> {
-        let sku = sku.to_owned();
-        self.writer.write(move |writing| stock::set(writing, &sku, on_hand)).await
-    }
-
+#[async_trait]
+impl Stock for Sqlite {
     async fn stock(&self) -> Result<Vec<StockLevel>, StoreError> {
         self.readers.read(|connection| stock::levels(connection)).await
     }
@@ -299,17 +271,10 @@ impl Store for Sqlite {
         let key = key.to_owned();
         self.writer.write(move |writing| stock::end(writing, &key, end)).await
     }
+}
 
-    async fn put_machine(&self, digest: &str, definition: &Definition) -> Result<(), StoreError> {
-        let definition = serde_json::to_string(definition).map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let digest = digest.to_owned();
-        self.writer.write(move |writing| registry::put_machine(writing, &digest, &definition)).await
-    }
-
-    async fn machine(&self, digest: &str) -> Result<Option<Definition>, StoreError> {
-        self.readers.look_up(|connection| registry::machine(connection, digest)).await
-    }
-
+#[async_trait]
+impl Operations for Sqlite {
     async fn put_component(&self, component: &str, digest: &str) -> Result<(), StoreError> {
         let (component, digest) = (component.to_owned(), digest.to_owned());
         self.writer.write(move |writing| registry::put_component(writing, &component, &digest)).await
@@ -319,22 +284,51 @@ impl Store for Sqlite {
         self.readers.read(|connection| registry::components(connection)).await
     }
 
+    async fn prune(&self, what: Prunable, before: Timestamp) -> Result<u64, StoreError> {
+        let boundary = self.readers.read(move |connection| what.boundary(connection, before)).await?;
+        let (mut after, mut total) = (i64::MIN, 0);
+        while let Some(last) = self.readers.read(move |connection| what.stretch(connection, after, boundary)).await? {
+            total += self.writer.write(move |writing| what.prune(writing, after, last)).await?;
+            after = last;
+        }
+        Ok(total)
+    }
+
+    async fn finished(
+        &self,
+        kind: &str,
+        before: Timestamp,
+        after: Option<(Timestamp, String)>,
+        limit: usize,
+    ) -> Result<Vec<Resource>, StoreError> {
+        let kind = kind.to_owned();
+        let age = self.clock.steady().duration_since(before);
+        let created_before = self.clock.now().checked_sub(age).unwrap_or(Timestamp::MAX);
+        let wanted = finished::Wanted { kind, before, created_before, after, limit };
+        self.readers.read(move |connection| finished::select(connection, &wanted)).await
+    }
+
+    async fn forget_finished(&self, kind: &str, instances: &[(String, u64)]) -> Result<u64, StoreError> {
+        let (kind, instances) = (kind.to_owned(), instances.to_vec());
+        self.writer.write(move |writing| finished::forget(writing, &kind, &instances)).await
+    }
+
+    async fn give_back(&self) -> Result<u64, StoreError> {
+        let (mut left, mut bytes) = (self.readers.read(|connection| retention::pages_to_give(connection)).await?, 0);
+        while left > 0 {
+            let given = self.writer.write(move |writing| retention::give_pages(writing, left)).await?;
+            if given.pages == 0 {
+                break;
+            }
+            left -= given.pages.cast_signed();
+            bytes += given.bytes;
+        }
+        Ok(bytes)
+    }
+
     async fn backlog(&self) -> Result<Backlog, StoreError> {
         let now = self.clock.steady();
         self.readers.read(move |connection| registry::backlog(connection, now)).await
-    }
-
-    async fn unfinished_by_owner(&self, kind: &str, states: &[String]) -> Result<Vec<(String, u64)>, StoreError> {
-        let (kind, states) = (kind.to_owned(), states.to_owned());
-        self.readers.read(move |connection| registry::unfinished_by_owner(connection, &kind, &states)).await
-    }
-
-    async fn pinned(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
-        self.readers.read(|connection| registry::pinned(connection)).await
-    }
-
-    async fn unfinished(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
-        self.readers.read(|connection| registry::unfinished(connection)).await
     }
 
     async fn try_write(&self) -> Result<(), StoreError> {
@@ -351,6 +345,18 @@ impl Store for Sqlite {
 
     fn commit_stats(&self) -> CommitStats {
         self.writer.stats()
+    }
+
+    fn on_commit(&self, observe: CommitObserver) {
+        self.writer.on_commit(observe);
+    }
+
+    async fn failed(&self) -> String {
+        self.writer.failed().await
+    }
+
+    async fn answers(&self) {
+        self.writer.answers().await;
     }
 
     async fn backup(&self, path: &Path) -> Result<(), StoreError> {

@@ -9,10 +9,11 @@ use super::super::{Conflict, Guard, HistoryRow, IdempotencyRow, Listing, Progres
 use super::columns::{count, deadlines, int, json, optional_shared_text, time};
 use super::writer::{UnitError, Writing, micros};
 
-const RESOURCE: &str = "SELECT kind, id, owner, state, version, workflow, machine, instance, attention, finished, created_at, updated_at,
+pub(super) const RESOURCE: &str =
+    "SELECT kind, id, owner, state, version, workflow, machine, instance, attention, finished, created_at, updated_at,
                                data, traceparent, deadlines FROM resources";
 
-fn resource_row(row: &Row<'_>) -> rusqlite::Result<Resource> {
+pub(super) fn resource_row(row: &Row<'_>) -> rusqlite::Result<Resource> {
     let workflow: Option<String> = row.get(5)?;
     let progress = |workflow| {
         Ok::<_, rusqlite::Error>(Progress {

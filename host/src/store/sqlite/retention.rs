@@ -82,7 +82,7 @@ pub(super) struct Given {
 }
 
 /// The earlier of a time and that of the oldest event that is not published yet: whoever takes it once more must know that it was taken.
-fn older(connection: &Connection, before: i64) -> rusqlite::Result<i64> {
+pub(super) fn older(connection: &Connection, before: i64) -> rusqlite::Result<i64> {
     let oldest = "SELECT written_at FROM outbox WHERE position = (SELECT min(position) FROM unpublished)";
     let oldest: Option<i64> = connection.prepare_cached(oldest)?.query_row([], |row| row.get(0)).optional()?;
     Ok(oldest.map_or(before, |oldest| oldest.min(before)))

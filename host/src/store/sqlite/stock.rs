@@ -4,16 +4,23 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::{ReservationStatus, Shortage, StockLevel, StockLine, StoreError, merge_lines};
+use super::super::{ReservationStatus, Shortage, StockLevel, StockLine, Stocking, StoreError, merge_lines};
 use super::columns::{count, int, reservation, reservation_text};
 use super::writer::{UnitError, Writing};
 
-pub(super) fn init(writing: &Writing<'_>, sku: &str, on_hand: u64) -> Result<(), UnitError> {
+pub(super) fn apply(writing: &Writing<'_>, stocking: &Stocking) -> Result<(), UnitError> {
+    match stocking {
+        Stocking::First { sku, on_hand } => init(writing, sku, *on_hand),
+        Stocking::Anew { sku, on_hand } => set(writing, sku, *on_hand),
+    }
+}
+
+fn init(writing: &Writing<'_>, sku: &str, on_hand: u64) -> Result<(), UnitError> {
     writing.run("INSERT INTO stock (sku, on_hand, reserved) VALUES (?1, ?2, 0) ON CONFLICT DO NOTHING", params![sku, int(on_hand)])?;
     Ok(())
 }
 
-pub(super) fn set(writing: &Writing<'_>, sku: &str, on_hand: u64) -> Result<(), UnitError> {
+fn set(writing: &Writing<'_>, sku: &str, on_hand: u64) -> Result<(), UnitError> {
     let changed = writing.run(
         "INSERT INTO stock (sku, on_hand, reserved) VALUES (?1, ?2, 0)
          ON CONFLICT DO UPDATE SET on_hand = excluded.on_hand WHERE reserved <= excluded.on_hand",

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use rusqlite::ffi;
 
-use super::super::{Commit, Guard, InboxRow, Listing, OutboxRow, Resource, Store, StoreError};
+use super::super::{
+    Commit, Database, Guard, InboxRow, Listing, Messages as _, Operations as _, OutboxRow, Resource, Resources as _, StoreError,
+};
+use super::Sqlite;
 use super::connection::LOG_BYTES_KEPT;
 use super::writer::UnitError;
-use super::{Sqlite, SqliteSettings};
+use crate::clock::Clock;
 
 /// Few enough that all of them wait for the writer at the first look at each.
 const CALLERS: u64 = 20;
@@ -17,7 +20,7 @@ const CALLERS: u64 = 20;
 const TOO_MANY: usize = 2_000;
 
 fn open(folder: &tempfile::TempDir) -> Sqlite {
-    Sqlite::open(&SqliteSettings { path: folder.path().join("a.db"), readers: 1 }).unwrap()
+    Sqlite::open(&Database { path: folder.path().join("a.db"), readers: 1 }, Clock::system()).unwrap()
 }
 
 fn sized(id: &str, bytes: usize) -> Commit {
@@ -41,10 +44,13 @@ async fn count(store: &Sqlite) -> usize {
     store.resources(&Listing { kind: "products".into(), limit: usize::MAX, ..Listing::default() }).await.unwrap().len()
 }
 
-impl Sqlite {
+/// What a test does to the disk below a database.
+pub(crate) struct BadDisk(pub(crate) Arc<Sqlite>);
+
+impl BadDisk {
     /// Lets the database have no more pages than it has, and `more`.
     pub(crate) async fn leave_room(&self, more: i64) {
-        let set = self.writer.write(move |writing| {
+        let set = self.0.writer.write(move |writing| {
             let pages: i64 = writing.connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
             writing.connection.query_row(&format!("PRAGMA max_page_count = {}", pages + more), [], |_| Ok(()))?;
             Ok::<_, UnitError>(())
@@ -55,7 +61,7 @@ impl Sqlite {
     /// Has the next durable write fail as on a broken disk.
     pub(crate) async fn break_disk(&self) {
         let error = || rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), Some("disk I/O error".into()));
-        let failed = self.writer.write(move |_| Err::<(), _>(UnitError::Broken(error()))).await;
+        let failed = self.0.writer.write(move |_| Err::<(), _>(UnitError::Broken(error()))).await;
         assert!(matches!(failed, Err(StoreError::Fatal(_))), "{failed:?}");
     }
 }
@@ -83,15 +89,16 @@ async fn the_thread_that_writes_answers_unless_it_is_held_up() {
 #[tokio::test]
 async fn a_full_disk_refuses_writes_until_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder);
+    let store = Arc::new(open(&folder));
+    let disk = BadDisk(Arc::clone(&store));
     store.commit(sized("before", 10)).await.unwrap();
-    store.leave_room(0).await;
+    disk.leave_room(0).await;
     for n in 0..3 {
         let full = store.commit(sized(&format!("full-{n}"), 100_000)).await;
         assert!(matches!(&full, Err(StoreError::Unavailable(text)) if text.contains("full")), "{full:?}");
         assert_eq!(count(&store).await, 1, "reads go on, and see nothing of it");
     }
-    store.leave_room(1_000).await;
+    disk.leave_room(1_000).await;
     store.commit(sized("after", 100_000)).await.unwrap();
     assert_eq!(count(&store).await, 2);
     store.close().await;
@@ -217,9 +224,9 @@ fn hold(store: &Sqlite) -> mpsc::Sender<()> {
 #[tokio::test]
 async fn after_a_failed_sync_nothing_is_written_any_more() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder);
+    let store = Arc::new(open(&folder));
     store.commit(sized("before", 10)).await.unwrap();
-    store.break_disk().await;
+    BadDisk(Arc::clone(&store)).break_disk().await;
     let reason = tokio::time::timeout(Duration::from_secs(10), store.failed()).await.expect("the process is told");
     assert!(reason.contains("disk I/O error"), "{reason}");
     let later = store.commit(sized("after", 10)).await;

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode, ffi};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::super::{CommitStats, Conflict, Refused, StoreError};
+use super::super::{CommitObserver, CommitStats, Conflict, Refused, StoreError};
 use super::check::Check;
 use super::lock::DatabaseLock;
 use super::mark::Mark;
@@ -201,9 +201,6 @@ pub(super) enum Life {
     Closed,
     Failed(String),
 }
-
-/// Is told of a transaction: its units, and how long it took.
-pub(super) type CommitObserver = Box<dyn Fn(usize, Duration) + Send + Sync>;
 
 #[derive(Default)]
 struct Counters {

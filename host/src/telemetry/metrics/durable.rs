@@ -37,6 +37,7 @@ pub(super) struct Durable {
     file_bytes: IntGaugeVec,
     pruned: IntCounterVec,
     given_back: IntCounter,
+    archive_failures: IntCounter,
     disk_free: IntGaugeVec,
     disk_size: IntGaugeVec,
     config_info: IntGaugeVec,
@@ -70,6 +71,10 @@ impl Durable {
             file_bytes: make.gauge("sqlite_file_bytes", "Bytes of the database's file, without its log.", &["database"])?,
             pruned: make.counter("pruned_rows_total", "Rows that were forgotten because they were old.", &["kind"])?,
             given_back: make.one_counter("sqlite_given_back_bytes_total", "Bytes that the database has given back to the file system.")?,
+            archive_failures: make.one_counter(
+                "archive_failures_total",
+                "Times that finished instances could not be written to the archive: they stay in the database.",
+            )?,
             disk_free: make.gauge("disk_free_bytes", "Bytes free on the file system of the database.", &["database"])?,
             disk_size: make.gauge("disk_size_bytes", "Bytes of the file system of the database.", &["database"])?,
             config_info: make.gauge("config_info", "The program that runs.", &["version"])?,
@@ -145,6 +150,11 @@ impl Metrics {
         self.inner.durable.given_back.inc_by(bytes);
     }
 
+    /// Finished instances could not be written to the archive.
+    pub fn archive_failed(&self) {
+        self.inner.durable.archive_failures.inc();
+    }
+
     /// The room of a database, by the name of its module.
     pub fn set_space(&self, database: &str, space: Space) {
         let durable = &self.inner.durable;
@@ -176,6 +186,7 @@ pub(super) mod tests {
         "sqlite_file_bytes{database=\"d\"} 4",
         "pruned_rows_total{kind=\"k\"} 5",
         "sqlite_given_back_bytes_total 6",
+        "archive_failures_total 1",
         "disk_free_bytes{database=\"d\"} 2",
         "disk_size_bytes{database=\"d\"} 3",
         "config_info{version=\"0.1.0\"} 1",
@@ -194,6 +205,7 @@ pub(super) mod tests {
         metrics.set_lag("t", 9);
         metrics.pruned("k", 5);
         metrics.given_back(6);
+        metrics.archive_failed();
         metrics.set_space("d", Space { wal: 1, file: 4, free: 2, size: 3 });
     }
 }

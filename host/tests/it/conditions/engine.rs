@@ -192,16 +192,16 @@ async fn a_run_that_is_claimed_and_in_nobodys_hand_is_found() {
         to_state: "working".into(),
         input: Some(json!({ "mode": "accept" }).to_string().into()),
         status: RunStatus::Running,
-        owner: Some(app.store.epoch()),
+        owner: Some(app.store.instances.epoch()),
         fence: 1,
         crashes: 0,
         due_at: app.clock.now(),
         last_error: None,
         traceparent: None,
     };
-    app.store.commit(Commit { runs: vec![lost], ..Commit::default() }).await.unwrap();
+    app.store.resources.commit(Commit { runs: vec![lost], ..Commit::default() }).await.unwrap();
     let done = || async {
-        let run = app.store.runs("jobs", "job-lost").await.unwrap().remove(0);
+        let run = app.store.instances.runs("jobs", "job-lost").await.unwrap().remove(0);
         (run.status == RunStatus::Done).then_some(run)
     };
     let run = until("the lost run is done", done).await;
@@ -253,7 +253,7 @@ async fn order_to(customer: &Client, city: &str) -> String {
 /// Waits until the payment of an order waits in the store because its component's breaker is open.
 async fn held_back(app: &TestApp, id: &str) {
     let denied = || async {
-        let runs = app.store.runs("orders", id).await.unwrap();
+        let runs = app.store.instances.runs("orders", id).await.unwrap();
         let payment = runs.into_iter().find(|run| run.name == "step-payment")?;
         let waits = payment.last_error.as_deref().is_some_and(|error| error.contains("circuit breaker"));
         (waits && payment.status == RunStatus::Ready).then_some(())
@@ -282,7 +282,7 @@ async fn an_order_that_waits_to_be_paid_can_be_cancelled_while_the_breaker_is_op
     let cancelled = cancel(&customer, &waiting).await;
     assert_eq!((cancelled.status, &cancelled.body["state"]), (StatusCode::OK, &json!("cancelled")), "{cancelled:?}");
     assert_eq!(path_of(&cancelled.body)[3..], ["paying", "payment_failed", "cancelled"]);
-    let runs = app.store.runs("orders", &waiting).await.unwrap();
+    let runs = app.store.instances.runs("orders", &waiting).await.unwrap();
     let payment = runs.iter().find(|run| run.name == "step-payment").unwrap();
     assert_eq!((payment.status, payment.attempt), (RunStatus::Done, 1), "{payment:?}");
     let given_back = || async { (customer.stock("prod-001").await == stock - 5).then_some(()) };

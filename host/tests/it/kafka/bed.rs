@@ -79,14 +79,14 @@ pub struct Contents {
 /// What the database has now.
 pub async fn contents(app: &TestApp) -> Contents {
     let listing = Listing { kind: "orders".into(), by_id: true, limit: 10_000, ..Listing::default() };
-    let resources = app.store.resources(&listing).await.unwrap();
+    let resources = app.store.resources.resources(&listing).await.unwrap();
     let (mut histories, mut runs) = (Vec::new(), Vec::new());
     for resource in &resources {
-        histories.push(app.store.history("orders", &resource.id, 0, 100).await.unwrap());
-        runs.push(app.store.runs("orders", &resource.id).await.unwrap());
+        histories.push(app.store.resources.history("orders", &resource.id, 0, 100).await.unwrap());
+        runs.push(app.store.instances.runs("orders", &resource.id).await.unwrap());
     }
-    let dead_letters = app.store.dead_letters(100).await.unwrap().len();
-    Contents { resources, histories, runs, stock: app.store.stock().await.unwrap(), dead_letters }
+    let dead_letters = app.store.messages.dead_letters(100).await.unwrap().len();
+    Contents { resources, histories, runs, stock: app.store.stock.stock().await.unwrap(), dead_letters }
 }
 
 /// Waits until no run is under way.

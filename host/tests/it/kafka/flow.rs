@@ -48,7 +48,7 @@ fn causes(order: &Value, transition: &str) -> Vec<String> {
 async fn check_notified_once(app: &TestApp, orders: &[Value]) {
     until_at_rest(app).await;
     for id in ids(orders) {
-        let runs = app.store.runs("orders", &id).await.unwrap();
+        let runs = app.store.instances.runs("orders", &id).await.unwrap();
         let notified: Vec<&str> = runs
             .iter()
             .filter(|run| run.kind == RunKind::Task && run.name == "notification-handler")

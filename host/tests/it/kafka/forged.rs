@@ -1,7 +1,7 @@
 //! Events that somebody else has written into the shop's topics: about orders that are not there, or that something else happened to.
 
-use millrace::store::Store as _;
-use millrace::store::sqlite::{Sqlite, SqliteSettings};
+use millrace::clock::Clock;
+use millrace::store;
 use serde_json::{Value, json};
 
 use super::bed::Shop;
@@ -76,18 +76,18 @@ async fn what_did_not_happen_to_an_order_that_is_kept_here_is_told_to_nobody_and
     shop.topics.until_told(&ids(std::slice::from_ref(&next))).await;
     shop.topics.until_consumed().await;
     process.kill();
-    let store = Sqlite::open(&SqliteSettings { path: home.path().join("data/ecommerce.db"), readers: 1 }).unwrap();
+    let store = store::open(&store::Database { path: home.path().join("data/ecommerce.db"), readers: 1 }, Clock::system()).unwrap();
     for (id, states) in ids(&[delivered, declined, next]).iter().map(String::as_str).chain([GHOST]).zip([
         ["delivered", "new", "paid", "shipped", "validated"].as_slice(),
         &["new", "payment_failed", "validated"],
         &["delivered", "new", "paid", "shipped", "validated"],
         &[],
     ]) {
-        let runs = store.runs("orders", id).await.unwrap();
+        let runs = store.instances.runs("orders", id).await.unwrap();
         let handled = runs.iter().filter(|run| run.name == "notification-handler");
         let mut told: Vec<&str> = handled.map(|run| run.to_state.as_str()).collect();
         told.sort_unstable();
         assert_eq!(told, states, "what a customer was told of '{id}'");
     }
-    store.close().await;
+    store.operations.close().await;
 }

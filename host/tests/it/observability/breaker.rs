@@ -46,7 +46,7 @@ async fn an_open_breaker_takes_no_attempt_from_anybody() {
     let deadline = Instant::now() + PATIENCE;
     for (id, attempt) in [(&half_way, 2), (&fresh, 1)] {
         loop {
-            let run = app.store.runs("jobs", id).await.unwrap().remove(0);
+            let run = app.store.instances.runs("jobs", id).await.unwrap().remove(0);
             if run.last_error.as_deref().is_some_and(|error| error.contains("circuit breaker")) {
                 assert_eq!(run.attempt, attempt, "{run:?}");
                 break;

@@ -114,7 +114,7 @@ async fn whatever_is_sent_the_number_of_series_has_an_end() {
         payload: "no event at all".into(),
         traceparent: None,
     };
-    app.store.commit(Commit { outbox: (0..300).map(row).collect(), ..Commit::default() }).await.unwrap();
+    app.store.resources.commit(Commit { outbox: (0..300).map(row).collect(), ..Commit::default() }).await.unwrap();
 
     let after = Scraped::of(&app.client).await;
     assert!(!after.text.contains("evil") && !after.text.contains("EVIL"), "{}", after.text);

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use millrace::store::sqlite::{Sqlite, SqliteSettings};
-use millrace::store::{RunStatus, Store as _};
+use millrace::clock::Clock;
+use millrace::store::{self, RunStatus};
 
 use super::shop::{Shop, config};
 use crate::client::{Client, PATIENCE};
@@ -26,14 +26,14 @@ async fn start_notifications(shop: &Shop) -> Process {
 /// States that the service has notified of, by order. Fails on one that is not done. The service must not be running.
 async fn notified(shop: &Shop, orders: &[String]) -> BTreeMap<String, Vec<String>> {
     let path = shop.home.path().join("notifications/notifications.db");
-    let store = Sqlite::open(&SqliteSettings { path, readers: 1 }).unwrap();
+    let store = store::open(&store::Database { path, readers: 1 }, Clock::system()).unwrap();
     let mut notified = BTreeMap::new();
     for id in orders {
-        let runs = store.runs("orders", id).await.unwrap();
+        let runs = store.instances.runs("orders", id).await.unwrap();
         assert!(runs.iter().all(|run| run.status == RunStatus::Done && run.name == HANDLER), "{runs:?}");
         notified.insert(id.clone(), runs.into_iter().map(|run| run.to_state).collect());
     }
-    store.close().await;
+    store.operations.close().await;
     notified
 }
 

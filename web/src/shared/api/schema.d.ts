@@ -1309,7 +1309,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The total is not the expectedTotal: code is price_changed, lines and total are what they are now */
+            /** @description The total is not the expectedTotal: code is price_changed, lines and total are what they are now; or the Idempotency-Key has made what is not kept any more */
             409: {
                 headers: {
                     [name: string]: unknown;

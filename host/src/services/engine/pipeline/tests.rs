@@ -19,7 +19,7 @@ async fn pipeline() -> (Pipeline, Dependencies, tempfile::TempDir) {
     let settings = Settings { cache_dir: folder.path().join("cache"), compiler: "none".into(), max_concurrent_runs: 1 };
     let remember = Arc::new(|_, _| futures::future::ready(Ok(())).boxed());
     let runtime = Runtime::start(settings, Vec::new(), HashMap::new(), Vec::new(), remember, clock.clone()).await.unwrap();
-    let workflows = Workflows::open(Arc::clone(&store) as Arc<dyn Store>, &plan.workflows).await.unwrap();
+    let workflows = Workflows::open(store.clone(), &plan.workflows).await.unwrap();
     let active = Active::new(workflows.definitions(), &[]);
     let per_owner = PerOwner::open(store.as_ref(), &plan.resources).await.unwrap();
     let dependencies = Dependencies {

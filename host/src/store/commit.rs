@@ -1,0 +1,123 @@
+//! Everything that one decision makes durable, and why it may not be.
+
+use jiff::Timestamp;
+
+use super::{HistoryRow, IdempotencyRow, InboxRow, OutboxRow, Resource, RunStatus, Shortage, StepRun, Stocking, Timer};
+
+/// What must hold for the resource before a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guard {
+    /// There is no such resource yet.
+    Absent,
+    /// It is at this version.
+    Version(u64),
+}
+
+/// How the run whose answer this commit carries ends. The commit fails with [`Conflict::Fence`] unless the run is
+/// `Running`, claimed by this store's epoch, with this fence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settled {
+    /// Which run.
+    pub key: String,
+    /// Fence it was claimed with.
+    pub fence: u64,
+    /// Its next status; `Ready` means another attempt.
+    pub status: RunStatus,
+    /// Attempt to make next (for `Ready`) or that ended it.
+    pub attempt: u32,
+    /// When the next attempt is due, by the steady time; ignored unless `Ready`.
+    pub due_at: Timestamp,
+    /// Text of the failure, if it failed.
+    pub error: Option<String>,
+}
+
+/// Everything that one decision makes durable, in one transaction.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Commit {
+    /// The resource's next form, and what must hold before it is written. `None` when only a run or the inbox changes.
+    /// Kind, id, owner and `created_at` stay what they were when it was created.
+    pub change: Option<(Guard, Resource)>,
+    /// Rows of history to add.
+    pub history: Vec<HistoryRow>,
+    /// Events to add to the outbox.
+    pub outbox: Vec<OutboxRow>,
+    /// Runs to add: `Ready` to be claimed, or `Running` with this store's epoch and fence 1 (claimed by who adds them).
+    pub runs: Vec<StepRun>,
+    /// The run whose answer this is.
+    pub settled: Option<Settled>,
+    /// Replaces all timers of the resource, if `change` is present.
+    pub timers: Vec<Timer>,
+    /// The event whose effect this is.
+    pub inbox: Option<InboxRow>,
+    /// The request that this answers.
+    pub idempotency: Option<IdempotencyRow>,
+    /// What becomes of the stock, of the resource that changes for example.
+    pub stock: Option<Stocking>,
+}
+
+/// A committed [`Commit`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Committed {
+    /// The outbox rows with their positions.
+    pub outbox: Vec<OutboxRow>,
+}
+
+/// Why a commit did not happen although the store works: nothing was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// A resource of that kind and id exists already.
+    #[error("{kind} '{id}' exists already")]
+    Exists {
+        /// Kind of the resource.
+        kind: String,
+        /// Id of the resource.
+        id: String,
+    },
+    /// The resource is at another version, or gone.
+    #[error("{kind} '{id}' has changed meanwhile")]
+    Version {
+        /// Kind of the resource.
+        kind: String,
+        /// Id of the resource.
+        id: String,
+    },
+    /// The run was taken over or has ended.
+    #[error("run '{key}' is no longer held with fence {fence}")]
+    Fence {
+        /// Which run.
+        key: String,
+        /// Fence of the late answer.
+        fence: u64,
+    },
+    /// The event's effect is already there.
+    #[error("event '{event_id}' was already handled by '{consumer}'")]
+    Duplicate {
+        /// Name of the consumer.
+        consumer: String,
+        /// Id of the event.
+        event_id: String,
+    },
+    /// The idempotency key was used before; the row that is there.
+    #[error("idempotency key was used before")]
+    Idempotency(IdempotencyRow),
+}
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The guard did not hold. Read again and decide again.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// Something unique is taken: the field's name, for example `email`.
+    #[error("{0} is taken")]
+    Taken(&'static str),
+    /// Not enough stock: nothing was reserved, or set below what is reserved.
+    #[error("not enough stock: {0:?}")]
+    Short(Vec<Shortage>),
+    /// Not now: disk full, too many waiting. Nothing was written; it may work later.
+    #[error("the store cannot write now: {0}")]
+    Unavailable(String),
+    /// The store is broken or closed; the process should end and be started again.
+    #[error("the store failed: {0}")]
+    Fatal(String),
+}

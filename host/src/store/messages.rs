@@ -1,0 +1,73 @@
+//! What is told to the world and what was heard from it: the outbox, the inbox, the dead letters.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::StoreError;
+
+/// Something to tell the world, written in the same commit as what it tells about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutboxRow {
+    /// Set by the store, growing in the sequence of commits; 0 in a [`Commit`].
+    pub position: u64,
+    /// Globally unique, the CloudEvents `id`.
+    pub event_id: String,
+    /// Topic, for example `return.approved`.
+    pub topic: String,
+    /// Partition key: the id of the resource.
+    pub key: String,
+    /// History `seq` it is about; 0 for the creation.
+    pub seq: u64,
+    /// The whole event as JSON text (CloudEvents 1.0).
+    pub payload: Arc<str>,
+    /// W3C trace context of the work that caused it, if there was one.
+    pub traceparent: Option<String>,
+}
+
+/// An event's effect at a consumer, remembered so that it happens once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct InboxRow {
+    /// Name of the consumer (trigger or handler).
+    pub consumer: String,
+    /// Event it has handled.
+    pub event_id: String,
+}
+
+/// A message that could not be handled, kept so that it can be looked at and sent again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeadLetter {
+    /// Set by the store; 0 when adding.
+    pub id: u64,
+    /// Consumer that gave up.
+    pub consumer: String,
+    /// The event.
+    pub event: OutboxRow,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// For who publishes events and takes them. Events are written by a [`Commit`](super::Commit).
+#[async_trait]
+pub trait Messages: Send + Sync + 'static {
+    /// Up to `limit` events after `position` that are not yet published, in sequence.
+    async fn unpublished(&self, after: u64, limit: usize) -> Result<Vec<OutboxRow>, StoreError>;
+    /// How many events are not yet published.
+    async fn unpublished_count(&self) -> Result<u64, StoreError>;
+    /// Remembers that these positions were published.
+    async fn mark_published(&self, positions: &[u64]) -> Result<(), StoreError>;
+    /// Makes events written at or after `since` unpublished again; returns how many.
+    async fn republish(&self, since: Timestamp) -> Result<u64, StoreError>;
+
+    /// Whether the effect of that event at that consumer is there.
+    async fn handled(&self, row: &InboxRow) -> Result<bool, StoreError>;
+    /// Keeps a message that could not be handled.
+    async fn add_dead_letter(&self, letter: DeadLetter) -> Result<(), StoreError>;
+    /// Dead letters, oldest first.
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError>;
+    /// Removes a dead letter; false when it was not there.
+    async fn drop_dead_letter(&self, id: u64) -> Result<bool, StoreError>;
+}

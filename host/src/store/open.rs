@@ -1,0 +1,74 @@
+//! Which database there is: the one place that names a back end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::sqlite::Sqlite;
+use super::{Instances, Messages, Operations, Resources, Stock, Users};
+use crate::clock::Clock;
+
+#[cfg(test)]
+pub(crate) use super::sqlite::BadDisk;
+pub use super::sqlite::{Copied, OpenError, back_up, beside, restore};
+
+/// Where the database is and how many may read at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Database {
+    /// File of the database; its folder is made when there is none.
+    pub path: PathBuf,
+    /// Reading connections, 1 to 64.
+    pub readers: usize,
+}
+
+/// An open database, a handle for each kind of user. Clones share it.
+#[derive(Clone)]
+pub struct Store {
+    /// Resources and their history.
+    pub resources: Arc<dyn Resources>,
+    /// Runs, timers and definitions; resources as well.
+    pub instances: Arc<dyn Instances>,
+    /// Outbox, inbox and dead letters.
+    pub messages: Arc<dyn Messages>,
+    /// Accounts.
+    pub users: Arc<dyn Users>,
+    /// Stock and reservations.
+    pub stock: Arc<dyn Stock>,
+    /// What is asked of the database as a whole.
+    pub operations: Arc<dyn Operations>,
+}
+
+impl Store {
+    /// The handles of a back end.
+    #[must_use]
+    pub fn of<B: Instances + Messages + Users + Stock + Operations>(backend: Arc<B>) -> Self {
+        Self {
+            resources: Arc::clone(&backend) as Arc<dyn Resources>,
+            instances: Arc::clone(&backend) as Arc<dyn Instances>,
+            messages: Arc::clone(&backend) as Arc<dyn Messages>,
+            users: Arc::clone(&backend) as Arc<dyn Users>,
+            stock: Arc::clone(&backend) as Arc<dyn Stock>,
+            operations: backend,
+        }
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+/// Opens or makes the database, brings its tables up to date and begins a new epoch. The age of rows is told by `clock`.
+///
+/// # Errors
+/// [`OpenError`], which names the file: in use by another process, not writable, or not a database of this program.
+pub fn open(database: &Database, clock: Clock) -> Result<Store, OpenError> {
+    Ok(Store::of(Arc::new(Sqlite::open(database, clock)?)))
+}
+
+/// A database whose disk fails when the second of the two is told to.
+#[cfg(test)]
+pub(crate) fn open_on_a_bad_disk(database: &Database, clock: Clock) -> Result<(Store, BadDisk), OpenError> {
+    let sqlite = Arc::new(Sqlite::open(database, clock)?);
+    Ok((Store::of(Arc::clone(&sqlite)), BadDisk(sqlite)))
+}

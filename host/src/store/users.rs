@@ -1,0 +1,34 @@
+//! People with a login.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::StoreError;
+
+/// A person with a login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// UUID v7.
+    pub id: String,
+    /// Name to show.
+    pub name: String,
+    /// Unique, however it is written: compared by [`crate::text::email_key`].
+    pub email: String,
+    /// PHC string of argon2id.
+    pub password_hash: String,
+    /// When they registered.
+    pub created_at: Timestamp,
+}
+
+/// For who keeps accounts.
+#[async_trait]
+pub trait Users: Send + Sync + 'static {
+    /// Adds a user; [`StoreError::Taken`] when the e-mail is.
+    async fn add_user(&self, user: User) -> Result<(), StoreError>;
+    /// Changes name and e-mail of a user; [`StoreError::Taken`] when the e-mail is. `None` when there is no such user.
+    async fn update_user(&self, id: &str, name: Option<&str>, email: Option<&str>) -> Result<Option<User>, StoreError>;
+    /// A user by id.
+    async fn user(&self, id: &str) -> Result<Option<User>, StoreError>;
+    /// A user by e-mail, however it is written.
+    async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError>;
+}
