@@ -14,7 +14,8 @@ use crate::http;
 use crate::plan::{self, Endpoint, Plan};
 use crate::runtime::{InProcess, Runtime};
 use crate::services::engine::{
-    Active, Backpressure, Breakers, ChangeNotifier, CrashSuspects, Credentials, Dependencies, Events, Pipeline, Workflows, recovery,
+    Active, Backpressure, Breakers, ChangeNotifier, CrashSuspects, Credentials, Dependencies, Events, PerOwner, Pipeline, Workflows,
+    recovery,
 };
 use crate::services::generation::Generation;
 use crate::services::operations::Archive;
@@ -118,6 +119,7 @@ pub(super) async fn core(
 
     let workflows = Arc::new(Workflows::open(Arc::clone(&store.instances), &plan.workflows).await?);
     let active = Active::new(workflows.definitions(), &store.instances.unfinished().await?);
+    let per_owner = PerOwner::open(store.instances.as_ref(), &plan.resources).await?;
     let generation = Generation::default();
     let runtime = runtime(plan, database, surroundings, &store, &generation).await?;
     let engine = Dependencies {
@@ -130,6 +132,7 @@ pub(super) async fn core(
         tasks: tasks.clone(),
         stop: stop.clone(),
         active: Arc::new(active),
+        per_owner: Arc::new(per_owner),
         backpressure: Arc::new(Backpressure::new(database.max_outbox_events)),
         breakers: Arc::new(Breakers::new(plan.components.iter().map(|component| component.name.clone()))),
         credentials: Arc::new(Credentials::default()),
@@ -157,7 +160,7 @@ fn resources_of(
     pipeline: &Pipeline,
     generation: Generation,
 ) -> anyhow::Result<Resources> {
-    let Dependencies { store, workflows, events, active, backpressure, change_notifier, clock, stop, .. } = engine.clone();
+    let Dependencies { store, workflows, events, active, per_owner, backpressure, change_notifier, clock, stop, .. } = engine.clone();
     let dependencies = resources::Dependencies {
         pipeline: pipeline.clone(),
         store,
@@ -165,6 +168,7 @@ fn resources_of(
         workflows,
         events,
         active,
+        per_owner,
         backpressure,
         change_notifier,
         generation,

@@ -155,6 +155,11 @@ impl From<ServiceError> for ApiError {
             ServiceError::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, detail),
             ServiceError::Unavailable { retry_after, .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(retry_after),
             ServiceError::TooMany { retry_after, .. } => Self::too_many(detail, retry_after),
+            ServiceError::Full { limit, retry_after, .. } => {
+                let members = [("code", Value::from("limit_per_owner")), ("limit", limit.into())];
+                let members = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+                Self { members: Some(Box::new(members)), ..Self::too_many(detail, retry_after) }
+            }
             ServiceError::Internal(cause) => Self::internal(cause),
         }
     }

@@ -20,6 +20,7 @@ use tower_http::services::ServeFile;
 use self::cached_responses::{CachedResponses, Question};
 use self::encodings::{Accepted, Coding, Form, Forms, LARGEST};
 use super::error::ApiError;
+use super::middleware::rate_limit::RateLimiter;
 use crate::plan::FileServer;
 
 /// Paths below these belong to programs: an unknown one is an error, never a page.
@@ -33,8 +34,8 @@ const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// The file servers of a process.
 pub(super) struct Files {
-    /// Longest prefix first.
-    servers: Vec<FileServer>,
+    /// Longest prefix first, each with its limit if it has one.
+    servers: Vec<(FileServer, Option<RateLimiter>)>,
     cached: CachedResponses,
     forms: Forms,
 }
@@ -43,16 +44,33 @@ impl Files {
     pub(super) fn new(servers: &[FileServer]) -> Self {
         let mut servers = servers.to_vec();
         servers.sort_by_key(|server| std::cmp::Reverse(server.prefix.len()));
+        let limited = |server: FileServer| {
+            let limiter = server.limit.as_ref().map(RateLimiter::new);
+            (server, limiter)
+        };
+        let servers = servers.into_iter().map(limited).collect();
         Self { servers, cached: CachedResponses::new(), forms: Forms::new() }
     }
 
     fn find<'a>(&self, path: &'a str) -> Option<(&FileServer, &'a str)> {
-        self.servers.iter().find_map(|server| below(&server.prefix, path).map(|rest| (server, rest)))
+        self.servers.iter().find_map(|(server, _)| below(&server.prefix, path).map(|rest| (server, rest)))
+    }
+
+    /// 429 if the client asks too often for what is below that path, whether it is there or not.
+    fn admit(&self, request: &Request) -> Result<(), ApiError> {
+        let mut limiters = self.servers.iter().filter(|(server, _)| below(&server.prefix, request.uri().path()).is_some());
+        match limiters.next() {
+            Some((_, Some(limiter))) => limiter.admit(request).map(drop),
+            _ => Ok(()),
+        }
     }
 }
 
 /// Answers what no route does.
 pub(super) async fn serve(State(files): State<Arc<Files>>, request: Request) -> Response {
+    if let Err(refusal) = files.admit(&request) {
+        return refusal.into_response();
+    }
     let (accepted, is_navigation) = (Accepted::of(request.headers()), navigates(&request));
     let question = Question::of(&request, accepted, is_navigation);
     if let Some(answer) = question.as_ref().and_then(|question| files.cached.answer(question)) {

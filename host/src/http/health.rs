@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Json;
+use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::future::{BoxFuture, join_all};
@@ -13,6 +14,10 @@ use moka::future::Cache;
 use parking_lot::RwLock;
 use schemars::JsonSchema;
 use serde::Serialize;
+
+use super::address;
+use super::metrics::Readers;
+use crate::plan::{MetricsAccess, Plan};
 
 /// However often somebody asks, a check that costs something is made once in this time.
 const LASTS: Duration = Duration::from_secs(1);
@@ -45,6 +50,16 @@ impl Check {
     /// A finding.
     pub fn new(status: Status, message: impl Into<String>) -> Self {
         Self { status, message: message.into(), reads: status < Status::Down }
+    }
+
+    /// As strangers are told.
+    fn without_details(&mut self) {
+        self.message = match self.status {
+            Status::Up => "up",
+            Status::Degraded => "degraded",
+            Status::Down => "down",
+        }
+        .to_owned();
     }
 
     /// The process cannot write, and answers what is only read as ever.
@@ -209,9 +224,30 @@ impl HealthChecks {
     }
 }
 
+/// Who is told what a check has found: versions, files and addresses are for whoever looks after the process. Others are told how it is.
+pub(super) struct Insiders(Vec<Readers>);
+
+impl Insiders {
+    /// Those of this machine and of private networks, and those who may read the metrics.
+    pub(super) fn of(plan: &Plan) -> Self {
+        let trusted_proxies = plan.server.as_ref().map(|server| server.connections.trusted_proxies.clone()).unwrap_or_default();
+        let near = MetricsAccess::Private { trusted_proxies };
+        let metrics = plan.metrics.iter().map(|metrics| &metrics.access);
+        Self([&near].into_iter().chain(metrics).map(Readers::of).collect())
+    }
+
+    pub(super) fn include(&self, request: &Request) -> bool {
+        let peer = address::peer(request).to_canonical();
+        self.0.iter().any(|readers| readers.include(peer, request.headers()))
+    }
+}
+
 /// `/healthz`
-pub(super) async fn health(checks: &HealthChecks, timeout: Duration) -> Response {
-    let found = checks.ask(timeout).await;
+pub(super) async fn health(checks: &HealthChecks, timeout: Duration, is_insider: bool) -> Response {
+    let mut found = checks.ask(timeout).await;
+    if !is_insider {
+        found.values_mut().for_each(Check::without_details);
+    }
     let (code, status) = match found.values().map(|check| check.status).max() {
         Some(Status::Down) => (StatusCode::SERVICE_UNAVAILABLE, Verdict::Unhealthy),
         Some(Status::Degraded) => (StatusCode::OK, Verdict::Degraded),
@@ -221,7 +257,7 @@ pub(super) async fn health(checks: &HealthChecks, timeout: Duration) -> Response
 }
 
 /// `/readyz`
-pub(super) async fn ready(checks: &HealthChecks, timeout: Duration, stopping: bool) -> Response {
+pub(super) async fn ready(checks: &HealthChecks, timeout: Duration, stopping: bool, is_insider: bool) -> Response {
     let refuse = |reason: String| ProbeBody::not("not ready", reason);
     if stopping || checks.inner.stopping.load(Ordering::Acquire) {
         return refuse("stopping".into());
@@ -231,7 +267,8 @@ pub(super) async fn ready(checks: &HealthChecks, timeout: Duration, stopping: bo
     }
     let found = checks.ask(timeout).await;
     match found.iter().find(|(_, check)| !check.reads) {
-        Some((module, check)) => refuse(format!("{module}: {}", check.message)),
+        Some((module, check)) if is_insider => refuse(format!("{module}: {}", check.message)),
+        Some((module, _)) => refuse(module.clone()),
         None => ProbeBody::well("ready"),
     }
 }

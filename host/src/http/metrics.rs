@@ -3,10 +3,10 @@
 //! Numbers tell how a shop is doing. Unless the config says otherwise they are for this machine and for private networks. A proxy in front
 //! is near itself, so those whom it asks for have to be near as well, whether it is trusted or not.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -14,7 +14,7 @@ use axum::routing::{MethodRouter, get};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::address::{Trusted, forwarded, is_near};
+use super::address::{self, Trusted, forwarded, is_near};
 use super::bearer::bearer;
 use super::error::ApiError;
 use super::state::AppState;
@@ -22,7 +22,7 @@ use crate::plan::MetricsAccess;
 use crate::telemetry;
 
 /// Who gets an answer.
-enum Readers {
+pub(super) enum Readers {
     Near(Trusted),
     /// A digest, so that comparing takes the same time whatever the length of what was sent.
     Token([u8; 32]),
@@ -31,11 +31,7 @@ enum Readers {
 
 /// What answers `/metrics`.
 pub(super) fn route(access: &MetricsAccess) -> MethodRouter<Arc<AppState>> {
-    let readers = match access {
-        MetricsAccess::Private { trusted_proxies } => Readers::Near(Trusted::new(trusted_proxies)),
-        MetricsAccess::Token(token) => Readers::Token(Sha256::digest(&token.0).into()),
-        MetricsAccess::Open => Readers::All,
-    };
+    let readers = Readers::of(access);
     get(show).route_layer(from_fn_with_state(Arc::new(readers), admit))
 }
 
@@ -45,12 +41,24 @@ async fn show(State(state): State<Arc<AppState>>) -> Result<Response, ApiError> 
 }
 
 async fn admit(State(readers): State<Arc<Readers>>, request: Request, next: Next) -> Result<Response, ApiError> {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.0.ip());
-    readers.check(peer.to_canonical(), request.headers())?;
+    readers.check(address::peer(&request).to_canonical(), request.headers())?;
     Ok(next.run(request).await)
 }
 
 impl Readers {
+    pub(super) fn of(access: &MetricsAccess) -> Self {
+        match access {
+            MetricsAccess::Private { trusted_proxies } => Self::Near(Trusted::new(trusted_proxies)),
+            MetricsAccess::Token(token) => Self::Token(Sha256::digest(&token.0).into()),
+            MetricsAccess::Open => Self::All,
+        }
+    }
+
+    /// Whether these are among them.
+    pub(super) fn include(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        self.check(peer, headers).is_ok()
+    }
+
     fn check(&self, peer: IpAddr, headers: &HeaderMap) -> Result<(), ApiError> {
         match self {
             Self::All => Ok(()),

@@ -13,6 +13,7 @@ mod events;
 mod files;
 mod health;
 mod internal;
+mod lists;
 mod metrics;
 mod middleware;
 mod number;

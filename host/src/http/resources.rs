@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::address::Client;
 use super::body::{self, Presence};
 use super::error::{ApiError, quoted};
 use super::number::whole_number;
@@ -41,7 +42,7 @@ pub(super) async fn answer(state: &AppState, handler: &str, operation: &Operatio
     let user = request.extensions().get::<CurrentUser>().cloned();
     let call = Call { resources, handler: handler.to_owned(), user };
     match operation {
-        Operation::List => call.list(request).await,
+        Operation::List => call.list(state, request).await,
         Operation::Create => call.create(state, request).await,
         Operation::Get => call.get(request).await,
         Operation::Update => call.update(state, request).await,
@@ -64,9 +65,15 @@ struct CourseQuery {
 }
 
 impl Call {
-    async fn list(self, mut request: Request) -> Result<Response, ApiError> {
+    async fn list(self, state: &AppState, mut request: Request) -> Result<Response, ApiError> {
         let Query(query) = request.extract_parts::<Query<ListQuery>>().await.map_err(unreadable_query)?;
         let limit = query.limit.as_deref().map(parse_limit).transpose()?;
+        // The first page of what is the same for everybody is kept: it costs nothing.
+        let _turn = if self.user.is_some() || limit.is_some() || query.cursor.is_some() {
+            Some(state.lists.turn(&self.caller(&request)).await?)
+        } else {
+            None
+        };
         let page = self.resources.list(&self.handler, self.user.as_ref(), limit, query.cursor.as_deref()).await?;
         let mut response = Json(page.items).into_response();
         self.keep_out_of_shared_caches(response.headers_mut());
@@ -144,6 +151,14 @@ impl Call {
         let reader = self.user.as_ref().map(reader).transpose()?;
         let changes = self.resources.changes(&self.handler, self.user.as_ref(), &id, after.unwrap_or(0)).await?;
         Ok(events::stream(changes, after, reader, state.stop.clone()).await)
+    }
+
+    /// What tells one caller from another: the user, or where the request comes from.
+    fn caller(&self, request: &Request) -> String {
+        match &self.user {
+            Some(user) => user.id.clone(),
+            None => Client::of(request).0.to_string(),
+        }
     }
 
     fn keep_out_of_shared_caches(&self, headers: &mut HeaderMap) {

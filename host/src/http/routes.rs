@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, any, get, on};
@@ -36,18 +36,7 @@ pub fn router(parts: HttpParts) -> Router {
         add(&mut routes, paths::METRICS, metrics::route(&settings.access));
     }
     if let Some(settings) = &plan.health {
-        let timeout = settings.check_timeout;
-        add(
-            &mut routes,
-            &settings.health_path,
-            get(move |State(state): State<Arc<AppState>>| async move { health::health(&state.health, timeout).await }),
-        );
-        add(&mut routes, &settings.ready_path, get(move |State(state): State<Arc<AppState>>| async move { ready(&state, timeout).await }));
-        let served = serves::told(&plan);
-        let live = get(move |State(state): State<Arc<AppState>>| async move {
-            (served.map(|served| [(serves::HEADER, served)]), health::live(&state.health))
-        });
-        add(&mut routes, &settings.live_path, live);
+        add_probes(&mut routes, settings, Arc::new(health::Insiders::of(&plan)), serves::told(&plan));
     }
 
     let router = routes
@@ -166,12 +155,27 @@ fn observer(state: &AppState, plan: &plan::Plan, routes: &Routes) -> Arc<observe
         metrics: state.metrics.clone(),
         templates,
         deadline: state.read_timeout + write_timeout,
-        refusals: observe::Refusals::new(),
+        bounded: observe::BoundedLines::new(),
     })
 }
 
-async fn ready(state: &AppState, timeout: Duration) -> Response {
-    health::ready(&state.health, timeout, state.stop.is_requested()).await
+fn add_probes(routes: &mut Routes, settings: &plan::Health, insiders: Arc<health::Insiders>, served: Option<HeaderValue>) {
+    let timeout = settings.check_timeout;
+    let of_ready = Arc::clone(&insiders);
+    let health = move |State(state): State<Arc<AppState>>, request: Request| {
+        let is_insider = insiders.include(&request);
+        async move { health::health(&state.health, timeout, is_insider).await }
+    };
+    let ready = move |State(state): State<Arc<AppState>>, request: Request| {
+        let is_insider = of_ready.include(&request);
+        async move { health::ready(&state.health, timeout, state.stop.is_requested(), is_insider).await }
+    };
+    add(routes, &settings.health_path, get(health));
+    add(routes, &settings.ready_path, get(ready));
+    let live = move |State(state): State<Arc<AppState>>| async move {
+        (served.map(|served| [(serves::HEADER, served)]), health::live(&state.health))
+    };
+    add(routes, &settings.live_path, get(live));
 }
 
 /// The router adds which methods are allowed; who asks for just that gets just that.

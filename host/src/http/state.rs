@@ -8,6 +8,7 @@ use axum::http::HeaderMap;
 
 use super::error::ApiError;
 use super::events::Streams;
+use super::lists::Lists;
 use super::{HttpParts, bearer};
 use crate::services::resources::Resources;
 use crate::services::users::{CurrentUser, TokenVerifier, Users};
@@ -27,6 +28,7 @@ pub(super) struct AppState {
     pub(super) health: super::HealthChecks,
     pub(super) writes: Tasks,
     pub(super) streams: Streams,
+    pub(super) lists: Lists,
     pub(super) stop: Stop,
     pub(super) read_timeout: Duration,
     /// Reverse proxies by module name.
@@ -41,6 +43,7 @@ impl AppState {
         let tokens = parts.tokens.or_else(|| parts.users.as_ref().map(|users| users.tokens().clone()));
         let read_timeout = parts.plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.read_timeout);
         let streams_per_user = parts.plan.server.as_ref().map_or(usize::MAX, |server| server.streams_per_user);
+        let readers = parts.plan.database.as_ref().map_or(1, |database| database.max_open_conns);
         let accounts = parts.plan.auth.as_ref().map_or_else(String::new, |auth| auth.name.clone());
         Self {
             tokens,
@@ -50,6 +53,7 @@ impl AppState {
             health: parts.health,
             writes: parts.writes,
             streams: Streams::new(streams_per_user),
+            lists: Lists::new(usize::try_from(readers / 2).unwrap_or(1).max(1)),
             stop: parts.stop,
             read_timeout,
             proxies: parts.proxies,

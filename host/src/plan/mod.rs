@@ -289,6 +289,8 @@ pub struct ResourceHandler {
     pub private_fields: Vec<String>,
     /// Named actions (`/{id}/<action>`), each with the transitions it may fire: the one that leaves the current state.
     pub actions: BTreeMap<String, Vec<String>>,
+    /// How many instances one owner may have in certain states.
+    pub per_owner: Option<PerOwner>,
     /// Lines priced from a catalogue: this resource is an order of a shop.
     pub pricing: Option<Pricing>,
     /// Field that holds units in stock, which are then kept as stock and can be reserved.
@@ -307,9 +309,30 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// `perOwner` of an `api.handler`: of one owner, at most so many instances are in one of these states at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PerOwner {
+    /// So many, 1 or more.
+    pub max_instances: u64,
+    /// None of them is final.
+    pub states: BTreeSet<String>,
+}
+
+/// How a shop prices what is ordered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pricing {
+    /// Where the prices are.
+    pub prices: Prices,
+    /// Units of one line, at most.
+    pub max_quantity: u64,
+}
+
+/// Units of one line, at most, whatever a config says.
+pub const MAX_UNITS: u32 = 100_000;
+
 /// Where a shop takes prices from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Pricing {
+pub enum Prices {
     /// A resource handler of this process, by kind.
     Kind(String),
     /// Base URL of a catalogue, for example `http://users-products:8080/api/products`.
@@ -329,6 +352,8 @@ pub struct FileServer {
     pub spa_fallback: bool,
     /// Of files that are neither `index.html` nor hashed.
     pub cache_max_age: Duration,
+    /// Of one client.
+    pub limit: Option<RateLimit>,
 }
 
 /// Largest body of a request that the routes of this program take, in bytes.

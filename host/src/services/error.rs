@@ -80,6 +80,16 @@ pub enum ServiceError {
         /// When to come back.
         retry_after: Duration,
     },
+    /// The caller has as much of it as one may have; nothing was stored (429).
+    #[error("{detail}")]
+    Full {
+        /// Of what, and what to do, for the caller.
+        detail: String,
+        /// As many as that.
+        limit: u64,
+        /// When to come back.
+        retry_after: Duration,
+    },
     /// Our fault (500). The cause is logged where this is made, and never shown.
     #[error("internal error")]
     Internal(#[source] anyhow::Error),

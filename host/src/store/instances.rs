@@ -149,6 +149,8 @@ pub trait Instances: Resources {
     async fn machine(&self, digest: &str) -> Result<Option<millrace_workflow::Definition>, StoreError>;
     /// Unfinished instances by workflow and state, in alphabetical sequence. Looks at each of them: for the start.
     async fn unfinished(&self) -> Result<Vec<(String, String, u64)>, StoreError>;
+    /// Unfinished instances of a kind that are in one of `states`, by owner, in alphabetical sequence. Looks at each that is unfinished: for the start.
+    async fn unfinished_by_owner(&self, kind: &str, states: &[String]) -> Result<Vec<(String, u64)>, StoreError>;
     /// Unfinished instances by workflow and digest of the definition they began with, in that sequence. Looks at each of them.
     async fn pinned(&self) -> Result<Vec<(String, String, u64)>, StoreError>;
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use millrace::http::openapi_document;
-use millrace::plan::{Endpoint, Middleware, Operation, Plan, Pricing, RateLimit, ResourceHandler};
+use millrace::plan::{Endpoint, Middleware, Operation, Plan, Prices, Pricing, RateLimit, ResourceHandler};
 use serde_json::{Value, json};
 
 use crate::support::{Setup, route};
@@ -19,6 +19,7 @@ fn handler(kind: &str) -> ResourceHandler {
         schema: None,
         private_fields: vec![],
         actions: BTreeMap::new(),
+        per_owner: None,
         pricing: None,
         stock_field: None,
         stock_secret: None,
@@ -48,7 +49,7 @@ fn plan() -> Plan {
         workflow: Some("order-processing".into()),
         owned: true,
         private_fields: vec!["payment".into()],
-        pricing: Some(Pricing::Kind("products".into())),
+        pricing: Some(Pricing { prices: Prices::Kind("products".into()), max_quantity: 100_000 }),
         ..handler("orders")
     };
     let schema =

@@ -1,11 +1,13 @@
 //! Web files and the page that stands in for them.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::Request;
-use millrace::plan::FileServer;
+use millrace::plan::{FileServer, RateLimit};
 
 use crate::support::{Answer, Edge, Setup};
 
@@ -49,6 +51,7 @@ fn server(root: &Path) -> FileServer {
         prefix: "/".into(),
         spa_fallback: true,
         cache_max_age: Duration::from_secs(3600),
+        limit: None,
     }
 }
 
@@ -389,4 +392,33 @@ async fn what_the_build_has_compressed_is_sent_as_it_is() {
         assert_eq!(sent.header("content-encoding"), "br", "{stale}");
         assert_ne!(sent.text, "as built", "{stale}");
     }
+}
+
+#[tokio::test]
+async fn a_client_that_asks_for_files_without_end_is_refused_and_others_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("index.html"), "<!doctype html>").unwrap();
+    let limit = RateLimit {
+        name: "files".into(),
+        requests_per_minute: 1,
+        burst_size: 5,
+        requests_per_hour: None,
+        trusted_proxies: vec!["10.0.0.0/8".into()],
+    };
+    let mut setup = Setup::new();
+    setup.plan.files.push(FileServer { limit: Some(limit), ..server(folder.path()) });
+    let edge = setup.start();
+    let ask = async |path: &str, client: &str| {
+        let request = Request::get(path).header("x-forwarded-for", client).extension(ConnectInfo(SocketAddr::from(([10, 0, 0, 1], 1))));
+        edge.ask(request.body(Body::empty()).unwrap()).await
+    };
+    for path in ["/", "/", "/nothing.png", "/", "/api/unknown"] {
+        assert_ne!(ask(path, "203.0.113.9").await.status, 429);
+    }
+    for path in ["/", "/nothing.png"] {
+        let refused = ask(path, "203.0.113.9").await;
+        assert!(refused.problem(429).contains("too many requests") && refused.header("retry-after").parse::<u64>().unwrap() > 0);
+    }
+    assert_eq!(ask("/", "203.0.113.10").await.status, 200);
+    assert_eq!(edge.get("/healthz").await.status, 200, "what is no file does not count");
 }

@@ -177,6 +177,43 @@ async fn all_addresses_of_one_ipv6_customer_and_all_spellings_of_one_account_cou
     assert!(tried < 15, "{tried} were tried");
 }
 
+/// Somebody with a whole /48 of IPv6 guesses from each of its networks once, so that none of them has erred before.
+#[tokio::test]
+async fn all_networks_of_one_ipv6_site_together_do_not_keep_an_owner_out_who_is_elsewhere() {
+    let edge = Setup::new().start();
+    at("2001:db8:9::1").register(&edge, "ada@example.com").await;
+    let mut networks = (0..).map(|n| format!("2001:db8:1:{n:x}::1"));
+    for round in 0..3 {
+        // Never where the owner was before.
+        let elsewhere = format!("2001:db8:{:x}::1", 0x70 + round);
+        let peers: Vec<String> = networks.by_ref().take(30).collect();
+        let guesses = join_all(peers.iter().map(|peer| at(peer).login(&edge, "ada@example.com", WRONG)));
+        let owner = async {
+            tokio::task::yield_now().await;
+            at(&elsewhere).login(&edge, "ada@example.com", RIGHT).await
+        };
+        let (guesses, owner) = tokio::join!(guesses, owner);
+        assert!(guesses.iter().all(|answer| answer.status == 401 || answer.status == 429));
+        assert_eq!(owner.status, 200, "{}", owner.text);
+        pass(&edge, 2);
+    }
+}
+
+#[tokio::test]
+async fn one_password_tried_at_many_accounts_from_many_networks_of_one_ipv6_site_is_slowed() {
+    let edge = Setup::new().start();
+    let mut held = 0;
+    for n in 0..200 {
+        let peer = format!("2001:db8:1:{n:x}::1");
+        held = slowed(&edge).await;
+        if held > 0 {
+            break;
+        }
+        at(&peer).login(&edge, &format!("n{n}@example.com"), WRONG).await.problem(401);
+    }
+    assert!(held > 0, "nobody slows them");
+}
+
 #[tokio::test]
 async fn behind_a_trusted_proxy_the_network_is_the_one_it_speaks_for() {
     let mut setup = Setup::new();

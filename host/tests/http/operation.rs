@@ -1,12 +1,17 @@
 //! Probes and metrics.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
 use axum::routing::any;
 use millrace::http::{Check, Status};
+use millrace::plan::{MetricsAccess, Secret};
 use serde_json::json;
 
 use crate::support::Setup;
@@ -24,6 +29,48 @@ async fn health_is_as_bad_as_its_worst_part() {
     edge.health.add("disk", || async { Check::new(Status::Down, "full") });
     let down = edge.get("/healthz").await;
     assert_eq!((down.status.as_u16(), &down.json()["status"]), (503, &json!("unhealthy")));
+}
+
+#[tokio::test]
+async fn strangers_are_told_how_a_process_is_and_not_what_it_is_made_of() {
+    let edge = Setup::new().start();
+    edge.health.set_ready(true);
+    edge.health.add("payment", || async { Check::new(Status::Up, "payment 1.2.3 (0a1b2c)") });
+    edge.health.add("kafka", || async { Check::new(Status::Degraded, "no broker answers at 10.1.2.3") });
+    edge.health.add("disk", || async { Check::new(Status::Down, "/data is full") });
+    let ask = async |path: &str, peer: &str, headers: &[(&str, &str)]| {
+        let request = Request::get(path).extension(ConnectInfo(SocketAddr::new(peer.parse().unwrap(), 4711)));
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        edge.ask(request.body(Body::empty()).unwrap()).await
+    };
+    let told = |message: &str, status: &str| json!({"status": status, "message": message});
+    let bare = json!({"payment": told("up", "up"), "kafka": told("degraded", "degraded"), "disk": told("down", "down")});
+    for (peer, headers) in [("203.0.113.9", &[][..]), ("2001:db8::9", &[]), ("127.0.0.1", &[("x-forwarded-for", "203.0.113.9")])] {
+        let health = ask("/healthz", peer, headers).await;
+        assert_eq!((health.status.as_u16(), health.json()), (503, json!({"status": "unhealthy", "checks": bare})));
+        let ready = ask("/readyz", peer, headers).await;
+        assert_eq!((ready.status.as_u16(), ready.json()), (503, json!({"status": "not ready", "reason": "disk"})));
+    }
+    for peer in ["127.0.0.1", "172.18.0.1", "fd00::7"] {
+        let health = ask("/healthz", peer, &[]).await.json();
+        assert_eq!(health["checks"]["payment"]["message"], "payment 1.2.3 (0a1b2c)");
+        assert_eq!(ask("/readyz", peer, &[]).await.json()["reason"], "disk: /data is full");
+    }
+}
+
+#[tokio::test]
+async fn who_may_read_the_metrics_is_told_what_a_check_has_found() {
+    let mut setup = Setup::new();
+    setup.plan.metrics.as_mut().unwrap().access = MetricsAccess::Token(Secret("sixteen-or-more!".into()));
+    let edge = setup.start();
+    edge.health.add("payment", || async { Check::new(Status::Up, "payment 1.2.3") });
+    let ask = async |token: &str| {
+        let far = ConnectInfo(SocketAddr::from(([203, 0, 113, 9], 4711)));
+        let request = Request::get("/healthz").extension(far).header("authorization", format!("Bearer {token}"));
+        edge.ask(request.body(Body::empty()).unwrap()).await.json()["checks"]["payment"]["message"].clone()
+    };
+    assert_eq!((ask("sixteen-or-more!").await, ask("sixteen-or-more?").await), (json!("payment 1.2.3"), json!("up")));
+    assert_eq!(edge.get("/healthz").await.json()["checks"]["payment"]["message"], "payment 1.2.3", "who is near needs no token");
 }
 
 #[tokio::test]

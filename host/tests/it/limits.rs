@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use millrace::clock::Clock;
 use millrace::store::{self, Commit, RunStatus, StepRun};
 use millrace_workflow::RunKind;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client};
 use crate::conditions::bed::until;
 use crate::process::Home;
-use crate::test_app::{built, repository};
+use crate::test_app::{TestApp, built, repository};
 
 /// First attempts at one component that a process holds at once.
 const HELD: usize = 1_024;
@@ -97,6 +97,108 @@ async fn no_more_instances_are_begun_than_a_workflow_may_have() {
     customer.post(&format!("/api/jobs/{second}/abandon"), &json!({})).await;
     assert_eq!(place(&customer).await.status, StatusCode::CREATED);
     assert_full(&place(&customer).await);
+}
+
+/// That an owner has as many as one may have, of `most`.
+fn assert_full_for(answer: &Answer, most: u64) {
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "{answer:?}");
+    assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
+    assert_eq!((&answer.body["code"], &answer.body["limit"]), (&json!("limit_per_owner"), &json!(most)), "{answer:?}");
+    assert!(answer.body["detail"].as_str().unwrap().contains("nothing was stored"), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_owner_has_no_more_instances_in_the_states_that_count_than_one_may_have() {
+    const MOST: u64 = 3;
+    let home = Home::new();
+    let config = jobs(
+        &home,
+        &[
+            (
+                "      initialTransition: start\n",
+                "      initialTransition: start\n      actions: {abandon: [work_failed]}\n      \
+                 perOwner: {maxInstances: 3, states: [queued, working]}\n",
+            ),
+            (
+                "  statemachine:\n",
+                "      - {method: GET, path: /api/jobs, handler: jobs-api, middlewares: [auth-middleware]}\n      \
+                 - {method: POST, path: \"/api/jobs/{id}/abandon\", handler: jobs-api, middlewares: [auth-middleware]}\n  statemachine:\n",
+            ),
+            ("timeoutSeconds: 1\n", "timeoutSeconds: 60\n"),
+        ],
+    );
+    let process = home.start_config(&config, &[]).await;
+    let (ada, bob) = (process.client.customer("ada").await, process.client.customer("bob").await);
+    let answers = futures::future::join_all((0..16).map(|_| place(&ada))).await;
+    let (placed, refused): (Vec<&Answer>, Vec<&Answer>) = answers.iter().partition(|answer| answer.status == StatusCode::CREATED);
+    assert_eq!((placed.len(), refused.len()), (3, 13), "also of many at once");
+    refused.into_iter().for_each(|answer| assert_full_for(answer, MOST));
+    assert_eq!(jobs_of(&ada).await.len(), 3);
+    assert_eq!(place(&bob).await.status, StatusCode::CREATED, "another one has a limit of its own");
+
+    // What was there counts after a restart as well.
+    process.kill();
+    let process = home.start_config(&config, &[]).await;
+    let login = json!({"email": "ada@example.com", "password": "password123"});
+    let token = process.client.post("/api/auth/login", &login).await.body["token"].as_str().unwrap().to_owned();
+    let ada = process.client.with_token(&token);
+    assert_full_for(&place(&ada).await, MOST);
+
+    // One leaves the states that count, so there is room for one; what is wrong, or was sent before, takes none.
+    let id = placed[0].body["id"].as_str().unwrap();
+    let abandoned = ada.post(&format!("/api/jobs/{id}/abandon"), &json!({})).await;
+    assert_eq!(abandoned.status, StatusCode::OK, "{abandoned:?}");
+    assert_eq!(ada.post("/api/jobs", &json!("no job")).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let (body, key) = (json!({"mode": "sleep"}), [("idempotency-key", "the-same")]);
+    let [first, again] = [(); 2].map(|()| ada.send(Method::POST, "/api/jobs", Some(&body), &key));
+    let (first, again) = (first.await, again.await);
+    assert_eq!((first.status, again.status), (StatusCode::CREATED, StatusCode::CREATED), "{again:?}");
+    assert_eq!(first.body["id"], again.body["id"], "what was placed is found again, also where there is no room for more");
+    assert_full_for(&place(&ada).await, MOST);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_account_holds_no_more_of_the_shelf_than_its_unpaid_orders_may() {
+    let limits = [("MAX_UNPAID_ORDERS", "2"), ("MAX_QUANTITY", "10"), ("PAYMENT_RETRY_AFTER", "1h")];
+    let app = TestApp::start("configs/monolith.yaml", &limits).await;
+    let (mallory, ada) = (app.client.customer("mallory").await, app.client.customer("ada").await);
+    let everything = mallory.order("prod-001", 50, "tok_chargeDeclined").await;
+    assert_eq!(everything.status, StatusCode::UNPROCESSABLE_ENTITY, "{everything:?}");
+    let wrong = json!([{"pointer": "/items/0/quantity", "detail": "expected a whole number from 1 to 10, got 50"}]);
+    assert_eq!(everything.body["errors"], wrong);
+    let mut orders = Vec::new();
+    for _ in 0..2 {
+        orders.push(mallory.order_until("prod-001", 10, "tok_chargeDeclined", &["payment_failed"]).await);
+    }
+    assert_full_for(&mallory.order("prod-001", 10, "tok_chargeDeclined").await, 2);
+    assert_eq!(ada.stock("prod-001").await, 30, "there is enough left for others");
+    ada.order_until("prod-001", 1, "tok_visa", &["delivered"]).await;
+
+    // One is paid in the end, and no longer counts.
+    let path = format!("/api/orders/{}/retry", orders[0]["id"].as_str().unwrap());
+    assert_eq!(mallory.post(&path, &json!({"payment": {"token": "tok_visa"}})).await.status, StatusCode::OK);
+    mallory.wait_for("orders", orders[0]["id"].as_str().unwrap(), &["delivered"]).await;
+    mallory.order_until("prod-001", 1, "tok_chargeDeclined", &["payment_failed"]).await;
+    assert_full_for(&mallory.order("prod-001", 1, "tok_visa").await, 2);
+}
+
+#[tokio::test]
+async fn files_fill_no_log_whether_they_are_there_or_not() {
+    let home = Home::new();
+    let process = home.start(&[]).await;
+    let began = Instant::now();
+    for _ in 0..100 {
+        assert_eq!(process.client.open("/").await.status(), StatusCode::OK);
+        assert_eq!(process.client.open("/nothing.png").await.status(), StatusCode::NOT_FOUND);
+    }
+    let seconds = began.elapsed().as_secs() as usize + 1;
+    assert_eq!(process.client.get("/api/products").await.status, StatusCode::OK);
+    let log = process.log();
+    until("the last request is logged", async || log.lock().iter().any(|line| line.contains("/api/products")).then_some(())).await;
+    let lines = |status: &str| log.lock().iter().filter(|line| line.contains("/{*path}") && line.contains(status)).count();
+    assert_eq!(lines("\"status\":200"), 0);
+    let missing = lines("\"status\":404");
+    assert!((1..=20 * (seconds + 1)).contains(&missing), "{missing} lines in {seconds} s");
 }
 
 /// A run that brings its own input, due at once; those of a lower number first.

@@ -115,6 +115,7 @@ on_each_store! {
         a_machine_is_kept_under_its_digest,
         the_last_good_digest_of_a_component_is_kept,
         unfinished_instances_are_counted_by_their_definition,
+        unfinished_instances_are_counted_by_their_owner,
         the_backlog_counts_what_waits,
         the_backlog_tells_what_is_late_and_who_kills_processes,
         a_store_that_can_write_says_so,

@@ -53,6 +53,31 @@ pub async fn unfinished_instances_are_counted_by_their_definition(bed: Bed) {
     assert_eq!(bed.store.instances.pinned().await.unwrap(), expected);
 }
 
+pub async fn unfinished_instances_are_counted_by_their_owner(mut bed: Bed) {
+    let of = |id: &str, owner: Option<&str>, state: &str| {
+        let mut resource = instance(id);
+        resource.owner = owner.map(str::to_owned);
+        resource.state = state.into();
+        resource
+    };
+    let mut finished = of("f", Some("ada"), "paying");
+    finished.workflow.as_mut().unwrap().finished = true;
+    let mut other = of("a", Some("ada"), "paying");
+    other.kind = "returns".into();
+    let held = [of("a", Some("bob"), "paying"), of("b", Some("ada"), "paying"), of("c", Some("ada"), "reserving")];
+    let others = [of("d", Some("ada"), "shipping"), of("e", None, "paying"), finished, other, product("1")];
+    for resource in held.into_iter().chain(others) {
+        bed.store.resources.commit(create(resource)).await.unwrap();
+    }
+    let states = ["paying", "reserving"].map(str::to_owned);
+    for _ in 0..2 {
+        let expected = [("ada", 2), ("bob", 1)].map(|(owner, count)| (owner.to_owned(), count));
+        assert_eq!(bed.store.instances.unfinished_by_owner("orders", &states).await.unwrap(), expected);
+        assert_eq!(bed.store.instances.unfinished_by_owner("orders", &[]).await.unwrap(), []);
+        bed.reopen().await;
+    }
+}
+
 pub async fn the_backlog_counts_what_waits(bed: Bed) {
     let store = &bed.store;
     assert_eq!(store.operations.backlog().await.unwrap(), millrace::store::Backlog::default());

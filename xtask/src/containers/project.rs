@@ -18,7 +18,7 @@ const COMPOSE: [&str; 2] = ["podman-compose==1.6.0", "PyYAML==6.0.4"];
 /// The files, each adding to those before it.
 pub const FILE: &str = "docker-compose.yml";
 /// Variables of the files that would make them mean something else.
-const VARIABLES: [&str; 12] = [
+const VARIABLES: [&str; 14] = [
     "MILLRACE_VERSION",
     "MILLRACE_ENV",
     "MILLRACE_LOG",
@@ -28,6 +28,8 @@ const VARIABLES: [&str; 12] = [
     "INTERNAL_SECRET_FILE",
     "RATE_LIMIT_PER_MINUTE",
     "RATE_LIMIT_BURST",
+    "MAX_UNPAID_ORDERS",
+    "MAX_QUANTITY",
     "KAFKA_VERSION",
     "PROMETHEUS_VERSION",
     "GRAFANA_VERSION",

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
 use crate::config::context::{At, Context};
@@ -13,7 +13,7 @@ use crate::config::module_type::{Draft, ModuleType};
 use crate::config::report::Code;
 use crate::config::secrets::check_secret;
 use crate::config::values;
-use crate::plan::{Pricing, ResourceHandler, Runs, Secret};
+use crate::plan::{MAX_UNITS, Prices, Pricing, ResourceHandler, Runs, Secret};
 
 /// `api.handler`.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -49,6 +49,8 @@ pub struct ApiHandler {
     /// also the one that leaves the state after the step's `compensateTransition`, which is made before it.
     #[serde(default)]
     pub actions: BTreeMap<String, Vec<String>>,
+    /// How many instances one owner may have in certain states; without it there is no limit.
+    pub per_owner: Option<PerOwnerSettings>,
     /// Lines are priced from a catalogue.
     pub pricing: Option<PricingSettings>,
     /// Units are counted and can be reserved.
@@ -64,6 +66,50 @@ pub enum IdField {
     Id,
 }
 
+/// `perOwner` of an `api.handler`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PerOwnerSettings {
+    /// Instances that one owner may have in one of `states` at once; a further one is refused (429). `burst`: as many as the rate limit of
+    /// the route that creates them lets one client ask for at once.
+    pub max_instances: MaxPerOwner,
+    /// States of the workflow in which an instance counts. None of them is final.
+    #[schemars(length(min = 1))]
+    pub states: Vec<String>,
+}
+
+/// A number of instances, or `burst`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaxPerOwner {
+    /// So many.
+    Number(u32),
+    /// As many as the rate limit lets through at once.
+    Burst,
+}
+
+impl<'de> Deserialize<'de> for MaxPerOwner {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            // The schema has seen to it that there is no other word.
+            Value::String(_) => Ok(Self::Burst),
+            other => u32::deserialize(other).map(Self::Number).map_err(de::Error::custom),
+        }
+    }
+}
+
+impl JsonSchema for MaxPerOwner {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "MaxPerOwner".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["integer", "string"], "minimum": 1, "maximum": u32::MAX, "pattern": "^burst$",
+            "x-expected": "a whole number, 1 or more, or burst"
+        })
+    }
+}
+
 /// `pricing` of an `api.handler`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -71,6 +117,9 @@ pub struct PricingSettings {
     /// An `api.handler` of this config, or the http(s) URL of one elsewhere.
     #[schemars(length(min = 1))]
     pub catalogue: String,
+    /// Units that one line may have; 100000 if not given.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_quantity: Option<u32>,
 }
 
 /// `stock` of an `api.handler`.
@@ -109,6 +158,8 @@ impl ModuleType for ApiHandler {
             private_fields: self.private_fields.clone(),
             // Those that triggers name are added when these are read.
             actions: self.actions.clone(),
+            // Known when the routes are.
+            per_owner: None,
             pricing: self.pricing(at, context, findings),
             stock_field: self.stock.as_ref().map(|stock| stock.field.clone()),
             stock_secret: self.stock_secret(at, context, findings),
@@ -133,17 +184,22 @@ impl ApiHandler {
     }
 
     fn pricing(&self, at: At<'_>, context: &Context<'_>, findings: &mut Findings) -> Option<Pricing> {
-        let catalogue = &self.pricing.as_ref()?.catalogue;
-        let pointer = at.setting("pricing/catalogue");
-        if catalogue.contains("://") {
-            let url = values::base_url(catalogue);
-            if url.is_none() {
-                let help = "write http://host:port/path".to_owned();
-                findings.error(pointer, Code::InvalidValue, format!("'{catalogue}' is not a base URL"), help);
-            }
-            return url.map(Pricing::Url);
-        }
-        let handler = context.named(catalogue, &[Self::TYPE], &pointer, findings)?.settings::<Self>()?;
-        Some(Pricing::Kind(handler.resource_name.clone()))
+        let settings = self.pricing.as_ref()?;
+        let prices = prices(&settings.catalogue, at, context, findings)?;
+        Some(Pricing { prices, max_quantity: settings.max_quantity.unwrap_or(MAX_UNITS).into() })
     }
+}
+
+fn prices(catalogue: &str, at: At<'_>, context: &Context<'_>, findings: &mut Findings) -> Option<Prices> {
+    let pointer = at.setting("pricing/catalogue");
+    if catalogue.contains("://") {
+        let url = values::base_url(catalogue);
+        if url.is_none() {
+            let help = "write http://host:port/path".to_owned();
+            findings.error(pointer, Code::InvalidValue, format!("'{catalogue}' is not a base URL"), help);
+        }
+        return url.map(Prices::Url);
+    }
+    let handler = context.named(catalogue, &[ApiHandler::TYPE], &pointer, findings)?.settings::<ApiHandler>()?;
+    Some(Prices::Kind(handler.resource_name.clone()))
 }

@@ -39,16 +39,22 @@ impl ModuleType for RateLimit {
             let message = format!("'{network}' is not a network");
             findings.error(at.setting(&format!("trustedProxies/{i}")), Code::InvalidValue, message, help);
         }
+        draft.middlewares.insert(at.index, Middleware::RateLimit(self.limit(at.name)));
+        Runs::Nothing
+    }
+}
+
+impl RateLimit {
+    /// As it is written, under the name `name`.
+    pub(super) fn limit(&self, name: &str) -> plan::RateLimit {
         let requests_per_minute = self.requests_per_minute.unwrap_or(60);
-        let limit = plan::RateLimit {
-            name: at.name.to_owned(),
+        plan::RateLimit {
+            name: name.to_owned(),
             requests_per_minute,
             burst_size: self.burst_size.unwrap_or(requests_per_minute),
             requests_per_hour: self.requests_per_hour,
             trusted_proxies: self.trusted_proxies.clone(),
-        };
-        draft.middlewares.insert(at.index, Middleware::RateLimit(limit));
-        Runs::Nothing
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod graph;
 mod machines;
 mod messaging;
 mod paths;
+mod per_owner;
 mod routes;
 mod rules;
 mod sandbox;
@@ -75,6 +76,7 @@ fn meaning(document: &Document, context: &Context<'_>, findings: &mut Findings) 
     let routes = routes::routes(context, &middlewares, findings);
     let triggers = triggers::entries(context, findings);
     routes::complete_resources(context, &routes, &triggers, &mut plan.resources, findings);
+    per_owner::complete(context, &routes, &mut plan.resources, findings);
     plan.workflows = machines::workflows(context, &triggers, findings);
     plan.runtime = sandbox::runtime(context, &plan);
     messaging::check(context, findings);

@@ -188,9 +188,14 @@ pub(super) fn complete_resources(
 
 /// Only the owner sees a resource if creating one takes a token.
 fn is_owned(routes: &[Option<Route>], handler: &str) -> bool {
+    creating(routes, handler).is_some_and(|route| route.middlewares.contains(&Middleware::Auth))
+}
+
+/// The route that creates resources of `handler`.
+pub(super) fn creating<'r>(routes: &'r [Option<Route>], handler: &str) -> Option<&'r Route> {
     let creates =
         |route: &&Route| matches!(&route.endpoint, Endpoint::Resource { handler: h, operation: Operation::Create } if h == handler);
-    routes.iter().flatten().find(creates).is_some_and(|route| route.middlewares.contains(&Middleware::Auth))
+    routes.iter().flatten().find(creates)
 }
 
 /// Every action that has a route is defined.

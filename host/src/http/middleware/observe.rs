@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use super::early::Early;
 use super::request_id;
 use crate::http::error::{ApiError, ToNobody};
+use crate::plan::paths;
 use crate::telemetry::Metrics;
 use crate::telemetry::traces::{self, Kind, Span};
 
@@ -30,20 +31,20 @@ pub(in crate::http) struct Observer {
     pub(in crate::http) templates: HashMap<String, String>,
     /// Longest time from a request to its answer's head.
     pub(in crate::http) deadline: Duration,
-    pub(in crate::http) refusals: Refusals,
+    pub(in crate::http) bounded: BoundedLines,
 }
 
-/// Lines of a second about requests that came too often, at most: what is refused for coming in floods must not fill the disk instead.
-const MAX_REFUSAL_LINES: u64 = 20;
+/// Lines of a second, at most, about requests that no rate limit of a route has let through: what comes in floods must not fill the disk.
+const MAX_BOUNDED_LINES: u64 = 20;
 
 /// How many of those lines there are in this second.
-pub(in crate::http) struct Refusals {
+pub(in crate::http) struct BoundedLines {
     begin: Instant,
     /// The second, counted from the beginning, and the lines in it: 32 bits each.
     lines: AtomicU64,
 }
 
-impl Refusals {
+impl BoundedLines {
     pub(in crate::http) fn new() -> Self {
         Self { begin: Instant::now(), lines: AtomicU64::new(0) }
     }
@@ -53,7 +54,7 @@ impl Refusals {
         let second = self.begin.elapsed().as_secs() << 32;
         let next = |lines: u64| Some(if lines >> 32 == second >> 32 { lines.saturating_add(1) } else { second + 1 });
         let before = self.lines.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or_default();
-        before >> 32 != second >> 32 || before & u64::from(u32::MAX) < MAX_REFUSAL_LINES
+        before >> 32 != second >> 32 || before & u64::from(u32::MAX) < MAX_BOUNDED_LINES
     }
 }
 
@@ -69,10 +70,13 @@ pub(in crate::http) async fn record(State(observer): State<Arc<Observer>>, mut r
             None => return next.run(request).await,
         },
     };
+    let is_file = early.is_none() && matched.is_none();
+    let is_early = early.is_some();
+    let is_unlimited = is_file || *request.method() == Method::OPTIONS || route == paths::OPENAPI;
     let method = method_name(request.method());
     let span = server_span(method, route, &request);
     let begin = Instant::now();
-    let mut waiting = Waiting { observer: &observer, span: &span, method, route, begin, answered: false };
+    let mut waiting = Waiting { observer: &observer, span: &span, method, route, begin, is_file, answered: false };
     let response = match early {
         Some(early) => early.answer(request.headers()),
         None => {
@@ -87,7 +91,13 @@ pub(in crate::http) async fn record(State(observer): State<Arc<Observer>>, mut r
     if response.status().is_server_error() {
         span.fail("");
     }
-    let is_told = status != StatusCode::TOO_MANY_REQUESTS.as_u16() || observer.refusals.have_room();
+    let is_told = match status {
+        // A page is many files, and those that are served are counted.
+        ..400 if is_file => false,
+        ..500 if is_unlimited => observer.bounded.have_room(),
+        _ if is_early || matches!(status, 405 | 429) => observer.bounded.have_room(),
+        _ => true,
+    };
     span.within(|| log(method, route, took, status, &response, is_told));
     observer.metrics.http_request(method, route, status, took);
     response
@@ -100,6 +110,7 @@ struct Waiting<'a> {
     method: &'static str,
     route: &'a str,
     begin: Instant,
+    is_file: bool,
     answered: bool,
 }
 
@@ -111,7 +122,13 @@ impl Drop for Waiting<'_> {
         let (method, route, took) = (self.method, self.route, self.begin.elapsed());
         self.span.set("http.response.status_code", || i64::from(CLIENT_GONE));
         let ms = took.as_secs_f64() * 1000.0;
-        self.span.within(|| tracing::info!(target: "millrace::access", method, route, status = CLIENT_GONE, ms, "request"));
+        self.span.within(|| {
+            if self.is_file {
+                tracing::debug!(target: "millrace::access", method, route, status = CLIENT_GONE, ms, "request");
+            } else {
+                tracing::info!(target: "millrace::access", method, route, status = CLIENT_GONE, ms, "request");
+            }
+        });
         self.observer.metrics.http_request(method, route, CLIENT_GONE, took);
     }
 }
@@ -163,9 +180,9 @@ mod tests {
 
     #[test]
     fn of_a_flood_some_refusals_of_each_second_are_told() {
-        let refusals = Refusals::new();
-        let told = (0..10_000).filter(|_| refusals.have_room()).count() as u64;
-        let seconds = refusals.begin.elapsed().as_secs() + 1;
-        assert!((MAX_REFUSAL_LINES..=MAX_REFUSAL_LINES * seconds).contains(&told), "{told}");
+        let bounded = BoundedLines::new();
+        let told = (0..10_000).filter(|_| bounded.have_room()).count() as u64;
+        let seconds = bounded.begin.elapsed().as_secs() + 1;
+        assert!((MAX_BOUNDED_LINES..=MAX_BOUNDED_LINES * seconds).contains(&told), "{told}");
     }
 }

@@ -42,6 +42,13 @@ impl RateLimiter {
         Self { buckets, trusted, clock: DefaultClock::default(), seen: AtomicU32::new(0) }
     }
 
+    /// Who asks, unless its bucket is empty: then it is 429.
+    pub(in crate::http) fn admit(&self, request: &Request) -> Result<Client, ApiError> {
+        let client = self.client(peer(request), request.headers());
+        self.check(client).map_err(|wait| ApiError::too_many("too many requests from this address", wait))?;
+        Ok(Client(client))
+    }
+
     /// How long the client has to wait, if it has to.
     fn check(&self, client: IpAddr) -> Result<(), Duration> {
         if self.seen.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1 {
@@ -78,13 +85,12 @@ impl RateLimiter {
 
 /// Answers 429 to a client whose bucket is empty. What comes after it finds the [`Client`] with the request.
 pub(in crate::http) async fn limit(State(limiter): State<Arc<RateLimiter>>, mut request: Request, next: Next) -> Response {
-    let client = limiter.client(peer(&request), request.headers());
-    match limiter.check(client) {
-        Ok(()) => {
-            request.extensions_mut().insert(Client(client));
+    match limiter.admit(&request) {
+        Ok(client) => {
+            request.extensions_mut().insert(client);
             next.run(request).await
         }
-        Err(wait) => ApiError::too_many("too many requests from this address", wait).into_response(),
+        Err(refusal) => refusal.into_response(),
     }
 }
 

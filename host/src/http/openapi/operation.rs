@@ -31,6 +31,7 @@ const MISSING: (u16, &str) = (404, "Not there, or somebody else's");
 const CONFLICT: (u16, &str) = (409, "It does not fit what is there now");
 const KEY_OF_WHAT_IS_GONE: &str = "The Idempotency-Key has made what is not kept any more; nothing was made again";
 const PRICE_CHANGED: &str = "The total is not the expectedTotal: code is price_changed, lines and total are what they are now; or the Idempotency-Key has made what is not kept any more";
+const PER_OWNER: &str = "Too many requests; or, with the code limit_per_owner, the caller has as many as limit says in states that count";
 const TOO_SOON: (u16, &str) = (429, "Asked for too often");
 const STALE: (u16, &str) = (412, "Changed meanwhile (If-Match)");
 const NEEDS_TOKEN: (u16, &str) = (401, "No valid token");
@@ -162,6 +163,7 @@ fn of_resource(handler: &ResourceHandler, operation: &Operation, plan: &Plan, sc
             let created = shown(201, "Created; with a key that was used before, what was created then");
             let priced = handler.pricing.is_some();
             let created = created.problem(schemas, 409, if priced { PRICE_CHANGED } else { KEY_OF_WHAT_IS_GONE });
+            let created = if handler.per_owner.is_some() { created.problem(schemas, TOO_OFTEN.0, PER_OWNER) } else { created };
             let created = created.header(201, Header::Location).header(201, Header::Replayed).links(201, operations_on_one(plan, handler));
             let body = schemas.new_resource(handler);
             (format!("Create {kind}"), vec![idempotency_key()], Some((body, true)), created)

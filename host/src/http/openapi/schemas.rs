@@ -101,8 +101,8 @@ pub(super) fn array_of(schema: &Value) -> Value {
 
 /// What the host writes itself is refused in any body.
 fn new(handler: &ResourceHandler) -> Value {
-    if handler.pricing.is_some() {
-        return pricing::request_schema();
+    if let Some(pricing) = &handler.pricing {
+        return pricing::request_schema(pricing.max_quantity);
     }
     let mut rules = json!({"type": "object", "propertyNames": {"not": {"enum": HOST_OWNED}}});
     if let Some(field) = &handler.stock_field {

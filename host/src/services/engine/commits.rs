@@ -12,6 +12,7 @@ use super::backpressure::Backpressure;
 use super::change_notifier::ChangeNotifier;
 use super::commit_plan::CommitPlan;
 use super::in_hand::{Held, InHand};
+use super::per_owner::PerOwner;
 use super::waker::RunWaker;
 use super::workflows::Workflows;
 use crate::shutdown::Stop;
@@ -29,6 +30,7 @@ pub(super) struct Commits {
     pub(super) waker: RunWaker,
     pub(super) outbox_grew: Arc<Notify>,
     pub(super) active: Arc<Active>,
+    pub(super) per_owner: Arc<PerOwner>,
     pub(super) backpressure: Arc<Backpressure>,
     pub(super) change_notifier: ChangeNotifier,
     pub(super) workflows: Arc<Workflows>,
@@ -51,10 +53,14 @@ impl Commits {
         let (moved, events) = (!commit.history.is_empty(), commit.outbox.len());
         let resource = plan.resource;
         let (left, entered) = self.states(&commit, &resource);
+        let from = self.left_of_owner(&commit, &resource);
         commit_span(&resource).around(self.store.commit(commit)).await?;
 
         for (count, change) in left.map(|count| (count, -1)).into_iter().chain(entered.map(|count| (count, 1))) {
             count.fetch_add(change, Ordering::Relaxed);
+        }
+        if let Some(from) = from {
+            self.per_owner.moved(&resource.kind, resource.owner.as_deref(), &from, &resource.state);
         }
         if waits {
             self.waker.look_again();
@@ -80,6 +86,13 @@ impl Commits {
         let moved = *guard == Guard::Absent || left.is_some();
         let entered = moved.then(|| active.state(&progress.workflow, &resource.state));
         (left.and_then(|row| active.state(&progress.workflow, &row.from)), entered.flatten())
+    }
+
+    /// The state that a commit leaves, where the instances of its owner are counted. Who creates one counts it before.
+    fn left_of_owner(&self, commit: &Commit, resource: &Resource) -> Option<String> {
+        let (guard, _) = commit.change.as_ref()?;
+        let row = commit.history.first().filter(|_| *guard != Guard::Absent)?;
+        self.per_owner.counts(&resource.kind).then(|| row.from.clone())
     }
 
     /// Writes a plan whose run is claimed already, or should wait.

@@ -9,8 +9,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use futures::{FutureExt as _, TryFutureExt as _};
 use jiff::Timestamp;
 use millrace_workflow::{Cause, Input, Machine, Refusal, RunKind};
 use tokio::sync::Notify;
@@ -70,6 +70,15 @@ struct Inner {
     metrics: Metrics,
 }
 
+/// What is lost if a run is no longer held by the time that something of it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::services) enum Lost {
+    /// What a component has said.
+    Answer,
+    /// Nothing: it was put back without an attempt, and who has it by now goes on with it. Two who ask for the same at once come here.
+    Nothing,
+}
+
 /// Why an instance was not moved.
 #[derive(Debug, thiserror::Error)]
 pub enum FireError {
@@ -98,7 +107,8 @@ impl Pipeline {
     #[must_use]
     pub fn new(dependencies: &Dependencies) -> Self {
         let Dependencies { store, runtime, workflows, events, clock, tasks, stop, metrics, .. } = dependencies.clone();
-        let Dependencies { change_notifier, active, breakers, credentials, backpressure, crash_suspects, .. } = dependencies.clone();
+        let Dependencies { change_notifier, active, per_owner, breakers, credentials, backpressure, crash_suspects, .. } =
+            dependencies.clone();
         let (waker, outbox_grew) = (RunWaker::new(Arc::clone(&store), tasks.clone()), Arc::<Notify>::default());
         let hand = InHand::new(runtime.most_again(), waker.schedule_changed());
         let jobs = Jobs { workflows: Arc::clone(&workflows) };
@@ -119,6 +129,7 @@ impl Pipeline {
                 waker: waker.clone(),
                 outbox_grew: Arc::clone(&outbox_grew),
                 active,
+                per_owner,
                 backpressure,
                 change_notifier,
                 workflows: Arc::clone(&workflows),
@@ -281,7 +292,8 @@ impl Pipeline {
     async fn ready_again(&self, run: &StepRun, attempt: u32, due_at: Timestamp, reason: Option<String>) {
         let resource = Arc::new(stand_in(run, self.inner.clock.now()));
         let settled = Settled { due_at, ..settled(run, RunStatus::Ready, attempt, reason) };
-        self.make_durable(run, || std::future::ready(Ok(commit_plan::settle_only(Arc::clone(&resource), settled.clone())))).await;
+        let put_back = || self.commit(commit_plan::settle_only(Arc::clone(&resource), settled.clone())).map_ok(drop);
+        self.until_written(run, Lost::Nothing, put_back).await;
     }
 
     /// Makes the runs ready again that the store knows as claimed by this process and that it does not have in hand: they were lost on the
@@ -413,7 +425,7 @@ impl Pipeline {
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<CommitPlan, StoreError>>,
     {
-        self.until_written(run, || {
+        self.until_written(run, Lost::Answer, || {
             let planning = plan();
             async move { self.commit(planning.await?).await.map(drop) }
         })
@@ -422,7 +434,7 @@ impl Pipeline {
 
     /// Writes what came of a run, again each time that it cannot be written. False if it never will be: by then somebody else has the run, or
     /// the process stops.
-    pub(in crate::services) async fn until_written<F, Fut>(&self, run: &StepRun, mut write: F) -> bool
+    pub(in crate::services) async fn until_written<F, Fut>(&self, run: &StepRun, lost: Lost, mut write: F) -> bool
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<(), StoreError>>,
@@ -433,7 +445,11 @@ impl Pipeline {
                 Ok(()) => return true,
                 Err(StoreError::Conflict(Conflict::Version { .. })) => {}
                 Err(StoreError::Conflict(conflict)) => {
-                    tracing::warn!(run = run.key, instance = run.resource_id, %conflict, "an answer came too late and was dropped");
+                    if lost == Lost::Answer {
+                        tracing::warn!(run = run.key, instance = run.resource_id, %conflict, "an answer came too late and was dropped");
+                    } else {
+                        tracing::debug!(run = run.key, instance = run.resource_id, %conflict, "a run that is put back is somebody else's by now");
+                    }
                     return false;
                 }
                 Err(StoreError::Fatal(error)) => {

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::runtime::Verdict;
 use crate::services::engine::commit_plan::{CommitPlan, stand_in};
-use crate::services::engine::{Attempt, Held, Pipeline, STOPPED, span_of};
+use crate::services::engine::{Attempt, Held, Lost, Pipeline, STOPPED, span_of};
 use crate::store::{Commit, InboxRow, Resource, RunStatus, StepRun, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::traces::Span;
@@ -97,7 +97,7 @@ impl InlineRuns {
             Err(error @ StoreError::Unavailable(_)) => {
                 let inline = self.clone();
                 let work: BoxFuture<'static, ()> = Box::pin(async move {
-                    if inline.pipeline.until_written(&attempted.run, || inline.write_attempted(&attempted)).await {
+                    if inline.pipeline.until_written(&attempted.run, Lost::Answer, || inline.write_attempted(&attempted)).await {
                         inline.go_on(attempted);
                     }
                 });

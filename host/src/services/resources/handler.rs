@@ -1,6 +1,7 @@
 //! One resource handler of the plan: whose resources it keeps, and which bodies it accepts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -27,15 +28,15 @@ impl Handler {
     /// # Errors
     /// The schema cannot be made.
     pub(super) fn new(settings: &ResourceHandler, store: Arc<dyn Resources>) -> anyhow::Result<Self> {
-        let catalogue = settings.pricing.as_ref().map(|pricing| Catalogue::new(pricing, store));
+        let catalogue = settings.pricing.as_ref().map(|pricing| Catalogue::new(&pricing.prices, store));
         let schema = settings.schema.as_ref().map(jsonschema::validator_for).transpose();
         let schema = schema.map_err(|error| anyhow::anyhow!("schema of '{}': {error}", settings.name))?;
         Ok(Self { settings: settings.clone(), catalogue, schema })
     }
 
     pub(super) async fn new_data(&self, body: &Value) -> Result<Object, ServiceError> {
-        if let Some(catalogue) = &self.catalogue {
-            return pricing::price(catalogue, body).await;
+        if let (Some(catalogue), Some(settings)) = (&self.catalogue, &self.settings.pricing) {
+            return pricing::price(catalogue, settings.max_quantity, body).await;
         }
         let Some(object) = body.as_object() else {
             return Err(ServiceError::field("", "expected an object"));
@@ -104,6 +105,19 @@ impl Handler {
 
     pub(super) fn units(&self, data: &Object) -> Option<u64> {
         data.get(self.settings.stock_field.as_ref()?)?.as_u64().filter(|units| i64::try_from(*units).is_ok())
+    }
+
+    /// That an owner has as many of these as one may have, and is to come back after `retry_after`.
+    pub(super) fn full(&self, retry_after: Duration) -> ServiceError {
+        let (kind, limit) = (&self.settings.kind, self.settings.per_owner.as_ref());
+        let most = limit.map_or(0, |limit| limit.max_instances);
+        let states = limit.into_iter().flat_map(|limit| &limit.states).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let actions = self.settings.actions.keys().map(String::as_str).collect::<Vec<_>>().join(" or ");
+        let way = if actions.is_empty() { String::new() } else { format!("{actions} one of them, or ") };
+        let detail = format!(
+            "you have {most} {kind} in one of the states {states}, which is as many as one may have; nothing was stored: {way}ask again when one of them has gone on"
+        );
+        ServiceError::Full { detail, limit: most, retry_after }
     }
 
     /// Why its data is not what was sent.

@@ -20,7 +20,9 @@ use crate::clock::Clock;
 use crate::plan::ResourceHandler;
 use crate::services::ServiceError;
 use crate::services::engine::commit_plan::{self, CommitPlan, Context, Origin};
-use crate::services::engine::{Active, Backpressure, ChangeNotifier, Events, FireError, Pipeline, Place, WithdrawError, Workflows};
+use crate::services::engine::{
+    Active, Backpressure, ChangeNotifier, Events, FireError, PerOwner, Pipeline, Place, WithdrawError, Workflows,
+};
 use crate::services::generation::Generation;
 use crate::services::shop::catalogue::Catalogue;
 use crate::services::users::CurrentUser;
@@ -69,6 +71,8 @@ pub struct Dependencies {
     pub events: Arc<Events>,
     /// Unfinished instances.
     pub active: Arc<Active>,
+    /// Instances of each owner, where there is a limit to them.
+    pub per_owner: Arc<PerOwner>,
     /// How many events may wait.
     pub backpressure: Arc<Backpressure>,
     /// Who is told of changes.
@@ -88,6 +92,7 @@ struct Inner {
     workflows: Arc<Workflows>,
     events: Arc<Events>,
     active: Arc<Active>,
+    per_owner: Arc<PerOwner>,
     backpressure: Arc<Backpressure>,
     changes: Changes,
     courses: Courses,
@@ -104,8 +109,20 @@ impl Resources {
     /// # Errors
     /// A schema cannot be made.
     pub fn new(dependencies: Dependencies, handlers: &[ResourceHandler]) -> anyhow::Result<Self> {
-        let Dependencies { pipeline, store, stock, workflows, events, active, backpressure, change_notifier, generation, clock, stop } =
-            dependencies;
+        let Dependencies {
+            pipeline,
+            store,
+            stock,
+            workflows,
+            events,
+            active,
+            per_owner,
+            backpressure,
+            change_notifier,
+            generation,
+            clock,
+            stop,
+        } = dependencies;
         let handlers = handlers
             .iter()
             .map(|settings| Ok((settings.name.clone(), Handler::new(settings, store.clone())?)))
@@ -113,8 +130,22 @@ impl Resources {
         let changes = Changes { store: store.clone(), events: Arc::clone(&events), change_notifier, stop };
         let courses = Courses { store: Arc::clone(&store), workflows: Arc::clone(&workflows), clock: clock.clone() };
         let pages = Mutex::default();
-        let inner =
-            Inner { pipeline, store, stock, workflows, events, active, backpressure, changes, courses, clock, handlers, generation, pages };
+        let inner = Inner {
+            pipeline,
+            store,
+            stock,
+            workflows,
+            events,
+            active,
+            per_owner,
+            backpressure,
+            changes,
+            courses,
+            clock,
+            handlers,
+            generation,
+            pages,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -389,6 +420,8 @@ impl Resources {
         traceparent: String,
     ) -> Result<(View, bool), ServiceError> {
         let resource = handler.new_resource(user, data, self.inner.clock.now())?;
+        let owner = resource.owner.clone();
+        let share = self.inner.per_owner.begin(&handler.settings.kind, owner.as_deref()).map_err(|_| handler.full(FULL_RETRY_AFTER))?;
         let place = handler.settings.workflow.as_deref().map(|workflow| self.place(workflow)).transpose()?;
         let mut plan = match &handler.settings.workflow {
             Some(workflow) => self.begin(workflow, resource, traceparent)?,
@@ -399,6 +432,9 @@ impl Resources {
         plan.commit.stock = units.map(|on_hand| Stocking::First { sku: plan.resource.id.clone(), on_hand });
         match self.inner.pipeline.commit(plan).await {
             Ok(resource) => {
+                if let Some(share) = share {
+                    share.keep(&resource.state);
+                }
                 match place {
                     Some(place) => place.keep(),
                     None => self.inner.generation.advance(),

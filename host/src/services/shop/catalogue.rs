@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::money::Cents;
 use crate::between::{Absent, Client};
-use crate::plan::Pricing;
+use crate::plan::Prices;
 use crate::services::ServiceError;
 use crate::store::{Object, Resources};
 use crate::telemetry::traces::{self, Kind, Span};
@@ -71,10 +71,10 @@ pub enum Catalogue {
 impl Catalogue {
     /// As the plan says.
     #[must_use]
-    pub fn new(pricing: &Pricing, store: Arc<dyn Resources>) -> Self {
-        match pricing {
-            Pricing::Kind(kind) => Self::Local { store, kind: kind.clone() },
-            Pricing::Url(url) => Self::Remote {
+    pub fn new(prices: &Prices, store: Arc<dyn Resources>) -> Self {
+        match prices {
+            Prices::Kind(kind) => Self::Local { store, kind: kind.clone() },
+            Prices::Url(url) => Self::Remote {
                 url: url.trim_end_matches('/').to_owned(),
                 client: Box::new(Client::new(FETCH_TIMEOUT)),
                 cache: moka::future::Cache::builder().max_capacity(CACHE_PRODUCTS).time_to_live(CACHE_LIFE).build(),

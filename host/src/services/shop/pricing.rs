@@ -15,8 +15,6 @@ use crate::text;
 
 /// Lines of one order.
 const MAX_LINES: usize = 100;
-/// Units of one line.
-const MAX_QUANTITY: u64 = 100_000;
 /// Characters of one field of the address, of the id of a product, and of a payment token.
 const MAX_TEXT: usize = 200;
 /// How a ZIP code is written, on most keyboards.
@@ -26,13 +24,13 @@ const ADDRESS_FIELDS: [&str; 4] = ["address", "city", "state", "zip"];
 
 /// Makes the data of a new order.
 ///
-/// Prices, names and the total come from the catalogue; what the customer says about them is ignored.
+/// Prices, names and the total come from the catalogue; what the customer says about them is ignored. A line has `max_quantity` units at most.
 ///
 /// # Errors
 /// Everything that is wrong with the request, the catalogue cannot be reached, or its sum is not the `expectedTotal` of the request.
-pub async fn price(catalogue: &Catalogue, body: &Value) -> Result<Object, ServiceError> {
+pub async fn price(catalogue: &Catalogue, max_quantity: u64, body: &Value) -> Result<Object, ServiceError> {
     let mut problems = Problems::default();
-    let request = parse(body, &mut problems);
+    let request = parse(body, max_quantity, &mut problems);
     problems.check()?;
 
     let mut priced = priced(catalogue, &request, Freshness::Recent).await?;
@@ -101,13 +99,13 @@ pub fn payment(body: &Value) -> Result<Option<Value>, ServiceError> {
 
 /// What [`price`] takes, as a JSON Schema. It cannot say that no product is named twice, nor which products there are.
 #[must_use]
-pub fn request_schema() -> Value {
+pub fn request_schema(max_quantity: u64) -> Value {
     let ignored = || json!({"description": "Ignored: it comes from the catalogue."});
     let line = json!({
         "type": "object",
         "properties": {
             "productId": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "pattern": r"^[^\x00-\x1f\x7f-\x9f]+$", "description": "Of the catalogue; once in an order."},
-            "quantity": {"type": "integer", "minimum": 1, "maximum": MAX_QUANTITY},
+            "quantity": {"type": "integer", "minimum": 1, "maximum": max_quantity},
             "name": ignored(),
             "price": ignored(),
         },
@@ -219,21 +217,21 @@ impl Problems {
     }
 }
 
-fn parse(body: &Value, problems: &mut Problems) -> Request {
+fn parse(body: &Value, max_quantity: u64, problems: &mut Problems) -> Request {
     let Some(body) = body.as_object() else {
         problems.add("", format!("expected an object with items and shipping, got {}", kind(body)));
         return Request::default();
     };
     problems.unknown("", body, &["items", "shipping", "payment", "total", "expectedTotal"]);
     Request {
-        lines: parse_lines(body.get("items"), problems),
+        lines: parse_lines(body.get("items"), max_quantity, problems),
         shipping: parse_shipping(body.get("shipping"), problems),
         payment_token: body.get("payment").and_then(|payment| parse_payment(payment, problems)),
         expected_total: body.get("expectedTotal").and_then(|total| parse_expected_total(total, problems)),
     }
 }
 
-fn parse_lines(items: Option<&Value>, problems: &mut Problems) -> Vec<Line> {
+fn parse_lines(items: Option<&Value>, max_quantity: u64, problems: &mut Problems) -> Vec<Line> {
     let Some(items) = items.and_then(Value::as_array) else {
         problems.add("/items", format!("expected 1 to {MAX_LINES} items, got {}", items.map_or("nothing", kind)));
         return Vec::new();
@@ -247,7 +245,7 @@ fn parse_lines(items: Option<&Value>, problems: &mut Problems) -> Vec<Line> {
         .iter()
         .enumerate()
         .filter_map(|(index, item)| {
-            let line = parse_line(&format!("/items/{index}"), item, problems)?;
+            let line = parse_line(&format!("/items/{index}"), item, max_quantity, problems)?;
             if !seen.insert(line.product.clone()) {
                 problems
                     .add(format!("/items/{index}/productId"), format!("'{}' is in the list already: add up the quantities", line.product));
@@ -257,7 +255,7 @@ fn parse_lines(items: Option<&Value>, problems: &mut Problems) -> Vec<Line> {
         .collect()
 }
 
-fn parse_line(at: &str, item: &Value, problems: &mut Problems) -> Option<Line> {
+fn parse_line(at: &str, item: &Value, max_quantity: u64, problems: &mut Problems) -> Option<Line> {
     let Some(item) = item.as_object() else {
         problems.add(at, format!("expected an object with productId and quantity, got {}", kind(item)));
         return None;
@@ -268,10 +266,10 @@ fn parse_line(at: &str, item: &Value, problems: &mut Problems) -> Option<Line> {
         problems
             .add(format!("{at}/productId"), format!("expected the id of a product: 1 to {MAX_TEXT} characters without control characters"));
     }
-    let quantity = item.get("quantity").and_then(whole).filter(|quantity| (1..=MAX_QUANTITY).contains(quantity));
+    let quantity = item.get("quantity").and_then(whole).filter(|quantity| (1..=max_quantity).contains(quantity));
     if quantity.is_none() {
         let got = item.get("quantity").map_or_else(|| "nothing".to_owned(), shorten);
-        problems.add(format!("{at}/quantity"), format!("expected a whole number from 1 to {MAX_QUANTITY}, got {got}"));
+        problems.add(format!("{at}/quantity"), format!("expected a whole number from 1 to {max_quantity}, got {got}"));
     }
     Some(Line { product: product?.to_owned(), quantity: quantity? })
 }

@@ -192,6 +192,10 @@ impl Instances for Memory {
         self.read(State::unfinished)
     }
 
+    async fn unfinished_by_owner(&self, kind: &str, states: &[String]) -> Result<Vec<(String, u64)>, StoreError> {
+        self.read(|state| state.unfinished_by_owner(kind, states))
+    }
+
     async fn pinned(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
         self.read(State::pinned)
     }

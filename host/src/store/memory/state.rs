@@ -383,6 +383,16 @@ impl State {
         counts.into_iter().map(|((workflow, state), count)| (workflow.to_owned(), state.to_owned(), count)).collect()
     }
 
+    pub(super) fn unfinished_by_owner(&self, kind: &str, states: &[String]) -> Vec<(String, u64)> {
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        for (placed, _) in self.active().filter(|(placed, _)| placed.resource.kind == kind && states.contains(&placed.resource.state)) {
+            if let Some(owner) = &placed.resource.owner {
+                *counts.entry(owner).or_default() += 1;
+            }
+        }
+        counts.into_iter().map(|(owner, count)| (owner.to_owned(), count)).collect()
+    }
+
     pub(super) fn pinned(&self) -> Vec<(String, String, u64)> {
         let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
         for (placed, workflow) in self.active() {

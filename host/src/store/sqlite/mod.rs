@@ -186,6 +186,11 @@ impl Instances for Sqlite {
         self.readers.read(|connection| registry::unfinished(connection)).await
     }
 
+    async fn unfinished_by_owner(&self, kind: &str, states: &[String]) -> Result<Vec<(String, u64)>, StoreError> {
+        let (kind, states) = (kind.to_owned(), states.to_owned());
+        self.readers.read(move |connection| registry::unfinished_by_owner(connection, &kind, &states)).await
+    }
+
     async fn pinned(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
         self.readers.read(|connection| registry::pinned(connection)).await
     }

@@ -74,6 +74,16 @@ pub(super) fn unfinished(connection: &Connection) -> rusqlite::Result<Vec<(Strin
     statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, count(row, 2)?)))?.collect()
 }
 
+/// The unfinished instances of a kind that are in one of `states`, counted by owner. The index has what is unfinished and nothing else.
+pub(super) fn unfinished_by_owner(connection: &Connection, kind: &str, states: &[String]) -> rusqlite::Result<Vec<(String, u64)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT owner, count(*) FROM resources INDEXED BY resources_active WHERE finished = 0 AND workflow IS NOT NULL AND kind = ?1
+         AND owner IS NOT NULL AND state IN (SELECT value FROM json_each(?2)) GROUP BY owner ORDER BY owner",
+    )?;
+    let states = serde_json::Value::from(states).to_string();
+    statement.query_map([kind, &states], |row| Ok((row.get(0)?, count(row, 1)?)))?.collect()
+}
+
 /// Every unfinished instance, counted by the definition that it began with.
 pub(super) fn pinned(connection: &Connection) -> rusqlite::Result<Vec<(String, String, u64)>> {
     let sql = "SELECT workflow, machine, count(*) FROM resources WHERE finished = 0 GROUP BY workflow, machine ORDER BY workflow, machine";

@@ -81,6 +81,12 @@ describe('a refusal', () => {
     expect(explain(refused(answer(503, null), null))).toContain('in a moment')
   })
 
+  it('says what to do about a limit of the customer', () => {
+    const full = (limit: number) => explain(refused(answer(429, null), { code: 'limit_per_owner', limit }))
+    expect(full(5)).toBe('You have 5 orders that are not paid yet. Pay or cancel one under Orders, then try again.')
+    expect(full(1)).toContain('You have an order that is not paid yet.')
+  })
+
   it('never shows what broke inside', () => {
     expect(explain(refused(answer(500, null), { detail: 'internal error' }))).not.toContain('internal')
     expect(explain(new Error('x is undefined'))).not.toContain('undefined')

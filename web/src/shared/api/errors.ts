@@ -94,6 +94,7 @@ export function explain(error: unknown): string {
     case 'unauthorized':
       return 'Your session has ended. Log in again to go on.'
     case 'busy':
+      if (error.problem.code === 'limit_per_owner') return tooManyUnpaid(error.problem.limit)
       return `The store is busy. Try again ${error.retryAfter ? `in ${inSeconds(error.retryAfter)}` : 'in a moment'}.`
     case 'broken':
       return 'Something broke in the store. It was noted; try again in a moment.'
@@ -102,6 +103,11 @@ export function explain(error: unknown): string {
     default:
       return sentence(error.message)
   }
+}
+
+function tooManyUnpaid(limit: unknown): string {
+  const orders = limit === 1 ? 'an order that is' : `${typeof limit === 'number' ? limit : 'several'} orders that are`
+  return `You have ${orders} not paid yet. Pay or cancel one under Orders, then try again.`
 }
 
 function inSeconds(seconds: number): string {

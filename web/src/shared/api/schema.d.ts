@@ -1345,7 +1345,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests */
+            /** @description Too many requests; or, with the code limit_per_owner, the caller has as many as limit says in states that count */
             429: {
                 headers: {
                     /** @description Seconds */

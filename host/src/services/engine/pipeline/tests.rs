@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::plan::Plan;
 use crate::runtime::Settings;
-use crate::services::engine::{Active, Backpressure, Breakers, ChangeNotifier, CrashSuspects};
+use crate::services::engine::{Active, Backpressure, Breakers, ChangeNotifier, CrashSuspects, PerOwner};
 use crate::store::Commit;
 use crate::store::memory::Memory;
 
@@ -21,6 +21,7 @@ async fn pipeline() -> (Pipeline, Dependencies, tempfile::TempDir) {
     let runtime = Runtime::start(settings, Vec::new(), HashMap::new(), Vec::new(), remember, clock.clone()).await.unwrap();
     let workflows = Workflows::open(store.clone(), &plan.workflows).await.unwrap();
     let active = Active::new(workflows.definitions(), &[]);
+    let per_owner = PerOwner::open(store.as_ref(), &plan.resources).await.unwrap();
     let dependencies = Dependencies {
         store,
         runtime,
@@ -31,6 +32,7 @@ async fn pipeline() -> (Pipeline, Dependencies, tempfile::TempDir) {
         tasks: Tasks::new(),
         stop: Stop::new(),
         active: Arc::new(active),
+        per_owner: Arc::new(per_owner),
         breakers: Arc::new(Breakers::new(std::iter::empty())),
         credentials: Arc::default(),
         backpressure: Arc::new(Backpressure::new(1_000)),

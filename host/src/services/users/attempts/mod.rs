@@ -1,6 +1,7 @@
 //! Slows guessing of passwords without keeping an owner out.
 //!
-//! What errs is slowed, and nobody else: first of all a network (an address of IPv4, a /64 of IPv6) at the account it errs at. One that
+//! What errs is slowed, and nobody else: first of all a network (an address of IPv4, a /64 of IPv6) at the account it errs at. Whoever
+//! has a whole /48 of IPv6 has 65,536 of these networks, so it counts as one more: none of its networks is quiet while another of them errs. One that
 //! has logged in to that account waits for moments only, so whoever guesses from elsewhere does not concern the owner. Others are slowed
 //! also by what their network does at all accounts, and by what all of them together do at this account, where a network that has not
 //! erred lately does not queue with those that have. Nothing is locked, and accounts that do not exist are treated alike.
@@ -8,7 +9,7 @@
 mod known;
 mod throttle;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +50,15 @@ const EVERYWHERE: Policy = Policy {
     remembered: 30,
     forgets_one_in: Duration::from_secs(15),
 };
+/// A /48 of IPv6, at all accounts that its networks have not logged in to. It may be one customer's or many people's, so it has more for nothing
+/// and waits for less long.
+const SITE_EVERYWHERE: Policy = Policy {
+    free: 60,
+    first: Duration::from_millis(500),
+    longest: Duration::from_secs(2),
+    remembered: 80,
+    forgets_one_in: Duration::from_secs(5),
+};
 /// All networks at an account that they have not logged in to.
 const ALL_NETWORKS: Policy = Policy {
     free: 20,
@@ -62,6 +72,8 @@ const ALL_NETWORKS: Policy = Policy {
 const AT_ONCE: usize = 5;
 /// Attempts of one network at once, at accounts it has not logged in to.
 const AT_ONCE_EVERYWHERE: usize = 8;
+/// The same of one /48.
+const AT_ONCE_OF_SITE: usize = 16;
 /// A request that has waited this long for a place among those is sent away.
 const MAX_WAIT: Duration = Duration::from_secs(8);
 /// What is kept is forgotten after this time without an attempt; by then every policy has forgotten it.
@@ -73,6 +85,8 @@ pub(super) struct Attempts {
     known: Known,
     at_accounts: Cache<(String, IpAddr), Arc<Line>>,
     networks: Cache<IpAddr, Arc<Line>>,
+    /// By the /48 of IPv6.
+    sites: Cache<IpAddr, Arc<Line>>,
     accounts: Cache<String, Arc<Account>>,
     clock: Clock,
     metrics: Metrics,
@@ -116,16 +130,17 @@ pub(super) struct Attempt<'a> {
 
 struct Stranger {
     network: Arc<Line>,
+    site: Option<Arc<Line>>,
     account: Arc<Account>,
     is_quiet: bool,
     /// What was counted of it stays.
     has_failed: bool,
-    _place: OwnedSemaphorePermit,
+    _places: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
 }
 
 impl Attempts {
     pub(super) fn new(clock: Clock, metrics: Metrics) -> Self {
-        Self { known: Known::new(), at_accounts: cache(), networks: cache(), accounts: cache(), clock, metrics }
+        Self { known: Known::new(), at_accounts: cache(), networks: cache(), sites: cache(), accounts: cache(), clock, metrics }
     }
 
     /// Waits for the turn of this attempt.
@@ -153,12 +168,22 @@ impl Attempts {
     async fn stranger(&self, account: &str, network: IpAddr, pair: &Line) -> Result<Stranger, ServiceError> {
         let account = self.accounts.get_with(account.to_owned(), Arc::default);
         let line = self.networks.get_with(network, || Arc::new(Line::of(AT_ONCE_EVERYWHERE)));
+        let site = site_of(network).map(|site| self.sites.get_with(site, || Arc::new(Line::of(AT_ONCE_OF_SITE))));
+        // Before it is asked whether it is quiet: of the many networks of a site only a few can be so at once.
+        let of_site = match &site {
+            Some(site) => Some(site.place(BY_NETWORK).await?),
+            None => None,
+        };
         let now = self.clock.steady();
-        let is_quiet = pair.throttle.lock().is_quiet(&AT_ACCOUNT, now) && line.throttle.lock().is_quiet(&EVERYWHERE, now);
+        let is_site_quiet = site.as_ref().is_none_or(|site| site.throttle.lock().is_quiet(&SITE_EVERYWHERE, now));
+        let is_quiet = is_site_quiet && pair.throttle.lock().is_quiet(&AT_ACCOUNT, now) && line.throttle.lock().is_quiet(&EVERYWHERE, now);
         let policy = if account.is_besieged(now) { &AT_BESIEGED_ACCOUNT } else { &AT_ACCOUNT };
         self.turn(&pair.throttle, policy, BY_PAIR).await?;
         let place = line.place(BY_NETWORK).await?;
         self.turn(&line.throttle, &EVERYWHERE, BY_NETWORK).await?;
+        if let Some(site) = &site {
+            self.turn(&site.throttle, &SITE_EVERYWHERE, BY_NETWORK).await?;
+        }
         self.turn(account.throttle(is_quiet), &ALL_NETWORKS, BY_ACCOUNT).await?;
         // Counted before it is known to be wrong: those of many networks at once must not all be free.
         if account.throttle(is_quiet).lock().fail(&ALL_NETWORKS, self.clock.steady()) {
@@ -166,7 +191,7 @@ impl Attempts {
                 "many networks try wrong passwords at one account: each attempt of a network that has not logged in to it waits"
             );
         }
-        Ok(Stranger { network: line, account, is_quiet, has_failed: false, _place: place })
+        Ok(Stranger { network: line, site, account, is_quiet, has_failed: false, _places: (place, of_site) })
     }
 
     async fn turn(&self, throttle: &Mutex<Throttle>, policy: &Policy, slowed: Slowed) -> Result<(), ServiceError> {
@@ -211,6 +236,11 @@ impl Attempt<'_> {
         if stranger.network.throttle.lock().fail(&EVERYWHERE, now) {
             tracing::warn!(network = %self.network, "wrong passwords for many accounts: attempts of this network are slowed");
         }
+        if let Some(site) = &stranger.site
+            && site.throttle.lock().fail(&SITE_EVERYWHERE, now)
+        {
+            tracing::warn!(network = %self.network, "wrong passwords from many networks of one /48: its attempts are slowed");
+        }
     }
 }
 
@@ -241,6 +271,14 @@ impl Account {
 
     fn is_besieged(&self, now: jiff::Timestamp) -> bool {
         [&self.quiet, &self.noisy].into_iter().any(|throttle| throttle.lock().costs(&ALL_NETWORKS, now))
+    }
+}
+
+/// The /48 of a network of IPv6.
+fn site_of(network: IpAddr) -> Option<IpAddr> {
+    match network {
+        IpAddr::V6(v6) => Some(IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 80)))),
+        IpAddr::V4(_) => None,
     }
 }
 
