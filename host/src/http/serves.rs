@@ -52,6 +52,7 @@ mod tests {
             prefix: (*prefix).to_owned(),
             spa_fallback: true,
             cache_max_age: std::time::Duration::ZERO,
+            limit: None,
         };
         let plan = Plan { routes: routes.iter().map(route).collect(), files: files.iter().map(folder).collect(), ..Plan::default() };
         told(&plan).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
