@@ -11,6 +11,7 @@ use super::active::Active;
 use super::backpressure::Backpressure;
 use super::change_notifier::ChangeNotifier;
 use super::commit_plan::CommitPlan;
+use super::dependencies::Dependencies;
 use super::in_hand::{Held, InHand};
 use super::per_owner::PerOwner;
 use super::waker::RunWaker;
@@ -25,20 +26,26 @@ pub(super) type Claimed = (StepRun, Held);
 
 /// Makes plans durable.
 pub(super) struct Commits {
-    pub(super) store: Arc<dyn Instances>,
-    pub(super) hand: InHand,
-    pub(super) waker: RunWaker,
-    pub(super) outbox_grew: Arc<Notify>,
-    pub(super) active: Arc<Active>,
-    pub(super) per_owner: Arc<PerOwner>,
-    pub(super) backpressure: Arc<Backpressure>,
-    pub(super) change_notifier: ChangeNotifier,
-    pub(super) workflows: Arc<Workflows>,
-    pub(super) stop: Stop,
-    pub(super) metrics: Metrics,
+    store: Arc<dyn Instances>,
+    hand: InHand,
+    waker: RunWaker,
+    outbox_grew: Arc<Notify>,
+    active: Arc<Active>,
+    per_owner: Arc<PerOwner>,
+    backpressure: Arc<Backpressure>,
+    change_notifier: ChangeNotifier,
+    workflows: Arc<Workflows>,
+    stop: Stop,
+    metrics: Metrics,
 }
 
 impl Commits {
+    /// `outbox_grew` is told of new events.
+    pub(super) fn new(dependencies: &Dependencies, hand: InHand, waker: RunWaker, outbox_grew: Arc<Notify>) -> Self {
+        let Dependencies { store, active, per_owner, backpressure, change_notifier, workflows, stop, metrics, .. } = dependencies.clone();
+        Self { store, hand, waker, outbox_grew, active, per_owner, backpressure, change_notifier, workflows, stop, metrics }
+    }
+
     /// Makes a plan durable and tells everybody whom it concerns. Answers the resource, and the runs that this process has claimed with it
     /// and is to start.
     ///

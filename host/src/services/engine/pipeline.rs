@@ -107,8 +107,7 @@ impl Pipeline {
     #[must_use]
     pub fn new(dependencies: &Dependencies) -> Self {
         let Dependencies { store, runtime, workflows, events, clock, tasks, stop, metrics, .. } = dependencies.clone();
-        let Dependencies { change_notifier, active, per_owner, breakers, credentials, backpressure, crash_suspects, .. } =
-            dependencies.clone();
+        let Dependencies { breakers, credentials, crash_suspects, .. } = dependencies.clone();
         let (waker, outbox_grew) = (RunWaker::new(Arc::clone(&store), tasks.clone()), Arc::<Notify>::default());
         let hand = InHand::new(runtime.most_again(), waker.schedule_changed());
         let jobs = Jobs { workflows: Arc::clone(&workflows) };
@@ -123,19 +122,7 @@ impl Pipeline {
             metrics: metrics.clone(),
         });
         let inner = Inner {
-            commits: Commits {
-                store: Arc::clone(&store),
-                hand: hand.clone(),
-                waker: waker.clone(),
-                outbox_grew: Arc::clone(&outbox_grew),
-                active,
-                per_owner,
-                backpressure,
-                change_notifier,
-                workflows: Arc::clone(&workflows),
-                stop: stop.clone(),
-                metrics: metrics.clone(),
-            },
+            commits: Commits::new(dependencies, hand.clone(), waker.clone(), Arc::clone(&outbox_grew)),
             attempts: Attempts {
                 runtime: Arc::clone(&runtime),
                 workflows: Arc::clone(&workflows),
