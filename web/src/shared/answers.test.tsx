@@ -59,3 +59,24 @@ it('an action that is begun twice in one moment is performed once', async () => 
   await act(() => result.current.run('c'))
   expect(done.mock.calls).toEqual([['a'], ['c']])
 })
+
+it('what an action brings after everything was forgotten is shown to nobody', async () => {
+  let answer = (_: string) => {}
+  const done = vi.fn()
+  const perform = () =>
+    new Promise<string>((resolve) => {
+      answer = resolve
+    })
+  const { result } = renderHook(() => useAction(perform, { onSuccess: done }))
+  let running: Promise<void> | undefined
+  act(() => {
+    running = result.current.run()
+  })
+  act(() => forget(() => false))
+  await act(async () => {
+    answer('of somebody else')
+    await running
+  })
+  expect(done).not.toHaveBeenCalled()
+  expect(result.current.isPending).toBe(false)
+})

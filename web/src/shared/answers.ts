@@ -27,6 +27,8 @@ const RETRY_MS = [400, 800]
 const NOTHING: Answer<unknown> = { data: undefined, error: undefined, at: 0 }
 
 const kept = new Map<string, Kept>()
+/** Grows with each `forget`: what was begun before belongs to whoever was here then. */
+let visit = 0
 
 function entry(key: string): Kept {
   let found = kept.get(key)
@@ -58,6 +60,7 @@ export function outdate(isOld: (key: string) => boolean) {
 
 /** Drops everything whose key `isOver` names; whoever shows it asks anew. */
 export function forget(isOver: (key: string) => boolean) {
+  visit += 1
   for (const [key, own] of kept) {
     if (!isOver(key)) continue
     own.running?.abort()
@@ -145,7 +148,10 @@ export function useAnswer<T>(key: string, question: Ask<T>, { every }: Options<T
   return { ...answer, refresh }
 }
 
-/** Something that changes the world, started by the customer. */
+/**
+ * Something that changes the world, started by the customer. What comes of it is of no use after a `forget`: whoever sees the page then
+ * is another one.
+ */
 export function useAction<A extends unknown[], R>(
   perform: (...given: A) => Promise<R>,
   { onSuccess, onError }: { onSuccess: (result: R) => void; onError?: (error: unknown) => void },
@@ -159,8 +165,10 @@ export function useAction<A extends unknown[], R>(
     isRunning.current = true
     setPending(true)
     setError(undefined)
+    const begun = visit
     try {
-      onSuccess(await perform(...given))
+      const result = await perform(...given)
+      if (begun === visit) onSuccess(result)
     } catch (problem) {
       setError(problem)
       onError?.(problem)

@@ -166,7 +166,8 @@ async fn a_reader_that_has_seen_enough_is_no_failure_of_a_command() {
 async fn signals_that_other_programs_take_for_a_wish_do_not_end_a_service() {
     let home = Home::new();
     // Away from the terminal that a test may have.
-    let mut process = home.start_under(Condition { around: &["setsid", "--wait"], ..Condition::default() }).await;
+    let mut process =
+        home.start_under(Condition { around: &["env", "--default-signal=HUP", "setsid", "--wait"], ..Condition::default() }).await;
     for (signal, name) in [(Signal::HUP, "SIGHUP"), (Signal::USR1, "SIGUSR1"), (Signal::USR2, "SIGUSR2")] {
         process.signal_inside(signal);
         until("it is said to change nothing", || async {

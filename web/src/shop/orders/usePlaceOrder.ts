@@ -85,11 +85,13 @@ function customer(): string {
 }
 
 function placed(wanted: Wanted, since: number): Promise<Placed> {
-  return alone(TURN, () => bought(wanted, since))
+  const user = customer()
+  return alone(TURN, () => bought(user, wanted, since))
 }
 
-async function bought(wanted: Wanted, since: number): Promise<Placed> {
-  const [user, held] = [customer(), content(wanted.lines)]
+/** For that customer and nobody who has logged in while this waited for its turn, or for the store. */
+async function bought(user: string, wanted: Wanted, since: number): Promise<Placed> {
+  const held = content(wanted.lines)
   // What another tab has written into the cart may reach this one later than its turn does.
   const done = await boughtSince(user, held, since)
   if (done !== undefined) return { id: done || undefined }
@@ -101,13 +103,14 @@ async function bought(wanted: Wanted, since: number): Promise<Placed> {
     throw new CartChanged(true)
   }
   const key = await keyFor(user, held, since)
+  if (customer() !== user) throw new CartChanged(false)
   await sent()
   try {
     const order = await api.placeOrder(asked(wanted), key)
-    await leaveWith(order.id, wanted.lines)
+    await leaveWith(user, order.id, wanted.lines)
     return { order, id: order.id }
   } catch (error) {
-    if (isAnotherUse(error)) return await orderOf(wanted.lines)
+    if (isAnotherUse(error)) return await orderOf(user, wanted.lines)
     if (error instanceof ApiError && error.problem.code === 'price_changed') await dropKey()
     else if (!isPassing(error) || (error as ApiError).failure === 'busy') await refused()
     throw error
@@ -115,7 +118,9 @@ async function bought(wanted: Wanted, since: number): Promise<Placed> {
 }
 
 /** The cart is left before anybody can see that it was bought: who sees it after that has seen another one. */
-async function leaveWith(order: string, lines: readonly Pick<CartLine, 'productId' | 'quantity'>[]) {
+async function leaveWith(user: string, order: string, lines: readonly Pick<CartLine, 'productId' | 'quantity'>[]) {
+  // Whoever is here now has another cart, and another purchase.
+  if (customer() !== user) return
   leaveCart(lines)
   await settled(order, Date.now())
 }
@@ -136,10 +141,10 @@ function isAnotherUse(error: unknown): boolean {
 }
 
 /** The order that an earlier try has made of these lines, under other words. */
-async function orderOf(lines: CartLine[]): Promise<Placed> {
+async function orderOf(user: string, lines: CartLine[]): Promise<Placed> {
   const { orders } = await api.orders(undefined)
   const order = orders.find(({ items }) => content(items) === content(lines))
-  await leaveWith(order?.id ?? '', lines)
+  await leaveWith(user, order?.id ?? '', lines)
   return { id: order?.id }
 }
 
