@@ -4,6 +4,9 @@ use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
@@ -45,35 +48,51 @@ pub enum Telling {
 
 /// Lines that an error repeats at most: what failed stands at the end of a long log too.
 const MAX_TELLING: usize = 60;
+/// How long lines may still come after a command has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// As [`run`], and the error repeats the lines of the standard output that tell why.
 pub fn run_telling(command: &mut Command, telling: Telling) -> anyhow::Result<()> {
     let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("{} could not be started", shown(command)))?;
-    let mut kept = VecDeque::new();
-    let mut after_panic = 0_u32;
-    if let Some(written) = child.stdout.take() {
-        for line in BufReader::new(written).split(b'\n') {
-            let line = String::from_utf8_lossy(&line?).into_owned();
+    let written = child.stdout.take();
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in written.into_iter().flat_map(|written| BufReader::new(written).split(b'\n')).map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line).into_owned();
             // Who reads our output may have gone; the command ends by itself.
             let _ = writeln!(std::io::stdout(), "{line}");
-            after_panic = if line.contains(" panicked at ") { 4 } else { after_panic.saturating_sub(1) };
-            let tells = match telling {
-                Telling::Last => true,
-                Telling::OfTests => after_panic > 0 || (line.starts_with("test ") && line.contains("FAILED")),
-            };
-            if tells {
-                kept.push_back(line);
-            }
-            if kept.len() > MAX_TELLING {
-                kept.pop_front();
+            if sender.send(line).is_err() {
+                break;
             }
         }
-    }
+    });
     let status = child.wait()?;
+    // What it has started may have outlived it, and holds its output open: that is not waited for.
+    let kept = tell(std::iter::from_fn(|| lines.recv_timeout(LAST_WORDS).ok()), telling);
     if !status.success() {
-        bail!("{} failed ({status}):\n{}", shown(command), kept.make_contiguous().join("\n"));
+        bail!("{} failed ({status}):\n{}", shown(command), kept.join("\n"));
     }
     Ok(())
+}
+
+/// The lines that tell why, the last [`MAX_TELLING`] of them.
+fn tell(lines: impl Iterator<Item = String>, telling: Telling) -> Vec<String> {
+    let mut kept = VecDeque::new();
+    let mut after_panic = 0_u32;
+    for line in lines {
+        after_panic = if line.contains(" panicked at ") { 4 } else { after_panic.saturating_sub(1) };
+        let tells = match telling {
+            Telling::Last => true,
+            Telling::OfTests => after_panic > 0 || (line.starts_with("test ") && line.contains("FAILED")),
+        };
+        if tells {
+            kept.push_back(line);
+        }
+        if kept.len() > MAX_TELLING {
+            kept.pop_front();
+        }
+    }
+    kept.into()
 }
 
 /// What `command` writes to its standard output, without white space around it.
@@ -98,6 +117,7 @@ fn shown(command: &Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Instant;
 
     #[test]
     fn an_error_repeats_what_tells_why() {
@@ -109,6 +129,9 @@ mod tests {
         assert!(!of_tests.lines().any(|line| line == "test a ... ok"), "{of_tests}");
         assert!(last.ends_with("99\n100") && last.lines().count() == 1 + MAX_TELLING, "{last}");
         run_telling(&mut Command::new("true"), Telling::Last).expect("it succeeds");
+        let outlived = Instant::now();
+        run_telling(Command::new("sh").args(["-c", "sleep 30 &"]), Telling::Last).expect("what it leaves behind is not waited for");
+        assert!(outlived.elapsed() < Duration::from_secs(20));
     }
 
     #[test]
