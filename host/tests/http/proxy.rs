@@ -17,7 +17,7 @@ use millrace::plan::{Endpoint, Middleware, Proxy};
 use millrace::shutdown::Stop;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
@@ -203,15 +203,32 @@ async fn a_backend_that_does_not_begin_to_answer_is_given_up() {
     assert_eq!((&answer.json()["backend"], answer.header("retry-after")), (&json!("api"), "2"));
 }
 
+/// A backend of raw bytes, which `serve` answers, and how many heads it has read.
+async fn raw_backend<F>(serve: impl FnOnce(TcpListener, Arc<AtomicUsize>) -> F) -> (String, Arc<AtomicUsize>, JoinSet<()>)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let heads = Arc::new(AtomicUsize::new(0));
+    let mut serving = JoinSet::new();
+    serving.spawn(serve(listener, Arc::clone(&heads)));
+    (url, heads, serving)
+}
+
+async fn read_head(stream: &mut TcpStream) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+}
+
 /// Answers the first request of each connection and reads the second, after which it hangs up.
 async fn answers_once_per_connection(listener: TcpListener, requests: Arc<AtomicUsize>) {
     loop {
         let (mut stream, _) = listener.accept().await.unwrap();
         for answer in [Some("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"), None] {
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                head.push(stream.read_u8().await.unwrap());
-            }
+            read_head(&mut stream).await;
             requests.fetch_add(1, Ordering::SeqCst);
             if let Some(answer) = answer {
                 stream.write_all(answer.as_bytes()).await.unwrap();
@@ -222,11 +239,7 @@ async fn answers_once_per_connection(listener: TcpListener, requests: Arc<Atomic
 
 #[tokio::test]
 async fn a_request_that_a_backend_may_have_acted_on_is_not_sent_again() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let requests = Arc::new(AtomicUsize::new(0));
-    let mut serving = JoinSet::new();
-    serving.spawn(answers_once_per_connection(listener, Arc::clone(&requests)));
+    let (url, requests, _serving) = raw_backend(answers_once_per_connection).await;
     let (edge, _) = gateway(&proxy(&[("/api", &url)]));
     assert_eq!(edge.send("POST", "/api/things", None, "").await.text, "ok");
     assert_eq!(edge.send("POST", "/api/things", None, "").await.status, 502);
@@ -237,21 +250,14 @@ async fn a_request_that_a_backend_may_have_acted_on_is_not_sent_again() {
 async fn never_answers(listener: TcpListener, requests: Arc<AtomicUsize>) {
     loop {
         let (mut stream, _) = listener.accept().await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await.unwrap());
-        }
+        read_head(&mut stream).await;
         requests.fetch_add(1, Ordering::SeqCst);
     }
 }
 
 #[tokio::test]
 async fn what_does_nothing_is_asked_once_more_when_its_connection_ended() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let requests = Arc::new(AtomicUsize::new(0));
-    let mut serving = JoinSet::new();
-    serving.spawn(answers_once_per_connection(listener, Arc::clone(&requests)));
+    let (url, requests, _serving) = raw_backend(answers_once_per_connection).await;
     let (edge, _) = gateway(&proxy(&[("/api", &url)]));
     for asked in [1, 3] {
         assert_eq!(edge.get("/api/things").await.text, "ok");
@@ -265,11 +271,7 @@ async fn what_does_nothing_is_asked_once_more_when_its_connection_ended() {
 #[tokio::test]
 async fn a_backend_that_never_answers_is_asked_twice_at_most_and_once_for_what_has_a_body() {
     for (method, body, asked) in [("GET", "", 2), ("HEAD", "", 2), ("GET", "{}", 1), ("POST", "", 1), ("DELETE", "", 1)] {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let requests = Arc::new(AtomicUsize::new(0));
-        let mut serving = JoinSet::new();
-        serving.spawn(never_answers(listener, Arc::clone(&requests)));
+        let (url, requests, _serving) = raw_backend(never_answers).await;
         let (edge, _) = gateway(&proxy(&[("/api", &url)]));
         assert_eq!(edge.send(method, "/api/things", None, body).await.status, 502, "{method} {body}");
         assert_eq!(requests.load(Ordering::SeqCst), asked, "{method} {body}");
@@ -373,29 +375,16 @@ async fn a_body_that_is_too_large_for_the_backend_gets_the_backends_answer() {
 async fn answers_early(listener: TcpListener, heads: Arc<AtomicUsize>) {
     loop {
         let (mut stream, _) = listener.accept().await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await.unwrap());
-        }
+        read_head(&mut stream).await;
         heads.fetch_add(1, Ordering::SeqCst);
         let answer = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 5\r\nconnection: close\r\n\r\nearly";
         stream.write_all(answer.as_bytes()).await.unwrap();
     }
 }
 
-/// A backend of raw bytes, and how many heads it has read.
-async fn raw_backend() -> (String, Arc<AtomicUsize>, JoinSet<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let heads = Arc::new(AtomicUsize::new(0));
-    let mut serving = JoinSet::new();
-    serving.spawn(answers_early(listener, Arc::clone(&heads)));
-    (url, heads, serving)
-}
-
 #[tokio::test]
 async fn an_answer_that_comes_before_the_body_has_been_sent_reaches_the_client() {
-    let (url, _, _serving) = raw_backend().await;
+    let (url, _, _serving) = raw_backend(answers_early).await;
     let (edge, _) = gateway(&Proxy { max_body_bytes: 64 << 20, ..proxy(&[("/api", &url)]) });
     for size in [1_000, 60_000, 1 << 20, 8 << 20] {
         for round in 0..10 {
@@ -409,7 +398,7 @@ async fn an_answer_that_comes_before_the_body_has_been_sent_reaches_the_client()
 
 #[tokio::test]
 async fn what_is_too_much_for_the_gateway_is_refused_by_the_gateway() {
-    let (url, heads, _serving) = raw_backend().await;
+    let (url, heads, _serving) = raw_backend(answers_early).await;
     let (edge, _) = gateway(&proxy(&[("/api", &url)]));
     let large = vec![b' '; 70_000];
     let request = Request::post("/api/things").header("content-length", large.len()).body(Body::from(large.clone())).unwrap();

@@ -2,7 +2,7 @@
 
 mod imports;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::test_app::repository;
@@ -133,67 +133,6 @@ fn each_foreign_crate_is_named_in_its_own_part_only() {
         }
     }
     assert!(broken.is_empty(), "{broken:#?}");
-}
-
-/// Parts whose files never import each other in a circle.
-const WITHOUT_CIRCLES: &[&str] = &["app", "config", "plan"];
-
-/// The module that a file is, such as `config::resolve::triggers`.
-fn module_of(path: &Path) -> String {
-    let steps: Vec<String> = path.with_extension("").iter().map(|step| step.to_string_lossy().into_owned()).collect();
-    steps.join("::").trim_end_matches("::mod").to_owned()
-}
-
-/// The paths that a text names, from the root of the crate on: what it imports, and what it calls in modules that it has itself.
-fn named_paths(module: &str, text: &str) -> Vec<String> {
-    let mut named = Vec::new();
-    let parent = module.rsplit_once("::").map_or("", |(parent, _)| parent);
-    for import in text.split("use ").skip(1).filter_map(|rest| rest.split(';').next()) {
-        let import: String = import.split_whitespace().collect();
-        let (before, inside) = import.split_once('{').unwrap_or((&import, ""));
-        let ends = if inside.is_empty() { vec![""] } else { inside.trim_end_matches('}').split(',').collect() };
-        for end in ends {
-            let path = format!("{before}{end}");
-            let from = [("crate::", String::new()), ("super::", format!("{parent}::")), ("self::", format!("{module}::"))];
-            named.extend(from.iter().filter_map(|(start, place)| Some(format!("{place}{}", path.strip_prefix(start)?))));
-        }
-    }
-    let own = text.lines().filter_map(|line| line.trim_start_matches("pub(super) ").trim_start_matches("pub ").strip_prefix("mod "));
-    let own = own.filter_map(|line| line.strip_suffix(';')).filter(|child| text.contains(&format!("{child}::")));
-    named.extend(own.map(|child| format!("{module}::{child}")));
-    named
-}
-
-#[test]
-fn no_files_of_a_part_import_each_other_in_a_circle() {
-    let files: BTreeMap<String, String> = sources()
-        .into_iter()
-        .filter(|(path, _)| WITHOUT_CIRCLES.contains(&part(path).as_str()))
-        .map(|(path, text)| (module_of(&path), code(text.split("#[cfg(test)]").next().unwrap_or_default())))
-        .collect();
-    // The longest beginning of a path that is a file.
-    let file_of = |path: &str| {
-        let ends = path.match_indices("::").map(|(at, _)| at).chain([path.len()]);
-        ends.filter_map(|end| files.get_key_value(&path[..end])).map(|(module, _)| module.as_str()).last()
-    };
-    let imports: BTreeMap<&str, BTreeSet<&str>> = files
-        .iter()
-        .map(|(module, text)| {
-            // What a module hands on from its own files is no use that it makes of them.
-            let text = text.lines().filter(|line| !line.starts_with("pub use self::")).collect::<Vec<_>>().join("\n");
-            let named = named_paths(module, &text);
-            let others = named.iter().filter_map(|path| file_of(path)).filter(|other| other != module);
-            (module.as_str(), others.collect())
-        })
-        .collect();
-    assert!(imports.values().map(BTreeSet::len).sum::<usize>() > 100, "imports are not found: {imports:#?}");
-    let mut left: BTreeSet<&str> = imports.keys().copied().collect();
-    while let Some(leaf) = left.iter().copied().find(|module| imports[module].is_disjoint(&left)) {
-        left.remove(leaf);
-    }
-    let circles: Vec<String> =
-        left.iter().map(|module| format!("{module} imports {:?}", imports[module].intersection(&left).collect::<Vec<_>>())).collect();
-    assert!(circles.is_empty(), "these are part of a circle, or stand before one: {circles:#?}");
 }
 
 /// The places in a text where these words are written, and not as a part of longer ones.
