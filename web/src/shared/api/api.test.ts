@@ -1,20 +1,8 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import * as session from '../session'
+import { answer, onFetch } from '../testing/fetch'
 import { login, profile } from './account'
 import { ApiError, explain, isPassing, refused } from './errors'
-
-function answer(status: number, body: unknown, headers: Record<string, string> = {}) {
-  return new Response(JSON.stringify(body), { status, headers })
-}
-
-function onFetch(...answers: (Response | Error)[]) {
-  const spy = vi.spyOn(globalThis, 'fetch')
-  for (const each of answers) {
-    if (each instanceof Error) spy.mockRejectedValueOnce(each)
-    else spy.mockResolvedValueOnce(each)
-  }
-  return spy
-}
 
 const signal = new AbortController().signal
 const USER = { id: 'u1', name: 'Ada', email: 'ada@example.com', createdAt: '2026-11-23T16:28:23Z' }

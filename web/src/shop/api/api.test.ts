@@ -1,20 +1,8 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { answer, onFetch } from '../../shared/testing/fetch'
 import { history, order } from '../testing/resources'
 import * as api from './client'
 import { type Change, joined, withChange } from './resources'
-
-function answer(status: number, body: unknown, headers: Record<string, string> = {}) {
-  return new Response(JSON.stringify(body), { status, headers })
-}
-
-function onFetch(...answers: (Response | Error)[]) {
-  const spy = vi.spyOn(globalThis, 'fetch')
-  for (const each of answers) {
-    if (each instanceof Error) spy.mockRejectedValueOnce(each)
-    else spy.mockResolvedValueOnce(each)
-  }
-  return spy
-}
 
 /** One of the requests that were sent. */
 function sent(fetched: ReturnType<typeof onFetch>, index: number): Request {
