@@ -72,12 +72,12 @@ fn programs() -> anyhow::Result<PathBuf> {
 pub fn check() -> anyhow::Result<()> {
     let programs = programs()?;
     let host = build::host(build::Profile::Dev)?;
-    let bed = Bed::new(&programs, &host)?;
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(bed.check())
+    let env = TestEnv::new(&programs, &host)?;
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(env.check())
 }
 
 /// The shops that are asked, and where.
-struct Bed {
+struct TestEnv {
     schemathesis: PathBuf,
     folder: PathBuf,
     host: PathBuf,
@@ -104,7 +104,7 @@ struct Run<'a> {
     without: Option<&'static str>,
 }
 
-impl Bed {
+impl TestEnv {
     fn new(programs: &Path, host: &Path) -> anyhow::Result<Self> {
         let folder = workspace::target().join("api");
         if folder.exists() {

@@ -313,7 +313,7 @@ mod tests {
     use super::*;
     use crate::store::{self, Commit, Database, OutboxRow, Store, StoreError};
 
-    struct Bed {
+    struct TestEnv {
         _folder: tempfile::TempDir,
         store: Store,
         disk: store::BadDisk,
@@ -321,7 +321,7 @@ mod tests {
         check: StoreCheck,
     }
 
-    impl Bed {
+    impl TestEnv {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             let settings = Database { path: folder.path().join("a.db"), readers: 1 };
@@ -348,41 +348,41 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_disk_is_told_at_once_and_for_a_while_after_there_is_room_again() {
-        let bed = Bed::new();
-        assert_eq!(bed.check.ask().await.status, Status::Up);
-        bed.disk.leave_room(0).await;
-        assert!(bed.write(1 << 20).await.is_err());
-        let full = bed.check.ask().await;
+        let env = TestEnv::new();
+        assert_eq!(env.check.ask().await.status, Status::Up);
+        env.disk.leave_room(0).await;
+        assert!(env.write(1 << 20).await.is_err());
+        let full = env.check.ask().await;
         assert!(full.status > Status::Up && full.message.contains("full"), "{full:?}");
-        bed.disk.leave_room(10_000).await;
-        bed.write(1 << 20).await.unwrap();
-        let after = bed.check.ask().await;
+        env.disk.leave_room(10_000).await;
+        env.write(1 << 20).await.unwrap();
+        let after = env.check.ask().await;
         assert!(after.status == Status::Degraded && after.message.contains("refused 0 s ago"), "{after:?}");
-        bed.clock.advance(SignedDuration::from_mins(1));
+        env.clock.advance(SignedDuration::from_mins(1));
         let deadline = Instant::now() + Duration::from_secs(20);
-        while bed.check.ask().await != Check::new(Status::Up, "1 events in the outbox") {
-            assert!(Instant::now() < deadline, "{:?}", bed.check.ask().await);
+        while env.check.ask().await != Check::new(Status::Up, "1 events in the outbox") {
+            assert!(Instant::now() < deadline, "{:?}", env.check.ask().await);
         }
     }
 
     #[tokio::test]
     async fn a_write_that_does_not_end_is_told_of_and_leaves_what_is_read() {
-        let bed = Bed::new();
-        let slow = bed.check.slow();
+        let env = TestEnv::new();
+        let slow = env.check.slow();
         assert!(slow.status == Status::Degraded && slow.reads && slow.message.contains("takes longer than 1000 ms"), "{slow:?}");
         let since = Instant::now().checked_sub(HANGING_WRITE).unwrap();
-        *bed.check.waits.lock() = Some((since, bed.store.operations.commit_stats().commits));
-        let hanging = bed.check.slow();
+        *env.check.waits.lock() = Some((since, env.store.operations.commit_stats().commits));
+        let hanging = env.check.slow();
         assert!(hanging.status == Status::Down && hanging.reads, "{hanging:?}");
-        bed.write(10).await.unwrap();
-        assert_eq!(bed.check.slow().status, Status::Degraded, "one has ended meanwhile: they are slow, and do end");
+        env.write(10).await.unwrap();
+        assert_eq!(env.check.slow().status, Status::Degraded, "one has ended meanwhile: they are slow, and do end");
     }
 
     #[tokio::test]
     async fn a_disk_that_cannot_be_written_is_noticed_by_asking() {
-        let bed = Bed::new();
-        bed.disk.break_disk().await;
-        let check = bed.check.ask().await;
+        let env = TestEnv::new();
+        env.disk.break_disk().await;
+        let check = env.check.ask().await;
         assert!(check.status == Status::Down && check.message.contains("disk I/O error"), "{check:?}");
         assert!(check.reads, "what is only read is answered as ever");
     }

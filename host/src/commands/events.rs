@@ -16,7 +16,7 @@ use crate::bus::kafka::Settings;
 use crate::bus::kafka::dead_letters::{self, DeadLetter, Failed};
 use crate::clock::Clock;
 use crate::plan::{Bus, Plan};
-use crate::store::{self, beside};
+use crate::store::{self, offline};
 
 /// Characters of a payload that a list shows.
 const SHOWN: usize = 120;
@@ -40,7 +40,7 @@ pub fn list_dead_letters(config: &Path, topics: &[String]) -> ExitCode {
                 (listed.letters.iter().map(line).collect(), listed.failed)
             }
             Place::Database(path) => {
-                let letters = beside::dead_letters(path)?.into_iter().filter(|letter| topics.contains(&letter.event.topic));
+                let letters = offline::dead_letters(path)?.into_iter().filter(|letter| topics.contains(&letter.event.topic));
                 (letters.map(|letter| line(&kept(letter))).collect(), Vec::new())
             }
         };
@@ -61,11 +61,11 @@ pub fn discard_dead_letters(config: &Path, topic: &str, through: Option<i64>) ->
                 let through = through.map(u64::try_from).transpose().context("a dead letter has a number from 1")?;
                 let unknown = |number: &u64| format!("the list has no dead letter {number} of '{topic}'");
                 if let Some(number) = through {
-                    let letters = beside::dead_letters(path)?;
+                    let letters = offline::dead_letters(path)?;
                     let there = letters.iter().any(|letter| letter.id == number && letter.event.topic == topic);
                     anyhow::ensure!(there, unknown(&number));
                 }
-                usize::try_from(beside::discard(path, topic, through)?)?
+                usize::try_from(offline::discard(path, topic, through)?)?
             }
         };
         writeln!(out, "{discarded} dead letters are not listed and not sent any more")?;
@@ -86,7 +86,7 @@ pub fn redrive_dead_letters(config: &Path, topics: &[String]) -> ExitCode {
                 tell(&sent.failed)
             }
             Place::Database(path) => {
-                let sent = beside::redrive(path, &topics)?;
+                let sent = offline::redrive(path, &topics)?;
                 writeln!(
                     out,
                     "{} dead letters wait to be published again, as {} events: the process that has them does it within seconds, or when it starts",
@@ -118,7 +118,7 @@ pub fn republish(config: &Path, since: &str) -> ExitCode {
     printing(|out| {
         let Some(database) = database(config, "it has no events")? else { return Ok(ExitCode::FAILURE) };
         let since = time(since, Clock::system().now())?;
-        let events = beside::republish(&database, since)?;
+        let events = offline::republish(&database, since)?;
         writeln!(
             out,
             "{events} events since {since} wait to be published again: the process that has them does it as soon as its bus is there"
@@ -144,7 +144,7 @@ fn place_of(plan: &Plan) -> anyhow::Result<(Place, BTreeSet<String>)> {
         return Ok((Place::Kafka(settings.clone()), known));
     }
     let database = plan.database.as_ref().context("there is no persistence.store, so no event is kept")?;
-    known.extend(beside::dead_letters(&database.path)?.into_iter().map(|letter| letter.event.topic));
+    known.extend(offline::dead_letters(&database.path)?.into_iter().map(|letter| letter.event.topic));
     Ok((Place::Database(database.path.clone()), known))
 }
 

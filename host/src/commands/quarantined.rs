@@ -9,7 +9,7 @@ use anyhow::bail;
 use super::database;
 use super::printed::printing;
 use crate::clock::Clock;
-use crate::store::{StepRun, beside};
+use crate::store::{StepRun, offline};
 
 /// What a config without a database lacks.
 const NOTHING: &str = "nothing can be quarantined";
@@ -19,7 +19,7 @@ const NOTHING: &str = "nothing can be quarantined";
 pub fn list(config: &Path) -> ExitCode {
     printing(|out| {
         let Some(database) = database(config, NOTHING)? else { return Ok(ExitCode::FAILURE) };
-        let quarantined = beside::parked(&database)?;
+        let quarantined = offline::parked(&database)?;
         quarantined.iter().try_for_each(|run| writeln!(out, "{}", line(run)))?;
         writeln!(out, "{} quarantined runs", quarantined.len())?;
         Ok(ExitCode::SUCCESS)
@@ -31,8 +31,8 @@ pub fn list(config: &Path) -> ExitCode {
 pub fn release(config: &Path, keys: &[String], all: bool) -> ExitCode {
     printing(|out| {
         let Some(database) = database(config, NOTHING)? else { return Ok(ExitCode::FAILURE) };
-        let keys = if all { beside::parked(&database)?.into_iter().map(|run| run.key).collect() } else { keys.to_vec() };
-        let unknown = beside::release(&database, &keys, Clock::system().now())?;
+        let keys = if all { offline::parked(&database)?.into_iter().map(|run| run.key).collect() } else { keys.to_vec() };
+        let unknown = offline::release(&database, &keys, Clock::system().now())?;
         if !unknown.is_empty() {
             bail!(
                 "no quarantined run has the key {}; `millrace quarantined list` shows those that are. Nothing was changed",

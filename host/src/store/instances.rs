@@ -19,7 +19,7 @@ pub enum RunStatus {
     /// Ended, its result is part of the state.
     Done,
     /// Set aside until a person looks at it: it killed the process too often, or can never work.
-    Parked,
+    Quarantined,
     /// Set aside because the config of this process does not name what it needs; ready again at the next start.
     Stranded,
 }
@@ -130,9 +130,9 @@ pub trait Instances: Resources {
     /// may be there now.
     async fn recover_runs(&self, crashed: &[String], park_after: u32) -> Result<Vec<StepRun>, StoreError>;
     /// Makes all runs of a component that were set aside ready again. Returns how many.
-    async fn unpark(&self, component: &str) -> Result<u64, StoreError>;
+    async fn release_quarantined(&self, component: &str) -> Result<u64, StoreError>;
     /// Makes the ready runs of a component due at once, whatever they wait for. Returns how many were not.
-    async fn hasten(&self, component: &str) -> Result<u64, StoreError>;
+    async fn wake(&self, component: &str) -> Result<u64, StoreError>;
 
     /// Up to `limit` timers that are due, earliest first. They stay until their resource's state changes.
     async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<Timer>, StoreError>;

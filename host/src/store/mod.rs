@@ -25,7 +25,7 @@ pub use self::instances::{Instances, Line, RunStatus, StepRun, Timer};
 pub use self::messages::{DeadLetter, InboxRow, Messages, OutboxRow};
 #[cfg(test)]
 pub(crate) use self::open::{BadDisk, open_on_a_bad_disk};
-pub use self::open::{Copied, Database, OpenError, Store, back_up, beside, open, restore};
+pub use self::open::{Copied, Database, OpenError, Store, back_up, offline, open, restore};
 pub use self::operations::{Backlog, CommitObserver, CommitStats, OLDEST_LOOKED_AT, Operations, Prunable, Refused, Space};
 pub use self::resources::{HistoryRow, IdempotencyRow, Listing, Object, Progress, Resource, Resources};
 use self::stock::merge_lines;

@@ -9,7 +9,7 @@ use crate::clock::Clock;
 
 #[cfg(test)]
 pub(crate) use super::sqlite::BadDisk;
-pub use super::sqlite::{Copied, OpenError, back_up, beside, restore};
+pub use super::sqlite::{Copied, OpenError, back_up, offline, restore};
 
 /// Where the database is and how many may read at once.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -280,13 +280,13 @@ mod tests {
         }
     }
 
-    struct Bed {
+    struct TestEnv {
         lines: Lines,
         answer: mpsc::Sender<io::Result<usize>>,
         taken: Arc<Mutex<Vec<u8>>>,
     }
 
-    impl Bed {
+    impl TestEnv {
         fn new() -> Self {
             let ((answer, answers), taken) = (mpsc::channel(), Arc::default());
             let lines = Lines::start(Told { answers, taken: Arc::clone(&taken) }).unwrap();
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn lines_come_out_as_they_went_in() {
-        let (lines, taken) = Bed::new().open();
+        let (lines, taken) = TestEnv::new().open();
         lines.push(b"one\n");
         lines.push(b"two\n");
         lines.flush(Duration::from_secs(20));
@@ -322,20 +322,20 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_an_output_that_takes_nothing() {
-        let bed = Bed::new();
+        let env = TestEnv::new();
         let line = [b'x'; 1023];
         let begun = Instant::now();
         for _ in 0..5_000 {
-            bed.lines.push(&[line.as_slice(), b"\n"].concat());
+            env.lines.push(&[line.as_slice(), b"\n"].concat());
         }
         assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-        let dropped = bed.lines.dropped();
+        let dropped = env.lines.dropped();
         assert!((2_000..4_500).contains(&dropped), "{dropped}");
-        bed.lines.flush(Duration::from_millis(50));
+        env.lines.flush(Duration::from_millis(50));
         until("it is told that nobody reads", || {
-            bed.lines.problem().is_some_and(|problem| problem.contains("nobody has read stderr for 2 s"))
+            env.lines.problem().is_some_and(|problem| problem.contains("nobody has read stderr for 2 s"))
         });
-        let (lines, taken) = bed.open();
+        let (lines, taken) = env.open();
         lines.flush(Duration::from_secs(20));
         let written = taken.lock().iter().filter(|byte| **byte == b'\n').count() as u64;
         assert_eq!(written + lines.dropped(), 5_000);
@@ -343,33 +343,33 @@ mod tests {
 
     #[test]
     fn what_cannot_be_written_is_dropped_and_counted_and_a_line_that_was_cut_off_ends_there() {
-        let bed = Bed::new();
-        bed.lines.push(b"one\n");
-        bed.answer.send(Ok(usize::MAX)).unwrap();
-        until("the first line is written", || bed.text() == "one\n");
-        bed.lines.push(b"two\n");
-        bed.answer.send(Ok(2)).unwrap();
-        bed.answer.send(Err(io::ErrorKind::StorageFull.into())).unwrap();
-        until("a line is dropped", || bed.lines.dropped() == 1);
-        let problem = bed.lines.problem().unwrap();
+        let env = TestEnv::new();
+        env.lines.push(b"one\n");
+        env.answer.send(Ok(usize::MAX)).unwrap();
+        until("the first line is written", || env.text() == "one\n");
+        env.lines.push(b"two\n");
+        env.answer.send(Ok(2)).unwrap();
+        env.answer.send(Err(io::ErrorKind::StorageFull.into())).unwrap();
+        until("a line is dropped", || env.lines.dropped() == 1);
+        let problem = env.lines.problem().unwrap();
         assert!(problem.contains("cannot be written") && problem.contains("no storage space"), "{problem}");
-        bed.lines.push(b"three\n");
+        env.lines.push(b"three\n");
         // First the end of the line that was cut off.
-        bed.answer.send(Ok(usize::MAX)).unwrap();
-        bed.answer.send(Ok(usize::MAX)).unwrap();
-        until("the third line is written", || bed.text() == "one\ntw\nthree\n");
-        assert_eq!(bed.lines.dropped(), 1);
+        env.answer.send(Ok(usize::MAX)).unwrap();
+        env.answer.send(Ok(usize::MAX)).unwrap();
+        until("the third line is written", || env.text() == "one\ntw\nthree\n");
+        assert_eq!(env.lines.dropped(), 1);
     }
 
     #[test]
     fn a_flush_does_not_wait_for_a_log_that_cannot_be_written() {
-        let bed = Bed::new();
-        bed.lines.push(b"one\n");
-        bed.answer.send(Err(io::ErrorKind::BrokenPipe.into())).unwrap();
-        until("the line is dropped", || bed.lines.dropped() == 1);
+        let env = TestEnv::new();
+        env.lines.push(b"one\n");
+        env.answer.send(Err(io::ErrorKind::BrokenPipe.into())).unwrap();
+        until("the line is dropped", || env.lines.dropped() == 1);
         let begun = Instant::now();
-        bed.lines.push(b"two\n");
-        bed.lines.flush(Duration::from_secs(20));
+        env.lines.push(b"two\n");
+        env.lines.flush(Duration::from_secs(20));
         assert!(begun.elapsed() < Duration::from_secs(10));
     }
 }

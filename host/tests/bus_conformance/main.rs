@@ -6,11 +6,11 @@
     reason = "this is a test, its functions are only not all marked so; it spawns what it tests"
 )]
 
-mod bed;
 #[path = "../kafka_broker/mod.rs"]
 mod kafka_broker;
 mod only_kafka;
 mod promises;
+mod test_env;
 
 macro_rules! on_each_bus {
     ($($name:ident),+ $(,)?) => {
@@ -18,7 +18,7 @@ macro_rules! on_each_bus {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
-                    crate::promises::$name(crate::bed::Bed::embedded().await).await;
+                    crate::promises::$name(crate::test_env::TestEnv::embedded().await).await;
                 }
             )+
         }
@@ -26,7 +26,7 @@ macro_rules! on_each_bus {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
-                    crate::promises::$name(crate::bed::Bed::kafka().await).await;
+                    crate::promises::$name(crate::test_env::TestEnv::kafka().await).await;
                 }
             )+
         }

@@ -12,34 +12,34 @@ use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
-use crate::bed::{Bed, DELIVERIES, Subscriber};
 use crate::kafka_broker::KafkaBroker;
+use crate::test_env::{DELIVERIES, Subscriber, TestEnv};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_published_while_nobody_receives_is_received_later() {
-    let bed = Bed::kafka().await;
+    let env = TestEnv::kafka().await;
     let (silent, subscriber) = (Subscriber::willing(), Subscriber::willing());
-    let running = bed.open(&[], &silent).await;
-    let event = bed.event("made", "a", 1);
+    let running = env.open(&[], &silent).await;
+    let event = env.event("made", "a", 1);
     running.publish(std::slice::from_ref(&event)).await;
     running.close().await;
-    let running = bed.open(&[("taker", "made")], &subscriber).await;
+    let running = env.open(&[("taker", "made")], &subscriber).await;
     subscriber.until_took(&event).await;
     running.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nonsense_on_a_topic_becomes_dead_letters() {
-    let bed = Bed::kafka().await;
+    let env = TestEnv::kafka().await;
     let subscriber =
         Subscriber::directed(|_, event, _| if event.payload.starts_with('{') { Receipt::Done } else { Receipt::Poison("no event".into()) });
-    let running = bed.open(&[("taker", "made")], &subscriber).await;
-    let (first, last) = (bed.event("made", "a", 1), bed.event("made", "a", 2));
+    let running = env.open(&[("taker", "made")], &subscriber).await;
+    let (first, last) = (env.event("made", "a", 1), env.event("made", "a", 2));
     running.publish(std::slice::from_ref(&first)).await;
     // The same partition as ours: what comes after the nonsense has to get past it.
-    let foreign = ClientConfig::new().set("bootstrap.servers", bed.address()).set("partitioner", "murmur2_random").clone();
+    let foreign = ClientConfig::new().set("bootstrap.servers", env.address()).set("partitioner", "murmur2_random").clone();
     let foreign: FutureProducer = foreign.create().unwrap();
-    let topic = bed.topic("made");
+    let topic = env.topic("made");
     let nonsense: [Option<&[u8]>; 3] = [None, Some(&[0xff, 0x00, 0xfe]), Some(b"not an event")];
     for payload in nonsense {
         let mut record: FutureRecord<'_, str, [u8]> = FutureRecord::to(&topic).key("a");
@@ -48,87 +48,87 @@ async fn nonsense_on_a_topic_becomes_dead_letters() {
     }
     running.publish(std::slice::from_ref(&last)).await;
     subscriber.until_took(&last).await;
-    let mut reasons: Vec<String> = bed.dead_letters("made", &subscriber).await.into_iter().map(|(_, reason)| reason).collect();
+    let mut reasons: Vec<String> = env.dead_letters("made", &subscriber).await.into_iter().map(|(_, reason)| reason).collect();
     reasons.sort();
     assert_eq!(reasons.len(), 3, "{reasons:?}");
-    assert_eq!(subscriber.told_of_dead_letters(), [bed.topic("made"), bed.topic("made"), bed.topic("made")]);
+    assert_eq!(subscriber.told_of_dead_letters(), [env.topic("made"), env.topic("made"), env.topic("made")]);
     assert!(reasons[0] == "no event" && reasons[1] == "the record has no value" && reasons[2].contains("not UTF-8"), "{reasons:?}");
     running.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn how_far_it_is_behind_is_told() {
-    let bed = Bed::kafka().await;
+    let env = TestEnv::kafka().await;
     let willing = Arc::new(AtomicBool::new(false));
     let will = Arc::clone(&willing);
     let subscriber =
         Subscriber::directed(move |_, _, _| if will.load(Ordering::Relaxed) { Receipt::Done } else { Receipt::Retry("later".into()) });
-    let settings = bed.settings(&bed.address());
-    let running = bed.run(Arc::new(Bed::client(settings, u32::MAX)), &[("taker", "made")], &subscriber);
+    let settings = env.settings(&env.address());
+    let running = env.run(Arc::new(TestEnv::client(settings, u32::MAX)), &[("taker", "made")], &subscriber);
     running.until_up().await;
-    let events: Vec<_> = (0..7).map(|number| bed.event("made", &format!("key-{number}"), number)).collect();
+    let events: Vec<_> = (0..7).map(|number| env.event("made", &format!("key-{number}"), number)).collect();
     running.publish(&events).await;
-    running.until_behind(&bed.topic("made"), 7).await;
+    running.until_behind(&env.topic("made"), 7).await;
     willing.store(true, Ordering::Relaxed);
-    running.until_behind(&bed.topic("made"), 0).await;
+    running.until_behind(&env.topic("made"), 0).await;
     running.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_that_fails_again_and_again_is_given_up_and_can_be_sent_again() {
-    let bed = Bed::kafka().await;
+    let env = TestEnv::kafka().await;
     let healed = Arc::new(AtomicBool::new(false));
     let health = Arc::clone(&healed);
     let subscriber = Subscriber::directed(move |consumer, event, _| {
         let ill = consumer == "ill" && event.id.ends_with("-1") && !health.load(Ordering::Relaxed);
         if ill { Receipt::Retry("it hurts".into()) } else { Receipt::Done }
     });
-    let running = bed.open(&[("ill", "made"), ("well", "made")], &subscriber).await;
-    let (bad, good) = (bed.event("made", "a", 1), bed.event("made", "a", 2));
+    let running = env.open(&[("ill", "made"), ("well", "made")], &subscriber).await;
+    let (bad, good) = (env.event("made", "a", 1), env.event("made", "a", 2));
     running.publish(&[bad.clone(), good.clone()]).await;
     subscriber.until_delivered("ill", &good, 1).await;
     assert_eq!(subscriber.deliveries("ill", &bad), 4);
-    let letters = bed.dead_letters("made", &subscriber).await;
+    let letters = env.dead_letters("made", &subscriber).await;
     assert_eq!(letters.len(), 1);
     assert!(letters[0].0 == bad.id && letters[0].1.contains("4 deliveries") && letters[0].1.contains("it hurts"), "{letters:?}");
 
     healed.store(true, Ordering::Relaxed);
-    let (settings, topics) = (bed.settings(&bed.address()), [bed.topic("made")]);
+    let (settings, topics) = (env.settings(&env.address()), [env.topic("made")]);
     assert_eq!(dead_letters::redrive(&settings, &topics).await.unwrap(), Redriven { letters: 1, events: 1, failed: Vec::new() });
     subscriber.until_delivered("ill", &bad, 5).await;
-    assert!(bed.dead_letters("made", &subscriber).await.is_empty(), "what was sent again is no longer listed");
+    assert!(env.dead_letters("made", &subscriber).await.is_empty(), "what was sent again is no longer listed");
     assert_eq!(dead_letters::redrive(&settings, &topics).await.unwrap(), Redriven::default());
     running.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_that_no_topic_takes_leaves_a_note_and_blocks_nothing() {
-    let bed = Bed::kafka().await;
+    let env = TestEnv::kafka().await;
     let subscriber = Subscriber::willing();
-    let running = bed.open(&[("taker", "made")], &subscriber).await;
-    let mut huge = bed.event("made", "a", 1);
+    let running = env.open(&[("taker", "made")], &subscriber).await;
+    let mut huge = env.event("made", "a", 1);
     huge.payload = "x".repeat(MAX_EVENT_BYTES + 1).into();
-    let after = bed.event("made", "a", 2);
+    let after = env.event("made", "a", 2);
     running.publish(&[huge.clone(), after.clone()]).await;
     subscriber.until_took(&after).await;
-    let letters = bed.dead_letters("made", &subscriber).await;
+    let letters = env.dead_letters("made", &subscriber).await;
     assert!(letters.len() == 1 && letters[0].0 == huge.id && letters[0].1.contains("bytes"), "{letters:?}");
-    let redriven = dead_letters::redrive(&bed.settings(&bed.address()), &[bed.topic("made")]).await.unwrap();
+    let redriven = dead_letters::redrive(&env.settings(&env.address()), &[env.topic("made")]).await.unwrap();
     assert!(redriven.letters == 0 && redriven.failed[0].reason.contains("too large to be kept"), "{redriven:?}");
     running.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_that_was_deleted_is_made_again() {
-    let bed = Bed::kafka().await;
+    let env = TestEnv::kafka().await;
     let subscriber = Subscriber::willing();
-    let running = bed.open(&[("taker", "made")], &subscriber).await;
-    running.publish(&[bed.event("made", "a", 1)]).await;
+    let running = env.open(&[("taker", "made")], &subscriber).await;
+    running.publish(&[env.event("made", "a", 1)]).await;
     subscriber.until_taken(1).await;
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", bed.address()).create().unwrap();
-    let deleted = admin.delete_topics(&[&bed.topic("made")], &AdminOptions::new()).await.unwrap();
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", env.address()).create().unwrap();
+    let deleted = admin.delete_topics(&[&env.topic("made")], &AdminOptions::new()).await.unwrap();
     assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
-    let after = bed.event("made", "a", 2);
+    let after = env.event("made", "a", 2);
     running.publish(std::slice::from_ref(&after)).await;
     subscriber.until_took(&after).await;
     running.close().await;
@@ -137,11 +137,11 @@ async fn a_topic_that_was_deleted_is_made_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_is_away_is_waited_for() {
     let mut broker = tokio::task::spawn_blocking(KafkaBroker::not_started).await.unwrap();
-    let bed = Bed::embedded().await;
+    let env = TestEnv::embedded().await;
     let subscriber = Subscriber::willing();
-    let bus = Arc::new(Bed::client(bed.settings(&broker.address()), DELIVERIES));
-    let running = bed.run(bus, &[("taker", "made")], &subscriber);
-    let events: Vec<_> = (1..=4).map(|number| bed.event("made", "a", number)).collect();
+    let bus = Arc::new(TestEnv::client(env.settings(&broker.address()), DELIVERIES));
+    let running = env.run(bus, &[("taker", "made")], &subscriber);
+    let events: Vec<_> = (1..=4).map(|number| env.event("made", "a", number)).collect();
     let reason = running.until_down().await;
     assert!(!reason.is_empty());
     assert!(running.bus.publish(&events[..1]).await[0].is_err(), "not there at the start");

@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use millrace::bus::{BusHealth, Event, Receipt};
 
-use crate::bed::{Bed, Subscriber};
+use crate::test_env::{Subscriber, TestEnv};
 
 const KEYS: usize = 50;
 const EVENTS_PER_KEY: usize = 8;
 
-pub async fn every_subscriber_of_a_topic_gets_every_event(bed: Bed) {
+pub async fn every_subscriber_of_a_topic_gets_every_event(env: TestEnv) {
     let subscriber = Subscriber::willing();
-    let running = bed.open(&[("first", "made"), ("second", "made"), ("third", "sold")], &subscriber).await;
-    let mut made = bed.event("made", "a", 1);
+    let running = env.open(&[("first", "made"), ("second", "made"), ("third", "sold")], &subscriber).await;
+    let mut made = env.event("made", "a", 1);
     made.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
-    running.publish(&[made.clone(), bed.event("sold", "b", 1)]).await;
+    running.publish(&[made.clone(), env.event("sold", "b", 1)]).await;
     let taken = subscriber.until_taken(3).await;
     let who: HashSet<(&str, &str)> = taken.iter().map(|(consumer, event)| (consumer.as_str(), event.key.as_str())).collect();
     assert_eq!(who, HashSet::from([("first", "a"), ("second", "a"), ("third", "b")]));
@@ -25,12 +25,12 @@ pub async fn every_subscriber_of_a_topic_gets_every_event(bed: Bed) {
     running.close().await;
 }
 
-pub async fn events_of_a_key_arrive_in_their_sequence(bed: Bed) {
+pub async fn events_of_a_key_arrive_in_their_sequence(env: TestEnv) {
     let subscriber = Subscriber::willing();
-    let running = bed.open(&[("counter", "counted")], &subscriber).await;
+    let running = env.open(&[("counter", "counted")], &subscriber).await;
     let events: Vec<Event> = (0..EVENTS_PER_KEY)
         .flat_map(|number| (0..KEYS).map(move |key| (key, number)))
-        .map(|(key, number)| bed.event("counted", &format!("key-{key}"), number))
+        .map(|(key, number)| env.event("counted", &format!("key-{key}"), number))
         .collect();
     for batch in events.chunks(120) {
         running.publish(batch).await;
@@ -48,12 +48,12 @@ pub async fn events_of_a_key_arrive_in_their_sequence(bed: Bed) {
 }
 
 /// The first events of a topic are those that a broker which is still making it may refuse.
-pub async fn none_of_the_first_events_of_new_topics_is_lost(bed: Bed) {
+pub async fn none_of_the_first_events_of_new_topics_is_lost(env: TestEnv) {
     let topics: Vec<String> = (0..6).map(|number| format!("new-{number}")).collect();
     let subscriptions: Vec<(&str, &str)> = topics.iter().map(|topic| ("taker", topic.as_str())).collect();
     let subscriber = Subscriber::willing();
-    let running = bed.open(&subscriptions, &subscriber).await;
-    let events: Vec<Event> = topics.iter().flat_map(|topic| (0..KEYS).map(|key| bed.event(topic, &format!("key-{key}"), 1))).collect();
+    let running = env.open(&subscriptions, &subscriber).await;
+    let events: Vec<Event> = topics.iter().flat_map(|topic| (0..KEYS).map(|key| env.event(topic, &format!("key-{key}"), 1))).collect();
     let waves = futures::future::join_all(events.chunks(40).map(|wave| running.publish(wave))).await;
     assert_eq!(waves.len(), events.len().div_ceil(40));
     let taken: HashSet<String> = subscriber.until_taken(events.len()).await.into_iter().map(|(_, event)| event.id).collect();
@@ -61,10 +61,10 @@ pub async fn none_of_the_first_events_of_new_topics_is_lost(bed: Bed) {
     running.close().await;
 }
 
-pub async fn an_event_that_is_published_twice_does_no_harm(bed: Bed) {
+pub async fn an_event_that_is_published_twice_does_no_harm(env: TestEnv) {
     let subscriber = Subscriber::willing();
-    let running = bed.open(&[("taker", "made")], &subscriber).await;
-    let (twice, after) = (bed.event("made", "a", 1), bed.event("made", "a", 2));
+    let running = env.open(&[("taker", "made")], &subscriber).await;
+    let (twice, after) = (env.event("made", "a", 1), env.event("made", "a", 2));
     running.publish(&[twice.clone(), twice.clone(), after.clone()]).await;
     subscriber.until_took(&after).await;
     let taken = subscriber.until_taken(3).await;
@@ -73,75 +73,75 @@ pub async fn an_event_that_is_published_twice_does_no_harm(bed: Bed) {
     running.close().await;
 }
 
-pub async fn what_cannot_be_taken_now_is_delivered_again_and_its_key_waits(bed: Bed) {
+pub async fn what_cannot_be_taken_now_is_delivered_again_and_its_key_waits(env: TestEnv) {
     let open = Arc::new(AtomicBool::new(false));
     let door = Arc::clone(&open);
     let subscriber = Subscriber::directed(move |_, event, delivery| {
         let closed = !door.load(Ordering::Relaxed) && delivery < 3;
         if event.key == "waits" && closed { Receipt::Retry("the door is closed".into()) } else { Receipt::Done }
     });
-    let running = bed.open(&[("taker", "made")], &subscriber).await;
-    let (first, second, other) = (bed.event("made", "waits", 1), bed.event("made", "waits", 2), bed.event("made", "free", 1));
+    let running = env.open(&[("taker", "made")], &subscriber).await;
+    let (first, second, other) = (env.event("made", "waits", 1), env.event("made", "waits", 2), env.event("made", "free", 1));
     running.publish(&[first.clone(), second.clone(), other.clone()]).await;
     subscriber.until_delivered("taker", &first, 2).await;
     open.store(true, Ordering::Relaxed);
     let taken = subscriber.until_taken(3).await;
     let ids: Vec<&str> = taken.iter().filter(|(_, event)| event.key == "waits").map(|(_, event)| event.id.as_str()).collect();
     assert_eq!(ids, [&first.id, &second.id]);
-    assert!(bed.dead_letters("made", &subscriber).await.is_empty());
+    assert!(env.dead_letters("made", &subscriber).await.is_empty());
     running.close().await;
 }
 
-pub async fn what_nobody_can_take_now_waits_as_long_as_it_takes_and_is_no_dead_letter(bed: Bed) {
+pub async fn what_nobody_can_take_now_waits_as_long_as_it_takes_and_is_no_dead_letter(env: TestEnv) {
     // Far more often than an event is delivered that fails by itself.
     let subscriber = Subscriber::directed(|_, _, delivery| if delivery < 12 { Receipt::Wait("no room".into()) } else { Receipt::Done });
-    let running = bed.open(&[("taker", "made")], &subscriber).await;
-    let events = [1, 2].map(|number| bed.event("made", "a", number));
+    let running = env.open(&[("taker", "made")], &subscriber).await;
+    let events = [1, 2].map(|number| env.event("made", "a", number));
     running.publish(&events).await;
     let taken = subscriber.until_taken(2).await;
     assert_eq!(taken.iter().map(|(_, event)| event.id.as_str()).collect::<Vec<_>>(), [&events[0].id, &events[1].id]);
     assert_eq!(subscriber.deliveries("taker", &events[0]), 12);
-    assert!(bed.dead_letters("made", &subscriber).await.is_empty());
+    assert!(env.dead_letters("made", &subscriber).await.is_empty());
     running.close().await;
 }
 
-pub async fn a_poisoned_event_becomes_a_dead_letter_and_its_key_goes_on(bed: Bed) {
+pub async fn a_poisoned_event_becomes_a_dead_letter_and_its_key_goes_on(env: TestEnv) {
     let subscriber =
         Subscriber::directed(
             |_, event, _| {
                 if event.id.ends_with("-2") { Receipt::Poison("it is the second".into()) } else { Receipt::Done }
             },
         );
-    let running = bed.open(&[("taker", "made")], &subscriber).await;
-    let events = [1, 2, 3].map(|number| bed.event("made", "a", number));
+    let running = env.open(&[("taker", "made")], &subscriber).await;
+    let events = [1, 2, 3].map(|number| env.event("made", "a", number));
     running.publish(&events).await;
     subscriber.until_took(&events[2]).await;
-    assert_eq!(bed.dead_letters("made", &subscriber).await, [(events[1].id.clone(), "it is the second".to_owned())]);
+    assert_eq!(env.dead_letters("made", &subscriber).await, [(events[1].id.clone(), "it is the second".to_owned())]);
     assert_eq!(subscriber.deliveries("taker", &events[1]), 1);
     running.close().await;
 }
 
-pub async fn one_poisoned_consumer_does_not_keep_an_event_from_the_others(bed: Bed) {
+pub async fn one_poisoned_consumer_does_not_keep_an_event_from_the_others(env: TestEnv) {
     let subscriber =
         Subscriber::directed(|consumer, _, _| if consumer == "picky" { Receipt::Poison("not mine".into()) } else { Receipt::Done });
-    let running = bed.open(&[("picky", "made"), ("hungry", "made")], &subscriber).await;
-    let events = [1, 2].map(|number| bed.event("made", "a", number));
+    let running = env.open(&[("picky", "made"), ("hungry", "made")], &subscriber).await;
+    let events = [1, 2].map(|number| env.event("made", "a", number));
     running.publish(&events).await;
     let taken = subscriber.until_taken(2).await;
     assert!(taken.iter().all(|(consumer, _)| consumer == "hungry"), "{taken:?}");
-    assert_eq!(bed.dead_letters("made", &subscriber).await.len(), 2);
+    assert_eq!(env.dead_letters("made", &subscriber).await.len(), 2);
     running.close().await;
 }
 
-pub async fn after_a_restart_it_goes_on_where_it_stopped(bed: Bed) {
+pub async fn after_a_restart_it_goes_on_where_it_stopped(env: TestEnv) {
     let subscriber = Subscriber::willing();
-    let running = bed.open(&[("taker", "made")], &subscriber).await;
-    let events: Vec<Event> = (1..=10).map(|number| bed.event("made", "a", number)).collect();
+    let running = env.open(&[("taker", "made")], &subscriber).await;
+    let events: Vec<Event> = (1..=10).map(|number| env.event("made", "a", number)).collect();
     running.publish(&events[..5]).await;
     subscriber.until_taken(5).await;
     running.close().await;
 
-    let running = bed.open(&[("taker", "made")], &subscriber).await;
+    let running = env.open(&[("taker", "made")], &subscriber).await;
     running.publish(&events[5..]).await;
     subscriber.until_took(&events[9]).await;
     let ids: Vec<String> = subscriber.until_taken(10).await.into_iter().map(|(_, event)| event.id).collect();
@@ -149,20 +149,20 @@ pub async fn after_a_restart_it_goes_on_where_it_stopped(bed: Bed) {
     running.close().await;
 }
 
-pub async fn a_stop_does_not_wait_for_an_event_that_nobody_can_take(bed: Bed) {
+pub async fn a_stop_does_not_wait_for_an_event_that_nobody_can_take(env: TestEnv) {
     let open = Arc::new(AtomicBool::new(false));
     let door = Arc::clone(&open);
     let subscriber = Subscriber::directed(move |_, _, delivery| {
         if door.load(Ordering::Relaxed) || delivery > 1_000 { Receipt::Done } else { Receipt::Retry("the door is closed".into()) }
     });
-    let event = bed.event("made", "a", 1);
-    let running = bed.open(&[("taker", "made")], &subscriber).await;
+    let event = env.event("made", "a", 1);
+    let running = env.open(&[("taker", "made")], &subscriber).await;
     let results = running.bus.publish(std::slice::from_ref(&event)).await;
     subscriber.until_delivered("taker", &event, 1).await;
     running.close().await;
 
     open.store(true, Ordering::Relaxed);
-    let running = bed.open(&[("taker", "made")], &subscriber).await;
+    let running = env.open(&[("taker", "made")], &subscriber).await;
     if results[0].is_err() {
         running.publish(std::slice::from_ref(&event)).await;
     }
@@ -170,35 +170,35 @@ pub async fn a_stop_does_not_wait_for_an_event_that_nobody_can_take(bed: Bed) {
     running.close().await;
 }
 
-pub async fn a_large_event_blocks_nothing(bed: Bed) {
+pub async fn a_large_event_blocks_nothing(env: TestEnv) {
     let subscriber = Subscriber::willing();
-    let running = bed.open(&[("taker", "made")], &subscriber).await;
-    let mut large = bed.event("made", "a", 1);
+    let running = env.open(&[("taker", "made")], &subscriber).await;
+    let mut large = env.event("made", "a", 1);
     let noise: String = (0..1_500_000_u32).map(|i| char::from(b'a' + (i.wrapping_mul(2_654_435_761) >> 27) as u8 % 26)).collect();
     large.payload = format!(r#"{{"id":"{}","noise":"{noise}"}}"#, large.id).into();
-    let after = bed.event("made", "a", 2);
+    let after = env.event("made", "a", 2);
     running.publish(&[large.clone(), after.clone()]).await;
     let taken = subscriber.until_taken(2).await;
     assert_eq!(taken.iter().map(|(_, event)| event).collect::<Vec<_>>(), [&large, &after]);
     running.close().await;
 }
 
-pub async fn an_event_that_nobody_asked_for_blocks_nothing(bed: Bed) {
+pub async fn an_event_that_nobody_asked_for_blocks_nothing(env: TestEnv) {
     let subscriber = Subscriber::willing();
-    let running = bed.open(&[("taker", "made")], &subscriber).await;
-    let (unknown, after) = (bed.event("never-heard-of", "a", 1), bed.event("made", "a", 1));
+    let running = env.open(&[("taker", "made")], &subscriber).await;
+    let (unknown, after) = (env.event("never-heard-of", "a", 1), env.event("made", "a", 1));
     running.publish(&[unknown, after.clone()]).await;
     subscriber.until_took(&after).await;
     assert_eq!(subscriber.until_taken(1).await.len(), 1);
     running.close().await;
 }
 
-pub async fn nothing_is_published_before_the_start_or_after_the_stop(bed: Bed) {
+pub async fn nothing_is_published_before_the_start_or_after_the_stop(env: TestEnv) {
     let subscriber = Subscriber::willing();
-    let running = bed.open(&[("taker", "made")], &subscriber).await;
+    let running = env.open(&[("taker", "made")], &subscriber).await;
     let bus = Arc::clone(&running.bus);
     running.close().await;
     assert!(matches!(bus.health(), BusHealth::Down(_)));
-    let results = bus.publish(&[bed.event("made", "a", 1), bed.event("made", "a", 2)]).await;
+    let results = bus.publish(&[env.event("made", "a", 1), env.event("made", "a", 2)]).await;
     assert!(results.len() == 2 && results.iter().all(Result::is_err), "{results:?}");
 }

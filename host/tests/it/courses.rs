@@ -10,7 +10,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::conditions::bed::until;
+use crate::conditions::test_env::until;
 use crate::process::Home;
 use crate::test_app::{TestApp, changed_monolith};
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::conditions::bed::{Condition, until};
+use crate::conditions::test_env::{Condition, until};
 use crate::process::Home;
 
 /// What a trace of system calls says of answers and of the write-ahead log.

@@ -10,7 +10,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::client::{Client, order, path_of};
-use crate::conditions::bed::until;
+use crate::conditions::test_env::until;
 use crate::process::Home;
 use crate::shop::wait_for_stock;
 use crate::test_app::{TestApp, built, monolith_of_any_component};

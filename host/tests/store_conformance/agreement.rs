@@ -3,7 +3,7 @@
 use millrace::store::{Commit, Guard, IdempotencyRow, InboxRow, Listing, Prunable, ReservationStatus, RunStatus, Settled, StepRun, User};
 use proptest::prelude::*;
 
-use crate::bed::{Bed, at, claim, create, event, first_stocked, history_row, instance, line, moved, product, run, stocked, timer};
+use crate::test_env::{TestEnv, at, claim, create, event, first_stocked, history_row, instance, line, moved, product, run, stocked, timer};
 
 /// One thing to ask; numbers are small so that they meet.
 #[derive(Debug, Clone)]
@@ -89,7 +89,7 @@ fn named(id: u8, name: u8, epoch: u64, status: RunStatus) -> StepRun {
 }
 
 fn settled(id: u8, name: u8, fence: u8, status: u8) -> Settled {
-    let status = [RunStatus::Done, RunStatus::Ready, RunStatus::Parked, RunStatus::Done][usize::from(status)];
+    let status = [RunStatus::Done, RunStatus::Ready, RunStatus::Quarantined, RunStatus::Done][usize::from(status)];
     let error = fence.is_multiple_of(2).then(|| format!("failure {fence}"));
     let key = named(id, name, 0, status).key;
     Settled { key, fence: fence.into(), status, attempt: fence.into(), due_at: at(i64::from(fence)), error }
@@ -132,14 +132,14 @@ impl Parts {
     }
 
     fn run(&self, name: u8, status: u8, epoch: u64) -> StepRun {
-        let status = [RunStatus::Ready, RunStatus::Running, RunStatus::Parked][usize::from(status)];
+        let status = [RunStatus::Ready, RunStatus::Running, RunStatus::Quarantined][usize::from(status)];
         named(self.id, name, epoch, status)
     }
 }
 
 /// Asks, and writes the answer down.
-async fn answer(bed: &mut Bed, ask: &Ask) -> String {
-    let store = &bed.store;
+async fn answer(env: &mut TestEnv, ask: &Ask) -> String {
+    let store = &env.store;
     match ask {
         Ask::Commit(parts) => format!("{:?}", store.resources.commit(parts.commit(store.instances.epoch())).await),
         Ask::Claim { now, limit } => format!("{:?}", claim(store, at(i64::from(*now)), usize::from(*limit)).await),
@@ -151,7 +151,9 @@ async fn answer(bed: &mut Bed, ask: &Ask) -> String {
             let crashed = NAMES.map(|name| run(&crashed.to_string(), name).key);
             format!("{:?}", store.instances.recover_runs(&crashed, u32::from(*park_after)).await)
         }
-        Ask::Unpark { name } => format!("{:?}", store.instances.unpark(&format!("{}-component", NAMES[usize::from(*name)])).await),
+        Ask::Unpark { name } => {
+            format!("{:?}", store.instances.release_quarantined(&format!("{}-component", NAMES[usize::from(*name)])).await)
+        }
         Ask::DropTimer { id, version } => {
             format!("{:?}", store.instances.drop_timer(&timer(&id.to_string(), "expire", (*version).into(), 0)).await)
         }
@@ -159,16 +161,16 @@ async fn answer(bed: &mut Bed, ask: &Ask) -> String {
             let positions: Vec<u64> = positions.iter().map(|position| u64::from(*position)).collect();
             format!("{:?}", store.messages.mark_published(&positions).await)
         }
-        Ask::Republish => format!("{:?}", store.messages.republish(bed.half_an_hour_ago()).await),
+        Ask::Republish => format!("{:?}", store.messages.republish(env.half_an_hour_ago()).await),
         Ask::Prune => {
             let mut said = Vec::new();
             for what in Prunable::ALL {
-                said.push(format!("{:?}", store.operations.prune(what, bed.half_an_hour_ago()).await));
+                said.push(format!("{:?}", store.operations.prune(what, env.half_an_hour_ago()).await));
             }
             said.concat()
         }
         Ask::Archive { most } => {
-            let old = store.operations.finished("orders", bed.half_an_hour_ago(), None, usize::from(*most)).await.unwrap();
+            let old = store.operations.finished("orders", env.half_an_hour_ago(), None, usize::from(*most)).await.unwrap();
             let named: Vec<_> = old.iter().map(|resource| (resource.id.clone(), resource.version)).collect();
             format!("{old:?} {:?}", store.operations.forget_finished("orders", &named).await)
         }
@@ -195,19 +197,19 @@ async fn answer(bed: &mut Bed, ask: &Ask) -> String {
             format!("{:?}", store.users.update_user(&id.to_string(), Some("m"), email.as_deref()).await)
         }
         Ask::PassAnHour => {
-            bed.pass_an_hour();
+            env.pass_an_hour();
             String::new()
         }
         Ask::Reopen => {
-            bed.reopen().await;
+            env.reopen().await;
             String::new()
         }
     }
 }
 
 /// Everything that can be read.
-async fn everything(bed: &Bed) -> Vec<String> {
-    let store = &bed.store;
+async fn everything(env: &TestEnv) -> Vec<String> {
+    let store = &env.store;
     let mut seen = Vec::new();
     for kind in ["orders", "products"] {
         let listing = Listing { kind: kind.into(), limit: 100, ..Listing::default() };
@@ -244,7 +246,7 @@ proptest! {
     fn the_back_ends_agree(asks in proptest::collection::vec(ask(), 1..60)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let (mut sqlite, mut memory) = (Bed::sqlite(), Bed::memory());
+            let (mut sqlite, mut memory) = (TestEnv::sqlite(), TestEnv::memory());
             // The same epochs, so that answers can be compared as they are.
             sqlite.reopen().await;
             for ask in &asks {

@@ -2,99 +2,99 @@
 
 use millrace::store::{Commit, Conflict, Guard, IdempotencyRow, InboxRow, Stocking, Store};
 
-use crate::bed::{
-    Bed, all_at_once, at, change, conflict, create, done, event, history_row, instance, moved, product, run, settling, timer, with_runs,
+use crate::test_env::{
+    TestEnv, all_at_once, at, change, conflict, create, done, event, history_row, instance, moved, product, run, settling, timer, with_runs,
 };
 
-pub async fn a_created_resource_is_read_back(mut bed: Bed) {
+pub async fn a_created_resource_is_read_back(mut env: TestEnv) {
     for resource in [product("1"), instance("a")] {
-        bed.store.resources.commit(create(resource.clone())).await.unwrap();
-        assert_eq!(bed.store.resources.resource(&resource.kind, &resource.id).await.unwrap(), Some(resource));
+        env.store.resources.commit(create(resource.clone())).await.unwrap();
+        assert_eq!(env.store.resources.resource(&resource.kind, &resource.id).await.unwrap(), Some(resource));
     }
-    bed.reopen().await;
-    assert_eq!(bed.store.resources.resource("orders", "a").await.unwrap(), Some(instance("a")));
-    assert_eq!(bed.store.resources.resource("orders", "1").await.unwrap(), None);
+    env.reopen().await;
+    assert_eq!(env.store.resources.resource("orders", "a").await.unwrap(), Some(instance("a")));
+    assert_eq!(env.store.resources.resource("orders", "1").await.unwrap(), None);
 }
 
-pub async fn a_resource_is_created_once(bed: Bed) {
-    bed.store.resources.commit(create(product("1"))).await.unwrap();
-    let refused = conflict(bed.store.resources.commit(create(moved(&product("1"), "other"))).await);
+pub async fn a_resource_is_created_once(env: TestEnv) {
+    env.store.resources.commit(create(product("1"))).await.unwrap();
+    let refused = conflict(env.store.resources.commit(create(moved(&product("1"), "other"))).await);
     assert_eq!(refused, Conflict::Exists { kind: "products".into(), id: "1".into() });
-    assert_eq!(bed.store.resources.resource("products", "1").await.unwrap(), Some(product("1")));
+    assert_eq!(env.store.resources.resource("products", "1").await.unwrap(), Some(product("1")));
 }
 
-pub async fn a_change_needs_the_version_it_was_decided_on(bed: Bed) {
+pub async fn a_change_needs_the_version_it_was_decided_on(env: TestEnv) {
     let first = instance("a");
     let second = moved(&first, "paying");
-    bed.store.resources.commit(create(first.clone())).await.unwrap();
-    bed.store.resources.commit(change(second.clone())).await.unwrap();
-    let stale = conflict(bed.store.resources.commit(change(moved(&first, "failed"))).await);
+    env.store.resources.commit(create(first.clone())).await.unwrap();
+    env.store.resources.commit(change(second.clone())).await.unwrap();
+    let stale = conflict(env.store.resources.commit(change(moved(&first, "failed"))).await);
     assert_eq!(stale, Conflict::Version { kind: "orders".into(), id: "a".into() });
-    let absent = conflict(bed.store.resources.commit(change(moved(&instance("b"), "paying"))).await);
+    let absent = conflict(env.store.resources.commit(change(moved(&instance("b"), "paying"))).await);
     assert_eq!(absent, Conflict::Version { kind: "orders".into(), id: "b".into() });
-    assert_eq!(bed.store.resources.resource("orders", "a").await.unwrap(), Some(second));
-    assert_eq!(bed.store.resources.resource("orders", "b").await.unwrap(), None);
+    assert_eq!(env.store.resources.resource("orders", "a").await.unwrap(), Some(second));
+    assert_eq!(env.store.resources.resource("orders", "b").await.unwrap(), None);
 }
 
-pub async fn owner_and_creation_time_never_change(bed: Bed) {
+pub async fn owner_and_creation_time_never_change(env: TestEnv) {
     let first = instance("a");
-    bed.store.resources.commit(create(first.clone())).await.unwrap();
+    env.store.resources.commit(create(first.clone())).await.unwrap();
     let mut second = moved(&first, "paying");
     second.owner = Some("somebody else".into());
     second.created_at = at(999);
-    bed.store.resources.commit(change(second.clone())).await.unwrap();
+    env.store.resources.commit(change(second.clone())).await.unwrap();
     second.owner = first.owner;
     second.created_at = first.created_at;
-    assert_eq!(bed.store.resources.resource("orders", "a").await.unwrap(), Some(second));
+    assert_eq!(env.store.resources.resource("orders", "a").await.unwrap(), Some(second));
 }
 
-pub async fn attention_and_the_end_can_come_and_go(bed: Bed) {
+pub async fn attention_and_the_end_can_come_and_go(env: TestEnv) {
     let mut resource = instance("a");
-    bed.store.resources.commit(create(resource.clone())).await.unwrap();
+    env.store.resources.commit(create(resource.clone())).await.unwrap();
     for (attention, finished, waiting) in [(None, false, 0), (Some("look"), false, 1), (None, false, 0), (Some("look again"), true, 1)] {
         resource = moved(&resource, "paying");
         let progress = resource.workflow.as_mut().unwrap();
         progress.attention = attention.map(str::to_owned);
         progress.finished = finished;
-        bed.store.resources.commit(change(resource.clone())).await.unwrap();
-        assert_eq!(bed.store.resources.resource("orders", "a").await.unwrap().as_ref(), Some(&resource));
-        let backlog = bed.store.operations.backlog().await.unwrap();
+        env.store.resources.commit(change(resource.clone())).await.unwrap();
+        assert_eq!(env.store.resources.resource("orders", "a").await.unwrap().as_ref(), Some(&resource));
+        let backlog = env.store.operations.backlog().await.unwrap();
         assert_eq!(backlog.attention, waiting);
         assert_eq!(backlog.active.is_empty(), finished);
     }
 }
 
-pub async fn history_is_read_after_a_sequence_number(bed: Bed) {
+pub async fn history_is_read_after_a_sequence_number(env: TestEnv) {
     let mut rejected = history_row(3);
     (rejected.component, rejected.digest, rejected.attempt) = (None, None, None);
     rejected.reason = Some("no more of them".into());
     let first = Commit { history: vec![history_row(1), history_row(2)], ..create(instance("a")) };
-    bed.store.resources.commit(first).await.unwrap();
+    env.store.resources.commit(first).await.unwrap();
     let second = Commit { history: vec![rejected.clone()], ..change(moved(&instance("a"), "paying")) };
-    bed.store.resources.commit(second).await.unwrap();
-    bed.store.resources.commit(Commit { history: vec![history_row(1)], ..create(instance("b")) }).await.unwrap();
-    assert_eq!(bed.store.resources.history("orders", "a", 0, 100).await.unwrap(), [history_row(1), history_row(2), rejected.clone()]);
-    assert_eq!(bed.store.resources.history("orders", "a", 2, 100).await.unwrap(), [rejected]);
-    assert!(bed.store.resources.history("orders", "a", 3, 100).await.unwrap().is_empty());
-    assert!(bed.store.resources.history("products", "a", 0, 100).await.unwrap().is_empty());
+    env.store.resources.commit(second).await.unwrap();
+    env.store.resources.commit(Commit { history: vec![history_row(1)], ..create(instance("b")) }).await.unwrap();
+    assert_eq!(env.store.resources.history("orders", "a", 0, 100).await.unwrap(), [history_row(1), history_row(2), rejected.clone()]);
+    assert_eq!(env.store.resources.history("orders", "a", 2, 100).await.unwrap(), [rejected]);
+    assert!(env.store.resources.history("orders", "a", 3, 100).await.unwrap().is_empty());
+    assert!(env.store.resources.history("products", "a", 0, 100).await.unwrap().is_empty());
 }
 
-pub async fn history_is_read_in_pages_from_either_end(bed: Bed) {
+pub async fn history_is_read_in_pages_from_either_end(env: TestEnv) {
     let rows: Vec<_> = (1..=250).map(history_row).collect();
-    bed.store.resources.commit(Commit { history: rows.clone(), ..create(instance("a")) }).await.unwrap();
-    bed.store.resources.commit(Commit { history: vec![history_row(1)], ..create(instance("b")) }).await.unwrap();
-    assert_eq!(bed.store.resources.history("orders", "a", 0, 100).await.unwrap(), rows[..100]);
-    assert_eq!(bed.store.resources.history("orders", "a", 200, 100).await.unwrap(), rows[200..]);
-    assert_eq!(bed.store.resources.history_before("orders", "a", u64::MAX, 100).await.unwrap(), rows[150..]);
-    assert_eq!(bed.store.resources.history_before("orders", "a", 151, 100).await.unwrap(), rows[50..150]);
-    assert_eq!(bed.store.resources.history_before("orders", "a", 51, 100).await.unwrap(), rows[..50]);
-    assert!(bed.store.resources.history_before("orders", "a", 1, 100).await.unwrap().is_empty());
-    assert!(bed.store.resources.history_before("products", "a", u64::MAX, 100).await.unwrap().is_empty());
+    env.store.resources.commit(Commit { history: rows.clone(), ..create(instance("a")) }).await.unwrap();
+    env.store.resources.commit(Commit { history: vec![history_row(1)], ..create(instance("b")) }).await.unwrap();
+    assert_eq!(env.store.resources.history("orders", "a", 0, 100).await.unwrap(), rows[..100]);
+    assert_eq!(env.store.resources.history("orders", "a", 200, 100).await.unwrap(), rows[200..]);
+    assert_eq!(env.store.resources.history_before("orders", "a", u64::MAX, 100).await.unwrap(), rows[150..]);
+    assert_eq!(env.store.resources.history_before("orders", "a", 151, 100).await.unwrap(), rows[50..150]);
+    assert_eq!(env.store.resources.history_before("orders", "a", 51, 100).await.unwrap(), rows[..50]);
+    assert!(env.store.resources.history_before("orders", "a", 1, 100).await.unwrap().is_empty());
+    assert!(env.store.resources.history_before("products", "a", u64::MAX, 100).await.unwrap().is_empty());
 }
 
-pub async fn deadlines_come_and_go_with_the_change_that_has_them(bed: Bed) {
+pub async fn deadlines_come_and_go_with_the_change_that_has_them(env: TestEnv) {
     let mut resource = instance("a");
-    bed.store.resources.commit(create(resource.clone())).await.unwrap();
+    env.store.resources.commit(create(resource.clone())).await.unwrap();
     for (attention, deadlines) in
         [(None, vec![]), (None, vec![("expire", 7), ("close", 9)]), (Some("look"), vec![("close", 9)]), (None, vec![])]
     {
@@ -102,8 +102,8 @@ pub async fn deadlines_come_and_go_with_the_change_that_has_them(bed: Bed) {
         let progress = resource.workflow.as_mut().unwrap();
         progress.deadlines = deadlines.into_iter().map(|(transition, due)| (transition.to_owned(), at(due))).collect();
         progress.attention = attention.map(str::to_owned);
-        bed.store.resources.commit(change(resource.clone())).await.unwrap();
-        assert_eq!(bed.store.resources.resource("orders", "a").await.unwrap().as_ref(), Some(&resource));
+        env.store.resources.commit(change(resource.clone())).await.unwrap();
+        assert_eq!(env.store.resources.resource("orders", "a").await.unwrap().as_ref(), Some(&resource));
     }
 }
 
@@ -135,8 +135,8 @@ async fn assert_untouched(store: &Store) {
     assert_eq!(store.stock.stock_of("a").await.unwrap(), None);
 }
 
-pub async fn a_conflicting_commit_writes_nothing_at_all(bed: Bed) {
-    let store = &bed.store;
+pub async fn a_conflicting_commit_writes_nothing_at_all(env: TestEnv) {
+    let store = &env.store;
     store.resources.commit(Commit { runs: vec![run("a", "payment")], ..create(instance("a")) }).await.unwrap();
     let good = everything_with_a_stale_fence(store.instances.epoch());
 
@@ -157,10 +157,10 @@ pub async fn a_conflicting_commit_writes_nothing_at_all(bed: Bed) {
     assert_eq!(committed.outbox[0].position, 1);
 }
 
-pub async fn neighbours_of_a_conflicting_commit_succeed(bed: Bed) {
-    bed.store.resources.commit(create(product("taken"))).await.unwrap();
+pub async fn neighbours_of_a_conflicting_commit_succeed(env: TestEnv) {
+    env.store.resources.commit(create(product("taken"))).await.unwrap();
     let results = all_at_once((0..64).map(|n| {
-        let store = bed.store.clone();
+        let store = env.store.clone();
         let id = if n % 4 == 0 { "taken".to_owned() } else { format!("{n}") };
         async move { store.resources.commit(Commit { outbox: vec![event(&id, 1)], ..create(product(&id)) }).await }
     }))
@@ -168,28 +168,28 @@ pub async fn neighbours_of_a_conflicting_commit_succeed(bed: Bed) {
     for (n, result) in results.into_iter().enumerate() {
         assert_eq!(result.is_err(), n % 4 == 0, "{n}: {result:?}");
     }
-    let events = bed.store.messages.unpublished(0, 100).await.unwrap();
+    let events = env.store.messages.unpublished(0, 100).await.unwrap();
     let positions: Vec<u64> = events.iter().map(|event| event.position).collect();
     assert_eq!(positions, (1..=48).collect::<Vec<u64>>(), "what was undone left no gap");
     assert!(events.iter().all(|event| event.key != "taken"));
 }
 
-pub async fn of_many_changes_of_one_version_one_wins(bed: Bed) {
-    bed.store.resources.commit(create(instance("a"))).await.unwrap();
+pub async fn of_many_changes_of_one_version_one_wins(env: TestEnv) {
+    env.store.resources.commit(create(instance("a"))).await.unwrap();
     let results = all_at_once((0..50).map(|n| {
-        let store = bed.store.clone();
+        let store = env.store.clone();
         async move { store.resources.commit(change(moved(&instance("a"), &format!("state-{n}")))).await }
     }))
     .await;
     let winners: Vec<usize> = results.iter().enumerate().filter(|(_, result)| result.is_ok()).map(|(n, _)| n).collect();
     let [winner] = winners[..] else { panic!("one winner was expected: {winners:?}") };
-    let now = bed.store.resources.resource("orders", "a").await.unwrap().unwrap();
+    let now = env.store.resources.resource("orders", "a").await.unwrap().unwrap();
     assert_eq!((now.state, now.version), (format!("state-{winner}"), 2));
 }
 
-pub async fn many_callers_see_what_they_were_answered(bed: Bed) {
+pub async fn many_callers_see_what_they_were_answered(env: TestEnv) {
     let results = all_at_once((0..64).map(|n| {
-        let store = bed.store.clone();
+        let store = env.store.clone();
         async move {
             let mut resource = instance(&n.to_string());
             store.resources.commit(create(resource.clone())).await?;
@@ -205,29 +205,29 @@ pub async fn many_callers_see_what_they_were_answered(bed: Bed) {
         let (found, written) = result.unwrap();
         assert_eq!(found, Some(written), "what was answered is seen");
     }
-    let stats = bed.store.operations.commit_stats();
+    let stats = env.store.operations.commit_stats();
     assert_eq!(stats.units, 64 * 5);
     assert!(stats.commits > 0 && stats.commits <= stats.units, "{stats:?}");
 }
 
-pub async fn an_event_has_its_effect_once(mut bed: Bed) {
+pub async fn an_event_has_its_effect_once(mut env: TestEnv) {
     let inbox = InboxRow { consumer: "trigger".into(), event_id: "e1".into() };
-    assert!(!bed.store.messages.handled(&inbox).await.unwrap());
+    assert!(!env.store.messages.handled(&inbox).await.unwrap());
     let effect = |id: &str| Commit { inbox: Some(inbox.clone()), ..create(product(id)) };
-    bed.store.resources.commit(effect("1")).await.unwrap();
-    bed.reopen().await;
-    assert!(bed.store.messages.handled(&inbox).await.unwrap());
-    let refused = conflict(bed.store.resources.commit(effect("2")).await);
+    env.store.resources.commit(effect("1")).await.unwrap();
+    env.reopen().await;
+    assert!(env.store.messages.handled(&inbox).await.unwrap());
+    let refused = conflict(env.store.resources.commit(effect("2")).await);
     assert_eq!(refused, Conflict::Duplicate { consumer: "trigger".into(), event_id: "e1".into() });
-    assert_eq!(bed.store.resources.resource("products", "2").await.unwrap(), None);
+    assert_eq!(env.store.resources.resource("products", "2").await.unwrap(), None);
     let other = Commit { inbox: Some(InboxRow { consumer: "handler".into(), event_id: "e1".into() }), ..Commit::default() };
-    bed.store.resources.commit(other).await.expect("another consumer has an effect of its own");
+    env.store.resources.commit(other).await.expect("another consumer has an effect of its own");
 }
 
-pub async fn an_idempotency_key_has_one_winner(bed: Bed) {
+pub async fn an_idempotency_key_has_one_winner(env: TestEnv) {
     let row = |n: usize| IdempotencyRow { user: "u".into(), key: "k".into(), request_hash: "h".into(), resource_id: n.to_string() };
     let results = all_at_once((0..50).map(|n| {
-        let store = bed.store.clone();
+        let store = env.store.clone();
         async move { store.resources.commit(Commit { idempotency: Some(row(n)), ..create(product(&n.to_string())) }).await }
     }))
     .await;
@@ -235,14 +235,14 @@ pub async fn an_idempotency_key_has_one_winner(bed: Bed) {
     let [winner] = winners[..] else { panic!("one winner was expected: {winners:?}") };
     for (n, result) in results.into_iter().enumerate().filter(|(n, _)| *n != winner) {
         assert_eq!(conflict(result), Conflict::Idempotency(row(winner)));
-        assert_eq!(bed.store.resources.resource("products", &n.to_string()).await.unwrap(), None);
+        assert_eq!(env.store.resources.resource("products", &n.to_string()).await.unwrap(), None);
     }
-    assert_eq!(bed.store.resources.idempotency("u", "k").await.unwrap(), Some(row(winner)));
-    assert_eq!(bed.store.resources.idempotency("another", "k").await.unwrap(), None);
+    assert_eq!(env.store.resources.idempotency("u", "k").await.unwrap(), Some(row(winner)));
+    assert_eq!(env.store.resources.idempotency("another", "k").await.unwrap(), None);
 }
 
-pub async fn a_run_key_and_a_history_number_are_taken_once(bed: Bed) {
-    let store = &bed.store;
+pub async fn a_run_key_and_a_history_number_are_taken_once(env: TestEnv) {
+    let store = &env.store;
     store.resources.commit(Commit { history: vec![history_row(1)], ..create(instance("a")) }).await.unwrap();
     store.resources.commit(with_runs([run("a", "payment")])).await.unwrap();
     let again = conflict(store.resources.commit(with_runs([run("a", "shipping"), run("a", "payment")])).await);

@@ -6,7 +6,7 @@ use futures::FutureExt as _;
 use millrace::clock::Clock;
 use millrace::store::{self, Commit, Database, Listing, OpenError, Store, StoreError};
 
-use crate::bed::{Bed, PATIENCE, all_at_once, change, create, event, instance, moved, product, settings};
+use crate::test_env::{PATIENCE, TestEnv, all_at_once, change, create, event, instance, moved, product, settings};
 
 fn open(database: &Database) -> Result<Store, OpenError> {
     store::open(database, Clock::system())
@@ -14,9 +14,9 @@ fn open(database: &Database) -> Result<Store, OpenError> {
 
 #[tokio::test]
 async fn what_was_answered_is_there_without_a_clean_end() {
-    let bed = Bed::sqlite();
+    let env = TestEnv::sqlite();
     for n in 0..20 {
-        bed.store.resources.commit(Commit { outbox: vec![event("a", n)], ..create(product(&n.to_string())) }).await.unwrap();
+        env.store.resources.commit(Commit { outbox: vec![event("a", n)], ..create(product(&n.to_string())) }).await.unwrap();
     }
     // What a killed process leaves: the files as they are now, the log not yet copied into the database.
     let copy = tempfile::tempdir().unwrap();
@@ -24,24 +24,24 @@ async fn what_was_answered_is_there_without_a_clean_end() {
     std::fs::create_dir_all(target.parent().unwrap()).unwrap();
     for suffix in ["", "-wal"] {
         let name = |path: &std::path::Path| format!("{}{suffix}", path.display());
-        std::fs::copy(name(&bed.path()), name(&target)).unwrap();
+        std::fs::copy(name(&env.path()), name(&target)).unwrap();
     }
     let next = open(&settings(&copy)).unwrap();
-    assert_eq!(next.instances.epoch(), bed.store.instances.epoch() + 1);
+    assert_eq!(next.instances.epoch(), env.store.instances.epoch() + 1);
     assert_eq!(next.messages.unpublished(0, 100).await.unwrap().len(), 20);
     let all = Listing { kind: "products".into(), limit: 100, ..Listing::default() };
-    assert_eq!(next.resources.resources(&all).await.unwrap(), bed.store.resources.resources(&all).await.unwrap());
+    assert_eq!(next.resources.resources(&all).await.unwrap(), env.store.resources.resources(&all).await.unwrap());
 }
 
 #[tokio::test]
 async fn a_second_open_is_refused_and_names_the_file() {
-    let mut bed = Bed::sqlite();
-    let again = open(&Database { path: bed.path(), readers: 1 }).unwrap_err();
+    let mut env = TestEnv::sqlite();
+    let again = open(&Database { path: env.path(), readers: 1 }).unwrap_err();
     assert!(matches!(again, OpenError::InUse { .. }), "{again:?}");
     let text = again.to_string();
-    assert!(text.contains(&*bed.path().to_string_lossy()) && text.contains("in use by another process"), "{text}");
-    bed.reopen().await;
-    bed.store.resources.commit(create(product("1"))).await.expect("it was closed, so it can be opened");
+    assert!(text.contains(&*env.path().to_string_lossy()) && text.contains("in use by another process"), "{text}");
+    env.reopen().await;
+    env.store.resources.commit(create(product("1"))).await.expect("it was closed, so it can be opened");
 }
 
 #[test]
@@ -98,15 +98,15 @@ async fn a_database_of_a_newer_program_is_refused() {
 
 #[tokio::test]
 async fn keys_of_emails_that_an_older_program_made_are_made_anew_and_who_registered_first_keeps_theirs() {
-    let mut bed = Bed::sqlite();
+    let mut env = TestEnv::sqlite();
     let older = [
         ("1", "b\u{FC}cher@example.com", 2),
         ("2", "bu\u{308}cher@example.com", 1),
         ("3", "Jo\u{308}rg@B\u{FC}cher.example", 3),
         ("4", "eve@example.com", 4),
     ];
-    bed.store.operations.close().await;
-    let connection = rusqlite::Connection::open(bed.path()).unwrap();
+    env.store.operations.close().await;
+    let connection = rusqlite::Connection::open(env.path()).unwrap();
     connection.execute("UPDATE process SET email_keys = 0", []).unwrap();
     for (id, email, created_at) in older {
         let insert = "INSERT INTO users (id, name, email, email_key, password_hash, created_at) VALUES (?1, 'n', ?2, ?3, 'p', ?4)";
@@ -114,54 +114,54 @@ async fn keys_of_emails_that_an_older_program_made_are_made_anew_and_who_registe
     }
     drop(connection);
     for _ in 0..2 {
-        bed.reopen().await;
-        let found = async |email: &str| bed.store.users.user_by_email(email).await.unwrap().map(|user| user.id);
+        env.reopen().await;
+        let found = async |email: &str| env.store.users.user_by_email(email).await.unwrap().map(|user| user.id);
         assert_eq!(found("b\u{FC}cher@example.com").await.as_deref(), Some("2"));
         assert_eq!(found("bu\u{308}cher@example.com").await.as_deref(), Some("2"));
         assert_eq!(found("j\u{F6}rg@xn--bcher-kva.example").await.as_deref(), Some("3"));
         assert_eq!(found("EVE@example.com").await.as_deref(), Some("4"));
-        assert_eq!(bed.store.users.user("1").await.unwrap().map(|user| user.email).as_deref(), Some("b\u{FC}cher@example.com"));
+        assert_eq!(env.store.users.user("1").await.unwrap().map(|user| user.email).as_deref(), Some("b\u{FC}cher@example.com"));
     }
 }
 
 #[tokio::test]
 async fn a_commit_happens_although_its_caller_is_gone() {
-    let bed = Bed::sqlite();
+    let env = TestEnv::sqlite();
     for n in 0..20 {
-        let mut commit = bed.store.resources.commit(create(product(&n.to_string())));
+        let mut commit = env.store.resources.commit(create(product(&n.to_string())));
         // The first look hands it to the writer; then the caller hangs up.
         let _ = (&mut commit).now_or_never();
         drop(commit);
     }
     // Writes are answered in the sequence they were asked for.
-    bed.store.resources.commit(create(product("last"))).await.unwrap();
+    env.store.resources.commit(create(product("last"))).await.unwrap();
     let all = Listing { kind: "products".into(), limit: 100, ..Listing::default() };
-    assert_eq!(bed.store.resources.resources(&all).await.unwrap().len(), 21);
+    assert_eq!(env.store.resources.resources(&all).await.unwrap().len(), 21);
 }
 
 #[tokio::test]
 async fn closing_finishes_what_was_asked_for() {
-    let mut bed = Bed::sqlite();
+    let mut env = TestEnv::sqlite();
     let writes = futures::future::join_all((0..50).map(|n| {
-        let store = bed.store.clone();
+        let store = env.store.clone();
         async move { store.resources.commit(create(product(&n.to_string()))).await }
     }));
-    let close = bed.store.operations.close();
+    let close = env.store.operations.close();
     let (results, ()) = tokio::time::timeout(PATIENCE, futures::future::join(writes, close)).await.unwrap();
     assert!(results.iter().all(Result::is_ok), "all were asked for before the end: {results:?}");
-    bed.reopen().await;
+    env.reopen().await;
     let all = Listing { kind: "products".into(), limit: 100, ..Listing::default() };
-    assert_eq!(bed.store.resources.resources(&all).await.unwrap().len(), results.len());
+    assert_eq!(env.store.resources.resources(&all).await.unwrap().len(), results.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_taken_under_load_is_consistent() {
-    let bed = Bed::sqlite();
+    let env = TestEnv::sqlite();
     let copy = tempfile::tempdir().unwrap();
     let target = settings(&copy).path;
     std::fs::create_dir_all(target.parent().unwrap()).unwrap();
     let writers = (0..16).map(|n| {
-        let (store, target) = (bed.store.clone(), target.clone());
+        let (store, target) = (env.store.clone(), target.clone());
         async move {
             let id = n.to_string();
             let mut resource = instance(&id);
@@ -187,31 +187,31 @@ async fn a_backup_taken_under_load_is_consistent() {
 
 #[tokio::test]
 async fn a_backup_is_equal_and_never_replaces_a_file() {
-    let bed = Bed::sqlite();
+    let env = TestEnv::sqlite();
     for n in 0..30 {
-        bed.store.resources.commit(create(product(&n.to_string()))).await.unwrap();
+        env.store.resources.commit(create(product(&n.to_string()))).await.unwrap();
     }
     let copy = tempfile::tempdir().unwrap();
     let target = copy.path().join("copy.db");
-    bed.store.operations.backup(&target).await.unwrap();
-    let again = bed.store.operations.backup(&target).await;
+    env.store.operations.backup(&target).await.unwrap();
+    let again = env.store.operations.backup(&target).await;
     assert!(matches!(&again, Err(StoreError::Unavailable(text)) if text.contains("copy.db")), "{again:?}");
     let restored = open(&Database { path: target, readers: 1 }).unwrap();
     let all = Listing { kind: "products".into(), limit: 100, ..Listing::default() };
-    assert_eq!(restored.resources.resources(&all).await.unwrap(), bed.store.resources.resources(&all).await.unwrap());
+    assert_eq!(restored.resources.resources(&all).await.unwrap(), env.store.resources.resources(&all).await.unwrap());
 }
 
 #[tokio::test]
 async fn a_store_in_memory_says_that_it_cannot_be_backed_up() {
-    let bed = Bed::memory();
-    let refused = bed.store.operations.backup(std::path::Path::new("nowhere.db")).await;
+    let env = TestEnv::memory();
+    let refused = env.store.operations.backup(std::path::Path::new("nowhere.db")).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
 }
 
 #[tokio::test]
 async fn the_newest_of_many_are_found_by_walking_an_index() {
-    let bed = Bed::sqlite();
-    let connection = rusqlite::Connection::open(bed.path()).unwrap();
+    let env = TestEnv::sqlite();
+    let connection = rusqlite::Connection::open(env.path()).unwrap();
     let plan = |sql: &str| {
         let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let steps = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();

@@ -2,7 +2,9 @@
 
 use millrace::store::{Commit, ReservationStatus, Resource, RunStatus};
 
-use crate::bed::{Bed, change, create, done, event, first_stocked, history_row, instance, line, moved, product, run, settling, timer};
+use crate::test_env::{
+    TestEnv, change, create, done, event, first_stocked, history_row, instance, line, moved, product, run, settling, timer,
+};
 
 /// An order that has ended.
 fn ended(id: &str) -> Resource {
@@ -11,16 +13,16 @@ fn ended(id: &str) -> Resource {
     resource
 }
 
-async fn old(bed: &Bed) -> Vec<Resource> {
-    bed.store.operations.finished("orders", bed.half_an_hour_ago(), None, 100).await.unwrap()
+async fn old(env: &TestEnv) -> Vec<Resource> {
+    env.store.operations.finished("orders", env.half_an_hour_ago(), None, 100).await.unwrap()
 }
 
 fn ids(resources: &[Resource]) -> Vec<&str> {
     resources.iter().map(|resource| resource.id.as_str()).collect()
 }
 
-pub async fn finished_instances_are_old_when_nothing_has_gone_on_for_long(bed: Bed) {
-    let store = &bed.store;
+pub async fn finished_instances_are_old_when_nothing_has_gone_on_for_long(env: TestEnv) {
+    let store = &env.store;
     let mut asks = ended("asks");
     asks.workflow.as_mut().unwrap().attention = Some("look".into());
     let waiting = Commit { runs: vec![run("waits", "release")], ..create(ended("waits")) };
@@ -28,31 +30,31 @@ pub async fn finished_instances_are_old_when_nothing_has_gone_on_for_long(bed: B
     for commit in commits.into_iter().chain([create(product("p"))]) {
         store.resources.commit(commit).await.unwrap();
     }
-    assert!(old(&bed).await.is_empty(), "all are young");
-    bed.pass_an_hour();
+    assert!(old(&env).await.is_empty(), "all are young");
+    env.pass_an_hour();
     store.resources.commit(change(moved(&ended("moved"), "moved"))).await.unwrap();
-    let found = old(&bed).await;
+    let found = old(&env).await;
     assert_eq!(found, [ended("a"), ended("b")], "the others are young, go on, or ask for somebody");
     let after = Some((found[0].created_at, "a".to_owned()));
-    let next = store.operations.finished("orders", bed.half_an_hour_ago(), after, 100).await.unwrap();
+    let next = store.operations.finished("orders", env.half_an_hour_ago(), after, 100).await.unwrap();
     assert_eq!(ids(&next), ["b"]);
-    assert_eq!(ids(&store.operations.finished("orders", bed.half_an_hour_ago(), None, 1).await.unwrap()), ["a"]);
-    assert!(store.operations.finished("products", bed.half_an_hour_ago(), None, 100).await.unwrap().is_empty());
+    assert_eq!(ids(&store.operations.finished("orders", env.half_an_hour_ago(), None, 1).await.unwrap()), ["a"]);
+    assert!(store.operations.finished("products", env.half_an_hour_ago(), None, 100).await.unwrap().is_empty());
 }
 
-pub async fn an_instance_stays_while_an_event_of_its_time_waits(bed: Bed) {
-    let store = &bed.store;
+pub async fn an_instance_stays_while_an_event_of_its_time_waits(env: TestEnv) {
+    let store = &env.store;
     let told = Commit { outbox: vec![event("a", 1)], ..create(ended("a")) };
     let position = store.resources.commit(told).await.unwrap().outbox[0].position;
-    bed.pass_an_hour();
+    env.pass_an_hour();
     store.resources.commit(Commit { outbox: vec![event("z", 1)], ..Commit::default() }).await.unwrap();
-    assert!(old(&bed).await.is_empty(), "whoever takes its event asks for it");
+    assert!(old(&env).await.is_empty(), "whoever takes its event asks for it");
     store.messages.mark_published(&[position]).await.unwrap();
-    assert_eq!(ids(&old(&bed).await), ["a"]);
+    assert_eq!(ids(&old(&env).await), ["a"]);
 }
 
-pub async fn what_belongs_to_a_finished_instance_goes_with_it(mut bed: Bed) {
-    let store = bed.store.clone();
+pub async fn what_belongs_to_a_finished_instance_goes_with_it(mut env: TestEnv) {
+    let store = env.store.clone();
     store.resources.commit(first_stocked("s", 10)).await.unwrap();
     for id in ["a", "b"] {
         store.stock.reserve(id, &[line("s", 2)]).await.unwrap();
@@ -68,8 +70,8 @@ pub async fn what_belongs_to_a_finished_instance_goes_with_it(mut bed: Bed) {
     store.resources.commit(create(ended("held"))).await.unwrap();
     let going = [("a".to_owned(), 1), ("held".to_owned(), 1), ("unknown".to_owned(), 1)];
     assert_eq!(store.operations.forget_finished("orders", &going).await.unwrap(), 2);
-    bed.reopen().await;
-    let store = &bed.store;
+    env.reopen().await;
+    let store = &env.store;
     assert_eq!(store.resources.resource("orders", "a").await.unwrap(), None);
     assert!(store.resources.history("orders", "a", 0, 10).await.unwrap().is_empty());
     assert!(store.instances.runs("orders", "a").await.unwrap().is_empty());
@@ -83,8 +85,8 @@ pub async fn what_belongs_to_a_finished_instance_goes_with_it(mut bed: Bed) {
     store.resources.commit(Commit { history: vec![history_row(1)], ..create(ended("a")) }).await.expect("nothing of it is left");
 }
 
-pub async fn an_instance_that_is_not_what_was_archived_stays(bed: Bed) {
-    let store = &bed.store;
+pub async fn an_instance_that_is_not_what_was_archived_stays(env: TestEnv) {
+    let store = &env.store;
     store.resources.commit(create(ended("moved"))).await.unwrap();
     store.resources.commit(change(moved(&ended("moved"), "moved"))).await.unwrap();
     store.resources.commit(create(instance("goes-on"))).await.unwrap();

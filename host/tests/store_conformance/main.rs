@@ -3,7 +3,6 @@
 #![expect(clippy::disallowed_methods, reason = "what a test spawns ends with it")]
 
 mod agreement;
-mod bed;
 mod commits;
 mod durable;
 mod finished;
@@ -12,6 +11,7 @@ mod registry;
 mod resources;
 mod runs;
 mod shop;
+mod test_env;
 
 macro_rules! on_each_store {
     ($($module:ident: $($name:ident),+;)+) => {
@@ -19,7 +19,7 @@ macro_rules! on_each_store {
             $($(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
-                    crate::$module::$name(crate::bed::Bed::sqlite()).await;
+                    crate::$module::$name(crate::test_env::TestEnv::sqlite()).await;
                 }
             )+)+
         }
@@ -27,7 +27,7 @@ macro_rules! on_each_store {
             $($(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
-                    crate::$module::$name(crate::bed::Bed::memory()).await;
+                    crate::$module::$name(crate::test_env::TestEnv::memory()).await;
                 }
             )+)+
         }

@@ -3,7 +3,7 @@
 use millrace::store::{Backlog, Commit, DeadLetter, Listing, RunStatus, StepRun, StoreError};
 use millrace_workflow::{Definition, State, Transition};
 
-use crate::bed::{Bed, at, change, create, event, first_stocked, instance, moved, product, run, timer};
+use crate::test_env::{TestEnv, at, change, create, event, first_stocked, instance, moved, product, run, timer};
 
 fn definition() -> Definition {
     let state = |is_final| State { description: "a state".into(), is_final, is_error: false };
@@ -20,24 +20,24 @@ fn definition() -> Definition {
     }
 }
 
-pub async fn a_machine_is_kept_under_its_digest(mut bed: Bed) {
-    bed.store.instances.put_machine("d1", &definition()).await.unwrap();
-    bed.store.instances.put_machine("d1", &definition()).await.unwrap();
-    bed.reopen().await;
-    assert_eq!(bed.store.instances.machine("d1").await.unwrap(), Some(definition()));
-    assert_eq!(bed.store.instances.machine("d2").await.unwrap(), None);
+pub async fn a_machine_is_kept_under_its_digest(mut env: TestEnv) {
+    env.store.instances.put_machine("d1", &definition()).await.unwrap();
+    env.store.instances.put_machine("d1", &definition()).await.unwrap();
+    env.reopen().await;
+    assert_eq!(env.store.instances.machine("d1").await.unwrap(), Some(definition()));
+    assert_eq!(env.store.instances.machine("d2").await.unwrap(), None);
 }
 
-pub async fn the_last_good_digest_of_a_component_is_kept(mut bed: Bed) {
+pub async fn the_last_good_digest_of_a_component_is_kept(mut env: TestEnv) {
     for (component, digest) in [("payment", "1"), ("inventory", "2"), ("payment", "3")] {
-        bed.store.operations.put_component(component, digest).await.unwrap();
+        env.store.operations.put_component(component, digest).await.unwrap();
     }
-    bed.reopen().await;
+    env.reopen().await;
     let expected = [("inventory", "2"), ("payment", "3")].map(|(name, digest)| (name.to_owned(), digest.to_owned()));
-    assert_eq!(bed.store.operations.components().await.unwrap(), expected);
+    assert_eq!(env.store.operations.components().await.unwrap(), expected);
 }
 
-pub async fn unfinished_instances_are_counted_by_their_definition(bed: Bed) {
+pub async fn unfinished_instances_are_counted_by_their_definition(env: TestEnv) {
     let of = |id: &str, machine: &str, finished: bool| {
         let mut resource = instance(id);
         let progress = resource.workflow.as_mut().unwrap();
@@ -46,14 +46,14 @@ pub async fn unfinished_instances_are_counted_by_their_definition(bed: Bed) {
         resource
     };
     for resource in [of("a", "old", false), of("b", "new", false), of("c", "old", false), of("d", "older", true)] {
-        bed.store.resources.commit(create(resource)).await.unwrap();
+        env.store.resources.commit(create(resource)).await.unwrap();
     }
-    bed.store.resources.commit(create(product("1"))).await.unwrap();
+    env.store.resources.commit(create(product("1"))).await.unwrap();
     let expected = [("new", 1), ("old", 2)].map(|(machine, count)| ("order-processing".to_owned(), machine.to_owned(), count));
-    assert_eq!(bed.store.instances.pinned().await.unwrap(), expected);
+    assert_eq!(env.store.instances.pinned().await.unwrap(), expected);
 }
 
-pub async fn unfinished_instances_are_counted_by_their_owner(mut bed: Bed) {
+pub async fn unfinished_instances_are_counted_by_their_owner(mut env: TestEnv) {
     let of = |id: &str, owner: Option<&str>, state: &str| {
         let mut resource = instance(id);
         resource.owner = owner.map(str::to_owned);
@@ -67,22 +67,22 @@ pub async fn unfinished_instances_are_counted_by_their_owner(mut bed: Bed) {
     let held = [of("a", Some("bob"), "paying"), of("b", Some("ada"), "paying"), of("c", Some("ada"), "reserving")];
     let others = [of("d", Some("ada"), "shipping"), of("e", None, "paying"), finished, other, product("1")];
     for resource in held.into_iter().chain(others) {
-        bed.store.resources.commit(create(resource)).await.unwrap();
+        env.store.resources.commit(create(resource)).await.unwrap();
     }
     let states = ["paying", "reserving"].map(str::to_owned);
     for _ in 0..2 {
         let expected = [("ada", 2), ("bob", 1)].map(|(owner, count)| (owner.to_owned(), count));
-        assert_eq!(bed.store.instances.unfinished_by_owner("orders", &states).await.unwrap(), expected);
-        assert_eq!(bed.store.instances.unfinished_by_owner("orders", &[]).await.unwrap(), []);
-        bed.reopen().await;
+        assert_eq!(env.store.instances.unfinished_by_owner("orders", &states).await.unwrap(), expected);
+        assert_eq!(env.store.instances.unfinished_by_owner("orders", &[]).await.unwrap(), []);
+        env.reopen().await;
     }
 }
 
-pub async fn the_backlog_counts_what_waits(bed: Bed) {
-    let store = &bed.store;
+pub async fn the_backlog_counts_what_waits(env: TestEnv) {
+    let store = &env.store;
     assert_eq!(store.operations.backlog().await.unwrap(), millrace::store::Backlog::default());
-    let began = bed.clock.steady();
-    let parked = StepRun { status: RunStatus::Parked, ..run("a", "payment") };
+    let began = env.clock.steady();
+    let parked = StepRun { status: RunStatus::Quarantined, ..run("a", "payment") };
     let outbox = vec![event("a", 1), event("a", 2)];
     let timers = vec![timer("a", "expire", 1, 5)];
     store.resources.commit(Commit { runs: vec![parked], outbox, timers, ..create(instance("a")) }).await.unwrap();
@@ -96,28 +96,32 @@ pub async fn the_backlog_counts_what_waits(bed: Bed) {
     store.resources.commit(create(product("1"))).await.unwrap();
     let letter = DeadLetter { id: 0, consumer: "c".into(), event: event("a", 1), reason: "r".into(), at: at(0) };
     store.messages.add_dead_letter(letter).await.unwrap();
-    bed.pass_an_hour();
+    env.pass_an_hour();
     store.resources.commit(Commit { outbox: vec![event("b", 1)], ..Commit::default() }).await.unwrap();
 
     let backlog = store.operations.backlog().await.unwrap();
     let counts = (backlog.outbox, backlog.parked, backlog.attention, backlog.timers, backlog.dead_letters);
     assert_eq!(counts, (3, 1, 1, 1, 1));
     assert_eq!(backlog.active, [("order-processing".to_owned(), 1), ("returns".to_owned(), 1)]);
-    let age = bed.clock.steady().duration_since(backlog.oldest_outbox.unwrap());
-    assert!(age.as_secs() >= 3_600 && age <= bed.clock.steady().duration_since(began) + jiff::SignedDuration::from_millis(1));
+    let age = env.clock.steady().duration_since(backlog.oldest_outbox.unwrap());
+    assert!(age.as_secs() >= 3_600 && age <= env.clock.steady().duration_since(began) + jiff::SignedDuration::from_millis(1));
     store.messages.mark_published(&[1, 2]).await.unwrap();
     assert!(store.operations.backlog().await.unwrap().oldest_outbox > backlog.oldest_outbox);
 }
 
-pub async fn the_backlog_tells_what_is_late_and_who_kills_processes(bed: Bed) {
-    let store = &bed.store;
-    let crashed =
-        |id, component: &str, crashes| StepRun { status: RunStatus::Parked, crashes, component: component.into(), ..run(id, "payment") };
-    let soon = StepRun { due_at: bed.clock.steady() + jiff::SignedDuration::from_mins(65), ..run("d", "shipping") };
+pub async fn the_backlog_tells_what_is_late_and_who_kills_processes(env: TestEnv) {
+    let store = &env.store;
+    let crashed = |id, component: &str, crashes| StepRun {
+        status: RunStatus::Quarantined,
+        crashes,
+        component: component.into(),
+        ..run(id, "payment")
+    };
+    let soon = StepRun { due_at: env.clock.steady() + jiff::SignedDuration::from_mins(65), ..run("d", "shipping") };
     let runs = [crashed("a", "z", 3), crashed("b", "z", 3), crashed("c", "never-crashed", 0), soon, run("e", "inventory")];
     let timers = vec![timer("old", "expire", 1, 5)];
     store.resources.commit(Commit { runs: runs.into(), timers, ..create(instance("old")) }).await.unwrap();
-    bed.pass_an_hour();
+    env.pass_an_hour();
     let young = instance("young");
     store.resources.commit(create(young.clone())).await.unwrap();
     let mut finished = instance("finished");
@@ -130,13 +134,13 @@ pub async fn the_backlog_tells_what_is_late_and_who_kills_processes(bed: Bed) {
     let oldest = |backlog: &Backlog| {
         let [(workflow, changed)] = &backlog.oldest_active[..] else { panic!("{backlog:?}") };
         assert_eq!(workflow, "order-processing");
-        bed.clock.steady().duration_since(*changed).as_hours()
+        env.clock.steady().duration_since(*changed).as_hours()
     };
     assert_eq!(oldest(&backlog), 1, "by the time that has passed, whatever the dates of its rows are");
-    bed.pass_an_hour();
+    env.pass_an_hour();
     assert_eq!(store.operations.backlog().await.unwrap().due, 3);
     store.resources.commit(change(moved(&instance("old"), "paying"))).await.unwrap();
-    bed.clock.set(jiff::SignedDuration::from_hours(-24));
+    env.clock.set(jiff::SignedDuration::from_hours(-24));
     assert_eq!(
         oldest(&store.operations.backlog().await.unwrap()),
         1,
@@ -149,38 +153,38 @@ pub async fn the_backlog_tells_what_is_late_and_who_kills_processes(bed: Bed) {
     );
 }
 
-pub async fn a_store_that_can_write_says_so(bed: Bed) {
-    bed.store.operations.try_write().await.unwrap();
-    assert_eq!(bed.store.operations.refused(), None);
-    let space = bed.store.operations.space().unwrap();
-    assert_eq!(space.is_some(), bed.is_on_a_disk());
+pub async fn a_store_that_can_write_says_so(env: TestEnv) {
+    env.store.operations.try_write().await.unwrap();
+    assert_eq!(env.store.operations.refused(), None);
+    let space = env.store.operations.space().unwrap();
+    assert_eq!(space.is_some(), env.is_on_a_disk());
     assert!(space.as_ref().is_none_or(|space| space.wal > 0 && space.free <= space.size && space.size > 0), "{space:?}");
-    bed.store.operations.close().await;
-    assert!(matches!(bed.store.operations.try_write().await, Err(StoreError::Fatal(_))));
+    env.store.operations.close().await;
+    assert!(matches!(env.store.operations.try_write().await, Err(StoreError::Fatal(_))));
 }
 
-pub async fn epochs_grow(mut bed: Bed) {
-    let first = bed.store.instances.epoch();
-    bed.reopen().await;
-    assert_eq!(bed.store.instances.epoch(), first + 1);
+pub async fn epochs_grow(mut env: TestEnv) {
+    let first = env.store.instances.epoch();
+    env.reopen().await;
+    assert_eq!(env.store.instances.epoch(), first + 1);
 }
 
-pub async fn commits_are_counted(bed: Bed) {
-    let before = bed.store.operations.commit_stats();
-    bed.store.resources.commit(create(product("1"))).await.unwrap();
-    bed.store.resources.commit(first_stocked("1", 1)).await.unwrap();
-    let after = bed.store.operations.commit_stats();
+pub async fn commits_are_counted(env: TestEnv) {
+    let before = env.store.operations.commit_stats();
+    env.store.resources.commit(create(product("1"))).await.unwrap();
+    env.store.resources.commit(first_stocked("1", 1)).await.unwrap();
+    let after = env.store.operations.commit_stats();
     assert_eq!((after.units - before.units, after.commits - before.commits), (2, 2));
     assert!(after.busy > before.busy);
 }
 
-pub async fn a_closed_store_answers_that_it_is_closed(bed: Bed) {
-    bed.store.operations.close().await;
-    bed.store.operations.close().await;
-    let read = bed.store.resources.resource("products", "1").await;
+pub async fn a_closed_store_answers_that_it_is_closed(env: TestEnv) {
+    env.store.operations.close().await;
+    env.store.operations.close().await;
+    let read = env.store.resources.resource("products", "1").await;
     assert!(matches!(read, Err(StoreError::Fatal(_))), "{read:?}");
-    let list = bed.store.resources.resources(&Listing::default()).await;
+    let list = env.store.resources.resources(&Listing::default()).await;
     assert!(matches!(list, Err(StoreError::Fatal(_))), "{list:?}");
-    let write = bed.store.resources.commit(create(product("1"))).await;
+    let write = env.store.resources.commit(create(product("1"))).await;
     assert_eq!(write.unwrap_err().to_string(), "the store failed: the store is closed");
 }

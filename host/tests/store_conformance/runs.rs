@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use millrace::store::{Commit, Conflict, Line, RunStatus, Settled, StepRun};
 use millrace_workflow::RunKind;
 
-use crate::bed::{Bed, all_at_once, at, change, claim, conflict, create, done, instance, moved, next_due, run, settling, timer, with_runs};
+use crate::test_env::{
+    TestEnv, all_at_once, at, change, claim, conflict, create, done, instance, moved, next_due, run, settling, timer, with_runs,
+};
 
 fn due(id: &str, seconds: i64) -> StepRun {
     StepRun { due_at: at(seconds), ..run(id, "payment") }
@@ -15,8 +17,8 @@ fn ids(runs: &[StepRun]) -> Vec<&str> {
     runs.iter().map(|run| run.resource_id.as_str()).collect()
 }
 
-pub async fn due_runs_are_claimed_oldest_first(bed: Bed) {
-    let store = &bed.store;
+pub async fn due_runs_are_claimed_oldest_first(env: TestEnv) {
+    let store = &env.store;
     assert_eq!(next_due(store).await, None);
     store.resources.commit(with_runs([due("c", 30), due("a", 10), due("b", 20), due("a2", 10)])).await.unwrap();
     assert_eq!(next_due(store).await, Some(at(10)));
@@ -34,8 +36,8 @@ fn line(component: &str, again: bool) -> Line {
     Line { component: component.into(), again }
 }
 
-pub async fn runs_stand_in_lines_by_component_and_first_attempts_apart(bed: Bed) {
-    let store = &bed.store;
+pub async fn runs_stand_in_lines_by_component_and_first_attempts_apart(env: TestEnv) {
+    let store = &env.store;
     assert_eq!(store.instances.lines().await.unwrap(), []);
     let retried = StepRun { attempt: 2, ..due("retried", 10) };
     let returned = StepRun { visit: 2, ..due("returned", 5) };
@@ -53,8 +55,8 @@ pub async fn runs_stand_in_lines_by_component_and_first_attempts_apart(bed: Bed)
     assert_eq!(store.instances.lines().await.unwrap(), [(payment(true), at(10))]);
 }
 
-pub async fn a_run_is_claimed_by_its_key_while_it_is_ready(bed: Bed) {
-    let store = &bed.store;
+pub async fn a_run_is_claimed_by_its_key_while_it_is_ready(env: TestEnv) {
+    let store = &env.store;
     store.resources.commit(with_runs([due("a", 100), due("b", 0)])).await.unwrap();
     let key = due("a", 100).key;
     let claimed = store.instances.claim_run(&key).await.unwrap();
@@ -65,10 +67,10 @@ pub async fn a_run_is_claimed_by_its_key_while_it_is_ready(bed: Bed) {
     assert_eq!(store.instances.runs("orders", "a").await.unwrap(), [expected]);
 }
 
-pub async fn what_this_process_has_claimed_is_known(mut bed: Bed) {
-    bed.store.resources.commit(with_runs([held("old", bed.store.instances.epoch())])).await.unwrap();
-    bed.reopen().await;
-    let store = &bed.store;
+pub async fn what_this_process_has_claimed_is_known(mut env: TestEnv) {
+    env.store.resources.commit(with_runs([held("old", env.store.instances.epoch())])).await.unwrap();
+    env.reopen().await;
+    let store = &env.store;
     store.resources.commit(with_runs([held("a", store.instances.epoch()), due("b", 10), due("c", 0)])).await.unwrap();
     let c = claim(store, at(5), 10).await.remove(0);
     assert_eq!(ids(&store.instances.claimed().await.unwrap()), ["a", "c"]);
@@ -76,11 +78,11 @@ pub async fn what_this_process_has_claimed_is_known(mut bed: Bed) {
     assert_eq!(ids(&store.instances.claimed().await.unwrap()), ["a"]);
 }
 
-pub async fn no_run_is_claimed_twice(bed: Bed) {
+pub async fn no_run_is_claimed_twice(env: TestEnv) {
     let runs = (0..200).map(|n| run(&n.to_string(), "payment"));
-    bed.store.resources.commit(with_runs(runs)).await.unwrap();
+    env.store.resources.commit(with_runs(runs)).await.unwrap();
     let claims = all_at_once((0..40).map(|_| {
-        let store = bed.store.clone();
+        let store = env.store.clone();
         async move { claim(&store, at(0), 7).await }
     }))
     .await;
@@ -93,8 +95,8 @@ fn held(id: &str, epoch: u64) -> StepRun {
     StepRun { status: RunStatus::Running, owner: Some(epoch), fence: 1, ..run(id, "payment") }
 }
 
-pub async fn a_run_added_as_running_is_held_by_who_added_it(bed: Bed) {
-    let store = &bed.store;
+pub async fn a_run_added_as_running_is_held_by_who_added_it(env: TestEnv) {
+    let store = &env.store;
     let run = held("a", store.instances.epoch());
     store.resources.commit(with_runs([run.clone()])).await.unwrap();
     assert!(claim(store, at(99), 10).await.is_empty());
@@ -103,11 +105,11 @@ pub async fn a_run_added_as_running_is_held_by_who_added_it(bed: Bed) {
     assert_eq!((ended.status, ended.owner), (RunStatus::Done, None));
 }
 
-pub async fn a_late_answer_is_discarded(mut bed: Bed) {
-    let run = held("a", bed.store.instances.epoch());
-    bed.store.resources.commit(Commit { runs: vec![run.clone()], ..create(instance("a")) }).await.unwrap();
-    bed.reopen().await;
-    let store = &bed.store;
+pub async fn a_late_answer_is_discarded(mut env: TestEnv) {
+    let run = held("a", env.store.instances.epoch());
+    env.store.resources.commit(Commit { runs: vec![run.clone()], ..create(instance("a")) }).await.unwrap();
+    env.reopen().await;
+    let store = &env.store;
     store.instances.recover_runs(&[], 3).await.unwrap();
     let taken_over = claim(store, at(0), 1).await.remove(0);
     assert_eq!(taken_over.fence, 2);
@@ -119,17 +121,17 @@ pub async fn a_late_answer_is_discarded(mut bed: Bed) {
     assert_eq!(twice, Conflict::Fence { key: run.key, fence: 2 });
 }
 
-pub async fn an_answer_for_a_process_that_is_gone_is_discarded(mut bed: Bed) {
-    let run = held("a", bed.store.instances.epoch());
-    bed.store.resources.commit(with_runs([run.clone()])).await.unwrap();
-    bed.reopen().await;
-    let late = conflict(bed.store.resources.commit(settling(done(&run))).await);
+pub async fn an_answer_for_a_process_that_is_gone_is_discarded(mut env: TestEnv) {
+    let run = held("a", env.store.instances.epoch());
+    env.store.resources.commit(with_runs([run.clone()])).await.unwrap();
+    env.reopen().await;
+    let late = conflict(env.store.resources.commit(settling(done(&run))).await);
     assert_eq!(late, Conflict::Fence { key: run.key.clone(), fence: 1 }, "the fence is right, but another process held it");
-    assert_eq!(bed.store.instances.runs("orders", "a").await.unwrap(), [run]);
+    assert_eq!(env.store.instances.runs("orders", "a").await.unwrap(), [run]);
 }
 
-pub async fn a_settled_run_can_be_tried_again_later(bed: Bed) {
-    let store = &bed.store;
+pub async fn a_settled_run_can_be_tried_again_later(env: TestEnv) {
+    let store = &env.store;
     let first = held("a", store.instances.epoch());
     store.resources.commit(with_runs([first.clone()])).await.unwrap();
     let again = Settled { status: RunStatus::Ready, attempt: 2, due_at: at(50), error: Some("no answer".into()), ..done(&first) };
@@ -143,12 +145,12 @@ pub async fn a_settled_run_can_be_tried_again_later(bed: Bed) {
     assert_eq!(next_due(store).await, None);
 }
 
-pub async fn runs_of_a_process_that_is_gone_become_ready(mut bed: Bed) {
-    let (a, b) = (held("a", bed.store.instances.epoch()), held("b", bed.store.instances.epoch()));
-    let ended = StepRun { status: RunStatus::Done, owner: None, ..held("c", bed.store.instances.epoch()) };
-    bed.store.resources.commit(with_runs([a.clone(), b.clone(), ended.clone(), due("d", 5)])).await.unwrap();
-    bed.reopen().await;
-    let store = &bed.store;
+pub async fn runs_of_a_process_that_is_gone_become_ready(mut env: TestEnv) {
+    let (a, b) = (held("a", env.store.instances.epoch()), held("b", env.store.instances.epoch()));
+    let ended = StepRun { status: RunStatus::Done, owner: None, ..held("c", env.store.instances.epoch()) };
+    env.store.resources.commit(with_runs([a.clone(), b.clone(), ended.clone(), due("d", 5)])).await.unwrap();
+    env.reopen().await;
+    let store = &env.store;
     assert!(claim(store, at(0), 10).await.is_empty());
     assert!(store.instances.recover_runs(std::slice::from_ref(&a.key), 3).await.unwrap().is_empty());
     let recovered = store.instances.runs("orders", "a").await.unwrap().remove(0);
@@ -160,80 +162,80 @@ pub async fn runs_of_a_process_that_is_gone_become_ready(mut bed: Bed) {
     assert_eq!(claimed[0].fence, 2);
 }
 
-pub async fn runs_of_this_process_are_not_recovered(bed: Bed) {
-    let run = held("a", bed.store.instances.epoch());
-    bed.store.resources.commit(with_runs([run.clone()])).await.unwrap();
-    assert!(bed.store.instances.recover_runs(std::slice::from_ref(&run.key), 1).await.unwrap().is_empty());
-    assert_eq!(bed.store.instances.runs("orders", "a").await.unwrap(), [run]);
+pub async fn runs_of_this_process_are_not_recovered(env: TestEnv) {
+    let run = held("a", env.store.instances.epoch());
+    env.store.resources.commit(with_runs([run.clone()])).await.unwrap();
+    assert!(env.store.instances.recover_runs(std::slice::from_ref(&run.key), 1).await.unwrap().is_empty());
+    assert_eq!(env.store.instances.runs("orders", "a").await.unwrap(), [run]);
 }
 
-pub async fn a_run_that_kills_processes_is_parked(mut bed: Bed) {
-    let (bad, good) = (held("bad", bed.store.instances.epoch()), held("good", bed.store.instances.epoch()));
-    bed.store.resources.commit(with_runs([bad.clone(), good.clone()])).await.unwrap();
+pub async fn a_run_that_kills_processes_is_parked(mut env: TestEnv) {
+    let (bad, good) = (held("bad", env.store.instances.epoch()), held("good", env.store.instances.epoch()));
+    env.store.resources.commit(with_runs([bad.clone(), good.clone()])).await.unwrap();
     for crash in 1..=3 {
-        bed.reopen().await;
-        let parked = bed.store.instances.recover_runs(std::slice::from_ref(&bad.key), 3).await.unwrap();
+        env.reopen().await;
+        let parked = env.store.instances.recover_runs(std::slice::from_ref(&bad.key), 3).await.unwrap();
         assert_eq!(ids(&parked), if crash == 3 { vec!["bad"] } else { vec![] });
-        let claimed = claim(&bed.store, at(0), 10).await;
+        let claimed = claim(&env.store, at(0), 10).await;
         assert_eq!(claimed.len(), if crash == 3 { 1 } else { 2 });
     }
-    let parked = bed.store.instances.runs("orders", "bad").await.unwrap().remove(0);
-    assert_eq!((parked.status, parked.crashes, parked.owner), (RunStatus::Parked, 3, None));
-    assert_eq!(bed.store.operations.backlog().await.unwrap().parked, 1);
-    assert_eq!(bed.store.instances.runs("orders", "good").await.unwrap()[0].crashes, 0);
+    let parked = env.store.instances.runs("orders", "bad").await.unwrap().remove(0);
+    assert_eq!((parked.status, parked.crashes, parked.owner), (RunStatus::Quarantined, 3, None));
+    assert_eq!(env.store.operations.backlog().await.unwrap().parked, 1);
+    assert_eq!(env.store.instances.runs("orders", "good").await.unwrap()[0].crashes, 0);
 }
 
-pub async fn runs_of_a_component_that_wait_can_be_made_due(bed: Bed) {
-    let later = bed.clock.steady() + jiff::SignedDuration::from_hours(1);
+pub async fn runs_of_a_component_that_wait_can_be_made_due(env: TestEnv) {
+    let later = env.clock.steady() + jiff::SignedDuration::from_hours(1);
     let waiting = |id, name| StepRun { due_at: later, ..run(id, name) };
-    let parked = StepRun { status: RunStatus::Parked, ..waiting("d", "payment") };
-    bed.store.resources.commit(with_runs([waiting("a", "payment"), run("b", "payment"), waiting("c", "shipping"), parked])).await.unwrap();
-    assert_eq!(bed.store.instances.hasten("no-such-component").await.unwrap(), 0);
-    assert_eq!(bed.store.instances.hasten("payment-component").await.unwrap(), 1);
-    let claimed = claim(&bed.store, bed.clock.steady(), 10).await;
+    let parked = StepRun { status: RunStatus::Quarantined, ..waiting("d", "payment") };
+    env.store.resources.commit(with_runs([waiting("a", "payment"), run("b", "payment"), waiting("c", "shipping"), parked])).await.unwrap();
+    assert_eq!(env.store.instances.wake("no-such-component").await.unwrap(), 0);
+    assert_eq!(env.store.instances.wake("payment-component").await.unwrap(), 1);
+    let claimed = claim(&env.store, env.clock.steady(), 10).await;
     assert_eq!(ids(&claimed), ["b", "a"]);
     assert!(claimed.iter().all(|run| run.attempt == 1), "to wait is no attempt");
 }
 
-pub async fn parked_runs_of_a_component_can_be_made_ready(bed: Bed) {
-    let parked = |id, name| StepRun { status: RunStatus::Parked, crashes: 3, fence: 3, ..run(id, name) };
+pub async fn parked_runs_of_a_component_can_be_made_ready(env: TestEnv) {
+    let parked = |id, name| StepRun { status: RunStatus::Quarantined, crashes: 3, fence: 3, ..run(id, name) };
     let all = [parked("a", "payment"), parked("b", "payment"), parked("c", "shipping")];
-    bed.store.resources.commit(with_runs(all)).await.unwrap();
-    assert_eq!(bed.store.instances.unpark("no-such-component").await.unwrap(), 0);
-    assert_eq!(bed.store.instances.unpark("payment-component").await.unwrap(), 2);
-    assert_eq!(bed.store.operations.backlog().await.unwrap().parked, 1);
-    let claimed = claim(&bed.store, at(0), 10).await;
+    env.store.resources.commit(with_runs(all)).await.unwrap();
+    assert_eq!(env.store.instances.release_quarantined("no-such-component").await.unwrap(), 0);
+    assert_eq!(env.store.instances.release_quarantined("payment-component").await.unwrap(), 2);
+    assert_eq!(env.store.operations.backlog().await.unwrap().parked, 1);
+    let claimed = claim(&env.store, at(0), 10).await;
     assert_eq!(ids(&claimed), ["a", "b"]);
     assert!(claimed.iter().all(|run| run.crashes == 0 && run.fence == 4));
 }
 
-pub async fn stranded_runs_are_set_aside_until_the_next_start(mut bed: Bed) {
-    let later = bed.clock.now() + jiff::SignedDuration::from_hours(1);
+pub async fn stranded_runs_are_set_aside_until_the_next_start(mut env: TestEnv) {
+    let later = env.clock.now() + jiff::SignedDuration::from_hours(1);
     let stranded = |id, kind| StepRun { status: RunStatus::Stranded, kind, attempt: 2, due_at: later, ..run(id, "payment") };
     let all = [stranded("a", RunKind::Step), stranded("b", RunKind::Undo), run("c", "shipping")];
-    bed.store.resources.commit(with_runs(all)).await.unwrap();
-    assert_eq!(ids(&claim(&bed.store, later, 10).await), ["c"]);
-    assert_eq!(bed.store.operations.backlog().await.unwrap().parked, 2, "a person has to know");
-    bed.reopen().await;
-    assert!(bed.store.instances.recover_runs(&[], 3).await.unwrap().is_empty(), "nothing is parked");
-    let claimed = claim(&bed.store, bed.clock.now(), 10).await;
+    env.store.resources.commit(with_runs(all)).await.unwrap();
+    assert_eq!(ids(&claim(&env.store, later, 10).await), ["c"]);
+    assert_eq!(env.store.operations.backlog().await.unwrap().parked, 2, "a person has to know");
+    env.reopen().await;
+    assert!(env.store.instances.recover_runs(&[], 3).await.unwrap().is_empty(), "nothing is parked");
+    let claimed = claim(&env.store, env.clock.now(), 10).await;
     let mut found: Vec<_> = claimed.iter().map(|run| (run.resource_id.as_str(), run.kind, run.attempt)).collect();
     found.sort_by_key(|(id, ..)| *id);
     assert_eq!(found, [("a", RunKind::Step, 2), ("b", RunKind::Undo, 2), ("c", RunKind::Step, 1)], "to be set aside is no attempt");
 }
 
-pub async fn runs_of_a_resource_are_listed_oldest_first(bed: Bed) {
+pub async fn runs_of_a_resource_are_listed_oldest_first(env: TestEnv) {
     let names = ["payment", "inventory", "shipping"];
     for name in names {
-        bed.store.resources.commit(with_runs([run("a", name), run("b", name)])).await.unwrap();
+        env.store.resources.commit(with_runs([run("a", name), run("b", name)])).await.unwrap();
     }
-    let found = bed.store.instances.runs("orders", "a").await.unwrap();
+    let found = env.store.instances.runs("orders", "a").await.unwrap();
     assert_eq!(found, names.map(|name| run("a", name)));
-    assert!(bed.store.instances.runs("returns", "a").await.unwrap().is_empty());
+    assert!(env.store.instances.runs("returns", "a").await.unwrap().is_empty());
 }
 
-pub async fn timers_are_replaced_by_every_change(bed: Bed) {
-    let store = &bed.store;
+pub async fn timers_are_replaced_by_every_change(env: TestEnv) {
+    let store = &env.store;
     let (first, second) = (instance("a"), moved(&instance("a"), "paying"));
     let both = vec![timer("a", "expire", 1, 100), timer("a", "remind", 1, 50)];
     store.resources.commit(Commit { timers: both.clone(), ..create(first) }).await.unwrap();
@@ -246,27 +248,27 @@ pub async fn timers_are_replaced_by_every_change(bed: Bed) {
     assert_eq!(store.operations.backlog().await.unwrap().timers, 1);
 }
 
-pub async fn timers_of_a_resource_come_earliest_first(bed: Bed) {
+pub async fn timers_of_a_resource_come_earliest_first(env: TestEnv) {
     let both = vec![timer("a", "expire", 1, 100), timer("a", "remind", 1, 50)];
-    bed.store.resources.commit(Commit { timers: both.clone(), ..create(instance("a")) }).await.unwrap();
-    bed.store.resources.commit(Commit { timers: vec![timer("b", "expire", 1, 60)], ..create(instance("b")) }).await.unwrap();
-    assert_eq!(bed.store.instances.timers("orders", "a").await.unwrap(), [both[1].clone(), both[0].clone()]);
+    env.store.resources.commit(Commit { timers: both.clone(), ..create(instance("a")) }).await.unwrap();
+    env.store.resources.commit(Commit { timers: vec![timer("b", "expire", 1, 60)], ..create(instance("b")) }).await.unwrap();
+    assert_eq!(env.store.instances.timers("orders", "a").await.unwrap(), [both[1].clone(), both[0].clone()]);
     assert!(
-        bed.store.instances.timers("orders", "c").await.unwrap().is_empty()
-            && bed.store.instances.timers("returns", "a").await.unwrap().is_empty()
+        env.store.instances.timers("orders", "c").await.unwrap().is_empty()
+            && env.store.instances.timers("returns", "a").await.unwrap().is_empty()
     );
 }
 
-pub async fn timers_stay_when_only_a_run_is_settled(bed: Bed) {
-    let run = held("a", bed.store.instances.epoch());
+pub async fn timers_stay_when_only_a_run_is_settled(env: TestEnv) {
+    let run = held("a", env.store.instances.epoch());
     let timers = vec![timer("a", "expire", 1, 100)];
-    bed.store.resources.commit(Commit { timers: timers.clone(), runs: vec![run.clone()], ..create(instance("a")) }).await.unwrap();
-    bed.store.resources.commit(settling(done(&run))).await.unwrap();
-    assert_eq!(bed.store.instances.due_timers(at(100), 10).await.unwrap(), timers);
+    env.store.resources.commit(Commit { timers: timers.clone(), runs: vec![run.clone()], ..create(instance("a")) }).await.unwrap();
+    env.store.resources.commit(settling(done(&run))).await.unwrap();
+    assert_eq!(env.store.instances.due_timers(at(100), 10).await.unwrap(), timers);
 }
 
-pub async fn due_timers_come_earliest_first(bed: Bed) {
-    let store = &bed.store;
+pub async fn due_timers_come_earliest_first(env: TestEnv) {
+    let store = &env.store;
     assert_eq!(store.instances.next_timer_due().await.unwrap(), None);
     for (id, due) in [("a", 30), ("b", 10), ("c", 20)] {
         store.resources.commit(Commit { timers: vec![timer(id, "expire", 1, due)], ..create(instance(id)) }).await.unwrap();
@@ -277,8 +279,8 @@ pub async fn due_timers_come_earliest_first(bed: Bed) {
     assert_eq!(store.instances.due_timers(at(29), 10).await.unwrap().len(), 2);
 }
 
-pub async fn a_stale_timer_is_dropped_but_not_its_successor(bed: Bed) {
-    let store = &bed.store;
+pub async fn a_stale_timer_is_dropped_but_not_its_successor(env: TestEnv) {
+    let store = &env.store;
     let (old, new) = (timer("a", "expire", 1, 10), timer("a", "expire", 2, 20));
     store.resources.commit(Commit { timers: vec![old.clone()], ..create(instance("a")) }).await.unwrap();
     store.resources.commit(Commit { timers: vec![new.clone()], ..change(moved(&instance("a"), "paying")) }).await.unwrap();

@@ -2,7 +2,7 @@
 
 use millrace::store::{Commit, Guard, ReservationStatus, Shortage, StockLevel, StoreError, User};
 
-use crate::bed::{Bed, all_at_once, at, change, conflict, create, first_stocked, line, moved, product, stocked};
+use crate::test_env::{TestEnv, all_at_once, at, change, conflict, create, first_stocked, line, moved, product, stocked};
 
 use ReservationStatus::{Released, Reserved, Sold};
 
@@ -14,9 +14,9 @@ fn level(sku: &str, on_hand: u64, reserved: u64) -> StockLevel {
     StockLevel { sku: sku.into(), on_hand, reserved }
 }
 
-pub async fn an_email_is_taken_once_in_any_case(bed: Bed) {
+pub async fn an_email_is_taken_once_in_any_case(env: TestEnv) {
     let results = all_at_once((0..64).map(|n| {
-        let store = bed.store.clone();
+        let store = env.store.clone();
         let email = if n % 2 == 0 { "Ada@Example.com" } else { "ada@example.COM" };
         async move { store.users.add_user(user(&n.to_string(), email)).await }
     }))
@@ -25,25 +25,25 @@ pub async fn an_email_is_taken_once_in_any_case(bed: Bed) {
     for refused in results.into_iter().filter_map(Result::err) {
         assert!(matches!(refused, StoreError::Taken("email")), "{refused:?}");
     }
-    let same_id = bed.store.users.add_user(user("1", "other@example.com")).await.err();
-    let there = bed.store.users.user("1").await.unwrap();
+    let same_id = env.store.users.add_user(user("1", "other@example.com")).await.err();
+    let there = env.store.users.user("1").await.unwrap();
     assert_eq!(matches!(same_id, Some(StoreError::Taken("id"))), there.is_some_and(|user| user.email != "other@example.com"));
 }
 
-pub async fn a_user_is_found_by_id_and_email(mut bed: Bed) {
+pub async fn a_user_is_found_by_id_and_email(mut env: TestEnv) {
     let ada = user("1", "Ada@Example.com");
-    bed.store.users.add_user(ada.clone()).await.unwrap();
-    bed.reopen().await;
-    assert_eq!(bed.store.users.user("1").await.unwrap(), Some(ada.clone()));
-    assert_eq!(bed.store.users.user_by_email("aDA@example.com").await.unwrap(), Some(ada));
-    assert_eq!(bed.store.users.user("2").await.unwrap(), None);
-    assert_eq!(bed.store.users.user_by_email("bob@example.com").await.unwrap(), None);
-    let again = bed.store.users.add_user(user("1", "bob@example.com")).await;
+    env.store.users.add_user(ada.clone()).await.unwrap();
+    env.reopen().await;
+    assert_eq!(env.store.users.user("1").await.unwrap(), Some(ada.clone()));
+    assert_eq!(env.store.users.user_by_email("aDA@example.com").await.unwrap(), Some(ada));
+    assert_eq!(env.store.users.user("2").await.unwrap(), None);
+    assert_eq!(env.store.users.user_by_email("bob@example.com").await.unwrap(), None);
+    let again = env.store.users.add_user(user("1", "bob@example.com")).await;
     assert!(matches!(again, Err(StoreError::Taken("id"))), "{again:?}");
 }
 
-pub async fn a_user_is_updated(bed: Bed) {
-    let store = &bed.store;
+pub async fn a_user_is_updated(env: TestEnv) {
+    let store = &env.store;
     store.users.add_user(user("1", "ada@example.com")).await.unwrap();
     store.users.add_user(user("2", "bob@example.com")).await.unwrap();
     let renamed = store.users.update_user("1", Some("Countess"), None).await.unwrap().unwrap();
@@ -59,19 +59,19 @@ pub async fn a_user_is_updated(bed: Bed) {
     store.users.add_user(user("3", "ada@example.com")).await.unwrap();
 }
 
-pub async fn stock_is_initialised_once(mut bed: Bed) {
-    bed.store.resources.commit(first_stocked("b", 5)).await.unwrap();
-    bed.store.resources.commit(first_stocked("a", 7)).await.unwrap();
-    bed.store.resources.commit(stocked("b", 3)).await.unwrap();
-    bed.reopen().await;
-    bed.store.resources.commit(first_stocked("b", 5)).await.unwrap();
-    assert_eq!(bed.store.stock.stock().await.unwrap(), [level("a", 7, 0), level("b", 3, 0)]);
-    assert_eq!(bed.store.stock.stock_of("b").await.unwrap(), Some(level("b", 3, 0)));
-    assert_eq!(bed.store.stock.stock_of("z").await.unwrap(), None);
+pub async fn stock_is_initialised_once(mut env: TestEnv) {
+    env.store.resources.commit(first_stocked("b", 5)).await.unwrap();
+    env.store.resources.commit(first_stocked("a", 7)).await.unwrap();
+    env.store.resources.commit(stocked("b", 3)).await.unwrap();
+    env.reopen().await;
+    env.store.resources.commit(first_stocked("b", 5)).await.unwrap();
+    assert_eq!(env.store.stock.stock().await.unwrap(), [level("a", 7, 0), level("b", 3, 0)]);
+    assert_eq!(env.store.stock.stock_of("b").await.unwrap(), Some(level("b", 3, 0)));
+    assert_eq!(env.store.stock.stock_of("z").await.unwrap(), None);
 }
 
-pub async fn stock_is_never_set_below_what_is_reserved(bed: Bed) {
-    let store = &bed.store;
+pub async fn stock_is_never_set_below_what_is_reserved(env: TestEnv) {
+    let store = &env.store;
     store.resources.commit(stocked("a", 10)).await.unwrap();
     store.stock.reserve("r1", &[line("a", 4)]).await.unwrap();
     let Err(StoreError::Short(short)) = store.resources.commit(stocked("a", 3)).await else { panic!("it was set below") };
@@ -80,8 +80,8 @@ pub async fn stock_is_never_set_below_what_is_reserved(bed: Bed) {
     assert_eq!(store.stock.stock_of("a").await.unwrap(), Some(level("a", 4, 4)));
 }
 
-pub async fn stock_changes_with_its_resource_or_not_at_all(bed: Bed) {
-    let store = &bed.store;
+pub async fn stock_changes_with_its_resource_or_not_at_all(env: TestEnv) {
+    let store = &env.store;
     store.resources.commit(Commit { stock: first_stocked("a", 10).stock, ..create(product("a")) }).await.unwrap();
     store.stock.reserve("r1", &[line("a", 4)]).await.unwrap();
     let next = moved(&product("a"), "changed");
@@ -94,8 +94,8 @@ pub async fn stock_changes_with_its_resource_or_not_at_all(bed: Bed) {
     assert_eq!(store.stock.stock().await.unwrap(), [level("a", 8, 4)]);
 }
 
-pub async fn a_reservation_takes_all_lines_or_nothing(bed: Bed) {
-    let store = &bed.store;
+pub async fn a_reservation_takes_all_lines_or_nothing(env: TestEnv) {
+    let store = &env.store;
     store.resources.commit(stocked("a", 10)).await.unwrap();
     store.resources.commit(stocked("b", 2)).await.unwrap();
     let lines = [line("a", 1), line("b", 3), line("c", 1)];
@@ -109,22 +109,22 @@ pub async fn a_reservation_takes_all_lines_or_nothing(bed: Bed) {
     assert_eq!(store.stock.stock().await.unwrap(), [level("a", 10, 1), level("b", 2, 2)]);
 }
 
-pub async fn a_reservation_is_idempotent_by_its_key(mut bed: Bed) {
-    bed.store.resources.commit(stocked("a", 10)).await.unwrap();
-    bed.store.stock.reserve("r1", &[line("a", 2), line("a", 1)]).await.unwrap();
-    bed.reopen().await;
-    let store = &bed.store;
+pub async fn a_reservation_is_idempotent_by_its_key(mut env: TestEnv) {
+    env.store.resources.commit(stocked("a", 10)).await.unwrap();
+    env.store.stock.reserve("r1", &[line("a", 2), line("a", 1)]).await.unwrap();
+    env.reopen().await;
+    let store = &env.store;
     assert_eq!(store.stock.reserve("r1", &[line("a", 3)]).await.unwrap(), Reserved);
     let other = store.stock.reserve("r1", &[line("a", 4)]).await;
     assert!(matches!(other, Err(StoreError::Taken(_))), "{other:?}");
     assert_eq!(store.stock.stock_of("a").await.unwrap(), Some(level("a", 10, 3)));
 }
 
-pub async fn many_clients_never_oversell(bed: Bed) {
-    bed.store.resources.commit(stocked("a", 20)).await.unwrap();
-    bed.store.resources.commit(stocked("b", 40)).await.unwrap();
+pub async fn many_clients_never_oversell(env: TestEnv) {
+    env.store.resources.commit(stocked("a", 20)).await.unwrap();
+    env.store.resources.commit(stocked("b", 40)).await.unwrap();
     let results = all_at_once((0..64).map(|n| {
-        let store = bed.store.clone();
+        let store = env.store.clone();
         async move {
             let key = format!("r{n}");
             let reserved = store.stock.reserve(&key, &[line("a", 1), line("b", 2)]).await;
@@ -143,37 +143,37 @@ pub async fn many_clients_never_oversell(bed: Bed) {
     let lost = results.into_iter().filter_map(Result::err);
     assert!(lost.into_iter().all(|error| matches!(error, StoreError::Short(_))));
     let expected = [level("a", 20 - sold, 20 - sold), level("b", 40 - 2 * sold, 40 - 2 * sold)];
-    assert_eq!(bed.store.stock.stock().await.unwrap(), expected);
+    assert_eq!(env.store.stock.stock().await.unwrap(), expected);
 }
 
-pub async fn a_reservation_is_released_once(bed: Bed) {
-    bed.store.resources.commit(stocked("a", 10)).await.unwrap();
-    bed.store.stock.reserve("r1", &[line("a", 4)]).await.unwrap();
-    bed.store.stock.reserve("r2", &[line("a", 4)]).await.unwrap();
+pub async fn a_reservation_is_released_once(env: TestEnv) {
+    env.store.resources.commit(stocked("a", 10)).await.unwrap();
+    env.store.stock.reserve("r1", &[line("a", 4)]).await.unwrap();
+    env.store.stock.reserve("r2", &[line("a", 4)]).await.unwrap();
     let results = all_at_once((0..20).map(|_| {
-        let store = bed.store.clone();
+        let store = env.store.clone();
         async move { store.stock.end_reservation("r1", Released).await.unwrap() }
     }))
     .await;
     assert_eq!(results, vec![Some(Released); 20]);
-    assert_eq!(bed.store.stock.stock_of("a").await.unwrap(), Some(level("a", 10, 4)));
-    assert_eq!(bed.store.stock.end_reservation("r1", Sold).await.unwrap(), Some(Released), "it keeps its end");
-    assert_eq!(bed.store.stock.reserve("r1", &[line("a", 4)]).await.unwrap(), Released);
-    assert_eq!(bed.store.stock.stock_of("a").await.unwrap(), Some(level("a", 10, 4)));
+    assert_eq!(env.store.stock.stock_of("a").await.unwrap(), Some(level("a", 10, 4)));
+    assert_eq!(env.store.stock.end_reservation("r1", Sold).await.unwrap(), Some(Released), "it keeps its end");
+    assert_eq!(env.store.stock.reserve("r1", &[line("a", 4)]).await.unwrap(), Released);
+    assert_eq!(env.store.stock.stock_of("a").await.unwrap(), Some(level("a", 10, 4)));
 }
 
-pub async fn a_release_that_comes_first_ends_the_reservation(mut bed: Bed) {
-    bed.store.resources.commit(stocked("a", 10)).await.unwrap();
-    assert_eq!(bed.store.stock.end_reservation("r1", Released).await.unwrap(), Some(Released));
-    assert_eq!(bed.store.stock.end_reservation("r2", Sold).await.unwrap(), None);
-    bed.reopen().await;
-    assert_eq!(bed.store.stock.reserve("r1", &[line("a", 4)]).await.unwrap(), Released);
-    assert_eq!(bed.store.stock.stock_of("a").await.unwrap(), Some(level("a", 10, 0)));
-    assert_eq!(bed.store.stock.reserve("r2", &[line("a", 4)]).await.unwrap(), Reserved);
+pub async fn a_release_that_comes_first_ends_the_reservation(mut env: TestEnv) {
+    env.store.resources.commit(stocked("a", 10)).await.unwrap();
+    assert_eq!(env.store.stock.end_reservation("r1", Released).await.unwrap(), Some(Released));
+    assert_eq!(env.store.stock.end_reservation("r2", Sold).await.unwrap(), None);
+    env.reopen().await;
+    assert_eq!(env.store.stock.reserve("r1", &[line("a", 4)]).await.unwrap(), Released);
+    assert_eq!(env.store.stock.stock_of("a").await.unwrap(), Some(level("a", 10, 0)));
+    assert_eq!(env.store.stock.reserve("r2", &[line("a", 4)]).await.unwrap(), Reserved);
 }
 
-pub async fn what_is_sold_leaves_the_warehouse(bed: Bed) {
-    let store = &bed.store;
+pub async fn what_is_sold_leaves_the_warehouse(env: TestEnv) {
+    let store = &env.store;
     store.resources.commit(stocked("a", 10)).await.unwrap();
     store.resources.commit(stocked("b", 10)).await.unwrap();
     store.stock.reserve("r1", &[line("a", 4), line("b", 1)]).await.unwrap();
@@ -183,8 +183,8 @@ pub async fn what_is_sold_leaves_the_warehouse(bed: Bed) {
     assert_eq!(store.stock.stock().await.unwrap(), [level("a", 6, 0), level("b", 9, 0)]);
 }
 
-pub async fn what_is_reserved_outlives_its_resource(bed: Bed) {
-    let store = &bed.store;
+pub async fn what_is_reserved_outlives_its_resource(env: TestEnv) {
+    let store = &env.store;
     store.resources.commit(create(product("a"))).await.unwrap();
     store.resources.commit(stocked("a", 10)).await.unwrap();
     store.stock.reserve("r1", &[line("a", 4)]).await.unwrap();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use tokio::time::{Instant, sleep};
 
-use super::bed::Bed;
 use super::promql::{Prometheus, Rule};
+use super::test_env::TestEnv;
 use super::{dashboards, promtool};
 use crate::customer::{Customer, Wanted};
 use crate::http;
@@ -33,12 +33,12 @@ struct Question {
 }
 
 /// Places one order, then asks everything.
-pub async fn all_after_one_order(bed: &Bed, customer: &Customer) -> anyhow::Result<()> {
+pub async fn all_after_one_order(env: &TestEnv, customer: &Customer) -> anyhow::Result<()> {
     customer.browse().await?;
     let order = customer.place(Wanted::default()).await?;
     customer.wait_for(&order, "delivered", DELIVERY).await?;
 
-    let prometheus = bed.prometheus()?;
+    let prometheus = env.prometheus()?;
     let rules = prometheus.rules().await?;
     let questions = questions(&rules)?;
     println!("{} questions after one order", questions.len());
@@ -50,7 +50,7 @@ pub async fn all_after_one_order(bed: &Bed, customer: &Customer) -> anyhow::Resu
     let told = prometheus.firing().await?;
     ensure!(told.is_empty(), "all is well, and yet there is {told:#?}");
     for service in Service::ALL {
-        check_metrics(service, bed).await?;
+        check_metrics(service, env).await?;
     }
     Ok(())
 }
@@ -109,8 +109,8 @@ async fn until_all_are_answered(prometheus: &Prometheus, mut open: Vec<Question>
     }
 }
 
-async fn check_metrics(service: Service, bed: &Bed) -> anyhow::Result<()> {
-    let response = http::client()?.get(format!("http://{}/metrics", bed.address(service))).send().await?;
+async fn check_metrics(service: Service, env: &TestEnv) -> anyhow::Result<()> {
+    let response = http::client()?.get(format!("http://{}/metrics", env.address(service))).send().await?;
     let text = response.error_for_status()?.text().await.with_context(|| service.name())?;
     promtool::check_metrics(service.name(), &text)
 }

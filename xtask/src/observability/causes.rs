@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use tokio::time::{Instant, sleep};
 
-use super::bed::Bed;
 use super::promql::{Alert, Prometheus};
+use super::test_env::TestEnv;
 use crate::customer::{Customer, Wanted};
 use crate::split_shop::Service;
 use crate::workspace;
@@ -38,7 +38,7 @@ const POISON: usize = 4_000;
 
 /// What is looked at, and by whom.
 struct Scene<'a> {
-    bed: &'a mut Bed,
+    env: &'a mut TestEnv,
     prometheus: Prometheus,
     customer: &'a Customer,
     /// Alerts that were told and taken back.
@@ -46,9 +46,9 @@ struct Scene<'a> {
 }
 
 /// Causes all of them.
-pub async fn each_alert_is_told_and_taken_back(bed: &mut Bed, customer: &Customer) -> anyhow::Result<()> {
-    let prometheus = bed.prometheus()?;
-    let mut scene = Scene { bed, prometheus, customer, seen: BTreeSet::new() };
+pub async fn each_alert_is_told_and_taken_back(env: &mut TestEnv, customer: &Customer) -> anyhow::Result<()> {
+    let prometheus = env.prometheus()?;
+    let mut scene = Scene { env, prometheus, customer, seen: BTreeSet::new() };
     scene.machine().await?;
     scene.refused_file().await?;
     scene.late_shipment().await?;
@@ -67,17 +67,17 @@ pub async fn each_alert_is_told_and_taken_back(bed: &mut Bed, customer: &Custome
 
 impl Scene<'_> {
     async fn machine(&mut self) -> anyhow::Result<()> {
-        self.bed.hurry(&[SOON.as_slice(), AT_ONCE.as_slice()].concat()).await?;
+        self.env.hurry(&[SOON.as_slice(), AT_ONCE.as_slice()].concat()).await?;
         self.told(&["DiskFilling", "WalGrowing"]).await?;
-        self.bed.hurry(&SOON).await?;
+        self.env.hurry(&SOON).await?;
         self.over(&["DiskFilling", "WalGrowing"]).await
     }
 
     async fn refused_file(&mut self) -> anyhow::Result<()> {
         self.quiet("SwapRefused").await?;
-        self.bed.replace_component(PAYMENT, b"this is no component")?;
+        self.env.replace_component(PAYMENT, b"this is no component")?;
         self.told(&["SwapRefused"]).await?;
-        self.bed.replace_component(PAYMENT, &good_payment()?)
+        self.env.replace_component(PAYMENT, &good_payment()?)
     }
 
     /// The carrier does not answer throughout the first visit; the next one is in some seconds.
@@ -91,7 +91,7 @@ impl Scene<'_> {
 
     async fn failing_component(&mut self) -> anyhow::Result<()> {
         self.quiet("BreakerOpen").await?;
-        self.bed.replace_component(PAYMENT, &hostile()?)?;
+        self.env.replace_component(PAYMENT, &hostile()?)?;
         let deadline = Instant::now() + PATIENCE;
         while !self.is_told("BreakerOpen").await? {
             ensure!(Instant::now() < deadline, "a component that always fails is run for ever");
@@ -99,7 +99,7 @@ impl Scene<'_> {
             sleep(POLL).await;
         }
         self.told(&["BreakerOpen"]).await?;
-        self.bed.replace_component(PAYMENT, &good_payment()?)?;
+        self.env.replace_component(PAYMENT, &good_payment()?)?;
         self.over(&["BreakerOpen"]).await
     }
 
@@ -109,7 +109,7 @@ impl Scene<'_> {
         let deadline = Instant::now() + PATIENCE;
         while !self.is_told("ConsumerLag").await? {
             ensure!(Instant::now() < deadline, "a consumer that is behind is not told of");
-            self.bed.produce("order.paid", "this is no event\n".repeat(POISON).as_bytes())?;
+            self.env.produce("order.paid", "this is no event\n".repeat(POISON).as_bytes())?;
         }
         self.told(&["DeadLetters", "ConsumerLag"]).await?;
         self.over(&["ConsumerLag"]).await
@@ -117,31 +117,31 @@ impl Scene<'_> {
 
     async fn no_broker(&mut self) -> anyhow::Result<()> {
         self.quiet("BusDown").await?;
-        self.bed.stop_kafka().await?;
+        self.env.stop_kafka().await?;
         let order = self.customer.place(Wanted::default()).await?;
         self.customer.wait_for(&order, "delivered", PATIENCE).await?;
         self.told(&["BusDown", "OutboxAge"]).await?;
-        self.bed.start_kafka().await?;
+        self.env.start_kafka().await?;
         self.over(&["BusDown", "OutboxAge"]).await
     }
 
     /// The process dies three times in one run; then it stays away while customers want to order.
     async fn deaths(&mut self) -> anyhow::Result<()> {
         self.quiet("TargetDown").await?;
-        self.bed.replace_component(PAYMENT, &hostile()?)?;
+        self.env.replace_component(PAYMENT, &hostile()?)?;
         let order = self.order_that_sleeps().await?;
         for death in 1..=DEATHS {
             self.until_inside_a_component(&order).await?;
-            self.bed.kill(Service::Orders).await?;
+            self.env.kill(Service::Orders).await?;
             if death < DEATHS {
-                self.bed.start_service(Service::Orders).await?;
+                self.env.start_service(Service::Orders).await?;
             }
         }
         self.refused_orders().await?;
-        self.bed.start_service(Service::Orders).await?;
+        self.env.start_service(Service::Orders).await?;
         self.told(&["ComponentQuarantined"]).await?;
         self.over(&["TargetDown"]).await?;
-        self.bed.replace_component(PAYMENT, &good_payment()?)?;
+        self.env.replace_component(PAYMENT, &good_payment()?)?;
         self.customer.wait_for(&order, "delivered", PATIENCE).await?;
         self.over(&["ComponentQuarantined"]).await
     }
@@ -150,8 +150,8 @@ impl Scene<'_> {
     async fn nobody_listens(&mut self) -> anyhow::Result<()> {
         self.quiet("LogLinesDropped").await?;
         self.quiet("TraceSpansLost").await?;
-        self.bed.kill(Service::Gateway).await?;
-        self.bed.start_unheard(Service::Gateway).await?;
+        self.env.kill(Service::Gateway).await?;
+        self.env.start_unheard(Service::Gateway).await?;
         let deadline = Instant::now() + PATIENCE;
         while !(self.is_told("LogLinesDropped").await? && self.is_told("TraceSpansLost").await?) {
             ensure!(Instant::now() < deadline, "what is lost is not told of: {:#?}", self.prometheus.firing().await?);
@@ -160,8 +160,8 @@ impl Scene<'_> {
             sleep(POLL).await;
         }
         self.told(&["LogLinesDropped", "TraceSpansLost"]).await?;
-        self.bed.kill(Service::Gateway).await?;
-        self.bed.start_service(Service::Gateway).await
+        self.env.kill(Service::Gateway).await?;
+        self.env.start_service(Service::Gateway).await
     }
 
     /// An order that is inside the component for as long as it may. One that came before the component was swapped is
@@ -179,7 +179,7 @@ impl Scene<'_> {
 
     async fn until_inside_a_component(&self, order: &str) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
-        while !self.bed.is_inside_a_component(order) {
+        while !self.env.is_inside_a_component(order) {
             ensure!(Instant::now() < deadline, "{order} is not run");
             sleep(POLL).await;
         }

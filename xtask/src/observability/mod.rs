@@ -2,12 +2,12 @@
 //! was placed, and every alert is told when its cause is there, and only then.
 
 mod answers;
-mod bed;
 mod causes;
 mod dashboards;
 pub mod promql;
 mod promtool;
 mod rules;
+mod test_env;
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::customer::Customer;
 use crate::split_shop::Service;
 use crate::stop_signals::StopSignals;
 use crate::{build, prometheus};
-use bed::Bed;
+use test_env::TestEnv;
 
 /// Checks all of it, with the real programs: the three processes of the shop, Kafka and Prometheus.
 pub fn check() -> anyhow::Result<()> {
@@ -29,18 +29,18 @@ pub fn check() -> anyhow::Result<()> {
 
 async fn with_everything_running(host: &Path) -> anyhow::Result<()> {
     let mut stop_wanted = StopSignals::listen()?;
-    let mut bed = Bed::new(host)?;
+    let mut env = TestEnv::new(host)?;
     let result = tokio::select! {
-        result = walk(&mut bed) => result,
+        result = walk(&mut env) => result,
         () = stop_wanted.next() => bail!("stopped"),
     };
-    bed.stop(&mut stop_wanted).await;
-    result.map_err(|problem| problem.context(format!("the logs are in {}", bed.folder().display())))
+    env.stop(&mut stop_wanted).await;
+    result.map_err(|problem| problem.context(format!("the logs are in {}", env.folder().display())))
 }
 
-async fn walk(bed: &mut Bed) -> anyhow::Result<()> {
-    bed.start().await?;
-    let customer = Customer::register(bed.address(Service::Gateway)).await?;
-    answers::all_after_one_order(bed, &customer).await?;
-    causes::each_alert_is_told_and_taken_back(bed, &customer).await
+async fn walk(env: &mut TestEnv) -> anyhow::Result<()> {
+    env.start().await?;
+    let customer = Customer::register(env.address(Service::Gateway)).await?;
+    answers::all_after_one_order(env, &customer).await?;
+    causes::each_alert_is_told_and_taken_back(env, &customer).await
 }

@@ -44,7 +44,7 @@ impl Completion {
         let pinned = match self.workflows.pinned(&progress.workflow, &progress.machine).await {
             Ok(pinned) => pinned,
             Err(LookupError::Store(error)) => return Err(error),
-            Err(error @ LookupError::Unusable { .. }) => return Ok(end(run, resource, RunStatus::Parked, Some(error.to_string()))),
+            Err(error @ LookupError::Unusable { .. }) => return Ok(end(run, resource, RunStatus::Quarantined, Some(error.to_string()))),
         };
         let input = Input::StepFinished {
             step: run.name.clone(),
@@ -99,7 +99,7 @@ impl Completion {
                     reason,
                     "a task can never be done and is quarantined"
                 );
-                end(run, resource, RunStatus::Parked, Some(reason.clone()))
+                end(run, resource, RunStatus::Quarantined, Some(reason.clone()))
             }
             Verdict::Transient(reason) => {
                 let delay = RetryPolicy::TASK.delay_after(run.attempt, rand::random()).unwrap_or(RetryPolicy::DEFAULT_MAX_DELAY);

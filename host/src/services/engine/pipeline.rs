@@ -266,7 +266,7 @@ impl Pipeline {
     async fn give_up(&self, run: &StepRun) {
         tracing::error!(run = run.key, instance = run.resource_id, "the resource of a run is gone; the run is quarantined");
         let resource = Arc::new(stand_in(run, self.inner.clock.now()));
-        let settled = settled(run, RunStatus::Parked, run.attempt, Some("its resource is gone".into()));
+        let settled = settled(run, RunStatus::Quarantined, run.attempt, Some("its resource is gone".into()));
         self.make_durable(run, || std::future::ready(Ok(commit_plan::settle_only(Arc::clone(&resource), settled.clone())))).await;
     }
 

@@ -41,7 +41,7 @@ impl RunWaker {
     pub fn wake(&self, component: &str) {
         let (waker, component) = (self.clone(), component.to_owned());
         self.tasks.spawn(async move {
-            match waker.store.hasten(&component).await {
+            match waker.store.wake(&component).await {
                 Ok(0) => {}
                 Ok(runs) => {
                     tracing::info!(component, runs, "runs that waited for a component are due");

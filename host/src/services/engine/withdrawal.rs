@@ -125,7 +125,7 @@ impl Withdrawals {
                 Ok(runs.into_iter().find(|now| now.key == run.key && now.status == RunStatus::Running && now.fence == run.fence))
             }
             RunStatus::Ready => self.store.claim_run(&run.key).await,
-            RunStatus::Done | RunStatus::Parked | RunStatus::Stranded => Ok(None),
+            RunStatus::Done | RunStatus::Quarantined | RunStatus::Stranded => Ok(None),
         }
     }
 }

@@ -51,7 +51,7 @@ impl Swaps {
                 self.metrics.module_operation(&component, "swap", "swapped", took);
                 self.metrics.component_swap(&component, "swapped");
                 self.waker.wake(&component);
-                match self.store.unpark(&component).await {
+                match self.store.release_quarantined(&component).await {
                     Ok(0) => {}
                     Ok(runs) => {
                         tracing::info!(component, runs, "quarantined runs get another chance");

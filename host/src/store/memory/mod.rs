@@ -150,12 +150,12 @@ impl Instances for Memory {
         self.write(|state| Ok(state.recover_runs(crashed, park_after, self.epoch)))
     }
 
-    async fn unpark(&self, component: &str) -> Result<u64, StoreError> {
-        self.write(|state| Ok(state.unpark(component)))
+    async fn release_quarantined(&self, component: &str) -> Result<u64, StoreError> {
+        self.write(|state| Ok(state.release_quarantined(component)))
     }
 
-    async fn hasten(&self, component: &str) -> Result<u64, StoreError> {
-        self.write(|state| Ok(state.hasten(component)))
+    async fn wake(&self, component: &str) -> Result<u64, StoreError> {
+        self.write(|state| Ok(state.wake(component)))
     }
 
     async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<Timer>, StoreError> {

@@ -224,11 +224,11 @@ impl State {
         for sequence in abandoned {
             let Some(Aged { row, .. }) = self.runs.get_mut(&sequence) else { continue };
             row.crashes = row.crashes.saturating_add(u32::from(crashed.contains(&row.key)));
-            row.status = if row.crashes >= park_after { RunStatus::Parked } else { RunStatus::Ready };
+            row.status = if row.crashes >= park_after { RunStatus::Quarantined } else { RunStatus::Ready };
             row.owner = None;
             // A clock that was set back must not make it wait.
             row.due_at = row.due_at.min(now);
-            if row.status == RunStatus::Parked {
+            if row.status == RunStatus::Quarantined {
                 parked.push((row.due_at, sequence, row.clone()));
             }
         }
@@ -240,10 +240,10 @@ impl State {
         parked.into_iter().map(|(_, _, run)| run).collect()
     }
 
-    pub(super) fn unpark(&mut self, component: &str) -> u64 {
+    pub(super) fn release_quarantined(&mut self, component: &str) -> u64 {
         let now = self.now;
         let parked = self.runs.values_mut().map(|aged| &mut aged.row);
-        let parked = parked.filter(|run| matches!(run.status, RunStatus::Parked | RunStatus::Stranded) && run.component == component);
+        let parked = parked.filter(|run| matches!(run.status, RunStatus::Quarantined | RunStatus::Stranded) && run.component == component);
         parked
             .map(|run| {
                 run.status = RunStatus::Ready;
@@ -253,7 +253,7 @@ impl State {
             .count() as u64
     }
 
-    pub(super) fn hasten(&mut self, component: &str) -> u64 {
+    pub(super) fn wake(&mut self, component: &str) -> u64 {
         let now = self.now;
         let waiting = self.runs.values_mut().map(|aged| &mut aged.row);
         let waiting = waiting.filter(|run| run.status == RunStatus::Ready && run.component == component && run.due_at > now);
@@ -357,14 +357,14 @@ impl State {
             Some((workflow, changed))
         });
         let progress = || self.resources.values().filter_map(|placed| placed.resource.workflow.as_ref());
-        let crashed = self.open(RunStatus::Parked).filter(|(_, run)| run.crashes > 0);
+        let crashed = self.open(RunStatus::Quarantined).filter(|(_, run)| run.crashes > 0);
         let due_timers = self.timers.values().filter(|timer| timer.due_at <= now).count();
         let due_runs = self.open(RunStatus::Ready).filter(|(_, run)| run.due_at <= now).count();
         let oldest = self.unpublished.first().and_then(|position| self.outbox.get(position));
         Backlog {
             outbox: self.unpublished.len() as u64,
             oldest_outbox: oldest.map(|aged| aged.written_at),
-            parked: (self.open(RunStatus::Parked).count() + self.open(RunStatus::Stranded).count()) as u64,
+            parked: (self.open(RunStatus::Quarantined).count() + self.open(RunStatus::Stranded).count()) as u64,
             attention: progress().filter(|progress| progress.attention.is_some()).count() as u64,
             timers: self.timers.len() as u64,
             dead_letters: self.dead_letters.len() as u64,

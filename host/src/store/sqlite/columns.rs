@@ -72,7 +72,7 @@ pub(super) fn run_status_text(status: RunStatus) -> &'static str {
         RunStatus::Ready => "ready",
         RunStatus::Running => "running",
         RunStatus::Done => "done",
-        RunStatus::Parked => "parked",
+        RunStatus::Quarantined => "parked",
         RunStatus::Stranded => "stranded",
     }
 }
@@ -82,7 +82,7 @@ pub(super) fn run_status(row: &Row<'_>, column: usize) -> rusqlite::Result<RunSt
         "ready" => Ok(RunStatus::Ready),
         "running" => Ok(RunStatus::Running),
         "done" => Ok(RunStatus::Done),
-        "parked" => Ok(RunStatus::Parked),
+        "parked" => Ok(RunStatus::Quarantined),
         "stranded" => Ok(RunStatus::Stranded),
         other => Err(unreadable(column, format!("'{other}' is no status of a run"))),
     }

@@ -200,7 +200,7 @@ pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Opens a connection that writes beside the process that has the database, which must be there and up to date.
-pub(super) fn open_beside(path: &Path) -> Result<Connection, OpenError> {
+pub(super) fn open_offline(path: &Path) -> Result<Connection, OpenError> {
     open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX, Role::Writer)
 }
 
@@ -319,7 +319,7 @@ mod tests {
     fn whoever_writes_has_each_commit_on_the_disk() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
-        for connection in [open_writer(&path).unwrap(), open_beside(&path).unwrap()] {
+        for connection in [open_writer(&path).unwrap(), open_offline(&path).unwrap()] {
             let asked = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
             const FULL: i64 = 2;
             assert_eq!((asked("synchronous"), asked("journal_mode")), (FULL.into(), "wal".to_owned().into()));

@@ -5,7 +5,6 @@
 //! steady time of [`Clock::steady`], which goes on from process to process; dates are only shown.
 
 mod backup;
-pub mod beside;
 mod check;
 mod columns;
 mod commit;
@@ -13,6 +12,7 @@ mod connection;
 mod finished;
 mod lock;
 mod mark;
+pub mod offline;
 mod opening;
 mod outbox;
 mod readers;
@@ -145,14 +145,14 @@ impl Instances for Sqlite {
         self.writer.write(move |writing| runs::recover(writing, &crashed, park_after)).await
     }
 
-    async fn unpark(&self, component: &str) -> Result<u64, StoreError> {
+    async fn release_quarantined(&self, component: &str) -> Result<u64, StoreError> {
         let component = component.to_owned();
-        self.writer.write(move |writing| runs::unpark(writing, &component)).await
+        self.writer.write(move |writing| runs::release_quarantined(writing, &component)).await
     }
 
-    async fn hasten(&self, component: &str) -> Result<u64, StoreError> {
+    async fn wake(&self, component: &str) -> Result<u64, StoreError> {
         let component = component.to_owned();
-        self.writer.write(move |writing| runs::hasten(writing, &component)).await
+        self.writer.write(move |writing| runs::wake(writing, &component)).await
     }
 
     async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<Timer>, StoreError> {

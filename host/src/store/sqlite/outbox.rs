@@ -60,7 +60,7 @@ pub(super) fn republish(writing: &Writing<'_>, since: Timestamp) -> Result<u64, 
 }
 
 /// The same on a connection beside the one that writes.
-pub(super) fn republish_beside(connection: &Connection, since: Timestamp) -> rusqlite::Result<u64> {
+pub(super) fn republish_offline(connection: &Connection, since: Timestamp) -> rusqlite::Result<u64> {
     Ok(connection.execute(REPUBLISH, [micros(since)])? as u64)
 }
 
@@ -105,7 +105,7 @@ pub(super) fn dead_letters_with_events(connection: &Connection) -> rusqlite::Res
 }
 
 /// Makes the event at `position` unpublished again, in the place of one of its dead letters. False: one of the two is gone meanwhile.
-pub(super) fn redrive_beside(connection: &Connection, letter: u64, position: u64) -> rusqlite::Result<bool> {
+pub(super) fn redrive_offline(connection: &Connection, letter: u64, position: u64) -> rusqlite::Result<bool> {
     let insert = "INSERT INTO unpublished (position) SELECT position FROM outbox WHERE position = ?1 ON CONFLICT DO NOTHING";
     let there = connection.prepare_cached("SELECT 1 FROM outbox WHERE position = ?1")?.exists([int(position)])?;
     if !there || connection.execute("DELETE FROM dead_letters WHERE id = ?1", [int(letter)])? == 0 {
@@ -116,7 +116,7 @@ pub(super) fn redrive_beside(connection: &Connection, letter: u64, position: u64
 }
 
 /// Removes the dead letters of `topic`, up to the one with the id `through`, and answers how many.
-pub(super) fn discard_beside(connection: &Connection, topic: &str, through: Option<u64>) -> rusqlite::Result<u64> {
+pub(super) fn discard_offline(connection: &Connection, topic: &str, through: Option<u64>) -> rusqlite::Result<u64> {
     let through = through.map_or(i64::MAX, int);
     Ok(connection.execute("DELETE FROM dead_letters WHERE topic = ?1 AND id <= ?2", params![topic, through])? as u64)
 }

@@ -108,7 +108,7 @@ pub(super) fn recover(writing: &Writing<'_>, crashed: &[String], park_after: u32
     let mut parked = Vec::new();
     for (sequence, mut run) in abandoned(writing)? {
         run.crashes = run.crashes.saturating_add(u32::from(crashed.contains(run.key.as_str())));
-        run.status = if run.crashes >= park_after { RunStatus::Parked } else { RunStatus::Ready };
+        run.status = if run.crashes >= park_after { RunStatus::Quarantined } else { RunStatus::Ready };
         run.owner = None;
         // A clock that was set back must not make it wait.
         let due_at = micros(run.due_at).min(now);
@@ -117,7 +117,7 @@ pub(super) fn recover(writing: &Writing<'_>, crashed: &[String], park_after: u32
             "UPDATE step_runs SET status = ?2, crashes = ?3, due_at = ?4, owner = NULL WHERE sequence = ?1",
             params![sequence, run_status_text(run.status), run.crashes, due_at],
         )?;
-        if run.status == RunStatus::Parked {
+        if run.status == RunStatus::Quarantined {
             parked.push((sequence, run));
         }
     }
@@ -130,7 +130,7 @@ fn abandoned(writing: &Writing<'_>) -> rusqlite::Result<Vec<Sequenced>> {
     writing.connection.prepare_cached(&sql)?.query_map([writing.epoch], run_row)?.collect()
 }
 
-pub(super) fn unpark(writing: &Writing<'_>, component: &str) -> Result<u64, UnitError> {
+pub(super) fn release_quarantined(writing: &Writing<'_>, component: &str) -> Result<u64, UnitError> {
     let changed = writing.run(&release_where("component"), params![component, writing.tail.written_at])?;
     Ok(changed as u64)
 }
@@ -154,7 +154,7 @@ pub(super) fn release(connection: &Connection, key: &str, now: Timestamp) -> rus
     Ok(changed > 0)
 }
 
-pub(super) fn hasten(writing: &Writing<'_>, component: &str) -> Result<u64, UnitError> {
+pub(super) fn wake(writing: &Writing<'_>, component: &str) -> Result<u64, UnitError> {
     let changed = writing.run(
         "UPDATE step_runs SET due_at = ?2 WHERE status <> 'done' AND status = 'ready' AND due_at > ?2 AND component = ?1",
         params![component, writing.tail.written_at],

@@ -9,8 +9,8 @@ use millrace::clock::Clock;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::bed::{Condition, Conditioned, until};
 use super::long;
+use super::test_env::{Condition, Conditioned, until};
 use crate::client::Client;
 use crate::observability::scraped::Scraped;
 use crate::process::Home;

@@ -8,8 +8,8 @@ use std::process::Command;
 use reqwest::{Method, StatusCode};
 use sha2::Digest as _;
 
-use super::bed::{Condition, until};
 use super::long;
+use super::test_env::{Condition, until};
 use crate::client::Client;
 use crate::process::{Home, wait_until_ready};
 use crate::test_app::{SECRET, built, repository};

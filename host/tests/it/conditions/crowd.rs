@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::bed::{Condition, Conditioned};
+use super::test_env::{Condition, Conditioned};
 use crate::client::{Client, PATIENCE};
 use crate::kafka_broker::free_port;
 use crate::process::{Home, wait_until_ready};
@@ -111,7 +111,7 @@ async fn one_user_has_so_many_event_streams() {
     assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{refused:?}");
     assert!(refused.headers.contains_key("retry-after") && refused.body["detail"].as_str().unwrap().contains("may have 16"), "{refused:?}");
     streams.pop();
-    super::bed::until("a stream more", || async {
+    super::test_env::until("a stream more", || async {
         let stream = ada.open(&path).await;
         (stream.status() == StatusCode::OK).then_some(())
     })

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use rustix::process::Signal;
 
-use super::bed::{Condition, Conditioned, until};
 use super::long;
+use super::test_env::{Condition, Conditioned, until};
 use crate::client::{Client, PATIENCE};
 use crate::observability::scraped::Scraped;
 use crate::process::Home;

@@ -10,9 +10,9 @@ use millrace_workflow::RunKind;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::bed::{Condition, until};
 use super::disks::{through_the_bad_time, with};
 use super::long;
+use super::test_env::{Condition, until};
 use crate::client::{Client, PATIENCE, order, path_of};
 use crate::observability::scraped::Scraped;
 use crate::process::Home;

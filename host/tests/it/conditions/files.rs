@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::json;
 
-use super::bed::{Condition, until};
+use super::test_env::{Condition, until};
 use crate::client::Client;
 use crate::process::Home;
 

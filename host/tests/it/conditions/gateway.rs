@@ -8,8 +8,8 @@ use rustix::process::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::bed::{Condition, Conditioned, until};
 use super::split::Split;
+use super::test_env::{Condition, Conditioned, until};
 use crate::client::{Client, PATIENCE};
 use crate::process::{Home, wait_until_ready};
 use crate::processes::shop::config;

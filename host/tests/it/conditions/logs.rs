@@ -11,7 +11,7 @@ use reqwest::StatusCode;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::bed::{Condition, Conditioned, until};
+use super::test_env::{Condition, Conditioned, until};
 use crate::kafka_broker::free_port;
 use crate::observability::scraped::Scraped;
 use crate::process::Home;

@@ -3,7 +3,6 @@
 //!
 //! Tests are short here; `cargo xtask test --long` asks for the long form of those that have one, see [`long`].
 
-pub mod bed;
 mod clocks;
 mod components;
 mod crowd;
@@ -19,6 +18,7 @@ mod retention;
 mod secrets;
 pub mod split;
 mod stopping;
+pub mod test_env;
 mod upgrades;
 
 /// Whether the long form of a test is asked for.

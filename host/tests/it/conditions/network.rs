@@ -7,8 +7,8 @@ use reqwest::StatusCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use super::bed::{Condition, Conditioned, until};
 use super::split::{Split, customer};
+use super::test_env::{Condition, Conditioned, until};
 use crate::client::PATIENCE;
 use crate::process::{Home, wait_until_ready};
 use crate::processes::shop::config;

@@ -14,8 +14,8 @@ use axum::routing::{get, post};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::bed::until;
 use super::long;
+use super::test_env::until;
 use crate::client::{Client, order};
 use crate::process::Home;
 use crate::test_app::{built, from_anywhere, repository};

@@ -9,8 +9,8 @@ use reqwest::Method;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 
-use super::bed::{Condition, until};
 use super::long;
+use super::test_env::{Condition, until};
 use crate::client::{Client, PATIENCE, order};
 use crate::observability::scraped::Scraped;
 use crate::process::Home;

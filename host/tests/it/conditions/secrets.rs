@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use super::bed::until;
 use super::split::{INTERNAL_SECRET, Split, customer};
+use super::test_env::until;
 use crate::client::{Client, path_of};
 use crate::process::{Home, wait_until_ready};
 use crate::processes::shop::{HAPPY, config};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use super::bed::{Condition, Conditioned};
+use super::test_env::{Condition, Conditioned};
 use crate::client::Client;
 use crate::kafka_broker::free_port;
 use crate::process::Home;

@@ -10,7 +10,7 @@ use reqwest::StatusCode;
 use rustix::process::Signal;
 use serde_json::json;
 
-use super::bed::{Condition, Conditioned, until};
+use super::test_env::{Condition, Conditioned, until};
 use crate::process::Home;
 use crate::test_app::{SECRET, built, repository};
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::bed::until;
+use super::test_env::until;
 use crate::client::Client;
 use crate::observability::scraped::Scraped;
 use crate::process::{Home, Process};

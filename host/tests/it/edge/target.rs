@@ -11,8 +11,8 @@ use serde::Deserialize;
 use super::fill::Facts;
 use super::tokens::Forger;
 use crate::client::Client;
-use crate::conditions::bed::{Condition, Conditioned};
 use crate::conditions::split::Split;
+use crate::conditions::test_env::{Condition, Conditioned};
 use crate::process::{Home, wait_until_ready};
 
 /// Which of the two.

@@ -11,8 +11,8 @@ use rdkafka::message::Message as _;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::bed::Shop;
 use super::flow::broker;
+use super::test_env::Shop;
 use crate::client::PATIENCE;
 use crate::kafka_broker::Driver;
 

@@ -8,11 +8,11 @@ use millrace_workflow::RunKind;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::bed::{Shop, contents, until_at_rest};
+use super::test_env::{Shop, contents, until_at_rest};
 use super::topics::{EVENTS, Record};
 use crate::client::{Client, path_of};
-use crate::conditions::bed::Condition;
 use crate::conditions::long;
+use crate::conditions::test_env::Condition;
 use crate::kafka_broker::{Driver, KafkaBroker};
 use crate::observability::scraped::Scraped;
 use crate::process::Home;

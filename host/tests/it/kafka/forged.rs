@@ -4,8 +4,8 @@ use millrace::clock::Clock;
 use millrace::store;
 use serde_json::{Value, json};
 
-use super::bed::Shop;
 use super::flow::{broker, ids};
+use super::test_env::Shop;
 use super::topics::Record;
 use crate::kafka_broker::Driver;
 use crate::observability::scraped::Scraped;

@@ -1,10 +1,10 @@
 //! The shop over a real Kafka, in one process.
 
-mod bed;
 mod dead_letters;
 mod flow;
 mod forged;
 mod repair;
+mod test_env;
 mod topics;
 
 pub use flow::{deliver, ids};

@@ -6,8 +6,8 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 
-use super::bed::Shop;
 use super::flow::{broker, deliver, ids};
+use super::test_env::Shop;
 use super::topics::Record;
 use crate::kafka_broker::Driver;
 use crate::observability::scraped::Scraped;

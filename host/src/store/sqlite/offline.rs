@@ -16,7 +16,7 @@ use super::{outbox, runs};
 /// # Errors
 /// [`OpenError`], which names the file.
 pub fn republish(path: &Path, since: Timestamp) -> Result<u64, OpenError> {
-    beside(path, |writing| outbox::republish_beside(writing, since))
+    beside(path, |writing| outbox::republish_offline(writing, since))
 }
 
 /// Dead letters of the database `path`, oldest first.
@@ -56,7 +56,7 @@ pub fn redrive(path: &Path, topics: &[String]) -> Result<Redriven, OpenError> {
         let writing = Transaction::new(&mut connection, TransactionBehavior::Immediate)?;
         let (mut letters, mut events) = (0, HashSet::new());
         for (letter, position) in found {
-            if outbox::redrive_beside(&writing, letter, position)? {
+            if outbox::redrive_offline(&writing, letter, position)? {
                 letters += 1;
                 events.insert(position);
             }
@@ -72,7 +72,7 @@ pub fn redrive(path: &Path, topics: &[String]) -> Result<Redriven, OpenError> {
 /// # Errors
 /// [`OpenError`], which names the file.
 pub fn discard(path: &Path, topic: &str, through: Option<u64>) -> Result<u64, OpenError> {
-    beside(path, |writing| outbox::discard_beside(writing, topic, through))
+    beside(path, |writing| outbox::discard_offline(writing, topic, through))
 }
 
 /// The runs of the database `path` that are parked, oldest first.
@@ -114,5 +114,5 @@ fn beside<T>(path: &Path, work: impl FnOnce(&Connection) -> rusqlite::Result<T>)
 
 fn open(path: &Path) -> Result<Connection, OpenError> {
     connection::check_version(rusqlite::version_number())?;
-    connection::open_beside(path)
+    connection::open_offline(path)
 }

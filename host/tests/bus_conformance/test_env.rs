@@ -22,12 +22,12 @@ pub const DELIVERIES: u32 = 4;
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a bus is made of; several can be opened on it, one after the other.
-pub struct Bed {
+pub struct TestEnv {
     broker: Option<Arc<KafkaBroker>>,
     prefix: String,
 }
 
-impl Bed {
+impl TestEnv {
     pub async fn embedded() -> Self {
         Self { broker: None, prefix: unique() }
     }

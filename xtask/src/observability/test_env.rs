@@ -27,7 +27,7 @@ const FULL: &str = "/dev/full";
 const OFTEN: [(&str, &str); 2] = [("scrape_interval: 5s", "scrape_interval: 1s"), ("evaluation_interval: 15s", "evaluation_interval: 1s")];
 
 /// Everything that runs.
-pub struct Bed {
+pub struct TestEnv {
     folder: PathBuf,
     parts: Parts,
     shop: SplitShop,
@@ -37,7 +37,7 @@ pub struct Bed {
     store: SocketAddr,
 }
 
-impl Bed {
+impl TestEnv {
     /// Nothing runs yet. What was left by the last time is removed.
     pub fn new(host: &Path) -> anyhow::Result<Self> {
         let folder = workspace::target().join("observability");

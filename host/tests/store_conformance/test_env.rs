@@ -25,13 +25,13 @@ enum Backend {
 }
 
 /// A store that can be closed and opened again.
-pub struct Bed {
+pub struct TestEnv {
     pub store: Store,
     pub clock: Clock,
     backend: Backend,
 }
 
-impl Bed {
+impl TestEnv {
     pub fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::system();
