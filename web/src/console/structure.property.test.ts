@@ -77,6 +77,7 @@ type Gesture = (
 ) => Omit<Done, 'wanted'> | null
 
 const own = (source: Source, path: Path): Range[] => {
+  if (path.length === 0) return [{ from: 0, to: source.text.length }]
   const entry = source.entry(path)
   return entry ? [{ from: source.lineStart(entry.from), to: source.lineEnd(entry.to) }] : []
 }

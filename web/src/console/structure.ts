@@ -21,6 +21,12 @@ function keyOf(path: Path): string {
   return String(path.findLast((step) => typeof step === 'string') ?? '')
 }
 
+/** The key that the one of `keyOf` is in. */
+function holderOf(path: Path): string {
+  const keys = path.filter((step) => typeof step === 'string')
+  return keys.at(-2) ?? ''
+}
+
 function found(source: Source, path: Path): Entry {
   source.demand(path)
   const entry = source.entry(path)
@@ -36,13 +42,13 @@ export function setScalar(source: Source, path: Path, value: ScalarValue): Edit[
   const setting = { flow, column: source.column(entry.from) + (entry.key ? style.step : 2), newline: source.newline }
   const node = entry.value
   if (!node) {
-    const text = written(value, style.quoting(keyOf(path)), { ...setting, block: false })
+    const text = written(value, style.quoting(keyOf(path), holderOf(path)), { ...setting, block: false })
     return [{ from: entry.to, to: entry.to, insert: `: ${text}` }]
   }
   if (!isScalar(node)) throw new Refusal(`${path.join('.')} is not a single value.`)
   if (Object.is(node.value, value)) return []
   const [from, to] = node.range
-  const old = typeof node.value === 'string' ? quoting(node) : style.quoting(keyOf(path))
+  const old = typeof node.value === 'string' ? quoting(node) : style.quoting(keyOf(path), holderOf(path))
   const block = node.type === 'BLOCK_LITERAL' || node.type === 'BLOCK_FOLDED'
   const text = written(value, old, { ...setting, block })
   if (isEmpty(node)) return [{ from: entry.to, to: entry.to, insert: ` ${text}` }]
@@ -75,21 +81,22 @@ export function insertKey(source: Source, map: Path, key: string, value: Value, 
   const node = source.node(map)
   const style = styleOf(source)
   if (!node && map.length === 0) {
-    return [linesAfter(source, source.text.length, entryLines(key, value, 0, style))]
+    return [linesAfter(source, source.text.length, entryLines(key, value, 0, style, ''))]
   }
   if (isMap(node) && node.items.length > 0) {
     const entries = source.entries(node)
     const before = entries.findLast((entry) => after.includes(nameOf(entry.key) ?? '')) ?? entries.at(-1)
-    if (isFlow(node)) return [flowInsertion(source, node, (before?.index ?? 0) + 1, flowPair(key, value, source))]
+    if (isFlow(node))
+      return [flowInsertion(source, node, (before?.index ?? 0) + 1, flowPair(key, value, source, keyOf(map)))]
     const column = source.column(entries[0]?.from ?? 0)
-    return [linesAfter(source, before?.to ?? 0, entryLines(key, value, column, style))]
+    return [linesAfter(source, before?.to ?? 0, entryLines(key, value, column, style, keyOf(map)))]
   }
-  const inside = (column: number) => entryLines(key, value, column, style)
-  return fill(source, map, `{${flowPair(key, value, source)}}`, inside, style.step)
+  const inside = (column: number) => entryLines(key, value, column, style, keyOf(map))
+  return fill(source, map, `{${flowPair(key, value, source, keyOf(map))}}`, inside, style.step)
 }
 
-function flowPair(key: string, value: Value, source: Source): string {
-  return `${keyText(key, true)}: ${flowText(value, key, styleOf(source))}`
+function flowPair(key: string, value: Value, source: Source, holder: string): string {
+  return `${keyText(key, true)}: ${flowText(value, key, styleOf(source), holder)}`
 }
 
 /** A new item of a list, before the one at `index`; at the end where there is none. */
@@ -97,25 +104,34 @@ export function insertItem(source: Source, list: Path, index: number, value: Val
   source.demand(list)
   const node = source.node(list)
   const style = styleOf(source)
-  const key = keyOf(list)
+  const [key, holder] = [keyOf(list), holderOf(list)]
   if (isSeq(node) && node.items.length > 0) {
     return isFlow(node)
-      ? [flowInsertion(source, node, Math.min(index, node.items.length), flowText(value, key, style))]
-      : [blockItem(source, node, index, value, key)]
+      ? [flowInsertion(source, node, Math.min(index, node.items.length), flowText(value, key, style, holder))]
+      : [blockItem(source, node, index, value, list)]
   }
   const single = value === null || typeof value !== 'object'
   const wide = single && style.flow(key)
-  const inside = (column: number) => itemLines(value, key, column, style)
-  return fill(source, list, `[${flowText(value, key, style)}]`, wide ? null : inside, style.indented ? style.step : 0)
+  const inside = (column: number) => itemLines(value, key, column, style, holder)
+  return fill(
+    source,
+    list,
+    `[${flowText(value, key, style, holder)}]`,
+    wide ? null : inside,
+    style.indented ? style.step : 0,
+  )
 }
 
-function blockItem(source: Source, list: YAMLSeq, index: number, value: Value, key: string): Edit {
+function blockItem(source: Source, list: YAMLSeq, index: number, value: Value, path: Path): Edit {
+  const [key, holder] = [keyOf(path), holderOf(path)]
   const entries = source.entries(list)
   const style = styleOf(source)
   const column = source.column(entries[0]?.from ?? 0)
   const maps = entries.filter((entry) => isMap(entry.value))
   const flow = maps.length > 0 && maps.every((entry) => isFlow(entry.value))
-  const lines = flow ? [`${' '.repeat(column)}- ${flowText(value, key, style)}`] : itemLines(value, key, column, style)
+  const lines = flow
+    ? [`${' '.repeat(column)}- ${flowText(value, key, style, holder)}`]
+    : itemLines(value, key, column, style, holder)
   const blank = isSpaced(source, entries) ? [''] : []
   const before = entries[Math.min(index, entries.length) - 1]
   if (before) return linesAfter(source, before.to, [...blank, ...lines])

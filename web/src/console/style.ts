@@ -13,8 +13,8 @@ export interface Style {
   /** Whether the dashes of a list stand further right than its key. */
   indented: boolean
   newline: string
-  /** How text is quoted that is the value of this key, or in the list that is. */
-  quoting: (key: string) => Quoting
+  /** How text is quoted that is the value of this key, or in the list that is; of the key in what `holder` has, if there is any. */
+  quoting: (key: string, holder?: string) => Quoting
   /** Whether lists of single values are in brackets where they are the value of this key. */
   flow: (key: string) => boolean
 }
@@ -56,30 +56,32 @@ class Surveyor {
 
   constructor(source: Source) {
     this.source = source
-    this.visit(source.root, '')
+    this.visit(source.root, '', '')
   }
 
-  visit(node: unknown, key: string): void {
-    if (isScalar(node)) this.#text(node, key)
-    if (isSeq(node)) this.#list(node, key)
+  /** `key`: whose value it is, or is in; `holder`: whose value that key is in. */
+  visit(node: unknown, key: string, holder: string): void {
+    if (isScalar(node)) this.#text(node, key, holder)
+    if (isSeq(node)) this.#list(node, key, holder)
     if (!isMap(node)) return
     for (const pair of node.items) {
       if (!isFlow(node)) this.#place(pair.key, pair.value)
-      this.visit(pair.value, nameOf(pair.key) ?? '')
+      this.visit(pair.value, nameOf(pair.key) ?? '', key)
     }
   }
 
-  #text(node: Scalar, key: string): void {
+  #text(node: Scalar, key: string, holder: string): void {
     if (typeof node.value !== 'string' || !isPlain(node.value, true)) return
     vote(this.quotingOf, key, quoting(node))
+    vote(this.quotingOf, `${holder}/${key}`, quoting(node))
   }
 
-  #list(list: YAMLSeq, key: string): void {
+  #list(list: YAMLSeq, key: string, holder: string): void {
     if (list.items.length > 0 && list.items.every((item) => isScalar(item))) {
       this.flow.add(isFlow(list))
       vote(this.flowOf, key, isFlow(list))
     }
-    for (const item of list.items) if (!isPair(item)) this.visit(item, key)
+    for (const item of list.items) if (!isPair(item)) this.visit(item, key, holder)
   }
 
   /** Where what is inside begins, from where its key does. */
@@ -107,51 +109,52 @@ function survey(source: Source): Style {
     step: found.steps.most(2),
     indented: found.indented.most(true),
     newline: source.newline,
-    quoting: (key) => found.quotingOf.get(key)?.most('plain') ?? 'plain',
+    quoting: (key, holder = '') =>
+      (found.quotingOf.get(`${holder}/${key}`) ?? found.quotingOf.get(key))?.most('plain') ?? 'plain',
     flow: (key) => found.flowOf.get(key)?.most(flow) ?? flow,
   }
 }
 
-/** The lines of a map, without line breaks, each with its indentation. */
-export function mapLines(map: { [key: string]: Value }, column: number, style: Style): string[] {
-  return Object.entries(map).flatMap(([key, value]) => entryLines(key, value, column, style))
+/** The lines of a map that is the value of `holder`, without line breaks, each with its indentation. */
+function mapLines(map: { [key: string]: Value }, column: number, style: Style, holder: string): string[] {
+  return Object.entries(map).flatMap(([key, value]) => entryLines(key, value, column, style, holder))
 }
 
-/** The lines of one key with its value. */
-export function entryLines(key: string, value: Value, column: number, style: Style): string[] {
+/** The lines of one key with its value, in what `holder` has. */
+export function entryLines(key: string, value: Value, column: number, style: Style, holder: string): string[] {
   const head = `${' '.repeat(column)}${keyText(key, false)}:`
   if (Array.isArray(value)) {
-    const inOne = `${head} ${flowText(value, key, style)}`
+    const inOne = `${head} ${flowText(value, key, style, holder)}`
     if (value.length === 0 || (value.every(isSingle) && style.flow(key) && inOne.length <= MAX_WIDTH)) return [inOne]
     const inside = column + (style.indented ? style.step : 0)
-    return [head, ...value.flatMap((item) => itemLines(item, key, inside, style))]
+    return [head, ...value.flatMap((item) => itemLines(item, key, inside, style, holder))]
   }
   if (isSingle(value)) {
-    const text = written(value, style.quoting(key), { ...BLOCK, column: column + style.step, newline: style.newline })
-    return lines(`${head} ${text}`, style)
+    const setting = { ...BLOCK, column: column + style.step, newline: style.newline }
+    return lines(`${head} ${written(value, style.quoting(key, holder), setting)}`, style)
   }
-  return Object.keys(value).length === 0 ? [`${head} {}`] : [head, ...mapLines(value, column + style.step, style)]
+  return Object.keys(value).length === 0 ? [`${head} {}`] : [head, ...mapLines(value, column + style.step, style, key)]
 }
 
-/** The lines of one item of the list that is the value of `key`. The dash is at `column`. */
-export function itemLines(value: Value, key: string, column: number, style: Style): string[] {
+/** The lines of one item of the list that is the value of `key` in what `holder` has. The dash is at `column`. */
+export function itemLines(value: Value, key: string, column: number, style: Style, holder: string): string[] {
   const dash = `${' '.repeat(column)}- `
   if (isSingle(value)) {
-    return lines(
-      dash + written(value, style.quoting(key), { ...BLOCK, column: column + 2, newline: style.newline }),
-      style,
-    )
+    const setting = { ...BLOCK, column: column + 2, newline: style.newline }
+    return lines(dash + written(value, style.quoting(key, holder), setting), style)
   }
-  if (Array.isArray(value) || Object.keys(value).length === 0) return [dash + flowText(value, key, style)]
-  const [first = '', ...rest] = mapLines(value, column + 2, style)
+  if (Array.isArray(value) || Object.keys(value).length === 0) return [dash + flowText(value, key, style, holder)]
+  const [first = '', ...rest] = mapLines(value, column + 2, style, key)
   return [dash + first.slice(column + 2), ...rest]
 }
 
 /** A value in one line, with brackets and braces where it has parts. */
-export function flowText(value: Value, key: string, style: Style): string {
-  if (Array.isArray(value)) return `[${value.map((item) => flowText(item, key, style)).join(', ')}]`
-  if (isSingle(value)) return written(value, style.quoting(key), IN_LINE)
-  const parts = Object.entries(value).map(([name, part]) => `${keyText(name, true)}: ${flowText(part, name, style)}`)
+export function flowText(value: Value, key: string, style: Style, holder: string): string {
+  if (Array.isArray(value)) return `[${value.map((item) => flowText(item, key, style, holder)).join(', ')}]`
+  if (isSingle(value)) return written(value, style.quoting(key, holder), IN_LINE)
+  const parts = Object.entries(value).map(
+    ([name, part]) => `${keyText(name, true)}: ${flowText(part, name, style, key)}`,
+  )
   return `{${parts.join(', ')}}`
 }
 

@@ -85,7 +85,7 @@ const WORDS = [
   '12',
   "it's",
   '"q"',
-  '${A:-b}',
+  ['$', '{A:-b}'].join(''),
   '#no',
   'a\nb\n',
   'a\n\n  b',
