@@ -1,7 +1,8 @@
 /** What a line that is drawn from one module to another may mean. Where several meanings fit, a person chooses. */
 import { addRoute, type Change, change } from './commands.ts'
 import { Refusal } from './edits.ts'
-import { type Model, type Module, moduleNamed } from './lens.ts'
+import { type Model, moduleNamed } from './lens.ts'
+import type { Module } from './modules.ts'
 import { BUSES, PLACES } from './references.ts'
 
 /** What has to be known to write it. */

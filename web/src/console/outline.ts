@@ -1,7 +1,7 @@
 /** A config as a tree of words: the outline is a second editor beside the canvas, and has everything that can be edited. */
 import type { Route } from './edges.ts'
-import type { Module } from './lens.ts'
 import type { Machine } from './machines.ts'
+import type { Module } from './modules.ts'
 import type { Role } from './moduleTypes.ts'
 import { at, list, text } from './references.ts'
 import type { Path } from './source.ts'

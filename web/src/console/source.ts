@@ -75,10 +75,11 @@ export class Source {
     })
     this.problems = document.errors.map(({ message, pos: [from, to] }) => ({ message, from, to }))
     this.root = document.contents && written(document.contents) ? document.contents : null
-    const [readOnly, value] = read(document, this)
+    const { found, repeated } = flaws(this.root)
+    this.#flaws = found
+    const [readOnly, value] = read(document, this, repeated)
     this.readOnly = readOnly
     this.value = value
-    this.#flaws = flaws(this.root)
   }
 
   /** Where the line begins that `at` is in, without the byte order mark of the file. */
@@ -239,8 +240,8 @@ function written(node: ParsedNode): boolean {
   return !isScalar(node) || node.range[1] > node.range[0]
 }
 
-/** Why the text is read-only, and its value. */
-function read(document: Document.Parsed, source: Source): [string | null, unknown] {
+/** Why the text is read-only, and its value. `repeats`: whether it has aliases. */
+function read(document: Document.Parsed, source: Source, repeats: boolean): [string | null, unknown] {
   const [error] = document.errors
   if (error?.code === 'MULTIPLE_DOCS') {
     return ['The file holds several documents, of which a config is one; edit it as text.', null]
@@ -251,7 +252,7 @@ function read(document: Document.Parsed, source: Source): [string | null, unknow
   const endless = 'Its aliases repeat each other without end, or stand for nothing; edit it as text.'
   try {
     const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES })
-    return hasCircle(value, new Set()) ? [endless, null] : [readOnly, value]
+    return repeats && hasCircle(value, new Set()) ? [endless, null] : [readOnly, value]
   } catch {
     // The reader counts what aliases stand for and stops; it also stops at an alias of nothing.
     return [readOnly ?? endless, null]
@@ -271,43 +272,55 @@ function hasCircle(value: unknown, around: Set<unknown>): boolean {
 const REPEATED = 'Other places repeat this by the anchor'
 
 /** What a gesture cannot change, with the reason: the node and what is in it. */
-function flaws(root: ParsedNode | null): Map<object, string> {
+function flaws(root: ParsedNode | null): { found: Map<object, string>; repeated: boolean } {
   const found = new Map<object, string>()
-  const repeated = new Set<string>()
+  const names = new Set<string>()
   const anchored: [object, string][] = []
-  const visit = (node: unknown): void => {
-    if (isAlias(node)) repeated.add(node.source)
-    const flaw = flawOf(node)
-    if (flaw) found.set(node as object, flaw)
-    if ((isScalar(node) || isCollection(node)) && node.anchor) anchored.push([node, node.anchor])
+  const note = (node: ParsedNode): void => {
+    const flaw = isScalar(node) ? flawOfTag(node) : flawOf(node)
+    if (flaw) found.set(node, flaw)
+    if (isAlias(node)) names.add(node.source)
+    else if (node.anchor) anchored.push([node, node.anchor])
+  }
+  const visit = (node: ParsedNode | null): void => {
+    if (!node) return
+    note(node)
     if (!isCollection(node)) return
-    for (const item of node.items) visit(isPair(item) ? item.value : item)
+    for (const item of node.items) visit((isPair(item) ? item.value : item) as ParsedNode | null)
   }
   visit(root)
   for (const [node, name] of anchored) {
-    if (repeated.has(name)) found.set(node, `${REPEATED} \`&${name}\`; edit it as text.`)
+    if (names.has(name)) found.set(node, `${REPEATED} \`&${name}\`; edit it as text.`)
   }
-  return found
+  return { found, repeated: names.size > 0 }
 }
 
 function flawOf(node: unknown): string | null {
-  if (isAlias(node)) return `It repeats what \`&${node.source}\` stands for; edit it as text.`
-  if (!isScalar(node) && !isCollection(node)) return null
-  if (node.tag) return `It has the tag \`${node.tag}\`; edit it as text.`
-  if (isMap(node)) return flawOfKeys(node)
-  return isSeq(node) ? flawOfItems(node) : null
+  if (isMap(node)) return flawOfTag(node) ?? flawOfKeys(node)
+  if (isSeq(node)) return flawOfTag(node) ?? flawOfItems(node)
+  return isAlias(node) ? `It repeats what \`&${node.source}\` stands for; edit it as text.` : null
 }
+
+function flawOfTag({ tag }: { tag?: string | undefined }): string | null {
+  return tag ? `It has the tag \`${tag}\`; edit it as text.` : null
+}
+
+/** What a key begins with that is more than a key. */
+const ADORNED = new Set<string>(['explicit-key-ind', 'anchor', 'tag'])
 
 function flawOfKeys(map: YAMLMap): string | null {
   const seen = new Set<string>()
   for (const { key, srcToken } of map.items) {
-    if (isScalar(key) && typeof key.value === 'symbol') return 'It takes keys from elsewhere by `<<`; edit it as text.'
     const name = nameOf(key)
-    if (name === null) return 'A key of it is not text; edit it as text.'
+    if (name === null) {
+      const merged = isScalar(key) && typeof key.value === 'symbol'
+      return merged
+        ? 'It takes keys from elsewhere by `<<`; edit it as text.'
+        : 'A key of it is not text; edit it as text.'
+    }
     if (seen.has(name)) return `It has the key \`${name}\` twice; edit it as text.`
-    const start = (srcToken as CST.CollectionItem | undefined)?.start ?? []
-    if (start.some(({ type }) => type === 'explicit-key-ind' || type === 'anchor' || type === 'tag')) {
-      return `The key \`${name}\` is written with \`?\`, an anchor or a tag; edit it as text.`
+    for (const { type } of (srcToken as CST.CollectionItem | undefined)?.start ?? []) {
+      if (ADORNED.has(type)) return `The key \`${name}\` is written with \`?\`, an anchor or a tag; edit it as text.`
     }
     seen.add(name)
   }

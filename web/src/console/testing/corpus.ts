@@ -1,6 +1,5 @@
 /** Texts to try the editor's core on: every YAML file of this repository, and generated ones. */
-import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import fc from 'fast-check'
 
@@ -28,21 +27,6 @@ export function repositoryFile(path: string): string {
   return readFileSync(join(repository, path), 'utf8')
 }
 
-/** The program, where it was built. */
-export function hostProgram(): string | null {
-  const path = process.env.MILLRACE_BIN ?? join(repository, 'target/debug/millrace')
-  return existsSync(path) ? path : null
-}
-
-/** What the program says about a config. */
-export function validated(program: string, path: string): { valid: boolean; problems: unknown[] } {
-  const options = {
-    encoding: 'utf8',
-    env: { ...process.env, JWT_SECRET: 'a-secret-of-more-than-32-bytes-for-tests' },
-  } as const
-  return JSON.parse(execFileSync(program, ['validate', '--format', 'json', path], options))
-}
-
 /** The same text as other editors would leave it. */
 export function variants(text: string): [string, string][] {
   const windows = text.replaceAll(/\r?\n/g, '\r\n')
@@ -53,6 +37,19 @@ export function variants(text: string): [string, string][] {
     ['with both', `\uFEFF${windows}`],
     ['without its last line break', text.replace(/\r?\n$/, '')],
   ]
+}
+
+/** A config of 500 modules, as large as one gets: 2,800 lines and more, with comments, routes and a machine. */
+export function largeConfig(): string {
+  const modules = Array.from({ length: 500 }, (_, index) => {
+    const depends = index === 0 ? '' : `    dependsOn: [module-${index - 1}, module-${Math.floor(index / 2)}]\n`
+    const comment = index % 5 === 0 ? `  # Part ${index / 5}: what it is for, and why it is there.\n` : ''
+    return `${comment}  - name: module-${index}\n    type: health.checker\n    config:\n      description: "Number ${index}"\n${depends}`
+  })
+  const routes = Array.from({ length: 90 }, (_, index) => {
+    return `      - method: GET\n        path: /api/things-${index}\n        handler: module-${index}\n        middlewares: [module-1, module-2]\n`
+  })
+  return `modules:\n${modules.join('\n')}\nworkflows:\n  http:\n    router: module-3\n    server: module-4\n    routes:\n${routes.join('')}`
 }
 
 /** How many generated texts are tried. `YAML_RUNS=5000` is the long run. */
