@@ -108,6 +108,15 @@ describe('a module that is deleted', () => {
     expect(left.map(({ path }) => path.slice(2).join('/'))).toEqual(['config/rateLimit/limiter'])
   })
 
+  it('stays in the lists of routes if it asks who somebody is: without it they would be open', () => {
+    const { edits, left } = deleteModule(lens(MONOLITH), 'auth-middleware')
+    const text = applied(MONOLITH, edits)
+    expect(text.match(/middlewares: .*auth-middleware/g)?.length).toBe(
+      MONOLITH.match(/middlewares: .*auth-middleware/g)?.length,
+    )
+    expect(new Set(left.map(({ path }) => path.at(-2)))).toEqual(new Set(['middlewares']))
+  })
+
   it('takes the key with it whose list was of it alone, and leaves the headings of the file', () => {
     const text = edited(MONOLITH, (model) => deleteModule(model, 'web-server'))
     expect(text).toContain('  # --- Web server and middleware')

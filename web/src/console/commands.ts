@@ -101,13 +101,17 @@ export function freeName(model: Model, type: string, wanted?: string): string {
   return name
 }
 
-/** Takes a module away, and its name from the lists that it stands in. `left`: the places that still name it, for a person to decide. */
+/**
+ * Takes a module away, and its name from the lists that it stands in. `left`: the places that still name it, for a person to decide. Who may
+ * pass a route is such a decision: a middleware that asks who somebody is stays in the lists of routes, where the host says that it is missing.
+ */
 export function deleteModule(model: Model, name: string): Change & { left: Name[] } {
   const module = moduleNamed(model, name)
   if (!module) throw new Refusal(`There is no module named \`${name}\`.`)
   const own = model.names.filter(({ path }) => path[0] === 'modules' && path[1] === module.path[1])
   const uses = usesOf(model, name).filter((use) => !own.includes(use))
-  const listed = uses.filter(({ path }) => ['dependsOn', 'middlewares'].includes(String(path.at(-2))))
+  const lists = module.type === 'http.middleware.auth' ? ['dependsOn'] : ['dependsOn', 'middlewares']
+  const listed = uses.filter(({ path }) => lists.includes(String(path.at(-2))))
   const made = change(model, `Delete ${name}`, (draft) => {
     draft.remove(module.path)
     for (const path of emptiedBy(model, listed)) draft.remove(path)

@@ -199,7 +199,10 @@ describe('a component that is dropped on a state', () => {
       '`start_payment` leaves `validated` at once',
     )
     expect(() =>
-      dropComponent(model, { ...drop, state: 'new', success: { transition: 'cancel_order', to: 'validating' } }),
-    ).toThrow('`cancel_order` leads from')
+      dropComponent(model, { ...drop, state: 'payment_failed', success: { transition: 'retry_payment', to: 'paid' } }),
+    ).toThrow('`retry_payment` leads from')
+    expect(() => dropComponent(model, { ...drop, state: 'new', success: { to: 'validating' } })).toThrow(
+      'No transition leads to `new`',
+    )
   })
 })

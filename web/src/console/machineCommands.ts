@@ -169,6 +169,9 @@ function planned(model: Model, machine: Machine, drop: Drop): Planned {
   if (state.isFinal) throw new Refusal(`\`${state.name}\` is final: nothing leaves it.`)
   if (state.awaits)
     throw new Refusal(`\`${state.name}\` waits for the step \`${state.awaits}\` already; one step at a time.`)
+  if (!machine.transitions.some(({ to }) => to === state.name)) {
+    throw new Refusal(`No transition leads to \`${state.name}\`, so nothing would start the step.`)
+  }
   const component = typeof drop.component === 'string' ? drop.component : drop.component.name
   if (typeof drop.component === 'string' && moduleNamed(model, component)?.type !== 'dynamic.component') {
     throw new Refusal(`\`${component}\` is not a component.`)
