@@ -3,8 +3,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseDocument } from 'yaml'
 import { TextBuffer } from './buffer.ts'
-import { addModule, addRoute, type Change, deleteModule, setValue } from './commands.ts'
+import { addModule, addRoute, type Change, setValue } from './commands.ts'
 import { connect } from './connect.ts'
+import { deleteModule, deleteState } from './deleting.ts'
 import { applied, Refusal } from './edits.ts'
 import { lens, type Model, machineNamed, usesOf } from './lens.ts'
 import { addState, addTransition, dropComponent } from './machineCommands.ts'
@@ -67,6 +68,17 @@ type Gesture = (model: Model, roll: Dice) => Made | null
 const named = (model: Model, name: string) => model.modules.filter((module) => module.name === name).length
 
 const GESTURES: Gesture[] = [
+  (model, roll) => {
+    const machine = pick(roll, model.machines)
+    if (!machine) return null
+    const { name } = pick(roll, machine.states)
+    const change = deleteState(model, machine.name, name)
+    const named = (after: Model) => {
+      const { states = [], transitions = [] } = machineNamed(after, machine.name) ?? {}
+      return [...states.map((one) => one.name), ...transitions.flatMap(({ from, to }) => [from, to])].includes(name)
+    }
+    return { change, shows: named, wanted: false }
+  },
   (model, roll) => {
     const type = pick(roll, MODULE_TYPES).type
     const change = addModule(model, { type })
@@ -227,7 +239,7 @@ it(
           const own = dice(seed + 1)
           const change = attempted(
             () =>
-              pick(own, [GESTURES[0], GESTURES[3], GESTURES[5], GESTURES[6]] as Gesture[])(lens(one), own)?.change ?? {
+              pick(own, [GESTURES[1], GESTURES[4], GESTURES[6], GESTURES[7]] as Gesture[])(lens(one), own)?.change ?? {
                 label: '',
                 edits: [],
               },

@@ -1,17 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import {
-  addModule,
-  addRoute,
-  appendItem,
-  type Change,
-  deleteModule,
-  insertKey,
-  moveItem,
-  remove,
-  setValue,
-} from './commands.ts'
+import { addModule, addRoute, appendItem, type Change, insertKey, moveItem, remove, setValue } from './commands.ts'
 import { connect } from './connect.ts'
+import { deleteModule } from './deleting.ts'
 import { applied } from './edits.ts'
 import { lens } from './lens.ts'
 import { MODULE_TYPES } from './moduleTypes.ts'
