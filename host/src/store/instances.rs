@@ -70,7 +70,52 @@ pub struct StepRun {
     pub traceparent: Option<Arc<str>>,
 }
 
+/// What has started a run: a transition of a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartedBy {
+    /// Kind of the resource.
+    pub resource_kind: String,
+    /// Id of the resource.
+    pub resource_id: String,
+    /// Name of the workflow; empty when there is none.
+    pub workflow: String,
+    /// Name of the transition.
+    pub transition: String,
+    /// State left by it.
+    pub from_state: String,
+    /// State entered by it.
+    pub to_state: String,
+}
+
 impl StepRun {
+    /// The run `key` before its first attempt, as `kind` of the step or handler `name`, which `component` does: ready from `due_at` on.
+    #[must_use]
+    pub fn first(key: String, by: StartedBy, kind: millrace_workflow::RunKind, (name, component): (&str, &str), due_at: Timestamp) -> Self {
+        let StartedBy { resource_kind, resource_id, workflow, transition, from_state, to_state } = by;
+        Self {
+            key,
+            resource_kind,
+            resource_id,
+            workflow,
+            kind,
+            name: name.to_owned(),
+            component: component.to_owned(),
+            visit: 1,
+            attempt: 1,
+            transition,
+            from_state,
+            to_state,
+            input: None,
+            status: RunStatus::Ready,
+            owner: None,
+            fence: 0,
+            crashes: 0,
+            due_at,
+            last_error: None,
+            traceparent: None,
+        }
+    }
+
     /// Where it stands in line.
     #[must_use]
     pub fn line(&self) -> Line {

@@ -21,7 +21,7 @@ mod stock;
 mod users;
 
 pub use self::commit::{Commit, Committed, Conflict, Guard, Settled, StoreError};
-pub use self::instances::{Instances, Line, RunStatus, StepRun, Timer};
+pub use self::instances::{Instances, Line, RunStatus, StartedBy, StepRun, Timer};
 pub use self::messages::{DeadLetter, InboxRow, Messages, OutboxRow};
 #[cfg(test)]
 pub(crate) use self::open::{BadDisk, open_on_a_bad_disk};

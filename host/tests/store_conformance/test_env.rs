@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use millrace::clock::Clock;
 use millrace::store::memory::Memory;
 use millrace::store::{
-    Commit, Conflict, Database, Guard, HistoryRow, Object, OutboxRow, Progress, Resource, RunStatus, Settled, StepRun, StockLine, Stocking,
-    Store, StoreError, Timer, open,
+    Commit, Conflict, Database, Guard, HistoryRow, Object, OutboxRow, Progress, Resource, RunStatus, Settled, StartedBy, StepRun,
+    StockLine, Stocking, Store, StoreError, Timer, open,
 };
 use millrace_workflow::{Instance, RunKind};
 use serde_json::json;
@@ -212,28 +212,17 @@ pub fn event(key: &str, seq: u64) -> OutboxRow {
 
 /// A run of step `name` of the order `id`, ready at once.
 pub fn run(id: &str, name: &str) -> StepRun {
-    StepRun {
-        key: format!("{id}:{name}:1"),
+    let by = StartedBy {
         resource_kind: "orders".into(),
         resource_id: id.into(),
         workflow: "processing".into(),
-        input: Some(r#"{"of":"its own"}"#.into()),
-        kind: RunKind::Step,
-        name: name.into(),
-        component: format!("{name}-component"),
-        visit: 1,
-        attempt: 1,
         transition: "submit".into(),
         from_state: "new".into(),
         to_state: "reserving".into(),
-        status: RunStatus::Ready,
-        owner: None,
-        fence: 0,
-        crashes: 0,
-        due_at: at(0),
-        last_error: None,
-        traceparent: Some("00-of-the-event-01".into()),
-    }
+    };
+    let component = format!("{name}-component");
+    let first = StepRun::first(format!("{id}:{name}:1"), by, RunKind::Step, (name, &component), at(0));
+    StepRun { input: Some(r#"{"of":"its own"}"#.into()), traceparent: Some("00-of-the-event-01".into()), ..first }
 }
 
 pub fn with_runs(runs: impl IntoIterator<Item = StepRun>) -> Commit {

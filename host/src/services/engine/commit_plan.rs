@@ -10,7 +10,9 @@ use millrace_workflow::{Cause, Effect, Instance, Machine, Reaction, RunKind};
 
 use super::events::{Events, Happening, Telling};
 use super::workflows::Pinned;
-use crate::store::{Commit, Guard, HistoryRow, InboxRow, Object, OutboxRow, Progress, Resource, RunStatus, Settled, StepRun, Timer};
+use crate::store::{
+    Commit, Guard, HistoryRow, InboxRow, Object, OutboxRow, Progress, Resource, RunStatus, Settled, StartedBy, StepRun, Timer,
+};
 
 /// What caused the effects, beyond what the core needs to know.
 #[derive(Debug, Clone, Default)]
@@ -275,28 +277,16 @@ impl Draft<'_> {
 
     fn add_run(&mut self, kind: RunKind, name: &str, component: &str, visit: u32, seq: u64) {
         let Some(edge) = self.transitions.get(&seq).cloned() else { return };
-        self.commit.runs.push(StepRun {
-            key: format!("{}:{name}:{visit}", self.resource.id),
+        let by = StartedBy {
             resource_kind: self.resource.kind.clone(),
             resource_id: self.resource.id.clone(),
             workflow: self.context.pinned.machine.definition().name.clone(),
-            kind,
-            name: name.to_owned(),
-            component: component.to_owned(),
-            visit,
-            attempt: 1,
             transition: edge.name,
             from_state: edge.from,
             to_state: edge.to,
-            input: None,
-            status: RunStatus::Ready,
-            owner: None,
-            fence: 0,
-            crashes: 0,
-            due_at: self.context.steady,
-            last_error: None,
-            traceparent: None,
-        });
+        };
+        let key = format!("{}:{name}:{visit}", self.resource.id);
+        self.commit.runs.push(StepRun { visit, ..StepRun::first(key, by, kind, (name, component), self.context.steady) });
     }
 
     /// Of what has caused this, or else of what began it all.

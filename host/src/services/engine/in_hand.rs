@@ -218,32 +218,20 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::RunStatus;
+    use crate::store::{RunStatus, StartedBy};
     use millrace_workflow::RunKind;
 
     fn run(id: &str, attempt: u32, fence: u64) -> StepRun {
-        StepRun {
-            key: format!("{id}:step-pay:1"),
+        let by = StartedBy {
             resource_kind: "jobs".into(),
             resource_id: id.into(),
             workflow: "job-processing".into(),
-            kind: RunKind::Step,
-            name: "step-pay".into(),
-            component: "pay".into(),
-            visit: 1,
-            attempt,
             transition: "start".into(),
             from_state: "new".into(),
             to_state: "paying".into(),
-            input: None,
-            status: RunStatus::Running,
-            owner: Some(1),
-            fence,
-            crashes: 0,
-            due_at: jiff::Timestamp::UNIX_EPOCH,
-            last_error: None,
-            traceparent: None,
-        }
+        };
+        let first = StepRun::first(format!("{id}:step-pay:1"), by, RunKind::Step, ("step-pay", "pay"), jiff::Timestamp::UNIX_EPOCH);
+        StepRun { attempt, status: RunStatus::Running, owner: Some(1), fence, ..first }
     }
 
     fn hand(most_again: usize) -> InHand {

@@ -17,7 +17,7 @@ use crate::plan;
 use crate::services::engine::commit_plan::Origin;
 use crate::services::engine::events::{self, CloudEvent};
 use crate::services::engine::{Events, FireError, LookupError, Pipeline};
-use crate::store::{Conflict, DeadLetter, InboxRow, Messages, OutboxRow, Resources, RunStatus, StepRun, StoreError};
+use crate::store::{Conflict, DeadLetter, InboxRow, Messages, OutboxRow, Resources, StartedBy, StepRun, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::telemetry::traces::{self, Kind, Span};
@@ -183,28 +183,18 @@ impl Received {
     fn run(&self, handler: &plan::MessagingHandler, component: &str) -> StepRun {
         let Self { event, content, .. } = self;
         let data = &content.data;
-        StepRun {
-            key: format!("{}:{}:{}", data.instance_id, handler.name, event.id),
+        let by = StartedBy {
             resource_kind: data.resource.clone(),
             resource_id: data.instance_id.clone(),
             workflow: data.workflow.clone(),
-            kind: RunKind::Task,
-            name: handler.name.clone(),
-            component: component.to_owned(),
-            visit: 1,
-            attempt: 1,
             transition: data.transition.clone().unwrap_or_default(),
             from_state: data.from_state.clone().unwrap_or_default(),
             to_state: data.to_state.clone(),
-            input: Some(serde_json::to_string(&data.data).unwrap_or_default().into()),
-            status: RunStatus::Ready,
-            owner: None,
-            fence: 0,
-            crashes: 0,
-            due_at: self.shared.clock.steady(),
-            last_error: None,
-            traceparent: context_of(event).map(Into::into),
-        }
+        };
+        let key = format!("{}:{}:{}", data.instance_id, handler.name, event.id);
+        let input = serde_json::to_string(&data.data).unwrap_or_default();
+        let first = StepRun::first(key, by, RunKind::Task, (&handler.name, component), self.shared.clock.steady());
+        StepRun { input: Some(input.into()), traceparent: context_of(event).map(Into::into), ..first }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use millrace::store::{Commit, RunStatus, StepRun};
+use millrace::store::{Commit, RunStatus, StartedBy, StepRun};
 use millrace_workflow::RunKind;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -177,28 +177,17 @@ fn noted(home: &Home) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_claimed_and_in_nobodys_hand_is_found() {
     let app = TestApp::start("host/tests/it/configs/jobs.yaml", &[]).await;
-    let lost = StepRun {
-        key: "job-lost:worker:1".into(),
+    let by = StartedBy {
         resource_kind: "jobs".into(),
         resource_id: "job-lost".into(),
         workflow: "job-processing".into(),
-        kind: RunKind::Task,
-        name: "worker".into(),
-        component: "worker".into(),
-        visit: 1,
-        attempt: 1,
         transition: "start".into(),
         from_state: "queued".into(),
         to_state: "working".into(),
-        input: Some(json!({ "mode": "accept" }).to_string().into()),
-        status: RunStatus::Running,
-        owner: Some(app.store.instances.epoch()),
-        fence: 1,
-        crashes: 0,
-        due_at: app.clock.now(),
-        last_error: None,
-        traceparent: None,
     };
+    let first = StepRun::first("job-lost:worker:1".into(), by, RunKind::Task, ("worker", "worker"), app.clock.now());
+    let (input, owner) = (json!({ "mode": "accept" }).to_string(), Some(app.store.instances.epoch()));
+    let lost = StepRun { input: Some(input.into()), status: RunStatus::Running, owner, fence: 1, ..first };
     app.store.resources.commit(Commit { runs: vec![lost], ..Commit::default() }).await.unwrap();
     let done = || async {
         let run = app.store.instances.runs("jobs", "job-lost").await.unwrap().remove(0);

@@ -8,8 +8,8 @@ use super::*;
 use crate::plan::Plan;
 use crate::runtime::Settings;
 use crate::services::engine::{Active, Backpressure, Breakers, ChangeNotifier, CrashSuspects, PerOwner};
-use crate::store::Commit;
 use crate::store::memory::Memory;
+use crate::store::{Commit, StartedBy};
 
 /// A pipeline without workflows and components.
 async fn pipeline() -> (Pipeline, Dependencies, tempfile::TempDir) {
@@ -44,28 +44,17 @@ async fn pipeline() -> (Pipeline, Dependencies, tempfile::TempDir) {
 
 /// A run that this process has claimed.
 async fn claimed(dependencies: &Dependencies) -> StepRun {
-    let run = StepRun {
-        key: "job-1:worker:1".into(),
+    let by = StartedBy {
         resource_kind: "jobs".into(),
         resource_id: "job-1".into(),
         workflow: "job-processing".into(),
-        kind: RunKind::Task,
-        name: "worker".into(),
-        component: "worker".into(),
-        visit: 1,
-        attempt: 1,
         transition: "start".into(),
         from_state: "queued".into(),
         to_state: "working".into(),
-        input: Some(json!({}).to_string().into()),
-        status: RunStatus::Running,
-        owner: Some(dependencies.store.epoch()),
-        fence: 1,
-        crashes: 0,
-        due_at: dependencies.clock.steady(),
-        last_error: None,
-        traceparent: None,
     };
+    let first = StepRun::first("job-1:worker:1".into(), by, RunKind::Task, ("worker", "worker"), dependencies.clock.steady());
+    let owner = Some(dependencies.store.epoch());
+    let run = StepRun { input: Some(json!({}).to_string().into()), status: RunStatus::Running, owner, fence: 1, ..first };
     dependencies.store.commit(Commit { runs: vec![run.clone()], ..Commit::default() }).await.unwrap();
     run
 }
