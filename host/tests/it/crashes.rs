@@ -20,8 +20,7 @@ async fn a_kill_in_the_middle_of_two_hundred_orders_loses_none_and_charges_each_
     let home = Home::new();
     let process = home.start(&[]).await;
     let customer = process.client.customer("ada").await;
-    let token = customer.post("/api/auth/login", &json!({"email": "ada@example.com", "password": "password123"})).await;
-    let token = token.body["token"].as_str().unwrap().to_owned();
+    let token = customer.login("ada").await.token().to_owned();
 
     let acknowledged: Arc<Mutex<HashMap<String, Value>>> = Arc::default();
     let placing: Vec<_> = (0..8)
@@ -97,7 +96,6 @@ async fn a_run_in_which_the_process_died_three_times_waits_for_a_person_who_lets
 
     let process = home.start_config(&config, &[]).await;
     let customer = process.client.customer("ada").await;
-    let login = json!({"email": "ada@example.com", "password": "password123"});
     let id = customer.post("/api/jobs", &json!({"mode": "sleep"})).await.body["id"].as_str().unwrap().to_owned();
     let mut process = Some(process);
     for _ in 0..3 {
@@ -109,8 +107,7 @@ async fn a_run_in_which_the_process_died_three_times_waits_for_a_person_who_lets
     let client = &process.as_ref().unwrap().client;
     let health = client.get("/healthz").await.body;
     assert_eq!(health["checks"]["persistence"]["status"], "degraded", "{health:#}");
-    let token = client.post("/api/auth/login", &login).await.body["token"].as_str().unwrap().to_owned();
-    assert_eq!(client.with_token(&token).get(&format!("/api/jobs/{id}")).await.body["state"], "working");
+    assert_eq!(client.login("ada").await.get(&format!("/api/jobs/{id}")).await.body["state"], "working");
     let listed = home.operate(&config, &["parked", "list"]).unwrap();
     let key = listed.split(' ').next().unwrap().to_owned();
     assert!(
@@ -145,12 +142,10 @@ async fn a_stop_in_the_middle_loses_nothing_and_timers_survive_it() {
         placed.push(customer.order("prod-008", 1, "tok_visa").await.body["id"].as_str().unwrap().to_owned());
     }
     let declined = customer.order_until("prod-001", 1, "tok_chargeDeclined", &["payment_failed"]).await;
-    let login = json!({"email": "ada@example.com", "password": "password123"});
     let folder = app.stop().await;
 
     let app = TestApp::start_in(folder, &repository().join("configs/monolith.yaml"), &[("PAYMENT_RETRY_AFTER", "3s")]).await;
-    let token = app.client.post("/api/auth/login", &login).await.body["token"].as_str().unwrap().to_owned();
-    let customer = app.client.with_token(&token);
+    let customer = app.client.login("ada").await;
     for id in &placed {
         let ended = customer.wait_for("orders", id, &["delivered", "failed", "cancelled"]).await;
         check_history(&ended);

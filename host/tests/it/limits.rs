@@ -76,9 +76,7 @@ async fn no_more_instances_are_begun_than_a_workflow_may_have() {
     // What has not ended counts after a restart as well.
     process.kill();
     let process = home.start_config(&config, &[]).await;
-    let login = json!({"email": "ada@example.com", "password": "password123"});
-    let token = process.client.post("/api/auth/login", &login).await.body["token"].as_str().unwrap().to_owned();
-    let customer = process.client.with_token(&token);
+    let customer = process.client.login("ada").await;
     assert_full(&place(&customer).await);
     assert_eq!(jobs_of(&customer).await.len(), MOST);
 
@@ -139,8 +137,7 @@ async fn one_owner_has_no_more_instances_in_the_states_that_count_than_one_may_h
     // What was there counts after a restart as well.
     process.kill();
     let process = home.start_config(&config, &[]).await;
-    let login = json!({"email": "ada@example.com", "password": "password123"});
-    let token = process.client.post("/api/auth/login", &login).await.body["token"].as_str().unwrap().to_owned();
+    let token = process.client.login("ada").await.token().to_owned();
     let ada = process.client.with_token(&token);
     assert_full_for(&place(&ada).await, MOST);
 

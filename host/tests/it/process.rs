@@ -67,8 +67,15 @@ impl Home {
     /// # Errors
     /// What it says when it fails.
     pub fn operate(&self, config: &Path, arguments: &[&str]) -> Result<String, String> {
-        let mut command = self.command_of(arguments, config);
-        let output = command.output().unwrap();
+        self.operate_under(&[], config, arguments)
+    }
+
+    /// The same with a program around it, such as `prlimit --fsize=1000 --`.
+    ///
+    /// # Errors
+    /// What it says when it fails.
+    pub fn operate_under(&self, around: &[&str], config: &Path, arguments: &[&str]) -> Result<String, String> {
+        let output = wrapped(around, self.command_of(arguments, config)).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
@@ -102,7 +109,8 @@ impl Home {
         self.command_of(&["run", "--log-format", "json"], config)
     }
 
-    fn command_of(&self, arguments: &[&str], config: &Path) -> Command {
+    /// A command of the program that takes a config.
+    pub fn command_of(&self, arguments: &[&str], config: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
         command
             .args(arguments)
@@ -121,6 +129,20 @@ impl Home {
             .stderr(Stdio::piped());
         command
     }
+}
+
+/// The command `plain` as the last words of the command `around`, if that has any.
+pub fn wrapped(around: &[&str], plain: Command) -> Command {
+    let [program, arguments @ ..] = around else { return plain };
+    let mut command = Command::new(program);
+    command.args(arguments).arg(plain.get_program()).args(plain.get_args());
+    for (name, value) in plain.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    if let Some(folder) = plain.get_current_dir() {
+        command.current_dir(folder);
+    }
+    command
 }
 
 impl Process {

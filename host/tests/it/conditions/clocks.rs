@@ -24,11 +24,6 @@ const SLACK: Duration = Duration::from_secs(20);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-async fn login(client: &Client) -> Client {
-    let answer = client.post("/api/auth/login", &json!({"email": "ada@example.com", "password": "password123"})).await;
-    client.with_token(answer.body["token"].as_str().unwrap_or_else(|| panic!("{answer:?}")))
-}
-
 /// How often an order's payment was tried again.
 fn retries(order: &Value) -> usize {
     order["history"].as_array().unwrap().iter().filter(|row| row["transition"] == "retry_payment").count()
@@ -56,7 +51,7 @@ async fn a_timer_waits_its_own_delay_whatever_the_date_does_meanwhile() {
     let app = TestApp::start("configs/monolith.yaml", &[("PAYMENT_RETRY_AFTER", "2s")]).await;
     app.client.customer("ada").await;
     for jump in [HOUR, -HOUR, DAY, -DAY] {
-        let customer = login(&app.client).await;
+        let customer = app.client.login("ada").await;
         let (id, began) = declined(&customer).await;
         app.clock.set(jump);
         let retried = until_retried(&customer, &id, 0).await.duration_since(began);
@@ -74,12 +69,12 @@ async fn a_timer_waits_no_longer_than_its_own_delay_when_the_date_was_set_betwee
     let mut app = TestApp::start("configs/monolith.yaml", &variables).await;
     app.client.customer("ada").await;
     for jump in [-HOUR, -DAY, HOUR, DAY] {
-        let (id, began) = declined(&login(&app.client).await).await;
+        let (id, began) = declined(&app.client.login("ada").await).await;
         let folder = app.stop().await;
         let clock = Clock::system();
         clock.advance(jump);
         app = TestApp::start_at(clock, folder, &repository().join("configs/monolith.yaml"), &variables).await;
-        let retried = until_retried(&login(&app.client).await, &id, 0).await.duration_since(began);
+        let retried = until_retried(&app.client.login("ada").await, &id, 0).await.duration_since(began);
         assert!(jump > SignedDuration::ZERO || retried >= RETRY_AFTER, "{jump}: tried again after {retried:?} already");
         assert!(retried < RETRY_AFTER + SLACK, "{jump}: tried again after {retried:?} only");
     }
@@ -140,11 +135,11 @@ async fn a_process_that_is_killed_and_comes_back_a_day_earlier_makes_its_runs_an
     let variables = [("PAYMENT_RETRY_AFTER", "4s")];
     let process = home.start(&variables).await;
     process.client.customer("ada").await;
-    let (id, _) = declined(&login(&process.client).await).await;
+    let (id, _) = declined(&process.client.login("ada").await).await;
     process.kill();
     let process = start_at(&home, repository().join("configs/monolith.yaml"), "-1d", &variables).await;
     let ready = Instant::now();
-    let customer = login(&process.client).await;
+    let customer = process.client.login("ada").await;
     let retried = until_retried(&customer, &id, 0).await.duration_since(ready);
     assert!(retried < Duration::from_secs(4) + SLACK, "{retried:?}");
 }

@@ -113,9 +113,7 @@ async fn a_backup_made_under_load_is_put_back_and_every_order_in_it_goes_on() {
     assert!(restored.contains("is kept as"), "{restored}");
 
     let process = home.start_under(Condition::default()).await;
-    let login = json!({"email": "ada@example.com", "password": "password123"});
-    let token = process.client.post("/api/auth/login", &login).await.body["token"].as_str().unwrap().to_owned();
-    let customer = process.client.with_token(&token);
+    let customer = process.client.login("ada").await;
     assert_eq!(customer.wait_for("orders", delivered["id"].as_str().unwrap(), &["delivered"]).await["state"], "delivered");
     let orders = customer.get("/api/orders?limit=100").await.body;
     let orders = orders.as_array().unwrap();

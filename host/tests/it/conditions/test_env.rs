@@ -2,14 +2,14 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::client::{Client, PATIENCE};
 use crate::kafka_broker::free_port;
-use crate::process::{Home, wait_until_ready};
+use crate::process::{Home, wait_until_ready, wrapped};
 use crate::test_app::repository;
 
 /// Lines of the log that are shown when a test fails.
@@ -47,19 +47,7 @@ impl Home {
     /// Starts a process under a condition and does not wait for anything: it may never be ready.
     pub fn spawn_under(&self, condition: Condition<'_>) -> Conditioned {
         let port = condition.port.unwrap_or_else(free_port);
-        let plain = self.command(&condition.config);
-        let mut command = match condition.around {
-            [] => plain,
-            [program, arguments @ ..] => {
-                let mut command = Command::new(program);
-                command.args(arguments).arg(plain.get_program()).args(plain.get_args());
-                for (name, value) in plain.get_envs() {
-                    command.env(name, value.unwrap_or_default());
-                }
-                command.current_dir(self.path());
-                command
-            }
-        };
+        let mut command = wrapped(condition.around, self.command(&condition.config));
         command.env("LISTEN", format!("127.0.0.1:{port}")).envs(condition.variables.iter().copied());
         let kept = condition.log.is_none().then(|| self.path().join(format!("log-{port}")));
         match (condition.log, &kept) {
@@ -170,9 +158,23 @@ impl Drop for Conditioned {
             let lines: Vec<&str> = log.lines().collect();
             eprintln!("the end of its log:\n{}", lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"));
         }
+        // Some of them may have left its group.
+        let inside = descendants(self.pid().as_raw_nonzero().get());
         let _ = rustix::process::kill_process_group(self.pid(), Signal::KILL);
+        for pid in inside.into_iter().filter_map(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
         let _ = self.child.wait();
     }
+}
+
+/// The processes that a process has started, and those that they have.
+fn descendants(process: i32) -> Vec<i32> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let children = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    let children: Vec<i32> =
+        children.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect();
+    children.into_iter().flat_map(|child| descendants(child).into_iter().chain([child])).collect()
 }
 
 /// Waits until `found` answers something, asking every few milliseconds.

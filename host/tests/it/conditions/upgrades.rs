@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::test_env::until;
-use crate::client::Client;
 use crate::observability::scraped::Scraped;
 use crate::process::{Home, Process};
 use crate::test_app::{from_anywhere, repository};
@@ -24,11 +23,6 @@ fn renamed(home: &Home, file: &str, before: &str, after: &str) -> PathBuf {
 
 async fn start(home: &Home, config: &std::path::Path) -> Process {
     home.start_config(config, &[]).await
-}
-
-async fn login(client: &Client) -> Client {
-    let answer = client.post("/api/auth/login", &json!({"email": "ada@example.com", "password": "password123"})).await;
-    client.with_token(answer.body["token"].as_str().unwrap())
 }
 
 /// Orders whose payment is tried again in a second or two, and one that is not paid yet at all: under way when the process is killed.
@@ -67,7 +61,7 @@ async fn orders_wait_for_their_config(before: &str, after: &str, named: &str) {
     let message = check["message"].as_str().unwrap();
     assert!(message.contains(&format!("{} unfinished instances", placed.len())) && message.contains(named), "{check:#}");
     assert!(process.log().lock().iter().any(|line| line.contains("ERROR") && line.contains(named)), "the start says so");
-    let customer = login(&process.client).await;
+    let customer = process.client.login("ada").await;
     // A run that an operator lets go too early waits again.
     home.operate(&other, &["quarantined", "release", "--all"]).unwrap();
     // New orders run on what the config says now.
@@ -84,7 +78,7 @@ async fn orders_wait_for_their_config(before: &str, after: &str, named: &str) {
     process.kill();
 
     let process = start(&home, &config).await;
-    let customer = login(&process.client).await;
+    let customer = process.client.login("ada").await;
     for id in &placed {
         let ended = customer.wait_for("orders", id, &["delivered", "cancelled", "failed"]).await;
         assert_eq!(ended["state"], "delivered", "{ended:#}");
@@ -116,7 +110,7 @@ async fn a_handler_that_unfinished_orders_name_is_missed_aloud() {
     let text = found["checks"]["order-processing"].to_string();
     assert!(text.contains("handler 'notification-handler'") && text.contains(&placed.len().to_string()), "{found:#}");
     // They go on all the same; what it would have told of them is told by nobody, and becomes nobody's dead letter.
-    let customer = login(&process.client).await;
+    let customer = process.client.login("ada").await;
     for id in &placed {
         customer.wait_for("orders", id, &["delivered"]).await;
     }
