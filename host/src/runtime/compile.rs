@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rustix::process::{Resource, Rlimit, setpriority_process, setrlimit};
+use rustix::process::{Resource, Rlimit, getpriority_process, getrlimit, setpriority_process, setrlimit};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
@@ -29,13 +29,38 @@ const MAX_ADDRESSES: u64 = 6 << 30;
 const MAX_CPU: Duration = Duration::from_secs(120);
 /// Wall time that the program waits for its child.
 const MAX_WALL: Duration = Duration::from_secs(180);
+/// How far the child stands back behind others.
+const NICE: i32 = 10;
 /// Exit status for "this cannot be compiled", where standard error says why.
 const REFUSED: u8 = 1;
+
+/// Why there is no version that can serve, as a clause that goes on after the file's name.
+#[derive(Debug)]
+pub(super) struct Unfit {
+    /// The clause.
+    pub reason: String,
+    /// The file may be good: what is wrong is with the machine (a full disk, no room for a process), and may pass.
+    pub passing: bool,
+}
+
+impl Unfit {
+    /// The machine's fault.
+    pub fn passing(reason: String) -> Self {
+        Self { reason, passing: true }
+    }
+}
+
+impl From<String> for Unfit {
+    fn from(reason: String) -> Self {
+        Self { reason, passing: false }
+    }
+}
 
 /// The compiling child: reads a component from `input` and writes its code to `output`, or why there is none to `report`. Limits memory and
 /// CPU time of the whole process, so it must have nothing else to do.
 pub fn compile_main(input: &mut dyn Read, output: &mut dyn Write, report: &mut dyn Write) -> ExitCode {
-    match limit_self().and_then(|()| compile_here(input, output)) {
+    let limited = limit_self().map_err(|error| anyhow::anyhow!("could not be compiled: the compiler cannot limit itself: {error:#}"));
+    match limited.and_then(|()| compile_here(input, output)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // If nobody reads the report, the exit status still tells.
@@ -46,12 +71,19 @@ pub fn compile_main(input: &mut dyn Read, output: &mut dyn Write, report: &mut d
 }
 
 fn limit_self() -> anyhow::Result<()> {
-    let to = |most| Rlimit { current: Some(most), maximum: Some(most) };
-    setrlimit(Resource::As, to(MAX_ADDRESSES))?;
-    setrlimit(Resource::Cpu, to(MAX_CPU.as_secs()))?;
-    setrlimit(Resource::Core, to(0))?;
-    // Runs that are being served come first.
-    setpriority_process(None, 10)?;
+    // Whoever has started the program may have set less, and only root may take that back.
+    let limit = |resource, most: u64| {
+        let most = getrlimit(resource).maximum.map_or(most, |set| set.min(most));
+        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
+    };
+    limit(Resource::As, MAX_ADDRESSES)?;
+    limit(Resource::Cpu, MAX_CPU.as_secs())?;
+    limit(Resource::Core, 0)?;
+    // Runs that are being served come first. What was started with `nice -n 19`, or `Nice=15` of systemd, may not have less of it, and
+    // where a filter of system calls forbids it, it is done without.
+    if getpriority_process(None).is_ok_and(|nice| nice < NICE) {
+        let _ = setpriority_process(None, NICE);
+    }
     Ok(())
 }
 
@@ -84,7 +116,7 @@ impl Compiler {
     ///
     /// # Errors
     /// Why it cannot be compiled, as a clause that goes on after the file's name.
-    pub async fn compile(&self, bytes: &Bytes, digest: &str) -> Result<(Component, bool), String> {
+    pub async fn compile(&self, bytes: &Bytes, digest: &str) -> Result<(Component, bool), Unfit> {
         if let Some(component) = self.known(digest).await? {
             return Ok((component, true));
         }
@@ -137,7 +169,7 @@ impl Compiler {
     }
 
     /// The code that a child makes of a component.
-    async fn in_child(&self, bytes: &Bytes) -> Result<Bytes, String> {
+    async fn in_child(&self, bytes: &Bytes) -> Result<Bytes, Unfit> {
         let program = self.program.display();
         let mut child = Command::new(&self.program)
             .arg("compile")
@@ -147,13 +179,13 @@ impl Compiler {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|error| format!("could not be compiled: the compiler '{program}' does not start: {error}"))?;
-        let said = talk(&mut child, bytes).await.map_err(|error| format!("could not be compiled: '{program}': {error}"))?;
+            .map_err(|error| Unfit::passing(format!("could not be compiled: the compiler '{program}' does not start: {error}")))?;
+        let said = talk(&mut child, bytes).await.map_err(|error| Unfit::passing(format!("could not be compiled: '{program}': {error}")))?;
         if !said.status.success() {
-            return Err(refusal(said.status, &said.report));
+            return Err(refusal(said.status, &said.report).into());
         }
         if said.code.len() as u64 > MAX_CODE_BYTES {
-            return Err(format!("has more than {MAX_CODE_BYTES} bytes of code once it is compiled"));
+            return Err(format!("has more than {MAX_CODE_BYTES} bytes of code once it is compiled").into());
         }
         Ok(said.code.into())
     }

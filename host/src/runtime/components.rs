@@ -291,8 +291,8 @@ impl Runtime {
         }
     }
 
-    /// Looks at a component's file and takes what is new and good; `began` is when the change was noticed. False if it is good, but could
-    /// not be recorded: then it is to be looked at again.
+    /// Looks at a component's file and takes what is new and good; `began` is when the change was noticed. False if it may be good, but
+    /// could not be read, copied or recorded: then it is to be looked at again.
     pub(super) async fn take_file(&self, slot: &Slot, began: Instant) -> bool {
         let _turn = slot.turn.lock().await;
         match self.loader.look_at_file(slot).await {
@@ -304,7 +304,11 @@ impl Runtime {
                     return false;
                 }
             }
-            Found::Refused(refusal) => self.refused(slot, refusal),
+            Found::Refused(refusal) => {
+                let judged = refusal.digest.is_some();
+                self.refused(slot, refusal);
+                return judged;
+            }
         }
         true
     }

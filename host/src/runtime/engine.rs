@@ -44,6 +44,11 @@ const KEPT_TABLE: usize = 16 << 10;
 /// The engine of the program: room for `runs` at once, and for as many of versions that were replaced meanwhile.
 pub(super) fn serving(runs: usize) -> anyhow::Result<Engine> {
     let mut config = config();
+    if !has_memory_files() {
+        tracing::info!(
+            "the system lets this process make no file in memory (memfd_create): each run copies the data that its component begins with"
+        );
+    }
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(runs * 2)));
     engine(&config)
 }
@@ -71,11 +76,17 @@ pub(super) fn fingerprint(engine: &Engine) -> String {
     format!("{:016x}", hasher.finish())
 }
 
+/// Whether the system gives files that are in memory only, which some filters of system calls forbid.
+fn has_memory_files() -> bool {
+    rustix::fs::memfd_create("millrace", rustix::fs::MemfdFlags::CLOEXEC).is_ok()
+}
+
 /// What both engines share. The allocation strategy is no part of what compiled code must fit.
 fn config() -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
+        .memory_init_cow(has_memory_files())
         .max_wasm_stack(WASM_STACK)
         .async_stack_size(FIBER_STACK)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(16))

@@ -14,7 +14,7 @@ use wasmtime::Engine;
 use super::answer::object;
 use super::bindings::{Description, ReversibleStepPre, StepPre};
 use super::code_cache::CodeCache;
-use super::compile::Compiler;
+use super::compile::{Compiler, Unfit};
 use super::guest::Guest;
 use super::guest_log::Speaker;
 use super::inspect::{self, Flaw};
@@ -95,15 +95,18 @@ impl Loader {
         }
         let made = match outline {
             Ok(outline) => self.prepare(slot, &whole.bytes, &whole.digest, &outline).await,
-            Err(flaw) => Err(flaw.reason),
+            Err(flaw) => Err(flaw.reason.into()),
         };
         let fits = match made {
-            Ok(version) => self.check_name_before(slot, &version).await.map(|()| version),
-            Err(reason) => Err(reason),
+            Ok(version) => self.check_name_before(slot, &version).await.map(|()| version).map_err(Unfit::from),
+            Err(unfit) => Err(unfit),
         };
         match fits {
             Ok(version) => Found::Version(version),
-            Err(reason) => Found::Refused(Refusal { digest: Some(whole.digest), reason: format!("'{source}' {reason}") }),
+            // What is not the file's fault is no judgement about the file: it is looked at again.
+            Err(Unfit { reason, passing }) => {
+                Found::Refused(Refusal { digest: (!passing).then_some(whole.digest), reason: format!("'{source}' {reason}") })
+            }
         }
     }
 
@@ -145,20 +148,21 @@ impl Loader {
         let (kept, digest) = (self.kept.clone().ok_or("no copies are kept")?, wanted.to_owned());
         let bytes = off_thread(move || kept.copy(&digest)).await??;
         let outline = inspect::outline(&bytes).map_err(|flaw| format!("the copy of version {wanted} {}", flaw.reason))?;
-        self.prepare(slot, &bytes, wanted, &outline).await.map_err(|reason| format!("version {wanted} {reason}"))
+        self.prepare(slot, &bytes, wanted, &outline).await.map_err(|unfit| format!("version {wanted} {}", unfit.reason))
     }
 
-    async fn prepare(&self, slot: &Slot, bytes: &Bytes, digest: &str, outline: &inspect::Outline) -> Result<Arc<Version>, String> {
+    async fn prepare(&self, slot: &Slot, bytes: &Bytes, digest: &str, outline: &inspect::Outline) -> Result<Arc<Version>, Unfit> {
         if let Some(expected) = slot.settings.expect.digest.as_deref().filter(|expected| *expected != digest) {
             return Err(format!(
                 "is another file: expected digest sha256:{expected}, the file has sha256:{digest}: put the right file there, or correct \
                  `expect.digest` of module '{}'",
                 slot.settings.name
-            ));
+            )
+            .into());
         }
         let misfits = inspect::misfits(outline, &slot.settings.name, &slot.settings.capabilities);
         if !misfits.is_empty() {
-            return Err(misfits.join("; it "));
+            return Err(misfits.join("; it ").into());
         }
         let began = Instant::now();
         let (component, cached) = self.compiler.compile(bytes, digest).await?;
@@ -179,7 +183,7 @@ impl Loader {
             let (digest, bytes, folder) = (digest.to_owned(), bytes.clone(), kept.copies().to_owned());
             off_thread(move || kept.keep_copy(&digest, &bytes))
                 .await?
-                .map_err(|error| format!("cannot be copied to '{}': {error}", folder.display()))?;
+                .map_err(|error| Unfit::passing(format!("cannot be copied to '{}': {error}", folder.display())))?;
         }
         Ok(Arc::new(Version { digest: digest.into(), pre, reversible, about }))
     }

@@ -31,7 +31,7 @@ pub(super) struct Version {
 /// A file that was not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// SHA-256 of the file, in hex, if it could be read.
+    /// SHA-256 of the file, in hex, if it could be read and is what is wrong. A refusal without it is not kept: the file is looked at again.
     pub digest: Option<String>,
     /// What is wrong with it and what to change.
     pub reason: String,

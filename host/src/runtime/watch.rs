@@ -27,6 +27,9 @@ const DEBOUNCE: Duration = Duration::from_millis(40);
 const DEBOUNCE_TICK: Duration = Duration::from_millis(10);
 /// How often folders and files are looked at without a notification.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Until a file that may be good and could not be taken is looked at again. The pause doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How often the system is asked for notifications again after it had none.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 /// Somebody has written a file and closed it.
@@ -54,7 +57,7 @@ impl Runtime {
             let taking = join_all(slots.map(async |(slot, noticed)| (&slot.settings.source, self.take_file(slot, noticed).await)));
             tokio::select! {
                 () = stop.requested() => return Ok(()),
-                taken = taking => taken.into_iter().filter(|(_, done)| !done).for_each(|(source, _)| watching.forget(source)),
+                taken = taking => taken.into_iter().for_each(|(source, done)| watching.took(source, done)),
             }
         }
     }
@@ -96,7 +99,15 @@ struct Watching {
     asked: Instant,
     /// Files, each with what it looked like last; none while it is not there.
     files: BTreeMap<PathBuf, Option<Stamp>>,
+    /// Files that could not be taken.
+    later: BTreeMap<PathBuf, Later>,
     folders: BTreeMap<PathBuf, Folder>,
+}
+
+/// When a file is looked at again though it has not changed.
+struct Later {
+    due: Instant,
+    pause: Duration,
 }
 
 /// A folder with components.
@@ -114,7 +125,7 @@ impl Watching {
         let folders = sources.iter().filter_map(|source| Some((source.parent()?.to_owned(), Folder::default()))).collect();
         // Not looked at yet: a change between the start and now is found by the first look.
         let files = sources.into_iter().map(|source| (source, None)).collect();
-        let mut watching = Self { changed, notifications: None, asked: Instant::now(), files, folders };
+        let mut watching = Self { changed, notifications: None, asked: Instant::now(), files, later: BTreeMap::new(), folders };
         watching.notifications = watching
             .ask_for_notifications()
             .inspect_err(|error| {
@@ -142,9 +153,13 @@ impl Watching {
         new_debouncer_opt(DEBOUNCE, Some(DEBOUNCE_TICK), told, NoCache::new(), notify::Config::default())
     }
 
-    /// Has this file marked at the next look, as if it had changed.
-    fn forget(&mut self, file: &Path) {
-        self.files.insert(file.to_owned(), None);
+    /// Has a file that was not taken marked after a pause, as if it had changed.
+    fn took(&mut self, file: &Path, done: bool) {
+        let before = self.later.remove(file);
+        if !done {
+            let pause = before.map_or(FIRST_PAUSE, |before| before.pause.saturating_mul(2).min(LONGEST_PAUSE));
+            self.later.insert(file.to_owned(), Later { due: Instant::now() + pause, pause });
+        }
     }
 
     /// Watches folders that are new, where the system can.
@@ -171,7 +186,8 @@ impl Watching {
     fn look_at_files(&mut self) {
         for (file, seen) in &mut self.files {
             let now = Stamp::of(file);
-            if now != *seen {
+            // What is looked at has a new date when that look has ended.
+            if now != *seen || self.later.get(file).is_some_and(|later| later.due <= Instant::now()) {
                 *seen = now;
                 self.changed.mark(file, Instant::now());
             }

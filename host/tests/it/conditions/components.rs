@@ -104,8 +104,7 @@ async fn without_any_version_the_process_is_not_ready_and_orders_wait_for_one() 
     assert_eq!(customer.wait_for("orders", &id, &["paying", "payment_failed", "failed"]).await["state"], "paying");
 
     // Nor does a process that is started while orders are under way spend their attempts.
-    let login = serde_json::json!({"email": "ada@example.com", "password": "password123"});
-    let token = process.client.post("/api/auth/login", &login).await.body["token"].as_str().unwrap().to_owned();
+    let token = process.client.login("ada").await.token().to_owned();
     drop(process);
     let process = home.spawn_under(Condition::default());
     until_not_ready(&process.client, "payment-processor: no version serves").await;
@@ -246,4 +245,62 @@ async fn damaged_files_beside_the_database_are_no_obstacle() {
     buy(&process.client, "bea").await;
     let log = process.log().lock().join("\n");
     assert_eq!(log.matches("the in-flight file cannot be written").count(), 1, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn components_are_compiled_for_a_user_who_may_not_be_less_nice() {
+    let home = Home::new();
+    // Whoever runs this test: nobody is let back in front.
+    let around =
+        ["nice", "-n", "15", "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=setpriority", "-e", "inject=setpriority:error=EACCES"];
+    let process = home.start_under(Condition { around: &around, ..Condition::default() }).await;
+    buy(&process.client, "ada").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn components_are_compiled_where_less_is_allowed_than_compiling_may_use() {
+    let home = Home::new();
+    // What was set can be raised by root alone, and here not even by root.
+    let for_anybody = "[ $(id -u) = 0 ] && exec setpriv --bounding-set=-sys_resource \"$@\"; exec \"$@\"";
+    let around = ["prlimit", "--cpu=100:100", "sh", "-c", for_anybody, "sh"];
+    let process = home.start_under(Condition { around: &around, ..Condition::default() }).await;
+    buy(&process.client, "ada").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn components_run_where_a_filter_of_system_calls_forbids_what_can_be_done_without() {
+    let home = Home::new();
+    let filter = [
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=setpriority,memfd_create",
+        "-e",
+        "inject=setpriority,memfd_create:error=EPERM",
+    ];
+    let process = home.start_under(Condition { around: &filter, ..Condition::default() }).await;
+    buy(&process.client, "ada").await;
+    assert_eq!(process.kept_log().matches("memfd_create").count(), 1, "{}", process.kept_log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_could_not_be_copied_is_taken_when_it_can() {
+    let home = Home::new();
+    let process = home.start(&[]).await;
+    let copies = home.path().join("data/components-cache/components");
+    let aside = copies.with_file_name("aside");
+    fs::rename(&copies, &aside).unwrap();
+    // A file where the folder was lets nothing be written there, as a full disk does.
+    fs::write(&copies, b"").unwrap();
+    replace(&home.component("payment.wasm"), &fs::read(built("payment-v2.wasm")).unwrap());
+    let check = until_told(&process.client, "payment-processor", "cannot be copied to").await;
+    assert_eq!(check["status"], "degraded", "{check}");
+    buy(&process.client, "ada").await;
+    fs::remove_file(&copies).unwrap();
+    fs::rename(&aside, &copies).unwrap();
+    until_it_pays(&process.client, &built("payment-v2.wasm")).await;
+    buy(&process.client, "bea").await;
 }
