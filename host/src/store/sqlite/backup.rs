@@ -1,18 +1,19 @@
 //! A consistent copy while others write: one read snapshot, copied as a whole. And how such a copy takes the database's place again.
 
-use std::fs::File;
-use std::io::Write as _;
+use std::fs::{File, Metadata, Permissions, TryLockError};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
+use rustix::process::{Resource, getrlimit};
 
 use super::super::StoreError;
 use super::check;
 use super::connection::{self, OpenError, beside};
-use super::lock::{DatabaseLock, private};
+use super::lock::{DatabaseLock, OTHERS, private};
 use super::mark::Content;
 use crate::durable;
 
@@ -56,45 +57,129 @@ pub struct Copied {
 pub fn back_up(path: &Path, to: &Path) -> Result<Copied, OpenError> {
     connection::check_version(rusqlite::version_number())?;
     let source = connection::open_reader(path)?;
-    if to.exists() {
-        return Err(OpenError::Path { path: to.to_owned(), cause: std::io::ErrorKind::AlreadyExists.into() });
-    }
-    let part = beside(to, ".part");
-    // What an attempt has left that was broken off is nobody's.
-    let _ = std::fs::remove_file(&part);
-    let copied = copy(&source, &part).map_err(|error| OpenError::Copy { path: to.to_owned(), reason: error.to_string() });
-    copied.and_then(|()| look_through(&part)).and_then(|content| durably(&part, to).map(|()| content)).inspect_err(|_| {
-        let _ = std::fs::remove_file(&part);
+    let part = Part::take(to)?;
+    let copied = copy_pages(&source, &part.path).map_err(|error| unmade(to, why(&error)));
+    copied.and_then(|()| look_through(&part.path)).and_then(|content| durably(&part.path, to).map(|()| content)).inspect_err(|_| {
+        let _ = std::fs::remove_file(&part.path);
     })
+}
+
+/// The file that a copy is written into until it has its name.
+struct Part {
+    path: PathBuf,
+    /// Locked until then: two backups of one name would write into each other's file.
+    #[expect(dead_code, reason = "only held: closing the file is what unlocks it")]
+    held: File,
+}
+
+impl Part {
+    /// Takes the part of the copy `to`, empty: what a backup has left in it that was killed is nobody's.
+    fn take(to: &Path) -> Result<Self, OpenError> {
+        free(to)?;
+        let path = beside(to, ".part");
+        let failed = |cause: std::io::Error| unmade(to, cause.to_string());
+        let held = private().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        match held.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(unmade(to, "another backup is writing it now".into())),
+            Err(TryLockError::Error(cause)) => return Err(failed(cause)),
+        }
+        // Whoever had the lock before has given the file its name since it was opened here, or removed it.
+        let open = held.metadata().map_err(failed)?;
+        if !std::fs::metadata(&path).is_ok_and(|found| (found.dev(), found.ino()) == (open.dev(), open.ino())) {
+            free(to)?;
+            return Err(unmade(to, "another backup was writing it just now: try again".into()));
+        }
+        held.set_len(0).map_err(failed)?;
+        Ok(Self { path, held })
+    }
+}
+
+/// That nothing has the name of a copy which is to be made.
+fn free(to: &Path) -> Result<(), OpenError> {
+    match to.symlink_metadata() {
+        Err(_) => Ok(()),
+        Ok(found) if found.is_dir() => Err(unmade(to, "this is a folder: name the file that is to be made in it".into())),
+        Ok(_) => Err(unmade(to, "there is a file of this name, and a copy replaces none: take another name".into())),
+    }
+}
+
+fn unmade(to: &Path, reason: String) -> OpenError {
+    OpenError::NoCopy { path: to.to_owned(), reason }
+}
+
+/// Why pages cannot be copied, in words that say what to do.
+fn why(error: &rusqlite::Error) -> String {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    match (code, getrlimit(Resource::Fsize).current) {
+        // SQLite has no word for it.
+        (Some(rusqlite::ffi::SQLITE_IOERR_WRITE), Some(most)) => format!("it may not grow beyond {most} bytes (`ulimit -f`)"),
+        _ => error.to_string(),
+    }
 }
 
 /// Puts the copy `from` in the place of the database `path`, which no process may have open. What was there is kept under a name of its
 /// own, made of the date `now`, which is answered, with what the copy has in it.
 ///
 /// # Errors
-/// [`OpenError`], which names the file: a process has the database, or the copy is not whole or not one of this program. Nothing was
-/// changed then.
+/// [`OpenError`], which names the file: a process has the database, the copy is not whole or not one of this program, or there is no room
+/// for it. Nothing was changed then.
 pub fn restore(path: &Path, from: &Path, now: Timestamp) -> Result<(Copied, Option<PathBuf>), OpenError> {
     connection::check_version(rusqlite::version_number())?;
     let content = look_through(from)?;
     let mut lock = DatabaseLock::take(path)?;
-    let there = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
+    // Behind a link it lies where there is room for it, with its log beside it. The lock and the mark are beside the link.
+    let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let before = std::fs::metadata(&place).ok();
     lock.hold(path)?;
-    let part = beside(path, ".restored");
-    let failed = |cause| OpenError::Path { path: part.clone(), cause };
-    let mut source = File::open(from).map_err(|cause| OpenError::Path { path: from.to_owned(), cause })?;
-    let mut target = private().create(true).truncate(true).write(true).open(&part).map_err(failed)?;
-    std::io::copy(&mut source, &mut target).and_then(|_| target.flush()).and_then(|()| target.sync_all()).map_err(failed)?;
+    let part = beside(&place, ".restored");
+    let written = write_copy(from, &part).and_then(|()| hand_over(&part, &place, before.as_ref()));
+    written.inspect_err(|_| {
+        let _ = std::fs::remove_file(&part);
+        if before.is_none() {
+            let _ = std::fs::remove_file(&place);
+        }
+    })?;
+    // Who may not give it away has no need to, or was refused above.
+    let _ = std::fs::metadata(&part).and_then(|part| chown(beside(path, ".lock"), Some(part.uid()), Some(part.gid())));
 
-    let kept = there.then(|| beside(path, &format!(".before-{}", now.strftime("%Y%m%dT%H%M%S%fZ"))));
+    let there = before.is_some_and(|before| before.len() > 0);
+    let suffix = format!(".before-{}", now.strftime("%Y%m%dT%H%M%S%fZ"));
+    let kept = |path: &Path| there.then(|| beside(path, &suffix));
     for suffix in ["-wal", "-shm", ""] {
-        move_away(path, suffix, kept.as_deref())?;
+        move_away(&place, suffix, kept(&place).as_deref())?;
     }
-    durably(&part, path)?;
+    durably(&part, &place)?;
     // Last: until then a start sees that this is not what was left, should the power go here.
-    move_away(path, ".mark", kept.as_deref())?;
+    move_away(path, ".mark", kept(path).as_deref())?;
     drop(lock);
-    Ok((content, kept))
+    Ok((content, kept(&place)))
+}
+
+fn write_copy(from: &Path, part: &Path) -> Result<(), OpenError> {
+    let mut source = File::open(from).map_err(|cause| OpenError::Path { path: from.to_owned(), cause })?;
+    let target = private().create(true).truncate(true).write(true).open(part);
+    let written = target.and_then(|mut target| std::io::copy(&mut source, &mut target).and_then(|_| target.sync_all()));
+    written.map_err(|cause| OpenError::Path { path: part.to_owned(), cause })
+}
+
+/// Gives what takes the place of the file `place` the owner and the rights of what was there before; where nothing was, the owner of the
+/// folder. An administrator puts back what the process, a user of its own, has to open.
+fn hand_over(part: &Path, place: &Path, before: Option<&Metadata>) -> Result<(), OpenError> {
+    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let failed = |cause| OpenError::Path { path: part.to_owned(), cause };
+    let owner = before.cloned().map_or_else(|| std::fs::metadata(folder), Ok).map_err(failed)?;
+    let given = chown(part, Some(owner.uid()), Some(owner.gid()));
+    // Anybody but root has the right to some groups only, and need not have that of a folder.
+    let given = given.or_else(|error| if rustix::process::geteuid().as_raw() == owner.uid() { Ok(()) } else { Err(error) });
+    let Some(before) = before else { return Ok(()) };
+    given.map_err(|error| {
+        let user = owner.uid();
+        failed(std::io::Error::other(format!(
+            "the database belongs to the user {user}, who could not open this file ({error}): restore as that user"
+        )))
+    })?;
+    std::fs::set_permissions(part, Permissions::from_mode(before.mode() & 0o777 & !OTHERS)).map_err(failed)
 }
 
 fn move_away(path: &Path, suffix: &str, kept: Option<&Path>) -> Result<(), OpenError> {
@@ -112,7 +197,10 @@ fn move_away(path: &Path, suffix: &str, kept: Option<&Path>) -> Result<(), OpenE
 /// Opens a copy as a start would, looks at every page and says what is in it. Nothing of it is changed.
 fn look_through(copy: &Path) -> Result<Copied, OpenError> {
     let sqlite = |cause| OpenError::of(copy, cause);
-    let bytes = std::fs::metadata(copy).map_err(|cause| OpenError::Path { path: copy.to_owned(), cause })?.len();
+    let file = std::fs::metadata(copy).map_err(|cause| OpenError::Path { path: copy.to_owned(), cause })?;
+    if file.is_dir() {
+        return Err(OpenError::Copy { path: copy.to_owned(), reason: "it is a folder: name the file in it".into() });
+    }
     let log = beside(copy, "-wal");
     if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
         let reason = format!("it has a log, '{}', so it is no finished backup", log.display());
@@ -126,7 +214,7 @@ fn look_through(copy: &Path) -> Result<Copied, OpenError> {
     let content = Content::read(&connection)
         .map_err(|_| OpenError::Copy { path: copy.to_owned(), reason: "it has none of the tables of this program".into() })?;
     Ok(Copied {
-        bytes,
+        bytes: file.len(),
         resources: count("SELECT count(*) FROM resources").map_err(sqlite)?,
         unfinished: count("SELECT count(*) FROM resources WHERE finished = 0").map_err(sqlite)?,
         written: super::writer::time(content.written),

@@ -125,7 +125,21 @@ pub enum OpenError {
         /// What SQLite found first.
         found: String,
     },
-    /// A copy of the database cannot be made or used.
+    /// There is no room for the index of its log (`-shm`), without which it cannot be opened.
+    #[error("cannot open the database '{}': its disk is full, or no file may grow that far (`ulimit -f`). 32 KiB beside it are needed to read it: make room", path.display())]
+    Full {
+        /// File of the database.
+        path: PathBuf,
+    },
+    /// A copy of the database cannot be made.
+    #[error("the copy '{}' cannot be made: {reason}", path.display())]
+    NoCopy {
+        /// File of the copy.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A copy of the database cannot be used.
     #[error("the copy '{}' cannot be used: {reason}", path.display())]
     Copy {
         /// File of the copy.
@@ -149,6 +163,10 @@ impl OpenError {
         let path = path.to_owned();
         match cause.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt) => Self::Damaged { path, found: cause.to_string() },
+            // The process before this one has ended by itself, and its end removes the index.
+            _ if cause.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE) => {
+                Self::Full { path }
+            }
             _ => Self::Sqlite { path, cause },
         }
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::connection::{OpenError, beside};
 
 /// What others than the owner and the group may do with a file: nothing.
-const OTHERS: u32 = 0o007;
+pub(super) const OTHERS: u32 = 0o007;
 
 /// Held as long as the database is open; the system lets go of it when the process ends in whatever way.
 ///

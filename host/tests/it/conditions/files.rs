@@ -6,10 +6,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use serde_json::json;
 
 use super::test_env::{Condition, until};
-use crate::client::Client;
+use crate::client::{Client, PATIENCE};
 use crate::process::Home;
 
 const DATABASE: &str = "data/ecommerce.db";
@@ -23,11 +22,6 @@ struct Shop {
 
 /// Orders of both lives.
 const ORDERS: usize = 6;
-
-async fn login(client: &Client) -> Client {
-    let answer = client.post("/api/auth/login", &json!({"email": "ada@example.com", "password": "password123"})).await;
-    client.with_token(answer.body["token"].as_str().unwrap_or_else(|| panic!("{answer:?}")))
-}
 
 async fn place(customer: &Client, orders: usize) {
     for _ in 0..orders {
@@ -78,7 +72,7 @@ impl Shop {
         std::fs::copy(home.path().join(DATABASE), &first).unwrap();
 
         let mut process = home.start_under(Condition::default()).await;
-        let customer = login(&process.client).await;
+        let customer = process.client.login("ada").await;
         place(&customer, ORDERS / 2).await;
         // Until the log has what the mark knows of and the file has not: then its loss is one.
         let mut orders = ORDERS;
@@ -150,7 +144,7 @@ async fn refused(home: &Home, what: &str) -> String {
 
 async fn orders(home: &Home) -> usize {
     let process = home.start_under(Condition::default()).await;
-    login(&process.client).await.get("/api/orders?limit=100").await.body.as_array().unwrap().len()
+    process.client.login("ada").await.get("/api/orders?limit=100").await.body.as_array().unwrap().len()
 }
 
 /// What is done to the files, and what the refusal says.
@@ -328,6 +322,19 @@ async fn a_start_on_a_full_disk_is_read_and_goes_on_by_itself_when_there_is_room
     tokio::join!(starts_on_a_full_disk(&killed), starts_on_a_full_disk(&closed));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn without_room_for_the_index_of_the_log_a_start_says_so() {
+    let (_, closed) = Shop::two().await;
+    let home = closed.again();
+    let around = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64", "-e", "inject=pwrite64:error=ENOSPC"];
+    let mut process = home.spawn_under(Condition { around: &around, ..Condition::default() });
+    assert_eq!(process.ended_within(PATIENCE).await.expect("it ends").code(), Some(1));
+    assert!(process.kept_log().contains("its disk is full"), "{}", process.kept_log());
+    drop(process);
+    let process = home.start_under(Condition::default()).await;
+    assert_eq!(process.client.login("ada").await.get("/api/orders?limit=100").await.body.as_array().unwrap().len(), closed.orders);
+}
+
 async fn starts_on_a_full_disk(shop: &Shop) {
     let home = shop.again();
     let log = file(home.path(), "-wal");
@@ -348,7 +355,7 @@ async fn starts_on_a_full_disk(shop: &Shop) {
     ];
     // It is ready, because what is read goes on: to send customers elsewhere would take that away from them.
     let process = home.start_under(Condition { around: &around, ..Condition::default() }).await;
-    let customer = login(&process.client).await;
+    let customer = process.client.login("ada").await;
     assert_eq!(customer.get("/api/orders?limit=100").await.body.as_array().unwrap().len(), shop.orders);
     let refused = customer.order("prod-008", 1, "tok_visa").await;
     assert_eq!(refused.status, 503, "{refused:?}");

@@ -5,6 +5,7 @@
 
 mod clocks;
 mod components;
+mod copies;
 mod crowd;
 mod disks;
 mod engine;
