@@ -54,7 +54,7 @@ pub enum Output {
     Json,
 }
 
-/// Children can be waited for, whatever the program that has started this one does with signals.
+/// Signals mean what they mean, whatever the program that has started this one does with them. Before there is a second thread.
 pub fn hear_signals() {
     signals::as_usual();
 }

@@ -16,8 +16,14 @@ pub(super) struct Printed {
 
 impl Printed {
     fn noted<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
-        self.reader_gone |= result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
-        result
+        result.map_err(|error| {
+            self.reader_gone |= error.kind() == io::ErrorKind::BrokenPipe;
+            match error.kind() {
+                // Whoever writes tries again.
+                io::ErrorKind::Interrupted => error,
+                kind => io::Error::new(kind, format!("stdout cannot be written: {error}")),
+            }
+        })
     }
 }
 

@@ -22,12 +22,28 @@ const TERMINAL: &str = "/dev/tty";
 /// How long an end at once waits for its own log line.
 const LAST_LINE: Duration = Duration::from_millis(100);
 
-/// Where the program that has started this one ignores SIGCHLD, that is inherited, and nobody could wait for the process that compiles
-/// components. Heard, it is ignored no longer.
+/// What the program that has started this one does with signals is inherited, and here none of it is wanted. What it blocks would never
+/// arrive, so nobody could ask for an end; where it ignores SIGCHLD, nobody could wait for the process that compiles components. And a file
+/// that may not grow further, which ends a process, is to be a write that is refused, as on a full disk.
+///
+/// For all threads, so before there is a second one.
 pub(super) fn as_usual() {
-    if is_ignored(SIGCHLD) {
-        // It does not fail for a signal that there is; without it a start says which component cannot be compiled.
-        let _ = signal_hook::flag::register(SIGCHLD, Arc::default());
+    // None of this fails for signals that there are. Without it a start says which component cannot be compiled.
+    let_all_through();
+    for signal in [SIGCHLD, SIGXFSZ] {
+        // Heard, it is neither ignored nor the end.
+        let _ = signal_hook::flag::register(signal, Arc::default());
+    }
+}
+
+/// Has no signal be blocked in this thread and in those that it starts.
+#[expect(unsafe_code, reason = "the standard library has no signal masks")]
+fn let_all_through() {
+    // SAFETY: a set of signals is plain memory, which `sigfillset` fills and `pthread_sigmask` reads; the mask before is not asked for.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const all, std::ptr::null_mut());
     }
 }
 
@@ -37,15 +53,11 @@ pub(super) fn as_usual() {
 /// The system does not let this process hear signals, or start a thread.
 pub(super) fn obey(stop: Stop, limit: Duration) -> std::io::Result<()> {
     // What `nohup` ignores stays ignored.
-    let heard = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ].into_iter().filter(|signal| *signal != SIGHUP || !is_ignored(SIGHUP));
+    let heard = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2].into_iter().filter(|signal| *signal != SIGHUP || !is_ignored(SIGHUP));
     let mut signals = Signals::new(heard)?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         let mut first: Option<Instant> = None;
         for signal in signals.forever() {
-            if signal == SIGXFSZ {
-                // A file may not grow further: as it is heard here, the write is refused instead, like one on a full disk.
-                continue;
-            }
             if !stops(signal) {
                 tracing::warn!(
                     signal = name(signal),

@@ -162,6 +162,23 @@ async fn a_reader_that_has_seen_enough_is_no_failure_of_a_command() {
     }
 }
 
+#[test]
+fn a_command_whose_output_finds_no_room_says_so_and_fails() {
+    let monolith = repository().join("configs/monolith.yaml").display().to_string();
+    let commands: [&[&str]; 4] =
+        [&["schema"], &["openapi", &monolith], &["validate", "--without-components", &monolith], &["completions", "bash"]];
+    for command in commands {
+        // Of this file the system says that its disk is full.
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_millrace"));
+        let output = process.args(command).env("JWT_SECRET", SECRET).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+        let output = output.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
+        assert!(said.contains("stdout cannot be written: No space left on device"), "{command:?}: {said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn signals_that_other_programs_take_for_a_wish_do_not_end_a_service() {
     let home = Home::new();
@@ -179,6 +196,18 @@ async fn signals_that_other_programs_take_for_a_wish_do_not_end_a_service() {
     process.client.customer("ada").await.order_until("prod-008", 1, "tok_visa", &["delivered"]).await;
     process.signal_inside(Signal::TERM);
     assert_eq!(process.ended_within(STOPPED).await.expect("it ends").code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launcher_that_blocks_signals_keeps_nobody_from_stopping_the_process() {
+    let home = Home::new();
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut process = home.start_under(Condition { around: &["env", "--block-signal"], ..Condition::default() }).await;
+        process.client.get("/api/products").await;
+        process.signal_alone(signal);
+        let status = process.ended_within(STOPPED).await.expect("it ends");
+        assert_eq!(status.code(), Some(0), "{signal:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -222,4 +251,13 @@ async fn a_start_in_a_folder_that_is_gone_says_so() {
         .spawn_under(Condition { around: &["sh", "-c", "mkdir gone; cd gone; rmdir ../gone; exec \"$@\"", "sh"], ..Condition::default() });
     assert_eq!(process.ended_within(STOPPED).await.expect("it ends").code(), Some(1));
     assert!(process.kept_log().contains("the working directory is gone"), "{}", process.kept_log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_test_has_started_away_from_its_terminal_ends_with_the_test() {
+    let home = Home::new();
+    let process = home.start_under(Condition { around: &["setsid", "--wait"], ..Condition::default() }).await;
+    let client = process.client.clone();
+    drop(process);
+    until("nobody listens", || async { client.try_send(reqwest::Method::GET, "/livez", None, &[]).await.err() }).await;
 }
