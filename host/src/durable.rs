@@ -57,13 +57,19 @@ pub fn give_name(part: &Path, name: &Path) -> io::Result<()> {
 }
 
 /// Adds `bytes`, which end with a line, to the file `path`, durably; makes it if there is none, for nobody but this user. What a writer
-/// has left half written, a line without its end, is cut off first: it never counted.
+/// has left half written, a line without its end, is cut off first: it never counted. Of two who add to one file the second waits.
 ///
 /// # Errors
 /// What the system says, a full disk for example; then nothing was added.
 pub fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let made = !path.exists();
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    // Another process may add its lines to the same file: without this each would write over what the other writes, or cut it off.
+    match file.lock() {
+        // There are file systems without locks.
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
+        locked => locked?,
+    }
     let end = whole_lines(&mut file)?;
     if end < file.metadata()?.len() {
         file.set_len(end)?;

@@ -1,4 +1,4 @@
-//! What the system is asked for before a customer is answered.
+//! What the system is asked for before a customer is answered, and files that several write.
 
 use std::collections::HashSet;
 
@@ -52,4 +52,23 @@ async fn nothing_is_answered_before_it_is_on_the_disk() {
     let read = || Told::of(&std::fs::read_to_string(&trace).unwrap());
     let told = until("all answers are in the trace", async || Some(read()).filter(|told| told.answers.len() == 5)).await;
     assert!(told.answers.iter().all(|is_on_disk| *is_on_disk), "{told:?}");
+}
+
+#[test]
+fn lines_of_two_who_add_to_one_file_are_all_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jsonl");
+    let line = |who: usize, number: usize| format!("{who} {number} {}\n", "x".repeat(5_000));
+    std::thread::scope(|scope| {
+        for who in 0..4 {
+            let path = &path;
+            scope.spawn(move || (0..50).for_each(|number| millrace::durable::append(path, line(who, number).as_bytes()).unwrap()));
+        }
+    });
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut found: Vec<&str> = text.split_inclusive('\n').collect();
+    let mut expected: Vec<String> = (0..4).flat_map(|who| (0..50).map(move |number| line(who, number))).collect();
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert!(found == expected, "{} lines", found.len());
 }
