@@ -15,6 +15,7 @@ use crate::plan::Prices;
 use crate::services::ServiceError;
 use crate::store::{Object, Resources};
 use crate::telemetry::traces::{self, Kind, Span};
+use crate::text;
 
 /// How long a product that was fetched over HTTP may be used again.
 const CACHE_LIFE: Duration = Duration::from_secs(2);
@@ -27,6 +28,11 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// However often somebody wants to know, a catalogue that did not answer is asked again after so long.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Characters of a value that a message shows.
+const MAX_SHOWN: usize = 40;
+/// What is asked for before anybody wants a product. Whoever answers that there is none is there.
+const NO_PRODUCT: &str = "none";
 
 /// What an order takes from a product.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,8 +69,8 @@ pub enum Catalogue {
         client: Box<Client>,
         /// What was fetched a moment ago.
         cache: moka::future::Cache<String, Product>,
-        /// The product that was asked for last, if there was no answer, and why.
-        failed: Mutex<Option<Failed>>,
+        /// Whether it answers.
+        presence: Mutex<Presence>,
     },
 }
 
@@ -78,7 +84,7 @@ impl Catalogue {
                 url: url.trim_end_matches('/').to_owned(),
                 client: Box::new(Client::new(FETCH_TIMEOUT)),
                 cache: moka::future::Cache::builder().max_capacity(CACHE_PRODUCTS).time_to_live(CACHE_LIFE).build(),
-                failed: Mutex::default(),
+                presence: Mutex::default(),
             },
         }
     }
@@ -93,7 +99,7 @@ impl Catalogue {
                 Some(resource) => product(&resource.data).map(Some).ok_or_else(|| unusable(id)),
                 None => Ok(None),
             },
-            Self::Remote { url, cache, .. } => {
+            Self::Remote { url, cache, presence, .. } => {
                 if !is_one_segment(id) {
                     return Ok(None);
                 }
@@ -102,7 +108,9 @@ impl Catalogue {
                 {
                     return Ok(Some(product));
                 }
-                let product = match self.fetch_noting(id).await {
+                // One that was there a moment ago may be back in a moment. Of one that is known to be away it is told at once.
+                let is_away = matches!(*presence.lock(), Presence::Away(_));
+                let product = match self.fetch_noting(id, if is_away { Absent::Told } else { Absent::AskedAgain }).await {
                     Ok(product) => product,
                     Err(NotFetched::Silent(reason)) => {
                         tracing::warn!(url, reason, "the catalogue does not answer");
@@ -129,30 +137,51 @@ impl Catalogue {
         matches!(self, Self::Remote { .. })
     }
 
-    /// Why new orders cannot be priced, as far as is known. A catalogue that did not answer is asked again.
+    /// Why new orders cannot be priced, as far as is known. A catalogue that did not answer is asked again, and so is one that nobody has
+    /// asked yet: no customer has to find out that it is not there.
     pub async fn problem(&self) -> Option<String> {
-        let Self::Remote { url, failed, .. } = self else { return None };
-        let Failed { product, at, .. } = failed.lock().clone()?;
-        if at.elapsed() > ASK_AGAIN {
-            // What is found out is noted.
-            let _ = self.fetch_noting(&product).await;
+        let Self::Remote { url, presence, .. } = self else { return None };
+        let known = presence.lock().clone();
+        match &known {
+            Presence::Unknown => {
+                if let Err(NotFetched::Silent(reason)) = self.fetch_noting(NO_PRODUCT, Absent::Told).await {
+                    tracing::warn!(url, reason, "the catalogue does not answer");
+                }
+            }
+            Presence::Away(Failed { product, at, .. }) if at.elapsed() > ASK_AGAIN => {
+                // What is found out is noted.
+                let _ = self.fetch_noting(product, Absent::Told).await;
+            }
+            Presence::Away(_) | Presence::There => {}
         }
-        let Failed { reason, .. } = failed.lock().clone()?;
+        let Presence::Away(Failed { reason, .. }) = presence.lock().clone() else { return None };
         Some(format!("new orders are refused: the catalogue at {url} does not answer: {reason}"))
     }
 
     /// Asks the other process, and notes whether it answers.
-    async fn fetch_noting(&self, id: &str) -> Result<Option<Product>, NotFetched> {
-        let Self::Remote { url, client, failed, .. } = self else { return Ok(None) };
-        // One that was there a moment ago may be back in a moment. Of one that is known to be away it is told at once.
-        let absent = if failed.lock().is_some() { Absent::Told } else { Absent::AskedAgain };
+    async fn fetch_noting(&self, id: &str, absent: Absent) -> Result<Option<Product>, NotFetched> {
+        let Self::Remote { url, client, presence, .. } = self else { return Ok(None) };
         let fetched = fetch(client, url, id, absent).await;
-        *failed.lock() = match &fetched {
-            Err(NotFetched::Silent(reason)) => Some(Failed { product: id.to_owned(), at: Instant::now(), reason: reason.clone() }),
-            _ => None,
+        *presence.lock() = match &fetched {
+            Err(NotFetched::Silent(reason)) => {
+                Presence::Away(Failed { product: id.to_owned(), at: Instant::now(), reason: reason.clone() })
+            }
+            _ => Presence::There,
         };
         fetched
     }
+}
+
+/// What is known of a catalogue in another process.
+#[derive(Clone, Default)]
+pub enum Presence {
+    /// Nobody has asked it yet.
+    #[default]
+    Unknown,
+    /// It has answered the last question.
+    There,
+    /// It has not.
+    Away(Failed),
 }
 
 /// A question to the catalogue without an answer.
@@ -173,7 +202,7 @@ enum NotFetched {
 
 /// Whether an id can stand in a path by itself. There is no product of another one, and to ask for it would be to ask for something else:
 /// a URL loses tabs and line ends, and no server takes a zero byte.
-fn is_one_segment(id: &str) -> bool {
+pub fn is_one_segment(id: &str) -> bool {
     let unfit = |c: char| c.is_control() || matches!(c, '/' | '\\' | '%');
     !id.is_empty() && id != "." && id != ".." && !id.contains(unfit)
 }
@@ -207,6 +236,23 @@ async fn fetch(client: &Client, base: &str, id: &str, absent: Absent) -> Result<
 fn product(data: &Object) -> Option<Product> {
     let name = data.get("name").and_then(Value::as_str)?.to_owned();
     Some(Product { name, price: data.get("price").and_then(Cents::from_json)? })
+}
+
+/// What keeps a product from being sold, each with the field it is about: a price that is none, a name that nobody can read. A field that
+/// is not there is a flaw if `all` have to be.
+#[must_use]
+pub fn flaws(data: &Object, all: bool) -> Vec<String> {
+    let shown = |value: Option<&Value>| value.map_or_else(|| "nothing".into(), |value| text::quoted(&value.to_string(), MAX_SHOWN));
+    let (price, name) = (data.get("price"), data.get("name"));
+    let mut flaws = Vec::new();
+    if (all || price.is_some()) && price.and_then(Cents::from_json).is_none() {
+        flaws.push(format!("price: {} is no price: 0 or more, with at most two decimals", shown(price)));
+    }
+    let is_name = |name: &Value| name.as_str().is_some_and(|name| !name.chars().any(char::is_control));
+    if (all || name.is_some()) && !name.is_some_and(is_name) {
+        flaws.push(format!("name: {} is no name: text without control characters", shown(name)));
+    }
+    flaws
 }
 
 fn unusable(id: &str) -> ServiceError {

@@ -211,6 +211,22 @@ async fn a_trusted_proxy_may_have_as_many_connections_as_it_likes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_catalogue_that_was_never_there_is_named_before_a_customer_is_refused() {
+    let split = Split::new();
+    let mut orders = split.orders(&[]);
+    let catalogue = async |client: &crate::client::Client| {
+        let answer = client.try_send(reqwest::Method::GET, "/healthz", None, &[]).await.ok()?;
+        Some(answer.body["checks"]["catalogue"].clone()).filter(serde_json::Value::is_object)
+    };
+    let away = until("the catalogue is looked for", || catalogue(&orders.client)).await;
+    let told = away["message"].as_str().unwrap_or_default();
+    assert!(away["status"] == "degraded" && told.contains("http://127.0.0.1:") && told.contains("does not answer"), "{away}");
+    let _users_products = split.users_products(&[]).await;
+    until("it is found without an order", || async { catalogue(&orders.client).await.filter(|check| check["status"] == "up") }).await;
+    orders.until_ready().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_catalogue_that_is_away_is_named_with_its_reason_until_it_is_back() {
     let split = Split::new();
     let users = split.users_products(&[]).await;
