@@ -1,7 +1,5 @@
 //! Reading request bodies: bounded in size and time, JSON, strict. Every wrong field is told at once.
 
-use std::collections::HashSet;
-use std::fmt;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -9,12 +7,12 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::error::{ApiError, quoted};
 use crate::plan::MAX_BODY_BYTES;
 use crate::services::error::{FieldError, pointer};
+use crate::text::json;
 
 /// Longest that a body may take, whatever the server's read timeout.
 pub(crate) const MAX_BODY_TIME: Duration = Duration::from_secs(10);
@@ -117,68 +115,10 @@ fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
 fn parse(raw: &[u8]) -> Result<Map<String, Value>, ApiError> {
     let invalid = |error| ApiError::bad_request(format!("the body is not valid JSON: {error}"));
     let value = serde_json::from_slice(raw).map_err(invalid)?;
-    serde_json::from_slice::<EveryKeyOnce>(raw).map_err(invalid)?;
+    json::every_key_once(raw).map_err(invalid)?;
     match value {
         Value::Object(object) => Ok(object),
         other => Err(ApiError::invalid(vec![wrong("", format!("must be an object, is {}", kind(&other)))])),
-    }
-}
-
-/// JSON in which no object, at any depth, has a key twice. Parsers disagree about which of two values counts, so what one of them
-/// has checked another would use differently (RFC 8259, section 4).
-struct EveryKeyOnce;
-
-impl<'de> Deserialize<'de> for EveryKeyOnce {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self)
-    }
-}
-
-impl<'de> Visitor<'de> for EveryKeyOnce {
-    type Value = Self;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("any JSON")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self, A::Error> {
-        let mut seen = HashSet::new();
-        while let Some(key) = entries.next_key::<String>()? {
-            entries.next_value::<Self>()?;
-            if let Some(twice) = seen.replace(key) {
-                return Err(de::Error::custom(format_args!("the key '{}' is given twice", quoted(&twice))));
-            }
-        }
-        Ok(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self, A::Error> {
-        while elements.next_element::<Self>()?.is_some() {}
-        Ok(self)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
     }
 }
 

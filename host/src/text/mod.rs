@@ -5,6 +5,7 @@
 //! bytes, so that a page that does `[...text.normalize('NFC')].length` counts alike. Knows nothing of accounts.
 
 mod email;
+pub mod json;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 use icu_properties::CodePointSetData;

@@ -223,7 +223,7 @@ impl Users {
         let Some(path) = &self.inner.seed_file else { return Ok(0) };
         let shown = path.display();
         let text = tokio::fs::read(path).await.with_context(|| format!("reading the seed users of '{shown}'"))?;
-        let seeds: Vec<Registration> = serde_json::from_slice(&text)
+        let seeds: Vec<Registration> = crate::text::json::read(&text)
             .with_context(|| format!("seed users of '{shown}': expected a list of {{\"name\", \"email\", \"password\"}}"))?;
         let mut added = 0;
         for seed in seeds {
