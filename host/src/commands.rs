@@ -6,6 +6,7 @@ mod printed;
 pub mod quarantined;
 pub mod routes;
 mod signals;
+mod threads;
 mod top;
 pub mod users;
 mod version;
@@ -67,11 +68,11 @@ pub fn keep_files_private() {
 /// `millrace run`: serves until SIGTERM or Ctrl-C.
 #[must_use]
 pub fn run(config: &Path, format: LogFormat, filter: &str) -> ExitCode {
-    let code = end(telemetry::logs::init(format, filter).and_then(|()| {
+    let code = end(threads::are_to_be_had().and_then(|()| telemetry::logs::init(format, filter)).and_then(|()| {
         // Ends after everything that could still say something.
         let _exporter = telemetry::traces::start(&Environment::of_process()?.variables, &service_name(config))?;
         let Some(plan) = plan(config)? else { return Ok(ExitCode::FAILURE) };
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime = threads::runtime()?;
         let served = runtime.block_on(serve(plan));
         // Dropping it would wait for its threads, and some of them may wait for a disk or for a peer.
         runtime.shutdown_timeout(THREADS_LIMIT);
@@ -209,7 +210,8 @@ async fn serve(plan: Plan) -> anyhow::Result<()> {
     let _ = crate::clock::paused();
     let stop = Stop::new();
     let delay = plan.server.as_ref().map_or(Duration::ZERO, |server| server.shutdown_delay);
-    signals::obey(stop.clone(), delay + STOP_LIMIT)?;
+    signals::obey(stop.clone(), delay + STOP_LIMIT)
+        .context("signals cannot be heard; their thread cannot be started where threads are limited (`ulimit -u`, TasksMax=, pids.max)")?;
     let compiler = this_program()?;
     let app = tokio::select! {
         app = App::build(plan, Surroundings { clock: Clock::system(), compiler }) => app?,

@@ -4,9 +4,11 @@
 //! code on standard output, and says what is wrong on standard error.
 
 use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +24,7 @@ use super::engine;
 use super::inspect::{self, MAX_BYTES};
 use super::source::off_thread;
 use super::text::{MAX_REASON_BYTES, tamed};
+use crate::threads::try_at_once;
 
 /// Addresses of the child, all that it maps included. A Python component of 18 MB takes about 1.5 GiB.
 const MAX_ADDRESSES: u64 = 6 << 30;
@@ -31,8 +34,12 @@ const MAX_CPU: Duration = Duration::from_secs(120);
 const MAX_WALL: Duration = Duration::from_secs(180);
 /// How far the child stands back behind others.
 const NICE: i32 = 10;
+/// The signal that nobody can refuse.
+const SIGKILL: i32 = 9;
 /// Exit status for "this cannot be compiled", where standard error says why.
 const REFUSED: u8 = 1;
+/// Exit status for "not now, whatever the file", where standard error says why.
+const NOT_NOW: u8 = 75;
 
 /// Why there is no version that can serve, as a clause that goes on after the file's name.
 #[derive(Debug)]
@@ -59,6 +66,11 @@ impl From<String> for Unfit {
 /// The compiling child: reads a component from `input` and writes its code to `output`, or why there is none to `report`. Limits memory and
 /// CPU time of the whole process, so it must have nothing else to do.
 pub fn compile_main(input: &mut dyn Read, output: &mut dyn Write, report: &mut dyn Write) -> ExitCode {
+    // The compiler's library has one for each core, and panics where it cannot start them.
+    if let Err(few) = try_at_once(available_parallelism().map_or(1, usize::from)) {
+        let _ = writeln!(report, "{few}");
+        return ExitCode::from(NOT_NOW);
+    }
     let limited = limit_self().map_err(|error| anyhow::anyhow!("could not be compiled: the compiler cannot limit itself: {error:#}"));
     match limited.and_then(|()| compile_here(input, output)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -77,7 +89,7 @@ fn limit_self() -> anyhow::Result<()> {
         setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
     };
     limit(Resource::As, MAX_ADDRESSES)?;
-    limit(Resource::Cpu, MAX_CPU.as_secs())?;
+    limit_cpu()?;
     limit(Resource::Core, 0)?;
     // Runs that are being served come first. What was started with `nice -n 19`, or `Nice=15` of systemd, may not have less of it, and
     // where a filter of system calls forbids it, it is done without.
@@ -85,6 +97,12 @@ fn limit_self() -> anyhow::Result<()> {
         let _ = setpriority_process(None, NICE);
     }
     Ok(())
+}
+
+/// Past its time a process gets SIGXCPU, and SIGKILL a second later: so SIGKILL alone is somebody else's, as where memory is short.
+fn limit_cpu() -> anyhow::Result<()> {
+    let hard = getrlimit(Resource::Cpu).maximum.map_or(MAX_CPU.as_secs() + 1, |set| set.min(MAX_CPU.as_secs() + 1));
+    Ok(setrlimit(Resource::Cpu, Rlimit { current: Some(hard.saturating_sub(1).max(1).min(hard)), maximum: Some(hard) })?)
 }
 
 fn compile_here(input: &mut dyn Read, output: &mut dyn Write) -> anyhow::Result<()> {
@@ -182,7 +200,7 @@ impl Compiler {
             .map_err(|error| Unfit::passing(format!("could not be compiled: the compiler '{program}' does not start: {error}")))?;
         let said = talk(&mut child, bytes).await.map_err(|error| Unfit::passing(format!("could not be compiled: '{program}': {error}")))?;
         if !said.status.success() {
-            return Err(refusal(said.status, &said.report).into());
+            return Err(refusal(said.status, &said.report));
         }
         if said.code.len() as u64 > MAX_CODE_BYTES {
             return Err(format!("has more than {MAX_CODE_BYTES} bytes of code once it is compiled").into());
@@ -220,9 +238,16 @@ async fn all(pipe: Option<impl AsyncRead + Unpin>, most: u64) -> std::io::Result
     Ok(read)
 }
 
-fn refusal(status: ExitStatus, report: &str) -> String {
+fn refusal(status: ExitStatus, report: &str) -> Unfit {
     if status.code() == Some(i32::from(REFUSED)) {
-        return tamed(report.trim(), MAX_REASON_BYTES);
+        return tamed(report.trim(), MAX_REASON_BYTES).into();
+    }
+    if status.code() == Some(i32::from(NOT_NOW)) {
+        return Unfit::passing(format!("could not be compiled: {}", tamed(report.trim(), MAX_REASON_BYTES)));
+    }
+    if status.signal() == Some(SIGKILL) {
+        let reason = "could not be compiled: the compiler was killed, as happens where the machine or the container is short of memory";
+        return Unfit::passing(reason.to_owned());
     }
     let said = tamed(report.trim(), 300);
     format!(
@@ -230,4 +255,5 @@ fn refusal(status: ExitStatus, report: &str) -> String {
         MAX_ADDRESSES >> 30,
         MAX_CPU.as_secs()
     )
+    .into()
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// How often running components are interrupted for a moment. The unit of their CPU budget, and the longest time that a
@@ -155,7 +155,10 @@ impl Ticker {
                 let Some(engine) = engine.upgrade() else { return };
                 engine.increment_epoch();
             }
-        })?;
+        });
+        let thread = thread.context(
+            "the thread that interrupts components cannot be started; threads may be limited (`ulimit -u`, TasksMax=, pids.max)",
+        )?;
         Ok(Self { stop, thread: Some(thread) })
     }
 }

@@ -15,6 +15,7 @@ use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode};
 use notify_debouncer_full::{DebounceEventResult, Debouncer, NoCache, new_debouncer_opt};
 use parking_lot::Mutex;
+use rustix::io::Errno;
 use tokio::sync::Notify;
 
 use super::components::Runtime;
@@ -129,11 +130,10 @@ impl Watching {
         watching.notifications = watching
             .ask_for_notifications()
             .inspect_err(|error| {
-                let limit = limit("max_user_instances");
+                let why = why_none(error);
                 tracing::warn!(
                     %error,
-                    "the system gives no notifications of changed files, {limit} or the open files of this process are used up: \
-                     component files are looked at every second instead"
+                    "the system gives no notifications of changed files, {why}: component files are looked at every second instead"
                 );
             })
             .ok();
@@ -212,6 +212,24 @@ impl Folder {
             tracing::warn!(folder = %path.display(), "a folder of components cannot be watched, {why}: its files are looked at every second instead");
         }
         false
+    }
+}
+
+/// Why there are no notifications at all, as far as it is known.
+fn why_none(error: &notify::Error) -> String {
+    let code = match &error.kind {
+        notify::ErrorKind::Io(error) => error.raw_os_error().map(Errno::from_raw_os_error),
+        _ => None,
+    };
+    match code {
+        Some(Errno::AGAIN) => {
+            "and no thread can be started for them: the user or the container may have no more (`ulimit -u`, TasksMax=, pids.max)"
+                .to_owned()
+        }
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOSPC) => {
+            format!("{} or the open files of this process are used up", limit("max_user_instances"))
+        }
+        _ => error.to_string(),
     }
 }
 

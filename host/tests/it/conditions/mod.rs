@@ -20,6 +20,7 @@ mod secrets;
 pub mod split;
 mod stopping;
 pub mod test_env;
+mod threads;
 mod upgrades;
 
 /// Whether the long form of a test is asked for.
