@@ -7,6 +7,8 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 /// Whether what was written is on the disk before it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sync {
@@ -116,7 +118,11 @@ fn rename(part: &Path, name: &Path) -> io::Result<()> {
 /// A name is as durable as the folder that has it.
 fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    match File::open(folder)?.sync_all() {
+        // Some file systems, of virtual machines and of networks, have nothing to sync of a folder.
+        Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::INVAL | Errno::OPNOTSUPP)) => Ok(()),
+        synced => synced,
+    }
 }
 
 fn part_of(path: &Path) -> PathBuf {
@@ -142,6 +148,15 @@ mod tests {
         let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn a_name_counts_where_folders_cannot_be_synced() {
+        // As some file systems do, this one answers that the argument is invalid.
+        let folder = File::open("/proc/self").unwrap();
+        assert_eq!(folder.sync_all().unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        sync_folder_of(Path::new("/proc/self/status")).unwrap();
+        assert!(sync_folder_of(Path::new("/proc/self/no-folder/status")).is_err());
     }
 
     #[test]

@@ -6,9 +6,9 @@
 //! what was written by somebody who cannot read the folder.
 
 use std::collections::HashSet;
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, Permissions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -16,8 +16,10 @@ use anyhow::Context as _;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use bytes::Bytes;
 use rustix::fs::{Mode, OFlags};
+use rustix::process::geteuid;
 use subtle::ConstantTimeEq as _;
 
+use super::inspect::MAX_BYTES;
 use super::source::digest;
 use crate::durable::{self, Sync};
 
@@ -52,14 +54,36 @@ pub(super) struct CodeCache {
 impl CodeCache {
     /// Opens the folder, or makes it, for nobody but this user: whoever can write compiled code and its key can run anything in this
     /// process. `fingerprint` names what compiled code must fit.
-    pub fn open(cache_dir: &Path, fingerprint: String) -> anyhow::Result<Self> {
+    ///
+    /// `None`, with a warning, where nothing can be closed to others: then nothing is kept. A folder of another user is made anew.
+    ///
+    /// # Errors
+    /// A folder cannot be made.
+    pub fn open(cache_dir: &Path, fingerprint: String) -> anyhow::Result<Option<Self>> {
+        Self::open_as(geteuid().as_raw(), cache_dir, fingerprint)
+    }
+
+    fn open_as(user: u32, cache_dir: &Path, fingerprint: String) -> anyhow::Result<Option<Self>> {
         let (copies, compiled) = (cache_dir.join("components"), cache_dir.join("compiled"));
-        for dir in [cache_dir, &compiled, &copies] {
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
-            made.and_then(|()| fs::set_permissions(dir, Permissions::from_mode(0o700)))
-                .with_context(|| format!("the private folder '{}' for compiled components cannot be made", dir.display()))?;
+        let folders = [cache_dir, &compiled, &copies];
+        let mut closed = make_closed(&folders, user)?;
+        if let Err(open) = &closed
+            && open.is_foreign()
+            && let Ok(aside) = move_aside(cache_dir)
+        {
+            tracing::warn!("'{}' belongs to user {}, and this process is user {user}: it is made anew", open.folder.display(), open.owner);
+            closed = make_closed(&folders, user)?;
+            if closed.is_ok() {
+                take_copies(&aside.join("components"), &copies);
+            }
+            // What is left of it harms nobody.
+            let _ = fs::remove_dir_all(aside);
         }
-        Ok(Self { copies, compiled, key: key(&cache_dir.join("compiled.key")), fingerprint })
+        if let Err(open) = closed {
+            tracing::warn!(reason = %open, "components are not kept: each start compiles all of them, and there is no version to go back to");
+            return Ok(None);
+        }
+        Ok(Some(Self { copies, compiled, key: key(&cache_dir.join("compiled.key")), fingerprint }))
     }
 
     /// Where the copies are.
@@ -158,6 +182,77 @@ impl CodeCache {
     }
 }
 
+/// A folder that others may use.
+#[derive(Debug)]
+struct Open {
+    folder: PathBuf,
+    owner: u32,
+    user: u32,
+    why: io::Error,
+}
+
+impl Open {
+    /// Another user has made it, so what is in it may be anything.
+    fn is_foreign(&self) -> bool {
+        self.owner != self.user
+    }
+}
+
+impl std::fmt::Display for Open {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { folder, owner, user, why } = self;
+        write!(f, "'{}' cannot be closed to others: {why}", folder.display())?;
+        if self.is_foreign() {
+            write!(f, ": it belongs to user {owner}, and this process is user {user}; remove it, it is made again")?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes the folders that are not there, and has nobody but `user` use any of them.
+fn make_closed(folders: &[&Path], user: u32) -> anyhow::Result<Result<(), Open>> {
+    for folder in folders {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder).and_then(|()| fs::metadata(folder));
+        let made = made.with_context(|| format!("the private folder '{}' for compiled components cannot be made", folder.display()))?;
+        if let Err(open) = close(folder, &made, user) {
+            return Ok(Err(open));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Root may change what belongs to others, and whom it belongs to.
+fn close(folder: &Path, found: &Metadata, user: u32) -> Result<(), Open> {
+    let owner = found.uid();
+    let open = |why| Open { folder: folder.to_owned(), owner, user, why };
+    if owner != user && user != 0 {
+        return Err(open(io::ErrorKind::PermissionDenied.into()));
+    }
+    if owner == user && found.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    fs::set_permissions(folder, Permissions::from_mode(0o700)).map_err(open)
+}
+
+/// Gives the folder a name that nobody uses.
+fn move_aside(folder: &Path) -> io::Result<PathBuf> {
+    let aside = folder.with_extension(format!("before-{}", uuid::Uuid::now_v7().simple()));
+    fs::rename(folder, &aside)?;
+    Ok(aside)
+}
+
+/// Copies what is what its name says; who has written it does not matter. What cannot be read is not needed for a start.
+fn take_copies(from: &Path, to: &Path) {
+    for (_, path) in entries(from).unwrap_or_default() {
+        let (Some(name), Ok(bytes)) = (path.file_name(), read(&path, MAX_BYTES)) else { continue };
+        if digest_of(&path).is_some_and(|named| digest(&bytes) == named)
+            && let Err(error) = durable::write(&to.join(name), &[&bytes], Sync::No)
+        {
+            tracing::warn!(path = %path.display(), %error, "a copy of a component cannot be taken along");
+        }
+    }
+}
+
 fn digest_of(path: &Path) -> Option<String> {
     Some(path.file_name()?.to_str()?.split('.').next()?.to_owned())
 }
@@ -219,4 +314,69 @@ fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default() + 1);
     file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMPONENT: &[u8] = b"a component";
+
+    fn open(folder: &Path) -> Option<CodeCache> {
+        CodeCache::open(folder, "fits".to_owned()).unwrap()
+    }
+
+    #[test]
+    fn of_a_folder_of_another_user_the_copies_are_taken_along_and_the_code_is_not() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("components-cache");
+        let wanted = digest(COMPONENT);
+        let before = open(&folder).unwrap();
+        before.keep_copy(&wanted, COMPONENT).unwrap();
+        before.keep_copy(&digest(b"another"), b"and changed").unwrap();
+        before.keep_code(&wanted, b"code").unwrap();
+        let mine = geteuid().as_raw();
+        let open_folder = close(&folder, &fs::metadata(&folder).unwrap(), mine + 1).unwrap_err();
+        assert!(open_folder.to_string().contains(&format!("it belongs to user {mine}, and this process is user {}; remove it", mine + 1)));
+
+        let aside = move_aside(&folder).unwrap();
+        let after = open(&folder).unwrap();
+        take_copies(&aside.join("components"), after.copies());
+        assert_eq!(after.copy(&wanted).unwrap(), COMPONENT);
+        assert_eq!(fs::read_dir(after.copies()).unwrap().count(), 1, "what is not what its name says stays behind");
+        assert!(matches!(after.code(&wanted), Code::Missing));
+    }
+
+    #[test]
+    fn a_folder_of_another_user_is_moved_away_and_what_cannot_be_closed_is_not_used() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("components-cache");
+        open(&folder).unwrap().keep_code("digest", b"code").unwrap();
+        // Nothing that is made here can belong to that user.
+        let another = geteuid().as_raw() + 1;
+        assert!(CodeCache::open_as(another, &folder, "fits".to_owned()).unwrap().is_none());
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+        assert!(matches!(open(&folder).unwrap().code("digest"), Code::Missing));
+    }
+
+    #[test]
+    fn without_modes_nothing_is_kept() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("components-cache");
+        fs::create_dir(&folder).unwrap();
+        // Its own user may not change the mode of this one.
+        std::os::unix::fs::symlink("/proc/self/task", folder.join("compiled")).unwrap();
+        assert!(open(&folder).is_none());
+        assert!(folder.join("compiled").exists());
+    }
+
+    #[test]
+    fn a_folder_that_others_may_use_is_closed() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("components-cache");
+        assert!(open(&folder).is_some());
+        fs::set_permissions(&folder, Permissions::from_mode(0o2770)).unwrap();
+        assert!(open(&folder).is_some());
+        assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o077, 0);
+    }
 }

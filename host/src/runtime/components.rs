@@ -92,7 +92,7 @@ impl Runtime {
         let kept = CodeCache::open(&settings.cache_dir, engine::fingerprint(&engine))?;
         let ticker = Ticker::start(&engine)?;
         let sandbox = Arc::new(Sandbox::new(engine.clone(), clock.clone()));
-        let loader = Loader::new(settings.compiler, engine.clone(), Some(kept), Arc::clone(&sandbox), clock.clone());
+        let loader = Loader::new(settings.compiler, engine.clone(), kept, Arc::clone(&sandbox), clock.clone());
         let slots = slots(components, &services, &engine)?;
         let places = Places::new(runs, slots.len());
         let (events, _) = broadcast::channel(MAX_EVENTS);
