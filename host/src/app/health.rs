@@ -9,12 +9,13 @@ use parking_lot::Mutex;
 
 use super::backlogs::Backlogs;
 use super::parts::Core;
-use crate::bus::BusHealth;
+use crate::bus::{Bus, BusHealth};
 use crate::clock::Clock;
 use crate::http::{Check, HealthChecks, Probe, Status};
 use crate::plan::{self, Plan};
 use crate::pulse::Pulse;
 use crate::services::engine::Dependencies;
+use crate::services::messaging::Strangers;
 use crate::services::operations::{Archive, Stranded};
 use crate::services::resources::Resources;
 use crate::store::{Operations, Refused};
@@ -83,16 +84,29 @@ pub(super) fn register(health: &HealthChecks, plan: &Plan, core: &Core, backlogs
             async move { check }
         });
     }
-    if let (Some(bus), Some(settings)) = (bus, &plan.bus) {
-        let bus = Arc::clone(bus);
-        health.add(settings.name(), move || {
-            let check = match bus.health() {
-                BusHealth::Up => Check::new(Status::Up, "events are published"),
-                BusHealth::Down(reason) => Check::new(Status::Degraded, format!("events wait in the outbox: {reason}")),
-            };
-            async move { check }
-        });
+    if let (Some(bus), Some(of_plan)) = (bus, &plan.bus) {
+        let (bus, strangers, settings) = (Arc::clone(bus), Arc::clone(&core.strangers), of_plan.clone());
+        health.add(of_plan.name(), move || std::future::ready(check_bus(bus.as_ref(), &strangers, &settings)));
     }
+}
+
+fn check_bus(bus: &dyn Bus, strangers: &Strangers, settings: &plan::Bus) -> Check {
+    if let BusHealth::Down(reason) = bus.health() {
+        return Check::new(Status::Degraded, format!("events wait in the outbox: {reason}"));
+    }
+    if let Some(reason) = bus.deaf() {
+        return Check::new(Status::Degraded, format!("events are published, but do not come: {reason}"));
+    }
+    if let Some(strangers) = strangers.lately() {
+        let group = settings.group().map(|group| format!(" and the group '{group}'")).unwrap_or_default();
+        let message = format!(
+            "{strangers}: another shop, or a copy of this one's database, uses the same topics{group}, and takes events of this shop, whose \
+             customers are not told. Give each shop topics and a group of its own (`topicPrefix` and `groupId`, KAFKA_TOPIC_PREFIX), then \
+             `millrace republish` here"
+        );
+        return Check::new(Status::Degraded, message);
+    }
+    Check::new(Status::Up, "events are published")
 }
 
 /// Adds a check of the catalogue, if prices come from another process.

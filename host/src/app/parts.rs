@@ -18,6 +18,7 @@ use crate::services::engine::{
     recovery,
 };
 use crate::services::generation::Generation;
+use crate::services::messaging::Strangers;
 use crate::services::operations::Archive;
 use crate::services::operations::agreement::Known;
 use crate::services::resources::{self, Resources};
@@ -47,6 +48,8 @@ pub(super) struct Core {
     pub pipeline: Pipeline,
     pub resources: Resources,
     pub bus: Option<Arc<dyn Bus>>,
+    /// Events of other shops that came.
+    pub strangers: Arc<Strangers>,
     /// What other processes may ask.
     pub internal: Option<http::Router>,
     /// Where finished instances go.
@@ -126,7 +129,7 @@ pub(super) async fn core(
         store: Arc::clone(&store.instances),
         runtime,
         workflows,
-        events: Arc::new(Events::new(plan, &shop::WRITTEN_AT_CREATION)),
+        events: Arc::new(Events::new(plan, &shop::WRITTEN_AT_CREATION, store.instances.identity())),
         clock,
         change_notifier: ChangeNotifier::default(),
         tasks: tasks.clone(),
@@ -150,7 +153,7 @@ pub(super) async fn core(
     let resources = resources_of(plan, &store.stock, &engine, &pipeline, generation)?;
     resources.seed().await?;
     let bus = plan.bus.as_ref().map(plan::Bus::build).transpose()?;
-    Ok(Core { store, store_failed, writer: Some(writer), engine, pipeline, resources, bus, internal, archive })
+    Ok(Core { store, store_failed, writer: Some(writer), engine, pipeline, resources, bus, strangers: Arc::default(), internal, archive })
 }
 
 fn resources_of(

@@ -125,6 +125,7 @@ impl Starting<'_> {
             store: Arc::clone(&core.store.resources),
             messages: Arc::clone(&messages),
             events: Arc::clone(&core.engine.events),
+            strangers: Arc::clone(&core.strangers),
             clock: core.engine.clock.clone(),
             tasks: core.engine.tasks.clone(),
             metrics: core.engine.metrics.clone(),

@@ -113,6 +113,11 @@ pub trait Bus: Send + Sync + 'static {
     /// Whether it works now.
     fn health(&self) -> BusHealth;
 
+    /// Why what was subscribed to does not come, or comes with breaks, though the bus works; in words. `None` if it comes.
+    fn deaf(&self) -> Option<String> {
+        None
+    }
+
     /// How far this process is behind, for each topic that it is subscribed to, as far as is known.
     fn lag(&self) -> Vec<Lag>;
 }

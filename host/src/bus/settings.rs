@@ -27,6 +27,15 @@ impl Settings {
         }
     }
 
+    /// The group of consumers that the process is in, where there are groups.
+    #[must_use]
+    pub fn group(&self) -> Option<&str> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::Kafka(settings) => Some(&settings.group_id),
+        }
+    }
+
     /// Topics that are known.
     #[must_use]
     pub fn topics(&self) -> &[String] {

@@ -160,6 +160,9 @@ pub trait Instances: Resources {
     /// Identifies this process among all that ever opened the store; grows with each.
     fn epoch(&self) -> u64;
 
+    /// Tells this store from every other; the same each time it is opened, and in its copies.
+    fn identity(&self) -> &str;
+
     /// Claims up to `limit` ready runs of a line that are due, oldest first: `Running`, this epoch, fence + 1.
     async fn claim_runs(&self, line: &Line, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, StoreError>;
     /// Claims the run of this key whenever it is due; `None` unless it is ready.

@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use millrace::bus::Receipt;
-use millrace::bus::kafka::MAX_EVENT_BYTES;
 use millrace::bus::kafka::dead_letters::{self, Redriven};
+use millrace::bus::kafka::{self, MAX_EVENT_BYTES};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use crate::kafka_broker::KafkaBroker;
-use crate::test_env::{DELIVERIES, Subscriber, TestEnv};
+use crate::test_env::{DELIVERIES, PATIENCE, Subscriber, TestEnv};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_published_while_nobody_receives_is_received_later() {
@@ -54,6 +54,73 @@ async fn nonsense_on_a_topic_becomes_dead_letters() {
     assert_eq!(subscriber.told_of_dead_letters(), [env.topic("made"), env.topic("made"), env.topic("made")]);
     assert!(reasons[0] == "no event" && reasons[1] == "the record has no value" && reasons[2].contains("not UTF-8"), "{reasons:?}");
     running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_that_share_a_broker_have_topics_of_their_own_by_a_prefix() {
+    let env = TestEnv::kafka().await;
+    let of = |prefix: &str| {
+        let settings = env.settings(&env.address());
+        kafka::Settings { group_id: format!("{prefix}{}", settings.group_id), topic_prefix: prefix.to_owned(), ..settings }
+    };
+    let (here, there) = (Subscriber::directed(|_, event, _| poison_if(event.id.ends_with("-2"))), Subscriber::willing());
+    let first = env.run(Arc::new(TestEnv::client(of("first."), DELIVERIES)), &[("taker", "made")], &here);
+    let second = env.run(Arc::new(TestEnv::client(of("second."), DELIVERIES)), &[("taker", "made")], &there);
+    let [mine, bad, theirs] = [1, 2, 3].map(|number| env.event("made", "a", number));
+    for (running, events) in [(&first, [&mine, &bad].as_slice()), (&second, &[&theirs])] {
+        running.until_up().await;
+        running.publish(&events.iter().map(|event| (*event).clone()).collect::<Vec<_>>()).await;
+    }
+    here.until_took(&mine).await;
+    there.until_took(&theirs).await;
+    here.until_delivered("taker", &bad, 1).await;
+    assert_eq!((here.deliveries("taker", &theirs), there.deliveries("taker", &mine)), (0, 0));
+    let kept = async {
+        while here.told_of_dead_letters().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, kept).await.expect("the letter is kept");
+
+    // Commands name the topic as the config does.
+    let (settings, topic) = (of("first."), env.topic("made"));
+    let listing = (settings.clone(), topic.clone());
+    let listed = tokio::task::spawn_blocking(move || dead_letters::list(&listing.0, &[listing.1])).await.unwrap().unwrap();
+    assert_eq!(listed.letters.iter().map(|letter| &letter.topic).collect::<Vec<_>>(), [&topic]);
+    assert_eq!(here.told_of_dead_letters(), [topic.clone()]);
+    assert_eq!(dead_letters::redrive(&settings, &[topic]).await.unwrap(), Redriven { letters: 1, events: 1, failed: Vec::new() });
+    here.until_delivered("taker", &bad, 2).await;
+    first.close().await;
+    second.close().await;
+}
+
+fn poison_if(bad: bool) -> Receipt {
+    if bad { Receipt::Poison("no".into()) } else { Receipt::Done }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_members_of_one_name_say_that_there_are_two() {
+    let env = TestEnv::kafka().await;
+    let subscriber = Subscriber::willing();
+    let first = env.open(&[("taker", "made")], &subscriber).await;
+    let event = env.event("made", "a", 1);
+    first.publish(std::slice::from_ref(&event)).await;
+    subscriber.until_took(&event).await;
+    assert_eq!(first.bus.deaf(), None);
+    let second = env.open(&[("taker", "made")], &subscriber).await;
+    let told = async {
+        loop {
+            if let Some(reason) = first.bus.deaf().or_else(|| second.bus.deaf()) {
+                return reason;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let reason = tokio::time::timeout(PATIENCE, told).await.expect("it is told");
+    let settings = env.settings(&env.address());
+    assert!(reason.contains(&format!("takes part as '{}-only'", settings.group_id)) && reason.contains("topicPrefix"), "{reason}");
+    first.close().await;
+    second.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -56,6 +56,7 @@ impl TestEnv {
             group_id: format!("{}-group", self.prefix),
             instance_id: Some("only".into()),
             topics: Vec::new(),
+            topic_prefix: String::new(),
         }
     }
 

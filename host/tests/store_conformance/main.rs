@@ -121,6 +121,7 @@ on_each_store! {
         the_backlog_tells_what_is_late_and_who_kills_processes,
         a_store_that_can_write_says_so,
         epochs_grow,
+        each_store_has_an_identity_that_stays,
         commits_are_counted,
         a_closed_store_answers_that_it_is_closed;
 }

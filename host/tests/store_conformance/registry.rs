@@ -169,6 +169,13 @@ pub async fn epochs_grow(mut env: TestEnv) {
     assert_eq!(env.store.instances.epoch(), first + 1);
 }
 
+pub async fn each_store_has_an_identity_that_stays(mut env: TestEnv) {
+    let first = env.store.instances.identity().to_owned();
+    env.reopen().await;
+    assert_eq!(env.store.instances.identity(), first);
+    assert!(first.len() >= 16, "{first:?} may be that of another store");
+}
+
 pub async fn commits_are_counted(env: TestEnv) {
     let before = env.store.operations.commit_stats();
     env.store.resources.commit(create(product("1"))).await.unwrap();

@@ -147,15 +147,31 @@ pub(super) async fn run(settings: &Settings, work: &Work, producer: &Producer, l
         Membership { link: link.clone(), client: OnceLock::new(), workers: sender, partitions: Mutex::default(), stop: Stop::new() };
     let client: Arc<Client> = Arc::new(settings.consumer().create_with_context(membership)?);
     let _ = client.context().client.set(Arc::downgrade(&client));
-    link.follow(&work.topics());
-    client.subscribe(&work.topics()).context("cannot subscribe")?;
+    let topics = work.topics();
+    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    link.follow(&topics);
+    client.subscribe(&topics).context("cannot subscribe")?;
 
     let result = drive(&client, &mut assigned, work, producer, stop).await;
     assigned.close();
     while assigned.recv().await.is_some() {}
     // Closing tells the group and commits, and blocks meanwhile.
     tokio::task::spawn_blocking(move || close(&client)).await.context("the consumer was not closed")?;
-    result
+    result.map_err(|error| explained(error, settings))
+}
+
+/// Says what an operator can do about it, where that is known.
+fn explained(error: anyhow::Error, settings: &Settings) -> anyhow::Error {
+    let code = error.downcast_ref::<KafkaError>().and_then(KafkaError::rdkafka_error_code);
+    if code != Some(RDKafkaErrorCode::FencedInstanceId) {
+        return error;
+    }
+    error.context(format!(
+        "another process takes part as '{}' in the group '{}' of this Kafka: of one shop only one may run; two shops need a `topicPrefix` and a \
+         `groupId` each, and two members of one group on one machine an `instanceId` each",
+        settings.member_name(),
+        settings.group_id
+    ))
 }
 
 async fn drive(

@@ -110,6 +110,7 @@ pub async fn redrive(settings: &Settings, topics: &[String]) -> anyhow::Result<R
 }
 
 async fn redrive_topic(settings: &Settings, topic: &str, producer: &Producer, redriven: &mut Redriven) -> anyhow::Result<()> {
+    let at_broker = settings.at_broker(topic);
     let (settings, name) = (settings.clone(), topic.to_owned());
     let (reader, waiting) = tokio::task::spawn_blocking(move || {
         let reader = Reader::open(&settings, &name)?;
@@ -127,7 +128,7 @@ async fn redrive_topic(settings: &Settings, topic: &str, producer: &Producer, re
         );
         // A letter that does not say where it was read is one of its own.
         if incoming.buried_from().is_none_or(|place| sent.insert(place)) {
-            producer.resend(&incoming, topic).await.map_err(anyhow::Error::msg)?;
+            producer.resend(&incoming, &at_broker).await.map_err(anyhow::Error::msg)?;
             redriven.events += 1;
         }
         reader.done(&incoming)?;
@@ -202,7 +203,7 @@ impl Reader {
         let mut config = settings.reader(&format!("{}.redrive", settings.group_id));
         // The last offset may belong to no record: only the broker knows where the end is.
         let client: BaseConsumer = config.set("enable.partition.eof", "true").create()?;
-        let topic = dead_letters_of(topic);
+        let topic = dead_letters_of(&settings.at_broker(topic));
         let metadata = client.fetch_metadata(Some(&topic), LIMIT).context("Kafka does not answer")?;
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         let partitions = match found.map(|found| (found, found.error().map(RDKafkaErrorCode::from))) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
@@ -13,6 +13,9 @@ use tokio::sync::Notify;
 use tokio::sync::watch;
 
 use crate::bus::{BusHealth, Lag};
+
+/// How long it is told that receiving has ended.
+const DEAF_FOR: Duration = Duration::from_secs(30);
 
 /// What is known of the broker. Clones share it.
 #[derive(Debug, Clone)]
@@ -26,12 +29,20 @@ struct Shared {
     doubted: Notify,
     /// Events of each topic that this member has not handled yet.
     lag: Mutex<BTreeMap<String, u64>>,
+    /// When and why receiving ended last.
+    deaf: Mutex<Option<(Instant, String)>>,
 }
 
 impl Link {
     pub(super) fn new(brokers: &[String]) -> Self {
         let (health, _) = watch::channel(BusHealth::Down(format!("no broker has answered yet at {}", brokers.join(", "))));
-        Self(Arc::new(Shared { health, complaint: Mutex::default(), doubted: Notify::new(), lag: Mutex::default() }))
+        Self(Arc::new(Shared {
+            health,
+            complaint: Mutex::default(),
+            doubted: Notify::new(),
+            lag: Mutex::default(),
+            deaf: Mutex::default(),
+        }))
     }
 
     pub(super) fn health(&self) -> BusHealth {
@@ -41,6 +52,16 @@ impl Link {
     /// Events of each topic that this member has not handled yet.
     pub(super) fn lag(&self) -> Vec<Lag> {
         self.0.lag.lock().iter().map(|(topic, events)| Lag { topic: topic.clone(), events: *events }).collect()
+    }
+
+    /// Receiving has ended, and starts again soon.
+    pub(super) fn note_deaf(&self, reason: String) {
+        *self.0.deaf.lock() = Some((Instant::now(), reason));
+    }
+
+    /// Why receiving ended, for a while: two that take each other's place in the group receive in turns.
+    pub(super) fn deaf(&self) -> Option<String> {
+        self.0.deaf.lock().as_ref().filter(|(at, _)| at.elapsed() < DEAF_FOR).map(|(_, reason)| reason.clone())
     }
 
     /// These topics are subscribed to; nothing is known of them yet.

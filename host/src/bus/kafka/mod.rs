@@ -105,7 +105,9 @@ impl Kafka {
     async fn receive(&self, work: &Work, stop: &Stop) {
         while !stop.is_requested() {
             if let Err(error) = self.receive_once(work, stop).await {
-                tracing::warn!(error = format!("{error:#}"), "receiving starts again");
+                let error = format!("{error:#}");
+                tracing::warn!(error, "receiving starts again");
+                self.link.note_deaf(error);
                 let _ = tokio::time::timeout(CONSUMER_PAUSE, stop.requested()).await;
             }
         }
@@ -116,9 +118,11 @@ impl Kafka {
             () = self.link.until_up() => {}
             () = stop.requested() => return Ok(()),
         }
-        let topics: Vec<&str> = self.settings.topics.iter().map(String::as_str).chain(work.topics()).collect();
+        let subscribed = work.topics();
+        let made: Vec<String> = self.settings.topics.iter().map(|topic| self.settings.at_broker(topic)).collect();
+        let topics: Vec<&str> = made.iter().chain(&subscribed).map(String::as_str).collect();
         self.producer.ensure(&topics).await.map_err(anyhow::Error::msg)?;
-        if work.topics().is_empty() {
+        if subscribed.is_empty() {
             stop.requested().await;
             return Ok(());
         }
@@ -137,7 +141,7 @@ impl Bus for Kafka {
     async fn run(self: Arc<Self>, subscriptions: Vec<Subscription>, sink: Arc<dyn Sink>, stop: Stop) -> anyhow::Result<()> {
         // Only the first that runs is told; there is no other.
         let _ = self.sink.set(Arc::clone(&sink));
-        let work = Work::new(subscriptions, sink, self.patience.clone());
+        let work = Work::new(subscriptions, sink, self.patience.clone(), self.settings.clone());
         tokio::select! {
             result = self.watch() => result?,
             () = self.receive(&work, &stop) => {}
@@ -151,7 +155,12 @@ impl Bus for Kafka {
     }
 
     fn lag(&self) -> Vec<Lag> {
-        self.link.lag()
+        let of_broker = self.link.lag();
+        of_broker.into_iter().map(|lag| Lag { topic: self.settings.name_here(&lag.topic).to_owned(), ..lag }).collect()
+    }
+
+    fn deaf(&self) -> Option<String> {
+        self.link.deaf()
     }
 
     fn system(&self) -> &'static str {

@@ -55,7 +55,7 @@ impl Producer {
         &self.client
     }
 
-    /// Makes topics that are not there.
+    /// Makes topics that are not there, by their names at the broker.
     pub(super) async fn ensure(&self, topics: &[&str]) -> Result<(), String> {
         self.topics.ensure(&self.settings, &self.link, topics).await
     }
@@ -69,16 +69,17 @@ impl Producer {
         if let BusHealth::Down(reason) = self.link.health() {
             return Err(reason);
         }
-        self.ensure(&[&event.topic]).await?;
+        let topic = self.settings.at_broker(&event.topic);
+        self.ensure(&[&topic]).await?;
         let sent = tokio::select! {
-            sent = self.send(record::outgoing(event)) => sent,
+            sent = self.send(record::outgoing(event, &topic)) => sent,
             // It may be sent nevertheless, when the broker comes back: then it is there twice.
             reason = self.link.until_down() => return Err(reason),
         };
         match sent {
             Err(SendError::TooLarge) => {
                 let reason = format!("{} bytes are more than the topic takes", event.payload.len());
-                self.send_dead_letter_without_payload(event, &reason).await.map(|()| Published::DeadLetter)
+                self.send_dead_letter_without_payload(event, &topic, &reason).await.map(|()| Published::DeadLetter)
             }
             result => result.map(|()| Published::Sent).map_err(|error| error.to_string()),
         }
@@ -103,7 +104,7 @@ impl Producer {
         self.send(record).await.map_err(|error| error.to_string())
     }
 
-    /// Sends a dead letter to its topic again, as it was.
+    /// Sends a dead letter to its topic again, as it was; `topic` is its name at the broker.
     ///
     /// # Errors
     /// The broker has not got it, in words.
@@ -115,11 +116,11 @@ impl Producer {
         self.send(record).await.map_err(|error| error.to_string())
     }
 
-    async fn send_dead_letter_without_payload(&self, event: &Event, reason: &str) -> Result<(), String> {
-        tracing::error!(event = event.id, topic = event.topic, reason, "an event is too large for its topic and becomes a dead letter");
-        self.topics.ensure_dead_letters(&self.settings, &self.link, &event.topic).await?;
-        let topic = dead_letters_of(&event.topic);
-        let headers = death_headers(record::headers(event), &event.topic, &Death { reason, consumer: "" });
+    async fn send_dead_letter_without_payload(&self, event: &Event, topic: &str, reason: &str) -> Result<(), String> {
+        tracing::error!(event = event.id, topic, reason, "an event is too large for its topic and becomes a dead letter");
+        self.topics.ensure_dead_letters(&self.settings, &self.link, topic).await?;
+        let headers = death_headers(record::headers(event), topic, &Death { reason, consumer: "" });
+        let topic = dead_letters_of(topic);
         let record: FutureRecord<'_, str, str> = FutureRecord::to(&topic).key(&*event.key).headers(headers);
         self.send(record).await.map_err(|error| error.to_string())
     }

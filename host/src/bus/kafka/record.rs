@@ -50,16 +50,16 @@ impl Incoming {
         self.headers.iter().find(|(key, _)| key == name).and_then(|(_, value)| std::str::from_utf8(value).ok())
     }
 
-    /// The event in it.
+    /// The event in it, as one of `topic`, which is what its topic is called here.
     ///
     /// # Errors
     /// There is none, in words.
-    pub(super) fn event(&self) -> Result<Event, String> {
+    pub(super) fn event(&self, topic: &str) -> Result<Event, String> {
         let payload = self.payload.as_deref().ok_or("the record has no value")?;
         let payload: Arc<str> = std::str::from_utf8(payload).map_err(|error| format!("the value is not UTF-8: {error}"))?.into();
         Ok(Event {
             id: self.event_id(&payload),
-            topic: self.place.topic.clone(),
+            topic: topic.to_owned(),
             key: String::from_utf8_lossy(self.key.as_deref().unwrap_or_default()).into_owned(),
             payload,
             traceparent: self.header(TRACEPARENT).map(str::to_owned),
@@ -104,9 +104,9 @@ fn header(headers: &BorrowedHeaders, place: usize) -> Option<(String, Vec<u8>)> 
     Some((header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
 }
 
-/// What is sent for an event.
-pub(super) fn outgoing(event: &Event) -> FutureRecord<'_, str, str> {
-    FutureRecord::to(&event.topic).key(&*event.key).payload(&*event.payload).headers(headers(event))
+/// What is sent for an event to `topic`, which is what its topic is called at the broker.
+pub(super) fn outgoing<'a>(event: &'a Event, topic: &'a str) -> FutureRecord<'a, str, str> {
+    FutureRecord::to(topic).key(&*event.key).payload(&*event.payload).headers(headers(event))
 }
 
 /// The headers of an event.
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_id_of_an_event_is_found_wherever_it_is_written() {
-        let id = |payload: &str, headers| incoming(Some(payload.as_bytes()), headers).event().unwrap().id;
+        let id = |payload: &str, headers| incoming(Some(payload.as_bytes()), headers).event("return.approved").unwrap().id;
         assert_eq!(id(r#"{"id":"inside"}"#, &[(ID, "outside")]), "outside");
         assert_eq!(id(r#"{"id":"inside"}"#, &[]), "inside");
         assert_eq!(id("[]", &[]), "return.approved/2/7");
@@ -142,8 +142,8 @@ mod tests {
 
     #[test]
     fn what_is_no_text_is_no_event() {
-        assert_eq!(incoming(None, &[]).event().unwrap_err(), "the record has no value");
-        assert!(incoming(Some(&[0xff, 0xfe]), &[]).event().unwrap_err().contains("not UTF-8"));
+        assert_eq!(incoming(None, &[]).event("return.approved").unwrap_err(), "the record has no value");
+        assert!(incoming(Some(&[0xff, 0xfe]), &[]).event("return.approved").unwrap_err().contains("not UTF-8"));
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub struct Settings {
     pub instance_id: Option<String>,
     /// Topics that are made at the start, beside those subscribed to.
     pub topics: Vec<String>,
+    /// What the name of every topic begins with at the broker, and nowhere else.
+    pub topic_prefix: String,
 }
 
 /// How often an event is delivered again to a consumer that cannot take it now.
@@ -76,6 +78,21 @@ impl Settings {
     fn member(&self) -> String {
         let machine = || hostname::get().map_or_else(|_| "only".to_owned(), |name| name.to_string_lossy().into_owned());
         self.instance_id.clone().unwrap_or_else(machine)
+    }
+
+    /// The name that this member of the group has at the broker.
+    pub(super) fn member_name(&self) -> String {
+        format!("{}-{}", self.group_id, self.member())
+    }
+
+    /// What `topic` is called at the broker.
+    pub(super) fn at_broker(&self, topic: &str) -> String {
+        format!("{}{topic}", self.topic_prefix)
+    }
+
+    /// What a topic of the broker is called here.
+    pub(super) fn name_here<'a>(&self, topic: &'a str) -> &'a str {
+        topic.strip_prefix(&*self.topic_prefix).unwrap_or(topic)
     }
 
     /// What every client has in common.
@@ -114,7 +131,7 @@ impl Settings {
             .set("session.timeout.ms", "6000")
             .set("heartbeat.interval.ms", "2000")
             .set("partition.assignment.strategy", "cooperative-sticky")
-            .set("group.instance.id", format!("{}-{}", self.group_id, self.member()))
+            .set("group.instance.id", self.member_name())
             .set("enable.auto.commit", "true")
             .set("auto.commit.interval.ms", COMMIT_INTERVAL_MS.to_string())
             .set("statistics.interval.ms", STATISTICS_MS.to_string())

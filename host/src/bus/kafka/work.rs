@@ -7,14 +7,16 @@ use futures::future::join_all;
 
 use super::producer::{Death, Producer};
 use super::record::Incoming;
-use super::settings::Patience;
+use super::settings::{Patience, Settings};
 use crate::bus::{Event, Receipt, Sink, Subscription};
 use crate::clock;
 use crate::shutdown::Stop;
 
 /// Who gets what.
 pub(super) struct Work {
+    /// By topic, as it is called here.
     consumers: HashMap<String, Vec<String>>,
+    settings: Settings,
     sink: Arc<dyn Sink>,
     patience: Patience,
 }
@@ -29,17 +31,17 @@ enum Progress {
 }
 
 impl Work {
-    pub(super) fn new(subscriptions: Vec<Subscription>, sink: Arc<dyn Sink>, patience: Patience) -> Self {
+    pub(super) fn new(subscriptions: Vec<Subscription>, sink: Arc<dyn Sink>, patience: Patience, settings: Settings) -> Self {
         let mut consumers: HashMap<String, Vec<String>> = HashMap::new();
         for subscription in subscriptions {
             consumers.entry(subscription.topic).or_default().push(subscription.consumer);
         }
-        Self { consumers, sink, patience }
+        Self { consumers, settings, sink, patience }
     }
 
-    /// What to subscribe to.
-    pub(super) fn topics(&self) -> Vec<&str> {
-        self.consumers.keys().map(String::as_str).collect()
+    /// What to subscribe to, by the names at the broker.
+    pub(super) fn topics(&self) -> Vec<String> {
+        self.consumers.keys().map(|topic| self.settings.at_broker(topic)).collect()
     }
 
     /// Handles events of one partition, keys side by side. Answers the offset of the last event before which, and with
@@ -66,7 +68,7 @@ impl Work {
     }
 
     async fn handle_one(&self, incoming: &Incoming, producer: &Producer, stop: &Stop) -> Progress {
-        let event = match incoming.event() {
+        let event = match incoming.event(self.settings.name_here(&incoming.place.topic)) {
             Ok(event) => event,
             Err(reason) => return self.give_up(incoming, &Death { reason: &reason, consumer: "" }, producer, stop).await,
         };
@@ -113,7 +115,7 @@ impl Work {
                 return Progress::Interrupted;
             }
         }
-        self.sink.dead_letter_kept(death.consumer, &incoming.place.topic);
+        self.sink.dead_letter_kept(death.consumer, self.settings.name_here(&incoming.place.topic));
         Progress::Done
     }
 }

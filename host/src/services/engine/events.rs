@@ -28,6 +28,9 @@ pub struct CloudEvent {
     pub time: String,
     /// `application/json`
     pub datacontenttype: String,
+    /// The database that the instance is in; absent from events of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
     /// What happened.
     pub data: EventData,
 }
@@ -84,6 +87,7 @@ pub enum Telling {
 /// Knows topics and handlers.
 #[derive(Debug)]
 pub struct Events {
+    database: String,
     topics: BTreeSet<String>,
     handlers: BTreeMap<String, plan::MessagingHandler>,
     shapes: BTreeMap<String, Shape>,
@@ -98,9 +102,9 @@ struct Shape {
 
 impl Events {
     /// From the plan's bus, handlers and resources. `priced` are the fields of a priced resource that are written when it is created, and
-    /// that no component may change.
+    /// that no component may change; `database` tells this process's database from every other.
     #[must_use]
-    pub fn new(plan: &plan::Plan, priced: &[&str]) -> Self {
+    pub fn new(plan: &plan::Plan, priced: &[&str], database: &str) -> Self {
         let topics = plan.bus.iter().flat_map(|bus| bus.topics().iter().cloned()).collect();
         let handlers = plan.handlers.iter().map(|handler| (handler.name.clone(), handler.clone())).collect();
         let shapes = plan
@@ -117,7 +121,13 @@ impl Events {
                 (handler.kind.clone(), shape)
             })
             .collect();
-        Self { topics, handlers, shapes }
+        Self { database: database.to_owned(), topics, handlers, shapes }
+    }
+
+    /// What events of this process say in `database`.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
     }
 
     /// How `handler` tells that `state` was entered.
@@ -175,6 +185,7 @@ impl Events {
             subject: resource.id.clone(),
             time: happening.at.to_string(),
             datacontenttype: "application/json".into(),
+            database: Some(self.database.clone()),
             data: EventData {
                 instance_id: resource.id.clone(),
                 resource: resource.kind.clone(),

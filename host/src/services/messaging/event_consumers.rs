@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use millrace_workflow::{Cause, Input, Refusal, RunKind};
 
 use super::inline_execution::InlineRuns;
-use super::witness::{Untrue, Witness};
+use super::strangers::Strangers;
+use super::witness::{Known, Untrue, Witness};
 use crate::bus::{Event, Receipt, Sink, Subscription};
 use crate::clock::Clock;
 use crate::plan;
@@ -38,6 +39,8 @@ pub struct Dependencies {
     pub messages: Arc<dyn Messages>,
     /// What events look like.
     pub events: Arc<Events>,
+    /// Where it is noted that other shops take part.
+    pub strangers: Arc<Strangers>,
     /// Time.
     pub clock: Clock,
     /// Where work is spawned.
@@ -78,7 +81,7 @@ impl EventConsumers {
     /// From the plan's triggers and handlers; `system` is what the bus is called in traces.
     #[must_use]
     pub fn new(dependencies: Dependencies, plan: &plan::Plan, system: &'static str) -> Self {
-        let Dependencies { pipeline, store, messages, events, clock, tasks, metrics } = dependencies;
+        let Dependencies { pipeline, store, messages, events, strangers, clock, tasks, metrics } = dependencies;
         let mut by_consumer = HashMap::new();
         let mut subscriptions = Vec::new();
         for trigger in &plan.event_triggers {
@@ -94,7 +97,8 @@ impl EventConsumers {
         for subscription in &subscriptions {
             metrics.consumer(&subscription.topic, &subscription.consumer, &Untrue::REASONS);
         }
-        let witness = Arc::new(Witness::new(plan, store, events, metrics.clone()));
+        let witness =
+            Arc::new(Witness::new(plan, Known { store, events, strangers, clock: clock.clone(), since: clock.now() }, metrics.clone()));
         let inline = InlineRuns { pipeline: pipeline.clone(), clock: clock.clone(), tasks: tasks.clone() };
         Self { shared: Shared { pipeline, inline, witness, messages, clock }, tasks, metrics, by_consumer, subscriptions, system }
     }
@@ -145,7 +149,7 @@ impl Received {
         match pipeline.fire(&content.data.resource, &content.data.instance_id, &choose).await {
             Ok(_) | Err(FireError::Refused(_) | FireError::Store(StoreError::Conflict(_))) => Receipt::Done,
             Err(FireError::Gone) => {
-                witness.ignore(consumer, event, &Untrue::Unknown);
+                witness.ignore(consumer, event, content, &Untrue::Unknown);
                 Receipt::Done
             }
             Err(FireError::Store(error) | FireError::Lookup(LookupError::Store(error))) => not_taken(error),
@@ -159,7 +163,7 @@ impl Received {
         match witness.doubt(event, content).await {
             Ok(None) => {}
             Ok(Some(untrue)) => {
-                witness.ignore(consumer, event, &untrue);
+                witness.ignore(consumer, event, content, &untrue);
                 return Receipt::Done;
             }
             Err(error) => return not_taken(error),

@@ -3,7 +3,9 @@
 mod event_consumers;
 mod inline_execution;
 mod relay;
+mod strangers;
 mod witness;
 
 pub use event_consumers::{Dependencies, EventConsumers};
 pub use relay::Relay;
+pub use strangers::Strangers;

@@ -7,10 +7,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use millrace_workflow::Reaction;
 use parking_lot::Mutex;
 
+use super::strangers::Strangers;
 use crate::bus::Event;
+use crate::clock::Clock;
 use crate::plan;
 use crate::services::engine::Events;
 use crate::services::engine::events::{CloudEvent, EventData};
@@ -50,13 +53,28 @@ impl std::fmt::Display for Untrue {
     }
 }
 
+/// What a witness judges by.
+pub(super) struct Known {
+    /// What is kept here.
+    pub store: Arc<dyn Resources>,
+    /// What events of this process look like.
+    pub events: Arc<Events>,
+    /// Where events of other shops are noted.
+    pub strangers: Arc<Strangers>,
+    /// What time it is.
+    pub clock: Clock,
+    /// The date at which this process began: what happened later to what is kept here, it knows.
+    pub since: Timestamp,
+}
+
 /// Knows what is kept here.
 pub(super) struct Witness {
-    store: Arc<dyn Resources>,
-    events: Arc<Events>,
+    known: Known,
     metrics: Metrics,
     kinds: BTreeSet<String>,
     workflows: BTreeSet<String>,
+    /// How long finished instances stay; `None` is for ever.
+    kept_for: Option<Duration>,
     /// Topics that nobody else publishes.
     topics: BTreeSet<String>,
     told: Mutex<HashMap<String, Told>>,
@@ -70,11 +88,12 @@ struct Told {
 
 impl Witness {
     /// Of what `plan` keeps.
-    pub(super) fn new(plan: &plan::Plan, store: Arc<dyn Resources>, events: Arc<Events>, metrics: Metrics) -> Self {
+    pub(super) fn new(plan: &plan::Plan, known: Known, metrics: Metrics) -> Self {
         let kinds = plan.resources.iter().filter(|handler| handler.workflow.is_some()).map(|handler| handler.kind.clone()).collect();
         let workflows = plan.workflows.iter().map(|workflow| workflow.machine.definition().name.clone()).collect();
+        let kept_for = plan.database.as_ref().and_then(|database| database.retention.instances.as_ref()).map(|archive| archive.after);
         let topics = plan.workflows.iter().flat_map(|workflow| published(workflow, plan)).collect();
-        Self { store, events, metrics, kinds, workflows, topics, told: Mutex::default() }
+        Self { known, metrics, kinds, kept_for, workflows, topics, told: Mutex::default() }
     }
 
     /// What is untrue of an event, if this process can know.
@@ -87,9 +106,9 @@ impl Witness {
             let ours = self.workflows.contains(workflow) || self.topics.contains(&event.topic);
             return Ok(ours.then(|| Untrue::Contradicted(format!("its resource is '{kind}', and none that is kept here is of that kind"))));
         }
-        let Some(resource) = self.store.resource(kind, instance_id).await? else { return Ok(Some(Untrue::Unknown)) };
+        let Some(resource) = self.known.store.resource(kind, instance_id).await? else { return Ok(Some(Untrue::Unknown)) };
         let before = content.data.seq.saturating_sub(1);
-        let row = self.store.history(kind, instance_id, before, 1).await?.into_iter().next();
+        let row = self.known.store.history(kind, instance_id, before, 1).await?.into_iter().next();
         let contradiction = contradiction_of_history(&content.data, row.as_ref(), &resource)
             .or_else(|| contradiction_of_name(event, content))
             .or_else(|| self.contradiction_of_data(&content.data, &resource));
@@ -99,8 +118,12 @@ impl Witness {
     /// Fields that nothing changes once the instance is there. What the host writes itself while it goes on is none of them: state and
     /// version, and the reason why a step said no, which is gone when it says yes.
     fn contradiction_of_data(&self, told: &EventData, resource: &Resource) -> Option<String> {
-        let fixed =
-            self.events.protected_fields(&resource.kind).iter().filter(|field| !matches!(field.as_str(), "state" | "version" | "reason"));
+        let fixed = self
+            .known
+            .events
+            .protected_fields(&resource.kind)
+            .iter()
+            .filter(|field| !matches!(field.as_str(), "state" | "version" | "reason"));
         let differs = |field: &&String| match (told.data.get(field.as_str()), field.as_str()) {
             (None, _) => false,
             (Some(said), "userId") => said.as_str() != resource.owner.as_deref(),
@@ -110,9 +133,25 @@ impl Witness {
         fixed.into_iter().find(differs).map(|field| format!("its `{field}` is not that of the instance"))
     }
 
+    /// Whether an untrue event comes from a process with another database: it names one, or tells of what has happened since this process
+    /// began and cannot be archived yet. The latter comes of a copy of this database: nobody but this process writes to its own.
+    fn is_of_another(&self, content: &CloudEvent) -> bool {
+        let Some(database) = &content.database else { return false };
+        if database != self.known.events.database() {
+            return true;
+        }
+        let Ok(at) = content.time.parse::<Timestamp>() else { return false };
+        let age = Duration::try_from(self.known.clock.now().duration_since(at)).unwrap_or_default();
+        at > self.known.since && self.kept_for.is_none_or(|kept_for| age < kept_for)
+    }
+
     /// Counts an event that nobody acts on. The log has a line about the first of a consumer, and then one a minute at most.
-    pub(super) fn ignore(&self, consumer: &str, event: &Event, untrue: &Untrue) {
+    pub(super) fn ignore(&self, consumer: &str, event: &Event, content: &CloudEvent, untrue: &Untrue) {
         self.metrics.ignored_event(&event.topic, consumer, untrue.reason());
+        let stranger = self.is_of_another(content);
+        if stranger {
+            self.known.strangers.note(&event.topic);
+        }
         let more = {
             let mut told = self.told.lock();
             let now = Instant::now();
@@ -135,7 +174,8 @@ impl Witness {
             key = event.key,
             reason = %untrue,
             more,
-            "an event is ignored, because it tells what did not happen here: somebody else writes into the topic, or the database was put back"
+            stranger,
+            "an event is ignored, because it tells what did not happen here: somebody else writes into the topic, another shop uses the same topics (stranger), or the database was put back"
         );
     }
 }

@@ -31,6 +31,7 @@ use crate::clock::Clock;
 pub struct Memory {
     state: Arc<Mutex<State>>,
     epoch: u64,
+    identity: String,
     clock: Clock,
     closed: AtomicBool,
 }
@@ -61,8 +62,8 @@ impl Memory {
     }
 
     fn over(state: Arc<Mutex<State>>, clock: Clock) -> Self {
-        let epoch = state.lock().begin_epoch();
-        Self { state, epoch, clock, closed: AtomicBool::new(false) }
+        let (epoch, identity) = state.lock().begin_epoch();
+        Self { state, epoch, identity, clock, closed: AtomicBool::new(false) }
     }
 
     fn read<T>(&self, query: impl FnOnce(&State) -> T) -> Result<T, StoreError> {
@@ -125,6 +126,10 @@ impl Resources for Memory {
 impl Instances for Memory {
     fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    fn identity(&self) -> &str {
+        &self.identity
     }
 
     async fn claim_runs(&self, line: &Line, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, StoreError> {

@@ -41,6 +41,7 @@ struct Reservation {
 #[derive(Debug, Default)]
 pub(super) struct State {
     epoch: u64,
+    identity: Option<String>,
     pub(super) now: Timestamp,
     pub(super) stats: CommitStats,
     pub(super) resources: BTreeMap<Name, Placed>,
@@ -71,9 +72,11 @@ pub(super) fn to_micros(at: Timestamp) -> Timestamp {
 }
 
 impl State {
-    pub(super) fn begin_epoch(&mut self) -> u64 {
+    /// The next epoch, and what tells these rows from those of every other store.
+    pub(super) fn begin_epoch(&mut self) -> (u64, String) {
         self.epoch += 1;
-        self.epoch
+        let identity = self.identity.get_or_insert_with(|| uuid::Uuid::now_v7().simple().to_string());
+        (self.epoch, identity.clone())
     }
 
     /// Says what time it is; rows never get older from one to the next.

@@ -54,6 +54,7 @@ const MAX_READERS: usize = 64;
 #[derive(Debug)]
 pub struct Sqlite {
     epoch: u64,
+    identity: String,
     path: PathBuf,
     clock: Clock,
     writer: WriterHandle,
@@ -70,11 +71,11 @@ impl Sqlite {
         connection::check_version(rusqlite::version_number())?;
         let path = &settings.path;
         let opened = opening::open(path, &clock)?;
-        let epoch = opened.epoch;
+        let (epoch, identity) = (opened.epoch, opened.identity.clone());
         let reading = (0..settings.readers.clamp(1, MAX_READERS)).map(|_| connection::open_reader(path));
         let readers = Readers::new(reading.collect::<Result<_, _>>()?);
         let writer = WriterHandle::start(opened, clock.clone()).map_err(|cause| OpenError::Thread { path: path.clone(), cause })?;
-        Ok(Self { epoch: epoch.unsigned_abs(), path: path.clone(), clock, writer, readers })
+        Ok(Self { epoch: epoch.unsigned_abs(), identity, path: path.clone(), clock, writer, readers })
     }
 }
 
@@ -116,6 +117,10 @@ impl Resources for Sqlite {
 impl Instances for Sqlite {
     fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    fn identity(&self) -> &str {
+        &self.identity
     }
 
     async fn claim_runs(&self, line: &Line, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, StoreError> {

@@ -35,7 +35,7 @@ pub(super) fn open(path: &Path, clock: &Clock) -> Result<Opened, OpenError> {
     let begun = begin(&connection, epoch, &mut tail, clock).map_err(sqlite)?;
     let copied = copy_log(&connection);
     let content = Content::read(&connection).map_err(sqlite)?;
-    Ok(Opened { mark: Mark::open(path, content, copied), connection, epoch, begun, tail, check, lock })
+    Ok(Opened { identity: content.database.clone(), mark: Mark::open(path, content, copied), connection, epoch, begun, tail, check, lock })
 }
 
 /// What it says of itself; nothing if it has no tables yet, or those of an older version.

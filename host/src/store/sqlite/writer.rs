@@ -100,6 +100,8 @@ impl Failure {
 /// A database that is open for writing.
 pub(super) struct Opened {
     pub(super) connection: Connection,
+    /// Which database it is.
+    pub(super) identity: String,
     pub(super) epoch: i64,
     /// Whether the epoch is written. On a full disk it is not, and the first write that succeeds brings it along.
     pub(super) begun: bool,
@@ -244,7 +246,7 @@ impl WriterHandle {
         let (queue, inbox) = mpsc::channel(QUEUE_UNITS);
         let (life_of, life) = watch::channel(Life::Working);
         let counters = Arc::new(Counters::default());
-        let Opened { connection, epoch, begun, tail, mark, check, lock } = opened;
+        let Opened { connection, identity: _, epoch, begun, tail, mark, check, lock } = opened;
         let writer = Writer { connection, epoch, begun, tail, mark, clock, counters: Arc::clone(&counters), lock };
         std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             life_of.send_replace(writer.run(inbox));

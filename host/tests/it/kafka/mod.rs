@@ -4,6 +4,7 @@ mod dead_letters;
 mod flow;
 mod forged;
 mod repair;
+mod strangers;
 mod test_env;
 mod topics;
 

@@ -26,7 +26,7 @@ async fn pipeline() -> (Pipeline, Dependencies, tempfile::TempDir) {
         store,
         runtime,
         workflows: Arc::new(workflows),
-        events: Arc::new(Events::new(&plan, &[])),
+        events: Arc::new(Events::new(&plan, &[], "test")),
         clock,
         change_notifier: ChangeNotifier::default(),
         tasks: Tasks::new(),
