@@ -17,13 +17,15 @@ const FREE_AT_MOST: i64 = 4;
 const FREE_AFTERWARDS: i64 = 8;
 
 impl Prunable {
-    /// The table and its key. Rows are written in the sequence of their keys, so the old ones are the first.
+    /// The table and its key. Rows are written in the sequence of their keys, so the old ones are the first; of reservations the key is the
+    /// time of their end itself, which some may share.
     fn table(self) -> (&'static str, &'static str) {
         match self {
             Self::Events => ("outbox", "position"),
             Self::Inbox => ("inbox", "sequence"),
             Self::Runs => ("step_runs", "sequence"),
             Self::IdempotencyKeys => ("idempotency", "sequence"),
+            Self::Reservations => ("reservations", "ended_at"),
         }
     }
 
@@ -38,6 +40,10 @@ impl Prunable {
                  AND NOT EXISTS (SELECT 1 FROM step_runs AS others WHERE others.resource_id = step_runs.resource_id
                                  AND others.resource_kind = step_runs.resource_kind AND others.status <> 'done')"
             }
+            // Whoever has reserved may ask once more.
+            Self::Reservations => {
+                "NOT EXISTS (SELECT 1 FROM step_runs WHERE resource_id = reservations.key AND step_runs.status <> 'done')"
+            }
             Self::Inbox | Self::IdempotencyKeys => "true",
         }
     }
@@ -47,6 +53,7 @@ impl Prunable {
         let (table, key) = self.table();
         let before = match self {
             Self::Inbox => older(connection, micros(before))?,
+            Self::Reservations => return Ok(micros(before)),
             _ => micros(before),
         };
         let first_kept = format!(
