@@ -61,12 +61,16 @@ pub(super) async fn profile(state: &AppState, request: Request) -> Result<Respon
 }
 
 pub(super) async fn update_profile(state: &AppState, request: Request) -> Result<Response, ApiError> {
-    let (users, user) = (users(state)?, current(state, &request)?);
+    let (users, user, client) = (users(state)?, current(state, &request)?, Client::of(&request));
     let (_, body) = body::object(request, Presence::Required, state.read_timeout).await?;
     let mut fields = Fields::new(body);
-    let change = ProfileChange { name: fields.optional_text("name"), email: fields.optional_text("email") };
+    let change = ProfileChange {
+        name: fields.optional_text("name"),
+        email: fields.optional_text("email"),
+        current_password: fields.optional_text("currentPassword"),
+    };
     fields.finish()?;
-    let update = async move { users.update(&user, change.name.as_deref(), change.email.as_deref()).await };
+    let update = async move { users.update(&user, &change, client.0).await };
     Ok(answer(UserBody::from(writes::finish(&state.writes, update).await?)).into_response())
 }
 
