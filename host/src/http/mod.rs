@@ -12,6 +12,7 @@ mod error;
 mod events;
 mod files;
 mod health;
+mod hosts;
 mod internal;
 mod lists;
 mod metrics;
