@@ -29,6 +29,10 @@ impl Hosts {
     pub(super) fn foreign<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         let sent = headers.get(header::HOST)?.to_str().unwrap_or("?");
         let Ok(authority) = sent.parse::<Authority>() else { return Some(sent) };
+        // Nothing but a name, and a port behind it.
+        if !sent.strip_prefix(authority.host()).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')) {
+            return Some(sent);
+        }
         let name = authority.host().to_ascii_lowercase();
         let name = name.strip_suffix('.').unwrap_or(&name);
         (!is_private(name) && !self.0.iter().any(|own| own == name)).then_some(sent)
@@ -87,6 +91,8 @@ mod tests {
             "sub.metrics.example.com",
             "127.1",
             "[::1].evil.example",
+            "127.0.0.1@evil.example",
+            "evil@127.0.0.1",
             "a b",
             "",
         ] {
