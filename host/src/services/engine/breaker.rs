@@ -115,7 +115,7 @@ impl Default for Breaker {
 
 impl Breaker {
     /// Whether a run of version `digest` that belongs to `owner` may begin now; `again` if it was attempted before. Such a run is a trial only
-    /// if no other one comes, as one is of an owner who has failed often: what it shows may well be its own fault.
+    /// if no other one comes, as one is of an owner for whom something has failed: what it shows may well be its own fault.
     ///
     /// # Errors
     /// It may not.
@@ -127,7 +127,7 @@ impl Breaker {
         if let Some(until) = own.as_ref().and_then(|own| own.until(again, now)) {
             return Err(LeftAlone { until, only_owner: true });
         }
-        let last = again || own.as_ref().is_some_and(|own| own.failures() >= MAX_OF_ONE);
+        let last = again || own.as_ref().is_some_and(|own| own.failures() > 0);
         if let Some(until) = self.of_all.until(last, now) {
             return Err(LeftAlone { until, only_owner: false });
         }

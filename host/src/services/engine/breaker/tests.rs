@@ -302,17 +302,39 @@ fn what_fails_for_many_owners_is_left_alone_as_soon_as_what_belongs_to_nobody() 
 }
 
 #[test]
-fn who_has_failed_often_is_a_trial_only_if_no_other_comes() {
+fn who_has_failed_is_a_trial_only_if_no_other_comes() {
     let mut breaker = fresh();
     for n in 0..MAX_IN_A_ROW {
         breaker.record("v1", Some(&format!("eve-{}", n / 2)), Failed, at(0));
     }
     let for_all = |seconds| LeftAlone { until: at(seconds), only_owner: false };
-    assert_eq!(breaker.admit("v1", Some("eve-0"), false, at(1)), Err(for_all(35)));
-    assert_eq!(breaker.admit("v1", Some("eve-2"), false, at(1)), Err(for_all(30)));
-    assert_eq!(breaker.admit("v1", Some("eve-0"), false, at(30)), Err(for_all(35)));
+    for eve in ["eve-0", "eve-1", "eve-2"] {
+        assert_eq!(breaker.admit("v1", Some(eve), false, at(30)), Err(for_all(35)));
+    }
+    assert_eq!(breaker.admit("v1", Some("bea"), false, at(29)), Err(for_all(30)));
     assert_eq!(breaker.admit("v1", Some("ada"), false, at(30)), Ok(()));
     assert_eq!(breaker.record("v1", Some("ada"), Worked, at(31)), Changes { of_all: Some(Change::Closed), of_owner: None });
+}
+
+#[test]
+fn many_accounts_that_open_it_together_open_it_once() {
+    let mut breaker = fresh();
+    let fail = |breaker: &mut Breaker, now| {
+        let mut has_opened = false;
+        for n in 0..200 {
+            let eve = format!("eve-{}", n % 10);
+            if breaker.admit("v1", Some(&eve), false, now).is_ok() {
+                has_opened |= breaker.record("v1", Some(&eve), Unserved, now).of_all.is_some();
+            }
+        }
+        has_opened
+    };
+    assert!(fail(&mut breaker, at(0)));
+    assert_eq!(breaker.admit("v1", Some("ada"), false, at(30)), Ok(()));
+    assert_eq!(breaker.record("v1", Some("ada"), Worked, at(31)).of_all, Some(Change::Closed));
+    for minute in 1..10 {
+        assert!(!fail(&mut breaker, at(60 * minute)), "{minute}");
+    }
 }
 
 #[test]
