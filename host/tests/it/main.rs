@@ -14,6 +14,7 @@ mod conditions;
 mod courses;
 mod crashes;
 mod dead_letters;
+mod described;
 mod durable;
 mod edge;
 mod kafka;

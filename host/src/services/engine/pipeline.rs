@@ -529,6 +529,20 @@ impl Pipeline {
         }
     }
 
+    /// Whether [`Self::withdraw`] would do it at this moment, `resource` being on this machine. The store is asked only where one of
+    /// `transitions` would follow if the step that the instance waits for counted as not done.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(in crate::services) async fn may_withdraw(
+        &self,
+        resource: &Resource,
+        machine: &Machine,
+        transitions: &[String],
+    ) -> Result<bool, StoreError> {
+        self.inner.withdrawals.is_possible(resource, machine, transitions).await
+    }
+
     /// Takes the run back that the instance waits for, and makes the first of `transitions` that leaves the state after it, for `cause`.
     /// `merge` goes into the data.
     ///

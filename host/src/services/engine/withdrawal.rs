@@ -111,6 +111,14 @@ impl Withdrawals {
         Ok(Some(Withdrawn { run, held, plan }))
     }
 
+    /// Whether [`Self::take_back`] would take the run back at this moment, with one of `transitions` following.
+    pub(super) async fn is_possible(&self, resource: &Resource, machine: &Machine, transitions: &[String]) -> Result<bool, StoreError> {
+        let Some(progress) = &resource.workflow else { return Ok(false) };
+        let Some(course) = course(machine, progress, (transitions, &self.passed(progress)), &Cause::Api) else { return Ok(false) };
+        let run = self.run_of(resource, &course).await?;
+        Ok(run.is_some_and(|run| may_be_taken_back(&run) && self.hand.is_untouched(&run)))
+    }
+
     /// The run whose answer the instance waits for.
     async fn run_of(&self, resource: &Resource, course: &Course) -> Result<Option<StepRun>, StoreError> {
         let runs = self.store.runs(&resource.kind, &resource.id).await?;
@@ -128,6 +136,12 @@ impl Withdrawals {
             RunStatus::Done | RunStatus::Quarantined | RunStatus::Stranded => Ok(None),
         }
     }
+}
+
+/// As far as the run itself tells. One that was set aside waits for an operator, who may know what it has done.
+fn may_be_taken_back(run: &StepRun) -> bool {
+    let waits = matches!(run.status, RunStatus::Running | RunStatus::Ready);
+    run.kind != RunKind::Undo && waits && run.attempt == 1 && run.crashes == 0
 }
 
 /// What follows when the awaited step counts as not done and one of `transitions` is made then; nothing if none can be, or if the deadline

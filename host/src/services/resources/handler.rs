@@ -6,8 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::standing::Actions;
 use super::view;
-use crate::plan::ResourceHandler;
+use crate::plan::{Endpoint, Operation, ResourceHandler, Route};
 use crate::services::ServiceError;
 use crate::services::error::{FieldError, pointer};
 use crate::services::shop::catalogue::Catalogue;
@@ -19,19 +20,22 @@ use crate::store::{Object, Resource, Resources, StoreError};
 pub(super) struct Handler {
     pub(super) settings: ResourceHandler,
     pub(super) catalogue: Option<Catalogue>,
+    /// Those of its actions that a route leads to.
+    pub(super) actions: Arc<Actions>,
     schema: Option<jsonschema::Validator>,
 }
 
 impl Handler {
-    /// As its settings say, over this store.
+    /// As its settings say, over this store. Of its actions those may be asked for that one of `routes` leads to.
     ///
     /// # Errors
     /// The schema cannot be made.
-    pub(super) fn new(settings: &ResourceHandler, store: Arc<dyn Resources>) -> anyhow::Result<Self> {
+    pub(super) fn new(settings: &ResourceHandler, routes: &[Route], store: Arc<dyn Resources>) -> anyhow::Result<Self> {
         let catalogue = settings.pricing.as_ref().map(|pricing| Catalogue::new(&pricing.prices, store));
         let schema = settings.schema.as_ref().map(jsonschema::validator_for).transpose();
         let schema = schema.map_err(|error| anyhow::anyhow!("schema of '{}': {error}", settings.name))?;
-        Ok(Self { settings: settings.clone(), catalogue, schema })
+        let actions = Arc::new(offered(settings, routes));
+        Ok(Self { settings: settings.clone(), catalogue, actions, schema })
     }
 
     pub(super) async fn new_data(&self, body: &Value) -> Result<Object, ServiceError> {
@@ -142,4 +146,13 @@ impl Handler {
         let shown: String = id.chars().take(80).collect();
         ServiceError::NotFound { what: format!("{} '{shown}'", self.settings.kind.trim_end_matches('s')) }
     }
+}
+
+/// The actions that a route leads to. Without a definition an action is the transition of its name.
+fn offered(settings: &ResourceHandler, routes: &[Route]) -> Actions {
+    let led_to = routes.iter().filter_map(|route| match &route.endpoint {
+        Endpoint::Resource { handler, operation: Operation::Action(action) } if *handler == settings.name => Some(action),
+        _ => None,
+    });
+    led_to.map(|action| (action.clone(), settings.actions.get(action).cloned().unwrap_or_else(|| vec![action.clone()]))).collect()
 }

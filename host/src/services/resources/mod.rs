@@ -5,6 +5,7 @@ mod course;
 mod handler;
 mod seeds;
 mod service;
+mod standing;
 pub mod view;
 
 pub use service::{Dependencies, IdempotencyKey, MAX_PAGE, Resources, usual_page};

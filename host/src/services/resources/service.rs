@@ -8,16 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::BoxStream;
-use millrace_workflow::{Cause, Input, Machine, Refusal};
+use millrace_workflow::{Cause, Input, Machine, NotNow, Refusal};
 use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::changes::Changes;
-use super::course::{self, Courses};
+use super::course::Courses;
 use super::handler::Handler;
+use super::standing::{self, Standing, Standings};
 use super::view::{self, Change, Course, Page, View};
 use crate::clock::Clock;
-use crate::plan::ResourceHandler;
+use crate::plan::{ResourceHandler, Route};
 use crate::services::ServiceError;
 use crate::services::engine::commit_plan::{self, CommitPlan, Context, Origin};
 use crate::services::engine::{
@@ -96,6 +97,7 @@ struct Inner {
     backpressure: Arc<Backpressure>,
     changes: Changes,
     courses: Courses,
+    standings: Standings,
     clock: Clock,
     handlers: HashMap<String, Handler>,
     generation: Generation,
@@ -104,11 +106,11 @@ struct Inner {
 }
 
 impl Resources {
-    /// The handlers of the plan.
+    /// The handlers of the plan, of whose actions those may be asked for that `routes` lead to.
     ///
     /// # Errors
     /// A schema cannot be made.
-    pub fn new(dependencies: Dependencies, handlers: &[ResourceHandler]) -> anyhow::Result<Self> {
+    pub fn new(dependencies: Dependencies, handlers: &[ResourceHandler], routes: &[Route]) -> anyhow::Result<Self> {
         let Dependencies {
             pipeline,
             store,
@@ -125,9 +127,11 @@ impl Resources {
         } = dependencies;
         let handlers = handlers
             .iter()
-            .map(|settings| Ok((settings.name.clone(), Handler::new(settings, store.clone())?)))
+            .map(|settings| Ok((settings.name.clone(), Handler::new(settings, routes, store.clone())?)))
             .collect::<anyhow::Result<_>>()?;
-        let changes = Changes { store: store.clone(), events: Arc::clone(&events), change_notifier, stop };
+        let standings =
+            Standings { store: Arc::clone(&store), workflows: Arc::clone(&workflows), pipeline: pipeline.clone(), clock: clock.clone() };
+        let changes = Changes { store: store.clone(), events: Arc::clone(&events), standings: standings.clone(), change_notifier, stop };
         let courses = Courses { store: Arc::clone(&store), workflows: Arc::clone(&workflows), clock: clock.clone() };
         let pages = Mutex::default();
         let inner = Inner {
@@ -141,6 +145,7 @@ impl Resources {
             backpressure,
             changes,
             courses,
+            standings,
             clock,
             handlers,
             generation,
@@ -248,7 +253,11 @@ impl Resources {
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(view::cursor);
         let levels = self.stock_levels(handler).await?;
-        let items = rows.iter().map(|row| self.view(handler, row, levels.get(&row.id).copied(), None).body).collect();
+        let mut items = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let standing = self.standing(handler, row).await?;
+            items.push(self.view(handler, row, levels.get(&row.id).copied(), None, standing).body);
+        }
         Ok(Page { items, next })
     }
 
@@ -313,20 +322,21 @@ impl Resources {
         let entered = self.store().timers(&handler.settings.kind, id).await?;
         let (steady, too_soon) = (self.inner.clock.steady(), Mutex::new(None));
         let choose = |resource: &Resource, machine: &Machine| {
-            let transition = machine.transition_leaving(&resource.state, &transitions).ok_or_else(|| Refusal::WrongState {
-                transition: action.to_owned(),
-                from: transitions.join(" or "),
-                state: resource.state.clone(),
-            })?;
-            if let Some(refusal) = course::too_late(resource, machine, transition, steady) {
-                return Err(refusal);
+            let refused =
+                || Refusal::WrongState { transition: action.to_owned(), from: transitions.join(" or "), state: resource.state.clone() };
+            let progress = resource.workflow.as_ref().ok_or_else(refused)?;
+            let rest = standing::rest(progress, machine, &entered, steady);
+            match machine.by_hand(&progress.instance, &transitions, rest) {
+                Ok(transition) => {
+                    let input = Input::Fire { transition: transition.to_owned(), cause: Cause::Api };
+                    Ok((input, Origin { merge: merge.clone(), ..Origin::default() }))
+                }
+                Err(NotNow::Refused(refusal)) => Err(refusal),
+                Err(NotNow::Wait(wait)) => {
+                    *too_soon.lock() = Some(wait);
+                    Err(refused())
+                }
             }
-            if let Some(wait) = course::pause_left(resource, machine, transition, &entered, steady) {
-                *too_soon.lock() = Some(wait);
-                return Err(Refusal::WrongState { transition: action.to_owned(), from: String::new(), state: resource.state.clone() });
-            }
-            let input = Input::Fire { transition: transition.to_owned(), cause: Cause::Api };
-            Ok((input, Origin { merge: merge.clone(), ..Origin::default() }))
         };
         match self.inner.pipeline.fire(&handler.settings.kind, id, &choose).await {
             Ok(resource) => self.full_view(handler, &resource).await,
@@ -384,7 +394,7 @@ impl Resources {
     ) -> Result<BoxStream<'static, Change>, ServiceError> {
         let handler = self.handler(handler)?;
         self.own(handler, user, id).await?;
-        Ok(self.inner.changes.stream(&handler.settings.kind, id, after))
+        Ok(self.inner.changes.stream(&handler.settings.kind, id, after, Arc::clone(&handler.actions)))
     }
 
     pub(super) fn store(&self) -> &Arc<dyn Instances> {
@@ -441,7 +451,8 @@ impl Resources {
                 }
                 let stock = handler.units(&resource.data);
                 let course = resource.workflow.as_ref().map(|_| Course::default());
-                Ok((self.view(handler, &resource, stock, course), false))
+                let standing = self.standing(handler, &resource).await?;
+                Ok((self.view(handler, &resource, stock, course, standing), false))
             }
             Err(StoreError::Conflict(Conflict::Idempotency(earlier))) => match &row {
                 Some(row) => self.replay(handler, row, &earlier).await,
@@ -509,7 +520,13 @@ impl Resources {
             Some(_) => self.stock().stock_of(&resource.id).await?.map(|level| level.on_hand - level.reserved),
             None => None,
         };
-        Ok(self.view(handler, resource, stock, course))
+        let standing = self.standing(handler, resource).await?;
+        Ok(self.view(handler, resource, stock, course, standing))
+    }
+
+    /// Where a resource stands for whoever may see it.
+    async fn standing(&self, handler: &Handler, resource: &Resource) -> Result<Option<Standing>, ServiceError> {
+        self.inner.standings.of(resource, &handler.actions).await
     }
 
     async fn stock_levels(&self, handler: &Handler) -> Result<HashMap<String, u64>, ServiceError> {
@@ -519,9 +536,9 @@ impl Resources {
         Ok(self.stock().stock().await?.into_iter().map(|level| (level.sku, level.on_hand - level.reserved)).collect())
     }
 
-    fn view(&self, handler: &Handler, resource: &Resource, stock: Option<u64>, course: Option<Course>) -> View {
+    fn view(&self, handler: &Handler, resource: &Resource, stock: Option<u64>, course: Option<Course>, standing: Option<Standing>) -> View {
         let stock = handler.settings.stock_field.as_deref().zip(stock);
-        view::resource(&self.inner.events, resource, stock, course)
+        view::resource(&self.inner.events, resource, stock, course, standing)
     }
 }
 
