@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use crate::plan::ResourceHandler;
+use crate::plan::{Owner, ResourceHandler};
 use crate::services::resources::ChangeBody;
 use crate::services::resources::view::{HOST_OWNED, ResourceBody};
 use crate::services::shop::order::{NewOrder, OrderData, Payment};
@@ -90,7 +90,7 @@ impl Schemas {
         if handler.workflow.is_some() {
             added.push(("state", json!({"type": "string", "description": "The same as that of the resource."})));
         }
-        if handler.owned {
+        if handler.owner == Owner::Creator {
             added.push(("userId", json!({"type": "string", "description": "Whose it is."})));
         }
         for (name, schema) in added {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
 
-use super::standing::{Actions, Standing, Standings};
+use super::caller::Caller;
+use super::standing::{Action, Standing, Standings};
 use super::view::{Change, ChangeBody};
 use crate::services::ServiceError;
 use crate::services::engine::{ChangeNotifier, Events, Watcher};
@@ -33,7 +34,8 @@ struct Following {
     watcher: Watcher,
     kind: String,
     id: String,
-    actions: Arc<Actions>,
+    actions: Arc<[Action]>,
+    caller: Caller,
     seen: u64,
     page: Page,
     ended: bool,
@@ -48,13 +50,19 @@ struct Page {
 }
 
 impl Changes {
-    /// The transitions after `after`, for a caller who may ask for `actions`; ends after the one that enters a final state, when the store
+    /// The transitions after `after`, for a caller who may ask for some of `actions`; ends after the one that enters a final state, when the store
     /// fails, or at shutdown.
-    pub(super) fn stream(&self, kind: &str, id: &str, after: u64, actions: Arc<Actions>) -> BoxStream<'static, Change> {
+    pub(super) fn stream(
+        &self,
+        kind: &str,
+        id: &str,
+        after: u64,
+        (actions, caller): (Arc<[Action]>, Caller),
+    ) -> BoxStream<'static, Change> {
         // Watching begins before the first read, so that nothing falls between the two.
         let watcher = self.change_notifier.watch(kind, id);
         let (from, kind, id) = (self.clone(), kind.to_owned(), id.to_owned());
-        let following = Following { from, watcher, kind, id, actions, seen: after, page: Page::default(), ended: false };
+        let following = Following { from, watcher, kind, id, actions, caller, seen: after, page: Page::default(), ended: false };
         stream::unfold(following, |mut following| async move {
             let change = following.next().await?;
             Some((change, following))
@@ -98,7 +106,7 @@ impl Following {
         // No transition leaves a final state, so what is read after it was seen is all there will ever be.
         self.ended = is_finished(&resource) && rows.len() < PAGE;
         self.seen = rows.last().map_or(self.seen, |row| row.seq);
-        let standing = if rows.is_empty() { None } else { self.from.standings.of(&resource, &self.actions).await? };
+        let standing = if rows.is_empty() { None } else { self.from.standings.of(&resource, &self.actions, &self.caller).await? };
         self.page = Page { rows: rows.into(), resource: Some((resource, standing.unwrap_or_default())) };
         Ok(())
     }

@@ -6,14 +6,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::standing::Actions;
+use super::caller::Caller;
+use super::standing::Action;
 use super::view;
-use crate::plan::{Endpoint, Operation, ResourceHandler, Route};
+use crate::plan::{Endpoint, Operation, Owner, ResourceHandler, Route, Scope};
 use crate::services::ServiceError;
 use crate::services::error::{FieldError, pointer};
 use crate::services::shop::catalogue::Catalogue;
 use crate::services::shop::pricing;
-use crate::services::users::CurrentUser;
 use crate::store::{Object, Resource, Resources, StoreError};
 
 /// A handler, ready to use.
@@ -21,7 +21,7 @@ pub(super) struct Handler {
     pub(super) settings: ResourceHandler,
     pub(super) catalogue: Option<Catalogue>,
     /// Those of its actions that a route leads to.
-    pub(super) actions: Arc<Actions>,
+    pub(super) actions: Arc<[Action]>,
     schema: Option<jsonschema::Validator>,
 }
 
@@ -34,7 +34,7 @@ impl Handler {
         let catalogue = settings.pricing.as_ref().map(|pricing| Catalogue::new(&pricing.prices, store));
         let schema = settings.schema.as_ref().map(jsonschema::validator_for).transpose();
         let schema = schema.map_err(|error| anyhow::anyhow!("schema of '{}': {error}", settings.name))?;
-        let actions = Arc::new(offered(settings, routes));
+        let actions = offered(settings, routes).collect();
         Ok(Self { settings: settings.clone(), catalogue, actions, schema })
     }
 
@@ -84,11 +84,11 @@ impl Handler {
         Ok(Some(object.clone()))
     }
 
-    pub(super) fn new_resource(&self, user: Option<&CurrentUser>, data: Object, now: Timestamp) -> Result<Resource, ServiceError> {
+    pub(super) fn new_resource(&self, caller: &Caller, data: Object, now: Timestamp) -> Result<Resource, ServiceError> {
         Ok(Resource {
             kind: self.settings.kind.clone(),
             id: format!("{}{}", self.settings.id_prefix, uuid::Uuid::now_v7()),
-            owner: self.owner(user)?,
+            owner: self.creator(caller)?.map(str::to_owned),
             state: "active".into(),
             version: 1,
             data: Arc::new(data),
@@ -98,13 +98,19 @@ impl Handler {
         })
     }
 
-    /// Whose resources the caller means; an error when they belong to somebody and nobody asks.
-    pub(super) fn owner(&self, user: Option<&CurrentUser>) -> Result<Option<String>, ServiceError> {
-        match (self.settings.owned, user) {
-            (false, _) => Ok(None),
-            (true, Some(user)) => Ok(Some(user.id.clone())),
-            (true, None) => Err(ServiceError::Unauthorized("a token is needed".into())),
+    /// Who owns what the caller creates; an error when it would belong to somebody and nobody asks.
+    fn creator<'c>(&self, caller: &'c Caller) -> Result<Option<&'c str>, ServiceError> {
+        match (self.settings.owner, &caller.user) {
+            (Owner::Nobody, _) => Ok(None),
+            (Owner::Creator, Some(user)) => Ok(Some(&user.id)),
+            (Owner::Creator, None) => Err(ServiceError::Unauthorized("a token is needed".into())),
         }
+    }
+
+    /// Whose resources the caller reaches, `None` for those of everybody; an error when they belong to somebody and nobody asks.
+    pub(super) fn reach<'c>(&self, caller: &'c Caller) -> Result<Option<&'c str>, ServiceError> {
+        let own = self.creator(caller)?;
+        Ok(if caller.scope == Scope::All { None } else { own })
     }
 
     pub(super) fn units(&self, data: &Object) -> Option<u64> {
@@ -149,10 +155,16 @@ impl Handler {
 }
 
 /// The actions that a route leads to. Without a definition an action is the transition of its name.
-fn offered(settings: &ResourceHandler, routes: &[Route]) -> Actions {
-    let led_to = routes.iter().filter_map(|route| match &route.endpoint {
-        Endpoint::Resource { handler, operation: Operation::Action(action) } if *handler == settings.name => Some(action),
-        _ => None,
-    });
-    led_to.map(|action| (action.clone(), settings.actions.get(action).cloned().unwrap_or_else(|| vec![action.clone()]))).collect()
+fn offered(settings: &ResourceHandler, routes: &[Route]) -> impl Iterator<Item = Action> {
+    routes.iter().filter_map(|route| {
+        let Endpoint::Resource { handler, operation: Operation::Action(name) } = &route.endpoint else { return None };
+        let transitions = || settings.actions.get(name).cloned().unwrap_or_else(|| vec![name.clone()]);
+        (*handler == settings.name).then(|| Action {
+            name: name.clone(),
+            transitions: transitions(),
+            access: route.access,
+            scope: route.scope,
+            owner: settings.owner,
+        })
+    })
 }

@@ -1,20 +1,47 @@
 //! Where an instance stands: whether anything follows, and what may be asked of it now. The machine decides; what it cannot know, how long
 //! an instance has rested and whether a step has begun, is read here.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use millrace_workflow::{Machine, NotNow, Rest};
 
+use super::caller::Caller;
 use crate::clock::Clock;
+use crate::plan::{Access, Owner, Scope};
 use crate::services::ServiceError;
 use crate::services::engine::{LookupError, Pipeline, Workflows, commit_plan};
 use crate::store::{Instances, Progress, Resource, StoreError, Timer};
 
-/// Transitions by action: the first that leaves the state is what the action means there.
-pub(super) type Actions = BTreeMap<String, Vec<String>>;
+/// What may be asked of the instances of a handler, and by whom.
+#[derive(Debug)]
+pub(super) struct Action {
+    /// As its route is called.
+    pub(super) name: String,
+    /// The first that leaves the state is what the action means there.
+    pub(super) transitions: Vec<String>,
+    /// Who may call its route.
+    pub(super) access: Access,
+    /// Whose instances its route reaches.
+    pub(super) scope: Scope,
+    /// Whose the instances are.
+    pub(super) owner: Owner,
+}
+
+impl Action {
+    /// Whether the caller would be let in by its route, and reach `resource` there.
+    fn is_open_to(&self, caller: &Caller, resource: &Resource) -> bool {
+        let roles = caller.user.as_ref().map(|user| user.roles);
+        let is_own = match (self.owner, &caller.user) {
+            (Owner::Nobody, _) => true,
+            (Owner::Creator, Some(user)) => resource.owner.as_ref() == Some(&user.id),
+            (Owner::Creator, None) => false,
+        };
+        let reaches = || is_own || self.scope.of(self.access, roles.unwrap_or_default()) == Scope::All;
+        self.access.admit(roles).is_ok() && reaches()
+    }
+}
 
 /// A step that was started is about to begin: only after that long does it wait, so that somebody may want to take it back.
 const ABOUT_TO_BEGIN: SignedDuration = SignedDuration::from_secs(1);
@@ -24,7 +51,7 @@ const ABOUT_TO_BEGIN: SignedDuration = SignedDuration::from_secs(1);
 pub struct Standing {
     /// Nothing follows from its state.
     pub is_final: bool,
-    /// What may be asked of it now, in alphabetical sequence.
+    /// What the caller may ask of it now, in alphabetical sequence.
     pub actions: Vec<String>,
 }
 
@@ -38,9 +65,9 @@ pub(super) struct Standings {
 }
 
 impl Standings {
-    /// Where `resource` stands, if the caller may ask for `actions`; None without a workflow. The store is asked only where a pause between
-    /// two actions counts, or where a step has been waiting to begin.
-    pub(super) async fn of(&self, resource: &Resource, actions: &Actions) -> Result<Option<Standing>, ServiceError> {
+    /// Where `resource` stands, of whose `actions` the caller may ask for some; None without a workflow. The store is asked only where a
+    /// pause between two actions counts, or where a step has been waiting to begin.
+    pub(super) async fn of(&self, resource: &Resource, actions: &[Action], caller: &Caller) -> Result<Option<Standing>, ServiceError> {
         let Some(progress) = &resource.workflow else { return Ok(None) };
         let mut standing = Standing { is_final: progress.finished, actions: Vec::new() };
         if progress.finished || actions.is_empty() {
@@ -53,11 +80,13 @@ impl Standings {
             Err(LookupError::Unusable { .. }) => return Ok(Some(standing)),
         };
         let mut timers = None;
-        for (action, transitions) in actions {
-            if self.is_possible(resource, progress, &pinned.machine, transitions, &mut timers).await? {
-                standing.actions.push(action.clone());
+        for action in actions.iter().filter(|action| action.is_open_to(caller, resource)) {
+            if self.is_possible(resource, progress, &pinned.machine, &action.transitions, &mut timers).await? {
+                standing.actions.push(action.name.clone());
             }
         }
+        standing.actions.sort_unstable();
+        standing.actions.dedup();
         Ok(Some(standing))
     }
 

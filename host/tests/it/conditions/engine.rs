@@ -280,13 +280,13 @@ async fn an_order_that_waits_to_be_paid_can_be_cancelled_while_the_breaker_is_op
     held_back(&app, &waiting).await;
     let said = async |id: &str| {
         let order = customer.get(&format!("/api/orders/{id}")).await.body;
-        (order["actions"] == json!(["cancel"])).then_some(order)
+        (order["actions"] == json!(["cancel", "retry"])).then_some(order)
     };
-    let order = until("it says that it can be cancelled", || said(&waiting)).await;
+    let order = until("it says that it can be cancelled, or paid another way", || said(&waiting)).await;
     assert_eq!((&order["state"], &order["final"]), (&json!("paying"), &json!(false)), "{order:#}");
     let listed = customer.get("/api/orders").await.body;
     let listed = |id: &str| listed.as_array().unwrap().iter().find(|order| order["id"] == id).unwrap().clone();
-    assert_eq!(listed(&waiting)["actions"], json!(["cancel"]));
+    assert_eq!(listed(&waiting)["actions"], json!(["cancel", "retry"]));
     assert_eq!(listed(&tried[0])["actions"], json!([]), "it may have been charged");
 
     let cancelled = cancel(&customer, &waiting).await;
