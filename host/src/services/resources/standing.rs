@@ -55,6 +55,14 @@ pub struct Standing {
     pub actions: Vec<String>,
 }
 
+/// What was read of one instance, for all of its actions.
+#[derive(Default)]
+struct Known {
+    timers: Option<Vec<Timer>>,
+    /// The step that it waits for was never attempted.
+    waits_to_begin: Option<bool>,
+}
+
 /// Finds out where instances stand. Clones share everything.
 #[derive(Clone)]
 pub(super) struct Standings {
@@ -79,9 +87,9 @@ impl Standings {
             // It goes nowhere, then.
             Err(LookupError::Unusable { .. }) => return Ok(Some(standing)),
         };
-        let mut timers = None;
+        let mut known = Known::default();
         for action in actions.iter().filter(|action| action.is_open_to(caller, resource)) {
-            if self.is_possible(resource, progress, &pinned.machine, &action.transitions, &mut timers).await? {
+            if self.is_possible(resource, progress, &pinned.machine, &action.transitions, &mut known).await? {
                 standing.actions.push(action.name.clone());
             }
         }
@@ -96,21 +104,27 @@ impl Standings {
         progress: &Progress,
         machine: &Machine,
         transitions: &[String],
-        timers: &mut Option<Vec<Timer>>,
+        known: &mut Known,
     ) -> Result<bool, StoreError> {
         let steady = self.clock.steady();
         let just_come = rest(progress, machine, &[], steady);
         match machine.by_hand(&progress.instance, transitions, just_come) {
             Ok(_) => Ok(true),
             Err(NotNow::Wait(_)) => {
-                if timers.is_none() {
-                    *timers = Some(self.store.timers(&resource.kind, &resource.id).await?);
+                if known.timers.is_none() {
+                    known.timers = Some(self.store.timers(&resource.kind, &resource.id).await?);
                 }
-                let rest = rest(progress, machine, timers.as_deref().unwrap_or_default(), steady);
+                let rest = rest(progress, machine, known.timers.as_deref().unwrap_or_default(), steady);
                 Ok(machine.by_hand(&progress.instance, transitions, rest).is_ok())
             }
             Err(NotNow::Refused(_)) if self.clock.now().duration_since(resource.updated_at) < ABOUT_TO_BEGIN => Ok(false),
-            Err(NotNow::Refused(_)) => self.pipeline.may_withdraw(resource, machine, transitions).await,
+            Err(NotNow::Refused(_)) if !self.pipeline.would_follow(progress, machine, transitions) => Ok(false),
+            Err(NotNow::Refused(_)) => {
+                if known.waits_to_begin.is_none() {
+                    known.waits_to_begin = Some(self.pipeline.may_withdraw(resource, machine).await?);
+                }
+                Ok(known.waits_to_begin.unwrap_or_default())
+            }
         }
     }
 }
