@@ -127,8 +127,7 @@ fn event(change: &Change) -> Event {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::services::resources::ChangeBody;
-    use crate::store::{HistoryRow, Object};
+    use crate::services::resources::{ChangeBody, HistoryRow, Object};
     use http_body_util::BodyExt;
 
     fn change(seq: u64, is_final: bool) -> Change {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::plan::{Owner, ResourceHandler};
 use crate::services::resources::ChangeBody;
 use crate::services::resources::view::{HOST_OWNED, ResourceBody};
-use crate::services::shop::order::{NewOrder, OrderData, Payment};
+use crate::services::shop::order as shop;
 
 /// Where a document has its schemas.
 const PLACE: &str = "/components/schemas";
@@ -55,7 +55,7 @@ impl Schemas {
 
     /// What an action on a resource of `handler` takes.
     pub(super) fn action(&mut self, handler: &ResourceHandler) -> Value {
-        let private = if handler.pricing.is_some() { self.request::<Payment>() } else { json!({}) };
+        let private = if handler.pricing.is_some() { self.request::<shop::Payment>() } else { json!({}) };
         let fields: Map<String, Value> = handler.private_fields.iter().map(|name| (name.clone(), private.clone())).collect();
         let action = json!({"type": "object", "properties": fields, "additionalProperties": false});
         self.named(format!("Action_{}", handler.kind), action)
@@ -82,7 +82,7 @@ impl Schemas {
     fn data(&mut self, handler: &ResourceHandler) -> Value {
         let mut data = json!({"type": "object", "properties": {}, "required": []});
         if handler.pricing.is_some() {
-            data = shape::<OrderData>(&mut self.answers);
+            data = shape::<shop::OrderData>(&mut self.answers);
         } else if let Some(known) = handler.schema.as_ref().and_then(|schema| schema.get("properties")) {
             data["properties"] = known.clone();
         }
@@ -146,9 +146,9 @@ fn require(object: &mut Value, fields: &[&str]) {
 /// What the host writes itself is refused in any body.
 fn new(handler: &ResourceHandler) -> Value {
     if let Some(pricing) = &handler.pricing {
-        let mut order = shape::<NewOrder>(&mut settings().with(|settings| settings.inline_subschemas = true).into_generator());
-        order["properties"]["items"]["items"]["properties"]["quantity"]["maximum"] = pricing.max_quantity.into();
-        return order;
+        let mut asked = shape::<shop::NewOrder>(&mut settings().with(|settings| settings.inline_subschemas = true).into_generator());
+        asked["properties"]["items"]["items"]["properties"]["quantity"]["maximum"] = pricing.max_quantity.into();
+        return asked;
     }
     let mut rules = json!({"type": "object", "propertyNames": {"not": {"enum": HOST_OWNED}}});
     if let Some(field) = &handler.stock_field {

@@ -12,3 +12,5 @@ pub mod view;
 pub use caller::Caller;
 pub use service::{Dependencies, IdempotencyKey, MAX_PAGE, Resources, usual_page};
 pub use view::{Change, ChangeBody, Page, View};
+
+pub use crate::store::{HistoryRow, Object};
