@@ -184,6 +184,9 @@ fn tests() -> std::process::Command {
 fn run_tests(run: &Run) -> anyhow::Result<()> {
     conditions::ensure_tools()?;
     let mut tests = tests();
+    // Most of them wait for programs that they have started: with one for each processor three quarters of the machine would be idle.
+    let processors = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    tests.env("RUST_TEST_THREADS", (2 * processors).to_string());
     if run.long {
         tests.env("MILLRACE_TEST_LONG", "1");
     }
