@@ -31,11 +31,13 @@ export default defineConfig<object, { shape: Shape }>({
       grepInvert: /@alike/,
       use: { shape: 'stack' },
     },
+    // The editor's gestures before the host's judgement; no page is opened.
+    { name: 'editor', testMatch: spec('editor') },
     // Figures are taken when nothing else runs.
     {
       name: 'weight',
       testMatch: ['weight', 'lighthouse'].map(spec),
-      dependencies: ['monolith', 'stack'],
+      dependencies: ['monolith', 'stack', 'editor'],
       fullyParallel: false,
     },
     { name: 'screenshots', testMatch: spec('screenshots') },

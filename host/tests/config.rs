@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use millrace::config::report::Colour;
 use millrace::config::{self, Checked, Environment};
-use millrace::plan::{Bus, Middleware, Plan, Route, Workflow};
+use millrace::plan::{Bus, Middleware, Plan, Route, Scope, Workflow};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -99,7 +99,7 @@ fn plan_of(path: &Path) -> String {
 fn summary(plan: &Plan) -> String {
     let mut lines =
         vec![format!("{:?}", plan.server), format!("{:?}", plan.auth), format!("{:?}", plan.database), format!("{:?}", plan.runtime)];
-    lines.extend(plan.routes.iter().map(|r| format!("{} {} -> {:?} [{}]", r.method, r.path, r.endpoint, middlewares(r))));
+    lines.extend(plan.routes.iter().map(|r| format!("{} {} -> {:?} [{}] for {}", r.method, r.path, r.endpoint, middlewares(r), who(r))));
     lines.extend(plan.routes.iter().flat_map(|r| &r.middlewares).map(|m| format!("{m:?}")));
     lines.extend(plan.resources.iter().map(|part| format!("{part:?}")));
     lines.extend(plan.files.iter().map(|part| format!("{part:?}")));
@@ -113,6 +113,12 @@ fn summary(plan: &Plan) -> String {
     let mut seen = HashSet::new();
     lines.retain(|line| line != "None" && seen.insert(line.clone()));
     lines.join("\n")
+}
+
+/// Who may call a route, and what they reach.
+fn who(route: &Route) -> String {
+    let scope = if route.scope == Scope::All { ", reaching what belongs to anybody" } else { "" };
+    format!("{:?}{scope}", route.access)
 }
 
 fn bus(plan: &Plan) -> String {

@@ -6,6 +6,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
+use crate::plan::access::{Role, Roles};
+
 /// One to five numbers with units, not all of them zero.
 const DURATION_PATTERN: &str = "^(?=.*[1-9])([0-9]{1,9}(ms|s|m|h|d)){1,5}$";
 const DURATION_EXPECTED: &str = "a duration above zero such as 500ms, 15s, 10m or 24h";
@@ -97,6 +99,73 @@ impl JsonSchema for Retained {
 /// A list that may be left out: a key with nothing behind it is an empty one, which is not the same.
 pub(super) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     Option::<Vec<String>>::deserialize(deserializer).map(|given| Some(given.unwrap_or_default()))
+}
+
+/// Names of roles, one or more. Names that are none were reported and are empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct RoleList(Vec<String>);
+
+impl RoleList {
+    /// The roles that are named.
+    #[must_use]
+    pub fn roles(&self) -> Roles {
+        self.0.iter().filter_map(|name| Role::from_name(name)).collect()
+    }
+}
+
+impl JsonSchema for RoleList {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "RoleList".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names = Role::ALL.map(Role::name);
+        let expected = format!("a list of one or more roles: {}", names.join(", "));
+        json_schema!({
+            "type": "array", "minItems": 1, "x-expected": expected,
+            "items": { "type": "string", "enum": names, "x-noun": "role" }
+        })
+    }
+}
+
+/// Whose the resources of a handler are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OwnerName {
+    /// Of who has created them.
+    Creator,
+    /// Nobody's.
+    None,
+}
+
+impl JsonSchema for OwnerName {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Owner".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": ["creator", "none"], "x-noun": "owner" })
+    }
+}
+
+/// Which resources a route reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ScopeName {
+    /// The caller's own.
+    Own,
+    /// Everybody's.
+    All,
+}
+
+impl JsonSchema for ScopeName {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Scope".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": ["own", "all"], "x-noun": "scope" })
+    }
 }
 
 /// Text that is never shown.

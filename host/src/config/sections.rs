@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::leaf::HumanDuration;
+use super::leaf::{HumanDuration, RoleList, ScopeName};
 
 /// How the modules work together.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
@@ -50,6 +50,13 @@ pub struct RouteEntry {
     /// Outermost first.
     #[serde(default)]
     pub middlewares: Vec<String>,
+    /// Who may call it: one of these roles is needed, and everybody with an account is a customer. Without it, who passes the `middlewares`.
+    #[schemars(with = "RoleList", default)]
+    pub roles: Option<RoleList>,
+    /// Of a handler with `owner: creator`, which resources are reached. `all`: who has one of `roles` other than customer reaches those of
+    /// everybody, and a customer their own; `own` if not given.
+    #[schemars(with = "ScopeName", default)]
+    pub scope: Option<ScopeName>,
 }
 
 /// `workflows.statemachine`.

@@ -136,7 +136,10 @@ fn describe(mismatch: &Mismatch, strict: &Strict) -> Vec<Finding> {
             at(Code::InvalidValue, format!("{name} must be {wanted}, but is {shown}"), None)
         }
         Kind::MaxItems { limit } => at(Code::InvalidValue, format!("{name} has more than {limit} entries"), None),
-        Kind::MinItems { .. } => at(Code::InvalidValue, format!("{name} must not be empty"), None),
+        Kind::MinItems { .. } => {
+            let help = expected.map(|expected| format!("expected {expected}"));
+            at(Code::InvalidValue, format!("{name} must not be empty"), help)
+        }
         _ => match expected {
             Some(expected) => at(Code::InvalidValue, format!("{name} must be {expected}, but is {shown}"), None),
             None => at(Code::InvalidValue, format!("{name} has an unusable value, {shown}"), None),

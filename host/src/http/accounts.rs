@@ -12,6 +12,7 @@ use super::body::{self, Fields, Presence};
 use super::error::ApiError;
 use super::state::AppState;
 use super::writes;
+use crate::services::resources::Caller;
 use crate::services::users::{Credentials, CurrentUser, Profile, ProfileChange, Registration, Session, Users};
 
 /// A user.
@@ -54,14 +55,13 @@ pub(super) async fn login(state: &AppState, request: Request) -> Result<Response
     Ok(answer(SessionBody::from(users.login(&given.email, &given.password, client.0).await?)).into_response())
 }
 
-pub(super) async fn profile(state: &AppState, request: Request) -> Result<Response, ApiError> {
-    let (users, user) = (users(state)?, current(state, &request)?);
-    drop(request);
+pub(super) async fn profile(state: &AppState, caller: Caller) -> Result<Response, ApiError> {
+    let (users, user) = (users(state)?, current(caller)?);
     Ok(answer(UserBody::from(users.profile(&user).await?)).into_response())
 }
 
-pub(super) async fn update_profile(state: &AppState, request: Request) -> Result<Response, ApiError> {
-    let (users, user) = (users(state)?, current(state, &request)?);
+pub(super) async fn update_profile(state: &AppState, caller: Caller, request: Request) -> Result<Response, ApiError> {
+    let (users, user) = (users(state)?, current(caller)?);
     let (_, body) = body::object(request, Presence::Required, state.read_timeout).await?;
     let mut fields = Fields::new(body);
     let change = ProfileChange { name: fields.optional_text("name"), email: fields.optional_text("email") };
@@ -70,12 +70,9 @@ pub(super) async fn update_profile(state: &AppState, request: Request) -> Result
     Ok(answer(UserBody::from(writes::finish(&state.writes, update).await?)).into_response())
 }
 
-/// A profile belongs to somebody, so it wants a token even where the route's middlewares do not.
-fn current(state: &AppState, request: &Request) -> Result<CurrentUser, ApiError> {
-    match request.extensions().get::<CurrentUser>() {
-        Some(user) => Ok(user.clone()),
-        None => state.authenticate(request.headers()),
-    }
+/// A profile belongs to somebody.
+fn current(caller: Caller) -> Result<CurrentUser, ApiError> {
+    caller.user.ok_or_else(|| ApiError::unauthorized("a token is needed"))
 }
 
 fn users(state: &AppState) -> Result<Users, ApiError> {

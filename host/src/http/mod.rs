@@ -4,6 +4,7 @@
 //! that slow, greedy and malformed clients cannot hurt. Handlers call services and never see a store; the only part of the
 //! program that names axum (besides `app/`, where it is put together).
 
+mod access;
 mod accounts;
 mod address;
 mod bearer;

@@ -19,7 +19,7 @@ use super::state::AppState;
 use super::{events, writes};
 use crate::plan::Operation;
 use crate::services::ServiceError;
-use crate::services::resources::{IdempotencyKey, MAX_PAGE, Resources, View};
+use crate::services::resources::{Caller, IdempotencyKey, MAX_PAGE, Resources, View};
 use crate::services::users::CurrentUser;
 use crate::telemetry::traces;
 
@@ -32,15 +32,20 @@ pub(super) const MAX_KEY_BYTES: usize = 255;
 struct Call {
     resources: Resources,
     handler: String,
-    user: Option<CurrentUser>,
+    caller: Caller,
 }
 
 /// Answers a route of the resource handler `handler`.
-pub(super) async fn answer(state: &AppState, handler: &str, operation: &Operation, request: Request) -> Result<Response, ApiError> {
+pub(super) async fn answer(
+    state: &AppState,
+    handler: &str,
+    operation: &Operation,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, ApiError> {
     let resources = state.resources.clone();
     let resources = resources.ok_or_else(|| ApiError::internal(anyhow::anyhow!("'{handler}' needs a store, and this process has none")))?;
-    let user = request.extensions().get::<CurrentUser>().cloned();
-    let call = Call { resources, handler: handler.to_owned(), user };
+    let call = Call { resources, handler: handler.to_owned(), caller };
     match operation {
         Operation::List => call.list(state, request).await,
         Operation::Create => call.create(state, request).await,
@@ -69,12 +74,12 @@ impl Call {
         let Query(query) = request.extract_parts::<Query<ListQuery>>().await.map_err(unreadable_query)?;
         let limit = query.limit.as_deref().map(parse_limit).transpose()?;
         // The first page of what is the same for everybody is kept: it costs nothing.
-        let _turn = if self.user.is_some() || limit.is_some() || query.cursor.is_some() {
-            Some(state.lists.turn(&self.caller(&request)).await?)
+        let _turn = if self.caller.user.is_some() || limit.is_some() || query.cursor.is_some() {
+            Some(state.lists.turn(&self.name(&request)).await?)
         } else {
             None
         };
-        let page = self.resources.list(&self.handler, self.user.as_ref(), limit, query.cursor.as_deref()).await?;
+        let page = self.resources.list(&self.handler, &self.caller, limit, query.cursor.as_deref()).await?;
         let mut response = Json(page.items).into_response();
         self.keep_out_of_shared_caches(response.headers_mut());
         if let Some(next) = page.next {
@@ -88,8 +93,8 @@ impl Call {
         let (parts, body) = body::object(request, Presence::Required, state.read_timeout).await?;
         let key = idempotency_key(&parts, &body)?;
         let traceparent = traces::continued(parts.headers.get(traces::HEADER).and_then(|value| value.to_str().ok()));
-        let Self { resources, handler, user } = self;
-        let write = async move { resources.create(&handler, user.as_ref(), Value::Object(body), key, traceparent).await };
+        let Self { resources, handler, caller } = self;
+        let write = async move { resources.create(&handler, &caller, Value::Object(body), key, traceparent).await };
         let (view, replayed) = writes::finish(&state.writes, write).await?;
         let location = format!("{}/{}", parts.uri.path().trim_end_matches('/'), percent_encoded(&view.body.id));
         let mut response = (StatusCode::CREATED, [(header::LOCATION, header_value(&location)?)], shown(view)?).into_response();
@@ -103,7 +108,7 @@ impl Call {
         let (mut parts, id) = with_id(request).await?;
         let Query(query) = parts.extract::<Query<CourseQuery>>().await.map_err(unreadable_query)?;
         let before = query.history_before.as_deref().map(parse_before).transpose()?;
-        let view = self.resources.get(&self.handler, self.user.as_ref(), &id, before).await?;
+        let view = self.resources.get(&self.handler, &self.caller, &id, before).await?;
         let (tag, earlier) = (etag(&view), view.earlier);
         let mut response = if parts.headers.get_all(header::IF_NONE_MATCH).iter().any(|sent| lists(sent, &tag)) {
             (StatusCode::NOT_MODIFIED, [(header::ETAG, header_value(&tag)?)]).into_response()
@@ -121,8 +126,8 @@ impl Call {
     async fn update(self, state: &AppState, request: Request) -> Result<Response, ApiError> {
         let (mut parts, body) = body::object(request, Presence::Required, state.read_timeout).await?;
         let (id, expected) = (last_parameter(&mut parts).await?, if_match(&parts.headers)?);
-        let Self { resources, handler, user } = self;
-        let write = async move { resources.update(&handler, user.as_ref(), &id, Value::Object(body), expected).await };
+        let Self { resources, handler, caller } = self;
+        let write = async move { resources.update(&handler, &caller, &id, Value::Object(body), expected).await };
         let view = writes::finish(&state.writes, write).await.map_err(|e| unless_matched(e, expected))?;
         shown(view)
     }
@@ -130,8 +135,8 @@ impl Call {
     async fn delete(self, state: &AppState, request: Request) -> Result<Response, ApiError> {
         let (parts, id) = with_id(request).await?;
         let expected = if_match(&parts.headers)?;
-        let Self { resources, handler, user } = self;
-        let write = async move { resources.delete(&handler, user.as_ref(), &id, expected).await };
+        let Self { resources, handler, caller } = self;
+        let write = async move { resources.delete(&handler, &caller, &id, expected).await };
         writes::finish(&state.writes, write).await.map_err(|e| unless_matched(e, expected))?;
         Ok(StatusCode::NO_CONTENT.into_response())
     }
@@ -139,8 +144,8 @@ impl Call {
     async fn act(self, state: &AppState, action: String, request: Request) -> Result<Response, ApiError> {
         let (mut parts, body) = body::object(request, Presence::Optional, state.read_timeout).await?;
         let id = last_parameter(&mut parts).await?;
-        let Self { resources, handler, user } = self;
-        let write = async move { resources.act(&handler, user.as_ref(), &id, &action, Value::Object(body)).await };
+        let Self { resources, handler, caller } = self;
+        let write = async move { resources.act(&handler, &caller, &id, &action, Value::Object(body)).await };
         shown(writes::finish(&state.writes, write).await?)
     }
 
@@ -148,21 +153,21 @@ impl Call {
         let (parts, id) = with_id(request).await?;
         let after = events::last_seen(&parts.headers)?;
         let reader = |user: &CurrentUser| Ok::<_, ApiError>(events::Reader { place: state.streams.open(&user.id)?, left: user.left });
-        let reader = self.user.as_ref().map(reader).transpose()?;
-        let changes = self.resources.changes(&self.handler, self.user.as_ref(), &id, after.unwrap_or(0)).await?;
+        let reader = self.caller.user.as_ref().map(reader).transpose()?;
+        let changes = self.resources.changes(&self.handler, &self.caller, &id, after.unwrap_or(0)).await?;
         Ok(events::stream(changes, after, reader, state.stop.clone()).await)
     }
 
     /// What tells one caller from another: the user, or where the request comes from.
-    fn caller(&self, request: &Request) -> String {
-        match &self.user {
+    fn name(&self, request: &Request) -> String {
+        match &self.caller.user {
             Some(user) => user.id.clone(),
             None => Client::of(request).0.to_string(),
         }
     }
 
     fn keep_out_of_shared_caches(&self, headers: &mut HeaderMap) {
-        let value = if self.user.is_some() { "private, no-cache" } else { "no-cache" };
+        let value = if self.caller.user.is_some() { "private, no-cache" } else { "no-cache" };
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(value));
         headers.append(header::VARY, HeaderValue::from_static("Authorization"));
     }

@@ -18,9 +18,10 @@ use super::files::{self, Files};
 use super::middleware::{auth, cors, observe, rate_limit, request_id, security};
 use super::proxy::AskedTwice;
 use super::state::{AppState, DEFAULT_TIMEOUT};
-use super::{HttpParts, accounts, health, metrics, openapi, resources, serves};
+use super::{HttpParts, access, accounts, health, metrics, openapi, resources, serves};
 use crate::plan::paths::{self, template as routable};
 use crate::plan::{self, Endpoint, Middleware, Operation};
+use crate::services::resources::Caller;
 use crate::services::shop::stock;
 
 /// Everything that answers, as one value.
@@ -75,10 +76,10 @@ fn configured(state: &Arc<AppState>, plan: &plan::Plan) -> Routes {
 }
 
 fn endpoint(route: &plan::Route) -> MethodRouter<Arc<AppState>> {
-    let endpoint = Arc::new(route.endpoint.clone());
+    let served = Arc::new(route.clone());
     let handler = move |State(state): State<Arc<AppState>>, request: Request| {
-        let endpoint = Arc::clone(&endpoint);
-        async move { answer(&state, &endpoint, request).await }
+        let served = Arc::clone(&served);
+        async move { answer(&state, &served, request).await }
     };
     let method = Method::from_bytes(route.method.as_bytes()).ok().and_then(|method| MethodFilter::try_from(method).ok());
     match method {
@@ -191,16 +192,12 @@ fn get_or_refuse(files: Files) -> MethodRouter {
     any(files::serve).with_state(Arc::new(files))
 }
 
-async fn answer(state: &AppState, endpoint: &Endpoint, request: Request) -> Response {
+async fn answer(state: &AppState, route: &plan::Route, mut request: Request) -> Response {
     let begin = Instant::now();
-    let (module, operation) = operation(state, endpoint);
-    let answer = match endpoint {
-        Endpoint::Register => accounts::register(state, request).await,
-        Endpoint::Login => accounts::login(state, request).await,
-        Endpoint::Profile => accounts::profile(state, request).await,
-        Endpoint::UpdateProfile => accounts::update_profile(state, request).await,
-        Endpoint::Resource { handler, operation } => resources::answer(state, handler, operation, request).await,
-        Endpoint::Proxy(name) => proxy(state, name, request).await,
+    let (module, operation) = operation(state, &route.endpoint);
+    let answer = match access::admit(state, route, &mut request) {
+        Ok(caller) => admitted(state, &route.endpoint, caller, request).await,
+        Err(refused) => Err(refused),
     };
     let response = answer.into_response();
     let status = match response.status().as_u16() {
@@ -213,6 +210,17 @@ async fn answer(state: &AppState, endpoint: &Endpoint, request: Request) -> Resp
         state.metrics.module_operation(module, "ask_again", status, begin.elapsed());
     }
     response
+}
+
+async fn admitted(state: &AppState, endpoint: &Endpoint, caller: Caller, request: Request) -> Result<Response, ApiError> {
+    match endpoint {
+        Endpoint::Register => accounts::register(state, request).await,
+        Endpoint::Login => accounts::login(state, request).await,
+        Endpoint::Profile => accounts::profile(state, caller).await,
+        Endpoint::UpdateProfile => accounts::update_profile(state, caller, request).await,
+        Endpoint::Resource { handler, operation } => resources::answer(state, handler, operation, caller, request).await,
+        Endpoint::Proxy(name) => proxy(state, name, request).await,
+    }
 }
 
 async fn proxy(state: &AppState, name: &str, request: Request) -> Result<Response, ApiError> {

@@ -37,7 +37,7 @@ pub(super) fn covers(list: &str, path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Endpoint, FileServer, Route};
+    use crate::plan::{Access, Endpoint, FileServer, Route, Scope};
 
     fn list(routes: &[&str], files: &[&str]) -> String {
         let route = |path: &&str| Route {
@@ -45,6 +45,8 @@ mod tests {
             path: (*path).to_owned(),
             endpoint: Endpoint::Proxy("proxy".into()),
             middlewares: vec![],
+            access: Access::Anyone,
+            scope: Scope::Own,
         };
         let folder = |prefix: &&str| FileServer {
             name: "pages".into(),

@@ -1,6 +1,7 @@
 //! What a config means: every name resolved, every path absolute, every default filled in. A [`Plan`] cannot be wrong, so
 //! nothing after it checks again. Made by [`crate::config`]; built by [`crate::app`].
 
+pub mod access;
 pub mod paths;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 pub use crate::bus::Settings as Bus;
 use crate::runtime;
+pub use access::{Access, Owner, Scope};
 
 /// Header that carries what processes of one installation know each other by.
 pub const INTERNAL_HEADER: &str = "x-internal-secret";
@@ -157,6 +159,10 @@ pub struct Route {
     pub endpoint: Endpoint,
     /// Outermost first.
     pub middlewares: Vec<Middleware>,
+    /// Who may call it.
+    pub access: Access,
+    /// Whose resources it reaches, for roles other than customer.
+    pub scope: Scope,
 }
 
 /// What answers a route.
@@ -179,6 +185,18 @@ pub enum Endpoint {
     },
     /// An `http.simple_proxy` of that name.
     Proxy(String),
+}
+
+impl Endpoint {
+    /// Name of the module that answers; of accounts there is one only.
+    #[must_use]
+    pub fn module(&self) -> Option<&str> {
+        match self {
+            Self::Register | Self::Login | Self::Profile | Self::UpdateProfile => None,
+            Self::Resource { handler, .. } => Some(handler),
+            Self::Proxy(name) => Some(name),
+        }
+    }
 }
 
 /// What a route does to a resource; follows from its method and the shape of its path.
@@ -281,8 +299,8 @@ pub struct ResourceHandler {
     pub workflow: Option<String>,
     /// Prefix of new ids, for example `return-`.
     pub id_prefix: String,
-    /// Only the owner sees and changes a resource: true when its create route requires a token.
-    pub owned: bool,
+    /// Whose the resources are.
+    pub owner: Owner,
     /// JSON Schema of a new resource's body; any object if absent.
     pub schema: Option<serde_json::Value>,
     /// Fields that are kept and given to components but never shown or published.

@@ -1,5 +1,7 @@
 //! People with a login.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -16,6 +18,8 @@ pub struct User {
     pub email: String,
     /// PHC string of argon2id.
     pub password_hash: String,
+    /// Names of the roles that they were granted.
+    pub roles: BTreeSet<String>,
     /// When they registered.
     pub created_at: Timestamp,
 }
@@ -27,6 +31,8 @@ pub trait Users: Send + Sync + 'static {
     async fn add_user(&self, user: User) -> Result<(), StoreError>;
     /// Changes name and e-mail of a user; [`StoreError::Taken`] when the e-mail is. `None` when there is no such user.
     async fn update_user(&self, id: &str, name: Option<&str>, email: Option<&str>) -> Result<Option<User>, StoreError>;
+    /// Gives a user these roles instead of those that they have. `None` when there is no such user.
+    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>) -> Result<Option<User>, StoreError>;
     /// A user by id.
     async fn user(&self, id: &str) -> Result<Option<User>, StoreError>;
     /// A user by e-mail, however it is written.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use millrace::http::openapi_document;
-use millrace::plan::{Endpoint, Middleware, Operation, Plan, Prices, Pricing, RateLimit, ResourceHandler};
+use millrace::plan::{Endpoint, Middleware, Operation, Owner, Plan, Prices, Pricing, RateLimit, ResourceHandler};
 use serde_json::{Value, json};
 
 use crate::support::{Setup, route};
@@ -15,7 +15,7 @@ fn handler(kind: &str) -> ResourceHandler {
         seed_file: None,
         workflow: None,
         id_prefix: String::new(),
-        owned: false,
+        owner: Owner::Nobody,
         schema: None,
         private_fields: vec![],
         actions: BTreeMap::new(),
@@ -47,7 +47,7 @@ fn plan() -> Plan {
     plan.routes.push(route("GET", "/api/elsewhere/{id}", Endpoint::Proxy("proxy".into()), vec![]));
     let order = ResourceHandler {
         workflow: Some("order-processing".into()),
-        owned: true,
+        owner: Owner::Creator,
         private_fields: vec!["payment".into()],
         pricing: Some(Pricing { prices: Prices::Kind("products".into()), max_quantity: 100_000 }),
         ..handler("orders")

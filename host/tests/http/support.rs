@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use millrace::clock::Clock;
 use millrace::http::{HealthChecks, HttpParts, router};
-use millrace::plan::{self, Endpoint, Middleware, Plan, Route};
+use millrace::plan::{self, Access, Endpoint, Middleware, Plan, Route, Scope};
 use millrace::services::users::Users;
 use millrace::shutdown::Stop;
 use millrace::store::Store;
@@ -174,7 +174,8 @@ pub fn cors() -> plan::Cors {
 }
 
 pub fn route(method: &str, path: &str, endpoint: Endpoint, middlewares: Vec<Middleware>) -> Route {
-    Route { method: method.into(), path: path.into(), endpoint, middlewares }
+    let access = if middlewares.contains(&Middleware::Auth) { Access::SignedIn } else { Access::Anyone };
+    Route { method: method.into(), path: path.into(), endpoint, middlewares, access, scope: Scope::Own }
 }
 
 fn routes() -> Vec<Route> {

@@ -25,6 +25,7 @@ enum Ask {
     End { key: u8, sold: bool },
     AddUser { id: u8, email: u8 },
     UpdateUser { id: u8, email: Option<u8> },
+    SetRoles { id: u8, roles: Vec<bool> },
     Reopen,
 }
 
@@ -76,6 +77,7 @@ fn ask() -> impl Strategy<Value = Ask> {
         2 => (0..6u8, any::<bool>()).prop_map(|(key, sold)| Ask::End { key, sold }),
         1 => (0..4u8, 0..4u8).prop_map(|(id, email)| Ask::AddUser { id, email }),
         1 => (0..4u8, proptest::option::of(0..4u8)).prop_map(|(id, email)| Ask::UpdateUser { id, email }),
+        1 => (0..4u8, vec(any::<bool>(), 0..3)).prop_map(|(id, roles)| Ask::SetRoles { id, roles }),
         1 => Just(Ask::Reopen),
     ]
 }
@@ -189,12 +191,16 @@ async fn answer(env: &mut TestEnv, ask: &Ask) -> String {
         }
         Ask::AddUser { id, email } => {
             let email = format!("{email}@example.com");
-            let user = User { id: id.to_string(), name: "n".into(), email, password_hash: "p".into(), created_at: at(0) };
+            let user = User { id: id.to_string(), name: "n".into(), email, password_hash: "p".into(), roles: [].into(), created_at: at(0) };
             format!("{:?}", store.users.add_user(user).await)
         }
         Ask::UpdateUser { id, email } => {
             let email = email.map(|email| format!("{email}@EXAMPLE.com"));
             format!("{:?}", store.users.update_user(&id.to_string(), Some("m"), email.as_deref()).await)
+        }
+        Ask::SetRoles { id, roles } => {
+            let roles = roles.iter().map(|support| if *support { "support".to_owned() } else { "finance".to_owned() }).collect();
+            format!("{:?}", store.users.set_roles(&id.to_string(), &roles).await)
         }
         Ask::PassAnHour => {
             env.pass_an_hour();

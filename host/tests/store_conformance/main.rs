@@ -101,6 +101,7 @@ on_each_store! {
         an_email_is_taken_once_in_any_case,
         a_user_is_found_by_id_and_email,
         a_user_is_updated,
+        a_user_has_the_roles_that_were_set_last,
         stock_is_initialised_once,
         stock_is_never_set_below_what_is_reserved,
         stock_changes_with_its_resource_or_not_at_all,

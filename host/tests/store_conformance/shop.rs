@@ -1,5 +1,7 @@
 //! Users, stock and reservations.
 
+use std::collections::BTreeSet;
+
 use millrace::store::{Commit, Guard, ReservationStatus, Shortage, StockLevel, StoreError, User};
 
 use crate::test_env::{TestEnv, all_at_once, at, change, conflict, create, first_stocked, line, moved, product, stocked};
@@ -7,7 +9,14 @@ use crate::test_env::{TestEnv, all_at_once, at, change, conflict, create, first_
 use ReservationStatus::{Released, Reserved, Sold};
 
 fn user(id: &str, email: &str) -> User {
-    User { id: id.into(), name: format!("User {id}"), email: email.into(), password_hash: "$argon2id$x".into(), created_at: at(1) }
+    User {
+        id: id.into(),
+        name: format!("User {id}"),
+        email: email.into(),
+        password_hash: "$argon2id$x".into(),
+        roles: BTreeSet::new(),
+        created_at: at(1),
+    }
 }
 
 fn level(sku: &str, on_hand: u64, reserved: u64) -> StockLevel {
@@ -57,6 +66,23 @@ pub async fn a_user_is_updated(env: TestEnv) {
     store.users.update_user("1", None, Some("lovelace@example.com")).await.unwrap();
     assert_eq!(store.users.user_by_email("ada@example.com").await.unwrap(), None, "the old e-mail is free");
     store.users.add_user(user("3", "ada@example.com")).await.unwrap();
+}
+
+pub async fn a_user_has_the_roles_that_were_set_last(mut env: TestEnv) {
+    let roles = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<BTreeSet<String>>();
+    let ada = User { roles: roles(&["support"]), ..user("1", "ada@example.com") };
+    env.store.users.add_user(ada.clone()).await.unwrap();
+    env.store.users.add_user(user("2", "bob@example.com")).await.unwrap();
+    assert_eq!(env.store.users.user("1").await.unwrap(), Some(ada.clone()));
+    let set = env.store.users.set_roles("1", &roles(&["finance", "admin"])).await.unwrap();
+    let promoted = User { roles: roles(&["admin", "finance"]), ..ada };
+    assert_eq!(set, Some(promoted.clone()));
+    env.store.users.update_user("1", Some(&promoted.name), None).await.unwrap();
+    env.reopen().await;
+    assert_eq!(env.store.users.user_by_email("ada@example.com").await.unwrap(), Some(promoted), "a change of the profile keeps them");
+    assert_eq!(env.store.users.user("2").await.unwrap().unwrap().roles, roles(&[]));
+    assert_eq!(env.store.users.set_roles("3", &roles(&["admin"])).await.unwrap(), None);
+    assert_eq!(env.store.users.set_roles("1", &roles(&[])).await.unwrap().unwrap().roles, roles(&[]));
 }
 
 pub async fn stock_is_initialised_once(mut env: TestEnv) {

@@ -5,7 +5,7 @@ import { freePort } from './ports'
 
 export const repository = resolve(import.meta.dirname, '../../..')
 
-const binary = process.env.MILLRACE_BIN ?? join(repository, 'target/debug/millrace')
+export const binary = process.env.MILLRACE_BIN ?? join(repository, 'target/debug/millrace')
 
 /** A debug build compiles the components when it starts. */
 const START_MS = 90_000

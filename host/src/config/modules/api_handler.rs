@@ -8,12 +8,12 @@ use serde_json::{Map, Value};
 
 use crate::config::context::{At, Context};
 use crate::config::finding::Findings;
-use crate::config::leaf::HeaderValue;
+use crate::config::leaf::{HeaderValue, OwnerName, RoleList};
 use crate::config::module_type::{Draft, ModuleType};
 use crate::config::report::Code;
 use crate::config::secrets::check_secret;
 use crate::config::values;
-use crate::plan::{MAX_UNITS, Prices, Pricing, ResourceHandler, Runs, Secret};
+use crate::plan::{MAX_UNITS, Owner, Prices, Pricing, ResourceHandler, Runs, Secret};
 
 /// `api.handler`.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -34,6 +34,11 @@ pub struct ApiHandler {
     /// Prefix of new ids, for example `rma-`.
     #[serde(rename = "instanceIDPrefix")]
     pub instance_id_prefix: Option<String>,
+    /// Whose its resources are. `creator`: only who has created one sees and changes it, and every route of the handler needs a token. `none`:
+    /// nobody's, who may call a route reaches all of them. Without it `creator` where the route that creates them has an
+    /// http.middleware.auth, else `none`; where roles are written, this has to be as well.
+    #[schemars(with = "OwnerName", default)]
+    pub owner: Option<OwnerName>,
     /// Field that holds the id; `id` is the only one.
     #[serde(rename = "instanceIDField")]
     pub instance_id_field: Option<IdField>,
@@ -46,15 +51,59 @@ pub struct ApiHandler {
     #[serde(default)]
     pub private_fields: Vec<String>,
     /// Transitions that `POST /{id}/<name>` may make: the one that leaves the current state. While a step is awaited that was not attempted yet,
-    /// also the one that leaves the state after the step's `compensateTransition`, which is made before it.
+    /// also the one that leaves the state after the step's `compensateTransition`, which is made before it. With `roles`, only for these.
     #[serde(default)]
-    pub actions: BTreeMap<String, Vec<String>>,
+    pub actions: BTreeMap<String, ActionEntry>,
     /// How many instances one owner may have in certain states; without it there is no limit.
     pub per_owner: Option<PerOwnerSettings>,
     /// Lines are priced from a catalogue.
     pub pricing: Option<PricingSettings>,
     /// Units are counted and can be reserved.
     pub stock: Option<StockSettings>,
+}
+
+/// What an action does, and who may ask for it: `[cancel]`, or `{transitions: [refund], roles: [finance]}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ActionEntry {
+    /// Transitions that it may make.
+    pub transitions: Vec<String>,
+    /// Who may ask for it.
+    pub roles: Option<RoleList>,
+}
+
+impl<'de> Deserialize<'de> for ActionEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Whole {
+            transitions: Vec<String>,
+            #[serde(default)]
+            roles: Option<RoleList>,
+        }
+        match Value::deserialize(deserializer)? {
+            whole @ Value::Object(_) => {
+                Whole::deserialize(whole).map(|Whole { transitions, roles }| Self { transitions, roles }).map_err(de::Error::custom)
+            }
+            list => Vec::deserialize(list).map(|transitions| Self { transitions, roles: None }).map_err(de::Error::custom),
+        }
+    }
+}
+
+impl JsonSchema for ActionEntry {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Action".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let transitions = generator.subschema_for::<Vec<String>>();
+        let roles = generator.subschema_for::<RoleList>();
+        json_schema!({
+            "type": ["array", "object"], "items": { "type": "string" },
+            "properties": { "transitions": transitions, "roles": roles },
+            "required": ["transitions", "roles"], "additionalProperties": false,
+            "x-expected": "a list of transitions, or {transitions: [...], roles: [...]}"
+        })
+    }
 }
 
 /// Field that holds the id of an instance.
@@ -153,11 +202,11 @@ impl ModuleType for ApiHandler {
             workflow: self.workflow_type.clone(),
             id_prefix: self.instance_id_prefix.clone().unwrap_or_default(),
             // Known when the routes are.
-            owned: false,
+            owner: Owner::Nobody,
             schema: self.schema.clone().map(Value::Object),
             private_fields: self.private_fields.clone(),
             // Those that triggers name are added when these are read.
-            actions: self.actions.clone(),
+            actions: self.actions.iter().map(|(name, action)| (name.clone(), action.transitions.clone())).collect(),
             // Known when the routes are.
             per_owner: None,
             pricing: self.pricing(at, context, findings),

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::config::context::{At, Context};
 use crate::config::finding::Findings;
+use crate::config::leaf::RoleList;
 use crate::config::module_type::{Draft, ModuleType};
 use crate::plan::{Middleware, Runs};
 
@@ -15,6 +16,9 @@ pub struct AuthMiddleware {
     /// Kind of token.
     #[serde(default)]
     pub auth_type: AuthType,
+    /// Who passes: one of these roles is needed, and everybody with an account is a customer. Without it, everybody with a token.
+    #[schemars(with = "RoleList", default)]
+    pub roles: Option<RoleList>,
 }
 
 /// Kind of token.

@@ -109,12 +109,15 @@ fn check_handlers(context: &Context<'_>, findings: &mut Findings) {
 }
 
 fn check_transitions(context: &Context<'_>, handler: &ApiHandler, at: At<'_>, workflow: &DefinitionEntry, findings: &mut Findings) {
-    for (action, transitions) in &handler.actions {
-        let pointer = child(&at.setting("actions"), action);
-        if transitions.is_empty() {
+    for (action, entry) in &handler.actions {
+        let mut pointer = child(&at.setting("actions"), action);
+        if entry.roles.is_some() {
+            pointer = child(&pointer, "transitions");
+        }
+        if entry.transitions.is_empty() {
             findings.error(&pointer, Code::InvalidValue, format!("action '{action}' has no transitions"), None);
         }
-        for (i, name) in transitions.iter().enumerate() {
+        for (i, name) in entry.transitions.iter().enumerate() {
             workflows::transition(context, workflow, name, &child(&pointer, &i.to_string()), findings);
         }
     }

@@ -4,6 +4,7 @@
 //! It is given a [`Document`] that may have holes where something was wrong already; an empty name is such a hole, and
 //! nothing is said about it twice.
 
+mod access;
 mod graph;
 mod machines;
 mod messaging;
@@ -73,9 +74,10 @@ fn meaning(document: &Document, context: &Context<'_>, findings: &mut Findings) 
     let sequence = graph::start_sequence(context, findings).into_iter();
     let modules = sequence.map(|index| plan::Module { name: context.modules[index].at.name.to_owned(), runs: runs[index] }).collect();
     let Draft { mut plan, middlewares } = draft;
-    let routes = routes::routes(context, &middlewares, findings);
+    let mut routes = routes::routes(context, &middlewares, findings);
     let triggers = triggers::entries(context, findings);
     routes::complete_resources(context, &routes, &triggers, &mut plan.resources, findings);
+    access::complete(context, &mut routes, &mut plan.resources, findings);
     per_owner::complete(context, &routes, &mut plan.resources, findings);
     plan.workflows = machines::workflows(context, &triggers, findings);
     plan.runtime = sandbox::runtime(context, &plan);

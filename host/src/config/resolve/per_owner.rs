@@ -8,7 +8,7 @@ use crate::config::finding::Findings;
 use crate::config::modules::api_handler::{ApiHandler, MaxPerOwner, PerOwnerSettings};
 use crate::config::report::Code;
 use crate::config::sections::DefinitionEntry;
-use crate::plan::{Middleware, PerOwner, RateLimit, ResourceHandler, Route};
+use crate::plan::{Middleware, Owner, PerOwner, RateLimit, ResourceHandler, Route};
 
 /// Adds its limit to each handler, of which the routes have said whose the resources are.
 pub(super) fn complete(context: &Context<'_>, routes: &[Option<Route>], resources: &mut [ResourceHandler], findings: &mut Findings) {
@@ -33,7 +33,7 @@ fn limit(context: &Context<'_>, routes: &[Option<Route>], resource: &ResourceHan
         check_states(context, workflow, limit, at, findings);
     }
     let is_complete = routes.iter().all(Option::is_some);
-    if is_complete && !resource.owned {
+    if is_complete && resource.owner == Owner::Nobody {
         let message = format!("`perOwner` counts what belongs to one user, but what '{name}' keeps belongs to nobody");
         let help = "have the route that creates it ask for a token: an http.middleware.auth among its `middlewares`".to_owned();
         findings.error(at.setting("perOwner"), Code::MissingPart, message, help);

@@ -19,7 +19,7 @@ use crate::config::modules::simple_proxy::SimpleProxy;
 use crate::config::report::Code;
 use crate::config::sections::RouteEntry;
 use crate::plan::paths::{beginning, meets, template};
-use crate::plan::{Endpoint, Middleware, Operation, ResourceHandler, Route};
+use crate::plan::{Access, Endpoint, Middleware, Operation, ResourceHandler, Route, Scope};
 
 const HANDLERS: [&str; 3] = [AuthJwt::TYPE, ApiHandler::TYPE, SimpleProxy::TYPE];
 const MIDDLEWARES: [&str; 4] = [Cors::TYPE, RequestId::TYPE, RateLimit::TYPE, AuthMiddleware::TYPE];
@@ -80,7 +80,15 @@ fn route(
         }
     };
     match endpoint {
-        Ok(endpoint) => Some(Route { method: entry.method.clone(), path: entry.path.clone(), endpoint, middlewares }),
+        Ok(endpoint) => Some(Route {
+            method: entry.method.clone(),
+            path: entry.path.clone(),
+            endpoint,
+            middlewares,
+            // Known when it is known whose the resources are.
+            access: Access::Anyone,
+            scope: Scope::Own,
+        }),
         Err(accepted) => {
             let message = format!("'{name}' ({type_name}) does not know what to do on {} {}", entry.method, entry.path);
             findings.error(format!("{pointer}/path"), Code::InvalidValue, message, accepted.to_owned());
@@ -171,7 +179,7 @@ fn middleware(
     middlewares.get(&context.named(name, &MIDDLEWARES, pointer, findings)?.at.index).cloned()
 }
 
-/// Adds what routes and triggers say of each `api.handler`.
+/// Adds what triggers say of each `api.handler`, and checks that its routes and they agree.
 pub(super) fn complete_resources(
     context: &Context<'_>,
     routes: &[Option<Route>],
@@ -182,13 +190,7 @@ pub(super) fn complete_resources(
     for resource in resources {
         triggers.add_actions(&resource.name, &mut resource.actions);
         check_actions(context, routes, &resource.name, &resource.actions, findings);
-        resource.owned = is_owned(routes, &resource.name);
     }
-}
-
-/// Only the owner sees a resource if creating one takes a token.
-fn is_owned(routes: &[Option<Route>], handler: &str) -> bool {
-    creating(routes, handler).is_some_and(|route| route.middlewares.contains(&Middleware::Auth))
 }
 
 /// The route that creates resources of `handler`.

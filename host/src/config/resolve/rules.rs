@@ -15,7 +15,7 @@ use crate::config::modules::messaging_handler::MessagingHandler;
 use crate::config::modules::persistence_store::PersistenceStore;
 use crate::config::modules::processing_step::ProcessingStep;
 use crate::config::report::Code;
-use crate::plan::{Endpoint, Middleware, Plan};
+use crate::plan::{Access, Endpoint, Middleware, Plan};
 
 /// Names are unique.
 pub(super) fn check_names(context: &Context<'_>, findings: &mut Findings) {
@@ -77,10 +77,13 @@ pub(super) fn check_needs(context: &Context<'_>, plan: &Plan, findings: &mut Fin
         }
     }
     if context.first::<AuthJwt>().is_none()
-        && plan.routes.iter().any(|r| r.middlewares.contains(&Middleware::Auth))
-        && let Some((at, _)) = context.first::<AuthMiddleware>()
+        && let Some(route) = plan.routes.iter().find(|route| route.access != Access::Anyone)
     {
-        missing(findings, at.pointer(), at.name, "checks tokens", AuthJwt::TYPE);
+        let checks = context.first::<AuthMiddleware>().filter(|_| plan.routes.iter().any(|r| r.middlewares.contains(&Middleware::Auth)));
+        let asks = || context.module(route.endpoint.module()?).map(|entry| entry.at);
+        if let Some(at) = checks.map(|(at, _)| at).or_else(asks) {
+            missing(findings, at.pointer(), at.name, "checks tokens", AuthJwt::TYPE);
+        }
     }
     if context.first::<HttpServer>().is_none() && plan.routes.is_empty() && plan.workflows.is_empty() && context.modules.is_empty() {
         findings.error("/modules", Code::MissingPart, "there are no modules, so there is nothing to run", None);

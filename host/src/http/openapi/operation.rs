@@ -8,7 +8,7 @@ use super::{BEARER, JSON};
 use crate::http::accounts::{SessionBody, UserBody};
 use crate::http::proxy::Unanswered;
 use crate::http::resources::MAX_KEY_BYTES;
-use crate::plan::{Endpoint, Middleware, Operation, Plan, ResourceHandler, Route};
+use crate::plan::{Access, Endpoint, Middleware, Operation, Plan, ResourceHandler, Route};
 use crate::services::resources::view::CURSOR_PATTERN;
 use crate::services::resources::{MAX_PAGE, usual_page};
 use crate::services::users::{Credentials, ProfileChange, Registration};
@@ -65,8 +65,11 @@ pub(super) fn operation(route: &Route, method: &str, plan: &Plan, schemas: &mut 
     if shape.body.is_some() {
         answers = answers.problems(schemas, &OF_BODIES);
     }
-    if wants_token(route, plan) {
+    if route.access != Access::Anyone {
         answers = answers.problem(schemas, NEEDS_TOKEN.0, NEEDS_TOKEN.1);
+    }
+    if let Access::Roles(roles) = route.access {
+        answers = answers.problem(schemas, 403, &format!("Only for the roles {}", roles.joined(", ")));
     }
     if route.middlewares.iter().any(|middleware| matches!(middleware, Middleware::RateLimit(_))) {
         answers = answers.problem(schemas, TOO_OFTEN.0, TOO_OFTEN.1);
@@ -75,19 +78,12 @@ pub(super) fn operation(route: &Route, method: &str, plan: &Plan, schemas: &mut 
         "summary": shape.summary, "tags": [shape.tag], "operationId": id(method, &route.path),
         "parameters": placeholders.chain(shape.parameters).collect::<Vec<_>>(),
         "responses": answers.problems(schemas, &ALWAYS).finish(),
-        "security": if wants_token(route, plan) { json!([{BEARER: []}]) } else { json!([]) },
+        "security": if route.access == Access::Anyone { json!([]) } else { json!([{BEARER: []}]) },
     });
     if let Some((schema, required)) = shape.body {
         operation["requestBody"] = json!({"required": required, "content": {JSON: {"schema": schema}}});
     }
     operation
-}
-
-fn wants_token(route: &Route, plan: &Plan) -> bool {
-    let owned = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Resource { handler, .. } if find(plan, handler).is_some_and(|handler| handler.owned));
-    route.middlewares.contains(&Middleware::Auth)
-        || matches!(route.endpoint, Endpoint::Profile | Endpoint::UpdateProfile)
-        || owned(&route.endpoint)
 }
 
 fn find<'p>(plan: &'p Plan, handler: &str) -> Option<&'p ResourceHandler> {

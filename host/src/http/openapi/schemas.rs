@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use crate::plan::ResourceHandler;
+use crate::plan::{Owner, ResourceHandler};
 use crate::services::resources::ChangeBody;
 use crate::services::resources::view::{HOST_OWNED, ResourceBody};
 use crate::services::shop::pricing;
@@ -121,7 +121,7 @@ fn data(handler: &ResourceHandler) -> Value {
     if handler.workflow.is_some() {
         fields.insert("state".to_owned(), json!({"type": "string", "description": "The same as that of the resource."}));
     }
-    if handler.owned {
+    if handler.owner == Owner::Creator {
         fields.insert("userId".to_owned(), json!({"type": "string", "description": "Whose it is."}));
     }
     if let Some(field) = &handler.stock_field {

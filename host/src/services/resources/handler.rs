@@ -6,13 +6,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::caller::Caller;
 use super::view;
-use crate::plan::ResourceHandler;
+use crate::plan::{Owner, ResourceHandler, Scope};
 use crate::services::ServiceError;
 use crate::services::error::{FieldError, pointer};
 use crate::services::shop::catalogue::Catalogue;
 use crate::services::shop::pricing;
-use crate::services::users::CurrentUser;
 use crate::store::{Object, Resource, Resources, StoreError};
 
 /// A handler, ready to use.
@@ -80,11 +80,11 @@ impl Handler {
         Ok(Some(object.clone()))
     }
 
-    pub(super) fn new_resource(&self, user: Option<&CurrentUser>, data: Object, now: Timestamp) -> Result<Resource, ServiceError> {
+    pub(super) fn new_resource(&self, caller: &Caller, data: Object, now: Timestamp) -> Result<Resource, ServiceError> {
         Ok(Resource {
             kind: self.settings.kind.clone(),
             id: format!("{}{}", self.settings.id_prefix, uuid::Uuid::now_v7()),
-            owner: self.owner(user)?,
+            owner: self.creator(caller)?.map(str::to_owned),
             state: "active".into(),
             version: 1,
             data: Arc::new(data),
@@ -94,13 +94,19 @@ impl Handler {
         })
     }
 
-    /// Whose resources the caller means; an error when they belong to somebody and nobody asks.
-    pub(super) fn owner(&self, user: Option<&CurrentUser>) -> Result<Option<String>, ServiceError> {
-        match (self.settings.owned, user) {
-            (false, _) => Ok(None),
-            (true, Some(user)) => Ok(Some(user.id.clone())),
-            (true, None) => Err(ServiceError::Unauthorized("a token is needed".into())),
+    /// Who owns what the caller creates; an error when it would belong to somebody and nobody asks.
+    fn creator<'c>(&self, caller: &'c Caller) -> Result<Option<&'c str>, ServiceError> {
+        match (self.settings.owner, &caller.user) {
+            (Owner::Nobody, _) => Ok(None),
+            (Owner::Creator, Some(user)) => Ok(Some(&user.id)),
+            (Owner::Creator, None) => Err(ServiceError::Unauthorized("a token is needed".into())),
         }
+    }
+
+    /// Whose resources the caller reaches, `None` for those of everybody; an error when they belong to somebody and nobody asks.
+    pub(super) fn reach<'c>(&self, caller: &'c Caller) -> Result<Option<&'c str>, ServiceError> {
+        let own = self.creator(caller)?;
+        Ok(if caller.scope == Scope::All { None } else { own })
     }
 
     pub(super) fn units(&self, data: &Object) -> Option<u64> {

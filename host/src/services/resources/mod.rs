@@ -1,5 +1,6 @@
 //! Any resource, with or without a workflow: what handlers call, and how a resource looks from outside.
 
+mod caller;
 mod changes;
 mod course;
 mod handler;
@@ -7,5 +8,6 @@ mod seeds;
 mod service;
 pub mod view;
 
+pub use caller::Caller;
 pub use service::{Dependencies, IdempotencyKey, MAX_PAGE, Resources, usual_page};
 pub use view::{Change, ChangeBody, Page, View};

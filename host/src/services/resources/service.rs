@@ -12,12 +12,13 @@ use millrace_workflow::{Cause, Input, Machine, Refusal};
 use parking_lot::Mutex;
 use serde_json::Value;
 
+use super::caller::Caller;
 use super::changes::Changes;
 use super::course::{self, Courses};
 use super::handler::Handler;
 use super::view::{self, Change, Course, Page, View};
 use crate::clock::Clock;
-use crate::plan::ResourceHandler;
+use crate::plan::{Owner, ResourceHandler};
 use crate::services::ServiceError;
 use crate::services::engine::commit_plan::{self, CommitPlan, Context, Origin};
 use crate::services::engine::{
@@ -25,7 +26,6 @@ use crate::services::engine::{
 };
 use crate::services::generation::Generation;
 use crate::services::shop::catalogue::Catalogue;
-use crate::services::users::CurrentUser;
 use crate::shutdown::Stop;
 use crate::store::{Commit, Conflict, Guard, IdempotencyRow, Instances, Listing, Object, Resource, Stock, Stocking, StoreError};
 
@@ -48,7 +48,7 @@ pub struct IdempotencyKey {
 /// Entries of a page of what `handler` keeps, unless the caller says otherwise.
 #[must_use]
 pub fn usual_page(handler: &ResourceHandler) -> usize {
-    if handler.owned { PAGE_OF_ONES_OWN } else { MAX_PAGE }
+    if handler.owner == Owner::Creator { PAGE_OF_ONES_OWN } else { MAX_PAGE }
 }
 
 /// The resources of a process. Clones share everything.
@@ -177,13 +177,13 @@ impl Resources {
     pub async fn create(
         &self,
         handler: &str,
-        user: Option<&CurrentUser>,
+        caller: &Caller,
         body: Value,
         key: Option<IdempotencyKey>,
         traceparent: String,
     ) -> Result<(View, bool), ServiceError> {
         let handler = self.handler(handler)?;
-        let row = key.zip(user).map(|(key, user)| IdempotencyRow {
+        let row = key.zip(caller.user.as_ref()).map(|(key, user)| IdempotencyRow {
             user: user.id.clone(),
             key: key.key,
             request_hash: key.request_hash,
@@ -195,24 +195,18 @@ impl Resources {
             return self.replay(handler, row, &earlier).await;
         }
         let data = handler.new_data(&body).await?;
-        self.insert(handler, user, data, row, traceparent).await
+        self.insert(handler, caller, data, row, traceparent).await
     }
 
-    /// Lists resources: the user's own, newest first, or (if nobody owns them) all by id.
+    /// Lists resources: those that the caller reaches, newest first, or (if nobody owns them) all by id.
     ///
     /// # Errors
     /// A cursor that was not made here; a limit outside 1 to 200.
-    pub async fn list(
-        &self,
-        handler: &str,
-        user: Option<&CurrentUser>,
-        limit: Option<usize>,
-        cursor: Option<&str>,
-    ) -> Result<Page, ServiceError> {
+    pub async fn list(&self, handler: &str, caller: &Caller, limit: Option<usize>, cursor: Option<&str>) -> Result<Page, ServiceError> {
         let handler = self.handler(handler)?;
         // What belongs to nobody looks the same for everybody until something changes, and a shop's catalogue is read all day.
-        if handler.settings.owned || handler.settings.workflow.is_some() || limit.is_some() || cursor.is_some() {
-            return self.read_page(handler, user, limit, cursor).await;
+        if handler.settings.owner == Owner::Creator || handler.settings.workflow.is_some() || limit.is_some() || cursor.is_some() {
+            return self.read_page(handler, caller, limit, cursor).await;
         }
         let generation = self.inner.generation.current();
         if let Some((read_in, page)) = self.inner.pages.lock().get(&handler.settings.name)
@@ -220,7 +214,7 @@ impl Resources {
         {
             return Ok(page.clone());
         }
-        let page = self.read_page(handler, user, None, None).await?;
+        let page = self.read_page(handler, caller, None, None).await?;
         self.inner.pages.lock().insert(handler.settings.name.clone(), (generation, page.clone()));
         Ok(page)
     }
@@ -228,7 +222,7 @@ impl Resources {
     async fn read_page(
         &self,
         handler: &Handler,
-        user: Option<&CurrentUser>,
+        caller: &Caller,
         limit: Option<usize>,
         cursor: Option<&str>,
     ) -> Result<Page, ServiceError> {
@@ -238,8 +232,8 @@ impl Resources {
         }
         let listing = Listing {
             kind: handler.settings.kind.clone(),
-            owner: handler.owner(user)?,
-            by_id: !handler.settings.owned,
+            owner: handler.reach(caller)?.map(str::to_owned),
+            by_id: handler.settings.owner == Owner::Nobody,
             after: cursor.map(view::parse_cursor).transpose()?,
             limit: limit + 1,
         };
@@ -256,9 +250,9 @@ impl Resources {
     ///
     /// # Errors
     /// Not there, or somebody else's.
-    pub async fn get(&self, handler: &str, user: Option<&CurrentUser>, id: &str, before: Option<u64>) -> Result<View, ServiceError> {
+    pub async fn get(&self, handler: &str, caller: &Caller, id: &str, before: Option<u64>) -> Result<View, ServiceError> {
         let handler = self.handler(handler)?;
-        let resource = self.own(handler, user, id).await?;
+        let resource = self.own(handler, caller, id).await?;
         self.view_before(handler, &resource, before.unwrap_or(u64::MAX)).await
     }
 
@@ -269,13 +263,13 @@ impl Resources {
     pub async fn update(
         &self,
         handler: &str,
-        user: Option<&CurrentUser>,
+        caller: &Caller,
         id: &str,
         body: Value,
         if_version: Option<u64>,
     ) -> Result<View, ServiceError> {
         let handler = self.handler(handler)?;
-        let mut resource = self.own(handler, user, id).await?;
+        let mut resource = self.own(handler, caller, id).await?;
         handler.refuse_workflow(&resource)?;
         let guard = guard(&resource, if_version)?;
         resource.data = Arc::new(handler.new_data(&body).await?);
@@ -292,9 +286,9 @@ impl Resources {
     ///
     /// # Errors
     /// Not there, moved by a workflow, or changed meanwhile.
-    pub async fn delete(&self, handler: &str, user: Option<&CurrentUser>, id: &str, if_version: Option<u64>) -> Result<(), ServiceError> {
+    pub async fn delete(&self, handler: &str, caller: &Caller, id: &str, if_version: Option<u64>) -> Result<(), ServiceError> {
         let handler = self.handler(handler)?;
-        let resource = self.own(handler, user, id).await?;
+        let resource = self.own(handler, caller, id).await?;
         handler.refuse_workflow(&resource)?;
         let removed = self.store().delete_resource(&handler.settings.kind, id, guard(&resource, if_version)?).await?;
         self.inner.generation.advance();
@@ -305,11 +299,11 @@ impl Resources {
     ///
     /// # Errors
     /// Not there, invalid body, or the state does not allow it (409 naming the state).
-    pub async fn act(&self, handler: &str, user: Option<&CurrentUser>, id: &str, action: &str, body: Value) -> Result<View, ServiceError> {
+    pub async fn act(&self, handler: &str, caller: &Caller, id: &str, action: &str, body: Value) -> Result<View, ServiceError> {
         let handler = self.handler(handler)?;
         let transitions = handler.settings.actions.get(action).cloned().unwrap_or_else(|| vec![action.to_owned()]);
         let merge = handler.action_fields(&body)?;
-        self.own(handler, user, id).await?;
+        self.own(handler, caller, id).await?;
         let entered = self.store().timers(&handler.settings.kind, id).await?;
         let (steady, too_soon) = (self.inner.clock.steady(), Mutex::new(None));
         let choose = |resource: &Resource, machine: &Machine| {
@@ -343,26 +337,20 @@ impl Resources {
                     Err(WithdrawError::Lookup(error)) => Err(ServiceError::Internal(error.into())),
                     Err(WithdrawError::Contended | WithdrawError::Meaningless) => {
                         let why = matches!(refusal, Refusal::Worn { .. } | Refusal::Overdue { .. }).then(|| refusal.to_string());
-                        Err(self.impossible(handler, user, (id, action), why).await)
+                        Err(self.impossible(handler, caller, (id, action), why).await)
                     }
-                    Err(refusal) => Err(self.impossible(handler, user, (id, action), Some(refusal.to_string())).await),
+                    Err(refusal) => Err(self.impossible(handler, caller, (id, action), Some(refusal.to_string())).await),
                 }
             }
-            Err(FireError::Contended) => Err(self.impossible(handler, user, (id, action), None).await),
+            Err(FireError::Contended) => Err(self.impossible(handler, caller, (id, action), None).await),
             Err(FireError::Store(error)) => Err(error.into()),
             Err(error @ FireError::Lookup(_)) => Err(ServiceError::Internal(error.into())),
         }
     }
 
     /// That an action is not possible in the state of now, and why.
-    async fn impossible(
-        &self,
-        handler: &Handler,
-        user: Option<&CurrentUser>,
-        (id, action): (&str, &str),
-        why: Option<String>,
-    ) -> ServiceError {
-        match self.own(handler, user, id).await {
+    async fn impossible(&self, handler: &Handler, caller: &Caller, (id, action): (&str, &str), why: Option<String>) -> ServiceError {
+        match self.own(handler, caller, id).await {
             Ok(Resource { state, .. }) => {
                 let why = why.map(|why| format!(": {why}")).unwrap_or_default();
                 ServiceError::Conflict(format!("'{action}' is not possible in state '{state}'{why}"))
@@ -375,15 +363,9 @@ impl Resources {
     ///
     /// # Errors
     /// Not there, or somebody else's.
-    pub async fn changes(
-        &self,
-        handler: &str,
-        user: Option<&CurrentUser>,
-        id: &str,
-        after: u64,
-    ) -> Result<BoxStream<'static, Change>, ServiceError> {
+    pub async fn changes(&self, handler: &str, caller: &Caller, id: &str, after: u64) -> Result<BoxStream<'static, Change>, ServiceError> {
         let handler = self.handler(handler)?;
-        self.own(handler, user, id).await?;
+        self.own(handler, caller, id).await?;
         Ok(self.inner.changes.stream(&handler.settings.kind, id, after))
     }
 
@@ -414,12 +396,12 @@ impl Resources {
     async fn insert(
         &self,
         handler: &Handler,
-        user: Option<&CurrentUser>,
+        caller: &Caller,
         data: Object,
         row: Option<IdempotencyRow>,
         traceparent: String,
     ) -> Result<(View, bool), ServiceError> {
-        let resource = handler.new_resource(user, data, self.inner.clock.now())?;
+        let resource = handler.new_resource(caller, data, self.inner.clock.now())?;
         let owner = resource.owner.clone();
         let share = self.inner.per_owner.begin(&handler.settings.kind, owner.as_deref()).map_err(|_| handler.full(FULL_RETRY_AFTER))?;
         let place = handler.settings.workflow.as_deref().map(|workflow| self.place(workflow)).transpose()?;
@@ -492,10 +474,10 @@ impl Resources {
         Ok((self.full_view(handler, &resource).await?, true))
     }
 
-    async fn own(&self, handler: &Handler, user: Option<&CurrentUser>, id: &str) -> Result<Resource, ServiceError> {
-        let owner = handler.owner(user)?;
+    async fn own(&self, handler: &Handler, caller: &Caller, id: &str) -> Result<Resource, ServiceError> {
+        let reach = handler.reach(caller)?;
         let found = self.store().resource(&handler.settings.kind, id).await?;
-        found.filter(|resource| !handler.settings.owned || resource.owner == owner).ok_or_else(|| handler.not_found(id))
+        found.filter(|resource| reach.is_none() || resource.owner.as_deref() == reach).ok_or_else(|| handler.not_found(id))
     }
 
     async fn full_view(&self, handler: &Handler, resource: &Resource) -> Result<View, ServiceError> {

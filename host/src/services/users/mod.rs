@@ -8,6 +8,7 @@ mod passwords;
 mod rules;
 mod tokens;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use serde::Deserialize;
 use super::ServiceError;
 use crate::clock::Clock;
 use crate::plan;
+use crate::plan::access::{Role, Roles};
 use crate::store::{self, StoreError};
 use crate::telemetry::Metrics;
 use crate::text;
@@ -33,6 +35,8 @@ pub use tokens::{MAX_TOKEN_BYTES, TokenError, TokenVerifier};
 pub struct CurrentUser {
     /// Id of the user.
     pub id: String,
+    /// What they are; always a customer.
+    pub roles: Roles,
     /// How long the token is good yet.
     pub left: std::time::Duration,
 }
@@ -238,6 +242,7 @@ impl Users {
             name: account.name,
             email: account.email.shown,
             password_hash: self.inner.passwords.hash(&account.password).await?,
+            roles: BTreeSet::new(),
             created_at: in_milliseconds(self.inner.clock.now()),
         };
         self.inner.store.add_user(user.clone()).await.map_err(taken)?;
@@ -245,7 +250,8 @@ impl Users {
     }
 
     fn session(&self, user: store::User) -> Result<Session, ServiceError> {
-        let token = self.inner.tokens.issue(&user.id).map_err(ServiceError::Internal)?;
+        let granted = user.roles.iter().filter_map(|name| Role::from_name(name)).collect();
+        let token = self.inner.tokens.issue(&user.id, granted).map_err(ServiceError::Internal)?;
         Ok(Session { token, user: user.into() })
     }
 }

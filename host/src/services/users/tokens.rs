@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::CurrentUser;
 use crate::clock::Clock;
 use crate::plan;
+use crate::plan::access::Roles;
 
 /// A token longer than this is refused unread.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -46,12 +47,15 @@ struct Inner {
     clock: Clock,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Claims {
     iss: String,
     sub: String,
     iat: i64,
     exp: i64,
+    /// What the account is beyond a customer; left out if nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roles: Option<Roles>,
 }
 
 /// What is read back; the library has checked issuer and audience. Dates are whole seconds since 1970.
@@ -63,6 +67,8 @@ struct Received {
     nbf: Option<i64>,
     #[serde(default, deserialize_with = "there")]
     iat: Option<i64>,
+    #[serde(default)]
+    roles: Roles,
 }
 
 /// A claim that may be left out, and is no `null`.
@@ -112,7 +118,7 @@ impl TokenVerifier {
         }
         self.check_dates(&claims)?;
         let left = claims.exp.saturating_add(LEEWAY) - self.inner.clock.now().as_second();
-        Ok(CurrentUser { id: claims.sub, left: Duration::from_secs(left.max(0).unsigned_abs()) })
+        Ok(CurrentUser { id: claims.sub, roles: claims.roles.or(Roles::CUSTOMER), left: Duration::from_secs(left.max(0).unsigned_abs()) })
     }
 
     fn check_dates(&self, claims: &Received) -> Result<(), TokenError> {
@@ -129,11 +135,17 @@ impl TokenVerifier {
         if claims.exp < now - LEEWAY { Err(TokenError::Expired) } else { Ok(()) }
     }
 
-    /// A token for the user `id`, from now for the configured time.
-    pub(super) fn issue(&self, id: &str) -> anyhow::Result<String> {
+    /// A token for the user `id`, who has these roles as long as it is good: from now for the configured time.
+    pub(super) fn issue(&self, id: &str, granted: Roles) -> anyhow::Result<String> {
         let iat = self.inner.clock.now().as_second();
         let life = i64::try_from(self.inner.life.as_secs()).unwrap_or(i64::MAX);
-        let claims = Claims { iss: self.inner.issuer.clone(), sub: id.to_owned(), iat, exp: iat.saturating_add(life) };
+        let claims = Claims {
+            iss: self.inner.issuer.clone(),
+            sub: id.to_owned(),
+            iat,
+            exp: iat.saturating_add(life),
+            roles: Some(granted.and(Roles::STAFF)).filter(|roles| !roles.is_empty()),
+        };
         jsonwebtoken::encode(&self.inner.header, &claims, &self.inner.signing).context("signing a token")
     }
 }
@@ -150,6 +162,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::plan::access::Role;
 
     const SECRET: &str = "a secret of more than thirty-two bytes";
 
@@ -190,11 +203,25 @@ mod tests {
     fn a_token_made_here_is_accepted_until_it_expires() {
         let clock = Clock::system();
         let tokens = verifier(&clock);
-        let token = tokens.issue("u1").unwrap();
+        let token = tokens.issue("u1", Roles::default()).unwrap();
         let user = tokens.verify(&token).unwrap();
         assert!(user.id == "u1" && (3600..=3605).contains(&user.left.as_secs()), "{user:?}");
         clock.advance(SignedDuration::from_secs(3606));
         assert_eq!(tokens.verify(&token), Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn a_token_says_what_its_account_is_beyond_a_customer() {
+        let tokens = verifier(&Clock::system());
+        let finance: Roles = [Role::Finance].into_iter().collect();
+        let read = |token: &str| tokens.verify(token).map(|user| user.roles);
+        assert_eq!(read(&tokens.issue("u1", Roles::default()).unwrap()), Ok(Roles::CUSTOMER));
+        assert_eq!(read(&tokens.issue("u1", finance).unwrap()), Ok(finance.or(Roles::CUSTOMER)));
+        assert_eq!(read(&signed(Algorithm::HS256, SECRET, &without("roles"))), Ok(Roles::CUSTOMER));
+        assert_eq!(read(&signed(Algorithm::HS256, SECRET, &with("roles", json!(["finance", "emperor"])))), Ok(finance.or(Roles::CUSTOMER)));
+        for odd in [json!("finance"), json!({"finance": true}), json!([1]), json!(null), json!([["finance"]])] {
+            assert_eq!(read(&signed(Algorithm::HS256, SECRET, &with("roles", odd.clone()))), Err(TokenError::Invalid), "{odd}");
+        }
     }
 
     #[test]
@@ -262,7 +289,7 @@ mod tests {
     fn a_token_stays_good_when_the_date_is_set_back() {
         let clock = Clock::system();
         let tokens = verifier(&clock);
-        let token = tokens.issue("u1").unwrap();
+        let token = tokens.issue("u1", Roles::default()).unwrap();
         clock.set(SignedDuration::from_hours(-24));
         assert!(tokens.verify(&token).is_ok());
     }

@@ -7,6 +7,7 @@ mod commit;
 mod finished;
 mod state;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -252,6 +253,10 @@ impl Users for Memory {
 
     async fn update_user(&self, id: &str, name: Option<&str>, email: Option<&str>) -> Result<Option<User>, StoreError> {
         self.write(|state| state.update_user(id, name, email))
+    }
+
+    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>) -> Result<Option<User>, StoreError> {
+        self.write(|state| Ok(state.set_roles(id, roles)))
     }
 
     async fn user(&self, id: &str) -> Result<Option<User>, StoreError> {

@@ -456,6 +456,12 @@ impl State {
         Ok(Some(user.clone()))
     }
 
+    pub(super) fn set_roles(&mut self, id: &str, roles: &BTreeSet<String>) -> Option<User> {
+        let user = self.users.get_mut(id)?;
+        user.roles.clone_from(roles);
+        Some(user.clone())
+    }
+
     pub(super) fn user(&self, id: &str) -> Option<User> {
         self.users.get(id).cloned()
     }

@@ -31,6 +31,7 @@ const MIGRATION_LIST: &[M<'static>] = &[
     M::up(include_str!("../../../migrations/0006_deadlines.sql")),
     M::up(include_str!("../../../migrations/0007_email_keys.sql")),
     M::up(include_str!("../../../migrations/0008_retention.sql")),
+    M::up(include_str!("../../../migrations/0009_roles.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
 

@@ -26,6 +26,7 @@ mod tests;
 mod users;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -241,6 +242,11 @@ impl Users for Sqlite {
     async fn update_user(&self, id: &str, name: Option<&str>, email: Option<&str>) -> Result<Option<User>, StoreError> {
         let (id, name, email) = (id.to_owned(), name.map(str::to_owned), email.map(str::to_owned));
         self.writer.write(move |writing| users::update(writing, &id, name.as_deref(), email.as_deref())).await
+    }
+
+    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>) -> Result<Option<User>, StoreError> {
+        let (id, roles) = (id.to_owned(), roles.clone());
+        self.writer.write(move |writing| Ok(users::set_roles(writing.connection, &id, &roles)?)).await
     }
 
     async fn user(&self, id: &str) -> Result<Option<User>, StoreError> {

@@ -1,15 +1,15 @@
 //! What an operator changes in a database by a command, beside the process that has it open, if one has. That process finds what was
 //! changed within seconds.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::super::{DeadLetter, StepRun};
+use super::super::{DeadLetter, StepRun, User};
 use super::connection::{self, OpenError};
-use super::{outbox, runs};
+use super::{outbox, runs, users};
 
 /// Makes events of the database `path` that were written at or after `since` unpublished again, and answers how many.
 ///
@@ -106,6 +106,31 @@ pub fn release(path: &Path, keys: &[String], now: Timestamp) -> Result<Vec<Strin
         Ok(unknown)
     };
     release().map_err(|cause| OpenError::Sqlite { path: path.to_owned(), cause })
+}
+
+/// The users of the database `path` who were granted a role, or everybody, by e-mail.
+///
+/// # Errors
+/// [`OpenError`], which names the file.
+pub fn users(path: &Path, everybody: bool) -> Result<Vec<User>, OpenError> {
+    beside(path, |connection| users::list(connection, everybody))
+}
+
+/// Changes the roles of the user with this e-mail, and answers what they are now. `None` when there is no such user.
+///
+/// # Errors
+/// [`OpenError`], which names the file.
+pub fn change_roles(path: &Path, email: &str, change: impl FnOnce(&mut BTreeSet<String>)) -> Result<Option<User>, OpenError> {
+    let mut connection = open(path)?;
+    let work = || {
+        let writing = Transaction::new(&mut connection, TransactionBehavior::Immediate)?;
+        let Some(mut user) = users::by_email(&writing, email)? else { return Ok(None) };
+        change(&mut user.roles);
+        users::set_roles(&writing, &user.id, &user.roles)?;
+        writing.commit()?;
+        Ok(Some(user))
+    };
+    work().map_err(|cause| OpenError::Sqlite { path: path.to_owned(), cause })
 }
 
 fn beside<T>(path: &Path, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, OpenError> {

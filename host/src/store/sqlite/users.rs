@@ -1,19 +1,28 @@
 //! People with a login, each by the key of their e-mail.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{StoreError, User};
-use super::columns::time;
+use super::columns::{json, time};
 use super::writer::{UnitError, Writing, micros};
 use crate::text::email_key;
 
-const USER: &str = "SELECT id, name, email, password_hash, created_at FROM users";
+const USER: &str = "SELECT id, name, email, password_hash, created_at, roles FROM users";
 
 /// Of how the keys are made; grows with every change of it.
 const KEYS: i64 = 1;
 
 fn user_row(row: &Row<'_>) -> rusqlite::Result<User> {
-    Ok(User { id: row.get(0)?, name: row.get(1)?, email: row.get(2)?, password_hash: row.get(3)?, created_at: time(row, 4)? })
+    Ok(User {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        email: row.get(2)?,
+        password_hash: row.get(3)?,
+        created_at: time(row, 4)?,
+        roles: json(row, 5)?,
+    })
 }
 
 pub(super) fn by_id(connection: &Connection, id: &str) -> rusqlite::Result<Option<User>> {
@@ -27,9 +36,9 @@ pub(super) fn by_email(connection: &Connection, email: &str) -> rusqlite::Result
 
 pub(super) fn add(writing: &Writing<'_>, user: &User) -> Result<(), UnitError> {
     let inserted = writing.run(
-        "INSERT INTO users (id, name, email, email_key, password_hash, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        "INSERT INTO users (id, name, email, email_key, password_hash, created_at, roles) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT DO NOTHING",
-        params![user.id, user.name, user.email, email_key(&user.email), user.password_hash, micros(user.created_at)],
+        params![user.id, user.name, user.email, email_key(&user.email), user.password_hash, micros(user.created_at), as_json(&user.roles)],
     )?;
     match inserted {
         0 if by_email(writing.connection, &user.email)?.is_some() => Err(StoreError::Taken("email").into()),
@@ -51,6 +60,21 @@ pub(super) fn update(writing: &Writing<'_>, id: &str, name: Option<&str>, email:
         params![id, name, email, key],
     )?;
     Ok(by_id(writing.connection, id)?)
+}
+
+pub(super) fn set_roles(connection: &Connection, id: &str, roles: &BTreeSet<String>) -> rusqlite::Result<Option<User>> {
+    connection.execute("UPDATE users SET roles = ?2 WHERE id = ?1", params![id, as_json(roles)])?;
+    by_id(connection, id)
+}
+
+/// Those who were granted a role, or everybody, by e-mail.
+pub(super) fn list(connection: &Connection, everybody: bool) -> rusqlite::Result<Vec<User>> {
+    let which = if everybody { "" } else { "WHERE roles <> '[]'" };
+    connection.prepare(&format!("{USER} {which} ORDER BY email_key"))?.query_map([], user_row)?.collect()
+}
+
+fn as_json(roles: &BTreeSet<String>) -> String {
+    serde_json::json!(roles).to_string()
 }
 
 /// Makes the keys anew if an older version has made them otherwise. Of users who turn out to have one e-mail the one who registered

@@ -1,0 +1,205 @@
+import { describe, expect, it } from 'vitest'
+import { TextBuffer } from './buffer.ts'
+import { applied } from './edits.ts'
+import { lens } from './lens.ts'
+import { addState, addTransition, dropComponent } from './machineCommands.ts'
+import { repositoryFile } from './testing/corpus.ts'
+import { diff, edited } from './testing/gestures.ts'
+
+const MONOLITH = repositoryFile('configs/monolith.yaml')
+const ORDERS = repositoryFile('host/tests/config/valid/original-orders.yaml')
+
+describe('states and transitions', () => {
+  const flow = 'order-processing'
+
+  it('are added where a person would write them', () => {
+    const state = edited(MONOLITH, (model) =>
+      addState(model, { workflow: flow, name: 'packed', description: 'In its box', after: 'paid' }),
+    )
+    expect(diff(MONOLITH, state)).toEqual(['+          packed:', '+            description: In its box'])
+    const transition = edited(state, (model) =>
+      addTransition(model, {
+        workflow: flow,
+        name: 'pack',
+        from: 'paid',
+        to: 'packed',
+        maker: { by: 'timer', after: '5m' },
+      }),
+    )
+    expect(diff(state, transition)).toEqual([
+      '+          pack:',
+      '+            fromState: paid',
+      '+            toState: packed',
+      '+            after: 5m',
+    ])
+    expect(transition).toContain('            autoTransform: true\n          pack:\n')
+  })
+
+  it('are written together with what makes them', () => {
+    const text = edited(MONOLITH, (model) =>
+      addTransition(model, {
+        workflow: flow,
+        name: 'give_up',
+        from: 'paid',
+        to: 'cancelled',
+        maker: { by: 'action', handler: 'orders-api', action: 'cancel' },
+      }),
+    )
+    expect(text).toContain('        cancel: [cancel_order, cancel_validated, abandon_payment, give_up]\n')
+    const heard = edited(MONOLITH, (model) =>
+      addTransition(model, {
+        workflow: flow,
+        name: 'stop',
+        from: 'paid',
+        to: 'cancelled',
+        maker: { by: 'event', topic: 'fraud.found', event: 'fraud.found' },
+      }),
+    )
+    expect(lens(heard).machines[0]?.transitions.find(({ name }) => name === 'stop')?.makers).toEqual([
+      { by: 'event', topic: 'fraud.found', event: 'fraud.found' },
+    ])
+  })
+
+  it('are refused from a final state and to an unknown one', () => {
+    const given = { workflow: flow, name: 'x', maker: { by: 'nobody yet' } } as const
+    expect(() => addTransition(lens(MONOLITH), { ...given, from: 'delivered', to: 'paid' })).toThrow(
+      '`delivered` is final',
+    )
+    expect(() => addTransition(lens(MONOLITH), { ...given, from: 'paid', to: 'lost' })).toThrow('no state `lost`')
+  })
+})
+
+/** What a careful person adds to the monolith's config, in `diff`'s words. */
+const FRAUD_IN_MONOLITH = `
++  - name: fraud-checker
++    type: dynamic.component
++    config:
++      source: ../components/fraud_checker.wasm
++      description: Checks order for fraud signals
++    dependsOn: [order-state]
++
++  - name: step-fraud
++    type: processing.step
++    config:
++      componentId: fraud-checker
++      successTransition: fraud_cleared
++      compensateTransition: fraud_detected
++      maxRetries: 1
++      timeoutSeconds: 15
++    dependsOn: [fraud-checker, order-state]
++
++          cleared:
++            description: No fraud signals, ready for payment
+-            fromState: validated
++            fromState: cleared
++          fraud_cleared:
++            fromState: validated
++            toState: cleared
++          fraud_detected:
++            fromState: validated
++            toState: failed
++      - workflowType: order-processing
++        toStates: [validated]
++        handler: step-fraud
+`.trim()
+
+/** And to a config in which all names are in quotes and all lists have dashes; in its own style. */
+const FRAUD_IN_ORDERS = `
++  - name: fraud-checker
++    type: dynamic.component
++    config:
++      source: "../components/fraud_checker.wasm"
++      description: "Checks order for fraud signals"
++    dependsOn:
++      - order-state
++
++  - name: step-fraud
++    type: processing.step
++    config:
++      componentId: "fraud-checker"
++      successTransition: "fraud_cleared"
++      compensateTransition: "fraud_detected"
++      maxRetries: 1
++      timeoutSeconds: 15
++    dependsOn:
++      - fraud-checker
++      - order-state
++
++          cleared:
++            description: "No fraud signals, ready for payment"
+-            fromState: "validated"
++            fromState: "cleared"
++          fraud_cleared:
++            fromState: "validated"
++            toState: "cleared"
++          fraud_detected:
++            fromState: "validated"
++            toState: "failed"
++        toStates: ["validated"]
++        handler: "step-fraud"
++      - workflowType: "order-processing"
+`.trim()
+
+describe('a component that is dropped on a state', () => {
+  const fraud = {
+    workflow: 'order-processing',
+    state: 'validated',
+    component: {
+      name: 'fraud-checker',
+      config: { source: '../components/fraud_checker.wasm', description: 'Checks order for fraud signals' },
+    },
+    step: { name: 'step-fraud', config: { maxRetries: 1, timeoutSeconds: 15 } },
+    success: { transition: 'fraud_cleared', to: 'cleared', description: 'No fraud signals, ready for payment' },
+    compensate: { transition: 'fraud_detected' },
+  }
+
+  it('is one gesture and one step to undo: component, step, hook, state and transitions, as a careful person writes them', () => {
+    const { edits, label } = dropComponent(lens(MONOLITH), fraud)
+    const buffer = new TextBuffer(MONOLITH, () => 0)
+    buffer.apply(edits, label)
+    expect(diff(MONOLITH, buffer.text)).toEqual(FRAUD_IN_MONOLITH.split('\n'))
+    expect(lens(buffer.text).machines[0]?.states.find(({ name }) => name === 'validated')?.awaits).toBe('step-fraud')
+    buffer.undo()
+    expect([buffer.text, buffer.undoLabel]).toEqual([MONOLITH, null])
+  })
+
+  it('is written in the quotes and lists of the file', () => {
+    const text = edited(ORDERS, (model) => dropComponent(model, fraud))
+    expect(diff(ORDERS, text)).toEqual(FRAUD_IN_ORDERS.split('\n'))
+  })
+
+  it('finds names by itself', () => {
+    const { edits, step } = dropComponent(lens(MONOLITH), {
+      workflow: 'order-processing',
+      state: 'shipped',
+      component: 'notification-sender',
+      success: { to: 'told' },
+    })
+    expect(step).toBe('step-notification')
+    const machine = lens(applied(MONOLITH, edits)).machines[0]
+    expect(machine?.transitions.filter(({ from }) => from === 'shipped').map(({ name, to }) => [name, to])).toEqual([
+      ['notification_passed', 'told'],
+      ['notification_failed', 'failed'],
+    ])
+    expect(machine?.transitions.find(({ name }) => name === 'deliver_order')?.from).toBe('told')
+  })
+
+  it('is refused where it could not be', () => {
+    const model = lens(MONOLITH)
+    const drop = { workflow: 'order-processing', component: 'notification-sender' }
+    expect(() => dropComponent(model, { ...drop, state: 'paying' })).toThrow(
+      'waits for the step `step-payment` already',
+    )
+    expect(() => dropComponent(model, { ...drop, state: 'failed' })).toThrow('is final')
+    expect(() => dropComponent(model, { ...drop, state: 'none' })).toThrow('no state `none`')
+    expect(() => dropComponent(model, { ...drop, state: 'validated', component: 'spa' })).toThrow(
+      '`spa` is not a component',
+    )
+    expect(() => dropComponent(model, { ...drop, state: 'validated', success: { to: 'paying' } })).toThrow(
+      '`start_payment` leaves `validated` at once',
+    )
+    expect(() =>
+      dropComponent(model, { ...drop, state: 'new', success: { transition: 'cancel_order', to: 'validating' } }),
+    ).toThrow('`cancel_order` leads from')
+  })
+})
