@@ -187,6 +187,18 @@ mod tests {
     }
 
     #[test]
+    fn each_project_of_the_tests_in_a_browser_is_run_by_a_script() {
+        let read = |file: &str| fs::read_to_string(folder().join(file)).expect("it is there");
+        let (config, scripts) = (read("playwright.config.ts"), read("package.json"));
+        let (_, list) = config.split_once("projects: [").expect("a list of projects");
+        let projects: Vec<&str> = list.split("name: '").skip(1).filter_map(|rest| rest.split('\'').next()).collect();
+        assert!(projects.contains(&"stack"), "{projects:?}");
+        for project in projects {
+            assert!(scripts.contains(&format!("--project={project}")), "no script of web/package.json runs the project '{project}'");
+        }
+    }
+
+    #[test]
     fn an_old_node_is_none() {
         let told = ["v18.20.4", "v20.18.3", "v20.19.0\n", "v21.7.3", "v22.11.0", "v22.12.0", "v24.1.0", "v24", ""].map(is_new_enough);
         assert_eq!(told, [false, false, true, false, false, true, true, false, false]);
