@@ -4,8 +4,10 @@ pub mod copies;
 pub mod events;
 mod printed;
 pub mod quarantined;
+pub mod routes;
 mod signals;
 mod top;
+pub mod users;
 mod version;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -38,6 +40,16 @@ pub enum ReportFormat {
     Pretty,
     /// One line per problem, as compilers write them.
     Lines,
+    /// For programs.
+    Json,
+}
+
+/// How a command shows what it has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Text,
     /// For programs.
     Json,
 }

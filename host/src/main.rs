@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
-use millrace::commands::{self, ReportFormat};
+use millrace::commands::{self, Output, ReportFormat};
+use millrace::plan::access::Role;
 use millrace::telemetry::LogFormat;
 
 #[global_allocator]
@@ -55,6 +56,20 @@ enum Command {
     Openapi {
         /// The YAML config.
         file: PathBuf,
+    },
+    /// Print what answers where: method, path, module, who may call it, whose resources it reaches, limits.
+    Routes {
+        /// The YAML config.
+        #[arg(long, short, env = "MILLRACE_CONFIG", default_value = "configs/monolith.yaml")]
+        config: PathBuf,
+        /// Form of the table.
+        #[arg(long, short, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Look at the roles of people, grant one, or take one back. They count from the next token on.
+    Users {
+        #[command(subcommand)]
+        command: UsersCommand,
     },
     /// Ask a process whether it is well, as the health check of a container does: success if it answers 200.
     Probe {
@@ -165,6 +180,38 @@ enum QuarantinedCommand {
     },
 }
 
+#[derive(Subcommand)]
+enum UsersCommand {
+    /// List who has roles.
+    List {
+        /// The YAML config of the process that keeps the accounts; it may be running.
+        #[arg(long, short, env = "MILLRACE_CONFIG")]
+        config: PathBuf,
+        /// Those without a role too.
+        #[arg(long)]
+        all: bool,
+        /// Form of the list.
+        #[arg(long, short, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Give somebody roles beyond those that they have.
+    Grant(RolesOf),
+    /// Take roles back.
+    Revoke(RolesOf),
+}
+
+#[derive(clap::Args)]
+struct RolesOf {
+    /// The YAML config of the process that keeps the accounts; it may be running.
+    #[arg(long, short, env = "MILLRACE_CONFIG")]
+    config: PathBuf,
+    /// E-mail address of the account.
+    email: String,
+    /// support, catalogue, finance, operator, designer, admin; none of them includes another.
+    #[arg(required = true, value_parser = commands::users::grantable)]
+    roles: Vec<Role>,
+}
+
 #[derive(clap::Args)]
 struct DeadLetters {
     /// The YAML config of the process whose events they are; it may be running.
@@ -188,6 +235,10 @@ fn main() -> ExitCode {
         Command::Validate { file, without_components, format } => commands::validate(&file, format, !without_components),
         Command::Schema => commands::schema(),
         Command::Openapi { file } => commands::openapi(&file),
+        Command::Routes { config, output } => commands::routes::routes(&config, output),
+        Command::Users { command: UsersCommand::List { config, all, output } } => commands::users::list(&config, all, output),
+        Command::Users { command: UsersCommand::Grant(of) } => commands::users::grant(&of.config, &of.email, &of.roles),
+        Command::Users { command: UsersCommand::Revoke(of) } => commands::users::revoke(&of.config, &of.email, &of.roles),
         Command::Probe { url } => commands::probe(&url),
         Command::Top { urls, once, interval, metrics_token } => commands::top(&urls, metrics_token.as_deref(), once, interval),
         Command::Dlq { command: DlqCommand::List(of) } => commands::events::list_dead_letters(&of.config, &of.topics),

@@ -1,18 +1,18 @@
 //! Registration, login and profile.
 
 use axum::Json;
-use axum::extract::Request;
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::address::Client;
-use super::body::{self, Fields, Presence};
+use super::body::Fields;
 use super::error::ApiError;
-use super::state::AppState;
+use super::extract::{OfFields, Sent};
+use super::state::Serving;
 use super::writes;
-use crate::services::resources::Caller;
 use crate::services::users::{Credentials, CurrentUser, Profile, ProfileChange, Registration, Session, Users};
 
 /// A user.
@@ -36,47 +36,50 @@ pub(super) struct SessionBody {
     user: UserBody,
 }
 
-pub(super) async fn register(state: &AppState, request: Request) -> Result<Response, ApiError> {
-    let (users, client) = (users(state)?, Client::of(&request));
-    let (_, body) = body::object(request, Presence::Required, state.read_timeout).await?;
-    let mut fields = Fields::new(body);
-    let registration = Registration { name: fields.text("name"), email: fields.text("email"), password: fields.text("password") };
-    fields.finish()?;
-    let session = writes::finish(&state.writes, async move { users.register(registration, client.0).await }).await?;
+pub(super) async fn register(
+    State(serving): State<Serving>,
+    users: Users,
+    client: Client,
+    Sent(registration): Sent<Registration>,
+) -> Result<Response, ApiError> {
+    let session = writes::finish(&serving.app.writes, async move { users.register(registration, client.0).await }).await?;
     Ok((StatusCode::CREATED, answer(SessionBody::from(session))).into_response())
 }
 
-pub(super) async fn login(state: &AppState, request: Request) -> Result<Response, ApiError> {
-    let (users, client) = (users(state)?, Client::of(&request));
-    let (_, body) = body::object(request, Presence::Required, state.read_timeout).await?;
-    let mut fields = Fields::new(body);
-    let given = Credentials { email: fields.text("email"), password: fields.text("password") };
-    fields.finish()?;
+pub(super) async fn login(users: Users, client: Client, Sent(given): Sent<Credentials>) -> Result<Response, ApiError> {
     Ok(answer(SessionBody::from(users.login(&given.email, &given.password, client.0).await?)).into_response())
 }
 
-pub(super) async fn profile(state: &AppState, caller: Caller) -> Result<Response, ApiError> {
-    let (users, user) = (users(state)?, current(caller)?);
+pub(super) async fn profile(users: Users, user: CurrentUser) -> Result<Response, ApiError> {
     Ok(answer(UserBody::from(users.profile(&user).await?)).into_response())
 }
 
-pub(super) async fn update_profile(state: &AppState, caller: Caller, request: Request) -> Result<Response, ApiError> {
-    let (users, user) = (users(state)?, current(caller)?);
-    let (_, body) = body::object(request, Presence::Required, state.read_timeout).await?;
-    let mut fields = Fields::new(body);
-    let change = ProfileChange { name: fields.optional_text("name"), email: fields.optional_text("email") };
-    fields.finish()?;
+pub(super) async fn update_profile(
+    State(serving): State<Serving>,
+    users: Users,
+    user: CurrentUser,
+    Sent(change): Sent<ProfileChange>,
+) -> Result<Response, ApiError> {
     let update = async move { users.update(&user, change.name.as_deref(), change.email.as_deref()).await };
-    Ok(answer(UserBody::from(writes::finish(&state.writes, update).await?)).into_response())
+    Ok(answer(UserBody::from(writes::finish(&serving.app.writes, update).await?)).into_response())
 }
 
-/// A profile belongs to somebody.
-fn current(caller: Caller) -> Result<CurrentUser, ApiError> {
-    caller.user.ok_or_else(|| ApiError::unauthorized("a token is needed"))
+impl OfFields for Registration {
+    fn take(fields: &mut Fields) -> Self {
+        Self { name: fields.text("name"), email: fields.text("email"), password: fields.text("password") }
+    }
 }
 
-fn users(state: &AppState) -> Result<Users, ApiError> {
-    state.users.clone().ok_or_else(|| ApiError::internal(anyhow::anyhow!("a route needs accounts, and this process has none")))
+impl OfFields for Credentials {
+    fn take(fields: &mut Fields) -> Self {
+        Self { email: fields.text("email"), password: fields.text("password") }
+    }
+}
+
+impl OfFields for ProfileChange {
+    fn take(fields: &mut Fields) -> Self {
+        Self { name: fields.optional_text("name"), email: fields.optional_text("email") }
+    }
 }
 
 /// Nothing of an account belongs in a cache.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, Request};
-use axum::http::{HeaderMap, header};
+use axum::http::{Extensions, HeaderMap, header};
 use ipnet::IpNet;
 
 /// Networks whose peers ask on behalf of others.
@@ -31,14 +31,18 @@ pub(super) struct Client(pub(super) IpAddr);
 
 impl Client {
     /// Of a request; its peer where no rate limit knows better.
-    pub(super) fn of(request: &Request) -> Self {
-        request.extensions().get::<Self>().copied().unwrap_or_else(|| Self(one_per_customer(peer(request).to_canonical())))
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        extensions.get::<Self>().copied().unwrap_or_else(|| Self(one_per_customer(other_end(extensions).to_canonical())))
     }
 }
 
 /// The other end of the connection that a request came by.
 pub(super) fn peer(request: &Request) -> IpAddr {
-    request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.0.ip())
+    other_end(request.extensions())
+}
+
+fn other_end(extensions: &Extensions) -> IpAddr {
+    extensions.get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.0.ip())
 }
 
 /// A customer of IPv6 owns a /64 at least and could use each address of it once.

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -29,15 +28,15 @@ pub(crate) enum Presence {
 }
 
 /// Reads the body of `request` as a JSON object.
-pub(crate) async fn object(request: Request, presence: Presence, read_timeout: Duration) -> Result<(Parts, Map<String, Value>), ApiError> {
+pub(crate) async fn object(request: Request, presence: Presence, read_timeout: Duration) -> Result<Map<String, Value>, ApiError> {
     let (parts, body) = request.into_parts();
     check_length(&parts.headers)?;
     let raw = whole(body, read_timeout.min(MAX_BODY_TIME)).await?;
     if raw.is_empty() && presence == Presence::Optional {
-        return Ok((parts, Map::new()));
+        return Ok(Map::new());
     }
     check_type(&parts.headers)?;
-    Ok((parts, parse(&raw)?))
+    parse(&raw)
 }
 
 /// Why a body did not come whole. All of it is the client's affair.

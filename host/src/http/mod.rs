@@ -11,6 +11,7 @@ mod bearer;
 mod body;
 mod error;
 mod events;
+mod extract;
 mod files;
 mod health;
 mod internal;
@@ -25,6 +26,7 @@ mod routes;
 pub mod server;
 mod serves;
 mod state;
+mod table;
 mod writes;
 
 use std::collections::BTreeMap;
@@ -45,6 +47,7 @@ pub use openapi::document as openapi_document;
 pub use proxy::{Probe, proxy};
 pub use routes::router;
 pub use server::{bind, serve};
+pub use table::{Entry, Limits, Table, Who};
 
 /// What the edge is made of. A part that the plan names and that is missing here answers 500.
 pub struct HttpParts {

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::handler::Handler;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, any, get, on};
 use tower::ServiceExt;
@@ -17,34 +18,25 @@ use super::error::{ApiError, quoted};
 use super::files::{self, Files};
 use super::middleware::{auth, cors, observe, rate_limit, request_id, security};
 use super::proxy::AskedTwice;
-use super::state::{AppState, DEFAULT_TIMEOUT};
+use super::state::{AppState, DEFAULT_TIMEOUT, Route as Served, Serving};
+use super::table::{Answers, Entry, Table, is_any};
 use super::{HttpParts, access, accounts, health, metrics, openapi, resources, serves};
 use crate::plan::paths::{self, template as routable};
 use crate::plan::{self, Endpoint, Middleware, Operation};
-use crate::services::resources::Caller;
-use crate::services::shop::stock;
 
 /// Everything that answers, as one value.
 pub fn router(parts: HttpParts) -> Router {
     let plan = Arc::clone(&parts.plan);
     let internal = parts.internal.clone();
     let state = Arc::new(AppState::new(parts));
-    let mut routes = configured(&state, &plan);
-    let observer = observer(&state, &plan, &routes);
-
-    add(&mut routes, paths::OPENAPI, get(openapi::handler(&plan)));
-    if let Some(settings) = &plan.metrics {
-        add(&mut routes, paths::METRICS, metrics::route(&settings.access));
-    }
-    if let Some(settings) = &plan.health {
-        add_probes(&mut routes, settings, Arc::new(health::Insiders::of(&plan)), serves::told(&plan));
-    }
+    let table = Table::of(&plan);
+    let routes = of_table(&state, &plan, &table);
+    let observer = observer(&state, &plan, &table);
 
     let router = routes
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| router.route(&path, methods))
         .method_not_allowed_fallback(method_not_allowed)
-        .with_state(state)
         .merge(internal.unwrap_or_default())
         .fallback_service(get_or_refuse(Files::new(&plan.files)))
         .layer(CatchPanicLayer::custom(security::panicked))
@@ -56,15 +48,30 @@ pub fn router(parts: HttpParts) -> Router {
     router.layer(from_fn(security::headers))
 }
 
-type Routes = BTreeMap<String, MethodRouter<Arc<AppState>>>;
+type Routes = BTreeMap<String, MethodRouter>;
 
-/// The routes of the config, each behind its middlewares.
-fn configured(state: &Arc<AppState>, plan: &plan::Plan) -> Routes {
+/// Each line of the table, those of the config behind their middlewares. A config with a route of its own where the program answers is not
+/// valid.
+fn of_table(state: &Arc<AppState>, plan: &Arc<plan::Plan>, table: &Table) -> Routes {
     let limiters = limiters(plan);
+    let insiders = Arc::new(health::Insiders::of(plan));
+    let timeout = plan.health.as_ref().map_or(Duration::ZERO, |health| health.check_timeout);
     let mut routes = Routes::new();
-    for route in &plan.routes {
-        let methods = routes.entry(routable(&route.path)).or_default();
-        let added = behind(endpoint(route), &route.middlewares, state, &limiters);
+    for entry in &table.entries {
+        let added = match &entry.answers {
+            Answers::Route(route) => behind(endpoint(entry, route, state), &route.middlewares, state, &limiters),
+            Answers::Health => health_probe(timeout, &insiders).with_state(Arc::clone(state)),
+            Answers::Ready => ready_probe(timeout, &insiders).with_state(Arc::clone(state)),
+            Answers::Live => live_probe(serves::told(plan)).with_state(Arc::clone(state)),
+            Answers::Metrics => match &plan.metrics {
+                Some(settings) => metrics::route(&settings.access).with_state(Arc::clone(state)),
+                None => continue,
+            },
+            Answers::Description => get(openapi::handler(plan)),
+            // By routers of their own.
+            Answers::Internal | Answers::Files => continue,
+        };
+        let methods = routes.entry(routable(&entry.path)).or_default();
         *methods = std::mem::take(methods).merge(added);
     }
     for (path, settings) in preflights(plan) {
@@ -75,13 +82,31 @@ fn configured(state: &Arc<AppState>, plan: &plan::Plan) -> Routes {
     routes
 }
 
-fn endpoint(route: &plan::Route) -> MethodRouter<Arc<AppState>> {
-    let served = Arc::new(route.clone());
-    let handler = move |State(state): State<Arc<AppState>>, request: Request| {
-        let served = Arc::clone(&served);
-        async move { answer(&state, &served, request).await }
-    };
+/// The handler of a route of the config, behind the question who may call it.
+fn endpoint(entry: &Entry, route: &plan::Route, state: &Arc<AppState>) -> MethodRouter {
     let method = Method::from_bytes(route.method.as_bytes()).ok().and_then(|method| MethodFilter::try_from(method).ok());
+    let handled: MethodRouter<Serving> = match &route.endpoint {
+        Endpoint::Register => with(method, accounts::register),
+        Endpoint::Login => with(method, accounts::login),
+        Endpoint::Profile => with(method, accounts::profile),
+        Endpoint::UpdateProfile => with(method, accounts::update_profile),
+        Endpoint::Proxy(_) => with(method, proxy),
+        Endpoint::Resource { operation, .. } => match operation {
+            Operation::List => with(method, resources::list),
+            Operation::Create => with(method, resources::create),
+            Operation::Get => with(method, resources::get),
+            Operation::Update => with(method, resources::update),
+            Operation::Delete => with(method, resources::delete),
+            Operation::Events => with(method, resources::events),
+            Operation::Action(_) => with(method, resources::act),
+        },
+    };
+    let served = Served { handler: entry.handler.clone(), operation: entry.operation.clone(), access: route.access, scope: route.scope };
+    let serving = Serving { app: Arc::clone(state), route: Arc::new(served) };
+    handled.route_layer(from_fn_with_state(serving.clone(), admitted_and_counted)).with_state(serving)
+}
+
+fn with<T: 'static>(method: Option<MethodFilter>, handler: impl Handler<T, Serving>) -> MethodRouter<Serving> {
     match method {
         Some(filter) => on(filter, handler),
         None => any(handler),
@@ -90,11 +115,11 @@ fn endpoint(route: &plan::Route) -> MethodRouter<Arc<AppState>> {
 
 /// Wraps `methods` so that the first of `middlewares` is the outermost.
 fn behind(
-    methods: MethodRouter<Arc<AppState>>,
+    methods: MethodRouter,
     middlewares: &[Middleware],
     state: &Arc<AppState>,
     limiters: &BTreeMap<String, Arc<rate_limit::RateLimiter>>,
-) -> MethodRouter<Arc<AppState>> {
+) -> MethodRouter {
     middlewares.iter().rev().fold(methods, |inner, middleware| match middleware {
         Middleware::Cors(settings) => inner.route_layer(cors::layer(settings)),
         Middleware::RequestId => inner.route_layer(from_fn(request_id::echo)),
@@ -134,23 +159,16 @@ fn preflights(plan: &plan::Plan) -> BTreeMap<String, &plan::Cors> {
     asked
 }
 
-fn is_any(method: &str) -> bool {
-    Method::from_bytes(method.as_bytes()).ok().and_then(|method| MethodFilter::try_from(method).ok()).is_none()
-}
-
-/// Adds a route that every process has. A config with a route of its own there is not valid.
-fn add(routes: &mut Routes, path: &str, methods: MethodRouter<Arc<AppState>>) {
-    routes.insert(path.to_owned(), methods);
-}
-
-fn observer(state: &AppState, plan: &plan::Plan, routes: &Routes) -> Arc<observe::Observer> {
-    let mut templates: HashMap<_, _> = routes.keys().map(|path| (path.clone(), path.clone())).collect();
-    for path in [paths::OPENAPI, &paths::below(stock::PATH)] {
-        templates.insert(path.to_owned(), path.to_owned());
-    }
-    for route in plan.routes.iter().rev() {
-        templates.insert(routable(&route.path), route.path.clone());
-    }
+fn observer(state: &AppState, plan: &plan::Plan, table: &Table) -> Arc<observe::Observer> {
+    // Probes are no traffic, nor is what processes compare; files have no path of their own.
+    let is_counted = |entry: &&Entry| match entry.answers {
+        Answers::Route(_) | Answers::Description => true,
+        Answers::Internal => entry.path != paths::AGREEMENT,
+        Answers::Health | Answers::Ready | Answers::Live | Answers::Metrics | Answers::Files => false,
+    };
+    let counted = table.entries.iter().filter(is_counted);
+    // Of several with one template the first gives its name.
+    let templates: HashMap<_, _> = counted.rev().map(|entry| (routable(&entry.path), entry.path.clone())).collect();
     let write_timeout = plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.write_timeout);
     Arc::new(observe::Observer {
         metrics: state.metrics.clone(),
@@ -160,23 +178,26 @@ fn observer(state: &AppState, plan: &plan::Plan, routes: &Routes) -> Arc<observe
     })
 }
 
-fn add_probes(routes: &mut Routes, settings: &plan::Health, insiders: Arc<health::Insiders>, served: Option<HeaderValue>) {
-    let timeout = settings.check_timeout;
-    let of_ready = Arc::clone(&insiders);
-    let health = move |State(state): State<Arc<AppState>>, request: Request| {
+fn health_probe(timeout: Duration, insiders: &Arc<health::Insiders>) -> MethodRouter<Arc<AppState>> {
+    let insiders = Arc::clone(insiders);
+    get(move |State(state): State<Arc<AppState>>, request: Request| {
         let is_insider = insiders.include(&request);
         async move { health::health(&state.health, timeout, is_insider).await }
-    };
-    let ready = move |State(state): State<Arc<AppState>>, request: Request| {
-        let is_insider = of_ready.include(&request);
+    })
+}
+
+fn ready_probe(timeout: Duration, insiders: &Arc<health::Insiders>) -> MethodRouter<Arc<AppState>> {
+    let insiders = Arc::clone(insiders);
+    get(move |State(state): State<Arc<AppState>>, request: Request| {
+        let is_insider = insiders.include(&request);
         async move { health::ready(&state.health, timeout, state.stop.is_requested(), is_insider).await }
-    };
-    add(routes, &settings.health_path, get(health));
-    add(routes, &settings.ready_path, get(ready));
-    let live = move |State(state): State<Arc<AppState>>| async move {
-        (served.map(|served| [(serves::HEADER, served)]), health::live(&state.health))
-    };
-    add(routes, &settings.live_path, get(live));
+    })
+}
+
+fn live_probe(served: Option<HeaderValue>) -> MethodRouter<Arc<AppState>> {
+    get(
+        move |State(state): State<Arc<AppState>>| async move { (served.map(|served| [(serves::HEADER, served)]), health::live(&state.health)) },
+    )
 }
 
 /// The router adds which methods are allowed; who asks for just that gets just that.
@@ -192,64 +213,33 @@ fn get_or_refuse(files: Files) -> MethodRouter {
     any(files::serve).with_state(Arc::new(files))
 }
 
-async fn answer(state: &AppState, route: &plan::Route, mut request: Request) -> Response {
+/// Asks who may call, before the handler takes anything of the request, and counts what became of it.
+async fn admitted_and_counted(State(serving): State<Serving>, mut request: Request, next: Next) -> Response {
     let begin = Instant::now();
-    let (module, operation) = operation(state, &route.endpoint);
-    let answer = match access::admit(state, route, &mut request) {
-        Ok(caller) => admitted(state, &route.endpoint, caller, request).await,
-        Err(refused) => Err(refused),
+    let response = match access::admit(&serving, &mut request) {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(refused) => refused.into_response(),
     };
-    let response = answer.into_response();
     let status = match response.status().as_u16() {
         500.. => "error",
         400.. => "rejected",
         _ => "success",
     };
-    state.metrics.module_operation(module, operation, status, begin.elapsed());
+    let Served { handler, operation, .. } = &*serving.route;
+    serving.app.metrics.module_operation(handler, operation, status, begin.elapsed());
     if response.extensions().get::<AskedTwice>().is_some() {
-        state.metrics.module_operation(module, "ask_again", status, begin.elapsed());
+        serving.app.metrics.module_operation(handler, "ask_again", status, begin.elapsed());
     }
     response
 }
 
-async fn admitted(state: &AppState, endpoint: &Endpoint, caller: Caller, request: Request) -> Result<Response, ApiError> {
-    match endpoint {
-        Endpoint::Register => accounts::register(state, request).await,
-        Endpoint::Login => accounts::login(state, request).await,
-        Endpoint::Profile => accounts::profile(state, caller).await,
-        Endpoint::UpdateProfile => accounts::update_profile(state, caller, request).await,
-        Endpoint::Resource { handler, operation } => resources::answer(state, handler, operation, caller, request).await,
-        Endpoint::Proxy(name) => proxy(state, name, request).await,
-    }
-}
-
-async fn proxy(state: &AppState, name: &str, request: Request) -> Result<Response, ApiError> {
-    match state.proxies.get(name) {
+async fn proxy(State(serving): State<Serving>, request: Request) -> Result<Response, ApiError> {
+    let name = &serving.route.handler;
+    match serving.app.proxies.get(name) {
         Some(proxy) => Ok(proxy.clone().oneshot(request).await.into_response()),
         None => Err(ApiError::internal(anyhow::anyhow!("the proxy '{name}' was not built"))),
-    }
-}
-
-/// Module and operation that a request counts for.
-fn operation<'a>(state: &'a AppState, endpoint: &'a Endpoint) -> (&'a str, &'a str) {
-    match endpoint {
-        Endpoint::Register => (&state.accounts, "register"),
-        Endpoint::Login => (&state.accounts, "login"),
-        Endpoint::Profile => (&state.accounts, "profile"),
-        Endpoint::UpdateProfile => (&state.accounts, "update_profile"),
-        Endpoint::Resource { handler, operation } => (handler, operation_name(operation)),
-        Endpoint::Proxy(name) => (name, "proxy"),
-    }
-}
-
-fn operation_name(operation: &Operation) -> &str {
-    match operation {
-        Operation::List => "list",
-        Operation::Create => "create",
-        Operation::Get => "get",
-        Operation::Update => "update",
-        Operation::Delete => "delete",
-        Operation::Events => "events",
-        Operation::Action(action) => action,
     }
 }

@@ -1,6 +1,7 @@
 //! What handlers share.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -10,6 +11,7 @@ use super::error::ApiError;
 use super::events::Streams;
 use super::lists::Lists;
 use super::{HttpParts, bearer};
+use crate::plan::{Access, Scope};
 use crate::services::resources::Resources;
 use crate::services::users::{CurrentUser, TokenVerifier, Users};
 use crate::shutdown::Stop;
@@ -18,6 +20,25 @@ use crate::telemetry::Metrics;
 
 /// Used when the plan has no listener, for routers that are called without one.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One route, as those see it who answer it.
+pub(super) struct Route {
+    /// The module that answers.
+    pub(super) handler: String,
+    /// What is done, as the module counts it; of a resource's action its name.
+    pub(super) operation: String,
+    /// Who may call it.
+    pub(super) access: Access,
+    /// Which resources it reaches.
+    pub(super) scope: Scope,
+}
+
+/// What a handler answers from: the process, and the route that it is called by.
+#[derive(Clone)]
+pub(super) struct Serving {
+    pub(super) app: Arc<AppState>,
+    pub(super) route: Arc<Route>,
+}
 
 /// What handlers share.
 pub(super) struct AppState {
@@ -33,8 +54,6 @@ pub(super) struct AppState {
     pub(super) read_timeout: Duration,
     /// Reverse proxies by module name.
     pub(super) proxies: BTreeMap<String, Router>,
-    /// Module name of `auth.jwt`, for metrics.
-    pub(super) accounts: String,
 }
 
 impl AppState {
@@ -44,7 +63,6 @@ impl AppState {
         let read_timeout = parts.plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.read_timeout);
         let streams_per_user = parts.plan.server.as_ref().map_or(usize::MAX, |server| server.streams_per_user);
         let readers = parts.plan.database.as_ref().map_or(1, |database| database.max_open_conns);
-        let accounts = parts.plan.auth.as_ref().map_or_else(String::new, |auth| auth.name.clone());
         Self {
             tokens,
             users: parts.users,
@@ -57,7 +75,6 @@ impl AppState {
             stop: parts.stop,
             read_timeout,
             proxies: parts.proxies,
-            accounts,
         }
     }
 

@@ -430,6 +430,8 @@ pub struct Retention {
     pub runs: Option<Duration>,
     /// Idempotency keys.
     pub idempotency_keys: Option<Duration>,
+    /// Reservations of stock, after their end.
+    pub reservations: Option<Duration>,
     /// Finished instances.
     pub instances: Option<Archive>,
 }

@@ -1,8 +1,8 @@
 //! What the API says of itself. Whether it then does so is found by making requests from it: `cargo xtask test api`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use millrace::http::openapi_document;
+use millrace::http::{Table, openapi_document};
 use millrace::plan::{Endpoint, Middleware, Operation, Owner, Plan, Prices, Pricing, RateLimit, ResourceHandler};
 use serde_json::{Value, json};
 
@@ -89,6 +89,15 @@ async fn it_is_served_and_holds_every_route() {
         assert!(document["paths"][path]["get"].is_object(), "{path}");
     }
     check_references(&document, &document);
+}
+
+#[test]
+fn every_name_is_that_of_a_line_of_the_table_of_routes() {
+    let table = Table::of(&plan());
+    let document = openapi_document(&plan());
+    let named: BTreeSet<&str> = table.entries.iter().flat_map(|entry| &entry.operation_ids).map(String::as_str).collect();
+    let described: BTreeSet<&str> = operations(&document).map(|(_, operation)| operation["operationId"].as_str().unwrap()).collect();
+    assert_eq!(named, described);
 }
 
 #[test]

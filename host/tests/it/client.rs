@@ -88,6 +88,18 @@ impl Client {
         Ok(Answer { status, headers, body })
     }
 
+    /// The head of an answer, whose body may never end.
+    pub async fn begin(&self, method: Method, path: &str, body: Option<&Value>) -> reqwest::Response {
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        request.send().await.unwrap()
+    }
+
     /// An answer whose body comes bit by bit.
     pub async fn open(&self, path: &str) -> reqwest::Response {
         let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(self.token.as_deref().unwrap_or_default());

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, spawns what it likes, and is read where it stands"
 )]
 
+mod access;
 mod architecture;
 mod client;
 mod commands;

@@ -1,5 +1,7 @@
 //! Whatever is asked of them in whatever sequence, the two back ends answer the same.
 
+use std::collections::BTreeSet;
+
 use millrace::store::{Commit, Guard, IdempotencyRow, InboxRow, Listing, Prunable, ReservationStatus, RunStatus, Settled, StepRun, User};
 use proptest::prelude::*;
 
@@ -198,10 +200,7 @@ async fn answer(env: &mut TestEnv, ask: &Ask) -> String {
             let email = email.map(|email| format!("{email}@EXAMPLE.com"));
             format!("{:?}", store.users.update_user(&id.to_string(), Some("m"), email.as_deref()).await)
         }
-        Ask::SetRoles { id, roles } => {
-            let roles = roles.iter().map(|support| if *support { "support".to_owned() } else { "finance".to_owned() }).collect();
-            format!("{:?}", store.users.set_roles(&id.to_string(), &roles).await)
-        }
+        Ask::SetRoles { id, roles } => format!("{:?}", store.users.set_roles(&id.to_string(), &names(roles)).await),
         Ask::PassAnHour => {
             env.pass_an_hour();
             String::new()
@@ -211,6 +210,10 @@ async fn answer(env: &mut TestEnv, ask: &Ask) -> String {
             String::new()
         }
     }
+}
+
+fn names(roles: &[bool]) -> BTreeSet<String> {
+    roles.iter().map(|support| if *support { "support".to_owned() } else { "finance".to_owned() }).collect()
 }
 
 /// Everything that can be read.

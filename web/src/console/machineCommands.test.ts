@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { TextBuffer } from './buffer.ts'
+import { deleteState, deleteTransition } from './deleting.ts'
 import { applied } from './edits.ts'
 import { lens } from './lens.ts'
 import { addState, addTransition, dropComponent } from './machineCommands.ts'
@@ -58,6 +59,28 @@ describe('states and transitions', () => {
     expect(lens(heard).machines[0]?.transitions.find(({ name }) => name === 'stop')?.makers).toEqual([
       { by: 'event', topic: 'fraud.found', event: 'fraud.found' },
     ])
+  })
+
+  it('know an action that only some roles may ask for', () => {
+    const claims = repositoryFile('host/tests/config/valid/roles.yaml')
+    const more = edited(claims, (model) =>
+      addTransition(model, {
+        workflow: 'claim',
+        name: 'settle_late',
+        from: lens(claims).machines[0]?.initial ?? '',
+        to: lens(claims).machines[0]?.transitions.find(({ name }) => name === 'settle')?.to ?? '',
+        maker: { by: 'action', handler: 'claims-api', action: 'settle' },
+      }),
+    )
+    expect(more).toContain('          transitions: [settle, settle_late]\n          roles: [finance, admin]\n')
+    expect(edited(more, (model) => deleteTransition(model, 'claim', 'settle'))).toContain(
+      '          transitions: [settle_late]\n',
+    )
+    expect(edited(claims, (model) => deleteTransition(model, 'claim', 'settle'))).toContain(
+      '        withdraw: [withdraw]\n\n',
+    )
+    const makers = lens(claims).machines[0]?.transitions.find(({ name }) => name === 'settle')?.makers
+    expect(makers).toEqual([{ by: 'action', handler: 'claims-api', action: 'settle' }])
   })
 
   it('are refused from a final state and to an unknown one', () => {
@@ -140,6 +163,41 @@ const FRAUD_IN_ORDERS = `
 +      - workflowType: "order-processing"
 `.trim()
 
+describe('states and transitions that are deleted', () => {
+  const workflow = 'order-processing'
+
+  it('go from the lists that name them; a hook goes with the last transition that it was for', () => {
+    const { edits, left } = deleteTransition(lens(MONOLITH), workflow, 'retry_payment')
+    const text = applied(MONOLITH, edits)
+    expect(text).toContain('        retry: [retry_shipping]\n')
+    expect(text).toContain('        transitions: [start_payment]\n')
+    expect(text).not.toContain('retry_payment')
+    expect(left).toEqual([])
+
+    const start = deleteTransition(lens(MONOLITH), workflow, 'start_validation')
+    expect(applied(MONOLITH, start.edits)).not.toContain('handler: step-validate')
+    expect(start.left.map(({ path }) => path.join('/'))).toEqual(['triggers/http/routes/0/action'])
+  })
+
+  it('take the transitions of a state with them, and tell what still names any of them', () => {
+    const { edits, left } = deleteState(lens(MONOLITH), workflow, 'ship_failed')
+    const machine = lens(applied(MONOLITH, edits)).machines[0]
+    expect(machine?.states.map(({ name }) => name)).not.toContain('ship_failed')
+    expect(
+      machine?.transitions
+        .map(({ name }) => name)
+        .filter((name) => /ship_failed|shipping_failed|retry_shipping/.test(name)),
+    ).toEqual([])
+    expect(applied(MONOLITH, edits)).toContain('cancelled, failed, payment_failed]')
+    expect(left.map(({ path }) => path.slice(2).join('/'))).toEqual(['config/compensateTransition'])
+  })
+
+  it('are refused if they are not there', () => {
+    expect(() => deleteState(lens(MONOLITH), workflow, 'none')).toThrow('no state `none`')
+    expect(() => deleteTransition(lens(MONOLITH), workflow, 'none')).toThrow('no transition `none`')
+  })
+})
+
 describe('a component that is dropped on a state', () => {
   const fraud = {
     workflow: 'order-processing',
@@ -199,7 +257,13 @@ describe('a component that is dropped on a state', () => {
       '`start_payment` leaves `validated` at once',
     )
     expect(() =>
-      dropComponent(model, { ...drop, state: 'new', success: { transition: 'cancel_order', to: 'validating' } }),
-    ).toThrow('`cancel_order` leads from')
+      dropComponent(model, { ...drop, state: 'ship_failed', success: { transition: 'retry_shipping', to: 'paid' } }),
+    ).toThrow('`retry_shipping` leads from')
+    expect(() => dropComponent(model, { ...drop, state: 'payment_failed', success: { to: 'seen' } })).toThrow(
+      '`abandon_payment` leaves `payment_failed` at once when `retry_payment` is used up',
+    )
+    expect(() => dropComponent(model, { ...drop, state: 'new', success: { to: 'validating' } })).toThrow(
+      'No transition leads to `new`',
+    )
   })
 })

@@ -99,11 +99,14 @@ fn belong_to_somebody(resources: &[ResourceHandler], handler: &str) -> bool {
 }
 
 fn scope(resources: &[ResourceHandler], (entry, route): (&RouteEntry, &Route), pointer: &str, findings: &mut Findings) -> Scope {
+    let owned = matches!(&route.endpoint, Endpoint::Resource { handler, .. } if belong_to_somebody(resources, handler));
     if entry.scope != Some(ScopeName::All) {
+        if owned && entry.scope.is_none() {
+            warn_of_own_only(route, pointer, findings);
+        }
         return Scope::Own;
     }
     let at = format!("{pointer}/scope");
-    let owned = matches!(&route.endpoint, Endpoint::Resource { handler, .. } if belong_to_somebody(resources, handler));
     if !owned {
         let message = format!("`scope: all` is about resources that belong to somebody, and those of '{}' do not", entry.handler);
         findings.error(at, Code::InvalidValue, message, "leave it out, or give the api.handler `owner: creator`".to_owned());
@@ -115,4 +118,18 @@ fn scope(resources: &[ResourceHandler], (entry, route): (&RouteEntry, &Route), p
         findings.error(at, Code::MissingPart, message, format!("list under `roles` who may; accepted: {}", Roles::STAFF.joined(", ")));
     }
     Scope::All
+}
+
+/// Who is let in for a role that no customer has is hardly meant to see only what they have made themselves.
+fn warn_of_own_only(route: &Route, pointer: &str, findings: &mut Findings) {
+    let Access::Roles(roles) = route.access else { return };
+    let makes_one = matches!(route.endpoint, Endpoint::Resource { operation: Operation::Create, .. });
+    if makes_one || roles.is_empty() || !roles.and(Roles::CUSTOMER).is_empty() {
+        return;
+    }
+    let (method, path) = (&route.method, &route.path);
+    let message =
+        format!("only {} may call {method} {path}, and reach there what they have created themselves and nothing else", roles.joined(", "));
+    let help = "write `scope: all` for the resources of everybody, or `scope: own` if this is meant".to_owned();
+    findings.warning(format!("{pointer}/path"), Code::MissingKey, message, help);
 }

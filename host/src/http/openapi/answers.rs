@@ -77,11 +77,6 @@ impl Answers {
         self.insert("default".to_owned(), json!({"description": description}))
     }
 
-    /// Whether there is one of that status.
-    pub(super) fn has(&self, status: u16) -> bool {
-        self.0.contains_key(&status.to_string())
-    }
-
     /// A header of the answer of that status.
     pub(super) fn header(mut self, status: u16, header: Header) -> Self {
         let (name, described) = header.described();

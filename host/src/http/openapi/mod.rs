@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::health::{HealthBody, ProbeBody};
+use super::table::{self, Table, Who};
 use crate::plan::{MetricsAccess, Plan, paths};
 use answers::Answers;
 use schemas::Schemas;
@@ -32,12 +33,14 @@ pub(super) fn handler<S: Clone + Send + Sync + 'static>(plan: &Plan) -> impl Han
 pub fn document(plan: &Plan) -> Value {
     let mut schemas = Schemas::new();
     let mut paths = Paths(Map::new());
-    for route in &plan.routes {
-        for method in operation::methods(&route.method) {
-            paths.add(&route.path, method, operation::operation(route, method, plan, &mut schemas));
+    let table = Table::of(plan);
+    for entry in &table.entries {
+        let table::Answers::Route(route) = &entry.answers else { continue };
+        for (method, id) in table::methods(&route.method).iter().zip(&entry.operation_ids) {
+            paths.add(&route.path, method, operation::operation(route, (entry, id), (plan, &table), &mut schemas));
         }
     }
-    add_probes(&mut paths, plan, &mut schemas);
+    add_probes(&mut paths, (plan, &table), &mut schemas);
     json!({
         "openapi": "3.1.0",
         "info": {"title": "Millrace", "version": env!("CARGO_PKG_VERSION"), "description": DESCRIPTION},
@@ -59,7 +62,7 @@ impl Paths {
 }
 
 /// What every process answers, whatever its routes are.
-fn add_probes(paths: &mut Paths, plan: &Plan, schemas: &mut Schemas) {
+fn add_probes(paths: &mut Paths, (plan, table): (&Plan, &Table), schemas: &mut Schemas) {
     let (health, state) = (schemas.answer::<HealthBody>(), schemas.answer::<ProbeBody>());
     let told = |schema: &Value, well: &str, not: &str| {
         Answers::default().content(200, well, JSON, schema.clone()).content(503, not, JSON, schema.clone())
@@ -82,10 +85,12 @@ fn add_probes(paths: &mut Paths, plan: &Plan, schemas: &mut Schemas) {
     let document = json!({"type": "object", "required": ["openapi", "info", "paths"]});
     probes.push((paths::OPENAPI, "This description", Answers::default().content(200, "OpenAPI 3.1", JSON, document)));
     for (path, summary, answers) in probes {
-        let security = if answers.has(401) { json!([{BEARER: []}]) } else { json!([]) };
+        let entry = table.entries.iter().find(|entry| entry.path == path && !matches!(entry.answers, table::Answers::Route(_)));
+        let security = if entry.is_some_and(|entry| entry.who == Who::Collector) { json!([{BEARER: []}]) } else { json!([]) };
+        let id = entry.and_then(|entry| entry.operation_ids.first());
         let answers = answers.problems(schemas, &[(400, "The request is not well-formed"), (500, "Our fault; the log says why")]);
         let operation = json!({
-            "summary": summary, "tags": ["operation"], "operationId": operation::id("get", path),
+            "summary": summary, "tags": ["operation"], "operationId": id,
             "responses": answers.finish(), "security": security,
         });
         paths.add(path, "get", operation);

@@ -6,9 +6,10 @@ use super::answers::{Answers, Header};
 use super::schemas::{Schemas, array_of};
 use super::{BEARER, JSON};
 use crate::http::accounts::{SessionBody, UserBody};
+use crate::http::extract::MAX_KEY_BYTES;
 use crate::http::proxy::Unanswered;
-use crate::http::resources::MAX_KEY_BYTES;
-use crate::plan::{Access, Endpoint, Middleware, Operation, Plan, ResourceHandler, Route};
+use crate::http::table::{self, Entry, Table, Who};
+use crate::plan::{Access, Endpoint, Operation, Plan, ResourceHandler, Route};
 use crate::services::resources::view::CURSOR_PATTERN;
 use crate::services::resources::{MAX_PAGE, usual_page};
 use crate::services::users::{Credentials, ProfileChange, Registration};
@@ -37,48 +38,29 @@ const STALE: (u16, &str) = (412, "Changed meanwhile (If-Match)");
 const NEEDS_TOKEN: (u16, &str) = (401, "No valid token");
 const TOO_OFTEN: (u16, &str) = (429, "Too many requests");
 
-/// The methods that a route answers, as OpenAPI writes them.
-pub(super) fn methods(method: &str) -> &'static [&'static str] {
-    match method {
-        "GET" => &["get"],
-        "POST" => &["post"],
-        "PUT" => &["put"],
-        "PATCH" => &["patch"],
-        "DELETE" => &["delete"],
-        "OPTIONS" => &["options"],
-        "HEAD" => &["head"],
-        _ => &["get", "post", "put", "delete"],
-    }
-}
-
-/// Method and path, in words.
-pub(super) fn id(method: &str, path: &str) -> String {
-    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    std::iter::once(method).chain(words).collect::<Vec<_>>().join("_")
-}
-
-/// The description of `route` for one of its methods.
-pub(super) fn operation(route: &Route, method: &str, plan: &Plan, schemas: &mut Schemas) -> Value {
-    let shape = shape(route, plan, schemas);
+/// The description of `route` under one of its names.
+pub(super) fn operation(route: &Route, (entry, id): (&Entry, &str), (plan, table): (&Plan, &Table), schemas: &mut Schemas) -> Value {
+    let shape = shape(route, (plan, table), schemas);
     let placeholders = placeholders(&route.path).map(|name| parameter(name, "path", true, "Which one", segment()));
     let mut answers = shape.answers;
     if shape.body.is_some() {
         answers = answers.problems(schemas, &OF_BODIES);
     }
-    if route.access != Access::Anyone {
+    let is_open = entry.who == Who::Users(Access::Anyone);
+    if !is_open {
         answers = answers.problem(schemas, NEEDS_TOKEN.0, NEEDS_TOKEN.1);
     }
-    if let Access::Roles(roles) = route.access {
+    if let Some(roles) = entry.roles() {
         answers = answers.problem(schemas, 403, &format!("Only for the roles {}", roles.joined(", ")));
     }
-    if route.middlewares.iter().any(|middleware| matches!(middleware, Middleware::RateLimit(_))) {
+    if entry.limits.burst.is_some() {
         answers = answers.problem(schemas, TOO_OFTEN.0, TOO_OFTEN.1);
     }
     let mut operation = json!({
-        "summary": shape.summary, "tags": [shape.tag], "operationId": id(method, &route.path),
+        "summary": shape.summary, "tags": [shape.tag], "operationId": id,
         "parameters": placeholders.chain(shape.parameters).collect::<Vec<_>>(),
         "responses": answers.problems(schemas, &ALWAYS).finish(),
-        "security": if route.access == Access::Anyone { json!([]) } else { json!([{BEARER: []}]) },
+        "security": if is_open { json!([]) } else { json!([{BEARER: []}]) },
     });
     if let Some((schema, required)) = shape.body {
         operation["requestBody"] = json!({"required": required, "content": {JSON: {"schema": schema}}});
@@ -100,7 +82,7 @@ struct Shape {
     answers: Answers,
 }
 
-fn shape(route: &Route, plan: &Plan, schemas: &mut Schemas) -> Shape {
+fn shape(route: &Route, (plan, table): (&Plan, &Table), schemas: &mut Schemas) -> Shape {
     match &route.endpoint {
         Endpoint::Register => {
             let answers = Answers::default().content(201, "The account and a token", JSON, schemas.answer::<SessionBody>());
@@ -122,7 +104,7 @@ fn shape(route: &Route, plan: &Plan, schemas: &mut Schemas) -> Shape {
             account("Change name, e-mail or both", Some(schemas.request::<ProfileChange>()), answers)
         }
         Endpoint::Resource { handler, operation } => match find(plan, handler) {
-            Some(handler) => of_resource(handler, operation, plan, schemas),
+            Some(handler) => of_resource(handler, operation, table, schemas),
             None => Shape {
                 summary: "Nothing: there is no such handler".to_owned(),
                 tag: handler.clone(),
@@ -145,7 +127,7 @@ fn account(summary: &str, body: Option<Value>, answers: Answers) -> Shape {
     Shape { summary: summary.to_owned(), tag: "accounts".to_owned(), parameters: vec![], body: body.map(|schema| (schema, true)), answers }
 }
 
-fn of_resource(handler: &ResourceHandler, operation: &Operation, plan: &Plan, schemas: &mut Schemas) -> Shape {
+fn of_resource(handler: &ResourceHandler, operation: &Operation, table: &Table, schemas: &mut Schemas) -> Shape {
     let kind = handler.kind.as_str();
     let one = schemas.resource(handler);
     let shown = |status, description: &str| Answers::default().content(status, description, JSON, one.clone()).header(status, Header::ETag);
@@ -160,7 +142,7 @@ fn of_resource(handler: &ResourceHandler, operation: &Operation, plan: &Plan, sc
             let priced = handler.pricing.is_some();
             let created = created.problem(schemas, 409, if priced { PRICE_CHANGED } else { KEY_OF_WHAT_IS_GONE });
             let created = if handler.per_owner.is_some() { created.problem(schemas, TOO_OFTEN.0, PER_OWNER) } else { created };
-            let created = created.header(201, Header::Location).header(201, Header::Replayed).links(201, operations_on_one(plan, handler));
+            let created = created.header(201, Header::Location).header(201, Header::Replayed).links(201, operations_on_one(table, handler));
             let body = schemas.new_resource(handler);
             (format!("Create {kind}"), vec![idempotency_key()], Some((body, true)), created)
         }
@@ -199,13 +181,14 @@ fn of_resource(handler: &ResourceHandler, operation: &Operation, plan: &Plan, sc
     Shape { summary, tag: kind.to_owned(), parameters, body, answers }
 }
 
-/// Operations on one resource of `handler`: their id, and their parameter for its id.
-fn operations_on_one(plan: &Plan, handler: &ResourceHandler) -> impl Iterator<Item = (String, String)> {
-    plan.routes.iter().filter_map(|route| {
+/// Operations on one resource of `handler`: their name, and their parameter for its id.
+fn operations_on_one(table: &Table, handler: &ResourceHandler) -> impl Iterator<Item = (String, String)> {
+    table.entries.iter().filter_map(|entry| {
+        let table::Answers::Route(route) = &entry.answers else { return None };
         let Endpoint::Resource { handler: name, operation } = &route.endpoint else { return None };
         let of_one = *name == handler.name && !matches!(operation, Operation::List | Operation::Create);
         let parameter = placeholders(&route.path).last().filter(|_| of_one)?;
-        Some((id(methods(&route.method)[0], &route.path), parameter.to_owned()))
+        Some((entry.operation_ids.first()?.clone(), parameter.to_owned()))
     })
 }
 
