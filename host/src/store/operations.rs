@@ -19,11 +19,14 @@ pub enum Prunable {
     Runs,
     /// Idempotency keys, with the resource that each has made.
     IdempotencyKeys,
+    /// Reservations that have ended, counted from their end; not while a run of the resource of that id is not done. Whoever comes late
+    /// with the key of one that is forgotten begins a new one.
+    Reservations,
 }
 
 impl Prunable {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Events, Self::Inbox, Self::Runs, Self::IdempotencyKeys];
+    pub const ALL: [Self; 5] = [Self::Events, Self::Inbox, Self::Runs, Self::IdempotencyKeys, Self::Reservations];
 
     /// What metrics and logs call them.
     #[must_use]
@@ -33,6 +36,7 @@ impl Prunable {
             Self::Inbox => "inbox",
             Self::Runs => "runs",
             Self::IdempotencyKeys => "idempotency_keys",
+            Self::Reservations => "reservations",
         }
     }
 }

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use millrace::store::RunStatus;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::client::{Client, order, path_of};
+use crate::conditions::split::INTERNAL_SECRET;
 use crate::conditions::test_env::until;
 use crate::process::Home;
 use crate::shop::wait_for_stock;
@@ -172,4 +173,37 @@ async fn an_order_whose_payment_was_never_attempted_ends_too() {
     let cancelled = customer.wait_for("orders", &untouched, &ENDS).await;
     assert_eq!((cancelled["state"].as_str(), last_of(&cancelled)), (Some("cancelled"), ("abandon_payment", "timer")), "{cancelled:#}");
     assert_eq!(path_of(&cancelled)[3..], ["paying", "payment_failed", "cancelled"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_process_has_sold_or_given_back_is_forgotten_in_time_and_what_it_holds_is_not() {
+    let variables = [("INTERNAL_SECRET", INTERNAL_SECRET), ("RETAIN_EVENTS", "0s"), ("RETAIN_RESERVATIONS", "0s")];
+    let app = TestApp::start("configs/users-products.yaml", &variables).await;
+    let ask = async |method: Method, path: &str, body: Option<Value>| {
+        let path = format!("/internal/reservations/{path}");
+        app.client.send(method, &path, body.as_ref(), &[("x-internal-secret", INTERNAL_SECRET)]).await
+    };
+    let reserve = async |key: &str| ask(Method::PUT, key, Some(json!({"lines": [{"sku": "prod-001", "quantity": 2}]}))).await;
+    for key in ["sold", "given-back", "held"] {
+        assert_eq!(reserve(key).await.body["status"], "reserved");
+    }
+    assert_eq!(ask(Method::POST, "sold/commit", None).await.body["status"], "sold");
+    assert_eq!(ask(Method::DELETE, "given-back", None).await.body["status"], "released");
+    app.clock.advance(SignedDuration::from_mins(50));
+    assert_eq!(
+        reserve("given-back").await.body["status"],
+        "released",
+        "what is asked late, or twice, is known for an hour whatever the config says"
+    );
+
+    app.clock.advance(SignedDuration::from_mins(20));
+    until("both are forgotten", || async {
+        let metrics = app.client.get("/metrics").await.body;
+        metrics.as_str().unwrap().contains("_pruned_rows_total{kind=\"reservations\"} 2\n").then_some(())
+    })
+    .await;
+    assert_eq!(ask(Method::POST, "sold/commit", None).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(ask(Method::DELETE, "given-back", None).await.body["status"], "released");
+    assert_eq!(reserve("held").await.body["status"], "reserved");
+    assert_eq!(app.client.stock("prod-001").await, ALL - 4, "two are sold, two are held");
 }

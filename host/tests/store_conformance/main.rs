@@ -111,7 +111,8 @@ on_each_store! {
         a_reservation_is_released_once,
         a_release_that_comes_first_ends_the_reservation,
         what_is_sold_leaves_the_warehouse,
-        what_is_reserved_outlives_its_resource;
+        what_is_reserved_outlives_its_resource,
+        reservations_that_ended_long_ago_are_forgotten;
     registry:
         a_machine_is_kept_under_its_digest,
         the_last_good_digest_of_a_component_is_kept,

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use millrace::store::{Commit, Guard, ReservationStatus, Shortage, StockLevel, StoreError, User};
+use millrace::store::{Commit, Guard, Prunable, ReservationStatus, RunStatus, Shortage, StockLevel, StoreError, User};
 
-use crate::test_env::{TestEnv, all_at_once, at, change, conflict, create, first_stocked, line, moved, product, stocked};
+use crate::test_env::{
+    TestEnv, all_at_once, at, change, conflict, create, done, first_stocked, line, moved, product, run, settling, stocked,
+};
 
 use ReservationStatus::{Released, Reserved, Sold};
 
@@ -218,4 +220,44 @@ pub async fn what_is_reserved_outlives_its_resource(env: TestEnv) {
     assert_eq!(store.stock.stock_of("a").await.unwrap(), Some(level("a", 4, 4)), "nothing more can be reserved");
     assert_eq!(store.stock.end_reservation("r1", Sold).await.unwrap(), Some(Sold));
     assert_eq!(store.stock.stock_of("a").await.unwrap(), Some(level("a", 0, 0)));
+}
+
+pub async fn reservations_that_ended_long_ago_are_forgotten(env: TestEnv) {
+    let forgotten = async |env: &TestEnv| env.store.operations.prune(Prunable::Reservations, env.half_an_hour_ago()).await.unwrap();
+    let store = &env.store;
+    store.resources.commit(stocked("a", 10)).await.unwrap();
+    let lines = [line("a", 1)];
+    for key in ["sold", "given-back", "held", "young", "goes-on"] {
+        store.stock.reserve(key, &lines).await.unwrap();
+    }
+    for (key, end) in [("sold", Sold), ("given-back", Released), ("never-held", Released), ("goes-on", Sold)] {
+        store.stock.end_reservation(key, end).await.unwrap();
+    }
+    let mut settles = run("goes-on", "settle");
+    (settles.status, settles.owner, settles.fence) = (RunStatus::Running, Some(store.instances.epoch()), 1);
+    store.resources.commit(Commit { runs: vec![settles.clone()], ..Commit::default() }).await.unwrap();
+    env.pass_an_hour();
+    store.stock.end_reservation("young", Released).await.unwrap();
+    let levels = store.stock.stock().await.unwrap();
+    assert_eq!(levels, [level("a", 8, 1)]);
+
+    assert_eq!(forgotten(&env).await, 3, "sold, given back, and given back before it was held");
+    assert_eq!(forgotten(&env).await, 0);
+    assert_eq!(store.stock.stock().await.unwrap(), levels, "units do not change by it");
+    for (key, status) in [("held", Reserved), ("young", Released), ("goes-on", Sold)] {
+        assert_eq!(store.stock.reserve(key, &lines).await.unwrap(), status, "{key} is known");
+    }
+    assert_eq!(
+        store.stock.end_reservation("given-back", Released).await.unwrap(),
+        Some(Released),
+        "whoever gives back late changes nothing"
+    );
+    assert_eq!(store.stock.end_reservation("sold", Sold).await.unwrap(), None);
+    assert_eq!(store.stock.stock().await.unwrap(), levels);
+
+    store.resources.commit(settling(done(&settles))).await.unwrap();
+    env.pass_an_hour();
+    assert_eq!(forgotten(&env).await, 3, "young, that of which nothing goes on any more, and the one that was given back late");
+    assert_eq!(store.stock.end_reservation("held", Released).await.unwrap(), Some(Released), "what is held is never forgotten");
+    assert_eq!(store.stock.stock().await.unwrap(), [level("a", 8, 0)]);
 }

@@ -56,9 +56,10 @@ pub async fn each_alert_is_told_and_taken_back(env: &mut TestEnv, customer: &Cus
     scene.poison().await?;
     scene.no_broker().await?;
     scene.deaths().await?;
+    scene.no_archive().await?;
     scene.nobody_listens().await?;
     // These look back for a while, so they are over last.
-    scene.over(&["SwapRefused", "DeadLetters", "ErrorBudgetBurn", "LogLinesDropped", "TraceSpansLost"]).await?;
+    scene.over(&["SwapRefused", "DeadLetters", "ErrorBudgetBurn", "ArchiveFailing", "LogLinesDropped", "TraceSpansLost"]).await?;
     let all: BTreeSet<String> =
         scene.prometheus.rules().await?.into_iter().filter(|rule| rule.kind == "alerting").map(|rule| rule.name).collect();
     ensure!(scene.seen == all, "nobody has caused {:?}", all.difference(&scene.seen).collect::<Vec<_>>());
@@ -144,6 +145,18 @@ impl Scene<'_> {
         self.env.replace_component(PAYMENT, &good_payment()?)?;
         self.customer.wait_for(&order, "delivered", PATIENCE).await?;
         self.over(&["ComponentQuarantined"]).await
+    }
+
+    /// What has ended is old at once, and the archive cannot be written; customers do not notice.
+    async fn no_archive(&mut self) -> anyhow::Result<()> {
+        self.quiet("ArchiveFailing").await?;
+        self.env.kill(Service::Orders).await?;
+        self.env.start_without_archive().await?;
+        let order = self.customer.place(Wanted::default()).await?;
+        self.customer.wait_for(&order, "delivered", PATIENCE).await?;
+        self.told(&["ArchiveFailing"]).await?;
+        self.env.kill(Service::Orders).await?;
+        self.env.start_service(Service::Orders).await
     }
 
     /// What a process says of itself is lost, its log and its traces; customers do not notice.

@@ -136,6 +136,14 @@ impl TestEnv {
         self.parts.start(vec![part]).await
     }
 
+    /// Starts orders so that it archives at once what has ended, with a file where the archive's folder should be.
+    pub async fn start_without_archive(&mut self) -> anyhow::Result<()> {
+        let archive = self.shop.data.join("orders/archive");
+        fs::write(&archive, "").with_context(|| format!("{} cannot be written", archive.display()))?;
+        let part = self.shop.part(Service::Orders).environment([("RETAIN_INSTANCES", "0s".to_owned())]);
+        self.run(Service::Orders.name(), part).await
+    }
+
     /// `kill -9`
     pub async fn kill(&mut self, service: Service) -> anyhow::Result<()> {
         self.parts.end(service.name(), Signal::KILL).await

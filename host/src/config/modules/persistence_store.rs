@@ -40,6 +40,9 @@ pub struct RetentionSettings {
     pub runs: Option<Retained>,
     /// Keys of `Idempotency-Key`; 24h if not given. A request that is repeated later than that is a new one.
     pub idempotency_keys: Option<Retained>,
+    /// Reservations of stock, after they were sold or given back; 720h if not given, and never less than an hour. Whoever asks once more with
+    /// the key of one that is forgotten, an order that was put back from an older backup for example, reserves anew.
+    pub reservations: Option<Retained>,
     /// Finished instances, after their last change; forever if not given. Older ones are written to the files of `archive` and then
     /// removed, with their history.
     pub instances: Option<Retained>,
@@ -81,6 +84,7 @@ impl RetentionSettings {
             events: kept(self.events, 72),
             runs: kept(self.runs, 72),
             idempotency_keys: kept(self.idempotency_keys, 24),
+            reservations: kept(self.reservations, 720),
             instances: instances.zip(folder).map(|(after, folder)| Archive { after, folder }),
         }
     }

@@ -1,5 +1,5 @@
-//! Prunes old rows: events that were published, runs that have ended, idempotency keys; and finished instances, which are archived
-//! first. They would fill the disk otherwise.
+//! Prunes old rows: events that were published, runs and reservations that have ended, idempotency keys; and finished instances, which are
+//! archived first. They would fill the disk otherwise.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,8 @@ use crate::telemetry::Metrics;
 const INTERVAL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 /// For how long it is known at least that an event was taken which a broker may deliver once more.
 const BROKER_REPEATS: Duration = Duration::from_hours(1);
+/// For how long it is known at least that a reservation has ended: a request to reserve that is still on its way would hold goods for ever.
+const REQUESTS_ON_THEIR_WAY: Duration = Duration::from_hours(1);
 
 /// What metrics and logs call finished instances.
 const INSTANCES: &str = "instances";
@@ -102,5 +104,6 @@ fn age(what: Prunable, settings: &Settings, plan: &Plan) -> Option<Duration> {
         Prunable::Inbox => settings.events,
         Prunable::Runs => settings.runs,
         Prunable::IdempotencyKeys => settings.idempotency_keys,
+        Prunable::Reservations => Some(settings.reservations?.max(REQUESTS_ON_THEIR_WAY)),
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Placed {
 struct Reservation {
     status: ReservationStatus,
     lines: BTreeMap<String, u64>,
+    /// When it ended, by the steady time.
+    ended: Option<Timestamp>,
 }
 
 /// All rows.
@@ -299,7 +301,8 @@ impl State {
 
     pub(super) fn prune(&mut self, what: Prunable, before: Timestamp) -> u64 {
         let before = to_micros(before);
-        let rows = |state: &Self| state.outbox.len() + state.runs.len() + state.inbox.len() + state.idempotency.len();
+        let rows =
+            |state: &Self| state.outbox.len() + state.runs.len() + state.inbox.len() + state.idempotency.len() + state.reservations.len();
         let there = rows(self);
         match what {
             Prunable::Events => self.outbox.retain(|position, aged| aged.written_at >= before || self.unpublished.contains(position)),
@@ -317,6 +320,11 @@ impl State {
                 self.run_keys.retain(|_, sequence| self.runs.contains_key(sequence));
             }
             Prunable::IdempotencyKeys => self.idempotency.retain(|_, aged| aged.written_at >= before),
+            Prunable::Reservations => {
+                let mut open = HashSet::new();
+                open.extend(self.runs.values().filter(|run| run.row.status != RunStatus::Done).map(|run| &run.row.resource_id));
+                self.reservations.retain(|key, reservation| reservation.ended.is_none_or(|ended| ended >= before) || open.contains(key));
+            }
         }
         (there - rows(self)) as u64
     }
@@ -515,7 +523,7 @@ impl State {
                 level.reserved += quantity;
             }
         }
-        self.reservations.insert(key.to_owned(), Reservation { status: ReservationStatus::Reserved, lines });
+        self.reservations.insert(key.to_owned(), Reservation { status: ReservationStatus::Reserved, lines, ended: None });
         Ok(ReservationStatus::Reserved)
     }
 
@@ -536,7 +544,7 @@ impl State {
     pub(super) fn end_reservation(&mut self, key: &str, end: ReservationStatus) -> Option<ReservationStatus> {
         let Some(reservation) = self.reservations.get_mut(key) else {
             if end == ReservationStatus::Released {
-                self.reservations.insert(key.to_owned(), Reservation { status: end, lines: BTreeMap::new() });
+                self.reservations.insert(key.to_owned(), Reservation { status: end, lines: BTreeMap::new(), ended: Some(self.now) });
                 return Some(end);
             }
             return None;
@@ -544,7 +552,7 @@ impl State {
         if reservation.status != ReservationStatus::Reserved || end == ReservationStatus::Reserved {
             return Some(reservation.status);
         }
-        reservation.status = end;
+        (reservation.status, reservation.ended) = (end, Some(self.now));
         for (sku, quantity) in &reservation.lines {
             if let Some(level) = self.stock.get_mut(sku) {
                 level.reserved -= quantity;

@@ -103,13 +103,15 @@ pub(super) fn end(writing: &Writing<'_>, key: &str, end: ReservationStatus) -> R
     match status_of(writing.connection, key)? {
         None if sold == 1 => return Ok(None),
         None => {
-            writing.run("INSERT INTO reservations (key, status) VALUES (?1, 'released')", [key])?;
+            let ended = "INSERT INTO reservations (key, status, ended_at) VALUES (?1, 'released', ?2)";
+            writing.run(ended, params![key, writing.tail.written_at])?;
             return Ok(Some(end));
         }
         Some(ReservationStatus::Reserved) => {}
         Some(ended) => return Ok(Some(ended)),
     }
-    writing.run("UPDATE reservations SET status = ?2 WHERE key = ?1", [key, reservation_text(end)])?;
+    let ended = "UPDATE reservations SET status = ?2, ended_at = ?3 WHERE key = ?1";
+    writing.run(ended, params![key, reservation_text(end), writing.tail.written_at])?;
     writing.run(
         "UPDATE stock SET reserved = reserved - line.quantity, on_hand = on_hand - ?2 * line.quantity
          FROM reservation_lines AS line WHERE line.reservation = ?1 AND stock.sku = line.sku",

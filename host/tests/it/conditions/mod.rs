@@ -3,6 +3,8 @@
 //!
 //! Tests are short here; `cargo xtask test --long` asks for the long form of those that have one, see [`long`].
 
+mod archive;
+mod backups;
 mod clocks;
 mod components;
 mod crowd;
