@@ -1,6 +1,18 @@
 /** One cart is bought once, by whom it belongs to: with two tabs, lost answers, and other people at the same computer. */
 import type { Page } from '@playwright/test'
-import { addToCart, api, buy, type Customer, expect, fillAddress, logIn, newCustomer, test } from './store'
+import {
+  addToCart,
+  api,
+  buy,
+  type Customer,
+  expect,
+  fillAddress,
+  logIn,
+  newCustomer,
+  orderId,
+  settled,
+  test,
+} from './store'
 
 const ROUNDS = 200
 const BLIND_ROUNDS = 20
@@ -264,6 +276,130 @@ test('a page that one customer has left open is another one for the next', async
   )
   await expect(page.getByLabel('Street Address')).toHaveValue('')
 })
+
+test('the answer to a purchase that comes after somebody else has logged in is shown to nobody', async ({
+  page,
+  context,
+  store,
+}) => {
+  const grace = await registered(page)
+  await logIn(page)
+  const token = await tokenOf(page)
+  await addToCart(page, 'prod-005', 'Desk Mat')
+  await page.goto('/#/checkout')
+  await fillAddress(page)
+  const release = await holdAnswers(page, '**/api/orders')
+  await page.getByRole('button', { name: 'Place Order' }).click()
+  await expect(page.getByRole('button', { name: 'Placing your order…' })).toBeVisible()
+  await expect.poll(async () => (await api(store, token).orders()).length).toBe(1)
+  const other = await context.newPage()
+  await signOut(other)
+  await expect(page).toHaveURL(/#\/login$/)
+  await logInAs(other, grace)
+  await expect(page).toHaveURL(/#\/checkout$/)
+  await release()
+  await expect(page).toHaveURL(/#\/checkout$/)
+  await expect(page.locator('#toast-container')).not.toContainText('Order placed')
+  await page.goto('/#/orders')
+  await expect(page.getByText('You have not bought anything yet.')).toBeVisible()
+})
+
+test('an order that comes after its customer has signed out is shown to nobody', async ({ page, context }) => {
+  const grace = await registered(page)
+  await logIn(page)
+  await buy(page)
+  await expect(page.locator('.order-status')).toHaveText('delivered')
+  const release = await holdAnswers(page, '**/api/orders/*')
+  await page.reload()
+  await expect(page.locator('.skeleton').first()).toBeVisible()
+  const other = await context.newPage()
+  await signOut(other)
+  await expect(page).toHaveURL(/#\/login$/)
+  await release()
+  await expect(page.locator('.order-status')).toHaveCount(0)
+  await logInAs(other, grace)
+  await expect(page).toHaveURL(/#\/orders\/order-/)
+  await expect(page.getByText('123 Main St')).toHaveCount(0)
+  await expect(page.getByRole('heading', { level: 1 })).not.toContainText('Order #')
+})
+
+test('what happens to an order after its customer has signed out is told to nobody', async ({
+  page,
+  context,
+  store,
+}) => {
+  const grace = await registered(page)
+  const streams: string[] = []
+  page.on('request', (request) => request.url().endsWith('/events') && streams.push('begun'))
+  page.on('requestfailed', (request) => request.url().endsWith('/events') && streams.push('cut'))
+  await logIn(page)
+  await buy(page, { payment: 'Empty account' })
+  await expect(page.getByRole('heading', { name: 'Payment Declined' })).toBeVisible()
+  await expect(page.getByText('Live', { exact: true })).toBeVisible()
+  const { token, id } = await orderId(page)
+  const other = await context.newPage()
+  await signOut(other)
+  await expect(page).toHaveURL(/#\/login$/)
+  await expect.poll(() => streams.at(-1)).toBe('cut')
+  const asked = streams.length
+  await api(store, token).retry(id, 'tok_mastercard')
+  await expect.poll(async () => (await api(store, token).order(id)).final).toBe(true)
+  await settled(page)
+  await expect(page.locator('.order-status')).toHaveCount(0)
+  expect(streams).toHaveLength(asked)
+  await logInAs(other, grace)
+  await expect(page).toHaveURL(/#\/orders\/order-/)
+  await settled(page)
+  await expect(page.locator('.order-status')).toHaveCount(0)
+  expect(streams).toHaveLength(asked)
+})
+
+/** Somebody else with an account. */
+async function registered(page: Page): Promise<Customer> {
+  const customer = newCustomer()
+  await page.request.post('/api/auth/register', { data: customer })
+  return customer
+}
+
+async function tokenOf(page: Page): Promise<string> {
+  await page.goto('/')
+  return page.evaluate(() => localStorage.getItem('token') ?? '')
+}
+
+/** The store does what is asked of it, and its answers are on the way until the returned function is called. */
+async function holdAnswers(page: Page, url: string): Promise<() => Promise<void>> {
+  let release = () => {}
+  const released = new Promise<void>((done) => {
+    release = done
+  })
+  const arrived: Promise<void>[] = []
+  await page.route(url, (route) => {
+    const answer = async () => {
+      const response = await route.fetch()
+      await released
+      // A page that has no use for it any more has hung up.
+      await route.fulfill({ response }).catch(() => {})
+    }
+    arrived.push(answer())
+  })
+  return async () => {
+    release()
+    await Promise.all(arrived)
+    await page.unroute(url)
+    await settled(page)
+  }
+}
+
+async function signOut(page: Page) {
+  await page.goto('/#/profile')
+  await page.locator('#logout-btn').click()
+  await expect(page.getByRole('link', { name: 'Login' })).toBeVisible()
+}
+
+async function logInAs(page: Page, customer: Customer) {
+  await page.getByRole('link', { name: 'Login' }).click()
+  await enter(page, customer)
+}
 
 test('a session that is removed by hand is over with the next page', async ({ page }) => {
   await logIn(page)

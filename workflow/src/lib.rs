@@ -57,6 +57,7 @@
 //! ```
 
 mod advance;
+mod by_hand;
 mod check;
 mod definition;
 mod index;
@@ -67,6 +68,7 @@ mod retry;
 mod starts;
 mod suggest;
 
+pub use by_hand::{NotNow, Rest};
 pub use definition::{Deadline, Defect, Definition, Hook, Reaction, State, Step, Transition};
 pub use instance::{Cause, Effect, Input, Instance, Refusal, RunKind, StepOutcome};
 pub use machine::Machine;

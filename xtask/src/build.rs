@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use clap::Args;
@@ -75,20 +76,39 @@ pub fn build(options: &Options) -> anyhow::Result<()> {
     host(Profile::from_flag(options.release)).map(drop)
 }
 
+/// Whether somebody else has just built the host as tests use it.
+static HOST_IS_BUILT: AtomicBool = AtomicBool::new(false);
+/// Whether somebody else has just built the components.
+static COMPONENTS_ARE_BUILT: AtomicBool = AtomicBool::new(false);
+
+/// From now on this process takes the host as tests use it, and the components, as they are. Asking cargo once more would mean to wait for
+/// whoever compiles meanwhile.
+pub fn rely_on_what_is_built(host: bool, components: bool) {
+    HOST_IS_BUILT.store(host, Ordering::Relaxed);
+    COMPONENTS_ARE_BUILT.store(components, Ordering::Relaxed);
+}
+
 /// Builds the host. The path is that of the program.
 pub fn host(profile: Profile) -> anyhow::Result<PathBuf> {
     let (flag, folder) = match profile {
         Profile::Dev => (None, "debug"),
         Profile::Release => (Some("--release"), "release"),
     };
+    let program = workspace::target().join(folder).join("millrace");
+    if profile == Profile::Dev && HOST_IS_BUILT.load(Ordering::Relaxed) {
+        return Ok(program);
+    }
     let mut build = cargo(["build", "--package", "millrace", "--bin", "millrace", "--target-dir"]);
     commit::tell(&mut build);
     run(build.arg(workspace::target()).args(flag))?;
-    Ok(workspace::target().join(folder).join("millrace"))
+    Ok(program)
 }
 
 /// Builds and installs the components of the store.
 pub fn components() -> anyhow::Result<()> {
+    if COMPONENTS_ARE_BUILT.load(Ordering::Relaxed) {
+        return Ok(());
+    }
     let packages = COMPONENTS.iter().flat_map(|name| ["--package", name]);
     run(cargo(["build", "--release", "--target", WASM_TARGET]).args(packages).args(locations()))?;
     for name in COMPONENTS {

@@ -67,9 +67,9 @@ enum Task {
     Containers(containers::Options),
     /// Makes the tarball that Millrace is installed from, optimised, and tries it.
     Dist(dist::Options),
-    /// Gets what stages of the tests need from outside. `test` calls this beside the stages that only compute.
+    /// Performs one stage of the tests. `test` calls this, with one end of a pipe as its standard input.
     #[command(hide = true)]
-    Fetch(downloads::Options),
+    Stage(test::StageOptions),
     /// Takes the pictures in docs/screenshots of every page of the store.
     Screenshots,
 }
@@ -97,7 +97,7 @@ fn perform(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Bench(options) => bench::bench(options).map(|()| ExitCode::SUCCESS),
         Task::Stack(options) => stack::stack(options),
         Task::Dist(options) => dist::dist(options).map(|()| ExitCode::SUCCESS),
-        Task::Fetch(options) => Ok(downloads::fetch(options)),
+        Task::Stage(options) => test::stage(options),
         Task::Kafka(options) => kafka::kafka(options),
         Task::Containers(options) => containers::containers(options),
     }

@@ -30,15 +30,25 @@ pub fn build_if_possible() -> anyhow::Result<()> {
 
 /// Lints, tests of the logic, and tests in a browser against the real program: as one process, and as three with a Kafka.
 pub fn test() -> anyhow::Result<()> {
-    install()?;
-    ensure_chromium()?;
     kafka::jars::prepare()?;
-    build()?;
-    let host = build::host(build::Profile::Dev)?;
+    let host = ready()?;
     run(&mut npm(["run", "lint"]))?;
     run(&mut npm(["run", "test"]))?;
     run(npm(["run", "api:check"]).env("MILLRACE_BIN", &host))?;
     run_telling(npm(["run", "e2e"]).env("MILLRACE_BIN", &host), Telling::Last)
+}
+
+/// What pages weigh and how soon they are there, in a browser that has the machine for itself.
+pub fn figures() -> anyhow::Result<()> {
+    run_telling(npm(["run", "figures"]).env("MILLRACE_BIN", ready()?), Telling::Last)
+}
+
+/// Has pages, a browser and the program. The path is that of the program.
+fn ready() -> anyhow::Result<PathBuf> {
+    install()?;
+    ensure_chromium()?;
+    build()?;
+    build::host(build::Profile::Dev)
 }
 
 /// Takes the pictures in `docs/screenshots` of every page.
@@ -174,6 +184,18 @@ mod tests {
         fs::remove_file(folder.join("src/App.tsx")).expect("it was there");
         assert!(!is_built(&folder), "a source has gone");
         fs::remove_dir_all(folder).expect("tidied up");
+    }
+
+    #[test]
+    fn each_project_of_the_tests_in_a_browser_is_run_by_a_script() {
+        let read = |file: &str| fs::read_to_string(folder().join(file)).expect("it is there");
+        let (config, scripts) = (read("playwright.config.ts"), read("package.json"));
+        let (_, list) = config.split_once("projects: [").expect("a list of projects");
+        let projects: Vec<&str> = list.split("name: '").skip(1).filter_map(|rest| rest.split('\'').next()).collect();
+        assert!(projects.contains(&"stack"), "{projects:?}");
+        for project in projects {
+            assert!(scripts.contains(&format!("--project={project}")), "no script of web/package.json runs the project '{project}'");
+        }
     }
 
     #[test]

@@ -175,7 +175,7 @@ fn resources_of(
         clock,
         stop,
     };
-    Resources::new(dependencies, &plan.resources)
+    Resources::new(dependencies, &plan.resources, &plan.routes)
 }
 
 /// Stock for other processes, if a secret says who they are.

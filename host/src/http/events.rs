@@ -114,24 +114,37 @@ pub(super) async fn stream(mut changes: BoxStream<'static, Change>, after: Optio
 fn until_last(changes: impl Stream<Item = Change> + Send + Unpin + 'static) -> impl Stream<Item = Change> + Send + 'static {
     stream::unfold((changes, false), |(mut changes, ended)| async move {
         let change = if ended { None } else { changes.next().await }?;
-        let last = change.last;
+        let last = change.body.is_final;
         Some((change, (changes, last)))
     })
 }
 
 fn event(change: &Change) -> Event {
-    Event::default().event("transition").id(change.seq.to_string()).data(change.body.to_string())
+    let event = Event::default().event("transition").id(change.seq.to_string());
+    event.json_data(&change.body).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::BodyExt;
-    use serde_json::json;
-
     use super::*;
+    use crate::services::resources::{ChangeBody, HistoryRow, Object};
+    use http_body_util::BodyExt;
 
-    fn change(seq: u64, last: bool) -> Change {
-        Change { seq, body: json!({"state": format!("s{seq}")}), last }
+    fn change(seq: u64, is_final: bool) -> Change {
+        let transition = HistoryRow {
+            seq,
+            from: format!("s{}", seq - 1),
+            to: format!("s{seq}"),
+            transition: "go_on".into(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            cause: "api".into(),
+            component: None,
+            digest: None,
+            attempt: None,
+            reason: None,
+        };
+        let (id, state, data) = ("thing-1".into(), transition.to.clone(), Object::new());
+        Change { seq, body: ChangeBody { id, state, is_final, actions: vec!["stop".into()], version: seq, transition, data } }
     }
 
     async fn text(response: Response) -> String {
@@ -144,8 +157,16 @@ mod tests {
         let changes = stream::iter([change(1, false), change(2, true)]).chain(stream::pending()).boxed();
         let response = stream(changes, None, None, Stop::new()).await;
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        let expected = "event: transition\nid: 1\ndata: {\"state\":\"s1\"}\n\nevent: transition\nid: 2\ndata: {\"state\":\"s2\"}\n\n";
-        assert_eq!(text(response).await, expected);
+        let text = text(response).await;
+        let events: Vec<&str> = text.split_terminator("\n\n").collect();
+        assert_eq!(events.len(), 2, "{text}");
+        for (number, event) in (1..).zip(events) {
+            let data = event.strip_prefix(&format!("event: transition\nid: {number}\ndata: ")).expect(event);
+            assert_eq!(
+                serde_json::from_str::<serde_json::Value>(data).unwrap(),
+                serde_json::to_value(change(number, number == 2).body).unwrap()
+            );
+        }
     }
 
     #[tokio::test]

@@ -132,8 +132,10 @@ fn what_is_not_changed_or_has_ended_is_described() {
     assert!(events["responses"]["204"].is_object() && events["responses"]["400"].is_object(), "{events}");
     assert_eq!(events["parameters"][1]["schema"]["type"], "integer");
     let event = &events["responses"]["200"]["content"]["text/event-stream"]["schema"];
-    assert_eq!(event["properties"]["data"]["contentSchema"]["$ref"], "#/components/schemas/Change");
-    schema(&document, "Change");
+    assert_eq!(event["properties"]["data"]["contentSchema"]["$ref"], "#/components/schemas/Change_orders");
+    let change = schema(&document, "Change_orders");
+    assert_eq!(change["properties"]["data"]["$ref"], "#/components/schemas/Data_orders");
+    assert_eq!(change["required"], json!(["id", "state", "final", "actions", "version", "transition", "data"]));
     let list = &document["paths"]["/api/orders"]["get"];
     assert!(list["responses"]["422"].is_object(), "{list}");
     assert_eq!(list["parameters"][0]["schema"], json!({"type": "integer", "minimum": 1, "maximum": 200, "default": 50}));
@@ -160,14 +162,21 @@ fn bodies_are_as_strict_as_they_are_read() {
 #[test]
 fn resources_are_shown_as_they_are_described() {
     let document = openapi_document(&plan());
-    let any = schema(&document, "Resource");
-    assert_eq!(any["required"], json!(["id", "data", "state", "lastUpdate", "createdAt", "version"]));
-    assert_eq!(any["properties"]["attention"]["type"], "string");
-    assert_eq!(any["properties"]["history"]["items"]["$ref"], "#/components/schemas/HistoryEntry");
+    let thing = schema(&document, "Resource_things");
+    assert_eq!(thing["required"], json!(["id", "data", "state", "lastUpdate", "createdAt", "version"]));
+    assert!(thing["properties"]["final"].is_null(), "it has no workflow");
+    let order = schema(&document, "Resource_orders");
+    assert_eq!(order["required"], json!(["id", "data", "state", "lastUpdate", "createdAt", "version", "final", "actions"]));
+    assert_eq!((&order["properties"]["final"]["type"], &order["properties"]["actions"]["type"]), (&json!("boolean"), &json!("array")));
+    assert_eq!(order["properties"]["attention"]["type"], "string");
+    assert_eq!(order["properties"]["history"]["items"]["$ref"], "#/components/schemas/HistoryEntry");
     let data = schema(&document, "Data_orders");
     let known: Vec<&String> = data["properties"].as_object().unwrap().keys().collect();
     assert_eq!(known, ["items", "shipping", "total", "state", "userId"], "and no payment, which is private");
     assert_eq!(data["additionalProperties"], true, "steps add their results");
+    assert_eq!(data["properties"]["items"]["items"]["$ref"], "#/components/schemas/OrderLine");
+    assert_eq!(schema(&document, "OrderLine")["properties"]["price"]["type"], "number");
+    assert_eq!(schema(&document, "Address")["required"], json!(["address", "city", "state", "zip"]));
     assert_eq!(schema(&document, "Data_things")["properties"]["units"]["type"], "integer");
     let answer = &document["paths"]["/api/orders"]["post"]["responses"]["201"];
     assert_eq!(answer["content"]["application/json"]["schema"]["$ref"], "#/components/schemas/Resource_orders");

@@ -44,6 +44,7 @@ async fn a_declined_order_can_be_tried_by_hand_as_often_as_by_its_timer_and_no_m
         );
         let at: jiff::Timestamp = next["at"].as_str().unwrap().parse().unwrap();
         let left = at.duration_since(app.clock.now());
+        assert_eq!((&order["final"], &order["actions"]), (&json!(false), &json!(["cancel", "retry"])), "{order:#}");
         assert!(left > jiff::SignedDuration::from_mins(15) && left <= jiff::SignedDuration::from_mins(20), "{left}");
         assert_eq!(retry(&customer, &id).await.status, StatusCode::OK);
         order = until("it is declined again", async || {
@@ -58,6 +59,7 @@ async fn a_declined_order_can_be_tried_by_hand_as_often_as_by_its_timer_and_no_m
         (&json!("cancelled"), &json!("abandon_payment"), &json!("exhausted"))
     );
     assert!(order["next"].is_null(), "nothing follows: {order:#}");
+    assert_eq!((&order["final"], &order["actions"]), (&json!(true), &json!([])), "{order:#}");
     assert_eq!(retry(&customer, &id).await.status, StatusCode::CONFLICT);
 }
 
@@ -71,8 +73,10 @@ async fn a_shipment_can_be_asked_for_again_by_hand_but_not_without_a_pause() {
     let failed = customer.wait_for("orders", &id, &["ship_failed"]).await;
     assert_eq!((&failed["next"]["transition"], &failed["next"]["attempt"]), (&json!("retry_shipping"), &json!(1)), "{failed:#}");
     assert!(failed["next"]["of"].is_null(), "it has no end: {failed:#}");
+    assert_eq!(failed["actions"], json!(["retry"]), "{failed:#}");
     assert_eq!(retry(&customer, &id).await.status, StatusCode::OK, "the first is free");
-    customer.wait_for("orders", &id, &["ship_failed"]).await;
+    let paused = customer.wait_for("orders", &id, &["ship_failed"]).await;
+    assert_eq!(paused["actions"], json!([]), "it is paused: {paused:#}");
     let refused = retry(&customer, &id).await;
     assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{refused:?}");
     let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
@@ -80,6 +84,8 @@ async fn a_shipment_can_be_asked_for_again_by_hand_but_not_without_a_pause() {
     let still = customer.get(&format!("/api/orders/{id}")).await.body;
     assert_eq!(still["next"]["attempt"], json!(2), "what was refused changed nothing: {still:#}");
     app.clock.advance(jiff::SignedDuration::from_secs(6));
+    assert_eq!(customer.get(&format!("/api/orders/{id}")).await.body["actions"], json!(["retry"]));
+    assert_eq!(customer.get("/api/orders").await.body[0]["actions"], json!(["retry"]));
     assert_eq!(retry(&customer, &id).await.status, StatusCode::OK);
 }
 
@@ -100,6 +106,7 @@ async fn an_instance_that_has_gone_as_far_as_it_may_asks_for_a_person() {
     .await;
     assert!(worn["attention"].as_str().unwrap().contains("8 are allowed"), "{worn:#}");
     assert_eq!((&worn["state"], worn["history"].as_array().unwrap().len()), (&json!("payment_failed"), 8), "{worn:#}");
+    assert_eq!(worn["actions"], json!(["cancel"]), "only its end is left: {worn:#}");
     let refused = retry(&customer, &placed).await;
     assert_eq!(refused.status, StatusCode::CONFLICT, "{refused:?}");
     assert!(refused.body["detail"].as_str().unwrap().contains("a person has to look at it"), "{refused:?}");

@@ -15,6 +15,7 @@ mod conditions;
 mod courses;
 mod crashes;
 mod dead_letters;
+mod described;
 mod durable;
 mod edge;
 mod kafka;

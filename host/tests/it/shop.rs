@@ -325,15 +325,46 @@ async fn an_event_stream_tells_every_transition_once_and_ends() {
     let order = customer.order("prod-001", 1, "tok_visa").await;
     let path = format!("/api/orders/{}/events", order.body["id"].as_str().unwrap());
     let Value::String(text) = customer.get(&path).await.body else { panic!("not a stream") };
-    let states: Vec<Value> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("data:"))
-        .map(|data| serde_json::from_str::<Value>(data).unwrap()["state"].clone())
-        .collect();
+    let changes: Vec<Value> =
+        text.lines().filter_map(|line| line.strip_prefix("data:")).map(|data| serde_json::from_str(data).unwrap()).collect();
+    let states: Vec<&Value> = changes.iter().map(|change| &change["state"]).collect();
     assert_eq!(states, HAPPY[1..]);
+    let ends: Vec<bool> = changes.iter().map(|change| change["final"].as_bool().unwrap()).collect();
+    assert_eq!(ends, [false, false, false, false, false, false, true], "only the last state is one that nothing follows from");
+    assert_eq!(changes[6]["actions"], json!([]));
     let resumed = customer.send(Method::GET, &path, None, &[("last-event-id", "5")]).await;
     let Value::String(text) = resumed.body else { panic!("not a stream") };
     assert_eq!(text.lines().filter(|line| line.starts_with("id:")).collect::<Vec<_>>(), ["id: 6", "id: 7"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_says_what_may_be_asked_for_in_the_state_that_was_entered() {
+    let app = TestApp::start("configs/monolith.yaml", &[("PAYMENT_RETRY_AFTER", "20m")]).await;
+    let customer = app.client.customer("olga").await;
+    let declined = customer.order_until("prod-001", 1, "tok_chargeDeclined", &["payment_failed"]).await;
+    let path = format!("/api/orders/{}", declined["id"].as_str().unwrap());
+    let mut stream = customer.open(&format!("{path}/events")).await;
+    let mut text = String::new();
+    // The event whole: its data is one line.
+    while !text.lines().any(|line| line.contains("\"state\":\"payment_failed\"") && text.contains(&format!("{line}\n"))) {
+        text.push_str(std::str::from_utf8(&stream.chunk().await.unwrap().expect("it goes on")).unwrap());
+    }
+    assert_eq!(customer.post(&format!("{path}/cancel"), &json!({})).await.status, StatusCode::OK);
+    while let Some(more) = stream.chunk().await.unwrap() {
+        text.push_str(std::str::from_utf8(&more).unwrap());
+    }
+    let changes: Vec<Value> =
+        text.lines().filter_map(|line| line.strip_prefix("data:")).map(|data| serde_json::from_str(data).unwrap()).collect();
+    let said: Vec<_> = changes.iter().rev().take(3).map(|change| (&change["state"], &change["final"], &change["actions"])).collect();
+    assert_eq!(
+        said,
+        [
+            (&json!("cancelled"), &json!(true), &json!([])),
+            (&json!("payment_failed"), &json!(false), &json!(["cancel", "retry"])),
+            (&json!("paying"), &json!(false), &json!([])),
+        ],
+        "the payment was left long ago"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -60,23 +60,28 @@ it('an action that is begun twice in one moment is performed once', async () => 
   expect(done.mock.calls).toEqual([['a'], ['c']])
 })
 
-it('what an action brings after everything was forgotten is shown to nobody', async () => {
-  let answer = (_: string) => {}
-  const done = vi.fn()
-  const perform = () =>
-    new Promise<string>((resolve) => {
-      answer = resolve
+it.each(['answer', 'refusal'] as const)(
+  'the %s to an action that comes after everything was forgotten is shown to nobody',
+  async (kind) => {
+    let [resolve, reject] = [(_: string) => {}, (_: unknown) => {}]
+    const [done, failed] = [vi.fn(), vi.fn()]
+    const perform = () =>
+      new Promise<string>((...ends) => {
+        ;[resolve, reject] = ends
+      })
+    const { result } = renderHook(() => useAction(perform, { onSuccess: done, onError: failed }))
+    let running: Promise<void> | undefined
+    act(() => {
+      running = result.current.run()
     })
-  const { result } = renderHook(() => useAction(perform, { onSuccess: done }))
-  let running: Promise<void> | undefined
-  act(() => {
-    running = result.current.run()
-  })
-  act(() => forget(() => false))
-  await act(async () => {
-    answer('of somebody else')
-    await running
-  })
-  expect(done).not.toHaveBeenCalled()
-  expect(result.current.isPending).toBe(false)
-})
+    act(() => forget(() => false))
+    await act(async () => {
+      if (kind === 'answer') resolve('of somebody else')
+      else reject(new ApiError('conflict', 'of somebody else'))
+      await running
+    })
+    expect(done).not.toHaveBeenCalled()
+    expect(failed).not.toHaveBeenCalled()
+    expect(result.current).toMatchObject({ isPending: false, error: undefined })
+  },
+)

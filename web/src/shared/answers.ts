@@ -149,8 +149,8 @@ export function useAnswer<T>(key: string, question: Ask<T>, { every }: Options<T
 }
 
 /**
- * Something that changes the world, started by the customer. What comes of it is of no use after a `forget`: whoever sees the page then
- * is another one.
+ * Something that changes the world, started by the customer. What comes of it, well or not, is of no use after a `forget`: whoever sees
+ * the page then is another one.
  */
 export function useAction<A extends unknown[], R>(
   perform: (...given: A) => Promise<R>,
@@ -170,6 +170,7 @@ export function useAction<A extends unknown[], R>(
       const result = await perform(...given)
       if (begun === visit) onSuccess(result)
     } catch (problem) {
+      if (begun !== visit) return
       setError(problem)
       onError?.(problem)
     } finally {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use millrace_workflow::{Cause, Definition, Effect, Input, Instance, Machine, Refusal, RunKind, StepOutcome, Transition};
+use millrace_workflow::{
+    Cause, Deadline, Definition, Effect, Input, Instance, Machine, NotNow, Refusal, Rest, RunKind, StepOutcome, Transition,
+};
 
 use crate::builder::{Builder, automatic, edge, names, runs, starts, step, tells, timed, workflow};
 
@@ -207,6 +209,73 @@ fn the_second_retry_by_hand_of_what_is_tried_without_end_has_to_wait_a_moment() 
     assert_eq!(machine.pause_by_hand(&failed, "cancel_order"), None, "no timer fires it");
     let retried = Instance { timer_firings: [("retry_payment".to_owned(), 2)].into(), ..failed };
     assert_eq!(machine.pause_by_hand(&retried, "retry_payment"), None, "its attempts are limited");
+}
+
+fn names_of(actions: &[&str]) -> Vec<String> {
+    actions.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[test]
+fn what_may_be_asked_for_is_what_leaves_the_state() {
+    let machine = machine();
+    let cancel = names_of(&["cancel_order", "cancel_validated", "abandon_payment"]);
+    let at = |state: &str| Instance { state: state.into(), ..machine.create().0 };
+    for (state, transition) in [("new", "cancel_order"), ("validated", "cancel_validated"), ("payment_failed", "abandon_payment")] {
+        assert_eq!(machine.by_hand(&at(state), &cancel, Rest::default()), Ok(transition), "{state}");
+    }
+    for state in ["validating", "paying", "paid", "shipping", "shipped", "ship_failed", "delivered", "cancelled", "failed"] {
+        let refused = machine.by_hand(&at(state), &cancel, Rest::default());
+        assert!(matches!(refused, Err(NotNow::Refused(Refusal::WrongState { .. }))), "{state}: {refused:?}");
+    }
+    assert!(machine.by_hand(&at("new"), &[], Rest::default()).is_err());
+}
+
+#[test]
+fn what_was_asked_for_a_moment_ago_may_be_asked_for_after_a_pause() {
+    let machine = machine();
+    let retry = names_of(&["retry_payment", "retry_shipping"]);
+    let at = |state: &str, transition: &str| Instance {
+        state: state.into(),
+        timer_firings: [(transition.to_owned(), 1)].into(),
+        ..machine.create().0
+    };
+    let shipping = at("ship_failed", "retry_shipping");
+    let after = |seconds| Rest { lasted: Some(Duration::from_secs(seconds)), is_overdue: false };
+    assert_eq!(machine.by_hand(&shipping, &retry, Rest::default()), Err(NotNow::Wait(Duration::from_secs(5))), "it has only just come");
+    assert_eq!(machine.by_hand(&shipping, &retry, after(3)), Err(NotNow::Wait(Duration::from_secs(2))));
+    assert_eq!(machine.by_hand(&shipping, &retry, after(5)), Ok("retry_shipping"));
+    assert_eq!(machine.by_hand(&at("payment_failed", "retry_payment"), &retry, Rest::default()), Ok("retry_payment"));
+}
+
+#[test]
+fn an_instance_that_is_worn_or_overdue_may_only_go_where_it_has_to() {
+    let mut definition = machine().definition().clone();
+    let deadline = Deadline { after: Duration::from_secs(60), since: "validated".into() };
+    definition.transitions.get_mut("abandon_payment").unwrap().deadline = Some(deadline);
+    let machine = Machine::new(definition).unwrap().bounded(6);
+    let [cancel, retry] = [names_of(&["abandon_payment"]), names_of(&["retry_payment"])];
+    let at = |version| Instance { state: "payment_failed".into(), version, ..machine.create().0 };
+    let overdue = Rest { lasted: None, is_overdue: true };
+    assert_eq!(machine.by_hand(&at(5), &retry, Rest::default()), Ok("retry_payment"));
+    assert!(matches!(machine.by_hand(&at(5), &retry, overdue), Err(NotNow::Refused(Refusal::Overdue { .. }))));
+    assert_eq!(machine.by_hand(&at(5), &cancel, overdue), Ok("abandon_payment"));
+    assert_eq!(machine.by_hand(&at(6), &retry, Rest::default()), Err(NotNow::Refused(Refusal::Worn { made: 6, most: 6 })));
+    assert_eq!(machine.by_hand(&at(6), &cancel, Rest::default()), Ok("abandon_payment"));
+}
+
+/// Whatever is said to be possible is done when it is asked for, from every state.
+#[test]
+fn the_machine_does_what_it_says_may_be_asked_for() {
+    let machine = machine();
+    let all: Vec<String> = machine.definition().transitions.keys().cloned().collect();
+    for state in machine.definition().states.keys() {
+        let instance = Instance { state: state.clone(), ..machine.create().0 };
+        for transition in &all {
+            let possible = machine.by_hand(&instance, std::slice::from_ref(transition), Rest::default());
+            let made = machine.advance(&instance, &Input::Fire { transition: transition.clone(), cause: Cause::Api });
+            assert_eq!(possible.is_ok(), made.is_ok(), "{transition} from {state}");
+        }
+    }
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn of_resource(handler: &ResourceHandler, operation: &Operation, table: &Table, 
             (format!("Remove {kind}"), vec![if_match()], None, answers)
         }
         Operation::Events => {
-            let stream = Answers::default().content(200, "The transitions, as they are made", "text/event-stream", schemas.event());
+            let stream = Answers::default().content(200, "The transitions, as they are made", "text/event-stream", schemas.event(handler));
             let answers = stream.empty(204, "Nothing follows that event").problems(schemas, &[MISSING, TOO_OFTEN]);
             let id = json!({"type": "integer", "minimum": 0, "maximum": i64::MAX});
             let resume = parameter("Last-Event-ID", "header", false, "Go on after this event", id);

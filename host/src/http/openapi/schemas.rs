@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::plan::{Owner, ResourceHandler};
 use crate::services::resources::ChangeBody;
 use crate::services::resources::view::{HOST_OWNED, ResourceBody};
-use crate::services::shop::pricing;
+use crate::services::shop::order as shop;
 
 /// Where a document has its schemas.
 const PLACE: &str = "/components/schemas";
@@ -22,11 +22,7 @@ pub(super) struct Schemas {
 
 impl Schemas {
     pub(super) fn new() -> Self {
-        let settings = SchemaSettings::draft2020_12().with(|settings| {
-            settings.definitions_path = PLACE.into();
-            settings.meta_schema = None;
-        });
-        Self { requests: settings.clone().into_generator(), answers: settings.for_serialize().into_generator(), configured: Map::new() }
+        Self { requests: settings().into_generator(), answers: settings().for_serialize().into_generator(), configured: Map::new() }
     }
 
     /// What is read into a `T`.
@@ -41,9 +37,14 @@ impl Schemas {
 
     /// A resource of `handler`, as it is shown.
     pub(super) fn resource(&mut self, handler: &ResourceHandler) -> Value {
-        let any = self.answer::<ResourceBody>();
-        let data = self.named(format!("Data_{}", handler.kind), data(handler));
-        let one = json!({"allOf": [any, {"type": "object", "properties": {"data": data}}]});
+        let mut one = shape::<ResourceBody>(&mut self.answers);
+        one["properties"]["data"] = self.data(handler);
+        let of_workflows = ["final", "actions", "attention", "next", "history", "historyNext"];
+        if handler.workflow.is_some() {
+            require(&mut one, &of_workflows[..2]);
+        } else if let Some(fields) = one["properties"].as_object_mut() {
+            fields.retain(|name, _| !of_workflows.contains(&name.as_str()));
+        }
         self.named(format!("Resource_{}", handler.kind), one)
     }
 
@@ -54,21 +55,20 @@ impl Schemas {
 
     /// What an action on a resource of `handler` takes.
     pub(super) fn action(&mut self, handler: &ResourceHandler) -> Value {
-        let field = |name: &String| {
-            let schema = if handler.pricing.is_some() { pricing::payment_schema() } else { json!({}) };
-            (name.clone(), schema)
-        };
-        let fields: Map<String, Value> = handler.private_fields.iter().map(field).collect();
+        let private = if handler.pricing.is_some() { self.request::<shop::Payment>() } else { json!({}) };
+        let fields: Map<String, Value> = handler.private_fields.iter().map(|name| (name.clone(), private.clone())).collect();
         let action = json!({"type": "object", "properties": fields, "additionalProperties": false});
         self.named(format!("Action_{}", handler.kind), action)
     }
 
-    /// One event of a stream.
-    pub(super) fn event(&mut self) -> Value {
-        let change = self.answer::<ChangeBody>();
+    /// One event of a stream of `handler`.
+    pub(super) fn event(&mut self, handler: &ResourceHandler) -> Value {
+        let mut change = shape::<ChangeBody>(&mut self.answers);
+        change["properties"]["data"] = self.data(handler);
+        let change = self.named(format!("Change_{}", handler.kind), change);
         json!({
             "type": "object",
-            "description": "One event. Its data is a Change, as JSON.",
+            "description": "One event. Its data is a change, as JSON.",
             "properties": {
                 "event": {"type": "string", "const": "transition"},
                 "id": {"type": "string", "pattern": "^[0-9]+$", "description": "For Last-Event-ID."},
@@ -76,6 +76,38 @@ impl Schemas {
             },
             "required": ["event", "id", "data"],
         })
+    }
+
+    /// The business data of `handler` that is known beforehand. Steps add their results, so there may be more.
+    fn data(&mut self, handler: &ResourceHandler) -> Value {
+        let mut data = json!({"type": "object", "properties": {}, "required": []});
+        if handler.pricing.is_some() {
+            data = shape::<shop::OrderData>(&mut self.answers);
+        } else if let Some(known) = handler.schema.as_ref().and_then(|schema| schema.get("properties")) {
+            data["properties"] = known.clone();
+        }
+        let mut added = Vec::new();
+        if handler.workflow.is_some() {
+            added.push(("state", json!({"type": "string", "description": "The same as that of the resource."})));
+        }
+        if handler.owner == Owner::Creator {
+            added.push(("userId", json!({"type": "string", "description": "Whose it is."})));
+        }
+        for (name, schema) in added {
+            data["properties"][name] = schema;
+            if handler.pricing.is_some() {
+                require(&mut data, &[name]);
+            }
+        }
+        if let Some(field) = &handler.stock_field {
+            data["properties"][field] = units();
+        }
+        if let Some(fields) = data["properties"].as_object_mut() {
+            fields.retain(|name, _| !handler.private_fields.contains(name));
+        }
+        data["description"] = json!("Business data, results of steps included.");
+        data["additionalProperties"] = json!(true);
+        self.named(format!("Data_{}", handler.kind), data)
     }
 
     /// All, by name.
@@ -99,10 +131,24 @@ pub(super) fn array_of(schema: &Value) -> Value {
     json!({"type": "array", "items": schema})
 }
 
+/// What a `T` is written as, or read into, in the place where it stands.
+fn shape<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
+    T::json_schema(generator).to_value()
+}
+
+/// Adds fields that are always there.
+fn require(object: &mut Value, fields: &[&str]) {
+    if let Some(required) = object["required"].as_array_mut() {
+        required.extend(fields.iter().map(|field| Value::from(*field)));
+    }
+}
+
 /// What the host writes itself is refused in any body.
 fn new(handler: &ResourceHandler) -> Value {
     if let Some(pricing) = &handler.pricing {
-        return pricing::request_schema(pricing.max_quantity);
+        let mut asked = shape::<shop::NewOrder>(&mut settings().with(|settings| settings.inline_subschemas = true).into_generator());
+        asked["properties"]["items"]["items"]["properties"]["quantity"]["maximum"] = pricing.max_quantity.into();
+        return asked;
     }
     let mut rules = json!({"type": "object", "propertyNames": {"not": {"enum": HOST_OWNED}}});
     if let Some(field) = &handler.stock_field {
@@ -114,25 +160,13 @@ fn new(handler: &ResourceHandler) -> Value {
     }
 }
 
-/// The business data that is known beforehand. Steps add their results, so there may be more.
-fn data(handler: &ResourceHandler) -> Value {
-    let of_schema = handler.schema.as_ref().and_then(|schema| schema.get("properties")).and_then(Value::as_object);
-    let mut fields = if handler.pricing.is_some() { pricing::data_fields() } else { of_schema.cloned().unwrap_or_default() };
-    if handler.workflow.is_some() {
-        fields.insert("state".to_owned(), json!({"type": "string", "description": "The same as that of the resource."}));
-    }
-    if handler.owner == Owner::Creator {
-        fields.insert("userId".to_owned(), json!({"type": "string", "description": "Whose it is."}));
-    }
-    if let Some(field) = &handler.stock_field {
-        fields.insert(field.clone(), units());
-    }
-    fields.retain(|name, _| !handler.private_fields.contains(name));
-    let always = |name: &&String| handler.pricing.is_some() && name.as_str() != "payment";
-    let required: Vec<&String> = fields.keys().filter(always).collect();
-    json!({"type": "object", "description": "Business data, results of steps included.", "properties": fields, "required": required, "additionalProperties": true})
-}
-
 fn units() -> Value {
     json!({"type": "integer", "minimum": 0, "description": "Units in stock."})
+}
+
+fn settings() -> SchemaSettings {
+    SchemaSettings::draft2020_12().with(|settings| {
+        settings.definitions_path = PLACE.into();
+        settings.meta_schema = None;
+    })
 }

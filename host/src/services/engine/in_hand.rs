@@ -127,6 +127,15 @@ impl InHand {
         }
     }
 
+    /// Whether [`Self::take_back`] would take that run: no attempt at it was ever made.
+    pub fn is_untouched(&self, run: &StepRun) -> bool {
+        match self.shared.state.lock().known.get(&run.key) {
+            Some(Known::Held { stage, .. }) => *stage == Stage::Untouched,
+            Some(Known::Untouched) => true,
+            None => run.fence == 0,
+        }
+    }
+
     /// Whether the run of this key is in hand.
     pub fn holds(&self, key: &str) -> bool {
         matches!(self.shared.state.lock().known.get(key), Some(Known::Held { .. }))
@@ -284,6 +293,7 @@ mod tests {
     fn a_run_that_was_inside_no_component_can_be_taken_back_and_is_told_of_it() {
         let hand = hand(2);
         let held = hand.take_new(&run("a", 1, 0)).unwrap();
+        assert!(hand.is_untouched(&run("a", 1, 1)));
         let back = hand.take_back(&run("a", 1, 1)).ok().unwrap();
         assert!(!held.enter(), "it was taken back");
         drop(held);
@@ -298,11 +308,13 @@ mod tests {
         let busy = |run: &StepRun| hand.take_back(run).err();
         let held = hand.take_new(&run("a", 1, 0)).unwrap();
         assert!(held.enter());
+        assert!(!hand.is_untouched(&run("a", 1, 1)));
         assert_eq!(busy(&run("a", 1, 1)), Some(Busy::Inside));
         held.waits();
         drop(held);
         assert_eq!(busy(&run("a", 1, 1)), Some(Busy::Tried), "it waits for its next attempt");
         let recovered = hand.take_claimed(&run("b", 1, 2));
+        assert!(!hand.is_untouched(&run("b", 1, 2)));
         assert_eq!(busy(&run("b", 1, 2)), Some(Busy::Tried), "a process before this one had it");
         drop(recovered);
     }
@@ -316,6 +328,7 @@ mod tests {
         let denied_again = hand.take_claimed(&run("a", 1, 2));
         denied_again.waits();
         drop(denied_again);
+        assert!(hand.is_untouched(&run("a", 1, 2)) && hand.is_untouched(&run("never claimed", 1, 0)));
         assert_eq!(hand.take_back(&run("a", 1, 2)).err(), None);
         assert_eq!(hand.take_back(&run("never claimed", 1, 0)).err(), None);
     }

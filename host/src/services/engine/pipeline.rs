@@ -30,7 +30,7 @@ use super::workflows::{LookupError, Workflows};
 use crate::clock::Clock;
 use crate::runtime::{Report, Runtime};
 use crate::shutdown::Stop;
-use crate::store::{Conflict, Instances, Line, Object, Resource, RunStatus, Settled, StepRun, StoreError};
+use crate::store::{Conflict, Instances, Line, Object, Progress, Resource, RunStatus, Settled, StepRun, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
@@ -527,6 +527,19 @@ impl Pipeline {
                 false
             }
         }
+    }
+
+    /// Whether one of `transitions` would follow if the step that an instance on this machine waits for counted as not done.
+    pub(in crate::services) fn would_follow(&self, progress: &Progress, machine: &Machine, transitions: &[String]) -> bool {
+        self.inner.withdrawals.would_follow(progress, machine, transitions)
+    }
+
+    /// Whether [`Self::withdraw`] would take the run back at this moment that `resource`, on this machine, waits for.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(in crate::services) async fn may_withdraw(&self, resource: &Resource, machine: &Machine) -> Result<bool, StoreError> {
+        self.inner.withdrawals.may_take_back(resource, machine).await
     }
 
     /// Takes the run back that the instance waits for, and makes the first of `transitions` that leaves the state after it, for `cause`.

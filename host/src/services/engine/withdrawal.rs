@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use millrace_workflow::{Cause, Effect, Input, Instance, Machine, RunKind};
+use millrace_workflow::{Cause, Effect, Input, Instance, Machine, RunKind, Step};
 
 use super::commit_plan::{self, CommitPlan, Context, Origin, settled};
 use super::events::Events;
@@ -89,7 +89,7 @@ impl Withdrawals {
         let progress = resource.workflow.as_ref().ok_or(WithdrawError::Meaningless)?;
         let pinned = self.workflows.pinned(&progress.workflow, &progress.machine).await?;
         let course = course(&pinned.machine, progress, (transitions, &self.passed(progress)), cause).ok_or(WithdrawError::Meaningless)?;
-        let Some(run) = self.run_of(&resource, &course).await? else { return Ok(None) };
+        let Some(run) = self.run_of(&resource, (course.step.as_str(), course.visit)).await? else { return Ok(None) };
         // What an attempt has done is being found out.
         if run.kind == RunKind::Undo {
             return Err(WithdrawError::Tried(course.step));
@@ -111,10 +111,23 @@ impl Withdrawals {
         Ok(Some(Withdrawn { run, held, plan }))
     }
 
+    /// Whether one of `transitions` would follow if the run was taken back that the instance waits for.
+    pub(super) fn would_follow(&self, progress: &Progress, machine: &Machine, transitions: &[String]) -> bool {
+        course(machine, progress, (transitions, &self.passed(progress)), &Cause::Api).is_some()
+    }
+
+    /// Whether [`Self::take_back`] would take the run back at this moment, if something followed from that.
+    pub(super) async fn may_take_back(&self, resource: &Resource, machine: &Machine) -> Result<bool, StoreError> {
+        let progress = resource.workflow.as_ref();
+        let Some((step, _, visit)) = progress.and_then(|progress| awaited(machine, &progress.instance)) else { return Ok(false) };
+        let run = self.run_of(resource, (step, visit)).await?;
+        Ok(run.is_some_and(|run| may_be_taken_back(&run) && self.hand.is_untouched(&run)))
+    }
+
     /// The run whose answer the instance waits for.
-    async fn run_of(&self, resource: &Resource, course: &Course) -> Result<Option<StepRun>, StoreError> {
+    async fn run_of(&self, resource: &Resource, (step, visit): (&str, u32)) -> Result<Option<StepRun>, StoreError> {
         let runs = self.store.runs(&resource.kind, &resource.id).await?;
-        Ok(runs.into_iter().find(|run| run.name == course.step && run.visit == course.visit && run.status != RunStatus::Done))
+        Ok(runs.into_iter().find(|run| run.name == step && run.visit == visit && run.status != RunStatus::Done))
     }
 
     /// `run` as it is claimed by this process; nothing if it was claimed by somebody else meanwhile.
@@ -130,13 +143,24 @@ impl Withdrawals {
     }
 }
 
+/// As far as the run itself tells. One that was set aside waits for an operator, who may know what it has done.
+fn may_be_taken_back(run: &StepRun) -> bool {
+    let waits = matches!(run.status, RunStatus::Running | RunStatus::Ready);
+    run.kind != RunKind::Undo && waits && run.attempt == 1 && run.crashes == 0
+}
+
+/// The step whose answer the instance waits for, and its visit.
+fn awaited<'m>(machine: &'m Machine, instance: &Instance) -> Option<(&'m str, &'m Step, u32)> {
+    let leaves = |name: &String| machine.definition().transitions.get(name).is_some_and(|transition| transition.from == instance.state);
+    let (name, step) = machine.definition().steps.iter().find(|(_, step)| leaves(&step.compensate))?;
+    Some((name.as_str(), step, *instance.visits.get(name)?))
+}
+
 /// What follows when the awaited step counts as not done and one of `transitions` is made then; nothing if none can be, or if the deadline
 /// of another one has passed.
 fn course(machine: &Machine, progress: &Progress, (transitions, passed): (&[String], &[String]), cause: &Cause) -> Option<Course> {
     let instance = &progress.instance;
-    let leaves = |name: &String| machine.definition().transitions.get(name).is_some_and(|transition| transition.from == instance.state);
-    let (name, step) = machine.definition().steps.iter().find(|(_, step)| leaves(&step.compensate))?;
-    let visit = *instance.visits.get(name)?;
+    let (name, step, visit) = awaited(machine, instance)?;
     let fire = |instance: &Instance, transition: &str| {
         machine.advance(instance, &Input::Fire { transition: transition.to_owned(), cause: cause.clone() }).ok()
     };
@@ -156,5 +180,5 @@ fn course(machine: &Machine, progress: &Progress, (transitions, passed): (&[Stri
         effects.retain(|effect| !matches!(effect, Effect::Timer { .. }));
         effects.extend(further);
     }
-    Some(Course { step: name.clone(), visit, instance: after, effects })
+    Some(Course { step: name.to_owned(), visit, instance: after, effects })
 }

@@ -1,16 +1,14 @@
-//! How far an instance has come, as it is shown, and what may be asked of it now.
+//! How far an instance has come, as it is shown.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
-use millrace_workflow::{Machine, Refusal};
 
 use super::view::{Course, Next};
 use crate::clock::Clock;
 use crate::services::ServiceError;
-use crate::services::engine::{LookupError, Workflows, commit_plan};
-use crate::store::{Instances, Progress, Resource, Timer};
+use crate::services::engine::{LookupError, Workflows};
+use crate::store::{Instances, Progress, Resource};
 
 /// Transitions that one resource is shown with at once.
 const HISTORY_PAGE: usize = 100;
@@ -49,29 +47,4 @@ impl Courses {
         let at = self.clock.now().checked_add(left).unwrap_or(Timestamp::MAX);
         Ok(Some(Next { transition: timer.transition, at, attempt: made.saturating_add(1), of: limit }))
     }
-}
-
-/// Whether a deadline of the state has passed, so that nobody begins anything else in it.
-pub(super) fn too_late(resource: &Resource, machine: &Machine, transition: &str, steady: Timestamp) -> Option<Refusal> {
-    let overdue = commit_plan::overdue(resource.workflow.as_ref()?, machine, steady)?;
-    let (transition, overdue) = (transition.to_owned(), overdue.to_owned());
-    (transition != overdue).then_some(Refusal::Overdue { transition, overdue })
-}
-
-/// How long somebody has to wait yet before this transition may be asked for again. `timers` were read before the resource: where they are
-/// not those of its version, it has just moved.
-pub(super) fn pause_left(
-    resource: &Resource,
-    machine: &Machine,
-    transition: &str,
-    timers: &[Timer],
-    steady: Timestamp,
-) -> Option<Duration> {
-    let instance = &resource.workflow.as_ref()?.instance;
-    let pause = machine.pause_by_hand(instance, transition).filter(|_| !machine.is_worn(instance))?;
-    let after = machine.timer(&instance.state)?.1.after?;
-    let running = timers.iter().find(|timer| timer.transition == transition && timer.version == instance.version);
-    let Some(running) = running else { return Some(pause) };
-    let left = Duration::try_from(running.due_at.duration_since(steady)).unwrap_or_default();
-    Some(pause.saturating_sub(after.saturating_sub(left))).filter(|left| !left.is_zero())
 }

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::caller::Caller;
+use super::standing::Action;
 use super::view;
-use crate::plan::{Owner, ResourceHandler, Scope};
+use crate::plan::{Endpoint, Operation, Owner, ResourceHandler, Route, Scope};
 use crate::services::ServiceError;
 use crate::services::error::{FieldError, pointer};
 use crate::services::shop::catalogue::Catalogue;
@@ -19,19 +20,22 @@ use crate::store::{Object, Resource, Resources, StoreError};
 pub(super) struct Handler {
     pub(super) settings: ResourceHandler,
     pub(super) catalogue: Option<Catalogue>,
+    /// Those of its actions that a route leads to.
+    pub(super) actions: Arc<[Action]>,
     schema: Option<jsonschema::Validator>,
 }
 
 impl Handler {
-    /// As its settings say, over this store.
+    /// As its settings say, over this store. Of its actions those may be asked for that one of `routes` leads to.
     ///
     /// # Errors
     /// The schema cannot be made.
-    pub(super) fn new(settings: &ResourceHandler, store: Arc<dyn Resources>) -> anyhow::Result<Self> {
+    pub(super) fn new(settings: &ResourceHandler, routes: &[Route], store: Arc<dyn Resources>) -> anyhow::Result<Self> {
         let catalogue = settings.pricing.as_ref().map(|pricing| Catalogue::new(&pricing.prices, store));
         let schema = settings.schema.as_ref().map(jsonschema::validator_for).transpose();
         let schema = schema.map_err(|error| anyhow::anyhow!("schema of '{}': {error}", settings.name))?;
-        Ok(Self { settings: settings.clone(), catalogue, schema })
+        let actions = offered(settings, routes).collect();
+        Ok(Self { settings: settings.clone(), catalogue, actions, schema })
     }
 
     pub(super) async fn new_data(&self, body: &Value) -> Result<Object, ServiceError> {
@@ -148,4 +152,19 @@ impl Handler {
         let shown: String = id.chars().take(80).collect();
         ServiceError::NotFound { what: format!("{} '{shown}'", self.settings.kind.trim_end_matches('s')) }
     }
+}
+
+/// The actions that a route leads to. Without a definition an action is the transition of its name.
+fn offered(settings: &ResourceHandler, routes: &[Route]) -> impl Iterator<Item = Action> {
+    routes.iter().filter_map(|route| {
+        let Endpoint::Resource { handler, operation: Operation::Action(name) } = &route.endpoint else { return None };
+        let transitions = || settings.actions.get(name).cloned().unwrap_or_else(|| vec![name.clone()]);
+        (*handler == settings.name).then(|| Action {
+            name: name.clone(),
+            transitions: transitions(),
+            access: route.access,
+            scope: route.scope,
+            owner: settings.owner,
+        })
+    })
 }

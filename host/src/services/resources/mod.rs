@@ -6,8 +6,11 @@ mod course;
 mod handler;
 mod seeds;
 mod service;
+mod standing;
 pub mod view;
 
 pub use caller::Caller;
 pub use service::{Dependencies, IdempotencyKey, MAX_PAGE, Resources, usual_page};
 pub use view::{Change, ChangeBody, Page, View};
+
+pub use crate::store::{HistoryRow, Object};

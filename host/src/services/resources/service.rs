@@ -8,17 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::BoxStream;
-use millrace_workflow::{Cause, Input, Machine, Refusal};
+use millrace_workflow::{Cause, Input, Machine, NotNow, Refusal};
 use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::caller::Caller;
 use super::changes::Changes;
-use super::course::{self, Courses};
+use super::course::Courses;
 use super::handler::Handler;
+use super::standing::{self, Standing, Standings};
 use super::view::{self, Change, Course, Page, View};
 use crate::clock::Clock;
-use crate::plan::{Owner, ResourceHandler};
+use crate::plan::{Owner, ResourceHandler, Route};
 use crate::services::ServiceError;
 use crate::services::engine::commit_plan::{self, CommitPlan, Context, Origin};
 use crate::services::engine::{
@@ -96,6 +97,7 @@ struct Inner {
     backpressure: Arc<Backpressure>,
     changes: Changes,
     courses: Courses,
+    standings: Standings,
     clock: Clock,
     handlers: HashMap<String, Handler>,
     generation: Generation,
@@ -104,11 +106,11 @@ struct Inner {
 }
 
 impl Resources {
-    /// The handlers of the plan.
+    /// The handlers of the plan, of whose actions those may be asked for that `routes` lead to.
     ///
     /// # Errors
     /// A schema cannot be made.
-    pub fn new(dependencies: Dependencies, handlers: &[ResourceHandler]) -> anyhow::Result<Self> {
+    pub fn new(dependencies: Dependencies, handlers: &[ResourceHandler], routes: &[Route]) -> anyhow::Result<Self> {
         let Dependencies {
             pipeline,
             store,
@@ -125,9 +127,11 @@ impl Resources {
         } = dependencies;
         let handlers = handlers
             .iter()
-            .map(|settings| Ok((settings.name.clone(), Handler::new(settings, store.clone())?)))
+            .map(|settings| Ok((settings.name.clone(), Handler::new(settings, routes, store.clone())?)))
             .collect::<anyhow::Result<_>>()?;
-        let changes = Changes { store: store.clone(), events: Arc::clone(&events), change_notifier, stop };
+        let standings =
+            Standings { store: Arc::clone(&store), workflows: Arc::clone(&workflows), pipeline: pipeline.clone(), clock: clock.clone() };
+        let changes = Changes { store: store.clone(), events: Arc::clone(&events), standings: standings.clone(), change_notifier, stop };
         let courses = Courses { store: Arc::clone(&store), workflows: Arc::clone(&workflows), clock: clock.clone() };
         let pages = Mutex::default();
         let inner = Inner {
@@ -141,6 +145,7 @@ impl Resources {
             backpressure,
             changes,
             courses,
+            standings,
             clock,
             handlers,
             generation,
@@ -192,7 +197,7 @@ impl Resources {
         if let Some(row) = &row
             && let Some(earlier) = self.store().idempotency(&row.user, &row.key).await?
         {
-            return self.replay(handler, row, &earlier).await;
+            return self.replay(handler, caller, row, &earlier).await;
         }
         let data = handler.new_data(&body).await?;
         self.insert(handler, caller, data, row, traceparent).await
@@ -242,7 +247,11 @@ impl Resources {
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(view::cursor);
         let levels = self.stock_levels(handler).await?;
-        let items = rows.iter().map(|row| self.view(handler, row, levels.get(&row.id).copied(), None).body).collect();
+        let mut items = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let standing = self.standing(handler, caller, row).await?;
+            items.push(self.view(handler, row, levels.get(&row.id).copied(), None, standing).body);
+        }
         Ok(Page { items, next })
     }
 
@@ -253,7 +262,7 @@ impl Resources {
     pub async fn get(&self, handler: &str, caller: &Caller, id: &str, before: Option<u64>) -> Result<View, ServiceError> {
         let handler = self.handler(handler)?;
         let resource = self.own(handler, caller, id).await?;
-        self.view_before(handler, &resource, before.unwrap_or(u64::MAX)).await
+        self.view_before(handler, caller, &resource, before.unwrap_or(u64::MAX)).await
     }
 
     /// Replaces the data of a resource that no workflow moves.
@@ -279,7 +288,7 @@ impl Resources {
         let commit = Commit { change: Some((guard, resource.clone())), stock, ..Commit::default() };
         self.store().commit(commit).await.map_err(|error| handler.not_changed(error))?;
         self.inner.generation.advance();
-        self.full_view(handler, &resource).await
+        self.full_view(handler, caller, &resource).await
     }
 
     /// Removes a resource that no workflow moves.
@@ -307,23 +316,24 @@ impl Resources {
         let entered = self.store().timers(&handler.settings.kind, id).await?;
         let (steady, too_soon) = (self.inner.clock.steady(), Mutex::new(None));
         let choose = |resource: &Resource, machine: &Machine| {
-            let transition = machine.transition_leaving(&resource.state, &transitions).ok_or_else(|| Refusal::WrongState {
-                transition: action.to_owned(),
-                from: transitions.join(" or "),
-                state: resource.state.clone(),
-            })?;
-            if let Some(refusal) = course::too_late(resource, machine, transition, steady) {
-                return Err(refusal);
+            let refused =
+                || Refusal::WrongState { transition: action.to_owned(), from: transitions.join(" or "), state: resource.state.clone() };
+            let progress = resource.workflow.as_ref().ok_or_else(refused)?;
+            let rest = standing::rest(progress, machine, &entered, steady);
+            match machine.by_hand(&progress.instance, &transitions, rest) {
+                Ok(transition) => {
+                    let input = Input::Fire { transition: transition.to_owned(), cause: Cause::Api };
+                    Ok((input, Origin { merge: merge.clone(), ..Origin::default() }))
+                }
+                Err(NotNow::Refused(refusal)) => Err(refusal),
+                Err(NotNow::Wait(wait)) => {
+                    *too_soon.lock() = Some(wait);
+                    Err(refused())
+                }
             }
-            if let Some(wait) = course::pause_left(resource, machine, transition, &entered, steady) {
-                *too_soon.lock() = Some(wait);
-                return Err(Refusal::WrongState { transition: action.to_owned(), from: String::new(), state: resource.state.clone() });
-            }
-            let input = Input::Fire { transition: transition.to_owned(), cause: Cause::Api };
-            Ok((input, Origin { merge: merge.clone(), ..Origin::default() }))
         };
         match self.inner.pipeline.fire(&handler.settings.kind, id, &choose).await {
-            Ok(resource) => self.full_view(handler, &resource).await,
+            Ok(resource) => self.full_view(handler, caller, &resource).await,
             Err(FireError::Gone) => Err(handler.not_found(id)),
             Err(FireError::Refused(refusal)) => {
                 if let Some(retry_after) = too_soon.into_inner() {
@@ -332,7 +342,7 @@ impl Resources {
                     return Err(ServiceError::TooMany { detail, retry_after });
                 }
                 match self.inner.pipeline.withdraw(&handler.settings.kind, id, &transitions, (Cause::Api, merge.as_ref())).await {
-                    Ok(resource) => self.full_view(handler, &resource).await,
+                    Ok(resource) => self.full_view(handler, caller, &resource).await,
                     Err(WithdrawError::Store(error)) => Err(error.into()),
                     Err(WithdrawError::Lookup(error)) => Err(ServiceError::Internal(error.into())),
                     Err(WithdrawError::Contended | WithdrawError::Meaningless) => {
@@ -366,7 +376,7 @@ impl Resources {
     pub async fn changes(&self, handler: &str, caller: &Caller, id: &str, after: u64) -> Result<BoxStream<'static, Change>, ServiceError> {
         let handler = self.handler(handler)?;
         self.own(handler, caller, id).await?;
-        Ok(self.inner.changes.stream(&handler.settings.kind, id, after))
+        Ok(self.inner.changes.stream(&handler.settings.kind, id, after, (Arc::clone(&handler.actions), caller.clone())))
     }
 
     pub(super) fn store(&self) -> &Arc<dyn Instances> {
@@ -423,10 +433,11 @@ impl Resources {
                 }
                 let stock = handler.units(&resource.data);
                 let course = resource.workflow.as_ref().map(|_| Course::default());
-                Ok((self.view(handler, &resource, stock, course), false))
+                let standing = self.standing(handler, caller, &resource).await?;
+                Ok((self.view(handler, &resource, stock, course, standing), false))
             }
             Err(StoreError::Conflict(Conflict::Idempotency(earlier))) => match &row {
-                Some(row) => self.replay(handler, row, &earlier).await,
+                Some(row) => self.replay(handler, caller, row, &earlier).await,
                 None => Err(StoreError::Conflict(Conflict::Idempotency(earlier)).into()),
             },
             Err(error) => Err(error.into()),
@@ -455,7 +466,13 @@ impl Resources {
         Ok(commit_plan::begin(context, resource, instance, &effects, Some(traceparent)))
     }
 
-    async fn replay(&self, handler: &Handler, row: &IdempotencyRow, earlier: &IdempotencyRow) -> Result<(View, bool), ServiceError> {
+    async fn replay(
+        &self,
+        handler: &Handler,
+        caller: &Caller,
+        row: &IdempotencyRow,
+        earlier: &IdempotencyRow,
+    ) -> Result<(View, bool), ServiceError> {
         if earlier.request_hash != row.request_hash {
             tracing::info!(
                 idempotency_key = row.key,
@@ -471,7 +488,7 @@ impl Resources {
             ServiceError::Conflict(detail)
         };
         let resource = resource.ok_or_else(gone)?;
-        Ok((self.full_view(handler, &resource).await?, true))
+        Ok((self.full_view(handler, caller, &resource).await?, true))
     }
 
     async fn own(&self, handler: &Handler, caller: &Caller, id: &str) -> Result<Resource, ServiceError> {
@@ -480,18 +497,24 @@ impl Resources {
         found.filter(|resource| reach.is_none() || resource.owner.as_deref() == reach).ok_or_else(|| handler.not_found(id))
     }
 
-    async fn full_view(&self, handler: &Handler, resource: &Resource) -> Result<View, ServiceError> {
-        self.view_before(handler, resource, u64::MAX).await
+    async fn full_view(&self, handler: &Handler, caller: &Caller, resource: &Resource) -> Result<View, ServiceError> {
+        self.view_before(handler, caller, resource, u64::MAX).await
     }
 
     /// One resource with the last of its history before that number, and what waits to happen.
-    async fn view_before(&self, handler: &Handler, resource: &Resource, before: u64) -> Result<View, ServiceError> {
+    async fn view_before(&self, handler: &Handler, caller: &Caller, resource: &Resource, before: u64) -> Result<View, ServiceError> {
         let course = self.inner.courses.before(resource, before).await?;
         let stock = match &handler.settings.stock_field {
             Some(_) => self.stock().stock_of(&resource.id).await?.map(|level| level.on_hand - level.reserved),
             None => None,
         };
-        Ok(self.view(handler, resource, stock, course))
+        let standing = self.standing(handler, caller, resource).await?;
+        Ok(self.view(handler, resource, stock, course, standing))
+    }
+
+    /// Where a resource stands, for the caller.
+    async fn standing(&self, handler: &Handler, caller: &Caller, resource: &Resource) -> Result<Option<Standing>, ServiceError> {
+        self.inner.standings.of(resource, &handler.actions, caller).await
     }
 
     async fn stock_levels(&self, handler: &Handler) -> Result<HashMap<String, u64>, ServiceError> {
@@ -501,9 +524,9 @@ impl Resources {
         Ok(self.stock().stock().await?.into_iter().map(|level| (level.sku, level.on_hand - level.reserved)).collect())
     }
 
-    fn view(&self, handler: &Handler, resource: &Resource, stock: Option<u64>, course: Option<Course>) -> View {
+    fn view(&self, handler: &Handler, resource: &Resource, stock: Option<u64>, course: Option<Course>, standing: Option<Standing>) -> View {
         let stock = handler.settings.stock_field.as_deref().zip(stock);
-        view::resource(&self.inner.events, resource, stock, course)
+        view::resource(&self.inner.events, resource, stock, course, standing)
     }
 }
 

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
+use super::standing::Standing;
 use crate::services::ServiceError;
 use crate::services::engine::Events;
 use crate::store::{HistoryRow, Object, Resource};
@@ -39,10 +39,8 @@ pub struct Page {
 pub struct Change {
     /// History `seq`: the id of the server-sent event.
     pub seq: u64,
-    /// A [`ChangeBody`], as JSON.
-    pub body: Value,
-    /// The resource has reached a final state: nothing follows.
-    pub last: bool,
+    /// What the event holds.
+    pub body: ChangeBody,
 }
 
 /// What an event of a stream holds: a transition, and the resource as it is.
@@ -53,6 +51,11 @@ pub struct ChangeBody {
     pub id: String,
     /// State entered by the transition.
     pub state: String,
+    /// Nothing follows from that state: it is the last event.
+    #[serde(rename = "final")]
+    pub is_final: bool,
+    /// What the caller could ask for in that state when the event was sent; nothing if it was left already.
+    pub actions: Vec<String>,
     /// Version of the resource when the event was sent.
     pub version: u64,
     /// The transition.
@@ -72,6 +75,14 @@ pub struct ResourceBody {
     pub data: Object,
     /// State in its workflow, or `active` without one.
     pub state: String,
+    /// Nothing follows from its state; of a resource with a workflow.
+    #[serde(rename = "final", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
+    pub is_final: Option<bool>,
+    /// What the caller may ask for now, each a route below that of the resource; of a resource with a workflow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<String>")]
+    pub actions: Option<Vec<String>>,
     /// When it was last changed.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub last_update: Timestamp,
@@ -125,7 +136,13 @@ pub struct Next {
 
 /// The body of a resource, with its course if that is to be shown.
 #[must_use]
-pub fn resource(events: &Events, resource: &Resource, stock: Option<(&str, u64)>, course: Option<Course>) -> View {
+pub fn resource(
+    events: &Events,
+    resource: &Resource,
+    stock: Option<(&str, u64)>,
+    course: Option<Course>,
+    standing: Option<Standing>,
+) -> View {
     let mut data = events.public_data(resource);
     if resource.workflow.is_none() {
         data.shift_remove("state");
@@ -135,10 +152,13 @@ pub fn resource(events: &Events, resource: &Resource, stock: Option<(&str, u64)>
     }
     let (history, next) = course.map_or((None, None), |course| (Some(course.history), course.next));
     let earlier = history.as_ref().and_then(|history| history.first()).filter(|first| first.seq > 1).map(|first| first.seq);
+    let (is_final, actions) = standing.map(|standing| (standing.is_final, standing.actions)).unzip();
     let body = ResourceBody {
         id: resource.id.clone(),
         data,
         state: resource.state.clone(),
+        is_final,
+        actions,
         last_update: resource.updated_at,
         created_at: resource.created_at,
         version: resource.version,

@@ -4,6 +4,7 @@
 
 pub mod catalogue;
 pub mod money;
+pub mod order;
 pub mod pricing;
 pub mod stock;
 

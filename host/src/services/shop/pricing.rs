@@ -4,21 +4,15 @@ use std::collections::HashSet;
 
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::catalogue::{Catalogue, Freshness};
 use super::money::Cents;
+use super::order::{self, Address, Expected, Ignored, MAX_LINES, MAX_TEXT, NewLine, NewOrder, OrderData, OrderLine, Payment, PriceChange};
 use crate::services::ServiceError;
 use crate::services::error::{FieldError, pointer};
 use crate::store::Object;
 use crate::text;
-
-/// Lines of one order.
-const MAX_LINES: usize = 100;
-/// Characters of one field of the address, of the id of a product, and of a payment token.
-const MAX_TEXT: usize = 200;
-/// How a ZIP code is written, on most keyboards.
-const ZIP_PATTERN: &str = "^[0-9]{5}(-[0-9]{4})?$";
 
 const ADDRESS_FIELDS: [&str; 4] = ["address", "city", "state", "zip"];
 
@@ -39,19 +33,13 @@ pub async fn price(catalogue: &Catalogue, max_quantity: u64, body: &Value) -> Re
         priced = self::priced(catalogue, &request, Freshness::Now).await?;
         priced.check(request.expected_total.as_ref())?;
     }
-    let mut data = Object::new();
-    data.insert("items".into(), Value::Array(priced.lines));
-    data.insert("shipping".into(), Value::Object(request.shipping));
-    data.insert("total".into(), priced.total.to_json());
-    if let Some(token) = request.payment_token {
-        data.insert("payment".into(), json!({ "token": token }));
-    }
-    Ok(data)
+    let NewOrder { shipping, payment, .. } = request;
+    Ok(order::object(&OrderData { items: priced.lines, shipping, total: priced.total, payment }))
 }
 
 /// The lines of an order as the catalogue has them, and their sum.
 struct Priced {
-    lines: Vec<Value>,
+    lines: Vec<OrderLine>,
     total: Cents,
 }
 
@@ -60,27 +48,26 @@ impl Priced {
     fn check(&self, expected: Option<&Expected>) -> Result<(), ServiceError> {
         let Some(expected) = expected.filter(|expected| !expected.is(self.total)) else { return Ok(()) };
         let detail = format!("the total is {} now, and {} was expected; nothing was ordered", self.total.to_json(), expected.written);
-        let members = [("lines", Value::Array(self.lines.clone())), ("total", self.total.to_json())];
-        let members = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let members = order::object(&PriceChange { lines: self.lines.clone(), total: self.total });
         Err(ServiceError::Differs { detail, code: "price_changed", members })
     }
 }
 
-async fn priced(catalogue: &Catalogue, request: &Request, freshness: Freshness) -> Result<Priced, ServiceError> {
+async fn priced(catalogue: &Catalogue, request: &NewOrder, freshness: Freshness) -> Result<Priced, ServiceError> {
     let mut problems = Problems::default();
-    let mut lines = Vec::with_capacity(request.lines.len());
+    let mut lines = Vec::with_capacity(request.items.len());
     let mut total = Cents::default();
-    for (index, line) in request.lines.iter().enumerate() {
+    for (index, line) in request.items.iter().enumerate() {
         let pointer = format!("/items/{index}");
-        let Some(product) = catalogue.product(&line.product, freshness).await? else {
-            problems.add(format!("{pointer}/productId"), format!("there is no product '{}'", line.product));
+        let Some(product) = catalogue.product(&line.product_id, freshness).await? else {
+            problems.add(format!("{pointer}/productId"), format!("there is no product '{}'", line.product_id));
             continue;
         };
         match product.price.times(line.quantity).and_then(|amount| total.plus(amount)) {
             Some(sum) => total = sum,
             None => problems.add(format!("{pointer}/quantity"), format!("{} units make the total too large", line.quantity)),
         }
-        lines.push(json!({"productId": line.product, "name": product.name, "quantity": line.quantity, "price": product.price.to_json()}));
+        lines.push(OrderLine { product_id: line.product_id.clone(), name: product.name, quantity: line.quantity, price: product.price });
     }
     problems.check()?;
     Ok(Priced { lines, total })
@@ -92,110 +79,9 @@ async fn priced(catalogue: &Catalogue, request: &Request, freshness: Freshness) 
 /// Anything else is in it.
 pub fn payment(body: &Value) -> Result<Option<Value>, ServiceError> {
     let mut problems = Problems::default();
-    let token = body.get("payment").and_then(|payment| parse_payment(payment, &mut problems));
+    let payment = body.get("payment").and_then(|payment| parse_payment(payment, &mut problems));
     problems.check()?;
-    Ok(token.map(|token| json!({ "token": token })))
-}
-
-/// What [`price`] takes, as a JSON Schema. It cannot say that no product is named twice, nor which products there are.
-#[must_use]
-pub fn request_schema(max_quantity: u64) -> Value {
-    let ignored = || json!({"description": "Ignored: it comes from the catalogue."});
-    let line = json!({
-        "type": "object",
-        "properties": {
-            "productId": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "pattern": r"^[^\x00-\x1f\x7f-\x9f]+$", "description": "Of the catalogue; once in an order."},
-            "quantity": {"type": "integer", "minimum": 1, "maximum": max_quantity},
-            "name": ignored(),
-            "price": ignored(),
-        },
-        "required": ["productId", "quantity"],
-        "additionalProperties": false,
-    });
-    json!({
-        "type": "object",
-        "properties": {
-            "items": {"type": "array", "minItems": 1, "maxItems": MAX_LINES, "items": line},
-            "shipping": address_schema(),
-            "payment": payment_schema(),
-            "expectedTotal": {
-                "type": "number",
-                "minimum": 0,
-                "description": "The total that the customer was shown: if it is another now, nothing is ordered and the answer is 409 price_changed.",
-            },
-            "total": ignored(),
-        },
-        "required": ["items", "shipping"],
-        "additionalProperties": false,
-        "examples": [{
-            "items": [{"productId": "prod-001", "quantity": 1}],
-            "shipping": {"address": "1 Mill Lane", "city": "Portland", "state": "OR", "zip": "97201"},
-            "payment": {"token": "tok_visa"},
-        }],
-    })
-}
-
-/// A payment, as a JSON Schema.
-#[must_use]
-pub fn payment_schema() -> Value {
-    json!({
-        "type": "object",
-        "properties": {"token": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "pattern": "^[!-~]+$", "description": "Of the payment gateway."}},
-        "required": ["token"],
-        "additionalProperties": false,
-    })
-}
-
-/// The fields of an order's data that [`price`] makes, each as a JSON Schema.
-#[must_use]
-pub fn data_fields() -> Map<String, Value> {
-    let amount = || json!({"type": "number", "minimum": 0, "description": "With at most two decimals."});
-    let line = json!({
-        "type": "object",
-        "properties": {"productId": {"type": "string"}, "name": {"type": "string"}, "quantity": {"type": "integer"}, "price": amount()},
-        "required": ["productId", "name", "quantity", "price"],
-    });
-    [("items", json!({"type": "array", "items": line})), ("shipping", address_schema()), ("total", amount()), ("payment", payment_schema())]
-        .map(|(name, schema)| (name.to_owned(), schema))
-        .into_iter()
-        .collect()
-}
-
-fn address_schema() -> Value {
-    let field = |name: &str| {
-        if name == "zip" {
-            return json!({"type": "string", "pattern": ZIP_PATTERN, "description": "Such as 97201 or 97201-1234."});
-        }
-        json!({"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "pattern": text::LINE_PATTERN})
-    };
-    let fields: Map<String, Value> = ADDRESS_FIELDS.iter().map(|&name| (name.to_owned(), field(name))).collect();
-    json!({"type": "object", "properties": fields, "required": ADDRESS_FIELDS, "additionalProperties": false})
-}
-
-#[derive(Default)]
-struct Request {
-    lines: Vec<Line>,
-    shipping: Object,
-    payment_token: Option<String>,
-    expected_total: Option<Expected>,
-}
-
-/// The sum that a customer was shown.
-struct Expected {
-    written: String,
-    /// Without one it is no amount that a sum can be.
-    amount: Option<Cents>,
-}
-
-impl Expected {
-    fn is(&self, total: Cents) -> bool {
-        self.amount == Some(total)
-    }
-}
-
-struct Line {
-    product: String,
-    quantity: u64,
+    Ok(payment.map(|payment| Value::Object(order::object(&payment))))
 }
 
 #[derive(Default)]
@@ -217,21 +103,22 @@ impl Problems {
     }
 }
 
-fn parse(body: &Value, max_quantity: u64, problems: &mut Problems) -> Request {
+fn parse(body: &Value, max_quantity: u64, problems: &mut Problems) -> NewOrder {
     let Some(body) = body.as_object() else {
         problems.add("", format!("expected an object with items and shipping, got {}", kind(body)));
-        return Request::default();
+        return NewOrder { items: Vec::new(), shipping: Address::default(), payment: None, expected_total: None, total: Ignored };
     };
     problems.unknown("", body, &["items", "shipping", "payment", "total", "expectedTotal"]);
-    Request {
-        lines: parse_lines(body.get("items"), max_quantity, problems),
+    NewOrder {
+        items: parse_lines(body.get("items"), max_quantity, problems),
         shipping: parse_shipping(body.get("shipping"), problems),
-        payment_token: body.get("payment").and_then(|payment| parse_payment(payment, problems)),
+        payment: body.get("payment").and_then(|payment| parse_payment(payment, problems)),
         expected_total: body.get("expectedTotal").and_then(|total| parse_expected_total(total, problems)),
+        total: Ignored,
     }
 }
 
-fn parse_lines(items: Option<&Value>, max_quantity: u64, problems: &mut Problems) -> Vec<Line> {
+fn parse_lines(items: Option<&Value>, max_quantity: u64, problems: &mut Problems) -> Vec<NewLine> {
     let Some(items) = items.and_then(Value::as_array) else {
         problems.add("/items", format!("expected 1 to {MAX_LINES} items, got {}", items.map_or("nothing", kind)));
         return Vec::new();
@@ -246,16 +133,18 @@ fn parse_lines(items: Option<&Value>, max_quantity: u64, problems: &mut Problems
         .enumerate()
         .filter_map(|(index, item)| {
             let line = parse_line(&format!("/items/{index}"), item, max_quantity, problems)?;
-            if !seen.insert(line.product.clone()) {
-                problems
-                    .add(format!("/items/{index}/productId"), format!("'{}' is in the list already: add up the quantities", line.product));
+            if !seen.insert(line.product_id.clone()) {
+                problems.add(
+                    format!("/items/{index}/productId"),
+                    format!("'{}' is in the list already: add up the quantities", line.product_id),
+                );
             }
             Some(line)
         })
         .collect()
 }
 
-fn parse_line(at: &str, item: &Value, max_quantity: u64, problems: &mut Problems) -> Option<Line> {
+fn parse_line(at: &str, item: &Value, max_quantity: u64, problems: &mut Problems) -> Option<NewLine> {
     let Some(item) = item.as_object() else {
         problems.add(at, format!("expected an object with productId and quantity, got {}", kind(item)));
         return None;
@@ -271,7 +160,7 @@ fn parse_line(at: &str, item: &Value, max_quantity: u64, problems: &mut Problems
         let got = item.get("quantity").map_or_else(|| "nothing".to_owned(), shorten);
         problems.add(format!("{at}/quantity"), format!("expected a whole number from 1 to {max_quantity}, got {got}"));
     }
-    Some(Line { product: product?.to_owned(), quantity: quantity? })
+    Some(NewLine { product_id: product?.to_owned(), quantity: quantity?, name: Ignored, price: Ignored })
 }
 
 /// A number without a fraction, also where it is written with one: to JSON Schema 2.0 is an integer.
@@ -285,25 +174,24 @@ fn may_be_id(id: &str) -> bool {
     (1..=MAX_TEXT).contains(&id.chars().count()) && !id.contains(char::is_control)
 }
 
-fn parse_shipping(shipping: Option<&Value>, problems: &mut Problems) -> Object {
+fn parse_shipping(shipping: Option<&Value>, problems: &mut Problems) -> Address {
     let Some(shipping) = shipping.and_then(Value::as_object) else {
         let got = shipping.map_or("nothing", kind);
         problems.add("/shipping", format!("expected an object with {}, got {got}", ADDRESS_FIELDS.join(", ")));
-        return Object::new();
+        return Address::default();
     };
     problems.unknown("/shipping", shipping, &ADDRESS_FIELDS);
-    let mut address = Object::new();
-    for field in ADDRESS_FIELDS {
+    let [address, city, state, zip] = ADDRESS_FIELDS.map(|field| {
         let read = match shipping.get(field) {
             Some(Value::String(text)) => text::line(text, MAX_TEXT).map_err(|flaw| flaw.to_string()),
             other => Err(format!("must be a text of 1 to {MAX_TEXT} characters, is {}", other.map_or("missing", kind))),
         };
-        match read.and_then(|text| if field == "zip" { zip_code(&text) } else { Ok(text) }) {
-            Ok(text) => drop(address.insert(field.into(), text.into())),
-            Err(detail) => problems.add(format!("/shipping/{field}"), detail),
-        }
-    }
-    address
+        read.and_then(|text| if field == "zip" { zip_code(&text) } else { Ok(text) }).unwrap_or_else(|detail| {
+            problems.add(format!("/shipping/{field}"), detail);
+            String::new()
+        })
+    });
+    Address { address, city, state, zip }
 }
 
 /// What no carrier can read must not be sold to: it would be found out when the money is taken. Digits and hyphens of other keyboards are
@@ -323,7 +211,7 @@ fn is_hyphen(c: char) -> bool {
     matches!(c, '\u{2010}'..='\u{2013}' | '\u{2212}')
 }
 
-fn parse_payment(payment: &Value, problems: &mut Problems) -> Option<String> {
+fn parse_payment(payment: &Value, problems: &mut Problems) -> Option<Payment> {
     let Some(payment) = payment.as_object() else {
         problems.add("/payment", format!("expected an object with token, got {}", kind(payment)));
         return None;
@@ -334,7 +222,7 @@ fn parse_payment(payment: &Value, problems: &mut Problems) -> Option<String> {
     if token.is_none() {
         problems.add("/payment/token", format!("expected 1 to {MAX_TEXT} visible ASCII characters, for example tok_visa"));
     }
-    token.map(str::to_owned)
+    token.map(|token| Payment { token: token.to_owned() })
 }
 
 /// An amount that no sum can be is neither rounded nor left out: who sends it wants not to pay anything else.
@@ -366,6 +254,8 @@ fn shorten(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn shipping(field: &str, text: &str) -> Result<String, String> {
@@ -374,7 +264,7 @@ mod tests {
         let mut problems = Problems::default();
         let read = parse_shipping(Some(&address), &mut problems);
         match problems.0.pop() {
-            None => Ok(read[field].as_str().unwrap_or_default().to_owned()),
+            None => Ok(order::object(&read)[field].as_str().unwrap_or_default().to_owned()),
             Some(problem) => {
                 assert_eq!(problem.pointer, format!("/shipping/{field}"));
                 Err(problem.detail)

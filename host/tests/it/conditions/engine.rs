@@ -278,10 +278,21 @@ async fn an_order_that_waits_to_be_paid_can_be_cancelled_while_the_breaker_is_op
     }
     let waiting = order_to(&customer, "accept").await;
     held_back(&app, &waiting).await;
+    let said = async |id: &str| {
+        let order = customer.get(&format!("/api/orders/{id}")).await.body;
+        (order["actions"] == json!(["cancel", "retry"])).then_some(order)
+    };
+    let order = until("it says that it can be cancelled, or paid another way", || said(&waiting)).await;
+    assert_eq!((&order["state"], &order["final"]), (&json!("paying"), &json!(false)), "{order:#}");
+    let listed = customer.get("/api/orders").await.body;
+    let listed = |id: &str| listed.as_array().unwrap().iter().find(|order| order["id"] == id).unwrap().clone();
+    assert_eq!(listed(&waiting)["actions"], json!(["cancel", "retry"]));
+    assert_eq!(listed(&tried[0])["actions"], json!([]), "it may have been charged");
 
     let cancelled = cancel(&customer, &waiting).await;
     assert_eq!((cancelled.status, &cancelled.body["state"]), (StatusCode::OK, &json!("cancelled")), "{cancelled:?}");
     assert_eq!(path_of(&cancelled.body)[3..], ["paying", "payment_failed", "cancelled"]);
+    assert_eq!((&cancelled.body["final"], &cancelled.body["actions"]), (&json!(true), &json!([])));
     let runs = app.store.instances.runs("orders", &waiting).await.unwrap();
     let payment = runs.iter().find(|run| run.name == "step-payment").unwrap();
     assert_eq!((payment.status, payment.attempt), (RunStatus::Done, 1), "{payment:?}");

@@ -263,17 +263,29 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         Action_orders: {
-            payment?: {
-                /** @description Of the payment gateway. */
-                token: string;
-            };
+            payment?: components["schemas"]["Payment"];
+        };
+        /** @description An address that a carrier can read. */
+        Address: {
+            /** @description Street and number. */
+            address: string;
+            /** @description City. */
+            city: string;
+            /** @description State. */
+            state: string;
+            /** @description Such as 97201 or 97201-1234. */
+            zip: string;
         };
         /** @description What an event of a stream holds: a transition, and the resource as it is. */
-        Change: {
+        Change_orders: {
             /** @description Id of the resource. */
             id: string;
             /** @description State entered by the transition. */
             state: string;
+            /** @description Nothing follows from that state: it is the last event. */
+            final: boolean;
+            /** @description What the caller could ask for in that state when the event was sent; nothing if it was left already. */
+            actions: string[];
             /**
              * Format: uint64
              * @description Version of the resource when the event was sent.
@@ -281,10 +293,7 @@ export interface components {
             version: number;
             /** @description The transition. */
             transition: components["schemas"]["HistoryEntry"];
-            /** @description The resource's public data when the event was sent. */
-            data: {
-                [key: string]: unknown;
-            };
+            data: components["schemas"]["Data_orders"];
         };
         /** @description What a check found. */
         Check: {
@@ -302,21 +311,11 @@ export interface components {
         };
         /** @description Business data, results of steps included. */
         Data_orders: {
-            items: {
-                productId: string;
-                name: string;
-                quantity: number;
-                /** @description With at most two decimals. */
-                price: number;
-            }[];
-            shipping: {
-                address: string;
-                city: string;
-                state: string;
-                /** @description Such as 97201 or 97201-1234. */
-                zip: string;
-            };
-            /** @description With at most two decimals. */
+            /** @description In the sequence in which they were asked for. */
+            items: components["schemas"]["OrderLine"][];
+            /** @description Where it goes. */
+            shipping: components["schemas"]["Address"];
+            /** @description What all lines come to. */
             total: number;
             /** @description The same as that of the resource. */
             state: string;
@@ -373,6 +372,7 @@ export interface components {
             reason: string | null;
         };
         /**
+         * @description What a customer asks for. That no product is named twice, and which products there are, is found out when it is priced.
          * @example {
          *       "items": [
          *         {
@@ -392,27 +392,37 @@ export interface components {
          *     }
          */
         New_orders: {
+            /** @description Each product once. */
             items: {
                 /** @description Of the catalogue; once in an order. */
                 productId: string;
+                /**
+                 * Format: uint64
+                 * @description Units.
+                 */
                 quantity: number;
                 /** @description Ignored: it comes from the catalogue. */
                 name?: unknown;
                 /** @description Ignored: it comes from the catalogue. */
                 price?: unknown;
             }[];
+            /** @description Where it goes. */
             shipping: {
+                /** @description Street and number. */
                 address: string;
+                /** @description City. */
                 city: string;
+                /** @description State. */
                 state: string;
                 /** @description Such as 97201 or 97201-1234. */
                 zip: string;
             };
+            /** @description What it is paid with. */
             payment?: {
                 /** @description Of the payment gateway. */
                 token: string;
             };
-            /** @description The total that the customer was shown: if it is another now, nothing is ordered and the answer is 409 price_changed. */
+            /** @description The total that the customer was shown: if it is another now, nothing is ordered and the answer is 409 `price_changed`. */
             expectedTotal?: number;
             /** @description Ignored: it comes from the catalogue. */
             total?: unknown;
@@ -436,6 +446,25 @@ export interface components {
              * @description How many there are at most; without end if not given.
              */
             of?: number;
+        };
+        /** @description A line as the catalogue had it when it was ordered. */
+        OrderLine: {
+            /** @description Of the catalogue. */
+            productId: string;
+            /** @description What the product is called. */
+            name: string;
+            /**
+             * Format: uint64
+             * @description Units, 1 or more.
+             */
+            quantity: number;
+            /** @description Of one unit. */
+            price: number;
+        };
+        /** @description What an order is paid with. */
+        Payment: {
+            /** @description Of the payment gateway. */
+            token: string;
         };
         /** @description What `/readyz` and `/livez` tell. */
         Probe: {
@@ -488,15 +517,16 @@ export interface components {
             password: string;
         };
         /** @description A resource of any kind. */
-        Resource: {
+        Resource_orders: {
             /** @description Its id. */
             id: string;
-            /** @description Business data, results of steps included. */
-            data: {
-                [key: string]: unknown;
-            };
+            data: components["schemas"]["Data_orders"];
             /** @description State in its workflow, or `active` without one. */
             state: string;
+            /** @description Nothing follows from its state; of a resource with a workflow. */
+            final: boolean;
+            /** @description What the caller may ask for now, each a route below that of the resource; of a resource with a workflow. */
+            actions: string[];
             /**
              * Format: date-time
              * @description When it was last changed.
@@ -521,11 +551,28 @@ export interface components {
             /** @description There is more history: what `historyBefore` asks for it with. */
             historyNext?: string;
         };
-        Resource_orders: components["schemas"]["Resource"] & {
-            data?: components["schemas"]["Data_orders"];
-        };
-        Resource_products: components["schemas"]["Resource"] & {
-            data?: components["schemas"]["Data_products"];
+        /** @description A resource of any kind. */
+        Resource_products: {
+            /** @description Its id. */
+            id: string;
+            data: components["schemas"]["Data_products"];
+            /** @description State in its workflow, or `active` without one. */
+            state: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             */
+            lastUpdate: string;
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
+            createdAt: string;
+            /**
+             * Format: uint64
+             * @description Grows with each change.
+             */
+            version: number;
         };
         /** @description A user and the token that speaks for them. */
         Session: {

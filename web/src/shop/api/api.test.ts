@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { answer, onFetch } from '../../shared/testing/fetch'
-import { history, order } from '../testing/resources'
+import { data, history, order } from '../testing/resources'
 import * as api from './client'
 import { type Change, joined, withChange } from './resources'
 
@@ -43,8 +43,10 @@ describe('an order after a change', () => {
   const change = (seq: number, version: number, state: string): Change => ({
     id: 'order-1',
     state,
+    final: state === 'delivered',
+    actions: state === 'payment_failed' ? ['cancel', 'retry'] : [],
     version,
-    data: { total: 299.98, transaction_id: 'txn_1' },
+    data: data(state, { transaction_id: 'txn_1' }),
     transition: { ...history('new', state)[0], seq } as Change['transition'],
   })
 
@@ -52,6 +54,13 @@ describe('an order after a change', () => {
     const after = withChange(order('validating', history('new', 'validating')), change(2, 2, 'paid'))
     expect(after).toMatchObject({ state: 'paid', version: 2, results: { transactionId: 'txn_1' } })
     expect(after.history.map(({ seq }) => seq)).toEqual([1, 2])
+  })
+
+  it('can be asked for what the change says, and is over when it says so', () => {
+    const declined = withChange(order('paying', history('new', 'paying')), change(2, 2, 'payment_failed'))
+    expect(declined).toMatchObject({ isFinal: false, actions: ['cancel', 'retry'] })
+    expect(withChange(declined, change(3, 3, 'paying'))).toMatchObject({ isFinal: false, actions: [] })
+    expect(withChange(declined, change(3, 3, 'delivered'))).toMatchObject({ isFinal: true, actions: [] })
   })
 
   it('does not go back when another call was faster than the stream', () => {

@@ -1,13 +1,16 @@
 /**
- * The store's meaning of the API's generic resources. The host does not describe what steps and catalogues add to them, so it is read here,
+ * The store's meaning of the API's resources. The host does not describe what steps and catalogues add to them, so that is read here,
  * once, and with defaults: a catalogue without pictures is still a catalogue.
  */
 import type { components } from '../../shared/api/schema'
 
-type Resource = components['schemas']['Resource']
-export type Transition = components['schemas']['HistoryEntry']
+type Schemas = components['schemas']
+export type Transition = Schemas['HistoryEntry']
 /** One event of an order's stream. */
-export type Change = components['schemas']['Change']
+export type Change = Schemas['Change_orders']
+export type OrderLine = Schemas['OrderLine']
+/** What will be tried by itself, when, and which of how many tries that will be; without an end it is as often as it takes. */
+export type Wait = Schemas['Next']
 
 export interface Product {
   id: string
@@ -22,22 +25,19 @@ export interface Product {
   image: string
 }
 
-export interface OrderLine {
-  productId: string
-  name: string
-  quantity: number
-  price: number
-}
-
 export interface Order {
   id: string
   state: string
+  /** Nothing follows from its state. */
+  isFinal: boolean
+  /** What the customer may ask for now. */
+  actions: readonly string[]
   version: number
   createdAt: string
   lastUpdate: string
   items: OrderLine[]
   total: number
-  shipping: { address: string; city: string; state: string; zip: string }
+  shipping: Schemas['Address']
   /** What the steps have added so far. */
   results: {
     reservedUntil: string | undefined
@@ -59,22 +59,13 @@ export interface Order {
   historyNext: number | undefined
 }
 
-export interface Wait {
-  transition: string
-  /** When it is due. */
-  at: string
-  /** Which try that will be, from 1, and of how many; without an end it is as often as it takes. */
-  attempt: number
-  of: number | undefined
-}
-
 /** What the store sells the lines of a refused order for. */
 export interface Offer {
   lines: OrderLine[]
   total: number
 }
 
-export function toProduct(resource: Resource): Product {
+export function toProduct(resource: Schemas['Resource_products']): Product {
   const { data } = resource
   return {
     id: resource.id,
@@ -87,24 +78,21 @@ export function toProduct(resource: Resource): Product {
   }
 }
 
-export function toOrder(resource: Resource): Order {
+export function toOrder(resource: Schemas['Resource_orders']): Order {
   return {
     id: resource.id,
     state: resource.state,
+    isFinal: resource.final,
+    actions: resource.actions,
     version: resource.version,
     createdAt: resource.createdAt,
     lastUpdate: resource.lastUpdate,
     ...business(resource.data),
-    attention: text(resource.attention),
-    next: toWait(record(resource.next)),
+    attention: resource.attention,
+    next: resource.next,
     history: resource.history ?? [],
     historyNext: Number(resource.historyNext) || undefined,
   }
-}
-
-function toWait({ transition, at, attempt, of }: Record<string, unknown>): Wait | undefined {
-  if (typeof transition !== 'string' || typeof at !== 'string') return undefined
-  return { transition, at, attempt: number(attempt), of: typeof of === 'number' ? of : undefined }
 }
 
 /** From the answer that prices have changed; nothing from any other. */
@@ -126,6 +114,8 @@ export function withChange(order: Order, change: Change): Order {
     ...known,
     ...business(change.data),
     state: change.state,
+    isFinal: change.final,
+    actions: change.actions,
     version: change.version,
     lastUpdate: change.transition.at,
     // What waits now is told by the next answer.
@@ -149,17 +139,11 @@ function firstOf({ history }: History): number {
   return history[0]?.seq ?? Number.POSITIVE_INFINITY
 }
 
-function business(data: Record<string, unknown>): Pick<Order, 'items' | 'total' | 'shipping' | 'results'> {
-  const shipping = record(data.shipping)
+function business(data: Schemas['Data_orders']): Pick<Order, 'items' | 'total' | 'shipping' | 'results'> {
   return {
-    items: (Array.isArray(data.items) ? data.items : []).map((item) => toLine(record(item))),
-    total: number(data.total),
-    shipping: {
-      address: text(shipping.address) ?? '',
-      city: text(shipping.city) ?? '',
-      state: text(shipping.state) ?? '',
-      zip: text(shipping.zip) ?? '',
-    },
+    items: data.items,
+    total: data.total,
+    shipping: data.shipping,
     results: {
       reservedUntil: text(data.reserved_until),
       transactionId: text(data.transaction_id),

@@ -13,7 +13,6 @@ import { keepOrder } from '../queries'
 import { NextTry } from './NextTry'
 import { DEFAULT_PAYMENT, PAYMENTS } from './payment'
 import { isUnanswered, reason } from './refusal'
-import { canCancel, canRetry } from './stages'
 
 interface Words {
   title: string
@@ -46,7 +45,7 @@ export function Callout({ order, refresh }: Props) {
       {wrong && <FormError>{wrong}</FormError>}
     </>
   )
-  if (!words) return canCancel(order.state) || wrong ? <div className="callout-plain">{actions}</div> : null
+  if (!words) return order.actions.length > 0 || wrong ? <div className="callout-plain">{actions}</div> : null
   return (
     <section className="callout" data-tone={words.tone} aria-labelledby="callout">
       <div aria-live="polite">
@@ -60,7 +59,7 @@ export function Callout({ order, refresh }: Props) {
       </div>
       {order.next && <NextTry wait={order.next} since={order.lastUpdate} />}
       {actions}
-      {['failed', 'cancelled'].includes(order.state) && <AnotherTry order={order} />}
+      {order.isFinal && <AnotherTry order={order} />}
     </section>
   )
 }
@@ -114,7 +113,7 @@ function explained(order: Order): Words | undefined {
   }
 }
 
-function Actions({ order: { id, state, version }, refresh, tell }: Props & { tell: (told?: Told) => void }) {
+function Actions({ order: { id, state, version, actions }, refresh, tell }: Props & { tell: (told?: Told) => void }) {
   const [token, setToken] = useState(DEFAULT_PAYMENT)
   const answers = {
     onSuccess: (order: Order) => {
@@ -128,10 +127,12 @@ function Actions({ order: { id, state, version }, refresh, tell }: Props & { tel
     },
   }
   const cancel = useAction(() => api.cancelOrder(id), answers)
-  const isPayment = state === 'payment_failed'
+  const [canCancel, canRetry] = [actions.includes('cancel'), actions.includes('retry')]
+  // Before it is asked, and after it has said no, another bank can be.
+  const isPayment = canRetry && ['paying', 'payment_failed'].includes(state)
   const retry = useAction(() => api.retryOrder(id, isPayment ? { token } : undefined), answers)
   const isBusy = cancel.isPending || retry.isPending
-  if (!canCancel(state) && !canRetry(state)) return null
+  if (!canCancel && !canRetry) return null
   return (
     <div className="actions">
       {isPayment && (
@@ -146,12 +147,12 @@ function Actions({ order: { id, state, version }, refresh, tell }: Props & { tel
           </select>
         </label>
       )}
-      {canRetry(state) && (
+      {canRetry && (
         <button type="button" className="button" disabled={isBusy} onClick={() => retry.run()}>
           {isPayment ? 'Try again' : 'Try now'}
         </button>
       )}
-      {canCancel(state) && (
+      {canCancel && (
         <button type="button" className="button button-quiet" disabled={isBusy} onClick={() => cancel.run()}>
           Cancel order
         </button>

@@ -3,6 +3,11 @@ import type { Order, Transition } from '../api/resources'
 
 const REFUSALS = new Set(['failed', 'payment_failed', 'ship_failed'])
 
+/** Whether an order comes to this state when a step does not go through. */
+export function isRefusal(state: string): boolean {
+  return REFUSALS.has(state)
+}
+
 /** What no answer means, by the state in which it did not come. */
 const UNANSWERED: Record<string, string> = {
   validating: 'We could not look at our shelves.',
@@ -12,7 +17,7 @@ const UNANSWERED: Record<string, string> = {
 
 /** The transition by which the order last left a step that did not go through; of `state` alone if it is given. */
 function refusal({ history }: Order, state?: string): Transition | undefined {
-  return history.findLast(({ from, to }) => REFUSALS.has(to) && (!state || from === state))
+  return history.findLast(({ from, to }) => isRefusal(to) && (!state || from === state))
 }
 
 /** Whether nobody said no: the step only got no answer, however often it asked. */

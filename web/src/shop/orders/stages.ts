@@ -37,21 +37,6 @@ const STAGES = [
 /** States in which a step is at work, and the one that its refusal leads to. */
 const WORK: Record<string, string> = { validating: 'failed', paying: 'payment_failed', shipping: 'ship_failed' }
 
-export const FINAL = new Set(['delivered', 'cancelled', 'failed'])
-
-export function isFinal(state: string): boolean {
-  return FINAL.has(state)
-}
-
-/** From which states the API takes it. */
-export function canCancel(state: string): boolean {
-  return ['new', 'validated', 'payment_failed'].includes(state)
-}
-
-export function canRetry(state: string): boolean {
-  return state === 'payment_failed' || state === 'ship_failed'
-}
-
 export function stages(order: Order): Stage[] {
   const reached = position(order)
   return STAGES.map(({ state, label }, index) => {
@@ -106,9 +91,8 @@ function indexOf(name: string): number {
 }
 
 function statusAt(index: number, reached: number, order: Order): StageStatus {
-  const stopped = order.state === 'cancelled' || order.state === 'failed'
   if (index < reached) return 'done'
-  if (index > reached) return stopped ? 'stopped' : 'waiting'
+  if (index > reached) return order.isFinal ? 'stopped' : 'waiting'
   const state = STAGES[index]?.state ?? ''
   if (order.state === state) return state in WORK ? 'active' : 'done'
   return state in WORK ? 'failed' : 'done'

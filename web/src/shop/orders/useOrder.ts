@@ -6,7 +6,7 @@ import * as api from '../api/client'
 import { type Order, withChange } from '../api/resources'
 import { newer, orderKey } from '../queries'
 import { follow, type Link } from './follow'
-import { canRetry, isFinal } from './stages'
+import { isRefusal } from './refusal'
 
 /** Between two looks, by what brings the changes meanwhile. */
 const LOOK_MS: Record<Link, number> = {
@@ -17,6 +17,8 @@ const LOOK_MS: Record<Link, number> = {
   broken: 2_000,
   offline: 2_000,
 }
+/** While something waits to be tried again: no event tells that the customer may ask for it once more, and no pause is longer. */
+const PAUSE_MS = 5_000
 
 export function useOrder(id: string) {
   const key = orderKey(id)
@@ -24,13 +26,13 @@ export function useOrder(id: string) {
   const [link, setLink] = useState<Link>('connecting')
   const answer = useAnswer<Order>(key, async (signal) => newer(peek(key), await api.order(id, signal)), {
     every: (order) => {
-      if (!order || isFinal(order.state)) return undefined
-      return LOOK_MS[link]
+      if (!order || order.isFinal) return undefined
+      return order.next ? Math.min(LOOK_MS[link], PAUSE_MS) : LOOK_MS[link]
     },
   })
 
   const { refresh } = answer
-  const isFollowed = answer.data !== undefined && !isFinal(answer.data.state)
+  const isFollowed = answer.data?.isFinal === false
   useEffect(() => {
     if (!isFollowed || !token) return
     return follow(id, {
@@ -41,7 +43,7 @@ export function useOrder(id: string) {
         const order = peek<Order>(key)
         if (order) put(key, withChange(order, change))
         // The event says what has happened, the answer also what will.
-        if (canRetry(change.state)) refresh()
+        if (isRefusal(change.state)) refresh()
       },
     })
   }, [isFollowed, token, id, key, refresh])

@@ -13,7 +13,6 @@ import { Lines } from '../orders/Lines'
 import { LinkState } from '../orders/LinkState'
 import { Pipeline } from '../orders/Pipeline'
 import { StatusBadge } from '../orders/StatusBadge'
-import { isFinal } from '../orders/stages'
 import { useOrder } from '../orders/useOrder'
 import { Trouble } from '../ui/Trouble'
 
@@ -35,7 +34,7 @@ export default function OrderPage({ id }: { id: string }) {
           {dateTime(order.createdAt)}
           {order.state === 'delivered' && ` · all eight stages in ${duration(lasted(order))}`}
         </p>
-        {!isFinal(order.state) && <LinkState link={link} seenAt={at} />}
+        {!order.isFinal && <LinkState link={link} seenAt={at} />}
       </div>
       <Callout order={order} refresh={refresh} />
       <div className="columns columns-order">
@@ -74,7 +73,7 @@ function Details({ order }: { order: Order }) {
         {rows.map(([name, value]) => (
           <div key={name}>
             <dt>{name}</dt>
-            <dd>{value ?? <span className="pending">{isFinal(order.state) ? 'None' : 'Not yet'}</span>}</dd>
+            <dd>{value ?? <span className="pending">{order.isFinal ? 'None' : 'Not yet'}</span>}</dd>
           </div>
         ))}
       </dl>

@@ -9,7 +9,7 @@ import { Heading, Skeleton } from '../../shared/ui/Page'
 import * as api from '../api/client'
 import type { Order } from '../api/resources'
 import { StatusBadge } from '../orders/StatusBadge'
-import { isFinal, stages } from '../orders/stages'
+import { stages } from '../orders/stages'
 import { useOlderOrders } from '../queries'
 import { Trouble } from '../ui/Trouble'
 
@@ -22,7 +22,7 @@ export default function OrdersPage() {
     error,
     refresh,
   } = useAnswer('orders', (signal) => api.orders(undefined, signal), {
-    every: (page) => (page?.orders.some((order) => !isFinal(order.state)) ? LOOK_MS : undefined),
+    every: (page) => (page?.orders.some((order) => !order.isFinal) ? LOOK_MS : undefined),
   })
   const older = useOlderOrders(newest)
   if (error && !newest) return <Trouble error={error} retry={refresh} what="list of orders" />

@@ -1,0 +1,212 @@
+//! Every answer is what the API says of itself, to the last field: its status, its headers, its body.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::client::{Answer, Client, order};
+use crate::test_app::TestApp;
+
+/// What a process says of itself, and which of it has been seen.
+struct Description {
+    document: Value,
+    seen: Mutex<BTreeSet<(String, String)>>,
+}
+
+impl Description {
+    async fn of(client: &Client) -> Self {
+        let mut document = client.get("/openapi.json").await.body;
+        close(&mut document["components"]["schemas"]);
+        Self { document, seen: Mutex::default() }
+    }
+
+    /// Asks, and checks the answer against the description.
+    async fn ask(&self, client: &Client, method: Method, path: &str, body: Option<&Value>, headers: &[(&str, &str)]) -> Answer {
+        let answer = client.send(method.clone(), path, body, headers).await;
+        let method = method.as_str().to_lowercase();
+        let template = self.template(path);
+        let operation = &self.document["paths"][&template][&method];
+        assert!(operation.is_object(), "{method} {path} is not described");
+        let status = answer.status.as_str().to_owned();
+        let described = &operation["responses"][&status];
+        assert!(described.is_object(), "{method} {path}: {status} is not described: {answer:?}");
+        self.check_headers(described, &answer, path);
+        self.check_body(described, &answer, path);
+        self.seen.lock().unwrap().insert((format!("{method} {template}"), status));
+        answer
+    }
+
+    async fn get(&self, client: &Client, path: &str) -> Answer {
+        self.ask(client, Method::GET, path, None, &[]).await
+    }
+
+    async fn post(&self, client: &Client, path: &str, body: &Value) -> Answer {
+        self.ask(client, Method::POST, path, Some(body), &[]).await
+    }
+
+    /// The path of the description that a path of a request is one of.
+    fn template(&self, path: &str) -> String {
+        let path = path.split('?').next().unwrap();
+        let fits = |template: &&String| {
+            let (parts, asked): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
+            parts.len() == asked.len() && parts.iter().zip(asked).all(|(part, asked)| part.starts_with('{') || *part == asked)
+        };
+        self.document["paths"].as_object().unwrap().keys().find(fits).unwrap_or_else(|| panic!("{path} is not described")).clone()
+    }
+
+    fn check_headers(&self, described: &Value, answer: &Answer, path: &str) {
+        for (name, header) in described["headers"].as_object().into_iter().flatten() {
+            assert!(header["required"] == false || answer.headers.contains_key(name), "{path}: no {name}: {answer:?}");
+        }
+    }
+
+    fn check_body(&self, described: &Value, answer: &Answer, path: &str) {
+        let Some(content) = described["content"].as_object() else {
+            assert_eq!(answer.body, json!(""), "{path}: a body that is not described");
+            return;
+        };
+        let sent = answer.headers["content-type"].to_str().unwrap();
+        let media = sent.split(';').next().unwrap();
+        let schema = &content.get(media).unwrap_or_else(|| panic!("{path}: {media} is not described"))["schema"];
+        if media != "text/event-stream" {
+            return self.check(schema, &answer.body, path);
+        }
+        let events = answer.body.as_str().unwrap().split_terminator("\n\n").filter(|event| !event.starts_with(':'));
+        for event in events {
+            let fields = event.lines().filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_owned(), json!(value)));
+            let event = Value::Object(fields.collect());
+            self.check(schema, &event, path);
+            let data: Value = serde_json::from_str(event["data"].as_str().unwrap()).unwrap();
+            self.check(&schema["properties"]["data"]["contentSchema"], &data, path);
+        }
+    }
+
+    fn check(&self, schema: &Value, value: &Value, path: &str) {
+        let mut schema = schema.clone();
+        close(&mut schema);
+        schema["components"] = self.document["components"].clone();
+        let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+        let problems: Vec<String> = validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(problems.is_empty(), "{path}: {problems:#?}\n{value:#}");
+    }
+
+    /// Every operation has answered in every way in which it succeeds.
+    fn was_seen_whole(&self) {
+        let seen = self.seen.lock().unwrap();
+        for (path, methods) in self.document["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                for status in operation["responses"].as_object().unwrap().keys().filter(|status| status.starts_with('2')) {
+                    let one = (format!("{method} {path}"), status.clone());
+                    assert!(seen.contains(&one), "{} {status} was never seen", one.0);
+                }
+            }
+        }
+    }
+}
+
+/// Objects have the fields that are described and no others, unless it is said that there may be more.
+fn close(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            fields.values_mut().for_each(close);
+            if fields.get("properties").is_some_and(Value::is_object) && fields.get("type") == Some(&json!("object")) {
+                fields.entry("additionalProperties").or_insert(json!(false));
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(close),
+        _ => {}
+    }
+}
+
+async fn check_accounts(api: &Description, app: &TestApp) -> Client {
+    let ada = json!({"name": "Ada", "email": "ada@example.com", "password": "password123"});
+    let session = api.post(&app.client, "/api/auth/register", &ada).await;
+    let customer = app.client.with_token(session.body["token"].as_str().unwrap());
+    let refused = [(&ada, StatusCode::CONFLICT), (&json!({"name": 1, "more": 2}), StatusCode::UNPROCESSABLE_ENTITY)];
+    for (body, status) in refused {
+        assert_eq!(api.post(&app.client, "/api/auth/register", body).await.status, status);
+    }
+    let credentials = json!({"email": "ada@example.com", "password": "password123"});
+    assert_eq!(api.post(&app.client, "/api/auth/login", &credentials).await.status, StatusCode::OK);
+    let wrong = json!({"email": "ada@example.com", "password": "another one"});
+    assert_eq!(api.post(&app.client, "/api/auth/login", &wrong).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(api.get(&app.client, "/api/auth/profile").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(api.get(&customer, "/api/auth/profile").await.status, StatusCode::OK);
+    api.ask(&customer, Method::PUT, "/api/auth/profile", Some(&json!({"name": "Ada Lovelace"})), &[]).await;
+    customer
+}
+
+async fn check_reading(api: &Description, customer: &Client) {
+    let products = api.get(customer, "/api/products?limit=3").await;
+    assert!(products.headers.contains_key("link"), "{products:?}");
+    assert_eq!(api.get(customer, "/api/products?limit=0").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let one = api.get(customer, "/api/products/prod-001").await;
+    let tag = one.headers["etag"].to_str().unwrap();
+    let known = api.ask(customer, Method::GET, "/api/products/prod-001", None, &[("if-none-match", tag)]).await;
+    assert_eq!(known.status, StatusCode::NOT_MODIFIED);
+    assert_eq!(api.get(customer, "/api/products/none").await.status, StatusCode::NOT_FOUND);
+    for path in ["/healthz", "/readyz", "/livez", "/metrics", "/openapi.json"] {
+        assert_eq!(api.get(customer, path).await.status, StatusCode::OK, "{path}");
+    }
+}
+
+async fn check_refused_orders(api: &Description, app: &TestApp, customer: &Client) {
+    let place = async |changes: &[(&str, Value)]| {
+        let mut body = order("prod-001", 1, "tok_visa");
+        changes.iter().for_each(|(field, value)| body[field] = value.clone());
+        api.post(customer, "/api/orders", &body).await.status
+    };
+    assert_eq!(place(&[("expectedTotal", json!(1))]).await, StatusCode::CONFLICT);
+    assert_eq!(place(&[("items", json!([{"productId": "none", "quantity": 0}]))]).await, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(api.get(&app.client, "/api/orders").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(api.get(customer, "/api/orders/none").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shop_answers_as_it_describes() {
+    let app = TestApp::start("configs/monolith.yaml", &[("PAYMENT_RETRY_AFTER", "20m")]).await;
+    let api = Description::of(&app.client).await;
+    let customer = check_accounts(&api, &app).await;
+    check_reading(&api, &customer).await;
+    check_refused_orders(&api, &app, &customer).await;
+
+    let placed = api.post(&customer, "/api/orders", &order("prod-001", 1, "tok_visa")).await;
+    let id = placed.body["id"].as_str().unwrap();
+    let path = format!("/api/orders/{id}");
+    api.get(&customer, &format!("{path}/events")).await;
+    let delivered = api.get(&customer, &path).await.body;
+    assert_eq!((&delivered["state"], &delivered["final"]), (&json!("delivered"), &json!(true)));
+    let last = delivered["history"].as_array().unwrap().last().unwrap()["seq"].to_string();
+    let nothing = api.ask(&customer, Method::GET, &format!("{path}/events"), None, &[("last-event-id", &last)]).await;
+    assert_eq!(nothing.status, StatusCode::NO_CONTENT);
+    assert_eq!(api.post(&customer, &format!("{path}/cancel"), &json!({})).await.status, StatusCode::CONFLICT);
+
+    let declined = customer.order_until("prod-001", 1, "tok_chargeDeclined", &["payment_failed"]).await;
+    let path = format!("/api/orders/{}", declined["id"].as_str().unwrap());
+    assert!(api.get(&customer, &path).await.body["next"].is_object());
+    api.post(&customer, &format!("{path}/retry"), &json!({})).await;
+    customer.wait_for("orders", declined["id"].as_str().unwrap(), &["payment_failed"]).await;
+    api.post(&customer, &format!("{path}/cancel"), &json!({})).await;
+    assert_eq!(api.get(&customer, "/api/orders").await.body.as_array().unwrap().len(), 2);
+    api.was_seen_whole();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_business_answers_as_it_describes() {
+    let app = TestApp::start("host/tests/it/configs/returns.yaml", &[]).await;
+    let api = Description::of(&app.client).await;
+    let customer = app.client.customer("ada").await;
+    let parcel = json!({"article": "Desk Mat", "reason": "broken", "condition": "damaged_by_customer", "iban": "DE02120300000000202051"});
+    let id = api.post(&customer, "/api/returns", &parcel).await.body["id"].as_str().unwrap().to_owned();
+    let path = format!("/api/returns/{id}");
+    customer.wait_for("returns", &id, &["turned_down"]).await;
+    let turned_down = api.get(&customer, &path).await.body;
+    assert_eq!((&turned_down["final"], &turned_down["actions"]), (&json!(false), &json!(["appeal", "withdraw"])), "{turned_down:#}");
+    api.post(&customer, &format!("{path}/appeal"), &json!({})).await;
+    customer.wait_for("returns", &id, &["turned_down"]).await;
+    let withdrawn = api.post(&customer, &format!("{path}/withdraw"), &json!({})).await;
+    assert_eq!((&withdrawn.body["final"], &withdrawn.body["actions"]), (&json!(true), &json!([])));
+    assert_eq!(api.get(&customer, "/api/returns").await.body.as_array().unwrap().len(), 1);
+}
