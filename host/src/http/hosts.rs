@@ -66,7 +66,7 @@ mod tests {
             "localhost",
             "LOCALHOST:8080",
             "shop.localhost",
-            "orders:8082",
+            "payments:8082",
             "host.docker.internal:8080",
             "millrace.prod.svc.cluster.local",
             "millrace.prod.svc.cluster.local.",

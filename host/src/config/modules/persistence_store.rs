@@ -41,7 +41,7 @@ pub struct RetentionSettings {
     /// Keys of `Idempotency-Key`; 24h if not given. A request that is repeated later than that is a new one.
     pub idempotency_keys: Option<Retained>,
     /// Reservations of stock, after they were sold or given back; 720h if not given, and never less than an hour. Whoever asks once more with
-    /// the key of one that is forgotten, an order that was put back from an older backup for example, reserves anew.
+    /// the key of one that is forgotten, an instance that was put back from an older backup for example, reserves anew.
     pub reservations: Option<Retained>,
     /// Finished instances, after their last change; forever if not given. Older ones are written to the files of `archive` and then
     /// removed, with their history.

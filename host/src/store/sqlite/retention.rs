@@ -12,7 +12,7 @@ const STRETCH_ROWS: i64 = 500;
 const PAGES_AT_ONCE: i64 = 64;
 /// Free pages that the file keeps in any case, to be written again.
 const PAGES_KEPT: i64 = 1_024;
-/// Of the pages, the part that may be free before some are given back, and the part that is left free then. What an order keeps takes two and
+/// Of the pages, the part that may be free before some are given back, and the part that is left free then. What an instance keeps takes two and
 /// a half kilobytes; with an eighth more it is less than three.
 const FREE_AT_MOST: i64 = 8;
 const FREE_AFTERWARDS: i64 = 16;
