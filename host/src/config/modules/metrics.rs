@@ -24,7 +24,7 @@ pub struct MetricsCollector {
     pub access: Option<MetricsAccess>,
     /// What a collector sends as `Authorization: Bearer` where `access` is `token`; from a variable, such as `${METRICS_SECRET}`.
     pub token: Option<MetricsToken>,
-    /// Public names by which collectors ask, where `access` is `private`. Addresses, names without dots and names such as `orders.prod.svc.cluster.local`
+    /// Public names by which collectors ask, where `access` is `private`. Addresses, names without dots and names such as `api.prod.svc.cluster.local`
     /// need no mention.
     pub hosts: Option<Vec<HostName>>,
 }
