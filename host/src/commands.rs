@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use crate::app::{App, Surroundings};
 use crate::clock::Clock;
@@ -109,8 +109,13 @@ fn load_components(checked: &mut Checked) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The program itself, which compiles components.
+/// The program itself, which compiles components: the one that runs, whatever has become of its file since.
 fn this_program() -> anyhow::Result<PathBuf> {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() {
+        return Ok(running.to_owned());
+    }
+    // Where there is no /proc, it is where it was started from.
     std::env::current_exe().context("cannot find the program itself, which compiles components")
 }
 
@@ -138,9 +143,7 @@ pub fn completions(command: &mut clap::Command, shell: clap_complete::Shell) -> 
 #[must_use]
 pub fn openapi(file: &Path) -> ExitCode {
     printing(|out| {
-        // What the API is like depends on no secret, so one that cannot be read is no reason to fail.
-        let environment = Environment::of_process().unwrap_or_default();
-        let plan = match config::describe(file, &environment) {
+        let plan = match config::describe(file, &Environment::without_secret_files()?) {
             Ok(plan) => plan,
             Err(report) => {
                 write!(std::io::stderr().lock(), "{}", report.lines())?;
@@ -198,11 +201,49 @@ fn plan(config: &Path) -> anyhow::Result<Option<Plan>> {
     }
 }
 
-/// The file of the database that a config describes; without one, an error that says what is `missing`.
+/// What a config says to who repairs what its process keeps.
+fn plan_for_repair(config: &Path) -> anyhow::Result<Option<Plan>> {
+    match config::for_repair(config, &Environment::without_secret_files()?) {
+        Ok(plan) => Ok(Some(plan)),
+        Err(report) => {
+            telemetry::logs::tell(&report.lines());
+            Ok(None)
+        }
+    }
+}
+
+/// The file of the database that a config describes, which is there and can be read; without one in the config, an error that says what is
+/// `missing`.
 fn database(config: &Path, missing: &str) -> anyhow::Result<Option<PathBuf>> {
-    let Some(plan) = plan(config)? else { return Ok(None) };
+    let Some(path) = place_of_database(config, missing)? else { return Ok(None) };
+    match std::fs::File::open(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            bail!("there is no database '{}'{}", path.display(), where_from(config))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            bail!("cannot read the database '{}': {error}. Run this as the user of the service", path.display())
+        }
+        _ => Ok(Some(path)),
+    }
+}
+
+/// Where a config has its database, whether one is there or not.
+fn place_of_database(config: &Path, missing: &str) -> anyhow::Result<Option<PathBuf>> {
+    let Some(plan) = plan_for_repair(config)? else { return Ok(None) };
     let database = plan.database.with_context(|| format!("{} has no database, so {missing}", config.display()))?;
     Ok(Some(database.path))
+}
+
+/// What an operator has to know of a place that is not the service's: a shell does not have the environment of the service.
+fn where_from(config: &Path) -> String {
+    match std::env::current_dir() {
+        Ok(folder) => format!(
+            ": {} says where it is, with the variables of this shell and from the folder '{}'. Set those that the service has, such as DATA_DIR",
+            config.display(),
+            folder.display()
+        ),
+        Err(_) => String::new(),
+    }
 }
 
 async fn serve(plan: Plan) -> anyhow::Result<()> {

@@ -15,7 +15,7 @@ use crate::http::{Check, HealthChecks, Probe, Status};
 use crate::plan::{self, Plan};
 use crate::pulse::Pulse;
 use crate::services::engine::Dependencies;
-use crate::services::messaging::Strangers;
+use crate::services::messaging::{Refusals, Strangers};
 use crate::services::operations::{Archive, Stranded};
 use crate::services::resources::Resources;
 use crate::store::{Operations, Refused};
@@ -85,17 +85,21 @@ pub(super) fn register(health: &HealthChecks, plan: &Plan, core: &Core, backlogs
         });
     }
     if let (Some(bus), Some(of_plan)) = (bus, &plan.bus) {
-        let (bus, strangers, settings) = (Arc::clone(bus), Arc::clone(&core.strangers), of_plan.clone());
-        health.add(of_plan.name(), move || std::future::ready(check_bus(bus.as_ref(), &strangers, &settings)));
+        let (bus, refusals, strangers) = (Arc::clone(bus), Arc::clone(&core.refusals), Arc::clone(&core.strangers));
+        let settings = of_plan.clone();
+        health.add(of_plan.name(), move || std::future::ready(check_bus(bus.as_ref(), &refusals, &strangers, &settings)));
     }
 }
 
-fn check_bus(bus: &dyn Bus, strangers: &Strangers, settings: &plan::Bus) -> Check {
+fn check_bus(bus: &dyn Bus, refusals: &Refusals, strangers: &Strangers, settings: &plan::Bus) -> Check {
     if let BusHealth::Down(reason) = bus.health() {
         return Check::new(Status::Degraded, format!("events wait in the outbox: {reason}"));
     }
     if let Some(reason) = bus.deaf() {
         return Check::new(Status::Degraded, format!("events are published, but do not come: {reason}"));
+    }
+    if let Some(refused) = refusals.lasting() {
+        return Check::new(Status::Degraded, format!("events are published, but {refused}"));
     }
     if let Some(strangers) = strangers.lately() {
         let group = settings.group().map(|group| format!(" and the group '{group}'")).unwrap_or_default();

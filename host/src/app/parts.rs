@@ -18,7 +18,7 @@ use crate::services::engine::{
     recovery,
 };
 use crate::services::generation::Generation;
-use crate::services::messaging::Strangers;
+use crate::services::messaging::{Refusals, Strangers};
 use crate::services::operations::Archive;
 use crate::services::operations::agreement::Known;
 use crate::services::resources::{self, Resources};
@@ -48,6 +48,8 @@ pub(super) struct Core {
     pub pipeline: Pipeline,
     pub resources: Resources,
     pub bus: Option<Arc<dyn Bus>>,
+    /// What the bus refuses.
+    pub refusals: Arc<Refusals>,
     /// Events of other shops that came.
     pub strangers: Arc<Strangers>,
     /// What other processes may ask.
@@ -94,6 +96,12 @@ pub(super) async fn core(
     metrics: &Metrics,
 ) -> anyhow::Result<Core> {
     let clock = surroundings.clock.clone();
+    anyhow::ensure!(
+        database.create_if_missing || database.path.exists(),
+        "there is no database '{}', and `createIfMissing` is false: is its disk mounted? A copy is put there with `millrace restore`; with \
+         `createIfMissing` true a new, empty database is made",
+        database.path.display()
+    );
     let settings = store::Database { path: database.path.clone(), readers: usize::try_from(database.max_open_conns).unwrap_or(1) };
     let store = store::open(&settings, clock.clone())?;
     let store_failed = {
@@ -153,7 +161,8 @@ pub(super) async fn core(
     let resources = resources_of(plan, &store.stock, &engine, &pipeline, generation)?;
     resources.seed().await?;
     let bus = plan.bus.as_ref().map(plan::Bus::build).transpose()?;
-    Ok(Core { store, store_failed, writer: Some(writer), engine, pipeline, resources, bus, strangers: Arc::default(), internal, archive })
+    let (refusals, strangers) = (Arc::default(), Arc::default());
+    Ok(Core { store, store_failed, writer: Some(writer), engine, pipeline, resources, bus, refusals, strangers, internal, archive })
 }
 
 fn resources_of(

@@ -133,7 +133,7 @@ impl Starting<'_> {
         let taken = EventConsumers::new(dependencies, self.plan, bus.system());
         let (subscriptions, sink) = (taken.subscriptions(), consumers.before(Arc::new(taken) as Arc<dyn Sink>));
         started.tasks.spawn_long("bus", Arc::clone(bus).run(subscriptions, sink, started.stop.clone()));
-        let relay = Relay::new(Arc::clone(&messages), core.pipeline.outbox_grew(), Arc::clone(bus));
+        let relay = Relay::new(Arc::clone(&messages), core.pipeline.outbox_grew(), Arc::clone(bus), Arc::clone(&core.refusals));
         started.tasks.spawn_long("relay", relay.run(started.stop.clone()));
         let backpressure = backpressure::watch(Arc::clone(&core.engine.backpressure), messages, started.stop.clone());
         started.tasks.spawn_long("backpressure", backpressure);

@@ -83,9 +83,9 @@ pub struct Lag {
     pub events: u64,
 }
 
-/// Why nothing could be published.
+/// Why an event could not be published.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the bus is not available: {0}")]
+#[error("{0}")]
 pub struct BusError(pub String);
 
 /// Whether the bus works.

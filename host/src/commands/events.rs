@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use jiff::{SignedDuration, Timestamp};
 
 use super::printed::printing;
-use super::{database, plan};
+use super::{database, plan_for_repair};
 use crate::bus::kafka::Settings;
 use crate::bus::kafka::dead_letters::{self, DeadLetter, Failed};
 use crate::clock::Clock;
@@ -68,7 +68,7 @@ pub fn discard_dead_letters(config: &Path, topic: &str, through: Option<i64>) ->
                 usize::try_from(offline::discard(path, topic, through)?)?
             }
         };
-        writeln!(out, "{discarded} dead letters are not listed and not sent any more")?;
+        out.done(&format!("{discarded} dead letters are not listed and not sent any more"))?;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -82,16 +82,15 @@ pub fn redrive_dead_letters(config: &Path, topics: &[String]) -> ExitCode {
             Place::Kafka(settings) => {
                 let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
                 let sent = runtime.block_on(dead_letters::redrive(settings, &topics))?;
-                writeln!(out, "{} dead letters were sent again, as {} events", sent.letters, sent.events)?;
+                out.done(&format!("{} dead letters were sent again, as {} events", sent.letters, sent.events))?;
                 tell(&sent.failed)
             }
             Place::Database(path) => {
                 let sent = offline::redrive(path, &topics)?;
-                writeln!(
-                    out,
+                out.done(&format!(
                     "{} dead letters wait to be published again, as {} events: the process that has them does it within seconds, or when it starts",
                     sent.letters, sent.events
-                )?;
+                ))?;
                 if sent.forgotten > 0 {
                     bail!(
                         "{} dead letters stay, because their events are older than what the database keeps of events: `dlq discard` takes them from the list",
@@ -119,17 +118,16 @@ pub fn republish(config: &Path, since: &str) -> ExitCode {
         let Some(database) = database(config, "it has no events")? else { return Ok(ExitCode::FAILURE) };
         let since = time(since, Clock::system().now())?;
         let events = offline::republish(&database, since)?;
-        writeln!(
-            out,
+        out.done(&format!(
             "{events} events since {since} wait to be published again: the process that has them does it as soon as its bus is there"
-        )?;
+        ))?;
         Ok(ExitCode::SUCCESS)
     })
 }
 
 /// Where the dead letters are, and those of which topics: all that the config knows, or that there are, unless some are given.
 fn letters_of(config: &Path, wanted: &[String]) -> anyhow::Result<Option<(Place, Vec<String>)>> {
-    let Some(plan) = plan(config)? else { return Ok(None) };
+    let Some(plan) = plan_for_repair(config)? else { return Ok(None) };
     let (place, known) = place_of(&plan).with_context(|| config.display().to_string())?;
     if let Some(unknown) = wanted.iter().find(|topic| !known.contains(*topic)) {
         bail!("'{unknown}' is no topic of {}; it has {}", config.display(), known.into_iter().collect::<Vec<_>>().join(", "));

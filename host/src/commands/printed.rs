@@ -3,6 +3,8 @@
 use std::io::{self, StdoutLock, Write};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+
 use super::end;
 
 /// What a shell says of a program that ended because nobody reads any more: 128 and the number of SIGPIPE.
@@ -24,6 +26,13 @@ impl Printed {
                 kind => io::Error::new(kind, format!("stdout cannot be written: {error}")),
             }
         })
+    }
+}
+
+impl Printed {
+    /// Says what was done. Where that cannot be printed, the error says that it was done all the same.
+    pub(super) fn done(&mut self, what: &str) -> anyhow::Result<()> {
+        writeln!(self, "{what}").and_then(|()| self.flush()).with_context(|| format!("{what}. This was done, and cannot be printed"))
     }
 }
 

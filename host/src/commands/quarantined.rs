@@ -39,7 +39,7 @@ pub fn release(config: &Path, keys: &[String], all: bool) -> ExitCode {
                 unknown.join(", ")
             );
         }
-        writeln!(out, "{} quarantined runs go on", keys.len())?;
+        out.done(&format!("{} quarantined runs go on", keys.len()))?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -22,12 +22,21 @@ impl Environment {
     /// # Errors
     /// The working directory or the path of the program cannot be found out, or such a file cannot be read.
     pub fn of_process() -> std::io::Result<Self> {
+        let mut environment = Self::without_secret_files()?;
+        read_secrets(&mut environment.variables)?;
+        Ok(environment)
+    }
+
+    /// The same for who needs no secret, and may not be allowed to read the files that have them.
+    ///
+    /// # Errors
+    /// The working directory or the path of the program cannot be found out.
+    pub fn without_secret_files() -> std::io::Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "this is the place")]
         let mut variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
             .collect();
         clean_secrets(&mut variables);
-        read_secrets(&mut variables)?;
         let about = |what: &'static str| move |error: std::io::Error| std::io::Error::new(error.kind(), format!("{what}: {error}"));
         let working_dir = std::env::current_dir().map_err(about("the working directory is gone or cannot be entered"))?;
         Ok(Self { variables, working_dir, program: std::env::current_exe().map_err(about("the program's own file cannot be found"))? })

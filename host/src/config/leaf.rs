@@ -11,6 +11,8 @@ use crate::plan::access::{Role, Roles};
 /// One to five numbers with units, not all of them zero.
 const DURATION_PATTERN: &str = "^(?=.*[1-9])([0-9]{1,9}(ms|s|m|h|d)){1,5}$";
 const DURATION_EXPECTED: &str = "a duration above zero such as 500ms, 15s, 10m or 24h";
+/// The longest: ten years, as for waits of workflows. What is written for "never" leads to dates that nothing can tell.
+const MAX_DURATION: Duration = Duration::from_secs(315_360_000);
 
 /// A duration as people write it, `500ms` or `1h30m`; never zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +21,13 @@ pub struct HumanDuration(pub Duration);
 impl<'de> Deserialize<'de> for HumanDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text).map(Self).map_err(|e| de::Error::custom(format!("'{text}' is not {DURATION_EXPECTED}: {e}")))
+        let duration =
+            humantime::parse_duration(&text).map_err(|e| de::Error::custom(format!("'{text}' is not {DURATION_EXPECTED}: {e}")))?;
+        if duration > MAX_DURATION {
+            let (given, most) = (duration.as_secs(), MAX_DURATION.as_secs());
+            return Err(de::Error::custom(format!("'{text}' is {given} s; at most {most} s (ten years) are accepted")));
+        }
+        Ok(Self(duration))
     }
 }
 

@@ -27,7 +27,7 @@ mod topics;
 mod tree;
 mod values;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -121,6 +121,16 @@ pub fn describe(path: &Path, environment: &Environment) -> Result<Plan, Report> 
     checked.plan.ok_or(checked.report)
 }
 
+/// Reads a config to work on the database or the topics of its process by a command. The shell of an operator does not have the secrets of
+/// the service, and a file that is missing hinders nothing of this: only what says where the database and the broker are is wanted.
+///
+/// # Errors
+/// What is wrong with the file itself, and each variable that is not set and says where they are.
+pub fn for_repair(path: &Path, environment: &Environment) -> Result<Plan, Report> {
+    let checked = check_file_for(path, environment, Purpose::Repair);
+    checked.plan.ok_or(checked.report)
+}
+
 /// What a config is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
@@ -128,12 +138,14 @@ enum Purpose {
     Run,
     /// To be described.
     Describe,
+    /// To repair what its process keeps.
+    Repair,
 }
 
 impl Purpose {
     /// Whether a finding is about where the config runs, and not about the config.
     fn ignores(self, finding: &Finding) -> bool {
-        self == Self::Describe && matches!(finding.code, Code::MissingFile | Code::WeakSecret)
+        self != Self::Run && matches!(finding.code, Code::MissingFile | Code::WeakSecret)
     }
 }
 
@@ -145,6 +157,13 @@ pub fn check_text(path: &Path, text: &str, environment: &Environment) -> Checked
 
 fn check_text_for(path: &Path, text: &str, environment: &Environment, purpose: Purpose) -> Checked {
     let mut tree = Tree::parse(text, environment, if purpose == Purpose::Run { Unset::Wrong } else { Unset::Open });
+    if purpose == Purpose::Repair {
+        let wanted = modules_to_repair(&tree.value);
+        let open = std::mem::take(&mut tree.open);
+        let (wrong, open) = open.into_iter().partition(|(pointer, _)| wanted.iter().any(|module| pointer.starts_with(module)));
+        tree.open = open;
+        tree.problems.extend(BTreeMap::into_values(wrong).flatten());
+    }
     let source = blot_secrets(text, &tree).into();
     let mut problems: Vec<Problem> = tree.problems.iter().map(|finding| locate(finding, &tree.places)).collect();
     let (mut plan, mut names) = (None, Vec::new());
@@ -152,7 +171,7 @@ fn check_text_for(path: &Path, text: &str, environment: &Environment, purpose: P
         names = module_names(&tree.value);
         let mut value = std::mem::take(&mut tree.value);
         let mut known: HashSet<String> = tree.problems.iter().map(|(finding, _)| finding.pointer.clone()).collect();
-        known.extend(tree.open.iter().cloned());
+        known.extend(tree.open.keys().cloned());
         let structural = structure::check(&mut value, &known, &tree.expanded_text);
         let reported = Pointers(known.into_iter().chain(structural.iter().map(|finding| finding.pointer.clone())).collect());
         let replaced = structural.iter().filter(|f| f.code == Code::WrongType).map(|f| f.pointer.clone()).collect();
@@ -242,6 +261,16 @@ impl Pointers {
         let ends = inner.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0).chain([inner.len()]);
         ends.into_iter().any(|end| end > 0 && self.0.contains(&inner[..end]))
     }
+}
+
+/// The beginnings of the JSON pointers of what says where the database and the topics are.
+fn modules_to_repair(value: &Value) -> Vec<String> {
+    let modules = value.get("modules").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let kind = |module: &Value| module.get("type").and_then(Value::as_str).map(str::to_owned);
+    let wanted = |module: &Value| {
+        kind(module).is_some_and(|kind| matches!(kind.as_str(), "persistence.store" | "messaging.kafka" | "messaging.broker"))
+    };
+    (0..).zip(modules).filter(|(_, module)| wanted(module)).map(|(index, _): (usize, _)| format!("/modules/{index}/")).collect()
 }
 
 fn module_names(value: &Value) -> Vec<Option<String>> {

@@ -7,7 +7,7 @@
 mod merge;
 mod node;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use saphyr::{Scalar, ScalarStyle};
 use saphyr_parser::{Event, Parser, ScanError, Span as YamlSpan, StrInput, Tag};
@@ -59,8 +59,8 @@ pub(super) struct Tree {
     pub expanded_text: BTreeMap<String, String>,
     /// Variables that a scalar was made of, by its pointer: what messages call a secret by.
     pub variables: NamedVariables,
-    /// Places that stay empty, because their variables are not set.
-    pub open: HashSet<String>,
+    /// Places that stay empty, because their variables are not set, each with what is wrong where these are wanted.
+    pub open: BTreeMap<String, Vec<TextProblem>>,
     /// What is wrong with the text itself, and where.
     pub problems: Vec<TextProblem>,
 }
@@ -146,8 +146,9 @@ impl Tree {
             Ok(expanded) => Value::String(expanded.text),
             Err(mut errors) => {
                 if variables.unset == Unset::Open {
-                    errors.retain(|error| !matches!(error, ExpandError::Unset(_)));
-                    self.open.insert(pointer.clone());
+                    let unset = errors.extract_if(.., |error| matches!(error, ExpandError::Unset(_)));
+                    let unset = unset.map(|error| expansion_problem(error, span, &pointer)).collect();
+                    self.open.insert(pointer.clone(), unset);
                 }
                 self.problems.extend(errors.into_iter().map(|e| expansion_problem(e, span, &pointer)));
                 Value::Null

@@ -278,6 +278,8 @@ pub struct Auth {
     pub seed_file: Option<PathBuf>,
     /// Whether `/register` is open.
     pub allow_registration: bool,
+    /// Whether another e-mail address needs the password of the account.
+    pub email_needs_password: bool,
 }
 
 impl std::fmt::Debug for Auth {
@@ -413,6 +415,8 @@ pub struct Database {
     pub name: String,
     /// Database file; its folder is made.
     pub path: PathBuf,
+    /// A database is made where none is.
+    pub create_if_missing: bool,
     /// Connections that read.
     pub max_open_conns: u32,
     /// Events that may wait to be published; with more nothing new begins.

@@ -190,6 +190,7 @@ impl Compiler {
     async fn in_child(&self, bytes: &Bytes) -> Result<Bytes, Unfit> {
         let program = self.program.display();
         let mut child = Command::new(&self.program)
+            .arg0("millrace")
             .arg("compile")
             .env_clear()
             .stdin(Stdio::piped())
@@ -250,6 +251,9 @@ fn refusal(status: ExitStatus, report: &str) -> Unfit {
         return Unfit::passing(reason.to_owned());
     }
     let said = tamed(report.trim(), 300);
+    if status.code().is_some() {
+        return format!("could not be compiled: the compiler ended with {status} ({said})").into();
+    }
     format!(
         "could not be compiled within {} GiB of addresses and {} s of CPU time: the compiler ended with {status} ({said})",
         MAX_ADDRESSES >> 30,

@@ -112,8 +112,10 @@ fn moved(email: &str, password: &str) -> Value {
 }
 
 #[tokio::test]
-async fn another_email_needs_the_password_as_a_token_alone_may_be_stolen() {
-    let edge = Setup::new().start();
+async fn another_email_needs_the_password_where_the_settings_say_so_as_a_token_alone_may_be_stolen() {
+    let mut setup = Setup::new();
+    setup.plan.auth = Some(millrace::plan::Auth { email_needs_password: true, ..crate::support::auth() });
+    let edge = setup.start();
     let token = edge.register("ada@example.com").await;
     let change = async |body: Value| edge.send("PUT", PROFILE, Some(&token), body.to_string()).await;
     let (without, wrong) = (json!({"email": "eve@example.com"}), moved("eve@example.com", "password124"));
@@ -128,6 +130,17 @@ async fn another_email_needs_the_password_as_a_token_alone_may_be_stolen() {
     let same = change(json!({"name": "Countess", "email": "ADA@example.com"})).await;
     assert_eq!((same.status.as_u16(), &same.json()["name"]), (200, &json!("Countess")));
     assert_eq!(change(moved("ada@new.example", "password123")).await.status, 200);
+}
+
+#[tokio::test]
+async fn without_that_setting_another_email_takes_no_password_or_the_right_one() {
+    let edge = Setup::new().start();
+    let token = edge.register("ada@example.com").await;
+    let change = async |body: Value| edge.send("PUT", PROFILE, Some(&token), body.to_string()).await;
+    assert_eq!(change(moved("eve@example.com", "password124")).await.wrong_fields(), ["/currentPassword"]);
+    let changed = change(json!({"name": "Countess", "email": "ada@new.example"})).await;
+    assert_eq!((changed.status.as_u16(), &changed.json()["email"]), (200, &json!("ada@new.example")));
+    assert_eq!(change(moved("ada@newer.example", "password123")).await.status, 200);
 }
 
 #[tokio::test]

@@ -163,6 +163,7 @@ pub fn auth() -> plan::Auth {
         issuer: "millrace".into(),
         seed_file: None,
         allow_registration: true,
+        email_needs_password: false,
     }
 }
 

@@ -25,17 +25,27 @@ type Log = Arc<Mutex<Vec<String>>>;
 /// A folder with data and components that outlives the processes that use it.
 pub struct Home {
     folder: tempfile::TempDir,
+    /// The file that is started.
+    program: PathBuf,
 }
 
 impl Home {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("components")).unwrap();
-        let home = Self { folder };
+        let home = Self { folder, program: env!("CARGO_BIN_EXE_millrace").into() };
         for name in ["inventory.wasm", "payment.wasm", "shipping.wasm", "notify.wasm"] {
             std::fs::copy(built(name), home.component(name)).unwrap();
         }
         home
+    }
+
+    /// A copy of the program, which is what is started from here from now on.
+    pub fn install_program(&mut self) -> &Path {
+        let installed = self.path().join("millrace");
+        std::fs::copy(&self.program, &installed).unwrap();
+        self.program = installed;
+        &self.program
     }
 
     pub fn component(&self, name: &str) -> PathBuf {
@@ -67,7 +77,15 @@ impl Home {
     /// # Errors
     /// What it says when it fails.
     pub fn operate(&self, config: &Path, arguments: &[&str]) -> Result<String, String> {
-        self.operate_under(&[], config, arguments)
+        printed(&mut self.command_of(arguments, config))
+    }
+
+    /// The same from a shell that has none of the environment of the service, but `variables`.
+    ///
+    /// # Errors
+    /// What it says when it fails.
+    pub fn operate_from_shell(&self, config: &Path, arguments: &[&str], variables: &[(&str, &Path)]) -> Result<String, String> {
+        printed(self.command_of(arguments, config).env_clear().envs(variables.iter().copied()))
     }
 
     /// The same with a program around it, such as `prlimit --fsize=1000 --`.
@@ -75,9 +93,7 @@ impl Home {
     /// # Errors
     /// What it says when it fails.
     pub fn operate_under(&self, around: &[&str], config: &Path, arguments: &[&str]) -> Result<String, String> {
-        let output = wrapped(around, self.command_of(arguments, config)).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+        printed(&mut wrapped(around, self.command_of(arguments, config)))
     }
 
     /// Waits until a run of the resource `id` is inside a component: the process of the database `name`.db notes it in a file.
@@ -109,9 +125,9 @@ impl Home {
         self.command_of(&["run", "--log-format", "json"], config)
     }
 
-    /// A command of the program that takes a config.
+    /// A command of the program that takes a config, with the environment of the service.
     pub fn command_of(&self, arguments: &[&str], config: &Path) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
+        let mut command = Command::new(&self.program);
         command
             .args(arguments)
             .arg("--config")
@@ -129,6 +145,12 @@ impl Home {
             .stderr(Stdio::piped());
         command
     }
+}
+
+fn printed(command: &mut Command) -> Result<String, String> {
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }
 
 /// The command `plain` as the last words of the command `around`, if that has any.

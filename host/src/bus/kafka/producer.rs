@@ -140,6 +140,9 @@ impl Producer {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) {
             return Err(SendError::TooLarge);
         }
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::InvalidTimestamp) {
+            return Err(SendError::Date(error));
+        }
         self.link.doubt(None);
         Err(SendError::Other(error))
     }
@@ -176,6 +179,11 @@ enum SendError {
     /// It may be there or not.
     #[error("the broker did not say where it has put the event")]
     Nowhere,
+    /// Its topic takes none of that date, which is that of this machine.
+    #[error(
+        "{0}: compare the clock of this machine with the broker's, and look at the dates that the topic takes (message.timestamp.*.max.ms)"
+    )]
+    Date(KafkaError),
     /// It may be taken later.
     #[error(transparent)]
     Other(KafkaError),

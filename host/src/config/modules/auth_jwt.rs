@@ -27,6 +27,9 @@ pub struct AuthJwt {
     pub seed_file: Option<String>,
     /// Whether anybody may register; yes if not given.
     pub allow_registration: Option<bool>,
+    /// Whether another e-mail address needs the password of the account; no if not given. Whoever has the e-mail has the account, and a token
+    /// alone may have been stolen.
+    pub email_needs_password: Option<bool>,
 }
 
 impl ModuleType for AuthJwt {
@@ -45,6 +48,7 @@ impl ModuleType for AuthJwt {
             issuer: self.issuer.clone().unwrap_or_else(|| "millrace".to_owned()),
             seed_file: self.seed_file.as_ref().map(existing),
             allow_registration: self.allow_registration.unwrap_or(true),
+            email_needs_password: self.email_needs_password.unwrap_or(false),
         });
         Runs::Nothing
     }

@@ -22,6 +22,9 @@ pub struct Database {
     /// Database file, relative to the working directory; its folder is made.
     #[schemars(length(min = 1))]
     pub dsn: String,
+    /// Whether a database is made where none is; true if not given. A place that has one says false: then a start before its disk is mounted
+    /// is refused, and makes no empty database.
+    pub create_if_missing: Option<bool>,
     /// Connections that read; 4 if not given.
     #[schemars(range(min = 1, max = 64))]
     pub max_open_conns: Option<u32>,

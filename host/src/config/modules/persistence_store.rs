@@ -62,6 +62,7 @@ impl ModuleType for PersistenceStore {
         draft.plan.database = Some(plan::Database {
             name: at.name.to_owned(),
             path: files::absolute(&context.environment.working_dir, file),
+            create_if_missing: database.create_if_missing.unwrap_or(true),
             max_open_conns: database.max_open_conns.unwrap_or(4),
             max_outbox_events: self.max_outbox_events.unwrap_or(1_000_000),
             retention: self.retention.clone().unwrap_or_default().resolved(&at.setting("retention"), context, findings),

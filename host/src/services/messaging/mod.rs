@@ -7,5 +7,5 @@ mod strangers;
 mod witness;
 
 pub use event_consumers::{Dependencies, EventConsumers};
-pub use relay::Relay;
+pub use relay::{Refusals, Relay};
 pub use strangers::Strangers;

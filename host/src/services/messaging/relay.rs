@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -23,12 +24,39 @@ const DOWN_POLL: Duration = Duration::from_millis(250);
 /// The longest wait without being woken, so that a row made unpublished by another hand is seen too.
 const MAX_SLEEP: Duration = Duration::from_secs(5);
 
+/// A refusal that lasts this long is told to whoever asks how the process is: shorter ones are the way of brokers.
+const LASTING: Duration = Duration::from_secs(10);
+
 /// The one task that publishes.
 pub struct Relay {
     store: Arc<dyn Messages>,
     outbox_grew: Arc<Notify>,
     bus: Arc<dyn Bus>,
     held: Held,
+    refusals: Arc<Refusals>,
+}
+
+/// What the bus refuses although it is there, as one topic of a broker that does not take the events of this process.
+#[derive(Debug, Default)]
+pub struct Refusals(Mutex<Option<Refusal>>);
+
+#[derive(Debug, Clone)]
+struct Refusal {
+    topic: String,
+    reason: String,
+    since: Instant,
+    /// Keys whose events wait because of this or another refusal.
+    keys: usize,
+}
+
+impl Refusals {
+    /// What has been refused for more than a moment, in words.
+    #[must_use]
+    pub fn lasting(&self) -> Option<String> {
+        self.0.lock().as_ref().filter(|refusal| refusal.since.elapsed() >= LASTING).map(|Refusal { topic, reason, keys, .. }| {
+            format!("those of {keys} instances wait in the outbox, because topic '{topic}' does not take one: {reason}")
+        })
+    }
 }
 
 /// Keys whose first event the bus has refused: they wait, and hold up no other.
@@ -38,6 +66,14 @@ struct Held(HashMap<String, Hold>);
 struct Hold {
     until: Instant,
     wait: Duration,
+    refusal: Refused,
+}
+
+/// What was refused first, and why it was the last time.
+struct Refused {
+    topic: String,
+    reason: String,
+    since: Instant,
 }
 
 impl Held {
@@ -46,9 +82,17 @@ impl Held {
     }
 
     /// Holds a key back, each time for longer.
-    fn refuse(&mut self, key: &str, now: Instant) {
-        let wait = self.0.get(key).map_or(BACKOFF.0, |hold| (hold.wait * 2).min(BACKOFF.1));
-        self.0.insert(key.to_owned(), Hold { until: now + wait, wait });
+    fn refuse(&mut self, key: &str, topic: &str, reason: String, now: Instant) {
+        let before = self.0.get(key);
+        let wait = before.map_or(BACKOFF.0, |hold| (hold.wait * 2).min(BACKOFF.1));
+        let since = before.map_or(now, |hold| hold.refusal.since);
+        self.0.insert(key.to_owned(), Hold { until: now + wait, wait, refusal: Refused { topic: topic.to_owned(), reason, since } });
+    }
+
+    /// What has been refused for longest.
+    fn oldest(&self) -> Option<Refusal> {
+        let Refused { topic, reason, since } = self.0.values().map(|hold| &hold.refusal).min_by_key(|refusal| refusal.since)?;
+        Some(Refusal { topic: topic.clone(), reason: reason.clone(), since: *since, keys: self.0.len() })
     }
 
     fn release(&mut self, key: &str) {
@@ -62,10 +106,10 @@ impl Held {
 }
 
 impl Relay {
-    /// From this store to this bus; `outbox_grew` is notified when there may be something to carry.
+    /// From this store to this bus; `outbox_grew` is notified when there may be something to carry. What the bus refuses is kept in `refusals`.
     #[must_use]
-    pub fn new(store: Arc<dyn Messages>, outbox_grew: Arc<Notify>, bus: Arc<dyn Bus>) -> Self {
-        Self { store, outbox_grew, bus, held: Held::default() }
+    pub fn new(store: Arc<dyn Messages>, outbox_grew: Arc<Notify>, bus: Arc<dyn Bus>, refusals: Arc<Refusals>) -> Self {
+        Self { store, outbox_grew, bus, held: Held::default(), refusals }
     }
 
     /// Runs until `stop`.
@@ -151,7 +195,7 @@ impl Relay {
         let spans: Vec<Span> = rows.iter().map(|row| self.span(row)).collect();
         let events: Vec<Event> = rows.iter().zip(&spans).map(|(row, span)| event(row, span)).collect();
         let results = self.bus.publish(&events).await;
-        let (mut taken, mut refused) = (Vec::with_capacity(rows.len()), HashMap::<&str, String>::new());
+        let (mut taken, mut refused) = (Vec::with_capacity(rows.len()), HashMap::<&str, (&str, String)>::new());
         for ((row, span), result) in rows.into_iter().zip(spans).zip(results) {
             match result {
                 Ok(()) => {
@@ -160,17 +204,18 @@ impl Relay {
                 }
                 Err(error) => {
                     span.fail(error.to_string());
-                    refused.entry(&row.key).or_insert_with(|| error.to_string());
+                    refused.entry(&row.key).or_insert_with(|| (&row.topic, error.to_string()));
                 }
             }
         }
-        for (key, reason) in &refused {
-            tracing::debug!(key, reason, "events wait in the outbox");
-            self.held.refuse(key, now);
+        if let Some((key, (topic, reason))) = refused.iter().next() {
+            tracing::warn!(keys = refused.len(), key, topic, reason, "events wait in the outbox: the bus does not take them");
         }
-        if let Some((key, reason)) = refused.iter().next() {
-            tracing::warn!(keys = refused.len(), key, reason, "events wait in the outbox: the bus does not take them");
+        for (key, (topic, reason)) in refused {
+            tracing::debug!(key, topic, reason, "events wait in the outbox");
+            self.held.refuse(key, topic, reason, now);
         }
+        *self.refusals.0.lock() = self.held.oldest();
         taken
     }
 }
@@ -189,7 +234,6 @@ fn event(row: &OutboxRow, span: &Span) -> Event {
 mod tests {
     use async_trait::async_trait;
     use jiff::Timestamp;
-    use parking_lot::Mutex;
 
     use super::*;
     use crate::bus::embedded::Embedded;
@@ -223,12 +267,12 @@ mod tests {
     fn a_key_is_held_back_longer_each_time_and_not_after_it_was_taken() {
         let (mut held, now) = (Held::default(), Instant::now());
         assert!(!held.holds("a", now) && held.first_due().is_none());
-        held.refuse("a", now);
+        held.refuse("a", "t", String::new(), now);
         assert!(held.holds("a", now) && !held.holds("b", now) && !held.holds("a", now + BACKOFF.0));
-        held.refuse("a", now + BACKOFF.0);
+        held.refuse("a", "t", String::new(), now + BACKOFF.0);
         assert_eq!(held.first_due(), Some(now + BACKOFF.0 * 3));
         for _ in 0..20 {
-            held.refuse("a", now);
+            held.refuse("a", "t", String::new(), now);
         }
         assert_eq!(held.first_due(), Some(now + BACKOFF.1));
         held.release("a");
@@ -254,7 +298,7 @@ mod tests {
         let (bus, sink, stop) = (Arc::new(Embedded::new(8, Duration::from_secs(5))), Arc::new(Reluctant::default()), Stop::new());
         let subscriptions = vec![Subscription { consumer: "test".into(), topic: "return.approved".into() }];
         let listening = Arc::clone(&bus).run(subscriptions, Arc::clone(&sink) as Arc<dyn Sink>, stop.clone());
-        let relaying = Relay::new(store.clone(), Arc::default(), bus).run(stop.clone());
+        let relaying = Relay::new(store.clone(), Arc::default(), bus, Arc::default()).run(stop.clone());
         let watching = async {
             let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
             while !store.unpublished(0, 1).await.unwrap().is_empty() {

@@ -104,7 +104,7 @@ pub struct ProfileChange {
     /// Another e-mail address, not yet taken.
     #[schemars(with = "String", default, skip_serializing_if = "Option::is_none", length(max = text::EMAIL_CHARS), extend("format" = "idn-email"))]
     pub email: Option<String>,
-    /// The password of the account, needed for another e-mail address.
+    /// The password of the account. Another e-mail address needs it where the config says so, and never takes a wrong one.
     #[schemars(with = "String", default, skip_serializing_if = "Option::is_none", rename = "currentPassword")]
     pub current_password: Option<String>,
 }
@@ -129,6 +129,7 @@ struct Inner {
     clock: Clock,
     seed_file: Option<PathBuf>,
     allow_registration: bool,
+    email_needs_password: bool,
 }
 
 impl Users {
@@ -145,6 +146,7 @@ impl Users {
             clock,
             seed_file: settings.seed_file.clone(),
             allow_registration: settings.allow_registration,
+            email_needs_password: settings.email_needs_password,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -202,8 +204,8 @@ impl Users {
 
     /// Changes name, e-mail or both for somebody on `network`: an address of IPv4, or the first of a /64 of IPv6.
     ///
-    /// Whoever has the e-mail has the account, so another one needs the password: a token alone may have been stolen. Another way to write
-    /// the same e-mail is no other one.
+    /// Whoever has the e-mail has the account, and a token alone may have been stolen: so another one needs the password where the settings
+    /// say so. Another way to write the same e-mail is no other one.
     ///
     /// # Errors
     /// A field breaks a rule, the password is missing or wrong, there were too many wrong ones, the e-mail is taken, or the account is gone.
@@ -224,7 +226,10 @@ impl Users {
 
     /// Whoever asks knows the password of `account`. Wrong ones are slowed as those of logins are.
     async fn confirm(&self, account: &store::User, password: Option<&str>, network: IpAddr) -> Result<(), ServiceError> {
-        let Some(password) = password else { return Err(rules::wrong_current_password("is needed for another e-mail address")) };
+        let Some(password) = password else {
+            let needed = self.inner.email_needs_password;
+            return if needed { Err(rules::wrong_current_password("is needed for another e-mail address")) } else { Ok(()) };
+        };
         let attempt = self.inner.attempts.begin(&text::email_key(&account.email), network).await?;
         let line = if attempt.is_known() { Line::Owners } else { Line::Everybody };
         if self.inner.passwords.verify(password, Some(account.password_hash.clone()), line).await? {

@@ -175,6 +175,7 @@ mod tests {
             issuer: "millrace".into(),
             seed_file: None,
             allow_registration: true,
+            email_needs_password: false,
         };
         TokenVerifier::new(&settings, clock.clone())
     }

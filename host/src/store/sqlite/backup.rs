@@ -45,8 +45,8 @@ pub struct Copied {
     pub resources: u64,
     /// Instances that are under way.
     pub unfinished: u64,
-    /// When something was last written, as far as the copy knows.
-    pub written: Timestamp,
+    /// When something was last written; none of a copy that a version of this program made which did not note that.
+    pub written: Option<Timestamp>,
 }
 
 /// Copies the database `path` to `to`, which must not exist, beside the process that has it open, if one has. The copy is looked through
@@ -146,8 +146,15 @@ pub fn restore(path: &Path, from: &Path, now: Timestamp) -> Result<(Copied, Opti
     let there = before.is_some_and(|before| before.len() > 0);
     let suffix = format!(".before-{}", now.strftime("%Y%m%dT%H%M%S%fZ"));
     let kept = |path: &Path| there.then(|| beside(path, &suffix));
-    for suffix in ["-wal", "-shm", ""] {
+    for suffix in ["-wal", "-shm"] {
         move_away(&place, suffix, kept(&place).as_deref())?;
+    }
+    // At no time is there none: a start would make a new one.
+    if let Some(name) = kept(&place)
+        && std::fs::hard_link(&place, name).is_err()
+    {
+        // A file system without links.
+        move_away(&place, "", kept(&place).as_deref())?;
     }
     durably(&part, &place)?;
     // Last: until then a start sees that this is not what was left, should the power go here.
@@ -211,17 +218,40 @@ fn look_through(copy: &Path) -> Result<Copied, OpenError> {
         return Err(OpenError::Damaged { path: copy.to_owned(), found });
     }
     let count = |sql: &str| connection.query_row(sql, [], |row| super::columns::count(row, 0));
-    let content = Content::read(&connection)
-        .map_err(|_| OpenError::Copy { path: copy.to_owned(), reason: "it has none of the tables of this program".into() })?;
+    if connection::version_of_tables(&connection).map_err(sqlite)? == 0 {
+        return Err(OpenError::Copy { path: copy.to_owned(), reason: "it has none of the tables of this program".into() });
+    }
     Ok(Copied {
         bytes: file.len(),
         resources: count("SELECT count(*) FROM resources").map_err(sqlite)?,
         unfinished: count("SELECT count(*) FROM resources WHERE finished = 0").map_err(sqlite)?,
-        written: super::writer::time(content.written),
+        // Tables of an older version have none; the next start brings them up to date.
+        written: Content::read(&connection).ok().map(|content| super::writer::time(content.written)),
     })
 }
 
 /// Gives a file that is written its name, durably.
 fn durably(part: &Path, name: &Path) -> Result<(), OpenError> {
     durable::give_name(part, name).map_err(|cause| OpenError::Path { path: name.to_owned(), cause })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A backup before an upgrade is made with the new version.
+    #[test]
+    fn a_database_of_any_older_version_is_copied_and_put_back() {
+        for version in connection::older::versions() {
+            let folder = tempfile::tempdir().unwrap();
+            let [old, copy, place] = ["old.db", "copy.db", "place.db"].map(|name| folder.path().join(name));
+            connection::older::make(&old, version);
+            let copied = back_up(&old, &copy).unwrap();
+            assert_eq!((copied.resources, copied.unfinished), (0, 0), "version {version}");
+            let (restored, kept) = restore(&place, &copy, Timestamp::UNIX_EPOCH).unwrap();
+            assert_eq!((restored, kept), (copied, None), "version {version}");
+            let mut started = connection::open_writer(&place).unwrap();
+            connection::migrate(&mut started, &place).unwrap_or_else(|error| panic!("version {version}: {error}"));
+        }
+    }
 }

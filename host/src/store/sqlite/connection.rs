@@ -243,8 +243,13 @@ pub(super) fn open_unchanging(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
+/// Which version of this program's tables a database has; 0 for none.
+pub(super) fn version_of_tables(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
 fn check_tables(connection: &Connection, path: &Path) -> Result<(), OpenError> {
-    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|cause| OpenError::of(path, cause))?;
+    let found = version_of_tables(connection).map_err(|cause| OpenError::of(path, cause))?;
     let known = MIGRATION_LIST.len() as i64;
     if found > known { Err(OpenError::Newer { path: path.to_owned(), found, known }) } else { Ok(()) }
 }
@@ -304,6 +309,23 @@ fn assert_settings(connection: &Connection, path: &Path) -> Result<(), OpenError
         }
     }
     Ok(())
+}
+
+/// Databases as older versions have left them.
+#[cfg(test)]
+pub(super) mod older {
+    use super::*;
+
+    /// Versions of the tables that came before this program's.
+    pub fn versions() -> std::ops::Range<usize> {
+        1..MIGRATION_LIST.len()
+    }
+
+    /// Makes the database `path` with tables of `version`.
+    pub fn make(path: &Path, version: usize) {
+        let mut connection = open_writer(path).unwrap();
+        MIGRATIONS.to_version(&mut connection, version).unwrap();
+    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub(super) fn open(path: &Path, clock: &Clock) -> Result<Opened, OpenError> {
     let left = Left::read(path);
     let unclean = left.is_unclean();
     left.check_files()?;
+    check_restored(path)?;
     lock.hold(path)?;
     let mut connection = connection::open_writer(path)?;
     copies_its_log(&connection, false).map_err(sqlite)?;
@@ -32,10 +33,28 @@ pub(super) fn open(path: &Path, clock: &Clock) -> Result<Opened, OpenError> {
     let mut tail = writer::read_tail(&connection).map_err(sqlite)?;
     clock.go_on_from(writer::time(tail.written_at));
     let epoch = Content::read(&connection).map_err(sqlite)?.epoch + 1;
+    if epoch == 1 {
+        // Whoever expects what was there yesterday sees where it was looked for.
+        let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        tracing::warn!(database = %whole.display(), "there was no database: a new, empty one was made");
+    }
     let begun = begin(&connection, epoch, &mut tail, clock).map_err(sqlite)?;
     let copied = copy_log(&connection);
     let content = Content::read(&connection).map_err(sqlite)?;
     Ok(Opened { identity: content.database.clone(), mark: Mark::open(path, content, copied), connection, epoch, begun, tail, check, lock })
+}
+
+/// A copy that has not taken its place, where no database is, is what a broken off restore leaves.
+fn check_restored(path: &Path) -> Result<(), OpenError> {
+    let restored = connection::beside(path, ".restored");
+    if path.exists() || !restored.exists() {
+        return Ok(());
+    }
+    Err(OpenError::NotAsLeft {
+        path: path.to_owned(),
+        found: "is not there, and a restore was broken off before it was".into(),
+        way_out: format!("Run `millrace restore` again. To begin anew instead, remove '{}' and start again", restored.display()),
+    })
 }
 
 /// What it says of itself; nothing if it has no tables yet, or those of an older version.

@@ -154,6 +154,7 @@ async fn every_copy_made_under_load_is_whole_and_has_each_order_that_was_acknowl
     process.kill();
     for copy in copies {
         let elsewhere = Home::new();
+        std::fs::create_dir(elsewhere.path().join("data")).unwrap();
         operate(&elsewhere, &["restore", "--from", copy.path.to_str().unwrap()]).unwrap();
         let database = elsewhere.path().join(DATABASE);
         assert_eq!(faults(&database), [""; 0], "{}", copy.path.display());

@@ -32,7 +32,7 @@ async fn until_told(client: &Client, module: &str, expected: &str) -> serde_json
 }
 
 /// Waits until `file` serves as payment.
-async fn until_it_pays(client: &Client, file: &Path) {
+pub(super) async fn until_it_pays(client: &Client, file: &Path) {
     let digest = millrace::services::engine::hex(&sha2::Sha256::digest(fs::read(file).unwrap()));
     let check = until_told(client, "payment-processor", &digest[..12]).await;
     assert_eq!(check["status"], "up", "{check}");

@@ -201,6 +201,22 @@ async fn a_restore_that_is_killed_anywhere_is_made_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_restore_that_is_killed_leaves_the_first_or_itself_and_never_an_empty_shop() {
+    let home = a_stopped_shop().await;
+    let copy = home.path().join("copy.db");
+    backup(&home, &[], &copy).unwrap();
+    for (call, count) in [("fsync", 3), ("/^rename", 2), ("/^link", 1)] {
+        for number in 1..=count {
+            // Without a start between, nothing remembers what was there.
+            restore(&home, &[], &copy).unwrap();
+            let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={number}"));
+            let said = restore(&home, &injecting(&trace, &inject), &copy);
+            assert_eq!(left(&home).await, 998, "{call} {number}: {said:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_behind_a_link_is_put_back_where_it_is() {
     let home = a_stopped_shop().await;
     let (copy, elsewhere, database) = (home.path().join("copy.db"), home.path().join("elsewhere"), home.path().join(DATABASE));
@@ -212,4 +228,46 @@ async fn a_database_behind_a_link_is_put_back_where_it_is() {
     assert_eq!(fs::read_link(&database).unwrap(), elsewhere.join("big.db"));
     assert!(names(&elsewhere).iter().any(|name| name.contains(".before-")), "{:?}", names(&elsewhere));
     assert_eq!(left(&home).await, 998);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_without_the_environment_of_the_service_copies_and_puts_back_what_it_names_and_nothing_else() {
+    let home = Home::new();
+    let process = home.start(&[]).await;
+    process.client.customer("ada").await.order_until("prod-008", 1, "tok_visa", &["delivered"]).await;
+    let (data, elsewhere, copy) = (home.path().join("data"), home.path().join("elsewhere"), home.path().join("copy.db"));
+    let config = monolith();
+    let shell = |arguments: &[&str], data: &Path| home.operate_from_shell(&config, arguments, &[("DATA_DIR", data)]);
+    let copy = copy.to_str().unwrap();
+
+    let wrong = shell(&["backup", "--to", copy], &elsewhere).unwrap_err();
+    assert!(wrong.contains("there is no database '") && wrong.contains("elsewhere") && wrong.contains("DATA_DIR"), "{wrong}");
+    let wrong = shell(&["quarantined", "list"], &elsewhere).unwrap_err();
+    assert!(wrong.contains("there is no database '"), "{wrong}");
+    let said = shell(&["backup", "--to", copy], &data).unwrap();
+    assert!(said.contains("instances under way"), "{said}");
+    assert_eq!(shell(&["quarantined", "list"], &data).unwrap(), "0 quarantined runs\n");
+    assert_eq!(shell(&["dlq", "list"], &data).unwrap().lines().count(), 1);
+    drop(process);
+
+    let wrong = shell(&["restore", "--from", copy], &elsewhere).unwrap_err();
+    assert!(wrong.contains("there is no folder '") && wrong.contains("elsewhere") && wrong.contains("DATA_DIR"), "{wrong}");
+    assert!(!elsewhere.exists());
+    fs::create_dir(&elsewhere).unwrap();
+    let said = shell(&["restore", "--from", copy], &elsewhere).unwrap();
+    assert!(said.contains("there was no database before"), "{said}");
+    let said = shell(&["restore", "--from", copy], &data).unwrap();
+    assert!(said.contains("is kept as"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_whose_report_cannot_be_printed_is_there_and_is_told_to_be() {
+    let home = Home::new();
+    drop(home.start(&[]).await);
+    let (copy, full) = (home.path().join("copy.db"), fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let mut backup = home.command_of(&["backup", "--to", copy.to_str().unwrap()], &monolith());
+    let output = backup.stdout(full).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("was copied to") && said.contains("This was done") && said.contains("No space left"), "{said}");
+    assert!(copy.exists() && !output.status.success());
 }

@@ -10,6 +10,7 @@ use super::test_env::{Condition, Conditioned, until};
 use crate::client::{Client, PATIENCE};
 use crate::observability::scraped::Scraped;
 use crate::process::Home;
+use crate::test_app::repository;
 
 /// A process of the shop whose calls of `call` are treated as `how`, in the words of strace.
 pub fn with<'a>(call: &'a str, how: &'a str) -> [&'a str; 10] {
@@ -147,4 +148,25 @@ async fn a_disk_that_does_not_answer_leaves_what_is_read_and_neither_hides_nor_h
     for id in acknowledged {
         customer.wait_for("orders", &id, &["delivered"]).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_before_the_disk_is_mounted_is_refused_where_there_is_a_database_and_told_of_where_there_may_be_none() {
+    let home = Home::new();
+    let config = repository().join("configs/monolith.yaml");
+    let process = home.start(&[("DATABASE_CREATE", "true")]).await;
+    let told = "there was no database: a new, empty one was made";
+    assert!(process.log().lock().iter().any(|line| line.contains(told) && line.contains("WARN") && line.contains("/data/ecommerce.db")));
+    drop(process);
+    let process = home.start(&[("DATABASE_CREATE", "false")]).await;
+    assert!(!process.log().lock().iter().any(|line| line.contains(told)));
+    drop(process);
+
+    let (data, elsewhere) = (home.path().join("data"), home.path().join("elsewhere"));
+    std::fs::rename(&data, &elsewhere).unwrap();
+    std::fs::create_dir(&data).unwrap();
+    let output = home.command(&config).env("DATABASE_CREATE", "false").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("is its disk mounted?") && said.contains("/data/ecommerce.db"), "{said}");
+    assert_eq!(std::fs::read_dir(&data).unwrap().count(), 0, "nothing is made below the place of the disk");
 }

@@ -153,6 +153,10 @@ fn what_nobody_sees_in_a_setting_is_refused_by_name_at_the_start() {
     };
     for (value, flaw) in [
         (format!("{data}\r"), "carriage return (\\r)"),
+        (format!("\"{data}\""), "begins and ends with quotes"),
+        (format!("'{data}'"), "begins and ends with quotes"),
+        ("~/data".to_owned(), "begins with '~'"),
+        ("$HOME/data".to_owned(), "has '$' in it"),
         (format!("{data}\n"), "line break (\\n)"),
         (format!("{data} "), "a blank"),
         (format!("\u{feff}{data}"), "begins with a BOM"),

@@ -162,6 +162,7 @@ impl Drop for Conditioned {
         let inside = descendants(self.pid().as_raw_nonzero().get());
         let _ = rustix::process::kill_process_group(self.pid(), Signal::KILL);
         for pid in inside.into_iter().filter_map(Pid::from_raw) {
+            // One that has ended by itself is none the worse.
             let _ = kill_process(pid, Signal::KILL);
         }
         let _ = self.child.wait();

@@ -1,13 +1,14 @@
-//! A config that no longer names what unfinished orders need.
+//! A config that no longer names what unfinished orders need, and a program whose file is another one by now.
 
 use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::components::until_it_pays;
 use super::test_env::until;
 use crate::observability::scraped::Scraped;
 use crate::process::{Home, Process};
-use crate::test_app::{from_anywhere, repository};
+use crate::test_app::{built, from_anywhere, repository};
 
 /// The monolith's config, with `before` under another name.
 fn renamed(home: &Home, file: &str, before: &str, after: &str) -> PathBuf {
@@ -123,4 +124,20 @@ async fn a_handler_that_unfinished_orders_name_is_missed_aloud() {
     assert!(placed.iter().all(|id| !told_of_payment(id)), "they were paid when nobody was there who tells");
     let letters = home.operate(&other, &["dlq", "list"]).unwrap();
     assert!(letters.starts_with("0 dead letters"), "{letters}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_whose_file_is_replaced_goes_on_taking_new_components() {
+    let mut home = Home::new();
+    let installed = home.install_program().to_owned();
+    let process = home.start(&[]).await;
+    // As a package manager does it: the new file takes the name, and the one that runs has none any more.
+    let newer = installed.with_extension("newer");
+    std::fs::write(&newer, "#!/bin/sh\nexit 2\n").unwrap();
+    std::fs::rename(&newer, &installed).unwrap();
+
+    let payment = built("payment-v2.wasm");
+    std::fs::copy(&payment, home.component("payment.wasm")).unwrap();
+    until_it_pays(&process.client, &payment).await;
+    assert_eq!(health(&process).await["status"], "healthy");
 }

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 
 use super::flow::{broker, deliver, ids};
 use super::test_env::Shop;
 use super::topics::Record;
+use crate::client::PATIENCE;
+use crate::conditions::test_env::until;
 use crate::kafka_broker::Driver;
 use crate::observability::scraped::Scraped;
 
@@ -79,5 +81,34 @@ async fn a_topic_that_was_lost_is_filled_again_beside_the_running_shop() {
     let said = shop.operate(&app, &["republish", "--since", "1h"]);
     assert!(said.contains("events since"), "{said}");
     shop.topics.until_complete(&orders).await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_takes_no_event_of_this_process_is_named_in_the_health_until_it_does() {
+    let broker = broker().await;
+    let shop = Shop::new(&broker.address(), Driver::CommitAndEvents);
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", broker.address()).create().unwrap();
+    let paid = shop.topics.topic("paid");
+    // As a policy of the broker's operator does: no record is new enough.
+    let refusing = NewTopic::new(&paid, 1, TopicReplication::Fixed(1)).set("message.timestamp.before.max.ms", "0");
+    let made = admin.create_topics(&[refusing], &AdminOptions::new().operation_timeout(Some(PATIENCE))).await.unwrap();
+    assert!(made.iter().all(Result::is_ok), "{made:?}");
+
+    let app = shop.start().await;
+    deliver(&app.client.customer("finn").await, 2).await;
+    let check = async || app.client.get("/healthz").await.body["checks"]["event-broker"].clone();
+    let refused = until("the topic is named", async || {
+        let check = check().await;
+        check["message"].as_str().is_some_and(|detail| detail.contains(&paid)).then_some(check)
+    });
+    let refused = refused.await;
+    assert_eq!(refused["status"], "degraded", "{refused}");
+    assert!(refused["message"].as_str().unwrap().contains("2 instances"), "{refused}");
+
+    let wanted = AlterConfig::new(ResourceSpecifier::Topic(&paid)).set("message.timestamp.before.max.ms", "9223372036854775807");
+    let altered = admin.alter_configs(&[wanted], &AdminOptions::new()).await.unwrap();
+    assert!(altered.iter().all(Result::is_ok), "{altered:?}");
+    until("nothing is refused any more", async || (check().await["status"] == "up").then_some(())).await;
     app.stop().await;
 }

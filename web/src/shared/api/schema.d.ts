@@ -501,7 +501,7 @@ export interface components {
              * @description Another e-mail address, not yet taken.
              */
             email?: string;
-            /** @description The password of the account, needed for another e-mail address. */
+            /** @description The password of the account. Another e-mail address needs it where the config says so, and never takes a wrong one. */
             currentPassword?: string;
         };
         /** @description What somebody registers with. */
