@@ -153,6 +153,7 @@ impl From<ServiceError> for ApiError {
             }
             ServiceError::Unauthorized(_) => Self::unauthorized(detail),
             ServiceError::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, detail),
+            ServiceError::Unproven(error) => Self { errors: vec![error], ..Self::new(StatusCode::FORBIDDEN, detail) },
             ServiceError::Unavailable { retry_after, .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(retry_after),
             ServiceError::TooMany { retry_after, .. } => Self::too_many(detail, retry_after),
             ServiceError::Full { limit, retry_after, .. } => {

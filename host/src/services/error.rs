@@ -64,6 +64,9 @@ pub enum ServiceError {
     /// You may not (403).
     #[error("{0}")]
     Forbidden(String),
+    /// What you have sent to show that you may does not show it (403).
+    #[error("{}: {}", .0.pointer, .0.detail)]
+    Unproven(FieldError),
     /// Not now; nothing was stored (503).
     #[error("{detail}")]
     Unavailable {

@@ -100,6 +100,7 @@ fn shape(route: &Route, (plan, table): (&Plan, &Table), schemas: &mut Schemas) -
         }
         Endpoint::UpdateProfile => {
             let answers = Answers::default().content(200, "The account", JSON, schemas.answer::<UserBody>());
+            let answers = answers.problem(schemas, 403, "`currentPassword` is not the password of the account");
             let answers = answers.problem(schemas, 409, "The e-mail is taken");
             account("Change name, e-mail or both", Some(schemas.request::<ProfileChange>()), answers)
         }

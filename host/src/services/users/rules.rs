@@ -38,7 +38,7 @@ pub(super) fn may_be_password(password: &str) -> bool {
 
 /// What is wrong with the password that confirms a change.
 pub(super) fn wrong_current_password(detail: &str) -> ServiceError {
-    ServiceError::fields(vec![wrong("/currentPassword", detail)])
+    ServiceError::Unproven(wrong("/currentPassword", detail))
 }
 
 fn all(found: [Option<FieldError>; 3]) -> ServiceError {

@@ -119,5 +119,6 @@ function ProfileForm({ user }: { user: session.User }) {
 
 function complaints(error: unknown): Readonly<Record<string, string>> {
   if (!(error instanceof ApiError)) return {}
-  return error.failure === 'conflict' ? { email: 'Another account has this e-mail.' } : error.fields
+  const taken = error.failure === 'conflict' && Object.keys(error.fields).length === 0
+  return taken ? { email: 'Another account has this e-mail.' } : error.fields
 }
