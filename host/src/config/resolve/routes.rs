@@ -19,7 +19,7 @@ use crate::config::modules::simple_proxy::SimpleProxy;
 use crate::config::report::Code;
 use crate::config::sections::RouteEntry;
 use crate::plan::paths::{beginning, meets, template};
-use crate::plan::{Access, Endpoint, Middleware, Operation, ResourceHandler, Route, Scope};
+use crate::plan::{Access, AccountOperation, Endpoint, Middleware, Operation, ResourceHandler, Route, Scope};
 
 const HANDLERS: [&str; 3] = [AuthJwt::TYPE, ApiHandler::TYPE, SimpleProxy::TYPE];
 const MIDDLEWARES: [&str; 4] = [Cors::TYPE, RequestId::TYPE, RateLimit::TYPE, AuthMiddleware::TYPE];
@@ -141,13 +141,8 @@ fn check_placeholder(path: &str, pointer: &str, findings: &mut Findings) -> Opti
 }
 
 fn auth_endpoint(entry: &RouteEntry) -> Option<Endpoint> {
-    match (entry.method.as_str(), entry.path.rsplit('/').next()?) {
-        ("POST", "register") => Some(Endpoint::Register),
-        ("POST", "login") => Some(Endpoint::Login),
-        ("GET", "profile") => Some(Endpoint::Profile),
-        ("PUT", "profile") => Some(Endpoint::UpdateProfile),
-        _ => None,
-    }
+    let asked = (entry.method.as_str(), entry.path.rsplit('/').next()?);
+    AccountOperation::ALL.into_iter().find(|(_, method, end)| (*method, *end) == asked).map(|(operation, ..)| Endpoint::Account(operation))
 }
 
 /// Follows from the method and where the id stands.
