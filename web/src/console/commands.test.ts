@@ -1,17 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import {
-  addModule,
-  addRoute,
-  appendItem,
-  type Change,
-  deleteModule,
-  insertKey,
-  moveItem,
-  remove,
-  setValue,
-} from './commands.ts'
+import { addModule, addRoute, appendItem, type Change, insertKey, moveItem, remove, setValue } from './commands.ts'
 import { connect } from './connect.ts'
+import { deleteModule } from './deleting.ts'
 import { applied } from './edits.ts'
 import { lens } from './lens.ts'
 import { MODULE_TYPES } from './moduleTypes.ts'
@@ -106,6 +97,15 @@ describe('a module that is deleted', () => {
     expect(text).toContain('dependsOn: [persistence]')
     expect(text).not.toMatch(/middlewares: .*rate-limiter/)
     expect(left.map(({ path }) => path.slice(2).join('/'))).toEqual(['config/rateLimit/limiter'])
+  })
+
+  it('stays in the lists of routes if it asks who somebody is: without it they would be open', () => {
+    const { edits, left } = deleteModule(lens(MONOLITH), 'auth-middleware')
+    const text = applied(MONOLITH, edits)
+    expect(text.match(/middlewares: .*auth-middleware/g)?.length).toBe(
+      MONOLITH.match(/middlewares: .*auth-middleware/g)?.length,
+    )
+    expect(new Set(left.map(({ path }) => path.at(-2)))).toEqual(new Set(['middlewares']))
   })
 
   it('takes the key with it whose list was of it alone, and leaves the headings of the file', () => {

@@ -1,10 +1,9 @@
 /** Gestures on a config: each gives the edits that make it, which are one step to undo. Nothing here keeps or changes a text. */
 import { Draft } from './draft.ts'
 import { type Edit, Refusal } from './edits.ts'
-import { type Model, moduleNamed, usesOf } from './lens.ts'
+import { type Model, moduleNamed } from './lens.ts'
 import { moduleType } from './moduleTypes.ts'
-import type { Name, Part } from './references.ts'
-import { at, list } from './references.ts'
+import type { Part } from './references.ts'
 import type { ScalarValue } from './scalars.ts'
 import type { Path } from './source.ts'
 import type { Value } from './style.ts'
@@ -99,33 +98,6 @@ export function freeName(model: Model, type: string, wanted?: string): string {
   let name = base
   for (let number = 2; moduleNamed(model, name); number++) name = `${base}-${number}`
   return name
-}
-
-/** Takes a module away, and its name from the lists that it stands in. `left`: the places that still name it, for a person to decide. */
-export function deleteModule(model: Model, name: string): Change & { left: Name[] } {
-  const module = moduleNamed(model, name)
-  if (!module) throw new Refusal(`There is no module named \`${name}\`.`)
-  const own = model.names.filter(({ path }) => path[0] === 'modules' && path[1] === module.path[1])
-  const uses = usesOf(model, name).filter((use) => !own.includes(use))
-  const listed = uses.filter(({ path }) => ['dependsOn', 'middlewares'].includes(String(path.at(-2))))
-  const made = change(model, `Delete ${name}`, (draft) => {
-    draft.remove(module.path)
-    for (const path of emptiedBy(model, listed)) draft.remove(path)
-  })
-  return { ...made, left: uses.filter((use) => !listed.includes(use)) }
-}
-
-/** Places of list items; a list that would lose all of its items is taken away as a whole. */
-function emptiedBy(model: Model, items: readonly Name[]): Path[] {
-  const lists = new Map<string, Path[]>()
-  for (const { path } of items) {
-    const key = JSON.stringify(path.slice(0, -1))
-    lists.set(key, [...(lists.get(key) ?? []), path])
-  }
-  return [...lists].flatMap(([key, paths]) => {
-    const parent: Path = JSON.parse(key)
-    return list(at(model.source.value, ...parent)).length === paths.length ? [parent] : paths
-  })
 }
 
 /** What is given of a new route. */

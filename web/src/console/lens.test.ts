@@ -43,8 +43,15 @@ describe('modules', () => {
   })
 
   it('of types that this host does not know are shown as they are', () => {
-    const [module] = lens('modules:\n  - name: cron\n    type: scheduler\n    ui_position: {x: 1}\n').modules
-    expect(module).toMatchObject({ name: 'cron', type: 'scheduler', label: 'scheduler', role: 'other', known: false })
+    const [module] = lens('modules:\n  - name: cron\n    type: scheduler\n    ui_position: {x: 1, y: -2}\n').modules
+    expect(module).toMatchObject({
+      name: 'cron',
+      type: 'scheduler',
+      label: 'scheduler',
+      role: 'other',
+      known: false,
+      drawnAt: { x: 1, y: -2 },
+    })
   })
 
   it('are used where they are named', () => {

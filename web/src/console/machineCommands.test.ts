@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { TextBuffer } from './buffer.ts'
+import { deleteState, deleteTransition } from './deleting.ts'
 import { applied } from './edits.ts'
 import { lens } from './lens.ts'
 import { addState, addTransition, dropComponent } from './machineCommands.ts'
@@ -140,6 +141,41 @@ const FRAUD_IN_ORDERS = `
 +      - workflowType: "order-processing"
 `.trim()
 
+describe('states and transitions that are deleted', () => {
+  const workflow = 'order-processing'
+
+  it('go from the lists that name them; a hook goes with the last transition that it was for', () => {
+    const { edits, left } = deleteTransition(lens(MONOLITH), workflow, 'retry_payment')
+    const text = applied(MONOLITH, edits)
+    expect(text).toContain('        retry: [retry_shipping]\n')
+    expect(text).toContain('        transitions: [start_payment]\n')
+    expect(text).not.toContain('retry_payment')
+    expect(left).toEqual([])
+
+    const start = deleteTransition(lens(MONOLITH), workflow, 'start_validation')
+    expect(applied(MONOLITH, start.edits)).not.toContain('handler: step-validate')
+    expect(start.left.map(({ path }) => path.join('/'))).toEqual(['triggers/http/routes/0/action'])
+  })
+
+  it('take the transitions of a state with them, and tell what still names any of them', () => {
+    const { edits, left } = deleteState(lens(MONOLITH), workflow, 'ship_failed')
+    const machine = lens(applied(MONOLITH, edits)).machines[0]
+    expect(machine?.states.map(({ name }) => name)).not.toContain('ship_failed')
+    expect(
+      machine?.transitions
+        .map(({ name }) => name)
+        .filter((name) => /ship_failed|shipping_failed|retry_shipping/.test(name)),
+    ).toEqual([])
+    expect(applied(MONOLITH, edits)).toContain('cancelled, failed, payment_failed]')
+    expect(left.map(({ path }) => path.slice(2).join('/'))).toEqual(['config/compensateTransition'])
+  })
+
+  it('are refused if they are not there', () => {
+    expect(() => deleteState(lens(MONOLITH), workflow, 'none')).toThrow('no state `none`')
+    expect(() => deleteTransition(lens(MONOLITH), workflow, 'none')).toThrow('no transition `none`')
+  })
+})
+
 describe('a component that is dropped on a state', () => {
   const fraud = {
     workflow: 'order-processing',
@@ -199,7 +235,13 @@ describe('a component that is dropped on a state', () => {
       '`start_payment` leaves `validated` at once',
     )
     expect(() =>
-      dropComponent(model, { ...drop, state: 'new', success: { transition: 'cancel_order', to: 'validating' } }),
-    ).toThrow('`cancel_order` leads from')
+      dropComponent(model, { ...drop, state: 'ship_failed', success: { transition: 'retry_shipping', to: 'paid' } }),
+    ).toThrow('`retry_shipping` leads from')
+    expect(() => dropComponent(model, { ...drop, state: 'payment_failed', success: { to: 'seen' } })).toThrow(
+      '`abandon_payment` leaves `payment_failed` at once when `retry_payment` is used up',
+    )
+    expect(() => dropComponent(model, { ...drop, state: 'new', success: { to: 'validating' } })).toThrow(
+      'No transition leads to `new`',
+    )
   })
 })

@@ -169,10 +169,14 @@ function planned(model: Model, machine: Machine, drop: Drop): Planned {
   if (state.isFinal) throw new Refusal(`\`${state.name}\` is final: nothing leaves it.`)
   if (state.awaits)
     throw new Refusal(`\`${state.name}\` waits for the step \`${state.awaits}\` already; one step at a time.`)
+  if (!machine.transitions.some(({ to }) => to === state.name)) {
+    throw new Refusal(`No transition leads to \`${state.name}\`, so nothing would start the step.`)
+  }
   const component = typeof drop.component === 'string' ? drop.component : drop.component.name
   if (typeof drop.component === 'string' && moduleNamed(model, component)?.type !== 'dynamic.component') {
     throw new Refusal(`\`${component}\` is not a component.`)
   }
+  demandNoEscape(machine, state.name)
   const word = stem(component)
   const step = drop.step?.name ?? freeName(model, 'processing.step', `step-${word.replaceAll('_', '-')}`)
   const leaving = machine.transitions.find(
@@ -197,6 +201,19 @@ function planned(model: Model, machine: Machine, drop: Drop): Planned {
     leaving,
     success: { ...success, to },
     compensate: { ...compensate, to: compensate.to ?? failureOf(machine) },
+  }
+}
+
+/** A timer that is used up must not lead out of the state at once: the answer would be lost. */
+function demandNoEscape(machine: Machine, state: string): void {
+  for (const { name, from, makers } of machine.transitions) {
+    const timer = makers.find((maker) => maker.by === 'timer')
+    const last = machine.transitions.find((one) => one.name === timer?.exhausted)
+    if (from === state && last?.from === state) {
+      throw new Refusal(
+        `\`${last.name}\` leaves \`${state}\` at once when \`${name}\` is used up; wait in another state.`,
+      )
+    }
   }
 }
 

@@ -16,6 +16,8 @@ export interface Module extends Range {
   config: Part
   dependsOn: string[]
   path: Path
+  /** Where another editor has drawn it; a hint for who draws it here, and never written. */
+  drawnAt: { x: number; y: number } | null
   /** Why it can be edited as text only, in one sentence, or `null`. */
   flaw: string | null
 }
@@ -37,10 +39,16 @@ export function moduleOf(source: Source, module: unknown, index: number): Module
     config,
     dependsOn: list(at(module, 'dependsOn')).flatMap((name) => text(name) ?? []),
     path,
+    drawnAt: drawnAt(at(module, 'ui_position')),
     flaw: source.flaw(path),
     from,
     to,
   }
+}
+
+function drawnAt(written: unknown): Module['drawnAt'] {
+  const { x, y } = part(written)
+  return typeof x === 'number' && typeof y === 'number' ? { x, y } : null
 }
 
 const TELLING: Record<string, (config: Part) => unknown> = {

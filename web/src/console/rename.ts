@@ -30,7 +30,7 @@ export function rename(model: Model, what: Named, to: string): Change {
   if (!names.some(({ place }) => place.defines)) throw new Refusal(`There is no ${word}.`)
   if (to.trim() === '' || to !== to.trim()) throw new Refusal(`A ${WORD[kind]} needs a name without spaces around it.`)
   if (to === name) return { label: `Rename ${name}`, edits: [] }
-  const taken = model.names.find((other) => other.name === to && clashes(other, what))
+  const taken = model.names.find((other) => other.name === to && clashes(other, what, names))
   if (taken) throw new Refusal(`There is a ${WORD[taken.kind]} named \`${to}\` already.`)
   demandAlone(model, what, names)
   return change(model, `Rename ${name} to ${to}`, (draft) => {
@@ -54,11 +54,13 @@ export function namesOf(model: Model, { kind, name, workflow }: Named): Name[] {
   })
 }
 
-/** Components are named by modules and by aliases alike, so those may not meet. */
-function clashes({ kind, workflow, place }: Name, what: Named): boolean {
+/** Components are named by modules and by their `componentId` alike, so those of two modules may not meet. */
+function clashes({ kind, workflow, place, path }: Name, what: Named, own: readonly Name[]): boolean {
   if (!place.defines) return false
   const components: Kind[] = ['module', 'component']
-  if (components.includes(what.kind)) return components.includes(kind)
+  if (components.includes(what.kind)) {
+    return components.includes(kind) && !own.some((name) => name.place.defines && name.path[1] === path[1])
+  }
   return kind === what.kind && (what.workflow === undefined || workflow === what.workflow)
 }
 
