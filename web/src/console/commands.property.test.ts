@@ -67,9 +67,17 @@ type Gesture = (model: Model, roll: Dice) => Made | null
 
 const named = (model: Model, name: string) => model.modules.filter((module) => module.name === name).length
 
+/** A machine of the config; none if the gestures before have left it no state. */
+function machineWithStates(model: Model, roll: Dice) {
+  return pick(
+    roll,
+    model.machines.filter(({ states }) => states.length > 0),
+  )
+}
+
 const GESTURES: Gesture[] = [
   (model, roll) => {
-    const machine = pick(roll, model.machines)
+    const machine = machineWithStates(model, roll)
     if (!machine) return null
     const { name } = pick(roll, machine.states)
     const change = deleteState(model, machine.name, name)
@@ -85,25 +93,25 @@ const GESTURES: Gesture[] = [
     return { change, shows: (after) => after.modules.find(({ name }) => name === change.name)?.type, wanted: type }
   },
   (model, roll) => {
-    const { name } = pick(roll, model.modules)
+    const name = pick(roll, model.modules)?.name ?? ''
     const before = named(model, name)
     return { change: deleteModule(model, name), shows: (after) => named(after, name), wanted: before - 1 }
   },
   (model, roll) => {
-    const { name } = pick(roll, model.modules)
+    const name = pick(roll, model.modules)?.name ?? ''
     const uses = usesOf(model, name).length
     const change = rename(model, { kind: 'module', name }, `renamed-${roll(1e6)}`)
     const to = change.label.split(' ').at(-1) ?? ''
     return { change, shows: (after) => [named(after, name), usesOf(after, to).length], wanted: [0, uses] }
   },
   (model, roll) => {
-    const route = { method: 'PATCH', path: `/new/${roll(1e6)}`, handler: pick(roll, model.modules).name }
+    const route = { method: 'PATCH', path: `/new/${roll(1e6)}`, handler: pick(roll, model.modules)?.name ?? '' }
     const change = addRoute(model, route)
     const shown = (after: Model) => after.routes.filter(({ path }) => path === route.path).map(({ handler }) => handler)
     return { change, shows: shown, wanted: [route.handler] }
   },
   (model, roll) => {
-    const machine = pick(roll, model.machines)
+    const machine = machineWithStates(model, roll)
     if (!machine) return null
     const name = `state_${roll(1e6)}`
     const change = addState(model, {
@@ -119,7 +127,7 @@ const GESTURES: Gesture[] = [
     }
   },
   (model, roll) => {
-    const machine = pick(roll, model.machines)
+    const machine = machineWithStates(model, roll)
     if (!machine) return null
     const [from, to] = [pick(roll, machine.states).name, pick(roll, machine.states).name]
     const name = `transition_${roll(1e6)}`
@@ -137,7 +145,7 @@ const GESTURES: Gesture[] = [
     }
   },
   (model, roll) => {
-    const machine = pick(roll, model.machines)
+    const machine = machineWithStates(model, roll)
     const component = pick(
       roll,
       model.modules.filter(({ type }) => type === 'dynamic.component'),
@@ -157,7 +165,10 @@ const GESTURES: Gesture[] = [
     }
   },
   (model, roll) => {
-    const choice = pick(roll, connect(model, pick(roll, model.modules).name, pick(roll, model.modules).name))
+    const choice = pick(
+      roll,
+      connect(model, pick(roll, model.modules)?.name ?? '', pick(roll, model.modules)?.name ?? ''),
+    )
     const { name: workflow = 'w', states = [] } = model.machines[0] ?? {}
     const answers = {
       method: 'GET',
@@ -173,6 +184,7 @@ const GESTURES: Gesture[] = [
   },
   (model, roll) => {
     const module = pick(roll, model.modules)
+    if (!module) return null
     const value = pick(roll, ['plain', 'x: y', '', 12, true, null, "it's #1"])
     const change = setValue(model, [...module.path, 'config', 'description'], value)
     return { change, shows: (after) => after.modules[Number(module.path[1])]?.config.description, wanted: value }

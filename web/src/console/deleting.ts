@@ -75,7 +75,7 @@ function isListed(path: Path, lists: readonly string[]): boolean {
   return typeof path.at(-1) === 'number' && keys.slice(-2).some((key) => lists.includes(key))
 }
 
-/** Items of lists; a list that would lose all of its items is taken away, and a hook that would match anything without it. */
+/** Items of lists; a list that would lose all of its items is taken away, and with it a hook or an action that would mean something else without. */
 function emptied(model: Model, items: readonly Name[]): Path[] {
   const lists = new Map<string, Path[]>()
   for (const { path } of items) {
@@ -85,7 +85,8 @@ function emptied(model: Model, items: readonly Name[]): Path[] {
   return [...lists].flatMap(([key, paths]) => {
     const parent: Path = JSON.parse(key)
     if (list(at(model.source.value, ...parent)).length > paths.length) return paths
-    return [parent[2] === 'hooks' ? parent.slice(0, 4) : parent]
+    if (parent[2] === 'hooks') return [parent.slice(0, 4)]
+    return [parent[3] === 'actions' ? parent.slice(0, 5) : parent]
   })
 }
 

@@ -61,6 +61,28 @@ describe('states and transitions', () => {
     ])
   })
 
+  it('know an action that only some roles may ask for', () => {
+    const claims = repositoryFile('host/tests/config/valid/roles.yaml')
+    const more = edited(claims, (model) =>
+      addTransition(model, {
+        workflow: 'claim',
+        name: 'settle_late',
+        from: lens(claims).machines[0]?.initial ?? '',
+        to: lens(claims).machines[0]?.transitions.find(({ name }) => name === 'settle')?.to ?? '',
+        maker: { by: 'action', handler: 'claims-api', action: 'settle' },
+      }),
+    )
+    expect(more).toContain('          transitions: [settle, settle_late]\n          roles: [finance, admin]\n')
+    expect(edited(more, (model) => deleteTransition(model, 'claim', 'settle'))).toContain(
+      '          transitions: [settle_late]\n',
+    )
+    expect(edited(claims, (model) => deleteTransition(model, 'claim', 'settle'))).toContain(
+      '        withdraw: [withdraw]\n\n',
+    )
+    const makers = lens(claims).machines[0]?.transitions.find(({ name }) => name === 'settle')?.makers
+    expect(makers).toEqual([{ by: 'action', handler: 'claims-api', action: 'settle' }])
+  })
+
   it('are refused from a final state and to an unknown one', () => {
     const given = { workflow: flow, name: 'x', maker: { by: 'nobody yet' } } as const
     expect(() => addTransition(lens(MONOLITH), { ...given, from: 'delivered', to: 'paid' })).toThrow(

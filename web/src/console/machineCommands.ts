@@ -98,8 +98,15 @@ function writeMaker(model: Model, draft: Draft, maker: NewMaker, workflow: strin
   if (maker.by !== 'action' && maker.by !== 'step') return
   const module = moduleNamed(model, maker.by === 'action' ? maker.handler : maker.step)
   if (!module) throw new Refusal(`There is no module named \`${maker.by === 'action' ? maker.handler : maker.step}\`.`)
-  if (maker.by === 'action') draft.append([...module.path, 'config', 'actions', maker.action], name)
-  else draft.put([...module.path, 'config', `${maker.outcome}Transition`], name)
+  if (maker.by === 'action') {
+    const action = [...module.path, 'config', 'actions', maker.action]
+    // With roles it is a map that has the list.
+    draft.append(
+      Array.isArray(at(model.source.value, ...action, 'transitions')) ? [...action, 'transitions'] : action,
+      name,
+    )
+  }
+  if (maker.by === 'step') draft.put([...module.path, 'config', `${maker.outcome}Transition`], name)
 }
 
 function writeTransition(

@@ -51,6 +51,7 @@ export const PLACES: readonly Place[] = [
   { of: 'api.handler', at: 'workflowEngine', names: 'module', types: ['statemachine.engine'] },
   { of: 'api.handler', at: 'initialTransition', names: 'transition', workflow: 'workflowType' },
   { of: 'api.handler', at: 'actions/*/*', names: 'transition', workflow: 'workflowType' },
+  { of: 'api.handler', at: 'actions/*/transitions/*', names: 'transition', workflow: 'workflowType' },
   { of: 'api.handler', at: 'perOwner/states/*', names: 'state', workflow: 'workflowType' },
   { of: 'api.handler', at: 'pricing/catalogue', names: 'module', types: ['api.handler'], url: true },
   { of: 'persistence.store', at: 'database', names: 'module', types: ['database.workflow'] },
