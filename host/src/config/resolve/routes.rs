@@ -23,7 +23,6 @@ use crate::plan::{Access, AccountOperation, Endpoint, Middleware, Operation, Res
 
 const HANDLERS: [&str; 3] = [AuthJwt::TYPE, ApiHandler::TYPE, SimpleProxy::TYPE];
 const MIDDLEWARES: [&str; 4] = [Cors::TYPE, RequestId::TYPE, RateLimit::TYPE, AuthMiddleware::TYPE];
-const AUTH_ROUTES: &str = "accepted: POST .../register, POST .../login, GET .../profile, PUT .../profile";
 const RESOURCE_ROUTES: &str =
     "accepted: GET or POST /things, GET, PUT or DELETE /things/{id}, GET /things/{id}/events, POST /things/{id}/<action>";
 
@@ -67,10 +66,12 @@ fn route(
     }
     let (name, type_name) = (module.at.name, module.type_name.unwrap_or_default());
     let endpoint = match type_name {
-        AuthJwt::TYPE => auth_endpoint(entry).ok_or(AUTH_ROUTES),
+        AuthJwt::TYPE => auth_endpoint(entry).ok_or_else(auth_routes),
         ApiHandler::TYPE => {
             check_placeholder(&entry.path, &format!("{pointer}/path"), findings)?;
-            operation(entry).map(|operation| Endpoint::Resource { handler: name.to_owned(), operation }).ok_or(RESOURCE_ROUTES)
+            operation(entry)
+                .map(|operation| Endpoint::Resource { handler: name.to_owned(), operation })
+                .ok_or_else(|| RESOURCE_ROUTES.to_owned())
         }
         _ => {
             if let Some(proxy) = module.settings::<SimpleProxy>() {
@@ -91,7 +92,7 @@ fn route(
         }),
         Err(accepted) => {
             let message = format!("'{name}' ({type_name}) does not know what to do on {} {}", entry.method, entry.path);
-            findings.error(format!("{pointer}/path"), Code::InvalidValue, message, accepted.to_owned());
+            findings.error(format!("{pointer}/path"), Code::InvalidValue, message, accepted);
             None
         }
     }
@@ -138,6 +139,12 @@ fn check_placeholder(path: &str, pointer: &str, findings: &mut Findings) -> Opti
         return None;
     }
     Some(())
+}
+
+/// What may be asked of accounts.
+fn auth_routes() -> String {
+    let routes: Vec<String> = AccountOperation::ALL.iter().map(|(_, method, end)| format!("{method} .../{end}")).collect();
+    format!("accepted: {}", routes.join(", "))
 }
 
 fn auth_endpoint(entry: &RouteEntry) -> Option<Endpoint> {
