@@ -54,17 +54,6 @@ pub(super) async fn profile(users: Users, user: CurrentUser) -> Result<Response,
     Ok(answer(UserBody::from(users.profile(&user).await?)).into_response())
 }
 
-/// Who the token speaks for.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Speaker")]
-pub(super) struct SpeakerBody {
-    id: String,
-}
-
-pub(super) async fn session(user: CurrentUser) -> Result<Response, ApiError> {
-    Ok(answer(SpeakerBody { id: user.id }).into_response())
-}
-
 pub(super) async fn update_profile(
     State(serving): State<Serving>,
     users: Users,

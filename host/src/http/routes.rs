@@ -91,7 +91,6 @@ fn endpoint(entry: &Entry, route: &plan::Route, state: &Arc<AppState>) -> Method
             AccountOperation::Login => with(method, accounts::login),
             AccountOperation::Profile => with(method, accounts::profile),
             AccountOperation::UpdateProfile => with(method, accounts::update_profile),
-            AccountOperation::Session => with(method, accounts::session),
         },
         Endpoint::Proxy(_) => with(method, proxy),
         Endpoint::Resource { operation, .. } => match operation {

@@ -204,18 +204,15 @@ pub enum AccountOperation {
     Profile,
     /// `PUT /profile`
     UpdateProfile,
-    /// `GET /session`
-    Session,
 }
 
 impl AccountOperation {
     /// All of them, each with the method and the last segment of the path that ask for it.
-    pub const ALL: [(Self, &'static str, &'static str); 5] = [
+    pub const ALL: [(Self, &'static str, &'static str); 4] = [
         (Self::Register, "POST", "register"),
         (Self::Login, "POST", "login"),
         (Self::Profile, "GET", "profile"),
         (Self::UpdateProfile, "PUT", "profile"),
-        (Self::Session, "GET", "session"),
     ];
 
     /// As it is counted.
@@ -226,7 +223,6 @@ impl AccountOperation {
             Self::Login => "login",
             Self::Profile => "profile",
             Self::UpdateProfile => "update_profile",
-            Self::Session => "session",
         }
     }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::answers::{Answers, Header};
 use super::schemas::{Schemas, array_of};
 use super::{BEARER, JSON};
-use crate::http::accounts::{SessionBody, SpeakerBody, UserBody};
+use crate::http::accounts::{SessionBody, UserBody};
 use crate::http::extract::MAX_KEY_BYTES;
 use crate::http::proxy::Unanswered;
 use crate::http::table::{self, Entry, Table, Who};
@@ -124,10 +124,6 @@ fn of_account(operation: AccountOperation, schemas: &mut Schemas) -> Shape {
         AccountOperation::Profile => {
             let answers = Answers::default().content(200, "The account", JSON, schemas.answer::<UserBody>());
             account("The account of the token", None, answers)
-        }
-        AccountOperation::Session => {
-            let answers = Answers::default().content(200, "Who the token speaks for", JSON, schemas.answer::<SpeakerBody>());
-            account("Whose the token is", None, answers)
         }
         AccountOperation::UpdateProfile => {
             let answers = Answers::default().content(200, "The account", JSON, schemas.answer::<UserBody>());
