@@ -38,7 +38,6 @@ pub(super) struct Durable {
     pruned: IntCounterVec,
     given_back: IntCounter,
     archive_failures: IntCounter,
-    pruning_passes: IntCounter,
     disk_free: IntGaugeVec,
     disk_size: IntGaugeVec,
     config_info: IntGaugeVec,
@@ -76,7 +75,6 @@ impl Durable {
                 "archive_failures_total",
                 "Times that finished instances could not be written to the archive: they stay in the database.",
             )?,
-            pruning_passes: make.one_counter("pruning_passes_total", "Times that all that is old was looked for and forgotten.")?,
             disk_free: make.gauge("disk_free_bytes", "Bytes free on the file system of the database.", &["database"])?,
             disk_size: make.gauge("disk_size_bytes", "Bytes of the file system of the database.", &["database"])?,
             config_info: make.gauge("config_info", "The program that runs.", &["version"])?,
@@ -157,11 +155,6 @@ impl Metrics {
         self.inner.durable.archive_failures.inc();
     }
 
-    /// All that is old was looked for.
-    pub fn pruning_passed(&self) {
-        self.inner.durable.pruning_passes.inc();
-    }
-
     /// The room of a database, by the name of its module.
     pub fn set_space(&self, database: &str, space: Space) {
         let durable = &self.inner.durable;
@@ -194,7 +187,6 @@ pub(super) mod tests {
         "pruned_rows_total{kind=\"k\"} 5",
         "sqlite_given_back_bytes_total 6",
         "archive_failures_total 1",
-        "pruning_passes_total 1",
         "disk_free_bytes{database=\"d\"} 2",
         "disk_size_bytes{database=\"d\"} 3",
         "config_info{version=\"0.1.0\"} 1",
@@ -214,7 +206,6 @@ pub(super) mod tests {
         metrics.pruned("k", 5);
         metrics.given_back(6);
         metrics.archive_failed();
-        metrics.pruning_passed();
         metrics.set_space("d", Space { wal: 1, file: 4, free: 2, size: 3 });
     }
 }
