@@ -94,10 +94,11 @@ async function errorsInForms(page: Page) {
   await expect(page.getByLabel('Email')).toBeFocused()
   await expectNoViolations(page)
 
-  await logIn(page)
+  const { password } = await logIn(page)
   await page.goto('/#/profile')
   await page.reload()
   await page.locator('#profile-form').getByLabel('Email').fill(customer.email)
+  await page.getByLabel('Current password').fill(password)
   await page.getByRole('button', { name: 'Save Changes' }).click()
   await expect(page.getByLabel('Email')).toHaveAccessibleDescription('Another account has this e-mail.')
   await expect(page.getByLabel('Email')).toBeFocused()

@@ -16,6 +16,13 @@ pub enum Behaviour {
     IsDown,
 }
 
+impl Behaviour {
+    /// The gateway does not answer, be it for a while.
+    fn is_fault(self) -> bool {
+        matches!(self, Self::TimesOutBefore { .. } | Self::IsDown)
+    }
+}
+
 /// Why a card is declined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decline {
@@ -59,16 +66,16 @@ pub const CARDS: [Card; 10] = [
     Card { token: "tok_gatewayDown", last4: "4242", behaviour: Behaviour::IsDown },
 ];
 
-/// The card that `token` stands for.
-pub fn find(token: &str) -> Option<&'static Card> {
-    CARDS.iter().find(|card| card.token == token)
+/// The card that `token` stands for; with `faults` also one that the gateway does not answer for.
+pub fn find(token: &str, faults: bool) -> Option<&'static Card> {
+    CARDS.iter().find(|card| card.token == token && (faults || !card.behaviour.is_fault()))
 }
 
 /// The tokens and what they do, for operators and testers.
 pub fn reserved_values() -> String {
     let cards: Vec<String> = CARDS.iter().map(|card| format!("{} {}", card.token, effect(card.behaviour))).collect();
     format!(
-        "Values of payment.token in the data: {}; any other token is rejected as invalid_token. Without one: {DEFAULT_TOKEN}.",
+        "Values of payment.token in the data: {}; any other token is rejected as invalid_token, and so are those that time out where simulate.faults is false. Without one: {DEFAULT_TOKEN}.",
         cards.join(", ")
     )
 }

@@ -43,7 +43,7 @@ pub fn charge(job: &Job) -> Answer {
     let Purchase { amount, token } = Purchase::of(job)?;
     config.simulate.wait(job);
 
-    let Some(card) = card::find(&token) else {
+    let Some(card) = card::find(&token, config.simulate.faults) else {
         return declined(&Decline { code: "invalid_token", reason: "The payment method is not known to the payment provider." });
     };
     match card.behaviour {
@@ -138,6 +138,19 @@ mod tests {
         assert!(matches!(attempt(2), Err(Failure::Transient(_))));
         assert_eq!(accepted(attempt(3))["status"], "approved");
         assert!(matches!(charge(&Job { attempt: 9, ..job("tok_gatewayDown") }), Err(Failure::Transient(_))));
+    }
+
+    #[test]
+    fn where_faults_are_off_no_token_makes_the_gateway_silent() {
+        let charged = |token: &str| {
+            let data = json!({"total": 149.99, "payment": {"token": token}, "items": []});
+            charge(&testing::job(&data, &json!({"simulate": {"faults": false}})))
+        };
+        for token in ["tok_gatewayTimeout", "tok_gatewayDown"] {
+            assert_eq!(rejected(charged(token)).0, "invalid_token", "{token}");
+        }
+        assert_eq!(accepted(charged("tok_visa"))["last4"], "4242");
+        assert_eq!(rejected(charged("tok_chargeDeclined")).0, "insufficient_funds");
     }
 
     #[test]

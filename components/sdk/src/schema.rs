@@ -12,6 +12,7 @@ pub fn config(summary: &str, failing: &str, own: &str) -> String {
 "properties":{{
 "seed":{{"type":"integer","minimum":0,"default":0,"description":"Another seed, other victims."}},
 "successRate":{{"type":"number","minimum":0,"maximum":1,"default":1,"description":{failing}}},
+"faults":{{"type":"boolean","default":true,"description":"Whether reserved values of the data stand for a service that does not answer. A shop that strangers can reach sets false: a customer could have a service fail at will."}},
 "latencyMs":{{"type":"object","additionalProperties":false,"description":"How long the simulated service takes, in milliseconds.",
 "properties":{{"min":{{"type":"integer","minimum":0,"default":0}},"max":{{"type":"integer","minimum":0,"default":0}}}}}}}}}}{comma}{own}}}}}"#
     )

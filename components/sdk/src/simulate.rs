@@ -16,6 +16,8 @@ pub struct Simulation {
     pub success_rate: f64,
     /// How long the simulated service takes.
     pub latency_ms: Latency,
+    /// Whether reserved values of the data stand for a service that does not answer.
+    pub faults: bool,
 }
 
 /// Bounds of the simulated latency in milliseconds, both included.
@@ -30,7 +32,7 @@ pub struct Latency {
 
 impl Default for Simulation {
     fn default() -> Self {
-        Self { seed: 0, success_rate: 1.0, latency_ms: Latency::default() }
+        Self { seed: 0, success_rate: 1.0, latency_ms: Latency::default(), faults: true }
     }
 }
 
@@ -69,7 +71,7 @@ mod tests {
     use crate::testing;
 
     fn simulation(success_rate: f64) -> Simulation {
-        Simulation { seed: 7, success_rate, latency_ms: Latency { min: 10, max: 20 } }
+        Simulation { seed: 7, success_rate, latency_ms: Latency { min: 10, max: 20 }, ..Simulation::default() }
     }
 
     fn jobs() -> impl Iterator<Item = Job> {

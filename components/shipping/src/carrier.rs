@@ -10,7 +10,7 @@ use crate::{delivery, tracking};
 
 /// What testers and operators should know.
 pub const RESERVED_VALUES: &str = "Reserved values of shipping.zip in the data: 00000 is rejected as undeliverable_address; 99999 always fails, the carrier is down; \
-     99998 fails at attempt 1, then works; 99997 fails throughout the first visit and works at the second.";
+     99998 fails at attempt 1, then works; 99997 fails throughout the first visit and works at the second. Where simulate.faults is false the last three are ZIP codes as others are.";
 
 const CARRIER: &str = "USPS";
 
@@ -46,11 +46,12 @@ pub fn ship(job: &Job, now: Timestamp) -> Answer {
         Ok(zip5) => zip5,
         Err(problem) => return refused(problem.code, &problem.reason),
     };
+    let faults = config.simulate.faults;
     match zip5 {
         "00000" => refused("undeliverable_address", "The carrier does not deliver to this address."),
-        "99999" => transient("the carrier's label service is down"),
-        "99998" if job.attempt == 1 => transient("the carrier's label service did not answer in time"),
-        "99997" if job.visit == 1 => transient("the carrier's label service is closed for maintenance"),
+        "99999" if faults => transient("the carrier's label service is down"),
+        "99998" if faults && job.attempt == 1 => transient("the carrier's label service did not answer in time"),
+        "99997" if faults && job.visit == 1 => transient("the carrier's label service is closed for maintenance"),
         _ if !config.simulate.works(job) => transient("the carrier's label service did not answer"),
         _ => label(job, zip5, now),
     }
@@ -114,6 +115,14 @@ mod tests {
         assert_eq!(accepted(ship(&Job { attempt: 2, ..job("99998") }, monday()))["carrier"], "USPS");
         assert!(is_transient(&ship(&Job { attempt: 3, ..job("99997") }, monday())));
         assert_eq!(accepted(ship(&Job { visit: 2, ..job("99997") }, monday()))["carrier"], "USPS");
+    }
+
+    #[test]
+    fn where_faults_are_off_no_zip_code_makes_the_carrier_silent() {
+        for zip in ["99999", "99998", "99997"] {
+            let job = Job { config: json!({"simulate": {"faults": false}}).to_string(), ..job(zip) };
+            assert_eq!(accepted(ship(&job, monday()))["carrier"], "USPS", "{zip}");
+        }
     }
 
     #[test]

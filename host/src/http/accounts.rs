@@ -58,9 +58,10 @@ pub(super) async fn update_profile(
     State(serving): State<Serving>,
     users: Users,
     user: CurrentUser,
+    client: Client,
     Sent(change): Sent<ProfileChange>,
 ) -> Result<Response, ApiError> {
-    let update = async move { users.update(&user, change.name.as_deref(), change.email.as_deref()).await };
+    let update = async move { users.update(&user, &change, client.0).await };
     Ok(answer(UserBody::from(writes::finish(&serving.app.writes, update).await?)).into_response())
 }
 
@@ -78,7 +79,11 @@ impl OfFields for Credentials {
 
 impl OfFields for ProfileChange {
     fn take(fields: &mut Fields) -> Self {
-        Self { name: fields.optional_text("name"), email: fields.optional_text("email") }
+        Self {
+            name: fields.optional_text("name"),
+            email: fields.optional_text("email"),
+            current_password: fields.optional_text("currentPassword"),
+        }
     }
 }
 

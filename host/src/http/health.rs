@@ -231,7 +231,11 @@ impl Insiders {
     /// Those of this machine and of private networks, and those who may read the metrics.
     pub(super) fn of(plan: &Plan) -> Self {
         let trusted_proxies = plan.server.as_ref().map(|server| server.connections.trusted_proxies.clone()).unwrap_or_default();
-        let near = MetricsAccess::Private { trusted_proxies };
+        let hosts = match plan.metrics.as_ref().map(|metrics| &metrics.access) {
+            Some(MetricsAccess::Private { hosts, .. }) => hosts.clone(),
+            _ => Vec::new(),
+        };
+        let near = MetricsAccess::Private { trusted_proxies, hosts };
         let metrics = plan.metrics.iter().map(|metrics| &metrics.access);
         Self([&near].into_iter().chain(metrics).map(Readers::of).collect())
     }

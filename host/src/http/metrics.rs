@@ -1,7 +1,8 @@
 //! `/metrics`: for those who collect them, not for customers.
 //!
 //! Numbers tell how a shop is doing. Unless the config says otherwise they are for this machine and for private networks. A proxy in front
-//! is near itself, so those whom it asks for have to be near as well, whether it is trusted or not.
+//! is near itself, so those whom it asks for have to be near as well, whether it is trusted or not. A browser that is near asks for whatever
+//! page it shows, so the name that it asks by must be no public one, see `hosts.rs`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,13 +18,14 @@ use subtle::ConstantTimeEq;
 use super::address::{self, Trusted, forwarded, is_near};
 use super::bearer::bearer;
 use super::error::ApiError;
+use super::hosts::Hosts;
 use super::state::AppState;
 use crate::plan::MetricsAccess;
 use crate::telemetry;
 
 /// Who gets an answer.
 pub(super) enum Readers {
-    Near(Trusted),
+    Near(Trusted, Hosts),
     /// A digest, so that comparing takes the same time whatever the length of what was sent.
     Token([u8; 32]),
     All,
@@ -48,7 +50,7 @@ async fn admit(State(readers): State<Arc<Readers>>, request: Request, next: Next
 impl Readers {
     pub(super) fn of(access: &MetricsAccess) -> Self {
         match access {
-            MetricsAccess::Private { trusted_proxies } => Self::Near(Trusted::new(trusted_proxies)),
+            MetricsAccess::Private { trusted_proxies, hosts } => Self::Near(Trusted::new(trusted_proxies), Hosts::new(hosts)),
             MetricsAccess::Token(token) => Self::Token(Sha256::digest(&token.0).into()),
             MetricsAccess::Open => Self::All,
         }
@@ -62,16 +64,20 @@ impl Readers {
     fn check(&self, peer: IpAddr, headers: &HeaderMap) -> Result<(), ApiError> {
         match self {
             Self::All => Ok(()),
-            Self::Near(trusted) => match stranger(trusted, peer, headers) {
-                None => Ok(()),
-                Some(stranger) => Err(ApiError::new(
-                    StatusCode::FORBIDDEN,
-                    format!(
+            Self::Near(trusted, hosts) => {
+                let detail = match (stranger(trusted, peer, headers), hosts.foreign(headers)) {
+                    (None, None) => return Ok(()),
+                    (Some(stranger), _) => format!(
                         "these numbers are for this machine and private networks, and '{}' is neither; `access` of the metrics.collector can be token or open instead",
                         stranger.escape_debug()
                     ),
-                )),
-            },
+                    (None, Some(name)) => format!(
+                        "these numbers are for this machine and private networks, and anybody can have '{}' lead here; ask by an address or a name without dots, or list the name in `hosts` of the metrics.collector",
+                        name.escape_debug()
+                    ),
+                };
+                Err(ApiError::new(StatusCode::FORBIDDEN, detail))
+            }
             Self::Token(known) => {
                 let sent: [u8; 32] = Sha256::digest(bearer(headers)?).into();
                 if sent.ct_eq(known).into() {

@@ -14,6 +14,7 @@ mod events;
 mod extract;
 mod files;
 mod health;
+mod hosts;
 mod internal;
 mod lists;
 mod metrics;

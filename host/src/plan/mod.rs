@@ -534,6 +534,8 @@ pub enum MetricsAccess {
     Private {
         /// Peers that may have a public address themselves, if those they ask for have none (IP addresses or CIDR prefixes).
         trusted_proxies: Vec<String>,
+        /// Names that it may be asked by although they may be public.
+        hosts: Vec<String>,
     },
     /// Who sends this bearer token, 16 characters or more.
     Token(Secret),

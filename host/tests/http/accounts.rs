@@ -107,11 +107,48 @@ async fn a_body_has_a_size_and_a_type() {
     edge.ask(compressed).await.problem(415);
 }
 
+fn moved(email: &str, password: &str) -> Value {
+    json!({"name": "Countess", "email": email, "currentPassword": password})
+}
+
+#[tokio::test]
+async fn another_email_needs_the_password_as_a_token_alone_may_be_stolen() {
+    let edge = Setup::new().start();
+    let token = edge.register("ada@example.com").await;
+    let change = async |body: Value| edge.send("PUT", PROFILE, Some(&token), body.to_string()).await;
+    let (without, wrong) = (json!({"email": "eve@example.com"}), moved("eve@example.com", "password124"));
+    for (body, expected) in [(without, "is needed for another e-mail address"), (wrong, "is not the password of this account")] {
+        let refused = change(body).await;
+        assert_eq!(refused.wrong_fields(), ["/currentPassword"]);
+        assert!(refused.text.contains(expected), "{}", refused.text);
+    }
+    let profile = edge.profile(&token).await.json();
+    assert_eq!((&profile["name"], &profile["email"]), (&json!("Ada"), &json!("ada@example.com")), "nothing has changed");
+    // The same address, and a name, are no other account.
+    let same = change(json!({"name": "Countess", "email": "ADA@example.com"})).await;
+    assert_eq!((same.status.as_u16(), &same.json()["name"]), (200, &json!("Countess")));
+    assert_eq!(change(moved("ada@new.example", "password123")).await.status, 200);
+}
+
+#[tokio::test]
+async fn guessing_the_password_with_a_token_is_slowed_as_at_the_login() {
+    let edge = Setup::new().start();
+    let token = edge.register("ada@example.com").await;
+    // Five are free from where the owner has been.
+    for guess in 0..7 {
+        let body = moved("eve@example.com", &format!("password-{guess}"));
+        assert_eq!(edge.send("PUT", PROFILE, Some(&token), body.to_string()).await.wrong_fields(), ["/currentPassword"]);
+    }
+    let metrics = edge.get("/metrics").await.text;
+    let held = metrics.lines().find(|line| line.starts_with("shop_logins_slowed_total{") && line.contains("outcome=\"held\""));
+    assert!(held.is_some_and(|line| line.contains("by=\"network_at_account\"")), "{metrics}");
+}
+
 #[tokio::test]
 async fn a_profile_changes_in_both_fields_and_the_new_email_logs_in() {
     let edge = Setup::new().start();
     let token = edge.register("ada@example.com").await;
-    let changed = edge.send("PUT", PROFILE, Some(&token), json!({"name": "Countess", "email": "ada@new.example"}).to_string()).await;
+    let changed = edge.send("PUT", PROFILE, Some(&token), moved("ada@new.example", "password123").to_string()).await;
     assert_eq!(changed.status, 200, "{}", changed.text);
     let profile = edge.profile(&token).await.json();
     assert_eq!((&profile["name"], &profile["email"]), (&json!("Countess"), &json!("ada@new.example")));
@@ -124,7 +161,7 @@ async fn a_profile_does_not_take_the_email_of_another_or_foreign_fields() {
     let edge = Setup::new().start();
     edge.register("bob@example.com").await;
     let token = edge.register("ada@example.com").await;
-    edge.send("PUT", PROFILE, Some(&token), json!({"email": "BOB@example.com"}).to_string()).await.problem(409);
+    edge.send("PUT", PROFILE, Some(&token), moved("BOB@example.com", "password123").to_string()).await.problem(409);
     let foreign = edge.send("PUT", PROFILE, Some(&token), json!({"id": "1", "name": "\u{7}"}).to_string()).await;
     assert_eq!(foreign.wrong_fields(), ["/id"]);
     assert_eq!(edge.profile(&token).await.json()["email"], "ada@example.com");

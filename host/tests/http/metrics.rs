@@ -21,7 +21,7 @@ fn edge(access: MetricsAccess) -> Edge {
 }
 
 fn private(trusted: &[&str]) -> Edge {
-    edge(MetricsAccess::Private { trusted_proxies: trusted.iter().map(|&network| network.to_owned()).collect() })
+    edge(MetricsAccess::Private { trusted_proxies: trusted.iter().map(|&network| network.to_owned()).collect(), hosts: vec![] })
 }
 
 fn from(peer: &str) -> Builder {
@@ -58,6 +58,24 @@ async fn a_proxy_in_front_makes_nobody_near() {
         }
         assert_eq!(ask(&edge, from("10.0.0.1").header("x-forwarded-for", "192.168.3.4")).await.status, 200);
         ask(&edge, from("203.0.113.9").header("x-forwarded-for", "127.0.0.1")).await.problem(403);
+    }
+}
+
+/// What a page on a public name that leads to this machine can make the browser of somebody inside ask.
+fn rebound(path: &str, host: &str) -> Builder {
+    Request::get(path).extension(ConnectInfo(SocketAddr::new([127, 0, 0, 1].into(), 4711))).header("host", host)
+}
+
+#[tokio::test]
+async fn a_public_name_that_leads_here_makes_nobody_near() {
+    let hosts = vec!["metrics.shop.example".to_owned()];
+    let edge = edge(MetricsAccess::Private { trusted_proxies: vec![], hosts });
+    for host in ["evil.example", "evil.example:8080", "localhost.evil.example"] {
+        let detail = ask(&edge, rebound("/metrics", host)).await.problem(403);
+        assert!(detail.contains(&format!("'{host}'")) && detail.contains("`hosts` of the metrics.collector"), "{detail}");
+    }
+    for host in ["localhost:8080", "127.0.0.1:8080", "orders:8082", "millrace.prod.svc.cluster.local", "metrics.shop.example:443"] {
+        assert_eq!(ask(&edge, rebound("/metrics", host)).await.status, 200, "{host}");
     }
 }
 

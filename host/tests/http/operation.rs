@@ -45,7 +45,12 @@ async fn strangers_are_told_how_a_process_is_and_not_what_it_is_made_of() {
     };
     let told = |message: &str, status: &str| json!({"status": status, "message": message});
     let bare = json!({"payment": told("up", "up"), "kafka": told("degraded", "degraded"), "disk": told("down", "down")});
-    for (peer, headers) in [("203.0.113.9", &[][..]), ("2001:db8::9", &[]), ("127.0.0.1", &[("x-forwarded-for", "203.0.113.9")])] {
+    for (peer, headers) in [
+        ("203.0.113.9", &[][..]),
+        ("2001:db8::9", &[]),
+        ("127.0.0.1", &[("x-forwarded-for", "203.0.113.9")]),
+        ("127.0.0.1", &[("host", "evil.example")]),
+    ] {
         let health = ask("/healthz", peer, headers).await;
         assert_eq!((health.status.as_u16(), health.json()), (503, json!({"status": "unhealthy", "checks": bare})));
         let ready = ask("/readyz", peer, headers).await;

@@ -59,7 +59,8 @@ async fn a_profile_takes_no_email_that_is_another_ones_in_other_writing() {
     register(&edge, "J\u{F6}rg", ADDRESSES[0], "password123").await;
     let token = edge.register("ada@example.com").await;
     for email in ADDRESSES {
-        edge.send("PUT", PROFILE, Some(&token), json!({"email": email}).to_string()).await.problem(409);
+        let change = json!({"email": email, "currentPassword": "password123"});
+        edge.send("PUT", PROFILE, Some(&token), change.to_string()).await.problem(409);
     }
     let own = edge.send("PUT", PROFILE, Some(&token), json!({"email": "\u{FF21}da@example.com", "name": " A\u{30A} "}).to_string()).await;
     assert_eq!((own.status.as_u16(), &own.json()["email"], &own.json()["name"]), (200, &json!("Ada@example.com"), &json!("\u{C5}")));

@@ -93,7 +93,10 @@ impl Setup {
             bus: None,
             handlers: vec![],
             event_triggers: vec![],
-            metrics: Some(plan::Metrics { prefix: "shop".into(), access: plan::MetricsAccess::Private { trusted_proxies: vec![] } }),
+            metrics: Some(plan::Metrics {
+                prefix: "shop".into(),
+                access: plan::MetricsAccess::Private { trusted_proxies: vec![], hosts: vec![] },
+            }),
             health: Some(plan::Health {
                 health_path: "/healthz".into(),
                 ready_path: "/readyz".into(),

@@ -24,6 +24,9 @@ pub struct MetricsCollector {
     pub access: Option<MetricsAccess>,
     /// What a collector sends as `Authorization: Bearer` where `access` is `token`; from a variable, such as `${METRICS_SECRET}`.
     pub token: Option<MetricsToken>,
+    /// Public names by which collectors ask, where `access` is `private`. Addresses, names without dots and names such as `orders.prod.svc.cluster.local`
+    /// need no mention.
+    pub hosts: Option<Vec<HostName>>,
 }
 
 /// Who may read `/metrics`.
@@ -71,6 +74,23 @@ impl std::fmt::Debug for MetricsToken {
     }
 }
 
+/// A name as it is in a `Host` header, without a port.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct HostName(pub String);
+
+impl JsonSchema for HostName {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "HostName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string", "maxLength": 253, "pattern": "^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$",
+            "x-expected": "the name of a host without a port, such as metrics.example.com"
+        })
+    }
+}
+
 impl ModuleType for MetricsCollector {
     const TYPE: &'static str = "metrics.collector";
     const ONE_OF: &'static [&'static str] = &[Self::TYPE];
@@ -88,6 +108,14 @@ impl ModuleType for MetricsCollector {
 impl MetricsCollector {
     fn access(&self, at: At<'_>, context: &Context<'_>, findings: &mut Findings) -> plan::MetricsAccess {
         let access = self.access.unwrap_or(MetricsAccess::Private);
+        if access != MetricsAccess::Private && self.hosts.is_some() {
+            findings.error(
+                at.setting("hosts"),
+                Code::InvalidValue,
+                "`hosts` are asked for only where `access` is private",
+                "write access: private, or leave the hosts out".to_owned(),
+            );
+        }
         match (access, &self.token) {
             (MetricsAccess::Token, Some(token)) => return plan::MetricsAccess::Token(Secret(token.0.clone())),
             (MetricsAccess::Token, None) => findings.error(
@@ -107,6 +135,7 @@ impl MetricsCollector {
         if access == MetricsAccess::Open {
             return plan::MetricsAccess::Open;
         }
-        plan::MetricsAccess::Private { trusted_proxies: trusted_proxies(context) }
+        let hosts = self.hosts.iter().flatten().map(|host| host.0.clone()).collect();
+        plan::MetricsAccess::Private { trusted_proxies: trusted_proxies(context), hosts }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::breaker::Breakers;
+use super::breaker::{Breakers, LeftAlone};
 use super::commit_plan;
 use super::crash_suspects::CrashSuspects;
 use super::credentials::{Credentials, Wait};
@@ -65,7 +65,7 @@ impl Attempts {
             // Nothing has begun: the next process finds it where it is.
             () = self.stop.requested() => return Attempt::NotMade,
         };
-        if let Some((until, reason)) = self.denial(run) {
+        if let Some((until, reason)) = self.denial(run, resource) {
             return self.denied(run, until, reason);
         }
         if !held.enter() {
@@ -94,7 +94,7 @@ impl Attempts {
     }
 
     /// Why a component is not run now, and when to ask again. A version that arrives, or a success, makes what waits due at once.
-    fn denial(&self, run: &StepRun) -> Option<(Timestamp, String)> {
+    fn denial(&self, run: &StepRun, resource: &Resource) -> Option<(Timestamp, String)> {
         let (now, component) = (self.clock.steady(), run.component.as_str());
         if let Some(reason) = self.runtime.unserved(component) {
             return Some((commit_plan::later(now, WITHOUT_VERSION), reason));
@@ -103,8 +103,10 @@ impl Attempts {
             return Some((until, reason));
         }
         let digest = self.runtime.digest(component)?;
-        let until = self.breakers.admit(component, &digest, run.is_again(), now).err()?;
-        Some((until, format!("component '{component}' has failed too often: its circuit breaker is open")))
+        let owner = resource.owner.as_deref();
+        let LeftAlone { until, only_owner } = self.breakers.admit(component, &digest, owner, run.is_again(), now).err()?;
+        let whom = if only_owner { " for this owner" } else { "" };
+        Some((until, format!("component '{component}' has failed too often{whom}: its circuit breaker is open")))
     }
 
     fn denied(&self, run: &StepRun, until: Timestamp, reason: String) -> Attempt {

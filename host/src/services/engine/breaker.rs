@@ -4,41 +4,35 @@
 //! one through to try: nothing counts as an attempt, so nothing is compensated only because the breaker is open. A new version begins with
 //! a closed breaker, because the state belongs to a digest.
 //!
+//! It says something of a component, not of somebody who asks for what it cannot do. So each owner has a circuit of their own besides the one
+//! of all, and few of one owner's failures count for all: who fails alone is left alone. Where there is one owner only, that is the same as
+//! leaving the component alone; what belongs to nobody counts for all.
+//!
 //! The state is a type of its own rather than a layer of a library: a layer answers a denied call with an error, and here the answer is a
 //! time to come back that goes into the store; it would measure time by itself, and here tests and the scheduler share the program's clock.
 //!
-//! Knows digests and times, nothing of what runs.
+//! Knows digests, times and whose a run is, nothing of what runs.
+
+mod circuit;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, VecDeque};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use lru::LruCache;
 use parking_lot::Mutex;
 
-/// Failures in a row that open it.
-const MAX_IN_A_ROW: u32 = 5;
-/// Runs that are looked back at, and how many of them must have failed to open it.
-const WINDOW: (u32, u32) = (20, 10);
-/// Trials, one after the other, of which one has to say that it works, before it is left alone for another while.
-const TRIALS: u32 = 5;
+use circuit::{Circuit, WINDOW};
+
 /// Seconds of results that are kept to see how others fared beside a run that hung.
 const REMEMBERED: usize = 64;
-/// How much longer a run waits that was attempted before: another one is the better trial.
-const LAST_IN_LINE: SignedDuration = SignedDuration::from_secs(5);
-/// How long it stays open, and how long the one run that is let through has before another one is.
-const PAUSE: SignedDuration = SignedDuration::from_secs(30);
-
-/// Whether runs are begun.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum State {
-    /// They are.
-    #[default]
-    Closed,
-    /// None is, until then.
-    Open(Timestamp),
-    /// One is under way to try; no other until then.
-    HalfOpen(Timestamp),
-}
+/// Owners of whom a circuit is kept, those of the latest runs.
+const MAX_OWNERS: usize = 1024;
+/// Failures of one owner, among the last results of theirs, that count for all.
+const MAX_OF_ONE: u32 = 2;
 
 /// What the end of a run says of its component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,18 +63,33 @@ pub enum Change {
     Undecided,
 }
 
+/// What a result has changed, and for whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Changes {
+    /// For the runs of everybody.
+    pub of_all: Option<Change>,
+    /// For the runs of the owner whose run it was.
+    pub of_owner: Option<Change>,
+}
+
+/// A run may not begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeftAlone {
+    /// When to ask again.
+    pub until: Timestamp,
+    /// Runs of other owners may begin.
+    pub only_owner: bool,
+}
+
 /// The breaker of one component.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Breaker {
     /// The version that its results are of.
     digest: String,
-    state: State,
-    in_a_row: u32,
-    /// The last results, the newest in the lowest bit: 1 is a failure.
-    recent: u32,
-    seen: u32,
-    /// Trials since it was open that have decided nothing.
-    undecided: u32,
+    of_all: Circuit,
+    owners: LruCache<String, Circuit>,
+    /// Whose the last results were, the newest last.
+    latest: VecDeque<Option<String>>,
     /// By second, the newest last: runs that have worked, and first attempts that have not.
     seconds: VecDeque<Second>,
 }
@@ -92,74 +101,72 @@ struct Second {
     failed: u64,
 }
 
+impl Default for Breaker {
+    fn default() -> Self {
+        Self {
+            digest: String::new(),
+            of_all: Circuit::default(),
+            owners: LruCache::new(NonZeroUsize::new(MAX_OWNERS).unwrap_or(NonZeroUsize::MIN)),
+            latest: VecDeque::new(),
+            seconds: VecDeque::new(),
+        }
+    }
+}
+
 impl Breaker {
-    /// Whether a run of version `digest` may begin now; `again` if it was attempted before. Such a run is a trial only if no other one comes:
-    /// what it shows may well be its own fault.
+    /// Whether a run of version `digest` that belongs to `owner` may begin now; `again` if it was attempted before. Such a run is a trial only
+    /// if no other one comes, as one is of an owner for whom something has failed: what it shows may well be its own fault.
     ///
     /// # Errors
-    /// It may not; the time to ask again.
-    pub fn admit(&mut self, digest: &str, again: bool, now: Timestamp) -> Result<(), Timestamp> {
+    /// It may not.
+    pub fn admit(&mut self, digest: &str, owner: Option<&str>, again: bool, now: Timestamp) -> Result<(), LeftAlone> {
         if self.digest != digest {
             *self = Self { digest: digest.to_owned(), ..Self::default() };
         }
-        match self.state {
-            State::Closed => Ok(()),
-            State::Open(until) | State::HalfOpen(until) => {
-                // A clock that was set back must not make it wait longer than ever.
-                let until = until.min(later(now));
-                let until = if again { until.saturating_add(LAST_IN_LINE).unwrap_or(until) } else { until };
-                if now < until {
-                    return Err(until);
-                }
-                self.state = State::HalfOpen(later(now));
-                Ok(())
-            }
+        let mut own = owner.and_then(|owner| self.owners.get_mut(owner));
+        if let Some(until) = own.as_ref().and_then(|own| own.until(again, now)) {
+            return Err(LeftAlone { until, only_owner: true });
         }
+        let last = again || own.as_ref().is_some_and(|own| own.failures() > 0);
+        if let Some(until) = self.of_all.until(last, now) {
+            return Err(LeftAlone { until, only_owner: false });
+        }
+        self.of_all.begin(now);
+        if let Some(own) = &mut own {
+            own.begin(now);
+        }
+        Ok(())
     }
 
-    /// A run of version `digest` has ended. Results of other versions, and of runs that began before it opened, say nothing any more.
-    pub fn record(&mut self, digest: &str, evidence: Evidence, now: Timestamp) -> Option<Change> {
+    /// A run of version `digest` that belongs to `owner` has ended. Results of other versions, and of runs that began before it opened, say
+    /// nothing any more.
+    pub fn record(&mut self, digest: &str, owner: Option<&str>, evidence: Evidence, now: Timestamp) -> Changes {
         if self.digest != digest {
-            return None;
+            return Changes::default();
         }
-        let evidence = match evidence {
-            Evidence::Hung(lasted) if self.state == State::Closed && self.others_worked(lasted, now) => {
-                self.note(evidence, now);
-                return None;
-            }
-            Evidence::Hung(_) => Evidence::Unserved,
-            evidence => evidence,
-        };
-        self.note(evidence, now);
-        match (self.state, evidence) {
-            (State::Open(_), _) | (State::Closed, Evidence::UnservedAgain) => None,
-            // It goes on with what others have begun, and says nothing by itself.
-            (State::Closed, Evidence::FailedAgain) if self.in_a_row == 0 => None,
-            (State::Closed, Evidence::FailedAgain) => {
-                self.in_a_row += 1;
-                (self.in_a_row >= MAX_IN_A_ROW).then(|| self.open(now))
-            }
-            (State::HalfOpen(_), Evidence::Worked) => {
-                *self = Self { digest: std::mem::take(&mut self.digest), ..Self::default() };
-                Some(Change::Closed)
-            }
-            // A run for which it never works must not be the only trial there is.
-            (State::HalfOpen(_), Evidence::Unserved | Evidence::UnservedAgain) if self.undecided + 1 < TRIALS => {
-                self.undecided += 1;
-                self.state = State::HalfOpen(now);
-                Some(Change::Undecided)
-            }
-            (State::HalfOpen(_), _) => Some(self.open(now)),
-            (State::Closed, evidence) => {
-                self.count(evidence);
-                let opens = self.in_a_row >= MAX_IN_A_ROW || (self.seen >= WINDOW.0 && self.recent.count_ones() >= WINDOW.1);
-                opens.then(|| self.open(now))
-            }
+        let excused = matches!(evidence, Evidence::Hung(lasted) if self.others_worked(lasted, now));
+        self.note(owner, evidence, now);
+        let mut own = owner.map(|owner| self.owners.get_or_insert_mut_ref(owner, Circuit::default));
+        let mut changes = Changes::default();
+        if let Some(own) = &mut own
+            && !(excused && own.is_closed())
+        {
+            changes.of_owner = own.record(evidence, now);
         }
+        let counts = evidence == Evidence::Worked || own.is_none_or(|own| own.failures() <= MAX_OF_ONE);
+        // A trial is one, whosever it is.
+        if !self.of_all.is_closed() || (counts && !excused) {
+            changes.of_all = self.of_all.record(evidence, now);
+        }
+        changes
     }
 
-    /// Counts what ended in this second.
-    fn note(&mut self, evidence: Evidence, now: Timestamp) {
+    /// Notes what ended in this second, and whose it was.
+    fn note(&mut self, owner: Option<&str>, evidence: Evidence, now: Timestamp) {
+        if self.latest.len() == WINDOW.0 as usize {
+            self.latest.pop_front();
+        }
+        self.latest.push_back(owner.map(str::to_owned));
         let (worked, failed) = match evidence {
             Evidence::Worked => (1, 0),
             Evidence::Failed | Evidence::Unserved | Evidence::Hung(_) => (0, 1),
@@ -185,36 +192,16 @@ impl Breaker {
         worked > failed
     }
 
-    fn open(&mut self, now: Timestamp) -> Change {
-        self.undecided = 0;
-        self.state = State::Open(later(now));
-        Change::Opened
-    }
-
-    /// What is not served counts among the last results only: a few runs in a row that nobody can serve are no outage.
-    fn count(&mut self, evidence: Evidence) {
-        match evidence {
-            Evidence::Worked => self.in_a_row = 0,
-            Evidence::Failed | Evidence::FailedAgain => self.in_a_row += 1,
-            Evidence::Unserved | Evidence::UnservedAgain | Evidence::Hung(_) => {}
-        }
-        self.recent = ((self.recent << 1) | u32::from(evidence != Evidence::Worked)) & ((1 << WINDOW.0) - 1);
-        self.seen = (self.seen + 1).min(WINDOW.0);
-    }
-
-    /// As metrics show it: 0 closed, 1 half open, 2 open. Of a version other than `digest` it is closed.
+    /// As metrics show it: 0 closed, 1 half open, 2 open; for all, or for each of those whose runs ended last. Of a version other than
+    /// `digest` it is closed.
     #[must_use]
     pub fn level(&self, digest: &str, now: Timestamp) -> i64 {
-        match self.state {
-            State::Open(until) if self.digest == digest && now < until => 2,
-            State::Open(_) | State::HalfOpen(_) if self.digest == digest => 1,
-            _ => 0,
+        if self.digest != digest {
+            return 0;
         }
+        let of = |owner: &Option<String>| owner.as_ref().and_then(|owner| self.owners.peek(owner)).map_or(0, |own| own.level(now));
+        self.of_all.level(now).max(self.latest.iter().map(of).min().unwrap_or_default())
     }
-}
-
-fn later(now: Timestamp) -> Timestamp {
-    now.saturating_add(PAUSE).unwrap_or(Timestamp::MAX)
 }
 
 /// The breakers of the components of a process.
@@ -233,215 +220,18 @@ impl Breakers {
     ///
     /// # Errors
     /// As there.
-    pub fn admit(&self, component: &str, digest: &str, again: bool, now: Timestamp) -> Result<(), Timestamp> {
-        self.by_component.get(component).map_or(Ok(()), |breaker| breaker.lock().admit(digest, again, now))
+    pub fn admit(&self, component: &str, digest: &str, owner: Option<&str>, again: bool, now: Timestamp) -> Result<(), LeftAlone> {
+        self.by_component.get(component).map_or(Ok(()), |breaker| breaker.lock().admit(digest, owner, again, now))
     }
 
     /// See [`Breaker::record`].
-    pub fn record(&self, component: &str, digest: &str, evidence: Evidence, now: Timestamp) -> Option<Change> {
-        self.by_component.get(component)?.lock().record(digest, evidence, now)
+    pub fn record(&self, component: &str, digest: &str, owner: Option<&str>, evidence: Evidence, now: Timestamp) -> Changes {
+        self.by_component.get(component).map_or_else(Changes::default, |breaker| breaker.lock().record(digest, owner, evidence, now))
     }
 
     /// See [`Breaker::level`].
     #[must_use]
     pub fn level(&self, component: &str, digest: &str, now: Timestamp) -> i64 {
         self.by_component.get(component).map_or(0, |breaker| breaker.lock().level(digest, now))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Evidence::{Failed, FailedAgain, Hung, Unserved, UnservedAgain, Worked};
-    use super::*;
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(1_000_000 + seconds).unwrap()
-    }
-
-    fn fresh() -> Breaker {
-        let mut breaker = Breaker::default();
-        breaker.admit("v1", false, at(0)).unwrap();
-        breaker
-    }
-
-    fn opened() -> Breaker {
-        let mut breaker = fresh();
-        for _ in 0..MAX_IN_A_ROW {
-            breaker.record("v1", Failed, at(0));
-        }
-        breaker
-    }
-
-    #[test]
-    fn five_failures_in_a_row_open_it_and_four_do_not() {
-        let mut breaker = fresh();
-        for round in 0..3 {
-            for _ in 0..4 {
-                assert_eq!(breaker.record("v1", Failed, at(0)), None, "{round}");
-            }
-            assert_eq!(breaker.record("v1", Worked, at(0)), None);
-            // Enough successes that half of the last ones have not failed.
-            for _ in 0..6 {
-                breaker.record("v1", Worked, at(0));
-            }
-        }
-        let changes: Vec<_> = (0..5).map(|_| breaker.record("v1", Failed, at(0))).collect();
-        assert_eq!(changes, [None, None, None, None, Some(Change::Opened)]);
-        assert_eq!(breaker.admit("v1", false, at(29)), Err(at(30)));
-    }
-
-    #[test]
-    fn half_of_the_last_twenty_open_it_and_not_before_there_were_twenty() {
-        let mut breaker = fresh();
-        let changes: Vec<_> = (0..20).map(|n| breaker.record("v1", if n % 2 == 0 { Failed } else { Worked }, at(0))).collect();
-        assert!(changes[..19].iter().all(Option::is_none), "{changes:?}");
-        assert_eq!(changes[19], Some(Change::Opened));
-    }
-
-    #[test]
-    fn after_its_pause_one_run_is_let_through_and_decides() {
-        let mut breaker = opened();
-        assert_eq!(breaker.level("v1", at(1)), 2);
-        assert_eq!(breaker.level("v1", at(30)), 1);
-        assert_eq!(breaker.admit("v1", false, at(30)), Ok(()));
-        assert_eq!(breaker.admit("v1", false, at(31)), Err(at(60)), "one at a time");
-        assert_eq!(breaker.record("v1", Failed, at(32)), Some(Change::Opened));
-        assert_eq!(breaker.admit("v1", false, at(61)), Err(at(62)));
-        assert_eq!(breaker.admit("v1", false, at(62)), Ok(()));
-        assert_eq!(breaker.record("v1", Worked, at(63)), Some(Change::Closed));
-        assert_eq!((breaker.admit("v1", false, at(63)), breaker.level("v1", at(63))), (Ok(()), 0));
-        assert_eq!(breaker.record("v1", Failed, at(64)), None, "it begins anew");
-    }
-
-    #[test]
-    fn a_run_that_was_attempted_before_is_a_trial_only_if_no_other_comes() {
-        let mut breaker = opened();
-        assert_eq!(breaker.admit("v1", true, at(10)), Err(at(35)));
-        assert_eq!(breaker.admit("v1", true, at(30)), Err(at(35)));
-        assert_eq!(breaker.clone().admit("v1", false, at(30)), Ok(()));
-        assert_eq!(breaker.admit("v1", true, at(35)), Ok(()));
-        assert_eq!(breaker.admit("v1", false, at(36)), Err(at(65)), "one at a time");
-    }
-
-    #[test]
-    fn runs_that_fail_again_open_nothing_by_themselves_and_go_on_with_what_others_began() {
-        let mut breaker = fresh();
-        for _ in 0..100 {
-            assert_eq!(breaker.record("v1", FailedAgain, at(0)), None);
-        }
-        breaker.record("v1", Failed, at(0));
-        let changes: Vec<_> = (0..4).map(|_| breaker.record("v1", FailedAgain, at(0))).collect();
-        assert_eq!(changes, [None, None, None, Some(Change::Opened)]);
-    }
-
-    #[test]
-    fn one_in_twenty_that_fails_at_every_attempt_opens_nothing() {
-        let mut breaker = fresh();
-        for run in 0..10_000 {
-            let first = if run % 20 == 0 { Failed } else { Worked };
-            for evidence in [first, if run % 3 == 0 { FailedAgain } else { Worked }] {
-                assert_eq!(breaker.record("v1", evidence, at(0)), None, "{run}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_run_that_was_let_through_and_never_came_back_does_not_keep_it_shut_for_ever() {
-        let mut breaker = opened();
-        assert_eq!(breaker.admit("v1", false, at(40)), Ok(()));
-        assert_eq!(breaker.admit("v1", false, at(69)), Err(at(70)));
-        assert_eq!(breaker.admit("v1", false, at(70)), Ok(()));
-    }
-
-    #[test]
-    fn another_version_begins_closed_and_late_results_of_the_old_one_are_not_its() {
-        let mut breaker = opened();
-        assert_eq!(breaker.level("v2", at(1)), 0);
-        assert_eq!(breaker.admit("v2", false, at(1)), Ok(()));
-        for _ in 0..20 {
-            assert_eq!(breaker.record("v1", Failed, at(1)), None);
-        }
-        assert_eq!(breaker.admit("v2", false, at(1)), Ok(()));
-    }
-
-    #[test]
-    fn one_run_that_is_never_served_opens_nothing() {
-        let mut breaker = fresh();
-        for _ in 0..100 {
-            assert_eq!(breaker.record("v1", UnservedAgain, at(0)), None);
-        }
-        assert_eq!(breaker.admit("v1", false, at(0)), Ok(()));
-    }
-
-    #[test]
-    fn half_of_the_last_twenty_that_are_not_served_open_it_and_a_few_in_a_row_do_not() {
-        let mut breaker = fresh();
-        for _ in 0..9 {
-            assert_eq!(breaker.record("v1", Unserved, at(0)), None);
-        }
-        for _ in 0..10 {
-            assert_eq!(breaker.record("v1", Worked, at(0)), None);
-        }
-        assert_eq!(breaker.record("v1", Unserved, at(0)), Some(Change::Opened));
-    }
-
-    #[test]
-    fn few_of_many_that_hang_open_nothing_even_if_they_are_told_of_at_once() {
-        let mut breaker = fresh();
-        let hung = Hung(Duration::from_secs(30));
-        for second in 0..30 {
-            for _ in 0..19 {
-                assert_eq!(breaker.record("v1", Worked, at(second)), None);
-            }
-        }
-        // As after a pause of the whole process.
-        for _ in 0..30 {
-            assert_eq!(breaker.record("v1", hung, at(30)), None);
-        }
-        assert_eq!(breaker.admit("v1", false, at(30)), Ok(()));
-    }
-
-    #[test]
-    fn a_component_in_which_most_hang_is_left_alone() {
-        let mut breaker = fresh();
-        let hung = Hung(Duration::from_secs(30));
-        let changes: Vec<_> = (0..20).map(|n| breaker.record("v1", hung, at(n))).collect();
-        assert!(changes[..19].iter().all(Option::is_none), "{changes:?}");
-        assert_eq!(changes[19], Some(Change::Opened));
-
-        let mut breaker = fresh();
-        let opened = (0..200).any(|n| breaker.record("v1", if n % 5 < 2 { Worked } else { hung }, at(n / 10)).is_some());
-        assert!(opened, "three of five");
-    }
-
-    #[test]
-    fn a_trial_that_is_not_served_leaves_it_to_the_next_one_and_a_few_of_them_open_it_again() {
-        let mut breaker = opened();
-        for trial in 1..TRIALS {
-            assert_eq!(breaker.admit("v1", false, at(30)), Ok(()), "{trial}");
-            assert_eq!(breaker.admit("v1", false, at(30)), Err(at(60)), "one at a time");
-            assert_eq!(breaker.record("v1", UnservedAgain, at(30)), Some(Change::Undecided), "{trial}");
-        }
-        assert_eq!(breaker.admit("v1", false, at(30)), Ok(()));
-        assert_eq!(breaker.record("v1", Unserved, at(31)), Some(Change::Opened));
-        assert_eq!(breaker.admit("v1", false, at(60)), Err(at(61)));
-        assert_eq!(breaker.admit("v1", false, at(61)), Ok(()));
-        assert_eq!(breaker.record("v1", UnservedAgain, at(61)), Some(Change::Undecided));
-        assert_eq!(breaker.admit("v1", false, at(61)), Ok(()));
-        assert_eq!(breaker.record("v1", Worked, at(62)), Some(Change::Closed));
-    }
-
-    #[test]
-    fn what_began_before_it_opened_changes_nothing() {
-        let mut breaker = opened();
-        assert_eq!(breaker.record("v1", Worked, at(1)), None);
-        assert_eq!(breaker.record("v1", Failed, at(20)), None);
-        assert_eq!(breaker.admit("v1", false, at(2)), Err(at(30)));
-    }
-
-    #[test]
-    fn a_clock_that_is_set_back_does_not_keep_it_open_for_longer() {
-        let mut breaker = opened();
-        assert_eq!(breaker.admit("v1", false, at(-1_000)), Err(at(-970)));
     }
 }

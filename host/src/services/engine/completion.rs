@@ -5,7 +5,7 @@ use std::sync::Arc;
 use millrace_workflow::{Effect, Input, RetryPolicy, RunKind};
 
 use super::answers;
-use super::breaker::{Breakers, Change, Evidence};
+use super::breaker::{Breakers, Change, Changes, Evidence};
 use super::commit_plan::{self, CommitPlan, Context, Origin, again, end, settled};
 use super::events::Events;
 use super::undo::Undo;
@@ -123,7 +123,7 @@ impl Completion {
     }
 
     /// Counts for the component's own sake, and for its breaker: a business that says no is no failure.
-    fn record_component(&self, run: &StepRun, report: &Report) {
+    fn record_component(&self, run: &StepRun, resource: &Resource, report: &Report) {
         let (component, digest) = (run.component.as_str(), report.digest.as_str());
         let ended = outcome(report);
         self.metrics.component_run(ComponentRun { component, digest, outcome: ended, wall: report.wall, overhead: report.overhead });
@@ -134,17 +134,35 @@ impl Completion {
         if report.lines_dropped {
             self.metrics.sandbox_limit(component, SandboxLimit::Log);
         }
-        match self.breakers.record(component, digest, evidence(run, report, ended), self.clock.steady()) {
-            None => {}
+        self.tell_breaker(run, resource.owner.as_deref(), report, ended);
+    }
+
+    /// Those that wait are told when they may begin earlier than at the time that they were given.
+    fn tell_breaker(&self, run: &StepRun, owner: Option<&str>, report: &Report, ended: RunOutcome) {
+        let (component, digest) = (run.component.as_str(), report.digest.as_str());
+        let Changes { of_all, of_owner } =
+            self.breakers.record(component, digest, owner, evidence(run, report, ended), self.clock.steady());
+        match of_all {
             Some(Change::Opened) => {
                 tracing::warn!(component, digest, "a component has failed too often: no run of it is begun for a while");
             }
-            Some(Change::Closed) => {
-                tracing::info!(component, digest, "a component works again");
-                self.waker.wake(component);
+            Some(Change::Closed) => tracing::info!(component, digest, "a component works again"),
+            Some(Change::Undecided) | None => {}
+        }
+        match of_owner {
+            Some(Change::Opened) => {
+                tracing::warn!(
+                    component,
+                    digest,
+                    owner,
+                    "a component has failed too often for one owner: no run of theirs is begun for a while"
+                );
             }
-            // Those that wait sleep until the trial before should have ended at the latest.
-            Some(Change::Undecided) => self.waker.wake(component),
+            Some(Change::Closed) => tracing::info!(component, digest, owner, "a component works again for an owner"),
+            Some(Change::Undecided) | None => {}
+        }
+        if [of_all, of_owner].iter().flatten().any(|change| matches!(change, Change::Closed | Change::Undecided)) {
+            self.waker.wake(component);
         }
     }
 
@@ -156,7 +174,7 @@ impl Completion {
             Verdict::Transient(_) => "transient",
             Verdict::Permanent(_) => "permanent",
         };
-        self.record_component(run, report);
+        self.record_component(run, resource, report);
         let metrics = &self.metrics;
         metrics.module_operation(&run.name, "process", status, report.wall);
         if let Some(progress) = &resource.workflow {

@@ -99,11 +99,14 @@ pub struct Credentials {
 #[schemars(deny_unknown_fields)]
 pub struct ProfileChange {
     /// Another name, 1 to 100 characters.
-    #[schemars(with = "String", default, length(min = 1, max = rules::NAME_CHARS), regex(pattern = text::LINE_PATTERN))]
+    #[schemars(with = "String", default, skip_serializing_if = "Option::is_none", length(min = 1, max = rules::NAME_CHARS), regex(pattern = text::LINE_PATTERN))]
     pub name: Option<String>,
     /// Another e-mail address, not yet taken.
-    #[schemars(with = "String", default, length(max = text::EMAIL_CHARS), extend("format" = "idn-email"))]
+    #[schemars(with = "String", default, skip_serializing_if = "Option::is_none", length(max = text::EMAIL_CHARS), extend("format" = "idn-email"))]
     pub email: Option<String>,
+    /// The password of the account, needed for another e-mail address.
+    #[schemars(with = "String", default, skip_serializing_if = "Option::is_none", rename = "currentPassword")]
+    pub current_password: Option<String>,
 }
 
 impl std::fmt::Debug for Registration {
@@ -197,14 +200,40 @@ impl Users {
         self.inner.store.user(&user.id).await?.map(Profile::from).ok_or_else(gone)
     }
 
-    /// Changes name, e-mail or both.
+    /// Changes name, e-mail or both for somebody on `network`: an address of IPv4, or the first of a /64 of IPv6.
+    ///
+    /// Whoever has the e-mail has the account, so another one needs the password: a token alone may have been stolen. Another way to write
+    /// the same e-mail is no other one.
     ///
     /// # Errors
-    /// A field breaks a rule, the e-mail is taken, or the account is gone.
-    pub async fn update(&self, user: &CurrentUser, name: Option<&str>, email: Option<&str>) -> Result<Profile, ServiceError> {
-        let (name, email) = rules::profile(name, email)?;
-        let email = email.map(|email| email.shown);
-        self.inner.store.update_user(&user.id, name.as_deref(), email.as_deref()).await.map_err(taken)?.map(Profile::from).ok_or_else(gone)
+    /// A field breaks a rule, the password is missing or wrong, there were too many wrong ones, the e-mail is taken, or the account is gone.
+    pub async fn update(&self, user: &CurrentUser, change: &ProfileChange, network: IpAddr) -> Result<Profile, ServiceError> {
+        let (name, email) = rules::profile(change.name.as_deref(), change.email.as_deref())?;
+        let account = self.inner.store.user(&user.id).await?.ok_or_else(gone)?;
+        let other = email.as_ref().map(|email| &email.key).filter(|key| **key != text::email_key(&account.email));
+        if other.is_some() {
+            self.confirm(&account, change.current_password.as_deref(), network).await?;
+        }
+        let shown = email.as_ref().map(|email| email.shown.as_str());
+        let changed = self.inner.store.update_user(&user.id, name.as_deref(), shown).await.map_err(taken)?.ok_or_else(gone)?;
+        if let Some(key) = other {
+            self.inner.attempts.remember(key, network);
+        }
+        Ok(changed.into())
+    }
+
+    /// Whoever asks knows the password of `account`. Wrong ones are slowed as those of logins are.
+    async fn confirm(&self, account: &store::User, password: Option<&str>, network: IpAddr) -> Result<(), ServiceError> {
+        let Some(password) = password else { return Err(rules::wrong_current_password("is needed for another e-mail address")) };
+        let attempt = self.inner.attempts.begin(&text::email_key(&account.email), network).await?;
+        let line = if attempt.is_known() { Line::Owners } else { Line::Everybody };
+        if self.inner.passwords.verify(password, Some(account.password_hash.clone()), line).await? {
+            attempt.succeeded();
+            Ok(())
+        } else {
+            attempt.failed();
+            Err(rules::wrong_current_password("is not the password of this account"))
+        }
     }
 
     /// Who a token speaks for.

@@ -36,6 +36,11 @@ pub(super) fn may_be_password(password: &str) -> bool {
     check_password(password).is_ok() || PASSWORD_CHARS.contains(&password.chars().count())
 }
 
+/// What is wrong with the password that confirms a change.
+pub(super) fn wrong_current_password(detail: &str) -> ServiceError {
+    ServiceError::fields(vec![wrong("/currentPassword", detail)])
+}
+
 fn all(found: [Option<FieldError>; 3]) -> ServiceError {
     ServiceError::fields(found.into_iter().flatten().collect())
 }

@@ -312,3 +312,33 @@ async fn an_order_that_is_just_being_paid_cannot_be_cancelled_and_the_answer_say
     let detail = until("the order is inside its payment", refused).await;
     assert!(detail.contains("'cancel' is not possible in state 'paying'") && detail.contains("step-payment"), "{detail}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_customer_asks_for_in_vain_keeps_nobody_else_from_paying() {
+    let home = Home::new();
+    let process = home.start(&[]).await;
+    let (eve, ada) = (process.client.customer("eve").await, process.client.customer("ada").await);
+    let refusals = || async {
+        let scraped = Scraped::of(&process.client).await;
+        scraped.value("ecommerce_component_runs_total", &[("component", "payment-processor"), ("outcome", "denied")])
+    };
+    let asks_in_vain = || async {
+        for _ in 0..6 {
+            let answer = eve.order("prod-008", 1, "tok_gatewayDown").await;
+            assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        }
+    };
+    // Half of the last twenty, and more: nobody else has paid anything yet.
+    for _ in 0..4 {
+        asks_in_vain().await;
+    }
+    until("what she asks for is held back", || async { (refusals().await >= Some(1.0)).then_some(()) }).await;
+    for _ in 0..4 {
+        let began = Instant::now();
+        ada.order_until("prod-001", 1, "tok_visa", &["delivered"]).await;
+        assert!(began.elapsed() < Duration::from_secs(15), "half of a breaker's pause: {:?}", began.elapsed());
+        asks_in_vain().await;
+    }
+    let scraped = Scraped::of(&process.client).await;
+    assert_eq!(scraped.value("ecommerce_breaker_state", &[("component", "payment-processor")]), Some(0.0), "{}", scraped.text);
+}

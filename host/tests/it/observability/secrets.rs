@@ -56,7 +56,7 @@ async fn live(visitor: &Client, name: &str, secrets: &mut Secrets) -> Client {
     secrets.keep_token(registered.body["token"].as_str().unwrap());
     secrets.keep_token(token);
     let customer = visitor.with_token(token);
-    let moved = json!({"email": format!("{name}.private.moved@example.com")});
+    let moved = json!({"email": format!("{name}.private.moved@example.com"), "currentPassword": password});
     assert_eq!(customer.send(reqwest::Method::PUT, "/api/auth/profile", Some(&moved), &[]).await.status, StatusCode::OK);
     assert_eq!(visitor.with_token(&format!("{token}x")).get("/api/orders").await.status, StatusCode::UNAUTHORIZED);
     customer

@@ -465,17 +465,15 @@ export interface components {
         };
         /** @description What somebody changes about their account. */
         ProfileChange: {
-            /**
-             * @description Another name, 1 to 100 characters.
-             * @default null
-             */
-            name: string;
+            /** @description Another name, 1 to 100 characters. */
+            name?: string;
             /**
              * Format: idn-email
              * @description Another e-mail address, not yet taken.
-             * @default null
              */
-            email: string;
+            email?: string;
+            /** @description The password of the account, needed for another e-mail address. */
+            currentPassword?: string;
         };
         /** @description What somebody registers with. */
         Registration: {

@@ -2,7 +2,7 @@
 import type { ComponentProps } from 'react'
 import { Field } from './Field'
 
-type Props = Pick<ComponentProps<typeof Field>, 'id' | 'defaultValue' | 'error'>
+type Props = Pick<ComponentProps<typeof Field>, 'id' | 'value' | 'onChange' | 'error'>
 
 export function EmailField(props: Props) {
   return (

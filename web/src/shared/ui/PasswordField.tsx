@@ -3,7 +3,12 @@ import './PasswordField.css'
 import { useState } from 'react'
 import { Field } from './Field'
 
-type Props = { autoComplete: 'current-password' | 'new-password'; hint?: string; error: string | undefined }
+type Props = {
+  autoComplete: 'current-password' | 'new-password'
+  label?: string
+  hint?: string
+  error: string | undefined
+}
 
 export function PasswordField({ autoComplete, error, ...rest }: Props) {
   const [isShown, setShown] = useState(false)

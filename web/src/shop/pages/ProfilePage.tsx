@@ -1,6 +1,6 @@
 import '../ui/columns.css'
 import './ProfilePage.css'
-import { useRef } from 'react'
+import { useRef, useState } from 'react'
 import { put, useAction, useAnswer } from '../../shared/answers'
 import * as api from '../../shared/api/account'
 import { ApiError, explain } from '../../shared/api/errors'
@@ -10,6 +10,7 @@ import * as session from '../../shared/session'
 import { EmailField } from '../../shared/ui/EmailField'
 import { Field, FormError, useFocusOnError } from '../../shared/ui/Field'
 import { Heading, Skeleton } from '../../shared/ui/Page'
+import { PasswordField } from '../../shared/ui/PasswordField'
 import { toast } from '../../shared/ui/toasts'
 import { cart } from '../cart'
 import { dropDraft } from '../orders/draft'
@@ -60,6 +61,7 @@ function signOut() {
 
 function ProfileForm({ user }: { user: session.User }) {
   const form = useRef<HTMLFormElement>(null)
+  const [email, setEmail] = useState(user.email)
   const change = useAction(api.changeProfile, {
     onSuccess: (changed) => {
       put('profile', changed)
@@ -69,6 +71,8 @@ function ProfileForm({ user }: { user: session.User }) {
   })
   useFocusOnError(form, change.error)
   const fields = complaints(change.error)
+  // Whoever has the e-mail has the account, so a session that was left open is not enough for another one.
+  const moves = email.trim() !== user.email
   return (
     <form
       ref={form}
@@ -78,7 +82,8 @@ function ProfileForm({ user }: { user: session.User }) {
         event.preventDefault()
         const data = new FormData(event.currentTarget)
         const text = (name: string) => String(data.get(name)).trim()
-        change.run({ name: text('name'), email: text('email') })
+        const person = { name: text('name'), email: text('email') }
+        change.run(moves ? { ...person, currentPassword: String(data.get('password')) } : person)
       }}
     >
       <Field
@@ -90,7 +95,20 @@ function ProfileForm({ user }: { user: session.User }) {
         defaultValue={user.name}
         error={fields.name}
       />
-      <EmailField id="email" defaultValue={user.email} error={fields.email} />
+      <EmailField
+        id="email"
+        value={email}
+        onChange={(event) => setEmail(event.currentTarget.value)}
+        error={fields.email}
+      />
+      {moves && (
+        <PasswordField
+          label="Current password"
+          autoComplete="current-password"
+          hint="Another e-mail needs your password."
+          error={fields.currentPassword}
+        />
+      )}
       {change.error !== undefined && Object.keys(fields).length === 0 && <FormError>{explain(change.error)}</FormError>}
       <button type="submit" className="button" disabled={change.isPending}>
         Save Changes
