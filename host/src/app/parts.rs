@@ -241,8 +241,7 @@ async fn runtime(
 /// Whether this process keeps accounts, rather than only checking the tokens of another one that does.
 pub(super) fn has_accounts(plan: &Plan) -> bool {
     let seeded = plan.auth.as_ref().is_some_and(|auth| auth.seed_file.is_some());
-    let answers =
-        |route: &plan::Route| matches!(route.endpoint, Endpoint::Register | Endpoint::Login | Endpoint::Profile | Endpoint::UpdateProfile);
+    let answers = |route: &plan::Route| matches!(route.endpoint, Endpoint::Account(_));
     seeded || plan.routes.iter().any(answers)
 }
 

@@ -22,7 +22,7 @@ use super::state::{AppState, DEFAULT_TIMEOUT, Route as Served, Serving};
 use super::table::{Answers, Entry, Table, is_any};
 use super::{HttpParts, access, accounts, health, metrics, openapi, resources, serves};
 use crate::plan::paths::{self, template as routable};
-use crate::plan::{self, Endpoint, Middleware, Operation};
+use crate::plan::{self, AccountOperation, Endpoint, Middleware, Operation};
 
 /// Everything that answers, as one value.
 pub fn router(parts: HttpParts) -> Router {
@@ -86,10 +86,12 @@ fn of_table(state: &Arc<AppState>, plan: &Arc<plan::Plan>, table: &Table) -> Rou
 fn endpoint(entry: &Entry, route: &plan::Route, state: &Arc<AppState>) -> MethodRouter {
     let method = Method::from_bytes(route.method.as_bytes()).ok().and_then(|method| MethodFilter::try_from(method).ok());
     let handled: MethodRouter<Serving> = match &route.endpoint {
-        Endpoint::Register => with(method, accounts::register),
-        Endpoint::Login => with(method, accounts::login),
-        Endpoint::Profile => with(method, accounts::profile),
-        Endpoint::UpdateProfile => with(method, accounts::update_profile),
+        Endpoint::Account(operation) => match operation {
+            AccountOperation::Register => with(method, accounts::register),
+            AccountOperation::Login => with(method, accounts::login),
+            AccountOperation::Profile => with(method, accounts::profile),
+            AccountOperation::UpdateProfile => with(method, accounts::update_profile),
+        },
         Endpoint::Proxy(_) => with(method, proxy),
         Endpoint::Resource { operation, .. } => match operation {
             Operation::List => with(method, resources::list),

@@ -192,10 +192,7 @@ fn rate(limit: &plan::RateLimit, others: Limits) -> Limits {
 /// What an endpoint does, as its module counts it.
 pub(super) fn operation(endpoint: &Endpoint) -> &str {
     match endpoint {
-        Endpoint::Register => "register",
-        Endpoint::Login => "login",
-        Endpoint::Profile => "profile",
-        Endpoint::UpdateProfile => "update_profile",
+        Endpoint::Account(operation) => operation.name(),
         Endpoint::Proxy(_) => "proxy",
         Endpoint::Resource { operation, .. } => match operation {
             Operation::List => "list",

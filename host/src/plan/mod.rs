@@ -168,14 +168,8 @@ pub struct Route {
 /// What answers a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
-    /// `auth.jwt`, path ends in `/register`.
-    Register,
-    /// `auth.jwt`, path ends in `/login`.
-    Login,
-    /// `auth.jwt`, GET, path ends in `/profile`.
-    Profile,
-    /// `auth.jwt`, PUT, path ends in `/profile`.
-    UpdateProfile,
+    /// `auth.jwt`: what is done with an account.
+    Account(AccountOperation),
     /// An `api.handler`: its name and what is done.
     Resource {
         /// Module name of the handler.
@@ -192,10 +186,50 @@ impl Endpoint {
     #[must_use]
     pub fn module(&self) -> Option<&str> {
         match self {
-            Self::Register | Self::Login | Self::Profile | Self::UpdateProfile => None,
+            Self::Account(_) => None,
             Self::Resource { handler, .. } => Some(handler),
             Self::Proxy(name) => Some(name),
         }
+    }
+}
+
+/// What a route does with an account; follows from its method and the end of its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountOperation {
+    /// `POST /register`
+    Register,
+    /// `POST /login`
+    Login,
+    /// `GET /profile`
+    Profile,
+    /// `PUT /profile`
+    UpdateProfile,
+}
+
+impl AccountOperation {
+    /// All of them, each with the method and the last segment of the path that ask for it.
+    pub const ALL: [(Self, &'static str, &'static str); 4] = [
+        (Self::Register, "POST", "register"),
+        (Self::Login, "POST", "login"),
+        (Self::Profile, "GET", "profile"),
+        (Self::UpdateProfile, "PUT", "profile"),
+    ];
+
+    /// As it is counted.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Register => "register",
+            Self::Login => "login",
+            Self::Profile => "profile",
+            Self::UpdateProfile => "update_profile",
+        }
+    }
+
+    /// Whether it is for those who have no token yet.
+    #[must_use]
+    pub const fn gives_token(self) -> bool {
+        matches!(self, Self::Register | Self::Login)
     }
 }
 

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use millrace::clock::Clock;
 use millrace::http::{HealthChecks, HttpParts, router};
-use millrace::plan::{self, Access, Endpoint, Middleware, Plan, Route, Scope};
+use millrace::plan::{self, Access, AccountOperation, Endpoint, Middleware, Plan, Route, Scope};
 use millrace::services::users::Users;
 use millrace::shutdown::Stop;
 use millrace::store::Store;
@@ -186,10 +186,10 @@ fn routes() -> Vec<Route> {
     let open = || vec![Middleware::Cors(cors()), Middleware::RequestId];
     let closed = || vec![Middleware::Cors(cors()), Middleware::RequestId, Middleware::Auth];
     vec![
-        route("POST", "/api/auth/register", Endpoint::Register, open()),
-        route("POST", "/api/auth/login", Endpoint::Login, open()),
-        route("GET", "/api/auth/profile", Endpoint::Profile, closed()),
-        route("PUT", "/api/auth/profile", Endpoint::UpdateProfile, closed()),
+        route("POST", "/api/auth/register", Endpoint::Account(AccountOperation::Register), open()),
+        route("POST", "/api/auth/login", Endpoint::Account(AccountOperation::Login), open()),
+        route("GET", "/api/auth/profile", Endpoint::Account(AccountOperation::Profile), closed()),
+        route("PUT", "/api/auth/profile", Endpoint::Account(AccountOperation::UpdateProfile), closed()),
     ]
 }
 

@@ -88,9 +88,9 @@ fn access(
 /// Whether an answer depends on who asks, whatever the middlewares are.
 fn is_about_the_caller(endpoint: &Endpoint, resources: &[ResourceHandler]) -> bool {
     match endpoint {
-        Endpoint::Profile | Endpoint::UpdateProfile => true,
+        Endpoint::Account(operation) => !operation.gives_token(),
         Endpoint::Resource { handler, .. } => belong_to_somebody(resources, handler),
-        Endpoint::Register | Endpoint::Login | Endpoint::Proxy(_) => false,
+        Endpoint::Proxy(_) => false,
     }
 }
 

@@ -19,11 +19,10 @@ use crate::config::modules::simple_proxy::SimpleProxy;
 use crate::config::report::Code;
 use crate::config::sections::RouteEntry;
 use crate::plan::paths::{beginning, meets, template};
-use crate::plan::{Access, Endpoint, Middleware, Operation, ResourceHandler, Route, Scope};
+use crate::plan::{Access, AccountOperation, Endpoint, Middleware, Operation, ResourceHandler, Route, Scope};
 
 const HANDLERS: [&str; 3] = [AuthJwt::TYPE, ApiHandler::TYPE, SimpleProxy::TYPE];
 const MIDDLEWARES: [&str; 4] = [Cors::TYPE, RequestId::TYPE, RateLimit::TYPE, AuthMiddleware::TYPE];
-const AUTH_ROUTES: &str = "accepted: POST .../register, POST .../login, GET .../profile, PUT .../profile";
 const RESOURCE_ROUTES: &str =
     "accepted: GET or POST /things, GET, PUT or DELETE /things/{id}, GET /things/{id}/events, POST /things/{id}/<action>";
 
@@ -67,10 +66,12 @@ fn route(
     }
     let (name, type_name) = (module.at.name, module.type_name.unwrap_or_default());
     let endpoint = match type_name {
-        AuthJwt::TYPE => auth_endpoint(entry).ok_or(AUTH_ROUTES),
+        AuthJwt::TYPE => auth_endpoint(entry).ok_or_else(auth_routes),
         ApiHandler::TYPE => {
             check_placeholder(&entry.path, &format!("{pointer}/path"), findings)?;
-            operation(entry).map(|operation| Endpoint::Resource { handler: name.to_owned(), operation }).ok_or(RESOURCE_ROUTES)
+            operation(entry)
+                .map(|operation| Endpoint::Resource { handler: name.to_owned(), operation })
+                .ok_or_else(|| RESOURCE_ROUTES.to_owned())
         }
         _ => {
             if let Some(proxy) = module.settings::<SimpleProxy>() {
@@ -91,7 +92,7 @@ fn route(
         }),
         Err(accepted) => {
             let message = format!("'{name}' ({type_name}) does not know what to do on {} {}", entry.method, entry.path);
-            findings.error(format!("{pointer}/path"), Code::InvalidValue, message, accepted.to_owned());
+            findings.error(format!("{pointer}/path"), Code::InvalidValue, message, accepted);
             None
         }
     }
@@ -140,14 +141,15 @@ fn check_placeholder(path: &str, pointer: &str, findings: &mut Findings) -> Opti
     Some(())
 }
 
+/// What may be asked of accounts.
+fn auth_routes() -> String {
+    let routes: Vec<String> = AccountOperation::ALL.iter().map(|(_, method, end)| format!("{method} .../{end}")).collect();
+    format!("accepted: {}", routes.join(", "))
+}
+
 fn auth_endpoint(entry: &RouteEntry) -> Option<Endpoint> {
-    match (entry.method.as_str(), entry.path.rsplit('/').next()?) {
-        ("POST", "register") => Some(Endpoint::Register),
-        ("POST", "login") => Some(Endpoint::Login),
-        ("GET", "profile") => Some(Endpoint::Profile),
-        ("PUT", "profile") => Some(Endpoint::UpdateProfile),
-        _ => None,
-    }
+    let asked = (entry.method.as_str(), entry.path.rsplit('/').next()?);
+    AccountOperation::ALL.into_iter().find(|(_, method, end)| (*method, *end) == asked).map(|(operation, ..)| Endpoint::Account(operation))
 }
 
 /// Follows from the method and where the id stands.

@@ -91,7 +91,7 @@ pub(super) fn check_needs(context: &Context<'_>, plan: &Plan, findings: &mut Fin
 }
 
 fn keeps_users(endpoint: &Endpoint) -> bool {
-    matches!(endpoint, Endpoint::Register | Endpoint::Login | Endpoint::Profile | Endpoint::UpdateProfile)
+    matches!(endpoint, Endpoint::Account(_))
 }
 
 fn missing(findings: &mut Findings, pointer: String, name: &str, does: &str, type_name: &str) {

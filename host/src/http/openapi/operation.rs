@@ -9,7 +9,7 @@ use crate::http::accounts::{SessionBody, UserBody};
 use crate::http::extract::MAX_KEY_BYTES;
 use crate::http::proxy::Unanswered;
 use crate::http::table::{self, Entry, Table, Who};
-use crate::plan::{Access, Endpoint, Operation, Plan, ResourceHandler, Route};
+use crate::plan::{Access, AccountOperation, Endpoint, Operation, Plan, ResourceHandler, Route};
 use crate::services::resources::view::CURSOR_PATTERN;
 use crate::services::resources::{MAX_PAGE, usual_page};
 use crate::services::users::{Credentials, ProfileChange, Registration};
@@ -84,26 +84,7 @@ struct Shape {
 
 fn shape(route: &Route, (plan, table): (&Plan, &Table), schemas: &mut Schemas) -> Shape {
     match &route.endpoint {
-        Endpoint::Register => {
-            let answers = Answers::default().content(201, "The account and a token", JSON, schemas.answer::<SessionBody>());
-            let answers = answers.problems(schemas, &[(403, "Registration is closed"), (409, "The e-mail is taken")]);
-            account("Open an account", Some(schemas.request::<Registration>()), answers)
-        }
-        Endpoint::Login => {
-            let answers = Answers::default().content(200, "A token", JSON, schemas.answer::<SessionBody>());
-            let answers = answers.problems(schemas, &[(401, "Invalid credentials"), (429, "Too many wrong passwords for this account")]);
-            account("Log in", Some(schemas.request::<Credentials>()), answers)
-        }
-        Endpoint::Profile => {
-            let answers = Answers::default().content(200, "The account", JSON, schemas.answer::<UserBody>());
-            account("The account of the token", None, answers)
-        }
-        Endpoint::UpdateProfile => {
-            let answers = Answers::default().content(200, "The account", JSON, schemas.answer::<UserBody>());
-            let answers = answers.problem(schemas, 403, "`currentPassword` is not the password of the account");
-            let answers = answers.problem(schemas, 409, "The e-mail is taken");
-            account("Change name, e-mail or both", Some(schemas.request::<ProfileChange>()), answers)
-        }
+        Endpoint::Account(operation) => of_account(*operation, schemas),
         Endpoint::Resource { handler, operation } => match find(plan, handler) {
             Some(handler) => of_resource(handler, operation, table, schemas),
             None => Shape {
@@ -126,6 +107,31 @@ fn shape(route: &Route, (plan, table): (&Plan, &Table), schemas: &mut Schemas) -
 
 fn account(summary: &str, body: Option<Value>, answers: Answers) -> Shape {
     Shape { summary: summary.to_owned(), tag: "accounts".to_owned(), parameters: vec![], body: body.map(|schema| (schema, true)), answers }
+}
+
+fn of_account(operation: AccountOperation, schemas: &mut Schemas) -> Shape {
+    match operation {
+        AccountOperation::Register => {
+            let answers = Answers::default().content(201, "The account and a token", JSON, schemas.answer::<SessionBody>());
+            let answers = answers.problems(schemas, &[(403, "Registration is closed"), (409, "The e-mail is taken")]);
+            account("Open an account", Some(schemas.request::<Registration>()), answers)
+        }
+        AccountOperation::Login => {
+            let answers = Answers::default().content(200, "A token", JSON, schemas.answer::<SessionBody>());
+            let answers = answers.problems(schemas, &[(401, "Invalid credentials"), (429, "Too many wrong passwords for this account")]);
+            account("Log in", Some(schemas.request::<Credentials>()), answers)
+        }
+        AccountOperation::Profile => {
+            let answers = Answers::default().content(200, "The account", JSON, schemas.answer::<UserBody>());
+            account("The account of the token", None, answers)
+        }
+        AccountOperation::UpdateProfile => {
+            let answers = Answers::default().content(200, "The account", JSON, schemas.answer::<UserBody>());
+            let refused = [(403, "`currentPassword` is not the password of the account"), (409, "The e-mail is taken")];
+            let answers = answers.problems(schemas, &refused);
+            account("Change name, e-mail or both", Some(schemas.request::<ProfileChange>()), answers)
+        }
+    }
 }
 
 fn of_resource(handler: &ResourceHandler, operation: &Operation, table: &Table, schemas: &mut Schemas) -> Shape {
