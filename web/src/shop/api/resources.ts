@@ -139,11 +139,14 @@ function firstOf({ history }: History): number {
   return history[0]?.seq ?? Number.POSITIVE_INFINITY
 }
 
-function business(data: Schemas['Data_orders']): Pick<Order, 'items' | 'total' | 'shipping' | 'results'> {
+/** Another version may have stored the order: what has another shape is left out, and the rest is shown. */
+function business(data: Readonly<Record<string, unknown>>): Pick<Order, 'items' | 'total' | 'shipping' | 'results'> {
+  const shipping = record(data.shipping)
+  const line = (name: string) => text(shipping[name]) ?? ''
   return {
-    items: data.items,
-    total: data.total,
-    shipping: data.shipping,
+    items: (Array.isArray(data.items) ? data.items : []).map((item) => toLine(record(item))),
+    total: number(data.total),
+    shipping: { address: line('address'), city: line('city'), state: line('state'), zip: line('zip') },
     results: {
       reservedUntil: text(data.reserved_until),
       transactionId: text(data.transaction_id),
