@@ -152,7 +152,7 @@ pub fn discard(settings: &Settings, topic: &str, through: Option<i64>) -> anyhow
             let partitions = reader.partitions.len();
             anyhow::ensure!(
                 partitions <= 1,
-                "'{}' has {partitions} partitions, so an offset does not say which letter is meant: discard all of them, without --through",
+                "'{}' has {partitions} partitions, so an offset does not say which dead letter is meant: discard all of them, without --through",
                 reader.topic
             );
             let place = waiting.iter().position(|letter| letter.place.offset == offset);

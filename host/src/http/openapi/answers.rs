@@ -35,8 +35,8 @@ impl Header {
         let seconds = |required: bool| json!({"description": "Seconds", "required": required, "schema": {"type": "integer", "minimum": 1}});
         match self {
             Self::Location => ("Location", text("Path of what was created", true)),
-            Self::ETag => ("ETag", text("Of this version; for If-None-Match and If-Match", true)),
-            Self::Link => ("Link", text("With rel=\"next\" the next page; absent on the last", false)),
+            Self::ETag => ("ETag", text("Identifies this version; to be sent in If-None-Match or If-Match", true)),
+            Self::Link => ("Link", text("The next page, with rel=\"next\"; absent on the last page", false)),
             Self::Replayed => ("Idempotency-Replayed", text("`true` if the key was used before with the same body", false)),
             Self::RetryAfter => ("Retry-After", seconds(true)),
             Self::PerhapsRetryAfter => ("Retry-After", seconds(false)),

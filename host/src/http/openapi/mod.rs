@@ -69,26 +69,29 @@ fn add_probes(paths: &mut Paths, (plan, table): (&Plan, &Table), schemas: &mut S
     };
     let mut probes = Vec::new();
     if let Some(settings) = &plan.health {
-        probes.push((settings.health_path.as_str(), "How each part is", told(&health, "Of use", "Unhealthy")));
-        probes.push((&settings.ready_path, "Whether everything is open", told(&state, "Ready", "Not ready, and why")));
-        probes.push((&settings.live_path, "Whether the process gets on", told(&state, "Alive", "Stuck, and why")));
+        probes.push((settings.health_path.as_str(), "Health of each part", told(&health, "Healthy, or degraded", "Unhealthy")));
+        probes.push((&settings.ready_path, "Readiness: whether requests are served", told(&state, "Ready", "Not ready, and why")));
+        probes.push((&settings.live_path, "Liveness: whether the process makes progress", told(&state, "Alive", "Stuck, and why")));
     }
     if let Some(settings) = &plan.metrics {
-        let numbers = Answers::default().content(200, "Numbers, in Prometheus's text format", "text/plain", json!({"type": "string"}));
+        let numbers = Answers::default().content(200, "Metrics, in the text format of Prometheus", "text/plain", json!({"type": "string"}));
         let answers = match &settings.access {
-            MetricsAccess::Private { .. } => numbers.problem(schemas, 403, "Neither this machine nor a private network"),
-            MetricsAccess::Token(_) => numbers.problem(schemas, 401, "Not the token of the collector"),
+            MetricsAccess::Private { .. } => {
+                numbers.problem(schemas, 403, "The caller is neither on this machine nor in a private network")
+            }
+            MetricsAccess::Token(_) => numbers.problem(schemas, 401, "The token is missing or wrong"),
             MetricsAccess::Open => numbers,
         };
-        probes.push((paths::METRICS, "Numbers for a collector", answers));
+        probes.push((paths::METRICS, "Metrics", answers));
     }
     let document = json!({"type": "object", "required": ["openapi", "info", "paths"]});
-    probes.push((paths::OPENAPI, "This description", Answers::default().content(200, "OpenAPI 3.1", JSON, document)));
+    probes.push((paths::OPENAPI, "This document", Answers::default().content(200, "OpenAPI 3.1", JSON, document)));
     for (path, summary, answers) in probes {
         let entry = table.entries.iter().find(|entry| entry.path == path && !matches!(entry.answers, table::Answers::Route(_)));
         let security = if entry.is_some_and(|entry| entry.who == Who::Collector) { json!([{BEARER: []}]) } else { json!([]) };
         let id = entry.and_then(|entry| entry.operation_ids.first());
-        let answers = answers.problems(schemas, &[(400, "The request is not well-formed"), (500, "Our fault; the log says why")]);
+        let answers =
+            answers.problems(schemas, &[(400, "The request is not well-formed"), (500, "Internal error; the log names the cause")]);
         let operation = json!({
             "summary": summary, "tags": ["operation"], "operationId": id,
             "responses": answers.finish(), "security": security,

@@ -17,8 +17,8 @@ use crate::services::users::{Credentials, ProfileChange, Registration};
 /// Any request.
 const ALWAYS: [(u16, &str); 3] = [
     (400, "The request is not well-formed: its path, a header or its query"),
-    (500, "Our fault; the log says why"),
-    (503, "Not now, or it took too long"),
+    (500, "Internal error; the log names the cause"),
+    (503, "Not available now, or a time limit has run out"),
 ];
 /// A request with a body.
 const OF_BODIES: [(u16, &str); 5] = [
@@ -28,20 +28,21 @@ const OF_BODIES: [(u16, &str); 5] = [
     (415, "The body is not application/json"),
     (422, "A field is wrong; `errors` names it"),
 ];
-const MISSING: (u16, &str) = (404, "Not there, or somebody else's");
-const CONFLICT: (u16, &str) = (409, "It does not fit what is there now");
-const KEY_OF_WHAT_IS_GONE: &str = "The Idempotency-Key has made what is not kept any more; nothing was made again";
-const PRICE_CHANGED: &str = "The total is not the expectedTotal: code is price_changed, lines and total are what they are now; or the Idempotency-Key has made what is not kept any more";
-const PER_OWNER: &str = "Too many requests; or, with the code limit_per_owner, the caller has as many as limit says in states that count";
-const TOO_SOON: (u16, &str) = (429, "Asked for too often");
-const STALE: (u16, &str) = (412, "Changed meanwhile (If-Match)");
+const MISSING: (u16, &str) = (404, "Not found, or it belongs to somebody else");
+const CONFLICT: (u16, &str) = (409, "Conflicts with the current state");
+const KEY_OF_WHAT_IS_GONE: &str = "What this Idempotency-Key has created is not kept any more; nothing was created again";
+const PRICE_CHANGED: &str = "The total differs from expectedTotal: code is price_changed, and lines and total are the current ones; or what this Idempotency-Key has created is not kept any more";
+const PER_OWNER: &str =
+    "Too many requests; or, with the code limit_per_owner, the caller has reached the limit of resources in the states that count";
+const TOO_SOON: (u16, &str) = (429, "The action was requested too often");
+const STALE: (u16, &str) = (412, "Changed since the version that If-Match names");
 const NEEDS_TOKEN: (u16, &str) = (401, "No valid token");
 const TOO_OFTEN: (u16, &str) = (429, "Too many requests");
 
 /// The description of `route` under one of its names.
 pub(super) fn operation(route: &Route, (entry, id): (&Entry, &str), (plan, table): (&Plan, &Table), schemas: &mut Schemas) -> Value {
     let shape = shape(route, (plan, table), schemas);
-    let placeholders = placeholders(&route.path).map(|name| parameter(name, "path", true, "Which one", segment()));
+    let placeholders = placeholders(&route.path).map(|name| parameter(name, "path", true, "Identifier", segment()));
     let mut answers = shape.answers;
     if shape.body.is_some() {
         answers = answers.problems(schemas, &OF_BODIES);
@@ -88,7 +89,7 @@ fn shape(route: &Route, (plan, table): (&Plan, &Table), schemas: &mut Schemas) -
         Endpoint::Resource { handler, operation } => match find(plan, handler) {
             Some(handler) => of_resource(handler, operation, table, schemas),
             None => Shape {
-                summary: "Nothing: there is no such handler".to_owned(),
+                summary: "No such handler".to_owned(),
                 tag: handler.clone(),
                 parameters: vec![],
                 body: None,
@@ -97,7 +98,8 @@ fn shape(route: &Route, (plan, table): (&Plan, &Table), schemas: &mut Schemas) -
         },
         Endpoint::Proxy(name) => {
             let unanswered = schemas.answer::<Unanswered<'_>>();
-            let answers = Answers::default().any("What the service behind answers").problem(schemas, 404, "No service is behind this path");
+            let answers =
+                Answers::default().any("The answer of the service behind").problem(schemas, 404, "No service is behind this path");
             let answers = answers.content(502, "The service behind is not available", JSON, unanswered.clone());
             let answers = answers.content(504, "The service behind takes too long", JSON, unanswered);
             Shape { summary: format!("Passed on by {name}"), tag: name.clone(), parameters: vec![], body: None, answers }
@@ -154,13 +156,14 @@ fn of_resource(handler: &ResourceHandler, operation: &Operation, table: &Table, 
             (format!("Create {kind}"), vec![idempotency_key()], Some((body, true)), created)
         }
         Operation::Get => {
-            let answers = shown(200, "It, with the last 100 of its history; Link leads to more")
+            let answers = shown(200, "The resource, with the last 100 rows of its history; Link leads to earlier ones")
                 .header(200, Header::Link)
-                .empty(304, "It still has that ETag")
+                .empty(304, "Not modified: the ETag is still this one")
                 .header(304, Header::ETag);
-            let known = parameter("If-None-Match", "header", false, "304 if it still has this ETag", json!({"type": "string"}));
+            let known =
+                parameter("If-None-Match", "header", false, "Answered with 304 if the ETag is still this one", json!({"type": "string"}));
             let earlier = json!({"type": "integer", "minimum": 1, "maximum": i64::MAX});
-            let earlier = parameter("historyBefore", "query", false, "History before this number, from historyNext", earlier);
+            let earlier = parameter("historyBefore", "query", false, "Only history before this number, as given by historyNext", earlier);
             let answers = answers.problem(schemas, 422, "historyBefore is no number");
             (format!("Read {kind}"), vec![known, earlier], None, answers.problem(schemas, MISSING.0, MISSING.1))
         }
@@ -174,9 +177,9 @@ fn of_resource(handler: &ResourceHandler, operation: &Operation, table: &Table, 
         }
         Operation::Events => {
             let stream = Answers::default().content(200, "The transitions, as they are made", "text/event-stream", schemas.event(handler));
-            let answers = stream.empty(204, "Nothing follows that event").problems(schemas, &[MISSING, TOO_OFTEN]);
+            let answers = stream.empty(204, "No event can follow").problems(schemas, &[MISSING, TOO_OFTEN]);
             let id = json!({"type": "integer", "minimum": 0, "maximum": i64::MAX});
-            let resume = parameter("Last-Event-ID", "header", false, "Go on after this event", id);
+            let resume = parameter("Last-Event-ID", "header", false, "Continue after this event", id);
             (format!("Follow the transitions of {kind}"), vec![resume], None, answers)
         }
         Operation::Action(action) => {
@@ -203,18 +206,24 @@ fn page_parameters(handler: &ResourceHandler) -> Vec<Value> {
     let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": usual_page(handler)});
     let cursor = json!({"type": "string", "pattern": CURSOR_PATTERN});
     vec![
-        parameter("limit", "query", false, "At most so many", limit),
-        parameter("cursor", "query", false, "That of the Link header, unchanged", cursor),
+        parameter("limit", "query", false, "Maximum number of items", limit),
+        parameter("cursor", "query", false, "The cursor of the Link header, unchanged", cursor),
     ]
 }
 
 fn idempotency_key() -> Value {
     let key = json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY_BYTES, "pattern": "^[!-~]+$"});
-    parameter("Idempotency-Key", "header", false, "The same key and body create once; with another body it is 422", key)
+    parameter(
+        "Idempotency-Key",
+        "header",
+        false,
+        "Requests with the same key and body create one resource; the same key with another body is refused with 422",
+        key,
+    )
 }
 
 fn if_match() -> Value {
-    parameter("If-Match", "header", false, "Only if it still has this ETag", json!({"type": "string"}))
+    parameter("If-Match", "header", false, "Only if the ETag is still this one", json!({"type": "string"}))
 }
 
 fn parameter(name: &str, place: &str, required: bool, description: &str, schema: Value) -> Value {

@@ -88,10 +88,10 @@ impl Schemas {
         }
         let mut added = Vec::new();
         if handler.workflow.is_some() {
-            added.push(("state", json!({"type": "string", "description": "The same as that of the resource."})));
+            added.push(("state", json!({"type": "string", "description": "The same as the `state` of the resource."})));
         }
         if handler.owner == Owner::Creator {
-            added.push(("userId", json!({"type": "string", "description": "Whose it is."})));
+            added.push(("userId", json!({"type": "string", "description": "Identifier of the owner."})));
         }
         for (name, schema) in added {
             data["properties"][name] = schema;
@@ -105,7 +105,7 @@ impl Schemas {
         if let Some(fields) = data["properties"].as_object_mut() {
             fields.retain(|name, _| !handler.private_fields.contains(name));
         }
-        data["description"] = json!("Business data, results of steps included.");
+        data["description"] = json!("Business data, including the results of steps.");
         data["additionalProperties"] = json!(true);
         self.named(format!("Data_{}", handler.kind), data)
     }

@@ -30,7 +30,7 @@ pub struct NewOrder {
     /// The total that the customer was shown: if it is another now, nothing is ordered and the answer is 409 `price_changed`.
     #[schemars(with = "Cents", default, skip_serializing_if = "Option::is_none")]
     pub expected_total: Option<Expected>,
-    /// Ignored: it comes from the catalogue.
+    /// Ignored: the catalogue's counts.
     #[schemars(default, skip_serializing_if = "Ignored::is_ignored")]
     pub total: Ignored,
 }
@@ -39,16 +39,16 @@ pub struct NewOrder {
 #[derive(JsonSchema)]
 #[schemars(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewLine {
-    /// Of the catalogue; once in an order.
+    /// Identifier of a product; each once in an order.
     #[schemars(length(min = 1, max = MAX_TEXT), regex(pattern = r"^[^\x00-\x1f\x7f-\x9f]+$"))]
     pub product_id: String,
     /// Units.
     #[schemars(range(min = 1))]
     pub quantity: u64,
-    /// Ignored: it comes from the catalogue.
+    /// Ignored: the catalogue's counts.
     #[schemars(default, skip_serializing_if = "Ignored::is_ignored")]
     pub name: Ignored,
-    /// Ignored: it comes from the catalogue.
+    /// Ignored: the catalogue's counts.
     #[schemars(default, skip_serializing_if = "Ignored::is_ignored")]
     pub price: Ignored,
 }

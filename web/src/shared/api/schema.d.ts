@@ -180,7 +180,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** How each part is */
+        /** Health of each part */
         get: operations["get_healthz"];
         put?: never;
         post?: never;
@@ -197,7 +197,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether everything is open */
+        /** Readiness: whether requests are served */
         get: operations["get_readyz"];
         put?: never;
         post?: never;
@@ -214,7 +214,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether the process gets on */
+        /** Liveness: whether the process makes progress */
         get: operations["get_livez"];
         put?: never;
         post?: never;
@@ -231,7 +231,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Numbers for a collector */
+        /** Metrics */
         get: operations["get_metrics"];
         put?: never;
         post?: never;
@@ -248,7 +248,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** This description */
+        /** This document */
         get: operations["get_openapi_json"];
         put?: never;
         post?: never;
@@ -309,7 +309,7 @@ export interface components {
             /** @description Its password. */
             password: string;
         };
-        /** @description Business data, results of steps included. */
+        /** @description Business data, including the results of steps. */
         Data_orders: {
             /** @description In the sequence in which they were asked for. */
             items: components["schemas"]["OrderLine"][];
@@ -317,14 +317,14 @@ export interface components {
             shipping: components["schemas"]["Address"];
             /** @description What all lines come to. */
             total: number;
-            /** @description The same as that of the resource. */
+            /** @description The same as the `state` of the resource. */
             state: string;
-            /** @description Whose it is. */
+            /** @description Identifier of the owner. */
             userId: string;
         } & {
             [key: string]: unknown;
         };
-        /** @description Business data, results of steps included. */
+        /** @description Business data, including the results of steps. */
         Data_products: {
             /** @description Units in stock. */
             stock?: number;
@@ -394,16 +394,16 @@ export interface components {
         New_orders: {
             /** @description Each product once. */
             items: {
-                /** @description Of the catalogue; once in an order. */
+                /** @description Identifier of a product; each once in an order. */
                 productId: string;
                 /**
                  * Format: uint64
                  * @description Units.
                  */
                 quantity: number;
-                /** @description Ignored: it comes from the catalogue. */
+                /** @description Ignored: the catalogue's counts. */
                 name?: unknown;
-                /** @description Ignored: it comes from the catalogue. */
+                /** @description Ignored: the catalogue's counts. */
                 price?: unknown;
             }[];
             /** @description Where it goes. */
@@ -424,7 +424,7 @@ export interface components {
             };
             /** @description The total that the customer was shown: if it is another now, nothing is ordered and the answer is 409 `price_changed`. */
             expectedTotal?: number;
-            /** @description Ignored: it comes from the catalogue. */
+            /** @description Ignored: the catalogue's counts. */
             total?: unknown;
         };
         /** @description A transition that a timer makes. */
@@ -707,7 +707,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Our fault; the log says why */
+            /** @description Internal error; the log names the cause */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -716,7 +716,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now, or it took too long */
+            /** @description Not available now, or a time limit has run out */
             503: {
                 headers: {
                     /** @description Seconds */
@@ -818,7 +818,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Our fault; the log says why */
+            /** @description Internal error; the log names the cause */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -827,7 +827,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now, or it took too long */
+            /** @description Not available now, or a time limit has run out */
             503: {
                 headers: {
                     /** @description Seconds */
@@ -889,7 +889,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Our fault; the log says why */
+            /** @description Internal error; the log names the cause */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -898,7 +898,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now, or it took too long */
+            /** @description Not available now, or a time limit has run out */
             503: {
                 headers: {
                     /** @description Seconds */
@@ -1018,7 +1018,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Our fault; the log says why */
+            /** @description Internal error; the log names the cause */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1027,7 +1027,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now, or it took too long */
+            /** @description Not available now, or a time limit has run out */
             503: {
                 headers: {
                     /** @description Seconds */
@@ -1043,9 +1043,9 @@ export interface operations {
     get_api_products: {
         parameters: {
             query?: {
-                /** @description At most so many */
+                /** @description Maximum number of items */
                 limit?: number;
-                /** @description That of the Link header, unchanged */
+                /** @description The cursor of the Link header, unchanged */
                 cursor?: string;
             };
             header?: never;
@@ -1057,7 +1057,7 @@ export interface operations {
             /** @description A page; Link leads to the next */
             200: {
                 headers: {
-                    /** @description With rel="next" the next page; absent on the last */
+                    /** @description The next page, with rel="next"; absent on the last page */
                     Link?: string;
                     [name: string]: unknown;
                 };
@@ -1094,7 +1094,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Our fault; the log says why */
+            /** @description Internal error; the log names the cause */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1103,7 +1103,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now, or it took too long */
+            /** @description Not available now, or a time limit has run out */
             503: {
                 headers: {
                     /** @description Seconds */
@@ -1119,27 +1119,27 @@ export interface operations {
     get_api_products_id: {
         parameters: {
             query?: {
-                /** @description History before this number, from historyNext */
+                /** @description Only history before this number, as given by historyNext */
                 historyBefore?: number;
             };
             header?: {
-                /** @description 304 if it still has this ETag */
+                /** @description Answered with 304 if the ETag is still this one */
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description Which one */
+                /** @description Identifier */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description It, with the last 100 of its history; Link leads to more */
+            /** @description The resource, with the last 100 rows of its history; Link leads to earlier ones */
             200: {
                 headers: {
-                    /** @description Of this version; for If-None-Match and If-Match */
+                    /** @description Identifies this version; to be sent in If-None-Match or If-Match */
                     ETag: string;
-                    /** @description With rel="next" the next page; absent on the last */
+                    /** @description The next page, with rel="next"; absent on the last page */
                     Link?: string;
                     [name: string]: unknown;
                 };
@@ -1147,10 +1147,10 @@ export interface operations {
                     "application/json": components["schemas"]["Resource_products"];
                 };
             };
-            /** @description It still has that ETag */
+            /** @description Not modified: the ETag is still this one */
             304: {
                 headers: {
-                    /** @description Of this version; for If-None-Match and If-Match */
+                    /** @description Identifies this version; to be sent in If-None-Match or If-Match */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -1165,7 +1165,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not there, or somebody else's */
+            /** @description Not found, or it belongs to somebody else */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1194,7 +1194,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Our fault; the log says why */
+            /** @description Internal error; the log names the cause */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1203,7 +1203,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now, or it took too long */
+            /** @description Not available now, or a time limit has run out */
             503: {
                 headers: {
                     /** @description Seconds */
@@ -1219,9 +1219,9 @@ export interface operations {
     get_api_orders: {
         parameters: {
             query?: {
-                /** @description At most so many */
+                /** @description Maximum number of items */
                 limit?: number;
-                /** @description That of the Link header, unchanged */
+                /** @description The cursor of the Link header, unchanged */
                 cursor?: string;
             };
             header?: never;
@@ -1233,7 +1233,7 @@ export interface operations {
             /** @description A page; Link leads to the next */
             200: {
                 headers: {
-                    /** @description With rel="next" the next page; absent on the last */
+                    /** @description The next page, with rel="next"; absent on the last page */
                     Link?: string;
                     [name: string]: unknown;
                 };
@@ -1281,7 +1281,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Our fault; the log says why */
+            /** @description Internal error; the log names the cause */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1290,7 +1290,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now, or it took too long */
+            /** @description Not available now, or a time limit has run out */
             503: {
                 headers: {
                     /** @description Seconds */
@@ -1307,7 +1307,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body create once; with another body it is 422 */
+                /** @description Requests with the same key and body create one resource; the same key with another body is refused with 422 */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -1322,7 +1322,7 @@ export interface operations {
             /** @description Created; with a key that was used before, what was created then */
             201: {
                 headers: {
-                    /** @description Of this version; for If-None-Match and If-Match */
+                    /** @description Identifies this version; to be sent in If-None-Match or If-Match */
                     ETag: string;
                     /** @description Path of what was created */
                     Location: string;
@@ -1363,7 +1363,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The total is not the expectedTotal: code is price_changed, lines and total are what they are now; or the Idempotency-Key has made what is not kept any more */
+            /** @description The total differs from expectedTotal: code is price_changed, and lines and total are the current ones; or what this Idempotency-Key has created is not kept any more */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1399,7 +1399,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests; or, with the code limit_per_owner, the caller has as many as limit says in states that count */
+            /** @description Too many requests; or, with the code limit_per_owner, the caller has reached the limit of resources in the states that count */
             429: {
                 headers: {
                     /** @description Seconds */
@@ -1410,7 +1410,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Our fault; the log says why */
+            /** @description Internal error; the log names the cause */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1419,7 +1419,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now, or it took too long */
+            /** @description Not available now, or a time limit has run out */
             503: {
                 headers: {
                     /** @description Seconds */
@@ -1435,27 +1435,27 @@ export interface operations {
     get_api_orders_id: {
         parameters: {
             query?: {
-                /** @description History before this number, from historyNext */
+                /** @description Only history before this number, as given by historyNext */
                 historyBefore?: number;
             };
             header?: {
-                /** @description 304 if it still has this ETag */
+                /** @description Answered with 304 if the ETag is still this one */
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description Which one */
+                /** @description Identifier */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description It, with the last 100 of its history; Link leads to more */
+            /** @description The resource, with the last 100 rows of its history; Link leads to earlier ones */
             200: {
                 headers: {
-                    /** @description Of this version; for If-None-Match and If-Match */
+                    /** @description Identifies this version; to be sent in If-None-Match or If-Match */
                     ETag: string;
-                    /** @description With rel="next" the next page; absent on the last */
+                    /** @description The next page, with rel="next"; absent on the last page */
                     Link?: string;
                     [name: string]: unknown;
                 };
@@ -1463,10 +1463,10 @@ export interface operations {
                     "application/json": components["schemas"]["Resource_orders"];
                 };
             };
-            /** @description It still has that ETag */
+            /** @description Not modified: the ETag is still this one */
             304: {
                 headers: {
-                    /** @description Of this version; for If-None-Match and If-Match */
+                    /** @description Identifies this version; to be sent in If-None-Match or If-Match */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -1492,7 +1492,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not there, or somebody else's */
+            /** @description Not found, or it belongs to somebody else */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1521,7 +1521,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Our fault; the log says why */
+            /** @description Internal error; the log names the cause */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1530,7 +1530,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now, or it took too long */
+            /** @description Not available now, or a time limit has run out */
             503: {
                 headers: {
                     /** @description Seconds */
@@ -1547,11 +1547,11 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Go on after this event */
+                /** @description Continue after this event */
                 "Last-Event-ID"?: number;
             };
             path: {
-                /** @description Which one */
+                /** @description Identifier */
                 id: string;
             };
             cookie?: never;
@@ -1573,7 +1573,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description Nothing follows that event */
+            /** @description No event can follow */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -1600,7 +1600,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not there, or somebody else's */
+            /** @description Not found, or it belongs to somebody else */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1620,7 +1620,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Our fault; the log says why */
+            /** @description Internal error; the log names the cause */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1629,7 +1629,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now, or it took too long */
+            /** @description Not available now, or a time limit has run out */
             503: {
                 headers: {
                     /** @description Seconds */
@@ -1647,7 +1647,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Which one */
+                /** @description Identifier */
                 id: string;
             };
             cookie?: never;
@@ -1661,7 +1661,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Of this version; for If-None-Match and If-Match */
+                    /** @description Identifies this version; to be sent in If-None-Match or If-Match */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -1689,7 +1689,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not there, or somebody else's */
+            /** @description Not found, or it belongs to somebody else */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1707,7 +1707,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It does not fit what is there now */
+            /** @description Conflicts with the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1743,7 +1743,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Asked for too often */
+            /** @description The action was requested too often */
             429: {
                 headers: {
                     /** @description Seconds */
@@ -1754,7 +1754,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Our fault; the log says why */
+            /** @description Internal error; the log names the cause */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1763,7 +1763,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now, or it took too long */
+            /** @description Not available now, or a time limit has run out */
             503: {
                 headers: {
                     /** @description Seconds */
@@ -1781,7 +1781,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Which one */
+                /** @description Identifier */
                 id: string;
             };
             cookie?: never;
@@ -1795,7 +1795,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Of this version; for If-None-Match and If-Match */
+                    /** @description Identifies this version; to be sent in If-None-Match or If-Match */
                     ETag: string;
                     [name: string]: unknown;
                 };
@@ -1823,7 +1823,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not there, or somebody else's */
+            /** @description Not found, or it belongs to somebody else */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1841,7 +1841,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It does not fit what is there now */
+            /** @description Conflicts with the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1877,7 +1877,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Asked for too often */
+            /** @description The action was requested too often */
             429: {
                 headers: {
                     /** @description Seconds */
@@ -1888,7 +1888,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Our fault; the log says why */
+            /** @description Internal error; the log names the cause */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1897,7 +1897,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now, or it took too long */
+            /** @description Not available now, or a time limit has run out */
             503: {
                 headers: {
                     /** @description Seconds */
@@ -1919,7 +1919,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Of use */
+            /** @description Healthy, or degraded */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1937,7 +1937,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Our fault; the log says why */
+            /** @description Internal error; the log names the cause */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1984,7 +1984,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Our fault; the log says why */
+            /** @description Internal error; the log names the cause */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2031,7 +2031,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Our fault; the log says why */
+            /** @description Internal error; the log names the cause */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2060,7 +2060,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Numbers, in Prometheus's text format */
+            /** @description Metrics, in the text format of Prometheus */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2078,7 +2078,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Neither this machine nor a private network */
+            /** @description The caller is neither on this machine nor in a private network */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2087,7 +2087,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Our fault; the log says why */
+            /** @description Internal error; the log names the cause */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2125,7 +2125,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Our fault; the log says why */
+            /** @description Internal error; the log names the cause */
             500: {
                 headers: {
                     [name: string]: unknown;
