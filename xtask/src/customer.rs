@@ -10,7 +10,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::http;
 
-const POLL: Duration = Duration::from_millis(10);
+/// The first and the longest pause between two looks at an order: what is fast is seen to be, and what is slow uses up no rate limit.
+const POLL: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
 const EMAIL: &str = "ada@example.com";
 const PASSWORD: &str = "password123";
 
@@ -89,13 +90,15 @@ impl Customer {
     /// Waits until an order is in a state.
     pub async fn wait_for(&self, id: &str, wanted: &str, patience: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + patience;
+        let mut pause = POLL.0;
         loop {
             let order = http::json(self.request(Method::GET, &format!("/api/orders/{id}")), 200).await?;
             if order["state"] == wanted {
                 return Ok(());
             }
             ensure!(Instant::now() < deadline, "{id} should be {wanted} after {patience:?} and is {}", order["state"]);
-            sleep(POLL).await;
+            sleep(pause).await;
+            pause = (pause * 3 / 2).min(POLL.1);
         }
     }
 

@@ -79,7 +79,8 @@ pub const STAGES: [Stage; 24] = [
     always("api", &["components: build", "program", "downloads"], Load::Waits, |_| done(api::check())),
     always("docs", &["components: build", "program", "downloads"], Load::Waits, |_| done(docs::check())),
     always("dist", &["components: build", "program", "pages"], Load::Waits, |_| done(dist::check(Profile::Dev))),
-    always("containers", &["components: build", "program", "pages", "kafka: jars"], Load::Waits, |_| containers::check()),
+    // An order has a second to be delivered in.
+    always("containers", &["components: build", "program", "pages", "kafka: jars"], Load::Alone, |_| containers::check()),
     always("observability", &["components: build", "program", "kafka: jars"], Load::Waits, |_| done(observability::check())),
     always("components: lints", &["components: build"], Load::Computes, |_| done(component_lints())),
     always("components: lints in wasm", &["components: build"], Load::Computes, |_| done(component_wasm_lints())),
