@@ -21,7 +21,7 @@ use anyhow::{Context as _, bail};
 use crate::app::{App, Surroundings};
 use crate::clock::Clock;
 use crate::config::commands::Format;
-use crate::config::report::Colour;
+use crate::config::report::{Colour, Report};
 use crate::config::{self, Checked, Environment};
 use crate::plan::Plan;
 use crate::shutdown::{LOG_LIMIT, STOP_LIMIT, Stop, THREADS_LIMIT};
@@ -143,13 +143,7 @@ pub fn completions(command: &mut clap::Command, shell: clap_complete::Shell) -> 
 #[must_use]
 pub fn openapi(file: &Path) -> ExitCode {
     printing(|out| {
-        let plan = match config::describe(file, &Environment::without_secret_files()?) {
-            Ok(plan) => plan,
-            Err(report) => {
-                write!(std::io::stderr().lock(), "{}", report.lines())?;
-                return Ok(ExitCode::FAILURE);
-            }
-        };
+        let Some(plan) = described(file)? else { return Ok(ExitCode::FAILURE) };
         let text = serde_json::to_string_pretty(&crate::http::openapi_document(&plan))?;
         writeln!(out, "{text}")?;
         Ok(ExitCode::SUCCESS)
@@ -194,22 +188,24 @@ fn plan(config: &Path) -> anyhow::Result<Option<Plan>> {
             }
             Ok(Some(plan))
         }
-        Err(report) => {
-            telemetry::logs::tell(&report.lines());
-            Ok(None)
-        }
+        Err(report) => Ok(refused(&report)),
     }
+}
+
+/// What a config says to who asks what it is about.
+fn described(config: &Path) -> anyhow::Result<Option<Plan>> {
+    config::describe(config, &Environment::without_secret_files()?).map_or_else(|report| Ok(refused(&report)), |plan| Ok(Some(plan)))
 }
 
 /// What a config says to who repairs what its process keeps.
 fn plan_for_repair(config: &Path) -> anyhow::Result<Option<Plan>> {
-    match config::for_repair(config, &Environment::without_secret_files()?) {
-        Ok(plan) => Ok(Some(plan)),
-        Err(report) => {
-            telemetry::logs::tell(&report.lines());
-            Ok(None)
-        }
-    }
+    config::for_repair(config, &Environment::without_secret_files()?).map_or_else(|report| Ok(refused(&report)), |plan| Ok(Some(plan)))
+}
+
+/// Tells what is wrong with a config, of which there is no plan then.
+fn refused(report: &Report) -> Option<Plan> {
+    telemetry::logs::tell(&report.lines());
+    None
 }
 
 /// The file of the database that a config describes, which is there and can be read; without one in the config, an error that says what is

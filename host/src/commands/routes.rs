@@ -4,9 +4,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::Output;
 use super::printed::printing;
-use crate::config::{self, Environment};
+use super::{Output, described};
 use crate::http::{Entry, Table};
 use crate::plan::{Owner, Scope};
 
@@ -16,15 +15,7 @@ const HEAD: [&str; 7] = ["METHOD", "PATH", "HANDLER", "OPERATION ID", "WHO", "OW
 #[must_use]
 pub fn routes(config: &Path, output: Output) -> ExitCode {
     printing(|out| {
-        // Who may do what depends on no secret, so one that cannot be read is no reason to fail.
-        let environment = Environment::of_process().unwrap_or_default();
-        let plan = match config::describe(config, &environment) {
-            Ok(plan) => plan,
-            Err(report) => {
-                write!(std::io::stderr().lock(), "{}", report.lines())?;
-                return Ok(ExitCode::FAILURE);
-            }
-        };
+        let Some(plan) = described(config)? else { return Ok(ExitCode::FAILURE) };
         let table = Table::of(&plan);
         if output == Output::Json {
             writeln!(out, "{}", serde_json::to_string_pretty(&table.entries)?)?;

@@ -66,8 +66,7 @@ fn change(config: &Path, email: &str, change: impl FnOnce(&mut BTreeSet<String>)
                 "nobody has an account with the e-mail '{email}'; `millrace users list --all` shows those that there are. Nothing was changed"
             );
         };
-        writeln!(out, "{}", line(&user))?;
-        writeln!(out, "a token that was given out before says what it said; the next one says this")?;
+        out.done(&format!("{}\na token that was given out before says what it said; the next one says this", line(&user)))?;
         Ok(ExitCode::SUCCESS)
     })
 }
