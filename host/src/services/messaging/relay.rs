@@ -38,22 +38,24 @@ pub struct Relay {
 
 /// What the bus refuses although it is there, as one topic of a broker that does not take the events of this process.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<Option<Refusal>>);
+pub struct Refusals(Mutex<Option<Oldest>>);
 
+/// What has been refused for longest, and how many keys wait because of that or of another refusal.
+type Oldest = (Refusal, usize);
+
+/// What was refused first, and why it was the last time.
 #[derive(Debug, Clone)]
 struct Refusal {
     topic: String,
     reason: String,
     since: Instant,
-    /// Keys whose events wait because of this or another refusal.
-    keys: usize,
 }
 
 impl Refusals {
     /// What has been refused for more than a moment, in words.
     #[must_use]
     pub fn lasting(&self) -> Option<String> {
-        self.0.lock().as_ref().filter(|refusal| refusal.since.elapsed() >= LASTING).map(|Refusal { topic, reason, keys, .. }| {
+        self.0.lock().as_ref().filter(|(refusal, _)| refusal.since.elapsed() >= LASTING).map(|(Refusal { topic, reason, .. }, keys)| {
             format!("those of {keys} instances wait in the outbox, because topic '{topic}' does not take one: {reason}")
         })
     }
@@ -66,14 +68,7 @@ struct Held(HashMap<String, Hold>);
 struct Hold {
     until: Instant,
     wait: Duration,
-    refusal: Refused,
-}
-
-/// What was refused first, and why it was the last time.
-struct Refused {
-    topic: String,
-    reason: String,
-    since: Instant,
+    refusal: Refusal,
 }
 
 impl Held {
@@ -86,13 +81,12 @@ impl Held {
         let before = self.0.get(key);
         let wait = before.map_or(BACKOFF.0, |hold| (hold.wait * 2).min(BACKOFF.1));
         let since = before.map_or(now, |hold| hold.refusal.since);
-        self.0.insert(key.to_owned(), Hold { until: now + wait, wait, refusal: Refused { topic: topic.to_owned(), reason, since } });
+        self.0.insert(key.to_owned(), Hold { until: now + wait, wait, refusal: Refusal { topic: topic.to_owned(), reason, since } });
     }
 
-    /// What has been refused for longest.
-    fn oldest(&self) -> Option<Refusal> {
-        let Refused { topic, reason, since } = self.0.values().map(|hold| &hold.refusal).min_by_key(|refusal| refusal.since)?;
-        Some(Refusal { topic: topic.clone(), reason: reason.clone(), since: *since, keys: self.0.len() })
+    fn oldest(&self) -> Option<Oldest> {
+        let oldest = self.0.values().map(|hold| &hold.refusal).min_by_key(|refusal| refusal.since)?;
+        Some((oldest.clone(), self.0.len()))
     }
 
     fn release(&mut self, key: &str) {
