@@ -87,20 +87,11 @@ pub struct Dependencies {
 }
 
 struct Inner {
-    pipeline: Pipeline,
-    store: Arc<dyn Instances>,
-    stock: Arc<dyn Stock>,
-    workflows: Arc<Workflows>,
-    events: Arc<Events>,
-    active: Arc<Active>,
-    per_owner: Arc<PerOwner>,
-    backpressure: Arc<Backpressure>,
+    parts: Dependencies,
     changes: Changes,
     courses: Courses,
     standings: Standings,
-    clock: Clock,
     handlers: HashMap<String, Handler>,
-    generation: Generation,
     /// First pages that are the same for everybody, with the generation they were read in.
     pages: Mutex<HashMap<String, (u64, Page)>>,
 }
@@ -110,47 +101,23 @@ impl Resources {
     ///
     /// # Errors
     /// A schema cannot be made.
-    pub fn new(dependencies: Dependencies, handlers: &[ResourceHandler], routes: &[Route]) -> anyhow::Result<Self> {
-        let Dependencies {
-            pipeline,
-            store,
-            stock,
-            workflows,
-            events,
-            active,
-            per_owner,
-            backpressure,
-            change_notifier,
-            generation,
-            clock,
-            stop,
-        } = dependencies;
+    pub fn new(parts: Dependencies, handlers: &[ResourceHandler], routes: &[Route]) -> anyhow::Result<Self> {
+        let Dependencies { pipeline, store, workflows, events, change_notifier, clock, stop, .. } = &parts;
         let handlers = handlers
             .iter()
             .map(|settings| Ok((settings.name.clone(), Handler::new(settings, routes, store.clone())?)))
             .collect::<anyhow::Result<_>>()?;
         let standings =
-            Standings { store: Arc::clone(&store), workflows: Arc::clone(&workflows), pipeline: pipeline.clone(), clock: clock.clone() };
-        let changes = Changes { store: store.clone(), events: Arc::clone(&events), standings: standings.clone(), change_notifier, stop };
-        let courses = Courses { store: Arc::clone(&store), workflows: Arc::clone(&workflows), clock: clock.clone() };
-        let pages = Mutex::default();
-        let inner = Inner {
-            pipeline,
-            store,
-            stock,
-            workflows,
-            events,
-            active,
-            per_owner,
-            backpressure,
-            changes,
-            courses,
-            standings,
-            clock,
-            handlers,
-            generation,
-            pages,
+            Standings { store: Arc::clone(store), workflows: Arc::clone(workflows), pipeline: pipeline.clone(), clock: clock.clone() };
+        let changes = Changes {
+            store: store.clone(),
+            events: Arc::clone(events),
+            standings: standings.clone(),
+            change_notifier: change_notifier.clone(),
+            stop: stop.clone(),
         };
+        let courses = Courses { store: Arc::clone(store), workflows: Arc::clone(workflows), clock: clock.clone() };
+        let inner = Inner { parts, changes, courses, standings, handlers, pages: Mutex::default() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -213,7 +180,7 @@ impl Resources {
         if handler.settings.owner == Owner::Creator || handler.settings.workflow.is_some() || limit.is_some() || cursor.is_some() {
             return self.read_page(handler, caller, limit, cursor).await;
         }
-        let generation = self.inner.generation.current();
+        let generation = self.inner.parts.generation.current();
         if let Some((read_in, page)) = self.inner.pages.lock().get(&handler.settings.name)
             && *read_in == generation
         {
@@ -283,11 +250,11 @@ impl Resources {
         let guard = guard(&resource, if_version)?;
         resource.data = Arc::new(handler.new_data(&body).await?);
         resource.version += 1;
-        resource.updated_at = self.inner.clock.now();
+        resource.updated_at = self.inner.parts.clock.now();
         let stock = handler.units(&resource.data).map(|on_hand| Stocking::Anew { sku: id.to_owned(), on_hand });
         let commit = Commit { change: Some((guard, resource.clone())), stock, ..Commit::default() };
         self.store().commit(commit).await.map_err(|error| handler.not_changed(error))?;
-        self.inner.generation.advance();
+        self.inner.parts.generation.advance();
         self.full_view(handler, caller, &resource).await
     }
 
@@ -300,7 +267,7 @@ impl Resources {
         let resource = self.own(handler, caller, id).await?;
         handler.refuse_workflow(&resource)?;
         let removed = self.store().delete_resource(&handler.settings.kind, id, guard(&resource, if_version)?).await?;
-        self.inner.generation.advance();
+        self.inner.parts.generation.advance();
         if removed { Ok(()) } else { Err(handler.not_found(id)) }
     }
 
@@ -314,7 +281,7 @@ impl Resources {
         let merge = handler.action_fields(&body)?;
         self.own(handler, caller, id).await?;
         let entered = self.store().timers(&handler.settings.kind, id).await?;
-        let (steady, too_soon) = (self.inner.clock.steady(), Mutex::new(None));
+        let (steady, too_soon) = (self.inner.parts.clock.steady(), Mutex::new(None));
         let choose = |resource: &Resource, machine: &Machine| {
             let refused =
                 || Refusal::WrongState { transition: action.to_owned(), from: transitions.join(" or "), state: resource.state.clone() };
@@ -332,7 +299,7 @@ impl Resources {
                 }
             }
         };
-        match self.inner.pipeline.fire(&handler.settings.kind, id, &choose).await {
+        match self.inner.parts.pipeline.fire(&handler.settings.kind, id, &choose).await {
             Ok(resource) => self.full_view(handler, caller, &resource).await,
             Err(FireError::Gone) => Err(handler.not_found(id)),
             Err(FireError::Refused(refusal)) => {
@@ -341,7 +308,7 @@ impl Resources {
                         format!("'{action}' was asked for a moment ago and changed nothing; it may be asked for again in a moment");
                     return Err(ServiceError::TooMany { detail, retry_after });
                 }
-                match self.inner.pipeline.withdraw(&handler.settings.kind, id, &transitions, (Cause::Api, merge.as_ref())).await {
+                match self.inner.parts.pipeline.withdraw(&handler.settings.kind, id, &transitions, (Cause::Api, merge.as_ref())).await {
                     Ok(resource) => self.full_view(handler, caller, &resource).await,
                     Err(WithdrawError::Store(error)) => Err(error.into()),
                     Err(WithdrawError::Lookup(error)) => Err(ServiceError::Internal(error.into())),
@@ -380,11 +347,11 @@ impl Resources {
     }
 
     pub(super) fn store(&self) -> &Arc<dyn Instances> {
-        &self.inner.store
+        &self.inner.parts.store
     }
 
     pub(super) fn stock(&self) -> &Arc<dyn Stock> {
-        &self.inner.stock
+        &self.inner.parts.stock
     }
 
     pub(super) fn handlers(&self) -> impl Iterator<Item = &Handler> {
@@ -392,11 +359,11 @@ impl Resources {
     }
 
     pub(super) fn clock(&self) -> &Clock {
-        &self.inner.clock
+        &self.inner.parts.clock
     }
 
     pub(super) fn generation(&self) -> &Generation {
-        &self.inner.generation
+        &self.inner.parts.generation
     }
 
     fn handler(&self, name: &str) -> Result<&Handler, ServiceError> {
@@ -411,9 +378,10 @@ impl Resources {
         row: Option<IdempotencyRow>,
         traceparent: String,
     ) -> Result<(View, bool), ServiceError> {
-        let resource = handler.new_resource(caller, data, self.inner.clock.now())?;
+        let resource = handler.new_resource(caller, data, self.inner.parts.clock.now())?;
         let owner = resource.owner.clone();
-        let share = self.inner.per_owner.begin(&handler.settings.kind, owner.as_deref()).map_err(|_| handler.full(FULL_RETRY_AFTER))?;
+        let share =
+            self.inner.parts.per_owner.begin(&handler.settings.kind, owner.as_deref()).map_err(|_| handler.full(FULL_RETRY_AFTER))?;
         let place = handler.settings.workflow.as_deref().map(|workflow| self.place(workflow)).transpose()?;
         let mut plan = match &handler.settings.workflow {
             Some(workflow) => self.begin(workflow, resource, traceparent)?,
@@ -422,14 +390,14 @@ impl Resources {
         plan.commit.idempotency = row.clone().map(|row| IdempotencyRow { resource_id: plan.resource.id.clone(), ..row });
         let units = handler.units(&plan.resource.data);
         plan.commit.stock = units.map(|on_hand| Stocking::First { sku: plan.resource.id.clone(), on_hand });
-        match self.inner.pipeline.commit(plan).await {
+        match self.inner.parts.pipeline.commit(plan).await {
             Ok(resource) => {
                 if let Some(share) = share {
                     share.keep(&resource.state);
                 }
                 match place {
                     Some(place) => place.keep(),
-                    None => self.inner.generation.advance(),
+                    None => self.inner.parts.generation.advance(),
                 }
                 let stock = handler.units(&resource.data);
                 let course = resource.workflow.as_ref().map(|_| Course::default());
@@ -446,7 +414,7 @@ impl Resources {
 
     /// A place for one more instance.
     fn place<'a>(&'a self, workflow: &'a str) -> Result<Place<'a>, ServiceError> {
-        let Inner { active, workflows, .. } = &*self.inner;
+        let Dependencies { active, workflows, .. } = &self.inner.parts;
         active.begin(workflow, workflows.max_instances(workflow)).ok_or_else(|| {
             let detail = format!("'{workflow}' has as many unfinished instances as it may have; nothing was stored");
             ServiceError::Unavailable { detail, retry_after: FULL_RETRY_AFTER }
@@ -454,7 +422,7 @@ impl Resources {
     }
 
     fn begin(&self, workflow: &str, resource: Resource, traceparent: String) -> Result<CommitPlan, ServiceError> {
-        let Inner { workflows, events, backpressure, clock, .. } = &*self.inner;
+        let Dependencies { workflows, events, backpressure, clock, .. } = &self.inner.parts;
         let missing = || ServiceError::Internal(anyhow::anyhow!("there is no workflow '{workflow}'"));
         let pinned = workflows.current(workflow).ok_or_else(missing)?;
         if let Some(reason) = backpressure.refusal() {
@@ -526,7 +494,7 @@ impl Resources {
 
     fn view(&self, handler: &Handler, resource: &Resource, stock: Option<u64>, course: Option<Course>, standing: Option<Standing>) -> View {
         let stock = handler.settings.stock_field.as_deref().zip(stock);
-        view::resource(&self.inner.events, resource, stock, course, standing)
+        view::resource(&self.inner.parts.events, resource, stock, course, standing)
     }
 }
 
