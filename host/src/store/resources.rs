@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Commit, Committed, Guard, StoreError};
+use super::{AuditEntry, Commit, Committed, Guard, StoreError};
 
 /// A JSON object, the business data of a resource.
 pub type Object = Map<String, Value>;
@@ -121,8 +121,8 @@ pub trait Resources: Send + Sync + 'static {
     async fn resource(&self, kind: &str, id: &str) -> Result<Option<Resource>, StoreError>;
     /// Some resources, see [`Listing`].
     async fn resources(&self, listing: &Listing) -> Result<Vec<Resource>, StoreError>;
-    /// Removes a resource (and its stock) without a workflow; false when it was not there.
-    async fn delete_resource(&self, kind: &str, id: &str, guard: Guard) -> Result<bool, StoreError>;
+    /// Removes a resource (and its stock) without a workflow, and writes `audit` of it; false, and nothing is written, when it was not there.
+    async fn delete_resource(&self, kind: &str, id: &str, guard: Guard, audit: Option<AuditEntry>) -> Result<bool, StoreError>;
     /// History of a resource after `seq`, ascending, at most `limit` rows.
     async fn history(&self, kind: &str, id: &str, after: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError>;
     /// The last `limit` rows of its history before `seq`, ascending.

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use millrace::store::{Commit, Guard, IdempotencyRow, InboxRow, Listing, Prunable, ReservationStatus, RunStatus, Settled, StepRun, User};
 use proptest::prelude::*;
 
-use crate::test_env::{TestEnv, at, claim, create, event, first_stocked, history_row, instance, line, moved, product, run, stocked, timer};
+use crate::test_env::{
+    TestEnv, at, claim, create, deed, event, first_stocked, history_row, instance, line, moved, product, run, stocked, timer,
+};
 
 /// One thing to ask; numbers are small so that they meet.
 #[derive(Debug, Clone)]
@@ -180,7 +182,10 @@ async fn answer(env: &mut TestEnv, ask: &Ask) -> String {
         }
         Ask::Delete { id, version } => {
             let guard = if *version == 0 { Guard::Absent } else { Guard::Version((*version).into()) };
-            format!("{:?}", store.resources.delete_resource("products", &id.to_string(), guard).await)
+            format!(
+                "{:?}",
+                store.resources.delete_resource("products", &id.to_string(), guard, Some(deed("delete", &id.to_string()))).await
+            )
         }
         Ask::SetStock { sku, on_hand } => format!("{:?}", store.resources.commit(stocked(&sku.to_string(), (*on_hand).into())).await),
         Ask::Reserve { key, lines } => {
@@ -200,7 +205,9 @@ async fn answer(env: &mut TestEnv, ask: &Ask) -> String {
             let email = email.map(|email| format!("{email}@EXAMPLE.com"));
             format!("{:?}", store.users.update_user(&id.to_string(), Some("m"), email.as_deref()).await)
         }
-        Ask::SetRoles { id, roles } => format!("{:?}", store.users.set_roles(&id.to_string(), &names(roles)).await),
+        Ask::SetRoles { id, roles } => {
+            format!("{:?}", store.users.set_roles(&id.to_string(), &names(roles), Some(deed("roles", &id.to_string()))).await)
+        }
         Ask::PassAnHour => {
             env.pass_an_hour();
             String::new()
@@ -239,6 +246,7 @@ async fn everything(env: &TestEnv) -> Vec<String> {
     seen.push(format!("{:?}", (store.instances.next_timer_due().await, store.instances.lines().await, store.instances.claimed().await)));
     seen.push(format!("{:?}", store.messages.unpublished(0, 1_000).await));
     seen.push(format!("{:?}", store.stock.stock().await));
+    seen.push(format!("{:?}", store.audit.audited_after(0, 1_000).await));
     // The two were not written at the very same moment.
     let backlog = store.operations.backlog().await.map(|mut backlog| {
         let oldest: Vec<String> = backlog.oldest_active.drain(..).map(|(workflow, _)| workflow).collect();

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "what a test spawns ends with it")]
 
 mod agreement;
+mod audit;
 mod commits;
 mod durable;
 mod finished;
@@ -35,6 +36,13 @@ macro_rules! on_each_store {
 }
 
 on_each_store! {
+    audit:
+        an_entry_is_written_with_its_change_and_has_its_versions,
+        a_failed_write_leaves_no_entry,
+        rows_are_a_chain_whoever_writes_at_once,
+        a_row_that_is_not_as_it_was_is_found,
+        entries_are_listed_newest_first_by_what_is_asked_for,
+        nothing_of_it_is_ever_pruned;
     commits:
         a_created_resource_is_read_back,
         a_resource_is_created_once,

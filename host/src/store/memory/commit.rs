@@ -8,12 +8,13 @@ use super::super::{Commit, Committed, Conflict, Guard, OutboxRow, Resource, RunS
 use super::state::{Aged, Name, State, to_micros};
 
 impl State {
-    pub(super) fn commit(&mut self, commit: Commit, epoch: u64) -> Result<Committed, StoreError> {
+    pub(super) fn commit(&mut self, mut commit: Commit, epoch: u64) -> Result<Committed, StoreError> {
         self.check(&commit, epoch)?;
         if let Some(Stocking::Anew { sku, on_hand }) = &commit.stock {
             self.check_stock(sku, *on_hand)?;
         }
         let written_at = self.now;
+        self.note(commit.take_audit());
         if let Some(row) = commit.inbox {
             self.inbox.insert(row, written_at);
         }

@@ -3,6 +3,7 @@
 //! One lock around one [`State`](state::State); every change checks all its guards before it writes anything, so nothing ever
 //! has to be undone.
 
+mod audit;
 mod commit;
 mod finished;
 mod state;
@@ -20,9 +21,9 @@ use parking_lot::Mutex;
 
 use self::state::State;
 use super::{
-    Backlog, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Instances, Line,
-    Listing, Messages, Operations, OutboxRow, Prunable, Refused, ReservationStatus, Resource, Resources, Space, StepRun, Stock, StockLevel,
-    StockLine, StoreError, Timer, User, Users,
+    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Guard, HistoryRow,
+    IdempotencyRow, InboxRow, Instances, Line, Listing, Messages, Operations, OutboxRow, Prunable, Refused, ReservationStatus, Resource,
+    Resources, Space, StepRun, Stock, StockLevel, StockLine, StoreError, Timer, User, Users,
 };
 use crate::clock::Clock;
 
@@ -105,8 +106,8 @@ impl Resources for Memory {
         self.read(|state| state.resources(listing))
     }
 
-    async fn delete_resource(&self, kind: &str, id: &str, guard: Guard) -> Result<bool, StoreError> {
-        self.write(|state| Ok(state.delete_resource(kind, id, guard)?))
+    async fn delete_resource(&self, kind: &str, id: &str, guard: Guard, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
+        self.write(|state| Ok(state.delete_resource(kind, id, guard, audit)?))
     }
 
     async fn history(&self, kind: &str, id: &str, after: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
@@ -260,8 +261,8 @@ impl Users for Memory {
         self.write(|state| state.update_user(id, name, email))
     }
 
-    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>) -> Result<Option<User>, StoreError> {
-        self.write(|state| Ok(state.set_roles(id, roles)))
+    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>, audit: Option<AuditEntry>) -> Result<Option<User>, StoreError> {
+        self.write(|state| Ok(state.set_roles(id, roles, audit)))
     }
 
     async fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
@@ -289,6 +290,24 @@ impl Stock for Memory {
 
     async fn end_reservation(&self, key: &str, end: ReservationStatus) -> Result<Option<ReservationStatus>, StoreError> {
         self.write(|state| Ok(state.end_reservation(key, end)))
+    }
+}
+
+#[async_trait]
+impl Audit for Memory {
+    async fn note(&self, entries: Vec<AuditEntry>) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.note(entries);
+            Ok(())
+        })
+    }
+
+    async fn audited(&self, listing: &AuditListing) -> Result<Vec<AuditRow>, StoreError> {
+        self.read(|state| state.audited(listing))
+    }
+
+    async fn audited_after(&self, seq: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+        self.read(|state| state.audited_after(seq, limit))
     }
 }
 

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use millrace_workflow::Definition;
 
 use super::super::{
-    Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing, OLDEST_LOOKED_AT, OutboxRow,
-    Prunable, ReservationStatus, Resource, RunStatus, Shortage, StepRun, StockLevel, StockLine, StoreError, Timer, User, merge_lines,
+    AuditEntry, AuditRow, Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing,
+    OLDEST_LOOKED_AT, OutboxRow, Prunable, ReservationStatus, Resource, RunStatus, Shortage, StepRun, StockLevel, StockLine, StoreError,
+    Timer, User, merge_lines,
 };
 use crate::text::email_key;
 
@@ -66,6 +67,7 @@ pub(super) struct State {
     reservations: HashMap<String, Reservation>,
     machines: HashMap<String, Definition>,
     components: BTreeMap<String, String>,
+    pub(super) audit: Vec<AuditRow>,
 }
 
 /// A time as precise as every back end keeps it.
@@ -121,7 +123,7 @@ impl State {
         found.into_iter().take(listing.limit).cloned().collect()
     }
 
-    pub(super) fn delete_resource(&mut self, kind: &str, id: &str, guard: Guard) -> Result<bool, Conflict> {
+    pub(super) fn delete_resource(&mut self, kind: &str, id: &str, guard: Guard, entry: Option<AuditEntry>) -> Result<bool, Conflict> {
         let name = (kind.to_owned(), id.to_owned());
         let Some(Placed { resource, .. }) = self.resources.get(&name) else { return Ok(false) };
         match guard {
@@ -132,6 +134,8 @@ impl State {
         if resource.workflow.is_some() {
             return Ok(false);
         }
+        let version = resource.version;
+        self.note(entry.map(|entry| AuditEntry { version_before: entry.version_before.or(Some(version)), ..entry }));
         self.remove_resource(&name);
         match self.stock.get_mut(id) {
             // What is reserved stays until its reservations end.
@@ -467,10 +471,12 @@ impl State {
         Ok(Some(user.clone()))
     }
 
-    pub(super) fn set_roles(&mut self, id: &str, roles: &BTreeSet<String>) -> Option<User> {
+    pub(super) fn set_roles(&mut self, id: &str, roles: &BTreeSet<String>, entry: Option<AuditEntry>) -> Option<User> {
         let user = self.users.get_mut(id)?;
         user.roles.clone_from(roles);
-        Some(user.clone())
+        let user = user.clone();
+        self.note(entry);
+        Some(user)
     }
 
     pub(super) fn user(&self, id: &str) -> Option<User> {

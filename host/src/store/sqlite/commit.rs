@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, IdempotencyRow, InboxRow, OutboxRow, Resource, RunStatus, Settled};
 use super::super::{StepRun, Timer};
+use super::audit;
 use super::columns::{deadlines_text, int, run_kind_text, run_status_text};
 use super::resources::select_idempotency;
 use super::stock;
@@ -29,7 +30,7 @@ impl Prepared {
     }
 
     /// Writes everything or fails at the first guard that does not hold; the caller undoes what was written by then.
-    pub(super) fn write(self, writing: &mut Writing<'_>) -> Result<Committed, UnitError> {
+    pub(super) fn write(mut self, writing: &mut Writing<'_>) -> Result<Committed, UnitError> {
         if let Some(inbox) = &self.commit.inbox {
             insert_inbox(writing, inbox)?;
         }
@@ -58,6 +59,7 @@ impl Prepared {
         if let Some(stocking) = &self.commit.stock {
             stock::apply(writing, stocking)?;
         }
+        audit::append(writing.connection, self.commit.take_audit())?;
         insert_outbox(writing, self.commit.outbox)
     }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
-use super::super::{Conflict, Guard, HistoryRow, IdempotencyRow, Listing, Progress, Resource};
+use super::super::{AuditEntry, Conflict, Guard, HistoryRow, IdempotencyRow, Listing, Progress, Resource};
+use super::audit;
 use super::columns::{count, deadlines, int, json, optional_shared_text, time};
 use super::writer::{UnitError, Writing, micros};
 
@@ -69,7 +70,13 @@ pub(super) fn select_resources(connection: &Connection, listing: &Listing) -> ru
     statement.query_map(params_from_iter(values), resource_row)?.collect()
 }
 
-pub(super) fn delete_resource(writing: &Writing<'_>, kind: String, id: String, guard: Guard) -> Result<bool, UnitError> {
+pub(super) fn delete_resource(
+    writing: &Writing<'_>,
+    kind: String,
+    id: String,
+    guard: Guard,
+    entry: Option<AuditEntry>,
+) -> Result<bool, UnitError> {
     let mut statement = writing.connection.prepare_cached("SELECT pk, version, workflow FROM resources WHERE kind = ?1 AND id = ?2")?;
     let found = statement.query_row([&kind, &id], |row| Ok((row.get::<_, i64>(0)?, count(row, 1)?, row.get::<_, Option<String>>(2)?)));
     let Some((pk, version, workflow)) = found.optional()? else { return Ok(false) };
@@ -85,6 +92,7 @@ pub(super) fn delete_resource(writing: &Writing<'_>, kind: String, id: String, g
     writing.run("DELETE FROM history WHERE resource = ?1", [pk])?;
     writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;
     super::stock::forget(writing, &id)?;
+    audit::append(writing.connection, entry.map(|entry| AuditEntry { version_before: entry.version_before.or(Some(version)), ..entry }))?;
     Ok(true)
 }
 
