@@ -7,6 +7,7 @@ mod audit;
 mod commits;
 mod durable;
 mod finished;
+mod ledger;
 mod outbox;
 mod registry;
 mod resources;
@@ -121,6 +122,14 @@ on_each_store! {
         what_is_sold_leaves_the_warehouse,
         what_is_reserved_outlives_its_resource,
         reservations_that_ended_long_ago_are_forgotten;
+    ledger:
+        whatever_changes_the_stock_writes_a_move,
+        a_move_by_hand_never_goes_below_what_is_reserved,
+        a_count_holds_against_what_was_expected_only,
+        a_move_with_a_key_is_made_once,
+        a_thousand_moves_at_once_sum_up,
+        prices_are_kept_by_version_and_go_with_their_resource,
+        several_decisions_are_one_or_nothing;
     registry:
         a_machine_is_kept_under_its_digest,
         the_last_good_digest_of_a_component_is_kept,

@@ -7,6 +7,7 @@ mod audit;
 mod commit;
 mod finished;
 mod state;
+mod stock;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,8 +23,8 @@ use parking_lot::Mutex;
 use self::state::State;
 use super::{
     Audit, AuditEntry, AuditListing, AuditRow, Backlog, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Guard, HistoryRow,
-    IdempotencyRow, InboxRow, Instances, Line, Listing, Messages, Operations, OutboxRow, Prunable, Refused, ReservationStatus, Resource,
-    Resources, Space, StepRun, Stock, StockLevel, StockLine, StoreError, Timer, User, Users,
+    IdempotencyRow, InboxRow, Instances, Line, Listing, Messages, NewMove, Operations, OutboxRow, PriceRow, Prunable, Refused,
+    ReservationStatus, Resource, Resources, Space, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, User, Users,
 };
 use crate::clock::Clock;
 
@@ -77,6 +78,7 @@ impl Memory {
         let started = Instant::now();
         let mut state = self.state.lock();
         state.stamp(self.clock.steady());
+        state.date(self.clock.now());
         let result = work(&mut state);
         state.stats.commits += 1;
         state.stats.units += 1;
@@ -98,6 +100,10 @@ impl Resources for Memory {
         self.write(|state| state.commit(commit, self.epoch))
     }
 
+    async fn commit_all(&self, commits: Vec<Commit>) -> Result<(), StoreError> {
+        self.write(|state| state.commit_all(commits, self.epoch))
+    }
+
     async fn resource(&self, kind: &str, id: &str) -> Result<Option<Resource>, StoreError> {
         self.read(|state| state.resource(kind, id))
     }
@@ -116,6 +122,10 @@ impl Resources for Memory {
 
     async fn history_before(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
         self.read(|state| state.history_before(kind, id, before, limit))
+    }
+
+    async fn prices(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<PriceRow>, StoreError> {
+        self.read(|state| state.prices(kind, id, limit))
     }
 
     async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
@@ -290,6 +300,22 @@ impl Stock for Memory {
 
     async fn end_reservation(&self, key: &str, end: ReservationStatus) -> Result<Option<ReservationStatus>, StoreError> {
         self.write(|state| Ok(state.end_reservation(key, end)))
+    }
+
+    async fn put_back(&self, key: &str, lines: &[StockLine]) -> Result<bool, StoreError> {
+        self.write(|state| Ok(state.put_back(key, lines)))
+    }
+
+    async fn move_stock(&self, new: NewMove) -> Result<StockMove, StoreError> {
+        self.write(|state| state.move_stock(new))
+    }
+
+    async fn stock_moves(&self, sku: &str, before: u64, limit: usize) -> Result<Vec<StockMove>, StoreError> {
+        self.read(|state| state.stock_moves(sku, before, limit))
+    }
+
+    async fn reserved_by(&self, sku: &str, limit: usize) -> Result<Vec<String>, StoreError> {
+        self.read(|state| state.reserved_by(sku, limit))
     }
 }
 

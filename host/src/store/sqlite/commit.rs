@@ -45,6 +45,10 @@ impl Prepared {
             for row in &self.commit.history {
                 insert_history(writing, pk, resource, row)?;
             }
+            for row in &self.commit.prices {
+                let insert = "INSERT INTO prices (resource, version, price, actor, at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+                writing.run(insert, params![pk, int(row.version), row.price, row.actor, micros(row.at)])?;
+            }
             // A resource that was not there has no timers.
             if *guard != Guard::Absent {
                 writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;
@@ -57,7 +61,7 @@ impl Prepared {
             insert_run(writing, run)?;
         }
         if let Some(stocking) = &self.commit.stock {
-            stock::apply(writing, stocking)?;
+            stock::apply(writing, stocking, self.commit.audit.first().map(|entry| entry.actor.as_str()))?;
         }
         audit::append(writing.connection, self.commit.take_audit())?;
         insert_outbox(writing, self.commit.outbox)
@@ -190,7 +194,7 @@ fn insert_inbox(writing: &Writing<'_>, row: &InboxRow) -> Result<(), UnitError> 
     Ok(())
 }
 
-fn insert_idempotency(writing: &Writing<'_>, row: &IdempotencyRow) -> Result<(), UnitError> {
+pub(super) fn insert_idempotency(writing: &Writing<'_>, row: &IdempotencyRow) -> Result<(), UnitError> {
     let inserted = writing.run(
         "INSERT INTO idempotency (user, key, request_hash, resource_id, written_at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
         params![row.user, row.key, row.request_hash, row.resource_id, writing.tail.written_at],

@@ -38,8 +38,8 @@ use self::readers::Readers;
 use self::writer::WriterHandle;
 use super::{
     Audit, AuditEntry, AuditListing, AuditRow, Backlog, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter, Guard,
-    HistoryRow, IdempotencyRow, InboxRow, Instances, Line, Listing, Messages, Operations, OutboxRow, Prunable, Refused, ReservationStatus,
-    Resource, Resources, Space, StepRun, Stock, StockLevel, StockLine, StoreError, Timer, User, Users,
+    HistoryRow, IdempotencyRow, InboxRow, Instances, Line, Listing, Messages, NewMove, Operations, OutboxRow, PriceRow, Prunable, Refused,
+    ReservationStatus, Resource, Resources, Space, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, User, Users,
 };
 use crate::clock::Clock;
 
@@ -87,6 +87,12 @@ impl Resources for Sqlite {
         self.writer.write(move |writing| prepared.write(writing)).await
     }
 
+    async fn commit_all(&self, commits: Vec<Commit>) -> Result<(), StoreError> {
+        let prepared: Result<Vec<_>, _> = commits.into_iter().map(commit::Prepared::new).collect();
+        let prepared = prepared.map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
+        self.writer.write(move |writing| prepared.into_iter().try_for_each(|commit| commit.write(writing).map(drop))).await
+    }
+
     async fn resource(&self, kind: &str, id: &str) -> Result<Option<Resource>, StoreError> {
         self.readers.look_up(|connection| resources::select_resource(connection, kind, id)).await
     }
@@ -107,6 +113,10 @@ impl Resources for Sqlite {
 
     async fn history_before(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
         self.readers.look_up(|connection| resources::select_history_before(connection, kind, id, before, limit)).await
+    }
+
+    async fn prices(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<PriceRow>, StoreError> {
+        self.readers.look_up(|connection| resources::select_prices(connection, kind, id, limit)).await
     }
 
     async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
@@ -282,6 +292,24 @@ impl Stock for Sqlite {
     async fn end_reservation(&self, key: &str, end: ReservationStatus) -> Result<Option<ReservationStatus>, StoreError> {
         let key = key.to_owned();
         self.writer.write(move |writing| stock::end(writing, &key, end)).await
+    }
+
+    async fn put_back(&self, key: &str, lines: &[StockLine]) -> Result<bool, StoreError> {
+        let (key, lines) = (key.to_owned(), lines.to_vec());
+        self.writer.write(move |writing| stock::put_back(writing, &key, &lines)).await
+    }
+
+    async fn move_stock(&self, new: NewMove) -> Result<StockMove, StoreError> {
+        self.writer.write(move |writing| stock::move_by_hand(writing, new)).await
+    }
+
+    async fn stock_moves(&self, sku: &str, before: u64, limit: usize) -> Result<Vec<StockMove>, StoreError> {
+        self.readers.look_up(|connection| stock::moves(connection, sku, before, limit)).await
+    }
+
+    async fn reserved_by(&self, sku: &str, limit: usize) -> Result<Vec<String>, StoreError> {
+        let sku = sku.to_owned();
+        self.readers.read(move |connection| stock::reserved_by(connection, &sku, limit)).await
     }
 }
 
