@@ -6,8 +6,11 @@ import subsetFont from 'subset-font'
 import type { Plugin } from 'vite'
 import { defineConfig } from 'vitest/config'
 
-/** One page each. The editor and the admin get a folder with an `index.html` and a line here. */
-const entries = { shop: resolve(import.meta.dirname, 'index.html') }
+/** One page each. The editor gets a folder with an `index.html` and a line here. */
+const entries = {
+  shop: resolve(import.meta.dirname, 'index.html'),
+  admin: resolve(import.meta.dirname, 'admin/index.html'),
+}
 
 /** Where `npm run dev` finds the API. */
 const host = process.env.MILLRACE_URL ?? 'http://127.0.0.1:8080'
