@@ -6,8 +6,8 @@ const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
 
 export default defineConfig<object, { shape: Shape }>({
   testDir: 'tests',
-  // One store and one browser have the machine for themselves: what is watched here are orders of a few milliseconds.
-  workers: 1,
+  // Each has a store and a browser of its own. They wait more than they compute.
+  workers: 2,
   fullyParallel: true,
   // A machine that stands still for a second is not a fault of the pages. Whoever needed a second attempt is listed as flaky at the end.
   retries: 1,
@@ -39,6 +39,7 @@ export default defineConfig<object, { shape: Shape }>({
       testMatch: ['weight', 'lighthouse'].map(spec),
       dependencies: ['monolith', 'stack', 'editor'],
       fullyParallel: false,
+      workers: 1,
     },
     { name: 'screenshots', testMatch: spec('screenshots') },
   ],
