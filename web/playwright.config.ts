@@ -23,11 +23,14 @@ export default defineConfig<object, { shape: Shape }>({
     trace: 'off',
   },
   projects: [
-    { name: 'monolith', testMatch: ['access', 'failures', 'hostile', 'journey', 'once', 'orders', 'views'].map(spec) },
+    {
+      name: 'monolith',
+      testMatch: ['access', 'admin', 'failures', 'hostile', 'journey', 'once', 'orders', 'views'].map(spec),
+    },
     // Gateway, users-products and orders with a Kafka: whatever is not the same in both shapes for certain.
     {
       name: 'stack',
-      testMatch: ['failures', 'journey', 'orders', 'stack'].map(spec),
+      testMatch: ['admin', 'failures', 'journey', 'orders', 'stack'].map(spec),
       grepInvert: /@alike/,
       use: { shape: 'stack' },
     },

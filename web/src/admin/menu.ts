@@ -1,11 +1,11 @@
 /** The pages of the menu, and who has a use for each. */
-import type { IconName } from '../shared/ui/Icon'
 import { has, type Role } from './session'
+import type { SignName } from './ui/Sign'
 
 export interface Entry {
   path: string
   name: string
-  icon: IconName
+  icon: SignName
   /** One of these; without, everybody who works here. */
   roles?: readonly Role[]
 }

@@ -42,14 +42,16 @@ session.subscribe(() => {
   if (!session.get()) answer(false)
 })
 
+/** Whether somebody waits for the answer. */
+export function isAsked(): boolean {
+  return open !== undefined
+}
+
 export function useIsAsked(): boolean {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
-    () => open !== undefined,
-  )
+  return useSyncExternalStore((listener) => {
+    listeners.add(listener)
+    return () => listeners.delete(listener)
+  }, isAsked)
 }
 
 /** Whether a refusal can be lifted by the password. */

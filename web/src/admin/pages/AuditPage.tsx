@@ -33,10 +33,10 @@ const COLUMNS: readonly Column<api.AuditEntry>[] = [
       </div>
     ),
   },
-  { name: 'What', width: '1.5fr', cell: ({ action }) => <code>{action}</code> },
+  { name: 'What', width: '10rem', cell: ({ action }) => <code>{action}</code> },
   { name: 'Of what', width: '2fr', cell: (entry) => <Subject entry={entry} /> },
   { name: 'Why', width: '2fr', cell: ({ reason }) => reason ?? '' },
-  { name: 'More', width: '8rem', cell: (entry) => <Rest entry={entry} /> },
+  { name: 'More', width: '6.5rem', cell: (entry) => <Rest entry={entry} /> },
 ]
 
 function Subject({ entry: { subject, versionBefore, versionAfter } }: { entry: api.AuditEntry }) {

@@ -13,20 +13,19 @@ import type { Column } from '../ui/Table'
 
 const COLUMNS: readonly Column<api.Move>[] = [
   { name: 'When', width: '9rem', cell: ({ at }) => <time dateTime={at}>{dateTime(at)}</time> },
-  { name: 'Change', width: '5rem', isNumber: true, cell: ({ delta }) => <b>{signed(delta)}</b> },
-  { name: 'Then on hand', width: '7rem', isNumber: true, cell: ({ onHand }) => onHand },
+  { name: 'Change', width: '4rem', isNumber: true, cell: ({ delta }) => <b>{signed(delta)}</b> },
+  { name: 'On hand', width: '5rem', isNumber: true, cell: ({ onHand }) => onHand },
   { name: 'Held', width: '4rem', isNumber: true, cell: ({ reserved }) => reserved },
   {
     name: 'Why',
     width: '1fr',
-    cell: ({ reason, note }) => (
+    cell: ({ reason, note, actor }) => (
       <div>
         {reason}
-        {note && <span className="table-sub">{note}</span>}
+        <span className="table-sub">{[note, actor && `by ${actor}`].filter(Boolean).join(', ')}</span>
       </div>
     ),
   },
-  { name: 'By', width: '1fr', cell: ({ actor }) => actor ?? '' },
 ]
 
 function signed(delta: number): string {

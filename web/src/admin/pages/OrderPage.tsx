@@ -44,7 +44,7 @@ function Shown({ order }: { order: api.Order }) {
   const { id, state, attention, next, shipping, results, createdAt, lastUpdate, userId, email } = order
   return (
     <>
-      <div className="order-head">
+      <div className="order-title">
         <Heading title={`Order #${orderNumber(id)}`}>Order #{orderNumber(id)}</Heading>
         <span role="status">
           <StateBadge state={state} />
@@ -162,16 +162,18 @@ const STEPS: readonly Column<api.Transition>[] = [
   { name: 'When', width: '7rem', cell: ({ at }) => <time dateTime={at}>{exactTime(at)}</time> },
   { name: 'To', width: '9rem', cell: ({ to }) => <StateBadge state={to} /> },
   {
-    name: 'By',
-    width: '2fr',
-    cell: ({ transition, component, attempt }) => by(stateName(transition), component, attempt),
+    name: 'How',
+    width: '1fr',
+    cell: ({ transition, component, attempt, reason }) => (
+      <div>
+        {stateName(transition)}
+        <span className="table-sub">
+          {[component && `${component}, try ${attempt ?? 1}`, reason].filter(Boolean).join(': ')}
+        </span>
+      </div>
+    ),
   },
-  { name: 'Why', width: '2fr', cell: ({ reason }) => reason ?? '' },
 ]
-
-function by(transition: string, component: string | null | undefined, attempt: number | null | undefined): string {
-  return component ? `${transition}: ${component}${attempt && attempt > 1 ? `, try ${attempt}` : ''}` : transition
-}
 
 function History({ order: { history } }: { order: api.Order }) {
   return (

@@ -4,13 +4,13 @@ import { explain } from '../../shared/api/errors'
 import { dateTime, money, orderNumber, stateName } from '../../shared/format'
 import { Link } from '../../shared/router'
 import { Field, FormError, SelectField } from '../../shared/ui/Field'
-import { Icon } from '../../shared/ui/Icon'
 import { download } from '../api/download'
 import * as api from '../api/orders'
 import { useList } from '../lists'
 import { Badge, StateBadge } from '../ui/Badge'
 import { Bar, SearchField, useFilters } from '../ui/Bar'
 import { ListBody } from '../ui/ListBody'
+import { Sign } from '../ui/Sign'
 import type { Column } from '../ui/Table'
 
 const COLUMNS: readonly Column<api.Order>[] = [
@@ -63,7 +63,7 @@ export default function OrdersPage() {
           disabled={exporting.isPending}
           onClick={() => exporting.run()}
         >
-          <Icon name="download" />
+          <Sign name="download" />
           {exporting.isPending ? 'Exporting…' : isNarrowed ? 'Export these' : 'Export all'}
         </button>
       </Bar>

@@ -2,8 +2,8 @@
 import './Bar.css'
 import { type ReactNode, useEffect, useState } from 'react'
 import { navigate, usePath, useQuery, withQuery } from '../../shared/router'
-import { Icon } from '../../shared/ui/Icon'
 import { Heading } from '../../shared/ui/Page'
+import { Sign } from './Sign'
 
 export function Bar({ title, children }: { title: string; children?: ReactNode }) {
   return (
@@ -40,7 +40,7 @@ export function SearchField(props: { label: string; hint: string; value: string;
   }, [typed])
   return (
     <search className="search">
-      <Icon name="search" />
+      <Sign name="search" />
       <input
         type="search"
         className="field-control"

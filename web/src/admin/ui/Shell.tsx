@@ -9,6 +9,7 @@ import { toast } from '../../shared/ui/toasts'
 import { entryOf, menuFor } from '../menu'
 import { useRenewal } from '../renew'
 import * as session from '../session'
+import { Sign } from './Sign'
 
 export function Shell({ children }: { children: ReactNode }) {
   const [isOpen, setOpen] = useState(false)
@@ -40,7 +41,7 @@ export function Shell({ children }: { children: ReactNode }) {
           aria-controls="admin-menu"
           onClick={() => setOpen(!isOpen)}
         >
-          <Icon name={isOpen ? 'close' : 'list'} />
+          {isOpen ? <Icon name="close" /> : <Sign name="list" />}
           Menu
         </button>
         <div className="admin-menu" id="admin-menu">
@@ -66,7 +67,7 @@ function Ways() {
         {menuFor(roles).map((entry) => (
           <li key={entry.path}>
             <Link to={entry.path} aria-current={entry.path === here ? 'page' : undefined}>
-              <Icon name={entry.icon} />
+              <Sign name={entry.icon} />
               {entry.name}
             </Link>
           </li>

@@ -18,20 +18,20 @@ const PATHS = {
   back: 'M19 12H5.500M11 6l-6 6 6 6',
   forward: 'M5 12h13.500M13 6l6 6-6 6',
   trash: 'M4.5 7h15M9.5 7V4.500h5V7M6.5 7l1 13.500h9l1-13.5',
-  list: 'M4 6.500h16M4 12h16M4 17.500h16',
-  tag: 'M4 4h8l8.500 8.500-8 8L4 12zM8.200 8.200v.1',
-  search: 'M11 4.500a6.500 6.500 0 1 0 0 13 6.500 6.500 0 0 0 0-13zM16 16l4 4',
-  upload: 'M12 15.500V4M7.500 8.500 12 4l4.500 4.500M4.500 15.500v4h15v-4',
-  download: 'M12 4v11.500M7.500 11l4.500 4.500L16.500 11M4.500 15.500v4h15v-4',
   retry: 'M19.5 12a7.5 7.5 0 1 1-2.2-5.300L19.5 9M19.5 4v5h-5',
 } as const
 
 export type IconName = keyof typeof PATHS
 
 export function Icon({ name }: { name: IconName }) {
+  return <Drawing path={PATHS[name]} />
+}
+
+/** For pictograms that are one application's own. */
+export function Drawing({ path }: { path: string }) {
   return (
     <svg className="icon" viewBox="0 0 24 24" aria-hidden="true">
-      <path d={PATHS[name]} />
+      <path d={path} />
     </svg>
   )
 }
