@@ -131,11 +131,7 @@ async fn products_are_found_by_name_identifier_and_status_page_by_page() {
 }
 
 async fn import(clerk: &Client, query: &str, table: &str) -> Answer {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let url = format!("{}{PRODUCTS}/import{query}", clerk.base());
-    let sent = http.post(url).bearer_auth(clerk.token()).header("content-type", "text/csv").body(table.to_owned()).send().await.unwrap();
-    let (status, headers) = (sent.status(), sent.headers().clone());
-    Answer { status, headers, body: sent.json().await.unwrap() }
+    clerk.send_text(Method::POST, &format!("{PRODUCTS}/import{query}"), "text/csv", table).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
