@@ -73,13 +73,13 @@ pub fn read(bytes: &[u8], status: &str, units: Option<&str>) -> Table {
         Ok(head) => head,
         Err(errors) => return Table { errors, ..table },
     };
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut lines) = (BTreeSet::new(), Lines::of(bytes));
     for record in records {
         let row = match record {
             Ok(record) if record.iter().all(<[u8]>::is_empty) => continue,
-            Ok(record) => head.row(&record),
+            Ok(record) => head.row(&record, lines.at(record.position())),
             Err(error) => {
-                let line = error.position().map_or(0, csv::Position::line);
+                let line = lines.at(error.position());
                 Err(vec![whole(line, format!("the row cannot be read: {error}"))])
             }
         };
@@ -96,6 +96,29 @@ pub fn read(bytes: &[u8], status: &str, units: Option<&str>) -> Table {
         }
     }
     table
+}
+
+/// Lines of a table, as a person counts them: wherever the reader stands between two rows, the next one begins after all ends of lines.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    counted: usize,
+    line: u64,
+}
+
+impl<'a> Lines<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
+        Self { bytes, counted: 0, line: 1 }
+    }
+
+    /// The line of the row at this place, which is not before that of the last call.
+    fn at(&mut self, place: Option<&csv::Position>) -> u64 {
+        let mut start =
+            place.and_then(|place| usize::try_from(place.byte()).ok()).unwrap_or(self.counted).clamp(self.counted, self.bytes.len());
+        start += self.bytes[start..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        self.line += self.bytes[self.counted..start].iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.counted = start;
+        self.line
+    }
 }
 
 /// What a column holds.
@@ -143,8 +166,7 @@ fn head(record: &csv::ByteRecord, status: &str, units: Option<&str>) -> Result<H
 }
 
 impl Head {
-    fn row(&self, record: &csv::ByteRecord) -> Result<Row, Vec<RowError>> {
-        let line = record.position().map_or(0, csv::Position::line);
+    fn row(&self, record: &csv::ByteRecord, line: u64) -> Result<Row, Vec<RowError>> {
         if record.len() != self.0.len() {
             let detail = format!("has {} cells, and the first line names {} columns", record.len(), self.0.len());
             return Err(vec![whole(line, detail)]);

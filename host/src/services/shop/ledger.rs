@@ -92,7 +92,7 @@ impl Asked {
             wrong("reason", format!("expected one of {}, got {}", REASONS.join(", "), shown(given("reason").unwrap_or(&Value::Null))));
         } else if given("counted").is_some() && reason != "counted" {
             wrong("reason", format!("units that were counted have the reason counted, got {reason}"));
-        } else if let Some(delta) = delta {
+        } else if let Some(delta) = delta.filter(|_| given("counted").is_none()) {
             match reason.as_str() {
                 "counted" => wrong("reason", "the reason counted is for counted, not for delta".into()),
                 "received" | "returned" if delta < 0 => wrong("delta", format!("what was {reason} is more than 0, got {delta}")),
