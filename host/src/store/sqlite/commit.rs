@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, IdempotencyRow, InboxRow, OutboxRow, Resource, RunStatus, Settled};
+use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, InboxRow, OutboxRow, Resource, RunStatus, Settled};
 use super::super::{StepRun, Timer};
 use super::audit;
 use super::columns::{deadlines_text, int, run_kind_text, run_status_text};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
-use super::super::{AuditEntry, Conflict, Guard, HistoryRow, IdempotencyRow, Listing, PriceRow, Progress, Resource};
+use super::super::{AuditEntry, Conflict, Guard, HistoryRow, Listing, PriceRow, Progress, Resource};
 use super::audit;
 use super::columns::{count, deadlines, int, json, optional_shared_text, time};
 use super::writer::{UnitError, Writing, micros};
