@@ -165,7 +165,7 @@ pub trait Instances: Resources {
 
     /// Claims up to `limit` ready runs of a line that are due, oldest first: `Running`, this epoch, fence + 1.
     async fn claim_runs(&self, line: &Line, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, StoreError>;
-    /// Claims the run of this key whenever it is due; `None` unless it is ready.
+    /// Claims the run of this key whenever it is due; `None` unless it is ready or stranded.
     async fn claim_run(&self, key: &str) -> Result<Option<StepRun>, StoreError>;
     /// The lines in which ready runs stand, in alphabetical sequence, and when the first of each is due.
     async fn lines(&self) -> Result<Vec<(Line, Timestamp)>, StoreError>;

@@ -78,6 +78,7 @@ on_each_store! {
         timers_are_replaced_by_every_change,
         timers_of_a_resource_come_earliest_first,
         timers_stay_when_only_a_run_is_settled,
+        a_timer_is_added_where_nothing_changes_and_takes_no_later_ones_place,
         due_timers_come_earliest_first,
         a_stale_timer_is_dropped_but_not_its_successor;
     outbox:

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use millrace_workflow::RunKind;
 use tokio::sync::Notify;
 
 use super::active::Active;
@@ -13,11 +14,13 @@ use super::change_notifier::ChangeNotifier;
 use super::commit_plan::CommitPlan;
 use super::dependencies::Dependencies;
 use super::in_hand::{Held, InHand};
+use super::jobs::is_undo;
 use super::per_owner::PerOwner;
 use super::waker::RunWaker;
-use super::workflows::Workflows;
+use super::withdrawal;
+use super::workflows::{LookupError, Workflows};
 use crate::shutdown::Stop;
-use crate::store::{Commit, Guard, Instances, Resource, RunStatus, StepRun, StoreError};
+use crate::store::{Commit, Guard, Instances, Resource, RunStatus, Settled, StepRun, StoreError, Timer};
 use crate::telemetry::Metrics;
 use crate::telemetry::traces::{Kind, Span};
 
@@ -53,6 +56,8 @@ impl Commits {
     /// The store did not do it; then nothing has happened.
     pub(super) async fn commit(&self, mut plan: CommitPlan) -> Result<(Arc<Resource>, Vec<Claimed>), StoreError> {
         let claimed = self.claim(&mut plan.commit.runs);
+        let deadline = self.deadline(&plan.commit, &plan.resource).await?;
+        plan.commit.timers.extend(deadline);
         let commit = plan.commit;
         let waits = commit.runs.len() > claimed.len()
             || !commit.timers.is_empty()
@@ -83,6 +88,26 @@ impl Commits {
             self.count_finished(&resource, is_error);
         }
         Ok((resource, claimed))
+    }
+
+    /// Where a run of a step is going to wait in the store: the timer of the deadline that ends the stay of its instance all the same, however
+    /// long that is. Whoever goes on at once needs none.
+    async fn deadline(&self, commit: &Commit, resource: &Resource) -> Result<Option<Timer>, StoreError> {
+        let Some(progress) = resource.workflow.as_ref().filter(|progress| !progress.finished && !progress.deadlines.is_empty()) else {
+            return Ok(None);
+        };
+        let waits = |settled: &Settled| matches!(settled.status, RunStatus::Ready | RunStatus::Stranded) && !is_undo(&settled.key);
+        if !commit.settled.as_ref().is_some_and(waits)
+            && commit.runs.iter().all(|run| run.kind != RunKind::Step || run.status != RunStatus::Ready)
+        {
+            return Ok(None);
+        }
+        match self.workflows.pinned(&progress.workflow, &progress.machine).await {
+            Ok(pinned) => Ok(withdrawal::deadline(&pinned.machine, resource)),
+            Err(LookupError::Store(error)) => Err(error),
+            // It goes nowhere, then.
+            Err(LookupError::Unusable { .. }) => Ok(None),
+        }
     }
 
     /// The counters of the state that a commit leaves, and of the one it enters.

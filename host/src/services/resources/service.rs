@@ -308,7 +308,7 @@ impl Resources {
                         format!("'{action}' was asked for a moment ago and changed nothing; it may be asked for again in a moment");
                     return Err(ServiceError::TooMany { detail, retry_after });
                 }
-                match self.inner.parts.pipeline.withdraw(&handler.settings.kind, id, &transitions, (Cause::Api, merge.as_ref())).await {
+                match self.inner.parts.pipeline.withdraw(&handler.settings.kind, id, &transitions, merge.as_ref()).await {
                     Ok(resource) => self.full_view(handler, caller, &resource).await,
                     Err(WithdrawError::Store(error)) => Err(error.into()),
                     Err(WithdrawError::Lookup(error)) => Err(ServiceError::Internal(error.into())),

@@ -188,7 +188,8 @@ impl State {
     }
 
     pub(super) fn claim_run(&mut self, key: &str, epoch: u64) -> Option<StepRun> {
-        let sequence = self.open(RunStatus::Ready).find(|(_, run)| run.key == key).map(|(sequence, _)| sequence)?;
+        let waits = |status| self.open(status).find(|(_, run)| run.key == key).map(|(sequence, _)| sequence);
+        let sequence = waits(RunStatus::Ready).or_else(|| waits(RunStatus::Stranded))?;
         self.claim(sequence, epoch)
     }
 

@@ -51,6 +51,10 @@ impl Prepared {
             for timer in &self.commit.timers {
                 insert_timer(writing, pk, timer)?;
             }
+        } else {
+            for timer in &self.commit.timers {
+                add_timer(writing, timer)?;
+            }
         }
         for run in &self.commit.runs {
             insert_run(writing, run)?;
@@ -253,6 +257,17 @@ fn insert_timer(writing: &Writing<'_>, pk: i64, timer: &Timer) -> Result<(), Uni
     writing.run(
         "INSERT OR REPLACE INTO timers (resource, transition, version, due_at) VALUES (?1, ?2, ?3, ?4)",
         params![pk, timer.transition, int(timer.version), micros(timer.due_at)],
+    )?;
+    Ok(())
+}
+
+/// Beside those that are there already, unless the resource has moved on or is gone.
+fn add_timer(writing: &Writing<'_>, timer: &Timer) -> Result<(), UnitError> {
+    writing.run(
+        "INSERT INTO timers (resource, transition, version, due_at) SELECT pk, ?3, ?4, ?5 FROM resources WHERE kind = ?1 AND id = ?2
+         ON CONFLICT (resource, transition) DO UPDATE SET version = excluded.version, due_at = excluded.due_at
+         WHERE excluded.version >= timers.version",
+        params![timer.resource_kind, timer.resource_id, timer.transition, int(timer.version), micros(timer.due_at)],
     )?;
     Ok(())
 }

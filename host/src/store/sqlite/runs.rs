@@ -64,7 +64,7 @@ pub(super) fn claim(writing: &Writing<'_>, line: &Line, now: Timestamp, limit: u
 
 pub(super) fn claim_one(writing: &Writing<'_>, key: &str) -> Result<Option<StepRun>, UnitError> {
     let mut statement = writing.connection.prepare_cached(&format!(
-        "UPDATE step_runs SET status = 'running', owner = ?1, fence = fence + 1 WHERE key = ?2 AND status = 'ready' RETURNING {COLUMNS}"
+        "UPDATE step_runs SET status = 'running', owner = ?1, fence = fence + 1 WHERE key = ?2 AND status IN ('ready', 'stranded') RETURNING {COLUMNS}"
     ))?;
     let mut claimed = statement.query_map(params![writing.epoch, key], run_row)?;
     Ok(claimed.next().transpose()?.map(|(_, run)| run))
