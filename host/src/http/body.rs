@@ -106,10 +106,19 @@ fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
     }
     let sent = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let essence = sent.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
-        return Ok(());
+    if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
+        return refused(format!("content type '{}' is not accepted; send application/json", quoted(sent)));
     }
-    refused(format!("content type '{}' is not accepted; send application/json", quoted(sent)))
+    match charsets(sent).find(|charset| !["utf-8", "utf8"].contains(&charset.to_ascii_lowercase().as_str())) {
+        Some(charset) => refused(format!("charset '{}' is not accepted; JSON is utf-8", quoted(charset))),
+        None => Ok(()),
+    }
+}
+
+/// What a content type says of the characters, as often as it says so.
+fn charsets(media: &str) -> impl Iterator<Item = &str> {
+    let parameters = media.split(';').skip(1).map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")));
+    parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset")).map(|(_, value)| value.trim().trim_matches('"'))
 }
 
 fn parse(raw: &[u8]) -> Result<Map<String, Value>, ApiError> {
