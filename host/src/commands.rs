@@ -211,7 +211,7 @@ fn refused(report: &Report) -> Option<Plan> {
 /// The file of the database that a config describes, which is there and can be read; without one in the config, an error that says what is
 /// `missing`.
 fn database(config: &Path, missing: &str) -> anyhow::Result<Option<PathBuf>> {
-    let Some(path) = place_of_database(config, missing)? else { return Ok(None) };
+    let Some(Placed { database: path, .. }) = place_of_database(config, missing)? else { return Ok(None) };
     match std::fs::File::open(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             bail!("there is no database '{}'{}", path.display(), where_from(config))
@@ -223,11 +223,18 @@ fn database(config: &Path, missing: &str) -> anyhow::Result<Option<PathBuf>> {
     }
 }
 
+/// Where a config has its database.
+struct Placed {
+    database: PathBuf,
+    /// Somebody has said so: the config itself, or a variable that is set.
+    is_given: bool,
+}
+
 /// Where a config has its database, whether one is there or not.
-fn place_of_database(config: &Path, missing: &str) -> anyhow::Result<Option<PathBuf>> {
+fn place_of_database(config: &Path, missing: &str) -> anyhow::Result<Option<Placed>> {
     let Some(plan) = plan_for_repair(config)? else { return Ok(None) };
     let database = plan.database.with_context(|| format!("{} has no database, so {missing}", config.display()))?;
-    Ok(Some(database.path))
+    Ok(Some(Placed { database: database.path, is_given: plan.is_database_placed }))
 }
 
 /// What an operator has to know of a place that is not the service's: a shell does not have the environment of the service.

@@ -35,6 +35,8 @@ pub struct Plan {
     pub proxies: Vec<Proxy>,
     /// The database; absent in a gateway.
     pub database: Option<Database>,
+    /// Somebody has said where the database is: the config itself, or a variable that is set. Otherwise it is where a default says.
+    pub is_database_placed: bool,
     /// The sandbox; absent when there are no components.
     pub runtime: Option<runtime::Settings>,
     /// Components, in the sequence written.

@@ -87,6 +87,7 @@ impl Setup {
             files: vec![],
             proxies: vec![],
             database: None,
+            is_database_placed: false,
             runtime: None,
             components: vec![],
             workflows: vec![],
