@@ -96,8 +96,25 @@ pub fn validate(file: &Path, format: ReportFormat, components: bool) -> ExitCode
         if components && !checked.components.is_empty() {
             load_components(&mut checked)?;
         }
+        read_seeds(&mut checked);
         Ok(ExitCode::from(config::commands::write_report(&checked, format, out)?))
     })
+}
+
+/// Tells of the files that a first start adds what a start would.
+fn read_seeds(checked: &mut Checked) {
+    let seeds = std::mem::take(&mut checked.seeds);
+    // One that is not there was told of already.
+    for seed in seeds.resources.iter().filter(|seed| seed.path.is_file()) {
+        for mistake in crate::services::resources::seed_mistakes(seed) {
+            checked.reject_seed(&seed.module, &format!("seed file {}: {mistake}", seed.path.display()));
+        }
+    }
+    if let Some((module, path)) = seeds.users.as_ref().filter(|(_, path)| path.is_file())
+        && let Some(mistake) = crate::services::users::seed_mistake(path)
+    {
+        checked.reject_seed(module, &mistake);
+    }
 }
 
 fn load_components(checked: &mut Checked) -> anyhow::Result<()> {

@@ -57,6 +57,48 @@ pub struct Plan {
     pub modules: Vec<Module>,
 }
 
+impl Plan {
+    /// Its files of what is there from the first start.
+    #[must_use]
+    pub fn seeds(&self) -> Seeds {
+        let users = self.auth.as_ref().and_then(|auth| Some((auth.name.clone(), auth.seed_file.clone()?)));
+        Seeds { resources: self.resources.iter().filter_map(|handler| handler.seeds(self.resources.iter())).collect(), users }
+    }
+}
+
+/// Files of what is there from the first start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seeds {
+    /// Of resources.
+    pub resources: Vec<SeedFile>,
+    /// Of users: the module, and the file.
+    pub users: Option<(String, PathBuf)>,
+}
+
+/// A file of resources that are there from the first start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeedFile {
+    /// Module that names it.
+    pub module: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Field that holds units in stock.
+    pub stock_field: Option<String>,
+    /// Some handler takes prices from these resources.
+    pub is_priced: bool,
+}
+
+impl ResourceHandler {
+    /// Its file of resources that are there from the first start, if it has one; `all` are the handlers of the process.
+    #[must_use]
+    pub fn seeds<'a>(&self, all: impl Iterator<Item = &'a Self>) -> Option<SeedFile> {
+        let path = self.seed_file.clone()?;
+        let mut pricing = all.filter_map(|handler| handler.pricing.as_ref());
+        let is_priced = pricing.any(|pricing| matches!(&pricing.prices, Prices::Kind(priced) if *priced == self.kind));
+        Some(SeedFile { module: self.name.clone(), path, stock_field: self.stock_field.clone(), is_priced })
+    }
+}
+
 /// One module of the config.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Module {

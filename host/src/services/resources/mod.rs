@@ -10,6 +10,7 @@ mod standing;
 pub mod view;
 
 pub use caller::Caller;
+pub use seeds::seed_mistakes;
 pub use service::{Dependencies, IdempotencyKey, MAX_PAGE, Resources, usual_page};
 pub use view::{Change, ChangeBody, Page, View};
 
