@@ -18,7 +18,7 @@ use super::in_hand::{Busy, Held, InHand, Stage};
 use super::undo::Undo;
 use super::workflows::{LookupError, Pinned, Workflows};
 use crate::clock::Clock;
-use crate::store::{Commit, Guard, Instances, Object, Progress, Resource, RunStatus, StepRun, StoreError, Timer};
+use crate::store::{Commit, Guard, Instances, Progress, Resource, RunStatus, StepRun, StoreError, Timer};
 
 /// Times that it is tried to take a run back that moves meanwhile.
 pub(super) const MAX_TRIES: usize = 16;
@@ -95,7 +95,7 @@ impl Withdrawals {
     }
 
     /// Takes the run back that the instance waits for, and plans the first of `transitions` that leaves the state after it, as somebody asks
-    /// for. `merge` goes into the data. None if the instance or its run moved meanwhile: then it may be tried again.
+    /// for. What `origin` says goes with it. None if the instance or its run moved meanwhile: then it may be tried again.
     ///
     /// # Errors
     /// See [`WithdrawError`].
@@ -104,7 +104,7 @@ impl Withdrawals {
         kind: &str,
         id: &str,
         transitions: &[String],
-        merge: Option<&Object>,
+        origin: &Origin,
     ) -> Result<Option<Withdrawn>, WithdrawError> {
         let choose = |machine: &Machine, progress: &Progress| course(machine, progress, (transitions, &self.passed(progress)), &Cause::Api);
         let Some(waiting) = self.waiting(kind, id, choose).await? else { return Ok(None) };
@@ -122,8 +122,8 @@ impl Withdrawals {
         let Some(run) = self.claimed(&waiting.resource, &waiting.run).await? else { return Ok(None) };
         let Waiting { resource, pinned, course, .. } = waiting;
         let (plan, goes_on) = match course.moves {
-            Some(moves) => (Some(self.leave(&resource, &pinned, (&run, TAKEN_BACK), moves, merge)), false),
-            None => (self.changed(&resource, merge).await?, true),
+            Some(moves) => (Some(self.leave(&resource, &pinned, (&run, TAKEN_BACK), moves, origin.clone())), false),
+            None => (self.changed(&resource, origin).await?, true),
         };
         Ok(Some(Withdrawn { run, held, resource, plan, goes_on }))
     }
@@ -161,8 +161,8 @@ impl Withdrawals {
         let untouched = stage == Stage::Untouched && is_first_attempt(&run);
         let plan = match (untouched, asks) {
             (false, true) => self.undo.ask_instead(&run, &resource, TIME_IS_UP),
-            (false, false) => self.leave(&resource, &pinned, (&run, TIME_IS_UP), moves, None),
-            (true, _) => self.leave(&resource, &pinned, (&run, TAKEN_BACK), moves, None),
+            (false, false) => self.leave(&resource, &pinned, (&run, TIME_IS_UP), moves, Origin::default()),
+            (true, _) => self.leave(&resource, &pinned, (&run, TAKEN_BACK), moves, Origin::default()),
         };
         Ok(Some(Withdrawn { run, held, resource, plan: Some(plan), goes_on: false }))
     }
@@ -209,22 +209,27 @@ impl Withdrawals {
         pinned: &Pinned,
         (run, why): (&StepRun, &str),
         (instance, effects): (Instance, Vec<Effect>),
-        merge: Option<&Object>,
+        origin: Origin,
     ) -> CommitPlan {
         let settled = Some(settled(run, RunStatus::Done, run.attempt, Some(why.into())));
-        let origin = Origin { merge: merge.cloned(), settled, ..Origin::default() };
+        let origin = Origin { settled, ..origin };
         let context = Context { events: &self.events, pinned, now: self.clock.now(), steady: self.clock.steady() };
         commit_plan::proceed(context, resource, instance, &effects, origin)
     }
 
-    /// The resource with what came with an action that moves nothing; None if that is nothing.
-    async fn changed(&self, resource: &Resource, merge: Option<&Object>) -> Result<Option<CommitPlan>, StoreError> {
-        let Some(merge) = merge.filter(|merge| !merge.is_empty()) else { return Ok(None) };
+    /// What an action that moves nothing leaves: the resource with what came with it, and who has asked; None if that is nothing.
+    async fn changed(&self, resource: &Arc<Resource>, origin: &Origin) -> Result<Option<CommitPlan>, StoreError> {
+        let audit: Vec<_> = origin.audit.iter().cloned().collect();
+        let Some(merge) = origin.merge.as_ref().filter(|merge| !merge.is_empty()) else {
+            let commit = Commit { audit, ..Commit::default() };
+            return Ok((!commit.audit.is_empty()).then(|| CommitPlan { commit, resource: Arc::clone(resource), finished: None }));
+        };
         // A change replaces all timers, so those that run are kept.
         let timers = self.store.timers(&resource.kind, &resource.id).await?;
-        let mut changed = Resource { version: resource.version + 1, updated_at: self.clock.now(), ..resource.clone() };
+        let mut changed = Resource { version: resource.version + 1, updated_at: self.clock.now(), ..Resource::clone(resource) };
         Arc::make_mut(&mut changed.data).extend(merge.clone());
-        let commit = Commit { change: Some((Guard::Version(resource.version), changed.clone())), timers, ..Commit::default() };
+        let change = Some((Guard::Version(resource.version), changed.clone()));
+        let commit = Commit { change, timers, audit, ..Commit::default() };
         Ok(Some(CommitPlan { commit, resource: Arc::new(changed), finished: None }))
     }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use millrace_workflow::{Machine, RunKind};
 
 use super::Pipeline;
+use crate::services::engine::commit_plan::Origin;
 use crate::services::engine::withdrawal::{self, WithdrawError, Withdrawn};
-use crate::store::{Conflict, Object, Progress, Resource, StepRun, StoreError};
+use crate::store::{Conflict, Progress, Resource, StepRun, StoreError};
 
 impl Pipeline {
     /// A claimed run of a step, if a deadline of its instance has passed: true if that ended the stay, or had its component asked what earlier
@@ -63,7 +64,7 @@ impl Pipeline {
     }
 
     /// Takes the run back that the instance waits for, and makes the first of `transitions` that leaves the state after it, as somebody asks
-    /// for. `merge` goes into the data. Where that would begin the same run anew, it is begun with the new data instead, and nothing moves.
+    /// for. What `origin` says goes with it. Where that would begin the same run anew, it is begun with the new data instead, and nothing moves.
     ///
     /// # Errors
     /// See [`WithdrawError`].
@@ -72,10 +73,10 @@ impl Pipeline {
         kind: &str,
         id: &str,
         transitions: &[String],
-        merge: Option<&Object>,
+        origin: &Origin,
     ) -> Result<Arc<Resource>, WithdrawError> {
         for _ in 0..withdrawal::MAX_TRIES {
-            let Some(withdrawn) = self.inner.withdrawals.take_back(kind, id, transitions, merge).await? else { continue };
+            let Some(withdrawn) = self.inner.withdrawals.take_back(kind, id, transitions, origin).await? else { continue };
             if let Some(resource) = self.follow(withdrawn).await? {
                 return Ok(resource);
             }
