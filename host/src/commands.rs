@@ -2,6 +2,7 @@
 
 pub mod copies;
 pub mod events;
+pub mod operator;
 mod printed;
 pub mod quarantined;
 pub mod routes;
@@ -251,7 +252,7 @@ async fn serve(plan: Plan) -> anyhow::Result<()> {
         .context("signals cannot be heard; their thread cannot be started where threads are limited (`ulimit -u`, TasksMax=, pids.max)")?;
     let compiler = this_program()?;
     let app = tokio::select! {
-        app = App::build(plan, Surroundings { clock: Clock::system(), compiler }) => app?,
+        app = App::build(plan, Surroundings { clock: Clock::system(), compiler, environment: Environment::of_process()? }) => app?,
         () = stop.requested() => return Ok(()),
     };
     app.run(stop).await

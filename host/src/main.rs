@@ -102,6 +102,23 @@ enum Command {
         #[command(subcommand)]
         command: QuarantinedCommand,
     },
+    /// Find, look at and act on the instances of a running process, by its operator.api.
+    Instances {
+        #[command(subcommand)]
+        command: commands::operator::instances::Command,
+    },
+    /// See what waits in a running process, with why, and mend it, by its operator.api.
+    Waiting {
+        #[command(subcommand)]
+        command: commands::operator::waiting::Command,
+    },
+    /// Tell what a config would change in a running process and whose work it would strand, by its operator.api.
+    Plan(commands::operator::plan::Plan),
+    /// See which versions of components serve in a running process, and have another one serve, by its operator.api.
+    Components {
+        #[command(subcommand)]
+        command: commands::operator::components::Command,
+    },
     /// Copy the database to a file, beside the process that has it open.
     Backup {
         /// The YAML config of the process; it may be running.
@@ -250,6 +267,10 @@ fn main() -> ExitCode {
         Command::Quarantined { command: QuarantinedCommand::Release { config, keys, all } } => {
             commands::quarantined::release(&config, &keys, all)
         }
+        Command::Instances { command } => commands::operator::instances::run(command),
+        Command::Waiting { command } => commands::operator::waiting::run(command),
+        Command::Plan(plan) => commands::operator::plan::run(&plan),
+        Command::Components { command } => commands::operator::components::run(command),
         Command::Backup { config, to } => commands::copies::backup(&config, &to),
         Command::Restore { config, from } => commands::copies::restore(&config, &from),
         Command::Republish { config, since } => commands::events::republish(&config, &since),

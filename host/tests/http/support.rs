@@ -81,6 +81,7 @@ impl Setup {
         let plan = Plan {
             source: "test.yaml".into(),
             server: Some(server()),
+            operator: None,
             routes: routes(),
             auth: Some(auth()),
             resources: vec![],
@@ -126,6 +127,8 @@ impl Setup {
             tokens: None,
             users: Some(users),
             resources: None,
+            console: None,
+            configs: None,
             proxies: self.proxies,
             internal: None,
             metrics: metrics.clone(),

@@ -226,15 +226,15 @@ fn if_match() -> Value {
     parameter("If-Match", "header", false, "Only if the ETag is still this one", json!({"type": "string"}))
 }
 
-fn parameter(name: &str, place: &str, required: bool, description: &str, schema: Value) -> Value {
+pub(super) fn parameter(name: &str, place: &str, required: bool, description: &str, schema: Value) -> Value {
     json!({"name": name, "in": place, "required": required, "description": description, "schema": schema})
 }
 
 /// One segment of a path. What two servers could read as another path is refused before it reaches a route (`server/guard.rs`).
-fn segment() -> Value {
+pub(super) fn segment() -> Value {
     json!({"type": "string", "minLength": 1, "pattern": r"^[^/\\\x00]+$", "not": {"enum": [".", ".."]}})
 }
 
-fn placeholders(path: &str) -> impl Iterator<Item = &str> {
+pub(super) fn placeholders(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
 }

@@ -346,6 +346,28 @@ impl Resources {
         Ok(self.inner.changes.stream(&handler.settings.kind, id, after, (Arc::clone(&handler.actions), caller.clone())))
     }
 
+    /// Name of the handler that keeps resources of `kind`.
+    #[must_use]
+    pub fn handler_of(&self, kind: &str) -> Option<&str> {
+        self.keeping(kind).map(|handler| handler.settings.name.as_str())
+    }
+
+    /// The workflow of the resources of `kind`, if they have one; nothing where no handler keeps that kind.
+    #[must_use]
+    pub fn workflow_of(&self, kind: &str) -> Option<Option<&str>> {
+        self.keeping(kind).map(|handler| handler.settings.workflow.as_deref())
+    }
+
+    /// What the handler of `kind` calls this action: the transitions that it may fire.
+    #[must_use]
+    pub fn action_of(&self, kind: &str, action: &str) -> Option<&[String]> {
+        self.keeping(kind)?.settings.actions.get(action).map(Vec::as_slice)
+    }
+
+    fn keeping(&self, kind: &str) -> Option<&Handler> {
+        self.inner.handlers.values().find(|handler| handler.settings.kind == kind)
+    }
+
     pub(super) fn store(&self) -> &Arc<dyn Instances> {
         &self.inner.parts.store
     }

@@ -5,6 +5,8 @@
 
 mod commit;
 mod finished;
+mod holds;
+mod letters;
 mod state;
 
 use std::collections::BTreeSet;
@@ -20,9 +22,9 @@ use parking_lot::Mutex;
 
 use self::state::State;
 use super::{
-    Backlog, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Instances, Line,
-    Listing, Messages, Operations, OutboxRow, Prunable, Refused, ReservationStatus, Resource, Resources, Space, StepRun, Stock, StockLevel,
-    StockLine, StoreError, Timer, User, Users,
+    Backlog, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Found, Guard, HistoryRow, Hold, IdempotencyRow, InboxRow,
+    Instances, Line, Listing, Messages, Operations, OutboxRow, Prunable, Redriven, Refused, ReservationStatus, Resource, Resources, Sought,
+    Space, StepRun, Stock, StockLevel, StockLine, StoreError, Timer, User, Users,
 };
 use crate::clock::Clock;
 
@@ -183,6 +185,26 @@ impl Instances for Memory {
         })
     }
 
+    async fn hold(&self, kind: &str, id: &str, hold: Hold) -> Result<bool, StoreError> {
+        self.write(|state| Ok(state.hold(kind, id, hold)))
+    }
+
+    async fn let_go(&self, kind: &str, id: &str) -> Result<bool, StoreError> {
+        self.write(|state| Ok(state.let_go(kind, id)))
+    }
+
+    async fn held(&self, kind: &str, id: &str) -> Result<Option<Hold>, StoreError> {
+        self.read(|state| state.held(kind, id))
+    }
+
+    async fn holds(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.read(|state| state.holds.keys().cloned().collect())
+    }
+
+    async fn hurry(&self, kind: &str, id: &str) -> Result<u64, StoreError> {
+        self.write(|state| Ok(state.hurry(kind, id)))
+    }
+
     async fn put_machine(&self, digest: &str, definition: &Definition) -> Result<(), StoreError> {
         self.write(|state| {
             state.put_machine(digest, definition);
@@ -243,6 +265,14 @@ impl Messages for Memory {
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
         self.read(|state| state.dead_letters(limit))
+    }
+
+    async fn redrive(&self, topics: &[String]) -> Result<Redriven, StoreError> {
+        self.write(|state| Ok(state.redrive(topics)))
+    }
+
+    async fn discard(&self, topic: &str, through: Option<u64>) -> Result<u64, StoreError> {
+        self.write(|state| Ok(state.discard(topic, through)))
     }
 
     async fn drop_dead_letter(&self, id: u64) -> Result<bool, StoreError> {
@@ -325,6 +355,26 @@ impl Operations for Memory {
 
     async fn give_back(&self) -> Result<u64, StoreError> {
         Ok(0)
+    }
+
+    async fn find(&self, sought: &Sought) -> Result<Vec<Found>, StoreError> {
+        self.read(|state| state.find(sought))
+    }
+
+    async fn count(&self, sought: &Sought) -> Result<u64, StoreError> {
+        self.read(|state| state.find(&Sought { after: None, ..sought.clone() }).len() as u64)
+    }
+
+    async fn kinds(&self) -> Result<Vec<String>, StoreError> {
+        self.read(State::kinds)
+    }
+
+    async fn set_aside(&self, limit: usize) -> Result<Vec<StepRun>, StoreError> {
+        self.read(|state| state.set_aside(limit))
+    }
+
+    async fn release_run(&self, key: &str) -> Result<bool, StoreError> {
+        self.write(|state| Ok(state.release_run(key)))
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {

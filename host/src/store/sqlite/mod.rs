@@ -10,6 +10,7 @@ mod columns;
 mod commit;
 mod connection;
 mod finished;
+mod holds;
 mod lock;
 mod mark;
 pub mod offline;
@@ -36,9 +37,9 @@ use millrace_workflow::Definition;
 use self::readers::Readers;
 use self::writer::WriterHandle;
 use super::{
-    Backlog, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Instances,
-    Line, Listing, Messages, Operations, OutboxRow, Prunable, Refused, ReservationStatus, Resource, Resources, Space, StepRun, Stock,
-    StockLevel, StockLine, StoreError, Timer, User, Users,
+    Backlog, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter, Found, Guard, HistoryRow, Hold, IdempotencyRow,
+    InboxRow, Instances, Line, Listing, Messages, Operations, OutboxRow, Prunable, Redriven, Refused, ReservationStatus, Resource,
+    Resources, Sought, Space, StepRun, Stock, StockLevel, StockLine, StoreError, Timer, User, Users,
 };
 use crate::clock::Clock;
 
@@ -178,6 +179,29 @@ impl Instances for Sqlite {
         self.writer.write(move |writing| runs::drop_timer(writing, &timer)).await
     }
 
+    async fn hold(&self, kind: &str, id: &str, hold: Hold) -> Result<bool, StoreError> {
+        let (kind, id) = (kind.to_owned(), id.to_owned());
+        self.writer.write(move |writing| holds::hold(writing, &kind, &id, &hold)).await
+    }
+
+    async fn let_go(&self, kind: &str, id: &str) -> Result<bool, StoreError> {
+        let (kind, id) = (kind.to_owned(), id.to_owned());
+        self.writer.write(move |writing| holds::let_go(writing, &kind, &id)).await
+    }
+
+    async fn held(&self, kind: &str, id: &str) -> Result<Option<Hold>, StoreError> {
+        self.readers.look_up(|connection| holds::held(connection, kind, id)).await
+    }
+
+    async fn holds(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.readers.read(|connection| holds::all(connection)).await
+    }
+
+    async fn hurry(&self, kind: &str, id: &str) -> Result<u64, StoreError> {
+        let (kind, id) = (kind.to_owned(), id.to_owned());
+        self.writer.write(move |writing| holds::hurry(writing, &kind, &id)).await
+    }
+
     async fn put_machine(&self, digest: &str, definition: &Definition) -> Result<(), StoreError> {
         let definition = serde_json::to_string(definition).map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let digest = digest.to_owned();
@@ -231,6 +255,17 @@ impl Messages for Sqlite {
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
         self.readers.read(move |connection| outbox::dead_letters(connection, limit)).await
+    }
+
+    async fn redrive(&self, topics: &[String]) -> Result<Redriven, StoreError> {
+        let topics = topics.to_vec();
+        let redrivable = self.readers.read(move |connection| outbox::redrivable(connection, &topics)).await?;
+        self.writer.write(move |writing| Ok(outbox::redrive(writing.connection, redrivable)?)).await
+    }
+
+    async fn discard(&self, topic: &str, through: Option<u64>) -> Result<u64, StoreError> {
+        let topic = topic.to_owned();
+        self.writer.write(move |writing| Ok(outbox::discard_offline(writing.connection, &topic, through)?)).await
     }
 
     async fn drop_dead_letter(&self, id: u64) -> Result<bool, StoreError> {
@@ -335,6 +370,29 @@ impl Operations for Sqlite {
             bytes += given.bytes;
         }
         Ok(bytes)
+    }
+
+    async fn find(&self, sought: &Sought) -> Result<Vec<Found>, StoreError> {
+        let sought = sought.clone();
+        self.readers.read(move |connection| holds::find(connection, &sought)).await
+    }
+
+    async fn count(&self, sought: &Sought) -> Result<u64, StoreError> {
+        let sought = Sought { after: None, ..sought.clone() };
+        self.readers.read(move |connection| holds::count(connection, &sought)).await
+    }
+
+    async fn kinds(&self) -> Result<Vec<String>, StoreError> {
+        self.readers.look_up(|connection| holds::kinds(connection)).await
+    }
+
+    async fn set_aside(&self, limit: usize) -> Result<Vec<StepRun>, StoreError> {
+        self.readers.read(move |connection| holds::set_aside(connection, limit)).await
+    }
+
+    async fn release_run(&self, key: &str) -> Result<bool, StoreError> {
+        let key = key.to_owned();
+        self.writer.write(move |writing| holds::release(writing, &key)).await
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {

@@ -19,6 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("generation", &[]),
     ("engine", &[]),
+    ("console", &["engine", "error", "messaging", "operations", "resources", "users"]),
     ("messaging", &["engine"]),
     ("operations", &["engine"]),
     ("users", &["error"]),
