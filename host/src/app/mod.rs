@@ -29,6 +29,7 @@ use crate::http::{self, HealthChecks, HttpParts, Probe};
 use crate::plan::{Plan, Server};
 use crate::pulse::{Pulse, keep_asking};
 use crate::runtime::Runtime;
+use crate::services::audit::AuditLog;
 use crate::services::console::ConfigDesk;
 use crate::services::users::{TokenVerifier, Users};
 use crate::shutdown::{CLOSE_LIMIT, Stop, Stopping, WORK_LIMIT};
@@ -242,6 +243,7 @@ impl App {
             tokens: self.tokens.take(),
             users: self.users.take(),
             resources: self.core.as_ref().map(|core| core.resources.clone()),
+            audit: self.core.as_ref().map(|core| AuditLog::new(Arc::clone(&core.store.audit), core.engine.clock.clone())),
             configs: self.configs.take(),
             console,
             proxies: self.plan.proxies.iter().map(|proxy| (proxy.name.clone(), http::proxy(proxy, stop.clone()))).collect(),

@@ -216,6 +216,7 @@ pub(super) fn console(plan: &Plan, core: &Core, backlogs: &Arc<Backlogs>) -> Con
     Console::new(console::Dependencies {
         store,
         operations: Arc::clone(&core.store.operations),
+        audit: Arc::clone(&core.store.audit),
         messages: Arc::clone(&core.store.messages),
         backlog,
         bus: bus.map(|(settings, bus)| console::Bus { settings, bus, refusals: Arc::clone(&core.refusals) }),

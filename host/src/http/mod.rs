@@ -7,6 +7,7 @@
 mod access;
 mod accounts;
 mod address;
+mod audit;
 mod bearer;
 mod body;
 mod error;
@@ -35,6 +36,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::plan::Plan;
+use crate::services::audit::AuditLog;
 use crate::services::console::{ConfigDesk, Console};
 use crate::services::resources::Resources;
 use crate::services::users::{TokenVerifier, Users};
@@ -62,6 +64,8 @@ pub struct HttpParts {
     pub users: Option<Users>,
     /// Resources.
     pub resources: Option<Resources>,
+    /// What people with a role have done; of a process with a database.
+    pub audit: Option<AuditLog>,
     /// Its config, for those who want to change it.
     pub configs: Option<ConfigDesk>,
     /// What those who run the process look at and do.

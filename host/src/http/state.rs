@@ -13,6 +13,7 @@ use super::events::Streams;
 use super::lists::Lists;
 use super::{HttpParts, bearer, openapi};
 use crate::plan::{Access, Plan, Scope};
+use crate::services::audit::AuditLog;
 use crate::services::console::{ConfigDesk, Console};
 use crate::services::resources::Resources;
 use crate::services::users::{CurrentUser, TokenVerifier, Users};
@@ -29,6 +30,8 @@ pub(super) struct Route {
     pub(super) handler: String,
     /// What is done, as the module counts it; of a resource's action its name.
     pub(super) operation: String,
+    /// Method and path, with placeholders.
+    pub(super) name: String,
     /// Who may call it.
     pub(super) access: Access,
     /// Which resources it reaches.
@@ -52,6 +55,7 @@ pub(super) struct AppState {
     pub(super) tokens: Option<TokenVerifier>,
     pub(super) users: Option<Users>,
     pub(super) resources: Option<Resources>,
+    pub(super) audit: Option<AuditLog>,
     pub(super) metrics: Metrics,
     pub(super) health: super::HealthChecks,
     pub(super) writes: Tasks,
@@ -79,6 +83,7 @@ impl AppState {
             tokens,
             users: parts.users,
             resources: parts.resources,
+            audit: parts.audit,
             metrics: parts.metrics,
             health: parts.health,
             writes: parts.writes,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Hold, Resources, StoreError};
+use super::{AuditEntry, Hold, Resources, StoreError};
 
 /// Where a step run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -191,16 +191,17 @@ pub trait Instances: Resources {
     /// Removes one timer that turned out to be stale.
     async fn drop_timer(&self, timer: &Timer) -> Result<(), StoreError>;
 
-    /// Holds an unfinished instance, anew if it is held already; false if there is none. It ends with the instance.
-    async fn hold(&self, kind: &str, id: &str, hold: Hold) -> Result<bool, StoreError>;
-    /// Lets a held instance go on; false if it is not held.
-    async fn let_go(&self, kind: &str, id: &str) -> Result<bool, StoreError>;
+    /// Holds an unfinished instance, anew if it is held already, and writes `audit` of it; false if there is none. It ends with the instance.
+    async fn hold(&self, kind: &str, id: &str, hold: Hold, audit: Option<AuditEntry>) -> Result<bool, StoreError>;
+    /// Lets a held instance go on, and writes `audit` of it; false if it is not held.
+    async fn let_go(&self, kind: &str, id: &str, audit: Option<AuditEntry>) -> Result<bool, StoreError>;
     /// The hold of an instance.
     async fn held(&self, kind: &str, id: &str) -> Result<Option<Hold>, StoreError>;
     /// Kind and id of each instance that is held, in that sequence.
     async fn holds(&self) -> Result<Vec<(String, String)>, StoreError>;
-    /// Makes the runs of an instance due at once that wait, and those that were set aside ready. Returns how many were not.
-    async fn hurry(&self, kind: &str, id: &str) -> Result<u64, StoreError>;
+    /// Makes the runs of an instance due at once that wait, and those that were set aside ready. Returns how many were not,
+    /// and writes `audit` if there were any.
+    async fn hurry(&self, kind: &str, id: &str, audit: Option<AuditEntry>) -> Result<u64, StoreError>;
 
     /// Keeps a machine's definition under its digest (idempotent).
     async fn put_machine(&self, digest: &str, definition: &millrace_workflow::Definition) -> Result<(), StoreError>;

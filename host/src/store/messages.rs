@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::StoreError;
+use super::{AuditEntry, StoreError};
 
 /// Something to tell the world, written in the same commit as what it tells about.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,10 +79,12 @@ pub trait Messages: Send + Sync + 'static {
     async fn add_dead_letter(&self, letter: DeadLetter) -> Result<(), StoreError>;
     /// Dead letters, oldest first.
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError>;
-    /// Makes the events of the dead letters of `topics` unpublished again. Who has taken one already recognises it.
-    async fn redrive(&self, topics: &[String]) -> Result<Redriven, StoreError>;
-    /// Removes the dead letters of `topic`, up to the one with the id `through` if there is one; returns how many.
-    async fn discard(&self, topic: &str, through: Option<u64>) -> Result<u64, StoreError>;
+    /// Makes the events of the dead letters of `topics` unpublished again, and writes `audit` if there were any. Who has taken one already
+    /// recognises it.
+    async fn redrive(&self, topics: &[String], audit: Option<AuditEntry>) -> Result<Redriven, StoreError>;
+    /// Removes the dead letters of `topic`, up to the one with the id `through` if there is one; returns how many, and
+    /// writes `audit` if there were any.
+    async fn discard(&self, topic: &str, through: Option<u64>, audit: Option<AuditEntry>) -> Result<u64, StoreError>;
     /// Removes a dead letter; false when it was not there.
     async fn drop_dead_letter(&self, id: u64) -> Result<bool, StoreError>;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{Found, Resource, Sought, StepRun, StoreError};
+use super::{AuditEntry, Found, Resource, Sought, StepRun, StoreError};
 
 /// Rows that are forgotten once they are old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,8 +143,9 @@ pub trait Operations: Send + Sync + 'static {
     async fn kinds(&self) -> Result<Vec<String>, StoreError>;
     /// Up to `limit` runs that were set aside, those that were due first first.
     async fn set_aside(&self, limit: usize) -> Result<Vec<StepRun>, StoreError>;
-    /// Makes a run ready that was set aside, due at once and with no crash to its account; false if there is none of that key.
-    async fn release_run(&self, key: &str) -> Result<bool, StoreError>;
+    /// Makes a run ready that was set aside, due at once and with no crash to its account, and writes `audit` of it; false if there is none of
+    /// that key.
+    async fn release_run(&self, key: &str, audit: Option<AuditEntry>) -> Result<bool, StoreError>;
 
     /// What waits.
     async fn backlog(&self) -> Result<Backlog, StoreError>;

@@ -24,7 +24,7 @@ async fn staff(app: &TestApp, name: &str, roles: &[Role]) -> Client {
     let customer = app.client.customer(name).await;
     let id = customer.get("/api/auth/profile").await.body["id"].as_str().unwrap().to_owned();
     let names: BTreeSet<String> = roles.iter().map(|role| role.name().to_owned()).collect();
-    app.store.users.set_roles(&id, &names).await.unwrap().unwrap();
+    app.store.users.set_roles(&id, &names, None).await.unwrap().unwrap();
     let token = app.client.login(name).await;
     app.operator.as_ref().unwrap().with_token(token.token())
 }

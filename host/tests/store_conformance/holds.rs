@@ -32,7 +32,7 @@ pub async fn nothing_of_a_held_instance_begins_until_it_is_let_go_on(env: TestEn
         store.resources.commit(Commit { timers, ..change(moved(&instance(id), "paying")) }).await.unwrap();
     }
     store.resources.commit(with_runs([run("held", "payment"), StepRun { due_at: at(10), ..run("free", "payment") }])).await.unwrap();
-    assert!(store.instances.hold("orders", "held", because("the customer calls")).await.unwrap());
+    assert!(store.instances.hold("orders", "held", because("the customer calls"), None).await.unwrap());
     assert_eq!(store.instances.held("orders", "held").await.unwrap(), Some(because("the customer calls")));
     assert_eq!(store.instances.held("orders", "free").await.unwrap(), None);
     assert_eq!(store.instances.holds().await.unwrap(), [("orders".to_owned(), "held".to_owned())]);
@@ -45,8 +45,8 @@ pub async fn nothing_of_a_held_instance_begins_until_it_is_let_go_on(env: TestEn
     assert_eq!(due.iter().map(|timer| timer.resource_id.as_str()).collect::<Vec<_>>(), ["free"]);
     assert_eq!(store.instances.timers("orders", "held").await.unwrap().len(), 1, "its timer is still there");
 
-    assert!(store.instances.let_go("orders", "held").await.unwrap());
-    assert!(!store.instances.let_go("orders", "held").await.unwrap(), "it is not held any more");
+    assert!(store.instances.let_go("orders", "held", None).await.unwrap());
+    assert!(!store.instances.let_go("orders", "held", None).await.unwrap(), "it is not held any more");
     assert_eq!(claim(store, at(99), 10).await[0].resource_id, "held");
     assert_eq!(store.instances.due_timers(at(99), 10).await.unwrap().len(), 2);
     assert_eq!(store.instances.next_timer_due().await.unwrap(), Some(at(20)));
@@ -54,8 +54,8 @@ pub async fn nothing_of_a_held_instance_begins_until_it_is_let_go_on(env: TestEn
 
 pub async fn a_hold_ends_with_its_instance_and_outlives_the_process(mut env: TestEnv) {
     env.store.resources.commit(create(instance("a"))).await.unwrap();
-    env.store.instances.hold("orders", "a", because("first")).await.unwrap();
-    env.store.instances.hold("orders", "a", because("second")).await.unwrap();
+    env.store.instances.hold("orders", "a", because("first"), None).await.unwrap();
+    env.store.instances.hold("orders", "a", because("second"), None).await.unwrap();
     env.reopen().await;
     assert_eq!(env.store.instances.held("orders", "a").await.unwrap(), Some(because("second")));
     let mut ended = moved(&instance("a"), "cancelled");
@@ -71,7 +71,7 @@ pub async fn only_an_unfinished_instance_is_held(env: TestEnv) {
     env.store.resources.commit(create(ended)).await.unwrap();
     env.store.resources.commit(create(product("thing"))).await.unwrap();
     for (kind, id) in [("orders", "ended"), ("products", "thing"), ("orders", "nobody")] {
-        assert!(!env.store.instances.hold(kind, id, because("no")).await.unwrap(), "{kind} {id}");
+        assert!(!env.store.instances.hold(kind, id, because("no"), None).await.unwrap(), "{kind} {id}");
     }
     assert!(env.store.instances.holds().await.unwrap().is_empty());
 }
@@ -85,11 +85,11 @@ pub async fn an_instance_is_hurried_and_its_runs_that_were_set_aside_get_another
     store.resources.commit(settling(Settled { status: RunStatus::Quarantined, ..done(&held) })).await.unwrap();
     let aside: Vec<String> = store.operations.set_aside(10).await.unwrap().into_iter().map(|run| run.key).collect();
     assert_eq!(aside, ["a:shipping:1"]);
-    assert_eq!(store.instances.hurry("orders", "a").await.unwrap(), 2);
-    assert_eq!(store.instances.hurry("orders", "a").await.unwrap(), 0, "there is nothing left to hurry");
+    assert_eq!(store.instances.hurry("orders", "a", None).await.unwrap(), 2);
+    assert_eq!(store.instances.hurry("orders", "a", None).await.unwrap(), 0, "there is nothing left to hurry");
     assert_eq!(claim(store, env.clock.steady(), 10).await.len(), 2, "that of the other instance waits");
     assert!(store.operations.set_aside(10).await.unwrap().is_empty());
-    assert!(!store.operations.release_run("a:shipping:1").await.unwrap(), "it is not set aside any more");
+    assert!(!store.operations.release_run("a:shipping:1", None).await.unwrap(), "it is not set aside any more");
 }
 
 /// Three instances and a thing that is none.
@@ -106,7 +106,7 @@ async fn filled(env: &TestEnv) {
     let history = vec![history_row(2)];
     let moved = Commit { history, ..change(moved(&instance("order-a"), "paying")) };
     env.store.resources.commit(moved).await.unwrap();
-    env.store.instances.hold("orders", "order-b", because("wait")).await.unwrap();
+    env.store.instances.hold("orders", "order-b", because("wait"), None).await.unwrap();
 }
 
 pub async fn instances_are_found_by_what_they_are(env: TestEnv) {

@@ -46,7 +46,7 @@ pub(super) async fn upload(
         return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }
     let file = bytes_within(request.into_body(), (MAX_COMPONENT_BYTES as u64, UPLOAD_LIMIT)).await?;
-    let write = async move { console.upload(&actor.who, &name, file).await };
+    let write = async move { console.upload(&actor, &name, file).await };
     Ok(private(Json(writes::finish(&serving.app.writes, write).await?)))
 }
 
@@ -58,7 +58,7 @@ pub(super) async fn swap(
     Body(body): Body<SwapBody>,
 ) -> Result<Response, ApiError> {
     let name = named(&console, &id)?;
-    let write = async move { console.swap(&actor.who, &name, &body).await };
+    let write = async move { console.swap(&actor, &name, &body).await };
     Ok(private(Json(writes::finish(&serving.app.writes, write).await?)))
 }
 
@@ -70,7 +70,7 @@ pub(super) async fn rollback(
     Body(body): Body<SwapBody>,
 ) -> Result<Response, ApiError> {
     let name = named(&console, &id)?;
-    let write = async move { console.roll_back(&actor.who, &name, &body).await };
+    let write = async move { console.roll_back(&actor, &name, &body).await };
     Ok(private(Json(writes::finish(&serving.app.writes, write).await?)))
 }
 

@@ -12,12 +12,14 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::operations::Operation;
+use crate::http::access::actor;
 use crate::http::address::{forwarded, peer};
 use crate::http::error::ApiError;
 use crate::http::hosts::Hosts;
 use crate::http::state::AppState;
 use crate::plan::access::{Role, Roles};
 use crate::plan::{self, OperatorReaders};
+use crate::services::audit;
 use crate::services::console::Actor;
 
 /// What somebody has to be for an operation.
@@ -63,9 +65,10 @@ impl Gate {
     }
 
     /// Who asks, if they may do what is needed.
-    fn check(&self, request: &Request, need: Need) -> Result<Actor, ApiError> {
+    fn check(&self, request: &Request, operation: &'static Operation) -> Result<Actor, ApiError> {
+        let need = operation.need;
         self.check_origin(request)?;
-        let actor = self.actor(request, need)?;
+        let actor = self.actor(request, operation)?;
         if need != Need::See && !self.write {
             let detail = format!("this process may only be looked at here: `write` of the module '{}' is false", self.name);
             return Err(ApiError::new(StatusCode::FORBIDDEN, detail));
@@ -73,15 +76,18 @@ impl Gate {
         Ok(actor)
     }
 
-    fn actor(&self, request: &Request, need: Need) -> Result<Actor, ApiError> {
+    fn actor(&self, request: &Request, operation: &'static Operation) -> Result<Actor, ApiError> {
+        let need = operation.need;
         let sends_token = request.headers().contains_key(header::AUTHORIZATION);
         if self.knows_tokens && (sends_token || !self.is_enough_to_be_here(request, need)) {
             let user = self.app.authenticate(request.headers())?;
+            let (actor, left) = (actor(&user, request), user.left);
             if need.roles().and(user.roles).is_empty() {
+                self.write_refusal(actor, operation);
                 let detail = format!("this is for the roles {}, and the token has none of them", need.roles().joined(", "));
                 return Err(ApiError::new(StatusCode::FORBIDDEN, detail));
             }
-            return Ok(Actor { who: user.id, roles: user.roles, left: user.left });
+            return Ok(Actor::new(actor, left));
         }
         if is_here(request) {
             return Ok(Actor::local());
@@ -93,6 +99,14 @@ impl Gate {
     /// Whether who is on this machine needs no token for it.
     fn is_enough_to_be_here(&self, request: &Request, need: Need) -> bool {
         need == Need::See && self.readers == OperatorReaders::Local && is_here(request)
+    }
+
+    /// Who was refused does not wait for it.
+    fn write_refusal(&self, actor: audit::Actor, operation: &'static Operation) {
+        if let Some(log) = self.app.audit.clone() {
+            let route = format!("{} {}", operation.method, operation.path);
+            drop(self.app.writes.spawn(async move { log.refused(&actor, &route).await }));
+        }
     }
 
     fn check_origin(&self, request: &Request) -> Result<(), ApiError> {
@@ -130,7 +144,7 @@ fn comes_from_elsewhere(headers: &HeaderMap) -> bool {
 /// Lets a request through with an [`Actor`] among its extensions, and counts what became of it.
 pub(super) async fn admit(State((gate, operation)): State<(Arc<Gate>, &'static Operation)>, mut request: Request, next: Next) -> Response {
     let begin = Instant::now();
-    let response = match gate.check(&request, operation.need) {
+    let response = match gate.check(&request, operation) {
         Ok(actor) => {
             request.extensions_mut().insert(actor);
             next.run(request).await

@@ -86,7 +86,7 @@ pub(super) async fn list(
     let ListQuery { kind, workflow, state, finished, attention, held, owner, digest, text, older_than, cursor, limit } = query;
     let filter = Filter { kind, workflow, state, finished, attention, held, owner, digest, text, older_than };
     let limit = limit.as_deref().map(|text| number("limit", text)).transpose()?.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let _turn = serving.app.lists.turn(&actor.who).await?;
+    let _turn = serving.app.lists.turn(actor.who()).await?;
     Ok(private(Json(console.list(&filter, limit, cursor.as_deref()).await?)))
 }
 
@@ -96,7 +96,7 @@ pub(super) async fn count(
     actor: Actor,
     Asked(filter): Asked<Filter>,
 ) -> Result<Response, ApiError> {
-    let _turn = serving.app.lists.turn(&actor.who).await?;
+    let _turn = serving.app.lists.turn(actor.who()).await?;
     Ok(private(Json(console.count(&filter).await?)))
 }
 

@@ -27,7 +27,7 @@ struct Told {
 }
 
 pub(super) async fn live(State(serving): State<Serving>, console: Console, actor: Actor) -> Result<Response, ApiError> {
-    let place = serving.app.streams.open(&actor.who)?;
+    let place = serving.app.streams.open(actor.who())?;
     let (stop, left) = (serving.app.stop.clone(), actor.left);
     let events = stream::unfold(Told { console, last: None }, |told| async move {
         let (event, told) = told.next().await;

@@ -49,19 +49,19 @@ pub(super) async fn session(State(serving): State<Serving>, actor: Actor) -> Jso
     let operator = plan.operator.as_ref();
     let write = operator.is_some_and(|operator| operator.write);
     let trusts_local = operator.is_some_and(|operator| !operator.knows_tokens);
-    let is_local = actor == Actor::local();
+    let is_local = actor.is_local();
     let sees_local = operator.is_some_and(|operator| operator.readers == OperatorReaders::Local);
     let may = |need: Need| match (need, is_local) {
         (Need::See, true) => sees_local,
         (_, true) => write && trusts_local,
-        (Need::See, false) => !need.roles().and(actor.roles).is_empty(),
-        (_, false) => write && !need.roles().and(actor.roles).is_empty(),
+        (Need::See, false) => !need.roles().and(actor.of.roles).is_empty(),
+        (_, false) => write && !need.roles().and(actor.of.roles).is_empty(),
     };
     let needs = [("see", Need::See), ("act", Need::Act), ("mend", Need::Mend), ("design", Need::Design)];
     Json(SessionBody {
         may: needs.into_iter().filter(|(_, need)| may(*need)).map(|(name, _)| name).collect(),
-        roles: actor.roles.iter().map(crate::plan::access::Role::name).collect(),
-        who: actor.who,
+        roles: actor.of.roles.iter().map(crate::plan::access::Role::name).collect(),
+        who: actor.who().to_owned(),
         write,
         version: env!("CARGO_PKG_VERSION"),
         process: process_name(plan),

@@ -11,7 +11,7 @@ use crate::http::writes;
 use crate::services::console::{Actor, Console, MendBody};
 
 pub(super) async fn show(State(serving): State<Serving>, console: Console, actor: Actor) -> Result<Response, ApiError> {
-    let _turn = serving.app.lists.turn(&actor.who).await?;
+    let _turn = serving.app.lists.turn(actor.who()).await?;
     Ok(private(Json(console.waiting().await?)))
 }
 
@@ -23,7 +23,7 @@ macro_rules! mend {
             actor: Actor,
             Body(mend): Body<MendBody>,
         ) -> Result<Response, ApiError> {
-            let write = async move { console.$does(&actor.who, &mend).await };
+            let write = async move { console.$does(&actor, &mend).await };
             Ok(private(Json(writes::finish(&serving.app.writes, write).await?)))
         }
     };

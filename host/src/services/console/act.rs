@@ -8,7 +8,7 @@ use super::instance;
 use super::service::Console;
 use super::view::InstanceBody;
 use crate::services::ServiceError;
-use crate::store::{Hold, Resource};
+use crate::store::{AuditEntry, Hold, Resource};
 
 /// Characters of a reason.
 const MAX_REASON: usize = 500;
@@ -101,22 +101,29 @@ impl Console {
             return Err(ServiceError::Conflict(format!("'{id}' has ended in '{}', and nothing moves it any more", resource.state)));
         }
         let done = match deed.action {
-            Action::Retry => self.retry(&resource).await?,
+            Action::Retry => self.retry(actor, &resource, deed).await?,
             Action::Hold => self.hold(actor, &resource, deed).await?,
-            Action::Release => self.release(&resource).await?,
-            Action::Fire => self.fire(actor, &resource, deed.transition.as_deref().unwrap_or_default()).await?,
-            Action::Cancel => self.cancel(actor, &resource).await?,
+            Action::Release => self.release(actor, &resource, deed).await?,
+            Action::Fire => self.fire(actor, &resource, deed).await?,
+            Action::Cancel => self.cancel(actor, &resource, deed).await?,
         };
-        tracing::info!(instance = id, kind, action = deed.action.name(), who = actor.who, reason = deed.reason, "an instance was acted on");
+        tracing::info!(
+            instance = id,
+            kind,
+            action = deed.action.name(),
+            who = actor.who(),
+            reason = deed.reason,
+            "an instance was acted on"
+        );
         Ok(done)
     }
 
-    async fn retry(&self, resource: &Resource) -> Result<String, ServiceError> {
+    async fn retry(&self, actor: &Actor, resource: &Resource, deed: &Deed) -> Result<String, ServiceError> {
         let (kind, id) = (resource.kind.as_str(), resource.id.as_str());
         if self.parts.holds.has(kind, id) {
             return Err(ServiceError::Conflict(format!("'{id}' is held; release it first")));
         }
-        let runs = self.parts.store.hurry(kind, id).await?;
+        let runs = self.parts.store.hurry(kind, id, Some(self.entry(actor, resource, deed))).await?;
         if runs == 0 {
             return Err(ServiceError::Conflict(format!("no run of '{id}' waits or was set aside; `show` says what happens next")));
         }
@@ -125,16 +132,18 @@ impl Console {
     }
 
     async fn hold(&self, actor: &Actor, resource: &Resource, deed: &Deed) -> Result<String, ServiceError> {
-        let hold = Hold { who: actor.who.clone(), reason: deed.reason.trim().to_owned(), at: self.parts.clock.now() };
-        let held = self.parts.holds.hold(self.parts.store.as_ref(), (&resource.kind, &resource.id), hold).await?;
+        let hold = Hold { who: actor.who().to_owned(), reason: deed.reason.trim().to_owned(), at: self.parts.clock.now() };
+        let entry = self.entry(actor, resource, deed);
+        let held = self.parts.holds.hold(self.parts.store.as_ref(), (&resource.kind, &resource.id), hold, entry).await?;
         if !held {
             return Err(ServiceError::Conflict(format!("'{}' has just ended", resource.id)));
         }
         Ok("it is held; what is under way still lands".to_owned())
     }
 
-    async fn release(&self, resource: &Resource) -> Result<String, ServiceError> {
-        let was_held = self.parts.holds.let_go(self.parts.store.as_ref(), &resource.kind, &resource.id).await?;
+    async fn release(&self, actor: &Actor, resource: &Resource, deed: &Deed) -> Result<String, ServiceError> {
+        let entry = self.entry(actor, resource, deed);
+        let was_held = self.parts.holds.let_go(self.parts.store.as_ref(), (&resource.kind, &resource.id), entry).await?;
         if !was_held {
             return Err(ServiceError::Conflict(format!("'{}' is not held", resource.id)));
         }
@@ -142,7 +151,8 @@ impl Console {
         Ok("it goes on".to_owned())
     }
 
-    async fn fire(&self, actor: &Actor, resource: &Resource, transition: &str) -> Result<String, ServiceError> {
+    async fn fire(&self, actor: &Actor, resource: &Resource, deed: &Deed) -> Result<String, ServiceError> {
+        let transition = deed.transition.as_deref().unwrap_or_default();
         let Some(progress) = &resource.workflow else { return Ok(String::new()) };
         let pinned = self.parts.workflows.pinned(&progress.workflow, &progress.machine).await;
         let pinned = pinned.map_err(|error| ServiceError::Conflict(error.to_string()))?;
@@ -154,20 +164,28 @@ impl Console {
             return Err(ServiceError::Conflict(format!("'{transition}' may not be fired by hand in '{state}'; accepted: {accepted}")));
         }
         let handler = self.handler(resource)?;
-        let body = serde_json::Value::Null;
-        let view = self.parts.resources.act(handler, &actor.caller(), &resource.id, transition, body).await?;
+        let asked = (resource.id.as_str(), transition, Some(deed.reason.clone()));
+        let view = self.parts.resources.act_because(handler, &actor.caller(), asked, serde_json::Value::Null).await?;
         Ok(format!("'{transition}' was made; it is in '{}' now", view.body.state))
     }
 
-    async fn cancel(&self, actor: &Actor, resource: &Resource) -> Result<String, ServiceError> {
+    async fn cancel(&self, actor: &Actor, resource: &Resource, deed: &Deed) -> Result<String, ServiceError> {
         if self.parts.resources.action_of(&resource.kind, "cancel").is_none() {
             let kind = &resource.kind;
             return Err(ServiceError::Conflict(format!("the api.handler of '{kind}' has no action `cancel`; fire a transition instead")));
         }
         let handler = self.handler(resource)?;
-        let body = serde_json::Value::Null;
-        let view = self.parts.resources.act(handler, &actor.caller(), &resource.id, "cancel", body).await?;
+        let asked = (resource.id.as_str(), "cancel", Some(deed.reason.clone()));
+        let view = self.parts.resources.act_because(handler, &actor.caller(), asked, serde_json::Value::Null).await?;
         Ok(format!("it was cancelled; it is in '{}' now", view.body.state))
+    }
+
+    /// For the audit log: an instance stays at its version where only its runs or its hold change.
+    fn entry(&self, actor: &Actor, resource: &Resource, deed: &Deed) -> AuditEntry {
+        let (kind, id) = (&resource.kind, &resource.id);
+        let (action, subject) = (format!("{kind}.{}", deed.action.name()), format!("{kind}/{id}"));
+        let did = actor.of.did(self.parts.clock.now(), action, subject, Some(deed.reason.clone()));
+        AuditEntry { version_before: Some(resource.version), version_after: Some(resource.version), ..did }
     }
 
     fn handler(&self, resource: &Resource) -> Result<&str, ServiceError> {

@@ -76,7 +76,7 @@ impl Console {
             }
         }
         if let Some(key) = key {
-            self.known.0.lock().put(format!("{}|{key}", actor.who), result.clone());
+            self.known.0.lock().put(format!("{}|{key}", actor.who()), result.clone());
         }
         Ok(result)
     }
@@ -88,7 +88,7 @@ impl Console {
             return Err(ServiceError::field("Idempotency-Key", format!("'{key}' was used for another request")));
         }
         let forgotten = BulkResult { count: 0, more: false, first: Vec::new(), done: 0, failed: Vec::new(), replayed: true };
-        let known = self.known.0.lock().get(&format!("{}|{key}", actor.who)).cloned().unwrap_or(forgotten);
+        let known = self.known.0.lock().get(&format!("{}|{key}", actor.who())).cloned().unwrap_or(forgotten);
         Ok(Some(BulkResult { replayed: true, ..known }))
     }
 
@@ -107,7 +107,7 @@ impl Console {
 
 /// Apart from the keys of customers.
 fn user(actor: &Actor) -> String {
-    format!("operator:{}", actor.who)
+    format!("operator:{}", actor.who())
 }
 
 fn hash(bulk: &Bulk) -> String {

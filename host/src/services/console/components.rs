@@ -5,10 +5,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::actor::Actor;
 use super::component_view::{ComponentBody, ComponentDetail, ComponentList, GrantBody, LimitsBody, VersionBody};
 use super::service::Console;
 use crate::runtime::{ComponentStatus, GrantTarget};
 use crate::services::ServiceError;
+use crate::store::AuditEntry;
 
 /// A version that is to serve, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -72,11 +74,11 @@ impl Console {
     ///
     /// # Errors
     /// There is no such component; the file would be refused, and why.
-    pub async fn upload(&self, who: &str, name: &str, file: Bytes) -> Result<VersionBody, ServiceError> {
+    pub async fn upload(&self, actor: &Actor, name: &str, file: Bytes) -> Result<VersionBody, ServiceError> {
         self.status(name)?;
         let judged = self.parts.runtime.judge(name, file).await;
         let about = judged.map_err(|error| ServiceError::field("", format!("{error:#}")))?;
-        tracing::info!(component = name, digest = about.digest, who, "a version of a component was uploaded");
+        tracing::info!(component = name, digest = about.digest, who = actor.who(), "a version of a component was uploaded");
         Ok(VersionBody::from(about))
     }
 
@@ -84,21 +86,22 @@ impl Console {
     ///
     /// # Errors
     /// There is no such component or version, no reason, the file cannot be written or is refused.
-    pub async fn swap(&self, who: &str, name: &str, swap: &SwapBody) -> Result<SwapResult, ServiceError> {
+    pub async fn swap(&self, actor: &Actor, name: &str, swap: &SwapBody) -> Result<SwapResult, ServiceError> {
         check_reason(swap)?;
         let digest = swap.digest.as_deref().ok_or_else(|| ServiceError::field("/digest", "is missing; upload says it"))?;
         self.status(name)?;
         let conflict = |error: anyhow::Error| ServiceError::Conflict(format!("{error:#}"));
+        self.note(self.entry(actor, (name, "swap"), swap)).await?;
         self.parts.runtime.put_in_place(name, digest).await.map_err(conflict)?;
         self.parts.runtime.reload(name).await.map_err(conflict)?;
-        self.swapped(who, name, digest, swap)
+        self.swapped(actor, name, digest, swap)
     }
 
     /// Has a version serve that served before: at once, and as the component's file for the next start.
     ///
     /// # Errors
     /// There is no such component or version, no reason, the file cannot be written.
-    pub async fn roll_back(&self, who: &str, name: &str, swap: &SwapBody) -> Result<SwapResult, ServiceError> {
+    pub async fn roll_back(&self, actor: &Actor, name: &str, swap: &SwapBody) -> Result<SwapResult, ServiceError> {
         check_reason(swap)?;
         let status = self.status(name)?;
         let serving = status.active.map(|active| active.digest);
@@ -112,13 +115,20 @@ impl Console {
             }
         };
         let conflict = |error: anyhow::Error| ServiceError::Conflict(format!("{error:#}"));
+        self.note(self.entry(actor, (name, "rollback"), swap)).await?;
         self.parts.runtime.activate(name, &digest).await.map_err(conflict)?;
         self.parts.runtime.put_in_place(name, &digest).await.map_err(conflict)?;
-        self.swapped(who, name, &digest, swap)
+        self.swapped(actor, name, &digest, swap)
     }
 
-    fn swapped(&self, who: &str, name: &str, digest: &str, swap: &SwapBody) -> Result<SwapResult, ServiceError> {
-        tracing::info!(component = name, digest, who, reason = swap.reason, "a version of a component was put in its place");
+    fn entry(&self, actor: &Actor, (name, action): (&str, &str), swap: &SwapBody) -> AuditEntry {
+        let digest = swap.digest.as_deref().map_or_else(String::new, |digest| format!("@{digest}"));
+        let subject = format!("components/{name}{digest}");
+        actor.of.did(self.parts.clock.now(), format!("components.{action}"), subject, Some(swap.reason.clone()))
+    }
+
+    fn swapped(&self, actor: &Actor, name: &str, digest: &str, swap: &SwapBody) -> Result<SwapResult, ServiceError> {
+        tracing::info!(component = name, digest, who = actor.who(), reason = swap.reason, "a version of a component was put in its place");
         let component = self.component_body(self.status(name)?);
         let serves = component.digest.as_deref() == Some(digest);
         let done =

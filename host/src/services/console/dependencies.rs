@@ -11,7 +11,7 @@ use crate::runtime::Runtime;
 use crate::services::engine::{Active, Breakers, Events, Holds, Pipeline, Workflows};
 use crate::services::messaging::Refusals;
 use crate::services::resources::Resources;
-use crate::store::{Backlog, Instances, Messages, Operations, StoreError};
+use crate::store::{Audit, Backlog, Instances, Messages, Operations, StoreError};
 use crate::telemetry::Metrics;
 
 /// How events travel, and what keeps them from it.
@@ -37,6 +37,8 @@ pub struct Dependencies {
     pub operations: Arc<dyn Operations>,
     /// What waits, as it was counted within the last second.
     pub backlog: CountBacklog,
+    /// What people with a role have done.
+    pub audit: Arc<dyn Audit>,
     /// Events and dead letters.
     pub messages: Arc<dyn Messages>,
     /// How events travel; nothing in a process without a bus.

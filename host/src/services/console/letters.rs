@@ -1,11 +1,13 @@
 //! Dead letters, wherever they are: in the database, or at the broker.
 
+use super::actor::Actor;
 use super::dependencies::{Bus, Dependencies};
 use super::service::Console;
 use super::waiting_view::{LetterBody, LettersBody, MendBody, MendResult};
 use crate::bus::kafka::dead_letters;
 use crate::plan;
 use crate::services::ServiceError;
+use crate::store::AuditEntry;
 
 /// The dead letters, `most` of them.
 pub(super) async fn list(parts: &Dependencies, most: usize) -> anyhow::Result<LettersBody> {
@@ -50,22 +52,24 @@ impl Console {
     ///
     /// # Errors
     /// No reason, no bus, a topic that is none, or no broker answers.
-    pub async fn redrive(&self, who: &str, mend: &MendBody) -> Result<MendResult, ServiceError> {
+    pub async fn redrive(&self, actor: &Actor, mend: &MendBody) -> Result<MendResult, ServiceError> {
         mend.check_reason()?;
         let (settings, topics) = self.topics(&mend.topics).await?;
+        let entry = actor.of.did(self.parts.clock.now(), "deadletters.redrive", topics.join(","), Some(mend.reason.clone()));
         let result = match settings {
             plan::Bus::Kafka(kafka) => {
+                self.note(entry).await?;
                 let sent = dead_letters::redrive(&kafka, &topics).await.map_err(unreachable)?;
                 let failed = sent.failed.iter().map(|failed| format!("{}: {}", failed.topic, failed.reason)).collect();
                 MendResult { done: sent.letters as u64, events: Some(sent.events as u64), left: 0, failed }
             }
             _ => {
-                let sent = self.parts.messages.redrive(&topics).await?;
+                let sent = self.parts.messages.redrive(&topics, Some(entry)).await?;
                 self.parts.pipeline.outbox_grew().notify_one();
                 MendResult { done: sent.letters as u64, events: Some(sent.events as u64), left: sent.forgotten as u64, failed: Vec::new() }
             }
         };
-        tracing::info!(who, reason = mend.reason, letters = result.done, "dead letters are sent again");
+        tracing::info!(who = actor.who(), reason = mend.reason, letters = result.done, "dead letters are sent again");
         Ok(result)
     }
 
@@ -73,22 +77,31 @@ impl Console {
     ///
     /// # Errors
     /// No reason, no topic, or an offset for several topics; no broker answers.
-    pub async fn discard(&self, who: &str, mend: &MendBody) -> Result<MendResult, ServiceError> {
+    pub async fn discard(&self, actor: &Actor, mend: &MendBody) -> Result<MendResult, ServiceError> {
         mend.check_reason()?;
         let [topic] = mend.topics.as_slice() else {
             return Err(ServiceError::field("/topics", format!("expected one topic, got {}", mend.topics.len())));
         };
         let (settings, _) = self.topics(&mend.topics).await?;
+        let entry = actor.of.did(self.parts.clock.now(), "deadletters.discard", topic.as_str(), Some(mend.reason.clone()));
         let done = match settings {
-            plan::Bus::Kafka(kafka) => dead_letters::discarded(&kafka, topic, mend.through).await.map_err(unreachable)? as u64,
+            plan::Bus::Kafka(kafka) => {
+                self.note(entry).await?;
+                dead_letters::discarded(&kafka, topic, mend.through).await.map_err(unreachable)? as u64
+            }
             _ => {
                 let through = mend.through.map(u64::try_from).transpose();
                 let through = through.map_err(|_| ServiceError::field("/through", "a dead letter has a number from 1"))?;
-                self.parts.messages.discard(topic, through).await?
+                self.parts.messages.discard(topic, through, Some(entry)).await?
             }
         };
-        tracing::info!(who, reason = mend.reason, topic, letters = done, "dead letters were discarded");
+        tracing::info!(who = actor.who(), reason = mend.reason, topic, letters = done, "dead letters were discarded");
         Ok(MendResult { done, ..MendResult::default() })
+    }
+
+    /// Writes an entry for the audit log, before a deed that is no write of the store.
+    pub(super) async fn note(&self, entry: AuditEntry) -> Result<(), ServiceError> {
+        Ok(self.parts.audit.note(vec![entry]).await?)
     }
 
     /// The bus, and the topics that are meant: all that are known, unless some are given.

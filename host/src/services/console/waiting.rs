@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::actor::Actor;
 use super::dependencies::{Bus, Dependencies};
 use super::letters;
 use super::service::Console;
@@ -54,7 +55,7 @@ impl Console {
     ///
     /// # Errors
     /// No reason, neither keys nor all, a key of no such run (then none was let go on).
-    pub async fn release_runs(&self, who: &str, mend: &MendBody) -> Result<MendResult, ServiceError> {
+    pub async fn release_runs(&self, actor: &Actor, mend: &MendBody) -> Result<MendResult, ServiceError> {
         mend.check_reason()?;
         let aside = self.parts.operations.set_aside(usize::MAX).await?;
         let keys: Vec<String> = if mend.all { aside.iter().map(|run| run.key.clone()).collect() } else { mend.keys.clone() };
@@ -70,10 +71,11 @@ impl Console {
         }
         let mut done = 0;
         for key in &keys {
-            done += u64::from(self.parts.operations.release_run(key).await?);
+            let entry = actor.of.did(self.parts.clock.now(), "runs.release", format!("runs/{key}"), Some(mend.reason.clone()));
+            done += u64::from(self.parts.operations.release_run(key, Some(entry)).await?);
         }
         self.parts.pipeline.waker().look_again();
-        tracing::info!(runs = done, who, reason = mend.reason, "runs that were set aside go on");
+        tracing::info!(runs = done, who = actor.who(), reason = mend.reason, "runs that were set aside go on");
         Ok(MendResult { done, events: None, left: 0, failed: Vec::new() })
     }
 

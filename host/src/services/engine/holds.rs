@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
 
-use crate::store::{Hold, Instances, StoreError};
+use crate::store::{AuditEntry, Hold, Instances, StoreError};
 
 /// The instances that are held, by kind and id.
 #[derive(Default)]
@@ -32,27 +32,27 @@ impl Holds {
         self.count.load(Ordering::Acquire) > 0 && self.names.read().contains(&(kind.to_owned(), id.to_owned()))
     }
 
-    /// Holds an unfinished instance in `store`; false if there is none.
+    /// Holds an unfinished instance in `store`, and writes `audit` of it; false if there is none.
     ///
     /// # Errors
     /// The store did not do it.
-    pub async fn hold(&self, store: &dyn Instances, (kind, id): (&str, &str), hold: Hold) -> Result<bool, StoreError> {
+    pub async fn hold(&self, store: &dyn Instances, (kind, id): (&str, &str), hold: Hold, audit: AuditEntry) -> Result<bool, StoreError> {
         let was_held = self.has(kind, id);
         // Known before it is written: no run is claimed in between.
         self.note(kind, id, true);
-        let held = store.hold(kind, id, hold).await;
+        let held = store.hold(kind, id, hold, Some(audit)).await;
         if !was_held && !matches!(held, Ok(true)) {
             self.note(kind, id, false);
         }
         held
     }
 
-    /// Lets an instance go on; false if it was not held.
+    /// Lets an instance go on, and writes `audit` of it; false if it was not held.
     ///
     /// # Errors
     /// The store did not do it.
-    pub async fn let_go(&self, store: &dyn Instances, kind: &str, id: &str) -> Result<bool, StoreError> {
-        let was_held = store.let_go(kind, id).await?;
+    pub async fn let_go(&self, store: &dyn Instances, (kind, id): (&str, &str), audit: AuditEntry) -> Result<bool, StoreError> {
+        let was_held = store.let_go(kind, id, Some(audit)).await?;
         self.note(kind, id, false);
         Ok(was_held)
     }

@@ -3,11 +3,13 @@
 //! One lock around one [`State`](state::State); every change checks all its guards before it writes anything, so nothing ever
 //! has to be undone.
 
+mod audit;
 mod commit;
 mod finished;
 mod holds;
 mod letters;
 mod state;
+mod stock;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,9 +24,10 @@ use parking_lot::Mutex;
 
 use self::state::State;
 use super::{
-    Backlog, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Found, Guard, HistoryRow, Hold, IdempotencyRow, InboxRow,
-    Instances, Line, Listing, Messages, Operations, OutboxRow, Prunable, Redriven, Refused, ReservationStatus, Resource, Resources, Sought,
-    Space, StepRun, Stock, StockLevel, StockLine, StoreError, Timer, User, Users,
+    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Found, Guard,
+    HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, Line, Listing, Messages, NewMove, Operations, OutboxRow, PriceRow, Prunable,
+    Redriven, Refused, ReservationStatus, Resource, Resources, Sought, Space, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError,
+    Timer, User, Users,
 };
 use crate::clock::Clock;
 
@@ -78,6 +81,7 @@ impl Memory {
         let started = Instant::now();
         let mut state = self.state.lock();
         state.stamp(self.clock.steady());
+        state.date(self.clock.now());
         let result = work(&mut state);
         state.stats.commits += 1;
         state.stats.units += 1;
@@ -99,6 +103,10 @@ impl Resources for Memory {
         self.write(|state| state.commit(commit, self.epoch))
     }
 
+    async fn commit_all(&self, commits: Vec<Commit>) -> Result<(), StoreError> {
+        self.write(|state| state.commit_all(commits, self.epoch))
+    }
+
     async fn resource(&self, kind: &str, id: &str) -> Result<Option<Resource>, StoreError> {
         self.read(|state| state.resource(kind, id))
     }
@@ -107,8 +115,8 @@ impl Resources for Memory {
         self.read(|state| state.resources(listing))
     }
 
-    async fn delete_resource(&self, kind: &str, id: &str, guard: Guard) -> Result<bool, StoreError> {
-        self.write(|state| Ok(state.delete_resource(kind, id, guard)?))
+    async fn delete_resource(&self, kind: &str, id: &str, guard: Guard, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
+        self.write(|state| Ok(state.delete_resource(kind, id, guard, audit)?))
     }
 
     async fn history(&self, kind: &str, id: &str, after: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
@@ -117,6 +125,10 @@ impl Resources for Memory {
 
     async fn history_before(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
         self.read(|state| state.history_before(kind, id, before, limit))
+    }
+
+    async fn prices(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<PriceRow>, StoreError> {
+        self.read(|state| state.prices(kind, id, limit))
     }
 
     async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
@@ -185,12 +197,20 @@ impl Instances for Memory {
         })
     }
 
-    async fn hold(&self, kind: &str, id: &str, hold: Hold) -> Result<bool, StoreError> {
-        self.write(|state| Ok(state.hold(kind, id, hold)))
+    async fn hold(&self, kind: &str, id: &str, hold: Hold, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
+        self.write(|state| {
+            let held = state.hold(kind, id, hold);
+            state.note(audit.filter(|_| held));
+            Ok(held)
+        })
     }
 
-    async fn let_go(&self, kind: &str, id: &str) -> Result<bool, StoreError> {
-        self.write(|state| Ok(state.let_go(kind, id)))
+    async fn let_go(&self, kind: &str, id: &str, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
+        self.write(|state| {
+            let was_held = state.let_go(kind, id);
+            state.note(audit.filter(|_| was_held));
+            Ok(was_held)
+        })
     }
 
     async fn held(&self, kind: &str, id: &str) -> Result<Option<Hold>, StoreError> {
@@ -201,8 +221,12 @@ impl Instances for Memory {
         self.read(|state| state.holds.keys().cloned().collect())
     }
 
-    async fn hurry(&self, kind: &str, id: &str) -> Result<u64, StoreError> {
-        self.write(|state| Ok(state.hurry(kind, id)))
+    async fn hurry(&self, kind: &str, id: &str, audit: Option<AuditEntry>) -> Result<u64, StoreError> {
+        self.write(|state| {
+            let runs = state.hurry(kind, id);
+            state.note(audit.filter(|_| runs > 0));
+            Ok(runs)
+        })
     }
 
     async fn put_machine(&self, digest: &str, definition: &Definition) -> Result<(), StoreError> {
@@ -267,12 +291,20 @@ impl Messages for Memory {
         self.read(|state| state.dead_letters(limit))
     }
 
-    async fn redrive(&self, topics: &[String]) -> Result<Redriven, StoreError> {
-        self.write(|state| Ok(state.redrive(topics)))
+    async fn redrive(&self, topics: &[String], audit: Option<AuditEntry>) -> Result<Redriven, StoreError> {
+        self.write(|state| {
+            let redriven = state.redrive(topics);
+            state.note(audit.filter(|_| redriven.letters > 0));
+            Ok(redriven)
+        })
     }
 
-    async fn discard(&self, topic: &str, through: Option<u64>) -> Result<u64, StoreError> {
-        self.write(|state| Ok(state.discard(topic, through)))
+    async fn discard(&self, topic: &str, through: Option<u64>, audit: Option<AuditEntry>) -> Result<u64, StoreError> {
+        self.write(|state| {
+            let letters = state.discard(topic, through);
+            state.note(audit.filter(|_| letters > 0));
+            Ok(letters)
+        })
     }
 
     async fn drop_dead_letter(&self, id: u64) -> Result<bool, StoreError> {
@@ -290,8 +322,8 @@ impl Users for Memory {
         self.write(|state| state.update_user(id, name, email))
     }
 
-    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>) -> Result<Option<User>, StoreError> {
-        self.write(|state| Ok(state.set_roles(id, roles)))
+    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>, audit: Option<AuditEntry>) -> Result<Option<User>, StoreError> {
+        self.write(|state| Ok(state.set_roles(id, roles, audit)))
     }
 
     async fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
@@ -319,6 +351,40 @@ impl Stock for Memory {
 
     async fn end_reservation(&self, key: &str, end: ReservationStatus) -> Result<Option<ReservationStatus>, StoreError> {
         self.write(|state| Ok(state.end_reservation(key, end)))
+    }
+
+    async fn put_back(&self, key: &str, lines: &[StockLine]) -> Result<bool, StoreError> {
+        self.write(|state| Ok(state.put_back(key, lines)))
+    }
+
+    async fn move_stock(&self, new: NewMove) -> Result<StockMove, StoreError> {
+        self.write(|state| state.move_stock(new))
+    }
+
+    async fn stock_moves(&self, sku: &str, before: u64, limit: usize) -> Result<Vec<StockMove>, StoreError> {
+        self.read(|state| state.stock_moves(sku, before, limit))
+    }
+
+    async fn reserved_by(&self, sku: &str, limit: usize) -> Result<Vec<String>, StoreError> {
+        self.read(|state| state.reserved_by(sku, limit))
+    }
+}
+
+#[async_trait]
+impl Audit for Memory {
+    async fn note(&self, entries: Vec<AuditEntry>) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.note(entries);
+            Ok(())
+        })
+    }
+
+    async fn audited(&self, listing: &AuditListing) -> Result<Vec<AuditRow>, StoreError> {
+        self.read(|state| state.audited(listing))
+    }
+
+    async fn audited_after(&self, seq: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+        self.read(|state| state.audited_after(seq, limit))
     }
 }
 
@@ -373,8 +439,12 @@ impl Operations for Memory {
         self.read(|state| state.set_aside(limit))
     }
 
-    async fn release_run(&self, key: &str) -> Result<bool, StoreError> {
-        self.write(|state| Ok(state.release_run(key)))
+    async fn release_run(&self, key: &str, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
+        self.write(|state| {
+            let released = state.release_run(key);
+            state.note(audit.filter(|_| released));
+            Ok(released)
+        })
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {

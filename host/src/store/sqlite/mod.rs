@@ -4,6 +4,7 @@
 //! log-reset fault, and locks that keep a second process away. Times are kept to the microsecond. What waits or has an age is kept in the
 //! steady time of [`Clock::steady`], which goes on from process to process; dates are only shown.
 
+mod audit;
 mod backup;
 mod check;
 mod columns;
@@ -37,9 +38,10 @@ use millrace_workflow::Definition;
 use self::readers::Readers;
 use self::writer::WriterHandle;
 use super::{
-    Backlog, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter, Found, Guard, HistoryRow, Hold, IdempotencyRow,
-    InboxRow, Instances, Line, Listing, Messages, Operations, OutboxRow, Prunable, Redriven, Refused, ReservationStatus, Resource,
-    Resources, Sought, Space, StepRun, Stock, StockLevel, StockLine, StoreError, Timer, User, Users,
+    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter, Found, Guard,
+    HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, Line, Listing, Messages, NewMove, Operations, OutboxRow, PriceRow, Prunable,
+    Redriven, Refused, ReservationStatus, Resource, Resources, Sought, Space, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError,
+    Timer, User, Users,
 };
 use crate::clock::Clock;
 
@@ -87,6 +89,12 @@ impl Resources for Sqlite {
         self.writer.write(move |writing| prepared.write(writing)).await
     }
 
+    async fn commit_all(&self, commits: Vec<Commit>) -> Result<(), StoreError> {
+        let prepared: Result<Vec<_>, _> = commits.into_iter().map(commit::Prepared::new).collect();
+        let prepared = prepared.map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
+        self.writer.write(move |writing| prepared.into_iter().try_for_each(|commit| commit.write(writing).map(drop))).await
+    }
+
     async fn resource(&self, kind: &str, id: &str) -> Result<Option<Resource>, StoreError> {
         self.readers.look_up(|connection| resources::select_resource(connection, kind, id)).await
     }
@@ -96,9 +104,9 @@ impl Resources for Sqlite {
         self.readers.read(move |connection| resources::select_resources(connection, &listing)).await
     }
 
-    async fn delete_resource(&self, kind: &str, id: &str, guard: Guard) -> Result<bool, StoreError> {
+    async fn delete_resource(&self, kind: &str, id: &str, guard: Guard, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
         let (kind, id) = (kind.to_owned(), id.to_owned());
-        self.writer.write(move |writing| resources::delete_resource(writing, kind, id, guard)).await
+        self.writer.write(move |writing| resources::delete_resource(writing, kind, id, guard, audit)).await
     }
 
     async fn history(&self, kind: &str, id: &str, after: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
@@ -107,6 +115,10 @@ impl Resources for Sqlite {
 
     async fn history_before(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
         self.readers.look_up(|connection| resources::select_history_before(connection, kind, id, before, limit)).await
+    }
+
+    async fn prices(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<PriceRow>, StoreError> {
+        self.readers.look_up(|connection| resources::select_prices(connection, kind, id, limit)).await
     }
 
     async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
@@ -179,14 +191,24 @@ impl Instances for Sqlite {
         self.writer.write(move |writing| runs::drop_timer(writing, &timer)).await
     }
 
-    async fn hold(&self, kind: &str, id: &str, hold: Hold) -> Result<bool, StoreError> {
+    async fn hold(&self, kind: &str, id: &str, hold: Hold, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
         let (kind, id) = (kind.to_owned(), id.to_owned());
-        self.writer.write(move |writing| holds::hold(writing, &kind, &id, &hold)).await
+        self.writer
+            .write(move |writing| {
+                let held = holds::hold(writing, &kind, &id, &hold)?;
+                audited(writing, held, audit).map(|()| held)
+            })
+            .await
     }
 
-    async fn let_go(&self, kind: &str, id: &str) -> Result<bool, StoreError> {
+    async fn let_go(&self, kind: &str, id: &str, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
         let (kind, id) = (kind.to_owned(), id.to_owned());
-        self.writer.write(move |writing| holds::let_go(writing, &kind, &id)).await
+        self.writer
+            .write(move |writing| {
+                let was_held = holds::let_go(writing, &kind, &id)?;
+                audited(writing, was_held, audit).map(|()| was_held)
+            })
+            .await
     }
 
     async fn held(&self, kind: &str, id: &str) -> Result<Option<Hold>, StoreError> {
@@ -197,9 +219,14 @@ impl Instances for Sqlite {
         self.readers.read(|connection| holds::all(connection)).await
     }
 
-    async fn hurry(&self, kind: &str, id: &str) -> Result<u64, StoreError> {
+    async fn hurry(&self, kind: &str, id: &str, audit: Option<AuditEntry>) -> Result<u64, StoreError> {
         let (kind, id) = (kind.to_owned(), id.to_owned());
-        self.writer.write(move |writing| holds::hurry(writing, &kind, &id)).await
+        self.writer
+            .write(move |writing| {
+                let runs = holds::hurry(writing, &kind, &id)?;
+                audited(writing, runs > 0, audit).map(|()| runs)
+            })
+            .await
     }
 
     async fn put_machine(&self, digest: &str, definition: &Definition) -> Result<(), StoreError> {
@@ -257,15 +284,25 @@ impl Messages for Sqlite {
         self.readers.read(move |connection| outbox::dead_letters(connection, limit)).await
     }
 
-    async fn redrive(&self, topics: &[String]) -> Result<Redriven, StoreError> {
+    async fn redrive(&self, topics: &[String], audit: Option<AuditEntry>) -> Result<Redriven, StoreError> {
         let topics = topics.to_vec();
         let redrivable = self.readers.read(move |connection| outbox::redrivable(connection, &topics)).await?;
-        self.writer.write(move |writing| Ok(outbox::redrive(writing.connection, redrivable)?)).await
+        self.writer
+            .write(move |writing| {
+                let redriven = outbox::redrive(writing.connection, redrivable)?;
+                audited(writing, redriven.letters > 0, audit).map(|()| redriven)
+            })
+            .await
     }
 
-    async fn discard(&self, topic: &str, through: Option<u64>) -> Result<u64, StoreError> {
+    async fn discard(&self, topic: &str, through: Option<u64>, audit: Option<AuditEntry>) -> Result<u64, StoreError> {
         let topic = topic.to_owned();
-        self.writer.write(move |writing| Ok(outbox::discard_offline(writing.connection, &topic, through)?)).await
+        self.writer
+            .write(move |writing| {
+                let letters = outbox::discard_offline(writing.connection, &topic, through)?;
+                audited(writing, letters > 0, audit).map(|()| letters)
+            })
+            .await
     }
 
     async fn drop_dead_letter(&self, id: u64) -> Result<bool, StoreError> {
@@ -284,9 +321,9 @@ impl Users for Sqlite {
         self.writer.write(move |writing| users::update(writing, &id, name.as_deref(), email.as_deref())).await
     }
 
-    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>) -> Result<Option<User>, StoreError> {
+    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>, audit: Option<AuditEntry>) -> Result<Option<User>, StoreError> {
         let (id, roles) = (id.to_owned(), roles.clone());
-        self.writer.write(move |writing| Ok(users::set_roles(writing.connection, &id, &roles)?)).await
+        self.writer.write(move |writing| Ok(users::set_roles(writing.connection, &id, &roles, audit)?)).await
     }
 
     async fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
@@ -316,6 +353,40 @@ impl Stock for Sqlite {
     async fn end_reservation(&self, key: &str, end: ReservationStatus) -> Result<Option<ReservationStatus>, StoreError> {
         let key = key.to_owned();
         self.writer.write(move |writing| stock::end(writing, &key, end)).await
+    }
+
+    async fn put_back(&self, key: &str, lines: &[StockLine]) -> Result<bool, StoreError> {
+        let (key, lines) = (key.to_owned(), lines.to_vec());
+        self.writer.write(move |writing| stock::put_back(writing, &key, &lines)).await
+    }
+
+    async fn move_stock(&self, new: NewMove) -> Result<StockMove, StoreError> {
+        self.writer.write(move |writing| stock::move_by_hand(writing, new)).await
+    }
+
+    async fn stock_moves(&self, sku: &str, before: u64, limit: usize) -> Result<Vec<StockMove>, StoreError> {
+        self.readers.look_up(|connection| stock::moves(connection, sku, before, limit)).await
+    }
+
+    async fn reserved_by(&self, sku: &str, limit: usize) -> Result<Vec<String>, StoreError> {
+        let sku = sku.to_owned();
+        self.readers.read(move |connection| stock::reserved_by(connection, &sku, limit)).await
+    }
+}
+
+#[async_trait]
+impl Audit for Sqlite {
+    async fn note(&self, entries: Vec<AuditEntry>) -> Result<(), StoreError> {
+        self.writer.write(move |writing| Ok(audit::append(writing.connection, entries)?)).await
+    }
+
+    async fn audited(&self, listing: &AuditListing) -> Result<Vec<AuditRow>, StoreError> {
+        let listing = listing.clone();
+        self.readers.read(move |connection| audit::list(connection, &listing)).await
+    }
+
+    async fn audited_after(&self, seq: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+        self.readers.read(move |connection| audit::after(connection, seq, limit)).await
     }
 }
 
@@ -390,9 +461,14 @@ impl Operations for Sqlite {
         self.readers.read(move |connection| holds::set_aside(connection, limit)).await
     }
 
-    async fn release_run(&self, key: &str) -> Result<bool, StoreError> {
+    async fn release_run(&self, key: &str, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
         let key = key.to_owned();
-        self.writer.write(move |writing| holds::release(writing, &key)).await
+        self.writer
+            .write(move |writing| {
+                let released = holds::release(writing, &key)?;
+                audited(writing, released, audit).map(|()| released)
+            })
+            .await
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {
@@ -437,4 +513,9 @@ impl Operations for Sqlite {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Writes an entry for the audit log, if anything was done.
+fn audited(writing: &writer::Writing<'_>, done: bool, entry: Option<AuditEntry>) -> Result<(), writer::UnitError> {
+    Ok(audit::append(writing.connection, entry.filter(|_| done))?)
 }

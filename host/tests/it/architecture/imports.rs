@@ -18,13 +18,14 @@ const WITHOUT_DOORS: &[&str] = &["app", "config", "plan"];
 const ROOMS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("generation", &[]),
+    ("audit", &["error"]),
     ("engine", &[]),
-    ("console", &["engine", "error", "messaging", "operations", "resources", "users"]),
+    ("console", &["audit", "engine", "error", "messaging", "operations", "resources", "users"]),
     ("messaging", &["engine"]),
     ("operations", &["engine"]),
-    ("users", &["error"]),
+    ("users", &["audit", "error"]),
     ("shop", &["error", "generation"]),
-    ("resources", &["engine", "error", "generation", "shop", "users"]),
+    ("resources", &["audit", "engine", "error", "generation", "shop", "users"]),
 ];
 
 /// A module by the names on the way to it, for example `["http", "routes"]`.
