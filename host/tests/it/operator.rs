@@ -99,9 +99,15 @@ async fn nothing_begins_for_a_held_order_until_it_is_released_and_what_was_under
     assert_eq!(texts(&operator.get("/operator/instances?held=true").await.body["items"], "id"), [id.as_str()]);
     assert_eq!(held.body["instance"]["held"]["reason"], "fraud is looked into");
 
+    let listing = millrace::store::AuditListing { subject: Some(format!("orders/{id}")), limit: 1, ..Default::default() };
+    let entry = app.store.audit.audited(&listing).await.unwrap().remove(0).entry;
+    assert_eq!((entry.action.as_str(), entry.reason.as_deref()), ("orders.hold", Some("fraud is looked into")), "{entry:?}");
+
     // A person moves it all the same, and the step of the state that it enters does not begin.
     let fired = operator.post(&format!("{path}/fire"), &json!({"reason": "try", "transition": "retry_payment"})).await;
     assert_eq!(fired.body["instance"]["state"], "paying", "{fired:?}");
+    let entry = app.store.audit.audited(&listing).await.unwrap().remove(0).entry;
+    assert_eq!((entry.action.as_str(), entry.reason.as_deref()), ("orders.retry_payment", Some("try")), "{entry:?}");
     let run =
         |shown: &Value| shown["runs"].as_array().unwrap().iter().find(|run| run["visit"] == 2 && run["name"] == "step-payment").cloned();
     assert_eq!(run(&fired.body["instance"]).unwrap()["status"], "ready");
