@@ -52,7 +52,7 @@ pub use openapi::{document as openapi_document, operator_document};
 pub use proxy::{Probe, proxy};
 pub use routes::{Routers, router, routers};
 pub use server::{bind, serve};
-pub use table::{Entry, Limits, Table, Who};
+pub use table::{Entry, Here, Limits, Table, Who};
 
 /// What the edge is made of. A part that the plan names and that is missing here answers 500.
 pub struct HttpParts {

@@ -101,7 +101,8 @@ on_each_store! {
         old_idempotency_keys_are_forgotten,
         of_a_task_that_is_done_no_copy_of_its_event_stays,
         positions_are_never_given_out_twice,
-        dead_letters_are_kept_until_dropped;
+        dead_letters_are_kept_until_dropped,
+        dead_letters_are_published_again_or_taken_from_the_list;
     holds:
         nothing_of_a_held_instance_begins_until_it_is_let_go_on,
         a_hold_ends_with_its_instance_and_outlives_the_process,

@@ -91,7 +91,7 @@ impl Console {
         let digest = swap.digest.as_deref().ok_or_else(|| ServiceError::field("/digest", "is missing; upload says it"))?;
         self.status(name)?;
         let conflict = |error: anyhow::Error| ServiceError::Conflict(format!("{error:#}"));
-        self.note(self.entry(actor, (name, "swap"), swap)).await?;
+        self.note(self.swap_entry(actor, (name, "swap"), swap)).await?;
         self.parts.runtime.put_in_place(name, digest).await.map_err(conflict)?;
         self.parts.runtime.reload(name).await.map_err(conflict)?;
         self.swapped(actor, name, digest, swap)
@@ -115,13 +115,13 @@ impl Console {
             }
         };
         let conflict = |error: anyhow::Error| ServiceError::Conflict(format!("{error:#}"));
-        self.note(self.entry(actor, (name, "rollback"), swap)).await?;
+        self.note(self.swap_entry(actor, (name, "rollback"), swap)).await?;
         self.parts.runtime.activate(name, &digest).await.map_err(conflict)?;
         self.parts.runtime.put_in_place(name, &digest).await.map_err(conflict)?;
         self.swapped(actor, name, &digest, swap)
     }
 
-    fn entry(&self, actor: &Actor, (name, action): (&str, &str), swap: &SwapBody) -> AuditEntry {
+    fn swap_entry(&self, actor: &Actor, (name, action): (&str, &str), swap: &SwapBody) -> AuditEntry {
         let digest = swap.digest.as_deref().map_or_else(String::new, |digest| format!("@{digest}"));
         let subject = format!("components/{name}{digest}");
         actor.of.did(self.parts.clock.now(), format!("components.{action}"), subject, Some(swap.reason.clone()))
