@@ -141,12 +141,13 @@ pub fn completions(command: &mut clap::Command, shell: clap_complete::Shell) -> 
     })
 }
 
-/// `millrace openapi`: the API that a config describes.
+/// `millrace openapi`: the API that a config describes, or that of its `operator.api`.
 #[must_use]
-pub fn openapi(file: &Path) -> ExitCode {
+pub fn openapi(file: &Path, operator: bool) -> ExitCode {
     printing(|out| {
         let Some(plan) = described(file)? else { return Ok(ExitCode::FAILURE) };
-        let text = serde_json::to_string_pretty(&crate::http::openapi_document(&plan))?;
+        let document = if operator { crate::http::operator_document(&plan) } else { crate::http::openapi_document(&plan) };
+        let text = serde_json::to_string_pretty(&document)?;
         writeln!(out, "{text}")?;
         Ok(ExitCode::SUCCESS)
     })

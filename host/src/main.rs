@@ -56,6 +56,9 @@ enum Command {
     Openapi {
         /// The YAML config.
         file: PathBuf,
+        /// That of its operator.api, which is at an address of its own.
+        #[arg(long)]
+        operator: bool,
     },
     /// Print what answers where: method, path, module, who may call it, whose resources it reaches, limits.
     Routes {
@@ -284,7 +287,7 @@ fn main() -> ExitCode {
         Command::Run { config, log_format, log } => commands::run(&config, log_format, &log),
         Command::Validate { file, without_components, format } => commands::validate(&file, format, !without_components),
         Command::Schema => commands::schema(),
-        Command::Openapi { file } => commands::openapi(&file),
+        Command::Openapi { file, operator } => commands::openapi(&file, operator),
         Command::Routes { config, output } => commands::routes::routes(&config, output),
         Command::Users { command: UsersCommand::List { config, all, output } } => commands::users::list(&config, all, output),
         Command::Users { command: UsersCommand::Grant(of) } => commands::users::grant(&of.config, &of.email, &of.roles),
