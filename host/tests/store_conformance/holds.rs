@@ -115,7 +115,7 @@ pub async fn instances_are_found_by_what_they_are(env: TestEnv) {
     assert_eq!(found(&env, sought()).await, all);
     assert_eq!(found(&env, Sought { kind: "products".into(), ..sought() }).await, [""; 0], "what has no workflow is none");
     let text = |text: &str| Some(text.to_owned());
-    let cases = [
+    let cases: &[(Sought, &[&str])] = &[
         (Sought { workflow: text("order-processing"), ..sought() }, &all[..]),
         (Sought { workflow: text("other"), ..sought() }, &[]),
         (Sought { state: text("paying"), ..sought() }, &["order-a"]),
@@ -133,7 +133,7 @@ pub async fn instances_are_found_by_what_they_are(env: TestEnv) {
         (Sought { attention: true, held: true, ..sought() }, &[]),
     ];
     for (sought, expected) in cases {
-        assert_eq!(found(&env, sought.clone()).await, expected, "{sought:?}");
+        assert_eq!(found(&env, sought.clone()).await, *expected, "{sought:?}");
     }
     let held = env.store.operations.find(&Sought { held: true, ..sought() }).await.unwrap();
     assert_eq!(held[0].hold, Some(because("wait")));
