@@ -38,7 +38,7 @@ pub(crate) async fn object_within(
 ) -> Result<Map<String, Value>, ApiError> {
     let (parts, body) = request.into_parts();
     check_length(&parts.headers, most)?;
-    let raw = bytes_within(body, (most, read_timeout.min(MAX_BODY_TIME))).await?;
+    let raw = whole_of(body, read_timeout.min(MAX_BODY_TIME), most).await?;
     if raw.is_empty() && presence == Presence::Optional {
         return Ok(Map::new());
     }
@@ -95,11 +95,11 @@ fn the_last(error: ApiError) -> ApiError {
 
 /// All of a body, if it is small enough and comes within `limit`.
 pub(crate) async fn whole(body: Body, limit: Duration) -> Result<Bytes, ApiError> {
-    bytes_within(body, (MAX_BODY_BYTES, limit)).await
+    whole_of(body, limit, MAX_BODY_BYTES).await
 }
 
-/// The same of that many bytes.
-pub(crate) async fn bytes_within(body: Body, (most, limit): (u64, Duration)) -> Result<Bytes, ApiError> {
+/// All of a body that may have `most` bytes.
+pub(crate) async fn whole_of(body: Body, limit: Duration, most: u64) -> Result<Bytes, ApiError> {
     match tokio::time::timeout(limit, Limited::new(body, usize::try_from(most).unwrap_or(usize::MAX)).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Cut::TooLarge(most).into()),

@@ -9,7 +9,10 @@ use serde::ser::{SerializeMap as _, Serializer};
 use super::operator::{Need, OPERATIONS, Operation as OfOperator};
 use crate::plan::access::Roles;
 use crate::plan::paths::{self, below};
-use crate::plan::{self, Access, Endpoint, MAX_BODY_BYTES, MetricsAccess, Middleware, Operation, OperatorReaders, Owner, Plan, Scope};
+use crate::plan::{
+    self, Access, Endpoint, MAX_BODY_BYTES, MAX_TABLE_BYTES, MetricsAccess, Middleware, Operation, OperatorReaders, Owner, Plan, Scope,
+    ShopOperation,
+};
 
 /// Who answers what no module does.
 const HOST: &str = "millrace";
@@ -209,6 +212,7 @@ fn limits(plan: &Plan, route: &plan::Route) -> Limits {
     let none = Limits::default();
     let takes = match &route.endpoint {
         Endpoint::Proxy(name) => plan.proxies.iter().find(|proxy| proxy.name == *name).map(|proxy| proxy.max_body_bytes),
+        Endpoint::Resource { operation: Operation::Shop(ShopOperation::Import), .. } => Some(MAX_TABLE_BYTES),
         _ if matches!(route.method.as_str(), "POST" | "PUT" | "PATCH") => Some(MAX_BODY_BYTES),
         _ => None,
     };
@@ -243,6 +247,7 @@ pub(super) fn operation(endpoint: &Endpoint) -> &str {
             Operation::Delete => "delete",
             Operation::Events => "events",
             Operation::Action(action) => action,
+            Operation::Shop(operation) => operation.name(),
         },
     }
 }

@@ -9,6 +9,7 @@
 mod access;
 mod admin;
 mod architecture;
+mod catalogue;
 mod client;
 mod commands;
 mod compiled;

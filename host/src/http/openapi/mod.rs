@@ -6,6 +6,8 @@ mod answers;
 mod operation;
 mod operator;
 mod schemas;
+mod shape;
+mod shop;
 
 use axum::handler::Handler;
 use axum::http::header;

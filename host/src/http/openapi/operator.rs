@@ -3,8 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::answers::Answers;
-use super::operation::{parameter, placeholders, segment};
+use super::operation::{placeholders, segment};
 use super::schemas::Schemas;
+use super::shape::parameter;
 use super::{BEARER, JSON, Paths};
 use crate::http::extract::MAX_KEY_BYTES;
 use crate::http::operator::{Need, OPERATIONS, Operation};

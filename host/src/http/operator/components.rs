@@ -8,7 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::Response;
 
 use super::instances::{Body, private};
-use crate::http::body::bytes_within;
+use crate::http::body::whole_of;
 use crate::http::error::{ApiError, quoted};
 use crate::http::extract::Id;
 use crate::http::state::Serving;
@@ -45,7 +45,7 @@ pub(super) async fn upload(
         let detail = format!("content type '{}' is not accepted; send application/wasm", quoted(media));
         return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }
-    let file = bytes_within(request.into_body(), (MAX_COMPONENT_BYTES as u64, UPLOAD_LIMIT)).await?;
+    let file = whole_of(request.into_body(), UPLOAD_LIMIT, MAX_COMPONENT_BYTES as u64).await?;
     let write = async move { console.upload(&actor, &name, file).await };
     Ok(private(Json(writes::finish(&serving.app.writes, write).await?)))
 }

@@ -12,6 +12,7 @@ mod commit;
 mod connection;
 mod finished;
 mod holds;
+mod idempotency;
 mod lock;
 mod mark;
 pub mod offline;
@@ -122,7 +123,7 @@ impl Resources for Sqlite {
     }
 
     async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
-        self.readers.look_up(|connection| resources::select_idempotency(connection, user, key)).await
+        self.readers.look_up(|connection| idempotency::select_idempotency(connection, user, key)).await
     }
 }
 
