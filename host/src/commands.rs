@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod copies;
 pub mod events;
+pub mod operator;
 mod printed;
 pub mod quarantined;
 pub mod routes;
@@ -157,12 +158,13 @@ pub fn completions(command: &mut clap::Command, shell: clap_complete::Shell) -> 
     })
 }
 
-/// `millrace openapi`: the API that a config describes.
+/// `millrace openapi`: the API that a config describes, or that of its `operator.api`.
 #[must_use]
-pub fn openapi(file: &Path) -> ExitCode {
+pub fn openapi(file: &Path, operator: bool) -> ExitCode {
     printing(|out| {
         let Some(plan) = described(file)? else { return Ok(ExitCode::FAILURE) };
-        let text = serde_json::to_string_pretty(&crate::http::openapi_document(&plan))?;
+        let document = if operator { crate::http::operator_document(&plan) } else { crate::http::openapi_document(&plan) };
+        let text = serde_json::to_string_pretty(&document)?;
         writeln!(out, "{text}")?;
         Ok(ExitCode::SUCCESS)
     })
@@ -276,7 +278,7 @@ async fn serve(plan: Plan) -> anyhow::Result<()> {
         .context("signals cannot be heard; their thread cannot be started where threads are limited (`ulimit -u`, TasksMax=, pids.max)")?;
     let compiler = this_program()?;
     let app = tokio::select! {
-        app = App::build(plan, Surroundings { clock: Clock::system(), compiler }) => app?,
+        app = App::build(plan, Surroundings { clock: Clock::system(), compiler, environment: Environment::of_process()? }) => app?,
         () = stop.requested() => return Ok(()),
     };
     app.run(stop).await

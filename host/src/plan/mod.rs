@@ -23,6 +23,8 @@ pub struct Plan {
     pub source: PathBuf,
     /// Listener; a process without one only drives workflows.
     pub server: Option<Server>,
+    /// What who runs the process asks of it, with a listener of its own.
+    pub operator: Option<Operator>,
     /// Routes in the sequence written.
     pub routes: Vec<Route>,
     /// Users and tokens.
@@ -190,6 +192,34 @@ pub struct ConnectionLimit {
     pub everywhere: bool,
     /// Addresses and networks of proxies, each the peer of many clients at once: for them it never holds.
     pub trusted_proxies: Vec<String>,
+}
+
+/// `operator.api`: what is for those who run the process, and for nobody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    /// Module name.
+    pub name: String,
+    /// Its own listener, where nothing else answers.
+    pub server: Server,
+    /// Path below which it answers, without a slash at its end; `/operator` by default.
+    pub prefix: String,
+    /// Whether anything may be changed.
+    pub write: bool,
+    /// Who may read.
+    pub readers: OperatorReaders,
+    /// Names that it may be asked by although they may be public.
+    pub hosts: Vec<String>,
+    /// Whether this process can tell who a token is of. Where it cannot, who may read may write too, if anybody may.
+    pub knows_tokens: bool,
+}
+
+/// Who may read what an `operator.api` tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperatorReaders {
+    /// Who asks from this machine, also without a token; others need a role.
+    Local,
+    /// Who has a role.
+    Roles,
 }
 
 /// One line of `workflows.http.routes`.

@@ -82,6 +82,7 @@ impl Setup {
         let plan = Plan {
             source: "test.yaml".into(),
             server: Some(server()),
+            operator: None,
             routes: routes(),
             auth: Some(auth()),
             resources: vec![],
@@ -129,6 +130,8 @@ impl Setup {
             tokens: None,
             users: Some(users),
             resources: None,
+            console: None,
+            configs: None,
             proxies: self.proxies,
             internal: None,
             metrics: metrics.clone(),

@@ -13,6 +13,7 @@ use super::backpressure::Backpressure;
 use super::change_notifier::ChangeNotifier;
 use super::commit_plan::CommitPlan;
 use super::dependencies::Dependencies;
+use super::holds::Holds;
 use super::in_hand::{Held, InHand};
 use super::jobs::is_undo;
 use super::per_owner::PerOwner;
@@ -38,6 +39,7 @@ pub(super) struct Commits {
     backpressure: Arc<Backpressure>,
     change_notifier: ChangeNotifier,
     workflows: Arc<Workflows>,
+    holds: Arc<Holds>,
     stop: Stop,
     metrics: Metrics,
 }
@@ -45,8 +47,9 @@ pub(super) struct Commits {
 impl Commits {
     /// `outbox_grew` is told of new events.
     pub(super) fn new(dependencies: &Dependencies, hand: InHand, waker: RunWaker, outbox_grew: Arc<Notify>) -> Self {
-        let Dependencies { store, active, per_owner, backpressure, change_notifier, workflows, stop, metrics, .. } = dependencies.clone();
-        Self { store, hand, waker, outbox_grew, active, per_owner, backpressure, change_notifier, workflows, stop, metrics }
+        let Dependencies { store, active, per_owner, backpressure, change_notifier, workflows, holds, stop, metrics, .. } =
+            dependencies.clone();
+        Self { store, hand, waker, outbox_grew, active, per_owner, backpressure, change_notifier, workflows, holds, stop, metrics }
     }
 
     /// Makes a plan durable and tells everybody whom it concerns. Answers the resource, and the runs that this process has claimed with it
@@ -85,6 +88,7 @@ impl Commits {
             self.change_notifier.changed(&resource.kind, &resource.id);
         }
         if let Some(is_error) = plan.finished {
+            self.holds.ended(&resource.kind, &resource.id);
             self.count_finished(&resource, is_error);
         }
         Ok((resource, claimed))
@@ -147,7 +151,7 @@ impl Commits {
 
     /// Marks a new run as claimed by this process, if there is room for it and the process is not stopping.
     pub(super) fn try_claim(&self, run: &mut StepRun) -> Option<Held> {
-        if self.stop.is_requested() {
+        if self.stop.is_requested() || self.holds.has(&run.resource_kind, &run.resource_id) {
             return None;
         }
         let held = self.hand.take_new(run)?;

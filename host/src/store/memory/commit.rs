@@ -49,6 +49,9 @@ impl State {
                 row.at = to_micros(row.at);
                 (row.seq, row)
             }));
+            if resource.workflow.as_ref().is_some_and(|progress| progress.finished) {
+                self.holds.remove(&name);
+            }
             self.put_resource(&name, resource);
             self.add_prices(&name, commit.prices);
             self.replace_timers(&name, commit.timers);

@@ -53,6 +53,9 @@ impl Prepared {
             if *guard != Guard::Absent {
                 writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;
             }
+            if resource.workflow.as_ref().is_some_and(|progress| progress.finished) {
+                super::holds::end(writing, pk)?;
+            }
             for timer in &self.commit.timers {
                 insert_timer(writing, pk, timer)?;
             }
