@@ -12,6 +12,7 @@ pub mod view;
 
 pub use caller::Caller;
 pub use products::{Imported, LevelPage, MovePage, Prices, ProductPage, ProductQuery, USUAL_PAGE};
+pub use seeds::seed_mistakes;
 pub use service::{CHANGED, Dependencies, IdempotencyKey, MAX_PAGE, Resources, usual_page};
 pub use view::{Change, ChangeBody, Page, View};
 
