@@ -1,5 +1,6 @@
 /** Accounts and their roles, and what was done by whom. */
 import { ApiError } from '../../shared/api/errors'
+import type { components } from '../../shared/api/schema'
 import type { Role } from '../session'
 import { call, page } from './call'
 
@@ -32,21 +33,7 @@ export async function setDisabled(id: string, isDisabled: boolean, reason: strin
   await call(`/api/admin/users/${encodeURIComponent(id)}/${what}`, { method: 'POST', body: { reason } })
 }
 
-export interface AuditEntry {
-  seq: number
-  at: string
-  actor: string
-  roles?: string[]
-  sudo?: boolean
-  action: string
-  subject: string
-  versionBefore?: number | null
-  versionAfter?: number | null
-  reason?: string | null
-  requestId?: string | null
-  address?: string | null
-  hash?: string
-}
+export type AuditEntry = components['schemas']['AuditRow']
 
 export const AUDIT_FILTERS = ['actor', 'action', 'subject'] as const
 export type AuditFilters = Readonly<Record<(typeof AUDIT_FILTERS)[number], string>>
