@@ -42,6 +42,8 @@ pub struct Entry {
     /// Which resources it reaches.
     #[serde(serialize_with = "scope")]
     pub scope: Scope,
+    /// How many seconds ago the caller was asked for the password again, at most; `None` does not ask.
+    pub sudo: Option<u64>,
     /// What bounds its requests.
     pub limits: Limits,
     #[serde(skip)]
@@ -143,6 +145,7 @@ fn own(path: &str, handler: &str, who: Who, answers: Answers) -> Entry {
         who,
         owner: None,
         scope: Scope::Own,
+        sudo: None,
         limits: Limits::default(),
         answers,
     }
@@ -160,6 +163,7 @@ fn configured(plan: &Plan, route: &plan::Route) -> Entry {
         who: Who::Users(route.access),
         owner: kept.map(|resource| resource.owner),
         scope: route.scope,
+        sudo: route.sudo.map(|limit| limit.as_secs()),
         limits: limits(plan, route),
         answers: Answers::Route(Box::new(route.clone())),
     }

@@ -2,17 +2,16 @@
 
 use serde_json::{Value, json};
 
+use super::accounts;
 use super::answers::{Answers, Header};
 use super::schemas::{Schemas, array_of};
 use super::{BEARER, JSON};
-use crate::http::accounts::{SessionBody, UserBody};
 use crate::http::extract::MAX_KEY_BYTES;
 use crate::http::proxy::Unanswered;
 use crate::http::table::{self, Entry, Table, Who};
-use crate::plan::{Access, AccountOperation, Endpoint, Operation, Plan, ResourceHandler, Route};
+use crate::plan::{Access, Endpoint, Operation, Plan, ResourceHandler, Route};
 use crate::services::resources::view::CURSOR_PATTERN;
 use crate::services::resources::{MAX_PAGE, usual_page};
-use crate::services::users::{Credentials, ProfileChange, Registration};
 
 /// Any request.
 const ALWAYS: [(u16, &str); 3] = [
@@ -28,7 +27,7 @@ const OF_BODIES: [(u16, &str); 5] = [
     (415, "The body is not application/json"),
     (422, "A field is wrong; `errors` names it"),
 ];
-const MISSING: (u16, &str) = (404, "Not found, or it belongs to somebody else");
+pub(super) const MISSING: (u16, &str) = (404, "Not found, or it belongs to somebody else");
 const CONFLICT: (u16, &str) = (409, "Conflicts with the current state");
 const KEY_OF_WHAT_IS_GONE: &str = "What this Idempotency-Key has created is not kept any more; nothing was created again";
 const PRICE_CHANGED: &str = "The total differs from expectedTotal: code is price_changed, and lines and total are the current ones; or what this Idempotency-Key has created is not kept any more";
@@ -51,8 +50,14 @@ pub(super) fn operation(route: &Route, (entry, id): (&Entry, &str), (plan, table
     if !is_open {
         answers = answers.problem(schemas, NEEDS_TOKEN.0, NEEDS_TOKEN.1);
     }
-    if let Some(roles) = entry.roles() {
-        answers = answers.problem(schemas, 403, &format!("Only for the roles {}", roles.joined(", ")));
+    let roles = entry.roles().map(|roles| format!("Only for the roles {}", roles.joined(", ")));
+    let sudo =
+        entry.sudo.map(|seconds| format!("With the code sudo-required: the password was not shown again within the last {seconds} s"));
+    let needs_factor = !is_open && plan.auth.as_ref().is_some_and(|auth| !auth.second_factor.is_empty());
+    let factor = needs_factor.then(|| "With the code second-factor-enrolment-required: a second factor has to be set up first".to_owned());
+    let refused: Vec<String> = roles.into_iter().chain(sudo).chain(factor).collect();
+    if !refused.is_empty() {
+        answers = answers.problem(schemas, 403, &refused.join(". "));
     }
     if entry.limits.burst.is_some() {
         answers = answers.problem(schemas, TOO_OFTEN.0, TOO_OFTEN.1);
@@ -74,18 +79,18 @@ fn find<'p>(plan: &'p Plan, handler: &str) -> Option<&'p ResourceHandler> {
 }
 
 /// What an endpoint takes and answers, middlewares aside.
-struct Shape {
-    summary: String,
-    tag: String,
-    parameters: Vec<Value>,
+pub(super) struct Shape {
+    pub(super) summary: String,
+    pub(super) tag: String,
+    pub(super) parameters: Vec<Value>,
     /// Its schema, and whether it has to be there.
-    body: Option<(Value, bool)>,
-    answers: Answers,
+    pub(super) body: Option<(Value, bool)>,
+    pub(super) answers: Answers,
 }
 
 fn shape(route: &Route, (plan, table): (&Plan, &Table), schemas: &mut Schemas) -> Shape {
     match &route.endpoint {
-        Endpoint::Account(operation) => of_account(*operation, schemas),
+        Endpoint::Account(operation) => accounts::shape(*operation, schemas),
         Endpoint::Resource { handler, operation } => match find(plan, handler) {
             Some(handler) => of_resource(handler, operation, table, schemas),
             None => Shape {
@@ -103,35 +108,6 @@ fn shape(route: &Route, (plan, table): (&Plan, &Table), schemas: &mut Schemas) -
             let answers = answers.content(502, "The service behind is not available", JSON, unanswered.clone());
             let answers = answers.content(504, "The service behind takes too long", JSON, unanswered);
             Shape { summary: format!("Passed on by {name}"), tag: name.clone(), parameters: vec![], body: None, answers }
-        }
-    }
-}
-
-fn account(summary: &str, body: Option<Value>, answers: Answers) -> Shape {
-    Shape { summary: summary.to_owned(), tag: "accounts".to_owned(), parameters: vec![], body: body.map(|schema| (schema, true)), answers }
-}
-
-fn of_account(operation: AccountOperation, schemas: &mut Schemas) -> Shape {
-    match operation {
-        AccountOperation::Register => {
-            let answers = Answers::default().content(201, "The account and a token", JSON, schemas.answer::<SessionBody>());
-            let answers = answers.problems(schemas, &[(403, "Registration is closed"), (409, "The e-mail is taken")]);
-            account("Open an account", Some(schemas.request::<Registration>()), answers)
-        }
-        AccountOperation::Login => {
-            let answers = Answers::default().content(200, "A token", JSON, schemas.answer::<SessionBody>());
-            let answers = answers.problems(schemas, &[(401, "Invalid credentials"), (429, "Too many wrong passwords for this account")]);
-            account("Log in", Some(schemas.request::<Credentials>()), answers)
-        }
-        AccountOperation::Profile => {
-            let answers = Answers::default().content(200, "The account", JSON, schemas.answer::<UserBody>());
-            account("The account of the token", None, answers)
-        }
-        AccountOperation::UpdateProfile => {
-            let answers = Answers::default().content(200, "The account", JSON, schemas.answer::<UserBody>());
-            let refused = [(403, "`currentPassword` is not the password of the account"), (409, "The e-mail is taken")];
-            let answers = answers.problems(schemas, &refused);
-            account("Change name, e-mail or both", Some(schemas.request::<ProfileChange>()), answers)
         }
     }
 }
@@ -226,7 +202,7 @@ fn if_match() -> Value {
     parameter("If-Match", "header", false, "Only if the ETag is still this one", json!({"type": "string"}))
 }
 
-fn parameter(name: &str, place: &str, required: bool, description: &str, schema: Value) -> Value {
+pub(super) fn parameter(name: &str, place: &str, required: bool, description: &str, schema: Value) -> Value {
     json!({"name": name, "in": place, "required": required, "description": description, "schema": schema})
 }
 

@@ -6,8 +6,8 @@
 mod commit;
 mod finished;
 mod state;
+mod users;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,9 +20,9 @@ use parking_lot::Mutex;
 
 use self::state::State;
 use super::{
-    Backlog, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Instances, Line,
-    Listing, Messages, Operations, OutboxRow, Prunable, Refused, ReservationStatus, Resource, Resources, Space, StepRun, Stock, StockLevel,
-    StockLine, StoreError, Timer, User, Users,
+    Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Instances,
+    Line, Listing, Messages, Operations, OutboxRow, Prunable, Refused, ReservationStatus, Reset, Resource, Resources, Space, Standing,
+    StepRun, Stock, StockLevel, StockLine, StoreError, Timer, ToldEpoch, User, UserChange, Users,
 };
 use crate::clock::Clock;
 
@@ -260,8 +260,8 @@ impl Users for Memory {
         self.write(|state| state.update_user(id, name, email))
     }
 
-    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>) -> Result<Option<User>, StoreError> {
-        self.write(|state| Ok(state.set_roles(id, roles)))
+    async fn change_user(&self, id: &str, change: UserChange) -> Result<Option<Changed>, StoreError> {
+        self.write(|state| state.change_user(id, change))
     }
 
     async fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
@@ -270,6 +270,47 @@ impl Users for Memory {
 
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         self.read(|state| state.user_by_email(email))
+    }
+
+    async fn users(&self, search: &str, after: &str, limit: usize) -> Result<Vec<User>, StoreError> {
+        self.read(|state| state.users(search, after, limit))
+    }
+
+    async fn standing(&self, id: &str) -> Result<Option<Standing>, StoreError> {
+        self.read(|state| state.standing(id))
+    }
+
+    async fn hear_epoch(&self, id: &str, epoch: u64, at: i64) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.hear_epoch(id, epoch, at);
+            Ok(())
+        })
+    }
+
+    async fn untold(&self, limit: usize) -> Result<Vec<User>, StoreError> {
+        self.read(|state| state.untold(limit))
+    }
+
+    async fn tell(&self, told: Vec<ToldEpoch>) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.tell(told);
+            Ok(())
+        })
+    }
+
+    async fn add_reset(&self, reset: Reset, now: Timestamp, event: OutboxRow) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.add_reset(reset, now, event);
+            Ok(())
+        })
+    }
+
+    async fn reset_of(&self, digest: &str, now: Timestamp) -> Result<Option<String>, StoreError> {
+        self.read(|state| state.reset_of(digest, now))
+    }
+
+    async fn use_reset(&self, digest: &str, now: Timestamp, change: UserChange) -> Result<Option<Changed>, StoreError> {
+        self.write(|state| state.use_reset(digest, now, change))
     }
 }
 

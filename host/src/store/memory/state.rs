@@ -8,9 +8,9 @@ use millrace_workflow::Definition;
 
 use super::super::{
     Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing, OLDEST_LOOKED_AT, OutboxRow,
-    Prunable, ReservationStatus, Resource, RunStatus, Shortage, StepRun, StockLevel, StockLine, StoreError, Timer, User, merge_lines,
+    Prunable, ReservationStatus, Resource, RunStatus, Shortage, StepRun, StockLevel, StockLine, StoreError, Timer, merge_lines,
 };
-use crate::text::email_key;
+use super::users::Accounts;
 
 /// Kind and id of a resource.
 pub(super) type Name = (String, String);
@@ -61,7 +61,7 @@ pub(super) struct State {
     pub(super) idempotency: HashMap<(String, String), Aged<IdempotencyRow>>,
     dead_letters: BTreeMap<u64, DeadLetter>,
     last_letter: u64,
-    users: HashMap<String, User>,
+    pub(super) accounts: Accounts,
     stock: BTreeMap<String, StockLevel>,
     reservations: HashMap<String, Reservation>,
     machines: HashMap<String, Definition>,
@@ -435,51 +435,6 @@ impl State {
 
     pub(super) fn components(&self) -> Vec<(String, String)> {
         self.components.clone().into_iter().collect()
-    }
-}
-
-/// Users.
-impl State {
-    pub(super) fn add_user(&mut self, mut user: User) -> Result<(), StoreError> {
-        if self.user_by_email(&user.email).is_some() {
-            return Err(StoreError::Taken("email"));
-        }
-        if self.users.contains_key(&user.id) {
-            return Err(StoreError::Taken("id"));
-        }
-        user.created_at = to_micros(user.created_at);
-        self.users.insert(user.id.clone(), user);
-        Ok(())
-    }
-
-    pub(super) fn update_user(&mut self, id: &str, name: Option<&str>, email: Option<&str>) -> Result<Option<User>, StoreError> {
-        let other = email.and_then(|email| self.user_by_email(email)).filter(|other| other.id != id);
-        let Some(user) = self.users.get_mut(id) else { return Ok(None) };
-        if other.is_some() {
-            return Err(StoreError::Taken("email"));
-        }
-        if let Some(name) = name {
-            name.clone_into(&mut user.name);
-        }
-        if let Some(email) = email {
-            email.clone_into(&mut user.email);
-        }
-        Ok(Some(user.clone()))
-    }
-
-    pub(super) fn set_roles(&mut self, id: &str, roles: &BTreeSet<String>) -> Option<User> {
-        let user = self.users.get_mut(id)?;
-        user.roles.clone_from(roles);
-        Some(user.clone())
-    }
-
-    pub(super) fn user(&self, id: &str) -> Option<User> {
-        self.users.get(id).cloned()
-    }
-
-    pub(super) fn user_by_email(&self, email: &str) -> Option<User> {
-        let key = email_key(email);
-        self.users.values().find(|user| email_key(&user.email) == key).cloned()
     }
 }
 

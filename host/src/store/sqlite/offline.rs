@@ -1,14 +1,15 @@
 //! What an operator changes in a database by a command, beside the process that has it open, if one has. That process finds what was
 //! changed within seconds.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::super::{DeadLetter, StepRun, User};
+use super::super::{DeadLetter, StepRun, User, UserChange};
 use super::connection::{self, OpenError};
+use super::writer::UnitError;
 use super::{outbox, runs, users};
 
 /// Makes events of the database `path` that were written at or after `since` unpublished again, and answers how many.
@@ -116,19 +117,31 @@ pub fn users(path: &Path, everybody: bool) -> Result<Vec<User>, OpenError> {
     beside(path, |connection| users::list(connection, everybody))
 }
 
-/// Changes the roles of the user with this e-mail, and answers what they are now. `None` when there is no such user.
+/// The user of the database `path` with this e-mail. `None` when there is no such user.
 ///
 /// # Errors
 /// [`OpenError`], which names the file.
-pub fn change_roles(path: &Path, email: &str, change: impl FnOnce(&mut BTreeSet<String>)) -> Result<Option<User>, OpenError> {
+pub fn user(path: &Path, email: &str) -> Result<Option<User>, OpenError> {
+    beside(path, |connection| users::by_email(connection, email))
+}
+
+/// Changes the user with this e-mail, and answers what they are now. `None` when there is no such user.
+///
+/// # Errors
+/// [`OpenError`], which names the file.
+pub fn change_user(path: &Path, email: &str, change: UserChange) -> Result<Option<User>, OpenError> {
     let mut connection = open(path)?;
     let work = || {
         let writing = Transaction::new(&mut connection, TransactionBehavior::Immediate)?;
-        let Some(mut user) = users::by_email(&writing, email)? else { return Ok(None) };
-        change(&mut user.roles);
-        users::set_roles(&writing, &user.id, &user.roles)?;
+        let Some(user) = users::by_email(&writing, email)? else { return Ok(None) };
+        // Who works on the machine itself may take away a last role too, so nothing is refused here.
+        let changed = match users::change(&writing, &user.id, change) {
+            Ok(changed) => changed.map(|changed| changed.user),
+            Err(UnitError::Broken(cause)) => return Err(cause),
+            Err(UnitError::Refused(_)) => return Ok(Some(user)),
+        };
         writing.commit()?;
-        Ok(Some(user))
+        Ok(changed)
     };
     work().map_err(|cause| OpenError::Sqlite { path: path.to_owned(), cause })
 }

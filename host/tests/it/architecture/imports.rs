@@ -19,7 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("generation", &[]),
     ("engine", &[]),
-    ("messaging", &["engine"]),
+    ("messaging", &["engine", "users"]),
     ("operations", &["engine"]),
     ("users", &["error"]),
     ("shop", &["error", "generation"]),
