@@ -29,6 +29,9 @@ pub(super) struct UserBody {
     name: String,
     #[schemars(extend("format" = "date-time"))]
     created_at: String,
+    /// `true` where a code is asked for beside the password; else left out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    second_factor: bool,
 }
 
 /// A user and the token that speaks for them.
@@ -215,7 +218,7 @@ pub(super) fn answer(body: impl Serialize) -> impl IntoResponse {
 
 impl From<Profile> for UserBody {
     fn from(user: Profile) -> Self {
-        Self { id: user.id, email: user.email, name: user.name, created_at: user.created_at.to_string() }
+        Self { id: user.id, email: user.email, name: user.name, created_at: user.created_at.to_string(), second_factor: user.second_factor }
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) struct Route {
     pub(super) scope: Scope,
     /// How long ago the caller was asked for the password again, at most.
     pub(super) sudo: Option<Duration>,
-    /// Whether it sets up the second factor.
+    /// Whether it is also for who has to set up the second factor first.
     pub(super) enrols: bool,
 }
 

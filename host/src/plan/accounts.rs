@@ -195,10 +195,10 @@ impl AccountOperation {
         is_for_admins.then(|| Roles::from_iter([Role::Admin]))
     }
 
-    /// Whether it sets up the second factor.
+    /// Whether it is also for who has to set up the second factor first.
     #[must_use]
     pub const fn enrols(self) -> bool {
-        matches!(self, Self::EnrolFactor | Self::ConfirmFactor)
+        matches!(self, Self::EnrolFactor | Self::ConfirmFactor | Self::Profile)
     }
 
     /// How long ago the password was asked for again, at most; `None` does not ask.

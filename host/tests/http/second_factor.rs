@@ -67,6 +67,8 @@ async fn ada(edge: &Edge, roles: &[&str]) {
 struct Device<'e> {
     edge: &'e Edge,
     totp: TOTP,
+    /// The code that was shown to set it up.
+    used: String,
 }
 
 impl Device<'_> {
@@ -88,9 +90,10 @@ async fn enrol<'e>(edge: &'e Edge, with: &str) -> (Device<'e>, Value) {
     assert_eq!(begun.status, 200, "{}", begun.text);
     let uri = begun.json()["uri"].as_str().unwrap().to_owned();
     assert!(uri.starts_with("otpauth://totp/") && uri.contains("ada%40example.com"), "{uri}");
-    let device = Device { edge, totp: TOTP::from_url(&uri).unwrap() };
+    let mut device = Device { edge, totp: TOTP::from_url(&uri).unwrap(), used: String::new() };
     assert_eq!(begun.json()["secret"], device.totp.get_secret_base32());
-    let confirmed = edge.send("POST", CONFIRM, Some(with), json!({"code": device.code()}).to_string()).await;
+    device.used = device.code();
+    let confirmed = edge.send("POST", CONFIRM, Some(with), json!({"code": device.used}).to_string()).await;
     assert_eq!(confirmed.status, 200, "{}", confirmed.text);
     let answer = confirmed.json();
     (device, answer)
@@ -103,7 +106,8 @@ async fn a_role_that_needs_a_second_factor_is_no_use_before_it_is_set_up() {
     let first = login(&edge, None).await;
     assert_eq!(first.json()["needs"], "second-factor-enrolment");
     let limited = token(&first);
-    for (method, path, body) in [("GET", MONEY, ""), ("GET", "/api/auth/profile", ""), ("POST", SUDO, r#"{"password":"password123"}"#)] {
+    assert!(edge.profile(&limited).await.json().get("secondFactor").is_none());
+    for (method, path, body) in [("GET", MONEY, ""), ("PUT", "/api/auth/profile", "{}"), ("POST", SUDO, r#"{"password":"password123"}"#)] {
         let refused = edge.send(method, path, Some(&limited), body).await;
         refused.problem(403);
         assert_eq!(refused.json()["code"], "second-factor-enrolment-required", "{method} {path}");
@@ -114,6 +118,7 @@ async fn a_role_that_needs_a_second_factor_is_no_use_before_it_is_set_up() {
     let full = enrolled["token"].as_str().unwrap();
     assert_eq!(edge.send("GET", MONEY, Some(full), "").await.text, "money");
     edge.send("POST", TOTP_PATH, Some(&limited), "").await.problem(401);
+    assert_eq!(edge.profile(full).await.json()["secondFactor"], true);
     let again = login(&edge, Some(&device.next_code())).await;
     assert!(again.json().get("needs").is_none());
     assert_eq!(edge.send("GET", MONEY, Some(&token(&again)), "").await.text, "money");
@@ -127,7 +132,7 @@ async fn whoever_has_one_is_asked_for_a_code_that_is_right_and_new() {
     let missing = login(&edge, None).await;
     assert!(missing.problem(401).contains("send the code") && missing.json()["code"] == "second-factor-required", "{}", missing.text);
     assert_eq!(missing.header("www-authenticate"), "Bearer");
-    let used = login(&edge, Some(&device.code())).await;
+    let used = login(&edge, Some(&device.used)).await;
     assert!(used.problem(401).contains("was used already"), "the one that has confirmed it");
     let next = device.next_code();
     assert_eq!(login(&edge, Some("000000")).await.json()["code"], "second-factor-required");

@@ -74,6 +74,8 @@ pub struct Profile {
     pub name: String,
     /// When they registered.
     pub created_at: Timestamp,
+    /// Whether they show a code beside the password.
+    pub second_factor: bool,
 }
 
 /// A user who has just proved who they are.
@@ -292,7 +294,8 @@ impl Users {
 
 impl From<store::User> for Profile {
     fn from(user: store::User) -> Self {
-        Self { id: user.id, email: user.email, name: user.name, created_at: user.created_at }
+        let second_factor = user.confirmed_factor().is_some();
+        Self { id: user.id, email: user.email, name: user.name, created_at: user.created_at, second_factor }
     }
 }
 
