@@ -7,9 +7,11 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
+use super::audit::actor;
 use super::printed::printing;
 use super::{Output, database};
-use crate::plan::access::Role;
+use crate::clock::Clock;
+use crate::plan::access::{Role, Roles};
 use crate::store::{User, UserChange, offline};
 
 /// What a config without a database lacks.
@@ -40,38 +42,47 @@ pub fn list(config: &Path, everybody: bool, output: Output) -> ExitCode {
 /// `millrace users grant`: gives the person with this e-mail roles beyond those that they have.
 #[must_use]
 pub fn grant(config: &Path, email: &str, roles: Vec<Role>) -> ExitCode {
+    let deed = format!("grant {}", listed(&roles));
     let grant = move |user: &mut User| user.roles.extend(roles.iter().map(|role| role.name().to_owned()));
-    change(config, email, grant)
+    change(config, email, ("grant", deed), grant)
 }
 
 /// `millrace users revoke`: takes roles back.
 #[must_use]
 pub fn revoke(config: &Path, email: &str, roles: Vec<Role>) -> ExitCode {
+    let deed = format!("revoke {}", listed(&roles));
     let revoke = move |user: &mut User| user.roles.retain(|name| !roles.iter().any(|role| role.name() == name));
-    change(config, email, revoke)
+    change(config, email, ("revoke", deed), revoke)
 }
 
 /// `millrace users disable`, and `enable`: the person with this e-mail may not log in any more, or may again.
 #[must_use]
 pub fn disable(config: &Path, email: &str, disabled: bool) -> ExitCode {
-    change(config, email, move |user: &mut User| user.disabled = disabled)
+    let deed = if disabled { "disable" } else { "enable" };
+    change(config, email, (deed, deed.to_owned()), move |user: &mut User| user.disabled = disabled)
 }
 
 /// `millrace users reset-second-factor`: the person with this e-mail logs in with the password alone, and sets up another one where it is needed.
 #[must_use]
 pub fn reset_second_factor(config: &Path, email: &str) -> ExitCode {
-    change(config, email, |user: &mut User| user.second_factor = None)
+    let deed = "reset-second-factor";
+    change(config, email, (deed, deed.to_owned()), |user: &mut User| user.second_factor = None)
 }
 
-fn change(config: &Path, email: &str, change: impl FnOnce(&mut User) + Send + 'static) -> ExitCode {
+fn listed(roles: &[Role]) -> String {
+    roles.iter().copied().collect::<Roles>().joined(", ")
+}
+
+fn change(config: &Path, email: &str, (deed, reason): (&str, String), change: impl FnOnce(&mut User) + Send + 'static) -> ExitCode {
     printing(|out| {
         let Some(database) = database(config, NOTHING)? else { return Ok(ExitCode::FAILURE) };
         let before = offline::user(&database, email)?;
+        let entry = actor().did(Clock::system().now(), format!("users.{deed}"), "", Some(reason));
         let change = UserChange::new(|user| {
             change(user);
             true
         });
-        let (Some(before), Some(user)) = (before, offline::change_user(&database, email, change)?) else {
+        let (Some(before), Some(user)) = (before, offline::change_user(&database, email, change, entry)?) else {
             bail!(
                 "nobody has an account with the e-mail '{email}'; `millrace users list --all` shows those that there are. Nothing was changed"
             );

@@ -1,14 +1,19 @@
-//! Who is let in by a route: asked before anything is looked up, so that what is there and what is not are refused alike.
+//! Who is let in by a route: asked before anything is looked up, so that what is there and what is not are refused alike. That somebody
+//! was not let in where only staff is, is written to the audit log.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::StatusCode;
 
+use super::address::Client;
 use super::error::ApiError;
+use super::middleware::request_id;
 use super::state::Serving;
-use crate::plan::Access;
-use crate::plan::access::Denied;
+use crate::plan::access::{Denied, Roles};
+use crate::plan::{Access, AccountOperation};
+use crate::services::audit::Actor;
 use crate::services::resources::Caller;
 use crate::services::users::CurrentUser;
 
@@ -26,15 +31,53 @@ pub(super) async fn admit(serving: &Serving, request: &mut Request) -> Result<Ca
         None if access == Access::Anyone => None,
         None => Some(serving.app.authenticate(request.headers()).await?),
     };
-    let roles = user.as_ref().map(|user| user.roles);
-    if let Some(user) = &user {
+    // Where a role decides, what is done and what is refused is written.
+    let is_watched = matches!(access, Access::Roles(named) if !named.and(Roles::STAFF).is_empty());
+    let actor = user.as_ref().filter(|_| is_watched).map(|user| Arc::new(actor(user, request)));
+    if let Err(refused) = check(serving, user.as_ref()) {
+        if let Some(actor) = actor {
+            write_refusal(serving, actor);
+        }
+        return Err(refused);
+    }
+    // A customer who is let in as one does what is their own.
+    let actor = actor.filter(|actor| !actor.roles.and(Roles::STAFF).is_empty());
+    if let Some(actor) = &actor {
+        request.extensions_mut().insert(Arc::clone(actor));
+    }
+    let roles = user.as_ref().map(|user| user.roles).unwrap_or_default();
+    Ok(Caller { user, scope: serving.route.scope.of(access, roles), actor })
+}
+
+/// The token is good for this route, its roles are among those of the route, and the password was shown lately where that is asked for.
+fn check(serving: &Serving, user: Option<&CurrentUser>) -> Result<(), ApiError> {
+    if let Some(user) = user {
         check_purpose(serving, user)?;
     }
-    access.admit(roles).map_err(refusal)?;
-    if let (Some(limit), Some(user)) = (serving.route.sudo, &user) {
-        check_sudo(limit, user)?;
+    serving.route.access.admit(user.map(|user| user.roles)).map_err(refusal)?;
+    match (serving.route.sudo, user) {
+        (Some(limit), Some(user)) => check_sudo(limit, user),
+        _ => Ok(()),
     }
-    Ok(Caller { user, scope: serving.route.scope.of(access, roles.unwrap_or_default()) })
+}
+
+fn actor(user: &CurrentUser, request: &Request) -> Actor {
+    let request_id = request.headers().get(request_id::NAME).and_then(|id| id.to_str().ok());
+    Actor {
+        id: user.id.clone(),
+        roles: user.roles,
+        sudo: user.confirmed.is_some_and(|ago| ago <= AccountOperation::SUDO),
+        request_id: request_id.map(str::to_owned),
+        address: Some(Client::of(request.extensions()).0.to_string()),
+    }
+}
+
+/// Who was refused does not wait for it.
+fn write_refusal(serving: &Serving, actor: Arc<Actor>) {
+    if let Some(log) = serving.app.audit.clone() {
+        let route = Arc::clone(&serving.route);
+        drop(serving.app.writes.spawn(async move { log.refused(&actor, &route.name).await }));
+    }
 }
 
 /// A token that is good for setting up a second factor only is good for nothing else.

@@ -20,7 +20,7 @@ use super::middleware::{auth, cors, observe, rate_limit, request_id, security};
 use super::proxy::AskedTwice;
 use super::state::{AppState, DEFAULT_TIMEOUT, Route as Served, Serving};
 use super::table::{Answers, Entry, Table, is_any};
-use super::{HttpParts, access, accounts, health, metrics, openapi, resources, serves, staff};
+use super::{HttpParts, access, accounts, audit, health, metrics, openapi, resources, serves, staff};
 use crate::plan::paths::{self, template as routable};
 use crate::plan::{self, AccountOperation, Endpoint, Middleware, Operation};
 
@@ -88,6 +88,7 @@ fn endpoint(entry: &Entry, route: &plan::Route, state: &Arc<AppState>) -> Method
     let handled: MethodRouter<Serving> = match &route.endpoint {
         Endpoint::Account(operation) => account(*operation, method),
         Endpoint::Proxy(_) => with(method, proxy),
+        Endpoint::Audit(_) => with(method, audit::list),
         Endpoint::Resource { operation, .. } => match operation {
             Operation::List => with(method, resources::list),
             Operation::Create => with(method, resources::create),
@@ -101,6 +102,7 @@ fn endpoint(entry: &Entry, route: &plan::Route, state: &Arc<AppState>) -> Method
     let served = Served {
         handler: entry.handler.clone(),
         operation: entry.operation.clone(),
+        name: format!("{} {}", entry.method, entry.path),
         access: route.access,
         scope: route.scope,
         sudo: route.sudo,

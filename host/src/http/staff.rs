@@ -1,6 +1,9 @@
 //! What an admin does about accounts.
 
-use axum::extract::State;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +14,9 @@ use super::error::ApiError;
 use super::extract::{Asked, Id, OfFields, Sent};
 use super::state::Serving;
 use super::writes;
-use crate::services::users::{Account, Accounts, CurrentUser, Reason, RolesChange, Search, USUAL_USERS, Users};
+use crate::services::audit::Actor;
+use crate::services::resources::Caller;
+use crate::services::users::{Account, Accounts, Reason, RolesChange, Search, USUAL_USERS, Users};
 
 /// An account as an admin sees it.
 #[derive(Serialize, JsonSchema)]
@@ -51,6 +56,18 @@ pub(super) struct Page {
     limit: Option<usize>,
 }
 
+/// Who does it, as the audit log names them. The routes are for admins, so there is one.
+pub(super) struct Acting(Arc<Actor>);
+
+impl FromRequestParts<Serving> for Acting {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, serving: &Serving) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, serving).await?;
+        caller.actor.map(Self).ok_or_else(|| ApiError::internal(anyhow::anyhow!("a route of admins let in somebody without a role")))
+    }
+}
+
 pub(super) async fn list(users: Users, Asked(page): Asked<Page>) -> Result<Response, ApiError> {
     let search = Search { text: page.search, cursor: page.cursor, limit: page.limit.unwrap_or(USUAL_USERS) };
     Ok(answer(AccountsBody::from(users.accounts(&search).await?)).into_response())
@@ -59,7 +76,7 @@ pub(super) async fn list(users: Users, Asked(page): Asked<Page>) -> Result<Respo
 pub(super) async fn set_roles(
     State(serving): State<Serving>,
     users: Users,
-    actor: CurrentUser,
+    Acting(actor): Acting,
     Id(id): Id,
     Sent(change): Sent<RolesChange>,
 ) -> Result<Response, ApiError> {
@@ -70,26 +87,26 @@ pub(super) async fn set_roles(
 pub(super) async fn disable(
     serving: State<Serving>,
     users: Users,
-    actor: CurrentUser,
+    actor: Acting,
     id: Id,
     reason: Sent<Reason>,
 ) -> Result<Response, ApiError> {
-    keep_out(&serving, (users, actor), (id.0, true), reason.0).await
+    keep_out(&serving, (users, actor.0), (id.0, true), reason.0).await
 }
 
 pub(super) async fn enable(
     serving: State<Serving>,
     users: Users,
-    actor: CurrentUser,
+    actor: Acting,
     id: Id,
     reason: Sent<Reason>,
 ) -> Result<Response, ApiError> {
-    keep_out(&serving, (users, actor), (id.0, false), reason.0).await
+    keep_out(&serving, (users, actor.0), (id.0, false), reason.0).await
 }
 
 async fn keep_out(
     serving: &Serving,
-    (users, actor): (Users, CurrentUser),
+    (users, actor): (Users, Arc<Actor>),
     (id, disabled): (String, bool),
     reason: Reason,
 ) -> Result<Response, ApiError> {

@@ -150,7 +150,7 @@ impl AccountOperation {
     ];
 
     /// How long ago the password may have been asked for, unless a middleware says less.
-    const SUDO: Duration = Duration::from_secs(5 * 60);
+    pub const SUDO: Duration = Duration::from_secs(5 * 60);
 
     /// The one that this method and path ask for. Its placeholders are those of the path.
     #[must_use]

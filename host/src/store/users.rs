@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{OutboxRow, StoreError};
+use super::{AuditEntry, OutboxRow, StoreError};
 
 /// A person with a login.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -84,6 +84,17 @@ struct Sensitive<'a> {
 pub struct UserChange {
     edit: Edit,
     keeps: Option<&'static str>,
+    audit: Option<AuditEntry>,
+}
+
+/// What a change comes to.
+pub(super) struct Applied {
+    /// The user after it.
+    pub(super) user: User,
+    /// The role that somebody else has to have then.
+    pub(super) lost: Option<&'static str>,
+    /// What is written of it.
+    pub(super) audit: Option<AuditEntry>,
 }
 
 type Edit = Box<dyn FnOnce(&mut User) -> bool + Send>;
@@ -97,7 +108,7 @@ impl std::fmt::Debug for UserChange {
 impl UserChange {
     /// What `edit` makes of a user. Nothing is changed if it answers false. Id, name, e-mail, epoch and `created_at` are not its business.
     pub fn new(edit: impl FnOnce(&mut User) -> bool + Send + 'static) -> Self {
-        Self { edit: Box::new(edit), keeps: None }
+        Self { edit: Box::new(edit), keeps: None, audit: None }
     }
 
     /// These roles instead of those that they have.
@@ -125,15 +136,22 @@ impl UserChange {
         self
     }
 
-    /// What becomes of `before`, and the role that somebody else has to have then; `None` if nothing changes.
-    pub(super) fn apply(self, before: &User) -> Option<(User, Option<&'static str>)> {
+    /// The same, and this is written of it in its transaction, if it is made.
+    #[must_use]
+    pub fn noted(mut self, entry: Option<AuditEntry>) -> Self {
+        self.audit = entry;
+        self
+    }
+
+    /// What becomes of `before`; `None` if nothing changes.
+    pub(super) fn apply(self, before: &User) -> Option<Applied> {
         let mut after = before.clone();
         if !(self.edit)(&mut after) {
             return None;
         }
         after.epoch = before.epoch + u64::from(after.sensitive() != before.sensitive());
         let lost = self.keeps.filter(|role| before.acts_as(role) && !after.acts_as(role));
-        Some((after, lost))
+        Some(Applied { user: after, lost, audit: self.audit })
     }
 }
 
@@ -199,9 +217,10 @@ pub trait Users: Send + Sync + 'static {
     async fn update_user(&self, id: &str, name: Option<&str>, email: Option<&str>) -> Result<Option<User>, StoreError>;
     /// Changes the rest of a user. `None` when there is no such user.
     async fn change_user(&self, id: &str, change: UserChange) -> Result<Option<Changed>, StoreError>;
-    /// Gives a user these roles instead of those that they have. `None` when there is no such user.
-    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>) -> Result<Option<User>, StoreError> {
-        Ok(self.change_user(id, UserChange::roles(roles.clone())).await?.map(|changed| changed.user))
+    /// Gives a user these roles instead of those that they have, and writes `audit` of it. `None`, and nothing is written, when there is no
+    /// such user.
+    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>, audit: Option<AuditEntry>) -> Result<Option<User>, StoreError> {
+        Ok(self.change_user(id, UserChange::roles(roles.clone()).noted(audit)).await?.map(|changed| changed.user))
     }
     /// A user by id.
     async fn user(&self, id: &str) -> Result<Option<User>, StoreError>;

@@ -2,7 +2,7 @@
 
 use millrace::plan::access::{Access, Role};
 use millrace::plan::{AccountOperation, Endpoint, Middleware, Route};
-use millrace::store::UserChange;
+use millrace::store::{AuditListing, UserChange};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Edge, Setup, route};
@@ -90,6 +90,22 @@ async fn an_admin_gives_roles_and_takes_them_and_tokens_end_at_once() {
     assert_eq!((same.status.as_u16(), edge.profile(&after).await.status.as_u16()), (200, 200), "what he has already ends nothing");
     let taken = put_roles(&edge, &ada, &id, json!({"roles": [], "reason": "leaves the team"})).await;
     assert_eq!((&taken.json()["roles"], edge.profile(&after).await.status.as_u16()), (&json!([]), 401));
+}
+
+#[tokio::test]
+async fn what_an_admin_does_is_written_with_its_reason_in_the_audit_log() {
+    let (edge, ada) = edge().await;
+    let own = edge.profile(&ada).await.json()["id"].as_str().unwrap().to_owned();
+    let (id, _) = somebody(&edge, "bob@example.com").await;
+    put_roles(&edge, &ada, &id, json!({"roles": ["support"], "reason": "joins the team"})).await;
+    keep(&edge, &ada, &id, "disable", json!({"reason": "stolen laptop"})).await;
+    put_roles(&edge, &ada, &own, json!({"roles": [], "reason": "refused: nobody else is one"})).await.problem(409);
+    let rows = edge.store.audit.audited(&AuditListing { limit: 9, ..AuditListing::default() }).await.unwrap();
+    let told: Vec<_> = rows.iter().map(|row| (row.entry.action.as_str(), row.entry.reason.as_deref().unwrap())).collect();
+    assert_eq!(told, [("users.disable", "stolen laptop"), ("users.roles", "joins the team")]);
+    for row in rows {
+        assert_eq!((row.entry.actor, row.entry.subject, row.entry.sudo), (own.clone(), format!("users/{id}"), true));
+    }
 }
 
 #[tokio::test]

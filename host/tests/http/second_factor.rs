@@ -7,7 +7,7 @@ use millrace::plan::access::{Access, Role, Roles};
 use millrace::plan::{AccountOperation, Endpoint, Middleware, Route};
 use millrace::store::UserChange;
 use serde_json::{Value, json};
-use totp_rs::TOTP;
+use totp_rs::Totp;
 
 use crate::support::{Answer, Edge, Setup, route};
 
@@ -66,7 +66,7 @@ async fn ada(edge: &Edge, roles: &[&str]) {
 /// An authenticator app.
 struct Device<'e> {
     edge: &'e Edge,
-    totp: TOTP,
+    totp: Totp,
     /// The code that was shown to set it up.
     used: String,
 }
@@ -74,7 +74,7 @@ struct Device<'e> {
 impl Device<'_> {
     /// The code of now.
     fn code(&self) -> String {
-        self.totp.generate(u64::try_from(self.edge.clock.now().as_second()).unwrap())
+        self.totp.generate(u64::try_from(self.edge.clock.now().as_second()).unwrap()).to_string()
     }
 
     /// The next one.
@@ -90,8 +90,8 @@ async fn enrol<'e>(edge: &'e Edge, with: &str) -> (Device<'e>, Value) {
     assert_eq!(begun.status, 200, "{}", begun.text);
     let uri = begun.json()["uri"].as_str().unwrap().to_owned();
     assert!(uri.starts_with("otpauth://totp/") && uri.contains("ada%40example.com"), "{uri}");
-    let mut device = Device { edge, totp: TOTP::from_url(&uri).unwrap(), used: String::new() };
-    assert_eq!(begun.json()["secret"], device.totp.get_secret_base32());
+    let mut device = Device { edge, totp: Totp::from_url(&uri).unwrap(), used: String::new() };
+    assert_eq!(begun.json()["secret"], device.totp.secret().to_base32());
     device.used = device.code();
     let confirmed = edge.send("POST", CONFIRM, Some(with), json!({"code": device.used}).to_string()).await;
     assert_eq!(confirmed.status, 200, "{}", confirmed.text);

@@ -30,7 +30,7 @@ async fn where_the_variable_says_so_finance_sets_up_a_second_factor_first() {
     let app = TestApp::start("configs/monolith.yaml", &[("REQUIRE_SECOND_FACTOR", "true")]).await;
     let customer = app.client.customer("ada").await;
     let id = customer.get("/api/auth/profile").await.body["id"].as_str().unwrap().to_owned();
-    app.store.users.set_roles(&id, &["finance".to_owned()].into()).await.unwrap().unwrap();
+    app.store.users.set_roles(&id, &["finance".to_owned()].into(), None).await.unwrap().unwrap();
     let credentials = json!({"email": "ada@example.com", "password": "password123"});
     let login = app.client.post("/api/auth/login", &credentials).await.body;
     assert_eq!(login["needs"], "second-factor-enrolment");
@@ -38,9 +38,10 @@ async fn where_the_variable_says_so_finance_sets_up_a_second_factor_first() {
     let refused = limited.get("/api/orders").await;
     assert_eq!((refused.status, &refused.body["code"]), (StatusCode::FORBIDDEN, &json!("second-factor-enrolment-required")));
     let begun = limited.post("/api/auth/totp", &json!({})).await;
-    let device = totp_rs::TOTP::from_url(begun.body["uri"].as_str().unwrap()).unwrap();
+    let device = totp_rs::Totp::from_url(begun.body["uri"].as_str().unwrap()).unwrap();
     let now = u64::try_from(app.clock.now().as_second()).unwrap();
-    let confirmed = limited.send(Method::POST, "/api/auth/totp/confirm", Some(&json!({"code": device.generate(now)})), &[]).await;
+    let confirmed =
+        limited.send(Method::POST, "/api/auth/totp/confirm", Some(&json!({"code": device.generate(now).to_string()})), &[]).await;
     assert_eq!(confirmed.status, StatusCode::OK, "{confirmed:?}");
     let full = app.client.with_token(confirmed.body["token"].as_str().unwrap());
     assert_eq!(full.get("/api/orders").await.status, StatusCode::OK);

@@ -146,7 +146,7 @@ async fn check_staff(api: &Description, app: &TestApp) {
     let id = grace.get("/api/auth/profile").await.body["id"].as_str().unwrap().to_owned();
     let password = json!({"password": "password123"});
     let with = |answer: &Answer| app.client.with_token(answer.body["token"].as_str().unwrap_or_else(|| panic!("{answer:?}")));
-    app.store.users.set_roles(&id, &["admin".to_owned()].into()).await.unwrap();
+    app.store.users.set_roles(&id, &["admin".to_owned()].into(), None).await.unwrap();
     let credentials = json!({"email": "grace@example.com", "password": "password123"});
     let grace = with(&api.post(&app.client, "/api/auth/login", &credentials).await);
     let grace = with(&api.post(&grace, "/api/auth/renew", &json!({})).await);
@@ -164,8 +164,8 @@ async fn check_staff(api: &Description, app: &TestApp) {
     }
 
     let begun = api.post(&grace, "/api/auth/totp", &json!({})).await;
-    let device = totp_rs::TOTP::from_url(begun.body["uri"].as_str().unwrap()).unwrap();
-    let code = device.generate(u64::try_from(app.clock.now().as_second()).unwrap());
+    let device = totp_rs::Totp::from_url(begun.body["uri"].as_str().unwrap()).unwrap();
+    let code = device.generate(u64::try_from(app.clock.now().as_second()).unwrap()).to_string();
     let grace = with(&api.post(&grace, "/api/auth/totp/confirm", &json!({"code": code})).await);
     assert_eq!(api.get(&grace, "/api/auth/profile").await.body["secondFactor"], true);
     assert_eq!(api.post(&app.client, "/api/auth/login", &credentials).await.body["code"], "second-factor-required");

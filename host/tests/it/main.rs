@@ -8,6 +8,7 @@
 
 mod access;
 mod accounts;
+mod admin;
 mod architecture;
 mod client;
 mod commands;

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
-use subtle::ConstantTimeEq as _;
-use totp_rs::{Algorithm, Secret, TOTP};
+use totp_rs::{Builder, Secret, Totp};
 
 use super::resets::digest;
 use super::sessions::ended;
@@ -15,9 +14,7 @@ use crate::store::{self, SecondFactor, UserChange};
 
 /// Seconds for which a code is the one of its time.
 const STEP: u64 = 30;
-const DIGITS: usize = 6;
-/// Bytes of a key, as RFC 4226 recommends.
-const KEY_BYTES: usize = 20;
+const DIGITS: u8 = 6;
 /// Codes for who has lost the device.
 const RECOVERY_CODES: usize = 10;
 /// Letters of one of them, of five bits each.
@@ -67,11 +64,13 @@ impl Users {
     /// There is a second factor already; the account has changed.
     pub async fn enrol_factor(&self, user: &CurrentUser) -> Result<Enrolment, ServiceError> {
         let account = self.account(user).await?;
-        let key = rand::random::<[u8; KEY_BYTES]>();
-        let Secret::Encoded(secret) = Secret::Raw(key.to_vec()).to_encoded() else {
-            return Err(ServiceError::Internal(anyhow::anyhow!("a key was not written in base 32")));
-        };
-        let uri = totp(&key, self.inner.tokens.issuer(), &account.email)?.get_url();
+        let key = Secret::new_stack(rand::random());
+        let secret = key.to_base32();
+        // Neither name may have a colon in it.
+        let named = |name: &str| name.replace(':', " ");
+        let named = codes(key).with_issuer(Some(named(self.inner.tokens.issuer()))).with_account_name(named(&account.email));
+        let uri = named.build().and_then(|totp| totp.to_url());
+        let uri = uri.map_err(|error| ServiceError::Internal(anyhow::anyhow!("making a key for one-time codes: {error}")))?;
         let begun = SecondFactor { secret: secret.clone(), confirmed: false, last_step: 0, recovery: BTreeSet::new() };
         let change = UserChange::new(move |user| {
             let is_free = user.confirmed_factor().is_none();
@@ -142,20 +141,20 @@ impl Users {
 
 /// Whether the device shows this code now, or did half a minute ago, or will in half a minute, and it was not accepted before.
 fn accept_code(factor: &mut SecondFactor, code: &str, now: i64) -> bool {
-    let Ok(key) = Secret::Encoded(factor.secret.clone()).to_bytes() else { return false };
-    let Ok(totp) = totp(&key, "", "") else { return false };
-    let step = u64::try_from(now).unwrap_or(0) / STEP;
-    let fits = |step: &u64| bool::from(totp.generate(step * STEP).as_bytes().ct_eq(code.as_bytes()));
-    let accepted = (step.saturating_sub(1)..=step + 1).filter(|step| *step > factor.last_step).find(fits);
+    let Some(totp) = totp(&factor.secret) else { return false };
+    let accepted = totp.check(code, u64::try_from(now).unwrap_or(0)).filter(|step| *step > factor.last_step);
     factor.last_step = accepted.unwrap_or(factor.last_step);
     accepted.is_some()
 }
 
-/// Neither name may have a colon in it.
-fn totp(key: &[u8], issuer: &str, account: &str) -> Result<TOTP, ServiceError> {
-    let named = |name: &str| name.replace(':', " ");
-    TOTP::new(Algorithm::SHA1, DIGITS, 1, STEP, key.to_vec(), Some(named(issuer)), named(account))
-        .map_err(|error| ServiceError::Internal(anyhow::anyhow!("making one-time codes: {error}")))
+/// What makes the codes of a key in base 32.
+fn totp(secret: &str) -> Option<Totp> {
+    codes(Secret::try_from_base32(secret).ok()?).build().ok()
+}
+
+/// Six digits every half minute, a code earlier and a code later included: what authenticator apps expect.
+fn codes(key: Secret) -> Builder {
+    Builder::new().with_secret(key).with_digits(DIGITS).with_step_duration(STEP).with_skew(1)
 }
 
 fn recovery_code() -> String {
@@ -175,7 +174,7 @@ mod tests {
 
     fn factor() -> SecondFactor {
         // The key of the examples of RFC 6238.
-        let Secret::Encoded(secret) = Secret::Raw(b"12345678901234567890".to_vec()).to_encoded() else { panic!("no text") };
+        let secret = Secret::new_stack(*b"12345678901234567890").to_base32();
         SecondFactor { secret, confirmed: true, last_step: 0, recovery: BTreeSet::new() }
     }
 

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 
 use super::sessions::granted;
-use super::{CurrentUser, Users, rules};
+use super::{Users, rules};
 use crate::plan::access::{Role, Roles};
 use crate::services::ServiceError;
+use crate::services::audit::Actor;
 use crate::services::error::FieldError;
 use crate::store::{self, UserChange};
 use crate::text;
@@ -103,7 +104,7 @@ impl Users {
     ///
     /// # Errors
     /// A role is none that can be granted, there is no reason or no such account, or nobody would be an admin any more.
-    pub async fn change_roles(&self, actor: &CurrentUser, id: &str, change: &RolesChange) -> Result<Account, ServiceError> {
+    pub async fn change_roles(&self, actor: &Actor, id: &str, change: &RolesChange) -> Result<Account, ServiceError> {
         let mut errors = Vec::new();
         for (index, name) in change.roles.iter().enumerate() {
             if let Err(detail) = Role::grantable(name) {
@@ -122,7 +123,7 @@ impl Users {
     ///
     /// # Errors
     /// There is no reason or no such account, or nobody would be an admin any more.
-    pub async fn disable(&self, actor: &CurrentUser, id: &str, disabled: bool, given: &Reason) -> Result<Account, ServiceError> {
+    pub async fn disable(&self, actor: &Actor, id: &str, disabled: bool, given: &Reason) -> Result<Account, ServiceError> {
         let reason = rules::reason(&given.reason).map_err(|error| ServiceError::fields(vec![error]))?;
         let action = if disabled { "disable" } else { "enable" };
         self.administer((actor, action), id, UserChange::disabled(disabled), &reason).await
@@ -130,15 +131,16 @@ impl Users {
 
     async fn administer(
         &self,
-        (actor, action): (&CurrentUser, &str),
+        (actor, action): (&Actor, &str),
         id: &str,
         change: UserChange,
         reason: &str,
     ) -> Result<Account, ServiceError> {
-        let changed = self.inner.store.change_user(id, change.keeping(Role::Admin.name())).await?;
+        let subject = format!("users/{id}");
+        let entry = actor.did(self.inner.clock.now(), format!("users.{action}"), subject, Some(reason.to_owned()));
+        let changed = self.inner.store.change_user(id, change.keeping(Role::Admin.name()).noted(Some(entry))).await?;
         let changed = changed.ok_or_else(|| ServiceError::NotFound { what: format!("account '{}'", text::quoted(id, 100)) })?;
         self.tell(&changed.user).await;
-        tracing::info!(actor = actor.id, action, account = id, reason, "an account was changed by an admin");
         Ok(changed.user.into())
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
+use super::super::users::Applied;
 use super::super::{Changed, MAX_RESETS, OutboxRow, Reset, Standing, StoreError, ToldEpoch, User, UserChange};
 use super::state::{State, to_micros};
 use crate::text::email_key;
@@ -50,13 +51,16 @@ impl State {
 
     pub(super) fn change_user(&mut self, id: &str, change: UserChange) -> Result<Option<Changed>, StoreError> {
         let Some(before) = self.user(id) else { return Ok(None) };
-        let Some((user, lost)) = change.apply(&before) else { return Ok(Some(Changed { user: before, done: false })) };
+        let Some(Applied { user, lost, audit: entry }) = change.apply(&before) else {
+            return Ok(Some(Changed { user: before, done: false }));
+        };
         if let Some(role) = lost
             && !self.accounts.by_id.values().any(|other| other.id != id && other.acts_as(role))
         {
             return Err(StoreError::Last(role));
         }
         self.accounts.by_id.insert(id.to_owned(), user.clone());
+        self.note(entry);
         Ok(Some(Changed { user, done: true }))
     }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::super::users::Applied;
 use super::super::{Changed, SecondFactor, StoreError, User, UserChange};
+use super::audit;
 use super::columns::{count, int, json, time};
 use super::writer::{UnitError, Writing, micros};
 use crate::text::email_key;
@@ -79,7 +81,7 @@ pub(super) fn update(writing: &Writing<'_>, id: &str, name: Option<&str>, email:
 /// Changes a user as `change` says. Answers what they were before and are now.
 pub(super) fn change(connection: &Connection, id: &str, change: UserChange) -> Result<Option<Changed>, UnitError> {
     let Some(before) = by_id(connection, id)? else { return Ok(None) };
-    let Some((user, lost)) = change.apply(&before) else { return Ok(Some(Changed { user: before, done: false })) };
+    let Some(Applied { user, lost, audit: entry }) = change.apply(&before) else { return Ok(Some(Changed { user: before, done: false })) };
     if let Some(role) = lost
         && !others_act_as(connection, role, id)?
     {
@@ -89,6 +91,7 @@ pub(super) fn change(connection: &Connection, id: &str, change: UserChange) -> R
     connection
         .prepare_cached("UPDATE users SET password_hash = ?2, roles = ?3, disabled = ?4, second_factor = ?5, epoch = ?6 WHERE id = ?1")?
         .execute(params![id, user.password_hash, as_json(&user.roles), user.disabled, factor, int(user.epoch)])?;
+    audit::append(connection, entry)?;
     Ok(Some(Changed { user, done: true }))
 }
 
