@@ -75,8 +75,8 @@ fn actor(user: &CurrentUser, request: &Request) -> Actor {
 /// Who was refused does not wait for it.
 fn write_refusal(serving: &Serving, actor: Arc<Actor>) {
     if let Some(log) = serving.app.audit.clone() {
-        let route = Arc::clone(&serving.route);
-        drop(serving.app.writes.spawn(async move { log.refused(&actor, &route.name).await }));
+        let (route, tasks) = (Arc::clone(&serving.route), &serving.app.writes);
+        drop(tasks.spawn(async move { log.refused(&actor, &route.name).await }));
     }
 }
 

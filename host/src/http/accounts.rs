@@ -129,7 +129,8 @@ pub(super) async fn forgotten(
             tracing::warn!(%error, "a link for another password was not sent");
         }
     };
-    drop(serving.app.writes.spawn(traces::carried(sending)));
+    let tasks = &serving.app.writes;
+    drop(tasks.spawn(traces::carried(sending)));
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -58,7 +58,7 @@ impl Role {
         match Self::from_name(name) {
             Some(Self::Customer) => Err(format!("everybody with an account is a customer; accepted: {accepted}")),
             Some(role) => Ok(role),
-            None => Err(format!("there is no role '{}'; accepted: {accepted}", crate::text::quoted(name, 100))),
+            None => Err(format!("there is no role '{name}'; accepted: {accepted}")),
         }
     }
 }

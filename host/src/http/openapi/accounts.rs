@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::JSON;
 use super::answers::Answers;
-use super::operation::{MISSING, Shape, parameter};
 use super::schemas::Schemas;
+use super::shape::{MISSING, Shape, parameter};
 use crate::http::accounts::{EnrolledBody, EnrolmentBody, SessionBody, UserBody};
 use crate::http::staff::{AccountBody, AccountsBody};
 use crate::plan::AccountOperation;

@@ -6,6 +6,7 @@ mod accounts;
 mod answers;
 mod operation;
 mod schemas;
+mod shape;
 
 use axum::handler::Handler;
 use axum::http::header;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::accounts;
 use super::answers::{Answers, Header};
 use super::schemas::{Schemas, array_of};
+use super::shape::{MISSING, Shape, parameter};
 use super::{BEARER, JSON};
 use crate::http::extract::MAX_KEY_BYTES;
 use crate::http::proxy::Unanswered;
@@ -28,7 +29,6 @@ const OF_BODIES: [(u16, &str); 5] = [
     (415, "The body is not application/json"),
     (422, "A field is wrong; `errors` names it"),
 ];
-pub(super) const MISSING: (u16, &str) = (404, "Not found, or it belongs to somebody else");
 const CONFLICT: (u16, &str) = (409, "Conflicts with the current state");
 const KEY_OF_WHAT_IS_GONE: &str = "What this Idempotency-Key has created is not kept any more; nothing was created again";
 const PRICE_CHANGED: &str = "The total differs from expectedTotal: code is price_changed, and lines and total are the current ones; or what this Idempotency-Key has created is not kept any more";
@@ -77,16 +77,6 @@ pub(super) fn operation(route: &Route, (entry, id): (&Entry, &str), (plan, table
 
 fn find<'p>(plan: &'p Plan, handler: &str) -> Option<&'p ResourceHandler> {
     plan.resources.iter().find(|one| one.name == handler)
-}
-
-/// What an endpoint takes and answers, middlewares aside.
-pub(super) struct Shape {
-    pub(super) summary: String,
-    pub(super) tag: String,
-    pub(super) parameters: Vec<Value>,
-    /// Its schema, and whether it has to be there.
-    pub(super) body: Option<(Value, bool)>,
-    pub(super) answers: Answers,
 }
 
 fn shape(route: &Route, (plan, table): (&Plan, &Table), schemas: &mut Schemas) -> Shape {
@@ -223,10 +213,6 @@ fn idempotency_key() -> Value {
 
 fn if_match() -> Value {
     parameter("If-Match", "header", false, "Only if the ETag is still this one", json!({"type": "string"}))
-}
-
-pub(super) fn parameter(name: &str, place: &str, required: bool, description: &str, schema: Value) -> Value {
-    json!({"name": name, "in": place, "required": required, "description": description, "schema": schema})
 }
 
 /// One segment of a path. What two servers could read as another path is refused before it reaches a route (`server/guard.rs`).

@@ -8,7 +8,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::CurrentUser;
-use super::standing::Standings;
+use super::standing::{LEEWAY, Standings};
 use crate::clock::Clock;
 use crate::plan;
 use crate::plan::access::Roles;
@@ -17,8 +17,6 @@ use crate::store::StoreError;
 
 /// A token longer than this is refused unread.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
-/// Seconds that two clocks may differ.
-pub(super) const LEEWAY: i64 = 5;
 /// The end of the year 9999, in seconds since 1970: no date is later.
 const LAST_SECOND: i64 = 253_402_300_799;
 const MAX_SUBJECT_BYTES: usize = 128;

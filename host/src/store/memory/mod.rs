@@ -3,6 +3,7 @@
 //! One lock around one [`State`](state::State); every change checks all its guards before it writes anything, so nothing ever
 //! has to be undone.
 
+mod accounts;
 mod audit;
 mod commit;
 mod finished;

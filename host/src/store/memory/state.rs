@@ -8,10 +8,10 @@ use millrace_workflow::Definition;
 
 use super::super::{
     AuditEntry, AuditRow, Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing,
-    OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, Resource, RunStatus, StepRun, StockLevel, StockMove, StoreError, Timer,
+    OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, ReservationStatus, Resource, RunStatus, StepRun, StockLevel, StockMove, StoreError,
+    Timer,
 };
-use super::stock::Reservation;
-use super::users::Accounts;
+use super::accounts::Accounts;
 
 /// Kind and id of a resource.
 pub(super) type Name = (String, String);
@@ -30,6 +30,14 @@ pub(super) struct Placed {
     /// When it last changed, by the steady time.
     pub(super) touched: Timestamp,
     pub(super) resource: Resource,
+}
+
+#[derive(Debug)]
+pub(super) struct Reservation {
+    pub(super) status: ReservationStatus,
+    pub(super) lines: BTreeMap<String, u64>,
+    /// When it ended, by the steady time.
+    pub(super) ended: Option<Timestamp>,
 }
 
 /// All rows.

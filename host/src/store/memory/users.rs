@@ -1,24 +1,11 @@
 //! People with a login, in memory.
 
-use std::collections::{BTreeMap, HashMap};
-
 use jiff::Timestamp;
 
 use super::super::users::Applied;
 use super::super::{Changed, MAX_RESETS, OutboxRow, Reset, Standing, StoreError, ToldEpoch, User, UserChange};
 use super::state::{State, to_micros};
 use crate::text::email_key;
-
-/// Accounts, and what is known of those of other processes.
-#[derive(Debug, Default)]
-pub(super) struct Accounts {
-    by_id: BTreeMap<String, User>,
-    /// The epoch that others were told of.
-    told: HashMap<String, u64>,
-    /// Epoch and date that another process has told of.
-    heard: HashMap<String, (u64, i64)>,
-    resets: Vec<Reset>,
-}
 
 impl State {
     pub(super) fn add_user(&mut self, mut user: User) -> Result<(), StoreError> {
