@@ -38,7 +38,7 @@ pub struct AuthJwt {
     #[schemars(regex(pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.\*$"), extend("x-expected" = "a pattern of topics such as user.*"))]
     pub topic: Option<String>,
     /// The page on which somebody sets another password who has forgotten the old one, such as https://shop.example/#/reset/{token}. The link is told
-    /// on the topic `user.password_forgotten` (see `topic`), for a `messaging.handler` to send.
+    /// on the topic user.password_forgotten (see `topic`), for whoever sends messages.
     #[schemars(regex(pattern = r"^https?://\S+\{token\}\S*$"), extend("x-expected" = "an http(s) URL with {token} in it, such as https://shop.example/#/reset/{token}"))]
     pub reset_link: Option<String>,
     /// Who needs more than a password.

@@ -19,8 +19,7 @@ pub struct AuthMiddleware {
     /// Who passes: one of these roles is needed, and everybody with an account is a customer. Without it, everybody with a token.
     #[schemars(with = "RoleList", default)]
     pub roles: Option<RoleList>,
-    /// How long ago who passes was asked for the password again, at most, such as 5m: by `POST /sudo` of the `auth.jwt`. Without it, that is not
-    /// asked for.
+    /// How long ago who passes has shown the password again, at most, such as 5m; `POST /sudo` takes it. Without it, that is not asked for.
     pub sudo: Option<HumanDuration>,
 }
 
