@@ -8,8 +8,7 @@ use millrace_workflow::Definition;
 
 use super::super::{
     AuditEntry, AuditRow, Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing,
-    OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, ReservationStatus, Resource, RunStatus, StepRun, StockLevel, StockMove, StoreError,
-    Timer,
+    OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, ReservationStatus, Resource, RunStatus, StepRun, StockLevel, StockMove, Timer,
 };
 use super::accounts::Accounts;
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::super::stock::{RESERVATIONS_LOOKED_AT, because, moved};
 use super::super::{
     Conflict, IdempotencyRow, NewMove, ReservationStatus, Shortage, StockLevel, StockLine, StockMove, Stocking, StoreError, merge_lines,
