@@ -11,6 +11,7 @@ use super::address::Client;
 use super::error::ApiError;
 use super::middleware::request_id;
 use super::state::Serving;
+use super::writes;
 use crate::plan::access::{Denied, Roles};
 use crate::plan::{Access, AccountOperation};
 use crate::services::audit::Actor;
@@ -61,7 +62,8 @@ fn check(serving: &Serving, user: Option<&CurrentUser>) -> Result<(), ApiError> 
     }
 }
 
-fn actor(user: &CurrentUser, request: &Request) -> Actor {
+/// Who somebody is for the audit log.
+pub(super) fn actor(user: &CurrentUser, request: &Request) -> Actor {
     let request_id = request.headers().get(request_id::NAME).and_then(|id| id.to_str().ok());
     Actor {
         id: user.id.clone(),
@@ -75,8 +77,8 @@ fn actor(user: &CurrentUser, request: &Request) -> Actor {
 /// Who was refused does not wait for it.
 fn write_refusal(serving: &Serving, actor: Arc<Actor>) {
     if let Some(log) = serving.app.audit.clone() {
-        let (route, tasks) = (Arc::clone(&serving.route), &serving.app.writes);
-        drop(tasks.spawn(async move { log.refused(&actor, &route.name).await }));
+        let route = Arc::clone(&serving.route);
+        writes::begin(&serving.app.writes, async move { log.refused(&actor, &route.name).await });
     }
 }
 

@@ -129,8 +129,7 @@ pub(super) async fn forgotten(
             tracing::warn!(%error, "a link for another password was not sent");
         }
     };
-    let tasks = &serving.app.writes;
-    drop(tasks.spawn(traces::carried(sending)));
+    writes::begin(&serving.app.writes, traces::carried(sending));
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -1,10 +1,10 @@
-//! What an operation is made of, whatever it is about.
+//! What operations have in common.
 
 use serde_json::{Value, json};
 
 use super::answers::Answers;
+use crate::http::extract::MAX_KEY_BYTES;
 
-/// Of what there is not, or not for who asks.
 pub(super) const MISSING: (u16, &str) = (404, "Not found, or it belongs to somebody else");
 
 /// What an endpoint takes and answers, middlewares aside.
@@ -17,7 +17,17 @@ pub(super) struct Shape {
     pub(super) answers: Answers,
 }
 
-/// A part of the path, the query or the head.
+pub(super) fn idempotency_key() -> Value {
+    let key = json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY_BYTES, "pattern": "^[!-~]+$"});
+    parameter(
+        "Idempotency-Key",
+        "header",
+        false,
+        "Requests with the same key and body create one resource; the same key with another body is refused with 422",
+        key,
+    )
+}
+
 pub(super) fn parameter(name: &str, place: &str, required: bool, description: &str, schema: Value) -> Value {
     json!({"name": name, "in": place, "required": required, "description": description, "schema": schema})
 }

@@ -9,5 +9,5 @@ mod swaps;
 
 pub use archive::Archive;
 pub use retention::Retention;
-pub use stranded::{Lack, Stranded};
+pub use stranded::{Lack, Names, Stranded};
 pub use swaps::Swaps;
