@@ -172,6 +172,7 @@ fn for_operators(settings: &plan::Operator, operation: &'static OfOperator) -> E
         who: Who::Operators(operation.need.roles(), here),
         owner: None,
         scope: Scope::All,
+        sudo: None,
         limits: Limits { body_bytes: operation.body.map(|_| MAX_BODY_BYTES), ..Limits::default() },
         answers: Answers::Operator(operation),
     }
