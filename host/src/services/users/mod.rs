@@ -296,7 +296,7 @@ impl Users {
 }
 
 /// The users of a seed file.
-fn seeds(path: &Path) -> anyhow::Result<Vec<Account>> {
+fn seeds(path: &Path) -> anyhow::Result<Vec<rules::Account>> {
     let shown = path.display();
     let text = std::fs::read(path).with_context(|| format!("reading the seed users of '{shown}'"))?;
     let seeds: Vec<Registration> = crate::text::json::read(&text)
