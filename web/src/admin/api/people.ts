@@ -4,15 +4,9 @@ import type { components } from '../../shared/api/schema'
 import type { Role } from '../session'
 import { call, page } from './call'
 
-export interface Account {
-  id: string
-  name: string
-  email: string
-  roles: Role[]
-  createdAt?: string
-  disabled?: boolean
-  secondFactor?: boolean
-}
+type Schemas = components['schemas']
+
+export type Account = Schemas['Account']
 
 export function accounts(search: string, cursor: string | undefined, signal: AbortSignal | null) {
   return page<Account>('/api/admin/users', { search, cursor, limit: 50 }, signal)
@@ -25,15 +19,21 @@ export async function accountOf(id: string, signal: AbortSignal): Promise<Accoun
 }
 
 export async function setRoles(id: string, roles: readonly Role[], reason: string) {
-  await call(`/api/admin/users/${encodeURIComponent(id)}/roles`, { method: 'PUT', body: { roles, reason } })
+  await call(`/api/admin/users/${encodeURIComponent(id)}/roles`, {
+    method: 'PUT',
+    body: { roles: [...roles], reason } satisfies Schemas['RolesChange'],
+  })
 }
 
 export async function setDisabled(id: string, isDisabled: boolean, reason: string) {
   const what = isDisabled ? 'disable' : 'enable'
-  await call(`/api/admin/users/${encodeURIComponent(id)}/${what}`, { method: 'POST', body: { reason } })
+  await call(`/api/admin/users/${encodeURIComponent(id)}/${what}`, {
+    method: 'POST',
+    body: { reason } satisfies Schemas['Reason'],
+  })
 }
 
-export type AuditEntry = components['schemas']['AuditRow']
+export type AuditEntry = Schemas['AuditRow']
 
 export const AUDIT_FILTERS = ['actor', 'action', 'subject'] as const
 export type AuditFilters = Readonly<Record<(typeof AUDIT_FILTERS)[number], string>>
