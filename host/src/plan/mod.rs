@@ -4,6 +4,7 @@
 pub mod access;
 mod accounts;
 pub mod paths;
+mod shop;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ pub use crate::bus::Settings as Bus;
 use crate::runtime;
 pub use access::{Access, Owner, Scope};
 pub use accounts::{AccountOperation, AccountTopics, Auth};
+pub use shop::ShopOperation;
 
 /// Header that carries what processes of one installation know each other by.
 pub const INTERNAL_HEADER: &str = "x-internal-secret";
@@ -292,38 +294,6 @@ pub enum Operation {
     Action(String),
     /// What the admin of a shop does with products.
     Shop(ShopOperation),
-}
-
-/// What the admin of a shop does with products and their stock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ShopOperation {
-    /// `GET /products` with `scope: all`
-    Search,
-    /// `GET /products/{id}/prices`
-    Prices,
-    /// `POST /products/import`
-    Import,
-    /// `GET /stock`
-    Levels,
-    /// `GET /stock/{id}/moves`
-    Moves,
-    /// `POST /stock/{id}/moves`
-    Move,
-}
-
-impl ShopOperation {
-    /// As it is counted.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Search => "search",
-            Self::Prices => "prices",
-            Self::Import => "import",
-            Self::Levels => "stock",
-            Self::Moves => "stock_moves",
-            Self::Move => "move_stock",
-        }
-    }
 }
 
 /// A middleware of a route.
