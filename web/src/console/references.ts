@@ -60,6 +60,7 @@ export const PLACES: readonly Place[] = [
   { of: 'processing.step', at: 'componentId', names: 'module', types: ['dynamic.component'], alias: true },
   { of: 'processing.step', at: 'successTransition', names: 'transition', workflow: 'hooks' },
   { of: 'processing.step', at: 'compensateTransition', names: 'transition', workflow: 'hooks' },
+  { of: 'processing.step', at: 'rejectTransition', names: 'transition', workflow: 'hooks' },
   { of: 'messaging.handler', at: 'component', names: 'module', types: ['dynamic.component'], alias: true },
   { of: 'static.fileserver', at: 'rateLimit/limiter', names: 'module', types: ['http.middleware.ratelimit'] },
   { at: 'workflows/http/router', names: 'module', types: ['http.router'] },
