@@ -100,6 +100,7 @@ impl App {
             let backlogs = Arc::new(Backlogs::new(Arc::clone(&core.store.operations)));
             health::register(&health, &plan, core, &backlogs);
             health::register_catalogue(&health, &core.resources);
+            health::register_keying(&health, &plan, &core.keying);
             health::register_archive(&health, core.archive.as_ref());
             let engine::Dependencies { store, runtime, workflows, events, .. } = core.engine.clone();
             health::register_lacks(&health, &Stranded::new(store, runtime, workflows, events)).await?;

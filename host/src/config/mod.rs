@@ -8,11 +8,13 @@
 pub mod commands;
 mod context;
 pub mod document;
+pub mod draws;
 pub mod env;
 mod expand;
 mod files;
 mod finding;
 mod flaws;
+pub mod found_by;
 pub mod leaf;
 mod module_type;
 pub mod modules;

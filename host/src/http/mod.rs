@@ -26,6 +26,7 @@ mod resources;
 mod routes;
 pub mod server;
 mod serves;
+mod staff;
 mod state;
 mod table;
 mod writes;

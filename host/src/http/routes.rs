@@ -20,7 +20,7 @@ use super::middleware::{auth, cors, observe, rate_limit, request_id, security};
 use super::proxy::AskedTwice;
 use super::state::{AppState, DEFAULT_TIMEOUT, Route as Served, Serving};
 use super::table::{Answers, Entry, Table, is_any};
-use super::{HttpParts, access, accounts, health, metrics, openapi, resources, serves};
+use super::{HttpParts, access, accounts, health, metrics, openapi, resources, serves, staff};
 use crate::plan::paths::{self, template as routable};
 use crate::plan::{self, AccountOperation, Endpoint, Middleware, Operation};
 
@@ -95,6 +95,10 @@ fn endpoint(entry: &Entry, route: &plan::Route, state: &Arc<AppState>) -> Method
         Endpoint::Proxy(_) => with(method, proxy),
         Endpoint::Resource { operation, .. } => match operation {
             Operation::List => with(method, resources::list),
+            Operation::Search => with(method, resources::search),
+            Operation::Export => with(method, staff::export),
+            Operation::Notes => with(method, staff::notes),
+            Operation::AddNote => with(method, staff::add_note),
             Operation::Create => with(method, resources::create),
             Operation::Get => with(method, resources::get),
             Operation::Update => with(method, resources::update),

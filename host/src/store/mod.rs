@@ -11,6 +11,7 @@
 
 mod commit;
 mod instances;
+mod keys;
 pub mod memory;
 mod messages;
 mod open;
@@ -20,8 +21,9 @@ mod sqlite;
 mod stock;
 mod users;
 
-pub use self::commit::{Commit, Committed, Conflict, Guard, Settled, StoreError};
+pub use self::commit::{Commit, Committed, Conflict, Guard, Settled, StoreError, Touched};
 pub use self::instances::{Instances, Line, RunStatus, StartedBy, StepRun, Timer};
+pub use self::keys::{Form, Found, Key, KeyValue, KeysOf, Note, Search, Wanted};
 pub use self::messages::{DeadLetter, InboxRow, Messages, OutboxRow};
 #[cfg(test)]
 pub(crate) use self::open::{BadDisk, open_on_a_bad_disk};

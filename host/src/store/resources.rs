@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Commit, Committed, Guard, StoreError};
+use super::{Commit, Committed, Found, Guard, Note, Search, StoreError};
 
 /// A JSON object, the business data of a resource.
 pub type Object = Map<String, Value>;
@@ -121,6 +121,12 @@ pub trait Resources: Send + Sync + 'static {
     async fn resource(&self, kind: &str, id: &str) -> Result<Option<Resource>, StoreError>;
     /// Some resources, see [`Listing`].
     async fn resources(&self, listing: &Listing) -> Result<Vec<Resource>, StoreError>;
+    /// Those for which all holds that is asked for, see [`Search`] and [`Found`].
+    async fn find(&self, search: &Search) -> Result<Found, StoreError>;
+    /// Adds a note, whose `seq` is given out here, and answers it; `None` if there is no such resource.
+    async fn add_note(&self, note: Note) -> Result<Option<u64>, StoreError>;
+    /// The last `limit` notes of a resource before that number, the newest first. They go with the resource.
+    async fn notes(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<Note>, StoreError>;
     /// Removes a resource (and its stock) without a workflow; false when it was not there.
     async fn delete_resource(&self, kind: &str, id: &str, guard: Guard) -> Result<bool, StoreError>;
     /// History of a resource after `seq`, ascending, at most `limit` rows.

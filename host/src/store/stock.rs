@@ -49,6 +49,8 @@ pub enum ReservationStatus {
     Released,
     /// They have left the warehouse.
     Sold,
+    /// They had left it and have come back. Of units that come back, not of a reservation.
+    Returned,
 }
 
 /// What a [`Commit`](super::Commit) does to the units on hand of a stocked resource.
@@ -84,6 +86,9 @@ pub trait Stock: Send + Sync + 'static {
     /// keeps its end, and that is what is returned. Releasing an unknown key records it as released, so that a late
     /// `reserve` finds it ended; `None` for selling an unknown key.
     async fn end_reservation(&self, key: &str, end: ReservationStatus) -> Result<Option<ReservationStatus>, StoreError>;
+    /// Adds units to the warehouse that had left it, all lines or nothing. Idempotent by `key`, which is no reservation's: the same key and
+    /// lines change nothing more; other lines are [`StoreError::Taken`]. Of a resource that is not stocked any more nothing comes back.
+    async fn put_back(&self, key: &str, lines: &[StockLine]) -> Result<ReservationStatus, StoreError>;
 }
 
 /// The lines of a reservation by sku: two lines of one sku are one of their sum.

@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod admin_orders;
 mod architecture;
 mod client;
 mod commands;
@@ -26,6 +27,7 @@ mod observability;
 mod original;
 mod process;
 mod processes;
+mod refunds;
 mod reservations;
 mod returns;
 mod shop;

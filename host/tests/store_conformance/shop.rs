@@ -261,3 +261,22 @@ pub async fn reservations_that_ended_long_ago_are_forgotten(env: TestEnv) {
     assert_eq!(store.stock.end_reservation("held", Released).await.unwrap(), Some(Released), "what is held is never forgotten");
     assert_eq!(store.stock.stock().await.unwrap(), [level("a", 8, 0)]);
 }
+
+pub async fn what_comes_back_is_added_once(env: TestEnv) {
+    let stock = &env.store.stock;
+    env.store.resources.commit(stocked("a", 5)).await.unwrap();
+    env.store.resources.commit(stocked("b", 1)).await.unwrap();
+    stock.reserve("o", &[line("a", 3)]).await.unwrap();
+    stock.end_reservation("o", ReservationStatus::Sold).await.unwrap();
+    let back = [line("a", 1), line("gone", 2), line("a", 1)];
+    for _ in 0..3 {
+        assert_eq!(stock.put_back("r", &back).await.unwrap(), ReservationStatus::Returned);
+    }
+    let level = |sku: &str, on_hand| Some(StockLevel { sku: sku.into(), on_hand, reserved: 0 });
+    assert_eq!((stock.stock_of("a").await.unwrap(), stock.stock_of("b").await.unwrap()), (level("a", 4), level("b", 1)));
+    assert_eq!(stock.stock_of("gone").await.unwrap(), None);
+    for (key, lines) in [("r", [line("a", 2), line("b", 1)]), ("o", [line("a", 1), line("b", 1)])] {
+        assert!(matches!(stock.put_back(key, &lines).await, Err(StoreError::Taken(_))), "{key}");
+    }
+    assert_eq!(stock.stock_of("b").await.unwrap(), level("b", 1));
+}

@@ -6,6 +6,7 @@ use super::triggers::Entries;
 use crate::config::context::Context;
 use crate::config::files;
 use crate::config::finding::Findings;
+use crate::config::leaf::ScopeName;
 use crate::config::module_type::ModuleType as _;
 use crate::config::modules::api_handler::ApiHandler;
 use crate::config::modules::auth_jwt::AuthJwt;
@@ -23,8 +24,7 @@ use crate::plan::{Access, AccountOperation, Endpoint, Middleware, Operation, Res
 
 const HANDLERS: [&str; 3] = [AuthJwt::TYPE, ApiHandler::TYPE, SimpleProxy::TYPE];
 const MIDDLEWARES: [&str; 4] = [Cors::TYPE, RequestId::TYPE, RateLimit::TYPE, AuthMiddleware::TYPE];
-const RESOURCE_ROUTES: &str =
-    "accepted: GET or POST /things, GET, PUT or DELETE /things/{id}, GET /things/{id}/events, POST /things/{id}/<action>";
+const RESOURCE_ROUTES: &str = "accepted: GET or POST /things, GET, PUT or DELETE /things/{id}, GET /things/{id}/events, POST /things/{id}/<action>; where the handler says so, GET /things/export and GET or POST /things/{id}/notes";
 
 /// Routes by their position in the config; `None` where something is wrong.
 pub(super) fn routes(context: &Context<'_>, middlewares: &HashMap<usize, Middleware>, findings: &mut Findings) -> Vec<Option<Route>> {
@@ -69,7 +69,7 @@ fn route(
         AuthJwt::TYPE => auth_endpoint(entry).ok_or_else(auth_routes),
         ApiHandler::TYPE => {
             check_placeholder(&entry.path, &format!("{pointer}/path"), findings)?;
-            operation(entry)
+            operation(entry, module.settings::<ApiHandler>())
                 .map(|operation| Endpoint::Resource { handler: name.to_owned(), operation })
                 .ok_or_else(|| RESOURCE_ROUTES.to_owned())
         }
@@ -153,18 +153,24 @@ fn auth_endpoint(entry: &RouteEntry) -> Option<Endpoint> {
 }
 
 /// Follows from the method and where the id stands.
-fn operation(entry: &RouteEntry) -> Option<Operation> {
+fn operation(entry: &RouteEntry, handler: Option<&ApiHandler>) -> Option<Operation> {
     let segments: Vec<&str> = entry.path.split('/').collect();
     let ids = segments.iter().filter(|s| **s == "{id}").count();
     let last = *segments.last()?;
+    let is_searched = entry.scope == Some(ScopeName::All) && handler.is_some_and(ApiHandler::is_searched);
+    let of_notes = last == "notes" && handler.is_some_and(|handler| handler.notes);
     let after_id = segments.len().checked_sub(2).and_then(|i| segments.get(i)) == Some(&"{id}");
     match (entry.method.as_str(), ids) {
+        ("GET", 0) if is_searched && last == "export" => Some(Operation::Export),
+        ("GET", 0) if is_searched => Some(Operation::Search),
         ("GET", 0) => Some(Operation::List),
         ("POST", 0) => Some(Operation::Create),
         ("GET", 1) if last == "{id}" => Some(Operation::Get),
         ("PUT", 1) if last == "{id}" => Some(Operation::Update),
         ("DELETE", 1) if last == "{id}" => Some(Operation::Delete),
         ("GET", 1) if after_id && last == "events" => Some(Operation::Events),
+        ("GET", 1) if after_id && of_notes => Some(Operation::Notes),
+        ("POST", 1) if after_id && of_notes => Some(Operation::AddNote),
         ("POST", 1) if after_id => Some(Operation::Action(last.to_owned())),
         _ => None,
     }

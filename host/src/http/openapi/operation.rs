@@ -8,10 +8,11 @@ use super::{BEARER, JSON};
 use crate::http::accounts::{SessionBody, UserBody};
 use crate::http::extract::MAX_KEY_BYTES;
 use crate::http::proxy::Unanswered;
+use crate::http::staff::{NewNote, NotesBody};
 use crate::http::table::{self, Entry, Table, Who};
 use crate::plan::{Access, AccountOperation, Endpoint, Operation, Plan, ResourceHandler, Route};
 use crate::services::resources::view::CURSOR_PATTERN;
-use crate::services::resources::{MAX_PAGE, usual_page};
+use crate::services::resources::{MAX_PAGE, NoteBody, Parameter, Takes, parameters, usual_page};
 use crate::services::users::{Credentials, ProfileChange, Registration};
 
 /// Any request.
@@ -146,6 +147,34 @@ fn of_resource(handler: &ResourceHandler, operation: &Operation, table: &Table, 
             let answers = page.problem(schemas, 422, "`limit` or `cursor` is wrong; `errors` names it");
             (format!("List {kind}"), page_parameters(handler), None, answers)
         }
+        Operation::Search => {
+            let page = Answers::default().content(200, "A page; nextCursor leads to the next", JSON, schemas.page(handler));
+            let answers = page.problem(schemas, 422, "A parameter is wrong or unknown; `errors` names it");
+            let narrowed = parameters(handler).into_iter().map(|one| narrowing(&one));
+            (format!("Search {kind}"), page_parameters(handler).into_iter().chain(narrowed).collect(), None, answers)
+        }
+        Operation::Export => {
+            let text = json!({"type": "string", "description": "A line with the names of the columns, then a line for each."});
+            let answers = Answers::default().content(200, "All that the parameters ask for", "text/csv", text);
+            let answers = answers.problem(schemas, 422, "A parameter is wrong or unknown; `errors` names it");
+            let narrowed = parameters(handler).into_iter().map(|one| narrowing(&one)).collect();
+            (format!("Export {kind}"), narrowed, None, answers)
+        }
+        Operation::Notes => {
+            let answers = Answers::default().content(200, "A page of notes, the newest first", JSON, schemas.answer::<NotesBody>());
+            let answers = answers.problems(schemas, &[MISSING, (422, "`limit` or `cursor` is wrong; `errors` names it")]);
+            let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": usual_page(handler)});
+            let cursor = json!({"type": "string", "pattern": "^[0-9]{1,19}$"});
+            let parameters = vec![
+                parameter("limit", "query", false, "Maximum number of notes", limit),
+                parameter("cursor", "query", false, "The nextCursor of a page, unchanged", cursor),
+            ];
+            (format!("Read what was noted of {kind}"), parameters, None, answers)
+        }
+        Operation::AddNote => {
+            let answers = Answers::default().content(201, "Noted", JSON, schemas.answer::<NoteBody>()).problems(schemas, &[MISSING]);
+            (format!("Note something of {kind}"), vec![], Some((schemas.request::<NewNote>(), true)), answers)
+        }
         Operation::Create => {
             let created = shown(201, "Created; with a key that was used before, what was created then");
             let priced = handler.pricing.is_some();
@@ -200,6 +229,17 @@ fn operations_on_one(table: &Table, handler: &ResourceHandler) -> impl Iterator<
         let parameter = placeholders(&route.path).last().filter(|_| of_one)?;
         Some((entry.operation_ids.first()?.clone(), parameter.to_owned()))
     })
+}
+
+/// A parameter that narrows a list.
+fn narrowing(one: &Parameter) -> Value {
+    let takes = match one.takes {
+        Takes::Text => json!({"type": "string", "maxLength": 200}),
+        Takes::Number => json!({"type": "integer", "minimum": i64::MIN, "maximum": i64::MAX}),
+        Takes::Time => json!({"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}),
+        Takes::Flag => json!({"type": "boolean"}),
+    };
+    parameter(&one.name, "query", false, &one.about, takes)
 }
 
 fn page_parameters(handler: &ResourceHandler) -> Vec<Value> {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
+use crate::http::resources::PageBody;
 use crate::plan::{Owner, ResourceHandler};
 use crate::services::resources::ChangeBody;
 use crate::services::resources::view::{HOST_OWNED, ResourceBody};
@@ -46,6 +47,13 @@ impl Schemas {
             fields.retain(|name, _| !of_workflows.contains(&name.as_str()));
         }
         self.named(format!("Resource_{}", handler.kind), one)
+    }
+
+    /// A page of a search for resources of `handler`.
+    pub(super) fn page(&mut self, handler: &ResourceHandler) -> Value {
+        let mut page = shape::<PageBody>(&mut self.answers);
+        page["properties"]["items"] = array_of(&self.resource(handler));
+        self.named(format!("Page_{}", handler.kind), page)
     }
 
     /// What creating or replacing a resource of `handler` takes.

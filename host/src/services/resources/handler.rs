@@ -14,7 +14,7 @@ use crate::services::ServiceError;
 use crate::services::error::{FieldError, pointer};
 use crate::services::shop::catalogue::Catalogue;
 use crate::services::shop::pricing;
-use crate::store::{Object, Resource, Resources, StoreError};
+use crate::store::{Object, Resource, Resources, StoreError, Touched};
 
 /// A handler, ready to use.
 pub(super) struct Handler {
@@ -23,6 +23,21 @@ pub(super) struct Handler {
     /// Those of its actions that a route leads to.
     pub(super) actions: Arc<[Action]>,
     schema: Option<jsonschema::Validator>,
+}
+
+/// What a new resource draws from.
+pub(super) struct Source {
+    /// Whose that is.
+    pub(super) owner: Option<String>,
+    /// The version at which it may be drawn from.
+    pub(super) touched: Touched,
+}
+
+/// What is created.
+pub(super) struct New {
+    pub(super) data: Object,
+    /// What it draws from, if it does.
+    pub(super) drawn: Option<Source>,
 }
 
 impl Handler {

@@ -3,13 +3,20 @@
 mod caller;
 mod changes;
 mod course;
+mod draws;
+mod export;
 mod handler;
+mod notes;
+mod search;
 mod seeds;
 mod service;
 mod standing;
 pub mod view;
 
 pub use caller::Caller;
+pub use export::Exporting;
+pub use notes::NoteBody;
+pub use search::{Parameter, Takes, keys, parameters};
 pub use service::{Dependencies, IdempotencyKey, MAX_PAGE, Resources, usual_page};
 pub use view::{Change, ChangeBody, Page, View};
 

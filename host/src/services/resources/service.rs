@@ -15,9 +15,9 @@ use serde_json::Value;
 use super::caller::Caller;
 use super::changes::Changes;
 use super::course::Courses;
-use super::handler::Handler;
+use super::handler::{Handler, New};
 use super::standing::{self, Standing, Standings};
-use super::view::{self, Change, Course, Page, View};
+use super::view::{self, Change, Course, Page, ResourceBody, View};
 use crate::clock::Clock;
 use crate::plan::{Owner, ResourceHandler, Route};
 use crate::services::ServiceError;
@@ -28,7 +28,7 @@ use crate::services::engine::{
 use crate::services::generation::Generation;
 use crate::services::shop::catalogue::Catalogue;
 use crate::shutdown::Stop;
-use crate::store::{Commit, Conflict, Guard, IdempotencyRow, Instances, Listing, Object, Resource, Stock, Stocking, StoreError};
+use crate::store::{Commit, Conflict, Guard, IdempotencyRow, Instances, Listing, Resource, Stock, Stocking, StoreError, Users};
 
 /// Entries of a page, at most.
 pub const MAX_PAGE: usize = 200;
@@ -52,6 +52,16 @@ pub fn usual_page(handler: &ResourceHandler) -> usize {
     if handler.owner == Owner::Creator { PAGE_OF_ONES_OWN } else { MAX_PAGE }
 }
 
+/// Entries of a page, as many as were asked for.
+pub(super) fn page_size(handler: &Handler, limit: Option<usize>) -> Result<usize, ServiceError> {
+    let limit = limit.unwrap_or(usual_page(&handler.settings));
+    if (1..=MAX_PAGE).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(ServiceError::field("limit", format!("expected 1 to {MAX_PAGE}, got {limit}")))
+    }
+}
+
 /// The resources of a process. Clones share everything.
 #[derive(Clone)]
 pub struct Resources {
@@ -64,6 +74,8 @@ pub struct Dependencies {
     pub pipeline: Pipeline,
     /// Resources and their instances.
     pub store: Arc<dyn Instances>,
+    /// Accounts, as far as this process keeps any.
+    pub users: Arc<dyn Users>,
     /// Units of what is stocked.
     pub stock: Arc<dyn Stock>,
     /// The machines.
@@ -167,7 +179,10 @@ impl Resources {
             return self.replay(handler, caller, row, &earlier).await;
         }
         let data = handler.new_data(&body).await?;
-        self.insert(handler, caller, data, row, traceparent).await
+        match &handler.settings.draws {
+            Some(draws) => self.insert_drawn((handler, draws), caller, data, row, traceparent).await,
+            None => self.insert(handler, caller, New { data, drawn: None }, row, traceparent).await,
+        }
     }
 
     /// Lists resources: those that the caller reaches, newest first, or (if nobody owns them) all by id.
@@ -198,10 +213,7 @@ impl Resources {
         limit: Option<usize>,
         cursor: Option<&str>,
     ) -> Result<Page, ServiceError> {
-        let limit = limit.unwrap_or(usual_page(&handler.settings));
-        if !(1..=MAX_PAGE).contains(&limit) {
-            return Err(ServiceError::field("limit", format!("expected 1 to {MAX_PAGE}, got {limit}")));
-        }
+        let limit = page_size(handler, limit)?;
         let listing = Listing {
             kind: handler.settings.kind.clone(),
             owner: handler.reach(caller)?.map(str::to_owned),
@@ -213,13 +225,18 @@ impl Resources {
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(view::cursor);
+        Ok(Page { items: self.items(handler, caller, &rows).await?, next })
+    }
+
+    /// Each as a list shows it.
+    pub(super) async fn items(&self, handler: &Handler, caller: &Caller, rows: &[Resource]) -> Result<Vec<ResourceBody>, ServiceError> {
         let levels = self.stock_levels(handler).await?;
         let mut items = Vec::with_capacity(rows.len());
-        for row in &rows {
+        for row in rows {
             let standing = self.standing(handler, caller, row).await?;
             items.push(self.view(handler, row, levels.get(&row.id).copied(), None, standing).body);
         }
-        Ok(Page { items, next })
+        Ok(items)
     }
 
     /// One resource with the last of its history, or with the last of it before that number.
@@ -350,6 +367,10 @@ impl Resources {
         &self.inner.parts.store
     }
 
+    pub(super) fn workflows(&self) -> &Arc<Workflows> {
+        &self.inner.parts.workflows
+    }
+
     pub(super) fn stock(&self) -> &Arc<dyn Stock> {
         &self.inner.parts.stock
     }
@@ -366,19 +387,27 @@ impl Resources {
         &self.inner.parts.generation
     }
 
-    fn handler(&self, name: &str) -> Result<&Handler, ServiceError> {
+    pub(super) fn users(&self) -> &Arc<dyn Users> {
+        &self.inner.parts.users
+    }
+
+    pub(super) fn handler(&self, name: &str) -> Result<&Handler, ServiceError> {
         self.inner.handlers.get(name).ok_or_else(|| ServiceError::NotFound { what: format!("handler '{name}'") })
     }
 
-    async fn insert(
+    pub(super) async fn insert(
         &self,
         handler: &Handler,
         caller: &Caller,
-        data: Object,
+        New { data, drawn }: New,
         row: Option<IdempotencyRow>,
         traceparent: String,
     ) -> Result<(View, bool), ServiceError> {
-        let resource = handler.new_resource(caller, data, self.inner.parts.clock.now())?;
+        let mut resource = handler.new_resource(caller, data, self.inner.parts.clock.now())?;
+        let (owner_of_source, touched) = drawn.map(|drawn| (drawn.owner, drawn.touched)).unzip();
+        if let Some(owner) = owner_of_source {
+            resource.owner = owner;
+        }
         let owner = resource.owner.clone();
         let share =
             self.inner.parts.per_owner.begin(&handler.settings.kind, owner.as_deref()).map_err(|_| handler.full(FULL_RETRY_AFTER))?;
@@ -387,6 +416,7 @@ impl Resources {
             Some(workflow) => self.begin(workflow, resource, traceparent)?,
             None => commit_plan::plain(resource),
         };
+        plan.commit.touched = touched;
         plan.commit.idempotency = row.clone().map(|row| IdempotencyRow { resource_id: plan.resource.id.clone(), ..row });
         let units = handler.units(&plan.resource.data);
         plan.commit.stock = units.map(|on_hand| Stocking::First { sku: plan.resource.id.clone(), on_hand });
@@ -459,7 +489,7 @@ impl Resources {
         Ok((self.full_view(handler, caller, &resource).await?, true))
     }
 
-    async fn own(&self, handler: &Handler, caller: &Caller, id: &str) -> Result<Resource, ServiceError> {
+    pub(super) async fn own(&self, handler: &Handler, caller: &Caller, id: &str) -> Result<Resource, ServiceError> {
         let reach = handler.reach(caller)?;
         let found = self.store().resource(&handler.settings.kind, id).await?;
         found.filter(|resource| reach.is_none() || resource.owner.as_deref() == reach).ok_or_else(|| handler.not_found(id))

@@ -5,6 +5,7 @@
 
 mod commit;
 mod finished;
+mod search;
 mod state;
 
 use std::collections::BTreeSet;
@@ -20,9 +21,9 @@ use parking_lot::Mutex;
 
 use self::state::State;
 use super::{
-    Backlog, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Instances, Line,
-    Listing, Messages, Operations, OutboxRow, Prunable, Refused, ReservationStatus, Resource, Resources, Space, StepRun, Stock, StockLevel,
-    StockLine, StoreError, Timer, User, Users,
+    Backlog, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Found, Guard, HistoryRow, IdempotencyRow, InboxRow, Instances,
+    KeysOf, Line, Listing, Messages, Note, Operations, OutboxRow, Prunable, Refused, ReservationStatus, Resource, Resources, Search, Space,
+    StepRun, Stock, StockLevel, StockLine, StoreError, Timer, User, Users,
 };
 use crate::clock::Clock;
 
@@ -33,6 +34,7 @@ pub struct Memory {
     epoch: u64,
     identity: String,
     clock: Clock,
+    keys: Vec<KeysOf>,
     closed: AtomicBool,
 }
 
@@ -52,18 +54,24 @@ impl Memory {
     /// An empty store with a clock of its own; the age of rows (for `prune` and `republish`) is told by it.
     #[must_use]
     pub fn with_clock(clock: Clock) -> Self {
-        Self::over(Arc::default(), clock)
+        Self::over(Arc::default(), clock, Vec::new())
+    }
+
+    /// The same store, whose resources are found by `keys`.
+    #[must_use]
+    pub fn with_keys(self, keys: Vec<KeysOf>) -> Self {
+        Self { keys, ..self }
     }
 
     /// The same rows in a new epoch, as after the process was started again.
     #[must_use]
     pub fn reopen(&self) -> Self {
-        Self::over(Arc::clone(&self.state), self.clock.clone())
+        Self::over(Arc::clone(&self.state), self.clock.clone(), self.keys.clone())
     }
 
-    fn over(state: Arc<Mutex<State>>, clock: Clock) -> Self {
+    fn over(state: Arc<Mutex<State>>, clock: Clock, keys: Vec<KeysOf>) -> Self {
         let (epoch, identity) = state.lock().begin_epoch();
-        Self { state, epoch, identity, clock, closed: AtomicBool::new(false) }
+        Self { state, epoch, identity, clock, keys, closed: AtomicBool::new(false) }
     }
 
     fn read<T>(&self, query: impl FnOnce(&State) -> T) -> Result<T, StoreError> {
@@ -103,6 +111,18 @@ impl Resources for Memory {
 
     async fn resources(&self, listing: &Listing) -> Result<Vec<Resource>, StoreError> {
         self.read(|state| state.resources(listing))
+    }
+
+    async fn find(&self, search: &Search) -> Result<Found, StoreError> {
+        self.read(|state| state.find(search, &self.keys))
+    }
+
+    async fn add_note(&self, note: Note) -> Result<Option<u64>, StoreError> {
+        self.write(|state| Ok(state.add_note(note)))
+    }
+
+    async fn notes(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<Note>, StoreError> {
+        self.read(|state| state.notes(kind, id, before, limit))
     }
 
     async fn delete_resource(&self, kind: &str, id: &str, guard: Guard) -> Result<bool, StoreError> {
@@ -290,6 +310,10 @@ impl Stock for Memory {
     async fn end_reservation(&self, key: &str, end: ReservationStatus) -> Result<Option<ReservationStatus>, StoreError> {
         self.write(|state| Ok(state.end_reservation(key, end)))
     }
+
+    async fn put_back(&self, key: &str, lines: &[StockLine]) -> Result<ReservationStatus, StoreError> {
+        self.write(|state| state.put_back(key, lines))
+    }
 }
 
 #[async_trait]
@@ -321,6 +345,11 @@ impl Operations for Memory {
 
     async fn forget_finished(&self, kind: &str, instances: &[(String, u64)]) -> Result<u64, StoreError> {
         self.write(|state| Ok(state.forget_finished(kind, instances)))
+    }
+
+    /// Resources are found by what their data is when they are looked for.
+    async fn give_keys(&self) -> Result<bool, StoreError> {
+        self.check_open().map(|()| false)
     }
 
     async fn give_back(&self) -> Result<u64, StoreError> {

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use millrace_workflow::Definition;
 
 use super::super::{
-    Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing, OLDEST_LOOKED_AT, OutboxRow,
-    Prunable, ReservationStatus, Resource, RunStatus, Shortage, StepRun, StockLevel, StockLine, StoreError, Timer, User, merge_lines,
+    Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing, Note, OLDEST_LOOKED_AT,
+    OutboxRow, Prunable, ReservationStatus, Resource, RunStatus, Shortage, StepRun, StockLevel, StockLine, StoreError, Timer, User,
+    merge_lines,
 };
 use crate::text::email_key;
 
@@ -66,6 +67,7 @@ pub(super) struct State {
     reservations: HashMap<String, Reservation>,
     machines: HashMap<String, Definition>,
     components: BTreeMap<String, String>,
+    pub(super) notes: BTreeMap<u64, Note>,
 }
 
 /// A time as precise as every back end keeps it.
@@ -144,6 +146,7 @@ impl State {
     pub(super) fn remove_resource(&mut self, name: &Name) {
         self.resources.remove(name);
         self.history.remove(name);
+        self.notes.retain(|_, note| (&note.kind, &note.id) != (&name.0, &name.1));
         self.timers.retain(|(kind, id, _), _| (kind, id) != (&name.0, &name.1));
     }
 
@@ -552,7 +555,7 @@ impl State {
             }
             return None;
         };
-        if reservation.status != ReservationStatus::Reserved || end == ReservationStatus::Reserved {
+        if reservation.status != ReservationStatus::Reserved || matches!(end, ReservationStatus::Reserved | ReservationStatus::Returned) {
             return Some(reservation.status);
         }
         (reservation.status, reservation.ended) = (end, Some(self.now));
@@ -565,6 +568,24 @@ impl State {
             }
         }
         Some(end)
+    }
+}
+
+impl State {
+    pub(super) fn put_back(&mut self, key: &str, lines: &[StockLine]) -> Result<ReservationStatus, StoreError> {
+        let lines = merge_lines(lines);
+        if let Some(known) = self.reservations.get(key) {
+            let is_same = known.status == ReservationStatus::Returned && known.lines == lines;
+            return if is_same { Ok(known.status) } else { Err(StoreError::Taken("key")) };
+        }
+        for (sku, quantity) in &lines {
+            if let Some(level) = self.stock.get_mut(sku) {
+                level.on_hand += quantity;
+            }
+        }
+        let status = ReservationStatus::Returned;
+        self.reservations.insert(key.to_owned(), Reservation { status, lines, ended: Some(self.now) });
+        Ok(status)
     }
 }
 

@@ -10,6 +10,7 @@ mod columns;
 mod commit;
 mod connection;
 mod finished;
+mod keys;
 mod lock;
 mod mark;
 pub mod offline;
@@ -20,6 +21,7 @@ mod registry;
 mod resources;
 mod retention;
 mod runs;
+mod search;
 mod stock;
 #[cfg(test)]
 mod tests;
@@ -28,6 +30,7 @@ mod writer;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -36,9 +39,9 @@ use millrace_workflow::Definition;
 use self::readers::Readers;
 use self::writer::WriterHandle;
 use super::{
-    Backlog, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Instances,
-    Line, Listing, Messages, Operations, OutboxRow, Prunable, Refused, ReservationStatus, Resource, Resources, Space, StepRun, Stock,
-    StockLevel, StockLine, StoreError, Timer, User, Users,
+    Backlog, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter, Found, Guard, HistoryRow, IdempotencyRow, InboxRow,
+    Instances, KeysOf, Line, Listing, Messages, Note, Operations, OutboxRow, Prunable, Refused, ReservationStatus, Resource, Resources,
+    Search, Space, StepRun, Stock, StockLevel, StockLine, StoreError, Timer, User, Users,
 };
 use crate::clock::Clock;
 
@@ -56,6 +59,7 @@ pub struct Sqlite {
     epoch: u64,
     identity: String,
     path: PathBuf,
+    keys: Arc<[KeysOf]>,
     clock: Clock,
     writer: WriterHandle,
     readers: Readers,
@@ -75,14 +79,15 @@ impl Sqlite {
         let reading = (0..settings.readers.clamp(1, MAX_READERS)).map(|_| connection::open_reader(path));
         let readers = Readers::new(reading.collect::<Result<_, _>>()?);
         let writer = WriterHandle::start(opened, clock.clone()).map_err(|cause| OpenError::Thread { path: path.clone(), cause })?;
-        Ok(Self { epoch: epoch.unsigned_abs(), identity, path: path.clone(), clock, writer, readers })
+        Ok(Self { epoch: epoch.unsigned_abs(), identity, path: path.clone(), keys: settings.keys.clone().into(), clock, writer, readers })
     }
 }
 
 #[async_trait]
 impl Resources for Sqlite {
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        let prepared = commit::Prepared::new(commit).map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
+        let prepared =
+            commit::Prepared::new(commit, &self.keys).map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
         self.writer.write(move |writing| prepared.write(writing)).await
     }
 
@@ -93,6 +98,19 @@ impl Resources for Sqlite {
     async fn resources(&self, listing: &Listing) -> Result<Vec<Resource>, StoreError> {
         let listing = listing.clone();
         self.readers.read(move |connection| resources::select_resources(connection, &listing)).await
+    }
+
+    async fn find(&self, search: &Search) -> Result<Found, StoreError> {
+        let search = search.clone();
+        self.readers.read(move |connection| search::find(connection, &search)).await
+    }
+
+    async fn add_note(&self, note: Note) -> Result<Option<u64>, StoreError> {
+        self.writer.write(move |writing| keys::add_note(writing, &note)).await
+    }
+
+    async fn notes(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<Note>, StoreError> {
+        self.readers.look_up(|connection| keys::notes(connection, kind, id, before, limit)).await
     }
 
     async fn delete_resource(&self, kind: &str, id: &str, guard: Guard) -> Result<bool, StoreError> {
@@ -282,6 +300,11 @@ impl Stock for Sqlite {
         let key = key.to_owned();
         self.writer.write(move |writing| stock::end(writing, &key, end)).await
     }
+
+    async fn put_back(&self, key: &str, lines: &[StockLine]) -> Result<ReservationStatus, StoreError> {
+        let (key, lines) = (key.to_owned(), lines.to_vec());
+        self.writer.write(move |writing| stock::put_back(writing, &key, &lines)).await
+    }
 }
 
 #[async_trait]
@@ -322,6 +345,15 @@ impl Operations for Sqlite {
     async fn forget_finished(&self, kind: &str, instances: &[(String, u64)]) -> Result<u64, StoreError> {
         let (kind, instances) = (kind.to_owned(), instances.to_vec());
         self.writer.write(move |writing| finished::forget(writing, &kind, &instances)).await
+    }
+
+    async fn give_keys(&self) -> Result<bool, StoreError> {
+        let keys = Arc::clone(&self.keys);
+        // Looked up first: where nothing is lacking nothing is written.
+        if self.readers.look_up(|connection| keys::is_complete(connection, &keys)).await? {
+            return Ok(false);
+        }
+        self.writer.write(move |writing| keys::give_some(writing, &keys)).await
     }
 
     async fn give_back(&self) -> Result<u64, StoreError> {

@@ -81,6 +81,7 @@ pub(super) fn delete_resource(writing: &Writing<'_>, kind: String, id: String, g
     if workflow.is_some() {
         return Ok(false);
     }
+    super::keys::forget(writing, pk)?;
     writing.run("DELETE FROM resources WHERE pk = ?1", [pk])?;
     writing.run("DELETE FROM history WHERE resource = ?1", [pk])?;
     writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;

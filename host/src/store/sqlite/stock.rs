@@ -96,7 +96,7 @@ fn lines_of(connection: &Connection, key: &str) -> rusqlite::Result<BTreeMap<Str
 
 pub(super) fn end(writing: &Writing<'_>, key: &str, end: ReservationStatus) -> Result<Option<ReservationStatus>, UnitError> {
     let sold = match end {
-        ReservationStatus::Reserved => return Ok(status_of(writing.connection, key)?),
+        ReservationStatus::Reserved | ReservationStatus::Returned => return Ok(status_of(writing.connection, key)?),
         ReservationStatus::Released => 0,
         ReservationStatus::Sold => 1,
     };
@@ -118,4 +118,21 @@ pub(super) fn end(writing: &Writing<'_>, key: &str, end: ReservationStatus) -> R
         params![key, sold],
     )?;
     Ok(Some(end))
+}
+
+pub(super) fn put_back(writing: &Writing<'_>, key: &str, lines: &[StockLine]) -> Result<ReservationStatus, UnitError> {
+    let lines = merge_lines(lines);
+    if let Some(status) = status_of(writing.connection, key)? {
+        if status == ReservationStatus::Returned && lines_of(writing.connection, key)? == lines {
+            return Ok(status);
+        }
+        return Err(StoreError::Taken("key").into());
+    }
+    let returned = "INSERT INTO reservations (key, status, ended_at) VALUES (?1, 'returned', ?2)";
+    writing.run(returned, params![key, writing.tail.written_at])?;
+    for (sku, quantity) in &lines {
+        writing.run("INSERT INTO reservation_lines (reservation, sku, quantity) VALUES (?1, ?2, ?3)", params![key, sku, int(*quantity)])?;
+        writing.run("UPDATE stock SET on_hand = on_hand + ?2 WHERE sku = ?1", params![sku, int(*quantity)])?;
+    }
+    Ok(ReservationStatus::Returned)
 }
