@@ -6,8 +6,8 @@ const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
 
 export default defineConfig<object, { shape: Shape }>({
   testDir: 'tests',
-  // One store and one browser have the machine for themselves: what is watched here are orders of a few milliseconds.
-  workers: 1,
+  // Each has a store and a browser of its own. They wait more than they compute.
+  workers: 2,
   fullyParallel: true,
   // A machine that stands still for a second is not a fault of the pages. Whoever needed a second attempt is listed as flaky at the end.
   retries: 1,
@@ -23,11 +23,14 @@ export default defineConfig<object, { shape: Shape }>({
     trace: 'off',
   },
   projects: [
-    { name: 'monolith', testMatch: ['access', 'failures', 'hostile', 'journey', 'once', 'orders', 'views'].map(spec) },
+    {
+      name: 'monolith',
+      testMatch: ['access', 'admin', 'failures', 'hostile', 'journey', 'once', 'orders', 'views'].map(spec),
+    },
     // Gateway, users-products and orders with a Kafka: whatever is not the same in both shapes for certain.
     {
       name: 'stack',
-      testMatch: ['failures', 'journey', 'orders', 'stack'].map(spec),
+      testMatch: ['admin', 'failures', 'journey', 'orders', 'stack'].map(spec),
       grepInvert: /@alike/,
       use: { shape: 'stack' },
     },
@@ -39,6 +42,7 @@ export default defineConfig<object, { shape: Shape }>({
       testMatch: ['weight', 'lighthouse'].map(spec),
       dependencies: ['monolith', 'stack', 'editor'],
       fullyParallel: false,
+      workers: 1,
     },
     { name: 'screenshots', testMatch: spec('screenshots') },
   ],

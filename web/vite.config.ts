@@ -1,13 +1,10 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import react from '@vitejs/plugin-react'
 import subsetFont from 'subset-font'
 import type { Plugin } from 'vite'
 import { defineConfig } from 'vitest/config'
-
-/** One page each. The editor and the admin get a folder with an `index.html` and a line here. */
-const entries = { shop: resolve(import.meta.dirname, 'index.html') }
 
 /** Where `npm run dev` finds the API. */
 const host = process.env.MILLRACE_URL ?? 'http://127.0.0.1:8080'
@@ -52,7 +49,7 @@ const compressed: Plugin = {
   closeBundle() {
     const dist = resolve(import.meta.dirname, 'dist')
     for (const name of readdirSync(dist, { recursive: true, encoding: 'utf8' })) {
-      if (!/\.(js|css|html|svg|json|txt|webmanifest)$/.test(name)) continue
+      if (!/\.(js|css|html|svg|json|txt|webmanifest)$/.test(name) || existsSync(join(dist, `${name}.br`))) continue
       const text = readFileSync(join(dist, name))
       if (text.length <= WORTH_COMPRESSING) continue
       writeFileSync(join(dist, `${name}.br`), brotliCompressSync(text))
@@ -65,7 +62,6 @@ export default defineConfig({
   plugins: [react(), smallFonts, stylesAfterShell, compressed],
   build: {
     target: 'es2023',
-    rolldownOptions: { input: entries },
     // The page's policy allows fonts and scripts from files only.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },

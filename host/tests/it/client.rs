@@ -127,8 +127,13 @@ impl Client {
 
     /// Polls a resource until it is in one of `states`.
     pub async fn wait_for(&self, kind: &str, id: &str, states: &[&str]) -> Value {
+        self.wait_within(PATIENCE, kind, id, states).await
+    }
+
+    /// Polls a resource until it is in one of `states`, for as long as `patience`.
+    pub async fn wait_within(&self, patience: Duration, kind: &str, id: &str, states: &[&str]) -> Value {
         let path = format!("/api/{kind}/{id}");
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience;
         loop {
             let answer = self.get(&path).await;
             let state = answer.body["state"].as_str().unwrap_or_default();

@@ -1,6 +1,6 @@
 import { act, render, screen } from '@testing-library/react'
 import { describe, expect, it } from 'vitest'
-import { match, navigate, usePath } from './router'
+import { match, navigate, usePath, useQuery, withQuery } from './router'
 
 describe('a path', () => {
   it('matches segment by segment', () => {
@@ -40,4 +40,20 @@ it('who shows the path hears of a change at once', () => {
   expect(screen.getByRole('status').textContent).toBe('/cart')
   act(() => navigate('/orders', { replace: true }))
   expect(screen.getByRole('status').textContent).toBe('/orders')
+})
+
+function Query() {
+  return <output>{useQuery().get('state') ?? 'none'}</output>
+}
+
+it('what a page is asked for stands in its address', () => {
+  history.replaceState(null, '', '/#/orders?state=paid%20late')
+  render(<Query />)
+  expect(screen.getByRole('status').textContent).toBe('paid late')
+  act(() => navigate(withQuery('/orders', { state: 'a&b', search: '' })))
+  expect(location.hash).toBe('#/orders?state=a%26b')
+  expect(location.search).toBe('')
+  expect(screen.getByRole('status').textContent).toBe('a&b')
+  act(() => navigate(withQuery('/orders', { state: '' })))
+  expect(screen.getByRole('status').textContent).toBe('none')
 })

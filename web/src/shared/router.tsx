@@ -1,8 +1,11 @@
-/** Pages by the part of the address after `#`. A path is decoded once; a pattern's `:name` takes one segment. */
+/**
+ * Pages by the part of the address after `#`. A path is decoded once; a pattern's `:name` takes one segment. What follows a `?` there is
+ * what the page was asked for: filters of a list for example, which a copied address keeps.
+ */
 
-import { type ComponentProps, type ReactNode, useState } from 'react'
+import { type ComponentProps, type ReactNode, useMemo, useState } from 'react'
 import { parse } from 'regexparam'
-import { navigate as go, useHashLocation } from 'wouter/use-hash-location'
+import { useHashLocation } from 'wouter/use-hash-location'
 
 type Params = Readonly<Record<string, string>>
 
@@ -31,9 +34,23 @@ export function usePath(): string {
   return useHashLocation()[0].replace(/\?.*$/, '')
 }
 
-/** Whoever shows the path hears of it at once, not when the browser gets round to it. */
+/** What follows the `?` of the path, by name. */
+export function useQuery(): URLSearchParams {
+  const written = useHashLocation()[0].replace(/^[^?]*/, '')
+  return useMemo(() => new URLSearchParams(written), [written])
+}
+
+/** The path with what it is asked for; what is empty is left out. */
+export function withQuery(path: string, query: Readonly<Record<string, string | undefined>>): string {
+  const named = Object.entries(query).filter((each): each is [string, string] => Boolean(each[1]))
+  return named.length > 0 ? `${path}?${new URLSearchParams(named)}` : path
+}
+
+/** Whoever shows the path hears of it at once, not when the browser gets round to it. A `?` stays within it. */
 export function navigate(path: string, { replace = false } = {}) {
-  go(path, { replace })
+  const oldURL = location.href
+  history[replace ? 'replaceState' : 'pushState'](null, '', `#${path}`)
+  dispatchEvent(new HashChangeEvent('hashchange', { oldURL, newURL: location.href }))
 }
 
 /** An ordinary link: the browser does the rest. */

@@ -1,6 +1,7 @@
 /** Who is logged in, and where they wanted to go before they were asked to log in. */
 import type { components } from './api/schema'
 import { json, type Stored, stored, useStored } from './storage'
+import { wantedPage } from './wanted'
 
 export type User = components['schemas']['User']
 
@@ -54,31 +55,4 @@ export function useUser(): User | null {
   return useStored(user)
 }
 
-const WANTED = 'wanted'
-
-/** Remembers a page for after the login; it survives a reload, and not the tab. */
-export function remember(path: string) {
-  try {
-    sessionStorage.setItem(WANTED, path)
-  } catch {
-    // Then the login leads to the catalogue.
-  }
-}
-
-/** Where the login leads. */
-export function wanted(): string {
-  try {
-    const path = sessionStorage.getItem(WANTED)
-    return path?.startsWith('/') ? path : '/'
-  } catch {
-    return '/'
-  }
-}
-
-export function forgetWanted() {
-  try {
-    sessionStorage.removeItem(WANTED)
-  } catch {
-    // Nothing was remembered.
-  }
-}
+export const { remember, wanted, forgetWanted } = wantedPage('wanted')

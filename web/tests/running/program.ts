@@ -1,5 +1,7 @@
 /** One process of the host, with a config of the repository. */
+import { execFile } from 'node:child_process'
 import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
 import { Guarded } from './guarded'
 import { freePort } from './ports'
 
@@ -42,6 +44,16 @@ export class Program {
     return this.#process.kill()
   }
 
+  /** A command beside the running process, such as `users grant`, with its config; gives what it prints. */
+  async command(...words: string[]): Promise<string> {
+    const [group = '', verb = '', ...rest] = words
+    const config = ['--config', file(this.#config)]
+    const { stdout } = await promisify(execFile)(binary, [group, verb, ...config, ...rest], {
+      env: { ...process.env, ...this.#environment },
+    })
+    return stdout
+  }
+
   /** With what it had, where it was. */
   async startAgain(changes: Record<string, string> = {}) {
     const { process } = await launch(this.#config, { ...this.#environment, ...changes, LISTEN: this.address })
@@ -51,12 +63,11 @@ export class Program {
 
 /** Starts the host, waits until its log says where it listens, and then until it says that it is ready. */
 async function launch(config: string, environment: Record<string, string>) {
-  const file = join(repository, `configs/${config}.yaml`)
   let found: (address: string) => void = () => {}
   const address = new Promise<string>((done) => {
     found = done
   })
-  const process = new Guarded(binary, ['run', '--log-format', 'json', '--config', file], {
+  const process = new Guarded(binary, ['run', '--log-format', 'json', '--config', file(config)], {
     environment,
     onLine: (line) => {
       const listening = line.match(/"message":"listening","address":"([^"]+)"/)?.[1]
@@ -70,6 +81,10 @@ async function launch(config: string, environment: Record<string, string>) {
   ])
   await until(async () => (await fetch(`http://${where}/readyz`)).ok, START_MS, `${config} is not ready`)
   return { address: where, process }
+}
+
+function file(config: string): string {
+  return join(repository, `configs/${config}.yaml`)
 }
 
 function late(what: string, log: () => string): Promise<never> {

@@ -87,7 +87,8 @@ async fn a_slow_disk_makes_orders_slow_and_keeps_the_process_ready() {
     let customer = process.client.customer("ada").await;
     let placed = customer.order("prod-008", 1, "tok_visa").await;
     assert_eq!(placed.status, StatusCode::CREATED, "{placed:?}");
-    let delivered = customer.wait_for("orders", placed.body["id"].as_str().unwrap(), &["delivered"]);
+    // Its commits wait for each other, and for those of the relay and the event consumers: some thirty, of 1.2 s each.
+    let delivered = customer.wait_within(PATIENCE * 4, "orders", placed.body["id"].as_str().unwrap(), &["delivered"]);
     let asked = async {
         until("the database is said to be slow", || async {
             let ready = process.client.get("/readyz").await;

@@ -46,6 +46,7 @@ const BY_STATUS: Record<number, Failure> = {
   403: 'conflict',
   404: 'missing',
   409: 'conflict',
+  412: 'conflict',
   413: 'invalid',
   422: 'invalid',
   429: 'busy',

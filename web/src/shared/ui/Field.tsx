@@ -1,10 +1,48 @@
-/** A labelled input that says what is wrong with it. */
+/** Labelled inputs that say what is wrong with them. */
 import './Field.css'
 import { type ComponentProps, type ReactNode, type RefObject, useEffect, useId } from 'react'
 
-type Props = ComponentProps<'input'> & { label: string; hint?: string; error?: string | undefined }
+interface Words {
+  label: string
+  hint?: string | undefined
+  error?: string | undefined
+}
 
-export function Field({ label, hint, error, id: given, ...input }: Props) {
+type Props = ComponentProps<'input'> & Words
+
+export function Field({ label, hint, error, id, ...input }: Props) {
+  return (
+    <Labelled label={label} hint={hint} error={error} id={id}>
+      {(control) => <input className="field-control" {...control} {...input} />}
+    </Labelled>
+  )
+}
+
+export function TextField({ label, hint, error, id, ...input }: ComponentProps<'textarea'> & Words) {
+  return (
+    <Labelled label={label} hint={hint} error={error} id={id}>
+      {(control) => <textarea className="field-control" {...control} {...input} />}
+    </Labelled>
+  )
+}
+
+/** One of a few; the options are its children. */
+export function SelectField({ label, hint, error, id, ...input }: ComponentProps<'select'> & Words) {
+  return (
+    <Labelled label={label} hint={hint} error={error} id={id}>
+      {(control) => <select className="field-control" {...control} {...input} />}
+    </Labelled>
+  )
+}
+
+interface Control {
+  id: string
+  'aria-invalid': true | undefined
+  'aria-describedby': string | undefined
+}
+
+function Labelled(props: Words & { id: string | undefined; children: (control: Control) => ReactNode }) {
+  const { label, hint, error, id: given, children } = props
   const generated = useId()
   const id = given ?? generated
   const about = [error && `${id}-error`, hint && `${id}-hint`].filter(Boolean).join(' ')
@@ -13,13 +51,7 @@ export function Field({ label, hint, error, id: given, ...input }: Props) {
       <label htmlFor={id} className="field-label">
         {label}
       </label>
-      <input
-        id={id}
-        className="field-control"
-        aria-invalid={error ? true : undefined}
-        aria-describedby={about || undefined}
-        {...input}
-      />
+      {children({ id, 'aria-invalid': error ? true : undefined, 'aria-describedby': about || undefined })}
       {hint && (
         <p className="field-hint" id={`${id}-hint`}>
           {hint}

@@ -24,9 +24,14 @@ const PATHS = {
 export type IconName = keyof typeof PATHS
 
 export function Icon({ name }: { name: IconName }) {
+  return <Drawing path={PATHS[name]} />
+}
+
+/** For pictograms that are one application's own. */
+export function Drawing({ path }: { path: string }) {
   return (
     <svg className="icon" viewBox="0 0 24 24" aria-hidden="true">
-      <path d={PATHS[name]} />
+      <path d={path} />
     </svg>
   )
 }

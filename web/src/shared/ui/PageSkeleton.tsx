@@ -72,7 +72,7 @@ const WORDS = {
 /** Whether the store is there, and still the one that this page came from. */
 async function causeFound(): Promise<Cause> {
   try {
-    const answer = await fetch('/', { cache: 'no-store' })
+    const answer = await fetch(location.pathname, { cache: 'no-store', headers: { Accept: 'text/html' } })
     if (!answer.ok) return 'away'
     const text = await answer.text()
     const own = document.querySelector<HTMLScriptElement>('script[type=module][src]')?.getAttribute('src')

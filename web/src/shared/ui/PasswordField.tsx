@@ -6,6 +6,7 @@ import { Field } from './Field'
 type Props = {
   autoComplete: 'current-password' | 'new-password'
   label?: string
+  name?: string
   hint?: string
   error: string | undefined
 }

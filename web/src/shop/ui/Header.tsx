@@ -3,7 +3,8 @@ import './Header.css'
 import { Link, usePath } from '../../shared/router'
 import { useToken } from '../../shared/session'
 import { Icon, type IconName } from '../../shared/ui/Icon'
-import { NEXT, useTheme } from '../../shared/ui/theme'
+import { Mark } from '../../shared/ui/Mark'
+import { ThemeButton } from '../../shared/ui/ThemeButton'
 import { count, useCart } from '../cart'
 
 export function Header() {
@@ -49,32 +50,5 @@ function Way(props: { to: string; icon: IconName; name: string; count?: number; 
         </>
       )}
     </Link>
-  )
-}
-
-function ThemeButton() {
-  const [theme, setTheme] = useTheme()
-  const icon = { system: 'auto', light: 'sun', dark: 'moon' } as const
-  return (
-    <button
-      type="button"
-      className="icon-button theme-button"
-      aria-label={`Theme: ${theme}`}
-      title={`Theme: ${theme}`}
-      onClick={() => setTheme(NEXT[theme])}
-    >
-      <Icon name={icon[theme]} />
-    </button>
-  )
-}
-
-/** A mill's wheel in the stream that drives it. */
-function Mark() {
-  return (
-    <svg className="mark" viewBox="0 0 32 32" aria-hidden="true">
-      <circle cx="16" cy="13" r="8.5" />
-      <path d="M16 2v22M5 13h22M8.2 5.200l15.6 15.600M23.8 5.2 8.2 20.8" />
-      <path className="mark-water" d="M1 27c3.7-3.3 6.3-3.3 10 0s6.3 3.3 10 0 6.3-3.3 10 0" />
-    </svg>
   )
 }

@@ -1,0 +1,78 @@
+/** Every move of one product's stock, whose sum is the stock, and the form that adds one. */
+import { outdate } from '../../shared/answers'
+import { dateTime } from '../../shared/format'
+import { Link } from '../../shared/router'
+import { Icon } from '../../shared/ui/Icon'
+import { Heading } from '../../shared/ui/Page'
+import * as api from '../api/catalogue'
+import { useList } from '../lists'
+import { ListBody } from '../ui/ListBody'
+import { MoveForm } from '../ui/MoveForm'
+import { Facts, Panel } from '../ui/Panel'
+import type { Column } from '../ui/Table'
+
+const COLUMNS: readonly Column<api.Move>[] = [
+  { name: 'When', width: '9rem', cell: ({ at }) => <time dateTime={at}>{dateTime(at)}</time> },
+  { name: 'Change', width: '4rem', isNumber: true, cell: ({ delta }) => <b>{signed(delta)}</b> },
+  { name: 'On hand', width: '5rem', isNumber: true, cell: ({ onHand }) => onHand },
+  { name: 'Held', width: '4rem', isNumber: true, cell: ({ reserved }) => reserved },
+  {
+    name: 'Why',
+    width: '1fr',
+    cell: ({ reason, note, actor }) => (
+      <div>
+        {reason}
+        <span className="table-sub">{[note, actor && `by ${actor}`].filter(Boolean).join(', ')}</span>
+      </div>
+    ),
+  },
+]
+
+function signed(delta: number): string {
+  return delta > 0 ? `+${delta}` : String(delta).replace('-', '−')
+}
+
+export default function LedgerPage({ sku }: { sku: string }) {
+  const list = useList(`admin/stock/moves/${sku}`, (cursor, signal) => api.moves(sku, cursor, signal), {
+    every: 10_000,
+  })
+  const newest = list.items?.[0]
+  const changed = () => {
+    outdate((key) => key.startsWith('admin/stock') || key.startsWith('admin/product'))
+    list.refresh()
+  }
+  return (
+    <div className="page">
+      <Link to="/stock" className="back-link">
+        <Icon name="back" />
+        Stock
+      </Link>
+      <Heading>{`Stock of ${sku}`}</Heading>
+      <div className="split">
+        <ListBody
+          label="Moves"
+          columns={COLUMNS}
+          list={list}
+          keyOf={({ seq }) => String(seq)}
+          empty={<p>Nothing has come in yet.</p>}
+        />
+        <div className="stack">
+          {newest && (
+            <Panel title="Now">
+              <Facts
+                facts={[
+                  ['On hand', newest.onHand],
+                  ['Held for orders', newest.reserved],
+                  ['Free', newest.onHand - newest.reserved],
+                ]}
+              />
+            </Panel>
+          )}
+          <Panel title="Move stock">
+            <MoveForm sku={sku} onHand={newest?.onHand ?? 0} onDone={changed} />
+          </Panel>
+        </div>
+      </div>
+    </div>
+  )
+}

@@ -1,0 +1,77 @@
+/** Who works here signs in, with a code where the account has a second factor. */
+import './LoginPage.css'
+import { useRef, useState } from 'react'
+import { useAction } from '../../shared/answers'
+import { ApiError, explain } from '../../shared/api/errors'
+import { EmailField } from '../../shared/ui/EmailField'
+import { FormError, useFocusOnError } from '../../shared/ui/Field'
+import { Mark } from '../../shared/ui/Mark'
+import { Heading } from '../../shared/ui/Page'
+import { PasswordField } from '../../shared/ui/PasswordField'
+import { ThemeButton } from '../../shared/ui/ThemeButton'
+import * as account from '../api/account'
+import * as session from '../session'
+import { isCodeWanted } from '../sudo'
+import { CodeField } from '../ui/CodeField'
+
+export function LoginPage() {
+  const form = useRef<HTMLFormElement>(null)
+  const [needsCode, setNeedsCode] = useState(false)
+  const login = useAction(account.login, {
+    onSuccess: session.begin,
+    onError: (error) => {
+      if (isCodeWanted(error)) setNeedsCode(true)
+    },
+  })
+  // That a code is wanted is the next question, no complaint.
+  const error = needsCode && isCodeWanted(login.error) ? undefined : login.error
+  useFocusOnError(form, error)
+  const wrong = complaints(error, needsCode)
+  return (
+    <div className="admin admin-login">
+      <section>
+        <p className="admin-login-name">
+          <Mark />
+          <span>millrace admin</span>
+          <ThemeButton />
+        </p>
+        <Heading title="Sign in">Sign in</Heading>
+        <p>
+          {session.hasExpired()
+            ? 'Your session has ended. Sign in again to go on where you were.'
+            : 'For those who run the store.'}
+        </p>
+        <form
+          ref={form}
+          className="form"
+          onSubmit={(event) => {
+            event.preventDefault()
+            const data = new FormData(event.currentTarget)
+            const text = (name: string) => String(data.get(name) ?? '')
+            const code = text('code').replaceAll(/\s/g, '')
+            login.run({ email: text('email').trim(), password: text('password'), ...(code && { code }) })
+          }}
+        >
+          <EmailField error={wrong.email} />
+          <PasswordField autoComplete="current-password" error={wrong.password} />
+          {needsCode && <CodeField error={wrong.code} isFocused />}
+          {error !== undefined && Object.keys(wrong).length === 0 && <FormError>{explain(error)}</FormError>}
+          <button type="submit" className="button button-wide" disabled={login.isPending}>
+            {login.isPending ? 'One moment…' : 'Sign in'}
+          </button>
+        </form>
+        <p>
+          <a href="/">Go to the store</a>
+        </p>
+      </section>
+    </div>
+  )
+}
+
+function complaints(error: unknown, needsCode: boolean): Readonly<Record<string, string>> {
+  if (!(error instanceof ApiError)) return {}
+  if (error.failure !== 'unauthorized') return error.fields
+  return needsCode
+    ? { code: 'The e-mail, the password and the code do not belong together. A code is good once, for half a minute.' }
+    : { password: 'This e-mail and password do not belong together. Check both and try again.' }
+}

@@ -1,0 +1,120 @@
+/** What wants to be looked at now, each a link to where it is. What a role cannot see is not asked for. */
+import './OverviewPage.css'
+import { useAnswer } from '../../shared/answers'
+import { dateTime, money, orderNumber } from '../../shared/format'
+import { Link, withQuery } from '../../shared/router'
+import { Heading } from '../../shared/ui/Page'
+import * as catalogue from '../api/catalogue'
+import * as api from '../api/orders'
+import * as session from '../session'
+import { StateBadge } from '../ui/Badge'
+import { Panel } from '../ui/Panel'
+import { PartTrouble } from '../ui/Trouble'
+
+const LOOK_MS = 10_000
+
+export default function OverviewPage() {
+  const { roles } = session.useClaims()
+  const user = session.useSession()?.user
+  const seesOrders = session.has(roles, 'support', 'finance')
+  const seesStock = session.has(roles, 'catalogue')
+  return (
+    <div className="page">
+      <Heading title="Overview">Good to see you, {user?.name.split(' ')[0]}</Heading>
+      <div className="overview">
+        {seesOrders && (
+          <>
+            <OrdersPanel
+              title="Who needs a person"
+              filter={{ attention: 'true' }}
+              nothing="Nobody waits for a person."
+            />
+            <OrdersPanel
+              title="Shipping that failed"
+              filter={{ state: 'ship_failed' }}
+              nothing="All shipments are on their way."
+            />
+            <OrdersPanel
+              title="Payments that failed"
+              filter={{ state: 'payment_failed' }}
+              nothing="No payment waits."
+            />
+            <OrdersPanel title="Newest orders" filter={{}} nothing="Nobody has ordered anything yet." />
+          </>
+        )}
+        {seesStock && <LowStock />}
+        {!seesOrders && !seesStock && (
+          <Panel title="Nothing to watch">
+            <p>Your roles have their pages in the menu.</p>
+          </Panel>
+        )}
+      </div>
+    </div>
+  )
+}
+
+const NO_FILTER: api.Filters = {
+  search: '',
+  state: '',
+  from: '',
+  to: '',
+  minTotal: '',
+  maxTotal: '',
+  attention: '',
+  product: '',
+}
+
+interface OrdersProps {
+  title: string
+  filter: Partial<api.Filters>
+  nothing: string
+}
+
+const SHOWN = 5
+
+function OrdersPanel({ title, filter, nothing }: OrdersProps) {
+  const filters = { ...NO_FILTER, ...filter }
+  const { data, error, refresh } = useAnswer(
+    `admin/overview/${title}`,
+    (signal) => api.orders(filters, undefined, signal, SHOWN),
+    { every: () => LOOK_MS },
+  )
+  return (
+    <Panel title={title} aside={<Link to={withQuery('/orders', filter)}>See all</Link>}>
+      {!data && error !== undefined && <PartTrouble error={error} retry={refresh} />}
+      {data?.items.length === 0 && <p>{nothing}</p>}
+      <ul className="lines">
+        {data?.items.map(({ id, state, total, createdAt }) => (
+          <li key={id}>
+            <Link to={`/orders/${encodeURIComponent(id)}`}>#{orderNumber(id)}</Link>
+            <StateBadge state={state} />
+            <span>{dateTime(createdAt)}</span>
+            <b>{money(total)}</b>
+          </li>
+        ))}
+      </ul>
+    </Panel>
+  )
+}
+
+/** Units at which more should be on its way. */
+const LOW = 10
+
+function LowStock() {
+  const { data, error, refresh } = useAnswer('admin/overview/stock', (signal) => catalogue.stock('', undefined, signal))
+  const low = data?.items.filter(({ onHand, reserved }) => onHand - reserved < LOW)
+  return (
+    <Panel title="Nearly sold out" aside={<Link to="/stock">See all</Link>}>
+      {!data && error !== undefined && <PartTrouble error={error} retry={refresh} />}
+      {low?.length === 0 && <p>There is enough of everything.</p>}
+      <ul className="lines">
+        {low?.slice(0, SHOWN).map(({ sku, name, onHand, reserved }) => (
+          <li key={sku}>
+            <Link to={`/stock/${encodeURIComponent(sku)}`}>{name ?? sku}</Link>
+            <b>{onHand - reserved} free</b>
+          </li>
+        ))}
+      </ul>
+    </Panel>
+  )
+}

@@ -1,0 +1,35 @@
+/** What of an order has gone back to its customer, and what still can. All sums in cents. Pure. */
+import type { Refund } from './api/orders'
+
+/** Ended without money going back. */
+const VOID = ['refused', 'cancelled', 'failed']
+/** Nothing follows that could still go wrong. */
+const DONE = ['refunded', 'restocking', 'closed']
+
+export interface Sums {
+  /** Gone back. */
+  refunded: number
+  /** On its way. */
+  open: number
+  /** May still be asked for. */
+  left: number
+}
+
+export function sums(total: number, refunds: readonly Pick<Refund, 'state' | 'amount'>[]): Sums {
+  const sum = (some: readonly Pick<Refund, 'amount'>[]) => some.reduce((before, { amount }) => before + amount, 0)
+  const refunded = sum(refunds.filter(({ state }) => DONE.includes(state)))
+  const open = sum(refunds.filter(({ state }) => !DONE.includes(state) && !VOID.includes(state)))
+  return { refunded, open, left: Math.max(total - refunded - open, 0) }
+}
+
+export function isGoingOn({ state }: Pick<Refund, 'state'>): boolean {
+  return !VOID.includes(state) && state !== 'closed'
+}
+
+/** The words of a sum that was typed in dollars, where it cannot be refunded. */
+export function wrongAmount(typed: string, left: number): string | undefined {
+  const cents = Math.round(Number(typed) * 100)
+  if (typed.trim() === '' || !Number.isFinite(cents) || cents <= 0) return 'Write a sum in dollars, such as 20.00.'
+  if (cents > left) return `No more than $${(left / 100).toFixed(2)} is left to refund.`
+  return undefined
+}

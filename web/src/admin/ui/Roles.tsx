@@ -1,0 +1,19 @@
+/** Which roles an account shall have. No role includes another. */
+import './Roles.css'
+import { ROLE_WORDS, ROLES, type Role } from '../session'
+
+export function Roles({ own }: { own: readonly Role[] }) {
+  return (
+    <fieldset className="roles">
+      <legend className="field-label">Roles</legend>
+      {ROLES.map((role) => (
+        <label key={role} className="check">
+          <input type="checkbox" name={`role-${role}`} defaultChecked={own.includes(role)} />
+          <span>
+            <b>{role}</b> {ROLE_WORDS[role]}
+          </span>
+        </label>
+      ))}
+    </fieldset>
+  )
+}

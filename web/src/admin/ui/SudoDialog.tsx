@@ -1,0 +1,64 @@
+/** Asks for the password before something dangerous, and lets the call that was refused go on. */
+import { useRef } from 'react'
+import { useAction } from '../../shared/answers'
+import { ApiError, explain } from '../../shared/api/errors'
+import { FormError, useFocusOnError } from '../../shared/ui/Field'
+import { PasswordField } from '../../shared/ui/PasswordField'
+import * as account from '../api/account'
+import * as session from '../session'
+import * as sudo from '../sudo'
+import { isCodeWanted } from '../sudo'
+import { CodeField } from './CodeField'
+import { Dialog } from './Dialog'
+
+export function SudoDialog() {
+  const isAsked = sudo.useIsAsked()
+  const isSignedIn = session.useSession() !== null
+  return isAsked && isSignedIn ? <Question /> : null
+}
+
+function Question() {
+  const form = useRef<HTMLFormElement>(null)
+  const asking = useAction(account.sudo, {
+    onSuccess: (token) => {
+      session.renewed(token)
+      sudo.answer(true)
+    },
+  })
+  const needsCode = isCodeWanted(asking.error)
+  const wrong = complaint(asking.error)
+  useFocusOnError(form, wrong && asking.error)
+  return (
+    <Dialog title="Confirm that it is you" onClose={() => sudo.answer(false)}>
+      <p>What you are about to do needs your password once more. It is asked for again after five minutes.</p>
+      <form
+        ref={form}
+        className="form"
+        onSubmit={(event) => {
+          event.preventDefault()
+          const data = new FormData(event.currentTarget)
+          const code = String(data.get('code') ?? '').replaceAll(/\s/g, '')
+          asking.run({ password: String(data.get('password')), ...(code && { code }) })
+        }}
+      >
+        <PasswordField autoComplete="current-password" error={wrong} />
+        {needsCode && <CodeField error={undefined} isFocused />}
+        {asking.error !== undefined && !wrong && !needsCode && <FormError>{explain(asking.error)}</FormError>}
+        <div className="actions">
+          <button type="button" className="button button-quiet" onClick={() => sudo.answer(false)}>
+            Cancel
+          </button>
+          <button type="submit" className="button" disabled={asking.isPending}>
+            {asking.isPending ? 'One moment…' : 'Confirm'}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  )
+}
+
+function complaint(error: unknown): string | undefined {
+  if (!(error instanceof ApiError) || isCodeWanted(error)) return undefined
+  const isWrong = error.failure === 'unauthorized' || 'password' in error.fields || 'code' in error.fields
+  return isWrong ? 'This is not right. Try again.' : undefined
+}
