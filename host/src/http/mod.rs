@@ -7,6 +7,8 @@
 mod access;
 mod accounts;
 mod address;
+mod audit;
+mod back_office;
 mod bearer;
 mod body;
 mod error;
@@ -26,7 +28,7 @@ mod resources;
 mod routes;
 pub mod server;
 mod serves;
-mod staff;
+
 mod state;
 mod table;
 mod writes;
@@ -35,6 +37,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::plan::Plan;
+use crate::services::audit::AuditLog;
 use crate::services::resources::Resources;
 use crate::services::users::{TokenVerifier, Users};
 use crate::shutdown::Stop;
@@ -61,6 +64,8 @@ pub struct HttpParts {
     pub users: Option<Users>,
     /// Resources.
     pub resources: Option<Resources>,
+    /// What people with a role have done; of a process with a database.
+    pub audit: Option<AuditLog>,
     /// Reverse proxies by module name; each gets requests with their whole path.
     pub proxies: BTreeMap<String, Router>,
     /// Routes below `/internal/` and without a fallback, for other processes of the same installation.

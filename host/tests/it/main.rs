@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod admin;
 mod admin_orders;
 mod architecture;
 mod client;

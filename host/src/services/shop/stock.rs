@@ -54,7 +54,14 @@ async fn answer(store: &dyn Stock, generation: &Generation, request: &Request<By
     };
     let result = match call {
         Call::Reserve(key, lines) => store.reserve(&key, &lines).await.map(Some),
-        Call::PutBack(key, lines) => store.put_back(&key, &lines).await.map(Some),
+        Call::PutBack(key, lines) => {
+            let done = store.put_back(&key, &lines).await;
+            generation.advance();
+            return match done {
+                Ok(_) => json_response(StatusCode::OK, "application/json", &json!({ "status": "returned" })),
+                Err(error) => not_now(&error),
+            };
+        }
         Call::End(key, end) => store.end_reservation(&key, end).await,
     };
     generation.advance();
@@ -63,11 +70,13 @@ async fn answer(store: &dyn Stock, generation: &Generation, request: &Request<By
         Ok(None) => problem(StatusCode::NOT_FOUND, "there is no such reservation", None),
         Err(StoreError::Short(shortages)) => problem(StatusCode::CONFLICT, "not enough stock", Some(json!(shortages))),
         Err(StoreError::Taken(_)) => problem(StatusCode::UNPROCESSABLE_ENTITY, "the key belongs to a reservation of other lines", None),
-        Err(error) => {
-            tracing::warn!(%error, "a reservation failed");
-            problem(StatusCode::SERVICE_UNAVAILABLE, "stock cannot be changed now", None)
-        }
+        Err(error) => not_now(&error),
     }
+}
+
+fn not_now(error: &StoreError) -> Response<Bytes> {
+    tracing::warn!(%error, "stock was not changed");
+    problem(StatusCode::SERVICE_UNAVAILABLE, "stock cannot be changed now", None)
 }
 
 fn parse(request: &Request<Bytes>) -> Result<Call, Refused> {

@@ -110,7 +110,6 @@ pub(super) fn reservation_text(status: ReservationStatus) -> &'static str {
         ReservationStatus::Reserved => "reserved",
         ReservationStatus::Released => "released",
         ReservationStatus::Sold => "sold",
-        ReservationStatus::Returned => "returned",
     }
 }
 
@@ -119,7 +118,6 @@ pub(super) fn reservation(row: &Row<'_>, column: usize) -> rusqlite::Result<Rese
         "reserved" => Ok(ReservationStatus::Reserved),
         "released" => Ok(ReservationStatus::Released),
         "sold" => Ok(ReservationStatus::Sold),
-        "returned" => Ok(ReservationStatus::Returned),
         other => Err(unreadable(column, format!("'{other}' is no status of a reservation"))),
     }
 }
