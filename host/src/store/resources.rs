@@ -139,8 +139,9 @@ pub trait Resources: Send + Sync + 'static {
     async fn resources(&self, listing: &Listing) -> Result<Vec<Resource>, StoreError>;
     /// Those for which all holds that is asked for, see [`Search`] and [`Found`].
     async fn find(&self, search: &Search) -> Result<Found, StoreError>;
-    /// Adds a note, whose `seq` is given out here, and answers it; `None` if there is no such resource.
-    async fn add_note(&self, note: Note) -> Result<Option<u64>, StoreError>;
+    /// Adds a note, whose `seq` is given out here, and answers it; writes `audit` of it. `None`, and nothing is written, if there is no such
+    /// resource.
+    async fn add_note(&self, note: Note, audit: Option<AuditEntry>) -> Result<Option<u64>, StoreError>;
     /// The last `limit` notes of a resource before that number, the newest first. They go with the resource.
     async fn notes(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<Note>, StoreError>;
     /// Removes a resource (and its stock) without a workflow, and writes `audit` of it; false, and nothing is written, when it was not there.

@@ -163,13 +163,13 @@ pub async fn notes_are_read_newest_first_and_go_with_their_resource(env: TestEnv
         author: "user-1".into(),
         text: text.into(),
     };
-    assert_eq!(env.store.resources.add_note(note("1", "early")).await.unwrap(), None);
+    assert_eq!(env.store.resources.add_note(note("1", "early"), None).await.unwrap(), None);
     env.store.resources.commit(create(product("1"))).await.unwrap();
     env.store.resources.commit(create(product("2"))).await.unwrap();
     let mut numbers = Vec::new();
     for text in ["a", "b", "c"] {
-        numbers.push(env.store.resources.add_note(note("1", text)).await.unwrap().unwrap());
-        env.store.resources.add_note(note("2", text)).await.unwrap().unwrap();
+        numbers.push(env.store.resources.add_note(note("1", text), None).await.unwrap().unwrap());
+        env.store.resources.add_note(note("2", text), None).await.unwrap().unwrap();
     }
     let texts = async |before, limit| {
         let notes = env.store.resources.notes("products", "1", before, limit).await.unwrap();
@@ -179,7 +179,7 @@ pub async fn notes_are_read_newest_first_and_go_with_their_resource(env: TestEnv
     assert_eq!(texts(numbers[1], 2).await, ["a"]);
     let whole = env.store.resources.notes("products", "1", u64::MAX, 1).await.unwrap();
     assert_eq!(whole, [Note { seq: numbers[2], ..note("1", "c") }]);
-    env.store.resources.delete_resource("products", "1", millrace::store::Guard::Version(1)).await.unwrap();
+    env.store.resources.delete_resource("products", "1", millrace::store::Guard::Version(1), None).await.unwrap();
     assert_eq!((texts(u64::MAX, 9).await.len(), env.store.resources.notes("products", "2", u64::MAX, 9).await.unwrap().len()), (0, 3));
 }
 

@@ -69,10 +69,11 @@ impl Resources {
             return Err(ServiceError::field("/text", format!("expected 1 to {MAX_TEXT} characters, got {}", text::length(text))));
         }
         self.own(handler, caller, id).await?;
+        let audit = self.audited(handler, caller, "note", id, None);
         let author = caller.user.as_ref().map(|user| user.id.clone()).unwrap_or_default();
         let (kind, id) = (handler.settings.kind.clone(), id.to_owned());
         let mut note = Note { seq: 0, kind, id, at: self.clock().now(), author, text: text.to_owned() };
-        note.seq = self.store().add_note(note.clone()).await?.ok_or_else(|| handler.not_found(&note.id))?;
+        note.seq = self.store().add_note(note.clone(), audit).await?.ok_or_else(|| handler.not_found(&note.id))?;
         Ok(note.into())
     }
 }

@@ -420,7 +420,8 @@ impl Resources {
             None => commit_plan::plain(resource),
         };
         plan.commit.touched = touched;
-        plan.commit.audit.extend(self.audited(handler, caller, "create", &plan.resource.id, None));
+        let reason = plan.resource.data.get("reason").and_then(Value::as_str).map(str::to_owned);
+        plan.commit.audit.extend(self.audited(handler, caller, "create", &plan.resource.id, reason));
         plan.commit.idempotency = row.clone().map(|row| IdempotencyRow { resource_id: plan.resource.id.clone(), ..row });
         let units = handler.units(&plan.resource.data);
         plan.commit.stock = units.map(|on_hand| Stocking::First { sku: plan.resource.id.clone(), on_hand });
@@ -447,7 +448,7 @@ impl Resources {
     }
 
     /// What the audit log is to say of something that the caller does; nothing of what people do with what is their own.
-    fn audited(&self, handler: &Handler, caller: &Caller, action: &str, id: &str, reason: Option<String>) -> Option<AuditEntry> {
+    pub(super) fn audited(&self, handler: &Handler, caller: &Caller, action: &str, id: &str, reason: Option<String>) -> Option<AuditEntry> {
         let kind = &handler.settings.kind;
         let actor = caller.actor.as_ref()?;
         Some(actor.did(self.clock().now(), format!("{kind}.{action}"), format!("{kind}/{id}"), reason))

@@ -125,8 +125,8 @@ impl Resources for Memory {
         self.read(|state| state.find(search, &self.keys))
     }
 
-    async fn add_note(&self, note: Note) -> Result<Option<u64>, StoreError> {
-        self.write(|state| Ok(state.add_note(note)))
+    async fn add_note(&self, note: Note, audit: Option<AuditEntry>) -> Result<Option<u64>, StoreError> {
+        self.write(|state| Ok(state.add_note(note, audit)))
     }
 
     async fn notes(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<Note>, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::super::{Found, KeysOf, Note, Resource, Search};
+use super::super::{AuditEntry, Found, KeysOf, Note, Resource, Search};
 use super::state::{State, to_micros};
 
 impl State {
@@ -16,12 +16,13 @@ impl State {
         Found { resources: found.into_iter().cloned().collect(), next }
     }
 
-    pub(super) fn add_note(&mut self, mut note: Note) -> Option<u64> {
+    pub(super) fn add_note(&mut self, mut note: Note, audit: Option<AuditEntry>) -> Option<u64> {
         self.resource(&note.kind, &note.id)?;
         note.seq = self.notes.last_key_value().map_or(0, |(last, _)| *last) + 1;
         note.at = to_micros(note.at);
         let seq = note.seq;
         self.notes.insert(seq, note);
+        self.note(audit);
         Some(seq)
     }
 

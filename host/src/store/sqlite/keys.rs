@@ -3,7 +3,9 @@
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
+use super::super::AuditEntry;
 use super::super::keys::{KeyValue, Keyed, KeysOf, Note};
+use super::audit;
 use super::columns::{count, int, json, time};
 use super::writer::{UnitError, Writing, micros};
 
@@ -133,13 +135,18 @@ fn give_from(writing: &Writing<'_>, spec: &KeysOf, first: i64) -> Result<Option<
     Ok(rows.last().filter(|_| !is_last).map(|(pk, ..)| pk + 1))
 }
 
-pub(super) fn add_note(writing: &Writing<'_>, note: &Note) -> Result<Option<u64>, UnitError> {
+pub(super) fn add_note(writing: &Writing<'_>, note: &Note, entry: Option<AuditEntry>) -> Result<Option<u64>, UnitError> {
     let added = writing.run(
         "INSERT INTO notes (kind, id, at, author, text)
          SELECT kind, id, ?3, ?4, ?5 FROM resources WHERE kind = ?1 AND id = ?2",
         params![note.kind, note.id, micros(note.at), note.author, note.text],
     )?;
-    Ok((added > 0).then(|| writing.connection.last_insert_rowid().unsigned_abs()))
+    if added == 0 {
+        return Ok(None);
+    }
+    let seq = writing.connection.last_insert_rowid().unsigned_abs();
+    audit::append(writing.connection, entry)?;
+    Ok(Some(seq))
 }
 
 /// The last `limit` notes before that number, the newest first.

@@ -94,7 +94,7 @@ impl Resources for Sqlite {
     }
 
     async fn commit_all(&self, commits: Vec<Commit>) -> Result<(), StoreError> {
-        let prepared: Result<Vec<_>, _> = commits.into_iter().map(commit::Prepared::new).collect();
+        let prepared: Result<Vec<_>, _> = commits.into_iter().map(|commit| commit::Prepared::new(commit, &self.keys)).collect();
         let prepared = prepared.map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
         self.writer.write(move |writing| prepared.into_iter().try_for_each(|commit| commit.write(writing).map(drop))).await
     }
@@ -113,8 +113,8 @@ impl Resources for Sqlite {
         self.readers.read(move |connection| search::find(connection, &search)).await
     }
 
-    async fn add_note(&self, note: Note) -> Result<Option<u64>, StoreError> {
-        self.writer.write(move |writing| keys::add_note(writing, &note)).await
+    async fn add_note(&self, note: Note, audit: Option<AuditEntry>) -> Result<Option<u64>, StoreError> {
+        self.writer.write(move |writing| keys::add_note(writing, &note, audit)).await
     }
 
     async fn notes(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<Note>, StoreError> {
