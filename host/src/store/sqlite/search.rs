@@ -17,6 +17,9 @@ const LOOKED_AT: usize = 4_000;
 /// The same where the index itself tells.
 const READ: usize = 60_000;
 
+/// All resources of a kind, by creation.
+const NEWEST: &str = "resources AS k INDEXED BY resources_newest";
+
 /// A part of a statement, and what its question marks stand for in their sequence.
 #[derive(Clone, Default)]
 struct Part {
@@ -43,7 +46,7 @@ struct Condition {
     index: &'static str,
     /// What holds of the entries that fit.
     fits: Part,
-    /// The same for a resource `r` that another condition has led to.
+    /// The same for a resource `r` that another condition has led to; empty where that is told by its place alone.
     of_resource: Part,
     /// Where the index has the sequence of sizes: the one that has that of creation, where each entry says its size.
     by_size: Option<(&'static str, Part)>,
@@ -93,9 +96,11 @@ impl Condition {
         }
     }
 
-    /// How many entries it fits, counted as far as [`FEW`] and one more.
+    /// How many entries it fits, counted as far as [`FEW`] and one more. In an index by size those of a stretch of time do not stand together:
+    /// there all are counted.
     fn count(&self, moment: &Transaction<'_>, bounds: &Part) -> rusqlite::Result<i64> {
-        let all = Part::all([self.fits.clone(), bounds.clone()]);
+        let bounds = self.by_size.is_none().then(|| bounds.clone());
+        let all = Part::all(std::iter::once(self.fits.clone()).chain(bounds));
         let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {} WHERE {} LIMIT {})", self.index, all.sql, FEW + 1);
         moment.prepare_cached(&sql)?.query_row(params_from_iter(all.values), |row| row.get(0))
     }
@@ -107,6 +112,12 @@ fn conditions(search: &Search) -> Vec<Condition> {
     let of_id = || Condition::column("resources AS k", kind, "id = ?", search.id.as_deref());
     let of_owner = || Condition::column("resources AS k INDEXED BY resources_owned", kind, "owner = ?", search.owner.as_deref());
     let asking = || Condition::column("resources AS k INDEXED BY resources_asking", kind, "attention IS NOT NULL", None);
+    let in_time = || Condition {
+        index: NEWEST,
+        fits: Part::new("k.kind = ?", [Value::from(kind.to_owned())]),
+        of_resource: Part::default(),
+        by_size: None,
+    };
     let in_state = || Condition::column("resources AS k INDEXED BY resources_state", kind, "state = ?", search.state.as_deref());
     // Where none fits few, the first leads.
     search
@@ -119,6 +130,7 @@ fn conditions(search: &Search) -> Vec<Condition> {
         .chain(search.attention.then(asking))
         .chain(search.state.is_some().then(in_state))
         .chain(numbers.into_iter().map(|wanted| Condition::key(kind, wanted)))
+        .chain((search.from.is_some() || search.to.is_some()).then(in_time))
         .collect()
 }
 
@@ -147,10 +159,11 @@ fn walk(moment: &Transaction<'_>, search: &Search) -> rusqlite::Result<Walk> {
     let fewest = counts.iter().enumerate().min_by_key(|(_, count)| **count).map(|(at, count)| (at, *count));
     let Some((at, count)) = fewest else {
         let all = Part::all([Part::new("k.kind = ?", [Value::from(search.kind.clone())]), bounds]);
-        return Ok(statement("resources AS k INDEXED BY resources_newest", Part::default(), all, READ));
+        return Ok(statement(NEWEST, Part::default(), all, READ));
     };
     let leading = conditions.remove(at);
-    let others = Part::all(conditions.into_iter().map(|condition| condition.of_resource));
+    let others = conditions.into_iter().map(|condition| condition.of_resource).filter(|part| !part.sql.is_empty());
+    let others = Part::all(others);
     let looked_at = if others.sql.is_empty() { READ } else { LOOKED_AT };
     let others = if others.sql.is_empty() {
         others
