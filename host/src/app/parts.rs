@@ -88,6 +88,12 @@ pub(super) async fn ended(serving: &mut Option<JoinHandle<anyhow::Result<()>>>) 
     result.context("the server failed")?
 }
 
+fn open(plan: &Plan, database: &plan::Database, clock: &Clock) -> Result<Store, store::OpenError> {
+    let readers = usize::try_from(database.max_open_conns).unwrap_or(1);
+    let keys = plan.resources.iter().filter_map(resources::keys).collect();
+    store::open(&store::Database { path: database.path.clone(), readers, keys }, clock.clone())
+}
+
 /// Database, components, pipeline and bus.
 pub(super) async fn core(
     plan: &Arc<Plan>,
@@ -104,10 +110,7 @@ pub(super) async fn core(
          `createIfMissing` true a new, empty database is made",
         database.path.display()
     );
-    let readers = usize::try_from(database.max_open_conns).unwrap_or(1);
-    let keys = plan.resources.iter().filter_map(resources::keys).collect();
-    let settings = store::Database { path: database.path.clone(), readers, keys };
-    let store = store::open(&settings, clock.clone())?;
+    let store = open(plan, database, &clock)?;
     let store_failed = {
         let operations = Arc::clone(&store.operations);
         StoreFailed(Some(Box::pin(async move { operations.failed().await })))

@@ -170,34 +170,7 @@ fn of_resource(handler: &ResourceHandler, operation: &Operation, table: &Table, 
             let answers = page.problem(schemas, 422, "`limit` or `cursor` is wrong; `errors` names it");
             (format!("List {kind}"), page_parameters(handler), None, answers)
         }
-        Operation::Search => {
-            let page = Answers::default().content(200, "A page; nextCursor leads to the next", JSON, schemas.page(handler));
-            let answers = page.problem(schemas, 422, "A parameter is wrong or unknown; `errors` names it");
-            let narrowed = parameters(handler).into_iter().map(|one| narrowing(&one));
-            (format!("Search {kind}"), page_parameters(handler).into_iter().chain(narrowed).collect(), None, answers)
-        }
-        Operation::Export => {
-            let text = json!({"type": "string", "description": "A line with the names of the columns, then a line for each."});
-            let answers = Answers::default().content(200, "All that the parameters ask for", "text/csv", text);
-            let answers = answers.problem(schemas, 422, "A parameter is wrong or unknown; `errors` names it");
-            let narrowed = parameters(handler).into_iter().map(|one| narrowing(&one)).collect();
-            (format!("Export {kind}"), narrowed, None, answers)
-        }
-        Operation::Notes => {
-            let answers = Answers::default().content(200, "A page of notes, the newest first", JSON, schemas.answer::<NotesBody>());
-            let answers = answers.problems(schemas, &[MISSING, (422, "`limit` or `cursor` is wrong; `errors` names it")]);
-            let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": usual_page(handler)});
-            let cursor = json!({"type": "string", "pattern": "^[0-9]{1,19}$"});
-            let parameters = vec![
-                parameter("limit", "query", false, "Maximum number of notes", limit),
-                parameter("cursor", "query", false, "The nextCursor of a page, unchanged", cursor),
-            ];
-            (format!("Read what was noted of {kind}"), parameters, None, answers)
-        }
-        Operation::AddNote => {
-            let answers = Answers::default().content(201, "Noted", JSON, schemas.answer::<NoteBody>()).problems(schemas, &[MISSING]);
-            (format!("Note something of {kind}"), vec![], Some((schemas.request::<NewNote>(), true)), answers)
-        }
+        Operation::Search | Operation::Export | Operation::Notes | Operation::AddNote => of_staff(handler, operation, schemas),
         Operation::Create => {
             let created = shown(201, "Created; with a key that was used before, what was created then");
             let priced = handler.pricing.is_some();
@@ -241,6 +214,44 @@ fn of_resource(handler: &ResourceHandler, operation: &Operation, table: &Table, 
         }
     };
     Shape { summary, tag: kind.to_owned(), parameters, body, answers }
+}
+
+/// What only staff do with resources.
+fn of_staff(
+    handler: &ResourceHandler,
+    operation: &Operation,
+    schemas: &mut Schemas,
+) -> (String, Vec<Value>, Option<(Value, bool)>, Answers) {
+    const WRONG: (u16, &str) = (422, "A parameter is wrong or unknown; `errors` names it");
+    let kind = handler.kind.as_str();
+    let narrowed = || parameters(handler).into_iter().map(|one| narrowing(&one));
+    match operation {
+        Operation::Export => {
+            let text = json!({"type": "string", "description": "A line with the names of the columns, then a line for each."});
+            let answers = Answers::default().content(200, "All that the parameters ask for", "text/csv", text).problems(schemas, &[WRONG]);
+            (format!("Export {kind}"), narrowed().collect(), None, answers)
+        }
+        Operation::Notes => {
+            let answers = Answers::default().content(200, "A page of notes, the newest first", JSON, schemas.answer::<NotesBody>());
+            let answers = answers.problems(schemas, &[MISSING, (422, "`limit` or `cursor` is wrong; `errors` names it")]);
+            let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": usual_page(handler)});
+            let cursor = json!({"type": "string", "pattern": "^[0-9]{1,19}$"});
+            let parameters = vec![
+                parameter("limit", "query", false, "Maximum number of notes", limit),
+                parameter("cursor", "query", false, "The nextCursor of a page, unchanged", cursor),
+            ];
+            (format!("Read what was noted of {kind}"), parameters, None, answers)
+        }
+        Operation::AddNote => {
+            let answers = Answers::default().content(201, "Noted", JSON, schemas.answer::<NoteBody>()).problems(schemas, &[MISSING]);
+            (format!("Note something of {kind}"), vec![], Some((schemas.request::<NewNote>(), true)), answers)
+        }
+        _ => {
+            let page = Answers::default().content(200, "A page; nextCursor leads to the next", JSON, schemas.page(handler));
+            let parameters = page_parameters(handler).into_iter().chain(narrowed()).collect();
+            (format!("Search {kind}"), parameters, None, page.problems(schemas, &[WRONG]))
+        }
+    }
 }
 
 /// Operations on one resource of `handler`: their name, and their parameter for its id.
