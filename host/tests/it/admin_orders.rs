@@ -93,8 +93,15 @@ async fn staff_find_the_orders_of_everybody_and_customers_their_own() {
 
     let one = support.get(&format!("/api/admin/orders/{declined_id}")).await.body;
     assert_eq!(one["actions"], json!(["cancel", "retry"]), "{one}");
-    let cancelled = support.post(&format!("/api/admin/orders/{declined_id}/cancel"), &json!({})).await;
+    let wrong = support.post(&format!("/api/admin/orders/{declined_id}/cancel"), &json!({"reason": " "})).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong:?}");
+    let own = bob.post(&format!("/api/orders/{declined_id}/cancel"), &json!({"reason": "mine"})).await;
+    assert_eq!(own.status, StatusCode::UNPROCESSABLE_ENTITY, "{own:?}");
+    let cancelled = support.post(&format!("/api/admin/orders/{declined_id}/cancel"), &json!({"reason": "asked for by phone"})).await;
     assert_eq!((cancelled.status, &cancelled.body["state"]), (StatusCode::OK, &json!("cancelled")));
+    let admin = staff(&app, "adam", &["admin"]).await;
+    let deeds = admin.get("/api/admin/audit?action=orders.cancel").await.body;
+    assert!(deeds.to_string().contains("asked for by phone"), "{deeds:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use crate::http::back_office::{NewNote, NotesBody};
 use crate::http::extract::MAX_KEY_BYTES;
 use crate::http::proxy::Unanswered;
 use crate::http::table::{self, Entry, Table, Who};
-use crate::plan::{Access, AccountOperation, Endpoint, Operation, Plan, ResourceHandler, Route};
+use crate::plan::{Access, AccountOperation, Endpoint, Operation, Plan, ResourceHandler, Route, Scope};
 use crate::services::audit;
 use crate::services::resources::view::CURSOR_PATTERN;
 use crate::services::resources::{MAX_PAGE, NoteBody, Parameter, Takes, parameters, usual_page};
@@ -89,7 +89,7 @@ fn shape(route: &Route, (plan, table): (&Plan, &Table), schemas: &mut Schemas) -
     match &route.endpoint {
         Endpoint::Account(operation) => of_account(*operation, schemas),
         Endpoint::Resource { handler, operation } => match find(plan, handler) {
-            Some(handler) => of_resource(handler, operation, table, schemas),
+            Some(handler) => of_resource(handler, operation, (route.scope, table), schemas),
             None => Shape {
                 summary: "No such handler".to_owned(),
                 tag: handler.clone(),
@@ -160,7 +160,7 @@ fn of_account(operation: AccountOperation, schemas: &mut Schemas) -> Shape {
     }
 }
 
-fn of_resource(handler: &ResourceHandler, operation: &Operation, table: &Table, schemas: &mut Schemas) -> Shape {
+fn of_resource(handler: &ResourceHandler, operation: &Operation, (scope, table): (Scope, &Table), schemas: &mut Schemas) -> Shape {
     let kind = handler.kind.as_str();
     let one = schemas.resource(handler);
     let shown = |status, description: &str| Answers::default().content(status, description, JSON, one.clone()).header(status, Header::ETag);
@@ -208,7 +208,7 @@ fn of_resource(handler: &ResourceHandler, operation: &Operation, table: &Table, 
             (format!("Follow the transitions of {kind}"), vec![resume], None, answers)
         }
         Operation::Action(action) => {
-            let body = schemas.action(handler);
+            let body = schemas.action(handler, scope);
             let answers = shown(200, "Done").problems(schemas, &[MISSING, CONFLICT, TOO_SOON]);
             (format!("Act on {kind}: {action}"), vec![], Some((body, false)), answers)
         }

@@ -5,9 +5,9 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::http::resources::PageBody;
-use crate::plan::{Owner, ResourceHandler};
-use crate::services::resources::ChangeBody;
+use crate::plan::{Owner, ResourceHandler, Scope};
 use crate::services::resources::view::{HOST_OWNED, ResourceBody};
+use crate::services::resources::{ChangeBody, MAX_REASON};
 use crate::services::shop::order as shop;
 
 /// Where a document has its schemas.
@@ -62,11 +62,19 @@ impl Schemas {
     }
 
     /// What an action on a resource of `handler` takes.
-    pub(super) fn action(&mut self, handler: &ResourceHandler) -> Value {
+    pub(super) fn action(&mut self, handler: &ResourceHandler, scope: Scope) -> Value {
         let private = if handler.pricing.is_some() { self.request::<shop::Payment>() } else { json!({}) };
-        let fields: Map<String, Value> = handler.private_fields.iter().map(|name| (name.clone(), private.clone())).collect();
+        let mut fields: Map<String, Value> = handler.private_fields.iter().map(|name| (name.clone(), private.clone())).collect();
+        // Staff may say why.
+        let by = if scope == Scope::All {
+            let reason = json!({"type": "string", "minLength": 1, "maxLength": MAX_REASON, "pattern": r"\S", "description": "Why, for the audit log."});
+            fields.entry("reason").or_insert(reason);
+            "StaffAction"
+        } else {
+            "Action"
+        };
         let action = json!({"type": "object", "properties": fields, "additionalProperties": false});
-        self.named(format!("Action_{}", handler.kind), action)
+        self.named(format!("{by}_{}", handler.kind), action)
     }
 
     /// One event of a stream of `handler`.

@@ -15,6 +15,10 @@ use crate::services::error::{FieldError, pointer};
 use crate::services::shop::catalogue::Catalogue;
 use crate::services::shop::pricing;
 use crate::store::{Object, Resource, Resources, StoreError, Touched};
+use crate::text;
+
+/// Characters of a reason.
+pub const MAX_REASON: usize = 500;
 
 /// A handler, ready to use.
 pub(super) struct Handler {
@@ -78,6 +82,17 @@ impl Handler {
             return Err(ServiceError::field(format!("/{field}"), "expected a whole number of units, 0 or more"));
         }
         Ok(object.clone())
+    }
+
+    /// Why somebody of the staff acts, taken out of what they have sent: it goes into the audit log and nowhere else.
+    pub(super) fn reason(&self, caller: &Caller, body: &mut Value) -> Result<Option<String>, ServiceError> {
+        if caller.actor.is_none() || self.settings.private_fields.iter().any(|field| field == "reason") {
+            return Ok(None);
+        }
+        let Some(given) = body.as_object_mut().and_then(|body| body.shift_remove("reason")) else { return Ok(None) };
+        let reason = given.as_str().map(str::trim).filter(|reason| (1..=MAX_REASON).contains(&text::length(reason)));
+        let wrong = || ServiceError::field("/reason", format!("expected in words why, 1 to {MAX_REASON} characters"));
+        reason.map(|reason| Some(reason.to_owned())).ok_or_else(wrong)
     }
 
     /// What an action may bring: new values of private fields, nothing else.

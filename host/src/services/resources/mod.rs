@@ -15,6 +15,7 @@ pub mod view;
 
 pub use caller::Caller;
 pub use export::Exporting;
+pub use handler::MAX_REASON;
 pub use notes::NoteBody;
 pub use search::{Parameter, Takes, keys, parameters};
 pub use service::{Dependencies, IdempotencyKey, MAX_PAGE, Resources, usual_page};

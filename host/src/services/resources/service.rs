@@ -290,15 +290,16 @@ impl Resources {
         if removed { Ok(()) } else { Err(handler.not_found(id)) }
     }
 
-    /// Fires a named action (`cancel`, `retry`), or a transition by its own name; `body` may bring new private fields.
+    /// Fires a named action (`cancel`, `retry`), or a transition by its own name; `body` may bring new private fields, and of staff why.
     ///
     /// # Errors
     /// Not there, invalid body, or the state does not allow it (409 naming the state).
-    pub async fn act(&self, handler: &str, caller: &Caller, id: &str, action: &str, body: Value) -> Result<View, ServiceError> {
+    pub async fn act(&self, handler: &str, caller: &Caller, id: &str, action: &str, mut body: Value) -> Result<View, ServiceError> {
         let handler = self.handler(handler)?;
+        let reason = handler.reason(caller, &mut body)?;
         let transitions = handler.settings.actions.get(action).cloned().unwrap_or_else(|| vec![action.to_owned()]);
         let origin =
-            Origin { merge: handler.action_fields(&body)?, audit: self.audited(handler, caller, action, id, None), ..Origin::default() };
+            Origin { merge: handler.action_fields(&body)?, audit: self.audited(handler, caller, action, id, reason), ..Origin::default() };
         self.own(handler, caller, id).await?;
         let entered = self.store().timers(&handler.settings.kind, id).await?;
         let (steady, too_soon) = (self.inner.parts.clock.steady(), Mutex::new(None));
