@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// `draws` of an `api.handler`. What is created is checked and written in one commit: what it draws from is there and in one of `states`, and all
+/// `draws` of an `api.handler`. What is created is checked and written in one commit: what it draws from is there and in a state of `while`, and all
 /// that is drawn of it, what has ended as an error aside, is no more than it has. It belongs to who owns what it draws from.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -20,7 +20,8 @@ pub struct DrawsSettings {
     /// Field of what it draws from, with an amount as a decimal number: so much may be drawn of it.
     #[schemars(length(min = 1))]
     pub up_to: String,
-    /// States of what it draws from in which it can.
+    /// In which states of what it draws from it can.
+    #[serde(rename = "while")]
     #[schemars(length(min = 1))]
     pub states: Vec<String>,
     /// Fields of what it draws from that are copied, so that steps know them.

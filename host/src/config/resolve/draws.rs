@@ -35,7 +35,7 @@ fn resolved(context: &Context<'_>, settings: &DrawsSettings, at: At<'_>, finding
         if let Some(workflow) = workflow.filter(|workflow| !workflow.states.contains_key(name)) {
             let help = context.suggest(name, workflow.states.keys().map(String::as_str));
             let message = format!("workflow '{}' has no state '{name}'", workflow.name);
-            findings.error(at.setting(&format!("draws/states/{index}")), Code::UnknownName, message, help);
+            findings.error(at.setting(&format!("draws/while/{index}")), Code::UnknownName, message, help);
         }
     }
     Some(Draws {
