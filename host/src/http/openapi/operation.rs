@@ -167,8 +167,9 @@ fn of_resource(handler: &ResourceHandler, operation: &Operation, (scope, table):
     let (summary, parameters, body, answers) = match operation {
         Operation::List => {
             let page = Answers::default().content(200, "A page; Link leads to the next", JSON, array_of(&one)).header(200, Header::Link);
-            let answers = page.problem(schemas, 422, "`limit` or `cursor` is wrong; `errors` names it");
-            (format!("List {kind}"), page_parameters(handler), None, answers)
+            let answers = page.problem(schemas, 422, "A parameter is wrong; `errors` names it");
+            let narrowed = handler.is_searched().then(|| parameters(handler)).into_iter().flatten().map(|one| narrowing(&one));
+            (format!("List {kind}"), page_parameters(handler).into_iter().chain(narrowed).collect(), None, answers)
         }
         Operation::Search | Operation::Export | Operation::Notes | Operation::AddNote => of_staff(handler, operation, schemas),
         Operation::Create => {
