@@ -13,7 +13,7 @@ pub async fn staff(app: &TestApp, name: &str, roles: &[&str]) -> Client {
     let client = app.client.customer(name).await;
     let id = client.get("/api/auth/profile").await.body["id"].as_str().unwrap().to_owned();
     let roles: BTreeSet<String> = roles.iter().map(|role| (*role).to_owned()).collect();
-    app.store.users.set_roles(&id, &roles).await.unwrap().unwrap();
+    app.store.users.set_roles(&id, &roles, None).await.unwrap().unwrap();
     let credentials = json!({"email": format!("{name}@example.com"), "password": "password123"});
     let session = app.client.post("/api/auth/login", &credentials).await;
     app.client.with_token(session.body["token"].as_str().unwrap())
