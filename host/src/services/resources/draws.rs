@@ -41,13 +41,16 @@ impl Resources {
     ) -> Result<(View, bool), ServiceError> {
         let mut seen: Option<BTreeSet<String>> = None;
         for _ in 0..TRIES {
-            let (new, others) = self.draw((handler, draws), data.clone()).await?;
+            let (new, others) = match self.draw((handler, draws), data.clone()).await {
+                Ok(drawn) => drawn,
+                Err(refused) => return self.unless_made(handler, caller, row.as_ref(), refused).await,
+            };
             let (kind, id) =
                 new.drawn.iter().map(|drawn| (drawn.touched.kind.clone(), drawn.touched.id.clone())).next().unwrap_or_default();
             if seen.as_ref().is_some_and(|seen| *seen != others) {
                 let what = &handler.settings.kind;
                 let detail = format!("other {what} of '{id}' were made at the same time; nothing was stored: look at them, and ask again");
-                return Err(ServiceError::Conflict(detail));
+                return self.unless_made(handler, caller, row.as_ref(), ServiceError::Conflict(detail)).await;
             }
             seen = Some(others);
             match self.insert(handler, caller, new, row.clone(), traceparent.clone()).await {
@@ -56,6 +59,21 @@ impl Resources {
             }
         }
         Err(ServiceError::Conflict("what is drawn from changes too fast; nothing was stored: ask again".to_owned()))
+    }
+
+    /// The answer to a request that was refused: what is in its way may be what the same request has made meanwhile.
+    async fn unless_made(
+        &self,
+        handler: &Handler,
+        caller: &Caller,
+        row: Option<&IdempotencyRow>,
+        refused: ServiceError,
+    ) -> Result<(View, bool), ServiceError> {
+        let Some(row) = row else { return Err(refused) };
+        match self.store().idempotency(&row.user, &row.key).await? {
+            Some(earlier) => self.replay(handler, caller, row, &earlier).await,
+            None => Err(refused),
+        }
     }
 
     /// Finds out whether what `data` asks for may be drawn; answers what is to be created, and which others draw from the same.

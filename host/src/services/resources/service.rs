@@ -477,7 +477,7 @@ impl Resources {
         Ok(commit_plan::begin(context, resource, instance, &effects, Some(traceparent)))
     }
 
-    async fn replay(
+    pub(super) async fn replay(
         &self,
         handler: &Handler,
         caller: &Caller,
