@@ -189,8 +189,8 @@ fn each_config_of_the_shop_has_its_twelve_states_and_fifteen_transitions() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs").join(file);
         let stage = Stage::new();
         let plan = stage.check(file, &std::fs::read_to_string(path).unwrap()).plan.unwrap();
-        let named = plan.workflows.iter().map(|workflow| workflow.machine.definition());
-        let definition = named.into_iter().find(|definition| definition.name == "order-processing").unwrap();
+        let mut definitions = plan.workflows.iter().map(|workflow| workflow.machine.definition());
+        let definition = definitions.find(|definition| definition.name == "order-processing").unwrap();
         assert_eq!(definition.states.keys().collect::<Vec<_>>(), states, "{file}");
         let edges = definition.transitions.iter().map(|(name, edge)| (name.as_str(), edge.from.as_str(), edge.to.as_str()));
         assert_eq!(edges.collect::<Vec<_>>(), transitions, "{file}");
