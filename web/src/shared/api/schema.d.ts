@@ -505,7 +505,6 @@ export interface components {
         Action_orders: {
             payment?: components["schemas"]["Payment"];
         };
-        Action_refunds: Record<string, unknown>;
         /** @description An address that a carrier can read. */
         Address: {
             /** @description Street and number. */
@@ -986,6 +985,15 @@ export interface components {
             /** @description For `Authorization: Bearer`. */
             token: string;
             user: components["schemas"]["User"];
+        };
+        StaffAction_orders: {
+            payment?: components["schemas"]["Payment"];
+            /** @description Why, for the audit log. */
+            reason?: string;
+        };
+        StaffAction_refunds: {
+            /** @description Why, for the audit log. */
+            reason?: string;
         };
         /** @description How a part is. */
         Status: "up" | "degraded" | "down";
@@ -1481,7 +1489,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `limit` or `cursor` is wrong; `errors` names it */
+            /** @description A parameter is wrong; `errors` names it */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1630,6 +1638,22 @@ export interface operations {
                 limit?: number;
                 /** @description The cursor of the Link header, unchanged */
                 cursor?: string;
+                /** @description Only those in this state */
+                state?: string;
+                /** @description Only those created then or later: a date (UTC), or a date with a time */
+                from?: string | unknown | unknown;
+                /** @description Only those created before that time, or on that day or before it */
+                to?: string | unknown | unknown;
+                /** @description true: only those that a person is asked to look at */
+                attention?: boolean;
+                /** @description Only those whose items.productId is this */
+                product?: string;
+                /** @description Only those whose total is that or more, in minor units */
+                minTotal?: number;
+                /** @description Only those whose total is that or less, in minor units */
+                maxTotal?: number;
+                /** @description Only those that have exactly this as id, owner, e-mail of the owner, transaction_id, tracking_number */
+                search?: string;
             };
             header?: never;
             path?: never;
@@ -1668,7 +1692,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `limit` or `cursor` is wrong; `errors` names it */
+            /** @description A parameter is wrong; `errors` names it */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3111,7 +3135,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["Action_orders"];
+                "application/json": components["schemas"]["StaffAction_orders"];
             };
         };
         responses: {
@@ -3254,7 +3278,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["Action_orders"];
+                "application/json": components["schemas"]["StaffAction_orders"];
             };
         };
         responses: {
@@ -3392,6 +3416,22 @@ export interface operations {
                 limit?: number;
                 /** @description The cursor of the Link header, unchanged */
                 cursor?: string;
+                /** @description Only those in this state */
+                state?: string;
+                /** @description Only those created then or later: a date (UTC), or a date with a time */
+                from?: string | unknown | unknown;
+                /** @description Only those created before that time, or on that day or before it */
+                to?: string | unknown | unknown;
+                /** @description true: only those that a person is asked to look at */
+                attention?: boolean;
+                /** @description Only those whose amount is that or more */
+                minAmount?: number;
+                /** @description Only those whose amount is that or less */
+                maxAmount?: number;
+                /** @description Only those whose orderId is this */
+                orderId?: string;
+                /** @description Only those that have exactly this as id, owner, e-mail of the owner */
+                search?: string;
             };
             header?: never;
             path?: never;
@@ -3430,7 +3470,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `limit` or `cursor` is wrong; `errors` names it */
+            /** @description A parameter is wrong; `errors` names it */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4062,7 +4102,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["Action_refunds"];
+                "application/json": components["schemas"]["StaffAction_refunds"];
             };
         };
         responses: {
