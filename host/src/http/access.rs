@@ -10,6 +10,7 @@ use super::address::Client;
 use super::error::ApiError;
 use super::middleware::request_id;
 use super::state::Serving;
+use super::writes;
 use crate::plan::Access;
 use crate::plan::access::{Denied, Roles};
 use crate::services::audit::Actor;
@@ -57,7 +58,7 @@ fn actor(user: &CurrentUser, request: &Request) -> Actor {
 fn write_refusal(serving: &Serving, actor: Arc<Actor>) {
     if let Some(log) = serving.app.audit.clone() {
         let route = Arc::clone(&serving.route);
-        drop(serving.app.writes.spawn(async move { log.refused(&actor, &route.name).await }));
+        writes::begin(&serving.app.writes, async move { log.refused(&actor, &route.name).await });
     }
 }
 

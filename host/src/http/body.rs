@@ -86,9 +86,14 @@ fn the_last(error: ApiError) -> ApiError {
 
 /// All of a body, if it is small enough and comes within `limit`.
 pub(crate) async fn whole(body: Body, limit: Duration) -> Result<Bytes, ApiError> {
-    match tokio::time::timeout(limit, Limited::new(body, usize::try_from(MAX_BODY_BYTES).unwrap_or(usize::MAX)).collect()).await {
+    whole_of(body, limit, MAX_BODY_BYTES).await
+}
+
+/// All of a body that may have `most` bytes.
+pub(crate) async fn whole_of(body: Body, limit: Duration, most: u64) -> Result<Bytes, ApiError> {
+    match tokio::time::timeout(limit, Limited::new(body, usize::try_from(most).unwrap_or(usize::MAX)).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Cut::TooLarge(MAX_BODY_BYTES).into()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Cut::TooLarge(most).into()),
         Ok(Err(error)) => Err(Cut::by(&*error).into()),
         Err(_) => Err(Cut::TooSlow(limit).into()),
     }

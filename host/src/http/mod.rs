@@ -28,7 +28,7 @@ mod resources;
 mod routes;
 pub mod server;
 mod serves;
-
+mod shop;
 mod state;
 mod table;
 mod writes;

@@ -20,10 +20,10 @@ use super::state::{Route, Serving};
 use super::{events as stream, writes};
 use crate::services::ServiceError;
 use crate::services::resources::view::ResourceBody;
-use crate::services::resources::{Caller, IdempotencyKey, MAX_PAGE, Resources, View};
+use crate::services::resources::{CHANGED, Caller, IdempotencyKey, MAX_PAGE, Resources, View};
 use crate::services::users::CurrentUser;
 
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The resources of the route's handler.
 pub(super) struct Kept {
@@ -281,14 +281,14 @@ fn etag(view: &View) -> String {
 
 /// With `If-Match`, a conflict means that the precondition failed.
 fn unless_matched(error: ServiceError, expected: Option<u64>) -> ApiError {
-    let conflict = matches!(error, ServiceError::Conflict(_) | ServiceError::Moved { .. });
+    let conflict = matches!(error, ServiceError::Conflict(_) | ServiceError::Moved { .. } | ServiceError::Differs { code: CHANGED, .. });
     let error = ApiError::from(error);
     if conflict && expected.is_some() { error.with_status(StatusCode::PRECONDITION_FAILED) } else { error }
 }
 
 /// The same for the same content, in whatever sequence its keys come and however it is spaced: a client that makes a request again may
 /// write it differently.
-fn request_hash(method: &Method, path: &str, body: &Map<String, Value>) -> String {
+pub(super) fn request_hash(method: &Method, path: &str, body: &Map<String, Value>) -> String {
     let mut body = Value::Object(body.clone());
     body.sort_all_objects();
     let mut hash = Sha256::new();

@@ -20,9 +20,9 @@ use super::middleware::{auth, cors, observe, rate_limit, request_id, security};
 use super::proxy::AskedTwice;
 use super::state::{AppState, DEFAULT_TIMEOUT, Route as Served, Serving};
 use super::table::{Answers, Entry, Table, is_any};
-use super::{HttpParts, access, accounts, audit, back_office, health, metrics, openapi, resources, serves};
+use super::{HttpParts, access, accounts, audit, back_office, health, metrics, openapi, resources, serves, shop};
 use crate::plan::paths::{self, template as routable};
-use crate::plan::{self, AccountOperation, Endpoint, Middleware, Operation};
+use crate::plan::{self, AccountOperation, Endpoint, Middleware, Operation, ShopOperation};
 
 /// Everything that answers, as one value.
 pub fn router(parts: HttpParts) -> Router {
@@ -106,6 +106,14 @@ fn endpoint(entry: &Entry, route: &plan::Route, state: &Arc<AppState>) -> Method
             Operation::Delete => with(method, resources::delete),
             Operation::Events => with(method, resources::events),
             Operation::Action(_) => with(method, resources::act),
+            Operation::Shop(operation) => match operation {
+                ShopOperation::Search => with(method, shop::search),
+                ShopOperation::Prices => with(method, shop::prices),
+                ShopOperation::Import => with(method, shop::import),
+                ShopOperation::Levels => with(method, shop::levels),
+                ShopOperation::Moves => with(method, shop::moves),
+                ShopOperation::Move => with(method, shop::make_move),
+            },
         },
     };
     let served = Served {

@@ -8,7 +8,9 @@ use serde::ser::{SerializeMap as _, Serializer};
 
 use crate::plan::access::Roles;
 use crate::plan::paths::{self, below};
-use crate::plan::{self, Access, Endpoint, MAX_BODY_BYTES, MetricsAccess, Middleware, Operation, Owner, Plan, Scope};
+use crate::plan::{
+    self, Access, Endpoint, MAX_BODY_BYTES, MAX_TABLE_BYTES, MetricsAccess, Middleware, Operation, Owner, Plan, Scope, ShopOperation,
+};
 
 /// Who answers what no module does.
 const HOST: &str = "millrace";
@@ -169,6 +171,7 @@ fn limits(plan: &Plan, route: &plan::Route) -> Limits {
     let none = Limits::default();
     let takes = match &route.endpoint {
         Endpoint::Proxy(name) => plan.proxies.iter().find(|proxy| proxy.name == *name).map(|proxy| proxy.max_body_bytes),
+        Endpoint::Resource { operation: Operation::Shop(ShopOperation::Import), .. } => Some(MAX_TABLE_BYTES),
         _ if matches!(route.method.as_str(), "POST" | "PUT" | "PATCH") => Some(MAX_BODY_BYTES),
         _ => None,
     };
@@ -207,6 +210,7 @@ pub(super) fn operation(endpoint: &Endpoint) -> &str {
             Operation::Delete => "delete",
             Operation::Events => "events",
             Operation::Action(action) => action,
+            Operation::Shop(operation) => operation.name(),
         },
     }
 }

@@ -260,6 +260,40 @@ pub enum Operation {
     AddNote,
     /// `POST /things/{id}/<action>`
     Action(String),
+    /// What the admin of a shop does with products.
+    Shop(ShopOperation),
+}
+
+/// What the admin of a shop does with products and their stock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShopOperation {
+    /// `GET /products` with `scope: all`
+    Search,
+    /// `GET /products/{id}/prices`
+    Prices,
+    /// `POST /products/import`
+    Import,
+    /// `GET /stock`
+    Levels,
+    /// `GET /stock/{id}/moves`
+    Moves,
+    /// `POST /stock/{id}/moves`
+    Move,
+}
+
+impl ShopOperation {
+    /// As it is counted.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Search => "search",
+            Self::Prices => "prices",
+            Self::Import => "import",
+            Self::Levels => "stock",
+            Self::Moves => "stock_moves",
+            Self::Move => "move_stock",
+        }
+    }
 }
 
 /// A middleware of a route.
@@ -365,6 +399,8 @@ pub struct ResourceHandler {
     pub draws: Option<Draws>,
     /// Field that holds units in stock, which are then kept as stock and can be reserved.
     pub stock_field: Option<String>,
+    /// Field that says whether customers see a product: these resources are products of a shop.
+    pub status_field: Option<String>,
     /// What another process has to know to reserve stock over HTTP. Without it that is not offered; while it is empty all are refused.
     pub stock_secret: Option<Secret>,
 }
@@ -444,6 +480,8 @@ pub struct Pricing {
     pub prices: Prices,
     /// Units of one line, at most.
     pub max_quantity: u64,
+    /// Field that says whether a product of this process is sold.
+    pub status_field: Option<String>,
 }
 
 /// Units of one line, at most, whatever a config says.
@@ -477,6 +515,9 @@ pub struct FileServer {
 
 /// Largest body of a request that the routes of this program take, in bytes.
 pub const MAX_BODY_BYTES: u64 = 64 * 1024;
+
+/// Largest table that is taken in, in bytes.
+pub const MAX_TABLE_BYTES: u64 = 1024 * 1024;
 
 /// `http.simple_proxy`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -150,6 +150,7 @@ impl Walk {
     fn body(&self, path: &str) -> Value {
         match path {
             "/api/orders" => crate::client::order("prod-008", 1, "tok_visa"),
+            "/api/admin/products" => json!({"name": "a thing", "price": 1}),
             REFUNDS => json!({"orderId": self.paid, "amount": 1, "reason": "a cent"}),
             _ => json!({"name": "a thing"}),
         }

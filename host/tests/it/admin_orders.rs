@@ -23,6 +23,25 @@ fn ids(page: &Value) -> Vec<&str> {
     page["items"].as_array().unwrap_or_else(|| panic!("{page}")).iter().map(|one| one["id"].as_str().unwrap()).collect()
 }
 
+/// What is asked for wrongly is told by its name.
+async fn refuses_what_is_no_filter(support: &Client) {
+    for (query, says) in [
+        ("minTotal=1.5", "minTotal: expected a whole number, got '1.5'"),
+        ("from=yesterday", "from: expected a date such as 2026-01-31"),
+        ("attention=perhaps", "attention: expected true or false, got 'perhaps'"),
+        (
+            "colour=red",
+            "colour: there is no such filter; accepted are limit, cursor, state, from, to, attention, product, minTotal, maxTotal, search",
+        ),
+        ("limit=201", "limit"),
+    ] {
+        let refused = support.get(&format!("/api/admin/orders?{query}")).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{query}: {refused:?}");
+        assert!(refused.body["detail"].as_str().unwrap().contains(says), "{query}: {}", refused.body);
+    }
+    assert_eq!(support.get("/api/admin/orders?state=a&state=b").await.status, StatusCode::BAD_REQUEST);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn staff_find_the_orders_of_everybody_and_customers_their_own() {
     let app = TestApp::start("configs/monolith.yaml", &[("PAYMENT_RETRY_AFTER", "20m")]).await;
@@ -67,21 +86,7 @@ async fn staff_find_the_orders_of_everybody_and_customers_their_own() {
     let second = list(&format!("limit=2&cursor={next}")).await;
     assert_eq!((ids(&second), second.get("nextCursor")), (vec![keyboard_id], None));
 
-    for (query, says) in [
-        ("minTotal=1.5", "minTotal: expected a whole number, got '1.5'"),
-        ("from=yesterday", "from: expected a date such as 2026-01-31"),
-        ("attention=perhaps", "attention: expected true or false, got 'perhaps'"),
-        (
-            "colour=red",
-            "colour: there is no such filter; accepted are limit, cursor, state, from, to, attention, product, minTotal, maxTotal, search",
-        ),
-        ("limit=201", "limit"),
-    ] {
-        let refused = support.get(&format!("/api/admin/orders?{query}")).await;
-        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{query}: {refused:?}");
-        assert!(refused.body["detail"].as_str().unwrap().contains(says), "{query}: {}", refused.body);
-    }
-    assert_eq!(support.get("/api/admin/orders?state=a&state=b").await.status, StatusCode::BAD_REQUEST);
+    refuses_what_is_no_filter(&support).await;
 
     // A customer's own list can be narrowed as well, and reaches no further.
     let own = ada.get("/api/orders?product=prod-001").await;

@@ -10,6 +10,7 @@ mod access;
 mod admin;
 mod admin_orders;
 mod architecture;
+mod catalogue;
 mod client;
 mod commands;
 mod compiled;

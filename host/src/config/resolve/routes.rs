@@ -21,7 +21,7 @@ use crate::config::modules::simple_proxy::SimpleProxy;
 use crate::config::report::Code;
 use crate::config::sections::RouteEntry;
 use crate::plan::paths::{beginning, meets, template};
-use crate::plan::{Access, AccountOperation, Endpoint, Middleware, Operation, ResourceHandler, Route, Scope};
+use crate::plan::{Access, AccountOperation, Endpoint, Middleware, Operation, ResourceHandler, Route, Scope, ShopOperation};
 
 const HANDLERS: [&str; 4] = [AuthJwt::TYPE, ApiHandler::TYPE, SimpleProxy::TYPE, PersistenceStore::TYPE];
 const MIDDLEWARES: [&str; 4] = [Cors::TYPE, RequestId::TYPE, RateLimit::TYPE, AuthMiddleware::TYPE];
@@ -159,6 +159,9 @@ fn auth_endpoint(entry: &RouteEntry) -> Option<Endpoint> {
 
 /// Follows from the method and where the id stands.
 fn operation(entry: &RouteEntry, handler: Option<&ApiHandler>) -> Option<Operation> {
+    if let Some(operation) = handler.and_then(|handler| shop_operation(entry, handler)) {
+        return Some(Operation::Shop(operation));
+    }
     let segments: Vec<&str> = entry.path.split('/').collect();
     let ids = segments.iter().filter(|s| **s == "{id}").count();
     let last = *segments.last()?;
@@ -177,6 +180,23 @@ fn operation(entry: &RouteEntry, handler: Option<&ApiHandler>) -> Option<Operati
         ("GET", 1) if after_id && of_notes => Some(Operation::Notes),
         ("POST", 1) if after_id && of_notes => Some(Operation::AddNote),
         ("POST", 1) if after_id => Some(Operation::Action(last.to_owned())),
+        _ => None,
+    }
+}
+
+/// What only the admin of a shop asks for, of a handler that keeps products or stock.
+fn shop_operation(entry: &RouteEntry, handler: &ApiHandler) -> Option<ShopOperation> {
+    let segments: Vec<&str> = entry.path.split('/').collect();
+    let (last, before) = (*segments.last()?, segments.len().checked_sub(2).and_then(|i| segments.get(i)).copied());
+    let (of_one, of_all) = (before == Some("{id}"), !segments.contains(&"{id}"));
+    let (products, stock) = (handler.products.is_some(), handler.stock.is_some());
+    match (entry.method.as_str(), last) {
+        ("GET", "stock") if stock && of_all && handler.resource_name != last => Some(ShopOperation::Levels),
+        ("GET", "moves") if stock && of_one => Some(ShopOperation::Moves),
+        ("POST", "moves") if stock && of_one && !handler.actions.contains_key(last) => Some(ShopOperation::Move),
+        ("GET", "prices") if products && of_one => Some(ShopOperation::Prices),
+        ("POST", "import") if products && of_all && handler.resource_name != last => Some(ShopOperation::Import),
+        ("GET", _) if products && of_all && entry.scope == Some(ScopeName::All) => Some(ShopOperation::Search),
         _ => None,
     }
 }

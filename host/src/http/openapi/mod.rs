@@ -5,6 +5,8 @@
 mod answers;
 mod operation;
 mod schemas;
+mod shape;
+mod shop;
 
 use axum::handler::Handler;
 use axum::http::header;

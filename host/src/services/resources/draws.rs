@@ -107,7 +107,7 @@ impl Resources {
         }
         let touched = Touched { kind: draws.from.clone(), id, version: source.version };
         let drawn = Some(Source { owner: source.owner.clone(), touched });
-        Ok((New { data, drawn }, others.into_iter().map(|other| other.id).collect()))
+        Ok((New { id: None, data, drawn }, others.into_iter().map(|other| other.id).collect()))
     }
 
     /// Those that draw from `id`.

@@ -7,6 +7,7 @@ mod draws;
 mod export;
 mod handler;
 mod notes;
+mod products;
 mod search;
 mod seeds;
 mod service;
@@ -17,8 +18,9 @@ pub use caller::Caller;
 pub use export::Exporting;
 pub use handler::MAX_REASON;
 pub use notes::NoteBody;
+pub use products::{Imported, LevelPage, MovePage, Prices, ProductPage, ProductQuery, USUAL_PAGE};
 pub use search::{Parameter, Takes, keys, parameters};
-pub use service::{Dependencies, IdempotencyKey, MAX_PAGE, Resources, usual_page};
+pub use service::{CHANGED, Dependencies, IdempotencyKey, MAX_PAGE, Resources, usual_page};
 pub use view::{Change, ChangeBody, Page, View};
 
 pub use crate::store::{HistoryRow, Object};

@@ -227,7 +227,7 @@ impl Resources {
         let handler = self.handler(handler)?;
         let Found { resources, next } = self.found(handler, caller, query).await?;
         let next = next.map(|(at, id)| view::cursor_at(at, &id));
-        Ok(Page { items: self.items(handler, caller, &resources).await?, next })
+        Ok(Page { items: self.bodies(handler, caller, &resources).await?, next })
     }
 
     pub(super) async fn found(&self, handler: &Handler, caller: &Caller, query: &[(String, String)]) -> Result<Found, ServiceError> {

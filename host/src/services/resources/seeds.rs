@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::handler::Handler;
+use super::handler::{Handler, MAX_ID};
 use super::service::Resources;
 use crate::plan::Prices;
 use crate::services::engine::commit_plan;
@@ -29,8 +29,6 @@ fn active() -> String {
     "active".into()
 }
 
-/// Characters of an id.
-const MAX_ID: usize = 100;
 /// Characters of a value that a message shows.
 const MAX_SHOWN: usize = 40;
 /// Mistakes of one file that are told; there may be as many as products.

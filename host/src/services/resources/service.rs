@@ -28,7 +28,9 @@ use crate::services::engine::{
 use crate::services::generation::Generation;
 use crate::services::shop::catalogue::Catalogue;
 use crate::shutdown::Stop;
-use crate::store::{AuditEntry, Commit, Conflict, Guard, IdempotencyRow, Instances, Listing, Resource, Stock, Stocking, StoreError, Users};
+use crate::store::{
+    AuditEntry, Commit, Conflict, Guard, IdempotencyRow, Instances, Listing, Object, Resource, Stock, Stocking, StoreError, Users,
+};
 
 /// Entries of a page, at most.
 pub const MAX_PAGE: usize = 200;
@@ -61,6 +63,9 @@ pub(super) fn page_size(handler: &Handler, limit: Option<usize>) -> Result<usize
         Err(ServiceError::field("limit", format!("expected 1 to {MAX_PAGE}, got {limit}")))
     }
 }
+
+/// Word for programs: a product was changed since it was read.
+pub const CHANGED: &str = "changed";
 
 /// The resources of a process. Clones share everything.
 #[derive(Clone)]
@@ -178,10 +183,11 @@ impl Resources {
         {
             return self.replay(handler, caller, row, &earlier).await;
         }
+        let (id, body) = chosen_id(handler, caller, body)?;
         let data = handler.new_data(&body).await?;
         match &handler.settings.draws {
             Some(draws) => self.insert_drawn((handler, draws), caller, data, row, traceparent).await,
-            None => self.insert(handler, caller, New { data, drawn: None }, row, traceparent).await,
+            None => self.insert(handler, caller, New { id, data, drawn: None }, row, traceparent).await,
         }
     }
 
@@ -214,22 +220,28 @@ impl Resources {
         cursor: Option<&str>,
     ) -> Result<Page, ServiceError> {
         let limit = page_size(handler, limit)?;
+        let owner = handler.reach(caller)?;
+        let after = cursor.map(view::parse_cursor).transpose()?;
+        if handler.settings.status_field.is_some() && handler.settings.owner == Owner::Nobody {
+            let (rows, next) = self.those(handler, owner, after, limit, |row| handler.shows(caller, row)).await?;
+            return Ok(Page { items: self.bodies(handler, caller, &rows).await?, next });
+        }
         let listing = Listing {
             kind: handler.settings.kind.clone(),
-            owner: handler.reach(caller)?.map(str::to_owned),
+            owner: owner.map(str::to_owned),
             by_id: handler.settings.owner == Owner::Nobody,
-            after: cursor.map(view::parse_cursor).transpose()?,
+            after,
             limit: limit + 1,
         };
         let mut rows = self.store().resources(&listing).await?;
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(view::cursor);
-        Ok(Page { items: self.items(handler, caller, &rows).await?, next })
+        Ok(Page { items: self.bodies(handler, caller, &rows).await?, next })
     }
 
     /// Each as a list shows it.
-    pub(super) async fn items(&self, handler: &Handler, caller: &Caller, rows: &[Resource]) -> Result<Vec<ResourceBody>, ServiceError> {
+    pub(super) async fn bodies(&self, handler: &Handler, caller: &Caller, rows: &[Resource]) -> Result<Vec<ResourceBody>, ServiceError> {
         let levels = self.stock_levels(handler).await?;
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
@@ -262,18 +274,53 @@ impl Resources {
         if_version: Option<u64>,
     ) -> Result<View, ServiceError> {
         let handler = self.handler(handler)?;
-        let mut resource = self.own(handler, caller, id).await?;
-        handler.refuse_workflow(&resource)?;
-        let guard = guard(&resource, if_version)?;
-        resource.data = Arc::new(handler.new_data(&body).await?);
-        resource.version += 1;
-        resource.updated_at = self.inner.parts.clock.now();
-        let stock = handler.units(&resource.data).map(|on_hand| Stocking::Anew { sku: id.to_owned(), on_hand });
+        let before = self.own(handler, caller, id).await?;
+        handler.refuse_workflow(&before)?;
+        let changed = |error| self.with_current(handler, caller, id, error);
+        let guard = match guard(&before, if_version) {
+            Ok(guard) => guard,
+            Err(error) => return Err(changed(error).await),
+        };
+        let mut data = handler.new_data(&body).await?;
+        let stock = if handler.keeps_products(caller) {
+            // Whoever looks after products sends back what was shown: units are changed by moves, and by nothing else.
+            handler.settings.stock_field.as_ref().map(|field| data.shift_remove(field));
+            None
+        } else {
+            handler.units(&data).map(|on_hand| Stocking::Anew { sku: id.to_owned(), on_hand })
+        };
+        let resource =
+            Resource { data: Arc::new(data), version: before.version + 1, updated_at: self.inner.parts.clock.now(), ..before.clone() };
+        let prices = self.prices_of(handler, caller, Some(&before), &resource).await?;
         let audit = self.audited(handler, caller, "update", id, None).into_iter().collect();
-        let commit = Commit { change: Some((guard, resource.clone())), stock, audit, ..Commit::default() };
-        self.store().commit(commit).await.map_err(|error| handler.not_changed(error))?;
+        let commit = Commit { change: Some((guard, resource.clone())), stock, prices, audit, ..Commit::default() };
+        if let Err(error) = self.store().commit(commit).await {
+            return Err(changed(handler.not_changed(error)).await);
+        }
         self.inner.parts.generation.advance();
         self.full_view(handler, caller, &resource).await
+    }
+
+    /// That a product was changed meanwhile, with what it is now: what somebody wanted can be put together with that.
+    async fn with_current(&self, handler: &Handler, caller: &Caller, id: &str, error: ServiceError) -> ServiceError {
+        let detail = match &error {
+            ServiceError::Conflict(detail) => detail.clone(),
+            ServiceError::Moved { .. } => error.to_string(),
+            _ => return error,
+        };
+        if !handler.keeps_products(caller) {
+            return ServiceError::Conflict(detail);
+        }
+        let current = match self.own(handler, caller, id).await {
+            Ok(resource) => self.full_view(handler, caller, &resource).await,
+            Err(error) => return error,
+        };
+        match current.map(|view| serde_json::to_value(view.body)) {
+            Ok(Ok(current)) => {
+                ServiceError::Differs { detail, code: CHANGED, members: Object::from_iter([("current".to_owned(), current)]) }
+            }
+            _ => ServiceError::Conflict(detail),
+        }
     }
 
     /// Removes a resource that no workflow moves.
@@ -284,6 +331,10 @@ impl Resources {
         let handler = self.handler(handler)?;
         let resource = self.own(handler, caller, id).await?;
         handler.refuse_workflow(&resource)?;
+        if handler.settings.status_field.is_some() && self.has_been_sold(id).await? {
+            let detail = format!("'{id}' has been sold, and what was sold stays: give it the status retired instead of removing it");
+            return Err(ServiceError::Conflict(detail));
+        }
         let audit = self.audited(handler, caller, "delete", id, None);
         let removed = self.store().delete_resource(&handler.settings.kind, id, guard(&resource, if_version)?, audit).await?;
         self.inner.parts.generation.advance();
@@ -403,11 +454,12 @@ impl Resources {
         &self,
         handler: &Handler,
         caller: &Caller,
-        New { data, drawn }: New,
+        New { id, data, drawn }: New,
         row: Option<IdempotencyRow>,
         traceparent: String,
     ) -> Result<(View, bool), ServiceError> {
         let mut resource = handler.new_resource(caller, data, self.inner.parts.clock.now())?;
+        resource.id = id.unwrap_or(resource.id);
         let (owner_of_source, touched) = drawn.map(|drawn| (drawn.owner, drawn.touched)).unzip();
         if let Some(owner) = owner_of_source {
             resource.owner = owner;
@@ -421,6 +473,7 @@ impl Resources {
             None => commit_plan::plain(resource),
         };
         plan.commit.touched = touched;
+        plan.commit.prices = self.prices_of(handler, caller, None, &plan.resource).await?;
         let reason = plan.resource.data.get("reason").and_then(Value::as_str).map(str::to_owned);
         plan.commit.audit.extend(self.audited(handler, caller, "create", &plan.resource.id, reason));
         plan.commit.idempotency = row.clone().map(|row| IdempotencyRow { resource_id: plan.resource.id.clone(), ..row });
@@ -505,7 +558,8 @@ impl Resources {
     pub(super) async fn own(&self, handler: &Handler, caller: &Caller, id: &str) -> Result<Resource, ServiceError> {
         let reach = handler.reach(caller)?;
         let found = self.store().resource(&handler.settings.kind, id).await?;
-        found.filter(|resource| reach.is_none() || resource.owner.as_deref() == reach).ok_or_else(|| handler.not_found(id))
+        let reached = found.filter(|resource| reach.is_none() || resource.owner.as_deref() == reach);
+        reached.filter(|resource| handler.shows(caller, resource)).ok_or_else(|| handler.not_found(id))
     }
 
     async fn full_view(&self, handler: &Handler, caller: &Caller, resource: &Resource) -> Result<View, ServiceError> {
@@ -538,6 +592,19 @@ impl Resources {
     fn view(&self, handler: &Handler, resource: &Resource, stock: Option<u64>, course: Option<Course>, standing: Option<Standing>) -> View {
         let stock = handler.settings.stock_field.as_deref().zip(stock);
         view::resource(&self.inner.parts.events, resource, stock, course, standing)
+    }
+}
+
+/// The id that who looks after the products of a shop may choose for a new one, and the rest of the body.
+fn chosen_id(handler: &Handler, caller: &Caller, mut body: Value) -> Result<(Option<String>, Value), ServiceError> {
+    let chosen = body.as_object_mut().filter(|_| handler.keeps_products(caller)).and_then(|body| body.shift_remove("id"));
+    match chosen {
+        None | Some(Value::Null) => Ok((None, body)),
+        Some(Value::String(id)) => {
+            handler.check_id(&id).map_err(|detail| ServiceError::field("/id", detail))?;
+            Ok((Some(id), body))
+        }
+        Some(other) => Err(ServiceError::field("/id", format!("must be a string, is {other}"))),
     }
 }
 

@@ -8,9 +8,9 @@ use millrace_workflow::Definition;
 
 use super::super::{
     AuditEntry, AuditRow, Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing, Note,
-    OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, Resource, RunStatus, StepRun, StockLevel, StockMove, StoreError, Timer, User,
+    OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, ReservationStatus, Resource, RunStatus, StepRun, StockLevel, StockMove, StoreError,
+    Timer, User,
 };
-use super::stock::Reservation;
 use crate::text::email_key;
 
 /// Kind and id of a resource.
@@ -30,6 +30,15 @@ pub(super) struct Placed {
     /// When it last changed, by the steady time.
     pub(super) touched: Timestamp,
     pub(super) resource: Resource,
+}
+
+/// Units that are set aside, or were.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    pub(super) status: ReservationStatus,
+    pub(super) lines: BTreeMap<String, u64>,
+    /// When it ended, by the steady time.
+    pub(super) ended: Option<Timestamp>,
 }
 
 /// All rows.

@@ -2,12 +2,12 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, IdempotencyRow, InboxRow, OutboxRow, Resource, RunStatus, Settled};
+use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, InboxRow, OutboxRow, Resource, RunStatus, Settled};
 use super::super::{KeysOf, StepRun, Timer, Touched};
 use super::audit;
 use super::columns::{deadlines_text, int, run_kind_text, run_status_text};
+use super::idempotency::insert_idempotency;
 use super::keys;
-use super::resources::select_idempotency;
 use super::stock;
 use super::writer::{UnitError, Writing, micros};
 
@@ -236,18 +236,6 @@ fn insert_inbox(writing: &Writing<'_>, row: &InboxRow) -> Result<(), UnitError> 
     )?;
     if inserted == 0 {
         return Err(Conflict::Duplicate { consumer: row.consumer.clone(), event_id: row.event_id.clone() }.into());
-    }
-    Ok(())
-}
-
-pub(super) fn insert_idempotency(writing: &Writing<'_>, row: &IdempotencyRow) -> Result<(), UnitError> {
-    let inserted = writing.run(
-        "INSERT INTO idempotency (user, key, request_hash, resource_id, written_at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
-        params![row.user, row.key, row.request_hash, row.resource_id, writing.tail.written_at],
-    )?;
-    if inserted == 0 {
-        let existing = select_idempotency(writing.connection, &row.user, &row.key)?.unwrap_or_else(|| row.clone());
-        return Err(Conflict::Idempotency(existing).into());
     }
     Ok(())
 }

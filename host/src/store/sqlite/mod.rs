@@ -11,6 +11,7 @@ mod columns;
 mod commit;
 mod connection;
 mod finished;
+mod idempotency;
 mod keys;
 mod lock;
 mod mark;
@@ -139,7 +140,7 @@ impl Resources for Sqlite {
     }
 
     async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
-        self.readers.look_up(|connection| resources::select_idempotency(connection, user, key)).await
+        self.readers.look_up(|connection| idempotency::select_idempotency(connection, user, key)).await
     }
 }
 

@@ -191,6 +191,7 @@ export interface paths {
         trace?: never;
     };
     "/api/admin/orders": {
+    "/api/admin/products": {
         parameters: {
             query?: never;
             header?: never;
@@ -199,6 +200,45 @@ export interface paths {
         };
         /** Search orders */
         get: operations["get_api_admin_orders"];
+        /** Search products of any status */
+        get: operations["get_api_admin_products"];
+        put?: never;
+        /** Create products */
+        post: operations["post_api_admin_products"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/products/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read products */
+        get: operations["get_api_admin_products_id"];
+        /** Replace products */
+        put: operations["put_api_admin_products_id"];
+        post?: never;
+        /** Remove products */
+        delete: operations["delete_api_admin_products_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/products/{id}/prices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What one of products has cost */
+        get: operations["get_api_admin_products_id_prices"];
         put?: never;
         post?: never;
         delete?: never;
@@ -277,6 +317,7 @@ export interface paths {
         trace?: never;
     };
     "/api/admin/orders/{id}/cancel": {
+    "/api/admin/products/import": {
         parameters: {
             query?: never;
             header?: never;
@@ -287,6 +328,8 @@ export interface paths {
         put?: never;
         /** Act on orders: cancel */
         post: operations["post_api_admin_orders_id_cancel"];
+        /** Take products in from a table: preview, then do it */
+        post: operations["post_api_admin_products_import"];
         delete?: never;
         options?: never;
         head?: never;
@@ -294,6 +337,7 @@ export interface paths {
         trace?: never;
     };
     "/api/admin/orders/{id}/retry": {
+    "/api/admin/stock": {
         parameters: {
             query?: never;
             header?: never;
@@ -319,6 +363,8 @@ export interface paths {
         };
         /** List refunds */
         get: operations["get_api_refunds"];
+        /** What is on hand of products */
+        get: operations["get_api_admin_stock"];
         put?: never;
         post?: never;
         delete?: never;
@@ -328,6 +374,7 @@ export interface paths {
         trace?: never;
     };
     "/api/refunds/{id}": {
+    "/api/admin/stock/{id}/moves": {
         parameters: {
             query?: never;
             header?: never;
@@ -407,6 +454,11 @@ export interface paths {
         put?: never;
         /** Act on refunds: retry */
         post: operations["post_api_admin_refunds_id_retry"];
+        /** The ledger of the stock of one of products */
+        get: operations["get_api_admin_stock_id_moves"];
+        put?: never;
+        /** Change what is on hand of one of products */
+        post: operations["post_api_admin_stock_id_moves"];
         delete?: never;
         options?: never;
         head?: never;
@@ -697,6 +749,82 @@ export interface components {
         NewNote: {
             /** @description At most 2000 characters. */
             text: string;
+        /** @description What a table does, or would do. */
+        Imported: {
+            /** @description All rows. */
+            rows: components["schemas"]["ImportedRow"][];
+            /** @description Of the table and of the products as they are: what is applied has to be what was previewed. */
+            digest: string;
+            /** @description Whether it was done. */
+            applied: boolean;
+        };
+        /** @description What becomes of a row. */
+        ImportedAction: "create" | "update" | "none" | "error";
+        /** @description A field that a row changes. */
+        ImportedChange: {
+            /** @description Name of the field. */
+            field: string;
+            /** @description What it is; `null` if it is not there. */
+            from: unknown;
+            /** @description What it becomes. */
+            to: unknown;
+        };
+        /** @description A row of a table, and what it does. */
+        ImportedRow: {
+            /**
+             * Format: uint64
+             * @description Line of the file in which it begins, from 1.
+             */
+            line: number;
+            /** @description The product; empty where it is not known. */
+            sku: string;
+            /** @description What becomes of it. */
+            action: components["schemas"]["ImportedAction"];
+            /** @description Fields that it changes. */
+            changes: components["schemas"]["ImportedChange"][];
+            /** @description What is wrong with it, the field first; `null` if nothing is. */
+            error: string | null;
+            /** @description The field that is wrong; `null` where none is, or the row as a whole. */
+            field: string | null;
+        };
+        /** @description One page of levels, by sku. */
+        LevelPage: {
+            /** @description Its levels. */
+            items: components["schemas"]["StockLevel"][];
+            /** @description For the next page, to be sent as `cursor`; `null` on the last. */
+            nextCursor: string | null;
+        };
+        /** @description One page of the ledger of a product, newest first. */
+        MovePage: {
+            /** @description Its moves. */
+            items: components["schemas"]["StockMove"][];
+            /** @description For the next page, to be sent as `cursor`; `null` on the last. */
+            nextCursor: string | null;
+        };
+        /** @description A move as it is asked for: either `delta`, or `counted` with `expected`. */
+        NewStockMove: {
+            /**
+             * Format: int64
+             * @description Units that came (more than 0) or left.
+             */
+            delta?: number;
+            /**
+             * Format: uint64
+             * @description Units that were counted, reserved ones included. The reason is `counted` then.
+             */
+            counted?: number;
+            /**
+             * Format: uint64
+             * @description Units that were on hand by the ledger when they were counted: if it says something else by now, nothing is written (409).
+             */
+            expected?: number;
+            /**
+             * @description Why.
+             * @enum {string}
+             */
+            reason: "received" | "damaged" | "counted" | "returned" | "correction";
+            /** @description In words. */
+            note?: string;
         };
         /**
          * @description What a customer asks for. That no product is named twice, and which products there are, is found out when it is priced.
@@ -760,6 +888,10 @@ export interface components {
             reason: string;
             restock?: boolean;
         } & Record<string, unknown>;
+        New_products: {
+            /** @description Units in stock. */
+            stock?: number;
+        };
         /** @description A transition that a timer makes. */
         Next: {
             /** @description Its name. */
@@ -836,6 +968,28 @@ export interface components {
         Payment: {
             /** @description Of the payment gateway. */
             token: string;
+        };
+        /** @description What a product cost. */
+        PriceBody: {
+            /** @description Of one unit. */
+            price: number;
+            /**
+             * Format: uint64
+             * @description Version of the product since which it holds.
+             */
+            version: number;
+            /** @description Id of the account that has set it; `null` if it is not known. */
+            actor: string | null;
+            /**
+             * Format: date-time
+             * @description Since when, as a date.
+             */
+            at: string;
+        };
+        /** @description What a product cost, the newest first. */
+        Prices: {
+            /** @description The first is the price of now. */
+            items: components["schemas"]["PriceBody"][];
         };
         /** @description What `/readyz` and `/livez` tell. */
         Probe: {
@@ -997,6 +1151,66 @@ export interface components {
         };
         /** @description How a part is. */
         Status: "up" | "degraded" | "down";
+        /** @description What is on hand of a product. */
+        StockLevel: {
+            /** @description Id of the product. */
+            sku: string;
+            /** @description Its name; `null` if it is gone. */
+            name: string | null;
+            /**
+             * Format: uint64
+             * @description Units in the warehouse, reserved ones included.
+             */
+            onHand: number;
+            /**
+             * Format: uint64
+             * @description Units that belong to a reservation.
+             */
+            reserved: number;
+            /**
+             * Format: uint64
+             * @description Units that can be bought.
+             */
+            available: number;
+        };
+        /** @description One line of the ledger. Of each sku the sum of `delta` is what is on hand. */
+        StockMove: {
+            /**
+             * Format: uint64
+             * @description Grows with each move of any sku.
+             */
+            seq: number;
+            /** @description Id of the stocked resource. */
+            sku: string;
+            /**
+             * Format: int64
+             * @description Units that came (more than 0) or left; 0 where only what is reserved has changed.
+             */
+            delta: number;
+            /**
+             * Format: uint64
+             * @description Units in the warehouse after it, reserved ones included.
+             */
+            onHand: number;
+            /**
+             * Format: uint64
+             * @description Units that belong to a reservation after it.
+             */
+            reserved: number;
+            /** @description Why: `received`, `damaged`, `counted`, `returned`, `correction`; of what the program does `received`, `sold`, `released`, `returned`, `set`, `removed`, and `opening` for what was there before there were moves. */
+            reason: string;
+            /** @description In words of who made it. */
+            note: string | null;
+            /** @description Id of the account that made it; `null` of what the program does. */
+            actor: string | null;
+            /** @description The reservation, or the `Idempotency-Key`. */
+            key: string | null;
+            /**
+             * Format: date-time
+             * @description When, as a date.
+             */
+            at: string;
+        };
         /** @description A user. */
         User: {
             id: string;
@@ -2464,6 +2678,17 @@ export interface operations {
                 maxTotal?: number;
                 /** @description Only those that have exactly this as id, owner, e-mail of the owner, transaction_id, tracking_number */
                 search?: string;
+    get_api_admin_products: {
+        parameters: {
+            query?: {
+                /** @description Only those whose name or identifier has this, in any case */
+                search?: string;
+                /** @description Only those with this status */
+                status?: "draft" | "active" | "retired";
+                /** @description Maximum number of items */
+                limit?: number;
+                /** @description The nextCursor of the page before, unchanged */
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -2472,6 +2697,7 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description A page; nextCursor leads to the next */
+            /** @description A page, by identifier */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2814,6 +3040,13 @@ export interface operations {
                 };
                 content?: never;
             };
+                    "application/json": {
+                        items: components["schemas"]["Resource_products"][];
+                        /** @description For the next page, to be sent as `cursor`; null on the last. */
+                        nextCursor: string | null;
+                    };
+                };
+            };
             /** @description The request is not well-formed: its path, a header or its query */
             400: {
                 headers: {
@@ -2835,6 +3068,7 @@ export interface operations {
                 };
             };
             /** @description Only for the roles support, finance */
+            /** @description Only for the roles catalogue */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3833,6 +4067,7 @@ export interface operations {
         };
     };
     post_api_admin_refunds: {
+    post_api_admin_products: {
         parameters: {
             query?: never;
             header?: {
@@ -3845,6 +4080,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["New_refunds"];
+                "application/json": components["schemas"]["New_products"];
             };
         };
         responses: {
@@ -3861,6 +4097,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Resource_refunds"];
+                    "application/json": components["schemas"]["Resource_products"];
                 };
             };
             /** @description The request is not well-formed: its path, a header or its body */
@@ -3884,6 +4121,7 @@ export interface operations {
                 };
             };
             /** @description Only for the roles finance */
+            /** @description Only for the roles catalogue */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3971,6 +4209,7 @@ export interface operations {
         };
     };
     get_api_admin_refunds_id: {
+    get_api_admin_products_id: {
         parameters: {
             query?: {
                 /** @description Only history before this number, as given by historyNext */
@@ -3999,6 +4238,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Resource_refunds"];
+                    "application/json": components["schemas"]["Resource_products"];
                 };
             };
             /** @description Not modified: the ETag is still this one */
@@ -4031,6 +4271,7 @@ export interface operations {
                 };
             };
             /** @description Only for the roles support, finance */
+            /** @description Only for the roles catalogue */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4094,6 +4335,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
+    put_api_admin_products_id: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Only if the ETag is still this one */
+                "If-Match"?: string;
+            };
             path: {
                 /** @description Identifier */
                 id: string;
@@ -4107,6 +4355,13 @@ export interface operations {
         };
         responses: {
             /** @description Done */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["New_products"];
+            };
+        };
+        responses: {
+            /** @description Replaced */
             200: {
                 headers: {
                     /** @description Identifies this version; to be sent in If-None-Match or If-Match */
@@ -4115,6 +4370,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Resource_refunds"];
+                    "application/json": components["schemas"]["Resource_products"];
                 };
             };
             /** @description The request is not well-formed: its path, a header or its body */
@@ -4138,6 +4394,7 @@ export interface operations {
                 };
             };
             /** @description Only for the roles finance */
+            /** @description Only for the roles catalogue */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4173,6 +4430,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Changed since the version that If-Match names */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The body is larger than 64 KiB */
             413: {
                 headers: {
@@ -4201,6 +4467,692 @@ export interface operations {
                 };
             };
             /** @description The action was requested too often */
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_api_admin_products_id: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Only if the ETag is still this one */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description Identifier */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not well-formed: its path, a header or its query */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Only for the roles catalogue */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found, or it belongs to somebody else */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflicts with the current state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed since the version that If-Match names */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_api_admin_products_id_prices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Identifier */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Prices"];
+                };
+            };
+            /** @description The request is not well-formed: its path, a header or its query */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Only for the roles catalogue */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found, or it belongs to somebody else */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_api_admin_products_import: {
+        parameters: {
+            query?: {
+                /** @description Whether nothing is changed; if not given, it is where there is no digest */
+                dryRun?: boolean;
+                /** @description Of the preview: what is done has to be what was seen */
+                digest?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/csv": string;
+            };
+        };
+        responses: {
+            /** @description What each row does, or would do */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Imported"];
+                };
+            };
+            /** @description The request is not well-formed: its path, a header or its body */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Only for the roles catalogue */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The table or what it changes is not what was previewed: code is preview_stale */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than 1 MiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not text/csv */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter or, where it was to be done, a row is wrong; `errors` names it as /<line>/<column> */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_api_admin_stock: {
+        parameters: {
+            query?: {
+                /** @description Only those whose name or identifier has this, in any case */
+                search?: string;
+                /** @description Maximum number of items */
+                limit?: number;
+                /** @description The nextCursor of the page before, unchanged */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, by sku */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LevelPage"];
+                };
+            };
+            /** @description The request is not well-formed: its path, a header or its query */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Only for the roles catalogue */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_api_admin_stock_id_moves: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of items */
+                limit?: number;
+                /** @description The nextCursor of the page before, unchanged */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Identifier */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MovePage"];
+                };
+            };
+            /** @description The request is not well-formed: its path, a header or its query */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Only for the roles catalogue */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found, or it belongs to somebody else */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_api_admin_stock_id_moves: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Requests with the same key and body create one resource; the same key with another body is refused with 422 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description Identifier */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewStockMove"];
+            };
+        };
+        responses: {
+            /** @description Made; with a key that was used before, the move that was made then */
+            201: {
+                headers: {
+                    /** @description `true` if the key was used before with the same body */
+                    "Idempotency-Replayed"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StockMove"];
+                };
+            };
+            /** @description The request is not well-formed: its path, a header or its body */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Only for the roles catalogue */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found, or it belongs to somebody else */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Fewer would be left than are reserved (code below_reserved), or the count was made against something else (code count_stale) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than 64 KiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not application/json */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
             429: {
                 headers: {
                     /** @description Seconds */
