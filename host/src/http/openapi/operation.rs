@@ -173,8 +173,7 @@ fn of_resource(handler: &ResourceHandler, operation: &Operation, (scope, table):
         Operation::List => {
             let page = Answers::default().content(200, "A page; Link leads to the next", JSON, array_of(&one)).header(200, Header::Link);
             let answers = page.problem(schemas, 422, "A parameter is wrong; `errors` names it");
-            let narrowed = handler.is_searched().then(|| parameters(handler)).into_iter().flatten().map(|one| narrowing(&one));
-            (format!("List {kind}"), page_parameters(handler).into_iter().chain(narrowed).collect(), None, answers)
+            (format!("List {kind}"), page_parameters(handler), None, answers)
         }
         Operation::Search | Operation::Export | Operation::Notes | Operation::AddNote => of_staff(handler, operation, schemas),
         Operation::Create => {
@@ -231,12 +230,12 @@ fn of_staff(
 ) -> (String, Vec<Value>, Option<(Value, bool)>, Answers) {
     const WRONG: (u16, &str) = (422, "A parameter is wrong or unknown; `errors` names it");
     let kind = handler.kind.as_str();
-    let narrowed = || parameters(handler).into_iter().map(|one| narrowing(&one));
     match operation {
         Operation::Export => {
             let text = json!({"type": "string", "description": "A line with the names of the columns, then a line for each."});
             let answers = Answers::default().content(200, "All that the parameters ask for", "text/csv", text).problems(schemas, &[WRONG]);
-            (format!("Export {kind}"), narrowed().collect(), None, answers)
+            let narrowed = parameters(handler).into_iter().map(|one| narrowing(&one)).collect();
+            (format!("Export {kind}"), narrowed, None, answers)
         }
         Operation::Notes => {
             let answers = Answers::default().content(200, "A page of notes, the newest first", JSON, schemas.answer::<NotesBody>());
@@ -255,8 +254,7 @@ fn of_staff(
         }
         _ => {
             let page = Answers::default().content(200, "A page; nextCursor leads to the next", JSON, schemas.page(handler));
-            let parameters = page_parameters(handler).into_iter().chain(narrowed()).collect();
-            (format!("Search {kind}"), parameters, None, page.problems(schemas, &[WRONG]))
+            (format!("Search {kind}"), page_parameters(handler), None, page.problems(schemas, &[WRONG]))
         }
     }
 }
@@ -286,10 +284,12 @@ fn narrowing(one: &Parameter) -> Value {
 fn page_parameters(handler: &ResourceHandler) -> Vec<Value> {
     let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": usual_page(handler)});
     let cursor = json!({"type": "string", "pattern": CURSOR_PATTERN});
-    vec![
+    let narrowed = handler.is_searched().then(|| parameters(handler)).into_iter().flatten();
+    let paged = [
         parameter("limit", "query", false, "Maximum number of items", limit),
         parameter("cursor", "query", false, "The cursor of the Link header, unchanged", cursor),
-    ]
+    ];
+    paged.into_iter().chain(narrowed.map(|one| narrowing(&one))).collect()
 }
 
 fn if_match() -> Value {

@@ -191,7 +191,6 @@ export interface paths {
         trace?: never;
     };
     "/api/admin/orders": {
-    "/api/admin/products": {
         parameters: {
             query?: never;
             header?: never;
@@ -200,45 +199,6 @@ export interface paths {
         };
         /** Search orders */
         get: operations["get_api_admin_orders"];
-        /** Search products of any status */
-        get: operations["get_api_admin_products"];
-        put?: never;
-        /** Create products */
-        post: operations["post_api_admin_products"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/admin/products/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Read products */
-        get: operations["get_api_admin_products_id"];
-        /** Replace products */
-        put: operations["put_api_admin_products_id"];
-        post?: never;
-        /** Remove products */
-        delete: operations["delete_api_admin_products_id"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/admin/products/{id}/prices": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What one of products has cost */
-        get: operations["get_api_admin_products_id_prices"];
         put?: never;
         post?: never;
         delete?: never;
@@ -317,7 +277,6 @@ export interface paths {
         trace?: never;
     };
     "/api/admin/orders/{id}/cancel": {
-    "/api/admin/products/import": {
         parameters: {
             query?: never;
             header?: never;
@@ -328,8 +287,6 @@ export interface paths {
         put?: never;
         /** Act on orders: cancel */
         post: operations["post_api_admin_orders_id_cancel"];
-        /** Take products in from a table: preview, then do it */
-        post: operations["post_api_admin_products_import"];
         delete?: never;
         options?: never;
         head?: never;
@@ -337,7 +294,6 @@ export interface paths {
         trace?: never;
     };
     "/api/admin/orders/{id}/retry": {
-    "/api/admin/stock": {
         parameters: {
             query?: never;
             header?: never;
@@ -363,8 +319,6 @@ export interface paths {
         };
         /** List refunds */
         get: operations["get_api_refunds"];
-        /** What is on hand of products */
-        get: operations["get_api_admin_stock"];
         put?: never;
         post?: never;
         delete?: never;
@@ -374,7 +328,6 @@ export interface paths {
         trace?: never;
     };
     "/api/refunds/{id}": {
-    "/api/admin/stock/{id}/moves": {
         parameters: {
             query?: never;
             header?: never;
@@ -454,6 +407,107 @@ export interface paths {
         put?: never;
         /** Act on refunds: retry */
         post: operations["post_api_admin_refunds_id_retry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/products": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Search products of any status */
+        get: operations["get_api_admin_products"];
+        put?: never;
+        /** Create products */
+        post: operations["post_api_admin_products"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/products/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read products */
+        get: operations["get_api_admin_products_id"];
+        /** Replace products */
+        put: operations["put_api_admin_products_id"];
+        post?: never;
+        /** Remove products */
+        delete: operations["delete_api_admin_products_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/products/{id}/prices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What one of products has cost */
+        get: operations["get_api_admin_products_id_prices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/products/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take products in from a table: preview, then do it */
+        post: operations["post_api_admin_products_import"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/stock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is on hand of products */
+        get: operations["get_api_admin_stock"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/stock/{id}/moves": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
         /** The ledger of the stock of one of products */
         get: operations["get_api_admin_stock_id_moves"];
         put?: never;
@@ -749,6 +803,7 @@ export interface components {
         NewNote: {
             /** @description At most 2000 characters. */
             text: string;
+        };
         /** @description What a table does, or would do. */
         Imported: {
             /** @description All rows. */
@@ -1703,7 +1758,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A parameter is wrong; `errors` names it */
+            /** @description `limit` or `cursor` is wrong; `errors` names it */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1852,22 +1907,6 @@ export interface operations {
                 limit?: number;
                 /** @description The cursor of the Link header, unchanged */
                 cursor?: string;
-                /** @description Only those in this state */
-                state?: string;
-                /** @description Only those created then or later: a date (UTC), or a date with a time */
-                from?: string | unknown | unknown;
-                /** @description Only those created before that time, or on that day or before it */
-                to?: string | unknown | unknown;
-                /** @description true: only those that a person is asked to look at */
-                attention?: boolean;
-                /** @description Only those whose items.productId is this */
-                product?: string;
-                /** @description Only those whose total is that or more, in minor units */
-                minTotal?: number;
-                /** @description Only those whose total is that or less, in minor units */
-                maxTotal?: number;
-                /** @description Only those that have exactly this as id, owner, e-mail of the owner, transaction_id, tracking_number */
-                search?: string;
             };
             header?: never;
             path?: never;
@@ -1906,7 +1945,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A parameter is wrong; `errors` names it */
+            /** @description `limit` or `cursor` is wrong; `errors` names it */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2678,17 +2717,6 @@ export interface operations {
                 maxTotal?: number;
                 /** @description Only those that have exactly this as id, owner, e-mail of the owner, transaction_id, tracking_number */
                 search?: string;
-    get_api_admin_products: {
-        parameters: {
-            query?: {
-                /** @description Only those whose name or identifier has this, in any case */
-                search?: string;
-                /** @description Only those with this status */
-                status?: "draft" | "active" | "retired";
-                /** @description Maximum number of items */
-                limit?: number;
-                /** @description The nextCursor of the page before, unchanged */
-                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -2697,7 +2725,6 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description A page; nextCursor leads to the next */
-            /** @description A page, by identifier */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3040,13 +3067,6 @@ export interface operations {
                 };
                 content?: never;
             };
-                    "application/json": {
-                        items: components["schemas"]["Resource_products"][];
-                        /** @description For the next page, to be sent as `cursor`; null on the last. */
-                        nextCursor: string | null;
-                    };
-                };
-            };
             /** @description The request is not well-formed: its path, a header or its query */
             400: {
                 headers: {
@@ -3068,7 +3088,6 @@ export interface operations {
                 };
             };
             /** @description Only for the roles support, finance */
-            /** @description Only for the roles catalogue */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4067,7 +4086,6 @@ export interface operations {
         };
     };
     post_api_admin_refunds: {
-    post_api_admin_products: {
         parameters: {
             query?: never;
             header?: {
@@ -4080,7 +4098,6 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["New_refunds"];
-                "application/json": components["schemas"]["New_products"];
             };
         };
         responses: {
@@ -4097,7 +4114,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Resource_refunds"];
-                    "application/json": components["schemas"]["Resource_products"];
                 };
             };
             /** @description The request is not well-formed: its path, a header or its body */
@@ -4121,7 +4137,6 @@ export interface operations {
                 };
             };
             /** @description Only for the roles finance */
-            /** @description Only for the roles catalogue */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4209,7 +4224,6 @@ export interface operations {
         };
     };
     get_api_admin_refunds_id: {
-    get_api_admin_products_id: {
         parameters: {
             query?: {
                 /** @description Only history before this number, as given by historyNext */
@@ -4238,7 +4252,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Resource_refunds"];
-                    "application/json": components["schemas"]["Resource_products"];
                 };
             };
             /** @description Not modified: the ETag is still this one */
@@ -4271,7 +4284,6 @@ export interface operations {
                 };
             };
             /** @description Only for the roles support, finance */
-            /** @description Only for the roles catalogue */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4335,13 +4347,6 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-    put_api_admin_products_id: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Only if the ETag is still this one */
-                "If-Match"?: string;
-            };
             path: {
                 /** @description Identifier */
                 id: string;
@@ -4355,13 +4360,6 @@ export interface operations {
         };
         responses: {
             /** @description Done */
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["New_products"];
-            };
-        };
-        responses: {
-            /** @description Replaced */
             200: {
                 headers: {
                     /** @description Identifies this version; to be sent in If-None-Match or If-Match */
@@ -4370,7 +4368,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Resource_refunds"];
-                    "application/json": components["schemas"]["Resource_products"];
                 };
             };
             /** @description The request is not well-formed: its path, a header or its body */
@@ -4394,6 +4391,511 @@ export interface operations {
                 };
             };
             /** @description Only for the roles finance */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found, or it belongs to somebody else */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflicts with the current state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than 64 KiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not application/json */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The action was requested too often */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_api_admin_products: {
+        parameters: {
+            query?: {
+                /** @description Only those whose name or identifier has this, in any case */
+                search?: string;
+                /** @description Only those with this status */
+                status?: "draft" | "active" | "retired";
+                /** @description Maximum number of items */
+                limit?: number;
+                /** @description The nextCursor of the page before, unchanged */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, by identifier */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Resource_products"][];
+                        /** @description For the next page, to be sent as `cursor`; null on the last. */
+                        nextCursor: string | null;
+                    };
+                };
+            };
+            /** @description The request is not well-formed: its path, a header or its query */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Only for the roles catalogue */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_api_admin_products: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Requests with the same key and body create one resource; the same key with another body is refused with 422 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["New_products"];
+            };
+        };
+        responses: {
+            /** @description Created; with a key that was used before, what was created then */
+            201: {
+                headers: {
+                    /** @description Identifies this version; to be sent in If-None-Match or If-Match */
+                    ETag: string;
+                    /** @description Path of what was created */
+                    Location: string;
+                    /** @description `true` if the key was used before with the same body */
+                    "Idempotency-Replayed"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Resource_products"];
+                };
+            };
+            /** @description The request is not well-formed: its path, a header or its body */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Only for the roles catalogue */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What this Idempotency-Key has created is not kept any more; nothing was created again */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than 64 KiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not application/json */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_api_admin_products_id: {
+        parameters: {
+            query?: {
+                /** @description Only history before this number, as given by historyNext */
+                historyBefore?: number;
+            };
+            header?: {
+                /** @description Answered with 304 if the ETag is still this one */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /** @description Identifier */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The resource, with the last 100 rows of its history; Link leads to earlier ones */
+            200: {
+                headers: {
+                    /** @description Identifies this version; to be sent in If-None-Match or If-Match */
+                    ETag: string;
+                    /** @description The next page, with rel="next"; absent on the last page */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Resource_products"];
+                };
+            };
+            /** @description Not modified: the ETag is still this one */
+            304: {
+                headers: {
+                    /** @description Identifies this version; to be sent in If-None-Match or If-Match */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not well-formed: its path, a header or its query */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Only for the roles catalogue */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found, or it belongs to somebody else */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description historyBefore is no number */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_api_admin_products_id: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Only if the ETag is still this one */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description Identifier */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["New_products"];
+            };
+        };
+        responses: {
+            /** @description Replaced */
+            200: {
+                headers: {
+                    /** @description Identifies this version; to be sent in If-None-Match or If-Match */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Resource_products"];
+                };
+            };
+            /** @description The request is not well-formed: its path, a header or its body */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Only for the roles catalogue */
             403: {
                 headers: {
@@ -4466,7 +4968,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The action was requested too often */
             /** @description Too many requests */
             429: {
                 headers: {
