@@ -43,7 +43,8 @@ pub(super) fn admit(serving: &Serving, request: &mut Request) -> Result<Caller, 
     Ok(Caller { user, scope: serving.route.scope.of(access, roles.unwrap_or_default()), actor })
 }
 
-fn actor(user: &CurrentUser, request: &Request) -> Actor {
+/// Who somebody is for the audit log.
+pub(super) fn actor(user: &CurrentUser, request: &Request) -> Actor {
     let request_id = request.headers().get(request_id::NAME).and_then(|id| id.to_str().ok());
     Actor {
         id: user.id.clone(),

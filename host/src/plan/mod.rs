@@ -23,6 +23,8 @@ pub struct Plan {
     pub source: PathBuf,
     /// Listener; a process without one only drives workflows.
     pub server: Option<Server>,
+    /// What who runs the process asks of it, with a listener of its own.
+    pub operator: Option<Operator>,
     /// Routes in the sequence written.
     pub routes: Vec<Route>,
     /// Users and tokens.
@@ -35,6 +37,8 @@ pub struct Plan {
     pub proxies: Vec<Proxy>,
     /// The database; absent in a gateway.
     pub database: Option<Database>,
+    /// Somebody has said where the database is: the config itself, or a variable that is set. Otherwise it is where a default says.
+    pub is_database_placed: bool,
     /// The sandbox; absent when there are no components.
     pub runtime: Option<runtime::Settings>,
     /// Components, in the sequence written.
@@ -53,6 +57,48 @@ pub struct Plan {
     pub health: Option<Health>,
     /// Every module, in the sequence in which they start; they stop in reverse.
     pub modules: Vec<Module>,
+}
+
+impl Plan {
+    /// Its files of what is there from the first start.
+    #[must_use]
+    pub fn seeds(&self) -> Seeds {
+        let users = self.auth.as_ref().and_then(|auth| Some((auth.name.clone(), auth.seed_file.clone()?)));
+        Seeds { resources: self.resources.iter().filter_map(|handler| handler.seeds(self.resources.iter())).collect(), users }
+    }
+}
+
+/// Files of what is there from the first start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seeds {
+    /// Of resources.
+    pub resources: Vec<SeedFile>,
+    /// Of users: the module, and the file.
+    pub users: Option<(String, PathBuf)>,
+}
+
+/// A file of resources that are there from the first start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeedFile {
+    /// Module that names it.
+    pub module: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Field that holds units in stock.
+    pub stock_field: Option<String>,
+    /// Some handler takes prices from these resources.
+    pub is_priced: bool,
+}
+
+impl ResourceHandler {
+    /// Its file of resources that are there from the first start, if it has one; `all` are the handlers of the process.
+    #[must_use]
+    pub fn seeds<'a>(&self, all: impl Iterator<Item = &'a Self>) -> Option<SeedFile> {
+        let path = self.seed_file.clone()?;
+        let mut pricing = all.filter_map(|handler| handler.pricing.as_ref());
+        let is_priced = pricing.any(|pricing| matches!(&pricing.prices, Prices::Kind(priced) if *priced == self.kind));
+        Some(SeedFile { module: self.name.clone(), path, stock_field: self.stock_field.clone(), is_priced })
+    }
 }
 
 /// One module of the config.
@@ -146,6 +192,34 @@ pub struct ConnectionLimit {
     pub everywhere: bool,
     /// Addresses and networks of proxies, each the peer of many clients at once: for them it never holds.
     pub trusted_proxies: Vec<String>,
+}
+
+/// `operator.api`: what is for those who run the process, and for nobody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    /// Module name.
+    pub name: String,
+    /// Its own listener, where nothing else answers.
+    pub server: Server,
+    /// Path below which it answers, without a slash at its end; `/operator` by default.
+    pub prefix: String,
+    /// Whether anything may be changed.
+    pub write: bool,
+    /// Who may read.
+    pub readers: OperatorReaders,
+    /// Names that it may be asked by although they may be public.
+    pub hosts: Vec<String>,
+    /// Whether this process can tell who a token is of. Where it cannot, who may read may write too, if anybody may.
+    pub knows_tokens: bool,
+}
+
+/// Who may read what an `operator.api` tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperatorReaders {
+    /// Who asks from this machine, also without a token; others need a role.
+    Local,
+    /// Who has a role.
+    Roles,
 }
 
 /// One line of `workflows.http.routes`.

@@ -175,7 +175,7 @@ impl Wanted {
 
 /// What was found. A store looks at a certain number of resources at a time: there may be fewer than were asked for, and more to come.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Found {
+pub struct Matches {
     /// The newest first.
     pub resources: Vec<Resource>,
     /// Where to go on; `None` if there is nothing more.

@@ -26,6 +26,7 @@ mod kafka;
 mod kafka_broker;
 mod limits;
 mod observability;
+mod operator;
 mod original;
 mod process;
 mod processes;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use millrace::store::{Database, Found, Note, Resource, Search, Store, Wanted, open};
+use millrace::store::{Database, Matches, Note, Resource, Search, Store, Wanted, open};
 use serde_json::json;
 
 use crate::test_env::{TestEnv, all_at_once, at, change, create, instance, keys, moved, object, product};
@@ -34,7 +34,7 @@ fn total(least: i64, most: i64) -> Wanted {
     Wanted::Number { name: "total".into(), least, most }
 }
 
-async fn find(store: &Store, search: &Search) -> Found {
+async fn find(store: &Store, search: &Search) -> Matches {
     store.resources.find(search).await.unwrap()
 }
 

@@ -4,6 +4,7 @@
 
 mod answers;
 mod operation;
+mod operator;
 mod schemas;
 mod shape;
 mod shop;
@@ -17,7 +18,9 @@ use super::health::{HealthBody, ProbeBody};
 use super::table::{self, Table, Who};
 use crate::plan::{MetricsAccess, Plan, paths};
 use answers::Answers;
-use schemas::Schemas;
+pub(super) use operator::any_object;
+pub use operator::document as operator_document;
+pub(super) use schemas::Schemas;
 
 const JSON: &str = "application/json";
 /// Name of the security scheme: a bearer token.

@@ -297,10 +297,10 @@ fn if_match() -> Value {
 }
 
 /// One segment of a path. What two servers could read as another path is refused before it reaches a route (`server/guard.rs`).
-fn segment() -> Value {
+pub(super) fn segment() -> Value {
     json!({"type": "string", "minLength": 1, "pattern": r"^[^/\\\x00]+$", "not": {"enum": [".", ".."]}})
 }
 
-fn placeholders(path: &str) -> impl Iterator<Item = &str> {
+pub(super) fn placeholders(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
 }

@@ -6,7 +6,7 @@ use super::caller::Caller;
 use super::service::{MAX_PAGE, Resources};
 use super::view;
 use crate::services::ServiceError;
-use crate::store::{Found, Object, Resource};
+use crate::store::{Matches, Object, Resource};
 
 /// Columns that every export begins with.
 const COLUMNS: [&str; 6] = ["id", "createdAt", "lastUpdate", "state", "owner", "attention"];
@@ -37,7 +37,7 @@ impl Rest {
         let mut query = self.query.clone();
         query.extend(self.cursor.iter().map(|cursor| ("cursor".to_owned(), cursor.clone())));
         let handler = self.resources.handler(&self.handler)?;
-        let Found { resources, next } = self.resources.found(handler, &self.caller, &query).await?;
+        let Matches { resources, next } = self.resources.found(handler, &self.caller, &query).await?;
         let fields = fields(handler.settings.filterable.iter().map(|filter| &filter.field), &handler.settings.searchable);
         let lines: String = resources.iter().map(|resource| line(resource, &fields)).collect();
         let cursor = next.map(|(at, id)| view::cursor_at(at, &id));

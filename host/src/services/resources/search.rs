@@ -10,7 +10,7 @@ use super::service::{Resources, page_size};
 use super::view::{self, Page};
 use crate::plan::{self, FieldForm, ResourceHandler};
 use crate::services::ServiceError;
-use crate::store::{Form, Found, Key, KeysOf, Resource, Search, Wanted};
+use crate::store::{Form, Key, KeysOf, Matches, Resource, Search, Wanted};
 use crate::text;
 
 /// Characters of a text that is searched for.
@@ -225,12 +225,12 @@ impl Resources {
     /// A parameter that there is not, or one whose value is none.
     pub async fn search(&self, handler: &str, caller: &Caller, query: &[(String, String)]) -> Result<Page, ServiceError> {
         let handler = self.handler(handler)?;
-        let Found { resources, next } = self.found(handler, caller, query).await?;
+        let Matches { resources, next } = self.found(handler, caller, query).await?;
         let next = next.map(|(at, id)| view::cursor_at(at, &id));
         Ok(Page { items: self.bodies(handler, caller, &resources).await?, next })
     }
 
-    pub(super) async fn found(&self, handler: &Handler, caller: &Caller, query: &[(String, String)]) -> Result<Found, ServiceError> {
+    pub(super) async fn found(&self, handler: &Handler, caller: &Caller, query: &[(String, String)]) -> Result<Matches, ServiceError> {
         let Asked { search, term } = Asked::of(handler, handler.reach(caller)?, query)?;
         let Some(term) = term else { return Ok(self.store().find(&search).await?) };
         let mut found = Vec::new();
@@ -263,7 +263,7 @@ impl Resources {
 }
 
 /// What several searches have found as one page. Beyond the place up to which one of them has looked nothing is shown yet.
-fn together(found: Vec<Found>, limit: usize) -> Found {
+fn together(found: Vec<Matches>, limit: usize) -> Matches {
     let place = |resource: &Resource| (resource.created_at, resource.id.clone());
     let seen = found.iter().filter_map(|one| one.next.clone()).max();
     let mut all: Vec<Resource> = found.into_iter().flat_map(|one| one.resources).collect();
@@ -273,7 +273,7 @@ fn together(found: Vec<Found>, limit: usize) -> Found {
     let more = all.len() > limit;
     all.truncate(limit);
     let next = if more { all.last().map(place) } else { seen };
-    Found { resources: all, next }
+    Matches { resources: all, next }
 }
 
 #[cfg(test)]
@@ -307,9 +307,9 @@ mod tests {
             updated_at: Timestamp::from_second(seconds).unwrap(),
         };
         let place = |seconds: i64, id: &str| Some((Timestamp::from_second(seconds).unwrap(), id.to_owned()));
-        let ids = |found: &Found| found.resources.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
-        let one = Found { resources: vec![thing(9, "a"), thing(7, "b")], next: place(7, "b") };
-        let other = Found { resources: vec![thing(9, "a"), thing(8, "c"), thing(1, "d")], next: None };
+        let ids = |found: &Matches| found.resources.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
+        let one = Matches { resources: vec![thing(9, "a"), thing(7, "b")], next: place(7, "b") };
+        let other = Matches { resources: vec![thing(9, "a"), thing(8, "c"), thing(1, "d")], next: None };
         let all = together(vec![one.clone(), other.clone()], 5);
         assert_eq!((ids(&all), all.next), (vec!["a".into(), "c".into(), "b".into()], place(7, "b")));
         let two = together(vec![one, other], 2);

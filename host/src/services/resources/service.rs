@@ -346,8 +346,22 @@ impl Resources {
     /// # Errors
     /// Not there, invalid body, or the state does not allow it (409 naming the state).
     pub async fn act(&self, handler: &str, caller: &Caller, id: &str, action: &str, mut body: Value) -> Result<View, ServiceError> {
+        let reason = self.handler(handler)?.reason(caller, &mut body)?;
+        self.act_because(handler, caller, (id, action, reason), body).await
+    }
+
+    /// The same for a reason, which the audit log keeps.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn act_because(
+        &self,
+        handler: &str,
+        caller: &Caller,
+        (id, action, reason): (&str, &str, Option<String>),
+        body: Value,
+    ) -> Result<View, ServiceError> {
         let handler = self.handler(handler)?;
-        let reason = handler.reason(caller, &mut body)?;
         let transitions = handler.settings.actions.get(action).cloned().unwrap_or_else(|| vec![action.to_owned()]);
         let origin =
             Origin { merge: handler.action_fields(&body)?, audit: self.audited(handler, caller, action, id, reason), ..Origin::default() };
@@ -380,7 +394,7 @@ impl Resources {
                         format!("'{action}' was asked for a moment ago and changed nothing; it may be asked for again in a moment");
                     return Err(ServiceError::TooMany { detail, retry_after });
                 }
-                match self.inner.parts.pipeline.withdraw(&handler.settings.kind, id, &transitions, (Cause::Api, &origin)).await {
+                match self.inner.parts.pipeline.withdraw(&handler.settings.kind, id, &transitions, &origin).await {
                     Ok(resource) => self.full_view(handler, caller, &resource).await,
                     Err(WithdrawError::Store(error)) => Err(error.into()),
                     Err(WithdrawError::Lookup(error)) => Err(ServiceError::Internal(error.into())),
@@ -416,6 +430,28 @@ impl Resources {
         let handler = self.handler(handler)?;
         self.own(handler, caller, id).await?;
         Ok(self.inner.changes.stream(&handler.settings.kind, id, after, (Arc::clone(&handler.actions), caller.clone())))
+    }
+
+    /// Name of the handler that keeps resources of `kind`.
+    #[must_use]
+    pub fn handler_of(&self, kind: &str) -> Option<&str> {
+        self.keeping(kind).map(|handler| handler.settings.name.as_str())
+    }
+
+    /// The workflow of the resources of `kind`, if they have one; nothing where no handler keeps that kind.
+    #[must_use]
+    pub fn workflow_of(&self, kind: &str) -> Option<Option<&str>> {
+        self.keeping(kind).map(|handler| handler.settings.workflow.as_deref())
+    }
+
+    /// What the handler of `kind` calls this action: the transitions that it may fire.
+    #[must_use]
+    pub fn action_of(&self, kind: &str, action: &str) -> Option<&[String]> {
+        self.keeping(kind)?.settings.actions.get(action).map(Vec::as_slice)
+    }
+
+    fn keeping(&self, kind: &str) -> Option<&Handler> {
+        self.inner.handlers.values().find(|handler| handler.settings.kind == kind)
     }
 
     pub(super) fn store(&self) -> &Arc<dyn Instances> {

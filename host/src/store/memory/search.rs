@@ -2,18 +2,18 @@
 
 use std::cmp::Reverse;
 
-use super::super::{AuditEntry, Found, KeysOf, Note, Resource, Search};
+use super::super::{AuditEntry, KeysOf, Matches, Note, Resource, Search};
 use super::state::{State, to_micros};
 
 impl State {
-    pub(super) fn find(&self, search: &Search, keys: &[KeysOf]) -> Found {
+    pub(super) fn matches(&self, search: &Search, keys: &[KeysOf]) -> Matches {
         let of_kind = self.resources.values().map(|placed| &placed.resource).filter(|resource| resource.kind == search.kind);
         let mut found: Vec<&Resource> = of_kind.filter(|resource| fits(resource, search, keys)).collect();
         found.sort_by_key(|resource| Reverse((resource.created_at, &resource.id)));
         let more = found.len() > search.limit;
         found.truncate(search.limit);
         let next = found.last().filter(|_| more).map(|last| (last.created_at, last.id.clone()));
-        Found { resources: found.into_iter().cloned().collect(), next }
+        Matches { resources: found.into_iter().cloned().collect(), next }
     }
 
     pub(super) fn add_note(&mut self, mut note: Note, audit: Option<AuditEntry>) -> Option<u64> {

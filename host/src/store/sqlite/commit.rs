@@ -61,8 +61,15 @@ impl Prepared {
             if *guard != Guard::Absent {
                 writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;
             }
+            if resource.workflow.as_ref().is_some_and(|progress| progress.finished) {
+                super::holds::end(writing, pk)?;
+            }
             for timer in &self.commit.timers {
                 insert_timer(writing, pk, timer)?;
+            }
+        } else {
+            for timer in &self.commit.timers {
+                add_timer(writing, timer)?;
             }
         }
         for run in &self.commit.runs {
@@ -293,6 +300,17 @@ fn insert_timer(writing: &Writing<'_>, pk: i64, timer: &Timer) -> Result<(), Uni
     writing.run(
         "INSERT OR REPLACE INTO timers (resource, transition, version, due_at) VALUES (?1, ?2, ?3, ?4)",
         params![pk, timer.transition, int(timer.version), micros(timer.due_at)],
+    )?;
+    Ok(())
+}
+
+/// Beside those that are there already, unless the resource has moved on or is gone.
+fn add_timer(writing: &Writing<'_>, timer: &Timer) -> Result<(), UnitError> {
+    writing.run(
+        "INSERT INTO timers (resource, transition, version, due_at) SELECT pk, ?3, ?4, ?5 FROM resources WHERE kind = ?1 AND id = ?2
+         ON CONFLICT (resource, transition) DO UPDATE SET version = excluded.version, due_at = excluded.due_at
+         WHERE excluded.version >= timers.version",
+        params![timer.resource_kind, timer.resource_id, timer.transition, int(timer.version), micros(timer.due_at)],
     )?;
     Ok(())
 }

@@ -5,7 +5,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params_from_iter};
 
-use super::super::keys::{Found, Search, Wanted};
+use super::super::keys::{Matches, Search, Wanted};
 use super::columns::time_of;
 use super::resources::select_resource;
 use super::writer::micros;
@@ -191,7 +191,7 @@ fn statement(index: &str, fits: Part, entries: Part, looked_at: usize) -> Walk {
 }
 
 /// What is asked for, all of it as of one moment.
-pub(super) fn find(connection: &mut Connection, search: &Search) -> rusqlite::Result<Found> {
+pub(super) fn find(connection: &mut Connection, search: &Search) -> rusqlite::Result<Matches> {
     let moment = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
     let Walk { statement, looked_at } = walk(&moment, search)?;
     let (mut wanted, mut seen, mut last) = (Vec::new(), 0, None);
@@ -216,5 +216,5 @@ pub(super) fn find(connection: &mut Connection, search: &Search) -> rusqlite::Re
     };
     let resources = wanted.iter().map(|(_, id)| select_resource(&moment, &search.kind, id)).collect::<rusqlite::Result<Vec<_>>>()?;
     let next = next.map(|(at, id)| Ok::<_, rusqlite::Error>((time_of(at)?, id))).transpose()?;
-    Ok(Found { resources: resources.into_iter().flatten().collect(), next })
+    Ok(Matches { resources: resources.into_iter().flatten().collect(), next })
 }
