@@ -968,6 +968,19 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /** @description Business data, including the results of steps. */
+        Data_refunds: {
+            orderId?: string;
+            amount?: number;
+            reason?: string;
+            restock?: boolean;
+            /** @description The same as the `state` of the resource. */
+            state?: string;
+            /** @description Identifier of the owner. */
+            userId?: string;
+        } & {
+            [key: string]: unknown;
+        };
         /** @description A second factor that is asked for from now on. */
         Enrolled: {
             /** @description For all roles of the account; the tokens from before have ended. */
@@ -1028,11 +1041,6 @@ export interface components {
             /** @description What the component said when it did not accept, in words for a person. */
             reason: string | null;
         };
-        /** @description A note that is written. */
-        NewNote: {
-            /** @description At most 2000 characters. */
-            text: string;
-        };
         /** @description What a table does, or would do. */
         Imported: {
             /** @description All rows. */
@@ -1084,6 +1092,11 @@ export interface components {
             items: components["schemas"]["StockMove"][];
             /** @description For the next page, to be sent as `cursor`; `null` on the last. */
             nextCursor: string | null;
+        };
+        /** @description A note that is written. */
+        NewNote: {
+            /** @description At most 2000 characters. */
+            text: string;
         };
         /** @description A move as it is asked for: either `delta`, or `counted` with `expected`. */
         NewStockMove: {
@@ -1166,16 +1179,16 @@ export interface components {
             /** @description Ignored: the catalogue's counts. */
             total?: unknown;
         };
+        New_products: {
+            /** @description Units in stock. */
+            stock?: number;
+        };
         New_refunds: {
             orderId: string;
             amount: number;
             reason: string;
             restock?: boolean;
         } & Record<string, unknown>;
-        New_products: {
-            /** @description Units in stock. */
-            stock?: number;
-        };
         /** @description A transition that a timer makes. */
         Next: {
             /** @description Its name. */
@@ -1229,6 +1242,24 @@ export interface components {
             quantity: number;
             /** @description Of one unit. */
             price: number;
+        };
+        /** @description A page of what was searched for. */
+        Page_orders: {
+            items: components["schemas"]["Resource_orders"][];
+            /**
+             * @description To be sent as `cursor`, with the other parameters as they were; absent on the last page. A page may have fewer items than `limit`, and
+             *     another one after it all the same.
+             */
+            nextCursor?: string;
+        };
+        /** @description A page of what was searched for. */
+        Page_refunds: {
+            items: components["schemas"]["Resource_refunds"][];
+            /**
+             * @description To be sent as `cursor`, with the other parameters as they were; absent on the last page. A page may have fewer items than `limit`, and
+             *     another one after it all the same.
+             */
+            nextCursor?: string;
         };
         /** @description Another password, by who knows the old one. */
         PasswordChange: {
@@ -1383,6 +1414,41 @@ export interface components {
              * @description Grows with each change.
              */
             version: number;
+        };
+        /** @description A resource of any kind. */
+        Resource_refunds: {
+            /** @description Its id. */
+            id: string;
+            data: components["schemas"]["Data_refunds"];
+            /** @description State in its workflow, or `active` without one. */
+            state: string;
+            /** @description Nothing follows from its state; of a resource with a workflow. */
+            final: boolean;
+            /** @description What the caller may ask for now, each a route below that of the resource; of a resource with a workflow. */
+            actions: string[];
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             */
+            lastUpdate: string;
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
+            createdAt: string;
+            /**
+             * Format: uint64
+             * @description Grows with each change.
+             */
+            version: number;
+            /** @description Why a person is asked to look at it; absent if nobody is. */
+            attention?: string;
+            /** @description What waits to happen by itself, where one resource with a workflow is shown. */
+            next?: components["schemas"]["Next"];
+            /** @description The last 100 transitions it has made, the oldest first, where one resource with a workflow is shown. */
+            history?: components["schemas"]["HistoryEntry"][];
+            /** @description There is more history: what `historyBefore` asks for it with. */
+            historyNext?: string;
         };
         /** @description Other roles for somebody. */
         RolesChange: {
@@ -3288,7 +3354,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `limit` or `cursor` is wrong; `errors` names it */
+            /** @description A parameter is wrong; `errors` names it */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3437,6 +3503,22 @@ export interface operations {
                 limit?: number;
                 /** @description The cursor of the Link header, unchanged */
                 cursor?: string;
+                /** @description Only those in this state */
+                state?: string;
+                /** @description Only those created then or later: a date (UTC), or a date with a time */
+                from?: string | unknown | unknown;
+                /** @description Only those created before that time, or on that day or before it */
+                to?: string | unknown | unknown;
+                /** @description true: only those that a person is asked to look at */
+                attention?: boolean;
+                /** @description Only those whose items.productId is this */
+                product?: string;
+                /** @description Only those whose total is that or more, in minor units */
+                minTotal?: number;
+                /** @description Only those whose total is that or less, in minor units */
+                maxTotal?: number;
+                /** @description Only those that have exactly this as id, owner, e-mail of the owner, transaction_id, tracking_number */
+                search?: string;
             };
             header?: never;
             path?: never;
@@ -3475,7 +3557,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `limit` or `cursor` is wrong; `errors` names it */
+            /** @description A parameter is wrong; `errors` names it */
             422: {
                 headers: {
                     [name: string]: unknown;
