@@ -109,6 +109,7 @@ impl App {
         if let (Some(core), Some(backlogs)) = (&core, &backlogs) {
             health::register(&health, &plan, core, backlogs);
             health::register_catalogue(&health, &core.resources);
+            health::register_keying(&health, &plan, &core.keying);
             health::register_archive(&health, core.archive.as_ref());
             health::register_lacks(&health, &core.stranded(&plan)).await?;
             gauges::register(&metrics, &plan, core, backlogs);
