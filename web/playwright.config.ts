@@ -30,6 +30,8 @@ export default defineConfig<object, { shape: Shape }>({
         'admin',
         'admin-accounts',
         'admin-catalogue',
+        'admin-orders',
+        'admin-walk',
         'failures',
         'hostile',
         'journey',
@@ -41,7 +43,17 @@ export default defineConfig<object, { shape: Shape }>({
     // Gateway, users-products and orders with a Kafka: whatever is not the same in both shapes for certain.
     {
       name: 'stack',
-      testMatch: ['admin', 'admin-accounts', 'admin-catalogue', 'failures', 'journey', 'orders', 'stack'].map(spec),
+      testMatch: [
+        'admin',
+        'admin-accounts',
+        'admin-catalogue',
+        'admin-orders',
+        'admin-walk',
+        'failures',
+        'journey',
+        'orders',
+        'stack',
+      ].map(spec),
       grepInvert: /@alike/,
       use: { shape: 'stack' },
     },

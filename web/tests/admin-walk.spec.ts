@@ -6,6 +6,7 @@ test('the first admin makes somebody finance, who refunds an order, and both dee
   page,
   visitor,
   store,
+  shape,
 }) => {
   const shopper = await visitor()
   await logIn(shopper)
@@ -48,8 +49,8 @@ test('the first admin makes somebody finance, who refunds an order, and both dee
 
   await page.goto('/admin/#/audit')
   await expect(page.getByText('Keeps the till')).toBeVisible()
-  const logs = page.getByLabel('Log')
-  if ((await logs.count()) > 0) await logs.selectOption('orders')
+  // Where the orders have a database of their own, they have a log of their own.
+  if (shape === 'stack') await page.getByLabel('Log', { exact: true }).selectOption('orders')
   await expect(page.getByText('refunds.create').first()).toBeVisible()
   await expectNoViolations(page)
 })
