@@ -30,7 +30,7 @@ pub(super) fn results(events: &Events, run: &StepRun, verdict: &Verdict) -> Obje
         }
         allowed
     });
-    if let Some(reason) = reason_for_people(verdict) {
+    if let Some(reason) = reason_for_people(verdict).filter(|_| !protected.contains("reason")) {
         fields.insert("reason".into(), reason.into());
     }
     fields

@@ -13,6 +13,7 @@ mod connection;
 mod finished;
 mod holds;
 mod idempotency;
+mod keys;
 mod lock;
 mod mark;
 pub mod offline;
@@ -23,14 +24,16 @@ mod registry;
 mod resources;
 mod retention;
 mod runs;
+mod search;
 mod stock;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod users;
 mod writer;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -39,10 +42,10 @@ use millrace_workflow::Definition;
 use self::readers::Readers;
 use self::writer::WriterHandle;
 use super::{
-    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter, Found, Guard,
-    HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, Line, Listing, Messages, NewMove, Operations, OutboxRow, PriceRow, Prunable,
-    Redriven, Refused, ReservationStatus, Resource, Resources, Sought, Space, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError,
-    Timer, User, Users,
+    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter,
+    Found, Guard, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches, Messages, NewMove, Note,
+    Operations, OutboxRow, PriceRow, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources, Search, Sought, Space,
+    Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange, Users,
 };
 use crate::clock::Clock;
 
@@ -60,6 +63,7 @@ pub struct Sqlite {
     epoch: u64,
     identity: String,
     path: PathBuf,
+    keys: Arc<[KeysOf]>,
     clock: Clock,
     writer: WriterHandle,
     readers: Readers,
@@ -79,19 +83,20 @@ impl Sqlite {
         let reading = (0..settings.readers.clamp(1, MAX_READERS)).map(|_| connection::open_reader(path));
         let readers = Readers::new(reading.collect::<Result<_, _>>()?);
         let writer = WriterHandle::start(opened, clock.clone()).map_err(|cause| OpenError::Thread { path: path.clone(), cause })?;
-        Ok(Self { epoch: epoch.unsigned_abs(), identity, path: path.clone(), clock, writer, readers })
+        Ok(Self { epoch: epoch.unsigned_abs(), identity, path: path.clone(), keys: settings.keys.clone().into(), clock, writer, readers })
     }
 }
 
 #[async_trait]
 impl Resources for Sqlite {
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        let prepared = commit::Prepared::new(commit).map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
+        let prepared =
+            commit::Prepared::new(commit, &self.keys).map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
         self.writer.write(move |writing| prepared.write(writing)).await
     }
 
     async fn commit_all(&self, commits: Vec<Commit>) -> Result<(), StoreError> {
-        let prepared: Result<Vec<_>, _> = commits.into_iter().map(commit::Prepared::new).collect();
+        let prepared: Result<Vec<_>, _> = commits.into_iter().map(|commit| commit::Prepared::new(commit, &self.keys)).collect();
         let prepared = prepared.map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
         self.writer.write(move |writing| prepared.into_iter().try_for_each(|commit| commit.write(writing).map(drop))).await
     }
@@ -103,6 +108,19 @@ impl Resources for Sqlite {
     async fn resources(&self, listing: &Listing) -> Result<Vec<Resource>, StoreError> {
         let listing = listing.clone();
         self.readers.read(move |connection| resources::select_resources(connection, &listing)).await
+    }
+
+    async fn find(&self, search: &Search) -> Result<Matches, StoreError> {
+        let search = search.clone();
+        self.readers.read(move |connection| search::find(connection, &search)).await
+    }
+
+    async fn add_note(&self, note: Note, audit: Option<AuditEntry>) -> Result<Option<u64>, StoreError> {
+        self.writer.write(move |writing| keys::add_note(writing, &note, audit)).await
+    }
+
+    async fn notes(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<Note>, StoreError> {
+        self.readers.look_up(|connection| keys::notes(connection, kind, id, before, limit)).await
     }
 
     async fn delete_resource(&self, kind: &str, id: &str, guard: Guard, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
@@ -322,9 +340,9 @@ impl Users for Sqlite {
         self.writer.write(move |writing| users::update(writing, &id, name.as_deref(), email.as_deref())).await
     }
 
-    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>, audit: Option<AuditEntry>) -> Result<Option<User>, StoreError> {
-        let (id, roles) = (id.to_owned(), roles.clone());
-        self.writer.write(move |writing| Ok(users::set_roles(writing.connection, &id, &roles, audit)?)).await
+    async fn change_user(&self, id: &str, change: UserChange) -> Result<Option<Changed>, StoreError> {
+        let id = id.to_owned();
+        self.writer.write(move |writing| users::change(writing.connection, &id, change)).await
     }
 
     async fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
@@ -333,6 +351,41 @@ impl Users for Sqlite {
 
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         self.readers.look_up(|connection| users::by_email(connection, email)).await
+    }
+
+    async fn users(&self, search: &str, after: &str, limit: usize) -> Result<Vec<User>, StoreError> {
+        let (search, after) = (search.to_owned(), after.to_owned());
+        self.readers.read(move |connection| users::search(connection, &search, &after, limit)).await
+    }
+
+    async fn standing(&self, id: &str) -> Result<Option<Standing>, StoreError> {
+        self.readers.look_up(|connection| tokens::standing(connection, id)).await
+    }
+
+    async fn hear_epoch(&self, id: &str, epoch: u64, at: i64) -> Result<(), StoreError> {
+        let id = id.to_owned();
+        self.writer.write(move |writing| tokens::hear(writing, &id, epoch, at)).await
+    }
+
+    async fn untold(&self, limit: usize) -> Result<Vec<User>, StoreError> {
+        self.readers.read(move |connection| users::untold(connection, limit)).await
+    }
+
+    async fn tell(&self, told: Vec<ToldEpoch>) -> Result<(), StoreError> {
+        self.writer.write(move |writing| tokens::tell(writing, told)).await
+    }
+
+    async fn add_reset(&self, reset: Reset, now: Timestamp, event: OutboxRow) -> Result<(), StoreError> {
+        self.writer.write(move |writing| tokens::add_reset(writing, &reset, now, event)).await
+    }
+
+    async fn reset_of(&self, digest: &str, now: Timestamp) -> Result<Option<String>, StoreError> {
+        self.readers.look_up(|connection| tokens::reset_of(connection, digest, now)).await
+    }
+
+    async fn use_reset(&self, digest: &str, now: Timestamp, change: UserChange) -> Result<Option<Changed>, StoreError> {
+        let digest = digest.to_owned();
+        self.writer.write(move |writing| tokens::use_reset(writing, &digest, now, change)).await
     }
 }
 
@@ -429,6 +482,15 @@ impl Operations for Sqlite {
     async fn forget_finished(&self, kind: &str, instances: &[(String, u64)]) -> Result<u64, StoreError> {
         let (kind, instances) = (kind.to_owned(), instances.to_vec());
         self.writer.write(move |writing| finished::forget(writing, &kind, &instances)).await
+    }
+
+    async fn give_keys(&self) -> Result<bool, StoreError> {
+        let keys = Arc::clone(&self.keys);
+        // Looked up first: where nothing is lacking nothing is written.
+        if self.readers.look_up(|connection| keys::is_complete(connection, &keys)).await? {
+            return Ok(false);
+        }
+        self.writer.write(move |writing| keys::give_some(writing, &keys)).await
     }
 
     async fn give_back(&self) -> Result<u64, StoreError> {
