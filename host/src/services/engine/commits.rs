@@ -149,9 +149,14 @@ impl Commits {
         runs.iter_mut().filter_map(|run| self.try_claim(run).map(|held| (run.clone(), held))).collect()
     }
 
+    /// Whether nobody has paused the instance of a run.
+    pub(super) fn may_begin(&self, run: &StepRun) -> bool {
+        !self.holds.has(&run.resource_kind, &run.resource_id)
+    }
+
     /// Marks a new run as claimed by this process, if there is room for it and the process is not stopping.
     pub(super) fn try_claim(&self, run: &mut StepRun) -> Option<Held> {
-        if self.stop.is_requested() || self.holds.has(&run.resource_kind, &run.resource_id) {
+        if self.stop.is_requested() || !self.may_begin(run) {
             return None;
         }
         let held = self.hand.take_new(run)?;

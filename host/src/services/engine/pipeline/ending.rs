@@ -93,8 +93,10 @@ impl Pipeline {
         };
         match committed {
             Ok(after) => {
-                if goes_on {
+                if goes_on && self.inner.commits.may_begin(&run) {
                     self.start(run, Arc::clone(&after), held);
+                } else if goes_on {
+                    self.put_back((&run, &after), &held, self.inner.clock.steady(), None).await;
                 }
                 Ok(Some(after))
             }
