@@ -79,6 +79,7 @@ impl Gauges {
                 self.metrics.set_crowd(&one.name, crowd.running, crowd.waiting);
             }
             self.metrics.set_breaker(&one.name, self.engine.breakers.level(&one.name, digest, now));
+            self.metrics.set_unserved(&one.name, self.engine.breakers.unserved(&one.name, digest, now));
         }
     }
 

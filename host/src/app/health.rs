@@ -33,6 +33,8 @@ const CROWDED_AFTER: Duration = Duration::from_secs(1);
 const SLOW_WRITE: Duration = Duration::from_secs(1);
 /// After so long without the end of any write nothing is written soon, whoever waits for it.
 const HANGING_WRITE: Duration = Duration::from_secs(10);
+/// So many instances one after the other that a component could do nothing for are no bad luck: what is behind it is away.
+const UNSERVED_IN_A_ROW: u32 = 3;
 /// For the answer of a backend to a probe, the look-up of its name and the connection included.
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
@@ -138,6 +140,21 @@ pub(super) fn register_archive(health: &HealthChecks, archive: Option<&Archive>)
             Some(problem) => Check::new(Status::Degraded, problem),
             None => Check::new(Status::Up, format!("finished instances are archived in '{}'", archive.settings().folder.display())),
         })
+    });
+}
+
+/// Adds a check of what is reserved for long, if anything is stocked here.
+pub(super) fn register_held(health: &HealthChecks, held: Option<&Held>) {
+    let Some(held) = held.cloned() else { return };
+    health.add_own("stock", move || {
+        let held = held.clone();
+        async move {
+            match held.problem().await {
+                Ok(None) => Check::new(Status::Up, "nothing is reserved for more than a day"),
+                Ok(Some(problem)) => Check::new(Status::Degraded, problem),
+                Err(error) => Check::new(Status::Down, error.to_string()),
+            }
+        }
     });
 }
 
@@ -306,6 +323,17 @@ fn check_component(engine: &Dependencies, name: &str) -> Check {
         Some((Some(active), _)) if engine.breakers.level(name, &active.digest, engine.clock.steady()) > 0 => {
             let message =
                 format!("{} {} ({:.12}) has failed too often: its circuit breaker is open", active.name, active.version, active.digest);
+            Check::new(Status::Degraded, message)
+        }
+        Some((Some(active), None)) if engine.breakers.unserved(name, &active.digest, engine.clock.steady()) >= UNSERVED_IN_A_ROW => {
+            let runs = engine.breakers.unserved(name, &active.digest, engine.clock.steady());
+            let message = format!(
+                "{} {} ({:.12}) works, but the last {runs} that it was run for were not served, and wait: {}",
+                active.name,
+                active.version,
+                active.digest,
+                engine.breakers.reason(name)
+            );
             Check::new(Status::Degraded, message)
         }
         Some((Some(active), None)) if engine.runtime.crowd(name).is_some_and(|crowd| crowd.waited > CROWDED_AFTER) => {
