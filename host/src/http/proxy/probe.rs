@@ -1,6 +1,8 @@
 //! Whether somebody answers where a proxy passes requests on to, and whether it is the right one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +30,16 @@ pub struct Probe {
     /// By what is asked of it.
     backends: BTreeMap<String, Backend>,
     limit: Duration,
+}
+
+/// What is at the bottom of an error, unless that somebody refuses, which needs no words.
+fn reason(error: &(dyn Error + 'static)) -> String {
+    let mut deepest = error;
+    while let Some(deeper) = deepest.source() {
+        deepest = deeper;
+    }
+    let refused = deepest.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+    if refused { String::new() } else { format!(": {deepest}") }
 }
 
 #[derive(Default)]
@@ -115,7 +127,7 @@ impl Probe {
         let Ok(request) = Request::get(url).body(Body::empty()) else { return away("has no address".to_owned()) };
         let answer = match tokio::time::timeout(self.limit, self.client.request(request)).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) if error.is_connect() => return away("accepts no connection".to_owned()),
+            Ok(Err(error)) if error.is_connect() => return away(format!("accepts no connection{}", reason(&error))),
             Ok(Err(_)) => return away("closes the connection without an answer".to_owned()),
             Err(_) => return away(format!("has not answered within {} ms", self.limit.as_millis())),
         };
