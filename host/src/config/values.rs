@@ -35,13 +35,16 @@ pub(super) fn socket_address(text: &str) -> Option<SocketAddr> {
     }
 }
 
-/// An http(s) base URL with a host, no query and no fragment; without its last slash.
+/// An http(s) base URL with a host, no query and no fragment; without its last slash, and with one where its path has several: people write
+/// `http://host:8080/` where a path follows.
 pub(super) fn base_url(text: &str) -> Option<String> {
     let uri: http::Uri = text.parse().ok()?;
     let scheme_fits = matches!(uri.scheme_str(), Some("http" | "https"));
     let host_fits = uri.authority().is_some_and(|a| !a.host().is_empty() && !a.as_str().contains('@') && port_fits(a));
     let plain = !text.contains(['?', '#', ' ']);
-    (scheme_fits && host_fits && plain).then(|| text.trim_end_matches('/').to_owned())
+    let (scheme, rest) = text.split_once("://")?;
+    let folded = || rest.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+    (scheme_fits && host_fits && plain).then(|| format!("{scheme}://{}", folded()))
 }
 
 fn port_fits(authority: &http::uri::Authority) -> bool {
@@ -115,6 +118,7 @@ mod tests {
     #[test]
     fn only_http_urls_with_a_host_are_base_urls() {
         assert_eq!(base_url("http://stock:8080/internal/").as_deref(), Some("http://stock:8080/internal"));
+        assert_eq!(base_url("http://stock:8080//api//products").as_deref(), Some("http://stock:8080/api/products"));
         assert!(
             ["stock:8080", "ftp://x", "http://", "http://user:pw@x", "http://x/?q", "http://x:99999"]
                 .iter()
