@@ -98,7 +98,9 @@ fn check_bus(bus: &dyn Bus, refusals: &Refusals, strangers: &Strangers, settings
         return Check::new(Status::Degraded, format!("events wait in the outbox: {reason}"));
     }
     if let Some(reason) = bus.deaf() {
-        return Check::new(Status::Degraded, format!("events are published, but do not come: {reason}"));
+        let published =
+            if refusals.lasting().is_some() { "events wait in the outbox, and none come" } else { "events are published, but do not come" };
+        return Check::new(Status::Degraded, format!("{published}: {reason}"));
     }
     if let Some(refused) = refusals.lasting() {
         return Check::new(Status::Degraded, format!("events are published, but {refused}"));

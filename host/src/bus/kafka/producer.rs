@@ -60,6 +60,11 @@ impl Producer {
         self.topics.ensure(&self.settings, &self.link, topics).await
     }
 
+    /// Looks whether the first dead letter of each of these topics, by their names at the broker, will have a place.
+    pub(super) async fn try_dead_letters(&self, topics: &[String]) {
+        self.topics.try_dead_letters(&self.settings, &self.link, topics).await;
+    }
+
     /// Publishes an event. One that the broker will never take becomes a dead letter without its payload: it must not hold
     /// up the events after it, and the outbox still has it.
     ///
