@@ -4,6 +4,7 @@ pub mod copies;
 pub mod events;
 mod printed;
 pub mod quarantined;
+pub mod reservations;
 pub mod routes;
 mod signals;
 mod threads;

@@ -102,6 +102,11 @@ enum Command {
         #[command(subcommand)]
         command: QuarantinedCommand,
     },
+    /// Look at what is reserved of the stock, or give back what nobody needs any more.
+    Reservations {
+        #[command(subcommand)]
+        command: ReservationsCommand,
+    },
     /// Copy the database to a file, beside the process that has it open.
     Backup {
         /// The YAML config of the process; it may be running.
@@ -181,6 +186,25 @@ enum QuarantinedCommand {
 }
 
 #[derive(Subcommand)]
+enum ReservationsCommand {
+    /// List what is reserved, neither sold nor given back.
+    List {
+        /// The YAML config of the process that keeps the stock; it may be running.
+        #[arg(long, short, env = "MILLRACE_CONFIG")]
+        config: PathBuf,
+    },
+    /// Give back what is reserved under these keys. Look first whether whoever reserved it is gone: what is given back is sold to others.
+    Release {
+        /// The YAML config of the process that keeps the stock; it may be running.
+        #[arg(long, short, env = "MILLRACE_CONFIG")]
+        config: PathBuf,
+        /// Keys, each the first word of its line in the list.
+        #[arg(required = true)]
+        keys: Vec<String>,
+    },
+}
+
+#[derive(Subcommand)]
 enum UsersCommand {
     /// List who has roles.
     List {
@@ -250,6 +274,8 @@ fn main() -> ExitCode {
         Command::Quarantined { command: QuarantinedCommand::Release { config, keys, all } } => {
             commands::quarantined::release(&config, &keys, all)
         }
+        Command::Reservations { command: ReservationsCommand::List { config } } => commands::reservations::list(&config),
+        Command::Reservations { command: ReservationsCommand::Release { config, keys } } => commands::reservations::release(&config, &keys),
         Command::Backup { config, to } => commands::copies::backup(&config, &to),
         Command::Restore { config, from } => commands::copies::restore(&config, &from),
         Command::Republish { config, since } => commands::events::republish(&config, &since),

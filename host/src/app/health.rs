@@ -16,7 +16,7 @@ use crate::plan::{self, Plan};
 use crate::pulse::Pulse;
 use crate::services::engine::Dependencies;
 use crate::services::messaging::{Refusals, Strangers};
-use crate::services::operations::{Archive, Stranded};
+use crate::services::operations::{Archive, Held, Stranded};
 use crate::services::resources::Resources;
 use crate::store::{Operations, Refused};
 use crate::telemetry::logs;

@@ -103,7 +103,9 @@ impl App {
             health::register_archive(&health, core.archive.as_ref());
             let engine::Dependencies { store, runtime, workflows, events, .. } = core.engine.clone();
             health::register_lacks(&health, &Stranded::new(store, runtime, workflows, events)).await?;
-            gauges::register(&metrics, &plan, core, &backlogs);
+            let held = parts::held(&plan, core);
+            health::register_held(&health, held.as_ref());
+            gauges::register(&metrics, &plan, core, &backlogs, held);
         }
         Ok(Self { plan, listener, probes, backends, tasks, stop, metrics, health, pulse, core, users, tokens })
     }

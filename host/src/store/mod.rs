@@ -29,5 +29,5 @@ pub use self::open::{Copied, Database, OpenError, Store, back_up, offline, open,
 pub use self::operations::{Backlog, CommitObserver, CommitStats, OLDEST_LOOKED_AT, Operations, Prunable, Refused, Space};
 pub use self::resources::{HistoryRow, IdempotencyRow, Listing, Object, Progress, Resource, Resources};
 use self::stock::merge_lines;
-pub use self::stock::{ReservationStatus, Shortage, Stock, StockLevel, StockLine, Stocking};
+pub use self::stock::{HeldReservation, ReservationStatus, Shortage, Stock, StockLevel, StockLine, Stocking};
 pub use self::users::{User, Users};

@@ -3,11 +3,13 @@
 
 pub mod agreement;
 mod archive;
+mod held;
 mod retention;
 mod stranded;
 mod swaps;
 
 pub use archive::Archive;
+pub use held::{Amounts, Held};
 pub use retention::Retention;
 pub use stranded::{Lack, Stranded};
 pub use swaps::Swaps;

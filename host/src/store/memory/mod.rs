@@ -283,6 +283,10 @@ impl Stock for Memory {
         self.read(|state| state.stock_of(sku))
     }
 
+    async fn held(&self) -> Result<Vec<HeldReservation>, StoreError> {
+        self.read(State::held)
+    }
+
     async fn reserve(&self, key: &str, lines: &[StockLine]) -> Result<ReservationStatus, StoreError> {
         self.write(|state| state.reserve(key, lines))
     }

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use millrace_workflow::Definition;
 
 use super::super::{
-    Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing, OLDEST_LOOKED_AT, OutboxRow,
-    Prunable, ReservationStatus, Resource, RunStatus, Shortage, StepRun, StockLevel, StockLine, StoreError, Timer, User, merge_lines,
+    Backlog, CommitStats, Conflict, DeadLetter, Guard, HeldReservation, HistoryRow, IdempotencyRow, InboxRow, Line, Listing,
+    OLDEST_LOOKED_AT, OutboxRow, Prunable, ReservationStatus, Resource, RunStatus, Shortage, StepRun, StockLevel, StockLine, StoreError,
+    Timer, User, merge_lines,
 };
 use crate::text::email_key;
 
@@ -508,6 +509,14 @@ impl State {
 
     pub(super) fn stock_of(&self, sku: &str) -> Option<StockLevel> {
         self.stock.get(sku).cloned()
+    }
+
+    pub(super) fn held(&self) -> Vec<HeldReservation> {
+        let reserved = self.reservations.iter().filter(|(_, reservation)| reservation.status == ReservationStatus::Reserved);
+        let mut held: Vec<_> =
+            reserved.map(|(key, reservation)| HeldReservation { key: key.clone(), lines: reservation.lines.clone() }).collect();
+        held.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+        held
     }
 
     pub(super) fn reserve(&mut self, key: &str, lines: &[StockLine]) -> Result<ReservationStatus, StoreError> {

@@ -273,6 +273,10 @@ impl Stock for Sqlite {
         self.readers.look_up(|connection| stock::level(connection, sku)).await
     }
 
+    async fn held(&self) -> Result<Vec<HeldReservation>, StoreError> {
+        self.readers.read(stock::held).await
+    }
+
     async fn reserve(&self, key: &str, lines: &[StockLine]) -> Result<ReservationStatus, StoreError> {
         let (key, lines) = (key.to_owned(), lines.to_vec());
         self.writer.write(move |writing| stock::reserve(writing, &key, &lines)).await

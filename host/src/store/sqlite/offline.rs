@@ -7,9 +7,9 @@ use std::path::Path;
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::super::{DeadLetter, StepRun, User};
+use super::super::{DeadLetter, HeldReservation, StepRun, User};
 use super::connection::{self, OpenError};
-use super::{outbox, runs, users};
+use super::{outbox, runs, stock, users};
 
 /// Makes events of the database `path` that were written at or after `since` unpublished again, and answers how many.
 ///
@@ -95,6 +95,38 @@ pub fn release(path: &Path, keys: &[String], now: Timestamp) -> Result<Vec<Strin
         let mut unknown = Vec::new();
         for key in keys {
             if !runs::release(&writing, key, now)? {
+                unknown.push(key.clone());
+            }
+        }
+        if unknown.is_empty() {
+            writing.commit()?
+        } else {
+            writing.rollback()?
+        }
+        Ok(unknown)
+    };
+    release().map_err(|cause| OpenError::Sqlite { path: path.to_owned(), cause })
+}
+
+/// What is reserved in the database `path`, by key.
+///
+/// # Errors
+/// [`OpenError`], which names the file.
+pub fn held(path: &Path) -> Result<Vec<HeldReservation>, OpenError> {
+    beside(path, stock::held)
+}
+
+/// Gives back what is reserved under these keys. Answers those under which nothing is: if there is one, nothing was changed.
+///
+/// # Errors
+/// [`OpenError`], which names the file.
+pub fn release_reservations(path: &Path, keys: &[String]) -> Result<Vec<String>, OpenError> {
+    let mut connection = open(path)?;
+    let mut release = || {
+        let writing = Transaction::new(&mut connection, TransactionBehavior::Immediate)?;
+        let mut unknown = Vec::new();
+        for key in keys {
+            if !stock::release_offline(&writing, key)? {
                 unknown.push(key.clone());
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::{ReservationStatus, Shortage, StockLevel, StockLine, Stocking, StoreError, merge_lines};
+use super::super::{HeldReservation, ReservationStatus, Shortage, StockLevel, StockLine, Stocking, StoreError, merge_lines};
 use super::columns::{count, int, reservation, reservation_text};
 use super::writer::{UnitError, Writing};
 
@@ -92,6 +92,40 @@ fn status_of(connection: &Connection, key: &str) -> rusqlite::Result<Option<Rese
 fn lines_of(connection: &Connection, key: &str) -> rusqlite::Result<BTreeMap<String, u64>> {
     let mut statement = connection.prepare_cached("SELECT sku, quantity FROM reservation_lines WHERE reservation = ?1")?;
     statement.query_map([key], |row| Ok((row.get(0)?, count(row, 1)?)))?.collect()
+}
+
+/// What is reserved now, by key.
+pub(super) fn held(connection: &Connection) -> rusqlite::Result<Vec<HeldReservation>> {
+    let mut statement = connection.prepare(
+        "SELECT key, sku, quantity FROM reservations JOIN reservation_lines ON reservation = key WHERE status = 'reserved' ORDER BY key, sku",
+    )?;
+    let mut held: Vec<HeldReservation> = Vec::new();
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (key, sku, quantity): (String, String, u64) = (row.get(0)?, row.get(1)?, count(row, 2)?);
+        if held.last().is_none_or(|last| last.key != key) {
+            held.push(HeldReservation { key, lines: BTreeMap::new() });
+        }
+        if let Some(last) = held.last_mut() {
+            last.lines.insert(sku, quantity);
+        }
+    }
+    Ok(held)
+}
+
+/// Gives back what is reserved under a key, beside the process that has the database; false if nothing is.
+pub(super) fn release_offline(connection: &Connection, key: &str) -> rusqlite::Result<bool> {
+    let ended =
+        "UPDATE reservations SET status = 'released', ended_at = (SELECT steady_at FROM process) WHERE key = ?1 AND status = 'reserved'";
+    if connection.execute(ended, [key])? == 0 {
+        return Ok(false);
+    }
+    connection.execute(
+        "UPDATE stock SET reserved = reserved - line.quantity
+         FROM reservation_lines AS line WHERE line.reservation = ?1 AND stock.sku = line.sku",
+        [key],
+    )?;
+    Ok(true)
 }
 
 pub(super) fn end(writing: &Writing<'_>, key: &str, end: ReservationStatus) -> Result<Option<ReservationStatus>, UnitError> {
