@@ -69,7 +69,15 @@ pub(super) fn network(text: &str) -> bool {
 
 /// `*`, or `scheme://host[:port]`.
 pub(super) fn origin(text: &str) -> bool {
-    text == "*" || (base_url(text).as_deref() == Some(text) && text.matches('/').count() == 2)
+    text == "*" || (base_url(text).as_deref() == Some(text) && text.matches('/').count() == 2 && !text.contains('*'))
+}
+
+/// An origin as browsers send it: in small letters, without the port that its scheme has anyway.
+pub(super) fn as_browsers_write(origin: &str) -> String {
+    let small = origin.to_ascii_lowercase();
+    let Some((scheme, rest)) = small.split_once("://") else { return origin.to_owned() };
+    let usual = if scheme == "https" { ":443" } else { ":80" };
+    format!("{scheme}://{}", rest.strip_suffix(usual).unwrap_or(rest))
 }
 
 /// Letters of the longest topic.
@@ -130,6 +138,12 @@ mod tests {
     fn networks_origins_brokers_and_topics() {
         assert!(network("10.0.0.0/8") && network("::1") && !network("10.0.0.0/33") && !network("gateway"));
         assert!(origin("*") && origin("https://shop.example:8443") && !origin("https://shop.example/") && !origin("shop.example"));
+        assert!(!origin("https://*.shop.example"));
+        for written in ["HTTPS://Shop.Example", "https://shop.example:443", "https://shop.example"] {
+            assert_eq!(as_browsers_write(written), "https://shop.example");
+        }
+        assert_eq!(as_browsers_write("http://shop.example:80"), "http://shop.example");
+        assert_eq!(as_browsers_write("http://shop.example:443"), "http://shop.example:443");
         assert!(broker("kafka:9092") && !broker("kafka") && !broker(":9092") && !broker("kafka:0"));
         assert!(topic("return.approved") && !topic("return approved") && !topic(""));
     }
