@@ -99,6 +99,7 @@ impl App {
         if let Some(core) = &core {
             let backlogs = Arc::new(Backlogs::new(Arc::clone(&core.store.operations)));
             health::register(&health, &plan, core, &backlogs);
+            health.set_database(core.store.instances.identity());
             health::register_catalogue(&health, &core.resources);
             health::register_archive(&health, core.archive.as_ref());
             let engine::Dependencies { store, runtime, workflows, events, .. } = core.engine.clone();
