@@ -1,5 +1,6 @@
 //! What the program's commands do. The only part that ends the process or writes to its standard streams.
 
+pub mod audit;
 pub mod copies;
 pub mod events;
 mod printed;

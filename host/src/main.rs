@@ -71,6 +71,11 @@ enum Command {
         #[command(subcommand)]
         command: UsersCommand,
     },
+    /// Look at what people with a role have done: whether the audit log is whole, or all of it.
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// Ask a process whether it is well, as the health check of a container does: success if it answers 200.
     Probe {
         /// For example `http://127.0.0.1:8080/readyz`.
@@ -224,6 +229,34 @@ enum UsersCommand {
     Revoke(RolesOf),
 }
 
+#[derive(Subcommand)]
+enum AuditCommand {
+    /// Check that no row was changed, put in, or taken away. Fails at the first that was.
+    Verify {
+        /// The YAML config of the process that has the log; it may be running.
+        #[arg(long, short, env = "MILLRACE_CONFIG")]
+        config: PathBuf,
+        /// A row that was noted elsewhere, `<number>:<hash>`: it has to be there as it was. Finds a log that was written anew as a whole.
+        #[arg(long, value_parser = commands::audit::noted)]
+        noted: Option<(u64, String)>,
+        /// Form of the answer.
+        #[arg(long, short, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Print the rows as JSON lines. The SHA-256 of a line without its last field, `hash`, is that hash.
+    Export {
+        /// The YAML config of the process that has the log; it may be running.
+        #[arg(long, short, env = "MILLRACE_CONFIG")]
+        config: PathBuf,
+        /// Only rows after the one with this number.
+        #[arg(long, default_value_t = 0)]
+        after: u64,
+        /// Form of the rows: a line for people, or JSON.
+        #[arg(long, short, value_enum, default_value = "json")]
+        output: Output,
+    },
+}
+
 #[derive(clap::Args)]
 struct RolesOf {
     /// The YAML config of the process that keeps the accounts; it may be running.
@@ -263,6 +296,8 @@ fn main() -> ExitCode {
         Command::Users { command: UsersCommand::List { config, all, output } } => commands::users::list(&config, all, output),
         Command::Users { command: UsersCommand::Grant(of) } => commands::users::grant(&of.config, &of.email, &of.roles),
         Command::Users { command: UsersCommand::Revoke(of) } => commands::users::revoke(&of.config, &of.email, &of.roles),
+        Command::Audit { command: AuditCommand::Verify { config, noted, output } } => commands::audit::verify(&config, noted, output),
+        Command::Audit { command: AuditCommand::Export { config, after, output } } => commands::audit::export(&config, after, output),
         Command::Probe { url } => commands::probe(&url),
         Command::Top { urls, once, interval, metrics_token } => commands::top(&urls, metrics_token.as_deref(), once, interval),
         Command::Dlq { command: DlqCommand::List(of) } => commands::events::list_dead_letters(&of.config, &of.topics),

@@ -4,15 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Args;
 
 use crate::command::{cargo, run};
 use crate::toolchain::{self, WASM_TARGET};
 use crate::{commit, web, workspace};
 
-/// The components of the store, by package, which is also the name of the file.
-pub const COMPONENTS: [&str; 4] = ["inventory", "payment", "shipping", "notify"];
+/// Folders in `components/` that are none: what components share, and those that only tests use.
+const NO_COMPONENTS: [&str; 2] = ["sdk", "testing"];
 
 /// A package built with a feature is another component.
 struct Variant {
@@ -104,14 +104,36 @@ pub fn host(profile: Profile) -> anyhow::Result<PathBuf> {
     Ok(program)
 }
 
+/// The components of the store: each is a folder in `components/`, and a package and a file of that name.
+pub fn names_of_components() -> anyhow::Result<Vec<String>> {
+    let folder = workspace::components();
+    let manifest = folder.join("Cargo.toml");
+    let workspace = fs::read_to_string(&manifest).with_context(|| format!("{} cannot be read", manifest.display()))?;
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&folder).with_context(|| format!("{} cannot be read", folder.display()))? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().join("Cargo.toml").is_file() && !NO_COMPONENTS.contains(&name.as_str()) {
+            ensure!(
+                workspace.contains(&format!("\"{name}\"")),
+                "components/{name} is not among `members` of components/Cargo.toml: add it there"
+            );
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// Builds and installs the components of the store.
 pub fn components() -> anyhow::Result<()> {
     if COMPONENTS_ARE_BUILT.load(Ordering::Relaxed) {
         return Ok(());
     }
-    let packages = COMPONENTS.iter().flat_map(|name| ["--package", name]);
+    let names = names_of_components()?;
+    let packages = names.iter().flat_map(|name| ["--package", name]);
     run(cargo(["build", "--release", "--target", WASM_TARGET]).args(packages).args(locations()))?;
-    for name in COMPONENTS {
+    for name in names {
         let file = format!("{name}.wasm");
         install(&built().join(&file), &workspace::installed_components().join(&file))?;
     }
@@ -125,9 +147,10 @@ pub fn with_fixtures() -> anyhow::Result<()> {
         variant.build()?;
     }
     run(cargo(["build", "--release", "--target", WASM_TARGET, "--workspace", "--lib", "--bins", "--examples"]).args(locations()))?;
+    let of_the_store = names_of_components()?;
     for artifact in wasm_files(&built())?.into_iter().chain(wasm_files(&built().join("examples"))?) {
         let name = artifact.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if !COMPONENTS.contains(&name.as_str()) {
+        if !of_the_store.contains(&name) {
             install(&artifact, &installed.join(format!("{}.wasm", name.replace('_', "-"))))?;
         }
     }
@@ -176,4 +199,20 @@ fn install(from: &Path, to: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("{} cannot be written", to.display()))?;
     println!("  {} ({} KB)", workspace::shown(to), bytes.len().div_ceil(1000));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_component_that_a_config_names_is_built() {
+        let names = names_of_components().expect("the components");
+        let configs = fs::read_dir(workspace::root().join("configs")).expect("the configs").map(|entry| entry.expect("a config").path());
+        let files = configs.filter(|path| path.is_file()).map(|path| fs::read_to_string(path).expect("a config")).collect::<String>();
+        let named = files.lines().filter_map(|line| line.trim().strip_prefix("source: ")?.rsplit('/').next()?.strip_suffix(".wasm"));
+        let missing: Vec<&str> = named.filter(|name| !names.iter().any(|built| built == name)).collect();
+        assert!(missing.is_empty(), "{missing:?} are not among {names:?}");
+        assert!(!names.iter().any(|name| NO_COMPONENTS.contains(&name.as_str())), "{names:?}");
+    }
 }

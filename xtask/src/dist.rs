@@ -80,7 +80,7 @@ fn collect(folder: &Path, profile: Profile) -> anyhow::Result<()> {
     web::build()?;
     let program = build::host(profile)?;
     copy(&program, &folder.join("bin/millrace"))?;
-    for component in build::COMPONENTS {
+    for component in build::names_of_components()? {
         let file = format!("{component}.wasm");
         copy(&workspace::installed_components().join(&file), &folder.join("components").join(&file))?;
     }

@@ -28,6 +28,7 @@ use crate::http::{self, HealthChecks, HttpParts, Probe};
 use crate::plan::{Plan, Server};
 use crate::pulse::{Pulse, keep_asking};
 use crate::runtime::Runtime;
+use crate::services::audit::AuditLog;
 use crate::services::engine;
 use crate::services::operations::Stranded;
 use crate::services::users::{TokenVerifier, Users};
@@ -201,6 +202,7 @@ impl App {
             tokens: self.tokens.take(),
             users: self.users.take(),
             resources: self.core.as_ref().map(|core| core.resources.clone()),
+            audit: self.core.as_ref().map(|core| AuditLog::new(Arc::clone(&core.store.audit), core.engine.clock.clone())),
             proxies: self.plan.proxies.iter().map(|proxy| (proxy.name.clone(), http::proxy(proxy, stop.clone()))).collect(),
             internal: self.core.as_ref().and_then(|core| core.internal.clone()),
             metrics: self.metrics.clone(),

@@ -45,7 +45,8 @@ pub fn restore(config: &Path, from: &Path) -> ExitCode {
 }
 
 fn content(copied: &Copied) -> String {
-    let Copied { bytes, resources, unfinished, written } = copied;
+    let Copied { bytes, resources, unfinished, stock_differs, written } = copied;
     let written = written.map_or_else(|| "written by an older version".to_owned(), |written| format!("last written {written}"));
-    format!("{bytes} bytes, {resources} resources, {unfinished} instances under way, {written}")
+    let differs = stock_differs.as_ref().map(|differs| format!("\nthe stock does not add up: {differs}")).unwrap_or_default();
+    format!("{bytes} bytes, {resources} resources, {unfinished} instances under way, {written}{differs}")
 }

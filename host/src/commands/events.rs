@@ -10,21 +10,22 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use jiff::{SignedDuration, Timestamp};
 
+use super::audit::actor;
 use super::printed::printing;
 use super::{database, plan_for_repair};
 use crate::bus::kafka::Settings;
 use crate::bus::kafka::dead_letters::{self, DeadLetter, Failed};
 use crate::clock::Clock;
 use crate::plan::{Bus, Plan};
-use crate::store::{self, offline};
+use crate::store::{self, AuditEntry, offline};
 
 /// Characters of a payload that a list shows.
 const SHOWN: usize = 120;
 
 /// Where the dead letters of a config are.
 enum Place {
-    /// Beside their topics.
-    Kafka(Settings),
+    /// Beside their topics; what is done to them is written to the database, if there is one.
+    Kafka(Settings, Option<PathBuf>),
     /// In the database, where there is no broker.
     Database(PathBuf),
 }
@@ -35,7 +36,7 @@ pub fn list_dead_letters(config: &Path, topics: &[String]) -> ExitCode {
     printing(|out| {
         let Some((place, topics)) = letters_of(config, topics)? else { return Ok(ExitCode::FAILURE) };
         let (lines, failed): (Vec<String>, Vec<Failed>) = match &place {
-            Place::Kafka(settings) => {
+            Place::Kafka(settings, _) => {
                 let listed = dead_letters::list(settings, &topics)?;
                 (listed.letters.iter().map(line).collect(), listed.failed)
             }
@@ -55,8 +56,13 @@ pub fn list_dead_letters(config: &Path, topics: &[String]) -> ExitCode {
 pub fn discard_dead_letters(config: &Path, topic: &str, through: Option<i64>) -> ExitCode {
     printing(|out| {
         let Some((place, _)) = letters_of(config, &[topic.to_owned()])? else { return Ok(ExitCode::FAILURE) };
+        let entry = deed("dlq.discard", topic, through.map(|through| format!("up to {through}")));
         let discarded = match &place {
-            Place::Kafka(settings) => dead_letters::discard(settings, topic, through)?,
+            Place::Kafka(settings, database) => {
+                let discarded = dead_letters::discard(settings, topic, through)?;
+                note(database.as_deref(), (discarded > 0).then_some(entry))?;
+                discarded
+            }
             Place::Database(path) => {
                 let through = through.map(u64::try_from).transpose().context("a dead letter has a number from 1")?;
                 let unknown = |number: &u64| format!("the list has no dead letter {number} of '{topic}'");
@@ -65,7 +71,7 @@ pub fn discard_dead_letters(config: &Path, topic: &str, through: Option<i64>) ->
                     let there = letters.iter().any(|letter| letter.id == number && letter.event.topic == topic);
                     anyhow::ensure!(there, unknown(&number));
                 }
-                usize::try_from(offline::discard(path, topic, through)?)?
+                usize::try_from(offline::discard(path, topic, through, entry)?)?
             }
         };
         out.done(&format!("{discarded} dead letters are not listed and not sent any more"))?;
@@ -78,15 +84,17 @@ pub fn discard_dead_letters(config: &Path, topic: &str, through: Option<i64>) ->
 pub fn redrive_dead_letters(config: &Path, topics: &[String]) -> ExitCode {
     printing(|out| {
         let Some((place, topics)) = letters_of(config, topics)? else { return Ok(ExitCode::FAILURE) };
+        let entry = deed("dlq.redrive", &topics.join(","), None);
         match &place {
-            Place::Kafka(settings) => {
+            Place::Kafka(settings, database) => {
                 let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
                 let sent = runtime.block_on(dead_letters::redrive(settings, &topics))?;
+                note(database.as_deref(), (sent.letters > 0).then_some(entry))?;
                 out.done(&format!("{} dead letters were sent again, as {} events", sent.letters, sent.events))?;
                 tell(&sent.failed)
             }
             Place::Database(path) => {
-                let sent = offline::redrive(path, &topics)?;
+                let sent = offline::redrive(path, &topics, entry)?;
                 out.done(&format!(
                     "{} dead letters wait to be published again, as {} events: the process that has them does it within seconds, or when it starts",
                     sent.letters, sent.events
@@ -101,6 +109,17 @@ pub fn redrive_dead_letters(config: &Path, topics: &[String]) -> ExitCode {
             }
         }
     })
+}
+
+/// What the audit log is to say of what is done to dead letters.
+fn deed(action: &str, topics: &str, reason: Option<String>) -> AuditEntry {
+    actor().did(Clock::system().now(), action, format!("topics/{topics}"), reason)
+}
+
+/// Writes it to the database. What was done to a broker was done all the same if that cannot be.
+fn note(database: Option<&Path>, entry: Option<AuditEntry>) -> anyhow::Result<()> {
+    let Some((database, entry)) = database.zip(entry) else { return Ok(()) };
+    offline::note(database, entry).context("it was done, and cannot be written to the audit log")
 }
 
 /// Says of which topics something could not be done. The others are done.
@@ -139,7 +158,9 @@ fn place_of(plan: &Plan) -> anyhow::Result<(Place, BTreeSet<String>)> {
     let bus = plan.bus.as_ref().context("there is no messaging.kafka and no messaging.broker, so there are no events")?;
     let mut known: BTreeSet<String> = bus.topics().iter().cloned().collect();
     if let Bus::Kafka(settings) = bus {
-        return Ok((Place::Kafka(settings.clone()), known));
+        // A gateway to the topics may have none, and one that was never started has none yet.
+        let database = plan.database.as_ref().map(|database| database.path.clone()).filter(|path| path.exists());
+        return Ok((Place::Kafka(settings.clone(), database), known));
     }
     let database = plan.database.as_ref().context("there is no persistence.store, so no event is kept")?;
     known.extend(offline::dead_letters(&database.path)?.into_iter().map(|letter| letter.event.topic));

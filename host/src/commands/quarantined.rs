@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
+use super::audit::actor;
 use super::database;
 use super::printed::printing;
 use crate::clock::Clock;
@@ -32,7 +33,9 @@ pub fn release(config: &Path, keys: &[String], all: bool) -> ExitCode {
     printing(|out| {
         let Some(database) = database(config, NOTHING)? else { return Ok(ExitCode::FAILURE) };
         let keys = if all { offline::parked(&database)?.into_iter().map(|run| run.key).collect() } else { keys.to_vec() };
-        let unknown = offline::release(&database, &keys, Clock::system().now())?;
+        let now = Clock::system().now();
+        let entries = keys.iter().map(|key| actor().did(now, "quarantined.release", format!("runs/{key}"), None)).collect();
+        let unknown = offline::release(&database, &keys, now, entries)?;
         if !unknown.is_empty() {
             bail!(
                 "no quarantined run has the key {}; `millrace quarantined list` shows those that are. Nothing was changed",

@@ -6,8 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
+use super::audit::actor;
 use super::database;
 use super::printed::printing;
+use crate::clock::Clock;
 use crate::store::{HeldReservation, offline};
 
 /// What a config without a database lacks.
@@ -31,7 +33,9 @@ pub fn list(config: &Path) -> ExitCode {
 pub fn release(config: &Path, keys: &[String]) -> ExitCode {
     printing(|out| {
         let Some(database) = database(config, NOTHING)? else { return Ok(ExitCode::FAILURE) };
-        let unknown = offline::release_reservations(&database, keys)?;
+        let now = Clock::system().now();
+        let did = |key: &String| (key.clone(), actor().did(now, "reservations.release", format!("reservations/{key}"), None));
+        let unknown = offline::release_reservations(&database, keys.iter().map(did).collect())?;
         if !unknown.is_empty() {
             bail!(
                 "nothing is reserved under the key {}; `millrace reservations list` shows what is. Nothing was changed",

@@ -8,8 +8,10 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
+use super::audit::actor;
 use super::printed::printing;
 use super::{Output, database};
+use crate::clock::Clock;
 use crate::plan::access::{Role, Roles};
 use crate::store::{User, offline};
 
@@ -49,19 +51,21 @@ pub fn list(config: &Path, everybody: bool, output: Output) -> ExitCode {
 /// `millrace users grant`: gives the person with this e-mail roles beyond those that they have.
 #[must_use]
 pub fn grant(config: &Path, email: &str, roles: &[Role]) -> ExitCode {
-    change(config, email, |has| has.extend(roles.iter().map(|role| role.name().to_owned())))
+    change(config, email, ("grant", roles), |has| has.extend(roles.iter().map(|role| role.name().to_owned())))
 }
 
 /// `millrace users revoke`: takes roles back.
 #[must_use]
 pub fn revoke(config: &Path, email: &str, roles: &[Role]) -> ExitCode {
-    change(config, email, |has| has.retain(|name| !roles.iter().any(|role| role.name() == name)))
+    change(config, email, ("revoke", roles), |has| has.retain(|name| !roles.iter().any(|role| role.name() == name)))
 }
 
-fn change(config: &Path, email: &str, change: impl FnOnce(&mut BTreeSet<String>)) -> ExitCode {
+fn change(config: &Path, email: &str, (deed, roles): (&str, &[Role]), change: impl FnOnce(&mut BTreeSet<String>)) -> ExitCode {
     printing(|out| {
         let Some(database) = database(config, NOTHING)? else { return Ok(ExitCode::FAILURE) };
-        let Some(user) = offline::change_roles(&database, email, change)? else {
+        let which = roles.iter().copied().collect::<Roles>().joined(", ");
+        let entry = actor().did(Clock::system().now(), format!("users.{deed}"), "", Some(format!("{deed} {which}")));
+        let Some(user) = offline::change_roles(&database, email, change, entry)? else {
             bail!(
                 "nobody has an account with the e-mail '{email}'; `millrace users list --all` shows those that there are. Nothing was changed"
             );

@@ -1,5 +1,7 @@
 //! What handlers take out of a request. Each says itself why it cannot.
 
+use std::sync::Arc;
+
 use axum::RequestPartsExt as _;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
@@ -11,6 +13,7 @@ use super::address::Client;
 use super::body::{self, Fields, Presence};
 use super::error::ApiError;
 use super::state::Serving;
+use crate::services::audit::Actor;
 use crate::services::resources::Caller;
 use crate::services::users::{CurrentUser, Users};
 use crate::telemetry::traces;
@@ -26,6 +29,17 @@ impl FromRequestParts<Serving> for Caller {
     async fn from_request_parts(parts: &mut Parts, _: &Serving) -> Result<Self, ApiError> {
         let unasked = || ApiError::internal(anyhow::anyhow!("a handler was called without asking who may call it"));
         parts.extensions.remove().ok_or_else(unasked)
+    }
+}
+
+/// Who is let in by a role, for the audit log.
+impl FromRequestParts<Serving> for Arc<Actor> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, serving: &Serving) -> Result<Self, ApiError> {
+        let unasked =
+            || ApiError::internal(anyhow::anyhow!("'{}' is for people with a role, and its route names none", serving.route.name));
+        parts.extensions.get::<Self>().cloned().ok_or_else(unasked)
     }
 }
 

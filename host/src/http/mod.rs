@@ -7,6 +7,7 @@
 mod access;
 mod accounts;
 mod address;
+mod audit;
 mod bearer;
 mod body;
 mod error;
@@ -34,6 +35,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::plan::Plan;
+use crate::services::audit::AuditLog;
 use crate::services::resources::Resources;
 use crate::services::users::{TokenVerifier, Users};
 use crate::shutdown::Stop;
@@ -60,6 +62,8 @@ pub struct HttpParts {
     pub users: Option<Users>,
     /// Resources.
     pub resources: Option<Resources>,
+    /// What people with a role have done; of a process with a database.
+    pub audit: Option<AuditLog>,
     /// Reverse proxies by module name; each gets requests with their whole path.
     pub proxies: BTreeMap<String, Router>,
     /// Routes below `/internal/` and without a fallback, for other processes of the same installation.

@@ -20,7 +20,7 @@ use super::middleware::{auth, cors, observe, rate_limit, request_id, security};
 use super::proxy::AskedTwice;
 use super::state::{AppState, DEFAULT_TIMEOUT, Route as Served, Serving};
 use super::table::{Answers, Entry, Table, is_any};
-use super::{HttpParts, access, accounts, health, metrics, openapi, resources, serves};
+use super::{HttpParts, access, accounts, audit, health, metrics, openapi, resources, serves};
 use crate::plan::paths::{self, template as routable};
 use crate::plan::{self, AccountOperation, Endpoint, Middleware, Operation};
 
@@ -93,6 +93,7 @@ fn endpoint(entry: &Entry, route: &plan::Route, state: &Arc<AppState>) -> Method
             AccountOperation::UpdateProfile => with(method, accounts::update_profile),
         },
         Endpoint::Proxy(_) => with(method, proxy),
+        Endpoint::Audit(_) => with(method, audit::list),
         Endpoint::Resource { operation, .. } => match operation {
             Operation::List => with(method, resources::list),
             Operation::Create => with(method, resources::create),
@@ -103,7 +104,13 @@ fn endpoint(entry: &Entry, route: &plan::Route, state: &Arc<AppState>) -> Method
             Operation::Action(_) => with(method, resources::act),
         },
     };
-    let served = Served { handler: entry.handler.clone(), operation: entry.operation.clone(), access: route.access, scope: route.scope };
+    let served = Served {
+        handler: entry.handler.clone(),
+        operation: entry.operation.clone(),
+        name: format!("{} {}", entry.method, entry.path),
+        access: route.access,
+        scope: route.scope,
+    };
     let serving = Serving { app: Arc::clone(state), route: Arc::new(served) };
     handled.route_layer(from_fn_with_state(serving.clone(), admitted_and_counted)).with_state(serving)
 }

@@ -12,6 +12,7 @@ use super::events::Streams;
 use super::lists::Lists;
 use super::{HttpParts, bearer};
 use crate::plan::{Access, Scope};
+use crate::services::audit::AuditLog;
 use crate::services::resources::Resources;
 use crate::services::users::{CurrentUser, TokenVerifier, Users};
 use crate::shutdown::Stop;
@@ -27,6 +28,8 @@ pub(super) struct Route {
     pub(super) handler: String,
     /// What is done, as the module counts it; of a resource's action its name.
     pub(super) operation: String,
+    /// Method and path, with placeholders.
+    pub(super) name: String,
     /// Who may call it.
     pub(super) access: Access,
     /// Which resources it reaches.
@@ -45,6 +48,7 @@ pub(super) struct AppState {
     pub(super) tokens: Option<TokenVerifier>,
     pub(super) users: Option<Users>,
     pub(super) resources: Option<Resources>,
+    pub(super) audit: Option<AuditLog>,
     pub(super) metrics: Metrics,
     pub(super) health: super::HealthChecks,
     pub(super) writes: Tasks,
@@ -67,6 +71,7 @@ impl AppState {
             tokens,
             users: parts.users,
             resources: parts.resources,
+            audit: parts.audit,
             metrics: parts.metrics,
             health: parts.health,
             writes: parts.writes,

@@ -194,6 +194,7 @@ pub(super) fn operation(endpoint: &Endpoint) -> &str {
     match endpoint {
         Endpoint::Account(operation) => operation.name(),
         Endpoint::Proxy(_) => "proxy",
+        Endpoint::Audit(_) => "audit",
         Endpoint::Resource { operation, .. } => match operation {
             Operation::List => "list",
             Operation::Create => "create",

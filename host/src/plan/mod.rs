@@ -179,6 +179,8 @@ pub enum Endpoint {
     },
     /// An `http.simple_proxy` of that name.
     Proxy(String),
+    /// The audit log of the `persistence.store` of that name.
+    Audit(String),
 }
 
 impl Endpoint {
@@ -188,7 +190,7 @@ impl Endpoint {
         match self {
             Self::Account(_) => None,
             Self::Resource { handler, .. } => Some(handler),
-            Self::Proxy(name) => Some(name),
+            Self::Proxy(name) | Self::Audit(name) => Some(name),
         }
     }
 }

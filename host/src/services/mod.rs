@@ -3,6 +3,7 @@
 //! Handlers call this and never see a store; nothing here knows of axum. The shop (`shop/`) is the only part that knows
 //! what a line of the shop's orders is.
 
+pub mod audit;
 pub mod engine;
 pub mod error;
 pub mod generation;

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{HistoryRow, IdempotencyRow, InboxRow, OutboxRow, Resource, RunStatus, Shortage, StepRun, Stocking, Timer};
+use super::{
+    AuditEntry, HistoryRow, IdempotencyRow, InboxRow, OutboxRow, PriceRow, Resource, RunStatus, Shortage, StepRun, Stocking, Timer,
+};
 
 /// What must hold for the resource before a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,24 @@ pub struct Commit {
     pub idempotency: Option<IdempotencyRow>,
     /// What becomes of the stock, of the resource that changes for example.
     pub stock: Option<Stocking>,
+    /// What the resource that changes costs since some version of it. A version that has a price keeps it.
+    pub prices: Vec<PriceRow>,
+    /// Who did it, if a person with a role did. An entry that names no version has those of the change.
+    pub audit: Vec<AuditEntry>,
+}
+
+impl Commit {
+    /// Takes the entries for the audit log out, each with its versions.
+    pub(super) fn take_audit(&mut self) -> Vec<AuditEntry> {
+        let mut entries = std::mem::take(&mut self.audit);
+        if let Some((guard, resource)) = &self.change {
+            let before = if let Guard::Version(version) = guard { Some(*version) } else { None };
+            for entry in entries.iter_mut().filter(|entry| entry.version_before.is_none() && entry.version_after.is_none()) {
+                (entry.version_before, entry.version_after) = (before, Some(resource.version));
+            }
+        }
+        entries
+    }
 }
 
 /// A committed [`Commit`].
@@ -96,6 +116,16 @@ pub enum Conflict {
         consumer: String,
         /// Id of the event.
         event_id: String,
+    },
+    /// The units on hand are not those that were counted against.
+    #[error("'{sku}' has {on_hand} units on hand now")]
+    Counted {
+        /// Id of the stocked resource.
+        sku: String,
+        /// Units on hand.
+        on_hand: u64,
+        /// Units that belong to a reservation.
+        reserved: u64,
     },
     /// The idempotency key was used before; the row that is there.
     #[error("idempotency key was used before")]

@@ -1,14 +1,15 @@
 //! What is durable: resources, their history, the runs and timers that move them, the outbox, users, stock.
 //!
 //! The seam between the services and a database, one trait for each kind of user: [`Resources`], [`Instances`], [`Messages`],
-//! [`Users`], [`Stock`] and [`Operations`]. Whoever needs a part takes that part; [`open`] gives all of them as one [`Store`]. There
-//! are two back ends, one on a disk and [`memory`], and one conformance suite that both pass. A back end knows rows and guards; it
+//! [`Users`], [`Stock`], [`Audit`] and [`Operations`]. Whoever needs a part takes that part; [`open`] gives all of them as one [`Store`].
+//! There are two back ends, one on a disk and [`memory`], and one conformance suite that both pass. A back end knows rows and guards; it
 //! does not know what a transition is, who may see what, or what an event means. Everything that belongs together is one
 //! [`Commit`], all of it or nothing.
 //!
 //! Every method may be called at any time from any task; writes are answered after they are durable. A write that was begun happens
 //! or not as a whole even when the caller is dropped.
 
+mod audit;
 mod commit;
 mod instances;
 pub mod memory;
@@ -20,6 +21,7 @@ mod sqlite;
 mod stock;
 mod users;
 
+pub use self::audit::{Audit, AuditChain, AuditEntry, AuditListing, AuditRow, Broken};
 pub use self::commit::{Commit, Committed, Conflict, Guard, Settled, StoreError};
 pub use self::instances::{Instances, Line, RunStatus, StartedBy, StepRun, Timer};
 pub use self::messages::{DeadLetter, InboxRow, Messages, OutboxRow};
@@ -27,7 +29,7 @@ pub use self::messages::{DeadLetter, InboxRow, Messages, OutboxRow};
 pub(crate) use self::open::{BadDisk, open_on_a_bad_disk};
 pub use self::open::{Copied, Database, OpenError, Store, back_up, offline, open, restore};
 pub use self::operations::{Backlog, CommitObserver, CommitStats, OLDEST_LOOKED_AT, Operations, Prunable, Refused, Space};
-pub use self::resources::{HistoryRow, IdempotencyRow, Listing, Object, Progress, Resource, Resources};
+pub use self::resources::{HistoryRow, IdempotencyRow, Listing, Object, PriceRow, Progress, Resource, Resources};
 use self::stock::merge_lines;
-pub use self::stock::{HeldReservation, ReservationStatus, Shortage, Stock, StockLevel, StockLine, Stocking};
+pub use self::stock::{HeldReservation, MoveBy, NewMove, ReservationStatus, Shortage, Stock, StockLevel, StockLine, StockMove, Stocking};
 pub use self::users::{User, Users};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::sqlite::Sqlite;
-use super::{Instances, Messages, Operations, Resources, Stock, Users};
+use super::{Audit, Instances, Messages, Operations, Resources, Stock, Users};
 use crate::clock::Clock;
 
 #[cfg(test)]
@@ -33,6 +33,8 @@ pub struct Store {
     pub users: Arc<dyn Users>,
     /// Stock and reservations.
     pub stock: Arc<dyn Stock>,
+    /// What people with a role have done.
+    pub audit: Arc<dyn Audit>,
     /// What is asked of the database as a whole.
     pub operations: Arc<dyn Operations>,
 }
@@ -40,13 +42,14 @@ pub struct Store {
 impl Store {
     /// The handles of a back end.
     #[must_use]
-    pub fn of<B: Instances + Messages + Users + Stock + Operations>(backend: Arc<B>) -> Self {
+    pub fn of<B: Instances + Messages + Users + Stock + Audit + Operations>(backend: Arc<B>) -> Self {
         Self {
             resources: Arc::clone(&backend) as Arc<dyn Resources>,
             instances: Arc::clone(&backend) as Arc<dyn Instances>,
             messages: Arc::clone(&backend) as Arc<dyn Messages>,
             users: Arc::clone(&backend) as Arc<dyn Users>,
             stock: Arc::clone(&backend) as Arc<dyn Stock>,
+            audit: Arc::clone(&backend) as Arc<dyn Audit>,
             operations: backend,
         }
     }

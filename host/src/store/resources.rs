@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Commit, Committed, Guard, StoreError};
+use super::{AuditEntry, Commit, Committed, Guard, StoreError};
 
 /// A JSON object, the business data of a resource.
 pub type Object = Map<String, Value>;
@@ -96,6 +96,19 @@ pub struct IdempotencyRow {
     pub resource_id: String,
 }
 
+/// What a resource costs since a version of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PriceRow {
+    /// Version since which it holds.
+    pub version: u64,
+    /// In minor units.
+    pub price: i64,
+    /// Id of the account that has set it, if it is known.
+    pub actor: Option<String>,
+    /// When, as a date.
+    pub at: Timestamp,
+}
+
 /// Which resources to list, newest first (by `created_at`, then `id`, descending) or by id ascending.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
@@ -117,16 +130,21 @@ pub trait Resources: Send + Sync + 'static {
     /// Writes one decision. Concurrent callers share a transaction and cannot see each other's half.
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError>;
 
+    /// Writes several decisions as one: all of them or nothing. No two of them are about one resource, one stocked resource or one run.
+    async fn commit_all(&self, commits: Vec<Commit>) -> Result<(), StoreError>;
+
     /// One resource.
     async fn resource(&self, kind: &str, id: &str) -> Result<Option<Resource>, StoreError>;
     /// Some resources, see [`Listing`].
     async fn resources(&self, listing: &Listing) -> Result<Vec<Resource>, StoreError>;
-    /// Removes a resource (and its stock) without a workflow; false when it was not there.
-    async fn delete_resource(&self, kind: &str, id: &str, guard: Guard) -> Result<bool, StoreError>;
+    /// Removes a resource (and its stock) without a workflow, and writes `audit` of it; false, and nothing is written, when it was not there.
+    async fn delete_resource(&self, kind: &str, id: &str, guard: Guard, audit: Option<AuditEntry>) -> Result<bool, StoreError>;
     /// History of a resource after `seq`, ascending, at most `limit` rows.
     async fn history(&self, kind: &str, id: &str, after: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError>;
     /// The last `limit` rows of its history before `seq`, ascending.
     async fn history_before(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError>;
+    /// Prices of a resource, the newest first, at most `limit`.
+    async fn prices(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<PriceRow>, StoreError>;
     /// The answered request of that user and key.
     async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError>;
 }

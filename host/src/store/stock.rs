@@ -1,11 +1,13 @@
-//! Units of what is stocked, and who has reserved them.
+//! Units of what is stocked, who has reserved them, and the ledger of all that changed them.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::StoreError;
+use super::{AuditEntry, IdempotencyRow, StoreError};
 
 /// One line of a reservation: `quantity` units (1 or more) of the resource `sku`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,7 +89,105 @@ impl HeldReservation {
     }
 }
 
-/// For who sells from a stock. What is on hand is set by a [`Commit`](super::Commit), together with its resource.
+/// Why the ledger has a move that nobody gave a reason for.
+pub(super) mod because {
+    /// The first units of a sku.
+    pub const FIRST: &str = "received";
+    /// Its resource was written with another number.
+    pub const SET: &str = "set";
+    /// Its resource was removed.
+    pub const REMOVED: &str = "removed";
+    /// A reservation ended as sold.
+    pub const SOLD: &str = "sold";
+    /// A reservation was given back.
+    pub const RELEASED: &str = "released";
+    /// What was sold came back.
+    pub const RETURNED: &str = "returned";
+}
+
+/// One line of the ledger. Of each sku the sum of `delta` is what is on hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StockMove {
+    /// Grows with each move of any sku.
+    pub seq: u64,
+    /// Id of the stocked resource.
+    pub sku: String,
+    /// Units that came (more than 0) or left; 0 where only what is reserved has changed.
+    pub delta: i64,
+    /// Units in the warehouse after it, reserved ones included.
+    pub on_hand: u64,
+    /// Units that belong to a reservation after it.
+    pub reserved: u64,
+    /// Why: `received`, `damaged`, `counted`, `returned`, `correction`; of what the program does `received`, `sold`, `released`, `returned`, `set`, `removed`, and `opening` for what was there before there were moves.
+    pub reason: String,
+    /// In words of who made it.
+    pub note: Option<String>,
+    /// Id of the account that made it; `null` of what the program does.
+    pub actor: Option<String>,
+    /// The reservation, or the `Idempotency-Key`.
+    pub key: Option<String>,
+    /// When, as a date.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub at: Timestamp,
+}
+
+/// How a person changes the units on hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MoveBy {
+    /// So many came (more than 0) or left.
+    Delta(i64),
+    /// So many were counted, where `expected` was what the ledger said. If it says something else by now, nothing is written.
+    Counted {
+        /// Units that are there.
+        units: u64,
+        /// Units on hand that the ledger had when they were counted.
+        expected: u64,
+    },
+}
+
+/// A move that a person makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMove {
+    /// Id of the stocked resource; one that has no level yet has 0 units.
+    pub sku: String,
+    /// How.
+    pub by: MoveBy,
+    /// Why.
+    pub reason: String,
+    /// In words.
+    pub note: Option<String>,
+    /// Id of the account.
+    pub actor: String,
+    /// The request; its `resource_id` becomes the number of the move.
+    pub request: Option<IdempotencyRow>,
+    /// For the audit log.
+    pub audit: Option<AuditEntry>,
+}
+
+/// What `by` makes of a level.
+///
+/// # Errors
+/// [`StoreError::Short`] if fewer would be on hand than are reserved; [`Conflict::Counted`](super::Conflict::Counted).
+pub(super) fn moved(level: &StockLevel, by: MoveBy) -> Result<StockLevel, StoreError> {
+    let on_hand = match by {
+        MoveBy::Delta(delta) => level.on_hand.checked_add_signed(delta),
+        MoveBy::Counted { expected, .. } if expected != level.on_hand => {
+            return Err(super::Conflict::Counted { sku: level.sku.clone(), on_hand: level.on_hand, reserved: level.reserved }.into());
+        }
+        MoveBy::Counted { units, .. } => Some(units),
+    };
+    match on_hand.filter(|on_hand| *on_hand >= level.reserved && i64::try_from(*on_hand).is_ok()) {
+        Some(on_hand) => Ok(StockLevel { on_hand, ..level.clone() }),
+        None => {
+            let (sku, requested, available) = (level.sku.clone(), level.reserved, level.on_hand);
+            Err(StoreError::Short(vec![Shortage { sku, requested, available }]))
+        }
+    }
+}
+
+/// For who sells from a stock, and for who looks after it. What is on hand is first set by a [`Commit`](super::Commit), together with its
+/// resource. Everything that changes it writes a move of the ledger in the same transaction.
 #[async_trait]
 pub trait Stock: Send + Sync + 'static {
     /// Levels of all stocked resources, by sku.
@@ -103,7 +203,19 @@ pub trait Stock: Send + Sync + 'static {
     /// keeps its end, and that is what is returned. Releasing an unknown key records it as released, so that a late
     /// `reserve` finds it ended; `None` for selling an unknown key.
     async fn end_reservation(&self, key: &str, end: ReservationStatus) -> Result<Option<ReservationStatus>, StoreError>;
+    /// Puts units that were sold on hand again, all lines once for each `key`; false when that was done before. A sku without a level gets
+    /// one.
+    async fn put_back(&self, key: &str, lines: &[StockLine]) -> Result<bool, StoreError>;
+    /// Makes a move by hand. [`StoreError::Short`] if fewer would be on hand than are reserved (`requested`); nothing is written then.
+    async fn move_stock(&self, new: NewMove) -> Result<StockMove, StoreError>;
+    /// Moves of a sku before that number, newest first, at most `limit`.
+    async fn stock_moves(&self, sku: &str, before: u64, limit: usize) -> Result<Vec<StockMove>, StoreError>;
+    /// Keys of the newest reservations that hold units of a sku, at most `limit`; of all reservations only the newest are looked at.
+    async fn reserved_by(&self, sku: &str, limit: usize) -> Result<Vec<String>, StoreError>;
 }
+
+/// Reservations that [`Stock::reserved_by`] looks at, so that asking costs little however many there are.
+pub(super) const RESERVATIONS_LOOKED_AT: usize = 10_000;
 
 /// The lines of a reservation by sku: two lines of one sku are one of their sum.
 pub(super) fn merge_lines(lines: &[StockLine]) -> BTreeMap<String, u64> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::StoreError;
+use super::{AuditEntry, StoreError};
 
 /// A person with a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +31,9 @@ pub trait Users: Send + Sync + 'static {
     async fn add_user(&self, user: User) -> Result<(), StoreError>;
     /// Changes name and e-mail of a user; [`StoreError::Taken`] when the e-mail is. `None` when there is no such user.
     async fn update_user(&self, id: &str, name: Option<&str>, email: Option<&str>) -> Result<Option<User>, StoreError>;
-    /// Gives a user these roles instead of those that they have. `None` when there is no such user.
-    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>) -> Result<Option<User>, StoreError>;
+    /// Gives a user these roles instead of those that they have, and writes `audit` of it. `None`, and nothing is written, when there is no
+    /// such user.
+    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>, audit: Option<AuditEntry>) -> Result<Option<User>, StoreError>;
     /// A user by id.
     async fn user(&self, id: &str) -> Result<Option<User>, StoreError>;
     /// A user by e-mail, however it is written.

@@ -53,6 +53,7 @@ impl Claims {
         let service = InternalService::new(tower::service_fn(|_| async { Ok::<_, Infallible>(axum::http::Response::new(Bytes::new())) }));
         let reservations = self.stock.then(|| internal(paths::RESERVATIONS, &["secret"], service).merge(agreement(Known::of(&plan))));
         let _served = router(HttpParts {
+            audit: None,
             plan: Arc::new(plan),
             tokens: None,
             users: None,

@@ -13,6 +13,7 @@ use http_body_util::BodyExt;
 use millrace::clock::Clock;
 use millrace::http::{HealthChecks, HttpParts, router};
 use millrace::plan::{self, Access, AccountOperation, Endpoint, Middleware, Plan, Route, Scope};
+use millrace::services::audit::AuditLog;
 use millrace::services::users::Users;
 use millrace::shutdown::Stop;
 use millrace::store::Store;
@@ -122,6 +123,7 @@ impl Setup {
         let (clock, health, metrics, stop) = (Clock::system(), HealthChecks::new(), Metrics::new("shop").unwrap(), Stop::new());
         let users = Users::new(Arc::clone(&store.users), self.plan.auth.as_ref().unwrap(), clock.clone(), metrics.clone()).unwrap();
         let router = router(HttpParts {
+            audit: Some(AuditLog::new(Arc::clone(&store.audit), clock.clone())),
             plan: Arc::new(self.plan),
             tokens: None,
             users: Some(users),

@@ -119,7 +119,7 @@ async fn person(app: &TestApp, name: &str, roles: &[Role]) -> Person {
     let client = app.client.customer(name).await;
     let id = client.get("/api/auth/profile").await.body["id"].as_str().unwrap().to_owned();
     let names: BTreeSet<String> = roles.iter().map(|role| role.name().to_owned()).collect();
-    app.store.users.set_roles(&id, &names).await.unwrap().unwrap();
+    app.store.users.set_roles(&id, &names, None).await.unwrap().unwrap();
     let credentials = json!({"email": format!("{name}@example.com"), "password": "password123"});
     let token = app.client.post("/api/auth/login", &credentials).await.body["token"].as_str().unwrap().to_owned();
     let roles = roles.iter().copied().collect::<Roles>().or(Roles::CUSTOMER);

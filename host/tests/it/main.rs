@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod admin;
 mod architecture;
 mod client;
 mod commands;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use millrace::app::{App, Surroundings};
 use millrace::clock::Clock;
 use millrace::config::{self, Environment};
+use millrace::plan::access::Role;
 use millrace::runtime::Runtime;
 use millrace::shutdown::Stop;
 use millrace::store::Store;
@@ -102,6 +103,14 @@ impl TestApp {
         app.wait_until_ready().await;
         crate::compiled::keep(&app.folder.path().join("data"));
         app
+    }
+
+    /// Somebody with these roles, and a token that says so.
+    pub async fn staff(&self, name: &str, roles: &[Role]) -> Client {
+        let id = self.client.customer(name).await.get("/api/auth/profile").await.body["id"].as_str().unwrap().to_owned();
+        let roles = roles.iter().map(|role| role.name().to_owned()).collect();
+        self.store.users.set_roles(&id, &roles, None).await.unwrap().unwrap();
+        self.client.login(name).await
     }
 
     /// The folder of the components that this app watches.

@@ -2,10 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use millrace::store::{Commit, Guard, IdempotencyRow, InboxRow, Listing, Prunable, ReservationStatus, RunStatus, Settled, StepRun, User};
+use millrace::store::{
+    Commit, Guard, IdempotencyRow, InboxRow, Listing, MoveBy, NewMove, Prunable, ReservationStatus, RunStatus, Settled, StepRun, StockMove,
+    User,
+};
 use proptest::prelude::*;
 
-use crate::test_env::{TestEnv, at, claim, create, event, first_stocked, history_row, instance, line, moved, product, run, stocked, timer};
+use crate::test_env::{
+    TestEnv, at, claim, create, deed, event, first_stocked, history_row, instance, line, moved, product, run, stocked, timer,
+};
 
 /// One thing to ask; numbers are small so that they meet.
 #[derive(Debug, Clone)]
@@ -23,6 +28,8 @@ enum Ask {
     PassAnHour,
     Delete { id: u8, version: u8 },
     SetStock { sku: u8, on_hand: u8 },
+    Move { sku: u8, delta: i8, counted: bool },
+    PutBack { key: u8, quantity: u8 },
     Reserve { key: u8, lines: Vec<(u8, u8)> },
     End { key: u8, sold: bool },
     AddUser { id: u8, email: u8 },
@@ -75,6 +82,8 @@ fn ask() -> impl Strategy<Value = Ask> {
         1 => Just(Ask::PassAnHour),
         1 => (0..4u8, 0..4u8).prop_map(|(id, version)| Ask::Delete { id, version }),
         2 => (0..3u8, 0..20u8).prop_map(|(sku, on_hand)| Ask::SetStock { sku, on_hand }),
+        2 => (0..4u8, -9..20i8, any::<bool>()).prop_map(|(sku, delta, counted)| Ask::Move { sku, delta, counted }),
+        1 => (0..4u8, 1..4u8).prop_map(|(key, quantity)| Ask::PutBack { key, quantity }),
         3 => (0..6u8, vec((0..3u8, 1..5u8), 0..3)).prop_map(|(key, lines)| Ask::Reserve { key, lines }),
         2 => (0..6u8, any::<bool>()).prop_map(|(key, sold)| Ask::End { key, sold }),
         1 => (0..4u8, 0..4u8).prop_map(|(id, email)| Ask::AddUser { id, email }),
@@ -113,6 +122,7 @@ impl Parts {
         }
         let number = |n: u8| n.to_string();
         Commit {
+            audit: self.attention.then(|| deed("change", &id)).into_iter().collect(),
             history: self.history.map(|seq| history_row(seq.into())).into_iter().collect(),
             outbox: (0..self.events).map(|seq| event(&id, seq.into())).collect(),
             runs: self.run.map(|(name, status)| self.run(name, status, epoch)).into_iter().collect(),
@@ -180,9 +190,23 @@ async fn answer(env: &mut TestEnv, ask: &Ask) -> String {
         }
         Ask::Delete { id, version } => {
             let guard = if *version == 0 { Guard::Absent } else { Guard::Version((*version).into()) };
-            format!("{:?}", store.resources.delete_resource("products", &id.to_string(), guard).await)
+            format!(
+                "{:?}",
+                store.resources.delete_resource("products", &id.to_string(), guard, Some(deed("delete", &id.to_string()))).await
+            )
         }
         Ask::SetStock { sku, on_hand } => format!("{:?}", store.resources.commit(stocked(&sku.to_string(), (*on_hand).into())).await),
+        Ask::Move { sku, delta, counted } => {
+            let by = if *counted {
+                MoveBy::Counted { units: u64::from(delta.unsigned_abs()), expected: 3 }
+            } else {
+                MoveBy::Delta((*delta).into())
+            };
+            let (sku, reason, actor) = (sku.to_string(), "counted".to_owned(), "ada".to_owned());
+            let moved = store.stock.move_stock(NewMove { sku, by, reason, note: None, actor, request: None, audit: None }).await;
+            format!("{:?}", moved.map(|made| StockMove { at: at(0), ..made }))
+        }
+        Ask::PutBack { key, quantity } => format!("{:?}", store.stock.put_back(&key.to_string(), &[line("1", (*quantity).into())]).await),
         Ask::Reserve { key, lines } => {
             let lines: Vec<_> = lines.iter().map(|(sku, quantity)| line(&sku.to_string(), (*quantity).into())).collect();
             format!("{:?}", store.stock.reserve(&key.to_string(), &lines).await)
@@ -200,7 +224,9 @@ async fn answer(env: &mut TestEnv, ask: &Ask) -> String {
             let email = email.map(|email| format!("{email}@EXAMPLE.com"));
             format!("{:?}", store.users.update_user(&id.to_string(), Some("m"), email.as_deref()).await)
         }
-        Ask::SetRoles { id, roles } => format!("{:?}", store.users.set_roles(&id.to_string(), &names(roles)).await),
+        Ask::SetRoles { id, roles } => {
+            format!("{:?}", store.users.set_roles(&id.to_string(), &names(roles), Some(deed("roles", &id.to_string()))).await)
+        }
         Ask::PassAnHour => {
             env.pass_an_hour();
             String::new()
@@ -238,7 +264,17 @@ async fn everything(env: &TestEnv) -> Vec<String> {
     seen.push(format!("{:?}", store.instances.due_timers(at(1_000), 100).await));
     seen.push(format!("{:?}", (store.instances.next_timer_due().await, store.instances.lines().await, store.instances.claimed().await)));
     seen.push(format!("{:?}", store.messages.unpublished(0, 1_000).await));
-    seen.push(format!("{:?}", store.stock.stock().await));
+    let levels = store.stock.stock().await.unwrap();
+    for sku in 0..6 {
+        // The two were not written at the very same moment.
+        let moves = store.stock.stock_moves(&sku.to_string(), u64::MAX, 1_000).await.unwrap();
+        let moves: Vec<StockMove> = moves.into_iter().map(|made| StockMove { at: at(0), ..made }).collect();
+        let on_hand = levels.iter().find(|level| level.sku == sku.to_string()).map_or(0, |level| level.on_hand);
+        assert_eq!(moves.iter().map(|made| made.delta).sum::<i64>(), on_hand.cast_signed(), "the moves of {sku} are its stock");
+        seen.push(format!("{moves:?} {:?}", store.stock.reserved_by(&sku.to_string(), 10).await));
+    }
+    seen.push(format!("{levels:?}"));
+    seen.push(format!("{:?}", store.audit.audited_after(0, 1_000).await));
     // The two were not written at the very same moment.
     let backlog = store.operations.backlog().await.map(|mut backlog| {
         let oldest: Vec<String> = backlog.oldest_active.drain(..).map(|(workflow, _)| workflow).collect();

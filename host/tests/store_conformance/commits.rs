@@ -1,9 +1,10 @@
 //! One decision, all of it or nothing.
 
-use millrace::store::{Commit, Conflict, Guard, IdempotencyRow, InboxRow, Stocking, Store};
+use millrace::store::{Commit, Conflict, Guard, IdempotencyRow, InboxRow, PriceRow, Stocking, Store};
 
 use crate::test_env::{
-    TestEnv, all_at_once, at, change, conflict, create, done, event, history_row, instance, moved, product, run, settling, timer, with_runs,
+    TestEnv, all_at_once, at, change, conflict, create, deed, done, event, history_row, instance, moved, product, run, settling, timer,
+    with_runs,
 };
 
 pub async fn a_created_resource_is_read_back(mut env: TestEnv) {
@@ -122,6 +123,8 @@ fn everything_with_a_stale_fence(epoch: u64) -> Commit {
         inbox: Some(InboxRow { consumer: "trigger".into(), event_id: "e1".into() }),
         idempotency: Some(IdempotencyRow { user: "u".into(), key: "k".into(), request_hash: "h".into(), resource_id: "a".into() }),
         stock: Some(Stocking::Anew { sku: "a".into(), on_hand: 5 }),
+        prices: vec![PriceRow { version: 2, price: 1, actor: None, at: at(0) }],
+        audit: vec![deed("pay", "a")],
     }
 }
 
@@ -133,6 +136,8 @@ async fn assert_untouched(store: &Store) {
     assert_eq!(store.instances.next_timer_due().await.unwrap(), None);
     assert_eq!(store.resources.idempotency("u", "k").await.unwrap(), None);
     assert_eq!(store.stock.stock_of("a").await.unwrap(), None);
+    assert!(store.audit.audited_after(0, 10).await.unwrap().is_empty());
+    assert!(store.resources.prices("orders", "a", 10).await.unwrap().is_empty());
 }
 
 pub async fn a_conflicting_commit_writes_nothing_at_all(env: TestEnv) {

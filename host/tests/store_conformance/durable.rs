@@ -4,9 +4,9 @@ use std::process::Command;
 
 use futures::FutureExt as _;
 use millrace::clock::Clock;
-use millrace::store::{self, Commit, Database, Listing, OpenError, Store, StoreError};
+use millrace::store::{self, Broken, Commit, Database, Listing, OpenError, Store, StoreError};
 
-use crate::test_env::{PATIENCE, TestEnv, all_at_once, change, create, event, instance, moved, product, settings};
+use crate::test_env::{PATIENCE, TestEnv, all_at_once, change, create, deed, event, instance, moved, product, settings};
 
 fn open(database: &Database) -> Result<Store, OpenError> {
     store::open(database, Clock::system())
@@ -230,4 +230,24 @@ async fn the_newest_of_many_are_found_by_walking_an_index() {
     assert!(ready.contains(walked) && !ready.contains("TEMP B-TREE"), "{ready}");
     let components = plan("SELECT min(component) FROM step_runs WHERE status = 'ready' AND component > 'c'");
     assert!(components.contains("INDEX step_runs_line (component>?)"), "{components}");
+}
+
+/// The triggers keep the program and a person at a prompt from it; whoever drops them is found out.
+#[tokio::test]
+async fn the_audit_log_on_the_disk_is_only_added_to_and_says_if_it_was_changed() {
+    let env = TestEnv::sqlite();
+    env.store.audit.note((0..5).map(|n: u64| deed("look", &n.to_string())).collect()).await.unwrap();
+    let verify = || store::offline::verify_audit(&env.path()).unwrap();
+    assert_eq!((verify().broken, verify().chain.seq), (None, 5));
+    let connection = rusqlite::Connection::open(env.path()).unwrap();
+    let replace = "INSERT OR REPLACE INTO audit SELECT * FROM audit WHERE seq = 2";
+    for change in ["UPDATE audit SET actor = 'eve' WHERE seq = 2", "DELETE FROM audit WHERE seq = 2", replace] {
+        let refused = connection.execute(change, []).unwrap_err().to_string();
+        assert!(refused.contains("only added to"), "{change}: {refused}");
+    }
+    connection.execute_batch("DROP TRIGGER audit_is_not_changed; DROP TRIGGER audit_is_not_shortened").unwrap();
+    connection.execute("DELETE FROM audit WHERE seq = 5", []).unwrap();
+    assert_eq!(verify().broken, Some(Broken::Cut { last: 4, written: 5 }));
+    connection.execute("UPDATE audit SET actor = 'eve' WHERE seq = 2", []).unwrap();
+    assert_eq!((verify().broken, verify().chain.seq), (Some(Broken::Changed(2)), 1));
 }

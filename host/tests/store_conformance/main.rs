@@ -3,9 +3,11 @@
 #![expect(clippy::disallowed_methods, reason = "what a test spawns ends with it")]
 
 mod agreement;
+mod audit;
 mod commits;
 mod durable;
 mod finished;
+mod ledger;
 mod outbox;
 mod registry;
 mod resources;
@@ -35,6 +37,13 @@ macro_rules! on_each_store {
 }
 
 on_each_store! {
+    audit:
+        an_entry_is_written_with_its_change_and_has_its_versions,
+        a_failed_write_leaves_no_entry,
+        rows_are_a_chain_whoever_writes_at_once,
+        a_row_that_is_not_as_it_was_is_found,
+        entries_are_listed_newest_first_by_what_is_asked_for,
+        nothing_of_it_is_ever_pruned;
     commits:
         a_created_resource_is_read_back,
         a_resource_is_created_once,
@@ -114,6 +123,14 @@ on_each_store! {
         what_is_sold_leaves_the_warehouse,
         what_is_reserved_outlives_its_resource,
         reservations_that_ended_long_ago_are_forgotten;
+    ledger:
+        whatever_changes_the_stock_writes_a_move,
+        a_move_by_hand_never_goes_below_what_is_reserved,
+        a_count_holds_against_what_was_expected_only,
+        a_move_with_a_key_is_made_once,
+        a_thousand_moves_at_once_sum_up,
+        prices_are_kept_by_version_and_go_with_their_resource,
+        several_decisions_are_one_or_nothing;
     registry:
         a_machine_is_kept_under_its_digest,
         the_last_good_digest_of_a_component_is_kept,

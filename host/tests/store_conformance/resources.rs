@@ -65,8 +65,8 @@ pub async fn a_listing_shows_one_owner_only(env: TestEnv) {
 pub async fn a_resource_without_workflow_is_deleted_with_its_stock(env: TestEnv) {
     env.store.resources.commit(create(product("1"))).await.unwrap();
     env.store.resources.commit(first_stocked("1", 5)).await.unwrap();
-    assert!(env.store.resources.delete_resource("products", "1", Guard::Version(1)).await.unwrap());
-    assert!(!env.store.resources.delete_resource("products", "1", Guard::Version(1)).await.unwrap());
+    assert!(env.store.resources.delete_resource("products", "1", Guard::Version(1), None).await.unwrap());
+    assert!(!env.store.resources.delete_resource("products", "1", Guard::Version(1), None).await.unwrap());
     assert_eq!(env.store.resources.resource("products", "1").await.unwrap(), None);
     assert_eq!(env.store.stock.stock_of("1").await.unwrap(), None);
     env.store.resources.commit(create(product("1"))).await.expect("the id is free again");
@@ -75,15 +75,15 @@ pub async fn a_resource_without_workflow_is_deleted_with_its_stock(env: TestEnv)
 pub async fn deleting_needs_the_version(env: TestEnv) {
     env.store.resources.commit(create(product("1"))).await.unwrap();
     env.store.resources.commit(change(moved(&product("1"), "active"))).await.unwrap();
-    let stale = conflict(env.store.resources.delete_resource("products", "1", Guard::Version(1)).await);
+    let stale = conflict(env.store.resources.delete_resource("products", "1", Guard::Version(1), None).await);
     assert_eq!(stale, Conflict::Version { kind: "products".into(), id: "1".into() });
-    let there = conflict(env.store.resources.delete_resource("products", "1", Guard::Absent).await);
+    let there = conflict(env.store.resources.delete_resource("products", "1", Guard::Absent, None).await);
     assert_eq!(there, Conflict::Exists { kind: "products".into(), id: "1".into() });
-    assert!(env.store.resources.delete_resource("products", "1", Guard::Version(2)).await.unwrap());
+    assert!(env.store.resources.delete_resource("products", "1", Guard::Version(2), None).await.unwrap());
 }
 
 pub async fn a_resource_with_a_workflow_is_not_deleted(env: TestEnv) {
     env.store.resources.commit(create(instance("a"))).await.unwrap();
-    assert!(!env.store.resources.delete_resource("orders", "a", Guard::Version(1)).await.unwrap());
+    assert!(!env.store.resources.delete_resource("orders", "a", Guard::Version(1), None).await.unwrap());
     assert_eq!(env.store.resources.resource("orders", "a").await.unwrap(), Some(instance("a")));
 }

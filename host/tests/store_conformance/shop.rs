@@ -76,15 +76,15 @@ pub async fn a_user_has_the_roles_that_were_set_last(mut env: TestEnv) {
     env.store.users.add_user(ada.clone()).await.unwrap();
     env.store.users.add_user(user("2", "bob@example.com")).await.unwrap();
     assert_eq!(env.store.users.user("1").await.unwrap(), Some(ada.clone()));
-    let set = env.store.users.set_roles("1", &roles(&["finance", "admin"])).await.unwrap();
+    let set = env.store.users.set_roles("1", &roles(&["finance", "admin"]), None).await.unwrap();
     let promoted = User { roles: roles(&["admin", "finance"]), ..ada };
     assert_eq!(set, Some(promoted.clone()));
     env.store.users.update_user("1", Some(&promoted.name), None).await.unwrap();
     env.reopen().await;
     assert_eq!(env.store.users.user_by_email("ada@example.com").await.unwrap(), Some(promoted), "a change of the profile keeps them");
     assert_eq!(env.store.users.user("2").await.unwrap().unwrap().roles, roles(&[]));
-    assert_eq!(env.store.users.set_roles("3", &roles(&["admin"])).await.unwrap(), None);
-    assert_eq!(env.store.users.set_roles("1", &roles(&[])).await.unwrap().unwrap().roles, roles(&[]));
+    assert_eq!(env.store.users.set_roles("3", &roles(&["admin"]), None).await.unwrap(), None);
+    assert_eq!(env.store.users.set_roles("1", &roles(&[]), None).await.unwrap().unwrap().roles, roles(&[]));
 }
 
 pub async fn stock_is_initialised_once(mut env: TestEnv) {
@@ -234,7 +234,7 @@ pub async fn what_is_reserved_outlives_its_resource(env: TestEnv) {
     store.resources.commit(create(product("a"))).await.unwrap();
     store.resources.commit(stocked("a", 10)).await.unwrap();
     store.stock.reserve("r1", &[line("a", 4)]).await.unwrap();
-    assert!(store.resources.delete_resource("products", "a", Guard::Version(1)).await.unwrap());
+    assert!(store.resources.delete_resource("products", "a", Guard::Version(1), None).await.unwrap());
     assert_eq!(store.stock.stock_of("a").await.unwrap(), Some(level("a", 4, 4)), "nothing more can be reserved");
     assert_eq!(store.stock.end_reservation("r1", Sold).await.unwrap(), Some(Sold));
     assert_eq!(store.stock.stock_of("a").await.unwrap(), Some(level("a", 0, 0)));

@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use millrace::clock::Clock;
 use millrace::store::memory::Memory;
 use millrace::store::{
-    Commit, Conflict, Database, Guard, HistoryRow, Object, OutboxRow, Progress, Resource, RunStatus, Settled, StartedBy, StepRun,
-    StockLine, Stocking, Store, StoreError, Timer, open,
+    AuditEntry, Commit, Conflict, Database, Guard, HistoryRow, Object, OutboxRow, Progress, Resource, RunStatus, Settled, StartedBy,
+    StepRun, StockLine, Stocking, Store, StoreError, Timer, open,
 };
 use millrace_workflow::{Instance, RunKind};
 use serde_json::json;
@@ -251,6 +251,23 @@ pub fn stocked(sku: &str, on_hand: u64) -> Commit {
 /// The same, unless there are some already.
 pub fn first_stocked(sku: &str, on_hand: u64) -> Commit {
     Commit { stock: Some(Stocking::First { sku: sku.into(), on_hand }), ..Commit::default() }
+}
+
+/// That somebody did `action` to a product.
+pub fn deed(action: &str, id: &str) -> AuditEntry {
+    AuditEntry {
+        at: at(7),
+        actor: "ada".into(),
+        roles: ["catalogue".to_owned(), "support".to_owned()].into(),
+        sudo: false,
+        action: action.into(),
+        subject: format!("products/{id}"),
+        version_before: None,
+        version_after: None,
+        reason: Some("she \"wanted\" to ä".into()),
+        request_id: Some("r-1".into()),
+        address: Some("127.0.0.1".into()),
+    }
 }
 
 pub fn line(sku: &str, quantity: u64) -> StockLine {

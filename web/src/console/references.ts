@@ -30,7 +30,7 @@ export interface Place {
   url?: true
 }
 
-const HANDLERS = ['auth.jwt', 'api.handler', 'http.simple_proxy'] as const
+const HANDLERS = ['auth.jwt', 'api.handler', 'http.simple_proxy', 'persistence.store'] as const
 const MIDDLEWARES = [
   'http.middleware.cors',
   'http.middleware.requestid',

@@ -129,7 +129,7 @@ fn artifacts(folder: &Path, profile: build::Profile) -> anyhow::Result<PathBuf> 
     }
     // Without what only a debugger reads, which is most of it.
     run(Command::new("strip").args(["--strip-debug", "-o"]).arg(artifacts.join("bin/millrace")).arg(program))?;
-    for component in build::COMPONENTS {
+    for component in build::names_of_components()? {
         let file = format!("{component}.wasm");
         fs::copy(workspace::installed_components().join(&file), artifacts.join("components").join(&file))?;
     }

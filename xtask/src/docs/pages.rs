@@ -155,6 +155,31 @@ mod tests {
         assert_eq!(named.len(), expected.len(), "{named:?}");
     }
 
+    /// The names in `${NAME}` and `${NAME:-default}`, comments aside.
+    fn variables(config: &str) -> BTreeSet<String> {
+        let code = config.lines().filter(|line| !line.trim_start().starts_with('#')).collect::<Vec<_>>().join("\n");
+        let is_name = |character: &char| character.is_ascii_uppercase() || *character == '_';
+        code.split("${").skip(1).map(|after| after.chars().take_while(is_name).collect()).collect()
+    }
+
+    #[test]
+    fn the_settings_name_every_variable_that_the_configs_read() {
+        let settings = page("docs/settings.md".into()).expect("the settings");
+        let named = settings.code();
+        let mut read = BTreeSet::new();
+        for folder in ["configs", "configs/examples"] {
+            for entry in fs::read_dir(workspace::root().join(folder)).expect("the configs") {
+                let path = entry.expect("a config").path();
+                if path.extension().is_some_and(|extension| extension == "yaml") {
+                    read.extend(variables(&fs::read_to_string(path).expect("a config")));
+                }
+            }
+        }
+        let missing: Vec<&String> = read.iter().filter(|name| !named.contains(name)).collect();
+        assert!(missing.is_empty(), "docs/settings.md does not name {missing:?}");
+        assert!(read.len() > 15, "{read:?}");
+    }
+
     #[test]
     fn the_readme_has_the_command_that_ci_runs() {
         let ci = fs::read_to_string(workspace::root().join(".ci/run")).expect("what CI runs");

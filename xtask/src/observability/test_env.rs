@@ -12,6 +12,7 @@ use rustix::process::Signal;
 
 use super::promql::Prometheus;
 use super::rules;
+use crate::build;
 use crate::kafka::{self, jars};
 use crate::parts::{Part, Parts, Ready};
 use crate::prometheus::Settings;
@@ -19,8 +20,6 @@ use crate::split_shop::{Service, SplitShop};
 use crate::stop_signals::StopSignals;
 use crate::workspace;
 
-/// Component files that `configs/orders.yaml` names.
-const COMPONENTS: [&str; 4] = ["inventory.wasm", "payment.wasm", "shipping.wasm", "notify.wasm"];
 /// A file for which there never is room.
 const FULL: &str = "/dev/full";
 /// As often as possible, so that nobody waits.
@@ -46,8 +45,9 @@ impl TestEnv {
         }
         let components = folder.join("components");
         fs::create_dir_all(&components).with_context(|| format!("{} cannot be created", components.display()))?;
-        for file in COMPONENTS {
-            fs::copy(workspace::installed_components().join(file), components.join(file)).with_context(|| format!("no {file}"))?;
+        for name in build::names_of_components()? {
+            let file = format!("{name}.wasm");
+            fs::copy(workspace::installed_components().join(&file), components.join(&file)).with_context(|| format!("no {file}"))?;
         }
         let kafka_port = free_pair()?;
         let shop = SplitShop {

@@ -82,6 +82,11 @@ fn access(
         let at = if entry.roles.is_some() { "roles" } else { "path" };
         findings.error(format!("{pointer}/{at}"), Code::InvalidValue, message, "name a role that is in each of these lists".to_owned());
     }
+    let names_staff = matches!(access, Access::Roles(roles) if !roles.and(Roles::STAFF).is_empty());
+    if matches!(route.endpoint, Endpoint::Audit(_)) && !names_staff {
+        let message = format!("{} {} shows what everybody did, but it is not written which roles may see it", route.method, route.path);
+        findings.error(format!("{pointer}/path"), Code::MissingPart, message, "write `roles: [admin]`".to_owned());
+    }
     access
 }
 
@@ -90,6 +95,7 @@ fn is_about_the_caller(endpoint: &Endpoint, resources: &[ResourceHandler]) -> bo
     match endpoint {
         Endpoint::Account(operation) => !operation.gives_token(),
         Endpoint::Resource { handler, .. } => belong_to_somebody(resources, handler),
+        Endpoint::Audit(_) => true,
         Endpoint::Proxy(_) => false,
     }
 }

@@ -13,6 +13,7 @@ use crate::config::modules::auth_middleware::AuthMiddleware;
 use crate::config::modules::cors::Cors;
 use crate::config::modules::http_router::HttpRouter;
 use crate::config::modules::http_server::HttpServer;
+use crate::config::modules::persistence_store::PersistenceStore;
 use crate::config::modules::rate_limit::RateLimit;
 use crate::config::modules::request_id::RequestId;
 use crate::config::modules::simple_proxy::SimpleProxy;
@@ -21,7 +22,7 @@ use crate::config::sections::RouteEntry;
 use crate::plan::paths::{beginning, meets, template};
 use crate::plan::{Access, AccountOperation, Endpoint, Middleware, Operation, ResourceHandler, Route, Scope};
 
-const HANDLERS: [&str; 3] = [AuthJwt::TYPE, ApiHandler::TYPE, SimpleProxy::TYPE];
+const HANDLERS: [&str; 4] = [AuthJwt::TYPE, ApiHandler::TYPE, SimpleProxy::TYPE, PersistenceStore::TYPE];
 const MIDDLEWARES: [&str; 4] = [Cors::TYPE, RequestId::TYPE, RateLimit::TYPE, AuthMiddleware::TYPE];
 const RESOURCE_ROUTES: &str =
     "accepted: GET or POST /things, GET, PUT or DELETE /things/{id}, GET /things/{id}/events, POST /things/{id}/<action>";
@@ -72,6 +73,10 @@ fn route(
             operation(entry)
                 .map(|operation| Endpoint::Resource { handler: name.to_owned(), operation })
                 .ok_or_else(|| RESOURCE_ROUTES.to_owned())
+        }
+        PersistenceStore::TYPE => {
+            let is_a_list = entry.method == "GET" && !entry.path.contains('{');
+            is_a_list.then(|| Endpoint::Audit(name.to_owned())).ok_or_else(|| "accepted: GET /audit, which lists the audit log".to_owned())
         }
         _ => {
             if let Some(proxy) = module.settings::<SimpleProxy>() {

@@ -10,6 +10,7 @@ use crate::http::extract::MAX_KEY_BYTES;
 use crate::http::proxy::Unanswered;
 use crate::http::table::{self, Entry, Table, Who};
 use crate::plan::{Access, AccountOperation, Endpoint, Operation, Plan, ResourceHandler, Route};
+use crate::services::audit;
 use crate::services::resources::view::CURSOR_PATTERN;
 use crate::services::resources::{MAX_PAGE, usual_page};
 use crate::services::users::{Credentials, ProfileChange, Registration};
@@ -96,6 +97,7 @@ fn shape(route: &Route, (plan, table): (&Plan, &Table), schemas: &mut Schemas) -
                 answers: Answers::default(),
             },
         },
+        Endpoint::Audit(_) => of_audit(schemas),
         Endpoint::Proxy(name) => {
             let unanswered = schemas.answer::<Unanswered<'_>>();
             let answers =
@@ -109,6 +111,27 @@ fn shape(route: &Route, (plan, table): (&Plan, &Table), schemas: &mut Schemas) -
 
 fn account(summary: &str, body: Option<Value>, answers: Answers) -> Shape {
     Shape { summary: summary.to_owned(), tag: "accounts".to_owned(), parameters: vec![], body: body.map(|schema| (schema, true)), answers }
+}
+
+fn of_audit(schemas: &mut Schemas) -> Shape {
+    let text = || json!({"type": "string"});
+    let limit = json!({"type": "integer", "minimum": 1, "maximum": audit::MAX_PAGE, "default": audit::USUAL_PAGE});
+    let parameters = vec![
+        parameter("actor", "query", false, "Only of this account, or of `cli:<user>`", text()),
+        parameter("action", "query", false, "Only this action, for example `products.update`", text()),
+        parameter("subject", "query", false, "Only about this, for example `products/prod-001`", text()),
+        parameter(
+            "cursor",
+            "query",
+            false,
+            "The nextCursor of the page before, unchanged",
+            json!({"type": "string", "pattern": "^[0-9]+$"}),
+        ),
+        parameter("limit", "query", false, "Maximum number of items", limit),
+    ];
+    let answers = Answers::default().content(200, "A page, newest first", JSON, schemas.answer::<audit::AuditPage>());
+    let answers = answers.problem(schemas, 422, "`limit` or `cursor` is wrong; `errors` names it");
+    Shape { summary: "What people with a role have done".to_owned(), tag: "audit".to_owned(), parameters, body: None, answers }
 }
 
 fn of_account(operation: AccountOperation, schemas: &mut Schemas) -> Shape {

@@ -11,7 +11,7 @@ use millrace_workflow::{Cause, Effect, Instance, Machine, Reaction, RunKind};
 use super::events::{Events, Happening, Telling};
 use super::workflows::Pinned;
 use crate::store::{
-    Commit, Guard, HistoryRow, InboxRow, Object, OutboxRow, Progress, Resource, RunStatus, Settled, StartedBy, StepRun, Timer,
+    AuditEntry, Commit, Guard, HistoryRow, InboxRow, Object, OutboxRow, Progress, Resource, RunStatus, Settled, StartedBy, StepRun, Timer,
 };
 
 /// What caused the effects, beyond what the core needs to know.
@@ -33,6 +33,8 @@ pub struct Origin {
     pub settled: Option<Settled>,
     /// The event whose effect it is.
     pub inbox: Option<InboxRow>,
+    /// Who asked for it, if a person with a role did.
+    pub audit: Option<AuditEntry>,
 }
 
 /// A commit as it is to be made, and what follows when it has happened.
@@ -178,6 +180,7 @@ fn follow(
     commit.change = Some((guard, Resource::clone(&resource)));
     commit.settled = origin.settled;
     commit.inbox = origin.inbox;
+    commit.audit.extend(origin.audit);
     CommitPlan { commit, resource, finished }
 }
 

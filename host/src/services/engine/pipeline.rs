@@ -30,7 +30,7 @@ use super::workflows::{LookupError, Workflows};
 use crate::clock::Clock;
 use crate::runtime::{Report, Runtime};
 use crate::shutdown::Stop;
-use crate::store::{Conflict, Instances, Line, Object, Progress, Resource, RunStatus, Settled, StepRun, StoreError};
+use crate::store::{Conflict, Instances, Line, Progress, Resource, RunStatus, Settled, StepRun, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
@@ -520,7 +520,7 @@ impl Pipeline {
         if passed.is_empty() {
             return false;
         }
-        match self.withdraw(&resource.kind, &resource.id, &passed, (Cause::Timer, None)).await {
+        match self.withdraw(&resource.kind, &resource.id, &passed, (Cause::Timer, &Origin::default())).await {
             Ok(_) => true,
             Err(refusal) => {
                 tracing::debug!(run = run.key, instance = run.resource_id, %refusal, "a deadline has passed, and a step is made all the same");
@@ -543,7 +543,7 @@ impl Pipeline {
     }
 
     /// Takes the run back that the instance waits for, and makes the first of `transitions` that leaves the state after it, for `cause`.
-    /// `merge` goes into the data.
+    /// What `origin` says goes with it.
     ///
     /// # Errors
     /// See [`WithdrawError`].
@@ -552,10 +552,10 @@ impl Pipeline {
         kind: &str,
         id: &str,
         transitions: &[String],
-        (cause, merge): (Cause, Option<&Object>),
+        (cause, origin): (Cause, &Origin),
     ) -> Result<Arc<Resource>, WithdrawError> {
         for _ in 0..withdrawal::MAX_TRIES {
-            let taken = self.inner.withdrawals.take_back(kind, id, transitions, (&cause, merge)).await?;
+            let taken = self.inner.withdrawals.take_back(kind, id, transitions, (&cause, origin)).await?;
             let Some(Withdrawn { run, held, plan }) = taken else { continue };
             match self.commit(plan).await {
                 Ok(resource) => return Ok(resource),

@@ -12,7 +12,7 @@ use super::events::Events;
 use super::in_hand::{Busy, Held, InHand};
 use super::workflows::{LookupError, Workflows};
 use crate::clock::Clock;
-use crate::store::{Instances, Object, Progress, Resource, RunStatus, StepRun, StoreError};
+use crate::store::{Instances, Progress, Resource, RunStatus, StepRun, StoreError};
 
 /// Times that it is tried to take a run back that moves meanwhile.
 pub(super) const MAX_TRIES: usize = 16;
@@ -74,7 +74,7 @@ impl Withdrawals {
     }
 
     /// Takes the run back that the instance waits for, and plans the first of `transitions` that leaves the state after it, for `cause`.
-    /// `merge` goes into the data. None if the instance or its run moved meanwhile: then it may be tried again.
+    /// What `origin` says goes with it. None if the instance or its run moved meanwhile: then it may be tried again.
     ///
     /// # Errors
     /// See [`WithdrawError`].
@@ -83,7 +83,7 @@ impl Withdrawals {
         kind: &str,
         id: &str,
         transitions: &[String],
-        (cause, merge): (&Cause, Option<&Object>),
+        (cause, origin): (&Cause, &Origin),
     ) -> Result<Option<Withdrawn>, WithdrawError> {
         let resource = self.store.resource(kind, id).await?.ok_or(WithdrawError::Meaningless)?;
         let progress = resource.workflow.as_ref().ok_or(WithdrawError::Meaningless)?;
@@ -101,11 +101,7 @@ impl Withdrawals {
         };
         // Nobody else begins it from here on, unless the scheduler is just claiming it.
         let Some(run) = self.claimed(&resource, run).await? else { return Ok(None) };
-        let origin = Origin {
-            merge: merge.cloned(),
-            settled: Some(settled(&run, RunStatus::Done, run.attempt, Some(TAKEN_BACK.into()))),
-            ..Origin::default()
-        };
+        let origin = Origin { settled: Some(settled(&run, RunStatus::Done, run.attempt, Some(TAKEN_BACK.into()))), ..origin.clone() };
         let context = Context { events: &self.events, pinned: &pinned, now: self.clock.now(), steady: self.clock.steady() };
         let plan = commit_plan::proceed(context, &resource, course.instance, &course.effects, origin);
         Ok(Some(Withdrawn { run, held, plan }))

@@ -28,7 +28,9 @@ use crate::services::engine::{
 use crate::services::generation::Generation;
 use crate::services::shop::catalogue::Catalogue;
 use crate::shutdown::Stop;
-use crate::store::{Commit, Conflict, Guard, IdempotencyRow, Instances, Listing, Object, Resource, Stock, Stocking, StoreError};
+use crate::store::{
+    AuditEntry, Commit, Conflict, Guard, IdempotencyRow, Instances, Listing, Object, Resource, Stock, Stocking, StoreError,
+};
 
 /// Entries of a page, at most.
 pub const MAX_PAGE: usize = 200;
@@ -252,7 +254,8 @@ impl Resources {
         resource.version += 1;
         resource.updated_at = self.inner.parts.clock.now();
         let stock = handler.units(&resource.data).map(|on_hand| Stocking::Anew { sku: id.to_owned(), on_hand });
-        let commit = Commit { change: Some((guard, resource.clone())), stock, ..Commit::default() };
+        let audit = self.audited(handler, caller, "update", id, None).into_iter().collect();
+        let commit = Commit { change: Some((guard, resource.clone())), stock, audit, ..Commit::default() };
         self.store().commit(commit).await.map_err(|error| handler.not_changed(error))?;
         self.inner.parts.generation.advance();
         self.full_view(handler, caller, &resource).await
@@ -266,7 +269,8 @@ impl Resources {
         let handler = self.handler(handler)?;
         let resource = self.own(handler, caller, id).await?;
         handler.refuse_workflow(&resource)?;
-        let removed = self.store().delete_resource(&handler.settings.kind, id, guard(&resource, if_version)?).await?;
+        let audit = self.audited(handler, caller, "delete", id, None);
+        let removed = self.store().delete_resource(&handler.settings.kind, id, guard(&resource, if_version)?, audit).await?;
         self.inner.parts.generation.advance();
         if removed { Ok(()) } else { Err(handler.not_found(id)) }
     }
@@ -278,7 +282,8 @@ impl Resources {
     pub async fn act(&self, handler: &str, caller: &Caller, id: &str, action: &str, body: Value) -> Result<View, ServiceError> {
         let handler = self.handler(handler)?;
         let transitions = handler.settings.actions.get(action).cloned().unwrap_or_else(|| vec![action.to_owned()]);
-        let merge = handler.action_fields(&body)?;
+        let origin =
+            Origin { merge: handler.action_fields(&body)?, audit: self.audited(handler, caller, action, id, None), ..Origin::default() };
         self.own(handler, caller, id).await?;
         let entered = self.store().timers(&handler.settings.kind, id).await?;
         let (steady, too_soon) = (self.inner.parts.clock.steady(), Mutex::new(None));
@@ -290,7 +295,7 @@ impl Resources {
             match machine.by_hand(&progress.instance, &transitions, rest) {
                 Ok(transition) => {
                     let input = Input::Fire { transition: transition.to_owned(), cause: Cause::Api };
-                    Ok((input, Origin { merge: merge.clone(), ..Origin::default() }))
+                    Ok((input, origin.clone()))
                 }
                 Err(NotNow::Refused(refusal)) => Err(refusal),
                 Err(NotNow::Wait(wait)) => {
@@ -308,7 +313,7 @@ impl Resources {
                         format!("'{action}' was asked for a moment ago and changed nothing; it may be asked for again in a moment");
                     return Err(ServiceError::TooMany { detail, retry_after });
                 }
-                match self.inner.parts.pipeline.withdraw(&handler.settings.kind, id, &transitions, (Cause::Api, merge.as_ref())).await {
+                match self.inner.parts.pipeline.withdraw(&handler.settings.kind, id, &transitions, (Cause::Api, &origin)).await {
                     Ok(resource) => self.full_view(handler, caller, &resource).await,
                     Err(WithdrawError::Store(error)) => Err(error.into()),
                     Err(WithdrawError::Lookup(error)) => Err(ServiceError::Internal(error.into())),
@@ -387,6 +392,7 @@ impl Resources {
             Some(workflow) => self.begin(workflow, resource, traceparent)?,
             None => commit_plan::plain(resource),
         };
+        plan.commit.audit.extend(self.audited(handler, caller, "create", &plan.resource.id, None));
         plan.commit.idempotency = row.clone().map(|row| IdempotencyRow { resource_id: plan.resource.id.clone(), ..row });
         let units = handler.units(&plan.resource.data);
         plan.commit.stock = units.map(|on_hand| Stocking::First { sku: plan.resource.id.clone(), on_hand });
@@ -410,6 +416,13 @@ impl Resources {
             },
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What the audit log is to say of something that the caller does; nothing of what people do with what is their own.
+    fn audited(&self, handler: &Handler, caller: &Caller, action: &str, id: &str, reason: Option<String>) -> Option<AuditEntry> {
+        let kind = &handler.settings.kind;
+        let actor = caller.actor.as_ref()?;
+        Some(actor.did(self.clock().now(), format!("{kind}.{action}"), format!("{kind}/{id}"), reason))
     }
 
     /// A place for one more instance.

@@ -9,11 +9,30 @@ use super::state::{Aged, Name, State, to_micros};
 
 impl State {
     pub(super) fn commit(&mut self, commit: Commit, epoch: u64) -> Result<Committed, StoreError> {
-        self.check(&commit, epoch)?;
-        if let Some(Stocking::Anew { sku, on_hand }) = &commit.stock {
-            self.check_stock(sku, *on_hand)?;
+        self.check_all(&commit, epoch)?;
+        Ok(self.apply(commit, epoch))
+    }
+
+    pub(super) fn commit_all(&mut self, commits: Vec<Commit>, epoch: u64) -> Result<(), StoreError> {
+        commits.iter().try_for_each(|commit| self.check_all(commit, epoch))?;
+        for commit in commits {
+            self.apply(commit, epoch);
         }
+        Ok(())
+    }
+
+    fn check_all(&self, commit: &Commit, epoch: u64) -> Result<(), StoreError> {
+        self.check(commit, epoch)?;
+        match &commit.stock {
+            Some(Stocking::Anew { sku, on_hand }) => self.check_stock(sku, *on_hand),
+            _ => Ok(()),
+        }
+    }
+
+    fn apply(&mut self, mut commit: Commit, epoch: u64) -> Committed {
         let written_at = self.now;
+        let actor = commit.audit.first().map(|entry| entry.actor.clone());
+        self.note(commit.take_audit());
         if let Some(row) = commit.inbox {
             self.inbox.insert(row, written_at);
         }
@@ -31,17 +50,16 @@ impl State {
                 (row.seq, row)
             }));
             self.put_resource(&name, resource);
+            self.add_prices(&name, commit.prices);
             self.replace_timers(&name, commit.timers);
         }
         for run in commit.runs {
             self.add_run(run);
         }
-        match commit.stock {
-            Some(Stocking::First { sku, on_hand }) => self.init_stock(sku, on_hand),
-            Some(Stocking::Anew { sku, on_hand }) => self.set_stock(sku, on_hand),
-            None => {}
+        if let Some(stocking) = commit.stock {
+            self.apply_stocking(stocking, actor);
         }
-        Ok(Committed { outbox: commit.outbox.into_iter().map(|row| self.add_event(row)).collect() })
+        Committed { outbox: commit.outbox.into_iter().map(|row| self.add_event(row)).collect() }
     }
 
     fn check(&self, commit: &Commit, epoch: u64) -> Result<(), Conflict> {

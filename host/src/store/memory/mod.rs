@@ -3,9 +3,11 @@
 //! One lock around one [`State`](state::State); every change checks all its guards before it writes anything, so nothing ever
 //! has to be undone.
 
+mod audit;
 mod commit;
 mod finished;
 mod state;
+mod stock;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -20,9 +22,9 @@ use parking_lot::Mutex;
 
 use self::state::State;
 use super::{
-    Backlog, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Instances, Line,
-    Listing, Messages, Operations, OutboxRow, Prunable, Refused, ReservationStatus, Resource, Resources, Space, StepRun, Stock, StockLevel,
-    StockLine, StoreError, Timer, User, Users,
+    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Guard, HeldReservation,
+    HistoryRow, IdempotencyRow, InboxRow, Instances, Line, Listing, Messages, NewMove, Operations, OutboxRow, PriceRow, Prunable, Refused,
+    ReservationStatus, Resource, Resources, Space, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, User, Users,
 };
 use crate::clock::Clock;
 
@@ -76,6 +78,7 @@ impl Memory {
         let started = Instant::now();
         let mut state = self.state.lock();
         state.stamp(self.clock.steady());
+        state.date(self.clock.now());
         let result = work(&mut state);
         state.stats.commits += 1;
         state.stats.units += 1;
@@ -97,6 +100,10 @@ impl Resources for Memory {
         self.write(|state| state.commit(commit, self.epoch))
     }
 
+    async fn commit_all(&self, commits: Vec<Commit>) -> Result<(), StoreError> {
+        self.write(|state| state.commit_all(commits, self.epoch))
+    }
+
     async fn resource(&self, kind: &str, id: &str) -> Result<Option<Resource>, StoreError> {
         self.read(|state| state.resource(kind, id))
     }
@@ -105,8 +112,8 @@ impl Resources for Memory {
         self.read(|state| state.resources(listing))
     }
 
-    async fn delete_resource(&self, kind: &str, id: &str, guard: Guard) -> Result<bool, StoreError> {
-        self.write(|state| Ok(state.delete_resource(kind, id, guard)?))
+    async fn delete_resource(&self, kind: &str, id: &str, guard: Guard, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
+        self.write(|state| Ok(state.delete_resource(kind, id, guard, audit)?))
     }
 
     async fn history(&self, kind: &str, id: &str, after: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
@@ -115,6 +122,10 @@ impl Resources for Memory {
 
     async fn history_before(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
         self.read(|state| state.history_before(kind, id, before, limit))
+    }
+
+    async fn prices(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<PriceRow>, StoreError> {
+        self.read(|state| state.prices(kind, id, limit))
     }
 
     async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
@@ -260,8 +271,8 @@ impl Users for Memory {
         self.write(|state| state.update_user(id, name, email))
     }
 
-    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>) -> Result<Option<User>, StoreError> {
-        self.write(|state| Ok(state.set_roles(id, roles)))
+    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>, audit: Option<AuditEntry>) -> Result<Option<User>, StoreError> {
+        self.write(|state| Ok(state.set_roles(id, roles, audit)))
     }
 
     async fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
@@ -293,6 +304,40 @@ impl Stock for Memory {
 
     async fn end_reservation(&self, key: &str, end: ReservationStatus) -> Result<Option<ReservationStatus>, StoreError> {
         self.write(|state| Ok(state.end_reservation(key, end)))
+    }
+
+    async fn put_back(&self, key: &str, lines: &[StockLine]) -> Result<bool, StoreError> {
+        self.write(|state| Ok(state.put_back(key, lines)))
+    }
+
+    async fn move_stock(&self, new: NewMove) -> Result<StockMove, StoreError> {
+        self.write(|state| state.move_stock(new))
+    }
+
+    async fn stock_moves(&self, sku: &str, before: u64, limit: usize) -> Result<Vec<StockMove>, StoreError> {
+        self.read(|state| state.stock_moves(sku, before, limit))
+    }
+
+    async fn reserved_by(&self, sku: &str, limit: usize) -> Result<Vec<String>, StoreError> {
+        self.read(|state| state.reserved_by(sku, limit))
+    }
+}
+
+#[async_trait]
+impl Audit for Memory {
+    async fn note(&self, entries: Vec<AuditEntry>) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.note(entries);
+            Ok(())
+        })
+    }
+
+    async fn audited(&self, listing: &AuditListing) -> Result<Vec<AuditRow>, StoreError> {
+        self.read(|state| state.audited(listing))
+    }
+
+    async fn audited_after(&self, seq: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+        self.read(|state| state.audited_after(seq, limit))
     }
 }
 

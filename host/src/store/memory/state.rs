@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use millrace_workflow::Definition;
 
 use super::super::{
-    Backlog, CommitStats, Conflict, DeadLetter, Guard, HeldReservation, HistoryRow, IdempotencyRow, InboxRow, Line, Listing,
-    OLDEST_LOOKED_AT, OutboxRow, Prunable, ReservationStatus, Resource, RunStatus, Shortage, StepRun, StockLevel, StockLine, StoreError,
-    Timer, User, merge_lines,
+    AuditEntry, AuditRow, Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing,
+    OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, Resource, RunStatus, StepRun, StockLevel, StockMove, StoreError, Timer, User,
 };
+use super::stock::Reservation;
 use crate::text::email_key;
 
 /// Kind and id of a resource.
@@ -32,20 +32,14 @@ pub(super) struct Placed {
     pub(super) resource: Resource,
 }
 
-#[derive(Debug)]
-struct Reservation {
-    status: ReservationStatus,
-    lines: BTreeMap<String, u64>,
-    /// When it ended, by the steady time.
-    ended: Option<Timestamp>,
-}
-
 /// All rows.
 #[derive(Debug, Default)]
 pub(super) struct State {
     epoch: u64,
     identity: Option<String>,
     pub(super) now: Timestamp,
+    /// The date, for people.
+    pub(super) date: Timestamp,
     pub(super) stats: CommitStats,
     pub(super) resources: BTreeMap<Name, Placed>,
     last_place: u64,
@@ -63,10 +57,13 @@ pub(super) struct State {
     dead_letters: BTreeMap<u64, DeadLetter>,
     last_letter: u64,
     users: HashMap<String, User>,
-    stock: BTreeMap<String, StockLevel>,
-    reservations: HashMap<String, Reservation>,
+    pub(super) stock: BTreeMap<String, StockLevel>,
+    pub(super) stock_moves: Vec<StockMove>,
+    pub(super) reservations: HashMap<String, Reservation>,
+    prices: HashMap<Name, BTreeMap<u64, PriceRow>>,
     machines: HashMap<String, Definition>,
     components: BTreeMap<String, String>,
+    pub(super) audit: Vec<AuditRow>,
 }
 
 /// A time as precise as every back end keeps it.
@@ -122,7 +119,7 @@ impl State {
         found.into_iter().take(listing.limit).cloned().collect()
     }
 
-    pub(super) fn delete_resource(&mut self, kind: &str, id: &str, guard: Guard) -> Result<bool, Conflict> {
+    pub(super) fn delete_resource(&mut self, kind: &str, id: &str, guard: Guard, entry: Option<AuditEntry>) -> Result<bool, Conflict> {
         let name = (kind.to_owned(), id.to_owned());
         let Some(Placed { resource, .. }) = self.resources.get(&name) else { return Ok(false) };
         match guard {
@@ -133,18 +130,18 @@ impl State {
         if resource.workflow.is_some() {
             return Ok(false);
         }
+        let version = resource.version;
+        let actor = entry.as_ref().map(|entry| entry.actor.clone());
+        self.note(entry.map(|entry| AuditEntry { version_before: entry.version_before.or(Some(version)), ..entry }));
         self.remove_resource(&name);
-        match self.stock.get_mut(id) {
-            // What is reserved stays until its reservations end.
-            Some(level) if level.reserved > 0 => level.on_hand = level.reserved,
-            _ => drop(self.stock.remove(id)),
-        }
+        self.forget_stock(id, actor);
         Ok(true)
     }
 
     pub(super) fn remove_resource(&mut self, name: &Name) {
         self.resources.remove(name);
         self.history.remove(name);
+        self.prices.remove(name);
         self.timers.retain(|(kind, id, _), _| (kind, id) != (&name.0, &name.1));
     }
 
@@ -158,6 +155,18 @@ impl State {
         let mut last: Vec<HistoryRow> = rows.range(..before).rev().take(limit).map(|(_, row)| row.clone()).collect();
         last.reverse();
         last
+    }
+
+    pub(super) fn add_prices(&mut self, name: &Name, rows: Vec<PriceRow>) {
+        let prices = self.prices.entry(name.clone()).or_default();
+        for row in rows {
+            prices.entry(row.version).or_insert_with(|| PriceRow { at: to_micros(row.at), ..row });
+        }
+    }
+
+    pub(super) fn prices(&self, kind: &str, id: &str, limit: usize) -> Vec<PriceRow> {
+        let rows = self.prices.get(&(kind.to_owned(), id.to_owned()));
+        rows.into_iter().flat_map(|rows| rows.values().rev()).take(limit).cloned().collect()
     }
 
     pub(super) fn timers_of(&self, kind: &str, id: &str) -> Vec<Timer> {
@@ -468,10 +477,12 @@ impl State {
         Ok(Some(user.clone()))
     }
 
-    pub(super) fn set_roles(&mut self, id: &str, roles: &BTreeSet<String>) -> Option<User> {
+    pub(super) fn set_roles(&mut self, id: &str, roles: &BTreeSet<String>, entry: Option<AuditEntry>) -> Option<User> {
         let user = self.users.get_mut(id)?;
         user.roles.clone_from(roles);
-        Some(user.clone())
+        let user = user.clone();
+        self.note(entry);
+        Some(user)
     }
 
     pub(super) fn user(&self, id: &str) -> Option<User> {
@@ -481,99 +492,6 @@ impl State {
     pub(super) fn user_by_email(&self, email: &str) -> Option<User> {
         let key = email_key(email);
         self.users.values().find(|user| email_key(&user.email) == key).cloned()
-    }
-}
-
-/// Stock and reservations.
-impl State {
-    pub(super) fn init_stock(&mut self, sku: String, on_hand: u64) {
-        self.stock.entry(sku.clone()).or_insert(StockLevel { sku, on_hand, reserved: 0 });
-    }
-
-    pub(super) fn check_stock(&self, sku: &str, on_hand: u64) -> Result<(), StoreError> {
-        let reserved = self.stock.get(sku).map_or(0, |level| level.reserved);
-        if reserved > on_hand {
-            return Err(StoreError::Short(vec![Shortage { sku: sku.to_owned(), requested: reserved, available: on_hand }]));
-        }
-        Ok(())
-    }
-
-    pub(super) fn set_stock(&mut self, sku: String, on_hand: u64) {
-        let reserved = self.stock.get(&sku).map_or(0, |level| level.reserved);
-        self.stock.insert(sku.clone(), StockLevel { sku, on_hand, reserved });
-    }
-
-    pub(super) fn stock(&self) -> Vec<StockLevel> {
-        self.stock.values().cloned().collect()
-    }
-
-    pub(super) fn stock_of(&self, sku: &str) -> Option<StockLevel> {
-        self.stock.get(sku).cloned()
-    }
-
-    pub(super) fn held(&self) -> Vec<HeldReservation> {
-        let reserved = self.reservations.iter().filter(|(_, reservation)| reservation.status == ReservationStatus::Reserved);
-        let mut held: Vec<_> =
-            reserved.map(|(key, reservation)| HeldReservation { key: key.clone(), lines: reservation.lines.clone() }).collect();
-        held.sort_unstable_by(|one, other| one.key.cmp(&other.key));
-        held
-    }
-
-    pub(super) fn reserve(&mut self, key: &str, lines: &[StockLine]) -> Result<ReservationStatus, StoreError> {
-        let lines = merge_lines(lines);
-        if let Some(known) = self.reservations.get(key) {
-            // A release that came first knew no lines: whatever is asked for now has ended.
-            let released_first = known.lines.is_empty() && known.status == ReservationStatus::Released;
-            return if released_first || known.lines == lines { Ok(known.status) } else { Err(StoreError::Taken("reservation")) };
-        }
-        let short: Vec<Shortage> = lines.iter().filter_map(|(sku, quantity)| self.shortage(sku, *quantity)).collect();
-        if !short.is_empty() {
-            return Err(StoreError::Short(short));
-        }
-        for (sku, quantity) in &lines {
-            if let Some(level) = self.stock.get_mut(sku) {
-                level.reserved += quantity;
-            }
-        }
-        self.reservations.insert(key.to_owned(), Reservation { status: ReservationStatus::Reserved, lines, ended: None });
-        Ok(ReservationStatus::Reserved)
-    }
-
-    fn shortage(&self, sku: &str, requested: u64) -> Option<Shortage> {
-        let level = self.stock.get(sku);
-        let available = level.map_or(0, |level| level.on_hand - level.reserved);
-        let short = level.is_none() || requested > available;
-        short.then(|| Shortage { sku: sku.to_owned(), requested, available })
-    }
-
-    /// Forgets the reservation of this key, if it has ended.
-    pub(super) fn forget_reservation(&mut self, key: &str) {
-        if self.reservations.get(key).is_some_and(|reservation| reservation.status != ReservationStatus::Reserved) {
-            self.reservations.remove(key);
-        }
-    }
-
-    pub(super) fn end_reservation(&mut self, key: &str, end: ReservationStatus) -> Option<ReservationStatus> {
-        let Some(reservation) = self.reservations.get_mut(key) else {
-            if end == ReservationStatus::Released {
-                self.reservations.insert(key.to_owned(), Reservation { status: end, lines: BTreeMap::new(), ended: Some(self.now) });
-                return Some(end);
-            }
-            return None;
-        };
-        if reservation.status != ReservationStatus::Reserved || end == ReservationStatus::Reserved {
-            return Some(reservation.status);
-        }
-        (reservation.status, reservation.ended) = (end, Some(self.now));
-        for (sku, quantity) in &reservation.lines {
-            if let Some(level) = self.stock.get_mut(sku) {
-                level.reserved -= quantity;
-                if end == ReservationStatus::Sold {
-                    level.on_hand -= quantity;
-                }
-            }
-        }
-        Some(end)
     }
 }
 

@@ -45,6 +45,8 @@ pub struct Copied {
     pub resources: u64,
     /// Instances that are under way.
     pub unfinished: u64,
+    /// What of the stock is not the sum of its moves, in words. Nothing else hangs on it, so the copy is good.
+    pub stock_differs: Option<String>,
     /// When something was last written; none of a copy that a version of this program made which did not note that.
     pub written: Option<Timestamp>,
 }
@@ -225,6 +227,7 @@ fn look_through(copy: &Path) -> Result<Copied, OpenError> {
         bytes: file.len(),
         resources: count("SELECT count(*) FROM resources").map_err(sqlite)?,
         unfinished: count("SELECT count(*) FROM resources WHERE finished = 0").map_err(sqlite)?,
+        stock_differs: super::stock::differs(&connection).map_err(sqlite)?,
         // Tables of an older version have none; the next start brings them up to date.
         written: Content::read(&connection).ok().map(|content| super::writer::time(content.written)),
     })

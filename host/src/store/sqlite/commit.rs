@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, IdempotencyRow, InboxRow, OutboxRow, Resource, RunStatus, Settled};
 use super::super::{StepRun, Timer};
+use super::audit;
 use super::columns::{deadlines_text, int, run_kind_text, run_status_text};
 use super::resources::select_idempotency;
 use super::stock;
@@ -29,7 +30,7 @@ impl Prepared {
     }
 
     /// Writes everything or fails at the first guard that does not hold; the caller undoes what was written by then.
-    pub(super) fn write(self, writing: &mut Writing<'_>) -> Result<Committed, UnitError> {
+    pub(super) fn write(mut self, writing: &mut Writing<'_>) -> Result<Committed, UnitError> {
         if let Some(inbox) = &self.commit.inbox {
             insert_inbox(writing, inbox)?;
         }
@@ -44,6 +45,10 @@ impl Prepared {
             for row in &self.commit.history {
                 insert_history(writing, pk, resource, row)?;
             }
+            for row in &self.commit.prices {
+                let insert = "INSERT INTO prices (resource, version, price, actor, at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+                writing.run(insert, params![pk, int(row.version), row.price, row.actor, micros(row.at)])?;
+            }
             // A resource that was not there has no timers.
             if *guard != Guard::Absent {
                 writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;
@@ -56,8 +61,9 @@ impl Prepared {
             insert_run(writing, run)?;
         }
         if let Some(stocking) = &self.commit.stock {
-            stock::apply(writing, stocking)?;
+            stock::apply(writing, stocking, self.commit.audit.first().map(|entry| entry.actor.as_str()))?;
         }
+        audit::append(writing.connection, self.commit.take_audit())?;
         insert_outbox(writing, self.commit.outbox)
     }
 
@@ -188,7 +194,7 @@ fn insert_inbox(writing: &Writing<'_>, row: &InboxRow) -> Result<(), UnitError> 
     Ok(())
 }
 
-fn insert_idempotency(writing: &Writing<'_>, row: &IdempotencyRow) -> Result<(), UnitError> {
+pub(super) fn insert_idempotency(writing: &Writing<'_>, row: &IdempotencyRow) -> Result<(), UnitError> {
     let inserted = writing.run(
         "INSERT INTO idempotency (user, key, request_hash, resource_id, written_at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
         params![row.user, row.key, row.request_hash, row.resource_id, writing.tail.written_at],

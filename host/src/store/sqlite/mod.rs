@@ -4,6 +4,7 @@
 //! log-reset fault, and locks that keep a second process away. Times are kept to the microsecond. What waits or has an age is kept in the
 //! steady time of [`Clock::steady`], which goes on from process to process; dates are only shown.
 
+mod audit;
 mod backup;
 mod check;
 mod columns;
@@ -36,9 +37,10 @@ use millrace_workflow::Definition;
 use self::readers::Readers;
 use self::writer::WriterHandle;
 use super::{
-    Backlog, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Instances,
-    Line, Listing, Messages, Operations, OutboxRow, Prunable, Refused, ReservationStatus, Resource, Resources, Space, StepRun, Stock,
-    StockLevel, StockLine, StoreError, Timer, User, Users,
+    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter, Guard,
+    HeldReservation, HistoryRow, IdempotencyRow, InboxRow, Instances, Line, Listing, Messages, NewMove, Operations, OutboxRow, PriceRow,
+    Prunable, Refused, ReservationStatus, Resource, Resources, Space, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer,
+    User, Users,
 };
 use crate::clock::Clock;
 
@@ -86,6 +88,12 @@ impl Resources for Sqlite {
         self.writer.write(move |writing| prepared.write(writing)).await
     }
 
+    async fn commit_all(&self, commits: Vec<Commit>) -> Result<(), StoreError> {
+        let prepared: Result<Vec<_>, _> = commits.into_iter().map(commit::Prepared::new).collect();
+        let prepared = prepared.map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
+        self.writer.write(move |writing| prepared.into_iter().try_for_each(|commit| commit.write(writing).map(drop))).await
+    }
+
     async fn resource(&self, kind: &str, id: &str) -> Result<Option<Resource>, StoreError> {
         self.readers.look_up(|connection| resources::select_resource(connection, kind, id)).await
     }
@@ -95,9 +103,9 @@ impl Resources for Sqlite {
         self.readers.read(move |connection| resources::select_resources(connection, &listing)).await
     }
 
-    async fn delete_resource(&self, kind: &str, id: &str, guard: Guard) -> Result<bool, StoreError> {
+    async fn delete_resource(&self, kind: &str, id: &str, guard: Guard, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
         let (kind, id) = (kind.to_owned(), id.to_owned());
-        self.writer.write(move |writing| resources::delete_resource(writing, kind, id, guard)).await
+        self.writer.write(move |writing| resources::delete_resource(writing, kind, id, guard, audit)).await
     }
 
     async fn history(&self, kind: &str, id: &str, after: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
@@ -106,6 +114,10 @@ impl Resources for Sqlite {
 
     async fn history_before(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
         self.readers.look_up(|connection| resources::select_history_before(connection, kind, id, before, limit)).await
+    }
+
+    async fn prices(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<PriceRow>, StoreError> {
+        self.readers.look_up(|connection| resources::select_prices(connection, kind, id, limit)).await
     }
 
     async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
@@ -249,9 +261,9 @@ impl Users for Sqlite {
         self.writer.write(move |writing| users::update(writing, &id, name.as_deref(), email.as_deref())).await
     }
 
-    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>) -> Result<Option<User>, StoreError> {
+    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>, audit: Option<AuditEntry>) -> Result<Option<User>, StoreError> {
         let (id, roles) = (id.to_owned(), roles.clone());
-        self.writer.write(move |writing| Ok(users::set_roles(writing.connection, &id, &roles)?)).await
+        self.writer.write(move |writing| Ok(users::set_roles(writing.connection, &id, &roles, audit)?)).await
     }
 
     async fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
@@ -285,6 +297,40 @@ impl Stock for Sqlite {
     async fn end_reservation(&self, key: &str, end: ReservationStatus) -> Result<Option<ReservationStatus>, StoreError> {
         let key = key.to_owned();
         self.writer.write(move |writing| stock::end(writing, &key, end)).await
+    }
+
+    async fn put_back(&self, key: &str, lines: &[StockLine]) -> Result<bool, StoreError> {
+        let (key, lines) = (key.to_owned(), lines.to_vec());
+        self.writer.write(move |writing| stock::put_back(writing, &key, &lines)).await
+    }
+
+    async fn move_stock(&self, new: NewMove) -> Result<StockMove, StoreError> {
+        self.writer.write(move |writing| stock::move_by_hand(writing, new)).await
+    }
+
+    async fn stock_moves(&self, sku: &str, before: u64, limit: usize) -> Result<Vec<StockMove>, StoreError> {
+        self.readers.look_up(|connection| stock::moves(connection, sku, before, limit)).await
+    }
+
+    async fn reserved_by(&self, sku: &str, limit: usize) -> Result<Vec<String>, StoreError> {
+        let sku = sku.to_owned();
+        self.readers.read(move |connection| stock::reserved_by(connection, &sku, limit)).await
+    }
+}
+
+#[async_trait]
+impl Audit for Sqlite {
+    async fn note(&self, entries: Vec<AuditEntry>) -> Result<(), StoreError> {
+        self.writer.write(move |writing| Ok(audit::append(writing.connection, entries)?)).await
+    }
+
+    async fn audited(&self, listing: &AuditListing) -> Result<Vec<AuditRow>, StoreError> {
+        let listing = listing.clone();
+        self.readers.read(move |connection| audit::list(connection, &listing)).await
+    }
+
+    async fn audited_after(&self, seq: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+        self.readers.read(move |connection| audit::after(connection, seq, limit)).await
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
-use super::super::{Conflict, Guard, HistoryRow, IdempotencyRow, Listing, Progress, Resource};
+use super::super::{AuditEntry, Conflict, Guard, HistoryRow, IdempotencyRow, Listing, PriceRow, Progress, Resource};
+use super::audit;
 use super::columns::{count, deadlines, int, json, optional_shared_text, time};
 use super::writer::{UnitError, Writing, micros};
 
@@ -69,7 +70,13 @@ pub(super) fn select_resources(connection: &Connection, listing: &Listing) -> ru
     statement.query_map(params_from_iter(values), resource_row)?.collect()
 }
 
-pub(super) fn delete_resource(writing: &Writing<'_>, kind: String, id: String, guard: Guard) -> Result<bool, UnitError> {
+pub(super) fn delete_resource(
+    writing: &Writing<'_>,
+    kind: String,
+    id: String,
+    guard: Guard,
+    entry: Option<AuditEntry>,
+) -> Result<bool, UnitError> {
     let mut statement = writing.connection.prepare_cached("SELECT pk, version, workflow FROM resources WHERE kind = ?1 AND id = ?2")?;
     let found = statement.query_row([&kind, &id], |row| Ok((row.get::<_, i64>(0)?, count(row, 1)?, row.get::<_, Option<String>>(2)?)));
     let Some((pk, version, workflow)) = found.optional()? else { return Ok(false) };
@@ -84,7 +91,9 @@ pub(super) fn delete_resource(writing: &Writing<'_>, kind: String, id: String, g
     writing.run("DELETE FROM resources WHERE pk = ?1", [pk])?;
     writing.run("DELETE FROM history WHERE resource = ?1", [pk])?;
     writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;
-    super::stock::forget(writing, &id)?;
+    writing.run("DELETE FROM prices WHERE resource = ?1", [pk])?;
+    super::stock::forget(writing, &id, entry.as_ref().map(|entry| entry.actor.as_str()))?;
+    audit::append(writing.connection, entry.map(|entry| AuditEntry { version_before: entry.version_before.or(Some(version)), ..entry }))?;
     Ok(true)
 }
 
@@ -127,6 +136,15 @@ fn history_row(row: &Row<'_>) -> rusqlite::Result<HistoryRow> {
         attempt: row.get(8)?,
         reason: row.get(9)?,
     })
+}
+
+pub(super) fn select_prices(connection: &Connection, kind: &str, id: &str, limit: usize) -> rusqlite::Result<Vec<PriceRow>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT version, price, actor, at FROM prices WHERE resource = (SELECT pk FROM resources WHERE kind = ?1 AND id = ?2)
+         ORDER BY version DESC LIMIT ?3",
+    )?;
+    let row = |row: &Row<'_>| Ok(PriceRow { version: count(row, 0)?, price: row.get(1)?, actor: row.get(2)?, at: time(row, 3)? });
+    statement.query_map(params![kind, id, most(limit)], row)?.collect()
 }
 
 pub(super) fn select_idempotency(connection: &Connection, user: &str, key: &str) -> rusqlite::Result<Option<IdempotencyRow>> {

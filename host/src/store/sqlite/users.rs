@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::{StoreError, User};
+use super::super::{AuditEntry, StoreError, User};
+use super::audit;
 use super::columns::{json, time};
 use super::writer::{UnitError, Writing, micros};
 use crate::text::email_key;
@@ -62,8 +63,15 @@ pub(super) fn update(writing: &Writing<'_>, id: &str, name: Option<&str>, email:
     Ok(by_id(writing.connection, id)?)
 }
 
-pub(super) fn set_roles(connection: &Connection, id: &str, roles: &BTreeSet<String>) -> rusqlite::Result<Option<User>> {
-    connection.execute("UPDATE users SET roles = ?2 WHERE id = ?1", params![id, as_json(roles)])?;
+pub(super) fn set_roles(
+    connection: &Connection,
+    id: &str,
+    roles: &BTreeSet<String>,
+    entry: Option<AuditEntry>,
+) -> rusqlite::Result<Option<User>> {
+    if connection.execute("UPDATE users SET roles = ?2 WHERE id = ?1", params![id, as_json(roles)])? == 1 {
+        audit::append(connection, entry)?;
+    }
     by_id(connection, id)
 }
 

@@ -127,6 +127,8 @@ pub(super) struct Tail {
 pub(super) struct Writing<'a> {
     pub(super) connection: &'a Connection,
     pub(super) epoch: i64,
+    /// The date now, in microseconds, for people.
+    pub(super) date: i64,
     pub(super) tail: &'a mut Tail,
 }
 
@@ -443,6 +445,7 @@ impl Writer {
 
     fn run_units(&mut self, group: &mut [Box<dyn Unit>]) -> Result<(), Failure> {
         let now = self.clock.steady().as_microsecond();
+        let date = micros(self.clock.now());
         self.tail.written_at = self.tail.written_at.max(now);
         if !self.begun || self.tail.written_at - self.tail.noted_at >= NOTE_EVERY {
             self.note().map_err(|error| Failure::of(&error))?;
@@ -450,7 +453,7 @@ impl Writer {
         for unit in group {
             let before = self.tail;
             self.execute("SAVEPOINT unit")?;
-            let mut writing = Writing { connection: &self.connection, epoch: self.epoch, tail: &mut self.tail };
+            let mut writing = Writing { connection: &self.connection, epoch: self.epoch, date, tail: &mut self.tail };
             match unit.run(&mut writing) {
                 Verdict::Keep => {}
                 Verdict::Undo | Verdict::Broken(_, true) => {

@@ -18,12 +18,13 @@ const WITHOUT_DOORS: &[&str] = &["app", "config", "plan"];
 const ROOMS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("generation", &[]),
+    ("audit", &["error"]),
     ("engine", &[]),
     ("messaging", &["engine"]),
     ("operations", &["engine"]),
-    ("users", &["error"]),
+    ("users", &["audit", "error"]),
     ("shop", &["error", "generation"]),
-    ("resources", &["engine", "error", "generation", "shop", "users"]),
+    ("resources", &["audit", "engine", "error", "generation", "shop", "users"]),
 ];
 
 /// A module by the names on the way to it, for example `["http", "routes"]`.
