@@ -55,28 +55,6 @@ impl Topics {
         self.make(settings, link, &[wanted]).await
     }
 
-    /// Says once in a warning which topics of dead letters are not there and may not be made: the first dead letter would hold up what
-    /// comes after it.
-    pub(super) async fn try_dead_letters(&self, settings: &Settings, link: &Link, topics: &[String]) {
-        let Ok((admin, there)) = look(settings, link).await else { return };
-        let names: BTreeSet<String> = topics.iter().map(|topic| dead_letters_of(topic)).filter(|name| !there.contains(name)).collect();
-        let wanted: Vec<NewTopic<'_>> = names.iter().map(|name| NewTopic::new(name, 1, CLUSTER_DEFAULT)).collect();
-        if wanted.is_empty() {
-            return;
-        }
-        let Ok(tried) = admin.create_topics(&wanted, &options().validate_only(true)).await else { return };
-        let refused: Vec<String> =
-            tried.into_iter().filter_map(Result::err).filter(|(_, code)| is_refusal(*code)).map(|(topic, _)| topic).collect();
-        if !refused.is_empty() {
-            let topics = refused.join(", ");
-            tracing::warn!(
-                topics,
-                "topics of dead letters are not there, and this program may not make them: an event that nobody can take will hold up those \
-                 after it. Have them made with 1 partition and retention.ms=-1, or grant Create"
-            );
-        }
-    }
-
     async fn make(&self, settings: &Settings, link: &Link, wanted: &[NewTopic<'_>]) -> Result<(), String> {
         if wanted.is_empty() {
             return Ok(());
@@ -94,6 +72,28 @@ impl Topics {
 
 fn ordinary(topic: &str) -> NewTopic<'_> {
     NewTopic::new(topic, PARTITIONS, CLUSTER_DEFAULT).set("max.message.bytes", MAX_MESSAGE_BYTES)
+}
+
+/// Says once in a warning which topics of dead letters are not there and may not be made: the first dead letter would hold up what
+/// comes after it.
+pub(super) async fn try_dead_letters(settings: &Settings, link: &Link, topics: &[String]) {
+    let Ok((admin, there)) = look(settings, link).await else { return };
+    let names: BTreeSet<String> = topics.iter().map(|topic| dead_letters_of(topic)).filter(|name| !there.contains(name)).collect();
+    let wanted: Vec<NewTopic<'_>> = names.iter().map(|name| NewTopic::new(name, 1, CLUSTER_DEFAULT)).collect();
+    if wanted.is_empty() {
+        return;
+    }
+    let Ok(tried) = admin.create_topics(&wanted, &options().validate_only(true)).await else { return };
+    let refused: Vec<String> =
+        tried.into_iter().filter_map(Result::err).filter(|(_, code)| is_refusal(*code)).map(|(topic, _)| topic).collect();
+    if !refused.is_empty() {
+        let topics = refused.join(", ");
+        tracing::warn!(
+            topics,
+            "topics of dead letters are not there, and this program may not make them: an event that nobody can take will hold up those \
+             after it. Have them made with 1 partition and retention.ms=-1, or grant Create"
+        );
+    }
 }
 
 async fn make(settings: &Settings, link: &Link, wanted: &[NewTopic<'_>]) -> Result<(), String> {
