@@ -286,7 +286,7 @@ impl Stock for Sqlite {
     }
 
     async fn held(&self) -> Result<Vec<HeldReservation>, StoreError> {
-        self.readers.read(stock::held).await
+        self.readers.read(|connection| stock::held(connection)).await
     }
 
     async fn reserve(&self, key: &str, lines: &[StockLine]) -> Result<ReservationStatus, StoreError> {
