@@ -70,7 +70,7 @@ fn change(config: &Path, email: &str, (deed, roles): (&str, &[Role]), change: im
                 "nobody has an account with the e-mail '{email}'; `millrace users list --all` shows those that there are. Nothing was changed"
             );
         };
-        out.done(&format!("{}\na token that was given out before says what it said; the next one says this", line(&user)))?;
+        out.done(&format!("{}\nthese roles count from the next login on; a token that was given out before keeps its own", line(&user)))?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -36,6 +36,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("rdkafka", &["bus"]),
     ("axum", &["http"]),
     ("opentelemetry", &["telemetry"]),
+    // `millrace top` reads what others have counted, with `prometheus_parse`.
+    ("prometheus", &["telemetry", "commands"]),
     ("saphyr", &["config"]),
     ("ratatui", &["commands"]),
     ("clap", &["main", "commands", "telemetry"]),
