@@ -234,7 +234,7 @@ pub fn verify_audit(path: &Path) -> Result<Verified, OpenError> {
         last_at = Some(row.entry.at);
         Ok(())
     })?;
-    let broken = checked.err().or_else(|| (chain.seq < last_given).then(|| Broken::Cut { last: chain.seq, written: last_given }));
+    let broken = checked.err().or_else(|| (chain.seq < last_given).then_some(Broken::Cut { last: chain.seq, written: last_given }));
     Ok(Verified { chain, last_at, broken })
 }
 
