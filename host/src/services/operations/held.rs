@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
@@ -10,8 +11,9 @@ use tokio::sync::Mutex;
 use crate::clock::Clock;
 use crate::store::{HeldReservation, Stock, StoreError};
 
-/// All reservations are looked at once in this time, however often somebody asks.
-const INTERVAL: SignedDuration = SignedDuration::from_mins(5);
+/// However often somebody asks, reservations are looked at once in this time at most, and so seldom that it takes one part in so many of it.
+const INTERVAL: Duration = Duration::from_secs(1);
+const PARTS: u32 = 200;
 /// After so long somebody should look.
 const LONG: SignedDuration = SignedDuration::from_hours(24);
 
@@ -45,7 +47,9 @@ pub struct Held {
 
 #[derive(Default)]
 struct Seen {
-    at: Option<Timestamp>,
+    at: Option<Instant>,
+    /// How long that took.
+    took: Duration,
     /// Units of each key, and when it was seen first.
     keys: HashMap<String, (u64, Timestamp)>,
 }
@@ -57,16 +61,19 @@ impl Held {
         Self { store, clock, seen: Arc::default() }
     }
 
-    /// What is held now, or was some minutes ago.
+    /// What is held now, or was a moment ago.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn amounts(&self) -> Result<Amounts, StoreError> {
         let mut seen = self.seen.lock().await;
         let now = self.clock.steady();
-        if seen.at.is_none_or(|at| now.duration_since(at) >= INTERVAL) {
+        let pause = INTERVAL.max(seen.took * PARTS);
+        if seen.at.is_none_or(|at| at.elapsed() >= pause) {
+            let began = Instant::now();
             let held = self.store.held().await?;
             seen.note(&held, now);
+            (seen.at, seen.took) = (Some(began), began.elapsed());
         }
         Ok(seen.amounts(now))
     }
@@ -91,7 +98,6 @@ impl Seen {
         let before = std::mem::take(&mut self.keys);
         let since = |key: &str| before.get(key).map_or(now, |(_, since)| *since);
         self.keys = held.iter().map(|one| (one.key.clone(), (one.units(), since(&one.key)))).collect();
-        self.at = Some(now);
     }
 
     fn amounts(&self, now: Timestamp) -> Amounts {

@@ -213,8 +213,11 @@ async fn goods_that_nobody_asks_for_any_more_are_found_and_given_back_by_command
     assert_eq!(customer.stock("prod-001").await, 45);
     let listed = operate(&home, &["reservations", "list"]).unwrap();
     assert!(listed.contains(&format!("{key} prod-001=5")) && listed.contains("1 reservations of 5 units"), "{listed}");
-    let metrics = process.client.get("/metrics").await.body;
-    assert!(metrics.as_str().unwrap().contains(r#"ecommerce_reservations_held{age="any"} 5"#), "{metrics}");
+    until("the metrics show it", || async {
+        let metrics = process.client.get("/metrics").await.body;
+        metrics.as_str().unwrap().contains(r#"ecommerce_reservations_held{age="any"} 5"#).then_some(())
+    })
+    .await;
     assert_eq!(process.client.get("/healthz").await.body["checks"]["stock"]["status"], "up");
 
     let unknown = operate(&home, &["reservations", "release", key, "nobody"]).unwrap_err();

@@ -362,7 +362,7 @@ async fn a_late_charge_is_voided_before_the_next_visit_begins_and_before_the_ord
     tokio::time::sleep(MUCH_TOO_LATE).await;
     assert_eq!(bank.captured(&id), [0; 0], "{:#?}", bank.entries(&id));
     for row in ended["history"].as_array().unwrap().iter().filter(|row| row["transition"] == "payment_declined") {
-        assert_eq!(row["reason"], "the service behind this step did not answer in time; whatever it did was undone", "{row:#}");
+        assert_eq!(row["reason"], "the service behind this step gave no usable answer; whatever it did was undone", "{row:#}");
     }
 }
 
