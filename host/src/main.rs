@@ -56,6 +56,9 @@ enum Command {
     Openapi {
         /// The YAML config.
         file: PathBuf,
+        /// That of its operator.api, which is at an address of its own.
+        #[arg(long)]
+        operator: bool,
     },
     /// Print what answers where: method, path, module, who may call it, whose resources it reaches, limits.
     Routes {
@@ -111,6 +114,23 @@ enum Command {
     Reservations {
         #[command(subcommand)]
         command: ReservationsCommand,
+    },
+    /// Find, look at and act on the instances of a running process, by its operator.api.
+    Instances {
+        #[command(subcommand)]
+        command: commands::operator::instances::Command,
+    },
+    /// See what waits in a running process, with why, and mend it, by its operator.api.
+    Waiting {
+        #[command(subcommand)]
+        command: commands::operator::waiting::Command,
+    },
+    /// Tell what a config would change in a running process and whose work it would strand, by its operator.api.
+    Plan(commands::operator::plan::Plan),
+    /// See which versions of components serve in a running process, and have another one serve, by its operator.api.
+    Components {
+        #[command(subcommand)]
+        command: commands::operator::components::Command,
     },
     /// Copy the database to a file, beside the process that has it open.
     Backup {
@@ -291,7 +311,7 @@ fn main() -> ExitCode {
         Command::Run { config, log_format, log } => commands::run(&config, log_format, &log),
         Command::Validate { file, without_components, format } => commands::validate(&file, format, !without_components),
         Command::Schema => commands::schema(),
-        Command::Openapi { file } => commands::openapi(&file),
+        Command::Openapi { file, operator } => commands::openapi(&file, operator),
         Command::Routes { config, output } => commands::routes::routes(&config, output),
         Command::Users { command: UsersCommand::List { config, all, output } } => commands::users::list(&config, all, output),
         Command::Users { command: UsersCommand::Grant(of) } => commands::users::grant(&of.config, &of.email, &of.roles),
@@ -311,6 +331,10 @@ fn main() -> ExitCode {
         }
         Command::Reservations { command: ReservationsCommand::List { config } } => commands::reservations::list(&config),
         Command::Reservations { command: ReservationsCommand::Release { config, keys } } => commands::reservations::release(&config, &keys),
+        Command::Instances { command } => commands::operator::instances::run(command),
+        Command::Waiting { command } => commands::operator::waiting::run(command),
+        Command::Plan(plan) => commands::operator::plan::run(&plan),
+        Command::Components { command } => commands::operator::components::run(command),
         Command::Backup { config, to } => commands::copies::backup(&config, &to),
         Command::Restore { config, from } => commands::copies::restore(&config, &from),
         Command::Republish { config, since } => commands::events::republish(&config, &since),

@@ -109,7 +109,8 @@ fn summary(plan: &Plan) -> String {
     lines.extend([bus(plan)]);
     lines.extend(plan.handlers.iter().map(|part| format!("{part:?}")));
     lines.extend(plan.event_triggers.iter().map(|part| format!("{part:?}")));
-    lines.extend([format!("{:?}", plan.metrics), format!("{:?}", plan.health), format!("start: {}", plan.start_sequence().join(", "))]);
+    lines.extend([format!("{:?}", plan.metrics), format!("{:?}", plan.health), format!("{:?}", plan.operator)]);
+    lines.extend([format!("start: {}", plan.start_sequence().join(", "))]);
     let mut seen = HashSet::new();
     lines.retain(|line| line != "None" && seen.insert(line.clone()));
     lines.join("\n")

@@ -8,19 +8,22 @@ use anyhow::Context as _;
 use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
 
+use super::backlogs::Backlogs;
 use crate::bus::Bus;
 use crate::clock::Clock;
+use crate::config::Environment;
 use crate::http;
 use crate::plan::{self, Endpoint, Plan};
 use crate::runtime::{InProcess, Runtime};
+use crate::services::console::{self, Console, CountBacklog};
 use crate::services::engine::{
-    Active, Backpressure, Breakers, ChangeNotifier, CrashSuspects, Credentials, Dependencies, Events, PerOwner, Pipeline, Workflows,
+    Active, Backpressure, Breakers, ChangeNotifier, CrashSuspects, Credentials, Dependencies, Events, Holds, PerOwner, Pipeline, Workflows,
     recovery,
 };
 use crate::services::generation::Generation;
 use crate::services::messaging::{Refusals, Strangers};
 use crate::services::operations::agreement::Known;
-use crate::services::operations::{Archive, Held};
+use crate::services::operations::{Archive, Held, Names, Stranded};
 use crate::services::resources::{self, Resources};
 use crate::services::shop::{self, stock};
 use crate::services::users::Users;
@@ -36,6 +39,8 @@ pub struct Surroundings {
     pub clock: Clock,
     /// Program that compiles components, see [`crate::runtime::Settings::compiler`].
     pub compiler: PathBuf,
+    /// What the config was read with, for those who want to change it.
+    pub environment: Environment,
 }
 
 /// The parts of a process that has a database.
@@ -56,6 +61,14 @@ pub(super) struct Core {
     pub internal: Option<http::Router>,
     /// Where finished instances go.
     pub archive: Option<Archive>,
+}
+
+impl Core {
+    /// What unfinished instances need, and the config of `plan` names or not.
+    pub(super) fn stranded(&self, plan: &Plan) -> Stranded {
+        let Dependencies { store, workflows, .. } = self.engine.clone();
+        Stranded::new(store, workflows, Names::of(plan))
+    }
 }
 
 /// Tells once that the store cannot go on.
@@ -145,6 +158,7 @@ pub(super) async fn core(
         active: Arc::new(active),
         per_owner: Arc::new(per_owner),
         backpressure: Arc::new(Backpressure::new(database.max_outbox_events)),
+        holds: Arc::new(Holds::open(store.instances.as_ref()).await?),
         breakers: Arc::new(Breakers::new(plan.components.iter().map(|component| component.name.clone()))),
         credentials: Arc::new(Credentials::default()),
         metrics: metrics.clone(),
@@ -194,6 +208,35 @@ fn resources_of(
 pub(super) fn held(plan: &Plan, core: &Core) -> Option<Held> {
     let stocks = plan.resources.iter().any(|handler| handler.stock_field.is_some());
     stocks.then(|| Held::new(Arc::clone(&core.store.stock), core.engine.clock.clone()))
+}
+
+/// What those who run the process look at and do.
+pub(super) fn console(plan: &Plan, core: &Core, backlogs: &Arc<Backlogs>) -> Console {
+    let backlogs = Arc::clone(backlogs);
+    let backlog: CountBacklog = Arc::new(move || {
+        let backlogs = Arc::clone(&backlogs);
+        Box::pin(async move { backlogs.for_scrape().await })
+    });
+    let Dependencies { store, runtime, workflows, holds, breakers, active, events, metrics, clock, .. } = core.engine.clone();
+    let bus = plan.bus.clone().zip(core.bus.clone());
+    Console::new(console::Dependencies {
+        store,
+        operations: Arc::clone(&core.store.operations),
+        audit: Arc::clone(&core.store.audit),
+        messages: Arc::clone(&core.store.messages),
+        backlog,
+        bus: bus.map(|(settings, bus)| console::Bus { settings, bus, refusals: Arc::clone(&core.refusals) }),
+        runtime,
+        breakers,
+        pipeline: core.pipeline.clone(),
+        workflows,
+        holds,
+        active,
+        events,
+        resources: core.resources.clone(),
+        metrics,
+        clock,
+    })
 }
 
 /// Stock for other processes, if a secret says who they are.

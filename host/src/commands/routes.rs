@@ -16,7 +16,8 @@ const HEAD: [&str; 7] = ["METHOD", "PATH", "HANDLER", "OPERATION ID", "WHO", "OW
 pub fn routes(config: &Path, output: Output) -> ExitCode {
     printing(|out| {
         let Some(plan) = described(config)? else { return Ok(ExitCode::FAILURE) };
-        let table = Table::of(&plan);
+        let mut table = Table::of(&plan);
+        table.entries.extend(Table::of_operator(&plan).entries);
         if output == Output::Json {
             writeln!(out, "{}", serde_json::to_string_pretty(&table.entries)?)?;
         } else {

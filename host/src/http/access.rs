@@ -10,6 +10,7 @@ use super::address::Client;
 use super::error::ApiError;
 use super::middleware::request_id;
 use super::state::Serving;
+use super::writes;
 use crate::plan::Access;
 use crate::plan::access::{Denied, Roles};
 use crate::services::audit::Actor;
@@ -42,7 +43,8 @@ pub(super) fn admit(serving: &Serving, request: &mut Request) -> Result<Caller, 
     Ok(Caller { user, scope: serving.route.scope.of(access, roles.unwrap_or_default()), actor })
 }
 
-fn actor(user: &CurrentUser, request: &Request) -> Actor {
+/// Who somebody is for the audit log.
+pub(super) fn actor(user: &CurrentUser, request: &Request) -> Actor {
     let request_id = request.headers().get(request_id::NAME).and_then(|id| id.to_str().ok());
     Actor {
         id: user.id.clone(),
@@ -57,7 +59,7 @@ fn actor(user: &CurrentUser, request: &Request) -> Actor {
 fn write_refusal(serving: &Serving, actor: Arc<Actor>) {
     if let Some(log) = serving.app.audit.clone() {
         let route = Arc::clone(&serving.route);
-        drop(serving.app.writes.spawn(async move { log.refused(&actor, &route.name).await }));
+        writes::begin(&serving.app.writes, async move { log.refused(&actor, &route.name).await });
     }
 }
 

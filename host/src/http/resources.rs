@@ -18,14 +18,14 @@ use super::number::whole_number;
 use super::state::{Route, Serving};
 use super::{events as stream, writes};
 use crate::services::ServiceError;
-use crate::services::resources::{Caller, IdempotencyKey, MAX_PAGE, Resources, View};
+use crate::services::resources::{CHANGED, Caller, IdempotencyKey, MAX_PAGE, Resources, View};
 use crate::services::users::CurrentUser;
 
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The resources of the route's handler.
 pub(super) struct Kept {
-    resources: Resources,
+    pub(super) resources: Resources,
     route: Arc<Route>,
 }
 
@@ -39,7 +39,7 @@ impl FromRequestParts<Serving> for Kept {
 }
 
 impl Kept {
-    fn handler(&self) -> &str {
+    pub(super) fn handler(&self) -> &str {
         &self.route.handler
     }
 }
@@ -198,7 +198,7 @@ fn parse_before(text: &str) -> Result<u64, ApiError> {
     whole_number(text).filter(|seq| *seq > 0).ok_or_else(|| wrong().into())
 }
 
-fn parse_limit(text: &str) -> Result<usize, ApiError> {
+pub(super) fn parse_limit(text: &str) -> Result<usize, ApiError> {
     let limit = whole_number(text).and_then(|limit| usize::try_from(limit).ok());
     let wrong = || ServiceError::field("limit", format!("expected a whole number from 1 to {MAX_PAGE}, got '{}'", quoted(text)));
     limit.ok_or_else(|| wrong().into())
@@ -235,14 +235,14 @@ fn etag(view: &View) -> String {
 
 /// With `If-Match`, a conflict means that the precondition failed.
 fn unless_matched(error: ServiceError, expected: Option<u64>) -> ApiError {
-    let conflict = matches!(error, ServiceError::Conflict(_));
+    let conflict = matches!(error, ServiceError::Conflict(_) | ServiceError::Differs { code: CHANGED, .. });
     let error = ApiError::from(error);
     if conflict && expected.is_some() { error.with_status(StatusCode::PRECONDITION_FAILED) } else { error }
 }
 
 /// The same for the same content, in whatever sequence its keys come and however it is spaced: a client that makes a request again may
 /// write it differently.
-fn request_hash(method: &Method, path: &str, body: &Map<String, Value>) -> String {
+pub(super) fn request_hash(method: &Method, path: &str, body: &Map<String, Value>) -> String {
     let mut body = Value::Object(body.clone());
     body.sort_all_objects();
     let mut hash = Sha256::new();

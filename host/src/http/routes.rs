@@ -20,18 +20,49 @@ use super::middleware::{auth, cors, observe, rate_limit, request_id, security};
 use super::proxy::AskedTwice;
 use super::state::{AppState, DEFAULT_TIMEOUT, Route as Served, Serving};
 use super::table::{Answers, Entry, Table, is_any};
-use super::{HttpParts, access, accounts, audit, health, metrics, openapi, resources, serves};
+use super::{HttpParts, access, accounts, audit, health, metrics, openapi, operator, resources, serves, shop};
 use crate::plan::paths::{self, template as routable};
-use crate::plan::{self, AccountOperation, Endpoint, Middleware, Operation};
+use crate::plan::{self, AccountOperation, Endpoint, Middleware, Operation, ShopOperation};
 
-/// Everything that answers, as one value.
+/// What answers at each address of a process.
+pub struct Routers {
+    /// Routes, files and probes.
+    pub public: Router,
+    /// What is for those who run the process.
+    pub operator: Option<Router>,
+}
+
+/// Everything that answers customers, as one value.
 pub fn router(parts: HttpParts) -> Router {
+    routers(parts).public
+}
+
+/// Everything that answers, by address.
+pub fn routers(parts: HttpParts) -> Routers {
     let plan = Arc::clone(&parts.plan);
     let internal = parts.internal.clone();
     let state = Arc::new(AppState::new(parts));
-    let table = Table::of(&plan);
-    let routes = of_table(&state, &plan, &table);
-    let observer = observer(&state, &plan, &table);
+    let operator = plan.operator.as_ref().map(|settings| of_operator(&state, settings));
+    Routers { public: public(&state, &plan, internal), operator }
+}
+
+/// What is for those who run the process. No other origin is told anything, and there are no files.
+fn of_operator(state: &Arc<AppState>, settings: &plan::Operator) -> Router {
+    let table = Table::of_operator(&state.plan);
+    let observer = observer(state, settings.server.write_timeout, &table);
+    operator::routes(state, settings)
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(|uri: Uri| async move { ApiError::no_such_path(uri.path()) })
+        .layer(CatchPanicLayer::custom(security::panicked))
+        .layer(from_fn_with_state(observer, observe::record))
+        .layer(from_fn(security::headers))
+}
+
+fn public(state: &Arc<AppState>, plan: &Arc<plan::Plan>, internal: Option<Router>) -> Router {
+    let table = Table::of(plan);
+    let routes = of_table(state, plan, &table);
+    let write_timeout = plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.write_timeout);
+    let observer = observer(state, write_timeout, &table);
 
     let router = routes
         .into_iter()
@@ -41,7 +72,7 @@ pub fn router(parts: HttpParts) -> Router {
         .fallback_service(get_or_refuse(Files::new(&plan.files)))
         .layer(CatchPanicLayer::custom(security::panicked))
         .layer(from_fn_with_state(observer, observe::record));
-    let router = match cors::elsewhere(&plan) {
+    let router = match cors::elsewhere(plan) {
         Some(layer) => router.layer(from_fn_with_state(layer, cors::readable)),
         None => router,
     };
@@ -69,7 +100,7 @@ fn of_table(state: &Arc<AppState>, plan: &Arc<plan::Plan>, table: &Table) -> Rou
             },
             Answers::Description => get(openapi::handler(plan)),
             // By routers of their own.
-            Answers::Internal | Answers::Files => continue,
+            Answers::Internal | Answers::Files | Answers::Operator(_) => continue,
         };
         let methods = routes.entry(routable(&entry.path)).or_default();
         *methods = std::mem::take(methods).merge(added);
@@ -102,6 +133,14 @@ fn endpoint(entry: &Entry, route: &plan::Route, state: &Arc<AppState>) -> Method
             Operation::Delete => with(method, resources::delete),
             Operation::Events => with(method, resources::events),
             Operation::Action(_) => with(method, resources::act),
+            Operation::Shop(operation) => match operation {
+                ShopOperation::Search => with(method, shop::search),
+                ShopOperation::Prices => with(method, shop::prices),
+                ShopOperation::Import => with(method, shop::import),
+                ShopOperation::Levels => with(method, shop::levels),
+                ShopOperation::Moves => with(method, shop::moves),
+                ShopOperation::Move => with(method, shop::make_move),
+            },
         },
     };
     let served = Served {
@@ -168,17 +207,16 @@ fn preflights(plan: &plan::Plan) -> BTreeMap<String, &plan::Cors> {
     asked
 }
 
-fn observer(state: &AppState, plan: &plan::Plan, table: &Table) -> Arc<observe::Observer> {
+fn observer(state: &AppState, write_timeout: Duration, table: &Table) -> Arc<observe::Observer> {
     // Probes are no traffic, nor is what processes compare; files have no path of their own.
     let is_counted = |entry: &&Entry| match entry.answers {
-        Answers::Route(_) | Answers::Description => true,
+        Answers::Route(_) | Answers::Description | Answers::Operator(_) => true,
         Answers::Internal => entry.path != paths::AGREEMENT,
         Answers::Health | Answers::Ready | Answers::Live | Answers::Metrics | Answers::Files => false,
     };
     let counted = table.entries.iter().filter(is_counted);
     // Of several with one template the first gives its name.
     let templates: HashMap<_, _> = counted.rev().map(|entry| (routable(&entry.path), entry.path.clone())).collect();
-    let write_timeout = plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.write_timeout);
     Arc::new(observe::Observer {
         metrics: state.metrics.clone(),
         templates,

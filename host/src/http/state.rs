@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::HeaderMap;
+use bytes::Bytes;
 
 use super::error::ApiError;
 use super::events::Streams;
 use super::lists::Lists;
-use super::{HttpParts, bearer};
-use crate::plan::{Access, Scope};
+use super::{HttpParts, bearer, openapi};
+use crate::plan::{Access, Plan, Scope};
 use crate::services::audit::AuditLog;
+use crate::services::console::{ConfigDesk, Console};
 use crate::services::resources::Resources;
 use crate::services::users::{CurrentUser, TokenVerifier, Users};
 use crate::shutdown::Stop;
@@ -45,6 +47,11 @@ pub(super) struct Serving {
 
 /// What handlers share.
 pub(super) struct AppState {
+    pub(super) plan: Arc<Plan>,
+    pub(super) console: Option<Console>,
+    pub(super) configs: Option<ConfigDesk>,
+    /// What the operator's API is, as OpenAPI; empty where there is none.
+    pub(super) operator_description: Bytes,
     pub(super) tokens: Option<TokenVerifier>,
     pub(super) users: Option<Users>,
     pub(super) resources: Option<Resources>,
@@ -67,7 +74,12 @@ impl AppState {
         let read_timeout = parts.plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.read_timeout);
         let streams_per_user = parts.plan.server.as_ref().map_or(usize::MAX, |server| server.streams_per_user);
         let readers = parts.plan.database.as_ref().map_or(1, |database| database.max_open_conns);
+        let described = parts.plan.operator.as_ref().map(|_| openapi::operator_document(&parts.plan).to_string());
         Self {
+            plan: Arc::clone(&parts.plan),
+            console: parts.console,
+            configs: parts.configs,
+            operator_description: described.map(Bytes::from).unwrap_or_default(),
             tokens,
             users: parts.users,
             resources: parts.resources,

@@ -60,6 +60,17 @@ impl Roles {
     /// What is granted to some.
     pub const STAFF: Self = Self(!Self::CUSTOMER.0 & ((1 << Role::ALL.len()) - 1));
 
+    /// These.
+    #[must_use]
+    pub const fn of(roles: &[Role]) -> Self {
+        let (mut all, mut at) = (0, 0);
+        while at < roles.len() {
+            all |= 1 << roles[at] as u8;
+            at += 1;
+        }
+        Self(all)
+    }
+
     /// Whether there are none.
     #[must_use]
     pub const fn is_empty(self) -> bool {

@@ -23,6 +23,8 @@ pub struct Plan {
     pub source: PathBuf,
     /// Listener; a process without one only drives workflows.
     pub server: Option<Server>,
+    /// What who runs the process asks of it, with a listener of its own.
+    pub operator: Option<Operator>,
     /// Routes in the sequence written.
     pub routes: Vec<Route>,
     /// Users and tokens.
@@ -35,6 +37,8 @@ pub struct Plan {
     pub proxies: Vec<Proxy>,
     /// The database; absent in a gateway.
     pub database: Option<Database>,
+    /// Somebody has said where the database is: the config itself, or a variable that is set. Otherwise it is where a default says.
+    pub is_database_placed: bool,
     /// The sandbox; absent when there are no components.
     pub runtime: Option<runtime::Settings>,
     /// Components, in the sequence written.
@@ -53,6 +57,48 @@ pub struct Plan {
     pub health: Option<Health>,
     /// Every module, in the sequence in which they start; they stop in reverse.
     pub modules: Vec<Module>,
+}
+
+impl Plan {
+    /// Its files of what is there from the first start.
+    #[must_use]
+    pub fn seeds(&self) -> Seeds {
+        let users = self.auth.as_ref().and_then(|auth| Some((auth.name.clone(), auth.seed_file.clone()?)));
+        Seeds { resources: self.resources.iter().filter_map(|handler| handler.seeds(self.resources.iter())).collect(), users }
+    }
+}
+
+/// Files of what is there from the first start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seeds {
+    /// Of resources.
+    pub resources: Vec<SeedFile>,
+    /// Of users: the module, and the file.
+    pub users: Option<(String, PathBuf)>,
+}
+
+/// A file of resources that are there from the first start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeedFile {
+    /// Module that names it.
+    pub module: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Field that holds units in stock.
+    pub stock_field: Option<String>,
+    /// Some handler takes prices from these resources.
+    pub is_priced: bool,
+}
+
+impl ResourceHandler {
+    /// Its file of resources that are there from the first start, if it has one; `all` are the handlers of the process.
+    #[must_use]
+    pub fn seeds<'a>(&self, all: impl Iterator<Item = &'a Self>) -> Option<SeedFile> {
+        let path = self.seed_file.clone()?;
+        let mut pricing = all.filter_map(|handler| handler.pricing.as_ref());
+        let is_priced = pricing.any(|pricing| matches!(&pricing.prices, Prices::Kind(priced) if *priced == self.kind));
+        Some(SeedFile { module: self.name.clone(), path, stock_field: self.stock_field.clone(), is_priced })
+    }
 }
 
 /// One module of the config.
@@ -146,6 +192,34 @@ pub struct ConnectionLimit {
     pub everywhere: bool,
     /// Addresses and networks of proxies, each the peer of many clients at once: for them it never holds.
     pub trusted_proxies: Vec<String>,
+}
+
+/// `operator.api`: what is for those who run the process, and for nobody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    /// Module name.
+    pub name: String,
+    /// Its own listener, where nothing else answers.
+    pub server: Server,
+    /// Path below which it answers, without a slash at its end; `/operator` by default.
+    pub prefix: String,
+    /// Whether anything may be changed.
+    pub write: bool,
+    /// Who may read.
+    pub readers: OperatorReaders,
+    /// Names that it may be asked by although they may be public.
+    pub hosts: Vec<String>,
+    /// Whether this process can tell who a token is of. Where it cannot, who may read may write too, if anybody may.
+    pub knows_tokens: bool,
+}
+
+/// Who may read what an `operator.api` tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperatorReaders {
+    /// Who asks from this machine, also without a token; others need a role.
+    Local,
+    /// Who has a role.
+    Roles,
 }
 
 /// One line of `workflows.http.routes`.
@@ -252,6 +326,40 @@ pub enum Operation {
     Events,
     /// `POST /things/{id}/<action>`
     Action(String),
+    /// What the admin of a shop does with products.
+    Shop(ShopOperation),
+}
+
+/// What the admin of a shop does with products and their stock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShopOperation {
+    /// `GET /products` with `scope: all`
+    Search,
+    /// `GET /products/{id}/prices`
+    Prices,
+    /// `POST /products/import`
+    Import,
+    /// `GET /stock`
+    Levels,
+    /// `GET /stock/{id}/moves`
+    Moves,
+    /// `POST /stock/{id}/moves`
+    Move,
+}
+
+impl ShopOperation {
+    /// As it is counted.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Search => "search",
+            Self::Prices => "prices",
+            Self::Import => "import",
+            Self::Levels => "stock",
+            Self::Moves => "stock_moves",
+            Self::Move => "move_stock",
+        }
+    }
 }
 
 /// A middleware of a route.
@@ -351,6 +459,8 @@ pub struct ResourceHandler {
     pub pricing: Option<Pricing>,
     /// Field that holds units in stock, which are then kept as stock and can be reserved.
     pub stock_field: Option<String>,
+    /// Field that says whether customers see a product: these resources are products of a shop.
+    pub status_field: Option<String>,
     /// What another process has to know to reserve stock over HTTP. Without it that is not offered; while it is empty all are refused.
     pub stock_secret: Option<Secret>,
 }
@@ -381,6 +491,8 @@ pub struct Pricing {
     pub prices: Prices,
     /// Units of one line, at most.
     pub max_quantity: u64,
+    /// Field that says whether a product of this process is sold.
+    pub status_field: Option<String>,
 }
 
 /// Units of one line, at most, whatever a config says.
@@ -414,6 +526,9 @@ pub struct FileServer {
 
 /// Largest body of a request that the routes of this program take, in bytes.
 pub const MAX_BODY_BYTES: u64 = 64 * 1024;
+
+/// Largest table that is taken in, in bytes.
+pub const MAX_TABLE_BYTES: u64 = 1024 * 1024;
 
 /// `http.simple_proxy`.
 #[derive(Debug, Clone, PartialEq, Eq)]

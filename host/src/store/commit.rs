@@ -47,7 +47,8 @@ pub struct Commit {
     pub runs: Vec<StepRun>,
     /// The run whose answer this is.
     pub settled: Option<Settled>,
-    /// Replaces all timers of the resource, if `change` is present.
+    /// Replaces all timers of the resource, if `change` is present. Otherwise each is added to those of its resource, in the place of an
+    /// earlier one of the same transition and not of a later version's.
     pub timers: Vec<Timer>,
     /// The event whose effect this is.
     pub inbox: Option<InboxRow>,

@@ -11,6 +11,7 @@
 
 mod audit;
 mod commit;
+mod holds;
 mod instances;
 pub mod memory;
 mod messages;
@@ -23,8 +24,9 @@ mod users;
 
 pub use self::audit::{Audit, AuditChain, AuditEntry, AuditListing, AuditRow, Broken};
 pub use self::commit::{Commit, Committed, Conflict, Guard, Settled, StoreError};
+pub use self::holds::{Found, Hold, Sought};
 pub use self::instances::{Instances, Line, RunStatus, StartedBy, StepRun, Timer};
-pub use self::messages::{DeadLetter, InboxRow, Messages, OutboxRow};
+pub use self::messages::{DeadLetter, InboxRow, Messages, OutboxRow, Redriven};
 #[cfg(test)]
 pub(crate) use self::open::{BadDisk, open_on_a_bad_disk};
 pub use self::open::{Copied, Database, OpenError, Store, back_up, offline, open, restore};

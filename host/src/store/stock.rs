@@ -195,7 +195,7 @@ pub trait Stock: Send + Sync + 'static {
     /// Level of one.
     async fn stock_of(&self, sku: &str) -> Result<Option<StockLevel>, StoreError>;
     /// What is reserved now, by key. Looks at all reservations, so it is for who asks seldom.
-    async fn held(&self) -> Result<Vec<HeldReservation>, StoreError>;
+    async fn reservations(&self) -> Result<Vec<HeldReservation>, StoreError>;
     /// Reserves all lines or nothing. Idempotent by `key`: the same key and lines answer the status the reservation has
     /// now and change nothing; other lines are [`StoreError::Taken`]. An unknown sku is a shortage with 0 available.
     async fn reserve(&self, key: &str, lines: &[StockLine]) -> Result<ReservationStatus, StoreError>;

@@ -130,6 +130,7 @@ async fn person(app: &TestApp, name: &str, roles: &[Role]) -> Person {
 fn body(path: &str) -> Value {
     match path {
         "/api/orders" => crate::client::order("prod-008", 1, "tok_visa"),
+        "/api/admin/products" => json!({"name": "a thing", "price": 1}),
         _ => json!({"name": "a thing"}),
     }
 }

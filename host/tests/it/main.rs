@@ -9,6 +9,7 @@
 mod access;
 mod admin;
 mod architecture;
+mod catalogue;
 mod client;
 mod commands;
 mod compiled;
@@ -24,6 +25,7 @@ mod kafka;
 mod kafka_broker;
 mod limits;
 mod observability;
+mod operator;
 mod original;
 mod process;
 mod processes;

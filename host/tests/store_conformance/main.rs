@@ -7,6 +7,7 @@ mod audit;
 mod commits;
 mod durable;
 mod finished;
+mod holds;
 mod ledger;
 mod outbox;
 mod registry;
@@ -87,6 +88,7 @@ on_each_store! {
         timers_are_replaced_by_every_change,
         timers_of_a_resource_come_earliest_first,
         timers_stay_when_only_a_run_is_settled,
+        a_timer_is_added_where_nothing_changes_and_takes_no_later_ones_place,
         due_timers_come_earliest_first,
         a_stale_timer_is_dropped_but_not_its_successor;
     outbox:
@@ -100,7 +102,15 @@ on_each_store! {
         old_idempotency_keys_are_forgotten,
         of_a_task_that_is_done_no_copy_of_its_event_stays,
         positions_are_never_given_out_twice,
-        dead_letters_are_kept_until_dropped;
+        dead_letters_are_kept_until_dropped,
+        dead_letters_are_published_again_or_taken_from_the_list;
+    holds:
+        nothing_of_a_held_instance_begins_until_it_is_let_go_on,
+        a_hold_ends_with_its_instance_and_outlives_the_process,
+        only_an_unfinished_instance_is_held,
+        an_instance_is_hurried_and_its_runs_that_were_set_aside_get_another_chance,
+        instances_are_found_by_what_they_are,
+        pages_of_what_is_sought_have_no_gap_and_no_repetition;
     finished:
         finished_instances_are_old_when_nothing_has_gone_on_for_long,
         an_instance_stays_while_an_event_of_its_time_waits,

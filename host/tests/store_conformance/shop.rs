@@ -120,10 +120,10 @@ pub async fn what_is_held_is_told_until_it_is_sold_or_given_back(mut env: TestEn
         lines: lines.iter().map(|(sku, units)| ((*sku).to_owned(), *units)).collect(),
     };
     let all = [held("r1", &[("a", 3)]), held("r2", &[("a", 4), ("b", 1)]), held("r3", &[("b", 1)])];
-    assert_eq!(env.store.stock.held().await.unwrap(), all);
+    assert_eq!(env.store.stock.reservations().await.unwrap(), all);
     env.store.stock.end_reservation("r1", ReservationStatus::Released).await.unwrap();
     env.store.stock.end_reservation("r3", ReservationStatus::Sold).await.unwrap();
-    assert_eq!(env.store.stock.held().await.unwrap(), all[1..2]);
+    assert_eq!(env.store.stock.reservations().await.unwrap(), all[1..2]);
 }
 
 pub async fn stock_changes_with_its_resource_or_not_at_all(env: TestEnv) {

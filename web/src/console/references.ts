@@ -61,6 +61,7 @@ export const PLACES: readonly Place[] = [
   { of: 'processing.step', at: 'successTransition', names: 'transition', workflow: 'hooks' },
   { of: 'processing.step', at: 'compensateTransition', names: 'transition', workflow: 'hooks' },
   { of: 'messaging.handler', at: 'component', names: 'module', types: ['dynamic.component'], alias: true },
+  { of: 'operator.api', at: 'server', names: 'module', types: ['http.server'] },
   { of: 'static.fileserver', at: 'rateLimit/limiter', names: 'module', types: ['http.middleware.ratelimit'] },
   { at: 'workflows/http/router', names: 'module', types: ['http.router'] },
   { at: 'workflows/http/server', names: 'module', types: ['http.server'] },

@@ -60,6 +60,8 @@ pub struct ApiHandler {
     pub pricing: Option<PricingSettings>,
     /// Units are counted and can be reserved.
     pub stock: Option<StockSettings>,
+    /// They are products of a shop: drafts, active or retired, with prices that are kept.
+    pub products: Option<ProductSettings>,
 }
 
 /// What an action does, and who may ask for it: `[cancel]`, or `{transitions: [refund], roles: [finance]}`.
@@ -171,6 +173,16 @@ pub struct PricingSettings {
     pub max_quantity: Option<u32>,
 }
 
+/// `products` of an `api.handler`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProductSettings {
+    /// Field that says where a product stands: `draft`, `active` or `retired`; without it, it is active. Customers see and buy what is active;
+    /// routes with `scope: all` reach the others too.
+    #[schemars(length(min = 1))]
+    pub status_field: String,
+}
+
 /// `stock` of an `api.handler`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -211,6 +223,7 @@ impl ModuleType for ApiHandler {
             per_owner: None,
             pricing: self.pricing(at, context, findings),
             stock_field: self.stock.as_ref().map(|stock| stock.field.clone()),
+            status_field: self.products.as_ref().map(|products| products.status_field.clone()),
             stock_secret: self.stock_secret(at, context, findings),
         });
         Runs::Nothing
@@ -234,12 +247,13 @@ impl ApiHandler {
 
     fn pricing(&self, at: At<'_>, context: &Context<'_>, findings: &mut Findings) -> Option<Pricing> {
         let settings = self.pricing.as_ref()?;
-        let prices = prices(&settings.catalogue, at, context, findings)?;
-        Some(Pricing { prices, max_quantity: settings.max_quantity.unwrap_or(MAX_UNITS).into() })
+        let (prices, status_field) = prices(&settings.catalogue, at, context, findings)?;
+        Some(Pricing { prices, max_quantity: settings.max_quantity.unwrap_or(MAX_UNITS).into(), status_field })
     }
 }
 
-fn prices(catalogue: &str, at: At<'_>, context: &Context<'_>, findings: &mut Findings) -> Option<Prices> {
+/// Where prices are, and the field in which a product of this process says whether it is sold.
+fn prices(catalogue: &str, at: At<'_>, context: &Context<'_>, findings: &mut Findings) -> Option<(Prices, Option<String>)> {
     let pointer = at.setting("pricing/catalogue");
     if catalogue.contains("://") {
         let url = values::base_url(catalogue);
@@ -247,8 +261,9 @@ fn prices(catalogue: &str, at: At<'_>, context: &Context<'_>, findings: &mut Fin
             let help = "write http://host:port/path".to_owned();
             findings.error(pointer, Code::InvalidValue, format!("'{catalogue}' is not a base URL"), help);
         }
-        return url.map(Prices::Url);
+        return url.map(|url| (Prices::Url(url), None));
     }
     let handler = context.named(catalogue, &[ApiHandler::TYPE], &pointer, findings)?.settings::<ApiHandler>()?;
-    Some(Prices::Kind(handler.resource_name.clone()))
+    let status = handler.products.as_ref().map(|products| products.status_field.clone());
+    Some((Prices::Kind(handler.resource_name.clone()), status))
 }

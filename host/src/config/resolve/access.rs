@@ -8,7 +8,7 @@ use crate::config::modules::api_handler::ApiHandler;
 use crate::config::modules::auth_middleware::AuthMiddleware;
 use crate::config::report::Code;
 use crate::config::sections::RouteEntry;
-use crate::plan::access::Roles;
+use crate::plan::access::{Role, Roles};
 use crate::plan::{Access, Endpoint, Middleware, Operation, Owner, ResourceHandler, Route, Scope};
 
 const OWNERS: &str =
@@ -83,9 +83,10 @@ fn access(
         findings.error(format!("{pointer}/{at}"), Code::InvalidValue, message, "name a role that is in each of these lists".to_owned());
     }
     let names_staff = matches!(access, Access::Roles(roles) if !roles.and(Roles::STAFF).is_empty());
-    if matches!(route.endpoint, Endpoint::Audit(_)) && !names_staff {
-        let message = format!("{} {} shows what everybody did, but it is not written which roles may see it", route.method, route.path);
-        findings.error(format!("{pointer}/path"), Code::MissingPart, message, "write `roles: [admin]`".to_owned());
+    if is_for_staff(&route.endpoint) && !names_staff {
+        let message = format!("{} {} is for people with a role, but it is not written for which", route.method, route.path);
+        let roles = if matches!(route.endpoint, Endpoint::Audit(_)) { Role::Admin } else { Role::Catalogue };
+        findings.error(format!("{pointer}/path"), Code::MissingPart, message, format!("write `roles: [{}]`", roles.name()));
     }
     access
 }
@@ -98,6 +99,16 @@ fn is_about_the_caller(endpoint: &Endpoint, resources: &[ResourceHandler]) -> bo
         Endpoint::Audit(_) => true,
         Endpoint::Proxy(_) => false,
     }
+}
+
+/// What no customer may ask for, whatever a config says.
+fn is_for_staff(endpoint: &Endpoint) -> bool {
+    matches!(endpoint, Endpoint::Audit(_) | Endpoint::Resource { operation: Operation::Shop(_), .. })
+}
+
+/// Whether some of the resources of a handler are not for customers.
+fn are_products(resources: &[ResourceHandler], handler: &str) -> bool {
+    resources.iter().any(|resource| resource.name == handler && resource.status_field.is_some())
 }
 
 fn belong_to_somebody(resources: &[ResourceHandler], handler: &str) -> bool {
@@ -113,7 +124,8 @@ fn scope(resources: &[ResourceHandler], (entry, route): (&RouteEntry, &Route), p
         return Scope::Own;
     }
     let at = format!("{pointer}/scope");
-    if !owned {
+    let hidden = matches!(&route.endpoint, Endpoint::Resource { handler, .. } if are_products(resources, handler));
+    if !owned && !hidden {
         let message = format!("`scope: all` is about resources that belong to somebody, and those of '{}' do not", entry.handler);
         findings.error(at, Code::InvalidValue, message, "leave it out, or give the api.handler `owner: creator`".to_owned());
         return Scope::Own;

@@ -13,6 +13,7 @@ mod per_owner;
 mod routes;
 mod rules;
 mod sandbox;
+mod servers;
 mod triggers;
 mod workflows;
 
@@ -73,7 +74,8 @@ fn meaning(document: &Document, context: &Context<'_>, findings: &mut Findings) 
     }
     let sequence = graph::start_sequence(context, findings).into_iter();
     let modules = sequence.map(|index| plan::Module { name: context.modules[index].at.name.to_owned(), runs: runs[index] }).collect();
-    let Draft { mut plan, middlewares } = draft;
+    let Draft { mut plan, middlewares, servers } = draft;
+    servers::assign(context, servers, &mut plan, findings);
     let mut routes = routes::routes(context, &middlewares, findings);
     let triggers = triggers::entries(context, findings);
     routes::complete_resources(context, &routes, &triggers, &mut plan.resources, findings);

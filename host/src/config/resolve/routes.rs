@@ -6,6 +6,7 @@ use super::triggers::Entries;
 use crate::config::context::Context;
 use crate::config::files;
 use crate::config::finding::Findings;
+use crate::config::leaf::ScopeName;
 use crate::config::module_type::ModuleType as _;
 use crate::config::modules::api_handler::ApiHandler;
 use crate::config::modules::auth_jwt::AuthJwt;
@@ -20,7 +21,7 @@ use crate::config::modules::simple_proxy::SimpleProxy;
 use crate::config::report::Code;
 use crate::config::sections::RouteEntry;
 use crate::plan::paths::{beginning, meets, template};
-use crate::plan::{Access, AccountOperation, Endpoint, Middleware, Operation, ResourceHandler, Route, Scope};
+use crate::plan::{Access, AccountOperation, Endpoint, Middleware, Operation, ResourceHandler, Route, Scope, ShopOperation};
 
 const HANDLERS: [&str; 4] = [AuthJwt::TYPE, ApiHandler::TYPE, SimpleProxy::TYPE, PersistenceStore::TYPE];
 const MIDDLEWARES: [&str; 4] = [Cors::TYPE, RequestId::TYPE, RateLimit::TYPE, AuthMiddleware::TYPE];
@@ -70,7 +71,7 @@ fn route(
         AuthJwt::TYPE => auth_endpoint(entry).ok_or_else(auth_routes),
         ApiHandler::TYPE => {
             check_placeholder(&entry.path, &format!("{pointer}/path"), findings)?;
-            operation(entry)
+            operation(entry, module.settings::<ApiHandler>())
                 .map(|operation| Endpoint::Resource { handler: name.to_owned(), operation })
                 .ok_or_else(|| RESOURCE_ROUTES.to_owned())
         }
@@ -158,7 +159,10 @@ fn auth_endpoint(entry: &RouteEntry) -> Option<Endpoint> {
 }
 
 /// Follows from the method and where the id stands.
-fn operation(entry: &RouteEntry) -> Option<Operation> {
+fn operation(entry: &RouteEntry, handler: Option<&ApiHandler>) -> Option<Operation> {
+    if let Some(operation) = handler.and_then(|handler| shop_operation(entry, handler)) {
+        return Some(Operation::Shop(operation));
+    }
     let segments: Vec<&str> = entry.path.split('/').collect();
     let ids = segments.iter().filter(|s| **s == "{id}").count();
     let last = *segments.last()?;
@@ -171,6 +175,23 @@ fn operation(entry: &RouteEntry) -> Option<Operation> {
         ("DELETE", 1) if last == "{id}" => Some(Operation::Delete),
         ("GET", 1) if after_id && last == "events" => Some(Operation::Events),
         ("POST", 1) if after_id => Some(Operation::Action(last.to_owned())),
+        _ => None,
+    }
+}
+
+/// What only the admin of a shop asks for, of a handler that keeps products or stock.
+fn shop_operation(entry: &RouteEntry, handler: &ApiHandler) -> Option<ShopOperation> {
+    let segments: Vec<&str> = entry.path.split('/').collect();
+    let (last, before) = (*segments.last()?, segments.len().checked_sub(2).and_then(|i| segments.get(i)).copied());
+    let (of_one, of_all) = (before == Some("{id}"), !segments.contains(&"{id}"));
+    let (products, stock) = (handler.products.is_some(), handler.stock.is_some());
+    match (entry.method.as_str(), last) {
+        ("GET", "stock") if stock && of_all && handler.resource_name != last => Some(ShopOperation::Levels),
+        ("GET", "moves") if stock && of_one => Some(ShopOperation::Moves),
+        ("POST", "moves") if stock && of_one && !handler.actions.contains_key(last) => Some(ShopOperation::Move),
+        ("GET", "prices") if products && of_one => Some(ShopOperation::Prices),
+        ("POST", "import") if products && of_all && handler.resource_name != last => Some(ShopOperation::Import),
+        ("GET", _) if products && of_all && entry.scope == Some(ScopeName::All) => Some(ShopOperation::Search),
         _ => None,
     }
 }

@@ -4,7 +4,10 @@
 
 mod answers;
 mod operation;
+mod operator;
 mod schemas;
+mod shape;
+mod shop;
 
 use axum::handler::Handler;
 use axum::http::header;
@@ -15,7 +18,9 @@ use super::health::{HealthBody, ProbeBody};
 use super::table::{self, Table, Who};
 use crate::plan::{MetricsAccess, Plan, paths};
 use answers::Answers;
-use schemas::Schemas;
+pub(super) use operator::any_object;
+pub use operator::document as operator_document;
+pub(super) use schemas::Schemas;
 
 const JSON: &str = "application/json";
 /// Name of the security scheme: a bearer token.

@@ -4,12 +4,13 @@ use serde_json::{Value, json};
 
 use super::answers::{Answers, Header};
 use super::schemas::{Schemas, array_of};
+use super::shape::{MISSING, Shape, idempotency_key, parameter};
+use super::shop::of_shop;
 use super::{BEARER, JSON};
 use crate::http::accounts::{SessionBody, UserBody};
-use crate::http::extract::MAX_KEY_BYTES;
 use crate::http::proxy::Unanswered;
 use crate::http::table::{self, Entry, Table, Who};
-use crate::plan::{Access, AccountOperation, Endpoint, Operation, Plan, ResourceHandler, Route};
+use crate::plan::{Access, AccountOperation, Endpoint, Operation, Plan, ResourceHandler, Route, ShopOperation};
 use crate::services::audit;
 use crate::services::resources::view::CURSOR_PATTERN;
 use crate::services::resources::{MAX_PAGE, usual_page};
@@ -29,7 +30,14 @@ const OF_BODIES: [(u16, &str); 5] = [
     (415, "The body is not application/json"),
     (422, "A field is wrong; `errors` names it"),
 ];
-const MISSING: (u16, &str) = (404, "Not found, or it belongs to somebody else");
+/// A request with a table.
+const OF_TABLES: [(u16, &str); 5] = [
+    (400, "The request is not well-formed: its path, a header or its body"),
+    (408, "The body did not come in time"),
+    (413, "The body is larger than 1 MiB"),
+    (415, "The body is not text/csv"),
+    (422, "A parameter or, where it was to be done, a row is wrong; `errors` names it as /<line>/<column>"),
+];
 const CONFLICT: (u16, &str) = (409, "Conflicts with the current state");
 const KEY_OF_WHAT_IS_GONE: &str = "What this Idempotency-Key has created is not kept any more; nothing was created again";
 const PRICE_CHANGED: &str = "The total differs from expectedTotal: code is price_changed, and lines and total are the current ones; or what this Idempotency-Key has created is not kept any more";
@@ -47,6 +55,10 @@ pub(super) fn operation(route: &Route, (entry, id): (&Entry, &str), (plan, table
     let mut answers = shape.answers;
     if shape.body.is_some() {
         answers = answers.problems(schemas, &OF_BODIES);
+    }
+    let is_table = matches!(&route.endpoint, Endpoint::Resource { operation: Operation::Shop(ShopOperation::Import), .. });
+    if is_table {
+        answers = answers.problems(schemas, &OF_TABLES);
     }
     let is_open = entry.who == Who::Users(Access::Anyone);
     if !is_open {
@@ -67,21 +79,14 @@ pub(super) fn operation(route: &Route, (entry, id): (&Entry, &str), (plan, table
     if let Some((schema, required)) = shape.body {
         operation["requestBody"] = json!({"required": required, "content": {JSON: {"schema": schema}}});
     }
+    if is_table {
+        operation["requestBody"] = json!({"required": true, "content": {"text/csv": {"schema": {"type": "string"}}}});
+    }
     operation
 }
 
 fn find<'p>(plan: &'p Plan, handler: &str) -> Option<&'p ResourceHandler> {
     plan.resources.iter().find(|one| one.name == handler)
-}
-
-/// What an endpoint takes and answers, middlewares aside.
-struct Shape {
-    summary: String,
-    tag: String,
-    parameters: Vec<Value>,
-    /// Its schema, and whether it has to be there.
-    body: Option<(Value, bool)>,
-    answers: Answers,
 }
 
 fn shape(route: &Route, (plan, table): (&Plan, &Table), schemas: &mut Schemas) -> Shape {
@@ -205,6 +210,7 @@ fn of_resource(handler: &ResourceHandler, operation: &Operation, table: &Table, 
             let resume = parameter("Last-Event-ID", "header", false, "Continue after this event", id);
             (format!("Follow the transitions of {kind}"), vec![resume], None, answers)
         }
+        Operation::Shop(operation) => return of_shop(handler, *operation, schemas),
         Operation::Action(action) => {
             let body = schemas.action(handler);
             let answers = shown(200, "Done").problems(schemas, &[MISSING, CONFLICT, TOO_SOON]);
@@ -234,30 +240,15 @@ fn page_parameters(handler: &ResourceHandler) -> Vec<Value> {
     ]
 }
 
-fn idempotency_key() -> Value {
-    let key = json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY_BYTES, "pattern": "^[!-~]+$"});
-    parameter(
-        "Idempotency-Key",
-        "header",
-        false,
-        "Requests with the same key and body create one resource; the same key with another body is refused with 422",
-        key,
-    )
-}
-
 fn if_match() -> Value {
     parameter("If-Match", "header", false, "Only if the ETag is still this one", json!({"type": "string"}))
 }
 
-fn parameter(name: &str, place: &str, required: bool, description: &str, schema: Value) -> Value {
-    json!({"name": name, "in": place, "required": required, "description": description, "schema": schema})
-}
-
 /// One segment of a path. What two servers could read as another path is refused before it reaches a route (`server/guard.rs`).
-fn segment() -> Value {
+pub(super) fn segment() -> Value {
     json!({"type": "string", "minLength": 1, "pattern": r"^[^/\\\x00]+$", "not": {"enum": [".", ".."]}})
 }
 
-fn placeholders(path: &str) -> impl Iterator<Item = &str> {
+pub(super) fn placeholders(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
 }

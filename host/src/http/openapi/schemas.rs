@@ -13,7 +13,7 @@ use crate::services::shop::order as shop;
 const PLACE: &str = "/components/schemas";
 
 /// Collects the schemas of a document.
-pub(super) struct Schemas {
+pub(in crate::http) struct Schemas {
     requests: SchemaGenerator,
     answers: SchemaGenerator,
     /// Those that follow from the settings of handlers.
@@ -26,12 +26,12 @@ impl Schemas {
     }
 
     /// What is read into a `T`.
-    pub(super) fn request<T: JsonSchema>(&mut self) -> Value {
+    pub(in crate::http) fn request<T: JsonSchema>(&mut self) -> Value {
         self.requests.subschema_for::<T>().to_value()
     }
 
     /// What a `T` is written as.
-    pub(super) fn answer<T: JsonSchema>(&mut self) -> Value {
+    pub(in crate::http) fn answer<T: JsonSchema>(&mut self) -> Value {
         self.answers.subschema_for::<T>().to_value()
     }
 

@@ -6,6 +6,9 @@ use super::events::Events;
 use crate::runtime::{Limit, Report, Verdict};
 use crate::store::{Object, StepRun};
 
+/// What people are told of a step that gave no answer.
+pub(super) const UNANSWERED: &str = "the service behind this step did not answer in time";
+
 /// What the answer adds to the data: never a field that the creator of the resource wrote.
 pub(super) fn results(events: &Events, run: &StepRun, verdict: &Verdict, limit: Option<Limit>) -> Object {
     let mut fields = match verdict {
@@ -63,7 +66,7 @@ pub(super) fn reason_for_people(verdict: &Verdict, limit: Option<Limit>) -> Opti
     match verdict {
         Verdict::Accepted(_) => None,
         Verdict::Rejected { reason, .. } => Some(reason.clone()),
-        Verdict::Transient(_) if limit == Some(Limit::Wall) => Some("the service behind this step did not answer in time".into()),
+        Verdict::Transient(_) if limit == Some(Limit::Wall) => Some(UNANSWERED.into()),
         Verdict::Transient(_) if is_unserved(limit) => Some("the service behind this step gave no usable answer".into()),
         Verdict::Transient(_) => Some("this step broke off".into()),
         Verdict::Permanent(_) => Some("this step cannot be done".into()),

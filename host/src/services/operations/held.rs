@@ -71,7 +71,7 @@ impl Held {
         let pause = INTERVAL.max(seen.took * PARTS);
         if seen.at.is_none_or(|at| at.elapsed() >= pause) {
             let began = Instant::now();
-            let held = self.store.held().await?;
+            let held = self.store.reservations().await?;
             seen.note(&held, now);
             (seen.at, seen.took) = (Some(began), began.elapsed());
         }

@@ -11,5 +11,5 @@ mod swaps;
 pub use archive::Archive;
 pub use held::{Amounts, Held};
 pub use retention::Retention;
-pub use stranded::{Lack, Stranded};
+pub use stranded::{Lack, Names, Stranded};
 pub use swaps::Swaps;

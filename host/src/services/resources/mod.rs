@@ -4,13 +4,16 @@ mod caller;
 mod changes;
 mod course;
 mod handler;
+mod products;
 mod seeds;
 mod service;
 mod standing;
 pub mod view;
 
 pub use caller::Caller;
-pub use service::{Dependencies, IdempotencyKey, MAX_PAGE, Resources, usual_page};
+pub use products::{Imported, LevelPage, MovePage, Prices, ProductPage, ProductQuery, USUAL_PAGE};
+pub use seeds::seed_mistakes;
+pub use service::{CHANGED, Dependencies, IdempotencyKey, MAX_PAGE, Resources, usual_page};
 pub use view::{Change, ChangeBody, Page, View};
 
 pub use crate::store::{HistoryRow, Object};

@@ -10,7 +10,7 @@ mod tokens;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -255,13 +255,8 @@ impl Users {
     /// The file cannot be read, is not `[{name, email, password}]`, or holds a field that breaks a rule.
     pub async fn seed(&self) -> anyhow::Result<usize> {
         let Some(path) = &self.inner.seed_file else { return Ok(0) };
-        let shown = path.display();
-        let text = tokio::fs::read(path).await.with_context(|| format!("reading the seed users of '{shown}'"))?;
-        let seeds: Vec<Registration> = crate::text::json::read(&text)
-            .with_context(|| format!("seed users of '{shown}': expected a list of {{\"name\", \"email\", \"password\"}}"))?;
         let mut added = 0;
-        for seed in seeds {
-            let account = rules::registration(&seed).with_context(|| format!("seed user '{}' of '{shown}'", seed.email))?;
+        for account in seeds(path)? {
             if self.inner.store.user_by_email(&account.email.shown).await?.is_none() {
                 self.add(account).await?;
                 added += 1;
@@ -288,6 +283,22 @@ impl Users {
         let token = self.inner.tokens.issue(&user.id, granted).map_err(ServiceError::Internal)?;
         Ok(Session { token, user: user.into() })
     }
+}
+
+/// The users of a seed file.
+fn seeds(path: &Path) -> anyhow::Result<Vec<Account>> {
+    let shown = path.display();
+    let text = std::fs::read(path).with_context(|| format!("reading the seed users of '{shown}'"))?;
+    let seeds: Vec<Registration> = crate::text::json::read(&text)
+        .with_context(|| format!("seed users of '{shown}': expected a list of {{\"name\", \"email\", \"password\"}}"))?;
+    let account = |seed: &Registration| rules::registration(seed).with_context(|| format!("seed user '{}' of '{shown}'", seed.email));
+    seeds.iter().map(account).collect()
+}
+
+/// What is wrong with a seed file, as a start would tell it.
+#[must_use]
+pub fn seed_mistake(path: &Path) -> Option<String> {
+    seeds(path).err().map(|error| format!("{error:#}"))
 }
 
 impl From<store::User> for Profile {

@@ -49,9 +49,14 @@ impl State {
                 row.at = to_micros(row.at);
                 (row.seq, row)
             }));
+            if resource.workflow.as_ref().is_some_and(|progress| progress.finished) {
+                self.holds.remove(&name);
+            }
             self.put_resource(&name, resource);
             self.add_prices(&name, commit.prices);
             self.replace_timers(&name, commit.timers);
+        } else {
+            commit.timers.into_iter().for_each(|timer| self.add_timer(timer));
         }
         for run in commit.runs {
             self.add_run(run);
@@ -142,6 +147,16 @@ impl State {
             timer.resource_kind.clone_from(&name.0);
             timer.resource_id.clone_from(&name.1);
             self.timers.insert((name.0.clone(), name.1.clone(), timer.transition.clone()), timer);
+        }
+    }
+
+    fn add_timer(&mut self, mut timer: Timer) {
+        timer.due_at = to_micros(timer.due_at);
+        let Timer { resource_kind: kind, resource_id: id, transition, .. } = &timer;
+        let key = (kind.clone(), id.clone(), transition.clone());
+        let is_earlier = self.timers.get(&key).is_some_and(|there| there.version > timer.version);
+        if self.resources.contains_key(&(kind.clone(), id.clone())) && !is_earlier {
+            self.timers.insert(key, timer);
         }
     }
 

@@ -6,6 +6,8 @@
 mod audit;
 mod commit;
 mod finished;
+mod holds;
+mod letters;
 mod state;
 mod stock;
 
@@ -22,9 +24,10 @@ use parking_lot::Mutex;
 
 use self::state::State;
 use super::{
-    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Guard, HeldReservation,
-    HistoryRow, IdempotencyRow, InboxRow, Instances, Line, Listing, Messages, NewMove, Operations, OutboxRow, PriceRow, Prunable, Refused,
-    ReservationStatus, Resource, Resources, Space, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, User, Users,
+    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Found, Guard,
+    HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, Line, Listing, Messages, NewMove, Operations, OutboxRow,
+    PriceRow, Prunable, Redriven, Refused, ReservationStatus, Resource, Resources, Sought, Space, StepRun, Stock, StockLevel, StockLine,
+    StockMove, StoreError, Timer, User, Users,
 };
 use crate::clock::Clock;
 
@@ -194,6 +197,38 @@ impl Instances for Memory {
         })
     }
 
+    async fn hold(&self, kind: &str, id: &str, hold: Hold, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
+        self.write(|state| {
+            let held = state.hold(kind, id, hold);
+            state.note(audit.filter(|_| held));
+            Ok(held)
+        })
+    }
+
+    async fn let_go(&self, kind: &str, id: &str, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
+        self.write(|state| {
+            let was_held = state.let_go(kind, id);
+            state.note(audit.filter(|_| was_held));
+            Ok(was_held)
+        })
+    }
+
+    async fn held(&self, kind: &str, id: &str) -> Result<Option<Hold>, StoreError> {
+        self.read(|state| state.held(kind, id))
+    }
+
+    async fn holds(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.read(|state| state.holds.keys().cloned().collect())
+    }
+
+    async fn hurry(&self, kind: &str, id: &str, audit: Option<AuditEntry>) -> Result<u64, StoreError> {
+        self.write(|state| {
+            let runs = state.hurry(kind, id);
+            state.note(audit.filter(|_| runs > 0));
+            Ok(runs)
+        })
+    }
+
     async fn put_machine(&self, digest: &str, definition: &Definition) -> Result<(), StoreError> {
         self.write(|state| {
             state.put_machine(digest, definition);
@@ -256,6 +291,22 @@ impl Messages for Memory {
         self.read(|state| state.dead_letters(limit))
     }
 
+    async fn redrive(&self, topics: &[String], audit: Option<AuditEntry>) -> Result<Redriven, StoreError> {
+        self.write(|state| {
+            let redriven = state.redrive(topics);
+            state.note(audit.filter(|_| redriven.letters > 0));
+            Ok(redriven)
+        })
+    }
+
+    async fn discard(&self, topic: &str, through: Option<u64>, audit: Option<AuditEntry>) -> Result<u64, StoreError> {
+        self.write(|state| {
+            let letters = state.discard(topic, through);
+            state.note(audit.filter(|_| letters > 0));
+            Ok(letters)
+        })
+    }
+
     async fn drop_dead_letter(&self, id: u64) -> Result<bool, StoreError> {
         self.write(|state| Ok(state.drop_dead_letter(id)))
     }
@@ -294,8 +345,8 @@ impl Stock for Memory {
         self.read(|state| state.stock_of(sku))
     }
 
-    async fn held(&self) -> Result<Vec<HeldReservation>, StoreError> {
-        self.read(State::held)
+    async fn reservations(&self) -> Result<Vec<HeldReservation>, StoreError> {
+        self.read(State::reservations)
     }
 
     async fn reserve(&self, key: &str, lines: &[StockLine]) -> Result<ReservationStatus, StoreError> {
@@ -374,6 +425,30 @@ impl Operations for Memory {
 
     async fn give_back(&self) -> Result<u64, StoreError> {
         Ok(0)
+    }
+
+    async fn find(&self, sought: &Sought) -> Result<Vec<Found>, StoreError> {
+        self.read(|state| state.find(sought))
+    }
+
+    async fn count(&self, sought: &Sought) -> Result<u64, StoreError> {
+        self.read(|state| state.find(&Sought { after: None, ..sought.clone() }).len() as u64)
+    }
+
+    async fn kinds(&self) -> Result<Vec<String>, StoreError> {
+        self.read(State::kinds)
+    }
+
+    async fn set_aside(&self, limit: usize) -> Result<Vec<StepRun>, StoreError> {
+        self.read(|state| state.set_aside(limit))
+    }
+
+    async fn release_run(&self, key: &str, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
+        self.write(|state| {
+            let released = state.release_run(key);
+            state.note(audit.filter(|_| released));
+            Ok(released)
+        })
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {

@@ -9,15 +9,7 @@ use super::super::{
     Conflict, HeldReservation, IdempotencyRow, NewMove, ReservationStatus, Shortage, StockLevel, StockLine, StockMove, Stocking,
     StoreError, merge_lines,
 };
-use super::state::{Aged, State, to_micros};
-
-#[derive(Debug)]
-pub(super) struct Reservation {
-    pub(super) status: ReservationStatus,
-    pub(super) lines: BTreeMap<String, u64>,
-    /// When it ended, by the steady time.
-    pub(super) ended: Option<Timestamp>,
-}
+use super::state::{Aged, Reservation, State, to_micros};
 
 /// Why a move is made, and by whom.
 #[derive(Default)]
@@ -128,7 +120,7 @@ impl State {
         self.stock.get(sku).cloned()
     }
 
-    pub(super) fn held(&self) -> Vec<HeldReservation> {
+    pub(super) fn reservations(&self) -> Vec<HeldReservation> {
         let reserved = self.reservations.iter().filter(|(_, reservation)| reservation.status == ReservationStatus::Reserved);
         let mut held: Vec<_> =
             reserved.map(|(key, reservation)| HeldReservation { key: key.clone(), lines: reservation.lines.clone() }).collect();

@@ -2,11 +2,11 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, IdempotencyRow, InboxRow, OutboxRow, Resource, RunStatus, Settled};
+use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, InboxRow, OutboxRow, Resource, RunStatus, Settled};
 use super::super::{StepRun, Timer};
 use super::audit;
 use super::columns::{deadlines_text, int, run_kind_text, run_status_text};
-use super::resources::select_idempotency;
+use super::idempotency::insert_idempotency;
 use super::stock;
 use super::writer::{UnitError, Writing, micros};
 
@@ -53,8 +53,15 @@ impl Prepared {
             if *guard != Guard::Absent {
                 writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;
             }
+            if resource.workflow.as_ref().is_some_and(|progress| progress.finished) {
+                super::holds::end(writing, pk)?;
+            }
             for timer in &self.commit.timers {
                 insert_timer(writing, pk, timer)?;
+            }
+        } else {
+            for timer in &self.commit.timers {
+                add_timer(writing, timer)?;
             }
         }
         for run in &self.commit.runs {
@@ -194,18 +201,6 @@ fn insert_inbox(writing: &Writing<'_>, row: &InboxRow) -> Result<(), UnitError> 
     Ok(())
 }
 
-pub(super) fn insert_idempotency(writing: &Writing<'_>, row: &IdempotencyRow) -> Result<(), UnitError> {
-    let inserted = writing.run(
-        "INSERT INTO idempotency (user, key, request_hash, resource_id, written_at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
-        params![row.user, row.key, row.request_hash, row.resource_id, writing.tail.written_at],
-    )?;
-    if inserted == 0 {
-        let existing = select_idempotency(writing.connection, &row.user, &row.key)?.unwrap_or_else(|| row.clone());
-        return Err(Conflict::Idempotency(existing).into());
-    }
-    Ok(())
-}
-
 fn settle(writing: &Writing<'_>, settled: &Settled) -> Result<(), UnitError> {
     let due_at = (settled.status == RunStatus::Ready).then(|| micros(settled.due_at));
     let owner = (settled.status == RunStatus::Running).then_some(writing.epoch);
@@ -259,6 +254,17 @@ fn insert_timer(writing: &Writing<'_>, pk: i64, timer: &Timer) -> Result<(), Uni
     writing.run(
         "INSERT OR REPLACE INTO timers (resource, transition, version, due_at) VALUES (?1, ?2, ?3, ?4)",
         params![pk, timer.transition, int(timer.version), micros(timer.due_at)],
+    )?;
+    Ok(())
+}
+
+/// Beside those that are there already, unless the resource has moved on or is gone.
+fn add_timer(writing: &Writing<'_>, timer: &Timer) -> Result<(), UnitError> {
+    writing.run(
+        "INSERT INTO timers (resource, transition, version, due_at) SELECT pk, ?3, ?4, ?5 FROM resources WHERE kind = ?1 AND id = ?2
+         ON CONFLICT (resource, transition) DO UPDATE SET version = excluded.version, due_at = excluded.due_at
+         WHERE excluded.version >= timers.version",
+        params![timer.resource_kind, timer.resource_id, timer.transition, int(timer.version), micros(timer.due_at)],
     )?;
     Ok(())
 }

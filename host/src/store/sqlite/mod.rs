@@ -11,6 +11,8 @@ mod columns;
 mod commit;
 mod connection;
 mod finished;
+mod holds;
+mod idempotency;
 mod lock;
 mod mark;
 pub mod offline;
@@ -37,10 +39,10 @@ use millrace_workflow::Definition;
 use self::readers::Readers;
 use self::writer::WriterHandle;
 use super::{
-    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter, Guard,
-    HeldReservation, HistoryRow, IdempotencyRow, InboxRow, Instances, Line, Listing, Messages, NewMove, Operations, OutboxRow, PriceRow,
-    Prunable, Refused, ReservationStatus, Resource, Resources, Space, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer,
-    User, Users,
+    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter, Found, Guard,
+    HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, Line, Listing, Messages, NewMove, Operations, OutboxRow,
+    PriceRow, Prunable, Redriven, Refused, ReservationStatus, Resource, Resources, Sought, Space, StepRun, Stock, StockLevel, StockLine,
+    StockMove, StoreError, Timer, User, Users,
 };
 use crate::clock::Clock;
 
@@ -121,7 +123,7 @@ impl Resources for Sqlite {
     }
 
     async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
-        self.readers.look_up(|connection| resources::select_idempotency(connection, user, key)).await
+        self.readers.look_up(|connection| idempotency::select_idempotency(connection, user, key)).await
     }
 }
 
@@ -190,6 +192,44 @@ impl Instances for Sqlite {
         self.writer.write(move |writing| runs::drop_timer(writing, &timer)).await
     }
 
+    async fn hold(&self, kind: &str, id: &str, hold: Hold, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
+        let (kind, id) = (kind.to_owned(), id.to_owned());
+        self.writer
+            .write(move |writing| {
+                let held = holds::hold(writing, &kind, &id, &hold)?;
+                audited(writing, held, audit).map(|()| held)
+            })
+            .await
+    }
+
+    async fn let_go(&self, kind: &str, id: &str, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
+        let (kind, id) = (kind.to_owned(), id.to_owned());
+        self.writer
+            .write(move |writing| {
+                let was_held = holds::let_go(writing, &kind, &id)?;
+                audited(writing, was_held, audit).map(|()| was_held)
+            })
+            .await
+    }
+
+    async fn held(&self, kind: &str, id: &str) -> Result<Option<Hold>, StoreError> {
+        self.readers.look_up(|connection| holds::held(connection, kind, id)).await
+    }
+
+    async fn holds(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.readers.read(|connection| holds::all(connection)).await
+    }
+
+    async fn hurry(&self, kind: &str, id: &str, audit: Option<AuditEntry>) -> Result<u64, StoreError> {
+        let (kind, id) = (kind.to_owned(), id.to_owned());
+        self.writer
+            .write(move |writing| {
+                let runs = holds::hurry(writing, &kind, &id)?;
+                audited(writing, runs > 0, audit).map(|()| runs)
+            })
+            .await
+    }
+
     async fn put_machine(&self, digest: &str, definition: &Definition) -> Result<(), StoreError> {
         let definition = serde_json::to_string(definition).map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let digest = digest.to_owned();
@@ -245,6 +285,27 @@ impl Messages for Sqlite {
         self.readers.read(move |connection| outbox::dead_letters(connection, limit)).await
     }
 
+    async fn redrive(&self, topics: &[String], audit: Option<AuditEntry>) -> Result<Redriven, StoreError> {
+        let topics = topics.to_vec();
+        let redrivable = self.readers.read(move |connection| outbox::redrivable(connection, &topics)).await?;
+        self.writer
+            .write(move |writing| {
+                let redriven = outbox::redrive(writing.connection, redrivable)?;
+                audited(writing, redriven.letters > 0, audit).map(|()| redriven)
+            })
+            .await
+    }
+
+    async fn discard(&self, topic: &str, through: Option<u64>, audit: Option<AuditEntry>) -> Result<u64, StoreError> {
+        let topic = topic.to_owned();
+        self.writer
+            .write(move |writing| {
+                let letters = outbox::discard_offline(writing.connection, &topic, through)?;
+                audited(writing, letters > 0, audit).map(|()| letters)
+            })
+            .await
+    }
+
     async fn drop_dead_letter(&self, id: u64) -> Result<bool, StoreError> {
         self.writer.write(move |writing| outbox::drop_dead_letter(writing, id)).await
     }
@@ -285,7 +346,7 @@ impl Stock for Sqlite {
         self.readers.look_up(|connection| stock::level(connection, sku)).await
     }
 
-    async fn held(&self) -> Result<Vec<HeldReservation>, StoreError> {
+    async fn reservations(&self) -> Result<Vec<HeldReservation>, StoreError> {
         self.readers.read(|connection| stock::held(connection)).await
     }
 
@@ -387,6 +448,34 @@ impl Operations for Sqlite {
         Ok(bytes)
     }
 
+    async fn find(&self, sought: &Sought) -> Result<Vec<Found>, StoreError> {
+        let sought = sought.clone();
+        self.readers.read(move |connection| holds::find(connection, &sought)).await
+    }
+
+    async fn count(&self, sought: &Sought) -> Result<u64, StoreError> {
+        let sought = Sought { after: None, ..sought.clone() };
+        self.readers.read(move |connection| holds::count(connection, &sought)).await
+    }
+
+    async fn kinds(&self) -> Result<Vec<String>, StoreError> {
+        self.readers.look_up(|connection| holds::kinds(connection)).await
+    }
+
+    async fn set_aside(&self, limit: usize) -> Result<Vec<StepRun>, StoreError> {
+        self.readers.read(move |connection| holds::set_aside(connection, limit)).await
+    }
+
+    async fn release_run(&self, key: &str, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
+        let key = key.to_owned();
+        self.writer
+            .write(move |writing| {
+                let released = holds::release(writing, &key)?;
+                audited(writing, released, audit).map(|()| released)
+            })
+            .await
+    }
+
     async fn backlog(&self) -> Result<Backlog, StoreError> {
         let now = self.clock.steady();
         self.readers.read(move |connection| registry::backlog(connection, now)).await
@@ -429,4 +518,9 @@ impl Operations for Sqlite {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Writes an entry for the audit log, if anything was done.
+fn audited(writing: &writer::Writing<'_>, done: bool, entry: Option<AuditEntry>) -> Result<(), writer::UnitError> {
+    Ok(audit::append(writing.connection, entry.filter(|_| done))?)
 }

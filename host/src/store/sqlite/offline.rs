@@ -1,13 +1,13 @@
 //! What an operator changes in a database by a command, beside the process that has it open, if one has. That process finds what was
 //! changed within seconds. What changes something brings its entry for the audit log along.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::super::{AuditChain, AuditEntry, AuditRow, Broken, DeadLetter, HeldReservation, StepRun, User};
+use super::super::{AuditChain, AuditEntry, AuditRow, Broken, DeadLetter, HeldReservation, Redriven, StepRun, User};
 use super::connection::{self, OpenError};
 use super::{audit, outbox, runs, stock, users};
 
@@ -27,17 +27,6 @@ pub fn dead_letters(path: &Path) -> Result<Vec<DeadLetter>, OpenError> {
     beside(path, |connection| outbox::dead_letters(connection, usize::MAX))
 }
 
-/// What became of dead letters.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Redriven {
-    /// Dead letters that are gone: their events are published again.
-    pub letters: usize,
-    /// Events that wait to be published again: one for all that several consumers gave up.
-    pub events: usize,
-    /// Dead letters that stay, because the outbox has forgotten their events.
-    pub forgotten: usize,
-}
-
 /// Makes the events of the dead letters of `topics` unpublished again, and writes `entry` if there were any. Who has taken one already
 /// recognises it.
 ///
@@ -46,25 +35,13 @@ pub struct Redriven {
 pub fn redrive(path: &Path, topics: &[String], entry: AuditEntry) -> Result<Redriven, OpenError> {
     let mut connection = open(path)?;
     let redrive = || {
-        let wanted: HashSet<u64> = outbox::dead_letters(&connection, usize::MAX)?
-            .into_iter()
-            .filter(|letter| topics.contains(&letter.event.topic))
-            .map(|letter| letter.id)
-            .collect();
         // Found before the process beside is kept from writing: this takes its time where the outbox is large.
-        let mut found = outbox::dead_letters_with_events(&connection)?;
-        found.retain(|(letter, _)| wanted.contains(letter));
+        let found = outbox::redrivable(&connection, topics)?;
         let writing = Transaction::new(&mut connection, TransactionBehavior::Immediate)?;
-        let (mut letters, mut events) = (0, HashSet::new());
-        for (letter, position) in found {
-            if outbox::redrive_offline(&writing, letter, position)? {
-                letters += 1;
-                events.insert(position);
-            }
-        }
-        audit::append(&writing, (letters > 0).then_some(entry))?;
+        let redriven = outbox::redrive(&writing, found)?;
+        audit::append(&writing, (redriven.letters > 0).then_some(entry))?;
         writing.commit()?;
-        Ok(Redriven { letters, events: events.len(), forgotten: wanted.len().saturating_sub(letters) })
+        Ok(redriven)
     };
     redrive().map_err(|cause| OpenError::Sqlite { path: path.to_owned(), cause })
 }

@@ -20,6 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("generation", &[]),
     ("audit", &["error"]),
     ("engine", &[]),
+    ("console", &["audit", "engine", "error", "messaging", "operations", "resources", "users"]),
     ("messaging", &["engine"]),
     ("operations", &["engine"]),
     ("users", &["audit", "error"]),

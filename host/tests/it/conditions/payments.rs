@@ -479,6 +479,44 @@ async fn a_version_that_cannot_say_what_was_charged_decides_nothing_and_the_next
     assert_eq!(bank.captured(&id), [CENTS], "{:#?}", bank.entries(&id));
 }
 
+/// Orders whose goods are held for a moment, and whose payment waits for a minute between two attempts.
+const LONG_BETWEEN: [(&str, &str); 2] = [
+    ("after: ${RESERVATION_MINUTES:-30}m", "after: 2s"),
+    ("retryBackoffMs: 50\n      timeoutSeconds: 1\n", "retryBackoffMs: 60000\n      timeoutSeconds: 1\n"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_charged_is_found_out_before_an_order_whose_time_is_up_is_given_up() {
+    let (bank, url) = Bank::open().await;
+    let shop = Shop::with(&url, &LONG_BETWEEN);
+    let process = shop.start().await;
+    let customer = process.client.customer("ada").await;
+    bank.set_deaf(true);
+    bank.always(Manner::ChargesAndIsLate);
+    let charged = place(&customer).await.unwrap();
+    until("it is charged", || async { (!bank.captured(&charged).is_empty()).then_some(()) }).await;
+    bank.always(Manner::Silent);
+    let silent = place(&customer).await.unwrap();
+    for id in [&charged, &silent] {
+        let asked = || async { bank.entries(id).values().any(|entry| entry.voids > 0).then_some(()) };
+        until("the bank is asked what became of it", asked).await;
+        let waiting = customer.get(&format!("/api/orders/{id}")).await.body;
+        assert_eq!((&waiting["state"], &waiting["actions"]), (&json!("paying"), &json!([])), "nobody knows: {waiting:#}");
+    }
+    bank.set_deaf(false);
+    let (charged, silent) =
+        (until("it ends", || is_final(&customer, &charged)).await, until("it ends", || is_final(&customer, &silent)).await);
+    let of = |order: &Value| order["id"].as_str().unwrap().to_owned();
+    assert_eq!((&charged["state"], bank.captured(&of(&charged))), (&json!("delivered"), vec![CENTS]), "{charged:#}");
+    assert_eq!((&silent["state"], bank.captured(&of(&silent))), (&json!("cancelled"), vec![]), "{silent:#}");
+    let last = silent["history"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["transition"], &last["cause"]), (&json!("abandon_payment"), &json!("timer")), "{silent:#}");
+    for order in [&charged, &silent] {
+        let entries = bank.entries(&of(order));
+        assert!(entries.len() == 1 && entries.values().all(|entry| entry.asked == 1), "no further attempt: {entries:#?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_waits_in_paying_as_long_as_nobody_can_say_what_was_charged_and_a_person_is_told() {
     let (bank, url) = Bank::open().await;
