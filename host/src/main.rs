@@ -69,7 +69,7 @@ enum Command {
         #[arg(long, short, value_enum, default_value_t)]
         output: Output,
     },
-    /// Look at the roles of people, grant one, or take one back. They count from the next token on.
+    /// Look at the roles of people, grant one or take one back, or keep somebody out. Tokens from before end.
     Users {
         #[command(subcommand)]
         command: UsersCommand,
@@ -247,6 +247,21 @@ enum UsersCommand {
     Grant(RolesOf),
     /// Take roles back.
     Revoke(RolesOf),
+    /// Keep somebody out: their tokens end, and they cannot log in.
+    Disable(Account),
+    /// Let somebody log in again who was kept out.
+    Enable(Account),
+    /// Take away the second factor of somebody who has lost the device and the recovery codes.
+    ResetSecondFactor(Account),
+}
+
+#[derive(clap::Args)]
+struct Account {
+    /// The YAML config of the process that keeps the accounts; it may be running.
+    #[arg(long, short, env = "MILLRACE_CONFIG")]
+    config: PathBuf,
+    /// E-mail address of the account.
+    email: String,
 }
 
 #[derive(Subcommand)]
@@ -285,7 +300,7 @@ struct RolesOf {
     /// E-mail address of the account.
     email: String,
     /// support, catalogue, finance, operator, designer, admin; none of them includes another.
-    #[arg(required = true, value_parser = commands::users::grantable)]
+    #[arg(required = true, value_parser = Role::grantable)]
     roles: Vec<Role>,
 }
 
@@ -314,8 +329,11 @@ fn main() -> ExitCode {
         Command::Openapi { file, operator } => commands::openapi(&file, operator),
         Command::Routes { config, output } => commands::routes::routes(&config, output),
         Command::Users { command: UsersCommand::List { config, all, output } } => commands::users::list(&config, all, output),
-        Command::Users { command: UsersCommand::Grant(of) } => commands::users::grant(&of.config, &of.email, &of.roles),
-        Command::Users { command: UsersCommand::Revoke(of) } => commands::users::revoke(&of.config, &of.email, &of.roles),
+        Command::Users { command: UsersCommand::Grant(of) } => commands::users::grant(&of.config, &of.email, of.roles),
+        Command::Users { command: UsersCommand::Revoke(of) } => commands::users::revoke(&of.config, &of.email, of.roles),
+        Command::Users { command: UsersCommand::Disable(of) } => commands::users::disable(&of.config, &of.email, true),
+        Command::Users { command: UsersCommand::Enable(of) } => commands::users::disable(&of.config, &of.email, false),
+        Command::Users { command: UsersCommand::ResetSecondFactor(of) } => commands::users::reset_second_factor(&of.config, &of.email),
         Command::Audit { command: AuditCommand::Verify { config, noted, output } } => commands::audit::verify(&config, noted, output),
         Command::Audit { command: AuditCommand::Export { config, after, output } } => commands::audit::export(&config, after, output),
         Command::Probe { url } => commands::probe(&url),

@@ -119,7 +119,8 @@ fn summary(plan: &Plan) -> String {
 /// Who may call a route, and what they reach.
 fn who(route: &Route) -> String {
     let scope = if route.scope == Scope::All { ", reaching what belongs to anybody" } else { "" };
-    format!("{:?}{scope}", route.access)
+    let sudo = route.sudo.map(|limit| format!(", with the password within {limit:?}")).unwrap_or_default();
+    format!("{:?}{scope}{sudo}", route.access)
 }
 
 fn bus(plan: &Plan) -> String {

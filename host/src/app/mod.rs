@@ -102,7 +102,7 @@ impl App {
             }
             _ => None,
         };
-        let tokens = plan.auth.as_ref().map(|auth| TokenVerifier::new(auth, surroundings.clock.clone()));
+        let tokens = parts::tokens(&plan, core.as_ref(), users.as_ref(), &surroundings.clock);
         health::register_process(&health, &pulse);
         let backends = health::register_proxies(&health, &plan);
         let backlogs = core.as_ref().map(|core| Arc::new(Backlogs::new(Arc::clone(&core.store.operations))));
@@ -207,8 +207,8 @@ impl App {
     }
 
     fn start(&self) -> Turns {
-        let Self { plan, core, tasks, stop, metrics, pulse, .. } = self;
-        Starting { plan, core: core.as_ref(), tasks, stop, metrics, pulse }.start()
+        let Self { plan, core, users, tokens, tasks, stop, metrics, pulse, .. } = self;
+        Starting { plan, core: core.as_ref(), users: users.as_ref(), tokens: tokens.as_ref(), tasks, stop, metrics, pulse }.start()
     }
 
     fn serve(&mut self, stop: &Stop, writes: &Tasks) -> anyhow::Result<Option<JoinHandle<anyhow::Result<()>>>> {

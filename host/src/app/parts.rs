@@ -26,7 +26,7 @@ use crate::services::operations::agreement::Known;
 use crate::services::operations::{Archive, Held, Names, Stranded};
 use crate::services::resources::{self, Resources};
 use crate::services::shop::{self, stock};
-use crate::services::users::Users;
+use crate::services::users::{Standings, TokenVerifier, Users};
 use crate::shutdown::Stop;
 use crate::store::{self, Operations, Stock, Store, StoreError};
 use crate::tasks::Tasks;
@@ -292,6 +292,18 @@ pub(super) fn has_accounts(plan: &Plan) -> bool {
     let seeded = plan.auth.as_ref().is_some_and(|auth| auth.seed_file.is_some());
     let answers = |route: &plan::Route| matches!(route.endpoint, Endpoint::Account(_));
     seeded || plan.routes.iter().any(answers)
+}
+
+/// What checks tokens: that of the accounts, or one which knows what was heard of those that another process keeps.
+pub(super) fn tokens(plan: &Plan, core: Option<&Core>, users: Option<&Users>, clock: &Clock) -> Option<TokenVerifier> {
+    if let Some(users) = users {
+        return Some(users.tokens().clone());
+    }
+    let tokens = TokenVerifier::new(plan.auth.as_ref()?, clock.clone());
+    Some(match core {
+        Some(core) => tokens.asking(Standings::new(Arc::clone(&core.store.users))),
+        None => tokens,
+    })
 }
 
 /// Accounts, with those of the seed file.

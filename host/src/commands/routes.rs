@@ -45,7 +45,14 @@ fn row(entry: &Entry) -> [String; 7] {
         (Some(Owner::Creator), Scope::All) => "creator, scope all",
     };
     let id = if entry.operation_ids.is_empty() { "-".to_owned() } else { entry.operation_ids.join(", ") };
-    [entry.method.clone(), entry.path.clone(), entry.handler.clone(), id, entry.who.to_string(), owner.to_owned(), limits(entry)]
+    [entry.method.clone(), entry.path.clone(), entry.handler.clone(), id, who(entry), owner.to_owned(), limits(entry)]
+}
+
+fn who(entry: &Entry) -> String {
+    match entry.sudo {
+        Some(seconds) => format!("{}, password within {seconds} s", entry.who),
+        None => entry.who.to_string(),
+    }
 }
 
 fn limits(entry: &Entry) -> String {

@@ -198,6 +198,30 @@ impl Fields {
         }
     }
 
+    /// A list of texts that has to be there.
+    pub(crate) fn texts(&mut self, name: &'static str) -> Vec<String> {
+        self.accepted.push(name);
+        let items = match self.rest.remove(name) {
+            Some(Value::Array(items)) => items,
+            None => {
+                self.errors.push(wrong(&format!("/{name}"), "is missing".into()));
+                return Vec::new();
+            }
+            Some(other) => {
+                self.errors.push(wrong(&format!("/{name}"), format!("must be a list, is {}", kind(&other))));
+                return Vec::new();
+            }
+        };
+        let mut texts = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            match item {
+                Value::String(text) => texts.push(text),
+                other => self.errors.push(wrong(&format!("/{name}/{index}"), format!("must be a string, is {}", kind(&other)))),
+            }
+        }
+        texts
+    }
+
     /// Everything wrong with the object, fields that nobody asked for included.
     pub(crate) fn finish(mut self) -> Result<(), ApiError> {
         let accepted = self.accepted.join(", ");

@@ -29,6 +29,7 @@ mod routes;
 pub mod server;
 mod serves;
 mod shop;
+mod staff;
 mod state;
 mod table;
 mod writes;

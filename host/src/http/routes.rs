@@ -20,7 +20,7 @@ use super::middleware::{auth, cors, observe, rate_limit, request_id, security};
 use super::proxy::AskedTwice;
 use super::state::{AppState, DEFAULT_TIMEOUT, Route as Served, Serving};
 use super::table::{Answers, Entry, Table, is_any};
-use super::{HttpParts, access, accounts, audit, health, metrics, openapi, operator, resources, serves, shop};
+use super::{HttpParts, access, accounts, audit, health, metrics, openapi, operator, resources, serves, shop, staff};
 use crate::plan::paths::{self, template as routable};
 use crate::plan::{self, AccountOperation, Endpoint, Middleware, Operation, ShopOperation};
 
@@ -117,12 +117,7 @@ fn of_table(state: &Arc<AppState>, plan: &Arc<plan::Plan>, table: &Table) -> Rou
 fn endpoint(entry: &Entry, route: &plan::Route, state: &Arc<AppState>) -> MethodRouter {
     let method = Method::from_bytes(route.method.as_bytes()).ok().and_then(|method| MethodFilter::try_from(method).ok());
     let handled: MethodRouter<Serving> = match &route.endpoint {
-        Endpoint::Account(operation) => match operation {
-            AccountOperation::Register => with(method, accounts::register),
-            AccountOperation::Login => with(method, accounts::login),
-            AccountOperation::Profile => with(method, accounts::profile),
-            AccountOperation::UpdateProfile => with(method, accounts::update_profile),
-        },
+        Endpoint::Account(operation) => account(*operation, method),
         Endpoint::Proxy(_) => with(method, proxy),
         Endpoint::Audit(_) => with(method, audit::list),
         Endpoint::Resource { operation, .. } => match operation {
@@ -149,9 +144,32 @@ fn endpoint(entry: &Entry, route: &plan::Route, state: &Arc<AppState>) -> Method
         name: format!("{} {}", entry.method, entry.path),
         access: route.access,
         scope: route.scope,
+        sudo: route.sudo,
+        enrols: matches!(&route.endpoint, Endpoint::Account(operation) if operation.enrols()),
     };
     let serving = Serving { app: Arc::clone(state), route: Arc::new(served) };
     handled.route_layer(from_fn_with_state(serving.clone(), admitted_and_counted)).with_state(serving)
+}
+
+fn account(operation: AccountOperation, method: Option<MethodFilter>) -> MethodRouter<Serving> {
+    match operation {
+        AccountOperation::Register => with(method, accounts::register),
+        AccountOperation::Login => with(method, accounts::login),
+        AccountOperation::Profile => with(method, accounts::profile),
+        AccountOperation::UpdateProfile => with(method, accounts::update_profile),
+        AccountOperation::Renew => with(method, accounts::renew),
+        AccountOperation::Sudo => with(method, accounts::sudo),
+        AccountOperation::ListUsers => with(method, staff::list),
+        AccountOperation::SetRoles => with(method, staff::set_roles),
+        AccountOperation::Disable => with(method, staff::disable),
+        AccountOperation::Enable => with(method, staff::enable),
+        AccountOperation::ChangePassword => with(method, accounts::change_password),
+        AccountOperation::ForgottenPassword => with(method, accounts::forgotten),
+        AccountOperation::ResetPassword => with(method, accounts::reset),
+        AccountOperation::EnrolFactor => with(method, accounts::enrol_factor),
+        AccountOperation::ConfirmFactor => with(method, accounts::confirm_factor),
+        AccountOperation::RemoveFactor => with(method, accounts::remove_factor),
+    }
 }
 
 fn with<T: 'static>(method: Option<MethodFilter>, handler: impl Handler<T, Serving>) -> MethodRouter<Serving> {
@@ -264,7 +282,7 @@ fn get_or_refuse(files: Files) -> MethodRouter {
 /// Asks who may call, before the handler takes anything of the request, and counts what became of it.
 async fn admitted_and_counted(State(serving): State<Serving>, mut request: Request, next: Next) -> Response {
     let begin = Instant::now();
-    let response = match access::admit(&serving, &mut request) {
+    let response = match access::admit(&serving, &mut request).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await

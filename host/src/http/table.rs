@@ -46,6 +46,8 @@ pub struct Entry {
     /// Which resources it reaches.
     #[serde(serialize_with = "scope")]
     pub scope: Scope,
+    /// How many seconds ago the caller was asked for the password again, at most; `None` does not ask.
+    pub sudo: Option<u64>,
     /// What bounds its requests.
     pub limits: Limits,
     #[serde(skip)]
@@ -170,6 +172,7 @@ fn for_operators(settings: &plan::Operator, operation: &'static OfOperator) -> E
         who: Who::Operators(operation.need.roles(), here),
         owner: None,
         scope: Scope::All,
+        sudo: None,
         limits: Limits { body_bytes: operation.body.map(|_| MAX_BODY_BYTES), ..Limits::default() },
         answers: Answers::Operator(operation),
     }
@@ -186,6 +189,7 @@ fn own(path: &str, handler: &str, who: Who, answers: Answers) -> Entry {
         who,
         owner: None,
         scope: Scope::Own,
+        sudo: None,
         limits: Limits::default(),
         answers,
     }
@@ -203,6 +207,7 @@ fn configured(plan: &Plan, route: &plan::Route) -> Entry {
         who: Who::Users(route.access),
         owner: kept.map(|resource| resource.owner),
         scope: route.scope,
+        sudo: route.sudo.map(|limit| limit.as_secs()),
         limits: limits(plan, route),
         answers: Answers::Route(Box::new(route.clone())),
     }

@@ -48,6 +48,19 @@ impl Role {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
     }
+
+    /// The role that is written like this, if it is one that can be granted.
+    ///
+    /// # Errors
+    /// It is none, or one that nobody is granted; in words.
+    pub fn grantable(name: &str) -> Result<Self, String> {
+        let accepted = Roles::STAFF.joined(", ");
+        match Self::from_name(name) {
+            Some(Self::Customer) => Err(format!("everybody with an account is a customer; accepted: {accepted}")),
+            Some(role) => Ok(role),
+            None => Err(format!("there is no role '{name}'; accepted: {accepted}")),
+        }
+    }
 }
 
 /// A set of roles; a number, so that it costs nothing to carry.

@@ -2,6 +2,7 @@
 //! nothing after it checks again. Made by [`crate::config`]; built by [`crate::app`].
 
 pub mod access;
+mod accounts;
 pub mod paths;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use std::time::Duration;
 pub use crate::bus::Settings as Bus;
 use crate::runtime;
 pub use access::{Access, Owner, Scope};
+pub use accounts::{AccountOperation, AccountTopics, Auth};
 
 /// Header that carries what processes of one installation know each other by.
 pub const INTERNAL_HEADER: &str = "x-internal-secret";
@@ -237,6 +239,8 @@ pub struct Route {
     pub access: Access,
     /// Whose resources it reaches, for roles other than customer.
     pub scope: Scope,
+    /// How long ago the caller was asked for the password again, at most; `None` does not ask.
+    pub sudo: Option<Duration>,
 }
 
 /// What answers a route.
@@ -266,46 +270,6 @@ impl Endpoint {
             Self::Resource { handler, .. } => Some(handler),
             Self::Proxy(name) | Self::Audit(name) => Some(name),
         }
-    }
-}
-
-/// What a route does with an account; follows from its method and the end of its path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AccountOperation {
-    /// `POST /register`
-    Register,
-    /// `POST /login`
-    Login,
-    /// `GET /profile`
-    Profile,
-    /// `PUT /profile`
-    UpdateProfile,
-}
-
-impl AccountOperation {
-    /// All of them, each with the method and the last segment of the path that ask for it.
-    pub const ALL: [(Self, &'static str, &'static str); 4] = [
-        (Self::Register, "POST", "register"),
-        (Self::Login, "POST", "login"),
-        (Self::Profile, "GET", "profile"),
-        (Self::UpdateProfile, "PUT", "profile"),
-    ];
-
-    /// As it is counted.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Register => "register",
-            Self::Login => "login",
-            Self::Profile => "profile",
-            Self::UpdateProfile => "update_profile",
-        }
-    }
-
-    /// Whether it is for those who have no token yet.
-    #[must_use]
-    pub const fn gives_token(self) -> bool {
-        matches!(self, Self::Register | Self::Login)
     }
 }
 
@@ -403,33 +367,6 @@ pub struct RateLimit {
     pub requests_per_hour: Option<u32>,
     /// Peers whose `X-Forwarded-For` is believed (IP addresses or CIDR prefixes).
     pub trusted_proxies: Vec<String>,
-}
-
-/// `auth.jwt`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Auth {
-    /// Module name.
-    pub name: String,
-    /// At least 32 bytes.
-    pub secret: String,
-    /// What an operator knows it by: the variable that it is made of, or its place in the config.
-    pub secret_name: String,
-    /// Life of a token.
-    pub token_expiry: Duration,
-    /// `iss`.
-    pub issuer: String,
-    /// Users to add at start if they are not there: `[{name, email, password}]`.
-    pub seed_file: Option<PathBuf>,
-    /// Whether `/register` is open.
-    pub allow_registration: bool,
-    /// Whether another e-mail address needs the password of the account.
-    pub email_needs_password: bool,
-}
-
-impl std::fmt::Debug for Auth {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Auth").field("name", &self.name).field("issuer", &self.issuer).field("secret", &"[hidden]").finish_non_exhaustive()
-    }
 }
 
 /// `api.handler`.

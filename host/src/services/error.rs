@@ -64,6 +64,14 @@ pub enum ServiceError {
     /// Who are you? (401)
     #[error("{0}")]
     Unauthorized(String),
+    /// The password is right, and that is not enough (401).
+    #[error("{detail}")]
+    SecondFactor {
+        /// What is needed, for the caller.
+        detail: String,
+        /// A word for programs, for example `second-factor-required`.
+        code: &'static str,
+    },
     /// You may not (403).
     #[error("{0}")]
     Forbidden(String),
@@ -129,6 +137,7 @@ impl From<crate::store::StoreError> for ServiceError {
             }
             E::Conflict(conflict) => Self::Conflict(conflict.to_string()),
             E::Taken(what) => Self::Conflict(format!("{what} is taken")),
+            E::Last(role) => Self::Conflict(format!("nobody else has the role {role}: give it to somebody first")),
             other => Self::Internal(other.into()),
         }
     }

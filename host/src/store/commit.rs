@@ -142,6 +142,9 @@ pub enum StoreError {
     /// Something unique is taken: the field's name, for example `email`.
     #[error("{0} is taken")]
     Taken(&'static str),
+    /// Nobody else has this role: it was not taken away.
+    #[error("nobody else has the role {0}")]
+    Last(&'static str),
     /// Not enough stock: nothing was reserved, or set below what is reserved.
     #[error("not enough stock: {0:?}")]
     Short(Vec<Shortage>),

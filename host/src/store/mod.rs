@@ -34,4 +34,4 @@ pub use self::operations::{Backlog, CommitObserver, CommitStats, OLDEST_LOOKED_A
 pub use self::resources::{HistoryRow, IdempotencyRow, Listing, Object, PriceRow, Progress, Resource, Resources};
 use self::stock::merge_lines;
 pub use self::stock::{HeldReservation, MoveBy, NewMove, ReservationStatus, Shortage, Stock, StockLevel, StockLine, StockMove, Stocking};
-pub use self::users::{User, Users};
+pub use self::users::{Changed, MAX_RESETS, Reset, SecondFactor, Standing, ToldEpoch, User, UserChange, Users};

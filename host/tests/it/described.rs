@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use millrace::plan::access::Role;
+use millrace::store::{OutboxRow, Reset};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use sha2::Digest as _;
 
 use crate::client::{Answer, Client, order};
 use crate::test_app::TestApp;
@@ -146,6 +148,61 @@ async fn check_accounts(api: &Description, app: &TestApp) -> Client {
     customer
 }
 
+/// What people with roles do about their own account and those of others. They are somebody else, so that no customer's token ends.
+async fn check_staff(api: &Description, app: &TestApp) {
+    let grace = app.client.customer("grace").await;
+    let id = grace.get("/api/auth/profile").await.body["id"].as_str().unwrap().to_owned();
+    let password = json!({"password": "password123"});
+    let with = |answer: &Answer| app.client.with_token(answer.body["token"].as_str().unwrap_or_else(|| panic!("{answer:?}")));
+    app.store.users.set_roles(&id, &["admin".to_owned()].into(), None).await.unwrap();
+    let credentials = json!({"email": "grace@example.com", "password": "password123"});
+    let grace = with(&api.post(&app.client, "/api/auth/login", &credentials).await);
+    let grace = with(&api.post(&grace, "/api/auth/renew", &json!({})).await);
+    assert_eq!(api.post(&grace, "/api/auth/totp", &json!({})).await.status, StatusCode::FORBIDDEN);
+    let grace = with(&api.post(&grace, "/api/auth/sudo", &password).await);
+
+    let page = api.get(&grace, "/api/admin/users?search=grace&limit=1").await;
+    assert_eq!((&page.body["items"][0]["id"], &page.body["nextCursor"]), (&json!(id), &Value::Null));
+    let other = app.client.customer("otto").await.get("/api/auth/profile").await.body["id"].as_str().unwrap().to_owned();
+    let roles = json!({"roles": ["support"], "reason": "joins"});
+    api.ask(&grace, Method::PUT, &format!("/api/admin/users/{other}/roles"), Some(&roles), &[]).await;
+    for what in ["disable", "enable"] {
+        let changed = api.post(&grace, &format!("/api/admin/users/{other}/{what}"), &json!({"reason": "a test"})).await;
+        assert_eq!(changed.status, StatusCode::OK, "{changed:?}");
+    }
+
+    let begun = api.post(&grace, "/api/auth/totp", &json!({})).await;
+    let device = totp_rs::Totp::from_url(begun.body["uri"].as_str().unwrap()).unwrap();
+    let code = device.generate(u64::try_from(app.clock.now().as_second()).unwrap()).to_string();
+    let grace = with(&api.post(&grace, "/api/auth/totp/confirm", &json!({"code": code})).await);
+    assert_eq!(api.get(&grace, "/api/auth/profile").await.body["secondFactor"], true);
+    assert_eq!(api.post(&app.client, "/api/auth/login", &credentials).await.body["code"], "second-factor-required");
+    let grace = with(&api.ask(&grace, Method::DELETE, "/api/auth/totp", None, &[]).await);
+
+    let change = json!({"currentPassword": "password123", "newPassword": "password456"});
+    assert_eq!(api.ask(&grace, Method::PUT, "/api/auth/password", Some(&change), &[]).await.status, StatusCode::OK);
+    assert_eq!(
+        api.post(&app.client, "/api/auth/password/forgotten", &json!({"email": "grace@example.com"})).await.status,
+        StatusCode::ACCEPTED
+    );
+    // As if this had been sent.
+    let now = app.clock.steady();
+    let digest = sha2::Sha256::digest("a link").iter().map(|byte| format!("{byte:02x}")).collect();
+    let reset = Reset { digest, user_id: id, expires_at: now + jiff::SignedDuration::from_secs(60) };
+    let event = event_for_nobody();
+    app.store.users.add_reset(reset, now, event).await.unwrap();
+    let another = json!({"token": "a link", "newPassword": "password789"});
+    for status in [StatusCode::NO_CONTENT, StatusCode::UNPROCESSABLE_ENTITY] {
+        assert_eq!(api.post(&app.client, "/api/auth/password/reset", &another).await.status, status);
+    }
+}
+
+/// An event that nobody hears.
+fn event_for_nobody() -> OutboxRow {
+    let (topic, key) = ("user.changed".to_owned(), "nobody".to_owned());
+    OutboxRow { position: 0, event_id: "nothing".into(), topic, key, seq: 0, payload: "{}".into(), traceparent: None }
+}
+
 async fn check_reading(api: &Description, customer: &Client) {
     let products = api.get(customer, "/api/products?limit=3").await;
     assert!(products.headers.contains_key("link"), "{products:?}");
@@ -210,6 +267,7 @@ async fn the_shop_answers_as_it_describes() {
     let app = TestApp::start("configs/monolith.yaml", &[("PAYMENT_RETRY_AFTER", "20m")]).await;
     let api = Description::of(&app.client).await;
     let customer = check_accounts(&api, &app).await;
+    check_staff(&api, &app).await;
     check_reading(&api, &customer).await;
     check_refused_orders(&api, &app, &customer).await;
     check_admin(&api, &app, &customer).await;

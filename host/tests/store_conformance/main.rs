@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "this is a test, its functions are only not all marked so")]
 #![expect(clippy::disallowed_methods, reason = "what a test spawns ends with it")]
 
+mod accounts;
 mod agreement;
 mod audit;
 mod commits;
@@ -116,6 +117,15 @@ on_each_store! {
         an_instance_stays_while_an_event_of_its_time_waits,
         what_belongs_to_a_finished_instance_goes_with_it,
         an_instance_that_is_not_what_was_archived_stays;
+    accounts:
+        a_change_of_what_tokens_rest_on_makes_a_new_epoch,
+        the_last_who_has_a_role_keeps_it_if_that_is_asked_for,
+        of_many_who_take_a_role_from_each_other_one_keeps_it,
+        what_another_process_has_told_of_an_account_is_kept,
+        every_epoch_is_told_once,
+        a_reset_is_good_once_and_for_its_time,
+        a_user_has_a_few_resets_at_most,
+        users_are_searched_by_what_is_known_of_them_and_listed_in_pages;
     shop:
         an_email_is_taken_once_in_any_case,
         a_user_is_found_by_id_and_email,

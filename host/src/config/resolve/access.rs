@@ -1,5 +1,7 @@
 //! Who may call each route, and whose the resources of each handler are: what was written in several places, made one.
 
+use std::time::Duration;
+
 use super::routes::creating;
 use crate::config::context::Context;
 use crate::config::finding::Findings;
@@ -25,6 +27,7 @@ pub(super) fn complete(context: &Context<'_>, routes: &mut [Option<Route>], reso
         let pointer = format!("/workflows/http/routes/{index}");
         route.access = access(context, resources, (entry, route), &pointer, findings);
         route.scope = scope(resources, (entry, route), &pointer, findings);
+        route.sudo = sudo(context, entry, route);
     }
 }
 
@@ -74,6 +77,10 @@ fn access(
     }
     let needs_token = route.middlewares.contains(&Middleware::Auth) || is_about_the_caller(&route.endpoint, resources);
     let asked = if needs_token { Access::SignedIn } else { Access::Anyone };
+    let asked = match route.endpoint {
+        Endpoint::Account(operation) => operation.roles().map_or(asked, |roles| asked.and(Access::Roles(roles))),
+        _ => asked,
+    };
     let access = written.iter().fold(asked, |access, (_, list)| access.and(Access::Roles(list.roles())));
     // A list without any role was reported already.
     if access == Access::Roles(Roles::default()) && written.iter().all(|(_, list)| !list.roles().is_empty()) {
@@ -91,10 +98,17 @@ fn access(
     access
 }
 
+/// How long ago the password was asked for again, at most: the shortest of what is written, and of what the operation itself asks for.
+fn sudo(context: &Context<'_>, entry: &RouteEntry, route: &Route) -> Option<Duration> {
+    let own = if let Endpoint::Account(operation) = route.endpoint { operation.sudo() } else { None };
+    let of_middleware = |name: &String| context.module(name)?.settings::<AuthMiddleware>()?.sudo.map(|given| given.0);
+    own.into_iter().chain(entry.middlewares.iter().filter_map(of_middleware)).min()
+}
+
 /// Whether an answer depends on who asks, whatever the middlewares are.
 fn is_about_the_caller(endpoint: &Endpoint, resources: &[ResourceHandler]) -> bool {
     match endpoint {
-        Endpoint::Account(operation) => !operation.gives_token(),
+        Endpoint::Account(operation) => !operation.is_open(),
         Endpoint::Resource { handler, .. } => belong_to_somebody(resources, handler),
         Endpoint::Audit(_) => true,
         Endpoint::Proxy(_) => false,

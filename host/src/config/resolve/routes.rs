@@ -68,7 +68,7 @@ fn route(
     }
     let (name, type_name) = (module.at.name, module.type_name.unwrap_or_default());
     let endpoint = match type_name {
-        AuthJwt::TYPE => auth_endpoint(entry).ok_or_else(auth_routes),
+        AuthJwt::TYPE => AccountOperation::asked(&entry.method, &entry.path).map(Endpoint::Account).ok_or_else(auth_routes),
         ApiHandler::TYPE => {
             check_placeholder(&entry.path, &format!("{pointer}/path"), findings)?;
             operation(entry, module.settings::<ApiHandler>())
@@ -95,6 +95,7 @@ fn route(
             // Known when it is known whose the resources are.
             access: Access::Anyone,
             scope: Scope::Own,
+            sudo: None,
         }),
         Err(accepted) => {
             let message = format!("'{name}' ({type_name}) does not know what to do on {} {}", entry.method, entry.path);
@@ -149,13 +150,8 @@ fn check_placeholder(path: &str, pointer: &str, findings: &mut Findings) -> Opti
 
 /// What may be asked of accounts.
 fn auth_routes() -> String {
-    let routes: Vec<String> = AccountOperation::ALL.iter().map(|(_, method, end)| format!("{method} .../{end}")).collect();
+    let routes: Vec<String> = AccountOperation::ALL.iter().map(|(_, method, end)| format!("{method} ...{end}")).collect();
     format!("accepted: {}", routes.join(", "))
-}
-
-fn auth_endpoint(entry: &RouteEntry) -> Option<Endpoint> {
-    let asked = (entry.method.as_str(), entry.path.rsplit('/').next()?);
-    AccountOperation::ALL.into_iter().find(|(_, method, end)| (*method, *end) == asked).map(|(operation, ..)| Endpoint::Account(operation))
 }
 
 /// Follows from the method and where the id stands.

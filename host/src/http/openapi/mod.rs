@@ -2,6 +2,7 @@
 //!
 //! Knows what routes answer in general; what a resource holds comes from its handler's settings and, for a shop, from the shop.
 
+mod accounts;
 mod answers;
 mod operation;
 mod operator;

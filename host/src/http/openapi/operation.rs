@@ -2,19 +2,18 @@
 
 use serde_json::{Value, json};
 
+use super::accounts;
 use super::answers::{Answers, Header};
 use super::schemas::{Schemas, array_of};
 use super::shape::{MISSING, Shape, idempotency_key, parameter};
 use super::shop::of_shop;
 use super::{BEARER, JSON};
-use crate::http::accounts::{SessionBody, UserBody};
 use crate::http::proxy::Unanswered;
 use crate::http::table::{self, Entry, Table, Who};
-use crate::plan::{Access, AccountOperation, Endpoint, Operation, Plan, ResourceHandler, Route, ShopOperation};
+use crate::plan::{Access, Endpoint, Operation, Plan, ResourceHandler, Route, ShopOperation};
 use crate::services::audit;
 use crate::services::resources::view::CURSOR_PATTERN;
 use crate::services::resources::{MAX_PAGE, usual_page};
-use crate::services::users::{Credentials, ProfileChange, Registration};
 
 /// Any request.
 const ALWAYS: [(u16, &str); 3] = [
@@ -64,8 +63,14 @@ pub(super) fn operation(route: &Route, (entry, id): (&Entry, &str), (plan, table
     if !is_open {
         answers = answers.problem(schemas, NEEDS_TOKEN.0, NEEDS_TOKEN.1);
     }
-    if let Some(roles) = entry.roles() {
-        answers = answers.problem(schemas, 403, &format!("Only for the roles {}", roles.joined(", ")));
+    let roles = entry.roles().map(|roles| format!("Only for the roles {}", roles.joined(", ")));
+    let sudo =
+        entry.sudo.map(|seconds| format!("With the code sudo-required: the password was not shown again within the last {seconds} s"));
+    let needs_factor = !is_open && plan.auth.as_ref().is_some_and(|auth| !auth.second_factor.is_empty());
+    let factor = needs_factor.then(|| "With the code second-factor-enrolment-required: a second factor has to be set up first".to_owned());
+    let refused: Vec<String> = roles.into_iter().chain(sudo).chain(factor).collect();
+    if !refused.is_empty() {
+        answers = answers.problem(schemas, 403, &refused.join(". "));
     }
     if entry.limits.burst.is_some() {
         answers = answers.problem(schemas, TOO_OFTEN.0, TOO_OFTEN.1);
@@ -91,7 +96,7 @@ fn find<'p>(plan: &'p Plan, handler: &str) -> Option<&'p ResourceHandler> {
 
 fn shape(route: &Route, (plan, table): (&Plan, &Table), schemas: &mut Schemas) -> Shape {
     match &route.endpoint {
-        Endpoint::Account(operation) => of_account(*operation, schemas),
+        Endpoint::Account(operation) => accounts::shape(*operation, schemas),
         Endpoint::Resource { handler, operation } => match find(plan, handler) {
             Some(handler) => of_resource(handler, operation, table, schemas),
             None => Shape {
@@ -114,10 +119,6 @@ fn shape(route: &Route, (plan, table): (&Plan, &Table), schemas: &mut Schemas) -
     }
 }
 
-fn account(summary: &str, body: Option<Value>, answers: Answers) -> Shape {
-    Shape { summary: summary.to_owned(), tag: "accounts".to_owned(), parameters: vec![], body: body.map(|schema| (schema, true)), answers }
-}
-
 fn of_audit(schemas: &mut Schemas) -> Shape {
     let text = || json!({"type": "string"});
     let limit = json!({"type": "integer", "minimum": 1, "maximum": audit::MAX_PAGE, "default": audit::USUAL_PAGE});
@@ -137,31 +138,6 @@ fn of_audit(schemas: &mut Schemas) -> Shape {
     let answers = Answers::default().content(200, "A page, newest first", JSON, schemas.answer::<audit::AuditPage>());
     let answers = answers.problem(schemas, 422, "`limit` or `cursor` is wrong; `errors` names it");
     Shape { summary: "What people with a role have done".to_owned(), tag: "audit".to_owned(), parameters, body: None, answers }
-}
-
-fn of_account(operation: AccountOperation, schemas: &mut Schemas) -> Shape {
-    match operation {
-        AccountOperation::Register => {
-            let answers = Answers::default().content(201, "The account and a token", JSON, schemas.answer::<SessionBody>());
-            let answers = answers.problems(schemas, &[(403, "Registration is closed"), (409, "The e-mail is taken")]);
-            account("Open an account", Some(schemas.request::<Registration>()), answers)
-        }
-        AccountOperation::Login => {
-            let answers = Answers::default().content(200, "A token", JSON, schemas.answer::<SessionBody>());
-            let answers = answers.problems(schemas, &[(401, "Invalid credentials"), (429, "Too many wrong passwords for this account")]);
-            account("Log in", Some(schemas.request::<Credentials>()), answers)
-        }
-        AccountOperation::Profile => {
-            let answers = Answers::default().content(200, "The account", JSON, schemas.answer::<UserBody>());
-            account("The account of the token", None, answers)
-        }
-        AccountOperation::UpdateProfile => {
-            let answers = Answers::default().content(200, "The account", JSON, schemas.answer::<UserBody>());
-            let refused = [(403, "`currentPassword` is not the password of the account"), (409, "The e-mail is taken")];
-            let answers = answers.problems(schemas, &refused);
-            account("Change name, e-mail or both", Some(schemas.request::<ProfileChange>()), answers)
-        }
-    }
 }
 
 fn of_resource(handler: &ResourceHandler, operation: &Operation, table: &Table, schemas: &mut Schemas) -> Shape {

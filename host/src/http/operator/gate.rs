@@ -17,6 +17,7 @@ use crate::http::address::{forwarded, peer};
 use crate::http::error::ApiError;
 use crate::http::hosts::Hosts;
 use crate::http::state::AppState;
+use crate::http::writes;
 use crate::plan::access::{Role, Roles};
 use crate::plan::{self, OperatorReaders};
 use crate::services::audit;
@@ -65,10 +66,10 @@ impl Gate {
     }
 
     /// Who asks, if they may do what is needed.
-    fn check(&self, request: &Request, operation: &'static Operation) -> Result<Actor, ApiError> {
+    async fn check(&self, request: &mut Request, operation: &'static Operation) -> Result<Actor, ApiError> {
         let need = operation.need;
         self.check_origin(request)?;
-        let actor = self.actor(request, operation)?;
+        let actor = self.actor(request, operation).await?;
         if need != Need::See && !self.write {
             let detail = format!("this process may only be looked at here: `write` of the module '{}' is false", self.name);
             return Err(ApiError::new(StatusCode::FORBIDDEN, detail));
@@ -76,11 +77,11 @@ impl Gate {
         Ok(actor)
     }
 
-    fn actor(&self, request: &Request, operation: &'static Operation) -> Result<Actor, ApiError> {
+    async fn actor(&self, request: &mut Request, operation: &'static Operation) -> Result<Actor, ApiError> {
         let need = operation.need;
         let sends_token = request.headers().contains_key(header::AUTHORIZATION);
         if self.knows_tokens && (sends_token || !self.is_enough_to_be_here(request, need)) {
-            let user = self.app.authenticate(request.headers())?;
+            let user = self.app.authenticate(request.headers()).await?;
             let (actor, left) = (actor(&user, request), user.left);
             if need.roles().and(user.roles).is_empty() {
                 self.write_refusal(actor, operation);
@@ -105,7 +106,7 @@ impl Gate {
     fn write_refusal(&self, actor: audit::Actor, operation: &'static Operation) {
         if let Some(log) = self.app.audit.clone() {
             let route = format!("{} {}", operation.method, operation.path);
-            drop(self.app.writes.spawn(async move { log.refused(&actor, &route).await }));
+            writes::begin(&self.app.writes, async move { log.refused(&actor, &route).await });
         }
     }
 
@@ -144,7 +145,7 @@ fn comes_from_elsewhere(headers: &HeaderMap) -> bool {
 /// Lets a request through with an [`Actor`] among its extensions, and counts what became of it.
 pub(super) async fn admit(State((gate, operation)): State<(Arc<Gate>, &'static Operation)>, mut request: Request, next: Next) -> Response {
     let begin = Instant::now();
-    let response = match gate.check(&request, operation) {
+    let response = match gate.check(&mut request, operation).await {
         Ok(actor) => {
             request.extensions_mut().insert(actor);
             next.run(request).await

@@ -47,7 +47,7 @@ impl Actor {
 
     /// As a caller that reaches everything.
     pub(super) fn caller(&self) -> Caller {
-        let user = CurrentUser { id: self.of.id.clone(), roles: self.of.roles, left: self.left };
+        let user = CurrentUser::let_in(self.of.id.clone(), self.of.roles, self.left);
         Caller { user: Some(user), scope: Scope::All, actor: Some(Arc::clone(&self.of)) }
     }
 }

@@ -170,7 +170,7 @@ impl State {
         self.runs.insert(self.last_sequence, Aged { written_at: self.now, row: run });
     }
 
-    fn add_event(&mut self, mut row: OutboxRow) -> OutboxRow {
+    pub(super) fn add_event(&mut self, mut row: OutboxRow) -> OutboxRow {
         self.last_position += 1;
         row.position = self.last_position;
         self.unpublished.insert(row.position);

@@ -3,6 +3,7 @@
 //! One lock around one [`State`](state::State); every change checks all its guards before it writes anything, so nothing ever
 //! has to be undone.
 
+mod accounts;
 mod audit;
 mod commit;
 mod finished;
@@ -10,8 +11,8 @@ mod holds;
 mod letters;
 mod state;
 mod stock;
+mod users;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,10 +25,10 @@ use parking_lot::Mutex;
 
 use self::state::State;
 use super::{
-    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Found, Guard,
+    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Found, Guard,
     HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, Line, Listing, Messages, NewMove, Operations, OutboxRow,
-    PriceRow, Prunable, Redriven, Refused, ReservationStatus, Resource, Resources, Sought, Space, StepRun, Stock, StockLevel, StockLine,
-    StockMove, StoreError, Timer, User, Users,
+    PriceRow, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources, Sought, Space, Standing, StepRun, Stock,
+    StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange, Users,
 };
 use crate::clock::Clock;
 
@@ -322,8 +323,8 @@ impl Users for Memory {
         self.write(|state| state.update_user(id, name, email))
     }
 
-    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>, audit: Option<AuditEntry>) -> Result<Option<User>, StoreError> {
-        self.write(|state| Ok(state.set_roles(id, roles, audit)))
+    async fn change_user(&self, id: &str, change: UserChange) -> Result<Option<Changed>, StoreError> {
+        self.write(|state| state.change_user(id, change))
     }
 
     async fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
@@ -332,6 +333,47 @@ impl Users for Memory {
 
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         self.read(|state| state.user_by_email(email))
+    }
+
+    async fn users(&self, search: &str, after: &str, limit: usize) -> Result<Vec<User>, StoreError> {
+        self.read(|state| state.users(search, after, limit))
+    }
+
+    async fn standing(&self, id: &str) -> Result<Option<Standing>, StoreError> {
+        self.read(|state| state.standing(id))
+    }
+
+    async fn hear_epoch(&self, id: &str, epoch: u64, at: i64) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.hear_epoch(id, epoch, at);
+            Ok(())
+        })
+    }
+
+    async fn untold(&self, limit: usize) -> Result<Vec<User>, StoreError> {
+        self.read(|state| state.untold(limit))
+    }
+
+    async fn tell(&self, told: Vec<ToldEpoch>) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.tell(told);
+            Ok(())
+        })
+    }
+
+    async fn add_reset(&self, reset: Reset, now: Timestamp, event: OutboxRow) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.add_reset(reset, now, event);
+            Ok(())
+        })
+    }
+
+    async fn reset_of(&self, digest: &str, now: Timestamp) -> Result<Option<String>, StoreError> {
+        self.read(|state| state.reset_of(digest, now))
+    }
+
+    async fn use_reset(&self, digest: &str, now: Timestamp, change: UserChange) -> Result<Option<Changed>, StoreError> {
+        self.write(|state| state.use_reset(digest, now, change))
     }
 }
 

@@ -8,10 +8,9 @@ use millrace_workflow::Definition;
 
 use super::super::{
     AuditEntry, AuditRow, Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, Hold, IdempotencyRow, InboxRow, Line, Listing,
-    OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, ReservationStatus, Resource, RunStatus, StepRun, StockLevel, StockMove, StoreError,
-    Timer, User,
+    OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, ReservationStatus, Resource, RunStatus, StepRun, StockLevel, StockMove, Timer,
 };
-use crate::text::email_key;
+use super::accounts::Accounts;
 
 /// Kind and id of a resource.
 pub(super) type Name = (String, String);
@@ -66,7 +65,7 @@ pub(super) struct State {
     pub(super) idempotency: HashMap<(String, String), Aged<IdempotencyRow>>,
     pub(super) dead_letters: BTreeMap<u64, DeadLetter>,
     last_letter: u64,
-    users: HashMap<String, User>,
+    pub(super) accounts: Accounts,
     pub(super) stock: BTreeMap<String, StockLevel>,
     pub(super) stock_moves: Vec<StockMove>,
     pub(super) reservations: HashMap<String, Reservation>,
@@ -458,53 +457,6 @@ impl State {
 
     pub(super) fn components(&self) -> Vec<(String, String)> {
         self.components.clone().into_iter().collect()
-    }
-}
-
-/// Users.
-impl State {
-    pub(super) fn add_user(&mut self, mut user: User) -> Result<(), StoreError> {
-        if self.user_by_email(&user.email).is_some() {
-            return Err(StoreError::Taken("email"));
-        }
-        if self.users.contains_key(&user.id) {
-            return Err(StoreError::Taken("id"));
-        }
-        user.created_at = to_micros(user.created_at);
-        self.users.insert(user.id.clone(), user);
-        Ok(())
-    }
-
-    pub(super) fn update_user(&mut self, id: &str, name: Option<&str>, email: Option<&str>) -> Result<Option<User>, StoreError> {
-        let other = email.and_then(|email| self.user_by_email(email)).filter(|other| other.id != id);
-        let Some(user) = self.users.get_mut(id) else { return Ok(None) };
-        if other.is_some() {
-            return Err(StoreError::Taken("email"));
-        }
-        if let Some(name) = name {
-            name.clone_into(&mut user.name);
-        }
-        if let Some(email) = email {
-            email.clone_into(&mut user.email);
-        }
-        Ok(Some(user.clone()))
-    }
-
-    pub(super) fn set_roles(&mut self, id: &str, roles: &BTreeSet<String>, entry: Option<AuditEntry>) -> Option<User> {
-        let user = self.users.get_mut(id)?;
-        user.roles.clone_from(roles);
-        let user = user.clone();
-        self.note(entry);
-        Some(user)
-    }
-
-    pub(super) fn user(&self, id: &str) -> Option<User> {
-        self.users.get(id).cloned()
-    }
-
-    pub(super) fn user_by_email(&self, email: &str) -> Option<User> {
-        let key = email_key(email);
-        self.users.values().find(|user| email_key(&user.email) == key).cloned()
     }
 }
 

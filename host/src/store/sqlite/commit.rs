@@ -304,7 +304,8 @@ fn insert_run(writing: &Writing<'_>, run: &StepRun) -> Result<(), UnitError> {
     Ok(())
 }
 
-fn insert_outbox(writing: &mut Writing<'_>, mut outbox: Vec<OutboxRow>) -> Result<Committed, UnitError> {
+/// Adds events, each with the next position.
+pub(super) fn insert_outbox(writing: &mut Writing<'_>, mut outbox: Vec<OutboxRow>) -> Result<Committed, UnitError> {
     for row in &mut outbox {
         writing.tail.position += 1;
         let position = writing.tail.position;

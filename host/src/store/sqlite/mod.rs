@@ -26,10 +26,10 @@ mod runs;
 mod stock;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod users;
 mod writer;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -39,10 +39,10 @@ use millrace_workflow::Definition;
 use self::readers::Readers;
 use self::writer::WriterHandle;
 use super::{
-    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter, Found, Guard,
-    HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, Line, Listing, Messages, NewMove, Operations, OutboxRow,
-    PriceRow, Prunable, Redriven, Refused, ReservationStatus, Resource, Resources, Sought, Space, StepRun, Stock, StockLevel, StockLine,
-    StockMove, StoreError, Timer, User, Users,
+    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter,
+    Found, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, Line, Listing, Messages, NewMove, Operations,
+    OutboxRow, PriceRow, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources, Sought, Space, Standing, StepRun,
+    Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange, Users,
 };
 use crate::clock::Clock;
 
@@ -322,9 +322,9 @@ impl Users for Sqlite {
         self.writer.write(move |writing| users::update(writing, &id, name.as_deref(), email.as_deref())).await
     }
 
-    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>, audit: Option<AuditEntry>) -> Result<Option<User>, StoreError> {
-        let (id, roles) = (id.to_owned(), roles.clone());
-        self.writer.write(move |writing| Ok(users::set_roles(writing.connection, &id, &roles, audit)?)).await
+    async fn change_user(&self, id: &str, change: UserChange) -> Result<Option<Changed>, StoreError> {
+        let id = id.to_owned();
+        self.writer.write(move |writing| users::change(writing.connection, &id, change)).await
     }
 
     async fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
@@ -333,6 +333,41 @@ impl Users for Sqlite {
 
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         self.readers.look_up(|connection| users::by_email(connection, email)).await
+    }
+
+    async fn users(&self, search: &str, after: &str, limit: usize) -> Result<Vec<User>, StoreError> {
+        let (search, after) = (search.to_owned(), after.to_owned());
+        self.readers.read(move |connection| users::search(connection, &search, &after, limit)).await
+    }
+
+    async fn standing(&self, id: &str) -> Result<Option<Standing>, StoreError> {
+        self.readers.look_up(|connection| tokens::standing(connection, id)).await
+    }
+
+    async fn hear_epoch(&self, id: &str, epoch: u64, at: i64) -> Result<(), StoreError> {
+        let id = id.to_owned();
+        self.writer.write(move |writing| tokens::hear(writing, &id, epoch, at)).await
+    }
+
+    async fn untold(&self, limit: usize) -> Result<Vec<User>, StoreError> {
+        self.readers.read(move |connection| users::untold(connection, limit)).await
+    }
+
+    async fn tell(&self, told: Vec<ToldEpoch>) -> Result<(), StoreError> {
+        self.writer.write(move |writing| tokens::tell(writing, told)).await
+    }
+
+    async fn add_reset(&self, reset: Reset, now: Timestamp, event: OutboxRow) -> Result<(), StoreError> {
+        self.writer.write(move |writing| tokens::add_reset(writing, &reset, now, event)).await
+    }
+
+    async fn reset_of(&self, digest: &str, now: Timestamp) -> Result<Option<String>, StoreError> {
+        self.readers.look_up(|connection| tokens::reset_of(connection, digest, now)).await
+    }
+
+    async fn use_reset(&self, digest: &str, now: Timestamp, change: UserChange) -> Result<Option<Changed>, StoreError> {
+        let digest = digest.to_owned();
+        self.writer.write(move |writing| tokens::use_reset(writing, &digest, now, change)).await
     }
 }
 

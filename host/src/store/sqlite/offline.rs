@@ -1,14 +1,14 @@
 //! What an operator changes in a database by a command, beside the process that has it open, if one has. That process finds what was
 //! changed within seconds. What changes something brings its entry for the audit log along.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::super::{AuditChain, AuditEntry, AuditRow, Broken, DeadLetter, HeldReservation, Redriven, StepRun, User};
+use super::super::{AuditChain, AuditEntry, AuditRow, Broken, DeadLetter, HeldReservation, Redriven, StepRun, User, UserChange};
 use super::connection::{self, OpenError};
+use super::writer::UnitError;
 use super::{audit, outbox, runs, stock, users};
 
 /// Makes events of the database `path` that were written at or after `since` unpublished again, and answers how many.
@@ -136,23 +136,29 @@ pub fn users(path: &Path, everybody: bool) -> Result<Vec<User>, OpenError> {
     beside(path, |connection| users::list(connection, everybody))
 }
 
-/// Changes the roles of the user with this e-mail, and answers what they are now. `None` when there is no such user. The user becomes the
-/// subject of `entry`.
+/// The user of the database `path` with this e-mail. `None` when there is no such user.
 ///
 /// # Errors
 /// [`OpenError`], which names the file.
-pub fn change_roles(
-    path: &Path,
-    email: &str,
-    change: impl FnOnce(&mut BTreeSet<String>),
-    entry: AuditEntry,
-) -> Result<Option<User>, OpenError> {
+pub fn user(path: &Path, email: &str) -> Result<Option<User>, OpenError> {
+    beside(path, |connection| users::by_email(connection, email))
+}
+
+/// Changes the user with this e-mail, and answers what they are now. `None` when there is no such user. The user becomes the subject of
+/// `entry`.
+///
+/// # Errors
+/// [`OpenError`], which names the file.
+pub fn change_user(path: &Path, email: &str, change: UserChange, entry: AuditEntry) -> Result<Option<User>, OpenError> {
     writing(path, |writing| {
-        let Some(mut user) = users::by_email(writing, email)? else { return Ok(None) };
-        change(&mut user.roles);
-        let entry = AuditEntry { subject: format!("users/{}", user.id), ..entry };
-        users::set_roles(writing, &user.id, &user.roles, Some(entry))?;
-        Ok(Some(user))
+        let Some(user) = users::by_email(writing, email)? else { return Ok(None) };
+        let change = change.noted(Some(AuditEntry { subject: format!("users/{}", user.id), ..entry }));
+        // Who works on the machine itself may take away a last role too, so nothing is refused here.
+        match users::change(writing, &user.id, change) {
+            Ok(changed) => Ok(changed.map(|changed| changed.user)),
+            Err(UnitError::Broken(cause)) => Err(cause),
+            Err(UnitError::Refused(_)) => Ok(Some(user)),
+        }
     })
 }
 

@@ -21,7 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("audit", &["error"]),
     ("engine", &[]),
     ("console", &["audit", "engine", "error", "messaging", "operations", "resources", "users"]),
-    ("messaging", &["engine"]),
+    ("messaging", &["engine", "users"]),
     ("operations", &["engine"]),
     ("users", &["audit", "error"]),
     ("shop", &["error", "generation"]),
