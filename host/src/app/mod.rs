@@ -110,6 +110,7 @@ impl App {
             health::register(&health, &plan, core, backlogs);
             health.set_database(core.store.instances.identity());
             health::register_catalogue(&health, &core.resources);
+            health::register_keying(&health, &plan, &core.keying);
             health::register_archive(&health, core.archive.as_ref());
             health::register_lacks(&health, &core.stranded(&plan)).await?;
             let held = parts::held(&plan, core);

@@ -23,7 +23,7 @@ use crate::services::engine::{
 use crate::services::generation::Generation;
 use crate::services::messaging::{Refusals, Strangers};
 use crate::services::operations::agreement::Known;
-use crate::services::operations::{Archive, Held, Names, Stranded};
+use crate::services::operations::{Archive, Held, Keying, Names, Stranded};
 use crate::services::resources::{self, Resources};
 use crate::services::shop::{self, stock};
 use crate::services::users::{Standings, TokenVerifier, Users};
@@ -61,6 +61,8 @@ pub(super) struct Core {
     pub internal: Option<http::Router>,
     /// Where finished instances go.
     pub archive: Option<Archive>,
+    /// What gives keys to resources that lack them.
+    pub keying: Keying,
 }
 
 impl Core {
@@ -99,6 +101,12 @@ pub(super) async fn ended(serving: &mut Option<JoinHandle<anyhow::Result<()>>>) 
     result.context("the server failed")?
 }
 
+fn open(plan: &Plan, database: &plan::Database, clock: &Clock) -> Result<Store, store::OpenError> {
+    let readers = usize::try_from(database.max_open_conns).unwrap_or(1);
+    let keys = plan.resources.iter().filter_map(resources::keys).collect();
+    store::open(&store::Database { path: database.path.clone(), readers, keys }, clock.clone())
+}
+
 /// Database, components, pipeline and bus.
 pub(super) async fn core(
     plan: &Arc<Plan>,
@@ -115,8 +123,7 @@ pub(super) async fn core(
          `createIfMissing` true a new, empty database is made",
         database.path.display()
     );
-    let settings = store::Database { path: database.path.clone(), readers: usize::try_from(database.max_open_conns).unwrap_or(1) };
-    let store = store::open(&settings, clock.clone())?;
+    let store = open(plan, database, &clock)?;
     let store_failed = {
         let operations = Arc::clone(&store.operations);
         StoreFailed(Some(Box::pin(async move { operations.failed().await })))
@@ -172,16 +179,17 @@ pub(super) async fn core(
     let internal = internal(plan, &store.stock, &generation);
     let (kept, operations) = (Arc::clone(&store.resources), Arc::clone(&store.operations));
     let archive = Archive::new(plan, kept, operations, engine.clock.clone(), metrics.clone());
-    let resources = resources_of(plan, &store.stock, &engine, &pipeline, generation)?;
+    let resources = resources_of(plan, &store, &engine, &pipeline, generation)?;
     resources.seed().await?;
     let bus = plan.bus.as_ref().map(plan::Bus::build).transpose()?;
     let (refusals, strangers) = (Arc::default(), Arc::default());
-    Ok(Core { store, store_failed, writer: Some(writer), engine, pipeline, resources, bus, refusals, strangers, internal, archive })
+    let keying = Keying::new(Arc::clone(&store.operations));
+    Ok(Core { store, store_failed, writer: Some(writer), engine, pipeline, resources, bus, refusals, strangers, internal, archive, keying })
 }
 
 fn resources_of(
     plan: &Plan,
-    stock: &Arc<dyn Stock>,
+    kept: &Store,
     engine: &Dependencies,
     pipeline: &Pipeline,
     generation: Generation,
@@ -190,7 +198,8 @@ fn resources_of(
     let dependencies = resources::Dependencies {
         pipeline: pipeline.clone(),
         store,
-        stock: Arc::clone(stock),
+        users: Arc::clone(&kept.users),
+        stock: Arc::clone(&kept.stock),
         workflows,
         events,
         active,

@@ -99,6 +99,7 @@ impl Starting<'_> {
     }
 
     fn start_store(&self, core: &Core, started: &Started) {
+        started.tasks.spawn_long("keys", core.keying.clone().run(started.stop.clone()));
         let (operations, archive, clock) = (Arc::clone(&core.store.operations), core.archive.clone(), core.engine.clock.clone());
         if let Some(retention) = Retention::new(self.plan, operations, archive, clock, self.metrics.clone()) {
             started.tasks.spawn_long("retention", retention.run(started.stop.clone()));

@@ -155,7 +155,7 @@ impl From<ServiceError> for ApiError {
         match error {
             ServiceError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, detail),
             ServiceError::Invalid { errors, .. } => Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) },
-            ServiceError::Conflict(_) => Self::new(StatusCode::CONFLICT, detail),
+            ServiceError::Conflict(_) | ServiceError::Moved { .. } => Self::new(StatusCode::CONFLICT, detail),
             ServiceError::Differs { code, mut members, .. } => {
                 members.insert("code".into(), code.into());
                 Self { members: Some(Box::new(members)), ..Self::new(StatusCode::CONFLICT, detail) }

@@ -8,6 +8,7 @@ mod access;
 mod accounts;
 mod address;
 mod audit;
+mod back_office;
 mod bearer;
 mod body;
 mod error;

@@ -20,7 +20,7 @@ use super::middleware::{auth, cors, observe, rate_limit, request_id, security};
 use super::proxy::AskedTwice;
 use super::state::{AppState, DEFAULT_TIMEOUT, Route as Served, Serving};
 use super::table::{Answers, Entry, Table, is_any};
-use super::{HttpParts, access, accounts, audit, health, metrics, openapi, operator, resources, serves, shop, staff};
+use super::{HttpParts, access, accounts, audit, back_office, health, metrics, openapi, operator, resources, serves, shop, staff};
 use crate::plan::paths::{self, template as routable};
 use crate::plan::{self, AccountOperation, Endpoint, Middleware, Operation, ShopOperation};
 
@@ -122,6 +122,10 @@ fn endpoint(entry: &Entry, route: &plan::Route, state: &Arc<AppState>) -> Method
         Endpoint::Audit(_) => with(method, audit::list),
         Endpoint::Resource { operation, .. } => match operation {
             Operation::List => with(method, resources::list),
+            Operation::Search => with(method, resources::search),
+            Operation::Export => with(method, back_office::export),
+            Operation::Notes => with(method, back_office::notes),
+            Operation::AddNote => with(method, back_office::add_note),
             Operation::Create => with(method, resources::create),
             Operation::Get => with(method, resources::get),
             Operation::Update => with(method, resources::update),

@@ -246,6 +246,10 @@ pub(super) fn operation(endpoint: &Endpoint) -> &str {
         Endpoint::Audit(_) => "audit",
         Endpoint::Resource { operation, .. } => match operation {
             Operation::List => "list",
+            Operation::Search => "search",
+            Operation::Export => "export",
+            Operation::Notes => "notes",
+            Operation::AddNote => "add_note",
             Operation::Create => "create",
             Operation::Get => "get",
             Operation::Update => "update",

@@ -4,6 +4,7 @@
 pub mod access;
 mod accounts;
 pub mod paths;
+mod shop;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ pub use crate::bus::Settings as Bus;
 use crate::runtime;
 pub use access::{Access, Owner, Scope};
 pub use accounts::{AccountOperation, AccountTopics, Auth};
+pub use shop::ShopOperation;
 
 /// Header that carries what processes of one installation know each other by.
 pub const INTERNAL_HEADER: &str = "x-internal-secret";
@@ -278,6 +280,8 @@ impl Endpoint {
 pub enum Operation {
     /// `GET /things`
     List,
+    /// `GET /things` for those who reach the resources of everybody, of a handler that says what these are found by.
+    Search,
     /// `POST /things`
     Create,
     /// `GET /things/{id}`
@@ -288,42 +292,16 @@ pub enum Operation {
     Delete,
     /// `GET /things/{id}/events`
     Events,
+    /// `GET /things/export`, of a handler that says what its resources are found by.
+    Export,
+    /// `GET /things/{id}/notes`
+    Notes,
+    /// `POST /things/{id}/notes`
+    AddNote,
     /// `POST /things/{id}/<action>`
     Action(String),
     /// What the admin of a shop does with products.
     Shop(ShopOperation),
-}
-
-/// What the admin of a shop does with products and their stock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ShopOperation {
-    /// `GET /products` with `scope: all`
-    Search,
-    /// `GET /products/{id}/prices`
-    Prices,
-    /// `POST /products/import`
-    Import,
-    /// `GET /stock`
-    Levels,
-    /// `GET /stock/{id}/moves`
-    Moves,
-    /// `POST /stock/{id}/moves`
-    Move,
-}
-
-impl ShopOperation {
-    /// As it is counted.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Search => "search",
-            Self::Prices => "prices",
-            Self::Import => "import",
-            Self::Levels => "stock",
-            Self::Moves => "stock_moves",
-            Self::Move => "move_stock",
-        }
-    }
 }
 
 /// A middleware of a route.
@@ -394,12 +372,67 @@ pub struct ResourceHandler {
     pub per_owner: Option<PerOwner>,
     /// Lines priced from a catalogue: this resource is an order of a shop.
     pub pricing: Option<Pricing>,
+    /// What is looked at when somebody searches for a text.
+    pub searchable: Vec<String>,
+    /// What lists can be narrowed by.
+    pub filterable: Vec<Filterable>,
+    /// What it takes its amounts from.
+    pub draws: Option<Draws>,
     /// Field that holds units in stock, which are then kept as stock and can be reserved.
     pub stock_field: Option<String>,
     /// Field that says whether customers see a product: these resources are products of a shop.
     pub status_field: Option<String>,
     /// What another process has to know to reserve stock over HTTP. Without it that is not offered; while it is empty all are refused.
     pub stock_secret: Option<Secret>,
+}
+
+/// `draws` of an `api.handler`: each of its resources takes an amount from another resource, and all together never more than that has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draws {
+    /// Kind of what is drawn from.
+    pub from: String,
+    /// Field with its id.
+    pub by: String,
+    /// Field with the amount, in minor units.
+    pub amount: String,
+    /// Field of what is drawn from, with an amount of money: so much may be drawn.
+    pub up_to: String,
+    /// States in which something can be drawn from it.
+    pub states: BTreeSet<String>,
+    /// Fields of it that are copied.
+    pub take: Vec<String>,
+    /// Fields that one of those that draw from the same may have as `true`, and no more.
+    pub once: Vec<String>,
+}
+
+/// One entry of `filterable` of an `api.handler`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filterable {
+    /// The parameter of a query; of numbers with `min` or `max` before it.
+    pub name: String,
+    /// Field of the data, `a.b` for `b` within `a`, or within each entry of `a`.
+    pub field: String,
+    /// What is in the field.
+    pub form: FieldForm,
+}
+
+/// What the field of a [`Filterable`] holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldForm {
+    /// A text.
+    Text,
+    /// A whole number.
+    Number,
+    /// An amount of money, a decimal number; asked for in minor units.
+    Money,
+}
+
+impl ResourceHandler {
+    /// Whether its resources can be searched for.
+    #[must_use]
+    pub fn is_searched(&self) -> bool {
+        !self.searchable.is_empty() || !self.filterable.is_empty()
+    }
 }
 
 /// Text that is never shown.

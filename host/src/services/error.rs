@@ -51,6 +51,14 @@ pub enum ServiceError {
     /// It does not fit what is there now (409).
     #[error("{0}")]
     Conflict(String),
+    /// What it was decided on has changed meanwhile (409).
+    #[error("{kind} '{id}' has changed meanwhile")]
+    Moved {
+        /// Kind of the resource.
+        kind: String,
+        /// Id of the resource.
+        id: String,
+    },
     /// It does not fit what is there now, and this is what is there (409).
     #[error("{detail}")]
     Differs {
@@ -135,6 +143,7 @@ impl From<crate::store::StoreError> for ServiceError {
                 tracing::warn!(%detail, "the store refused a write");
                 Self::Unavailable { detail: "the store cannot write now".into(), retry_after: Duration::from_secs(1) }
             }
+            E::Conflict(crate::store::Conflict::Version { kind, id }) => Self::Moved { kind, id },
             E::Conflict(conflict) => Self::Conflict(conflict.to_string()),
             E::Taken(what) => Self::Conflict(format!("{what} is taken")),
             E::Last(role) => Self::Conflict(format!("nobody else has the role {role}: give it to somebody first")),

@@ -33,12 +33,26 @@ pub struct Settled {
     pub error: Option<String>,
 }
 
+/// Another resource that a decision is about. It stays as it is, and its version grows by one: of two decisions about it that are made at
+/// once, one finds it changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touched {
+    /// Kind of the resource.
+    pub kind: String,
+    /// Id of the resource.
+    pub id: String,
+    /// The version it was decided on; the commit fails with [`Conflict::Version`] if it is at another one, or gone.
+    pub version: u64,
+}
+
 /// Everything that one decision makes durable, in one transaction.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Commit {
     /// The resource's next form, and what must hold before it is written. `None` when only a run or the inbox changes.
     /// Kind, id, owner and `created_at` stay what they were when it was created.
     pub change: Option<(Guard, Resource)>,
+    /// Another resource whose version moves with it.
+    pub touched: Option<Touched>,
     /// Rows of history to add.
     pub history: Vec<HistoryRow>,
     /// Events to add to the outbox.

@@ -13,6 +13,7 @@ mod audit;
 mod commit;
 mod holds;
 mod instances;
+mod keys;
 pub mod memory;
 mod messages;
 mod open;
@@ -23,9 +24,10 @@ mod stock;
 mod users;
 
 pub use self::audit::{Audit, AuditChain, AuditEntry, AuditListing, AuditRow, Broken};
-pub use self::commit::{Commit, Committed, Conflict, Guard, Settled, StoreError};
+pub use self::commit::{Commit, Committed, Conflict, Guard, Settled, StoreError, Touched};
 pub use self::holds::{Found, Hold, Sought};
 pub use self::instances::{Instances, Line, RunStatus, StartedBy, StepRun, Timer};
+pub use self::keys::{Form, Key, KeyValue, KeysOf, Matches, Note, Search, Wanted};
 pub use self::messages::{DeadLetter, InboxRow, Messages, OutboxRow, Redriven};
 #[cfg(test)]
 pub(crate) use self::open::{BadDisk, open_on_a_bad_disk};

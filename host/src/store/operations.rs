@@ -132,6 +132,9 @@ pub trait Operations: Send + Sync + 'static {
     /// Removes these instances of `kind`, by id and version, with all that belongs to them: history, ended runs, the reservation of that key
     /// that has ended. One that is at another version, or of which something goes on, stays. Returns how many went.
     async fn forget_finished(&self, kind: &str, instances: &[(String, u64)]) -> Result<u64, StoreError>;
+    /// Gives keys to some resources that were written before this store was to find them by these; false when none lacks any. Until then a
+    /// search does not find all of them.
+    async fn give_keys(&self) -> Result<bool, StoreError>;
     /// Gives room that was pruned back to the file system, if there is much of it, in small steps; returns how many bytes.
     async fn give_back(&self) -> Result<u64, StoreError>;
 

@@ -9,6 +9,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sha2::Digest as _;
 
+use crate::admin_orders::staff;
 use crate::client::{Answer, Client, order};
 use crate::test_app::TestApp;
 
@@ -262,6 +263,44 @@ async fn check_refused_orders(api: &Description, app: &TestApp, customer: &Clien
     assert_eq!(api.get(customer, "/api/orders/none").await.status, StatusCode::NOT_FOUND);
 }
 
+async fn check_orders_staff(api: &Description, app: &TestApp, customer: &Client, (delivered, last): (&str, &str)) {
+    let staff = staff(app, "sue", &["support", "finance"]).await;
+    let found = api.get(&staff, "/api/admin/orders?limit=1&product=prod-001&minTotal=1&from=2020-01-01&state=delivered").await;
+    assert_eq!(found.body["items"][0]["id"], delivered);
+    assert_eq!(api.get(&staff, "/api/admin/orders?maxTotal=a").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(api.get(&staff, &format!("/api/admin/orders/{delivered}")).await.status, StatusCode::OK);
+    let events = format!("/api/admin/orders/{delivered}/events");
+    assert_eq!(api.get(&staff, &events).await.status, StatusCode::OK);
+    assert_eq!(api.ask(&staff, Method::GET, &events, None, &[("last-event-id", last)]).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(api.get(&staff, "/api/admin/orders/export?state=delivered").await.status, StatusCode::OK);
+    assert_eq!(api.get(&staff, "/api/admin/orders/export?colour=red").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let notes = format!("/api/admin/orders/{delivered}/notes");
+    assert_eq!(api.post(&staff, &notes, &json!({"text": "called"})).await.status, StatusCode::CREATED);
+    assert_eq!(api.post(&staff, &notes, &json!({"text": " "})).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(api.get(&staff, &notes).await.body["items"][0]["text"], "called");
+    let waiting = customer.order_until("prod-001", 1, "tok_chargeDeclined", &["payment_failed"]).await["id"].as_str().unwrap().to_owned();
+    assert_eq!(api.post(&staff, &format!("/api/admin/orders/{waiting}/retry"), &json!({})).await.status, StatusCode::OK);
+    customer.wait_for("orders", &waiting, &["payment_failed"]).await;
+    assert_eq!(api.post(&staff, &format!("/api/admin/orders/{waiting}/cancel"), &json!({})).await.status, StatusCode::OK);
+
+    let refund = json!({"orderId": delivered, "amount": 100, "reason": "a scratch"});
+    let made = api.post(&staff, "/api/admin/refunds", &refund).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    let id = made.body["id"].as_str().unwrap();
+    let much = json!({"orderId": delivered, "amount": 14_990, "reason": "all of it"});
+    assert_eq!(api.post(&staff, "/api/admin/refunds", &much).await.status, StatusCode::CONFLICT);
+    api.get(customer, &format!("/api/refunds/{id}/events")).await;
+    let closed = api.get(customer, &format!("/api/refunds/{id}")).await.body;
+    assert_eq!(closed["state"], "closed", "{closed:#}");
+    let last = closed["history"].as_array().unwrap().last().unwrap()["seq"].to_string();
+    let last = [("last-event-id", last.as_str())];
+    assert_eq!(api.ask(customer, Method::GET, &format!("/api/refunds/{id}/events"), None, &last).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(api.get(customer, &format!("/api/refunds?orderId={delivered}")).await.body.as_array().unwrap().len(), 1);
+    assert_eq!(api.get(&staff, &format!("/api/admin/refunds?orderId={delivered}&minAmount=100")).await.body["items"][0]["id"], id);
+    assert_eq!(api.get(&staff, &format!("/api/admin/refunds/{id}")).await.status, StatusCode::OK);
+    assert_eq!(api.post(&staff, &format!("/api/admin/refunds/{id}/retry"), &json!({})).await.status, StatusCode::CONFLICT);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_shop_answers_as_it_describes() {
     let app = TestApp::start("configs/monolith.yaml", &[("PAYMENT_RETRY_AFTER", "20m")]).await;
@@ -290,6 +329,7 @@ async fn the_shop_answers_as_it_describes() {
     customer.wait_for("orders", declined["id"].as_str().unwrap(), &["payment_failed"]).await;
     api.post(&customer, &format!("{path}/cancel"), &json!({})).await;
     assert_eq!(api.get(&customer, "/api/orders").await.body.as_array().unwrap().len(), 2);
+    check_orders_staff(&api, &app, &customer, (delivered["id"].as_str().unwrap(), &last)).await;
     api.was_seen_whole();
 }
 

@@ -9,6 +9,7 @@
 mod access;
 mod accounts;
 mod admin;
+mod admin_orders;
 mod architecture;
 mod catalogue;
 mod client;
@@ -30,6 +31,7 @@ mod operator;
 mod original;
 mod process;
 mod processes;
+mod refunds;
 mod reservations;
 mod returns;
 mod shop;

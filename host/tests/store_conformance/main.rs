@@ -14,6 +14,7 @@ mod outbox;
 mod registry;
 mod resources;
 mod runs;
+mod search;
 mod shop;
 mod test_env;
 
@@ -58,6 +59,7 @@ on_each_store! {
         a_conflicting_commit_writes_nothing_at_all,
         neighbours_of_a_conflicting_commit_succeed,
         of_many_changes_of_one_version_one_wins,
+        another_resource_moves_with_a_commit_or_nothing_does,
         many_callers_see_what_they_were_answered,
         an_event_has_its_effect_once,
         an_idempotency_key_has_one_winner,
@@ -69,6 +71,10 @@ on_each_store! {
         a_resource_without_workflow_is_deleted_with_its_stock,
         deleting_needs_the_version,
         a_resource_with_a_workflow_is_not_deleted;
+    search:
+        what_is_searched_for_is_found_in_pages_whatever_is_asked,
+        a_resource_is_found_by_what_its_data_is_now,
+        notes_are_read_newest_first_and_go_with_their_resource;
     runs:
         due_runs_are_claimed_oldest_first,
         no_run_is_claimed_twice,

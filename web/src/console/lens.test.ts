@@ -61,7 +61,9 @@ describe('modules', () => {
     ])
     expect(places).toEqual([
       ['step-payment', 'dependsOn/0'],
+      ['step-refund', 'dependsOn/0'],
       ['step-payment', 'config/componentId'],
+      ['step-refund', 'config/componentId'],
     ])
   })
 })
@@ -89,12 +91,15 @@ describe('edges', () => {
     )
     expect(meant).toEqual([
       'workflow: orders-api > order-state',
+      'workflow: refunds-api > order-state',
       'catalogue: orders-api > products-api',
       'database: persistence > order-db',
       'grant: inventory-checker > products-api (stock)',
       'component: step-validate > inventory-checker',
       'component: step-payment > payment-processor',
       'component: step-shipping > shipping-service',
+      'component: step-refund > payment-processor',
+      'component: step-restock > inventory-checker',
       'component: notification-handler > notification-sender',
       'limit: spa > rate-limiter',
     ])
@@ -107,6 +112,7 @@ describe('edges', () => {
     ])
     expect(edges(MONOLITH, 'subscription')).toEqual([
       'subscription: event-broker > notification-handler (order.created; order.validated; order.paid; order.shipped; order.delivered; order.cancelled; user.password_forgotten)',
+      'subscription: event-broker > refund-handler (refund.created; refund.refunded; refund.refused)',
     ])
     expect(edges(MONOLITH, 'trigger')).toEqual([
       'trigger: orders-api > order-state (POST /api/orders: start_validation)',

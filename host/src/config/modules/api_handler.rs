@@ -7,7 +7,9 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
 use crate::config::context::{At, Context};
+use crate::config::draws::DrawsSettings;
 use crate::config::finding::Findings;
+use crate::config::found_by::{FilterEntry, filterable};
 use crate::config::leaf::{HeaderValue, OwnerName, RoleList};
 use crate::config::module_type::{Draft, ModuleType};
 use crate::config::report::Code;
@@ -56,6 +58,21 @@ pub struct ApiHandler {
     pub actions: BTreeMap<String, ActionEntry>,
     /// How many instances one owner may have in certain states; without it there is no limit.
     pub per_owner: Option<PerOwnerSettings>,
+    /// Fields with a text that `search` looks at, as a whole: `a.b` is `b` within `a`, or within each entry of `a`. Together with the id, the
+    /// owner and the owner's e-mail. Of a handler with this or `filterable`, a list of `scope: all` is `{items, nextCursor}` and takes `state`,
+    /// `from`, `to`, `attention` and `search`.
+    #[serde(default)]
+    pub searchable: Vec<String>,
+    /// Fields that lists can be narrowed by, each by the name of its parameter: `product: items.productId`, or of numbers
+    /// `total: {field: total, form: money}` for `minTotal` and `maxTotal`, in minor units.
+    #[serde(default)]
+    pub filterable: BTreeMap<String, FilterEntry>,
+    /// Whether there are notes at `/{id}/notes`, which are no part of a resource: whoever may call these routes reads and writes them. They are
+    /// never changed.
+    #[serde(default)]
+    pub notes: bool,
+    /// Each of its resources takes an amount from another resource.
+    pub draws: Option<DrawsSettings>,
     /// Lines are priced from a catalogue.
     pub pricing: Option<PricingSettings>,
     /// Units are counted and can be reserved.
@@ -221,6 +238,10 @@ impl ModuleType for ApiHandler {
             actions: self.actions.iter().map(|(name, action)| (name.clone(), action.transitions.clone())).collect(),
             // Known when the routes are.
             per_owner: None,
+            searchable: self.searchable.clone(),
+            filterable: filterable(&self.filterable, at, findings),
+            // Known when it is known whose the resources are.
+            draws: None,
             pricing: self.pricing(at, context, findings),
             stock_field: self.stock.as_ref().map(|stock| stock.field.clone()),
             status_field: self.products.as_ref().map(|products| products.status_field.clone()),
@@ -231,6 +252,11 @@ impl ModuleType for ApiHandler {
 }
 
 impl ApiHandler {
+    /// Whether it is said what its resources are found by.
+    pub(in crate::config) fn is_searched(&self) -> bool {
+        !self.searchable.is_empty() || !self.filterable.is_empty()
+    }
+
     fn check_schema(&self, at: At<'_>, findings: &mut Findings) {
         let Some(schema) = &self.schema else { return };
         if let Err(error) = jsonschema::validator_for(&Value::Object(schema.clone())) {

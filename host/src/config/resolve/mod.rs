@@ -5,6 +5,7 @@
 //! nothing is said about it twice.
 
 mod access;
+mod draws;
 mod graph;
 mod machines;
 mod messaging;
@@ -80,6 +81,7 @@ fn meaning(document: &Document, context: &Context<'_>, findings: &mut Findings) 
     let triggers = triggers::entries(context, findings);
     routes::complete_resources(context, &routes, &triggers, &mut plan.resources, findings);
     access::complete(context, &mut routes, &mut plan.resources, findings);
+    draws::complete(context, &mut plan.resources, findings);
     per_owner::complete(context, &routes, &mut plan.resources, findings);
     plan.workflows = machines::workflows(context, &triggers, findings);
     plan.runtime = sandbox::runtime(context, &plan);

@@ -8,12 +8,13 @@ use super::schemas::{Schemas, array_of};
 use super::shape::{MISSING, Shape, idempotency_key, parameter};
 use super::shop::of_shop;
 use super::{BEARER, JSON};
+use crate::http::back_office::{NewNote, NotesBody};
 use crate::http::proxy::Unanswered;
 use crate::http::table::{self, Entry, Table, Who};
-use crate::plan::{Access, Endpoint, Operation, Plan, ResourceHandler, Route, ShopOperation};
+use crate::plan::{Access, Endpoint, Operation, Plan, ResourceHandler, Route, Scope, ShopOperation};
 use crate::services::audit;
 use crate::services::resources::view::CURSOR_PATTERN;
-use crate::services::resources::{MAX_PAGE, usual_page};
+use crate::services::resources::{MAX_PAGE, NoteBody, Parameter, Takes, parameters, usual_page};
 
 /// Any request.
 const ALWAYS: [(u16, &str); 3] = [
@@ -98,7 +99,7 @@ fn shape(route: &Route, (plan, table): (&Plan, &Table), schemas: &mut Schemas) -
     match &route.endpoint {
         Endpoint::Account(operation) => accounts::shape(*operation, schemas),
         Endpoint::Resource { handler, operation } => match find(plan, handler) {
-            Some(handler) => of_resource(handler, operation, table, schemas),
+            Some(handler) => of_resource(handler, operation, (route.scope, table), schemas),
             None => Shape {
                 summary: "No such handler".to_owned(),
                 tag: handler.clone(),
@@ -140,16 +141,17 @@ fn of_audit(schemas: &mut Schemas) -> Shape {
     Shape { summary: "What people with a role have done".to_owned(), tag: "audit".to_owned(), parameters, body: None, answers }
 }
 
-fn of_resource(handler: &ResourceHandler, operation: &Operation, table: &Table, schemas: &mut Schemas) -> Shape {
+fn of_resource(handler: &ResourceHandler, operation: &Operation, (scope, table): (Scope, &Table), schemas: &mut Schemas) -> Shape {
     let kind = handler.kind.as_str();
     let one = schemas.resource(handler);
     let shown = |status, description: &str| Answers::default().content(status, description, JSON, one.clone()).header(status, Header::ETag);
     let (summary, parameters, body, answers) = match operation {
         Operation::List => {
             let page = Answers::default().content(200, "A page; Link leads to the next", JSON, array_of(&one)).header(200, Header::Link);
-            let answers = page.problem(schemas, 422, "`limit` or `cursor` is wrong; `errors` names it");
+            let answers = page.problem(schemas, 422, "A parameter is wrong; `errors` names it");
             (format!("List {kind}"), page_parameters(handler), None, answers)
         }
+        Operation::Search | Operation::Export | Operation::Notes | Operation::AddNote => of_staff(handler, operation, schemas),
         Operation::Create => {
             let created = shown(201, "Created; with a key that was used before, what was created then");
             let priced = handler.pricing.is_some();
@@ -188,12 +190,49 @@ fn of_resource(handler: &ResourceHandler, operation: &Operation, table: &Table, 
         }
         Operation::Shop(operation) => return of_shop(handler, *operation, schemas),
         Operation::Action(action) => {
-            let body = schemas.action(handler);
+            let body = schemas.action(handler, scope);
             let answers = shown(200, "Done").problems(schemas, &[MISSING, CONFLICT, TOO_SOON]);
             (format!("Act on {kind}: {action}"), vec![], Some((body, false)), answers)
         }
     };
     Shape { summary, tag: kind.to_owned(), parameters, body, answers }
+}
+
+/// What only staff do with resources.
+fn of_staff(
+    handler: &ResourceHandler,
+    operation: &Operation,
+    schemas: &mut Schemas,
+) -> (String, Vec<Value>, Option<(Value, bool)>, Answers) {
+    const WRONG: (u16, &str) = (422, "A parameter is wrong or unknown; `errors` names it");
+    let kind = handler.kind.as_str();
+    match operation {
+        Operation::Export => {
+            let text = json!({"type": "string", "description": "A line with the names of the columns, then a line for each."});
+            let answers = Answers::default().content(200, "All that the parameters ask for", "text/csv", text).problems(schemas, &[WRONG]);
+            let narrowed = parameters(handler).into_iter().map(|one| narrowing(&one)).collect();
+            (format!("Export {kind}"), narrowed, None, answers)
+        }
+        Operation::Notes => {
+            let answers = Answers::default().content(200, "A page of notes, the newest first", JSON, schemas.answer::<NotesBody>());
+            let answers = answers.problems(schemas, &[MISSING, (422, "`limit` or `cursor` is wrong; `errors` names it")]);
+            let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": usual_page(handler)});
+            let cursor = json!({"type": "string", "pattern": "^[0-9]{1,19}$"});
+            let parameters = vec![
+                parameter("limit", "query", false, "Maximum number of notes", limit),
+                parameter("cursor", "query", false, "The nextCursor of a page, unchanged", cursor),
+            ];
+            (format!("Read what was noted of {kind}"), parameters, None, answers)
+        }
+        Operation::AddNote => {
+            let answers = Answers::default().content(201, "Noted", JSON, schemas.answer::<NoteBody>()).problems(schemas, &[MISSING]);
+            (format!("Note something of {kind}"), vec![], Some((schemas.request::<NewNote>(), true)), answers)
+        }
+        _ => {
+            let page = Answers::default().content(200, "A page; nextCursor leads to the next", JSON, schemas.page(handler));
+            (format!("Search {kind}"), page_parameters(handler), None, page.problems(schemas, &[WRONG]))
+        }
+    }
 }
 
 /// Operations on one resource of `handler`: their name, and their parameter for its id.
@@ -207,13 +246,26 @@ fn operations_on_one(table: &Table, handler: &ResourceHandler) -> impl Iterator<
     })
 }
 
+/// A parameter that narrows a list.
+fn narrowing(one: &Parameter) -> Value {
+    let takes = match one.takes {
+        Takes::Text => json!({"type": "string", "maxLength": 200}),
+        Takes::Number => json!({"type": "integer", "minimum": i64::MIN, "maximum": i64::MAX}),
+        Takes::Time => json!({"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}),
+        Takes::Flag => json!({"type": "boolean"}),
+    };
+    parameter(&one.name, "query", false, &one.about, takes)
+}
+
 fn page_parameters(handler: &ResourceHandler) -> Vec<Value> {
     let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": usual_page(handler)});
     let cursor = json!({"type": "string", "pattern": CURSOR_PATTERN});
-    vec![
+    let narrowed = handler.is_searched().then(|| parameters(handler)).into_iter().flatten();
+    let paged = [
         parameter("limit", "query", false, "Maximum number of items", limit),
         parameter("cursor", "query", false, "The cursor of the Link header, unchanged", cursor),
-    ]
+    ];
+    paged.into_iter().chain(narrowed.map(|one| narrowing(&one))).collect()
 }
 
 fn if_match() -> Value {

@@ -30,7 +30,7 @@ pub(super) fn results(events: &Events, run: &StepRun, verdict: &Verdict, limit: 
         }
         allowed
     });
-    if let Some(reason) = reason_for_people(verdict, limit) {
+    if let Some(reason) = reason_for_people(verdict, limit).filter(|_| !protected.contains("reason")) {
         fields.insert("reason".into(), reason.into());
     }
     fields

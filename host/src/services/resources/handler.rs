@@ -15,9 +15,11 @@ use crate::services::error::{FieldError, pointer};
 use crate::services::shop::catalogue::Catalogue;
 use crate::services::shop::status::Status;
 use crate::services::shop::{catalogue, pricing, products};
-use crate::store::{Object, Resource, Resources, StoreError};
+use crate::store::{Object, Resource, Resources, StoreError, Touched};
 use crate::text;
 
+/// Characters of a reason.
+pub const MAX_REASON: usize = 500;
 /// Characters of an id that somebody chooses.
 pub(super) const MAX_ID: usize = 100;
 /// Characters of a value that a message shows.
@@ -30,6 +32,23 @@ pub(super) struct Handler {
     /// Those of its actions that a route leads to.
     pub(super) actions: Arc<[Action]>,
     schema: Option<jsonschema::Validator>,
+}
+
+/// What a new resource draws from.
+pub(super) struct Source {
+    /// Whose that is.
+    pub(super) owner: Option<String>,
+    /// The version at which it may be drawn from.
+    pub(super) touched: Touched,
+}
+
+/// What is created.
+pub(super) struct New {
+    /// Its id, where somebody has chosen one.
+    pub(super) id: Option<String>,
+    pub(super) data: Object,
+    /// What it draws from, if it does.
+    pub(super) drawn: Option<Source>,
 }
 
 impl Handler {
@@ -76,6 +95,17 @@ impl Handler {
             return Err(ServiceError::field(format!("/{field}"), "expected a whole number of units, 0 or more"));
         }
         Ok(object.clone())
+    }
+
+    /// Why somebody of the staff acts, taken out of what they have sent: it goes into the audit log and nowhere else.
+    pub(super) fn reason(&self, caller: &Caller, body: &mut Value) -> Result<Option<String>, ServiceError> {
+        if caller.actor.is_none() || self.settings.private_fields.iter().any(|field| field == "reason") {
+            return Ok(None);
+        }
+        let Some(given) = body.as_object_mut().and_then(|body| body.shift_remove("reason")) else { return Ok(None) };
+        let reason = given.as_str().map(str::trim).filter(|reason| (1..=MAX_REASON).contains(&text::length(reason)));
+        let wrong = || ServiceError::field("/reason", format!("expected in words why, 1 to {MAX_REASON} characters"));
+        reason.map(|reason| Some(reason.to_owned())).ok_or_else(wrong)
     }
 
     /// Whether the caller may know of a resource that they reach: customers do not of a product that is not offered.

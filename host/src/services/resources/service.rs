@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::caller::Caller;
 use super::changes::Changes;
 use super::course::Courses;
-use super::handler::Handler;
+use super::handler::{Handler, New};
 use super::standing::{self, Standing, Standings};
 use super::view::{self, Change, Course, Page, ResourceBody, View};
 use crate::clock::Clock;
@@ -29,7 +29,7 @@ use crate::services::generation::Generation;
 use crate::services::shop::catalogue::Catalogue;
 use crate::shutdown::Stop;
 use crate::store::{
-    AuditEntry, Commit, Conflict, Guard, IdempotencyRow, Instances, Listing, Object, Resource, Stock, Stocking, StoreError,
+    AuditEntry, Commit, Conflict, Guard, IdempotencyRow, Instances, Listing, Object, Resource, Stock, Stocking, StoreError, Users,
 };
 
 /// Entries of a page, at most.
@@ -54,6 +54,16 @@ pub fn usual_page(handler: &ResourceHandler) -> usize {
     if handler.owner == Owner::Creator { PAGE_OF_ONES_OWN } else { MAX_PAGE }
 }
 
+/// Entries of a page, as many as were asked for.
+pub(super) fn page_size(handler: &Handler, limit: Option<usize>) -> Result<usize, ServiceError> {
+    let limit = limit.unwrap_or(usual_page(&handler.settings));
+    if (1..=MAX_PAGE).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(ServiceError::field("limit", format!("expected 1 to {MAX_PAGE}, got {limit}")))
+    }
+}
+
 /// Word for programs: a product was changed since it was read.
 pub const CHANGED: &str = "changed";
 
@@ -69,6 +79,8 @@ pub struct Dependencies {
     pub pipeline: Pipeline,
     /// Resources and their instances.
     pub store: Arc<dyn Instances>,
+    /// Accounts, as far as this process keeps any.
+    pub users: Arc<dyn Users>,
     /// Units of what is stocked.
     pub stock: Arc<dyn Stock>,
     /// The machines.
@@ -173,7 +185,10 @@ impl Resources {
         }
         let (id, body) = chosen_id(handler, caller, body)?;
         let data = handler.new_data(&body).await?;
-        self.insert(handler, caller, (id, data), row, traceparent).await
+        match &handler.settings.draws {
+            Some(draws) => self.insert_drawn((handler, draws), caller, data, row, traceparent).await,
+            None => self.insert(handler, caller, New { id, data, drawn: None }, row, traceparent).await,
+        }
     }
 
     /// Lists resources: those that the caller reaches, newest first, or (if nobody owns them) all by id.
@@ -204,10 +219,7 @@ impl Resources {
         limit: Option<usize>,
         cursor: Option<&str>,
     ) -> Result<Page, ServiceError> {
-        let limit = limit.unwrap_or(usual_page(&handler.settings));
-        if !(1..=MAX_PAGE).contains(&limit) {
-            return Err(ServiceError::field("limit", format!("expected 1 to {MAX_PAGE}, got {limit}")));
-        }
+        let limit = page_size(handler, limit)?;
         let owner = handler.reach(caller)?;
         let after = cursor.map(view::parse_cursor).transpose()?;
         if handler.settings.status_field.is_some() && handler.settings.owner == Owner::Nobody {
@@ -291,7 +303,11 @@ impl Resources {
 
     /// That a product was changed meanwhile, with what it is now: what somebody wanted can be put together with that.
     async fn with_current(&self, handler: &Handler, caller: &Caller, id: &str, error: ServiceError) -> ServiceError {
-        let ServiceError::Conflict(detail) = error else { return error };
+        let detail = match &error {
+            ServiceError::Conflict(detail) => detail.clone(),
+            ServiceError::Moved { .. } => error.to_string(),
+            _ => return error,
+        };
         if !handler.keeps_products(caller) {
             return ServiceError::Conflict(detail);
         }
@@ -325,12 +341,13 @@ impl Resources {
         if removed { Ok(()) } else { Err(handler.not_found(id)) }
     }
 
-    /// Fires a named action (`cancel`, `retry`), or a transition by its own name; `body` may bring new private fields.
+    /// Fires a named action (`cancel`, `retry`), or a transition by its own name; `body` may bring new private fields, and of staff why.
     ///
     /// # Errors
     /// Not there, invalid body, or the state does not allow it (409 naming the state).
-    pub async fn act(&self, handler: &str, caller: &Caller, id: &str, action: &str, body: Value) -> Result<View, ServiceError> {
-        self.act_because(handler, caller, (id, action, None), body).await
+    pub async fn act(&self, handler: &str, caller: &Caller, id: &str, action: &str, mut body: Value) -> Result<View, ServiceError> {
+        let reason = self.handler(handler)?.reason(caller, &mut body)?;
+        self.act_because(handler, caller, (id, action, reason), body).await
     }
 
     /// The same for a reason, which the audit log keeps.
@@ -441,6 +458,10 @@ impl Resources {
         &self.inner.parts.store
     }
 
+    pub(super) fn workflows(&self) -> &Arc<Workflows> {
+        &self.inner.parts.workflows
+    }
+
     pub(super) fn stock(&self) -> &Arc<dyn Stock> {
         &self.inner.parts.stock
     }
@@ -457,20 +478,28 @@ impl Resources {
         &self.inner.parts.generation
     }
 
+    pub(super) fn users(&self) -> &Arc<dyn Users> {
+        &self.inner.parts.users
+    }
+
     pub(super) fn handler(&self, name: &str) -> Result<&Handler, ServiceError> {
         self.inner.handlers.get(name).ok_or_else(|| ServiceError::NotFound { what: format!("handler '{name}'") })
     }
 
-    async fn insert(
+    pub(super) async fn insert(
         &self,
         handler: &Handler,
         caller: &Caller,
-        (id, data): (Option<String>, Object),
+        New { id, data, drawn }: New,
         row: Option<IdempotencyRow>,
         traceparent: String,
     ) -> Result<(View, bool), ServiceError> {
         let mut resource = handler.new_resource(caller, data, self.inner.parts.clock.now())?;
         resource.id = id.unwrap_or(resource.id);
+        let (owner_of_source, touched) = drawn.map(|drawn| (drawn.owner, drawn.touched)).unzip();
+        if let Some(owner) = owner_of_source {
+            resource.owner = owner;
+        }
         let owner = resource.owner.clone();
         let share =
             self.inner.parts.per_owner.begin(&handler.settings.kind, owner.as_deref()).map_err(|_| handler.full(FULL_RETRY_AFTER))?;
@@ -479,8 +508,10 @@ impl Resources {
             Some(workflow) => self.begin(workflow, resource, traceparent)?,
             None => commit_plan::plain(resource),
         };
+        plan.commit.touched = touched;
         plan.commit.prices = self.prices_of(handler, caller, None, &plan.resource).await?;
-        plan.commit.audit.extend(self.audited(handler, caller, "create", &plan.resource.id, None));
+        let reason = plan.resource.data.get("reason").and_then(Value::as_str).map(str::to_owned);
+        plan.commit.audit.extend(self.audited(handler, caller, "create", &plan.resource.id, reason));
         plan.commit.idempotency = row.clone().map(|row| IdempotencyRow { resource_id: plan.resource.id.clone(), ..row });
         let units = handler.units(&plan.resource.data);
         plan.commit.stock = units.map(|on_hand| Stocking::First { sku: plan.resource.id.clone(), on_hand });
@@ -535,7 +566,7 @@ impl Resources {
         Ok(commit_plan::begin(context, resource, instance, &effects, Some(traceparent)))
     }
 
-    async fn replay(
+    pub(super) async fn replay(
         &self,
         handler: &Handler,
         caller: &Caller,

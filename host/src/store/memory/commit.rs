@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use millrace_workflow::RunKind;
 
-use super::super::{Commit, Committed, Conflict, Guard, OutboxRow, Resource, RunStatus, Settled, StepRun, Stocking, StoreError, Timer};
+use super::super::{
+    Commit, Committed, Conflict, Guard, OutboxRow, Resource, RunStatus, Settled, StepRun, Stocking, StoreError, Timer, Touched,
+};
 use super::state::{Aged, Name, State, to_micros};
 
 impl State {
@@ -30,6 +32,13 @@ impl State {
     }
 
     fn apply(&mut self, mut commit: Commit, epoch: u64) -> Committed {
+        if let Some(touched) = &commit.touched {
+            let now = self.now;
+            if let Some(placed) = self.resources.get_mut(&(touched.kind.clone(), touched.id.clone())) {
+                placed.resource.version += 1;
+                placed.touched = now;
+            }
+        }
         let written_at = self.now;
         let actor = commit.audit.first().map(|entry| entry.actor.clone());
         self.note(commit.take_audit());
@@ -79,6 +88,12 @@ impl State {
             && !self.is_held(settled, epoch)
         {
             return Err(Conflict::Fence { key: settled.key.clone(), fence: settled.fence });
+        }
+        if let Some(Touched { kind, id, version }) = &commit.touched {
+            let there = self.resources.get(&(kind.clone(), id.clone())).map(|placed| placed.resource.version);
+            if there != Some(*version) {
+                return Err(Conflict::Version { kind: kind.clone(), id: id.clone() });
+            }
         }
         if let Some((guard, resource)) = &commit.change {
             self.check_guard(*guard, resource)?;

@@ -9,6 +9,7 @@ mod commit;
 mod finished;
 mod holds;
 mod letters;
+mod search;
 mod state;
 mod stock;
 mod users;
@@ -26,9 +27,9 @@ use parking_lot::Mutex;
 use self::state::State;
 use super::{
     Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Found, Guard,
-    HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, Line, Listing, Messages, NewMove, Operations, OutboxRow,
-    PriceRow, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources, Sought, Space, Standing, StepRun, Stock,
-    StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange, Users,
+    HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches, Messages, NewMove, Note,
+    Operations, OutboxRow, PriceRow, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources, Search, Sought, Space,
+    Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange, Users,
 };
 use crate::clock::Clock;
 
@@ -39,6 +40,7 @@ pub struct Memory {
     epoch: u64,
     identity: String,
     clock: Clock,
+    keys: Vec<KeysOf>,
     closed: AtomicBool,
 }
 
@@ -58,18 +60,24 @@ impl Memory {
     /// An empty store with a clock of its own; the age of rows (for `prune` and `republish`) is told by it.
     #[must_use]
     pub fn with_clock(clock: Clock) -> Self {
-        Self::over(Arc::default(), clock)
+        Self::over(Arc::default(), clock, Vec::new())
+    }
+
+    /// The same store, whose resources are found by `keys`.
+    #[must_use]
+    pub fn with_keys(self, keys: Vec<KeysOf>) -> Self {
+        Self { keys, ..self }
     }
 
     /// The same rows in a new epoch, as after the process was started again.
     #[must_use]
     pub fn reopen(&self) -> Self {
-        Self::over(Arc::clone(&self.state), self.clock.clone())
+        Self::over(Arc::clone(&self.state), self.clock.clone(), self.keys.clone())
     }
 
-    fn over(state: Arc<Mutex<State>>, clock: Clock) -> Self {
+    fn over(state: Arc<Mutex<State>>, clock: Clock, keys: Vec<KeysOf>) -> Self {
         let (epoch, identity) = state.lock().begin_epoch();
-        Self { state, epoch, identity, clock, closed: AtomicBool::new(false) }
+        Self { state, epoch, identity, clock, keys, closed: AtomicBool::new(false) }
     }
 
     fn read<T>(&self, query: impl FnOnce(&State) -> T) -> Result<T, StoreError> {
@@ -114,6 +122,18 @@ impl Resources for Memory {
 
     async fn resources(&self, listing: &Listing) -> Result<Vec<Resource>, StoreError> {
         self.read(|state| state.resources(listing))
+    }
+
+    async fn find(&self, search: &Search) -> Result<Matches, StoreError> {
+        self.read(|state| state.matches(search, &self.keys))
+    }
+
+    async fn add_note(&self, note: Note, audit: Option<AuditEntry>) -> Result<Option<u64>, StoreError> {
+        self.write(|state| Ok(state.add_note(note, audit)))
+    }
+
+    async fn notes(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<Note>, StoreError> {
+        self.read(|state| state.notes(kind, id, before, limit))
     }
 
     async fn delete_resource(&self, kind: &str, id: &str, guard: Guard, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
@@ -463,6 +483,11 @@ impl Operations for Memory {
 
     async fn forget_finished(&self, kind: &str, instances: &[(String, u64)]) -> Result<u64, StoreError> {
         self.write(|state| Ok(state.forget_finished(kind, instances)))
+    }
+
+    /// Resources are found by what their data is when they are looked for.
+    async fn give_keys(&self) -> Result<bool, StoreError> {
+        self.check_open().map(|()| false)
     }
 
     async fn give_back(&self) -> Result<u64, StoreError> {

@@ -8,7 +8,7 @@ use millrace_workflow::Definition;
 
 use super::super::{
     AuditEntry, AuditRow, Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, Hold, IdempotencyRow, InboxRow, Line, Listing,
-    OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, ReservationStatus, Resource, RunStatus, StepRun, StockLevel, StockMove, Timer,
+    Note, OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, ReservationStatus, Resource, RunStatus, StepRun, StockLevel, StockMove, Timer,
 };
 use super::accounts::Accounts;
 
@@ -72,6 +72,7 @@ pub(super) struct State {
     prices: HashMap<Name, BTreeMap<u64, PriceRow>>,
     machines: HashMap<String, Definition>,
     components: BTreeMap<String, String>,
+    pub(super) notes: BTreeMap<u64, Note>,
     pub(super) audit: Vec<AuditRow>,
 }
 
@@ -150,6 +151,7 @@ impl State {
     pub(super) fn remove_resource(&mut self, name: &Name) {
         self.resources.remove(name);
         self.history.remove(name);
+        self.notes.retain(|_, note| (&note.kind, &note.id) != (&name.0, &name.1));
         self.prices.remove(name);
         self.holds.remove(name);
         self.timers.retain(|(kind, id, _), _| (kind, id) != (&name.0, &name.1));

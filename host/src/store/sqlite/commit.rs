@@ -3,10 +3,11 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, InboxRow, OutboxRow, Resource, RunStatus, Settled};
-use super::super::{StepRun, Timer};
+use super::super::{KeysOf, StepRun, Timer, Touched};
 use super::audit;
 use super::columns::{deadlines_text, int, run_kind_text, run_status_text};
 use super::idempotency::insert_idempotency;
+use super::keys;
 use super::stock;
 use super::writer::{UnitError, Writing, micros};
 
@@ -16,17 +17,21 @@ pub(super) struct Prepared {
     data: String,
     instance: Option<String>,
     deadlines: Option<String>,
+    /// What the resource is found by; `None` if its kind is found by nothing but its id.
+    keys: Option<String>,
 }
 
 impl Prepared {
-    pub(super) fn new(commit: Commit) -> serde_json::Result<Self> {
+    pub(super) fn new(commit: Commit, keys: &[KeysOf]) -> serde_json::Result<Self> {
         let resource = commit.change.as_ref().map(|(_, resource)| resource);
         debug_assert!(resource.is_some() || commit.history.is_empty(), "history belongs to a change");
         let data = resource.map(|resource| serde_json::to_string(&*resource.data)).transpose()?.unwrap_or_default();
         let progress = resource.and_then(|resource| resource.workflow.as_ref());
         let instance = progress.map(|progress| serde_json::to_string(&progress.instance)).transpose()?;
         let deadlines = progress.map(|progress| deadlines_text(&progress.deadlines)).transpose()?.flatten();
-        Ok(Self { commit, data, instance, deadlines })
+        let keys = resource.and_then(|resource| Some(keys.iter().find(|keys| keys.kind == resource.kind)?.of(&resource.data)));
+        let keys = keys.as_ref().map(keys::text_of).transpose()?;
+        Ok(Self { commit, data, instance, deadlines, keys })
     }
 
     /// Writes everything or fails at the first guard that does not hold; the caller undoes what was written by then.
@@ -39,6 +44,9 @@ impl Prepared {
         }
         if let Some(settled) = &self.commit.settled {
             settle(writing, settled)?;
+        }
+        if let Some(touched) = &self.commit.touched {
+            touch(writing, touched)?;
         }
         if let Some((guard, resource)) = &self.commit.change {
             let pk = self.write_resource(writing, *guard, resource)?;
@@ -109,7 +117,23 @@ impl Prepared {
         if inserted == 0 {
             return Err(Conflict::Exists { kind: resource.kind.clone(), id: resource.id.clone() }.into());
         }
-        Ok(writing.connection.last_insert_rowid())
+        let pk = writing.connection.last_insert_rowid();
+        self.change_keys(writing, (pk, micros(resource.created_at)), resource, None)?;
+        Ok(pk)
+    }
+
+    /// What the resource is found by, unless that is what it was.
+    fn change_keys(
+        &self,
+        writing: &Writing<'_>,
+        (pk, created_at): (i64, i64),
+        resource: &Resource,
+        before: Option<&str>,
+    ) -> rusqlite::Result<()> {
+        if self.keys.is_none() {
+            return Ok(());
+        }
+        keys::change(writing, &keys::Of { pk, kind: &resource.kind, id: &resource.id, created_at }, before, self.keys.as_deref())
     }
 
     fn update_resource(&self, writing: &Writing<'_>, version: u64, resource: &Resource) -> Result<i64, UnitError> {
@@ -118,6 +142,7 @@ impl Prepared {
         if before.version != int(version) {
             return Err(conflict().into());
         }
+        self.change_keys(writing, (before.pk, before.created_at), resource, before.keys.as_deref())?;
         let (state, version, updated_at) = (&resource.state, int(resource.version), micros(resource.updated_at));
         let progress = resource.workflow.as_ref();
         if before.is_indexed_like(resource) {
@@ -168,26 +193,47 @@ struct Before {
     workflow: Option<String>,
     attention: Option<String>,
     finished: Option<bool>,
+    created_at: i64,
+    keys: Option<String>,
 }
 
 impl Before {
     fn select(writing: &Writing<'_>, resource: &Resource) -> rusqlite::Result<Option<Self>> {
-        let mut statement = writing
-            .connection
-            .prepare_cached("SELECT pk, version, workflow, attention, finished FROM resources WHERE kind = ?1 AND id = ?2")?;
+        let mut statement = writing.connection.prepare_cached(
+            "SELECT pk, version, workflow, attention, finished, created_at, keys FROM resources WHERE kind = ?1 AND id = ?2",
+        )?;
         let row = statement.query_row([&resource.kind, &resource.id], |row| {
-            Ok(Self { pk: row.get(0)?, version: row.get(1)?, workflow: row.get(2)?, attention: row.get(3)?, finished: row.get(4)? })
+            Ok(Self {
+                pk: row.get(0)?,
+                version: row.get(1)?,
+                workflow: row.get(2)?,
+                attention: row.get(3)?,
+                finished: row.get(4)?,
+                created_at: row.get(5)?,
+                keys: row.get(6)?,
+            })
         });
         row.optional()
     }
 
-    /// Whether the columns that are part of an index stay: SQLite rewrites index entries for every column that is named.
+    /// Whether the columns that are part of an index stay, the state aside: SQLite rewrites index entries for every column that is named.
     fn is_indexed_like(&self, resource: &Resource) -> bool {
         let progress = resource.workflow.as_ref();
         self.finished == progress.map(|progress| progress.finished)
             && self.workflow.as_ref() == progress.map(|progress| &progress.workflow)
             && self.attention.as_ref() == progress.and_then(|progress| progress.attention.as_ref())
     }
+}
+
+fn touch(writing: &Writing<'_>, touched: &Touched) -> Result<(), UnitError> {
+    let changed = writing.run(
+        "UPDATE resources SET version = version + 1, touched_at = ?4 WHERE kind = ?1 AND id = ?2 AND version = ?3",
+        params![touched.kind, touched.id, int(touched.version), writing.tail.written_at],
+    )?;
+    if changed == 0 {
+        return Err(Conflict::Version { kind: touched.kind.clone(), id: touched.id.clone() }.into());
+    }
+    Ok(())
 }
 
 fn insert_inbox(writing: &Writing<'_>, row: &InboxRow) -> Result<(), UnitError> {

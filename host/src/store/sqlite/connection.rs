@@ -37,6 +37,7 @@ const MIGRATION_LIST: &[M<'static>] = &[
     M::up(include_str!("../../../migrations/0012_audit.sql")),
     M::up(include_str!("../../../migrations/0013_stock_moves.sql")),
     M::up(include_str!("../../../migrations/0015_holds.sql")),
+    M::up(include_str!("../../../migrations/0014_keys.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
 

@@ -13,6 +13,7 @@ mod connection;
 mod finished;
 mod holds;
 mod idempotency;
+mod keys;
 mod lock;
 mod mark;
 pub mod offline;
@@ -23,6 +24,7 @@ mod registry;
 mod resources;
 mod retention;
 mod runs;
+mod search;
 mod stock;
 #[cfg(test)]
 mod tests;
@@ -31,6 +33,7 @@ mod users;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -40,9 +43,9 @@ use self::readers::Readers;
 use self::writer::WriterHandle;
 use super::{
     Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter,
-    Found, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, Line, Listing, Messages, NewMove, Operations,
-    OutboxRow, PriceRow, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources, Sought, Space, Standing, StepRun,
-    Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange, Users,
+    Found, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches, Messages,
+    NewMove, Note, Operations, OutboxRow, PriceRow, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources, Search,
+    Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange, Users,
 };
 use crate::clock::Clock;
 
@@ -60,6 +63,7 @@ pub struct Sqlite {
     epoch: u64,
     identity: String,
     path: PathBuf,
+    keys: Arc<[KeysOf]>,
     clock: Clock,
     writer: WriterHandle,
     readers: Readers,
@@ -79,19 +83,20 @@ impl Sqlite {
         let reading = (0..settings.readers.clamp(1, MAX_READERS)).map(|_| connection::open_reader(path));
         let readers = Readers::new(reading.collect::<Result<_, _>>()?);
         let writer = WriterHandle::start(opened, clock.clone()).map_err(|cause| OpenError::Thread { path: path.clone(), cause })?;
-        Ok(Self { epoch: epoch.unsigned_abs(), identity, path: path.clone(), clock, writer, readers })
+        Ok(Self { epoch: epoch.unsigned_abs(), identity, path: path.clone(), keys: settings.keys.clone().into(), clock, writer, readers })
     }
 }
 
 #[async_trait]
 impl Resources for Sqlite {
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        let prepared = commit::Prepared::new(commit).map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
+        let prepared =
+            commit::Prepared::new(commit, &self.keys).map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
         self.writer.write(move |writing| prepared.write(writing)).await
     }
 
     async fn commit_all(&self, commits: Vec<Commit>) -> Result<(), StoreError> {
-        let prepared: Result<Vec<_>, _> = commits.into_iter().map(commit::Prepared::new).collect();
+        let prepared: Result<Vec<_>, _> = commits.into_iter().map(|commit| commit::Prepared::new(commit, &self.keys)).collect();
         let prepared = prepared.map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
         self.writer.write(move |writing| prepared.into_iter().try_for_each(|commit| commit.write(writing).map(drop))).await
     }
@@ -103,6 +108,19 @@ impl Resources for Sqlite {
     async fn resources(&self, listing: &Listing) -> Result<Vec<Resource>, StoreError> {
         let listing = listing.clone();
         self.readers.read(move |connection| resources::select_resources(connection, &listing)).await
+    }
+
+    async fn find(&self, search: &Search) -> Result<Matches, StoreError> {
+        let search = search.clone();
+        self.readers.read(move |connection| search::find(connection, &search)).await
+    }
+
+    async fn add_note(&self, note: Note, audit: Option<AuditEntry>) -> Result<Option<u64>, StoreError> {
+        self.writer.write(move |writing| keys::add_note(writing, &note, audit)).await
+    }
+
+    async fn notes(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<Note>, StoreError> {
+        self.readers.look_up(|connection| keys::notes(connection, kind, id, before, limit)).await
     }
 
     async fn delete_resource(&self, kind: &str, id: &str, guard: Guard, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
@@ -468,6 +486,15 @@ impl Operations for Sqlite {
     async fn forget_finished(&self, kind: &str, instances: &[(String, u64)]) -> Result<u64, StoreError> {
         let (kind, instances) = (kind.to_owned(), instances.to_vec());
         self.writer.write(move |writing| finished::forget(writing, &kind, &instances)).await
+    }
+
+    async fn give_keys(&self) -> Result<bool, StoreError> {
+        let keys = Arc::clone(&self.keys);
+        // Looked up first: where nothing is lacking nothing is written.
+        if self.readers.look_up(|connection| keys::is_complete(connection, &keys)).await? {
+            return Ok(false);
+        }
+        self.writer.write(move |writing| keys::give_some(writing, &keys)).await
     }
 
     async fn give_back(&self) -> Result<u64, StoreError> {

@@ -88,6 +88,7 @@ pub(super) fn delete_resource(
     if workflow.is_some() {
         return Ok(false);
     }
+    super::keys::forget(writing, pk)?;
     writing.run("DELETE FROM resources WHERE pk = ?1", [pk])?;
     writing.run("DELETE FROM history WHERE resource = ?1", [pk])?;
     writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;
