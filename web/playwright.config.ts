@@ -28,6 +28,7 @@ export default defineConfig<object, { shape: Shape }>({
       testMatch: [
         'access',
         'admin',
+        'admin-accounts',
         'admin-catalogue',
         'failures',
         'hostile',
@@ -40,7 +41,7 @@ export default defineConfig<object, { shape: Shape }>({
     // Gateway, users-products and orders with a Kafka: whatever is not the same in both shapes for certain.
     {
       name: 'stack',
-      testMatch: ['admin', 'admin-catalogue', 'failures', 'journey', 'orders', 'stack'].map(spec),
+      testMatch: ['admin', 'admin-accounts', 'admin-catalogue', 'failures', 'journey', 'orders', 'stack'].map(spec),
       grepInvert: /@alike/,
       use: { shape: 'stack' },
     },

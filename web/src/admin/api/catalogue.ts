@@ -1,5 +1,8 @@
 /** Products, their prices, their import, and the ledger of their stock. */
+import type { components } from '../../shared/api/schema'
 import { call, type Page, page } from './call'
+
+type Schemas = components['schemas']
 
 export const STATUSES = ['draft', 'active', 'retired'] as const
 export type Status = (typeof STATUSES)[number]
@@ -81,32 +84,15 @@ export async function changeProduct(
   return toProduct((await call<Resource>(`/api/admin/products/${encodeURIComponent(id)}`, ask)).data)
 }
 
-export interface Price {
-  /** In dollars. */
-  price: number
-  at: string
-  actor?: string
-}
+export type Price = Schemas['PriceBody']
 
 export async function prices(id: string, signal: AbortSignal): Promise<Price[]> {
   return (await page<Price>(`/api/admin/products/${encodeURIComponent(id)}/prices`, {}, signal)).items
 }
 
-export interface Preview {
-  rows: PreviewRow[]
-  /** What the rows come to; the import is refused where that is no longer so. */
-  digest: string
-}
-
-export interface PreviewRow {
-  line: number
-  sku: string
-  action: string
-  changes: { field: string; from: unknown; to: unknown }[]
-  /** What is wrong with the line, and in which column where it is one. */
-  error?: string | null
-  field?: string | null
-}
+/** With the digest of what the rows come to; the import is refused where that is no longer so. */
+export type Preview = Schemas['Imported']
+export type PreviewRow = Schemas['ImportedRow']
 
 export async function previewImport(file: Blob): Promise<Preview> {
   return importFile(file, { dryRun: true })
@@ -124,28 +110,8 @@ async function importFile(file: Blob, query: { dryRun?: boolean; digest?: string
 export const REASONS = ['received', 'damaged', 'counted', 'returned', 'correction'] as const
 export type Reason = (typeof REASONS)[number]
 
-export interface StockLine {
-  sku: string
-  name?: string
-  /** Units on the shelf, those of them that are held for orders. */
-  onHand: number
-  reserved: number
-}
-
-export interface Move {
-  seq: number
-  sku: string
-  delta: number
-  onHand: number
-  reserved: number
-  reason: string
-  note?: string | null
-  /** Nobody, where the shop has done it. */
-  actor?: string | null
-  /** The reservation, or what the move was sent with. */
-  key?: string | null
-  at: string
-}
+export type StockLine = Schemas['StockLevel']
+export type Move = Schemas['StockMove']
 
 export function stock(
   search: string,

@@ -1,17 +1,12 @@
 /** Accounts and their roles, and what was done by whom. */
 import { ApiError } from '../../shared/api/errors'
+import type { components } from '../../shared/api/schema'
 import type { Role } from '../session'
 import { call, page } from './call'
 
-export interface Account {
-  id: string
-  name: string
-  email: string
-  roles: Role[]
-  createdAt?: string
-  disabled?: boolean
-  secondFactor?: boolean
-}
+type Schemas = components['schemas']
+
+export type Account = Schemas['Account']
 
 export function accounts(search: string, cursor: string | undefined, signal: AbortSignal | null) {
   return page<Account>('/api/admin/users', { search, cursor, limit: 50 }, signal)
@@ -24,29 +19,21 @@ export async function accountOf(id: string, signal: AbortSignal): Promise<Accoun
 }
 
 export async function setRoles(id: string, roles: readonly Role[], reason: string) {
-  await call(`/api/admin/users/${encodeURIComponent(id)}/roles`, { method: 'PUT', body: { roles, reason } })
+  await call(`/api/admin/users/${encodeURIComponent(id)}/roles`, {
+    method: 'PUT',
+    body: { roles: [...roles], reason } satisfies Schemas['RolesChange'],
+  })
 }
 
 export async function setDisabled(id: string, isDisabled: boolean, reason: string) {
   const what = isDisabled ? 'disable' : 'enable'
-  await call(`/api/admin/users/${encodeURIComponent(id)}/${what}`, { method: 'POST', body: { reason } })
+  await call(`/api/admin/users/${encodeURIComponent(id)}/${what}`, {
+    method: 'POST',
+    body: { reason } satisfies Schemas['Reason'],
+  })
 }
 
-export interface AuditEntry {
-  seq: number
-  at: string
-  actor: string
-  roles?: string[]
-  sudo?: boolean
-  action: string
-  subject: string
-  versionBefore?: number | null
-  versionAfter?: number | null
-  reason?: string | null
-  requestId?: string | null
-  address?: string | null
-  hash?: string
-}
+export type AuditEntry = Schemas['AuditRow']
 
 export const AUDIT_FILTERS = ['actor', 'action', 'subject'] as const
 export type AuditFilters = Readonly<Record<(typeof AUDIT_FILTERS)[number], string>>

@@ -48,9 +48,9 @@ export default function AccountPage() {
 function Password() {
   const form = useRef<HTMLFormElement>(null)
   const change = useAction(account.changePassword, {
-    onSuccess: (next) => {
+    onSuccess: (token) => {
       form.current?.reset()
-      if (next?.token) session.renewed(next.token)
+      session.renewed(token)
       toast('success', 'Your password is changed')
     },
   })

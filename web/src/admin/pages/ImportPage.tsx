@@ -103,8 +103,8 @@ const COLUMNS: readonly Column<api.PreviewRow>[] = [
 
 const WORDS: Readonly<Record<string, string>> = { create: 'new', update: 'changed', none: 'unchanged' }
 
-function Changes({ row: { changes, error, field } }: { row: api.PreviewRow }) {
-  if (error) return <span className="import-error">{field ? `${field}: ${error}` : error}</span>
+function Changes({ row: { changes, error } }: { row: api.PreviewRow }) {
+  if (error) return <span className="import-error">{error}</span>
   return (
     <ul className="import-changes">
       {changes.map(({ field, from, to }) => (

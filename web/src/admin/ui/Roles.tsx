@@ -1,8 +1,8 @@
 /** Which roles an account shall have. No role includes another. */
 import './Roles.css'
-import { ROLE_WORDS, ROLES, type Role } from '../session'
+import { ROLE_WORDS, ROLES } from '../session'
 
-export function Roles({ own }: { own: readonly Role[] }) {
+export function Roles({ own }: { own: readonly string[] }) {
   return (
     <fieldset className="roles">
       <legend className="field-label">Roles</legend>

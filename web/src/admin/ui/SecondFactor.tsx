@@ -29,7 +29,7 @@ export function SecondFactor() {
     setEnrolment(undefined)
     setCodes(recoveryCodes)
     know(true)
-    if (token) session.renewed(token)
+    session.renewed(token)
     toast('success', 'The second factor is set up')
   }
   const error = begin.error ?? remove.error
