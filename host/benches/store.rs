@@ -173,7 +173,7 @@ fn order(id: &str, caller: usize, version: u64, finished: bool, now: Timestamp) 
     });
     let state = format!("state-{version}");
     let visits = (0..=version / 2).map(|n| (format!("step-{n}"), 1)).collect();
-    let instance = Instance { state: state.clone(), version, visits, timer_firings: [].into() };
+    let instance = Instance { state: state.clone(), version, visits, timer_firings: [].into(), unserved: 0 };
     let progress = Progress {
         workflow: "order-processing".into(),
         machine: "ab".repeat(32),

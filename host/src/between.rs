@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -25,11 +25,17 @@ use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tower::Service;
+
+use crate::tasks::Tasks;
 
 /// After so long without a connection another one is begun.
 const ANEW: Duration = Duration::from_millis(500);
+/// For a look-up of a name whose addresses are known from before.
+const LOOK_UP_WAIT: Duration = Duration::from_millis(250);
+/// Look-ups of one name at once: each holds a thread.
+const LOOK_UPS: usize = 2;
 /// Between two questions to a process that is not there: it may be in the middle of a restart.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Well below the time after which a process closes a connection without a request, so that it is rarely written to then.
@@ -43,6 +49,7 @@ const MAX_ANSWER_BYTES: usize = 1 << 20;
 #[derive(Clone)]
 pub struct Connector {
     tcp: HttpConnector<Names>,
+    names: Names,
     limit: Duration,
 }
 
@@ -54,10 +61,10 @@ impl Connector {
     }
 
     fn with_names(names: Names, limit: Duration) -> Self {
-        let mut tcp = HttpConnector::new_with_resolver(names);
+        let mut tcp = HttpConnector::new_with_resolver(names.clone());
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(limit));
-        Self { tcp, limit }
+        Self { tcp, names, limit }
     }
 }
 
@@ -71,8 +78,21 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, to: Uri) -> Self::Future {
-        let (tcp, limit) = (self.tcp.clone(), self.limit);
-        Box::pin(first(limit, move || tcp.clone().call(to.clone())))
+        let (tcp, names, limit) = (self.tcp.clone(), self.names.clone(), self.limit);
+        Box::pin(async move {
+            let host = to.host().unwrap_or_default().to_owned();
+            let unresolved = |error: io::Error| match error.kind() {
+                io::ErrorKind::TimedOut if names.waits_for(&host) => io::Error::new(
+                    error.kind(),
+                    format!(
+                        "the name '{host}' is not resolved within {} ms: look at the name servers of /etc/resolv.conf",
+                        limit.as_millis()
+                    ),
+                ),
+                _ => error,
+            };
+            first(limit, move || tcp.clone().call(to.clone())).await.map_err(unresolved)
+        })
     }
 }
 
@@ -122,11 +142,25 @@ type Found = Result<Vec<SocketAddr>, NotFound>;
 type LookUp = Shared<BoxFuture<'static, Found>>;
 
 /// Names and their addresses, as the system finds them. Whoever asks within [`ANEW`] shares one look-up: each holds a thread until the system
-/// gives up, and however many ask, there are two a second. Clones share them.
+/// gives up, and however many ask, there are two of a name at once. Clones share them.
+///
+/// Where the first name server is dead, the system asks the second one after five seconds, at each look-up: longer than anybody waits. So a
+/// look-up goes on whoever has given up, and what it finds is kept, for when the next one takes as long.
 #[derive(Clone)]
 struct Names {
-    look_up: Arc<dyn Fn(String) -> LookUp + Send + Sync>,
-    latest: Arc<Mutex<HashMap<String, (Instant, LookUp)>>>,
+    look_up: Arc<dyn Fn(String) -> BoxFuture<'static, Found> + Send + Sync>,
+    known: Arc<Mutex<HashMap<String, Known>>>,
+    tasks: Tasks,
+}
+
+/// What is known of a name. There are as many as a config has.
+#[derive(Default)]
+struct Known {
+    latest: Option<(Instant, LookUp)>,
+    /// Those that have not ended.
+    under_way: Vec<LookUp>,
+    /// What the last look-up that succeeded has found, however long ago.
+    addresses: Option<Vec<SocketAddr>>,
 }
 
 /// Why a name has no address.
@@ -136,11 +170,54 @@ struct NotFound(Arc<str>);
 
 impl Names {
     fn of_the_system() -> Self {
-        let look_up = |name: String| {
-            let found = async move { tokio::net::lookup_host((name.as_str(), 0)).await.map(Iterator::collect) };
-            found.map(|found: io::Result<_>| found.map_err(|error| NotFound(error.to_string().into()))).boxed().shared()
+        static ALL: LazyLock<Names> = LazyLock::new(|| {
+            Names::found_by(|name: String| {
+                let found = async move { tokio::net::lookup_host((name.as_str(), 0)).await.map(Iterator::collect) };
+                found.map(|found: io::Result<_>| found.map_err(|error| NotFound(error.to_string().into()))).boxed()
+            })
+        });
+        ALL.clone()
+    }
+
+    fn found_by(look_up: impl Fn(String) -> BoxFuture<'static, Found> + Send + Sync + 'static) -> Self {
+        Self { look_up: Arc::new(look_up), known: Arc::default(), tasks: Tasks::new() }
+    }
+
+    /// The look-up that counts for a question now, and what was found before.
+    fn looking(&self, name: &str) -> (LookUp, Option<Vec<SocketAddr>>) {
+        let mut known = self.known.lock();
+        let one = known.entry(name.to_owned()).or_default();
+        one.under_way.retain(|looking| looking.peek().is_none());
+        let shared = one
+            .latest
+            .as_ref()
+            .filter(|(begun, looking)| begun.elapsed() < ANEW || (one.under_way.len() >= LOOK_UPS && looking.peek().is_none()));
+        let addresses = one.addresses.clone();
+        if let Some((_, looking)) = shared {
+            return (looking.clone(), addresses);
+        }
+        let (kept, key) = (Arc::clone(&self.known), name.to_owned());
+        let keep = move |found: Found| {
+            if let Ok(found) = &found {
+                kept.lock().entry(key).or_default().addresses = Some(found.clone());
+            }
+            found
         };
-        Self { look_up: Arc::new(look_up), latest: Arc::default() }
+        let looking = (self.look_up)(name.to_owned()).map(keep).boxed().shared();
+        one.latest = Some((Instant::now(), looking.clone()));
+        one.under_way.push(looking.clone());
+        drop(known);
+        // It goes on when nobody waits for it any more.
+        drop(self.tasks.spawn(looking.clone()));
+        (looking, addresses)
+    }
+
+    /// Whether no look-up of this name has ever ended, and one is under way.
+    fn waits_for(&self, name: &str) -> bool {
+        let known = self.known.lock();
+        known
+            .get(name)
+            .is_some_and(|one| one.addresses.is_none() && one.latest.as_ref().is_some_and(|(_, looking)| looking.peek().is_none()))
     }
 }
 
@@ -154,16 +231,14 @@ impl Service<Name> for Names {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let mut latest = self.latest.lock();
-        let looking = match latest.get(name.as_str()) {
-            Some((begun, looking)) if begun.elapsed() < ANEW => looking.clone(),
-            _ => {
-                let looking = (self.look_up)(name.as_str().to_owned());
-                latest.insert(name.as_str().to_owned(), (Instant::now(), looking.clone()));
-                looking
-            }
-        };
-        Box::pin(async move { looking.await.map(Vec::into_iter) })
+        let (looking, before) = self.looking(name.as_str());
+        Box::pin(async move {
+            let found = match before {
+                Some(before) => timeout(LOOK_UP_WAIT, looking).await.unwrap_or(Ok(before)),
+                None => looking.await,
+            };
+            found.map(Vec::into_iter)
+        })
     }
 }
 
@@ -267,9 +342,9 @@ mod tests {
                     _ => Ok(vec![SocketAddr::from(([127, 0, 0, 1], 0))]),
                 }
             };
-            found.boxed().shared()
+            found.boxed()
         };
-        (Names { look_up: Arc::new(look_up), latest: Arc::default() }, asked)
+        (Names::found_by(look_up), asked)
     }
 
     /// Reads a request on each connection and answers with `answers`, one for each; nothing is a connection that ends.
@@ -317,7 +392,31 @@ mod tests {
         assert!(told.contains("Temporary failure in name resolution"), "{told}");
         let client = Client::with_names(names(usize::MAX, 0).0, Duration::from_millis(700));
         let told = format!("{:#}", client.ask(request("GET", 1), Absent::Told).await.unwrap_err());
-        assert!(told.contains("no connection within 630 ms"), "{told}");
+        assert!(told.contains("'elsewhere.example' is not resolved within 630 ms"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_found_late_serves_those_who_ask_later_though_no_name_server_answers_in_time() {
+        let (listener, port) = listener().await;
+        let asked = AtomicUsize::new(0);
+        let names = Names::found_by(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+            0 => sleep(ANEW * 3).map(|()| Ok(vec![SocketAddr::from(([127, 0, 0, 1], 0))])).boxed(),
+            _ => std::future::pending().boxed(),
+        });
+        let client = Client::with_names(names, ANEW);
+        let told = format!("{:#}", client.ask(request("GET", port), Absent::Told).await.unwrap_err());
+        assert!(told.contains("is not resolved"), "{told}");
+        let asking = async {
+            let end = Instant::now() + LIMIT;
+            loop {
+                match client.ask(request("GET", port), Absent::Told).await {
+                    Ok(answer) => return answer,
+                    Err(error) => assert!(Instant::now() < end, "{error:#}"),
+                }
+            }
+        };
+        let (answer, ()) = tokio::join!(asking, serve(listener, &[GOOD]));
+        assert_eq!(answer.body(), "good");
     }
 
     #[tokio::test]

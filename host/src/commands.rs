@@ -6,6 +6,7 @@ pub mod events;
 pub mod operator;
 mod printed;
 pub mod quarantined;
+pub mod reservations;
 pub mod routes;
 mod signals;
 mod threads;

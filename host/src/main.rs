@@ -110,6 +110,11 @@ enum Command {
         #[command(subcommand)]
         command: QuarantinedCommand,
     },
+    /// Look at what is reserved of the stock, or give back what nobody needs any more.
+    Reservations {
+        #[command(subcommand)]
+        command: ReservationsCommand,
+    },
     /// Find, look at and act on the instances of a running process, by its operator.api.
     Instances {
         #[command(subcommand)]
@@ -202,6 +207,25 @@ enum QuarantinedCommand {
         /// All that there are.
         #[arg(long)]
         all: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum ReservationsCommand {
+    /// List what is reserved, neither sold nor given back.
+    List {
+        /// The YAML config of the process that keeps the stock; it may be running.
+        #[arg(long, short, env = "MILLRACE_CONFIG")]
+        config: PathBuf,
+    },
+    /// Give back what is reserved under these keys. Look first whether whoever reserved it is gone: what is given back is sold to others.
+    Release {
+        /// The YAML config of the process that keeps the stock; it may be running.
+        #[arg(long, short, env = "MILLRACE_CONFIG")]
+        config: PathBuf,
+        /// Keys, each the first word of its line in the list.
+        #[arg(required = true)]
+        keys: Vec<String>,
     },
 }
 
@@ -323,6 +347,8 @@ fn main() -> ExitCode {
         Command::Quarantined { command: QuarantinedCommand::Release { config, keys, all } } => {
             commands::quarantined::release(&config, &keys, all)
         }
+        Command::Reservations { command: ReservationsCommand::List { config } } => commands::reservations::list(&config),
+        Command::Reservations { command: ReservationsCommand::Release { config, keys } } => commands::reservations::release(&config, &keys),
         Command::Instances { command } => commands::operator::instances::run(command),
         Command::Waiting { command } => commands::operator::waiting::run(command),
         Command::Plan(plan) => commands::operator::plan::run(&plan),

@@ -17,7 +17,7 @@ impl Machine {
     #[must_use]
     pub fn create(&self) -> (Instance, Vec<Effect>) {
         let state = self.definition().initial_state.clone();
-        let instance = Instance { state, version: 0, visits: Default::default(), timer_firings: Default::default() };
+        let instance = Instance { state, version: 0, visits: Default::default(), timer_firings: Default::default(), unserved: 0 };
         let mut course = Course { machine: self, instance, effects: Vec::new() };
         let initial = self.definition().initial_transition.as_deref();
         if let Some(edge) = initial.and_then(|name| self.edge(name)) {
@@ -96,7 +96,7 @@ impl Machine {
             StepOutcome::Accepted => (&step.success, Cause::Accepted),
             StepOutcome::Rejected => (step.reject.as_ref().unwrap_or(&step.compensate), Cause::Rejected),
             StepOutcome::Permanent => (&step.compensate, Cause::Failed),
-            StepOutcome::Transient => match step.retry.delay_after(attempt, jitter) {
+            StepOutcome::Transient | StepOutcome::Unserved => match step.retry.delay_after(attempt, jitter) {
                 Some(delay) => {
                     let retry = Effect::Retry { name: name.to_owned(), visit, attempt: attempt.saturating_add(1), delay };
                     return (instance.clone(), vec![retry]);
@@ -105,8 +105,13 @@ impl Machine {
             },
         };
         let mut course = Course::of(self, instance);
+        let unserved = std::mem::take(&mut course.instance.unserved);
         if let Some(edge) = self.edge(answer) {
             course.fire(edge, cause);
+            if outcome == StepOutcome::Unserved && self.deadline(&edge.transition.to).is_some() {
+                course.instance.unserved = unserved.saturating_add(1);
+                course.uncount_way_to(&edge.transition.from);
+            }
         }
         course.settle()
     }
@@ -193,6 +198,18 @@ impl<'m> Course<'m> {
         }
     }
 
+    /// What the timer of this state has made to get back to `tried` was no attempt: nobody served the visit that it led to. Without end it is
+    /// not, since the state has a deadline.
+    fn uncount_way_to(&mut self, tried: &str) {
+        let Some(Edge { name, transition }) = self.timer() else { return };
+        if transition.to == tried
+            && transition.max_attempts.is_some()
+            && let Some(firings) = self.instance.timer_firings.get_mut(name)
+        {
+            *firings = firings.saturating_sub(1);
+        }
+    }
+
     fn react(&mut self, reactions: &Reactions) {
         let (seq, state) = (self.instance.version, &self.instance.state);
         let announcements = reactions.announcements.iter();
@@ -243,8 +260,9 @@ impl<'m> Course<'m> {
                 );
                 self.effects.push(Effect::Attention { reason });
             }
-        } else if let Some(Edge { name, transition: Transition { after: Some(after), .. } }) = self.timer() {
-            self.effects.push(Effect::Timer { transition: name.to_owned(), after: *after, version });
+        } else if let Some((name, after)) = self.machine.timer(state).and_then(|(name, _)| Some((name, self.machine.wait(&self.instance)?)))
+        {
+            self.effects.push(Effect::Timer { transition: name.to_owned(), after, version });
         }
         if let Some(entered) = self.machine.definition().states.get(state).filter(|state| state.is_final) {
             self.effects.push(Effect::Finished { state: state.clone(), is_error: entered.is_error });

@@ -53,6 +53,7 @@ pub struct Transition {
     /// Fired by a durable timer this long after `from` was entered.
     pub after: Option<Duration>,
     /// How many times this transition may be made in the life of one instance, by its timer and by hand together; `None` is without end.
+    /// What led to a visit that nobody served is not counted where a deadline leaves `from`.
     pub max_attempts: Option<u32>,
     /// Transition fired instead of waiting again once `max_attempts` is used up.
     pub exhausted: Option<String>,

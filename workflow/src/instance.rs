@@ -16,8 +16,17 @@ pub struct Instance {
     /// counted. It also grows by one when a state is entered anew without the step that once was started there, so that an
     /// answer to the earlier visit is late and moves nothing.
     pub visits: BTreeMap<String, u32>,
-    /// How many times each transition that a timer fires was made, by the timer or because somebody asked for it.
+    /// How many times each transition that a timer fires was made, by the timer or because somebody asked for it; not counted are those
+    /// that led to a visit which nobody served, where a deadline sees to it that this has an end.
     pub timer_firings: BTreeMap<String, u32>,
+    /// Visits in a row, up to the last one that has ended, which nobody served ([`StepOutcome::Unserved`]) before a state with a deadline.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unserved: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Why a transition was made. Its text form is what the history shows.
@@ -69,8 +78,10 @@ pub enum StepOutcome {
     Accepted,
     /// The business says no.
     Rejected,
-    /// It may work the next time: a transient failure, a trap, a timeout.
+    /// It may work the next time, though it has failed by itself: a trap, a budget that was used up.
     Transient,
+    /// It may work the next time: what it needs did not answer, or refuses for now. That is no answer to this instance.
+    Unserved,
     /// It will never work.
     Permanent,
 }

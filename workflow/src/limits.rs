@@ -18,5 +18,8 @@ pub const MAX_HOOK_NAMES: usize = 1_000;
 pub const MAX_TRANSITIONS_MADE: u64 = 10_000;
 /// Longest pause between two firings by hand of a transition whose timer has no end, see [`crate::Machine::pause_by_hand`].
 pub const PAUSE_BY_HAND: Duration = Duration::from_secs(5);
+/// Longest wait for a timer after visits that nobody served, unless the timer itself waits longer: whoever was away is back for minutes at most
+/// until it is tried again.
+pub const UNSERVED_WAIT: Duration = Duration::from_secs(120);
 /// Longest timer, timeout or retry delay: ten years.
 pub const MAX_WAIT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::check::{check, oversized};
 use crate::index::Index;
-use crate::limits::{MAX_TRANSITIONS_MADE, PAUSE_BY_HAND};
+use crate::limits::{MAX_TRANSITIONS_MADE, PAUSE_BY_HAND, UNSERVED_WAIT};
 use crate::starts::Starts;
 use crate::{Defect, Definition, Instance, Step, Transition};
 
@@ -59,6 +59,15 @@ impl Machine {
         self.index.timers.get(state).and_then(|name| self.transition(name))
     }
 
+    /// How long the timer of its state lets an instance wait: as its transition says, and after each visit in a row that nobody served twice
+    /// as long, up to [`UNSERVED_WAIT`].
+    #[must_use]
+    pub fn wait(&self, instance: &Instance) -> Option<Duration> {
+        let after = self.timer(&instance.state)?.1.after?;
+        let doublings = instance.unserved.saturating_sub(1).min(31);
+        Some(after.saturating_mul(1 << doublings).min(UNSERVED_WAIT).max(after))
+    }
+
     /// The transition that leaves `state` at its deadline.
     #[must_use]
     pub fn deadline(&self, state: &str) -> Option<(&str, &Transition)> {
@@ -73,12 +82,13 @@ impl Machine {
     }
 
     /// How long an instance has to be in its state before somebody may ask for this transition: none the first time, and none where a
-    /// number of attempts limits it. A person may be sooner than the timer, but not so often that there is no end to it.
+    /// number of attempts limits it, unless they are not counted because nobody serves them. A person may be sooner than the timer, but not so often that there is no end to it.
     #[must_use]
     pub fn pause_by_hand(&self, instance: &Instance, transition: &str) -> Option<Duration> {
         let (_, Transition { after, max_attempts, .. }) = self.transition(transition)?;
         let made = instance.timer_firings.get(transition).is_some_and(|made| *made > 0);
-        after.filter(|_| made && max_attempts.is_none()).map(|after| after.min(PAUSE_BY_HAND))
+        let is_endless = if max_attempts.is_none() { made } else { instance.unserved > 1 };
+        after.filter(|_| is_endless).map(|after| after.min(PAUSE_BY_HAND))
     }
 
     /// What the machine was made from.

@@ -10,6 +10,7 @@ use super::parts::Core;
 use crate::bus::{Bus, BusHealth};
 use crate::plan::Plan;
 use crate::services::engine::Dependencies;
+use crate::services::operations::{Amounts, Held};
 use crate::store::{Backlog, Operations};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{ActiveComponent, Space};
@@ -23,10 +24,12 @@ struct Gauges {
     database: Option<String>,
     bus: Option<(String, Arc<dyn Bus>)>,
     backlogs: Arc<Backlogs>,
+    /// Where something is stocked.
+    held: Option<Held>,
 }
 
 /// Has everything that is only read, read for each scrape.
-pub(super) fn register(metrics: &Metrics, plan: &Plan, core: &Core, backlogs: &Arc<Backlogs>) {
+pub(super) fn register(metrics: &Metrics, plan: &Plan, core: &Core, backlogs: &Arc<Backlogs>, held: Option<Held>) {
     let name = plan.bus.as_ref().map(|settings| settings.name().to_owned());
     let gauges = Arc::new(Gauges {
         metrics: metrics.clone(),
@@ -36,6 +39,7 @@ pub(super) fn register(metrics: &Metrics, plan: &Plan, core: &Core, backlogs: &A
         database: plan.database.as_ref().map(|database| database.name.clone()),
         bus: name.zip(core.bus.clone()),
         backlogs: Arc::clone(backlogs),
+        held,
     });
     metrics.on_scrape(move || {
         let gauges = Arc::clone(&gauges);
@@ -52,6 +56,17 @@ impl Gauges {
             bus.lag().iter().for_each(|lag| self.metrics.set_lag(&lag.topic, lag.events));
         }
         self.read_store().await;
+        self.read_held().await;
+    }
+
+    async fn read_held(&self) {
+        let Some(held) = &self.held else { return };
+        match held.amounts().await {
+            Ok(Amounts { all, hour, day }) => {
+                [("any", all), ("1h", hour), ("24h", day)].into_iter().for_each(|(age, amount)| self.metrics.set_held(age, amount.units));
+            }
+            Err(error) => tracing::warn!(%error, "the store does not say what is reserved; the metrics show what it said before"),
+        }
     }
 
     fn read_workflows(&self) {
@@ -79,6 +94,7 @@ impl Gauges {
                 self.metrics.set_crowd(&one.name, crowd.running, crowd.waiting);
             }
             self.metrics.set_breaker(&one.name, self.engine.breakers.level(&one.name, digest, now));
+            self.metrics.set_unserved(&one.name, self.engine.breakers.unserved(&one.name, digest, now));
         }
     }
 

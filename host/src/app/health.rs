@@ -16,7 +16,7 @@ use crate::plan::{self, Plan};
 use crate::pulse::Pulse;
 use crate::services::engine::Dependencies;
 use crate::services::messaging::{Refusals, Strangers};
-use crate::services::operations::{Archive, Keying, Stranded};
+use crate::services::operations::{Archive, Held, Keying, Stranded};
 use crate::services::resources::Resources;
 use crate::store::{Operations, Refused};
 use crate::telemetry::logs;
@@ -33,6 +33,8 @@ const CROWDED_AFTER: Duration = Duration::from_secs(1);
 const SLOW_WRITE: Duration = Duration::from_secs(1);
 /// After so long without the end of any write nothing is written soon, whoever waits for it.
 const HANGING_WRITE: Duration = Duration::from_secs(10);
+/// So many instances one after the other that a component could do nothing for are no bad luck: what is behind it is away.
+const UNSERVED_IN_A_ROW: u32 = 3;
 /// For the answer of a backend to a probe, the look-up of its name and the connection included.
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
@@ -96,7 +98,9 @@ fn check_bus(bus: &dyn Bus, refusals: &Refusals, strangers: &Strangers, settings
         return Check::new(Status::Degraded, format!("events wait in the outbox: {reason}"));
     }
     if let Some(reason) = bus.deaf() {
-        return Check::new(Status::Degraded, format!("events are published, but do not come: {reason}"));
+        let published =
+            if refusals.lasting().is_some() { "events wait in the outbox, and none come" } else { "events are published, but do not come" };
+        return Check::new(Status::Degraded, format!("{published}: {reason}"));
     }
     if let Some(refused) = refusals.lasting() {
         return Check::new(Status::Degraded, format!("events are published, but {refused}"));
@@ -138,6 +142,21 @@ pub(super) fn register_archive(health: &HealthChecks, archive: Option<&Archive>)
             Some(problem) => Check::new(Status::Degraded, problem),
             None => Check::new(Status::Up, format!("finished instances are archived in '{}'", archive.settings().folder.display())),
         })
+    });
+}
+
+/// Adds a check of what is reserved for long, if anything is stocked here.
+pub(super) fn register_held(health: &HealthChecks, held: Option<&Held>) {
+    let Some(held) = held.cloned() else { return };
+    health.add_own("stock", move || {
+        let held = held.clone();
+        async move {
+            match held.problem().await {
+                Ok(None) => Check::new(Status::Up, "nothing is reserved for more than a day"),
+                Ok(Some(problem)) => Check::new(Status::Degraded, problem),
+                Err(error) => Check::new(Status::Down, error.to_string()),
+            }
+        }
     });
 }
 
@@ -322,6 +341,17 @@ fn check_component(engine: &Dependencies, name: &str) -> Check {
         Some((Some(active), _)) if engine.breakers.level(name, &active.digest, engine.clock.steady()) > 0 => {
             let message =
                 format!("{} {} ({:.12}) has failed too often: its circuit breaker is open", active.name, active.version, active.digest);
+            Check::new(Status::Degraded, message)
+        }
+        Some((Some(active), None)) if engine.breakers.unserved(name, &active.digest, engine.clock.steady()) >= UNSERVED_IN_A_ROW => {
+            let runs = engine.breakers.unserved(name, &active.digest, engine.clock.steady());
+            let message = format!(
+                "{} {} ({:.12}) works, but the last {runs} that it was run for were not served, and wait: {}",
+                active.name,
+                active.version,
+                active.digest,
+                engine.breakers.reason(name)
+            );
             Check::new(Status::Degraded, message)
         }
         Some((Some(active), None)) if engine.runtime.crowd(name).is_some_and(|crowd| crowd.waited > CROWDED_AFTER) => {

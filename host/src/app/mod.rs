@@ -108,11 +108,14 @@ impl App {
         let backlogs = core.as_ref().map(|core| Arc::new(Backlogs::new(Arc::clone(&core.store.operations))));
         if let (Some(core), Some(backlogs)) = (&core, &backlogs) {
             health::register(&health, &plan, core, backlogs);
+            health.set_database(core.store.instances.identity());
             health::register_catalogue(&health, &core.resources);
             health::register_keying(&health, &plan, &core.keying);
             health::register_archive(&health, core.archive.as_ref());
             health::register_lacks(&health, &core.stranded(&plan)).await?;
-            gauges::register(&metrics, &plan, core, backlogs);
+            let held = parts::held(&plan, core);
+            health::register_held(&health, held.as_ref());
+            gauges::register(&metrics, &plan, core, backlogs, held);
         }
         let configs = plan.operator.as_ref().map(|_| {
             let stranded = core.as_ref().map(|core| core.stranded(&plan));

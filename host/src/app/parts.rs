@@ -23,7 +23,7 @@ use crate::services::engine::{
 use crate::services::generation::Generation;
 use crate::services::messaging::{Refusals, Strangers};
 use crate::services::operations::agreement::Known;
-use crate::services::operations::{Archive, Keying, Names, Stranded};
+use crate::services::operations::{Archive, Held, Keying, Names, Stranded};
 use crate::services::resources::{self, Resources};
 use crate::services::shop::{self, stock};
 use crate::services::users::{Standings, TokenVerifier, Users};
@@ -211,6 +211,12 @@ fn resources_of(
         stop,
     };
     Resources::new(dependencies, &plan.resources, &plan.routes)
+}
+
+/// Who looks at what is reserved, if anything is stocked.
+pub(super) fn held(plan: &Plan, core: &Core) -> Option<Held> {
+    let stocks = plan.resources.iter().any(|handler| handler.stock_field.is_some());
+    stocks.then(|| Held::new(Arc::clone(&core.store.stock), core.engine.clock.clone()))
 }
 
 /// What those who run the process look at and do.

@@ -35,13 +35,16 @@ pub(super) fn socket_address(text: &str) -> Option<SocketAddr> {
     }
 }
 
-/// An http(s) base URL with a host, no query and no fragment; without its last slash.
+/// An http(s) base URL with a host, no query and no fragment; without its last slash, and with one where its path has several: people write
+/// `http://host:8080/` where a path follows.
 pub(super) fn base_url(text: &str) -> Option<String> {
     let uri: http::Uri = text.parse().ok()?;
     let scheme_fits = matches!(uri.scheme_str(), Some("http" | "https"));
     let host_fits = uri.authority().is_some_and(|a| !a.host().is_empty() && !a.as_str().contains('@') && port_fits(a));
     let plain = !text.contains(['?', '#', ' ']);
-    (scheme_fits && host_fits && plain).then(|| text.trim_end_matches('/').to_owned())
+    let (scheme, rest) = text.split_once("://")?;
+    let folded = || rest.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+    (scheme_fits && host_fits && plain).then(|| format!("{scheme}://{}", folded()))
 }
 
 fn port_fits(authority: &http::uri::Authority) -> bool {
@@ -66,7 +69,15 @@ pub(super) fn network(text: &str) -> bool {
 
 /// `*`, or `scheme://host[:port]`.
 pub(super) fn origin(text: &str) -> bool {
-    text == "*" || (base_url(text).as_deref() == Some(text) && text.matches('/').count() == 2)
+    text == "*" || (base_url(text).as_deref() == Some(text) && text.matches('/').count() == 2 && !text.contains('*'))
+}
+
+/// An origin as browsers send it: in small letters, without the port that its scheme has anyway.
+pub(super) fn as_browsers_write(origin: &str) -> String {
+    let small = origin.to_ascii_lowercase();
+    let Some((scheme, rest)) = small.split_once("://") else { return origin.to_owned() };
+    let usual = if scheme == "https" { ":443" } else { ":80" };
+    format!("{scheme}://{}", rest.strip_suffix(usual).unwrap_or(rest))
 }
 
 /// Letters of the longest topic.
@@ -115,6 +126,7 @@ mod tests {
     #[test]
     fn only_http_urls_with_a_host_are_base_urls() {
         assert_eq!(base_url("http://stock:8080/internal/").as_deref(), Some("http://stock:8080/internal"));
+        assert_eq!(base_url("http://stock:8080//api//products").as_deref(), Some("http://stock:8080/api/products"));
         assert!(
             ["stock:8080", "ftp://x", "http://", "http://user:pw@x", "http://x/?q", "http://x:99999"]
                 .iter()
@@ -126,6 +138,12 @@ mod tests {
     fn networks_origins_brokers_and_topics() {
         assert!(network("10.0.0.0/8") && network("::1") && !network("10.0.0.0/33") && !network("gateway"));
         assert!(origin("*") && origin("https://shop.example:8443") && !origin("https://shop.example/") && !origin("shop.example"));
+        assert!(!origin("https://*.shop.example"));
+        for written in ["HTTPS://Shop.Example", "https://shop.example:443", "https://shop.example"] {
+            assert_eq!(as_browsers_write(written), "https://shop.example");
+        }
+        assert_eq!(as_browsers_write("http://shop.example:80"), "http://shop.example");
+        assert_eq!(as_browsers_write("http://shop.example:443"), "http://shop.example:443");
         assert!(broker("kafka:9092") && !broker("kafka") && !broker(":9092") && !broker("kafka:0"));
         assert!(topic("return.approved") && !topic("return approved") && !topic(""));
     }

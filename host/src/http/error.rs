@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::services::ServiceError;
-use crate::services::error::FieldError;
+use crate::services::error::{FieldError, NO_SUCH_PATH};
 use crate::text;
 
 /// Media type of every error.
@@ -78,10 +78,12 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// 404 for a path that nothing answers.
+    /// 404 for a path that nothing answers; its `code` tells it from that of a resource that is not there.
     #[must_use]
     pub fn no_such_path(path: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, format!("nothing answers '{}'", quoted(path)))
+        let code = Map::from_iter([("code".to_owned(), NO_SUCH_PATH.into())]);
+        let nothing = Self::new(StatusCode::NOT_FOUND, format!("nothing answers '{}'", quoted(path)));
+        Self { members: Some(Box::new(code)), ..nothing }
     }
 
     /// 401, asking for a bearer token.

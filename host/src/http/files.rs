@@ -5,6 +5,7 @@
 
 mod cached_responses;
 mod encodings;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use tower::ServiceExt;
 use tower_http::services::ServeFile;
 
 use self::cached_responses::{CachedResponses, Question};
-use self::encodings::{Accepted, Coding, Form, Forms, LARGEST};
+use self::encodings::{Accepted, Coding, Form, Forms};
+use self::versions::Tags;
 use super::error::ApiError;
 use super::middleware::rate_limit::RateLimiter;
 use crate::plan::FileServer;
@@ -28,6 +30,8 @@ const RESERVED: [&str; 3] = ["/api", "/metrics", "/internal"];
 /// The one folder with a dot that is there for others: RFC 8615. What is not in it is not there, whoever asks.
 const WELL_KNOWN: &str = ".well-known";
 const INDEX: &str = "index.html";
+/// Larger files are not kept, compressed by their build or not at all, and known by their dates: they would hold up other requests.
+const LARGEST: u64 = 1 << 20;
 const WELCOME: &str = include_str!("../../assets/welcome.html");
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
@@ -38,6 +42,7 @@ pub(super) struct Files {
     servers: Vec<(FileServer, Option<RateLimiter>)>,
     cached: CachedResponses,
     forms: Forms,
+    tags: Tags,
 }
 
 impl Files {
@@ -49,7 +54,7 @@ impl Files {
             (server, limiter)
         };
         let servers = servers.into_iter().map(limited).collect();
-        Self { servers, cached: CachedResponses::new(), forms: Forms::new() }
+        Self { servers, cached: CachedResponses::new(), forms: Forms::new(), tags: Tags::new() }
     }
 
     fn find<'a>(&self, path: &'a str) -> Option<(&FileServer, &'a str)> {
@@ -177,15 +182,25 @@ fn decoded(text: &str) -> Option<String> {
 impl Files {
     /// The file in the best form that the client accepts. Its conditions and ranges are about the file; a part of it is sent as it is.
     async fn send(&self, server: &FileServer, file: &Path, mut request: Request, accepted: Accepted) -> Result<Response, ApiError> {
-        let is_part = accepted.allows_identity() && wants_part(file, request.method(), request.headers()).await;
+        let is_part = accepted.allows_identity() && self.wants_part(file, request.method(), request.headers()).await;
         if !is_part {
             request.headers_mut().remove(header::RANGE);
         }
+        request.headers_mut().remove(header::IF_RANGE);
         let form = if is_part { Some(Form::AsItIs) } else { self.forms.best(file, accepted).await.map_err(ApiError::internal)? };
         let Some(form) = form else { return Err(not_acceptable(file)) };
         let method = request.method().clone();
+        let tag = self.tags.of(file).await;
+        let verdict = tag.as_ref().and_then(|tag| versions::decide(request.headers_mut(), tag));
         let Ok(response) = ServeFile::new(file).oneshot(request).await;
-        let mut response = refusal_in_words(response.map(Body::new));
+        let mut response = response.map(Body::new);
+        if let Some(tag) = tag {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+        if let Some(status) = verdict {
+            versions::without_content(&mut response, status);
+        }
+        let mut response = refusal_in_words(response);
         response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
         if let Form::Built(coding, _) | Form::Compressed(coding, _) = &form {
             encode(&mut response, *coding);
@@ -198,27 +213,28 @@ impl Files {
         }
         Ok(response)
     }
-}
 
-/// Whether the answer is a part of the file: one range of bytes, of the version that the client has. Any other is as if it were not there.
-async fn wants_part(file: &Path, method: &Method, headers: &HeaderMap) -> bool {
-    let Some(range) = headers.get(header::RANGE).and_then(|range| range.to_str().ok()) else { return false };
-    let Ok(parsed) = http_range_header::parse_range_header(range) else { return false };
-    let [range] = parsed.ranges.as_slice() else { return false };
-    // The last bytes of a file that has fewer are the file.
-    let is_whole = match range.start {
-        StartPosition::FromLast(bytes) => tokio::fs::metadata(file).await.is_ok_and(|file| file.len() <= bytes),
-        StartPosition::Index(_) => false,
-    };
-    if *method != Method::GET || is_whole {
-        return false;
+    /// Whether the answer is a part of the file: one range of bytes, of the version that the client has. Any other is as if it were not there.
+    async fn wants_part(&self, file: &Path, method: &Method, headers: &HeaderMap) -> bool {
+        let Some(range) = headers.get(header::RANGE).and_then(|range| range.to_str().ok()) else { return false };
+        let Ok(parsed) = http_range_header::parse_range_header(range) else { return false };
+        let [range] = parsed.ranges.as_slice() else { return false };
+        // The last bytes of a file that has fewer are the file.
+        let is_whole = match range.start {
+            StartPosition::FromLast(bytes) => tokio::fs::metadata(file).await.is_ok_and(|file| file.len() <= bytes),
+            StartPosition::Index(_) => false,
+        };
+        if *method != Method::GET || is_whole {
+            return false;
+        }
+        let Some(version) = headers.get(header::IF_RANGE) else { return true };
+        let mut look = Request::new(Body::empty());
+        *look.method_mut() = Method::HEAD;
+        let Ok(current) = ServeFile::new(file).oneshot(look).await;
+        // A weak tag is never equal to the one of the file, which is strong.
+        let tag = self.tags.of(file).await.or_else(|| current.headers().get(header::ETAG).cloned());
+        tag.as_ref() == Some(version) || current.headers().get(header::LAST_MODIFIED) == Some(version)
     }
-    let Some(version) = headers.get(header::IF_RANGE) else { return true };
-    let mut look = Request::new(Body::empty());
-    *look.method_mut() = Method::HEAD;
-    let Ok(current) = ServeFile::new(file).oneshot(look).await;
-    // A weak tag is never equal to the one of the file, which is strong.
-    [header::ETAG, header::LAST_MODIFIED].iter().any(|name| current.headers().get(name) == Some(version))
 }
 
 /// The same answer; one that refuses a range or a condition with words for whoever reads it.

@@ -15,8 +15,8 @@ use parking_lot::RwLock;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::address;
 use super::metrics::Readers;
+use super::{address, serves};
 use crate::plan::{MetricsAccess, Plan};
 
 /// However often somebody asks, a check that costs something is made once in this time.
@@ -124,6 +124,7 @@ struct Inner {
     ready: AtomicBool,
     stopping: AtomicBool,
     stuck: RwLock<Option<AskStuck>>,
+    database: RwLock<Option<HeaderValue>>,
 }
 
 /// A check that is made once in [`LASTS`] at most.
@@ -212,6 +213,16 @@ impl HealthChecks {
     /// Has `stuck` asked by `/livez`: why the process does not get on and has to be started again, or `None`.
     pub fn set_stuck(&self, stuck: impl Fn() -> Option<String> + Send + Sync + 'static) {
         *self.inner.stuck.write() = Some(Arc::new(stuck));
+    }
+
+    /// Says which database this process keeps, so that who asks notices when two answer under one name.
+    pub fn set_database(&self, identity: &str) {
+        *self.inner.database.write() = serves::database(identity);
+    }
+
+    /// What `/livez` tells of the database of this process.
+    pub(super) fn database(&self) -> Option<HeaderValue> {
+        self.inner.database.read().clone()
     }
 
     /// Asks all modules at once; one that does not answer in `timeout` is down.

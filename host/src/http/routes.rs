@@ -264,9 +264,10 @@ fn ready_probe(timeout: Duration, insiders: &Arc<health::Insiders>) -> MethodRou
 }
 
 fn live_probe(served: Option<HeaderValue>) -> MethodRouter<Arc<AppState>> {
-    get(
-        move |State(state): State<Arc<AppState>>| async move { (served.map(|served| [(serves::HEADER, served)]), health::live(&state.health)) },
-    )
+    get(move |State(state): State<Arc<AppState>>| async move {
+        let database = state.health.database().map(|database| [(serves::DATABASE, database)]);
+        (served.map(|served| [(serves::HEADER, served)]), database, health::live(&state.health))
+    })
 }
 
 /// The router adds which methods are allowed; who asks for just that gets just that.

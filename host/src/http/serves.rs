@@ -4,11 +4,16 @@
 //! nothing may serve anything: it may be no Millrace.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use sha2::{Digest as _, Sha256};
 
 use crate::plan::{Plan, paths};
 
 /// The header.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-millrace-serves");
+/// The header that says which database a process keeps.
+pub(super) const DATABASE: HeaderName = HeaderName::from_static("x-millrace-database");
+/// Bytes of a hash that stand for a database.
+const DATABASE_BYTES: usize = 6;
 /// A list that is longer is not told.
 const MAX_BYTES: usize = 4096;
 
@@ -22,6 +27,18 @@ pub(super) fn told(plan: &Plan) -> Option<HeaderValue> {
     served.retain(|path| !trees.iter().any(|tree| paths::is_below(tree, path) && *path != format!("{tree}/*")));
     let list = served.join(", ");
     (!list.is_empty() && list.len() <= MAX_BYTES).then(|| HeaderValue::try_from(list).ok()).flatten()
+}
+
+/// What stands for the database of that identity, which is nobody's affair.
+pub(super) fn database(identity: &str) -> Option<HeaderValue> {
+    let hash = Sha256::digest(identity.as_bytes());
+    let digits: String = hash.iter().take(DATABASE_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    HeaderValue::try_from(digits).ok()
+}
+
+/// Which database the process keeps that has answered with `headers`, if it says so.
+pub(super) fn heard_database(headers: &HeaderMap) -> Option<&str> {
+    headers.get(DATABASE)?.to_str().ok()
 }
 
 /// What the process that has answered with `headers` says that it serves, if it says so.

@@ -5,6 +5,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+/// The `code` of an answer that says that nothing at all is at this path, as another than that a resource is not there.
+pub const NO_SUCH_PATH: &str = "no_such_path";
+
 /// One thing that is wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "WrongField")]

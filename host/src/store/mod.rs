@@ -35,5 +35,5 @@ pub use self::open::{Copied, Database, OpenError, Store, back_up, offline, open,
 pub use self::operations::{Backlog, CommitObserver, CommitStats, OLDEST_LOOKED_AT, Operations, Prunable, Refused, Space};
 pub use self::resources::{HistoryRow, IdempotencyRow, Listing, Object, PriceRow, Progress, Resource, Resources};
 use self::stock::merge_lines;
-pub use self::stock::{MoveBy, NewMove, ReservationStatus, Shortage, Stock, StockLevel, StockLine, StockMove, Stocking};
+pub use self::stock::{HeldReservation, MoveBy, NewMove, ReservationStatus, Shortage, Stock, StockLevel, StockLine, StockMove, Stocking};
 pub use self::users::{Changed, MAX_RESETS, Reset, SecondFactor, Standing, ToldEpoch, User, UserChange, Users};

@@ -72,6 +72,23 @@ pub enum Stocking {
     },
 }
 
+/// What is reserved under one key, and neither sold nor given back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldReservation {
+    /// The key.
+    pub key: String,
+    /// Units by sku.
+    pub lines: BTreeMap<String, u64>,
+}
+
+impl HeldReservation {
+    /// Units of all lines.
+    #[must_use]
+    pub fn units(&self) -> u64 {
+        self.lines.values().fold(0, |sum, units| sum.saturating_add(*units))
+    }
+}
+
 /// Why the ledger has a move that nobody gave a reason for.
 pub(super) mod because {
     /// The first units of a sku.
@@ -177,6 +194,8 @@ pub trait Stock: Send + Sync + 'static {
     async fn stock(&self) -> Result<Vec<StockLevel>, StoreError>;
     /// Level of one.
     async fn stock_of(&self, sku: &str) -> Result<Option<StockLevel>, StoreError>;
+    /// What is reserved now, by key. Looks at all reservations, so it is for who asks seldom.
+    async fn reservations(&self) -> Result<Vec<HeldReservation>, StoreError>;
     /// Reserves all lines or nothing. Idempotent by `key`: the same key and lines answer the status the reservation has
     /// now and change nothing; other lines are [`StoreError::Taken`]. An unknown sku is a shortage with 0 available.
     async fn reserve(&self, key: &str, lines: &[StockLine]) -> Result<ReservationStatus, StoreError>;

@@ -245,3 +245,61 @@ async fn a_broker_that_is_away_is_waited_for() {
     running.close().await;
     drop(broker);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_says_that_it_is_elsewhere_is_told_of_with_the_name_that_it_gives() {
+    let elsewhere = "advertised.listeners=PLAINTEXT://kafka-1.invalid:9092";
+    let broker = tokio::task::spawn_blocking(|| KafkaBroker::start_with(elsewhere)).await.unwrap();
+    let env = TestEnv::kafka().await;
+    let bus = Arc::new(TestEnv::client(env.settings(&broker.address()), DELIVERIES));
+    let running = env.run(bus, &[("taker", "made")], &Subscriber::willing());
+    let told = async {
+        loop {
+            let reason = running.until_down().await;
+            if reason.contains("kafka-1.invalid:9092") {
+                return reason;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let reason = tokio::time::timeout(PATIENCE, told).await.expect("the name is told");
+    assert!(reason.contains(&broker.address()) && reason.contains("advertised.listeners") && !reason.contains("TLS"), "{reason}");
+    running.close().await;
+}
+
+/// Whoever asks may write and read everything, and make no topic.
+fn without_create(broker: &KafkaBroker) {
+    let (everybody, acls) = ("User:ANONYMOUS", "org.apache.kafka.tools.AclCommand");
+    let cluster = ["ClusterAction", "Describe", "DescribeConfigs", "Alter", "AlterConfigs", "IdempotentWrite"];
+    let cluster: Vec<&str> = cluster.iter().flat_map(|operation| ["--operation", operation]).collect();
+    broker.tool(acls, &[&["--add", "--allow-principal", everybody, "--cluster"], cluster.as_slice()].concat());
+    for resource in ["--topic", "--group"] {
+        broker.tool(acls, &["--add", "--allow-principal", everybody, "--operation", "All", resource, "*"]);
+    }
+    broker.tool(acls, &["--add", "--deny-principal", everybody, "--operation", "Create", "--topic", "*"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn topics_that_others_have_made_need_no_right_to_make_them_and_one_that_is_missing_is_asked_for() {
+    let env = TestEnv::kafka().await;
+    let (made, missing) = (env.event("made", "a", 1), env.event("missing", "b", 1));
+    let topic = made.topic.clone();
+    let broker = tokio::task::spawn_blocking(move || {
+        let guarded = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
+                       super.users=User:admin\nallow.everyone.if.no.acl.found=true";
+        let broker = KafkaBroker::start_with(guarded);
+        broker.tool("org.apache.kafka.tools.TopicCommand", &["--create", "--topic", &topic, "--partitions", "3"]);
+        without_create(&broker);
+        broker
+    });
+    let broker = broker.await.unwrap();
+    let subscriber = Subscriber::willing();
+    let bus = Arc::new(TestEnv::client(env.settings(&broker.address()), DELIVERIES));
+    let running = env.run(bus, &[("taker", "made")], &subscriber);
+    running.until_up().await;
+    running.publish(std::slice::from_ref(&made)).await;
+    subscriber.until_took(&made).await;
+    let refused = running.bus.publish(std::slice::from_ref(&missing)).await.remove(0).unwrap_err().0;
+    assert!(refused.contains("is not there") && refused.contains("6 partitions") && refused.contains("grant it Create"), "{refused}");
+    running.close().await;
+}

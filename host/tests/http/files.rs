@@ -289,6 +289,33 @@ async fn what_the_client_has_is_not_sent_again_in_any_form() {
     assert_eq!(ask(&edge, "GET", "/long.js", &[("if-unmodified-since", "Thu, 01 Jan 1970 00:00:00 GMT")]).await.status, 412);
 }
 
+#[tokio::test]
+async fn a_file_that_was_replaced_by_one_of_the_same_date_and_length_is_another_one() {
+    let (edge, folder, _) = forms();
+    let date = std::time::UNIX_EPOCH + Duration::from_secs(1);
+    let put = |release: &str| {
+        let beside = folder.path().join("beside");
+        std::fs::write(&beside, format!("{}import './index-{release}.js';", "// the same\n".repeat(200))).unwrap();
+        std::fs::File::open(&beside).unwrap().set_modified(date).unwrap();
+        std::fs::rename(&beside, folder.path().join("page.js")).unwrap();
+    };
+    for accepted in ["identity", "br"] {
+        put("aaa");
+        let first = ask(&edge, "GET", "/page.js", &[("accept-encoding", accepted)]).await;
+        put("bbb");
+        let tag = first.header("etag").to_owned();
+        let second = ask(&edge, "GET", "/page.js", &[("accept-encoding", accepted), ("if-none-match", tag.as_str())]).await;
+        assert_eq!((first.header("last-modified"), second.status.as_u16()), (second.header("last-modified"), 200), "{accepted}");
+        assert_ne!((first.text, tag.as_str()), (second.text.clone(), second.header("etag")), "{accepted}");
+        if accepted == "identity" {
+            assert!(second.text.contains("index-bbb.js"), "{}", second.text);
+        }
+        put("aaa");
+        let third = ask(&edge, "GET", "/page.js", &[("accept-encoding", accepted), ("if-none-match", tag.as_str())]).await;
+        assert_eq!(third.status.as_u16(), 304, "the same content has the same tag, wherever and whenever it was put");
+    }
+}
+
 /// How much this thread has worked.
 fn worked() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);

@@ -9,7 +9,7 @@ use crate::test_app::repository;
 
 /// What each part may use of its siblings; `main`, `commands` and `app` put everything together and may use all.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("between", &[]),
+    ("between", &["tasks"]),
     ("clock", &[]),
     ("durable", &[]),
     ("shutdown", &[]),
@@ -53,6 +53,7 @@ const ONLY_BY: &[(&str, &[&str], &[&str])] = &[
             "bus/kafka/consumer.rs",
             "bus/kafka/dead_letters.rs",
             "bus/kafka/mod.rs",
+            "bus/kafka/topics.rs",
             "runtime/source.rs",
             "services/operations/archive.rs",
             "services/users/passwords.rs",

@@ -64,6 +64,23 @@ impl KafkaBroker {
         broker
     }
 
+    /// Starts one with lines of its own in its settings; the last one of a name counts.
+    pub fn start_with(settings: &str) -> Self {
+        let mut broker = Self::not_started();
+        let mut file = std::fs::OpenOptions::new().append(true).open(broker.properties()).unwrap();
+        writeln!(file, "{settings}").unwrap();
+        broker.start_again();
+        broker
+    }
+
+    /// Runs one of Kafka's own tools, a class with arguments, at this broker.
+    pub fn tool(&self, class: &str, arguments: &[&str]) {
+        let command = [class, "--bootstrap-server", &self.address()].map(str::to_owned);
+        let ran = Command::new("java").args(self.java()).args(command).args(arguments).output().unwrap();
+        let told = [ran.stdout, ran.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        assert!(ran.status.success(), "{class} {arguments:?}: {told}");
+    }
+
     /// One that has an address but is not there yet.
     pub fn not_started() -> Self {
         let folder = tempfile::tempdir().unwrap();

@@ -138,6 +138,7 @@ on_each_store! {
         a_user_is_updated,
         a_user_has_the_roles_that_were_set_last,
         stock_is_initialised_once,
+        what_is_held_is_told_until_it_is_sold_or_given_back,
         stock_is_never_set_below_what_is_reserved,
         stock_changes_with_its_resource_or_not_at_all,
         a_reservation_takes_all_lines_or_nothing,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use millrace::store::{Commit, Guard, Prunable, ReservationStatus, RunStatus, Shortage, StockLevel, StoreError, User};
+use millrace::store::{Commit, Guard, HeldReservation, Prunable, ReservationStatus, RunStatus, Shortage, StockLevel, StoreError, User};
 
 use crate::test_env::{
     TestEnv, all_at_once, at, change, conflict, create, done, first_stocked, line, moved, product, run, settling, stocked,
@@ -106,6 +106,24 @@ pub async fn stock_is_never_set_below_what_is_reserved(env: TestEnv) {
     assert_eq!(short, [Shortage { sku: "a".into(), requested: 4, available: 3 }]);
     store.resources.commit(stocked("a", 4)).await.unwrap();
     assert_eq!(store.stock.stock_of("a").await.unwrap(), Some(level("a", 4, 4)));
+}
+
+pub async fn what_is_held_is_told_until_it_is_sold_or_given_back(mut env: TestEnv) {
+    env.store.resources.commit(stocked("a", 10)).await.unwrap();
+    env.store.resources.commit(stocked("b", 10)).await.unwrap();
+    env.store.stock.reserve("r2", &[line("a", 4), line("b", 1)]).await.unwrap();
+    env.store.stock.reserve("r1", &[line("a", 1), line("a", 2)]).await.unwrap();
+    env.store.stock.reserve("r3", &[line("b", 1)]).await.unwrap();
+    env.reopen().await;
+    let held = |key: &str, lines: &[(&str, u64)]| HeldReservation {
+        key: key.into(),
+        lines: lines.iter().map(|(sku, units)| ((*sku).to_owned(), *units)).collect(),
+    };
+    let all = [held("r1", &[("a", 3)]), held("r2", &[("a", 4), ("b", 1)]), held("r3", &[("b", 1)])];
+    assert_eq!(env.store.stock.reservations().await.unwrap(), all);
+    env.store.stock.end_reservation("r1", ReservationStatus::Released).await.unwrap();
+    env.store.stock.end_reservation("r3", ReservationStatus::Sold).await.unwrap();
+    assert_eq!(env.store.stock.reservations().await.unwrap(), all[1..2]);
 }
 
 pub async fn stock_changes_with_its_resource_or_not_at_all(env: TestEnv) {

@@ -155,6 +155,7 @@ pub fn instance(id: &str) -> Resource {
         version: 1,
         visits: [("inventory".to_owned(), 1)].into(),
         timer_firings: [("expire".to_owned(), 2)].into(),
+        unserved: 3,
     };
     let progress = Progress {
         workflow: "order-processing".into(),

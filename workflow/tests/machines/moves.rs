@@ -69,7 +69,7 @@ fn handlers(effects: &[Effect]) -> Vec<&str> {
 }
 
 fn at(state: &str) -> Instance {
-    Instance { state: state.into(), version: 0, visits: Default::default(), timer_firings: Default::default() }
+    Instance { state: state.into(), version: 0, visits: Default::default(), timer_firings: Default::default(), unserved: 0 }
 }
 
 #[test]

@@ -263,6 +263,81 @@ fn an_instance_that_is_worn_or_overdue_may_only_go_where_it_has_to() {
     assert_eq!(machine.by_hand(&at(6), &cancel, Rest::default()), Ok("abandon_payment"));
 }
 
+/// The shop whose unpaid orders come to nothing after half an hour, whatever else happens.
+fn with_a_deadline() -> Machine {
+    let mut definition = machine().definition().clone();
+    let deadline = Deadline { after: Duration::from_secs(1800), since: "validated".into() };
+    definition.transitions.get_mut("abandon_payment").unwrap().deadline = Some(deadline);
+    Machine::new(definition).unwrap()
+}
+
+fn unserved(machine: &Machine, instance: &Instance) -> (Instance, Vec<Effect>) {
+    let visit = instance.visits["step-payment"];
+    let input = Input::StepFinished { step: "step-payment".into(), visit, attempt: 9, outcome: StepOutcome::Unserved, jitter: 1.0 };
+    machine.advance(instance, &input).expect("the answer is awaited")
+}
+
+#[test]
+fn a_visit_that_nobody_serves_uses_up_no_attempt_where_a_deadline_ends_it() {
+    let machine = with_a_deadline();
+    let mut paying = to_paying(&machine);
+    let mut waits = Vec::new();
+    for _ in 0..9 {
+        let (failed, effects) = unserved(&machine, &paying);
+        assert_eq!(failed.state, "payment_failed");
+        let wait = effects.iter().find_map(|effect| match effect {
+            Effect::Timer { transition, after, .. } if transition == "retry_payment" => Some(*after),
+            _ => None,
+        });
+        assert_eq!(wait, machine.wait(&failed));
+        waits.push(wait.expect("it is tried again").as_secs());
+        paying = ring(&machine, &failed, "retry_payment").0;
+    }
+    assert_eq!(waits, [30, 60, 120, 120, 120, 120, 120, 120, 120]);
+    let (declined, _) = answer(&machine, &paying, "step-payment", StepOutcome::Rejected);
+    assert_eq!((declined.state.as_str(), machine.wait(&declined)), ("payment_failed", Some(Duration::from_secs(30))), "an answer");
+}
+
+#[test]
+fn declined_visits_count_however_many_were_not_served_between_them() {
+    let machine = with_a_deadline();
+    let mut paying = to_paying(&machine);
+    let mut declined = 0;
+    let cancelled = loop {
+        let failed = unserved(&machine, &paying).0;
+        paying = ring(&machine, &failed, "retry_payment").0;
+        let (rested, _) = answer(&machine, &paying, "step-payment", StepOutcome::Rejected);
+        declined += 1;
+        if rested.state == "cancelled" {
+            break declined;
+        }
+        paying = ring(&machine, &rested, "retry_payment").0;
+    };
+    assert_eq!(cancelled, 3, "each of the three retries was answered in the end");
+}
+
+#[test]
+fn without_a_deadline_a_visit_that_nobody_serves_is_an_attempt() {
+    let machine = machine();
+    let mut paying = to_paying(&machine);
+    for _ in 0..3 {
+        let failed = unserved(&machine, &paying).0;
+        assert_eq!((failed.unserved, machine.wait(&failed)), (0, Some(Duration::from_secs(30))));
+        paying = ring(&machine, &failed, "retry_payment").0;
+    }
+    assert_eq!(unserved(&machine, &paying).0.state, "cancelled");
+}
+
+#[test]
+fn who_asks_for_what_nobody_serves_waits_a_moment_from_the_second_time_on() {
+    let machine = with_a_deadline();
+    let failed = unserved(&machine, &to_paying(&machine)).0;
+    assert_eq!(machine.pause_by_hand(&failed, "retry_payment"), None, "the first is free");
+    let again = ring(&machine, &failed, "retry_payment").0;
+    let failed = unserved(&machine, &again).0;
+    assert_eq!(machine.pause_by_hand(&failed, "retry_payment"), Some(Duration::from_secs(5)));
+}
+
 /// Whatever is said to be possible is done when it is asked for, from every state.
 #[test]
 fn the_machine_does_what_it_says_may_be_asked_for() {

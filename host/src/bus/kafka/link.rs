@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -27,6 +28,8 @@ struct Shared {
     /// The last thing that a client complained of: it knows more than a question that times out.
     complaint: Mutex<Option<String>>,
     doubted: Notify,
+    /// A broker has answered at the address that it gives itself, so it expects no other words than ours.
+    reached: AtomicBool,
     /// Events of each topic that this member has not handled yet.
     lag: Mutex<BTreeMap<String, u64>>,
     /// When and why receiving ended last.
@@ -40,6 +43,7 @@ impl Link {
             health,
             complaint: Mutex::default(),
             doubted: Notify::new(),
+            reached: AtomicBool::new(false),
             lag: Mutex::default(),
             deaf: Mutex::default(),
         }))
@@ -76,8 +80,14 @@ impl Link {
         }
     }
 
+    /// Whether a broker has ever answered at the address that it gives itself.
+    pub(super) fn is_reached(&self) -> bool {
+        self.0.reached.load(Ordering::Relaxed)
+    }
+
     /// The broker answered.
     pub(super) fn up(&self) {
+        self.0.reached.store(true, Ordering::Relaxed);
         *self.0.complaint.lock() = None;
         self.change(BusHealth::Up);
     }
@@ -87,10 +97,25 @@ impl Link {
         self.change(BusHealth::Down(reason));
     }
 
+    /// Somebody answers at `given`, and nobody at `named`, where the brokers say that they are.
+    pub(super) fn unreachable(&self, given: &[String], named: &[String], error: &KafkaError) {
+        let complaint = self.0.complaint.lock().clone().unwrap_or_else(|| error.to_string());
+        let (given, named) = (given.join(", "), named.join(", "));
+        self.down(format!(
+            "a broker answers at {given}, and says that the brokers are at {named} (their `advertised.listeners`), where this process \
+             reaches none: {complaint}"
+        ));
+    }
+
     /// The brokers did not answer; says why as well as it is known.
     pub(super) fn unanswered(&self, brokers: &[String], error: &KafkaError) {
         // Who cannot connect is told so by the client. Who can, and hears nothing, talks to somebody who expects other words.
-        let unheard = || format!("{error}. If something listens there, it may want TLS or a password, which this program does not speak");
+        let unheard = || {
+            if self.is_reached() {
+                return error.to_string();
+            }
+            format!("{error}. If something listens there, it may want TLS or a password, which this program does not speak")
+        };
         let complaint = self.0.complaint.lock().clone().unwrap_or_else(unheard);
         self.down(format!("no broker answers at {}: {complaint}", brokers.join(", ")));
     }

@@ -17,6 +17,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
+use rdkafka::client::{Client, ClientContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::producer::Producer as _;
 
 pub use self::settings::{MAX_EVENT_BYTES, PARTITIONS, Patience, Settings};
@@ -85,14 +88,18 @@ impl Kafka {
     /// Asks the broker again and again whether it is there.
     async fn watch(&self) -> anyhow::Result<()> {
         loop {
-            let producer = Arc::clone(&self.producer);
-            let answer = tokio::task::spawn_blocking(move || producer.client().client().fetch_metadata(None, ANSWER_LIMIT).map(drop));
+            let (producer, is_reached) = (Arc::clone(&self.producer), self.link.is_reached());
+            let answer = tokio::task::spawn_blocking(move || ask(producer.client().client(), is_reached));
             let interval = match answer.await? {
-                Ok(()) => {
+                Answer::Well => {
                     self.link.up();
                     QUESTION_INTERVAL.0
                 }
-                Err(error) => {
+                Answer::FromElsewhere { brokers, error } => {
+                    self.link.unreachable(&self.settings.brokers, &brokers, &error);
+                    QUESTION_INTERVAL.1
+                }
+                Answer::None(error) => {
                     self.link.unanswered(&self.settings.brokers, &error);
                     QUESTION_INTERVAL.1
                 }
@@ -122,12 +129,61 @@ impl Kafka {
         let made: Vec<String> = self.settings.topics.iter().map(|topic| self.settings.at_broker(topic)).collect();
         let topics: Vec<&str> = made.iter().chain(&subscribed).map(String::as_str).collect();
         self.producer.ensure(&topics).await.map_err(anyhow::Error::msg)?;
+        self.producer.try_dead_letters(&subscribed).await;
         if subscribed.is_empty() {
             stop.requested().await;
             return Ok(());
         }
         consumer::run(&self.settings, work, &self.producer, &self.link, stop).await
     }
+}
+
+/// What came of asking.
+enum Answer {
+    /// The broker is there.
+    Well,
+    /// Somebody answers at the address of the settings, and nobody at those that the brokers say they have.
+    FromElsewhere {
+        /// Those addresses.
+        brokers: Vec<String>,
+        /// What came of asking one of them.
+        error: KafkaError,
+    },
+    /// Nobody answers.
+    None(KafkaError),
+}
+
+/// Asks at the address of the settings which brokers there are; and, unless one of them was reached before, one of them: they have the
+/// addresses that they give themselves, and everything goes there.
+fn ask<C: ClientContext>(client: &Client<C>, is_reached: bool) -> Answer {
+    let metadata = match client.fetch_metadata(None, ANSWER_LIMIT) {
+        Ok(metadata) => metadata,
+        Err(error) => return Answer::None(error),
+    };
+    if is_reached {
+        return Answer::Well;
+    }
+    let led = |topic: &MetadataTopic| topic.partitions().iter().find(|one| one.leader() >= 0).map(MetadataPartition::id);
+    let place = metadata.topics().iter().find_map(|topic| Some((topic.name(), led(topic)?)));
+    let asked = match place {
+        Some((topic, partition)) => client.fetch_watermarks(topic, partition, ANSWER_LIMIT).map(drop),
+        None => client.fetch_group_list(None, ANSWER_LIMIT).map(drop),
+    };
+    match asked {
+        Err(error) if is_silence(&error) => {
+            let brokers = metadata.brokers().iter().map(|broker| format!("{}:{}", broker.host(), broker.port())).collect();
+            Answer::FromElsewhere { brokers, error }
+        }
+        // Whatever it answers, it does.
+        Ok(()) | Err(_) => Answer::Well,
+    }
+}
+
+/// Whether an error says that nobody has answered.
+fn is_silence(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, OperationTimedOut, RequestTimedOut, Resolve};
+    let code = error.rdkafka_error_code();
+    code.is_some_and(|code| matches!(code, AllBrokersDown | BrokerTransportFailure | OperationTimedOut | RequestTimedOut | Resolve))
 }
 
 #[async_trait]

@@ -10,7 +10,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use super::link::Link;
 use super::record::{self, Incoming};
 use super::settings::Settings;
-use super::topics::{Topics, dead_letters_of};
+use super::topics::{self, Topics, dead_letters_of};
 use crate::bus::{BusHealth, Event};
 
 /// How long an event may wait for room in the client's own queue.
@@ -58,6 +58,11 @@ impl Producer {
     /// Makes topics that are not there, by their names at the broker.
     pub(super) async fn ensure(&self, topics: &[&str]) -> Result<(), String> {
         self.topics.ensure(&self.settings, &self.link, topics).await
+    }
+
+    /// Looks whether the first dead letter of each of these topics, by their names at the broker, will have a place.
+    pub(super) async fn try_dead_letters(&self, of: &[String]) {
+        topics::try_dead_letters(&self.settings, &self.link, of).await;
     }
 
     /// Publishes an event. One that the broker will never take becomes a dead letter without its payload: it must not hold

@@ -1,11 +1,12 @@
 //! Makes topics at the start, and the topic of the dead letters of one when there is the first.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::link::Link;
 use super::settings::{MAX_MESSAGE_BYTES, PARTITIONS, Settings};
@@ -73,16 +74,72 @@ fn ordinary(topic: &str) -> NewTopic<'_> {
     NewTopic::new(topic, PARTITIONS, CLUSTER_DEFAULT).set("max.message.bytes", MAX_MESSAGE_BYTES)
 }
 
+/// Says once in a warning which topics of dead letters are not there and may not be made: the first dead letter would hold up what
+/// comes after it.
+pub(super) async fn try_dead_letters(settings: &Settings, link: &Link, topics: &[String]) {
+    let Ok((admin, there)) = look(settings, link).await else { return };
+    let names: BTreeSet<String> = topics.iter().map(|topic| dead_letters_of(topic)).filter(|name| !there.contains(name)).collect();
+    let wanted: Vec<NewTopic<'_>> = names.iter().map(|name| NewTopic::new(name, 1, CLUSTER_DEFAULT)).collect();
+    if wanted.is_empty() {
+        return;
+    }
+    let Ok(tried) = admin.create_topics(&wanted, &options().validate_only(true)).await else { return };
+    let refused: Vec<String> =
+        tried.into_iter().filter_map(Result::err).filter(|(_, code)| is_refusal(*code)).map(|(topic, _)| topic).collect();
+    if !refused.is_empty() {
+        let topics = refused.join(", ");
+        tracing::warn!(
+            topics,
+            "topics of dead letters are not there, and this program may not make them: an event that nobody can take will hold up those \
+             after it. Have them made with 1 partition and retention.ms=-1, or grant Create"
+        );
+    }
+}
+
 async fn make(settings: &Settings, link: &Link, wanted: &[NewTopic<'_>]) -> Result<(), String> {
-    let admin: AdminClient<Link> = settings.client().create_with_context(link.clone()).map_err(|error| error.to_string())?;
-    let options = AdminOptions::new().request_timeout(Some(LIMIT)).operation_timeout(Some(LIMIT));
-    let results = admin.create_topics(wanted, &options).await.map_err(|error| error.to_string())?;
+    let (admin, there) = look(settings, link).await?;
+    let missing: Vec<&NewTopic<'_>> = wanted.iter().filter(|topic| !there.contains(topic.name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let results = admin.create_topics(missing, &options()).await.map_err(|error| error.to_string())?;
     for result in results {
         match result {
             Ok(topic) => tracing::info!(topic, "topic made"),
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) if is_refusal(code) => {
+                let partitions = wanted.iter().find(|wanted| wanted.name == topic).map_or(PARTITIONS, |wanted| wanted.num_partitions);
+                return Err(format!(
+                    "topic '{topic}' is not there, and this program may not make it ({code}): have it made with {partitions} partitions, \
+                     or grant it Create"
+                ));
+            }
             Err((topic, code)) => return Err(format!("topic '{topic}' could not be made: {code}")),
         }
     }
     Ok(())
+}
+
+/// Who makes topics, and those that are there, as far as they may be seen. A broker that is asked to make one looks at rights before names,
+/// so what is there is not asked for.
+async fn look(settings: &Settings, link: &Link) -> Result<(Arc<AdminClient<Link>>, HashSet<String>), String> {
+    let admin: AdminClient<Link> = settings.client().create_with_context(link.clone()).map_err(|error| error.to_string())?;
+    let admin = Arc::new(admin);
+    let asked = Arc::clone(&admin);
+    let listed = tokio::task::spawn_blocking(move || {
+        let metadata = asked.inner().fetch_metadata(None, LIMIT)?;
+        Ok::<_, KafkaError>(metadata.topics().iter().filter(|topic| topic.error().is_none()).map(|topic| topic.name().to_owned()).collect())
+    });
+    let there = listed.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+    Ok((admin, there))
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(LIMIT)).operation_timeout(Some(LIMIT))
+}
+
+/// Whether topics are made by others here.
+fn is_refusal(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::{ClusterAuthorizationFailed, PolicyViolation, TopicAuthorizationFailed};
+    matches!(code, TopicAuthorizationFailed | ClusterAuthorizationFailed | PolicyViolation)
 }

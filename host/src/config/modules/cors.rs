@@ -37,7 +37,8 @@ impl ModuleType for Cors {
     const TYPE: &'static str = "http.middleware.cors";
 
     fn resolve(&self, at: At<'_>, _: &Context<'_>, draft: &mut Draft, findings: &mut Findings) -> Runs {
-        let allowed_origins = or(self.allowed_origins.as_deref(), &["*"]);
+        let allowed_origins: Vec<String> =
+            or(self.allowed_origins.as_deref(), &["*"]).iter().map(|text| values::as_browsers_write(text)).collect();
         self.check(at, &allowed_origins, findings);
         let cors = plan::Cors {
             allowed_origins,
@@ -54,8 +55,12 @@ impl ModuleType for Cors {
 impl Cors {
     fn check(&self, at: At<'_>, allowed_origins: &[String], findings: &mut Findings) {
         for (i, origin) in allowed_origins.iter().enumerate().filter(|(_, o)| !o.is_empty() && !values::origin(o)) {
-            let help = "write https://shop.example, without a slash at the end, or *".to_owned();
-            let message = format!("'{origin}' is not an origin");
+            let (message, help) = if origin.contains('*') {
+                (format!("'{origin}' is not an origin: there is no wildcard in one"), "list each origin, or write * alone")
+            } else {
+                (format!("'{origin}' is not an origin"), "write https://shop.example, without a slash at the end, or *")
+            };
+            let help = help.to_owned();
             findings.error(at.setting(&format!("allowedOrigins/{i}")), Code::InvalidValue, message, help);
         }
         if self.allow_credentials && allowed_origins.iter().any(|o| o == "*") {

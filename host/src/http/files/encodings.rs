@@ -5,7 +5,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -15,8 +14,9 @@ use tower::ServiceExt;
 use tower_http::compression::CompressionLayer;
 use tower_http::services::ServeFile;
 
-/// Larger files are compressed by their build or not at all: they would hold up other requests.
-pub(super) const LARGEST: u64 = 1 << 20;
+use super::LARGEST;
+use super::versions::Version;
+
 /// Bytes of everything that was compressed here.
 const CAPACITY: u64 = 16 << 20;
 /// What an entry costs beside its bytes.
@@ -115,24 +115,15 @@ pub(super) enum Form {
     Compressed(Coding, Bytes),
 }
 
-/// One version of a file in one coding.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Version {
-    file: PathBuf,
-    modified: Option<SystemTime>,
-    length: u64,
-    coding: Coding,
-}
-
 /// Chooses forms, and keeps what was compressed here.
 pub(super) struct Forms {
     /// `None` for what does not gain from it, such as pictures.
-    compressed: Cache<Version, Option<Bytes>>,
+    compressed: Cache<(Version, Coding), Option<Bytes>>,
 }
 
 impl Forms {
     pub(super) fn new() -> Self {
-        let weight = |_: &Version, bytes: &Option<Bytes>| {
+        let weight = |_: &(Version, Coding), bytes: &Option<Bytes>| {
             let length = bytes.as_ref().map_or(0, Bytes::len);
             u32::try_from(length).unwrap_or(u32::MAX).saturating_add(OVERHEAD)
         };
@@ -161,8 +152,7 @@ impl Forms {
         if found.len() > LARGEST {
             return Ok(None);
         }
-        let version = Version { file: file.to_owned(), modified: found.modified().ok(), length: found.len(), coding };
-        self.compressed.try_get_with(version, compress(file, coding)).await
+        self.compressed.try_get_with((Version::of(file, &found), coding), compress(file, coding)).await
     }
 }
 

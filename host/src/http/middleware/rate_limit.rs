@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
@@ -15,13 +15,16 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
+use parking_lot::Mutex;
 
-use crate::http::address::{Client, Trusted, one_per_customer, peer};
+use crate::http::address::{Client, Forwarded, Trusted, one_per_customer, peer};
 use crate::http::error::ApiError;
 use crate::plan;
 
 /// Buckets that are full again are forgotten after this many requests.
 const SWEEP_EVERY: u32 = 1024;
+/// Between two lines about a proxy that does not say whom it asks for.
+const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(3600);
 
 /// The buckets of one module.
 pub(in crate::http) struct RateLimiter {
@@ -30,6 +33,8 @@ pub(in crate::http) struct RateLimiter {
     trusted: Trusted,
     clock: DefaultClock,
     seen: AtomicU32,
+    /// When it was said last that a proxy cannot be read.
+    told: Mutex<Option<Instant>>,
 }
 
 impl RateLimiter {
@@ -39,7 +44,7 @@ impl RateLimiter {
         let hourly = settings.requests_per_hour.map(|n| Quota::per_hour(at_least_one(n)));
         let buckets = [Some(quick), hourly].into_iter().flatten().map(DefaultKeyedRateLimiter::keyed).collect();
         let trusted = Trusted::new(&settings.trusted_proxies);
-        Self { buckets, trusted, clock: DefaultClock::default(), seen: AtomicU32::new(0) }
+        Self { buckets, trusted, clock: DefaultClock::default(), seen: AtomicU32::new(0), told: Mutex::default() }
     }
 
     /// Who asks, unless its bucket is empty: then it is 429.
@@ -67,15 +72,32 @@ impl RateLimiter {
             return one_per_customer(peer);
         }
         let mut client = peer;
+        if !headers.contains_key("x-forwarded-for")
+            && let Some(other) = ["x-real-ip", "forwarded"].into_iter().find(|name| headers.contains_key(*name))
+        {
+            self.tell_unread(peer, &format!("it sends {other}, and no X-Forwarded-For, which alone is read"));
+        }
         let forwarded: Vec<_> = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
         for hop in forwarded.iter().flat_map(|value| value.split(',')).rev() {
-            let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
-            client = address.to_canonical();
+            let Some(address) = Forwarded(hop.trim()).address() else {
+                self.tell_unread(peer, "X-Forwarded-For has something that is no address");
+                break;
+            };
+            client = address;
             if !self.trusts(client) {
                 break;
             }
         }
         one_per_customer(client)
+    }
+
+    /// Says, once an hour, that the clients of a proxy cannot be told apart.
+    fn tell_unread(&self, proxy: IpAddr, why: &str) {
+        let mut told = self.told.lock();
+        if told.is_none_or(|told| told.elapsed() >= TOLD_AGAIN_AFTER) {
+            *told = Some(Instant::now());
+            tracing::warn!(%proxy, why, "a trusted proxy does not say whom it asks for: all of its clients share one rate limit");
+        }
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
@@ -128,6 +150,13 @@ mod tests {
         assert_eq!(client(&["10.0.0.0/8"], "10.1.1.1", &["6.6.6.6, 1.2.3.4, 10.2.2.2"]), "1.2.3.4");
         assert_eq!(client(&["10.0.0.0/8"], "10.1.1.1", &["6.6.6.6", "1.2.3.4"]), "1.2.3.4");
         assert_eq!(client(&["10.0.0.0/8"], "10.1.1.1", &["1.2.3.4, unknown"]), "10.1.1.1");
+    }
+
+    #[test]
+    fn a_proxy_may_write_the_port_of_its_client() {
+        assert_eq!(client(&["10.0.0.0/8"], "10.1.1.1", &["203.0.113.9:4711"]), "203.0.113.9");
+        assert_eq!(client(&["10.0.0.0/8"], "10.1.1.1", &["6.6.6.6:1, 203.0.113.9:4711, 10.2.2.2:80"]), "203.0.113.9");
+        assert_eq!(client(&["10.0.0.0/8"], "10.1.1.1", &["[2001:db8::1]:443"]), "2001:db8::");
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! Whether somebody answers where a proxy passes requests on to, and whether it is the right one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode, Uri};
+use axum::http::{Request, StatusCode, Uri, header};
 use futures::future::join_all;
 use hyper_util::client::legacy::Client;
+use parking_lot::Mutex;
 
 use super::link::Connector;
 use crate::http::{Check, Status, serves};
@@ -30,12 +33,41 @@ pub struct Probe {
     limit: Duration,
 }
 
+/// What is at the bottom of an error, unless that somebody refuses, which needs no words.
+fn reason(error: &(dyn Error + 'static)) -> String {
+    let mut deepest = error;
+    while let Some(deeper) = deepest.source() {
+        deepest = deeper;
+    }
+    let refused = deepest.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+    if refused { String::new() } else { format!(": {deepest}") }
+}
+
 #[derive(Default)]
 struct Backend {
     /// What clients know it by.
     names: BTreeSet<String>,
     /// What requests that are passed on to it begin with.
     prefixes: BTreeSet<String>,
+    /// Which databases have answered last, the newest at the end.
+    databases: Mutex<VecDeque<String>>,
+}
+
+/// Answers that are looked back at.
+const REMEMBERED: usize = 8;
+
+impl Backend {
+    /// Notes which database has answered, and tells two that do so in turns. One that follows another for good was put in its place.
+    fn in_turns(&self, database: &str) -> Option<(String, String)> {
+        let mut heard = self.databases.lock();
+        if heard.len() == REMEMBERED {
+            heard.pop_front();
+        }
+        heard.push_back(database.to_owned());
+        let mut changes = heard.iter().zip(heard.iter().skip(1)).filter(|(before, after)| before != after);
+        let (one, other) = changes.next()?;
+        changes.next().map(|_| (one.clone(), other.clone()))
+    }
 }
 
 /// What is wrong with a backend.
@@ -112,15 +144,24 @@ impl Probe {
     async fn problem(&self, url: &str, backend: &Backend) -> Option<Problem> {
         let names = backend.names.iter().map(String::as_str).collect::<Vec<_>>().join(" and ");
         let away = |problem: String| Some(Problem::Away(format!("{names} {problem}")));
-        let Ok(request) = Request::get(url).body(Body::empty()) else { return away("has no address".to_owned()) };
+        // Over a connection of its own each time: where several processes have one name, another one may answer.
+        let request = Request::get(url).header(header::CONNECTION, "close").body(Body::empty());
+        let Ok(request) = request else { return away("has no address".to_owned()) };
         let answer = match tokio::time::timeout(self.limit, self.client.request(request)).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) if error.is_connect() => return away("accepts no connection".to_owned()),
+            Ok(Err(error)) if error.is_connect() => return away(format!("accepts no connection{}", reason(&error))),
             Ok(Err(_)) => return away("closes the connection without an answer".to_owned()),
             Err(_) => return away(format!("has not answered within {} ms", self.limit.as_millis())),
         };
         if answer.status() >= StatusCode::INTERNAL_SERVER_ERROR {
             return away(format!("answers {} to {PATH}", answer.status().as_u16()));
+        }
+        if let Some((one, other)) = serves::heard_database(answer.headers()).and_then(|database| backend.in_turns(database)) {
+            return Some(Problem::Another(format!(
+                "{names} is two processes with a database each ({one} and {other}), which answer in turns at {}: what one of them keeps the \
+                 other one does not know. Run it once",
+                url.trim_end_matches(PATH)
+            )));
         }
         let served = serves::heard(answer.headers())?;
         let missed: Vec<&str> = backend.prefixes.iter().map(String::as_str).filter(|prefix| !serves::covers(served, prefix)).collect();
@@ -128,5 +169,22 @@ impl Probe {
             let missed = missed.join(" and ");
             Problem::Another(format!("{names} does not serve {missed}, but {served}: look whether the targets are exchanged"))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_databases_are_told_when_they_answer_in_turns_and_not_when_one_follows_the_other() {
+        let backend = Backend::default();
+        let heard = |database: &str| backend.in_turns(database).is_some();
+        assert!(!heard("a") && !heard("a") && !heard("b") && !heard("b"), "it was put back from a copy");
+        assert!(heard("a"), "and the other one is there all the same");
+        for _ in 0..REMEMBERED {
+            heard("b");
+        }
+        assert!(!heard("b"), "the other one is gone");
     }
 }

@@ -3,14 +3,14 @@
 use millrace_workflow::StepOutcome;
 
 use super::events::Events;
-use crate::runtime::Verdict;
+use crate::runtime::{Limit, Report, Verdict};
 use crate::store::{Object, StepRun};
 
 /// What people are told of a step that gave no answer.
 pub(super) const UNANSWERED: &str = "the service behind this step did not answer in time";
 
 /// What the answer adds to the data: never a field that the creator of the resource wrote.
-pub(super) fn results(events: &Events, run: &StepRun, verdict: &Verdict) -> Object {
+pub(super) fn results(events: &Events, run: &StepRun, verdict: &Verdict, limit: Option<Limit>) -> Object {
     let mut fields = match verdict {
         Verdict::Accepted(fields) => fields.clone(),
         Verdict::Rejected { details, .. } => details.clone(),
@@ -30,20 +30,26 @@ pub(super) fn results(events: &Events, run: &StepRun, verdict: &Verdict) -> Obje
         }
         allowed
     });
-    if let Some(reason) = reason_for_people(verdict).filter(|_| !protected.contains("reason")) {
+    if let Some(reason) = reason_for_people(verdict, limit).filter(|_| !protected.contains("reason")) {
         fields.insert("reason".into(), reason.into());
     }
     fields
 }
 
 /// What the machine is told.
-pub(super) fn outcome(verdict: &Verdict) -> StepOutcome {
-    match verdict {
+pub(super) fn outcome(report: &Report) -> StepOutcome {
+    match &report.verdict {
         Verdict::Accepted(_) => StepOutcome::Accepted,
         Verdict::Rejected { .. } => StepOutcome::Rejected,
+        Verdict::Transient(_) if is_unserved(report.limit) => StepOutcome::Unserved,
         Verdict::Transient(_) => StepOutcome::Transient,
         Verdict::Permanent(_) => StepOutcome::Permanent,
     }
+}
+
+/// Whether a component that failed for now did so because of what is behind it: it says so itself, or has waited until its time was up.
+fn is_unserved(limit: Option<Limit>) -> bool {
+    matches!(limit, None | Some(Limit::Wall))
 }
 
 /// Why it did not accept, for the log and the run.
@@ -56,11 +62,13 @@ pub(super) fn failure_text(verdict: &Verdict) -> Option<String> {
 }
 
 /// What the owner of the instance is told. A fault's own text is for the log and the run: it may name what is inside.
-pub(super) fn reason_for_people(verdict: &Verdict) -> Option<String> {
+pub(super) fn reason_for_people(verdict: &Verdict, limit: Option<Limit>) -> Option<String> {
     match verdict {
         Verdict::Accepted(_) => None,
         Verdict::Rejected { reason, .. } => Some(reason.clone()),
-        Verdict::Transient(_) => Some(UNANSWERED.into()),
+        Verdict::Transient(_) if limit == Some(Limit::Wall) => Some(UNANSWERED.into()),
+        Verdict::Transient(_) if is_unserved(limit) => Some("the service behind this step gave no usable answer".into()),
+        Verdict::Transient(_) => Some("this step broke off".into()),
         Verdict::Permanent(_) => Some("this step cannot be done".into()),
     }
 }

@@ -14,6 +14,7 @@
 //! Knows digests, times and whose a run is, nothing of what runs.
 
 mod circuit;
+mod row;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 
 use circuit::{Circuit, WINDOW};
+use row::Row;
 
 /// Seconds of results that are kept to see how others fared beside a run that hung.
 const REMEMBERED: usize = 64;
@@ -90,6 +92,8 @@ pub struct Breaker {
     owners: LruCache<String, Circuit>,
     /// Whose the last results were, the newest last.
     latest: VecDeque<Option<String>>,
+    /// Who was not served, one after the other.
+    row: Row,
     /// By second, the newest last: runs that have worked, and first attempts that have not.
     seconds: VecDeque<Second>,
 }
@@ -108,6 +112,7 @@ impl Default for Breaker {
             of_all: Circuit::default(),
             owners: LruCache::new(NonZeroUsize::new(MAX_OWNERS).unwrap_or(NonZeroUsize::MIN)),
             latest: VecDeque::new(),
+            row: Row::default(),
             seconds: VecDeque::new(),
         }
     }
@@ -146,6 +151,9 @@ impl Breaker {
         }
         let excused = matches!(evidence, Evidence::Hung(lasted) if self.others_worked(lasted, now));
         self.note(owner, evidence, now);
+        if !excused {
+            self.row.record(evidence, now);
+        }
         let mut own = owner.map(|owner| self.owners.get_or_insert_mut_ref(owner, Circuit::default));
         let mut changes = Changes::default();
         if let Some(own) = &mut own
@@ -192,6 +200,12 @@ impl Breaker {
         worked > failed
     }
 
+    /// How many runs of version `digest`, of as many instances, were not served one after the other until a moment ago.
+    #[must_use]
+    pub fn unserved(&self, digest: &str, now: Timestamp) -> u32 {
+        if self.digest == digest { self.row.length(now) } else { 0 }
+    }
+
     /// As metrics show it: 0 closed, 1 half open, 2 open; for all, or for each of those whose runs ended last. Of a version other than
     /// `digest` it is closed.
     #[must_use]
@@ -227,6 +241,25 @@ impl Breakers {
     /// See [`Breaker::record`].
     pub fn record(&self, component: &str, digest: &str, owner: Option<&str>, evidence: Evidence, now: Timestamp) -> Changes {
         self.by_component.get(component).map_or_else(Changes::default, |breaker| breaker.lock().record(digest, owner, evidence, now))
+    }
+
+    /// See [`Breaker::unserved`].
+    #[must_use]
+    pub fn unserved(&self, component: &str, digest: &str, now: Timestamp) -> u32 {
+        self.by_component.get(component).map_or(0, |breaker| breaker.lock().unserved(digest, now))
+    }
+
+    /// What a run of a component that was not served says of it, see [`Breakers::unserved`].
+    pub fn set_reason(&self, component: &str, reason: &str) {
+        if let Some(breaker) = self.by_component.get(component) {
+            breaker.lock().row.set_reason(reason);
+        }
+    }
+
+    /// What the last run of a component that was not served has said of it.
+    #[must_use]
+    pub fn reason(&self, component: &str) -> String {
+        self.by_component.get(component).map(|breaker| breaker.lock().row.reason().to_owned()).unwrap_or_default()
     }
 
     /// See [`Breaker::level`].

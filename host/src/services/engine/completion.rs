@@ -50,7 +50,7 @@ impl Completion {
             step: run.name.clone(),
             visit: run.visit,
             attempt: run.attempt,
-            outcome: answers::outcome(&report.verdict),
+            outcome: answers::outcome(report),
             jitter: rand::random(),
         };
         let (now, steady) = (self.clock.now(), self.clock.steady());
@@ -114,8 +114,8 @@ impl Completion {
             component: Some(run.component.clone()),
             digest: Some(report.digest.clone()),
             attempt: Some(run.attempt),
-            reason: answers::reason_for_people(&report.verdict),
-            merge: Some(answers::results(&self.events, run, &report.verdict)),
+            reason: answers::reason_for_people(&report.verdict, report.limit),
+            merge: Some(answers::results(&self.events, run, &report.verdict, report.limit)),
             settled: Some(settled(run, RunStatus::Done, run.attempt, answers::failure_text(&report.verdict))),
             traceparent: traces::current(),
             ..Origin::default()
@@ -140,6 +140,9 @@ impl Completion {
     /// Those that wait are told when they may begin earlier than at the time that they were given.
     fn tell_breaker(&self, run: &StepRun, owner: Option<&str>, report: &Report, ended: RunOutcome) {
         let (component, digest) = (run.component.as_str(), report.digest.as_str());
+        if let (RunOutcome::Transient | RunOutcome::Timeout, Verdict::Transient(reason)) = (ended, &report.verdict) {
+            self.breakers.set_reason(component, reason);
+        }
         let Changes { of_all, of_owner } =
             self.breakers.record(component, digest, owner, evidence(run, report, ended), self.clock.steady());
         match of_all {

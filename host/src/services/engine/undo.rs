@@ -33,12 +33,26 @@ const HISTORY_PAGE: usize = 100;
 struct LastAnswer {
     /// The business said no; otherwise it failed.
     rejected: bool,
+    /// It failed because what it needs did not answer, or refuses for now.
+    #[serde(default)]
+    unserved: bool,
     attempt: u32,
     digest: String,
     /// For the owner of the instance.
     reason: Option<String>,
     /// To merge into the data.
     fields: Object,
+}
+
+impl LastAnswer {
+    /// What the machine is told of it once everything is undone.
+    fn outcome(&self) -> StepOutcome {
+        match (self.rejected, self.unserved) {
+            (true, _) => StepOutcome::Rejected,
+            (false, true) => StepOutcome::Unserved,
+            (false, false) => StepOutcome::Permanent,
+        }
+    }
 }
 
 /// What came of asking.
@@ -85,10 +99,11 @@ impl Undo {
         }
         let last = LastAnswer {
             rejected: matches!(report.verdict, Verdict::Rejected { .. }),
+            unserved: answers::outcome(report) == StepOutcome::Unserved,
             attempt: run.attempt,
             digest: report.digest.clone(),
-            reason: answers::reason_for_people(&report.verdict),
-            fields: answers::results(&self.events, run, &report.verdict),
+            reason: answers::reason_for_people(&report.verdict, report.limit),
+            fields: answers::results(&self.events, run, &report.verdict, report.limit),
         };
         tracing::info!(
             run = run.key,
@@ -114,7 +129,7 @@ impl Undo {
         let reason = answers::UNANSWERED.to_owned();
         let fields = Object::from_iter([("reason".to_owned(), reason.clone().into())]);
         let attempt = run.attempt.saturating_sub(1).max(1);
-        let last = LastAnswer { rejected: false, attempt, digest: String::new(), reason: Some(reason), fields };
+        let last = LastAnswer { rejected: false, unserved: false, attempt, digest: String::new(), reason: Some(reason), fields };
         tracing::info!(
             run = run.key,
             instance = run.resource_id,
@@ -256,12 +271,12 @@ impl Undo {
                     instance = run.resource_id,
                     "a step without an answer was done after all: it counts as accepted"
                 );
-                let merge = answers::results(&self.events, run, &Verdict::Accepted(fields.clone()));
+                let merge = answers::results(&self.events, run, &Verdict::Accepted(fields.clone()), None);
                 let origin = Origin { digest: Some(digest.clone()), merge: Some(merge), ..Origin::default() };
                 self.follow(run, resource, &pinned, (StepOutcome::Accepted, last.attempt), origin)
             }
             (Found::Undone, Some(pinned)) => {
-                let outcome = if last.rejected { StepOutcome::Rejected } else { StepOutcome::Permanent };
+                let outcome = last.outcome();
                 let attempt = last.attempt;
                 let undone = |reason: String| if last.rejected { reason } else { format!("{reason}; whatever it did was undone") };
                 let reason = last.reason.map(undone);

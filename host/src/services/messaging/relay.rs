@@ -34,6 +34,8 @@ pub struct Relay {
     bus: Arc<dyn Bus>,
     held: Held,
     refusals: Arc<Refusals>,
+    /// The reason that was told last, and when: each key is refused for it anew.
+    told: Option<(Instant, String)>,
 }
 
 /// What the bus refuses although it is there, as one topic of a broker that does not take the events of this process.
@@ -103,7 +105,7 @@ impl Relay {
     /// From this store to this bus; `outbox_grew` is notified when there may be something to carry. What the bus refuses is kept in `refusals`.
     #[must_use]
     pub fn new(store: Arc<dyn Messages>, outbox_grew: Arc<Notify>, bus: Arc<dyn Bus>, refusals: Arc<Refusals>) -> Self {
-        Self { store, outbox_grew, bus, held: Held::default(), refusals }
+        Self { store, outbox_grew, bus, held: Held::default(), refusals, told: None }
     }
 
     /// Runs until `stop`.
@@ -203,7 +205,11 @@ impl Relay {
             }
         }
         if let Some((key, (topic, reason))) = refused.iter().next() {
-            tracing::warn!(keys = refused.len(), key, topic, reason, "events wait in the outbox: the bus does not take them");
+            let is_told = self.told.as_ref().is_some_and(|(at, told)| told == reason && now.duration_since(*at) < BACKOFF.1);
+            if !is_told {
+                tracing::warn!(keys = refused.len(), key, topic, reason, "events wait in the outbox: the bus does not take them");
+                self.told = Some((now, reason.clone()));
+            }
         }
         for (key, (topic, reason)) in refused {
             tracing::debug!(key, topic, reason, "events wait in the outbox");

@@ -3,12 +3,14 @@
 
 pub mod agreement;
 mod archive;
+mod held;
 mod keying;
 mod retention;
 mod stranded;
 mod swaps;
 
 pub use archive::Archive;
+pub use held::{Amounts, Held};
 pub use keying::Keying;
 pub use retention::Retention;
 pub use stranded::{Lack, Names, Stranded};

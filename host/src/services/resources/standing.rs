@@ -132,10 +132,10 @@ impl Standings {
 /// How an instance rests in its state, as its timers tell: where they are not those of its version, it has only just come.
 pub(super) fn rest(progress: &Progress, machine: &Machine, timers: &[Timer], steady: Timestamp) -> Rest {
     let instance = &progress.instance;
-    let lasted = machine.timer(&instance.state).and_then(|(transition, timer)| {
+    let lasted = machine.timer(&instance.state).and_then(|(transition, _)| {
         let running = timers.iter().find(|timer| timer.transition == transition && timer.version == instance.version)?;
         let left = Duration::try_from(running.due_at.duration_since(steady)).unwrap_or_default();
-        Some(timer.after?.saturating_sub(left))
+        Some(machine.wait(instance)?.saturating_sub(left))
     });
     Rest { lasted, is_overdue: commit_plan::overdue(progress, machine, steady).is_some() }
 }

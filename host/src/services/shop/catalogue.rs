@@ -14,6 +14,7 @@ use super::status::Status;
 use crate::between::{Absent, Client};
 use crate::plan::{Prices, Pricing};
 use crate::services::ServiceError;
+use crate::services::error::NO_SUCH_PATH;
 use crate::store::{Object, Resources};
 use crate::telemetry::traces::{self, Kind, Span};
 use crate::text;
@@ -229,13 +230,24 @@ async fn fetch(client: &Client, base: &str, id: &str, absent: Absent) -> Result<
     let response = span.clone().around(client.ask(request, absent)).await.map_err(silent)?;
     span.set("http.response.status_code", || i64::from(response.status().as_u16()));
     match response.status() {
-        StatusCode::NOT_FOUND => return Ok(None),
+        StatusCode::NOT_FOUND if is_of_a_catalogue(response.body()) => return Ok(None),
+        StatusCode::NOT_FOUND => {
+            let reason = format!("it answers 404, and not as a catalogue: nothing seems to answer '{}'", url.path());
+            return Err(NotFetched::Silent(reason));
+        }
         status if !status.is_success() => return Err(NotFetched::Silent(format!("it answers {status}"))),
         _ => {}
     }
     let body: Value =
         serde_json::from_slice(response.body()).map_err(|error| NotFetched::Silent(format!("its answer is no JSON: {error}")))?;
     body.get("data").and_then(Value::as_object).and_then(product).map(Some).ok_or_else(|| NotFetched::Useless(unusable(id)))
+}
+
+/// Whether a 404 says that there is no such product: any program answers 404 where it has nothing at all, with a page, a line of text, or as
+/// this one does.
+fn is_of_a_catalogue(body: &[u8]) -> bool {
+    let problem = serde_json::from_slice::<Value>(body).ok();
+    problem.is_some_and(|problem| problem.is_object() && problem.get("code").is_none_or(|code| code != NO_SUCH_PATH))
 }
 
 fn product(data: &Object) -> Option<Product> {
@@ -268,6 +280,20 @@ fn unusable(id: &str) -> ServiceError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_catalogue_says_that_there_is_no_product() {
+        for (body, says) in [
+            (r#"{"title":"Not Found","status":404,"detail":"there is no products 'none'"}"#, true),
+            ("{}", true),
+            (r#"{"status":404,"detail":"nothing answers '/api/api/products'","code":"no_such_path"}"#, false),
+            ("<html>404</html>", false),
+            ("default backend - 404", false),
+            ("", false),
+        ] {
+            assert_eq!(is_of_a_catalogue(body.as_bytes()), says, "{body}");
+        }
+    }
 
     #[test]
     fn what_is_asked_for_is_the_very_id_or_nothing_is() {

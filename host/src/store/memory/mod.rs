@@ -27,9 +27,9 @@ use parking_lot::Mutex;
 use self::state::State;
 use super::{
     Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Found, Guard,
-    HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches, Messages, NewMove, Note, Operations, OutboxRow,
-    PriceRow, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources, Search, Sought, Space, Standing, StepRun, Stock,
-    StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange, Users,
+    HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches, Messages, NewMove, Note,
+    Operations, OutboxRow, PriceRow, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources, Search, Sought, Space,
+    Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange, Users,
 };
 use crate::clock::Clock;
 
@@ -405,6 +405,10 @@ impl Stock for Memory {
 
     async fn stock_of(&self, sku: &str) -> Result<Option<StockLevel>, StoreError> {
         self.read(|state| state.stock_of(sku))
+    }
+
+    async fn reservations(&self) -> Result<Vec<HeldReservation>, StoreError> {
+        self.read(State::reservations)
     }
 
     async fn reserve(&self, key: &str, lines: &[StockLine]) -> Result<ReservationStatus, StoreError> {

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::super::stock::{RESERVATIONS_LOOKED_AT, because, moved};
 use super::super::{
-    Conflict, IdempotencyRow, NewMove, ReservationStatus, Shortage, StockLevel, StockLine, StockMove, Stocking, StoreError, merge_lines,
+    Conflict, HeldReservation, IdempotencyRow, NewMove, ReservationStatus, Shortage, StockLevel, StockLine, StockMove, Stocking,
+    StoreError, merge_lines,
 };
 use super::state::{Aged, Reservation, State, to_micros};
 
@@ -117,6 +118,14 @@ impl State {
 
     pub(super) fn stock_of(&self, sku: &str) -> Option<StockLevel> {
         self.stock.get(sku).cloned()
+    }
+
+    pub(super) fn reservations(&self) -> Vec<HeldReservation> {
+        let reserved = self.reservations.iter().filter(|(_, reservation)| reservation.status == ReservationStatus::Reserved);
+        let mut held: Vec<_> =
+            reserved.map(|(key, reservation)| HeldReservation { key: key.clone(), lines: reservation.lines.clone() }).collect();
+        held.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+        held
     }
 
     pub(super) fn reserve(&mut self, key: &str, lines: &[StockLine]) -> Result<ReservationStatus, StoreError> {

@@ -110,6 +110,17 @@ pub enum OpenError {
         /// Newest version that this program knows.
         known: i64,
     },
+    /// It was made from a dump, which has the tables and not their version.
+    #[error(
+        "the database '{}' has the tables of this program and not their version, as after `.dump` or `.recover` of sqlite3. Nothing was changed. Set it: `sqlite3 '{}' 'PRAGMA user_version = N'`, where N is the `PRAGMA user_version` of the database that it was made from ({known} if that was used by this version of the program)",
+        path.display(), path.display()
+    )]
+    Unversioned {
+        /// File of the database.
+        path: PathBuf,
+        /// Version of the tables that this program makes.
+        known: i64,
+    },
     /// It is not what the process before this one left: something was lost, or put in its place.
     #[error("the database '{}' {found}. Nothing was changed. {way_out}", path.display())]
     NotAsLeft {
@@ -253,9 +264,18 @@ pub(super) fn version_of_tables(connection: &Connection) -> rusqlite::Result<i64
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
+/// Whether it has tables of this program, whatever version it says.
+fn has_tables(connection: &Connection) -> rusqlite::Result<bool> {
+    let ours = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('process', 'resources')";
+    connection.query_row(ours, [], |row| Ok(row.get::<_, i64>(0)? == 2))
+}
+
 fn check_tables(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let found = version_of_tables(connection).map_err(|cause| OpenError::of(path, cause))?;
     let known = MIGRATION_LIST.len() as i64;
+    if found == 0 && has_tables(connection).map_err(|cause| OpenError::of(path, cause))? {
+        return Err(OpenError::Unversioned { path: path.to_owned(), known });
+    }
     if found > known { Err(OpenError::Newer { path: path.to_owned(), found, known }) } else { Ok(()) }
 }
 

@@ -6,10 +6,10 @@ use std::path::Path;
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::super::{AuditChain, AuditEntry, AuditRow, Broken, DeadLetter, Redriven, StepRun, User, UserChange};
+use super::super::{AuditChain, AuditEntry, AuditRow, Broken, DeadLetter, HeldReservation, Redriven, StepRun, User, UserChange};
 use super::connection::{self, OpenError};
 use super::writer::UnitError;
-use super::{audit, outbox, runs, users};
+use super::{audit, outbox, runs, stock, users};
 
 /// Makes events of the database `path` that were written at or after `since` unpublished again, and answers how many.
 ///
@@ -84,6 +84,41 @@ pub fn release(path: &Path, keys: &[String], now: Timestamp, entries: Vec<AuditE
         }
         if unknown.is_empty() {
             audit::append(&writing, entries)?;
+            writing.commit()?
+        } else {
+            writing.rollback()?
+        }
+        Ok(unknown)
+    };
+    release().map_err(|cause| OpenError::Sqlite { path: path.to_owned(), cause })
+}
+
+/// What is reserved in the database `path`, by key.
+///
+/// # Errors
+/// [`OpenError`], which names the file.
+pub fn held(path: &Path) -> Result<Vec<HeldReservation>, OpenError> {
+    beside(path, stock::held)
+}
+
+/// Gives back what is reserved under these keys, each with its entry for the audit log. Answers those under which nothing is: if there is
+/// one, nothing was changed.
+///
+/// # Errors
+/// [`OpenError`], which names the file.
+pub fn release_reservations(path: &Path, released: Vec<(String, AuditEntry)>) -> Result<Vec<String>, OpenError> {
+    let mut connection = open(path)?;
+    let release = || {
+        let writing = Transaction::new(&mut connection, TransactionBehavior::Immediate)?;
+        let mut unknown = Vec::new();
+        for (key, entry) in released {
+            if stock::release_offline(&writing, &key, &entry)? {
+                audit::append(&writing, [entry])?;
+            } else {
+                unknown.push(key);
+            }
+        }
+        if unknown.is_empty() {
             writing.commit()?
         } else {
             writing.rollback()?

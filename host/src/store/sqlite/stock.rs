@@ -6,7 +6,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::stock::{RESERVATIONS_LOOKED_AT, because, moved};
 use super::super::{
-    IdempotencyRow, NewMove, ReservationStatus, Shortage, StockLevel, StockLine, StockMove, Stocking, StoreError, merge_lines,
+    AuditEntry, HeldReservation, IdempotencyRow, NewMove, ReservationStatus, Shortage, StockLevel, StockLine, StockMove, Stocking,
+    StoreError, merge_lines,
 };
 use super::audit;
 use super::columns::{count, int, reservation, reservation_text, time};
@@ -206,6 +207,46 @@ fn lines_of(connection: &Connection, key: &str) -> rusqlite::Result<BTreeMap<Str
     statement.query_map([key], |row| Ok((row.get(0)?, count(row, 1)?)))?.collect()
 }
 
+/// What is reserved now, by key.
+pub(super) fn held(connection: &Connection) -> rusqlite::Result<Vec<HeldReservation>> {
+    let mut statement = connection.prepare(
+        "SELECT key, sku, quantity FROM reservations JOIN reservation_lines ON reservation = key WHERE status = 'reserved' ORDER BY key, sku",
+    )?;
+    let mut held: Vec<HeldReservation> = Vec::new();
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (key, sku, quantity): (String, String, u64) = (row.get(0)?, row.get(1)?, count(row, 2)?);
+        if held.last().is_none_or(|last| last.key != key) {
+            held.push(HeldReservation { key, lines: BTreeMap::new() });
+        }
+        if let Some(last) = held.last_mut() {
+            last.lines.insert(sku, quantity);
+        }
+    }
+    Ok(held)
+}
+
+/// Levels once the reservation ?1 has ended; ?2 is 1 if its units are sold, and 0 if they are given back.
+const LEVELS_AFTER_END: &str = "UPDATE stock SET reserved = reserved - line.quantity, on_hand = on_hand - ?2 * line.quantity
+         FROM reservation_lines AS line WHERE line.reservation = ?1 AND stock.sku = line.sku";
+
+/// The moves of that, for the reason ?3, at the date ?4, by ?5.
+const MOVES_OF_END: &str = "INSERT INTO stock_moves (sku, delta, on_hand, reserved, reason, key, at, actor)
+         SELECT line.sku, -?2 * line.quantity, stock.on_hand, stock.reserved, ?3, ?1, ?4, ?5
+         FROM reservation_lines AS line JOIN stock ON stock.sku = line.sku WHERE line.reservation = ?1 ORDER BY line.sku";
+
+/// Gives back what is reserved under a key, beside the process that has the database; false if nothing is. `entry` says who does it, and when.
+pub(super) fn release_offline(connection: &Connection, key: &str, entry: &AuditEntry) -> rusqlite::Result<bool> {
+    let ended =
+        "UPDATE reservations SET status = 'released', ended_at = (SELECT steady_at FROM process) WHERE key = ?1 AND status = 'reserved'";
+    if connection.execute(ended, [key])? == 0 {
+        return Ok(false);
+    }
+    connection.execute(LEVELS_AFTER_END, params![key, 0])?;
+    connection.execute(MOVES_OF_END, params![key, 0, because::RELEASED, entry.at.as_microsecond(), entry.actor])?;
+    Ok(true)
+}
+
 pub(super) fn end(writing: &Writing<'_>, key: &str, end: ReservationStatus) -> Result<Option<ReservationStatus>, UnitError> {
     let (sold, reason) = match end {
         ReservationStatus::Reserved => return Ok(status_of(writing.connection, key)?),
@@ -224,17 +265,8 @@ pub(super) fn end(writing: &Writing<'_>, key: &str, end: ReservationStatus) -> R
     }
     let ended = "UPDATE reservations SET status = ?2, ended_at = ?3 WHERE key = ?1";
     writing.run(ended, params![key, reservation_text(end), writing.tail.written_at])?;
-    writing.run(
-        "UPDATE stock SET reserved = reserved - line.quantity, on_hand = on_hand - ?2 * line.quantity
-         FROM reservation_lines AS line WHERE line.reservation = ?1 AND stock.sku = line.sku",
-        params![key, sold],
-    )?;
-    writing.run(
-        "INSERT INTO stock_moves (sku, delta, on_hand, reserved, reason, key, at)
-         SELECT line.sku, -?2 * line.quantity, stock.on_hand, stock.reserved, ?3, ?1, ?4
-         FROM reservation_lines AS line JOIN stock ON stock.sku = line.sku WHERE line.reservation = ?1 ORDER BY line.sku",
-        params![key, sold, reason, writing.date],
-    )?;
+    writing.run(LEVELS_AFTER_END, params![key, sold])?;
+    writing.run(MOVES_OF_END, params![key, sold, reason, writing.date, None::<String>])?;
     Ok(Some(end))
 }
 

@@ -155,6 +155,7 @@ pub(super) struct Components {
     quarantined: IntGaugeVec,
     limits: IntCounterVec,
     breaker: IntGaugeVec,
+    unserved: IntGaugeVec,
     places: IntGaugeVec,
     recovered: IntCounterVec,
     /// Digests of each component that have a series, newest last.
@@ -194,6 +195,11 @@ impl Components {
             breaker: make.gauge(
                 "breaker_state",
                 "State of a component's circuit breaker: 0 closed, 1 half open, 2 open.",
+                &["component"],
+            )?,
+            unserved: make.gauge(
+                "component_unserved_in_a_row",
+                "Instances one after the other for which a component ran and was not served by what is behind it.",
                 &["component"],
             )?,
             places: make.gauge(
@@ -332,6 +338,11 @@ impl Metrics {
     pub fn set_breaker(&self, component: &str, state: i64) {
         self.inner.components.breaker.with_label_values(&[component]).set(state);
     }
+
+    /// Instances one after the other for which a component ran and was not served by what is behind it.
+    pub fn set_unserved(&self, component: &str, in_a_row: u32) {
+        self.inner.components.unserved.with_label_values(&[component]).set(i64::from(in_a_row));
+    }
 }
 
 fn short(digest: &str) -> &str {
@@ -354,6 +365,7 @@ pub(super) mod tests {
         "component_info{component=\"pay\",digest=\"0123456789ab\",version=\"1.0.0\"} 1",
         "component_quarantined{component=\"pay\"} 1",
         "breaker_state{component=\"pay\"} 2",
+        "component_unserved_in_a_row{component=\"pay\"} 4",
         "component_places{component=\"pay\",state=\"waiting\"} 3",
         "component_runs_total{component=\"pay\",outcome=\"panic\"} 1",
         "runs_recovered_total{component=\"pay\"} 1",
@@ -380,6 +392,7 @@ pub(super) mod tests {
         metrics.set_components([ActiveComponent { component: "pay", version: "1.0.0", digest }].into_iter());
         metrics.set_quarantined("pay", true);
         metrics.set_breaker("pay", 2);
+        metrics.set_unserved("pay", 4);
         metrics.set_crowd("pay", 5, 3);
         metrics.component_panicked("pay");
         metrics.run_recovered("pay");

@@ -30,6 +30,7 @@ pub(super) struct Durable {
     parked: IntGauge,
     attention: IntGauge,
     due: IntGauge,
+    held: IntGaugeVec,
     oldest_active: GaugeVec,
     commit_units: Histogram,
     commit_seconds: Histogram,
@@ -60,6 +61,11 @@ impl Durable {
             parked: make.one_gauge("parked_runs", "Runs that are set aside until a person looks at them.")?,
             attention: make.one_gauge("attention_instances", "Instances that ask for a person's attention.")?,
             due: make.one_gauge("timers_due", "Timers and runs whose time has come and that wait.")?,
+            held: make.gauge(
+                "reservations_held",
+                "Units that are reserved, of any age or for so long, as far as this process has seen it.",
+                &["age"],
+            )?,
             oldest_active: make.seconds(
                 "oldest_active_seconds",
                 "Time since the last change of that unfinished instance which has not changed for longest; 0 if none.",
@@ -125,6 +131,11 @@ impl Metrics {
         self.inner.durable.due.set(gauge(due));
     }
 
+    /// Units that are reserved for as long as `age` says, or longer.
+    pub fn set_held(&self, age: &str, units: u64) {
+        self.inner.durable.held.with_label_values(&[age]).set(gauge(units));
+    }
+
     /// For how long an unfinished instance of `workflow` has not changed, at most.
     pub fn set_oldest_active(&self, workflow: &str, age: Duration) {
         self.inner.durable.oldest_active.with_label_values(&[workflow]).set(age.as_secs_f64());
@@ -179,6 +190,7 @@ pub(super) mod tests {
         "parked_runs 1",
         "attention_instances 2",
         "timers_due 3",
+        "reservations_held{age=\"24h\"} 7",
         "oldest_active_seconds{workflow_type=\"w\"} 60",
         "commit_units_bucket{le=\"4\"} 1",
         "sqlite_commit_seconds_count 1",
@@ -200,6 +212,7 @@ pub(super) mod tests {
         metrics.ignored_event("t", "c", "r");
         metrics.set_outbox(4, Duration::from_millis(1500));
         metrics.set_waiting(1, 2, 3);
+        metrics.set_held("24h", 7);
         metrics.set_oldest_active("w", Duration::from_secs(60));
         metrics.set_bus_up("b", true);
         metrics.set_lag("t", 9);

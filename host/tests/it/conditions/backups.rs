@@ -178,3 +178,51 @@ async fn every_copy_made_under_load_is_whole_and_has_each_order_that_was_acknowl
         eprintln!("{}: {} orders, {under_way} of them under way", copy.path.display(), there.len());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_made_from_a_dump_is_refused_with_the_one_thing_that_it_lacks() {
+    let home = Home::new();
+    drop(home.start_under(Condition::default()).await);
+    let copy = home.path().join("copy.db");
+    operate(&home, &["backup", "--to", copy.to_str().unwrap()]).unwrap();
+    // A dump has the tables and their rows, and not this number.
+    let version = |change: Option<i64>| {
+        let connection = Connection::open(&copy).unwrap();
+        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        change.into_iter().for_each(|version| connection.pragma_update(None, "user_version", version).unwrap());
+        connection.pragma_update(None, "journal_mode", "DELETE").unwrap();
+        version
+    };
+    let right = version(Some(0));
+    let refused = operate(&home, &["restore", "--from", copy.to_str().unwrap()]).unwrap_err();
+    for part in ["copy.db", "PRAGMA user_version", ".dump", &right.to_string(), "Nothing was changed"] {
+        assert!(refused.contains(part), "no '{part}' in {refused}");
+    }
+    version(Some(right));
+    operate(&home, &["restore", "--from", copy.to_str().unwrap()]).unwrap();
+    home.start_under(Condition::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn goods_that_nobody_asks_for_any_more_are_found_and_given_back_by_command() {
+    let home = Home::new();
+    let process = home.start_under(Condition { variables: &[("PAYMENT_RETRY_AFTER", "1h")], ..Condition::default() }).await;
+    let customer = process.client.customer("ada").await;
+    let order = customer.order_until("prod-001", 5, "tok_chargeDeclined", &["payment_failed"]).await;
+    let key = order["id"].as_str().unwrap();
+    assert_eq!(customer.stock("prod-001").await, 45);
+    let listed = operate(&home, &["reservations", "list"]).unwrap();
+    assert!(listed.contains(&format!("{key} prod-001=5")) && listed.contains("1 reservations of 5 units"), "{listed}");
+    until("the metrics show it", || async {
+        let metrics = process.client.get("/metrics").await.body;
+        metrics.as_str().unwrap().contains(r#"ecommerce_reservations_held{age="any"} 5"#).then_some(())
+    })
+    .await;
+    assert_eq!(process.client.get("/healthz").await.body["checks"]["stock"]["status"], "up");
+
+    let unknown = operate(&home, &["reservations", "release", key, "nobody"]).unwrap_err();
+    assert!(unknown.contains("under the key nobody") && unknown.contains("Nothing was changed"), "{unknown}");
+    operate(&home, &["reservations", "release", key]).unwrap();
+    assert!(operate(&home, &["reservations", "list"]).unwrap().contains("0 reservations"));
+    until("they are for sale again", || async { (customer.stock("prod-001").await == 50).then_some(()) }).await;
+}

@@ -227,6 +227,30 @@ async fn a_catalogue_that_was_never_there_is_named_before_a_customer_is_refused(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_catalogue_url_may_end_in_a_slash_and_one_that_leads_elsewhere_sells_nothing_and_says_so() {
+    let split = Split::new();
+    let users = split.users_products(&[]).await;
+    let slash = format!("{}/", users.client.base());
+    let mut orders = split.orders(&[("CATALOGUE_URL", &slash)]);
+    orders.until_ready().await;
+    let ada = customer(&users.client, &orders.client, "ada").await;
+    ada.order_until("prod-001", 1, "tok_visa", &["delivered"]).await;
+    drop(orders);
+
+    let elsewhere = format!("{}/api", users.client.base());
+    let orders = split.orders(&[("CATALOGUE_URL", &elsewhere)]);
+    let told = until("it is told before a customer comes", || async {
+        let health = orders.client.try_send(reqwest::Method::GET, "/healthz", None, &[]).await.ok()?;
+        let message = health.body["checks"]["catalogue"]["message"].as_str()?.to_owned();
+        message.contains("not as a catalogue").then_some(message)
+    })
+    .await;
+    assert!(told.contains("/api/api/products/none"), "{told}");
+    let refused = ada.order("prod-001", 1, "tok_visa").await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_catalogue_that_is_away_is_named_with_its_reason_until_it_is_back() {
     let split = Split::new();
     let users = split.users_products(&[]).await;

@@ -48,6 +48,8 @@ enum Manner {
     ChargesLate,
     /// Never charges, never answers.
     Silent,
+    /// Charges nobody for now, and says so: it is in maintenance.
+    Refuses,
 }
 
 /// A bank that keeps to its contract: one key is charged once, and never after it was voided.
@@ -176,6 +178,7 @@ async fn charge(State(bank): State<Bank>, Json(body): Json<Value>) -> (StatusCod
                 None
             }
             Manner::Silent => None,
+            Manner::Refuses => Some((StatusCode::SERVICE_UNAVAILABLE, Json(json!({"detail": "maintenance"})))),
         }
     });
     match doing.await.unwrap() {
@@ -441,7 +444,8 @@ async fn a_charge_without_an_answer_is_found_and_kept_rather_than_made_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_charge_is_voided_before_the_next_visit_begins_and_before_the_order_is_cancelled() {
     let (bank, url) = Bank::open().await;
-    let shop = Shop::new(&url);
+    let soon = [("after: ${RESERVATION_MINUTES:-30}m", "after: 15s"), ("after: ${PAYMENT_RETRY_AFTER:-10s}", "after: 1s")];
+    let shop = Shop::with(&url, &soon);
     let process = shop.start().await;
     let customer = process.client.customer("ada").await;
     bank.always(Manner::ChargesLate);
@@ -449,15 +453,57 @@ async fn a_late_charge_is_voided_before_the_next_visit_begins_and_before_the_ord
     let ended = until("the order ends", || is_final(&customer, &id)).await;
     let entries = bank.entries(&id);
     assert_eq!(ended["state"], "cancelled", "{ended:#} {entries:#?}");
-    assert!(entries.len() == 2 && entries.values().all(|entry| entry.voided), "two visits: {entries:#?}");
+    assert!(entries.len() >= 2 && entries.values().all(|entry| entry.voided), "visits: {entries:#?}");
     let asked = bank.asked.lock().clone();
     let first = |what: &str, visit: u32| asked.iter().position(|line| *line == format!("{what} {id}:step-payment:{visit}")).unwrap();
     assert!(first("void", 1) < first("charge", 2), "{asked:#?}");
     tokio::time::sleep(MUCH_TOO_LATE).await;
     assert_eq!(bank.captured(&id), [0; 0], "{:#?}", bank.entries(&id));
     for row in ended["history"].as_array().unwrap().iter().filter(|row| row["transition"] == "payment_declined") {
-        assert_eq!(row["reason"], "the service behind this step did not answer in time; whatever it did was undone", "{row:#}");
+        assert_eq!(row["reason"], "the service behind this step gave no usable answer; whatever it did was undone", "{row:#}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bank_in_maintenance_costs_no_order_and_is_told_of() {
+    let (bank, url) = Bank::open().await;
+    let shop = Shop::with(&url, &[("after: ${PAYMENT_RETRY_AFTER:-10s}", "after: 100ms")]);
+    let process = shop.start().await;
+    bank.always(Manner::Refuses);
+    let mut orders = Vec::new();
+    for name in ["ada", "bea", "cleo"] {
+        let customer = process.client.customer(name).await;
+        let id = place(&customer).await.unwrap();
+        orders.push((customer, id));
+    }
+    for (customer, id) in &orders {
+        until("it was tried more often than a declined payment is", || async {
+            let order = customer.get(&format!("/api/orders/{id}")).await.body;
+            let rows = order["history"].as_array().unwrap();
+            let unserved = rows.iter().filter(|row| row["transition"] == "payment_declined").collect::<Vec<_>>();
+            for row in &unserved {
+                assert_eq!(row["reason"], "the service behind this step gave no usable answer; whatever it did was undone", "{row:#}");
+            }
+            assert_ne!(order["state"], "cancelled", "{order:#}");
+            (unserved.len() > 3).then_some(())
+        })
+        .await;
+    }
+    let check = || async { process.client.get("/healthz").await.body["checks"]["payment-processor"].clone() };
+    let told = check().await;
+    assert_eq!(told["status"], "degraded", "{told:#}");
+    let message = told["message"].as_str().unwrap();
+    assert!(message.contains("the last 3") && message.contains("were not served") && message.contains("503"), "{message}");
+    let metrics = process.client.get("/metrics").await.body;
+    let counted = r#"ecommerce_component_unserved_in_a_row{component="payment-processor"} 3"#;
+    assert!(metrics.as_str().unwrap().contains(counted), "{metrics}");
+
+    bank.always(Manner::Prompt);
+    for (customer, id) in &orders {
+        let ended = until("the order ends", || is_final(customer, id)).await;
+        assert_eq!((&ended["state"], bank.captured(id)), (&json!("delivered"), vec![CENTS]), "{ended:#}");
+    }
+    until("all is well", || async { (check().await["status"] == "up").then_some(()) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

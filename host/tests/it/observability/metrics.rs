@@ -34,6 +34,7 @@ const AT_REST: &[&str] = &[
     "active_workflows",
     "breaker_state",
     "component_quarantined",
+    "component_unserved_in_a_row",
     "outbox_events",
     "outbox_oldest_age_seconds",
     "consumer_lag_events",
