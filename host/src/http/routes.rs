@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, any, get, on};
+use bytes::Bytes;
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -41,7 +42,8 @@ pub fn router(parts: HttpParts) -> Router {
 pub fn routers(parts: HttpParts) -> Routers {
     let plan = Arc::clone(&parts.plan);
     let internal = parts.internal.clone();
-    let state = Arc::new(AppState::new(parts));
+    let described = plan.operator.as_ref().map(|_| openapi::operator_document(&plan).to_string());
+    let state = Arc::new(AppState::new(parts, described.map(Bytes::from).unwrap_or_default()));
     let operator = plan.operator.as_ref().map(|settings| of_operator(&state, settings));
     Routers { public: public(&state, &plan, internal), operator }
 }

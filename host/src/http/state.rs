@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::error::ApiError;
 use super::events::Streams;
 use super::lists::Lists;
-use super::{HttpParts, bearer, openapi};
+use super::{HttpParts, bearer};
 use crate::plan::{Access, Plan, Scope};
 use crate::services::audit::AuditLog;
 use crate::services::console::{ConfigDesk, Console};
@@ -72,19 +72,18 @@ pub(super) struct AppState {
 }
 
 impl AppState {
-    /// From what the process is made of.
-    pub(super) fn new(parts: HttpParts) -> Self {
+    /// From what the process is made of, with the description of what is for operators.
+    pub(super) fn new(parts: HttpParts, operator_description: Bytes) -> Self {
         // Those of the accounts know at once what this process changes about them.
         let tokens = parts.users.as_ref().map(|users| users.tokens().clone()).or(parts.tokens);
         let read_timeout = parts.plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.read_timeout);
         let streams_per_user = parts.plan.server.as_ref().map_or(usize::MAX, |server| server.streams_per_user);
         let readers = parts.plan.database.as_ref().map_or(1, |database| database.max_open_conns);
-        let described = parts.plan.operator.as_ref().map(|_| openapi::operator_document(&parts.plan).to_string());
         Self {
             plan: Arc::clone(&parts.plan),
             console: parts.console,
             configs: parts.configs,
-            operator_description: described.map(Bytes::from).unwrap_or_default(),
+            operator_description,
             tokens,
             users: parts.users,
             resources: parts.resources,

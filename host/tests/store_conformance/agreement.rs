@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use millrace::store::{
     Commit, Guard, IdempotencyRow, InboxRow, Listing, MoveBy, NewMove, Prunable, ReservationStatus, RunStatus, Settled, StepRun, StockMove,
-    User,
+    Store, User,
 };
 use proptest::prelude::*;
 
@@ -154,6 +154,12 @@ impl Parts {
 /// Asks, and writes the answer down.
 async fn answer(env: &mut TestEnv, ask: &Ask) -> String {
     let store = &env.store;
+    if let Some(answer) = of_stock(store, ask).await {
+        return answer;
+    }
+    if let Some(answer) = of_users(store, ask).await {
+        return answer;
+    }
     match ask {
         Ask::Commit(parts) => format!("{:?}", store.resources.commit(parts.commit(store.instances.epoch())).await),
         Ask::Claim { now, limit } => format!("{:?}", claim(store, at(i64::from(*now)), usize::from(*limit)).await),
@@ -195,6 +201,22 @@ async fn answer(env: &mut TestEnv, ask: &Ask) -> String {
                 store.resources.delete_resource("products", &id.to_string(), guard, Some(deed("delete", &id.to_string()))).await
             )
         }
+        Ask::PassAnHour => {
+            env.pass_an_hour();
+            String::new()
+        }
+        Ask::Reopen => {
+            env.reopen().await;
+            String::new()
+        }
+        // Answered above.
+        _ => String::new(),
+    }
+}
+
+/// What is asked about goods.
+async fn of_stock(store: &Store, ask: &Ask) -> Option<String> {
+    Some(match ask {
         Ask::SetStock { sku, on_hand } => format!("{:?}", store.resources.commit(stocked(&sku.to_string(), (*on_hand).into())).await),
         Ask::Move { sku, delta, counted } => {
             let by = if *counted {
@@ -215,6 +237,13 @@ async fn answer(env: &mut TestEnv, ask: &Ask) -> String {
             let end = if *sold { ReservationStatus::Sold } else { ReservationStatus::Released };
             format!("{:?}", store.stock.end_reservation(&key.to_string(), end).await)
         }
+        _ => return None,
+    })
+}
+
+/// What is asked about accounts.
+async fn of_users(store: &Store, ask: &Ask) -> Option<String> {
+    Some(match ask {
         Ask::AddUser { id, email } => {
             let email = format!("{email}@example.com");
             let user =
@@ -228,15 +257,8 @@ async fn answer(env: &mut TestEnv, ask: &Ask) -> String {
         Ask::SetRoles { id, roles } => {
             format!("{:?}", store.users.set_roles(&id.to_string(), &names(roles), Some(deed("roles", &id.to_string()))).await)
         }
-        Ask::PassAnHour => {
-            env.pass_an_hour();
-            String::new()
-        }
-        Ask::Reopen => {
-            env.reopen().await;
-            String::new()
-        }
-    }
+        _ => return None,
+    })
 }
 
 fn names(roles: &[bool]) -> BTreeSet<String> {

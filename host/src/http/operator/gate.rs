@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::need::Need;
 use super::operations::Operation;
 use crate::http::access::actor;
 use crate::http::address::{forwarded, peer};
@@ -18,35 +19,9 @@ use crate::http::error::ApiError;
 use crate::http::hosts::Hosts;
 use crate::http::state::AppState;
 use crate::http::writes;
-use crate::plan::access::{Role, Roles};
 use crate::plan::{self, OperatorReaders};
 use crate::services::audit;
 use crate::services::console::Actor;
-
-/// What somebody has to be for an operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::http) enum Need {
-    /// To look.
-    See,
-    /// To act on instances.
-    Act,
-    /// To mend what waits.
-    Mend,
-    /// To change components.
-    Design,
-}
-
-impl Need {
-    /// Roles of which one is needed.
-    pub(in crate::http) const fn roles(self) -> Roles {
-        match self {
-            Self::See => Roles::of(&[Role::Support, Role::Operator, Role::Designer, Role::Admin]),
-            Self::Act => Roles::of(&[Role::Support, Role::Operator]),
-            Self::Mend => Roles::of(&[Role::Operator]),
-            Self::Design => Roles::of(&[Role::Designer]),
-        }
-    }
-}
 
 /// Lets in who may.
 pub(super) struct Gate {

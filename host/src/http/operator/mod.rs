@@ -7,6 +7,7 @@ mod config;
 mod gate;
 mod instances;
 mod live;
+mod need;
 mod operations;
 mod session;
 mod waiting;
@@ -21,7 +22,7 @@ use axum::routing::MethodRouter;
 use super::state::{AppState, Route, Serving};
 use crate::plan::{self, Access, Scope};
 
-pub(super) use gate::Need;
+pub(super) use need::Need;
 pub(super) use operations::{OPERATIONS, Operation};
 
 use gate::Gate;

@@ -3,7 +3,7 @@
 use axum::routing::{MethodRouter, get, post};
 use serde_json::Value;
 
-use super::gate::Need;
+use super::need::Need;
 use super::{components, config, instances, live, session, waiting};
 use crate::http::openapi::{self, Schemas};
 use crate::http::state::Serving;

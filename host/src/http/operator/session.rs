@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::gate::Need;
+use super::need::Need;
 use crate::http::error::ApiError;
 use crate::http::state::Serving;
 use crate::http::table::{Entry, Table};

@@ -225,7 +225,7 @@ impl State {
 
     pub(super) fn lines(&self) -> Vec<(Line, Timestamp)> {
         let mut lines: BTreeMap<Line, Timestamp> = BTreeMap::new();
-        for (_, run) in self.open(RunStatus::Ready) {
+        for (_, run) in self.open(RunStatus::Ready).filter(|(_, run)| self.is_free(run)) {
             let first = lines.entry(run.line()).or_insert(run.due_at);
             *first = run.due_at.min(*first);
         }

@@ -9,11 +9,6 @@ use super::resources::resource_row;
 use super::runs;
 use super::writer::{UnitError, Writing, micros};
 
-/// Whether nobody holds the instance of a run.
-pub(super) const RUN_IS_FREE: &str = "NOT EXISTS (SELECT 1 FROM holds WHERE holds.kind = resource_kind AND holds.id = resource_id)";
-/// Whether nobody holds the instance of a timer.
-pub(super) const TIMER_IS_FREE: &str = "NOT EXISTS (SELECT 1 FROM holds WHERE holds.resource = timers.resource)";
-
 /// Columns of a resource as [`resource_row`] reads them, and of its hold after them.
 const COLUMNS: &str = "r.kind, r.id, r.owner, r.state, r.version, r.workflow, r.machine, r.instance, r.attention, r.finished, r.created_at,
                        r.updated_at, r.data, r.traceparent, r.deadlines, h.who, h.reason, h.at";

@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use super::super::{Backlog, OLDEST_LOOKED_AT};
 use super::columns::{count, json, time};
-use super::holds::{RUN_IS_FREE, TIMER_IS_FREE};
 use super::outbox::unpublished_count;
+use super::runs::{RUN_IS_FREE, TIMER_IS_FREE};
 use super::writer::{UnitError, Writing, micros};
 
 pub(super) fn put_machine(writing: &Writing<'_>, digest: &str, definition: &str) -> Result<(), UnitError> {

@@ -7,8 +7,12 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{Line, RunStatus, StepRun, Timer};
 use super::columns::{count, int, optional_shared_text, run_kind, run_status, run_status_text, time, time_of};
-use super::holds::{RUN_IS_FREE, TIMER_IS_FREE};
 use super::writer::{UnitError, Writing, micros};
+
+/// Whether nobody holds the instance of a run.
+pub(super) const RUN_IS_FREE: &str = "NOT EXISTS (SELECT 1 FROM holds WHERE holds.kind = resource_kind AND holds.id = resource_id)";
+/// Whether nobody holds the instance of a timer.
+pub(super) const TIMER_IS_FREE: &str = "NOT EXISTS (SELECT 1 FROM holds WHERE holds.resource = timers.resource)";
 
 const COLUMNS: &str = "sequence, key, resource_kind, resource_id, kind, name, component, visit, attempt, transition, from_state, to_state,
                        status, owner, fence, crashes, due_at, last_error, workflow, input, traceparent";
