@@ -14,12 +14,14 @@ pub enum Behaviour {
     },
     /// Never answers.
     IsDown,
+    /// Approves it, and never answers when it is to give something back.
+    KeepsTheMoney,
 }
 
 impl Behaviour {
     /// The gateway does not answer, be it for a while.
     fn is_fault(self) -> bool {
-        matches!(self, Self::TimesOutBefore { .. } | Self::IsDown)
+        matches!(self, Self::TimesOutBefore { .. } | Self::IsDown | Self::KeepsTheMoney)
     }
 }
 
@@ -53,7 +55,7 @@ const EXPIRED: Decline = Decline { code: "expired_card", reason: "The card has e
 const FRAUDULENT: Decline = Decline { code: "fraudulent", reason: "The payment was declined as possibly fraudulent." };
 
 /// Every card there is.
-pub const CARDS: [Card; 10] = [
+pub const CARDS: [Card; 11] = [
     Card { token: DEFAULT_TOKEN, last4: "4242", behaviour: Behaviour::Approves },
     Card { token: "tok_mastercard", last4: "4444", behaviour: Behaviour::Approves },
     Card { token: "tok_amex", last4: "8431", behaviour: Behaviour::Approves },
@@ -64,6 +66,7 @@ pub const CARDS: [Card; 10] = [
     Card { token: "tok_chargeDeclinedFraudulent", last4: "0019", behaviour: Behaviour::Declines(FRAUDULENT) },
     Card { token: "tok_gatewayTimeout", last4: "4242", behaviour: Behaviour::TimesOutBefore { attempt: 3 } },
     Card { token: "tok_gatewayDown", last4: "4242", behaviour: Behaviour::IsDown },
+    Card { token: "tok_refundDown", last4: "7726", behaviour: Behaviour::KeepsTheMoney },
 ];
 
 /// The card that `token` stands for; with `faults` also one that the gateway does not answer for.
@@ -86,6 +89,7 @@ fn effect(behaviour: Behaviour) -> String {
         Behaviour::Declines(decline) => format!("is declined ({})", decline.code),
         Behaviour::TimesOutBefore { attempt } => format!("times out before attempt {attempt}, then is approved"),
         Behaviour::IsDown => "always times out".to_owned(),
+        Behaviour::KeepsTheMoney => "is approved, and no refund of it is answered".to_owned(),
     }
 }
 

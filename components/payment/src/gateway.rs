@@ -18,6 +18,8 @@ const TRANSACTION_PREFIX: &str = "txn_";
 pub const VERSION: &str = "2.0.0";
 #[cfg(feature = "transactions-v2")]
 const TRANSACTION_PREFIX: &str = "pay2_";
+/// Transactions of cards whose refunds are not answered begin like this, as long as any other.
+const KEPT_PREFIX: &str = "txn_00000000";
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
@@ -63,7 +65,7 @@ pub fn charge(job: &Job) -> Answer {
         }
         Behaviour::IsDown => transient("the payment gateway is down"),
         _ if !config.simulate.agrees(job) => declined(&INSUFFICIENT_FUNDS),
-        Behaviour::Approves | Behaviour::TimesOutBefore { .. } => approved(job, card, amount),
+        Behaviour::Approves | Behaviour::TimesOutBefore { .. } | Behaviour::KeepsTheMoney => approved(job, card, amount),
     }
 }
 
@@ -71,6 +73,9 @@ pub fn charge(job: &Job) -> Answer {
 fn refund(job: &Job, config: &Config) -> Answer {
     let Refund { cents, charge } = Refund::of(job)?;
     config.simulate.wait(job);
+    if charge.starts_with(KEPT_PREFIX) {
+        return transient("the payment gateway is down");
+    }
     if !config.simulate.agrees(job) {
         return declined(&Decline { code: "refund_refused", reason: "The payment provider does not give this payment back." });
     }
@@ -90,7 +95,7 @@ pub fn undo(_: &Job) -> Result<(), Failure> {
 }
 
 fn approved(job: &Job, card: &Card, amount: Amount) -> Answer {
-    let transaction_id = transaction_id(&job.idempotency_key);
+    let transaction_id = transaction_id(card, &job.idempotency_key);
     log::info(&format!("charged {amount} to the card ending in {} as {transaction_id}", card.last4));
     accepted(&Approved { transaction_id, status: "approved", last4: card.last4 })
 }
@@ -101,8 +106,9 @@ fn declined(decline: &Decline) -> Answer {
 }
 
 /// Derived from the key alone, so that a payment that is tried again after a crash is the payment it was before.
-fn transaction_id(idempotency_key: &str) -> String {
-    format!("{TRANSACTION_PREFIX}{}", derive::hex(&["transaction", idempotency_key], 20))
+fn transaction_id(card: &Card, idempotency_key: &str) -> String {
+    let prefix = if card.behaviour == Behaviour::KeepsTheMoney { KEPT_PREFIX } else { TRANSACTION_PREFIX };
+    format!("{prefix}{}", derive::hex(&["transaction", idempotency_key], 20 + TRANSACTION_PREFIX.len() - prefix.len()))
 }
 
 #[cfg(test)]

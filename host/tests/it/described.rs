@@ -299,6 +299,12 @@ async fn check_orders_staff(api: &Description, app: &TestApp, customer: &Client,
     assert_eq!(api.get(&staff, &format!("/api/admin/refunds?orderId={delivered}&minAmount=100")).await.body["items"][0]["id"], id);
     assert_eq!(api.get(&staff, &format!("/api/admin/refunds/{id}")).await.status, StatusCode::OK);
     assert_eq!(api.post(&staff, &format!("/api/admin/refunds/{id}/retry"), &json!({})).await.status, StatusCode::CONFLICT);
+
+    let kept = customer.order_until("prod-002", 1, "tok_refundDown", &["delivered"]).await["id"].as_str().unwrap().to_owned();
+    let refund = json!({"orderId": kept, "amount": 100, "reason": "a scratch"});
+    let unanswered = api.post(&staff, "/api/admin/refunds", &refund).await.body["id"].as_str().unwrap().to_owned();
+    customer.wait_for("refunds", &unanswered, &["refund_failed"]).await;
+    assert_eq!(api.post(&staff, &format!("/api/admin/refunds/{unanswered}/retry"), &json!({})).await.status, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]
