@@ -25,12 +25,22 @@ export default defineConfig<object, { shape: Shape }>({
   projects: [
     {
       name: 'monolith',
-      testMatch: ['access', 'admin', 'failures', 'hostile', 'journey', 'once', 'orders', 'views'].map(spec),
+      testMatch: [
+        'access',
+        'admin',
+        'admin-catalogue',
+        'failures',
+        'hostile',
+        'journey',
+        'once',
+        'orders',
+        'views',
+      ].map(spec),
     },
     // Gateway, users-products and orders with a Kafka: whatever is not the same in both shapes for certain.
     {
       name: 'stack',
-      testMatch: ['admin', 'failures', 'journey', 'orders', 'stack'].map(spec),
+      testMatch: ['admin', 'admin-catalogue', 'failures', 'journey', 'orders', 'stack'].map(spec),
       grepInvert: /@alike/,
       use: { shape: 'stack' },
     },

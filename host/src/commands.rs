@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod copies;
 pub mod events;
+pub mod operator;
 mod printed;
 pub mod quarantined;
 pub mod routes;
@@ -97,8 +98,25 @@ pub fn validate(file: &Path, format: ReportFormat, components: bool) -> ExitCode
         if components && !checked.components.is_empty() {
             load_components(&mut checked)?;
         }
+        read_seeds(&mut checked);
         Ok(ExitCode::from(config::commands::write_report(&checked, format, out)?))
     })
+}
+
+/// Tells of the files that a first start adds what a start would.
+fn read_seeds(checked: &mut Checked) {
+    let seeds = std::mem::take(&mut checked.seeds);
+    // One that is not there was told of already.
+    for seed in seeds.resources.iter().filter(|seed| seed.path.is_file()) {
+        for mistake in crate::services::resources::seed_mistakes(seed) {
+            checked.reject_seed(&seed.module, &format!("seed file {}: {mistake}", seed.path.display()));
+        }
+    }
+    if let Some((module, path)) = seeds.users.as_ref().filter(|(_, path)| path.is_file())
+        && let Some(mistake) = crate::services::users::seed_mistake(path)
+    {
+        checked.reject_seed(module, &mistake);
+    }
 }
 
 fn load_components(checked: &mut Checked) -> anyhow::Result<()> {
@@ -140,12 +158,13 @@ pub fn completions(command: &mut clap::Command, shell: clap_complete::Shell) -> 
     })
 }
 
-/// `millrace openapi`: the API that a config describes.
+/// `millrace openapi`: the API that a config describes, or that of its `operator.api`.
 #[must_use]
-pub fn openapi(file: &Path) -> ExitCode {
+pub fn openapi(file: &Path, operator: bool) -> ExitCode {
     printing(|out| {
         let Some(plan) = described(file)? else { return Ok(ExitCode::FAILURE) };
-        let text = serde_json::to_string_pretty(&crate::http::openapi_document(&plan))?;
+        let document = if operator { crate::http::operator_document(&plan) } else { crate::http::openapi_document(&plan) };
+        let text = serde_json::to_string_pretty(&document)?;
         writeln!(out, "{text}")?;
         Ok(ExitCode::SUCCESS)
     })
@@ -212,7 +231,7 @@ fn refused(report: &Report) -> Option<Plan> {
 /// The file of the database that a config describes, which is there and can be read; without one in the config, an error that says what is
 /// `missing`.
 fn database(config: &Path, missing: &str) -> anyhow::Result<Option<PathBuf>> {
-    let Some(path) = place_of_database(config, missing)? else { return Ok(None) };
+    let Some(Placed { database: path, .. }) = place_of_database(config, missing)? else { return Ok(None) };
     match std::fs::File::open(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             bail!("there is no database '{}'{}", path.display(), where_from(config))
@@ -224,11 +243,18 @@ fn database(config: &Path, missing: &str) -> anyhow::Result<Option<PathBuf>> {
     }
 }
 
+/// Where a config has its database.
+struct Placed {
+    database: PathBuf,
+    /// Somebody has said so: the config itself, or a variable that is set.
+    is_given: bool,
+}
+
 /// Where a config has its database, whether one is there or not.
-fn place_of_database(config: &Path, missing: &str) -> anyhow::Result<Option<PathBuf>> {
+fn place_of_database(config: &Path, missing: &str) -> anyhow::Result<Option<Placed>> {
     let Some(plan) = plan_for_repair(config)? else { return Ok(None) };
     let database = plan.database.with_context(|| format!("{} has no database, so {missing}", config.display()))?;
-    Ok(Some(database.path))
+    Ok(Some(Placed { database: database.path, is_given: plan.is_database_placed }))
 }
 
 /// What an operator has to know of a place that is not the service's: a shell does not have the environment of the service.
@@ -252,7 +278,7 @@ async fn serve(plan: Plan) -> anyhow::Result<()> {
         .context("signals cannot be heard; their thread cannot be started where threads are limited (`ulimit -u`, TasksMax=, pids.max)")?;
     let compiler = this_program()?;
     let app = tokio::select! {
-        app = App::build(plan, Surroundings { clock: Clock::system(), compiler }) => app?,
+        app = App::build(plan, Surroundings { clock: Clock::system(), compiler, environment: Environment::of_process()? }) => app?,
         () = stop.requested() => return Ok(()),
     };
     app.run(stop).await

@@ -56,6 +56,9 @@ enum Command {
     Openapi {
         /// The YAML config.
         file: PathBuf,
+        /// That of its operator.api, which is at an address of its own.
+        #[arg(long)]
+        operator: bool,
     },
     /// Print what answers where: method, path, module, who may call it, whose resources it reaches, limits.
     Routes {
@@ -66,7 +69,7 @@ enum Command {
         #[arg(long, short, value_enum, default_value_t)]
         output: Output,
     },
-    /// Look at the roles of people, grant one, or take one back. They count from the next token on.
+    /// Look at the roles of people, grant one or take one back, or keep somebody out. Tokens from before end.
     Users {
         #[command(subcommand)]
         command: UsersCommand,
@@ -106,6 +109,23 @@ enum Command {
     Quarantined {
         #[command(subcommand)]
         command: QuarantinedCommand,
+    },
+    /// Find, look at and act on the instances of a running process, by its operator.api.
+    Instances {
+        #[command(subcommand)]
+        command: commands::operator::instances::Command,
+    },
+    /// See what waits in a running process, with why, and mend it, by its operator.api.
+    Waiting {
+        #[command(subcommand)]
+        command: commands::operator::waiting::Command,
+    },
+    /// Tell what a config would change in a running process and whose work it would strand, by its operator.api.
+    Plan(commands::operator::plan::Plan),
+    /// See which versions of components serve in a running process, and have another one serve, by its operator.api.
+    Components {
+        #[command(subcommand)]
+        command: commands::operator::components::Command,
     },
     /// Copy the database to a file, beside the process that has it open.
     Backup {
@@ -203,6 +223,21 @@ enum UsersCommand {
     Grant(RolesOf),
     /// Take roles back.
     Revoke(RolesOf),
+    /// Keep somebody out: their tokens end, and they cannot log in.
+    Disable(Account),
+    /// Let somebody log in again who was kept out.
+    Enable(Account),
+    /// Take away the second factor of somebody who has lost the device and the recovery codes.
+    ResetSecondFactor(Account),
+}
+
+#[derive(clap::Args)]
+struct Account {
+    /// The YAML config of the process that keeps the accounts; it may be running.
+    #[arg(long, short, env = "MILLRACE_CONFIG")]
+    config: PathBuf,
+    /// E-mail address of the account.
+    email: String,
 }
 
 #[derive(Subcommand)]
@@ -241,7 +276,7 @@ struct RolesOf {
     /// E-mail address of the account.
     email: String,
     /// support, catalogue, finance, operator, designer, admin; none of them includes another.
-    #[arg(required = true, value_parser = commands::users::grantable)]
+    #[arg(required = true, value_parser = Role::grantable)]
     roles: Vec<Role>,
 }
 
@@ -267,11 +302,14 @@ fn main() -> ExitCode {
         Command::Run { config, log_format, log } => commands::run(&config, log_format, &log),
         Command::Validate { file, without_components, format } => commands::validate(&file, format, !without_components),
         Command::Schema => commands::schema(),
-        Command::Openapi { file } => commands::openapi(&file),
+        Command::Openapi { file, operator } => commands::openapi(&file, operator),
         Command::Routes { config, output } => commands::routes::routes(&config, output),
         Command::Users { command: UsersCommand::List { config, all, output } } => commands::users::list(&config, all, output),
-        Command::Users { command: UsersCommand::Grant(of) } => commands::users::grant(&of.config, &of.email, &of.roles),
-        Command::Users { command: UsersCommand::Revoke(of) } => commands::users::revoke(&of.config, &of.email, &of.roles),
+        Command::Users { command: UsersCommand::Grant(of) } => commands::users::grant(&of.config, &of.email, of.roles),
+        Command::Users { command: UsersCommand::Revoke(of) } => commands::users::revoke(&of.config, &of.email, of.roles),
+        Command::Users { command: UsersCommand::Disable(of) } => commands::users::disable(&of.config, &of.email, true),
+        Command::Users { command: UsersCommand::Enable(of) } => commands::users::disable(&of.config, &of.email, false),
+        Command::Users { command: UsersCommand::ResetSecondFactor(of) } => commands::users::reset_second_factor(&of.config, &of.email),
         Command::Audit { command: AuditCommand::Verify { config, noted, output } } => commands::audit::verify(&config, noted, output),
         Command::Audit { command: AuditCommand::Export { config, after, output } } => commands::audit::export(&config, after, output),
         Command::Probe { url } => commands::probe(&url),
@@ -285,6 +323,10 @@ fn main() -> ExitCode {
         Command::Quarantined { command: QuarantinedCommand::Release { config, keys, all } } => {
             commands::quarantined::release(&config, &keys, all)
         }
+        Command::Instances { command } => commands::operator::instances::run(command),
+        Command::Waiting { command } => commands::operator::waiting::run(command),
+        Command::Plan(plan) => commands::operator::plan::run(&plan),
+        Command::Components { command } => commands::operator::components::run(command),
         Command::Backup { config, to } => commands::copies::backup(&config, &to),
         Command::Restore { config, from } => commands::copies::restore(&config, &from),
         Command::Republish { config, since } => commands::events::republish(&config, &since),

@@ -5,6 +5,8 @@
 
 #[path = "http/accounts.rs"]
 mod accounts;
+#[path = "http/admins.rs"]
+mod admins;
 #[path = "http/connection.rs"]
 mod connection;
 #[path = "http/description.rs"]
@@ -21,6 +23,8 @@ mod internal;
 mod metrics;
 #[path = "http/operation.rs"]
 mod operation;
+#[path = "http/passwords.rs"]
+mod passwords;
 #[path = "http/people.rs"]
 mod people;
 #[path = "http/proxy.rs"]
@@ -29,5 +33,9 @@ mod proxy;
 mod room;
 #[path = "http/routing.rs"]
 mod routing;
+#[path = "http/second_factor.rs"]
+mod second_factor;
+#[path = "http/staff.rs"]
+mod staff;
 #[path = "http/support.rs"]
 mod support;

@@ -83,6 +83,7 @@ for (const theme of ['light', 'dark'] as const) {
   test(`on a phone the menu opens and closes by keyboard, in ${theme} @alike`, async ({ visitor, store }) => {
     const page = await visitor({ viewport: { width: 320, height: 640 }, colorScheme: theme })
     await signIn(page, await newMember(store, 'support', 'catalogue', 'finance', 'admin'))
+    await expect(page.getByRole('heading', { level: 1 })).toBeFocused()
     const menu = page.getByRole('button', { name: 'Menu' })
     await expect(menu).toHaveAttribute('aria-expanded', 'false')
     await menu.focus()

@@ -85,6 +85,43 @@ test('a new customer registers, buys, watches the order to its delivery, changes
   await expect(page.getByText('Welcome back!')).toBeVisible()
 })
 
+test('a password is changed in the profile and counts from then on', { tag: '@alike' }, async ({ page }) => {
+  const { email, password } = newCustomer()
+  await page.request.post('/api/auth/register', { data: { name: 'Grace', email, password } })
+  const signIn = async (typed: string) => {
+    await page.getByLabel('Email').fill(email)
+    await page.getByLabel('Password').fill(typed)
+    await page.getByRole('button', { name: 'Sign In' }).click()
+  }
+  await page.goto('/#/profile')
+  await signIn(password)
+  await page.getByRole('button', { name: 'Change Password' }).click()
+  await page.getByLabel('Old password').fill(password)
+  await page.getByLabel('New password').fill(`${password} more`)
+  await page.getByRole('button', { name: 'Set Password' }).click()
+  await expect(page.getByText('Password changed', { exact: false })).toBeVisible()
+  await page.reload()
+  await expect(page.getByRole('heading', { name: 'Your Profile' })).toBeVisible()
+  await page.locator('#logout-btn').click()
+  await page.getByRole('link', { name: 'Login' }).click()
+  await signIn(password)
+  await expect(page.locator('.toast-error')).toBeVisible()
+  await signIn(`${password} more`)
+  await expect(page.getByText('Welcome back!')).toBeVisible()
+})
+
+test('who has forgotten the password asks for a link', { tag: '@alike' }, async ({ page }) => {
+  await page.goto('/#/login')
+  await page.getByRole('link', { name: 'Forgotten your password?' }).click()
+  await page.getByLabel('Email').fill('nobody-knows@example.com')
+  await page.getByRole('button', { name: 'Send the Link' }).click()
+  await expect(page.getByRole('heading', { name: 'Look into your mail' })).toBeVisible()
+  await page.goto('/#/reset/0000')
+  await page.getByLabel('New password').fill('another password')
+  await page.getByRole('button', { name: 'Set the Password' }).click()
+  await expect(page.getByRole('alert')).toContainText('ask for another link')
+})
+
 test('the catalogue shows each product once, and a category alone when asked', { tag: '@alike' }, async ({ page }) => {
   await page.goto('/')
   const keyboard = page.locator('.product-card').filter({ hasText: 'Mechanical Keyboard' })

@@ -1,7 +1,30 @@
 /** What becomes of orders, as their page shows it while it happens. */
 
 import type { Page } from '@playwright/test'
+import { newMember } from './staff'
 import { addToCart, api, buy, expect, fillAddress, logIn, orderId, stage, test } from './store'
+
+test('money that is given back is shown while the page is open', async ({ page, store }) => {
+  await logIn(page)
+  await buy(page)
+  await expect(page.locator('.order-status')).toHaveText('delivered')
+  const total = await page.locator('.order-total').innerText()
+  const finance = await newMember(store, 'finance')
+  const send = async (path: string, body: object, token?: string) => {
+    const headers = { 'Content-Type': 'application/json', ...(token && { Authorization: `Bearer ${token}` }) }
+    const answer = await fetch(`${store.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
+    expect(answer.ok).toBe(true)
+    return answer.json()
+  }
+  const { token } = await send('/api/auth/login', { email: finance.email, password: finance.password })
+  await send(
+    '/api/admin/refunds',
+    { orderId: (await orderId(page)).id, amount: 2000, reason: 'A scratch on it' },
+    token,
+  )
+  await expect(page.getByText(`Refunded $20.00 of ${total}`)).toBeVisible({ timeout: 30_000 })
+  await expect(page.getByText('A scratch on it')).toBeVisible()
+})
 
 test('a slow bank is watched without a reload', async ({ page }) => {
   await logIn(page)

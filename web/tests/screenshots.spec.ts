@@ -1,7 +1,8 @@
-/** Takes the pictures in docs/screenshots: every page, light and dark, phone and desktop. `npm run screenshots` */
+/** Takes the pictures in docs/screenshots: every page of the store and of its admin, light and dark, phone and desktop. `npm run screenshots` */
 import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Page } from '@playwright/test'
+import { newMember, signIn } from './staff'
 import { buy, expect, fillAddress, logIn, newCustomer, settled, test } from './store'
 
 const folder = resolve(import.meta.dirname, '../../docs/screenshots')
@@ -76,6 +77,43 @@ for (const theme of ['light', 'dark'] as const) {
       await shoot('orders')
       await page.goto('/#/profile')
       await shoot('profile')
+    })
+  }
+}
+
+for (const theme of ['light', 'dark'] as const) {
+  for (const device of ['desktop', 'phone'] as const) {
+    test(`the admin, ${theme} on a ${device}`, async ({ visitor, store }) => {
+      test.setTimeout(300_000)
+      const shopper = await visitor()
+      await logIn(shopper)
+      await shopper.goto('/')
+      for (const payment of ['Visa 4242', 'Empty account', 'Visa 4242']) await buy(shopper, { payment })
+      const id = shopper.url().replace(/^.*\/orders\//, '')
+      await expect(shopper.locator('.order-status')).toHaveText('delivered')
+
+      const page = await visitor({ viewport: WIDTHS[device], colorScheme: theme, reducedMotion: 'reduce' })
+      const shoot = async (name: string) => {
+        await expect(page.locator('h1')).toBeVisible()
+        await shot(page, `admin-${name}-${theme}-${device}`)
+      }
+      await page.goto('/admin/')
+      await shoot('login')
+      await signIn(page, await newMember(store, 'support', 'catalogue', 'finance', 'admin'))
+      await shoot('overview')
+      for (const path of ['orders', 'products', 'products/import', 'stock', 'people', 'audit', 'account']) {
+        await page.goto(`/admin/#/${path}`)
+        await shoot(path.replace('/', '-'))
+      }
+      await page.goto('/admin/#/products/prod-001')
+      await shoot('product')
+      await page.goto('/admin/#/stock/prod-001')
+      await shoot('ledger')
+      await page.goto(`/admin/#/orders/${id}`)
+      await shoot('order')
+      await page.getByRole('button', { name: 'Refund…' }).click()
+      await settled(page)
+      await page.screenshot({ path: resolve(folder, `admin-refund-${theme}-${device}.png`) })
     })
   }
 }

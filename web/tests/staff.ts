@@ -1,4 +1,5 @@
 /** Those who work in the store, for tests of the admin. */
+import { createHmac } from 'node:crypto'
 import { expect, type Page } from '@playwright/test'
 import type { RunningStore } from './running/store'
 
@@ -42,4 +43,21 @@ export async function signIn(page: Page, { email, password }: Member, path = '/'
 /** The ways that the menu offers. */
 export async function ways(page: Page): Promise<string[]> {
   return page.getByRole('navigation', { name: 'Main' }).getByRole('link').allInnerTexts()
+}
+
+/** What an authenticator with this key shows at a moment, in milliseconds of the epoch: RFC 6238 with its usual choices. */
+export function codeOf(secret: string, at: number): string {
+  const counter = Buffer.alloc(8)
+  counter.writeBigUInt64BE(BigInt(Math.floor(at / 30_000)))
+  const digest = createHmac('sha1', base32(secret)).update(counter).digest()
+  const offset = (digest.at(-1) ?? 0) & 15
+  return String((digest.readUInt32BE(offset) & 0x7fffffff) % 1_000_000).padStart(6, '0')
+}
+
+function base32(text: string): Buffer {
+  const bits = [...text.toUpperCase()].map((letter) =>
+    'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter).toString(2).padStart(5, '0'),
+  )
+  const bytes = bits.join('').match(/.{8}/g) ?? []
+  return Buffer.from(bytes.map((byte) => Number.parseInt(byte, 2)))
 }

@@ -94,7 +94,7 @@ impl Machine {
     ) -> (Instance, Vec<Effect>) {
         let (answer, cause) = match outcome {
             StepOutcome::Accepted => (&step.success, Cause::Accepted),
-            StepOutcome::Rejected => (&step.compensate, Cause::Rejected),
+            StepOutcome::Rejected => (step.reject.as_ref().unwrap_or(&step.compensate), Cause::Rejected),
             StepOutcome::Permanent => (&step.compensate, Cause::Failed),
             StepOutcome::Transient => match step.retry.delay_after(attempt, jitter) {
                 Some(delay) => {

@@ -81,10 +81,20 @@ pub struct Step {
     pub success: String,
     /// Transition fired when it rejects, fails for good, or has used up its retries.
     pub compensate: String,
+    /// Transition fired when it rejects, where that leads elsewhere than a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reject: Option<String>,
     /// What happens after a transient failure, a trap or a timeout.
     pub retry: RetryPolicy,
     /// Wall time of one attempt.
     pub timeout: Duration,
+}
+
+impl Step {
+    /// The transitions that its answers fire.
+    pub fn answers(&self) -> impl Iterator<Item = &str> {
+        [Some(&self.success), Some(&self.compensate), self.reject.as_ref()].into_iter().flatten().map(String::as_str)
+    }
 }
 
 /// Something that is started by a change of state. It matches when every list that is not empty contains the value.

@@ -35,6 +35,7 @@
 //!             component: "inspector".into(),
 //!             success: "approve".into(),
 //!             compensate: "refuse".into(),
+//!             reject: None,
 //!             retry: RetryPolicy { max_retries: Some(2), backoff: Duration::from_secs(1), max_delay: RetryPolicy::DEFAULT_MAX_DELAY },
 //!             timeout: Duration::from_secs(30),
 //!         },

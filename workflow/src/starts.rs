@@ -91,7 +91,7 @@ fn entering<'a>(definition: &'a Definition, state: &str) -> impl Iterator<Item =
 
 /// States that only a step's answer leads out of.
 pub(crate) fn awaited_states(definition: &Definition) -> Vec<&str> {
-    let answers: BTreeSet<&str> = definition.steps.values().flat_map(|step| [step.success.as_str(), step.compensate.as_str()]).collect();
+    let answers: BTreeSet<&str> = definition.steps.values().flat_map(crate::Step::answers).collect();
     let mut awaited: BTreeMap<&str, bool> = BTreeMap::new();
     for (name, transition) in &definition.transitions {
         let only_answers = awaited.entry(&transition.from).or_insert(true);

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::parts::{Part, Ready};
+use crate::whole_shop::operators_address;
 
 /// Three processes that are one shop.
 pub struct SplitShop {
@@ -65,6 +66,7 @@ impl SplitShop {
         let (name, address) = (service.name(), self.address(service));
         let variables = [
             ("LISTEN", address.to_string()),
+            ("OPERATOR_LISTEN", operators_address(address).to_string()),
             // A folder for each: two processes must not tidy up each other's compiled components.
             ("DATA_DIR", self.data.join(name).display().to_string()),
             ("COMPONENTS_DIR", self.components.display().to_string()),

@@ -11,6 +11,7 @@ use crate::stock;
 const RESERVE_ON: &[&str] = &["validating"];
 const RELEASE_ON: &[&str] = &["cancelled", "failed"];
 const COMMIT_ON: &[&str] = &["delivered"];
+const RETURN_ON: &[&str] = &["restocking"];
 const HOLD_MINUTES: u32 = 30;
 
 /// What to do about a job.
@@ -35,6 +36,7 @@ enum Purpose {
     Reserve { items: Vec<Item>, hold: SignedDuration },
     Release,
     Commit,
+    Return,
 }
 
 #[derive(Deserialize)]
@@ -43,6 +45,7 @@ struct Config {
     reserve_on: Vec<String>,
     release_on: Vec<String>,
     commit_on: Vec<String>,
+    return_on: Vec<String>,
     hold_minutes: u32,
     simulate: Simulation,
 }
@@ -51,6 +54,9 @@ struct Config {
 struct Data {
     #[serde(default)]
     items: Vec<Item>,
+    /// Whether what has come back can be sold again.
+    #[serde(default)]
+    restock: bool,
 }
 
 #[derive(Serialize)]
@@ -65,6 +71,7 @@ impl Default for Config {
             reserve_on: owned(RESERVE_ON),
             release_on: owned(RELEASE_ON),
             commit_on: owned(COMMIT_ON),
+            return_on: owned(RETURN_ON),
             hold_minutes: HOLD_MINUTES,
             simulate: Simulation::default(),
         }
@@ -77,6 +84,7 @@ pub fn config_schema() -> String {
         schema::states("reserveOn", "States on entering which stock is reserved.", RESERVE_ON),
         schema::states("releaseOn", "States on entering which the reservation is given back.", RELEASE_ON),
         schema::states("commitOn", "States on entering which the reserved stock is taken for good.", COMMIT_ON),
+        schema::states("returnOn", "States on entering which sold items are put back, if the data has restock: true.", RETURN_ON),
         format!(
             r#""holdMinutes":{{"type":"integer","minimum":1,"maximum":525600,"default":{HOLD_MINUTES},"description":{}}}"#,
             schema::text("For how long the customer is told that the stock is held.")
@@ -97,13 +105,29 @@ pub fn plan(job: &Job) -> Result<Plan, Failure> {
         ask(Method::Delete, path, Purpose::Release)
     } else if config.commit_on.contains(&job.to_state) {
         ask(Method::Post, format!("{path}/commit"), Purpose::Commit)
+    } else if config.return_on.contains(&job.to_state) {
+        put_back(job)
     } else {
         Err(Failure::Permanent(nothing_to_do(&job.to_state, &config)))
     }
 }
 
+fn put_back(job: &Job) -> Result<Plan, Failure> {
+    let Data { items, restock } = input::data(job)?;
+    if !restock {
+        return Ok(Plan::Answer(stock::nothing_to_put_back()));
+    }
+    if items.is_empty() || items.iter().any(|item| item.quantity == 0) {
+        return Err(Failure::Permanent(format!("{} has no items to put back, or one of quantity 0", job.instance_id)));
+    }
+    let body = serde_json::to_string(&ReservationBody { lines: lines::aggregate(&items) })
+        .map_err(|problem| Failure::Permanent(format!("the items cannot be written as JSON: {problem}")))?;
+    let request = Request { method: Method::Put, path: stock::path_of_return(&job.instance_id), body };
+    Ok(Plan::Ask(Ask { request, purpose: Purpose::Return }))
+}
+
 fn reserve(job: &Job, config: &Config) -> Result<Plan, Failure> {
-    let Data { items } = input::data(job)?;
+    let Data { items, .. } = input::data(job)?;
     if items.is_empty() || items.iter().any(|item| item.quantity == 0) {
         return Err(Failure::Permanent(format!("{} has no items to reserve, or one of quantity 0", job.instance_id)));
     }
@@ -139,6 +163,7 @@ impl Ask {
             Purpose::Reserve { items, hold } => stock::reserved(&reply, items, *hold, now),
             Purpose::Release => stock::released(&reply),
             Purpose::Commit => stock::committed(&reply),
+            Purpose::Return => stock::put_back(&reply),
         }
     }
 
@@ -147,7 +172,7 @@ impl Ask {
     pub fn simulate(&self) -> Answer {
         match &self.purpose {
             Purpose::Reserve { items, .. } => stock::simulated(items),
-            Purpose::Release | Purpose::Commit => stock::nothing_kept(),
+            Purpose::Release | Purpose::Commit | Purpose::Return => stock::nothing_kept(),
         }
     }
 }
@@ -185,6 +210,19 @@ mod tests {
         }
         let commit = asked(&job("delivered", &json!({})));
         assert_eq!((commit.method, commit.path.as_str()), (Method::Post, "/internal/reservations/order-1/commit"));
+    }
+
+    #[test]
+    fn what_comes_back_is_put_back_if_it_can_be_sold_again() {
+        let items = json!([{"productId": "prod-002", "quantity": 1}, {"productId": "prod-002", "quantity": 2}]);
+        let returned = |restock: bool| Job {
+            to_state: "restocking".into(),
+            ..testing::job(&json!({"items": items, "restock": restock, "amount": 1}), &json!({}))
+        };
+        let request = asked(&returned(true));
+        assert_eq!((request.method, request.path.as_str()), (Method::Put, "/internal/reservations/order-1/return"));
+        assert_eq!(request.body, r#"{"lines":[{"sku":"prod-002","quantity":3}]}"#);
+        assert!(matches!(plan(&returned(false)), Ok(Plan::Answer(answer)) if testing::accepted(answer.clone()) == json!({})));
     }
 
     #[test]
@@ -240,6 +278,6 @@ mod tests {
             let config: Result<Config, _> = serde_json::from_value(json!({key: property["default"]}));
             assert!(config.is_ok(), "{key}");
         }
-        assert_eq!(properties.len(), 4);
+        assert_eq!(properties.len(), 5);
     }
 }

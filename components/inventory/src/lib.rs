@@ -1,7 +1,8 @@
 //! The inventory step: reserves stock for the lines of an instance, and gives it back or commits it when the instance ends.
 //!
 //! The stock itself belongs to whoever keeps the catalogue. This component speaks to it over the HTTP service `stock` that the
-//! operator grants: `PUT`, `DELETE` and `POST .../commit` of `/internal/reservations/{instance}`, all idempotent by the instance's id.
+//! operator grants: `PUT`, `DELETE` and `POST .../commit` of `/internal/reservations/{instance}`, and `PUT .../return` for what comes back, all idempotent by the
+//! instance's id.
 //!
 //! With the feature `simulated` it asks nobody and keeps no stock: for configs that grant their components nothing.
 

@@ -54,6 +54,24 @@ pub fn path(instance: &str) -> String {
     format!("/internal/reservations/{}", segment(instance))
 }
 
+/// Path of what `instance` brings back.
+pub fn path_of_return(instance: &str) -> String {
+    format!("{}/return", path(instance))
+}
+
+/// What the reply to putting items back means.
+pub fn put_back(reply: &Reply) -> Answer {
+    match reply.status {
+        200..=299 => accepted(&Nothing {}),
+        _ => refused(reply, "the return"),
+    }
+}
+
+/// What it means that nothing is put back.
+pub fn nothing_to_put_back() -> Answer {
+    accepted(&Nothing {})
+}
+
 /// What the reply to a reservation means.
 pub fn reserved(reply: &Reply, items: &[Item], hold: SignedDuration, now: Timestamp) -> Answer {
     match reply.status {

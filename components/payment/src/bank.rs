@@ -8,6 +8,8 @@
 //! | `POST /charges {"key","amount","token"}`, the amount in cents | 200 `{"status":"charged","id","last4"}`; 402 `{"code","reason"}`; 409 when the key was voided |
 //! | `GET /charges/{key}` | 200 `{"status":"charged"\|"declined"\|"voided","id","last4"}`; 404 when it knows nothing of the key |
 //! | `POST /charges/{key}/void` | 200; 404 never: a key that it does not know is voided all the same |
+//! | `POST /refunds {"key","charge","amount"}` | 200 `{"status":"refunded","id"}`; 402 `{"code","reason"}` when it never will be; one key is one refund |
+//! | `GET /refunds/{key}` | 200 `{"status":"refunded"\|"refused","id"}`; 404 when it knows nothing of the key |
 
 use serde::{Deserialize, Serialize};
 use step_sdk::answer::{permanent, rejected};
@@ -16,6 +18,7 @@ use step_sdk::reversible::Effect;
 use step_sdk::{Answer, Failure, Job, Outcome};
 
 use crate::purchase::Purchase;
+use crate::refund::Refund;
 
 /// Name of the HTTP service that the operator grants.
 pub const SERVICE: &str = "bank";
@@ -28,6 +31,18 @@ struct Charge<'job> {
     key: &'job str,
     amount: u64,
     token: &'job str,
+}
+
+#[derive(Serialize)]
+struct Back<'job> {
+    key: &'job str,
+    charge: &'job str,
+    amount: u64,
+}
+
+#[derive(Serialize)]
+struct Refunded<'reply> {
+    refund_id: &'reply str,
 }
 
 #[derive(Deserialize)]
@@ -117,6 +132,52 @@ fn approved(reply: &Reply, charged: &Charged) -> Result<String, Failure> {
     json(&Approved { transaction_id: &charged.id, status: "approved", last4: &charged.last4 })
 }
 
+/// Asks for the instance's amount to be given back, once for each instance.
+pub fn refund(job: &Job) -> Result<Request, Failure> {
+    let Refund { cents, charge } = Refund::of(job)?;
+    let body = json(&Back { key: &job.instance_id, charge: &charge, amount: cents })?;
+    Ok(Request { method: Method::Post, path: "/refunds".to_owned(), body })
+}
+
+/// What the reply to a refund means.
+pub fn refunded(called: Called) -> Answer {
+    let reply = called.or_else(unreachable)?;
+    match reply.status {
+        200..=299 => Ok(Outcome::Accepted(given_back(&reply, &read(&reply)?)?)),
+        402 => {
+            let Decline { code, reason } = read(&reply)?;
+            rejected(&code, reason.clone(), &Declined { status: "refused", reason: &reason })
+        }
+        _ => Err(refused(&reply, "the refund")),
+    }
+}
+
+/// Asks about the refund of a job.
+pub fn refund_status(job: &Job) -> Request {
+    Request { method: Method::Get, path: format!("/refunds/{}", segment(&job.instance_id)), body: String::new() }
+}
+
+/// What the reply about a refund means.
+pub fn refund_found(called: Called) -> Result<Effect, Failure> {
+    let reply = called.or_else(unreachable)?;
+    match reply.status {
+        200..=299 => {
+            let found: Charged = read(&reply)?;
+            if found.status == "refunded" { given_back(&reply, &found).map(Effect::Done) } else { Ok(Effect::NotDone) }
+        }
+        404 => Ok(Effect::NotDone),
+        _ => Err(refused(&reply, "the question about a refund")),
+    }
+}
+
+fn given_back(reply: &Reply, found: &Charged) -> Result<String, Failure> {
+    if found.status != "refunded" || found.id.is_empty() {
+        let start: String = reply.body.chars().take(200).collect();
+        return Err(Failure::Transient(format!("the bank's answer names no refund: {start}")));
+    }
+    json(&Refunded { refund_id: &found.id })
+}
+
 fn json(value: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string(value).map_err(|problem| Failure::Permanent(format!("cannot be written as JSON: {problem}")))
 }
@@ -200,6 +261,35 @@ mod tests {
                 other => panic!("{text}: {other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn a_refund_is_asked_for_under_the_id_of_its_instance_whatever_the_visit() {
+        let job = testing::job(&json!({"amount": 2_000, "transaction_id": "ch_1"}), &json!({"operation": "refund"}));
+        let again = Job { visit: 7, idempotency_key: "another:key:7".into(), ..job.clone() };
+        for job in [&job, &again] {
+            let request = refund(job).unwrap_or_else(|failure| panic!("{failure:?}"));
+            let body: Value = serde_json::from_str(&request.body).unwrap_or_default();
+            assert_eq!(body, json!({"key": job.instance_id, "charge": "ch_1", "amount": 2_000}));
+            assert_eq!(refund_status(job).path, format!("/refunds/{}", job.instance_id));
+        }
+    }
+
+    #[test]
+    fn replies_to_a_refund_are_the_four_answers() {
+        let done = json!({"status": "refunded", "id": "re_1"});
+        assert_eq!(accepted(refunded(reply(200, &done))), json!({"refund_id": "re_1"}));
+        let never = refunded(reply(402, &json!({"code": "charge_disputed", "reason": "The charge is disputed."})));
+        assert_eq!(testing::rejected(never).0, "charge_disputed");
+        assert!(matches!(refunded(reply(400, &json!({}))), Err(Failure::Permanent(_))));
+        for called in [reply(500, &json!({})), reply(200, &json!({"status": "refunded"})), Err(CallError::Broken("late".into()))] {
+            assert!(matches!(refunded(called), Err(Failure::Transient(_))));
+        }
+        assert!(matches!(refund_found(reply(200, &done)), Ok(Effect::Done(text)) if text.contains("re_1")));
+        for known in [reply(404, &json!({})), reply(200, &json!({"status": "refused"}))] {
+            assert!(matches!(refund_found(known), Ok(Effect::NotDone)));
+        }
+        assert!(refund_found(reply(503, &json!({}))).is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use step_sdk::{Answer, Failure, Job, Simulation, derive, input, log};
 use crate::amount::Amount;
 use crate::card::{self, Behaviour, Card, Decline, INSUFFICIENT_FUNDS};
 use crate::purchase::Purchase;
+use crate::refund::{Operation, Refund};
 
 #[cfg(not(feature = "transactions-v2"))]
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -22,6 +23,12 @@ const TRANSACTION_PREFIX: &str = "pay2_";
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 struct Config {
     simulate: Simulation,
+    operation: Operation,
+}
+
+#[derive(Serialize)]
+struct Refunded {
+    refund_id: String,
 }
 
 #[derive(Serialize)]
@@ -40,6 +47,9 @@ struct Declined<'charge> {
 /// Charges the instance's total once for each idempotency key.
 pub fn charge(job: &Job) -> Answer {
     let config: Config = input::config(job)?;
+    if config.operation == Operation::Refund {
+        return refund(job, &config);
+    }
     let Purchase { amount, token } = Purchase::of(job)?;
     config.simulate.wait(job);
 
@@ -55,6 +65,18 @@ pub fn charge(job: &Job) -> Answer {
         _ if !config.simulate.agrees(job) => declined(&INSUFFICIENT_FUNDS),
         Behaviour::Approves | Behaviour::TimesOutBefore { .. } => approved(job, card, amount),
     }
+}
+
+/// Gives back, once for each instance.
+fn refund(job: &Job, config: &Config) -> Answer {
+    let Refund { cents, charge } = Refund::of(job)?;
+    config.simulate.wait(job);
+    if !config.simulate.agrees(job) {
+        return declined(&Decline { code: "refund_refused", reason: "The payment provider does not give this payment back." });
+    }
+    let refund_id = format!("re_{}", derive::hex(&["refund", &job.instance_id], 20));
+    log::info(&format!("gave {cents} cents of {charge} back as {refund_id}"));
+    accepted(&Refunded { refund_id })
 }
 
 /// This gateway charges when it answers: what was not answered was not charged.
@@ -107,6 +129,19 @@ mod tests {
             let answer = accepted(charge(&job(token)));
             assert_eq!((&answer["status"], &answer["last4"]), (&json!("approved"), &json!(last4)), "{token}");
         }
+    }
+
+    #[test]
+    fn a_refund_is_the_same_however_often_it_is_asked_for() {
+        let job = testing::job(&json!({"amount": 2_000, "transaction_id": "txn_1"}), &json!({"operation": "refund"}));
+        let again = Job { visit: 3, attempt: 2, idempotency_key: "another".into(), ..job.clone() };
+        let other = Job { instance_id: "another".into(), ..job.clone() };
+        let id = |job: &Job| accepted(charge(job))["refund_id"].clone();
+        assert_eq!(id(&job), id(&again));
+        assert_ne!(id(&job), id(&other));
+        let refusing = json!({"operation": "refund", "simulate": {"successRate": 0}});
+        let refused = charge(&testing::job(&json!({"amount": 1, "transaction_id": "txn_1"}), &refusing));
+        assert_eq!(rejected(refused).0, "refund_refused");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The payment step: charges the instance's `total` to the card behind `payment.token`, and can be asked what became of a charge that
-//! gave no answer, and to undo it.
+//! gave no answer, and to undo it. With `operation: refund` it gives the instance's `amount` back of an earlier charge, see [`refund`].
 //!
 //! It plays a gateway whose test tokens decide, see [`card`]; charging twice with one idempotency key is one transaction. With the feature
 //! `bank` it charges through an HTTP service instead. With `transactions-v2` the played gateway is a later generation of itself, to be told
@@ -12,6 +12,7 @@ pub mod card;
 #[cfg(not(feature = "bank"))]
 mod gateway;
 pub mod purchase;
+pub mod refund;
 
 use step_sdk::reversible::{Effect, Guest, Settlement};
 #[cfg(not(feature = "bank"))]
@@ -53,14 +54,20 @@ use gateway::{self as behind, VERSION};
 
 #[cfg(not(feature = "bank"))]
 fn config_schema() -> String {
-    schema::config(&card::reserved_values(), "Share of payments that are approved; the others are declined for insufficient funds.", "")
+    schema::config(
+        &card::reserved_values(),
+        "Share of payments that are approved; the others are declined for insufficient funds.",
+        &refund::config_schema(),
+    )
 }
 
 #[cfg(feature = "bank")]
 fn config_schema() -> String {
-    r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","additionalProperties":false,
-"description":"Charges through the HTTP service `bank`, which capabilities.http has to grant. There is nothing to configure."}"#
-        .to_owned()
+    format!(
+        r#"{{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","additionalProperties":false,
+"description":"Charges through the HTTP service `bank`, which capabilities.http has to grant.","properties":{{{}}}}}"#,
+        refund::config_schema()
+    )
 }
 
 #[cfg(all(feature = "bank", target_family = "wasm"))]
@@ -74,17 +81,28 @@ mod behind {
     use step_sdk::{Answer, Failure, Job, clock};
 
     use crate::bank::{self, Called};
+    use crate::refund::{self, Operation};
 
     pub fn charge(job: &Job) -> Answer {
-        bank::charged(ask(job, &bank::charge(job)?))
+        match refund::operation(job)? {
+            Operation::Charge => bank::charged(ask(job, &bank::charge(job)?)),
+            Operation::Refund => bank::refunded(ask(job, &bank::refund(job)?)),
+        }
     }
 
     pub fn status(job: &Job) -> Result<Effect, Failure> {
-        bank::found(ask(job, &bank::status(job)))
+        match refund::operation(job)? {
+            Operation::Charge => bank::found(ask(job, &bank::status(job))),
+            Operation::Refund => bank::refund_found(ask(job, &bank::refund_status(job))),
+        }
     }
 
+    /// A refund that is asked for once more is the same refund, so one that comes late does no harm and is not called back.
     pub fn undo(job: &Job) -> Result<(), Failure> {
-        bank::undone(ask(job, &bank::undo(job)))
+        match refund::operation(job)? {
+            Operation::Charge => bank::undone(ask(job, &bank::undo(job))),
+            Operation::Refund => Ok(()),
+        }
     }
 
     /// A tenth of the time is left to say that there was no answer, rather than to be stopped while waiting.

@@ -176,6 +176,7 @@ async fn spawn(folder: &Path, config: &Path, variables: &Variables) -> anyhow::R
         .arg(config)
         .env("WEB_ROOT", repository().join("web/dist"))
         .env("LISTEN", "127.0.0.1:0")
+        .env("OPERATOR_LISTEN", "127.0.0.1:0")
         .env("DATA_DIR", folder.join("data"))
         .env("COMPONENTS_DIR", folder.join("components"))
         .env("PRODUCTS_SEED", folder.join("products.json"))

@@ -16,7 +16,7 @@ use crate::plan::{self, Plan};
 use crate::pulse::Pulse;
 use crate::services::engine::Dependencies;
 use crate::services::messaging::{Refusals, Strangers};
-use crate::services::operations::{Archive, Stranded};
+use crate::services::operations::{Archive, Keying, Stranded};
 use crate::services::resources::Resources;
 use crate::store::{Operations, Refused};
 use crate::telemetry::logs;
@@ -138,6 +138,22 @@ pub(super) fn register_archive(health: &HealthChecks, archive: Option<&Archive>)
             Some(problem) => Check::new(Status::Degraded, problem),
             None => Check::new(Status::Up, format!("finished instances are archived in '{}'", archive.settings().folder.display())),
         })
+    });
+}
+
+/// Adds a check of whether everything is found that is searched for, if something can be.
+pub(super) fn register_keying(health: &HealthChecks, plan: &Plan, keying: &Keying) {
+    if !plan.resources.iter().any(plan::ResourceHandler::is_searched) {
+        return;
+    }
+    let keying = keying.clone();
+    health.add_own("search", move || {
+        let message = if keying.is_done() {
+            "every resource is found by its keys"
+        } else {
+            "older resources are given their keys: a search may miss some of them until it is done"
+        };
+        std::future::ready(Check::new(Status::Up, message))
     });
 }
 
@@ -342,7 +358,7 @@ mod tests {
     impl TestEnv {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let settings = Database { path: folder.path().join("a.db"), readers: 1 };
+            let settings = Database { path: folder.path().join("a.db"), readers: 1, keys: vec![] };
             let clock = Clock::system();
             let (store, disk) = store::open_on_a_bad_disk(&settings, clock.clone()).unwrap();
             let backlogs = Arc::new(Backlogs::new(Arc::clone(&store.operations)));

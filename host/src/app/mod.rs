@@ -3,6 +3,7 @@
 //! The wiring is here and nowhere else. A part that the plan does not name is not built.
 
 mod backlogs;
+mod configs;
 mod consumers;
 mod descriptors;
 mod gauges;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use futures::future::{self, FutureExt as _};
+use futures::future::{self, BoxFuture};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -29,8 +30,7 @@ use crate::plan::{Plan, Server};
 use crate::pulse::{Pulse, keep_asking};
 use crate::runtime::Runtime;
 use crate::services::audit::AuditLog;
-use crate::services::engine;
-use crate::services::operations::Stranded;
+use crate::services::console::ConfigDesk;
 use crate::services::users::{TokenVerifier, Users};
 use crate::shutdown::{CLOSE_LIMIT, Stop, Stopping, WORK_LIMIT};
 use crate::store::Store;
@@ -46,6 +46,7 @@ const PROBES: usize = 64;
 pub struct App {
     plan: Arc<Plan>,
     listener: Option<TcpListener>,
+    operator: Option<TcpListener>,
     probes: Option<TcpListener>,
     /// Who is behind each proxy.
     backends: Vec<Arc<Probe>>,
@@ -58,6 +59,9 @@ pub struct App {
     core: Option<Core>,
     users: Option<Users>,
     tokens: Option<TokenVerifier>,
+    configs: Option<ConfigDesk>,
+    /// What waits; in a process with a database.
+    backlogs: Option<Arc<Backlogs>>,
 }
 
 impl App {
@@ -80,6 +84,10 @@ impl App {
             }
             None => None,
         };
+        let operator = match &plan.operator {
+            Some(settings) => Some(http::bind(settings.server.address).await?),
+            None => None,
+        };
         let probes = match plan.health.as_ref().and_then(|health| health.address) {
             Some(address) => Some(http::bind(address).await?),
             None => None,
@@ -94,25 +102,35 @@ impl App {
             }
             _ => None,
         };
-        let tokens = plan.auth.as_ref().map(|auth| TokenVerifier::new(auth, surroundings.clock.clone()));
+        let tokens = parts::tokens(&plan, core.as_ref(), users.as_ref(), &surroundings.clock);
         health::register_process(&health, &pulse);
         let backends = health::register_proxies(&health, &plan);
-        if let Some(core) = &core {
-            let backlogs = Arc::new(Backlogs::new(Arc::clone(&core.store.operations)));
-            health::register(&health, &plan, core, &backlogs);
+        let backlogs = core.as_ref().map(|core| Arc::new(Backlogs::new(Arc::clone(&core.store.operations))));
+        if let (Some(core), Some(backlogs)) = (&core, &backlogs) {
+            health::register(&health, &plan, core, backlogs);
             health::register_catalogue(&health, &core.resources);
+            health::register_keying(&health, &plan, &core.keying);
             health::register_archive(&health, core.archive.as_ref());
-            let engine::Dependencies { store, runtime, workflows, events, .. } = core.engine.clone();
-            health::register_lacks(&health, &Stranded::new(store, runtime, workflows, events)).await?;
-            gauges::register(&metrics, &plan, core, &backlogs);
+            health::register_lacks(&health, &core.stranded(&plan)).await?;
+            gauges::register(&metrics, &plan, core, backlogs);
         }
-        Ok(Self { plan, listener, probes, backends, tasks, stop, metrics, health, pulse, core, users, tokens })
+        let configs = plan.operator.as_ref().map(|_| {
+            let stranded = core.as_ref().map(|core| core.stranded(&plan));
+            ConfigDesk::new(configs::ConfigFile::of(&plan, surroundings.environment.clone()), stranded)
+        });
+        Ok(Self { plan, listener, operator, probes, backends, tasks, stop, metrics, health, pulse, core, users, tokens, configs, backlogs })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         self.listener.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// Where those who run it ask it.
+    #[must_use]
+    pub fn operator_address(&self) -> Option<SocketAddr> {
+        self.operator.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
     /// The database, for tests that look behind the API.
@@ -187,37 +205,55 @@ impl App {
     }
 
     fn start(&self) -> Turns {
-        let Self { plan, core, tasks, stop, metrics, pulse, .. } = self;
-        Starting { plan, core: core.as_ref(), tasks, stop, metrics, pulse }.start()
+        let Self { plan, core, users, tokens, tasks, stop, metrics, pulse, .. } = self;
+        Starting { plan, core: core.as_ref(), users: users.as_ref(), tokens: tokens.as_ref(), tasks, stop, metrics, pulse }.start()
     }
 
     fn serve(&mut self, stop: &Stop, writes: &Tasks) -> anyhow::Result<Option<JoinHandle<anyhow::Result<()>>>> {
-        let (Some(listener), Some(server)) = (self.listener.take(), self.plan.server.clone()) else { return Ok(None) };
-        let address = listener.local_addr()?;
-        let router = http::router(HttpParts {
+        let (listener, operator, probes) = (self.listener.take(), self.operator.take(), self.probes.take());
+        if listener.is_none() && operator.is_none() {
+            return Ok(None);
+        }
+        let http::Routers { public, operator: of_operator } = self.routers(stop, writes);
+        let mut serving: Vec<BoxFuture<'static, anyhow::Result<()>>> = Vec::new();
+        let mut serve = |listener: TcpListener, server: Server, router: http::Router| {
+            serving.push(Box::pin(http::serve(listener, server, router, self.metrics.clone(), stop.clone())));
+        };
+        if let (Some(listener), Some(server)) = (listener, self.plan.server.clone()) {
+            tracing::info!(address = %listener.local_addr()?, "listening");
+            if let Some(listener) = probes {
+                tracing::info!(address = %listener.local_addr()?, "listening for probes");
+                serve(listener, Server { max_connections: PROBES, probes_only: true, ..server.clone() }, public.clone());
+            }
+            serve(listener, server, public);
+        }
+        if let (Some(listener), Some(settings), Some(router)) = (operator, &self.plan.operator, of_operator) {
+            tracing::info!(address = %listener.local_addr()?, prefix = settings.prefix, "listening for those who run the process");
+            serve(listener, settings.server.clone(), router);
+        }
+        Ok(Some(self.tasks.spawn(async move { future::try_join_all(serving).await.map(|_| ()) })))
+    }
+
+    fn routers(&mut self, stop: &Stop, writes: &Tasks) -> http::Routers {
+        let console = match (&self.core, &self.backlogs, &self.plan.operator) {
+            (Some(core), Some(backlogs), Some(_)) => Some(parts::console(&self.plan, core, backlogs)),
+            _ => None,
+        };
+        http::routers(HttpParts {
             plan: Arc::clone(&self.plan),
             tokens: self.tokens.take(),
             users: self.users.take(),
             resources: self.core.as_ref().map(|core| core.resources.clone()),
             audit: self.core.as_ref().map(|core| AuditLog::new(Arc::clone(&core.store.audit), core.engine.clock.clone())),
+            configs: self.configs.take(),
+            console,
             proxies: self.plan.proxies.iter().map(|proxy| (proxy.name.clone(), http::proxy(proxy, stop.clone()))).collect(),
             internal: self.core.as_ref().and_then(|core| core.internal.clone()),
             metrics: self.metrics.clone(),
             health: self.health.clone(),
             writes: writes.clone(),
             stop: stop.clone(),
-        });
-        tracing::info!(%address, "listening");
-        let probes = match self.probes.take() {
-            Some(listener) => {
-                tracing::info!(address = %listener.local_addr()?, "listening for probes");
-                let server = Server { max_connections: PROBES, probes_only: true, ..server.clone() };
-                http::serve(listener, server, router.clone(), self.metrics.clone(), stop.clone()).left_future()
-            }
-            None => future::ok(()).right_future(),
-        };
-        let everything = http::serve(listener, server, router, self.metrics.clone(), stop.clone());
-        Ok(Some(self.tasks.spawn(async move { future::try_join(everything, probes).await.map(|_| ()) })))
+        })
     }
 }
 

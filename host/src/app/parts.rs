@@ -8,22 +8,25 @@ use anyhow::Context as _;
 use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
 
+use super::backlogs::Backlogs;
 use crate::bus::Bus;
 use crate::clock::Clock;
+use crate::config::Environment;
 use crate::http;
 use crate::plan::{self, Endpoint, Plan};
 use crate::runtime::{InProcess, Runtime};
+use crate::services::console::{self, Console, CountBacklog};
 use crate::services::engine::{
-    Active, Backpressure, Breakers, ChangeNotifier, CrashSuspects, Credentials, Dependencies, Events, PerOwner, Pipeline, Workflows,
+    Active, Backpressure, Breakers, ChangeNotifier, CrashSuspects, Credentials, Dependencies, Events, Holds, PerOwner, Pipeline, Workflows,
     recovery,
 };
 use crate::services::generation::Generation;
 use crate::services::messaging::{Refusals, Strangers};
-use crate::services::operations::Archive;
 use crate::services::operations::agreement::Known;
+use crate::services::operations::{Archive, Keying, Names, Stranded};
 use crate::services::resources::{self, Resources};
 use crate::services::shop::{self, stock};
-use crate::services::users::Users;
+use crate::services::users::{Standings, TokenVerifier, Users};
 use crate::shutdown::Stop;
 use crate::store::{self, Operations, Stock, Store, StoreError};
 use crate::tasks::Tasks;
@@ -36,6 +39,8 @@ pub struct Surroundings {
     pub clock: Clock,
     /// Program that compiles components, see [`crate::runtime::Settings::compiler`].
     pub compiler: PathBuf,
+    /// What the config was read with, for those who want to change it.
+    pub environment: Environment,
 }
 
 /// The parts of a process that has a database.
@@ -56,6 +61,16 @@ pub(super) struct Core {
     pub internal: Option<http::Router>,
     /// Where finished instances go.
     pub archive: Option<Archive>,
+    /// What gives keys to resources that lack them.
+    pub keying: Keying,
+}
+
+impl Core {
+    /// What unfinished instances need, and the config of `plan` names or not.
+    pub(super) fn stranded(&self, plan: &Plan) -> Stranded {
+        let Dependencies { store, workflows, .. } = self.engine.clone();
+        Stranded::new(store, workflows, Names::of(plan))
+    }
 }
 
 /// Tells once that the store cannot go on.
@@ -86,6 +101,12 @@ pub(super) async fn ended(serving: &mut Option<JoinHandle<anyhow::Result<()>>>) 
     result.context("the server failed")?
 }
 
+fn open(plan: &Plan, database: &plan::Database, clock: &Clock) -> Result<Store, store::OpenError> {
+    let readers = usize::try_from(database.max_open_conns).unwrap_or(1);
+    let keys = plan.resources.iter().filter_map(resources::keys).collect();
+    store::open(&store::Database { path: database.path.clone(), readers, keys }, clock.clone())
+}
+
 /// Database, components, pipeline and bus.
 pub(super) async fn core(
     plan: &Arc<Plan>,
@@ -102,8 +123,7 @@ pub(super) async fn core(
          `createIfMissing` true a new, empty database is made",
         database.path.display()
     );
-    let settings = store::Database { path: database.path.clone(), readers: usize::try_from(database.max_open_conns).unwrap_or(1) };
-    let store = store::open(&settings, clock.clone())?;
+    let store = open(plan, database, &clock)?;
     let store_failed = {
         let operations = Arc::clone(&store.operations);
         StoreFailed(Some(Box::pin(async move { operations.failed().await })))
@@ -145,6 +165,7 @@ pub(super) async fn core(
         active: Arc::new(active),
         per_owner: Arc::new(per_owner),
         backpressure: Arc::new(Backpressure::new(database.max_outbox_events)),
+        holds: Arc::new(Holds::open(store.instances.as_ref()).await?),
         breakers: Arc::new(Breakers::new(plan.components.iter().map(|component| component.name.clone()))),
         credentials: Arc::new(Credentials::default()),
         metrics: metrics.clone(),
@@ -158,16 +179,17 @@ pub(super) async fn core(
     let internal = internal(plan, &store.stock, &generation);
     let (kept, operations) = (Arc::clone(&store.resources), Arc::clone(&store.operations));
     let archive = Archive::new(plan, kept, operations, engine.clock.clone(), metrics.clone());
-    let resources = resources_of(plan, &store.stock, &engine, &pipeline, generation)?;
+    let resources = resources_of(plan, &store, &engine, &pipeline, generation)?;
     resources.seed().await?;
     let bus = plan.bus.as_ref().map(plan::Bus::build).transpose()?;
     let (refusals, strangers) = (Arc::default(), Arc::default());
-    Ok(Core { store, store_failed, writer: Some(writer), engine, pipeline, resources, bus, refusals, strangers, internal, archive })
+    let keying = Keying::new(Arc::clone(&store.operations));
+    Ok(Core { store, store_failed, writer: Some(writer), engine, pipeline, resources, bus, refusals, strangers, internal, archive, keying })
 }
 
 fn resources_of(
     plan: &Plan,
-    stock: &Arc<dyn Stock>,
+    kept: &Store,
     engine: &Dependencies,
     pipeline: &Pipeline,
     generation: Generation,
@@ -176,7 +198,8 @@ fn resources_of(
     let dependencies = resources::Dependencies {
         pipeline: pipeline.clone(),
         store,
-        stock: Arc::clone(stock),
+        users: Arc::clone(&kept.users),
+        stock: Arc::clone(&kept.stock),
         workflows,
         events,
         active,
@@ -188,6 +211,35 @@ fn resources_of(
         stop,
     };
     Resources::new(dependencies, &plan.resources, &plan.routes)
+}
+
+/// What those who run the process look at and do.
+pub(super) fn console(plan: &Plan, core: &Core, backlogs: &Arc<Backlogs>) -> Console {
+    let backlogs = Arc::clone(backlogs);
+    let backlog: CountBacklog = Arc::new(move || {
+        let backlogs = Arc::clone(&backlogs);
+        Box::pin(async move { backlogs.for_scrape().await })
+    });
+    let Dependencies { store, runtime, workflows, holds, breakers, active, events, metrics, clock, .. } = core.engine.clone();
+    let bus = plan.bus.clone().zip(core.bus.clone());
+    Console::new(console::Dependencies {
+        store,
+        operations: Arc::clone(&core.store.operations),
+        audit: Arc::clone(&core.store.audit),
+        messages: Arc::clone(&core.store.messages),
+        backlog,
+        bus: bus.map(|(settings, bus)| console::Bus { settings, bus, refusals: Arc::clone(&core.refusals) }),
+        runtime,
+        breakers,
+        pipeline: core.pipeline.clone(),
+        workflows,
+        holds,
+        active,
+        events,
+        resources: core.resources.clone(),
+        metrics,
+        clock,
+    })
 }
 
 /// Stock for other processes, if a secret says who they are.
@@ -243,6 +295,18 @@ pub(super) fn has_accounts(plan: &Plan) -> bool {
     let seeded = plan.auth.as_ref().is_some_and(|auth| auth.seed_file.is_some());
     let answers = |route: &plan::Route| matches!(route.endpoint, Endpoint::Account(_));
     seeded || plan.routes.iter().any(answers)
+}
+
+/// What checks tokens: that of the accounts, or one which knows what was heard of those that another process keeps.
+pub(super) fn tokens(plan: &Plan, core: Option<&Core>, users: Option<&Users>, clock: &Clock) -> Option<TokenVerifier> {
+    if let Some(users) = users {
+        return Some(users.tokens().clone());
+    }
+    let tokens = TokenVerifier::new(plan.auth.as_ref()?, clock.clone());
+    Some(match core {
+        Some(core) => tokens.asking(Standings::new(Arc::clone(&core.store.users))),
+        None => tokens,
+    })
 }
 
 /// Accounts, with those of the seed file.

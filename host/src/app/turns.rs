@@ -15,6 +15,7 @@ use crate::services::engine::{Scheduler, backpressure};
 use crate::services::messaging::{self, EventConsumers, Relay};
 use crate::services::operations::agreement::Agreement;
 use crate::services::operations::{Retention, Swaps};
+use crate::services::users::{TokenVerifier, Users};
 use crate::shutdown::{Stop, Stopping, WORK_LIMIT};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
@@ -43,7 +44,11 @@ pub(super) struct Starting<'a> {
     pub core: Option<&'a Core>,
     /// Tasks that the pipeline was given when it was built: attempts.
     pub tasks: &'a Tasks,
-    /// What ends them.
+    /// The accounts that this process keeps.
+    pub users: Option<&'a Users>,
+    /// What checks tokens.
+    pub tokens: Option<&'a TokenVerifier>,
+    /// What ends the tasks.
     pub stop: &'a Stop,
     /// Where things are counted.
     pub metrics: &'a Metrics,
@@ -94,6 +99,7 @@ impl Starting<'_> {
     }
 
     fn start_store(&self, core: &Core, started: &Started) {
+        started.tasks.spawn_long("keys", core.keying.clone().run(started.stop.clone()));
         let (operations, archive, clock) = (Arc::clone(&core.store.operations), core.archive.clone(), core.engine.clock.clone());
         if let Some(retention) = Retention::new(self.plan, operations, archive, clock, self.metrics.clone()) {
             started.tasks.spawn_long("retention", retention.run(started.stop.clone()));
@@ -125,6 +131,8 @@ impl Starting<'_> {
             store: Arc::clone(&core.store.resources),
             messages: Arc::clone(&messages),
             events: Arc::clone(&core.engine.events),
+            // Of its own accounts a process knows by itself.
+            tokens: self.tokens.filter(|_| self.users.is_none()).cloned(),
             strangers: Arc::clone(&core.strangers),
             clock: core.engine.clock.clone(),
             tasks: core.engine.tasks.clone(),
@@ -135,6 +143,10 @@ impl Starting<'_> {
         started.tasks.spawn_long("bus", Arc::clone(bus).run(subscriptions, sink, started.stop.clone()));
         let relay = Relay::new(Arc::clone(&messages), core.pipeline.outbox_grew(), Arc::clone(bus), Arc::clone(&core.refusals));
         started.tasks.spawn_long("relay", relay.run(started.stop.clone()));
+        if let Some(users) = self.users {
+            users.wakes(core.pipeline.outbox_grew());
+            started.tasks.spawn_long("changed accounts", users.clone().watch(started.stop.clone()));
+        }
         let backpressure = backpressure::watch(Arc::clone(&core.engine.backpressure), messages, started.stop.clone());
         started.tasks.spawn_long("backpressure", backpressure);
     }

@@ -1,12 +1,12 @@
 //! What an operator does about copies of the database: make one beside the running process, and put one back.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
 use super::printed::printing;
-use super::{database, place_of_database, where_from};
+use super::{Placed, database, place_of_database, where_from};
 use crate::clock::Clock;
 use crate::store::{self, Copied};
 
@@ -25,16 +25,25 @@ pub fn backup(config: &Path, to: &Path) -> ExitCode {
 #[must_use]
 pub fn restore(config: &Path, from: &Path) -> ExitCode {
     printing(|out| {
-        let Some(database) = place_of_database(config, "there is nothing to put back")? else { return Ok(ExitCode::FAILURE) };
-        if let Some(folder) = database.parent().filter(|folder| !folder.is_dir()) {
-            // Whoever puts a copy back knows where the database is; a folder that is not there is the sign of another environment.
+        let Some(Placed { database, is_given }) = place_of_database(config, "there is nothing to put back")? else {
+            return Ok(ExitCode::FAILURE);
+        };
+        let missing = database.parent().filter(|folder| !folder.is_dir());
+        if let Some(folder) = missing.filter(|_| !is_given) {
+            // Whoever puts a copy back knows where the database is: where nobody has said so, this is another environment.
             bail!(
-                "there is no folder '{}' for the database{}. For a new place, make that folder first",
+                "there is no folder '{}' for the database{}. For a new place, name it, or make that folder first",
                 folder.display(),
                 where_from(config)
             );
         }
-        let (copied, kept) = store::restore(&database, from, Clock::system().now())?;
+        let made = missing.map(make_folders).transpose()?;
+        let restored = store::restore(&database, from, Clock::system().now());
+        if restored.is_err() {
+            // What was not put back leaves nothing behind; what holds something by now stays.
+            made.iter().flatten().rev().for_each(|folder| drop(std::fs::remove_dir(folder)));
+        }
+        let (copied, kept) = restored?;
         let before = match kept {
             Some(kept) => format!("what was there before is kept as '{}'", kept.display()),
             None => "there was no database before".to_owned(),
@@ -42,6 +51,14 @@ pub fn restore(config: &Path, from: &Path) -> ExitCode {
         out.done(&format!("'{}' is what '{}' was: {}\n{before}", database.display(), from.display(), content(&copied)))?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Makes a folder and those above it that are missing; answers those that were made, the outermost first.
+fn make_folders(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut missing: Vec<PathBuf> = folder.ancestors().take_while(|folder| !folder.exists()).map(Path::to_owned).collect();
+    missing.reverse();
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder '{}' for the database", folder.display()))?;
+    Ok(missing)
 }
 
 fn content(copied: &Copied) -> String {

@@ -16,7 +16,8 @@ const HEAD: [&str; 7] = ["METHOD", "PATH", "HANDLER", "OPERATION ID", "WHO", "OW
 pub fn routes(config: &Path, output: Output) -> ExitCode {
     printing(|out| {
         let Some(plan) = described(config)? else { return Ok(ExitCode::FAILURE) };
-        let table = Table::of(&plan);
+        let mut table = Table::of(&plan);
+        table.entries.extend(Table::of_operator(&plan).entries);
         if output == Output::Json {
             writeln!(out, "{}", serde_json::to_string_pretty(&table.entries)?)?;
         } else {
@@ -44,7 +45,14 @@ fn row(entry: &Entry) -> [String; 7] {
         (Some(Owner::Creator), Scope::All) => "creator, scope all",
     };
     let id = if entry.operation_ids.is_empty() { "-".to_owned() } else { entry.operation_ids.join(", ") };
-    [entry.method.clone(), entry.path.clone(), entry.handler.clone(), id, entry.who.to_string(), owner.to_owned(), limits(entry)]
+    [entry.method.clone(), entry.path.clone(), entry.handler.clone(), id, who(entry), owner.to_owned(), limits(entry)]
+}
+
+fn who(entry: &Entry) -> String {
+    match entry.sudo {
+        Some(seconds) => format!("{}, password within {seconds} s", entry.who),
+        None => entry.who.to_string(),
+    }
 }
 
 fn limits(entry: &Entry) -> String {

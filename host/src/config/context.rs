@@ -141,6 +141,12 @@ impl<'d> Context<'d> {
         }
     }
 
+    /// Whether somebody has set the value at `pointer`: it is written in the config, or made of a variable that is set, and no default alone.
+    pub fn is_given(&self, pointer: &str) -> bool {
+        let is_set = |name: &String| self.environment.variables.get(name).is_some_and(|value| !value.is_empty());
+        self.variables.get(pointer).is_none_or(|names| names.is_empty() || names.iter().any(is_set))
+    }
+
     /// What may have been meant by `given`, and what is accepted.
     pub fn suggest<'a>(&self, given: &str, accepted: impl IntoIterator<Item = &'a str>) -> String {
         if self.compared.get() > MAX_COMPARED {

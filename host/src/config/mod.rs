@@ -5,14 +5,17 @@
 //! database, a socket or a component; whether a named file is there is all that is asked of the disk. What loading the components finds is
 //! added by those who load them.
 
+pub mod changes;
 pub mod commands;
 mod context;
 pub mod document;
+pub mod draws;
 pub mod env;
 mod expand;
 mod files;
 mod finding;
 mod flaws;
+pub mod found_by;
 pub mod leaf;
 mod module_type;
 pub mod modules;
@@ -33,7 +36,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::plan::Plan;
+use crate::plan::{Plan, Seeds};
 use crate::runtime::ComponentSettings;
 use document::Document;
 pub use env::Environment;
@@ -52,6 +55,8 @@ pub struct Checked {
     pub report: Report,
     /// Its components, even if something else is wrong.
     pub components: Vec<ComponentSettings>,
+    /// Its files of what is there from the first start, even if something else is wrong.
+    pub seeds: Seeds,
     places: HashMap<String, Place>,
     names: Vec<Option<String>>,
 }
@@ -59,10 +64,19 @@ pub struct Checked {
 impl Checked {
     /// Adds what loading a component has found: the file of `module` would not be taken, for this reason.
     pub fn reject_component(&mut self, module: &str, reason: &str) {
+        self.reject(module, "source", Code::Component, reason);
+    }
+
+    /// Adds what reading a file of resources or users has found: the seed file of `module` would not be taken, for this reason.
+    pub fn reject_seed(&mut self, module: &str, reason: &str) {
+        self.reject(module, "seedFile", Code::Seed, reason);
+    }
+
+    fn reject(&mut self, module: &str, setting: &str, code: Code, reason: &str) {
         let index = self.names.iter().position(|name| name.as_deref() == Some(module));
-        let pointer = index.map_or_else(String::new, |index| format!("/modules/{index}/config/source"));
+        let pointer = index.map_or_else(String::new, |index| format!("/modules/{index}/config/{setting}"));
         let mut findings = Findings::default();
-        findings.error(pointer.clone(), Code::Component, reason, None);
+        findings.error(pointer.clone(), code, reason, None);
         // What the reason says as well.
         self.report.problems.retain(|problem| problem.pointer != pointer || problem.code != Code::MissingFile);
         self.report.problems.extend(findings.into_list().into_iter().map(|finding| {
@@ -106,7 +120,7 @@ fn check_file_for(path: &Path, environment: &Environment, purpose: Purpose) -> C
             findings.error("", Code::Unreadable, message, None);
             let problems = findings.into_list().into_iter().map(|finding| locate(&(finding, None), &HashMap::new())).collect();
             let report = Report { file: path.to_owned(), source: "".into(), problems };
-            Checked { plan: None, report, components: Vec::new(), places: HashMap::new(), names: Vec::new() }
+            Checked { plan: None, report, components: Vec::new(), seeds: Seeds::default(), places: HashMap::new(), names: Vec::new() }
         }
     }
 }
@@ -187,7 +201,8 @@ fn check_text_for(path: &Path, text: &str, environment: &Environment, purpose: P
     sort(&mut problems);
     let report = Report { file: path.to_owned(), source, problems };
     let components = plan.iter().flat_map(|plan| plan.components.iter().cloned()).collect();
-    Checked { plan: plan.filter(|_| !report.has_errors()), report, components, places: tree.places, names }
+    let seeds = plan.as_ref().map(Plan::seeds).unwrap_or_default();
+    Checked { plan: plan.filter(|_| !report.has_errors()), report, components, seeds, places: tree.places, names }
 }
 
 fn read(path: &Path) -> Result<String, String> {

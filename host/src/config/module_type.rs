@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::context::{At, Context};
 use super::finding::Findings;
-use crate::plan::{Middleware, Plan, Runs};
+use crate::plan::{Middleware, Plan, Runs, Server};
 
 /// The settings of one type of modules. A type that has no meaning does not compile.
 pub(super) trait ModuleType: Any {
@@ -26,4 +26,6 @@ pub(super) struct Draft {
     pub plan: Plan,
     /// Middlewares by the position of their module, for the routes that name them.
     pub middlewares: HashMap<usize, Middleware>,
+    /// Listeners, each with the position of its module: who answers there is known when every module is.
+    pub servers: Vec<(usize, Server)>,
 }

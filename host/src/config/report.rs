@@ -60,6 +60,8 @@ pub enum Code {
     MissingFile,
     /// The file of a component that a start would not take.
     Component,
+    /// A file of what is there from the first start, which a start would not take.
+    Seed,
     /// Something that nothing uses.
     Unused,
     /// A secret that is too short, known or easily guessed.

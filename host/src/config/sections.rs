@@ -44,7 +44,7 @@ pub struct RouteEntry {
     /// With `{name}` placeholders.
     #[schemars(length(min = 1))]
     pub path: String,
-    /// An `auth.jwt`, `api.handler` or `http.simple_proxy`.
+    /// An `auth.jwt`, `api.handler` or `http.simple_proxy`, or for the audit log a `persistence.store`.
     #[schemars(length(min = 1))]
     pub handler: String,
     /// Outermost first.

@@ -3,6 +3,9 @@
 use std::collections::HashSet;
 
 use super::context::Context;
+use super::module_type::ModuleType as _;
+use super::modules::auth_jwt::AuthJwt;
+use crate::plan::AccountTopics;
 
 /// Types of modules that bring events. A process has one of them at most.
 pub(super) const BUSES: &[&str] = &["messaging.broker", "messaging.kafka"];
@@ -17,9 +20,24 @@ pub(super) fn consumed<'d>(context: &Context<'d>) -> Vec<(String, &'d str)> {
     named
 }
 
-/// All topics, each once: those that the bus lists itself, then those that somebody asks for.
+/// Topics of accounts, and whether this process keeps them.
+pub(super) fn of_accounts(context: &Context<'_>) -> Option<(AccountTopics, bool)> {
+    let (_, settings) = context.first::<AuthJwt>()?;
+    let routes = context.workflows.http.iter().flat_map(|http| &http.routes);
+    let is_theirs = |handler: &str| context.module(handler).is_some_and(|module| module.is_one_of(&[AuthJwt::TYPE]));
+    let keeps = settings.seed_file.is_some() || routes.into_iter().any(|route| is_theirs(&route.handler));
+    Some((settings.topics()?, keeps))
+}
+
+/// All topics, each once: those that the bus lists itself, those that somebody asks for, and those of accounts.
 pub(super) fn all(context: &Context<'_>, listed: &[String]) -> Vec<String> {
     let mut seen = HashSet::new();
-    let named = listed.iter().map(String::as_str).chain(consumed(context).into_iter().map(|(_, topic)| topic));
+    let of_accounts = match of_accounts(context) {
+        Some((topics, true)) => vec![topics.changed, topics.password_forgotten],
+        Some((topics, false)) => vec![topics.changed],
+        None => vec![],
+    };
+    let asked_for = consumed(context).into_iter().map(|(_, topic)| topic);
+    let named = listed.iter().map(String::as_str).chain(asked_for).chain(of_accounts.iter().map(String::as_str));
     named.filter(|topic| !topic.is_empty() && seen.insert(*topic)).map(str::to_owned).collect()
 }

@@ -6,8 +6,8 @@ use super::error::ApiError;
 use crate::services::users::{CurrentUser, TokenVerifier};
 
 /// Who the `Authorization` header speaks for.
-pub(super) fn authenticate(tokens: &TokenVerifier, headers: &HeaderMap) -> Result<CurrentUser, ApiError> {
-    tokens.verify(bearer(headers)?).map_err(|reason| ApiError::unauthorized(reason.to_string()))
+pub(super) async fn authenticate(tokens: &TokenVerifier, headers: &HeaderMap) -> Result<CurrentUser, ApiError> {
+    Ok(tokens.recognise(bearer(headers)?).await?)
 }
 
 /// The token of the `Authorization` header; an error is 401.

@@ -27,9 +27,18 @@ pub(crate) enum Presence {
 
 /// Reads the body of `request` as a JSON object.
 pub(crate) async fn object(request: Request, presence: Presence, read_timeout: Duration) -> Result<Map<String, Value>, ApiError> {
+    object_within(request, presence, (MAX_BODY_BYTES, read_timeout)).await
+}
+
+/// The same for a body of that many bytes, within that time.
+pub(crate) async fn object_within(
+    request: Request,
+    presence: Presence,
+    (most, read_timeout): (u64, Duration),
+) -> Result<Map<String, Value>, ApiError> {
     let (parts, body) = request.into_parts();
-    check_length(&parts.headers)?;
-    let raw = whole(body, read_timeout.min(MAX_BODY_TIME)).await?;
+    check_length(&parts.headers, most)?;
+    let raw = whole_of(body, read_timeout.min(MAX_BODY_TIME), most).await?;
     if raw.is_empty() && presence == Presence::Optional {
         return Ok(Map::new());
     }
@@ -86,17 +95,22 @@ fn the_last(error: ApiError) -> ApiError {
 
 /// All of a body, if it is small enough and comes within `limit`.
 pub(crate) async fn whole(body: Body, limit: Duration) -> Result<Bytes, ApiError> {
-    match tokio::time::timeout(limit, Limited::new(body, usize::try_from(MAX_BODY_BYTES).unwrap_or(usize::MAX)).collect()).await {
+    whole_of(body, limit, MAX_BODY_BYTES).await
+}
+
+/// All of a body that may have `most` bytes.
+pub(crate) async fn whole_of(body: Body, limit: Duration, most: u64) -> Result<Bytes, ApiError> {
+    match tokio::time::timeout(limit, Limited::new(body, usize::try_from(most).unwrap_or(usize::MAX)).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Cut::TooLarge(MAX_BODY_BYTES).into()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Cut::TooLarge(most).into()),
         Ok(Err(error)) => Err(Cut::by(&*error).into()),
         Err(_) => Err(Cut::TooSlow(limit).into()),
     }
 }
 
-fn check_length(headers: &HeaderMap) -> Result<(), ApiError> {
+fn check_length(headers: &HeaderMap, most: u64) -> Result<(), ApiError> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
-    if length.is_some_and(|length| length > MAX_BODY_BYTES) { Err(Cut::TooLarge(MAX_BODY_BYTES).into()) } else { Ok(()) }
+    if length.is_some_and(|length| length > most) { Err(Cut::TooLarge(most).into()) } else { Ok(()) }
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
@@ -106,10 +120,19 @@ fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
     }
     let sent = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let essence = sent.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
-        return Ok(());
+    if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
+        return refused(format!("content type '{}' is not accepted; send application/json", quoted(sent)));
     }
-    refused(format!("content type '{}' is not accepted; send application/json", quoted(sent)))
+    match charsets(sent).find(|charset| !["utf-8", "utf8"].contains(&charset.to_ascii_lowercase().as_str())) {
+        Some(charset) => refused(format!("charset '{}' is not accepted; JSON is utf-8", quoted(charset))),
+        None => Ok(()),
+    }
+}
+
+/// What a content type says of the characters, as often as it says so.
+fn charsets(media: &str) -> impl Iterator<Item = &str> {
+    let parameters = media.split(';').skip(1).map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")));
+    parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset")).map(|(_, value)| value.trim().trim_matches('"'))
 }
 
 fn parse(raw: &[u8]) -> Result<Map<String, Value>, ApiError> {
@@ -173,6 +196,30 @@ impl Fields {
                 None
             }
         }
+    }
+
+    /// A list of texts that has to be there.
+    pub(crate) fn texts(&mut self, name: &'static str) -> Vec<String> {
+        self.accepted.push(name);
+        let items = match self.rest.remove(name) {
+            Some(Value::Array(items)) => items,
+            None => {
+                self.errors.push(wrong(&format!("/{name}"), "is missing".into()));
+                return Vec::new();
+            }
+            Some(other) => {
+                self.errors.push(wrong(&format!("/{name}"), format!("must be a list, is {}", kind(&other))));
+                return Vec::new();
+            }
+        };
+        let mut texts = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            match item {
+                Value::String(text) => texts.push(text),
+                other => self.errors.push(wrong(&format!("/{name}/{index}"), format!("must be a string, is {}", kind(&other)))),
+            }
+        }
+        texts
     }
 
     /// Everything wrong with the object, fields that nobody asked for included.

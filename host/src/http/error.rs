@@ -121,6 +121,13 @@ impl ApiError {
         self
     }
 
+    /// The same with a word for programs, its member `code`.
+    #[must_use]
+    pub(super) fn coded(mut self, code: &'static str) -> Self {
+        self.members.get_or_insert_default().insert("code".into(), code.into());
+        self
+    }
+
     /// The same, and nobody is there to read it: it counts as the client's leaving.
     #[must_use]
     pub(super) fn for_nobody(mut self) -> Self {
@@ -146,12 +153,13 @@ impl From<ServiceError> for ApiError {
         match error {
             ServiceError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, detail),
             ServiceError::Invalid { errors, .. } => Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) },
-            ServiceError::Conflict(_) => Self::new(StatusCode::CONFLICT, detail),
+            ServiceError::Conflict(_) | ServiceError::Moved { .. } => Self::new(StatusCode::CONFLICT, detail),
             ServiceError::Differs { code, mut members, .. } => {
                 members.insert("code".into(), code.into());
                 Self { members: Some(Box::new(members)), ..Self::new(StatusCode::CONFLICT, detail) }
             }
             ServiceError::Unauthorized(_) => Self::unauthorized(detail),
+            ServiceError::SecondFactor { code, .. } => Self::unauthorized(detail).coded(code),
             ServiceError::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, detail),
             ServiceError::Unproven(error) => Self { errors: vec![error], ..Self::new(StatusCode::FORBIDDEN, detail) },
             ServiceError::Unavailable { retry_after, .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(retry_after),

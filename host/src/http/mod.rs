@@ -8,6 +8,7 @@ mod access;
 mod accounts;
 mod address;
 mod audit;
+mod back_office;
 mod bearer;
 mod body;
 mod error;
@@ -22,11 +23,14 @@ mod metrics;
 mod middleware;
 mod number;
 mod openapi;
+mod operator;
 mod proxy;
 mod resources;
 mod routes;
 pub mod server;
 mod serves;
+mod shop;
+mod staff;
 mod state;
 mod table;
 mod writes;
@@ -36,6 +40,7 @@ use std::sync::Arc;
 
 use crate::plan::Plan;
 use crate::services::audit::AuditLog;
+use crate::services::console::{ConfigDesk, Console};
 use crate::services::resources::Resources;
 use crate::services::users::{TokenVerifier, Users};
 use crate::shutdown::Stop;
@@ -46,11 +51,11 @@ pub use axum::Router;
 pub use error::ApiError;
 pub use health::{Check, HealthChecks, Status};
 pub use internal::{InternalService, agreement, internal};
-pub use openapi::document as openapi_document;
+pub use openapi::{document as openapi_document, operator_document};
 pub use proxy::{Probe, proxy};
-pub use routes::router;
+pub use routes::{Routers, router, routers};
 pub use server::{bind, serve};
-pub use table::{Entry, Limits, Table, Who};
+pub use table::{Entry, Here, Limits, Table, Who};
 
 /// What the edge is made of. A part that the plan names and that is missing here answers 500.
 pub struct HttpParts {
@@ -64,6 +69,10 @@ pub struct HttpParts {
     pub resources: Option<Resources>,
     /// What people with a role have done; of a process with a database.
     pub audit: Option<AuditLog>,
+    /// Its config, for those who want to change it.
+    pub configs: Option<ConfigDesk>,
+    /// What those who run the process look at and do.
+    pub console: Option<Console>,
     /// Reverse proxies by module name; each gets requests with their whole path.
     pub proxies: BTreeMap<String, Router>,
     /// Routes below `/internal/` and without a fallback, for other processes of the same installation.

@@ -7,7 +7,8 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -18,14 +19,15 @@ use super::number::whole_number;
 use super::state::{Route, Serving};
 use super::{events as stream, writes};
 use crate::services::ServiceError;
-use crate::services::resources::{Caller, IdempotencyKey, MAX_PAGE, Resources, View};
+use crate::services::resources::view::ResourceBody;
+use crate::services::resources::{CHANGED, Caller, IdempotencyKey, MAX_PAGE, Resources, View};
 use crate::services::users::CurrentUser;
 
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The resources of the route's handler.
 pub(super) struct Kept {
-    resources: Resources,
+    pub(super) resources: Resources,
     route: Arc<Route>,
 }
 
@@ -39,15 +41,22 @@ impl FromRequestParts<Serving> for Kept {
 }
 
 impl Kept {
-    fn handler(&self) -> &str {
+    pub(super) fn handler(&self) -> &str {
         &self.route.handler
     }
 }
 
-#[derive(Deserialize)]
-pub(super) struct ListQuery {
-    limit: Option<String>,
-    cursor: Option<String>,
+/// A page of what was searched for.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PageBody {
+    #[schemars(with = "Vec<Value>")]
+    items: Vec<ResourceBody>,
+    /// To be sent as `cursor`, with the other parameters as they were; absent on the last page. A page may have fewer items than `limit`, and
+    /// another one after it all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    next_cursor: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -62,23 +71,58 @@ pub(super) async fn list(
     caller: Caller,
     client: Client,
     uri: Uri,
-    Asked(query): Asked<ListQuery>,
+    Asked(query): Asked<Vec<(String, String)>>,
 ) -> Result<Response, ApiError> {
-    let limit = query.limit.as_deref().map(parse_limit).transpose()?;
+    let narrowed = kept.resources.is_narrowed(kept.handler(), &query);
+    let known = |(name, _): &(String, String)| narrowed || ["limit", "cursor"].contains(&name.as_str());
+    let query: Vec<(String, String)> = query.into_iter().filter(known).collect();
+    let limit = given(&query, "limit")?.map(parse_limit).transpose()?;
+    let cursor = given(&query, "cursor")?;
     // The first page of what is the same for everybody is kept: it costs nothing.
-    let _turn = if caller.user.is_some() || limit.is_some() || query.cursor.is_some() {
-        Some(serving.app.lists.turn(&name(&caller, client)).await?)
+    let _turn = if caller.user.is_some() || !query.is_empty() { Some(serving.app.lists.turn(&name(&caller, client)).await?) } else { None };
+    let page = if narrowed {
+        kept.resources.search(kept.handler(), &caller, &query).await?
     } else {
-        None
+        kept.resources.list(kept.handler(), &caller, limit, cursor).await?
     };
-    let page = kept.resources.list(kept.handler(), &caller, limit, query.cursor.as_deref()).await?;
     let mut response = Json(page.items).into_response();
     keep_out_of_shared_caches(&caller, response.headers_mut());
     if let Some(next) = page.next {
-        let link = next_link(uri.path(), limit, &next);
+        let link = next_link(uri.path(), &query, &next);
         response.headers_mut().insert(header::LINK, header_value(&link)?);
     }
     Ok(response)
+}
+
+/// What everybody has, narrowed and searched.
+pub(super) async fn search(
+    State(serving): State<Serving>,
+    kept: Kept,
+    caller: Caller,
+    client: Client,
+    Asked(query): Asked<Vec<(String, String)>>,
+) -> Result<Response, ApiError> {
+    for (name, _) in &query {
+        given(&query, name)?;
+    }
+    if let Some(limit) = given(&query, "limit")? {
+        parse_limit(limit)?;
+    }
+    let _turn = serving.app.lists.turn(&name(&caller, client)).await?;
+    let page = kept.resources.search(kept.handler(), &caller, &query).await?;
+    let mut response = Json(PageBody { items: page.items, next_cursor: page.next }).into_response();
+    keep_out_of_shared_caches(&caller, response.headers_mut());
+    Ok(response)
+}
+
+/// The value of a parameter, which is given once at most.
+pub(super) fn given<'q>(query: &'q [(String, String)], name: &str) -> Result<Option<&'q str>, ApiError> {
+    let mut values = query.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str());
+    let first = values.next();
+    match values.next() {
+        Some(_) => Err(ApiError::bad_request(format!("the query cannot be read: '{}' is given twice", quoted(name)))),
+        None => Ok(first),
+    }
 }
 
 #[expect(clippy::too_many_arguments, reason = "each is one thing of the request")]
@@ -175,14 +219,14 @@ pub(super) async fn events(
 }
 
 /// What tells one caller from another: the user, or where the request comes from.
-fn name(caller: &Caller, client: Client) -> String {
+pub(super) fn name(caller: &Caller, client: Client) -> String {
     match &caller.user {
         Some(user) => user.id.clone(),
         None => client.0.to_string(),
     }
 }
 
-fn keep_out_of_shared_caches(caller: &Caller, headers: &mut HeaderMap) {
+pub(super) fn keep_out_of_shared_caches(caller: &Caller, headers: &mut HeaderMap) {
     let value = if caller.user.is_some() { "private, no-cache" } else { "no-cache" };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(value));
     headers.append(header::VARY, HeaderValue::from_static("Authorization"));
@@ -198,15 +242,17 @@ fn parse_before(text: &str) -> Result<u64, ApiError> {
     whole_number(text).filter(|seq| *seq > 0).ok_or_else(|| wrong().into())
 }
 
-fn parse_limit(text: &str) -> Result<usize, ApiError> {
+pub(super) fn parse_limit(text: &str) -> Result<usize, ApiError> {
     let limit = whole_number(text).and_then(|limit| usize::try_from(limit).ok());
     let wrong = || ServiceError::field("limit", format!("expected a whole number from 1 to {MAX_PAGE}, got '{}'", quoted(text)));
     limit.ok_or_else(|| wrong().into())
 }
 
-fn next_link(path: &str, limit: Option<usize>, cursor: &str) -> String {
-    let limit = limit.map(|limit| format!("limit={limit}&")).unwrap_or_default();
-    format!("<{path}?{limit}cursor={}>; rel=\"next\"", percent_encoded(cursor))
+/// Leads to the page at `cursor` of the same `query`.
+fn next_link(path: &str, query: &[(String, String)], cursor: &str) -> String {
+    let others = query.iter().filter(|(name, _)| name != "cursor");
+    let others: String = others.map(|(name, value)| format!("{}={}&", percent_encoded(name), percent_encoded(value))).collect();
+    format!("<{path}?{others}cursor={}>; rel=\"next\"", percent_encoded(cursor))
 }
 
 fn percent_encoded(text: &str) -> String {
@@ -235,14 +281,14 @@ fn etag(view: &View) -> String {
 
 /// With `If-Match`, a conflict means that the precondition failed.
 fn unless_matched(error: ServiceError, expected: Option<u64>) -> ApiError {
-    let conflict = matches!(error, ServiceError::Conflict(_));
+    let conflict = matches!(error, ServiceError::Conflict(_) | ServiceError::Moved { .. } | ServiceError::Differs { code: CHANGED, .. });
     let error = ApiError::from(error);
     if conflict && expected.is_some() { error.with_status(StatusCode::PRECONDITION_FAILED) } else { error }
 }
 
 /// The same for the same content, in whatever sequence its keys come and however it is spaced: a client that makes a request again may
 /// write it differently.
-fn request_hash(method: &Method, path: &str, body: &Map<String, Value>) -> String {
+pub(super) fn request_hash(method: &Method, path: &str, body: &Map<String, Value>) -> String {
     let mut body = Value::Object(body.clone());
     body.sort_all_objects();
     let mut hash = Sha256::new();
@@ -258,8 +304,11 @@ mod tests {
 
     #[test]
     fn a_next_link_keeps_the_limit_and_hides_nothing_of_the_cursor() {
-        assert_eq!(next_link("/api/things", Some(2), "a/b=c"), "</api/things?limit=2&cursor=a%2Fb%3Dc>; rel=\"next\"");
-        assert_eq!(next_link("/api/things", None, "x"), "</api/things?cursor=x>; rel=\"next\"");
+        assert_eq!(
+            next_link("/api/things", &[("limit".into(), "2".into()), ("cursor".into(), "z".into())], "a/b=c"),
+            "</api/things?limit=2&cursor=a%2Fb%3Dc>; rel=\"next\""
+        );
+        assert_eq!(next_link("/api/things", &[], "x"), "</api/things?cursor=x>; rel=\"next\"");
     }
 
     #[test]

@@ -20,18 +20,49 @@ use super::middleware::{auth, cors, observe, rate_limit, request_id, security};
 use super::proxy::AskedTwice;
 use super::state::{AppState, DEFAULT_TIMEOUT, Route as Served, Serving};
 use super::table::{Answers, Entry, Table, is_any};
-use super::{HttpParts, access, accounts, audit, health, metrics, openapi, resources, serves};
+use super::{HttpParts, access, accounts, audit, back_office, health, metrics, openapi, operator, resources, serves, shop, staff};
 use crate::plan::paths::{self, template as routable};
-use crate::plan::{self, AccountOperation, Endpoint, Middleware, Operation};
+use crate::plan::{self, AccountOperation, Endpoint, Middleware, Operation, ShopOperation};
 
-/// Everything that answers, as one value.
+/// What answers at each address of a process.
+pub struct Routers {
+    /// Routes, files and probes.
+    pub public: Router,
+    /// What is for those who run the process.
+    pub operator: Option<Router>,
+}
+
+/// Everything that answers customers, as one value.
 pub fn router(parts: HttpParts) -> Router {
+    routers(parts).public
+}
+
+/// Everything that answers, by address.
+pub fn routers(parts: HttpParts) -> Routers {
     let plan = Arc::clone(&parts.plan);
     let internal = parts.internal.clone();
     let state = Arc::new(AppState::new(parts));
-    let table = Table::of(&plan);
-    let routes = of_table(&state, &plan, &table);
-    let observer = observer(&state, &plan, &table);
+    let operator = plan.operator.as_ref().map(|settings| of_operator(&state, settings));
+    Routers { public: public(&state, &plan, internal), operator }
+}
+
+/// What is for those who run the process. No other origin is told anything, and there are no files.
+fn of_operator(state: &Arc<AppState>, settings: &plan::Operator) -> Router {
+    let table = Table::of_operator(&state.plan);
+    let observer = observer(state, settings.server.write_timeout, &table);
+    operator::routes(state, settings)
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(|uri: Uri| async move { ApiError::no_such_path(uri.path()) })
+        .layer(CatchPanicLayer::custom(security::panicked))
+        .layer(from_fn_with_state(observer, observe::record))
+        .layer(from_fn(security::headers))
+}
+
+fn public(state: &Arc<AppState>, plan: &Arc<plan::Plan>, internal: Option<Router>) -> Router {
+    let table = Table::of(plan);
+    let routes = of_table(state, plan, &table);
+    let write_timeout = plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.write_timeout);
+    let observer = observer(state, write_timeout, &table);
 
     let router = routes
         .into_iter()
@@ -41,7 +72,7 @@ pub fn router(parts: HttpParts) -> Router {
         .fallback_service(get_or_refuse(Files::new(&plan.files)))
         .layer(CatchPanicLayer::custom(security::panicked))
         .layer(from_fn_with_state(observer, observe::record));
-    let router = match cors::elsewhere(&plan) {
+    let router = match cors::elsewhere(plan) {
         Some(layer) => router.layer(from_fn_with_state(layer, cors::readable)),
         None => router,
     };
@@ -69,7 +100,7 @@ fn of_table(state: &Arc<AppState>, plan: &Arc<plan::Plan>, table: &Table) -> Rou
             },
             Answers::Description => get(openapi::handler(plan)),
             // By routers of their own.
-            Answers::Internal | Answers::Files => continue,
+            Answers::Internal | Answers::Files | Answers::Operator(_) => continue,
         };
         let methods = routes.entry(routable(&entry.path)).or_default();
         *methods = std::mem::take(methods).merge(added);
@@ -86,22 +117,29 @@ fn of_table(state: &Arc<AppState>, plan: &Arc<plan::Plan>, table: &Table) -> Rou
 fn endpoint(entry: &Entry, route: &plan::Route, state: &Arc<AppState>) -> MethodRouter {
     let method = Method::from_bytes(route.method.as_bytes()).ok().and_then(|method| MethodFilter::try_from(method).ok());
     let handled: MethodRouter<Serving> = match &route.endpoint {
-        Endpoint::Account(operation) => match operation {
-            AccountOperation::Register => with(method, accounts::register),
-            AccountOperation::Login => with(method, accounts::login),
-            AccountOperation::Profile => with(method, accounts::profile),
-            AccountOperation::UpdateProfile => with(method, accounts::update_profile),
-        },
+        Endpoint::Account(operation) => account(*operation, method),
         Endpoint::Proxy(_) => with(method, proxy),
         Endpoint::Audit(_) => with(method, audit::list),
         Endpoint::Resource { operation, .. } => match operation {
             Operation::List => with(method, resources::list),
+            Operation::Search => with(method, resources::search),
+            Operation::Export => with(method, back_office::export),
+            Operation::Notes => with(method, back_office::notes),
+            Operation::AddNote => with(method, back_office::add_note),
             Operation::Create => with(method, resources::create),
             Operation::Get => with(method, resources::get),
             Operation::Update => with(method, resources::update),
             Operation::Delete => with(method, resources::delete),
             Operation::Events => with(method, resources::events),
             Operation::Action(_) => with(method, resources::act),
+            Operation::Shop(operation) => match operation {
+                ShopOperation::Search => with(method, shop::search),
+                ShopOperation::Prices => with(method, shop::prices),
+                ShopOperation::Import => with(method, shop::import),
+                ShopOperation::Levels => with(method, shop::levels),
+                ShopOperation::Moves => with(method, shop::moves),
+                ShopOperation::Move => with(method, shop::make_move),
+            },
         },
     };
     let served = Served {
@@ -110,9 +148,32 @@ fn endpoint(entry: &Entry, route: &plan::Route, state: &Arc<AppState>) -> Method
         name: format!("{} {}", entry.method, entry.path),
         access: route.access,
         scope: route.scope,
+        sudo: route.sudo,
+        enrols: matches!(&route.endpoint, Endpoint::Account(operation) if operation.enrols()),
     };
     let serving = Serving { app: Arc::clone(state), route: Arc::new(served) };
     handled.route_layer(from_fn_with_state(serving.clone(), admitted_and_counted)).with_state(serving)
+}
+
+fn account(operation: AccountOperation, method: Option<MethodFilter>) -> MethodRouter<Serving> {
+    match operation {
+        AccountOperation::Register => with(method, accounts::register),
+        AccountOperation::Login => with(method, accounts::login),
+        AccountOperation::Profile => with(method, accounts::profile),
+        AccountOperation::UpdateProfile => with(method, accounts::update_profile),
+        AccountOperation::Renew => with(method, accounts::renew),
+        AccountOperation::Sudo => with(method, accounts::sudo),
+        AccountOperation::ListUsers => with(method, staff::list),
+        AccountOperation::SetRoles => with(method, staff::set_roles),
+        AccountOperation::Disable => with(method, staff::disable),
+        AccountOperation::Enable => with(method, staff::enable),
+        AccountOperation::ChangePassword => with(method, accounts::change_password),
+        AccountOperation::ForgottenPassword => with(method, accounts::forgotten),
+        AccountOperation::ResetPassword => with(method, accounts::reset),
+        AccountOperation::EnrolFactor => with(method, accounts::enrol_factor),
+        AccountOperation::ConfirmFactor => with(method, accounts::confirm_factor),
+        AccountOperation::RemoveFactor => with(method, accounts::remove_factor),
+    }
 }
 
 fn with<T: 'static>(method: Option<MethodFilter>, handler: impl Handler<T, Serving>) -> MethodRouter<Serving> {
@@ -168,17 +229,16 @@ fn preflights(plan: &plan::Plan) -> BTreeMap<String, &plan::Cors> {
     asked
 }
 
-fn observer(state: &AppState, plan: &plan::Plan, table: &Table) -> Arc<observe::Observer> {
+fn observer(state: &AppState, write_timeout: Duration, table: &Table) -> Arc<observe::Observer> {
     // Probes are no traffic, nor is what processes compare; files have no path of their own.
     let is_counted = |entry: &&Entry| match entry.answers {
-        Answers::Route(_) | Answers::Description => true,
+        Answers::Route(_) | Answers::Description | Answers::Operator(_) => true,
         Answers::Internal => entry.path != paths::AGREEMENT,
         Answers::Health | Answers::Ready | Answers::Live | Answers::Metrics | Answers::Files => false,
     };
     let counted = table.entries.iter().filter(is_counted);
     // Of several with one template the first gives its name.
     let templates: HashMap<_, _> = counted.rev().map(|entry| (routable(&entry.path), entry.path.clone())).collect();
-    let write_timeout = plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.write_timeout);
     Arc::new(observe::Observer {
         metrics: state.metrics.clone(),
         templates,
@@ -225,7 +285,7 @@ fn get_or_refuse(files: Files) -> MethodRouter {
 /// Asks who may call, before the handler takes anything of the request, and counts what became of it.
 async fn admitted_and_counted(State(serving): State<Serving>, mut request: Request, next: Next) -> Response {
     let begin = Instant::now();
-    let response = match access::admit(&serving, &mut request) {
+    let response = match access::admit(&serving, &mut request).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await

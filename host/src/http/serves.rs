@@ -47,6 +47,7 @@ mod tests {
             middlewares: vec![],
             access: Access::Anyone,
             scope: Scope::Own,
+            sudo: None,
         };
         let folder = |prefix: &&str| FileServer {
             name: "pages".into(),

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::HeaderMap;
+use bytes::Bytes;
 
 use super::error::ApiError;
 use super::events::Streams;
 use super::lists::Lists;
-use super::{HttpParts, bearer};
-use crate::plan::{Access, Scope};
+use super::{HttpParts, bearer, openapi};
+use crate::plan::{Access, Plan, Scope};
 use crate::services::audit::AuditLog;
+use crate::services::console::{ConfigDesk, Console};
 use crate::services::resources::Resources;
 use crate::services::users::{CurrentUser, TokenVerifier, Users};
 use crate::shutdown::Stop;
@@ -34,6 +36,10 @@ pub(super) struct Route {
     pub(super) access: Access,
     /// Which resources it reaches.
     pub(super) scope: Scope,
+    /// How long ago the caller was asked for the password again, at most.
+    pub(super) sudo: Option<Duration>,
+    /// Whether it is also for who has to set up the second factor first.
+    pub(super) enrols: bool,
 }
 
 /// What a handler answers from: the process, and the route that it is called by.
@@ -45,6 +51,11 @@ pub(super) struct Serving {
 
 /// What handlers share.
 pub(super) struct AppState {
+    pub(super) plan: Arc<Plan>,
+    pub(super) console: Option<Console>,
+    pub(super) configs: Option<ConfigDesk>,
+    /// What the operator's API is, as OpenAPI; empty where there is none.
+    pub(super) operator_description: Bytes,
     pub(super) tokens: Option<TokenVerifier>,
     pub(super) users: Option<Users>,
     pub(super) resources: Option<Resources>,
@@ -63,11 +74,17 @@ pub(super) struct AppState {
 impl AppState {
     /// From what the process is made of.
     pub(super) fn new(parts: HttpParts) -> Self {
-        let tokens = parts.tokens.or_else(|| parts.users.as_ref().map(|users| users.tokens().clone()));
+        // Those of the accounts know at once what this process changes about them.
+        let tokens = parts.users.as_ref().map(|users| users.tokens().clone()).or(parts.tokens);
         let read_timeout = parts.plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.read_timeout);
         let streams_per_user = parts.plan.server.as_ref().map_or(usize::MAX, |server| server.streams_per_user);
         let readers = parts.plan.database.as_ref().map_or(1, |database| database.max_open_conns);
+        let described = parts.plan.operator.as_ref().map(|_| openapi::operator_document(&parts.plan).to_string());
         Self {
+            plan: Arc::clone(&parts.plan),
+            console: parts.console,
+            configs: parts.configs,
+            operator_description: described.map(Bytes::from).unwrap_or_default(),
             tokens,
             users: parts.users,
             resources: parts.resources,
@@ -84,9 +101,9 @@ impl AppState {
     }
 
     /// Who the headers speak for; an error is 401.
-    pub(super) fn authenticate(&self, headers: &HeaderMap) -> Result<CurrentUser, ApiError> {
+    pub(super) async fn authenticate(&self, headers: &HeaderMap) -> Result<CurrentUser, ApiError> {
         match &self.tokens {
-            Some(tokens) => bearer::authenticate(tokens, headers),
+            Some(tokens) => bearer::authenticate(tokens, headers).await,
             None => Err(ApiError::internal(anyhow::anyhow!("a route needs tokens, and this process cannot check any"))),
         }
     }

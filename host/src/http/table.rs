@@ -6,9 +6,13 @@ use std::fmt;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 
+use super::operator::{Need, OPERATIONS, Operation as OfOperator};
 use crate::plan::access::Roles;
 use crate::plan::paths::{self, below};
-use crate::plan::{self, Access, Endpoint, MAX_BODY_BYTES, MetricsAccess, Middleware, Operation, Owner, Plan, Scope};
+use crate::plan::{
+    self, Access, Endpoint, MAX_BODY_BYTES, MAX_TABLE_BYTES, MetricsAccess, Middleware, Operation, OperatorReaders, Owner, Plan, Scope,
+    ShopOperation,
+};
 
 /// Who answers what no module does.
 const HOST: &str = "millrace";
@@ -42,6 +46,8 @@ pub struct Entry {
     /// Which resources it reaches.
     #[serde(serialize_with = "scope")]
     pub scope: Scope,
+    /// How many seconds ago the caller was asked for the password again, at most; `None` does not ask.
+    pub sudo: Option<u64>,
     /// What bounds its requests.
     pub limits: Limits,
     #[serde(skip)]
@@ -59,6 +65,17 @@ pub enum Who {
     Collector,
     /// Other processes of the installation.
     Processes,
+    /// Who has one of these roles; of what is only looked at also who is on this machine, if the config lets them.
+    Operators(Roles, Here),
+}
+
+/// Whether who is on this machine needs no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Here {
+    /// They need none.
+    Enough,
+    /// They need one as everybody does.
+    NotEnough,
 }
 
 /// What bounds the requests of a route; `None` is no bound of its own.
@@ -89,6 +106,8 @@ pub(super) enum Answers {
     Internal,
     /// Files, which are asked last.
     Files,
+    /// What is for those who run the process, at its own address.
+    Operator(&'static OfOperator),
 }
 
 impl Table {
@@ -130,6 +149,33 @@ impl Table {
         }
         Self { entries }
     }
+
+    /// What is for those who run the process of `plan`, at an address of its own; nothing where there is no `operator.api`.
+    #[must_use]
+    pub fn of_operator(plan: &Plan) -> Self {
+        let entries = plan.operator.iter().flat_map(|settings| OPERATIONS.iter().map(move |operation| for_operators(settings, operation)));
+        Self { entries: entries.collect() }
+    }
+}
+
+fn for_operators(settings: &plan::Operator, operation: &'static OfOperator) -> Entry {
+    let here = match (operation.need, settings.readers, settings.knows_tokens) {
+        (_, _, false) | (Need::See, OperatorReaders::Local, true) => Here::Enough,
+        (_, _, true) => Here::NotEnough,
+    };
+    Entry {
+        method: operation.method.to_owned(),
+        path: format!("{}{}", settings.prefix, operation.path),
+        handler: settings.name.clone(),
+        operation: operation.id.to_owned(),
+        operation_ids: vec![operation.id.to_owned()],
+        who: Who::Operators(operation.need.roles(), here),
+        owner: None,
+        scope: Scope::All,
+        sudo: None,
+        limits: Limits { body_bytes: operation.body.map(|_| MAX_BODY_BYTES), ..Limits::default() },
+        answers: Answers::Operator(operation),
+    }
 }
 
 /// What the program answers by itself: its description names it.
@@ -143,6 +189,7 @@ fn own(path: &str, handler: &str, who: Who, answers: Answers) -> Entry {
         who,
         owner: None,
         scope: Scope::Own,
+        sudo: None,
         limits: Limits::default(),
         answers,
     }
@@ -160,6 +207,7 @@ fn configured(plan: &Plan, route: &plan::Route) -> Entry {
         who: Who::Users(route.access),
         owner: kept.map(|resource| resource.owner),
         scope: route.scope,
+        sudo: route.sudo.map(|limit| limit.as_secs()),
         limits: limits(plan, route),
         answers: Answers::Route(Box::new(route.clone())),
     }
@@ -169,6 +217,7 @@ fn limits(plan: &Plan, route: &plan::Route) -> Limits {
     let none = Limits::default();
     let takes = match &route.endpoint {
         Endpoint::Proxy(name) => plan.proxies.iter().find(|proxy| proxy.name == *name).map(|proxy| proxy.max_body_bytes),
+        Endpoint::Resource { operation: Operation::Shop(ShopOperation::Import), .. } => Some(MAX_TABLE_BYTES),
         _ if matches!(route.method.as_str(), "POST" | "PUT" | "PATCH") => Some(MAX_BODY_BYTES),
         _ => None,
     };
@@ -197,12 +246,17 @@ pub(super) fn operation(endpoint: &Endpoint) -> &str {
         Endpoint::Audit(_) => "audit",
         Endpoint::Resource { operation, .. } => match operation {
             Operation::List => "list",
+            Operation::Search => "search",
+            Operation::Export => "export",
+            Operation::Notes => "notes",
+            Operation::AddNote => "add_note",
             Operation::Create => "create",
             Operation::Get => "get",
             Operation::Update => "update",
             Operation::Delete => "delete",
             Operation::Events => "events",
             Operation::Action(action) => action,
+            Operation::Shop(operation) => operation.name(),
         },
     }
 }
@@ -249,6 +303,7 @@ impl Answers {
             Self::Description => "description",
             Self::Internal => "internal",
             Self::Files => "files",
+            Self::Operator(operation) => operation.id,
         }
     }
 }
@@ -258,7 +313,7 @@ impl Entry {
     #[must_use]
     pub fn roles(&self) -> Option<Roles> {
         match self.who {
-            Who::Users(Access::Roles(roles)) => Some(roles),
+            Who::Users(Access::Roles(roles)) | Who::Operators(roles, _) => Some(roles),
             _ => None,
         }
     }
@@ -274,6 +329,8 @@ impl fmt::Display for Who {
             Self::Near => f.write_str("private networks"),
             Self::Collector => f.write_str("token of the collector"),
             Self::Processes => f.write_str("processes with the secret"),
+            Self::Operators(roles, Here::Enough) => write!(f, "this machine, or {}", roles.joined(", ")),
+            Self::Operators(roles, Here::NotEnough) => f.write_str(&roles.joined(", ")),
         }
     }
 }
@@ -288,6 +345,8 @@ impl Serialize for Who {
             Self::Near => ("privateNetworks", None),
             Self::Collector => ("collector", None),
             Self::Processes => ("processes", None),
+            Self::Operators(roles, Here::Enough) => ("rolesOrLocal", Some(roles)),
+            Self::Operators(roles, Here::NotEnough) => ("roles", Some(roles)),
         };
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("kind", kind)?;

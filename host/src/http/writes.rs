@@ -9,6 +9,11 @@ use crate::services::ServiceError;
 use crate::tasks::Tasks;
 use crate::telemetry::traces;
 
+/// Begins `work` that nobody waits for; the process does, before it ends.
+pub(crate) fn begin(tasks: &Tasks, work: impl Future<Output = ()> + Send + 'static) {
+    drop(tasks.spawn(work));
+}
+
 /// Runs `write` to its end, also when the caller is dropped meanwhile.
 pub(crate) async fn finish<T, F>(tasks: &Tasks, write: F) -> Result<T, ServiceError>
 where

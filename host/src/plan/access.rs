@@ -48,6 +48,19 @@ impl Role {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
     }
+
+    /// The role that is written like this, if it is one that can be granted.
+    ///
+    /// # Errors
+    /// It is none, or one that nobody is granted; in words.
+    pub fn grantable(name: &str) -> Result<Self, String> {
+        let accepted = Roles::STAFF.joined(", ");
+        match Self::from_name(name) {
+            Some(Self::Customer) => Err(format!("everybody with an account is a customer; accepted: {accepted}")),
+            Some(role) => Ok(role),
+            None => Err(format!("there is no role '{name}'; accepted: {accepted}")),
+        }
+    }
 }
 
 /// A set of roles; a number, so that it costs nothing to carry.
@@ -59,6 +72,17 @@ impl Roles {
     pub const CUSTOMER: Self = Self(1 << Role::Customer as u8);
     /// What is granted to some.
     pub const STAFF: Self = Self(!Self::CUSTOMER.0 & ((1 << Role::ALL.len()) - 1));
+
+    /// These.
+    #[must_use]
+    pub const fn of(roles: &[Role]) -> Self {
+        let (mut all, mut at) = (0, 0);
+        while at < roles.len() {
+            all |= 1 << roles[at] as u8;
+            at += 1;
+        }
+        Self(all)
+    }
 
     /// Whether there are none.
     #[must_use]

@@ -2,7 +2,9 @@
 //! nothing after it checks again. Made by [`crate::config`]; built by [`crate::app`].
 
 pub mod access;
+mod accounts;
 pub mod paths;
+mod shop;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -12,6 +14,8 @@ use std::time::Duration;
 pub use crate::bus::Settings as Bus;
 use crate::runtime;
 pub use access::{Access, Owner, Scope};
+pub use accounts::{AccountOperation, AccountTopics, Auth};
+pub use shop::ShopOperation;
 
 /// Header that carries what processes of one installation know each other by.
 pub const INTERNAL_HEADER: &str = "x-internal-secret";
@@ -23,6 +27,8 @@ pub struct Plan {
     pub source: PathBuf,
     /// Listener; a process without one only drives workflows.
     pub server: Option<Server>,
+    /// What who runs the process asks of it, with a listener of its own.
+    pub operator: Option<Operator>,
     /// Routes in the sequence written.
     pub routes: Vec<Route>,
     /// Users and tokens.
@@ -35,6 +41,8 @@ pub struct Plan {
     pub proxies: Vec<Proxy>,
     /// The database; absent in a gateway.
     pub database: Option<Database>,
+    /// Somebody has said where the database is: the config itself, or a variable that is set. Otherwise it is where a default says.
+    pub is_database_placed: bool,
     /// The sandbox; absent when there are no components.
     pub runtime: Option<runtime::Settings>,
     /// Components, in the sequence written.
@@ -53,6 +61,48 @@ pub struct Plan {
     pub health: Option<Health>,
     /// Every module, in the sequence in which they start; they stop in reverse.
     pub modules: Vec<Module>,
+}
+
+impl Plan {
+    /// Its files of what is there from the first start.
+    #[must_use]
+    pub fn seeds(&self) -> Seeds {
+        let users = self.auth.as_ref().and_then(|auth| Some((auth.name.clone(), auth.seed_file.clone()?)));
+        Seeds { resources: self.resources.iter().filter_map(|handler| handler.seeds(self.resources.iter())).collect(), users }
+    }
+}
+
+/// Files of what is there from the first start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seeds {
+    /// Of resources.
+    pub resources: Vec<SeedFile>,
+    /// Of users: the module, and the file.
+    pub users: Option<(String, PathBuf)>,
+}
+
+/// A file of resources that are there from the first start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeedFile {
+    /// Module that names it.
+    pub module: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Field that holds units in stock.
+    pub stock_field: Option<String>,
+    /// Some handler takes prices from these resources.
+    pub is_priced: bool,
+}
+
+impl ResourceHandler {
+    /// Its file of resources that are there from the first start, if it has one; `all` are the handlers of the process.
+    #[must_use]
+    pub fn seeds<'a>(&self, all: impl Iterator<Item = &'a Self>) -> Option<SeedFile> {
+        let path = self.seed_file.clone()?;
+        let mut pricing = all.filter_map(|handler| handler.pricing.as_ref());
+        let is_priced = pricing.any(|pricing| matches!(&pricing.prices, Prices::Kind(priced) if *priced == self.kind));
+        Some(SeedFile { module: self.name.clone(), path, stock_field: self.stock_field.clone(), is_priced })
+    }
 }
 
 /// One module of the config.
@@ -148,6 +198,34 @@ pub struct ConnectionLimit {
     pub trusted_proxies: Vec<String>,
 }
 
+/// `operator.api`: what is for those who run the process, and for nobody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    /// Module name.
+    pub name: String,
+    /// Its own listener, where nothing else answers.
+    pub server: Server,
+    /// Path below which it answers, without a slash at its end; `/operator` by default.
+    pub prefix: String,
+    /// Whether anything may be changed.
+    pub write: bool,
+    /// Who may read.
+    pub readers: OperatorReaders,
+    /// Names that it may be asked by although they may be public.
+    pub hosts: Vec<String>,
+    /// Whether this process can tell who a token is of. Where it cannot, who may read may write too, if anybody may.
+    pub knows_tokens: bool,
+}
+
+/// Who may read what an `operator.api` tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperatorReaders {
+    /// Who asks from this machine, also without a token; others need a role.
+    Local,
+    /// Who has a role.
+    Roles,
+}
+
 /// One line of `workflows.http.routes`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Route {
@@ -163,6 +241,8 @@ pub struct Route {
     pub access: Access,
     /// Whose resources it reaches, for roles other than customer.
     pub scope: Scope,
+    /// How long ago the caller was asked for the password again, at most; `None` does not ask.
+    pub sudo: Option<Duration>,
 }
 
 /// What answers a route.
@@ -195,51 +275,13 @@ impl Endpoint {
     }
 }
 
-/// What a route does with an account; follows from its method and the end of its path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AccountOperation {
-    /// `POST /register`
-    Register,
-    /// `POST /login`
-    Login,
-    /// `GET /profile`
-    Profile,
-    /// `PUT /profile`
-    UpdateProfile,
-}
-
-impl AccountOperation {
-    /// All of them, each with the method and the last segment of the path that ask for it.
-    pub const ALL: [(Self, &'static str, &'static str); 4] = [
-        (Self::Register, "POST", "register"),
-        (Self::Login, "POST", "login"),
-        (Self::Profile, "GET", "profile"),
-        (Self::UpdateProfile, "PUT", "profile"),
-    ];
-
-    /// As it is counted.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Register => "register",
-            Self::Login => "login",
-            Self::Profile => "profile",
-            Self::UpdateProfile => "update_profile",
-        }
-    }
-
-    /// Whether it is for those who have no token yet.
-    #[must_use]
-    pub const fn gives_token(self) -> bool {
-        matches!(self, Self::Register | Self::Login)
-    }
-}
-
 /// What a route does to a resource; follows from its method and the shape of its path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     /// `GET /things`
     List,
+    /// `GET /things` for those who reach the resources of everybody, of a handler that says what these are found by.
+    Search,
     /// `POST /things`
     Create,
     /// `GET /things/{id}`
@@ -250,8 +292,16 @@ pub enum Operation {
     Delete,
     /// `GET /things/{id}/events`
     Events,
+    /// `GET /things/export`, of a handler that says what its resources are found by.
+    Export,
+    /// `GET /things/{id}/notes`
+    Notes,
+    /// `POST /things/{id}/notes`
+    AddNote,
     /// `POST /things/{id}/<action>`
     Action(String),
+    /// What the admin of a shop does with products.
+    Shop(ShopOperation),
 }
 
 /// A middleware of a route.
@@ -297,33 +347,6 @@ pub struct RateLimit {
     pub trusted_proxies: Vec<String>,
 }
 
-/// `auth.jwt`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Auth {
-    /// Module name.
-    pub name: String,
-    /// At least 32 bytes.
-    pub secret: String,
-    /// What an operator knows it by: the variable that it is made of, or its place in the config.
-    pub secret_name: String,
-    /// Life of a token.
-    pub token_expiry: Duration,
-    /// `iss`.
-    pub issuer: String,
-    /// Users to add at start if they are not there: `[{name, email, password}]`.
-    pub seed_file: Option<PathBuf>,
-    /// Whether `/register` is open.
-    pub allow_registration: bool,
-    /// Whether another e-mail address needs the password of the account.
-    pub email_needs_password: bool,
-}
-
-impl std::fmt::Debug for Auth {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Auth").field("name", &self.name).field("issuer", &self.issuer).field("secret", &"[hidden]").finish_non_exhaustive()
-    }
-}
-
 /// `api.handler`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResourceHandler {
@@ -349,10 +372,67 @@ pub struct ResourceHandler {
     pub per_owner: Option<PerOwner>,
     /// Lines priced from a catalogue: this resource is an order of a shop.
     pub pricing: Option<Pricing>,
+    /// What is looked at when somebody searches for a text.
+    pub searchable: Vec<String>,
+    /// What lists can be narrowed by.
+    pub filterable: Vec<Filterable>,
+    /// What it takes its amounts from.
+    pub draws: Option<Draws>,
     /// Field that holds units in stock, which are then kept as stock and can be reserved.
     pub stock_field: Option<String>,
+    /// Field that says whether customers see a product: these resources are products of a shop.
+    pub status_field: Option<String>,
     /// What another process has to know to reserve stock over HTTP. Without it that is not offered; while it is empty all are refused.
     pub stock_secret: Option<Secret>,
+}
+
+/// `draws` of an `api.handler`: each of its resources takes an amount from another resource, and all together never more than that has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draws {
+    /// Kind of what is drawn from.
+    pub from: String,
+    /// Field with its id.
+    pub by: String,
+    /// Field with the amount, in minor units.
+    pub amount: String,
+    /// Field of what is drawn from, with an amount of money: so much may be drawn.
+    pub up_to: String,
+    /// States in which something can be drawn from it.
+    pub states: BTreeSet<String>,
+    /// Fields of it that are copied.
+    pub take: Vec<String>,
+    /// Fields that one of those that draw from the same may have as `true`, and no more.
+    pub once: Vec<String>,
+}
+
+/// One entry of `filterable` of an `api.handler`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filterable {
+    /// The parameter of a query; of numbers with `min` or `max` before it.
+    pub name: String,
+    /// Field of the data, `a.b` for `b` within `a`, or within each entry of `a`.
+    pub field: String,
+    /// What is in the field.
+    pub form: FieldForm,
+}
+
+/// What the field of a [`Filterable`] holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldForm {
+    /// A text.
+    Text,
+    /// A whole number.
+    Number,
+    /// An amount of money, a decimal number; asked for in minor units.
+    Money,
+}
+
+impl ResourceHandler {
+    /// Whether its resources can be searched for.
+    #[must_use]
+    pub fn is_searched(&self) -> bool {
+        !self.searchable.is_empty() || !self.filterable.is_empty()
+    }
 }
 
 /// Text that is never shown.
@@ -381,6 +461,8 @@ pub struct Pricing {
     pub prices: Prices,
     /// Units of one line, at most.
     pub max_quantity: u64,
+    /// Field that says whether a product of this process is sold.
+    pub status_field: Option<String>,
 }
 
 /// Units of one line, at most, whatever a config says.
@@ -414,6 +496,9 @@ pub struct FileServer {
 
 /// Largest body of a request that the routes of this program take, in bytes.
 pub const MAX_BODY_BYTES: u64 = 64 * 1024;
+
+/// Largest table that is taken in, in bytes.
+pub const MAX_TABLE_BYTES: u64 = 1024 * 1024;
 
 /// `http.simple_proxy`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -64,7 +64,7 @@ pub struct Runtime {
     pub(super) clock: Clock,
     pub(super) places: Places,
     pub(super) sandbox: Arc<Sandbox>,
-    loader: Loader,
+    pub(super) loader: Loader,
     slots: BTreeMap<String, Arc<Slot>>,
     remember: Remember,
     events: broadcast::Sender<SwapEvent>,

@@ -18,8 +18,8 @@ pub(super) const TICK: Duration = Duration::from_millis(2);
 
 /// Core instances of one component: a Rust component has 3, a Python one some dozens.
 const CORE_INSTANCES: u32 = 64;
-/// Linear memories of one component: the program's own, and one of an adapter.
-const MEMORIES: u32 = 2;
+/// Linear memories of one component: the program's own, one of an adapter, and those of what it is composed of.
+const MEMORIES: u32 = 4;
 /// Tables of one component: the program's own, the shim's, and some for linked libraries.
 const TABLES: u32 = 16;
 /// Elements of one table; each takes 8 bytes of address space. CPython has about 15,000.
@@ -63,7 +63,7 @@ pub(super) fn compiling() -> anyhow::Result<Engine> {
 fn engine(config: &Config) -> anyhow::Result<Engine> {
     Engine::new(config).map_err(|error| {
         anyhow!(
-            "the WebAssembly engine cannot start: {error:#}. It sets address space aside, which is no memory: some 4 GiB for each of twice \
+            "the WebAssembly engine cannot start: {error:#}. It sets address space aside, which is no memory: some 16 GiB for each of twice \
              `maxConcurrentRuns` (MAX_CONCURRENT_RUNS) runs. Where that is limited (`ulimit -v`), lift the limit or lower the number"
         )
     })
@@ -99,7 +99,9 @@ fn config() -> Config {
         .gc_support(false);
     config
         .wasm_memory64(false)
-        .wasm_multi_memory(false)
+        // The engine's own code between the parts of a composed component copies from one memory into another. How many there are in
+        // all is bounded by the pool, and what they take together by the limiter of a run.
+        .wasm_multi_memory(true)
         .wasm_threads(false)
         .wasm_tail_call(false)
         .wasm_gc(false)
@@ -112,7 +114,7 @@ fn config() -> Config {
     config
 }
 
-/// Room for `runs` runs and some spare ones. All of it is address space, not memory: for 1024 runs about 8 TiB of the
+/// Room for `runs` runs and some spare ones. All of it is address space, not memory: for 1024 runs about 16 TiB of the
 /// 128 TiB that a process has, nearly all for linear memories.
 fn pool(runs: usize) -> PoolingAllocationConfig {
     let runs = u32::try_from(runs.clamp(1, 2 * MAX_RUNS)).unwrap_or(u32::MAX) + SPARE;

@@ -8,16 +8,13 @@ use std::time::Duration;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime::{Engine, ResourceLimiter};
 use wasmtime_wasi::clocks::HostWallClock;
-use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
-use wasmtime_wasi::p2::bindings::{cli, filesystem, random};
-use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::bindings::step;
 use super::budget::{Limit, Meter};
-use super::guest_log::{GuestLog, Stderr};
+use super::guest_log::{GuestLog, Output};
 use super::outgoing::Outgoing;
 use super::{Capabilities, Limits};
 use crate::clock::Clock;
@@ -44,8 +41,8 @@ pub(super) struct Guest {
     pub log: GuestLog,
     /// What it may use of memory.
     pub memory: MemoryLimit,
-    /// The start of what it wrote to standard error: where programs say why they give up.
-    pub stderr: Stderr,
+    /// What it wrote to standard error: where programs say why they give up.
+    pub stderr: Output,
     /// What it uses of time.
     pub meter: Arc<Meter>,
     engine: Engine,
@@ -68,9 +65,9 @@ impl Guest {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(MAX_HEADER_BYTES);
         Self {
+            stderr: Output::new(log.clone()),
             log,
             memory: MemoryLimit { left: limits.memory_bytes, denied: None },
-            stderr: Stderr::default(),
             meter,
             engine,
             table,
@@ -98,7 +95,7 @@ impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.count_call();
         // Made at the first use only: most steps never touch WASI, and seeding its random numbers costs more than all the rest.
-        let ctx = self.wasi.get_or_insert_with(|| empty_wasi(self.clock.clone(), self.stderr.clone()));
+        let ctx = self.wasi.get_or_insert_with(|| empty_wasi(self.clock.clone(), Output::new(self.log.clone()), self.stderr.clone()));
         WasiCtxView { ctx, table: &mut self.table }
     }
 }
@@ -110,14 +107,17 @@ impl WasiHttpView for Guest {
     }
 }
 
-/// No arguments, environment, files or sockets; standard input is at its end, and standard output goes nowhere.
-fn empty_wasi(clock: Clock, stderr: Stderr) -> WasiCtx {
+/// No arguments, environment or files, and no socket can be made nor a name looked up. Standard input is at its end; what is written goes
+/// to the log.
+fn empty_wasi(clock: Clock, stdout: Output, stderr: Output) -> WasiCtx {
     WasiCtx::builder()
+        .stdout(stdout)
         .stderr(stderr)
         .wall_clock(WallClock(clock))
         .max_random_size(MAX_RANDOM_BYTES)
         .allow_tcp(false)
         .allow_udp(false)
+        .allow_ip_name_lookup(false)
         .build()
 }
 
@@ -180,7 +180,8 @@ pub(super) fn linker(engine: &Engine, capabilities: &Capabilities) -> wasmtime::
         guest.count_call();
         &mut guest.log
     })?;
-    link_wasi(&mut linker)?;
+    // All of WASI 0.2, since the libraries of languages import what their programs never call. What it leads to is empty, or refuses.
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     if !capabilities.http.is_empty() {
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     }
@@ -191,25 +192,6 @@ pub(super) fn linker(engine: &Engine, capabilities: &Capabilities) -> wasmtime::
         })?;
     }
     Ok(linker)
-}
-
-/// What standard libraries import, all of it empty: no arguments, no environment, no files. Sockets are not among it.
-fn link_wasi(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
-    // Brings io, clocks, random numbers and standard streams.
-    wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(linker)?;
-    cli::environment::add_to_linker::<_, WasiCli>(linker, Guest::cli)?;
-    cli::exit::add_to_linker::<_, WasiCli>(linker, Guest::cli)?;
-    cli::terminal_input::add_to_linker::<_, WasiCli>(linker, Guest::cli)?;
-    cli::terminal_output::add_to_linker::<_, WasiCli>(linker, Guest::cli)?;
-    cli::terminal_stdin::add_to_linker::<_, WasiCli>(linker, Guest::cli)?;
-    cli::terminal_stdout::add_to_linker::<_, WasiCli>(linker, Guest::cli)?;
-    cli::terminal_stderr::add_to_linker::<_, WasiCli>(linker, Guest::cli)?;
-    filesystem::types::add_to_linker::<_, WasiFilesystem>(linker, Guest::filesystem)?;
-    filesystem::preopens::add_to_linker::<_, WasiFilesystem>(linker, Guest::filesystem)?;
-    random::insecure::add_to_linker::<_, WasiRandom>(linker, |guest| guest.ctx().ctx.random())?;
-    random::insecure_seed::add_to_linker::<_, WasiRandom>(linker, |guest| guest.ctx().ctx.random())?;
-    Ok(())
 }
 
 /// The logger, as bindings name it.

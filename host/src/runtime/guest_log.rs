@@ -1,4 +1,4 @@
-//! What a component says: log lines, and the start of what it writes to standard error. Both have a budget.
+//! What a component says: log lines, and what it writes to its standard streams. All of it has one budget.
 
 use std::io;
 use std::pin::Pin;
@@ -21,8 +21,8 @@ const MAX_LINES: u32 = 256;
 const MAX_LINE_BYTES: usize = 4 << 10;
 /// Bytes of all lines of one run.
 const MAX_BYTES: usize = 64 << 10;
-/// Bytes of standard error that are kept.
-const MAX_STDERR_BYTES: usize = 1 << 10;
+/// Bytes of a standard stream that are kept.
+const MAX_START_BYTES: usize = 1 << 10;
 
 /// Which run a line belongs to.
 #[derive(Debug, Clone, Default)]
@@ -37,27 +37,41 @@ pub(super) struct Speaker {
     pub step: String,
 }
 
-/// Takes the log lines of one run.
+/// Takes the log lines of one run. Clones share its budget.
+#[derive(Debug, Clone)]
+pub(super) struct GuestLog(Arc<Mutex<Lines>>);
+
+impl GuestLog {
+    /// For a run of `speaker`.
+    pub fn new(speaker: Speaker) -> Self {
+        Self(Arc::new(Mutex::new(Lines { speaker, lines_left: MAX_LINES, bytes_left: MAX_BYTES, dropped: 0 })))
+    }
+
+    /// Whether lines beyond the budget were dropped.
+    pub fn has_dropped(&self) -> bool {
+        self.0.lock().dropped > 0
+    }
+}
+
+impl Host for GuestLog {
+    fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        self.0.lock().add(level, &message);
+        Ok(())
+    }
+}
+
+impl types::Host for GuestLog {}
+
 #[derive(Debug)]
-pub(super) struct GuestLog {
+struct Lines {
     speaker: Speaker,
     lines_left: u32,
     bytes_left: usize,
     dropped: u64,
 }
 
-impl GuestLog {
-    /// For a run of `speaker`.
-    pub fn new(speaker: Speaker) -> Self {
-        Self { speaker, lines_left: MAX_LINES, bytes_left: MAX_BYTES, dropped: 0 }
-    }
-
-    /// Whether lines beyond the budget were dropped.
-    pub fn has_dropped(&self) -> bool {
-        self.dropped > 0
-    }
-
-    fn line(&mut self, level: Level, message: &str) {
+impl Lines {
+    fn add(&mut self, level: Level, message: &str) {
         let message = tamed(message, MAX_LINE_BYTES);
         if self.lines_left == 0 || message.len() > self.bytes_left {
             self.dropped += 1;
@@ -75,16 +89,7 @@ impl GuestLog {
     }
 }
 
-impl Host for GuestLog {
-    fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
-        self.line(level, &message);
-        Ok(())
-    }
-}
-
-impl types::Host for GuestLog {}
-
-impl Drop for GuestLog {
+impl Drop for Lines {
     fn drop(&mut self) {
         if self.dropped > 0 {
             let Speaker { component, digest, instance, step } = &self.speaker;
@@ -93,30 +98,73 @@ impl Drop for GuestLog {
     }
 }
 
-/// Keeps the first bytes written to standard error and forgets the rest. Clones share them.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Stderr(Arc<Mutex<Vec<u8>>>);
+/// A standard stream of a run: each line that is written becomes a log line at debug, within the run's budget, and the first bytes are
+/// kept. Clones are the same stream.
+#[derive(Debug, Clone)]
+pub(super) struct Output(Arc<Mutex<Written>>);
 
-impl Stderr {
-    /// What was written, as one line.
-    pub fn text(&self) -> String {
-        tamed(String::from_utf8_lossy(&self.0.lock()).trim(), MAX_STDERR_BYTES)
+#[derive(Debug)]
+struct Written {
+    log: GuestLog,
+    /// The first bytes.
+    start: Vec<u8>,
+    /// The line that has no end yet, as far as one may be long.
+    line: Vec<u8>,
+}
+
+impl Output {
+    /// Writes to `log`.
+    pub fn new(log: GuestLog) -> Self {
+        Self(Arc::new(Mutex::new(Written { log, start: Vec::new(), line: Vec::new() })))
     }
 
-    fn keep(&self, bytes: &[u8]) {
-        let mut kept = self.0.lock();
-        let room = MAX_STDERR_BYTES.saturating_sub(kept.len());
-        kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    /// How it begins, as one line.
+    pub fn start(&self) -> String {
+        tamed(String::from_utf8_lossy(&self.0.lock().start).trim(), MAX_START_BYTES)
+    }
+
+    fn take(&self, bytes: &[u8]) {
+        self.0.lock().take(bytes);
     }
 }
 
-impl IsTerminal for Stderr {
+impl Written {
+    fn take(&mut self, bytes: &[u8]) {
+        let room = MAX_START_BYTES.saturating_sub(self.start.len());
+        self.start.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            // What is longer is cut, and a byte more is kept so that the cut is seen.
+            let room = (MAX_LINE_BYTES + 1).saturating_sub(self.line.len());
+            self.line.extend_from_slice(&part[..part.len().min(room)]);
+            if part.ends_with(b"\n") {
+                self.end_line();
+            }
+        }
+    }
+
+    fn end_line(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end();
+        if !text.is_empty() {
+            self.log.0.lock().add(Level::Debug, text);
+        }
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        self.end_line();
+    }
+}
+
+impl IsTerminal for Output {
     fn is_terminal(&self) -> bool {
         false
     }
 }
 
-impl StdoutStream for Stderr {
+impl StdoutStream for Output {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(self.clone())
     }
@@ -126,9 +174,9 @@ impl StdoutStream for Stderr {
     }
 }
 
-impl AsyncWrite for Stderr {
+impl AsyncWrite for Output {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.keep(bytes);
+        self.take(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -142,9 +190,9 @@ impl AsyncWrite for Stderr {
 }
 
 #[async_trait::async_trait]
-impl OutputStream for Stderr {
+impl OutputStream for Output {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.keep(&bytes);
+        self.take(&bytes);
         Ok(())
     }
 
@@ -158,6 +206,6 @@ impl OutputStream for Stderr {
 }
 
 #[async_trait::async_trait]
-impl Pollable for Stderr {
+impl Pollable for Output {
     async fn ready(&mut self) {}
 }

@@ -25,7 +25,7 @@ const MAX_NAMES: usize = 256;
 const PACKAGE: &str = "millrace:step";
 const VERSION: &str = "0.1.0";
 
-/// Interfaces of WASI 0.2 that are always there, and empty: a program's standard library needs them to start.
+/// Interfaces of WASI 0.2 that are always there, and are empty or refuse every call: a program's standard library needs them to start.
 const ALWAYS: &[&str] = &[
     "wasi:cli/environment",
     "wasi:cli/exit",
@@ -47,6 +47,13 @@ const ALWAYS: &[&str] = &[
     "wasi:random/insecure",
     "wasi:random/insecure-seed",
     "wasi:random/random",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/network",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
 ];
 
 /// What a component asks for and offers, by name.
@@ -251,11 +258,8 @@ fn import_misfit(name: &str, module: &str, capabilities: &Capabilities) -> Optio
         )),
         "wasi:http/outgoing-handler" | "wasi:http/types" => None,
         known if ALWAYS.contains(&known) => None,
-        known if known.starts_with("wasi:sockets/") => Some(format!(
-            "imports {name}, and no component gets sockets: call a service granted by `capabilities.http` through wasi:http instead"
-        )),
         _ => Some(format!(
-            "imports {name}, which this host does not offer: it offers {PACKAGE}@{VERSION}, WASI 0.2 (cli, clocks, filesystem without files, io, random), \
+            "imports {name}, which this host does not offer: it offers {PACKAGE}@{VERSION}, WASI 0.2 (cli, clocks, io, random; filesystem and sockets refuse every call), \
              and wasi:http and wasi:config where granted"
         )),
     }

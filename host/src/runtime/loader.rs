@@ -20,7 +20,7 @@ use super::guest_log::Speaker;
 use super::inspect::{self, Flaw};
 use super::sandbox::Sandbox;
 use super::slot::{Refusal, Slot, Version};
-use super::source::{Whole, off_thread, read_whole};
+use super::source::{Whole, digest, off_thread, read_whole};
 use super::text::tamed;
 use super::{ActiveVersion, Compilation};
 use crate::clock::Clock;
@@ -110,6 +110,31 @@ impl Loader {
         }
     }
 
+    /// Judges bytes as if they were the component's file, and keeps a copy if they are good. The caller holds the slot's turn.
+    ///
+    /// # Errors
+    /// Why the file would be refused.
+    pub async fn judge(&self, slot: &Slot, bytes: &Bytes) -> Result<Arc<Version>, String> {
+        let (read, hashed) = (bytes.clone(), bytes.clone());
+        let outline = off_thread(move || inspect::outline(&read)).await?.map_err(|flaw| flaw.reason.to_string())?;
+        let digest = off_thread(move || digest(&hashed)).await?;
+        let version = self.prepare(slot, bytes, &digest, &outline).await.map_err(|unfit| unfit.reason)?;
+        self.check_name_before(slot, &version).await?;
+        Ok(version)
+    }
+
+    /// The copy that is kept of a version.
+    ///
+    /// # Errors
+    /// There is none, or it is not what its name says.
+    pub async fn copy(&self, wanted: &str) -> Result<Bytes, String> {
+        if wanted.len() != 64 || !wanted.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(format!("'{}' is no SHA-256 in hex", tamed(wanted, 80)));
+        }
+        let (kept, digest) = (self.kept.clone().ok_or("no copies are kept")?, wanted.to_owned());
+        off_thread(move || kept.copy(&digest)).await?
+    }
+
     /// Reads the file and its outline; waits a little if it is missing, or cut off and still warm, and longer while it grows.
     async fn look(&self, slot: &Slot) -> Result<(Whole, Result<inspect::Outline, Flaw>), (Option<String>, String)> {
         let (mut tries, mut all_tries, mut part) = (1, 1, None);
@@ -142,11 +167,7 @@ impl Loader {
     /// # Errors
     /// There is no copy, it is not what its name says, or it does not fit this host any more.
     pub async fn take_copy(&self, slot: &Slot, wanted: &str) -> Result<Arc<Version>, String> {
-        if wanted.len() != 64 || !wanted.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(format!("'{}' is no SHA-256 in hex", tamed(wanted, 80)));
-        }
-        let (kept, digest) = (self.kept.clone().ok_or("no copies are kept")?, wanted.to_owned());
-        let bytes = off_thread(move || kept.copy(&digest)).await??;
+        let bytes = self.copy(wanted).await?;
         let outline = inspect::outline(&bytes).map_err(|flaw| format!("the copy of version {wanted} {}", flaw.reason))?;
         self.prepare(slot, &bytes, wanted, &outline).await.map_err(|unfit| format!("version {wanted} {}", unfit.reason))
     }

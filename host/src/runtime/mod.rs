@@ -7,6 +7,7 @@
 mod answer;
 mod bindings;
 mod budget;
+mod candidates;
 mod check;
 mod code_cache;
 mod compile;
@@ -31,6 +32,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 pub use budget::Limit;
+pub use candidates::MAX_COMPONENT_BYTES;
 pub use check::{Rejected, check};
 pub use compile::compile_main;
 pub use components::{ComponentStatus, Place, Remember, Runtime};

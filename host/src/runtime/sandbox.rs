@@ -227,6 +227,6 @@ fn broken(error: &wasmtime::Error, guest: &Guest, limits: &Limits) -> (Option<Li
 
 /// What it wrote to standard error: for most languages, why it gave up.
 fn said(guest: &Guest) -> String {
-    let text = guest.stderr.text();
+    let text = guest.stderr.start();
     if text.is_empty() { String::new() } else { format!(" ({text})") }
 }

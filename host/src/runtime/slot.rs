@@ -121,6 +121,11 @@ impl Slot {
         self.versions.lock().ready.iter().find(|version| &*version.digest == digest).cloned()
     }
 
+    /// The versions that are ready in memory, those that served last first.
+    pub fn versions(&self) -> Vec<ActiveVersion> {
+        self.versions.lock().ready.iter().map(|version| version.about.clone()).collect()
+    }
+
     /// The file that was refused last, if none was taken since.
     pub fn refused(&self) -> Option<Refusal> {
         self.versions.lock().refused.clone()

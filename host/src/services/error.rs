@@ -48,6 +48,14 @@ pub enum ServiceError {
     /// It does not fit what is there now (409).
     #[error("{0}")]
     Conflict(String),
+    /// What it was decided on has changed meanwhile (409).
+    #[error("{kind} '{id}' has changed meanwhile")]
+    Moved {
+        /// Kind of the resource.
+        kind: String,
+        /// Id of the resource.
+        id: String,
+    },
     /// It does not fit what is there now, and this is what is there (409).
     #[error("{detail}")]
     Differs {
@@ -61,6 +69,14 @@ pub enum ServiceError {
     /// Who are you? (401)
     #[error("{0}")]
     Unauthorized(String),
+    /// The password is right, and that is not enough (401).
+    #[error("{detail}")]
+    SecondFactor {
+        /// What is needed, for the caller.
+        detail: String,
+        /// A word for programs, for example `second-factor-required`.
+        code: &'static str,
+    },
     /// You may not (403).
     #[error("{0}")]
     Forbidden(String),
@@ -124,8 +140,10 @@ impl From<crate::store::StoreError> for ServiceError {
                 tracing::warn!(%detail, "the store refused a write");
                 Self::Unavailable { detail: "the store cannot write now".into(), retry_after: Duration::from_secs(1) }
             }
+            E::Conflict(crate::store::Conflict::Version { kind, id }) => Self::Moved { kind, id },
             E::Conflict(conflict) => Self::Conflict(conflict.to_string()),
             E::Taken(what) => Self::Conflict(format!("{what} is taken")),
+            E::Last(role) => Self::Conflict(format!("nobody else has the role {role}: give it to somebody first")),
             other => Self::Internal(other.into()),
         }
     }

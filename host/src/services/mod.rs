@@ -4,6 +4,7 @@
 //! what a line of the shop's orders is.
 
 pub mod audit;
+pub mod console;
 pub mod engine;
 pub mod error;
 pub mod generation;

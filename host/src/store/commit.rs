@@ -33,12 +33,26 @@ pub struct Settled {
     pub error: Option<String>,
 }
 
+/// Another resource that a decision is about. It stays as it is, and its version grows by one: of two decisions about it that are made at
+/// once, one finds it changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touched {
+    /// Kind of the resource.
+    pub kind: String,
+    /// Id of the resource.
+    pub id: String,
+    /// The version it was decided on; the commit fails with [`Conflict::Version`] if it is at another one, or gone.
+    pub version: u64,
+}
+
 /// Everything that one decision makes durable, in one transaction.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Commit {
     /// The resource's next form, and what must hold before it is written. `None` when only a run or the inbox changes.
     /// Kind, id, owner and `created_at` stay what they were when it was created.
     pub change: Option<(Guard, Resource)>,
+    /// Another resource whose version moves with it.
+    pub touched: Option<Touched>,
     /// Rows of history to add.
     pub history: Vec<HistoryRow>,
     /// Events to add to the outbox.
@@ -47,7 +61,8 @@ pub struct Commit {
     pub runs: Vec<StepRun>,
     /// The run whose answer this is.
     pub settled: Option<Settled>,
-    /// Replaces all timers of the resource, if `change` is present.
+    /// Replaces all timers of the resource, if `change` is present. Otherwise each is added to those of its resource, in the place of an
+    /// earlier one of the same transition and not of a later version's.
     pub timers: Vec<Timer>,
     /// The event whose effect this is.
     pub inbox: Option<InboxRow>,
@@ -141,6 +156,9 @@ pub enum StoreError {
     /// Something unique is taken: the field's name, for example `email`.
     #[error("{0} is taken")]
     Taken(&'static str),
+    /// Nobody else has this role: it was not taken away.
+    #[error("nobody else has the role {0}")]
+    Last(&'static str),
     /// Not enough stock: nothing was reserved, or set below what is reserved.
     #[error("not enough stock: {0:?}")]
     Short(Vec<Shortage>),

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Resources, StoreError};
+use super::{AuditEntry, Hold, Resources, StoreError};
 
 /// Where a step run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -163,11 +163,11 @@ pub trait Instances: Resources {
     /// Tells this store from every other; the same each time it is opened, and in its copies.
     fn identity(&self) -> &str;
 
-    /// Claims up to `limit` ready runs of a line that are due, oldest first: `Running`, this epoch, fence + 1.
+    /// Claims up to `limit` ready runs of a line that are due, oldest first: `Running`, this epoch, fence + 1. Those of held instances stay.
     async fn claim_runs(&self, line: &Line, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, StoreError>;
-    /// Claims the run of this key whenever it is due; `None` unless it is ready.
+    /// Claims the run of this key whenever it is due; `None` unless it is ready or stranded.
     async fn claim_run(&self, key: &str) -> Result<Option<StepRun>, StoreError>;
-    /// The lines in which ready runs stand, in alphabetical sequence, and when the first of each is due.
+    /// The lines in which ready runs stand, in alphabetical sequence, and when the first of each is due; those of held instances aside.
     async fn lines(&self) -> Result<Vec<(Line, Timestamp)>, StoreError>;
     /// The runs that this store's epoch has claimed and not settled.
     async fn claimed(&self) -> Result<Vec<StepRun>, StoreError>;
@@ -182,14 +182,26 @@ pub trait Instances: Resources {
     /// Makes the ready runs of a component due at once, whatever they wait for. Returns how many were not.
     async fn wake(&self, component: &str) -> Result<u64, StoreError>;
 
-    /// Up to `limit` timers that are due, earliest first. They stay until their resource's state changes.
+    /// Up to `limit` timers that are due, earliest first; those of held instances aside. They stay until their resource's state changes.
     async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<Timer>, StoreError>;
     /// The timers of a resource, earliest first.
     async fn timers(&self, kind: &str, id: &str) -> Result<Vec<Timer>, StoreError>;
-    /// When the next timer is due.
+    /// When the next timer is due; those of held instances aside.
     async fn next_timer_due(&self) -> Result<Option<Timestamp>, StoreError>;
     /// Removes one timer that turned out to be stale.
     async fn drop_timer(&self, timer: &Timer) -> Result<(), StoreError>;
+
+    /// Holds an unfinished instance, anew if it is held already, and writes `audit` of it; false if there is none. It ends with the instance.
+    async fn hold(&self, kind: &str, id: &str, hold: Hold, audit: Option<AuditEntry>) -> Result<bool, StoreError>;
+    /// Lets a held instance go on, and writes `audit` of it; false if it is not held.
+    async fn let_go(&self, kind: &str, id: &str, audit: Option<AuditEntry>) -> Result<bool, StoreError>;
+    /// The hold of an instance.
+    async fn held(&self, kind: &str, id: &str) -> Result<Option<Hold>, StoreError>;
+    /// Kind and id of each instance that is held, in that sequence.
+    async fn holds(&self) -> Result<Vec<(String, String)>, StoreError>;
+    /// Makes the runs of an instance due at once that wait, and those that were set aside ready. Returns how many were not,
+    /// and writes `audit` if there were any.
+    async fn hurry(&self, kind: &str, id: &str, audit: Option<AuditEntry>) -> Result<u64, StoreError>;
 
     /// Keeps a machine's definition under its digest (idempotent).
     async fn put_machine(&self, digest: &str, definition: &millrace_workflow::Definition) -> Result<(), StoreError>;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::StoreError;
+use super::{AuditEntry, StoreError};
 
 /// Something to tell the world, written in the same commit as what it tells about.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +50,17 @@ pub struct DeadLetter {
     pub at: Timestamp,
 }
 
+/// What became of dead letters.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Redriven {
+    /// Dead letters that are gone: their events are published again.
+    pub letters: usize,
+    /// Events that wait to be published again: one for all that several consumers gave up.
+    pub events: usize,
+    /// Dead letters that stay, because the outbox has forgotten their events.
+    pub forgotten: usize,
+}
+
 /// For who publishes events and takes them. Events are written by a [`Commit`](super::Commit).
 #[async_trait]
 pub trait Messages: Send + Sync + 'static {
@@ -68,6 +79,12 @@ pub trait Messages: Send + Sync + 'static {
     async fn add_dead_letter(&self, letter: DeadLetter) -> Result<(), StoreError>;
     /// Dead letters, oldest first.
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError>;
+    /// Makes the events of the dead letters of `topics` unpublished again, and writes `audit` if there were any. Who has taken one already
+    /// recognises it.
+    async fn redrive(&self, topics: &[String], audit: Option<AuditEntry>) -> Result<Redriven, StoreError>;
+    /// Removes the dead letters of `topic`, up to the one with the id `through` if there is one; returns how many, and
+    /// writes `audit` if there were any.
+    async fn discard(&self, topic: &str, through: Option<u64>, audit: Option<AuditEntry>) -> Result<u64, StoreError>;
     /// Removes a dead letter; false when it was not there.
     async fn drop_dead_letter(&self, id: u64) -> Result<bool, StoreError>;
 }

@@ -11,7 +11,9 @@
 
 mod audit;
 mod commit;
+mod holds;
 mod instances;
+mod keys;
 pub mod memory;
 mod messages;
 mod open;
@@ -22,9 +24,11 @@ mod stock;
 mod users;
 
 pub use self::audit::{Audit, AuditChain, AuditEntry, AuditListing, AuditRow, Broken};
-pub use self::commit::{Commit, Committed, Conflict, Guard, Settled, StoreError};
+pub use self::commit::{Commit, Committed, Conflict, Guard, Settled, StoreError, Touched};
+pub use self::holds::{Found, Hold, Sought};
 pub use self::instances::{Instances, Line, RunStatus, StartedBy, StepRun, Timer};
-pub use self::messages::{DeadLetter, InboxRow, Messages, OutboxRow};
+pub use self::keys::{Form, Key, KeyValue, KeysOf, Matches, Note, Search, Wanted};
+pub use self::messages::{DeadLetter, InboxRow, Messages, OutboxRow, Redriven};
 #[cfg(test)]
 pub(crate) use self::open::{BadDisk, open_on_a_bad_disk};
 pub use self::open::{Copied, Database, OpenError, Store, back_up, offline, open, restore};
@@ -32,4 +36,4 @@ pub use self::operations::{Backlog, CommitObserver, CommitStats, OLDEST_LOOKED_A
 pub use self::resources::{HistoryRow, IdempotencyRow, Listing, Object, PriceRow, Progress, Resource, Resources};
 use self::stock::merge_lines;
 pub use self::stock::{MoveBy, NewMove, ReservationStatus, Shortage, Stock, StockLevel, StockLine, StockMove, Stocking};
-pub use self::users::{User, Users};
+pub use self::users::{Changed, MAX_RESETS, Reset, SecondFactor, Standing, ToldEpoch, User, UserChange, Users};

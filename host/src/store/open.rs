@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::sqlite::Sqlite;
-use super::{Audit, Instances, Messages, Operations, Resources, Stock, Users};
+use super::{Audit, Instances, KeysOf, Messages, Operations, Resources, Stock, Users};
 use crate::clock::Clock;
 
 #[cfg(test)]
@@ -18,6 +18,8 @@ pub struct Database {
     pub path: PathBuf,
     /// Reading connections, 1 to 64.
     pub readers: usize,
+    /// What resources are found by, a kind once.
+    pub keys: Vec<KeysOf>,
 }
 
 /// An open database, a handle for each kind of user. Clones share it.

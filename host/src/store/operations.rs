@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{Resource, StoreError};
+use super::{AuditEntry, Found, Resource, Sought, StepRun, StoreError};
 
 /// Rows that are forgotten once they are old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +58,10 @@ pub struct Backlog {
     pub dead_letters: u64,
     /// Unfinished instances by workflow.
     pub active: Vec<(String, u64)>,
-    /// Timers and ready runs whose time has come.
+    /// Timers and ready runs whose time has come; those of held instances aside.
     pub due: u64,
+    /// Instances that are held.
+    pub held: u64,
     /// Components of runs that are set aside because the process died in them, in alphabetical sequence.
     pub quarantined: Vec<String>,
     /// By workflow, when by the steady time that unfinished instance last changed which has not changed for longest. Only the first
@@ -130,8 +132,23 @@ pub trait Operations: Send + Sync + 'static {
     /// Removes these instances of `kind`, by id and version, with all that belongs to them: history, ended runs, the reservation of that key
     /// that has ended. One that is at another version, or of which something goes on, stays. Returns how many went.
     async fn forget_finished(&self, kind: &str, instances: &[(String, u64)]) -> Result<u64, StoreError>;
+    /// Gives keys to some resources that were written before this store was to find them by these; false when none lacks any. Until then a
+    /// search does not find all of them.
+    async fn give_keys(&self) -> Result<bool, StoreError>;
     /// Gives room that was pruned back to the file system, if there is much of it, in small steps; returns how many bytes.
     async fn give_back(&self) -> Result<u64, StoreError>;
+
+    /// The instances that somebody looks for, see [`Sought`].
+    async fn find(&self, sought: &Sought) -> Result<Vec<Found>, StoreError>;
+    /// How many they are, up to the limit; where they start does not count.
+    async fn count(&self, sought: &Sought) -> Result<u64, StoreError>;
+    /// Kinds of resources that there are, in alphabetical sequence.
+    async fn kinds(&self) -> Result<Vec<String>, StoreError>;
+    /// Up to `limit` runs that were set aside, those that were due first first.
+    async fn set_aside(&self, limit: usize) -> Result<Vec<StepRun>, StoreError>;
+    /// Makes a run ready that was set aside, due at once and with no crash to its account, and writes `audit` of it; false if there is none of
+    /// that key.
+    async fn release_run(&self, key: &str, audit: Option<AuditEntry>) -> Result<bool, StoreError>;
 
     /// What waits.
     async fn backlog(&self) -> Result<Backlog, StoreError>;

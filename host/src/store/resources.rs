@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{AuditEntry, Commit, Committed, Guard, StoreError};
+use super::{AuditEntry, Commit, Committed, Guard, Matches, Note, Search, StoreError};
 
 /// A JSON object, the business data of a resource.
 pub type Object = Map<String, Value>;
@@ -137,6 +137,13 @@ pub trait Resources: Send + Sync + 'static {
     async fn resource(&self, kind: &str, id: &str) -> Result<Option<Resource>, StoreError>;
     /// Some resources, see [`Listing`].
     async fn resources(&self, listing: &Listing) -> Result<Vec<Resource>, StoreError>;
+    /// Those for which all holds that is asked for, see [`Search`] and [`Matches`].
+    async fn find(&self, search: &Search) -> Result<Matches, StoreError>;
+    /// Adds a note, whose `seq` is given out here, and answers it; writes `audit` of it. `None`, and nothing is written, if there is no such
+    /// resource.
+    async fn add_note(&self, note: Note, audit: Option<AuditEntry>) -> Result<Option<u64>, StoreError>;
+    /// The last `limit` notes of a resource before that number, the newest first. They go with the resource.
+    async fn notes(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<Note>, StoreError>;
     /// Removes a resource (and its stock) without a workflow, and writes `audit` of it; false, and nothing is written, when it was not there.
     async fn delete_resource(&self, kind: &str, id: &str, guard: Guard, audit: Option<AuditEntry>) -> Result<bool, StoreError>;
     /// History of a resource after `seq`, ascending, at most `limit` rows.

@@ -186,6 +186,30 @@ fn a_description_needs_no_value_that_only_a_run_needs_and_still_says_what_is_wro
     assert!(!described && said.contains("unknown module type 'http.middleware.ratelimits'"), "{said}");
 }
 
+#[test]
+fn a_token_lives_for_ten_years_at_most() {
+    let with = |life: &str| {
+        let auth = format!("{{secret: 'Nx6kX0m3Qw8vR2pZ5tY7uB1cD4eF9gHj', tokenExpiry: {life}}}");
+        format!("{SERVED}  - {{name: auth, type: auth.jwt, config: {auth}}}\n")
+    };
+    for (life, refused) in [
+        ("3650d", false),
+        ("1s", false),
+        ("3651d", true),
+        ("315360001s", true),
+        ("3650d1ms", true),
+        ("70000000h", true),
+        ("999999999d", true),
+        ("0s", true),
+    ] {
+        let said = lines(&with(life));
+        let of_expiry: Vec<&str> = said.lines().filter(|line| line.contains("error")).collect();
+        assert_eq!(of_expiry.iter().any(|line| line.contains(life)), refused, "{life}: {said}");
+    }
+    let said = lines(&with("70000000h"));
+    assert!(said.contains("'70000000h' is 252000000000 s; at most 315360000 s (ten years) are accepted"), "{said}");
+}
+
 /// Routes of a proxy, with everything that the program answers by itself.
 fn routed(routes: &[(&str, String)]) -> String {
     let entries: String =

@@ -58,6 +58,8 @@ impl Claims {
             tokens: None,
             users: None,
             resources: None,
+            console: None,
+            configs: None,
             proxies: BTreeMap::new(),
             internal: reservations,
             metrics: Metrics::new("shop").unwrap(),

@@ -20,8 +20,12 @@ fn handler(kind: &str) -> ResourceHandler {
         private_fields: vec![],
         actions: BTreeMap::new(),
         per_owner: None,
+        searchable: vec![],
+        filterable: vec![],
+        draws: None,
         pricing: None,
         stock_field: None,
+        status_field: None,
         stock_secret: None,
     }
 }
@@ -49,7 +53,7 @@ fn plan() -> Plan {
         workflow: Some("order-processing".into()),
         owner: Owner::Creator,
         private_fields: vec!["payment".into()],
-        pricing: Some(Pricing { prices: Prices::Kind("products".into()), max_quantity: 100_000 }),
+        pricing: Some(Pricing { prices: Prices::Kind("products".into()), max_quantity: 100_000, status_field: None }),
         ..handler("orders")
     };
     let schema =

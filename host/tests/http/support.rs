@@ -82,12 +82,14 @@ impl Setup {
         let plan = Plan {
             source: "test.yaml".into(),
             server: Some(server()),
+            operator: None,
             routes: routes(),
             auth: Some(auth()),
             resources: vec![],
             files: vec![],
             proxies: vec![],
             database: None,
+            is_database_placed: false,
             runtime: None,
             components: vec![],
             workflows: vec![],
@@ -128,6 +130,8 @@ impl Setup {
             tokens: None,
             users: Some(users),
             resources: None,
+            console: None,
+            configs: None,
             proxies: self.proxies,
             internal: None,
             metrics: metrics.clone(),
@@ -162,10 +166,7 @@ pub fn auth() -> plan::Auth {
         secret: SECRET.into(),
         secret_name: "JWT_SECRET".into(),
         token_expiry: Duration::from_secs(3600),
-        issuer: "millrace".into(),
-        seed_file: None,
-        allow_registration: true,
-        email_needs_password: false,
+        ..plan::Auth::default()
     }
 }
 
@@ -181,7 +182,7 @@ pub fn cors() -> plan::Cors {
 
 pub fn route(method: &str, path: &str, endpoint: Endpoint, middlewares: Vec<Middleware>) -> Route {
     let access = if middlewares.contains(&Middleware::Auth) { Access::SignedIn } else { Access::Anyone };
-    Route { method: method.into(), path: path.into(), endpoint, middlewares, access, scope: Scope::Own }
+    Route { method: method.into(), path: path.into(), endpoint, middlewares, access, scope: Scope::Own, sudo: None }
 }
 
 fn routes() -> Vec<Route> {
@@ -192,6 +193,8 @@ fn routes() -> Vec<Route> {
         route("POST", "/api/auth/login", Endpoint::Account(AccountOperation::Login), open()),
         route("GET", "/api/auth/profile", Endpoint::Account(AccountOperation::Profile), closed()),
         route("PUT", "/api/auth/profile", Endpoint::Account(AccountOperation::UpdateProfile), closed()),
+        route("POST", "/api/auth/renew", Endpoint::Account(AccountOperation::Renew), closed()),
+        route("POST", "/api/auth/sudo", Endpoint::Account(AccountOperation::Sudo), closed()),
     ]
 }
 
@@ -228,6 +231,13 @@ impl Edge {
         let body = serde_json::json!({"name": "Ada", "email": email, "password": "password123"});
         let answer = self.post("/api/auth/register", body).await;
         assert_eq!(answer.status, 201, "{}", answer.text);
+        answer.json()["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Logs in with the password of [`register`](Self::register); the token.
+    pub async fn login(&self, email: &str) -> String {
+        let answer = self.post("/api/auth/login", serde_json::json!({"email": email, "password": "password123"})).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
         answer.json()["token"].as_str().unwrap().to_owned()
     }
 

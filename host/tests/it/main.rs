@@ -7,8 +7,11 @@
 )]
 
 mod access;
+mod accounts;
 mod admin;
+mod admin_orders;
 mod architecture;
+mod catalogue;
 mod client;
 mod commands;
 mod compiled;
@@ -24,9 +27,11 @@ mod kafka;
 mod kafka_broker;
 mod limits;
 mod observability;
+mod operator;
 mod original;
 mod process;
 mod processes;
+mod refunds;
 mod reservations;
 mod returns;
 mod shop;

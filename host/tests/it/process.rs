@@ -135,6 +135,7 @@ impl Home {
             // What a config keeps without being told where is kept here.
             .current_dir(self.folder.path())
             .env("LISTEN", "127.0.0.1:0")
+            .env("OPERATOR_LISTEN", "127.0.0.1:0")
             .env("DATA_DIR", self.folder.path().join("data"))
             .env("COMPONENTS_DIR", self.folder.path().join("components"))
             .env("JWT_SECRET", SECRET)

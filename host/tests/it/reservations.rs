@@ -4,8 +4,10 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use jiff::SignedDuration;
-use millrace::store::RunStatus;
+use millrace::store::{RunStatus, StepRun};
+use millrace_workflow::RunKind;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -141,38 +143,160 @@ async fn an_answer_that_is_under_way_is_waited_for_and_money_that_was_taken_keep
     wait_for_stock(&customer, "prod-001", ALL - 3).await;
 }
 
+/// An order whose payment does what that city says, where that is the `hostile` component.
+async fn order_to(customer: &Client, city: &str) -> String {
+    let mut body = order("prod-001", 1, "tok_visa");
+    body["shipping"]["city"] = city.into();
+    customer.post("/api/orders", &body).await.body["id"].as_str().unwrap().to_owned()
+}
+
+/// The last run of an order's payment.
+async fn payment_of(app: &TestApp, id: &str) -> Option<StepRun> {
+    let runs = app.store.instances.runs("orders", id).await.unwrap();
+    runs.into_iter().rfind(|run| run.name == "step-payment")
+}
+
+/// Waits until the payment of an order waits in the store because a breaker is open.
+async fn held_back(app: &TestApp, id: &str) -> StepRun {
+    let waits = async || {
+        let payment = payment_of(app, id).await?;
+        let waits = payment.last_error.as_deref().is_some_and(|error| error.contains("circuit breaker"));
+        (waits && payment.status == RunStatus::Ready).then_some(payment)
+    };
+    until("the payment waits for the breaker", waits).await
+}
+
+/// Waits until an order has given its goods back because its time was up.
+async fn given_up(customer: &Client, id: &str) -> Value {
+    let cancelled = customer.wait_for("orders", id, &ENDS).await;
+    assert_eq!((cancelled["state"].as_str(), last_of(&cancelled)), (Some("cancelled"), ("abandon_payment", "timer")), "{cancelled:#}");
+    cancelled
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_whose_payment_was_never_attempted_ends_too() {
-    // Its payment does what the city of the order says.
-    let app = app("1h", "hostile", &[], &[]).await;
+async fn an_order_whose_payment_waits_for_a_breaker_ends_whether_it_was_attempted_or_not() {
+    let app = app("1h", "hostile", &[], &[("PAYMENT_RETRY_AFTER", "10h")]).await;
     let customer = app.client.customer("ada").await;
-    let order_to = async |city: &str| {
-        let mut body = order("prod-001", 1, "tok_visa");
-        body["shipping"]["city"] = city.into();
-        customer.post("/api/orders", &body).await.body["id"].as_str().unwrap().to_owned()
+    let declined = async || {
+        let id = order_to(&customer, "reject").await;
+        customer.wait_for("orders", &id, &["payment_failed"]).await;
+        id
     };
-    let waits = async |id: &str| {
-        let waits = async || {
-            let runs = app.store.instances.runs("orders", id).await.unwrap();
-            let payment = runs.into_iter().find(|run| run.name == "step-payment")?;
-            let waits = payment.last_error.as_deref().is_some_and(|error| error.contains("circuit breaker"));
-            (waits && payment.status == RunStatus::Ready).then_some(())
-        };
-        until("the payment waits for the breaker", waits).await;
-    };
+    let (again, cancelled) = (declined().await, declined().await);
     let mut tried = Vec::new();
     for _ in 0..5 {
-        tried.push(order_to("panic").await);
+        tried.push(order_to(&customer, "panic").await);
     }
     for id in &tried {
-        waits(id).await;
+        assert!(held_back(&app, id).await.attempt > 1);
     }
-    let untouched = order_to("accept").await;
-    waits(&untouched).await;
+    let untouched = order_to(&customer, "accept").await;
+    held_back(&app, &untouched).await;
+    for id in [&again, &cancelled] {
+        assert_eq!(customer.post(&format!("/api/orders/{id}/retry"), &json!({})).await.status, StatusCode::OK);
+        let waiting = held_back(&app, id).await;
+        assert_eq!((waiting.visit, waiting.attempt), (2, 1), "{waiting:?}");
+    }
+
+    // An earlier visit that was answered takes nothing away: this one was not begun.
+    let offers = async || {
+        let order = customer.get(&format!("/api/orders/{cancelled}")).await.body;
+        order["actions"].as_array().unwrap().contains(&json!("cancel")).then_some(())
+    };
+    until("it says that it can be cancelled", offers).await;
+    let answer = customer.post(&format!("/api/orders/{cancelled}/cancel"), &json!({})).await;
+    assert_eq!((answer.status, &answer.body["state"]), (StatusCode::OK, &json!("cancelled")), "{answer:?}");
+
     app.clock.advance(SignedDuration::from_mins(61));
-    let cancelled = customer.wait_for("orders", &untouched, &ENDS).await;
-    assert_eq!((cancelled["state"].as_str(), last_of(&cancelled)), (Some("cancelled"), ("abandon_payment", "timer")), "{cancelled:#}");
-    assert_eq!(path_of(&cancelled)[3..], ["paying", "payment_failed", "cancelled"]);
+    let ended = given_up(&customer, &untouched).await;
+    assert_eq!(path_of(&ended)[3..], ["paying", "payment_failed", "cancelled"]);
+    for id in tried.iter().chain([&again]) {
+        given_up(&customer, id).await;
+    }
+    wait_for_stock(&customer, "prod-001", ALL).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_goes_on_asking_in_vain_holds_no_goods_beyond_their_time() {
+    let app = app("5s", "payment", &[], &[("PAYMENT_RETRY_AFTER", "1h")]).await;
+    let (mallory, ada) = (app.client.customer("mallory").await, app.client.customer("ada").await);
+    let in_vain = async |product: &str| {
+        let answer = mallory.order(product, 1, "tok_gatewayDown").await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        answer.body["id"].as_str().unwrap().to_owned()
+    };
+    let held = join_all((0..30).map(|_| in_vain("prod-001"))).await;
+    // Whoever fails alone is left alone: what was attempted waits behind what is new.
+    let waiting = until("payments that were attempted wait for the breaker", async || {
+        let payments = join_all(held.iter().map(|id| payment_of(&app, id))).await;
+        let waits = |payment: &StepRun| payment.attempt == 2 && payment.last_error.as_deref().is_some_and(|why| why.contains("breaker"));
+        let waiting: Vec<String> = payments.into_iter().flatten().filter(waits).map(|payment| payment.resource_id).collect();
+        (!waiting.is_empty()).then_some(waiting)
+    })
+    .await;
+    let ended = until("all of them have given their goods back", async || {
+        in_vain("prod-008").await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let orders = join_all(waiting.iter().map(|id| seen(&mallory, id))).await;
+        orders.iter().all(|order| order["state"] == "cancelled").then_some(orders)
+    })
+    .await;
+    let mut without_a_try = 0;
+    for order in &ended {
+        assert_eq!(last_of(order), ("abandon_payment", "timer"), "{order:#}");
+        let row = order["history"].as_array().unwrap().iter().rfind(|row| row["transition"] == "payment_declined").unwrap();
+        assert_eq!(row["reason"], "the service behind this step did not answer in time; whatever it did was undone", "{row:#}");
+        let runs = app.store.instances.runs("orders", order["id"].as_str().unwrap()).await.unwrap();
+        assert!(runs.iter().any(|run| run.kind == RunKind::Undo && run.status == RunStatus::Done), "nobody has asked: {runs:#?}");
+        without_a_try += usize::from(runs.iter().any(|run| run.kind == RunKind::Step && run.name == "step-payment" && run.attempt == 2));
+    }
+    assert!(without_a_try > 0, "none of them waited until its time was up");
+    wait_for_stock(&ada, "prod-001", ALL).await;
+    assert_eq!(ada.order_until("prod-001", 1, "tok_visa", &ENDS).await["state"], "delivered");
+}
+
+async fn seen(customer: &Client, id: &str) -> Value {
+    customer.get(&format!("/api/orders/{id}")).await.body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_waits_for_a_place_behind_payments_that_hang_ends_too() {
+    let app = app("1h", "hostile", &[], &[("MAX_CONCURRENT_RUNS", "8")]).await;
+    let customer = app.client.customer("ada").await;
+    let crowd = || app.runtime.crowd("payment-processor").unwrap_or_default();
+    let mut last = order_to(&customer, "sleep").await;
+    while crowd().waiting == 0 {
+        last = order_to(&customer, "sleep").await;
+        // Whether it has its place or waits for one.
+        let seen = async || (payment_of(&app, &last).await.is_some() && crowd().running > 0).then_some(());
+        until("its payment is claimed", seen).await;
+    }
+    app.clock.advance(SignedDuration::from_mins(61));
+    let ended = given_up(&customer, &last).await;
+    assert_eq!(path_of(&ended)[3..], ["paying", "payment_failed", "cancelled"], "it was never attempted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_whose_component_the_config_does_not_name_any_more_ends_too() {
+    let variables = [("PAYMENT_RETRY_AFTER", "10h")];
+    let app = app("1h", "payment", &[], &variables).await;
+    let clock = app.clock.clone();
+    let customer = app.client.customer("ada").await;
+    let id = declined(&customer, 5).await;
+    let token = customer.token().to_owned();
+    let folder = app.stop().await;
+    // What began on the old definition needs a component of the old name.
+    let config = holding(folder.path(), "1h", &[("payment-processor", "other-processor")]);
+    let app = TestApp::start_at(clock, folder, &config, &variables).await;
+    let customer = app.client.with_token(&token);
+    assert_eq!(customer.post(&format!("/api/orders/{id}/retry"), &json!({})).await.status, StatusCode::OK);
+    until("its payment is set aside", async || {
+        payment_of(&app, &id).await.filter(|payment| payment.status == RunStatus::Stranded).map(drop)
+    })
+    .await;
+    app.clock.advance(SignedDuration::from_mins(61));
+    given_up(&customer, &id).await;
+    wait_for_stock(&customer, "prod-001", ALL).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,6 +19,8 @@ pub const SECRET: &str = "a secret of the tests, long enough for HS256";
 /// A running app; dropping it stops it.
 pub struct TestApp {
     pub client: Client,
+    /// At the address for those who run it, if the config has one.
+    pub operator: Option<Client>,
     pub clock: Clock,
     pub store: Store,
     pub runtime: Arc<Runtime>,
@@ -94,12 +96,13 @@ impl TestApp {
         let environment = environment(folder.path(), variables);
         crate::compiled::give(&folder.path().join("data"));
         let (plan, _) = config::load(config, &environment).unwrap_or_else(|report| panic!("{}", report.lines()));
-        let surroundings = Surroundings { clock: clock.clone(), compiler: env!("CARGO_BIN_EXE_millrace").into() };
+        let surroundings = Surroundings { clock: clock.clone(), compiler: env!("CARGO_BIN_EXE_millrace").into(), environment };
         let app = App::build(plan, surroundings).await.unwrap();
         let client = Client::new(&format!("http://{}", app.address().unwrap()));
+        let operator = app.operator_address().map(|address| Client::new(&format!("http://{address}")));
         let (store, runtime, stop) = (app.store().unwrap(), app.runtime().unwrap(), Stop::new());
         let running = tokio::spawn(app.run(stop.clone()));
-        let app = Self { client, clock, store, runtime, folder, stop, running: Some(running) };
+        let app = Self { client, operator, clock, store, runtime, folder, stop, running: Some(running) };
         app.wait_until_ready().await;
         crate::compiled::keep(&app.folder.path().join("data"));
         app
@@ -142,6 +145,7 @@ pub fn environment(folder: &Path, variables: &[(&str, &str)]) -> Environment {
     let components = folder.join("components").display().to_string();
     let standard = [
         ("LISTEN", "127.0.0.1:0"),
+        ("OPERATOR_LISTEN", "127.0.0.1:0"),
         ("DATA_DIR", data.as_str()),
         ("COMPONENTS_DIR", components.as_str()),
         ("WEB_ROOT", "/nonexistent"),

@@ -110,17 +110,32 @@ async fn calling_the_host_without_end_is_counted() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn standard_output_goes_nowhere() {
+#[tokio::test]
+async fn what_is_printed_becomes_log_lines_at_debug_within_the_budget_of_all_lines() {
     let workshop = hostile().await;
+    let lines = Lines::default();
+    let taken = lines.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false).with_writer(move || taken.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    assert_eq!(accepted(&workshop.run(json!({ "mode": "print" })).await)["survived"], true);
+    for text in ["counted 3 lines", "and told of one", "which is two", "without an end"] {
+        let [line] = &lines.with(text)[..] else { panic!("{text}: {:?}", lines.with(text)) };
+        assert!(line.contains("DEBUG") && line.contains("worker") && line.contains("order-1"), "{line}");
+    }
+
     assert_eq!(accepted(&workshop.run(json!({ "mode": "stdout flood" })).await)["survived"], true);
+    let flood = lines.with("xxxx");
+    assert!(flood.len() <= 16, "{} lines of 4 KiB", flood.len());
+    assert!(lines.with("were dropped")[0].contains(&format!("dropped={}", 200 - flood.len())), "{:?}", lines.with("were dropped"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn there_is_nothing_to_find_outside() {
     let workshop = hostile().await;
     let report = workshop.run(json!({ "mode": "probe" })).await;
-    let nothing = json!({ "env": 0, "args": 0, "files": 0, "folders": 0, "preopens": 0, "written": false, "stdin": "" });
+    let nothing = json!({ "env": 0, "args": 0, "files": 0, "folders": 0, "preopens": 0, "sockets": 0, "written": false, "stdin": "" });
     assert_eq!(json!(accepted(&report)), nothing);
 }
 

@@ -27,7 +27,6 @@ async fn what_is_no_step_is_refused_with_a_reason() {
         ("half", whole[..whole.len() / 2].to_vec(), "not written completely"),
         ("no exports", component("(component)"), "does not export `describe` and `process`"),
         ("other version", of_version("0.2.0"), "was built for millrace:step@0.2.0, and this host offers millrace:step@0.1.0"),
-        ("sockets", component("(component (import \"wasi:sockets/tcp@0.2.0\" (instance)))"), "no component gets sockets"),
         ("next wasi", component("(component (import \"wasi:cli/environment@0.3.0\" (instance)))"), "offers WASI 0.2"),
         ("unknown", component("(component (import \"acme:secrets/read@1.0.0\" (instance)))"), "imports acme:secrets/read@1.0.0"),
     ] {
@@ -45,7 +44,6 @@ async fn features_beyond_plain_wasm_are_refused() {
     for (what, inside) in [
         ("memory64", "(memory i64 1)"),
         ("shared memory", "(memory 1 2 shared)"),
-        ("two memories", "(memory 1) (memory 1)"),
         ("garbage collection", "(type (struct (field i32)))"),
         ("exceptions", "(tag)"),
         ("tail calls", "(func $f (return_call $f))"),
@@ -59,6 +57,52 @@ async fn features_beyond_plain_wasm_are_refused() {
         let reason = workshop.refused().reason;
         assert!(reason.contains("cannot be compiled"), "{what}: {reason}");
     }
+}
+
+/// A component that consists of two, each with a memory of its own: one is asked by the other as soon as it is there.
+const COMPOSED: &str = r#"(component $composed
+    (component $rules
+        (core module $code
+            (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+            (func (export "length") (param i32 i32) (result i32) (local.get 1)))
+        (core instance $code (instantiate $code))
+        (func (export "length") (param "text" string) (result u32)
+            (canon lift (core func $code "length") (memory $code "memory") (realloc (func $code "realloc")))))
+    (component $asks
+        (import "length" (func $length (param "text" string) (result u32)))
+        (core module $text (memory (export "memory") 1) (data (i32.const 0) "fraud"))
+        (core instance $text (instantiate $text))
+        (core func $lowered (canon lower (func $length) (memory $text "memory")))
+        (core module $code
+            (import "text" "memory" (memory 1))
+            (import "rules" "length" (func $length (param i32 i32) (result i32)))
+            (func $start (if (i32.ne (call $length (i32.const 0) (i32.const 5)) (i32.const 5)) (then unreachable)))
+            (start $start))
+        (core instance (instantiate $code
+            (with "text" (instance $text))
+            (with "rules" (instance (export "length" (func $lowered)))))))
+    (instance $rules (instantiate $rules))
+    (instance (instantiate $asks (with "length" (func $rules "length")))))"#;
+
+/// A step that has [`COMPOSED`] in it `times` times.
+fn composed(times: usize) -> Vec<u8> {
+    let mut file = tiny("i32.const 96");
+    let part = component(&format!("(component {COMPOSED} {})", "(instance (instantiate $composed))".repeat(times)));
+    file.extend_from_slice(&part[8..]);
+    file
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_may_be_composed_of_components_with_memories_of_their_own() {
+    let workshop = with_file(composed(1)).await;
+    accepted(&workshop.run(json!({})).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_of_more_memories_than_a_run_may_have_is_refused() {
+    let reason = with_file(composed(10)).await.refused().reason;
+    assert!(reason.contains("memories") && reason.contains('4'), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -217,7 +217,8 @@ async fn answer(env: &mut TestEnv, ask: &Ask) -> String {
         }
         Ask::AddUser { id, email } => {
             let email = format!("{email}@example.com");
-            let user = User { id: id.to_string(), name: "n".into(), email, password_hash: "p".into(), roles: [].into(), created_at: at(0) };
+            let user =
+                User { id: id.to_string(), name: "n".into(), email, password_hash: "p".into(), created_at: at(0), ..User::default() };
             format!("{:?}", store.users.add_user(user).await)
         }
         Ask::UpdateUser { id, email } => {

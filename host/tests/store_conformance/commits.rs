@@ -1,6 +1,6 @@
 //! One decision, all of it or nothing.
 
-use millrace::store::{Commit, Conflict, Guard, IdempotencyRow, InboxRow, PriceRow, Stocking, Store};
+use millrace::store::{Commit, Conflict, Guard, IdempotencyRow, InboxRow, PriceRow, Resource, Stocking, Store, Touched};
 
 use crate::test_env::{
     TestEnv, all_at_once, at, change, conflict, create, deed, done, event, history_row, instance, moved, product, run, settling, timer,
@@ -123,9 +123,37 @@ fn everything_with_a_stale_fence(epoch: u64) -> Commit {
         inbox: Some(InboxRow { consumer: "trigger".into(), event_id: "e1".into() }),
         idempotency: Some(IdempotencyRow { user: "u".into(), key: "k".into(), request_hash: "h".into(), resource_id: "a".into() }),
         stock: Some(Stocking::Anew { sku: "a".into(), on_hand: 5 }),
+        touched: None,
         prices: vec![PriceRow { version: 2, price: 1, actor: None, at: at(0) }],
         audit: vec![deed("pay", "a")],
     }
+}
+
+/// A resource is written with the move of another one's version, or not at all; of many at once one is.
+pub async fn another_resource_moves_with_a_commit_or_nothing_does(env: TestEnv) {
+    let source = instance("a");
+    env.store.resources.commit(create(source.clone())).await.unwrap();
+    env.store.resources.commit(Commit { timers: vec![timer("a", "expire", 2, 5)], ..change(moved(&source, "paying")) }).await.unwrap();
+    let source = env.store.resources.resource("orders", "a").await.unwrap().unwrap();
+    let drawing = |id: String, kind: &str, version: u64| {
+        let touched = Some(Touched { kind: kind.into(), id: "a".into(), version });
+        Commit { touched, ..create(Resource { id, ..instance("b") }) }
+    };
+    let attempts = (0..20).map(|n| {
+        let (store, commit) = (env.store.clone(), drawing(format!("b{n}"), "orders", 2));
+        async move { store.resources.commit(commit).await }
+    });
+    let results = all_at_once(attempts).await;
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
+    let moved_on = env.store.resources.resource("orders", "a").await.unwrap().unwrap();
+    assert_eq!(moved_on, Resource { version: 3, ..source }, "nothing else of it changes");
+    assert_eq!(env.store.instances.timers("orders", "a").await.unwrap().len(), 1);
+    for (kind, version) in [("orders", 2), ("orders", 4), ("nothing", 1)] {
+        let refused = env.store.resources.commit(drawing("late".into(), kind, version)).await;
+        assert_eq!(conflict(refused), Conflict::Version { kind: kind.into(), id: "a".into() });
+    }
+    assert_eq!(env.store.resources.resource("orders", "late").await.unwrap(), None);
+    env.store.resources.commit(drawing("late".into(), "orders", 3)).await.unwrap();
 }
 
 async fn assert_untouched(store: &Store) {

@@ -2,16 +2,19 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "this is a test, its functions are only not all marked so")]
 #![expect(clippy::disallowed_methods, reason = "what a test spawns ends with it")]
 
+mod accounts;
 mod agreement;
 mod audit;
 mod commits;
 mod durable;
 mod finished;
+mod holds;
 mod ledger;
 mod outbox;
 mod registry;
 mod resources;
 mod runs;
+mod search;
 mod shop;
 mod test_env;
 
@@ -56,6 +59,7 @@ on_each_store! {
         a_conflicting_commit_writes_nothing_at_all,
         neighbours_of_a_conflicting_commit_succeed,
         of_many_changes_of_one_version_one_wins,
+        another_resource_moves_with_a_commit_or_nothing_does,
         many_callers_see_what_they_were_answered,
         an_event_has_its_effect_once,
         an_idempotency_key_has_one_winner,
@@ -67,6 +71,10 @@ on_each_store! {
         a_resource_without_workflow_is_deleted_with_its_stock,
         deleting_needs_the_version,
         a_resource_with_a_workflow_is_not_deleted;
+    search:
+        what_is_searched_for_is_found_in_pages_whatever_is_asked,
+        a_resource_is_found_by_what_its_data_is_now,
+        notes_are_read_newest_first_and_go_with_their_resource;
     runs:
         due_runs_are_claimed_oldest_first,
         no_run_is_claimed_twice,
@@ -87,6 +95,7 @@ on_each_store! {
         timers_are_replaced_by_every_change,
         timers_of_a_resource_come_earliest_first,
         timers_stay_when_only_a_run_is_settled,
+        a_timer_is_added_where_nothing_changes_and_takes_no_later_ones_place,
         due_timers_come_earliest_first,
         a_stale_timer_is_dropped_but_not_its_successor;
     outbox:
@@ -100,12 +109,29 @@ on_each_store! {
         old_idempotency_keys_are_forgotten,
         of_a_task_that_is_done_no_copy_of_its_event_stays,
         positions_are_never_given_out_twice,
-        dead_letters_are_kept_until_dropped;
+        dead_letters_are_kept_until_dropped,
+        dead_letters_are_published_again_or_taken_from_the_list;
+    holds:
+        nothing_of_a_held_instance_begins_until_it_is_let_go_on,
+        a_hold_ends_with_its_instance_and_outlives_the_process,
+        only_an_unfinished_instance_is_held,
+        an_instance_is_hurried_and_its_runs_that_were_set_aside_get_another_chance,
+        instances_are_found_by_what_they_are,
+        pages_of_what_is_sought_have_no_gap_and_no_repetition;
     finished:
         finished_instances_are_old_when_nothing_has_gone_on_for_long,
         an_instance_stays_while_an_event_of_its_time_waits,
         what_belongs_to_a_finished_instance_goes_with_it,
         an_instance_that_is_not_what_was_archived_stays;
+    accounts:
+        a_change_of_what_tokens_rest_on_makes_a_new_epoch,
+        the_last_who_has_a_role_keeps_it_if_that_is_asked_for,
+        of_many_who_take_a_role_from_each_other_one_keeps_it,
+        what_another_process_has_told_of_an_account_is_kept,
+        every_epoch_is_told_once,
+        a_reset_is_good_once_and_for_its_time,
+        a_user_has_a_few_resets_at_most,
+        users_are_searched_by_what_is_known_of_them_and_listed_in_pages;
     shop:
         an_email_is_taken_once_in_any_case,
         a_user_is_found_by_id_and_email,

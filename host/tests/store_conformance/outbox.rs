@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use millrace::store::{Commit, DeadLetter, IdempotencyRow, InboxRow, OutboxRow, Prunable, RunStatus, Settled, StepRun};
+use millrace::store::{Commit, DeadLetter, IdempotencyRow, InboxRow, OutboxRow, Prunable, Redriven, RunStatus, Settled, StepRun};
 use millrace_workflow::RunKind;
 
 use crate::test_env::{TestEnv, all_at_once, at, change, create, event, instance, moved, run};
@@ -203,4 +203,23 @@ pub async fn dead_letters_are_kept_until_dropped(mut env: TestEnv) {
     env.store.messages.add_dead_letter(letter(3)).await.unwrap();
     let ids: Vec<u64> = env.store.messages.dead_letters(10).await.unwrap().iter().map(|letter| letter.id).collect();
     assert_eq!(ids, [1, 3], "an id is never used again");
+}
+
+pub async fn dead_letters_are_published_again_or_taken_from_the_list(env: TestEnv) {
+    let messages = &env.store.messages;
+    env.store.resources.commit(with_events([event("a", 1)])).await.unwrap();
+    messages.mark_published(&[1]).await.unwrap();
+    let letter =
+        |consumer: &str, event: OutboxRow| DeadLetter { id: 0, consumer: consumer.into(), event, reason: "not an event".into(), at: at(5) };
+    for (consumer, event) in [("trigger", event("a", 1)), ("handler", event("a", 1)), ("handler", event("forgotten", 7))] {
+        messages.add_dead_letter(letter(consumer, event)).await.unwrap();
+    }
+    let topics = ["order.paid".to_owned()];
+    assert_eq!(messages.redrive(&["other".to_owned()], None).await.unwrap(), Redriven::default());
+    assert_eq!(messages.redrive(&topics, None).await.unwrap(), Redriven { letters: 2, events: 1, forgotten: 1 });
+    assert_eq!(positions(&messages.unpublished(0, 10).await.unwrap()), [1]);
+    assert_eq!(messages.dead_letters(10).await.unwrap().len(), 1, "the event of one is not kept any more");
+    assert_eq!(messages.discard("order.paid", Some(2), None).await.unwrap(), 0, "those up to there are gone");
+    assert_eq!(messages.discard("order.paid", None, None).await.unwrap(), 1);
+    assert!(messages.dead_letters(10).await.unwrap().is_empty());
 }

@@ -64,6 +64,11 @@ pub async fn a_run_is_claimed_by_its_key_while_it_is_ready(env: TestEnv) {
     assert_eq!(claimed, Some(expected.clone()));
     assert_eq!(store.instances.claim_run(&key).await.unwrap(), None, "it is claimed");
     assert_eq!(store.instances.claim_run("no such run").await.unwrap(), None);
+    let [set_aside, quarantined] =
+        [("c", RunStatus::Stranded), ("d", RunStatus::Quarantined)].map(|(id, status)| StepRun { status, ..due(id, 0) });
+    store.resources.commit(with_runs([set_aside.clone(), quarantined.clone()])).await.unwrap();
+    assert!(store.instances.claim_run(&set_aside.key).await.unwrap().is_some_and(|run| run.status == RunStatus::Running));
+    assert_eq!(store.instances.claim_run(&quarantined.key).await.unwrap(), None, "it waits for a person");
     assert_eq!(store.instances.runs("orders", "a").await.unwrap(), [expected]);
 }
 
@@ -265,6 +270,22 @@ pub async fn timers_stay_when_only_a_run_is_settled(env: TestEnv) {
     env.store.resources.commit(Commit { timers: timers.clone(), runs: vec![run.clone()], ..create(instance("a")) }).await.unwrap();
     env.store.resources.commit(settling(done(&run))).await.unwrap();
     assert_eq!(env.store.instances.due_timers(at(100), 10).await.unwrap(), timers);
+}
+
+pub async fn a_timer_is_added_where_nothing_changes_and_takes_no_later_ones_place(env: TestEnv) {
+    let store = &env.store;
+    let added = |timer| Commit { timers: vec![timer], ..Commit::default() };
+    let other = timer("a", "remind", 1, 50);
+    store.resources.commit(Commit { timers: vec![other.clone()], ..create(instance("a")) }).await.unwrap();
+    for due in [300, 200] {
+        store.resources.commit(added(timer("a", "expire", 2, due))).await.unwrap();
+        assert_eq!(store.instances.timers("orders", "a").await.unwrap(), [other.clone(), timer("a", "expire", 2, due)]);
+    }
+    store.resources.commit(added(timer("a", "expire", 1, 10))).await.unwrap();
+    assert_eq!(store.instances.timers("orders", "a").await.unwrap(), [other, timer("a", "expire", 2, 200)], "of a version before");
+    store.resources.commit(added(timer("nobody", "expire", 1, 10))).await.unwrap();
+    assert!(store.instances.timers("orders", "nobody").await.unwrap().is_empty());
+    assert_eq!(store.operations.backlog().await.unwrap().timers, 2);
 }
 
 pub async fn due_timers_come_earliest_first(env: TestEnv) {

@@ -16,8 +16,8 @@ fn user(id: &str, email: &str) -> User {
         name: format!("User {id}"),
         email: email.into(),
         password_hash: "$argon2id$x".into(),
-        roles: BTreeSet::new(),
         created_at: at(1),
+        ..User::default()
     }
 }
 
@@ -77,7 +77,7 @@ pub async fn a_user_has_the_roles_that_were_set_last(mut env: TestEnv) {
     env.store.users.add_user(user("2", "bob@example.com")).await.unwrap();
     assert_eq!(env.store.users.user("1").await.unwrap(), Some(ada.clone()));
     let set = env.store.users.set_roles("1", &roles(&["finance", "admin"]), None).await.unwrap();
-    let promoted = User { roles: roles(&["admin", "finance"]), ..ada };
+    let promoted = User { roles: roles(&["admin", "finance"]), epoch: 1, ..ada };
     assert_eq!(set, Some(promoted.clone()));
     env.store.users.update_user("1", Some(&promoted.name), None).await.unwrap();
     env.reopen().await;

@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use millrace::clock::Clock;
 use millrace::store::memory::Memory;
 use millrace::store::{
-    AuditEntry, Commit, Conflict, Database, Guard, HistoryRow, Object, OutboxRow, Progress, Resource, RunStatus, Settled, StartedBy,
-    StepRun, StockLine, Stocking, Store, StoreError, Timer, open,
+    AuditEntry, Commit, Conflict, Database, Form, Guard, HistoryRow, Key, KeysOf, Object, OutboxRow, Progress, Resource, RunStatus,
+    Settled, StartedBy, StepRun, StockLine, Stocking, Store, StoreError, Timer, open,
 };
 use millrace_workflow::{Instance, RunKind};
 use serde_json::json;
@@ -41,7 +41,7 @@ impl TestEnv {
 
     pub fn memory() -> Self {
         let clock = Clock::system();
-        let current = Memory::with_clock(clock.clone());
+        let current = Memory::with_clock(clock.clone()).with_keys(keys());
         let store = Store::of(Arc::new(current.reopen()));
         Self { store, clock, backend: Backend::Memory { current } }
     }
@@ -79,8 +79,19 @@ impl TestEnv {
     }
 }
 
+/// What the resources of these tests are found by.
+pub fn keys() -> Vec<KeysOf> {
+    let key = |name: &str, path: &str, form| Key { name: name.into(), path: path.into(), form };
+    let keys = vec![
+        key("product", "items.productId", Form::Text),
+        key("total", "total", Form::Hundredths),
+        key("?transaction", "transaction", Form::Text),
+    ];
+    vec![KeysOf { kind: "orders".into(), keys }]
+}
+
 pub fn settings(folder: &TempDir) -> Database {
-    Database { path: folder.path().join("data").join("millrace.db"), readers: 2 }
+    Database { path: folder.path().join("data").join("millrace.db"), readers: 2, keys: keys() }
 }
 
 /// Claims up to `limit` runs of any line.

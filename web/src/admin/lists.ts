@@ -11,18 +11,31 @@ export function useList<T>(key: string, get: Get<T>, { every }: { every?: number
     // A long list is not asked for as a whole again and again.
     every: (known) => (known && known.items.length <= LIVE ? every : undefined),
   })
-  const more = useAction(() => get(data?.cursor, null), {
+  const more = useAction(() => atLeast(1, get, data?.cursor, null), {
     onSuccess: ({ items, cursor }) => put(key, { items: [...(data?.items ?? []), ...items], cursor }),
   })
   const show = useCallback(() => void refresh(), [refresh])
   return { items: data?.items, hasMore: data?.cursor !== undefined, error, refresh: show, more }
 }
 
+/** Rows up to which a list is asked for again by itself. */
 const LIVE = 100
 
+/** Parts that are asked for until there is something to show: one may be empty and lead on, where much was looked at and little found. */
+const MOST_PARTS = 20
+
 async function asFarAs<T>(get: Get<T>, known: Page<T> | undefined, signal: AbortSignal): Promise<Page<T>> {
-  let { items, cursor } = await get(undefined, signal)
-  while (cursor && items.length < (known?.items.length ?? 0)) {
+  return atLeast(known?.items.length ?? 1, get, undefined, signal)
+}
+
+async function atLeast<T>(
+  count: number,
+  get: Get<T>,
+  from: string | undefined,
+  signal: AbortSignal | null,
+): Promise<Page<T>> {
+  let { items, cursor } = await get(from, signal)
+  for (let part = 1; cursor && items.length < count && part < Math.max(MOST_PARTS, count); part += 1) {
     const next = await get(cursor, signal)
     items = [...items, ...next.items]
     cursor = next.cursor

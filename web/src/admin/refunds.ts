@@ -4,7 +4,7 @@ import type { Refund } from './api/orders'
 /** Ended without money going back. */
 const VOID = ['refused', 'cancelled', 'failed']
 /** Nothing follows that could still go wrong. */
-const DONE = ['refunded', 'restocking', 'closed']
+const DONE = ['refunded', 'restocking', 'restock_failed', 'closed']
 
 export interface Sums {
   /** Gone back. */

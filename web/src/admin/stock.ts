@@ -16,7 +16,7 @@ export const SIGNS: Readonly<Record<Kind, 'plus' | 'minus' | 'either' | 'none'>>
 export function moveOf(kind: Kind, typed: string, expected: number, note: string): NewMove | undefined {
   const units = Number(typed)
   if (typed.trim() === '' || !Number.isSafeInteger(units)) return undefined
-  const said = { reason: kind, note: note.trim() }
+  const said = { reason: kind, ...(note.trim() && { note: note.trim() }) }
   if (kind === 'counted') return units >= 0 ? { ...said, counted: units, expected } : undefined
   if (units === 0 || (units < 0 && SIGNS[kind] !== 'either')) return undefined
   return { ...said, delta: SIGNS[kind] === 'minus' ? -units : units }

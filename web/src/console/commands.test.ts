@@ -26,8 +26,8 @@ describe('a new module', () => {
       '+    dependsOn: [event-broker]',
       '+',
     ])
-    expect(text.indexOf('name: refunds')).toBeGreaterThan(text.indexOf('component: notification-sender'))
-    expect(text.indexOf('name: refunds')).toBeLessThan(text.indexOf('# --- Operation'))
+    expect(text.indexOf('name: refunds\n')).toBeGreaterThan(text.indexOf('component: notification-sender'))
+    expect(text.indexOf('name: refunds\n')).toBeLessThan(text.indexOf('# --- Operation'))
   })
 
   it('is written with the quotes and lists of the file', () => {

@@ -61,7 +61,9 @@ describe('modules', () => {
     ])
     expect(places).toEqual([
       ['step-payment', 'dependsOn/0'],
+      ['step-refund', 'dependsOn/0'],
       ['step-payment', 'config/componentId'],
+      ['step-refund', 'config/componentId'],
     ])
   })
 })
@@ -77,8 +79,8 @@ describe('edges', () => {
   it('bundle the routes that pass the same middlewares to the same handler', () => {
     expect(edges(MONOLITH, 'serves')).toEqual(['serves: web-server > router'])
     expect(edges(MONOLITH, 'route').slice(0, 3)).toEqual([
-      'route: router > cors > request-id > rate-limiter > auth (POST /api/auth/register; POST /api/auth/login)',
-      'route: router > cors > request-id > rate-limiter > auth-middleware > auth (GET /api/auth/profile; PUT /api/auth/profile)',
+      'route: router > cors > request-id > rate-limiter > auth (POST /api/auth/register; POST /api/auth/login; POST /api/auth/password/forgotten; POST /api/auth/password/reset)',
+      'route: router > cors > request-id > rate-limiter > auth-middleware > auth (GET /api/auth/profile; PUT /api/auth/profile; POST /api/auth/renew; POST /api/auth/sudo; PUT /api/auth/password; POST /api/auth/totp; POST /api/auth/totp/confirm; DELETE /api/auth/totp; GET /api/admin/users; PUT /api/admin/users/{id}/roles; POST /api/admin/users/{id}/disable; POST /api/admin/users/{id}/enable)',
       'route: router > cors > request-id > rate-limiter > products-api (GET /api/products; GET /api/products/{id})',
     ])
   })
@@ -89,12 +91,15 @@ describe('edges', () => {
     )
     expect(meant).toEqual([
       'workflow: orders-api > order-state',
+      'workflow: refunds-api > order-state',
       'catalogue: orders-api > products-api',
       'database: persistence > order-db',
       'grant: inventory-checker > products-api (stock)',
       'component: step-validate > inventory-checker',
       'component: step-payment > payment-processor',
       'component: step-shipping > shipping-service',
+      'component: step-refund > payment-processor',
+      'component: step-restock > inventory-checker',
       'component: notification-handler > notification-sender',
       'limit: spa > rate-limiter',
     ])
@@ -106,7 +111,8 @@ describe('edges', () => {
       'hook: order-state > step-payment (on start_payment, retry_payment)',
     ])
     expect(edges(MONOLITH, 'subscription')).toEqual([
-      'subscription: event-broker > notification-handler (order.created; order.validated; order.paid; order.shipped; order.delivered; order.cancelled)',
+      'subscription: event-broker > notification-handler (order.created; order.validated; order.paid; order.shipped; order.delivered; order.cancelled; user.password_forgotten)',
+      'subscription: event-broker > refund-handler (refund.created; refund.refunded; refund.refused)',
     ])
     expect(edges(MONOLITH, 'trigger')).toEqual([
       'trigger: orders-api > order-state (POST /api/orders: start_validation)',

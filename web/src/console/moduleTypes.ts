@@ -140,6 +140,13 @@ export const MODULE_TYPES: readonly ModuleType[] = [
   },
   { type: 'metrics.collector', label: 'Metrics Collector', role: 'operation', after: [], settings: none },
   { type: 'health.checker', label: 'Health Checker', role: 'operation', after: [], settings: none },
+  {
+    type: 'operator.api',
+    label: 'Operator API',
+    role: 'operation',
+    after: [],
+    settings: () => ({ server: 'operator-server' }),
+  },
 ]
 
 const byType = new Map(MODULE_TYPES.map((one) => [one.type, one]))

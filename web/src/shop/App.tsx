@@ -18,6 +18,8 @@ const ProductPage = lazily(() => import('./pages/ProductPage'))
 const CartPage = lazily(() => import('./pages/CartPage'))
 const LoginPage = lazily(() => import('./pages/LoginPage'))
 const RegisterPage = lazily(() => import('./pages/RegisterPage'))
+const ForgottenPage = lazily(() => import('./pages/ForgottenPage'))
+const ResetPage = lazily(() => import('./pages/ResetPage'))
 const CheckoutPage = lazily(() => import('./pages/CheckoutPage'), 'members')
 const OrdersPage = lazily(() => import('./pages/OrdersPage'), 'members')
 const OrderPage = lazily(() => import('./pages/OrderPage'), 'members')
@@ -29,6 +31,8 @@ const routes: readonly Route[] = [
   { pattern: '/cart', page: () => <CartPage /> },
   { pattern: '/login', page: () => guest(<LoginPage />) },
   { pattern: '/register', page: () => guest(<RegisterPage />) },
+  { pattern: '/forgotten', page: () => guest(<ForgottenPage />) },
+  { pattern: '/reset/:token', page: ({ token = '' }) => <ResetPage key={token} token={token} /> },
   { pattern: '/checkout', page: () => member(<CheckoutPage />) },
   { pattern: '/orders', page: () => member(<OrdersPage />) },
   { pattern: '/orders/:id', page: ({ id = '' }) => member(<OrderPage key={id} id={id} />) },

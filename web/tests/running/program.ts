@@ -28,7 +28,11 @@ export class Program {
 
   /** `config` is the name of a file in configs/. */
   static async start(config: string, environment: Record<string, string>): Promise<Program> {
-    const { address, process } = await launch(config, { ...environment, LISTEN: `127.0.0.1:${await freePort()}` })
+    const { address, process } = await launch(config, {
+      ...environment,
+      LISTEN: `127.0.0.1:${await freePort()}`,
+      OPERATOR_LISTEN: '127.0.0.1:0',
+    })
     return new Program(config, environment, address, process)
   }
 
@@ -56,7 +60,12 @@ export class Program {
 
   /** With what it had, where it was. */
   async startAgain(changes: Record<string, string> = {}) {
-    const { process } = await launch(this.#config, { ...this.#environment, ...changes, LISTEN: this.address })
+    const { process } = await launch(this.#config, {
+      ...this.#environment,
+      ...changes,
+      LISTEN: this.address,
+      OPERATOR_LISTEN: '127.0.0.1:0',
+    })
     this.#process = process
   }
 }

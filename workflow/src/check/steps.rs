@@ -35,7 +35,8 @@ fn check_settings(name: &str, step: &Step, report: &mut Report) {
 
 /// An answer fires a transition, which has to leave the state where the step was started.
 fn check_answers(definition: &Definition, starts: &Starts<'_>, name: &str, step: &Step, report: &mut Report) {
-    for (field, answer) in [("success", &step.success), ("compensate", &step.compensate)] {
+    let reject = step.reject.as_ref().map(|answer| ("reject", answer));
+    for (field, answer) in [("success", &step.success), ("compensate", &step.compensate)].into_iter().chain(reject) {
         let path = ["steps", name, field];
         let Some(transition) = definition.transitions.get(answer) else {
             let hint = accepted(answer, "transitions", definition.transitions.keys().map(String::as_str));

@@ -42,6 +42,7 @@ pub fn step(component: &str, success: &str, compensate: &str) -> Step {
         component: component.into(),
         success: success.into(),
         compensate: compensate.into(),
+        reject: None,
         retry: RetryPolicy { max_retries: Some(2), backoff: Duration::from_secs(1), max_delay: RetryPolicy::DEFAULT_MAX_DELAY },
         timeout: Duration::from_secs(30),
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use millrace_workflow::{Cause, Effect, Input, Instance, Machine, Refusal, StepOutcome, Transition};
+use millrace_workflow::{Cause, Effect, Input, Instance, Machine, Refusal, Step, StepOutcome, Transition};
 
 use crate::builder::{automatic, edge, runs, starts, step, tells, timed, workflow};
 
@@ -19,6 +19,33 @@ fn one_step() -> Machine {
         .on(&["begin"], starts("step-work"))
         .begin("begin")
         .machine()
+}
+
+#[test]
+fn a_rejection_may_lead_elsewhere_than_a_failure() {
+    let machine = workflow("new")
+        .states(&["new", "working", "broken"])
+        .finals(&["done"])
+        .error("refused")
+        .transition("begin", edge("new", "working"))
+        .transition("finish", edge("working", "done"))
+        .transition("break", edge("working", "broken"))
+        .transition("again", edge("broken", "working"))
+        .transition("refuse", edge("working", "refused"))
+        .step("step-work", Step { reject: Some("refuse".into()), ..step("worker", "finish", "break") })
+        .on(&["begin", "again"], starts("step-work"))
+        .begin("begin")
+        .machine();
+    let (working, _) = machine.create();
+    for (outcome, state) in [
+        (StepOutcome::Accepted, "done"),
+        (StepOutcome::Rejected, "refused"),
+        (StepOutcome::Permanent, "broken"),
+        (StepOutcome::Transient, "broken"),
+    ] {
+        let (instance, _) = machine.advance(&working, &finished(1, 99, outcome)).unwrap();
+        assert_eq!(instance.state, state, "{outcome:?}");
+    }
 }
 
 fn finished(visit: u32, attempt: u32, outcome: StepOutcome) -> Input {

@@ -149,7 +149,7 @@ impl<'m> Life<'m> {
     fn check_rest(&self, after: &Instance, effects: &[Effect]) -> Result<(), TestCaseError> {
         let definition = self.machine.definition();
         let leaving = || definition.transitions.iter().filter(|(_, transition)| transition.from == after.state);
-        let is_answer = |name: &str| definition.steps.values().any(|step| step.success == name || step.compensate == name);
+        let is_answer = |name: &str| definition.steps.values().any(|step| step.answers().any(|answer| answer == name));
         prop_assert!(!leaving().any(|(_, transition)| transition.automatic));
 
         let timers: Vec<&Effect> = effects.iter().filter(|effect| matches!(effect, Effect::Timer { .. })).collect();

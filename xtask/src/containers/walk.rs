@@ -16,7 +16,16 @@ use crate::observability::promql::Prometheus;
 /// Beside the program: adds a service that is nothing but a config.
 const NOTIFICATIONS: &str = "docker-compose.notifications.yml";
 /// Topics of an order's events.
-const TOPICS: [&str; 6] = ["order.cancelled", "order.created", "order.delivered", "order.paid", "order.shipped", "order.validated"];
+const TOPICS: [&str; 8] = [
+    "order.cancelled",
+    "order.created",
+    "order.delivered",
+    "order.paid",
+    "order.shipped",
+    "order.validated",
+    "user.changed",
+    "user.password_forgotten",
+];
 /// What an order's delivery may take.
 const DELIVERY_LIMIT: Duration = Duration::from_secs(1);
 /// What anything else may take that happens by itself.

@@ -86,6 +86,11 @@ fn attack(mode: &str) -> Result<Outcome, Failure> {
             std::hint::black_box(wasip2::clocks::monotonic_clock::now());
         }),
         "stdout flood" => (0..200).for_each(|_| println(&"x".repeat(4_096))),
+        "print" => {
+            println("counted 3 lines");
+            complain("and told of one\nwhich is two");
+            print("without an end");
+        }
         "random flood" => (0..u64::MAX).for_each(|_| drop(wasip2::random::random::get_random_bytes(6_000))),
         "handle leak" => (0..u64::MAX).for_each(|_| std::mem::forget(wasip2::clocks::monotonic_clock::subscribe_duration(u64::MAX))),
         "huge result" => return Ok(Outcome::Accepted("x".repeat(32 << 20))),
@@ -107,6 +112,17 @@ fn accepted(results: &Value) -> Result<Outcome, Failure> {
 fn println(text: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn print(text: &str) {
+    use std::io::Write as _;
+    let _ = write!(std::io::stdout(), "{text}");
+    let _ = std::io::stdout().flush();
+}
+
+fn complain(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 fn spin() {
@@ -141,8 +157,21 @@ fn probe() -> Value {
         "args": std::env::args().count(),
         "files": files,
         "folders": folders,
+        "sockets": sockets(),
         "preopens": wasip2::filesystem::preopens::get_directories().len(),
         "written": std::fs::write("/tmp/hostile", "x").is_ok() || std::fs::write("hostile", "x").is_ok(),
         "stdin": std::io::read_to_string(std::io::stdin()).unwrap_or_default(),
     })
+}
+
+/// How many ways there are to another machine, or to be asked by one.
+fn sockets() -> usize {
+    use std::net::{TcpListener, TcpStream, ToSocketAddrs as _, UdpSocket};
+    let ways = [
+        TcpStream::connect("127.0.0.1:80").is_ok(),
+        TcpListener::bind("127.0.0.1:0").is_ok(),
+        UdpSocket::bind("127.0.0.1:0").is_ok(),
+        "localhost:80".to_socket_addrs().is_ok(),
+    ];
+    ways.into_iter().filter(|way| *way).count()
 }

@@ -80,6 +80,15 @@ pub fn list(settings: &Settings, topics: &[String]) -> anyhow::Result<Listed> {
     Ok(listed)
 }
 
+/// The same for who must not be blocked.
+///
+/// # Errors
+/// No broker answers.
+pub async fn listed(settings: &Settings, topics: &[String]) -> anyhow::Result<Listed> {
+    let (settings, topics) = (settings.clone(), topics.to_vec());
+    tokio::task::spawn_blocking(move || list(&settings, &topics)).await?
+}
+
 /// What was sent again.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Redriven {
@@ -135,6 +144,15 @@ async fn redrive_topic(settings: &Settings, topic: &str, producer: &Producer, re
         redriven.letters += 1;
     }
     Ok(())
+}
+
+/// [`discard`] for who must not be blocked.
+///
+/// # Errors
+/// As there.
+pub async fn discarded(settings: &Settings, topic: &str, through: Option<i64>) -> anyhow::Result<usize> {
+    let (settings, topic) = (settings.clone(), topic.to_owned());
+    tokio::task::spawn_blocking(move || discard(&settings, &topic, through)).await?
 }
 
 /// Has the dead letters of `topic` listed and sent no more, up to the one at the offset `through` if there is one, and answers how

@@ -7,7 +7,9 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
 use crate::config::context::{At, Context};
+use crate::config::draws::DrawsSettings;
 use crate::config::finding::Findings;
+use crate::config::found_by::{FilterEntry, filterable};
 use crate::config::leaf::{HeaderValue, OwnerName, RoleList};
 use crate::config::module_type::{Draft, ModuleType};
 use crate::config::report::Code;
@@ -56,10 +58,27 @@ pub struct ApiHandler {
     pub actions: BTreeMap<String, ActionEntry>,
     /// How many instances one owner may have in certain states; without it there is no limit.
     pub per_owner: Option<PerOwnerSettings>,
+    /// Fields with a text that `search` looks at, as a whole: `a.b` is `b` within `a`, or within each entry of `a`. Together with the id, the
+    /// owner and the owner's e-mail. Of a handler with this or `filterable`, a list of `scope: all` is `{items, nextCursor}` and takes `state`,
+    /// `from`, `to`, `attention` and `search`.
+    #[serde(default)]
+    pub searchable: Vec<String>,
+    /// Fields that lists can be narrowed by, each by the name of its parameter: `product: items.productId`, or of numbers
+    /// `total: {field: total, form: money}` for `minTotal` and `maxTotal`, in minor units.
+    #[serde(default)]
+    pub filterable: BTreeMap<String, FilterEntry>,
+    /// Whether there are notes at `/{id}/notes`, which are no part of a resource: whoever may call these routes reads and writes them. They are
+    /// never changed.
+    #[serde(default)]
+    pub notes: bool,
+    /// Each of its resources takes an amount from another resource.
+    pub draws: Option<DrawsSettings>,
     /// Lines are priced from a catalogue.
     pub pricing: Option<PricingSettings>,
     /// Units are counted and can be reserved.
     pub stock: Option<StockSettings>,
+    /// They are products of a shop: drafts, active or retired, with prices that are kept.
+    pub products: Option<ProductSettings>,
 }
 
 /// What an action does, and who may ask for it: `[cancel]`, or `{transitions: [refund], roles: [finance]}`.
@@ -171,6 +190,16 @@ pub struct PricingSettings {
     pub max_quantity: Option<u32>,
 }
 
+/// `products` of an `api.handler`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProductSettings {
+    /// Field that says where a product stands: `draft`, `active` or `retired`; without it, it is active. Customers see and buy what is active;
+    /// routes with `scope: all` reach the others too.
+    #[schemars(length(min = 1))]
+    pub status_field: String,
+}
+
 /// `stock` of an `api.handler`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -209,8 +238,13 @@ impl ModuleType for ApiHandler {
             actions: self.actions.iter().map(|(name, action)| (name.clone(), action.transitions.clone())).collect(),
             // Known when the routes are.
             per_owner: None,
+            searchable: self.searchable.clone(),
+            filterable: filterable(&self.filterable, at, findings),
+            // Known when it is known whose the resources are.
+            draws: None,
             pricing: self.pricing(at, context, findings),
             stock_field: self.stock.as_ref().map(|stock| stock.field.clone()),
+            status_field: self.products.as_ref().map(|products| products.status_field.clone()),
             stock_secret: self.stock_secret(at, context, findings),
         });
         Runs::Nothing
@@ -218,6 +252,11 @@ impl ModuleType for ApiHandler {
 }
 
 impl ApiHandler {
+    /// Whether it is said what its resources are found by.
+    pub(in crate::config) fn is_searched(&self) -> bool {
+        !self.searchable.is_empty() || !self.filterable.is_empty()
+    }
+
     fn check_schema(&self, at: At<'_>, findings: &mut Findings) {
         let Some(schema) = &self.schema else { return };
         if let Err(error) = jsonschema::validator_for(&Value::Object(schema.clone())) {
@@ -234,12 +273,13 @@ impl ApiHandler {
 
     fn pricing(&self, at: At<'_>, context: &Context<'_>, findings: &mut Findings) -> Option<Pricing> {
         let settings = self.pricing.as_ref()?;
-        let prices = prices(&settings.catalogue, at, context, findings)?;
-        Some(Pricing { prices, max_quantity: settings.max_quantity.unwrap_or(MAX_UNITS).into() })
+        let (prices, status_field) = prices(&settings.catalogue, at, context, findings)?;
+        Some(Pricing { prices, max_quantity: settings.max_quantity.unwrap_or(MAX_UNITS).into(), status_field })
     }
 }
 
-fn prices(catalogue: &str, at: At<'_>, context: &Context<'_>, findings: &mut Findings) -> Option<Prices> {
+/// Where prices are, and the field in which a product of this process says whether it is sold.
+fn prices(catalogue: &str, at: At<'_>, context: &Context<'_>, findings: &mut Findings) -> Option<(Prices, Option<String>)> {
     let pointer = at.setting("pricing/catalogue");
     if catalogue.contains("://") {
         let url = values::base_url(catalogue);
@@ -247,8 +287,9 @@ fn prices(catalogue: &str, at: At<'_>, context: &Context<'_>, findings: &mut Fin
             let help = "write http://host:port/path".to_owned();
             findings.error(pointer, Code::InvalidValue, format!("'{catalogue}' is not a base URL"), help);
         }
-        return url.map(Prices::Url);
+        return url.map(|url| (Prices::Url(url), None));
     }
     let handler = context.named(catalogue, &[ApiHandler::TYPE], &pointer, findings)?.settings::<ApiHandler>()?;
-    Some(Prices::Kind(handler.resource_name.clone()))
+    let status = handler.products.as_ref().map(|products| products.status_field.clone());
+    Some((Prices::Kind(handler.resource_name.clone()), status))
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::config::context::{At, Context};
 use crate::config::finding::Findings;
-use crate::config::leaf::RoleList;
+use crate::config::leaf::{HumanDuration, RoleList};
 use crate::config::module_type::{Draft, ModuleType};
 use crate::plan::{Middleware, Runs};
 
@@ -19,6 +19,8 @@ pub struct AuthMiddleware {
     /// Who passes: one of these roles is needed, and everybody with an account is a customer. Without it, everybody with a token.
     #[schemars(with = "RoleList", default)]
     pub roles: Option<RoleList>,
+    /// How long ago who passes has shown the password again, at most, such as 5m; `POST /sudo` takes it. Without it, that is not asked for.
+    pub sudo: Option<HumanDuration>,
 }
 
 /// Kind of token.

@@ -59,10 +59,11 @@ impl ModuleType for HealthChecker {
 /// Where probes are answered too: not where everything else is.
 fn probes_address(context: &Context<'_>, written: &str, at: At<'_>, findings: &mut Findings) -> Option<SocketAddr> {
     let address = values::listen_address(written, at.setting("address"), findings)?;
-    let (server, settings) = context.first::<HttpServer>()?;
-    if address.port() != 0 && values::socket_address(&settings.address) == Some(address) {
+    let servers = context.all::<HttpServer>();
+    let taken = servers.iter().find(|(_, settings)| address.port() != 0 && values::socket_address(&settings.address) == Some(address));
+    if let Some((server, _)) = taken {
         let message = format!("'{written}' is the address of module '{}' already, and probes are answered there anyway", server.name);
         findings.error(at.setting("address"), Code::InvalidValue, message, "write another port, or leave it out".to_owned());
     }
-    Some(address)
+    (!servers.is_empty()).then_some(address)
 }

@@ -63,13 +63,12 @@ pub struct HttpServer {
 
 impl ModuleType for HttpServer {
     const TYPE: &'static str = "http.server";
-    const ONE_OF: &'static [&'static str] = &[Self::TYPE];
 
     fn resolve(&self, at: At<'_>, context: &Context<'_>, draft: &mut Draft, findings: &mut Findings) -> Runs {
         let address = values::listen_address(&self.address, at.setting("address"), findings);
         let shutdown_delay = self.delay(at, findings);
         let Some(address) = address else { return Runs::Nothing };
-        draft.plan.server = Some(Server {
+        let server = Server {
             name: at.name.to_owned(),
             address,
             read_timeout: seconds(self.read_timeout, 15),
@@ -87,7 +86,8 @@ impl ModuleType for HttpServer {
             probes: Vec::new(),
             probes_only: false,
             shutdown_delay,
-        });
+        };
+        draft.servers.push((at.index, server));
         Runs::Nothing
     }
 }

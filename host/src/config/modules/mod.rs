@@ -27,6 +27,7 @@ pub(super) mod http_server;
 pub(super) mod kafka;
 pub(super) mod messaging_handler;
 pub(super) mod metrics;
+pub(super) mod operator_api;
 pub(super) mod persistence_store;
 pub(super) mod processing_step;
 pub(super) mod rate_limit;
@@ -119,6 +120,8 @@ module_types! {
     metrics::MetricsCollector,
     /// Health endpoints.
     health::HealthChecker,
+    /// What is for those who run the process.
+    operator_api::OperatorApi,
     /// Web files.
     file_server::FileServer,
     /// A reverse proxy.

@@ -57,8 +57,9 @@ impl ModuleType for PersistenceStore {
 
     fn resolve(&self, at: At<'_>, context: &Context<'_>, draft: &mut Draft, findings: &mut Findings) -> Runs {
         let named = context.named(&self.database, &[Database::TYPE], &at.setting("database"), findings);
-        let Some(database) = named.and_then(|entry| entry.settings::<Database>()) else { return Runs::Nothing };
+        let Some((entry, database)) = named.and_then(|entry| Some((entry.at, entry.settings::<Database>()?))) else { return Runs::Nothing };
         let Some(file) = database.file() else { return Runs::Nothing };
+        draft.plan.is_database_placed = context.is_given(&entry.setting("dsn"));
         draft.plan.database = Some(plan::Database {
             name: at.name.to_owned(),
             path: files::absolute(&context.environment.working_dir, file),

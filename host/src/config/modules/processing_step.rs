@@ -26,6 +26,9 @@ pub struct ProcessingStep {
     /// Transition when it rejects, or has failed for good.
     #[schemars(length(min = 1))]
     pub compensate_transition: String,
+    /// Transition when it rejects, where that is another one.
+    #[schemars(length(min = 1))]
+    pub reject_transition: Option<String>,
     /// Retries after the first attempt; 2 if not given.
     #[schemars(range(max = 1000))]
     pub max_retries: Option<u32>,
@@ -59,6 +62,7 @@ impl ProcessingStep {
             component: component.unwrap_or_else(|| self.component_id.clone()),
             success: self.success_transition.clone(),
             compensate: self.compensate_transition.clone(),
+            reject: self.reject_transition.clone(),
             retry: RetryPolicy {
                 max_retries: Some(self.max_retries.unwrap_or(2)),
                 backoff: Duration::from_millis(self.retry_backoff_ms.unwrap_or(1000).into()),

@@ -1,5 +1,7 @@
 //! Who may call each route, and whose the resources of each handler are: what was written in several places, made one.
 
+use std::time::Duration;
+
 use super::routes::creating;
 use crate::config::context::Context;
 use crate::config::finding::Findings;
@@ -8,7 +10,7 @@ use crate::config::modules::api_handler::ApiHandler;
 use crate::config::modules::auth_middleware::AuthMiddleware;
 use crate::config::report::Code;
 use crate::config::sections::RouteEntry;
-use crate::plan::access::Roles;
+use crate::plan::access::{Role, Roles};
 use crate::plan::{Access, Endpoint, Middleware, Operation, Owner, ResourceHandler, Route, Scope};
 
 const OWNERS: &str =
@@ -25,6 +27,7 @@ pub(super) fn complete(context: &Context<'_>, routes: &mut [Option<Route>], reso
         let pointer = format!("/workflows/http/routes/{index}");
         route.access = access(context, resources, (entry, route), &pointer, findings);
         route.scope = scope(resources, (entry, route), &pointer, findings);
+        route.sudo = sudo(context, entry, route);
     }
 }
 
@@ -74,6 +77,10 @@ fn access(
     }
     let needs_token = route.middlewares.contains(&Middleware::Auth) || is_about_the_caller(&route.endpoint, resources);
     let asked = if needs_token { Access::SignedIn } else { Access::Anyone };
+    let asked = match route.endpoint {
+        Endpoint::Account(operation) => operation.roles().map_or(asked, |roles| asked.and(Access::Roles(roles))),
+        _ => asked,
+    };
     let access = written.iter().fold(asked, |access, (_, list)| access.and(Access::Roles(list.roles())));
     // A list without any role was reported already.
     if access == Access::Roles(Roles::default()) && written.iter().all(|(_, list)| !list.roles().is_empty()) {
@@ -83,21 +90,39 @@ fn access(
         findings.error(format!("{pointer}/{at}"), Code::InvalidValue, message, "name a role that is in each of these lists".to_owned());
     }
     let names_staff = matches!(access, Access::Roles(roles) if !roles.and(Roles::STAFF).is_empty());
-    if matches!(route.endpoint, Endpoint::Audit(_)) && !names_staff {
-        let message = format!("{} {} shows what everybody did, but it is not written which roles may see it", route.method, route.path);
-        findings.error(format!("{pointer}/path"), Code::MissingPart, message, "write `roles: [admin]`".to_owned());
+    if is_for_staff(&route.endpoint) && !names_staff {
+        let message = format!("{} {} is for people with a role, but it is not written for which", route.method, route.path);
+        let roles = if matches!(route.endpoint, Endpoint::Audit(_)) { Role::Admin } else { Role::Catalogue };
+        findings.error(format!("{pointer}/path"), Code::MissingPart, message, format!("write `roles: [{}]`", roles.name()));
     }
     access
+}
+
+/// How long ago the password was asked for again, at most: the shortest of what is written, and of what the operation itself asks for.
+fn sudo(context: &Context<'_>, entry: &RouteEntry, route: &Route) -> Option<Duration> {
+    let own = if let Endpoint::Account(operation) = route.endpoint { operation.sudo() } else { None };
+    let of_middleware = |name: &String| context.module(name)?.settings::<AuthMiddleware>()?.sudo.map(|given| given.0);
+    own.into_iter().chain(entry.middlewares.iter().filter_map(of_middleware)).min()
 }
 
 /// Whether an answer depends on who asks, whatever the middlewares are.
 fn is_about_the_caller(endpoint: &Endpoint, resources: &[ResourceHandler]) -> bool {
     match endpoint {
-        Endpoint::Account(operation) => !operation.gives_token(),
+        Endpoint::Account(operation) => !operation.is_open(),
         Endpoint::Resource { handler, .. } => belong_to_somebody(resources, handler),
         Endpoint::Audit(_) => true,
         Endpoint::Proxy(_) => false,
     }
+}
+
+/// What no customer may ask for, whatever a config says.
+fn is_for_staff(endpoint: &Endpoint) -> bool {
+    matches!(endpoint, Endpoint::Audit(_) | Endpoint::Resource { operation: Operation::Shop(_), .. })
+}
+
+/// Whether some of the resources of a handler are not for customers.
+fn are_products(resources: &[ResourceHandler], handler: &str) -> bool {
+    resources.iter().any(|resource| resource.name == handler && resource.status_field.is_some())
 }
 
 fn belong_to_somebody(resources: &[ResourceHandler], handler: &str) -> bool {
@@ -113,7 +138,8 @@ fn scope(resources: &[ResourceHandler], (entry, route): (&RouteEntry, &Route), p
         return Scope::Own;
     }
     let at = format!("{pointer}/scope");
-    if !owned {
+    let hidden = matches!(&route.endpoint, Endpoint::Resource { handler, .. } if are_products(resources, handler));
+    if !owned && !hidden {
         let message = format!("`scope: all` is about resources that belong to somebody, and those of '{}' do not", entry.handler);
         findings.error(at, Code::InvalidValue, message, "leave it out, or give the api.handler `owner: creator`".to_owned());
         return Scope::Own;

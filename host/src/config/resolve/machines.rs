@@ -298,6 +298,7 @@ fn key_of(field: &str) -> &str {
         "component" => "componentId",
         "success" => "successTransition",
         "compensate" => "compensateTransition",
+        "reject" => "rejectTransition",
         "timeout" => "timeoutSeconds",
         "max_retries" | "retry" => "maxRetries",
         "backoff" => "retryBackoffMs",

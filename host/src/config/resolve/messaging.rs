@@ -12,7 +12,7 @@ use crate::config::modules::messaging_handler::{MessagingHandler, prefix};
 use crate::config::report::Code;
 use crate::config::topics::{self, BUSES};
 use crate::config::values;
-use crate::plan::EventTrigger;
+use crate::plan::{AccountTopics, EventTrigger};
 
 /// What the section says of the bus, of topics and of handlers.
 pub(super) fn check(context: &Context<'_>, findings: &mut Findings) {
@@ -61,7 +61,10 @@ fn check_topics(context: &Context<'_>, findings: &mut Findings) {
 /// is subscribed to what it publishes itself.
 fn warn_silent_topics(context: &Context<'_>, findings: &mut Findings) {
     let publishing = publishing(context);
-    let told = told(context, &publishing);
+    let mut told = told(context, &publishing);
+    if let Some((AccountTopics { changed, password_forgotten }, true)) = topics::of_accounts(context) {
+        told.extend([changed, password_forgotten]);
+    }
     let own = of_their_handlers(context, &publishing);
     let known: Vec<&str> = told.iter().map(String::as_str).collect();
     for (pointer, topic) in named_topics(context) {

@@ -5,6 +5,7 @@
 //! nothing is said about it twice.
 
 mod access;
+mod draws;
 mod graph;
 mod machines;
 mod messaging;
@@ -13,6 +14,7 @@ mod per_owner;
 mod routes;
 mod rules;
 mod sandbox;
+mod servers;
 mod triggers;
 mod workflows;
 
@@ -73,11 +75,13 @@ fn meaning(document: &Document, context: &Context<'_>, findings: &mut Findings) 
     }
     let sequence = graph::start_sequence(context, findings).into_iter();
     let modules = sequence.map(|index| plan::Module { name: context.modules[index].at.name.to_owned(), runs: runs[index] }).collect();
-    let Draft { mut plan, middlewares } = draft;
+    let Draft { mut plan, middlewares, servers } = draft;
+    servers::assign(context, servers, &mut plan, findings);
     let mut routes = routes::routes(context, &middlewares, findings);
     let triggers = triggers::entries(context, findings);
     routes::complete_resources(context, &routes, &triggers, &mut plan.resources, findings);
     access::complete(context, &mut routes, &mut plan.resources, findings);
+    draws::complete(context, &mut plan.resources, findings);
     per_owner::complete(context, &routes, &mut plan.resources, findings);
     plan.workflows = machines::workflows(context, &triggers, findings);
     plan.runtime = sandbox::runtime(context, &plan);

@@ -6,6 +6,7 @@ use super::triggers::Entries;
 use crate::config::context::Context;
 use crate::config::files;
 use crate::config::finding::Findings;
+use crate::config::leaf::ScopeName;
 use crate::config::module_type::ModuleType as _;
 use crate::config::modules::api_handler::ApiHandler;
 use crate::config::modules::auth_jwt::AuthJwt;
@@ -20,12 +21,11 @@ use crate::config::modules::simple_proxy::SimpleProxy;
 use crate::config::report::Code;
 use crate::config::sections::RouteEntry;
 use crate::plan::paths::{beginning, meets, template};
-use crate::plan::{Access, AccountOperation, Endpoint, Middleware, Operation, ResourceHandler, Route, Scope};
+use crate::plan::{Access, AccountOperation, Endpoint, Middleware, Operation, ResourceHandler, Route, Scope, ShopOperation};
 
 const HANDLERS: [&str; 4] = [AuthJwt::TYPE, ApiHandler::TYPE, SimpleProxy::TYPE, PersistenceStore::TYPE];
 const MIDDLEWARES: [&str; 4] = [Cors::TYPE, RequestId::TYPE, RateLimit::TYPE, AuthMiddleware::TYPE];
-const RESOURCE_ROUTES: &str =
-    "accepted: GET or POST /things, GET, PUT or DELETE /things/{id}, GET /things/{id}/events, POST /things/{id}/<action>";
+const RESOURCE_ROUTES: &str = "accepted: GET or POST /things, GET, PUT or DELETE /things/{id}, GET /things/{id}/events, POST /things/{id}/<action>; where the handler says so, GET /things/export and GET or POST /things/{id}/notes";
 
 /// Routes by their position in the config; `None` where something is wrong.
 pub(super) fn routes(context: &Context<'_>, middlewares: &HashMap<usize, Middleware>, findings: &mut Findings) -> Vec<Option<Route>> {
@@ -67,10 +67,10 @@ fn route(
     }
     let (name, type_name) = (module.at.name, module.type_name.unwrap_or_default());
     let endpoint = match type_name {
-        AuthJwt::TYPE => auth_endpoint(entry).ok_or_else(auth_routes),
+        AuthJwt::TYPE => AccountOperation::asked(&entry.method, &entry.path).map(Endpoint::Account).ok_or_else(auth_routes),
         ApiHandler::TYPE => {
             check_placeholder(&entry.path, &format!("{pointer}/path"), findings)?;
-            operation(entry)
+            operation(entry, module.settings::<ApiHandler>())
                 .map(|operation| Endpoint::Resource { handler: name.to_owned(), operation })
                 .ok_or_else(|| RESOURCE_ROUTES.to_owned())
         }
@@ -94,6 +94,7 @@ fn route(
             // Known when it is known whose the resources are.
             access: Access::Anyone,
             scope: Scope::Own,
+            sudo: None,
         }),
         Err(accepted) => {
             let message = format!("'{name}' ({type_name}) does not know what to do on {} {}", entry.method, entry.path);
@@ -148,29 +149,50 @@ fn check_placeholder(path: &str, pointer: &str, findings: &mut Findings) -> Opti
 
 /// What may be asked of accounts.
 fn auth_routes() -> String {
-    let routes: Vec<String> = AccountOperation::ALL.iter().map(|(_, method, end)| format!("{method} .../{end}")).collect();
+    let routes: Vec<String> = AccountOperation::ALL.iter().map(|(_, method, end)| format!("{method} ...{end}")).collect();
     format!("accepted: {}", routes.join(", "))
 }
 
-fn auth_endpoint(entry: &RouteEntry) -> Option<Endpoint> {
-    let asked = (entry.method.as_str(), entry.path.rsplit('/').next()?);
-    AccountOperation::ALL.into_iter().find(|(_, method, end)| (*method, *end) == asked).map(|(operation, ..)| Endpoint::Account(operation))
-}
-
 /// Follows from the method and where the id stands.
-fn operation(entry: &RouteEntry) -> Option<Operation> {
+fn operation(entry: &RouteEntry, handler: Option<&ApiHandler>) -> Option<Operation> {
+    if let Some(operation) = handler.and_then(|handler| shop_operation(entry, handler)) {
+        return Some(Operation::Shop(operation));
+    }
     let segments: Vec<&str> = entry.path.split('/').collect();
     let ids = segments.iter().filter(|s| **s == "{id}").count();
     let last = *segments.last()?;
+    let is_searched = entry.scope == Some(ScopeName::All) && handler.is_some_and(ApiHandler::is_searched);
+    let of_notes = last == "notes" && handler.is_some_and(|handler| handler.notes);
     let after_id = segments.len().checked_sub(2).and_then(|i| segments.get(i)) == Some(&"{id}");
     match (entry.method.as_str(), ids) {
+        ("GET", 0) if is_searched && last == "export" => Some(Operation::Export),
+        ("GET", 0) if is_searched => Some(Operation::Search),
         ("GET", 0) => Some(Operation::List),
         ("POST", 0) => Some(Operation::Create),
         ("GET", 1) if last == "{id}" => Some(Operation::Get),
         ("PUT", 1) if last == "{id}" => Some(Operation::Update),
         ("DELETE", 1) if last == "{id}" => Some(Operation::Delete),
         ("GET", 1) if after_id && last == "events" => Some(Operation::Events),
+        ("GET", 1) if after_id && of_notes => Some(Operation::Notes),
+        ("POST", 1) if after_id && of_notes => Some(Operation::AddNote),
         ("POST", 1) if after_id => Some(Operation::Action(last.to_owned())),
+        _ => None,
+    }
+}
+
+/// What only the admin of a shop asks for, of a handler that keeps products or stock.
+fn shop_operation(entry: &RouteEntry, handler: &ApiHandler) -> Option<ShopOperation> {
+    let segments: Vec<&str> = entry.path.split('/').collect();
+    let (last, before) = (*segments.last()?, segments.len().checked_sub(2).and_then(|i| segments.get(i)).copied());
+    let (of_one, of_all) = (before == Some("{id}"), !segments.contains(&"{id}"));
+    let (products, stock) = (handler.products.is_some(), handler.stock.is_some());
+    match (entry.method.as_str(), last) {
+        ("GET", "stock") if stock && of_all && handler.resource_name != last => Some(ShopOperation::Levels),
+        ("GET", "moves") if stock && of_one => Some(ShopOperation::Moves),
+        ("POST", "moves") if stock && of_one && !handler.actions.contains_key(last) => Some(ShopOperation::Move),
+        ("GET", "prices") if products && of_one => Some(ShopOperation::Prices),
+        ("POST", "import") if products && of_all && handler.resource_name != last => Some(ShopOperation::Import),
+        ("GET", _) if products && of_all && entry.scope == Some(ScopeName::All) => Some(ShopOperation::Search),
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::config::context::Context;
+use crate::config::context::{At, Context};
 use crate::config::finding::Findings;
 use crate::config::module_type::ModuleType as _;
 use crate::config::modules::Settings;
@@ -15,7 +15,8 @@ use crate::config::modules::messaging_handler::MessagingHandler;
 use crate::config::modules::persistence_store::PersistenceStore;
 use crate::config::modules::processing_step::ProcessingStep;
 use crate::config::report::Code;
-use crate::plan::{Access, Endpoint, Middleware, Plan};
+use crate::config::topics::BUSES;
+use crate::plan::{Access, AccountOperation, Endpoint, Middleware, Plan};
 
 /// Names are unique.
 pub(super) fn check_names(context: &Context<'_>, findings: &mut Findings) {
@@ -76,6 +77,9 @@ pub(super) fn check_needs(context: &Context<'_>, plan: &Plan, findings: &mut Fin
             missing(findings, at.pointer(), at.name, "keeps users", PersistenceStore::TYPE);
         }
     }
+    if let Some((at, settings)) = context.first::<AuthJwt>() {
+        check_reset(context, (at, settings), plan, findings);
+    }
     if context.first::<AuthJwt>().is_none()
         && let Some(route) = plan.routes.iter().find(|route| route.access != Access::Anyone)
     {
@@ -87,6 +91,25 @@ pub(super) fn check_needs(context: &Context<'_>, plan: &Plan, findings: &mut Fin
     }
     if context.first::<HttpServer>().is_none() && plan.routes.is_empty() && plan.workflows.is_empty() && context.modules.is_empty() {
         findings.error("/modules", Code::MissingPart, "there are no modules, so there is nothing to run", None);
+    }
+}
+
+/// Who sends links for another password needs all that leads to the mail.
+fn check_reset(context: &Context<'_>, (at, settings): (At<'_>, &AuthJwt), plan: &Plan, findings: &mut Findings) {
+    let sends = Endpoint::Account(AccountOperation::ForgottenPassword);
+    if !plan.routes.iter().any(|route| route.endpoint == sends) {
+        return;
+    }
+    for (key, is_there) in [("topic", settings.topic.is_some()), ("resetLink", settings.reset_link.is_some())] {
+        if !is_there {
+            let message = format!("'{}' sends links for another password, but it has no `{key}`", at.name);
+            let help = "write `topic: user.*` and `resetLink: https://shop.example/#/reset/{token}`, or leave out the route".to_owned();
+            findings.error(at.pointer(), Code::MissingPart, message, help);
+        }
+    }
+    if !context.modules.iter().any(|entry| entry.is_one_of(BUSES)) {
+        let message = format!("'{}' sends links for another password by an event, but there is no module that brings events", at.name);
+        findings.error(at.pointer(), Code::MissingPart, message, context.suggest("", BUSES.iter().copied()));
     }
 }
 

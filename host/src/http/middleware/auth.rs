@@ -10,7 +10,7 @@ use crate::http::state::AppState;
 
 /// Lets only requests with a valid token through, with a [`CurrentUser`](crate::services::users::CurrentUser) among their extensions.
 pub(in crate::http) async fn require(State(state): State<Arc<AppState>>, mut request: Request, next: Next) -> Response {
-    match state.authenticate(request.headers()) {
+    match state.authenticate(request.headers()).await {
         Ok(user) => {
             request.extensions_mut().insert(user);
             next.run(request).await

@@ -2,9 +2,13 @@
 //!
 //! Knows what routes answer in general; what a resource holds comes from its handler's settings and, for a shop, from the shop.
 
+mod accounts;
 mod answers;
 mod operation;
+mod operator;
 mod schemas;
+mod shape;
+mod shop;
 
 use axum::handler::Handler;
 use axum::http::header;
@@ -15,7 +19,9 @@ use super::health::{HealthBody, ProbeBody};
 use super::table::{self, Table, Who};
 use crate::plan::{MetricsAccess, Plan, paths};
 use answers::Answers;
-use schemas::Schemas;
+pub(super) use operator::any_object;
+pub use operator::document as operator_document;
+pub(super) use schemas::Schemas;
 
 const JSON: &str = "application/json";
 /// Name of the security scheme: a bearer token.

@@ -2,18 +2,19 @@
 
 use serde_json::{Value, json};
 
+use super::accounts;
 use super::answers::{Answers, Header};
 use super::schemas::{Schemas, array_of};
+use super::shape::{MISSING, Shape, idempotency_key, parameter};
+use super::shop::of_shop;
 use super::{BEARER, JSON};
-use crate::http::accounts::{SessionBody, UserBody};
-use crate::http::extract::MAX_KEY_BYTES;
+use crate::http::back_office::{NewNote, NotesBody};
 use crate::http::proxy::Unanswered;
 use crate::http::table::{self, Entry, Table, Who};
-use crate::plan::{Access, AccountOperation, Endpoint, Operation, Plan, ResourceHandler, Route};
+use crate::plan::{Access, Endpoint, Operation, Plan, ResourceHandler, Route, Scope, ShopOperation};
 use crate::services::audit;
 use crate::services::resources::view::CURSOR_PATTERN;
-use crate::services::resources::{MAX_PAGE, usual_page};
-use crate::services::users::{Credentials, ProfileChange, Registration};
+use crate::services::resources::{MAX_PAGE, NoteBody, Parameter, Takes, parameters, usual_page};
 
 /// Any request.
 const ALWAYS: [(u16, &str); 3] = [
@@ -29,7 +30,14 @@ const OF_BODIES: [(u16, &str); 5] = [
     (415, "The body is not application/json"),
     (422, "A field is wrong; `errors` names it"),
 ];
-const MISSING: (u16, &str) = (404, "Not found, or it belongs to somebody else");
+/// A request with a table.
+const OF_TABLES: [(u16, &str); 5] = [
+    (400, "The request is not well-formed: its path, a header or its body"),
+    (408, "The body did not come in time"),
+    (413, "The body is larger than 1 MiB"),
+    (415, "The body is not text/csv"),
+    (422, "A parameter or, where it was to be done, a row is wrong; `errors` names it as /<line>/<column>"),
+];
 const CONFLICT: (u16, &str) = (409, "Conflicts with the current state");
 const KEY_OF_WHAT_IS_GONE: &str = "What this Idempotency-Key has created is not kept any more; nothing was created again";
 const PRICE_CHANGED: &str = "The total differs from expectedTotal: code is price_changed, and lines and total are the current ones; or what this Idempotency-Key has created is not kept any more";
@@ -48,12 +56,22 @@ pub(super) fn operation(route: &Route, (entry, id): (&Entry, &str), (plan, table
     if shape.body.is_some() {
         answers = answers.problems(schemas, &OF_BODIES);
     }
+    let is_table = matches!(&route.endpoint, Endpoint::Resource { operation: Operation::Shop(ShopOperation::Import), .. });
+    if is_table {
+        answers = answers.problems(schemas, &OF_TABLES);
+    }
     let is_open = entry.who == Who::Users(Access::Anyone);
     if !is_open {
         answers = answers.problem(schemas, NEEDS_TOKEN.0, NEEDS_TOKEN.1);
     }
-    if let Some(roles) = entry.roles() {
-        answers = answers.problem(schemas, 403, &format!("Only for the roles {}", roles.joined(", ")));
+    let roles = entry.roles().map(|roles| format!("Only for the roles {}", roles.joined(", ")));
+    let sudo =
+        entry.sudo.map(|seconds| format!("With the code sudo-required: the password was not shown again within the last {seconds} s"));
+    let needs_factor = !is_open && plan.auth.as_ref().is_some_and(|auth| !auth.second_factor.is_empty());
+    let factor = needs_factor.then(|| "With the code second-factor-enrolment-required: a second factor has to be set up first".to_owned());
+    let refused: Vec<String> = roles.into_iter().chain(sudo).chain(factor).collect();
+    if !refused.is_empty() {
+        answers = answers.problem(schemas, 403, &refused.join(". "));
     }
     if entry.limits.burst.is_some() {
         answers = answers.problem(schemas, TOO_OFTEN.0, TOO_OFTEN.1);
@@ -67,6 +85,9 @@ pub(super) fn operation(route: &Route, (entry, id): (&Entry, &str), (plan, table
     if let Some((schema, required)) = shape.body {
         operation["requestBody"] = json!({"required": required, "content": {JSON: {"schema": schema}}});
     }
+    if is_table {
+        operation["requestBody"] = json!({"required": true, "content": {"text/csv": {"schema": {"type": "string"}}}});
+    }
     operation
 }
 
@@ -74,21 +95,11 @@ fn find<'p>(plan: &'p Plan, handler: &str) -> Option<&'p ResourceHandler> {
     plan.resources.iter().find(|one| one.name == handler)
 }
 
-/// What an endpoint takes and answers, middlewares aside.
-struct Shape {
-    summary: String,
-    tag: String,
-    parameters: Vec<Value>,
-    /// Its schema, and whether it has to be there.
-    body: Option<(Value, bool)>,
-    answers: Answers,
-}
-
 fn shape(route: &Route, (plan, table): (&Plan, &Table), schemas: &mut Schemas) -> Shape {
     match &route.endpoint {
-        Endpoint::Account(operation) => of_account(*operation, schemas),
+        Endpoint::Account(operation) => accounts::shape(*operation, schemas),
         Endpoint::Resource { handler, operation } => match find(plan, handler) {
-            Some(handler) => of_resource(handler, operation, table, schemas),
+            Some(handler) => of_resource(handler, operation, (route.scope, table), schemas),
             None => Shape {
                 summary: "No such handler".to_owned(),
                 tag: handler.clone(),
@@ -107,10 +118,6 @@ fn shape(route: &Route, (plan, table): (&Plan, &Table), schemas: &mut Schemas) -
             Shape { summary: format!("Passed on by {name}"), tag: name.clone(), parameters: vec![], body: None, answers }
         }
     }
-}
-
-fn account(summary: &str, body: Option<Value>, answers: Answers) -> Shape {
-    Shape { summary: summary.to_owned(), tag: "accounts".to_owned(), parameters: vec![], body: body.map(|schema| (schema, true)), answers }
 }
 
 fn of_audit(schemas: &mut Schemas) -> Shape {
@@ -134,41 +141,17 @@ fn of_audit(schemas: &mut Schemas) -> Shape {
     Shape { summary: "What people with a role have done".to_owned(), tag: "audit".to_owned(), parameters, body: None, answers }
 }
 
-fn of_account(operation: AccountOperation, schemas: &mut Schemas) -> Shape {
-    match operation {
-        AccountOperation::Register => {
-            let answers = Answers::default().content(201, "The account and a token", JSON, schemas.answer::<SessionBody>());
-            let answers = answers.problems(schemas, &[(403, "Registration is closed"), (409, "The e-mail is taken")]);
-            account("Open an account", Some(schemas.request::<Registration>()), answers)
-        }
-        AccountOperation::Login => {
-            let answers = Answers::default().content(200, "A token", JSON, schemas.answer::<SessionBody>());
-            let answers = answers.problems(schemas, &[(401, "Invalid credentials"), (429, "Too many wrong passwords for this account")]);
-            account("Log in", Some(schemas.request::<Credentials>()), answers)
-        }
-        AccountOperation::Profile => {
-            let answers = Answers::default().content(200, "The account", JSON, schemas.answer::<UserBody>());
-            account("The account of the token", None, answers)
-        }
-        AccountOperation::UpdateProfile => {
-            let answers = Answers::default().content(200, "The account", JSON, schemas.answer::<UserBody>());
-            let refused = [(403, "`currentPassword` is not the password of the account"), (409, "The e-mail is taken")];
-            let answers = answers.problems(schemas, &refused);
-            account("Change name, e-mail or both", Some(schemas.request::<ProfileChange>()), answers)
-        }
-    }
-}
-
-fn of_resource(handler: &ResourceHandler, operation: &Operation, table: &Table, schemas: &mut Schemas) -> Shape {
+fn of_resource(handler: &ResourceHandler, operation: &Operation, (scope, table): (Scope, &Table), schemas: &mut Schemas) -> Shape {
     let kind = handler.kind.as_str();
     let one = schemas.resource(handler);
     let shown = |status, description: &str| Answers::default().content(status, description, JSON, one.clone()).header(status, Header::ETag);
     let (summary, parameters, body, answers) = match operation {
         Operation::List => {
             let page = Answers::default().content(200, "A page; Link leads to the next", JSON, array_of(&one)).header(200, Header::Link);
-            let answers = page.problem(schemas, 422, "`limit` or `cursor` is wrong; `errors` names it");
+            let answers = page.problem(schemas, 422, "A parameter is wrong; `errors` names it");
             (format!("List {kind}"), page_parameters(handler), None, answers)
         }
+        Operation::Search | Operation::Export | Operation::Notes | Operation::AddNote => of_staff(handler, operation, schemas),
         Operation::Create => {
             let created = shown(201, "Created; with a key that was used before, what was created then");
             let priced = handler.pricing.is_some();
@@ -205,13 +188,51 @@ fn of_resource(handler: &ResourceHandler, operation: &Operation, table: &Table, 
             let resume = parameter("Last-Event-ID", "header", false, "Continue after this event", id);
             (format!("Follow the transitions of {kind}"), vec![resume], None, answers)
         }
+        Operation::Shop(operation) => return of_shop(handler, *operation, schemas),
         Operation::Action(action) => {
-            let body = schemas.action(handler);
+            let body = schemas.action(handler, scope);
             let answers = shown(200, "Done").problems(schemas, &[MISSING, CONFLICT, TOO_SOON]);
             (format!("Act on {kind}: {action}"), vec![], Some((body, false)), answers)
         }
     };
     Shape { summary, tag: kind.to_owned(), parameters, body, answers }
+}
+
+/// What only staff do with resources.
+fn of_staff(
+    handler: &ResourceHandler,
+    operation: &Operation,
+    schemas: &mut Schemas,
+) -> (String, Vec<Value>, Option<(Value, bool)>, Answers) {
+    const WRONG: (u16, &str) = (422, "A parameter is wrong or unknown; `errors` names it");
+    let kind = handler.kind.as_str();
+    match operation {
+        Operation::Export => {
+            let text = json!({"type": "string", "description": "A line with the names of the columns, then a line for each."});
+            let answers = Answers::default().content(200, "All that the parameters ask for", "text/csv", text).problems(schemas, &[WRONG]);
+            let narrowed = parameters(handler).into_iter().map(|one| narrowing(&one)).collect();
+            (format!("Export {kind}"), narrowed, None, answers)
+        }
+        Operation::Notes => {
+            let answers = Answers::default().content(200, "A page of notes, the newest first", JSON, schemas.answer::<NotesBody>());
+            let answers = answers.problems(schemas, &[MISSING, (422, "`limit` or `cursor` is wrong; `errors` names it")]);
+            let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": usual_page(handler)});
+            let cursor = json!({"type": "string", "pattern": "^[0-9]{1,19}$"});
+            let parameters = vec![
+                parameter("limit", "query", false, "Maximum number of notes", limit),
+                parameter("cursor", "query", false, "The nextCursor of a page, unchanged", cursor),
+            ];
+            (format!("Read what was noted of {kind}"), parameters, None, answers)
+        }
+        Operation::AddNote => {
+            let answers = Answers::default().content(201, "Noted", JSON, schemas.answer::<NoteBody>()).problems(schemas, &[MISSING]);
+            (format!("Note something of {kind}"), vec![], Some((schemas.request::<NewNote>(), true)), answers)
+        }
+        _ => {
+            let page = Answers::default().content(200, "A page; nextCursor leads to the next", JSON, schemas.page(handler));
+            (format!("Search {kind}"), page_parameters(handler), None, page.problems(schemas, &[WRONG]))
+        }
+    }
 }
 
 /// Operations on one resource of `handler`: their name, and their parameter for its id.
@@ -225,39 +246,37 @@ fn operations_on_one(table: &Table, handler: &ResourceHandler) -> impl Iterator<
     })
 }
 
+/// A parameter that narrows a list.
+fn narrowing(one: &Parameter) -> Value {
+    let takes = match one.takes {
+        Takes::Text => json!({"type": "string", "maxLength": 200}),
+        Takes::Number => json!({"type": "integer", "minimum": i64::MIN, "maximum": i64::MAX}),
+        Takes::Time => json!({"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}),
+        Takes::Flag => json!({"type": "boolean"}),
+    };
+    parameter(&one.name, "query", false, &one.about, takes)
+}
+
 fn page_parameters(handler: &ResourceHandler) -> Vec<Value> {
     let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": usual_page(handler)});
     let cursor = json!({"type": "string", "pattern": CURSOR_PATTERN});
-    vec![
+    let narrowed = handler.is_searched().then(|| parameters(handler)).into_iter().flatten();
+    let paged = [
         parameter("limit", "query", false, "Maximum number of items", limit),
         parameter("cursor", "query", false, "The cursor of the Link header, unchanged", cursor),
-    ]
-}
-
-fn idempotency_key() -> Value {
-    let key = json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY_BYTES, "pattern": "^[!-~]+$"});
-    parameter(
-        "Idempotency-Key",
-        "header",
-        false,
-        "Requests with the same key and body create one resource; the same key with another body is refused with 422",
-        key,
-    )
+    ];
+    paged.into_iter().chain(narrowed.map(|one| narrowing(&one))).collect()
 }
 
 fn if_match() -> Value {
     parameter("If-Match", "header", false, "Only if the ETag is still this one", json!({"type": "string"}))
 }
 
-fn parameter(name: &str, place: &str, required: bool, description: &str, schema: Value) -> Value {
-    json!({"name": name, "in": place, "required": required, "description": description, "schema": schema})
-}
-
 /// One segment of a path. What two servers could read as another path is refused before it reaches a route (`server/guard.rs`).
-fn segment() -> Value {
+pub(super) fn segment() -> Value {
     json!({"type": "string", "minLength": 1, "pattern": r"^[^/\\\x00]+$", "not": {"enum": [".", ".."]}})
 }
 
-fn placeholders(path: &str) -> impl Iterator<Item = &str> {
+pub(super) fn placeholders(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
 }

@@ -4,16 +4,17 @@ use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use crate::plan::{Owner, ResourceHandler};
-use crate::services::resources::ChangeBody;
+use crate::http::resources::PageBody;
+use crate::plan::{Owner, ResourceHandler, Scope};
 use crate::services::resources::view::{HOST_OWNED, ResourceBody};
+use crate::services::resources::{ChangeBody, MAX_REASON};
 use crate::services::shop::order as shop;
 
 /// Where a document has its schemas.
 const PLACE: &str = "/components/schemas";
 
 /// Collects the schemas of a document.
-pub(super) struct Schemas {
+pub(in crate::http) struct Schemas {
     requests: SchemaGenerator,
     answers: SchemaGenerator,
     /// Those that follow from the settings of handlers.
@@ -26,12 +27,12 @@ impl Schemas {
     }
 
     /// What is read into a `T`.
-    pub(super) fn request<T: JsonSchema>(&mut self) -> Value {
+    pub(in crate::http) fn request<T: JsonSchema>(&mut self) -> Value {
         self.requests.subschema_for::<T>().to_value()
     }
 
     /// What a `T` is written as.
-    pub(super) fn answer<T: JsonSchema>(&mut self) -> Value {
+    pub(in crate::http) fn answer<T: JsonSchema>(&mut self) -> Value {
         self.answers.subschema_for::<T>().to_value()
     }
 
@@ -48,17 +49,32 @@ impl Schemas {
         self.named(format!("Resource_{}", handler.kind), one)
     }
 
+    /// A page of a search for resources of `handler`.
+    pub(super) fn page(&mut self, handler: &ResourceHandler) -> Value {
+        let mut page = shape::<PageBody>(&mut self.answers);
+        page["properties"]["items"] = array_of(&self.resource(handler));
+        self.named(format!("Page_{}", handler.kind), page)
+    }
+
     /// What creating or replacing a resource of `handler` takes.
     pub(super) fn new_resource(&mut self, handler: &ResourceHandler) -> Value {
         self.named(format!("New_{}", handler.kind), new(handler))
     }
 
     /// What an action on a resource of `handler` takes.
-    pub(super) fn action(&mut self, handler: &ResourceHandler) -> Value {
+    pub(super) fn action(&mut self, handler: &ResourceHandler, scope: Scope) -> Value {
         let private = if handler.pricing.is_some() { self.request::<shop::Payment>() } else { json!({}) };
-        let fields: Map<String, Value> = handler.private_fields.iter().map(|name| (name.clone(), private.clone())).collect();
+        let mut fields: Map<String, Value> = handler.private_fields.iter().map(|name| (name.clone(), private.clone())).collect();
+        // Staff may say why.
+        let by = if scope == Scope::All {
+            let reason = json!({"type": "string", "minLength": 1, "maxLength": MAX_REASON, "pattern": r"\S", "description": "Why, for the audit log."});
+            fields.entry("reason").or_insert(reason);
+            "StaffAction"
+        } else {
+            "Action"
+        };
         let action = json!({"type": "object", "properties": fields, "additionalProperties": false});
-        self.named(format!("Action_{}", handler.kind), action)
+        self.named(format!("{by}_{}", handler.kind), action)
     }
 
     /// One event of a stream of `handler`.

@@ -112,7 +112,7 @@ impl Connection<'_> {
         if !self.activity.has_place() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if is_event_stream(&response) {
+        if is_stream(&response) {
             running.streams();
         }
         Ok(response.map(|body| Body::new(Answer::new(body, running))))
@@ -158,6 +158,8 @@ impl Connection<'_> {
     }
 }
 
-fn is_event_stream(response: &Response) -> bool {
-    response.headers().get(header::CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"text/event-stream"))
+/// Whether an answer goes on for as long as there is something to tell, or to export.
+fn is_stream(response: &Response) -> bool {
+    let media = response.headers().get(header::CONTENT_TYPE).map(|media| media.as_bytes());
+    media.is_some_and(|media| media.starts_with(b"text/event-stream") || media.starts_with(b"text/csv"))
 }

@@ -6,6 +6,9 @@ use super::events::Events;
 use crate::runtime::Verdict;
 use crate::store::{Object, StepRun};
 
+/// What people are told of a step that gave no answer.
+pub(super) const UNANSWERED: &str = "the service behind this step did not answer in time";
+
 /// What the answer adds to the data: never a field that the creator of the resource wrote.
 pub(super) fn results(events: &Events, run: &StepRun, verdict: &Verdict) -> Object {
     let mut fields = match verdict {
@@ -27,7 +30,7 @@ pub(super) fn results(events: &Events, run: &StepRun, verdict: &Verdict) -> Obje
         }
         allowed
     });
-    if let Some(reason) = reason_for_people(verdict) {
+    if let Some(reason) = reason_for_people(verdict).filter(|_| !protected.contains("reason")) {
         fields.insert("reason".into(), reason.into());
     }
     fields
@@ -57,7 +60,7 @@ pub(super) fn reason_for_people(verdict: &Verdict) -> Option<String> {
     match verdict {
         Verdict::Accepted(_) => None,
         Verdict::Rejected { reason, .. } => Some(reason.clone()),
-        Verdict::Transient(_) => Some("the service behind this step did not answer in time".into()),
+        Verdict::Transient(_) => Some(UNANSWERED.into()),
         Verdict::Permanent(_) => Some("this step cannot be done".into()),
     }
 }

@@ -37,6 +37,8 @@ pub(in crate::services) enum Attempt {
     },
     /// It was made and failed while the whole process was stopped. It says nothing about the component and is made again.
     Excused,
+    /// It was not: it waited for a place for so long that a deadline of its instance has passed.
+    Overdue,
     /// It was not, and the caller must not try again: the run was taken back, or the process is stopping.
     NotMade,
 }
@@ -57,13 +59,14 @@ pub(super) struct Attempts {
 
 impl Attempts {
     /// Makes one attempt: runs the component, unless no version of it serves, its circuit breaker is open, or a service that it calls
-    /// refuses the credentials of this process.
-    pub(super) async fn attempt(&self, run: &StepRun, resource: &Resource, held: &Held) -> Attempt {
+    /// refuses the credentials of this process. It waits for a place until `overdue`, which is asked for only if there is none at once.
+    pub(super) async fn attempt(&self, run: &StepRun, resource: &Resource, held: &Held, overdue: impl Future<Output = ()>) -> Attempt {
         let place = tokio::select! {
             biased;
             place = self.runtime.place(&run.component, run.is_again()) => place,
             // Nothing has begun: the next process finds it where it is.
             () = self.stop.requested() => return Attempt::NotMade,
+            () = overdue => return Attempt::Overdue,
         };
         if let Some((until, reason)) = self.denial(run, resource) {
             return self.denied(run, until, reason);

@@ -163,8 +163,10 @@ fn follow(
     resource.updated_at = context.now;
     if let Some(fields) = origin.merge.clone() {
         let data = Arc::make_mut(&mut resource.data);
-        // The reason of a failure is over once a later answer has none.
-        data.shift_remove("reason");
+        // The reason of a failure is over once a later answer has none; a field of that name that its creator wrote is another one.
+        if !context.events.protected_fields(&resource.kind).contains("reason") {
+            data.shift_remove("reason");
+        }
         data.extend(fields);
     }
     if let Some(progress) = &mut resource.workflow {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use millrace_workflow::RunKind;
 use tokio::sync::Notify;
 
 use super::active::Active;
@@ -12,12 +13,15 @@ use super::backpressure::Backpressure;
 use super::change_notifier::ChangeNotifier;
 use super::commit_plan::CommitPlan;
 use super::dependencies::Dependencies;
+use super::holds::Holds;
 use super::in_hand::{Held, InHand};
+use super::jobs::is_undo;
 use super::per_owner::PerOwner;
 use super::waker::RunWaker;
-use super::workflows::Workflows;
+use super::withdrawal;
+use super::workflows::{LookupError, Workflows};
 use crate::shutdown::Stop;
-use crate::store::{Commit, Guard, Instances, Resource, RunStatus, StepRun, StoreError};
+use crate::store::{Commit, Guard, Instances, Resource, RunStatus, Settled, StepRun, StoreError, Timer};
 use crate::telemetry::Metrics;
 use crate::telemetry::traces::{Kind, Span};
 
@@ -35,6 +39,7 @@ pub(super) struct Commits {
     backpressure: Arc<Backpressure>,
     change_notifier: ChangeNotifier,
     workflows: Arc<Workflows>,
+    holds: Arc<Holds>,
     stop: Stop,
     metrics: Metrics,
 }
@@ -42,8 +47,9 @@ pub(super) struct Commits {
 impl Commits {
     /// `outbox_grew` is told of new events.
     pub(super) fn new(dependencies: &Dependencies, hand: InHand, waker: RunWaker, outbox_grew: Arc<Notify>) -> Self {
-        let Dependencies { store, active, per_owner, backpressure, change_notifier, workflows, stop, metrics, .. } = dependencies.clone();
-        Self { store, hand, waker, outbox_grew, active, per_owner, backpressure, change_notifier, workflows, stop, metrics }
+        let Dependencies { store, active, per_owner, backpressure, change_notifier, workflows, holds, stop, metrics, .. } =
+            dependencies.clone();
+        Self { store, hand, waker, outbox_grew, active, per_owner, backpressure, change_notifier, workflows, holds, stop, metrics }
     }
 
     /// Makes a plan durable and tells everybody whom it concerns. Answers the resource, and the runs that this process has claimed with it
@@ -53,6 +59,8 @@ impl Commits {
     /// The store did not do it; then nothing has happened.
     pub(super) async fn commit(&self, mut plan: CommitPlan) -> Result<(Arc<Resource>, Vec<Claimed>), StoreError> {
         let claimed = self.claim(&mut plan.commit.runs);
+        let deadline = self.deadline(&plan.commit, &plan.resource).await?;
+        plan.commit.timers.extend(deadline);
         let commit = plan.commit;
         let waits = commit.runs.len() > claimed.len()
             || !commit.timers.is_empty()
@@ -80,9 +88,30 @@ impl Commits {
             self.change_notifier.changed(&resource.kind, &resource.id);
         }
         if let Some(is_error) = plan.finished {
+            self.holds.ended(&resource.kind, &resource.id);
             self.count_finished(&resource, is_error);
         }
         Ok((resource, claimed))
+    }
+
+    /// Where a run of a step is going to wait in the store: the timer of the deadline that ends the stay of its instance all the same, however
+    /// long that is. Whoever goes on at once needs none.
+    async fn deadline(&self, commit: &Commit, resource: &Resource) -> Result<Option<Timer>, StoreError> {
+        let Some(progress) = resource.workflow.as_ref().filter(|progress| !progress.finished && !progress.deadlines.is_empty()) else {
+            return Ok(None);
+        };
+        let waits = |settled: &Settled| matches!(settled.status, RunStatus::Ready | RunStatus::Stranded) && !is_undo(&settled.key);
+        if !commit.settled.as_ref().is_some_and(waits)
+            && commit.runs.iter().all(|run| run.kind != RunKind::Step || run.status != RunStatus::Ready)
+        {
+            return Ok(None);
+        }
+        match self.workflows.pinned(&progress.workflow, &progress.machine).await {
+            Ok(pinned) => Ok(withdrawal::deadline(&pinned.machine, resource)),
+            Err(LookupError::Store(error)) => Err(error),
+            // It goes nowhere, then.
+            Err(LookupError::Unusable { .. }) => Ok(None),
+        }
     }
 
     /// The counters of the state that a commit leaves, and of the one it enters.
@@ -122,7 +151,7 @@ impl Commits {
 
     /// Marks a new run as claimed by this process, if there is room for it and the process is not stopping.
     pub(super) fn try_claim(&self, run: &mut StepRun) -> Option<Held> {
-        if self.stop.is_requested() {
+        if self.stop.is_requested() || self.holds.has(&run.resource_kind, &run.resource_id) {
             return None;
         }
         let held = self.hand.take_new(run)?;

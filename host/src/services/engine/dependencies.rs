@@ -9,6 +9,7 @@ use super::change_notifier::ChangeNotifier;
 use super::crash_suspects::CrashSuspects;
 use super::credentials::Credentials;
 use super::events::Events;
+use super::holds::Holds;
 use super::per_owner::PerOwner;
 use super::workflows::Workflows;
 use crate::clock::Clock;
@@ -41,6 +42,8 @@ pub struct Dependencies {
     pub active: Arc<Active>,
     /// Instances of each owner, where there is a limit to them.
     pub per_owner: Arc<PerOwner>,
+    /// Which instances somebody has paused.
+    pub holds: Arc<Holds>,
     /// Which components are left alone for a while.
     pub breakers: Arc<Breakers>,
     /// What other processes know this one by.

@@ -239,5 +239,6 @@ fn protected_fields(handler: &plan::ResourceHandler, priced: &[&str]) -> BTreeSe
         .map(str::to_owned)
         .chain(schema.into_iter().flat_map(|properties| properties.keys().cloned()))
         .chain(handler.private_fields.iter().cloned())
+        .chain(handler.draws.iter().flat_map(|draws| draws.take.iter().cloned()))
         .collect()
 }

@@ -3,7 +3,7 @@
 //! Each component has two lines, first attempts and runs that were attempted before, and room for so many of each: whatever waits for one
 //! component, or hangs in it, leaves the room of the others. What the store calls claimed and is not in hand here was lost on the way.
 //!
-//! It also knows which runs were never inside a component, so that they can still be taken back.
+//! It also knows which runs were never inside a component, so that they can still be taken back, and of which every attempt was answered.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -45,16 +45,18 @@ struct State {
 enum Known {
     /// It is in hand.
     Held { id: u64, stage: Stage, waits: bool },
-    /// It waits in the store, and was inside no component until now.
-    Untouched,
+    /// It waits in the store since it was at this stage.
+    Waits(Stage),
 }
 
-/// How far a run in hand has come.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::services) enum Stage {
     /// It was inside no component until now.
     Untouched,
-    /// It may have been, before this process or this attempt.
+    /// It was, each time until there was an answer, and its next attempt has not begun.
+    Answered,
+    /// It may have been, before this process or this attempt, and nobody knows of an answer.
     Tried,
     /// It is.
     Inside,
@@ -104,9 +106,12 @@ impl InHand {
     /// Takes a run that was claimed from the store, whether or not there is room.
     pub fn take_claimed(&self, run: &StepRun) -> Held {
         let mut state = self.shared.state.lock();
-        let known_untouched = matches!(state.known.get(&run.key), Some(Known::Untouched));
-        // The fence grows with every claim: at the first one nobody can have attempted it.
-        let stage = if known_untouched || run.fence == 1 { Stage::Untouched } else { Stage::Tried };
+        let stage = match state.known.get(&run.key) {
+            Some(Known::Waits(stage)) => *stage,
+            // The fence grows with every claim: at the first one nobody can have attempted it.
+            _ if run.fence == 1 => Stage::Untouched,
+            _ => Stage::Tried,
+        };
         self.hold(&mut state, run, run.line(), stage)
     }
 
@@ -116,24 +121,25 @@ impl InHand {
     /// # Errors
     /// It is inside a component, or may have been.
     pub fn take_back(&self, run: &StepRun) -> Result<Held, Busy> {
+        self.take_over(run, |stage| stage == Stage::Untouched).map(|(held, _)| held)
+    }
+
+    /// The same of a run that is at a stage of which `may` says that it may be taken, and which stage that is.
+    ///
+    /// # Errors
+    /// It is inside a component, or it may not.
+    pub fn take_over(&self, run: &StepRun, may: impl Fn(Stage) -> bool) -> Result<(Held, Stage), Busy> {
         let mut state = self.shared.state.lock();
-        match state.known.get(&run.key) {
-            Some(Known::Held { stage: Stage::Inside, .. }) => Err(Busy::Inside),
-            Some(Known::Held { stage: Stage::Untouched, .. } | Known::Untouched) => {
-                Ok(self.hold(&mut state, run, run.line(), Stage::Untouched))
-            }
-            None if run.fence == 0 => Ok(self.hold(&mut state, run, run.line(), Stage::Untouched)),
-            Some(Known::Held { stage: Stage::Tried, .. }) | None => Err(Busy::Tried),
+        match state.stage(run) {
+            Stage::Inside => Err(Busy::Inside),
+            stage if may(stage) => Ok((self.hold(&mut state, run, run.line(), stage), stage)),
+            _ => Err(Busy::Tried),
         }
     }
 
     /// Whether [`Self::take_back`] would take that run: no attempt at it was ever made.
     pub fn is_untouched(&self, run: &StepRun) -> bool {
-        match self.shared.state.lock().known.get(&run.key) {
-            Some(Known::Held { stage, .. }) => *stage == Stage::Untouched,
-            Some(Known::Untouched) => true,
-            None => run.fence == 0,
-        }
+        self.shared.state.lock().stage(run) == Stage::Untouched
     }
 
     /// Whether the run of this key is in hand.
@@ -174,6 +180,11 @@ impl Held {
         self.change(|_, waits| *waits = true);
     }
 
+    /// Notes that its attempt was answered, and that it waits in the store for its next one.
+    pub fn waits_answered(&self) {
+        self.change(|stage, waits| (*stage, *waits) = (Stage::Answered, true));
+    }
+
     fn change(&self, change: impl FnOnce(&mut Stage, &mut bool)) -> bool {
         match self.0.shared.state.lock().known.get_mut(&self.0.key) {
             Some(Known::Held { id, stage, waits }) if *id == self.0.id => {
@@ -190,10 +201,12 @@ impl Drop for Holding {
         let mut state = self.shared.state.lock();
         if let Entry::Occupied(mut known) = state.known.entry(std::mem::take(&mut self.key)) {
             match *known.get() {
-                Known::Held { id, stage: Stage::Untouched, waits: true } if id == self.id => drop(known.insert(Known::Untouched)),
+                Known::Held { id, stage: stage @ (Stage::Untouched | Stage::Answered), waits: true } if id == self.id => {
+                    known.insert(Known::Waits(stage));
+                }
                 Known::Held { id, .. } if id == self.id => drop(known.remove()),
                 // Somebody else has it by now.
-                Known::Held { .. } | Known::Untouched => {}
+                Known::Held { .. } | Known::Waits(_) => {}
             }
         }
         let most = self.shared.most(self.line.again);
@@ -215,6 +228,14 @@ impl Shared {
 }
 
 impl State {
+    fn stage(&self, run: &StepRun) -> Stage {
+        match self.known.get(&run.key) {
+            Some(Known::Held { stage, .. } | Known::Waits(stage)) => *stage,
+            None if run.fence == 0 => Stage::Untouched,
+            None => Stage::Tried,
+        }
+    }
+
     fn count(&self, line: &Line) -> usize {
         self.counts.get(&line.component).map_or(0, |counts| counts[usize::from(line.again)])
     }
@@ -319,5 +340,22 @@ mod tests {
         assert!(hand.is_untouched(&run("a", 1, 2)) && hand.is_untouched(&run("never claimed", 1, 0)));
         assert_eq!(hand.take_back(&run("a", 1, 2)).err(), None);
         assert_eq!(hand.take_back(&run("never claimed", 1, 0)).err(), None);
+    }
+
+    #[test]
+    fn a_run_whose_attempts_were_all_answered_is_told_from_one_that_may_have_been_lost() {
+        let hand = hand(2);
+        let taken = |run: &StepRun| hand.take_over(run, |stage| stage != Stage::Tried).map(|(_, stage)| stage);
+        let failed = hand.take_new(&run("a", 1, 0)).unwrap();
+        assert!(failed.enter());
+        assert_eq!(taken(&run("a", 1, 1)), Err(Busy::Inside), "its attempt is waited for");
+        failed.waits_answered();
+        drop(failed);
+        let denied = hand.take_claimed(&run("a", 2, 2));
+        denied.waits();
+        drop(denied);
+        assert_eq!(taken(&run("a", 2, 2)), Ok(Stage::Answered));
+        assert_eq!(hand.take_back(&run("a", 2, 2)).err(), Some(Busy::Tried), "it was attempted all the same");
+        assert_eq!(taken(&run("b", 2, 3)), Err(Busy::Tried), "a process before this one had it");
     }
 }

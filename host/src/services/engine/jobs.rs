@@ -59,6 +59,11 @@ pub(super) fn key_of(run: &StepRun) -> &str {
     }
 }
 
+/// Whether a key is that of an undo's run.
+pub(super) fn is_undo(key: &str) -> bool {
+    key.ends_with(UNDO_SUFFIX)
+}
+
 /// Trace context of what a run was caused by.
 fn caused_by<'a>(run: &'a StepRun, resource: &'a Resource) -> Option<&'a str> {
     let began = || resource.workflow.as_ref()?.traceparent.as_deref();

@@ -5,14 +5,17 @@
 //! store for the `scheduler`. An answer counts only while its run is still held (the fence) and is
 //! planned again when the instance has moved meanwhile (compare-and-set on the version).
 
+mod ending;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, TryFutureExt as _};
 use jiff::Timestamp;
-use millrace_workflow::{Cause, Input, Machine, Refusal, RunKind};
+use millrace_workflow::{Input, Machine, Refusal, RunKind};
 use tokio::sync::Notify;
 
 use super::attempts::{Attempt, Attempts};
@@ -25,12 +28,12 @@ use super::in_hand::{Held, InHand};
 use super::jobs::{Jobs, span_of};
 use super::undo::{self, Undo};
 use super::waker::RunWaker;
-use super::withdrawal::{self, WithdrawError, Withdrawals, Withdrawn};
+use super::withdrawal::Withdrawals;
 use super::workflows::{LookupError, Workflows};
 use crate::clock::Clock;
 use crate::runtime::{Report, Runtime};
 use crate::shutdown::Stop;
-use crate::store::{Conflict, Instances, Line, Progress, Resource, RunStatus, Settled, StepRun, StoreError};
+use crate::store::{Conflict, Instances, Line, Resource, RunStatus, Settled, StepRun, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
@@ -148,6 +151,7 @@ impl Pipeline {
                 store: Arc::clone(&store),
                 workflows: Arc::clone(&workflows),
                 events: Arc::clone(&events),
+                undo: Arc::clone(&undo),
                 hand: hand.clone(),
                 clock: clock.clone(),
             },
@@ -255,7 +259,9 @@ impl Pipeline {
                 Ok(None) => pipeline.give_up(&run).await,
                 Err(error) => {
                     tracing::warn!(run = run.key, instance = run.resource_id, %error, "cannot read the resource of a run; it is claimed again in a moment");
-                    pipeline.put_back(&run, &held, commit_plan::later(pipeline.inner.clock.steady(), PUT_BACK), None).await;
+                    let resource = Arc::new(stand_in(&run, pipeline.inner.clock.now()));
+                    let due_at = commit_plan::later(pipeline.inner.clock.steady(), PUT_BACK);
+                    pipeline.put_back((&run, &resource), &held, due_at, None).await;
                 }
             }
         });
@@ -271,15 +277,20 @@ impl Pipeline {
     }
 
     /// Lets go of a run that cannot be started now, so that it is claimed again at `due_at`. It was no attempt.
-    pub(in crate::services) async fn put_back(&self, run: &StepRun, held: &Held, due_at: Timestamp, reason: Option<String>) {
+    pub(in crate::services) async fn put_back(
+        &self,
+        (run, resource): (&StepRun, &Arc<Resource>),
+        held: &Held,
+        due_at: Timestamp,
+        reason: Option<String>,
+    ) {
         held.waits();
-        self.ready_again(run, run.attempt, due_at, reason).await;
+        self.ready_again((run, resource), run.attempt, due_at, reason).await;
     }
 
-    async fn ready_again(&self, run: &StepRun, attempt: u32, due_at: Timestamp, reason: Option<String>) {
-        let resource = Arc::new(stand_in(run, self.inner.clock.now()));
+    async fn ready_again(&self, (run, resource): (&StepRun, &Arc<Resource>), attempt: u32, due_at: Timestamp, reason: Option<String>) {
         let settled = Settled { due_at, ..settled(run, RunStatus::Ready, attempt, reason) };
-        let put_back = || self.commit(commit_plan::settle_only(Arc::clone(&resource), settled.clone())).map_ok(drop);
+        let put_back = || self.commit(commit_plan::settle_only(Arc::clone(resource), settled.clone())).map_ok(drop);
         self.until_written(run, Lost::Nothing, put_back).await;
     }
 
@@ -340,14 +351,18 @@ impl Pipeline {
             "the host panicked in a run, which is a fault of this program; the run is attempted again"
         );
         let wait = PUT_BACK.saturating_mul(1 << run.attempt.min(6)).min(MAX_WAIT_AFTER_PANIC);
-        self.ready_again(run, attempt, commit_plan::later(self.inner.clock.steady(), wait), Some(format!("the host panicked: {panic}")))
-            .await;
+        let resource = Arc::new(stand_in(run, self.inner.clock.now()));
+        let due_at = commit_plan::later(self.inner.clock.steady(), wait);
+        self.ready_again((run, &resource), attempt, due_at, Some(format!("the host panicked: {panic}"))).await;
     }
 
     /// Does what a claimed run asks for, until what came of it is durable.
     async fn carry_out(&self, run: &StepRun, resource: Arc<Resource>, held: &Held) {
         if let Some(lack) = self.lack_of(run) {
-            return self.strand(run, &lack).await;
+            if !self.expire(run, &resource).await {
+                self.strand((run, &resource), held, &lack).await;
+            }
+            return;
         }
         if run.kind == RunKind::Undo {
             return if held.enter() {
@@ -357,24 +372,36 @@ impl Pipeline {
         if self.abandon(run, &resource).await || self.expire(run, &resource).await {
             return;
         }
-        match self.attempt(run, &resource, held).await {
-            Attempt::Made(report) => self.complete(run, resource, &report).await,
-            Attempt::Denied { until, reason } => self.put_back(run, held, until, Some(reason)).await,
-            Attempt::Excused => self.make_again(run, held).await,
-            Attempt::NotMade => {}
+        let attempts = &self.inner.attempts;
+        let mut attempt = attempts.attempt(run, &resource, held, self.end_of_stay(&resource)).await;
+        if matches!(attempt, Attempt::Overdue) {
+            if self.expire(run, &resource).await {
+                return;
+            }
+            attempt = attempts.attempt(run, &resource, held, std::future::pending()).await;
+        }
+        match attempt {
+            Attempt::Made(report) => {
+                if self.complete(run, resource, &report).await {
+                    held.waits_answered();
+                }
+            }
+            Attempt::Denied { until, reason } => self.put_back((run, &resource), held, until, Some(reason)).await,
+            Attempt::Excused => self.make_again((run, &resource), held).await,
+            Attempt::Overdue | Attempt::NotMade => {}
         }
     }
 
     /// Has an attempt that was excused made again, at once and with the same number.
-    pub(in crate::services) async fn make_again(&self, run: &StepRun, held: &Held) {
+    pub(in crate::services) async fn make_again(&self, (run, resource): (&StepRun, &Arc<Resource>), held: &Held) {
         tracing::warn!(run = run.key, instance = run.resource_id, attempt = run.attempt, "{STOPPED}: the attempt is made again");
-        self.put_back(run, held, self.inner.clock.steady(), Some(STOPPED.into())).await;
+        self.put_back((run, resource), held, self.inner.clock.steady(), Some(STOPPED.into())).await;
     }
 
     /// Makes one attempt: runs the component, unless no version of it serves, its circuit breaker is open, or a service that it calls
     /// refuses the credentials of this process.
     pub(in crate::services) async fn attempt(&self, run: &StepRun, resource: &Resource, held: &Held) -> Attempt {
-        self.inner.attempts.attempt(run, resource, held).await
+        self.inner.attempts.attempt(run, resource, held, std::future::pending()).await
     }
 
     /// Counts an attempt that was made.
@@ -383,8 +410,9 @@ impl Pipeline {
     }
 
     /// Makes an answer durable. It is planned anew as long as the instance moves, tried again as long as the store cannot
-    /// write, and dropped when the run is no longer ours: then somebody else has its answer or will.
-    pub(in crate::services) async fn complete(&self, run: &StepRun, resource: Arc<Resource>, report: &Report) {
+    /// write, and dropped when the run is no longer ours: then somebody else has its answer or will. Whether the run waits for another
+    /// attempt now.
+    pub(in crate::services) async fn complete(&self, run: &StepRun, resource: Arc<Resource>, report: &Report) -> bool {
         self.record(run, &resource, report);
         let mut current = Some(resource);
         self.make_durable(run, || {
@@ -397,7 +425,7 @@ impl Pipeline {
                 self.inner.completion.plan(run, &resource, report).await
             }
         })
-        .await;
+        .await
     }
 
     /// The resource of a run as it is now. If it is gone, nobody is left to whom the answer could matter.
@@ -406,17 +434,22 @@ impl Pipeline {
         Ok(Arc::new(found.unwrap_or_else(|| stand_in(run, self.inner.clock.now()))))
     }
 
-    /// Commits what `plan` plans, anew each time that it cannot be written.
-    async fn make_durable<F, Fut>(&self, run: &StepRun, mut plan: F)
+    /// Commits what `plan` plans, anew each time that it cannot be written. Whether the run waits for another attempt by that.
+    async fn make_durable<F, Fut>(&self, run: &StepRun, mut plan: F) -> bool
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<CommitPlan, StoreError>>,
     {
-        self.until_written(run, Lost::Answer, || {
+        let again = &AtomicBool::new(false);
+        let written = self.until_written(run, Lost::Answer, || {
             let planning = plan();
-            async move { self.commit(planning.await?).await.map(drop) }
-        })
-        .await;
+            async move {
+                let plan = planning.await?;
+                again.store(plan.commit.settled.as_ref().is_some_and(|settled| settled.status == RunStatus::Ready), Ordering::Relaxed);
+                self.commit(plan).await.map(drop)
+            }
+        });
+        written.await && again.load(Ordering::Relaxed)
     }
 
     /// Writes what came of a run, again each time that it cannot be written. False if it never will be: by then somebody else has the run, or
@@ -504,72 +537,13 @@ impl Pipeline {
     }
 
     /// Sets a run aside that needs what the config does not name. It was no attempt.
-    async fn strand(&self, run: &StepRun, what: &str) {
+    async fn strand(&self, (run, resource): (&StepRun, &Arc<Resource>), held: &Held, what: &str) {
         tracing::warn!(run = run.key, instance = run.resource_id, what, "a run is set aside: the config does not name what it needs");
         let reason = format!("the config names no {what}: start with one that does");
-        let resource = Arc::new(stand_in(run, self.inner.clock.now()));
         let settled = settled(run, RunStatus::Stranded, run.attempt, Some(reason));
-        self.make_durable(run, || std::future::ready(Ok(commit_plan::settle_only(Arc::clone(&resource), settled.clone())))).await;
-    }
-
-    /// A claimed run of a step that was never attempted, if a deadline of its instance has passed meanwhile: it is taken back, and the
-    /// instance leaves as it would have after the step. True if it did. Of a run that was attempted the answer is waited for.
-    async fn expire(&self, run: &StepRun, resource: &Resource) -> bool {
-        let (RunKind::Step, Some(progress)) = (run.kind, &resource.workflow) else { return false };
-        let passed = self.inner.withdrawals.passed(progress);
-        if passed.is_empty() {
-            return false;
-        }
-        match self.withdraw(&resource.kind, &resource.id, &passed, (Cause::Timer, &Origin::default())).await {
-            Ok(_) => true,
-            Err(refusal) => {
-                tracing::debug!(run = run.key, instance = run.resource_id, %refusal, "a deadline has passed, and a step is made all the same");
-                false
-            }
-        }
-    }
-
-    /// Whether one of `transitions` would follow if the step that an instance on this machine waits for counted as not done.
-    pub(in crate::services) fn would_follow(&self, progress: &Progress, machine: &Machine, transitions: &[String]) -> bool {
-        self.inner.withdrawals.would_follow(progress, machine, transitions)
-    }
-
-    /// Whether [`Self::withdraw`] would take the run back at this moment that `resource`, on this machine, waits for.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub(in crate::services) async fn may_withdraw(&self, resource: &Resource, machine: &Machine) -> Result<bool, StoreError> {
-        self.inner.withdrawals.may_take_back(resource, machine).await
-    }
-
-    /// Takes the run back that the instance waits for, and makes the first of `transitions` that leaves the state after it, for `cause`.
-    /// What `origin` says goes with it.
-    ///
-    /// # Errors
-    /// See [`WithdrawError`].
-    pub(in crate::services) async fn withdraw(
-        &self,
-        kind: &str,
-        id: &str,
-        transitions: &[String],
-        (cause, origin): (Cause, &Origin),
-    ) -> Result<Arc<Resource>, WithdrawError> {
-        for _ in 0..withdrawal::MAX_TRIES {
-            let taken = self.inner.withdrawals.take_back(kind, id, transitions, (&cause, origin)).await?;
-            let Some(Withdrawn { run, held, plan }) = taken else { continue };
-            match self.commit(plan).await {
-                Ok(resource) => return Ok(resource),
-                Err(error) => {
-                    self.put_back(&run, &held, self.inner.clock.steady(), None).await;
-                    if !matches!(error, StoreError::Conflict(Conflict::Version { .. } | Conflict::Fence { .. })) {
-                        return Err(error.into());
-                    }
-                }
-            }
-        }
-        Err(WithdrawError::Contended)
+        held.waits();
+        self.make_durable(run, || std::future::ready(Ok(commit_plan::settle_only(Arc::clone(resource), settled.clone())))).await;
     }
 }
-
 #[cfg(test)]
 mod tests;

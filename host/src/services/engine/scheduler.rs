@@ -9,10 +9,12 @@ use millrace_workflow::{Input, Refusal};
 
 use super::commit_plan::{self, Origin};
 use super::pipeline::{FireError, Pipeline};
+use super::withdrawal::WithdrawError;
+use super::workflows::LookupError;
 use crate::clock::Clock;
 use crate::pulse::Beat;
 use crate::shutdown::Stop;
-use crate::store::{Instances, Line, StoreError, Timer};
+use crate::store::{Commit, Instances, Line, StoreError, Timer};
 
 /// Timers and runs taken from the store at once.
 const BATCH: usize = 256;
@@ -20,6 +22,8 @@ const BATCH: usize = 256;
 const MAX_SLEEP: Duration = Duration::from_secs(5);
 /// How often runs are looked for that this process has claimed and does not have in hand.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// Wait before a deadline is looked at again that has passed while a step is being attempted: its answer ends the stay, or has it looked at.
+const INSIDE: Duration = Duration::from_secs(5);
 /// Wait after the store could not be read.
 const STORE_BACKOFF: Duration = Duration::from_millis(500);
 
@@ -128,10 +132,28 @@ impl Scheduler {
         match self.pipeline.fire(&timer.resource_kind, &timer.resource_id, &choose).await {
             Ok(_) | Err(FireError::Contended) => Ok(()),
             Err(FireError::Store(error)) => Err(error),
-            Err(error) => {
-                tracing::info!(instance = timer.resource_id, transition = timer.transition, %error, "a timer no longer fits and is dropped");
-                self.store.drop_timer(timer).await
-            }
+            Err(error @ FireError::Refused(_)) => self.end_stay(timer, &error).await,
+            Err(error) => self.drop(timer, &error).await,
         }
+    }
+
+    /// A timer whose transition does not leave the state: it may be that of a deadline that has passed while a step waits.
+    async fn end_stay(&self, timer: &Timer, refused: &FireError) -> Result<(), StoreError> {
+        match self.pipeline.end_stay(&timer.resource_kind, &timer.resource_id).await {
+            // Where its component is asked first, the state is the same, and no timer is needed to leave it.
+            Ok(()) => self.store.drop_timer(timer).await,
+            Err(WithdrawError::Store(error) | WithdrawError::Lookup(LookupError::Store(error))) => Err(error),
+            Err(WithdrawError::Inside(_) | WithdrawError::Contended) => {
+                let again = Timer { due_at: commit_plan::later(self.clock.steady(), INSIDE), ..timer.clone() };
+                self.store.commit(Commit { timers: vec![again], ..Commit::default() }).await.map(drop)
+            }
+            Err(WithdrawError::Meaningless) => self.drop(timer, refused).await,
+            Err(error @ (WithdrawError::Tried(_) | WithdrawError::Lookup(_))) => self.drop(timer, &error).await,
+        }
+    }
+
+    async fn drop(&self, timer: &Timer, error: &(dyn std::fmt::Display + Sync)) -> Result<(), StoreError> {
+        tracing::info!(instance = timer.resource_id, transition = timer.transition, %error, "a timer no longer fits and is dropped");
+        self.store.drop_timer(timer).await
     }
 }

@@ -99,6 +99,32 @@ impl Undo {
         Some(self.asking(run, resource, &last, answers::failure_text(&report.verdict)))
     }
 
+    /// Whether the component of a run can be asked now.
+    pub(super) fn can_ask(&self, run: &StepRun) -> bool {
+        self.runtime.is_reversible(&run.component)
+    }
+
+    /// Whether nobody can ever ask the component of a run: a version of it serves, and has no words for that.
+    pub(super) fn has_nobody_to_ask(&self, run: &StepRun) -> bool {
+        self.runtime.digest(&run.component).is_some() && !self.can_ask(run)
+    }
+
+    /// Instead of a further attempt at a run whose time is up: its component is asked what those before have done.
+    pub(super) fn ask_instead(&self, run: &StepRun, resource: &Arc<Resource>, why: &str) -> CommitPlan {
+        let reason = answers::UNANSWERED.to_owned();
+        let fields = Object::from_iter([("reason".to_owned(), reason.clone().into())]);
+        let attempt = run.attempt.saturating_sub(1).max(1);
+        let last = LastAnswer { rejected: false, attempt, digest: String::new(), reason: Some(reason), fields };
+        tracing::info!(
+            run = run.key,
+            instance = run.resource_id,
+            component = run.component,
+            why,
+            "a component is asked what a step has done"
+        );
+        self.asking(run, resource, &last, Some(why.to_owned()))
+    }
+
     /// What becomes of an answer that the instance no longer waits for: nobody wants what was done, so it is undone.
     pub(super) async fn unwanted(
         &self,
@@ -241,7 +267,9 @@ impl Undo {
                 let reason = last.reason.map(undone);
                 let mut fields = last.fields;
                 fields.extend(reason.clone().map(|reason| ("reason".to_owned(), reason.into())));
-                let origin = Origin { digest: Some(last.digest), reason, merge: Some(fields), ..Origin::default() };
+                // No version has said it where the time was up before there was an answer.
+                let digest = Some(last.digest).filter(|digest| !digest.is_empty());
+                let origin = Origin { digest, reason, merge: Some(fields), ..Origin::default() };
                 self.follow(run, resource, &pinned, (outcome, attempt), origin)
             }
         })

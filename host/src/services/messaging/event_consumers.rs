@@ -18,6 +18,7 @@ use crate::plan;
 use crate::services::engine::commit_plan::Origin;
 use crate::services::engine::events::{self, CloudEvent};
 use crate::services::engine::{Events, FireError, LookupError, Pipeline};
+use crate::services::users::TokenVerifier;
 use crate::store::{Conflict, DeadLetter, InboxRow, Messages, OutboxRow, Resources, StartedBy, StepRun, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
@@ -27,7 +28,12 @@ use crate::telemetry::traces::{self, Kind, Span};
 enum Consumer {
     Fire(plan::EventTrigger),
     Handle(plan::MessagingHandler),
+    /// Tokens of an account have ended, which another process keeps.
+    Hear(TokenVerifier),
 }
+
+/// The consumer that hears of accounts.
+const ACCOUNTS: &str = "accounts";
 
 /// What event consumers work with.
 pub struct Dependencies {
@@ -39,6 +45,8 @@ pub struct Dependencies {
     pub messages: Arc<dyn Messages>,
     /// What events look like.
     pub events: Arc<Events>,
+    /// What checks tokens here, if another process keeps the accounts.
+    pub tokens: Option<TokenVerifier>,
     /// Where it is noted that other shops take part.
     pub strangers: Arc<Strangers>,
     /// Time.
@@ -81,7 +89,7 @@ impl EventConsumers {
     /// From the plan's triggers and handlers, for what comes over `bus`.
     #[must_use]
     pub fn new(dependencies: Dependencies, plan: &plan::Plan, bus: &dyn Bus) -> Self {
-        let Dependencies { pipeline, store, messages, events, strangers, clock, tasks, metrics } = dependencies;
+        let Dependencies { pipeline, store, messages, events, tokens, strangers, clock, tasks, metrics } = dependencies;
         let mut by_consumer = HashMap::new();
         let mut subscriptions = Vec::new();
         for trigger in &plan.event_triggers {
@@ -93,6 +101,11 @@ impl EventConsumers {
             let consumer = Self::consumer_of(&handler.name);
             subscriptions.extend(handler.topics.iter().map(|topic| Subscription { consumer: consumer.clone(), topic: topic.clone() }));
             by_consumer.insert(consumer, Arc::new(Consumer::Handle(handler.clone())));
+        }
+        let topics = plan.auth.as_ref().and_then(|auth| auth.topics.as_ref());
+        if let (Some(topics), Some(tokens)) = (topics, tokens) {
+            subscriptions.push(Subscription { consumer: ACCOUNTS.to_owned(), topic: topics.changed.clone() });
+            by_consumer.insert(ACCOUNTS.to_owned(), Arc::new(Consumer::Hear(tokens)));
         }
         for subscription in &subscriptions {
             metrics.consumer(&subscription.topic, &subscription.consumer, &Untrue::REASONS);
@@ -140,6 +153,7 @@ impl Received {
         match by {
             Consumer::Fire(trigger) => self.fire(trigger).await,
             Consumer::Handle(handler) => self.handle(handler).await,
+            Consumer::Hear(tokens) => self.hear(tokens).await,
         }
     }
 
@@ -162,6 +176,21 @@ impl Received {
             Err(FireError::Store(error) | FireError::Lookup(LookupError::Store(error))) => not_taken(error),
             Err(error) => Receipt::Retry(error.to_string()),
         }
+    }
+
+    /// Believes what was signed with the key of the installation, so that nobody who reaches the broker ends anybody's tokens.
+    async fn hear(&self, tokens: &TokenVerifier) -> Receipt {
+        let Self { shared: Shared { witness, .. }, consumer, event, content } = self;
+        let notice = content.data.data.get("notice").and_then(serde_json::Value::as_str).unwrap_or_default();
+        match tokens.hear(notice).await {
+            Ok(true) => {}
+            Ok(false) => {
+                let forged = Untrue::Contradicted("its notice was not made by a process with the key of this one".to_owned());
+                witness.ignore(consumer, event, content, &forged);
+            }
+            Err(error) => return not_taken(error),
+        }
+        Receipt::Done
     }
 
     /// Has the handler's work done, or made durable: the pipeline tries again until it is done, without holding up the bus.

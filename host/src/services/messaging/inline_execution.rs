@@ -136,10 +136,12 @@ impl InlineRuns {
             };
             let settled = async {
                 match report {
-                    Ok(Attempt::Made(report)) => pipeline.complete(&run, resource, &report).await,
-                    Ok(Attempt::Denied { until, reason }) => pipeline.put_back(&run, &held, until, Some(reason)).await,
-                    Ok(Attempt::Excused) => pipeline.make_again(&run, &held).await,
-                    Ok(Attempt::NotMade) => {}
+                    Ok(Attempt::Made(report)) => {
+                        pipeline.complete(&run, resource, &report).await;
+                    }
+                    Ok(Attempt::Denied { until, reason }) => pipeline.put_back((&run, &resource), &held, until, Some(reason)).await,
+                    Ok(Attempt::Excused) => pipeline.make_again((&run, &resource), &held).await,
+                    Ok(Attempt::Overdue | Attempt::NotMade) => {}
                     Err(error) => pipeline.panicked(&run, &error.to_string()).await,
                 }
             };

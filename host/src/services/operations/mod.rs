@@ -3,11 +3,13 @@
 
 pub mod agreement;
 mod archive;
+mod keying;
 mod retention;
 mod stranded;
 mod swaps;
 
 pub use archive::Archive;
+pub use keying::Keying;
 pub use retention::Retention;
-pub use stranded::{Lack, Stranded};
+pub use stranded::{Lack, Names, Stranded};
 pub use swaps::Swaps;

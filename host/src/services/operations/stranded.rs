@@ -3,14 +3,14 @@
 //! An instance keeps the definition that it began with, whatever the config says today. A run that needs what the config does not name is
 //! set aside before it is begun: it is no attempt and no failure of a component. The next start makes it ready again. Here it is listed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
 use millrace_workflow::{Definition, Reaction};
 
-use crate::runtime::Runtime;
-use crate::services::engine::{Events, LookupError, Workflows};
+use crate::plan::Plan;
+use crate::services::engine::{LookupError, Workflows};
 use crate::store::{Instances, StoreError};
 
 /// Something that unfinished instances need and the config does not name.
@@ -35,31 +35,63 @@ impl fmt::Display for Lack {
     }
 }
 
+/// What a config names that instances may need.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    components: BTreeSet<String>,
+    /// Steps by workflow.
+    steps: HashMap<String, BTreeSet<String>>,
+    handlers: BTreeSet<String>,
+    /// Transitions that events fire, by workflow.
+    triggered: BTreeSet<(String, String)>,
+}
+
+impl Names {
+    /// Those of a config.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        let triggered = plan.event_triggers.iter().map(|trigger| (trigger.workflow.clone(), trigger.transition.clone()));
+        Self {
+            components: plan.components.iter().map(|component| component.name.clone()).collect(),
+            steps: plan.workflows.iter().map(|workflow| (workflow.machine.name().to_owned(), workflow.steps.clone())).collect(),
+            handlers: plan.handlers.iter().map(|handler| handler.name.clone()).collect(),
+            triggered: triggered.collect(),
+        }
+    }
+}
+
 /// Finds what is lacking. Clones share everything.
 #[derive(Clone)]
 pub struct Stranded {
     store: Arc<dyn Instances>,
-    runtime: Arc<Runtime>,
     workflows: Arc<Workflows>,
-    events: Arc<Events>,
+    running: Arc<Names>,
 }
 
 impl Stranded {
-    /// Of the instances in `store`.
+    /// Of the instances in `store`, where the config that runs has these names.
     #[must_use]
-    pub fn new(store: Arc<dyn Instances>, runtime: Arc<Runtime>, workflows: Arc<Workflows>, events: Arc<Events>) -> Self {
-        Self { store, runtime, workflows, events }
+    pub fn new(store: Arc<dyn Instances>, workflows: Arc<Workflows>, running: Names) -> Self {
+        Self { store, workflows, running: Arc::new(running) }
     }
 
-    /// What unfinished instances need and the config does not name. Looks at each of them.
+    /// What unfinished instances need and the config that runs does not name. Looks at each of them.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn lacks(&self) -> Result<Vec<Lack>, StoreError> {
+        self.lacks_with(&self.running).await
+    }
+
+    /// The same if a config with these names ran instead. A transition that an event fires now and would not then is lacking too.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn lacks_with(&self, names: &Names) -> Result<Vec<Lack>, StoreError> {
         let mut lacks = BTreeMap::<(String, String), u64>::new();
         for (workflow, digest, instances) in self.store.pinned().await? {
             let found = match self.workflows.pinned(&workflow, &digest).await {
-                Ok(pinned) => self.lacking(&workflow, pinned.machine.definition()),
+                Ok(pinned) => self.lacking(names, &workflow, pinned.machine.definition()),
                 Err(LookupError::Store(error)) => return Err(error),
                 Err(error @ LookupError::Unusable { .. }) => BTreeSet::from([format!("their definition ({error})")]),
             };
@@ -70,7 +102,7 @@ impl Stranded {
         Ok(lacks.into_iter().map(|((workflow, what), instances)| Lack { workflow, what, instances }).collect())
     }
 
-    fn lacking(&self, workflow: &str, definition: &Definition) -> BTreeSet<String> {
+    fn lacking(&self, names: &Names, workflow: &str, definition: &Definition) -> BTreeSet<String> {
         let tasks = definition.hooks.iter().filter_map(|hook| match &hook.reaction {
             Reaction::Task(component) => Some(component),
             Reaction::Step(_) | Reaction::Announce(_) => None,
@@ -80,9 +112,15 @@ impl Stranded {
             Reaction::Step(_) | Reaction::Task(_) => None,
         });
         let components = definition.steps.values().map(|step| &step.component).chain(tasks);
-        let components = components.filter(|name| !self.runtime.has(name)).map(|name| format!("component '{name}'"));
-        let steps = definition.steps.keys().filter(|name| !self.workflows.has_step(workflow, name)).map(|name| format!("step '{name}'"));
-        let handlers = handlers.filter(|name| !self.events.has_handler(name)).map(|name| format!("handler '{name}'"));
-        components.chain(steps).chain(handlers).collect()
+        let components = components.filter(|name| !names.components.contains(*name)).map(|name| format!("component '{name}'"));
+        let has_step = |name: &String| names.steps.get(workflow).is_some_and(|steps| steps.contains(name));
+        let steps = definition.steps.keys().filter(|name| !has_step(name)).map(|name| format!("step '{name}'"));
+        let handlers = handlers.filter(|name| !names.handlers.contains(*name)).map(|name| format!("handler '{name}'"));
+        let fired = |transition: &&String| {
+            let trigger = (workflow.to_owned(), (*transition).clone());
+            self.running.triggered.contains(&trigger) && !names.triggered.contains(&trigger)
+        };
+        let triggers = definition.transitions.keys().filter(fired).map(|name| format!("the event that fires '{name}'"));
+        components.chain(steps).chain(handlers).chain(triggers).collect()
     }
 }

@@ -13,8 +13,17 @@ use crate::plan::{Endpoint, Operation, Owner, ResourceHandler, Route, Scope};
 use crate::services::ServiceError;
 use crate::services::error::{FieldError, pointer};
 use crate::services::shop::catalogue::Catalogue;
-use crate::services::shop::pricing;
-use crate::store::{Object, Resource, Resources, StoreError};
+use crate::services::shop::status::Status;
+use crate::services::shop::{catalogue, pricing, products};
+use crate::store::{Object, Resource, Resources, StoreError, Touched};
+use crate::text;
+
+/// Characters of a reason.
+pub const MAX_REASON: usize = 500;
+/// Characters of an id that somebody chooses.
+pub(super) const MAX_ID: usize = 100;
+/// Characters of a value that a message shows.
+const MAX_SHOWN: usize = 40;
 
 /// A handler, ready to use.
 pub(super) struct Handler {
@@ -25,13 +34,30 @@ pub(super) struct Handler {
     schema: Option<jsonschema::Validator>,
 }
 
+/// What a new resource draws from.
+pub(super) struct Source {
+    /// Whose that is.
+    pub(super) owner: Option<String>,
+    /// The version at which it may be drawn from.
+    pub(super) touched: Touched,
+}
+
+/// What is created.
+pub(super) struct New {
+    /// Its id, where somebody has chosen one.
+    pub(super) id: Option<String>,
+    pub(super) data: Object,
+    /// What it draws from, if it does.
+    pub(super) drawn: Option<Source>,
+}
+
 impl Handler {
     /// As its settings say, over this store. Of its actions those may be asked for that one of `routes` leads to.
     ///
     /// # Errors
     /// The schema cannot be made.
     pub(super) fn new(settings: &ResourceHandler, routes: &[Route], store: Arc<dyn Resources>) -> anyhow::Result<Self> {
-        let catalogue = settings.pricing.as_ref().map(|pricing| Catalogue::new(&pricing.prices, store));
+        let catalogue = settings.pricing.as_ref().map(|pricing| Catalogue::new(pricing, store));
         let schema = settings.schema.as_ref().map(jsonschema::validator_for).transpose();
         let schema = schema.map_err(|error| anyhow::anyhow!("schema of '{}': {error}", settings.name))?;
         let actions = offered(settings, routes).collect();
@@ -57,12 +83,49 @@ impl Handler {
                 return Err(ServiceError::fields(errors));
             }
         }
+        if let Some(status) = &self.settings.status_field {
+            let wrong = products::wrong(object, status);
+            if !wrong.is_empty() {
+                return Err(ServiceError::fields(wrong));
+            }
+        }
         if let Some(field) = self.settings.stock_field.as_ref().filter(|field| object.contains_key(*field))
             && self.units(object).is_none()
         {
             return Err(ServiceError::field(format!("/{field}"), "expected a whole number of units, 0 or more"));
         }
         Ok(object.clone())
+    }
+
+    /// Why somebody of the staff acts, taken out of what they have sent: it goes into the audit log and nowhere else.
+    pub(super) fn reason(&self, caller: &Caller, body: &mut Value) -> Result<Option<String>, ServiceError> {
+        if caller.actor.is_none() || self.settings.private_fields.iter().any(|field| field == "reason") {
+            return Ok(None);
+        }
+        let Some(given) = body.as_object_mut().and_then(|body| body.shift_remove("reason")) else { return Ok(None) };
+        let reason = given.as_str().map(str::trim).filter(|reason| (1..=MAX_REASON).contains(&text::length(reason)));
+        let wrong = || ServiceError::field("/reason", format!("expected in words why, 1 to {MAX_REASON} characters"));
+        reason.map(|reason| Some(reason.to_owned())).ok_or_else(wrong)
+    }
+
+    /// Whether the caller may know of a resource that they reach: customers do not of a product that is not offered.
+    pub(super) fn shows(&self, caller: &Caller, resource: &Resource) -> bool {
+        let offered = |field: &String| Status::of(&resource.data, field) == Status::Active;
+        caller.scope == Scope::All || self.settings.status_field.as_ref().is_none_or(offered)
+    }
+
+    /// Whether the caller looks after the products of a shop.
+    pub(super) fn keeps_products(&self, caller: &Caller) -> bool {
+        self.settings.status_field.is_some() && caller.scope == Scope::All
+    }
+
+    /// What is wrong with an id that somebody chooses.
+    pub(super) fn check_id(&self, id: &str) -> Result<(), String> {
+        if catalogue::is_one_segment(id) && text::length(id) <= MAX_ID {
+            return Ok(());
+        }
+        let shown = text::quoted(id, MAX_SHOWN);
+        Err(format!("'{shown}' is no identifier: 1 to {MAX_ID} characters without '/', '\\', '%' or control characters"))
     }
 
     /// What an action may bring: new values of private fields, nothing else.

@@ -1,16 +1,15 @@
 //! Resources that are there from the first start: `[{id, data, state?}]` files.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::handler::Handler;
+use super::handler::{Handler, MAX_ID};
 use super::service::Resources;
-use crate::plan::Prices;
+use crate::plan::SeedFile;
 use crate::services::engine::commit_plan;
 use crate::services::shop::catalogue;
 use crate::store::{Commit, Conflict, Object, Resource, Stocking, StoreError};
@@ -29,8 +28,6 @@ fn active() -> String {
     "active".into()
 }
 
-/// Characters of an id.
-const MAX_ID: usize = 100;
 /// Characters of a value that a message shows.
 const MAX_SHOWN: usize = 40;
 /// Mistakes of one file that are told; there may be as many as products.
@@ -43,6 +40,7 @@ fn mistakes(seeds: &[Seed], stock: Option<&str>, is_priced: bool) -> Vec<String>
     let found = seeds.iter().enumerate().flat_map(|(number, seed)| {
         let shown = |value: &Value| text::quoted(&value.to_string(), MAX_SHOWN);
         let id = text::quoted(&seed.id, MAX_SHOWN);
+        let field = format!("'{id}', /{number}/data");
         let mut found = Vec::new();
         if !catalogue::is_one_segment(&seed.id) || text::length(&seed.id) > MAX_ID {
             found.push(format!("/{number}/id: '{id}' is no id: 1 to {MAX_ID} characters without '/', '\\', '%' or control characters"));
@@ -50,17 +48,31 @@ fn mistakes(seeds: &[Seed], stock: Option<&str>, is_priced: bool) -> Vec<String>
         if !ids.insert(&seed.id) {
             found.push(format!("/{number}/id: '{id}' is given twice"));
         }
-        if let Some((field, units)) = stock.and_then(|field| Some((field, seed.data.get(field)?)))
+        if let Some((stock, units)) = stock.and_then(|stock| Some((stock, seed.data.get(stock)?)))
             && units.as_u64().is_none_or(|units| i64::try_from(units).is_err())
         {
-            found.push(format!("/{number}/data/{field}: {} are no units: a whole number, 0 or more", shown(units)));
+            found.push(format!("{field}/{stock}: {} are no units: a whole number, 0 or more", shown(units)));
         }
         if is_priced || stock.is_some() {
-            found.extend(catalogue::flaws(&seed.data, is_priced).into_iter().map(|flaw| format!("/{number}/data/{flaw}")));
+            found.extend(catalogue::flaws(&seed.data, is_priced).into_iter().map(|flaw| format!("{field}/{flaw}")));
         }
         found
     });
     found.take(MAX_MISTAKES).collect()
+}
+
+/// Reads a file of seeds, all of it before the first is written: what is there once stays as it is, a wrong price too.
+fn read(file: &SeedFile) -> Result<Vec<Seed>, Vec<String>> {
+    let raw = std::fs::read(&file.path).map_err(|error| vec![error.to_string()])?;
+    let seeds: Vec<Seed> = json::read(&raw).map_err(|error| vec![error.to_string()])?;
+    let mistakes = mistakes(&seeds, file.stock_field.as_deref(), file.is_priced);
+    if mistakes.is_empty() { Ok(seeds) } else { Err(mistakes) }
+}
+
+/// What is wrong with a file of seeds, each with the resource and the field, as a start would tell it.
+#[must_use]
+pub fn seed_mistakes(file: &SeedFile) -> Vec<String> {
+    read(file).err().unwrap_or_default()
 }
 
 impl Resources {
@@ -69,16 +81,11 @@ impl Resources {
     /// # Errors
     /// A file cannot be read or is not of the form, or the store cannot write.
     pub async fn seed(&self) -> anyhow::Result<()> {
-        // Kinds that some handler takes prices from.
-        let priced = |kind: &String| {
-            let mut pricing = self.handlers().filter_map(|handler| handler.settings.pricing.as_ref());
-            pricing.any(|pricing| matches!(&pricing.prices, Prices::Kind(priced) if priced == kind))
-        };
         for handler in self.handlers() {
-            if let Some(path) = &handler.settings.seed_file {
-                self.seed_from(handler, path, priced(&handler.settings.kind))
+            if let Some(file) = handler.settings.seeds(self.handlers().map(|handler| &handler.settings)) {
+                self.seed_from(handler, &file)
                     .await
-                    .with_context(|| format!("seed file {} of '{}'", path.display(), handler.settings.name))?;
+                    .with_context(|| format!("seed file {} of '{}'", file.path.display(), handler.settings.name))?;
             }
         }
         self.generation().advance();
@@ -91,11 +98,8 @@ impl Resources {
         Ok(stocked && self.store().resource(&handler.settings.kind, &seed.id).await?.is_some())
     }
 
-    async fn seed_from(&self, handler: &Handler, path: &Path, is_priced: bool) -> anyhow::Result<()> {
-        let seeds: Vec<Seed> = json::read(&std::fs::read(path)?)?;
-        // All of it before the first is written: what is there once stays as it is, a wrong price too.
-        let mistakes = mistakes(&seeds, handler.settings.stock_field.as_deref(), is_priced);
-        ensure!(mistakes.is_empty(), "nothing of it was added: {}", mistakes.join("; "));
+    async fn seed_from(&self, handler: &Handler, file: &SeedFile) -> anyhow::Result<()> {
+        let seeds = read(file).map_err(|mistakes| anyhow!("nothing of it was added: {}", mistakes.join("; ")))?;
         for seed in seeds {
             if self.has(handler, &seed).await? {
                 continue;

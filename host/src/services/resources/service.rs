@@ -15,9 +15,9 @@ use serde_json::Value;
 use super::caller::Caller;
 use super::changes::Changes;
 use super::course::Courses;
-use super::handler::Handler;
+use super::handler::{Handler, New};
 use super::standing::{self, Standing, Standings};
-use super::view::{self, Change, Course, Page, View};
+use super::view::{self, Change, Course, Page, ResourceBody, View};
 use crate::clock::Clock;
 use crate::plan::{Owner, ResourceHandler, Route};
 use crate::services::ServiceError;
@@ -29,7 +29,7 @@ use crate::services::generation::Generation;
 use crate::services::shop::catalogue::Catalogue;
 use crate::shutdown::Stop;
 use crate::store::{
-    AuditEntry, Commit, Conflict, Guard, IdempotencyRow, Instances, Listing, Object, Resource, Stock, Stocking, StoreError,
+    AuditEntry, Commit, Conflict, Guard, IdempotencyRow, Instances, Listing, Object, Resource, Stock, Stocking, StoreError, Users,
 };
 
 /// Entries of a page, at most.
@@ -54,6 +54,19 @@ pub fn usual_page(handler: &ResourceHandler) -> usize {
     if handler.owner == Owner::Creator { PAGE_OF_ONES_OWN } else { MAX_PAGE }
 }
 
+/// Entries of a page, as many as were asked for.
+pub(super) fn page_size(handler: &Handler, limit: Option<usize>) -> Result<usize, ServiceError> {
+    let limit = limit.unwrap_or(usual_page(&handler.settings));
+    if (1..=MAX_PAGE).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(ServiceError::field("limit", format!("expected 1 to {MAX_PAGE}, got {limit}")))
+    }
+}
+
+/// Word for programs: a product was changed since it was read.
+pub const CHANGED: &str = "changed";
+
 /// The resources of a process. Clones share everything.
 #[derive(Clone)]
 pub struct Resources {
@@ -66,6 +79,8 @@ pub struct Dependencies {
     pub pipeline: Pipeline,
     /// Resources and their instances.
     pub store: Arc<dyn Instances>,
+    /// Accounts, as far as this process keeps any.
+    pub users: Arc<dyn Users>,
     /// Units of what is stocked.
     pub stock: Arc<dyn Stock>,
     /// The machines.
@@ -168,8 +183,12 @@ impl Resources {
         {
             return self.replay(handler, caller, row, &earlier).await;
         }
+        let (id, body) = chosen_id(handler, caller, body)?;
         let data = handler.new_data(&body).await?;
-        self.insert(handler, caller, data, row, traceparent).await
+        match &handler.settings.draws {
+            Some(draws) => self.insert_drawn((handler, draws), caller, data, row, traceparent).await,
+            None => self.insert(handler, caller, New { id, data, drawn: None }, row, traceparent).await,
+        }
     }
 
     /// Lists resources: those that the caller reaches, newest first, or (if nobody owns them) all by id.
@@ -200,28 +219,36 @@ impl Resources {
         limit: Option<usize>,
         cursor: Option<&str>,
     ) -> Result<Page, ServiceError> {
-        let limit = limit.unwrap_or(usual_page(&handler.settings));
-        if !(1..=MAX_PAGE).contains(&limit) {
-            return Err(ServiceError::field("limit", format!("expected 1 to {MAX_PAGE}, got {limit}")));
+        let limit = page_size(handler, limit)?;
+        let owner = handler.reach(caller)?;
+        let after = cursor.map(view::parse_cursor).transpose()?;
+        if handler.settings.status_field.is_some() && handler.settings.owner == Owner::Nobody {
+            let (rows, next) = self.those(handler, owner, after, limit, |row| handler.shows(caller, row)).await?;
+            return Ok(Page { items: self.bodies(handler, caller, &rows).await?, next });
         }
         let listing = Listing {
             kind: handler.settings.kind.clone(),
-            owner: handler.reach(caller)?.map(str::to_owned),
+            owner: owner.map(str::to_owned),
             by_id: handler.settings.owner == Owner::Nobody,
-            after: cursor.map(view::parse_cursor).transpose()?,
+            after,
             limit: limit + 1,
         };
         let mut rows = self.store().resources(&listing).await?;
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(view::cursor);
+        Ok(Page { items: self.bodies(handler, caller, &rows).await?, next })
+    }
+
+    /// Each as a list shows it.
+    pub(super) async fn bodies(&self, handler: &Handler, caller: &Caller, rows: &[Resource]) -> Result<Vec<ResourceBody>, ServiceError> {
         let levels = self.stock_levels(handler).await?;
         let mut items = Vec::with_capacity(rows.len());
-        for row in &rows {
+        for row in rows {
             let standing = self.standing(handler, caller, row).await?;
             items.push(self.view(handler, row, levels.get(&row.id).copied(), None, standing).body);
         }
-        Ok(Page { items, next })
+        Ok(items)
     }
 
     /// One resource with the last of its history, or with the last of it before that number.
@@ -247,18 +274,53 @@ impl Resources {
         if_version: Option<u64>,
     ) -> Result<View, ServiceError> {
         let handler = self.handler(handler)?;
-        let mut resource = self.own(handler, caller, id).await?;
-        handler.refuse_workflow(&resource)?;
-        let guard = guard(&resource, if_version)?;
-        resource.data = Arc::new(handler.new_data(&body).await?);
-        resource.version += 1;
-        resource.updated_at = self.inner.parts.clock.now();
-        let stock = handler.units(&resource.data).map(|on_hand| Stocking::Anew { sku: id.to_owned(), on_hand });
+        let before = self.own(handler, caller, id).await?;
+        handler.refuse_workflow(&before)?;
+        let changed = |error| self.with_current(handler, caller, id, error);
+        let guard = match guard(&before, if_version) {
+            Ok(guard) => guard,
+            Err(error) => return Err(changed(error).await),
+        };
+        let mut data = handler.new_data(&body).await?;
+        let stock = if handler.keeps_products(caller) {
+            // Whoever looks after products sends back what was shown: units are changed by moves, and by nothing else.
+            handler.settings.stock_field.as_ref().map(|field| data.shift_remove(field));
+            None
+        } else {
+            handler.units(&data).map(|on_hand| Stocking::Anew { sku: id.to_owned(), on_hand })
+        };
+        let resource =
+            Resource { data: Arc::new(data), version: before.version + 1, updated_at: self.inner.parts.clock.now(), ..before.clone() };
+        let prices = self.prices_of(handler, caller, Some(&before), &resource).await?;
         let audit = self.audited(handler, caller, "update", id, None).into_iter().collect();
-        let commit = Commit { change: Some((guard, resource.clone())), stock, audit, ..Commit::default() };
-        self.store().commit(commit).await.map_err(|error| handler.not_changed(error))?;
+        let commit = Commit { change: Some((guard, resource.clone())), stock, prices, audit, ..Commit::default() };
+        if let Err(error) = self.store().commit(commit).await {
+            return Err(changed(handler.not_changed(error)).await);
+        }
         self.inner.parts.generation.advance();
         self.full_view(handler, caller, &resource).await
+    }
+
+    /// That a product was changed meanwhile, with what it is now: what somebody wanted can be put together with that.
+    async fn with_current(&self, handler: &Handler, caller: &Caller, id: &str, error: ServiceError) -> ServiceError {
+        let detail = match &error {
+            ServiceError::Conflict(detail) => detail.clone(),
+            ServiceError::Moved { .. } => error.to_string(),
+            _ => return error,
+        };
+        if !handler.keeps_products(caller) {
+            return ServiceError::Conflict(detail);
+        }
+        let current = match self.own(handler, caller, id).await {
+            Ok(resource) => self.full_view(handler, caller, &resource).await,
+            Err(error) => return error,
+        };
+        match current.map(|view| serde_json::to_value(view.body)) {
+            Ok(Ok(current)) => {
+                ServiceError::Differs { detail, code: CHANGED, members: Object::from_iter([("current".to_owned(), current)]) }
+            }
+            _ => ServiceError::Conflict(detail),
+        }
     }
 
     /// Removes a resource that no workflow moves.
@@ -269,21 +331,40 @@ impl Resources {
         let handler = self.handler(handler)?;
         let resource = self.own(handler, caller, id).await?;
         handler.refuse_workflow(&resource)?;
+        if handler.settings.status_field.is_some() && self.has_been_sold(id).await? {
+            let detail = format!("'{id}' has been sold, and what was sold stays: give it the status retired instead of removing it");
+            return Err(ServiceError::Conflict(detail));
+        }
         let audit = self.audited(handler, caller, "delete", id, None);
         let removed = self.store().delete_resource(&handler.settings.kind, id, guard(&resource, if_version)?, audit).await?;
         self.inner.parts.generation.advance();
         if removed { Ok(()) } else { Err(handler.not_found(id)) }
     }
 
-    /// Fires a named action (`cancel`, `retry`), or a transition by its own name; `body` may bring new private fields.
+    /// Fires a named action (`cancel`, `retry`), or a transition by its own name; `body` may bring new private fields, and of staff why.
     ///
     /// # Errors
     /// Not there, invalid body, or the state does not allow it (409 naming the state).
-    pub async fn act(&self, handler: &str, caller: &Caller, id: &str, action: &str, body: Value) -> Result<View, ServiceError> {
+    pub async fn act(&self, handler: &str, caller: &Caller, id: &str, action: &str, mut body: Value) -> Result<View, ServiceError> {
+        let reason = self.handler(handler)?.reason(caller, &mut body)?;
+        self.act_because(handler, caller, (id, action, reason), body).await
+    }
+
+    /// The same for a reason, which the audit log keeps.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn act_because(
+        &self,
+        handler: &str,
+        caller: &Caller,
+        (id, action, reason): (&str, &str, Option<String>),
+        body: Value,
+    ) -> Result<View, ServiceError> {
         let handler = self.handler(handler)?;
         let transitions = handler.settings.actions.get(action).cloned().unwrap_or_else(|| vec![action.to_owned()]);
         let origin =
-            Origin { merge: handler.action_fields(&body)?, audit: self.audited(handler, caller, action, id, None), ..Origin::default() };
+            Origin { merge: handler.action_fields(&body)?, audit: self.audited(handler, caller, action, id, reason), ..Origin::default() };
         self.own(handler, caller, id).await?;
         let entered = self.store().timers(&handler.settings.kind, id).await?;
         let (steady, too_soon) = (self.inner.parts.clock.steady(), Mutex::new(None));
@@ -313,7 +394,7 @@ impl Resources {
                         format!("'{action}' was asked for a moment ago and changed nothing; it may be asked for again in a moment");
                     return Err(ServiceError::TooMany { detail, retry_after });
                 }
-                match self.inner.parts.pipeline.withdraw(&handler.settings.kind, id, &transitions, (Cause::Api, &origin)).await {
+                match self.inner.parts.pipeline.withdraw(&handler.settings.kind, id, &transitions, &origin).await {
                     Ok(resource) => self.full_view(handler, caller, &resource).await,
                     Err(WithdrawError::Store(error)) => Err(error.into()),
                     Err(WithdrawError::Lookup(error)) => Err(ServiceError::Internal(error.into())),
@@ -351,8 +432,34 @@ impl Resources {
         Ok(self.inner.changes.stream(&handler.settings.kind, id, after, (Arc::clone(&handler.actions), caller.clone())))
     }
 
+    /// Name of the handler that keeps resources of `kind`.
+    #[must_use]
+    pub fn handler_of(&self, kind: &str) -> Option<&str> {
+        self.keeping(kind).map(|handler| handler.settings.name.as_str())
+    }
+
+    /// The workflow of the resources of `kind`, if they have one; nothing where no handler keeps that kind.
+    #[must_use]
+    pub fn workflow_of(&self, kind: &str) -> Option<Option<&str>> {
+        self.keeping(kind).map(|handler| handler.settings.workflow.as_deref())
+    }
+
+    /// What the handler of `kind` calls this action: the transitions that it may fire.
+    #[must_use]
+    pub fn action_of(&self, kind: &str, action: &str) -> Option<&[String]> {
+        self.keeping(kind)?.settings.actions.get(action).map(Vec::as_slice)
+    }
+
+    fn keeping(&self, kind: &str) -> Option<&Handler> {
+        self.inner.handlers.values().find(|handler| handler.settings.kind == kind)
+    }
+
     pub(super) fn store(&self) -> &Arc<dyn Instances> {
         &self.inner.parts.store
+    }
+
+    pub(super) fn workflows(&self) -> &Arc<Workflows> {
+        &self.inner.parts.workflows
     }
 
     pub(super) fn stock(&self) -> &Arc<dyn Stock> {
@@ -371,19 +478,28 @@ impl Resources {
         &self.inner.parts.generation
     }
 
-    fn handler(&self, name: &str) -> Result<&Handler, ServiceError> {
+    pub(super) fn users(&self) -> &Arc<dyn Users> {
+        &self.inner.parts.users
+    }
+
+    pub(super) fn handler(&self, name: &str) -> Result<&Handler, ServiceError> {
         self.inner.handlers.get(name).ok_or_else(|| ServiceError::NotFound { what: format!("handler '{name}'") })
     }
 
-    async fn insert(
+    pub(super) async fn insert(
         &self,
         handler: &Handler,
         caller: &Caller,
-        data: Object,
+        New { id, data, drawn }: New,
         row: Option<IdempotencyRow>,
         traceparent: String,
     ) -> Result<(View, bool), ServiceError> {
-        let resource = handler.new_resource(caller, data, self.inner.parts.clock.now())?;
+        let mut resource = handler.new_resource(caller, data, self.inner.parts.clock.now())?;
+        resource.id = id.unwrap_or(resource.id);
+        let (owner_of_source, touched) = drawn.map(|drawn| (drawn.owner, drawn.touched)).unzip();
+        if let Some(owner) = owner_of_source {
+            resource.owner = owner;
+        }
         let owner = resource.owner.clone();
         let share =
             self.inner.parts.per_owner.begin(&handler.settings.kind, owner.as_deref()).map_err(|_| handler.full(FULL_RETRY_AFTER))?;
@@ -392,7 +508,10 @@ impl Resources {
             Some(workflow) => self.begin(workflow, resource, traceparent)?,
             None => commit_plan::plain(resource),
         };
-        plan.commit.audit.extend(self.audited(handler, caller, "create", &plan.resource.id, None));
+        plan.commit.touched = touched;
+        plan.commit.prices = self.prices_of(handler, caller, None, &plan.resource).await?;
+        let reason = plan.resource.data.get("reason").and_then(Value::as_str).map(str::to_owned);
+        plan.commit.audit.extend(self.audited(handler, caller, "create", &plan.resource.id, reason));
         plan.commit.idempotency = row.clone().map(|row| IdempotencyRow { resource_id: plan.resource.id.clone(), ..row });
         let units = handler.units(&plan.resource.data);
         plan.commit.stock = units.map(|on_hand| Stocking::First { sku: plan.resource.id.clone(), on_hand });
@@ -419,7 +538,7 @@ impl Resources {
     }
 
     /// What the audit log is to say of something that the caller does; nothing of what people do with what is their own.
-    fn audited(&self, handler: &Handler, caller: &Caller, action: &str, id: &str, reason: Option<String>) -> Option<AuditEntry> {
+    pub(super) fn audited(&self, handler: &Handler, caller: &Caller, action: &str, id: &str, reason: Option<String>) -> Option<AuditEntry> {
         let kind = &handler.settings.kind;
         let actor = caller.actor.as_ref()?;
         Some(actor.did(self.clock().now(), format!("{kind}.{action}"), format!("{kind}/{id}"), reason))
@@ -447,7 +566,7 @@ impl Resources {
         Ok(commit_plan::begin(context, resource, instance, &effects, Some(traceparent)))
     }
 
-    async fn replay(
+    pub(super) async fn replay(
         &self,
         handler: &Handler,
         caller: &Caller,
@@ -472,10 +591,11 @@ impl Resources {
         Ok((self.full_view(handler, caller, &resource).await?, true))
     }
 
-    async fn own(&self, handler: &Handler, caller: &Caller, id: &str) -> Result<Resource, ServiceError> {
+    pub(super) async fn own(&self, handler: &Handler, caller: &Caller, id: &str) -> Result<Resource, ServiceError> {
         let reach = handler.reach(caller)?;
         let found = self.store().resource(&handler.settings.kind, id).await?;
-        found.filter(|resource| reach.is_none() || resource.owner.as_deref() == reach).ok_or_else(|| handler.not_found(id))
+        let reached = found.filter(|resource| reach.is_none() || resource.owner.as_deref() == reach);
+        reached.filter(|resource| handler.shows(caller, resource)).ok_or_else(|| handler.not_found(id))
     }
 
     async fn full_view(&self, handler: &Handler, caller: &Caller, resource: &Resource) -> Result<View, ServiceError> {
@@ -508,6 +628,19 @@ impl Resources {
     fn view(&self, handler: &Handler, resource: &Resource, stock: Option<u64>, course: Option<Course>, standing: Option<Standing>) -> View {
         let stock = handler.settings.stock_field.as_deref().zip(stock);
         view::resource(&self.inner.parts.events, resource, stock, course, standing)
+    }
+}
+
+/// The id that who looks after the products of a shop may choose for a new one, and the rest of the body.
+fn chosen_id(handler: &Handler, caller: &Caller, mut body: Value) -> Result<(Option<String>, Value), ServiceError> {
+    let chosen = body.as_object_mut().filter(|_| handler.keeps_products(caller)).and_then(|body| body.shift_remove("id"));
+    match chosen {
+        None | Some(Value::Null) => Ok((None, body)),
+        Some(Value::String(id)) => {
+            handler.check_id(&id).map_err(|detail| ServiceError::field("/id", detail))?;
+            Ok((Some(id), body))
+        }
+        Some(other) => Err(ServiceError::field("/id", format!("must be a string, is {other}"))),
     }
 }
 

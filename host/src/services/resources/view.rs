@@ -173,7 +173,13 @@ pub fn resource(
 /// The cursor after `resource` in a list.
 #[must_use]
 pub fn cursor(resource: &Resource) -> String {
-    crate::services::engine::hex(format!("{}|{}", resource.created_at.as_microsecond(), resource.id).as_bytes())
+    cursor_at(resource.created_at, &resource.id)
+}
+
+/// The cursor after what was created then with this id.
+#[must_use]
+pub fn cursor_at(created_at: Timestamp, id: &str) -> String {
+    crate::services::engine::hex(format!("{}|{id}", created_at.as_microsecond()).as_bytes())
 }
 
 /// Reads a cursor.

@@ -10,8 +10,9 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::money::Cents;
+use super::status::Status;
 use crate::between::{Absent, Client};
-use crate::plan::Prices;
+use crate::plan::{Prices, Pricing};
 use crate::services::ServiceError;
 use crate::store::{Object, Resources};
 use crate::telemetry::traces::{self, Kind, Span};
@@ -60,6 +61,8 @@ pub enum Catalogue {
         store: Arc<dyn Resources>,
         /// Kind of the products.
         kind: String,
+        /// Field that says whether one is sold.
+        status: Option<String>,
     },
     /// Another process.
     Remote {
@@ -77,9 +80,9 @@ pub enum Catalogue {
 impl Catalogue {
     /// As the plan says.
     #[must_use]
-    pub fn new(prices: &Prices, store: Arc<dyn Resources>) -> Self {
-        match prices {
-            Prices::Kind(kind) => Self::Local { store, kind: kind.clone() },
+    pub fn new(pricing: &Pricing, store: Arc<dyn Resources>) -> Self {
+        match &pricing.prices {
+            Prices::Kind(kind) => Self::Local { store, kind: kind.clone(), status: pricing.status_field.clone() },
             Prices::Url(url) => Self::Remote {
                 url: url.trim_end_matches('/').to_owned(),
                 client: Box::new(Client::new(FETCH_TIMEOUT)),
@@ -95,7 +98,9 @@ impl Catalogue {
     /// The catalogue cannot be reached or answers something else than a product.
     pub async fn product(&self, id: &str, freshness: Freshness) -> Result<Option<Product>, ServiceError> {
         match self {
-            Self::Local { store, kind } => match store.resource(kind, id).await? {
+            Self::Local { store, kind, status } => match store.resource(kind, id).await? {
+                // What is not offered is as if it was not there.
+                Some(resource) if status.as_ref().is_some_and(|field| Status::of(&resource.data, field) != Status::Active) => Ok(None),
                 Some(resource) => product(&resource.data).map(Some).ok_or_else(|| unusable(id)),
                 None => Ok(None),
             },

@@ -1,7 +1,8 @@
 //! Stock as a service for components: reservations by key, over HTTP or called in the process.
 //!
 //! `PUT /internal/reservations/{key}` with `{"lines":[{"sku","quantity"}]}` reserves all lines or nothing,
-//! `DELETE` gives them back, `POST .../commit` takes them from the warehouse. All are idempotent by key.
+//! `DELETE` gives them back, `POST .../commit` takes them from the warehouse. `PUT .../{key}/return` with lines puts units back that had left
+//! it, under a key of its own. All are idempotent by key.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ type Refused = Box<Response<Bytes>>;
 enum Call {
     Reserve(String, Vec<StockLine>),
     End(String, ReservationStatus),
+    PutBack(String, Vec<StockLine>),
 }
 
 /// The service over `store`. What it changes is noted in `generation`, so that cached lists are made anew.
@@ -52,6 +54,14 @@ async fn answer(store: &dyn Stock, generation: &Generation, request: &Request<By
     };
     let result = match call {
         Call::Reserve(key, lines) => store.reserve(&key, &lines).await.map(Some),
+        Call::PutBack(key, lines) => {
+            let done = store.put_back(&key, &lines).await;
+            generation.advance();
+            return match done {
+                Ok(_) => json_response(StatusCode::OK, "application/json", &json!({ "status": "returned" })),
+                Err(error) => not_now(&error),
+            };
+        }
         Call::End(key, end) => store.end_reservation(&key, end).await,
     };
     generation.advance();
@@ -60,30 +70,33 @@ async fn answer(store: &dyn Stock, generation: &Generation, request: &Request<By
         Ok(None) => problem(StatusCode::NOT_FOUND, "there is no such reservation", None),
         Err(StoreError::Short(shortages)) => problem(StatusCode::CONFLICT, "not enough stock", Some(json!(shortages))),
         Err(StoreError::Taken(_)) => problem(StatusCode::UNPROCESSABLE_ENTITY, "the key belongs to a reservation of other lines", None),
-        Err(error) => {
-            tracing::warn!(%error, "a reservation failed");
-            problem(StatusCode::SERVICE_UNAVAILABLE, "stock cannot be changed now", None)
-        }
+        Err(error) => not_now(&error),
     }
+}
+
+fn not_now(error: &StoreError) -> Response<Bytes> {
+    tracing::warn!(%error, "stock was not changed");
+    problem(StatusCode::SERVICE_UNAVAILABLE, "stock cannot be changed now", None)
 }
 
 fn parse(request: &Request<Bytes>) -> Result<Call, Refused> {
     let not_found = || {
-        let detail = "expected /internal/reservations/{key} or /internal/reservations/{key}/commit";
+        let detail = "expected /internal/reservations/{key}, /internal/reservations/{key}/commit or /internal/reservations/{key}/return";
         Box::new(problem(StatusCode::NOT_FOUND, detail, None))
     };
     let rest = request.uri().path().strip_prefix(PATH).ok_or_else(not_found)?;
-    let (key, commit) = rest.strip_suffix("/commit").map_or((rest, false), |key| (key, true));
-    if key.is_empty() || key.len() > MAX_KEY_BYTES || key.contains('/') {
+    let (key, what) = rest.split_once('/').map_or((rest, None), |(key, what)| (key, Some(what)));
+    if key.is_empty() || key.len() > MAX_KEY_BYTES || !matches!(what, None | Some("commit" | "return")) {
         return Err(not_found());
     }
     let key = key.to_owned();
-    match (request.method(), commit) {
-        (&Method::PUT, false) => parse_lines(request.body()).map(|lines| Call::Reserve(key, lines)),
-        (&Method::DELETE, false) => Ok(Call::End(key, ReservationStatus::Released)),
-        (&Method::POST, true) => Ok(Call::End(key, ReservationStatus::Sold)),
+    match (request.method(), what) {
+        (&Method::PUT, Some("return")) => parse_lines(request.body()).map(|lines| Call::PutBack(key, lines)),
+        (&Method::PUT, None) => parse_lines(request.body()).map(|lines| Call::Reserve(key, lines)),
+        (&Method::DELETE, None) => Ok(Call::End(key, ReservationStatus::Released)),
+        (&Method::POST, Some("commit")) => Ok(Call::End(key, ReservationStatus::Sold)),
         _ => {
-            let detail = "expected PUT or DELETE of a reservation, or POST of its commit";
+            let detail = "expected PUT or DELETE of a reservation, POST of its commit, or PUT of a return";
             Err(Box::new(problem(StatusCode::METHOD_NOT_ALLOWED, detail, None)))
         }
     }

@@ -5,13 +5,19 @@
 
 mod attempts;
 mod passwords;
+mod resets;
 mod rules;
+mod second_factor;
+mod sessions;
+mod staff;
+mod standing;
+mod telling;
 mod tokens;
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -21,13 +27,19 @@ use serde::Deserialize;
 use super::ServiceError;
 use crate::clock::Clock;
 use crate::plan;
-use crate::plan::access::{Role, Roles};
+use crate::plan::access::Roles;
 use crate::store::{self, StoreError};
 use crate::telemetry::Metrics;
 use crate::text;
 use attempts::Attempts;
-use passwords::{Line, Passwords};
-use rules::Account;
+use passwords::Passwords;
+pub use resets::{Forgotten, PasswordChange, PasswordReset};
+pub use second_factor::{Code, Enrolled, Enrolment};
+pub use sessions::Confirmation;
+use sessions::{Asked, Proof};
+pub use staff::{Account, Accounts, MAX_USERS, Reason, RolesChange, Search, USUAL_USERS};
+pub use standing::Standings;
+use telling::Telling;
 pub use tokens::{MAX_TOKEN_BYTES, TokenError, TokenVerifier};
 
 /// Who a request comes from, as its token says.
@@ -38,7 +50,25 @@ pub struct CurrentUser {
     /// What they are; always a customer.
     pub roles: Roles,
     /// How long the token is good yet.
-    pub left: std::time::Duration,
+    pub left: Duration,
+    /// How long ago they were asked for the password again; `None` if they were not.
+    pub confirmed: Option<Duration>,
+    /// Whether the token is only good for setting up a second factor.
+    pub enrols_only: bool,
+    /// Epoch of the account when the token was made.
+    epoch: u64,
+    /// When the token was made, when they logged in, and when they were asked for the password again: in seconds since 1970.
+    issued: i64,
+    logged_in: i64,
+    acr: Option<i64>,
+}
+
+impl CurrentUser {
+    /// Somebody who was let in another way, with these roles and for so long.
+    #[must_use]
+    pub fn let_in(id: String, roles: Roles, left: Duration) -> Self {
+        Self { id, roles, left, confirmed: None, enrols_only: false, epoch: 0, issued: 0, logged_in: 0, acr: None }
+    }
 }
 
 /// A user as the API shows them.
@@ -52,6 +82,8 @@ pub struct Profile {
     pub name: String,
     /// When they registered.
     pub created_at: Timestamp,
+    /// Whether they show a code beside the password.
+    pub second_factor: bool,
 }
 
 /// A user who has just proved who they are.
@@ -61,6 +93,8 @@ pub struct Session {
     pub token: String,
     /// Whose it is.
     pub user: Profile,
+    /// Whether the token is only good for setting up a second factor, which the roles of the account need.
+    pub enrols_only: bool,
 }
 
 impl std::fmt::Debug for Session {
@@ -92,6 +126,9 @@ pub struct Credentials {
     pub email: String,
     /// Its password.
     pub password: String,
+    /// A code of the second factor, where the account has one.
+    #[schemars(with = "String", default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 /// What somebody changes about their account.
@@ -126,6 +163,13 @@ struct Inner {
     tokens: TokenVerifier,
     passwords: Passwords,
     attempts: Attempts,
+    /// Those who ask for another password. They slow no login.
+    forgotten: Attempts,
+    reset_link: Option<String>,
+    /// Roles that cannot be used without a second factor.
+    second_factor: Roles,
+    /// Where there is a topic for it.
+    telling: Option<Telling>,
     clock: Clock,
     seed_file: Option<PathBuf>,
     allow_registration: bool,
@@ -138,11 +182,17 @@ impl Users {
     /// # Errors
     /// Passwords cannot be hashed on this machine.
     pub fn new(store: Arc<dyn store::Users>, settings: &plan::Auth, clock: Clock, metrics: Metrics) -> anyhow::Result<Self> {
+        let tokens = TokenVerifier::new(settings, clock.clone()).asking(Standings::new(Arc::clone(&store)));
+        let telling = settings.topics.clone().map(|topics| Telling::new(topics, Arc::clone(&store), tokens.clone(), clock.clone()));
         let inner = Inner {
             store,
-            tokens: TokenVerifier::new(settings, clock.clone()),
+            tokens,
+            telling,
             passwords: Passwords::new()?,
-            attempts: Attempts::new(clock.clone(), metrics),
+            attempts: Attempts::new(clock.clone(), metrics.clone()),
+            forgotten: Attempts::new(clock.clone(), metrics),
+            reset_link: settings.reset_link.clone(),
+            second_factor: settings.second_factor,
             clock,
             seed_file: settings.seed_file.clone(),
             allow_registration: settings.allow_registration,
@@ -169,29 +219,7 @@ impl Users {
         let key = account.email.key.clone();
         let user = self.add(account).await?;
         self.inner.attempts.remember(&key, network);
-        self.session(user)
-    }
-
-    /// Gives a token to who knows the password and is on `network`: an address of IPv4, or the first of a /64 of IPv6.
-    ///
-    /// # Errors
-    /// `invalid credentials`, in the same time whether or not there is such an account; too many wrong passwords from there, or for that
-    /// account from networks that have not logged in to it.
-    pub async fn login(&self, email: &str, password: &str, network: IpAddr) -> Result<Session, ServiceError> {
-        let attempt = self.inner.attempts.begin(&text::email_key(email), network).await?;
-        let user = self.inner.store.user_by_email(email).await?;
-        let line = if attempt.is_known() { Line::Owners } else { Line::Everybody };
-        let matches = self.inner.passwords.verify(password, user.as_ref().map(|u| u.password_hash.clone()), line).await?;
-        match user.filter(|_| matches) {
-            Some(user) => {
-                attempt.succeeded();
-                self.session(user)
-            }
-            None => {
-                attempt.failed();
-                Err(ServiceError::Unauthorized("invalid credentials".into()))
-            }
-        }
+        self.session(user, None)
     }
 
     /// The account of `user`.
@@ -224,29 +252,17 @@ impl Users {
         Ok(changed.into())
     }
 
-    /// Whoever asks knows the password of `account`. Wrong ones are slowed as those of logins are.
+    /// Whoever asks knows the password of `account`, where the settings want it to be shown. Wrong ones are slowed as those of logins are.
     async fn confirm(&self, account: &store::User, password: Option<&str>, network: IpAddr) -> Result<(), ServiceError> {
         let Some(password) = password else {
             let needed = self.inner.email_needs_password;
             return if needed { Err(rules::wrong_current_password("is needed for another e-mail address")) } else { Ok(()) };
         };
-        let attempt = self.inner.attempts.begin(&text::email_key(&account.email), network).await?;
-        let line = if attempt.is_known() { Line::Owners } else { Line::Everybody };
-        if self.inner.passwords.verify(password, Some(account.password_hash.clone()), line).await? {
-            attempt.succeeded();
-            Ok(())
-        } else {
-            attempt.failed();
-            Err(rules::wrong_current_password("is not the password of this account"))
+        let key = text::email_key(&account.email);
+        match self.challenge((&key, Some(account)), password, Asked::Password, network).await? {
+            Proof::Right => Ok(()),
+            _ => Err(rules::wrong_current_password("is not the password of this account")),
         }
-    }
-
-    /// Who a token speaks for.
-    ///
-    /// # Errors
-    /// It is not one of ours, or no longer valid.
-    pub fn verify(&self, token: &str) -> Result<CurrentUser, TokenError> {
-        self.inner.tokens.verify(token)
     }
 
     /// Adds the users of the seed file that are not there yet; returns how many.
@@ -255,13 +271,8 @@ impl Users {
     /// The file cannot be read, is not `[{name, email, password}]`, or holds a field that breaks a rule.
     pub async fn seed(&self) -> anyhow::Result<usize> {
         let Some(path) = &self.inner.seed_file else { return Ok(0) };
-        let shown = path.display();
-        let text = tokio::fs::read(path).await.with_context(|| format!("reading the seed users of '{shown}'"))?;
-        let seeds: Vec<Registration> = crate::text::json::read(&text)
-            .with_context(|| format!("seed users of '{shown}': expected a list of {{\"name\", \"email\", \"password\"}}"))?;
         let mut added = 0;
-        for seed in seeds {
-            let account = rules::registration(&seed).with_context(|| format!("seed user '{}' of '{shown}'", seed.email))?;
+        for account in seeds(path)? {
             if self.inner.store.user_by_email(&account.email.shown).await?.is_none() {
                 self.add(account).await?;
                 added += 1;
@@ -270,29 +281,40 @@ impl Users {
         Ok(added)
     }
 
-    async fn add(&self, account: Account) -> Result<store::User, ServiceError> {
+    async fn add(&self, account: rules::Account) -> Result<store::User, ServiceError> {
         let user = store::User {
             id: uuid::Uuid::now_v7().to_string(),
             name: account.name,
             email: account.email.shown,
             password_hash: self.inner.passwords.hash(&account.password).await?,
-            roles: BTreeSet::new(),
             created_at: in_milliseconds(self.inner.clock.now()),
+            ..store::User::default()
         };
         self.inner.store.add_user(user.clone()).await.map_err(taken)?;
         Ok(user)
     }
+}
 
-    fn session(&self, user: store::User) -> Result<Session, ServiceError> {
-        let granted = user.roles.iter().filter_map(|name| Role::from_name(name)).collect();
-        let token = self.inner.tokens.issue(&user.id, granted).map_err(ServiceError::Internal)?;
-        Ok(Session { token, user: user.into() })
-    }
+/// The users of a seed file.
+fn seeds(path: &Path) -> anyhow::Result<Vec<rules::Account>> {
+    let shown = path.display();
+    let text = std::fs::read(path).with_context(|| format!("reading the seed users of '{shown}'"))?;
+    let seeds: Vec<Registration> = crate::text::json::read(&text)
+        .with_context(|| format!("seed users of '{shown}': expected a list of {{\"name\", \"email\", \"password\"}}"))?;
+    let account = |seed: &Registration| rules::registration(seed).with_context(|| format!("seed user '{}' of '{shown}'", seed.email));
+    seeds.iter().map(account).collect()
+}
+
+/// What is wrong with a seed file, as a start would tell it.
+#[must_use]
+pub fn seed_mistake(path: &Path) -> Option<String> {
+    seeds(path).err().map(|error| format!("{error:#}"))
 }
 
 impl From<store::User> for Profile {
     fn from(user: store::User) -> Self {
-        Self { id: user.id, email: user.email, name: user.name, created_at: user.created_at }
+        let second_factor = user.confirmed_factor().is_some();
+        Self { id: user.id, email: user.email, name: user.name, created_at: user.created_at, second_factor }
     }
 }
 

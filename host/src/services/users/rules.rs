@@ -7,6 +7,9 @@ use crate::text::{self, Email};
 pub(super) const NAME_CHARS: usize = 100;
 pub(super) const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=128;
 
+/// Of a reason for what is done.
+pub(super) const REASON_CHARS: usize = 500;
+
 /// What an account is made of, in the form that is kept.
 pub(super) struct Account {
     pub(super) name: String,
@@ -31,9 +34,19 @@ pub(super) fn profile(name: Option<&str>, email: Option<&str>) -> Result<(Option
     }
 }
 
+/// Checks a password that is to stand in the place of another.
+pub(super) fn new_password(password: &str) -> Result<(), ServiceError> {
+    check_password(password).map_err(|error| ServiceError::fields(vec![FieldError { pointer: "/newPassword".into(), ..error }]))
+}
+
 /// Whether it could ever have been registered; older versions counted the characters as they were typed.
 pub(super) fn may_be_password(password: &str) -> bool {
     check_password(password).is_ok() || PASSWORD_CHARS.contains(&password.chars().count())
+}
+
+/// Reads a reason.
+pub(super) fn reason(reason: &str) -> Result<String, FieldError> {
+    text::line(reason, REASON_CHARS).map_err(|flaw| wrong("/reason", flaw))
 }
 
 /// What is wrong with the password that confirms a change.

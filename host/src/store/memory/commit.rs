@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use millrace_workflow::RunKind;
 
-use super::super::{Commit, Committed, Conflict, Guard, OutboxRow, Resource, RunStatus, Settled, StepRun, Stocking, StoreError, Timer};
+use super::super::{
+    Commit, Committed, Conflict, Guard, OutboxRow, Resource, RunStatus, Settled, StepRun, Stocking, StoreError, Timer, Touched,
+};
 use super::state::{Aged, Name, State, to_micros};
 
 impl State {
@@ -30,6 +32,13 @@ impl State {
     }
 
     fn apply(&mut self, mut commit: Commit, epoch: u64) -> Committed {
+        if let Some(touched) = &commit.touched {
+            let now = self.now;
+            if let Some(placed) = self.resources.get_mut(&(touched.kind.clone(), touched.id.clone())) {
+                placed.resource.version += 1;
+                placed.touched = now;
+            }
+        }
         let written_at = self.now;
         let actor = commit.audit.first().map(|entry| entry.actor.clone());
         self.note(commit.take_audit());
@@ -49,9 +58,14 @@ impl State {
                 row.at = to_micros(row.at);
                 (row.seq, row)
             }));
+            if resource.workflow.as_ref().is_some_and(|progress| progress.finished) {
+                self.holds.remove(&name);
+            }
             self.put_resource(&name, resource);
             self.add_prices(&name, commit.prices);
             self.replace_timers(&name, commit.timers);
+        } else {
+            commit.timers.into_iter().for_each(|timer| self.add_timer(timer));
         }
         for run in commit.runs {
             self.add_run(run);
@@ -74,6 +88,12 @@ impl State {
             && !self.is_held(settled, epoch)
         {
             return Err(Conflict::Fence { key: settled.key.clone(), fence: settled.fence });
+        }
+        if let Some(Touched { kind, id, version }) = &commit.touched {
+            let there = self.resources.get(&(kind.clone(), id.clone())).map(|placed| placed.resource.version);
+            if there != Some(*version) {
+                return Err(Conflict::Version { kind: kind.clone(), id: id.clone() });
+            }
         }
         if let Some((guard, resource)) = &commit.change {
             self.check_guard(*guard, resource)?;
@@ -145,6 +165,16 @@ impl State {
         }
     }
 
+    fn add_timer(&mut self, mut timer: Timer) {
+        timer.due_at = to_micros(timer.due_at);
+        let Timer { resource_kind: kind, resource_id: id, transition, .. } = &timer;
+        let key = (kind.clone(), id.clone(), transition.clone());
+        let is_earlier = self.timers.get(&key).is_some_and(|there| there.version > timer.version);
+        if self.resources.contains_key(&(kind.clone(), id.clone())) && !is_earlier {
+            self.timers.insert(key, timer);
+        }
+    }
+
     fn add_run(&mut self, mut run: StepRun) {
         run.due_at = to_micros(run.due_at);
         self.last_sequence += 1;
@@ -155,7 +185,7 @@ impl State {
         self.runs.insert(self.last_sequence, Aged { written_at: self.now, row: run });
     }
 
-    fn add_event(&mut self, mut row: OutboxRow) -> OutboxRow {
+    pub(super) fn add_event(&mut self, mut row: OutboxRow) -> OutboxRow {
         self.last_position += 1;
         row.position = self.last_position;
         self.unpublished.insert(row.position);

@@ -3,13 +3,17 @@
 //! One lock around one [`State`](state::State); every change checks all its guards before it writes anything, so nothing ever
 //! has to be undone.
 
+mod accounts;
 mod audit;
 mod commit;
 mod finished;
+mod holds;
+mod letters;
+mod search;
 mod state;
 mod stock;
+mod users;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,9 +26,10 @@ use parking_lot::Mutex;
 
 use self::state::State;
 use super::{
-    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Guard, HistoryRow,
-    IdempotencyRow, InboxRow, Instances, Line, Listing, Messages, NewMove, Operations, OutboxRow, PriceRow, Prunable, Refused,
-    ReservationStatus, Resource, Resources, Space, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, User, Users,
+    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Found, Guard,
+    HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches, Messages, NewMove, Note, Operations, OutboxRow,
+    PriceRow, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources, Search, Sought, Space, Standing, StepRun, Stock,
+    StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange, Users,
 };
 use crate::clock::Clock;
 
@@ -35,6 +40,7 @@ pub struct Memory {
     epoch: u64,
     identity: String,
     clock: Clock,
+    keys: Vec<KeysOf>,
     closed: AtomicBool,
 }
 
@@ -54,18 +60,24 @@ impl Memory {
     /// An empty store with a clock of its own; the age of rows (for `prune` and `republish`) is told by it.
     #[must_use]
     pub fn with_clock(clock: Clock) -> Self {
-        Self::over(Arc::default(), clock)
+        Self::over(Arc::default(), clock, Vec::new())
+    }
+
+    /// The same store, whose resources are found by `keys`.
+    #[must_use]
+    pub fn with_keys(self, keys: Vec<KeysOf>) -> Self {
+        Self { keys, ..self }
     }
 
     /// The same rows in a new epoch, as after the process was started again.
     #[must_use]
     pub fn reopen(&self) -> Self {
-        Self::over(Arc::clone(&self.state), self.clock.clone())
+        Self::over(Arc::clone(&self.state), self.clock.clone(), self.keys.clone())
     }
 
-    fn over(state: Arc<Mutex<State>>, clock: Clock) -> Self {
+    fn over(state: Arc<Mutex<State>>, clock: Clock, keys: Vec<KeysOf>) -> Self {
         let (epoch, identity) = state.lock().begin_epoch();
-        Self { state, epoch, identity, clock, closed: AtomicBool::new(false) }
+        Self { state, epoch, identity, clock, keys, closed: AtomicBool::new(false) }
     }
 
     fn read<T>(&self, query: impl FnOnce(&State) -> T) -> Result<T, StoreError> {
@@ -110,6 +122,18 @@ impl Resources for Memory {
 
     async fn resources(&self, listing: &Listing) -> Result<Vec<Resource>, StoreError> {
         self.read(|state| state.resources(listing))
+    }
+
+    async fn find(&self, search: &Search) -> Result<Matches, StoreError> {
+        self.read(|state| state.matches(search, &self.keys))
+    }
+
+    async fn add_note(&self, note: Note, audit: Option<AuditEntry>) -> Result<Option<u64>, StoreError> {
+        self.write(|state| Ok(state.add_note(note, audit)))
+    }
+
+    async fn notes(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<Note>, StoreError> {
+        self.read(|state| state.notes(kind, id, before, limit))
     }
 
     async fn delete_resource(&self, kind: &str, id: &str, guard: Guard, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
@@ -194,6 +218,38 @@ impl Instances for Memory {
         })
     }
 
+    async fn hold(&self, kind: &str, id: &str, hold: Hold, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
+        self.write(|state| {
+            let held = state.hold(kind, id, hold);
+            state.note(audit.filter(|_| held));
+            Ok(held)
+        })
+    }
+
+    async fn let_go(&self, kind: &str, id: &str, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
+        self.write(|state| {
+            let was_held = state.let_go(kind, id);
+            state.note(audit.filter(|_| was_held));
+            Ok(was_held)
+        })
+    }
+
+    async fn held(&self, kind: &str, id: &str) -> Result<Option<Hold>, StoreError> {
+        self.read(|state| state.held(kind, id))
+    }
+
+    async fn holds(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.read(|state| state.holds.keys().cloned().collect())
+    }
+
+    async fn hurry(&self, kind: &str, id: &str, audit: Option<AuditEntry>) -> Result<u64, StoreError> {
+        self.write(|state| {
+            let runs = state.hurry(kind, id);
+            state.note(audit.filter(|_| runs > 0));
+            Ok(runs)
+        })
+    }
+
     async fn put_machine(&self, digest: &str, definition: &Definition) -> Result<(), StoreError> {
         self.write(|state| {
             state.put_machine(digest, definition);
@@ -256,6 +312,22 @@ impl Messages for Memory {
         self.read(|state| state.dead_letters(limit))
     }
 
+    async fn redrive(&self, topics: &[String], audit: Option<AuditEntry>) -> Result<Redriven, StoreError> {
+        self.write(|state| {
+            let redriven = state.redrive(topics);
+            state.note(audit.filter(|_| redriven.letters > 0));
+            Ok(redriven)
+        })
+    }
+
+    async fn discard(&self, topic: &str, through: Option<u64>, audit: Option<AuditEntry>) -> Result<u64, StoreError> {
+        self.write(|state| {
+            let letters = state.discard(topic, through);
+            state.note(audit.filter(|_| letters > 0));
+            Ok(letters)
+        })
+    }
+
     async fn drop_dead_letter(&self, id: u64) -> Result<bool, StoreError> {
         self.write(|state| Ok(state.drop_dead_letter(id)))
     }
@@ -271,8 +343,8 @@ impl Users for Memory {
         self.write(|state| state.update_user(id, name, email))
     }
 
-    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>, audit: Option<AuditEntry>) -> Result<Option<User>, StoreError> {
-        self.write(|state| Ok(state.set_roles(id, roles, audit)))
+    async fn change_user(&self, id: &str, change: UserChange) -> Result<Option<Changed>, StoreError> {
+        self.write(|state| state.change_user(id, change))
     }
 
     async fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
@@ -281,6 +353,47 @@ impl Users for Memory {
 
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         self.read(|state| state.user_by_email(email))
+    }
+
+    async fn users(&self, search: &str, after: &str, limit: usize) -> Result<Vec<User>, StoreError> {
+        self.read(|state| state.users(search, after, limit))
+    }
+
+    async fn standing(&self, id: &str) -> Result<Option<Standing>, StoreError> {
+        self.read(|state| state.standing(id))
+    }
+
+    async fn hear_epoch(&self, id: &str, epoch: u64, at: i64) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.hear_epoch(id, epoch, at);
+            Ok(())
+        })
+    }
+
+    async fn untold(&self, limit: usize) -> Result<Vec<User>, StoreError> {
+        self.read(|state| state.untold(limit))
+    }
+
+    async fn tell(&self, told: Vec<ToldEpoch>) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.tell(told);
+            Ok(())
+        })
+    }
+
+    async fn add_reset(&self, reset: Reset, now: Timestamp, event: OutboxRow) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.add_reset(reset, now, event);
+            Ok(())
+        })
+    }
+
+    async fn reset_of(&self, digest: &str, now: Timestamp) -> Result<Option<String>, StoreError> {
+        self.read(|state| state.reset_of(digest, now))
+    }
+
+    async fn use_reset(&self, digest: &str, now: Timestamp, change: UserChange) -> Result<Option<Changed>, StoreError> {
+        self.write(|state| state.use_reset(digest, now, change))
     }
 }
 
@@ -368,8 +481,37 @@ impl Operations for Memory {
         self.write(|state| Ok(state.forget_finished(kind, instances)))
     }
 
+    /// Resources are found by what their data is when they are looked for.
+    async fn give_keys(&self) -> Result<bool, StoreError> {
+        self.check_open().map(|()| false)
+    }
+
     async fn give_back(&self) -> Result<u64, StoreError> {
         Ok(0)
+    }
+
+    async fn find(&self, sought: &Sought) -> Result<Vec<Found>, StoreError> {
+        self.read(|state| state.find(sought))
+    }
+
+    async fn count(&self, sought: &Sought) -> Result<u64, StoreError> {
+        self.read(|state| state.find(&Sought { after: None, ..sought.clone() }).len() as u64)
+    }
+
+    async fn kinds(&self) -> Result<Vec<String>, StoreError> {
+        self.read(State::kinds)
+    }
+
+    async fn set_aside(&self, limit: usize) -> Result<Vec<StepRun>, StoreError> {
+        self.read(|state| state.set_aside(limit))
+    }
+
+    async fn release_run(&self, key: &str, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
+        self.write(|state| {
+            let released = state.release_run(key);
+            state.note(audit.filter(|_| released));
+            Ok(released)
+        })
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {

@@ -7,11 +7,10 @@ use jiff::Timestamp;
 use millrace_workflow::Definition;
 
 use super::super::{
-    AuditEntry, AuditRow, Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, IdempotencyRow, InboxRow, Line, Listing,
-    OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, Resource, RunStatus, StepRun, StockLevel, StockMove, StoreError, Timer, User,
+    AuditEntry, AuditRow, Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, Hold, IdempotencyRow, InboxRow, Line, Listing,
+    Note, OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, ReservationStatus, Resource, RunStatus, StepRun, StockLevel, StockMove, Timer,
 };
-use super::stock::Reservation;
-use crate::text::email_key;
+use super::accounts::Accounts;
 
 /// Kind and id of a resource.
 pub(super) type Name = (String, String);
@@ -32,6 +31,15 @@ pub(super) struct Placed {
     pub(super) resource: Resource,
 }
 
+/// Units that are set aside, or were.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    pub(super) status: ReservationStatus,
+    pub(super) lines: BTreeMap<String, u64>,
+    /// When it ended, by the steady time.
+    pub(super) ended: Option<Timestamp>,
+}
+
 /// All rows.
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -45,6 +53,7 @@ pub(super) struct State {
     last_place: u64,
     pub(super) history: HashMap<Name, BTreeMap<u64, HistoryRow>>,
     pub(super) timers: BTreeMap<(String, String, String), Timer>,
+    pub(super) holds: BTreeMap<Name, Hold>,
     pub(super) runs: BTreeMap<u64, Aged<StepRun>>,
     pub(super) run_keys: HashMap<String, u64>,
     pub(super) open_runs: BTreeSet<u64>,
@@ -54,15 +63,16 @@ pub(super) struct State {
     pub(super) last_position: u64,
     pub(super) inbox: HashMap<InboxRow, Timestamp>,
     pub(super) idempotency: HashMap<(String, String), Aged<IdempotencyRow>>,
-    dead_letters: BTreeMap<u64, DeadLetter>,
+    pub(super) dead_letters: BTreeMap<u64, DeadLetter>,
     last_letter: u64,
-    users: HashMap<String, User>,
+    pub(super) accounts: Accounts,
     pub(super) stock: BTreeMap<String, StockLevel>,
     pub(super) stock_moves: Vec<StockMove>,
     pub(super) reservations: HashMap<String, Reservation>,
     prices: HashMap<Name, BTreeMap<u64, PriceRow>>,
     machines: HashMap<String, Definition>,
     components: BTreeMap<String, String>,
+    pub(super) notes: BTreeMap<u64, Note>,
     pub(super) audit: Vec<AuditRow>,
 }
 
@@ -141,7 +151,9 @@ impl State {
     pub(super) fn remove_resource(&mut self, name: &Name) {
         self.resources.remove(name);
         self.history.remove(name);
+        self.notes.retain(|_, note| (&note.kind, &note.id) != (&name.0, &name.1));
         self.prices.remove(name);
+        self.holds.remove(name);
         self.timers.retain(|(kind, id, _), _| (kind, id) != (&name.0, &name.1));
     }
 
@@ -181,13 +193,13 @@ impl State {
     }
 
     /// Runs that have not ended, with their places.
-    fn open(&self, status: RunStatus) -> impl Iterator<Item = (u64, &StepRun)> {
+    pub(super) fn open(&self, status: RunStatus) -> impl Iterator<Item = (u64, &StepRun)> {
         let open = self.open_runs.iter().filter_map(|sequence| Some((*sequence, &self.runs.get(sequence)?.row)));
         open.filter(move |(_, run)| run.status == status)
     }
 
     pub(super) fn claim_runs(&mut self, line: &Line, now: Timestamp, limit: usize, epoch: u64) -> Vec<StepRun> {
-        let due = self.open(RunStatus::Ready).filter(|(_, run)| run.due_at <= now && run.line() == *line);
+        let due = self.open(RunStatus::Ready).filter(|(_, run)| run.due_at <= now && run.line() == *line && self.is_free(run));
         let mut due: Vec<_> = due.map(|(sequence, run)| (run.due_at, sequence)).collect();
         due.sort_unstable();
         let mut claimed = Vec::new();
@@ -198,7 +210,8 @@ impl State {
     }
 
     pub(super) fn claim_run(&mut self, key: &str, epoch: u64) -> Option<StepRun> {
-        let sequence = self.open(RunStatus::Ready).find(|(_, run)| run.key == key).map(|(sequence, _)| sequence)?;
+        let waits = |status| self.open(status).find(|(_, run)| run.key == key).map(|(sequence, _)| sequence);
+        let sequence = waits(RunStatus::Ready).or_else(|| waits(RunStatus::Stranded))?;
         self.claim(sequence, epoch)
     }
 
@@ -276,7 +289,7 @@ impl State {
     }
 
     pub(super) fn due_timers(&self, now: Timestamp, limit: usize) -> Vec<Timer> {
-        let mut due: Vec<&Timer> = self.timers.values().filter(|timer| timer.due_at <= now).collect();
+        let mut due: Vec<&Timer> = self.timers.values().filter(|timer| timer.due_at <= now && self.may_fire(timer)).collect();
         due.sort_by_key(|timer| {
             let name = (timer.resource_kind.clone(), timer.resource_id.clone());
             (timer.due_at, self.resources.get(&name).map(|placed| placed.place), &timer.transition)
@@ -285,7 +298,7 @@ impl State {
     }
 
     pub(super) fn next_timer_due(&self) -> Option<Timestamp> {
-        self.timers.values().map(|timer| timer.due_at).min()
+        self.timers.values().filter(|timer| self.may_fire(timer)).map(|timer| timer.due_at).min()
     }
 
     pub(super) fn drop_timer(&mut self, timer: &Timer) {
@@ -379,8 +392,8 @@ impl State {
         });
         let progress = || self.resources.values().filter_map(|placed| placed.resource.workflow.as_ref());
         let crashed = self.open(RunStatus::Quarantined).filter(|(_, run)| run.crashes > 0);
-        let due_timers = self.timers.values().filter(|timer| timer.due_at <= now).count();
-        let due_runs = self.open(RunStatus::Ready).filter(|(_, run)| run.due_at <= now).count();
+        let due_timers = self.timers.values().filter(|timer| timer.due_at <= now && self.may_fire(timer)).count();
+        let due_runs = self.open(RunStatus::Ready).filter(|(_, run)| run.due_at <= now && self.is_free(run)).count();
         let oldest = self.unpublished.first().and_then(|position| self.outbox.get(position));
         Backlog {
             outbox: self.unpublished.len() as u64,
@@ -391,6 +404,7 @@ impl State {
             dead_letters: self.dead_letters.len() as u64,
             active,
             due: (due_timers + due_runs) as u64,
+            held: self.holds.len() as u64,
             quarantined: crashed.map(|(_, run)| run.component.clone()).collect::<BTreeSet<_>>().into_iter().collect(),
             oldest_active: oldest_active.collect(),
         }
@@ -445,53 +459,6 @@ impl State {
 
     pub(super) fn components(&self) -> Vec<(String, String)> {
         self.components.clone().into_iter().collect()
-    }
-}
-
-/// Users.
-impl State {
-    pub(super) fn add_user(&mut self, mut user: User) -> Result<(), StoreError> {
-        if self.user_by_email(&user.email).is_some() {
-            return Err(StoreError::Taken("email"));
-        }
-        if self.users.contains_key(&user.id) {
-            return Err(StoreError::Taken("id"));
-        }
-        user.created_at = to_micros(user.created_at);
-        self.users.insert(user.id.clone(), user);
-        Ok(())
-    }
-
-    pub(super) fn update_user(&mut self, id: &str, name: Option<&str>, email: Option<&str>) -> Result<Option<User>, StoreError> {
-        let other = email.and_then(|email| self.user_by_email(email)).filter(|other| other.id != id);
-        let Some(user) = self.users.get_mut(id) else { return Ok(None) };
-        if other.is_some() {
-            return Err(StoreError::Taken("email"));
-        }
-        if let Some(name) = name {
-            name.clone_into(&mut user.name);
-        }
-        if let Some(email) = email {
-            email.clone_into(&mut user.email);
-        }
-        Ok(Some(user.clone()))
-    }
-
-    pub(super) fn set_roles(&mut self, id: &str, roles: &BTreeSet<String>, entry: Option<AuditEntry>) -> Option<User> {
-        let user = self.users.get_mut(id)?;
-        user.roles.clone_from(roles);
-        let user = user.clone();
-        self.note(entry);
-        Some(user)
-    }
-
-    pub(super) fn user(&self, id: &str) -> Option<User> {
-        self.users.get(id).cloned()
-    }
-
-    pub(super) fn user_by_email(&self, email: &str) -> Option<User> {
-        let key = email_key(email);
-        self.users.values().find(|user| email_key(&user.email) == key).cloned()
     }
 }
 

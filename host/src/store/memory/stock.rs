@@ -8,15 +8,7 @@ use super::super::stock::{RESERVATIONS_LOOKED_AT, because, moved};
 use super::super::{
     Conflict, IdempotencyRow, NewMove, ReservationStatus, Shortage, StockLevel, StockLine, StockMove, Stocking, StoreError, merge_lines,
 };
-use super::state::{Aged, State, to_micros};
-
-#[derive(Debug)]
-pub(super) struct Reservation {
-    pub(super) status: ReservationStatus,
-    pub(super) lines: BTreeMap<String, u64>,
-    /// When it ended, by the steady time.
-    pub(super) ended: Option<Timestamp>,
-}
+use super::state::{Aged, Reservation, State, to_micros};
 
 /// Why a move is made, and by whom.
 #[derive(Default)]

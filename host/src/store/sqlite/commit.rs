@@ -2,11 +2,12 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, IdempotencyRow, InboxRow, OutboxRow, Resource, RunStatus, Settled};
-use super::super::{StepRun, Timer};
+use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, InboxRow, OutboxRow, Resource, RunStatus, Settled};
+use super::super::{KeysOf, StepRun, Timer, Touched};
 use super::audit;
 use super::columns::{deadlines_text, int, run_kind_text, run_status_text};
-use super::resources::select_idempotency;
+use super::idempotency::insert_idempotency;
+use super::keys;
 use super::stock;
 use super::writer::{UnitError, Writing, micros};
 
@@ -16,17 +17,21 @@ pub(super) struct Prepared {
     data: String,
     instance: Option<String>,
     deadlines: Option<String>,
+    /// What the resource is found by; `None` if its kind is found by nothing but its id.
+    keys: Option<String>,
 }
 
 impl Prepared {
-    pub(super) fn new(commit: Commit) -> serde_json::Result<Self> {
+    pub(super) fn new(commit: Commit, keys: &[KeysOf]) -> serde_json::Result<Self> {
         let resource = commit.change.as_ref().map(|(_, resource)| resource);
         debug_assert!(resource.is_some() || commit.history.is_empty(), "history belongs to a change");
         let data = resource.map(|resource| serde_json::to_string(&*resource.data)).transpose()?.unwrap_or_default();
         let progress = resource.and_then(|resource| resource.workflow.as_ref());
         let instance = progress.map(|progress| serde_json::to_string(&progress.instance)).transpose()?;
         let deadlines = progress.map(|progress| deadlines_text(&progress.deadlines)).transpose()?.flatten();
-        Ok(Self { commit, data, instance, deadlines })
+        let keys = resource.and_then(|resource| Some(keys.iter().find(|keys| keys.kind == resource.kind)?.of(&resource.data)));
+        let keys = keys.as_ref().map(keys::text_of).transpose()?;
+        Ok(Self { commit, data, instance, deadlines, keys })
     }
 
     /// Writes everything or fails at the first guard that does not hold; the caller undoes what was written by then.
@@ -39,6 +44,9 @@ impl Prepared {
         }
         if let Some(settled) = &self.commit.settled {
             settle(writing, settled)?;
+        }
+        if let Some(touched) = &self.commit.touched {
+            touch(writing, touched)?;
         }
         if let Some((guard, resource)) = &self.commit.change {
             let pk = self.write_resource(writing, *guard, resource)?;
@@ -53,8 +61,15 @@ impl Prepared {
             if *guard != Guard::Absent {
                 writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;
             }
+            if resource.workflow.as_ref().is_some_and(|progress| progress.finished) {
+                super::holds::end(writing, pk)?;
+            }
             for timer in &self.commit.timers {
                 insert_timer(writing, pk, timer)?;
+            }
+        } else {
+            for timer in &self.commit.timers {
+                add_timer(writing, timer)?;
             }
         }
         for run in &self.commit.runs {
@@ -102,7 +117,23 @@ impl Prepared {
         if inserted == 0 {
             return Err(Conflict::Exists { kind: resource.kind.clone(), id: resource.id.clone() }.into());
         }
-        Ok(writing.connection.last_insert_rowid())
+        let pk = writing.connection.last_insert_rowid();
+        self.change_keys(writing, (pk, micros(resource.created_at)), resource, None)?;
+        Ok(pk)
+    }
+
+    /// What the resource is found by, unless that is what it was.
+    fn change_keys(
+        &self,
+        writing: &Writing<'_>,
+        (pk, created_at): (i64, i64),
+        resource: &Resource,
+        before: Option<&str>,
+    ) -> rusqlite::Result<()> {
+        if self.keys.is_none() {
+            return Ok(());
+        }
+        keys::change(writing, &keys::Of { pk, kind: &resource.kind, id: &resource.id, created_at }, before, self.keys.as_deref())
     }
 
     fn update_resource(&self, writing: &Writing<'_>, version: u64, resource: &Resource) -> Result<i64, UnitError> {
@@ -111,6 +142,7 @@ impl Prepared {
         if before.version != int(version) {
             return Err(conflict().into());
         }
+        self.change_keys(writing, (before.pk, before.created_at), resource, before.keys.as_deref())?;
         let (state, version, updated_at) = (&resource.state, int(resource.version), micros(resource.updated_at));
         let progress = resource.workflow.as_ref();
         if before.is_indexed_like(resource) {
@@ -161,26 +193,47 @@ struct Before {
     workflow: Option<String>,
     attention: Option<String>,
     finished: Option<bool>,
+    created_at: i64,
+    keys: Option<String>,
 }
 
 impl Before {
     fn select(writing: &Writing<'_>, resource: &Resource) -> rusqlite::Result<Option<Self>> {
-        let mut statement = writing
-            .connection
-            .prepare_cached("SELECT pk, version, workflow, attention, finished FROM resources WHERE kind = ?1 AND id = ?2")?;
+        let mut statement = writing.connection.prepare_cached(
+            "SELECT pk, version, workflow, attention, finished, created_at, keys FROM resources WHERE kind = ?1 AND id = ?2",
+        )?;
         let row = statement.query_row([&resource.kind, &resource.id], |row| {
-            Ok(Self { pk: row.get(0)?, version: row.get(1)?, workflow: row.get(2)?, attention: row.get(3)?, finished: row.get(4)? })
+            Ok(Self {
+                pk: row.get(0)?,
+                version: row.get(1)?,
+                workflow: row.get(2)?,
+                attention: row.get(3)?,
+                finished: row.get(4)?,
+                created_at: row.get(5)?,
+                keys: row.get(6)?,
+            })
         });
         row.optional()
     }
 
-    /// Whether the columns that are part of an index stay: SQLite rewrites index entries for every column that is named.
+    /// Whether the columns that are part of an index stay, the state aside: SQLite rewrites index entries for every column that is named.
     fn is_indexed_like(&self, resource: &Resource) -> bool {
         let progress = resource.workflow.as_ref();
         self.finished == progress.map(|progress| progress.finished)
             && self.workflow.as_ref() == progress.map(|progress| &progress.workflow)
             && self.attention.as_ref() == progress.and_then(|progress| progress.attention.as_ref())
     }
+}
+
+fn touch(writing: &Writing<'_>, touched: &Touched) -> Result<(), UnitError> {
+    let changed = writing.run(
+        "UPDATE resources SET version = version + 1, touched_at = ?4 WHERE kind = ?1 AND id = ?2 AND version = ?3",
+        params![touched.kind, touched.id, int(touched.version), writing.tail.written_at],
+    )?;
+    if changed == 0 {
+        return Err(Conflict::Version { kind: touched.kind.clone(), id: touched.id.clone() }.into());
+    }
+    Ok(())
 }
 
 fn insert_inbox(writing: &Writing<'_>, row: &InboxRow) -> Result<(), UnitError> {
@@ -190,18 +243,6 @@ fn insert_inbox(writing: &Writing<'_>, row: &InboxRow) -> Result<(), UnitError> 
     )?;
     if inserted == 0 {
         return Err(Conflict::Duplicate { consumer: row.consumer.clone(), event_id: row.event_id.clone() }.into());
-    }
-    Ok(())
-}
-
-pub(super) fn insert_idempotency(writing: &Writing<'_>, row: &IdempotencyRow) -> Result<(), UnitError> {
-    let inserted = writing.run(
-        "INSERT INTO idempotency (user, key, request_hash, resource_id, written_at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
-        params![row.user, row.key, row.request_hash, row.resource_id, writing.tail.written_at],
-    )?;
-    if inserted == 0 {
-        let existing = select_idempotency(writing.connection, &row.user, &row.key)?.unwrap_or_else(|| row.clone());
-        return Err(Conflict::Idempotency(existing).into());
     }
     Ok(())
 }
@@ -263,6 +304,17 @@ fn insert_timer(writing: &Writing<'_>, pk: i64, timer: &Timer) -> Result<(), Uni
     Ok(())
 }
 
+/// Beside those that are there already, unless the resource has moved on or is gone.
+fn add_timer(writing: &Writing<'_>, timer: &Timer) -> Result<(), UnitError> {
+    writing.run(
+        "INSERT INTO timers (resource, transition, version, due_at) SELECT pk, ?3, ?4, ?5 FROM resources WHERE kind = ?1 AND id = ?2
+         ON CONFLICT (resource, transition) DO UPDATE SET version = excluded.version, due_at = excluded.due_at
+         WHERE excluded.version >= timers.version",
+        params![timer.resource_kind, timer.resource_id, timer.transition, int(timer.version), micros(timer.due_at)],
+    )?;
+    Ok(())
+}
+
 fn insert_run(writing: &Writing<'_>, run: &StepRun) -> Result<(), UnitError> {
     let inserted = writing.run(
         "INSERT INTO step_runs (key, resource_kind, resource_id, kind, name, component, visit, attempt, transition, from_state, to_state,
@@ -298,7 +350,8 @@ fn insert_run(writing: &Writing<'_>, run: &StepRun) -> Result<(), UnitError> {
     Ok(())
 }
 
-fn insert_outbox(writing: &mut Writing<'_>, mut outbox: Vec<OutboxRow>) -> Result<Committed, UnitError> {
+/// Adds events, each with the next position.
+pub(super) fn insert_outbox(writing: &mut Writing<'_>, mut outbox: Vec<OutboxRow>) -> Result<Committed, UnitError> {
     for row in &mut outbox {
         writing.tail.position += 1;
         let position = writing.tail.position;

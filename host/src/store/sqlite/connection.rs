@@ -34,8 +34,11 @@ const MIGRATION_LIST: &[M<'static>] = &[
     M::up(include_str!("../../../migrations/0008_retention.sql")),
     M::up(include_str!("../../../migrations/0009_roles.sql")),
     M::up(include_str!("../../../migrations/0010_ended_reservations.sql")),
+    M::up(include_str!("../../../migrations/0011_staff.sql")),
     M::up(include_str!("../../../migrations/0012_audit.sql")),
     M::up(include_str!("../../../migrations/0013_stock_moves.sql")),
+    M::up(include_str!("../../../migrations/0015_holds.sql")),
+    M::up(include_str!("../../../migrations/0014_keys.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
 

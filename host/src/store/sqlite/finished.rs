@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::Resource;
 use super::columns::int;
+use super::keys;
 use super::resources::{RESOURCE, resource_row};
 use super::retention::older;
 use super::writer::{UnitError, Writing, micros};
@@ -42,9 +43,11 @@ pub(super) fn forget(writing: &Writing<'_>, kind: &str, instances: &[(String, u6
     for (id, version) in instances {
         let found = writing.connection.prepare_cached(&sql)?.query_row(params![kind, id, int(*version)], |row| row.get::<_, i64>(0));
         let Some(pk) = found.optional()? else { continue };
+        keys::forget(writing, pk)?;
         writing.run("DELETE FROM resources WHERE pk = ?1", [pk])?;
         writing.run("DELETE FROM history WHERE resource = ?1", [pk])?;
         writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;
+        super::holds::end(writing, pk)?;
         writing.run("DELETE FROM step_runs WHERE resource_id = ?1 AND resource_kind = ?2", [id.as_str(), kind])?;
         writing.run("DELETE FROM reservations WHERE key = ?1 AND status <> 'reserved'", [id])?;
         gone += 1;

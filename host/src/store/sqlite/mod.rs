@@ -11,6 +11,9 @@ mod columns;
 mod commit;
 mod connection;
 mod finished;
+mod holds;
+mod idempotency;
+mod keys;
 mod lock;
 mod mark;
 pub mod offline;
@@ -21,14 +24,16 @@ mod registry;
 mod resources;
 mod retention;
 mod runs;
+mod search;
 mod stock;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod users;
 mod writer;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -37,9 +42,10 @@ use millrace_workflow::Definition;
 use self::readers::Readers;
 use self::writer::WriterHandle;
 use super::{
-    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter, Guard,
-    HistoryRow, IdempotencyRow, InboxRow, Instances, Line, Listing, Messages, NewMove, Operations, OutboxRow, PriceRow, Prunable, Refused,
-    ReservationStatus, Resource, Resources, Space, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, User, Users,
+    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter,
+    Found, Guard, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches, Messages, NewMove, Note,
+    Operations, OutboxRow, PriceRow, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources, Search, Sought, Space,
+    Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange, Users,
 };
 use crate::clock::Clock;
 
@@ -57,6 +63,7 @@ pub struct Sqlite {
     epoch: u64,
     identity: String,
     path: PathBuf,
+    keys: Arc<[KeysOf]>,
     clock: Clock,
     writer: WriterHandle,
     readers: Readers,
@@ -76,19 +83,20 @@ impl Sqlite {
         let reading = (0..settings.readers.clamp(1, MAX_READERS)).map(|_| connection::open_reader(path));
         let readers = Readers::new(reading.collect::<Result<_, _>>()?);
         let writer = WriterHandle::start(opened, clock.clone()).map_err(|cause| OpenError::Thread { path: path.clone(), cause })?;
-        Ok(Self { epoch: epoch.unsigned_abs(), identity, path: path.clone(), clock, writer, readers })
+        Ok(Self { epoch: epoch.unsigned_abs(), identity, path: path.clone(), keys: settings.keys.clone().into(), clock, writer, readers })
     }
 }
 
 #[async_trait]
 impl Resources for Sqlite {
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        let prepared = commit::Prepared::new(commit).map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
+        let prepared =
+            commit::Prepared::new(commit, &self.keys).map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
         self.writer.write(move |writing| prepared.write(writing)).await
     }
 
     async fn commit_all(&self, commits: Vec<Commit>) -> Result<(), StoreError> {
-        let prepared: Result<Vec<_>, _> = commits.into_iter().map(commit::Prepared::new).collect();
+        let prepared: Result<Vec<_>, _> = commits.into_iter().map(|commit| commit::Prepared::new(commit, &self.keys)).collect();
         let prepared = prepared.map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
         self.writer.write(move |writing| prepared.into_iter().try_for_each(|commit| commit.write(writing).map(drop))).await
     }
@@ -100,6 +108,19 @@ impl Resources for Sqlite {
     async fn resources(&self, listing: &Listing) -> Result<Vec<Resource>, StoreError> {
         let listing = listing.clone();
         self.readers.read(move |connection| resources::select_resources(connection, &listing)).await
+    }
+
+    async fn find(&self, search: &Search) -> Result<Matches, StoreError> {
+        let search = search.clone();
+        self.readers.read(move |connection| search::find(connection, &search)).await
+    }
+
+    async fn add_note(&self, note: Note, audit: Option<AuditEntry>) -> Result<Option<u64>, StoreError> {
+        self.writer.write(move |writing| keys::add_note(writing, &note, audit)).await
+    }
+
+    async fn notes(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<Note>, StoreError> {
+        self.readers.look_up(|connection| keys::notes(connection, kind, id, before, limit)).await
     }
 
     async fn delete_resource(&self, kind: &str, id: &str, guard: Guard, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
@@ -120,7 +141,7 @@ impl Resources for Sqlite {
     }
 
     async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
-        self.readers.look_up(|connection| resources::select_idempotency(connection, user, key)).await
+        self.readers.look_up(|connection| idempotency::select_idempotency(connection, user, key)).await
     }
 }
 
@@ -189,6 +210,44 @@ impl Instances for Sqlite {
         self.writer.write(move |writing| runs::drop_timer(writing, &timer)).await
     }
 
+    async fn hold(&self, kind: &str, id: &str, hold: Hold, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
+        let (kind, id) = (kind.to_owned(), id.to_owned());
+        self.writer
+            .write(move |writing| {
+                let held = holds::hold(writing, &kind, &id, &hold)?;
+                audited(writing, held, audit).map(|()| held)
+            })
+            .await
+    }
+
+    async fn let_go(&self, kind: &str, id: &str, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
+        let (kind, id) = (kind.to_owned(), id.to_owned());
+        self.writer
+            .write(move |writing| {
+                let was_held = holds::let_go(writing, &kind, &id)?;
+                audited(writing, was_held, audit).map(|()| was_held)
+            })
+            .await
+    }
+
+    async fn held(&self, kind: &str, id: &str) -> Result<Option<Hold>, StoreError> {
+        self.readers.look_up(|connection| holds::held(connection, kind, id)).await
+    }
+
+    async fn holds(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.readers.read(|connection| holds::all(connection)).await
+    }
+
+    async fn hurry(&self, kind: &str, id: &str, audit: Option<AuditEntry>) -> Result<u64, StoreError> {
+        let (kind, id) = (kind.to_owned(), id.to_owned());
+        self.writer
+            .write(move |writing| {
+                let runs = holds::hurry(writing, &kind, &id)?;
+                audited(writing, runs > 0, audit).map(|()| runs)
+            })
+            .await
+    }
+
     async fn put_machine(&self, digest: &str, definition: &Definition) -> Result<(), StoreError> {
         let definition = serde_json::to_string(definition).map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let digest = digest.to_owned();
@@ -244,6 +303,27 @@ impl Messages for Sqlite {
         self.readers.read(move |connection| outbox::dead_letters(connection, limit)).await
     }
 
+    async fn redrive(&self, topics: &[String], audit: Option<AuditEntry>) -> Result<Redriven, StoreError> {
+        let topics = topics.to_vec();
+        let redrivable = self.readers.read(move |connection| outbox::redrivable(connection, &topics)).await?;
+        self.writer
+            .write(move |writing| {
+                let redriven = outbox::redrive(writing.connection, redrivable)?;
+                audited(writing, redriven.letters > 0, audit).map(|()| redriven)
+            })
+            .await
+    }
+
+    async fn discard(&self, topic: &str, through: Option<u64>, audit: Option<AuditEntry>) -> Result<u64, StoreError> {
+        let topic = topic.to_owned();
+        self.writer
+            .write(move |writing| {
+                let letters = outbox::discard_offline(writing.connection, &topic, through)?;
+                audited(writing, letters > 0, audit).map(|()| letters)
+            })
+            .await
+    }
+
     async fn drop_dead_letter(&self, id: u64) -> Result<bool, StoreError> {
         self.writer.write(move |writing| outbox::drop_dead_letter(writing, id)).await
     }
@@ -260,9 +340,9 @@ impl Users for Sqlite {
         self.writer.write(move |writing| users::update(writing, &id, name.as_deref(), email.as_deref())).await
     }
 
-    async fn set_roles(&self, id: &str, roles: &BTreeSet<String>, audit: Option<AuditEntry>) -> Result<Option<User>, StoreError> {
-        let (id, roles) = (id.to_owned(), roles.clone());
-        self.writer.write(move |writing| Ok(users::set_roles(writing.connection, &id, &roles, audit)?)).await
+    async fn change_user(&self, id: &str, change: UserChange) -> Result<Option<Changed>, StoreError> {
+        let id = id.to_owned();
+        self.writer.write(move |writing| users::change(writing.connection, &id, change)).await
     }
 
     async fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
@@ -271,6 +351,41 @@ impl Users for Sqlite {
 
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         self.readers.look_up(|connection| users::by_email(connection, email)).await
+    }
+
+    async fn users(&self, search: &str, after: &str, limit: usize) -> Result<Vec<User>, StoreError> {
+        let (search, after) = (search.to_owned(), after.to_owned());
+        self.readers.read(move |connection| users::search(connection, &search, &after, limit)).await
+    }
+
+    async fn standing(&self, id: &str) -> Result<Option<Standing>, StoreError> {
+        self.readers.look_up(|connection| tokens::standing(connection, id)).await
+    }
+
+    async fn hear_epoch(&self, id: &str, epoch: u64, at: i64) -> Result<(), StoreError> {
+        let id = id.to_owned();
+        self.writer.write(move |writing| tokens::hear(writing, &id, epoch, at)).await
+    }
+
+    async fn untold(&self, limit: usize) -> Result<Vec<User>, StoreError> {
+        self.readers.read(move |connection| users::untold(connection, limit)).await
+    }
+
+    async fn tell(&self, told: Vec<ToldEpoch>) -> Result<(), StoreError> {
+        self.writer.write(move |writing| tokens::tell(writing, told)).await
+    }
+
+    async fn add_reset(&self, reset: Reset, now: Timestamp, event: OutboxRow) -> Result<(), StoreError> {
+        self.writer.write(move |writing| tokens::add_reset(writing, &reset, now, event)).await
+    }
+
+    async fn reset_of(&self, digest: &str, now: Timestamp) -> Result<Option<String>, StoreError> {
+        self.readers.look_up(|connection| tokens::reset_of(connection, digest, now)).await
+    }
+
+    async fn use_reset(&self, digest: &str, now: Timestamp, change: UserChange) -> Result<Option<Changed>, StoreError> {
+        let digest = digest.to_owned();
+        self.writer.write(move |writing| tokens::use_reset(writing, &digest, now, change)).await
     }
 }
 
@@ -369,6 +484,15 @@ impl Operations for Sqlite {
         self.writer.write(move |writing| finished::forget(writing, &kind, &instances)).await
     }
 
+    async fn give_keys(&self) -> Result<bool, StoreError> {
+        let keys = Arc::clone(&self.keys);
+        // Looked up first: where nothing is lacking nothing is written.
+        if self.readers.look_up(|connection| keys::is_complete(connection, &keys)).await? {
+            return Ok(false);
+        }
+        self.writer.write(move |writing| keys::give_some(writing, &keys)).await
+    }
+
     async fn give_back(&self) -> Result<u64, StoreError> {
         let (mut left, mut bytes) = (self.readers.read(|connection| retention::pages_to_give(connection)).await?, 0);
         while left > 0 {
@@ -380,6 +504,34 @@ impl Operations for Sqlite {
             bytes += given.bytes;
         }
         Ok(bytes)
+    }
+
+    async fn find(&self, sought: &Sought) -> Result<Vec<Found>, StoreError> {
+        let sought = sought.clone();
+        self.readers.read(move |connection| holds::find(connection, &sought)).await
+    }
+
+    async fn count(&self, sought: &Sought) -> Result<u64, StoreError> {
+        let sought = Sought { after: None, ..sought.clone() };
+        self.readers.read(move |connection| holds::count(connection, &sought)).await
+    }
+
+    async fn kinds(&self) -> Result<Vec<String>, StoreError> {
+        self.readers.look_up(|connection| holds::kinds(connection)).await
+    }
+
+    async fn set_aside(&self, limit: usize) -> Result<Vec<StepRun>, StoreError> {
+        self.readers.read(move |connection| holds::set_aside(connection, limit)).await
+    }
+
+    async fn release_run(&self, key: &str, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
+        let key = key.to_owned();
+        self.writer
+            .write(move |writing| {
+                let released = holds::release(writing, &key)?;
+                audited(writing, released, audit).map(|()| released)
+            })
+            .await
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {
@@ -424,4 +576,9 @@ impl Operations for Sqlite {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Writes an entry for the audit log, if anything was done.
+fn audited(writing: &writer::Writing<'_>, done: bool, entry: Option<AuditEntry>) -> Result<(), writer::UnitError> {
+    Ok(audit::append(writing.connection, entry.filter(|_| done))?)
 }

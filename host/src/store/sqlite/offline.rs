@@ -1,14 +1,14 @@
 //! What an operator changes in a database by a command, beside the process that has it open, if one has. That process finds what was
 //! changed within seconds. What changes something brings its entry for the audit log along.
 
-use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::super::{AuditChain, AuditEntry, AuditRow, Broken, DeadLetter, StepRun, User};
+use super::super::{AuditChain, AuditEntry, AuditRow, Broken, DeadLetter, Redriven, StepRun, User, UserChange};
 use super::connection::{self, OpenError};
+use super::writer::UnitError;
 use super::{audit, outbox, runs, users};
 
 /// Makes events of the database `path` that were written at or after `since` unpublished again, and answers how many.
@@ -27,17 +27,6 @@ pub fn dead_letters(path: &Path) -> Result<Vec<DeadLetter>, OpenError> {
     beside(path, |connection| outbox::dead_letters(connection, usize::MAX))
 }
 
-/// What became of dead letters.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Redriven {
-    /// Dead letters that are gone: their events are published again.
-    pub letters: usize,
-    /// Events that wait to be published again: one for all that several consumers gave up.
-    pub events: usize,
-    /// Dead letters that stay, because the outbox has forgotten their events.
-    pub forgotten: usize,
-}
-
 /// Makes the events of the dead letters of `topics` unpublished again, and writes `entry` if there were any. Who has taken one already
 /// recognises it.
 ///
@@ -46,25 +35,13 @@ pub struct Redriven {
 pub fn redrive(path: &Path, topics: &[String], entry: AuditEntry) -> Result<Redriven, OpenError> {
     let mut connection = open(path)?;
     let redrive = || {
-        let wanted: HashSet<u64> = outbox::dead_letters(&connection, usize::MAX)?
-            .into_iter()
-            .filter(|letter| topics.contains(&letter.event.topic))
-            .map(|letter| letter.id)
-            .collect();
         // Found before the process beside is kept from writing: this takes its time where the outbox is large.
-        let mut found = outbox::dead_letters_with_events(&connection)?;
-        found.retain(|(letter, _)| wanted.contains(letter));
+        let found = outbox::redrivable(&connection, topics)?;
         let writing = Transaction::new(&mut connection, TransactionBehavior::Immediate)?;
-        let (mut letters, mut events) = (0, HashSet::new());
-        for (letter, position) in found {
-            if outbox::redrive_offline(&writing, letter, position)? {
-                letters += 1;
-                events.insert(position);
-            }
-        }
-        audit::append(&writing, (letters > 0).then_some(entry))?;
+        let redriven = outbox::redrive(&writing, found)?;
+        audit::append(&writing, (redriven.letters > 0).then_some(entry))?;
         writing.commit()?;
-        Ok(Redriven { letters, events: events.len(), forgotten: wanted.len().saturating_sub(letters) })
+        Ok(redriven)
     };
     redrive().map_err(|cause| OpenError::Sqlite { path: path.to_owned(), cause })
 }
@@ -124,23 +101,29 @@ pub fn users(path: &Path, everybody: bool) -> Result<Vec<User>, OpenError> {
     beside(path, |connection| users::list(connection, everybody))
 }
 
-/// Changes the roles of the user with this e-mail, and answers what they are now. `None` when there is no such user. The user becomes the
-/// subject of `entry`.
+/// The user of the database `path` with this e-mail. `None` when there is no such user.
 ///
 /// # Errors
 /// [`OpenError`], which names the file.
-pub fn change_roles(
-    path: &Path,
-    email: &str,
-    change: impl FnOnce(&mut BTreeSet<String>),
-    entry: AuditEntry,
-) -> Result<Option<User>, OpenError> {
+pub fn user(path: &Path, email: &str) -> Result<Option<User>, OpenError> {
+    beside(path, |connection| users::by_email(connection, email))
+}
+
+/// Changes the user with this e-mail, and answers what they are now. `None` when there is no such user. The user becomes the subject of
+/// `entry`.
+///
+/// # Errors
+/// [`OpenError`], which names the file.
+pub fn change_user(path: &Path, email: &str, change: UserChange, entry: AuditEntry) -> Result<Option<User>, OpenError> {
     writing(path, |writing| {
-        let Some(mut user) = users::by_email(writing, email)? else { return Ok(None) };
-        change(&mut user.roles);
-        let entry = AuditEntry { subject: format!("users/{}", user.id), ..entry };
-        users::set_roles(writing, &user.id, &user.roles, Some(entry))?;
-        Ok(Some(user))
+        let Some(user) = users::by_email(writing, email)? else { return Ok(None) };
+        let change = change.noted(Some(AuditEntry { subject: format!("users/{}", user.id), ..entry }));
+        // Who works on the machine itself may take away a last role too, so nothing is refused here.
+        match users::change(writing, &user.id, change) {
+            Ok(changed) => Ok(changed.map(|changed| changed.user)),
+            Err(UnitError::Broken(cause)) => Err(cause),
+            Err(UnitError::Refused(_)) => Ok(Some(user)),
+        }
     })
 }
 
@@ -199,7 +182,7 @@ pub fn verify_audit(path: &Path) -> Result<Verified, OpenError> {
         last_at = Some(row.entry.at);
         Ok(())
     })?;
-    let broken = checked.err().or_else(|| (chain.seq < last_given).then(|| Broken::Cut { last: chain.seq, written: last_given }));
+    let broken = checked.err().or_else(|| (chain.seq < last_given).then_some(Broken::Cut { last: chain.seq, written: last_given }));
     Ok(Verified { chain, last_at, broken })
 }
 

@@ -1,9 +1,11 @@
 //! Events on their way out: what is unpublished, what may be forgotten, what nobody could handle.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::super::{DeadLetter, InboxRow, OutboxRow};
+use super::super::{DeadLetter, InboxRow, OutboxRow, Redriven};
 use super::columns::{count, int, shared_text, time};
 use super::writer::{UnitError, Writing, micros};
 
@@ -96,7 +98,7 @@ pub(super) fn dead_letters(connection: &Connection, limit: usize) -> rusqlite::R
 }
 
 /// Dead letters of an event that the outbox still has, each with the event's position there. Looks at the whole outbox.
-pub(super) fn dead_letters_with_events(connection: &Connection) -> rusqlite::Result<Vec<(u64, u64)>> {
+fn dead_letters_with_events(connection: &Connection) -> rusqlite::Result<Vec<(u64, u64)>> {
     let mut statement = connection.prepare(
         "SELECT letters.id, outbox.position FROM outbox JOIN dead_letters AS letters USING (event_id)
          WHERE outbox.event_id IN (SELECT event_id FROM dead_letters)",
@@ -104,8 +106,35 @@ pub(super) fn dead_letters_with_events(connection: &Connection) -> rusqlite::Res
     statement.query_map([], |row| Ok((count(row, 0)?, count(row, 1)?)))?.collect()
 }
 
+/// Dead letters of some topics: how many there are, and those of which the outbox still has the event, with its position.
+pub(super) struct Redrivable {
+    letters: usize,
+    found: Vec<(u64, u64)>,
+}
+
+/// The dead letters of `topics`. Looks at the whole outbox.
+pub(super) fn redrivable(connection: &Connection, topics: &[String]) -> rusqlite::Result<Redrivable> {
+    let letters = dead_letters(connection, usize::MAX)?.into_iter().filter(|letter| topics.contains(&letter.event.topic));
+    let wanted: HashSet<u64> = letters.map(|letter| letter.id).collect();
+    let mut found = dead_letters_with_events(connection)?;
+    found.retain(|(letter, _)| wanted.contains(letter));
+    Ok(Redrivable { letters: wanted.len(), found })
+}
+
+/// Makes their events unpublished again.
+pub(super) fn redrive(writing: &Connection, redrivable: Redrivable) -> rusqlite::Result<Redriven> {
+    let (mut letters, mut events) = (0, HashSet::new());
+    for (letter, position) in redrivable.found {
+        if redrive_offline(writing, letter, position)? {
+            letters += 1;
+            events.insert(position);
+        }
+    }
+    Ok(Redriven { letters, events: events.len(), forgotten: redrivable.letters.saturating_sub(letters) })
+}
+
 /// Makes the event at `position` unpublished again, in the place of one of its dead letters. False: one of the two is gone meanwhile.
-pub(super) fn redrive_offline(connection: &Connection, letter: u64, position: u64) -> rusqlite::Result<bool> {
+fn redrive_offline(connection: &Connection, letter: u64, position: u64) -> rusqlite::Result<bool> {
     let insert = "INSERT INTO unpublished (position) SELECT position FROM outbox WHERE position = ?1 ON CONFLICT DO NOTHING";
     let there = connection.prepare_cached("SELECT 1 FROM outbox WHERE position = ?1")?.exists([int(position)])?;
     if !there || connection.execute("DELETE FROM dead_letters WHERE id = ?1", [int(letter)])? == 0 {

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use super::super::{Backlog, OLDEST_LOOKED_AT};
 use super::columns::{count, json, time};
+use super::holds::{RUN_IS_FREE, TIMER_IS_FREE};
 use super::outbox::unpublished_count;
 use super::writer::{UnitError, Writing, micros};
 
@@ -40,8 +41,10 @@ pub(super) fn backlog(connection: &mut Connection, now: Timestamp) -> rusqlite::
     let active = "SELECT workflow, count(*) FROM resources WHERE finished = 0 GROUP BY workflow ORDER BY workflow";
     let active: Vec<(String, u64)> =
         moment.prepare_cached(active)?.query_map([], |row| Ok((row.get(0)?, count(row, 1)?)))?.collect::<Result<_, _>>()?;
-    let due = "SELECT (SELECT count(*) FROM timers WHERE due_at <= ?1)
-                    + (SELECT count(*) FROM step_runs WHERE status <> 'done' AND status = 'ready' AND due_at <= ?1)";
+    let due = format!(
+        "SELECT (SELECT count(*) FROM timers WHERE due_at <= ?1 AND {TIMER_IS_FREE})
+              + (SELECT count(*) FROM step_runs WHERE status <> 'done' AND status = 'ready' AND due_at <= ?1 AND {RUN_IS_FREE})"
+    );
     let quarantined = "SELECT DISTINCT component FROM step_runs WHERE status <> 'done' AND status = 'parked' AND crashes > 0 ORDER BY 1";
     Ok(Backlog {
         outbox: unpublished_count(&moment)?,
@@ -50,7 +53,8 @@ pub(super) fn backlog(connection: &mut Connection, now: Timestamp) -> rusqlite::
         attention: number("SELECT count(*) FROM resources WHERE attention IS NOT NULL")?,
         timers: number("SELECT count(*) FROM timers")?,
         dead_letters: number("SELECT count(*) FROM dead_letters")?,
-        due: moment.prepare_cached(due)?.query_row([micros(now)], |row| count(row, 0))?,
+        due: moment.prepare_cached(&due)?.query_row([micros(now)], |row| count(row, 0))?,
+        held: number("SELECT count(*) FROM holds")?,
         quarantined: moment.prepare_cached(quarantined)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?,
         oldest_active: active.iter().map(|(workflow, _)| oldest_active(&moment, workflow)).collect::<Result<_, _>>()?,
         active,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
-use super::super::{AuditEntry, Conflict, Guard, HistoryRow, IdempotencyRow, Listing, PriceRow, Progress, Resource};
+use super::super::{AuditEntry, Conflict, Guard, HistoryRow, Listing, PriceRow, Progress, Resource};
 use super::audit;
 use super::columns::{count, deadlines, int, json, optional_shared_text, time};
 use super::writer::{UnitError, Writing, micros};
@@ -88,6 +88,7 @@ pub(super) fn delete_resource(
     if workflow.is_some() {
         return Ok(false);
     }
+    super::keys::forget(writing, pk)?;
     writing.run("DELETE FROM resources WHERE pk = ?1", [pk])?;
     writing.run("DELETE FROM history WHERE resource = ?1", [pk])?;
     writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;
@@ -145,12 +146,4 @@ pub(super) fn select_prices(connection: &Connection, kind: &str, id: &str, limit
     )?;
     let row = |row: &Row<'_>| Ok(PriceRow { version: count(row, 0)?, price: row.get(1)?, actor: row.get(2)?, at: time(row, 3)? });
     statement.query_map(params![kind, id, most(limit)], row)?.collect()
-}
-
-pub(super) fn select_idempotency(connection: &Connection, user: &str, key: &str) -> rusqlite::Result<Option<IdempotencyRow>> {
-    let mut statement =
-        connection.prepare_cached("SELECT user, key, request_hash, resource_id FROM idempotency WHERE user = ?1 AND key = ?2")?;
-    let row =
-        |row: &Row<'_>| Ok(IdempotencyRow { user: row.get(0)?, key: row.get(1)?, request_hash: row.get(2)?, resource_id: row.get(3)? });
-    statement.query_row([user, key], row).optional()
 }

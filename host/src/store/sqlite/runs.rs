@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{Line, RunStatus, StepRun, Timer};
 use super::columns::{count, int, optional_shared_text, run_kind, run_status, run_status_text, time, time_of};
+use super::holds::{RUN_IS_FREE, TIMER_IS_FREE};
 use super::writer::{UnitError, Writing, micros};
 
 const COLUMNS: &str = "sequence, key, resource_kind, resource_id, kind, name, component, visit, attempt, transition, from_state, to_state,
@@ -54,6 +55,7 @@ pub(super) fn claim(writing: &Writing<'_>, line: &Line, now: Timestamp, limit: u
     let mut statement = writing.connection.prepare_cached(&format!(
         "UPDATE step_runs SET status = 'running', owner = ?1, fence = fence + 1 WHERE sequence IN (
              SELECT sequence FROM step_runs WHERE status = 'ready' AND component = ?4 AND {AGAIN} = ?5 AND due_at <= ?2
+                 AND {RUN_IS_FREE}
              ORDER BY due_at, sequence LIMIT ?3
          ) RETURNING {COLUMNS}"
     ))?;
@@ -64,7 +66,7 @@ pub(super) fn claim(writing: &Writing<'_>, line: &Line, now: Timestamp, limit: u
 
 pub(super) fn claim_one(writing: &Writing<'_>, key: &str) -> Result<Option<StepRun>, UnitError> {
     let mut statement = writing.connection.prepare_cached(&format!(
-        "UPDATE step_runs SET status = 'running', owner = ?1, fence = fence + 1 WHERE key = ?2 AND status = 'ready' RETURNING {COLUMNS}"
+        "UPDATE step_runs SET status = 'running', owner = ?1, fence = fence + 1 WHERE key = ?2 AND status IN ('ready', 'stranded') RETURNING {COLUMNS}"
     ))?;
     let mut claimed = statement.query_map(params![writing.epoch, key], run_row)?;
     Ok(claimed.next().transpose()?.map(|(_, run)| run))
@@ -74,7 +76,8 @@ pub(super) fn claim_one(writing: &Writing<'_>, key: &str) -> Result<Option<StepR
 pub(super) fn lines(connection: &Connection) -> rusqlite::Result<Vec<(Line, Timestamp)>> {
     let mut next_component = connection.prepare_cached("SELECT min(component) FROM step_runs WHERE status = 'ready' AND component > ?1")?;
     let mut first = connection.prepare_cached(&format!(
-        "SELECT due_at FROM step_runs WHERE status = 'ready' AND component = ?1 AND {AGAIN} = ?2 ORDER BY due_at LIMIT 1"
+        "SELECT due_at FROM step_runs WHERE status = 'ready' AND component = ?1 AND {AGAIN} = ?2 AND {RUN_IS_FREE}
+         ORDER BY due_at LIMIT 1"
     ))?;
     let mut lines = Vec::new();
     let mut last = String::new();
@@ -163,10 +166,10 @@ pub(super) fn wake(writing: &Writing<'_>, component: &str) -> Result<u64, UnitEr
 }
 
 pub(super) fn due_timers(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<Timer>> {
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT kind, id, transition, timers.version, due_at FROM timers JOIN resources ON pk = resource
-         WHERE due_at <= ?1 ORDER BY due_at, resource, transition LIMIT ?2",
-    )?;
+         WHERE due_at <= ?1 AND {TIMER_IS_FREE} ORDER BY due_at, resource, transition LIMIT ?2"
+    ))?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     statement.query_map(params![micros(now), limit], timer_row)?.collect()
 }
@@ -190,7 +193,7 @@ fn timer_row(row: &Row<'_>) -> rusqlite::Result<Timer> {
 }
 
 pub(super) fn next_timer_due(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
-    let mut statement = connection.prepare_cached("SELECT due_at FROM timers ORDER BY due_at LIMIT 1")?;
+    let mut statement = connection.prepare_cached(&format!("SELECT due_at FROM timers WHERE {TIMER_IS_FREE} ORDER BY due_at LIMIT 1"))?;
     let due: Option<i64> = statement.query_row([], |row| row.get(0)).optional()?;
     due.map(time_of).transpose()
 }

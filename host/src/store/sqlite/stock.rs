@@ -10,7 +10,7 @@ use super::super::{
 };
 use super::audit;
 use super::columns::{count, int, reservation, reservation_text, time};
-use super::commit::insert_idempotency;
+use super::idempotency::insert_idempotency;
 use super::writer::{UnitError, Writing};
 
 /// Why a move is made, and by whom.
@@ -135,7 +135,7 @@ fn move_row(row: &Row<'_>) -> rusqlite::Result<StockMove> {
     })
 }
 
-/// Keys are made of time-ordered ids, so the newest come last.
+/// Keys are made of ids that begin with the time, so the newest come last.
 pub(super) fn reserved_by(connection: &Connection, sku: &str, limit: usize) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare_cached(
         "SELECT key FROM (SELECT key, status FROM reservations ORDER BY key DESC LIMIT ?2) AS newest

@@ -20,7 +20,7 @@ const CALLERS: u64 = 20;
 const TOO_MANY: usize = 2_000;
 
 fn open(folder: &tempfile::TempDir) -> Sqlite {
-    Sqlite::open(&Database { path: folder.path().join("a.db"), readers: 1 }, Clock::system()).unwrap()
+    Sqlite::open(&Database { path: folder.path().join("a.db"), readers: 1, keys: vec![] }, Clock::system()).unwrap()
 }
 
 fn sized(id: &str, bytes: usize) -> Commit {

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::{AuditEntry, StoreError, User};
+use super::super::users::Applied;
+use super::super::{Changed, SecondFactor, StoreError, User, UserChange};
 use super::audit;
-use super::columns::{json, time};
+use super::columns::{count, int, json, time};
 use super::writer::{UnitError, Writing, micros};
 use crate::text::email_key;
 
-const USER: &str = "SELECT id, name, email, password_hash, created_at, roles FROM users";
+const USER: &str = "SELECT id, name, email, password_hash, created_at, roles, disabled, second_factor, epoch FROM users";
 
 /// Of how the keys are made; grows with every change of it.
 const KEYS: i64 = 1;
@@ -23,6 +24,9 @@ fn user_row(row: &Row<'_>) -> rusqlite::Result<User> {
         password_hash: row.get(3)?,
         created_at: time(row, 4)?,
         roles: json(row, 5)?,
+        disabled: row.get(6)?,
+        second_factor: row.get::<_, Option<String>>(7)?.map(|_| json(row, 7)).transpose()?,
+        epoch: count(row, 8)?,
     })
 }
 
@@ -37,9 +41,20 @@ pub(super) fn by_email(connection: &Connection, email: &str) -> rusqlite::Result
 
 pub(super) fn add(writing: &Writing<'_>, user: &User) -> Result<(), UnitError> {
     let inserted = writing.run(
-        "INSERT INTO users (id, name, email, email_key, password_hash, created_at, roles) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT DO NOTHING",
-        params![user.id, user.name, user.email, email_key(&user.email), user.password_hash, micros(user.created_at), as_json(&user.roles)],
+        "INSERT INTO users (id, name, email, email_key, password_hash, created_at, roles, disabled, second_factor, epoch, told_epoch)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10) ON CONFLICT DO NOTHING",
+        params![
+            user.id,
+            user.name,
+            user.email,
+            email_key(&user.email),
+            user.password_hash,
+            micros(user.created_at),
+            as_json(&user.roles),
+            user.disabled,
+            user.second_factor.as_ref().map(as_text),
+            int(user.epoch)
+        ],
     )?;
     match inserted {
         0 if by_email(writing.connection, &user.email)?.is_some() => Err(StoreError::Taken("email").into()),
@@ -63,16 +78,41 @@ pub(super) fn update(writing: &Writing<'_>, id: &str, name: Option<&str>, email:
     Ok(by_id(writing.connection, id)?)
 }
 
-pub(super) fn set_roles(
-    connection: &Connection,
-    id: &str,
-    roles: &BTreeSet<String>,
-    entry: Option<AuditEntry>,
-) -> rusqlite::Result<Option<User>> {
-    if connection.execute("UPDATE users SET roles = ?2 WHERE id = ?1", params![id, as_json(roles)])? == 1 {
-        audit::append(connection, entry)?;
+/// Changes a user as `change` says. Answers what they were before and are now.
+pub(super) fn change(connection: &Connection, id: &str, change: UserChange) -> Result<Option<Changed>, UnitError> {
+    let Some(before) = by_id(connection, id)? else { return Ok(None) };
+    let Some(Applied { user, lost, audit: entry }) = change.apply(&before) else { return Ok(Some(Changed { user: before, done: false })) };
+    if let Some(role) = lost
+        && !others_act_as(connection, role, id)?
+    {
+        return Err(StoreError::Last(role).into());
     }
-    by_id(connection, id)
+    let factor = user.second_factor.as_ref().map(as_text);
+    connection
+        .prepare_cached("UPDATE users SET password_hash = ?2, roles = ?3, disabled = ?4, second_factor = ?5, epoch = ?6 WHERE id = ?1")?
+        .execute(params![id, user.password_hash, as_json(&user.roles), user.disabled, factor, int(user.epoch)])?;
+    audit::append(connection, entry)?;
+    Ok(Some(Changed { user, done: true }))
+}
+
+fn others_act_as(connection: &Connection, role: &str, id: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM users, json_each(users.roles) AS role WHERE role.value = ?1 AND users.id <> ?2 AND users.disabled = 0 LIMIT 1";
+    connection.prepare_cached(sql)?.exists([role, id])
+}
+
+/// Those whose epoch others were not told of.
+pub(super) fn untold(connection: &Connection, limit: usize) -> rusqlite::Result<Vec<User>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    connection.prepare_cached(&format!("{USER} WHERE epoch <> told_epoch ORDER BY id LIMIT ?1"))?.query_map([limit], user_row)?.collect()
+}
+
+/// By id, after the one with the id `after`.
+pub(super) fn search(connection: &Connection, search: &str, after: &str, limit: usize) -> rusqlite::Result<Vec<User>> {
+    let sql = format!(
+        "{USER} WHERE id > ?2 AND (instr(lower(email), ?1) OR instr(lower(name), ?1) OR instr(lower(id), ?1)) ORDER BY id LIMIT ?3"
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    connection.prepare_cached(&sql)?.query_map(params![search.to_ascii_lowercase(), after, limit], user_row)?.collect()
 }
 
 /// Those who were granted a role, or everybody, by e-mail.
@@ -83,6 +123,10 @@ pub(super) fn list(connection: &Connection, everybody: bool) -> rusqlite::Result
 
 fn as_json(roles: &BTreeSet<String>) -> String {
     serde_json::json!(roles).to_string()
+}
+
+fn as_text(factor: &SecondFactor) -> String {
+    serde_json::json!(factor).to_string()
 }
 
 /// Makes the keys anew if an older version has made them otherwise. Of users who turn out to have one e-mail the one who registered

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use prometheus::core::Metric as _;
 use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec, Result};
 
 use super::Metrics;
@@ -119,6 +120,31 @@ pub struct ActiveComponent<'a> {
     pub digest: &'a str,
 }
 
+/// What was counted of a component.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ComponentFigures {
+    /// Runs since the start of the process, by how they ended.
+    pub outcomes: Vec<(&'static str, u64)>,
+    /// Seconds that half of the runs took at most, as far as their buckets tell.
+    pub median: Option<f64>,
+    /// Seconds that 95 of a hundred took at most.
+    pub p95: Option<f64>,
+}
+
+/// The value below which that part of what was counted lies, by the bounds of cumulative buckets; within a bucket as if evenly spread.
+fn quantile(buckets: &[(f64, u64)], part: f64) -> Option<f64> {
+    let all = buckets.last().map(|(_, count)| *count).filter(|all| *all > 0)?;
+    let rank = part * all as f64;
+    let at = buckets.iter().position(|(_, count)| *count as f64 >= rank)?;
+    let (low, before) = at.checked_sub(1).map_or((0.0, 0), |index| buckets[index]);
+    let (high, count) = buckets[at];
+    if !high.is_finite() {
+        return Some(low);
+    }
+    let within = (rank - before as f64) / (count - before).max(1) as f64;
+    Some(low + (high - low) * within)
+}
+
 pub(super) struct Components {
     runs: IntCounterVec,
     run_duration: HistogramVec,
@@ -231,6 +257,22 @@ impl Metrics {
         let digest = components.digest(run.component, run.digest);
         components.run_duration.with_label_values(&[run.component, digest]).observe(run.wall.as_secs_f64());
         components.overhead.with_label_values(&[run.component]).observe(run.overhead.as_secs_f64());
+    }
+
+    /// What was counted of a component, and how long the runs of one of its versions took.
+    #[must_use]
+    pub fn component_figures(&self, component: &str, digest: &str) -> ComponentFigures {
+        let components = &self.inner.components;
+        let runs = |outcome: RunOutcome| (outcome.as_str(), components.runs.with_label_values(&[component, outcome.as_str()]).get());
+        let outcomes = RunOutcome::ALL.into_iter().map(runs).collect();
+        let known = components.digests.lock().get(component).is_some_and(|known| known.iter().any(|one| one == short(digest)));
+        if !known {
+            return ComponentFigures { outcomes, median: None, p95: None };
+        }
+        let took = components.run_duration.with_label_values(&[component, short(digest)]).metric();
+        let buckets: Vec<(f64, u64)> =
+            took.get_histogram().get_bucket().iter().map(|bucket| (bucket.upper_bound(), bucket.cumulative_count())).collect();
+        ComponentFigures { outcomes, median: quantile(&buckets, 0.5), p95: quantile(&buckets, 0.95) }
     }
 
     /// A run of a component was not begun, or counts as not begun: its breaker is open, or what this process is known by was refused.

@@ -19,7 +19,7 @@ use futures::future::{BoxFuture, join_all};
 use parking_lot::RwLock;
 use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec, Registry, TextEncoder};
 
-pub use self::components::{ActiveComponent, ComponentRun, RunOutcome, SandboxLimit};
+pub use self::components::{ActiveComponent, ComponentFigures, ComponentRun, RunOutcome, SandboxLimit};
 pub use self::durable::Space;
 
 use self::components::Components;

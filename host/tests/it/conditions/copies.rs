@@ -250,12 +250,22 @@ async fn a_shell_without_the_environment_of_the_service_copies_and_puts_back_wha
     assert_eq!(shell(&["dlq", "list"], &data).unwrap().lines().count(), 1);
     drop(process);
 
-    let wrong = shell(&["restore", "--from", copy], &elsewhere).unwrap_err();
-    assert!(wrong.contains("there is no folder '") && wrong.contains("elsewhere") && wrong.contains("DATA_DIR"), "{wrong}");
-    assert!(!elsewhere.exists());
-    fs::create_dir(&elsewhere).unwrap();
-    let said = shell(&["restore", "--from", copy], &elsewhere).unwrap();
+    // Where nobody has said where it is, a folder that is not there is the sign of another environment.
+    let folder = home.path().join("data");
+    fs::rename(&folder, home.path().join("kept")).unwrap();
+    let wrong = home.operate_from_shell(&config, &["restore", "--from", copy], &[]).unwrap_err();
+    assert!(wrong.contains("there is no folder '") && wrong.contains("/data'") && wrong.contains("DATA_DIR"), "{wrong}");
+    assert!(!folder.exists());
+    fs::rename(home.path().join("kept"), &folder).unwrap();
+    // One that is named is made, with those above it, unless there is nothing to put into it.
+    let new = elsewhere.join("deep");
+    let wrong = shell(&["restore", "--from", config.to_str().unwrap()], &new).unwrap_err();
+    assert!(!elsewhere.exists(), "{wrong}");
+    let said = shell(&["restore", "--from", copy], &new).unwrap();
     assert!(said.contains("there was no database before"), "{said}");
+    assert_eq!(fs::metadata(&new).unwrap().permissions().mode() & 0o077, 0, "nobody else reads what customers have written");
+    let said = shell(&["restore", "--from", copy], &new).unwrap();
+    assert!(said.contains("is kept as"), "{said}");
     let said = shell(&["restore", "--from", copy], &data).unwrap();
     assert!(said.contains("is kept as"), "{said}");
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use millrace::store::{Commit, RunStatus, StartedBy, StepRun};
 use millrace_workflow::RunKind;
 use reqwest::{Method, StatusCode};
@@ -295,6 +295,42 @@ async fn an_order_that_waits_to_be_paid_can_be_cancelled_while_the_breaker_is_op
     assert!(detail.contains("'cancel' is not possible in state 'paying'") && detail.contains("may have had its effect"), "{detail}");
     let again = cancel(&customer, &waiting).await;
     assert_eq!(again.status, StatusCode::CONFLICT, "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_ask_again_for_a_payment_that_waits_to_begin_uses_no_try_up_and_pays_with_the_new_card() {
+    let (app, customer) = shop_with_hostile_payment().await;
+    let mut tried = Vec::new();
+    for _ in 0..5 {
+        tried.push(order_to(&customer, "panic").await);
+    }
+    for id in &tried {
+        held_back(&app, id).await;
+    }
+    let waiting = order_to(&customer, "accept").await;
+    held_back(&app, &waiting).await;
+    for number in 0..5 {
+        let card = json!({"payment": {"token": format!("tok_{number}")}});
+        let answer = customer.post(&format!("/api/orders/{waiting}/retry"), &card).await;
+        assert_eq!((answer.status, &answer.body["state"]), (StatusCode::OK, &json!("paying")), "{number}: {answer:?}");
+        held_back(&app, &waiting).await;
+    }
+    assert_eq!(customer.post(&format!("/api/orders/{waiting}/retry"), &json!({})).await.status, StatusCode::OK);
+    let order = app.store.resources.resource("orders", &waiting).await.unwrap().unwrap();
+    assert_eq!(order.data["payment"]["token"], "tok_4");
+    let shown = customer.get(&format!("/api/orders/{waiting}")).await.body;
+    assert_eq!(path_of(&shown)[3..], ["paying"], "nothing was tried, and nobody is told that it was: {shown:#}");
+
+    // It is the breaker's next trial; what has failed comes later.
+    let runs = app.store.instances.runs("orders", &waiting).await.unwrap();
+    let due_at = runs.iter().find(|run| run.name == "step-payment").unwrap().due_at;
+    app.clock.advance(due_at.duration_since(app.clock.steady()).max(SignedDuration::ZERO));
+    let delivered = customer.wait_for("orders", &waiting, &["delivered"]).await;
+    let retries = delivered["history"].as_array().unwrap().iter().filter(|row| row["transition"] == "retry_payment").count();
+    assert_eq!(retries, 0, "{delivered:#}");
+    let runs = app.store.instances.runs("orders", &waiting).await.unwrap();
+    let payments: Vec<_> = runs.iter().filter(|run| run.name == "step-payment").collect();
+    assert_eq!((payments.len(), payments[0].visit, payments[0].attempt), (1, 1, 1), "{payments:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

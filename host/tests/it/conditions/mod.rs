@@ -17,6 +17,7 @@ mod guessing;
 mod logs;
 mod network;
 mod payments;
+mod refunds;
 mod retention;
 mod secrets;
 pub mod split;

@@ -60,6 +60,16 @@ struct Bank {
     always: Arc<Mutex<Option<Manner>>>,
     /// It answers nothing but charges.
     deaf: Arc<Mutex<bool>>,
+    /// What it has given back, by key.
+    refunds: Arc<Mutex<HashMap<String, Refund>>>,
+}
+
+/// What the bank has in its books of a refund.
+#[derive(Debug, Clone, Default)]
+struct Refund {
+    charge: String,
+    amount: u64,
+    asked: u32,
 }
 
 impl Bank {
@@ -70,6 +80,8 @@ impl Bank {
             .route("/charges", post(charge))
             .route("/charges/{key}", get(status))
             .route("/charges/{key}/void", post(void))
+            .route("/refunds", post(refund))
+            .route("/refunds/{key}", get(refund_status))
             .with_state(bank.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -185,6 +197,32 @@ async fn status(State(bank): State<Bank>, Path(key): Path<String>) -> (StatusCod
     }
 }
 
+/// Gives back at once, and tells of every third refund only when it is asked again, of every fourth only when it is asked about.
+async fn refund(State(bank): State<Bank>, Json(body): Json<Value>) -> (StatusCode, Json<Value>) {
+    let (key, amount) = (body["key"].as_str().unwrap().to_owned(), body["amount"].as_u64().unwrap());
+    let (number, asked) = {
+        let mut refunds = bank.refunds.lock();
+        let number = refunds.len();
+        let refund = refunds.entry(key.clone()).or_default();
+        assert!(refund.asked == 0 || refund.amount == amount, "one key, two amounts: {key}");
+        (refund.charge, refund.amount) = (body["charge"].as_str().unwrap().to_owned(), amount);
+        refund.asked += 1;
+        (number, refund.asked)
+    };
+    if (number % 3 == 1 && asked == 1) || number % 4 == 2 {
+        return as_long_as_anybody_listens().await;
+    }
+    (StatusCode::OK, given_back(&key))
+}
+
+fn given_back(key: &str) -> Json<Value> {
+    Json(json!({"status": "refunded", "id": format!("re_{key}")}))
+}
+
+async fn refund_status(State(bank): State<Bank>, Path(key): Path<String>) -> (StatusCode, Json<Value>) {
+    if bank.refunds.lock().contains_key(&key) { (StatusCode::OK, given_back(&key)) } else { (StatusCode::NOT_FOUND, Json(json!({}))) }
+}
+
 async fn void(State(bank): State<Bank>, Path(key): Path<String>) -> (StatusCode, Json<Value>) {
     bank.asked.lock().push(format!("void {key}"));
     let deaf = *bank.deaf.lock();
@@ -237,6 +275,10 @@ impl Shop {
                 "      maxRetries: 2\n      retryBackoffMs: 1000\n      timeoutSeconds: 30\n",
                 "      maxRetries: 1\n      retryBackoffMs: 50\n      timeoutSeconds: 1\n".into(),
             ),
+            (
+                "      maxRetries: 3\n      retryBackoffMs: 1000\n      timeoutSeconds: 30\n",
+                "      maxRetries: 1\n      retryBackoffMs: 50\n      timeoutSeconds: 1\n".into(),
+            ),
         ] {
             assert_eq!(config.matches(before).count(), 1, "{before}");
             config = config.replace(before, &after);
@@ -252,7 +294,7 @@ impl Shop {
     }
 
     async fn start(&self) -> crate::process::Process {
-        self.home.start_config(&self.config, &[]).await
+        self.home.start_config(&self.config, &[("REFUND_RETRY_AFTER", "200ms")]).await
     }
 }
 
@@ -316,6 +358,62 @@ async fn a_bank_that_charges_and_stays_silent_holds_the_total_or_nothing_whoever
     let unanswered = all.iter().filter(|entry| entry.about > 0).count();
     eprintln!("{} orders, {kills} kills: {ends:?}; {} keys, {unanswered} asked about", placed.len(), all.len());
     assert!(unanswered > 0 && ends.contains_key("delivered"), "the bank was never silent: {ends:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_is_given_back_once_whoever_is_killed_and_whatever_the_bank_does_not_answer() {
+    let (orders, kills) = if long() { (100, 30) } else { (12, 3) };
+    let (bank, url) = Bank::open().await;
+    bank.always(Manner::Prompt);
+    let shop = Shop::new(&url);
+    let mut process = shop.start().await;
+    let customer = process.client.customer("ada").await;
+    process.client.customer("fay").await;
+    shop.home.operate(&shop.config, &["users", "grant", "fay@example.com", "finance"]).unwrap();
+    let mut delivered = Vec::new();
+    for _ in 0..orders {
+        let id = place(&customer).await.unwrap();
+        customer.wait_for("orders", &id, &["delivered"]).await;
+        delivered.push(id);
+    }
+
+    let mut asked: HashMap<String, String> = HashMap::new();
+    for round in 0..=kills {
+        let finance = process.client.login("fay").await;
+        for id in &delivered[..orders * (round + 1) / (kills + 1)] {
+            let body = json!({"orderId": id, "amount": CENTS, "reason": "all of it"});
+            let headers = [("idempotency-key", id.as_str())];
+            let answer = finance.try_send(reqwest::Method::POST, "/api/admin/refunds", Some(&body), &headers).await.unwrap();
+            assert_eq!(answer.status, reqwest::StatusCode::CREATED, "{answer:?}");
+            let refund = answer.body["id"].as_str().unwrap().to_owned();
+            assert_eq!(*asked.entry(id.clone()).or_insert_with(|| refund.clone()), refund, "one key, one refund");
+        }
+        if round < kills {
+            // At another moment of the refunds each time.
+            tokio::time::sleep(Duration::from_millis(70 * (round as u64 % 9))).await;
+            process.kill();
+            process = shop.start().await;
+        }
+    }
+    shop.home.operate(&shop.config, &["quarantined", "release", "--all"]).unwrap();
+    let customer = process.client.login("ada").await;
+    for (id, refund) in &asked {
+        let closed = until("the refund is closed", || async {
+            let answer = customer.try_send(reqwest::Method::GET, &format!("/api/refunds/{refund}"), None, &[]).await.ok()?.body;
+            (answer["state"] == "closed").then_some(answer)
+        })
+        .await;
+        assert_eq!(closed["data"]["refund_id"], format!("re_{refund}"), "{closed:#}");
+        let of_order: Vec<(String, u64)> = {
+            let refunds = bank.refunds.lock();
+            let of = refunds.iter().filter(|(_, refund)| refund.charge.starts_with(&format!("ch_{id}:")));
+            of.map(|(key, refund)| (key.clone(), refund.amount)).collect()
+        };
+        assert_eq!(of_order, [(refund.clone(), CENTS)], "given back once");
+    }
+    assert_eq!(bank.refunds.lock().len(), orders);
+    let again = bank.refunds.lock().values().filter(|refund| refund.asked > 1).count();
+    assert!(again > 0, "the bank was never silent");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -431,6 +529,44 @@ async fn a_version_that_cannot_say_what_was_charged_decides_nothing_and_the_next
     let ended = until("the order goes on", || is_final(&customer, &id)).await;
     assert_eq!(ended["state"], "delivered", "{ended:#}");
     assert_eq!(bank.captured(&id), [CENTS], "{:#?}", bank.entries(&id));
+}
+
+/// Orders whose goods are held for a moment, and whose payment waits for a minute between two attempts.
+const LONG_BETWEEN: [(&str, &str); 2] = [
+    ("after: ${RESERVATION_MINUTES:-30}m", "after: 2s"),
+    ("retryBackoffMs: 50\n      timeoutSeconds: 1\n", "retryBackoffMs: 60000\n      timeoutSeconds: 1\n"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_charged_is_found_out_before_an_order_whose_time_is_up_is_given_up() {
+    let (bank, url) = Bank::open().await;
+    let shop = Shop::with(&url, &LONG_BETWEEN);
+    let process = shop.start().await;
+    let customer = process.client.customer("ada").await;
+    bank.set_deaf(true);
+    bank.always(Manner::ChargesAndIsLate);
+    let charged = place(&customer).await.unwrap();
+    until("it is charged", || async { (!bank.captured(&charged).is_empty()).then_some(()) }).await;
+    bank.always(Manner::Silent);
+    let silent = place(&customer).await.unwrap();
+    for id in [&charged, &silent] {
+        let asked = || async { bank.entries(id).values().any(|entry| entry.voids > 0).then_some(()) };
+        until("the bank is asked what became of it", asked).await;
+        let waiting = customer.get(&format!("/api/orders/{id}")).await.body;
+        assert_eq!((&waiting["state"], &waiting["actions"]), (&json!("paying"), &json!([])), "nobody knows: {waiting:#}");
+    }
+    bank.set_deaf(false);
+    let (charged, silent) =
+        (until("it ends", || is_final(&customer, &charged)).await, until("it ends", || is_final(&customer, &silent)).await);
+    let of = |order: &Value| order["id"].as_str().unwrap().to_owned();
+    assert_eq!((&charged["state"], bank.captured(&of(&charged))), (&json!("delivered"), vec![CENTS]), "{charged:#}");
+    assert_eq!((&silent["state"], bank.captured(&of(&silent))), (&json!("cancelled"), vec![]), "{silent:#}");
+    let last = silent["history"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["transition"], &last["cause"]), (&json!("abandon_payment"), &json!("timer")), "{silent:#}");
+    for order in [&charged, &silent] {
+        let entries = bank.entries(&of(order));
+        assert!(entries.len() == 1 && entries.values().all(|entry| entry.asked == 1), "no further attempt: {entries:#?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

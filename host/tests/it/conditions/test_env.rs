@@ -48,7 +48,7 @@ impl Home {
     pub fn spawn_under(&self, condition: Condition<'_>) -> Conditioned {
         let port = condition.port.unwrap_or_else(free_port);
         let mut command = wrapped(condition.around, self.command(&condition.config));
-        command.env("LISTEN", format!("127.0.0.1:{port}")).envs(condition.variables.iter().copied());
+        command.env("LISTEN", format!("127.0.0.1:{port}")).env("OPERATOR_LISTEN", "127.0.0.1:0").envs(condition.variables.iter().copied());
         let kept = condition.log.is_none().then(|| self.path().join(format!("log-{port}")));
         match (condition.log, &kept) {
             (Some(log), _) => command.stderr(log),

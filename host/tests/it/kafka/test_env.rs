@@ -59,6 +59,7 @@ impl Shop {
 fn variables(folder: &Path) -> Vec<(&'static str, String)> {
     vec![
         ("LISTEN", "127.0.0.1:0".into()),
+        ("OPERATOR_LISTEN", "127.0.0.1:0".into()),
         ("DATA_DIR", folder.join("data").display().to_string()),
         ("COMPONENTS_DIR", folder.join("components").display().to_string()),
         ("JWT_SECRET", crate::test_app::SECRET.into()),

@@ -77,7 +77,9 @@ async fn the_six_topics_hold_what_happened_to_an_order_by_its_key() {
     let customer = shop.client().customer("ada").await;
     let delivered = customer.order_until("prod-001", 1, "tok_visa", &ENDS).await;
     let six = ["cancelled", "created", "delivered", "paid", "shipped", "validated"].map(|event| format!("order.{event}"));
-    assert_eq!(shop.topics.until_made().await, six, "made at the start, and no others");
+    let all: Vec<String> = six.iter().cloned().chain(["user.changed", "user.password_forgotten"].map(str::to_owned)).collect();
+    let made: Vec<String> = shop.topics.until_made().await.into_iter().filter(|topic| !topic.starts_with("refund.")).collect();
+    assert_eq!(made, all, "made at the start, and no others");
     let id = delivered["id"].as_str().unwrap().to_owned();
     shop.topics.until_told(std::slice::from_ref(&id)).await;
     let cancelled = customer.order_until("prod-002", 1, "tok_chargeDeclined", &["cancelled"]).await;

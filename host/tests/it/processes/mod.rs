@@ -1,5 +1,6 @@
 //! The shop as three processes, with the configs of the repository.
 
+mod accounts;
 mod broker;
 mod notifications;
 pub mod shop;

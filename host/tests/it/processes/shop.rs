@@ -47,7 +47,7 @@ impl Service {
 
     pub async fn start(&mut self, home: &Home, shared: &[(&'static str, String)]) {
         let data = home.path().join(self.name).display().to_string();
-        let own = [("LISTEN", self.address.as_str()), ("DATA_DIR", data.as_str())];
+        let own = [("LISTEN", self.address.as_str()), ("OPERATOR_LISTEN", "127.0.0.1:0"), ("DATA_DIR", data.as_str())];
         let variables: Vec<(&str, &str)> = own.into_iter().chain(shared.iter().map(|(name, value)| (*name, value.as_str()))).collect();
         self.process = Some(home.start_config(&self.config, &variables).await);
     }

@@ -125,7 +125,10 @@ async fn without_orders_the_rest_works_and_when_it_is_back_nothing_is_lost() {
         }
         assert!(Instant::now() < deadline, "{health:?}");
     };
-    assert_eq!((health.status, &health.body["checks"]["api-proxy"]["message"]), (StatusCode::OK, &json!("orders accepts no connection")));
+    assert_eq!(
+        (health.status, &health.body["checks"]["api-proxy"]["message"]),
+        (StatusCode::OK, &json!("orders and refunds accepts no connection"))
+    );
 
     shop.start_orders().await;
     let deadline = Instant::now() + PATIENCE;

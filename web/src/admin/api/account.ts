@@ -50,8 +50,9 @@ export async function confirmFactor(code: string): Promise<Enrolled> {
   return (await call<Enrolled | undefined>('/api/auth/totp/confirm', ask)).data ?? {}
 }
 
-export async function removeFactor() {
-  await call('/api/auth/totp', { method: 'DELETE' })
+/** All tokens end but the one that is answered. */
+export async function removeFactor(): Promise<string> {
+  return (await call<{ token: string }>('/api/auth/totp', { method: 'DELETE' })).data.token
 }
 
 export async function profile(signal: AbortSignal): Promise<Person & { secondFactor?: boolean }> {

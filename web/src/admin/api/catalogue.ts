@@ -103,7 +103,9 @@ export interface PreviewRow {
   sku: string
   action: string
   changes: { field: string; from: unknown; to: unknown }[]
+  /** What is wrong with the line, and in which column where it is one. */
   error?: string | null
+  field?: string | null
 }
 
 export async function previewImport(file: Blob): Promise<Preview> {
@@ -137,9 +139,11 @@ export interface Move {
   onHand: number
   reserved: number
   reason: string
-  note?: string
-  actor?: string
-  key?: string
+  note?: string | null
+  /** Nobody, where the shop has done it. */
+  actor?: string | null
+  /** The reservation, or what the move was sent with. */
+  key?: string | null
   at: string
 }
 
@@ -155,7 +159,7 @@ export function moves(sku: string, cursor: string | undefined, signal: AbortSign
   return page(`/api/admin/stock/${encodeURIComponent(sku)}/moves`, { cursor, limit: 50 }, signal)
 }
 
-export type NewMove = { reason: Reason; note: string } & ({ delta: number } | { counted: number; expected: number })
+export type NewMove = { reason: Reason; note?: string } & ({ delta: number } | { counted: number; expected: number })
 
 export async function move(sku: string, what: NewMove, key: string): Promise<Move> {
   const ask = { method: 'POST', body: what, headers: { 'Idempotency-Key': key } } as const

@@ -116,18 +116,34 @@ export const STATES = [
 export const FILTERS = ['search', 'state', 'from', 'to', 'minTotal', 'maxTotal', 'attention', 'product'] as const
 export type Filters = Readonly<Record<(typeof FILTERS)[number], string>>
 
+/** All of them. */
+export const NO_FILTER: Filters = {
+  search: '',
+  state: '',
+  from: '',
+  to: '',
+  minTotal: '',
+  maxTotal: '',
+  attention: '',
+  product: '',
+}
+
 /** As the API wants it: whole days as moments, money in cents. */
 export function asked({ from, to, minTotal, maxTotal, ...rest }: Filters): Record<string, string | undefined> {
   return { ...rest, from: startOf(from), to: endOf(to), minTotal: cents(minTotal), maxTotal: cents(maxTotal) }
 }
 
-/** Of the reader's day. */
+/** Of the reader's day; a moment is what it is. */
 function startOf(day: string): string | undefined {
-  return moment(day && `${day}T00:00:00`)
+  return moment(isDay(day) ? `${day}T00:00:00` : day)
 }
 
 function endOf(day: string): string | undefined {
-  return moment(day && `${day}T23:59:59.999`)
+  return moment(isDay(day) ? `${day}T23:59:59.999` : day)
+}
+
+function isDay(text: string): boolean {
+  return /^\d{4}-\d\d-\d\d$/.test(text)
 }
 
 function moment(local: string): string | undefined {
@@ -184,6 +200,7 @@ export interface Refund {
   restock: boolean
   createdAt: string
   attention: string | undefined
+  actions: readonly string[]
 }
 
 export async function refunds(orderId: string, signal: AbortSignal): Promise<Refund[]> {
@@ -191,16 +208,22 @@ export async function refunds(orderId: string, signal: AbortSignal): Promise<Ref
   return items.map(toRefund)
 }
 
-function toRefund({ id, state, createdAt, attention, data }: Resource): Refund {
+function toRefund({ id, state, createdAt, attention, actions, data }: Resource): Refund {
   return {
     id,
     state,
     createdAt,
     attention: attention ?? undefined,
+    actions: actions ?? [],
     amount: number(data.amount),
     reason: typeof data.reason === 'string' ? data.reason : '',
     restock: data.restock === true,
   }
+}
+
+/** Asks the payment provider, or the stock, once more. */
+export async function retryRefund(id: string): Promise<void> {
+  await call(`/api/admin/refunds/${encodeURIComponent(id)}/retry`, { method: 'POST', body: {} })
 }
 
 export interface NewRefund {

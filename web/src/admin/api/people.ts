@@ -1,4 +1,5 @@
 /** Accounts and their roles, and what was done by whom. */
+import { ApiError } from '../../shared/api/errors'
 import type { Role } from '../session'
 import { call, page } from './call'
 
@@ -14,6 +15,12 @@ export interface Account {
 
 export function accounts(search: string, cursor: string | undefined, signal: AbortSignal | null) {
   return page<Account>('/api/admin/users', { search, cursor, limit: 50 }, signal)
+}
+
+/** Who has this id, where there is such an account. */
+export async function accountOf(id: string, signal: AbortSignal): Promise<Account | null> {
+  const { items } = await page<Account>('/api/admin/users', { search: id, limit: 1 }, signal)
+  return items.find((account) => account.id === id) ?? null
 }
 
 export async function setRoles(id: string, roles: readonly Role[], reason: string) {
@@ -44,6 +51,30 @@ export interface AuditEntry {
 export const AUDIT_FILTERS = ['actor', 'action', 'subject'] as const
 export type AuditFilters = Readonly<Record<(typeof AUDIT_FILTERS)[number], string>>
 
-export function audit(filters: AuditFilters, cursor: string | undefined, signal: AbortSignal | null) {
-  return page<AuditEntry>('/api/admin/audit', { ...filters, cursor, limit: 100 }, signal)
+/** Each process with a database of its own has a log of its own. */
+export const LOGS = { accounts: '/api/admin/audit', orders: '/api/admin/audit/orders' } as const
+export type Log = keyof typeof LOGS
+
+export async function audit(log: Log, filters: AuditFilters, cursor: string | undefined, signal: AbortSignal | null) {
+  const { actor, action, subject } = filters
+  const query = { actor: await actorOf(actor, signal), action, subject, cursor, limit: 100 }
+  return page<AuditEntry>(LOGS[log], query, signal)
+}
+
+/** The log names accounts by their ids; people are known by their e-mail. */
+async function actorOf(typed: string, signal: AbortSignal | null): Promise<string> {
+  if (!typed.includes('@')) return typed
+  const { items } = await accounts(typed, undefined, signal)
+  return items.find(({ email }) => email.toLowerCase() === typed.toLowerCase())?.id ?? typed
+}
+
+/** Whether the orders have a log of their own here. */
+export async function hasLogOfOrders(signal: AbortSignal): Promise<boolean> {
+  try {
+    await page(LOGS.orders, { limit: 1 }, signal)
+    return true
+  } catch (error) {
+    if (error instanceof ApiError && error.failure === 'missing') return false
+    throw error
+  }
 }

@@ -1,9 +1,12 @@
 /** What was done, by whom and why. Nothing of it can be changed or removed. */
 import './AuditPage.css'
+import { useAnswer } from '../../shared/answers'
 import { exactTime, fullDate } from '../../shared/format'
-import { Field } from '../../shared/ui/Field'
+import { Link, withQuery } from '../../shared/router'
+import { Field, SelectField } from '../../shared/ui/Field'
 import * as api from '../api/people'
 import { useList } from '../lists'
+import { Actor } from '../ui/Actor'
 import { Badge } from '../ui/Badge'
 import { Bar, useFilters } from '../ui/Bar'
 import { ListBody } from '../ui/ListBody'
@@ -25,7 +28,9 @@ const COLUMNS: readonly Column<api.AuditEntry>[] = [
     width: '1.5fr',
     cell: ({ actor, roles, sudo }) => (
       <div>
-        {actor}
+        <Link to={withQuery('/audit', { actor })}>
+          <Actor id={actor} />
+        </Link>
         <span className="table-sub">
           {roles?.join(', ')}
           {sudo && ', with password'}
@@ -39,11 +44,20 @@ const COLUMNS: readonly Column<api.AuditEntry>[] = [
   { name: 'More', width: '6.5rem', cell: (entry) => <Rest entry={entry} /> },
 ]
 
+/** Where what was changed is shown, if it is. */
+function pageOf(subject: string): string | undefined {
+  const [kind, id] = subject.split('/')
+  if (!id) return undefined
+  if (kind === 'orders' || kind === 'products') return `/${kind}/${encodeURIComponent(id)}`
+  return kind === 'users' ? withQuery('/people', { search: id }) : undefined
+}
+
 function Subject({ entry: { subject, versionBefore, versionAfter } }: { entry: api.AuditEntry }) {
   const isVersioned = typeof versionAfter === 'number'
+  const page = pageOf(subject)
   return (
     <div>
-      <code>{subject}</code>
+      {page ? <Link to={page}>{subject}</Link> : <code>{subject}</code>}
       {isVersioned && (
         <span className="table-sub">
           version {typeof versionBefore === 'number' ? `${versionBefore} to ` : ''}
@@ -83,15 +97,17 @@ function Rest({ entry: { seq, requestId, address, hash } }: { entry: api.AuditEn
 }
 
 const WORDS: Readonly<Record<(typeof api.AUDIT_FILTERS)[number], string>> = {
-  actor: 'Who',
+  actor: 'Who (e-mail or id)',
   action: 'What',
   subject: 'Of what',
 }
 
 export default function AuditPage() {
-  const { filters, change, isNarrowed, clear } = useFilters(api.AUDIT_FILTERS)
+  const { filters, change, isNarrowed, clear } = useFilters([...api.AUDIT_FILTERS, 'log'])
+  const log = filters.log === 'orders' ? 'orders' : 'accounts'
+  const hasOrders = useAnswer('admin/audit-logs', api.hasLogOfOrders).data
   const key = `admin/audit?${new URLSearchParams(filters)}`
-  const list = useList(key, (cursor, signal) => api.audit(filters, cursor, signal))
+  const list = useList(key, (cursor, signal) => api.audit(log, filters, cursor, signal))
   return (
     <div className="page">
       <Bar title="Audit">
@@ -106,6 +122,12 @@ export default function AuditPage() {
           change(Object.fromEntries(api.AUDIT_FILTERS.map((name) => [name, String(data.get(name)).trim()])))
         }}
       >
+        {hasOrders && (
+          <SelectField label="Log" value={log} onChange={(event) => change({ log: event.currentTarget.value })}>
+            <option value="accounts">accounts, products, stock</option>
+            <option value="orders">orders, refunds</option>
+          </SelectField>
+        )}
         {api.AUDIT_FILTERS.map((name) => (
           <Field key={name} label={WORDS[name]} name={name} defaultValue={filters[name]} spellCheck={false} />
         ))}

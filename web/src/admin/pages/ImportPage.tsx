@@ -78,23 +78,33 @@ function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
-const MOODS: Readonly<Record<string, Mood>> = { create: 'good', update: 'moving', unchanged: 'calm' }
+const MOODS: Readonly<Record<string, Mood>> = { create: 'good', update: 'moving' }
 
 const COLUMNS: readonly Column<api.PreviewRow>[] = [
-  { name: 'Line', width: '4rem', isNumber: true, cell: ({ line }) => line },
-  { name: 'Product', width: '1fr', cell: ({ sku }) => <code>{sku}</code> },
+  {
+    name: 'Product',
+    width: '1fr',
+    cell: ({ sku, line }) => (
+      <div>
+        <code>{sku}</code>
+        <span className="table-sub">line {line}</span>
+      </div>
+    ),
+  },
   {
     name: 'What happens',
     width: '8rem',
     cell: ({ action, error }) => (
-      <Badge mood={error ? 'bad' : (MOODS[action] ?? 'moving')}>{error ? 'wrong' : action}</Badge>
+      <Badge mood={error ? 'bad' : (MOODS[action] ?? 'calm')}>{error ? 'wrong' : (WORDS[action] ?? action)}</Badge>
     ),
   },
   { name: 'Changes', width: '3fr', cell: (row) => <Changes row={row} /> },
 ]
 
-function Changes({ row: { changes, error } }: { row: api.PreviewRow }) {
-  if (error) return <span className="import-error">{error}</span>
+const WORDS: Readonly<Record<string, string>> = { create: 'new', update: 'changed', none: 'unchanged' }
+
+function Changes({ row: { changes, error, field } }: { row: api.PreviewRow }) {
+  if (error) return <span className="import-error">{field ? `${field}: ${error}` : error}</span>
   return (
     <ul className="import-changes">
       {changes.map(({ field, from, to }) => (

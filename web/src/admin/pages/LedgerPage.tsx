@@ -1,15 +1,19 @@
 /** Every move of one product's stock, whose sum is the stock, and the form that adds one. */
 import { outdate } from '../../shared/answers'
-import { dateTime } from '../../shared/format'
+import { dateTime, orderNumber } from '../../shared/format'
 import { Link } from '../../shared/router'
 import { Icon } from '../../shared/ui/Icon'
 import { Heading } from '../../shared/ui/Page'
 import * as api from '../api/catalogue'
 import { useList } from '../lists'
+import { Actor } from '../ui/Actor'
 import { ListBody } from '../ui/ListBody'
 import { MoveForm } from '../ui/MoveForm'
 import { Facts, Panel } from '../ui/Panel'
 import type { Column } from '../ui/Table'
+
+/** A reservation has the id of its order. */
+const ORDER = 'order-'
 
 const COLUMNS: readonly Column<api.Move>[] = [
   { name: 'When', width: '9rem', cell: ({ at }) => <time dateTime={at}>{dateTime(at)}</time> },
@@ -19,10 +23,19 @@ const COLUMNS: readonly Column<api.Move>[] = [
   {
     name: 'Why',
     width: '1fr',
-    cell: ({ reason, note, actor }) => (
+    cell: ({ reason, note, actor, key }) => (
       <div>
         {reason}
-        <span className="table-sub">{[note, actor && `by ${actor}`].filter(Boolean).join(', ')}</span>
+        <span className="table-sub">
+          {note}
+          {key?.startsWith(ORDER) && <Link to={`/orders/${encodeURIComponent(key)}`}>order #{orderNumber(key)}</Link>}
+          {actor && (
+            <>
+              {note ? ', by ' : 'by '}
+              <Actor id={actor} />
+            </>
+          )}
+        </span>
       </div>
     ),
   },

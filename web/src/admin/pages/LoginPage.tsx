@@ -17,6 +17,7 @@ import { CodeField } from '../ui/CodeField'
 export function LoginPage() {
   const form = useRef<HTMLFormElement>(null)
   const [needsCode, setNeedsCode] = useState(false)
+  const [hasSent, setSent] = useState(false)
   const login = useAction(account.login, {
     onSuccess: session.begin,
     onError: (error) => {
@@ -24,7 +25,7 @@ export function LoginPage() {
     },
   })
   // That a code is wanted is the next question, no complaint.
-  const error = needsCode && isCodeWanted(login.error) ? undefined : login.error
+  const error = isCodeWanted(login.error) && !hasSent ? undefined : login.error
   useFocusOnError(form, error)
   const wrong = complaints(error, needsCode)
   return (
@@ -49,6 +50,7 @@ export function LoginPage() {
             const data = new FormData(event.currentTarget)
             const text = (name: string) => String(data.get(name) ?? '')
             const code = text('code').replaceAll(/\s/g, '')
+            setSent(code !== '')
             login.run({ email: text('email').trim(), password: text('password'), ...(code && { code }) })
           }}
         >

@@ -85,7 +85,7 @@ function Shown({ order }: { order: api.Order }) {
                   </Link>,
                 ],
                 ['Goes to', shipping && `${shipping.address}, ${shipping.city}, ${shipping.state} ${shipping.zip}`],
-                ...Object.entries(results).map(([name, value]) => [stateName(name), value] as const),
+                ...Object.entries(results).map(([name, value]) => [stateName(name), written(value)] as const),
               ]}
             />
           </Panel>
@@ -94,6 +94,11 @@ function Shown({ order }: { order: api.Order }) {
       </div>
     </>
   )
+}
+
+/** A moment as a person writes it; anything else as it is. */
+function written(value: string): string {
+  return /^\d{4}-\d\d-\d\dT/.test(value) ? dateTime(value) : value
 }
 
 const LINES: readonly Column<api.Line>[] = [

@@ -1,17 +1,21 @@
 /** What wants to be looked at now, each a link to where it is. What a role cannot see is not asked for. */
 import './OverviewPage.css'
 import { useAnswer } from '../../shared/answers'
-import { dateTime, money, orderNumber } from '../../shared/format'
+import { dateTime, money, orderNumber, time } from '../../shared/format'
 import { Link, withQuery } from '../../shared/router'
 import { Heading } from '../../shared/ui/Page'
 import * as catalogue from '../api/catalogue'
 import * as api from '../api/orders'
+import { startOfDay } from '../figures'
 import * as session from '../session'
 import { StateBadge } from '../ui/Badge'
 import { Panel } from '../ui/Panel'
+import { Sales } from '../ui/Sales'
 import { PartTrouble } from '../ui/Trouble'
 
 const LOOK_MS = 10_000
+/** Lines of a part. */
+const SHOWN = 5
 
 export default function OverviewPage() {
   const { roles } = session.useClaims()
@@ -24,11 +28,13 @@ export default function OverviewPage() {
       <div className="overview">
         {seesOrders && (
           <>
+            <Sales />
             <OrdersPanel
               title="Who needs a person"
               filter={{ attention: 'true' }}
               nothing="Nobody waits for a person."
             />
+            <Slow />
             <OrdersPanel
               title="Shipping that failed"
               filter={{ state: 'ship_failed' }}
@@ -53,27 +59,14 @@ export default function OverviewPage() {
   )
 }
 
-const NO_FILTER: api.Filters = {
-  search: '',
-  state: '',
-  from: '',
-  to: '',
-  minTotal: '',
-  maxTotal: '',
-  attention: '',
-  product: '',
-}
-
 interface OrdersProps {
   title: string
   filter: Partial<api.Filters>
   nothing: string
 }
 
-const SHOWN = 5
-
 function OrdersPanel({ title, filter, nothing }: OrdersProps) {
-  const filters = { ...NO_FILTER, ...filter }
+  const filters = { ...api.NO_FILTER, ...filter }
   const { data, error, refresh } = useAnswer(
     `admin/overview/${title}`,
     (signal) => api.orders(filters, undefined, signal, SHOWN),
@@ -83,16 +76,49 @@ function OrdersPanel({ title, filter, nothing }: OrdersProps) {
     <Panel title={title} aside={<Link to={withQuery('/orders', filter)}>See all</Link>}>
       {!data && error !== undefined && <PartTrouble error={error} retry={refresh} />}
       {data?.items.length === 0 && <p>{nothing}</p>}
-      <ul className="lines">
-        {data?.items.map(({ id, state, total, createdAt }) => (
-          <li key={id}>
-            <Link to={`/orders/${encodeURIComponent(id)}`}>#{orderNumber(id)}</Link>
-            <StateBadge state={state} />
-            <span>{dateTime(createdAt)}</span>
-            <b>{money(total)}</b>
-          </li>
-        ))}
-      </ul>
+      {data && <Lines orders={data.items} />}
+    </Panel>
+  )
+}
+
+/** Of today the time is enough. */
+function when(iso: string): string {
+  return Date.parse(iso) >= startOfDay(Date.now()) ? time(iso) : dateTime(iso)
+}
+
+function Lines({ orders }: { orders: readonly api.Order[] }) {
+  return (
+    <ul className="lines">
+      {orders.map(({ id, state, total, createdAt }) => (
+        <li key={id}>
+          <Link to={`/orders/${encodeURIComponent(id)}`}>#{orderNumber(id)}</Link>
+          <StateBadge state={state} />
+          <span>{when(createdAt)}</span>
+          <b>{money(total)}</b>
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+/** Whose step should have answered long ago. */
+const STEPS = ['validating', 'paying', 'shipping'] as const
+const SLOW_MS = 10 * 60_000
+
+async function slow(signal: AbortSignal): Promise<api.Order[]> {
+  const to = new Date(Date.now() - SLOW_MS).toISOString()
+  const ask = (state: string) => api.orders({ ...api.NO_FILTER, state, to }, undefined, signal, SHOWN)
+  const found = await Promise.all(STEPS.map(ask))
+  return found.flatMap(({ items }) => items).slice(0, SHOWN)
+}
+
+function Slow() {
+  const { data, error, refresh } = useAnswer('admin/overview/slow', slow, { every: () => LOOK_MS })
+  return (
+    <Panel title="What is slow">
+      {!data && error !== undefined && <PartTrouble error={error} retry={refresh} />}
+      {data?.length === 0 && <p>No step is at work on an order of more than ten minutes ago.</p>}
+      {data && <Lines orders={data} />}
     </Panel>
   )
 }

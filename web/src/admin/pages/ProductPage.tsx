@@ -10,6 +10,7 @@ import { Heading, Skeleton } from '../../shared/ui/Page'
 import { toast } from '../../shared/ui/toasts'
 import { newKey } from '../api/call'
 import * as api from '../api/catalogue'
+import { Actor } from '../ui/Actor'
 import { Facts, Panel } from '../ui/Panel'
 import { ProductForm } from '../ui/ProductForm'
 import { PartTrouble, Trouble } from '../ui/Trouble'
@@ -197,7 +198,11 @@ function Prices({ id }: { id: string }) {
           <li key={at}>
             <span>
               {dateTime(at)}
-              {actor && `, ${actor}`}
+              {actor && (
+                <>
+                  , <Actor id={actor} />
+                </>
+              )}
             </span>
             <b>{money(price)}</b>
           </li>

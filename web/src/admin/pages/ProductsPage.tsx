@@ -1,4 +1,5 @@
 /** The catalogue with what customers do not see: drafts, and what is not sold any more. */
+import './ProductsPage.css'
 import { dateTime, money } from '../../shared/format'
 import { Link } from '../../shared/router'
 import { SelectField } from '../../shared/ui/Field'
@@ -15,12 +16,15 @@ const COLUMNS: readonly Column<api.Product>[] = [
   {
     name: 'Product',
     width: '3fr',
-    cell: ({ id, name }) => (
-      <div>
-        <Link to={`/products/${encodeURIComponent(id)}`} className="table-link">
-          {name}
-        </Link>
-        <span className="table-sub">{id}</span>
+    cell: ({ id, name, image }) => (
+      <div className="product-cell">
+        {image.startsWith('/') && <img src={`${image}#${id}`} alt="" loading="lazy" />}
+        <div>
+          <Link to={`/products/${encodeURIComponent(id)}`} className="table-link">
+            {name}
+          </Link>
+          <span className="table-sub">{id}</span>
+        </div>
       </div>
     ),
   },

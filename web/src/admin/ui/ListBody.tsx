@@ -27,7 +27,7 @@ export function ListBody<T>({ label, columns, list, keyOf, empty }: Props<T>) {
   return (
     <>
       <p className="sr-only" role="status" id={id}>
-        {items.length === 0 ? 'Nothing found' : `${items.length}${hasMore ? ' and more' : ''} shown`}
+        {items.length === 0 ? 'Nothing found so far' : `${items.length}${hasMore ? ' and more' : ''} shown`}
       </p>
       <Table label={label} columns={columns} rows={items} keyOf={keyOf} empty={empty} />
       {hasMore && <More action={more}>Show more</More>}

@@ -7,6 +7,7 @@ import { dateTime } from '../../shared/format'
 import { FormError, TextField } from '../../shared/ui/Field'
 import { newKey } from '../api/call'
 import * as api from '../api/orders'
+import { Actor } from './Actor'
 import { Panel } from './Panel'
 import { PartTrouble } from './Trouble'
 
@@ -29,7 +30,11 @@ export function Notes({ id }: { id: string }) {
           <li key={note.id ?? note.seq ?? note.at}>
             <p>{note.text}</p>
             <span>
-              {note.author && `${note.author}, `}
+              {note.author && (
+                <>
+                  <Actor id={note.author} />,{' '}
+                </>
+              )}
               {dateTime(note.at)}
             </span>
           </li>

@@ -1,6 +1,6 @@
 /** The fields of a product. Where somebody else has saved it meanwhile, what they did stands beside what was typed, and both can be kept. */
 import './ProductForm.css'
-import { useRef, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import { ApiError, explain } from '../../shared/api/errors'
 import { dateTime, money } from '../../shared/format'
 import { Field, FormError, SelectField, TextField, useFocusOnError } from '../../shared/ui/Field'
@@ -146,8 +146,11 @@ interface MergeProps {
 function Merge({ base, mine, theirs, choices, choose }: MergeProps) {
   const found = differences(base, mine, fields(theirs))
   const others = found.filter((each) => !isSame(each.base, each.theirs))
+  const box = useRef<HTMLDivElement>(null)
+  // The button that was pressed may be a screen further down.
+  useEffect(() => box.current?.focus(), [])
   return (
-    <div className="merge" role="alert">
+    <div ref={box} className="merge" role="alert" tabIndex={-1}>
       <p>
         <b>Somebody else has saved this product meanwhile</b> ({dateTime(theirs.lastUpdate)}). Nothing of yours is lost:
         look at what they changed, then save again.

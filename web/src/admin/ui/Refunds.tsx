@@ -1,9 +1,9 @@
 /** The refunds of an order, and the form for another. What was never paid has none. */
-import { useState } from 'react'
+import { useRef, useState } from 'react'
 import { outdate, useAction, useAnswer } from '../../shared/answers'
 import { ApiError, explain } from '../../shared/api/errors'
 import { dateTime, money } from '../../shared/format'
-import { Field, FormError, TextField } from '../../shared/ui/Field'
+import { Field, FormError, TextField, useFocusOnError } from '../../shared/ui/Field'
 import { toast } from '../../shared/ui/toasts'
 import { newKey } from '../api/call'
 import * as api from '../api/orders'
@@ -42,17 +42,28 @@ const COLUMNS: readonly Column<api.Refund>[] = [
 const LOOK_MS = 3_000
 
 export function Refunds({ order }: { order: api.Order }) {
-  const { roles } = session.useClaims()
   const isPaid = order.history.some(({ to }) => to === 'paid') || 'transaction_id' in order.results
-  return isPaid && session.has(roles, 'finance') ? <Paid order={order} /> : null
+  return isPaid ? <Paid order={order} /> : null
 }
 
 function Paid({ order }: { order: api.Order }) {
   const [isOpen, setOpen] = useState(false)
+  const mayRefund = session.has(session.useClaims().roles, 'finance')
   const { data, error, refresh } = useAnswer(`admin/refunds/${order.id}`, (signal) => api.refunds(order.id, signal), {
     every: (refunds) => (refunds?.some(isGoingOn) ? LOOK_MS : undefined),
   })
   const found = data && sums(Math.round(order.total * 100), data)
+  const retry = useAction(api.retryRefund, { onSuccess: () => refresh() })
+  const again: Column<api.Refund> = {
+    name: 'Change',
+    width: '6.5rem',
+    cell: ({ id, actions }) =>
+      actions.includes('retry') && (
+        <button type="button" className="table-button" disabled={retry.isPending} onClick={() => retry.run(id)}>
+          Try again
+        </button>
+      ),
+  }
   const done = () => {
     setOpen(false)
     refresh()
@@ -63,6 +74,7 @@ function Paid({ order }: { order: api.Order }) {
     <Panel
       title="Refunds"
       aside={
+        mayRefund &&
         found &&
         found.left > 0 && (
           <button type="button" className="button button-quiet" onClick={() => setOpen(true)}>
@@ -74,9 +86,25 @@ function Paid({ order }: { order: api.Order }) {
       {!data && error !== undefined && <PartTrouble error={error} retry={refresh} />}
       {found && <p role="status">{words(found, order.total)}</p>}
       {data && data.length > 0 && (
-        <Table label="Refunds" columns={COLUMNS} rows={data} keyOf={({ id }) => id} empty={null} />
+        <Table
+          label="Refunds"
+          columns={mayRefund ? [...COLUMNS, again] : COLUMNS}
+          rows={data}
+          keyOf={({ id }) => id}
+          empty={null}
+        />
       )}
-      {isOpen && found && <RefundDialog order={order} left={found.left} onDone={done} onClose={() => setOpen(false)} />}
+      {retry.error !== undefined && <FormError>{explain(retry.error)}</FormError>}
+      {isOpen && found && (
+        <RefundDialog
+          order={order}
+          left={found.left}
+          mayRestock={!data?.some(({ restock }) => restock)}
+          onTaken={refresh}
+          onDone={done}
+          onClose={() => setOpen(false)}
+        />
+      )}
     </Panel>
   )
 }
@@ -90,31 +118,48 @@ function words({ refunded, open }: Sums, total: number): string {
 interface DialogProps {
   order: api.Order
   left: number
+  /** No refund before has put the goods back. */
+  mayRestock: boolean
+  onTaken: () => void
   onDone: () => void
   onClose: () => void
 }
 
-function RefundDialog({ order, left, onDone, onClose }: DialogProps) {
+function RefundDialog({ order, left, mayRestock, onTaken, onDone, onClose }: DialogProps) {
   const [amount, setAmount] = useState((left / 100).toFixed(2))
   const [reason, setReason] = useState('')
   const [restock, setRestock] = useState(false)
-  const [isTried, setTried] = useState(false)
+  const [tries, setTries] = useState(0)
+  const isTried = tries > 0
+  const form = useRef<HTMLFormElement>(null)
   // One refund however often the button is pressed; another sum is another refund.
   const [key, setKey] = useState(newKey)
-  const refund = useAction((body: api.NewRefund) => api.refund(body, key), { onSuccess: onDone })
+  const refund = useAction((body: api.NewRefund) => api.refund(body, key), {
+    onSuccess: onDone,
+    onError: (error) => {
+      // Somebody else refunds the same order: what is left is another sum now, and this is another refund.
+      if (error instanceof ApiError && error.failure === 'conflict') {
+        setKey(newKey())
+        onTaken()
+      }
+    },
+  })
   const wrong = isTried ? wrongAmount(amount, left) : undefined
   const fields = refund.error instanceof ApiError ? refund.error.fields : {}
+  const isWrong = wrong !== undefined || (isTried && !reason.trim())
+  useFocusOnError(form, refund.error ?? (isWrong ? tries : undefined))
   return (
     <Dialog title="Refund" onClose={onClose}>
       <p>
         {money(left / 100)} of {money(order.total)} can be refunded. The money goes back the way it came.
       </p>
       <form
+        ref={form}
         className="form"
         noValidate
         onSubmit={(event) => {
           event.preventDefault()
-          setTried(true)
+          setTries(tries + 1)
           const body = { orderId: order.id, amount: Math.round(Number(amount) * 100), reason: reason.trim(), restock }
           if (!wrongAmount(amount, left) && body.reason) refund.run(body)
         }}
@@ -138,7 +183,7 @@ function RefundDialog({ order, left, onDone, onClose }: DialogProps) {
           rows={2}
           required
           maxLength={500}
-          hint="It is kept in the audit log with your name."
+          hint="The customer sees it. It is kept in the audit log with your name."
           value={reason}
           error={isTried && !reason.trim() ? 'Say why: it is asked later.' : fields.reason}
           onChange={(event) => {
@@ -146,17 +191,19 @@ function RefundDialog({ order, left, onDone, onClose }: DialogProps) {
             setKey(newKey())
           }}
         />
-        <label className="check">
-          <input
-            type="checkbox"
-            checked={restock}
-            onChange={(event) => {
-              setRestock(event.currentTarget.checked)
-              setKey(newKey())
-            }}
-          />
-          The goods are back: put them on the shelf
-        </label>
+        {mayRestock && (
+          <label className="check">
+            <input
+              type="checkbox"
+              checked={restock}
+              onChange={(event) => {
+                setRestock(event.currentTarget.checked)
+                setKey(newKey())
+              }}
+            />
+            The goods are back: put all of them on the shelf
+          </label>
+        )}
         {refund.error !== undefined && Object.keys(fields).length === 0 && (
           <FormError>{explain(refund.error)}</FormError>
         )}

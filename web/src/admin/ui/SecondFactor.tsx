@@ -19,7 +19,8 @@ export function SecondFactor() {
   const know = (secondFactor: boolean) => data && put('admin/profile', { ...data, secondFactor })
   const begin = useAction(account.enrol, { onSuccess: setEnrolment })
   const remove = useAction(account.removeFactor, {
-    onSuccess: () => {
+    onSuccess: (token) => {
+      session.renewed(token)
       know(false)
       toast('success', 'The second factor is removed')
     },

@@ -1,5 +1,5 @@
 /** Asks for the password before something dangerous, and lets the call that was refused go on. */
-import { useRef } from 'react'
+import { useRef, useState } from 'react'
 import { useAction } from '../../shared/answers'
 import { ApiError, explain } from '../../shared/api/errors'
 import { FormError, useFocusOnError } from '../../shared/ui/Field'
@@ -24,10 +24,16 @@ function Question() {
       session.renewed(token)
       sudo.answer(true)
     },
+    onError: (problem) => {
+      if (isCodeWanted(problem)) setNeedsCode(true)
+    },
   })
-  const needsCode = isCodeWanted(asking.error)
-  const wrong = complaint(asking.error)
-  useFocusOnError(form, wrong && asking.error)
+  const [needsCode, setNeedsCode] = useState(false)
+  const [hasSent, setSent] = useState(false)
+  // That a code is wanted is the next question, no complaint.
+  const error = isCodeWanted(asking.error) && !hasSent ? undefined : asking.error
+  const wrong = complaint(error)
+  useFocusOnError(form, wrong && error)
   return (
     <Dialog title="Confirm that it is you" onClose={() => sudo.answer(false)}>
       <p>What you are about to do needs your password once more. It is asked for again after five minutes.</p>
@@ -38,12 +44,13 @@ function Question() {
           event.preventDefault()
           const data = new FormData(event.currentTarget)
           const code = String(data.get('code') ?? '').replaceAll(/\s/g, '')
+          setSent(code !== '')
           asking.run({ password: String(data.get('password')), ...(code && { code }) })
         }}
       >
         <PasswordField autoComplete="current-password" error={wrong} />
         {needsCode && <CodeField error={undefined} isFocused />}
-        {asking.error !== undefined && !wrong && !needsCode && <FormError>{explain(asking.error)}</FormError>}
+        {error !== undefined && !wrong && <FormError>{explain(error)}</FormError>}
         <div className="actions">
           <button type="button" className="button button-quiet" onClick={() => sudo.answer(false)}>
             Cancel
@@ -58,7 +65,7 @@ function Question() {
 }
 
 function complaint(error: unknown): string | undefined {
-  if (!(error instanceof ApiError) || isCodeWanted(error)) return undefined
+  if (!(error instanceof ApiError)) return undefined
   const isWrong = error.failure === 'unauthorized' || 'password' in error.fields || 'code' in error.fields
   return isWrong ? 'This is not right. Try again.' : undefined
 }

@@ -1,5 +1,5 @@
 /** The account of whoever is logged in, and how a session begins. Every failure is an ApiError. */
-import { anonymous, answered, http } from './http'
+import { anonymous, answered, done, http } from './http'
 import type { components } from './schema'
 
 type Schemas = components['schemas']
@@ -18,4 +18,19 @@ export async function profile(signal: AbortSignal) {
 
 export async function changeProfile(body: Schemas['ProfileChange']) {
   return (await answered(http.PUT('/api/auth/profile', { body }))).data
+}
+
+/** All tokens end but the one that is answered. */
+export async function changePassword(body: Schemas['PasswordChange']) {
+  return (await answered(http.PUT('/api/auth/password', { body }))).data
+}
+
+/** Nobody learns whether there is such an account. */
+export async function sendReset(body: Schemas['Forgotten']) {
+  await done(anonymous.POST('/api/auth/password/forgotten', { body }))
+}
+
+/** All tokens end. */
+export async function resetPassword(body: Schemas['PasswordReset']) {
+  await done(anonymous.POST('/api/auth/password/reset', { body }))
 }

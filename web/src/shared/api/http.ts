@@ -49,3 +49,11 @@ export async function answered<T>(call: Promise<Answer<T>>): Promise<{ data: T; 
   if (data === undefined) throw refused(response, error)
   return { data, headers: response.headers }
 }
+
+/** For calls that answer with no body. @throws an ApiError, or what the call was aborted with. */
+export async function done(call: Promise<Answer<unknown>>): Promise<void> {
+  const { error, response } = await call.catch((problem: unknown) => {
+    throw problem instanceof Error && problem.name === 'AbortError' ? problem : unanswered()
+  })
+  if (!response.ok) throw refused(response, error)
+}

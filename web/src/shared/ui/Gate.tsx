@@ -1,4 +1,4 @@
-/** The pages before the login: a form that opens a session, and where there is room, a picture beside it. */
+/** The pages before the login: a form, and where there is room, a picture beside it. */
 import './Gate.css'
 import { type ReactNode, useRef } from 'react'
 import { useAction } from '../answers'
@@ -8,16 +8,15 @@ import { FormError, useFocusOnError } from './Field'
 import { Heading } from './Page'
 import { toast } from './toasts'
 
-interface Props {
+interface FormProps<T> {
   /** Beside the form, where there is room. */
   picture: ReactNode
   title: string
   lead: string
   /** What the button says. */
   action: string
-  /** What is said when it worked. */
-  greeting: string
-  open(data: FormData): Promise<Parameters<typeof session.begin>[0]>
+  send(data: FormData): Promise<T>
+  onSuccess(answer: T): void
   /** What is said when it did not work, if the form does not say it alone. */
   alarm?: string
   /** By the name of the field that is wrong. */
@@ -28,20 +27,34 @@ interface Props {
   other: ReactNode
 }
 
-export function Gate({ picture, title, lead, action, greeting, alarm, open, complaints, children, other }: Props) {
+interface Props extends Omit<FormProps<Parameters<typeof session.begin>[0]>, 'send' | 'onSuccess'> {
+  /** What is said when it worked. */
+  greeting: string
+  open(data: FormData): Promise<Parameters<typeof session.begin>[0]>
+}
+
+/** Opens a session. */
+export function Gate({ greeting, open, ...rest }: Props) {
+  const begin = (opened: Parameters<typeof session.begin>[0]) => {
+    toast('success', greeting)
+    session.begin(opened)
+  }
+  return <GateForm {...rest} send={open} onSuccess={begin} />
+}
+
+/** Does something else for who has no session. */
+export function GateForm<T>(props: FormProps<T>) {
+  const { picture, title, lead, action, send, onSuccess, alarm, complaints, children, other } = props
   const form = useRef<HTMLFormElement>(null)
-  const opening = useAction(open, {
-    onSuccess: (opened) => {
-      toast('success', greeting)
-      session.begin(opened)
-    },
+  const sending = useAction(send, {
+    onSuccess,
     onError: () => {
       if (alarm) toast('error', alarm)
     },
   })
-  useFocusOnError(form, opening.error)
-  const wrong = complaints(opening.error)
-  const words = opening.error !== undefined && Object.keys(wrong).length === 0 ? explain(opening.error) : undefined
+  useFocusOnError(form, sending.error)
+  const wrong = complaints(sending.error)
+  const words = sending.error !== undefined && Object.keys(wrong).length === 0 ? explain(sending.error) : undefined
   return (
     <div className="page gate-page">
       {picture}
@@ -53,13 +66,13 @@ export function Gate({ picture, title, lead, action, greeting, alarm, open, comp
           className="form"
           onSubmit={(event) => {
             event.preventDefault()
-            opening.run(new FormData(event.currentTarget))
+            sending.run(new FormData(event.currentTarget))
           }}
         >
           {children(wrong)}
           {words && <FormError>{words}</FormError>}
-          <button type="submit" className="button button-wide" disabled={opening.isPending}>
-            {opening.isPending ? 'One moment…' : action}
+          <button type="submit" className="button button-wide" disabled={sending.isPending}>
+            {sending.isPending ? 'One moment…' : action}
           </button>
         </form>
         <p className="gate-other">{other}</p>

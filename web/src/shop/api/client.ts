@@ -1,7 +1,7 @@
 /** The calls of the store. Every failure is an ApiError. */
 import { answered, http } from '../../shared/api/http'
 import { nextCursor } from '../../shared/api/pages'
-import { type Order, type Product, toOrder, toProduct } from './resources'
+import { type Order, type Product, type Refund, toOrder, toProduct, toRefund } from './resources'
 
 export interface ProductPage {
   products: Product[]
@@ -49,6 +49,12 @@ export async function orders(cursor: string | undefined, signal: AbortSignal | n
 export async function order(id: string, signal: AbortSignal | null = null, historyBefore?: number): Promise<Order> {
   const params = { path: { id }, query: { ...(historyBefore && { historyBefore }) } }
   return toOrder((await answered(http.GET('/api/orders/{id}', { params, signal }))).data)
+}
+
+/** What was given back of an order, the newest first. */
+export async function refunds(orderId: string, signal: AbortSignal | null = null): Promise<Refund[]> {
+  const params = { query: { orderId, limit: 100 } }
+  return (await answered(http.GET('/api/refunds', { params, signal }))).data.map(toRefund)
 }
 
 export async function cancelOrder(id: string): Promise<Order> {

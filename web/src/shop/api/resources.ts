@@ -59,6 +59,16 @@ export interface Order {
   historyNext: number | undefined
 }
 
+/** Money that is given back of an order. */
+export interface Refund {
+  id: string
+  state: string
+  isFinal: boolean
+  /** In dollars. */
+  amount: number
+  reason: string
+}
+
 /** What the store sells the lines of a refused order for. */
 export interface Offer {
   lines: OrderLine[]
@@ -92,6 +102,17 @@ export function toOrder(resource: Schemas['Resource_orders']): Order {
     next: resource.next,
     history: resource.history ?? [],
     historyNext: Number(resource.historyNext) || undefined,
+  }
+}
+
+export function toRefund(resource: Schemas['Resource_refunds']): Refund {
+  const { data } = resource
+  return {
+    id: resource.id,
+    state: resource.state,
+    isFinal: resource.final,
+    amount: number(data.amount) / 100,
+    reason: text(data.reason) ?? '',
   }
 }
 

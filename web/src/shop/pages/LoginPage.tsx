@@ -1,8 +1,9 @@
 import * as api from '../../shared/api/account'
-import { ApiError } from '../../shared/api/errors'
+import { ApiError, explain } from '../../shared/api/errors'
 import { Link } from '../../shared/router'
 import * as session from '../../shared/session'
 import { EmailField } from '../../shared/ui/EmailField'
+import { Field } from '../../shared/ui/Field'
 import { Gate } from '../../shared/ui/Gate'
 import { PasswordField } from '../../shared/ui/PasswordField'
 import { Picture } from '../ui/Picture'
@@ -19,19 +20,26 @@ export default function LoginPage() {
       }
       action="Sign In"
       greeting="Welcome back!"
-      open={(data) => api.login({ email: String(data.get('email')).trim(), password: String(data.get('password')) })}
+      open={(data) => {
+        const code = data.get('code')
+        const credentials = { email: String(data.get('email')).trim(), password: String(data.get('password')) }
+        return api.login(code === null ? credentials : { ...credentials, code: String(code) })
+      }}
       alarm="You are not logged in"
       complaints={complaints}
       other={
         <>
           No account yet? <Link to="/register">Create one</Link>
+          <br />
+          <Link to="/forgotten">Forgotten your password?</Link>
         </>
       }
     >
-      {({ email, password }) => (
+      {({ email, password, code }) => (
         <>
           <EmailField error={email} />
           <PasswordField autoComplete="current-password" error={password} />
+          {code && <Field label="Code" name="code" autoComplete="one-time-code" required error={code} />}
         </>
       )}
     </Gate>
@@ -41,5 +49,6 @@ export default function LoginPage() {
 function complaints(error: unknown): Readonly<Record<string, string>> {
   if (!(error instanceof ApiError)) return {}
   if (error.failure !== 'unauthorized') return error.fields
+  if (error.problem.code === 'second-factor-required') return { code: explain(error) }
   return { password: 'This e-mail and password do not belong together. Check both and try again.' }
 }

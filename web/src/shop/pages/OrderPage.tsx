@@ -12,6 +12,7 @@ import { History } from '../orders/History'
 import { Lines } from '../orders/Lines'
 import { LinkState } from '../orders/LinkState'
 import { Pipeline } from '../orders/Pipeline'
+import { Refunds } from '../orders/Refunds'
 import { StatusBadge } from '../orders/StatusBadge'
 import { useOrder } from '../orders/useOrder'
 import { Trouble } from '../ui/Trouble'
@@ -93,6 +94,7 @@ function Bought({ order }: { order: Order }) {
           <dd className="order-total">{money(total)}</dd>
         </div>
       </dl>
+      <Refunds order={order} />
       <address className="order-address">
         {shipping.address}
         <br />

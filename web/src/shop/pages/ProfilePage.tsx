@@ -27,7 +27,10 @@ export default function ProfilePage() {
       <Heading>Your Profile</Heading>
       <div className="columns">
         {data ? (
-          <ProfileForm key={data.id} user={data} />
+          <div className="profile-forms">
+            <ProfileForm key={data.id} user={data} />
+            <PasswordForm />
+          </div>
         ) : (
           <Skeleton className="skeleton-block" label="Loading your profile" />
         )}
@@ -112,6 +115,59 @@ function ProfileForm({ user }: { user: session.User }) {
       {change.error !== undefined && Object.keys(fields).length === 0 && <FormError>{explain(change.error)}</FormError>}
       <button type="submit" className="button" disabled={change.isPending}>
         Save Changes
+      </button>
+    </form>
+  )
+}
+
+/** Behind a button, so that no browser takes it for a login. */
+function PasswordForm() {
+  const form = useRef<HTMLFormElement>(null)
+  const [isOpen, setOpen] = useState(false)
+  const change = useAction(api.changePassword, {
+    onSuccess: (opened) => {
+      session.begin(opened)
+      setOpen(false)
+      toast('success', 'Password changed. Everywhere else you have to log in again.')
+    },
+  })
+  useFocusOnError(form, change.error)
+  const fields = change.error instanceof ApiError ? change.error.fields : {}
+  if (!isOpen) {
+    return (
+      <button type="button" className="button button-quiet" onClick={() => setOpen(true)}>
+        Change Password
+      </button>
+    )
+  }
+  return (
+    <form
+      ref={form}
+      id="password-form"
+      className="form panel"
+      aria-label="Change your password"
+      onSubmit={(event) => {
+        event.preventDefault()
+        const data = new FormData(event.currentTarget)
+        change.run({ currentPassword: String(data.get('old-password')), newPassword: String(data.get('new-password')) })
+      }}
+    >
+      <PasswordField
+        label="Old password"
+        name="old-password"
+        autoComplete="current-password"
+        error={fields.currentPassword}
+      />
+      <PasswordField
+        label="New password"
+        name="new-password"
+        autoComplete="new-password"
+        hint="8 to 128 characters."
+        error={fields.newPassword}
+      />
+      {change.error !== undefined && Object.keys(fields).length === 0 && <FormError>{explain(change.error)}</FormError>}
+      <button type="submit" className="button" disabled={change.isPending}>
+        Set Password
       </button>
     </form>
   )

@@ -33,6 +33,7 @@ async fn pipeline() -> (Pipeline, Dependencies, tempfile::TempDir) {
         stop: Stop::new(),
         active: Arc::new(active),
         per_owner: Arc::new(per_owner),
+        holds: Arc::default(),
         breakers: Arc::new(Breakers::new(std::iter::empty())),
         credentials: Arc::default(),
         backpressure: Arc::new(Backpressure::new(1_000)),

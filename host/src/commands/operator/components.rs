@@ -1,0 +1,164 @@
+//! `millrace components`: which version serves, how it does, and another one in its place.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use super::{Client, Target, each, tell, word};
+
+/// What is done with components.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// List all components: the version that serves, its runs, how long they take.
+    List {
+        /// Where and as whom it is asked.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Show one component: its versions, limits and grants.
+    Show {
+        /// Its name.
+        name: String,
+        /// Where and as whom it is asked.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Judge a file as if it were that of the component, and keep it by its digest if it is good. Nothing else happens.
+    Upload {
+        /// Its name.
+        name: String,
+        /// The file.
+        file: PathBuf,
+        /// Where and as whom it is asked.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Have a version do one job with nothing granted, on given data or on that of an instance. Nothing is kept of it.
+    Trial {
+        /// Its name.
+        name: String,
+        /// Digest of the version; the one that serves if not given.
+        #[arg(long)]
+        digest: Option<String>,
+        /// Data that it works on, a JSON object.
+        #[arg(long, conflicts_with = "instance", required_unless_present = "instance")]
+        data: Option<String>,
+        /// Kind and id of an instance whose data it works on.
+        #[arg(long, num_args = 2, value_names = ["KIND", "ID"])]
+        instance: Option<Vec<String>>,
+        /// Where and as whom it is asked.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Have an uploaded version serve, or a file, which is uploaded before.
+    Swap {
+        /// Its name.
+        name: String,
+        /// Digest of the version, or a file.
+        version: String,
+        /// Why; it is written down with who it was.
+        #[arg(long)]
+        reason: String,
+        /// Where and as whom it is asked.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Have a version serve that served before.
+    Rollback {
+        /// Its name.
+        name: String,
+        /// Digest of the version; the one that served before if not given.
+        digest: Option<String>,
+        /// Why; it is written down with who it was.
+        #[arg(long)]
+        reason: String,
+        /// Where and as whom it is asked.
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+/// `millrace components`.
+#[must_use]
+pub fn run(command: Command) -> ExitCode {
+    match command {
+        Command::List { target } => target.ask(async |client, out| {
+            let list = client.get(&["components"], &[]).await?;
+            tell(&target, out, &list, |list| each(list, "items").iter().map(|one| line(one) + "\n").collect())
+        }),
+        Command::Show { name, target } => target.ask(async |client, out| {
+            let shown = client.get(&["components", &name], &[]).await?;
+            tell(&target, out, &shown, page)
+        }),
+        Command::Upload { name, file, target } => target.ask(async |client, out| {
+            let judged = upload(client, &name, &file).await?;
+            tell(&target, out, &judged, |judged| {
+                format!("{} {} {}\n", word(&judged["digest"]), word(&judged["name"]), word(&judged["version"]))
+            })
+        }),
+        Command::Trial { name, digest, data, instance, target } => target.ask(async |client, out| {
+            let data: Option<Value> = data.as_deref().map(serde_json::from_str).transpose().context("--data is no JSON")?;
+            let instance = instance.as_deref().map(|words| json!({"kind": words[0], "id": words[1]}));
+            let body = json!({"digest": digest, "data": data, "instance": instance});
+            let tried = client.post(&["components", &name, "trial"], &body, None).await?;
+            tell(&target, out, &tried, |tried| {
+                let why = tried["reason"].as_str().unwrap_or_default();
+                format!("{} in {} s {why}\n{:#}\n", word(&tried["outcome"]), tried["seconds"], tried["results"])
+            })
+        }),
+        Command::Swap { name, version, reason, target } => target.ask(async |client, out| {
+            let digest =
+                if is_digest(&version) { version.clone() } else { word(&upload(client, &name, &PathBuf::from(&version)).await?["digest"]) };
+            let done = client.post(&["components", &name, "swap"], &json!({"digest": digest, "reason": reason}), None).await?;
+            tell(&target, out, &done, |done| format!("{}\n", word(&done["done"])))
+        }),
+        Command::Rollback { name, digest, reason, target } => target.ask(async |client, out| {
+            let done = client.post(&["components", &name, "rollback"], &json!({"digest": digest, "reason": reason}), None).await?;
+            tell(&target, out, &done, |done| format!("{}\n", word(&done["done"])))
+        }),
+    }
+}
+
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+async fn upload(client: &Client, name: &str, file: &PathBuf) -> anyhow::Result<Value> {
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    client.upload(&["components", name, "upload"], bytes).await
+}
+
+fn line(one: &Value) -> String {
+    let digest = one["digest"].as_str().map_or("none", |digest| digest.get(..12).unwrap_or(digest));
+    let mut line =
+        format!("{} {} {digest} runs={} breaker={}", word(&one["name"]), word(&one["version"]), one["runs"], word(&one["breaker"]));
+    if let Some(p95) = one["p95Seconds"].as_f64() {
+        let _ = write!(line, " p95={:.1} ms", p95 * 1_000.0);
+    }
+    if let Some(refused) = one["refused"].as_str() {
+        let _ = write!(line, " refused={refused:?}");
+    }
+    line
+}
+
+fn page(one: &Value) -> String {
+    let mut text = format!("{}\n{}\n", line(one), word(&one["summary"]));
+    let _ = writeln!(text, "\nversions");
+    for version in each(one, "versions") {
+        let _ = writeln!(text, "  {} {}", word(&version["digest"]), word(&version["version"]));
+    }
+    let _ = writeln!(text, "\nmay call");
+    for grant in each(one, "grants") {
+        let _ = writeln!(text, "  {} -> {}", word(&grant["service"]), word(&grant["target"]));
+    }
+    let limits = &one["limits"];
+    let _ = writeln!(
+        text,
+        "\nlimits\n  {} bytes of memory, {} s of computing, {} calls",
+        limits["memoryBytes"], limits["cpuSeconds"], limits["hostCalls"]
+    );
+    text
+}

@@ -1,0 +1,135 @@
+//! What is different in two configs, by their parts: modules by name, routes by method and path, machines by name.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::env::Environment;
+use super::tree::{Tree, Unset};
+
+/// What is shown in the place of what is secret.
+const HIDDEN: &str = "[hidden]";
+/// Changes that are told apart; of more the first ones are.
+const MOST: usize = 1_000;
+
+/// Something that is different.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// The part that it is in: `module web-server`, `route GET /api/things`, `workflow return-processing`, or the name of a section.
+    pub part: String,
+    /// Where in that part, as a JSON pointer; empty where the part itself came or went.
+    pub pointer: String,
+    /// What was there, with variables filled in and secrets hidden; `None` where nothing was.
+    pub from: Option<Value>,
+    /// What is there now.
+    pub to: Option<Value>,
+}
+
+/// What is different in `new`, in the sequence of its parts' names. What is no YAML has no parts.
+#[must_use]
+pub fn between(old: &str, new: &str, environment: &Environment) -> Vec<Change> {
+    let [old, new] = [old, new].map(|text| parts(Tree::parse(text, environment, Unset::Open).value));
+    let mut names: Vec<&String> = old.keys().chain(new.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut changes = Vec::new();
+    for name in names {
+        compare(name, String::new(), (old.get(name), new.get(name)), &mut changes);
+    }
+    changes.truncate(MOST);
+    changes
+}
+
+fn compare(part: &str, pointer: String, (old, new): (Option<&Value>, Option<&Value>), changes: &mut Vec<Change>) {
+    if old == new {
+        return;
+    }
+    if let (Some(Value::Object(old)), Some(Value::Object(new))) = (old, new) {
+        let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys {
+            let below = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
+            compare(part, below, (old.get(key), new.get(key)), changes);
+        }
+        return;
+    }
+    let shown = |value: &Value| if is_secret(&pointer) { Value::from(HIDDEN) } else { without_secrets(&pointer, value) };
+    changes.push(Change { part: part.to_owned(), from: old.map(&shown), to: new.map(&shown), pointer });
+}
+
+fn is_secret(pointer: &str) -> bool {
+    let last = pointer.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    ["secret", "token", "password", "key"].iter().any(|word| last == *word || last.ends_with(word)) || pointer.contains("/headers/")
+}
+
+fn without_secrets(pointer: &str, value: &Value) -> Value {
+    let below = |key: &str, value: &Value| {
+        let pointer = format!("{pointer}/{key}");
+        if is_secret(&pointer) && !value.is_object() { Value::from(HIDDEN) } else { without_secrets(&pointer, value) }
+    };
+    match value {
+        Value::Object(object) => Value::Object(object.iter().map(|(key, value)| (key.clone(), below(key, value))).collect()),
+        Value::Array(list) => Value::Array(list.iter().map(|value| without_secrets(pointer, value)).collect()),
+        other => other.clone(),
+    }
+}
+
+/// The parts of a config by name; what has no name of its own is a part by its place.
+fn parts(mut config: Value) -> BTreeMap<String, Value> {
+    let mut parts = BTreeMap::new();
+    let lists = [
+        ("/modules", "module", &["name"][..]),
+        ("/workflows/http/routes", "route", &["method", "path"]),
+        ("/workflows/statemachine/definitions", "workflow", &["name"]),
+    ];
+    for (pointer, kind, names) in lists {
+        let Some(Value::Array(list)) = config.pointer_mut(pointer).map(Value::take) else { continue };
+        for (index, item) in list.into_iter().enumerate() {
+            let words: Vec<&str> = names.iter().filter_map(|name| item.get(name)?.as_str()).collect();
+            let name = if words.is_empty() { format!("number {}", index + 1) } else { words.join(" ") };
+            parts.insert(format!("{kind} {name}"), item);
+        }
+    }
+    let sections = match config {
+        Value::Object(sections) => sections,
+        _ => Map::new(),
+    };
+    parts.extend(sections.into_iter().filter(|(_, value)| !value.is_null()));
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const OLD: &str =
+        "modules:\n- {name: a, type: http.server, config: {address: ':1'}}\n- {name: auth, type: auth.jwt, config: {secret: one}}\n";
+
+    fn told(new: &str) -> Vec<(String, String, Option<Value>, Option<Value>)> {
+        let changes = between(OLD, new, &Environment::default()).into_iter();
+        changes.map(|change| (change.part, change.pointer, change.from, change.to)).collect()
+    }
+
+    #[test]
+    fn a_module_that_moved_is_no_change_and_one_setting_is_one() {
+        assert_eq!(told(OLD), []);
+        let moved = "# words\nmodules:\n  - {name: auth, type: auth.jwt, config: {secret: one}}\n  - {type: http.server, name: a, config: {address: ':2'}}\n";
+        let expected = [("module a".to_owned(), "/config/address".to_owned(), Some(json!(":1")), Some(json!(":2")))];
+        assert_eq!(told(moved), expected);
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_a_change_of_the_whole_part_and_secrets_are_never_told() {
+        let new = "modules:\n- {name: auth, type: auth.jwt, config: {secret: two}}\nworkflows: {http: {router: r, server: a, routes: [{method: GET, path: /x, handler: y}]}}\n";
+        let changes = told(new);
+        assert_eq!(changes.len(), 4, "{changes:?}");
+        assert!(changes.iter().any(|(part, pointer, from, to)| part == "module a" && pointer.is_empty() && from.is_some() && to.is_none()));
+        assert!(changes.iter().any(|(part, _, from, to)| part == "route GET /x" && from.is_none() && to.is_some()));
+        let secret = changes.iter().find(|(part, _, _, _)| part == "module auth").unwrap();
+        assert_eq!((&secret.1, &secret.2), (&"/config/secret".to_owned(), &Some(json!("[hidden]"))));
+        assert!(!format!("{changes:?}").contains("two"), "{changes:?}");
+    }
+}

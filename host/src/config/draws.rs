@@ -1,0 +1,33 @@
+//! `draws` of an `api.handler`: what its resources take their amounts from.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// `draws` of an `api.handler`. What is created is checked and written in one commit: what it draws from is there and in a state of `while`, and all
+/// that is drawn of it, what has ended as an error aside, is no more than it has. It belongs to who owns what it draws from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DrawsSettings {
+    /// An `api.handler` of this config.
+    #[schemars(length(min = 1))]
+    pub from: String,
+    /// Field with the id of what it draws from.
+    #[schemars(length(min = 1))]
+    pub by: String,
+    /// Field with the amount, in minor units: a whole number, 1 or more.
+    #[schemars(length(min = 1))]
+    pub amount: String,
+    /// Field of what it draws from, with an amount as a decimal number: so much may be drawn of it.
+    #[schemars(length(min = 1))]
+    pub up_to: String,
+    /// In which states of what it draws from it can.
+    #[serde(rename = "while")]
+    #[schemars(length(min = 1))]
+    pub states: Vec<String>,
+    /// Fields of what it draws from that are copied, so that steps know them.
+    #[serde(default)]
+    pub take: Vec<String>,
+    /// Fields that may be `true` in one of all that draw from the same.
+    #[serde(default)]
+    pub once: Vec<String>,
+}

@@ -1,0 +1,86 @@
+//! Components: shown, judged, swapped.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+
+use super::instances::{Body, private};
+use crate::http::body::whole_of;
+use crate::http::error::{ApiError, quoted};
+use crate::http::extract::Id;
+use crate::http::state::Serving;
+use crate::http::writes;
+use crate::services::console::{Actor, Console, MAX_COMPONENT_BYTES, SwapBody, TrialBody};
+
+/// For a whole file.
+const UPLOAD_LIMIT: Duration = Duration::from_secs(60);
+
+pub(super) async fn list(console: Console) -> Response {
+    private(Json(console.components()))
+}
+
+/// The component that a path names, also where a deed comes after it.
+fn named(console: &Console, Id(name): &Id) -> Result<String, ApiError> {
+    console.component(name)?;
+    Ok(name.clone())
+}
+
+pub(super) async fn show(console: Console, Id(name): Id) -> Result<Response, ApiError> {
+    Ok(private(Json(console.component(&name)?)))
+}
+
+pub(super) async fn upload(
+    State(serving): State<Serving>,
+    console: Console,
+    actor: Actor,
+    id: Id,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let name = named(&console, &id)?;
+    let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !matches!(media, "application/wasm" | "application/octet-stream") {
+        let detail = format!("content type '{}' is not accepted; send application/wasm", quoted(media));
+        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    }
+    let file = whole_of(request.into_body(), UPLOAD_LIMIT, MAX_COMPONENT_BYTES as u64).await?;
+    let write = async move { console.upload(&actor, &name, file).await };
+    Ok(private(Json(writes::finish(&serving.app.writes, write).await?)))
+}
+
+pub(super) async fn swap(
+    State(serving): State<Serving>,
+    console: Console,
+    actor: Actor,
+    id: Id,
+    Body(body): Body<SwapBody>,
+) -> Result<Response, ApiError> {
+    let name = named(&console, &id)?;
+    let write = async move { console.swap(&actor, &name, &body).await };
+    Ok(private(Json(writes::finish(&serving.app.writes, write).await?)))
+}
+
+pub(super) async fn rollback(
+    State(serving): State<Serving>,
+    console: Console,
+    actor: Actor,
+    id: Id,
+    Body(body): Body<SwapBody>,
+) -> Result<Response, ApiError> {
+    let name = named(&console, &id)?;
+    let write = async move { console.roll_back(&actor, &name, &body).await };
+    Ok(private(Json(writes::finish(&serving.app.writes, write).await?)))
+}
+
+pub(super) async fn trial(
+    State(serving): State<Serving>,
+    console: Console,
+    id: Id,
+    Body(body): Body<TrialBody>,
+) -> Result<Response, ApiError> {
+    let name = named(&console, &id)?;
+    let trial = async move { console.try_out(&name, body).await };
+    Ok(private(Json(writes::finish(&serving.app.writes, trial).await?)))
+}

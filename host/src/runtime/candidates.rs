@@ -1,0 +1,92 @@
+//! Versions of a component before they serve, and after: judged, listed, put into the place that the config names.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context as _, anyhow};
+use bytes::Bytes;
+
+use super::answer::verdict;
+use super::components::{Runtime, terms};
+use super::sandbox::Terms;
+use super::source::off_thread;
+use super::{ActiveVersion, ComponentSettings, Job, Report, Verdict};
+use crate::durable;
+
+/// Bytes of a component's file, at most.
+pub const MAX_COMPONENT_BYTES: usize = 32 << 20;
+
+impl Runtime {
+    /// What the config says of a component.
+    #[must_use]
+    pub fn settings(&self, component: &str) -> Option<&ComponentSettings> {
+        self.slot(component).ok().map(|slot| &slot.settings)
+    }
+
+    /// The versions of a component that are ready to serve at once, those that served last first.
+    #[must_use]
+    pub fn versions(&self, component: &str) -> Vec<ActiveVersion> {
+        self.slot(component).map(|slot| slot.versions()).unwrap_or_default()
+    }
+
+    /// Judges a file as if it were that of the component: compiled, linked and asked what it is. A good one is kept by its digest, and nothing
+    /// else happens.
+    ///
+    /// # Errors
+    /// There is no such component; the file would be refused, and why.
+    pub async fn judge(&self, component: &str, file: Bytes) -> anyhow::Result<ActiveVersion> {
+        let slot = self.slot(component)?;
+        let _turn = slot.turn.lock().await;
+        let version = self.loader.judge(slot, &file).await.map_err(|reason| anyhow!("the file {reason}"))?;
+        Ok(version.about.clone())
+    }
+
+    /// Has a version do one job for a trial, in a sandbox of its own with the limits of the component and nothing granted: what it asks of
+    /// others is refused. Nobody hears of the answer but who asks.
+    ///
+    /// # Errors
+    /// There is no such component or version.
+    pub async fn try_out(&self, component: &str, digest: &str, job: Job) -> anyhow::Result<Report> {
+        let slot = self.slot(component)?;
+        let version = match slot.ready(digest) {
+            Some(ready) => ready,
+            None => {
+                let _turn = slot.turn.lock().await;
+                self.loader.take_copy(slot, digest).await.map_err(|reason| anyhow!(reason))?
+            }
+        };
+        // In the line of those that were attempted before, which leaves places to those that count.
+        let _place = self.place(component, true).await;
+        let began = Instant::now();
+        let terms = Terms { granted: Arc::default(), ..terms(slot, &version, &job) };
+        let job = self.guest_job(job, slot.config_for(None));
+        let ran = self.sandbox.process(&version.pre, terms, &job).await;
+        let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit);
+        let answer = ran.answer.map_err(|ended| ended.text).and_then(|answer| verdict(answer, &slot.settings.limits));
+        Ok(Report {
+            verdict: answer.unwrap_or_else(Verdict::Transient),
+            digest: digest.to_owned(),
+            wall: began.elapsed(),
+            overhead: ran.overhead,
+            limit,
+            lines_dropped: ran.lines_dropped,
+            refused: ran.refused,
+        })
+    }
+
+    /// Writes the kept copy of a version as the component's file, whole or not at all. It serves once it is looked at, see
+    /// [`Runtime::reload`].
+    ///
+    /// # Errors
+    /// There is no such component or copy, or the file cannot be written.
+    pub async fn put_in_place(&self, component: &str, digest: &str) -> anyhow::Result<()> {
+        let source = self.slot(component)?.settings.source.clone();
+        let bytes = self.loader.copy(digest).await.map_err(|reason| anyhow!(reason))?;
+        let written = off_thread(move || {
+            // What a link leads to is what is replaced.
+            let place = source.canonicalize().unwrap_or(source);
+            durable::write(&place, &[&bytes], durable::Sync::Yes).with_context(|| format!("cannot write '{}'", place.display()))
+        });
+        written.await.map_err(|reason| anyhow!(reason))?
+    }
+}

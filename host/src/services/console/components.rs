@@ -1,0 +1,178 @@
+//! Components: which version serves, how it does, and another one in its place.
+
+use bytes::Bytes;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::actor::Actor;
+use super::component_view::{ComponentBody, ComponentDetail, ComponentList, GrantBody, LimitsBody, VersionBody};
+use super::service::Console;
+use crate::runtime::{ComponentStatus, GrantTarget};
+use crate::services::ServiceError;
+use crate::store::AuditEntry;
+
+/// A version that is to serve, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "SwapRequest")]
+pub struct SwapBody {
+    /// Why; it is written down with who it was.
+    pub reason: String,
+    /// SHA-256 of the version, in hex. To roll back it may be left out: then the version that served before is meant.
+    pub digest: Option<String>,
+}
+
+/// What a swap came to.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "SwapResult")]
+pub struct SwapResult {
+    /// In one sentence.
+    pub done: String,
+    /// The component after it.
+    pub component: ComponentBody,
+}
+
+impl Console {
+    /// All components, by name.
+    #[must_use]
+    pub fn components(&self) -> ComponentList {
+        ComponentList { items: self.parts.runtime.status().into_iter().map(|status| self.component_body(status)).collect() }
+    }
+
+    /// One component, with its versions, limits and grants.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn component(&self, name: &str) -> Result<ComponentDetail, ServiceError> {
+        let status = self.status(name)?;
+        let versions = self.parts.runtime.versions(name);
+        let settings = self.parts.runtime.settings(name);
+        let about = status.active.clone();
+        let grant = |grant: &crate::runtime::Grant| GrantBody {
+            service: grant.service.clone(),
+            target: match &grant.target {
+                GrantTarget::Url(url) => url.clone(),
+                GrantTarget::Handler(handler) => format!("module {handler}"),
+            },
+            headers: grant.headers.iter().map(|(name, _)| name.clone()).collect(),
+        };
+        Ok(ComponentDetail {
+            body: self.component_body(status),
+            summary: about.as_ref().map(|about| about.summary.clone()),
+            config_schema: about.map_or(Value::Null, |about| about.config_schema),
+            versions: versions.into_iter().map(VersionBody::from).collect(),
+            limits: settings.map(|settings| LimitsBody::from(&settings.limits)),
+            grants: settings.map(|settings| settings.capabilities.http.iter().map(grant).collect()).unwrap_or_default(),
+            config_keys: settings
+                .map(|settings| settings.capabilities.config.iter().map(|(key, _)| key.clone()).collect())
+                .unwrap_or_default(),
+        })
+    }
+
+    /// Judges a file as if it were that of the component, and keeps it by its digest if it is good. Nothing else happens.
+    ///
+    /// # Errors
+    /// There is no such component; the file would be refused, and why.
+    pub async fn upload(&self, actor: &Actor, name: &str, file: Bytes) -> Result<VersionBody, ServiceError> {
+        self.status(name)?;
+        let judged = self.parts.runtime.judge(name, file).await;
+        let about = judged.map_err(|error| ServiceError::field("", format!("{error:#}")))?;
+        tracing::info!(component = name, digest = about.digest, who = actor.who(), "a version of a component was uploaded");
+        Ok(VersionBody::from(about))
+    }
+
+    /// Has an uploaded version serve: it is written where the config says that the component's file is, and taken from there.
+    ///
+    /// # Errors
+    /// There is no such component or version, no reason, the file cannot be written or is refused.
+    pub async fn swap(&self, actor: &Actor, name: &str, swap: &SwapBody) -> Result<SwapResult, ServiceError> {
+        check_reason(swap)?;
+        let digest = swap.digest.as_deref().ok_or_else(|| ServiceError::field("/digest", "is missing; upload says it"))?;
+        self.status(name)?;
+        let conflict = |error: anyhow::Error| ServiceError::Conflict(format!("{error:#}"));
+        self.note(self.swap_entry(actor, (name, "swap"), swap)).await?;
+        self.parts.runtime.put_in_place(name, digest).await.map_err(conflict)?;
+        self.parts.runtime.reload(name).await.map_err(conflict)?;
+        self.swapped(actor, name, digest, swap)
+    }
+
+    /// Has a version serve that served before: at once, and as the component's file for the next start.
+    ///
+    /// # Errors
+    /// There is no such component or version, no reason, the file cannot be written.
+    pub async fn roll_back(&self, actor: &Actor, name: &str, swap: &SwapBody) -> Result<SwapResult, ServiceError> {
+        check_reason(swap)?;
+        let status = self.status(name)?;
+        let serving = status.active.map(|active| active.digest);
+        let digest = match &swap.digest {
+            Some(digest) => digest.clone(),
+            None => {
+                let earlier = self.parts.runtime.versions(name).into_iter().find(|version| Some(&version.digest) != serving.as_ref());
+                let none =
+                    || ServiceError::Conflict(format!("no other version of '{name}' has served since the start; name one by its digest"));
+                earlier.ok_or_else(none)?.digest
+            }
+        };
+        let conflict = |error: anyhow::Error| ServiceError::Conflict(format!("{error:#}"));
+        self.note(self.swap_entry(actor, (name, "rollback"), swap)).await?;
+        self.parts.runtime.activate(name, &digest).await.map_err(conflict)?;
+        self.parts.runtime.put_in_place(name, &digest).await.map_err(conflict)?;
+        self.swapped(actor, name, &digest, swap)
+    }
+
+    fn swap_entry(&self, actor: &Actor, (name, action): (&str, &str), swap: &SwapBody) -> AuditEntry {
+        let digest = swap.digest.as_deref().map_or_else(String::new, |digest| format!("@{digest}"));
+        let subject = format!("components/{name}{digest}");
+        actor.of.did(self.parts.clock.now(), format!("components.{action}"), subject, Some(swap.reason.clone()))
+    }
+
+    fn swapped(&self, actor: &Actor, name: &str, digest: &str, swap: &SwapBody) -> Result<SwapResult, ServiceError> {
+        tracing::info!(component = name, digest, who = actor.who(), reason = swap.reason, "a version of a component was put in its place");
+        let component = self.component_body(self.status(name)?);
+        let serves = component.digest.as_deref() == Some(digest);
+        let done =
+            if serves { format!("version {digest} serves") } else { format!("version {digest} is in its place and is being looked at") };
+        Ok(SwapResult { done, component })
+    }
+
+    fn status(&self, name: &str) -> Result<ComponentStatus, ServiceError> {
+        let found = self.parts.runtime.status().into_iter().find(|status| status.name == name);
+        found.ok_or_else(|| ServiceError::NotFound { what: format!("component '{name}'") })
+    }
+
+    fn component_body(&self, status: ComponentStatus) -> ComponentBody {
+        let digest = status.active.as_ref().map(|active| active.digest.clone());
+        let level = self.parts.breakers.level(&status.name, digest.as_deref().unwrap_or_default(), self.parts.clock.steady());
+        let crowd = self.parts.runtime.crowd(&status.name);
+        let figures = self.parts.metrics.component_figures(&status.name, digest.as_deref().unwrap_or_default());
+        ComponentBody {
+            source: status.source.display().to_string(),
+            version: status.active.as_ref().map(|active| active.version.clone()),
+            bytes: status.active.as_ref().map(|active| active.size),
+            since: status.active.as_ref().map(|active| active.since),
+            reversible: status.active.as_ref().is_some_and(|active| active.reversible),
+            refused: status.refused.map(|refusal| refusal.reason),
+            breaker: match level {
+                0 => "closed",
+                1 => "half open",
+                _ => "open",
+            },
+            running: crowd.map_or(0, |crowd| crowd.running as u64),
+            waiting: crowd.map_or(0, |crowd| crowd.waiting as u64),
+            runs: figures.outcomes.iter().map(|(_, runs)| runs).sum(),
+            outcomes: figures.outcomes.into_iter().filter(|(_, runs)| *runs > 0).map(|(name, runs)| (name.to_owned(), runs)).collect(),
+            p50_seconds: figures.median,
+            p95_seconds: figures.p95,
+            name: status.name,
+            digest,
+        }
+    }
+}
+
+fn check_reason(swap: &SwapBody) -> Result<(), ServiceError> {
+    if swap.reason.trim().is_empty() {
+        return Err(ServiceError::field("/reason", "is empty; say why, for those who look at it later"));
+    }
+    Ok(())
+}

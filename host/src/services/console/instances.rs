@@ -1,0 +1,97 @@
+//! All instances of a process: found, counted, shown one by one.
+
+use std::cmp::Reverse;
+
+use jiff::Timestamp;
+
+use super::filter::Filter;
+use super::instance;
+use super::service::Console;
+use super::view::{CountBody, InstanceBody, InstancePage, StateCount, row};
+use crate::services::ServiceError;
+use crate::services::resources::view::{cursor, parse_cursor};
+use crate::store::{Found, Sought};
+
+/// Entries of a page, unless somebody says otherwise, and at most.
+const PAGE: (usize, usize) = (50, 200);
+/// So far is counted.
+const MOST_COUNTED: usize = 10_000;
+
+impl Console {
+    /// A page of the instances that `filter` finds.
+    ///
+    /// # Errors
+    /// A filter, a limit or a cursor that is none.
+    pub async fn list(&self, filter: &Filter, limit: Option<usize>, after: Option<&str>) -> Result<InstancePage, ServiceError> {
+        let limit = limit.unwrap_or(PAGE.0);
+        if !(1..=PAGE.1).contains(&limit) {
+            return Err(ServiceError::field("limit", format!("expected 1 to {}, got {limit}", PAGE.1)));
+        }
+        let after = after.map(parse_cursor).transpose()?;
+        let mut found = self.find(filter, after, limit + 1).await?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next_cursor = found.last().filter(|_| more).map(|found| cursor(&found.resource));
+        Ok(InstancePage { items: found.into_iter().filter_map(row).collect(), next_cursor, states: self.states() })
+    }
+
+    /// How many instances `filter` finds; counted up to ten thousand of each kind.
+    ///
+    /// # Errors
+    /// A filter that is none.
+    pub async fn count(&self, filter: &Filter) -> Result<CountBody, ServiceError> {
+        let sought = filter.sought(self.parts.clock.now(), &self.parts.workflows, (None, MOST_COUNTED + 1))?;
+        let mut all = CountBody { count: 0, more: false };
+        for kind in self.kinds(filter).await? {
+            let count = self.parts.operations.count(&Sought { kind, ..sought.clone() }).await?;
+            all.more |= count > MOST_COUNTED as u64;
+            all.count += count.min(MOST_COUNTED as u64);
+        }
+        Ok(all)
+    }
+
+    /// One instance with its course, and what happens next; its history before that number.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn show(&self, kind: &str, id: &str, before: Option<u64>) -> Result<InstanceBody, ServiceError> {
+        instance::show(&self.parts, (kind, id), before.unwrap_or(u64::MAX)).await
+    }
+
+    /// The newest that `filter` finds, after that one, `limit` at most.
+    pub(super) async fn find(&self, filter: &Filter, after: Option<(Timestamp, String)>, limit: usize) -> Result<Vec<Found>, ServiceError> {
+        let sought = filter.sought(self.parts.clock.now(), &self.parts.workflows, (after, limit))?;
+        let mut all = Vec::new();
+        for kind in self.kinds(filter).await? {
+            all.extend(self.parts.operations.find(&Sought { kind, ..sought.clone() }).await?);
+        }
+        all.sort_by(|one, other| {
+            let key = |found: &Found| (found.resource.created_at, found.resource.id.clone());
+            Reverse(key(one)).cmp(&Reverse(key(other)))
+        });
+        all.truncate(limit);
+        Ok(all)
+    }
+
+    /// Kinds of which there may be instances: those without a workflow in the config are left out.
+    async fn kinds(&self, filter: &Filter) -> Result<Vec<String>, ServiceError> {
+        if let Some(kind) = &filter.kind {
+            return Ok(vec![kind.clone()]);
+        }
+        let there = self.parts.operations.kinds().await?;
+        Ok(there.into_iter().filter(|kind| self.parts.resources.workflow_of(kind) != Some(None)).collect())
+    }
+
+    fn states(&self) -> Vec<StateCount> {
+        let counts = self.parts.active.counts();
+        let mut states: Vec<StateCount> = counts
+            .flat_map(|counts| {
+                let of_state =
+                    |(state, count): (&str, u64)| StateCount { workflow: counts.workflow.to_owned(), state: state.to_owned(), count };
+                counts.states.iter().copied().map(of_state).collect::<Vec<_>>()
+            })
+            .collect();
+        states.sort_unstable();
+        states
+    }
+}

@@ -1,0 +1,39 @@
+//! What those who run a process look at and do: its instances, what waits, its components.
+//!
+//! It reads what others keep and asks them to act; it decides nothing about an instance, which only the machine does.
+
+mod act;
+mod actor;
+mod bulk;
+mod component_view;
+mod components;
+mod configs;
+mod dependencies;
+mod filter;
+mod instance;
+mod instances;
+mod known;
+mod letters;
+mod live;
+mod next;
+mod service;
+mod trial;
+mod view;
+mod waiting;
+mod waiting_view;
+
+pub use crate::runtime::MAX_COMPONENT_BYTES;
+pub use act::{Action, Deed, Done};
+pub use actor::Actor;
+pub use bulk::Bulk;
+pub use component_view::{ComponentBody, ComponentDetail, ComponentList, VersionBody};
+pub use components::{SwapBody, SwapResult};
+pub use configs::{Changed, CheckBody, ConfigDesk, Configs, Judged, PlanBody, TextBody, Written};
+pub use dependencies::{Bus, CountBacklog, Dependencies};
+pub use filter::Filter;
+pub use known::BulkResult;
+pub use live::difference;
+pub use service::Console;
+pub use trial::{TrialBody, TrialResult};
+pub use view::{CountBody, InstanceBody, InstancePage};
+pub use waiting_view::{MendBody, MendResult, WaitingBody};

@@ -1,0 +1,64 @@
+//! What happens next to an instance, in words.
+
+use jiff::Timestamp;
+
+use super::view::{Fireable, Following, InstanceRow, RunBody, TimerBody};
+
+/// What follows for an instance with these runs and timers.
+pub(super) fn following(
+    row: &InstanceRow,
+    (runs, timers): (&[RunBody], &[TimerBody]),
+    transitions: &[Fireable],
+    now: Timestamp,
+) -> Vec<Following> {
+    let mut all = Vec::new();
+    if let Some(hold) = &row.held {
+        let text = format!("{} holds it: {}. Nothing begins and no timer fires until it is released", hold.who, hold.reason);
+        all.push(Following { what: "held", text, at: None });
+    }
+    all.extend(runs.iter().filter_map(|run| of_run(run, now)));
+    all.extend(timers.iter().map(|timer| {
+        let of = timer.of.map_or_else(String::new, |of| format!(", time {} of {of}", timer.time));
+        let text = format!("the timer fires '{}' {}{of}", timer.transition, when(timer.due_at, now));
+        Following { what: "timer", text, at: Some(timer.due_at) }
+    }));
+    if row.is_final {
+        all.push(Following { what: "end", text: format!("it has ended in '{}'", row.state), at: None });
+    } else if all.iter().all(|one| one.what == "held") {
+        let names: Vec<String> = transitions.iter().map(|one| format!("'{}'", one.transition)).collect();
+        let text = match names.as_slice() {
+            [] => format!("nothing follows from '{}' by itself: it waits for an event", row.state),
+            names => format!("it waits for somebody, or for an event: {} may be fired", names.join(" or ")),
+        };
+        all.push(Following { what: "waits", text, at: None });
+    }
+    all
+}
+
+fn of_run(run: &RunBody, now: Timestamp) -> Option<Following> {
+    let RunBody { name, kind, .. } = run;
+    let attempt = match run.of {
+        Some(of) => format!("attempt {} of {of}", run.attempt),
+        None => format!("attempt {}", run.attempt),
+    };
+    let because = run.last_error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
+    let (what, text, at) = match (run.status, run.due_at) {
+        ("running", _) => ("running", format!("{attempt} of the {kind} '{name}' is under way"), None),
+        ("ready", Some(at)) => ("attempt", format!("{attempt} of the {kind} '{name}' {}", when(at, now)), Some(at)),
+        ("quarantined" | "stranded", _) => ("aside", format!("the {kind} '{name}' is set aside{because}"), None),
+        _ => return None,
+    };
+    Some(Following { what, text, at })
+}
+
+/// `in 7 s`, or `as soon as there is room`.
+fn when(at: Timestamp, now: Timestamp) -> String {
+    let left = at.duration_since(now);
+    let seconds = left.as_secs() + i64::from(left.subsec_nanos() > 0);
+    match seconds {
+        ..=0 => "as soon as there is room".to_owned(),
+        1..=119 => format!("in {seconds} s"),
+        120..=7_199 => format!("in {} min", seconds / 60),
+        _ => format!("in {} h", seconds / 3_600),
+    }
+}

@@ -1,0 +1,109 @@
+//! A version of a component, tried with one job before it serves.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::instance;
+use super::service::Console;
+use crate::runtime::{Job, Limit, Verdict};
+use crate::services::ServiceError;
+use crate::store::Object;
+
+/// For a trial.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What is tried.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "TrialRequest")]
+pub struct TrialBody {
+    /// SHA-256 of the version, in hex; the one that serves if not given.
+    pub digest: Option<String>,
+    /// Name of the step that it is told.
+    pub step: Option<String>,
+    /// Data that it works on.
+    pub data: Option<Object>,
+    /// An instance whose data it works on instead; private fields are hidden from it too.
+    pub instance: Option<InstanceName>,
+}
+
+/// Kind and id of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InstanceName {
+    /// Kind of the resource.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+}
+
+/// What a trial came to.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TrialResult {
+    /// SHA-256 of the version.
+    pub digest: String,
+    /// `accepted`, `rejected`, `transient` or `permanent`.
+    pub outcome: &'static str,
+    /// Why not, for a person.
+    pub reason: Option<String>,
+    /// The same for programs, of what was rejected.
+    pub code: Option<String>,
+    /// What it would add to the data.
+    pub results: Object,
+    /// How long it took.
+    pub seconds: f64,
+    /// Limit of the sandbox that ended it.
+    pub limit: Option<&'static str>,
+}
+
+impl Console {
+    /// Has a version of a component do one job, with nothing granted; nothing is kept of it.
+    ///
+    /// # Errors
+    /// There is no such component, version or instance; neither data nor an instance was given.
+    pub async fn try_out(&self, name: &str, trial: TrialBody) -> Result<TrialResult, ServiceError> {
+        let TrialBody { digest, step, data, instance } = trial;
+        let (id, data) = match (data, instance) {
+            (Some(data), None) => ("trial".to_owned(), data),
+            (None, Some(InstanceName { kind, id })) => {
+                let found = self.parts.store.resource(&kind, &id).await?;
+                let resource = found.ok_or_else(|| ServiceError::NotFound { what: format!("{kind} instance '{id}'") })?;
+                (id, instance::visible(&self.parts, &resource))
+            }
+            _ => return Err(ServiceError::field("", "expected either `data` or `instance`")),
+        };
+        let serving = || self.component(name).map(|component| component.body.digest);
+        let none = || ServiceError::Conflict(format!("no version of '{name}' serves; name one by its digest"));
+        let digest = match digest {
+            Some(digest) => digest,
+            None => serving()?.ok_or_else(none)?,
+        };
+        let text = |name: &str| name.to_owned();
+        let job = Job {
+            workflow: text("trial"),
+            instance_id: id,
+            step: step.unwrap_or_else(|| text("trial")),
+            transition: text("trial"),
+            from_state: text("trial"),
+            to_state: text("trial"),
+            attempt: 1,
+            visit: 1,
+            idempotency_key: format!("trial:{}", uuid::Uuid::now_v7()),
+            timeout: TIMEOUT,
+            traceparent: None,
+            data: serde_json::to_string(&data).unwrap_or_default(),
+        };
+        let report = self.parts.runtime.try_out(name, &digest, job).await.map_err(|error| ServiceError::Conflict(format!("{error:#}")))?;
+        let (outcome, reason, code, results) = match report.verdict {
+            Verdict::Accepted(results) => ("accepted", None, None, results),
+            Verdict::Rejected { code, reason, details } => ("rejected", Some(reason), Some(code), details),
+            Verdict::Transient(reason) => ("transient", Some(reason), None, Object::new()),
+            Verdict::Permanent(reason) => ("permanent", Some(reason), None, Object::new()),
+        };
+        let limit = report.limit.map(Limit::as_str);
+        Ok(TrialResult { digest, outcome, reason, code, results, seconds: report.wall.as_secs_f64(), limit })
+    }
+}

@@ -1,0 +1,159 @@
+//! Resources that take an amount from another one, and never more of it than it has.
+//!
+//! What is drawn of a resource is added up before each commit, which moves the version of that resource: whatever was added to it meanwhile
+//! has moved it as well, and then nothing is written.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::caller::Caller;
+use super::handler::{Handler, New, Source};
+use super::search::DRAWN;
+use super::service::Resources;
+use super::view::View;
+use crate::plan::Draws;
+use crate::services::ServiceError;
+use crate::services::error::pointer;
+use crate::services::shop::money::Cents;
+use crate::store::{IdempotencyRow, Object, Resource, Search, Touched, Wanted};
+use crate::text;
+
+/// Resources that are read at once.
+const PAGE: usize = 200;
+/// Resources that draw from one, at most: they are added up for each that is added.
+const MOST: usize = 1_000;
+/// Times that it is tried while what is drawn from goes on by itself.
+const TRIES: usize = 32;
+/// Characters of a value that a message shows.
+const MAX_SHOWN: usize = 60;
+
+impl Resources {
+    /// Creates a resource that draws from another one. While that goes on by itself it is tried again; not when somebody else draws from it at
+    /// the same time, who may have meant the same.
+    pub(super) async fn insert_drawn(
+        &self,
+        (handler, draws): (&Handler, &Draws),
+        caller: &Caller,
+        data: Object,
+        row: Option<IdempotencyRow>,
+        traceparent: String,
+    ) -> Result<(View, bool), ServiceError> {
+        let mut seen: Option<BTreeSet<String>> = None;
+        for _ in 0..TRIES {
+            let (new, others) = match self.draw((handler, draws), data.clone()).await {
+                Ok(drawn) => drawn,
+                Err(refused) => return self.unless_made(handler, caller, row.as_ref(), refused).await,
+            };
+            let (kind, id) =
+                new.drawn.iter().map(|drawn| (drawn.touched.kind.clone(), drawn.touched.id.clone())).next().unwrap_or_default();
+            if seen.as_ref().is_some_and(|seen| *seen != others) {
+                let what = &handler.settings.kind;
+                let detail = format!("other {what} of '{id}' were made at the same time; nothing was stored: look at them, and ask again");
+                return self.unless_made(handler, caller, row.as_ref(), ServiceError::Conflict(detail)).await;
+            }
+            seen = Some(others);
+            match self.insert(handler, caller, new, row.clone(), traceparent.clone()).await {
+                Err(ServiceError::Moved { kind: moved, id: of }) if (&moved, &of) == (&kind, &id) => {}
+                done => return done,
+            }
+        }
+        Err(ServiceError::Conflict("what is drawn from changes too fast; nothing was stored: ask again".to_owned()))
+    }
+
+    /// The answer to a request that was refused: what is in its way may be what the same request has made meanwhile.
+    async fn unless_made(
+        &self,
+        handler: &Handler,
+        caller: &Caller,
+        row: Option<&IdempotencyRow>,
+        refused: ServiceError,
+    ) -> Result<(View, bool), ServiceError> {
+        let Some(row) = row else { return Err(refused) };
+        match self.store().idempotency(&row.user, &row.key).await? {
+            Some(earlier) => self.replay(handler, caller, row, &earlier).await,
+            None => Err(refused),
+        }
+    }
+
+    /// Finds out whether what `data` asks for may be drawn; answers what is to be created, and which others draw from the same.
+    async fn draw(&self, (handler, draws): (&Handler, &Draws), mut data: Object) -> Result<(New, BTreeSet<String>), ServiceError> {
+        let wrong = |field: &str, detail: String| Err(ServiceError::field(pointer("", field), detail));
+        let Some(id) = data.get(&draws.by).and_then(Value::as_str).map(str::to_owned) else {
+            return wrong(&draws.by, "expected the id of what it is drawn from".to_owned());
+        };
+        let asked = data.get(&draws.amount).and_then(Value::as_i64).and_then(Cents::new).filter(|asked| asked.get() > 0);
+        let Some(asked) = asked else { return wrong(&draws.amount, "expected minor units: a whole number, 1 or more".to_owned()) };
+        // First what is drawn from, then what was drawn: what is added to that later moves the version that is read here.
+        let source = self.store().resource(&draws.from, &id).await?;
+        let Some(source) = source else { return wrong(&draws.by, format!("there is no '{}' of that kind", text::quoted(&id, MAX_SHOWN))) };
+        if !draws.states.contains(&source.state) {
+            let states = draws.states.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let detail = format!("'{id}' is in state '{}', and can be drawn from in {states}; nothing was stored", source.state);
+            return Err(ServiceError::Conflict(detail));
+        }
+        let others = self.others(handler, &id).await?;
+        let counted: Vec<&Resource> = others.iter().filter(|other| self.counts(other)).collect();
+        check_amount(draws, &source, &counted, asked)?;
+        for field in draws.once.iter().filter(|field| data.get(*field) == Some(&Value::Bool(true))) {
+            if let Some(before) = counted.iter().find(|other| other.data.get(field) == Some(&Value::Bool(true))) {
+                let detail = format!("'{}' has `{field}` for '{id}' already, and one may have it; nothing was stored", before.id);
+                return Err(ServiceError::Conflict(detail));
+            }
+        }
+        for field in &draws.take {
+            data.shift_remove(field);
+            data.extend(source.data.get(field).map(|value| (field.clone(), value.clone())));
+        }
+        let touched = Touched { kind: draws.from.clone(), id, version: source.version };
+        let drawn = Some(Source { owner: source.owner.clone(), touched });
+        Ok((New { id: None, data, drawn }, others.into_iter().map(|other| other.id).collect()))
+    }
+
+    /// Those that draw from `id`.
+    async fn others(&self, handler: &Handler, id: &str) -> Result<Vec<Resource>, ServiceError> {
+        let keys = vec![Wanted::Text { name: DRAWN.to_owned(), is: id.to_owned() }];
+        let mut search = Search { kind: handler.settings.kind.clone(), keys, limit: PAGE, ..Search::default() };
+        let mut all = Vec::new();
+        loop {
+            let found = self.store().find(&search).await?;
+            all.extend(found.resources);
+            if all.len() >= MOST {
+                return Err(ServiceError::Conflict(format!("'{id}' was drawn from {MOST} times, which is as often as can be")));
+            }
+            match found.next {
+                None => return Ok(all),
+                next => search.after = next,
+            }
+        }
+    }
+
+    /// Whether what it draws is drawn: not once it has ended as an error.
+    fn counts(&self, resource: &Resource) -> bool {
+        let Some(progress) = resource.workflow.as_ref().filter(|progress| progress.finished) else { return true };
+        let current = self.workflows().current(&progress.workflow);
+        !current.is_some_and(|pinned| pinned.machine.definition().states.get(&resource.state).is_some_and(|state| state.is_error))
+    }
+}
+
+/// Whether there is as much left as is asked for.
+fn check_amount(draws: &Draws, source: &Resource, counted: &[&Resource], asked: Cents) -> Result<(), ServiceError> {
+    let has = source.data.get(&draws.up_to).and_then(Cents::from_json).unwrap_or_default();
+    let of = |other: &&Resource| other.data.get(&draws.amount).and_then(Value::as_i64).unwrap_or_default();
+    let drawn = counted.iter().map(of).fold(0_i64, i64::saturating_add);
+    let left = has.get().saturating_sub(drawn).max(0);
+    if asked.get() <= left {
+        return Ok(());
+    }
+    let members = [("drawn", drawn), ("left", left), ("upTo", has.get())];
+    Err(ServiceError::Differs {
+        detail: format!(
+            "{} in minor units is more than is left of '{}': {left} of {}, {drawn} were drawn before; nothing was stored",
+            asked.get(),
+            source.id,
+            has.get()
+        ),
+        code: "more_than_is_left",
+        members: members.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect(),
+    })
+}

@@ -1,0 +1,72 @@
+//! Instances that somebody has paused, and looking for instances whatever they are.
+
+use jiff::Timestamp;
+
+use super::Resource;
+
+/// Why an instance is paused. What was under way when it was still lands; nothing new begins, and no timer fires, until it is let go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// Who has paused it.
+    pub who: String,
+    /// Why, in their words.
+    pub reason: String,
+    /// Since when, as a date.
+    pub at: Timestamp,
+}
+
+/// An instance and its hold, if it is held.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The instance.
+    pub resource: Resource,
+    /// Its hold.
+    pub hold: Option<Hold>,
+}
+
+/// Which instances of a kind somebody looks for: all that is given must hold. The newest come first (by `created_at`, then `id`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sought {
+    /// Kind of the resource.
+    pub kind: String,
+    /// Name of the workflow.
+    pub workflow: Option<String>,
+    /// State.
+    pub state: Option<String>,
+    /// Whether a final state was reached.
+    pub finished: Option<bool>,
+    /// Only those that ask for a person's attention.
+    pub attention: bool,
+    /// Only those that are held.
+    pub held: bool,
+    /// Id of the user it belongs to.
+    pub owner: Option<String>,
+    /// Beginning of the digest of a component that has moved it, in hex.
+    pub digest: Option<String>,
+    /// A part of its id.
+    pub text: Option<String>,
+    /// Last changed before this date.
+    pub unchanged_since: Option<Timestamp>,
+    /// Start after this `(created_at, id)`.
+    pub after: Option<(Timestamp, String)>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+impl Sought {
+    /// Whether an instance that is `held` or not is one of them, as far as itself tells: its history is not asked.
+    #[must_use]
+    pub fn fits(&self, resource: &Resource, held: bool) -> bool {
+        let Some(progress) = &resource.workflow else { return false };
+        let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
+        resource.kind == self.kind
+            && is(&self.workflow, &progress.workflow)
+            && is(&self.state, &resource.state)
+            && self.finished.is_none_or(|finished| finished == progress.finished)
+            && (!self.attention || progress.attention.is_some())
+            && (!self.held || held)
+            && (self.owner.is_none() || self.owner == resource.owner)
+            && self.text.as_ref().is_none_or(|text| resource.id.contains(text.as_str()))
+            && self.unchanged_since.is_none_or(|since| resource.updated_at < since)
+    }
+}

@@ -1,0 +1,96 @@
+//! Holds of instances in memory, and looking for instances whatever they are.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use super::super::{Found, Hold, RunStatus, Sought, StepRun, Timer};
+use super::state::{Placed, State, to_micros};
+
+impl State {
+    pub(super) fn hold(&mut self, kind: &str, id: &str, mut hold: Hold) -> bool {
+        let name = (kind.to_owned(), id.to_owned());
+        let is_unfinished = |placed: &Placed| placed.resource.workflow.as_ref().is_some_and(|progress| !progress.finished);
+        if !self.resources.get(&name).is_some_and(is_unfinished) {
+            return false;
+        }
+        hold.at = to_micros(hold.at);
+        self.holds.insert(name, hold);
+        true
+    }
+
+    pub(super) fn let_go(&mut self, kind: &str, id: &str) -> bool {
+        self.holds.remove(&(kind.to_owned(), id.to_owned())).is_some()
+    }
+
+    pub(super) fn held(&self, kind: &str, id: &str) -> Option<Hold> {
+        self.holds.get(&(kind.to_owned(), id.to_owned())).cloned()
+    }
+
+    /// Whether nobody holds the instance of a run.
+    pub(super) fn is_free(&self, run: &StepRun) -> bool {
+        self.holds.is_empty() || self.held(&run.resource_kind, &run.resource_id).is_none()
+    }
+
+    /// Whether nobody holds the instance of a timer.
+    pub(super) fn may_fire(&self, timer: &Timer) -> bool {
+        self.holds.is_empty() || self.held(&timer.resource_kind, &timer.resource_id).is_none()
+    }
+
+    pub(super) fn hurry(&mut self, kind: &str, id: &str) -> u64 {
+        let now = self.now;
+        let of_instance = self.runs.values_mut().map(|aged| &mut aged.row).filter(|run| run.resource_kind == kind && run.resource_id == id);
+        let mut hurried = 0;
+        for run in of_instance {
+            match run.status {
+                RunStatus::Quarantined | RunStatus::Stranded => (run.status, run.crashes) = (RunStatus::Ready, 0),
+                RunStatus::Ready if run.due_at > now => {}
+                RunStatus::Ready | RunStatus::Running | RunStatus::Done => continue,
+            }
+            run.due_at = run.due_at.min(now);
+            hurried += 1;
+        }
+        hurried
+    }
+
+    pub(super) fn kinds(&self) -> Vec<String> {
+        self.resources.keys().map(|(kind, _)| kind.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    pub(super) fn set_aside(&self, limit: usize) -> Vec<StepRun> {
+        let aside = [RunStatus::Quarantined, RunStatus::Stranded].into_iter().flat_map(|status| self.open(status));
+        let mut aside: Vec<(u64, &StepRun)> = aside.collect();
+        aside.sort_by_key(|(sequence, run)| (run.due_at, *sequence));
+        aside.into_iter().take(limit).map(|(_, run)| run.clone()).collect()
+    }
+
+    pub(super) fn release_run(&mut self, key: &str) -> bool {
+        let now = self.now;
+        let Some(run) = self.run_keys.get(key).and_then(|sequence| self.runs.get_mut(sequence)).map(|aged| &mut aged.row) else {
+            return false;
+        };
+        if !matches!(run.status, RunStatus::Quarantined | RunStatus::Stranded) {
+            return false;
+        }
+        (run.status, run.crashes, run.due_at) = (RunStatus::Ready, 0, run.due_at.min(now));
+        true
+    }
+
+    pub(super) fn find(&self, sought: &Sought) -> Vec<Found> {
+        let after = sought.after.as_ref().map(|(at, id)| (to_micros(*at), id));
+        let fits = |name: &(String, String), placed: &Placed| {
+            let resource = &placed.resource;
+            sought.fits(resource, self.holds.contains_key(name))
+                && after.is_none_or(|after| (resource.created_at, &resource.id) < after)
+                && sought.digest.as_deref().is_none_or(|digest| self.was_moved_by(name, digest))
+        };
+        let mut found: Vec<_> = self.resources.iter().filter(|(name, placed)| fits(name, placed)).collect();
+        found.sort_by_key(|(_, placed)| Reverse((placed.resource.created_at, &placed.resource.id)));
+        let found = found.into_iter().take(sought.limit);
+        found.map(|(name, placed)| Found { resource: placed.resource.clone(), hold: self.holds.get(name).cloned() }).collect()
+    }
+
+    fn was_moved_by(&self, name: &(String, String), digest: &str) -> bool {
+        let rows = self.history.get(name).into_iter().flat_map(|rows| rows.values());
+        rows.filter_map(|row| row.digest.as_deref()).any(|made_by| made_by.starts_with(digest))
+    }
+}

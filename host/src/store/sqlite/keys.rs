@@ -1,0 +1,161 @@
+//! The keys that resources are found by: written in the commit that changes them, and given to older resources in small steps.
+
+use rusqlite::types::ToSqlOutput;
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
+
+use super::super::AuditEntry;
+use super::super::keys::{KeyValue, Keyed, KeysOf, Note};
+use super::audit;
+use super::columns::{count, int, json, time};
+use super::writer::{UnitError, Writing, micros};
+
+/// Resources that one transaction gives their keys, so that the writer is never held for long.
+const AT_ONCE: i64 = 200;
+
+impl ToSql for KeyValue {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            Self::Number(number) => number.to_sql(),
+            Self::Text(text) => text.to_sql(),
+        }
+    }
+}
+
+/// As the column has them.
+pub(super) fn text_of(keyed: &Keyed) -> serde_json::Result<String> {
+    serde_json::to_string(keyed)
+}
+
+fn parsed(text: Option<&str>) -> Keyed {
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+/// Which resource keys belong to.
+pub(super) struct Of<'a> {
+    pub(super) pk: i64,
+    pub(super) kind: &'a str,
+    pub(super) id: &'a str,
+    pub(super) created_at: i64,
+}
+
+/// Has the resource found by what `after` says, and no longer by what only `before` did. Writes nothing if they are the same.
+pub(super) fn change(writing: &Writing<'_>, of: &Of<'_>, before: Option<&str>, after: Option<&str>) -> rusqlite::Result<()> {
+    if before == after {
+        return Ok(());
+    }
+    let (was, is) = (parsed(before), parsed(after));
+    for (name, value) in was.difference(&is) {
+        writing.run(
+            "DELETE FROM resource_keys WHERE kind = ?1 AND name = ?2 AND value = ?3 AND created_at = ?4 AND id = ?5",
+            params![of.kind, name, value, of.created_at, of.id],
+        )?;
+    }
+    for (name, value) in is.difference(&was) {
+        writing.run(
+            "INSERT INTO resource_keys (kind, name, value, created_at, id) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+            params![of.kind, name, value, of.created_at, of.id],
+        )?;
+    }
+    writing.run("UPDATE resources SET keys = ?2 WHERE pk = ?1", params![of.pk, after])?;
+    Ok(())
+}
+
+/// Removes what a resource is found by and what was noted of it. To be called before its row goes.
+pub(super) fn forget(writing: &Writing<'_>, pk: i64) -> rusqlite::Result<()> {
+    let mut statement = writing.connection.prepare_cached("SELECT kind, id, created_at, keys FROM resources WHERE pk = ?1")?;
+    let row = statement.query_row([pk], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, row.get::<_, Option<String>>(3)?))
+    });
+    let Some((kind, id, created_at, keys)) = row.optional()? else { return Ok(()) };
+    if keys.is_some() {
+        change(writing, &Of { pk, kind: &kind, id: &id, created_at }, keys.as_deref(), None)?;
+    }
+    writing.run("DELETE FROM notes WHERE kind = ?1 AND id = ?2", [kind, id])?;
+    Ok(())
+}
+
+/// Whether every resource has the keys that `specs` say, and nothing else is kept up.
+pub(super) fn is_complete(connection: &Connection, specs: &[KeysOf]) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached("SELECT kind, spec, next FROM resource_keying WHERE spec <> ''")?;
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<i64>>(2)?));
+    let known = statement.query_map([], row)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    let is_up_to_date = |spec: &KeysOf| {
+        let text = spec_text(spec);
+        known.iter().any(|(kind, known, next)| *kind == spec.kind && *known == text && next.is_none())
+    };
+    Ok(known.len() == specs.len() && specs.iter().all(is_up_to_date))
+}
+
+fn spec_text(spec: &KeysOf) -> String {
+    serde_json::to_string(&spec.keys).unwrap_or_default()
+}
+
+/// Gives some of the resources their keys that lack them, as `specs` say; false when none lacks any.
+pub(super) fn give_some(writing: &Writing<'_>, specs: &[KeysOf]) -> Result<bool, UnitError> {
+    let kinds = serde_json::Value::from_iter(specs.iter().map(|spec| spec.kind.as_str())).to_string();
+    // What is no longer asked for is not kept up either: if it is asked for again, all begins anew.
+    writing.run(
+        "UPDATE resource_keying SET spec = '', next = NULL WHERE spec <> '' AND kind NOT IN (SELECT value FROM json_each(?1))",
+        [kinds],
+    )?;
+    for spec in specs {
+        let text = spec_text(spec);
+        writing.run(
+            "INSERT INTO resource_keying (kind, spec, next) VALUES (?1, ?2, 0)
+             ON CONFLICT DO UPDATE SET spec = excluded.spec, next = 0 WHERE spec <> excluded.spec",
+            [&spec.kind, &text],
+        )?;
+        let next = writing
+            .connection
+            .prepare_cached("SELECT next FROM resource_keying WHERE kind = ?1")?
+            .query_row([&spec.kind], |row| row.get::<_, Option<i64>>(0))?;
+        if let Some(next) = next {
+            let next = give_from(writing, spec, next)?;
+            writing.run("UPDATE resource_keying SET next = ?2 WHERE kind = ?1", params![spec.kind, next])?;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Gives keys to a stretch of resources; answers where the next stretch begins.
+fn give_from(writing: &Writing<'_>, spec: &KeysOf, first: i64) -> Result<Option<i64>, UnitError> {
+    let mut statement = writing
+        .connection
+        .prepare_cached("SELECT pk, id, created_at, data, keys FROM resources WHERE kind = ?1 AND pk >= ?2 ORDER BY pk LIMIT ?3")?;
+    let rows = statement.query_map(params![spec.kind, first, AT_ONCE], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, json(row, 3)?, row.get::<_, Option<String>>(4)?))
+    })?;
+    let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    for (pk, id, created_at, data, before) in &rows {
+        let after = text_of(&spec.of(data)).ok();
+        change(writing, &Of { pk: *pk, kind: &spec.kind, id, created_at: *created_at }, before.as_deref(), after.as_deref())?;
+    }
+    let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < AT_ONCE;
+    Ok(rows.last().filter(|_| !is_last).map(|(pk, ..)| pk + 1))
+}
+
+pub(super) fn add_note(writing: &Writing<'_>, note: &Note, entry: Option<AuditEntry>) -> Result<Option<u64>, UnitError> {
+    let added = writing.run(
+        "INSERT INTO notes (kind, id, at, author, text)
+         SELECT kind, id, ?3, ?4, ?5 FROM resources WHERE kind = ?1 AND id = ?2",
+        params![note.kind, note.id, micros(note.at), note.author, note.text],
+    )?;
+    if added == 0 {
+        return Ok(None);
+    }
+    let seq = writing.connection.last_insert_rowid().unsigned_abs();
+    audit::append(writing.connection, entry)?;
+    Ok(Some(seq))
+}
+
+/// The last `limit` notes before that number, the newest first.
+pub(super) fn notes(connection: &Connection, kind: &str, id: &str, before: u64, limit: usize) -> rusqlite::Result<Vec<Note>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, kind, id, at, author, text FROM notes WHERE kind = ?1 AND id = ?2 AND seq < ?3 ORDER BY seq DESC LIMIT ?4",
+    )?;
+    let note = |row: &rusqlite::Row<'_>| {
+        Ok(Note { seq: count(row, 0)?, kind: row.get(1)?, id: row.get(2)?, at: time(row, 3)?, author: row.get(4)?, text: row.get(5)? })
+    };
+    statement.query_map(params![kind, id, int(before), i64::try_from(limit).unwrap_or(i64::MAX)], note)?.collect()
+}

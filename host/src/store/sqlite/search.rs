@@ -1,0 +1,220 @@
+//! Resources by several conditions at once, the newest first. One condition leads: its index is walked in the sequence that is asked for, and
+//! what the others say is looked up for each. It is the one that fits the fewest, as far as a short look at each index tells. Where none fits
+//! few, a page looks at so many and no more, and says where to go on.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, Transaction, TransactionBehavior, params_from_iter};
+
+use super::super::keys::{Matches, Search, Wanted};
+use super::columns::time_of;
+use super::resources::select_resource;
+use super::writer::micros;
+
+/// Entries of an index that are counted to find out whether a condition fits few.
+const FEW: i64 = 2_000;
+/// Resources that a page looks at, where something has to be looked up for each.
+const LOOKED_AT: usize = 4_000;
+/// The same where the index itself tells.
+const READ: usize = 60_000;
+
+/// All resources of a kind, by creation.
+const NEWEST: &str = "resources AS k INDEXED BY resources_newest";
+
+/// A part of a statement, and what its question marks stand for in their sequence.
+#[derive(Clone, Default)]
+struct Part {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Part {
+    fn new(sql: impl Into<String>, values: impl IntoIterator<Item = Value>) -> Self {
+        Self { sql: sql.into(), values: values.into_iter().collect() }
+    }
+
+    fn all(parts: impl IntoIterator<Item = Self>) -> Self {
+        parts
+            .into_iter()
+            .reduce(|all, part| Self::new(format!("{} AND {}", all.sql, part.sql), [all.values, part.values].concat()))
+            .unwrap_or_default()
+    }
+}
+
+/// One condition: how it leads, and how it is looked up of a resource `r`.
+struct Condition {
+    /// The table and its index.
+    index: &'static str,
+    /// What holds of the entries that fit.
+    fits: Part,
+    /// The same for a resource `r` that another condition has led to; empty where that is told by its place alone.
+    of_resource: Part,
+    /// Where the index has the sequence of sizes: the one that has that of creation, where each entry says its size.
+    by_size: Option<(&'static str, Part)>,
+}
+
+impl Condition {
+    fn column(index: &'static str, kind: &str, condition: &str, value: Option<&str>) -> Self {
+        let values = || value.map(|value| Value::from(value.to_owned()));
+        let kind = Value::from(kind.to_owned());
+        Self {
+            index,
+            fits: Part::new(format!("k.kind = ? AND k.{condition}"), std::iter::once(kind).chain(values())),
+            of_resource: Part::new(format!("r.{condition}"), values()),
+            by_size: None,
+        }
+    }
+
+    fn key(kind: &str, wanted: &Wanted) -> Self {
+        const SAME: &str = "k.kind = r.kind AND k.name = ? AND k.created_at = r.created_at AND k.id = r.id";
+        const NUMBERS: &str = "resource_keys AS k INDEXED BY resource_keys_newest";
+        let text = |text: &str| Value::from(text.to_owned());
+        match wanted {
+            Wanted::Text { name, is } => Self {
+                index: "resource_keys AS k",
+                fits: Part::new("k.kind = ? AND k.name = ? AND k.value = ?", [text(kind), text(name), text(is)]),
+                of_resource: Part::new(
+                    format!("EXISTS (SELECT 1 FROM resource_keys AS k WHERE {SAME} AND k.value = ?)"),
+                    [text(name), text(is)],
+                ),
+                by_size: None,
+            },
+            Wanted::Number { name, least, most } => {
+                let range = || [Value::from(*least), Value::from(*most)];
+                let named = [text(kind), text(name)];
+                Self {
+                    index: "resource_keys AS k",
+                    fits: Part::new("k.kind = ? AND k.name = ? AND k.value BETWEEN ? AND ?", named.clone().into_iter().chain(range())),
+                    of_resource: Part::new(
+                        format!(
+                            "EXISTS (SELECT 1 FROM {NUMBERS} WHERE {SAME} AND typeof(k.value) = 'integer' AND k.value BETWEEN ? AND ?)"
+                        ),
+                        std::iter::once(text(name)).chain(range()),
+                    ),
+                    by_size: Some((NUMBERS, Part::new("k.kind = ? AND k.name = ? AND typeof(k.value) = 'integer'", named))),
+                }
+            }
+        }
+    }
+
+    /// How many entries it fits, counted as far as [`FEW`] and one more. In an index by size those of a stretch of time do not stand together:
+    /// there all are counted.
+    fn count(&self, moment: &Transaction<'_>, bounds: &Part) -> rusqlite::Result<i64> {
+        let bounds = self.by_size.is_none().then(|| bounds.clone());
+        let all = Part::all(std::iter::once(self.fits.clone()).chain(bounds));
+        let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {} WHERE {} LIMIT {})", self.index, all.sql, FEW + 1);
+        moment.prepare_cached(&sql)?.query_row(params_from_iter(all.values), |row| row.get(0))
+    }
+}
+
+fn conditions(search: &Search) -> Vec<Condition> {
+    let kind = search.kind.as_str();
+    let (texts, numbers): (Vec<_>, Vec<_>) = search.keys.iter().partition(|wanted| matches!(wanted, Wanted::Text { .. }));
+    let of_id = || Condition::column("resources AS k", kind, "id = ?", search.id.as_deref());
+    let of_owner = || Condition::column("resources AS k INDEXED BY resources_owned", kind, "owner = ?", search.owner.as_deref());
+    let asking = || Condition::column("resources AS k INDEXED BY resources_asking", kind, "attention IS NOT NULL", None);
+    let in_time = || Condition {
+        index: NEWEST,
+        fits: Part::new("k.kind = ?", [Value::from(kind.to_owned())]),
+        of_resource: Part::default(),
+        by_size: None,
+    };
+    let in_state = || Condition::column("resources AS k INDEXED BY resources_state", kind, "state = ?", search.state.as_deref());
+    // Where none fits few, the first leads.
+    search
+        .id
+        .is_some()
+        .then(of_id)
+        .into_iter()
+        .chain(texts.into_iter().map(|wanted| Condition::key(kind, wanted)))
+        .chain(search.owner.is_some().then(of_owner))
+        .chain(search.attention.then(asking))
+        .chain(search.state.is_some().then(in_state))
+        .chain(numbers.into_iter().map(|wanted| Condition::key(kind, wanted)))
+        .chain((search.from.is_some() || search.to.is_some()).then(in_time))
+        .collect()
+}
+
+/// The stretch of time that is asked for, up to where the page before ended.
+fn bounds(search: &Search) -> Part {
+    let to = search.to.map(|to| (micros(to), String::new()));
+    let after = search.after.as_ref().map(|(at, id)| (micros(*at), id.clone()));
+    let (before, id) = match (to, after) {
+        (Some(to), Some(after)) => to.min(after),
+        (to, after) => to.or(after).unwrap_or((i64::MAX, String::new())),
+    };
+    let from = search.from.map_or(i64::MIN, micros);
+    Part::new("(k.created_at, k.id) < (?, ?) AND k.created_at >= ?", [before.into(), id.into(), from.into()])
+}
+
+/// The statement that walks: creation, id, and whether all fits, of each entry.
+struct Walk {
+    statement: Part,
+    looked_at: usize,
+}
+
+fn walk(moment: &Transaction<'_>, search: &Search) -> rusqlite::Result<Walk> {
+    let bounds = bounds(search);
+    let mut conditions = conditions(search);
+    let counts = conditions.iter().map(|condition| condition.count(moment, &bounds)).collect::<rusqlite::Result<Vec<_>>>()?;
+    let fewest = counts.iter().enumerate().min_by_key(|(_, count)| **count).map(|(at, count)| (at, *count));
+    let Some((at, count)) = fewest else {
+        let all = Part::all([Part::new("k.kind = ?", [Value::from(search.kind.clone())]), bounds]);
+        return Ok(statement(NEWEST, Part::default(), all, READ));
+    };
+    let leading = conditions.remove(at);
+    let others = conditions.into_iter().map(|condition| condition.of_resource).filter(|part| !part.sql.is_empty());
+    let others = Part::all(others);
+    let looked_at = if others.sql.is_empty() { READ } else { LOOKED_AT };
+    let others = if others.sql.is_empty() {
+        others
+    } else {
+        Part::new(format!("EXISTS (SELECT 1 FROM resources AS r WHERE r.kind = k.kind AND r.id = k.id AND {})", others.sql), others.values)
+    };
+    match leading.by_size {
+        // Few of these sizes: all of them are read and put into their sequence. Else those of all sizes are walked.
+        Some((index, numbered)) if count > FEW => {
+            let size = Part::new("k.value BETWEEN ? AND ?", leading.fits.values[2..].to_vec());
+            let fits = Part::all(std::iter::once(size).chain((!others.sql.is_empty()).then_some(others)));
+            Ok(statement(index, fits, Part::all([numbered, bounds]), looked_at))
+        }
+        _ => Ok(statement(leading.index, others, Part::all([leading.fits, bounds]), looked_at)),
+    }
+}
+
+fn statement(index: &str, fits: Part, entries: Part, looked_at: usize) -> Walk {
+    let does = if fits.sql.is_empty() { "1" } else { &fits.sql };
+    let sql = format!(
+        "SELECT k.created_at, k.id, {does} FROM {index} WHERE {} ORDER BY k.created_at DESC, k.id DESC LIMIT {looked_at}",
+        entries.sql
+    );
+    Walk { statement: Part::new(sql, [fits.values, entries.values].concat()), looked_at }
+}
+
+/// What is asked for, all of it as of one moment.
+pub(super) fn find(connection: &mut Connection, search: &Search) -> rusqlite::Result<Matches> {
+    let moment = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
+    let Walk { statement, looked_at } = walk(&moment, search)?;
+    let (mut wanted, mut seen, mut last) = (Vec::new(), 0, None);
+    let mut prepared = moment.prepare_cached(&statement.sql)?;
+    let mut rows = prepared.query(params_from_iter(statement.values))?;
+    while let Some(row) = rows.next()? {
+        let position = (row.get::<_, i64>(0)?, row.get::<_, String>(1)?);
+        seen += 1;
+        if row.get::<_, bool>(2)? && wanted.last() != Some(&position) {
+            wanted.push(position.clone());
+            if wanted.len() > search.limit {
+                break;
+            }
+        }
+        last = Some(position);
+    }
+    let next = if wanted.len() > search.limit {
+        wanted.truncate(search.limit);
+        wanted.last().cloned()
+    } else {
+        last.filter(|_| seen >= looked_at)
+    };
+    let resources = wanted.iter().map(|(_, id)| select_resource(&moment, &search.kind, id)).collect::<rusqlite::Result<Vec<_>>>()?;
+    let next = next.map(|(at, id)| Ok::<_, rusqlite::Error>((time_of(at)?, id))).transpose()?;
+    Ok(Matches { resources: resources.into_iter().flatten().collect(), next })
+}

@@ -1,0 +1,41 @@
+//! Refunds where accounts and stock are in one process, orders in another, and a gateway before both.
+
+use std::path::Path;
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use super::split::Split;
+use super::test_env::until;
+use crate::processes::shop::config;
+use crate::test_app::SECRET;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_and_goods_come_back_through_three_processes() {
+    let split = Split::new();
+    let _users = split.users_products(&[]).await;
+    let mut orders = split.orders(&[]);
+    orders.until_ready().await;
+    let gateway = split.gateway(&[]).await;
+    let ada = gateway.client.customer("ada").await;
+    gateway.client.customer("fay").await;
+    let data = split.home.path().join("users-products");
+    let variables = [("DATA_DIR", data.as_path()), ("JWT_SECRET", Path::new(SECRET))];
+    split.home.operate_from_shell(&config("users-products.yaml"), &["users", "grant", "fay@example.com", "finance"], &variables).unwrap();
+    let fay = gateway.client.login("fay").await;
+
+    let bought = ada.order_until("prod-001", 2, "tok_visa", &["delivered"]).await;
+    let id = bought["id"].as_str().unwrap();
+    until("the goods have left the stock", || async { (ada.stock("prod-001").await == 48).then_some(()) }).await;
+    let body = json!({"orderId": id, "amount": 29_998, "reason": "sent back", "restock": true});
+    assert_eq!(ada.post("/api/admin/refunds", &body).await.status, StatusCode::FORBIDDEN);
+    let made = fay.post("/api/admin/refunds", &body).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    ada.wait_for("refunds", made.body["id"].as_str().unwrap(), &["closed"]).await;
+    assert_eq!(ada.stock("prod-001").await, 50);
+    assert_eq!(fay.post("/api/admin/refunds", &body).await.status, StatusCode::CONFLICT);
+    let found = fay.get(&format!("/api/admin/orders?search={id}")).await.body;
+    assert_eq!(found["items"][0]["id"], id, "{found:#}");
+    let listed = ada.get(&format!("/api/refunds?orderId={id}")).await.body;
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed:#}");
+}

@@ -1,0 +1,51 @@
+//! Components: shown, judged, swapped and rolled back.
+
+use millrace::plan::access::Role;
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use super::{millrace, staff, until};
+use crate::test_app::{TestApp, built};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_is_judged_put_in_its_place_and_rolled_back() {
+    let app = TestApp::start("configs/monolith.yaml", &[("OPERATOR_WRITES", "true")]).await;
+    let designer = staff(&app, "dora", &[Role::Designer]).await;
+    app.client.customer("ada").await.order_until("prod-001", 1, "tok_visa", &["delivered"]).await;
+    let list = designer.get("/operator/components").await.body;
+    let payment = list["items"].as_array().unwrap().iter().find(|one| one["name"] == "payment-processor").unwrap().clone();
+    let first = payment["digest"].as_str().unwrap().to_owned();
+    assert_eq!((&payment["breaker"], &payment["outcomes"]["accepted"]), (&json!("closed"), &json!(1)), "{payment}");
+    assert!(payment["p95Seconds"].as_f64().unwrap() > 0.0, "{payment}");
+    let shown = designer.get("/operator/components/payment-processor").await.body;
+    assert!(shown["limits"]["memoryBytes"].as_u64().unwrap() > 0 && shown["versions"].as_array().unwrap().len() == 1, "{shown}");
+
+    let refused = designer.post("/operator/components/payment-processor/upload", &json!({})).await;
+    assert_eq!(refused.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{refused:?}");
+    let token = designer.token().to_owned();
+    let ask = |arguments: &[&str]| tokio::task::block_in_place(|| millrace(&app, &token, arguments));
+    let (ok, wrong) = ask(&["components", "upload", "payment-processor", built("shipping.wasm").to_str().unwrap()]);
+    assert!(!ok && wrong.contains("the file is another component"), "{wrong}");
+    assert_eq!(designer.get("/operator/components/payment-processor").await.body["digest"], first.as_str(), "nothing has changed");
+
+    let data = json!({"data": {"total": "1.00"}});
+    let tried = designer.post("/operator/components/payment-processor/trial", &data).await;
+    assert_eq!((tried.status, &tried.body["digest"]), (StatusCode::OK, &json!(first)), "{tried:?}");
+    assert_ne!(tried.body["outcome"], "accepted", "there is nothing to pay with: {tried:?}");
+    let (ok, swapped) =
+        ask(&["components", "swap", "payment-processor", built("payment-v2.wasm").to_str().unwrap(), "--reason", "the new version"]);
+    assert!(ok && swapped.contains("serves"), "{swapped}");
+    let second = designer.get("/operator/components/payment-processor").await.body["digest"].as_str().unwrap().to_owned();
+    assert_ne!(first, second);
+    let at = std::fs::read(app.component("payment.wasm")).unwrap();
+    assert_eq!(at, std::fs::read(built("payment-v2.wasm")).unwrap(), "the file says so too");
+
+    let back = designer.post("/operator/components/payment-processor/rollback", &json!({"reason": "it is slow"})).await;
+    assert_eq!((back.status, &back.body["component"]["digest"]), (StatusCode::OK, &json!(first)), "{back:?}");
+    until("the file is that of the version that serves", async || {
+        (std::fs::read(app.component("payment.wasm")).unwrap() == std::fs::read(built("payment.wasm")).unwrap()).then_some(json!(null))
+    })
+    .await;
+    let none = designer.send(Method::POST, "/operator/components/nobody/swap", Some(&json!({"digest": "x", "reason": "y"})), &[]).await;
+    assert_eq!(none.status, StatusCode::NOT_FOUND, "{none:?}");
+}

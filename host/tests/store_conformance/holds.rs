@@ -1,0 +1,160 @@
+//! Holds of instances, and looking for instances whatever they are.
+
+use millrace::store::{Commit, Found, Hold, Resource, RunStatus, Settled, Sought, StepRun};
+
+use crate::test_env::{
+    TestEnv, at, change, claim, create, done, history_row, instance, moved, next_due, product, run, settling, timer, with_runs,
+};
+
+fn because(reason: &str) -> Hold {
+    Hold { who: "user-9".into(), reason: reason.into(), at: at(100) }
+}
+
+fn sought() -> Sought {
+    Sought { kind: "orders".into(), limit: 10, ..Sought::default() }
+}
+
+fn ids(found: &[Found]) -> Vec<&str> {
+    found.iter().map(|found| found.resource.id.as_str()).collect()
+}
+
+async fn found(env: &TestEnv, sought: Sought) -> Vec<String> {
+    let found = env.store.operations.find(&sought).await.unwrap();
+    assert_eq!(env.store.operations.count(&sought).await.unwrap(), found.len() as u64, "{sought:?}");
+    ids(&found).into_iter().map(str::to_owned).collect()
+}
+
+pub async fn nothing_of_a_held_instance_begins_until_it_is_let_go_on(env: TestEnv) {
+    let store = &env.store;
+    for id in ["held", "free"] {
+        store.resources.commit(create(instance(id))).await.unwrap();
+        let timers = vec![timer(id, "expire", 2, 20)];
+        store.resources.commit(Commit { timers, ..change(moved(&instance(id), "paying")) }).await.unwrap();
+    }
+    store.resources.commit(with_runs([run("held", "payment"), StepRun { due_at: at(10), ..run("free", "payment") }])).await.unwrap();
+    assert!(store.instances.hold("orders", "held", because("the customer calls"), None).await.unwrap());
+    assert_eq!(store.instances.held("orders", "held").await.unwrap(), Some(because("the customer calls")));
+    assert_eq!(store.instances.held("orders", "free").await.unwrap(), None);
+    assert_eq!(store.instances.holds().await.unwrap(), [("orders".to_owned(), "held".to_owned())]);
+    assert_eq!(store.operations.backlog().await.unwrap().held, 1);
+
+    assert_eq!(next_due(store).await, Some(at(10)), "what is held is not waited for");
+    let claimed: Vec<String> = claim(store, at(99), 10).await.into_iter().map(|run| run.resource_id).collect();
+    assert_eq!(claimed, ["free"]);
+    let due = store.instances.due_timers(at(99), 10).await.unwrap();
+    assert_eq!(due.iter().map(|timer| timer.resource_id.as_str()).collect::<Vec<_>>(), ["free"]);
+    assert_eq!(store.instances.timers("orders", "held").await.unwrap().len(), 1, "its timer is still there");
+
+    assert!(store.instances.let_go("orders", "held", None).await.unwrap());
+    assert!(!store.instances.let_go("orders", "held", None).await.unwrap(), "it is not held any more");
+    assert_eq!(claim(store, at(99), 10).await[0].resource_id, "held");
+    assert_eq!(store.instances.due_timers(at(99), 10).await.unwrap().len(), 2);
+    assert_eq!(store.instances.next_timer_due().await.unwrap(), Some(at(20)));
+}
+
+pub async fn a_hold_ends_with_its_instance_and_outlives_the_process(mut env: TestEnv) {
+    env.store.resources.commit(create(instance("a"))).await.unwrap();
+    env.store.instances.hold("orders", "a", because("first"), None).await.unwrap();
+    env.store.instances.hold("orders", "a", because("second"), None).await.unwrap();
+    env.reopen().await;
+    assert_eq!(env.store.instances.held("orders", "a").await.unwrap(), Some(because("second")));
+    let mut ended = moved(&instance("a"), "cancelled");
+    ended.workflow.as_mut().unwrap().finished = true;
+    env.store.resources.commit(change(ended)).await.unwrap();
+    assert_eq!(env.store.instances.held("orders", "a").await.unwrap(), None);
+    assert_eq!(env.store.operations.backlog().await.unwrap().held, 0);
+}
+
+pub async fn only_an_unfinished_instance_is_held(env: TestEnv) {
+    let mut ended = instance("ended");
+    ended.workflow.as_mut().unwrap().finished = true;
+    env.store.resources.commit(create(ended)).await.unwrap();
+    env.store.resources.commit(create(product("thing"))).await.unwrap();
+    for (kind, id) in [("orders", "ended"), ("products", "thing"), ("orders", "nobody")] {
+        assert!(!env.store.instances.hold(kind, id, because("no"), None).await.unwrap(), "{kind} {id}");
+    }
+    assert!(env.store.instances.holds().await.unwrap().is_empty());
+}
+
+pub async fn an_instance_is_hurried_and_its_runs_that_were_set_aside_get_another_chance(env: TestEnv) {
+    let store = &env.store;
+    let later = env.clock.steady() + jiff::SignedDuration::from_hours(1);
+    let waiting = StepRun { due_at: later, ..run("a", "payment") };
+    store.resources.commit(with_runs([waiting, run("a", "shipping"), StepRun { due_at: later, ..run("b", "payment") }])).await.unwrap();
+    let held = store.instances.claim_run("a:shipping:1").await.unwrap().unwrap();
+    store.resources.commit(settling(Settled { status: RunStatus::Quarantined, ..done(&held) })).await.unwrap();
+    let aside: Vec<String> = store.operations.set_aside(10).await.unwrap().into_iter().map(|run| run.key).collect();
+    assert_eq!(aside, ["a:shipping:1"]);
+    assert_eq!(store.instances.hurry("orders", "a", None).await.unwrap(), 2);
+    assert_eq!(store.instances.hurry("orders", "a", None).await.unwrap(), 0, "there is nothing left to hurry");
+    assert_eq!(claim(store, env.clock.steady(), 10).await.len(), 2, "that of the other instance waits");
+    assert!(store.operations.set_aside(10).await.unwrap().is_empty());
+    assert!(!store.operations.release_run("a:shipping:1", None).await.unwrap(), "it is not set aside any more");
+}
+
+/// Three instances and a thing that is none.
+async fn filled(env: &TestEnv) {
+    let mut other = instance("order-b");
+    other.owner = Some("user-2".into());
+    other.created_at = at(10);
+    let mut ended = Resource { created_at: at(20), updated_at: at(500), state: "delivered".into(), ..instance("order-c") };
+    let progress = ended.workflow.as_mut().unwrap();
+    (progress.finished, progress.attention) = (true, Some("look".into()));
+    for resource in [instance("order-a"), other, ended, product("thing")] {
+        env.store.resources.commit(create(resource)).await.unwrap();
+    }
+    let history = vec![history_row(2)];
+    let moved = Commit { history, ..change(moved(&instance("order-a"), "paying")) };
+    env.store.resources.commit(moved).await.unwrap();
+    env.store.instances.hold("orders", "order-b", because("wait"), None).await.unwrap();
+}
+
+pub async fn instances_are_found_by_what_they_are(env: TestEnv) {
+    filled(&env).await;
+    let all = ["order-c", "order-b", "order-a"];
+    assert_eq!(found(&env, sought()).await, all);
+    assert_eq!(found(&env, Sought { kind: "products".into(), ..sought() }).await, [""; 0], "what has no workflow is none");
+    let text = |text: &str| Some(text.to_owned());
+    let cases: &[(Sought, &[&str])] = &[
+        (Sought { workflow: text("order-processing"), ..sought() }, &all[..]),
+        (Sought { workflow: text("other"), ..sought() }, &[]),
+        (Sought { state: text("paying"), ..sought() }, &["order-a"]),
+        (Sought { finished: Some(false), ..sought() }, &["order-b", "order-a"]),
+        (Sought { finished: Some(true), ..sought() }, &["order-c"]),
+        (Sought { finished: Some(false), owner: text("user-1"), ..sought() }, &["order-a"]),
+        (Sought { attention: true, ..sought() }, &["order-c"]),
+        (Sought { held: true, ..sought() }, &["order-b"]),
+        (Sought { owner: text("user-2"), ..sought() }, &["order-b"]),
+        (Sought { digest: text("abab"), ..sought() }, &["order-a"]),
+        (Sought { digest: text("abac"), ..sought() }, &[]),
+        (Sought { text: text("er-b"), ..sought() }, &["order-b"]),
+        (Sought { text: text("%"), ..sought() }, &[]),
+        (Sought { unchanged_since: Some(at(60)), ..sought() }, &["order-b"]),
+        (Sought { attention: true, held: true, ..sought() }, &[]),
+    ];
+    for (sought, expected) in cases {
+        assert_eq!(found(&env, sought.clone()).await, *expected, "{sought:?}");
+    }
+    let held = env.store.operations.find(&Sought { held: true, ..sought() }).await.unwrap();
+    assert_eq!(held[0].hold, Some(because("wait")));
+    assert_eq!(env.store.operations.kinds().await.unwrap(), ["orders", "products"]);
+}
+
+pub async fn pages_of_what_is_sought_have_no_gap_and_no_repetition(env: TestEnv) {
+    for number in 0..25 {
+        // Some are created at the same moment.
+        let resource = Resource { created_at: at(number / 3), ..instance(&format!("order-{number:02}")) };
+        env.store.resources.commit(create(resource)).await.unwrap();
+    }
+    for finished in [None, Some(false)] {
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let page = env.store.operations.find(&Sought { finished, after, limit: 7, ..sought() }).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some((last.resource.created_at, last.resource.id.clone()));
+            seen.extend(page.into_iter().map(|found| (found.resource.created_at, found.resource.id)));
+        }
+        assert_eq!(seen.len(), 25);
+        assert!(seen.is_sorted_by(|one, next| one > next), "the newest come first, each once");
+    }
+}
