@@ -138,7 +138,7 @@ impl Starting<'_> {
             tasks: core.engine.tasks.clone(),
             metrics: core.engine.metrics.clone(),
         };
-        let taken = EventConsumers::new(dependencies, self.plan, bus.system());
+        let taken = EventConsumers::new(dependencies, self.plan, bus.as_ref());
         let (subscriptions, sink) = (taken.subscriptions(), consumers.before(Arc::new(taken) as Arc<dyn Sink>));
         started.tasks.spawn_long("bus", Arc::clone(bus).run(subscriptions, sink, started.stop.clone()));
         let relay = Relay::new(Arc::clone(&messages), core.pipeline.outbox_grew(), Arc::clone(bus), Arc::clone(&core.refusals));

@@ -122,6 +122,10 @@ impl Bus for Embedded {
         "millrace"
     }
 
+    fn is_private(&self) -> bool {
+        true
+    }
+
     fn health(&self) -> BusHealth {
         if self.listening.read().is_some() { BusHealth::Up } else { BusHealth::Down("not started".into()) }
     }

@@ -110,6 +110,9 @@ pub trait Bus: Send + Sync + 'static {
     /// What kind of broker it is, as traces name it.
     fn system(&self) -> &'static str;
 
+    /// Whether nobody but this process can publish on it: what it delivers is what it was given.
+    fn is_private(&self) -> bool;
+
     /// Whether it works now.
     fn health(&self) -> BusHealth;
 

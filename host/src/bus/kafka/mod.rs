@@ -223,6 +223,10 @@ impl Bus for Kafka {
         "kafka"
     }
 
+    fn is_private(&self) -> bool {
+        false
+    }
+
     fn health(&self) -> BusHealth {
         self.link.health()
     }

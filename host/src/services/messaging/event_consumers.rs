@@ -12,7 +12,7 @@ use millrace_workflow::{Cause, Input, Refusal, RunKind};
 use super::inline_execution::InlineRuns;
 use super::strangers::Strangers;
 use super::witness::{Known, Untrue, Witness};
-use crate::bus::{Event, Receipt, Sink, Subscription};
+use crate::bus::{Bus, Event, Receipt, Sink, Subscription};
 use crate::clock::Clock;
 use crate::plan;
 use crate::services::engine::commit_plan::Origin;
@@ -86,9 +86,9 @@ struct Received {
 }
 
 impl EventConsumers {
-    /// From the plan's triggers and handlers; `system` is what the bus is called in traces.
+    /// From the plan's triggers and handlers, for what comes over `bus`.
     #[must_use]
-    pub fn new(dependencies: Dependencies, plan: &plan::Plan, system: &'static str) -> Self {
+    pub fn new(dependencies: Dependencies, plan: &plan::Plan, bus: &dyn Bus) -> Self {
         let Dependencies { pipeline, store, messages, events, tokens, strangers, clock, tasks, metrics } = dependencies;
         let mut by_consumer = HashMap::new();
         let mut subscriptions = Vec::new();
@@ -110,10 +110,17 @@ impl EventConsumers {
         for subscription in &subscriptions {
             metrics.consumer(&subscription.topic, &subscription.consumer, &Untrue::REASONS);
         }
-        let witness =
-            Arc::new(Witness::new(plan, Known { store, events, strangers, clock: clock.clone(), since: clock.now() }, metrics.clone()));
+        let known = Known { store, events, strangers, clock: clock.clone(), since: clock.now(), bus_is_private: bus.is_private() };
+        let witness = Arc::new(Witness::new(plan, known, metrics.clone()));
         let inline = InlineRuns { pipeline: pipeline.clone(), clock: clock.clone(), tasks: tasks.clone() };
-        Self { shared: Shared { pipeline, inline, witness, messages, clock }, tasks, metrics, by_consumer, subscriptions, system }
+        Self {
+            shared: Shared { pipeline, inline, witness, messages, clock },
+            tasks,
+            metrics,
+            by_consumer,
+            subscriptions,
+            system: bus.system(),
+        }
     }
 
     /// The consumer that a `messaging.handler` of this name is on the bus.

@@ -1,7 +1,7 @@
 //! Whether an event tells the truth, as far as this process can know: whoever reaches the broker can write into its topics.
 //!
 //! Of an instance that is kept here, the history says what happened. Of one that another process keeps nothing is known, and
-//! what an event says about it is taken for true.
+//! what an event says about it is taken for true. So is what this process has told itself a moment ago.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -65,6 +65,8 @@ pub(super) struct Known {
     pub clock: Clock,
     /// The date at which this process began: what happened later to what is kept here, it knows.
     pub since: Timestamp,
+    /// Whether events come from nobody but this process.
+    pub bus_is_private: bool,
 }
 
 /// Knows what is kept here.
@@ -106,6 +108,9 @@ impl Witness {
             let ours = self.workflows.contains(workflow) || self.topics.contains(&event.topic);
             return Ok(ours.then(|| Untrue::Contradicted(format!("its resource is '{kind}', and none that is kept here is of that kind"))));
         }
+        if self.known.bus_is_private && self.is_here_still(content) {
+            return Ok(None);
+        }
         let Some(resource) = self.known.store.resource(kind, instance_id).await? else { return Ok(Some(Untrue::Unknown)) };
         let before = content.data.seq.saturating_sub(1);
         let row = self.known.store.history(kind, instance_id, before, 1).await?.into_iter().next();
@@ -140,6 +145,11 @@ impl Witness {
         if database != self.known.events.database() {
             return true;
         }
+        self.is_here_still(content)
+    }
+
+    /// Whether what the event tells has happened since this process began, and cannot be archived yet if it happened here.
+    fn is_here_still(&self, content: &CloudEvent) -> bool {
         let Ok(at) = content.time.parse::<Timestamp>() else { return false };
         let age = Duration::try_from(self.known.clock.now().duration_since(at)).unwrap_or_default();
         at > self.known.since && self.kept_for.is_none_or(|kept_for| age < kept_for)

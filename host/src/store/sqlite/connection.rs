@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
@@ -296,6 +297,8 @@ fn configure(connection: &Connection, role: Role) -> rusqlite::Result<()> {
     // A page that cannot be read through a memory map is a SIGBUS, through a read it is an error.
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // Otherwise SQLite compiles a statement anew each time a value is bound that its plan might depend on, as that of a LIMIT.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     match role {
         Role::Writer => {
             // Only a new file takes this, before anything else is written to it: pages that are free can be given back. In another one it
@@ -355,6 +358,8 @@ pub(super) mod older {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::StatementStatus;
+
     use super::*;
 
     #[test]
@@ -400,5 +405,20 @@ mod tests {
         let _writer = open_writer(&path).unwrap();
         let reader = open_reader(&path).unwrap();
         assert!(reader.execute("UPDATE process SET epoch = 7", []).is_err());
+    }
+
+    #[test]
+    fn a_statement_is_compiled_once_whatever_values_are_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let mut writer = open_writer(&path).unwrap();
+        MIGRATIONS.to_latest(&mut writer).unwrap();
+        for connection in [&writer, &open_reader(&path).unwrap()] {
+            let mut statement = connection.prepare("SELECT seq FROM history WHERE resource = ?1 ORDER BY seq LIMIT ?2").unwrap();
+            for limit in 1..4 {
+                assert!(!statement.exists([limit, limit]).unwrap());
+            }
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+        }
     }
 }
