@@ -190,7 +190,7 @@ describe('a route', () => {
       '+      - method: DELETE',
       '+        path: /api/products/{id}',
       '+        handler: products-api',
-      '+        middlewares: [cors, request-id, rate-limiter]',
+      '+        middlewares: [request-id, rate-limiter, auth-middleware]',
     ])
     expect(text.indexOf('DELETE\n')).toBeLessThan(text.indexOf('path: /api/orders\n'))
   })
