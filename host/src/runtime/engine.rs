@@ -20,6 +20,9 @@ pub(super) const TICK: Duration = Duration::from_millis(2);
 const CORE_INSTANCES: u32 = 64;
 /// Linear memories of one component: the program's own, one of an adapter, and those of what it is composed of.
 const MEMORIES: u32 = 4;
+/// Memories that the pool has for each of its runs: nearly all components have one or two. Of composed ones there is room for as many runs as may
+/// be at once, as long as no version that was replaced holds its own.
+const MEMORIES_OF_A_RUN: u32 = 2;
 /// Tables of one component: the program's own, the shim's, and some for linked libraries.
 const TABLES: u32 = 16;
 /// Elements of one table; each takes 8 bytes of address space. CPython has about 15,000.
@@ -63,7 +66,7 @@ pub(super) fn compiling() -> anyhow::Result<Engine> {
 fn engine(config: &Config) -> anyhow::Result<Engine> {
     Engine::new(config).map_err(|error| {
         anyhow!(
-            "the WebAssembly engine cannot start: {error:#}. It sets address space aside, which is no memory: some 16 GiB for each of twice \
+            "the WebAssembly engine cannot start: {error:#}. It sets address space aside, which is no memory: some 8 GiB for each of twice \
              `maxConcurrentRuns` (MAX_CONCURRENT_RUNS) runs. Where that is limited (`ulimit -v`), lift the limit or lower the number"
         )
     })
@@ -114,14 +117,14 @@ fn config() -> Config {
     config
 }
 
-/// Room for `runs` runs and some spare ones. All of it is address space, not memory: for 1024 runs about 16 TiB of the
+/// Room for `runs` runs and some spare ones. All of it is address space, not memory: for 1024 runs about 8 TiB of the
 /// 128 TiB that a process has, nearly all for linear memories.
 fn pool(runs: usize) -> PoolingAllocationConfig {
     let runs = u32::try_from(runs.clamp(1, 2 * MAX_RUNS)).unwrap_or(u32::MAX) + SPARE;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(runs)
         .total_core_instances(runs * CORE_INSTANCES)
-        .total_memories(runs * MEMORIES)
+        .total_memories(runs * MEMORIES_OF_A_RUN)
         .total_tables(runs * TABLES)
         .total_stacks(runs)
         .max_core_instances_per_component(CORE_INSTANCES)

@@ -167,7 +167,8 @@ impl Probe {
         let missed: Vec<&str> = backend.prefixes.iter().map(String::as_str).filter(|prefix| !serves::covers(served, prefix)).collect();
         (!missed.is_empty()).then(|| {
             let missed = missed.join(" and ");
-            Problem::Another(format!("{names} does not serve {missed}, but {served}: look whether the targets are exchanged"))
+            let does = if names.contains(" and ") { "do" } else { "does" };
+            Problem::Another(format!("{names} {does} not serve {missed}, but {served}: look whether the targets are exchanged"))
         })
     }
 }

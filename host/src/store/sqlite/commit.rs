@@ -200,7 +200,8 @@ struct Before {
 impl Before {
     fn select(writing: &Writing<'_>, resource: &Resource) -> rusqlite::Result<Option<Self>> {
         let mut statement = writing.connection.prepare_cached(
-            "SELECT pk, version, workflow, attention, finished, created_at, keys FROM resources WHERE kind = ?1 AND id = ?2",
+            "SELECT pk, version, workflow, attention, finished, created_at, (SELECT keys FROM keyed WHERE resource = pk)
+             FROM resources WHERE kind = ?1 AND id = ?2",
         )?;
         let row = statement.query_row([&resource.kind, &resource.id], |row| {
             Ok(Self {

@@ -56,13 +56,21 @@ pub(super) fn change(writing: &Writing<'_>, of: &Of<'_>, before: Option<&str>, a
             params![of.kind, name, value, of.created_at, of.id],
         )?;
     }
-    writing.run("UPDATE resources SET keys = ?2 WHERE pk = ?1", params![of.pk, after])?;
+    match after {
+        Some(after) => writing.run(
+            "INSERT INTO keyed (resource, keys) VALUES (?1, ?2) ON CONFLICT (resource) DO UPDATE SET keys = excluded.keys",
+            params![of.pk, after],
+        )?,
+        None => writing.run("DELETE FROM keyed WHERE resource = ?1", [of.pk])?,
+    };
     Ok(())
 }
 
 /// Removes what a resource is found by and what was noted of it. To be called before its row goes.
 pub(super) fn forget(writing: &Writing<'_>, pk: i64) -> rusqlite::Result<()> {
-    let mut statement = writing.connection.prepare_cached("SELECT kind, id, created_at, keys FROM resources WHERE pk = ?1")?;
+    let mut statement = writing
+        .connection
+        .prepare_cached("SELECT kind, id, created_at, keys FROM resources LEFT JOIN keyed ON resource = pk WHERE pk = ?1")?;
     let row = statement.query_row([pk], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, row.get::<_, Option<String>>(3)?))
     });
@@ -122,7 +130,7 @@ pub(super) fn give_some(writing: &Writing<'_>, specs: &[KeysOf]) -> Result<bool,
 fn give_from(writing: &Writing<'_>, spec: &KeysOf, first: i64) -> Result<Option<i64>, UnitError> {
     let mut statement = writing
         .connection
-        .prepare_cached("SELECT pk, id, created_at, data, keys FROM resources WHERE kind = ?1 AND pk >= ?2 ORDER BY pk LIMIT ?3")?;
+        .prepare_cached("SELECT pk, id, created_at, data, (SELECT keys FROM keyed WHERE resource = pk) FROM resources WHERE kind = ?1 AND pk >= ?2 ORDER BY pk LIMIT ?3")?;
     let rows = statement.query_map(params![spec.kind, first, AT_ONCE], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, json(row, 3)?, row.get::<_, Option<String>>(4)?))
     })?;

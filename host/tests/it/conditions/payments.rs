@@ -283,7 +283,8 @@ impl Shop {
                 "      maxRetries: 1\n      retryBackoffMs: 50\n      timeoutSeconds: 1\n".into(),
             ),
         ] {
-            assert_eq!(config.matches(before).count(), 1, "{before}");
+            // The step of refunds has the same settings as that of payments.
+            assert!(config.contains(before), "{before}");
             config = config.replace(before, &after);
         }
         config = from_anywhere(&config);
@@ -460,7 +461,10 @@ async fn a_late_charge_is_voided_before_the_next_visit_begins_and_before_the_ord
     tokio::time::sleep(MUCH_TOO_LATE).await;
     assert_eq!(bank.captured(&id), [0; 0], "{:#?}", bank.entries(&id));
     for row in ended["history"].as_array().unwrap().iter().filter(|row| row["transition"] == "payment_declined") {
-        assert_eq!(row["reason"], "the service behind this step gave no usable answer; whatever it did was undone", "{row:#}");
+        // Whose time is up first, that of the call or that of the step, is a matter of milliseconds.
+        let reason = row["reason"].as_str().unwrap().strip_suffix("; whatever it did was undone");
+        let told = ["the service behind this step gave no usable answer", "the service behind this step did not answer in time"];
+        assert!(reason.is_some_and(|reason| told.contains(&reason)), "{row:#}");
     }
 }
 
@@ -482,7 +486,10 @@ async fn a_bank_in_maintenance_costs_no_order_and_is_told_of() {
             let rows = order["history"].as_array().unwrap();
             let unserved = rows.iter().filter(|row| row["transition"] == "payment_declined").collect::<Vec<_>>();
             for row in &unserved {
-                assert_eq!(row["reason"], "the service behind this step gave no usable answer; whatever it did was undone", "{row:#}");
+                // Whose time is up first, that of the call or that of the step, is a matter of milliseconds.
+                let reason = row["reason"].as_str().unwrap().strip_suffix("; whatever it did was undone");
+                let told = ["the service behind this step gave no usable answer", "the service behind this step did not answer in time"];
+                assert!(reason.is_some_and(|reason| told.contains(&reason)), "{row:#}");
             }
             assert_ne!(order["state"], "cancelled", "{order:#}");
             (unserved.len() > 3).then_some(())
@@ -627,13 +634,12 @@ async fn an_order_waits_in_paying_as_long_as_nobody_can_say_what_was_charged_and
     let text = refused.body["detail"].as_str().unwrap().to_owned();
     assert!(text.contains("'paying'") && text.contains("may have had its effect; ask again"), "{text}");
 
-    let health = until("a person is told", || async {
+    until("a person is told", || async {
         let health = process.client.get("/healthz").await.body;
-        (health["checks"]["persistence"]["status"] == "degraded").then_some(health)
+        let check = &health["checks"]["persistence"];
+        (check["status"] == "degraded" && check["message"].as_str().unwrap().contains("1 instances")).then_some(())
     })
     .await;
-    let message = health["checks"]["persistence"]["message"].as_str().unwrap();
-    assert!(message.contains("1 instances"), "{health:#}");
     let told = || process.log().lock().iter().any(|line| line.contains("ask the provider behind it") && line.contains(&id));
     until("the log names the order and the key", || async { told().then_some(()) }).await;
     let waiting = customer.get(&format!("/api/orders/{id}")).await.body;
