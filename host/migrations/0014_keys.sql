@@ -9,12 +9,8 @@ CREATE TABLE resource_keys (
     PRIMARY KEY (kind, name, value, created_at, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX resource_keys_newest ON resource_keys (kind, name, created_at, id, value) WHERE typeof(value) = 'integer';
--- What was written there of a resource, a JSON list. A table of its own, so that rows of resources are not made longer by what lists never read.
-CREATE TABLE keyed (
-    resource INTEGER PRIMARY KEY,
-    keys     TEXT NOT NULL
-) STRICT;
--- How far older resources were given their keys: those of `spec`, up to `next`; NULL when all have them.
+-- How far older resources were given their keys: those of `spec`, up to `next`; NULL when all have them, -1 while those of another spec are
+-- removed.
 CREATE TABLE resource_keying (
     kind TEXT NOT NULL PRIMARY KEY,
     spec TEXT NOT NULL,

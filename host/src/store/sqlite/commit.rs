@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
+use super::super::keys::Keyed;
 use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, InboxRow, OutboxRow, Resource, RunStatus, Settled};
 use super::super::{KeysOf, StepRun, Timer, Touched};
 use super::audit;
@@ -17,8 +18,8 @@ pub(super) struct Prepared {
     data: String,
     instance: Option<String>,
     deadlines: Option<String>,
-    /// What the resource is found by; `None` if its kind is found by nothing but its id.
-    keys: Option<String>,
+    /// What the resource is found by, and how that is told; `None` if its kind is found by nothing but its id.
+    keys: Option<(KeysOf, Keyed)>,
 }
 
 impl Prepared {
@@ -29,8 +30,10 @@ impl Prepared {
         let progress = resource.and_then(|resource| resource.workflow.as_ref());
         let instance = progress.map(|progress| serde_json::to_string(&progress.instance)).transpose()?;
         let deadlines = progress.map(|progress| deadlines_text(&progress.deadlines)).transpose()?.flatten();
-        let keys = resource.and_then(|resource| Some(keys.iter().find(|keys| keys.kind == resource.kind)?.of(&resource.data)));
-        let keys = keys.as_ref().map(keys::text_of).transpose()?;
+        let keys = resource.and_then(|resource| {
+            let spec = keys.iter().find(|keys| keys.kind == resource.kind)?;
+            Some((spec.clone(), spec.of(&resource.data)))
+        });
         Ok(Self { commit, data, instance, deadlines, keys })
     }
 
@@ -118,31 +121,27 @@ impl Prepared {
             return Err(Conflict::Exists { kind: resource.kind.clone(), id: resource.id.clone() }.into());
         }
         let pk = writing.connection.last_insert_rowid();
-        self.change_keys(writing, (pk, micros(resource.created_at)), resource, None)?;
+        self.change_keys(writing, micros(resource.created_at), resource, None)?;
         Ok(pk)
     }
 
-    /// What the resource is found by, unless that is what it was.
-    fn change_keys(
-        &self,
-        writing: &Writing<'_>,
-        (pk, created_at): (i64, i64),
-        resource: &Resource,
-        before: Option<&str>,
-    ) -> rusqlite::Result<()> {
-        if self.keys.is_none() {
+    /// What the resource is found by, unless that is what it was with the data of `before`.
+    fn change_keys(&self, writing: &Writing<'_>, created_at: i64, resource: &Resource, before: Option<&str>) -> rusqlite::Result<()> {
+        let Some((spec, is)) = &self.keys else { return Ok(()) };
+        if before == Some(&self.data) {
             return Ok(());
         }
-        keys::change(writing, &keys::Of { pk, kind: &resource.kind, id: &resource.id, created_at }, before, self.keys.as_deref())
+        let was = before.and_then(|data| serde_json::from_str(data).ok()).map(|data| spec.of(&data)).unwrap_or_default();
+        keys::change(writing, &keys::Of { kind: &resource.kind, id: &resource.id, created_at }, &was, is)
     }
 
     fn update_resource(&self, writing: &Writing<'_>, version: u64, resource: &Resource) -> Result<i64, UnitError> {
         let conflict = || Conflict::Version { kind: resource.kind.clone(), id: resource.id.clone() };
-        let before = Before::select(writing, resource)?.ok_or_else(conflict)?;
+        let before = Before::select(writing, resource, self.keys.is_some())?.ok_or_else(conflict)?;
         if before.version != int(version) {
             return Err(conflict().into());
         }
-        self.change_keys(writing, (before.pk, before.created_at), resource, before.keys.as_deref())?;
+        self.change_keys(writing, before.created_at, resource, before.data.as_deref())?;
         let (state, version, updated_at) = (&resource.state, int(resource.version), micros(resource.updated_at));
         let progress = resource.workflow.as_ref();
         if before.is_indexed_like(resource) {
@@ -194,16 +193,16 @@ struct Before {
     attention: Option<String>,
     finished: Option<bool>,
     created_at: i64,
-    keys: Option<String>,
+    /// What it held, where that says what it was found by.
+    data: Option<String>,
 }
 
 impl Before {
-    fn select(writing: &Writing<'_>, resource: &Resource) -> rusqlite::Result<Option<Self>> {
+    fn select(writing: &Writing<'_>, resource: &Resource, with_data: bool) -> rusqlite::Result<Option<Self>> {
         let mut statement = writing.connection.prepare_cached(
-            "SELECT pk, version, workflow, attention, finished, created_at, (SELECT keys FROM keyed WHERE resource = pk)
-             FROM resources WHERE kind = ?1 AND id = ?2",
+            "SELECT pk, version, workflow, attention, finished, created_at, iif(?3, data, NULL) FROM resources WHERE kind = ?1 AND id = ?2",
         )?;
-        let row = statement.query_row([&resource.kind, &resource.id], |row| {
+        let row = statement.query_row(params![resource.kind, resource.id, with_data], |row| {
             Ok(Self {
                 pk: row.get(0)?,
                 version: row.get(1)?,
@@ -211,7 +210,7 @@ impl Before {
                 attention: row.get(3)?,
                 finished: row.get(4)?,
                 created_at: row.get(5)?,
-                keys: row.get(6)?,
+                data: row.get(6)?,
             })
         });
         row.optional()

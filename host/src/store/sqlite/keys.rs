@@ -21,62 +21,39 @@ impl ToSql for KeyValue {
     }
 }
 
-/// As the column has them.
-pub(super) fn text_of(keyed: &Keyed) -> serde_json::Result<String> {
-    serde_json::to_string(keyed)
-}
-
-fn parsed(text: Option<&str>) -> Keyed {
-    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
-}
-
 /// Which resource keys belong to.
 pub(super) struct Of<'a> {
-    pub(super) pk: i64,
     pub(super) kind: &'a str,
     pub(super) id: &'a str,
     pub(super) created_at: i64,
 }
 
-/// Has the resource found by what `after` says, and no longer by what only `before` did. Writes nothing if they are the same.
-pub(super) fn change(writing: &Writing<'_>, of: &Of<'_>, before: Option<&str>, after: Option<&str>) -> rusqlite::Result<()> {
-    if before == after {
-        return Ok(());
-    }
-    let (was, is) = (parsed(before), parsed(after));
-    for (name, value) in was.difference(&is) {
+/// Has the resource found by what it `is` found by, and no longer by what only it `was`. Writes nothing if they are the same.
+pub(super) fn change(writing: &Writing<'_>, of: &Of<'_>, was: &Keyed, is: &Keyed) -> rusqlite::Result<()> {
+    for (name, value) in was.difference(is) {
         writing.run(
             "DELETE FROM resource_keys WHERE kind = ?1 AND name = ?2 AND value = ?3 AND created_at = ?4 AND id = ?5",
             params![of.kind, name, value, of.created_at, of.id],
         )?;
     }
-    for (name, value) in is.difference(&was) {
+    for (name, value) in is.difference(was) {
         writing.run(
             "INSERT INTO resource_keys (kind, name, value, created_at, id) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
             params![of.kind, name, value, of.created_at, of.id],
         )?;
     }
-    match after {
-        Some(after) => writing.run(
-            "INSERT INTO keyed (resource, keys) VALUES (?1, ?2) ON CONFLICT (resource) DO UPDATE SET keys = excluded.keys",
-            params![of.pk, after],
-        )?,
-        None => writing.run("DELETE FROM keyed WHERE resource = ?1", [of.pk])?,
-    };
     Ok(())
 }
 
-/// Removes what a resource is found by and what was noted of it. To be called before its row goes.
-pub(super) fn forget(writing: &Writing<'_>, pk: i64) -> rusqlite::Result<()> {
-    let mut statement = writing
-        .connection
-        .prepare_cached("SELECT kind, id, created_at, keys FROM resources LEFT JOIN keyed ON resource = pk WHERE pk = ?1")?;
-    let row = statement.query_row([pk], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, row.get::<_, Option<String>>(3)?))
-    });
-    let Some((kind, id, created_at, keys)) = row.optional()? else { return Ok(()) };
-    if keys.is_some() {
-        change(writing, &Of { pk, kind: &kind, id: &id, created_at }, keys.as_deref(), None)?;
+/// Removes what a resource is found by and what was noted of it. To be called before its row goes. Keys of another time, of which `specs` know
+/// nothing, stay: they go before any like them are given.
+pub(super) fn forget(writing: &Writing<'_>, pk: i64, specs: &[KeysOf]) -> rusqlite::Result<()> {
+    let mut statement = writing.connection.prepare_cached("SELECT kind, id, created_at, data FROM resources WHERE pk = ?1")?;
+    let row =
+        statement.query_row([pk], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, json(row, 3)?)));
+    let Some((kind, id, created_at, data)) = row.optional()? else { return Ok(()) };
+    if let Some(spec) = specs.iter().find(|spec| spec.kind == kind) {
+        change(writing, &Of { kind: &kind, id: &id, created_at }, &spec.of(&data), &Keyed::new())?;
     }
     writing.run("DELETE FROM notes WHERE kind = ?1 AND id = ?2", [kind, id])?;
     Ok(())
@@ -110,7 +87,7 @@ pub(super) fn give_some(writing: &Writing<'_>, specs: &[KeysOf]) -> Result<bool,
         let text = spec_text(spec);
         writing.run(
             "INSERT INTO resource_keying (kind, spec, next) VALUES (?1, ?2, 0)
-             ON CONFLICT DO UPDATE SET spec = excluded.spec, next = 0 WHERE spec <> excluded.spec",
+             ON CONFLICT DO UPDATE SET spec = excluded.spec, next = -1 WHERE spec <> excluded.spec",
             [&spec.kind, &text],
         )?;
         let next = writing
@@ -118,7 +95,7 @@ pub(super) fn give_some(writing: &Writing<'_>, specs: &[KeysOf]) -> Result<bool,
             .prepare_cached("SELECT next FROM resource_keying WHERE kind = ?1")?
             .query_row([&spec.kind], |row| row.get::<_, Option<i64>>(0))?;
         if let Some(next) = next {
-            let next = give_from(writing, spec, next)?;
+            let next = if next < 0 { Some(take_some(writing, spec)?) } else { give_from(writing, spec, next)? };
             writing.run("UPDATE resource_keying SET next = ?2 WHERE kind = ?1", params![spec.kind, next])?;
             return Ok(true);
         }
@@ -126,18 +103,27 @@ pub(super) fn give_some(writing: &Writing<'_>, specs: &[KeysOf]) -> Result<bool,
     Ok(false)
 }
 
+/// Removes keys that another spec has given, some at a time; answers 0 when there are none any more, so that all get theirs anew.
+fn take_some(writing: &Writing<'_>, spec: &KeysOf) -> Result<i64, UnitError> {
+    let taken = writing.run(
+        "DELETE FROM resource_keys WHERE (kind, name, value, created_at, id) IN
+             (SELECT kind, name, value, created_at, id FROM resource_keys WHERE kind = ?1 LIMIT ?2)",
+        params![spec.kind, AT_ONCE * 10],
+    )?;
+    Ok(if taken == 0 { 0 } else { -1 })
+}
+
 /// Gives keys to a stretch of resources; answers where the next stretch begins.
 fn give_from(writing: &Writing<'_>, spec: &KeysOf, first: i64) -> Result<Option<i64>, UnitError> {
     let mut statement = writing
         .connection
-        .prepare_cached("SELECT pk, id, created_at, data, (SELECT keys FROM keyed WHERE resource = pk) FROM resources WHERE kind = ?1 AND pk >= ?2 ORDER BY pk LIMIT ?3")?;
+        .prepare_cached("SELECT pk, id, created_at, data FROM resources WHERE kind = ?1 AND pk >= ?2 ORDER BY pk LIMIT ?3")?;
     let rows = statement.query_map(params![spec.kind, first, AT_ONCE], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, json(row, 3)?, row.get::<_, Option<String>>(4)?))
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, json(row, 3)?))
     })?;
     let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-    for (pk, id, created_at, data, before) in &rows {
-        let after = text_of(&spec.of(data)).ok();
-        change(writing, &Of { pk: *pk, kind: &spec.kind, id, created_at: *created_at }, before.as_deref(), after.as_deref())?;
+    for (_, id, created_at, data) in &rows {
+        change(writing, &Of { kind: &spec.kind, id, created_at: *created_at }, &Keyed::new(), &spec.of(data))?;
     }
     let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < AT_ONCE;
     Ok(rows.last().filter(|_| !is_last).map(|(pk, ..)| pk + 1))

@@ -124,8 +124,8 @@ impl Resources for Sqlite {
     }
 
     async fn delete_resource(&self, kind: &str, id: &str, guard: Guard, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
-        let (kind, id) = (kind.to_owned(), id.to_owned());
-        self.writer.write(move |writing| resources::delete_resource(writing, kind, id, guard, audit)).await
+        let (kind, id, keys) = (kind.to_owned(), id.to_owned(), Arc::clone(&self.keys));
+        self.writer.write(move |writing| resources::delete_resource(writing, kind, id, guard, audit, &keys)).await
     }
 
     async fn history(&self, kind: &str, id: &str, after: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
@@ -484,8 +484,8 @@ impl Operations for Sqlite {
     }
 
     async fn forget_finished(&self, kind: &str, instances: &[(String, u64)]) -> Result<u64, StoreError> {
-        let (kind, instances) = (kind.to_owned(), instances.to_vec());
-        self.writer.write(move |writing| finished::forget(writing, &kind, &instances)).await
+        let (kind, instances, keys) = (kind.to_owned(), instances.to_vec(), Arc::clone(&self.keys));
+        self.writer.write(move |writing| finished::forget(writing, &kind, &instances, &keys)).await
     }
 
     async fn give_keys(&self) -> Result<bool, StoreError> {

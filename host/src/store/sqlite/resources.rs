@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
-use super::super::{AuditEntry, Conflict, Guard, HistoryRow, Listing, PriceRow, Progress, Resource};
+use super::super::{AuditEntry, Conflict, Guard, HistoryRow, KeysOf, Listing, PriceRow, Progress, Resource};
 use super::audit;
 use super::columns::{count, deadlines, int, json, optional_shared_text, time};
 use super::writer::{UnitError, Writing, micros};
@@ -76,6 +76,7 @@ pub(super) fn delete_resource(
     id: String,
     guard: Guard,
     entry: Option<AuditEntry>,
+    specs: &[KeysOf],
 ) -> Result<bool, UnitError> {
     let mut statement = writing.connection.prepare_cached("SELECT pk, version, workflow FROM resources WHERE kind = ?1 AND id = ?2")?;
     let found = statement.query_row([&kind, &id], |row| Ok((row.get::<_, i64>(0)?, count(row, 1)?, row.get::<_, Option<String>>(2)?)));
@@ -88,7 +89,7 @@ pub(super) fn delete_resource(
     if workflow.is_some() {
         return Ok(false);
     }
-    super::keys::forget(writing, pk)?;
+    super::keys::forget(writing, pk, specs)?;
     writing.run("DELETE FROM resources WHERE pk = ?1", [pk])?;
     writing.run("DELETE FROM history WHERE resource = ?1", [pk])?;
     writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;

@@ -289,7 +289,7 @@ impl Shop {
         }
         config = from_anywhere(&config);
         for (before, after) in instead {
-            assert_eq!(config.matches(before).count(), 1, "{before}");
+            assert!(config.contains(before), "{before}");
             config = config.replace(before, after);
         }
         let path = home.path().join("shop.yaml");
