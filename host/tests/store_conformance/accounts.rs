@@ -146,6 +146,23 @@ pub async fn a_reset_is_good_once_and_for_its_time(mut env: TestEnv) {
     assert_eq!(env.store.messages.unpublished_count().await.unwrap(), 3);
 }
 
+pub async fn another_password_and_another_email_end_the_resets_of_before(env: TestEnv) {
+    for id in ["1", "2"] {
+        env.store.users.add_user(user(id, &[])).await.unwrap();
+    }
+    let (users, of) = (&env.store.users, async |digest: &str| env.store.users.reset_of(digest, at(50)).await.unwrap());
+    let reset = |digest: &str, user: &str| Reset { digest: digest.into(), user_id: user.into(), expires_at: at(100) };
+    users.add_reset(reset("kept", "2"), at(1), event("1", 1)).await.unwrap();
+    users.add_reset(reset("a", "1"), at(1), event("1", 2)).await.unwrap();
+    users.update_user("1", Some("another name"), None).await.unwrap();
+    assert_eq!(of("a").await.as_deref(), Some("1"), "a name is nothing that a link depends on");
+    users.update_user("1", None, Some("elsewhere@example.com")).await.unwrap();
+    assert_eq!(of("a").await, None, "who reads the mailbox of before has the account no more");
+    users.add_reset(reset("b", "1"), at(1), event("1", 3)).await.unwrap();
+    users.change_user("1", password("new")).await.unwrap();
+    assert_eq!((of("b").await, of("kept").await.as_deref()), (None, Some("2")));
+}
+
 pub async fn a_user_has_a_few_resets_at_most(env: TestEnv) {
     env.store.users.add_user(user("1", &[])).await.unwrap();
     for n in 0..=MAX_RESETS {

@@ -130,6 +130,7 @@ on_each_store! {
         what_another_process_has_told_of_an_account_is_kept,
         every_epoch_is_told_once,
         a_reset_is_good_once_and_for_its_time,
+        another_password_and_another_email_end_the_resets_of_before,
         a_user_has_a_few_resets_at_most,
         users_are_searched_by_what_is_known_of_them_and_listed_in_pages;
     shop:

@@ -118,7 +118,8 @@ impl AuditLog {
 
     /// Writes that a route has refused somebody who has a token, unless that was written a moment ago: nobody fills the disk by being refused.
     pub async fn refused(&self, actor: &Actor, route: &str) {
-        let Some(left_out) = self.refusals.lock().admit(self.clock.steady(), &actor.id, route) else { return };
+        let is_staff = !actor.roles.and(Roles::STAFF).is_empty();
+        let Some(left_out) = self.refusals.lock().admit(self.clock.steady(), (&actor.id, is_staff), route) else { return };
         let reason = (left_out > 0).then(|| format!("{left_out} more were refused and not written before this"));
         let entry = actor.did(self.clock.now(), REFUSED, route, reason);
         if let Err(error) = self.store.note(vec![entry]).await {

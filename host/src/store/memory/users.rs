@@ -30,10 +30,16 @@ impl State {
         if let Some(name) = name {
             name.clone_into(&mut user.name);
         }
-        if let Some(email) = email {
-            email.clone_into(&mut user.email);
-        }
-        Ok(Some(user.clone()))
+        let user = match email {
+            Some(email) => {
+                email.clone_into(&mut user.email);
+                let user = user.clone();
+                self.accounts.resets.retain(|reset| reset.user_id != id);
+                user
+            }
+            None => user.clone(),
+        };
+        Ok(Some(user))
     }
 
     pub(super) fn change_user(&mut self, id: &str, change: UserChange) -> Result<Option<Changed>, StoreError> {
@@ -45,6 +51,9 @@ impl State {
             && !self.accounts.by_id.values().any(|other| other.id != id && other.acts_as(role))
         {
             return Err(StoreError::Last(role));
+        }
+        if user.password_hash != before.password_hash || user.disabled {
+            self.accounts.resets.retain(|reset| reset.user_id != id);
         }
         self.accounts.by_id.insert(id.to_owned(), user.clone());
         self.note(entry);

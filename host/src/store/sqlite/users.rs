@@ -75,6 +75,9 @@ pub(super) fn update(writing: &Writing<'_>, id: &str, name: Option<&str>, email:
         "UPDATE users SET name = coalesce(?2, name), email = coalesce(?3, email), email_key = coalesce(?4, email_key) WHERE id = ?1",
         params![id, name, email, key],
     )?;
+    if email.is_some() {
+        forget_resets(writing.connection, id)?;
+    }
     Ok(by_id(writing.connection, id)?)
 }
 
@@ -91,8 +94,16 @@ pub(super) fn change(connection: &Connection, id: &str, change: UserChange) -> R
     connection
         .prepare_cached("UPDATE users SET password_hash = ?2, roles = ?3, disabled = ?4, second_factor = ?5, epoch = ?6 WHERE id = ?1")?
         .execute(params![id, user.password_hash, as_json(&user.roles), user.disabled, factor, int(user.epoch)])?;
+    if user.password_hash != before.password_hash || user.disabled {
+        forget_resets(connection, id)?;
+    }
     audit::append(connection, entry)?;
     Ok(Some(Changed { user, done: true }))
+}
+
+/// A link that was sent to the mailbox of before, or for the password of before, is good no more.
+fn forget_resets(connection: &Connection, id: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM password_resets WHERE user_id = ?1")?.execute([id]).map(drop)
 }
 
 fn others_act_as(connection: &Connection, role: &str, id: &str) -> rusqlite::Result<bool> {
