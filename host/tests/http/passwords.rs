@@ -110,7 +110,8 @@ async fn who_gets_the_mail_sets_another_password_once_and_all_tokens_end() {
     edge.profile(&ada).await.problem(401);
     assert_eq!((try_login(&edge, "password123").await, try_login(&edge, "password456").await), (401, 200));
     for used in [links[0].as_str(), &links[1], "", "0000"] {
-        assert_eq!(reset(&edge, used, "password789").await.wrong_fields(), ["/token"], "{used}");
+        let refused = reset(&edge, used, "password789").await;
+        assert!(refused.problem(403).starts_with("/token"), "{used}: {}", refused.text);
     }
     assert_eq!(try_login(&edge, "password456").await, 200);
 }
@@ -124,7 +125,7 @@ async fn a_link_is_good_for_half_an_hour_and_what_is_kept_of_it_is_no_link() {
     assert_eq!(link.len(), 64);
     assert_eq!(edge.store.users.reset_of(&link, edge.clock.steady()).await.unwrap(), None, "the store has a digest only");
     edge.clock.advance(SignedDuration::from_mins(31));
-    assert_eq!(reset(&edge, &link, "password456").await.wrong_fields(), ["/token"]);
+    assert!(reset(&edge, &link, "password456").await.problem(403).starts_with("/token"));
 }
 
 #[tokio::test]

@@ -91,6 +91,7 @@ fn of_passwords(operation: AccountOperation, schemas: &mut Schemas) -> Shape {
         }
         _ => {
             let answers = none.empty(204, "The password is set; all tokens of the account have ended");
+            let answers = answers.problem(schemas, 403, "The link is not valid, or not any more");
             account("Set another password by the link", Some(schemas.request::<PasswordReset>()), answers)
         }
     }

@@ -103,7 +103,7 @@ impl Users {
     pub async fn reset_password(&self, reset: &PasswordReset) -> Result<(), ServiceError> {
         rules::new_password(&reset.new_password)?;
         let digest = digest(&reset.token);
-        let invalid = || ServiceError::field("/token", "is not valid, or not any more: ask for another link");
+        let invalid = || rules::wrong_link("is not valid, or not any more: ask for another link");
         // A password is hashed for who has a link only.
         self.inner.store.reset_of(&digest, self.inner.clock.steady()).await?.ok_or_else(invalid)?;
         let hash = self.inner.passwords.hash(&reset.new_password).await?;

@@ -54,6 +54,11 @@ pub(super) fn wrong_current_password(detail: &str) -> ServiceError {
     ServiceError::Unproven(wrong("/currentPassword", detail))
 }
 
+/// What is wrong with the link that shows whose account it is.
+pub(super) fn wrong_link(detail: &str) -> ServiceError {
+    ServiceError::Unproven(wrong("/token", detail))
+}
+
 fn all(found: [Option<FieldError>; 3]) -> ServiceError {
     ServiceError::fields(found.into_iter().flatten().collect())
 }

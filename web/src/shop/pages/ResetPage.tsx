@@ -15,7 +15,7 @@ export default function ResetPage({ token }: { token: string }) {
       title="Set another password"
       lead="Whoever is logged in to your account anywhere has to log in with it again."
       action="Set the Password"
-      send={(data) => api.resetPassword({ token, newPassword: String(data.get('password')) })}
+      send={(data) => api.resetPassword({ token, newPassword: String(data.get('password')) }).catch(told)}
       onSuccess={() => {
         // A session of before has ended too.
         session.end()
@@ -35,7 +35,11 @@ export default function ResetPage({ token }: { token: string }) {
 }
 
 /** What is wrong with the link is no field of the form. */
+function told(error: unknown): never {
+  const wrong = error instanceof ApiError && error.fields.token
+  throw wrong ? new ApiError('conflict', wrong) : error
+}
+
 function complaints(error: unknown): Readonly<Record<string, string>> {
-  if (!(error instanceof ApiError) || error.fields.token) return {}
-  return error.fields
+  return error instanceof ApiError ? error.fields : {}
 }

@@ -53,7 +53,7 @@ it('the link sets another password and leads to the login', async () => {
 
 it('a link that was used says so beside the button', async () => {
   onFetch(
-    problem(422, { errors: [{ pointer: '/token', detail: 'is not valid, or not any more: ask for another link' }] }),
+    problem(403, { errors: [{ pointer: '/token', detail: 'is not valid, or not any more: ask for another link' }] }),
   )
   render(<ResetPage token="used" />)
   type('New password', 'password456')
