@@ -251,8 +251,7 @@ fn narrowing(one: &Parameter) -> Value {
     let takes = match one.takes {
         Takes::Text => json!({"type": "string", "maxLength": 200}),
         Takes::Number => json!({"type": "integer", "minimum": i64::MIN, "maximum": i64::MAX}),
-        // An empty one is none.
-        Takes::Time => json!({"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}, {"maxLength": 0}]}),
+        Takes::Time => json!({"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}),
         Takes::Flag => json!({"type": "boolean"}),
     };
     parameter(&one.name, "query", false, &one.about, takes)

@@ -120,8 +120,8 @@ impl Asked {
             match name.as_str() {
                 "limit" => limit = Some(number(name, value)?),
                 "cursor" => search.after = Some(view::parse_cursor(value)?),
-                // A form sends what was left empty.
-                _ if value.is_empty() => {}
+                // A form sends what was left empty. An empty time is none that the description knows.
+                _ if value.is_empty() && !matches!(name.as_str(), "from" | "to") => {}
                 "state" => search.state = Some(value.to_owned()),
                 "from" => search.from = Some(time(name, value, false)?),
                 "to" => search.to = Some(time(name, value, true)?),

@@ -3515,9 +3515,9 @@ export interface operations {
                 /** @description Only those in this state */
                 state?: string;
                 /** @description Only those created then or later: a date (UTC), or a date with a time */
-                from?: string | unknown | unknown | unknown;
+                from?: string | unknown | unknown;
                 /** @description Only those created before that time, or on that day or before it */
-                to?: string | unknown | unknown | unknown;
+                to?: string | unknown | unknown;
                 /** @description true: only those that a person is asked to look at */
                 attention?: boolean;
                 /** @description Only those whose items.productId is this */
@@ -4325,9 +4325,9 @@ export interface operations {
                 /** @description Only those in this state */
                 state?: string;
                 /** @description Only those created then or later: a date (UTC), or a date with a time */
-                from?: string | unknown | unknown | unknown;
+                from?: string | unknown | unknown;
                 /** @description Only those created before that time, or on that day or before it */
-                to?: string | unknown | unknown | unknown;
+                to?: string | unknown | unknown;
                 /** @description true: only those that a person is asked to look at */
                 attention?: boolean;
                 /** @description Only those whose items.productId is this */
@@ -4431,9 +4431,9 @@ export interface operations {
                 /** @description Only those in this state */
                 state?: string;
                 /** @description Only those created then or later: a date (UTC), or a date with a time */
-                from?: string | unknown | unknown | unknown;
+                from?: string | unknown | unknown;
                 /** @description Only those created before that time, or on that day or before it */
-                to?: string | unknown | unknown | unknown;
+                to?: string | unknown | unknown;
                 /** @description true: only those that a person is asked to look at */
                 attention?: boolean;
                 /** @description Only those whose items.productId is this */
@@ -5293,9 +5293,9 @@ export interface operations {
                 /** @description Only those in this state */
                 state?: string;
                 /** @description Only those created then or later: a date (UTC), or a date with a time */
-                from?: string | unknown | unknown | unknown;
+                from?: string | unknown | unknown;
                 /** @description Only those created before that time, or on that day or before it */
-                to?: string | unknown | unknown | unknown;
+                to?: string | unknown | unknown;
                 /** @description true: only those that a person is asked to look at */
                 attention?: boolean;
                 /** @description Only those whose amount is that or more */
@@ -5606,9 +5606,9 @@ export interface operations {
                 /** @description Only those in this state */
                 state?: string;
                 /** @description Only those created then or later: a date (UTC), or a date with a time */
-                from?: string | unknown | unknown | unknown;
+                from?: string | unknown | unknown;
                 /** @description Only those created before that time, or on that day or before it */
-                to?: string | unknown | unknown | unknown;
+                to?: string | unknown | unknown;
                 /** @description true: only those that a person is asked to look at */
                 attention?: boolean;
                 /** @description Only those whose amount is that or more */
