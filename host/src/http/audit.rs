@@ -7,11 +7,10 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::error::{ApiError, quoted};
+use super::error::ApiError;
 use super::extract::Asked;
-use super::number::whole_number;
+use super::number::parse_limit;
 use super::state::Serving;
-use crate::services::ServiceError;
 use crate::services::audit::{AuditLog, AuditQuery, MAX_PAGE};
 use crate::services::resources::Caller;
 
@@ -40,16 +39,10 @@ pub(super) async fn list(
     Asked(query): Asked<Query>,
 ) -> Result<Response, ApiError> {
     let Query { actor, action, subject, cursor, limit } = query;
-    let limit = limit.as_deref().map(parse_limit).transpose()?;
+    let limit = limit.as_deref().map(|limit| parse_limit(limit, MAX_PAGE)).transpose()?;
     let _turn = serving.app.lists.turn(&caller.user.map(|user| user.id).unwrap_or_default()).await?;
     let page = log.list(AuditQuery { actor, action, subject, cursor, limit }).await?;
     let mut response = Json(page).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
-}
-
-fn parse_limit(text: &str) -> Result<usize, ApiError> {
-    let limit = whole_number(text).and_then(|limit| usize::try_from(limit).ok());
-    let wrong = || ServiceError::field("limit", format!("expected a whole number from 1 to {MAX_PAGE}, got '{}'", quoted(text)));
-    limit.ok_or_else(|| wrong().into())
 }

@@ -13,7 +13,7 @@ use super::address::Client;
 use super::body::Fields;
 use super::error::ApiError;
 use super::extract::{Asked, Id, OfFields, Sent};
-use super::resources::{Kept, given, keep_out_of_shared_caches, name, parse_limit};
+use super::resources::{Kept, each_once, given, keep_out_of_shared_caches, name, parse_limit};
 use super::state::Serving;
 use super::writes;
 use crate::services::resources::{Caller, Exporting, NoteBody};
@@ -76,9 +76,7 @@ pub(super) async fn export(
     client: Client,
     Asked(query): Asked<Vec<(String, String)>>,
 ) -> Result<Response, ApiError> {
-    for (name, _) in &query {
-        given(&query, name)?;
-    }
+    each_once(&query)?;
     let turn = serving.app.lists.turn(&name(&caller, client)).await?;
     // The first page before the head of the answer: what is wrong with the query is told by its status.
     let export = kept.resources.export(kept.handler(), &caller, query).await?;

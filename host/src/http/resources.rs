@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::address::Client;
 use super::error::{ApiError, quoted};
 use super::extract::{Asked, Id, IfMatch, IfNoneMatch, Key, LastSeen, Maybe, Traceparent, Whole};
-use super::number::whole_number;
+use super::number::{self, whole_number};
 use super::state::{Route, Serving};
 use super::{events as stream, writes};
 use crate::services::ServiceError;
@@ -102,9 +102,7 @@ pub(super) async fn search(
     client: Client,
     Asked(query): Asked<Vec<(String, String)>>,
 ) -> Result<Response, ApiError> {
-    for (name, _) in &query {
-        given(&query, name)?;
-    }
+    each_once(&query)?;
     if let Some(limit) = given(&query, "limit")? {
         parse_limit(limit)?;
     }
@@ -113,6 +111,11 @@ pub(super) async fn search(
     let mut response = Json(PageBody { items: page.items, next_cursor: page.next }).into_response();
     keep_out_of_shared_caches(&caller, response.headers_mut());
     Ok(response)
+}
+
+/// Nothing is given twice.
+pub(super) fn each_once(query: &[(String, String)]) -> Result<(), ApiError> {
+    query.iter().try_for_each(|(name, _)| given(query, name).map(drop))
 }
 
 /// The value of a parameter, which is given once at most.
@@ -243,9 +246,7 @@ fn parse_before(text: &str) -> Result<u64, ApiError> {
 }
 
 pub(super) fn parse_limit(text: &str) -> Result<usize, ApiError> {
-    let limit = whole_number(text).and_then(|limit| usize::try_from(limit).ok());
-    let wrong = || ServiceError::field("limit", format!("expected a whole number from 1 to {MAX_PAGE}, got '{}'", quoted(text)));
-    limit.ok_or_else(|| wrong().into())
+    number::parse_limit(text, MAX_PAGE)
 }
 
 /// Leads to the page at `cursor` of the same `query`.

@@ -288,18 +288,8 @@ fn get_or_refuse(files: Files) -> MethodRouter {
 /// Asks who may call, before the handler takes anything of the request, and counts what became of it.
 async fn admitted_and_counted(State(serving): State<Serving>, mut request: Request, next: Next) -> Response {
     let begin = Instant::now();
-    let response = match access::admit(&serving, &mut request).await {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
-        Err(refused) => refused.into_response(),
-    };
-    let status = match response.status().as_u16() {
-        500.. => "error",
-        400.. => "rejected",
-        _ => "success",
-    };
+    let caller = access::admit(&serving, &mut request).await;
+    let (response, status) = access::let_through(caller, request, next).await;
     let Served { handler, operation, .. } = &*serving.route;
     serving.app.metrics.module_operation(handler, operation, status, begin.elapsed());
     if response.extensions().get::<AskedTwice>().is_some() {

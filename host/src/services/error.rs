@@ -135,6 +135,14 @@ impl ServiceError {
     }
 }
 
+/// `limit`, if a page may have so many entries.
+///
+/// # Errors
+/// It is not 1 to `most`.
+pub(super) fn page_limit(limit: usize, most: usize) -> Result<usize, ServiceError> {
+    if (1..=most).contains(&limit) { Ok(limit) } else { Err(ServiceError::field("limit", format!("expected 1 to {most}, got {limit}"))) }
+}
+
 impl From<crate::store::StoreError> for ServiceError {
     fn from(error: crate::store::StoreError) -> Self {
         use crate::store::StoreError as E;

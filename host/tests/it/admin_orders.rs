@@ -25,6 +25,7 @@ fn ids(page: &Value) -> Vec<&str> {
 
 /// What is asked for wrongly is told by its name.
 async fn refuses_what_is_no_filter(support: &Client) {
+    let long = format!("state={}", "a".repeat(201));
     for (query, says) in [
         ("minTotal=1.5", "minTotal: expected a whole number, got '1.5'"),
         ("from=yesterday", "from: expected a date such as 2026-01-31"),
@@ -33,6 +34,7 @@ async fn refuses_what_is_no_filter(support: &Client) {
             "colour=red",
             "colour: there is no such filter; accepted are limit, cursor, state, from, to, attention, product, minTotal, maxTotal, search",
         ),
+        (long.as_str(), "state: expected 200 characters at most"),
         ("limit=201", "limit"),
     ] {
         let refused = support.get(&format!("/api/admin/orders?{query}")).await;

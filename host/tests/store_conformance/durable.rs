@@ -4,9 +4,9 @@ use std::process::Command;
 
 use futures::FutureExt as _;
 use millrace::clock::Clock;
-use millrace::store::{self, Broken, Commit, Database, Listing, OpenError, Store, StoreError};
+use millrace::store::{self, Broken, Commit, Database, HistoryRow, Listing, OpenError, Sought, Store, StoreError};
 
-use crate::test_env::{PATIENCE, TestEnv, all_at_once, change, create, deed, event, instance, moved, product, settings};
+use crate::test_env::{PATIENCE, TestEnv, all_at_once, change, create, deed, event, history_row, instance, moved, product, settings};
 
 fn open(database: &Database) -> Result<Store, OpenError> {
     store::open(database, Clock::system())
@@ -122,6 +122,21 @@ async fn keys_of_emails_that_an_older_program_made_are_made_anew_and_who_registe
         assert_eq!(found("EVE@example.com").await.as_deref(), Some("4"));
         assert_eq!(env.store.users.user("1").await.unwrap().map(|user| user.email).as_deref(), Some("b\u{FC}cher@example.com"));
     }
+}
+
+#[tokio::test]
+async fn history_that_an_older_program_wrote_names_its_components_versions() {
+    let mut env = TestEnv::sqlite();
+    let row = HistoryRow { digest: Some("abab".into()), ..history_row(1) };
+    env.store.resources.commit(Commit { history: vec![row.clone()], ..create(instance("a")) }).await.unwrap();
+    env.store.operations.close().await;
+    let connection = rusqlite::Connection::open(env.path()).unwrap();
+    assert_eq!(connection.execute("UPDATE history SET digest = 'abab', digest_pk = NULL", []).unwrap(), 1);
+    drop(connection);
+    env.reopen().await;
+    assert_eq!(env.store.resources.history("orders", "a", 0, 10).await.unwrap(), [row]);
+    let sought = Sought { kind: "orders".into(), digest: Some("aba".into()), limit: 10, ..Sought::default() };
+    assert_eq!(env.store.operations.find(&sought).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::{Client, Target, each, tell, word};
+use super::{Client, Target, Why, each, tell, word};
 
 /// What is done with components.
 #[derive(Debug, clap::Subcommand)]
@@ -59,9 +59,9 @@ pub enum Command {
         name: String,
         /// Digest of the version, or a file.
         version: String,
-        /// Why; it is written down with who it was.
-        #[arg(long)]
-        reason: String,
+        /// Why.
+        #[command(flatten)]
+        why: Why,
         /// Where and as whom it is asked.
         #[command(flatten)]
         target: Target,
@@ -72,9 +72,9 @@ pub enum Command {
         name: String,
         /// Digest of the version; the one that served before if not given.
         digest: Option<String>,
-        /// Why; it is written down with who it was.
-        #[arg(long)]
-        reason: String,
+        /// Why.
+        #[command(flatten)]
+        why: Why,
         /// Where and as whom it is asked.
         #[command(flatten)]
         target: Target,
@@ -109,14 +109,14 @@ pub fn run(command: Command) -> ExitCode {
                 format!("{} in {} s {why}\n{:#}\n", word(&tried["outcome"]), tried["seconds"], tried["results"])
             })
         }),
-        Command::Swap { name, version, reason, target } => target.ask(async |client, out| {
+        Command::Swap { name, version, why, target } => target.ask(async |client, out| {
             let digest =
                 if is_digest(&version) { version.clone() } else { word(&upload(client, &name, &PathBuf::from(&version)).await?["digest"]) };
-            let done = client.post(&["components", &name, "swap"], &json!({"digest": digest, "reason": reason}), None).await?;
+            let done = client.post(&["components", &name, "swap"], &json!({"digest": digest, "reason": why.reason}), None).await?;
             tell(&target, out, &done, |done| format!("{}\n", word(&done["done"])))
         }),
-        Command::Rollback { name, digest, reason, target } => target.ask(async |client, out| {
-            let done = client.post(&["components", &name, "rollback"], &json!({"digest": digest, "reason": reason}), None).await?;
+        Command::Rollback { name, digest, why, target } => target.ask(async |client, out| {
+            let done = client.post(&["components", &name, "rollback"], &json!({"digest": digest, "reason": why.reason}), None).await?;
             tell(&target, out, &done, |done| format!("{}\n", word(&done["done"])))
         }),
     }

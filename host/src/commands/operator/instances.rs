@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 
-use super::{Client, Target, each, tell, word};
+use super::{Client, Target, Why, each, tell, word};
 use crate::commands::printed::Printed;
 
 /// What is done with instances.
@@ -106,14 +106,6 @@ pub struct Named {
     kind: String,
     /// Its id.
     id: String,
-}
-
-/// Why something is done.
-#[derive(Debug, clap::Args)]
-pub struct Why {
-    /// Why; it is written down with who it was.
-    #[arg(long)]
-    reason: String,
 }
 
 /// Which instances; all that is given must hold.

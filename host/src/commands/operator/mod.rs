@@ -29,6 +29,14 @@ pub struct Target {
     output: Output,
 }
 
+/// Why something is done.
+#[derive(Debug, clap::Args)]
+pub struct Why {
+    /// Why; it is written down with who it was.
+    #[arg(long)]
+    reason: String,
+}
+
 impl Target {
     /// Does what a command does with the process.
     fn ask(&self, command: impl AsyncFnOnce(&Client, &mut Printed) -> anyhow::Result<()>) -> ExitCode {

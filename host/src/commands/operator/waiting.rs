@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::{Target, each, tell, word};
+use super::{Target, Why, each, tell, word};
 
 /// What is done about what waits.
 #[derive(Debug, clap::Subcommand)]
@@ -24,9 +24,9 @@ pub enum Command {
         /// All that there are.
         #[arg(long)]
         all: bool,
-        /// Why; it is written down with who it was.
-        #[arg(long)]
-        reason: String,
+        /// Why.
+        #[command(flatten)]
+        why: Why,
         /// Where and as whom it is asked.
         #[command(flatten)]
         target: Target,
@@ -35,9 +35,9 @@ pub enum Command {
     Redrive {
         /// Topics; all that there are if not given.
         topics: Vec<String>,
-        /// Why; it is written down with who it was.
-        #[arg(long)]
-        reason: String,
+        /// Why.
+        #[command(flatten)]
+        why: Why,
         /// Where and as whom it is asked.
         #[command(flatten)]
         target: Target,
@@ -49,9 +49,9 @@ pub enum Command {
         /// Only up to the one with this number or offset.
         #[arg(long)]
         through: Option<i64>,
-        /// Why; it is written down with who it was.
-        #[arg(long)]
-        reason: String,
+        /// Why.
+        #[command(flatten)]
+        why: Why,
         /// Where and as whom it is asked.
         #[command(flatten)]
         target: Target,
@@ -66,14 +66,14 @@ pub fn run(command: Command) -> ExitCode {
             let waiting = client.get(&["waiting"], &[]).await?;
             tell(&target, out, &waiting, page)
         }),
-        Command::Release { keys, all, reason, target } => {
-            mend(&target, &["waiting", "runs", "release"], &json!({"keys": keys, "all": all, "reason": reason}))
+        Command::Release { keys, all, why, target } => {
+            mend(&target, &["waiting", "runs", "release"], &json!({"keys": keys, "all": all, "reason": why.reason}))
         }
-        Command::Redrive { topics, reason, target } => {
-            mend(&target, &["waiting", "dead-letters", "redrive"], &json!({"topics": topics, "reason": reason}))
+        Command::Redrive { topics, why, target } => {
+            mend(&target, &["waiting", "dead-letters", "redrive"], &json!({"topics": topics, "reason": why.reason}))
         }
-        Command::Discard { topic, through, reason, target } => {
-            let body = json!({"topics": [topic], "through": through, "reason": reason});
+        Command::Discard { topic, through, why, target } => {
+            let body = json!({"topics": [topic], "through": through, "reason": why.reason});
             mend(&target, &["waiting", "dead-letters", "discard"], &body)
         }
     }

@@ -14,7 +14,7 @@ use crate::http::table::{self, Entry, Table, Who};
 use crate::plan::{Access, Endpoint, Operation, Plan, ResourceHandler, Route, Scope, ShopOperation};
 use crate::services::audit;
 use crate::services::resources::view::CURSOR_PATTERN;
-use crate::services::resources::{MAX_PAGE, NoteBody, Parameter, Takes, parameters, usual_page};
+use crate::services::resources::{MAX_PAGE, MAX_TERM, NoteBody, Parameter, Takes, parameters, usual_page};
 
 /// Any request.
 const ALWAYS: [(u16, &str); 3] = [
@@ -249,7 +249,7 @@ fn operations_on_one(table: &Table, handler: &ResourceHandler) -> impl Iterator<
 /// A parameter that narrows a list.
 fn narrowing(one: &Parameter) -> Value {
     let takes = match one.takes {
-        Takes::Text => json!({"type": "string", "maxLength": 200}),
+        Takes::Text => json!({"type": "string", "maxLength": MAX_TERM}),
         Takes::Number => json!({"type": "integer", "minimum": i64::MIN, "maximum": i64::MAX}),
         Takes::Time => json!({"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}),
         Takes::Flag => json!({"type": "boolean"}),

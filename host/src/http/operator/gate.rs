@@ -9,11 +9,11 @@ use std::time::Instant;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::need::Need;
 use super::operations::Operation;
-use crate::http::access::actor;
+use crate::http::access::{actor, let_through};
 use crate::http::address::{forwarded, peer};
 use crate::http::error::ApiError;
 use crate::http::hosts::Hosts;
@@ -120,18 +120,8 @@ fn comes_from_elsewhere(headers: &HeaderMap) -> bool {
 /// Lets a request through with an [`Actor`] among its extensions, and counts what became of it.
 pub(super) async fn admit(State((gate, operation)): State<(Arc<Gate>, &'static Operation)>, mut request: Request, next: Next) -> Response {
     let begin = Instant::now();
-    let response = match gate.check(&mut request, operation).await {
-        Ok(actor) => {
-            request.extensions_mut().insert(actor);
-            next.run(request).await
-        }
-        Err(refused) => refused.into_response(),
-    };
-    let status = match response.status().as_u16() {
-        500.. => "error",
-        400.. => "rejected",
-        _ => "success",
-    };
+    let actor = gate.check(&mut request, operation).await;
+    let (response, status) = let_through(actor, request, next).await;
     gate.app.metrics.module_operation(&gate.name, operation.id, status, begin.elapsed());
     response
 }

@@ -167,7 +167,7 @@ impl Probe {
         let missed: Vec<&str> = backend.prefixes.iter().map(String::as_str).filter(|prefix| !serves::covers(served, prefix)).collect();
         (!missed.is_empty()).then(|| {
             let missed = missed.join(" and ");
-            let does = if names.contains(" and ") { "do" } else { "does" };
+            let does = if backend.names.len() > 1 { "do" } else { "does" };
             Problem::Another(format!("{names} {does} not serve {missed}, but {served}: look whether the targets are exchanged"))
         })
     }

@@ -13,6 +13,7 @@ use self::refusals::Refusals;
 use crate::clock::Clock;
 use crate::plan::access::{Role, Roles};
 use crate::services::ServiceError;
+use crate::services::error::page_limit;
 use crate::store::{Audit, AuditEntry, AuditListing, AuditRow};
 
 /// Rows of a page, at most.
@@ -103,10 +104,7 @@ impl AuditLog {
     /// A cursor that was not given out; a limit outside 1 to [`MAX_PAGE`].
     pub async fn list(&self, query: AuditQuery) -> Result<AuditPage, ServiceError> {
         let AuditQuery { actor, action, subject, cursor, limit } = query;
-        let limit = limit.unwrap_or(USUAL_PAGE);
-        if !(1..=MAX_PAGE).contains(&limit) {
-            return Err(ServiceError::field("limit", format!("expected 1 to {MAX_PAGE}, got {limit}")));
-        }
+        let limit = page_limit(limit.unwrap_or(USUAL_PAGE), MAX_PAGE)?;
         let unknown = || ServiceError::field("cursor", "expected the nextCursor of a page, unchanged");
         let before = cursor.map(|cursor| cursor.parse().map_err(|_| unknown())).transpose()?;
         let mut items = self.store.audited(&AuditListing { actor, action, subject, before, limit: limit + 1 }).await?;

@@ -9,6 +9,7 @@ use super::instance;
 use super::service::Console;
 use super::view::{CountBody, InstanceBody, InstancePage, StateCount, row};
 use crate::services::ServiceError;
+use crate::services::error::page_limit;
 use crate::services::resources::view::{cursor, parse_cursor};
 use crate::store::{Found, Sought};
 
@@ -23,10 +24,7 @@ impl Console {
     /// # Errors
     /// A filter, a limit or a cursor that is none.
     pub async fn list(&self, filter: &Filter, limit: Option<usize>, after: Option<&str>) -> Result<InstancePage, ServiceError> {
-        let limit = limit.unwrap_or(PAGE.0);
-        if !(1..=PAGE.1).contains(&limit) {
-            return Err(ServiceError::field("limit", format!("expected 1 to {}, got {limit}", PAGE.1)));
-        }
+        let limit = page_limit(limit.unwrap_or(PAGE.0), PAGE.1)?;
         let after = after.map(parse_cursor).transpose()?;
         let mut found = self.find(filter, after, limit + 1).await?;
         let more = found.len() > limit;

@@ -177,6 +177,10 @@ fn follow(
         draft.apply(effect);
     }
     draft.keep_deadline();
+    if let Some(progress) = draft.resource.workflow.as_mut().filter(|progress| progress.finished) {
+        // Nothing is due any more.
+        progress.deadlines.clear();
+    }
     let Draft { resource, mut commit, finished, .. } = draft;
     let resource = Arc::new(resource);
     commit.change = Some((guard, Resource::clone(&resource)));

@@ -19,7 +19,7 @@ pub use export::Exporting;
 pub use handler::MAX_REASON;
 pub use notes::NoteBody;
 pub use products::{Imported, LevelPage, MovePage, Prices, ProductPage, ProductQuery, USUAL_PAGE};
-pub use search::{Parameter, Takes, keys, parameters};
+pub use search::{MAX_TERM, Parameter, Takes, keys, parameters};
 pub use seeds::seed_mistakes;
 pub use service::{CHANGED, Dependencies, IdempotencyKey, MAX_PAGE, Resources, usual_page};
 pub use view::{Change, ChangeBody, Page, View};

@@ -14,6 +14,7 @@ use super::service::{IdempotencyKey, MAX_PAGE, Resources};
 use super::view::{self, ResourceBody};
 use crate::services::ServiceError;
 use crate::services::engine::hex;
+use crate::services::error::page_limit;
 use crate::services::error::{FieldError, pointer};
 use crate::services::shop::import::{self, Row, RowError};
 use crate::services::shop::ledger::{Asked, LevelBody};
@@ -560,12 +561,7 @@ impl Compared {
 
 /// Entries of a page, as many as were asked for.
 fn page(limit: Option<usize>) -> Result<usize, ServiceError> {
-    let limit = limit.unwrap_or(USUAL_PAGE);
-    if (1..=MAX_PAGE).contains(&limit) {
-        Ok(limit)
-    } else {
-        Err(ServiceError::field("limit", format!("expected 1 to {MAX_PAGE}, got {limit}")))
-    }
+    page_limit(limit.unwrap_or(USUAL_PAGE), MAX_PAGE)
 }
 
 fn quoted(text: &str) -> String {

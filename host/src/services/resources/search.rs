@@ -14,7 +14,7 @@ use crate::store::{Form, Key, KeysOf, Matches, Resource, Search, Wanted};
 use crate::text;
 
 /// Characters of a text that is searched for.
-const MAX_TERM: usize = 200;
+pub const MAX_TERM: usize = 200;
 /// Characters of a value that a message shows.
 const MAX_SHOWN: usize = 40;
 
@@ -120,9 +120,9 @@ impl Asked {
             match name.as_str() {
                 "limit" => limit = Some(number(name, value)?),
                 "cursor" => search.after = Some(view::parse_cursor(value)?),
-                // A form sends what was left empty. An empty time is none that the description knows.
+                // A form sends what was left empty. The description allows that, but not an empty time, which is neither a date nor a time.
                 _ if value.is_empty() && !matches!(name.as_str(), "from" | "to") => {}
-                "state" => search.state = Some(value.to_owned()),
+                "state" => search.state = Some(bounded(name, value)?),
                 "from" => search.from = Some(time(name, value, false)?),
                 "to" => search.to = Some(time(name, value, true)?),
                 "attention" => search.attention = flag(name, value)?,

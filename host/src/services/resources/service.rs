@@ -25,6 +25,7 @@ use crate::services::engine::commit_plan::{self, CommitPlan, Context, Origin};
 use crate::services::engine::{
     Active, Backpressure, ChangeNotifier, Events, FireError, PerOwner, Pipeline, Place, WithdrawError, Workflows,
 };
+use crate::services::error::page_limit;
 use crate::services::generation::Generation;
 use crate::services::shop::catalogue::Catalogue;
 use crate::shutdown::Stop;
@@ -56,12 +57,7 @@ pub fn usual_page(handler: &ResourceHandler) -> usize {
 
 /// Entries of a page, as many as were asked for.
 pub(super) fn page_size(handler: &Handler, limit: Option<usize>) -> Result<usize, ServiceError> {
-    let limit = limit.unwrap_or(usual_page(&handler.settings));
-    if (1..=MAX_PAGE).contains(&limit) {
-        Ok(limit)
-    } else {
-        Err(ServiceError::field("limit", format!("expected 1 to {MAX_PAGE}, got {limit}")))
-    }
+    page_limit(limit.unwrap_or(usual_page(&handler.settings)), MAX_PAGE)
 }
 
 /// Word for programs: a product was changed since it was read.

@@ -14,3 +14,9 @@ pub(super) struct Accounts {
     pub(super) heard: HashMap<String, (u64, i64)>,
     pub(super) resets: Vec<Reset>,
 }
+
+impl Accounts {
+    pub(super) fn forget_resets(&mut self, id: &str) {
+        self.resets.retain(|reset| reset.user_id != id);
+    }
+}

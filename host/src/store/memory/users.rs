@@ -30,15 +30,13 @@ impl State {
         if let Some(name) = name {
             name.clone_into(&mut user.name);
         }
-        let user = match email {
-            Some(email) => {
-                email.clone_into(&mut user.email);
-                let user = user.clone();
-                self.accounts.resets.retain(|reset| reset.user_id != id);
-                user
-            }
-            None => user.clone(),
-        };
+        if let Some(email) = email {
+            email.clone_into(&mut user.email);
+        }
+        let user = user.clone();
+        if email.is_some() {
+            self.accounts.forget_resets(id);
+        }
         Ok(Some(user))
     }
 
@@ -53,7 +51,7 @@ impl State {
             return Err(StoreError::Last(role));
         }
         if user.password_hash != before.password_hash || user.disabled {
-            self.accounts.resets.retain(|reset| reset.user_id != id);
+            self.accounts.forget_resets(id);
         }
         self.accounts.by_id.insert(id.to_owned(), user.clone());
         self.note(entry);
@@ -127,7 +125,7 @@ impl State {
     pub(super) fn use_reset(&mut self, digest: &str, now: Timestamp, change: UserChange) -> Result<Option<Changed>, StoreError> {
         let Some(id) = self.reset_of(digest, now) else { return Ok(None) };
         let changed = self.change_user(&id, change)?;
-        self.accounts.resets.retain(|reset| reset.user_id != id);
+        self.accounts.forget_resets(&id);
         Ok(changed)
     }
 }

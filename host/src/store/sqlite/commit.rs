@@ -18,8 +18,8 @@ pub(super) struct Prepared {
     data: String,
     instance: Option<String>,
     deadlines: Option<String>,
-    /// What the resource is found by, and how that is told; `None` if its kind is found by nothing but its id.
-    keys: Option<(KeysOf, Keyed)>,
+    /// What the resource is found by; `None` if its kind is found by nothing but its id.
+    keys: Option<Keyed>,
 }
 
 impl Prepared {
@@ -30,10 +30,7 @@ impl Prepared {
         let progress = resource.and_then(|resource| resource.workflow.as_ref());
         let instance = progress.map(|progress| serde_json::to_string(&progress.instance)).transpose()?;
         let deadlines = progress.map(|progress| deadlines_text(&progress.deadlines)).transpose()?.flatten();
-        let keys = resource.and_then(|resource| {
-            let spec = keys.iter().find(|keys| keys.kind == resource.kind)?;
-            Some((spec.clone(), spec.of(&resource.data)))
-        });
+        let keys = resource.and_then(|resource| Some(keys.iter().find(|keys| keys.kind == resource.kind)?.of(&resource.data)));
         Ok(Self { commit, data, instance, deadlines, keys })
     }
 
@@ -127,7 +124,7 @@ impl Prepared {
 
     /// What the resource is found by, unless that is what it was with the data of `before`.
     fn change_keys(&self, writing: &Writing<'_>, created_at: i64, resource: &Resource, before: Option<&str>) -> rusqlite::Result<()> {
-        let Some((spec, is)) = &self.keys else { return Ok(()) };
+        let (Some(spec), Some(is)) = (writing.spec(&resource.kind), &self.keys) else { return Ok(()) };
         if before == Some(&self.data) {
             return Ok(());
         }
@@ -273,9 +270,12 @@ fn settle(writing: &Writing<'_>, settled: &Settled) -> Result<(), UnitError> {
 }
 
 fn insert_history(writing: &Writing<'_>, pk: i64, resource: &Resource, row: &HistoryRow) -> Result<(), UnitError> {
+    if let Some(digest) = &row.digest {
+        writing.run("INSERT INTO digests (digest) VALUES (?1) ON CONFLICT DO NOTHING", [digest])?;
+    }
     let inserted = writing.run(
-        "INSERT INTO history (resource, seq, from_state, to_state, transition, at, cause, component, digest, attempt, reason)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING",
+        "INSERT INTO history (resource, seq, from_state, to_state, transition, at, cause, component, digest_pk, attempt, reason)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, (SELECT pk FROM digests WHERE digest = ?9), ?10, ?11) ON CONFLICT DO NOTHING",
         params![
             pk,
             int(row.seq),

@@ -37,8 +37,9 @@ const MIGRATION_LIST: &[M<'static>] = &[
     M::up(include_str!("../../../migrations/0011_staff.sql")),
     M::up(include_str!("../../../migrations/0012_audit.sql")),
     M::up(include_str!("../../../migrations/0013_stock_moves.sql")),
-    M::up(include_str!("../../../migrations/0015_holds.sql")),
-    M::up(include_str!("../../../migrations/0014_keys.sql")),
+    M::up(include_str!("../../../migrations/0014_holds.sql")),
+    M::up(include_str!("../../../migrations/0015_keys.sql")),
+    M::up(include_str!("../../../migrations/0016_digests.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::super::{KeysOf, Resource};
+use super::super::Resource;
 use super::columns::int;
 use super::keys;
 use super::resources::{RESOURCE, resource_row};
@@ -37,13 +37,13 @@ pub(super) fn select(connection: &Connection, wanted: &Wanted) -> rusqlite::Resu
     statement.query_map(params![wanted.kind, created_at, id, micros(wanted.created_before), before, limit], resource_row)?.collect()
 }
 
-pub(super) fn forget(writing: &Writing<'_>, kind: &str, instances: &[(String, u64)], specs: &[KeysOf]) -> Result<u64, UnitError> {
+pub(super) fn forget(writing: &Writing<'_>, kind: &str, instances: &[(String, u64)]) -> Result<u64, UnitError> {
     let sql = format!("SELECT pk FROM resources WHERE kind = ?1 AND id = ?2 AND version = ?3 AND {ENDED}");
     let mut gone = 0;
     for (id, version) in instances {
         let found = writing.connection.prepare_cached(&sql)?.query_row(params![kind, id, int(*version)], |row| row.get::<_, i64>(0));
         let Some(pk) = found.optional()? else { continue };
-        keys::forget(writing, pk, specs)?;
+        keys::forget(writing, pk)?;
         writing.run("DELETE FROM resources WHERE pk = ?1", [pk])?;
         writing.run("DELETE FROM history WHERE resource = ?1", [pk])?;
         writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;

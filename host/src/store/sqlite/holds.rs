@@ -119,7 +119,8 @@ fn conditions(sought: &Sought) -> (String, Vec<Value>) {
     }
     if let Some(digest) = &sought.digest {
         and(
-            "EXISTS (SELECT 1 FROM history WHERE history.resource = r.pk AND substr(history.digest, 1, length(?)) = ?)",
+            "EXISTS (SELECT 1 FROM history AS h LEFT JOIN digests AS d ON d.pk = h.digest_pk
+                     WHERE h.resource = r.pk AND substr(coalesce(d.digest, h.digest), 1, length(?)) = ?)",
             digest.clone().into(),
         );
     }

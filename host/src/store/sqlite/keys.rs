@@ -45,14 +45,14 @@ pub(super) fn change(writing: &Writing<'_>, of: &Of<'_>, was: &Keyed, is: &Keyed
     Ok(())
 }
 
-/// Removes what a resource is found by and what was noted of it. To be called before its row goes. Keys of another time, of which `specs` know
-/// nothing, stay: they go before any like them are given.
-pub(super) fn forget(writing: &Writing<'_>, pk: i64, specs: &[KeysOf]) -> rusqlite::Result<()> {
+/// Removes what a resource is found by and what was noted of it. To be called before its row goes. Keys of another time, of which today's specs
+/// know nothing, stay: they go before any like them are given.
+pub(super) fn forget(writing: &Writing<'_>, pk: i64) -> rusqlite::Result<()> {
     let mut statement = writing.connection.prepare_cached("SELECT kind, id, created_at, data FROM resources WHERE pk = ?1")?;
     let row =
         statement.query_row([pk], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, json(row, 3)?)));
     let Some((kind, id, created_at, data)) = row.optional()? else { return Ok(()) };
-    if let Some(spec) = specs.iter().find(|spec| spec.kind == kind) {
+    if let Some(spec) = writing.spec(&kind) {
         change(writing, &Of { kind: &kind, id: &id, created_at }, &spec.of(&data), &Keyed::new())?;
     }
     writing.run("DELETE FROM notes WHERE kind = ?1 AND id = ?2", [kind, id])?;
@@ -75,8 +75,9 @@ fn spec_text(spec: &KeysOf) -> String {
     serde_json::to_string(&spec.keys).unwrap_or_default()
 }
 
-/// Gives some of the resources their keys that lack them, as `specs` say; false when none lacks any.
-pub(super) fn give_some(writing: &Writing<'_>, specs: &[KeysOf]) -> Result<bool, UnitError> {
+/// Gives some of the resources their keys that lack them; false when none lacks any.
+pub(super) fn give_some(writing: &Writing<'_>) -> Result<bool, UnitError> {
+    let specs = writing.specs;
     let kinds = serde_json::Value::from_iter(specs.iter().map(|spec| spec.kind.as_str())).to_string();
     // What is no longer asked for is not kept up either: if it is asked for again, all begins anew.
     writing.run(

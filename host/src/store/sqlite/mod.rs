@@ -82,8 +82,10 @@ impl Sqlite {
         let (epoch, identity) = (opened.epoch, opened.identity.clone());
         let reading = (0..settings.readers.clamp(1, MAX_READERS)).map(|_| connection::open_reader(path));
         let readers = Readers::new(reading.collect::<Result<_, _>>()?);
-        let writer = WriterHandle::start(opened, clock.clone()).map_err(|cause| OpenError::Thread { path: path.clone(), cause })?;
-        Ok(Self { epoch: epoch.unsigned_abs(), identity, path: path.clone(), keys: settings.keys.clone().into(), clock, writer, readers })
+        let keys: Arc<[KeysOf]> = settings.keys.clone().into();
+        let writer = WriterHandle::start(opened, clock.clone(), Arc::clone(&keys))
+            .map_err(|cause| OpenError::Thread { path: path.clone(), cause })?;
+        Ok(Self { epoch: epoch.unsigned_abs(), identity, path: path.clone(), keys, clock, writer, readers })
     }
 }
 
@@ -124,8 +126,8 @@ impl Resources for Sqlite {
     }
 
     async fn delete_resource(&self, kind: &str, id: &str, guard: Guard, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
-        let (kind, id, keys) = (kind.to_owned(), id.to_owned(), Arc::clone(&self.keys));
-        self.writer.write(move |writing| resources::delete_resource(writing, kind, id, guard, audit, &keys)).await
+        let (kind, id) = (kind.to_owned(), id.to_owned());
+        self.writer.write(move |writing| resources::delete_resource(writing, kind, id, guard, audit)).await
     }
 
     async fn history(&self, kind: &str, id: &str, after: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
@@ -484,8 +486,8 @@ impl Operations for Sqlite {
     }
 
     async fn forget_finished(&self, kind: &str, instances: &[(String, u64)]) -> Result<u64, StoreError> {
-        let (kind, instances, keys) = (kind.to_owned(), instances.to_vec(), Arc::clone(&self.keys));
-        self.writer.write(move |writing| finished::forget(writing, &kind, &instances, &keys)).await
+        let (kind, instances) = (kind.to_owned(), instances.to_vec());
+        self.writer.write(move |writing| finished::forget(writing, &kind, &instances)).await
     }
 
     async fn give_keys(&self) -> Result<bool, StoreError> {
@@ -494,7 +496,7 @@ impl Operations for Sqlite {
         if self.readers.look_up(|connection| keys::is_complete(connection, &keys)).await? {
             return Ok(false);
         }
-        self.writer.write(move |writing| keys::give_some(writing, &keys)).await
+        self.writer.write(|writing| keys::give_some(writing)).await
     }
 
     async fn give_back(&self) -> Result<u64, StoreError> {

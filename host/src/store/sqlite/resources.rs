@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
-use super::super::{AuditEntry, Conflict, Guard, HistoryRow, KeysOf, Listing, PriceRow, Progress, Resource};
+use super::super::{AuditEntry, Conflict, Guard, HistoryRow, Listing, PriceRow, Progress, Resource};
 use super::audit;
 use super::columns::{count, deadlines, int, json, optional_shared_text, time};
 use super::writer::{UnitError, Writing, micros};
@@ -76,7 +76,6 @@ pub(super) fn delete_resource(
     id: String,
     guard: Guard,
     entry: Option<AuditEntry>,
-    specs: &[KeysOf],
 ) -> Result<bool, UnitError> {
     let mut statement = writing.connection.prepare_cached("SELECT pk, version, workflow FROM resources WHERE kind = ?1 AND id = ?2")?;
     let found = statement.query_row([&kind, &id], |row| Ok((row.get::<_, i64>(0)?, count(row, 1)?, row.get::<_, Option<String>>(2)?)));
@@ -89,7 +88,7 @@ pub(super) fn delete_resource(
     if workflow.is_some() {
         return Ok(false);
     }
-    super::keys::forget(writing, pk, specs)?;
+    super::keys::forget(writing, pk)?;
     writing.run("DELETE FROM resources WHERE pk = ?1", [pk])?;
     writing.run("DELETE FROM history WHERE resource = ?1", [pk])?;
     writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;
@@ -99,7 +98,8 @@ pub(super) fn delete_resource(
     Ok(true)
 }
 
-const HISTORY: &str = "SELECT seq, from_state, to_state, transition, at, cause, component, digest, attempt, reason FROM history
+const HISTORY: &str = "SELECT seq, from_state, to_state, transition, at, cause, component,
+                              coalesce((SELECT digest FROM digests WHERE pk = digest_pk), digest), attempt, reason FROM history
                        WHERE resource = (SELECT pk FROM resources WHERE kind = ?1 AND id = ?2)";
 
 pub(super) fn select_history(connection: &Connection, kind: &str, id: &str, after: u64, limit: usize) -> rusqlite::Result<Vec<HistoryRow>> {

@@ -61,6 +61,6 @@ pub(super) fn reset_of(connection: &Connection, digest: &str, now: Timestamp) ->
 
 pub(super) fn use_reset(writing: &Writing<'_>, digest: &str, now: Timestamp, change: UserChange) -> Result<Option<Changed>, UnitError> {
     let Some(id) = reset_of(writing.connection, digest, now)? else { return Ok(None) };
-    writing.run("DELETE FROM password_resets WHERE user_id = ?1", [&id])?;
+    users::forget_resets(writing.connection, &id)?;
     users::change(writing.connection, &id, change)
 }

@@ -102,7 +102,7 @@ pub(super) fn change(connection: &Connection, id: &str, change: UserChange) -> R
 }
 
 /// A link that was sent to the mailbox of before, or for the password of before, is good no more.
-fn forget_resets(connection: &Connection, id: &str) -> rusqlite::Result<()> {
+pub(super) fn forget_resets(connection: &Connection, id: &str) -> rusqlite::Result<()> {
     connection.prepare_cached("DELETE FROM password_resets WHERE user_id = ?1")?.execute([id]).map(drop)
 }
 

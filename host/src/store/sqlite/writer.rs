@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode, ffi};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::super::{CommitObserver, CommitStats, Conflict, Refused, StoreError};
+use super::super::{CommitObserver, CommitStats, Conflict, KeysOf, Refused, StoreError};
 use super::check::Check;
 use super::lock::DatabaseLock;
 use super::mark::Mark;
@@ -130,9 +130,16 @@ pub(super) struct Writing<'a> {
     /// The date now, in microseconds, for people.
     pub(super) date: i64,
     pub(super) tail: &'a mut Tail,
+    /// What the resources of each kind are found by.
+    pub(super) specs: &'a [KeysOf],
 }
 
 impl Writing<'_> {
+    /// What the resources of a kind are found by; nothing if that is their id alone.
+    pub(super) fn spec(&self, kind: &str) -> Option<&KeysOf> {
+        self.specs.iter().find(|spec| spec.kind == kind)
+    }
+
     /// Runs one statement and answers how many rows it changed.
     pub(super) fn run(&self, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<usize> {
         self.connection.prepare_cached(sql)?.execute(params)
@@ -244,12 +251,12 @@ impl std::fmt::Debug for Message {
 
 impl WriterHandle {
     /// Starts the thread on a database that was opened.
-    pub(super) fn start(opened: Opened, clock: Clock) -> std::io::Result<Self> {
+    pub(super) fn start(opened: Opened, clock: Clock, specs: Arc<[KeysOf]>) -> std::io::Result<Self> {
         let (queue, inbox) = mpsc::channel(QUEUE_UNITS);
         let (life_of, life) = watch::channel(Life::Working);
         let counters = Arc::new(Counters::default());
         let Opened { connection, identity: _, epoch, begun, tail, mark, check, lock } = opened;
-        let writer = Writer { connection, epoch, begun, tail, mark, clock, counters: Arc::clone(&counters), lock };
+        let writer = Writer { connection, epoch, begun, tail, mark, clock, specs, counters: Arc::clone(&counters), lock };
         std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             life_of.send_replace(writer.run(inbox));
         })?;
@@ -354,6 +361,7 @@ struct Writer {
     tail: Tail,
     mark: Mark,
     clock: Clock,
+    specs: Arc<[KeysOf]>,
     counters: Arc<Counters>,
     /// Also knows whether the files are where they were. The last field, so that it is let go of after the connection is.
     lock: DatabaseLock,
@@ -453,7 +461,7 @@ impl Writer {
         for unit in group {
             let before = self.tail;
             self.execute("SAVEPOINT unit")?;
-            let mut writing = Writing { connection: &self.connection, epoch: self.epoch, date, tail: &mut self.tail };
+            let mut writing = Writing { connection: &self.connection, epoch: self.epoch, date, tail: &mut self.tail, specs: &self.specs };
             match unit.run(&mut writing) {
                 Verdict::Keep => {}
                 Verdict::Undo | Verdict::Broken(_, true) => {

@@ -103,6 +103,7 @@ async fn what_nothing_needs_any_more_is_forgotten_and_an_order_takes_three_kilob
     deliver(&customer, &database, PLENTY, count).await;
     until("what is of no more use is forgotten", rest).await;
     let each = (used(&database) - before) / i64::try_from(count).unwrap();
+    eprintln!("{count} orders: {each} bytes in use an order");
     assert!(each <= 3_072, "{each} bytes an order");
     assert_eq!(customer.get("/api/orders?limit=1").await.body[0]["state"], "delivered", "orders stay");
     let scraped = Scraped::of(&process.client).await;
