@@ -4,6 +4,9 @@ import type { Shape } from './tests/running/store'
 /** The browser is the system's: `apt-get install chromium`, or wherever CHROMIUM says. */
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
 
+/** The admin, in both shapes. */
+const ADMIN = ['admin', 'admin-accounts', 'admin-catalogue', 'admin-orders', 'admin-walk']
+
 export default defineConfig<object, { shape: Shape }>({
   testDir: 'tests',
   // Each has a store and a browser of its own. They wait more than they compute.
@@ -25,35 +28,12 @@ export default defineConfig<object, { shape: Shape }>({
   projects: [
     {
       name: 'monolith',
-      testMatch: [
-        'access',
-        'admin',
-        'admin-accounts',
-        'admin-catalogue',
-        'admin-orders',
-        'admin-walk',
-        'failures',
-        'hostile',
-        'journey',
-        'once',
-        'orders',
-        'views',
-      ].map(spec),
+      testMatch: ['access', ...ADMIN, 'failures', 'hostile', 'journey', 'once', 'orders', 'views'].map(spec),
     },
     // Gateway, users-products and orders with a Kafka: whatever is not the same in both shapes for certain.
     {
       name: 'stack',
-      testMatch: [
-        'admin',
-        'admin-accounts',
-        'admin-catalogue',
-        'admin-orders',
-        'admin-walk',
-        'failures',
-        'journey',
-        'orders',
-        'stack',
-      ].map(spec),
+      testMatch: [...ADMIN, 'failures', 'journey', 'orders', 'stack'].map(spec),
       grepInvert: /@alike/,
       use: { shape: 'stack' },
     },

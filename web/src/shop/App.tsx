@@ -1,5 +1,5 @@
 /** All pages on one screen, and who may see them. */
-import { Fragment, type ReactNode, Suspense, useEffect } from 'react'
+import { type ComponentType, Fragment, type ReactNode, Suspense, useEffect } from 'react'
 import { forget } from '../shared/answers'
 import { find, navigate, type Route, usePath } from '../shared/router'
 import { useScroll } from '../shared/scroll'
@@ -14,12 +14,14 @@ import { Footer } from './ui/Footer'
 import { Header } from './ui/Header'
 
 // What a first visit does not need comes when it is wanted.
-const ProductPage = lazily(() => import('./pages/ProductPage'))
-const CartPage = lazily(() => import('./pages/CartPage'))
-const LoginPage = lazily(() => import('./pages/LoginPage'))
-const RegisterPage = lazily(() => import('./pages/RegisterPage'))
-const ForgottenPage = lazily(() => import('./pages/ForgottenPage'))
-const ResetPage = lazily(() => import('./pages/ResetPage'))
+const visitors = <P extends object>(page: (pages: typeof import('./pages/visitors')) => ComponentType<P>) =>
+  lazily(async () => ({ default: page(await import('./pages/visitors')) }))
+const ProductPage = visitors((pages) => pages.ProductPage)
+const CartPage = visitors((pages) => pages.CartPage)
+const LoginPage = visitors((pages) => pages.LoginPage)
+const RegisterPage = visitors((pages) => pages.RegisterPage)
+const ForgottenPage = lazily(() => import('./pages/ForgottenPage'), 'nobody')
+const ResetPage = lazily(() => import('./pages/ResetPage'), 'nobody')
 const CheckoutPage = lazily(() => import('./pages/CheckoutPage'), 'members')
 const OrdersPage = lazily(() => import('./pages/OrdersPage'), 'members')
 const OrderPage = lazily(() => import('./pages/OrderPage'), 'members')

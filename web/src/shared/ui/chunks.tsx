@@ -6,13 +6,14 @@ import { type ComponentType, createElement, lazy } from 'react'
 
 type Load<P> = () => Promise<{ default: ComponentType<P> }>
 
-/** Who can see a page: what a visitor never sees does not weigh on a first visit. */
+/** Who is likely to want a page: what a visitor never sees does not weigh on a first visit. */
 type For = 'everybody' | 'members'
 
 const loads: Record<For, (() => Promise<unknown>)[]> = { everybody: [], members: [] }
 const failed = new Set<() => void>()
 
-export function lazily<P extends object>(load: Load<P>, who: For = 'everybody'): ComponentType<P> {
+/** `nobody` in particular: the code comes only when the page is wanted. */
+export function lazily<P extends object>(load: Load<P>, who: For | 'nobody' = 'everybody'): ComponentType<P> {
   const begin = () => {
     const running = load()
     running.catch(() => failed.add(renew))
@@ -22,7 +23,7 @@ export function lazily<P extends object>(load: Load<P>, who: For = 'everybody'):
     Page = lazy(begin)
   }
   let Page = lazy(begin)
-  loads[who].push(load)
+  if (who !== 'nobody') loads[who].push(load)
   return (props) => createElement(Page as ComponentType<P>, props)
 }
 
