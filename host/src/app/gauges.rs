@@ -94,6 +94,7 @@ impl Gauges {
                 self.metrics.set_crowd(&one.name, crowd.running, crowd.waiting);
             }
             self.metrics.set_breaker(&one.name, self.engine.breakers.level(&one.name, digest, now));
+            self.metrics.set_canary(&one.name, self.engine.canaries.percent(&one.name));
             self.metrics.set_unserved(&one.name, self.engine.breakers.unserved(&one.name, digest, now));
         }
     }

@@ -242,6 +242,9 @@ impl App {
             (Some(core), Some(backlogs), Some(_)) => Some(parts::console(&self.plan, core, backlogs)),
             _ => None,
         };
+        if let Some(console) = console.clone() {
+            self.tasks.spawn_long("canaries", console.keep_canaries(self.stop.clone()));
+        }
         http::routers(HttpParts {
             plan: Arc::clone(&self.plan),
             tokens: self.tokens.take(),

@@ -17,8 +17,8 @@ use crate::plan::{self, Endpoint, Plan};
 use crate::runtime::{InProcess, Runtime};
 use crate::services::console::{self, Console, CountBacklog};
 use crate::services::engine::{
-    Active, Backpressure, Breakers, ChangeNotifier, CrashSuspects, Credentials, Dependencies, Events, Holds, PerOwner, Pipeline, Workflows,
-    recovery,
+    Active, Backpressure, Breakers, Canaries, ChangeNotifier, CrashSuspects, Credentials, Dependencies, Events, Holds, PerOwner, Pipeline,
+    Workflows, recovery,
 };
 use crate::services::generation::Generation;
 use crate::services::messaging::{Refusals, Strangers};
@@ -107,6 +107,15 @@ fn open(plan: &Plan, database: &plan::Database, clock: &Clock) -> Result<Store, 
     store::open(&store::Database { path: database.path.clone(), readers, keys }, clock.clone())
 }
 
+/// Whether the thread that writes the database answers.
+fn asks_writer(store: &Store) -> Asked {
+    let asked = Arc::clone(&store.operations);
+    Box::new(move || {
+        let operations = Arc::clone(&asked);
+        Box::pin(async move { operations.answers().await })
+    })
+}
+
 /// Database, components, pipeline and bus.
 pub(super) async fn core(
     plan: &Arc<Plan>,
@@ -130,11 +139,7 @@ pub(super) async fn core(
     };
     let counting = metrics.clone();
     store.operations.on_commit(Box::new(move |units, took| counting.committed(units, took)));
-    let asked = Arc::clone(&store.operations);
-    let writer: Asked = Box::new(move || {
-        let operations = Arc::clone(&asked);
-        Box::pin(async move { operations.answers().await })
-    });
+    let writer = asks_writer(&store);
     let (crash_suspects, suspects) = CrashSuspects::open(&database.path.with_extension("in-flight"));
     for key in &suspects {
         tracing::warn!(run = key, "this run was inside its component when the process before this one ended");
@@ -167,6 +172,7 @@ pub(super) async fn core(
         backpressure: Arc::new(Backpressure::new(database.max_outbox_events)),
         holds: Arc::new(Holds::open(store.instances.as_ref()).await?),
         breakers: Arc::new(Breakers::new(plan.components.iter().map(|component| component.name.clone()))),
+        canaries: Arc::new(Canaries::new(plan.components.iter().map(|component| component.name.clone()))),
         credentials: Arc::new(Credentials::default()),
         metrics: metrics.clone(),
         crash_suspects,
@@ -226,7 +232,7 @@ pub(super) fn console(plan: &Plan, core: &Core, backlogs: &Arc<Backlogs>) -> Con
         let backlogs = Arc::clone(&backlogs);
         Box::pin(async move { backlogs.for_scrape().await })
     });
-    let Dependencies { store, runtime, workflows, holds, breakers, active, events, metrics, clock, .. } = core.engine.clone();
+    let Dependencies { store, runtime, workflows, holds, breakers, canaries, active, events, metrics, clock, .. } = core.engine.clone();
     let bus = plan.bus.clone().zip(core.bus.clone());
     Console::new(console::Dependencies {
         store,
@@ -237,6 +243,7 @@ pub(super) fn console(plan: &Plan, core: &Core, backlogs: &Arc<Backlogs>) -> Con
         bus: bus.map(|(settings, bus)| console::Bus { settings, bus, refusals: Arc::clone(&core.refusals) }),
         runtime,
         breakers,
+        canaries,
         pipeline: core.pipeline.clone(),
         workflows,
         holds,

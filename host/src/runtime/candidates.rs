@@ -9,12 +9,29 @@ use bytes::Bytes;
 use super::answer::verdict;
 use super::components::{Runtime, terms};
 use super::sandbox::Terms;
+use super::slot::{Slot, Version};
 use super::source::off_thread;
 use super::{ActiveVersion, ComponentSettings, Job, Report, Verdict};
 use crate::durable;
 
 /// Bytes of a component's file, at most.
 pub const MAX_COMPONENT_BYTES: usize = 32 << 20;
+
+/// A version that runs some jobs beside the one that serves. It stays ready as long as this is kept.
+#[derive(Clone)]
+pub struct Candidate(Arc<Version>);
+
+impl Candidate {
+    /// What it is.
+    #[must_use]
+    pub fn about(&self) -> &ActiveVersion {
+        &self.0.about
+    }
+
+    pub(super) fn version(&self) -> Arc<Version> {
+        Arc::clone(&self.0)
+    }
+}
 
 impl Runtime {
     /// What the config says of a component.
@@ -48,13 +65,7 @@ impl Runtime {
     /// There is no such component or version.
     pub async fn try_out(&self, component: &str, digest: &str, job: Job) -> anyhow::Result<Report> {
         let slot = self.slot(component)?;
-        let version = match slot.ready(digest) {
-            Some(ready) => ready,
-            None => {
-                let _turn = slot.turn.lock().await;
-                self.loader.take_copy(slot, digest).await.map_err(|reason| anyhow!(reason))?
-            }
-        };
+        let version = self.version(slot, digest).await?;
         // In the line of those that were attempted before, which leaves places to those that count.
         let _place = self.place(component, true).await;
         let began = Instant::now();
@@ -63,6 +74,7 @@ impl Runtime {
         let ran = self.sandbox.process(&version.pre, terms, &job).await;
         let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit);
         let answer = ran.answer.map_err(|ended| ended.text).and_then(|answer| verdict(answer, &slot.settings.limits));
+        let answered = answer.is_ok();
         Ok(Report {
             verdict: answer.unwrap_or_else(Verdict::Transient),
             digest: digest.to_owned(),
@@ -71,7 +83,27 @@ impl Runtime {
             limit,
             lines_dropped: ran.lines_dropped,
             refused: ran.refused,
+            answered,
         })
+    }
+
+    /// A version that was uploaded or has served, to run some jobs beside the one that serves.
+    ///
+    /// # Errors
+    /// There is no such component or version, or it is not that component.
+    pub async fn candidate(&self, component: &str, digest: &str) -> anyhow::Result<Candidate> {
+        let slot = self.slot(component)?;
+        let version = self.version(slot, digest).await?;
+        self.loader.check_name_before(slot, &version).await.map_err(|reason| anyhow!("version {digest} {reason}"))?;
+        Ok(Candidate(version))
+    }
+
+    async fn version(&self, slot: &Slot, digest: &str) -> anyhow::Result<Arc<Version>> {
+        if let Some(ready) = slot.ready(digest) {
+            return Ok(ready);
+        }
+        let _turn = slot.turn.lock().await;
+        self.loader.take_copy(slot, digest).await.map_err(|reason| anyhow!(reason))
     }
 
     /// Writes the kept copy of a version as the component's file, whole or not at all. It serves once it is looked at, see

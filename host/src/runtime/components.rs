@@ -13,6 +13,7 @@ use tokio::sync::broadcast;
 use super::answer::{is_too_large, verdict};
 use super::bindings::GuestJob;
 use super::budget::Limit;
+use super::candidates::Candidate;
 use super::code_cache::CodeCache;
 use super::engine::{self, MAX_RUNS, Ticker};
 use super::guest::{Granted, linker};
@@ -128,18 +129,25 @@ impl Runtime {
     /// [`Runtime::run_in`] a place of its own, as a first attempt.
     pub async fn run(&self, component: &str, job: Job, step_config: Option<&Map<String, Value>>) -> Report {
         let place = self.place(component, false).await;
-        self.run_in(place, component, job, step_config).await
+        self.run_in(place, component, job, step_config, None).await
     }
 
-    /// Has a component do one job, within the job's timeout; `step_config` goes over the component's own configuration, key by key.
-    /// Never fails: what goes wrong is a [`Verdict`].
-    pub async fn run_in(&self, place: Place, component: &str, job: Job, step_config: Option<&Map<String, Value>>) -> Report {
+    /// Has a component do one job, within the job's timeout, on the version that serves, or on `candidate` in its place; `step_config` goes
+    /// over the component's own configuration, key by key. Never fails: what goes wrong is a [`Verdict`].
+    pub async fn run_in(
+        &self,
+        place: Place,
+        component: &str,
+        job: Job,
+        step_config: Option<&Map<String, Value>>,
+        candidate: Option<&Candidate>,
+    ) -> Report {
         let Place { asked: called, held } = place;
         let Some((slot, _taken)) = held else {
             return unserved(called, Verdict::Transient(not_configured(component)));
         };
         // Taken after the wait, so that a run which waited uses the newest version.
-        let Some(version) = slot.serving() else {
+        let Some(version) = candidate.map(Candidate::version).or_else(|| slot.serving()) else {
             return unserved(called, Verdict::Transient(without_version(&slot)));
         };
         let terms = terms(&slot, &version, &job);
@@ -148,7 +156,7 @@ impl Runtime {
         let too_large = || ran.answer.as_ref().is_ok_and(|answer| is_too_large(answer, &slot.settings.limits)).then_some(Limit::Output);
         let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit).or_else(too_large);
         let answer = ran.answer.map_err(|ended| ended.text).and_then(|answer| verdict(answer, &slot.settings.limits));
-        let digest = version.digest.to_string();
+        let (digest, answered) = (version.digest.to_string(), answer.is_ok());
         let verdict =
             answer.unwrap_or_else(|reason| Verdict::Transient(format!("component '{component}' (version {}) {reason}", short(&digest))));
         Report {
@@ -159,6 +167,7 @@ impl Runtime {
             limit,
             lines_dropped: ran.lines_dropped,
             refused: ran.refused,
+            answered,
         }
     }
 
@@ -380,6 +389,7 @@ pub(super) fn unserved<T>(called: Instant, verdict: T) -> Report<T> {
         limit: None,
         lines_dropped: false,
         refused: None,
+        answered: false,
     }
 }
 

@@ -220,7 +220,10 @@ impl Loader {
     }
 
     /// A module that does not say which component it expects gets the one that served before, in whatever version.
-    async fn check_name_before(&self, slot: &Slot, version: &Version) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// It is another one.
+    pub async fn check_name_before(&self, slot: &Slot, version: &Version) -> Result<(), String> {
         let expect = &slot.settings.expect;
         if expect.name.is_some() || expect.digest.is_some() {
             return Ok(());

@@ -32,7 +32,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 pub use budget::Limit;
-pub use candidates::MAX_COMPONENT_BYTES;
+pub use candidates::{Candidate, MAX_COMPONENT_BYTES};
 pub use check::{Rejected, check};
 pub use compile::compile_main;
 pub use components::{ComponentStatus, Place, Remember, Runtime};
@@ -121,6 +121,8 @@ pub struct Report<T = Verdict> {
     /// A granted service did not accept what this process is known by: which one, what, and what to do. The fault of neither the
     /// component nor the instance.
     pub refused: Option<String>,
+    /// The component gave one of the answers that it may give, in its form; otherwise it broke, reached a limit or was not run.
+    pub answered: bool,
 }
 
 /// A component was made ready to run.

@@ -14,8 +14,8 @@ use super::{Job, Limits, Report, Status};
 
 impl<T> Report<T> {
     fn map<U>(self, change: impl FnOnce(T) -> U) -> Report<U> {
-        let Self { verdict, digest, wall, overhead, limit, lines_dropped, refused } = self;
-        Report { verdict: change(verdict), digest, wall, overhead, limit, lines_dropped, refused }
+        let Self { verdict, digest, wall, overhead, limit, lines_dropped, refused, answered } = self;
+        Report { verdict: change(verdict), digest, wall, overhead, limit, lines_dropped, refused, answered }
     }
 }
 
@@ -75,7 +75,7 @@ impl Runtime {
         let ran = self.sandbox.call(&call(pre), terms, &job).await;
         let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit);
         let verdict = ran.answer.map_err(|ended| format!("component '{component}' (version {}) {}", short(&version.digest), ended.text));
-        let digest = version.digest.to_string();
+        let (digest, answered) = (version.digest.to_string(), verdict.is_ok());
         Report {
             verdict,
             digest,
@@ -84,6 +84,7 @@ impl Runtime {
             limit,
             lines_dropped: ran.lines_dropped,
             refused: ran.refused,
+            answered,
         }
     }
 }

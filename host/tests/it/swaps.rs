@@ -128,7 +128,7 @@ fn other_world() -> Vec<u8> {
 }
 
 /// A catalogue whose one product does not run out.
-fn seed_with_plenty() -> tempfile::NamedTempFile {
+pub fn seed_with_plenty() -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
     let products = serde_json::json!([{"id": "plenty", "data": {"name": "Plenty", "price": 1.25, "stock": 1_000_000}}]);
     std::fs::write(file.path(), products.to_string()).unwrap();

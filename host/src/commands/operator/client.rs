@@ -38,6 +38,11 @@ impl Client {
         self.answer(request).await
     }
 
+    /// Asks for an end of something.
+    pub(super) async fn delete(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
+        self.answer(self.request(Method::DELETE, path, &[])?.json(body)).await
+    }
+
     /// Sends a file.
     pub(super) async fn upload(&self, path: &[&str], file: Vec<u8>) -> anyhow::Result<Value> {
         self.answer(self.request(Method::POST, path, &[])?.header(header::CONTENT_TYPE, "application/wasm").body(file)).await

@@ -66,6 +66,9 @@ pub enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Have a share of the new visits run on an uploaded version, or a file, which is uploaded before, until a rule takes it or throws it
+    /// out. Without a version: show the last canary.
+    Canary(Box<Canary>),
     /// Have a version serve that served before.
     Rollback {
         /// Its name.
@@ -79,6 +82,59 @@ pub enum Command {
         #[command(flatten)]
         target: Target,
     },
+}
+
+/// A canary that is begun, stopped or shown.
+#[derive(Debug, clap::Args)]
+pub struct Canary {
+    /// Name of the component.
+    name: String,
+    /// Digest of the version, or a file.
+    #[arg(requires = "share", requires = "reason")]
+    version: Option<String>,
+    /// Percent of the new visits, 1 to 50.
+    #[arg(long, requires = "version")]
+    share: Option<u8>,
+    /// It ends after so many runs of the version, 10 to 10000; 50 unless --seconds is given.
+    #[arg(long, requires = "version")]
+    runs: Option<u32>,
+    /// It ends after so many seconds.
+    #[arg(long, requires = "version")]
+    seconds: Option<u32>,
+    /// Failures, and rejections, beyond those of the version that serves that are forgiven [default: 1].
+    #[arg(long, requires = "version")]
+    max_failures: Option<u32>,
+    /// How many times as long 95 of a hundred runs may take [default: 2].
+    #[arg(long, requires = "version")]
+    max_slowdown: Option<f64>,
+    /// Stop it: the version serves that served.
+    #[arg(long, conflicts_with = "version", requires = "reason")]
+    stop: bool,
+    /// Why; it is written down with who it was.
+    #[arg(long)]
+    reason: Option<String>,
+    /// Where and as whom it is asked.
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Canary {
+    async fn ask(&self, client: &Client) -> anyhow::Result<Value> {
+        let Self { name, version, share, runs, seconds, max_failures, max_slowdown, stop, reason, .. } = self;
+        let path = ["components", name, "canary"];
+        match version {
+            Some(version) => {
+                let digest = digest_of(client, name, version).await?;
+                let body = json!({
+                    "digest": digest, "share": share, "runs": runs, "seconds": seconds,
+                    "maxFailures": max_failures, "maxSlowdown": max_slowdown, "reason": reason,
+                });
+                client.post(&path, &body, None).await
+            }
+            None if *stop => client.delete(&path, &json!({"reason": reason})).await,
+            None => client.get(&path, &[]).await,
+        }
+    }
 }
 
 /// `millrace components`.
@@ -110,16 +166,45 @@ pub fn run(command: Command) -> ExitCode {
             })
         }),
         Command::Swap { name, version, why, target } => target.ask(async |client, out| {
-            let digest =
-                if is_digest(&version) { version.clone() } else { word(&upload(client, &name, &PathBuf::from(&version)).await?["digest"]) };
+            let digest = digest_of(client, &name, &version).await?;
             let done = client.post(&["components", &name, "swap"], &json!({"digest": digest, "reason": why.reason}), None).await?;
             tell(&target, out, &done, |done| format!("{}\n", word(&done["done"])))
         }),
+        Command::Canary(canary) => canary.target.ask(async |client, out| tell(&canary.target, out, &canary.ask(client).await?, course)),
         Command::Rollback { name, digest, why, target } => target.ask(async |client, out| {
             let done = client.post(&["components", &name, "rollback"], &json!({"digest": digest, "reason": why.reason}), None).await?;
             tell(&target, out, &done, |done| format!("{}\n", word(&done["done"])))
         }),
     }
+}
+
+/// A digest as it is; a file is uploaded.
+async fn digest_of(client: &Client, name: &str, version: &str) -> anyhow::Result<String> {
+    if is_digest(version) {
+        return Ok(version.to_owned());
+    }
+    Ok(word(&upload(client, name, &PathBuf::from(version)).await?["digest"]))
+}
+
+/// How far a canary is.
+fn course(answer: &Value) -> String {
+    let one = &answer["canary"];
+    if one.is_null() {
+        return format!("no canary of {} since the process started\n", word(&answer["component"]));
+    }
+    let mut text = format!("{} {} {}% of new visits\n", word(&one["state"]), word(&one["digest"]), one["share"]);
+    for (name, who) in [("candidate", "candidate"), ("serving", "serving  ")] {
+        let tally = &one[name];
+        let _ = write!(text, "  {who} runs={} rejected={} failed={}", tally["runs"], tally["rejected"], tally["failed"]);
+        if let Some(p95) = tally["p95Seconds"].as_f64() {
+            let _ = write!(text, " p95={:.1} ms", p95 * 1_000.0);
+        }
+        text.push('\n');
+    }
+    if let Some(reason) = one["reason"].as_str() {
+        let _ = writeln!(text, "{reason}");
+    }
+    text
 }
 
 fn is_digest(text: &str) -> bool {

@@ -13,7 +13,7 @@ use crate::http::error::{ApiError, quoted};
 use crate::http::extract::Id;
 use crate::http::state::Serving;
 use crate::http::writes;
-use crate::services::console::{Actor, Console, MAX_COMPONENT_BYTES, SwapBody, TrialBody};
+use crate::services::console::{Actor, CanaryBody, Console, MAX_COMPONENT_BYTES, StopBody, SwapBody, TrialBody};
 
 /// For a whole file.
 const UPLOAD_LIMIT: Duration = Duration::from_secs(60);
@@ -83,4 +83,32 @@ pub(super) async fn trial(
     let name = named(&console, &id)?;
     let trial = async move { console.try_out(&name, body).await };
     Ok(private(Json(writes::finish(&serving.app.writes, trial).await?)))
+}
+
+pub(super) async fn canary(console: Console, Id(name): Id) -> Result<Response, ApiError> {
+    Ok(private(Json(console.canary(&name)?)))
+}
+
+pub(super) async fn begin_canary(
+    State(serving): State<Serving>,
+    console: Console,
+    actor: Actor,
+    id: Id,
+    Body(body): Body<CanaryBody>,
+) -> Result<Response, ApiError> {
+    let name = named(&console, &id)?;
+    let write = async move { console.begin_canary(&actor, &name, &body).await };
+    Ok(private(Json(writes::finish(&serving.app.writes, write).await?)))
+}
+
+pub(super) async fn stop_canary(
+    State(serving): State<Serving>,
+    console: Console,
+    actor: Actor,
+    id: Id,
+    Body(body): Body<StopBody>,
+) -> Result<Response, ApiError> {
+    let name = named(&console, &id)?;
+    let write = async move { console.stop_canary(&actor, &name, &body).await };
+    Ok(private(Json(writes::finish(&serving.app.writes, write).await?)))
 }

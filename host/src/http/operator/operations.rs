@@ -1,6 +1,6 @@
 //! Everything that there is, as one list.
 
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use serde_json::Value;
 
 use super::need::Need;
@@ -8,8 +8,8 @@ use super::{components, config, instances, live, session, waiting};
 use crate::http::openapi::{self, Schemas};
 use crate::http::state::Serving;
 use crate::services::console::{
-    Bulk, BulkResult, CheckBody, ComponentDetail, ComponentList, CountBody, Done, InstanceBody, InstancePage, MendBody, MendResult,
-    PlanBody, SwapBody, SwapResult, TextBody, TrialBody, TrialResult, VersionBody, WaitingBody, Written,
+    Bulk, BulkResult, CanaryAnswer, CanaryBody, CheckBody, ComponentDetail, ComponentList, CountBody, Done, InstanceBody, InstancePage,
+    MendBody, MendResult, PlanBody, StopBody, SwapBody, SwapResult, TextBody, TrialBody, TrialResult, VersionBody, WaitingBody, Written,
 };
 
 /// One line of the list.
@@ -278,6 +278,32 @@ pub(in crate::http) static OPERATIONS: &[Operation] = &[
         (Some(|schemas| schemas.request::<SwapBody>()), |schemas| schemas.answer::<SwapResult>()),
         || post(components::rollback),
     ),
+    look(
+        "show_canary",
+        "/components/{name}/canary",
+        "The last canary of a component: how its runs compare, and what became of it",
+        &[],
+        |schemas| schemas.answer::<CanaryAnswer>(),
+        || get(components::canary),
+    ),
+    design(
+        "begin_canary",
+        "/components/{name}/canary",
+        "Have a share of the new visits run on an uploaded version, until a rule takes it or throws it out",
+        (Some(|schemas| schemas.request::<CanaryBody>()), |schemas| schemas.answer::<CanaryAnswer>()),
+        || post(components::begin_canary),
+    ),
+    Operation {
+        id: "stop_canary",
+        method: "DELETE",
+        path: "/components/{name}/canary",
+        summary: "Stop a canary: the version serves that served",
+        need: Need::Design,
+        parameters: &[],
+        body: Some(|schemas| schemas.request::<StopBody>()),
+        answer: (|schemas| schemas.answer::<CanaryAnswer>(), JSON),
+        handler: || delete(components::stop_canary),
+    },
     Operation {
         id: "live",
         method: "GET",

@@ -87,7 +87,7 @@ impl Console {
     /// # Errors
     /// There is no such component or version, no reason, the file cannot be written or is refused.
     pub async fn swap(&self, actor: &Actor, name: &str, swap: &SwapBody) -> Result<SwapResult, ServiceError> {
-        check_reason(swap)?;
+        check_reason(&swap.reason)?;
         let digest = swap.digest.as_deref().ok_or_else(|| ServiceError::field("/digest", "is missing; upload says it"))?;
         self.status(name)?;
         let conflict = |error: anyhow::Error| ServiceError::Conflict(format!("{error:#}"));
@@ -102,7 +102,7 @@ impl Console {
     /// # Errors
     /// There is no such component or version, no reason, the file cannot be written.
     pub async fn roll_back(&self, actor: &Actor, name: &str, swap: &SwapBody) -> Result<SwapResult, ServiceError> {
-        check_reason(swap)?;
+        check_reason(&swap.reason)?;
         let status = self.status(name)?;
         let serving = status.active.map(|active| active.digest);
         let digest = match &swap.digest {
@@ -170,8 +170,9 @@ impl Console {
     }
 }
 
-fn check_reason(swap: &SwapBody) -> Result<(), ServiceError> {
-    if swap.reason.trim().is_empty() {
+/// That something is said.
+pub(super) fn check_reason(reason: &str) -> Result<(), ServiceError> {
+    if reason.trim().is_empty() {
         return Err(ServiceError::field("/reason", "is empty; say why, for those who look at it later"));
     }
     Ok(())

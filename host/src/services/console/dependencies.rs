@@ -8,7 +8,7 @@ use crate::bus;
 use crate::clock::Clock;
 use crate::plan;
 use crate::runtime::Runtime;
-use crate::services::engine::{Active, Breakers, Events, Holds, Pipeline, Workflows};
+use crate::services::engine::{Active, Breakers, Canaries, Events, Holds, Pipeline, Workflows};
 use crate::services::messaging::Refusals;
 use crate::services::resources::Resources;
 use crate::store::{Audit, Backlog, Instances, Messages, Operations, StoreError};
@@ -47,6 +47,8 @@ pub struct Dependencies {
     pub runtime: Arc<Runtime>,
     /// Which components are left alone for a while.
     pub breakers: Arc<Breakers>,
+    /// Which components have a share of their visits run on another version.
+    pub canaries: Arc<Canaries>,
     /// Moves instances.
     pub pipeline: Pipeline,
     /// The machines.

@@ -5,6 +5,8 @@
 mod act;
 mod actor;
 mod bulk;
+mod canary;
+mod canary_view;
 mod component_view;
 mod components;
 mod configs;
@@ -26,6 +28,7 @@ pub use crate::runtime::MAX_COMPONENT_BYTES;
 pub use act::{Action, Deed, Done};
 pub use actor::Actor;
 pub use bulk::Bulk;
+pub use canary_view::{CanaryAnswer, CanaryBody, StopBody};
 pub use component_view::{ComponentBody, ComponentDetail, ComponentList, VersionBody};
 pub use components::{SwapBody, SwapResult};
 pub use configs::{Changed, CheckBody, ConfigDesk, Configs, Judged, PlanBody, TextBody, Written};

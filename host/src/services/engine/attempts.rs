@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::breaker::{Breakers, LeftAlone};
+use super::canary::{Canaries, Canary};
 use super::commit_plan;
 use super::crash_suspects::CrashSuspects;
 use super::credentials::{Credentials, Wait};
@@ -37,6 +38,8 @@ pub(in crate::services) enum Attempt {
     },
     /// It was made and failed while the whole process was stopped. It says nothing about the component and is made again.
     Excused,
+    /// It was made on the candidate of a canary, which broke. It is made again on the version that serves, and counts as none of the run's.
+    Broken(Report),
     /// It was not: it waited for a place for so long that a deadline of its instance has passed.
     Overdue,
     /// It was not, and the caller must not try again: the run was taken back, or the process is stopping.
@@ -49,6 +52,7 @@ pub(super) struct Attempts {
     pub(super) workflows: Arc<Workflows>,
     pub(super) jobs: Jobs,
     pub(super) breakers: Arc<Breakers>,
+    pub(super) canaries: Arc<Canaries>,
     pub(super) credentials: Arc<Credentials>,
     pub(super) crash_suspects: CrashSuspects,
     pub(super) waker: RunWaker,
@@ -68,14 +72,16 @@ impl Attempts {
             () = self.stop.requested() => return Attempt::NotMade,
             () = overdue => return Attempt::Overdue,
         };
-        if let Some((until, reason)) = self.denial(run, resource) {
+        let serving = self.runtime.digest(&run.component);
+        let canary = self.canaries.choose(run, serving.as_deref(), || self.is_closed(run));
+        if let Some((until, reason)) = self.denial(run, resource, canary.is_none()) {
             return self.denied(run, until, reason);
         }
         if !held.enter() {
             return Attempt::NotMade;
         }
         let paused = clock::paused();
-        let report = self.make_attempt(run, resource, place).await;
+        let report = self.make_attempt(run, resource, place, canary.as_deref()).await;
         if matches!(report.verdict, Verdict::Transient(_)) && clock::paused() > paused {
             return Attempt::Excused;
         }
@@ -90,14 +96,25 @@ impl Attempts {
                 if credentials.accepted(&run.component) {
                     self.waker.wake(&run.component);
                 }
-                Attempt::Made(report)
+                self.made(run, canary.as_deref(), report)
             }
-            _ => Attempt::Made(report),
+            _ => self.made(run, canary.as_deref(), report),
         }
     }
 
+    fn made(&self, run: &StepRun, canary: Option<&Canary>, report: Report) -> Attempt {
+        if self.canaries.record(run, canary, &report) { Attempt::Broken(report) } else { Attempt::Made(report) }
+    }
+
+    /// Whether the version that serves is left alone for nobody.
+    fn is_closed(&self, run: &StepRun) -> bool {
+        let digest = self.runtime.digest(&run.component);
+        digest.is_some_and(|digest| self.breakers.level(&run.component, &digest, self.clock.steady()) == 0)
+    }
+
     /// Why a component is not run now, and when to ask again. A version that arrives, or a success, makes what waits due at once.
-    fn denial(&self, run: &StepRun, resource: &Resource) -> Option<(Timestamp, String)> {
+    /// A candidate has a rule of its own in the place of a breaker.
+    fn denial(&self, run: &StepRun, resource: &Resource, has_breaker: bool) -> Option<(Timestamp, String)> {
         let (now, component) = (self.clock.steady(), run.component.as_str());
         if let Some(reason) = self.runtime.unserved(component) {
             return Some((commit_plan::later(now, WITHOUT_VERSION), reason));
@@ -105,7 +122,7 @@ impl Attempts {
         if let Err(Wait { until, reason }) = self.credentials.admit(component, now) {
             return Some((until, reason));
         }
-        let digest = self.runtime.digest(component)?;
+        let digest = self.runtime.digest(component).filter(|_| has_breaker)?;
         let owner = resource.owner.as_deref();
         let LeftAlone { until, only_owner } = self.breakers.admit(component, &digest, owner, run.is_again(), now).err()?;
         let whom = if only_owner { " for this owner" } else { "" };
@@ -118,11 +135,12 @@ impl Attempts {
         Attempt::Denied { until, reason }
     }
 
-    async fn make_attempt(&self, run: &StepRun, resource: &Resource, place: Place) -> Report {
+    async fn make_attempt(&self, run: &StepRun, resource: &Resource, place: Place, canary: Option<&Canary>) -> Report {
         let job = self.jobs.job(run, resource).await;
         // Not before there is a place: who only waits for one kills nobody.
         let slot = self.crash_suspects.enter(&run.key);
-        let report = self.runtime.run_in(place, &run.component, job, self.workflows.step_config(&run.workflow, &run.name)).await;
+        let (config, candidate) = (self.workflows.step_config(&run.workflow, &run.name), canary.map(Canary::candidate));
+        let report = self.runtime.run_in(place, &run.component, job, config, candidate).await;
         drop(slot);
         report
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::active::Active;
 use super::backpressure::Backpressure;
 use super::breaker::Breakers;
+use super::canary::Canaries;
 use super::change_notifier::ChangeNotifier;
 use super::crash_suspects::CrashSuspects;
 use super::credentials::Credentials;
@@ -46,6 +47,8 @@ pub struct Dependencies {
     pub holds: Arc<Holds>,
     /// Which components are left alone for a while.
     pub breakers: Arc<Breakers>,
+    /// Which components have a share of their visits run on another version.
+    pub canaries: Arc<Canaries>,
     /// What other processes know this one by.
     pub credentials: Arc<Credentials>,
     /// How many events may wait.

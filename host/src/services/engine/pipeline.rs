@@ -43,6 +43,8 @@ const PUT_BACK: Duration = Duration::from_secs(1);
 const MAX_WAIT_AFTER_PANIC: Duration = Duration::from_secs(60);
 /// Why an attempt is excused.
 pub(in crate::services) const STOPPED: &str = "the whole process was stopped for a while during the attempt";
+/// Why an attempt that a candidate broke is made again.
+pub(in crate::services) const BROKEN: &str = "a version on trial broke in the attempt: it is made again on the version that serves";
 /// First and longest wait when the store cannot write an answer.
 const STORE_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// Times that a commit is planned again because the instance has moved meanwhile.
@@ -110,7 +112,7 @@ impl Pipeline {
     #[must_use]
     pub fn new(dependencies: &Dependencies) -> Self {
         let Dependencies { store, runtime, workflows, events, clock, tasks, stop, metrics, .. } = dependencies.clone();
-        let Dependencies { breakers, credentials, crash_suspects, .. } = dependencies.clone();
+        let Dependencies { breakers, canaries, credentials, crash_suspects, .. } = dependencies.clone();
         let (waker, outbox_grew) = (RunWaker::new(Arc::clone(&store), tasks.clone()), Arc::<Notify>::default());
         let hand = InHand::new(runtime.most_again(), waker.schedule_changed());
         let jobs = Jobs { workflows: Arc::clone(&workflows) };
@@ -131,6 +133,7 @@ impl Pipeline {
                 workflows: Arc::clone(&workflows),
                 jobs,
                 breakers: Arc::clone(&breakers),
+                canaries,
                 credentials,
                 crash_suspects,
                 waker: waker.clone(),
@@ -388,6 +391,7 @@ impl Pipeline {
             }
             Attempt::Denied { until, reason } => self.put_back((run, &resource), held, until, Some(reason)).await,
             Attempt::Excused => self.make_again((run, &resource), held).await,
+            Attempt::Broken(report) => self.make_elsewhere((run, &resource), held, &report).await,
             Attempt::Overdue | Attempt::NotMade => {}
         }
     }
@@ -396,6 +400,12 @@ impl Pipeline {
     pub(in crate::services) async fn make_again(&self, (run, resource): (&StepRun, &Arc<Resource>), held: &Held) {
         tracing::warn!(run = run.key, instance = run.resource_id, attempt = run.attempt, "{STOPPED}: the attempt is made again");
         self.put_back((run, resource), held, self.inner.clock.steady(), Some(STOPPED.into())).await;
+    }
+
+    /// Has an attempt made again that a candidate broke, on the version that serves, at once and with the same number.
+    pub(in crate::services) async fn make_elsewhere(&self, (run, resource): (&StepRun, &Arc<Resource>), held: &Held, report: &Report) {
+        self.record(run, resource, report);
+        self.put_back((run, resource), held, self.inner.clock.steady(), Some(BROKEN.into())).await;
     }
 
     /// Makes one attempt: runs the component, unless no version of it serves, its circuit breaker is open, or a service that it calls

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::runtime::Verdict;
 use crate::services::engine::commit_plan::{CommitPlan, stand_in};
-use crate::services::engine::{Attempt, Held, Lost, Pipeline, STOPPED, span_of};
+use crate::services::engine::{Attempt, BROKEN, Held, Lost, Pipeline, STOPPED, span_of};
 use crate::store::{Commit, InboxRow, Resource, RunStatus, StepRun, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::traces::Span;
@@ -79,6 +79,11 @@ impl InlineRuns {
                 let again = StepRun { status: RunStatus::Ready, owner: None, fence: 0, last_error: Some(STOPPED.into()), ..run };
                 self.write(again, inbox, resource).await
             }
+            Ok(Ok(Attempt::Broken(report))) => {
+                span.within(|| self.pipeline.record(&run, &resource, &report));
+                let again = StepRun { status: RunStatus::Ready, owner: None, fence: 0, last_error: Some(BROKEN.into()), ..run };
+                self.write(again, inbox, resource).await
+            }
             unfinished => {
                 let unfinished = Some(Unfinished { ended: unfinished.ok(), attempt });
                 self.keep(Attempted { span, run, inbox, resource, held, unfinished }).await
@@ -141,6 +146,7 @@ impl InlineRuns {
                     }
                     Ok(Attempt::Denied { until, reason }) => pipeline.put_back((&run, &resource), &held, until, Some(reason)).await,
                     Ok(Attempt::Excused) => pipeline.make_again((&run, &resource), &held).await,
+                    Ok(Attempt::Broken(report)) => pipeline.make_elsewhere((&run, &resource), &held, &report).await,
                     Ok(Attempt::Overdue | Attempt::NotMade) => {}
                     Err(error) => pipeline.panicked(&run, &error.to_string()).await,
                 }

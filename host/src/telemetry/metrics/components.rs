@@ -158,6 +158,8 @@ pub(super) struct Components {
     unserved: IntGaugeVec,
     places: IntGaugeVec,
     recovered: IntCounterVec,
+    canaries: IntCounterVec,
+    canary_share: IntGaugeVec,
     /// Digests of each component that have a series, newest last.
     digests: Mutex<HashMap<String, VecDeque<String>>>,
 }
@@ -212,6 +214,12 @@ impl Components {
                 "Runs that were found claimed by this process and in nobody's hand, and were made ready again.",
                 &["component"],
             )?,
+            canaries: make.counter("component_canaries_total", "Canaries of components by what became of them.", &["component", "end"])?,
+            canary_share: make.gauge(
+                "component_canary_percent",
+                "Percent of a component's new visits that run on a version on trial; 0 while there is none.",
+                &["component"],
+            )?,
             digests: Mutex::default(),
         })
     }
@@ -247,6 +255,9 @@ impl Metrics {
         components.recovered.with_label_values(&[component]);
         for outcome in ["swapped", "refused", "removed"] {
             components.swaps.with_label_values(&[component, outcome]);
+        }
+        for end in ["taken", "thrown_out", "stopped", "replaced"] {
+            components.canaries.with_label_values(&[component, end]);
         }
         for limit in SandboxLimit::ALL {
             components.limits.with_label_values(&[component, limit.as_str()]);
@@ -284,6 +295,16 @@ impl Metrics {
     /// A run of a component was not begun, or counts as not begun: its breaker is open, or what this process is known by was refused.
     pub fn component_denied(&self, component: &str) {
         self.inner.components.runs.with_label_values(&[component, RunOutcome::Denied.as_str()]).inc();
+    }
+
+    /// What became of a canary: `taken`, `thrown_out`, `stopped` or `replaced`.
+    pub fn component_canary(&self, component: &str, end: &'static str) {
+        self.inner.components.canaries.with_label_values(&[component, end]).inc();
+    }
+
+    /// Percent of a component's new visits that run on a version on trial.
+    pub fn set_canary(&self, component: &str, percent: u8) {
+        self.inner.components.canary_share.with_label_values(&[component]).set(i64::from(percent));
     }
 
     /// The host has panicked in a run of a component.
@@ -369,6 +390,8 @@ pub(super) mod tests {
         "component_places{component=\"pay\",state=\"waiting\"} 3",
         "component_runs_total{component=\"pay\",outcome=\"panic\"} 1",
         "runs_recovered_total{component=\"pay\"} 1",
+        "component_canaries_total{component=\"pay\",end=\"taken\"} 1",
+        "component_canary_percent{component=\"pay\"} 10",
     ];
 
     fn run<'a>(component: &'a str, digest: &'a str) -> ComponentRun<'a> {
@@ -396,6 +419,8 @@ pub(super) mod tests {
         metrics.set_crowd("pay", 5, 3);
         metrics.component_panicked("pay");
         metrics.run_recovered("pay");
+        metrics.component_canary("pay", "taken");
+        metrics.set_canary("pay", 10);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::plan::Plan;
 use crate::runtime::Settings;
-use crate::services::engine::{Active, Backpressure, Breakers, ChangeNotifier, CrashSuspects, PerOwner};
+use crate::services::engine::{Active, Backpressure, Breakers, Canaries, ChangeNotifier, CrashSuspects, PerOwner};
 use crate::store::memory::Memory;
 use crate::store::{Commit, StartedBy};
 
@@ -35,6 +35,7 @@ async fn pipeline() -> (Pipeline, Dependencies, tempfile::TempDir) {
         per_owner: Arc::new(per_owner),
         holds: Arc::default(),
         breakers: Arc::new(Breakers::new(std::iter::empty())),
+        canaries: Arc::new(Canaries::new(std::iter::empty())),
         credentials: Arc::default(),
         backpressure: Arc::new(Backpressure::new(1_000)),
         metrics: Metrics::new("jobs").unwrap(),
