@@ -5,12 +5,14 @@ use std::time::Instant;
 
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
+use serde_json::{Map, Value};
 
 use super::answer::verdict;
 use super::components::{Runtime, terms};
 use super::sandbox::Terms;
 use super::slot::{Slot, Version};
 use super::source::off_thread;
+use super::tape::{Deck, Tape};
 use super::{ActiveVersion, ComponentSettings, Job, Report, Verdict};
 use crate::durable;
 
@@ -59,18 +61,28 @@ impl Runtime {
     }
 
     /// Has a version do one job for a trial, in a sandbox of its own with the limits of the component and nothing granted: what it asks of
-    /// others is refused. Nobody hears of the answer but who asks.
+    /// others is refused. Nobody hears of the answer but who asks. With a `tape` it finds what that says; `step_config` goes over the
+    /// component's own.
     ///
     /// # Errors
     /// There is no such component or version.
-    pub async fn try_out(&self, component: &str, digest: &str, job: Job) -> anyhow::Result<Report> {
+    pub async fn try_out(
+        &self,
+        component: &str,
+        digest: &str,
+        job: Job,
+        step_config: Option<&Map<String, Value>>,
+        tape: Option<Tape>,
+    ) -> anyhow::Result<Report> {
         let slot = self.slot(component)?;
         let version = self.version(slot, digest).await?;
         // In the line of those that were attempted before, which leaves places to those that count.
         let _place = self.place(component, true).await;
         let began = Instant::now();
-        let terms = Terms { granted: Arc::default(), ..terms(slot, &version, &job) };
-        let job = self.guest_job(job, slot.config_for(None));
+        let terms = terms(slot, &version, &job);
+        let deck = tape.map_or_else(|| terms.deck.clone(), Deck::playing);
+        let terms = Terms { granted: Arc::default(), deck, ..terms };
+        let job = self.guest_job(job, slot.config_for(step_config));
         let ran = self.sandbox.process(&version.pre, terms, &job).await;
         let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit);
         let answer = ran.answer.map_err(|ended| ended.text).and_then(|answer| verdict(answer, &slot.settings.limits));

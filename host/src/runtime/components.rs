@@ -23,6 +23,7 @@ use super::outgoing::Outgoing;
 use super::places::{Crowd, Places, Taken};
 use super::sandbox::{Sandbox, Terms};
 use super::slot::{Slot, Version};
+use super::tape::Deck;
 use super::text::short;
 use super::{ActiveVersion, Compilation, ComponentSettings, InProcess, Job, Refusal, Report, Settings, SwapEvent, Verdict};
 use crate::clock::Clock;
@@ -372,7 +373,8 @@ pub(super) fn terms<'s>(slot: &'s Slot, version: &Version, job: &Job) -> Terms<'
     let speaker =
         Speaker { component: slot.name(), digest: Arc::clone(&version.digest), instance: job.instance_id.clone(), step: job.step.clone() };
     let traceparent = job.traceparent.as_deref().and_then(|text| text.try_into().ok());
-    Terms { speaker, limits: &slot.settings.limits, granted: Arc::clone(&slot.granted), wall: job.timeout, traceparent }
+    let (limits, granted, deck) = (&slot.settings.limits, Arc::clone(&slot.granted), Deck::recording());
+    Terms { speaker, limits, granted, wall: job.timeout, traceparent, deck }
 }
 
 pub(super) fn not_configured(component: &str) -> String {

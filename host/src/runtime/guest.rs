@@ -3,11 +3,10 @@
 //! A [`Guest`] lives for one run. Everything a component can reach goes through it, so every call is counted here.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime::{Engine, ResourceLimiter};
-use wasmtime_wasi::clocks::HostWallClock;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -16,6 +15,7 @@ use super::bindings::step;
 use super::budget::{Limit, Meter};
 use super::guest_log::{GuestLog, Output};
 use super::outgoing::Outgoing;
+use super::tape::{Deck, SteadyClock, WallClock};
 use super::{Capabilities, Limits};
 use crate::clock::Clock;
 
@@ -49,6 +49,7 @@ pub(super) struct Guest {
     table: ResourceTable,
     wasi: Option<WasiCtx>,
     clock: Clock,
+    deck: Deck,
     http: WasiHttpCtx,
     /// Services it may call.
     pub outgoing: Outgoing,
@@ -59,7 +60,14 @@ pub(super) struct Guest {
 
 impl Guest {
     /// For one run of a component with these limits.
-    pub fn new(engine: Engine, clock: Clock, granted: Arc<Granted>, limits: &Limits, meter: Arc<Meter>, log: GuestLog) -> Self {
+    pub fn new(
+        engine: Engine,
+        (clock, deck): (Clock, Deck),
+        granted: Arc<Granted>,
+        limits: &Limits,
+        meter: Arc<Meter>,
+        log: GuestLog,
+    ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         let mut http = WasiHttpCtx::new();
@@ -73,6 +81,7 @@ impl Guest {
             table,
             wasi: None,
             clock,
+            deck,
             http,
             outgoing: granted.http.for_a_run(),
             granted,
@@ -95,7 +104,8 @@ impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.count_call();
         // Made at the first use only: most steps never touch WASI, and seeding its random numbers costs more than all the rest.
-        let ctx = self.wasi.get_or_insert_with(|| empty_wasi(self.clock.clone(), Output::new(self.log.clone()), self.stderr.clone()));
+        let ctx =
+            self.wasi.get_or_insert_with(|| empty_wasi(self.clock.clone(), &self.deck, Output::new(self.log.clone()), self.stderr.clone()));
         WasiCtxView { ctx, table: &mut self.table }
     }
 }
@@ -109,29 +119,21 @@ impl WasiHttpView for Guest {
 
 /// No arguments, environment or files, and no socket can be made nor a name looked up. Standard input is at its end; what is written goes
 /// to the log.
-fn empty_wasi(clock: Clock, stdout: Output, stderr: Output) -> WasiCtx {
+fn empty_wasi(clock: Clock, deck: &Deck, stdout: Output, stderr: Output) -> WasiCtx {
+    let (secret, other, own) = deck.random();
     WasiCtx::builder()
         .stdout(stdout)
         .stderr(stderr)
-        .wall_clock(WallClock(clock))
+        .wall_clock(WallClock(clock, deck.clone()))
+        .monotonic_clock(SteadyClock(Instant::now(), deck.clone()))
+        .secure_random(secret)
+        .insecure_random(other)
+        .insecure_random_seed(own)
         .max_random_size(MAX_RANDOM_BYTES)
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)
         .build()
-}
-
-/// `wasi:clocks/wall-clock` from the host's clock, so that a component sees the same time as its deadline.
-struct WallClock(Clock);
-
-impl HostWallClock for WallClock {
-    fn resolution(&self) -> Duration {
-        Duration::from_millis(1)
-    }
-
-    fn now(&self) -> Duration {
-        Duration::try_from(self.0.now().as_duration()).unwrap_or_default()
-    }
 }
 
 /// Sums the bytes of all memories and tables of a run.

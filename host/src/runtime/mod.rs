@@ -24,6 +24,7 @@ mod settings;
 mod settlement;
 mod slot;
 mod source;
+mod tape;
 mod text;
 mod watch;
 
@@ -40,6 +41,7 @@ pub use engine::MAX_RUNS;
 pub use places::Crowd;
 pub use settings::{Capabilities, ComponentSettings, Credential, Expect, Grant, GrantTarget, Limits, Settings};
 pub use slot::Refusal;
+pub use tape::Tape;
 
 /// One attempt at one step, see `wit/step.wit`.
 #[derive(Debug, Clone, PartialEq)]

@@ -16,6 +16,7 @@ use super::bindings::{Description, Effect, Failure, GuestJob, Outcome, Reversibl
 use super::budget::{Limit, Meter, in_lane};
 use super::guest::{Granted, Guest};
 use super::guest_log::{GuestLog, Speaker};
+use super::tape::Deck;
 use super::text::{MAX_REASON_BYTES, tamed};
 use crate::clock::Clock;
 
@@ -41,6 +42,8 @@ pub(super) struct Terms<'a> {
     pub wall: Duration,
     /// Sent with what it asks of services.
     pub traceparent: Option<http::HeaderValue>,
+    /// What it finds that is otherwise different each time.
+    pub deck: Deck,
 }
 
 /// Why a run ended without an answer.
@@ -74,7 +77,8 @@ impl Sandbox {
     /// Asks a component what it is, with nothing granted, and with the memory that its runs will have.
     pub async fn describe(&self, pre: &StepPre<Guest>, speaker: Speaker, limits: &Limits) -> Result<Description, Ended> {
         let limits = Limits { cpu: DESCRIBE_CPU, host_calls: DESCRIBE_CALLS, ..limits.clone() };
-        let terms = Terms { speaker, limits: &limits, granted: Arc::default(), wall: DESCRIBE_WALL, traceparent: None };
+        let terms =
+            Terms { speaker, limits: &limits, granted: Arc::default(), wall: DESCRIBE_WALL, traceparent: None, deck: Deck::recording() };
         let mut store = self.store(&terms);
         let meter = Arc::clone(&store.data().meter);
         let asked = async {
@@ -108,10 +112,10 @@ impl Sandbox {
     }
 
     fn store(&self, terms: &Terms<'_>) -> Store<Guest> {
-        let Terms { speaker, limits, granted, wall, traceparent } = terms;
+        let Terms { speaker, limits, granted, wall, traceparent, deck } = terms;
         let meter = Meter::new(limits.cpu.min(*wall));
         let log = GuestLog::new(speaker.clone());
-        let mut guest = Guest::new(self.engine.clone(), self.clock.clone(), Arc::clone(granted), limits, meter, log);
+        let mut guest = Guest::new(self.engine.clone(), (self.clock.clone(), deck.clone()), Arc::clone(granted), limits, meter, log);
         guest.outgoing.traceparent.clone_from(traceparent);
         let mut store = Store::new(&self.engine, guest);
         store.limiter(|guest| &mut guest.memory);

@@ -53,6 +53,23 @@ pub enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Have the version that serves and another one, or a file, which is uploaded before, do the jobs of the newest instances with nothing
+    /// granted, and tell where their answers differ. Nothing is kept of it.
+    Compare {
+        /// Its name.
+        name: String,
+        /// Digest of the version, or a file.
+        version: String,
+        /// Jobs, 1 to 50.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// Name of the step whose jobs these are.
+        #[arg(long)]
+        step: Option<String>,
+        /// Where and as whom it is asked.
+        #[command(flatten)]
+        target: Target,
+    },
     /// Have an uploaded version serve, or a file, which is uploaded before.
     Swap {
         /// Its name.
@@ -165,6 +182,12 @@ pub fn run(command: Command) -> ExitCode {
                 format!("{} in {} s {why}\n{:#}\n", word(&tried["outcome"]), tried["seconds"], tried["results"])
             })
         }),
+        Command::Compare { name, version, limit, step, target } => target.ask(async |client, out| {
+            let digest = digest_of(client, &name, &version).await?;
+            let body = json!({"digest": digest, "limit": limit, "step": step});
+            let compared = client.post(&["components", &name, "compare"], &body, None).await?;
+            tell(&target, out, &compared, differences)
+        }),
         Command::Swap { name, version, why, target } => target.ask(async |client, out| {
             let digest = digest_of(client, &name, &version).await?;
             let done = client.post(&["components", &name, "swap"], &json!({"digest": digest, "reason": why.reason}), None).await?;
@@ -184,6 +207,19 @@ async fn digest_of(client: &Client, name: &str, version: &str) -> anyhow::Result
         return Ok(version.to_owned());
     }
     Ok(word(&upload(client, name, &PathBuf::from(version)).await?["digest"]))
+}
+
+/// Where two versions differ.
+fn differences(compared: &Value) -> String {
+    let mut text = format!("{} of {} jobs were answered alike\n", compared["alike"], compared["compared"]);
+    for job in each(compared, "jobs") {
+        for one in each(job, "differences") {
+            let instance = &job["instance"];
+            let (at, ours, theirs) = (word(&one["at"]), &one["serving"], &one["candidate"]);
+            let _ = writeln!(text, "{} {} {} {at}: {ours} -> {theirs}", word(&instance["kind"]), word(&instance["id"]), word(&job["step"]));
+        }
+    }
+    text
 }
 
 /// How far a canary is.

@@ -13,7 +13,7 @@ use crate::http::error::{ApiError, quoted};
 use crate::http::extract::Id;
 use crate::http::state::Serving;
 use crate::http::writes;
-use crate::services::console::{Actor, CanaryBody, Console, MAX_COMPONENT_BYTES, StopBody, SwapBody, TrialBody};
+use crate::services::console::{Actor, CanaryBody, CompareBody, Console, MAX_COMPONENT_BYTES, StopBody, SwapBody, TrialBody};
 
 /// For a whole file.
 const UPLOAD_LIMIT: Duration = Duration::from_secs(60);
@@ -111,4 +111,15 @@ pub(super) async fn stop_canary(
     let name = named(&console, &id)?;
     let write = async move { console.stop_canary(&actor, &name, &body).await };
     Ok(private(Json(writes::finish(&serving.app.writes, write).await?)))
+}
+
+pub(super) async fn compare(
+    State(serving): State<Serving>,
+    console: Console,
+    id: Id,
+    Body(body): Body<CompareBody>,
+) -> Result<Response, ApiError> {
+    let name = named(&console, &id)?;
+    let compare = async move { console.compare(&name, &body).await };
+    Ok(private(Json(writes::finish(&serving.app.writes, compare).await?)))
 }

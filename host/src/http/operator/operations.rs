@@ -8,8 +8,9 @@ use super::{components, config, instances, live, session, waiting};
 use crate::http::openapi::{self, Schemas};
 use crate::http::state::Serving;
 use crate::services::console::{
-    Bulk, BulkResult, CanaryAnswer, CanaryBody, CheckBody, ComponentDetail, ComponentList, CountBody, Done, InstanceBody, InstancePage,
-    MendBody, MendResult, PlanBody, StopBody, SwapBody, SwapResult, TextBody, TrialBody, TrialResult, VersionBody, WaitingBody, Written,
+    Bulk, BulkResult, CanaryAnswer, CanaryBody, CheckBody, CompareBody, CompareResult, ComponentDetail, ComponentList, CountBody, Done,
+    InstanceBody, InstancePage, MendBody, MendResult, PlanBody, StopBody, SwapBody, SwapResult, TextBody, TrialBody, TrialResult,
+    VersionBody, WaitingBody, Written,
 };
 
 /// One line of the list.
@@ -263,6 +264,13 @@ pub(in crate::http) static OPERATIONS: &[Operation] = &[
         "Have a version do one job with nothing granted, on given data or on that of an instance; nothing is kept of it",
         (Some(|schemas| schemas.request::<TrialBody>()), |schemas| schemas.answer::<TrialResult>()),
         || post(components::trial),
+    ),
+    design(
+        "compare_component",
+        "/components/{name}/compare",
+        "Have the version that serves and another one do the same jobs, with nothing granted, and tell where their answers differ",
+        (Some(|schemas| schemas.request::<CompareBody>()), |schemas| schemas.answer::<CompareResult>()),
+        || post(components::compare),
     ),
     design(
         "swap_component",

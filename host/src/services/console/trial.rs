@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::instance;
 use super::service::Console;
-use crate::runtime::{Job, Limit, Verdict};
+use crate::runtime::{Job, Limit, Tape, Verdict};
 use crate::services::ServiceError;
 use crate::store::Object;
 
@@ -30,7 +30,7 @@ pub struct TrialBody {
 }
 
 /// Kind and id of an instance.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InstanceName {
     /// Kind of the resource.
@@ -81,22 +81,15 @@ impl Console {
             Some(digest) => digest,
             None => serving()?.ok_or_else(none)?,
         };
-        let text = |name: &str| name.to_owned();
-        let job = Job {
-            workflow: text("trial"),
-            instance_id: id,
-            step: step.unwrap_or_else(|| text("trial")),
-            transition: text("trial"),
-            from_state: text("trial"),
-            to_state: text("trial"),
-            attempt: 1,
-            visit: 1,
-            idempotency_key: format!("trial:{}", uuid::Uuid::now_v7()),
-            timeout: TIMEOUT,
-            traceparent: None,
-            data: serde_json::to_string(&data).unwrap_or_default(),
-        };
-        let report = self.parts.runtime.try_out(name, &digest, job).await.map_err(|error| ServiceError::Conflict(format!("{error:#}")))?;
+        let step = step.unwrap_or_else(|| "trial".to_owned());
+        self.rehearse(name, &digest, job(("trial".to_owned(), step), &id, &data, TIMEOUT), None).await
+    }
+
+    /// Has a version do a job, with nothing granted, and finding what a tape says.
+    pub(super) async fn rehearse(&self, name: &str, digest: &str, job: Job, tape: Option<Tape>) -> Result<TrialResult, ServiceError> {
+        let config = self.parts.workflows.step_config(&job.workflow, &job.step).cloned();
+        let tried = self.parts.runtime.try_out(name, digest, job, config.as_ref(), tape).await;
+        let report = tried.map_err(|error| ServiceError::Conflict(format!("{error:#}")))?;
         let (outcome, reason, code, results) = match report.verdict {
             Verdict::Accepted(results) => ("accepted", None, None, results),
             Verdict::Rejected { code, reason, details } => ("rejected", Some(reason), Some(code), details),
@@ -104,6 +97,25 @@ impl Console {
             Verdict::Permanent(reason) => ("permanent", Some(reason), None, Object::new()),
         };
         let limit = report.limit.map(Limit::as_str);
-        Ok(TrialResult { digest, outcome, reason, code, results, seconds: report.wall.as_secs_f64(), limit })
+        Ok(TrialResult { digest: digest.to_owned(), outcome, reason, code, results, seconds: report.wall.as_secs_f64(), limit })
+    }
+}
+
+/// A job that nobody waits for, of a step of a workflow.
+pub(super) fn job((workflow, step): (String, String), id: &str, data: &Object, timeout: Duration) -> Job {
+    let text = || "trial".to_owned();
+    Job {
+        workflow,
+        instance_id: id.to_owned(),
+        step,
+        transition: text(),
+        from_state: text(),
+        to_state: text(),
+        attempt: 1,
+        visit: 1,
+        idempotency_key: format!("trial:{}", uuid::Uuid::now_v7()),
+        timeout,
+        traceparent: None,
+        data: serde_json::to_string(data).unwrap_or_default(),
     }
 }

@@ -49,3 +49,29 @@ async fn a_version_is_judged_put_in_its_place_and_rolled_back() {
     let none = designer.send(Method::POST, "/operator/components/nobody/swap", Some(&json!({"digest": "x", "reason": "y"})), &[]).await;
     assert_eq!(none.status, StatusCode::NOT_FOUND, "{none:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_versions_do_the_same_jobs_and_it_is_told_where_they_differ() {
+    let app = TestApp::start("configs/monolith.yaml", &[("OPERATOR_WRITES", "true")]).await;
+    let designer = staff(&app, "dora", &[Role::Designer]).await;
+    let customer = app.client.customer("ada").await;
+    for _ in 0..3 {
+        customer.order_until("prod-001", 1, "tok_visa", &["delivered"]).await;
+    }
+    let token = designer.token().to_owned();
+    let ask = |arguments: &[&str]| tokio::task::block_in_place(|| millrace(&app, &token, arguments));
+    let same = ask(&["components", "compare", "shipping-service", built("shipping.wasm").to_str().unwrap()]);
+    assert!(same.0 && same.1.contains("3 of 3 jobs were answered alike"), "{}", same.1);
+    let before = designer.get("/operator/components/shipping-service").await.body["runs"].clone();
+
+    let (_, said) = ask(&["components", "upload", "payment-processor", built("payment-v2.wasm").to_str().unwrap()]);
+    let digest = said.split(' ').next().unwrap();
+    let compared = designer.post("/operator/components/payment-processor/compare", &json!({"digest": digest, "limit": 2})).await;
+    assert_eq!((compared.status, &compared.body["compared"]), (StatusCode::OK, &json!(2)), "{compared:?}");
+    assert_eq!(compared.body["jobs"][0]["step"], "step-payment", "{compared:?}");
+    let description = designer.get("/operator/openapi.json").await.body;
+    super::described(&description, "post", "/operator/components/{name}/compare", &compared);
+    let wrong = designer.post("/operator/components/payment-processor/compare", &json!({"digest": digest, "limit": 51})).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong:?}");
+    assert_eq!(designer.get("/operator/components/shipping-service").await.body["runs"], before, "nothing of it counts as a run");
+}

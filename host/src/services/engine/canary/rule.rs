@@ -139,7 +139,7 @@ fn at_least(count: u64, runs: u64, rate: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use rand::rngs::StdRng;
-    use rand::{Rng as _, SeedableRng as _};
+    use rand::{RngExt as _, SeedableRng as _};
 
     use super::*;
 
