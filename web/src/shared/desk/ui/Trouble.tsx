@@ -1,7 +1,7 @@
 /** In the place of a page whose data did not come, or of a part of it. */
-import { explain } from '../../shared/api/errors'
-import { Link } from '../../shared/router'
-import { Trouble as Notice } from '../../shared/ui/Page'
+import { explain } from '../../api/errors'
+import { Link } from '../../router'
+import { Trouble as Notice } from '../../ui/Page'
 
 interface Props {
   error: unknown

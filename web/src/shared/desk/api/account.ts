@@ -1,5 +1,5 @@
 /** The account of whoever works here. */
-import type { components } from '../../shared/api/schema'
+import type { components } from '../../api/schema'
 import { call } from './call'
 
 type Schemas = components['schemas']

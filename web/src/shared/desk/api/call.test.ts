@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { answer, onFetch } from '../../shared/testing/fetch'
+import { answer, onFetch } from '../../testing/fetch'
 import * as session from '../session'
 import * as sudo from '../sudo'
 import { call, page } from './call'

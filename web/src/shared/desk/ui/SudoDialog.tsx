@@ -1,9 +1,9 @@
 /** Asks for the password before something dangerous, and lets the call that was refused go on. */
 import { useRef, useState } from 'react'
-import { useAction } from '../../shared/answers'
-import { ApiError, explain } from '../../shared/api/errors'
-import { FormError, useFocusOnError } from '../../shared/ui/Field'
-import { PasswordField } from '../../shared/ui/PasswordField'
+import { useAction } from '../../answers'
+import { ApiError, explain } from '../../api/errors'
+import { FormError, useFocusOnError } from '../../ui/Field'
+import { PasswordField } from '../../ui/PasswordField'
 import * as account from '../api/account'
 import * as session from '../session'
 import * as sudo from '../sudo'

@@ -1,6 +1,6 @@
 /** Lists that come page by page, kept by key: a page of the admin that is come back to shows what it had. */
 import { useCallback } from 'react'
-import { put, useAction, useAnswer } from '../shared/answers'
+import { put, useAction, useAnswer } from '../answers'
 import type { Page } from './api/call'
 
 type Get<T> = (cursor: string | undefined, signal: AbortSignal | null) => Promise<Page<T>>

@@ -1,6 +1,6 @@
 /** One call of the API in the name of whoever is signed in. Every failure is an ApiError; a call that needs the password asks for it. */
-import { ApiError, refused, unanswered } from '../../shared/api/errors'
-import { nextCursor } from '../../shared/api/pages'
+import { ApiError, refused, unanswered } from '../../api/errors'
+import { nextCursor } from '../../api/pages'
 import * as session from '../session'
 import * as sudo from '../sudo'
 

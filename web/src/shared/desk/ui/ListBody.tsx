@@ -1,7 +1,7 @@
 /** The rows of a list, or what is there instead of them; how many there are is said politely when the list has changed. */
 import { type ReactNode, useId } from 'react'
-import { More } from '../../shared/ui/More'
-import { Skeleton } from '../../shared/ui/Page'
+import { More } from '../../ui/More'
+import { Skeleton } from '../../ui/Page'
 import { type Column, Table } from './Table'
 import { PartTrouble } from './Trouble'
 

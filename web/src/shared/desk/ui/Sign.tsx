@@ -1,5 +1,5 @@
 /** Pictograms of the admin; the store's first page does not bring them. */
-import { Drawing } from '../../shared/ui/Icon'
+import { Drawing } from '../../ui/Icon'
 
 const PATHS = {
   grid: 'M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z',

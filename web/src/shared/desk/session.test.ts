@@ -25,7 +25,7 @@ describe('a session of staff', () => {
   it.each(['nonsense', '[]', '7', '{"token":"t"}', '{"token":"a b","user":{"id":"1","name":"a","email":"b"}}'])(
     'bears %s in its place',
     async (text) => {
-      sessionStorage.setItem('admin-session', text)
+      sessionStorage.setItem('desk-session', text)
       vi.resetModules()
       expect((await import('./session')).get()).toBeNull()
     },

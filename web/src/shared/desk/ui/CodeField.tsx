@@ -1,6 +1,6 @@
 /** A code of the second factor. It appears after another field was sent, so it may take the focus. */
 import { useEffect, useRef } from 'react'
-import { Field } from '../../shared/ui/Field'
+import { Field } from '../../ui/Field'
 
 export function CodeField({
   error,

@@ -3,7 +3,7 @@
  * several calls at once ask once.
  */
 import { useSyncExternalStore } from 'react'
-import { ApiError } from '../shared/api/errors'
+import { ApiError } from '../api/errors'
 import * as session from './session'
 
 interface Question {

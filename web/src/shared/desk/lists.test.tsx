@@ -1,6 +1,6 @@
 import { act, renderHook } from '@testing-library/react'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { forget } from '../shared/answers'
+import { forget } from '../answers'
 import type { Page } from './api/call'
 import { useList } from './lists'
 

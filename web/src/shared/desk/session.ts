@@ -3,7 +3,7 @@
  * reads. What the token says of its bearer (roles, when it ends) decides what is shown; what is allowed is decided by the host.
  */
 import { useSyncExternalStore } from 'react'
-import { wantedPage } from '../shared/wanted'
+import { wantedPage } from '../wanted'
 
 export const ROLES = ['support', 'catalogue', 'finance', 'operator', 'designer', 'admin'] as const
 export type Role = (typeof ROLES)[number]
@@ -40,9 +40,9 @@ export interface Claims {
   mustEnrol: boolean
 }
 
-export const { remember, wanted, forgetWanted } = wantedPage('admin-wanted')
+export const { remember, wanted, forgetWanted } = wantedPage('desk-wanted')
 
-const KEPT = 'admin-session'
+const KEPT = 'desk-session'
 
 let current: Session | null = load()
 let isExpired = false

@@ -1,8 +1,8 @@
 /** Above a list: its heading with what can be done, and what it is narrowed down by. */
 import './Bar.css'
 import { type ReactNode, useEffect, useState } from 'react'
-import { navigate, usePath, useQuery, withQuery } from '../../shared/router'
-import { Heading } from '../../shared/ui/Page'
+import { navigate, usePath, useQuery, withQuery } from '../../router'
+import { Heading } from '../../ui/Page'
 import { Sign } from './Sign'
 
 export function Bar({ title, children }: { title: string; children?: ReactNode }) {

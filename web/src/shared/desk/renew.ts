@@ -3,7 +3,7 @@
  * since the last one. Before it ends unused, the page says so while there is time left to stay.
  */
 import { useEffect, useState } from 'react'
-import { ApiError } from '../shared/api/errors'
+import { ApiError } from '../api/errors'
 import * as account from './api/account'
 import * as session from './session'
 

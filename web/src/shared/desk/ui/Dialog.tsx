@@ -23,7 +23,7 @@ export function Dialog({ title, onClose, children }: Props) {
   return (
     <dialog
       ref={dialog}
-      className="admin dialog"
+      className="desk dialog"
       aria-labelledby={id}
       onCancel={(event) => {
         event.preventDefault()

@@ -1,25 +1,38 @@
 /** Who works here signs in, with a code where the account has a second factor. */
 import './LoginPage.css'
-import { useRef, useState } from 'react'
-import { useAction } from '../../shared/answers'
-import { ApiError, explain } from '../../shared/api/errors'
-import { EmailField } from '../../shared/ui/EmailField'
-import { FormError, useFocusOnError } from '../../shared/ui/Field'
-import { Mark } from '../../shared/ui/Mark'
-import { Heading } from '../../shared/ui/Page'
-import { PasswordField } from '../../shared/ui/PasswordField'
-import { ThemeButton } from '../../shared/ui/ThemeButton'
+import { type ReactNode, useRef, useState } from 'react'
+import { useAction } from '../../answers'
+import { ApiError, explain } from '../../api/errors'
+import { EmailField } from '../../ui/EmailField'
+import { FormError, useFocusOnError } from '../../ui/Field'
+import { Mark } from '../../ui/Mark'
+import { Heading } from '../../ui/Page'
+import { PasswordField } from '../../ui/PasswordField'
+import { ThemeButton } from '../../ui/ThemeButton'
 import * as account from '../api/account'
 import * as session from '../session'
 import { isCodeWanted } from '../sudo'
-import { CodeField } from '../ui/CodeField'
+import { CodeField } from './CodeField'
 
-export function LoginPage() {
+interface Props {
+  /** What the application is called. */
+  name: string
+  /** Whom it is for. */
+  words: string
+  /** Elsewhere, for who has come here by mistake. */
+  elsewhere: ReactNode
+  onDone?: () => void
+}
+
+export function LoginPage({ name, words, elsewhere, onDone }: Props) {
   const form = useRef<HTMLFormElement>(null)
   const [needsCode, setNeedsCode] = useState(false)
   const [hasSent, setSent] = useState(false)
   const login = useAction(account.login, {
-    onSuccess: session.begin,
+    onSuccess: (begun) => {
+      session.begin(begun)
+      onDone?.()
+    },
     onError: (error) => {
       if (isCodeWanted(error)) setNeedsCode(true)
     },
@@ -29,19 +42,15 @@ export function LoginPage() {
   useFocusOnError(form, error)
   const wrong = complaints(error, needsCode)
   return (
-    <div className="admin admin-login">
+    <div className="desk desk-login">
       <section>
-        <p className="admin-login-name">
+        <p className="desk-login-name">
           <Mark />
-          <span>millrace admin</span>
+          <span>{name.toLowerCase()}</span>
           <ThemeButton />
         </p>
         <Heading title="Sign in">Sign in</Heading>
-        <p>
-          {session.hasExpired()
-            ? 'Your session has ended. Sign in again to go on where you were.'
-            : 'For those who run the store.'}
-        </p>
+        <p>{session.hasExpired() ? 'Your session has ended. Sign in again to go on where you were.' : words}</p>
         <form
           ref={form}
           className="form"
@@ -62,9 +71,7 @@ export function LoginPage() {
             {login.isPending ? 'One moment…' : 'Sign in'}
           </button>
         </form>
-        <p>
-          <a href="/">Go to the store</a>
-        </p>
+        <p>{elsewhere}</p>
       </section>
     </div>
   )

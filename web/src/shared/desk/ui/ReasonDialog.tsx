@@ -1,8 +1,8 @@
 /** Before a deed whose reason is kept: what will happen, and why. */
 import { type ReactNode, useRef } from 'react'
-import { useAction } from '../../shared/answers'
-import { ApiError, explain } from '../../shared/api/errors'
-import { FormError, TextField, useFocusOnError } from '../../shared/ui/Field'
+import { useAction } from '../../answers'
+import { ApiError, explain } from '../../api/errors'
+import { FormError, TextField, useFocusOnError } from '../../ui/Field'
 import { Dialog } from './Dialog'
 
 interface Props {
