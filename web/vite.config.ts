@@ -63,6 +63,10 @@ const compressed: Plugin = {
 
 export default defineConfig({
   plugins: [react(), smallFonts, stylesAfterShell, compressed],
+  resolve: {
+    // The router brings one for versions of React that have none.
+    alias: { 'use-sync-external-store/shim/index.js': resolve(import.meta.dirname, 'src/shared/externalStore.ts') },
+  },
   build: {
     target: 'es2023',
     // The page's policy allows fonts and scripts from files only.
