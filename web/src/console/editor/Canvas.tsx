@@ -43,7 +43,7 @@ function Drawing({ onConnect }: { onConnect: (from: string, to: string) => void 
   const model = useReadable()
   const { selection } = useEditor()
   const { byModule } = useProblems()
-  const { isGrouped } = useView()
+  const { isGrouped, text: hasText } = useView()
   const own = usePlaces(config, model)
   const groups = useMemo(() => (isGrouped ? byRole(model) : null), [isGrouped, model])
   const [moving, setMoving] = useState<Places>({})
@@ -59,7 +59,7 @@ function Drawing({ onConnect }: { onConnect: (from: string, to: string) => void 
     [model, selection.modules, selection.edge],
   )
   const { screenToFlowPosition } = useReactFlow()
-  useLookAtAll(config.id, nodes.length > 0)
+  useLookAtAll(`${config.id} ${config.name} ${hasText}`, nodes.length > 0, model.modules.length === 0)
   useFollowed(selection.modules, nodes)
 
   const onNodesChange = useCallback(
@@ -94,7 +94,6 @@ function Drawing({ onConnect }: { onConnect: (from: string, to: string) => void 
       deleteKeyCode={null}
       minZoom={0.05}
       maxZoom={2}
-      fitView
       fitViewOptions={FITTING}
       onlyRenderVisibleElements
       connectionRadius={40}
@@ -105,11 +104,12 @@ function Drawing({ onConnect }: { onConnect: (from: string, to: string) => void 
     >
       <Background gap={24} size={1.5} />
       <Controls showInteractive={false} />
-      <MiniMap pannable zoomable ariaLabel="Small drawing of all modules" nodeClassName={roleClass} />
+      <MiniMap pannable zoomable style={SMALL} ariaLabel="Small drawing of all modules" nodeClassName={roleClass} />
     </ReactFlow>
   )
 }
 
+const SMALL = { width: 150, height: 110 }
 const PRO = { hideAttribution: true }
 const FITTING = { padding: 0.15, maxZoom: 1 }
 const roleClass = (node: { data: object }) => `minimap-node role-${(node as Box).data.role ?? 'frame'}`
@@ -167,19 +167,22 @@ function movedBy(changes: readonly NodeChange[]): { places: Places; done: boolea
   return Object.keys(places).length > 0 ? { places, done } : null
 }
 
-/** The whole drawing is seen when a config is opened, and when somebody asks. */
-function useLookAtAll(id: string, isDrawn: boolean): void {
+/** The whole drawing is seen when a config is opened, and when somebody asks; not when a first box is put somewhere. */
+function useLookAtAll(id: string, isDrawn: boolean, isEmpty: boolean): void {
   const { fitView } = useReactFlow()
   const looks = useLooks()
   const seen = useRef('')
   useEffect(() => {
     const wanted = `${id} ${looks}`
+    if (isEmpty) seen.current = wanted
     if (!isDrawn || seen.current === wanted) return
-    seen.current = wanted
     // After the boxes are known to the canvas.
-    const frame = requestAnimationFrame(() => void fitView(FITTING))
+    const frame = requestAnimationFrame(() => {
+      seen.current = wanted
+      void fitView(FITTING)
+    })
     return () => cancelAnimationFrame(frame)
-  }, [id, looks, isDrawn, fitView])
+  }, [id, looks, isDrawn, isEmpty, fitView])
 }
 
 /** What was selected elsewhere comes into view. */

@@ -161,7 +161,8 @@ function useRefusals(): void {
 /** A way back, for a while. */
 function OfferBar() {
   const said = useEditor((state) => state.said)
-  if (!said?.offer) return null
+  const { text } = useShown()
+  if (!said?.offer || said.text !== text) return null
   const { message, offer } = said
   return (
     <div className="editor-offer">

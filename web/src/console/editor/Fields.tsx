@@ -33,15 +33,20 @@ function Setting({ field, model }: { field: Field; model: Model }) {
 
 function Label({ field: { label, required } }: { field: Field }) {
   return (
-    <span className="setting-label">
+    <span className="setting-label" data-required={required || undefined}>
       {label}
-      {required && <i aria-hidden="true"> *</i>}
     </span>
   )
 }
 
 function Help({ field }: { field: Field }) {
-  return field.help ? <p className="setting-help">{field.help}</p> : null
+  if (!field.help) return null
+  const parts = keyed(field.help.split('`'))
+  return (
+    <p className="setting-help">
+      {parts.map(({ key, item }, index) => (index % 2 === 0 ? item : <code key={key}>{item}</code>))}
+    </p>
+  )
 }
 
 /** Writes a value at a path; one key for each thing that is typed. */

@@ -30,6 +30,8 @@ export interface Said {
   kind: 'done' | 'refused'
   message: string
   offer: Offer | null
+  /** What the config said then: what is offered holds as long as it says so. */
+  text: string
 }
 
 /** A way back, which is offered until something else is done. */
@@ -171,7 +173,7 @@ let saidBefore = 0
 
 /** Tells what has been done, or why it was not. */
 export function say(kind: Said['kind'], message: string, offer: Offer | null = null): void {
-  useEditor.setState({ said: { id: ++saidBefore, kind, message, offer } })
+  useEditor.setState({ said: { id: ++saidBefore, kind, message, offer, text: buffer().text } })
 }
 
 /** Makes a gesture on the config that is shown. `null`: it was refused, and the reason is told. */

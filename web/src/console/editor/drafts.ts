@@ -12,45 +12,77 @@ interface Draft {
 }
 
 const KEPT = createStore('millrace-editor', 'drafts')
-const PAUSE_MS = 250
 const lockOf = (id: string) => `millrace-editor:${id}`
 
 /** Takes up what was open, and keeps what is open from then on. */
 export async function keepDrafts(): Promise<void> {
-  const kept = await entries<string, Draft>(KEPT).catch((): [string, Draft][] => [])
-  const own: (Draft & { id: string })[] = []
-  for (const [id, draft] of kept) if (await hold(id)) own.push({ id, ...draft })
-  const { configs } = useEditor.getState()
-  const isUntouched = configs.every(({ text, dirty }) => text === '' && !dirty)
-  if (isUntouched) restore(own)
+  restore(await takenUp())
   let before: readonly OpenConfig[] = []
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const keep = () => {
+  let writing = false
+  const keep = async () => {
     const { configs: now } = useEditor.getState()
-    for (const config of now) if (!before.includes(config)) void write(config)
-    for (const { id } of before) if (!now.some((config) => config.id === id)) void forget(id)
+    if (writing || now === before) return
+    const [changed, gone] = [now.filter((one) => !before.includes(one)), before.filter(({ id }) => !has(now, id))]
     before = now
+    writing = true
+    remember(now)
+    await Promise.all([...changed.map(write), ...gone.map(({ id }) => forget(id))])
+    writing = false
+    void keep()
   }
-  useEditor.subscribe(({ configs: now }) => {
-    if (now === before) return
-    clearTimeout(timer)
-    timer = setTimeout(keep, PAUSE_MS)
-  })
-  addEventListener('pagehide', keep)
-  keep()
+  useEditor.subscribe(() => void keep())
+  void keep()
+}
+
+function has(configs: readonly OpenConfig[], id: string): boolean {
+  return configs.some((config) => config.id === id)
+}
+
+/** The drafts that this tab had before it was loaded again, or else those that no tab has. */
+async function takenUp(): Promise<(Draft & { id: string })[]> {
+  const kept = await entries<string, Draft>(KEPT).catch((): [string, Draft][] => [])
+  const before = remembered()
+  const own: (Draft & { id: string })[] = []
+  for (const [id, draft] of kept) if (await hold(id, before.includes(id))) own.push({ id, ...draft })
+  // Something was made already, before the drafts were there.
+  const isUntouched = useEditor.getState().configs.every(({ text, dirty }) => text === '' && !dirty)
+  return isUntouched ? own : []
 }
 
 const held = new Map<string, () => void>()
+/** A page that is left lets go of its locks a moment after the next one begins. */
+const HANDOVER_MS = 2_000
 
 /** Whether this tab has the draft from now on. Where a browser has no locks, the first tab that comes takes it. */
-function hold(id: string): Promise<boolean> {
+function hold(id: string, isOwn = false): Promise<boolean> {
   if (held.has(id) || !navigator.locks) return Promise.resolve(true)
+  const how = isOwn ? { signal: AbortSignal.timeout(HANDOVER_MS) } : { ifAvailable: true }
   return new Promise((resolve) => {
-    void navigator.locks.request(lockOf(id), { ifAvailable: true }, (lock) => {
+    const keep = (lock: Lock | null) => {
       resolve(lock !== null)
       return lock && new Promise<void>((end) => held.set(id, end))
-    })
+    }
+    navigator.locks.request(lockOf(id), how, keep).catch(() => resolve(false))
   })
+}
+
+const TAB = 'millrace-editor-drafts'
+
+/** What this tab of the browser has open, for when it is loaded again. */
+function remember(configs: readonly OpenConfig[]): void {
+  try {
+    sessionStorage.setItem(TAB, configs.map(({ id }) => id).join(' '))
+  } catch {
+    // Storage may be forbidden or full.
+  }
+}
+
+function remembered(): readonly string[] {
+  try {
+    return sessionStorage.getItem(TAB)?.split(' ') ?? []
+  } catch {
+    return []
+  }
 }
 
 async function write({ id, name, text }: OpenConfig): Promise<void> {

@@ -88,6 +88,7 @@ export function boxes(
         ariaLabel: told,
         handles: HANDLES,
         ...BOX,
+        measured: BOX,
       } satisfies Box,
     ]
   })
@@ -100,6 +101,7 @@ export function frameNodes(frames: readonly Frame[]): FrameNode[] {
     position: { x, y },
     width,
     height,
+    measured: { width, height },
     data: { label },
     selectable: false,
     draggable: false,

@@ -1,8 +1,7 @@
 /** The process behind this page, if there is one: it tells its config and its schema, and judges a text as `millrace validate` does. */
+import * as session from '../../shared/desk/session'
+import { PREFIX } from '../operator/api'
 import { at, list, part, text } from '../references.ts'
-
-/** Where an `operator.api` answers that has no other prefix. */
-const PREFIX = '/operator'
 
 /** A problem, as the host tells it. */
 interface Told {
@@ -27,16 +26,9 @@ export type Loaded =
   | { kind: 'refused'; message: string }
   | { kind: 'away' }
 
-let bearer: () => string | null = () => null
-
-/** How the token of who is logged in is found. */
-export function takeTokenFrom(source: () => string | null): void {
-  bearer = source
-}
-
 /** `null`: nothing answers, or something that is no process of this kind. */
 async function call(path: string, init: RequestInit = {}): Promise<{ status: number; body: unknown } | null> {
-  const token = bearer()
+  const token = session.get()?.token
   const headers = { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) }
   try {
     const answer = await fetch(`${PREFIX}${path}`, { ...init, headers })

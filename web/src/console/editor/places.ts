@@ -8,7 +8,7 @@ import { graphOf } from './drawing.ts'
 import { completed, type Graph, type Place, type Places, placed } from './placing.ts'
 
 interface Kept {
-  /** By the id of an open config. */
+  /** By an open config and the name of its file. */
   places: Readonly<Record<string, Places>>
   /** Counts up when the whole drawing should be seen. */
   looks: number
@@ -18,6 +18,8 @@ const usePlaceStore = create<Kept>(() => ({ places: {}, looks: 0 }))
 /** Above this a drawing is worked out aside. */
 const LARGE = 150
 const key = (file: string) => `places:${file}`
+type Own = Pick<OpenConfig, 'id' | 'name'>
+const of = ({ id, name }: Own) => `${id} ${name}`
 
 export function useLooks(): number {
   return usePlaceStore(({ looks }) => looks)
@@ -29,34 +31,30 @@ export function lookAtAll(): void {
 }
 
 /** Puts boxes somewhere. The config does not change by it. */
-export function put({ id, name }: Pick<OpenConfig, 'id' | 'name'>, moved: Places): void {
-  usePlaceStore.setState(({ places }) => ({ places: { ...places, [id]: { ...places[id], ...moved } } }))
+export function put(config: Own, moved: Places): void {
+  const own = of(config)
+  usePlaceStore.setState(({ places }) => ({ places: { ...places, [own]: { ...places[own], ...moved } } }))
   // Without storage the places live as long as the page.
-  set(key(name), usePlaceStore.getState().places[id]).catch(() => undefined)
-}
-
-/** Forgets where boxes were put: the drawing puts them all. */
-export function putBack({ id, name }: Pick<OpenConfig, 'id' | 'name'>): void {
-  usePlaceStore.setState(({ places }) => ({ places: { ...places, [id]: {} } }))
-  set(key(name), {}).catch(() => undefined)
+  set(key(config.name), usePlaceStore.getState().places[own]).catch(() => undefined)
 }
 
 /** A box goes on lying where it is under another name. */
-export function renamed(config: Pick<OpenConfig, 'id' | 'name'>, from: string, to: string): void {
-  const place = usePlaceStore.getState().places[config.id]?.[from]
+export function renamed(config: Own, from: string, to: string): void {
+  const place = usePlaceStore.getState().places[of(config)]?.[from]
   if (place) put(config, { [to]: place })
 }
 
 /** Places of all boxes of a config; `null` while they are worked out. */
 export function usePlaces(config: OpenConfig, model: Model): Places | null {
-  const known = usePlaceStore(({ places }) => places[config.id])
+  const own = of(config)
+  const known = usePlaceStore(({ places }) => places[own])
   useEffect(() => {
     if (known) return
     const found = (places: Places | undefined) => {
-      usePlaceStore.setState(({ places: all }) => ({ places: { [config.id]: places ?? {}, ...all } }))
+      usePlaceStore.setState(({ places: all }) => ({ places: { [own]: places ?? {}, ...all } }))
     }
     get<Places>(key(config.name)).then(found, () => found(undefined))
-  }, [known, config.id, config.name])
+  }, [known, own, config.name])
   const automatic = useAutomatic(model, known)
   return useMemo(() => {
     if (!known || !automatic) return null

@@ -9,7 +9,7 @@ export type Places = Readonly<Record<string, Place>>
 
 /** Size of a box, in pixels of the drawing. */
 export const BOX = { width: 224, height: 76 } as const
-const GAP = { x: 32, y: 72, rows: 28 } as const
+const GAP = { x: 32, y: 56, rows: 28 } as const
 /** Boxes beside each other; more of one rank go below. */
 const ABREAST = 7
 
@@ -101,7 +101,7 @@ export interface Frame {
   height: number
 }
 
-/** Boxes in frames, by what they are for: frames beside each other, three in a row. */
+/** Boxes in frames, by what they are for: frames beside each other, two in a row. */
 export function grouped(groups: readonly { label: string; names: readonly string[] }[]): {
   places: Places
   frames: Frame[]
@@ -111,7 +111,7 @@ export function grouped(groups: readonly { label: string; names: readonly string
   const [inset, head] = [24, 44]
   let [x, y, tallest] = [0, 0, 0]
   for (const [index, { label, names }] of groups.entries()) {
-    if (index % 3 === 0 && index > 0) {
+    if (index % 2 === 0 && index > 0) {
       x = 0
       y += tallest + 48
       tallest = 0
