@@ -7,8 +7,8 @@ use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::answer::verdict;
-use super::components::{Runtime, terms};
+use super::attempt::{attempt, guest_job, terms};
+use super::components::Runtime;
 use super::sandbox::Terms;
 use super::slot::{Slot, Version};
 use super::source::off_thread;
@@ -82,21 +82,9 @@ impl Runtime {
         let terms = terms(slot, &version, &job);
         let deck = tape.map_or_else(|| terms.deck.clone(), Deck::playing);
         let terms = Terms { granted: Arc::default(), deck, ..terms };
-        let job = self.guest_job(job, slot.config_for(step_config));
-        let ran = self.sandbox.process(&version.pre, terms, &job).await;
-        let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit);
-        let answer = ran.answer.map_err(|ended| ended.text).and_then(|answer| verdict(answer, &slot.settings.limits));
-        let answered = answer.is_ok();
-        Ok(Report {
-            verdict: answer.unwrap_or_else(Verdict::Transient),
-            digest: digest.to_owned(),
-            wall: began.elapsed(),
-            overhead: ran.overhead,
-            limit,
-            lines_dropped: ran.lines_dropped,
-            refused: ran.refused,
-            answered,
-        })
+        let job = guest_job(&self.clock, job, slot.config_for(step_config));
+        let (report, _) = attempt(&self.sandbox, &version, terms, &job, began).await;
+        Ok(report.map(|answer| answer.unwrap_or_else(Verdict::Transient)))
     }
 
     /// A version that was uploaded or has served, to run some jobs beside the one that serves.

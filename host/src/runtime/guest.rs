@@ -16,7 +16,7 @@ use super::budget::{Limit, Meter};
 use super::guest_log::{GuestLog, Output};
 use super::outgoing::Outgoing;
 use super::tape::{Deck, SteadyClock, WallClock};
-use super::{Capabilities, Limits};
+use super::{Capabilities, Limits, Used};
 use crate::clock::Clock;
 
 /// Live handles to host resources that a run may have.
@@ -75,7 +75,7 @@ impl Guest {
         Self {
             stderr: Output::new(log.clone()),
             log,
-            memory: MemoryLimit { left: limits.memory_bytes, denied: None },
+            memory: MemoryLimit { taken: 0, left: limits.memory_bytes, denied: None },
             meter,
             engine,
             table,
@@ -88,6 +88,11 @@ impl Guest {
             calls: 0,
             most_calls: limits.host_calls,
         }
+    }
+
+    /// What it has used so far.
+    pub fn used(&self) -> Used {
+        Used { cpu: self.meter.cpu(), memory_bytes: self.memory.taken, host_calls: self.calls }
     }
 
     /// Counts a call into the host. One too many moves the epoch, so that the run is stopped as soon as the call returns.
@@ -139,6 +144,8 @@ fn empty_wasi(clock: Clock, deck: &Deck, stdout: Output, stderr: Output) -> Wasi
 /// Sums the bytes of all memories and tables of a run.
 #[derive(Debug)]
 pub(super) struct MemoryLimit {
+    /// Memories and tables never shrink, so this is the most that there was.
+    taken: usize,
     left: usize,
     /// The first growth that was denied.
     pub denied: Option<Denied>,
@@ -161,6 +168,7 @@ impl MemoryLimit {
             return false;
         };
         self.left = left;
+        self.taken = self.taken.saturating_add(bytes);
         true
     }
 }

@@ -3,6 +3,7 @@
 mod canary;
 mod components;
 mod config;
+mod pages;
 mod waiting;
 
 use std::collections::BTreeSet;
