@@ -279,9 +279,15 @@ async fn check_orders_staff(api: &Description, app: &TestApp, customer: &Client,
     assert_eq!(api.post(&staff, &notes, &json!({"text": " "})).await.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(api.get(&staff, &notes).await.body["items"][0]["text"], "called");
     let waiting = customer.order_until("prod-001", 1, "tok_chargeDeclined", &["payment_failed"]).await["id"].as_str().unwrap().to_owned();
-    assert_eq!(api.post(&staff, &format!("/api/admin/orders/{waiting}/retry"), &json!({})).await.status, StatusCode::OK);
+    assert_eq!(
+        api.post(&staff, &format!("/api/admin/orders/{waiting}/retry"), &json!({"reason": "asked for"})).await.status,
+        StatusCode::OK
+    );
     customer.wait_for("orders", &waiting, &["payment_failed"]).await;
-    assert_eq!(api.post(&staff, &format!("/api/admin/orders/{waiting}/cancel"), &json!({})).await.status, StatusCode::OK);
+    assert_eq!(
+        api.post(&staff, &format!("/api/admin/orders/{waiting}/cancel"), &json!({"reason": "asked for"})).await.status,
+        StatusCode::OK
+    );
 
     let refund = json!({"orderId": delivered, "amount": 100, "reason": "a scratch"});
     let made = api.post(&staff, "/api/admin/refunds", &refund).await;
@@ -298,13 +304,19 @@ async fn check_orders_staff(api: &Description, app: &TestApp, customer: &Client,
     assert_eq!(api.get(customer, &format!("/api/refunds?orderId={delivered}")).await.body.as_array().unwrap().len(), 1);
     assert_eq!(api.get(&staff, &format!("/api/admin/refunds?orderId={delivered}&minAmount=100")).await.body["items"][0]["id"], id);
     assert_eq!(api.get(&staff, &format!("/api/admin/refunds/{id}")).await.status, StatusCode::OK);
-    assert_eq!(api.post(&staff, &format!("/api/admin/refunds/{id}/retry"), &json!({})).await.status, StatusCode::CONFLICT);
+    assert_eq!(
+        api.post(&staff, &format!("/api/admin/refunds/{id}/retry"), &json!({"reason": "asked for"})).await.status,
+        StatusCode::CONFLICT
+    );
 
     let kept = customer.order_until("prod-002", 1, "tok_refundDown", &["delivered"]).await["id"].as_str().unwrap().to_owned();
     let refund = json!({"orderId": kept, "amount": 100, "reason": "a scratch"});
     let unanswered = api.post(&staff, "/api/admin/refunds", &refund).await.body["id"].as_str().unwrap().to_owned();
     customer.wait_for("refunds", &unanswered, &["refund_failed"]).await;
-    assert_eq!(api.post(&staff, &format!("/api/admin/refunds/{unanswered}/retry"), &json!({})).await.status, StatusCode::OK);
+    assert_eq!(
+        api.post(&staff, &format!("/api/admin/refunds/{unanswered}/retry"), &json!({"reason": "asked for"})).await.status,
+        StatusCode::OK
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

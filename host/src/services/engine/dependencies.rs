@@ -8,6 +8,7 @@ use super::breaker::Breakers;
 use super::change_notifier::ChangeNotifier;
 use super::crash_suspects::CrashSuspects;
 use super::credentials::Credentials;
+use super::draws::Draws;
 use super::events::Events;
 use super::holds::Holds;
 use super::per_owner::PerOwner;
@@ -42,6 +43,8 @@ pub struct Dependencies {
     pub active: Arc<Active>,
     /// Instances of each owner, where there is a limit to them.
     pub per_owner: Arc<PerOwner>,
+    /// What takes amounts from others.
+    pub draws: Arc<Draws>,
     /// Which instances somebody has paused.
     pub holds: Arc<Holds>,
     /// Which components are left alone for a while.
