@@ -56,7 +56,7 @@ test('a second factor is set up, asked for at the next sign in, and a lost devic
   await expect(page.getByText('do not belong together')).toBeVisible()
   await code.fill(recovery[0] ?? '')
   await page.getByRole('button', { name: 'Sign in' }).click()
-  await expect(page.locator('.admin-shell')).toBeVisible()
+  await expect(page.locator('.desk-shell')).toBeVisible()
 })
 
 test('an admin gives a role and takes an account out, with the password again and a reason that the audit log keeps', async ({

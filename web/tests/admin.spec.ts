@@ -16,7 +16,7 @@ test('who works here signs in, finds what their roles are for, and signs out', a
   await page.getByRole('button', { name: 'Sign out' }).click()
   await expect(page.getByRole('heading', { name: 'Sign in' })).toBeVisible()
   await expect(page.getByText('You are signed out')).toBeVisible()
-  expect(await page.evaluate(() => sessionStorage.getItem('admin-session'))).toBeNull()
+  expect(await page.evaluate(() => sessionStorage.getItem('desk-session'))).toBeNull()
 })
 
 test('a link into the admin leads there after the sign in, a reload stays, and another tab is asked for the password @alike', async ({
@@ -67,8 +67,8 @@ test('a token that is taken no longer leads to the sign in, and back to where on
   await signIn(page, member, '/account?kept=yes')
   await expect(page.getByRole('heading', { name: 'Your account' })).toBeVisible()
   await page.evaluate(() => {
-    const session = JSON.parse(sessionStorage.getItem('admin-session') ?? '{}')
-    sessionStorage.setItem('admin-session', JSON.stringify({ ...session, token: `${session.token}x` }))
+    const session = JSON.parse(sessionStorage.getItem('desk-session') ?? '{}')
+    sessionStorage.setItem('desk-session', JSON.stringify({ ...session, token: `${session.token}x` }))
   })
   await page.reload()
   await expect(page.getByText('Your session has ended')).toBeVisible()

@@ -37,7 +37,7 @@ export async function signIn(page: Page, { email, password }: Member, path = '/'
   await page.getByLabel('Email').fill(email)
   await page.getByLabel('Password').fill(password)
   await page.getByRole('button', { name: 'Sign in' }).click()
-  await expect(page.locator('.admin-shell')).toBeVisible()
+  await expect(page.locator('.desk-shell')).toBeVisible()
 }
 
 /** The ways that the menu offers. */

@@ -211,6 +211,8 @@ pub struct Operator {
     pub write: bool,
     /// Who may read.
     pub readers: OperatorReaders,
+    /// The pages of the console, if it has them.
+    pub pages: Option<FileServer>,
     /// Names that it may be asked by although they may be public.
     pub hosts: Vec<String>,
     /// Whether this process can tell who a token is of. Where it cannot, who may read may write too, if anybody may.

@@ -127,6 +127,27 @@ async fn a_body_that_never_comes_is_given_up() {
 }
 
 #[tokio::test]
+async fn whoever_is_answered_before_their_body_came_knows_whether_the_connection_goes_on() {
+    let listening = listening(Setup::new()).await;
+    let head = b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n";
+    // The body never comes: the connection ends, and the answer says so.
+    let answer = listening.exchange(head).await;
+    assert_eq!(statuses(&answer), ["404"]);
+    assert!(answer.to_lowercase().contains("\r\nconnection: close\r\n"), "{answer}");
+    // It comes a moment later, as over a gateway: the next request is answered on the same connection.
+    let mut stream = listening.connect().await;
+    stream.set_nodelay(true).unwrap();
+    for _ in 0..10 {
+        stream.write_all(head).await.unwrap();
+        tokio::task::yield_now().await;
+        stream.write_all(b"{}").await.unwrap();
+    }
+    stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let answers = rest(&mut stream).await;
+    assert_eq!(statuses(&answers), [&["404"; 10][..], &["200"]].concat(), "{answers}");
+}
+
+#[tokio::test]
 async fn an_endless_body_is_cut_at_its_limit() {
     let server = listening(Setup::new()).await;
     let mut stream = server.connect().await;

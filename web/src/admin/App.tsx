@@ -1,17 +1,18 @@
 /** All pages of the admin on one screen, and who may see them. */
 import { type ReactNode, Suspense, useEffect } from 'react'
 import { forget } from '../shared/answers'
+import * as session from '../shared/desk/session'
+import { LoginPage } from '../shared/desk/ui/LoginPage'
+import { Shell } from '../shared/desk/ui/Shell'
+import { SudoDialog } from '../shared/desk/ui/SudoDialog'
 import { find, navigate, type Route, usePath } from '../shared/router'
 import { useScroll } from '../shared/scroll'
 import { lazily, loadWhenIdle } from '../shared/ui/chunks'
 import { PageSkeleton, Rescue } from '../shared/ui/PageSkeleton'
 import { Toasts } from '../shared/ui/toasts'
-import { entryOf } from './menu'
-import { LoginPage } from './pages/LoginPage'
+import { entryOf, menuFor } from './menu'
 import { MissingPage, NoRolePage, NotForYouPage } from './pages/refusals'
-import * as session from './session'
-import { Shell } from './ui/Shell'
-import { SudoDialog } from './ui/SudoDialog'
+import { Who } from './ui/Who'
 
 const OverviewPage = lazily(() => import('./pages/OverviewPage'), 'members')
 const OrdersPage = lazily(() => import('./pages/OrdersPage'), 'members')
@@ -43,6 +44,7 @@ const routes: readonly Route[] = [
 export function App() {
   const path = usePath()
   const own = session.useSession()
+  const { roles } = session.useClaims()
   useScroll(path)
   useEffect(forgetAfterSession, [])
   useEffect(() => {
@@ -60,7 +62,13 @@ export function App() {
   return (
     <>
       {own ? (
-        <Shell key={own.user.id}>
+        <Shell
+          key={own.user.id}
+          name="Millrace admin"
+          ways={menuFor(roles)}
+          here={path === '/' ? path : entryOf(path)?.path}
+          who={<Who />}
+        >
           <Rescue key={path}>
             <Suspense fallback={<PageSkeleton />}>
               <Allowed path={path}>{find(routes, path) ?? <MissingPage />}</Allowed>
@@ -69,7 +77,11 @@ export function App() {
         </Shell>
       ) : (
         <main id="main" tabIndex={-1}>
-          <LoginPage />
+          <LoginPage
+            name="Millrace admin"
+            words="For those who run the store."
+            elsewhere={<a href="/">Go to the store</a>}
+          />
         </main>
       )}
       <SudoDialog />

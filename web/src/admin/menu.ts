@@ -1,11 +1,8 @@
 /** The pages of the menu, and who has a use for each. */
-import { has, type Role } from './session'
-import type { SignName } from './ui/Sign'
+import { has, type Role } from '../shared/desk/session'
+import type { Way } from '../shared/desk/ui/Shell'
 
-export interface Entry {
-  path: string
-  name: string
-  icon: SignName
+export interface Entry extends Way {
   /** One of these; without, everybody who works here. */
   roles?: readonly Role[]
 }

@@ -16,13 +16,16 @@ use crate::observability::promql::Prometheus;
 /// Beside the program: adds a service that is nothing but a config.
 const NOTIFICATIONS: &str = "docker-compose.notifications.yml";
 /// Topics of an order's events.
-const TOPICS: [&str; 8] = [
+const TOPICS: [&str; 11] = [
     "order.cancelled",
     "order.created",
     "order.delivered",
     "order.paid",
     "order.shipped",
     "order.validated",
+    "refund.created",
+    "refund.refunded",
+    "refund.refused",
     "user.changed",
     "user.password_forgotten",
 ];

@@ -23,6 +23,7 @@ use super::guard::{self, Asked};
 use super::refusal::Refusals;
 use super::room::Room;
 use super::stream::{Answer, Limits, WatchedStream};
+use super::unread;
 use crate::http::error::ApiError;
 use crate::http::middleware::early::Early;
 use crate::plan;
@@ -98,7 +99,9 @@ impl Connection<'_> {
 
     async fn answer(&self, request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
         let running = self.activity.begin();
-        let mut request = request.map(Body::new);
+        let (head, body) = request.into_parts();
+        let (body, rest) = unread::lend(&head.headers, body);
+        let mut request = hyper::Request::from_parts(head, body);
         request.extensions_mut().insert(ConnectInfo(self.peer));
         let early = match guard::check(&mut request, running.is_ambiguous()) {
             Err(reason) => Some(Early::Refused(ApiError::bad_request(reason))),
@@ -109,7 +112,7 @@ impl Connection<'_> {
             request = early.instead_of(request);
         }
         let mut response = self.shared.router.clone().oneshot(request).await.into_response();
-        if !self.activity.has_place() {
+        if !rest.finish().await || !self.activity.has_place() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if is_stream(&response) {

@@ -10,6 +10,7 @@ mod peers;
 mod refusal;
 mod room;
 mod stream;
+mod unread;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 /** Products, their prices, their import, and the ledger of their stock. */
 import type { components } from '../../shared/api/schema'
-import { call, type Page, page } from './call'
+import { call, type Page, page } from '../../shared/desk/api/call'
 
 type Schemas = components['schemas']
 

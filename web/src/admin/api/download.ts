@@ -1,5 +1,5 @@
 import { refused } from '../../shared/api/errors'
-import { send } from './call'
+import { send } from '../../shared/desk/api/call'
 
 /** A file of the API, as a download: a link could not carry the token. */
 export async function download(path: string, query: Readonly<Record<string, string>>, name: string) {

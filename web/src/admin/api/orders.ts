@@ -1,6 +1,6 @@
 /** Everybody's orders, what is noted about them, and the refunds of them. */
 import type { components } from '../../shared/api/schema'
-import { call, type Page, page } from './call'
+import { call, type Page, page } from '../../shared/desk/api/call'
 
 type Schemas = components['schemas']
 export type Transition = Schemas['HistoryEntry']

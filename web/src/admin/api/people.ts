@@ -1,8 +1,8 @@
 /** Accounts and their roles, and what was done by whom. */
 import { ApiError } from '../../shared/api/errors'
 import type { components } from '../../shared/api/schema'
-import type { Role } from '../session'
-import { call, page } from './call'
+import { call, page } from '../../shared/desk/api/call'
+import type { Role } from '../../shared/desk/session'
 
 type Schemas = components['schemas']
 

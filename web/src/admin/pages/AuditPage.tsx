@@ -1,16 +1,16 @@
 /** What was done, by whom and why. Nothing of it can be changed or removed. */
 import './AuditPage.css'
 import { useAnswer } from '../../shared/answers'
+import { useList } from '../../shared/desk/lists'
+import { Badge } from '../../shared/desk/ui/Badge'
+import { Bar, useFilters } from '../../shared/desk/ui/Bar'
+import { ListBody } from '../../shared/desk/ui/ListBody'
+import type { Column } from '../../shared/desk/ui/Table'
 import { exactTime, fullDate } from '../../shared/format'
 import { Link, withQuery } from '../../shared/router'
 import { Field, SelectField } from '../../shared/ui/Field'
 import * as api from '../api/people'
-import { useList } from '../lists'
 import { Actor } from '../ui/Actor'
-import { Badge } from '../ui/Badge'
-import { Bar, useFilters } from '../ui/Bar'
-import { ListBody } from '../ui/ListBody'
-import type { Column } from '../ui/Table'
 
 const COLUMNS: readonly Column<api.AuditEntry>[] = [
   {

@@ -3,15 +3,15 @@ import './ImportPage.css'
 import { type ReactNode, useState } from 'react'
 import { outdate, useAction } from '../../shared/answers'
 import { explain } from '../../shared/api/errors'
+import { Badge, type Mood } from '../../shared/desk/ui/Badge'
+import { Panel } from '../../shared/desk/ui/Panel'
+import { type Column, Table } from '../../shared/desk/ui/Table'
 import { Link, navigate } from '../../shared/router'
 import { Field, FormError } from '../../shared/ui/Field'
 import { Icon } from '../../shared/ui/Icon'
 import { Heading } from '../../shared/ui/Page'
 import { toast } from '../../shared/ui/toasts'
 import * as api from '../api/catalogue'
-import { Badge, type Mood } from '../ui/Badge'
-import { Panel } from '../ui/Panel'
-import { type Column, Table } from '../ui/Table'
 
 export default function ImportPage() {
   const [file, setFile] = useState<File>()

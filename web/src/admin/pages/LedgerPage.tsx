@@ -1,16 +1,16 @@
 /** Every move of one product's stock, whose sum is the stock, and the form that adds one. */
 import { outdate } from '../../shared/answers'
+import { useList } from '../../shared/desk/lists'
+import { ListBody } from '../../shared/desk/ui/ListBody'
+import { Facts, Panel } from '../../shared/desk/ui/Panel'
+import type { Column } from '../../shared/desk/ui/Table'
 import { dateTime, orderNumber } from '../../shared/format'
 import { Link } from '../../shared/router'
 import { Icon } from '../../shared/ui/Icon'
 import { Heading } from '../../shared/ui/Page'
 import * as api from '../api/catalogue'
-import { useList } from '../lists'
 import { Actor } from '../ui/Actor'
-import { ListBody } from '../ui/ListBody'
 import { MoveForm } from '../ui/MoveForm'
-import { Facts, Panel } from '../ui/Panel'
-import type { Column } from '../ui/Table'
 
 /** A reservation has the id of its order. */
 const ORDER = 'order-'

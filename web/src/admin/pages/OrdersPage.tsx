@@ -1,17 +1,17 @@
 /** Everybody's orders, newest first; what they are narrowed down by is in the address. */
 import { useAction } from '../../shared/answers'
 import { explain } from '../../shared/api/errors'
+import { useList } from '../../shared/desk/lists'
+import { Badge, StateBadge } from '../../shared/desk/ui/Badge'
+import { Bar, SearchField, useFilters } from '../../shared/desk/ui/Bar'
+import { ListBody } from '../../shared/desk/ui/ListBody'
+import { Sign } from '../../shared/desk/ui/Sign'
+import type { Column } from '../../shared/desk/ui/Table'
 import { dateTime, money, orderNumber, stateName } from '../../shared/format'
 import { Link } from '../../shared/router'
 import { Field, FormError, SelectField } from '../../shared/ui/Field'
 import { download } from '../api/download'
 import * as api from '../api/orders'
-import { useList } from '../lists'
-import { Badge, StateBadge } from '../ui/Badge'
-import { Bar, SearchField, useFilters } from '../ui/Bar'
-import { ListBody } from '../ui/ListBody'
-import { Sign } from '../ui/Sign'
-import type { Column } from '../ui/Table'
 
 const COLUMNS: readonly Column<api.Order>[] = [
   {

@@ -1,17 +1,17 @@
 /** What wants to be looked at now, each a link to where it is. What a role cannot see is not asked for. */
 import './OverviewPage.css'
 import { useAnswer } from '../../shared/answers'
+import * as session from '../../shared/desk/session'
+import { StateBadge } from '../../shared/desk/ui/Badge'
+import { Panel } from '../../shared/desk/ui/Panel'
+import { PartTrouble } from '../../shared/desk/ui/Trouble'
 import { dateTime, money, orderNumber, time } from '../../shared/format'
 import { Link, withQuery } from '../../shared/router'
 import { Heading } from '../../shared/ui/Page'
 import * as catalogue from '../api/catalogue'
 import * as api from '../api/orders'
 import { startOfDay } from '../figures'
-import * as session from '../session'
-import { StateBadge } from '../ui/Badge'
-import { Panel } from '../ui/Panel'
 import { Sales } from '../ui/Sales'
-import { PartTrouble } from '../ui/Trouble'
 
 const LOOK_MS = 10_000
 /** Lines of a part. */

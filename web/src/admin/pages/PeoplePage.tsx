@@ -1,17 +1,17 @@
 /** Accounts: which roles they have, and whether they can sign in. */
 import { useState } from 'react'
 import { outdate } from '../../shared/answers'
+import { useList } from '../../shared/desk/lists'
+import * as session from '../../shared/desk/session'
+import { Badge } from '../../shared/desk/ui/Badge'
+import { Bar, SearchField, useFilters } from '../../shared/desk/ui/Bar'
+import { ListBody } from '../../shared/desk/ui/ListBody'
+import { ReasonDialog } from '../../shared/desk/ui/ReasonDialog'
+import type { Column } from '../../shared/desk/ui/Table'
 import { dateTime } from '../../shared/format'
 import { toast } from '../../shared/ui/toasts'
 import * as api from '../api/people'
-import { useList } from '../lists'
-import * as session from '../session'
-import { Badge } from '../ui/Badge'
-import { Bar, SearchField, useFilters } from '../ui/Bar'
-import { ListBody } from '../ui/ListBody'
-import { ReasonDialog } from '../ui/ReasonDialog'
 import { Roles } from '../ui/Roles'
-import type { Column } from '../ui/Table'
 
 type Deed = { account: api.Account; what: 'roles' | 'disable' | 'enable' }
 

@@ -3,17 +3,17 @@
 import { useState } from 'react'
 import { outdate, put, useAction, useAnswer } from '../../shared/answers'
 import { ApiError, explain } from '../../shared/api/errors'
+import { newKey } from '../../shared/desk/api/call'
+import { Facts, Panel } from '../../shared/desk/ui/Panel'
+import { PartTrouble, Trouble } from '../../shared/desk/ui/Trouble'
 import { dateTime, money } from '../../shared/format'
 import { Link, navigate } from '../../shared/router'
 import { Icon } from '../../shared/ui/Icon'
 import { Heading, Skeleton } from '../../shared/ui/Page'
 import { toast } from '../../shared/ui/toasts'
-import { newKey } from '../api/call'
 import * as api from '../api/catalogue'
 import { Actor } from '../ui/Actor'
-import { Facts, Panel } from '../ui/Panel'
 import { ProductForm } from '../ui/ProductForm'
-import { PartTrouble, Trouble } from '../ui/Trouble'
 
 function keyOf(id: string) {
   return `admin/product/${id}`

@@ -1,14 +1,14 @@
 /** The catalogue with what customers do not see: drafts, and what is not sold any more. */
 import './ProductsPage.css'
+import { useList } from '../../shared/desk/lists'
+import { Badge, type Mood } from '../../shared/desk/ui/Badge'
+import { Bar, SearchField, useFilters } from '../../shared/desk/ui/Bar'
+import { ListBody } from '../../shared/desk/ui/ListBody'
+import type { Column } from '../../shared/desk/ui/Table'
 import { dateTime, money } from '../../shared/format'
 import { Link } from '../../shared/router'
 import { SelectField } from '../../shared/ui/Field'
 import * as api from '../api/catalogue'
-import { useList } from '../lists'
-import { Badge, type Mood } from '../ui/Badge'
-import { Bar, SearchField, useFilters } from '../ui/Bar'
-import { ListBody } from '../ui/ListBody'
-import type { Column } from '../ui/Table'
 
 const MOODS: Readonly<Record<api.Status, Mood>> = { draft: 'warn', active: 'good', retired: 'calm' }
 

@@ -1,10 +1,11 @@
 /** How many units there are of what, and how many of them are promised. */
+
+import { useList } from '../../shared/desk/lists'
+import { Bar, SearchField, useFilters } from '../../shared/desk/ui/Bar'
+import { ListBody } from '../../shared/desk/ui/ListBody'
+import type { Column } from '../../shared/desk/ui/Table'
 import { Link } from '../../shared/router'
 import * as api from '../api/catalogue'
-import { useList } from '../lists'
-import { Bar, SearchField, useFilters } from '../ui/Bar'
-import { ListBody } from '../ui/ListBody'
-import type { Column } from '../ui/Table'
 
 const COLUMNS: readonly Column<api.StockLine>[] = [
   {

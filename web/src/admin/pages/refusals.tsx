@@ -1,21 +1,8 @@
 /** Pages in the place of one that is not there, or not for who asks. */
-import type { ReactNode } from 'react'
-import { Link, navigate } from '../../shared/router'
-import { Icon, type IconName } from '../../shared/ui/Icon'
-import { Heading } from '../../shared/ui/Page'
-import * as session from '../session'
 
-function Notice({ icon, title, children }: { icon: IconName; title: string; children: ReactNode }) {
-  return (
-    <section className="notice">
-      <span className="notice-art" aria-hidden="true">
-        <Icon name={icon} />
-      </span>
-      <Heading>{title}</Heading>
-      {children}
-    </section>
-  )
-}
+import * as session from '../../shared/desk/session'
+import { Notice } from '../../shared/desk/ui/Notice'
+import { Link, navigate } from '../../shared/router'
 
 export function MissingPage() {
   return (

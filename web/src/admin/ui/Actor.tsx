@@ -1,7 +1,7 @@
 /** Who has done something. Records name accounts by their ids; names are looked up by who may. */
 import { useAnswer } from '../../shared/answers'
+import * as session from '../../shared/desk/session'
 import { accountOf } from '../api/people'
-import * as session from '../session'
 
 export function Actor({ id }: { id: string }) {
   const { roles } = session.useClaims()

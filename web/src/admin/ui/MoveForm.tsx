@@ -2,9 +2,9 @@
 import { useRef, useState } from 'react'
 import { useAction } from '../../shared/answers'
 import { ApiError, explain } from '../../shared/api/errors'
+import { newKey } from '../../shared/desk/api/call'
 import { Field, FormError, SelectField, useFocusOnError } from '../../shared/ui/Field'
 import { toast } from '../../shared/ui/toasts'
-import { newKey } from '../api/call'
 import * as api from '../api/catalogue'
 import { type Kind, moveOf, SIGNS } from '../stock'
 

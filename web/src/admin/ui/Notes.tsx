@@ -3,13 +3,13 @@ import './Notes.css'
 import { useState } from 'react'
 import { useAction, useAnswer } from '../../shared/answers'
 import { explain } from '../../shared/api/errors'
+import { newKey } from '../../shared/desk/api/call'
+import { Panel } from '../../shared/desk/ui/Panel'
+import { PartTrouble } from '../../shared/desk/ui/Trouble'
 import { dateTime } from '../../shared/format'
 import { FormError, TextField } from '../../shared/ui/Field'
-import { newKey } from '../api/call'
 import * as api from '../api/orders'
 import { Actor } from './Actor'
-import { Panel } from './Panel'
-import { PartTrouble } from './Trouble'
 
 export function Notes({ id }: { id: string }) {
   const { data, error, refresh } = useAnswer(`admin/notes/${id}`, (signal) => api.notes(id, signal))

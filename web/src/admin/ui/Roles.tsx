@@ -1,6 +1,6 @@
 /** Which roles an account shall have. No role includes another. */
 import './Roles.css'
-import { ROLE_WORDS, ROLES } from '../session'
+import { ROLE_WORDS, ROLES } from '../../shared/desk/session'
 
 export function Roles({ own }: { own: readonly string[] }) {
   return (

@@ -1,13 +1,13 @@
 /** Orders a minute and what came in today. */
 import './Sales.css'
 import { useAnswer } from '../../shared/answers'
+import { Panel } from '../../shared/desk/ui/Panel'
+import { PartTrouble } from '../../shared/desk/ui/Trouble'
 import { money, time } from '../../shared/format'
 import { Link, withQuery } from '../../shared/router'
 import * as api from '../api/orders'
 import { figures, startOfDay } from '../figures'
-import { Panel } from './Panel'
 import { Plot } from './Plot'
-import { PartTrouble } from './Trouble'
 
 const LOOK_MS = 30_000
 /** Orders that are looked at, and how many come at once. */

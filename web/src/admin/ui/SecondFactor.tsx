@@ -4,12 +4,12 @@ import { useMemo, useRef, useState } from 'react'
 import { encode } from 'uqr'
 import { put, useAction, useAnswer } from '../../shared/answers'
 import { ApiError, explain } from '../../shared/api/errors'
+import * as account from '../../shared/desk/api/account'
+import * as session from '../../shared/desk/session'
+import { CodeField } from '../../shared/desk/ui/CodeField'
+import { Panel } from '../../shared/desk/ui/Panel'
 import { FormError, useFocusOnError } from '../../shared/ui/Field'
 import { toast } from '../../shared/ui/toasts'
-import * as account from '../api/account'
-import * as session from '../session'
-import { CodeField } from './CodeField'
-import { Panel } from './Panel'
 
 export function SecondFactor() {
   const { data } = useAnswer('admin/profile', account.profile)
