@@ -263,6 +263,17 @@ async fn check_refused_orders(api: &Description, app: &TestApp, customer: &Clien
     assert_eq!(api.get(customer, "/api/orders/none").await.status, StatusCode::NOT_FOUND);
 }
 
+/// What nobody ships is given up by staff.
+async fn give_up(api: &Description, staff: &Client, customer: &Client) {
+    let mut body = order("prod-001", 1, "tok_visa");
+    body["shipping"]["zip"] = json!("99997");
+    let placed = api.post(customer, "/api/orders", &body).await.body["id"].as_str().unwrap().to_owned();
+    customer.wait_for("orders", &placed, &["ship_failed"]).await;
+    let path = format!("/api/admin/orders/{placed}/abandon_shipping");
+    assert_eq!(api.post(staff, &path, &json!({})).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(api.post(staff, &path, &json!({"reason": "no carrier"})).await.status, StatusCode::OK);
+}
+
 async fn check_orders_staff(api: &Description, app: &TestApp, customer: &Client, (delivered, last): (&str, &str)) {
     let staff = staff(app, "sue", &["support", "finance"]).await;
     let found = api.get(&staff, "/api/admin/orders?limit=1&product=prod-001&minTotal=1&from=2020-01-01&state=delivered").await;
@@ -289,6 +300,7 @@ async fn check_orders_staff(api: &Description, app: &TestApp, customer: &Client,
         StatusCode::OK
     );
 
+    give_up(api, &staff, customer).await;
     let refund = json!({"orderId": delivered, "amount": 100, "reason": "a scratch"});
     let made = api.post(&staff, "/api/admin/refunds", &refund).await;
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
@@ -321,7 +333,7 @@ async fn check_orders_staff(api: &Description, app: &TestApp, customer: &Client,
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_shop_answers_as_it_describes() {
-    let app = TestApp::start("configs/monolith.yaml", &[("PAYMENT_RETRY_AFTER", "20m")]).await;
+    let app = TestApp::start("configs/monolith.yaml", &[("PAYMENT_RETRY_AFTER", "20m"), ("SHIPPING_RETRY_AFTER", "20m")]).await;
     let api = Description::of(&app.client).await;
     let customer = check_accounts(&api, &app).await;
     check_staff(&api, &app).await;
