@@ -53,6 +53,7 @@ test('one history is seen as stays, on a line of time, and as it was written', a
   await expect(page.locator('.timeline > li')).toHaveCount(stays)
   const paying = page.locator('.timeline > li', { hasText: 'paying' })
   await expect(paying.locator('.timeline-bar')).toHaveAttribute('data-kind', 'step')
+  await expect(page.locator('.timeline > li', { hasText: 'delivered' })).toContainText('the end')
   await expect(paying.locator('code')).toHaveText(/^[0-9a-f]{8}$/)
   await expectNoViolations(page)
   await page.getByRole('button', { name: 'History' }).click()

@@ -165,6 +165,7 @@ function Told({ instance }: { instance: api.Instance }) {
       {next !== null && <More action={more}>Show what was before</More>}
       <Course
         view={view}
+        isFinal={instance.final}
         stages={[...(older?.stages ?? []), ...instance.stages]}
         history={[...(older?.history ?? []), ...instance.history]}
       />

@@ -14,18 +14,21 @@ interface Props {
   view: View
   stages: readonly Stage[]
   history: readonly HistoryEntry[]
+  /** Nothing moves it any more. */
+  isFinal: boolean
 }
 
-export function Course({ view, stages, history }: Props) {
-  if (view === 'timeline') return <Timeline stages={stages} />
+export function Course({ view, stages, history, isFinal }: Props) {
+  if (view === 'timeline') return <Timeline stages={stages} isFinal={isFinal} />
   if (view === 'history') return <History history={history} />
-  return <Stages stages={stages} />
+  return <Stages stages={stages} isFinal={isFinal} />
 }
 
 const keyOf = ({ state, enteredAt, transition }: Stage) => `${state} ${enteredAt} ${transition}`
 
-function lasted({ enteredAt, leftAt }: Stage): string {
-  return leftAt ? duration(Date.parse(leftAt) - Date.parse(enteredAt)) : 'now'
+function lasted({ enteredAt, leftAt }: Stage, isFinal: boolean): string {
+  if (!leftAt) return isFinal ? 'the end' : 'now'
+  return duration(Date.parse(leftAt) - Date.parse(enteredAt))
 }
 
 /** Who ended a stay, with the version. */
@@ -44,14 +47,14 @@ function By({ stage: { component, digest, attempts } }: { stage: Stage }) {
   )
 }
 
-function Stages({ stages }: { stages: readonly Stage[] }) {
+function Stages({ stages, isFinal }: Pick<Props, 'stages' | 'isFinal'>) {
   return (
     <ol className="stays">
       {stages.map((stage) => (
         <li key={keyOf(stage)} className="stay" data-outcome={stage.outcome} data-current={stage.leftAt === null}>
           <div className="stay-head">
             <b>{stateName(stage.state)}</b>
-            <span>{lasted(stage)}</span>
+            <span>{lasted(stage, isFinal)}</span>
           </div>
           <p className="stay-how">
             <span>
@@ -68,7 +71,7 @@ function Stages({ stages }: { stages: readonly Stage[] }) {
   )
 }
 
-function Timeline({ stages }: { stages: readonly Stage[] }) {
+function Timeline({ stages, isFinal }: Pick<Props, 'stages' | 'isFinal'>) {
   const whole = extent(stages, Date.now())
   return (
     <>
@@ -85,13 +88,13 @@ function Timeline({ stages }: { stages: readonly Stage[] }) {
               <span className="timeline-track">
                 <span
                   className="timeline-bar"
-                  data-kind={stage.step ? 'step' : 'wait'}
+                  data-kind={stage.step ? 'step' : stage.leftAt === null && isFinal ? 'end' : 'wait'}
                   data-outcome={stage.outcome}
                   style={{ marginInlineStart: `${left}%`, width: `${width}%` }}
                 />
               </span>
               <span className="timeline-words">
-                <span>{lasted(stage)}</span>
+                <span>{lasted(stage, isFinal)}</span>
                 <By stage={stage} />
               </span>
             </li>
