@@ -164,7 +164,8 @@ fn valid_configs_mean_what_their_snapshots_say() {
     }
 }
 
-/// The machine that every form of the shop promises: each of its configs has all of it, and no more.
+/// The machine that every form of the shop promises: each of its configs has all of it, and beyond that only the way out that staff has for
+/// what nobody ships.
 #[test]
 fn each_config_of_the_shop_has_its_twelve_states_and_fifteen_transitions() {
     let states: Vec<&str> =
@@ -195,7 +196,9 @@ fn each_config_of_the_shop_has_its_twelve_states_and_fifteen_transitions() {
         let definition = definitions.find(|definition| definition.name == "order-processing").unwrap();
         assert_eq!(definition.states.keys().collect::<Vec<_>>(), states, "{file}");
         let edges = definition.transitions.iter().map(|(name, edge)| (name.as_str(), edge.from.as_str(), edge.to.as_str()));
-        assert_eq!(edges.collect::<Vec<_>>(), transitions, "{file}");
+        let (of_staff, promised): (Vec<_>, Vec<_>) = edges.partition(|(name, ..)| *name == "abandon_shipping");
+        assert_eq!(promised, transitions, "{file}");
+        assert_eq!(of_staff, [("abandon_shipping", "ship_failed", "cancelled")], "{file}");
         let finals = definition.states.iter().filter(|(_, state)| state.is_final).map(|(name, state)| (name.as_str(), state.is_error));
         assert_eq!(finals.collect::<Vec<_>>(), [("cancelled", false), ("delivered", false), ("failed", true)], "{file}");
         assert_eq!((definition.initial_state.as_str(), definition.initial_transition.as_deref()), ("new", Some("start_validation")));

@@ -29,7 +29,7 @@ impl Machine {
     /// What follows from an input.
     ///
     /// Effects come in the sequence in which things happen: for each transition [`Effect::Transitioned`], then its
-    /// [`Effect::Announce`]s, then its [`Effect::Run`]s; automatic transitions after the one that led to them; at the end the
+    /// [`Effect::Announce`]s, its [`Effect::Create`]s and its [`Effect::Run`]s; automatic transitions after the one that led to them; at the end the
     /// [`Effect::Timer`] or [`Effect::Finished`] of the state in which the instance rests. An answer of a step that is to be
     /// tried again gives [`Effect::Retry`] alone and leaves the instance as it was. So does the timer of an instance that may make no more
     /// transitions, with an [`Effect::Attention`] alone.
@@ -214,6 +214,7 @@ impl<'m> Course<'m> {
         let (seq, state) = (self.instance.version, &self.instance.state);
         let announcements = reactions.announcements.iter();
         self.effects.extend(announcements.map(|handler| Effect::Announce { handler: handler.clone(), seq, state: state.clone() }));
+        self.effects.extend(reactions.creations.iter().map(|handler| Effect::Create { handler: handler.clone(), seq }));
         for Start { kind, name, component } in &reactions.runs {
             let visit = count(&mut self.instance.visits, name);
             self.effects.push(Effect::Run { kind: *kind, name: name.clone(), component: component.clone(), visit, seq });

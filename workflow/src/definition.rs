@@ -120,6 +120,8 @@ pub enum Reaction {
     Task(String),
     /// The messaging handler of this name tells the world that the state was entered.
     Announce(String),
+    /// An instance of another kind is created with the transition, which the handler of this name keeps.
+    Create(String),
 }
 
 impl Default for Reaction {

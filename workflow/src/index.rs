@@ -23,6 +23,8 @@ pub(crate) struct Index {
 pub(crate) struct Reactions {
     /// Messaging handlers that tell of it.
     pub(crate) announcements: Vec<String>,
+    /// Handlers that keep what is created with it.
+    pub(crate) creations: Vec<String>,
     /// Components that run.
     pub(crate) runs: Vec<Start>,
     /// Steps whose answers lead out of the state entered, but that this transition does not start: an answer to an earlier
@@ -74,7 +76,8 @@ impl Reactions {
                 Reaction::Announce(handler) if !reactions.announcements.contains(handler) => {
                     reactions.announcements.push(handler.clone());
                 }
-                Reaction::Announce(_) => {}
+                Reaction::Create(handler) if !reactions.creations.contains(handler) => reactions.creations.push(handler.clone()),
+                Reaction::Announce(_) | Reaction::Create(_) => {}
             }
         }
         if let Some(step) = starts.implied_for(name) {

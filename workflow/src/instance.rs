@@ -189,6 +189,13 @@ pub enum Effect {
         /// State entered.
         state: String,
     },
+    /// An instance of another kind is created because of the transition `seq`, at once with it.
+    Create {
+        /// Name of the handler that keeps it.
+        handler: String,
+        /// Transition that asks for it.
+        seq: u64,
+    },
     /// A person should look at this instance.
     Attention {
         /// Why, in a sentence.

@@ -17,8 +17,8 @@ use crate::plan::{self, Endpoint, Plan};
 use crate::runtime::{InProcess, Runtime};
 use crate::services::console::{self, Console, CountBacklog};
 use crate::services::engine::{
-    Active, Backpressure, Breakers, Canaries, ChangeNotifier, CrashSuspects, Credentials, Dependencies, Events, Holds, PerOwner, Pipeline,
-    Workflows, recovery,
+    Active, Backpressure, Breakers, Canaries, ChangeNotifier, CrashSuspects, Credentials, Dependencies, Draws, Events, Holds, PerOwner,
+    Pipeline, Workflows, recovery,
 };
 use crate::services::generation::Generation;
 use crate::services::messaging::{Refusals, Strangers};
@@ -144,25 +144,22 @@ pub(super) async fn core(
     for key in &suspects {
         tracing::warn!(run = key, "this run was inside its component when the process before this one ended");
     }
-    let unrecovered = match recovery::recover(store.instances.as_ref(), &suspects).await {
-        Ok(()) => None,
-        Err(StoreError::Unavailable(reason)) => {
-            tracing::warn!(reason, "what the process before this one left running goes on when the store can write");
-            Some(suspects)
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let unrecovered = recovered(&store, &suspects).await?.then_some(suspects);
 
     let workflows = Arc::new(Workflows::open(Arc::clone(&store.instances), &plan.workflows).await?);
     let active = Active::new(workflows.definitions(), &store.instances.unfinished().await?);
     let per_owner = PerOwner::open(store.instances.as_ref(), &plan.resources).await?;
     let generation = Generation::default();
     let runtime = runtime(plan, database, surroundings, &store, &generation).await?;
+    let events = Arc::new(Events::new(plan, &shop::WRITTEN_AT_CREATION, store.instances.identity()));
+    let instances = Arc::clone(&store.instances);
+    let draws = Draws::new(instances, Arc::clone(&workflows), Arc::clone(&events), clock.clone(), &plan.resources);
     let engine = Dependencies {
         store: Arc::clone(&store.instances),
         runtime,
         workflows,
-        events: Arc::new(Events::new(plan, &shop::WRITTEN_AT_CREATION, store.instances.identity())),
+        events,
+        draws: Arc::new(draws),
         clock,
         change_notifier: ChangeNotifier::default(),
         tasks: tasks.clone(),
@@ -193,6 +190,18 @@ pub(super) async fn core(
     Ok(Core { store, store_failed, writer: Some(writer), engine, pipeline, resources, bus, refusals, strangers, internal, archive, keying })
 }
 
+/// Makes the runs ready that the process before this one was at; true if the store cannot write yet, and it is to be done later.
+async fn recovered(store: &Store, suspects: &[String]) -> anyhow::Result<bool> {
+    match recovery::recover(store.instances.as_ref(), suspects).await {
+        Ok(()) => Ok(false),
+        Err(StoreError::Unavailable(reason)) => {
+            tracing::warn!(reason, "what the process before this one left running goes on when the store can write");
+            Ok(true)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn resources_of(
     plan: &Plan,
     kept: &Store,
@@ -200,7 +209,8 @@ fn resources_of(
     pipeline: &Pipeline,
     generation: Generation,
 ) -> anyhow::Result<Resources> {
-    let Dependencies { store, workflows, events, active, per_owner, backpressure, change_notifier, clock, stop, .. } = engine.clone();
+    let Dependencies { store, workflows, events, active, per_owner, draws, backpressure, change_notifier, clock, stop, .. } =
+        engine.clone();
     let dependencies = resources::Dependencies {
         pipeline: pipeline.clone(),
         store,
@@ -210,6 +220,7 @@ fn resources_of(
         events,
         active,
         per_owner,
+        draws,
         backpressure,
         change_notifier,
         generation,

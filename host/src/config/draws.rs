@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 /// `draws` of an `api.handler`. What is created is checked and written in one commit: what it draws from is there and in a state of `while`, and all
 /// that is drawn of it, what has ended as an error aside, is no more than it has. It belongs to who owns what it draws from.
@@ -30,4 +31,8 @@ pub struct DrawsSettings {
     /// Fields that may be `true` in one of all that draw from the same.
     #[serde(default)]
     pub once: Vec<String>,
+    /// Other fields of one that a hook of the workflow of `from` makes, with this handler as its `handler`: in the commit of the transition, of all
+    /// that is left, if the state that the transition leaves is one of `while`. Together with `by` and `amount` they have to fit the `schema`.
+    #[serde(default)]
+    pub by_hook: Map<String, Value>,
 }

@@ -180,7 +180,7 @@ pub struct HookEntry {
     /// States entered.
     #[serde(default)]
     pub to_states: Vec<String>,
-    /// A `processing.step`, `messaging.handler` or `dynamic.component`.
+    /// A `processing.step`, `messaging.handler` or `dynamic.component`; or an `api.handler` that `draws` from what the workflow moves.
     #[schemars(length(min = 1))]
     pub handler: String,
 }

@@ -405,6 +405,8 @@ pub struct Draws {
     pub take: Vec<String>,
     /// Fields that one of those that draw from the same may have as `true`, and no more.
     pub once: Vec<String>,
+    /// Other fields of one that a hook makes.
+    pub by_hook: serde_json::Map<String, serde_json::Value>,
 }
 
 /// One entry of `filterable` of an `api.handler`.

@@ -74,6 +74,8 @@ pub struct Commit {
     pub prices: Vec<PriceRow>,
     /// Who did it, if a person with a role did. An entry that names no version has those of the change.
     pub audit: Vec<AuditEntry>,
+    /// What is made durable together with it: all of it, or nothing. None of them is about the same resource.
+    pub also: Vec<Commit>,
 }
 
 impl Commit {

@@ -105,7 +105,8 @@ impl Form {
 }
 
 /// A JSON number (or a string that holds one) with at most two decimals, in hundredths.
-fn hundredths(value: &Value) -> Option<i64> {
+#[must_use]
+pub fn hundredths(value: &Value) -> Option<i64> {
     let text = match value {
         Value::Number(number) => number.to_string(),
         Value::String(text) => text.clone(),

@@ -27,7 +27,7 @@ pub use self::audit::{Audit, AuditChain, AuditEntry, AuditListing, AuditRow, Bro
 pub use self::commit::{Commit, Committed, Conflict, Guard, Settled, StoreError, Touched};
 pub use self::holds::{Found, Hold, Sought};
 pub use self::instances::{Instances, Line, RunStatus, StartedBy, StepRun, Timer};
-pub use self::keys::{Form, Key, KeyValue, KeysOf, Matches, Note, Search, Wanted};
+pub use self::keys::{Form, Key, KeyValue, KeysOf, Matches, Note, Search, Wanted, hundredths};
 pub use self::messages::{DeadLetter, InboxRow, Messages, OutboxRow, Redriven};
 #[cfg(test)]
 pub(crate) use self::open::{BadDisk, open_on_a_bad_disk};

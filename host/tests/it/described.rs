@@ -263,6 +263,17 @@ async fn check_refused_orders(api: &Description, app: &TestApp, customer: &Clien
     assert_eq!(api.get(customer, "/api/orders/none").await.status, StatusCode::NOT_FOUND);
 }
 
+/// What nobody ships is given up by staff.
+async fn give_up(api: &Description, staff: &Client, customer: &Client) {
+    let mut body = order("prod-001", 1, "tok_visa");
+    body["shipping"]["zip"] = json!("99997");
+    let placed = api.post(customer, "/api/orders", &body).await.body["id"].as_str().unwrap().to_owned();
+    customer.wait_for("orders", &placed, &["ship_failed"]).await;
+    let path = format!("/api/admin/orders/{placed}/abandon_shipping");
+    assert_eq!(api.post(staff, &path, &json!({})).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(api.post(staff, &path, &json!({"reason": "no carrier"})).await.status, StatusCode::OK);
+}
+
 async fn check_orders_staff(api: &Description, app: &TestApp, customer: &Client, (delivered, last): (&str, &str)) {
     let staff = staff(app, "sue", &["support", "finance"]).await;
     let found = api.get(&staff, "/api/admin/orders?limit=1&product=prod-001&minTotal=1&from=2020-01-01&state=delivered").await;
@@ -279,10 +290,17 @@ async fn check_orders_staff(api: &Description, app: &TestApp, customer: &Client,
     assert_eq!(api.post(&staff, &notes, &json!({"text": " "})).await.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(api.get(&staff, &notes).await.body["items"][0]["text"], "called");
     let waiting = customer.order_until("prod-001", 1, "tok_chargeDeclined", &["payment_failed"]).await["id"].as_str().unwrap().to_owned();
-    assert_eq!(api.post(&staff, &format!("/api/admin/orders/{waiting}/retry"), &json!({})).await.status, StatusCode::OK);
+    assert_eq!(
+        api.post(&staff, &format!("/api/admin/orders/{waiting}/retry"), &json!({"reason": "asked for"})).await.status,
+        StatusCode::OK
+    );
     customer.wait_for("orders", &waiting, &["payment_failed"]).await;
-    assert_eq!(api.post(&staff, &format!("/api/admin/orders/{waiting}/cancel"), &json!({})).await.status, StatusCode::OK);
+    assert_eq!(
+        api.post(&staff, &format!("/api/admin/orders/{waiting}/cancel"), &json!({"reason": "asked for"})).await.status,
+        StatusCode::OK
+    );
 
+    give_up(api, &staff, customer).await;
     let refund = json!({"orderId": delivered, "amount": 100, "reason": "a scratch"});
     let made = api.post(&staff, "/api/admin/refunds", &refund).await;
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
@@ -298,18 +316,24 @@ async fn check_orders_staff(api: &Description, app: &TestApp, customer: &Client,
     assert_eq!(api.get(customer, &format!("/api/refunds?orderId={delivered}")).await.body.as_array().unwrap().len(), 1);
     assert_eq!(api.get(&staff, &format!("/api/admin/refunds?orderId={delivered}&minAmount=100")).await.body["items"][0]["id"], id);
     assert_eq!(api.get(&staff, &format!("/api/admin/refunds/{id}")).await.status, StatusCode::OK);
-    assert_eq!(api.post(&staff, &format!("/api/admin/refunds/{id}/retry"), &json!({})).await.status, StatusCode::CONFLICT);
+    assert_eq!(
+        api.post(&staff, &format!("/api/admin/refunds/{id}/retry"), &json!({"reason": "asked for"})).await.status,
+        StatusCode::CONFLICT
+    );
 
     let kept = customer.order_until("prod-002", 1, "tok_refundDown", &["delivered"]).await["id"].as_str().unwrap().to_owned();
     let refund = json!({"orderId": kept, "amount": 100, "reason": "a scratch"});
     let unanswered = api.post(&staff, "/api/admin/refunds", &refund).await.body["id"].as_str().unwrap().to_owned();
     customer.wait_for("refunds", &unanswered, &["refund_failed"]).await;
-    assert_eq!(api.post(&staff, &format!("/api/admin/refunds/{unanswered}/retry"), &json!({})).await.status, StatusCode::OK);
+    assert_eq!(
+        api.post(&staff, &format!("/api/admin/refunds/{unanswered}/retry"), &json!({"reason": "asked for"})).await.status,
+        StatusCode::OK
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_shop_answers_as_it_describes() {
-    let app = TestApp::start("configs/monolith.yaml", &[("PAYMENT_RETRY_AFTER", "20m")]).await;
+    let app = TestApp::start("configs/monolith.yaml", &[("PAYMENT_RETRY_AFTER", "20m"), ("SHIPPING_RETRY_AFTER", "20m")]).await;
     let api = Description::of(&app.client).await;
     let customer = check_accounts(&api, &app).await;
     check_staff(&api, &app).await;

@@ -1,12 +1,16 @@
 //! Money that is given back: parts of it, all of it, never more than was taken, once.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::admin_orders::staff;
-use crate::client::{Answer, Client, path_of};
-use crate::test_app::TestApp;
+use crate::client::{Answer, Client, order, path_of};
+use crate::conditions::test_env::until;
+use crate::process::Home;
+use crate::test_app::{TestApp, repository};
 
 /// A shop in which Ada has one keyboard for 149.99, and Fay gives money back.
 struct Shop {
@@ -142,4 +146,132 @@ async fn only_what_was_paid_is_given_back_and_only_by_who_may() {
     assert_eq!(bob.get(&format!("/api/refunds?orderId={}", shop.order)).await.body, json!([]));
     assert_eq!(bob.get(&format!("/api/refunds/{refund}")).await.status, StatusCode::NOT_FOUND);
     assert_eq!(support.get(&format!("/api/admin/refunds/{refund}")).await.status, StatusCode::OK);
+}
+
+/// An order of two keyboards that no carrier takes.
+async fn unshipped(customer: &Client) -> Value {
+    let mut body = order("prod-001", 2, "tok_visa");
+    body["shipping"]["zip"] = json!("99997");
+    let placed = customer.post("/api/orders", &body).await;
+    assert_eq!(placed.status, StatusCode::CREATED, "{placed:?}");
+    customer.wait_for("orders", placed.body["id"].as_str().unwrap(), &["ship_failed"]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_nobody_ships_is_given_up_and_what_is_left_of_its_money_goes_back_with_it() {
+    let app = TestApp::start("configs/monolith.yaml", &[("SHIPPING_RETRY_AFTER", "20m")]).await;
+    let (ada, sue) = (app.client.customer("ada").await, staff(&app, "sue", &["support"]).await);
+    let (fay, adam) = (staff(&app, "fay", &["finance"]).await, staff(&app, "adam", &["admin"]).await);
+    let stock = ada.stock("prod-001").await;
+    let bought = unshipped(&ada).await;
+    let id = bought["id"].as_str().unwrap();
+    let path = format!("/api/admin/orders/{id}/abandon_shipping");
+    assert_eq!(bought["actions"], json!(["retry"]), "no customer gives it up: {bought:#}");
+    for nobody in [&ada, &fay] {
+        assert_eq!(nobody.post(&path, &json!({"reason": "r"})).await.status, StatusCode::FORBIDDEN);
+    }
+    assert_eq!(sue.post(&path, &json!({})).await.body["errors"][0]["pointer"], "/reason");
+    let part = fay.post("/api/admin/refunds", &json!({"orderId": id, "amount": 9_998, "reason": "a scratch"})).await;
+    assert_eq!(part.status, StatusCode::CREATED, "{part:?}");
+
+    let answers = join_all((0..8).map(|_| async { sue.post(&path, &json!({"reason": "no carrier takes it"})).await.status })).await;
+    assert_eq!(answers.iter().filter(|status| **status == StatusCode::OK).count(), 1, "{answers:?}");
+    let ended = ada.get(&format!("/api/orders/{id}")).await.body;
+    assert_eq!((&ended["state"], &ended["final"]), (&json!("cancelled"), &json!(true)));
+    let refunds = ada.get(&format!("/api/refunds?orderId={id}")).await.body.as_array().unwrap().clone();
+    let amounts: Vec<i64> = refunds.iter().map(|one| one["data"]["amount"].as_i64().unwrap()).collect();
+    assert_eq!(amounts, [20_000, 9_998], "{refunds:#?}");
+    assert_eq!(refunds[0]["data"]["reason"], "The order could not be shipped");
+    let closed = ada.wait_for("refunds", refunds[0]["id"].as_str().unwrap(), &["closed"]).await;
+    assert_eq!(path_of(&closed), ["requested", "refunding", "refunded", "restocking", "closed"]);
+    until("the goods are back", || async { (ada.stock("prod-001").await == stock).then_some(()) }).await;
+
+    let deeds = adam.get(&format!("/api/admin/audit?subject=orders/{id}")).await.body;
+    assert_eq!(
+        (&deeds["items"][0]["action"], &deeds["items"][0]["reason"]),
+        (&json!("orders.abandon_shipping"), &json!("no carrier takes it"))
+    );
+    let made = adam.get(&format!("/api/admin/audit?subject=refunds/{}", closed["id"].as_str().unwrap())).await.body;
+    assert_eq!((&made["items"][0]["action"], &made["items"][0]["versionAfter"]), (&json!("refunds.create"), &json!(1)), "{made:#}");
+    assert_eq!(fay.post("/api/admin/refunds", &json!({"orderId": id, "amount": 1, "reason": "r"})).await.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_back_before_an_order_is_given_up_is_not_given_back_again() {
+    let app = TestApp::start("configs/monolith.yaml", &[("SHIPPING_RETRY_AFTER", "20m")]).await;
+    let (ada, adam) = (app.client.customer("ada").await, staff(&app, "adam", &["admin", "finance"]).await);
+    let id = unshipped(&ada).await["id"].as_str().unwrap().to_owned();
+    // At once: whichever is first, together they are no more than was paid.
+    let refund = json!({"orderId": id, "amount": 29_998, "reason": "asked for"});
+    let path = format!("/api/admin/orders/{id}/abandon_shipping");
+    let why = json!({"reason": "no carrier takes it"});
+    let (refunded, abandoned) = tokio::join!(adam.post("/api/admin/refunds", &refund), adam.post(&path, &why));
+    assert_eq!(abandoned.status, StatusCode::OK, "{abandoned:?}");
+    assert!([StatusCode::CREATED, StatusCode::CONFLICT].contains(&refunded.status), "{refunded:?}");
+    let refunds = ada.get(&format!("/api/refunds?orderId={id}")).await.body.as_array().unwrap().clone();
+    assert_eq!((refunds.len(), &refunds[0]["data"]["amount"]), (1, &json!(29_998)), "{refunds:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_often_a_process_is_killed_an_order_is_given_up_with_one_refund_or_not_at_all() {
+    let home = Home::new();
+    let variables = [("SHIPPING_RETRY_AFTER", "20m")];
+    let mut process = home.start(&variables).await;
+    let ada = process.client.customer("ada").await;
+    process.client.customer("sue").await;
+    home.operate(&repository().join("configs/monolith.yaml"), &["users", "grant", "sue@example.com", "support"]).unwrap();
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        ids.push(unshipped(&ada).await["id"].as_str().unwrap().to_owned());
+    }
+    for (round, id) in ids.iter().enumerate() {
+        let sue = process.client.login("sue").await;
+        let (path, why) = (format!("/api/admin/orders/{id}/abandon_shipping"), json!({"reason": "no carrier takes it"}));
+        let asking = tokio::spawn(async move { sue.try_send(Method::POST, &path, Some(&why), &[]).await });
+        tokio::time::sleep(Duration::from_millis(2 * u64::try_from(round).unwrap())).await;
+        process.kill();
+        let _ = asking.await.unwrap();
+        process = home.start(&variables).await;
+    }
+    let ada = process.client.login("ada").await;
+    for id in &ids {
+        let ended = ada.get(&format!("/api/orders/{id}")).await.body["state"] == "cancelled";
+        let refunds = ada.get(&format!("/api/refunds?orderId={id}")).await.body.as_array().unwrap().clone();
+        assert_eq!(refunds.len(), usize::from(ended), "{refunds:#?}");
+        for refund in &refunds {
+            assert_eq!(refund["data"]["amount"], 29_998);
+            ada.wait_for("refunds", refund["id"].as_str().unwrap(), &["closed"]).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_back_counts_as_long_as_its_order_is_here_whatever_is_archived_and_killed() {
+    let home = Home::new();
+    let variables = [("SHIPPING_RETRY_AFTER", "20m"), ("RETAIN_INSTANCES", "0s")];
+    let process = home.start(&variables).await;
+    let ada = process.client.customer("ada").await;
+    process.client.customer("fay").await;
+    home.operate(&repository().join("configs/monolith.yaml"), &["users", "grant", "fay@example.com", "finance"]).unwrap();
+    let fay = process.client.login("fay").await;
+    let id = unshipped(&ada).await["id"].as_str().unwrap().to_owned();
+    let refund = |amount: i64| json!({"orderId": id, "amount": amount, "reason": "a scratch"});
+    let made = fay.post("/api/admin/refunds", &refund(20_000)).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    ada.wait_for("refunds", made.body["id"].as_str().unwrap(), &["closed"]).await;
+    // Of two orders that end after it the second goes to the archive when a whole pass has been made.
+    for _ in 0..2 {
+        let other = ada.order("prod-008", 1, "tok_visa").await.body["id"].as_str().unwrap().to_owned();
+        let path = format!("/api/orders/{other}");
+        until("it is archived", || async { (ada.get(&path).await.status == StatusCode::NOT_FOUND).then_some(()) }).await;
+    }
+    let much = fay.post("/api/admin/refunds", &refund(9_999)).await;
+    assert_eq!((much.status, &much.body["left"]), (StatusCode::CONFLICT, &json!(9_998)), "{much:?}");
+
+    process.kill();
+    let process = home.start(&variables).await;
+    let fay = process.client.login("fay").await;
+    let much = fay.post("/api/admin/refunds", &refund(9_999)).await;
+    assert_eq!((much.status, &much.body["left"]), (StatusCode::CONFLICT, &json!(9_998)), "{much:?}");
+    assert_eq!(fay.post("/api/admin/refunds", &refund(9_998)).await.status, StatusCode::CREATED);
 }

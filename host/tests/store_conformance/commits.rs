@@ -1,6 +1,6 @@
 //! One decision, all of it or nothing.
 
-use millrace::store::{Commit, Conflict, Guard, IdempotencyRow, InboxRow, PriceRow, Resource, Stocking, Store, Touched};
+use millrace::store::{AuditListing, Commit, Conflict, Guard, IdempotencyRow, InboxRow, PriceRow, Resource, Stocking, Store, Touched};
 
 use crate::test_env::{
     TestEnv, all_at_once, at, change, conflict, create, deed, done, event, history_row, instance, moved, product, run, settling, timer,
@@ -126,7 +126,45 @@ fn everything_with_a_stale_fence(epoch: u64) -> Commit {
         touched: None,
         prices: vec![PriceRow { version: 2, price: 1, actor: None, at: at(0) }],
         audit: vec![deed("pay", "a")],
+        also: vec![create(instance("z"))],
     }
+}
+
+/// What a decision makes beside its own resource is there with it, or neither is.
+pub async fn what_is_committed_together_is_there_together(mut env: TestEnv) {
+    let (first, paid) = (instance("a"), moved(&instance("a"), "paying"));
+    env.store.resources.commit(create(first.clone())).await.unwrap();
+    let made = |id: &str| Commit {
+        history: vec![history_row(1)],
+        outbox: vec![event(id, 1)],
+        runs: vec![run(id, "refund")],
+        audit: vec![deed("create", id)],
+        ..create(instance(id))
+    };
+    let together =
+        |also: Vec<Commit>| Commit { outbox: vec![event("a", 1)], audit: vec![deed("abandon", "a")], also, ..change(paid.clone()) };
+    // One that is there already keeps all of them from being written.
+    env.store.resources.commit(create(instance("there"))).await.unwrap();
+    let refused = conflict(env.store.resources.commit(together(vec![made("b"), made("there")])).await);
+    assert_eq!(refused, Conflict::Exists { kind: "orders".into(), id: "there".into() });
+    assert_eq!(env.store.resources.resource("orders", "a").await.unwrap(), Some(first));
+    assert_eq!(env.store.resources.resource("orders", "b").await.unwrap(), None);
+    assert!(env.store.instances.runs("orders", "b").await.unwrap().is_empty());
+
+    let committed = env.store.resources.commit(together(vec![made("b"), made("c")])).await.unwrap();
+    let keys: Vec<&str> = committed.outbox.iter().map(|row| row.key.as_str()).collect();
+    assert_eq!(keys, ["a", "b", "c"]);
+    env.reopen().await;
+    assert_eq!(env.store.resources.resource("orders", "a").await.unwrap(), Some(paid));
+    for id in ["b", "c"] {
+        assert_eq!(env.store.resources.resource("orders", id).await.unwrap(), Some(instance(id)));
+        assert_eq!(env.store.instances.runs("orders", id).await.unwrap().len(), 1);
+        assert_eq!(env.store.resources.history("orders", id, 0, 10).await.unwrap().len(), 1);
+    }
+    let deeds = env.store.audit.audited(&AuditListing { limit: 10, ..AuditListing::default() }).await.unwrap();
+    let versions: Vec<_> =
+        deeds.iter().map(|row| (row.entry.subject.as_str(), row.entry.version_before, row.entry.version_after)).collect();
+    assert_eq!(versions, [("products/c", None, Some(1)), ("products/b", None, Some(1)), ("products/a", Some(1), Some(2))]);
 }
 
 /// A resource is written with the move of another one's version, or not at all; of many at once one is.

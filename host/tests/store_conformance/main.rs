@@ -60,6 +60,7 @@ on_each_store! {
         neighbours_of_a_conflicting_commit_succeed,
         of_many_changes_of_one_version_one_wins,
         another_resource_moves_with_a_commit_or_nothing_does,
+        what_is_committed_together_is_there_together,
         many_callers_see_what_they_were_answered,
         an_event_has_its_effect_once,
         an_idempotency_key_has_one_winner,

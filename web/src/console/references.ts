@@ -37,7 +37,7 @@ const MIDDLEWARES = [
   'http.middleware.ratelimit',
   'http.middleware.auth',
 ] as const
-const REACTIONS = ['processing.step', 'messaging.handler', 'dynamic.component'] as const
+const REACTIONS = ['processing.step', 'messaging.handler', 'dynamic.component', 'api.handler'] as const
 export const BUSES = ['messaging.broker', 'messaging.kafka'] as const
 
 const MACHINE = 'workflows/statemachine'

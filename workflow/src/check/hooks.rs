@@ -36,6 +36,7 @@ fn describe(reaction: &Reaction) -> String {
         Reaction::Step(name) => format!("step '{name}'"),
         Reaction::Task(component) => format!("component '{component}'"),
         Reaction::Announce(handler) => format!("messaging handler '{handler}'"),
+        Reaction::Create(handler) => format!("handler '{handler}'"),
     }
 }
 
@@ -54,6 +55,9 @@ fn check_reaction(definition: &Definition, number: &str, hook: &Hook, report: &m
         }
         Reaction::Task(name) if name.is_empty() => report.add(&path, "the hook runs a component but does not name it"),
         Reaction::Announce(name) if name.is_empty() => report.add(&path, "the hook tells a messaging handler but does not name it"),
+        Reaction::Create(name) if name.is_empty() => {
+            report.add(&path, "the hook creates an instance but does not name the handler that keeps it")
+        }
         _ => {}
     }
 }

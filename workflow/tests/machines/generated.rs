@@ -39,9 +39,10 @@ fn wild_transition() -> impl Strategy<Value = Transition> {
 }
 
 fn wild_hook() -> impl Strategy<Value = Hook> {
-    let reaction = (0..3, name()).prop_map(|(kind, name)| match kind {
+    let reaction = (0..4, name()).prop_map(|(kind, name)| match kind {
         0 => Reaction::Step(name),
         1 => Reaction::Task(name),
+        2 => Reaction::Create(name),
         _ => Reaction::Announce(name),
     });
     (list(), list(), list(), reaction).prop_map(|(transitions, from_states, to_states, reaction)| Hook {
@@ -241,6 +242,9 @@ fn add_hooks(mut builder: Builder, state: &str, number: usize, seed: &Seed) -> B
     }
     if seed.reactions & 1 == 1 {
         builder = builder.entering(&[state], tells("notify"));
+    }
+    if seed.reactions & 5 == 5 {
+        builder = builder.entering(&[state], Reaction::Create("others".into()));
     }
     if seed.reactions & 6 == 6 {
         builder = builder.hook(Hook { to_states: names(&[state]), reaction: runs("mailer"), ..Hook::default() });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use millrace_workflow::{Cause, Effect, Input, Instance, Machine, Refusal, Step, StepOutcome, Transition};
+use millrace_workflow::{Cause, Effect, Input, Instance, Machine, Reaction, Refusal, Step, StepOutcome, Transition};
 
 use crate::builder::{automatic, edge, runs, starts, step, tells, timed, workflow};
 
@@ -70,6 +70,24 @@ fn handlers(effects: &[Effect]) -> Vec<&str> {
 
 fn at(state: &str) -> Instance {
     Instance { state: state.into(), version: 0, visits: Default::default(), timer_firings: Default::default(), unserved: 0 }
+}
+
+#[test]
+fn a_hook_creates_once_what_several_name_and_before_anything_runs() {
+    let creates = || Reaction::Create("refunds".into());
+    let machine = workflow("new")
+        .states(&["new"])
+        .finals(&["done"])
+        .transition("finish", edge("new", "done"))
+        .on(&["finish"], creates())
+        .on(&["finish"], creates())
+        .on(&["finish"], runs("tidy"))
+        .machine();
+    let (_, effects) = machine.advance(&machine.create().0, &fire("finish")).expect("it leaves the state");
+    assert!(
+        matches!(&effects[1..3], [Effect::Create { handler, seq: 1 }, Effect::Run { seq: 1, .. }] if handler == "refunds"),
+        "{effects:?}"
+    );
 }
 
 #[test]

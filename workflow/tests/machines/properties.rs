@@ -176,7 +176,7 @@ struct Tally {
     inputs: Cell<u64>,
     taken: Cell<u64>,
     finished: Cell<u64>,
-    effects: Cell<[u64; 7]>,
+    effects: Cell<[u64; 8]>,
 }
 
 impl Tally {
@@ -191,6 +191,7 @@ impl Tally {
                 Effect::Announce { .. } => 4,
                 Effect::Attention { .. } => 5,
                 Effect::Finished { .. } => 6,
+                Effect::Create { .. } => 7,
             }] += 1;
         }
         self.effects.set(counts);

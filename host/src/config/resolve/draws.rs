@@ -1,5 +1,7 @@
 //! `draws` of an `api.handler`: which kind it draws from, and in which of its states.
 
+use serde_json::Value;
+
 use crate::config::context::{At, Context};
 use crate::config::draws::DrawsSettings;
 use crate::config::finding::Findings;
@@ -46,5 +48,36 @@ fn resolved(context: &Context<'_>, settings: &DrawsSettings, at: At<'_>, finding
         states: settings.states.iter().cloned().collect(),
         take: settings.take.clone(),
         once: settings.once.clone(),
+        by_hook: settings.by_hook.clone(),
     })
+}
+
+/// An `api.handler` as what a hook of `workflow` starts: it draws from what that workflow moves, and what it makes is one that its own schema takes.
+pub(super) fn check_hook(context: &Context<'_>, handler: At<'_>, (workflow, pointer): (&str, &str), findings: &mut Findings) {
+    let Some(settings) = context.module(handler.name).and_then(|module| module.settings::<ApiHandler>()) else { return };
+    let at = format!("{pointer}/handler");
+    let Some(draws) = &settings.draws else {
+        let message = format!("'{}' draws from nothing, so a hook has nothing to create there", handler.name);
+        return findings.error(at, Code::MissingPart, message, format!("give it `draws` from the api.handler of '{workflow}'"));
+    };
+    let from = context.module(&draws.from).and_then(|module| module.settings::<ApiHandler>());
+    if from.is_some_and(|from| from.workflow_type.as_deref() != Some(workflow)) {
+        let message = format!("'{}' draws from '{}', which workflow '{workflow}' does not move", handler.name, draws.from);
+        findings.error(&at, Code::InvalidValue, message, "a hook creates what draws from the instance that it is about".to_owned());
+    }
+    if settings.workflow_type.is_none() || settings.per_owner.is_some() {
+        let message =
+            format!("what a hook creates at '{}' needs a `workflowType` and no `perOwner`: nobody is there to be refused", handler.name);
+        findings.error(&at, Code::InvalidValue, message, None);
+    }
+    let Some(schema) = &settings.schema else { return };
+    let Ok(schema) = jsonschema::validator_for(&Value::Object(schema.clone())) else { return };
+    let mut made = draws.by_hook.clone();
+    made.insert(draws.by.clone(), "x".into());
+    made.insert(draws.amount.clone(), 1.into());
+    if let Some(error) = schema.iter_errors(&Value::Object(made)).next() {
+        let message = format!("what a hook creates there does not fit the `schema` of '{}': {error}", handler.name);
+        let help = "write the fields that it needs beside `by` and `amount` here".to_owned();
+        findings.error(handler.setting("draws/byHook"), Code::InvalidValue, message, help);
+    }
 }

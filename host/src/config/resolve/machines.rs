@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use millrace_workflow::{Deadline, Definition, Hook, Machine, Reaction, State, Step, Transition, limits};
 
 use super::triggers::Entries;
-use super::workflows;
+use super::{draws, workflows};
 use crate::config::context::{At, Context};
 use crate::config::finding::Findings;
 use crate::config::module_type::ModuleType as _;
@@ -21,7 +21,7 @@ use crate::config::tree::child;
 use crate::plan::Workflow;
 
 const AT: &str = "/workflows/statemachine";
-const REACTIONS: [&str; 3] = [ProcessingStep::TYPE, MessagingHandler::TYPE, DynamicComponent::TYPE];
+const REACTIONS: [&str; 4] = [ProcessingStep::TYPE, MessagingHandler::TYPE, DynamicComponent::TYPE, ApiHandler::TYPE];
 /// First transition of a new resource, where its workflow has it and nothing else is said.
 const DEFAULT_INITIAL_TRANSITION: &str = "start_validation";
 
@@ -159,6 +159,10 @@ fn reaction(context: &Context<'_>, hook: &HookEntry, pointer: &str, findings: &m
     Some(match module.type_name? {
         ProcessingStep::TYPE => Reaction::Step(name),
         DynamicComponent::TYPE => Reaction::Task(name),
+        ApiHandler::TYPE => {
+            draws::check_hook(context, module.at, (&hook.workflow_type, pointer), findings);
+            Reaction::Create(name)
+        }
         _ => Reaction::Announce(name),
     })
 }

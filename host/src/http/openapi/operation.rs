@@ -192,7 +192,7 @@ fn of_resource(handler: &ResourceHandler, operation: &Operation, (scope, table):
         Operation::Action(action) => {
             let body = schemas.action(handler, scope);
             let answers = shown(200, "Done").problems(schemas, &[MISSING, CONFLICT, TOO_SOON]);
-            (format!("Act on {kind}: {action}"), vec![], Some((body, false)), answers)
+            (format!("Act on {kind}: {action}"), vec![], Some((body, scope == Scope::All)), answers)
         }
     };
     Shape { summary, tag: kind.to_owned(), parameters, body, answers }

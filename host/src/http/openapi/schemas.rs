@@ -65,7 +65,8 @@ impl Schemas {
     pub(super) fn action(&mut self, handler: &ResourceHandler, scope: Scope) -> Value {
         let private = if handler.pricing.is_some() { self.request::<shop::Payment>() } else { json!({}) };
         let mut fields: Map<String, Value> = handler.private_fields.iter().map(|name| (name.clone(), private.clone())).collect();
-        // Staff may say why.
+        // Staff has to say why.
+        let says_why = scope == Scope::All && !fields.contains_key("reason");
         let by = if scope == Scope::All {
             let reason = json!({"type": "string", "minLength": 1, "maxLength": MAX_REASON, "pattern": r"\S", "description": "Why, for the audit log."});
             fields.entry("reason").or_insert(reason);
@@ -73,7 +74,10 @@ impl Schemas {
         } else {
             "Action"
         };
-        let action = json!({"type": "object", "properties": fields, "additionalProperties": false});
+        let mut action = json!({"type": "object", "properties": fields, "additionalProperties": false});
+        if says_why {
+            action["required"] = json!(["reason"]);
+        }
         self.named(format!("{by}_{}", handler.kind), action)
     }
 

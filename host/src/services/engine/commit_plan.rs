@@ -46,6 +46,17 @@ pub struct CommitPlan {
     pub resource: Arc<Resource>,
     /// How the workflow ended, if it did: whether the final state means failure.
     pub finished: Option<bool>,
+    /// What its hooks create with it.
+    pub creations: Vec<Creation>,
+}
+
+/// An instance of another kind that a transition creates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Creation {
+    /// Handler that keeps it.
+    pub handler: String,
+    /// State that the transition has left.
+    pub from: String,
 }
 
 /// What planning needs to know.
@@ -84,7 +95,7 @@ pub fn begin(
     let mut plan = follow(context, resource, Guard::Absent, instance, effects, origin);
     let announcers = machine.definition().hooks.iter().filter_map(|hook| match &hook.reaction {
         Reaction::Announce(handler) => Some(handler.as_str()),
-        Reaction::Step(_) | Reaction::Task(_) => None,
+        Reaction::Step(_) | Reaction::Task(_) | Reaction::Create(_) => None,
     });
     let created = Happening { transition: None, to: &machine.definition().initial_state, seq: 0, at: context.now };
     let mut outbox: Vec<OutboxRow> = context
@@ -108,13 +119,19 @@ pub fn proceed(context: Context<'_>, resource: &Resource, instance: Instance, ef
 #[must_use]
 pub fn plain(resource: Resource) -> CommitPlan {
     let change = Some((Guard::Absent, resource.clone()));
-    CommitPlan { commit: Commit { change, ..Commit::default() }, resource: Arc::new(resource), finished: None }
+    only(Commit { change, ..Commit::default() }, Arc::new(resource))
+}
+
+/// A commit that moves no workflow.
+#[must_use]
+pub fn only(commit: Commit, resource: Arc<Resource>) -> CommitPlan {
+    CommitPlan { commit, resource, finished: None, creations: Vec::new() }
 }
 
 /// A run that ends, or will be tried again, without moving anything.
 #[must_use]
 pub fn settle_only(resource: Arc<Resource>, settled: Settled) -> CommitPlan {
-    CommitPlan { commit: Commit { settled: Some(settled), ..Commit::default() }, resource, finished: None }
+    only(Commit { settled: Some(settled), ..Commit::default() }, resource)
 }
 
 /// How `run` ends, or what becomes of it next.
@@ -172,7 +189,8 @@ fn follow(
     if let Some(progress) = &mut resource.workflow {
         progress.instance = instance;
     }
-    let mut draft = Draft { context, origin: &origin, resource, commit: Commit::default(), transitions: HashMap::new(), finished: None };
+    let (commit, transitions, creations) = (Commit::default(), HashMap::new(), Vec::new());
+    let mut draft = Draft { context, origin: &origin, resource, commit, transitions, finished: None, creations };
     for effect in effects {
         draft.apply(effect);
     }
@@ -181,13 +199,13 @@ fn follow(
         // Nothing is due any more.
         progress.deadlines.clear();
     }
-    let Draft { resource, mut commit, finished, .. } = draft;
+    let Draft { resource, mut commit, finished, creations, .. } = draft;
     let resource = Arc::new(resource);
     commit.change = Some((guard, Resource::clone(&resource)));
     commit.settled = origin.settled;
     commit.inbox = origin.inbox;
     commit.audit.extend(origin.audit);
-    CommitPlan { commit, resource, finished }
+    CommitPlan { commit, resource, finished, creations }
 }
 
 struct Draft<'a> {
@@ -197,6 +215,7 @@ struct Draft<'a> {
     commit: Commit,
     transitions: HashMap<u64, Edge>,
     finished: Option<bool>,
+    creations: Vec<Creation>,
 }
 
 #[derive(Clone)]
@@ -226,6 +245,10 @@ impl Draft<'_> {
                 due_at: later(self.context.steady, *after),
             }),
             Effect::Announce { handler, seq, state } => self.announce(handler, *seq, state),
+            Effect::Create { handler, seq } => {
+                let from = self.transitions.get(seq).map(|edge| edge.from.clone()).unwrap_or_default();
+                self.creations.push(Creation { handler: handler.clone(), from });
+            }
             Effect::Attention { reason } => {
                 if let Some(progress) = &mut self.resource.workflow {
                     progress.attention = Some(reason.clone());

@@ -13,6 +13,7 @@ use super::backpressure::Backpressure;
 use super::change_notifier::ChangeNotifier;
 use super::commit_plan::CommitPlan;
 use super::dependencies::Dependencies;
+use super::draws::Draws;
 use super::holds::Holds;
 use super::in_hand::{Held, InHand};
 use super::jobs::is_undo;
@@ -40,6 +41,7 @@ pub(super) struct Commits {
     change_notifier: ChangeNotifier,
     workflows: Arc<Workflows>,
     holds: Arc<Holds>,
+    draws: Arc<Draws>,
     stop: Stop,
     metrics: Metrics,
 }
@@ -47,9 +49,9 @@ pub(super) struct Commits {
 impl Commits {
     /// `outbox_grew` is told of new events.
     pub(super) fn new(dependencies: &Dependencies, hand: InHand, waker: RunWaker, outbox_grew: Arc<Notify>) -> Self {
-        let Dependencies { store, active, per_owner, backpressure, change_notifier, workflows, holds, stop, metrics, .. } =
+        let Dependencies { store, active, per_owner, backpressure, change_notifier, workflows, holds, draws, stop, metrics, .. } =
             dependencies.clone();
-        Self { store, hand, waker, outbox_grew, active, per_owner, backpressure, change_notifier, workflows, holds, stop, metrics }
+        Self { store, hand, waker, outbox_grew, active, per_owner, backpressure, change_notifier, workflows, holds, draws, stop, metrics }
     }
 
     /// Makes a plan durable and tells everybody whom it concerns. Answers the resource, and the runs that this process has claimed with it
@@ -61,11 +63,14 @@ impl Commits {
         let claimed = self.claim(&mut plan.commit.runs);
         let deadline = self.deadline(&plan.commit, &plan.resource).await?;
         plan.commit.timers.extend(deadline);
+        let made = self.made(&mut plan).await?;
         let commit = plan.commit;
         let waits = commit.runs.len() > claimed.len()
             || !commit.timers.is_empty()
+            || !made.is_empty()
             || commit.settled.as_ref().is_some_and(|settled| settled.status == RunStatus::Ready);
-        let (moved, events) = (!commit.history.is_empty(), commit.outbox.len());
+        let events = commit.outbox.len() + commit.also.iter().map(|other| other.outbox.len()).sum::<usize>();
+        let moved = !commit.history.is_empty();
         let resource = plan.resource;
         let (left, entered) = self.states(&commit, &resource);
         let from = self.left_of_owner(&commit, &resource);
@@ -91,7 +96,36 @@ impl Commits {
             self.holds.ended(&resource.kind, &resource.id);
             self.count_finished(&resource, is_error);
         }
+        for (resource, finished) in made {
+            self.count_made(&resource, finished);
+        }
         Ok((resource, claimed))
+    }
+
+    /// Adds to a plan what its hooks create with it; each with how it ended, if it has already.
+    async fn made(&self, plan: &mut CommitPlan) -> Result<Vec<(Arc<Resource>, Option<bool>)>, StoreError> {
+        let mut made = Vec::new();
+        for mut other in self.draws.asked_for(plan).await? {
+            let deadline = self.deadline(&other.commit, &other.resource).await?;
+            other.commit.timers.extend(deadline);
+            plan.commit.also.push(other.commit);
+            made.push((other.resource, other.finished));
+        }
+        Ok(made)
+    }
+
+    /// Counts an instance that a hook has created.
+    fn count_made(&self, resource: &Resource, finished: Option<bool>) {
+        let Some(progress) = &resource.workflow else { return };
+        if let Some(place) = self.active.begin(&progress.workflow, None) {
+            place.keep();
+        }
+        if let Some(count) = self.active.state(&progress.workflow, &resource.state) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(is_error) = finished {
+            self.count_finished(resource, is_error);
+        }
     }
 
     /// Where a run of a step is going to wait in the store: the timer of the deadline that ends the stay of its instance all the same, however

@@ -9,6 +9,7 @@ use super::canary::Canaries;
 use super::change_notifier::ChangeNotifier;
 use super::crash_suspects::CrashSuspects;
 use super::credentials::Credentials;
+use super::draws::Draws;
 use super::events::Events;
 use super::holds::Holds;
 use super::per_owner::PerOwner;
@@ -43,6 +44,8 @@ pub struct Dependencies {
     pub active: Arc<Active>,
     /// Instances of each owner, where there is a limit to them.
     pub per_owner: Arc<PerOwner>,
+    /// What takes amounts from others.
+    pub draws: Arc<Draws>,
     /// Which instances somebody has paused.
     pub holds: Arc<Holds>,
     /// Which components are left alone for a while.

@@ -191,7 +191,7 @@ impl Undo {
             ..run.clone()
         };
         let settled = Some(settled(run, RunStatus::Done, run.attempt, error));
-        CommitPlan { commit: Commit { settled, runs: vec![undo], ..Commit::default() }, resource: Arc::clone(resource), finished: None }
+        commit_plan::only(Commit { settled, runs: vec![undo], ..Commit::default() }, Arc::clone(resource))
     }
 
     /// Why a run of a step is not attempted any more, if its instance has gone on without it, and the machine that says so.
@@ -361,7 +361,7 @@ impl Undo {
             progress.attention = attention;
         }
         let commit = Commit { change: Some((guard, changed.clone())), settled: Some(settled), timers, ..Commit::default() };
-        Ok(CommitPlan { commit, resource: Arc::new(changed), finished: None })
+        Ok(commit_plan::only(commit, Arc::new(changed)))
     }
 }
 

@@ -222,7 +222,7 @@ impl Withdrawals {
         let audit: Vec<_> = origin.audit.iter().cloned().collect();
         let Some(merge) = origin.merge.as_ref().filter(|merge| !merge.is_empty()) else {
             let commit = Commit { audit, ..Commit::default() };
-            return Ok((!commit.audit.is_empty()).then(|| CommitPlan { commit, resource: Arc::clone(resource), finished: None }));
+            return Ok((!commit.audit.is_empty()).then(|| commit_plan::only(commit, Arc::clone(resource))));
         };
         // A change replaces all timers, so those that run are kept.
         let timers = self.store.timers(&resource.kind, &resource.id).await?;
@@ -230,7 +230,7 @@ impl Withdrawals {
         Arc::make_mut(&mut changed.data).extend(merge.clone());
         let change = Some((Guard::Version(resource.version), changed.clone()));
         let commit = Commit { change, timers, audit, ..Commit::default() };
-        Ok(Some(CommitPlan { commit, resource: Arc::new(changed), finished: None }))
+        Ok(Some(commit_plan::only(commit, Arc::new(changed))))
     }
 
     /// The run whose answer the instance waits for.

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::runtime::Verdict;
-use crate::services::engine::commit_plan::{CommitPlan, stand_in};
+use crate::services::engine::commit_plan::{self, CommitPlan, stand_in};
 use crate::services::engine::{Attempt, BROKEN, Held, Lost, Pipeline, STOPPED, span_of};
 use crate::store::{Commit, InboxRow, Resource, RunStatus, StepRun, StoreError};
 use crate::tasks::Tasks;
@@ -120,7 +120,7 @@ impl InlineRuns {
 
     async fn write(&self, run: StepRun, inbox: InboxRow, resource: Arc<Resource>) -> Result<(), StoreError> {
         let commit = Commit { runs: vec![run], inbox: Some(inbox), ..Commit::default() };
-        self.pipeline.commit_as_is(CommitPlan { commit, resource, finished: None }).await
+        self.pipeline.commit_as_is(commit_plan::only(commit, resource)).await
     }
 
     fn begin(&self, span: Span, run: StepRun, resource: Arc<Resource>, held: Held) -> JoinHandle<Attempt> {

@@ -198,7 +198,7 @@ fn published(workflow: &plan::Workflow, plan: &plan::Plan) -> Vec<String> {
         .iter()
         .filter_map(|hook| match &hook.reaction {
             Reaction::Announce(handler) => Some(handler.as_str()),
-            Reaction::Step(_) | Reaction::Task(_) => None,
+            Reaction::Step(_) | Reaction::Task(_) | Reaction::Create(_) => None,
         })
         .collect();
     let prefixes = plan.handlers.iter().filter(|handler| announcers.contains(handler.name.as_str())).map(|handler| &handler.prefix);

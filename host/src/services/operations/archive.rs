@@ -54,9 +54,17 @@ struct Inner {
     operations: Arc<dyn Operations>,
     clock: Clock,
     metrics: Metrics,
-    kinds: Vec<String>,
+    kinds: Vec<Kind>,
     settings: plan::Archive,
     problem: Mutex<Option<String>>,
+}
+
+/// Instances of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    name: String,
+    /// The kind that they draw from, and the field with the id of what that is.
+    draws: Option<(String, String)>,
 }
 
 /// Lines that are not written yet, and what they are about.
@@ -78,8 +86,10 @@ impl Archive {
     ) -> Option<Self> {
         let settings = plan.database.as_ref()?.retention.instances.clone()?;
         let moved = plan.resources.iter().filter(|handler| handler.workflow.is_some());
-        let mut kinds: Vec<String> = moved.map(|handler| handler.kind.clone()).collect();
-        kinds.sort();
+        let draws = |handler: &plan::ResourceHandler| handler.draws.as_ref().map(|draws| (draws.from.clone(), draws.by.clone()));
+        let mut kinds: Vec<Kind> = moved.map(|handler| Kind { name: handler.kind.clone(), draws: draws(handler) }).collect();
+        // What is drawn from goes before what draws from it.
+        kinds.sort_by_key(|kind| (kind.draws.is_some(), kind.name.clone()));
         kinds.dedup();
         let inner = Inner { resources, operations, clock, metrics, kinds, settings, problem: Mutex::default() };
         Some(Self { inner: Arc::new(inner) })
@@ -112,7 +122,8 @@ impl Archive {
         Ok(gone)
     }
 
-    async fn pass_kind(&self, kind: &str, before: Timestamp) -> Result<u64, StoreError> {
+    async fn pass_kind(&self, kind: &Kind, before: Timestamp) -> Result<u64, StoreError> {
+        let Kind { name: kind, draws } = kind;
         let (mut gone, mut seen) = (0, None);
         loop {
             let found = self.inner.operations.finished(kind, before, seen, BATCH).await?;
@@ -120,6 +131,9 @@ impl Archive {
             seen = Some((last.created_at, last.id.clone()));
             let mut batch = Batch::default();
             for resource in &found {
+                if self.is_counted(resource, draws.as_ref()).await? {
+                    continue;
+                }
                 self.add(&mut batch, resource).await?;
                 if batch.lines.len() >= BATCH_BYTES {
                     let Some(went) = self.put_away(kind, std::mem::take(&mut batch)).await? else { return Ok(gone) };
@@ -129,6 +143,13 @@ impl Archive {
             let Some(went) = self.put_away(kind, batch).await? else { return Ok(gone) };
             gone += went;
         }
+    }
+
+    /// Whether what it draws from is still here: as long as that is, all that was drawn of it has to be known.
+    async fn is_counted(&self, resource: &Resource, draws: Option<&(String, String)>) -> Result<bool, StoreError> {
+        let Some((from, by)) = draws else { return Ok(false) };
+        let Some(id) = resource.data.get(by).and_then(serde_json::Value::as_str) else { return Ok(false) };
+        Ok(self.inner.resources.resource(from, id).await?.is_some())
     }
 
     async fn add(&self, batch: &mut Batch, resource: &Resource) -> Result<(), StoreError> {

@@ -50,11 +50,13 @@ impl Names {
     /// Those of a config.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
+        let handlers = plan.handlers.iter().map(|handler| handler.name.clone());
+        let resources = plan.resources.iter().map(|handler| handler.name.clone());
         let triggered = plan.event_triggers.iter().map(|trigger| (trigger.workflow.clone(), trigger.transition.clone()));
         Self {
             components: plan.components.iter().map(|component| component.name.clone()).collect(),
             steps: plan.workflows.iter().map(|workflow| (workflow.machine.name().to_owned(), workflow.steps.clone())).collect(),
-            handlers: plan.handlers.iter().map(|handler| handler.name.clone()).collect(),
+            handlers: handlers.chain(resources).collect(),
             triggered: triggered.collect(),
         }
     }
@@ -105,10 +107,10 @@ impl Stranded {
     fn lacking(&self, names: &Names, workflow: &str, definition: &Definition) -> BTreeSet<String> {
         let tasks = definition.hooks.iter().filter_map(|hook| match &hook.reaction {
             Reaction::Task(component) => Some(component),
-            Reaction::Step(_) | Reaction::Announce(_) => None,
+            Reaction::Step(_) | Reaction::Announce(_) | Reaction::Create(_) => None,
         });
         let handlers = definition.hooks.iter().filter_map(|hook| match &hook.reaction {
-            Reaction::Announce(handler) => Some(handler),
+            Reaction::Announce(handler) | Reaction::Create(handler) => Some(handler),
             Reaction::Step(_) | Reaction::Task(_) => None,
         });
         let components = definition.steps.values().map(|step| &step.component).chain(tasks);

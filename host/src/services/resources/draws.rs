@@ -1,7 +1,4 @@
-//! Resources that take an amount from another one, and never more of it than it has.
-//!
-//! What is drawn of a resource is added up before each commit, which moves the version of that resource: whatever was added to it meanwhile
-//! has moved it as well, and then nothing is written.
+//! Whoever asks for a resource that takes an amount from another one gets no more of it than it has.
 
 use std::collections::BTreeSet;
 
@@ -9,18 +6,16 @@ use serde_json::{Value, json};
 
 use super::caller::Caller;
 use super::handler::{Handler, New, Source};
-use super::search::DRAWN;
 use super::service::Resources;
 use super::view::View;
 use crate::plan::Draws;
 use crate::services::ServiceError;
+use crate::services::engine::{Drawn, draws};
 use crate::services::error::pointer;
 use crate::services::shop::money::Cents;
-use crate::store::{IdempotencyRow, Object, Resource, Search, Touched, Wanted};
+use crate::store::{IdempotencyRow, Object, Resource, Touched};
 use crate::text;
 
-/// Resources that are read at once.
-const PAGE: usize = 200;
 /// Resources that draw from one, at most: they are added up for each that is added.
 const MOST: usize = 1_000;
 /// Times that it is tried while what is drawn from goes on by itself.
@@ -92,9 +87,13 @@ impl Resources {
             let detail = format!("'{id}' is in state '{}', and can be drawn from in {states}; nothing was stored", source.state);
             return Err(ServiceError::Conflict(detail));
         }
-        let others = self.others(handler, &id).await?;
-        let counted: Vec<&Resource> = others.iter().filter(|other| self.counts(other)).collect();
-        check_amount(draws, &source, &counted, asked)?;
+        let all = self.draws();
+        let others = all.others(&handler.settings.kind, &id).await?;
+        if others.len() >= MOST {
+            return Err(ServiceError::Conflict(format!("'{id}' was drawn from {MOST} times, which is as often as can be")));
+        }
+        check_amount(all.sum(draws, &source, &others), &source, asked)?;
+        let counted: Vec<&Resource> = others.iter().filter(|other| all.counts(other)).collect();
         for field in draws.once.iter().filter(|field| data.get(*field) == Some(&Value::Bool(true))) {
             if let Some(before) = counted.iter().find(|other| other.data.get(field) == Some(&Value::Bool(true))) {
                 let detail = format!("'{}' has `{field}` for '{id}' already, and one may have it; nothing was stored", before.id);
@@ -103,55 +102,27 @@ impl Resources {
         }
         for field in &draws.take {
             data.shift_remove(field);
-            data.extend(source.data.get(field).map(|value| (field.clone(), value.clone())));
         }
+        data.extend(draws::taken(draws, &source));
         let touched = Touched { kind: draws.from.clone(), id, version: source.version };
         let drawn = Some(Source { owner: source.owner.clone(), touched });
         Ok((New { id: None, data, drawn }, others.into_iter().map(|other| other.id).collect()))
     }
-
-    /// Those that draw from `id`.
-    async fn others(&self, handler: &Handler, id: &str) -> Result<Vec<Resource>, ServiceError> {
-        let keys = vec![Wanted::Text { name: DRAWN.to_owned(), is: id.to_owned() }];
-        let mut search = Search { kind: handler.settings.kind.clone(), keys, limit: PAGE, ..Search::default() };
-        let mut all = Vec::new();
-        loop {
-            let found = self.store().find(&search).await?;
-            all.extend(found.resources);
-            if all.len() >= MOST {
-                return Err(ServiceError::Conflict(format!("'{id}' was drawn from {MOST} times, which is as often as can be")));
-            }
-            match found.next {
-                None => return Ok(all),
-                next => search.after = next,
-            }
-        }
-    }
-
-    /// Whether what it draws is drawn: not once it has ended as an error.
-    fn counts(&self, resource: &Resource) -> bool {
-        let Some(progress) = resource.workflow.as_ref().filter(|progress| progress.finished) else { return true };
-        let current = self.workflows().current(&progress.workflow);
-        !current.is_some_and(|pinned| pinned.machine.definition().states.get(&resource.state).is_some_and(|state| state.is_error))
-    }
 }
 
 /// Whether there is as much left as is asked for.
-fn check_amount(draws: &Draws, source: &Resource, counted: &[&Resource], asked: Cents) -> Result<(), ServiceError> {
-    let has = source.data.get(&draws.up_to).and_then(Cents::from_json).unwrap_or_default();
-    let of = |other: &&Resource| other.data.get(&draws.amount).and_then(Value::as_i64).unwrap_or_default();
-    let drawn = counted.iter().map(of).fold(0_i64, i64::saturating_add);
-    let left = has.get().saturating_sub(drawn).max(0);
+fn check_amount(of_it: Drawn, source: &Resource, asked: Cents) -> Result<(), ServiceError> {
+    let (Drawn { has, drawn }, left) = (of_it, of_it.left());
     if asked.get() <= left {
         return Ok(());
     }
-    let members = [("drawn", drawn), ("left", left), ("upTo", has.get())];
+    let members = [("drawn", drawn), ("left", left), ("upTo", has)];
     Err(ServiceError::Differs {
         detail: format!(
             "{} in minor units is more than is left of '{}': {left} of {}, {drawn} were drawn before; nothing was stored",
             asked.get(),
             source.id,
-            has.get()
+            has
         ),
         code: "more_than_is_left",
         members: members.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect(),

@@ -97,12 +97,16 @@ impl Handler {
         Ok(object.clone())
     }
 
-    /// Why somebody of the staff acts, taken out of what they have sent: it goes into the audit log and nowhere else.
+    /// Why somebody of the staff acts, taken out of what they have sent: it goes into the audit log and nowhere else. Whoever acts on what belongs
+    /// to others has to say it.
     pub(super) fn reason(&self, caller: &Caller, body: &mut Value) -> Result<Option<String>, ServiceError> {
         if caller.actor.is_none() || self.settings.private_fields.iter().any(|field| field == "reason") {
             return Ok(None);
         }
-        let Some(given) = body.as_object_mut().and_then(|body| body.shift_remove("reason")) else { return Ok(None) };
+        let Some(given) = body.as_object_mut().and_then(|body| body.shift_remove("reason")) else {
+            let missing = || ServiceError::field("/reason", format!("is missing: say in words why, 1 to {MAX_REASON} characters"));
+            return if caller.scope == Scope::All { Err(missing()) } else { Ok(None) };
+        };
         let reason = given.as_str().map(str::trim).filter(|reason| (1..=MAX_REASON).contains(&text::length(reason)));
         let wrong = || ServiceError::field("/reason", format!("expected in words why, 1 to {MAX_REASON} characters"));
         reason.map(|reason| Some(reason.to_owned())).ok_or_else(wrong)

@@ -10,6 +10,7 @@ use super::service::{Resources, page_size};
 use super::view::{self, Page};
 use crate::plan::{self, FieldForm, ResourceHandler};
 use crate::services::ServiceError;
+use crate::services::engine::draws::DRAWN;
 use crate::store::{Form, Key, KeysOf, Matches, Resource, Search, Wanted};
 use crate::text;
 
@@ -59,9 +60,6 @@ pub fn keys(handler: &ResourceHandler) -> Option<KeysOf> {
     let keys: Vec<Key> = filters.chain(texts).chain(drawn).collect();
     (!keys.is_empty()).then(|| KeysOf { kind: handler.kind.clone(), keys })
 }
-
-/// The key of what a resource draws from.
-pub(super) const DRAWN: &str = "<";
 
 /// The key of a field that is searched: no filter has such a name.
 fn searched(field: &str) -> String {

@@ -23,7 +23,7 @@ use crate::plan::{Owner, ResourceHandler, Route};
 use crate::services::ServiceError;
 use crate::services::engine::commit_plan::{self, CommitPlan, Context, Origin};
 use crate::services::engine::{
-    Active, Backpressure, ChangeNotifier, Events, FireError, PerOwner, Pipeline, Place, WithdrawError, Workflows,
+    Active, Backpressure, ChangeNotifier, Draws, Events, FireError, PerOwner, Pipeline, Place, WithdrawError, Workflows,
 };
 use crate::services::error::page_limit;
 use crate::services::generation::Generation;
@@ -87,6 +87,8 @@ pub struct Dependencies {
     pub active: Arc<Active>,
     /// Instances of each owner, where there is a limit to them.
     pub per_owner: Arc<PerOwner>,
+    /// What takes amounts from others.
+    pub draws: Arc<Draws>,
     /// How many events may wait.
     pub backpressure: Arc<Backpressure>,
     /// Who is told of changes.
@@ -454,12 +456,12 @@ impl Resources {
         &self.inner.parts.store
     }
 
-    pub(super) fn workflows(&self) -> &Arc<Workflows> {
-        &self.inner.parts.workflows
-    }
-
     pub(super) fn stock(&self) -> &Arc<dyn Stock> {
         &self.inner.parts.stock
+    }
+
+    pub(super) fn draws(&self) -> &Draws {
+        &self.inner.parts.draws
     }
 
     pub(super) fn handlers(&self) -> impl Iterator<Item = &Handler> {

@@ -25,10 +25,10 @@ impl State {
 
     fn check_all(&self, commit: &Commit, epoch: u64) -> Result<(), StoreError> {
         self.check(commit, epoch)?;
-        match &commit.stock {
-            Some(Stocking::Anew { sku, on_hand }) => self.check_stock(sku, *on_hand),
-            _ => Ok(()),
+        if let Some(Stocking::Anew { sku, on_hand }) = &commit.stock {
+            self.check_stock(sku, *on_hand)?;
         }
+        commit.also.iter().try_for_each(|other| self.check_all(other, epoch))
     }
 
     fn apply(&mut self, mut commit: Commit, epoch: u64) -> Committed {
@@ -73,7 +73,11 @@ impl State {
         if let Some(stocking) = commit.stock {
             self.apply_stocking(stocking, actor);
         }
-        Committed { outbox: commit.outbox.into_iter().map(|row| self.add_event(row)).collect() }
+        let mut outbox: Vec<OutboxRow> = commit.outbox.into_iter().map(|row| self.add_event(row)).collect();
+        for other in commit.also {
+            outbox.extend(self.apply(other, epoch).outbox);
+        }
+        Committed { outbox }
     }
 
     fn check(&self, commit: &Commit, epoch: u64) -> Result<(), Conflict> {

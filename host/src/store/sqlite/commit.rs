@@ -20,10 +20,12 @@ pub(super) struct Prepared {
     deadlines: Option<String>,
     /// What the resource is found by; `None` if its kind is found by nothing but its id.
     keys: Option<Keyed>,
+    also: Vec<Self>,
 }
 
 impl Prepared {
-    pub(super) fn new(commit: Commit, keys: &[KeysOf]) -> serde_json::Result<Self> {
+    pub(super) fn new(mut commit: Commit, keys: &[KeysOf]) -> serde_json::Result<Self> {
+        let also = std::mem::take(&mut commit.also).into_iter().map(|other| Self::new(other, keys)).collect::<Result<_, _>>()?;
         let resource = commit.change.as_ref().map(|(_, resource)| resource);
         debug_assert!(resource.is_some() || commit.history.is_empty(), "history belongs to a change");
         let data = resource.map(|resource| serde_json::to_string(&*resource.data)).transpose()?.unwrap_or_default();
@@ -31,7 +33,7 @@ impl Prepared {
         let instance = progress.map(|progress| serde_json::to_string(&progress.instance)).transpose()?;
         let deadlines = progress.map(|progress| deadlines_text(&progress.deadlines)).transpose()?.flatten();
         let keys = resource.and_then(|resource| Some(keys.iter().find(|keys| keys.kind == resource.kind)?.of(&resource.data)));
-        Ok(Self { commit, data, instance, deadlines, keys })
+        Ok(Self { commit, data, instance, deadlines, keys, also })
     }
 
     /// Writes everything or fails at the first guard that does not hold; the caller undoes what was written by then.
@@ -79,7 +81,11 @@ impl Prepared {
             stock::apply(writing, stocking, self.commit.audit.first().map(|entry| entry.actor.as_str()))?;
         }
         audit::append(writing.connection, self.commit.take_audit())?;
-        insert_outbox(writing, self.commit.outbox)
+        let mut committed = insert_outbox(writing, self.commit.outbox)?;
+        for other in self.also {
+            committed.outbox.extend(other.write(writing)?.outbox);
+        }
+        Ok(committed)
     }
 
     fn write_resource(&self, writing: &Writing<'_>, guard: Guard, resource: &Resource) -> Result<i64, UnitError> {

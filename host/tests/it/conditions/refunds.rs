@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::split::Split;
 use super::test_env::until;
+use crate::client::order;
 use crate::processes::shop::config;
 use crate::test_app::SECRET;
 
@@ -14,7 +15,7 @@ use crate::test_app::SECRET;
 async fn money_and_goods_come_back_through_three_processes() {
     let split = Split::new();
     let _users = split.users_products(&[]).await;
-    let mut orders = split.orders(&[]);
+    let mut orders = split.orders(&[("SHIPPING_RETRY_AFTER", "20m")]);
     orders.until_ready().await;
     let gateway = split.gateway(&[]).await;
     let ada = gateway.client.customer("ada").await;
@@ -36,6 +37,19 @@ async fn money_and_goods_come_back_through_three_processes() {
     assert_eq!(fay.post("/api/admin/refunds", &body).await.status, StatusCode::CONFLICT);
     let found = fay.get(&format!("/api/admin/orders?search={id}")).await.body;
     assert_eq!(found["items"][0]["id"], id, "{found:#}");
+    // Nobody ships this one: support gives it up, and the whole sum and the goods come back.
+    split.home.operate_from_shell(&config("users-products.yaml"), &["users", "grant", "fay@example.com", "support"], &variables).unwrap();
+    let fay = gateway.client.login("fay").await;
+    let mut body = order("prod-001", 1, "tok_visa");
+    body["shipping"]["zip"] = json!("99997");
+    let placed = ada.post("/api/orders", &body).await;
+    let unshipped = ada.wait_for("orders", placed.body["id"].as_str().unwrap(), &["ship_failed"]).await["id"].as_str().unwrap().to_owned();
+    let given_up = fay.post(&format!("/api/admin/orders/{unshipped}/abandon_shipping"), &json!({"reason": "no carrier"})).await;
+    assert_eq!((given_up.status, &given_up.body["state"]), (StatusCode::OK, &json!("cancelled")), "{given_up:?}");
+    let refunds = ada.get(&format!("/api/refunds?orderId={unshipped}")).await.body;
+    assert_eq!(refunds[0]["data"]["amount"], 14_999, "{refunds:#}");
+    ada.wait_for("refunds", refunds[0]["id"].as_str().unwrap(), &["closed"]).await;
+    until("the goods are back", || async { (ada.stock("prod-001").await == 50).then_some(()) }).await;
     let listed = ada.get(&format!("/api/refunds?orderId={id}")).await.body;
     assert_eq!(listed.as_array().unwrap().len(), 1, "{listed:#}");
 }

@@ -106,7 +106,9 @@ function explained(order: Order): Words | undefined {
       return {
         title: 'Order Cancelled',
         tone: 'calm',
-        text: 'Nothing more will happen, and your items are back on the shelf.',
+        text: order.history.some(({ from, to }) => from === 'ship_failed' && to === 'cancelled')
+          ? 'Your items are back on the shelf, and what you have paid goes back to you.'
+          : 'Nothing more will happen, and your items are back on the shelf.',
       }
     default:
       return undefined

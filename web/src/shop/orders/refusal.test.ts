@@ -37,6 +37,8 @@ describe('a step that did not go through', () => {
       return reason(order('cancelled', [...before, ...declined, ...last], SAID))
     }
     expect(cancelled('api')).toBe('You cancelled it.')
+    const unshipped = history('ship_failed', 'cancelled').map((entry) => ({ ...entry, cause: 'api', seq: 99 }))
+    expect(reason(order('cancelled', unshipped, SAID))).toBe('It could not be shipped.')
     expect(cancelled('exhausted')).toBe('The payment did not go through.')
     expect(cancelled('exhausted', ...declined)).toBe('The payment did not go through in 2 tries.')
     expect(reason(order('cancelled', [], SAID))).toBeUndefined()

@@ -37,6 +37,7 @@ export function reason(order: Order): string | undefined {
 
 function ending({ history, historyNext }: Order): string | undefined {
   const last = history.findLast(({ to }) => to === 'cancelled')
+  if (last?.from === 'ship_failed') return 'It could not be shipped.'
   if (last?.cause === 'api') return 'You cancelled it.'
   if (last?.from !== 'payment_failed') return undefined
   const tries = history.filter(({ to }) => to === 'payment_failed').length

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::plan::Plan;
 use crate::runtime::Settings;
-use crate::services::engine::{Active, Backpressure, Breakers, Canaries, ChangeNotifier, CrashSuspects, PerOwner};
+use crate::services::engine::{Active, Backpressure, Breakers, Canaries, ChangeNotifier, CrashSuspects, Draws, PerOwner};
 use crate::store::memory::Memory;
 use crate::store::{Commit, StartedBy};
 
@@ -22,11 +22,14 @@ async fn pipeline() -> (Pipeline, Dependencies, tempfile::TempDir) {
     let workflows = Workflows::open(store.clone(), &plan.workflows).await.unwrap();
     let active = Active::new(workflows.definitions(), &[]);
     let per_owner = PerOwner::open(store.as_ref(), &plan.resources).await.unwrap();
+    let (workflows, events) = (Arc::new(workflows), Arc::new(Events::new(&plan, &[], "test")));
+    let draws = Draws::new(store.clone(), Arc::clone(&workflows), Arc::clone(&events), clock.clone(), &plan.resources);
     let dependencies = Dependencies {
         store,
         runtime,
-        workflows: Arc::new(workflows),
-        events: Arc::new(Events::new(&plan, &[], "test")),
+        workflows,
+        events,
+        draws: Arc::new(draws),
         clock,
         change_notifier: ChangeNotifier::default(),
         tasks: Tasks::new(),
