@@ -43,6 +43,13 @@ struct Line<'a> {
     history: &'a [HistoryRow],
 }
 
+/// A kind of instances.
+struct Kept {
+    kind: String,
+    /// The kind of what they draw from, and the field with its id.
+    draws: Option<(String, String)>,
+}
+
 /// Keeps the archive of a store. Clones share it.
 #[derive(Clone)]
 pub struct Archive {
@@ -54,7 +61,7 @@ struct Inner {
     operations: Arc<dyn Operations>,
     clock: Clock,
     metrics: Metrics,
-    kinds: Vec<String>,
+    kinds: Vec<Kept>,
     settings: plan::Archive,
     problem: Mutex<Option<String>>,
 }
@@ -78,9 +85,11 @@ impl Archive {
     ) -> Option<Self> {
         let settings = plan.database.as_ref()?.retention.instances.clone()?;
         let moved = plan.resources.iter().filter(|handler| handler.workflow.is_some());
-        let mut kinds: Vec<String> = moved.map(|handler| handler.kind.clone()).collect();
-        kinds.sort();
-        kinds.dedup();
+        let draws = |handler: &plan::ResourceHandler| handler.draws.as_ref().map(|draws| (draws.from.clone(), draws.by.clone()));
+        let mut kinds: Vec<Kept> = moved.map(|handler| Kept { kind: handler.kind.clone(), draws: draws(handler) }).collect();
+        // What is drawn from goes first, then what has drawn from it.
+        kinds.sort_by(|a, b| (a.draws.is_some(), &a.kind).cmp(&(b.draws.is_some(), &b.kind)));
+        kinds.dedup_by(|a, b| a.kind == b.kind);
         let inner = Inner { resources, operations, clock, metrics, kinds, settings, problem: Mutex::default() };
         Some(Self { inner: Arc::new(inner) })
     }
@@ -112,7 +121,8 @@ impl Archive {
         Ok(gone)
     }
 
-    async fn pass_kind(&self, kind: &str, before: Timestamp) -> Result<u64, StoreError> {
+    async fn pass_kind(&self, kept: &Kept, before: Timestamp) -> Result<u64, StoreError> {
+        let kind = kept.kind.as_str();
         let (mut gone, mut seen) = (0, None);
         loop {
             let found = self.inner.operations.finished(kind, before, seen, BATCH).await?;
@@ -120,6 +130,9 @@ impl Archive {
             seen = Some((last.created_at, last.id.clone()));
             let mut batch = Batch::default();
             for resource in &found {
+                if self.is_counted(kept, resource).await? {
+                    continue;
+                }
                 self.add(&mut batch, resource).await?;
                 if batch.lines.len() >= BATCH_BYTES {
                     let Some(went) = self.put_away(kind, std::mem::take(&mut batch)).await? else { return Ok(gone) };
@@ -128,6 +141,15 @@ impl Archive {
             }
             let Some(went) = self.put_away(kind, batch).await? else { return Ok(gone) };
             gone += went;
+        }
+    }
+
+    /// Whether it has drawn from something that is still there. Whatever else is drawn from that is added to it, so it stays as well.
+    async fn is_counted(&self, kept: &Kept, resource: &Resource) -> Result<bool, StoreError> {
+        let Some((from, by)) = &kept.draws else { return Ok(false) };
+        match resource.data.get(by).and_then(serde_json::Value::as_str) {
+            Some(id) => Ok(self.inner.resources.resource(from, id).await?.is_some()),
+            None => Ok(false),
         }
     }
 
