@@ -7,6 +7,9 @@ const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
 /** The admin, in both shapes. */
 const ADMIN = ['admin', 'admin-accounts', 'admin-catalogue', 'admin-orders', 'admin-walk']
 
+/** The console, before a process that is all of the store. */
+const CONSOLE = ['console', 'console-instances', 'console-waiting', 'console-components']
+
 export default defineConfig<object, { shape: Shape }>({
   testDir: 'tests',
   // Each has a store and a browser of its own. They wait more than they compute.
@@ -28,7 +31,9 @@ export default defineConfig<object, { shape: Shape }>({
   projects: [
     {
       name: 'monolith',
-      testMatch: ['access', ...ADMIN, 'failures', 'hostile', 'journey', 'once', 'orders', 'views'].map(spec),
+      testMatch: ['access', ...ADMIN, ...CONSOLE, 'failures', 'hostile', 'journey', 'once', 'orders', 'views'].map(
+        spec,
+      ),
     },
     // Gateway, users-products and orders with a Kafka: whatever is not the same in both shapes for certain.
     {

@@ -9,6 +9,9 @@ import { defineConfig } from 'vitest/config'
 /** Where `npm run dev` finds the API. */
 const host = process.env.MILLRACE_URL ?? 'http://127.0.0.1:8080'
 
+/** And that of the console. */
+const operator = process.env.MILLRACE_OPERATOR_URL ?? 'http://127.0.0.1:9080'
+
 /** What headings are written with; anything else is drawn by the system's font. */
 const CHARACTERS = `ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 &'().,-#!?/+:%$·’–…é`
 
@@ -70,7 +73,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
-  server: { proxy: { '/api': host } },
+  server: { proxy: { '/api': host, '/operator': operator } },
   test: {
     include: ['src/**/*.test.{ts,tsx}'],
     environment: 'jsdom',

@@ -1,6 +1,7 @@
 //! What the program's commands do. The only part that ends the process or writes to its standard streams.
 
 pub mod audit;
+pub mod authoring;
 pub mod copies;
 pub mod events;
 pub mod operator;

@@ -132,6 +132,12 @@ enum Command {
         #[command(subcommand)]
         command: commands::operator::components::Command,
     },
+    /// Say what a host that runs would say of a component: whether it fits, what it asks for, what it is, or what to change.
+    Check(commands::authoring::check::Check),
+    /// Have a component do one job in the sandbox, and show how it ended. Exit status: 0 accepted, 3 rejected, 4 transient, 5 permanent.
+    Call(commands::authoring::call::Call),
+    /// Print the contract that components are built from, `step.wit`.
+    Wit(commands::authoring::wit::Wit),
     /// Copy the database to a file, beside the process that has it open.
     Backup {
         /// The YAML config of the process; it may be running.
@@ -353,6 +359,9 @@ fn main() -> ExitCode {
         Command::Waiting { command } => commands::operator::waiting::run(command),
         Command::Plan(plan) => commands::operator::plan::run(&plan),
         Command::Components { command } => commands::operator::components::run(command),
+        Command::Check(check) => commands::authoring::check::run(&check),
+        Command::Call(call) => commands::authoring::call::run(&call),
+        Command::Wit(wit) => commands::authoring::wit::run(&wit),
         Command::Backup { config, to } => commands::copies::backup(&config, &to),
         Command::Restore { config, from } => commands::copies::restore(&config, &from),
         Command::Republish { config, since } => commands::events::republish(&config, &since),

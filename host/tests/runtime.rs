@@ -11,6 +11,8 @@ mod workshop;
 mod answers;
 #[path = "runtime/attacks.rs"]
 mod attacks;
+#[path = "runtime/authoring.rs"]
+mod authoring;
 #[path = "runtime/files.rs"]
 mod files;
 #[path = "runtime/grants.rs"]

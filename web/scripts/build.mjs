@@ -5,7 +5,7 @@ import { build } from 'vite'
 const root = resolve(import.meta.dirname, '..')
 
 /** The page of each application. */
-const PAGES = ['index.html', 'admin/index.html']
+const PAGES = ['index.html', 'admin/index.html', 'console/index.html']
 
 for (const [index, page] of PAGES.entries()) {
   const isFirst = index === 0

@@ -18,6 +18,7 @@ pub fn routes(config: &Path, output: Output) -> ExitCode {
         let Some(plan) = described(config)? else { return Ok(ExitCode::FAILURE) };
         let mut table = Table::of(&plan);
         table.entries.extend(Table::of_operator(&plan).entries);
+        table.entries.extend(Table::of_console(&plan).entries);
         if output == Output::Json {
             writeln!(out, "{}", serde_json::to_string_pretty(&table.entries)?)?;
         } else {

@@ -30,4 +30,10 @@ pub struct DrawsSettings {
     /// Fields that may be `true` in one of all that draw from the same.
     #[serde(default)]
     pub once: Vec<String>,
+    /// In which of these states it has been fulfilled: the goods have gone out, for example. Elsewhere no field of `once` may be `true`, and not all
+    /// of it can be drawn but by `emptied`. If not given, in all of them.
+    pub fulfilled: Option<Vec<String>>,
+    /// A transition of what it draws from, to be made in the same commit where all of it is drawn before it is fulfilled. Nobody fires it by hand.
+    #[schemars(length(min = 1))]
+    pub emptied: Option<String>,
 }

@@ -48,16 +48,39 @@ pub fn routers(parts: HttpParts) -> Routers {
     Routers { public: public(&state, &plan, internal), operator }
 }
 
-/// What is for those who run the process. No other origin is told anything, and there are no files.
+/// What is for those who run the process. No other origin is told anything.
 fn of_operator(state: &Arc<AppState>, settings: &plan::Operator) -> Router {
-    let table = Table::of_operator(&state.plan);
+    let console = Table::of_console(&state.plan);
+    let mut table = Table::of_operator(&state.plan);
+    let routes = operator::routes(state, settings).merge(of_console(state, settings, &console));
+    table.entries.extend(console.entries);
     let observer = observer(state, settings.server.write_timeout, &table);
-    operator::routes(state, settings)
-        .method_not_allowed_fallback(method_not_allowed)
-        .fallback(|uri: Uri| async move { ApiError::no_such_path(uri.path()) })
+    let routes = routes.method_not_allowed_fallback(method_not_allowed);
+    let routes = match &settings.pages {
+        Some(pages) => routes.fallback_service(operator::files(pages)),
+        None => routes.fallback(|uri: Uri| async move { ApiError::no_such_path(uri.path()) }),
+    };
+    routes
         .layer(CatchPanicLayer::custom(security::panicked))
         .layer(from_fn_with_state(observer, observe::record))
         .layer(from_fn(security::headers))
+}
+
+/// Routes of customers that the pages of the console ask too. Other origins have no say here, so nothing is answered for them.
+fn of_console(state: &Arc<AppState>, settings: &plan::Operator, table: &Table) -> Router {
+    let limiters = limiters(&state.plan);
+    let mut routes = Routes::new();
+    for entry in &table.entries {
+        let Answers::Route(route) = &entry.answers else { continue };
+        let middlewares: Vec<Middleware> = route.middlewares.iter().filter(|one| !matches!(one, Middleware::Cors(_))).cloned().collect();
+        let methods = routes.entry(routable(&entry.path)).or_default();
+        *methods = std::mem::take(methods).merge(behind(endpoint(entry, route, state), &middlewares, state, &limiters));
+    }
+    if routes.is_empty() {
+        return Router::new();
+    }
+    let router = routes.into_iter().fold(Router::new(), |router, (path, methods)| router.route(&path, methods));
+    operator::guarded(state, settings, router)
 }
 
 fn public(state: &Arc<AppState>, plan: &Arc<plan::Plan>, internal: Option<Router>) -> Router {

@@ -156,6 +156,26 @@ impl Table {
         let entries = plan.operator.iter().flat_map(|settings| OPERATIONS.iter().map(move |operation| for_operators(settings, operation)));
         Self { entries: entries.collect() }
     }
+
+    /// What the pages of the console are, and what they ask besides: a way to sign in, and the audit log. Nothing where there are no pages.
+    #[must_use]
+    pub fn of_console(plan: &Plan) -> Self {
+        let Some((settings, pages)) = plan.operator.as_ref().and_then(|settings| Some((settings, settings.pages.as_ref()?))) else {
+            return Self { entries: vec![] };
+        };
+        let is_free = |route: &&plan::Route| !route.path.starts_with(&format!("{}/", settings.prefix));
+        let routes = plan.routes.iter().filter(|route| is_asked_by_console(route)).filter(is_free).map(|route| configured(plan, route));
+        let mut entries: Vec<Entry> = routes.collect();
+        entries.push(own("/console/{*path}", &pages.name, Who::Users(Access::Anyone), Answers::Files));
+        // They are described where customers ask for them.
+        let named = |entry| Entry { handler: settings.name.clone(), operation_ids: vec![], ..entry };
+        Self { entries: entries.into_iter().map(named).collect() }
+    }
+}
+
+fn is_asked_by_console(route: &plan::Route) -> bool {
+    use plan::AccountOperation::{Login, Renew, Sudo};
+    matches!(route.endpoint, Endpoint::Account(Login | Renew | Sudo) | Endpoint::Audit(_))
 }
 
 fn for_operators(settings: &plan::Operator, operation: &'static OfOperator) -> Entry {

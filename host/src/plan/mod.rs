@@ -211,6 +211,8 @@ pub struct Operator {
     pub write: bool,
     /// Who may read.
     pub readers: OperatorReaders,
+    /// The pages of the console, if it has them.
+    pub pages: Option<FileServer>,
     /// Names that it may be asked by although they may be public.
     pub hosts: Vec<String>,
     /// Whether this process can tell who a token is of. Where it cannot, who may read may write too, if anybody may.
@@ -403,6 +405,10 @@ pub struct Draws {
     pub take: Vec<String>,
     /// Fields that one of those that draw from the same may have as `true`, and no more.
     pub once: Vec<String>,
+    /// States in which it is fulfilled.
+    pub fulfilled: BTreeSet<String>,
+    /// Transition of what is drawn from that is made with the commit that draws all of it before it is fulfilled.
+    pub emptied: Option<String>,
 }
 
 /// One entry of `filterable` of an `api.handler`.

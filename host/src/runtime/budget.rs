@@ -80,6 +80,11 @@ impl Meter {
         Limit::from_code(self.reached.load(Ordering::Relaxed))
     }
 
+    /// How long it has computed, to a tick.
+    pub fn cpu(&self) -> Duration {
+        TICK * self.ticks.load(Ordering::Relaxed)
+    }
+
     /// A limit was reached that ends the run at its next chance.
     pub fn reach(&self, limit: Limit) {
         let _ = self.reached.compare_exchange(0, limit as u8, Ordering::Relaxed, Ordering::Relaxed);

@@ -6,12 +6,12 @@ use std::time::Instant;
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 
-use super::answer::verdict;
-use super::components::{Refusal, Runtime, terms};
+use super::attempt::{attempt, guest_job, terms};
+use super::components::Runtime;
 use super::loader::Found;
 use super::sandbox::Terms;
 use super::source::off_thread;
-use super::{ActiveVersion, ComponentSettings, Job, Report, Verdict};
+use super::{ActiveVersion, ComponentSettings, Job, Refusal, Report, Verdict};
 use crate::durable;
 
 /// Bytes of a component's file, at most.
@@ -60,19 +60,9 @@ impl Runtime {
         let _place = self.place(component, true).await;
         let began = Instant::now();
         let terms = Terms { granted: Arc::default(), ..terms(slot, &version, &job) };
-        let job = self.guest_job(job, slot.config_for(None));
-        let ran = self.sandbox.process(&version.pre, terms, &job).await;
-        let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit);
-        let answer = ran.answer.map_err(|ended| ended.text).and_then(|answer| verdict(answer, &slot.settings.limits));
-        Ok(Report {
-            verdict: answer.unwrap_or_else(Verdict::Transient),
-            digest: digest.to_owned(),
-            wall: began.elapsed(),
-            overhead: ran.overhead,
-            limit,
-            lines_dropped: ran.lines_dropped,
-            refused: ran.refused,
-        })
+        let job = guest_job(&self.clock, job, slot.config_for(None));
+        let (report, _) = attempt(&self.sandbox, &version, terms, &job, began).await;
+        Ok(report.map(|answer| answer.unwrap_or_else(Verdict::Transient)))
     }
 
     /// Writes the kept copy of a version as the component's file, whole or not at all. It serves once it is looked at, see

@@ -110,9 +110,22 @@ fn compile_here(input: &mut dyn Read, output: &mut dyn Write) -> anyhow::Result<
     input.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     inspect::outline(&bytes).map_err(|flaw| anyhow::anyhow!(flaw.reason))?;
     let engine = engine::compiling()?;
-    let code = engine.precompile_component(&bytes).map_err(|error| anyhow::anyhow!("cannot be compiled: {error:#}"))?;
+    let code =
+        engine.precompile_component(&bytes).map_err(|error| anyhow::anyhow!("cannot be compiled: {}", explained(&format!("{error:#}"))))?;
     output.write_all(&code)?;
     Ok(output.flush()?)
+}
+
+/// What the compiler says, and for what tools of languages make by default what to change.
+fn explained(error: &str) -> String {
+    let what = "support is not enabled";
+    match error {
+        _ if error.contains("tail calls") && error.contains(what) => {
+            format!("{error}: build it without tail calls, with componentize-qjs without its option `--opt-size`")
+        }
+        _ if error.contains(what) => format!("{error}: build it without that, as the target wasm32-wasip2 of Rust does by default"),
+        _ => error.to_owned(),
+    }
 }
 
 /// Has components compiled, one at a time.

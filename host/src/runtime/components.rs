@@ -10,20 +10,17 @@ use futures::future::{BoxFuture, join_all};
 use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 
-use super::answer::{is_too_large, verdict};
-use super::bindings::GuestJob;
-use super::budget::Limit;
+use super::attempt::{attempt, guest_job, terms};
 use super::code_cache::CodeCache;
 use super::engine::{self, MAX_RUNS, Ticker};
 use super::guest::{Granted, linker};
-use super::guest_log::Speaker;
 use super::loader::{Found, Loader};
 use super::outgoing::Outgoing;
 use super::places::{Crowd, Places, Taken};
-use super::sandbox::{Sandbox, Terms};
+use super::sandbox::Sandbox;
 use super::slot::{Slot, Version};
 use super::text::short;
-use super::{ActiveVersion, Compilation, ComponentSettings, InProcess, Job, Refusal, Report, Settings, SwapEvent, Verdict};
+use super::{ActiveVersion, Compilation, ComponentSettings, InProcess, Job, Refusal, Report, Settings, SwapEvent, Used, Verdict};
 use crate::clock::Clock;
 
 /// Stores the digest of a version before it serves: called with the component's name and the digest, awaited before the swap.
@@ -143,42 +140,10 @@ impl Runtime {
             return unserved(called, Verdict::Transient(without_version(&slot)));
         };
         let terms = terms(&slot, &version, &job);
-        let job = self.guest_job(job, slot.config_for(step_config));
-        let ran = self.sandbox.process(&version.pre, terms, &job).await;
-        let too_large = || ran.answer.as_ref().is_ok_and(|answer| is_too_large(answer, &slot.settings.limits)).then_some(Limit::Output);
-        let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit).or_else(too_large);
-        let answer = ran.answer.map_err(|ended| ended.text).and_then(|answer| verdict(answer, &slot.settings.limits));
-        let digest = version.digest.to_string();
-        let verdict =
-            answer.unwrap_or_else(|reason| Verdict::Transient(format!("component '{component}' (version {}) {reason}", short(&digest))));
-        Report {
-            verdict,
-            digest,
-            wall: called.elapsed(),
-            overhead: ran.overhead,
-            limit,
-            lines_dropped: ran.lines_dropped,
-            refused: ran.refused,
-        }
-    }
-
-    pub(super) fn guest_job(&self, job: Job, config: String) -> GuestJob {
-        let timeout = i64::try_from(job.timeout.as_millis()).unwrap_or(i64::MAX);
-        let deadline = self.clock.now().as_millisecond().saturating_add(timeout);
-        GuestJob {
-            workflow: job.workflow,
-            instance_id: job.instance_id,
-            step: job.step,
-            transition: job.transition,
-            from_state: job.from_state,
-            to_state: job.to_state,
-            attempt: job.attempt,
-            visit: job.visit,
-            idempotency_key: job.idempotency_key,
-            deadline: u64::try_from(deadline).unwrap_or_default(),
-            data: job.data,
-            config,
-        }
+        let job = guest_job(&self.clock, job, slot.config_for(step_config));
+        let (report, _) = attempt(&self.sandbox, &version, terms, &job, called).await;
+        let digest = short(&version.digest);
+        report.map(|answer| answer.unwrap_or_else(|why| Verdict::Transient(format!("component '{component}' (version {digest}) {why}"))))
     }
 
     /// Whether the config has this component.
@@ -358,14 +323,6 @@ fn without_version(slot: &Slot) -> String {
     format!("component '{}' has no version that can serve: {why}", slot.settings.name)
 }
 
-/// What a call that was made of `version` runs with.
-pub(super) fn terms<'s>(slot: &'s Slot, version: &Version, job: &Job) -> Terms<'s> {
-    let speaker =
-        Speaker { component: slot.name(), digest: Arc::clone(&version.digest), instance: job.instance_id.clone(), step: job.step.clone() };
-    let traceparent = job.traceparent.as_deref().and_then(|text| text.try_into().ok());
-    Terms { speaker, limits: &slot.settings.limits, granted: Arc::clone(&slot.granted), wall: job.timeout, traceparent }
-}
-
 pub(super) fn not_configured(component: &str) -> String {
     format!("there is no component '{component}' in the configuration")
 }
@@ -380,10 +337,15 @@ pub(super) fn unserved<T>(called: Instant, verdict: T) -> Report<T> {
         limit: None,
         lines_dropped: false,
         refused: None,
+        used: Used::default(),
     }
 }
 
-fn slots(
+/// What is needed of each component to load and run it, by name.
+///
+/// # Errors
+/// Grants that cannot be used: all of them are named.
+pub(super) fn slots(
     components: Vec<ComponentSettings>,
     services: &HashMap<String, InProcess>,
     engine: &wasmtime::Engine,

@@ -16,7 +16,7 @@ use super::bindings::step;
 use super::budget::{Limit, Meter};
 use super::guest_log::{GuestLog, Output};
 use super::outgoing::Outgoing;
-use super::{Capabilities, Limits};
+use super::{Capabilities, Limits, Used};
 use crate::clock::Clock;
 
 /// Live handles to host resources that a run may have.
@@ -67,7 +67,7 @@ impl Guest {
         Self {
             stderr: Output::new(log.clone()),
             log,
-            memory: MemoryLimit { left: limits.memory_bytes, denied: None },
+            memory: MemoryLimit { taken: 0, left: limits.memory_bytes, denied: None },
             meter,
             engine,
             table,
@@ -79,6 +79,11 @@ impl Guest {
             calls: 0,
             most_calls: limits.host_calls,
         }
+    }
+
+    /// What it has used so far.
+    pub fn used(&self) -> Used {
+        Used { cpu: self.meter.cpu(), memory_bytes: self.memory.taken, host_calls: self.calls }
     }
 
     /// Counts a call into the host. One too many moves the epoch, so that the run is stopped as soon as the call returns.
@@ -137,6 +142,8 @@ impl HostWallClock for WallClock {
 /// Sums the bytes of all memories and tables of a run.
 #[derive(Debug)]
 pub(super) struct MemoryLimit {
+    /// Memories and tables never shrink, so this is the most that there was.
+    taken: usize,
     left: usize,
     /// The first growth that was denied.
     pub denied: Option<Denied>,
@@ -159,6 +166,7 @@ impl MemoryLimit {
             return false;
         };
         self.left = left;
+        self.taken = self.taken.saturating_add(bytes);
         true
     }
 }

@@ -24,6 +24,15 @@ const MAX_BYTES: usize = 64 << 10;
 /// Bytes of a standard stream that are kept.
 const MAX_START_BYTES: usize = 1 << 10;
 
+/// A line that a run has written to the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// How much it matters: `debug`, `info`, `warn` or `error`. What was written to a standard stream is `debug`.
+    pub level: &'static str,
+    /// What it says.
+    pub message: String,
+}
+
 /// Which run a line belongs to.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Speaker {
@@ -42,9 +51,15 @@ pub(super) struct Speaker {
 pub(super) struct GuestLog(Arc<Mutex<Lines>>);
 
 impl GuestLog {
-    /// For a run of `speaker`.
-    pub fn new(speaker: Speaker) -> Self {
-        Self(Arc::new(Mutex::new(Lines { speaker, lines_left: MAX_LINES, bytes_left: MAX_BYTES, dropped: 0 })))
+    /// For a run of `speaker`; its lines are kept for who asks for them if `keeps` says so, and go to the log in any case.
+    pub fn new(speaker: Speaker, keeps: bool) -> Self {
+        let kept = keeps.then(Vec::new);
+        Self(Arc::new(Mutex::new(Lines { speaker, lines_left: MAX_LINES, bytes_left: MAX_BYTES, dropped: 0, kept })))
+    }
+
+    /// The lines that were kept, once.
+    pub fn kept(&self) -> Vec<Line> {
+        self.0.lock().kept.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Whether lines beyond the budget were dropped.
@@ -68,6 +83,8 @@ struct Lines {
     lines_left: u32,
     bytes_left: usize,
     dropped: u64,
+    /// Those so far, if somebody wants them.
+    kept: Option<Vec<Line>>,
 }
 
 impl Lines {
@@ -79,6 +96,9 @@ impl Lines {
         }
         self.lines_left -= 1;
         self.bytes_left -= message.len();
+        if let Some(kept) = &mut self.kept {
+            kept.push(Line { level: level_name(level), message: message.clone() });
+        }
         let Speaker { component, digest, instance, step } = &self.speaker;
         match level {
             Level::Debug => tracing::debug!(%component, %digest, %instance, %step, "{message}"),
@@ -86,6 +106,15 @@ impl Lines {
             Level::Warn => tracing::warn!(%component, %digest, %instance, %step, "{message}"),
             Level::Error => tracing::error!(%component, %digest, %instance, %step, "{message}"),
         }
+    }
+}
+
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Debug => "debug",
+        Level::Info => "info",
+        Level::Warn => "warn",
+        Level::Error => "error",
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Only sizes and names are read here. Types are checked by the linker, once the component is compiled.
 
-use wasmparser::{ComponentTypeRef, Parser, Payload, TypeBounds};
+use wasmparser::{CanonicalFunction, CanonicalOption, ComponentTypeRef, Parser, Payload, TypeBounds};
 use wasmtime::Engine;
 
 use super::Capabilities;
@@ -57,12 +57,14 @@ const ALWAYS: &[&str] = &[
 ];
 
 /// What a component asks for and offers, by name.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Outline {
     /// Names of its imports, for example `millrace:step/log@0.1.0`.
     pub imports: Vec<String>,
     /// Names of its exports, for example `process`.
     pub exports: Vec<String>,
+    /// Linear memories of all modules in it, made by themselves.
+    pub memories: u32,
 }
 
 impl Outline {
@@ -177,6 +179,13 @@ impl Walk {
                 Ok(())
             }
             Payload::FunctionSection(section) => self.functions(section.count()),
+            Payload::MemorySection(section) => {
+                self.outline.memories = self.outline.memories.saturating_add(section.count());
+                Ok(())
+            }
+            Payload::ComponentCanonicalSection(section) => {
+                section.into_iter().try_for_each(|function| check(!is_asynchronous(&function?), || ASYNCHRONOUS.to_owned()))
+            }
             Payload::CodeSectionEntry(body) => {
                 let size = body.range().len();
                 check(size <= MAX_BODY_BYTES, || format!("has a function of {size} bytes, and at most {MAX_BODY_BYTES} are compiled"))
@@ -218,6 +227,25 @@ impl Walk {
         let names = self.outline.imports.len() + self.outline.exports.len();
         check(names <= MAX_NAMES, || format!("has {names} imports and exports, and a step has at most {MAX_NAMES}"))
     }
+}
+
+/// Of a component that was built for WASI 0.3.
+const ASYNCHRONOUS: &str = "has asynchronous functions of the component model (WASI 0.3), and this host runs steps without them (WASI 0.2): build it \
+    without, for example with the option `--sync` of componentize-qjs, or without `async` in what makes the bindings";
+
+/// Whether this is a function that only asynchronous components have.
+fn is_asynchronous(function: &CanonicalFunction) -> bool {
+    let options = match function {
+        CanonicalFunction::Lift { options, .. } | CanonicalFunction::Lower { options, .. } => options,
+        CanonicalFunction::TaskReturn { .. }
+        | CanonicalFunction::TaskCancel
+        | CanonicalFunction::SubtaskDrop
+        | CanonicalFunction::WaitableSetNew
+        | CanonicalFunction::BackpressureInc
+        | CanonicalFunction::BackpressureDec => return true,
+        _ => return false,
+    };
+    options.iter().any(|option| matches!(option, CanonicalOption::Async))
 }
 
 fn check(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), Problem> {

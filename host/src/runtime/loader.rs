@@ -206,7 +206,7 @@ impl Loader {
                 .await?
                 .map_err(|error| Unfit::passing(format!("cannot be copied to '{}': {error}", folder.display())))?;
         }
-        Ok(Arc::new(Version { digest: digest.into(), pre, reversible, about }))
+        Ok(Arc::new(Version { digest: digest.into(), pre, reversible, outline: Arc::new(outline.clone()), about }))
     }
 
     /// Whether a component that describes itself by this name is the one that its module expects.
@@ -247,6 +247,8 @@ impl Loader {
 
     fn about(&self, said: Description, digest: &str, size: u64) -> Result<ActiveVersion, String> {
         let schema = object("a config schema", &said.config_schema, &super::Limits::default())
+            .map(Value::Object)
+            .and_then(|schema| is_schema(&schema).map(|()| schema))
             .map_err(|reason| format!("cannot say what it is: its `describe` {reason}"))?;
         Ok(ActiveVersion {
             digest: digest.to_owned(),
@@ -254,7 +256,7 @@ impl Loader {
             name: tamed(&said.name, 128),
             version: tamed(&said.version, 64),
             summary: tamed(&said.summary, 512),
-            config_schema: Value::Object(schema),
+            config_schema: schema,
             reversible: false,
             since: self.clock.now(),
         })
@@ -270,6 +272,15 @@ impl Loader {
             tracing::warn!(%error, "old copies of components could not be removed");
         }
     }
+}
+
+/// Whether it is a JSON Schema; if not, why, as a clause.
+fn is_schema(schema: &Value) -> Result<(), String> {
+    jsonschema::meta::validate(schema).map_err(|error| {
+        let (place, why) = (error.instance_path().to_string(), tamed(&error.to_string(), 200));
+        let place = if place.is_empty() { String::new() } else { format!(" at {}", tamed(&place, 100)) };
+        format!("answered with a config schema that is not a JSON Schema{place}: {why}: write it as https://json-schema.org describes, or `{{}}` for any config")
+    })
 }
 
 /// What instances are made of; with the interface `settlement`, if the component exports it.

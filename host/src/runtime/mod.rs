@@ -5,6 +5,7 @@
 //! operator did not grant. It knows nothing of databases, routes or the state machine: a [`Job`] goes in, a [`Report`] comes out.
 
 mod answer;
+mod attempt;
 mod bindings;
 mod budget;
 mod candidates;
@@ -26,6 +27,7 @@ mod slot;
 mod source;
 mod text;
 mod watch;
+mod workbench;
 
 use std::time::Duration;
 
@@ -37,9 +39,11 @@ pub use check::{Rejected, check};
 pub use compile::compile_main;
 pub use components::{ComponentStatus, Place, Remember, Runtime};
 pub use engine::MAX_RUNS;
+pub use guest_log::Line;
 pub use places::Crowd;
 pub use settings::{Capabilities, ComponentSettings, Credential, Expect, Grant, GrantTarget, Limits, Settings};
 pub use slot::Refusal;
+pub use workbench::{Examined, Tried, Workbench};
 
 /// One attempt at one step, see `wit/step.wit`.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,6 +125,19 @@ pub struct Report<T = Verdict> {
     /// A granted service did not accept what this process is known by: which one, what, and what to do. The fault of neither the
     /// component nor the instance.
     pub refused: Option<String>,
+    /// What the component used.
+    pub used: Used,
+}
+
+/// What a run used of its limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Used {
+    /// CPU time, in steps of two milliseconds: what takes less is none.
+    pub cpu: Duration,
+    /// Bytes of all its memories and tables, at most.
+    pub memory_bytes: usize,
+    /// Calls into the host.
+    pub host_calls: u32,
 }
 
 /// A component was made ready to run.

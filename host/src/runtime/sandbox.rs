@@ -11,12 +11,12 @@ use tokio::sync::Semaphore;
 use wasmtime::{Engine, Store, Trap};
 use wasmtime_wasi::I32Exit;
 
-use super::Limits;
 use super::bindings::{Description, Effect, Failure, GuestJob, Outcome, ReversibleStepPre, StepPre};
 use super::budget::{Limit, Meter, in_lane};
 use super::guest::{Granted, Guest};
-use super::guest_log::{GuestLog, Speaker};
+use super::guest_log::{GuestLog, Line, Speaker};
 use super::text::{MAX_REASON_BYTES, tamed};
+use super::{Limits, Used};
 use crate::clock::Clock;
 
 /// Bytes that a component may hand to the host in one call, beside its answer.
@@ -41,6 +41,8 @@ pub(super) struct Terms<'a> {
     pub wall: Duration,
     /// Sent with what it asks of services.
     pub traceparent: Option<http::HeaderValue>,
+    /// Its log lines are wanted back.
+    pub keeps_lines: bool,
 }
 
 /// Why a run ended without an answer.
@@ -61,6 +63,10 @@ pub(super) struct Ran<T> {
     pub lines_dropped: bool,
     /// See [`super::Report::refused`].
     pub refused: Option<String>,
+    /// What it used.
+    pub used: Used,
+    /// Its log lines, if they were wanted.
+    pub lines: Vec<Line>,
 }
 
 impl Sandbox {
@@ -74,7 +80,7 @@ impl Sandbox {
     /// Asks a component what it is, with nothing granted, and with the memory that its runs will have.
     pub async fn describe(&self, pre: &StepPre<Guest>, speaker: Speaker, limits: &Limits) -> Result<Description, Ended> {
         let limits = Limits { cpu: DESCRIBE_CPU, host_calls: DESCRIBE_CALLS, ..limits.clone() };
-        let terms = Terms { speaker, limits: &limits, granted: Arc::default(), wall: DESCRIBE_WALL, traceparent: None };
+        let terms = Terms { speaker, limits: &limits, granted: Arc::default(), wall: DESCRIBE_WALL, traceparent: None, keeps_lines: false };
         let mut store = self.store(&terms);
         let meter = Arc::clone(&store.data().meter);
         let asked = async {
@@ -102,15 +108,17 @@ impl Sandbox {
         let answer = answer.map_err(|stop| ended(stop, store.data(), &terms));
         let lines_dropped = store.data().log.has_dropped();
         let refused = store.data().outgoing.refused();
+        let (used, log) = (store.data().used(), store.data().log.clone());
         drop(store);
         let overhead = made.map_or(Duration::ZERO, |made| made.duration_since(start)) + answered.elapsed();
-        Ran { answer, overhead, lines_dropped, refused }
+        // A line without an end was written when the store was dropped.
+        Ran { answer, overhead, lines_dropped, refused, used, lines: log.kept() }
     }
 
     fn store(&self, terms: &Terms<'_>) -> Store<Guest> {
-        let Terms { speaker, limits, granted, wall, traceparent } = terms;
+        let Terms { speaker, limits, granted, wall, traceparent, keeps_lines } = terms;
         let meter = Meter::new(limits.cpu.min(*wall));
-        let log = GuestLog::new(speaker.clone());
+        let log = GuestLog::new(speaker.clone(), *keeps_lines);
         let mut guest = Guest::new(self.engine.clone(), self.clock.clone(), Arc::clone(granted), limits, meter, log);
         guest.outgoing.traceparent.clone_from(traceparent);
         let mut store = Store::new(&self.engine, guest);

@@ -5,17 +5,19 @@ use std::time::Instant;
 use serde_json::{Map, Value};
 
 use super::answer::object;
+use super::attempt::{guest_job, report, terms};
 use super::bindings::{Effect, Failure, ReversibleStepPre};
-use super::components::{Place, Runtime, not_configured, terms, unserved};
+use super::components::{Place, Runtime, not_configured, unserved};
 use super::guest::Guest;
 use super::sandbox::{AskStatus, Call, Undo};
 use super::text::{MAX_REASON_BYTES, short, tamed};
 use super::{Job, Limits, Report, Status};
 
 impl<T> Report<T> {
-    fn map<U>(self, change: impl FnOnce(T) -> U) -> Report<U> {
-        let Self { verdict, digest, wall, overhead, limit, lines_dropped, refused } = self;
-        Report { verdict: change(verdict), digest, wall, overhead, limit, lines_dropped, refused }
+    /// The same with another verdict.
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Report<U> {
+        let Self { verdict, digest, wall, overhead, limit, lines_dropped, refused, used } = self;
+        Report { verdict: change(verdict), digest, wall, overhead, limit, lines_dropped, refused, used }
     }
 }
 
@@ -71,20 +73,10 @@ impl Runtime {
             );
         };
         let terms = terms(slot, &version, &job);
-        let job = self.guest_job(job, slot.config_for(step_config));
+        let job = guest_job(&self.clock, job, slot.config_for(step_config));
         let ran = self.sandbox.call(&call(pre), terms, &job).await;
-        let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit);
-        let verdict = ran.answer.map_err(|ended| format!("component '{component}' (version {}) {}", short(&version.digest), ended.text));
-        let digest = version.digest.to_string();
-        Report {
-            verdict,
-            digest,
-            wall: called.elapsed(),
-            overhead: ran.overhead,
-            limit,
-            lines_dropped: ran.lines_dropped,
-            refused: ran.refused,
-        }
+        let (report, _) = report(ran, &version, called);
+        report.map(|answer| answer.map_err(|why| format!("component '{component}' (version {}) {why}", short(&version.digest))))
     }
 }
 

@@ -10,6 +10,7 @@ use wasmtime::component::Linker;
 
 use super::bindings::{ReversibleStepPre, StepPre};
 use super::guest::{Granted, Guest};
+use super::inspect::Outline;
 use super::{ActiveVersion, ComponentSettings};
 
 /// Versions that stay ready in memory, to go back to within milliseconds.
@@ -24,6 +25,8 @@ pub(super) struct Version {
     pub pre: StepPre<Guest>,
     /// The same, if it exports the interface `settlement`.
     pub reversible: Option<ReversibleStepPre<Guest>>,
+    /// What it asks for and offers.
+    pub outline: Arc<Outline>,
     /// What it is.
     pub about: ActiveVersion,
 }

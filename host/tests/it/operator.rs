@@ -2,6 +2,7 @@
 
 mod components;
 mod config;
+mod pages;
 mod waiting;
 
 use std::collections::BTreeSet;

@@ -28,16 +28,22 @@ export class Program {
 
   /** `config` is the name of a file in configs/. */
   static async start(config: string, environment: Record<string, string>): Promise<Program> {
+    const listeners = { OPERATOR_LISTEN: `127.0.0.1:${await freePort()}` }
     const { address, process } = await launch(config, {
       ...environment,
+      ...listeners,
       LISTEN: `127.0.0.1:${await freePort()}`,
-      OPERATOR_LISTEN: '127.0.0.1:0',
     })
-    return new Program(config, environment, address, process)
+    return new Program(config, { ...environment, ...listeners }, address, process)
   }
 
   get url(): string {
     return `http://${this.address}`
+  }
+
+  /** For those who run the process. */
+  get operatorUrl(): string {
+    return `http://${this.#environment.OPERATOR_LISTEN}`
   }
 
   get log(): string {
@@ -64,7 +70,6 @@ export class Program {
       ...this.#environment,
       ...changes,
       LISTEN: this.address,
-      OPERATOR_LISTEN: '127.0.0.1:0',
     })
     this.#process = process
   }

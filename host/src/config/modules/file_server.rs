@@ -19,6 +19,9 @@ use crate::plan::{self, Runs};
 /// Files that a client may ask for in the place of one request, unless the config says otherwise: one page is many files.
 const FILES_FOR_A_REQUEST: u32 = 20;
 
+/// How long a browser may keep a file that is not hashed, unless the config says otherwise.
+pub(super) const MAX_AGE: Duration = Duration::from_secs(3600);
+
 /// `static.fileserver`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -54,9 +57,7 @@ impl ModuleType for FileServer {
 
     fn resolve(&self, at: At<'_>, context: &Context<'_>, draft: &mut Draft, findings: &mut Findings) -> Runs {
         let root = files::absolute(context.base, &self.root);
-        if !self.root.is_empty() && !root.is_dir() {
-            warn_missing_root(at, &self.root, &root, findings);
-        }
+        look_for_root(&at.setting("root"), &self.root, &root, findings);
         let prefix = values::plain_path(self.prefix.as_deref(), "/", &at.setting("prefix"), findings);
         let files = &mut draft.plan.files;
         if files.iter().any(|other| other.prefix == prefix) {
@@ -68,7 +69,7 @@ impl ModuleType for FileServer {
             root,
             prefix,
             spa_fallback: self.spa_fallback,
-            cache_max_age: self.cache_max_age.map_or(Duration::from_secs(3600), |age| age.0),
+            cache_max_age: self.cache_max_age.map_or(MAX_AGE, |age| age.0),
             limit,
         });
         Runs::Nothing
@@ -89,7 +90,11 @@ impl FileRateLimit {
     }
 }
 
-fn warn_missing_root(at: At<'_>, written: &str, root: &Path, findings: &mut Findings) {
+/// Warns at `pointer` if the folder `root`, of which the config says `written`, is not there.
+pub(super) fn look_for_root(pointer: &str, written: &str, root: &Path, findings: &mut Findings) {
+    if written.is_empty() || root.is_dir() {
+        return;
+    }
     let help = format!("it was looked for at {} (relative to the config file); a page says so until it is there", root.display());
-    findings.warning(at.setting("root"), Code::MissingFile, format!("folder '{written}' is not there"), help);
+    findings.warning(pointer, Code::MissingFile, format!("folder '{written}' is not there"), help);
 }

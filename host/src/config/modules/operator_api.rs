@@ -4,13 +4,15 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::auth_jwt::AuthJwt;
+use super::file_server;
 use super::metrics::HostName;
 use crate::config::context::{At, Context};
+use crate::config::files;
 use crate::config::finding::Findings;
 use crate::config::module_type::{Draft, ModuleType};
 use crate::config::report::Code;
 use crate::config::values;
-use crate::plan::{Operator, OperatorReaders, Runs, Server};
+use crate::plan::{self, Operator, OperatorReaders, Runs, Server};
 
 /// Path below which it answers unless the config says otherwise.
 const PREFIX: &str = "/operator";
@@ -29,6 +31,10 @@ pub struct OperatorApi {
     pub write: Option<bool>,
     /// Who may read; `local` if not given.
     pub access: Option<OperatorAccess>,
+    /// Folder with the built pages, relative to the config file; without it there is no `/console/`. Their calls go below `/operator`, so
+    /// `prefix` must be that.
+    #[schemars(length(min = 1))]
+    pub pages: Option<String>,
     /// Public names by which it may be asked. Addresses, names without dots and names such as `localhost` need no mention.
     pub hosts: Option<Vec<HostName>>,
 }
@@ -62,7 +68,14 @@ impl ModuleType for OperatorApi {
 
     /// Nothing yet: it is added with its listener, see [`OperatorApi::listening`].
     fn resolve(&self, at: At<'_>, context: &Context<'_>, _: &mut Draft, findings: &mut Findings) -> Runs {
-        values::plain_path(self.prefix.as_deref(), PREFIX, &at.setting("prefix"), findings);
+        let prefix = values::plain_path(self.prefix.as_deref(), PREFIX, &at.setting("prefix"), findings);
+        if let Some(written) = &self.pages {
+            file_server::look_for_root(&at.setting("pages"), written, &files::absolute(context.base, written), findings);
+            if prefix.trim_end_matches('/') != PREFIX {
+                let message = format!("the pages of the console ask below {PREFIX}, but `prefix` is '{prefix}'");
+                findings.error(at.setting("prefix"), Code::InvalidValue, message, format!("write prefix: {PREFIX}, or leave out `pages`"));
+            }
+        }
         if self.access == Some(OperatorAccess::Roles) && context.first::<AuthJwt>().is_none() {
             let message = "`access: roles` asks for tokens, but there is no module of type auth.jwt that could check them";
             let help = "add one of type auth.jwt with the secret that tokens are signed with, or write access: local".to_owned();
@@ -85,6 +98,14 @@ impl OperatorApi {
                 Some(OperatorAccess::Roles) => OperatorReaders::Roles,
                 Some(OperatorAccess::Local) | None => OperatorReaders::Local,
             },
+            pages: self.pages.as_ref().map(|written| plan::FileServer {
+                name: at.name.to_owned(),
+                root: files::absolute(context.base, written),
+                prefix: "/".to_owned(),
+                spa_fallback: false,
+                cache_max_age: file_server::MAX_AGE,
+                limit: None,
+            }),
             hosts: self.hosts.iter().flatten().map(|host| host.0.clone()).collect(),
             knows_tokens: context.first::<AuthJwt>().is_some(),
         }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use super::need::Need;
 use super::operations::Operation;
@@ -124,6 +124,14 @@ pub(super) async fn admit(State((gate, operation)): State<(Arc<Gate>, &'static O
     let (response, status) = let_through(actor, request, next).await;
     gate.app.metrics.module_operation(&gate.name, operation.id, status, begin.elapsed());
     response
+}
+
+/// Lets through what no other origin asks for.
+pub(super) async fn admit_here(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+    match gate.check_origin(&request) {
+        Ok(()) => next.run(request).await,
+        Err(refused) => refused.into_response(),
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod instances;
 mod live;
 mod need;
 mod operations;
+mod pages;
 mod session;
 mod waiting;
 
@@ -24,6 +25,7 @@ use crate::plan::{self, Access, Scope};
 
 pub(super) use need::Need;
 pub(super) use operations::{OPERATIONS, Operation};
+pub(super) use pages::files;
 
 use gate::Gate;
 
@@ -42,4 +44,9 @@ pub(super) fn routes(state: &Arc<AppState>, settings: &plan::Operator) -> Router
         *methods = std::mem::take(methods).merge(guarded.with_state(serving));
     }
     routes.into_iter().fold(Router::new(), |router, (path, methods)| router.route(&path, methods))
+}
+
+/// `routes` of customers that answer here too, where no other origin is told anything.
+pub(super) fn guarded(state: &Arc<AppState>, settings: &plan::Operator, routes: Router) -> Router {
+    routes.route_layer(from_fn_with_state(Arc::new(Gate::new(Arc::clone(state), settings)), gate::admit_here))
 }

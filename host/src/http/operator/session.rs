@@ -118,6 +118,7 @@ pub(super) async fn plan(State(serving): State<Serving>) -> Json<PlanBody> {
     };
     let mut routes = Table::of(plan).entries;
     routes.extend(Table::of_operator(plan).entries);
+    routes.extend(Table::of_console(plan).entries);
     Json(PlanBody {
         process: process_name(plan),
         source: plan.source.display().to_string(),

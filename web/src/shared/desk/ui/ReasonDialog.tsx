@@ -11,12 +11,14 @@ interface Props {
   children?: ReactNode
   /** What the button says. */
   action: string
+  /** Hears what is typed. */
+  onReason?: (reason: string) => void
   perform: (reason: string, data: FormData) => Promise<unknown>
   onDone: () => void
   onClose: () => void
 }
 
-export function ReasonDialog({ title, children, action, perform, onDone, onClose }: Props) {
+export function ReasonDialog({ title, children, action, onReason, perform, onDone, onClose }: Props) {
   const form = useRef<HTMLFormElement>(null)
   const deed = useAction(perform, { onSuccess: onDone })
   useFocusOnError(form, deed.error)
@@ -41,6 +43,7 @@ export function ReasonDialog({ title, children, action, perform, onDone, onClose
           maxLength={500}
           hint="It is kept in the audit log with your name."
           error={wrong}
+          onChange={(event) => onReason?.(event.currentTarget.value.trim())}
         />
         {deed.error !== undefined && !wrong && <FormError>{explain(deed.error)}</FormError>}
         <div className="actions">

@@ -10,6 +10,10 @@ const PATHS = {
   tag: 'M4 4h8l8.500 8.500-8 8L4 12zM8.200 8.200v.1',
   search: 'M11 4.500a6.500 6.500 0 1 0 0 13 6.500 6.500 0 0 0 0-13zM16 16l4 4',
   download: 'M12 4v11.500M7.500 11l4.500 4.500L16.500 11M4.500 15.500v4h15v-4',
+  flow: 'M4 4h6v5H4zM14 15h6v5h-6zM7 9v8.500h7M10 6.500h7V15',
+  clock: 'M12 3.500a8.500 8.500 0 1 0 0 17 8.500 8.500 0 0 0 0-17zM12 7.500V12l3 2.500',
+  scroll: 'M6 4h12v16H6zM9 8.500h6M9 12h6M9 15.500h3.500',
+  upload: 'M12 15.500V4M7.500 8.500 12 4l4.500 4.500M4.500 15.500v4h15v-4',
 } as const
 
 export type SignName = keyof typeof PATHS

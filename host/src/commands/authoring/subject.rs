@@ -1,0 +1,128 @@
+//! The file that a command is about, and what it would have where it serves.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde_json::Map;
+
+use crate::clock::Clock;
+use crate::commands::{refused, this_program};
+use crate::config::{self, Environment};
+use crate::runtime::{Capabilities, ComponentSettings, Expect, Grant, GrantTarget, InProcess, Limits, Workbench};
+
+/// The file, and as which component it is meant.
+#[derive(Debug, clap::Args)]
+pub struct Subject {
+    /// The component.
+    file: PathBuf,
+    /// Config whose component the file is to be: its grants, limits, configuration and `expect` count.
+    #[arg(long, short)]
+    config: Option<PathBuf>,
+    /// Name of the `dynamic.component` of that config; not needed if only one has a file of this name.
+    #[arg(long, requires = "config")]
+    component: Option<String>,
+    /// Grant an HTTP service, as `capabilities.http` does. May be given again.
+    #[arg(long, value_name = "SERVICE=URL", value_parser = grant)]
+    grant: Vec<(String, String)>,
+    /// Grant a value of `wasi:config/store`, as `capabilities.config` does. May be given again.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = value)]
+    value: Vec<(String, String)>,
+    /// Keep compiled code in this folder, private to you, so that the same file is compiled once.
+    #[arg(long, env = "MILLRACE_CACHE", value_name = "FOLDER")]
+    cache: Option<PathBuf>,
+}
+
+fn grant(text: &str) -> Result<(String, String), String> {
+    let (service, url) = text.split_once('=').ok_or("expected SERVICE=URL, for example stock=http://127.0.0.1:8081")?;
+    let is_name = !service.is_empty() && service.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    if is_name {
+        Ok((service.to_owned(), url.to_owned()))
+    } else {
+        Err(format!("'{service}' is no name of a service: letters, digits, '-', '.' and '_'"))
+    }
+}
+
+fn value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE, for example region=eu")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+impl Subject {
+    /// The file as people have written it.
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// What the file is judged by. None if the config is wrong, which was told then.
+    pub(super) fn settings(&self) -> anyhow::Result<Option<ComponentSettings>> {
+        let mut settings = match &self.config {
+            None => self.alone(),
+            Some(config) => {
+                let plan = match config::describe(config, &Environment::without_secret_files()?) {
+                    Ok(plan) => plan,
+                    Err(report) => {
+                        refused(&report);
+                        return Ok(None);
+                    }
+                };
+                self.of_config(config, plan.components)?
+            }
+        };
+        settings.source.clone_from(&self.file);
+        for (service, url) in &self.grant {
+            settings.capabilities.http.retain(|granted| granted.service != *service);
+            let target = GrantTarget::Url(url.clone());
+            settings.capabilities.http.push(Grant { service: service.clone(), target, headers: Vec::new(), credential: None });
+        }
+        for (key, value) in &self.value {
+            settings.capabilities.config.retain(|(granted, _)| granted != key);
+            settings.capabilities.config.push((key.clone(), value.clone()));
+        }
+        Ok(Some(settings))
+    }
+
+    /// The place to judge and try it. Modules that it may call answer as `services` say.
+    pub(super) fn workbench(&self, settings: ComponentSettings, services: &HashMap<String, InProcess>) -> anyhow::Result<Workbench> {
+        Workbench::new(this_program()?, settings, services, self.cache.as_deref(), Clock::system())
+    }
+
+    /// Without a config it is named by its file.
+    fn alone(&self) -> ComponentSettings {
+        let name = self.file.file_stem().map_or_else(|| "component".to_owned(), |stem| stem.to_string_lossy().into_owned());
+        ComponentSettings {
+            name,
+            source: self.file.clone(),
+            description: String::new(),
+            expect: Expect::default(),
+            config: Map::new(),
+            capabilities: Capabilities::default(),
+            limits: Limits::default(),
+        }
+    }
+
+    fn of_config(&self, config: &Path, components: Vec<ComponentSettings>) -> anyhow::Result<ComponentSettings> {
+        let names = || components.iter().map(|one| format!("'{}'", one.name)).collect::<Vec<_>>().join(", ");
+        let is_meant = |one: &&ComponentSettings| match &self.component {
+            Some(name) => one.name == *name,
+            None => one.source.file_name() == self.file.file_name(),
+        };
+        let meant: Vec<&ComponentSettings> = components.iter().filter(is_meant).collect();
+        match (meant.as_slice(), &self.component) {
+            ([one], _) => Ok((*one).clone()),
+            (_, _) if components.is_empty() => bail!("{} has no module of the type dynamic.component", config.display()),
+            (_, Some(name)) => bail!("{} has no component '{name}'; it has {}", config.display(), names()),
+            ([], None) => {
+                bail!("no component of {} has a file of this name: say which it is to be by --component: {}", config.display(), names())
+            }
+            (_, None) => {
+                bail!("several components of {} have this file: say which it is to be by --component: {}", config.display(), names())
+            }
+        }
+    }
+}
+
+/// The text of a file that a command was given.
+pub(super) fn read(what: &str, path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {what} '{}'", path.display()))
+}

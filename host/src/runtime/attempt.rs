@@ -1,0 +1,75 @@
+//! One attempt at a job by one version of a component: what is alike whoever asks for it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::answer::{is_too_large, verdict};
+use super::bindings::GuestJob;
+use super::budget::Limit;
+use super::guest_log::{Line, Speaker};
+use super::sandbox::{Ran, Sandbox, Terms};
+use super::slot::{Slot, Version};
+use super::{Job, Report, Verdict};
+use crate::clock::Clock;
+
+/// What a call that is made of `version` runs with.
+pub(super) fn terms<'s>(slot: &'s Slot, version: &Version, job: &Job) -> Terms<'s> {
+    let speaker =
+        Speaker { component: slot.name(), digest: Arc::clone(&version.digest), instance: job.instance_id.clone(), step: job.step.clone() };
+    let traceparent = job.traceparent.as_deref().and_then(|text| text.try_into().ok());
+    let granted = Arc::clone(&slot.granted);
+    Terms { speaker, limits: &slot.settings.limits, granted, wall: job.timeout, traceparent, keeps_lines: false }
+}
+
+/// A job as the component gets it; its time begins now.
+pub(super) fn guest_job(clock: &Clock, job: Job, config: String) -> GuestJob {
+    let timeout = i64::try_from(job.timeout.as_millis()).unwrap_or(i64::MAX);
+    let deadline = clock.now().as_millisecond().saturating_add(timeout);
+    GuestJob {
+        workflow: job.workflow,
+        instance_id: job.instance_id,
+        step: job.step,
+        transition: job.transition,
+        from_state: job.from_state,
+        to_state: job.to_state,
+        attempt: job.attempt,
+        visit: job.visit,
+        idempotency_key: job.idempotency_key,
+        deadline: u64::try_from(deadline).unwrap_or_default(),
+        data: job.data,
+        config,
+    }
+}
+
+/// Has `version` do the job. The verdict is why there is none, as a clause that goes on after the component's name, if it gave no answer that
+/// is one. With its log lines, if the terms want them.
+pub(super) async fn attempt(
+    sandbox: &Sandbox,
+    version: &Version,
+    terms: Terms<'_>,
+    job: &GuestJob,
+    called: Instant,
+) -> (Report<Result<Verdict, String>>, Vec<Line>) {
+    let limits = terms.limits;
+    let ran = sandbox.process(&version.pre, terms, job).await;
+    let too_large = ran.answer.as_ref().is_ok_and(|answer| is_too_large(answer, limits));
+    let (mut report, lines) = report(ran, version, called);
+    report.limit = report.limit.or(too_large.then_some(Limit::Output));
+    (report.map(|answer| answer.and_then(|answer| verdict(answer, limits))), lines)
+}
+
+/// What there is to know of a run that is over, and its log lines.
+pub(super) fn report<T>(ran: Ran<T>, version: &Version, called: Instant) -> (Report<Result<T, String>>, Vec<Line>) {
+    let limit = ran.answer.as_ref().err().and_then(|ended| ended.limit);
+    let report = Report {
+        verdict: ran.answer.map_err(|ended| ended.text),
+        digest: version.digest.to_string(),
+        wall: called.elapsed(),
+        overhead: ran.overhead,
+        limit,
+        lines_dropped: ran.lines_dropped,
+        refused: ran.refused,
+        used: ran.used,
+    };
+    (report, ran.lines)
+}

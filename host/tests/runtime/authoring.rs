@@ -1,0 +1,218 @@
+//! What the author of a component is told before it serves anywhere: in the words of the host that would run it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use millrace::runtime::Limits;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::fixtures::{built, of_version, tiny, tiny_from, tiny_with};
+use crate::workshop::Plan;
+
+/// What the program says when it is asked this.
+fn said(arguments: &[&str], file: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_millrace")).args(arguments).arg(file).output().expect("it starts")
+}
+
+fn printed(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+}
+
+/// A file of this name in a folder of its own.
+fn placed(name: &str, content: &[u8]) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join(name);
+    std::fs::write(&file, content).expect("a file");
+    (folder, file)
+}
+
+fn component(text: &str) -> Vec<u8> {
+    wat::parse_str(text).expect("the text is right")
+}
+
+/// A good step with more in its file.
+fn with_part(text: &str) -> Vec<u8> {
+    let mut file = tiny("i32.const 96");
+    file.extend_from_slice(&component(text)[8..]);
+    file
+}
+
+/// A component that exports these functions, each of which gives a number.
+fn exporting(names: &[&str]) -> Vec<u8> {
+    let exports: String = names.iter().map(|name| format!("(export \"{name}\" (func $f))")).collect();
+    component(&format!(
+        r#"(component
+            (core module $m (func (export "f") (result i32) i32.const 1))
+            (core instance $i (instantiate $m))
+            (func $f (result u32) (canon lift (core func $i "f")))
+            {exports})"#
+    ))
+}
+
+/// A step whose config schema is this text of ten bytes.
+fn with_schema(schema: &str) -> Vec<u8> {
+    assert_eq!(schema.len(), 10, "it has its place");
+    let schema = format!("{}\")", schema.replace('"', "\\22"));
+    tiny_from(|core| core.replacen(r"\50\00\00\00\02", r"\50\00\00\00\0a", 1).replace("{}\")", &schema), "i32.const 96")
+}
+
+/// Components that no host takes: what is wrong with each, and what the author is told to change.
+fn wrong() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let whole = tiny("i32.const 96");
+    let importing = |interface: &str| component(&format!("(component (import \"{interface}\" (instance)))"));
+    vec![
+        ("an empty file", Vec::new(), "was probably not written completely"),
+        ("half a file", whole[..whole.len() / 2].to_vec(), "was probably not written completely"),
+        ("a text file", b"hello, this is a text".to_vec(), "build it for the target wasm32-wasip2"),
+        ("WebAssembly as text", b"(component)".to_vec(), "convert it with `wasm-tools parse`"),
+        ("garbage", vec![0xfe; 4_096], "build it for the target wasm32-wasip2"),
+        ("a core module", component("(module)"), "or wrap it with `wasm-tools component new`"),
+        ("another world", component("(component)"), "implement the world `step` of millrace:step@0.1.0"),
+        ("a missing export", exporting(&["describe"]), "does not export `process`"),
+        ("a result of another type", exporting(&["describe", "process"]), "rebuild it with wit/step.wit of this host"),
+        ("an old version", of_version("0.0.9"), "was built for millrace:step@0.0.9, and this host offers millrace:step@0.1.0"),
+        ("a version to come", of_version("0.2.0"), "was built for millrace:step@0.2.0, and this host offers millrace:step@0.1.0"),
+        ("WASI to come", importing("wasi:cli/environment@0.3.0"), "this host offers WASI 0.2"),
+        ("an import that is not granted", importing("wasi:http/outgoing-handler@0.2.3"), "name the services it may call there"),
+        ("a value that is not granted", importing("wasi:config/store@0.2.0-rc.1"), "list the values it may read there"),
+        ("an import that nobody offers", importing("acme:secrets/read@1.0.0"), "which this host does not offer"),
+        (
+            "an asynchronous build",
+            with_part("(component (core func (canon task.return (result u32))))"),
+            "the option `--sync` of componentize-qjs",
+        ),
+        ("threads", with_part("(component (core module (memory 1 2 shared)))"), "cannot be compiled"),
+        ("tail calls", with_part("(component (core module (func $f (return_call $f))))"), "without its option `--opt-size`"),
+        ("too many functions", tiny_with(&"(func)".repeat(60_001), "i32.const 96"), "at most 60000 are compiled"),
+        ("a schema that is no object", with_schema("\"anything\""), "that are not a JSON object"),
+        ("a schema that is none", with_schema("{\"type\":5}"), "not a JSON Schema at /type"),
+        (
+            "a description that traps",
+            tiny_from(|core| core.replace("(i32.const 16))", "unreachable)"), "i32.const 96"),
+            "`describe` trapped",
+        ),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_component_is_refused_by_check_and_by_the_host_that_runs_in_the_same_words() {
+    for (what, file, says) in wrong() {
+        let workshop = Plan::of(file).start().await;
+        let refused = workshop.refused().reason;
+        assert!(refused.contains(says), "{what}: {refused}");
+        let output = said(&["check", "--output", "json"], &workshop.source);
+        assert_eq!(printed(&output), json!({"fits": false, "reason": refused}), "{what}");
+        assert_eq!(output.status.code(), Some(1), "{what}");
+    }
+}
+
+#[test]
+fn a_good_component_is_shown_with_what_it_asks_for_and_what_it_is() {
+    let (_folder, file) = placed("fraud.wasm", &tiny("i32.const 96"));
+    let output = said(&["check"], &file);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.starts_with("fits: tiny 1.0.0"), "{output:?}");
+    let checked = printed(&said(&["check", "-o", "json"], &file));
+    assert_eq!(checked["exports"], json!(["describe", "process"]), "{checked}");
+    assert_eq!((&checked["fits"], &checked["memories"], &checked["world"]), (&json!(true), &json!(1), &json!("millrace:step/step@0.1.0")));
+}
+
+#[test]
+fn grants_on_the_command_line_count_as_those_of_a_config() {
+    let (_folder, file) = placed("caller.wasm", &built("caller"));
+    let refused = said(&["check"], &file);
+    let text = String::from_utf8_lossy(&refused.stdout);
+    assert!(!refused.status.success() && text.contains("`capabilities.http` of module 'caller' grants nothing"), "{refused:?}");
+    let granted = printed(&said(&["check", "--grant", "stock=http://127.0.0.1:1", "--value", "region=eu", "-o", "json"], &file));
+    assert_eq!(granted["granted"], json!(["http stock", "config region"]), "{granted}");
+}
+
+#[test]
+fn a_config_says_what_the_component_is_granted_and_which_one_is_expected() {
+    let (folder, file) = placed("fraud.wasm", &tiny("i32.const 96"));
+    let config = folder.path().join("shop.yaml");
+    let written =
+        "modules:\n  - name: fraud-checker\n    type: dynamic.component\n    config: {source: ./fraud.wasm, expect: {name: fraud}}\n";
+    std::fs::write(&config, written).expect("a config");
+    let output = said(&["check", "--config", &config.to_string_lossy()], &file);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("expected component 'fraud', the file describes itself as 'tiny'"), "{output:?}");
+    let output = said(&["check", "--config", &config.to_string_lossy(), "--component", "nobody"], &file);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("has no component 'nobody'; it has 'fraud-checker'"), "{output:?}");
+}
+
+/// Has `hostile` do a job with this data; gives what was printed, and the exit status.
+fn called(data: &Value, more: &[&str]) -> (Value, Option<i32>) {
+    let (folder, file) = placed("hostile.wasm", &built("hostile"));
+    let job = folder.path().join("job.json");
+    std::fs::write(&job, json!({"data": data, "config": {"limit": 7}}).to_string()).expect("a job");
+    let job = job.to_string_lossy().into_owned();
+    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("runtime-cache").to_string_lossy().into_owned();
+    let output = said(&[&["call", "--cache", &cache, "-o", "json", "--input", &job], more].concat(), &file);
+    (printed(&output), output.status.code())
+}
+
+#[test]
+fn a_job_is_done_in_the_sandbox_and_the_exit_status_tells_how_it_ended() {
+    for (mode, outcome, status) in
+        [("config", "accepted", 0), ("reject", "rejected", 3), ("transient", "transient", 4), ("permanent", "permanent", 5)]
+    {
+        let (printed, code) = called(&json!({"mode": mode}), &[]);
+        assert_eq!((printed["outcome"].as_str(), code), (Some(outcome), Some(status)), "{printed}");
+        assert!(printed["memoryBytes"].as_u64().is_some_and(|bytes| bytes >= 64 << 10), "{printed}");
+    }
+    let (printed, _) = called(&json!({"mode": "config"}), &[]);
+    assert_eq!(printed["results"], json!({"limit": 7}));
+    let (printed, _) = called(&json!({"mode": "reject"}), &[]);
+    assert_eq!((&printed["code"], &printed["results"]), (&json!("insufficient_funds"), &json!({"last4": "0002"})));
+}
+
+#[test]
+fn what_a_component_writes_and_which_limit_ended_it_are_shown() {
+    let (printed, _) = called(&json!({"mode": "print"}), &[]);
+    assert!(printed["log"].as_array().is_some_and(|lines| lines.iter().any(|line| line["level"] == "debug")), "{printed}");
+    let (printed, code) = called(&json!({"mode": "grow"}), &[]);
+    assert_eq!((printed["limit"].as_str(), code), (Some("memory"), Some(4)), "{printed}");
+    assert!(printed["memoryBytes"].as_u64().is_some_and(|bytes| bytes <= Limits::default().memory_bytes as u64), "{printed}");
+}
+
+#[test]
+fn a_granted_service_answers_from_a_file() {
+    let (folder, file) = placed("caller.wasm", &built("caller"));
+    let (job, answer) = (folder.path().join("job.json"), folder.path().join("stock.json"));
+    std::fs::write(&job, json!({"data": {"service": "stock", "path": "/items", "headers": {}, "body": ""}}).to_string()).expect("a job");
+    std::fs::write(&answer, "{\"left\": 3}").expect("an answer");
+    let given = format!("stock={}", answer.display());
+    let output = said(&["call", "-o", "json", "--input", &job.to_string_lossy(), "--answer", &given, "--value", "region=eu"], &file);
+    assert_eq!((&printed(&output)["results"]["status"], &printed(&output)["results"]["body"]), (&json!(200), &json!("{\"left\": 3}")));
+}
+
+#[test]
+fn a_job_that_is_none_is_told_with_what_is_expected() {
+    let (folder, file) = placed("worker.wasm", &tiny("i32.const 96"));
+    let job = folder.path().join("job.json");
+    for (text, says) in [
+        ("{}", "missing field `data`"),
+        ("{\"data\": 1}", "expected a map"),
+        ("{\"data\": {}, \"tries\": 1}", "unknown field `tries`"),
+        ("{\"data\": {}, \"timeoutSeconds\": 0}", "expected more than 0 and at most 3600"),
+    ] {
+        std::fs::write(&job, text).expect("a job");
+        let output = said(&["call", "--input", &job.to_string_lossy()], &file);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && told.contains(says) && told.contains("job.json"), "{text}: {output:?}");
+    }
+}
+
+#[test]
+fn the_contract_is_in_the_program() {
+    let contract = include_str!("../../../wit/step.wit");
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = said(&["wit", "--out"], &folder.path().join("wit"));
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("wit/step.wit")).expect("it is written"), contract);
+    let printed = Command::new(env!("CARGO_BIN_EXE_millrace")).arg("wit").output().expect("it starts");
+    assert_eq!(String::from_utf8_lossy(&printed.stdout), contract);
+}

@@ -1,0 +1,69 @@
+/** Becomes somebody: by e-mail and password where the process keeps accounts, by a token elsewhere. */
+import './SignInPage.css'
+import { useAction } from '../../../shared/answers'
+import { ApiError, explain } from '../../../shared/api/errors'
+import * as desk from '../../../shared/desk/session'
+import { LoginPage } from '../../../shared/desk/ui/LoginPage'
+import { Link, navigate, usePath } from '../../../shared/router'
+import { FormError, TextField } from '../../../shared/ui/Field'
+import * as api from '../api'
+
+export function SignInPage() {
+  const path = usePath()
+  const done = () => {
+    if (path === '/sign-in') navigate('/instances', { replace: true })
+  }
+  return (
+    <div className="sign-in">
+      <LoginPage
+        name="Millrace console"
+        words="For those who run the process: support, operator, designer, admin."
+        elsewhere={<Link to="/">Go on without</Link>}
+        onDone={done}
+      />
+      <details>
+        <summary>Sign in with a token</summary>
+        <Token onDone={done} />
+      </details>
+    </div>
+  )
+}
+
+function Token({ onDone }: { onDone: () => void }) {
+  const trying = useAction(bearer, {
+    onSuccess: (session) => {
+      desk.begin(session)
+      onDone()
+    },
+  })
+  return (
+    <form
+      className="form"
+      onSubmit={(event) => {
+        event.preventDefault()
+        trying.run(String(new FormData(event.currentTarget).get('token')).trim())
+      }}
+    >
+      <TextField
+        label="Token"
+        name="token"
+        rows={3}
+        required
+        autoComplete="off"
+        spellCheck={false}
+        hint="Where a process keeps no accounts: one that the process with the accounts has given."
+      />
+      {trying.error !== undefined && <FormError>{explain(trying.error)}</FormError>}
+      <button type="submit" className="button button-wide" disabled={trying.isPending}>
+        {trying.isPending ? 'One moment…' : 'Use this token'}
+      </button>
+    </form>
+  )
+}
+
+/** Whose token it is, by the process's own word. */
+async function bearer(token: string): Promise<desk.Session> {
+  if (!/^[\x21-\x7e]+$/.test(token)) throw new ApiError('invalid', 'a token is one word without spaces')
+  const { who } = await api.sessionOf(token)
+  return { token, user: { id: who, name: `account ${who.slice(-8)}`, email: '' } }
+}

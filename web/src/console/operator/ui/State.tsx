@@ -1,0 +1,19 @@
+/** A state as a word. What its colour says, other words say too. */
+import './State.css'
+import { Badge, type Mood } from '../../../shared/desk/ui/Badge'
+import { stateName } from '../../../shared/format'
+
+interface Props {
+  row: { state: string; final?: boolean; attention?: string | null; held?: unknown }
+}
+
+export function State({ row: { state, final, attention, held } }: Props) {
+  const mood: Mood = final ? (/fail|refus|cancel|reject|declin/.test(state) ? 'calm' : 'good') : 'moving'
+  return (
+    <span className="state-words">
+      <Badge mood={mood}>{stateName(state)}</Badge>
+      {attention && <Badge mood="warn">needs a person</Badge>}
+      {Boolean(held) && <Badge mood="calm">held</Badge>}
+    </span>
+  )
+}
