@@ -1,11 +1,13 @@
 //! Money that is given back: parts of it, all of it, never more than was taken, once.
 
+use std::time::{Duration, Instant};
+
 use futures::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::admin_orders::staff;
-use crate::client::{Answer, Client, path_of};
+use crate::client::{Answer, Client, PATIENCE, order, path_of};
 use crate::test_app::TestApp;
 
 /// A shop in which Ada has one keyboard for 149.99, and Fay gives money back.
@@ -142,4 +144,39 @@ async fn only_what_was_paid_is_given_back_and_only_by_who_may() {
     assert_eq!(bob.get(&format!("/api/refunds?orderId={}", shop.order)).await.body, json!([]));
     assert_eq!(bob.get(&format!("/api/refunds/{refund}")).await.status, StatusCode::NOT_FOUND);
     assert_eq!(support.get(&format!("/api/admin/refunds/{refund}")).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_of_which_all_is_given_back_before_it_is_sent_is_not_sent_any_more() {
+    let app = TestApp::start("configs/monolith.yaml", &[("SHIPPING_RETRY_AFTER", "20m"), ("OPERATOR_WRITES", "true")]).await;
+    let ada = app.client.customer("ada").await;
+    let fay = staff(&app, "fay", &["finance"]).await;
+    let left = ada.stock("prod-001").await;
+    let mut body = order("prod-001", 2, "tok_visa");
+    // The carrier is down for this one.
+    body["shipping"]["zip"] = json!("99999");
+    let placed = ada.post("/api/orders", &body).await;
+    let id = placed.body["id"].as_str().unwrap();
+    ada.wait_for("orders", id, &["ship_failed"]).await;
+    let refund = async |amount: i64, restock: bool| {
+        let body = json!({"orderId": id, "amount": amount, "reason": "the carrier is down", "restock": restock});
+        fay.post("/api/admin/refunds", &body).await
+    };
+    let early = refund(1_000, true).await;
+    assert_eq!(early.status, StatusCode::CONFLICT, "{early:?}");
+    assert!(early.body["detail"].as_str().unwrap().contains("`restock` is possible once"), "the goods have not left: {early:?}");
+    assert_eq!(refund(1_000, false).await.status, StatusCode::CREATED);
+    assert_eq!(ada.get(&format!("/api/orders/{id}")).await.body["state"], "ship_failed", "a part of it changes nothing");
+
+    let rest = refund(28_998, false).await;
+    assert_eq!(rest.status, StatusCode::CREATED, "{rest:?}");
+    let ended = ada.get(&format!("/api/orders/{id}")).await.body;
+    assert_eq!((&ended["state"], &ended["final"]), (&json!("cancelled"), &json!(true)), "in the same commit: {ended:#}");
+    ada.wait_for("refunds", rest.body["id"].as_str().unwrap(), &["closed"]).await;
+    let deadline = Instant::now() + PATIENCE;
+    while ada.stock("prod-001").await != left {
+        assert!(Instant::now() < deadline, "the goods are not given back");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(refund(1, false).await.body["code"], "more_than_is_left");
 }

@@ -45,7 +45,9 @@ fn resolved(context: &Context<'_>, settings: &DrawsSettings, at: At<'_>, finding
             findings.error(at.setting(&format!("draws/fulfilled/{index}")), Code::UnknownName, message, help);
         }
     }
-    if let Some((workflow, name)) = workflow.zip(settings.emptied.as_ref()).filter(|(workflow, name)| !workflow.transitions.contains_key(*name)) {
+    if let Some((workflow, name)) =
+        workflow.zip(settings.emptied.as_ref()).filter(|(workflow, name)| !workflow.transitions.contains_key(*name))
+    {
         let help = context.suggest(name, workflow.transitions.keys().map(String::as_str));
         let message = format!("workflow '{}' has no transition '{name}'", workflow.name);
         findings.error(at.setting("draws/emptied"), Code::UnknownName, message, help);

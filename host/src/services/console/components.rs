@@ -122,7 +122,10 @@ impl Console {
         let written = self.parts.runtime.keep_in_place(name, &digest).await;
         let mut result = self.swapped(actor, name, &digest, swap)?;
         if let Err(error) = written {
-            let _ = write!(result.done, ", and its file could not be written, so that of another version is taken at the next start: {error:#}");
+            let _ = write!(
+                result.done,
+                ", and its file could not be written, so that of another version is taken at the next start: {error:#}"
+            );
         }
         Ok(result)
     }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use millrace_workflow::{Cause, Input};
 use serde_json::{Value, json};
 
 use super::caller::Caller;
@@ -14,6 +15,8 @@ use super::service::Resources;
 use super::view::View;
 use crate::plan::Draws;
 use crate::services::ServiceError;
+use crate::services::engine::LookupError;
+use crate::services::engine::commit_plan::CommitPlan;
 use crate::services::error::pointer;
 use crate::services::shop::money::Cents;
 use crate::store::{IdempotencyRow, Object, Resource, Search, Touched, Wanted};
@@ -87,27 +90,49 @@ impl Resources {
         // First what is drawn from, then what was drawn: what is added to that later moves the version that is read here.
         let source = self.store().resource(&draws.from, &id).await?;
         let Some(source) = source else { return wrong(&draws.by, format!("there is no '{}' of that kind", text::quoted(&id, MAX_SHOWN))) };
-        if !draws.states.contains(&source.state) {
+        let others = self.others(handler, &id).await?;
+        // What was emptied has left the states in which it can be drawn from; if what has emptied it came to nothing, it is drawn from once more.
+        let was_emptied = draws.emptied.is_some() && !others.is_empty();
+        if !draws.states.contains(&source.state) && !was_emptied {
             let states = draws.states.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
             let detail = format!("'{id}' is in state '{}', and can be drawn from in {states}; nothing was stored", source.state);
             return Err(ServiceError::Conflict(detail));
         }
-        let others = self.others(handler, &id).await?;
         let counted: Vec<&Resource> = others.iter().filter(|other| self.counts(other)).collect();
-        check_amount(draws, &source, &counted, asked)?;
-        for field in draws.once.iter().filter(|field| data.get(*field) == Some(&Value::Bool(true))) {
-            if let Some(before) = counted.iter().find(|other| other.data.get(field) == Some(&Value::Bool(true))) {
-                let detail = format!("'{}' has `{field}` for '{id}' already, and one may have it; nothing was stored", before.id);
-                return Err(ServiceError::Conflict(detail));
-            }
-        }
+        let left = check_amount(draws, &source, &counted, asked)?;
+        check_once(draws, &source, &counted, &data)?;
+        let emptied = if left == 0 { self.emptied(draws, &source).await? } else { None };
         for field in &draws.take {
             data.shift_remove(field);
             data.extend(source.data.get(field).map(|value| (field.clone(), value.clone())));
         }
         let touched = Touched { kind: draws.from.clone(), id, version: source.version };
-        let drawn = Some(Source { owner: source.owner.clone(), touched });
+        let drawn = Some(Source { owner: source.owner.clone(), touched, emptied });
         Ok((New { id: None, data, drawn }, others.into_iter().map(|other| other.id).collect()))
+    }
+
+    /// What becomes of `source` when all of it is drawn; nothing where it is fulfilled, or has ended.
+    async fn emptied(&self, draws: &Draws, source: &Resource) -> Result<Option<CommitPlan>, ServiceError> {
+        let (Some(transition), Some(progress)) = (&draws.emptied, &source.workflow) else { return Ok(None) };
+        if progress.finished || draws.fulfilled.contains(&source.state) {
+            return Ok(None);
+        }
+        let pinned = match self.workflows().pinned(&progress.workflow, &progress.machine).await {
+            Ok(pinned) => pinned,
+            Err(LookupError::Store(error)) => return Err(error.into()),
+            Err(error) => return Err(ServiceError::Conflict(format!("'{}' cannot be moved: {error}", source.id))),
+        };
+        let input = Input::Fire { transition: transition.clone(), cause: Cause::Api };
+        let Ok((instance, effects)) = pinned.machine.advance(&progress.instance, &input) else {
+            let fulfilled = draws.fulfilled.iter().map(String::as_str).collect::<Vec<_>>().join(" or ");
+            let detail = format!(
+                "'{}' is in state '{}', where it is still at work and cannot be ended, so not all of it can be drawn; nothing was stored: ask again \
+                 when it is in {fulfilled}, or has failed",
+                source.id, source.state
+            );
+            return Err(ServiceError::Conflict(detail));
+        };
+        Ok(Some(self.proceed(&pinned, source, instance, &effects)))
     }
 
     /// Those that draw from `id`.
@@ -136,14 +161,33 @@ impl Resources {
     }
 }
 
-/// Whether there is as much left as is asked for.
-fn check_amount(draws: &Draws, source: &Resource, counted: &[&Resource], asked: Cents) -> Result<(), ServiceError> {
+/// Whether the fields that one may have are free, and `source` is fulfilled.
+fn check_once(draws: &Draws, source: &Resource, counted: &[&Resource], data: &Object) -> Result<(), ServiceError> {
+    for field in draws.once.iter().filter(|field| data.get(*field) == Some(&Value::Bool(true))) {
+        if !draws.fulfilled.contains(&source.state) {
+            let fulfilled = draws.fulfilled.iter().map(String::as_str).collect::<Vec<_>>().join(" or ");
+            let detail = format!(
+                "`{field}` is possible once '{}' is {fulfilled}, and it is in state '{}'; nothing was stored",
+                source.id, source.state
+            );
+            return Err(ServiceError::Conflict(detail));
+        }
+        if let Some(before) = counted.iter().find(|other| other.data.get(field) == Some(&Value::Bool(true))) {
+            let detail = format!("'{}' has `{field}` for '{}' already, and one may have it; nothing was stored", before.id, source.id);
+            return Err(ServiceError::Conflict(detail));
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is as much left as is asked for; answers what is left afterwards.
+fn check_amount(draws: &Draws, source: &Resource, counted: &[&Resource], asked: Cents) -> Result<i64, ServiceError> {
     let has = source.data.get(&draws.up_to).and_then(Cents::from_json).unwrap_or_default();
     let of = |other: &&Resource| other.data.get(&draws.amount).and_then(Value::as_i64).unwrap_or_default();
     let drawn = counted.iter().map(of).fold(0_i64, i64::saturating_add);
     let left = has.get().saturating_sub(drawn).max(0);
     if asked.get() <= left {
-        return Ok(());
+        return Ok(left - asked.get());
     }
     let members = [("drawn", drawn), ("left", left), ("upTo", has.get())];
     Err(ServiceError::Differs {
