@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use millrace::bus::Receipt;
+use millrace::bus::{Bus, Receipt};
 use millrace::bus::kafka::dead_letters::{self, Redriven};
 use millrace::bus::kafka::{self, MAX_EVENT_BYTES};
 use rdkafka::ClientConfig;
@@ -274,7 +274,7 @@ async fn a_group_that_no_broker_looks_after_is_told_of_although_the_broker_answe
     let alone = "offsets.topic.replication.factor=3";
     let broker = tokio::task::spawn_blocking(|| KafkaBroker::start_with(alone)).await.unwrap();
     let env = TestEnv::kafka().await;
-    let bus = Arc::new(TestEnv::client(env.settings(&broker.address()), DELIVERIES));
+    let bus: Arc<dyn Bus> = Arc::new(TestEnv::client(env.settings(&broker.address()), DELIVERIES));
     let running = env.run(Arc::clone(&bus), &[("taker", "made")], &Subscriber::willing());
     running.until_up().await;
     let told = async {
