@@ -245,6 +245,15 @@ fn database(config: &Path, missing: &str) -> anyhow::Result<Option<PathBuf>> {
     }
 }
 
+/// The same for what only some processes keep, as `keeps` says of their configs; elsewhere an answer would be about nothing.
+fn database_that(config: &Path, missing: &str, keeps: fn(&Plan) -> bool) -> anyhow::Result<Option<PathBuf>> {
+    let Some(plan) = plan_for_repair(config)? else { return Ok(None) };
+    if plan.database.is_some() && !keeps(&plan) {
+        bail!("what {} describes keeps nothing of that, so {missing}: ask with the config of the process that does", config.display());
+    }
+    database(config, missing)
+}
+
 /// Where a config has its database.
 struct Placed {
     database: PathBuf,

@@ -1,5 +1,6 @@
 //! What an operator does about copies of the database: make one beside the running process, and put one back.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,7 +9,10 @@ use anyhow::{Context as _, bail};
 use super::printed::printing;
 use super::{Placed, database, place_of_database, where_from};
 use crate::clock::Clock;
-use crate::store::{self, Copied};
+use crate::store::{self, Copied, offline};
+
+/// Accounts that a message names.
+const MOST_SHOWN: usize = 20;
 
 /// `millrace backup`: copies the database to a file, beside the process that has it open.
 #[must_use]
@@ -38,6 +42,7 @@ pub fn restore(config: &Path, from: &Path) -> ExitCode {
             );
         }
         let made = missing.map(make_folders).transpose()?;
+        let changed = changed_since(&database, from);
         let restored = store::restore(&database, from, Clock::system().now());
         if restored.is_err() {
             // What was not put back leaves nothing behind; what holds something by now stays.
@@ -49,8 +54,34 @@ pub fn restore(config: &Path, from: &Path) -> ExitCode {
             None => "there was no database before".to_owned(),
         };
         out.done(&format!("'{}' is what '{}' was: {}\n{before}", database.display(), from.display(), content(&copied)))?;
+        if !changed.is_empty() {
+            out.done(&format!(
+                "{} accounts were changed after that copy: their passwords, roles and second factors of then hold again, and so do tokens; who was \
+                 kept out since is let in. Before the start, look at {}",
+                changed.len(),
+                shown(&changed)
+            ))?;
+        }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// The e-mails of those whose account is another one in the database of now than in the copy that is to take its place: their tokens have ended since.
+/// Whoever cannot be looked up is left out; that both files can be read is for the restore to say.
+fn changed_since(database: &Path, copy: &Path) -> Vec<String> {
+    let users = |path: &Path| if path.is_file() { offline::users(path, true).unwrap_or_default() } else { Vec::new() };
+    let then: BTreeMap<String, u64> = users(copy).into_iter().map(|user| (user.id, user.epoch)).collect();
+    let mut now = users(database);
+    now.retain(|user| then.get(&user.id).is_some_and(|epoch| *epoch < user.epoch));
+    // Who has a role, or has none any more because of what they did, comes first.
+    now.sort_by_key(|user| (!user.disabled, user.roles.is_empty()));
+    now.into_iter().map(|user| user.email).collect()
+}
+
+fn shown(emails: &[String]) -> String {
+    let more = emails.len().saturating_sub(MOST_SHOWN);
+    let first = emails.iter().take(MOST_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if more == 0 { first } else { format!("{first} and {more} more") }
 }
 
 /// Makes a folder and those above it that are missing; answers those that were made, the outermost first.

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use super::audit::actor;
-use super::database;
+use super::database_that;
 use super::printed::printing;
 use crate::clock::Clock;
+use crate::plan::Plan;
 use crate::store::{HeldReservation, offline};
 
 /// What a config without a database lacks.
@@ -19,7 +20,7 @@ const NOTHING: &str = "nothing can be reserved";
 #[must_use]
 pub fn list(config: &Path) -> ExitCode {
     printing(|out| {
-        let Some(database) = database(config, NOTHING)? else { return Ok(ExitCode::FAILURE) };
+        let Some(database) = database_that(config, NOTHING, keeps_stock)? else { return Ok(ExitCode::FAILURE) };
         let held = offline::held(&database)?;
         held.iter().try_for_each(|one| writeln!(out, "{}", line(one)))?;
         let units: u64 = held.iter().map(HeldReservation::units).sum();
@@ -32,7 +33,7 @@ pub fn list(config: &Path) -> ExitCode {
 #[must_use]
 pub fn release(config: &Path, keys: &[String]) -> ExitCode {
     printing(|out| {
-        let Some(database) = database(config, NOTHING)? else { return Ok(ExitCode::FAILURE) };
+        let Some(database) = database_that(config, NOTHING, keeps_stock)? else { return Ok(ExitCode::FAILURE) };
         let now = Clock::system().now();
         let did = |key: &String| (key.clone(), actor().did(now, "reservations.release", format!("reservations/{key}"), None));
         let unknown = offline::release_reservations(&database, keys.iter().map(did).collect())?;
@@ -45,6 +46,10 @@ pub fn release(config: &Path, keys: &[String]) -> ExitCode {
         out.done(&format!("{} reservations are given back", keys.len()))?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+fn keeps_stock(plan: &Plan) -> bool {
+    plan.resources.iter().any(|handler| handler.stock_field.is_some())
 }
 
 fn line(held: &HeldReservation) -> String {

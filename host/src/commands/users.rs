@@ -9,9 +9,10 @@ use anyhow::bail;
 
 use super::audit::actor;
 use super::printed::printing;
-use super::{Output, database};
+use super::{Output, database_that};
 use crate::clock::Clock;
 use crate::plan::access::{Role, Roles};
+use crate::plan::{AccountOperation, Endpoint, Plan, Route};
 use crate::store::{User, UserChange, offline};
 
 /// What a config without a database lacks.
@@ -26,7 +27,7 @@ const UNCHANGED: &str = "that is what the account was already, so its tokens are
 #[must_use]
 pub fn list(config: &Path, everybody: bool, output: Output) -> ExitCode {
     printing(|out| {
-        let Some(database) = database(config, NOTHING)? else { return Ok(ExitCode::FAILURE) };
+        let Some(database) = database_that(config, NOTHING, keeps_accounts)? else { return Ok(ExitCode::FAILURE) };
         let users = offline::users(&database, everybody)?;
         if output == Output::Json {
             let users: Vec<_> = users.iter().map(as_json).collect();
@@ -69,13 +70,19 @@ pub fn reset_second_factor(config: &Path, email: &str) -> ExitCode {
     change(config, email, (deed, deed.to_owned()), |user: &mut User| user.second_factor = None)
 }
 
+/// Whoever lets people in keeps the accounts.
+fn keeps_accounts(plan: &Plan) -> bool {
+    let lets_in = |route: &Route| matches!(route.endpoint, Endpoint::Account(AccountOperation::Login | AccountOperation::Register));
+    plan.routes.iter().any(lets_in)
+}
+
 fn listed(roles: &[Role]) -> String {
     roles.iter().copied().collect::<Roles>().joined(", ")
 }
 
 fn change(config: &Path, email: &str, (deed, reason): (&str, String), change: impl FnOnce(&mut User) + Send + 'static) -> ExitCode {
     printing(|out| {
-        let Some(database) = database(config, NOTHING)? else { return Ok(ExitCode::FAILURE) };
+        let Some(database) = database_that(config, NOTHING, keeps_accounts)? else { return Ok(ExitCode::FAILURE) };
         let before = offline::user(&database, email)?;
         let entry = actor().did(Clock::system().now(), format!("users.{deed}"), "", Some(reason));
         let change = UserChange::new(|user| {

@@ -35,4 +35,10 @@ pub struct DrawsSettings {
     /// that is left, if the state that the transition leaves is one of `while`. Together with `by` and `amount` they have to fit the `schema`.
     #[serde(default)]
     pub by_hook: Map<String, Value>,
+    /// In which of these states it has been fulfilled: the goods have gone out, for example. Elsewhere no field of `once` may be `true`, and not all
+    /// of it can be drawn but by `emptied`. If not given, in all of them.
+    pub fulfilled: Option<Vec<String>>,
+    /// A transition of what it draws from, to be made in the same commit where all of it is drawn before it is fulfilled. Nobody fires it by hand.
+    #[schemars(length(min = 1))]
+    pub emptied: Option<String>,
 }

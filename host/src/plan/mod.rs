@@ -407,6 +407,10 @@ pub struct Draws {
     pub once: Vec<String>,
     /// Other fields of one that a hook makes.
     pub by_hook: serde_json::Map<String, serde_json::Value>,
+    /// States in which it is fulfilled.
+    pub fulfilled: BTreeSet<String>,
+    /// Transition of what is drawn from that is made with the commit that draws all of it before it is fulfilled.
+    pub emptied: Option<String>,
 }
 
 /// One entry of `filterable` of an `api.handler`.

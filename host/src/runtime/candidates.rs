@@ -9,11 +9,12 @@ use serde_json::{Map, Value};
 
 use super::attempt::{attempt, guest_job, terms};
 use super::components::Runtime;
+use super::loader::Found;
 use super::sandbox::Terms;
 use super::slot::{Slot, Version};
 use super::source::off_thread;
 use super::tape::{Deck, Tape};
-use super::{ActiveVersion, ComponentSettings, Job, Report, Verdict};
+use super::{ActiveVersion, ComponentSettings, Job, Refusal, Report, Verdict};
 use crate::durable;
 
 /// Bytes of a component's file, at most.
@@ -120,5 +121,30 @@ impl Runtime {
             durable::write(&place, &[&bytes], durable::Sync::Yes).with_context(|| format!("cannot write '{}'", place.display()))
         });
         written.await.map_err(|reason| anyhow!(reason))?
+    }
+
+    /// The same for a version that serves already. It goes on to serve where it cannot be written; then the component counts as refusing its file
+    /// until that is another one, and the next start takes what the file has.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn keep_in_place(&self, component: &str, digest: &str) -> anyhow::Result<()> {
+        let Err(error) = self.put_in_place(component, digest).await else { return Ok(()) };
+        let slot = self.slot(component)?;
+        let _turn = slot.turn.lock().await;
+        let refusal = match self.loader.look_at_file(slot).await {
+            Found::Version(other) => {
+                let reason = format!(
+                    "'{}' has version {}, which the next start takes; the version that serves could not be written there: {error:#}",
+                    slot.settings.source.display(),
+                    other.digest
+                );
+                Some(Refusal { digest: Some(other.digest.to_string()), reason })
+            }
+            Found::Refused(refusal) => Some(refusal),
+            Found::Same | Found::StillRefused => None,
+        };
+        refusal.into_iter().for_each(|refusal| self.refused(slot, refusal));
+        Err(error)
     }
 }

@@ -313,7 +313,7 @@ impl Runtime {
         self.loader.tidy(self.slots().filter_map(|slot| slot.recorded()).collect()).await;
     }
 
-    fn refused(&self, slot: &Slot, refusal: Refusal) {
+    pub(super) fn refused(&self, slot: &Slot, refusal: Refusal) {
         if !slot.refuse(&refusal) {
             return;
         }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use millrace::bus::Receipt;
 use millrace::bus::kafka::dead_letters::{self, Redriven};
 use millrace::bus::kafka::{self, MAX_EVENT_BYTES};
+use millrace::bus::{Bus, Receipt};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -265,6 +265,28 @@ async fn a_broker_that_says_that_it_is_elsewhere_is_told_of_with_the_name_that_i
     };
     let reason = tokio::time::timeout(PATIENCE, told).await.expect("the name is told");
     assert!(reason.contains(&broker.address()) && reason.contains("advertised.listeners") && !reason.contains("TLS"), "{reason}");
+    running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_that_no_broker_looks_after_is_told_of_although_the_broker_answers() {
+    // What a broker has unless somebody says otherwise, and one broker alone cannot do.
+    let alone = "offsets.topic.replication.factor=3";
+    let broker = tokio::task::spawn_blocking(|| KafkaBroker::start_with(alone)).await.unwrap();
+    let env = TestEnv::kafka().await;
+    let bus: Arc<dyn Bus> = Arc::new(TestEnv::client(env.settings(&broker.address()), DELIVERIES));
+    let running = env.run(Arc::clone(&bus), &[("taker", "made")], &Subscriber::willing());
+    running.until_up().await;
+    let told = async {
+        loop {
+            if let Some(reason) = bus.deaf() {
+                return reason;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let reason = tokio::time::timeout(PATIENCE * 4, told).await.expect("it is told");
+    assert!(reason.contains("no broker has looked after the group") && reason.contains("offsets.topic.replication.factor"), "{reason}");
     running.close().await;
 }
 

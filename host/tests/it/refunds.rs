@@ -1,13 +1,13 @@
 //! Money that is given back: parts of it, all of it, never more than was taken, once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::admin_orders::staff;
-use crate::client::{Answer, Client, order, path_of};
+use crate::client::{Answer, Client, PATIENCE, order, path_of};
 use crate::conditions::test_env::until;
 use crate::process::Home;
 use crate::test_app::{TestApp, repository};
@@ -206,8 +206,8 @@ async fn what_was_given_back_before_an_order_is_given_up_is_not_given_back_again
     let path = format!("/api/admin/orders/{id}/abandon_shipping");
     let why = json!({"reason": "no carrier takes it"});
     let (refunded, abandoned) = tokio::join!(adam.post("/api/admin/refunds", &refund), adam.post(&path, &why));
-    assert_eq!(abandoned.status, StatusCode::OK, "{abandoned:?}");
-    assert!([StatusCode::CREATED, StatusCode::CONFLICT].contains(&refunded.status), "{refunded:?}");
+    // The refund of all of it ends the order as well.
+    assert_ne!(refunded.status == StatusCode::CREATED, abandoned.status == StatusCode::OK, "{refunded:?} {abandoned:?}");
     let refunds = ada.get(&format!("/api/refunds?orderId={id}")).await.body.as_array().unwrap().clone();
     assert_eq!((refunds.len(), &refunds[0]["data"]["amount"]), (1, &json!(29_998)), "{refunds:#?}");
 }
@@ -274,4 +274,39 @@ async fn what_was_given_back_counts_as_long_as_its_order_is_here_whatever_is_arc
     let much = fay.post("/api/admin/refunds", &refund(9_999)).await;
     assert_eq!((much.status, &much.body["left"]), (StatusCode::CONFLICT, &json!(9_998)), "{much:?}");
     assert_eq!(fay.post("/api/admin/refunds", &refund(9_998)).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_of_which_all_is_given_back_before_it_is_sent_is_not_sent_any_more() {
+    let app = TestApp::start("configs/monolith.yaml", &[("SHIPPING_RETRY_AFTER", "20m"), ("OPERATOR_WRITES", "true")]).await;
+    let ada = app.client.customer("ada").await;
+    let fay = staff(&app, "fay", &["finance"]).await;
+    let left = ada.stock("prod-001").await;
+    let mut body = order("prod-001", 2, "tok_visa");
+    // The carrier is down for this one.
+    body["shipping"]["zip"] = json!("99999");
+    let placed = ada.post("/api/orders", &body).await;
+    let id = placed.body["id"].as_str().unwrap();
+    ada.wait_for("orders", id, &["ship_failed"]).await;
+    let refund = async |amount: i64, restock: bool| {
+        let body = json!({"orderId": id, "amount": amount, "reason": "the carrier is down", "restock": restock});
+        fay.post("/api/admin/refunds", &body).await
+    };
+    let early = refund(1_000, true).await;
+    assert_eq!(early.status, StatusCode::CONFLICT, "{early:?}");
+    assert!(early.body["detail"].as_str().unwrap().contains("`restock` is possible once"), "the goods have not left: {early:?}");
+    assert_eq!(refund(1_000, false).await.status, StatusCode::CREATED);
+    assert_eq!(ada.get(&format!("/api/orders/{id}")).await.body["state"], "ship_failed", "a part of it changes nothing");
+
+    let rest = refund(28_998, false).await;
+    assert_eq!(rest.status, StatusCode::CREATED, "{rest:?}");
+    let ended = ada.get(&format!("/api/orders/{id}")).await.body;
+    assert_eq!((&ended["state"], &ended["final"]), (&json!("cancelled"), &json!(true)), "in the same commit: {ended:#}");
+    ada.wait_for("refunds", rest.body["id"].as_str().unwrap(), &["closed"]).await;
+    let deadline = Instant::now() + PATIENCE;
+    while ada.stock("prod-001").await != left {
+        assert!(Instant::now() < deadline, "the goods are not given back");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(refund(1, false).await.body["code"], "more_than_is_left");
 }

@@ -43,6 +43,7 @@ type Partition = (String, i32);
 /// Follows what the group gives this member and takes from it.
 pub(super) struct Membership {
     link: Link,
+    group: String,
     client: OnceLock<Weak<Client>>,
     workers: mpsc::Sender<Worker>,
     partitions: Mutex<HashMap<Partition, Assigned>>,
@@ -83,6 +84,7 @@ impl ClientContext for Membership {
 
     fn stats(&self, statistics: Statistics) {
         self.link.measured(&statistics);
+        self.link.grouped(&self.group, &statistics);
     }
 }
 
@@ -143,8 +145,14 @@ impl Membership {
 /// The client has failed for good; another one may work.
 pub(super) async fn run(settings: &Settings, work: &Work, producer: &Producer, link: &Link, stop: &Stop) -> anyhow::Result<()> {
     let (sender, mut assigned) = mpsc::channel(ASSIGNED_AT_ONCE);
-    let membership =
-        Membership { link: link.clone(), client: OnceLock::new(), workers: sender, partitions: Mutex::default(), stop: Stop::new() };
+    let membership = Membership {
+        link: link.clone(),
+        group: settings.group_id.clone(),
+        client: OnceLock::new(),
+        workers: sender,
+        partitions: Mutex::default(),
+        stop: Stop::new(),
+    };
     let client: Arc<Client> = Arc::new(settings.consumer().create_with_context(membership)?);
     let _ = client.context().client.set(Arc::downgrade(&client));
     let topics = work.topics();

@@ -15,6 +15,8 @@ use tokio::sync::watch;
 
 use crate::bus::{BusHealth, Lag};
 
+/// How long a group may be without a broker that looks after it: brokers take turns at a restart.
+const LOST_FOR: Duration = Duration::from_secs(15);
 /// How long it is told that receiving has ended.
 const DEAF_FOR: Duration = Duration::from_secs(30);
 
@@ -34,6 +36,8 @@ struct Shared {
     lag: Mutex<BTreeMap<String, u64>>,
     /// When and why receiving ended last.
     deaf: Mutex<Option<(Instant, String)>>,
+    /// Since when no broker looks after the group of this member.
+    lost: Mutex<Option<Instant>>,
 }
 
 impl Link {
@@ -46,6 +50,7 @@ impl Link {
             reached: AtomicBool::new(false),
             lag: Mutex::default(),
             deaf: Mutex::default(),
+            lost: Mutex::default(),
         }))
     }
 
@@ -77,6 +82,27 @@ impl Link {
     pub(super) fn measured(&self, statistics: &Statistics) {
         for (topic, events) in self.0.lag.lock().iter_mut() {
             *events = statistics.topics.get(topic).map_or(0, |topic| topic.partitions.values().map(behind).sum());
+        }
+    }
+
+    /// What the client says of its group. Where no broker looks after that, nothing is received, and nothing fails either.
+    pub(super) fn grouped(&self, group: &str, statistics: &Statistics) {
+        let Some(state) = statistics.cgrp.as_ref().map(|group| group.state.as_str()) else { return };
+        let mut lost = self.0.lost.lock();
+        if state == "up" || self.health() != BusHealth::Up {
+            *lost = None;
+            return;
+        }
+        let since = lost.get_or_insert_with(Instant::now).elapsed();
+        if since >= LOST_FOR {
+            if self.deaf().is_none() {
+                tracing::warn!(group, state, "no broker looks after the group of this process: no event is received");
+            }
+            self.note_deaf(format!(
+                "no broker has looked after the group '{group}' for {} s. The topic `__consumer_offsets` may lack brokers: with fewer than three, \
+                 set `offsets.topic.replication.factor` to as many as there are",
+                since.as_secs()
+            ));
         }
     }
 

@@ -39,7 +39,7 @@ pub struct AuthJwt {
     pub topic: Option<String>,
     /// The page on which somebody sets another password who has forgotten the old one, such as https://shop.example/#/reset/{token}. The link is told
     /// on the topic user.password_forgotten (see `topic`), for whoever sends messages.
-    #[schemars(regex(pattern = r"^https?://\S+\{token\}\S*$"), extend("x-expected" = "an http(s) URL with {token} in it, such as https://shop.example/#/reset/{token}"))]
+    #[schemars(regex(pattern = r"^https?://[^\s#]*(\{token\}[^\s#]*(#[^\s#]*)?|#[^\s#]*\{token\}[^\s#]*)$"), extend("x-expected" = "an http(s) URL with {token} in it and one # at most, such as https://shop.example/#/reset/{token}"))]
     pub reset_link: Option<String>,
     /// Who needs more than a password.
     pub second_factor: Option<SecondFactor>,

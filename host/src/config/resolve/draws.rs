@@ -40,6 +40,20 @@ fn resolved(context: &Context<'_>, settings: &DrawsSettings, at: At<'_>, finding
             findings.error(at.setting(&format!("draws/while/{index}")), Code::UnknownName, message, help);
         }
     }
+    for (index, name) in settings.fulfilled.iter().flatten().enumerate() {
+        if !settings.states.contains(name) {
+            let help = context.suggest(name, settings.states.iter().map(String::as_str));
+            let message = format!("'{name}' is none of the states in `while`");
+            findings.error(at.setting(&format!("draws/fulfilled/{index}")), Code::UnknownName, message, help);
+        }
+    }
+    if let Some((workflow, name)) =
+        workflow.zip(settings.emptied.as_ref()).filter(|(workflow, name)| !workflow.transitions.contains_key(*name))
+    {
+        let help = context.suggest(name, workflow.transitions.keys().map(String::as_str));
+        let message = format!("workflow '{}' has no transition '{name}'", workflow.name);
+        findings.error(at.setting("draws/emptied"), Code::UnknownName, message, help);
+    }
     Some(Draws {
         from: from.resource_name.clone(),
         by: settings.by.clone(),
@@ -49,6 +63,8 @@ fn resolved(context: &Context<'_>, settings: &DrawsSettings, at: At<'_>, finding
         take: settings.take.clone(),
         once: settings.once.clone(),
         by_hook: settings.by_hook.clone(),
+        fulfilled: settings.fulfilled.as_ref().unwrap_or(&settings.states).iter().cloned().collect(),
+        emptied: settings.emptied.clone(),
     })
 }
 

@@ -156,7 +156,7 @@ impl Console {
         let Some(progress) = &resource.workflow else { return Ok(String::new()) };
         let pinned = self.parts.workflows.pinned(&progress.workflow, &progress.machine).await;
         let pinned = pinned.map_err(|error| ServiceError::Conflict(error.to_string()))?;
-        let allowed = instance::fireable(&pinned.machine, &resource.state);
+        let allowed = instance::fireable(&self.parts, resource, &pinned.machine);
         if !allowed.iter().any(|one| one.transition == transition) {
             let names: Vec<&str> = allowed.iter().map(|one| one.transition.as_str()).collect();
             let accepted = if names.is_empty() { "none".to_owned() } else { names.join(", ") };

@@ -1,5 +1,7 @@
 //! Components: which version serves, how it does, and another one in its place.
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -100,7 +102,7 @@ impl Console {
     /// Has a version serve that served before: at once, and as the component's file for the next start.
     ///
     /// # Errors
-    /// There is no such component or version, no reason, the file cannot be written.
+    /// There is no such component or version, no reason. That the file cannot be written is told by the result: the version serves all the same.
     pub async fn roll_back(&self, actor: &Actor, name: &str, swap: &SwapBody) -> Result<SwapResult, ServiceError> {
         check_reason(&swap.reason)?;
         let status = self.status(name)?;
@@ -117,8 +119,15 @@ impl Console {
         let conflict = |error: anyhow::Error| ServiceError::Conflict(format!("{error:#}"));
         self.note(self.swap_entry(actor, (name, "rollback"), swap)).await?;
         self.parts.runtime.activate(name, &digest).await.map_err(conflict)?;
-        self.parts.runtime.put_in_place(name, &digest).await.map_err(conflict)?;
-        self.swapped(actor, name, &digest, swap)
+        let written = self.parts.runtime.keep_in_place(name, &digest).await;
+        let mut result = self.swapped(actor, name, &digest, swap)?;
+        if let Err(error) = written {
+            let _ = write!(
+                result.done,
+                ", and its file could not be written, so that of another version is taken at the next start: {error:#}"
+            );
+        }
+        Ok(result)
     }
 
     fn swap_entry(&self, actor: &Actor, (name, action): (&str, &str), swap: &SwapBody) -> AuditEntry {

@@ -36,7 +36,7 @@ pub(super) async fn show(parts: &Dependencies, (kind, id): (&str, &str), before:
     let clock = Clocks { now: parts.clock.now(), steady: parts.clock.steady() };
     let runs: Vec<RunBody> = runs.iter().map(|run| run_body(run, machine, clock)).collect();
     let timers: Vec<TimerBody> = timers.iter().map(|timer| timer_body(timer, &resource, machine, clock)).collect();
-    let transitions = machine.map(|machine| fireable(machine, &resource.state)).unwrap_or_default();
+    let transitions = machine.map(|machine| fireable(parts, &resource, machine)).unwrap_or_default();
     let data = visible(parts, &resource);
     let cancel = machine.is_some_and(|machine| may_cancel(parts, &resource, machine));
     let row = row(Found { resource, hold }).ok_or_else(not_found)?;
@@ -54,12 +54,14 @@ pub(super) async fn show(parts: &Dependencies, (kind, id): (&str, &str), before:
     })
 }
 
-/// Transitions out of `state` that somebody may fire: those that no step answers with and that do not follow by themselves.
-pub(super) fn fireable(machine: &Machine, state: &str) -> Vec<Fireable> {
+/// Transitions out of `state` that somebody may fire: those that no step answers with and that do not follow by themselves,
+/// nor from what is drawn.
+pub(super) fn fireable(parts: &Dependencies, resource: &Resource, machine: &Machine) -> Vec<Fireable> {
     let definition = machine.definition();
     let answers = |name: &str| definition.steps.values().any(|step| step.success == name || step.compensate == name);
     let by_itself = |name: &str| definition.transitions.get(name).is_none_or(|transition| transition.automatic);
-    let names = machine.leaving(state).into_iter().filter(|name| !answers(name) && !by_itself(name));
+    let drawn = |name: &str| parts.resources.is_made_by_drawing(&resource.kind, name);
+    let names = machine.leaving(&resource.state).into_iter().filter(|name| !answers(name) && !by_itself(name) && !drawn(name));
     let to = |name: &str| definition.transitions.get(name).map(|transition| transition.to.clone()).unwrap_or_default();
     names.map(|name| Fireable { transition: name.to_owned(), to: to(name) }).collect()
 }

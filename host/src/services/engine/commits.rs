@@ -29,6 +29,26 @@ use crate::telemetry::traces::{Kind, Span};
 /// A new run that this process has claimed.
 pub(super) type Claimed = (StepRun, Held);
 
+/// The resource after a commit, and the runs that this process has claimed with it and is to start.
+pub(super) type Written = (Arc<Resource>, Vec<Claimed>);
+
+/// What follows from a commit once it is written.
+struct Following<'a> {
+    resource: Arc<Resource>,
+    claimed: Vec<Claimed>,
+    /// What hooks create with it; each with how it ended, if it has already.
+    made: Vec<(Arc<Resource>, Option<bool>)>,
+    waits: bool,
+    moved: bool,
+    events: usize,
+    /// Counters of the states that are left and entered.
+    left: Option<&'a AtomicI64>,
+    entered: Option<&'a AtomicI64>,
+    /// The state that is left, where instances are counted by owner.
+    from: Option<String>,
+    finished: Option<bool>,
+}
+
 /// Makes plans durable.
 pub(super) struct Commits {
     store: Arc<dyn Instances>,
@@ -59,47 +79,76 @@ impl Commits {
     ///
     /// # Errors
     /// The store did not do it; then nothing has happened.
-    pub(super) async fn commit(&self, mut plan: CommitPlan) -> Result<(Arc<Resource>, Vec<Claimed>), StoreError> {
+    pub(super) async fn commit(&self, plan: CommitPlan) -> Result<Written, StoreError> {
+        let (commit, following) = self.prepare(plan).await?;
+        commit_span(&following.resource).around(self.store.commit(commit)).await?;
+        Ok(self.follow(following))
+    }
+
+    /// The same of two plans about two instances, in one commit.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) async fn commit_both(&self, one: CommitPlan, other: CommitPlan) -> Result<[Written; 2], StoreError> {
+        let (first, one) = self.prepare(one).await?;
+        let (second, other) = self.prepare(other).await?;
+        commit_span(&one.resource).around(self.store.commit_all(vec![first, second])).await?;
+        Ok([self.follow(one), self.follow(other)])
+    }
+
+    /// Claims what there is room for; answers what is to be written, and what follows from it.
+    async fn prepare(&self, mut plan: CommitPlan) -> Result<(Commit, Following<'_>), StoreError> {
         let claimed = self.claim(&mut plan.commit.runs);
         let deadline = self.deadline(&plan.commit, &plan.resource).await?;
         plan.commit.timers.extend(deadline);
         let made = self.made(&mut plan).await?;
-        let commit = plan.commit;
-        let waits = commit.runs.len() > claimed.len()
-            || !commit.timers.is_empty()
-            || !made.is_empty()
-            || commit.settled.as_ref().is_some_and(|settled| settled.status == RunStatus::Ready);
-        let events = commit.outbox.len() + commit.also.iter().map(|other| other.outbox.len()).sum::<usize>();
-        let moved = !commit.history.is_empty();
-        let resource = plan.resource;
+        let (commit, resource) = (plan.commit, plan.resource);
         let (left, entered) = self.states(&commit, &resource);
-        let from = self.left_of_owner(&commit, &resource);
-        commit_span(&resource).around(self.store.commit(commit)).await?;
+        let following = Following {
+            waits: commit.runs.len() > claimed.len()
+                || !commit.timers.is_empty()
+                || !made.is_empty()
+                || commit.settled.as_ref().is_some_and(|settled| settled.status == RunStatus::Ready),
+            moved: !commit.history.is_empty(),
+            events: commit.outbox.len() + commit.also.iter().map(|other| other.outbox.len()).sum::<usize>(),
+            from: self.left_of_owner(&commit, &resource),
+            finished: plan.finished,
+            left,
+            entered,
+            claimed,
+            made,
+            resource,
+        };
+        Ok((commit, following))
+    }
 
+    /// Tells everybody whom it concerns.
+    fn follow(&self, following: Following<'_>) -> Written {
+        let Following { resource, claimed, left, entered, .. } = following;
         for (count, change) in left.map(|count| (count, -1)).into_iter().chain(entered.map(|count| (count, 1))) {
             count.fetch_add(change, Ordering::Relaxed);
         }
-        if let Some(from) = from {
+        if let Some(from) = following.from {
             self.per_owner.moved(&resource.kind, resource.owner.as_deref(), &from, &resource.state);
         }
-        if waits {
+        if following.waits {
             self.waker.look_again();
         }
-        if events > 0 {
-            self.backpressure.add(events);
+        if following.events > 0 {
+            self.backpressure.add(following.events);
             self.outbox_grew.notify_one();
         }
-        if moved {
+        if following.moved {
             self.change_notifier.changed(&resource.kind, &resource.id);
         }
-        if let Some(is_error) = plan.finished {
+        if let Some(is_error) = following.finished {
             self.holds.ended(&resource.kind, &resource.id);
             self.count_finished(&resource, is_error);
         }
-        for (resource, finished) in made {
+        for (resource, finished) in following.made {
             self.count_made(&resource, finished);
         }
-        Ok((resource, claimed))
+        (resource, claimed)
     }
 
     /// Adds to a plan what its hooks create with it; each with how it ended, if it has already.

@@ -47,7 +47,7 @@ pub use per_owner::{PerOwner, Share};
 pub use pipeline::{FireError, Pipeline};
 pub use scheduler::Scheduler;
 pub use waker::RunWaker;
-pub use workflows::{LookupError, Workflows, hex};
+pub use workflows::{LookupError, Pinned, Workflows, hex};
 
 pub(in crate::services) use attempts::Attempt;
 pub(in crate::services) use in_hand::Held;

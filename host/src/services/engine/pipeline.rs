@@ -213,6 +213,22 @@ impl Pipeline {
         Ok(resource)
     }
 
+    /// The same of two plans about two instances: both or neither. Answers the first.
+    ///
+    /// # Errors
+    /// The store did not do it; then nothing has happened.
+    pub async fn commit_with(&self, plan: CommitPlan, other: Option<CommitPlan>) -> Result<Arc<Resource>, StoreError> {
+        let Some(other) = other else { return self.commit(plan).await };
+        let [first, second] = self.inner.commits.commit_both(plan, other).await?;
+        let answered = Arc::clone(&first.0);
+        for (resource, claimed) in [first, second] {
+            for (run, held) in claimed {
+                self.start(run, Arc::clone(&resource), held);
+            }
+        }
+        Ok(answered)
+    }
+
     /// Writes a plan whose run is claimed already, or should wait.
     ///
     /// # Errors

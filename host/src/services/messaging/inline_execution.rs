@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::runtime::Verdict;
-use crate::services::engine::commit_plan::{self, CommitPlan, stand_in};
+use crate::services::engine::commit_plan::{self, stand_in};
 use crate::services::engine::{Attempt, BROKEN, Held, Lost, Pipeline, STOPPED, span_of};
 use crate::store::{Commit, InboxRow, Resource, RunStatus, StepRun, StoreError};
 use crate::tasks::Tasks;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use millrace_workflow::{Cause, Input};
 use serde_json::{Value, json};
 
 use super::caller::Caller;
@@ -10,7 +11,8 @@ use super::service::Resources;
 use super::view::View;
 use crate::plan::Draws;
 use crate::services::ServiceError;
-use crate::services::engine::{Drawn, draws};
+use crate::services::engine::commit_plan::CommitPlan;
+use crate::services::engine::{Drawn, LookupError, draws};
 use crate::services::error::pointer;
 use crate::services::shop::money::Cents;
 use crate::store::{IdempotencyRow, Object, Resource, Touched};
@@ -82,39 +84,80 @@ impl Resources {
         // First what is drawn from, then what was drawn: what is added to that later moves the version that is read here.
         let source = self.store().resource(&draws.from, &id).await?;
         let Some(source) = source else { return wrong(&draws.by, format!("there is no '{}' of that kind", text::quoted(&id, MAX_SHOWN))) };
-        if !draws.states.contains(&source.state) {
+        let all = self.draws();
+        let others = all.others(&handler.settings.kind, &id).await?;
+        // What was emptied has left the states in which it can be drawn from; if what has emptied it came to nothing, it is drawn from once more.
+        let was_emptied = draws.emptied.is_some() && !others.is_empty();
+        if !draws.states.contains(&source.state) && !was_emptied {
             let states = draws.states.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
             let detail = format!("'{id}' is in state '{}', and can be drawn from in {states}; nothing was stored", source.state);
             return Err(ServiceError::Conflict(detail));
         }
-        let all = self.draws();
-        let others = all.others(&handler.settings.kind, &id).await?;
         if others.len() >= MOST {
             return Err(ServiceError::Conflict(format!("'{id}' was drawn from {MOST} times, which is as often as can be")));
         }
-        check_amount(all.sum(draws, &source, &others), &source, asked)?;
+        let left = check_amount(all.sum(draws, &source, &others), &source, asked)?;
         let counted: Vec<&Resource> = others.iter().filter(|other| all.counts(other)).collect();
-        for field in draws.once.iter().filter(|field| data.get(*field) == Some(&Value::Bool(true))) {
-            if let Some(before) = counted.iter().find(|other| other.data.get(field) == Some(&Value::Bool(true))) {
-                let detail = format!("'{}' has `{field}` for '{id}' already, and one may have it; nothing was stored", before.id);
-                return Err(ServiceError::Conflict(detail));
-            }
-        }
+        check_once(draws, &source, &counted, &data)?;
+        let emptied = if left == 0 { self.emptied(draws, &source).await? } else { None };
         for field in &draws.take {
             data.shift_remove(field);
         }
         data.extend(draws::taken(draws, &source));
         let touched = Touched { kind: draws.from.clone(), id, version: source.version };
-        let drawn = Some(Source { owner: source.owner.clone(), touched });
+        let drawn = Some(Source { owner: source.owner.clone(), touched, emptied });
         Ok((New { id: None, data, drawn }, others.into_iter().map(|other| other.id).collect()))
+    }
+
+    /// What becomes of `source` when all of it is drawn; nothing where it is fulfilled, or has ended.
+    async fn emptied(&self, draws: &Draws, source: &Resource) -> Result<Option<CommitPlan>, ServiceError> {
+        let (Some(transition), Some(progress)) = (&draws.emptied, &source.workflow) else { return Ok(None) };
+        if progress.finished || draws.fulfilled.contains(&source.state) {
+            return Ok(None);
+        }
+        let pinned = match self.workflows().pinned(&progress.workflow, &progress.machine).await {
+            Ok(pinned) => pinned,
+            Err(LookupError::Store(error)) => return Err(error.into()),
+            Err(error) => return Err(ServiceError::Conflict(format!("'{}' cannot be moved: {error}", source.id))),
+        };
+        let input = Input::Fire { transition: transition.clone(), cause: Cause::Api };
+        let Ok((instance, effects)) = pinned.machine.advance(&progress.instance, &input) else {
+            let fulfilled = draws.fulfilled.iter().map(String::as_str).collect::<Vec<_>>().join(" or ");
+            let detail = format!(
+                "'{}' is in state '{}', where it is still at work and cannot be ended, so not all of it can be drawn; nothing was stored: ask again \
+                 when it is in {fulfilled}, or has failed",
+                source.id, source.state
+            );
+            return Err(ServiceError::Conflict(detail));
+        };
+        Ok(Some(self.proceed(&pinned, source, instance, &effects)))
     }
 }
 
-/// Whether there is as much left as is asked for.
-fn check_amount(of_it: Drawn, source: &Resource, asked: Cents) -> Result<(), ServiceError> {
+/// Whether the fields that one may have are free, and `source` is fulfilled.
+fn check_once(draws: &Draws, source: &Resource, counted: &[&Resource], data: &Object) -> Result<(), ServiceError> {
+    for field in draws.once.iter().filter(|field| data.get(*field) == Some(&Value::Bool(true))) {
+        if !draws.fulfilled.contains(&source.state) {
+            let fulfilled = draws.fulfilled.iter().map(String::as_str).collect::<Vec<_>>().join(" or ");
+            let detail = format!(
+                "`{field}` is possible once '{}' is {fulfilled}, and it is in state '{}'; nothing was stored",
+                source.id, source.state
+            );
+            return Err(ServiceError::Conflict(detail));
+        }
+        if let Some(before) = counted.iter().find(|other| other.data.get(field) == Some(&Value::Bool(true))) {
+            let detail = format!("'{}' has `{field}` for '{}' already, and one may have it; nothing was stored", before.id, source.id);
+            return Err(ServiceError::Conflict(detail));
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is as much left as is asked for; answers what is left afterwards.
+fn check_amount(of_it: Drawn, source: &Resource, asked: Cents) -> Result<i64, ServiceError> {
     let (Drawn { has, drawn }, left) = (of_it, of_it.left());
     if asked.get() <= left {
-        return Ok(());
+        return Ok(left - asked.get());
     }
     let members = [("drawn", drawn), ("left", left), ("upTo", has)];
     Err(ServiceError::Differs {

@@ -11,6 +11,7 @@ use super::standing::Action;
 use super::view;
 use crate::plan::{Endpoint, Operation, Owner, ResourceHandler, Route, Scope};
 use crate::services::ServiceError;
+use crate::services::engine::commit_plan::CommitPlan;
 use crate::services::error::{FieldError, pointer};
 use crate::services::shop::catalogue::Catalogue;
 use crate::services::shop::status::Status;
@@ -40,6 +41,8 @@ pub(super) struct Source {
     pub(super) owner: Option<String>,
     /// The version at which it may be drawn from.
     pub(super) touched: Touched,
+    /// What becomes of it in the same commit, if that draws all of it.
+    pub(super) emptied: Option<CommitPlan>,
 }
 
 /// What is created.

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::BoxStream;
-use millrace_workflow::{Cause, Input, Machine, NotNow, Refusal};
+use millrace_workflow::{Cause, Effect, Input, Instance, Machine, NotNow, Refusal};
 use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::caller::Caller;
 use super::changes::Changes;
 use super::course::Courses;
-use super::handler::{Handler, New};
+use super::handler::{Handler, New, Source};
 use super::standing::{self, Standing, Standings};
 use super::view::{self, Change, Course, Page, ResourceBody, View};
 use crate::clock::Clock;
@@ -23,7 +23,7 @@ use crate::plan::{Owner, ResourceHandler, Route};
 use crate::services::ServiceError;
 use crate::services::engine::commit_plan::{self, CommitPlan, Context, Origin};
 use crate::services::engine::{
-    Active, Backpressure, ChangeNotifier, Draws, Events, FireError, PerOwner, Pipeline, Place, WithdrawError, Workflows,
+    Active, Backpressure, ChangeNotifier, Draws, Events, FireError, PerOwner, Pinned, Pipeline, Place, WithdrawError, Workflows,
 };
 use crate::services::error::page_limit;
 use crate::services::generation::Generation;
@@ -448,6 +448,13 @@ impl Resources {
         self.keeping(kind)?.settings.actions.get(action).map(Vec::as_slice)
     }
 
+    /// Whether this transition of `kind` is made by what draws all of an instance, and by nobody else.
+    #[must_use]
+    pub fn is_made_by_drawing(&self, kind: &str, transition: &str) -> bool {
+        let mut draws = self.inner.handlers.values().filter_map(|handler| handler.settings.draws.as_ref());
+        draws.any(|draws| draws.from == kind && draws.emptied.as_deref() == Some(transition))
+    }
+
     fn keeping(&self, kind: &str) -> Option<&Handler> {
         self.inner.handlers.values().find(|handler| handler.settings.kind == kind)
     }
@@ -494,10 +501,13 @@ impl Resources {
     ) -> Result<(View, bool), ServiceError> {
         let mut resource = handler.new_resource(caller, data, self.inner.parts.clock.now())?;
         resource.id = id.unwrap_or(resource.id);
-        let (owner_of_source, touched) = drawn.map(|drawn| (drawn.owner, drawn.touched)).unzip();
-        if let Some(owner) = owner_of_source {
-            resource.owner = owner;
-        }
+        let (touched, emptied) = match drawn {
+            Some(Source { owner, touched, emptied }) => {
+                resource.owner = owner;
+                (emptied.is_none().then_some(touched), emptied)
+            }
+            None => (None, None),
+        };
         let owner = resource.owner.clone();
         let share =
             self.inner.parts.per_owner.begin(&handler.settings.kind, owner.as_deref()).map_err(|_| handler.full(FULL_RETRY_AFTER))?;
@@ -513,7 +523,7 @@ impl Resources {
         plan.commit.idempotency = row.clone().map(|row| IdempotencyRow { resource_id: plan.resource.id.clone(), ..row });
         let units = handler.units(&plan.resource.data);
         plan.commit.stock = units.map(|on_hand| Stocking::First { sku: plan.resource.id.clone(), on_hand });
-        match self.inner.parts.pipeline.commit(plan).await {
+        match self.inner.parts.pipeline.commit_with(plan, emptied).await {
             Ok(resource) => {
                 if let Some(share) = share {
                     share.keep(&resource.state);
@@ -562,6 +572,13 @@ impl Resources {
         let (instance, effects) = pinned.machine.create();
         let context = Context { events, pinned: &pinned, now: resource.created_at, steady: clock.steady() };
         Ok(commit_plan::begin(context, resource, instance, &effects, Some(traceparent)))
+    }
+
+    /// What becomes of an instance that is moved together with another one.
+    pub(super) fn proceed(&self, pinned: &Pinned, resource: &Resource, instance: Instance, effects: &[Effect]) -> CommitPlan {
+        let Dependencies { events, clock, .. } = &self.inner.parts;
+        let context = Context { events, pinned, now: clock.now(), steady: clock.steady() };
+        commit_plan::proceed(context, resource, instance, effects, Origin::default())
     }
 
     pub(super) async fn replay(

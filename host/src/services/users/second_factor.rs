@@ -15,6 +15,8 @@ use crate::store::{self, SecondFactor, UserChange};
 /// Seconds for which a code is the one of its time.
 const STEP: u64 = 30;
 const DIGITS: u8 = 6;
+/// Steps by which the clocks of a device and of this machine may be apart for that to be told: an hour.
+const CLOCKS_APART: u16 = 120;
 /// Codes for who has lost the device.
 const RECOVERY_CODES: usize = 10;
 /// Letters of one of them, of five bits each.
@@ -131,12 +133,30 @@ impl Users {
     /// Whether this is a code of `account` that was not used yet. It is used up.
     pub(super) async fn use_code(&self, account: &store::User, code: &str) -> Result<bool, ServiceError> {
         let (code, now) = (plain(code), self.inner.tokens.now());
+        let sent = code.clone();
         let change = UserChange::new(move |user| {
             let Some(factor) = user.second_factor.as_mut().filter(|factor| factor.confirmed) else { return false };
             accept_code(factor, &code, now) || factor.recovery.remove(&digest(&code))
         });
-        Ok(self.inner.store.change_user(&account.id, change).await?.is_some_and(|changed| changed.done))
+        let is_used = self.inner.store.change_user(&account.id, change).await?.is_some_and(|changed| changed.done);
+        if !is_used && let Some(seconds) = account.confirmed_factor().and_then(|factor| off_by(factor, &sent, now)) {
+            // Only the log is told: whoever guesses is not to learn which code comes next.
+            tracing::warn!(
+                user = account.id,
+                seconds,
+                "a code of another time was refused: the clock of that device, or of this machine if it happens to everybody, is wrong"
+            );
+        }
+        Ok(is_used)
     }
+}
+
+/// By how many seconds the clock of the device is ahead of this one, if the code is one of its key, of another time near now.
+fn off_by(factor: &SecondFactor, code: &str, now: i64) -> Option<i64> {
+    let now = u64::try_from(now).unwrap_or(0);
+    let totp = codes(Secret::try_from_base32(&factor.secret).ok()?).with_skew(CLOCKS_APART).build().ok()?;
+    let step = totp.check(code, now).filter(|step| step.abs_diff(now / STEP) > 1)?;
+    Some((step.cast_signed() - (now / STEP).cast_signed()) * STEP.cast_signed())
 }
 
 /// Whether the device shows this code now, or did half a minute ago, or will in half a minute, and it was not accepted before.
@@ -183,6 +203,15 @@ mod tests {
         for (now, code) in [(59, "287082"), (1_111_111_109, "081804"), (1_234_567_890, "005924"), (20_000_000_000, "353130")] {
             assert!(accept_code(&mut factor(), code, now), "{now}");
         }
+    }
+
+    #[test]
+    fn of_a_code_of_another_time_it_is_known_how_far_the_clocks_are_apart() {
+        let (code, begin) = ("005924", 1_234_567_890);
+        for (now, off) in [(begin, None), (begin + 40, None), (begin + 120, Some(-120)), (begin - 300, Some(300)), (begin + 7_200, None)] {
+            assert_eq!(off_by(&factor(), code, now), off, "{}", now - begin);
+        }
+        assert_eq!(off_by(&factor(), "000000", begin), None);
     }
 
     #[test]

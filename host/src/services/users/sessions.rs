@@ -164,7 +164,9 @@ fn refused(proof: Proof) -> Option<ServiceError> {
     let detail = match proof {
         Proof::Right | Proof::WrongPassword => return None,
         Proof::NoCode => "this account has a second factor: send the code that your authenticator app shows, or a recovery code, as `code`",
-        Proof::WrongCode => "this code is wrong, or was used already: wait for the next one",
+        Proof::WrongCode => {
+            "this code is wrong, or was used already: wait for the next one. If none is right, the clock of the device is not right"
+        }
     };
     Some(ServiceError::SecondFactor { detail: detail.into(), code: "second-factor-required" })
 }

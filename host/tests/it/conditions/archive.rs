@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::retention::{DATABASE, asked, deliver};
@@ -12,6 +12,7 @@ use super::test_env::until;
 use crate::client::{PATIENCE, order};
 use crate::observability::scraped::Scraped;
 use crate::process::Home;
+use crate::test_app::repository;
 
 const ARCHIVE: &str = "data/archive";
 
@@ -155,4 +156,32 @@ async fn an_archive_without_room_keeps_the_orders_in_the_database_and_says_so() 
         (process.client.get("/healthz").await.body["checks"]["archive"]["status"] == "up").then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_back_of_an_order_is_known_for_as_long_as_the_order() {
+    let home = Home::new();
+    let process = home.start(&[("RETAIN_INSTANCES", "0s"), ("SHIPPING_RETRY_AFTER", "20m")]).await;
+    let customer = process.client.customer("ada").await;
+    process.client.customer("fay").await;
+    home.operate(&repository().join("configs/monolith.yaml"), &["users", "grant", "fay@example.com", "finance"]).unwrap();
+    let fay = process.client.login("fay").await;
+    let mut body = order("prod-008", 1, "tok_visa");
+    body["shipping"]["zip"] = json!("99999");
+    let waiting = customer.post("/api/orders", &body).await;
+    let id = waiting.body["id"].as_str().unwrap();
+    let total = customer.wait_for("orders", id, &["ship_failed"]).await["data"]["total"].as_f64().unwrap();
+    let most = (total * 100.0).round() as i64 - 1;
+    let refund = async || fay.post("/api/admin/refunds", &json!({"orderId": id, "amount": most, "reason": "late"})).await;
+    let first = refund().await;
+    assert_eq!(first.status, StatusCode::CREATED, "{first:?}");
+    customer.wait_for("refunds", first.body["id"].as_str().unwrap(), &["closed"]).await;
+    // What ended after it is in the archive: so was looked whether the refund may go as well.
+    let later = customer.order("prod-008", 1, "tok_visa").await.body["id"].as_str().unwrap().to_owned();
+    until("an order that ended later is archived", || async { ids(&archived(&home)).contains(&later).then_some(()) }).await;
+    let later = customer.order("prod-008", 1, "tok_visa").await.body["id"].as_str().unwrap().to_owned();
+    until("another one is archived", || async { ids(&archived(&home)).contains(&later).then_some(()) }).await;
+    let again = refund().await;
+    assert_eq!((again.status, &again.body["code"]), (StatusCode::CONFLICT, &json!("more_than_is_left")), "{again:?}");
+    assert!(!ids(&archived(&home)).contains(first.body["id"].as_str().unwrap()));
 }

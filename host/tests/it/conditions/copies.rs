@@ -281,3 +281,14 @@ async fn a_copy_whose_report_cannot_be_printed_is_there_and_is_told_to_be() {
     assert!(said.contains("was copied to") && said.contains("This was done") && said.contains("No space left"), "{said}");
     assert!(copy.exists() && !output.status.success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_says_whose_accounts_were_changed_since_the_copy() {
+    let home = a_stopped_shop().await;
+    let copy = home.path().join("copy.db");
+    backup(&home, &[], &copy).unwrap();
+    assert!(!restore(&home, &[], &copy).unwrap().contains("accounts"), "nothing has changed");
+    home.operate(&monolith(), &["users", "disable", "ada@example.com"]).unwrap();
+    let told = restore(&home, &[], &copy).unwrap();
+    assert!(told.contains("1 accounts were changed after that copy") && told.contains("ada@example.com"), "{told}");
+}

@@ -23,6 +23,12 @@ async fn money_and_goods_come_back_through_three_processes() {
     let data = split.home.path().join("users-products");
     let variables = [("DATA_DIR", data.as_path()), ("JWT_SECRET", Path::new(SECRET))];
     split.home.operate_from_shell(&config("users-products.yaml"), &["users", "grant", "fay@example.com", "finance"], &variables).unwrap();
+    let of_orders = [("DATA_DIR", split.home.path().join("orders"))];
+    let of_orders: Vec<(&str, &Path)> = of_orders.iter().map(|(name, folder)| (*name, folder.as_path())).collect();
+    for (command, reason) in [("users", "it keeps no accounts"), ("reservations", "nothing can be reserved")] {
+        let told = split.home.operate_from_shell(&config("orders.yaml"), &[command, "list"], &of_orders).unwrap_err();
+        assert!(told.contains(reason), "what another process keeps is not nothing: {told}");
+    }
     let fay = gateway.client.login("fay").await;
 
     let bought = ada.order_until("prod-001", 2, "tok_visa", &["delivered"]).await;

@@ -168,6 +168,9 @@ fn what_nobody_sees_in_a_setting_is_refused_by_name_at_the_start() {
         let told = refused("monolith.yaml", "DATA_DIR", value.as_ref());
         assert!(told.contains("DATA_DIR") && told.contains(flaw), "{value:?}: {told}");
     }
+    // As the address bar of a browser has it: a link with two `#` leads to no page.
+    let told = refused("monolith.yaml", "SHOP_URL", "https://shop.example.com/#/".as_ref());
+    assert!(told.contains("resetLink") && told.contains("one # at most"), "{told}");
     assert!(refused("monolith.yaml", "LISTEN", "127.0.0.1:0\r".as_ref()).contains("LISTEN"));
     let latin_1 = OsStr::from_bytes(b"./donn\xe9es");
     let told = refused("monolith.yaml", "DATA_DIR", latin_1);

@@ -75,3 +75,26 @@ async fn two_versions_do_the_same_jobs_and_it_is_told_where_they_differ() {
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong:?}");
     assert_eq!(designer.get("/operator/components/shipping-service").await.body["runs"], before, "nothing of it counts as a run");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_whose_file_cannot_be_written_says_what_serves_and_what_the_next_start_takes() {
+    let app = TestApp::start("configs/monolith.yaml", &[("OPERATOR_WRITES", "true")]).await;
+    let designer = staff(&app, "dora", &[Role::Designer]).await;
+    let serving = async || designer.get("/operator/components/payment-processor").await.body["digest"].as_str().unwrap().to_owned();
+    let first = serving().await;
+    // Beside a file with so long a name there is none with a longer one, whoever writes it.
+    let (place, file) = (app.component("payment.wasm"), app.component(&format!("{}.wasm", "v".repeat(240))));
+    std::fs::copy(built("payment-v2.wasm"), &file).unwrap();
+    std::os::unix::fs::symlink(&file, place.with_extension("link")).unwrap();
+    std::fs::rename(place.with_extension("link"), &place).unwrap();
+    until("the new version serves", async || (serving().await != first).then_some(json!(null))).await;
+
+    let back = designer.post("/operator/components/payment-processor/rollback", &json!({"reason": "it is slow"})).await;
+    assert_eq!((back.status, &back.body["component"]["digest"]), (StatusCode::OK, &json!(first)), "{back:?}");
+    let done = back.body["done"].as_str().unwrap();
+    assert!(done.contains("serves") && done.contains("cannot write") && done.contains("next start"), "{done}");
+    let health = app.client.get("/healthz").await.body;
+    let check = &health["checks"]["payment-processor"];
+    assert_eq!(check["status"], "degraded", "{health:#}");
+    assert!(check["message"].as_str().unwrap().contains("which the next start takes"), "{check}");
+}
