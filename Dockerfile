@@ -10,6 +10,8 @@ WORKDIR /src/web
 COPY web/package.json web/package-lock.json ./
 RUN --mount=type=cache,target=/root/.npm npm ci
 COPY web ./
+# What the forms of the editor are made from.
+COPY schemas /src/schemas
 RUN npm run build
 
 FROM rust:1.95-bookworm AS build

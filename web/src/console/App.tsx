@@ -10,11 +10,12 @@ import { Toasts } from '../shared/ui/toasts'
 import { entryOf, useWays } from './operator/menu'
 import { MissingPage } from './operator/pages/refusals'
 import { SignInPage } from './operator/pages/SignInPage'
-import { StartPage } from './operator/pages/StartPage'
 import { useForgetting } from './operator/process'
 import { Inside } from './operator/ui/Inside'
 import { Who } from './operator/ui/Who'
 
+// Who looks at a process may never want it, and it weighs more than all the rest.
+const EditorPage = lazily(() => import('./editor/EditorPage'), 'nobody')
 const InstancesPage = lazily(() => import('./operator/pages/InstancesPage'))
 const InstancePage = lazily(() => import('./operator/pages/InstancePage'))
 const WaitingPage = lazily(() => import('./operator/pages/WaitingPage'))
@@ -23,7 +24,7 @@ const ComponentPage = lazily(() => import('./operator/pages/ComponentPage'))
 const AuditPage = lazily(() => import('./operator/pages/AuditPage'))
 
 const routes: readonly Route[] = [
-  { pattern: '/', page: () => <StartPage /> },
+  { pattern: '/', page: () => <EditorPage /> },
   { pattern: '/sign-in', page: () => <SignInPage /> },
   { pattern: '/instances', page: () => inside(<InstancesPage />) },
   {

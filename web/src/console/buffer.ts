@@ -36,6 +36,11 @@ export class TextBuffer {
     return this.#text
   }
 
+  /** What was saved or opened. */
+  get saved(): string {
+    return this.#saved
+  }
+
   /** Whether the bytes differ from those that were saved or opened, and nothing else. */
   get dirty(): boolean {
     return this.#text !== this.#saved

@@ -90,6 +90,13 @@ impl Left {
         self.note.as_ref().map_or(log, |note| !note.closed || log)
     }
 
+    /// How much is known to be in the database's own file: all that was, if it was closed and its tables are still the same. Nothing has to
+    /// be copied from the log then.
+    pub(super) fn in_file(&self, content: &Content) -> Option<i64> {
+        let note = self.note.as_ref().filter(|note| note.closed && note.form == content.form && note.database == content.database)?;
+        Some(note.copied)
+    }
+
     /// Looks at the files before SQLite does, which makes what is missing and joins a log to whatever it lies beside.
     pub(super) fn check_files(&self) -> Result<(), OpenError> {
         let Some(note) = &self.note else { return Ok(()) };
@@ -155,10 +162,11 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// Notes that `content` is open from now on, durably: whoever comes next must know that it was not closed.
-    pub(super) fn open(database: &Path, content: Content, copied: bool) -> Self {
+    /// Notes that `content` is open from now on, durably: whoever comes next must know that it was not closed. `copied` is how much of it is
+    /// known to be in the database's own file.
+    pub(super) fn open(database: &Path, content: Content, copied: Option<i64>) -> Self {
         let Content { database: identity, epoch, form, written } = content;
-        let note = Note { database: identity, epoch, form, written, copied: if copied { written } else { 0 }, closed: false };
+        let note = Note { database: identity, epoch, form, written, copied: copied.unwrap_or(0), closed: false };
         let path = beside(database, ".mark");
         let file = private().create(true).truncate(false).write(true).open(&path);
         let file = file.inspect_err(|error| cannot_note(&path, error)).ok();

@@ -39,8 +39,8 @@ pub(super) fn open(path: &Path, clock: &Clock) -> Result<Opened, OpenError> {
         tracing::warn!(database = %whole.display(), "there was no database: a new, empty one was made");
     }
     let begun = begin(&connection, epoch, &mut tail, clock).map_err(sqlite)?;
-    let copied = copy_log(&connection);
     let content = Content::read(&connection).map_err(sqlite)?;
+    let copied = left.in_file(&content).or_else(|| copy_log(&connection).then_some(content.written));
     Ok(Opened { identity: content.database.clone(), mark: Mark::open(path, content, copied), connection, epoch, begun, tail, check, lock })
 }
 

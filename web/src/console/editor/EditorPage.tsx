@@ -1,0 +1,175 @@
+/** The editor of configs: a canvas, a form, a text and a tree, which are views of one text. It needs no login and no server. */
+import './EditorPage.css'
+import { lazy, Suspense, useEffect, useState } from 'react'
+import { toast } from '../../shared/ui/toasts'
+import { Canvas } from './Canvas.tsx'
+import { ConnectDialog, connectOrAsk, type Wanted } from './ConnectDialog.tsx'
+import { useEditor, useModel, useShown } from './documents.ts'
+import { keepDrafts } from './drafts.ts'
+import { Help } from './Help.tsx'
+import { loadSchema } from './host.ts'
+import { useKeys } from './keys.ts'
+import { Outline } from './Outline.tsx'
+import { Palette } from './Palette.tsx'
+import { Problems, useNextProblem } from './Problems.tsx'
+import { Properties } from './Properties.tsx'
+import { useHostsWord } from './problems.ts'
+import { takeSchema } from './schema.ts'
+import { Tabs } from './Tabs.tsx'
+import { Toolbar } from './Toolbar.tsx'
+import { type Side, useView, view } from './view.ts'
+
+const TextPanel = lazy(() => import('./TextPanel.tsx'))
+
+let begun = false
+
+/** Once for a page, however often the editor is left and come back to. */
+function begin(): void {
+  if (begun) return
+  begun = true
+  void keepDrafts()
+  void loadSchema().then(takeSchema)
+}
+
+export default function EditorPage() {
+  const { side, text, problems, help } = useView()
+  const [wanted, setWanted] = useState<Wanted | null>(null)
+  const nextProblem = useNextProblem()
+  useEffect(begin, [])
+  useEffect(() => {
+    document.title = 'Workflow editor · Millrace'
+  }, [])
+  useHostsWord()
+  useRefusals()
+  useKeys({ connect: () => setWanted(wantedFromSelection()), rename, nextProblem })
+  const connect = (from: string, to: string) => setWanted(connectOrAsk({ from, to }))
+  return (
+    <div className="editor">
+      <h1 className="sr-only">Workflow editor</h1>
+      <Toolbar />
+      <Tabs />
+      <div className="editor-body" id="editor-body" role="tabpanel" aria-label="Config" data-text={text || undefined}>
+        <aside className="editor-side" id="panel-side" tabIndex={-1} aria-label="Modules and outline">
+          <Sides side={side} />
+          {side === 'modules' ? (
+            <Palette />
+          ) : (
+            <Outline onConnect={(from) => setWanted({ from, to: null })} onRename={rename} />
+          )}
+        </aside>
+        <section className="editor-canvas" id="panel-canvas" tabIndex={-1} aria-label="Drawing">
+          <Banner />
+          <Canvas onConnect={connect} />
+          <OfferBar />
+        </section>
+        {text && (
+          <section className="editor-text" id="panel-text" tabIndex={-1} aria-label="Text">
+            <Suspense fallback={<p className="editor-wait">The text is on its way…</p>}>
+              <TextPanel />
+            </Suspense>
+          </section>
+        )}
+        <aside className="editor-properties" aria-label="Properties of what is selected">
+          <Properties />
+        </aside>
+        {problems && (
+          <div className="editor-problems">
+            <Problems />
+          </div>
+        )}
+      </div>
+      <Said />
+      {wanted && <ConnectDialog key={`${wanted.from} ${wanted.to}`} wanted={wanted} onClose={() => setWanted(null)} />}
+      {help && <Help onClose={() => view({ help: false })} />}
+    </div>
+  )
+}
+
+function wantedFromSelection(): Wanted | null {
+  const [from] = useEditor.getState().selection.modules
+  return from ? { from, to: null } : null
+}
+
+/** The name is edited in the form. */
+function rename(): void {
+  requestAnimationFrame(() => {
+    const input = document.querySelector<HTMLInputElement>('#panel-properties .setting-input')
+    input?.focus()
+    input?.select()
+  })
+}
+
+const SIDES: readonly [Side, string][] = [
+  ['modules', 'Modules'],
+  ['outline', 'Outline'],
+]
+
+function Sides({ side }: { side: Side }) {
+  return (
+    <div className="editor-sides">
+      <h2 className="sr-only">{side === 'modules' ? 'Modules' : 'Outline'}</h2>
+      {SIDES.map(([own, label]) => (
+        <button key={own} type="button" aria-pressed={own === side} onClick={() => view({ side: own })}>
+          {label}
+        </button>
+      ))}
+    </div>
+  )
+}
+
+/** Why the drawing cannot be changed, or what there is to begin with. */
+function Banner() {
+  const { readOnly, modules } = useModel()
+  const { text } = useShown()
+  if (readOnly) {
+    return (
+      <p className="editor-banner" role="status">
+        {readOnly}{' '}
+        <button type="button" className="text-button" onClick={() => view({ text: true })}>
+          Show the text
+        </button>
+      </p>
+    )
+  }
+  if (modules.length > 0 || text.trim() !== '') return null
+  return (
+    <div className="editor-empty">
+      <p>Drag a module here, or import a config.</p>
+      <p>Nothing leaves this browser. What you make is kept here as a draft.</p>
+    </div>
+  )
+}
+
+/** What was done, for those who cannot see it. */
+function Said() {
+  const said = useEditor((state) => state.said)
+  return (
+    <p className="sr-only" aria-live="polite">
+      {said?.kind === 'done' ? said.message : ''}
+    </p>
+  )
+}
+
+/** Why something was not done is seen by everybody. */
+function useRefusals(): void {
+  const said = useEditor((state) => state.said)
+  useEffect(() => {
+    if (said?.kind === 'refused') toast('error', said.message)
+  }, [said])
+}
+
+/** A way back, for a while. */
+function OfferBar() {
+  const said = useEditor((state) => state.said)
+  const { text } = useShown()
+  if (!said?.offer || said.text !== text) return null
+  const { message, offer } = said
+  return (
+    <div className="editor-offer">
+      <span>{message}</span>
+      <button type="button" onClick={offer.run}>
+        {offer.label}
+      </button>
+    </div>
+  )
+}

@@ -1,0 +1,126 @@
+/** What can be done with the config as a whole. */
+import './Toolbar.css'
+import { type ReactNode, useRef } from 'react'
+import { exportFile, importFile, judge, loadFromServer, save } from './actions.ts'
+import { clear, redo, undo, useModel, useShown } from './documents.ts'
+import { lookAtAll } from './places.ts'
+import { useProblems } from './problems.ts'
+import { toggle, useView, view } from './view.ts'
+
+export function Toolbar() {
+  const { text, undoLabel, redoLabel } = useShown()
+  const { modules } = useModel()
+  const { isGrouped, text: hasText, problems: hasProblems } = useView()
+  const { problems } = useProblems()
+  const isEmpty = text.trim() === ''
+  return (
+    <div className="toolbar" role="toolbar" aria-label="Workflow">
+      <Group label="File">
+        <ImportButton />
+        <Tool onClick={() => void loadFromServer()}>Load Server</Tool>
+        <Tool onClick={exportFile} disabled={isEmpty}>
+          Export YAML
+        </Tool>
+        <Tool onClick={save} disabled={isEmpty} title="Ctrl+S">
+          Save
+        </Tool>
+        <Tool onClick={() => void validate()} disabled={isEmpty}>
+          Validate
+        </Tool>
+      </Group>
+      <Group label="History">
+        <Tool onClick={undo} disabled={undoLabel === null} title={undoLabel ? `Undo: ${undoLabel}` : 'Ctrl+Z'}>
+          Undo
+        </Tool>
+        <Tool onClick={redo} disabled={redoLabel === null} title={redoLabel ? `Redo: ${redoLabel}` : 'Ctrl+Shift+Z'}>
+          Redo
+        </Tool>
+      </Group>
+      <Group label="View">
+        <Tool pressed={isGrouped} onClick={group}>
+          Auto-group
+        </Tool>
+        <Tool pressed={hasText} onClick={() => toggle('text')}>
+          Text
+        </Tool>
+        <Tool pressed={hasProblems} onClick={() => toggle('problems')}>
+          Problems
+          {problems.length > 0 && <span className="tool-count">{problems.length}</span>}
+        </Tool>
+      </Group>
+      <div className="toolbar-end">
+        <span className="toolbar-modules">{modules.length} modules</span>
+        <Tool onClick={clear} disabled={isEmpty}>
+          Clear
+        </Tool>
+        <Tool onClick={() => view({ help: true })} title="Keys: ?" label="Help">
+          ?
+        </Tool>
+      </div>
+    </div>
+  )
+}
+
+async function validate(): Promise<void> {
+  if (await judge()) view({ problems: true })
+}
+
+function group(): void {
+  toggle('isGrouped')
+  lookAtAll()
+}
+
+function ImportButton() {
+  const input = useRef<HTMLInputElement>(null)
+  return (
+    <>
+      <Tool onClick={() => input.current?.click()}>Import</Tool>
+      <input
+        ref={input}
+        type="file"
+        accept=".yaml,.yml"
+        hidden
+        aria-label="Workflow file"
+        onChange={({ target }) => {
+          const file = target.files?.[0]
+          // The same file can be chosen again.
+          target.value = ''
+          if (file) void importFile(file)
+        }}
+      />
+    </>
+  )
+}
+
+function Group({ label, children }: { label: string; children: ReactNode }) {
+  return (
+    <fieldset className="toolbar-group" aria-label={label}>
+      {children}
+    </fieldset>
+  )
+}
+
+interface ToolProps {
+  onClick: () => void
+  disabled?: boolean
+  pressed?: boolean
+  title?: string
+  label?: string
+  children: ReactNode
+}
+
+function Tool({ onClick, disabled = false, pressed, title, label, children }: ToolProps) {
+  return (
+    <button
+      type="button"
+      className="tool"
+      onClick={onClick}
+      disabled={disabled}
+      aria-pressed={pressed}
+      title={title}
+      aria-label={label}
+    >
+      {children}
+    </button>
+  )
+}

@@ -1,0 +1,47 @@
+/** Which panels are seen, kept with this browser. */
+import { create } from 'zustand'
+
+export type Side = 'modules' | 'outline'
+
+interface View {
+  side: Side
+  text: boolean
+  problems: boolean
+  isGrouped: boolean
+  help: boolean
+}
+
+const KEY = 'millrace-editor-view'
+
+export const useView = create<View>(() => ({
+  side: 'modules',
+  text: false,
+  problems: false,
+  isGrouped: false,
+  help: false,
+  ...kept(),
+}))
+
+function kept(): Partial<View> {
+  try {
+    const { side, text } = JSON.parse(localStorage.getItem(KEY) ?? '{}') as Partial<View>
+    return { ...(side === 'outline' ? { side } : {}), ...(text === true ? { text } : {}) }
+  } catch {
+    return {}
+  }
+}
+
+/** Shows or hides panels. */
+export function view(change: Partial<View>): void {
+  useView.setState(change)
+  const { side, text } = useView.getState()
+  try {
+    localStorage.setItem(KEY, JSON.stringify({ side, text }))
+  } catch {
+    // Storage may be forbidden or full.
+  }
+}
+
+export function toggle(panel: 'text' | 'problems' | 'isGrouped' | 'help'): void {
+  view({ [panel]: !useView.getState()[panel] })
+}

@@ -1,0 +1,211 @@
+/** The workflow editor in a browser: one text, seen as a drawing, a form, a tree and as text. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Page } from '@playwright/test'
+import { consoleOf } from './operator'
+import { repository } from './running/program'
+import type { RunningStore } from './running/store'
+import { expect, expectNoViolations, test } from './store'
+
+const file = (name: string) => join(repository, `configs/${name}.yaml`)
+const nodes = (page: Page) => page.locator('.react-flow__node-module')
+const node = (page: Page, name: string) => nodes(page).filter({ has: page.getByText(name, { exact: true }) })
+const tool = (page: Page, name: string) =>
+  page.getByRole('toolbar', { name: 'Workflow' }).getByRole('button', { name, exact: true })
+const properties = (page: Page) => page.locator('#panel-properties')
+
+/** The editor as somebody finds it for the first time, without a process behind it. */
+async function openAlone(page: Page, store: RunningStore): Promise<void> {
+  await page.route('**/operator/**', (route) => route.abort())
+  await page.goto(consoleOf(store))
+  await expect(page.locator('.react-flow')).toBeVisible()
+}
+
+async function importFile(page: Page, path: string): Promise<void> {
+  await page.getByLabel('Workflow file').setInputFiles(path)
+}
+
+async function drag(page: Page, label: string, x: number, y: number): Promise<void> {
+  const item = page.locator('[draggable="true"]').filter({ has: page.getByText(label, { exact: true }) })
+  await item.dragTo(page.locator('.react-flow'), { targetPosition: { x, y } })
+}
+
+/** The bytes that Export gives. */
+async function exported(page: Page): Promise<string> {
+  const [download] = await Promise.all([page.waitForEvent('download'), tool(page, 'Export YAML').click()])
+  expect(download.suggestedFilename()).toBe('workflow.yaml')
+  return readFileSync(await download.path(), 'utf8')
+}
+
+test('the editor opens without login and without a server, empty', async ({ page, store }) => {
+  await openAlone(page, store)
+  for (const part of ['background', 'controls', 'minimap']) {
+    await expect(page.locator(`.react-flow__${part}`)).toBeVisible()
+  }
+  await expect(page.getByRole('heading', { name: 'Properties' })).toBeVisible()
+  await expect(page.getByText('Select a node to edit its properties')).toBeVisible()
+  await expect(page.getByText('0 modules')).toBeVisible()
+  for (const name of ['Export YAML', 'Save', 'Validate', 'Undo', 'Redo', 'Clear']) {
+    await expect(tool(page, name)).toBeDisabled()
+  }
+  for (const name of ['Import', 'Load Server']) await expect(tool(page, name)).toBeEnabled()
+  await tool(page, 'Load Server').click()
+  await expect(page.locator('.toast-error')).toContainText('No server answers here')
+  await expectNoViolations(page)
+})
+
+test('modules are dragged from the palette, connected, edited, deleted, and all of it is undone', async ({
+  page,
+  store,
+}) => {
+  await openAlone(page, store)
+  await drag(page, 'HTTP Server', 200, 120)
+  await expect(page.getByText('1 modules')).toBeVisible()
+  await expect(node(page, 'http-server')).toContainText('HTTP Server')
+  await expect(node(page, 'http-server')).toContainText('http.server')
+  await drag(page, 'Metrics Collector', 420, 360)
+  await expect(nodes(page)).toHaveCount(2)
+  await expect(page.locator('.react-flow__edge')).toHaveCount(0)
+  await node(page, 'http-server')
+    .locator('.react-flow__handle-bottom')
+    .dragTo(node(page, 'metrics-collector').locator('.react-flow__handle-top'))
+  await expect(page.locator('.react-flow__edge')).toHaveCount(1)
+  await node(page, 'http-server').click()
+  await properties(page).getByLabel('Name', { exact: true }).fill('web')
+  await properties(page).getByLabel('Read Timeout').fill('20s')
+  await properties(page).getByLabel('Address', { exact: true }).fill(':9090')
+  expect(await exported(page)).toBe(`modules:
+  - name: web
+    type: http.server
+    config:
+      address: ":9090"
+      readTimeout: 20s
+  - name: metrics-collector
+    type: metrics.collector
+    dependsOn: [web]
+`)
+  await properties(page).getByRole('button', { name: 'Delete Node' }).click()
+  await expect(nodes(page)).toHaveCount(1)
+  await page.locator('.editor-offer').getByRole('button', { name: 'Undo' }).click()
+  await expect(nodes(page)).toHaveCount(2)
+  while (await tool(page, 'Undo').isEnabled()) await tool(page, 'Undo').click()
+  await expect(nodes(page)).toHaveCount(0)
+  while (await tool(page, 'Redo').isEnabled()) await tool(page, 'Redo').click()
+  await expect(node(page, 'web')).toBeVisible()
+})
+
+test('what is imported is exported byte for byte, however it was looked at and moved', async ({ page, store }) => {
+  await openAlone(page, store)
+  await importFile(page, file('monolith'))
+  await expect(page.getByText('Workflow imported from file')).toBeVisible()
+  await expect(node(page, 'orders-api')).toBeVisible()
+  const before = (await node(page, 'orders-api').boundingBox()) ?? { x: 0, y: 0 }
+  await node(page, 'orders-api').hover()
+  await page.mouse.down()
+  await page.mouse.move(before.x + 140, before.y + 60, { steps: 5 })
+  await page.mouse.up()
+  await tool(page, 'Auto-group').click()
+  await expect(page.locator('.react-flow__node-frame')).not.toHaveCount(0)
+  await tool(page, 'Auto-group').click()
+  await expect(tool(page, 'Undo')).toBeEnabled()
+  await expect(page.locator('.tab-dirty')).toHaveCount(0)
+  expect(await exported(page)).toBe(readFileSync(file('monolith'), 'utf8'))
+})
+
+test('a box lies where it was put, also after the page was left', async ({ page, store }) => {
+  await openAlone(page, store)
+  await drag(page, 'HTTP Server', 200, 120)
+  await drag(page, 'Health Checker', 500, 420)
+  const place = () => node(page, 'health-checker').evaluate((box) => box.style.transform)
+  const before = await place()
+  await expect(page.locator('.tab-dirty')).toBeVisible()
+  await page.reload()
+  await expect(node(page, 'health-checker')).toBeVisible()
+  expect(await place()).toBe(before)
+  await expect(page.locator('.tab-dirty')).toBeVisible()
+})
+
+test('keys undo, redo, delete and let go, and mean text in a field', async ({ page, store }) => {
+  await openAlone(page, store)
+  await importFile(page, file('monolith'))
+  await expect(page.getByText('Workflow imported from file')).toBeVisible()
+  await node(page, 'orders-api').click()
+  await expect(properties(page).getByLabel('Name', { exact: true })).toHaveValue('orders-api')
+  const name = properties(page).getByLabel('Name', { exact: true })
+  await name.press('End')
+  await name.press('Backspace')
+  await expect(node(page, 'orders-ap')).toBeVisible()
+  await page.keyboard.press('Control+z')
+  await expect(node(page, 'orders-api')).toBeVisible()
+  await node(page, 'orders-api').click()
+  await page.keyboard.press('Escape')
+  await expect(page.getByText('Select a node to edit its properties')).toBeVisible()
+  await node(page, 'health').click()
+  await page.keyboard.press('Delete')
+  await expect(node(page, 'health')).toHaveCount(0)
+  await page.keyboard.press('Control+z')
+  await expect(node(page, 'health')).toBeVisible()
+  await page.keyboard.press('Control+Shift+z')
+  await expect(node(page, 'health')).toHaveCount(0)
+  await page.keyboard.press('?')
+  await expect(page.getByRole('dialog', { name: 'Keys' })).toBeVisible()
+  await page.keyboard.press('Escape')
+  await expect(page.getByRole('dialog')).toHaveCount(0)
+})
+
+test('the text and the drawing are two views of one thing', async ({ page, store }) => {
+  await openAlone(page, store)
+  await importFile(page, file('monolith'))
+  await node(page, 'orders-api').click()
+  await tool(page, 'Text').click()
+  const chosen = page.locator('.cm-chosen')
+  await expect(chosen.first()).toContainText('name: orders-api')
+  await page.locator('.cm-line', { hasText: 'resourceName: orders' }).click()
+  await page.keyboard.press('End')
+  await page.keyboard.type('x')
+  await expect(properties(page).getByLabel('Resource Name')).toHaveValue('ordersx')
+  await properties(page).getByLabel('Resource Name').fill('bookings')
+  await expect(page.locator('.cm-content')).toContainText('resourceName: bookings')
+  await page.locator('.cm-content').focus()
+  while (await tool(page, 'Undo').isEnabled()) await page.keyboard.press('Control+z')
+  await expect(nodes(page)).toHaveCount(0)
+  await expectNoViolations(page)
+})
+
+test('a mistake is told at once, in the same words at its four places, and as a number', async ({ page, store }) => {
+  await openAlone(page, store)
+  await importFile(page, file('monolith'))
+  await tool(page, 'Validate').click()
+  await expect(page.getByText(/Workflow is valid \(local check only\)/)).toBeVisible()
+  await node(page, 'step-payment').click()
+  await properties(page).getByLabel('Component ID').fill('payment-procesor')
+  await expect(tool(page, 'Problems 1')).toBeVisible()
+  await expect(properties(page)).toContainText('There is no module `payment-procesor`.')
+  await expect(node(page, 'step-payment').locator('.module-box-problems')).toHaveText('1')
+  await tool(page, 'Validate').click()
+  await expect(page.locator('.toast-error')).toContainText('1 problem found')
+  await expect(page.locator('#panel-problems')).toContainText("did you mean 'payment-processor'?")
+  await expectNoViolations(page)
+})
+
+test('a file that is no YAML is shown as text, and says where it cannot be read', async ({ page, store }) => {
+  await openAlone(page, store)
+  const broken = { name: 'broken.yaml', mimeType: 'text/yaml', buffer: Buffer.from('modules:\n  - name: [a\n') }
+  await page.getByLabel('Workflow file').setInputFiles(broken)
+  await expect(page.getByText(/Failed to parse workflow file/)).toBeVisible()
+  await page.getByRole('button', { name: 'Show the text' }).click()
+  await expect(page.locator('.cm-content')).toContainText('name: [a')
+  const binary = { name: 'picture.yaml', mimeType: 'text/yaml', buffer: Buffer.from([0xff, 0xfe, 0x00, 0xd8]) }
+  await page.getByLabel('Workflow file').setInputFiles(binary)
+  await expect(page.locator('.toast-error')).toContainText('not text in UTF-8')
+})
+
+test('the process behind the page tells its config, and judges what is edited', async ({ page, store }) => {
+  await page.goto(consoleOf(store))
+  await tool(page, 'Load Server').click()
+  await expect(page.getByText('Workflow loaded from server')).toBeVisible()
+  await tool(page, 'Validate').click()
+  await expect(page.locator('.toast')).toHaveText(/Workflow is valid$|problems? found$/)
+  await tool(page, 'Problems').click()
+  await expect(page.locator('#panel-problems')).toContainText('Checked by the host')
+})
