@@ -467,6 +467,10 @@ impl Resources {
         &self.inner.parts.stock
     }
 
+    pub(super) fn workflows(&self) -> &Arc<Workflows> {
+        &self.inner.parts.workflows
+    }
+
     pub(super) fn draws(&self) -> &Draws {
         &self.inner.parts.draws
     }
