@@ -14,7 +14,7 @@ import { useForgetting } from './operator/process'
 import { Inside } from './operator/ui/Inside'
 import { Who } from './operator/ui/Who'
 
-const EditorPage = lazily(() => import('./editor/EditorPage'))
+const EditorPage = lazily(() => import('./editor/EditorPage'), 'nobody')
 const InstancesPage = lazily(() => import('./operator/pages/InstancesPage'))
 const InstancePage = lazily(() => import('./operator/pages/InstancePage'))
 const WaitingPage = lazily(() => import('./operator/pages/WaitingPage'))
