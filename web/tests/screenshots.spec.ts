@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Page } from '@playwright/test'
+import { consoleOf, declined, enter, paid } from './operator'
 import { newMember, signIn } from './staff'
 import { buy, expect, fillAddress, logIn, newCustomer, settled, test } from './store'
 
@@ -114,6 +115,35 @@ for (const theme of ['light', 'dark'] as const) {
       await page.getByRole('button', { name: 'Refund…' }).click()
       await settled(page)
       await page.screenshot({ path: resolve(folder, `admin-refund-${theme}-${device}.png`) })
+    })
+  }
+}
+
+for (const theme of ['light', 'dark'] as const) {
+  for (const device of ['desktop', 'phone'] as const) {
+    test(`the console, ${theme} on a ${device}`, async ({ visitor, store }) => {
+      test.setTimeout(300_000)
+      const page = await visitor({ viewport: WIDTHS[device], colorScheme: theme, reducedMotion: 'reduce' })
+      const done = await paid(store)
+      const id = await declined(store)
+      await enter(page, store, 'operator', 'designer', 'admin')
+      for (const [name, path] of [
+        ['instances', '/instances'],
+        ['instance', `/instances/orders/${id}`],
+        ['timeline', `/instances/orders/${done}?view=timeline`],
+        ['waiting', '/waiting'],
+        ['components', '/components'],
+        ['component', '/components/payment-processor'],
+        ['audit', '/audit'],
+      ] as const) {
+        await page.goto(consoleOf(store, path))
+        await expect(page.locator('h1')).toBeVisible()
+        await shot(page, `console-${name}-${theme}-${device}`)
+      }
+      await page.goto(consoleOf(store, `/instances/orders/${id}`))
+      await page.getByRole('button', { name: 'Hold' }).click()
+      await settled(page)
+      await page.screenshot({ path: resolve(folder, `console-hold-${theme}-${device}.png`) })
     })
   }
 }

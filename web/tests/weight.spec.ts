@@ -1,5 +1,6 @@
 /** What the first page weighs and how soon it is there, by the browser's own figures. */
 import type { Page } from '@playwright/test'
+import { consoleOf } from './operator'
 import { newMember, signIn } from './staff'
 import { expect, test } from './store'
 
@@ -7,6 +8,8 @@ import { expect, test } from './store'
 const WEIGHT_LIMIT = 100_000
 /** Of the admin, whose people come every day. */
 const ADMIN_WEIGHT_LIMIT = 150_000
+/** And of the console, without the editor. */
+const CONSOLE_WEIGHT_LIMIT = 150_000
 const PAINT_LIMIT_MS = 1_000
 
 /** Visits without anything kept: the best of them is what the page takes, the rest is what else the machine had to do. */
@@ -60,4 +63,14 @@ test('the first page of the admin is light', async ({ page, store }) => {
   const weight = await weighed(page)
   console.log(`first page of the admin, with all that is loaded when nothing else is to do: ${weight} bytes`)
   expect(weight).toBeLessThan(ADMIN_WEIGHT_LIMIT)
+})
+
+test('the pages of the console that ask a process are light', async ({ page, store }) => {
+  // A stream that never ends would be a network that is never idle.
+  await page.route('**/operator/live', (route) => route.abort())
+  await page.goto(consoleOf(store, '/instances'))
+  await expect(page.getByRole('heading', { name: 'Instances', level: 1 })).toBeVisible()
+  const weight = await weighed(page)
+  console.log(`first page of the console, with all that is loaded when nothing else is to do: ${weight} bytes`)
+  expect(weight).toBeLessThan(CONSOLE_WEIGHT_LIMIT)
 })

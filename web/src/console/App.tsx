@@ -14,6 +14,7 @@ import { useForgetting } from './operator/process'
 import { Inside } from './operator/ui/Inside'
 import { Who } from './operator/ui/Who'
 
+// Who looks at a process may never want it, and it weighs more than all the rest.
 const EditorPage = lazily(() => import('./editor/EditorPage'), 'nobody')
 const InstancesPage = lazily(() => import('./operator/pages/InstancesPage'))
 const InstancePage = lazily(() => import('./operator/pages/InstancePage'))

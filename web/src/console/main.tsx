@@ -5,7 +5,10 @@ import '../shared/styles/button.css'
 import '../shared/desk/desk.css'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
+import { speakOf } from '../shared/api/errors'
 import { App } from './App'
+
+speakOf('process')
 
 const root = document.getElementById('root')
 if (!root) throw new Error('index.html has no #root')

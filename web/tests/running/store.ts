@@ -65,6 +65,7 @@ class Home {
       WEB_ROOT: resolve(import.meta.dirname, '../../dist'),
       JWT_SECRET: 'a-secret-for-tests-that-is-long-enough-0123456789',
       INTERNAL_SECRET: 'another-secret-for-tests-that-is-long-enough-0123456789',
+      OPERATOR_WRITES: 'true',
       RATE_LIMIT_PER_MINUTE: '1000000',
       RATE_LIMIT_BURST: '100000',
       ...(products && { PRODUCTS_SEED: seed }),

@@ -13,7 +13,8 @@ import * as api from '../api/orders'
 import { startOfDay } from '../figures'
 import { Sales } from '../ui/Sales'
 
-const LOOK_MS = 10_000
+/** A whole office may have this page open behind one address, which shares one rate limit. */
+const LOOK_MS = 30_000
 /** Lines of a part. */
 const SHOWN = 5
 

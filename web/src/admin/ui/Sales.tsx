@@ -9,7 +9,7 @@ import * as api from '../api/orders'
 import { figures, startOfDay } from '../figures'
 import { Plot } from './Plot'
 
-const LOOK_MS = 30_000
+const LOOK_MS = 60_000
 /** Orders that are looked at, and how many come at once. */
 const MOST = 500
 const PART = 100

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest'
 import * as session from '../session'
 import { answer, onFetch } from '../testing/fetch'
 import { login, profile } from './account'
-import { ApiError, explain, isPassing, refused } from './errors'
+import { ApiError, explain, isPassing, refused, speakOf } from './errors'
 
 const signal = new AbortController().signal
 const USER = { id: 'u1', name: 'Ada', email: 'ada@example.com', createdAt: '2026-11-23T16:28:23Z' }
@@ -87,4 +87,12 @@ describe('a refusal', () => {
     expect(failures).toEqual([429, 500, 502, 503])
     expect(isPassing(new ApiError('unreachable', ''))).toBe(true)
   })
+})
+
+it('messages name what the pages of an application ask', () => {
+  const busy = refused(new Response(null, { status: 503 }), {})
+  expect(explain(busy)).toBe('The store is busy. Try again in a moment.')
+  speakOf('process')
+  expect(explain(busy)).toBe('The process is busy. Try again in a moment.')
+  speakOf('store')
 })

@@ -9,6 +9,14 @@ export type Failure =
   | 'busy' // later, see retryAfter
   | 'broken'
 
+/** What answers, in the words of the page: its own application says what that is. */
+let host = 'store'
+
+/** Has messages speak of this instead of the store. */
+export function speakOf(name: string) {
+  host = name
+}
+
 export class ApiError extends Error {
   readonly failure: Failure
   /** Words of the API by field, where it named one: `email`, `shipping.zip`. */
@@ -63,7 +71,7 @@ export function refused(response: Response, body: unknown): ApiError {
     (problem.errors ?? []).map(({ pointer, detail }) => [fieldOf(pointer), sentence(detail)]),
   )
   const seconds = Number(response.headers.get('retry-after'))
-  return new ApiError(failure, problem.detail ?? problem.error ?? `The store answered ${response.status}.`, {
+  return new ApiError(failure, problem.detail ?? problem.error ?? `The ${host} answered ${response.status}.`, {
     fields,
     problem: { ...problem },
     ...(seconds > 0 ? { retryAfter: seconds } : {}),
@@ -72,7 +80,7 @@ export function refused(response: Response, body: unknown): ApiError {
 
 /** From a call that got no answer. */
 export function unanswered(): ApiError {
-  return new ApiError('unreachable', 'No answer from the store.')
+  return new ApiError('unreachable', `No answer from the ${host}.`)
 }
 
 /** `/shipping/zip` is `shipping.zip`. */
@@ -90,15 +98,15 @@ export function explain(error: unknown): string {
   switch (error.failure) {
     case 'unreachable':
       return navigator.onLine
-        ? 'The store does not answer right now. Try again in a moment.'
+        ? `The ${host} does not answer right now. Try again in a moment.`
         : 'You are offline. Try again when you are connected.'
     case 'unauthorized':
       return 'Your session has ended. Log in again to go on.'
     case 'busy':
       if (error.problem.code === 'limit_per_owner') return tooManyUnpaid(error.problem.limit)
-      return `The store is busy. Try again ${error.retryAfter ? `in ${inSeconds(error.retryAfter)}` : 'in a moment'}.`
+      return `The ${host} is busy. Try again ${error.retryAfter ? `in ${inSeconds(error.retryAfter)}` : 'in a moment'}.`
     case 'broken':
-      return 'Something broke in the store. It was noted; try again in a moment.'
+      return `Something broke in the ${host}. It was noted; try again in a moment.`
     case 'invalid':
       return Object.values(error.fields)[0] ?? sentence(error.message)
     default:

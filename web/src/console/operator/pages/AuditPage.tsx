@@ -1,9 +1,126 @@
+/** What was done in this process, by whom and why. Nothing of it can be changed or removed. */
+import './AuditPage.css'
+import { useAnswer } from '../../../shared/answers'
+import { useList } from '../../../shared/desk/lists'
+import * as session from '../../../shared/desk/session'
+import { Badge } from '../../../shared/desk/ui/Badge'
+import { Bar, useFilters } from '../../../shared/desk/ui/Bar'
+import { ListBody } from '../../../shared/desk/ui/ListBody'
+import type { Column } from '../../../shared/desk/ui/Table'
+import { exactTime, fullDate } from '../../../shared/format'
+import { Link } from '../../../shared/router'
+import { Field } from '../../../shared/ui/Field'
 import { Heading } from '../../../shared/ui/Page'
+import * as api from '../audit'
+
+const COLUMNS: readonly Column<api.Entry>[] = [
+  {
+    name: 'When',
+    width: '9rem',
+    cell: ({ at }) => (
+      <time dateTime={at}>
+        {exactTime(at)}
+        <span className="table-sub">{fullDate(at)}</span>
+      </time>
+    ),
+  },
+  {
+    name: 'Who',
+    width: '1.5fr',
+    cell: ({ actor, roles }) => (
+      <div>
+        <span title={actor}>{actor.length > 20 ? `account ${actor.slice(-8)}` : actor}</span>
+        <span className="table-sub">{roles.join(', ')}</span>
+      </div>
+    ),
+  },
+  { name: 'What', width: '10rem', cell: ({ action }) => <code>{action}</code> },
+  { name: 'Of what', width: '2fr', cell: ({ subject }) => <Subject subject={subject} /> },
+  { name: 'Why', width: '2fr', cell: ({ reason }) => reason ?? '' },
+  {
+    name: 'Entry',
+    width: '6rem',
+    cell: ({ seq, hash, requestId, address }) => (
+      <details className="entry">
+        <summary>{seq}</summary>
+        {[requestId && `request ${requestId}`, address && `from ${address}`, `hash ${hash}`].filter(Boolean).join(', ')}
+      </details>
+    ),
+  },
+]
+
+const FILTERS = ['actor', 'action', 'subject'] as const
+const WORDS = { actor: 'Who (id)', action: 'What', subject: 'Of what' } as const
+
+function Subject({ subject }: { subject: string }) {
+  const [kind = '', id, ...rest] = subject.split('/')
+  if (!id || rest.length > 0 || ['users', 'products', 'stock'].includes(kind)) return <code>{subject}</code>
+  if (kind === 'components') return <Link to={`/components/${encodeURIComponent(id)}`}>{subject}</Link>
+  return <Link to={`/instances/${encodeURIComponent(kind)}/${encodeURIComponent(id)}`}>{subject}</Link>
+}
 
 export default function AuditPage() {
+  const { roles } = session.useClaims()
+  const isSignedIn = session.useSession() !== null
+  const { data: place } = useAnswer('console/audit-place', (signal) => api.place(signal))
   return (
     <div className="page">
-      <Heading>Audit</Heading>
+      {session.has(roles, 'admin') && place ? (
+        <Log place={place} />
+      ) : (
+        <>
+          <Heading>Audit</Heading>
+          {place === null ? (
+            <p>This process keeps no audit log that is read here.</p>
+          ) : (
+            <p>
+              The audit log is for the role admin.{' '}
+              {isSignedIn ? 'Your account does not have it.' : <Link to="/sign-in">Sign in</Link>}
+            </p>
+          )}
+        </>
+      )}
     </div>
+  )
+}
+
+function Log({ place }: { place: string }) {
+  const { filters, change, isNarrowed, clear } = useFilters(FILTERS)
+  const key = `console/audit?${new URLSearchParams(filters)}`
+  const list = useList(key, (cursor, signal) => api.entries(place, filters, cursor, signal))
+  return (
+    <>
+      <Bar title="Audit">
+        <Badge mood="calm">read only</Badge>
+      </Bar>
+      <form
+        key={key}
+        className="filters"
+        onSubmit={(event) => {
+          event.preventDefault()
+          const data = new FormData(event.currentTarget)
+          change(Object.fromEntries(FILTERS.map((name) => [name, String(data.get(name)).trim()])))
+        }}
+      >
+        {FILTERS.map((name) => (
+          <Field key={name} label={WORDS[name]} name={name} defaultValue={filters[name]} spellCheck={false} />
+        ))}
+        <button type="submit" className="button button-quiet">
+          Search
+        </button>
+        {isNarrowed && (
+          <button type="button" className="table-button" onClick={clear}>
+            Clear
+          </button>
+        )}
+      </form>
+      <ListBody
+        label="Audit entries"
+        columns={COLUMNS}
+        list={list}
+        keyOf={({ seq }) => String(seq)}
+        empty={<p>{isNarrowed ? 'No entry fits.' : 'Nothing was done yet.'}</p>}
+      />
+    </>
   )
 }

@@ -1,9 +1,240 @@
-import { Heading } from '../../../shared/ui/Page'
+/** One component: the version that serves, those that could, what it may do, and another version in its place. */
+import './ComponentPage.css'
+import { type ReactNode, useState } from 'react'
+import { outdate, useAnswer } from '../../../shared/answers'
+import { Badge } from '../../../shared/desk/ui/Badge'
+import { Facts, Panel } from '../../../shared/desk/ui/Panel'
+import { type Column, Table } from '../../../shared/desk/ui/Table'
+import { Trouble } from '../../../shared/desk/ui/Trouble'
+import { dateTime } from '../../../shared/format'
+import { Link, withQuery } from '../../../shared/router'
+import { Icon } from '../../../shared/ui/Icon'
+import { Heading, Skeleton } from '../../../shared/ui/Page'
+import { toast } from '../../../shared/ui/toasts'
+import * as api from '../api'
+import { useLive } from '../live'
+import { useMay } from '../process'
+import { DeedDialog } from '../ui/DeedDialog'
+import { Refused } from '../ui/Refused'
+import { TrialDialog } from '../ui/TrialDialog'
+import { Upload } from '../ui/Upload'
+import { ago, bytes, short, took } from '../words'
+
+const LOOK_MS = 5_000
 
 export default function ComponentPage({ name }: { name: string }) {
+  const key = `console/component/${name}`
+  const { data, error, refresh } = useAnswer<api.ComponentDetail>(key, (signal) => api.component(name, signal), {
+    every: () => LOOK_MS,
+  })
+  const { live } = useLive()
+  if (error !== undefined && !data)
+    return (
+      <Trouble
+        error={error}
+        retry={refresh}
+        what="component"
+        back={{ to: '/components', name: 'See all components' }}
+      />
+    )
   return (
     <div className="page">
-      <Heading>{name}</Heading>
+      <Link to="/components" className="back-link">
+        <Icon name="back" />
+        Components
+      </Link>
+      {data ? (
+        <Shown
+          component={{ ...data, ...live?.components[name] }}
+          onChanged={() => outdate((each) => each === key || each === 'console/components')}
+        />
+      ) : (
+        <Skeleton className="skeleton-block" label="Loading the component" />
+      )}
+    </div>
+  )
+}
+
+interface ShownProps {
+  component: api.ComponentDetail
+  onChanged: () => void
+}
+
+function Shown({ component, onChanged }: ShownProps) {
+  const { name, summary, refused, breaker, digest } = component
+  return (
+    <>
+      <div className="component-title">
+        <Heading title={name}>{name}</Heading>
+        {digest ? (
+          <span role="status">
+            {component.version} · <code>{short(digest)}</code>
+          </span>
+        ) : (
+          <Badge mood="bad">nothing serves</Badge>
+        )}
+        {breaker !== 'closed' && <Badge mood="warn">{`breaker ${breaker}`}</Badge>}
+      </div>
+      {summary && <p className="component-summary">{summary}</p>}
+      {refused && (
+        <p className="component-refused" role="alert">
+          The file that is there now is not taken: {refused}
+        </p>
+      )}
+      <div className="split">
+        <div className="stack">
+          <Versions component={component} onChanged={onChanged} />
+          <Panel title="How it does">
+            <Figures component={component} />
+          </Panel>
+        </div>
+        <About component={component} />
+      </div>
+    </>
+  )
+}
+
+/** What is asked about before it is done. */
+type Asked = { what: 'trial'; version: api.Version } | { what: 'swap' | 'rollback'; version: api.Version }
+
+function Versions({ component, onChanged }: ShownProps) {
+  const { name, digest, versions } = component
+  const [uploaded, setUploaded] = useState<api.Version>()
+  const [asked, ask] = useState<Asked>()
+  const may = useMay('design')
+  const isNew = uploaded && !versions.some((one) => one.digest === uploaded.digest)
+  const rows = isNew ? [uploaded, ...versions] : versions
+  const button = (words: string, next: Asked): ReactNode => (
+    <button type="button" className="table-button" disabled={!may} onClick={() => ask(next)}>
+      {words}
+    </button>
+  )
+  const columns: readonly Column<api.Version>[] = [
+    {
+      name: 'Version',
+      width: '2fr',
+      cell: (one) => (
+        <div>
+          {one.version} <code title={one.digest}>{short(one.digest)}</code>
+          <span className="table-sub">
+            {bytes(one.bytes)}
+            {one.reversible && ', can undo'}
+          </span>
+        </div>
+      ),
+    },
+    {
+      name: 'Moved',
+      width: '6rem',
+      cell: (one) => <Link to={withQuery('/instances', { digest: one.digest.slice(0, 12) })}>instances</Link>,
+    },
+    {
+      name: 'Do',
+      width: '14rem',
+      cell: (version) => (
+        <span className="component-ways">
+          {button('Try…', { what: 'trial', version })}
+          {version.digest === digest ? (
+            <Badge mood="good">serves</Badge>
+          ) : version === uploaded ? (
+            button('Have it serve…', { what: 'swap', version })
+          ) : (
+            button('Roll back to it…', { what: 'rollback', version })
+          )}
+        </span>
+      ),
+    },
+  ]
+  return (
+    <Panel title="Versions">
+      <Refused need="design" />
+      <Table label="Versions" columns={columns} rows={rows} keyOf={(one) => one.digest} empty={<p>None is ready.</p>} />
+      {may && <Upload name={name} onUploaded={setUploaded} />}
+      {asked?.what === 'trial' && <TrialDialog name={name} version={asked.version} onClose={() => ask(undefined)} />}
+      {asked && asked.what !== 'trial' && (
+        <DeedDialog
+          title={asked.what === 'swap' ? 'Have it serve' : 'Roll back'}
+          action={asked.what === 'swap' ? 'Have it serve' : 'Roll back'}
+          words={['components', asked.what, name, asked.version.digest]}
+          perform={async (reason) => {
+            const { done } = await api.change(name, asked.what as 'swap', { reason, digest: asked.version.digest })
+            toast('success', done.charAt(0).toUpperCase() + done.slice(1))
+          }}
+          onDone={() => {
+            ask(undefined)
+            onChanged()
+          }}
+          onClose={() => ask(undefined)}
+        >
+          <p>
+            {asked.version.version} ({short(asked.version.digest)}) takes every new attempt of {name}. What is under way
+            ends on the version that it began with.
+          </p>
+        </DeedDialog>
+      )}
+    </Panel>
+  )
+}
+
+function Figures({ component }: { component: api.Component }) {
+  const { runs, outcomes, running, waiting, p50Seconds, p95Seconds, since } = component
+  return (
+    <Facts
+      facts={[
+        ['Serves since', since && `${dateTime(since)}, ${ago(since)}`],
+        ['Now', `${running} at work, ${waiting} wait for a place`],
+        ['Runs', runs],
+        ...Object.entries(outcomes).map(([outcome, count]) => [`… ${outcome}`, count] as const),
+        ['Half within', took(p50Seconds)],
+        ['95 % within', took(p95Seconds)],
+      ]}
+    />
+  )
+}
+
+function About({ component }: { component: api.ComponentDetail }) {
+  const { source, bytes: size, reversible, limits, grants, configKeys } = component
+  return (
+    <div className="stack">
+      <Panel title="About it">
+        <Facts
+          facts={[
+            ['File', <code key="file">{source}</code>],
+            ['Size', size !== null && bytes(size)],
+            ['Can undo', reversible ? 'yes' : 'no'],
+            ['May read', configKeys.join(', ') || 'no settings'],
+          ]}
+        />
+      </Panel>
+      {limits && (
+        <Panel title="Limits of one run">
+          <Facts
+            facts={[
+              ['Memory', bytes(limits.memoryBytes)],
+              ['Computing', took(limits.cpuSeconds)],
+              ['Calls out', limits.hostCalls],
+              ['Answer', bytes(limits.answerBytes)],
+            ]}
+          />
+        </Panel>
+      )}
+      <Panel title="What it may call">
+        {grants.length === 0 ? (
+          <p>Nothing outside of its sandbox.</p>
+        ) : (
+          <ul className="lines">
+            {grants.map(({ service, target, headers }) => (
+              <li key={service}>
+                <p>{service}</p>
+                <span>
+                  {target}
+                  {headers.length > 0 && `, with ${headers.join(', ')}`}
+                </span>
+              </li>
+            ))}
+          </ul>
+        )}
+      </Panel>
     </div>
   )
 }

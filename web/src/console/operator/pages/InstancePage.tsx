@@ -1,11 +1,218 @@
-import { Heading } from '../../../shared/ui/Page'
+/** One instance: where it is, what happens next, how it came there, and what may be done about it. */
+import './InstancePage.css'
+import { useState } from 'react'
+import { outdate, useAction, useAnswer } from '../../../shared/answers'
+import { Facts, Panel } from '../../../shared/desk/ui/Panel'
+import { type Column, Table } from '../../../shared/desk/ui/Table'
+import { Trouble } from '../../../shared/desk/ui/Trouble'
+import { dateTime, exactTime } from '../../../shared/format'
+import { Link, navigate, usePath, useQuery, withQuery } from '../../../shared/router'
+import { Icon } from '../../../shared/ui/Icon'
+import { More } from '../../../shared/ui/More'
+import { Heading, Skeleton } from '../../../shared/ui/Page'
+import * as api from '../api'
+import { Course, VIEWS, type View } from '../ui/Course'
+import { InstanceActions } from '../ui/InstanceActions'
+import { State } from '../ui/State'
+import { ago, short } from '../words'
+
+/** Between two looks while something may happen by itself. */
+const LOOK_MS = 2_000
 
 export default function InstancePage({ kind, id }: { kind: string; id: string }) {
+  const key = `console/instance/${kind}/${id}`
+  const { data, error, refresh } = useAnswer<api.Instance>(key, (signal) => api.instance(kind, id, signal), {
+    every: (known) => (known && !known.final ? LOOK_MS : undefined),
+  })
+  if (error !== undefined && !data)
+    return (
+      <Trouble error={error} retry={refresh} what="instance" back={{ to: '/instances', name: 'See all instances' }} />
+    )
   return (
     <div className="page">
-      <Heading>
-        {kind} {id}
-      </Heading>
+      <Link to="/instances" className="back-link">
+        <Icon name="back" />
+        Instances
+      </Link>
+      {data ? (
+        <Shown
+          instance={data}
+          onChanged={() => outdate((each) => each === key || each.startsWith('console/instances'))}
+        />
+      ) : (
+        <Skeleton className="skeleton-block" label="Loading the instance" />
+      )}
     </div>
   )
+}
+
+function Shown({ instance, onChanged }: { instance: api.Instance; onChanged: () => void }) {
+  const { kind, id, attention, held, workflow, definition, version, owner, createdAt, lastUpdate } = instance
+  return (
+    <>
+      <div className="instance-title">
+        <Heading title={id}>{id}</Heading>
+        <span role="status">
+          <State row={instance} />
+        </span>
+      </div>
+      {attention && <p className="instance-attention">{attention}</p>}
+      {held && (
+        <p className="instance-attention">
+          Held by {held.who} since {dateTime(held.at)}: {held.reason}
+        </p>
+      )}
+      <Panel title="What happens next">
+        <ul className="lines">
+          {instance.next.map(({ text, at }) => (
+            <li key={text}>
+              <p>{sentence(text)}.</p>
+              {at && <time dateTime={at}>{exactTime(at)}</time>}
+            </li>
+          ))}
+        </ul>
+        <InstanceActions instance={instance} onChanged={onChanged} />
+      </Panel>
+      <div className="split instance-parts">
+        <div className="stack">
+          <Panel title="What happened" aside={<Views />}>
+            <Told instance={instance} />
+          </Panel>
+          <Runs runs={instance.runs} />
+        </div>
+        <div className="stack">
+          <Panel title="About it">
+            <Facts
+              facts={[
+                ['Kind', kind],
+                [
+                  'Workflow',
+                  <Link key="all" to={withQuery('/instances', { workflow })}>
+                    {workflow}
+                  </Link>,
+                ],
+                [
+                  'Definition',
+                  <code key="of" title={definition}>
+                    {short(definition)}
+                  </code>,
+                ],
+                ['Version', version],
+                [
+                  'Owner',
+                  owner && (
+                    <Link key="whose" to={withQuery('/instances', { owner })}>
+                      {owner}
+                    </Link>
+                  ),
+                ],
+                ['Created', `${dateTime(createdAt)}, ${ago(createdAt)}`],
+                ['Changed', `${dateTime(lastUpdate)}, ${ago(lastUpdate)}`],
+              ]}
+            />
+          </Panel>
+          <Panel title="Data">
+            <p className="instance-private">Private fields are hidden.</p>
+            <pre className="instance-data">{JSON.stringify(instance.data, null, 2)}</pre>
+          </Panel>
+        </div>
+      </div>
+    </>
+  )
+}
+
+function useView(): View {
+  const asked = useQuery().get('view')
+  return VIEWS.find((view) => view === asked) ?? 'stages'
+}
+
+function Views() {
+  const view = useView()
+  const path = usePath()
+  return (
+    <fieldset className="views">
+      <legend className="sr-only">Shown as</legend>
+      {VIEWS.map((name) => (
+        <button
+          key={name}
+          type="button"
+          className="view"
+          aria-pressed={name === view}
+          onClick={() => navigate(withQuery(path, { view: name === 'stages' ? '' : name }), { replace: true })}
+        >
+          {sentence(name)}
+        </button>
+      ))}
+    </fieldset>
+  )
+}
+
+/** With what was before, of a long history, once that was asked for. */
+function Told({ instance }: { instance: api.Instance }) {
+  const view = useView()
+  const [older, setOlder] = useState<{ stages: api.Stage[]; history: api.HistoryEntry[]; next: number | null }>()
+  const next = older ? older.next : instance.historyNext
+  const more = useAction(() => api.olderHistory(instance.kind, instance.id, next ?? 0), {
+    onSuccess: ({ stages, history, historyNext }) =>
+      setOlder({
+        stages: [...stages, ...(older?.stages ?? [])],
+        history: [...history, ...(older?.history ?? [])],
+        next: historyNext,
+      }),
+  })
+  return (
+    <>
+      {next !== null && <More action={more}>Show what was before</More>}
+      <Course
+        view={view}
+        isFinal={instance.final}
+        stages={[...(older?.stages ?? []), ...instance.stages]}
+        history={[...(older?.history ?? []), ...instance.history]}
+      />
+    </>
+  )
+}
+
+const RUNS: readonly Column<api.Run>[] = [
+  {
+    name: 'Run',
+    width: '3fr',
+    cell: ({ name, kind, component, key }) => (
+      <div title={key}>
+        {name}
+        <span className="table-sub">
+          {kind} of {component}
+        </span>
+      </div>
+    ),
+  },
+  {
+    name: 'Status',
+    width: '6.5rem',
+    cell: ({ status, dueAt }) => (
+      <div>
+        {status}
+        {dueAt && (
+          <time className="table-sub" dateTime={dueAt}>
+            {exactTime(dueAt)}
+          </time>
+        )}
+      </div>
+    ),
+  },
+  { name: 'Attempt', width: '4.5rem', cell: ({ attempt, of }) => `${attempt}${of ? ` of ${of}` : ''}` },
+  { name: 'Last failure', width: '3fr', cell: ({ lastError }) => lastError ?? '' },
+]
+
+function Runs({ runs }: { runs: api.Instance['runs'] }) {
+  if (runs.length === 0) return null
+  return (
+    <Panel title="Runs of steps">
+      <Table label="Runs" columns={RUNS} rows={runs} keyOf={({ key }) => key} empty="None" />
+    </Panel>
+  )
+}
+
+function sentence(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1)
 }

@@ -226,7 +226,10 @@ function Flag({ name, filters, change, children }: FlagProps) {
 
 /** How many are where, as it changes; each number narrows the list down. */
 function Counts({ live, filters, change }: { live: Live } & Pick<FilterProps, 'filters' | 'change'>) {
-  const shown = Object.entries(live.workflows).filter(([name]) => filters.workflow === '' || name === filters.workflow)
+  const shown = Object.entries(live.workflows).filter(
+    ([name, { states }]) =>
+      (filters.workflow === '' || name === filters.workflow) && Object.values(states).some((count) => count > 0),
+  )
   return (
     <div className="counts">
       {shown.map(([workflow, { states, unfinished }]) => (

@@ -15,7 +15,7 @@ export function CommandLine({ command, label }: { command: string; label?: strin
     <div className="command-line">
       {label && <span>{label}</span>}
       <code>{command}</code>
-      <button type="button" className="table-button" onClick={copy} aria-label={`Copy ${command}`}>
+      <button type="button" className="table-button" onClick={copy} aria-label="Copy the command">
         Copy
       </button>
     </div>

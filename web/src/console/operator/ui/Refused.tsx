@@ -1,4 +1,5 @@
 /** Why something is not offered to whoever looks. */
+import './Refused.css'
 import { type Need, ROLES, useProcess } from '../process'
 
 export function Refused({ need }: { need: Need }) {

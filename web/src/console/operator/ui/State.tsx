@@ -8,7 +8,8 @@ interface Props {
 }
 
 export function State({ row: { state, final, attention, held } }: Props) {
-  const mood: Mood = final ? (/fail|refus|cancel|reject|declin/.test(state) ? 'calm' : 'good') : 'moving'
+  const isBad = /fail|refus|reject|declin|cancel/.test(state)
+  const mood: Mood = isBad ? (final ? 'calm' : 'bad') : final ? 'good' : 'moving'
   return (
     <span className="state-words">
       <Badge mood={mood}>{stateName(state)}</Badge>

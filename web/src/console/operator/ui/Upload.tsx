@@ -1,0 +1,84 @@
+/** Another version, dragged here or chosen: it is judged and kept, and nothing else happens. */
+import './Upload.css'
+import { useRef, useState } from 'react'
+import { useAction } from '../../../shared/answers'
+import { ApiError, explain } from '../../../shared/api/errors'
+import { Sign } from '../../../shared/desk/ui/Sign'
+import { FormError } from '../../../shared/ui/Field'
+import * as api from '../api'
+import { command } from '../command'
+import { short } from '../words'
+import { CommandLine } from './CommandLine'
+
+/** What the process takes. */
+const MOST_BYTES = 32 * 1024 * 1024
+
+export function Upload({ name, onUploaded }: { name: string; onUploaded: (version: api.Version) => void }) {
+  const input = useRef<HTMLInputElement>(null)
+  const [isOver, setOver] = useState(false)
+  const [good, setGood] = useState<api.Version>()
+  const uploading = useAction(
+    async (file: File) => {
+      if (file.size > MOST_BYTES) throw new ApiError('invalid', `${file.name} has more than 32 MiB`)
+      return api.upload(name, file)
+    },
+    {
+      onSuccess: (version) => {
+        setGood(version)
+        onUploaded(version)
+      },
+    },
+  )
+  const take = (files: FileList | null) => {
+    const file = files?.[0]
+    setGood(undefined)
+    if (file) uploading.run(file)
+  }
+  return (
+    <div className="upload-part">
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: the button within does the same */}
+      <div
+        className="upload"
+        data-over={isOver}
+        onDragOver={(event) => {
+          event.preventDefault()
+          setOver(true)
+        }}
+        onDragLeave={() => setOver(false)}
+        onDrop={(event) => {
+          event.preventDefault()
+          setOver(false)
+          take(event.dataTransfer.files)
+        }}
+      >
+        <input
+          ref={input}
+          type="file"
+          accept=".wasm,application/wasm"
+          className="sr-only"
+          tabIndex={-1}
+          aria-label="Component file"
+          onChange={(event) => {
+            take(event.currentTarget.files)
+            event.currentTarget.value = ''
+          }}
+        />
+        <button
+          type="button"
+          className="button button-quiet"
+          disabled={uploading.isPending}
+          onClick={() => input.current?.click()}
+        >
+          <Sign name="upload" />
+          {uploading.isPending ? 'It is judged…' : 'Upload a version…'}
+        </button>
+        <span>or drag a .wasm file here</span>
+      </div>
+      <p role="status" className="upload-said">
+        {good && `${good.name} ${good.version} (${short(good.digest)}) is good and kept. It does not serve yet.`}
+      </p>
+      {uploading.error !== undefined && <FormError>{explain(uploading.error)}</FormError>}
+      <CommandLine label="In a terminal" command={command('components', 'upload', name, 'new.wasm')} />
+    </div>
+  )
+}

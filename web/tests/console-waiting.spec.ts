@@ -1,0 +1,42 @@
+/** What waits, in the console. */
+import { consoleOf, declined, enter } from './operator'
+import { expect, expectNoViolations, test } from './store'
+
+test('a timer is seen with its instance, and what is held is counted', async ({ page, startOwn }) => {
+  const own = await startOwn()
+  const id = await declined(own)
+  await enter(page, own, 'operator')
+  await page.getByRole('link', { name: 'Waiting' }).click()
+  const timer = page.getByRole('row', { name: /retry_payment/ }).getByRole('link', { name: id })
+  await expect(timer).toBeVisible()
+  await expect(page.getByText('None: every step is done or being tried.')).toBeVisible()
+  await expectNoViolations(page)
+  await timer.click()
+  await page.getByRole('button', { name: 'Hold' }).click()
+  await page.getByLabel('Reason').fill('look')
+  await page.getByRole('dialog').getByRole('button', { name: 'Hold' }).click()
+  await expect(page.getByRole('button', { name: 'Release' })).toBeVisible()
+  await page.goto(consoleOf(own, '/waiting'))
+  await expect(page.locator('.totals > li', { hasText: 'held' })).toHaveText(/^1\s*held$/)
+  await page.locator('.totals').getByRole('link', { name: 'held' }).click()
+  await expect(page).toHaveURL(/held=true/)
+  await expect(page.getByRole('link', { name: id })).toBeVisible()
+})
+
+test('the audit log of the process tells an admin what was done, and nobody else', async ({ page, visitor, store }) => {
+  const id = await declined(store)
+  await enter(page, store, 'operator', 'admin')
+  await page.goto(consoleOf(store, `/instances/orders/${id}`))
+  await page.getByRole('button', { name: 'Hold' }).click()
+  await page.getByLabel('Reason').fill('for the log')
+  await page.getByRole('dialog').getByRole('button', { name: 'Hold' }).click()
+  await expect(page.getByRole('button', { name: 'Release' })).toBeVisible()
+  await page.getByRole('link', { name: 'Audit' }).click()
+  const row = page.getByRole('row', { name: /for the log/ })
+  await expect(row.getByText('orders.hold')).toBeVisible()
+  await expect(row.getByRole('link', { name: `orders/${id}` })).toBeVisible()
+  await expectNoViolations(page)
+  const other = await visitor()
+  await other.goto(consoleOf(store, '/audit'))
+  await expect(other.getByText('The audit log is for the role admin.')).toBeVisible()
+})
