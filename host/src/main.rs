@@ -136,6 +136,8 @@ enum Command {
     Check(commands::authoring::check::Check),
     /// Have a component do one job in the sandbox, and show how it ended. Exit status: 0 accepted, 3 rejected, 4 transient, 5 permanent.
     Call(commands::authoring::call::Call),
+    /// Make a folder with a step that builds, tests and fits this host.
+    New(commands::authoring::new::New),
     /// Print the contract that components are built from, `step.wit`.
     Wit(commands::authoring::wit::Wit),
     /// Copy the database to a file, beside the process that has it open.
@@ -361,6 +363,7 @@ fn main() -> ExitCode {
         Command::Components { command } => commands::operator::components::run(command),
         Command::Check(check) => commands::authoring::check::run(&check),
         Command::Call(call) => commands::authoring::call::run(&call),
+        Command::New(new) => commands::authoring::new::run(&new),
         Command::Wit(wit) => commands::authoring::wit::run(&wit),
         Command::Backup { config, to } => commands::copies::backup(&config, &to),
         Command::Restore { config, from } => commands::copies::restore(&config, &from),

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Page } from '@playwright/test'
+import { largeConfig } from '../src/console/testing/corpus'
 import { consoleOf } from './operator'
 import { repository } from './running/program'
 import type { RunningStore } from './running/store'
@@ -18,7 +19,7 @@ const properties = (page: Page) => page.locator('#panel-properties')
 async function openAlone(page: Page, store: RunningStore): Promise<void> {
   await page.route('**/operator/**', (route) => route.abort())
   await page.goto(consoleOf(store))
-  await expect(page.locator('.react-flow')).toBeVisible()
+  await expect(page.locator('.react-flow')).toBeAttached()
 }
 
 async function importFile(page: Page, path: string): Promise<void> {
@@ -39,6 +40,7 @@ async function exported(page: Page): Promise<string> {
 
 test('the editor opens without login and without a server, empty', async ({ page, store }) => {
   await openAlone(page, store)
+  await expect(page.locator('.react-flow')).toBeVisible()
   for (const part of ['background', 'controls', 'minimap']) {
     await expect(page.locator(`.react-flow__${part}`)).toBeVisible()
   }
@@ -91,7 +93,9 @@ test('modules are dragged from the palette, connected, edited, deleted, and all 
   while (await tool(page, 'Undo').isEnabled()) await tool(page, 'Undo').click()
   await expect(nodes(page)).toHaveCount(0)
   while (await tool(page, 'Redo').isEnabled()) await tool(page, 'Redo').click()
-  await expect(node(page, 'web')).toBeVisible()
+  // The last of it was that the server was deleted.
+  await expect(nodes(page)).toHaveCount(1)
+  await expect(node(page, 'metrics-collector')).toBeVisible()
 })
 
 test('what is imported is exported byte for byte, however it was looked at and moved', async ({ page, store }) => {
@@ -208,4 +212,146 @@ test('the process behind the page tells its config, and judges what is edited', 
   await expect(page.locator('.toast')).toHaveText(/Workflow is valid$|problems? found$/)
   await tool(page, 'Problems').click()
   await expect(page.locator('#panel-problems')).toContainText('Checked by the host')
+})
+
+test('a small shop is made by keys alone', async ({ page, store }) => {
+  await openAlone(page, store)
+  const add = async (label: string) => {
+    await page.getByLabel('Find a module').focus()
+    await page.keyboard.press('Control+a')
+    await page.keyboard.type(label)
+    await page.keyboard.press('Tab')
+    await expect(page.locator('.palette-item:focus')).toHaveText(label)
+    await page.keyboard.press('Enter')
+  }
+  for (const label of ['HTTP Server', 'HTTP Router', 'Workflow Database', 'Persistence Store', 'API Handler']) {
+    await add(label)
+  }
+  await expect(page.getByText('5 modules')).toBeVisible()
+  await page.getByRole('button', { name: 'Outline', exact: true }).press('Enter')
+  await page.keyboard.press('Alt+1')
+  const row = page.locator('[role="treeitem"]:focus')
+  await page.keyboard.press('Home')
+  await page.keyboard.type('http-s')
+  await expect(row).toContainText('http-server')
+  await page.keyboard.press('c')
+  await page.getByLabel('With').selectOption('http-router')
+  await page.getByRole('button', { name: 'Continue' }).press('Enter')
+  await expect(page.getByRole('dialog')).toContainText('http-server serves the routes of http-router')
+  await page.getByRole('button', { name: 'Connect', exact: true }).press('Enter')
+  await expect(page.getByRole('dialog')).toHaveCount(0)
+  await page.keyboard.press('Alt+1')
+  await page.keyboard.press('Home')
+  await page.keyboard.type('api-h')
+  await page.keyboard.press('F2')
+  await expect(properties(page).getByLabel('Name', { exact: true })).toBeFocused()
+  await page.keyboard.type('things-api')
+  await page.keyboard.press('Alt+1')
+  await page.keyboard.press('Home')
+  await page.keyboard.type('http-r')
+  await page.keyboard.press('c')
+  await page.getByLabel('With').selectOption('things-api')
+  await page.getByRole('button', { name: 'Continue' }).press('Enter')
+  await page.getByLabel('Method').selectOption('GET')
+  await page.getByLabel('Path', { exact: true }).fill('/api/things')
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('dialog')).toHaveCount(0)
+  await expect(page.locator('[role="treeitem"]', { hasText: 'GET /api/things' })).toBeVisible()
+  await tool(page, 'Validate').press('Enter')
+  await expect(page.getByText(/Workflow is valid/)).toBeVisible()
+  await expectNoViolations(page)
+})
+
+test('a machine is added and edited from the outline', async ({ page, store }) => {
+  await openAlone(page, store)
+  await drag(page, 'State Machine', 200, 120)
+  await properties(page).getByText('Add a machine').click()
+  await properties(page).getByLabel('Machine name').fill('shipping')
+  await page.keyboard.press('Enter')
+  await page.getByRole('button', { name: 'Outline', exact: true }).click()
+  await page.getByRole('treeitem', { name: 'shipping' }).click()
+  await properties(page).getByText('Add a state').click()
+  await properties(page).getByLabel('State name').fill('packed')
+  await page.keyboard.press('Enter')
+  await page.getByRole('treeitem', { name: 'packed' }).click()
+  await properties(page).getByLabel('Name', { exact: true }).fill('in_box')
+  await expect(page.getByRole('treeitem', { name: 'in_box' })).toBeVisible()
+  await properties(page).getByText('Add a transition').click()
+  await properties(page).getByLabel('Transition name').fill('unpack')
+  await properties(page).getByLabel('Made by').selectOption('a timer')
+  await properties(page).getByLabel('After, such as 10m').fill('10m')
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('treeitem', { name: 'unpack' })).toBeVisible()
+  const text = await exported(page)
+  expect(text).toContain('in_box')
+  expect(text).toContain('after: 10m')
+})
+
+test('two tabs of one browser have drafts of their own', async ({ page, store, context }) => {
+  await openAlone(page, store)
+  await drag(page, 'HTTP Server', 200, 120)
+  const other = await context.newPage()
+  await openAlone(other, store)
+  await expect(other.getByText('0 modules')).toBeVisible()
+  await drag(other, 'Health Checker', 200, 120)
+  for (const [own, name] of [
+    [page, 'http-server'],
+    [other, 'health-checker'],
+  ] as const) {
+    await own.reload()
+    await expect(node(own, name)).toBeVisible()
+    await expect(nodes(own)).toHaveCount(1)
+  }
+})
+
+test('500 modules are drawn, edited and undone', async ({ page, store }) => {
+  await openAlone(page, store)
+  const large = largeConfig()
+  await page
+    .getByLabel('Workflow file')
+    .setInputFiles({ name: 'large.yaml', mimeType: 'text/yaml', buffer: Buffer.from(large) })
+  await expect(page.getByText('500 modules')).toBeVisible()
+  await expect(nodes(page).first()).toBeVisible()
+  await nodes(page).first().focus()
+  await page.keyboard.press('Enter')
+  await properties(page).getByLabel('Name', { exact: true }).fill('another')
+  await expect(node(page, 'another')).toBeVisible()
+  await tool(page, 'Undo').click()
+  await expect(node(page, 'another')).toHaveCount(0)
+  await expect(page.locator('.tab-dirty')).toHaveCount(0)
+  expect(await exported(page)).toBe(large)
+})
+
+test.describe('in the dark', () => {
+  test.use({ colorScheme: 'dark' })
+  test('everything can be read', async ({ page, store }) => {
+    await openAlone(page, store)
+    await importFile(page, file('monolith'))
+    await node(page, 'orders-api').click()
+    await tool(page, 'Text').click()
+    await tool(page, 'Problems').click()
+    await expect(page.locator('.cm-chosen').first()).toBeVisible()
+    await expectNoViolations(page)
+    await page.getByRole('button', { name: 'Outline', exact: true }).click()
+    await page.keyboard.press('?')
+    await expect(page.getByRole('dialog', { name: 'Keys' })).toBeVisible()
+    await expectNoViolations(page)
+  })
+})
+
+test.describe('on a phone', () => {
+  test.use({ viewport: { width: 320, height: 640 } })
+  test('the outline and the form have room', async ({ page, store }) => {
+    await openAlone(page, store)
+    await importFile(page, file('monolith'))
+    await page.getByRole('button', { name: 'Outline', exact: true }).click()
+    await page.getByRole('treeitem', { name: 'orders-api' }).first().click()
+    await expect(properties(page).getByLabel('Resource Name')).toHaveValue('orders')
+    const { scroll, seen } = await page.evaluate(() => ({
+      scroll: document.documentElement.scrollWidth,
+      seen: document.documentElement.clientWidth,
+    }))
+    expect(scroll).toBeLessThanOrEqual(seen)
+    await expectNoViolations(page)
+  })
 })

@@ -102,6 +102,13 @@ impl Customer {
         }
     }
 
+    /// The components that an order has passed so far, in turn.
+    pub async fn components_of(&self, id: &str) -> anyhow::Result<Vec<String>> {
+        let order = http::json(self.request(Method::GET, &format!("/api/orders/{id}")), 200).await?;
+        let history = order["history"].as_array().context("the order has no history")?;
+        Ok(history.iter().filter_map(|row| row["component"].as_str().map(str::to_owned)).collect())
+    }
+
     /// Gives an order up.
     pub async fn cancel(&self, id: &str) -> anyhow::Result<()> {
         let order = http::json(self.request(Method::POST, &format!("/api/orders/{id}/cancel")), 200).await?;

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use crate::{api, conditions, container_files, containers, dependencies, docs, kafka, prometheus, web};
+use crate::{api, conditions, container_files, containers, dependencies, docs, kafka, languages, prometheus, web};
 
 /// Something from outside.
 struct Download {
@@ -13,7 +13,7 @@ struct Download {
     get: fn() -> anyhow::Result<()>,
 }
 
-const DOWNLOADS: [Download; 10] = [
+const DOWNLOADS: [Download; 11] = [
     Download { what: "Kafka", stages: &["tests", "web", "containers", "observability", "bench"], get: || kafka::jars::prepare().map(drop) },
     Download { what: "tools that cause conditions", stages: &["tests"], get: conditions::ensure_tools },
     Download { what: "cargo-deny", stages: &["dependencies"], get: dependencies::prepare },
@@ -22,6 +22,7 @@ const DOWNLOADS: [Download; 10] = [
     Download { what: "packages of the pages", stages: &["pages"], get: web::install },
     Download { what: "a browser", stages: &["web", "web: figures"], get: web::ensure_chromium },
     Download { what: "Prometheus", stages: &["observability"], get: prometheus::ensure_installed },
+    Download { what: "packages of the languages", stages: &["languages"], get: languages::prepare },
     Download { what: "mdBook, curl and jq", stages: &["docs"], get: docs::prepare },
     Download { what: "what containers are made from", stages: &["containers"], get: containers::prepare },
 ];

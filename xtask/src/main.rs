@@ -21,6 +21,7 @@ mod docs;
 mod downloads;
 mod http;
 mod kafka;
+mod languages;
 mod monolith;
 mod observability;
 mod parts;

@@ -216,3 +216,64 @@ fn the_contract_is_in_the_program() {
     let printed = Command::new(env!("CARGO_BIN_EXE_millrace")).arg("wit").output().expect("it starts");
     assert_eq!(String::from_utf8_lossy(&printed.stdout), contract);
 }
+
+/// All files below a folder, by their paths.
+fn files_in(folder: &Path) -> Vec<(String, String)> {
+    let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
+    while let Some(inside) = folders.pop() {
+        for entry in std::fs::read_dir(inside).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder).expect("it is below").to_string_lossy().into_owned();
+                files.push((name, std::fs::read_to_string(&path).expect("a text")));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn made(parent: &Path, name: &str, language: &str) -> Output {
+    said(&["new", name, "--lang", language, "--in"], parent)
+}
+
+#[test]
+fn a_new_folder_has_what_its_language_needs_under_its_own_name() {
+    let parent = tempfile::tempdir().expect("a folder");
+    for (language, wanted) in
+        [("rust", "Cargo.toml"), ("javascript", "package.json"), ("typescript", "tsconfig.json"), ("python", "requirements.txt")]
+    {
+        let name = format!("check-in-{language}");
+        let output = made(parent.path(), &name, language);
+        assert!(output.status.success(), "{output:?}");
+        let files = files_in(&parent.path().join(&name));
+        for file in [wanted, "README.md", ".gitignore", "build.sh", "test.sh", "job.json", "wit/step.wit"] {
+            assert!(files.iter().any(|(path, _)| path == file), "{language} has no {file}");
+        }
+        let left: Vec<&String> = files.iter().filter(|(_, text)| text.contains("{{")).map(|(path, _)| path).collect();
+        assert!(left.is_empty(), "{language}: {left:?} are not filled in");
+        assert!(files.iter().any(|(_, text)| text.contains(&format!("{name}.wasm"))), "{language} does not make {name}.wasm");
+    }
+}
+
+#[test]
+fn a_folder_that_is_there_is_left_as_it_is_and_a_name_that_is_none_is_told() {
+    let parent = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(parent.path().join("fraud")).expect("a folder");
+    let output = made(parent.path(), "fraud", "rust");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && told.contains("is there already, and is left as it is"), "{output:?}");
+    assert!(files_in(&parent.path().join("fraud")).is_empty());
+    for (name, language, says) in [
+        ("../fraud", "rust", "lower-case letters"),
+        ("Fraud", "rust", "lower-case letters"),
+        ("fine", "cobol", "possible values: rust, javascript"),
+    ] {
+        let output = made(parent.path(), name, language);
+        assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains(says), "{name}: {output:?}");
+    }
+    let output = made(&parent.path().join("nowhere"), "fine", "python");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot make the folder"), "{output:?}");
+}

@@ -46,6 +46,17 @@ export function deleteState(model: Model, workflow: string, name: string): Delet
   return deletion(model, `Delete ${name}`, [state.path, ...transitions.map(({ path }) => path)], uses, MACHINE_LISTS)
 }
 
+/** Takes away what is written at a path. Of a state or a transition, its name goes out of lists too. */
+export function deletePath(model: Model, path: Path): Change {
+  const [kind, name] = [path.at(-2), String(path.at(-1))]
+  const machine = model.machines.find((one) => one.path.every((step, index) => step === path[index]))
+  if (machine && path.length === machine.path.length + 2) {
+    if (kind === 'states') return deleteState(model, machine.name, name)
+    if (kind === 'transitions') return deleteTransition(model, machine.name, name)
+  }
+  return change(model, `Delete ${path.join('.')}`, (draft) => draft.remove(path))
+}
+
 /** Lists of states and transitions: of hooks, of actions, and of what counts for an owner. */
 const MACHINE_LISTS = ['transitions', 'fromStates', 'toStates', 'actions', 'perOwner']
 

@@ -8,6 +8,7 @@ import { stem } from './moduleTypes.ts'
 import { at, list } from './references.ts'
 import type { Value } from './style.ts'
 
+const MACHINES = ['workflows', 'statemachine']
 const HOOKS = ['workflows', 'statemachine', 'hooks']
 
 function demandMachine(model: Model, workflow: string): Machine {
@@ -20,6 +21,25 @@ function demandState(machine: Machine, name: string): State {
   const state = machine.states.find((one) => one.name === name)
   if (!state) throw new Refusal(`\`${machine.name}\` has no state \`${name}\`.`)
   return state
+}
+
+/** A new machine, of two states and the transition between them: a beginning that is valid as it is. */
+export function addMachine(model: Model, name: string): Change {
+  if (name.trim() === '') throw new Refusal('A workflow needs a name.')
+  if (machineNamed(model, name)) throw new Refusal(`There is a workflow named \`${name}\` already.`)
+  const engine = model.modules.find(({ type }) => type === 'statemachine.engine')?.name
+  if (!engine) throw new Refusal('A workflow needs a State Machine, which runs it; add that first.')
+  const states = { new: {}, done: { isFinal: true } }
+  const definition = {
+    name,
+    initialState: 'new',
+    states,
+    transitions: { finish: { fromState: 'new', toState: 'done' } },
+  }
+  return change(model, `Add ${name}`, (draft) => {
+    if (draft.source.entry(MACHINES)) draft.append([...MACHINES, 'definitions'], definition, ['engine'])
+    else draft.put(MACHINES, { engine, definitions: [definition] }, ['http'])
+  })
 }
 
 /** What is given of a new state. */

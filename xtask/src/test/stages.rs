@@ -6,7 +6,8 @@ use super::Done;
 use crate::build::{self, Profile};
 use crate::command::{Telling, cargo, run, run_telling};
 use crate::{
-    api, bench, commit, conditions, container_files, containers, dependencies, dist, docs, downloads, kafka, observability, toolchain, web,
+    api, bench, commit, conditions, container_files, containers, dependencies, dist, docs, downloads, kafka, languages, observability,
+    toolchain, web,
 };
 
 const COMPONENTS: [&str; 2] = ["--manifest-path", "components/Cargo.toml"];
@@ -60,7 +61,7 @@ pub struct Run {
 }
 
 /// In this sequence, as far as what they need and want lets them begin: what others need comes first, then what takes longest.
-pub const STAGES: [Stage; 24] = [
+pub const STAGES: [Stage; 25] = [
     always("tools", &[], Load::Little, |_| done(tools())),
     always("downloads", &[], Load::Little, |run| {
         downloads::fetch(&run.stages);
@@ -78,6 +79,7 @@ pub const STAGES: [Stage; 24] = [
     always("tests", &["tests: build", "components: build", "kafka: jars"], Load::ComputesUntil(CARGO_RUNS), |run| done(run_tests(run))),
     always("api", &["components: build", "program", "downloads"], Load::Waits, |_| done(api::check())),
     always("docs", &["components: build", "program", "downloads"], Load::Waits, |_| done(docs::check())),
+    always("languages", &["components: build", "program", "downloads"], Load::Computes, |_| done(languages::check())),
     always("dist", &["components: build", "program", "pages"], Load::Waits, |_| done(dist::check(Profile::Dev))),
     // An order has a second to be delivered in.
     always("containers", &["components: build", "program", "pages", "kafka: jars"], Load::Alone, |_| containers::check()),

@@ -1,6 +1,8 @@
-//! What the author of a component needs before it serves anywhere: the contract, the host's judgement, one job in the sandbox.
+//! What the author of a component needs before it serves anywhere: the contract, the host's judgement, one job in the sandbox, a folder to begin with.
 
 pub mod call;
 pub mod check;
+pub mod new;
 mod subject;
+mod templates;
 pub mod wit;

@@ -59,8 +59,8 @@ function Drawing({ onConnect }: { onConnect: (from: string, to: string) => void 
     [model, selection.modules, selection.edge],
   )
   const { screenToFlowPosition } = useReactFlow()
-  useLookAtAll(`${config.id} ${config.name} ${hasText}`, nodes.length > 0, model.modules.length === 0)
-  useFollowed(selection.modules, nodes)
+  useLookAtAll(`${config.id} ${config.name}`, nodes.length > 0, model.modules.length === 0)
+  useFollowed(selection.modules, nodes, hasText)
 
   const onNodesChange = useCallback(
     (changes: NodeChange[]) => {
@@ -178,6 +178,8 @@ function useLookAtAll(id: string, isDrawn: boolean, isEmpty: boolean): void {
     if (!isDrawn || seen.current === wanted) return
     // After the boxes are known to the canvas.
     const frame = requestAnimationFrame(() => {
+      // On a phone there is no room for it.
+      if (!document.querySelector('.react-flow')?.clientWidth) return
       seen.current = wanted
       void fitView(FITTING)
     })
@@ -185,27 +187,25 @@ function useLookAtAll(id: string, isDrawn: boolean, isEmpty: boolean): void {
   }, [id, looks, isDrawn, isEmpty, fitView])
 }
 
-/** What was selected elsewhere comes into view. */
-function useFollowed(selected: readonly string[], nodes: readonly { id: string; position: Place }[]): void {
+/** What was selected elsewhere comes into view, and what is selected stays there when the canvas has another size. */
+function useFollowed(
+  selected: readonly string[],
+  nodes: readonly { id: string; position: Place }[],
+  size: boolean,
+): void {
   const { getViewport, setCenter, screenToFlowPosition } = useReactFlow()
   const [only] = selected
   const all = useRef(nodes)
   all.current = nodes
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each size is looked at anew
   useEffect(() => {
     const box = selected.length === 1 ? all.current.find(({ id }) => id === only) : undefined
     const around = document.querySelector('.react-flow')?.getBoundingClientRect()
-    if (!box || !around) return
-    const [start, end] = [
-      screenToFlowPosition({ x: around.left, y: around.top }),
-      screenToFlowPosition({ x: around.right, y: around.bottom }),
-    ]
-    const { x, y } = box.position
-    const isSeen =
-      x + BOX.width / 2 > start.x &&
-      x + BOX.width / 2 < end.x &&
-      y + BOX.height / 2 > start.y &&
-      y + BOX.height / 2 < end.y
-    if (!isSeen)
-      void setCenter(x + BOX.width / 2, y + BOX.height / 2, { zoom: Math.max(getViewport().zoom, 0.6), duration: 200 })
-  }, [only, selected.length, getViewport, setCenter, screenToFlowPosition])
+    if (!box || !around?.width) return
+    const start = screenToFlowPosition({ x: around.left, y: around.top })
+    const end = screenToFlowPosition({ x: around.right, y: around.bottom })
+    const middle = { x: box.position.x + BOX.width / 2, y: box.position.y + BOX.height / 2 }
+    const isSeen = middle.x > start.x && middle.x < end.x && middle.y > start.y && middle.y < end.y
+    if (!isSeen) void setCenter(middle.x, middle.y, { zoom: Math.max(getViewport().zoom, 0.75), duration: 200 })
+  }, [only, selected.length, size, getViewport, setCenter, screenToFlowPosition])
 }

@@ -75,6 +75,8 @@ export function Outline({ onConnect, onRename }: Props) {
     if (!move) return
     event.preventDefault()
     event.stopPropagation()
+    // What was typed before something else was done is over.
+    if (moves[event.key]) typed.current.text = ''
     move()
   }
   const typeAhead = (key: string, at: number) => {

@@ -1,6 +1,6 @@
 /** The form of what is selected. Each field is a place of the text: what is typed there is written there, and nowhere else. */
 import './Properties.css'
-import { change } from '../commands.ts'
+import { deletePath } from '../deleting.ts'
 import type { Edge } from '../edges.ts'
 import type { Model } from '../lens.ts'
 import { usesOf } from '../lens.ts'
@@ -8,11 +8,12 @@ import type { Module } from '../modules.ts'
 import { rename } from '../rename.ts'
 import type { Path } from '../source.ts'
 import { deleteSelected } from './actions.ts'
-import { perform, select, shown, useEditor, useModel } from './documents.ts'
+import { perform, say, select, shown, UNDO, useEditor, useModel } from './documents.ts'
 import { toldOf } from './drawing.ts'
 import { Fields } from './Fields.tsx'
 import { fieldsAt } from './form.ts'
 import { keyed } from './keyed.ts'
+import { MachineName, MachineParts, NewMachine } from './MachineForm.tsx'
 import { renamed } from './places.ts'
 import { useProblems } from './problems.ts'
 import { TypedInput } from './TypedInput.tsx'
@@ -43,7 +44,9 @@ function Body({ model, count, module, edge, path }: BodyProps) {
   if (count > 1) return <Many count={count} />
   if (module) return <ModuleForm key={module.path.join('/')} model={model} module={module} />
   if (edge) return <EdgeWords edge={edge} />
-  if (path && model.source.entry(path)) return <PathForm key={path.join('/')} model={model} path={path} />
+  const entry = path && model.source.entry(path)
+  // By its place among its like: a name is a part of the path, and changes while it is typed.
+  if (path && entry) return <PathForm key={[...path.slice(0, -1), entry.index].join('/')} model={model} path={path} />
   return <p className="properties-none">Select a node to edit its properties</p>
 }
 
@@ -81,6 +84,7 @@ function ModuleForm({ model, module }: { model: Model; module: Module }) {
           <Fields fields={fieldsAt(path, model).filter(({ key }) => key === 'dependsOn')} model={model} />
         </div>
       )}
+      {type === 'statemachine.engine' && <NewMachine />}
       <UsedBy model={model} name={name} />
       <DeleteButton name="Delete Node" />
     </>
@@ -168,7 +172,10 @@ function PathForm({ model, path }: { model: Model; path: Path }) {
   const flaw = model.source.flaw(path)
   const fields = fieldsAt(path, model)
   const remove = () => {
-    if (perform((now) => change(now, `Delete ${path.at(-1)}`, (draft) => draft.remove(path)))) select({})
+    if (perform((now) => deletePath(now, path), { quiet: true })) {
+      select({})
+      say('done', `Deleted ${titleOf(path)}`, UNDO)
+    }
   }
   return (
     <>
@@ -179,7 +186,9 @@ function PathForm({ model, path }: { model: Model; path: Path }) {
         <AsText why={flaw ?? 'There is no form for it.'} path={path} />
       ) : (
         <div className="properties-form">
+          <MachineName model={model} path={path} />
           <Fields fields={fields} model={model} />
+          <MachineParts model={model} path={path} />
         </div>
       )}
       {path.length > 2 && (

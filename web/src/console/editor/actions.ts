@@ -2,7 +2,7 @@
 import { toast } from '../../shared/ui/toasts'
 import { decoded, encoded } from '../buffer.ts'
 import { addModule } from '../commands.ts'
-import { deleteModule } from '../deleting.ts'
+import { deleteModule, deletePath } from '../deleting.ts'
 import { disconnect } from '../disconnect.ts'
 import { lens } from '../lens.ts'
 import {
@@ -112,6 +112,14 @@ export function deleteSelected(): void {
     if (perform((own) => disconnect(own, edge), { quiet: true })) {
       select({})
       say('done', `Disconnected ${edge.from} and ${edge.to}`, UNDO)
+    }
+    return
+  }
+  if (selection.path) {
+    const { path } = selection
+    if (path.length > 2 && perform((own) => deletePath(own, path), { quiet: true })) {
+      select({})
+      say('done', `Deleted ${path.at(-1)}`, UNDO)
     }
     return
   }

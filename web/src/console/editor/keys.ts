@@ -80,15 +80,20 @@ const PANELS: Record<string, string> = {
 const withAlt: Press = ({ code }) => {
   const panel = PANELS[code]
   if (!panel) return false
-  if (panel === 'panel-text') view({ text: true })
-  requestAnimationFrame(() => {
-    const own = document.getElementById(panel)
-    const first = own?.querySelector<HTMLElement>(
-      '[role="treeitem"][tabindex="0"], .cm-content, .react-flow__node, .setting-input',
-    )
-    ;(first ?? own)?.focus()
-  })
+  if (panel === 'panel-text' && !useView.getState().text) {
+    view({ text: true })
+    requestAnimationFrame(() => focusPanel(panel))
+  } else focusPanel(panel)
   return true
+}
+
+/** The panel's current thing, or itself where it has none. */
+function focusPanel(id: string): void {
+  const own = document.getElementById(id)
+  const first = own?.querySelector<HTMLElement>(
+    '[role="treeitem"][tabindex="0"], .cm-content, .react-flow__node, .setting-input',
+  )
+  ;(first ?? own)?.focus()
 }
 
 function plain({ connect, rename, nextProblem }: Gestures): Press {

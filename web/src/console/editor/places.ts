@@ -1,11 +1,11 @@
 /** Where boxes lie: where a person has put them, kept in this browser and never in the config; else where the drawing puts them. */
 import { get, set } from 'idb-keyval'
-import { useEffect, useMemo, useState } from 'react'
+import { useEffect, useMemo } from 'react'
 import { create } from 'zustand'
 import type { Model } from '../lens.ts'
 import type { OpenConfig } from './documents.ts'
 import { graphOf } from './drawing.ts'
-import { completed, type Graph, type Place, type Places, placed } from './placing.ts'
+import { completed, type Place, type Places, placed } from './placing.ts'
 
 interface Kept {
   /** By an open config and the name of its file. */
@@ -15,8 +15,6 @@ interface Kept {
 }
 
 const usePlaceStore = create<Kept>(() => ({ places: {}, looks: 0 }))
-/** Above this a drawing is worked out aside. */
-const LARGE = 150
 const key = (file: string) => `places:${file}`
 type Own = Pick<OpenConfig, 'id' | 'name'>
 const of = ({ id, name }: Own) => `${id} ${name}`
@@ -55,53 +53,18 @@ export function usePlaces(config: OpenConfig, model: Model): Places | null {
     }
     get<Places>(key(config.name)).then(found, () => found(undefined))
   }, [known, own, config.name])
-  const automatic = useAutomatic(model, known)
   return useMemo(() => {
-    if (!known || !automatic) return null
-    return completed(automatic.graph.names, { ...drawnElsewhere(model), ...known }, automatic.places)
-  }, [known, automatic, model])
+    if (!known) return null
+    const graph = graphOf(model)
+    const given = { ...drawnElsewhere(model), ...known }
+    // Worked out only where a box has no place yet: moving one is for nothing.
+    const automatic = graph.names.every((name) => given[name]) ? {} : placed(graph)
+    return completed(graph.names, given, automatic)
+  }, [known, model])
 }
 
 /** What another editor has written into the config as a hint. */
 function drawnElsewhere({ modules }: Model): Places {
   const drawn = modules.filter(({ drawnAt }) => drawnAt)
   return Object.fromEntries(drawn.map(({ name, drawnAt }): [string, Place] => [name, drawnAt as Place]))
-}
-
-interface Automatic {
-  graph: Graph
-  places: Places
-}
-
-/** Worked out only where a box has no place yet: moving one is for nothing. */
-function useAutomatic(model: Model, known: Places | undefined): Automatic | null {
-  const graph = useMemo(() => graphOf(model), [model])
-  const isNeeded = known !== undefined && graph.names.some((name) => !known[name])
-  const isLarge = graph.names.length > LARGE
-  const here = useMemo(
-    () => (isLarge && isNeeded ? null : { graph, places: isNeeded ? placed(graph) : {} }),
-    [graph, isLarge, isNeeded],
-  )
-  const [aside, setAside] = useState<Automatic | null>(null)
-  useEffect(() => {
-    if (!isLarge || !isNeeded) return
-    return placedAside(graph, (places) => setAside({ graph, places }))
-  }, [graph, isLarge, isNeeded])
-  return here ?? (aside && { graph, places: aside.places })
-}
-
-let worker: Worker | null = null
-let asked = 0
-
-/** Returns what ends the interest in the answer. */
-function placedAside(graph: Graph, done: (places: Places) => void): () => void {
-  worker ??= new Worker(new URL('./placing.worker.ts', import.meta.url), { type: 'module' })
-  const own = worker
-  const id = ++asked
-  const hear = ({ data }: MessageEvent<{ id: number; places: Places }>) => {
-    if (data.id === id) done(data.places)
-  }
-  own.addEventListener('message', hear)
-  own.postMessage({ id, graph })
-  return () => own.removeEventListener('message', hear)
 }

@@ -1,5 +1,9 @@
-/** Where the boxes of modules lie when nobody has put them anywhere. The same config is always drawn the same way. */
-import { graphlib, layout } from '@dagrejs/dagre'
+/**
+ * Where the boxes of modules lie when nobody has put them anywhere. The same config is always drawn the same way.
+ *
+ * Boxes are in rows along the edges, and in their row near to what they are joined with. This takes some milliseconds for 500 modules; a library for
+ * layered graphs takes most of a minute, since it bends each edge around every row that it crosses, and here all edges are drawn straight.
+ */
 
 export interface Place {
   x: number
@@ -27,24 +31,80 @@ export function placed({ names, edges }: Graph): Places {
   return inRows(rows)
 }
 
+/** Times that every row is put in a better sequence. */
+const SWEEPS = 8
+
 /** The ranks of what is joined, each from left to right. */
 function ranked(joined: readonly string[], names: readonly string[], edges: Graph['edges']): string[][] {
-  if (joined.length === 0) return []
-  const graph = new graphlib.Graph()
-  graph.setGraph({ rankdir: 'TB', nodesep: GAP.x, ranksep: GAP.y })
-  graph.setDefaultEdgeLabel(() => ({}))
   const inside = new Set(joined)
-  for (const name of names) if (inside.has(name)) graph.setNode(name, { ...BOX })
-  for (const { from, to } of edges) graph.setEdge(from, to)
-  layout(graph)
-  const ranks = new Map<number, { name: string; x: number }[]>()
-  for (const name of graph.nodes()) {
-    const { x = 0, y = 0 } = graph.node(name) as Partial<Place>
-    ranks.set(y, [...(ranks.get(y) ?? []), { name, x }])
+  const [below, around] = [
+    neighbours(edges),
+    neighbours([...edges, ...edges.map(({ from, to }) => ({ from: to, to: from }))]),
+  ]
+  const rank = ranksOf(
+    names.filter((name) => inside.has(name)),
+    below,
+  )
+  const rows: string[][] = []
+  for (const [name, own] of rank) {
+    rows[own] ??= []
+    rows[own].push(name)
   }
-  return [...ranks]
-    .sort(([one], [other]) => one - other)
-    .map(([, own]) => own.sort((one, other) => one.x - other.x).map(({ name }) => name))
+  for (let sweep = 0; sweep < SWEEPS; sweep++) settle(rows, around)
+  return rows.filter((row) => row.length > 0)
+}
+
+function neighbours(edges: Graph['edges']): Map<string, string[]> {
+  const all = new Map<string, string[]>()
+  for (const { from, to } of edges) all.set(from, [...(all.get(from) ?? []), to])
+  return all
+}
+
+/** Each below all that leads to it, by the longest way; what closes a circle does not count. */
+function ranksOf(names: readonly string[], below: ReadonlyMap<string, string[]>): Map<string, number> {
+  const sorted: string[] = []
+  const state = new Map<string, 'open' | 'done'>()
+  const forward = new Map<string, string[]>()
+  const visit = (name: string): void => {
+    state.set(name, 'open')
+    for (const next of below.get(name) ?? []) {
+      if (state.get(next) === 'open') continue
+      forward.set(name, [...(forward.get(name) ?? []), next])
+      if (!state.has(next)) visit(next)
+    }
+    state.set(name, 'done')
+    sorted.unshift(name)
+  }
+  for (const name of names) if (!state.has(name)) visit(name)
+  const rank = new Map(sorted.map((name): [string, number] => [name, 0]))
+  for (const name of sorted) {
+    for (const next of forward.get(name) ?? []) rank.set(next, Math.max(rank.get(next) ?? 0, (rank.get(name) ?? 0) + 1))
+  }
+  // What nothing leads to lies right above what it leads to, not at the top.
+  for (const name of sorted) {
+    const nearest = Math.min(...(forward.get(name) ?? []).map((next) => rank.get(next) ?? 0))
+    if (rank.get(name) === 0 && Number.isFinite(nearest)) rank.set(name, nearest - 1)
+  }
+  return rank
+}
+
+/** Puts each row in the sequence of the middles of what its boxes are joined with. */
+function settle(rows: string[][], around: ReadonlyMap<string, string[]>): void {
+  const at = new Map<string, number>()
+  const number = (row: readonly string[]) => {
+    for (const [index, name] of row.entries()) at.set(name, index - (row.length - 1) / 2)
+  }
+  rows.forEach(number)
+  for (const row of rows) {
+    const middle = new Map(row.map((name): [string, number] => [name, middleOf(name, around, at)]))
+    row.sort((one, other) => (middle.get(one) ?? 0) - (middle.get(other) ?? 0))
+    number(row)
+  }
+}
+
+function middleOf(name: string, around: ReadonlyMap<string, string[]>, at: ReadonlyMap<string, number>): number {
+  const others = around.get(name) ?? []
+  return others.reduce((sum, other) => sum + (at.get(other) ?? 0), 0) / Math.max(others.length, 1)
 }
 
 /** One rank below the other, in the middle; what is too wide is several rows. */

@@ -133,7 +133,7 @@ export class TextView {
         chosenLines,
         keymap.of([...searchKeymap, ...defaultKeymap, indentWithTab]),
         EditorView.lineWrapping,
-        EditorView.contentAttributes.of({ 'aria-label': 'Text of the config' }),
+        EditorView.contentAttributes.of({ 'aria-label': 'Text of the config', tabindex: '0' }),
         EditorView.updateListener.of(({ docChanged, selectionSet, transactions, changes, startState, state }) => {
           const own = transactions.some((one) => one.annotation(fromBuffer))
           if (docChanged && !own) this.#give(changes, startState)

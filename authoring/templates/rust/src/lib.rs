@@ -1,0 +1,64 @@
+//! A step: what is over the limit is rejected with a reason, the rest gets a score.
+
+mod rule;
+
+use millrace::step::log::{self, Level};
+use millrace::step::types::Rejection;
+use serde::Deserialize;
+use serde_json::json;
+
+wit_bindgen::generate!({ world: "step", path: "wit" });
+
+/// What this step reads of the instance's data.
+#[derive(Deserialize)]
+struct Data {
+    total: Option<f64>,
+}
+
+/// What an operator may set, see `config_schema`.
+#[derive(Deserialize)]
+struct Config {
+    #[serde(default = "usual_limit")]
+    limit: f64,
+}
+
+fn usual_limit() -> f64 {
+    1000.0
+}
+
+struct Step;
+
+impl Guest for Step {
+    fn describe() -> Description {
+        let schema = json!({
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {"limit": {"type": "number", "exclusiveMinimum": 0, "default": 1000}},
+        });
+        Description {
+            name: env!("CARGO_PKG_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            summary: env!("CARGO_PKG_DESCRIPTION").to_owned(),
+            config_schema: schema.to_string(),
+        }
+    }
+
+    fn process(job: Job) -> Result<Outcome, Failure> {
+        let data: Data = serde_json::from_str(&job.data).map_err(|error| Failure::Permanent(format!("data: {error}")))?;
+        let config: Config = serde_json::from_str(&job.config).map_err(|error| Failure::Permanent(format!("config: {error}")))?;
+        let total = data.total.ok_or_else(|| Failure::Permanent("there is no total to look at".to_owned()))?;
+        let (is_fine, score) = rule::check(total, config.limit);
+        log::write(Level::Info, &format!("total {total}, score {score}"));
+        if is_fine {
+            return Ok(Outcome::Accepted(json!({"score": score, "checked_by": env!("CARGO_PKG_NAME")}).to_string()));
+        }
+        Ok(Outcome::Rejected(Rejection {
+            code: "over_limit".to_owned(),
+            reason: format!("What is over {} needs a person to look at it.", config.limit),
+            details: json!({"score": score}).to_string(),
+        }))
+    }
+}
+
+#[cfg(target_family = "wasm")]
+export!(Step);

@@ -1,0 +1,52 @@
+//! The files of the templates, as they are in `authoring/templates/`. A test says so.
+
+/// A file: its path in its folder, and its text.
+pub type File = (&'static str, &'static str);
+
+macro_rules! files {
+    ($folder:literal: $($path:literal),+ $(,)?) => {
+        &[$(($path, include_str!(concat!("../../../../authoring/templates/", $folder, "/", $path)))),+]
+    };
+}
+
+/// Of every language.
+pub const COMMON: &[File] = files!("common": "job.json");
+/// JavaScript.
+pub const JAVASCRIPT: &[File] =
+    files!("javascript": "README.md", "build.sh", "gitignore", "package.json", "src/rule.js", "src/rule.test.js", "src/step.js", "test.sh");
+/// Python.
+pub const PYTHON: &[File] =
+    files!("python": "README.md", "app.py", "build.sh", "gitignore", "requirements.txt", "rule.py", "test.sh", "test_rule.py");
+/// Rust.
+pub const RUST: &[File] = files!("rust": "Cargo.toml.in", "README.md", "build.sh", "gitignore", "src/lib.rs", "src/rule.rs", "test.sh");
+/// TypeScript.
+pub const TYPESCRIPT: &[File] = files!("typescript": "README.md", "build.sh", "gitignore", "package.json", "src/millrace.d.ts", "src/rule.test.ts", "src/rule.ts", "src/step.ts", "test.sh", "tsconfig.json");
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    #[test]
+    fn every_file_of_a_template_is_in_the_program() {
+        let templates = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../authoring/templates");
+        let mut there = BTreeSet::new();
+        let mut folders = vec![templates.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    there.insert(path.strip_prefix(&templates).unwrap().to_owned());
+                }
+            }
+        }
+        let lists = [("common", COMMON), ("javascript", JAVASCRIPT), ("python", PYTHON), ("rust", RUST), ("typescript", TYPESCRIPT)];
+        let listed: BTreeSet<PathBuf> =
+            lists.iter().flat_map(|(folder, files)| files.iter().map(|(path, _)| Path::new(folder).join(path))).collect();
+        assert_eq!(listed, there);
+    }
+}
