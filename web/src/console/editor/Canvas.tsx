@@ -205,7 +205,8 @@ function useFollowed(
     const start = screenToFlowPosition({ x: around.left, y: around.top })
     const end = screenToFlowPosition({ x: around.right, y: around.bottom })
     const middle = { x: box.position.x + BOX.width / 2, y: box.position.y + BOX.height / 2 }
-    const isSeen = middle.x > start.x && middle.x < end.x && middle.y > start.y && middle.y < end.y
+    const { x, y } = box.position
+    const isSeen = x > start.x && x + BOX.width < end.x && y > start.y && y + BOX.height < end.y
     if (!isSeen) void setCenter(middle.x, middle.y, { zoom: Math.max(getViewport().zoom, 0.75), duration: 200 })
   }, [only, selected.length, size, getViewport, setCenter, screenToFlowPosition])
 }
