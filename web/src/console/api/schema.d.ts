@@ -421,6 +421,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/operator/components/{name}/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have the version that serves and another one do the same jobs, with nothing granted, and tell where their answers differ
+         * @description For the roles designer.
+         */
+        post: operations["compare_component"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/operator/components/{name}/swap": {
         parameters: {
             query?: never;
@@ -456,6 +476,34 @@ export interface paths {
          */
         post: operations["roll_back_component"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operator/components/{name}/canary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The last canary of a component: how its runs compare, and what became of it
+         * @description For the roles support, operator, designer, admin.
+         */
+        get: operations["show_canary"];
+        put?: never;
+        /**
+         * Have a share of the new visits run on an uploaded version, until a rule takes it or throws it out
+         * @description For the roles designer.
+         */
+        post: operations["begin_canary"];
+        /**
+         * Stop a canary: the version serves that served
+         * @description For the roles designer.
+         */
+        delete: operations["stop_canary"];
         options?: never;
         head?: never;
         patch?: never;
@@ -598,6 +646,115 @@ export interface components {
             /** @description A request with this key was answered before; nothing was done again. */
             replayed: boolean;
         };
+        /** @description The last canary of a component. */
+        Canary: {
+            /** @description Name of the component. */
+            component: string;
+            /** @description Nothing if there was none since the start of the process. */
+            canary: components["schemas"]["CanaryState"] | null;
+        };
+        /** @description A version that is to run a share of a component's new visits, and by what it is judged. */
+        CanaryRequest: {
+            /** @description SHA-256 of the version, in hex. */
+            digest: string;
+            /**
+             * Format: uint8
+             * @description Percent of the new visits.
+             */
+            share: number;
+            /**
+             * Format: uint32
+             * @description It ends after so many runs of the version; after 50 if neither this nor `seconds` is given, and after whatever is first if both are.
+             */
+            runs?: number | null;
+            /**
+             * Format: uint32
+             * @description It ends after so many seconds, a week at most.
+             */
+            seconds?: number | null;
+            /**
+             * Format: uint32
+             * @description Failures, and rejections, beyond those that the version that serves would have had in as many runs, that are forgiven; 1 if not given.
+             */
+            maxFailures?: number | null;
+            /**
+             * Format: double
+             * @description How many times as long as on the version that serves 95 of a hundred runs may take; 2 if not given.
+             */
+            maxSlowdown?: number | null;
+            /** @description Why; it is written down with who it was. */
+            reason: string;
+        };
+        /** @description How the runs of one version ended. */
+        CanaryRuns: {
+            /**
+             * Format: uint64
+             * @description All of them.
+             */
+            runs: number;
+            /**
+             * Format: uint64
+             * @description The component did it.
+             */
+            accepted: number;
+            /**
+             * Format: uint64
+             * @description The business said no.
+             */
+            rejected: number;
+            /**
+             * Format: uint64
+             * @description Anything else.
+             */
+            failed: number;
+            /**
+             * Format: double
+             * @description Seconds that 95 of a hundred took at most; null before the first.
+             */
+            p95Seconds: number | null;
+        };
+        /** @description A canary, running or ended. */
+        CanaryState: {
+            /** @description `running`, `ending`, `taken`, `thrown_out`, `stopped` or `replaced`. */
+            state: string;
+            /** @description Why it is to end, or has ended. */
+            reason: string | null;
+            /** @description SHA-256 of the version that is tried, in hex. */
+            digest: string;
+            /** @description What that version calls itself. */
+            version: string;
+            /** @description SHA-256 of the version that served when it began, in hex. */
+            against: string;
+            /**
+             * Format: uint8
+             * @description Percent of the new visits.
+             */
+            share: number;
+            /**
+             * Format: uint32
+             * @description It ends after so many runs.
+             */
+            runs: number | null;
+            /**
+             * Format: date-time
+             * @description It ends at this time.
+             */
+            until: string | null;
+            /**
+             * Format: uint32
+             * @description Failures that are forgiven.
+             */
+            maxFailures: number;
+            /**
+             * Format: double
+             * @description How many times as long its runs may take.
+             */
+            maxSlowdown: number;
+            /** @description Runs of the version that is tried. */
+            candidate: components["schemas"]["CanaryRuns"];
+            /** @description Runs of the version that served, since it began. */
+            serving: components["schemas"]["CanaryRuns"];
+        };
         /** @description Something that is different from what runs. */
         Changed: {
             /** @description The part that it is in, for example `module web-server` or `route GET /api/things`. */
@@ -608,6 +765,55 @@ export interface components {
             from: unknown;
             /** @description What is there now; null where nothing is. */
             to: unknown;
+        };
+        /** @description Which version is compared with the one that serves. */
+        CompareRequest: {
+            /** @description SHA-256 of the version, in hex. */
+            digest: string;
+            /**
+             * Format: uint32
+             * @description Jobs, those of the newest instances that the version that serves has moved; 20 if not given.
+             */
+            limit?: number | null;
+            /** @description Name of the step whose jobs these are; the first that runs the component in the workflow of each instance, if not given. */
+            step?: string | null;
+        };
+        /** @description What a comparison came to. */
+        CompareResult: {
+            /** @description SHA-256 of the version that serves, in hex. */
+            serving: string;
+            /** @description SHA-256 of the other one. */
+            candidate: string;
+            /**
+             * Format: uint
+             * @description Jobs that both have done.
+             */
+            compared: number;
+            /**
+             * Format: uint
+             * @description Those whose answers were alike.
+             */
+            alike: number;
+            /**
+             * Format: uint
+             * @description Jobs for which the time did not suffice.
+             */
+            leftOut: number;
+            /** @description Each of them, the newest instance first. */
+            jobs: components["schemas"]["ComparedJob"][];
+        };
+        /** @description One job on both versions. */
+        ComparedJob: {
+            /** @description Instance whose data it works on. */
+            instance: components["schemas"]["InstanceName"];
+            /** @description Name of the step. */
+            step: string;
+            /** @description Where the answers differ; nothing if they are alike. */
+            differences: components["schemas"]["Difference"][];
+            /** @description What the version that serves has said. */
+            serving: components["schemas"]["TrialResult"];
+            /** @description What the other one has. */
+            candidate: components["schemas"]["TrialResult"];
         };
         /** @description How a component is doing. */
         Component: {
@@ -833,6 +1039,15 @@ export interface components {
             reason: string;
             /** @description Transition to make, of `fire`. */
             transition?: string | null;
+        };
+        /** @description One place in which two answers differ. */
+        Difference: {
+            /** @description JSON pointer into the answer, such as `/outcome` or `/results/total`. */
+            at: string;
+            /** @description What the version that serves has there; null if nothing. */
+            serving: unknown;
+            /** @description What the other one has there; null if nothing. */
+            candidate: unknown;
         };
         /** @description What a deed came to. */
         Done: {
@@ -1339,6 +1554,11 @@ export interface components {
              * @description So many.
              */
             count: number;
+        };
+        /** @description Why a canary is stopped. */
+        StopRequest: {
+            /** @description Why; it is written down with who it was. */
+            reason: string;
         };
         /** @description Unfinished instances that would be stranded. */
         Stranded: {
@@ -3694,6 +3914,127 @@ export interface operations {
             };
         };
     };
+    compare_component: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description From the list */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CompareRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CompareResult"];
+                };
+            };
+            /** @description The request is not well-formed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, and this machine is not enough */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No role that is needed, a foreign name, or changes are off */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not application/json */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field or a parameter is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     swap_component: {
         parameters: {
             query?: never;
@@ -3838,6 +4179,338 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SwapResult"];
+                };
+            };
+            /** @description The request is not well-formed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, and this machine is not enough */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No role that is needed, a foreign name, or changes are off */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not application/json */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field or a parameter is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_canary: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description From the list */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Canary"];
+                };
+            };
+            /** @description The request is not well-formed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, and this machine is not enough */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No role that is needed, a foreign name, or changes are off */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field or a parameter is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin_canary: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description From the list */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CanaryRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Canary"];
+                };
+            };
+            /** @description The request is not well-formed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, and this machine is not enough */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No role that is needed, a foreign name, or changes are off */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not application/json */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field or a parameter is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stop_canary: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description From the list */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StopRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Canary"];
                 };
             };
             /** @description The request is not well-formed */
