@@ -42,18 +42,18 @@ pub fn restore(config: &Path, from: &Path) -> ExitCode {
             );
         }
         let made = missing.map(make_folders).transpose()?;
-        let changed = changed_since(&database, from);
         let restored = store::restore(&database, from, Clock::system().now());
         if restored.is_err() {
             // What was not put back leaves nothing behind; what holds something by now stays.
             made.iter().flatten().rev().for_each(|folder| drop(std::fs::remove_dir(folder)));
         }
         let (copied, kept) = restored?;
-        let before = match kept {
+        let before = match &kept {
             Some(kept) => format!("what was there before is kept as '{}'", kept.display()),
             None => "there was no database before".to_owned(),
         };
         out.done(&format!("'{}' is what '{}' was: {}\n{before}", database.display(), from.display(), content(&copied)))?;
+        let changed = kept.map(|kept| changed_since(&kept, &database)).unwrap_or_default();
         if !changed.is_empty() {
             out.done(&format!(
                 "{} accounts were changed after that copy: their passwords, roles and second factors of then hold again, and so do tokens; who was \
@@ -66,12 +66,12 @@ pub fn restore(config: &Path, from: &Path) -> ExitCode {
     })
 }
 
-/// The e-mails of those whose account is another one in the database of now than in the copy that is to take its place: their tokens have ended since.
-/// Whoever cannot be looked up is left out; that both files can be read is for the restore to say.
-fn changed_since(database: &Path, copy: &Path) -> Vec<String> {
+/// The e-mails of those whose account is another one in the database of before than in the copy that has taken its place: their tokens had ended
+/// since. Where one of the two cannot be read nobody is told of: it may be damaged, which is why a copy was put back.
+fn changed_since(before: &Path, copy: &Path) -> Vec<String> {
     let users = |path: &Path| if path.is_file() { offline::users(path, true).unwrap_or_default() } else { Vec::new() };
     let then: BTreeMap<String, u64> = users(copy).into_iter().map(|user| (user.id, user.epoch)).collect();
-    let mut now = users(database);
+    let mut now = users(before);
     now.retain(|user| then.get(&user.id).is_some_and(|epoch| *epoch < user.epoch));
     // Who has a role, or has none any more because of what they did, comes first.
     now.sort_by_key(|user| (!user.disabled, user.roles.is_empty()));

@@ -11,7 +11,7 @@ use super::attempt::{attempt, guest_job, terms};
 use super::components::Runtime;
 use super::loader::Found;
 use super::sandbox::Terms;
-use super::slot::{Slot, Version};
+use super::slot::{Candidate, Slot, Version};
 use super::source::off_thread;
 use super::tape::{Deck, Tape};
 use super::{ActiveVersion, ComponentSettings, Job, Refusal, Report, Verdict};
@@ -19,22 +19,6 @@ use crate::durable;
 
 /// Bytes of a component's file, at most.
 pub const MAX_COMPONENT_BYTES: usize = 32 << 20;
-
-/// A version that runs some jobs beside the one that serves. It stays ready as long as this is kept.
-#[derive(Clone)]
-pub struct Candidate(Arc<Version>);
-
-impl Candidate {
-    /// What it is.
-    #[must_use]
-    pub fn about(&self) -> &ActiveVersion {
-        &self.0.about
-    }
-
-    pub(super) fn version(&self) -> Arc<Version> {
-        Arc::clone(&self.0)
-    }
-}
 
 impl Runtime {
     /// What the config says of a component.
@@ -96,7 +80,7 @@ impl Runtime {
         let slot = self.slot(component)?;
         let version = self.version(slot, digest).await?;
         self.loader.check_name_before(slot, &version).await.map_err(|reason| anyhow!("version {digest} {reason}"))?;
-        Ok(Candidate(version))
+        Ok(Candidate::new(version))
     }
 
     async fn version(&self, slot: &Slot, digest: &str) -> anyhow::Result<Arc<Version>> {

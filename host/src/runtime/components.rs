@@ -11,7 +11,6 @@ use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 
 use super::attempt::{attempt, guest_job, terms};
-use super::candidates::Candidate;
 use super::code_cache::CodeCache;
 use super::engine::{self, MAX_RUNS, Ticker};
 use super::guest::{Granted, linker};
@@ -19,7 +18,7 @@ use super::loader::{Found, Loader};
 use super::outgoing::Outgoing;
 use super::places::{Crowd, Places, Taken};
 use super::sandbox::Sandbox;
-use super::slot::{Slot, Version};
+use super::slot::{Candidate, Slot, Version};
 use super::text::short;
 use super::{ActiveVersion, Compilation, ComponentSettings, InProcess, Job, Refusal, Report, Settings, SwapEvent, Used, Verdict};
 use crate::clock::Clock;

@@ -35,7 +35,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 pub use budget::Limit;
-pub use candidates::{Candidate, MAX_COMPONENT_BYTES};
+pub use candidates::MAX_COMPONENT_BYTES;
 pub use check::{Rejected, check};
 pub use compile::compile_main;
 pub use components::{ComponentStatus, Place, Remember, Runtime};
@@ -43,7 +43,7 @@ pub use engine::MAX_RUNS;
 pub use guest_log::Line;
 pub use places::Crowd;
 pub use settings::{Capabilities, ComponentSettings, Credential, Expect, Grant, GrantTarget, Limits, Settings};
-pub use slot::Refusal;
+pub use slot::{Candidate, Refusal};
 pub use tape::Tape;
 pub use workbench::{Examined, Tried, Workbench};
 

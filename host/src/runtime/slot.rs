@@ -31,6 +31,26 @@ pub(super) struct Version {
     pub about: ActiveVersion,
 }
 
+/// A version that runs some jobs beside the one that serves. It stays ready as long as this is kept.
+#[derive(Clone)]
+pub struct Candidate(Arc<Version>);
+
+impl Candidate {
+    pub(super) fn new(version: Arc<Version>) -> Self {
+        Self(version)
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn about(&self) -> &ActiveVersion {
+        &self.0.about
+    }
+
+    pub(super) fn version(&self) -> Arc<Version> {
+        Arc::clone(&self.0)
+    }
+}
+
 /// A file that was not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {

@@ -61,7 +61,7 @@ fn in_the_file_alone(home: &Path) -> i64 {
 }
 
 impl Shop {
-    /// Both as they were killed, and as they were closed. Beside the killed one are copies: of the first life's end, of the second life.
+    /// Both as they were killed, and as they were closed. Beside the killed one are copies: of the first life's end, of the last life.
     async fn two() -> (Self, Self) {
         let home = Home::new();
         let mut process = home.start_under(Condition::default()).await;
@@ -71,9 +71,15 @@ impl Shop {
         let first = home.path().join("first.db");
         std::fs::copy(home.path().join(DATABASE), &first).unwrap();
 
+        // Its end writes what it has done into the file.
+        let mut process = home.start_under(Condition::default()).await;
+        place(&process.client.login("ada").await, 1).await;
+        process.signal(Signal::TERM);
+        process.ended_within(Duration::from_secs(20)).await.expect("it ends when it is told to");
+
         let mut process = home.start_under(Condition::default()).await;
         let customer = process.client.login("ada").await;
-        place(&customer, ORDERS / 2).await;
+        place(&customer, ORDERS / 2 - 1).await;
         // Until the log has what the mark knows of and the file has not: then its loss is one.
         let mut orders = ORDERS;
         let more = std::sync::atomic::AtomicUsize::new(0);
@@ -160,7 +166,7 @@ const OF_THE_KILLED: &[(&str, Damage, &[&str])] = &[
     ("the log was emptied", |home| empty(&file(home, "-wal")), &["less than was written", "-wal' is gone"]),
     ("pages were overwritten", |home| overwrite_pages(&file(home, "")), &["is damaged", "put a copy back"]),
     (
-        "a copy of the life before was put beside the log",
+        "a copy of an earlier life was put beside the log",
         |home| put(home.join("first.db"), file(home, "")),
         &["does not belong to the log", "-wal' too"],
     ),
