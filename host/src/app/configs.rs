@@ -13,6 +13,7 @@ use crate::services::engine::hex;
 /// The file that the process was started from.
 pub(super) struct ConfigFile {
     path: PathBuf,
+    /// Without secrets: whoever asks is told what their text says.
     environment: Environment,
     /// What it said at the start, and the digest of that.
     started: Option<(String, String)>,
@@ -25,7 +26,8 @@ impl ConfigFile {
             let digest = digest(&text);
             (text, digest)
         });
-        Arc::new(Self { path: plan.source.clone(), environment, started })
+        let (named, secret) = config::changes::variables(started.as_ref().map_or("", |(text, _)| text.as_str()), &environment);
+        Arc::new(Self { path: plan.source.clone(), environment: environment.without_secrets(&named, &secret), started })
     }
 }
 

@@ -17,8 +17,8 @@ use crate::plan::{self, Endpoint, Plan};
 use crate::runtime::{InProcess, Runtime};
 use crate::services::console::{self, Console, CountBacklog};
 use crate::services::engine::{
-    Active, Backpressure, Breakers, Canaries, ChangeNotifier, CrashSuspects, Credentials, Dependencies, Draws, Events, Holds, PerOwner,
-    Pipeline, Workflows, recovery,
+    Active, Backpressure, Breakers, Canaries, ChangeNotifier, CrashSuspects, Credentials, Dependencies, Draws, Events, Holds, Indexed,
+    PerOwner, Pipeline, Workflows, recovery,
 };
 use crate::services::generation::Generation;
 use crate::services::messaging::{Refusals, Strangers};
@@ -152,8 +152,9 @@ pub(super) async fn core(
     let generation = Generation::default();
     let runtime = runtime(plan, database, surroundings, &store, &generation).await?;
     let events = Arc::new(Events::new(plan, &shop::WRITTEN_AT_CREATION, store.instances.identity()));
-    let instances = Arc::clone(&store.instances);
-    let draws = Draws::new(instances, Arc::clone(&workflows), Arc::clone(&events), clock.clone(), &plan.resources);
+    let keying = Keying::new(Arc::clone(&store.operations));
+    let indexed = Indexed { store: Arc::clone(&store.instances), by_keys: keying.done() };
+    let draws = Draws::new(indexed, Arc::clone(&workflows), Arc::clone(&events), clock.clone(), &plan.resources);
     let engine = Dependencies {
         store: Arc::clone(&store.instances),
         runtime,
@@ -186,7 +187,6 @@ pub(super) async fn core(
     resources.seed().await?;
     let bus = plan.bus.as_ref().map(plan::Bus::build).transpose()?;
     let (refusals, strangers) = (Arc::default(), Arc::default());
-    let keying = Keying::new(Arc::clone(&store.operations));
     Ok(Core { store, store_failed, writer: Some(writer), engine, pipeline, resources, bus, refusals, strangers, internal, archive, keying })
 }
 

@@ -1,6 +1,6 @@
 //! What is different in two configs, by their parts: modules by name, routes by method and path, machines by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -56,6 +56,17 @@ fn compare(part: &str, pointer: String, (old, new): (Option<&Value>, Option<&Val
     }
     let shown = |value: &Value| if is_secret(&pointer) { Value::from(HIDDEN) } else { without_secrets(&pointer, value) };
     changes.push(Change { part: part.to_owned(), from: old.map(&shown), to: new.map(&shown), pointer });
+}
+
+/// Names of the variables that a config reads, and of those that are secret by where it reads them.
+#[must_use]
+pub fn variables(text: &str, environment: &Environment) -> (BTreeSet<String>, BTreeSet<String>) {
+    let tree = Tree::parse(text, environment, Unset::Open);
+    let names = |of: &dyn Fn(&str) -> bool| {
+        let scalars = tree.variables.iter().filter(|(pointer, _)| of(pointer));
+        scalars.flat_map(|(_, names)| names.iter().map(ToString::to_string)).collect()
+    };
+    (names(&|_| true), names(&is_secret))
 }
 
 fn is_secret(pointer: &str) -> bool {

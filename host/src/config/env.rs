@@ -1,7 +1,7 @@
 //! What a config may read of the world around it. The only file that reads the process environment; everybody else is given
 //! an [`Environment`], so that a test (or the editor) can say what it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Variables and places, taken once at start.
@@ -48,12 +48,44 @@ impl Environment {
         self.variables.get("MILLRACE_ENV").is_some_and(|value| value == "production")
     }
 
+    /// The same for a text that somebody else has written, who is told what it says and may not learn what is secret: variables in `named` are read
+    /// unless their names or values look like those of secrets, and others only where they are a number, a time or a flag. What is hidden is as
+    /// long as it was, so that it is judged as it would be.
+    #[must_use]
+    pub fn without_secrets(&self, named: &BTreeSet<String>, secret: &BTreeSet<String>) -> Self {
+        let shown = |name: &str, value: &str| {
+            is_plain(value) || name == "MILLRACE_ENV" || (named.contains(name) && !is_secret(name) && !value.contains('@'))
+        };
+        let variables = self.variables.iter().map(|(name, value)| {
+            let value = if shown(name, value) && !secret.contains(name) { value.clone() } else { hidden(value) };
+            (name.clone(), value)
+        });
+        Self { variables: variables.collect(), ..self.clone() }
+    }
+
     /// The same with one more variable.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.variables.insert(name.to_owned(), value.to_owned());
         self
     }
+}
+
+/// As long as `value`, and as good a secret as any.
+fn hidden(value: &str) -> String {
+    "hidden-3b7k9qxz5wv2mtrp4n8g6c1fyj".chars().cycle().take(value.chars().count()).collect()
+}
+
+/// Whether a variable of this name holds something that nobody is to see.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    ["SECRET", "TOKEN", "PASS", "KEY", "CREDENTIAL", "PRIVATE"].iter().any(|word| name.contains(word))
+}
+
+/// A number, a time such as `15s`, or a flag: no secret is as short.
+fn is_plain(value: &str) -> bool {
+    let number = value.trim_end_matches(|letter: char| letter.is_ascii_lowercase());
+    matches!(value, "true" | "false" | "") || (value.len() <= 8 && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// A secret without what editors, shells and secret stores leave around it: a BOM, line ends, blanks.
@@ -124,6 +156,26 @@ mod tests {
             assert_eq!((read["A_SECRET"].as_str(), read["B_SECRET"].as_str()), ("one two", "one two"), "{text:?}");
             assert_eq!(read["OTHER"], text, "only secrets are touched");
         }
+    }
+
+    #[test]
+    fn whoever_has_a_text_judged_learns_no_secret_and_everything_else() {
+        let given = [
+            ("JWT_SECRET", "of this process"),
+            ("LISTEN", "127.0.0.1:80"),
+            ("BROKERS", "user:word@kafka:9092"),
+            ("PATH", "/usr/bin"),
+            ("LIMIT", "300"),
+            ("PAUSE", "15s"),
+            ("HEADER", "in a header"),
+        ];
+        let variables = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let named = names(&["JWT_SECRET", "LISTEN", "BROKERS", "HEADER"]);
+        let seen = Environment { variables, ..Environment::default() }.without_secrets(&named, &names(&["HEADER"])).variables;
+        let shown: Vec<&str> = given.iter().filter(|(name, value)| seen[*name] == *value).map(|(name, _)| *name).collect();
+        assert_eq!(shown, ["LISTEN", "LIMIT", "PAUSE"]);
+        assert_eq!(seen["JWT_SECRET"], "hidden-3b7k9qxz", "as long as it is");
     }
 
     #[test]

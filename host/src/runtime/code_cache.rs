@@ -27,6 +27,8 @@ use crate::durable::{self, Sync};
 const MAX_COPIES: usize = 32;
 /// Bytes of compiled code that are read: a Python component of 18 MB has about 70 MB of it.
 pub(super) const MAX_CODE_BYTES: u64 = 1 << 30;
+/// File in the folder by which code is known as made by this program.
+pub const CACHE_KEY: &str = "compiled.key";
 /// Bytes of the key, and of a checksum.
 const KEY_BYTES: usize = 32;
 /// What a checksum is of, so that it is not one of something else.
@@ -83,7 +85,7 @@ impl CodeCache {
             tracing::warn!(reason = %open, "components are not kept: each start compiles all of them, and there is no version to go back to");
             return Ok(None);
         }
-        Ok(Some(Self { copies, compiled, key: key(&cache_dir.join("compiled.key")), fingerprint }))
+        Ok(Some(Self { copies, compiled, key: key(&cache_dir.join(CACHE_KEY)), fingerprint }))
     }
 
     /// Where the copies are.

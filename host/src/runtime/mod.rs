@@ -37,6 +37,7 @@ use serde_json::{Map, Value};
 pub use budget::Limit;
 pub use candidates::MAX_COMPONENT_BYTES;
 pub use check::{Rejected, check};
+pub use code_cache::CACHE_KEY;
 pub use compile::compile_main;
 pub use components::{ComponentStatus, Place, Remember, Runtime};
 pub use engine::MAX_RUNS;

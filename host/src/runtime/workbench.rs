@@ -1,6 +1,6 @@
 //! One component by itself, before it serves anywhere: judged as a host that runs would judge it, and tried.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -87,7 +87,6 @@ impl Workbench {
         };
         let compiled_in =
             self.loader.compilations().into_iter().find(|compilation| !compilation.cached).map(|compilation| compilation.took);
-        self.loader.tidy(HashSet::from([version.digest.to_string()])).await;
         let outline = &version.outline;
         let (imports, exports) = (outline.imports.clone(), outline.exports.clone());
         let examined = Examined { about: version.about.clone(), imports, exports, memories: outline.memories, compiled_in };

@@ -6,6 +6,19 @@ const VOID = ['refused', 'cancelled', 'failed']
 /** Nothing follows that could still go wrong. */
 const DONE = ['refunded', 'restocking', 'restock_failed', 'closed']
 
+/** States of an order whose goods have left. */
+export const SENT: readonly string[] = ['shipped', 'delivered']
+
+/** Under which the refunds of an order are kept. */
+export function refundsKeyOf(order: string): string {
+  return `admin/refunds/${order}`
+}
+
+/** Whether it has not come to nothing. */
+export function counts({ state }: Pick<Refund, 'state'>): boolean {
+  return !VOID.includes(state)
+}
+
 export interface Sums {
   /** Gone back. */
   refunded: number

@@ -9,7 +9,7 @@ use serde_json::Map;
 use crate::clock::Clock;
 use crate::commands::{refused, this_program};
 use crate::config::{self, Environment};
-use crate::runtime::{Capabilities, ComponentSettings, Expect, Grant, GrantTarget, InProcess, Limits, Workbench};
+use crate::runtime::{CACHE_KEY, Capabilities, ComponentSettings, Expect, Grant, GrantTarget, InProcess, Limits, Workbench};
 
 /// The file, and as which component it is meant.
 #[derive(Debug, clap::Args)]
@@ -84,7 +84,20 @@ impl Subject {
 
     /// The place to judge and try it. Modules that it may call answer as `services` say.
     pub(super) fn workbench(&self, settings: ComponentSettings, services: &HashMap<String, InProcess>) -> anyhow::Result<Workbench> {
+        self.check_cache()?;
         Workbench::new(this_program()?, settings, services, self.cache.as_deref(), Clock::system())
+    }
+
+    /// A folder with files of its author's own is closed to nobody and gets nothing put into it.
+    fn check_cache(&self) -> anyhow::Result<()> {
+        let Some(folder) = &self.cache else { return Ok(()) };
+        let is_empty = std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none());
+        anyhow::ensure!(
+            is_empty || folder.join(CACHE_KEY).is_file(),
+            "the folder '{}' for --cache has other files: name a new or empty one, or one that this program has made",
+            folder.display()
+        );
+        Ok(())
     }
 
     /// Without a config it is named by its file.

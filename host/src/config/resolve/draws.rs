@@ -54,6 +54,14 @@ fn resolved(context: &Context<'_>, settings: &DrawsSettings, at: At<'_>, finding
         let message = format!("workflow '{}' has no transition '{name}'", workflow.name);
         findings.error(at.setting("draws/emptied"), Code::UnknownName, message, help);
     }
+    if settings.emptied.is_some() && settings.fulfilled.is_none() {
+        let message = "without `fulfilled` nothing is emptied before it is fulfilled, so `emptied` is never made";
+        findings.error(at.setting("draws/emptied"), Code::MissingPart, message, "write the states in `fulfilled`".to_owned());
+    }
+    if let Some(field) = settings.once.iter().find(|field| settings.by_hook.contains_key(*field)) {
+        let message = format!("`{field}` is for a person to decide: what a hook makes cannot have it");
+        findings.error(at.setting("draws/byHook"), Code::InvalidValue, message, None);
+    }
     Some(Draws {
         from: from.resource_name.clone(),
         by: settings.by.clone(),

@@ -115,6 +115,11 @@ impl Console {
     }
 
     async fn end_canary(&self, name: &str, canary: &Arc<Canary>, (end, reason): (End, String)) {
+        let (end, reason) = match self.parts.runtime.digest(name).filter(|serving| **serving != *canary.against()) {
+            // Somebody has put another version in its place since a visit came last.
+            Some(serving) if end == End::Taken => (End::Replaced, format!("version {serving} serves by now")),
+            _ => (end, reason),
+        };
         let digest = canary.candidate().about().digest.as_str();
         let action = match end {
             End::Taken => "canary.take",
@@ -125,9 +130,10 @@ impl Console {
         let rule = audit::Actor { id: "rule:canary".into(), ..audit::Actor::default() };
         let noted = self.note_canary(&rule, name, canary, (action, &reason)).await;
         let done = match (end, noted) {
-            (End::Taken, Ok(())) => {
-                self.take(name, digest).await.map_err(|error| format!("it was to be taken, and could not be: {error:#}"))
-            }
+            (End::Taken, Ok(())) => self
+                .take(name, (digest, canary.against()))
+                .await
+                .map_err(|error| format!("it was to be taken, and could not be: {error:#}")),
             (End::Taken, Err(error)) => Err(format!("it was to be taken, and that could not be written down: {error}")),
             _ => Ok(()),
         };
@@ -144,9 +150,15 @@ impl Console {
         canary.ended(end, reason);
     }
 
-    async fn take(&self, name: &str, digest: &str) -> anyhow::Result<()> {
-        self.parts.runtime.put_in_place(name, digest).await?;
-        self.parts.runtime.reload(name).await
+    /// Has the version `digest` serve, and its file say so. If it cannot serve, the file says again what serves.
+    async fn take(&self, name: &str, (digest, serving): (&str, &str)) -> anyhow::Result<()> {
+        let runtime = &self.parts.runtime;
+        runtime.put_in_place(name, digest).await?;
+        let Err(error) = runtime.reload(name).await else { return Ok(()) };
+        match runtime.put_in_place(name, serving).await {
+            Ok(()) => Err(error),
+            Err(other) => Err(error.context(format!("its file is there all the same, and the next start takes it: {other:#}"))),
+        }
     }
 
     async fn note_canary(&self, actor: &audit::Actor, name: &str, canary: &Canary, what: (&str, &str)) -> Result<(), ServiceError> {

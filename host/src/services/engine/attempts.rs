@@ -88,11 +88,11 @@ impl Attempts {
         let credentials = &self.credentials;
         match (&report.verdict, &report.refused) {
             // Nothing that the component could know or change.
-            (Verdict::Transient(_) | Verdict::Permanent(_), Some(reason)) => {
+            (Verdict::Transient(_) | Verdict::Permanent(_), Some(reason)) if canary.is_none() => {
                 let Wait { until, reason } = credentials.refused(&run.component, reason, self.clock.steady());
                 self.denied(run, until, reason)
             }
-            (Verdict::Accepted(_) | Verdict::Rejected { .. }, None) => {
+            (Verdict::Accepted(_) | Verdict::Rejected { .. }, None) if canary.is_none() => {
                 if credentials.accepted(&run.component) {
                     self.waker.wake(&run.component);
                 }

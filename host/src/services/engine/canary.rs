@@ -312,7 +312,8 @@ impl Canaries {
             Verdict::Rejected { .. } => How::Rejected,
             Verdict::Transient(_) | Verdict::Permanent(_) => How::Failed,
         };
-        let broke = !report.answered || matches!(report.verdict, Verdict::Permanent(_));
+        // What a service refuses the candidate, it may well grant to the version that serves.
+        let broke = !report.answered || report.refused.is_some() || matches!(report.verdict, Verdict::Permanent(_));
         match chosen {
             Some(canary) => {
                 let again = how == How::Failed && !broke;

@@ -4,6 +4,7 @@
 //! and then nothing is written.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -20,9 +21,17 @@ pub const DRAWN: &str = "<";
 /// Resources that are read at once.
 const PAGE: usize = 200;
 
+/// Where resources are found that draw from others.
+pub struct Indexed {
+    /// The store that has them.
+    pub store: Arc<dyn Instances>,
+    /// Whether all of them are found by what they draw from. Until then nothing is drawn: what is not found would not be counted.
+    pub by_keys: Arc<AtomicBool>,
+}
+
 /// What the handlers of a process draw.
 pub struct Draws {
-    store: Arc<dyn Instances>,
+    indexed: Indexed,
     workflows: Arc<Workflows>,
     events: Arc<Events>,
     clock: Clock,
@@ -49,27 +58,24 @@ impl Drawn {
 impl Draws {
     /// Those of `handlers` that draw from others.
     #[must_use]
-    pub fn new(
-        store: Arc<dyn Instances>,
-        workflows: Arc<Workflows>,
-        events: Arc<Events>,
-        clock: Clock,
-        handlers: &[ResourceHandler],
-    ) -> Self {
+    pub fn new(indexed: Indexed, workflows: Arc<Workflows>, events: Arc<Events>, clock: Clock, handlers: &[ResourceHandler]) -> Self {
         let handlers = handlers.iter().filter(|handler| handler.draws.is_some()).cloned().collect();
-        Self { store, workflows, events, clock, handlers }
+        Self { indexed, workflows, events, clock, handlers }
     }
 
     /// Resources of `kind` that draw from `id`, as they are found: all of them.
     ///
     /// # Errors
-    /// The store cannot be read.
+    /// The store cannot be read, or older resources are still being given their keys.
     pub async fn others(&self, kind: &str, id: &str) -> Result<Vec<Resource>, StoreError> {
+        if !self.indexed.by_keys.load(Ordering::Acquire) {
+            return Err(StoreError::Unavailable(format!("older {kind} are being given the keys by which those of '{id}' are found")));
+        }
         let keys = vec![Wanted::Text { name: DRAWN.to_owned(), is: id.to_owned() }];
         let mut search = Search { kind: kind.to_owned(), keys, limit: PAGE, ..Search::default() };
         let mut all = Vec::new();
         loop {
-            let found = self.store.find(&search).await?;
+            let found = self.indexed.store.find(&search).await?;
             all.extend(found.resources);
             match found.next {
                 None => return Ok(all),
@@ -102,8 +108,11 @@ impl Draws {
     /// The store cannot be read, or the config has no such handler: then nothing is to be written.
     pub(super) async fn asked_for(&self, plan: &CommitPlan) -> Result<Vec<CommitPlan>, StoreError> {
         let mut made = Vec::new();
-        for creation in &plan.creations {
-            made.extend(self.rest(creation, plan).await?);
+        for (index, creation) in plan.creations.iter().enumerate() {
+            // One draws all that is left.
+            if plan.creations[..index].iter().all(|before| before.handler != creation.handler) {
+                made.extend(self.rest(creation, plan).await?);
+            }
         }
         Ok(made)
     }

@@ -40,7 +40,7 @@ pub use change_notifier::{ChangeNotifier, Watcher};
 pub use crash_suspects::CrashSuspects;
 pub use credentials::Credentials;
 pub use dependencies::Dependencies;
-pub use draws::{Drawn, Draws};
+pub use draws::{Drawn, Draws, Indexed};
 pub use events::Events;
 pub use holds::Holds;
 pub use per_owner::{PerOwner, Share};

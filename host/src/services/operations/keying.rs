@@ -26,6 +26,12 @@ impl Keying {
         Self { store, is_done: Arc::default() }
     }
 
+    /// Becomes true once every resource is found by its keys, for whoever must miss none.
+    #[must_use]
+    pub fn done(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_done)
+    }
+
     /// Whether every resource is found by its keys.
     #[must_use]
     pub fn is_done(&self) -> bool {

@@ -87,7 +87,9 @@ impl Resources {
         let all = self.draws();
         let others = all.others(&handler.settings.kind, &id).await?;
         // What was emptied has left the states in which it can be drawn from; if what has emptied it came to nothing, it is drawn from once more.
-        let was_emptied = draws.emptied.is_some() && !others.is_empty();
+        let of_it = all.sum(draws, &source, &others);
+        let asked_before = others.iter().filter_map(|other| other.data.get(&draws.amount)?.as_i64()).fold(0, i64::saturating_add);
+        let was_emptied = !others.is_empty() && asked_before >= of_it.has;
         if !draws.states.contains(&source.state) && !was_emptied {
             let states = draws.states.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
             let detail = format!("'{id}' is in state '{}', and can be drawn from in {states}; nothing was stored", source.state);
@@ -96,10 +98,10 @@ impl Resources {
         if others.len() >= MOST {
             return Err(ServiceError::Conflict(format!("'{id}' was drawn from {MOST} times, which is as often as can be")));
         }
-        let left = check_amount(all.sum(draws, &source, &others), &source, asked)?;
+        let left = check_amount(of_it, &source, asked)?;
         let counted: Vec<&Resource> = others.iter().filter(|other| all.counts(other)).collect();
         check_once(draws, &source, &counted, &data)?;
-        let emptied = if left == 0 { self.emptied(draws, &source).await? } else { None };
+        let emptied = if left == 0 { self.emptied((handler, draws), &source).await? } else { None };
         for field in &draws.take {
             data.shift_remove(field);
         }
@@ -110,7 +112,7 @@ impl Resources {
     }
 
     /// What becomes of `source` when all of it is drawn; nothing where it is fulfilled, or has ended.
-    async fn emptied(&self, draws: &Draws, source: &Resource) -> Result<Option<CommitPlan>, ServiceError> {
+    async fn emptied(&self, (handler, draws): (&Handler, &Draws), source: &Resource) -> Result<Option<CommitPlan>, ServiceError> {
         let (Some(transition), Some(progress)) = (&draws.emptied, &source.workflow) else { return Ok(None) };
         if progress.finished || draws.fulfilled.contains(&source.state) {
             return Ok(None);
@@ -120,6 +122,10 @@ impl Resources {
             Err(LookupError::Store(error)) => return Err(error.into()),
             Err(error) => return Err(ServiceError::Conflict(format!("'{}' cannot be moved: {error}", source.id))),
         };
+        if !pinned.machine.definition().transitions.contains_key(transition) {
+            // It began before there was such a transition, and goes on as it did then.
+            return Ok(None);
+        }
         let input = Input::Fire { transition: transition.clone(), cause: Cause::Api };
         let Ok((instance, effects)) = pinned.machine.advance(&progress.instance, &input) else {
             let fulfilled = draws.fulfilled.iter().map(String::as_str).collect::<Vec<_>>().join(" or ");
@@ -130,7 +136,10 @@ impl Resources {
             );
             return Err(ServiceError::Conflict(detail));
         };
-        Ok(Some(self.proceed(&pinned, source, instance, &effects)))
+        let mut plan = self.proceed(&pinned, source, instance, &effects);
+        // What draws all of it is there already: no hook makes another one.
+        plan.creations.retain(|creation| creation.handler != handler.settings.name);
+        Ok(Some(plan))
     }
 }
 

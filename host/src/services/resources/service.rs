@@ -505,7 +505,7 @@ impl Resources {
     ) -> Result<(View, bool), ServiceError> {
         let mut resource = handler.new_resource(caller, data, self.inner.parts.clock.now())?;
         resource.id = id.unwrap_or(resource.id);
-        let (touched, emptied) = match drawn {
+        let (touched, mut emptied) = match drawn {
             Some(Source { owner, touched, emptied }) => {
                 resource.owner = owner;
                 (emptied.is_none().then_some(touched), emptied)
@@ -523,6 +523,9 @@ impl Resources {
         plan.commit.touched = touched;
         plan.commit.prices = self.prices_of(handler, caller, None, &plan.resource).await?;
         let reason = plan.resource.data.get("reason").and_then(Value::as_str).map(str::to_owned);
+        if let (Some(emptied), Some(draws)) = (&mut emptied, &handler.settings.draws) {
+            emptied.commit.audit.extend(self.ended(caller, draws, &emptied.resource.id, reason.clone()));
+        }
         plan.commit.audit.extend(self.audited(handler, caller, "create", &plan.resource.id, reason));
         plan.commit.idempotency = row.clone().map(|row| IdempotencyRow { resource_id: plan.resource.id.clone(), ..row });
         let units = handler.units(&plan.resource.data);
@@ -554,6 +557,12 @@ impl Resources {
         let kind = &handler.settings.kind;
         let actor = caller.actor.as_ref()?;
         Some(actor.did(self.clock().now(), format!("{kind}.{action}"), format!("{kind}/{id}"), reason))
+    }
+
+    /// The same of what is drawn from, which has ended by that.
+    fn ended(&self, caller: &Caller, draws: &crate::plan::Draws, id: &str, reason: Option<String>) -> Option<AuditEntry> {
+        let (actor, transition) = (caller.actor.as_ref()?, draws.emptied.as_ref()?);
+        Some(actor.did(self.clock().now(), format!("{}.{transition}", draws.from), format!("{}/{id}", draws.from), reason))
     }
 
     /// A place for one more instance.

@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use super::{PATIENT, declined, millrace, staff};
-use crate::test_app::{TestApp, from_anywhere, repository};
+use crate::test_app::{SECRET, TestApp, from_anywhere, repository};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_config_is_read_judged_and_compared_before_anybody_runs_it() {
@@ -42,4 +42,19 @@ async fn a_config_is_read_judged_and_compared_before_anybody_runs_it() {
     let token = designer.token().to_owned();
     let (ok, said) = tokio::task::block_in_place(|| millrace(&app, &token, &["plan", file.to_str().unwrap(), "--against", "running"]));
     assert!(!ok && said.contains("would strand instances") && said.contains("need component 'payment-processor'"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_text_that_somebody_has_judged_tells_them_a_secret_of_the_process() {
+    let app = TestApp::start("configs/monolith.yaml", &PATIENT).await;
+    let support = staff(&app, "sue", &[Role::Support]).await;
+    let server = "  - {name: x, type: http.server, config: {address: '${JWT_SECRET}', readTimeout: '${JWT_SECRET}'}}";
+    let text = format!("a: ${{JWT_SECRET}}\n${{JWT_SECRET}}: 1\nmodules:\n{server}\n");
+    for path in ["/operator/config/plan", "/operator/config/check"] {
+        let told = support.post(path, &json!({"text": text})).await;
+        assert_eq!(told.status, StatusCode::OK, "{told:?}");
+        let said = told.body.to_string();
+        // What a message has room for would be enough.
+        assert!(!said.contains(&SECRET[..12]) && said.contains("hidden-"), "{said}");
+    }
 }

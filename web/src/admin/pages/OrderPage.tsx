@@ -13,6 +13,7 @@ import { Icon } from '../../shared/ui/Icon'
 import { Heading, Skeleton } from '../../shared/ui/Page'
 import { toast } from '../../shared/ui/toasts'
 import * as api from '../api/orders'
+import { refundsKeyOf } from '../refunds'
 import { Notes } from '../ui/Notes'
 import { Refunds } from '../ui/Refunds'
 
@@ -147,7 +148,7 @@ function Actions({ order: { id, actions } }: { order: api.Order }) {
           perform={(reason) => api.act(id, asked, reason)}
           onDone={() => {
             ask(undefined)
-            outdate((key) => key === keyOf(id) || key.startsWith('admin/orders'))
+            outdate((key) => key === keyOf(id) || key === refundsKeyOf(id) || key.startsWith('admin/orders'))
             toast('success', 'Done')
           }}
           onClose={() => ask(undefined)}

@@ -13,7 +13,7 @@ import { dateTime, money } from '../../shared/format'
 import { Field, FormError, TextField, useFocusOnError } from '../../shared/ui/Field'
 import { toast } from '../../shared/ui/toasts'
 import * as api from '../api/orders'
-import { isGoingOn, type Sums, sums, wrongAmount } from '../refunds'
+import { counts, isGoingOn, refundsKeyOf, SENT, type Sums, sums, wrongAmount } from '../refunds'
 
 const COLUMNS: readonly Column<api.Refund>[] = [
   { name: 'When', width: '9rem', cell: ({ createdAt }) => <time dateTime={createdAt}>{dateTime(createdAt)}</time> },
@@ -49,7 +49,7 @@ export function Refunds({ order }: { order: api.Order }) {
 function Paid({ order }: { order: api.Order }) {
   const [isOpen, setOpen] = useState(false)
   const mayRefund = session.has(session.useClaims().roles, 'finance')
-  const { data, error, refresh } = useAnswer(`admin/refunds/${order.id}`, (signal) => api.refunds(order.id, signal), {
+  const { data, error, refresh } = useAnswer(refundsKeyOf(order.id), (signal) => api.refunds(order.id, signal), {
     every: (refunds) => (refunds?.some(isGoingOn) ? LOOK_MS : undefined),
   })
   const found = data && sums(Math.round(order.total * 100), data)
@@ -99,7 +99,7 @@ function Paid({ order }: { order: api.Order }) {
         <RefundDialog
           order={order}
           left={found.left}
-          mayRestock={!data?.some(({ restock }) => restock)}
+          mayRestock={SENT.includes(order.state) && !data?.some((one) => one.restock && counts(one))}
           onTaken={refresh}
           onDone={done}
           onClose={() => setOpen(false)}
@@ -118,7 +118,7 @@ function words({ refunded, open }: Sums, total: number): string {
 interface DialogProps {
   order: api.Order
   left: number
-  /** No refund before has put the goods back. */
+  /** The goods were sent, and no refund before has put them back. */
   mayRestock: boolean
   onTaken: () => void
   onDone: () => void
@@ -152,6 +152,7 @@ function RefundDialog({ order, left, mayRestock, onTaken, onDone, onClose }: Dia
     <Dialog title="Refund" onClose={onClose}>
       <p>
         {money(left / 100)} of {money(order.total)} can be refunded. The money goes back the way it came.
+        {order.state === 'ship_failed' && ' An order of which all is refunded is cancelled and not sent any more.'}
       </p>
       <form
         ref={form}

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::plan::Plan;
 use crate::runtime::Settings;
-use crate::services::engine::{Active, Backpressure, Breakers, Canaries, ChangeNotifier, CrashSuspects, Draws, PerOwner};
+use crate::services::engine::{Active, Backpressure, Breakers, Canaries, ChangeNotifier, CrashSuspects, Draws, Indexed, PerOwner};
 use crate::store::memory::Memory;
 use crate::store::{Commit, StartedBy};
 
@@ -23,7 +23,8 @@ async fn pipeline() -> (Pipeline, Dependencies, tempfile::TempDir) {
     let active = Active::new(workflows.definitions(), &[]);
     let per_owner = PerOwner::open(store.as_ref(), &plan.resources).await.unwrap();
     let (workflows, events) = (Arc::new(workflows), Arc::new(Events::new(&plan, &[], "test")));
-    let draws = Draws::new(store.clone(), Arc::clone(&workflows), Arc::clone(&events), clock.clone(), &plan.resources);
+    let indexed = Indexed { store: store.clone(), by_keys: Arc::default() };
+    let draws = Draws::new(indexed, Arc::clone(&workflows), Arc::clone(&events), clock.clone(), &plan.resources);
     let dependencies = Dependencies {
         store,
         runtime,
