@@ -9,7 +9,6 @@ use super::budget::Limit;
 use super::guest_log::{Line, Speaker};
 use super::sandbox::{Ran, Sandbox, Terms};
 use super::slot::{Slot, Version};
-use super::tape::Deck;
 use super::{Job, Report, Verdict};
 use crate::clock::Clock;
 
@@ -19,8 +18,7 @@ pub(super) fn terms<'s>(slot: &'s Slot, version: &Version, job: &Job) -> Terms<'
         Speaker { component: slot.name(), digest: Arc::clone(&version.digest), instance: job.instance_id.clone(), step: job.step.clone() };
     let traceparent = job.traceparent.as_deref().and_then(|text| text.try_into().ok());
     let granted = Arc::clone(&slot.granted);
-    let (limits, deck) = (&slot.settings.limits, Deck::recording());
-    Terms { speaker, limits, granted, wall: job.timeout, traceparent, deck, keeps_lines: false }
+    Terms { speaker, limits: &slot.settings.limits, granted, wall: job.timeout, traceparent, deck: None, keeps_lines: false }
 }
 
 /// A job as the component gets it; its time begins now.

@@ -65,8 +65,7 @@ impl Runtime {
         let _place = self.place(component, true).await;
         let began = Instant::now();
         let terms = terms(slot, &version, &job);
-        let deck = tape.map_or_else(|| terms.deck.clone(), Deck::playing);
-        let terms = Terms { granted: Arc::default(), deck, ..terms };
+        let terms = Terms { granted: Arc::default(), deck: tape.map(Deck::playing), ..terms };
         let job = guest_job(&self.clock, job, slot.config_for(step_config));
         let (report, _) = attempt(&self.sandbox, &version, terms, &job, began).await;
         Ok(report.map(|answer| answer.unwrap_or_else(Verdict::Transient)))

@@ -42,8 +42,8 @@ pub(super) struct Terms<'a> {
     pub wall: Duration,
     /// Sent with what it asks of services.
     pub traceparent: Option<http::HeaderValue>,
-    /// What it finds that is otherwise different each time.
-    pub deck: Deck,
+    /// Plays what it finds that is otherwise different each time; nothing if it finds what there is.
+    pub deck: Option<Deck>,
     /// Its log lines are wanted back.
     pub keeps_lines: bool,
 }
@@ -83,8 +83,8 @@ impl Sandbox {
     /// Asks a component what it is, with nothing granted, and with the memory that its runs will have.
     pub async fn describe(&self, pre: &StepPre<Guest>, speaker: Speaker, limits: &Limits) -> Result<Description, Ended> {
         let limits = Limits { cpu: DESCRIBE_CPU, host_calls: DESCRIBE_CALLS, ..limits.clone() };
-        let (granted, deck) = (Arc::default(), Deck::recording());
-        let terms = Terms { speaker, limits: &limits, granted, wall: DESCRIBE_WALL, traceparent: None, deck, keeps_lines: false };
+        let granted = Arc::default();
+        let terms = Terms { speaker, limits: &limits, granted, wall: DESCRIBE_WALL, traceparent: None, deck: None, keeps_lines: false };
         let mut store = self.store(&terms);
         let meter = Arc::clone(&store.data().meter);
         let asked = async {

@@ -1,8 +1,7 @@
-//! What a run finds that is otherwise different each time: what the clocks say, and random numbers. It is recorded as the run goes, and played
-//! to another run that is to find the same.
+//! What a run finds that is otherwise different each time: what the clocks say, and random numbers. It is played to runs that are to find the
+//! same.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use parking_lot::Mutex;
 use rand::SeedableRng as _;
@@ -11,59 +10,50 @@ use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock};
 
 use crate::clock::Clock;
 
-/// Readings of each clock that are kept.
-const MAX_READINGS: usize = 4_096;
-/// How much later a clock says that it is, each time it is read beyond what was recorded: who waits for it gets on. Nanoseconds.
+/// How much later a clock says that it is, each time it is read beyond the tape: who waits for it gets on. Nanoseconds.
 const STEP: u64 = 1_000;
 /// What a clock of a run can tell apart, in nanoseconds.
 const WALL_RESOLUTION: u64 = 1_000_000;
 const STEADY_RESOLUTION: u64 = 1;
 
-/// What was recorded of a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What runs find.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tape {
-    /// Of all random numbers; none if nobody asked for one.
-    seed: Option<[u8; 32]>,
+    /// Of all random numbers.
+    seed: [u8; 32],
     /// What the wall clock said each time, in nanoseconds since 1970.
     wall: Vec<u64>,
     /// The same of the steady clock, in nanoseconds since the run began.
     steady: Vec<u64>,
-    /// Something was not kept because there was too much of it.
-    pub(super) cut: bool,
 }
 
 impl Tape {
     /// Of a run that is to begin at `now`, in nanoseconds since 1970, with random numbers of this seed.
     #[must_use]
     pub fn beginning(now: u64, seed: [u8; 32]) -> Self {
-        Self { seed: Some(seed), wall: vec![now], ..Self::default() }
+        Self { seed, wall: vec![now], steady: Vec::new() }
     }
 }
 
-/// Records or plays. Clones share it.
+/// Plays a tape. Clones share it.
 #[derive(Clone)]
 pub(super) struct Deck(Arc<Mutex<State>>);
 
 struct State {
     tape: Tape,
-    /// Readings that were played; nothing while it records.
-    played: Option<[usize; 2]>,
+    /// Readings of the wall clock and of the steady one that were played.
+    played: [usize; 2],
 }
 
 impl Deck {
-    /// Records.
-    pub fn recording() -> Self {
-        Self(Arc::new(Mutex::new(State { tape: Tape::default(), played: None })))
-    }
-
-    /// Plays what was recorded.
+    /// Plays from the beginning.
     pub fn playing(tape: Tape) -> Self {
-        Self(Arc::new(Mutex::new(State { tape, played: Some([0, 0]) })))
+        Self(Arc::new(Mutex::new(State { tape, played: [0, 0] })))
     }
 
     /// The random numbers of the run, those that are to be secret and others, and a seed for its own.
     pub fn random(&self) -> (StdRng, StdRng, u128) {
-        let seed = *self.0.lock().tape.seed.get_or_insert_with(rand::random);
+        let seed = self.0.lock().tape.seed;
         let mut other = seed;
         other.iter_mut().for_each(|byte| *byte = !*byte);
         let mut own = [0; 16];
@@ -71,19 +61,9 @@ impl Deck {
         (StdRng::from_seed(seed), StdRng::from_seed(other), u128::from_le_bytes(own))
     }
 
-    fn read(&self, steady: bool, now: impl FnOnce() -> u64) -> u64 {
-        let mut state = self.0.lock();
-        let State { tape, played } = &mut *state;
-        let readings = if steady { &mut tape.steady } else { &mut tape.wall };
-        let Some(played) = played else {
-            let now = now();
-            if readings.len() < MAX_READINGS {
-                readings.push(now);
-            } else {
-                tape.cut = true;
-            }
-            return now;
-        };
+    fn read(&self, steady: bool) -> u64 {
+        let State { tape, played } = &mut *self.0.lock();
+        let readings = if steady { &tape.steady } else { &tape.wall };
         let at = &mut played[usize::from(steady)];
         *at += 1;
         let beyond = at.saturating_sub(readings.len()) as u64;
@@ -92,8 +72,8 @@ impl Deck {
     }
 }
 
-/// `wasi:clocks/wall-clock` from the host's clock, so that a component sees the same time as its deadline.
-pub(super) struct WallClock(pub Clock, pub Deck);
+/// `wasi:clocks/wall-clock` from the host's clock, so that a component sees the same time as its deadline; or from a tape.
+pub(super) struct WallClock(pub Clock, pub Option<Deck>);
 
 impl HostWallClock for WallClock {
     fn resolution(&self) -> std::time::Duration {
@@ -102,12 +82,12 @@ impl HostWallClock for WallClock {
 
     fn now(&self) -> std::time::Duration {
         let now = || u64::try_from(self.0.now().as_nanosecond()).unwrap_or_default();
-        std::time::Duration::from_nanos(self.1.read(false, now))
+        std::time::Duration::from_nanos(self.1.as_ref().map_or_else(now, |deck| deck.read(false)))
     }
 }
 
-/// `wasi:clocks/monotonic-clock`, which begins with the run.
-pub(super) struct SteadyClock(pub Instant, pub Deck);
+/// `wasi:clocks/monotonic-clock` from a tape, where it begins with the run.
+pub(super) struct SteadyClock(pub Deck);
 
 impl HostMonotonicClock for SteadyClock {
     fn resolution(&self) -> u64 {
@@ -115,7 +95,7 @@ impl HostMonotonicClock for SteadyClock {
     }
 
     fn now(&self) -> u64 {
-        self.1.read(true, || u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX))
+        self.0.read(true)
     }
 }
 
@@ -126,24 +106,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_recorded_is_played_and_beyond_it_time_goes_on() {
-        let deck = Deck::recording();
-        assert_eq!([deck.read(false, || 7_000), deck.read(true, || 1), deck.read(true, || 5)], [7_000, 1, 5]);
+    fn what_is_on_a_tape_is_played_and_beyond_it_time_goes_on() {
+        let tape = Tape { steady: vec![1, 5], ..Tape::beginning(7_000, [3; 32]) };
+        let (deck, again) = (Deck::playing(tape.clone()), Deck::playing(tape));
         let first = deck.random().0.next_u64();
-        let tape = deck.0.lock().tape.clone();
-        let again = Deck::playing(tape);
-        let real = || -> u64 { panic!("nobody asks what it really is") };
-        assert_eq!([again.read(true, real), again.read(true, real), again.read(true, real), again.read(true, real)], [1, 5, 1_005, 2_005]);
-        assert_eq!([again.read(false, real), again.read(false, real)], [7_000, 8_000]);
+        assert_eq!([again.read(true), again.read(true), again.read(true), again.read(true)], [1, 5, 1_005, 2_005]);
+        assert_eq!([again.read(false), again.read(false)], [7_000, 8_000]);
         assert_eq!(again.random().0.next_u64(), first);
         assert_ne!(again.random().1.next_u64(), first);
-    }
-
-    #[test]
-    fn who_reads_a_clock_without_end_is_recorded_so_far() {
-        let deck = Deck::recording();
-        (0..MAX_READINGS as u64 + 5).for_each(|at| assert_eq!(deck.read(true, || at), at));
-        let state = deck.0.lock();
-        assert_eq!((state.tape.steady.len(), state.tape.cut), (MAX_READINGS, true));
     }
 }

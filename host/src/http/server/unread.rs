@@ -27,22 +27,27 @@ struct Lent {
 
 /// Where it comes back.
 pub(super) struct Rest {
-    back: oneshot::Receiver<Incoming>,
+    /// Nowhere if there was no body.
+    back: Option<oneshot::Receiver<Incoming>>,
     /// Whether its client asks first whether it shall send it.
     is_asked_for: bool,
 }
 
 /// The body for whoever answers the request with these headers, and what may be left of it.
 pub(super) fn lend(headers: &HeaderMap, body: Incoming) -> (Body, Rest) {
+    let is_asked_for = headers.contains_key(header::EXPECT);
+    if body.is_end_stream() {
+        return (Body::new(body), Rest { back: None, is_asked_for });
+    }
     let (sender, back) = oneshot::channel();
-    (Body::new(Lent { body: Some(body), back: Some(sender) }), Rest { back, is_asked_for: headers.contains_key(header::EXPECT) })
+    (Body::new(Lent { body: Some(body), back: Some(sender) }), Rest { back: Some(back), is_asked_for })
 }
 
 impl Rest {
     /// Once there is an answer: reads what is left of the body. False if the connection cannot be used for another request.
-    pub(super) async fn finish(mut self) -> bool {
-        // It was read to its end, or is still being read.
-        let Ok(body) = self.back.try_recv() else { return true };
+    pub(super) async fn finish(self) -> bool {
+        // There was none, it was read to its end, or is still being read.
+        let Some(Ok(body)) = self.back.map(|mut back| back.try_recv()) else { return true };
         let is_small = body.size_hint().upper().is_none_or(|size| size <= MAX_REST as u64);
         // To read it would tell its client to send it.
         if self.is_asked_for || !is_small {
