@@ -90,7 +90,12 @@ export function BulkDialog({ filters, onDone, onClose }: Props) {
           <button type="button" className="button button-quiet" onClick={onClose}>
             Close
           </button>
-          <button type="submit" className="button" disabled={!found || found.count === 0 || acting.isPending}>
+          <button
+            type="submit"
+            className="button"
+            disabled={!found || found.count === 0}
+            aria-disabled={acting.isPending}
+          >
             {acting.isPending ? 'One moment…' : found ? `${sentence(action)} ${found.count}` : sentence(action)}
           </button>
         </div>
