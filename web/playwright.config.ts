@@ -15,6 +15,7 @@ const CONSOLE = [
   'console-waiting',
   'console-components',
   'workflow-editor',
+  'machine-editor',
 ]
 
 export default defineConfig<object, { shape: Shape }>({
