@@ -2,13 +2,14 @@
 import './AuditPage.css'
 import { useAnswer } from '../../shared/answers'
 import { useList } from '../../shared/desk/lists'
+import { AUDIT_FILTERS, AuditSearch } from '../../shared/desk/ui/AuditSearch'
 import { Badge } from '../../shared/desk/ui/Badge'
 import { Bar, useFilters } from '../../shared/desk/ui/Bar'
 import { ListBody } from '../../shared/desk/ui/ListBody'
 import type { Column } from '../../shared/desk/ui/Table'
 import { exactTime, fullDate } from '../../shared/format'
 import { Link, withQuery } from '../../shared/router'
-import { Field, SelectField } from '../../shared/ui/Field'
+import { SelectField } from '../../shared/ui/Field'
 import * as api from '../api/people'
 import { Actor } from '../ui/Actor'
 
@@ -96,14 +97,8 @@ function Rest({ entry: { seq, requestId, address, hash } }: { entry: api.AuditEn
   )
 }
 
-const WORDS: Readonly<Record<(typeof api.AUDIT_FILTERS)[number], string>> = {
-  actor: 'Who (e-mail or id)',
-  action: 'What',
-  subject: 'Of what',
-}
-
 export default function AuditPage() {
-  const { filters, change, isNarrowed, clear } = useFilters([...api.AUDIT_FILTERS, 'log'])
+  const { filters, change, isNarrowed, clear } = useFilters([...AUDIT_FILTERS, 'log'])
   const log = filters.log === 'orders' ? 'orders' : 'accounts'
   const hasOrders = useAnswer('admin/audit-logs', api.hasLogOfOrders).data
   const key = `admin/audit?${new URLSearchParams(filters)}`
@@ -113,33 +108,14 @@ export default function AuditPage() {
       <Bar title="Audit">
         <Badge mood="calm">read only</Badge>
       </Bar>
-      <form
-        key={key}
-        className="filters"
-        onSubmit={(event) => {
-          event.preventDefault()
-          const data = new FormData(event.currentTarget)
-          change(Object.fromEntries(api.AUDIT_FILTERS.map((name) => [name, String(data.get(name)).trim()])))
-        }}
-      >
+      <AuditSearch filters={filters} change={change} isNarrowed={isNarrowed} clear={clear} who="Who (e-mail or id)">
         {hasOrders && (
           <SelectField label="Log" value={log} onChange={(event) => change({ log: event.currentTarget.value })}>
             <option value="accounts">accounts, products, stock</option>
             <option value="orders">orders, refunds</option>
           </SelectField>
         )}
-        {api.AUDIT_FILTERS.map((name) => (
-          <Field key={name} label={WORDS[name]} name={name} defaultValue={filters[name]} spellCheck={false} />
-        ))}
-        <button type="submit" className="button button-quiet">
-          Search
-        </button>
-        {isNarrowed && (
-          <button type="button" className="table-button" onClick={clear}>
-            Clear
-          </button>
-        )}
-      </form>
+      </AuditSearch>
       <ListBody
         label="Audit entries"
         columns={COLUMNS}
