@@ -2,6 +2,7 @@
 import './AuditPage.css'
 import { useAnswer } from '../../shared/answers'
 import { useList } from '../../shared/desk/lists'
+import * as session from '../../shared/desk/session'
 import { AUDIT_FILTERS, AuditSearch } from '../../shared/desk/ui/AuditSearch'
 import { Badge } from '../../shared/desk/ui/Badge'
 import { Bar, useFilters } from '../../shared/desk/ui/Bar'
@@ -11,6 +12,7 @@ import { exactTime, fullDate } from '../../shared/format'
 import { Link, withQuery } from '../../shared/router'
 import { SelectField } from '../../shared/ui/Field'
 import * as api from '../api/people'
+import { entryOf } from '../menu'
 import { Actor } from '../ui/Actor'
 
 const COLUMNS: readonly Column<api.AuditEntry>[] = [
@@ -45,17 +47,18 @@ const COLUMNS: readonly Column<api.AuditEntry>[] = [
   { name: 'More', width: '6.5rem', cell: (entry) => <Rest entry={entry} /> },
 ]
 
-/** Where what was changed is shown, if it is. */
-function pageOf(subject: string): string | undefined {
+/** Where what was changed is shown, if it is, and to who has these roles. */
+function pageOf(subject: string, roles: readonly session.Role[]): string | undefined {
   const [kind, id] = subject.split('/')
   if (!id) return undefined
-  if (kind === 'orders' || kind === 'products') return `/${kind}/${encodeURIComponent(id)}`
-  return kind === 'users' ? withQuery('/people', { search: id }) : undefined
+  const page = kind === 'users' ? withQuery('/people', { search: id }) : `/${kind}/${encodeURIComponent(id)}`
+  const needed = kind === 'users' ? entryOf('/people') : entryOf(page)
+  return needed?.roles && session.has(roles, ...needed.roles) ? page : undefined
 }
 
 function Subject({ entry: { subject, versionBefore, versionAfter } }: { entry: api.AuditEntry }) {
   const isVersioned = typeof versionAfter === 'number'
-  const page = pageOf(subject)
+  const page = pageOf(subject, session.useClaims().roles)
   return (
     <div>
       {page ? <Link to={page}>{subject}</Link> : <code>{subject}</code>}

@@ -81,7 +81,7 @@ function Ways({ ways, here }: Pick<Props, 'ways' | 'here'>) {
       <ul className="desk-ways">
         {ways.map(({ path, name, icon, count }) => (
           <li key={path}>
-            <Link to={path} className="way" aria-current={path === here ? 'page' : undefined}>
+            <Link to={path} className="nav-way" aria-current={path === here ? 'page' : undefined}>
               <Sign name={icon} />
               {name}
               {count !== undefined && count > 0 && <b className="desk-count">{count}</b>}
