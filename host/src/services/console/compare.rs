@@ -21,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// After so long no further job is begun.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Differences that are told of one job.
-const MOST_DIFFERENCES: usize = 50;
+pub(super) const MOST_DIFFERENCES: usize = 50;
 
 /// Which version is compared with the one that serves.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -149,7 +149,7 @@ fn answer(result: &TrialResult) -> Value {
     json!({"outcome": outcome, "reason": reason, "code": code, "results": results, "limit": limit})
 }
 
-fn collect(at: String, ours: &Value, theirs: &Value, into: &mut Vec<Difference>) {
+pub(super) fn collect(at: String, ours: &Value, theirs: &Value, into: &mut Vec<Difference>) {
     if ours == theirs {
         return;
     }

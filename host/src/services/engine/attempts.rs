@@ -12,6 +12,7 @@ use super::crash_suspects::CrashSuspects;
 use super::credentials::{Credentials, Wait};
 use super::in_hand::Held;
 use super::jobs::Jobs;
+use super::recordings::Recordings;
 use super::waker::RunWaker;
 use super::workflows::Workflows;
 use crate::clock::{self, Clock};
@@ -53,6 +54,7 @@ pub(super) struct Attempts {
     pub(super) jobs: Jobs,
     pub(super) breakers: Arc<Breakers>,
     pub(super) canaries: Arc<Canaries>,
+    pub(super) recordings: Arc<Recordings>,
     pub(super) credentials: Arc<Credentials>,
     pub(super) crash_suspects: CrashSuspects,
     pub(super) waker: RunWaker,
@@ -81,7 +83,10 @@ impl Attempts {
             return Attempt::NotMade;
         }
         let paused = clock::paused();
-        let report = self.make_attempt(run, resource, place, canary.as_deref()).await;
+        let mut report = self.make_attempt(run, resource, place, canary.as_deref()).await;
+        if let Some(recording) = report.recording.take() {
+            self.recordings.keep(run, *recording, self.clock.now());
+        }
         if matches!(report.verdict, Verdict::Transient(_)) && clock::paused() > paused {
             return Attempt::Excused;
         }

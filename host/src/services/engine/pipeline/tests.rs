@@ -40,6 +40,7 @@ async fn pipeline() -> (Pipeline, Dependencies, tempfile::TempDir) {
         holds: Arc::default(),
         breakers: Arc::new(Breakers::new(std::iter::empty())),
         canaries: Arc::new(Canaries::new(std::iter::empty())),
+        recordings: Arc::default(),
         credentials: Arc::default(),
         backpressure: Arc::new(Backpressure::new(1_000)),
         metrics: Metrics::new("jobs").unwrap(),
