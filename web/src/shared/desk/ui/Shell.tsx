@@ -3,6 +3,7 @@ import './Shell.css'
 import { type ReactNode, useEffect, useState } from 'react'
 import { Link, usePath } from '../../router'
 import { Icon } from '../../ui/Icon'
+import { useKeptFocus } from '../../ui/keptFocus'
 import { Mark } from '../../ui/Mark'
 import { useRenewal } from '../renew'
 import { Sign, type SignName } from './Sign'
@@ -30,6 +31,7 @@ interface Props {
 export function Shell({ name, ways, here, who, children }: Props) {
   const [isOpen, setOpen] = useState(false)
   const path = usePath()
+  useKeptFocus()
   // A page that was chosen lies under the menu of a phone.
   // biome-ignore lint/correctness/useExhaustiveDependencies: each path closes it
   useEffect(() => setOpen(false), [path])
@@ -46,7 +48,7 @@ export function Shell({ name, ways, here, who, children }: Props) {
         Skip to content
       </button>
       <header className="desk-bar">
-        <Link to="/" className="desk-name" aria-label={`${name}, first page`}>
+        <Link to="/" className="wordmark desk-name" aria-label={`${name}, first page`}>
           <Mark />
           <span aria-hidden="true">{name.toLowerCase()}</span>
         </Link>
@@ -79,7 +81,7 @@ function Ways({ ways, here }: Pick<Props, 'ways' | 'here'>) {
       <ul className="desk-ways">
         {ways.map(({ path, name, icon, count }) => (
           <li key={path}>
-            <Link to={path} aria-current={path === here ? 'page' : undefined}>
+            <Link to={path} className="nav-way" aria-current={path === here ? 'page' : undefined}>
               <Sign name={icon} />
               {name}
               {count !== undefined && count > 0 && <b className="desk-count">{count}</b>}
