@@ -183,7 +183,7 @@ pub(super) async fn core(
     }
     let internal = internal(plan, &store.stock, &generation);
     let (kept, operations) = (Arc::clone(&store.resources), Arc::clone(&store.operations));
-    let archive = Archive::new(plan, kept, operations, engine.clock.clone(), metrics.clone());
+    let archive = Archive::new(plan, kept, operations, (engine.clock.clone(), metrics.clone()), keying.done());
     let resources = resources_of(plan, &store, &engine, &pipeline, generation)?;
     resources.seed().await?;
     let bus = plan.bus.as_ref().map(plan::Bus::build).transpose()?;

@@ -52,17 +52,16 @@ impl Runtime {
     /// component's own.
     ///
     /// # Errors
-    /// There is no such component or version.
+    /// There is no such component.
     pub async fn try_out(
         &self,
         component: &str,
-        digest: &str,
+        candidate: &Candidate,
         job: Job,
         step_config: Option<&Map<String, Value>>,
         tape: Option<Tape>,
     ) -> anyhow::Result<Report> {
-        let slot = self.slot(component)?;
-        let version = self.version(slot, digest).await?;
+        let (slot, version) = (self.slot(component)?, candidate.version());
         // In the line of those that were attempted before, which leaves places to those that count.
         let _place = self.place(component, true).await;
         let began = Instant::now();

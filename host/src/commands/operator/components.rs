@@ -107,7 +107,7 @@ pub enum Command {
 /// An attempt that is made again.
 #[derive(Debug, clap::Args)]
 pub struct Replay {
-    /// Key of its run, such as order-1:step-payment:1.
+    /// Key of its run, as the list has it.
     run: Option<String>,
     /// Which attempt; the last that was kept if not given.
     #[arg(long, requires = "run")]

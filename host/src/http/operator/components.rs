@@ -78,11 +78,12 @@ pub(super) async fn rollback(
 pub(super) async fn trial(
     State(serving): State<Serving>,
     console: Console,
+    actor: Actor,
     id: Id,
     Body(body): Body<TrialBody>,
 ) -> Result<Response, ApiError> {
     let name = named(&console, &id)?;
-    let trial = async move { console.try_out(&name, body).await };
+    let trial = async move { console.try_out(&actor, &name, body).await };
     Ok(private(Json(writes::finish(&serving.app.writes, trial).await?)))
 }
 
@@ -117,11 +118,12 @@ pub(super) async fn stop_canary(
 pub(super) async fn compare(
     State(serving): State<Serving>,
     console: Console,
+    actor: Actor,
     id: Id,
     Body(body): Body<CompareBody>,
 ) -> Result<Response, ApiError> {
     let name = named(&console, &id)?;
-    let compare = async move { console.compare(&name, &body).await };
+    let compare = async move { console.compare(&actor, &name, &body).await };
     Ok(private(Json(writes::finish(&serving.app.writes, compare).await?)))
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use millrace_workflow::RunKind;
 
 use super::breaker::{Breakers, LeftAlone};
 use super::canary::{Canaries, Canary};
@@ -101,14 +102,24 @@ impl Attempts {
                 if credentials.accepted(&run.component) {
                     self.waker.wake(&run.component);
                 }
-                self.made(run, canary.as_deref(), report)
+                self.made(run, canary.as_deref(), report, false)
             }
-            _ => self.made(run, canary.as_deref(), report),
+            _ => {
+                let is_last = canary.is_some() && self.is_last(run, resource).await;
+                self.made(run, canary.as_deref(), report, is_last)
+            }
         }
     }
 
-    fn made(&self, run: &StepRun, canary: Option<&Canary>, report: Report) -> Attempt {
-        if self.canaries.record(run, canary, &report) { Attempt::Broken(report) } else { Attempt::Made(report) }
+    fn made(&self, run: &StepRun, canary: Option<&Canary>, report: Report, is_last: bool) -> Attempt {
+        if self.canaries.record(run, canary, &report, is_last) { Attempt::Broken(report) } else { Attempt::Made(report) }
+    }
+
+    /// Whether the visit has no attempt left after this one.
+    async fn is_last(&self, run: &StepRun, resource: &Resource) -> bool {
+        let Some(progress) = resource.workflow.as_ref().filter(|_| run.kind == RunKind::Step) else { return false };
+        let pinned = self.workflows.pinned(&progress.workflow, &progress.machine).await;
+        pinned.is_ok_and(|pinned| pinned.machine.step(&run.name).is_some_and(|step| step.retry.delay_after(run.attempt, 1.0).is_none()))
     }
 
     /// Whether the version that serves is left alone for nobody.

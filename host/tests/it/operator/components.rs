@@ -32,6 +32,8 @@ async fn a_version_is_judged_put_in_its_place_and_rolled_back() {
     let tried = designer.post("/operator/components/payment-processor/trial", &data).await;
     assert_eq!((tried.status, &tried.body["digest"]), (StatusCode::OK, &json!(first)), "{tried:?}");
     assert_ne!(tried.body["outcome"], "accepted", "there is nothing to pay with: {tried:?}");
+    let written = app.store.audit.audited_after(0, 100).await.unwrap();
+    assert!(written.iter().any(|row| row.entry.action == "components.trial"), "{written:?}");
     let (ok, swapped) =
         ask(&["components", "swap", "payment-processor", built("payment-v2.wasm").to_str().unwrap(), "--reason", "the new version"]);
     assert!(ok && swapped.contains("serves"), "{swapped}");
@@ -74,6 +76,10 @@ async fn two_versions_do_the_same_jobs_and_it_is_told_where_they_differ() {
     let wrong = designer.post("/operator/components/payment-processor/compare", &json!({"digest": digest, "limit": 51})).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong:?}");
     assert_eq!(designer.get("/operator/components/shipping-service").await.body["runs"], before, "nothing of it counts as a run");
+    let written = app.store.audit.audited_after(0, 100).await.unwrap();
+    let subject = format!("components/payment-processor@{digest}");
+    let actions = written.iter().filter(|row| row.entry.subject == subject).map(|row| row.entry.action.as_str());
+    assert_eq!(actions.collect::<Vec<_>>(), ["components.upload", "components.compare"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
