@@ -1,5 +1,6 @@
 //! What those who run a process see and do at the address that is for them.
 
+mod bulk;
 mod canary;
 mod components;
 mod config;

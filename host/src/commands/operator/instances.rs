@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use serde_json::{Map, Value, json};
 
 use super::{Client, Target, Why, each, tell, word};
@@ -57,7 +58,8 @@ pub enum Command {
     Release(Deed),
     /// Do what its kind calls `cancel`.
     Cancel(Deed),
-    /// Do the same with all that a filter finds, a thousand at most. Without --yes it only says how many there are.
+    /// Do the same with all that a filter finds, a thousand at most. Without --yes it only says how many there are. Ctrl-C ends it: the
+    /// rest is left alone.
     Bulk {
         /// retry, fire, hold, release or cancel.
         action: String,
@@ -169,6 +171,10 @@ impl FilterArgs {
     }
 }
 
+/// Ctrl-C, which closes the connection.
+const INTERRUPTED: &str = "interrupted: the process leaves the rest alone as soon as it sees that nobody waits for its answer. What was done \
+                           until then stays done and is in the audit log; the same command without --yes says how many are left";
+
 /// `millrace instances`.
 #[must_use]
 pub fn run(command: Command) -> ExitCode {
@@ -191,7 +197,11 @@ pub fn run(command: Command) -> ExitCode {
             });
             let key = key.unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
             target.ask(async |client, out| {
-                let result = client.post(&["instances", "bulk"], &body, yes.then_some(key.as_str())).await?;
+                let asked = client.post(&["instances", "bulk"], &body, yes.then_some(key.as_str()));
+                let result = tokio::select! {
+                    result = asked => result?,
+                    _ = tokio::signal::ctrl_c() => bail!(INTERRUPTED),
+                };
                 tell(&target, out, &result, |result| bulk(result, yes))
             })
         }

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::http::error::ApiError;
 use crate::http::extract::{Asked, Key, Whole};
@@ -160,7 +161,10 @@ pub(super) async fn bulk(
     Key(key): Key,
     Body(bulk): Body<Bulk>,
 ) -> Result<Response, ApiError> {
-    let write = async move { console.bulk(&actor, &bulk, key.as_deref()).await };
+    // Who goes away while it is done wants it to end.
+    let gone = CancellationToken::new();
+    let _here = gone.clone().drop_guard();
+    let write = async move { console.bulk(&actor, &bulk, key.as_deref(), &gone).await };
     Ok(private(Json(writes::finish(&serving.app.writes, write).await?)))
 }
 

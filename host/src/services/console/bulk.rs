@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
 
 use super::act::{Action, Deed};
 use super::actor::Actor;
@@ -40,10 +41,11 @@ pub struct Bulk {
 
 impl Console {
     /// Does the same for all that a filter finds, a thousand at most; `key` makes that it is done once however often it is asked for.
+    /// Once `gone` is cancelled no further instance is touched: `done` is then less than `count`.
     ///
     /// # Errors
     /// A filter that is none, no reason, another number than expected (409), no key, a key of another request.
-    pub async fn bulk(&self, actor: &Actor, bulk: &Bulk, key: Option<&str>) -> Result<BulkResult, ServiceError> {
+    pub async fn bulk(&self, actor: &Actor, bulk: &Bulk, key: Option<&str>, gone: &CancellationToken) -> Result<BulkResult, ServiceError> {
         let deed = Deed { action: bulk.action, reason: bulk.reason.clone(), transition: bulk.transition.clone() };
         deed.check()?;
         if !bulk.preview {
@@ -69,6 +71,17 @@ impl Console {
             self.claim(actor, bulk, key).await?;
         }
         for one in &found {
+            if gone.is_cancelled() {
+                let (action, by) = (deed.action.name(), actor.who());
+                tracing::warn!(
+                    action,
+                    by,
+                    done = result.done,
+                    count,
+                    "who asked for a deed on many instances has gone: the rest is left alone"
+                );
+                break;
+            }
             let (kind, id) = (&one.resource.kind, &one.resource.id);
             match self.do_one(actor, (kind, id), &deed).await {
                 Ok(_) => result.done += 1,

@@ -1,0 +1,86 @@
+//! A deed on many instances whose asker goes away while it is done.
+
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use millrace::plan::access::Role;
+use reqwest::Method;
+use serde_json::json;
+
+use super::{PATIENT, staff, until};
+use crate::client::PATIENCE;
+use crate::test_app::TestApp;
+
+const MANY: u64 = 40;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_goes_away_leaves_the_rest_alone() {
+    let app = TestApp::start("configs/monolith.yaml", &PATIENT).await;
+    let customer = app.client.customer("ada").await;
+    for _ in 0..MANY {
+        customer.order("prod-002", 1, "tok_chargeDeclined").await;
+    }
+    let operator = staff(&app, "olga", &[Role::Operator]).await;
+    let counted = async |what: &str| operator.get(&format!("/operator/instances/counts?{what}")).await.body["count"].as_u64().unwrap();
+    until("all are declined", async || (counted("state=payment_failed").await == MANY).then(|| json!(true))).await;
+
+    let body = json!({"action": "hold", "filter": {"kind": "orders"}, "reason": "the wrong filter"});
+    let asked = {
+        let (operator, body) = (operator.clone(), body.clone());
+        let send = async move { operator.send(Method::POST, "/operator/instances/bulk", Some(&body), &[("Idempotency-Key", "k")]).await };
+        tokio::spawn(send)
+    };
+    // Nothing is written from the first deed on until the process has seen that nobody waits any more.
+    let file = app.folder.path().join("data/ecommerce.db");
+    let locked = tokio::task::spawn_blocking(move || {
+        let database = rusqlite::Connection::open(file).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            database.execute_batch("BEGIN IMMEDIATE").unwrap();
+            let count = "SELECT count(*) FROM audit WHERE action = 'orders.hold'";
+            if database.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap() > 0 {
+                return database;
+            }
+            database.execute_batch("ROLLBACK").unwrap();
+            assert!(Instant::now() < deadline, "the deed does not begin");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    })
+    .await
+    .unwrap();
+    asked.abort();
+    until("the process sees that the client has gone", async || {
+        let metrics = app.client.begin(Method::GET, "/metrics", None).await.text().await.unwrap();
+        metrics.lines().any(|line| line.contains("instances/bulk") && line.contains("499")).then(|| json!(true))
+    })
+    .await;
+    locked.execute_batch("ROLLBACK").unwrap();
+    drop(locked);
+
+    let ended = until("the deed ends", async || {
+        let answer = operator.send(Method::POST, "/operator/instances/bulk", Some(&body), &[("Idempotency-Key", "k")]).await.body;
+        (answer["count"] == MANY).then_some(answer)
+    })
+    .await;
+    assert!(ended["done"].as_u64().unwrap() < MANY, "the rest was held as well: {ended}");
+    assert_eq!(counted("held=true").await, ended["done"].as_u64().unwrap());
+}
+
+#[test]
+fn the_terminal_says_what_becomes_of_a_deed_that_is_interrupted() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/operator", listener.local_addr().unwrap());
+    let arguments = ["instances", "bulk", "hold", "--state", "paying", "--reason", "x", "--yes", "--url", &url];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_millrace")).args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+    // It waits for an answer that does not come.
+    let (mut connection, _) = listener.accept().unwrap();
+    let mut byte = [0];
+    connection.read_exact(&mut byte).unwrap();
+    let pid = rustix::process::Pid::from_child(&command);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let mut told = String::new();
+    command.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    assert!(!command.wait().unwrap().success());
+    assert!(told.contains("interrupted") && told.contains("leaves the rest alone"), "{told}");
+}
