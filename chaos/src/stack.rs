@@ -54,6 +54,8 @@ pub struct Stack {
     journal: Arc<Journal>,
     /// The files that it takes its components from.
     pub components: Components,
+    /// Where the next process that is started kills itself, as `<place>:<n>`.
+    pub crash_at: Option<String>,
     /// How far its date is from the real one, in minutes.
     pub minutes: i64,
     program: Option<Program>,
@@ -75,7 +77,19 @@ impl Stack {
         let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
         let (base, folder) = (format!("http://{listen}"), folder.to_owned());
         let bank = Client::new(&bank_url)?;
-        Ok(Self { places: places.clone(), folder, base, listen, journal, components, minutes: 0, program: None, bank, _bank: bank_program })
+        Ok(Self {
+            places: places.clone(),
+            folder,
+            base,
+            listen,
+            journal,
+            components,
+            crash_at: None,
+            minutes: 0,
+            program: None,
+            bank,
+            _bank: bank_program,
+        })
     }
 
     /// Its URL.
@@ -166,6 +180,9 @@ impl Stack {
             .env("SHIPPING_RETRY_AFTER", "200ms")
             .envs(KEPT.map(|name| (name, "10000h")))
             .envs(self.places.variables.iter().map(|(name, value)| (name, value)));
+        if let Some(place) = &self.crash_at {
+            command.env("MILLRACE_CRASH_AT", place);
+        }
         if self.minutes != 0 {
             // What it measures stays right; only its dates are wrong.
             command.env("LD_PRELOAD", FAKETIME).env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME", format!("{:+}m", self.minutes));
