@@ -7,6 +7,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`schedule`] | which fault when, from the seed alone |
+//! | [`points`] | which crash points and planted bugs there are, read from the source |
 //! | [`stack`], [`program`] | the program in a folder of its own, and its process |
 //! | [`bank`] | the payment provider, a process of its own |
 //! | [`customers`] | who buys, and what they insist on |
@@ -25,6 +26,7 @@ pub mod components;
 pub mod customers;
 pub mod journal;
 pub mod nemesis;
+pub mod points;
 pub mod program;
 pub mod report;
 pub mod schedule;

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use millrace_chaos::schedule::Schedule;
 use millrace_chaos::stack::Places;
 use millrace_chaos::trial::{self, Verdict};
-use millrace_chaos::{bank, report, shrink};
+use millrace_chaos::{bank, points, report, shrink};
 
 /// Breaks the program on purpose and checks that what was promised still holds.
 #[derive(Parser)]
@@ -56,6 +56,12 @@ struct Runs {
     /// A schedule as a run has left it in its folder, instead of seeds.
     #[arg(long, conflicts_with = "seeds")]
     schedule: Option<PathBuf>,
+    /// Instead of a schedule of its seed, each run has the program kill itself at every crash point once.
+    #[arg(long, conflicts_with = "schedule")]
+    crash_points: bool,
+    /// A bug that is planted in the program: what is looked for is a run that finds it.
+    #[arg(long)]
+    planted: Option<String>,
     /// How long customers buy in each run, in seconds.
     #[arg(long, default_value_t = 40)]
     seconds: u64,
@@ -97,12 +103,16 @@ fn main() -> ExitCode {
 async fn perform(runs: &Runs) -> anyhow::Result<bool> {
     let repository = std::path::absolute(&runs.repository)?;
     let variable = |text: &String| text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let places = Places {
+    let mut places = Places {
         program: std::path::absolute(&runs.program)?,
         components: repository.join("target/components"),
         repository,
         variables: runs.variables.iter().map(variable).collect::<Option<_>>().context("a variable is written NAME=VALUE")?,
     };
+    if let Some(bug) = &runs.planted {
+        places.variables.push(("MILLRACE_PLANTED".to_owned(), bug.clone()));
+    }
+    let places = places;
     let until = Instant::now() + Duration::from_secs(60 * runs.minutes);
     let (mut all_passed, mut performed) = (true, 0);
     for schedule in schedules(runs)? {
@@ -111,6 +121,14 @@ async fn perform(runs: &Runs) -> anyhow::Result<bool> {
         }
         performed += 1;
         all_passed &= one(runs, &places, &schedule).await?;
+        if let (Some(bug), false) = (&runs.planted, all_passed) {
+            println!("{bug} is found by the seed {}", schedule.seed);
+            return Ok(true);
+        }
+    }
+    if let Some(bug) = &runs.planted {
+        println!("{bug} is not found by {performed} runs");
+        return Ok(false);
     }
     println!("{performed} runs, {}", if all_passed { "all passed" } else { "not all passed" });
     Ok(all_passed)
@@ -118,6 +136,11 @@ async fn perform(runs: &Runs) -> anyhow::Result<bool> {
 
 fn schedules(runs: &Runs) -> anyhow::Result<Box<dyn Iterator<Item = Schedule>>> {
     let span = Duration::from_secs(runs.seconds);
+    if runs.crash_points {
+        let points = points::crash_points(&runs.repository)?;
+        let seeds = if runs.seeds.is_empty() { vec![1] } else { runs.seeds.clone() };
+        return Ok(Box::new(seeds.into_iter().map(move |seed| Schedule::of_crash_points(seed, &points))));
+    }
     Ok(match &runs.schedule {
         Some(file) => Box::new(std::iter::once(serde_json::from_slice(&fs::read(file)?)?)),
         None if runs.seeds.is_empty() => Box::new(std::iter::repeat_with(move || Schedule::of(u64::from(rand::random::<u32>()), span))),

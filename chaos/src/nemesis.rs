@@ -17,6 +17,8 @@ use crate::stack::Stack;
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// What the program promises of a stop, and a second for a machine that is busy.
 const DRAINS_WITHIN: Duration = Duration::from_secs(11);
+/// How long a program may take to come to the place where it kills itself.
+const CRASHES_WITHIN: Duration = Duration::from_secs(6);
 /// How long a second process may take to find that it must not be.
 const REFUSED_WITHIN: Duration = Duration::from_secs(30);
 
@@ -112,6 +114,7 @@ impl Nemesis {
             Fault::Swap { component, with } => self.stack.components.swap(component, *with),
             Fault::Second => self.second().await,
             Fault::Copy => self.copy().await,
+            Fault::CrashAt { point, hit } => self.crash_at(point, *hit).await,
         }
     }
 
@@ -140,6 +143,27 @@ impl Nemesis {
             None => self.broken("I23", "it did not stop when it was asked to".to_owned()),
         }
         Ok(())
+    }
+
+    /// Starts a program that kills itself at a place, and waits until it has. What it never comes to under load it may come to while it stops.
+    async fn crash_at(&mut self, point: &str, hit: u32) -> anyhow::Result<()> {
+        self.kill().await?;
+        self.stack.crash_at = Some(format!("{point}:{hit}"));
+        self.stack.launch()?;
+        self.stack.crash_at = None;
+        let program = self.stack.program()?;
+        let mut ended = program.wait(CRASHES_WITHIN).await?;
+        if ended.is_none() {
+            ended = program.stop(DRAINS_WITHIN).await?.map(|ended| ended.status);
+        }
+        if ended.is_none_or(|status| status.success()) {
+            self.broken(
+                "crash points",
+                format!("the program did not kill itself at '{point}'; was it built with the feature crash-points?"),
+            );
+        }
+        self.kill().await?;
+        self.start().await
     }
 
     async fn second(&mut self) -> anyhow::Result<()> {

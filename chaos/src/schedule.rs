@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom as _;
+use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,13 @@ pub enum Fault {
     Second,
     /// The database is copied while it is written.
     Copy,
+    /// The program kills itself at a place in its source, see `host/src/faults.rs`. It has to be built for that.
+    CrashAt {
+        /// Name of the place.
+        point: String,
+        /// The how manieth time that it comes there.
+        hit: u32,
+    },
 }
 
 /// What a component's file is replaced by.
@@ -93,6 +100,8 @@ pub struct Schedule {
 
 /// Between two faults, in milliseconds.
 const PAUSES: std::ops::Range<u64> = 300..1_500;
+/// Between two places in which the program kills itself, in milliseconds.
+const CRASHES_EVERY: u64 = 1_500;
 /// The components of the shop.
 const COMPONENTS: [&str; 4] = ["inventory", "payment", "shipping", "notify"];
 
@@ -108,6 +117,21 @@ impl Schedule {
             at += random.random_range(PAUSES);
         }
         Self { seed, span, faults }
+    }
+
+    /// One in which the program kills itself at each of these places, in a sequence that the seed decides.
+    pub fn of_crash_points(seed: u64, points: &[String]) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut points = points.to_vec();
+        points.shuffle(&mut random);
+        let fault = |(place, point): (u64, String)| {
+            let hit = random.random_range(1..8);
+            // The last steps of a stop, and of a start, are made once.
+            let hit = if point.starts_with("in-recovery") || point.starts_with("before-the-last") { 1 } else { hit };
+            Due { at: 500 + place * CRASHES_EVERY, fault: Fault::CrashAt { point, hit } }
+        };
+        let faults: Vec<Due> = (0..).zip(points).map(fault).collect();
+        Self { seed, span: 500 + faults.len() as u64 * CRASHES_EVERY, faults }
     }
 
     /// The same with these faults only.

@@ -21,6 +21,8 @@ use crate::program::{Ended, Program};
 const READY_LIMIT: Duration = Duration::from_secs(60);
 /// How long a stop may take: what the program promises, and what a busy machine adds.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
+/// How long things are kept. A date that jumps forward between two processes cannot be told from time that has passed, and jumps add up.
+const KEPT: [&str; 3] = ["RETAIN_EVENTS", "RETAIN_RUNS", "RETAIN_IDEMPOTENCY_KEYS"];
 /// Longer than any token has to be.
 const SECRET: &str = "a secret of a shop that nobody buys from, 64 characters and more";
 /// What stands in for the program's library of dates; `$LIB` is read by the dynamic linker.
@@ -52,6 +54,8 @@ pub struct Stack {
     journal: Arc<Journal>,
     /// The files that it takes its components from.
     pub components: Components,
+    /// Where the next process that is started kills itself, as `<place>:<n>`.
+    pub crash_at: Option<String>,
     /// How far its date is from the real one, in minutes.
     pub minutes: i64,
     program: Option<Program>,
@@ -73,7 +77,19 @@ impl Stack {
         let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
         let (base, folder) = (format!("http://{listen}"), folder.to_owned());
         let bank = Client::new(&bank_url)?;
-        Ok(Self { places: places.clone(), folder, base, listen, journal, components, minutes: 0, program: None, bank, _bank: bank_program })
+        Ok(Self {
+            places: places.clone(),
+            folder,
+            base,
+            listen,
+            journal,
+            components,
+            crash_at: None,
+            minutes: 0,
+            program: None,
+            bank,
+            _bank: bank_program,
+        })
     }
 
     /// Its URL.
@@ -162,7 +178,11 @@ impl Stack {
             .env("RATE_LIMIT_BURST", "100000")
             .env("PAYMENT_RETRY_AFTER", "200ms")
             .env("SHIPPING_RETRY_AFTER", "200ms")
+            .envs(KEPT.map(|name| (name, "10000h")))
             .envs(self.places.variables.iter().map(|(name, value)| (name, value)));
+        if let Some(place) = &self.crash_at {
+            command.env("MILLRACE_CRASH_AT", place);
+        }
         if self.minutes != 0 {
             // What it measures stays right; only its dates are wrong.
             command.env("LD_PRELOAD", FAKETIME).env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME", format!("{:+}m", self.minutes));

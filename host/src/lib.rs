@@ -10,6 +10,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod durable;
+pub mod faults;
 pub mod http;
 pub mod plan;
 pub mod proxies;

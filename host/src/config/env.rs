@@ -4,6 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+/// What a variable says that chooses a fault, in a program that was built to have some.
+#[cfg(any(feature = "planted-bugs", feature = "crash-points"))]
+pub(crate) fn fault(variable: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "this is the place")]
+    std::env::var(variable).ok()
+}
+
 /// Variables and places, taken once at start.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment {

@@ -12,6 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("between", &["tasks"]),
     ("clock", &[]),
     ("durable", &[]),
+    ("faults", &["config"]),
     ("shutdown", &[]),
     ("proxies", &[]),
     ("text", &[]),
@@ -19,12 +20,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("tasks", &["shutdown"]),
     ("pulse", &["shutdown"]),
     ("telemetry", &["clock", "proxies"]),
-    ("store", &["clock", "durable", "text"]),
+    ("store", &["clock", "durable", "faults", "text"]),
     ("bus", &["clock", "shutdown"]),
     ("runtime", &["between", "clock", "durable", "shutdown", "threads"]),
     ("plan", &["bus", "runtime"]),
     ("config", &["bus", "plan", "proxies", "runtime"]),
-    ("services", &["between", "plan", "store", "bus", "runtime", "telemetry", "clock", "durable", "shutdown", "tasks", "pulse", "text"]),
+    (
+        "services",
+        &["between", "faults", "plan", "store", "bus", "runtime", "telemetry", "clock", "durable", "shutdown", "tasks", "pulse", "text"],
+    ),
     ("http", &["between", "plan", "services", "telemetry", "clock", "shutdown", "tasks", "text"]),
 ];
 

@@ -17,6 +17,7 @@ use super::recordings::Recordings;
 use super::waker::RunWaker;
 use super::workflows::Workflows;
 use crate::clock::{self, Clock};
+use crate::crash_point;
 use crate::runtime::{Place, Report, Runtime, Verdict};
 use crate::shutdown::Stop;
 use crate::store::{Resource, StepRun};
@@ -156,7 +157,9 @@ impl Attempts {
         // Not before there is a place: who only waits for one kills nobody.
         let slot = self.crash_suspects.enter(&run.key);
         let (config, candidate) = (self.workflows.step_config(&run.workflow, &run.name), canary.map(Canary::candidate));
+        crash_point!("before-the-component");
         let report = self.runtime.run_in(place, &run.component, job, config, candidate).await;
+        crash_point!("after-the-effect");
         drop(slot);
         report
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use millrace_workflow::RunKind;
 
 use super::workflows::Workflows;
+use crate::faults::planted;
 use crate::runtime::Job;
 use crate::store::{Resource, StepRun};
 use crate::telemetry::traces::{self, Kind, Span};
@@ -37,7 +38,7 @@ impl Jobs {
             to_state: run.to_state.clone(),
             attempt: run.attempt,
             visit: run.visit,
-            idempotency_key: key_of(run).to_owned(),
+            idempotency_key: if planted("new-key-per-retry") { format!("{}.{}", key_of(run), run.attempt) } else { key_of(run).to_owned() },
             timeout: self.timeout(run, resource).await,
             traceparent: traces::current().or_else(|| caused_by(run, resource).map(str::to_owned)),
             data,

@@ -14,6 +14,7 @@ use super::strangers::Strangers;
 use super::witness::{Known, Untrue, Witness};
 use crate::bus::{Bus, Event, Receipt, Sink, Subscription};
 use crate::clock::Clock;
+use crate::crash_point;
 use crate::plan;
 use crate::services::engine::commit_plan::Origin;
 use crate::services::engine::events::{self, CloudEvent};
@@ -150,11 +151,14 @@ impl EventConsumers {
 
 impl Received {
     async fn consume(&self, by: &Consumer) -> Receipt {
-        match by {
+        crash_point!("event-received");
+        let receipt = match by {
             Consumer::Fire(trigger) => self.fire(trigger).await,
             Consumer::Handle(handler) => self.handle(handler).await,
             Consumer::Hear(tokens) => self.hear(tokens).await,
-        }
+        };
+        crash_point!("event-handled");
+        receipt
     }
 
     async fn fire(&self, trigger: &plan::EventTrigger) -> Receipt {

@@ -9,6 +9,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::bus::{Bus, BusHealth, Event};
+use crate::crash_point;
+use crate::faults::planted;
 use crate::shutdown::Stop;
 use crate::store::{Messages, OutboxRow, StoreError};
 use crate::telemetry::traces::{Kind, Span};
@@ -157,16 +159,25 @@ impl Relay {
         let (mut after, mut published) = (0, Vec::new());
         // Keys that are held back must not hold up the others: look beyond their events.
         for _ in 0..MAX_WINDOWS {
-            let rows = self.store.unpublished(after, BATCH).await?;
+            let mut rows = self.store.unpublished(after, BATCH).await?;
+            crash_point!("outbox-read");
+            if planted("publish-out-of-sequence") {
+                rows.reverse();
+            }
+            if planted("mark-before-published") {
+                self.store.mark_published(&rows.iter().map(|row| row.position).collect::<Vec<_>>()).await?;
+            }
             let full = rows.len() == BATCH;
-            after = rows.last().map_or(after, |row| row.position);
+            after = rows.iter().map(|row| row.position).max().unwrap_or(after);
             published.extend(self.publish(&rows).await);
             if !full || !published.is_empty() {
                 break;
             }
         }
         if !published.is_empty() {
+            crash_point!("published-not-marked");
             self.store.mark_published(&published).await?;
+            crash_point!("marked");
         }
         Ok(published.len())
     }

@@ -12,6 +12,7 @@ use super::idempotency::insert_idempotency;
 use super::keys;
 use super::stock;
 use super::writer::{UnitError, Writing, micros};
+use crate::faults::planted;
 
 /// A commit whose JSON was written by the caller's thread: the writer has better things to do.
 pub(super) struct Prepared {
@@ -42,10 +43,14 @@ impl Prepared {
 
     /// Writes everything or fails at the first guard that does not hold; the caller undoes what was written by then.
     pub(super) fn write(mut self, writing: &mut Writing<'_>) -> Result<Committed, UnitError> {
-        if let Some(inbox) = &self.commit.inbox {
+        if let Some(inbox) = &self.commit.inbox
+            && !planted("no-inbox")
+        {
             insert_inbox(writing, inbox)?;
         }
-        if let Some(row) = &self.commit.idempotency {
+        if let Some(row) = &self.commit.idempotency
+            && !planted("no-idempotency")
+        {
             insert_idempotency(writing, row)?;
         }
         if let Some(settled) = &self.commit.settled {
@@ -148,7 +153,7 @@ impl Prepared {
     fn update_resource(&self, writing: &Writing<'_>, version: u64, resource: &Resource) -> Result<i64, UnitError> {
         let conflict = || Conflict::Version { kind: resource.kind.clone(), id: resource.id.clone() };
         let before = Before::select(writing, resource, self.keys.is_some())?.ok_or_else(conflict)?;
-        if before.version != int(version) {
+        if before.version != int(version) && !planted("no-compare-and-set") {
             return Err(conflict().into());
         }
         self.change_keys(writing, before.created_at, resource, before.data.as_deref())?;

@@ -13,6 +13,8 @@ use super::audit;
 use super::columns::{count, int, reservation, reservation_text, time};
 use super::idempotency::insert_idempotency;
 use super::writer::{UnitError, Writing};
+use crate::crash_point;
+use crate::faults::planted;
 
 /// Why a move is made, and by whom.
 #[derive(Clone, Copy, Default)]
@@ -261,11 +263,13 @@ pub(super) fn end(writing: &Writing<'_>, key: &str, end: ReservationStatus) -> R
             return Ok(Some(end));
         }
         Some(ReservationStatus::Reserved) => {}
+        Some(_) if planted("release-without-key") => {}
         Some(ended) => return Ok(Some(ended)),
     }
     let ended = "UPDATE reservations SET status = ?2, ended_at = ?3 WHERE key = ?1";
     writing.run(ended, params![key, reservation_text(end), writing.tail.written_at])?;
     writing.run(LEVELS_AFTER_END, params![key, sold])?;
+    crash_point!("in-stock-release");
     writing.run(MOVES_OF_END, params![key, sold, reason, writing.date, None::<String>])?;
     Ok(Some(end))
 }

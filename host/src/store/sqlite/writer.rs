@@ -17,6 +17,8 @@ use super::check::Check;
 use super::lock::DatabaseLock;
 use super::mark::Mark;
 use crate::clock::Clock;
+use crate::crash_point;
+use crate::faults::planted;
 
 /// Units that may wait for the writer; further callers wait outside.
 const QUEUE_UNITS: usize = 1_024;
@@ -405,7 +407,9 @@ impl Writer {
         }
         let started = Instant::now();
         let before = self.tail;
+        crash_point!("before-begin");
         let outcome = self.transact(group);
+        crash_point!("committed-not-answered");
         match &outcome {
             Ok(()) => {
                 if self.tail.noted_at != before.noted_at {
@@ -425,6 +429,7 @@ impl Writer {
         for unit in group.drain(..) {
             unit.answer(outcome.as_ref().copied());
         }
+        crash_point!("answered");
         match outcome {
             Err(Failure::Final(reason)) => {
                 tracing::error!(%reason, "the store cannot go on");
@@ -439,10 +444,17 @@ impl Writer {
         }
     }
 
-    fn transact(&mut self, group: &mut [Box<dyn Unit>]) -> Result<(), Failure> {
+    fn transact(&mut self, group: &mut Vec<Box<dyn Unit>>) -> Result<(), Failure> {
         self.lock.find_files().map_err(Failure::Passing)?;
         self.execute("BEGIN IMMEDIATE")?;
-        let done = self.run_units(group).and_then(|()| self.execute("COMMIT"));
+        let run = self.run_units(group);
+        crash_point!("before-commit");
+        if run.is_ok() && planted("ack-before-commit") {
+            group.drain(..).for_each(|unit| unit.answer(Ok(())));
+            // What a disk takes that others use too.
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let done = run.and_then(|()| self.execute("COMMIT"));
         if done.is_err() && !self.connection.is_autocommit() {
             self.execute("ROLLBACK").map_err(|failure| match failure {
                 Failure::Passing(text) | Failure::Final(text) => Failure::Final(format!("cannot roll back: {text}")),
@@ -503,6 +515,7 @@ impl Writer {
         if let Err(error) = self.note() {
             tracing::warn!(%error, "the end of this process was not noted");
         }
+        crash_point!("before-the-last-checkpoint");
         let truncated = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         if let Err(error) = &truncated {
             tracing::warn!(%error, "the log was not emptied; the next start replays it");
