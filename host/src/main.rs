@@ -138,6 +138,10 @@ enum Command {
     Call(commands::authoring::call::Call),
     /// Make a folder with a step that builds, tests and fits this host.
     New(commands::authoring::new::New),
+    /// Build a component whenever its source changes, put it in place if it fits, and show what it answers.
+    Dev(commands::authoring::dev::Dev),
+    /// Put a component's file in place and write its module, and where wanted its step, into a config, whose comments stay.
+    Add(commands::authoring::add::Add),
     /// Print the contract that components are built from, `step.wit`.
     Wit(commands::authoring::wit::Wit),
     /// Copy the database to a file, beside the process that has it open.
@@ -364,6 +368,8 @@ fn main() -> ExitCode {
         Command::Check(check) => commands::authoring::check::run(&check),
         Command::Call(call) => commands::authoring::call::run(&call),
         Command::New(new) => commands::authoring::new::run(&new),
+        Command::Dev(dev) => commands::authoring::dev::run(&dev),
+        Command::Add(add) => commands::authoring::add::run(&add),
         Command::Wit(wit) => commands::authoring::wit::run(&wit),
         Command::Backup { config, to } => commands::copies::backup(&config, &to),
         Command::Restore { config, from } => commands::copies::restore(&config, &from),

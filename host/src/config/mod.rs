@@ -17,6 +17,7 @@ mod files;
 mod finding;
 mod flaws;
 pub mod found_by;
+pub mod insertion;
 pub mod leaf;
 mod module_type;
 pub mod modules;

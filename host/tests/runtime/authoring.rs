@@ -292,3 +292,71 @@ fn a_folder_that_is_there_is_left_as_it_is_and_a_name_that_is_none_is_told() {
     let output = made(&parent.path().join("nowhere"), "fine", "python");
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot make the folder"), "{output:?}");
 }
+
+/// A config with a component, comments and a variable that is not set here.
+const CONFIG: &str = "# The shop.\nmodules:\n  # What is there already.\n  - name: worker\n    type: dynamic.component\n    config:\n      source: ./steps/worker.wasm # ours\n\n# The end.\n";
+
+fn added(config: &Path, name: &str, file: &Path, more: &[&str]) -> Output {
+    said(&[&["add", name, "--config", &config.to_string_lossy()], more].concat(), file)
+}
+
+#[test]
+fn a_component_is_added_to_a_config_whose_comments_stay() {
+    let (folder, file) = placed("built.wasm", &tiny("i32.const 96"));
+    let config = folder.path().join("shop.yaml");
+    std::fs::write(&config, CONFIG).expect("a config");
+    let output = added(&config, "fraud-check", &file, &["--dry-run"]);
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("+  - name: fraud-check"), "{output:?}");
+    assert_eq!(std::fs::read_to_string(&config).expect("a config"), CONFIG, "nothing is written for a trial");
+    let output = added(&config, "fraud-check", &file, &["--grant", "stock=http://127.0.0.1:1"]);
+    assert!(output.status.success(), "{output:?}");
+    let text = std::fs::read_to_string(&config).expect("a config");
+    let (before, after) = CONFIG.split_once("\n\n# The end.").expect("it has an end");
+    assert!(text.starts_with(before) && text.ends_with(&format!("\n\n# The end.{after}")), "{text}");
+    assert_eq!(std::fs::read(folder.path().join("steps/fraud-check.wasm")).expect("it is in place"), tiny("i32.const 96"));
+    let checked = printed(&said(&["check", "-o", "json", "--component", "fraud-check", "--config", &config.to_string_lossy()], &file));
+    assert_eq!((&checked["fits"], &checked["granted"]), (&json!(true), &json!(["http stock"])), "{checked}");
+}
+
+#[test]
+fn what_would_make_a_config_wrong_is_not_added() {
+    let (folder, file) = placed("built.wasm", &tiny("i32.const 96"));
+    let config = folder.path().join("shop.yaml");
+    let garbage = folder.path().join("garbage.wasm");
+    std::fs::write(&garbage, b"hello, this is a text").expect("a file");
+    for (text, name, file, says) in [
+        (CONFIG, "worker", &file, "would be wrong with it, and is left as it is"),
+        (CONFIG, "fraud-check", &garbage, "is a text file, not a component"),
+        ("modules: []\n", "fraud-check", &file, "cannot be added to"),
+        (CONFIG, "Fraud", &file, "lower-case letters"),
+    ] {
+        std::fs::write(&config, text).expect("a config");
+        let output = added(&config, name, file, &[]);
+        assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains(says), "{says}: {output:?}");
+        assert_eq!(std::fs::read_to_string(&config).expect("a config"), text);
+        assert!(!folder.path().join("steps").exists(), "{says}");
+    }
+}
+
+#[test]
+fn a_folder_is_built_judged_and_put_in_place() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (folder, _) = placed("ready", &tiny("i32.const 96"));
+    let (config, step) = (folder.path().join("shop.yaml"), folder.path().join("worker"));
+    std::fs::write(&config, CONFIG).expect("a config");
+    std::fs::create_dir(&step).expect("a folder");
+    let build = |script: &str| {
+        std::fs::write(step.join("build.sh"), format!("#!/bin/sh\n{script}\n")).expect("a build");
+        std::fs::set_permissions(step.join("build.sh"), std::fs::Permissions::from_mode(0o755)).expect("it can be run");
+        said(&["dev", "--once", "--config", &config.to_string_lossy()], &step)
+    };
+    let output = build("cp ../ready worker.wasm");
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("is in place after"), "{output:?}");
+    let place = folder.path().join("steps/worker.wasm");
+    let good = std::fs::read(&place).expect("it is in place");
+    for (script, says) in [("exit 3", "build.sh failed"), ("echo hello there > worker.wasm", "refused: ")] {
+        let output = build(script);
+        assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains(says), "{script}: {output:?}");
+        assert_eq!(std::fs::read(&place).expect("it is in place"), good, "what was good stays");
+    }
+}

@@ -48,7 +48,7 @@ fn answer(text: &str) -> Result<(String, PathBuf), String> {
 /// A job as it is written in a file. What it leaves out is as at the first attempt of some step.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Input {
+pub(super) struct Input {
     data: Map<String, Value>,
     #[serde(default)]
     config: Map<String, Value>,
@@ -86,7 +86,8 @@ fn half_a_minute() -> f64 {
 }
 
 impl Input {
-    fn read(path: &Path) -> anyhow::Result<Self> {
+    /// Reads it from a file, or from standard input for `-`.
+    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = if path.as_os_str() == "-" {
             std::io::read_to_string(std::io::stdin().lock()).context("cannot read the job from standard input")?
         } else {
@@ -103,7 +104,8 @@ impl Input {
         Ok(input)
     }
 
-    fn into_job(self) -> (Job, Map<String, Value>) {
+    /// The job, and what is put over the configuration.
+    pub(super) fn into_job(self) -> (Job, Map<String, Value>) {
         let idempotency_key = self.idempotency_key.unwrap_or_else(|| format!("{}:{}:{}", self.instance_id, self.step, self.visit));
         let job = Job {
             workflow: self.workflow,
@@ -165,7 +167,8 @@ fn outcome(verdict: &Verdict) -> (&'static str, Option<String>, Option<&Map<Stri
     }
 }
 
-fn tell(out: &mut Printed, form: Output, tried: &Tried) -> anyhow::Result<()> {
+/// Prints what came of it.
+pub(super) fn tell(out: &mut Printed, form: Output, tried: &Tried) -> anyhow::Result<()> {
     let report = &tried.report;
     let (name, reason, results) = outcome(&report.verdict);
     let used = report.used;

@@ -1,7 +1,9 @@
 //! What the author of a component needs before it serves anywhere: the contract, the host's judgement, one job in the sandbox, a folder to begin with.
 
+pub mod add;
 pub mod call;
 pub mod check;
+pub mod dev;
 pub mod new;
 mod subject;
 mod templates;

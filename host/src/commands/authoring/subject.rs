@@ -33,7 +33,8 @@ pub struct Subject {
     cache: Option<PathBuf>,
 }
 
-fn grant(text: &str) -> Result<(String, String), String> {
+/// A grant as it is written: a service and where it is.
+pub(super) fn grant(text: &str) -> Result<(String, String), String> {
     let (service, url) = text.split_once('=').ok_or("expected SERVICE=URL, for example stock=http://127.0.0.1:8081")?;
     let is_name = !service.is_empty() && service.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
     if is_name {
@@ -49,6 +50,16 @@ fn value(text: &str) -> Result<(String, String), String> {
 }
 
 impl Subject {
+    /// A file without a config, with these grants.
+    pub(super) fn alone(file: &Path, grant: &[(String, String)]) -> Self {
+        Self { file: file.to_owned(), config: None, component: None, grant: grant.to_vec(), value: Vec::new(), cache: None }
+    }
+
+    /// A file that is to be a component of a config.
+    pub(super) fn of(file: &Path, config: &Path, component: Option<&str>) -> Self {
+        Self { config: Some(config.to_owned()), component: component.map(str::to_owned), ..Self::alone(file, &[]) }
+    }
+
     /// The file as people have written it.
     pub(super) fn file(&self) -> &Path {
         &self.file
@@ -56,8 +67,18 @@ impl Subject {
 
     /// What the file is judged by. None if the config is wrong, which was told then.
     pub(super) fn settings(&self) -> anyhow::Result<Option<ComponentSettings>> {
+        self.settings_with(Some(&self.file))
+    }
+
+    /// Where the config has the file of the component. None if the config is wrong, which was told then.
+    pub(super) fn place(&self) -> anyhow::Result<Option<PathBuf>> {
+        Ok(self.settings_with(None)?.map(|settings| settings.source))
+    }
+
+    /// With this file in the place of that of the config.
+    fn settings_with(&self, file: Option<&Path>) -> anyhow::Result<Option<ComponentSettings>> {
         let mut settings = match &self.config {
-            None => self.alone(),
+            None => self.unconfigured(),
             Some(config) => {
                 let plan = match config::describe(config, &Environment::without_secret_files()?) {
                     Ok(plan) => plan,
@@ -69,7 +90,9 @@ impl Subject {
                 self.of_config(config, plan.components)?
             }
         };
-        settings.source.clone_from(&self.file);
+        if let Some(file) = file {
+            settings.source = file.to_owned();
+        }
         for (service, url) in &self.grant {
             settings.capabilities.http.retain(|granted| granted.service != *service);
             let target = GrantTarget::Url(url.clone());
@@ -101,7 +124,7 @@ impl Subject {
     }
 
     /// Without a config it is named by its file.
-    fn alone(&self) -> ComponentSettings {
+    fn unconfigured(&self) -> ComponentSettings {
         let name = self.file.file_stem().map_or_else(|| "component".to_owned(), |stem| stem.to_string_lossy().into_owned());
         ComponentSettings {
             name,
