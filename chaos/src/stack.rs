@@ -21,6 +21,8 @@ use crate::program::{Ended, Program};
 const READY_LIMIT: Duration = Duration::from_secs(60);
 /// How long a stop may take: what the program promises, and what a busy machine adds.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
+/// How long things are kept. A date that jumps forward between two processes cannot be told from time that has passed, and jumps add up.
+const KEPT: [&str; 3] = ["RETAIN_EVENTS", "RETAIN_RUNS", "RETAIN_IDEMPOTENCY_KEYS"];
 /// Longer than any token has to be.
 const SECRET: &str = "a secret of a shop that nobody buys from, 64 characters and more";
 /// What stands in for the program's library of dates; `$LIB` is read by the dynamic linker.
@@ -162,6 +164,7 @@ impl Stack {
             .env("RATE_LIMIT_BURST", "100000")
             .env("PAYMENT_RETRY_AFTER", "200ms")
             .env("SHIPPING_RETRY_AFTER", "200ms")
+            .envs(KEPT.map(|name| (name, "10000h")))
             .envs(self.places.variables.iter().map(|(name, value)| (name, value)));
         if self.minutes != 0 {
             // What it measures stays right; only its dates are wrong.
