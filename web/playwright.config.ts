@@ -51,11 +51,11 @@ export default defineConfig<object, { shape: Shape }>({
       use: { shape: 'stack' },
     },
     // The editor's gestures before the host's judgement; no page is opened.
-    { name: 'editor', testMatch: spec('editor') },
+    { name: 'editor', testMatch: ['editor', 'fixes'].map(spec) },
     // Figures are taken when nothing else runs.
     {
       name: 'weight',
-      testMatch: ['weight', 'lighthouse'].map(spec),
+      testMatch: ['weight', 'smooth', 'lighthouse'].map(spec),
       dependencies: ['monolith', 'stack', 'editor'],
       fullyParallel: false,
       workers: 1,

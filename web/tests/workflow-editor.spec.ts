@@ -159,6 +159,22 @@ test('a mistake is told at once, in the same words at its four places, and as a 
   await expectNoViolations(page)
 })
 
+test('a problem is mended by one click, which is one step to undo', async ({ page, store }) => {
+  await openAlone(page, store)
+  await importFile(page, file('monolith'))
+  await node(page, 'step-payment').click()
+  await properties(page).getByLabel('Component ID').fill('payment-procesor')
+  await tool(page, 'Problems 1').click()
+  const fix = page.locator('#panel-problems').getByRole('button', { name: /^Set it to payment-processor/ })
+  await expect(fix).toBeVisible()
+  await expectNoViolations(page)
+  await fix.click()
+  await expect(page.locator('#panel-problems')).toContainText('None.')
+  await expect(page.locator('.tab-dirty')).toHaveCount(0)
+  await tool(page, 'Undo').click()
+  await expect(tool(page, 'Problems 1')).toBeVisible()
+})
+
 test('a file that is no YAML is shown as text, and says where it cannot be read', async ({ page, store }) => {
   await openAlone(page, store)
   const broken = { name: 'broken.yaml', mimeType: 'text/yaml', buffer: Buffer.from('modules:\n  - name: [a\n') }
@@ -254,22 +270,27 @@ test('a machine is added and edited from the outline', async ({ page, store }) =
   expect(text).toContain('after: 10m')
 })
 
-test('two tabs of one browser have drafts of their own', async ({ page, store, context }) => {
-  await openAlone(page, store)
-  await drag(page, 'HTTP Server', 200, 120)
-  const other = await context.newPage()
-  await openAlone(other, store)
-  await expect(other.getByText('0 modules')).toBeVisible()
-  await drag(other, 'Health Checker', 200, 120)
-  for (const [own, name] of [
-    [page, 'http-server'],
-    [other, 'health-checker'],
-  ] as const) {
-    await own.reload()
-    await expect(node(own, name)).toBeVisible()
-    await expect(nodes(own)).toHaveCount(1)
-  }
-})
+for (const locks of ['locks', 'no locks']) {
+  test(`two tabs of one browser with ${locks} have drafts of their own`, async ({ page, store, context }) => {
+    if (locks === 'no locks') {
+      await context.addInitScript(() => Reflect.deleteProperty(Navigator.prototype, 'locks'))
+    }
+    await openAlone(page, store)
+    await drag(page, 'HTTP Server', 200, 120)
+    const other = await context.newPage()
+    await openAlone(other, store)
+    await expect(other.getByText('0 modules')).toBeVisible()
+    await drag(other, 'Health Checker', 200, 120)
+    for (const [own, name] of [
+      [page, 'http-server'],
+      [other, 'health-checker'],
+    ] as const) {
+      await own.reload()
+      await expect(node(own, name)).toBeVisible()
+      await expect(nodes(own)).toHaveCount(1)
+    }
+  })
+}
 
 test('500 modules are drawn, edited and undone', async ({ page, store }) => {
   await openAlone(page, store)

@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
+use super::super::figures::{self, Figure};
 use super::super::keys::Keyed;
 use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, InboxRow, OutboxRow, Resource, RunStatus, Settled};
 use super::super::{KeysOf, StepRun, Timer, Touched};
@@ -20,6 +21,7 @@ pub(super) struct Prepared {
     deadlines: Option<String>,
     /// What the resource is found by; `None` if its kind is found by nothing but its id.
     keys: Option<Keyed>,
+    figure: Option<Figure>,
     also: Vec<Self>,
 }
 
@@ -32,8 +34,10 @@ impl Prepared {
         let progress = resource.and_then(|resource| resource.workflow.as_ref());
         let instance = progress.map(|progress| serde_json::to_string(&progress.instance)).transpose()?;
         let deadlines = progress.map(|progress| deadlines_text(&progress.deadlines)).transpose()?.flatten();
-        let keys = resource.and_then(|resource| Some(keys.iter().find(|keys| keys.kind == resource.kind)?.of(&resource.data)));
-        Ok(Self { commit, data, instance, deadlines, keys, also })
+        let figure = figures::added(&commit, keys);
+        let keys =
+            resource.and_then(|resource| Some(keys.iter().find(|keys| keys.kind == resource.kind)?.of(&resource.id, &resource.data)));
+        Ok(Self { commit, data, instance, deadlines, keys, figure, also })
     }
 
     /// Writes everything or fails at the first guard that does not hold; the caller undoes what was written by then.
@@ -54,6 +58,9 @@ impl Prepared {
             let pk = self.write_resource(writing, *guard, resource)?;
             for row in &self.commit.history {
                 insert_history(writing, pk, resource, row)?;
+            }
+            if let Some(figure) = &self.figure {
+                super::figures::add(writing, &resource.kind, figure)?;
             }
             for row in &self.commit.prices {
                 let insert = "INSERT INTO prices (resource, version, price, actor, at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
@@ -134,7 +141,7 @@ impl Prepared {
         if before == Some(&self.data) {
             return Ok(());
         }
-        let was = before.and_then(|data| serde_json::from_str(data).ok()).map(|data| spec.of(&data)).unwrap_or_default();
+        let was = before.and_then(|data| serde_json::from_str(data).ok()).map(|data| spec.of(&resource.id, &data)).unwrap_or_default();
         keys::change(writing, &keys::Of { kind: &resource.kind, id: &resource.id, created_at }, &was, is)
     }
 

@@ -2,6 +2,7 @@
 import './Problems.css'
 import { useEffect, useRef } from 'react'
 import { select, useModel } from './documents.ts'
+import { FixButtons, useFixes } from './Fixes.tsx'
 import type { Problem } from './judge.ts'
 import { useHost, useProblems } from './problems.ts'
 import { pathAt } from './selection.ts'
@@ -11,6 +12,7 @@ export function Problems() {
   const { problems, by } = useProblems()
   const host = useHost()
   const model = useModel()
+  const fixes = useFixes({ problems, by })
   const look = (problem: Problem) => {
     view({ text: true })
     select({ path: pathAt(model, problem.from) })
@@ -35,6 +37,7 @@ export function Problems() {
                   <b>{problem.message}</b> {problem.help}
                 </span>
               </button>
+              <FixButtons problem={problem} fixes={fixes} />
             </li>
           ))}
         </ul>

@@ -25,9 +25,13 @@ export async function keepDrafts(): Promise<void> {
     const [changed, gone] = [now.filter((one) => !before.includes(one)), before.filter(({ id }) => !has(now, id))]
     before = now
     writing = true
-    remember(now)
-    await Promise.all([...changed.map(write), ...gone.map(({ id }) => forget(id))])
-    writing = false
+    try {
+      remember(now)
+      await Promise.all([...changed.map(write), ...gone.map(({ id }) => forget(id))])
+    } finally {
+      // Whatever failed, the next change is kept again.
+      writing = false
+    }
     void keep()
   }
   useEditor.subscribe(() => void keep())
@@ -53,9 +57,10 @@ const held = new Map<string, () => void>()
 /** A page that is left lets go of its locks a moment after the next one begins. */
 const HANDOVER_MS = 2_000
 
-/** Whether this tab has the draft from now on. Where a browser has no locks, the first tab that comes takes it. */
+/** Whether this tab has the draft from now on. */
 function hold(id: string, isOwn = false): Promise<boolean> {
-  if (held.has(id) || !navigator.locks) return Promise.resolve(true)
+  if (held.has(id)) return Promise.resolve(true)
+  if (!navigator.locks) return Promise.resolve(lease(id))
   const how = isOwn ? { signal: AbortSignal.timeout(HANDOVER_MS) } : { ifAvailable: true }
   return new Promise((resolve) => {
     const keep = (lock: Lock | null) => {
@@ -64,6 +69,37 @@ function hold(id: string, isOwn = false): Promise<boolean> {
     }
     navigator.locks.request(lockOf(id), how, keep).catch(() => resolve(false))
   })
+}
+
+/**
+ * Where a browser has no locks, as at an address that is not encrypted: a page writes down that it has the draft, and does so again and again. It
+ * gives that up when it is left. What nobody has written down for a while was left by a page that could not.
+ */
+const LEASE = 'millrace-editor-held:'
+const RENEWED_MS = 5_000
+/** A browser lets a page that is not seen do something once a minute. */
+const ABANDONED_MS = 90_000
+const page = [...crypto.getRandomValues(new Uint8Array(8))].join('-')
+
+function lease(id: string): boolean {
+  try {
+    const [by, at] = (localStorage.getItem(LEASE + id) ?? '').split(' ')
+    if (by && by !== page && Date.now() - Number(at) < ABANDONED_MS) return false
+    const write = () => localStorage.setItem(LEASE + id, `${page} ${Date.now()}`)
+    write()
+    const renewing = setInterval(write, RENEWED_MS)
+    const end = () => {
+      clearInterval(renewing)
+      removeEventListener('pagehide', end)
+      localStorage.removeItem(LEASE + id)
+    }
+    addEventListener('pagehide', end)
+    held.set(id, end)
+    return true
+  } catch {
+    // Without storage there are no drafts to come back to.
+    return true
+  }
 }
 
 const TAB = 'millrace-editor-drafts'

@@ -12,6 +12,8 @@ interface Told {
   column: number
   end: { line: number; column: number } | null
   module: string | null
+  code: string
+  pointer: string
 }
 
 /** What the host says of a text: a verdict, or why there is none. */
@@ -78,7 +80,8 @@ function refusal({
   return { kind: 'refused', message: text(part(body).detail) ?? `the process answers ${status}` }
 }
 
-function told(problem: unknown): Told {
+/** A problem as it travels. */
+export function told(problem: unknown): Told {
   const own = part(problem)
   const end = part(own.end)
   return {
@@ -89,5 +92,7 @@ function told(problem: unknown): Told {
     column: Number(own.column),
     end: own.end ? { line: Number(end.line), column: Number(end.column) } : null,
     module: text(own.module) ?? null,
+    code: text(own.code) ?? '',
+    pointer: text(own.pointer) ?? '',
   }
 }

@@ -15,10 +15,15 @@ export interface Problem {
   to: number
   /** The module that it is in, if it is in one. */
   module: string | null
+  /** What kind of problem it is, as the host calls it. */
+  code: string
+  /** JSON pointer of what is wrong. */
+  pointer: string
 }
 
 interface Found {
   path: Path
+  code: string
   message: string
   help?: string
 }
@@ -27,23 +32,24 @@ interface Found {
 export function judged(model: Model): Problem[] {
   const { source } = model
   if (source.text.trim() === '') return []
-  const unreadable = source.problems.map(({ message, from, to }) => problem(model, { from, to }, message, ''))
+  const unreadable = source.problems.map(({ message, from, to }) => problem(model, { from, to }, 'syntax', message, ''))
   if (source.value === null || source.readOnly) {
     const told =
       unreadable.length > 0
         ? unreadable
-        : [problem(model, { from: 0, to: 0 }, source.readOnly ?? 'It says nothing.', '')]
+        : [problem(model, { from: 0, to: 0 }, 'syntax', source.readOnly ?? 'It says nothing.', '')]
     return told
   }
   const found = [...byShape(source.value, schema(), [], source.value), ...byName(model)]
   return found
-    .map(({ path, message, help = '' }) => problem(model, rangeOf(model, path), message, help, path))
+    .map(({ path, code, message, help = '' }) => problem(model, rangeOf(model, path), code, message, help, path))
     .sort((one, other) => one.from - other.from)
 }
 
 function problem(
   model: Model,
   { from, to }: { from: number; to: number },
+  code: string,
   message: string,
   help: string,
   path: Path = [],
@@ -59,6 +65,8 @@ function problem(
     from,
     to,
     module: typeof inside === 'string' ? inside : null,
+    code,
+    pointer: path.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''),
   }
 }
 
@@ -80,7 +88,7 @@ function byShape(value: unknown, given: Schema, path: Path, config: unknown): Fo
   const whole = resolved(given)
   if (whole.anyOf) return byAlternative(value, whole, path, config)
   const wrong = byValue(value, whole)
-  if (wrong) return [{ path, message: wrong }]
+  if (wrong) return [{ path, code: 'wrong-type', message: wrong }]
   if (Array.isArray(value)) return byItems(value, whole, path, config)
   return value !== null && typeof value === 'object' ? byKeys(part(value), whole, path, config) : []
 }
@@ -89,7 +97,7 @@ function byAlternative(value: unknown, whole: Schema, path: Path, config: unknow
   const tried = (whole.anyOf ?? []).map((one) => byShape(value, one, path, config))
   if (tried.some((found) => found.length === 0)) return []
   const { own } = plain(whole)
-  if (own.anyOf) return [{ path, message: expected(value, whole) }]
+  if (own.anyOf) return [{ path, code: 'wrong-type', message: expected(value, whole) }]
   return byShape(value, own, path, config)
 }
 
@@ -153,14 +161,15 @@ function shown(value: unknown): string {
 }
 
 function byItems(value: readonly unknown[], own: Schema, path: Path, config: unknown): Found[] {
-  if (value.length < (own.minItems ?? 0)) return [{ path, message: 'The list is empty; it needs an entry.' }]
+  if (value.length < (own.minItems ?? 0))
+    return [{ path, code: 'invalid-value', message: 'The list is empty; it needs an entry.' }]
   const { items } = own
   return items ? value.flatMap((item, index) => byShape(item, items, [...path, index], config)) : []
 }
 
 function byKeys(value: Record<string, unknown>, own: Schema, path: Path, config: unknown): Found[] {
   const absent = (own.required ?? []).filter((key) => !Object.hasOwn(value, key))
-  const found: Found[] = absent.map((key) => ({ path, message: needs(path, key) }))
+  const found: Found[] = absent.map((key) => ({ path, code: 'missing-key', message: needs(path, key) }))
   for (const [key, item] of Object.entries(value)) found.push(...byKey(key, item, own, path, config))
   if (path[0] === 'modules' && path.length === 2) found.push(...bySettings(value, path, config))
   return found
@@ -171,7 +180,9 @@ function byKey(key: string, item: unknown, own: Schema, path: Path, config: unkn
   const inner = own.properties?.[key] ?? other
   if (inner) return byShape(item, inner, [...path, key], config)
   const free = Object.keys(own.patternProperties ?? {}).some((one) => pattern(one).test(key))
-  return own.additionalProperties === false && !free ? [{ path: [...path, key], ...unknownKey(key, own) }] : []
+  return own.additionalProperties === false && !free
+    ? [{ path: [...path, key], code: 'unknown-key', ...unknownKey(key, own) }]
+    : []
 }
 
 const patterns = new Map<string, RegExp>()
@@ -187,7 +198,7 @@ function needs(path: Path, key: string): string {
   return path.length === 0 ? `the config needs the key \`${key}\`` : `\`${path.at(-1)}\` needs the key \`${key}\``
 }
 
-function unknownKey(key: string, own: Schema): Omit<Found, 'path'> {
+function unknownKey(key: string, own: Schema): Omit<Found, 'path' | 'code'> {
   const known = Object.keys(own.properties ?? {})
   const near = nearest(key, known)
   const accepted = known.length > 0 ? `accepted: ${known.join(', ')}` : 'nothing can be set here'
@@ -198,7 +209,8 @@ function bySettings(module: Record<string, unknown>, path: Path, config: unknown
   const type = String(module.type)
   const own = settingsOf(type)
   if (!own) return []
-  if (module.config === undefined) return needsSettings(type) ? [{ path, message: needs(path, 'config') }] : []
+  if (module.config === undefined)
+    return needsSettings(type) ? [{ path, code: 'missing-key', message: needs(path, 'config') }] : []
   return byShape(module.config, own, [...path, 'config'], config)
 }
 
@@ -209,7 +221,7 @@ function byName({ names }: Model): Found[] {
     if (!place.defines) continue
     const key = keyOf(kind, workflow, name)
     if (known.has(key) && (kind === 'module' || kind === 'workflow'))
-      found.push({ path, message: `There are two of the ${kind} \`${name}\`.` })
+      found.push({ path, code: 'duplicate', message: `There are two of the ${kind} \`${name}\`.` })
     known.add(key)
   }
   return [...found, ...names.flatMap((name) => missing(name, known))]
@@ -229,7 +241,14 @@ function missing({ kind, name, workflow, path, place }: Name, known: ReadonlySet
     name,
     [...known].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length)),
   )
-  return [{ path, message: `There is no ${kind} \`${name}\`.`, help: near ? `did you mean '${near}'?` : '' }]
+  return [
+    {
+      path,
+      code: 'unknown-name',
+      message: `There is no ${kind} \`${name}\`.`,
+      help: near ? `did you mean '${near}'?` : '',
+    },
+  ]
 }
 
 /** The name that was most likely meant, if one is near. */

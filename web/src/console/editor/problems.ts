@@ -70,7 +70,7 @@ async function ask(text: string, signal?: AbortSignal): Promise<Verdict> {
 }
 
 /** From a line and a column to a place in the text. */
-function placed(
+export function placed(
   { line, column, end, ...rest }: Extract<Verdict, { kind: 'judged' }>['problems'][number],
   text: string,
 ): Problem {

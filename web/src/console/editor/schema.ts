@@ -1,5 +1,5 @@
 /** The schema of configs, as far as forms and the check in the browser need it. */
-import written from '../../../../schemas/config.schema.json'
+import written from '../../../../schemas/config.schema.json' with { type: 'json' }
 import { at, part, text } from '../references.ts'
 import type { Path } from '../source.ts'
 
