@@ -61,7 +61,7 @@ fn render(job: &Job) -> Result<(Channel, Message), Failure> {
     if !config.simulate.works(job) {
         transient("the mailer did not answer")?;
     }
-    let template = config.templates.for_state(&job.to_state);
+    let template = config.templates.for_state(&job.to_state, &data);
     Ok((config.channel, Message::render(&template, config.channel, job, &data)))
 }
 
@@ -78,6 +78,14 @@ mod tests {
     fn job(to_state: &str, config: &serde_json::Value) -> Job {
         let data = json!({"total": 149.99, "tracking_number": "9400111202555842332669", "carrier": "USPS", "shipping": {"address": "mail <me@example.com>"}});
         Job { to_state: to_state.to_owned(), ..testing::job(&data, config) }
+    }
+
+    #[test]
+    fn what_is_free_is_not_told_of_a_charge() {
+        let free = |config| render(&Job { to_state: "paid".into(), ..testing::job(&json!({"total": 0}), &config) }).expect("a message").1;
+        assert_eq!(free(json!({})).subject, "Nothing is to be paid for order-1");
+        let own = json!({"templates": {"paid": {"subject": "own", "body": "words"}}});
+        assert_eq!(free(own).subject, "own");
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub struct Template {
 #[serde(transparent)]
 pub struct Templates(BTreeMap<String, Template>);
 
+/// Subject and body where the total is 0.
+const FREE: (&str, &str) = ("Nothing is to be paid for {instance}", "{instance} costs nothing, and no card was charged.");
+
 /// State, subject, body.
 const WORDS: [(&str, &str, &str); 10] = [
     ("new", "We have received {instance}", "Thank you. {instance} is in, its total is {data.total}. We tell you when it goes on."),
@@ -49,11 +52,13 @@ const WORDS: [(&str, &str, &str); 10] = [
 ];
 
 impl Templates {
-    /// The words for `state`.
-    pub fn for_state(&self, state: &str) -> Template {
+    /// The words for `state` of what has this data.
+    pub fn for_state(&self, state: &str, data: &Value) -> Template {
         self.0.get(state).cloned().unwrap_or_else(|| {
             let (_, subject, body) =
                 *WORDS.iter().find(|(name, ..)| *name == state || name.is_empty()).unwrap_or(&("", "{state}", "{state}"));
+            let is_free = state == "paid" && data.get("total").and_then(Value::as_f64) == Some(0.0);
+            let (subject, body) = if is_free { FREE } else { (subject, body) };
             Template { subject: subject.into(), body: body.into() }
         })
     }

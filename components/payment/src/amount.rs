@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// An amount in cents, more than nothing.
+/// An amount in cents. Nothing is one: what is free comes to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Amount(u64);
 
@@ -22,7 +22,6 @@ impl Amount {
             return Err(format!("total is {text}, which is not a plain decimal number such as 149.99"));
         }
         match format!("{units}{cents}").parse() {
-            Ok(0) => Err(format!("total is {text}; there is nothing to charge")),
             Ok(cents) => Ok(Self(cents)),
             Err(_) => Err(format!("total is {text}, which is more than can be charged")),
         }
@@ -47,7 +46,10 @@ impl Amount {
             let price = Self::parse(line.price.get())?;
             price.0.checked_mul(line.quantity).and_then(|amount| sum.checked_add(amount)).ok_or_else(too_much)
         })?;
-        if cents == 0 { Err("there is no total, and no items to add up".to_owned()) } else { Ok(Self(cents)) }
+        if lines.iter().all(|line| line.quantity == 0) {
+            return Err("there is no total, and no items to add up".to_owned());
+        }
+        Ok(Self(cents))
     }
 }
 
@@ -55,6 +57,11 @@ impl Amount {
     /// Whole cents.
     pub fn cents(self) -> u64 {
         self.0
+    }
+
+    /// Whether there is nothing to charge.
+    pub fn is_nothing(self) -> bool {
+        self.0 == 0
     }
 }
 
@@ -70,7 +77,9 @@ mod tests {
 
     #[test]
     fn decimals_become_exact_cents() {
-        for (text, cents) in [("149.99", 14_999), ("0.1", 10), ("9.9900", 999), ("34", 3_400), ("34.0", 3_400), ("0.29", 29)] {
+        for (text, cents) in
+            [("149.99", 14_999), ("0.1", 10), ("9.9900", 999), ("34", 3_400), ("34.0", 3_400), ("0.29", 29), ("0", 0), ("0.00", 0)]
+        {
             assert_eq!(Amount::parse(text), Ok(Amount(cents)), "{text}");
         }
         assert_eq!(Amount(14_905).to_string(), "149.05");
@@ -83,6 +92,7 @@ mod tests {
         for items in ["[]", r#"[{"price": 1, "quantity": 0}]"#, r#"[{"quantity": 1}]"#, r#"[{"price": -1, "quantity": 1}]"#, "7"] {
             assert!(Amount::of_lines(items).is_err(), "{items}");
         }
+        assert_eq!(Amount::of_lines(r#"[{"price": 0, "quantity": 2}]"#), Ok(Amount(0)), "a gift");
         let much = format!(r#"[{{"price": 1, "quantity": {}}}]"#, u64::MAX);
         assert!(Amount::of_lines(&much).is_err_and(|problem| problem.contains("more than can be charged")));
     }
@@ -90,8 +100,6 @@ mod tests {
     #[test]
     fn what_cannot_be_charged_is_named() {
         for (text, expected) in [
-            ("0", "nothing to charge"),
-            ("0.00", "nothing to charge"),
             ("-5", "not a plain decimal number"),
             ("1e3", "not a plain decimal number"),
             ("\"12\"", "not a plain decimal number"),

@@ -7,7 +7,7 @@ use step_sdk::{Answer, Failure, Job, Simulation, derive, input, log};
 
 use crate::amount::Amount;
 use crate::card::{self, Behaviour, Card, Decline, INSUFFICIENT_FUNDS};
-use crate::purchase::Purchase;
+use crate::purchase::{self, Purchase};
 use crate::refund::{Operation, Refund};
 
 #[cfg(not(feature = "transactions-v2"))]
@@ -53,6 +53,9 @@ pub fn charge(job: &Job) -> Answer {
         return refund(job, &config);
     }
     let Purchase { amount, token } = Purchase::of(job)?;
+    if amount.is_nothing() {
+        return purchase::free();
+    }
     config.simulate.wait(job);
 
     let Some(card) = card::find(&token, config.simulate.faults) else {
@@ -209,12 +212,24 @@ mod tests {
     #[test]
     fn a_total_that_cannot_be_charged_is_a_permanent_failure_that_names_it() {
         for (total, expected) in
-            [(json!(0), "total is 0"), (json!(-3), "total is -3"), (json!("9"), "total is \"9\""), (json!(null), "total is null")]
+            [(json!(0.001), "total is 0.001"), (json!(-3), "total is -3"), (json!("9"), "total is \"9\""), (json!(null), "total is null")]
         {
             let text = permanent_text(&json!({"total": total}), &json!({}));
             assert!(text.contains(expected), "{text}");
         }
         assert!(permanent_text(&json!({}), &json!({})).contains("total is null"));
+    }
+
+    #[test]
+    fn what_is_free_is_paid_with_any_card_or_none_and_without_a_transaction() {
+        for data in [
+            json!({"total": 0}),
+            json!({"total": 0, "payment": {"token": "tok_chargeDeclined"}}),
+            json!({"items": [{"price": 0, "quantity": 1}]}),
+        ] {
+            let paid = accepted(charge(&testing::job(&data, &json!({}))));
+            assert_eq!(paid, json!({"status": "free"}), "{data}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The payment step: charges the instance's `total` to the card behind `payment.token`, and can be asked what became of a charge that
-//! gave no answer, and to undo it. With `operation: refund` it gives the instance's `amount` back of an earlier charge, see [`refund`].
+//! gave no answer, and to undo it. A total of 0 is paid without a charge. With `operation: refund` it gives the instance's `amount` back of an earlier charge, see [`refund`].
 //!
 //! It plays a gateway whose test tokens decide, see [`card`]; charging twice with one idempotency key is one transaction. With the feature
 //! `bank` it charges through an HTTP service instead. With `transactions-v2` the played gateway is a later generation of itself, to be told
@@ -81,10 +81,12 @@ mod behind {
     use step_sdk::{Answer, Failure, Job, clock};
 
     use crate::bank::{self, Called};
+    use crate::purchase::{self, Purchase};
     use crate::refund::{self, Operation};
 
     pub fn charge(job: &Job) -> Answer {
         match refund::operation(job)? {
+            Operation::Charge if Purchase::of(job)?.amount.is_nothing() => purchase::free(),
             Operation::Charge => bank::charged(ask(job, &bank::charge(job)?)),
             Operation::Refund => bank::refunded(ask(job, &bank::refund(job)?)),
         }

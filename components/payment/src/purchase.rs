@@ -1,8 +1,9 @@
 //! What is to be paid, and with which card, read from the instance's data.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use step_sdk::{Failure, Job, input};
+use step_sdk::answer::accepted;
+use step_sdk::{Answer, Failure, Job, input, log};
 
 use crate::amount::Amount;
 use crate::card::DEFAULT_TOKEN;
@@ -30,6 +31,17 @@ struct Data<'job> {
 #[derive(Deserialize)]
 struct Method {
     token: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Free {
+    status: &'static str,
+}
+
+/// What comes to nothing is paid: no card is asked, so there is no transaction, and nothing to give back.
+pub fn free() -> Answer {
+    log::info("there is nothing to charge");
+    accepted(&Free { status: "free" })
 }
 
 impl Purchase {

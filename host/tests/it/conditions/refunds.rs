@@ -1,7 +1,10 @@
-//! Refunds where accounts and stock are in one process, orders in another, and a gateway before both.
+//! Money that goes back, or that was never taken.
+//!
+//! Refunds are tried where accounts and stock are in one process, orders in another, and a gateway is before both.
 
 use std::path::Path;
 
+use millrace::plan::access::Role;
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -9,7 +12,7 @@ use super::split::Split;
 use super::test_env::until;
 use crate::client::order;
 use crate::processes::shop::config;
-use crate::test_app::SECRET;
+use crate::test_app::{SECRET, TestApp};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn money_and_goods_come_back_through_three_processes() {
@@ -58,4 +61,27 @@ async fn money_and_goods_come_back_through_three_processes() {
     until("the goods are back", || async { (ada.stock("prod-001").await == 50).then_some(()) }).await;
     let listed = ada.get(&format!("/api/refunds?orderId={id}")).await.body;
     assert_eq!(listed.as_array().unwrap().len(), 1, "{listed:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_free_is_paid_sent_and_given_up_without_a_charge() {
+    let app = TestApp::start("configs/monolith.yaml", &[("SHIPPING_RETRY_AFTER", "20m")]).await;
+    let ada = app.client.customer("ada").await;
+    let carl = app.staff("carl", &[Role::Catalogue, Role::Support]).await;
+    let gift = json!({"id": "gift", "name": "Gift", "price": 0, "stock": 10});
+    assert_eq!(carl.post("/api/admin/products", &gift).await.status, StatusCode::CREATED);
+    for token in ["tok_visa", "tok_chargeDeclined"] {
+        let sent = ada.order_until("gift", 2, token, &["delivered", "payment_failed", "cancelled"]).await;
+        assert_eq!((&sent["state"], &sent["data"]["total"]), (&json!("delivered"), &json!(0)), "{sent:#}");
+        assert_eq!(sent["data"]["transaction_id"], json!(null), "nothing was charged: {sent:#}");
+    }
+    // Nobody ships this one: it is given up, its goods are back, and no money is sent back that was never taken.
+    let mut body = order("gift", 1, "tok_visa");
+    body["shipping"]["zip"] = json!("99997");
+    let placed = ada.post("/api/orders", &body).await.body;
+    let id = ada.wait_for("orders", placed["id"].as_str().unwrap(), &["ship_failed"]).await["id"].as_str().unwrap().to_owned();
+    let given_up = carl.post(&format!("/api/admin/orders/{id}/abandon_shipping"), &json!({"reason": "no carrier"})).await;
+    assert_eq!((given_up.status, &given_up.body["state"]), (StatusCode::OK, &json!("cancelled")), "{given_up:?}");
+    until("the goods are back", || async { (ada.stock("gift").await == 6).then_some(()) }).await;
+    assert_eq!(ada.get(&format!("/api/refunds?orderId={id}")).await.body, json!([]));
 }
