@@ -3,6 +3,7 @@
 
 pub mod access;
 mod accounts;
+pub mod changes;
 pub mod paths;
 mod shop;
 
