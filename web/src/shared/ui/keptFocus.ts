@@ -20,7 +20,7 @@ export function trailOf(element: Element | null): Trail {
 export function goBack([last, ...around]: Trail) {
   if (last instanceof HTMLElement && last.isConnected) last.focus()
   else {
-    const part = around.find((each) => each.isConnected && each.matches(PARTS))
+    const part = around.find((each) => each.isConnected && each.matches(PARTS)) ?? document.getElementById('main')
     if (!(part instanceof HTMLElement)) return
     if (!part.hasAttribute('tabindex')) part.tabIndex = -1
     part.focus()
