@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use millrace::plan::access::Role;
-use rand::Rng as _;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -221,7 +220,7 @@ async fn whenever_a_process_is_killed_in_a_save_its_config_is_the_old_or_the_new
         let process = home.start_config(&file, &[]).await;
         let operator = operator_of(&process);
         let old = std::fs::read_to_string(&file).unwrap();
-        let seconds = rand::rng().random_range(1..=30);
+        let seconds = rand::random_range(1..=30);
         let new = format!("{}# round {round}\n", SMALL.replace("readTimeout: 5s", &format!("readTimeout: {seconds}s")));
         let begin = Instant::now();
         let before = digest(&operator).await;
@@ -233,7 +232,7 @@ async fn whenever_a_process_is_killed_in_a_save_its_config_is_the_old_or_the_new
                 answer.is_ok_and(|answer| answer.status.is_success())
             })
         };
-        let delay = rand::rng().random_range(Duration::ZERO..took * 2);
+        let delay = rand::random_range(Duration::ZERO..took * 2);
         tokio::time::sleep(delay).await;
         process.kill();
         let answered = saving.await.unwrap();
