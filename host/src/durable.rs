@@ -49,6 +49,44 @@ pub fn write_new(path: &Path, content: &[&[u8]]) -> io::Result<()> {
     sync_folder_of(path)
 }
 
+/// Writes `content` as the file `path`, durably, in the place of the one that is there, with the rights that this one had.
+///
+/// # Errors
+/// What the system says; then `path` is what it was. There has to be a file.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let rights = fs::metadata(path)?.permissions();
+    let part = part_of(path);
+    let put = write_part(&part, &[content], Sync::No).and_then(|()| {
+        let file = File::open(&part)?;
+        file.set_permissions(rights)?;
+        file.sync_all()?;
+        rename(&part, path)
+    });
+    if put.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    put
+}
+
+/// Removes what writers of the file `path` have left half written, who ended before they had given it its name. Nobody may write it now.
+///
+/// # Errors
+/// What the system says.
+pub fn remove_parts(path: &Path) -> io::Result<()> {
+    let (Some(folder), Some(stem)) = (path.parent(), path.file_stem().and_then(|stem| stem.to_str())) else { return Ok(()) };
+    let is_part = |name: &str| {
+        let middle = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".part"));
+        middle.is_some_and(|middle| middle.len() == 32 && middle.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(is_part) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Gives the file `part`, which is written, the name `name`, durably, in the place of what had it.
 ///
 /// # Errors
@@ -172,6 +210,22 @@ mod tests {
         assert_eq!((taken.kind(), fs::read(&path).unwrap()), (io::ErrorKind::AlreadyExists, b"new".to_vec()));
         write_new(&folder.path().join("b.json"), &[b"b"]).unwrap();
         assert_eq!(names(folder.path()), ["a.json", "b.json"]);
+    }
+
+    #[test]
+    fn a_file_keeps_its_rights_when_it_is_replaced_and_what_was_left_half_written_goes() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.yaml");
+        assert_eq!(replace(&path, b"new").unwrap_err().kind(), io::ErrorKind::NotFound);
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        fs::write(part_of(&path), "half").unwrap();
+        fs::write(folder.path().join("a.b.part"), "of somebody else").unwrap();
+        replace(&path, b"new").unwrap();
+        remove_parts(&path).unwrap();
+        assert_eq!((fs::read(&path).unwrap(), fs::metadata(&path).unwrap().permissions().mode() & 0o777), (b"new".to_vec(), 0o640));
+        assert_eq!(names(folder.path()), ["a.b.part", "a.yaml"]);
     }
 
     #[test]

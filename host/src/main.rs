@@ -127,6 +127,11 @@ enum Command {
     },
     /// Tell what a config would change in a running process and whose work it would strand, by its operator.api.
     Plan(commands::operator::plan::Plan),
+    /// Save the config of a running process, list the texts that it had, or put one back, by its operator.api.
+    Config {
+        #[command(subcommand)]
+        command: commands::operator::config::Command,
+    },
     /// See which versions of components serve in a running process, and have another one serve, by its operator.api.
     Components {
         #[command(subcommand)]
@@ -363,6 +368,7 @@ fn main() -> ExitCode {
         Command::Reservations { command: ReservationsCommand::Release { config, keys } } => commands::reservations::release(&config, &keys),
         Command::Instances { command } => commands::operator::instances::run(command),
         Command::Waiting { command } => commands::operator::waiting::run(command),
+        Command::Config { command } => commands::operator::config::run(command),
         Command::Plan(plan) => commands::operator::plan::run(&plan),
         Command::Components { command } => commands::operator::components::run(command),
         Command::Check(check) => commands::authoring::check::run(&check),

@@ -1,12 +1,19 @@
-//! The config of this process, for those who want to change it: read and judged as it would be at a start, never run.
+//! The config of this process, for those who want to change it: read and judged as it would be at a start, written as a whole, and taken as far
+//! as that goes without one.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::RwLock;
+use rustix::fs::{Access, access};
 use sha2::{Digest, Sha256};
 
+use super::live::Switch;
 use crate::config::{self, Environment};
-use crate::plan::Plan;
+use crate::durable;
+use crate::plan::{Plan, changes};
 use crate::services::console::{Changed, Configs, Judged, Written};
 use crate::services::engine::hex;
 
@@ -14,45 +21,149 @@ use crate::services::engine::hex;
 pub(super) struct ConfigFile {
     path: PathBuf,
     /// Without secrets: whoever asks is told what their text says.
+    shown: Environment,
+    /// As it is: what runs is made with it.
     environment: Environment,
-    /// What it said at the start, and the digest of that.
-    started: Option<(String, String)>,
+    /// What runs, and the digest of that.
+    runs: RwLock<Option<(String, String)>>,
+    switch: Arc<Switch>,
 }
 
 impl ConfigFile {
-    /// That of `plan`, as it is now.
-    pub(super) fn of(plan: &Plan, environment: Environment) -> Arc<dyn Configs> {
-        let started = std::fs::read_to_string(&plan.source).ok().map(|text| {
+    /// That of the process that `switch` is of, as it is now.
+    pub(super) fn of(switch: Arc<Switch>, environment: Environment) -> Arc<dyn Configs> {
+        let path = switch.plan().source.clone();
+        let started = fs::read_to_string(&path).ok().map(|text| {
             let digest = digest(&text);
             (text, digest)
         });
         let (named, secret) = config::changes::variables(started.as_ref().map_or("", |(text, _)| text.as_str()), &environment);
-        Arc::new(Self { path: plan.source.clone(), environment: environment.without_secrets(&named, &secret), started })
+        let shown = environment.without_secrets(&named, &secret);
+        Arc::new(Self { path, shown, environment, runs: RwLock::new(started), switch })
+    }
+
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("/"))
+    }
+}
+
+/// Where the texts that a config had are kept: beside the database, or beside the config where there is none.
+pub(super) fn history_folder(plan: &Plan) -> PathBuf {
+    match &plan.database {
+        Some(database) => database.path.with_extension("configs"),
+        None => {
+            let stem = plan.source.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            plan.source.with_file_name(format!(".{stem}.configs"))
+        }
     }
 }
 
 impl Configs for ConfigFile {
-    fn read(&self) -> std::io::Result<Written> {
-        let text = std::fs::read_to_string(&self.path)?;
+    fn read(&self) -> io::Result<Written> {
+        let text = self.text()?;
         let digest = digest(&text);
-        let shown = config::check_text(&self.path, &text, &self.environment).report.source.to_string();
-        let runs = self.started.as_ref().is_some_and(|(_, started)| *started == digest);
-        Ok(Written { path: self.path.display().to_string(), text: shown, digest, runs })
+        let runs = self.running_digest().as_ref() == Some(&digest);
+        let why_not = self.refusal();
+        let path = self.path.display().to_string();
+        Ok(Written { path, text: self.shown(&text), digest, runs, writable: why_not.is_none(), why_not })
     }
 
     fn judge(&self, text: &str) -> Judged {
-        let checked = config::check_text(&self.path, text, &self.environment);
+        let checked = config::check_text(&self.path, text, &self.shown);
         Judged { report: checked.report.json(), plan: checked.plan, digest: digest(text) }
     }
 
     fn changes(&self, text: &str) -> Vec<Changed> {
-        let running = self.started.as_ref().map_or("", |(text, _)| text.as_str());
-        let changes = config::changes::between(running, text, &self.environment).into_iter();
+        let runs = self.runs.read().clone();
+        let running = runs.as_ref().map_or("", |(text, _)| text.as_str());
+        let changes = config::changes::between(running, text, &self.shown).into_iter();
         changes.map(|change| Changed { part: change.part, pointer: change.pointer, from: change.from, to: change.to }).collect()
     }
 
     fn schema(&self) -> serde_json::Value {
         config::schema()
+    }
+
+    fn text(&self) -> io::Result<String> {
+        fs::read_to_string(&self.path)
+    }
+
+    fn restored(&self, text: &str) -> String {
+        match self.text() {
+            Ok(current) => config::blotted::restored(text, &current, &self.path, &self.shown),
+            Err(_) => text.to_owned(),
+        }
+    }
+
+    fn shown(&self, text: &str) -> String {
+        config::check_text(&self.path, text, &self.shown).report.source.to_string()
+    }
+
+    fn resolve(&self, text: &str) -> Result<Plan, String> {
+        let checked = config::check_text(&self.path, text, &self.environment);
+        checked.plan.ok_or_else(|| {
+            let places = checked.report.problems.iter().map(|problem| format!("line {} ({})", problem.line, problem.pointer));
+            let places: Vec<String> = places.take(3).collect();
+            format!("with the variables of the process the config cannot run here: look at {}", places.join(", "))
+        })
+    }
+
+    fn running(&self) -> Arc<Plan> {
+        self.switch.plan()
+    }
+
+    fn running_digest(&self) -> Option<String> {
+        self.runs.read().as_ref().map(|(_, digest)| digest.clone())
+    }
+
+    fn strays(&self, plan: &Plan) -> Vec<String> {
+        let (known, folder) = (changes::files(&self.running()), self.folder());
+        let is_within = |path: &Path| real(path).starts_with(folder);
+        let strays = changes::files(plan).into_iter().filter(|named| !known.contains(named) && !is_within(&named.1));
+        strays.map(|(module, path)| format!("'{}' of module '{module}'", path.display())).collect()
+    }
+
+    fn refusal(&self) -> Option<String> {
+        let path = self.path.display();
+        let metadata = match fs::symlink_metadata(&self.path) {
+            Ok(metadata) => metadata,
+            Err(error) => return Some(format!("'{path}' cannot be written: {error}")),
+        };
+        if metadata.is_symlink() {
+            return Some(format!(
+                "'{path}' is a link, as in a folder that an orchestrator fills (a ConfigMap): it would be written over there. Change what it is made from, and roll that out"
+            ));
+        }
+        if let Err(error) = access(self.folder(), Access::WRITE_OK | Access::EXEC_OK) {
+            let folder = self.folder().display();
+            return Some(format!(
+                "the folder '{folder}' cannot be written by this process ({error}): mount it writable, or change '{path}' elsewhere"
+            ));
+        }
+        None
+    }
+
+    fn put(&self, text: &str) -> io::Result<()> {
+        durable::remove_parts(&self.path)?;
+        durable::replace(&self.path, text.as_bytes())
+    }
+
+    fn take(&self, text: &str, plan: Plan) -> anyhow::Result<()> {
+        let mut runs = self.runs.write();
+        self.switch.take(plan)?;
+        *runs = Some((text.to_owned(), digest(text)));
+        Ok(())
+    }
+}
+
+/// Where a path leads; of what is not there, where its folder does.
+fn real(path: &Path) -> PathBuf {
+    if let Ok(path) = path.canonicalize() {
+        return path;
+    }
+    match (path.parent(), path.file_name()) {
+        (Some(folder), Some(name)) => real(folder).join(name),
+        _ => path.to_owned(),
     }
 }
 

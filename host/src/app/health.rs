@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::http::{Check, HealthChecks, Probe, Status};
 use crate::plan::{self, Plan};
 use crate::pulse::Pulse;
+use crate::services::console::{ConfigDesk, ConfigStanding};
 use crate::services::engine::Dependencies;
 use crate::services::messaging::{Refusals, Strangers};
 use crate::services::operations::{Archive, Held, Keying, Stranded};
@@ -173,6 +174,20 @@ pub(super) fn register_keying(health: &HealthChecks, plan: &Plan, keying: &Keyin
             "older resources are given their keys: a search may miss some of them until it is done"
         };
         std::future::ready(Check::new(Status::Up, message))
+    });
+}
+
+/// Adds a check of the file of the config: whether what it says can run.
+pub(super) fn register_config(health: &HealthChecks, desk: &ConfigDesk) {
+    let desk = desk.clone();
+    health.add_own("config", move || {
+        std::future::ready(match desk.standing() {
+            ConfigStanding::Runs => Check::new(Status::Up, "the process runs what the config says"),
+            ConfigStanding::Restart(parts) => {
+                Check::new(Status::Up, format!("the config takes a restart of the process, for {}", parts.join(", ")))
+            }
+            ConfigStanding::Refused(why) => Check::new(Status::Degraded, format!("the process runs on as it was: {why}")),
+        })
     });
 }
 

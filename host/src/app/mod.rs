@@ -8,6 +8,7 @@ mod consumers;
 mod descriptors;
 mod gauges;
 mod health;
+mod live;
 mod parts;
 mod turns;
 
@@ -23,6 +24,7 @@ use tokio::task::JoinHandle;
 pub use self::parts::Surroundings;
 
 use self::backlogs::Backlogs;
+use self::live::Switch;
 use self::parts::Core;
 use self::turns::{Starting, Turns};
 use crate::http::{self, HealthChecks, HttpParts, Probe};
@@ -30,7 +32,7 @@ use crate::plan::{Plan, Server};
 use crate::pulse::{Pulse, keep_asking};
 use crate::runtime::Runtime;
 use crate::services::audit::AuditLog;
-use crate::services::console::ConfigDesk;
+use crate::services::console::{ConfigDesk, History, Keeping};
 use crate::services::users::{TokenVerifier, Users};
 use crate::shutdown::{CLOSE_LIMIT, Stop, Stopping, WORK_LIMIT};
 use crate::store::Store;
@@ -60,6 +62,7 @@ pub struct App {
     users: Option<Users>,
     tokens: Option<TokenVerifier>,
     configs: Option<ConfigDesk>,
+    switch: Arc<Switch>,
     /// What waits; in a process with a database.
     backlogs: Option<Arc<Backlogs>>,
 }
@@ -117,11 +120,26 @@ impl App {
             health::register_held(&health, held.as_ref());
             gauges::register(&metrics, &plan, core, backlogs, held);
         }
-        let configs = plan.operator.as_ref().map(|_| {
-            let stranded = core.as_ref().map(|core| core.stranded(&plan));
-            ConfigDesk::new(configs::ConfigFile::of(&plan, surroundings.environment.clone()), stranded)
-        });
-        Ok(Self { plan, listener, operator, probes, backends, tasks, stop, metrics, health, pulse, core, users, tokens, configs, backlogs })
+        let switch = Switch::new(Arc::clone(&plan));
+        let configs = plan.operator.as_ref().map(|_| desk(&plan, core.as_ref(), &switch, &surroundings, &health));
+        Ok(Self {
+            plan,
+            listener,
+            operator,
+            probes,
+            backends,
+            tasks,
+            stop,
+            metrics,
+            health,
+            pulse,
+            core,
+            users,
+            tokens,
+            configs,
+            switch,
+            backlogs,
+        })
     }
 
     /// Where it listens.
@@ -161,6 +179,9 @@ impl App {
         for backends in &self.backends {
             self.tasks.spawn_long("backends", Arc::clone(backends).watch(self.stop.clone()));
         }
+        if let Some(desk) = self.configs.clone().filter(|_| self.plan.operator.as_ref().is_some_and(|operator| operator.write)) {
+            self.tasks.spawn_long("config watcher", desk.watch(self.stop.clone()));
+        }
         let turns = self.start();
         let (writes, closing) = (Tasks::new(), Stop::new());
         let mut serving = self.serve(&closing, &writes)?;
@@ -179,6 +200,7 @@ impl App {
         };
         tracing::info!("stopping");
         self.health.set_stopping();
+        self.switch.end();
         closing.request();
         let ended = self.finish(serving, &writes, turns).await;
         failure.map_or(ended, Err)
@@ -245,7 +267,7 @@ impl App {
         if let Some(console) = console.clone() {
             self.tasks.spawn_long("canaries", console.keep_canaries(self.stop.clone()));
         }
-        http::routers(HttpParts {
+        let parts = HttpParts {
             plan: Arc::clone(&self.plan),
             tokens: self.tokens.take(),
             users: self.users.take(),
@@ -259,8 +281,20 @@ impl App {
             health: self.health.clone(),
             writes: writes.clone(),
             stop: stop.clone(),
-        })
+        };
+        self.switch.begin(parts, self.core.as_ref())
     }
+}
+
+/// The config, for those who want to change it.
+fn desk(plan: &Plan, core: Option<&Core>, switch: &Arc<Switch>, surroundings: &Surroundings, health: &HealthChecks) -> ConfigDesk {
+    let stranded = core.map(|core| core.stranded(plan));
+    let history = History::new(configs::history_folder(plan));
+    let audit = core.map(|core| Arc::clone(&core.store.audit));
+    let keeping = Keeping::new(history, audit, surroundings.compiler.clone(), surroundings.clock.clone());
+    let desk = ConfigDesk::new(configs::ConfigFile::of(Arc::clone(switch), surroundings.environment.clone()), stranded, keeping);
+    health::register_config(health, &desk);
+    desk
 }
 
 /// Waits for `stop`, and then for as long as balancers may need to see that this process is not ready any more.

@@ -43,6 +43,9 @@ pub struct Surroundings {
     pub environment: Environment,
 }
 
+/// Makes the handlers of another plan.
+pub(super) type Rebuild = Box<dyn Fn(&Plan) -> anyhow::Result<Resources> + Send + Sync>;
+
 /// The parts of a process that has a database.
 pub(super) struct Core {
     pub store: Store,
@@ -63,9 +66,18 @@ pub(super) struct Core {
     pub archive: Option<Archive>,
     /// What gives keys to resources that lack them.
     pub keying: Keying,
+    /// Counts what a cached list must not outlive.
+    generation: Generation,
 }
 
 impl Core {
+    /// Makes the handlers of another plan over the same parts.
+    pub(super) fn rebuilding(&self) -> Rebuild {
+        let (store, engine, pipeline, generation) =
+            (self.store.clone(), self.engine.clone(), self.pipeline.clone(), self.generation.clone());
+        Box::new(move |plan| resources_of(plan, &store, &engine, &pipeline, generation.clone()))
+    }
+
     /// What unfinished instances need, and the config of `plan` names or not.
     pub(super) fn stranded(&self, plan: &Plan) -> Stranded {
         let Dependencies { store, workflows, .. } = self.engine.clone();
@@ -116,6 +128,26 @@ fn asks_writer(store: &Store) -> Asked {
     })
 }
 
+/// That there is a database where one is not made.
+fn check_place(database: &plan::Database) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        database.create_if_missing || database.path.exists(),
+        "there is no database '{}', and `createIfMissing` is false: is its disk mounted? A copy is put there with `millrace restore`; with \
+         `createIfMissing` true a new, empty database is made",
+        database.path.display()
+    );
+    Ok(())
+}
+
+/// The runs at whose components the process before this one ended.
+fn suspects(database: &plan::Database) -> (CrashSuspects, Vec<String>) {
+    let (crash_suspects, suspects) = CrashSuspects::open(&database.path.with_extension("in-flight"));
+    for key in &suspects {
+        tracing::warn!(run = key, "this run was inside its component when the process before this one ended");
+    }
+    (crash_suspects, suspects)
+}
+
 /// Database, components, pipeline and bus.
 pub(super) async fn core(
     plan: &Arc<Plan>,
@@ -126,12 +158,7 @@ pub(super) async fn core(
     metrics: &Metrics,
 ) -> anyhow::Result<Core> {
     let clock = surroundings.clock.clone();
-    anyhow::ensure!(
-        database.create_if_missing || database.path.exists(),
-        "there is no database '{}', and `createIfMissing` is false: is its disk mounted? A copy is put there with `millrace restore`; with \
-         `createIfMissing` true a new, empty database is made",
-        database.path.display()
-    );
+    check_place(database)?;
     let store = open(plan, database, &clock)?;
     let store_failed = {
         let operations = Arc::clone(&store.operations);
@@ -140,10 +167,7 @@ pub(super) async fn core(
     let counting = metrics.clone();
     store.operations.on_commit(Box::new(move |units, took| counting.committed(units, took)));
     let writer = asks_writer(&store);
-    let (crash_suspects, suspects) = CrashSuspects::open(&database.path.with_extension("in-flight"));
-    for key in &suspects {
-        tracing::warn!(run = key, "this run was inside its component when the process before this one ended");
-    }
+    let (crash_suspects, suspects) = suspects(database);
     let unrecovered = recovered(&store, &suspects).await?.then_some(suspects);
 
     let workflows = Arc::new(Workflows::open(Arc::clone(&store.instances), &plan.workflows).await?);
@@ -184,11 +208,25 @@ pub(super) async fn core(
     let internal = internal(plan, &store.stock, &generation);
     let (kept, operations) = (Arc::clone(&store.resources), Arc::clone(&store.operations));
     let archive = Archive::new(plan, kept, operations, (engine.clock.clone(), metrics.clone()), keying.done());
-    let resources = resources_of(plan, &store, &engine, &pipeline, generation)?;
+    let resources = resources_of(plan, &store, &engine, &pipeline, generation.clone())?;
     resources.seed().await?;
     let bus = plan.bus.as_ref().map(plan::Bus::build).transpose()?;
     let (refusals, strangers) = (Arc::default(), Arc::default());
-    Ok(Core { store, store_failed, writer: Some(writer), engine, pipeline, resources, bus, refusals, strangers, internal, archive, keying })
+    Ok(Core {
+        store,
+        store_failed,
+        writer: Some(writer),
+        engine,
+        pipeline,
+        resources,
+        bus,
+        refusals,
+        strangers,
+        internal,
+        archive,
+        keying,
+        generation,
+    })
 }
 
 /// Makes the runs ready that the process before this one was at; true if the store cannot write yet, and it is to be done later.

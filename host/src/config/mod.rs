@@ -5,6 +5,7 @@
 //! database, a socket or a component; whether a named file is there is all that is asked of the disk. What loading the components finds is
 //! added by those who load them.
 
+pub mod blotted;
 pub mod changes;
 pub mod commands;
 mod context;

@@ -128,7 +128,7 @@ fn check_purpose(serving: &Serving, user: &CurrentUser) -> Result<(), ApiError> 
     Err(ApiError::new(StatusCode::FORBIDDEN, detail).coded(ENROLMENT))
 }
 
-fn check_sudo(limit: Duration, user: &CurrentUser) -> Result<(), ApiError> {
+pub(super) fn check_sudo(limit: Duration, user: &CurrentUser) -> Result<(), ApiError> {
     if user.enrols_only || user.confirmed.is_some_and(|ago| ago <= limit) {
         return Ok(());
     }

@@ -11,6 +11,7 @@ mod audit;
 mod back_office;
 mod bearer;
 mod body;
+mod current;
 mod error;
 mod events;
 mod extract;
@@ -48,6 +49,7 @@ use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
 pub use axum::Router;
+pub use current::Current;
 pub use error::ApiError;
 pub use health::{Check, HealthChecks, Status};
 pub use internal::{InternalService, agreement, internal};
@@ -57,7 +59,8 @@ pub use routes::{Routers, router, routers};
 pub use server::{bind, serve};
 pub use table::{Entry, Here, Limits, Table, Who};
 
-/// What the edge is made of. A part that the plan names and that is missing here answers 500.
+/// What the edge is made of. A part that the plan names and that is missing here answers 500. Clones share what can be shared.
+#[derive(Clone)]
 pub struct HttpParts {
     /// What to answer where.
     pub plan: Arc<Plan>,

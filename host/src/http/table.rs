@@ -192,7 +192,7 @@ fn for_operators(settings: &plan::Operator, operation: &'static OfOperator) -> E
         who: Who::Operators(operation.need.roles(), here),
         owner: None,
         scope: Scope::All,
-        sudo: None,
+        sudo: operation.need.sudo().filter(|_| settings.knows_tokens).map(|limit| limit.as_secs()),
         limits: Limits { body_bytes: operation.body.map(|_| MAX_BODY_BYTES), ..Limits::default() },
         answers: Answers::Operator(operation),
     }

@@ -3,6 +3,7 @@
 
 pub mod access;
 mod accounts;
+pub mod changes;
 mod found_by;
 pub mod paths;
 mod shop;

@@ -5,6 +5,7 @@ mod canary;
 mod components;
 mod config;
 mod pages;
+mod saving;
 mod waiting;
 
 use std::collections::BTreeSet;

@@ -38,6 +38,11 @@ impl Client {
         self.answer(request).await
     }
 
+    /// Puts something in the place of what has this digest.
+    pub(super) async fn put(&self, path: &[&str], body: &Value, digest: &str) -> anyhow::Result<Value> {
+        self.answer(self.request(Method::PUT, path, &[])?.header(header::IF_MATCH, format!("\"{digest}\"")).json(body)).await
+    }
+
     /// Asks for an end of something.
     pub(super) async fn delete(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
         self.answer(self.request(Method::DELETE, path, &[])?.json(body)).await

@@ -2,6 +2,7 @@
 
 mod client;
 pub mod components;
+pub mod config;
 pub mod instances;
 pub mod plan;
 pub mod waiting;

@@ -48,7 +48,12 @@ fn page(planned: &Value) -> String {
             (from, to) => writeln!(text, "~ {part} {pointer}: {from} -> {to}"),
         };
     }
-    let _ = writeln!(text, "{} changes; they take a restart", each(planned, "changes").len());
+    let takes = match planned["takes"].as_str() {
+        Some("restart") => format!("they take a restart, for {}", each(planned, "restart").iter().map(word).collect::<Vec<_>>().join(", ")),
+        Some("live") => "they take no restart".to_owned(),
+        _ => "nothing has to be done".to_owned(),
+    };
+    let _ = writeln!(text, "{} changes; {takes}", each(planned, "changes").len());
     for stranded in each(planned, "stranded") {
         let (workflow, what) = (word(&stranded["workflow"]), word(&stranded["what"]));
         let _ = writeln!(text, "! {} unfinished instances of '{workflow}' need {what}", stranded["instances"]);

@@ -47,6 +47,11 @@ fn described(operation: &Operation, schemas: &mut Schemas) -> Value {
         let key = json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY_BYTES, "pattern": "^[!-~]+$"});
         parameters.push(parameter("Idempotency-Key", "header", false, "Requests with the same key and body are done once", key));
     }
+    if operation.need == Need::Deploy {
+        let tag = json!({"type": "string", "pattern": "^\"[0-9a-f]{64}\"$"});
+        let description = "The ETag of the config that the change was made from";
+        parameters.push(parameter("If-Match", "header", operation.method == "PUT", description, tag));
+    }
     let (answer, media) = operation.answer;
     let answers = Answers::default().content(200, "Done", media, answer(schemas));
     let mut refused = vec![
@@ -63,6 +68,12 @@ fn described(operation: &Operation, schemas: &mut Schemas) -> Value {
             (413, "The body is too large"),
             (415, "The body is not application/json"),
         ]);
+    }
+    if operation.need == Need::Deploy {
+        refused.push((412, "The config has changed since; `text`, `digest`, `who` and `at` say what it is now"));
+    }
+    if operation.method == "PUT" {
+        refused.push((428, "If-Match is missing"));
     }
     refused.push((422, "A field or a parameter is wrong; `errors` names it"));
     let mut described = json!({

@@ -1,17 +1,21 @@
-//! The config: as it is, what is wrong with another one, and what that would change.
+//! The config: as it is, what is wrong with another one, what that would change, and another one in its place.
 
 use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
 
-use super::instances::private;
+use super::instances::{Body, private};
 use crate::http::body::{self, Presence};
 use crate::http::error::ApiError;
-use crate::http::extract::IfNoneMatch;
+use crate::http::extract::{Id, IfNoneMatch};
 use crate::http::state::Serving;
-use crate::services::console::{ConfigDesk, TextBody};
+use crate::http::writes;
+use crate::plan::access::{Role, Roles};
+use crate::services::ServiceError;
+use crate::services::console::{Actor, CONFIG_CHANGED, ConfigDesk, RollbackBody, SaveBody, SaveResult, Saver, TextBody};
 use crate::services::error::FieldError;
 
 /// Bytes of a body with a whole config, which may be a megabyte, and takes more as JSON.
@@ -52,6 +56,81 @@ pub(super) async fn read(desk: ConfigDesk, known: IfNoneMatch) -> Result<Respons
 
 pub(super) async fn schema(desk: ConfigDesk) -> Response {
     Json(desk.schema()).into_response()
+}
+
+/// Digest of the file that a change was made from.
+pub(super) struct MadeFrom(Option<String>);
+
+impl FromRequestParts<Serving> for MadeFrom {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Serving) -> Result<Self, ApiError> {
+        let Some(sent) = parts.headers.get(header::IF_MATCH) else { return Ok(Self(None)) };
+        let digest = sent.to_str().ok().and_then(|tag| tag.trim().strip_prefix('"')?.strip_suffix('"'));
+        let strange = || ApiError::new(StatusCode::PRECONDITION_FAILED, "If-Match is not an ETag that was given out here");
+        digest.map(|digest| Self(Some(digest.to_owned()))).ok_or_else(strange)
+    }
+}
+
+/// Who changes the config. In a process that knows no tokens who is on its machine may do everything.
+fn saver(serving: &Serving, actor: Actor) -> Saver {
+    let knows_tokens = serving.app.plan.operator.as_ref().is_some_and(|operator| operator.knows_tokens);
+    let is_admin = !knows_tokens || !actor.of.roles.and(Roles::of(&[Role::Admin])).is_empty();
+    Saver { actor, is_admin }
+}
+
+/// What is read of a body with a whole config.
+async fn sent<T: DeserializeOwned>(request: Request, serving: &Serving) -> Result<T, ApiError> {
+    let object = body::object_within(request, Presence::Required, (MAX_TEXT, serving.app.read_timeout)).await?;
+    let wrong = |error: serde_json::Error| ApiError::invalid(vec![FieldError { pointer: String::new(), detail: error.to_string() }]);
+    serde_json::from_value(serde_json::Value::Object(object)).map_err(wrong)
+}
+
+pub(super) async fn save(
+    State(serving): State<Serving>,
+    desk: ConfigDesk,
+    actor: Actor,
+    MadeFrom(expected): MadeFrom,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let body: SaveBody = sent(request, &serving).await?;
+    if expected.is_none() {
+        let detail = "If-Match is missing: send the ETag of GET .../config, so that nobody's change is written over";
+        return Err(ApiError::new(StatusCode::PRECONDITION_REQUIRED, detail));
+    }
+    let saver = saver(&serving, actor);
+    let write = async move { desk.save(&saver, &body, expected.as_deref()).await };
+    saved(writes::finish(&serving.app.writes, write).await)
+}
+
+pub(super) async fn rollback(
+    State(serving): State<Serving>,
+    desk: ConfigDesk,
+    actor: Actor,
+    MadeFrom(expected): MadeFrom,
+    Body(body): Body<RollbackBody>,
+) -> Result<Response, ApiError> {
+    let saver = saver(&serving, actor);
+    let write = async move { desk.roll_back(&saver, &body, expected.as_deref()).await };
+    saved(writes::finish(&serving.app.writes, write).await)
+}
+
+fn saved(result: Result<SaveResult, ServiceError>) -> Result<Response, ApiError> {
+    let result = result.map_err(|error| {
+        let has_changed = matches!(&error, ServiceError::Differs { code, .. } if *code == CONFIG_CHANGED);
+        let error = ApiError::from(error);
+        if has_changed { error.with_status(StatusCode::PRECONDITION_FAILED) } else { error }
+    })?;
+    let etag = HeaderValue::try_from(format!("\"{}\"", result.digest)).map_err(ApiError::internal)?;
+    Ok(private(([(header::ETAG, etag)], Json(result))))
+}
+
+pub(super) async fn history(desk: ConfigDesk) -> Result<Response, ApiError> {
+    Ok(private(Json(desk.history()?)))
+}
+
+pub(super) async fn earlier(desk: ConfigDesk, Id(digest): Id) -> Result<Response, ApiError> {
+    Ok(private(Json(desk.earlier(&digest)?)))
 }
 
 pub(super) async fn check(State(_): State<Serving>, desk: ConfigDesk, Sent(text): Sent) -> Response {

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::need::Need;
 use super::operations::Operation;
-use crate::http::access::{actor, let_through};
+use crate::http::access::{actor, check_sudo, let_through};
 use crate::http::address::{forwarded, peer};
 use crate::http::error::ApiError;
 use crate::http::hosts::Hosts;
@@ -62,6 +62,9 @@ impl Gate {
                 self.write_refusal(actor, operation);
                 let detail = format!("this is for the roles {}, and the token has none of them", need.roles().joined(", "));
                 return Err(ApiError::new(StatusCode::FORBIDDEN, detail));
+            }
+            if let Some(limit) = need.sudo() {
+                check_sudo(limit, &user).inspect_err(|_| self.write_refusal(actor.clone(), operation))?;
             }
             return Ok(Actor::new(actor, left));
         }

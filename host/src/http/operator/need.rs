@@ -1,5 +1,8 @@
 //! Who may do what of it.
 
+use std::time::Duration;
+
+use crate::plan::AccountOperation;
 use crate::plan::access::{Role, Roles};
 
 /// What somebody has to be for an operation.
@@ -13,9 +16,19 @@ pub(in crate::http) enum Need {
     Mend,
     /// To change components.
     Design,
+    /// To change the config, with the password shown again.
+    Deploy,
 }
 
 impl Need {
+    /// How long ago somebody with a token was asked for the password again, at most; `None` does not ask.
+    pub(in crate::http) const fn sudo(self) -> Option<Duration> {
+        match self {
+            Self::See | Self::Act | Self::Mend | Self::Design => None,
+            Self::Deploy => Some(AccountOperation::SUDO),
+        }
+    }
+
     /// Roles of which one is needed.
     pub(in crate::http) const fn roles(self) -> Roles {
         match self {
@@ -23,6 +36,7 @@ impl Need {
             Self::Act => Roles::of(&[Role::Support, Role::Operator]),
             Self::Mend => Roles::of(&[Role::Operator]),
             Self::Design => Roles::of(&[Role::Designer]),
+            Self::Deploy => Roles::of(&[Role::Designer, Role::Admin]),
         }
     }
 }

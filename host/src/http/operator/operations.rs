@@ -1,6 +1,6 @@
 //! Everything that there is, as one list.
 
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use serde_json::Value;
 
 use super::need::Need;
@@ -9,8 +9,8 @@ use crate::http::openapi::{self, Schemas};
 use crate::http::state::Serving;
 use crate::services::console::{
     Bulk, BulkResult, CanaryAnswer, CanaryBody, CheckBody, CompareBody, CompareResult, ComponentDetail, ComponentList, CountBody, Done,
-    InstanceBody, InstancePage, MendBody, MendResult, PlanBody, RecordingList, ReplayBody, ReplayResult, StopBody, SwapBody, SwapResult,
-    TextBody, TrialBody, TrialResult, VersionBody, WaitingBody, Written,
+    HistoryBody, InstanceBody, InstancePage, MendBody, MendResult, PlanBody, RecordingList, ReplayBody, ReplayResult, RollbackBody,
+    SaveBody, SaveResult, SavedText, StopBody, SwapBody, SwapResult, TextBody, TrialBody, TrialResult, VersionBody, WaitingBody, Written,
 };
 
 /// One line of the list.
@@ -131,6 +131,27 @@ const fn design(
     Operation { id, method: "POST", path, summary, need: Need::Design, parameters: &[], body, answer: (answer, JSON), handler }
 }
 
+/// Another text that is to be the config.
+const fn deploy(
+    id: &'static str,
+    (method, path): (&'static str, &'static str),
+    summary: &'static str,
+    body: Described,
+    handler: fn() -> MethodRouter<Serving>,
+) -> Operation {
+    Operation {
+        id,
+        method,
+        path,
+        summary,
+        need: Need::Deploy,
+        parameters: &[],
+        body: Some(body),
+        answer: (|schemas| schemas.answer::<SaveResult>(), JSON),
+        handler,
+    }
+}
+
 /// A text of a config that is judged; nothing changes by it.
 const fn judge(
     id: &'static str,
@@ -171,6 +192,36 @@ pub(in crate::http) static OPERATIONS: &[Operation] = &[
         &[],
         |schemas| schemas.answer::<Written>(),
         || get(config::read),
+    ),
+    deploy(
+        "save_config",
+        ("PUT", "/config"),
+        "Make a text the config: judged, written as a whole, and taken over as far as that goes without a restart; needs If-Match",
+        |schemas| schemas.request::<SaveBody>(),
+        || put(config::save),
+    ),
+    look(
+        "config_history",
+        "/config/history",
+        "The texts that the config had, the newest first, with who has saved each and why",
+        &[],
+        |schemas| schemas.answer::<HistoryBody>(),
+        || get(config::history),
+    ),
+    look(
+        "earlier_config",
+        "/config/history/{digest}",
+        "A text that the config had; secrets are blotted out",
+        &[],
+        |schemas| schemas.answer::<SavedText>(),
+        || get(config::earlier),
+    ),
+    deploy(
+        "roll_back_config",
+        ("POST", "/config/rollback"),
+        "Make a text of the history the config again",
+        |schemas| schemas.request::<RollbackBody>(),
+        || post(config::rollback),
     ),
     look("config_schema", "/schema", "JSON Schema of configs", &[], |_| openapi::any_object(), || get(config::schema)),
     judge(

@@ -34,7 +34,7 @@ pub(in crate::http) struct SessionBody {
     who: String,
     /// Names of their roles.
     roles: Vec<&'static str>,
-    /// What they may do: some of `see`, `act`, `mend`, `design`.
+    /// What they may do: some of `see`, `act`, `mend`, `design`, `deploy`.
     may: Vec<&'static str>,
     /// The config allows changes.
     write: bool,
@@ -57,7 +57,7 @@ pub(super) async fn session(State(serving): State<Serving>, actor: Actor) -> Jso
         (Need::See, false) => !need.roles().and(actor.of.roles).is_empty(),
         (_, false) => write && !need.roles().and(actor.of.roles).is_empty(),
     };
-    let needs = [("see", Need::See), ("act", Need::Act), ("mend", Need::Mend), ("design", Need::Design)];
+    let needs = [("see", Need::See), ("act", Need::Act), ("mend", Need::Mend), ("design", Need::Design), ("deploy", Need::Deploy)];
     Json(SessionBody {
         may: needs.into_iter().filter(|(_, need)| may(*need)).map(|(name, _)| name).collect(),
         roles: actor.of.roles.iter().map(crate::plan::access::Role::name).collect(),

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use crate::plan::Plan;
+use super::saving::Keeping;
+use crate::plan::{Plan, changes};
 use crate::services::ServiceError;
 use crate::services::operations::{Lack, Names, Stranded};
 
-/// Reads and judges configs, and runs none.
+/// Reads, judges and writes the config of the process, and has the process take it.
 pub trait Configs: Send + Sync {
     /// The config that the process was started from, as its file is now.
     ///
@@ -24,6 +25,38 @@ pub trait Configs: Send + Sync {
     fn changes(&self, text: &str) -> Vec<Changed>;
     /// The JSON Schema of configs.
     fn schema(&self) -> Value;
+    /// The file as it is, secrets and all.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn text(&self) -> std::io::Result<String>;
+    /// A text that was made from what [`Configs::read`] shows, with the secrets that are blotted out there.
+    fn restored(&self, text: &str) -> String;
+    /// A text with its secrets blotted out.
+    fn shown(&self, text: &str) -> String;
+    /// What a text means with the variables of the process, secrets too.
+    ///
+    /// # Errors
+    /// It cannot run, and what to look at, without the values of variables.
+    fn resolve(&self, text: &str) -> Result<Plan, String>;
+    /// What the process runs.
+    fn running(&self) -> Arc<Plan>;
+    /// Digest of the text that the process runs.
+    fn running_digest(&self) -> Option<String>;
+    /// Files that a plan names and the one that runs does not, outside the folder of the config.
+    fn strays(&self, plan: &Plan) -> Vec<String>;
+    /// Why the file cannot be written, if it cannot.
+    fn refusal(&self) -> Option<String>;
+    /// Writes the file, as a whole or not at all, durably.
+    ///
+    /// # Errors
+    /// What the system says; then the file is what it was.
+    fn put(&self, text: &str) -> std::io::Result<()>;
+    /// Has the process take a plan of this text, of which nothing takes a restart.
+    ///
+    /// # Errors
+    /// It cannot be built; then the one before runs on.
+    fn take(&self, text: &str, plan: Plan) -> anyhow::Result<()>;
 }
 
 /// A config as it is written.
@@ -37,8 +70,12 @@ pub struct Written {
     pub text: String,
     /// SHA-256 of the file, in hex; the `ETag`.
     pub digest: String,
-    /// The process was started with just this.
+    /// The process runs just this.
     pub runs: bool,
+    /// It can be written by the process.
+    pub writable: bool,
+    /// Why not.
+    pub why_not: Option<String>,
 }
 
 /// What a start would say to a text.
@@ -95,8 +132,12 @@ pub struct PlanBody {
     pub digest: String,
     /// What is different from what runs.
     pub changes: Vec<Changed>,
-    /// What takes the changes over: always `restart` for now.
+    /// How the process takes the changes over: `nothing` has to be done, `live` without a restart, or by a `restart`.
     pub takes: &'static str,
+    /// Parts that change without a restart, for example `route GET /api/things`; they wait for it where another part takes one.
+    pub live: Vec<String>,
+    /// Parts that take a restart, for example `module web-server`.
+    pub restart: Vec<String>,
     /// What unfinished instances need and the text does not name: their work would be set aside.
     pub stranded: Vec<StrandedBody>,
 }
@@ -122,7 +163,8 @@ impl From<Lack> for StrandedBody {
 /// The config of a process. Clones share everything.
 #[derive(Clone)]
 pub struct ConfigDesk {
-    configs: Arc<dyn Configs>,
+    pub(super) configs: Arc<dyn Configs>,
+    pub(super) keeping: Arc<Keeping>,
     /// What unfinished instances need; nothing in a process without a database.
     stranded: Option<Stranded>,
     /// A text is judged at a time: it takes a while, and is asked for with each key that somebody presses.
@@ -132,8 +174,8 @@ pub struct ConfigDesk {
 impl ConfigDesk {
     /// Over these parts.
     #[must_use]
-    pub fn new(configs: Arc<dyn Configs>, stranded: Option<Stranded>) -> Self {
-        Self { configs, stranded, turn: Arc::new(Semaphore::new(1)) }
+    pub fn new(configs: Arc<dyn Configs>, stranded: Option<Stranded>, keeping: Keeping) -> Self {
+        Self { configs, keeping: Arc::new(keeping), stranded, turn: Arc::new(Semaphore::new(1)) }
     }
 
     /// The config as its file is now.
@@ -156,7 +198,7 @@ impl ConfigDesk {
     /// What is wrong with a text in the place of the config.
     pub async fn check(&self, text: &str) -> CheckBody {
         let _turn = self.turn.acquire().await;
-        let (valid, problems) = told(self.configs.judge(text).report);
+        let (valid, problems) = told(self.configs.judge(&self.configs.restored(text)).report);
         CheckBody { valid, problems }
     }
 
@@ -165,16 +207,32 @@ impl ConfigDesk {
     /// # Errors
     /// The store cannot be read.
     pub async fn plan(&self, text: &str) -> Result<PlanBody, ServiceError> {
+        self.plan_of(&self.configs.restored(text)).await
+    }
+
+    /// The same of a text as it is.
+    pub(super) async fn plan_of(&self, text: &str) -> Result<PlanBody, ServiceError> {
         let turn = self.turn.acquire().await;
         let (judged, changes) = (self.configs.judge(text), self.configs.changes(text));
+        // Variables that are secret read as others here, so what runs is compared as it is.
+        let real = self.configs.resolve(text).ok();
         drop(turn);
         let lacks = match (&judged.plan, &self.stranded) {
             (Some(plan), Some(stranded)) => stranded.lacks_with(&Names::of(plan)).await?,
             _ => Vec::new(),
         };
+        let running = self.configs.running();
+        let restart = real.as_ref().map_or_else(Vec::new, |plan| changes::needs_restart(&running, plan));
+        let mut live: Vec<String> = changes.iter().map(|change| change.part.clone()).filter(|part| !restart.contains(part)).collect();
+        live.dedup();
+        let takes = match (restart.is_empty(), live.is_empty()) {
+            (false, _) => "restart",
+            (true, false) => "live",
+            (true, true) => "nothing",
+        };
         let (valid, problems) = told(judged.report);
         let stranded = lacks.into_iter().map(StrandedBody::from).collect();
-        Ok(PlanBody { valid, problems, digest: judged.digest, changes, takes: "restart", stranded })
+        Ok(PlanBody { valid, problems, digest: judged.digest, changes, takes, live, restart, stranded })
     }
 }
 

@@ -1,0 +1,126 @@
+//! What of a plan can change while its process runs, and what takes a restart; which files a plan reads.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::{Endpoint, Module, Plan, Runs};
+
+/// What is different in `new` and takes a restart, by the names of its parts: `module web-server`, `workflow return-processing`. Routes with their
+/// limits and middlewares, web files, and what an `operator.api` lets whom do change while the process runs, and are not among them.
+#[must_use]
+pub fn needs_restart(running: &Plan, new: &Plan) -> Vec<String> {
+    let mut parts = BTreeSet::new();
+    let mut module = |name: &str| {
+        parts.insert(format!("module {name}"));
+    };
+    macro_rules! one {
+        ($field:ident) => {
+            if running.$field != new.$field {
+                running.$field.iter().chain(&new.$field).for_each(|part| module(&part.name));
+            }
+        };
+    }
+    macro_rules! each {
+        ($field:ident) => {
+            for (these, others) in [(&running.$field, &new.$field), (&new.$field, &running.$field)] {
+                these.iter().filter(|part| !others.contains(part)).for_each(|part| module(&part.name));
+            }
+        };
+    }
+    one!(server);
+    one!(auth);
+    one!(database);
+    each!(resources);
+    each!(proxies);
+    each!(components);
+    each!(handlers);
+    if running.bus != new.bus {
+        running.bus.iter().chain(&new.bus).for_each(|bus| module(bus.name()));
+    }
+    let listens = |plan: &Plan| plan.operator.as_ref().map(|operator| (operator.name.clone(), operator.server.clone()));
+    if listens(running) != listens(new) {
+        listens(running).iter().chain(&listens(new)).for_each(|(_, server)| module(&server.name));
+    }
+    let runs = |plan: &Plan| -> Vec<Module> { plan.modules.iter().filter(|module| module.runs != Runs::Nothing).cloned().collect() };
+    let (these, others) = (runs(running), runs(new));
+    these
+        .iter()
+        .filter(|one| !others.contains(one))
+        .chain(others.iter().filter(|one| !these.contains(one)))
+        .for_each(|one| module(&one.name));
+    for (these, others) in [(&running.workflows, &new.workflows), (&new.workflows, &running.workflows)] {
+        let different = these.iter().filter(|workflow| !others.contains(workflow));
+        parts.extend(different.map(|workflow| format!("workflow {}", workflow.machine.name())));
+    }
+    let mut also = |is_different: bool, what: &str| {
+        if is_different {
+            parts.insert(what.to_owned());
+        }
+    };
+    also(running.event_triggers != new.event_triggers, "triggers");
+    also(running.metrics != new.metrics, "the module of type metrics.collector");
+    let keeps = |plan: &Plan| plan.routes.iter().any(|route| matches!(route.endpoint, Endpoint::Account(_)));
+    also(keeps(running) != keeps(new), "routes of accounts, where there were none or are none now");
+    also(running.health != new.health, "the module of type health.checker");
+    also(running.runtime != new.runtime, "workflows");
+    also(these != others && these.len() == others.len() && parts_alike(&these, &others), "the sequence in which modules start");
+    parts.into_iter().collect()
+}
+
+fn parts_alike(these: &[Module], others: &[Module]) -> bool {
+    these.iter().all(|one| others.contains(one))
+}
+
+/// The files and folders that a plan reads or writes, each with the module that names it.
+#[must_use]
+pub fn files(plan: &Plan) -> BTreeSet<(String, PathBuf)> {
+    let mut files = BTreeSet::new();
+    files.extend(plan.components.iter().map(|component| (component.name.clone(), component.source.clone())));
+    files.extend(plan.files.iter().map(|served| (served.name.clone(), served.root.clone())));
+    files.extend(plan.operator.iter().filter_map(|operator| Some((operator.name.clone(), operator.pages.as_ref()?.root.clone()))));
+    files.extend(plan.auth.iter().filter_map(|auth| Some((auth.name.clone(), auth.seed_file.clone()?))));
+    files.extend(plan.resources.iter().filter_map(|handler| Some((handler.name.clone(), handler.seed_file.clone()?))));
+    if let Some(database) = &plan.database {
+        files.insert((database.name.clone(), database.path.clone()));
+        files.extend(database.retention.instances.iter().map(|archive| (database.name.clone(), archive.folder.clone())));
+    }
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Proxy, Route};
+    use std::time::Duration;
+
+    #[test]
+    fn routes_change_while_the_process_runs_and_what_is_open_does_not() {
+        let running = Plan::default();
+        let proxy = Proxy {
+            name: "shop-proxy".into(),
+            targets: [("/".to_owned(), "http://127.0.0.1:1".to_owned())].into(),
+            connect_timeout: Duration::ZERO,
+            response_timeout: Duration::ZERO,
+            max_body_bytes: 1,
+        };
+        let route = Route {
+            method: "GET".into(),
+            path: "/x".into(),
+            endpoint: crate::plan::Endpoint::Proxy("shop-proxy".into()),
+            middlewares: vec![],
+            access: crate::plan::Access::Anyone,
+            scope: crate::plan::Scope::Own,
+            sudo: None,
+        };
+        let routed = Plan { routes: vec![route], ..Plan::default() };
+        assert!(needs_restart(&running, &routed).is_empty());
+        let proxied = Plan { proxies: vec![proxy], ..routed };
+        assert_eq!(needs_restart(&running, &proxied), ["module shop-proxy"]);
+        let module = |name: &str, runs| Module { name: name.into(), runs };
+        let [a, b] = ["a", "b"].map(|name| module(name, Runs::Component));
+        let plan = |modules: &[&Module]| Plan { modules: modules.iter().map(|one| (*one).clone()).collect(), ..Plan::default() };
+        assert_eq!(needs_restart(&plan(&[&a]), &plan(&[&a, &b])), ["module b"]);
+        assert_eq!(needs_restart(&plan(&[&a, &b]), &plan(&[&b, &a])), ["the sequence in which modules start"]);
+        assert!(needs_restart(&plan(&[&a]), &plan(&[&a, &module("limit", Runs::Nothing)])).is_empty());
+    }
+}

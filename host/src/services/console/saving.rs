@@ -1,0 +1,310 @@
+//! Saving a config is putting it in use: judged, compared with what runs, written as a whole, and taken over as far as that goes without a restart.
+//!
+//! The sequence is what makes it safe to end anywhere: the text is kept in the history before the file changes, and the file changes by one
+//! rename. So the file is the old text or the new one, and each text that it ever was can be found.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+
+use super::actor::Actor;
+use super::by_hand::ConfigStanding;
+use super::components::check_reason;
+use super::configs::{Changed, ConfigDesk, PlanBody};
+use super::history::{History, HistoryBody, Saved, SavedText};
+use crate::clock::Clock;
+use crate::plan::Plan;
+use crate::runtime;
+use crate::services::ServiceError;
+use crate::services::engine::hex;
+use crate::store::{Audit, Object};
+
+/// The word for programs where the file is not what the caller has seen.
+pub const CONFIG_CHANGED: &str = "config_changed";
+/// Who has saved a text that was found in the file.
+const BY_HAND: &str = "file";
+
+/// What saving works with.
+pub struct Keeping {
+    /// What was saved.
+    pub history: History,
+    /// What people with a role have done; of a process with a database.
+    pub audit: Option<Arc<dyn Audit>>,
+    /// Program that compiles components, which are judged before a config that names them is saved.
+    pub compiler: PathBuf,
+    /// Time.
+    pub clock: Clock,
+    /// One save at a time.
+    pub(super) turn: Semaphore,
+    /// What has become of the file that was last looked at, and its digest.
+    pub(super) seen: Mutex<(Option<String>, ConfigStanding)>,
+}
+
+impl Keeping {
+    /// With these parts.
+    #[must_use]
+    pub fn new(history: History, audit: Option<Arc<dyn Audit>>, compiler: PathBuf, clock: Clock) -> Self {
+        Self { history, audit, compiler, clock, turn: Semaphore::new(1), seen: Mutex::default() }
+    }
+}
+
+/// A text that is to be the config.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "SaveConfigRequest")]
+pub struct SaveBody {
+    /// The whole config. A line with a secret that is blotted out keeps the secret of its file.
+    pub text: String,
+    /// Why; it is written down with who it was.
+    pub reason: String,
+}
+
+/// A text that is to be the config again.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "RollBackConfigRequest")]
+pub struct RollbackBody {
+    /// SHA-256 of a text of the history, in hex.
+    pub digest: String,
+    /// Why; it is written down with who it was.
+    pub reason: String,
+}
+
+/// What a save came to.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "SaveConfigResult")]
+pub struct SaveResult {
+    /// In one sentence.
+    pub done: String,
+    /// SHA-256 of the file, in hex; the `ETag`.
+    pub digest: String,
+    /// What is different from what ran before it.
+    pub changes: Vec<Changed>,
+    /// Whether the process runs it now. If not, it does after a restart.
+    pub runs: bool,
+    /// Parts that have changed without a restart, or could have.
+    pub live: Vec<String>,
+    /// Parts that take a restart. While there are any, nothing of the text runs.
+    pub restart: Vec<String>,
+    /// Why the process could not take it without a restart, though no part takes one.
+    pub problem: Option<String>,
+}
+
+/// Who saves.
+#[derive(Debug, Clone)]
+pub struct Saver {
+    /// Who it is.
+    pub actor: Actor,
+    /// Whether they may change who may do what here, and have the process read files elsewhere.
+    pub is_admin: bool,
+}
+
+impl ConfigDesk {
+    /// Makes a text the config. `expected` is the digest of the file that it was made from.
+    ///
+    /// # Errors
+    /// The file is another by now ([`CONFIG_CHANGED`]); the text cannot run here, would strand instances, or needs an admin; the file cannot
+    /// be written. Then everything is as it was.
+    pub async fn save(&self, saver: &Saver, body: &SaveBody, expected: Option<&str>) -> Result<SaveResult, ServiceError> {
+        check_reason(&body.reason)?;
+        let _turn = self.keeping.turn.acquire().await;
+        let before = self.expected(expected)?;
+        let text = self.configs.restored(&body.text);
+        self.make(saver, ("config.save", &body.reason), &before, &text).await
+    }
+
+    /// Makes a text of the history the config again.
+    ///
+    /// # Errors
+    /// There is no such text; else as for a save.
+    pub async fn roll_back(&self, saver: &Saver, body: &RollbackBody, expected: Option<&str>) -> Result<SaveResult, ServiceError> {
+        check_reason(&body.reason)?;
+        let _turn = self.keeping.turn.acquire().await;
+        let before = self.expected(expected)?;
+        let found = self.keeping.history.find(&body.digest).map_err(unreadable)?;
+        let (_, text) =
+            found.ok_or_else(|| ServiceError::Conflict(format!("the history has no config with the digest '{}'", body.digest)))?;
+        self.make(saver, ("config.rollback", &body.reason), &before, &text).await
+    }
+
+    /// The texts that the config had.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn history(&self) -> Result<HistoryBody, ServiceError> {
+        let text = self.configs.text().map_err(unreadable)?;
+        Ok(HistoryBody { items: self.keeping.history.list().map_err(unreadable)?, current: digest(&text) })
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// There is none with this digest.
+    pub fn earlier(&self, digest: &str) -> Result<SavedText, ServiceError> {
+        let found = self.keeping.history.find(digest).map_err(unreadable)?;
+        let (saved, text) = found.ok_or_else(|| ServiceError::NotFound { what: format!("config '{digest}'") })?;
+        Ok(SavedText { saved, text: self.configs.shown(&text) })
+    }
+
+    /// The text of the file, if it is what the caller has seen.
+    fn expected(&self, expected: Option<&str>) -> Result<String, ServiceError> {
+        let text = self.configs.text().map_err(unreadable)?;
+        let now = digest(&text);
+        if expected.is_none_or(|expected| expected == now) {
+            return Ok(text);
+        }
+        let last = self.keeping.history.find(&now).map_err(unreadable)?.map(|(saved, _)| saved);
+        let who = last.as_ref().map_or(BY_HAND, |saved| saved.who.as_str());
+        let members = json!({
+            "digest": now, "text": self.configs.shown(&text), "who": who,
+            "at": last.as_ref().map(|saved| saved.at), "reason": last.as_ref().map(|saved| saved.reason.as_str()),
+        });
+        let detail = format!("the config has changed since it was read: it was saved by '{who}'; `text` is what it says now");
+        Err(ServiceError::Differs { detail, code: CONFIG_CHANGED, members: object(members) })
+    }
+
+    async fn make(&self, saver: &Saver, (action, reason): (&str, &str), before: &str, text: &str) -> Result<SaveResult, ServiceError> {
+        if let Some(why) = self.configs.refusal() {
+            return Err(ServiceError::Conflict(why));
+        }
+        let planned = self.plan_of(text).await?;
+        let plan = self.judge_for(saver, text, &planned).await?;
+        let (was, new) = (digest(before), digest(text));
+        if was != new {
+            self.note(saver, action, (&was, &new), reason).await?;
+            self.write(saver, reason, before, text)?;
+        }
+        tracing::info!(digest = new, was, who = saver.actor.who(), reason, "the config was saved");
+        Ok(self.taken(planned, text, plan))
+    }
+
+    /// What a text means, if it may be the config and its components can be built.
+    pub(super) async fn judge_for(&self, saver: &Saver, text: &str, planned: &PlanBody) -> Result<Plan, ServiceError> {
+        if !planned.valid {
+            let detail = "the config cannot run here; `problems` says why".to_owned();
+            return Err(refused(detail, "config_invalid", json!({"problems": planned.problems})));
+        }
+        let plan = self.configs.resolve(text).map_err(|why| refused(why, "config_invalid", json!({"problems": []})))?;
+        if !saver.is_admin {
+            self.check_admin(&plan)?;
+        }
+        let instances: u64 = planned.stranded.iter().map(|one| one.instances).sum();
+        if instances > 0 {
+            let told: Vec<String> =
+                planned.stranded.iter().map(|one| format!("{} of '{}' need {}", one.instances, one.workflow, one.what)).collect();
+            let detail = format!("unfinished instances would be stranded: {}; keep the names until they have ended", told.join("; "));
+            return Err(refused(detail, "would_strand", json!({"stranded": planned.stranded})));
+        }
+        let running = self.configs.running();
+        let changed: Vec<_> = plan.components.iter().filter(|component| !running.components.contains(component)).cloned().collect();
+        if !changed.is_empty() {
+            let judged = runtime::check(self.keeping.compiler.clone(), changed, self.keeping.clock.clone()).await;
+            let rejected = judged.map_err(|error| ServiceError::Conflict(format!("{error:#}")))?;
+            let problems: Vec<Value> =
+                rejected.into_iter().map(|one| json!({"severity": "error", "module": one.module, "message": one.reason})).collect();
+            if !problems.is_empty() {
+                let detail = "a component of the config cannot be built; `problems` says why".to_owned();
+                return Err(refused(detail, "config_invalid", json!({"problems": problems})));
+            }
+        }
+        Ok(plan)
+    }
+
+    /// What only an admin changes.
+    fn check_admin(&self, plan: &Plan) -> Result<(), ServiceError> {
+        let file = self.configs.text().ok().and_then(|text| self.configs.resolve(&text).ok());
+        let before = file.map_or_else(|| self.configs.running().operator.clone(), |plan| plan.operator);
+        if before != plan.operator {
+            let detail = "what a module of type operator.api says, only somebody with the role admin changes".to_owned();
+            return Err(ServiceError::Forbidden(detail));
+        }
+        let strays = self.configs.strays(plan);
+        if !strays.is_empty() {
+            let detail = format!(
+                "outside the folder of the config only somebody with the role admin names other files than those that it names: {}",
+                strays.join(", ")
+            );
+            return Err(ServiceError::Forbidden(detail));
+        }
+        Ok(())
+    }
+
+    async fn note(&self, saver: &Saver, action: &str, (was, new): (&str, &str), reason: &str) -> Result<(), ServiceError> {
+        let Some(audit) = &self.keeping.audit else { return Ok(()) };
+        let subject = format!("config@{new} (was {})", &was[..12.min(was.len())]);
+        audit.note(vec![saver.actor.of.did(self.keeping.clock.now(), action, subject, Some(reason.to_owned()))]).await?;
+        Ok(())
+    }
+
+    fn write(&self, saver: &Saver, reason: &str, before: &str, text: &str) -> Result<(), ServiceError> {
+        let failed = |error: io::Error| ServiceError::Conflict(format!("the config cannot be written: {error}; it is what it was"));
+        let history = &self.keeping.history;
+        self.find_by_hand(before).map_err(failed)?;
+        let saved =
+            Saved { number: 0, at: self.keeping.clock.now(), who: saver.actor.who().into(), reason: reason.into(), digest: digest(text) };
+        let saved = history.add(saved, text).map_err(failed)?;
+        self.configs.put(text).map_err(|error| {
+            history.remove(saved.number);
+            failed(error)
+        })
+    }
+
+    /// Keeps what somebody has written into the file by hand.
+    pub(super) fn find_by_hand(&self, text: &str) -> io::Result<()> {
+        let (history, digest) = (&self.keeping.history, digest(text));
+        if history.find(&digest)?.is_none() {
+            let reason = "found in the file".to_owned();
+            history.add(Saved { number: 0, at: self.keeping.clock.now(), who: BY_HAND.into(), reason, digest }, text)?;
+        }
+        Ok(())
+    }
+
+    /// Has the process take what is in the file, if nothing of it takes a restart.
+    pub(super) fn taken(&self, planned: PlanBody, text: &str, plan: Plan) -> SaveResult {
+        let PlanBody { changes, live, restart, .. } = planned;
+        let problem = match restart.is_empty() {
+            true => self.configs.take(text, plan).err().map(|error| format!("{error:#}")),
+            false => None,
+        };
+        let runs = restart.is_empty() && problem.is_none();
+        let done = match &problem {
+            None if runs => "the config is saved, and the process runs it".to_owned(),
+            None => format!("the config is saved; it takes a restart of the process, for {}", restart.join(", ")),
+            Some(problem) => format!("the config is saved, and the process runs on as it was: {problem}"),
+        };
+        let standing = match &problem {
+            None if runs => ConfigStanding::Runs,
+            None => ConfigStanding::Restart(restart.clone()),
+            Some(problem) => ConfigStanding::Refused(problem.clone()),
+        };
+        *self.keeping.seen.lock() = (Some(digest(text)), standing);
+        SaveResult { done, digest: digest(text), changes, runs, live, restart, problem }
+    }
+}
+
+fn unreadable(error: io::Error) -> ServiceError {
+    let detail = format!("the config or its history cannot be read: {error}");
+    ServiceError::Unavailable { detail, retry_after: std::time::Duration::from_secs(5) }
+}
+
+fn refused(detail: String, code: &'static str, members: Value) -> ServiceError {
+    ServiceError::Differs { detail, code, members: object(members) }
+}
+
+fn object(members: Value) -> Object {
+    match members {
+        Value::Object(members) => members,
+        _ => Object::new(),
+    }
+}
+
+pub(super) fn digest(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes()))
+}

@@ -1,0 +1,261 @@
+//! A config that is saved: judged, written as a whole, in use without a restart where that goes, and back again.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use millrace::plan::access::Role;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::{PATIENT, declined, millrace, staff, until};
+use crate::client::{Answer, Client, PATIENCE};
+use crate::process::{Home, Process};
+use crate::test_app::{TestApp, built, changed_monolith};
+
+/// The monolith, with a config of its own that may be written.
+async fn app() -> (TestApp, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let components = folder.path().join("components");
+    std::fs::create_dir(&components).unwrap();
+    for name in ["inventory", "payment", "shipping", "notify", "returns-inspection"] {
+        std::fs::copy(built(&format!("{name}.wasm")), components.join(format!("{name}.wasm"))).unwrap();
+    }
+    let config = changed_monolith(folder.path(), &[]);
+    (TestApp::start_in(folder, &config, &PATIENT).await, config)
+}
+
+/// The same person, who has just shown their password.
+async fn sure(app: &TestApp, client: &Client) -> Client {
+    let signed = app.client.with_token(client.token()).post("/api/auth/sudo", &json!({"password": "password123"})).await;
+    client.with_token(signed.body["token"].as_str().unwrap())
+}
+
+async fn save(client: &Client, text: &str, digest: &str) -> Answer {
+    let (body, tag) = (json!({"text": text, "reason": "a test"}), format!("\"{digest}\""));
+    client.send(Method::PUT, "/operator/config", Some(&body), &[("if-match", &tag)]).await
+}
+
+async fn digest(client: &Client) -> String {
+    client.get("/operator/config").await.body["digest"].as_str().unwrap().to_owned()
+}
+
+/// The config without the route of the stock, whose path nothing else answers.
+fn without_stock(text: &str) -> String {
+    let route = text.find("path: /api/admin/stock").expect("the config has this route");
+    let begin = text[..route].rfind("      - method:").unwrap();
+    let end = text[route..].find("      - method:").map(|at| route + at).unwrap();
+    format!("{}{}", &text[..begin], &text[end..])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_saved_config_is_in_use_at_once_and_comes_back_from_the_history() {
+    let (app, file) = app().await;
+    let designer = staff(&app, "dora", &[Role::Designer]).await;
+    let (text, first) = (std::fs::read_to_string(&file).unwrap(), digest(&designer).await);
+    let fewer = without_stock(&text);
+    let unsure = save(&designer, &fewer, &first).await;
+    assert_eq!((unsure.status, &unsure.body["code"]), (StatusCode::FORBIDDEN, &json!("sudo-required")), "{unsure:?}");
+    let designer = sure(&app, &designer).await;
+    let body = json!({"text": fewer, "reason": "a test"});
+    let unmatched = designer.send(Method::PUT, "/operator/config", Some(&body), &[]).await;
+    assert_eq!(unmatched.status, StatusCode::PRECONDITION_REQUIRED, "{unmatched:?}");
+    let support = staff(&app, "sue", &[Role::Support]).await;
+    assert_eq!(save(&support, &fewer, &first).await.status, StatusCode::FORBIDDEN);
+    let exported = app.client.get("/api/admin/stock").await.status;
+    assert_eq!(exported, StatusCode::UNAUTHORIZED);
+
+    let saved = save(&designer, &fewer, &first).await;
+    assert_eq!((saved.status, &saved.body["runs"], &saved.body["restart"]), (StatusCode::OK, &json!(true), &json!([])), "{saved:?}");
+    assert_eq!(saved.body["live"], json!(["route GET /api/admin/stock"]));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), fewer);
+    assert_ne!(app.client.get("/api/admin/stock").await.status, exported, "the route is gone");
+
+    let late = save(&designer, &text, &first).await;
+    assert_eq!((late.status, &late.body["code"]), (StatusCode::PRECONDITION_FAILED, &json!("config_changed")), "{late:?}");
+    assert_eq!((&late.body["text"], &late.body["digest"]), (&json!(fewer), &saved.body["digest"]), "what it is now");
+    let who = late.body["who"].as_str().unwrap();
+    assert!(who.len() > 4 && who != "file", "who has changed it: {late:?}");
+
+    let history = designer.get("/operator/config/history").await.body;
+    let items = history["items"].as_array().unwrap();
+    assert_eq!((items.len(), &items[0]["reason"], &items[1]["who"]), (2, &json!("a test"), &json!("file")), "{history}");
+    assert_eq!(history["current"], saved.body["digest"]);
+    assert_eq!(designer.get(&format!("/operator/config/history/{first}")).await.body["text"], json!(text));
+
+    let token = designer.token().to_owned();
+    let back = ["config", "rollback", &first[..12], "--reason", "as it was", "--output", "json"];
+    let (ok, said) = tokio::task::block_in_place(|| millrace(&app, &token, &back));
+    assert!(ok && serde_json::from_str::<Value>(&said).unwrap()["runs"] == true, "{said}");
+    assert_eq!((std::fs::read_to_string(&file).unwrap(), digest(&designer).await), (text, first));
+    assert_eq!(app.client.get("/api/admin/stock").await.status, exported);
+    let (ok, said) = tokio::task::block_in_place(|| millrace(&app, &token, &["config", "history"]));
+    assert!(ok && said.lines().count() == 3 && said.starts_with("* ") && said.contains("as it was"), "{said}");
+
+    let listing = millrace::store::AuditListing { limit: 9, ..Default::default() };
+    let audited = app.store.audit.audited(&listing).await.unwrap();
+    let of = |action: &str| audited.iter().find(|row| row.entry.action == action).map(|row| row.entry.sudo);
+    assert_eq!((of("config.save"), of("config.rollback")), (Some(true), Some(true)), "{audited:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_run_strands_somebody_or_is_for_an_admin_changes_nothing() {
+    let (app, file) = app().await;
+    declined(&app, "ada").await;
+    let designer = staff(&app, "dora", &[Role::Designer]).await;
+    let designer = sure(&app, &designer).await;
+    let (text, first) = (std::fs::read_to_string(&file).unwrap(), digest(&designer).await);
+    let outside = "source: ${COMPONENTS_DIR:-";
+    assert!(text.contains(outside));
+    for (status, code, from, to) in [
+        (StatusCode::CONFLICT, json!("config_invalid"), "type: health.checker", "type: health.chequer"),
+        (StatusCode::CONFLICT, json!("would_strand"), "payment-processor", "payments"),
+        (StatusCode::FORBIDDEN, Value::Null, "write: ${OPERATOR_WRITES:-false}", "write: true\n      access: roles"),
+        (StatusCode::FORBIDDEN, Value::Null, "root: ${WEB_ROOT:-", "root: /etc # ${WEB_ROOT:-"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        let refused = save(&designer, &text.replace(from, to), &first).await;
+        assert_eq!((refused.status, &refused.body["code"]), (status, &code), "{to}: {refused:?}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "{to}");
+    }
+    let stranded = save(&designer, &text.replace("payment-processor", "payments"), &first).await.body;
+    assert_eq!(stranded["stranded"][0]["instances"], 1, "{stranded}");
+    let admin = staff(&app, "ann", &[Role::Admin]).await;
+    let admin = sure(&app, &admin).await;
+    let saved = save(&admin, &text.replace("write: ${OPERATOR_WRITES:-false}", "write: true"), &first).await;
+    assert_eq!(saved.status, StatusCode::OK, "the same for the process: {saved:?}");
+
+    let timeout = text.replace("readTimeout: 15s", "readTimeout: 14s");
+    let saved = save(&designer, &timeout, saved.body["digest"].as_str().unwrap()).await;
+    assert_eq!((saved.status, &saved.body["runs"]), (StatusCode::OK, &json!(false)), "{saved:?}");
+    assert_eq!(saved.body["restart"], json!(["module web-server"]));
+    assert_eq!(designer.get("/operator/config").await.body["runs"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_config_written_by_hand_goes_the_same_way_and_a_bad_one_changes_nothing_but_the_health() {
+    let (app, file) = app().await;
+    let designer = staff(&app, "dora", &[Role::Designer]).await;
+    let text = std::fs::read_to_string(&file).unwrap();
+    let exported = app.client.get("/api/admin/stock").await.status;
+    let health = async || app.client.get("/healthz").await.body["checks"]["config"].clone();
+    std::fs::write(&file, text.replace("type: health.checker", "type: health.chequer")).unwrap();
+    until("the health tells of it", async || Some(health().await).filter(|check| check["status"] == "degraded")).await;
+    assert_eq!(app.client.get("/api/admin/stock").await.status, exported);
+    std::fs::write(&file, without_stock(&text)).unwrap();
+    until("the process takes it", async || Some(health().await).filter(|check| check["status"] == "up")).await;
+    assert_ne!(app.client.get("/api/admin/stock").await.status, exported);
+    assert_eq!(designer.get("/operator/config").await.body["runs"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_changes_under_orders_lose_no_request_and_leave_no_order() {
+    let (app, file) = app().await;
+    let app = Arc::new(app);
+    let designer = staff(&app, "dora", &[Role::Designer]).await;
+    let designer = sure(&app, &designer).await;
+    let (text, done) = (std::fs::read_to_string(&file).unwrap(), Arc::new(AtomicBool::new(false)));
+    let mut customers = Vec::new();
+    for name in ["ada", "bob", "cleo"] {
+        let (customer, done) = (app.client.customer(name).await, Arc::clone(&done));
+        customers.push(tokio::spawn(async move {
+            let mut orders = 0;
+            while !done.load(Ordering::Acquire) {
+                // It fails if any request of it does.
+                customer.order_until("prod-003", 1, "tok_visa", &["delivered"]).await;
+                orders += 1;
+            }
+            orders
+        }));
+    }
+    let (fewer, mut last) = (without_stock(&text), digest(&designer).await);
+    for number in 0..100 {
+        let base = if number % 2 == 0 { &fewer } else { &text };
+        let saved = save(&designer, &format!("{base}# change {number}\n"), &last).await;
+        assert_eq!((saved.status, &saved.body["runs"]), (StatusCode::OK, &json!(true)), "{saved:?}");
+        last = saved.body["digest"].as_str().unwrap().to_owned();
+    }
+    done.store(true, Ordering::Release);
+    let mut orders = 0;
+    for customer in customers {
+        orders += customer.await.unwrap();
+    }
+    assert!(orders > 0);
+    let unfinished = designer.get("/operator/instances/counts?kind=orders&finished=false").await.body;
+    assert_eq!(unfinished["count"], 0, "{orders} orders, and none is left: {unfinished}");
+}
+
+const SMALL: &str = "modules:\n  - {name: web-server, type: http.server, config: {address: '${LISTEN}', readTimeout: 5s}}\n  - {name: health, type: health.checker}\n  - {name: site, type: static.fileserver, config: {root: site}}\n  - {name: operator-server, type: http.server, config: {address: '${OPERATOR_LISTEN}'}}\n  - {name: operator, type: operator.api, config: {server: operator-server, write: true}}\n";
+
+fn operator_of(process: &Process) -> Client {
+    let log = process.log();
+    let begin = Instant::now();
+    loop {
+        let lines = log.lock().clone();
+        let parsed = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let found = parsed.filter(|line| line["message"] == "listening for those who run the process").next_back();
+        if let Some(line) = found {
+            return Client::new(&format!("http://{}", line["address"].as_str().unwrap()));
+        }
+        assert!(begin.elapsed() < PATIENCE, "{lines:?}");
+        std::thread::yield_now();
+    }
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whenever_a_process_is_killed_in_a_save_its_config_is_the_old_or_the_new_one() {
+    let rounds = if std::env::var_os("MILLRACE_TEST_LONG").is_some() { 200 } else { 20 };
+    let home = Home::new();
+    let folder = home.path().join("config");
+    std::fs::create_dir_all(folder.join("site")).unwrap();
+    let file = folder.join("small.yaml");
+    std::fs::write(&file, SMALL).unwrap();
+    let (mut took, mut counts) = (Duration::from_millis(40), [0, 0]);
+    for round in 0..rounds {
+        let process = home.start_config(&file, &[]).await;
+        let operator = operator_of(&process);
+        let old = std::fs::read_to_string(&file).unwrap();
+        let seconds = rand::random_range(1..=30);
+        let new = format!("{}# round {round}\n", SMALL.replace("readTimeout: 5s", &format!("readTimeout: {seconds}s")));
+        let begin = Instant::now();
+        let before = digest(&operator).await;
+        let saving = {
+            let (operator, new) = (operator.clone(), new.clone());
+            tokio::spawn(async move {
+                let (body, tag) = (json!({"text": new, "reason": "a test"}), format!("\"{before}\""));
+                let answer = operator.try_send(Method::PUT, "/operator/config", Some(&body), &[("if-match", &tag)]).await;
+                answer.is_ok_and(|answer| answer.status.is_success())
+            })
+        };
+        let delay = rand::random_range(Duration::ZERO..took * 2);
+        tokio::time::sleep(delay).await;
+        process.kill();
+        let answered = saving.await.unwrap();
+        if answered {
+            took = begin.elapsed().min(took);
+        }
+        let found = std::fs::read_to_string(&file).unwrap();
+        assert!(found == old || found == new, "round {round}: {found}");
+        assert!(!answered || found == new, "round {round}: what was answered is there");
+        counts[usize::from(found == new)] += 1;
+    }
+    assert!(counts.iter().all(|count| *count > 0), "some were killed before and some after: {counts:?}");
+    let process = home.start_config(&file, &[]).await;
+    let operator = operator_of(&process);
+    let saved = save(&operator, SMALL, &digest(&operator).await).await;
+    assert_eq!(saved.status, StatusCode::OK, "{saved:?}");
+    assert!(files(&folder).iter().all(|name| !name.ends_with(".part")), "{:?}", files(&folder));
+
+    let real = folder.join("real.yaml");
+    std::fs::rename(&file, &real).unwrap();
+    std::os::unix::fs::symlink(&real, &file).unwrap();
+    let linked = save(&operator, &format!("{SMALL}# more\n"), &digest(&operator).await).await;
+    assert_eq!(linked.status, StatusCode::CONFLICT);
+    assert!(linked.body["detail"].as_str().unwrap().contains("is a link"), "{linked:?}");
+    assert_eq!(std::fs::read_to_string(&real).unwrap(), SMALL);
+}
