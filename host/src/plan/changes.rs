@@ -111,6 +111,7 @@ mod tests {
             access: crate::plan::Access::Anyone,
             scope: crate::plan::Scope::Own,
             sudo: None,
+            sudo_above: None,
         };
         let routed = Plan { routes: vec![route], ..Plan::default() };
         assert!(needs_restart(&running, &routed).is_empty());
