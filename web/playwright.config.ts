@@ -8,7 +8,15 @@ const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
 const ADMIN = ['admin', 'admin-accounts', 'admin-catalogue', 'admin-orders', 'admin-walk']
 
 /** The console, before a process that is all of the store. */
-const CONSOLE = ['console', 'console-instances', 'console-waiting', 'console-components', 'workflow-editor']
+const CONSOLE = [
+  'console',
+  'console-keys',
+  'console-instances',
+  'console-waiting',
+  'console-components',
+  'workflow-editor',
+  'machine-editor',
+]
 
 export default defineConfig<object, { shape: Shape }>({
   testDir: 'tests',

@@ -56,11 +56,24 @@ test('one history is seen as stays, on a line of time, and as it was written', a
   await expect(page.locator('.timeline > li', { hasText: 'delivered' })).toContainText('the end')
   await expect(paying.locator('code')).toHaveText(/^[0-9a-f]{8}$/)
   await expectNoViolations(page)
+  await expect(paying.locator('.timeline-attempt')).toHaveCount(1)
   await page.getByRole('button', { name: 'History' }).click()
   await expect(page.getByRole('table', { name: 'History' }).getByRole('row')).toHaveCount(stays + 1)
   await expectNoViolations(page)
   await page.reload()
   await expect(page.getByRole('table', { name: 'History' })).toBeVisible()
+})
+
+test('on the line of time a timer is a flag: what it will do, and what it has done', async ({ page, startOwn }) => {
+  const own = await startOwn({ environment: { PAYMENT_RETRY_AFTER: '5s' } })
+  const id = await declined(own)
+  await page.goto(consoleOf(own, `/instances/orders/${id}?view=timeline`))
+  const waits = page.locator('.timeline > li', { hasText: 'payment failed' })
+  await expect(waits.last().getByText(/^a timer fires retry payment/)).toBeVisible()
+  await expect(waits.last().locator('.timeline-flag')).toBeVisible()
+  await expect(waits.first().getByText('a timer fired retry payment')).toBeVisible()
+  await expect(waits.first().locator('.timeline-flag')).toBeVisible()
+  await expectNoViolations(page)
 })
 
 test('all that a filter finds are held at once, after a look at how many', async ({ page, startOwn }) => {
@@ -71,6 +84,7 @@ test('all that a filter finds are held at once, after a look at how many', async
   await page.getByRole('button', { name: 'Act on all of these…' }).click()
   const dialog = page.getByRole('dialog')
   await expect(dialog.getByRole('status')).toContainText('3 instances fit')
+  for (const id of ids) await expect(dialog.getByRole('status')).toContainText(id)
   await dialog.getByLabel('What to do').selectOption('hold')
   await dialog.getByLabel('Reason').fill('the bank is down')
   await expect(dialog.locator('.command-line')).toContainText("--reason 'the bank is down' --yes --expected 3")

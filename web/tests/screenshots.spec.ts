@@ -1,8 +1,9 @@
 /** Takes the pictures in docs/screenshots: every page of the store and of its admin, light and dark, phone and desktop. `npm run screenshots` */
 import { mkdirSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Page } from '@playwright/test'
 import { consoleOf, declined, enter, paid } from './operator'
+import { repository } from './running/program'
 import { newMember, signIn } from './staff'
 import { buy, expect, fillAddress, logIn, newCustomer, settled, test } from './store'
 
@@ -14,6 +15,8 @@ const WIDTHS = {
   tablet: { width: 820, height: 1100 },
   phone: { width: 390, height: 844 },
 }
+/** Another version than the one that serves. */
+const NEW = join(process.env.COMPONENTS_DIR ?? join(repository, 'target/components'), 'payment-v2.wasm')
 const CART = [
   ['prod-001', 'Mechanical Keyboard', 149.99, 'electronics', 'Electronics', 1],
   ['prod-005', 'Desk Mat', 34.99, 'accessories', 'Accessories', 2],
@@ -140,10 +143,37 @@ for (const theme of ['light', 'dark'] as const) {
         await expect(page.locator('h1')).toBeVisible()
         await shot(page, `console-${name}-${theme}-${device}`)
       }
+      const asked = async (name: string) => {
+        await settled(page)
+        await page.screenshot({ path: resolve(folder, `console-${name}-${theme}-${device}.png`) })
+      }
       await page.goto(consoleOf(store, `/instances/orders/${id}`))
       await page.getByRole('button', { name: 'Hold' }).click()
-      await settled(page)
-      await page.screenshot({ path: resolve(folder, `console-hold-${theme}-${device}.png`) })
+      await asked('hold')
+      await page.goto(consoleOf(store, '/instances?state=payment_failed'))
+      await page.getByRole('button', { name: 'Act on all of these…' }).click()
+      await expect(page.getByText(/instances? fits?:/)).toBeVisible()
+      await asked('bulk')
+      await page.goto(consoleOf(store, '/components/payment-processor'))
+      await page.getByLabel('Component file').setInputFiles(NEW)
+      await page.getByRole('button', { name: 'Compare…' }).click()
+      await page.getByRole('button', { name: 'Compare them' }).click()
+      await expect(page.getByText('were answered alike')).toBeVisible()
+      await asked('compare')
+      await page.keyboard.press('Escape')
+      await page.getByRole('button', { name: 'Canary…' }).click()
+      await page.getByLabel('Percent of the new visits').fill('50')
+      await page.getByLabel('Reason').fill('Is it as good?')
+      await asked('canary-begin')
+      await page.getByRole('button', { name: 'Begin it' }).click()
+      const canary = page.getByRole('region', { name: 'Canary' })
+      for (let orders = 0; orders < 4; orders += 1) await paid(store)
+      await expect(canary.getByRole('row', { name: 'what serves' }).getByRole('cell').nth(1)).not.toHaveText('0')
+      await shot(page, `console-canary-${theme}-${device}`)
+      await canary.getByRole('button', { name: 'Stop it…' }).click()
+      await page.getByLabel('Reason').fill('Seen enough')
+      await page.getByRole('dialog').getByRole('button', { name: 'Stop it' }).click()
+      await expect(page.getByRole('region', { name: 'The last canary' })).toBeVisible()
     })
   }
 }

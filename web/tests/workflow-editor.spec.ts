@@ -1,42 +1,9 @@
 /** The workflow editor in a browser: one text, seen as a drawing, a form, a tree and as text. */
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import type { Page } from '@playwright/test'
 import { largeConfig } from '../src/console/testing/corpus'
+import { drag, exported, file, importFile, node, nodes, openAlone, properties, tool } from './editing'
 import { consoleOf } from './operator'
-import { repository } from './running/program'
-import type { RunningStore } from './running/store'
 import { expect, expectNoViolations, test } from './store'
-
-const file = (name: string) => join(repository, `configs/${name}.yaml`)
-const nodes = (page: Page) => page.locator('.react-flow__node-module')
-const node = (page: Page, name: string) => nodes(page).filter({ has: page.getByText(name, { exact: true }) })
-const tool = (page: Page, name: string) =>
-  page.getByRole('toolbar', { name: 'Workflow' }).getByRole('button', { name, exact: true })
-const properties = (page: Page) => page.locator('#panel-properties')
-
-/** The editor as somebody finds it for the first time, without a process behind it. */
-async function openAlone(page: Page, store: RunningStore): Promise<void> {
-  await page.route('**/operator/**', (route) => route.abort())
-  await page.goto(consoleOf(store))
-  await expect(page.locator('.react-flow')).toBeAttached()
-}
-
-async function importFile(page: Page, path: string): Promise<void> {
-  await page.getByLabel('Workflow file').setInputFiles(path)
-}
-
-async function drag(page: Page, label: string, x: number, y: number): Promise<void> {
-  const item = page.locator('[draggable="true"]').filter({ has: page.getByText(label, { exact: true }) })
-  await item.dragTo(page.locator('.react-flow'), { targetPosition: { x, y } })
-}
-
-/** The bytes that Export gives. */
-async function exported(page: Page): Promise<string> {
-  const [download] = await Promise.all([page.waitForEvent('download'), tool(page, 'Export YAML').click()])
-  expect(download.suggestedFilename()).toBe('workflow.yaml')
-  return readFileSync(await download.path(), 'utf8')
-}
 
 test('the editor opens without login and without a server, empty', async ({ page, store }) => {
   await openAlone(page, store)

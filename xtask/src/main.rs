@@ -1,4 +1,4 @@
-//! What people type, and what CI types: `cargo xtask run | test | build | bench | dist | kafka | stack | containers`.
+//! What people type, and what CI types: `cargo xtask run | test | build | bench | chaos | dist | kafka | stack | containers`.
 //!
 //! It starts cargo and the host as child processes and says what it does; it knows nothing of what they are made of.
 
@@ -9,6 +9,7 @@ mod api;
 mod apt;
 mod bench;
 mod build;
+mod chaos;
 mod command;
 mod commit;
 mod conditions;
@@ -60,6 +61,8 @@ enum Task {
     Build(build::Options),
     /// Runs the benchmarks.
     Bench(bench::Options),
+    /// Breaks the program on purpose, again and again, and checks that what was promised still holds.
+    Chaos(chaos::Options),
     /// Builds everything and starts the three-process store with Kafka on this machine, until Ctrl-C.
     Stack(stack::Options),
     /// Runs Apache Kafka, one node on this machine, until Ctrl-C. Needs a JDK and, the first time, Maven.
@@ -96,6 +99,7 @@ fn perform(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Build(options) => build::build(options).map(|()| ExitCode::SUCCESS),
         Task::Screenshots => web::screenshots().map(|()| ExitCode::SUCCESS),
         Task::Bench(options) => bench::bench(options).map(|()| ExitCode::SUCCESS),
+        Task::Chaos(options) => chaos::chaos(options).map(|()| ExitCode::SUCCESS),
         Task::Stack(options) => stack::stack(options),
         Task::Dist(options) => dist::dist(options).map(|()| ExitCode::SUCCESS),
         Task::Stage(options) => test::stage(options),

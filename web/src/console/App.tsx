@@ -25,6 +25,7 @@ const AuditPage = lazily(() => import('./operator/pages/AuditPage'))
 
 const routes: readonly Route[] = [
   { pattern: '/', page: () => <EditorPage /> },
+  { pattern: '/machine/:workflow', page: ({ workflow }) => <EditorPage machine={workflow} /> },
   { pattern: '/sign-in', page: () => <SignInPage /> },
   { pattern: '/instances', page: () => inside(<InstancesPage />) },
   {

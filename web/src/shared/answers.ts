@@ -149,7 +149,8 @@ export function useAnswer<T>(key: string, question: Ask<T>, { every }: Options<T
 }
 
 /**
- * Something that changes the world, started by the customer. What comes of it, well or not, is of no use after a `forget`: whoever sees
+ * Something that changes the world, started by the customer. What starts it says `aria-disabled` while it is pending: a button that is
+ * disabled loses the focus, and whoever works by keys their place. What comes of it, well or not, is of no use after a `forget`: whoever sees
  * the page then is another one.
  */
 export function useAction<A extends unknown[], R>(

@@ -6,8 +6,8 @@ use super::Done;
 use crate::build::{self, Profile};
 use crate::command::{Telling, cargo, run, run_telling};
 use crate::{
-    api, bench, commit, conditions, container_files, containers, dependencies, dist, docs, downloads, kafka, languages, observability,
-    toolchain, web,
+    api, bench, chaos, commit, conditions, container_files, containers, dependencies, dist, docs, downloads, kafka, languages,
+    observability, toolchain, web,
 };
 
 const COMPONENTS: [&str; 2] = ["--manifest-path", "components/Cargo.toml"];
@@ -61,7 +61,7 @@ pub struct Run {
 }
 
 /// In this sequence, as far as what they need and want lets them begin: what others need comes first, then what takes longest.
-pub const STAGES: [Stage; 25] = [
+pub const STAGES: [Stage; 26] = [
     always("tools", &[], Load::Little, |_| done(tools())),
     always("downloads", &[], Load::Little, |run| {
         downloads::fetch(&run.stages);
@@ -78,6 +78,7 @@ pub const STAGES: [Stage; 25] = [
     always("tests: build", &["program"], Load::Computes, |_| done(run(tests().arg("--no-run")))),
     always("tests", &["tests: build", "components: build", "kafka: jars"], Load::ComputesUntil(CARGO_RUNS), |run| done(run_tests(run))),
     always("api", &["components: build", "program", "downloads"], Load::Waits, |_| done(api::check())),
+    always("chaos", &["components: build", "program"], Load::Waits, |_| done(chaos::quick())),
     always("docs", &["components: build", "program", "downloads"], Load::Waits, |_| done(docs::check())),
     always("languages", &["components: build", "program", "downloads"], Load::Computes, |_| done(languages::check())),
     always("dist", &["components: build", "program", "pages"], Load::Waits, |_| done(dist::check(Profile::Dev))),

@@ -87,7 +87,7 @@ function Password() {
           <FormError>{explain(change.error)}</FormError>
         )}
         <div className="actions">
-          <button type="submit" className="button" disabled={change.isPending}>
+          <button type="submit" className="button" aria-disabled={change.isPending}>
             {change.isPending ? 'One moment…' : 'Change password'}
           </button>
         </div>

@@ -54,7 +54,8 @@ export default function ImportPage() {
             <button
               type="button"
               className="button"
-              disabled={apply.isPending || !isReady(shown)}
+              disabled={!isReady(shown)}
+              aria-disabled={apply.isPending}
               onClick={() => apply.run(file, shown.digest)}
             >
               {apply.isPending ? 'One moment…' : 'Import all of it'}

@@ -60,7 +60,7 @@ export default function OrdersPage() {
         <button
           type="button"
           className="button button-quiet"
-          disabled={exporting.isPending}
+          aria-disabled={exporting.isPending}
           onClick={() => exporting.run()}
         >
           <Sign name="download" />

@@ -155,7 +155,7 @@ function Editor({ product }: { product: api.Product }) {
                   <button
                     type="button"
                     className="button"
-                    disabled={retire.isPending}
+                    aria-disabled={retire.isPending}
                     onClick={() => retire.run('retired')}
                   >
                     Yes, retire it
@@ -168,7 +168,7 @@ function Editor({ product }: { product: api.Product }) {
                 <button
                   type="button"
                   className="button button-quiet"
-                  disabled={retire.isPending}
+                  aria-disabled={retire.isPending}
                   onClick={() => (isRetired ? retire.run('active') : setRetiring(true))}
                 >
                   {isRetired ? 'Sell it again' : 'Retire'}

@@ -100,7 +100,7 @@ export function MoveForm({ sku, onHand, onDone }: { sku: string; onHand: number;
         }}
       />
       {move.error !== undefined && Object.keys(wrong).length === 0 && <FormError>{explain(move.error)}</FormError>}
-      <button type="submit" className="button" disabled={move.isPending}>
+      <button type="submit" className="button" aria-disabled={move.isPending}>
         {move.isPending ? 'One moment…' : 'Add the move'}
       </button>
     </form>

@@ -60,7 +60,7 @@ export function Notes({ id }: { id: string }) {
           }}
         />
         {add.error !== undefined && <FormError>{explain(add.error)}</FormError>}
-        <button type="submit" className="button button-quiet" disabled={add.isPending}>
+        <button type="submit" className="button button-quiet" aria-disabled={add.isPending}>
           Add note
         </button>
       </form>

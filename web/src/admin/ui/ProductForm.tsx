@@ -117,7 +117,7 @@ export function ProductForm({ product, theirs, isNew = false, action, submit }: 
       {mine.image.startsWith('/') && <img className="product-form-picture" src={mine.image} alt="" />}
       {submit.error !== undefined && Object.keys(wrong).length === 0 && <FormError>{explain(submit.error)}</FormError>}
       <div className="actions">
-        <button type="submit" className="button" disabled={submit.isPending}>
+        <button type="submit" className="button" aria-disabled={submit.isPending}>
           {submit.isPending ? 'One moment…' : action}
         </button>
       </div>

@@ -59,7 +59,7 @@ function Paid({ order }: { order: api.Order }) {
     width: '6.5rem',
     cell: ({ id, actions }) =>
       actions.includes('retry') && (
-        <button type="button" className="table-button" disabled={retry.isPending} onClick={() => retry.run(id)}>
+        <button type="button" className="table-button" aria-disabled={retry.isPending} onClick={() => retry.run(id)}>
           Try again
         </button>
       ),
@@ -212,7 +212,7 @@ function RefundDialog({ order, left, mayRestock, onTaken, onDone, onClose }: Dia
           <button type="button" className="button button-quiet" onClick={onClose}>
             Close
           </button>
-          <button type="submit" className="button" disabled={refund.isPending}>
+          <button type="submit" className="button" aria-disabled={refund.isPending}>
             {refund.isPending ? 'One moment…' : `Refund ${amount ? money(Number(amount)) : ''}`}
           </button>
         </div>

@@ -48,13 +48,13 @@ export function SecondFactor() {
             <button
               type="button"
               className="button button-quiet"
-              disabled={remove.isPending}
+              aria-disabled={remove.isPending}
               onClick={() => remove.run()}
             >
               Remove it
             </button>
           ) : (
-            <button type="button" className="button" disabled={begin.isPending} onClick={() => begin.run()}>
+            <button type="button" className="button" aria-disabled={begin.isPending} onClick={() => begin.run()}>
               Set it up
             </button>
           )}
@@ -99,7 +99,7 @@ function Enrol({ enrolment: { secret, uri }, onDone }: EnrolProps) {
       />
       {confirm.error !== undefined && !isWrong && <FormError>{explain(confirm.error)}</FormError>}
       <div className="actions">
-        <button type="submit" className="button" disabled={confirm.isPending}>
+        <button type="submit" className="button" aria-disabled={confirm.isPending}>
           {confirm.isPending ? 'One moment…' : 'Confirm'}
         </button>
       </div>

@@ -11,7 +11,10 @@ export function Who() {
   return (
     <>
       <Link to="/account" className="desk-person" aria-current={path === '/account' ? 'page' : undefined}>
-        <b>{user?.name}</b>
+        <b>
+          <span className="sr-only">Your account: </span>
+          {user?.name}
+        </b>
         <span>{roles.length > 0 ? roles.join(', ') : 'no role'}</span>
       </Link>
       <div className="desk-who-ways">

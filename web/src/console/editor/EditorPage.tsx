@@ -2,6 +2,7 @@
 import './EditorPage.css'
 import { lazy, Suspense, useEffect, useState } from 'react'
 import { toast } from '../../shared/ui/toasts'
+import type { Machine } from '../machines.ts'
 import { Canvas } from './Canvas.tsx'
 import { ConnectDialog, connectOrAsk, type Wanted } from './ConnectDialog.tsx'
 import { useEditor, useModel, useShown } from './documents.ts'
@@ -9,6 +10,8 @@ import { keepDrafts } from './drafts.ts'
 import { Help } from './Help.tsx'
 import { loadSchema } from './host.ts'
 import { useKeys } from './keys.ts'
+import { type Asked, MachineDialog } from './machine/MachineDialogs.tsx'
+import { MachineView, stateIn } from './machine/MachineView.tsx'
 import { Outline } from './Outline.tsx'
 import { Palette } from './Palette.tsx'
 import { Problems, useNextProblem } from './Problems.tsx'
@@ -17,6 +20,7 @@ import { useHostsWord } from './problems.ts'
 import { takeSchema } from './schema.ts'
 import { Tabs } from './Tabs.tsx'
 import { Toolbar } from './Toolbar.tsx'
+import { Views } from './Views.tsx'
 import { type Side, useView, view } from './view.ts'
 
 const TextPanel = lazy(() => import('./TextPanel.tsx'))
@@ -31,8 +35,10 @@ function begin(): void {
   void loadSchema().then(takeSchema)
 }
 
-export default function EditorPage() {
+/** `machine`: the workflow whose machine is drawn instead of the modules. */
+export default function EditorPage({ machine }: { machine?: string | undefined }) {
   const { side, text, problems, help } = useView()
+  const [asked, setAsked] = useState<Asked | null>(null)
   const [wanted, setWanted] = useState<Wanted | null>(null)
   const nextProblem = useNextProblem()
   useEffect(begin, [])
@@ -41,7 +47,12 @@ export default function EditorPage() {
   }, [])
   useHostsWord()
   useRefusals()
-  useKeys({ connect: () => setWanted(wantedFromSelection()), rename, nextProblem })
+  const drawn = useModel().machines.find(({ name }) => name === machine)
+  useKeys({
+    connect: () => (drawn ? setAsked(leavingSelection(drawn)) : setWanted(wantedFromSelection())),
+    rename,
+    nextProblem,
+  })
   const connect = (from: string, to: string) => setWanted(connectOrAsk({ from, to }))
   return (
     <div className="editor">
@@ -58,9 +69,16 @@ export default function EditorPage() {
           )}
         </aside>
         <section className="editor-canvas" id="panel-canvas" tabIndex={-1} aria-label="Drawing">
-          <Banner />
-          <Canvas onConnect={connect} />
-          <OfferBar />
+          <Views machine={machine} />
+          <div className="editor-drawing">
+            <Banner />
+            {machine === undefined ? (
+              <Canvas onConnect={connect} />
+            ) : (
+              <MachineView workflow={machine} onAsk={setAsked} />
+            )}
+            <OfferBar />
+          </div>
         </section>
         {text && (
           <section className="editor-text" id="panel-text" tabIndex={-1} aria-label="Text">
@@ -80,9 +98,14 @@ export default function EditorPage() {
       </div>
       <Said />
       {wanted && <ConnectDialog key={`${wanted.from} ${wanted.to}`} wanted={wanted} onClose={() => setWanted(null)} />}
+      {asked && drawn && <MachineDialog machine={drawn} asked={asked} onClose={() => setAsked(null)} />}
       {help && <Help onClose={() => view({ help: false })} />}
     </div>
   )
+}
+
+function leavingSelection(machine: Machine): Asked {
+  return { what: 'transition', from: stateIn(machine, useEditor.getState().selection.path), to: null }
 }
 
 function wantedFromSelection(): Wanted | null {

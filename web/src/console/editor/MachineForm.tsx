@@ -1,13 +1,24 @@
 /** Forms for state machines: new machines, states and transitions, and their names. */
 import './MachineForm.css'
 import { type FormEvent, type ReactNode, useState } from 'react'
-import type { Change } from '../commands.ts'
+import { Link } from '../../shared/router'
+import { type Change, setValue } from '../commands.ts'
+import { Refusal } from '../edits.ts'
 import type { Model } from '../lens.ts'
-import { addMachine, addState, addTransition, type NewMaker } from '../machineCommands.ts'
+import {
+  addMachine,
+  addState,
+  addTransition,
+  dropComponent,
+  type NewMaker,
+  type NewState as NewStateGiven,
+  type NewTransition as Wanted,
+} from '../machineCommands.ts'
 import type { Machine } from '../machines.ts'
 import { rename } from '../rename.ts'
 import type { Path } from '../source.ts'
 import { perform, select } from './documents.ts'
+import { machinePath } from './machine/address.ts'
 import { TypedInput } from './TypedInput.tsx'
 
 /** The machine that a path is in, and what of it the path is. */
@@ -51,6 +62,11 @@ export function MachineParts({ model, path }: { model: Model; path: Path }) {
     <>
       <NewState machine={machine} after={state} />
       <NewTransition model={model} machine={machine} from={state} />
+      {state && <RunComponent model={model} machine={machine} state={state} />}
+      {state && <MakeInitial machine={machine} state={state} />}
+      <Link className="machine-note" to={machinePath(machine.name)}>
+        Show the machine as a drawing or a table
+      </Link>
     </>
   )
 }
@@ -80,11 +96,11 @@ function Add({ title, make, children }: AddProps) {
   )
 }
 
-function Text({ name, label }: { name: string; label: string }) {
+function Text({ name, label, value }: { name: string; label: string; value?: string | undefined }) {
   return (
     <label className="setting">
       <span className="setting-label">{label}</span>
-      <input name={name} className="setting-input" autoComplete="off" spellCheck={false} />
+      <input name={name} className="setting-input" defaultValue={value} autoComplete="off" spellCheck={false} />
     </label>
   )
 }
@@ -123,24 +139,36 @@ export function NewMachine() {
 const KINDS = ['goes on', 'final', 'final, a failure'] as const
 
 function NewState({ machine, after }: { machine: Machine; after: string | null }) {
-  const make = (given: (key: string) => string) => (now: Model) => {
-    const kind = given('kind')
-    return addState(now, {
-      workflow: machine.name,
-      name: given('name'),
-      ...(given('description') ? { description: given('description') } : {}),
-      isFinal: kind !== KINDS[0],
-      isError: kind === KINDS[2],
-      ...(after ? { after } : {}),
-    })
-  }
+  const make = (given: (key: string) => string) => (now: Model) => addState(now, stateOf(machine, given, after))
   return (
     <Add title="Add a state" make={make}>
+      <StateFields />
+    </Add>
+  )
+}
+
+/** What is asked of a new state. */
+export function StateFields() {
+  return (
+    <>
       <Text name="name" label="State name" />
       <Text name="description" label="Description" />
       <Select name="kind" label="Kind" options={KINDS} />
-    </Add>
+    </>
   )
+}
+
+/** The state that those fields describe. */
+export function stateOf(machine: Machine, given: (key: string) => string, after: string | null): NewStateGiven {
+  const kind = given('kind')
+  return {
+    workflow: machine.name,
+    name: given('name'),
+    ...(given('description') ? { description: given('description') } : {}),
+    isFinal: kind !== KINDS[0],
+    isError: kind === KINDS[2],
+    ...(after ? { after } : {}),
+  }
 }
 
 const MAKERS = {
@@ -149,38 +177,60 @@ const MAKERS = {
   'a timer': 'timer',
   'an action of a handler': 'action',
   'an event': 'event',
+  'a step that accepts': 'success',
+  'a step that refuses or fails': 'compensate',
 } as const
 type MakerWord = keyof typeof MAKERS
 
 function NewTransition({ model, machine, from }: { model: Model; machine: Machine; from: string | null }) {
-  const [maker, setMaker] = useState<MakerWord>('nobody yet')
-  const states = machine.states.map(({ name }) => name)
-  const handlers = model.modules.filter(({ type }) => type === 'api.handler').map(({ name }) => name)
-  const make = (given: (key: string) => string) => (now: Model) =>
-    addTransition(now, {
-      workflow: machine.name,
-      name: given('name'),
-      from: given('from'),
-      to: given('to'),
-      maker: makerOf(MAKERS[maker], given),
-    })
   return (
-    <Add title="Add a transition" make={make}>
-      <Text name="name" label="Transition name" />
+    <Add title="Add a transition" make={(given) => (now) => addTransition(now, transitionOf(machine, given))}>
+      <TransitionFields model={model} machine={machine} from={from} />
+    </Add>
+  )
+}
+
+interface TransitionProps {
+  model: Model
+  machine: Machine
+  from: string | null
+  to?: string | null
+  name?: string
+}
+
+/** What is asked of a new transition. */
+export function TransitionFields({ model, machine, from, to = null, name }: TransitionProps) {
+  const [maker, setMaker] = useState<MakerWord>('nobody yet')
+  const states = machine.states.map((state) => state.name)
+  const named = (type: string) => model.modules.filter((module) => module.type === type).map((module) => module.name)
+  return (
+    <>
+      <Text name="name" label="Transition name" value={name} />
       <Select name="from" label="From" options={states} value={from} />
-      <Select name="to" label="To" options={states} />
+      <Select name="to" label="To" options={states} value={to} />
       <label className="setting">
         <span className="setting-label">Made by</span>
-        <select className="setting-input" value={maker} onChange={({ target }) => setMaker(target.value as MakerWord)}>
+        <select
+          name="maker"
+          className="setting-input"
+          value={maker}
+          onChange={({ target }) => setMaker(target.value as MakerWord)}
+        >
           {Object.keys(MAKERS).map((one) => (
             <option key={one}>{one}</option>
           ))}
         </select>
       </label>
-      {maker === 'a timer' && <Text name="after" label="After, such as 10m" />}
+      {maker === 'a timer' && (
+        <>
+          <Text name="after" label="After, such as 10m" />
+          <Text name="maxAttempts" label="Times at most; without end if empty" />
+          <Select name="exhausted" label="Then" options={['', ...machine.transitions.map((one) => one.name)]} />
+        </>
+      )}
       {maker === 'an action of a handler' && (
         <>
-          <Select name="handler" label="Handler" options={handlers} />
+          <Select name="handler" label="Handler" options={named('api.handler')} />
           <Text name="action" label="Action" />
         </>
       )}
@@ -190,13 +240,64 @@ function NewTransition({ model, machine, from }: { model: Model; machine: Machin
           <Text name="event" label="Event" />
         </>
       )}
+      {maker.startsWith('a step') && <Select name="step" label="Step" options={named('processing.step')} />}
+    </>
+  )
+}
+
+/** The transition that those fields describe. */
+export function transitionOf(machine: Machine, given: (key: string) => string): Wanted {
+  const maker = makerOf(MAKERS[given('maker') as MakerWord], given)
+  return { workflow: machine.name, name: given('name'), from: given('from'), to: given('to'), maker }
+}
+
+function makerOf(by: (typeof MAKERS)[MakerWord], given: (key: string) => string): NewMaker {
+  if (by === 'timer') {
+    const [most, exhausted] = [given('maxAttempts'), given('exhausted')]
+    const number = Number(most)
+    if (most !== '' && !(Number.isInteger(number) && number > 0)) {
+      throw new Refusal(`\`${most}\` is no number of times. Accepted is a whole number from 1.`)
+    }
+    return { by, after: given('after'), ...(most ? { maxAttempts: number } : {}), ...(exhausted ? { exhausted } : {}) }
+  }
+  if (by === 'action') return { by, handler: given('handler'), action: given('action') }
+  if (by === 'event') return { by, topic: given('topic'), event: given('event') }
+  if (by === 'success' || by === 'compensate') return { by: 'step', step: given('step'), outcome: by }
+  return { by }
+}
+
+const ON_ITS_OWN = 'as it follows'
+
+/** Makes a state one that waits for a component: what a drop of it on the drawing does. */
+function RunComponent({ model, machine, state }: { model: Model; machine: Machine; state: string }) {
+  const components = model.modules.filter(({ type }) => type === 'dynamic.component').map(({ name }) => name)
+  if (components.length === 0 || machine.states.some(({ name, isFinal }) => name === state && isFinal)) return null
+  const states = [ON_ITS_OWN, ...machine.states.map(({ name }) => name).filter((name) => name !== state)]
+  const make = (given: (key: string) => string) => (now: Model) => {
+    const to = (key: string) => (given(key) === ON_ITS_OWN ? {} : { [key]: { to: given(key) } })
+    return dropComponent(now, {
+      workflow: machine.name,
+      state,
+      component: given('component'),
+      ...to('success'),
+      ...to('compensate'),
+    })
+  }
+  return (
+    <Add title="Run a component here" make={make}>
+      <Select name="component" label="Component" options={components} />
+      <Select name="success" label="Where it accepts, go to" options={states} />
+      <Select name="compensate" label="Where it refuses or fails, go to" options={states} />
     </Add>
   )
 }
 
-function makerOf(by: (typeof MAKERS)[MakerWord], given: (key: string) => string): NewMaker {
-  if (by === 'timer') return { by, after: given('after') }
-  if (by === 'action') return { by, handler: given('handler'), action: given('action') }
-  if (by === 'event') return { by, topic: given('topic'), event: given('event') }
-  return { by }
+function MakeInitial({ machine, state }: { machine: Machine; state: string }) {
+  if (machine.initial === state) return <p className="machine-note">The state of a new instance.</p>
+  const make = () => perform((now) => setValue(now, [...machine.path, 'initialState'], state))
+  return (
+    <button type="button" className="text-button machine-note" onClick={make}>
+      Make it the state of a new instance
+    </button>
+  )
 }

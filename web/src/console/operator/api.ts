@@ -9,6 +9,7 @@ export type InstanceRow = Schemas['InstanceRow']
 export type Instance = Schemas['Instance']
 export type Stage = Schemas['Stage']
 export type Run = Schemas['Run']
+export type Timer = Schemas['Timer']
 export type HistoryEntry = Schemas['HistoryEntry']
 export type Action = Schemas['InstanceAction']
 export type Filter = Schemas['InstanceFilter']
@@ -21,6 +22,11 @@ export type ComponentDetail = Schemas['ComponentDetail']
 export type Version = Schemas['ComponentVersion']
 export type Trial = Schemas['TrialRequest']
 export type TrialResult = Schemas['TrialResult']
+export type Comparison = Schemas['CompareResult']
+export type ComparedJob = Schemas['ComparedJob']
+export type CanaryState = Schemas['CanaryState']
+export type CanaryRuns = Schemas['CanaryRuns']
+export type NewCanary = Schemas['CanaryRequest']
 
 /** Below which the pages ask; the config holds an `operator.api` with pages to it. */
 export const PREFIX = '/operator'
@@ -150,4 +156,22 @@ export async function change(
 ): Promise<Schemas['SwapResult']> {
   return (await call<Schemas['SwapResult']>(at('components', name, how), { method: 'POST', body, isUnhurried: true }))
     .data
+}
+
+/** The same jobs on the version that serves and on another one. */
+export async function compare(name: string, body: Schemas['CompareRequest']): Promise<Comparison> {
+  return (await call<Comparison>(at('components', name, 'compare'), { method: 'POST', body, isUnhurried: true })).data
+}
+
+/** The one that runs, or the last; null if there was none since the start of the process. */
+export async function canary(name: string, signal: AbortSignal | null): Promise<CanaryState | null> {
+  return (await call<Schemas['Canary']>(at('components', name, 'canary'), { signal })).data.canary
+}
+
+export async function beginCanary(name: string, body: NewCanary): Promise<void> {
+  await call(at('components', name, 'canary'), { method: 'POST', body, isUnhurried: true })
+}
+
+export async function stopCanary(name: string, reason: string): Promise<void> {
+  await call(at('components', name, 'canary'), { method: 'DELETE', body: { reason } })
 }

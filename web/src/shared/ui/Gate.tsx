@@ -71,7 +71,7 @@ export function GateForm<T>(props: FormProps<T>) {
         >
           {children(wrong)}
           {words && <FormError>{words}</FormError>}
-          <button type="submit" className="button button-wide" disabled={sending.isPending}>
+          <button type="submit" className="button button-wide" aria-disabled={sending.isPending}>
             {sending.isPending ? 'One moment…' : action}
           </button>
         </form>

@@ -11,7 +11,7 @@ interface Props {
 export function More({ action: { run, isPending, error }, children }: Props) {
   return (
     <div className="more">
-      <button type="button" className="button button-quiet" disabled={isPending} onClick={() => run()}>
+      <button type="button" className="button button-quiet" aria-disabled={isPending} onClick={() => run()}>
         {isPending ? 'One moment…' : children}
       </button>
       {error !== undefined && <FormError>{explain(error)}</FormError>}

@@ -113,7 +113,7 @@ function ProfileForm({ user }: { user: session.User }) {
         />
       )}
       {change.error !== undefined && Object.keys(fields).length === 0 && <FormError>{explain(change.error)}</FormError>}
-      <button type="submit" className="button" disabled={change.isPending}>
+      <button type="submit" className="button" aria-disabled={change.isPending}>
         Save Changes
       </button>
     </form>
@@ -166,7 +166,7 @@ function PasswordForm() {
         error={fields.newPassword}
       />
       {change.error !== undefined && Object.keys(fields).length === 0 && <FormError>{explain(change.error)}</FormError>}
-      <button type="submit" className="button" disabled={change.isPending}>
+      <button type="submit" className="button" aria-disabled={change.isPending}>
         Set Password
       </button>
     </form>

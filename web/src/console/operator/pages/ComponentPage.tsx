@@ -1,23 +1,17 @@
 /** One component: the version that serves, those that could, what it may do, and another version in its place. */
 import './ComponentPage.css'
-import { type ReactNode, useState } from 'react'
 import { outdate, useAnswer } from '../../../shared/answers'
 import { Badge } from '../../../shared/desk/ui/Badge'
 import { Facts, Panel } from '../../../shared/desk/ui/Panel'
-import { type Column, Table } from '../../../shared/desk/ui/Table'
 import { Trouble } from '../../../shared/desk/ui/Trouble'
 import { dateTime } from '../../../shared/format'
-import { Link, withQuery } from '../../../shared/router'
+import { Link } from '../../../shared/router'
 import { Icon } from '../../../shared/ui/Icon'
 import { Heading, Skeleton } from '../../../shared/ui/Page'
-import { toast } from '../../../shared/ui/toasts'
 import * as api from '../api'
 import { useLive } from '../live'
-import { useMay } from '../process'
-import { DeedDialog } from '../ui/DeedDialog'
-import { Refused } from '../ui/Refused'
-import { TrialDialog } from '../ui/TrialDialog'
-import { Upload } from '../ui/Upload'
+import { Canary } from '../ui/Canary'
+import { Versions } from '../ui/Versions'
 import { ago, bytes, short, took } from '../words'
 
 const LOOK_MS = 5_000
@@ -46,7 +40,7 @@ export default function ComponentPage({ name }: { name: string }) {
       {data ? (
         <Shown
           component={{ ...data, ...live?.components[name] }}
-          onChanged={() => outdate((each) => each === key || each === 'console/components')}
+          onChanged={() => outdate((each) => each.startsWith(key) || each === 'console/components')}
         />
       ) : (
         <Skeleton className="skeleton-block" label="Loading the component" />
@@ -84,6 +78,7 @@ function Shown({ component, onChanged }: ShownProps) {
       <div className="split">
         <div className="stack">
           <Versions component={component} onChanged={onChanged} />
+          <Canary name={name} onEnded={onChanged} />
           <Panel title="How it does">
             <Figures component={component} />
           </Panel>
@@ -91,88 +86,6 @@ function Shown({ component, onChanged }: ShownProps) {
         <About component={component} />
       </div>
     </>
-  )
-}
-
-/** What is asked about before it is done. */
-type Asked = { what: 'trial'; version: api.Version } | { what: 'swap' | 'rollback'; version: api.Version }
-
-function Versions({ component, onChanged }: ShownProps) {
-  const { name, digest, versions } = component
-  const [uploaded, setUploaded] = useState<api.Version>()
-  const [asked, ask] = useState<Asked>()
-  const may = useMay('design')
-  const isNew = uploaded && !versions.some((one) => one.digest === uploaded.digest)
-  const rows = isNew ? [uploaded, ...versions] : versions
-  const button = (words: string, next: Asked): ReactNode => (
-    <button type="button" className="table-button" disabled={!may} onClick={() => ask(next)}>
-      {words}
-    </button>
-  )
-  const columns: readonly Column<api.Version>[] = [
-    {
-      name: 'Version',
-      width: '2fr',
-      cell: (one) => (
-        <div>
-          {one.version} <code title={one.digest}>{short(one.digest)}</code>
-          <span className="table-sub">
-            {bytes(one.bytes)}
-            {one.reversible && ', can undo'}
-          </span>
-        </div>
-      ),
-    },
-    {
-      name: 'Moved',
-      width: '6rem',
-      cell: (one) => <Link to={withQuery('/instances', { digest: one.digest.slice(0, 12) })}>instances</Link>,
-    },
-    {
-      name: 'Do',
-      width: '14rem',
-      cell: (version) => (
-        <span className="component-ways">
-          {button('Try…', { what: 'trial', version })}
-          {version.digest === digest ? (
-            <Badge mood="good">serves</Badge>
-          ) : version === uploaded ? (
-            button('Have it serve…', { what: 'swap', version })
-          ) : (
-            button('Roll back to it…', { what: 'rollback', version })
-          )}
-        </span>
-      ),
-    },
-  ]
-  return (
-    <Panel title="Versions">
-      <Refused need="design" />
-      <Table label="Versions" columns={columns} rows={rows} keyOf={(one) => one.digest} empty={<p>None is ready.</p>} />
-      {may && <Upload name={name} onUploaded={setUploaded} />}
-      {asked?.what === 'trial' && <TrialDialog name={name} version={asked.version} onClose={() => ask(undefined)} />}
-      {asked && asked.what !== 'trial' && (
-        <DeedDialog
-          title={asked.what === 'swap' ? 'Have it serve' : 'Roll back'}
-          action={asked.what === 'swap' ? 'Have it serve' : 'Roll back'}
-          words={['components', asked.what, name, asked.version.digest]}
-          perform={async (reason) => {
-            const { done } = await api.change(name, asked.what as 'swap', { reason, digest: asked.version.digest })
-            toast('success', done.charAt(0).toUpperCase() + done.slice(1))
-          }}
-          onDone={() => {
-            ask(undefined)
-            onChanged()
-          }}
-          onClose={() => ask(undefined)}
-        >
-          <p>
-            {asked.version.version} ({short(asked.version.digest)}) takes every new attempt of {name}. What is under way
-            ends on the version that it began with.
-          </p>
-        </DeedDialog>
-      )}
-    </Panel>
   )
 }
 

@@ -166,6 +166,8 @@ function Told({ instance }: { instance: api.Instance }) {
       <Course
         view={view}
         isFinal={instance.final}
+        runs={instance.runs}
+        timers={instance.timers}
         stages={[...(older?.stages ?? []), ...instance.stages]}
         history={[...(older?.history ?? []), ...instance.history]}
       />

@@ -54,7 +54,7 @@ function Token({ onDone }: { onDone: () => void }) {
         hint="Where a process keeps no accounts: one that the process with the accounts has given."
       />
       {trying.error !== undefined && <FormError>{explain(trying.error)}</FormError>}
-      <button type="submit" className="button button-wide" disabled={trying.isPending}>
+      <button type="submit" className="button button-wide" aria-disabled={trying.isPending}>
         {trying.isPending ? 'One moment…' : 'Use this token'}
       </button>
     </form>

@@ -17,6 +17,9 @@ const DEEDS = {
 } as const
 type Many = keyof typeof DEEDS
 
+/** Names of what a filter finds, before the others are only counted. */
+const SHOWN = 5
+
 interface Props {
   filters: api.Filters
   onDone: () => void
@@ -90,7 +93,12 @@ export function BulkDialog({ filters, onDone, onClose }: Props) {
           <button type="button" className="button button-quiet" onClick={onClose}>
             Close
           </button>
-          <button type="submit" className="button" disabled={!found || found.count === 0 || acting.isPending}>
+          <button
+            type="submit"
+            className="button"
+            disabled={!found || found.count === 0}
+            aria-disabled={acting.isPending}
+          >
             {acting.isPending ? 'One moment…' : found ? `${sentence(action)} ${found.count}` : sentence(action)}
           </button>
         </div>
@@ -102,15 +110,24 @@ export function BulkDialog({ filters, onDone, onClose }: Props) {
 function Found({ found, error }: { found: api.BulkResult | undefined; error: unknown }) {
   if (error !== undefined) return <FormError>{explain(error)}</FormError>
   if (!found) return <p role="status">They are being counted…</p>
-  const [first] = found.first
-  const rest = found.count - 1
+  const rest = found.count - Math.min(found.first.length, SHOWN)
   return (
-    <p role="status">
-      <b>{found.more ? `${found.count} of more` : found.count}</b>{' '}
-      {found.count === 1 ? 'instance fits' : 'instances fit'}
-      {first && `: ${first}${rest > 0 ? ` and ${rest} more` : ''}`}.
-      {found.more && ' The rest is left alone; ask again for them.'}
-    </p>
+    <div role="status">
+      <p>
+        <b>{found.more ? `${found.count} of more` : found.count}</b>{' '}
+        {found.count === 1 ? 'instance fits' : 'instances fit'}
+        {found.count > 0 ? ':' : '.'}
+      </p>
+      <ul>
+        {found.first.slice(0, SHOWN).map((name) => (
+          <li key={name}>
+            <code>{name}</code>
+          </li>
+        ))}
+        {rest > 0 && <li>and {rest} more</li>}
+      </ul>
+      {found.more && <p>The rest is left alone; ask again for them.</p>}
+    </div>
   )
 }
 

@@ -63,7 +63,7 @@ export function TrialDialog({ name, version, onClose }: Props) {
           <button type="button" className="button button-quiet" onClick={onClose}>
             Close
           </button>
-          <button type="submit" className="button" disabled={trial.isPending}>
+          <button type="submit" className="button" aria-disabled={trial.isPending}>
             {trial.isPending ? 'It works…' : 'Try it'}
           </button>
         </div>

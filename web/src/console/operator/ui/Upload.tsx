@@ -66,8 +66,8 @@ export function Upload({ name, onUploaded }: { name: string; onUploaded: (versio
         <button
           type="button"
           className="button button-quiet"
-          disabled={uploading.isPending}
-          onClick={() => input.current?.click()}
+          aria-disabled={uploading.isPending}
+          onClick={() => uploading.isPending || input.current?.click()}
         >
           <Sign name="upload" />
           {uploading.isPending ? 'It is judged…' : 'Upload a version…'}

@@ -1,6 +1,7 @@
 /** A question that is answered before anything else: the browser keeps the focus in it, Escape closes it, and the focus goes back. */
 import './Dialog.css'
 import { type ReactNode, useEffect, useId, useRef } from 'react'
+import { goBack, trailOf } from '../../ui/keptFocus'
 
 interface Props {
   title: string
@@ -12,12 +13,12 @@ export function Dialog({ title, onClose, children }: Props) {
   const dialog = useRef<HTMLDialogElement>(null)
   const id = useId()
   useEffect(() => {
-    const before = document.activeElement
+    const before = trailOf(document.activeElement)
     const shown = dialog.current
     shown?.showModal()
     return () => {
       shown?.close()
-      if (before instanceof HTMLElement && before.isConnected) before.focus()
+      goBack(before)
     }
   }, [])
   return (

@@ -67,7 +67,7 @@ export function LoginPage({ name, words, elsewhere, onDone }: Props) {
           <PasswordField autoComplete="current-password" error={wrong.password} />
           {needsCode && <CodeField error={wrong.code} isFocused />}
           {error !== undefined && Object.keys(wrong).length === 0 && <FormError>{explain(error)}</FormError>}
-          <button type="submit" className="button button-wide" disabled={login.isPending}>
+          <button type="submit" className="button button-wide" aria-disabled={login.isPending}>
             {login.isPending ? 'One moment…' : 'Sign in'}
           </button>
         </form>

@@ -50,7 +50,7 @@ export function ReasonDialog({ title, children, action, onReason, perform, onDon
           <button type="button" className="button button-quiet" onClick={onClose}>
             Close
           </button>
-          <button type="submit" className="button" disabled={deed.isPending}>
+          <button type="submit" className="button" aria-disabled={deed.isPending}>
             {deed.isPending ? 'One moment…' : action}
           </button>
         </div>

@@ -3,6 +3,7 @@ import './Shell.css'
 import { type ReactNode, useEffect, useState } from 'react'
 import { Link, usePath } from '../../router'
 import { Icon } from '../../ui/Icon'
+import { useKeptFocus } from '../../ui/keptFocus'
 import { Mark } from '../../ui/Mark'
 import { useRenewal } from '../renew'
 import { Sign, type SignName } from './Sign'
@@ -30,6 +31,7 @@ interface Props {
 export function Shell({ name, ways, here, who, children }: Props) {
   const [isOpen, setOpen] = useState(false)
   const path = usePath()
+  useKeptFocus()
   // A page that was chosen lies under the menu of a phone.
   // biome-ignore lint/correctness/useExhaustiveDependencies: each path closes it
   useEffect(() => setOpen(false), [path])

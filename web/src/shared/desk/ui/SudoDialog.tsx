@@ -55,7 +55,7 @@ function Question() {
           <button type="button" className="button button-quiet" onClick={() => sudo.answer(false)}>
             Cancel
           </button>
-          <button type="submit" className="button" disabled={asking.isPending}>
+          <button type="submit" className="button" aria-disabled={asking.isPending}>
             {asking.isPending ? 'One moment…' : 'Confirm'}
           </button>
         </div>

@@ -1,0 +1,167 @@
+//! `chaos`: runs that break the program on purpose. `cargo xtask chaos` builds what it needs and calls it.
+
+#![expect(clippy::print_stdout, reason = "it talks to a person")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use millrace_chaos::schedule::Schedule;
+use millrace_chaos::stack::Places;
+use millrace_chaos::trial::{self, Verdict};
+use millrace_chaos::{bank, report, shrink};
+
+/// Breaks the program on purpose and checks that what was promised still holds.
+#[derive(Parser)]
+#[command(name = "chaos")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Performs runs and tells what does not hold.
+    Run(Runs),
+    /// The payment provider; a run starts it.
+    #[command(hide = true)]
+    Bank {
+        /// The file of its books.
+        #[arg(long)]
+        books: PathBuf,
+        /// The file that it writes its address to.
+        #[arg(long)]
+        address: PathBuf,
+    },
+}
+
+/// Which runs.
+#[derive(Args)]
+struct Runs {
+    /// The program that is tried.
+    #[arg(long, default_value = "target/debug/millrace")]
+    program: PathBuf,
+    /// The repository.
+    #[arg(long, default_value = ".")]
+    repository: PathBuf,
+    /// Where runs are kept that fail.
+    #[arg(long, default_value = "target/chaos")]
+    folder: PathBuf,
+    /// Seeds, one after the other; random ones without any.
+    #[arg(long = "seed")]
+    seeds: Vec<u64>,
+    /// A schedule as a run has left it in its folder, instead of seeds.
+    #[arg(long, conflicts_with = "seeds")]
+    schedule: Option<PathBuf>,
+    /// How long customers buy in each run, in seconds.
+    #[arg(long, default_value_t = 40)]
+    seconds: u64,
+    /// With random seeds: how long to go on, in minutes.
+    #[arg(long, default_value_t = 60)]
+    minutes: u64,
+    /// How many further runs a failure is shortened by.
+    #[arg(long, default_value_t = 0)]
+    shrink: u32,
+    /// Variables of the program, NAME=VALUE.
+    #[arg(long = "set")]
+    variables: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let done = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads").and_then(|runtime| {
+        runtime.block_on(async {
+            match Arguments::parse().task {
+                Task::Bank { books, address } => bank::serve(&books, &address).await.map(|()| true),
+                Task::Run(runs) => tokio::select! {
+                    done = perform(&runs) => done,
+                    // What was started is killed as it is dropped.
+                    _ = tokio::signal::ctrl_c() => Ok(false),
+                },
+            }
+        })
+    });
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(problem) => {
+            eprintln!("Error: {problem:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all of them passed. It goes on after a failure only where seeds are random.
+async fn perform(runs: &Runs) -> anyhow::Result<bool> {
+    let repository = std::path::absolute(&runs.repository)?;
+    let variable = |text: &String| text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let places = Places {
+        program: std::path::absolute(&runs.program)?,
+        components: repository.join("target/components"),
+        repository,
+        variables: runs.variables.iter().map(variable).collect::<Option<_>>().context("a variable is written NAME=VALUE")?,
+    };
+    let until = Instant::now() + Duration::from_secs(60 * runs.minutes);
+    let (mut all_passed, mut performed) = (true, 0);
+    for schedule in schedules(runs)? {
+        if performed > 0 && runs.seeds.is_empty() && Instant::now() > until {
+            break;
+        }
+        performed += 1;
+        all_passed &= one(runs, &places, &schedule).await?;
+    }
+    println!("{performed} runs, {}", if all_passed { "all passed" } else { "not all passed" });
+    Ok(all_passed)
+}
+
+fn schedules(runs: &Runs) -> anyhow::Result<Box<dyn Iterator<Item = Schedule>>> {
+    let span = Duration::from_secs(runs.seconds);
+    Ok(match &runs.schedule {
+        Some(file) => Box::new(std::iter::once(serde_json::from_slice(&fs::read(file)?)?)),
+        None if runs.seeds.is_empty() => Box::new(std::iter::repeat_with(move || Schedule::of(u64::from(rand::random::<u32>()), span))),
+        None => Box::new(runs.seeds.clone().into_iter().map(move |seed| Schedule::of(seed, span))),
+    })
+}
+
+async fn one(runs: &Runs, places: &Places, schedule: &Schedule) -> anyhow::Result<bool> {
+    let verdict = trial::perform(places, schedule, &vacant(&runs.folder, schedule.seed)).await?;
+    print!("{}", report::of(&verdict));
+    note(&runs.folder, &verdict)?;
+    let Some(first) = verdict.violations.first().cloned() else {
+        fs::remove_dir_all(&verdict.folder)?;
+        return Ok(verdict.figures.count());
+    };
+    if runs.shrink > 0 {
+        let shortest = shrink::shrink(schedule, runs.shrink, async |shorter| {
+            let folder = vacant(&runs.folder, shorter.seed);
+            let again = trial::perform(places, shorter, &folder).await?;
+            fs::remove_dir_all(folder)?;
+            let is_broken = again.violations.iter().any(|violation| violation.invariant == first.invariant);
+            println!("  with {} faults: {}", shorter.faults.len(), if is_broken { "broken" } else { "not broken" });
+            Ok(is_broken)
+        });
+        let shortest = shortest.await?;
+        let file = verdict.folder.join("shortest.json");
+        fs::write(&file, serde_json::to_vec_pretty(&shortest)?)?;
+        println!("  {} faults are left of {}: chaos run --schedule {}", shortest.faults.len(), schedule.faults.len(), file.display());
+    }
+    Ok(false)
+}
+
+/// A folder that is not there yet.
+fn vacant(folder: &Path, seed: u64) -> PathBuf {
+    let name = |number: u32| folder.join(if number == 0 { format!("seed-{seed}") } else { format!("seed-{seed}.{number}") });
+    (0..).map(name).find(|path| !path.exists()).unwrap_or_else(|| folder.to_owned())
+}
+
+/// A line for each run, whatever it came to.
+fn note(folder: &Path, verdict: &Verdict) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let mut file = fs::OpenOptions::new().create(true).append(true).open(folder.join("runs.jsonl"))?;
+    let mut line = serde_json::to_value(&verdict.figures)?;
+    line["broken"] = verdict.violations.iter().map(|violation| violation.invariant.clone()).collect();
+    writeln!(file, "{line}")?;
+    Ok(())
+}

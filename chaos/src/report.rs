@@ -1,0 +1,113 @@
+//! What a person reads of a run.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::bank::Posting;
+use crate::checker::database::Database;
+use crate::journal::{self, Entry, Line};
+use crate::trial::Verdict;
+
+/// Violations that are told one by one.
+const TOLD: usize = 20;
+
+/// One line of a run that has passed, all about one that has not.
+pub fn of(verdict: &Verdict) -> String {
+    let figures = &verdict.figures;
+    let mut text = format!(
+        "seed {}: {} orders {:?}, {} kills, {} faults, {} of {} operations succeeded, at rest after {} ms, took {} s\n",
+        figures.seed,
+        figures.orders,
+        figures.ends,
+        figures.kills,
+        figures.faults,
+        figures.succeeded,
+        figures.operations,
+        figures.rest,
+        figures.took / 1_000
+    );
+    if !figures.count() {
+        text.push_str("  It does not count: too little of it succeeded.\n");
+    }
+    let Some(first) = verdict.violations.first() else { return text };
+    let _ = writeln!(
+        text,
+        "  {} violations. The first: {}",
+        verdict.violations.len(),
+        told(first.invariant.as_str(), first.order.as_deref(), &first.why)
+    );
+    for violation in verdict.violations.iter().skip(1).take(TOLD) {
+        let _ = writeln!(text, "  then: {}", told(&violation.invariant, violation.order.as_deref(), &violation.why));
+    }
+    if let Some(order) = &first.order {
+        text.push_str(&time_line(order, &verdict.folder).unwrap_or_else(|problem| format!("  no time line: {problem:#}\n")));
+    }
+    let _ = writeln!(text, "  Everything of it is in {}\n  Again: cargo xtask chaos --replay {}", verdict.folder.display(), figures.seed);
+    text
+}
+
+fn told(invariant: &str, order: Option<&str>, why: &str) -> String {
+    match order {
+        Some(order) => format!("{invariant}: {order}: {why}"),
+        None => format!("{invariant}: {why}"),
+    }
+}
+
+/// What has happened to an order: what customers were told, what the bank has done, and the faults in between by the harness's clock; then its
+/// history by the program's own.
+fn time_line(order: &str, folder: &Path) -> anyhow::Result<String> {
+    let mut rows: Vec<(u64, String)> = Vec::new();
+    let told = journal::read(&folder.join("journal.jsonl"))?;
+    let key = told.iter().find_map(|line| match &line.entry {
+        Entry::Created { order: id, key, .. } if id == order => Some(key.clone()),
+        _ => None,
+    });
+    rows.extend(told.iter().filter(|line| is_about(line, order, key.as_deref())).map(|line| (line.at, format!("{:?}", line.entry))));
+    let books: Vec<Posting> = journal::read_lines(&folder.join("bank.jsonl")).unwrap_or_default();
+    rows.extend(
+        books
+            .iter()
+            .filter(|posting| posting.key.starts_with(order))
+            .map(|posting| (posting.at, format!("bank: {:?} {} {}", posting.what, posting.key, posting.amount))),
+    );
+    rows.sort();
+    let (first, last) = (
+        rows.iter().find(|(_, row)| !is_fault(row)).map_or(0, |row| row.0),
+        rows.iter().rfind(|(_, row)| !is_fault(row)).map_or(0, |row| row.0),
+    );
+    let mut text = format!("  What is known of {order}:\n");
+    for (at, row) in rows.iter().filter(|(at, _)| (first.saturating_sub(2_000)..=last + 5_000).contains(at)) {
+        let _ = writeln!(text, "    {at} {row}");
+    }
+    let database = Database::read(&folder.join("data/ecommerce.db"))?;
+    for passed in database.order(order).map_or(&[][..], |order| order.history.as_slice()) {
+        let _ = writeln!(
+            text,
+            "    history {} at {}: {} -> {} ({}, {})",
+            passed.seq,
+            passed.at / 1_000,
+            passed.edge.from,
+            passed.edge.to,
+            passed.edge.name,
+            passed.cause
+        );
+    }
+    for run in database.runs.iter().filter(|run| run.order == order && run.kind != "task") {
+        let _ = writeln!(text, "    run {} ({}): {}", run.key, run.kind, run.status);
+    }
+    Ok(text)
+}
+
+fn is_fault(row: &str) -> bool {
+    row.starts_with("Fault") || row.starts_with("Started")
+}
+
+fn is_about(line: &Line, about: &str, its_key: Option<&str>) -> bool {
+    match &line.entry {
+        Entry::Fault { .. } | Entry::Started { .. } => true,
+        Entry::Asked { key, .. } => its_key == Some(key.as_str()),
+        Entry::Created { order, .. } | Entry::Seen { order, .. } | Entry::Acted { order, .. } => order == about,
+        Entry::Broken { order, .. } => order.as_deref() == Some(about),
+        Entry::Registered { .. } | Entry::Copied { .. } => false,
+    }
+}

@@ -1,0 +1,162 @@
+//! One run, from its seed to its verdict.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::bank::Posting;
+use crate::checker::database::{Database, Unrest};
+use crate::checker::{self, Case, Violation};
+use crate::customers::{Customer, Market};
+use crate::journal::{self, Entry, Journal};
+use crate::nemesis::Nemesis;
+use crate::schedule::Schedule;
+use crate::stack::{Places, Stack};
+
+/// How many buy at the same time.
+const CUSTOMERS: u64 = 6;
+/// How long after the last fault everything may take to come to its end. An order is given 30 seconds on a machine of its own.
+const REST_LIMIT: Duration = Duration::from_secs(60);
+/// What the bank does late it has done by then.
+const BANK_IS_LATE: Duration = Duration::from_millis(4_500);
+/// A run counts if so many of a hundred operations came to what they should.
+const COUNTS_FROM: u64 = 90;
+
+/// What a run came to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Figures {
+    /// Of its schedule.
+    pub seed: u64,
+    /// Orders that there are in the end.
+    pub orders: u64,
+    /// By state, how many of them.
+    pub ends: BTreeMap<String, u64>,
+    /// How often the program was killed.
+    pub kills: u32,
+    /// All faults.
+    pub faults: usize,
+    /// What customers began.
+    pub operations: u64,
+    /// What came to what it should.
+    pub succeeded: u64,
+    /// From the last fault until nothing was left to do, in milliseconds.
+    pub rest: u64,
+    /// How long it took, in milliseconds.
+    pub took: u64,
+}
+
+/// A run that has ended.
+pub struct Verdict {
+    /// What it came to.
+    pub figures: Figures,
+    /// What does not hold, in the sequence in which to look at it.
+    pub violations: Vec<Violation>,
+    /// Where everything of it is.
+    pub folder: PathBuf,
+}
+
+impl Figures {
+    /// Whether enough of it succeeded that it says something.
+    pub fn count(&self) -> bool {
+        self.operations > 0 && self.succeeded * 100 >= self.operations * COUNTS_FROM
+    }
+}
+
+/// Performs a schedule in `folder`, which is made and must not be there.
+pub async fn perform(places: &Places, schedule: &Schedule, folder: &Path) -> anyhow::Result<Verdict> {
+    let began = Instant::now();
+    fs::create_dir_all(folder.parent().unwrap_or(folder))?;
+    fs::create_dir(folder).with_context(|| format!("{} is there already", folder.display()))?;
+    fs::write(folder.join("schedule.json"), serde_json::to_vec_pretty(schedule)?)?;
+    let journal = Arc::new(Journal::open(&folder.join("journal.jsonl"))?);
+    let mut stack = Stack::new(places, folder, Arc::clone(&journal)).await?;
+    stack.launch()?;
+    stack.until_ready().await?;
+
+    let market = Arc::new(Market::new(Arc::clone(&journal)));
+    let mut buying = customers(&stack, schedule.seed, &market).await?;
+    let mut nemesis = Nemesis::new(stack, Arc::clone(&market), journal);
+    nemesis.perform(schedule).await?;
+    let quiet = Instant::now();
+    while let Some(bought) = buying.join_next().await {
+        bought.context("a customer panicked")?;
+    }
+    let rest = settle(&mut nemesis, quiet).await?;
+    nemesis.drain().await?;
+
+    let case = case(&nemesis.stack, folder)?;
+    let mut violations = checker::check(&case);
+    for line in &case.told {
+        if let Entry::Copied { file, after } = &line.entry {
+            violations.extend(checker::check_copy(Path::new(file), case.told.get(..*after).unwrap_or_default()));
+        }
+    }
+    let mut ends = BTreeMap::new();
+    for order in case.database.orders.values() {
+        *ends.entry(order.state.clone()).or_default() += 1;
+    }
+    let figures = Figures {
+        seed: schedule.seed,
+        orders: case.database.orders.len() as u64,
+        ends,
+        kills: nemesis.kills,
+        faults: schedule.faults.len(),
+        operations: market.begun.load(Ordering::Relaxed),
+        succeeded: market.succeeded.load(Ordering::Relaxed),
+        rest: milliseconds(rest),
+        took: milliseconds(began.elapsed()),
+    };
+    Ok(Verdict { figures, violations, folder: folder.to_owned() })
+}
+
+async fn customers(stack: &Stack, seed: u64, market: &Arc<Market>) -> anyhow::Result<JoinSet<()>> {
+    let foreign = Arc::default();
+    let mut buying = JoinSet::new();
+    for number in 0..CUSTOMERS {
+        let customer = Customer::register(number, seed, stack.base(), Arc::clone(market), Arc::clone(&foreign)).await?;
+        buying.spawn(customer.buy());
+    }
+    Ok(buying)
+}
+
+/// Makes everything good again and waits until nothing is left to do; how long that took since `quiet`. Giving up is no error: what has not
+/// ended is found by the checks.
+async fn settle(nemesis: &mut Nemesis, quiet: Instant) -> anyhow::Result<Duration> {
+    nemesis.notice_an_end_of_its_own().await?;
+    nemesis.stack.heal().await?;
+    // A run in which the process died three times waits for a person, who is here.
+    let released = nemesis.stack.operate(&["quarantined", "release", "--all"]).await?;
+    ensure!(released.status.success(), "no run can be released: {}", String::from_utf8_lossy(&released.stderr));
+    let deadline = Instant::now() + REST_LIMIT;
+    let database = nemesis.stack.database();
+    while !Unrest::of(&database)?.is_over() && Instant::now() < deadline {
+        nemesis.notice_an_end_of_its_own().await?;
+        sleep(Duration::from_millis(100)).await;
+    }
+    let rest = quiet.elapsed();
+    sleep(BANK_IS_LATE).await;
+    Ok(rest)
+}
+
+/// Everything that is known, once the program has stopped.
+fn case(stack: &Stack, folder: &Path) -> anyhow::Result<Case> {
+    let mut good = BTreeMap::new();
+    for (_, file) in checker::COMPONENTS {
+        good.insert(file.to_owned(), stack.components.good(file)?);
+    }
+    let books = folder.join("bank.jsonl");
+    let books: Vec<Posting> = if books.exists() { journal::read_lines(&books)? } else { Vec::new() };
+    Ok(Case { told: journal::read(&folder.join("journal.jsonl"))?, books, database: Database::read(&stack.database())?, good })
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,4 @@
+/** Where the machine of a workflow is shown. */
+export function machinePath(workflow: string): string {
+  return `/machine/${encodeURIComponent(workflow)}`
+}

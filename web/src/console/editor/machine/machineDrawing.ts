@@ -1,0 +1,207 @@
+/** The drawing of a machine: boxes for states and lines for transitions, made from what the text says. */
+import { type Edge as Line, MarkerType, type Node, Position } from '@xyflow/react'
+import type { Model } from '../../lens.ts'
+import { type Laid, laidOut, STATE } from '../../machineLayout.ts'
+import type { Machine, Maker, State, Transition } from '../../machines.ts'
+import type { Path } from '../../source.ts'
+import { pathAt } from '../selection.ts'
+
+export interface StateData extends Record<string, unknown> {
+  name: string
+  description: string
+  isInitial: boolean
+  isFinal: boolean
+  isError: boolean
+  /** The step whose answer leads out of it. */
+  awaits: string | null
+  problems: number
+  /** What is there in a run of the machine, or in the process. */
+  mark: Mark | null
+}
+export interface Mark {
+  kind: 'here' | 'count'
+  text: string
+  told: string
+}
+export type StateNode = Node<StateData, 'state'>
+
+export interface TransitionData extends Record<string, unknown> {
+  name: string
+  makers: readonly Maker[]
+  path: string
+  label: { x: number; y: number }
+  problems: number
+  /** Where it is written. */
+  at: Path
+}
+export type TransitionLine = Line<TransitionData, 'transition'>
+
+const WORDS: { readonly [By in Maker['by']]: (maker: Extract<Maker, { by: By }>) => string } = {
+  automatic: () => 'at once, by itself',
+  timer: ({ after, maxAttempts, exhausted }) =>
+    `after ${after}${maxAttempts ? `, ${maxAttempts} times at most` : ''}${exhausted ? `, then ${exhausted}` : ''}`,
+  deadline: ({ after, since }) => `at the latest ${after} after ${since || 'it began'}`,
+  exhausted: ({ transition }) => `when ${transition} is used up`,
+  step: ({ step, outcome }) => (outcome === 'success' ? `when ${step} accepts` : `when ${step} refuses or fails`),
+  event: ({ topic, event }) => `on the event ${event || topic}`,
+  request: ({ method, path }) => `by ${method} ${path}`,
+  action: ({ handler, action }) => `by the action ${action} of ${handler}`,
+  creation: ({ handler }) => `when ${handler} creates one`,
+}
+
+/** Who makes a transition, in words. */
+export function madeBy(maker: Maker): string {
+  return (WORDS[maker.by] as (one: Maker) => string)(maker)
+}
+
+export function toldOfTransition({ name, from, to, makers }: Transition): string {
+  return [`Transition ${name}, from ${from} to ${to}`, ...makers.map(madeBy)].join(', ')
+}
+
+export function toldOfState(machine: Machine, state: State): string {
+  const { name, description, isFinal, isError, awaits } = state
+  const leaving = machine.transitions.filter(({ from }) => from === name).length
+  const kinds = [
+    machine.initial === name ? 'initial' : '',
+    isFinal ? 'final' : '',
+    isError ? 'a failure' : '',
+    awaits ? `waits for ${awaits}` : '',
+  ]
+  return [
+    `State ${name}`,
+    ...kinds,
+    description,
+    `${leaving} ${leaving === 1 ? 'transition leaves' : 'transitions leave'} it`,
+  ]
+    .filter(Boolean)
+    .join(', ')
+}
+
+/** What of a timer is written on its line. */
+export function shortly(makers: readonly Maker[]): string {
+  const timer = makers.find((maker) => maker.by === 'timer')
+  if (timer) return timer.maxAttempts ? `${filled(timer.after)} ×${filled(timer.maxAttempts)}` : filled(timer.after)
+  return filled(makers.find((maker) => maker.by === 'deadline')?.after ?? '')
+}
+
+/** What holds where a variable is not given. */
+function filled(written: string): string {
+  return written.replaceAll(/\$\{[^}:]*:-([^}]*)\}/g, '$1')
+}
+
+/** Room of what is written on a line: the browser is not asked, so that a machine is drawn the same way everywhere. */
+function widthOf({ name, makers }: Transition): number {
+  const short = shortly(makers)
+  return 22 + new Set(makers.map(({ by }) => by)).size * 17 + (name.length + (short ? short.length + 1 : 0)) * 6.9
+}
+
+export function layout(machine: Machine): Laid {
+  return laidOut({
+    initial: machine.initial,
+    states: machine.states.map(({ name }) => name),
+    transitions: machine.transitions.map((one) => ({
+      name: one.name,
+      from: one.from,
+      to: one.to,
+      width: widthOf(one),
+    })),
+  })
+}
+
+const HANDLES = [
+  { type: 'target' as const, position: Position.Top, x: STATE.width / 2 - 5, y: -5, width: 10, height: 10 },
+  {
+    type: 'source' as const,
+    position: Position.Bottom,
+    x: STATE.width / 2 - 5,
+    y: STATE.height - 5,
+    width: 10,
+    height: 10,
+  },
+]
+
+/** How many problems each state and transition has, by its kind and name. */
+export function problemsIn(
+  model: Model,
+  { path }: Machine,
+  problems: readonly { from: number }[],
+): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  for (const { from } of problems) {
+    const at = pathAt(model, from)
+    if (!path.every((step, index) => step === at[index])) continue
+    const key = at.slice(path.length, path.length + 2).join(' ')
+    counts.set(key, (counts.get(key) ?? 0) + 1)
+  }
+  return counts
+}
+
+interface Seen {
+  /** The state or the transition that is selected. */
+  selected: string
+  problems: ReadonlyMap<string, number>
+  marks: ReadonlyMap<string, Mark>
+}
+
+export function stateNodes(machine: Machine, laid: Laid, { selected, problems, marks }: Seen): StateNode[] {
+  return machine.states.map((state) => {
+    const { name, description, isFinal, isError, awaits } = state
+    const count = problems.get(`states ${name}`) ?? 0
+    const mark = marks.get(name) ?? null
+    const told = [toldOfState(machine, state), mark?.told, count > 0 ? counted(count) : ''].filter(Boolean).join(', ')
+    return {
+      id: name,
+      type: 'state',
+      position: laid.states[name] ?? { x: 0, y: 0 },
+      data: { name, description, isInitial: machine.initial === name, isFinal, isError, awaits, problems: count, mark },
+      selected: selected === `states ${name}`,
+      ariaLabel: told,
+      handles: HANDLES,
+      ...STATE,
+      measured: STATE,
+    }
+  })
+}
+
+export function transitionLines(
+  machine: Machine,
+  laid: Laid,
+  seen: Seen,
+  fires: ReadonlySet<string>,
+): TransitionLine[] {
+  const { selected, problems } = seen
+  return machine.transitions.flatMap((transition): TransitionLine[] => {
+    const { name, from, to, makers } = transition
+    const drawn = laid.transitions[name]
+    if (!drawn) return []
+    const count = problems.get(`transitions ${name}`) ?? 0
+    const isSelected = selected === `transitions ${name}`
+    const isNear = isSelected || selected === `states ${from}` || selected === `states ${to}`
+    const told = [toldOfTransition(transition), count > 0 ? counted(count) : ''].filter(Boolean).join(', ')
+    return [
+      {
+        id: name,
+        type: 'transition',
+        source: from,
+        target: to,
+        data: { name, makers, ...drawn, problems: count, at: transition.path },
+        selected: isSelected,
+        className: `way way-${kindOf(machine, transition)}${isNear ? ' way-near' : ''}${fires.has(name) ? ' way-open' : ''}`,
+        ariaLabel: told,
+        markerEnd: { type: MarkerType.ArrowClosed, width: 15, height: 15, color: 'var(--way)' },
+        zIndex: isNear ? 1 : 0,
+      },
+    ]
+  })
+}
+
+/** What a line is coloured by, beside what is written on it. */
+function kindOf({ states }: Machine, { to, makers }: Transition): string {
+  if (makers.some((maker) => maker.by === 'step' && maker.outcome === 'compensate')) return 'failure'
+  if (states.find(({ name }) => name === to)?.isError) return 'failure'
+  return makers[0]?.by ?? 'none'
+}
+
+export function counted(count: number): string {
+  return `${count} ${count === 1 ? 'problem' : 'problems'}`
+}
