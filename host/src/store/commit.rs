@@ -83,13 +83,14 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// Whether it says no more than that an event was handled: nothing goes on by it.
+    /// Whether it says no more than that an event was handled, and by which run: nothing goes on by it.
     pub(super) fn is_a_receipt(&self) -> bool {
         let Self { change, before: _, touched, history, outbox, runs, settled, timers, inbox, idempotency, stock, prices, audit, also } =
             self;
-        let has_rows = !(history.is_empty() && outbox.is_empty() && runs.is_empty() && timers.is_empty() && prices.is_empty());
+        let has_rows = !(history.is_empty() && outbox.is_empty() && timers.is_empty() && prices.is_empty());
         let has_more = !(audit.is_empty() && also.is_empty()) || settled.is_some() || idempotency.is_some() || stock.is_some();
-        inbox.is_some() && change.is_none() && touched.is_none() && !has_rows && !has_more
+        let goes_on = runs.iter().any(|run| run.status != RunStatus::Done) || change.is_some() || touched.is_some();
+        inbox.is_some() && !goes_on && !has_rows && !has_more
     }
 
     /// The entries for the audit log, each with its versions.

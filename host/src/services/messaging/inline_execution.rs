@@ -1,7 +1,7 @@
 //! Runs that an event asks for: the first attempt is made before the run is written.
 //!
-//! Until the event is marked published it is durable itself, so of a run that succeeds at once nothing is written but the receipt of its
-//! event. A run that fails or takes its time is written as claimed, and goes on like any other.
+//! Until the event is marked published it is durable itself, so a run that succeeds at once needs one write instead of
+//! two. A run that fails or takes its time is written as claimed, and goes on like any other.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -125,8 +125,9 @@ impl InlineRuns {
     }
 
     async fn write(&self, run: StepRun, inbox: InboxRow, resource: Arc<Resource>) -> Result<(), StoreError> {
-        let goes_on = run.status != RunStatus::Done;
-        let commit = Commit { runs: goes_on.then_some(run).into_iter().collect(), inbox: Some(inbox), ..Commit::default() };
+        // What was handled is told by the event itself; a copy of it would be kept for nothing.
+        let input = run.input.clone().filter(|_| run.status != RunStatus::Done);
+        let commit = Commit { runs: vec![StepRun { input, ..run }], inbox: Some(inbox), ..Commit::default() };
         self.pipeline.commit_as_is(commit_plan::only(commit, resource)).await
     }
 
