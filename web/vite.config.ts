@@ -29,6 +29,20 @@ const smallFonts: Plugin = {
   },
 }
 
+/** The pages for those who work here are one page, `desk.html`; each says in a line its name and its entry. */
+const deskPages: Plugin = {
+  name: 'desk-pages',
+  transformIndexHtml: {
+    order: 'pre',
+    handler(html) {
+      const [, name, entry] = html.match(/^<!-- desk\.html: (.+), (\S+) -->\s*$/) ?? []
+      if (!name || !entry) return html
+      const page = readFileSync(resolve(import.meta.dirname, 'desk.html'), 'utf8')
+      return page.replaceAll('%NAME%', name).replaceAll('%ENTRY%', entry)
+    },
+  },
+}
+
 /** Styles after the shell of the page: a browser shows what stands before a stylesheet while that is on its way. */
 const stylesAfterShell: Plugin = {
   name: 'styles-after-shell',
@@ -62,7 +76,7 @@ const compressed: Plugin = {
 }
 
 export default defineConfig({
-  plugins: [react(), smallFonts, stylesAfterShell, compressed],
+  plugins: [react(), deskPages, smallFonts, stylesAfterShell, compressed],
   resolve: {
     // The router brings one for versions of React that have none.
     alias: { 'use-sync-external-store/shim/index.js': resolve(import.meta.dirname, 'src/shared/externalStore.ts') },

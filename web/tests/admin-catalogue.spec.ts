@@ -114,6 +114,8 @@ test('units come in and go out by moves, and a count that was overtaken is refus
   await move(other, '16', 'Counted again')
   await expect(other.getByText('−1', { exact: true })).toBeVisible()
 
+  await page.goto('/admin/#/stock/no-such-product')
+  await expect(page.getByRole('heading', { name: 'There is no such product' })).toBeVisible()
   await page.goto('/admin/#/stock')
   await page.getByLabel('Search the stock').fill(id)
   await expect(page.getByRole('row')).toHaveCount(2)

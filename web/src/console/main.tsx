@@ -2,6 +2,7 @@
 import '../shared/styles/font.css'
 import '../shared/styles/base.css'
 import '../shared/styles/button.css'
+import '../shared/styles/nav.css'
 import '../shared/desk/desk.css'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'

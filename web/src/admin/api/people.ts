@@ -1,8 +1,10 @@
 /** Accounts and their roles, and what was done by whom. */
+
 import { ApiError } from '../../shared/api/errors'
 import type { components } from '../../shared/api/schema'
 import { call, page } from '../../shared/desk/api/call'
 import type { Role } from '../../shared/desk/session'
+import type { AuditFilters } from '../../shared/desk/ui/AuditSearch'
 
 type Schemas = components['schemas']
 
@@ -34,9 +36,6 @@ export async function setDisabled(id: string, isDisabled: boolean, reason: strin
 }
 
 export type AuditEntry = Schemas['AuditRow']
-
-export const AUDIT_FILTERS = ['actor', 'action', 'subject'] as const
-export type AuditFilters = Readonly<Record<(typeof AUDIT_FILTERS)[number], string>>
 
 /** Each process with a database of its own has a log of its own. */
 export const LOGS = { accounts: '/api/admin/audit', orders: '/api/admin/audit/orders' } as const

@@ -2,14 +2,17 @@
 import './AuditPage.css'
 import { useAnswer } from '../../shared/answers'
 import { useList } from '../../shared/desk/lists'
+import * as session from '../../shared/desk/session'
+import { AUDIT_FILTERS, AuditSearch } from '../../shared/desk/ui/AuditSearch'
 import { Badge } from '../../shared/desk/ui/Badge'
 import { Bar, useFilters } from '../../shared/desk/ui/Bar'
 import { ListBody } from '../../shared/desk/ui/ListBody'
 import type { Column } from '../../shared/desk/ui/Table'
 import { exactTime, fullDate } from '../../shared/format'
 import { Link, withQuery } from '../../shared/router'
-import { Field, SelectField } from '../../shared/ui/Field'
+import { SelectField } from '../../shared/ui/Field'
 import * as api from '../api/people'
+import { entryOf } from '../menu'
 import { Actor } from '../ui/Actor'
 
 const COLUMNS: readonly Column<api.AuditEntry>[] = [
@@ -44,17 +47,18 @@ const COLUMNS: readonly Column<api.AuditEntry>[] = [
   { name: 'More', width: '6.5rem', cell: (entry) => <Rest entry={entry} /> },
 ]
 
-/** Where what was changed is shown, if it is. */
-function pageOf(subject: string): string | undefined {
+/** Where what was changed is shown, if it is, and to who has these roles. */
+function pageOf(subject: string, roles: readonly session.Role[]): string | undefined {
   const [kind, id] = subject.split('/')
   if (!id) return undefined
-  if (kind === 'orders' || kind === 'products') return `/${kind}/${encodeURIComponent(id)}`
-  return kind === 'users' ? withQuery('/people', { search: id }) : undefined
+  const page = kind === 'users' ? withQuery('/people', { search: id }) : `/${kind}/${encodeURIComponent(id)}`
+  const needed = kind === 'users' ? entryOf('/people') : entryOf(page)
+  return needed?.roles && session.has(roles, ...needed.roles) ? page : undefined
 }
 
 function Subject({ entry: { subject, versionBefore, versionAfter } }: { entry: api.AuditEntry }) {
   const isVersioned = typeof versionAfter === 'number'
-  const page = pageOf(subject)
+  const page = pageOf(subject, session.useClaims().roles)
   return (
     <div>
       {page ? <Link to={page}>{subject}</Link> : <code>{subject}</code>}
@@ -96,14 +100,8 @@ function Rest({ entry: { seq, requestId, address, hash } }: { entry: api.AuditEn
   )
 }
 
-const WORDS: Readonly<Record<(typeof api.AUDIT_FILTERS)[number], string>> = {
-  actor: 'Who (e-mail or id)',
-  action: 'What',
-  subject: 'Of what',
-}
-
 export default function AuditPage() {
-  const { filters, change, isNarrowed, clear } = useFilters([...api.AUDIT_FILTERS, 'log'])
+  const { filters, change, isNarrowed, clear } = useFilters([...AUDIT_FILTERS, 'log'])
   const log = filters.log === 'orders' ? 'orders' : 'accounts'
   const hasOrders = useAnswer('admin/audit-logs', api.hasLogOfOrders).data
   const key = `admin/audit?${new URLSearchParams(filters)}`
@@ -113,33 +111,14 @@ export default function AuditPage() {
       <Bar title="Audit">
         <Badge mood="calm">read only</Badge>
       </Bar>
-      <form
-        key={key}
-        className="filters"
-        onSubmit={(event) => {
-          event.preventDefault()
-          const data = new FormData(event.currentTarget)
-          change(Object.fromEntries(api.AUDIT_FILTERS.map((name) => [name, String(data.get(name)).trim()])))
-        }}
-      >
+      <AuditSearch filters={filters} change={change} isNarrowed={isNarrowed} clear={clear} who="Who (e-mail or id)">
         {hasOrders && (
           <SelectField label="Log" value={log} onChange={(event) => change({ log: event.currentTarget.value })}>
             <option value="accounts">accounts, products, stock</option>
             <option value="orders">orders, refunds</option>
           </SelectField>
         )}
-        {api.AUDIT_FILTERS.map((name) => (
-          <Field key={name} label={WORDS[name]} name={name} defaultValue={filters[name]} spellCheck={false} />
-        ))}
-        <button type="submit" className="button button-quiet">
-          Search
-        </button>
-        {isNarrowed && (
-          <button type="button" className="table-button" onClick={clear}>
-            Clear
-          </button>
-        )}
-      </form>
+      </AuditSearch>
       <ListBody
         label="Audit entries"
         columns={COLUMNS}

@@ -4,6 +4,7 @@ import { useList } from '../../shared/desk/lists'
 import { ListBody } from '../../shared/desk/ui/ListBody'
 import { Facts, Panel } from '../../shared/desk/ui/Panel'
 import type { Column } from '../../shared/desk/ui/Table'
+import { Trouble } from '../../shared/desk/ui/Trouble'
 import { dateTime, orderNumber } from '../../shared/format'
 import { Link } from '../../shared/router'
 import { Icon } from '../../shared/ui/Icon'
@@ -54,6 +55,15 @@ export default function LedgerPage({ sku }: { sku: string }) {
     outdate((key) => key.startsWith('admin/stock') || key.startsWith('admin/product'))
     list.refresh()
   }
+  if (list.error !== undefined && !list.items)
+    return (
+      <Trouble
+        error={list.error}
+        retry={list.refresh}
+        what="product"
+        back={{ to: '/stock', name: 'See all of the stock' }}
+      />
+    )
   return (
     <div className="page">
       <Link to="/stock" className="back-link">
@@ -61,19 +71,18 @@ export default function LedgerPage({ sku }: { sku: string }) {
         Stock
       </Link>
       <Heading>{`Stock of ${sku}`}</Heading>
-      <div className="split">
-        <ListBody
-          label="Moves"
-          columns={COLUMNS}
-          list={list}
-          keyOf={({ seq }) => String(seq)}
-          empty={<p>Nothing has come in yet.</p>}
-        />
+      <div className="split split-aside-first">
         <div className="stack">
           {newest && (
             <Panel title="Now">
               <Facts
                 facts={[
+                  [
+                    'Product',
+                    <Link key="product" to={`/products/${encodeURIComponent(sku)}`}>
+                      {sku}
+                    </Link>,
+                  ],
                   ['On hand', newest.onHand],
                   ['Held for orders', newest.reserved],
                   ['Free', newest.onHand - newest.reserved],
@@ -81,9 +90,21 @@ export default function LedgerPage({ sku }: { sku: string }) {
               />
             </Panel>
           )}
-          <Panel title="Move stock">
-            <MoveForm sku={sku} onHand={newest?.onHand ?? 0} onDone={changed} />
-          </Panel>
+          {/* A count begins with what the ledger says. */}
+          {list.items && (
+            <Panel title="Move stock">
+              <MoveForm sku={sku} onHand={newest?.onHand ?? 0} onDone={changed} />
+            </Panel>
+          )}
+        </div>
+        <div>
+          <ListBody
+            label="Moves"
+            columns={COLUMNS}
+            list={list}
+            keyOf={({ seq }) => String(seq)}
+            empty={<p>Nothing has come in yet.</p>}
+          />
         </div>
       </div>
     </div>

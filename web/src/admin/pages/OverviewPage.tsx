@@ -52,7 +52,14 @@ export default function OverviewPage() {
         {seesStock && <LowStock />}
         {!seesOrders && !seesStock && (
           <Panel title="Nothing to watch">
-            <p>Your roles have their pages in the menu.</p>
+            {session.has(roles, 'admin') && <p>People and the audit log are in the menu.</p>}
+            {session.has(roles, 'operator', 'designer') && (
+              <p>
+                Operators and designers work in the console. It has an address of its own, which the config of a process
+                gives its <code>operator.api</code>: <code>http://127.0.0.1:9080/console/</code> on its machine, if
+                nothing else is said. The same account signs in there.
+              </p>
+            )}
           </Panel>
         )}
       </div>

@@ -38,7 +38,7 @@ function Way(props: { to: string; icon: IconName; name: string; count?: number; 
   const path = usePath()
   const isHere = path === to || also.some((prefix) => path.startsWith(prefix))
   return (
-    <Link to={to} aria-current={isHere ? 'page' : undefined}>
+    <Link to={to} className="nav-way" aria-current={isHere ? 'page' : undefined}>
       <Icon name={icon} />
       <span>{name}</span>
       {units > 0 && (

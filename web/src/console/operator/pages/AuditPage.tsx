@@ -3,13 +3,13 @@ import './AuditPage.css'
 import { useAnswer } from '../../../shared/answers'
 import { useList } from '../../../shared/desk/lists'
 import * as session from '../../../shared/desk/session'
+import { AUDIT_FILTERS, AuditSearch } from '../../../shared/desk/ui/AuditSearch'
 import { Badge } from '../../../shared/desk/ui/Badge'
 import { Bar, useFilters } from '../../../shared/desk/ui/Bar'
 import { ListBody } from '../../../shared/desk/ui/ListBody'
 import type { Column } from '../../../shared/desk/ui/Table'
 import { exactTime, fullDate } from '../../../shared/format'
 import { Link } from '../../../shared/router'
-import { Field } from '../../../shared/ui/Field'
 import { Heading } from '../../../shared/ui/Page'
 import * as api from '../audit'
 
@@ -49,9 +49,6 @@ const COLUMNS: readonly Column<api.Entry>[] = [
   },
 ]
 
-const FILTERS = ['actor', 'action', 'subject'] as const
-const WORDS = { actor: 'Who (id)', action: 'What', subject: 'Of what' } as const
-
 function Subject({ subject }: { subject: string }) {
   const [kind = '', id, ...rest] = subject.split('/')
   if (!id || rest.length > 0 || ['users', 'products', 'stock'].includes(kind)) return <code>{subject}</code>
@@ -85,7 +82,7 @@ export default function AuditPage() {
 }
 
 function Log({ place }: { place: string }) {
-  const { filters, change, isNarrowed, clear } = useFilters(FILTERS)
+  const { filters, change, isNarrowed, clear } = useFilters(AUDIT_FILTERS)
   const key = `console/audit?${new URLSearchParams(filters)}`
   const list = useList(key, (cursor, signal) => api.entries(place, filters, cursor, signal))
   return (
@@ -93,27 +90,7 @@ function Log({ place }: { place: string }) {
       <Bar title="Audit">
         <Badge mood="calm">read only</Badge>
       </Bar>
-      <form
-        key={key}
-        className="filters"
-        onSubmit={(event) => {
-          event.preventDefault()
-          const data = new FormData(event.currentTarget)
-          change(Object.fromEntries(FILTERS.map((name) => [name, String(data.get(name)).trim()])))
-        }}
-      >
-        {FILTERS.map((name) => (
-          <Field key={name} label={WORDS[name]} name={name} defaultValue={filters[name]} spellCheck={false} />
-        ))}
-        <button type="submit" className="button button-quiet">
-          Search
-        </button>
-        {isNarrowed && (
-          <button type="button" className="table-button" onClick={clear}>
-            Clear
-          </button>
-        )}
-      </form>
+      <AuditSearch filters={filters} change={change} isNarrowed={isNarrowed} clear={clear} who="Who (id)" />
       <ListBody
         label="Audit entries"
         columns={COLUMNS}

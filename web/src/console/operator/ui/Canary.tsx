@@ -114,13 +114,16 @@ const COLUMNS: readonly Column<Row>[] = [
     width: '2fr',
     cell: ({ who, digest }) => (
       <div>
-        {who === 'canary' ? 'the canary' : 'what serves'} <code title={digest}>{short(digest)}</code>
+        {who === 'canary' ? 'the canary' : 'what serves'}
+        <span className="table-sub">
+          <code title={digest}>{short(digest)}</code>
+        </span>
       </div>
     ),
   },
-  { name: 'Runs', width: '4rem', isNumber: true, cell: ({ runs }) => runs },
-  { name: 'Accepted', width: '5rem', isNumber: true, cell: ({ accepted }) => accepted },
-  { name: 'Rejected', width: '5rem', isNumber: true, cell: ({ rejected }) => rejected },
-  { name: 'Failed', width: '4rem', isNumber: true, cell: ({ failed }) => failed },
-  { name: '95 % within', width: '6rem', isNumber: true, cell: ({ p95Seconds }) => took(p95Seconds) },
+  { name: 'Runs', width: '3rem', isNumber: true, cell: ({ runs }) => runs },
+  { name: 'Accepted', width: '4.5rem', isNumber: true, cell: ({ accepted }) => accepted },
+  { name: 'Rejected', width: '4.5rem', isNumber: true, cell: ({ rejected }) => rejected },
+  { name: 'Failed', width: '3.5rem', isNumber: true, cell: ({ failed }) => failed },
+  { name: '95 % within', width: '5.5rem', isNumber: true, cell: ({ p95Seconds }) => took(p95Seconds) },
 ]

@@ -20,7 +20,7 @@ export function Timeline({ stages, runs, timers, isFinal }: Props) {
     <>
       <p className="timeline-key">
         <span data-kind="step">a step works</span>
-        <span data-kind="attempt">an attempt that failed</span>
+        <span data-kind="attempt">it failed, or was rejected</span>
         <span data-kind="wait">it waits</span>
         <span data-kind="flag">a timer</span>
       </p>

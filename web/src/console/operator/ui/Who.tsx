@@ -1,5 +1,6 @@
 /** Who looks, at which process, and how to become somebody. */
 import './Who.css'
+import { ApiError } from '../../../shared/api/errors'
 import * as session from '../../../shared/desk/session'
 import { Link, navigate } from '../../../shared/router'
 import { ThemeButton } from '../../../shared/ui/ThemeButton'
@@ -37,10 +38,17 @@ export function Who() {
 }
 
 function Process() {
-  const { process } = useProcess()
+  const { process, error } = useProcess()
   const { link } = useLive()
   const state = !process ? 'off' : link === 'live' ? 'live' : link
-  const said = { off: 'no process', live: 'live', waiting: 'connecting', lost: 'connection lost' }[state]
+  // One that refuses is there.
+  const isRefused = error instanceof ApiError && ['unauthorized', 'conflict'].includes(error.failure)
+  const said = {
+    off: isRefused ? 'not for you' : 'no process',
+    live: 'live',
+    waiting: 'connecting',
+    lost: 'connection lost',
+  }[state]
   return (
     <p className="process" data-state={state}>
       <b>{process?.process ?? 'millrace'}</b>

@@ -48,7 +48,7 @@ export function Shell({ name, ways, here, who, children }: Props) {
         Skip to content
       </button>
       <header className="desk-bar">
-        <Link to="/" className="desk-name" aria-label={`${name}, first page`}>
+        <Link to="/" className="wordmark desk-name" aria-label={`${name}, first page`}>
           <Mark />
           <span aria-hidden="true">{name.toLowerCase()}</span>
         </Link>
@@ -81,7 +81,7 @@ function Ways({ ways, here }: Pick<Props, 'ways' | 'here'>) {
       <ul className="desk-ways">
         {ways.map(({ path, name, icon, count }) => (
           <li key={path}>
-            <Link to={path} aria-current={path === here ? 'page' : undefined}>
+            <Link to={path} className="nav-way" aria-current={path === here ? 'page' : undefined}>
               <Sign name={icon} />
               {name}
               {count !== undefined && count > 0 && <b className="desk-count">{count}</b>}
