@@ -55,7 +55,7 @@ export default defineConfig<object, { shape: Shape }>({
     // Figures are taken when nothing else runs.
     {
       name: 'weight',
-      testMatch: ['weight', 'lighthouse'].map(spec),
+      testMatch: ['weight', 'smooth', 'lighthouse'].map(spec),
       dependencies: ['monolith', 'stack', 'editor'],
       fullyParallel: false,
       workers: 1,

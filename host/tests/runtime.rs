@@ -21,6 +21,8 @@ mod grants;
 mod identity;
 #[path = "runtime/kept.rs"]
 mod kept;
+#[path = "runtime/replays.rs"]
+mod replays;
 #[path = "runtime/swaps.rs"]
 mod swaps;
 #[path = "runtime/traps.rs"]

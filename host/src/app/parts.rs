@@ -170,6 +170,7 @@ pub(super) async fn core(
         backpressure: Arc::new(Backpressure::new(database.max_outbox_events)),
         holds: Arc::new(Holds::open(store.instances.as_ref()).await?),
         breakers: Arc::new(Breakers::new(plan.components.iter().map(|component| component.name.clone()))),
+        recordings: Arc::default(),
         canaries: Arc::new(Canaries::new(plan.components.iter().map(|component| component.name.clone()))),
         credentials: Arc::new(Credentials::default()),
         metrics: metrics.clone(),
@@ -182,7 +183,7 @@ pub(super) async fn core(
     }
     let internal = internal(plan, &store.stock, &generation);
     let (kept, operations) = (Arc::clone(&store.resources), Arc::clone(&store.operations));
-    let archive = Archive::new(plan, kept, operations, engine.clock.clone(), metrics.clone());
+    let archive = Archive::new(plan, kept, operations, (engine.clock.clone(), metrics.clone()), keying.done());
     let resources = resources_of(plan, &store, &engine, &pipeline, generation)?;
     resources.seed().await?;
     let bus = plan.bus.as_ref().map(plan::Bus::build).transpose()?;
@@ -243,7 +244,8 @@ pub(super) fn console(plan: &Plan, core: &Core, backlogs: &Arc<Backlogs>) -> Con
         let backlogs = Arc::clone(&backlogs);
         Box::pin(async move { backlogs.for_scrape().await })
     });
-    let Dependencies { store, runtime, workflows, holds, breakers, canaries, active, events, metrics, clock, .. } = core.engine.clone();
+    let Dependencies { store, runtime, workflows, holds, breakers, canaries, recordings, active, events, metrics, clock, .. } =
+        core.engine.clone();
     let bus = plan.bus.clone().zip(core.bus.clone());
     Console::new(console::Dependencies {
         store,
@@ -255,6 +257,7 @@ pub(super) fn console(plan: &Plan, core: &Core, backlogs: &Arc<Backlogs>) -> Con
         runtime,
         breakers,
         canaries,
+        recordings,
         pipeline: core.pipeline.clone(),
         workflows,
         holds,

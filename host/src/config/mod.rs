@@ -12,6 +12,7 @@ pub mod document;
 pub mod draws;
 pub mod env;
 mod expand;
+mod figures;
 mod files;
 mod finding;
 mod flaws;

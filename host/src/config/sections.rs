@@ -57,6 +57,23 @@ pub struct RouteEntry {
     /// everybody, and a customer their own; `own` if not given.
     #[schemars(with = "ScopeName", default)]
     pub scope: Option<ScopeName>,
+    /// Of a route that creates a resource: who asks for more than an amount has to show the password again, as with `sudo` of an
+    /// `http.middleware.auth`.
+    pub sudo_above: Option<SudoAboveEntry>,
+}
+
+/// `sudoAbove` of a route.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SudoAboveEntry {
+    /// Field of the body with the amount, a whole number such as cents.
+    #[schemars(length(min = 1))]
+    pub field: String,
+    /// So much needs no password.
+    #[schemars(range(min = 0))]
+    pub above: u64,
+    /// How long ago the password was shown, at most, such as 5m; `POST /sudo` takes it.
+    pub within: HumanDuration,
 }
 
 /// `workflows.statemachine`.

@@ -8,6 +8,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
 
 use super::address::Client;
 use super::error::ApiError;
@@ -15,7 +16,7 @@ use super::middleware::request_id;
 use super::state::Serving;
 use super::writes;
 use crate::plan::access::{Denied, Roles};
-use crate::plan::{Access, AccountOperation};
+use crate::plan::{Access, AccountOperation, SudoAbove};
 use crate::services::audit::Actor;
 use crate::services::resources::Caller;
 use crate::services::users::CurrentUser;
@@ -82,6 +83,19 @@ fn check(serving: &Serving, user: Option<&CurrentUser>) -> Result<(), ApiError> 
         (Some(limit), Some(user)) => check_sudo(limit, user),
         _ => Ok(()),
     }
+}
+
+/// Whether who asks for this may have it without showing the password again: not for a large amount.
+pub(super) fn check_amount(serving: &Serving, caller: &Caller, body: &Map<String, Value>) -> Result<(), ApiError> {
+    let (Some(SudoAbove { field, above, within }), Some(user)) = (&serving.route.sudo_above, &caller.user) else { return Ok(()) };
+    if body.get(field).and_then(Value::as_i64).is_none_or(|asked| asked <= *above) {
+        return Ok(());
+    }
+    let refused = check_sudo(*within, user);
+    if let (Err(_), Some(actor)) = (&refused, &caller.actor) {
+        write_refusal(serving, Arc::clone(actor));
+    }
+    refused
 }
 
 /// Who somebody is for the audit log.

@@ -3,20 +3,21 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Map;
 
 use super::address::Client;
 use super::body::Fields;
 use super::error::ApiError;
-use super::extract::{Asked, Id, OfFields, Sent};
-use super::resources::{Kept, each_once, given, keep_out_of_shared_caches, name, parse_limit};
+use super::extract::{Asked, Id, Key, OfFields, Sent};
+use super::resources::{Kept, REPLAYED, each_once, given, keep_out_of_shared_caches, name, parse_limit, request_hash};
 use super::state::Serving;
 use super::writes;
-use crate::services::resources::{Caller, Exporting, NoteBody};
+use crate::services::resources::{Caller, Exporting, IdempotencyKey, NoteBody};
 
 /// Notes, the newest first.
 #[derive(Serialize, JsonSchema)]
@@ -57,15 +58,34 @@ pub(super) async fn notes(
     Ok(response)
 }
 
+#[expect(clippy::too_many_arguments, reason = "each is one thing of the request")]
 pub(super) async fn add_note(
     State(serving): State<Serving>,
     kept: Kept,
     caller: Caller,
+    method: Method,
+    uri: Uri,
     Id(id): Id,
+    Key(key): Key,
     Sent(note): Sent<NewNote>,
 ) -> Result<Response, ApiError> {
-    let write = async move { kept.resources.add_note(kept.handler(), &caller, &id, &note.text).await };
-    Ok((StatusCode::CREATED, Json(writes::finish(&serving.app.writes, write).await?)).into_response())
+    let said = Map::from_iter([("text".to_owned(), note.text.as_str().into())]);
+    let key = key.map(|key| IdempotencyKey { key, request_hash: request_hash(&method, uri.path(), &said) });
+    let write = async move { kept.resources.add_note(kept.handler(), &caller, (&id, &note.text), key).await };
+    let (noted, replayed) = writes::finish(&serving.app.writes, write).await?;
+    let mut response = (StatusCode::CREATED, Json(noted)).into_response();
+    if replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// What was counted, from the counters.
+pub(super) async fn figures(kept: Kept, caller: Caller, Asked(query): Asked<Vec<(String, String)>>) -> Result<Response, ApiError> {
+    each_once(&query)?;
+    let mut response = Json(kept.resources.figures(kept.handler(), &query).await?).into_response();
+    keep_out_of_shared_caches(&caller, response.headers_mut());
+    Ok(response)
 }
 
 /// Everything that a search finds, as CSV: a page at a time, however much it is.

@@ -17,7 +17,7 @@ use super::error::{ApiError, quoted};
 use super::extract::{Asked, Id, IfMatch, IfNoneMatch, Key, LastSeen, Maybe, Traceparent, Whole};
 use super::number::{self, whole_number};
 use super::state::{Route, Serving};
-use super::{events as stream, writes};
+use super::{access, events as stream, writes};
 use crate::services::ServiceError;
 use crate::services::resources::view::ResourceBody;
 use crate::services::resources::{CHANGED, Caller, IdempotencyKey, MAX_PAGE, Resources, View};
@@ -139,6 +139,7 @@ pub(super) async fn create(
     Traceparent(traceparent): Traceparent,
     Whole(body): Whole,
 ) -> Result<Response, ApiError> {
+    access::check_amount(&serving, &caller, &body)?;
     let key = key.map(|key| IdempotencyKey { key, request_hash: request_hash(&method, uri.path(), &body) });
     let write = async move { kept.resources.create(kept.handler(), &caller, Value::Object(body), key, traceparent).await };
     let (view, replayed) = writes::finish(&serving.app.writes, write).await?;

@@ -44,15 +44,17 @@ pub fn routers(parts: HttpParts) -> Routers {
     let internal = parts.internal.clone();
     let described = plan.operator.as_ref().map(|_| openapi::operator_document(&plan).to_string());
     let state = Arc::new(AppState::new(parts, described.map(Bytes::from).unwrap_or_default()));
-    let operator = plan.operator.as_ref().map(|settings| of_operator(&state, settings));
-    Routers { public: public(&state, &plan, internal), operator }
+    // One set of them: who asks at both addresses asks twice.
+    let limiters = limiters(&plan);
+    let operator = plan.operator.as_ref().map(|settings| of_operator(&state, settings, &limiters));
+    Routers { public: public(&state, &plan, &limiters, internal), operator }
 }
 
 /// What is for those who run the process. No other origin is told anything.
-fn of_operator(state: &Arc<AppState>, settings: &plan::Operator) -> Router {
+fn of_operator(state: &Arc<AppState>, settings: &plan::Operator, limiters: &Limiters) -> Router {
     let console = Table::of_console(&state.plan);
     let mut table = Table::of_operator(&state.plan);
-    let routes = operator::routes(state, settings).merge(of_console(state, settings, &console));
+    let routes = operator::routes(state, settings).merge(of_console(state, settings, &console, limiters));
     table.entries.extend(console.entries);
     let observer = observer(state, settings.server.write_timeout, &table);
     let routes = routes.method_not_allowed_fallback(method_not_allowed);
@@ -67,14 +69,13 @@ fn of_operator(state: &Arc<AppState>, settings: &plan::Operator) -> Router {
 }
 
 /// Routes of customers that the pages of the console ask too. Other origins have no say here, so nothing is answered for them.
-fn of_console(state: &Arc<AppState>, settings: &plan::Operator, table: &Table) -> Router {
-    let limiters = limiters(&state.plan);
+fn of_console(state: &Arc<AppState>, settings: &plan::Operator, table: &Table, limiters: &Limiters) -> Router {
     let mut routes = Routes::new();
     for entry in &table.entries {
         let Answers::Route(route) = &entry.answers else { continue };
         let middlewares: Vec<Middleware> = route.middlewares.iter().filter(|one| !matches!(one, Middleware::Cors(_))).cloned().collect();
         let methods = routes.entry(routable(&entry.path)).or_default();
-        *methods = std::mem::take(methods).merge(behind(endpoint(entry, route, state), &middlewares, state, &limiters));
+        *methods = std::mem::take(methods).merge(behind(endpoint(entry, route, state), &middlewares, state, limiters));
     }
     if routes.is_empty() {
         return Router::new();
@@ -83,9 +84,9 @@ fn of_console(state: &Arc<AppState>, settings: &plan::Operator, table: &Table) -
     operator::guarded(state, settings, router)
 }
 
-fn public(state: &Arc<AppState>, plan: &Arc<plan::Plan>, internal: Option<Router>) -> Router {
+fn public(state: &Arc<AppState>, plan: &Arc<plan::Plan>, limiters: &Limiters, internal: Option<Router>) -> Router {
     let table = Table::of(plan);
-    let routes = of_table(state, plan, &table);
+    let routes = of_table(state, plan, &table, limiters);
     let write_timeout = plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.write_timeout);
     let observer = observer(state, write_timeout, &table);
 
@@ -106,16 +107,18 @@ fn public(state: &Arc<AppState>, plan: &Arc<plan::Plan>, internal: Option<Router
 
 type Routes = BTreeMap<String, MethodRouter>;
 
+/// The rate limiters of a process by the names of their modules: all routes of one share its buckets.
+type Limiters = BTreeMap<String, Arc<rate_limit::RateLimiter>>;
+
 /// Each line of the table, those of the config behind their middlewares. A config with a route of its own where the program answers is not
 /// valid.
-fn of_table(state: &Arc<AppState>, plan: &Arc<plan::Plan>, table: &Table) -> Routes {
-    let limiters = limiters(plan);
+fn of_table(state: &Arc<AppState>, plan: &Arc<plan::Plan>, table: &Table, limiters: &Limiters) -> Routes {
     let insiders = Arc::new(health::Insiders::of(plan));
     let timeout = plan.health.as_ref().map_or(Duration::ZERO, |health| health.check_timeout);
     let mut routes = Routes::new();
     for entry in &table.entries {
         let added = match &entry.answers {
-            Answers::Route(route) => behind(endpoint(entry, route, state), &route.middlewares, state, &limiters),
+            Answers::Route(route) => behind(endpoint(entry, route, state), &route.middlewares, state, limiters),
             Answers::Health => health_probe(timeout, &insiders).with_state(Arc::clone(state)),
             Answers::Ready => ready_probe(timeout, &insiders).with_state(Arc::clone(state)),
             Answers::Live => live_probe(serves::told(plan)).with_state(Arc::clone(state)),
@@ -149,6 +152,7 @@ fn endpoint(entry: &Entry, route: &plan::Route, state: &Arc<AppState>) -> Method
             Operation::List => with(method, resources::list),
             Operation::Search => with(method, resources::search),
             Operation::Export => with(method, back_office::export),
+            Operation::Figures => with(method, back_office::figures),
             Operation::Notes => with(method, back_office::notes),
             Operation::AddNote => with(method, back_office::add_note),
             Operation::Create => with(method, resources::create),
@@ -174,6 +178,7 @@ fn endpoint(entry: &Entry, route: &plan::Route, state: &Arc<AppState>) -> Method
         access: route.access,
         scope: route.scope,
         sudo: route.sudo,
+        sudo_above: route.sudo_above.clone(),
         enrols: matches!(&route.endpoint, Endpoint::Account(operation) if operation.enrols()),
     };
     let serving = Serving { app: Arc::clone(state), route: Arc::new(served) };
@@ -227,7 +232,7 @@ fn behind(
 }
 
 /// One limiter for each module, so that its routes share the buckets.
-fn limiters(plan: &plan::Plan) -> BTreeMap<String, Arc<rate_limit::RateLimiter>> {
+fn limiters(plan: &plan::Plan) -> Limiters {
     let mut limiters = BTreeMap::new();
     for middleware in plan.routes.iter().flat_map(|route| &route.middlewares) {
         if let Middleware::RateLimit(settings) = middleware {

@@ -65,6 +65,7 @@ mod tests {
             access: Access::Anyone,
             scope: Scope::Own,
             sudo: None,
+            sudo_above: None,
         };
         let folder = |prefix: &&str| FileServer {
             name: "pages".into(),

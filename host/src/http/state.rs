@@ -12,7 +12,7 @@ use super::error::ApiError;
 use super::events::Streams;
 use super::lists::Lists;
 use super::{HttpParts, bearer};
-use crate::plan::{Access, Plan, Scope};
+use crate::plan::{Access, Plan, Scope, SudoAbove};
 use crate::services::audit::AuditLog;
 use crate::services::console::{ConfigDesk, Console};
 use crate::services::resources::Resources;
@@ -38,6 +38,8 @@ pub(super) struct Route {
     pub(super) scope: Scope,
     /// How long ago the caller was asked for the password again, at most.
     pub(super) sudo: Option<Duration>,
+    /// What needs the password again because of how much it is.
+    pub(super) sudo_above: Option<SudoAbove>,
     /// Whether it is also for who has to set up the second factor first.
     pub(super) enrols: bool,
 }

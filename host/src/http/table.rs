@@ -268,6 +268,7 @@ pub(super) fn operation(endpoint: &Endpoint) -> &str {
             Operation::List => "list",
             Operation::Search => "search",
             Operation::Export => "export",
+            Operation::Figures => "figures",
             Operation::Notes => "notes",
             Operation::AddNote => "add_note",
             Operation::Create => "create",

@@ -1,10 +1,22 @@
 //! Who may call a route, and whose resources they reach there.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::de::{SeqAccess, Visitor};
 use serde::ser::SerializeSeq as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// `sudoAbove` of a route: whoever asks for a large amount has shown the password again lately.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SudoAbove {
+    /// Field of the body with the amount, a whole number.
+    pub field: String,
+    /// More than this is much.
+    pub above: i64,
+    /// How long ago that was, at most.
+    pub within: Duration,
+}
 
 /// What a person is to the shop. None of them includes another, but everybody with an account is a customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

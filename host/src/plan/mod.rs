@@ -3,6 +3,7 @@
 
 pub mod access;
 mod accounts;
+mod found_by;
 pub mod paths;
 mod shop;
 
@@ -13,8 +14,9 @@ use std::time::Duration;
 
 pub use crate::bus::Settings as Bus;
 use crate::runtime;
-pub use access::{Access, Owner, Scope};
+pub use access::{Access, Owner, Scope, SudoAbove};
 pub use accounts::{AccountOperation, AccountTopics, Auth};
+pub use found_by::{FieldForm, Figures, Filterable};
 pub use shop::ShopOperation;
 
 /// Header that carries what processes of one installation know each other by.
@@ -245,6 +247,8 @@ pub struct Route {
     pub scope: Scope,
     /// How long ago the caller was asked for the password again, at most; `None` does not ask.
     pub sudo: Option<Duration>,
+    /// What is asked for the password again because of how much it is.
+    pub sudo_above: Option<SudoAbove>,
 }
 
 /// What answers a route.
@@ -296,6 +300,8 @@ pub enum Operation {
     Events,
     /// `GET /things/export`, of a handler that says what its resources are found by.
     Export,
+    /// `GET /things/figures`, of a handler that says what is counted.
+    Figures,
     /// `GET /things/{id}/notes`
     Notes,
     /// `POST /things/{id}/notes`
@@ -378,6 +384,8 @@ pub struct ResourceHandler {
     pub searchable: Vec<String>,
     /// What lists can be narrowed by.
     pub filterable: Vec<Filterable>,
+    /// What is counted of them.
+    pub figures: Option<Figures>,
     /// What it takes its amounts from.
     pub draws: Option<Draws>,
     /// Field that holds units in stock, which are then kept as stock and can be reserved.
@@ -411,28 +419,6 @@ pub struct Draws {
     pub fulfilled: BTreeSet<String>,
     /// Transition of what is drawn from that is made with the commit that draws all of it before it is fulfilled.
     pub emptied: Option<String>,
-}
-
-/// One entry of `filterable` of an `api.handler`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Filterable {
-    /// The parameter of a query; of numbers with `min` or `max` before it.
-    pub name: String,
-    /// Field of the data, `a.b` for `b` within `a`, or within each entry of `a`.
-    pub field: String,
-    /// What is in the field.
-    pub form: FieldForm,
-}
-
-/// What the field of a [`Filterable`] holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FieldForm {
-    /// A text.
-    Text,
-    /// A whole number.
-    Number,
-    /// An amount of money, a decimal number; asked for in minor units.
-    Money,
 }
 
 impl ResourceHandler {

@@ -13,16 +13,16 @@ const MAX_CODE: usize = 64;
 ///
 /// # Errors
 /// What is wrong with the answer, as a clause that goes on after the component's name.
-pub(super) fn verdict(answer: Result<Outcome, Failure>, limits: &Limits) -> Result<Verdict, String> {
+pub(super) fn verdict(answer: &Result<Outcome, Failure>, limits: &Limits) -> Result<Verdict, String> {
     match answer {
-        Ok(Outcome::Accepted(results)) => object("results", &results, limits).map(Verdict::Accepted),
+        Ok(Outcome::Accepted(results)) => object("results", results, limits).map(Verdict::Accepted),
         Ok(Outcome::Rejected(rejection)) => Ok(Verdict::Rejected {
-            code: code(rejection.code)?,
+            code: code(&rejection.code)?,
             reason: tamed(&rejection.reason, MAX_REASON_BYTES),
             details: object("details", &rejection.details, limits)?,
         }),
-        Err(Failure::Transient(reason)) => Ok(Verdict::Transient(tamed(&reason, MAX_REASON_BYTES))),
-        Err(Failure::Permanent(reason)) => Ok(Verdict::Permanent(tamed(&reason, MAX_REASON_BYTES))),
+        Err(Failure::Transient(reason)) => Ok(Verdict::Transient(tamed(reason, MAX_REASON_BYTES))),
+        Err(Failure::Permanent(reason)) => Ok(Verdict::Permanent(tamed(reason, MAX_REASON_BYTES))),
     }
 }
 
@@ -47,11 +47,11 @@ pub(super) fn object(what: &str, text: &str, limits: &Limits) -> Result<Map<Stri
     })
 }
 
-fn code(code: String) -> Result<String, String> {
+fn code(code: &str) -> Result<String, String> {
     let fits = (1..=MAX_CODE).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic());
     if fits {
-        return Ok(code);
+        return Ok(code.to_owned());
     }
-    let shown = tamed(&code, MAX_CODE);
+    let shown = tamed(code, MAX_CODE);
     Err(format!("rejected with the code '{shown}': a code has 1 to {MAX_CODE} visible ASCII characters, for example insufficient_funds"))
 }

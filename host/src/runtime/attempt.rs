@@ -7,6 +7,7 @@ use super::answer::{is_too_large, verdict};
 use super::bindings::GuestJob;
 use super::budget::Limit;
 use super::guest_log::{Line, Speaker};
+use super::recording::Recording;
 use super::sandbox::{Ran, Sandbox, Terms};
 use super::slot::{Slot, Version};
 use super::{Job, Report, Verdict};
@@ -50,13 +51,21 @@ pub(super) async fn attempt(
     job: &GuestJob,
     called: Instant,
 ) -> (Report<Result<Verdict, String>>, Vec<Line>) {
-    let limits = terms.limits;
+    let (limits, wall) = (terms.limits, terms.wall);
     let ran = sandbox.process(&version.pre, terms, job).await;
     let too_large = ran.answer.as_ref().is_ok_and(|answer| is_too_large(answer, limits));
-    let (mut report, lines) = report(ran, version, called);
+    let judged = match &ran.answer {
+        Ok(answer) => verdict(answer, limits),
+        Err(ended) => Err(ended.text.clone()),
+    };
+    // An ordinary run pays for no copy.
+    let has_failed = !matches!(judged, Ok(Verdict::Accepted(_) | Verdict::Rejected { .. }));
+    let recording = has_failed.then(|| Recording::of(job, ran.deck.as_ref(), (&version.digest, wall), &ran.answer));
+    let (report, lines) = report(ran, version, called);
+    let mut report = report.map(|_| judged);
     report.limit = report.limit.or(too_large.then_some(Limit::Output));
-    let mut report = report.map(|answer| answer.and_then(|answer| verdict(answer, limits)));
     report.answered = report.verdict.is_ok();
+    report.recording = recording;
     (report, lines)
 }
 
@@ -74,6 +83,7 @@ pub(super) fn report<T>(ran: Ran<T>, version: &Version, called: Instant) -> (Rep
         refused: ran.refused,
         answered,
         used: ran.used,
+        recording: None,
     };
     (report, ran.lines)
 }

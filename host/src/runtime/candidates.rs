@@ -9,12 +9,14 @@ use serde_json::{Map, Value};
 
 use super::attempt::{attempt, guest_job, terms};
 use super::components::Runtime;
+use super::guest::Granted;
+use super::guest_log::Speaker;
 use super::loader::Found;
 use super::sandbox::Terms;
 use super::slot::{Candidate, Slot, Version};
 use super::source::off_thread;
 use super::tape::{Deck, Tape};
-use super::{ActiveVersion, ComponentSettings, Job, Refusal, Report, Verdict};
+use super::{ActiveVersion, ComponentSettings, Job, Recording, Refusal, Report, Said, Verdict};
 use crate::durable;
 
 /// Bytes of a component's file, at most.
@@ -50,17 +52,16 @@ impl Runtime {
     /// component's own.
     ///
     /// # Errors
-    /// There is no such component or version.
+    /// There is no such component.
     pub async fn try_out(
         &self,
         component: &str,
-        digest: &str,
+        candidate: &Candidate,
         job: Job,
         step_config: Option<&Map<String, Value>>,
         tape: Option<Tape>,
     ) -> anyhow::Result<Report> {
-        let slot = self.slot(component)?;
-        let version = self.version(slot, digest).await?;
+        let (slot, version) = (self.slot(component)?, candidate.version());
         // In the line of those that were attempted before, which leaves places to those that count.
         let _place = self.place(component, true).await;
         let began = Instant::now();
@@ -69,6 +70,25 @@ impl Runtime {
         let job = guest_job(&self.clock, job, slot.config_for(step_config));
         let (report, _) = attempt(&self.sandbox, &version, terms, &job, began).await;
         Ok(report.map(|answer| answer.unwrap_or_else(Verdict::Transient)))
+    }
+
+    /// Makes a recorded run again, on a version named by its whole digest, in a sandbox with nothing granted but its values: it finds what was
+    /// recorded, asks nobody, and nobody hears of what it says but who asks.
+    ///
+    /// # Errors
+    /// There is no such component or version.
+    pub async fn replay(&self, component: &str, digest: &str, recording: &Recording) -> anyhow::Result<Said> {
+        let slot = self.slot(component)?;
+        let version = self.version(slot, digest).await?;
+        let _place = self.place(component, true).await;
+        let Recording { job, tape, wall, .. } = recording;
+        let (instance, step) = (job.instance_id.clone(), job.step.clone());
+        let speaker = Speaker { component: slot.name(), digest: Arc::clone(&version.digest), instance, step };
+        let config = slot.settings.capabilities.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        let granted = Arc::new(Granted { config, ..Granted::default() });
+        let deck = Some(Deck::playing(tape.clone()));
+        let terms = Terms { speaker, limits: &slot.settings.limits, granted, wall: *wall, traceparent: None, deck, keeps_lines: false };
+        Ok(Said::of(&self.sandbox.process(&version.pre, terms, job).await.answer))
     }
 
     /// A version that was uploaded or has served, to run some jobs beside the one that serves.

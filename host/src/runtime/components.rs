@@ -346,6 +346,7 @@ pub(super) fn unserved<T>(called: Instant, verdict: T) -> Report<T> {
         refused: None,
         answered: false,
         used: Used::default(),
+        recording: None,
     }
 }
 

@@ -3,6 +3,7 @@
 //! A [`Guest`] lives for one run. Everything a component can reach goes through it, so every call is counted here.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime::{Engine, ResourceLimiter};
@@ -48,7 +49,8 @@ pub(super) struct Guest {
     table: ResourceTable,
     wasi: Option<WasiCtx>,
     clock: Clock,
-    deck: Option<Deck>,
+    /// What it finds is recorded here from the first use on, or played from here.
+    pub deck: Option<Deck>,
     http: WasiHttpCtx,
     /// Services it may call.
     pub outgoing: Outgoing,
@@ -108,9 +110,10 @@ impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.count_call();
         // Made at the first use only: most steps never touch WASI, and seeding its random numbers costs more than all the rest.
-        let ctx = self
-            .wasi
-            .get_or_insert_with(|| empty_wasi(self.clock.clone(), self.deck.clone(), Output::new(self.log.clone()), self.stderr.clone()));
+        let ctx = self.wasi.get_or_insert_with(|| {
+            let deck = self.deck.get_or_insert_with(Deck::recording);
+            empty_wasi(self.clock.clone(), deck, Output::new(self.log.clone()), self.stderr.clone())
+        });
         WasiCtxView { ctx, table: &mut self.table }
     }
 }
@@ -118,21 +121,25 @@ impl WasiView for Guest {
 impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         self.count_call();
+        if self.outgoing.deck.is_none() {
+            self.outgoing.deck = Some(self.deck.get_or_insert_with(Deck::recording).clone());
+        }
         WasiHttpCtxView { hooks: &mut self.outgoing, table: &mut self.table, ctx: &mut self.http }
     }
 }
 
 /// No arguments, environment or files, and no socket can be made nor a name looked up. Standard input is at its end; what is written goes
 /// to the log.
-fn empty_wasi(clock: Clock, deck: Option<Deck>, stdout: Output, stderr: Output) -> WasiCtx {
-    let mut wasi = WasiCtx::builder();
-    if let Some(deck) = &deck {
-        let (secret, other, own) = deck.random();
-        wasi.monotonic_clock(SteadyClock(deck.clone())).secure_random(secret).insecure_random(other).insecure_random_seed(own);
-    }
-    wasi.stdout(stdout)
+fn empty_wasi(clock: Clock, deck: &Deck, stdout: Output, stderr: Output) -> WasiCtx {
+    let (secret, other, own) = deck.random();
+    WasiCtx::builder()
+        .stdout(stdout)
         .stderr(stderr)
-        .wall_clock(WallClock(clock, deck))
+        .wall_clock(WallClock(clock, deck.clone()))
+        .monotonic_clock(SteadyClock(Instant::now(), deck.clone()))
+        .secure_random(secret)
+        .insecure_random(other)
+        .insecure_random_seed(own)
         .max_random_size(MAX_RANDOM_BYTES)
         .allow_tcp(false)
         .allow_udp(false)

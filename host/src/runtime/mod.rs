@@ -16,10 +16,12 @@ mod components;
 mod engine;
 mod guest;
 mod guest_log;
+mod heard;
 mod inspect;
 mod loader;
 mod outgoing;
 mod places;
+mod recording;
 mod sandbox;
 mod settings;
 mod settlement;
@@ -43,6 +45,7 @@ pub use components::{ComponentStatus, Place, Remember, Runtime};
 pub use engine::MAX_RUNS;
 pub use guest_log::Line;
 pub use places::Crowd;
+pub use recording::{Recording, Said};
 pub use settings::{Capabilities, ComponentSettings, Credential, Expect, Grant, GrantTarget, Limits, Settings};
 pub use slot::{Candidate, Refusal};
 pub use tape::Tape;
@@ -132,6 +135,8 @@ pub struct Report<T = Verdict> {
     pub answered: bool,
     /// What the component used.
     pub used: Used,
+    /// How it was, of an attempt that failed: of one that was neither accepted nor rejected.
+    pub recording: Option<Box<Recording>>,
 }
 
 /// What a run used of its limits.

@@ -18,6 +18,8 @@ use tower::{Service as _, ServiceExt as _};
 use tower_http::timeout::TimeoutBody;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
 
+use super::heard::{Answer, Failure};
+use super::tape::Deck;
 use super::{Credential, Grant, GrantTarget, InProcess};
 use crate::between::Connector;
 
@@ -39,6 +41,8 @@ pub(super) struct Outgoing {
     pub traceparent: Option<HeaderValue>,
     /// What a service said that did not accept what this process is known by.
     refused: Arc<OnceLock<String>>,
+    /// What services say to the run is recorded here, or played from here.
+    pub deck: Option<Deck>,
 }
 
 /// Connections to services by `http`, one for each request.
@@ -155,6 +159,11 @@ impl WasiHttpHooks for Outgoing {
         if let Some(traceparent) = &self.traceparent {
             request.headers_mut().insert(TRACEPARENT, traceparent.clone());
         }
+        let deck = self.deck.clone();
+        let called = deck.as_ref().map(|_| format!("{} {}", request.method(), request.uri())).unwrap_or_default();
+        if let Some(answer) = deck.as_ref().and_then(|deck| deck.answer(&called)) {
+            return Box::new(played(request, answer));
+        }
         let sending = async move {
             let asked = asked_service(request.uri());
             let Some(service) = services.get(&asked) else {
@@ -179,12 +188,50 @@ impl WasiHttpHooks for Outgoing {
             }
         };
         // A panic of a module or of TLS must not become one of the component's run.
-        Box::new(
-            AssertUnwindSafe(sending)
-                .catch_unwind()
-                .map(|sent| sent.unwrap_or_else(|_| Err(Error::InternalError(Some("the call failed".into()))))),
-        )
+        let sent = AssertUnwindSafe(sending)
+            .catch_unwind()
+            .map(|sent| sent.unwrap_or_else(|_| Err(Error::InternalError(Some("the call failed".into())))));
+        let Some(deck) = deck else { return Box::new(sent) };
+        let call = deck.asked(called);
+        Box::new(sent.map(move |sent| recorded(deck, call, sent)))
     }
+}
+
+/// What was recorded of a call, once more.
+async fn played(request: Request<WasiBody>, answer: Answer) -> Sent {
+    // Who asks may be writing yet.
+    let _ = Limited::new(request.into_body(), MAX_BODY_BYTES).collect().await;
+    let io: Io = Box::new(std::future::ready(Ok(())));
+    Ok((answer.again().await?, io))
+}
+
+/// Notes what has come of a call, and its body as that is read.
+fn recorded(deck: Deck, call: Option<usize>, sent: Sent) -> Sent {
+    let (response, io) = match sent {
+        Ok(sent) => sent,
+        Err(error) => {
+            deck.heard(call, Failure::of(&error).map(Answer::Failed));
+            return Err(error);
+        }
+    };
+    let (status, headers) = (response.status(), response.headers().clone());
+    deck.heard(call, Some(Answer::Given { status, headers, body: Vec::new() }));
+    let read = deck.clone();
+    let response = response.map(|body| {
+        let noted = body.map_frame(move |frame| {
+            if let Some(part) = frame.data_ref() {
+                read.part(call, part);
+            }
+            frame
+        });
+        noted
+            .map_err(move |error| {
+                deck.cut();
+                error
+            })
+            .boxed_unsync()
+    });
+    Ok((response, io))
 }
 
 /// The host part of what was asked for: port 80 is the only port that a name has.

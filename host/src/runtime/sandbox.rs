@@ -42,7 +42,7 @@ pub(super) struct Terms<'a> {
     pub wall: Duration,
     /// Sent with what it asks of services.
     pub traceparent: Option<http::HeaderValue>,
-    /// Plays what it finds that is otherwise different each time; nothing if it finds what there is.
+    /// Plays what it finds that is otherwise different each time; nothing if it finds what there is, and that is recorded.
     pub deck: Option<Deck>,
     /// Its log lines are wanted back.
     pub keeps_lines: bool,
@@ -70,6 +70,8 @@ pub(super) struct Ran<T> {
     pub used: Used,
     /// Its log lines, if they were wanted.
     pub lines: Vec<Line>,
+    /// What it found; nothing if it used none of it.
+    pub deck: Option<Deck>,
 }
 
 impl Sandbox {
@@ -112,11 +114,11 @@ impl Sandbox {
         let answer = answer.map_err(|stop| ended(stop, store.data(), &terms));
         let lines_dropped = store.data().log.has_dropped();
         let refused = store.data().outgoing.refused();
-        let (used, log) = (store.data().used(), store.data().log.clone());
+        let (used, log, deck) = (store.data().used(), store.data().log.clone(), store.data_mut().deck.take());
         drop(store);
         let overhead = made.map_or(Duration::ZERO, |made| made.duration_since(start)) + answered.elapsed();
         // A line without an end was written when the store was dropped.
-        Ran { answer, overhead, lines_dropped, refused, used, lines: log.kept() }
+        Ran { answer, overhead, lines_dropped, refused, used, lines: log.kept(), deck }
     }
 
     fn store(&self, terms: &Terms<'_>) -> Store<Guest> {

@@ -16,8 +16,8 @@ use super::{Job, Limits, Report, Status};
 impl<T> Report<T> {
     /// The same with another verdict.
     pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Report<U> {
-        let Self { verdict, digest, wall, overhead, limit, lines_dropped, refused, answered, used } = self;
-        Report { verdict: change(verdict), digest, wall, overhead, limit, lines_dropped, refused, answered, used }
+        let Self { verdict, digest, wall, overhead, limit, lines_dropped, refused, answered, used, recording } = self;
+        Report { verdict: change(verdict), digest, wall, overhead, limit, lines_dropped, refused, answered, used, recording }
     }
 }
 

@@ -1,17 +1,25 @@
-//! What a run finds that is otherwise different each time: what the clocks say, and random numbers. It is played to runs that are to find the
-//! same.
+//! What a run finds that is otherwise different each time: what the clocks say, random numbers, and what services answer. It is recorded from the
+//! first use on, and played to runs that are to find the same.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock};
 
+use super::heard::{Answer, Failure, Heard};
 use crate::clock::Clock;
 
 /// How much later a clock says that it is, each time it is read beyond the tape: who waits for it gets on. Nanoseconds.
 const STEP: u64 = 1_000;
+/// Readings of each clock that are kept.
+const MAX_READINGS: usize = 4_096;
+/// Calls of services that are kept, and bytes of all their answers.
+const MAX_CALLS: usize = 256;
+const MAX_ANSWER_BYTES: usize = 256 << 10;
 /// What a clock of a run can tell apart, in nanoseconds.
 const WALL_RESOLUTION: u64 = 1_000_000;
 const STEADY_RESOLUTION: u64 = 1;
@@ -23,32 +31,80 @@ pub struct Tape {
     seed: [u8; 32],
     /// What the wall clock said each time, in nanoseconds since 1970.
     wall: Vec<u64>,
-    /// The same of the steady clock, in nanoseconds since the run began.
+    /// The same of the steady clock, in nanoseconds since it was there.
     steady: Vec<u64>,
+    /// What services were asked, and what they said.
+    calls: Vec<Heard>,
+    /// Something was not kept.
+    is_cut: bool,
 }
 
 impl Tape {
+    fn empty(seed: [u8; 32]) -> Self {
+        Self { seed, wall: Vec::new(), steady: Vec::new(), calls: Vec::new(), is_cut: false }
+    }
+
     /// Of a run that is to begin at `now`, in nanoseconds since 1970, with random numbers of this seed.
     #[must_use]
     pub fn beginning(now: u64, seed: [u8; 32]) -> Self {
-        Self { seed, wall: vec![now], steady: Vec::new() }
+        Self { wall: vec![now], ..Self::empty(seed) }
+    }
+
+    /// The same for a run that asks for the time where this one did not.
+    pub(super) fn begun(mut self, now: u64) -> Self {
+        if self.wall.is_empty() {
+            self.wall.push(now);
+        }
+        self
+    }
+
+    /// Nothing of it is missing.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.is_cut
+    }
+
+    /// Bytes that it takes, about.
+    pub(super) fn bytes(&self) -> usize {
+        let calls: usize = self.calls.iter().map(|call| call.asked.len() + call.answer.bytes()).sum();
+        (self.wall.len() + self.steady.len()) * size_of::<u64>() + calls
     }
 }
 
-/// Plays a tape. Clones share it.
+/// Records or plays a tape. Clones share it.
 #[derive(Clone)]
 pub(super) struct Deck(Arc<Mutex<State>>);
 
 struct State {
     tape: Tape,
-    /// Readings of the wall clock and of the steady one that were played.
-    played: [usize; 2],
+    /// Bytes of the answers on it.
+    heard: usize,
+    /// How far it was played; nothing while it records.
+    played: Option<Played>,
+}
+
+/// How far a tape was played.
+struct Played {
+    /// Readings of the wall clock and of the steady one.
+    readings: [usize; 2],
+    /// Which calls were answered.
+    calls: Vec<bool>,
 }
 
 impl Deck {
+    /// Records.
+    pub fn recording() -> Self {
+        Self(Arc::new(Mutex::new(State { tape: Tape::empty(rand::random()), heard: 0, played: None })))
+    }
+
     /// Plays from the beginning.
     pub fn playing(tape: Tape) -> Self {
-        Self(Arc::new(Mutex::new(State { tape, played: [0, 0] })))
+        let played = Played { readings: [0, 0], calls: vec![false; tape.calls.len()] };
+        Self(Arc::new(Mutex::new(State { tape, heard: 0, played: Some(played) })))
+    }
+
+    /// What was recorded so far.
+    pub fn tape(&self) -> Tape {
+        self.0.lock().tape.clone()
     }
 
     /// The random numbers of the run, those that are to be secret and others, and a seed for its own.
@@ -61,10 +117,78 @@ impl Deck {
         (StdRng::from_seed(seed), StdRng::from_seed(other), u128::from_le_bytes(own))
     }
 
-    fn read(&self, steady: bool) -> u64 {
-        let State { tape, played } = &mut *self.0.lock();
-        let readings = if steady { &tape.steady } else { &tape.wall };
-        let at = &mut played[usize::from(steady)];
+    /// While it plays: what the call is told. Nothing while it records.
+    pub fn answer(&self, asked: &str) -> Option<Answer> {
+        let mut state = self.0.lock();
+        let State { tape, played, .. } = &mut *state;
+        let answered = &mut played.as_mut()?.calls;
+        let mut calls = tape.calls.iter().zip(answered);
+        let next = calls.find(|(heard, answered)| !**answered && heard.asked == asked);
+        Some(next.map_or(Answer::Failed(Failure::Denied), |(heard, answered)| {
+            *answered = true;
+            heard.answer.clone()
+        }))
+    }
+
+    /// Notes a call, and answers its number if there is room for it.
+    pub fn asked(&self, asked: String) -> Option<usize> {
+        let tape = &mut self.0.lock().tape;
+        if tape.calls.len() == MAX_CALLS {
+            tape.is_cut = true;
+            return None;
+        }
+        tape.calls.push(Heard { asked, answer: Answer::Silence });
+        Some(tape.calls.len() - 1)
+    }
+
+    /// Notes what has come of a call; nothing if it is an error that could not be told again as it was.
+    pub fn heard(&self, call: Option<usize>, answer: Option<Answer>) {
+        let mut state = self.0.lock();
+        let State { tape, heard, .. } = &mut *state;
+        let known = call.and_then(|call| tape.calls.get_mut(call));
+        let Some((known, answer)) = known.zip(answer) else {
+            tape.is_cut = true;
+            return;
+        };
+        *heard += answer.bytes();
+        tape.is_cut |= *heard > MAX_ANSWER_BYTES;
+        known.answer = answer;
+    }
+
+    /// Notes a part of the body of an answer, as it is read.
+    pub fn part(&self, call: Option<usize>, part: &Bytes) {
+        let mut state = self.0.lock();
+        let State { tape, heard, .. } = &mut *state;
+        *heard += part.len();
+        if *heard > MAX_ANSWER_BYTES {
+            tape.is_cut = true;
+            return;
+        }
+        if let Some(Heard { answer: Answer::Given { body, .. }, .. }) = call.and_then(|call| tape.calls.get_mut(call)) {
+            // A copy, so that no larger buffer is kept for it.
+            body.push(Bytes::copy_from_slice(part));
+        }
+    }
+
+    /// Notes that something cannot be played as it was.
+    pub fn cut(&self) {
+        self.0.lock().tape.is_cut = true;
+    }
+
+    fn read(&self, steady: bool, now: impl FnOnce() -> u64) -> u64 {
+        let mut state = self.0.lock();
+        let State { tape, played, .. } = &mut *state;
+        let readings = if steady { &mut tape.steady } else { &mut tape.wall };
+        let Some(played) = played else {
+            let now = now();
+            if readings.len() < MAX_READINGS {
+                readings.push(now);
+            } else {
+                tape.is_cut = true;
+            }
+            return now;
+        };
+        let at = &mut played.readings[usize::from(steady)];
         *at += 1;
         let beyond = at.saturating_sub(readings.len()) as u64;
         let last = readings.last().copied().unwrap_or_default();
@@ -73,21 +197,21 @@ impl Deck {
 }
 
 /// `wasi:clocks/wall-clock` from the host's clock, so that a component sees the same time as its deadline; or from a tape.
-pub(super) struct WallClock(pub Clock, pub Option<Deck>);
+pub(super) struct WallClock(pub Clock, pub Deck);
 
 impl HostWallClock for WallClock {
-    fn resolution(&self) -> std::time::Duration {
-        std::time::Duration::from_nanos(WALL_RESOLUTION)
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(WALL_RESOLUTION)
     }
 
-    fn now(&self) -> std::time::Duration {
+    fn now(&self) -> Duration {
         let now = || u64::try_from(self.0.now().as_nanosecond()).unwrap_or_default();
-        std::time::Duration::from_nanos(self.1.as_ref().map_or_else(now, |deck| deck.read(false)))
+        Duration::from_nanos(self.1.read(false, now))
     }
 }
 
-/// `wasi:clocks/monotonic-clock` from a tape, where it begins with the run.
-pub(super) struct SteadyClock(pub Deck);
+/// `wasi:clocks/monotonic-clock`, which begins when it is made, or from a tape.
+pub(super) struct SteadyClock(pub Instant, pub Deck);
 
 impl HostMonotonicClock for SteadyClock {
     fn resolution(&self) -> u64 {
@@ -95,7 +219,7 @@ impl HostMonotonicClock for SteadyClock {
     }
 
     fn now(&self) -> u64 {
-        self.0.read(true)
+        self.1.read(true, || u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
 }
 
@@ -105,14 +229,39 @@ mod tests {
 
     use super::*;
 
+    fn nobody() -> u64 {
+        panic!("nobody asks what it really is")
+    }
+
     #[test]
-    fn what_is_on_a_tape_is_played_and_beyond_it_time_goes_on() {
-        let tape = Tape { steady: vec![1, 5], ..Tape::beginning(7_000, [3; 32]) };
-        let (deck, again) = (Deck::playing(tape.clone()), Deck::playing(tape));
+    fn what_was_recorded_is_played_and_beyond_it_time_goes_on() {
+        let deck = Deck::recording();
+        assert_eq!([deck.read(false, || 7_000), deck.read(true, || 1), deck.read(true, || 5)], [7_000, 1, 5]);
         let first = deck.random().0.next_u64();
-        assert_eq!([again.read(true), again.read(true), again.read(true), again.read(true)], [1, 5, 1_005, 2_005]);
-        assert_eq!([again.read(false), again.read(false)], [7_000, 8_000]);
+        let again = Deck::playing(deck.tape());
+        assert_eq!([(); 4].map(|()| again.read(true, nobody)), [1, 5, 1_005, 2_005]);
+        assert_eq!([(); 2].map(|()| again.read(false, nobody)), [7_000, 8_000]);
         assert_eq!(again.random().0.next_u64(), first);
         assert_ne!(again.random().1.next_u64(), first);
+    }
+
+    #[test]
+    fn who_reads_a_clock_without_end_is_recorded_so_far() {
+        let deck = Deck::recording();
+        (0..MAX_READINGS as u64 + 5).for_each(|at| assert_eq!(deck.read(true, || at), at));
+        assert_eq!((deck.tape().steady.len(), deck.tape().is_whole()), (MAX_READINGS, false));
+    }
+
+    #[test]
+    fn each_call_is_answered_once_whatever_comes_first() {
+        let deck = Deck::recording();
+        for (asked, failure) in [("GET /a", Failure::Refused), ("GET /b", Failure::Timeout), ("GET /a", Failure::Protocol)] {
+            let call = deck.asked(asked.to_owned());
+            deck.heard(call, Some(Answer::Failed(failure)));
+        }
+        let again = Deck::playing(deck.tape());
+        let told = ["GET /b", "GET /a", "GET /a", "GET /a", "GET /c"].map(|asked| again.answer(asked));
+        let expected = [Failure::Timeout, Failure::Refused, Failure::Protocol, Failure::Denied, Failure::Denied];
+        assert_eq!(told, expected.map(|failure| Some(Answer::Failed(failure))));
     }
 }

@@ -12,6 +12,8 @@ use super::{Object, Resource};
 
 /// Values of one resource that are kept, at most: a list in its data may be long.
 const MAX_VALUES: usize = 500;
+/// Characters of an id that people are shown.
+const SHOWN_OF_ID: usize = 8;
 /// Bytes of a text that is kept; nothing is found by a longer one.
 const MAX_TEXT: usize = 200;
 
@@ -22,6 +24,8 @@ pub struct KeysOf {
     pub kind: String,
     /// Each with a name of its own.
     pub keys: Vec<Key>,
+    /// What is counted of them, if anything is.
+    pub counted: Option<Counted>,
 }
 
 /// A field that resources are found by.
@@ -35,6 +39,17 @@ pub struct Key {
     pub form: Form,
 }
 
+/// What of the resources of a kind is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Counted {
+    /// Field of the data with their amount, `a.b` for `b` within `a`.
+    pub amount: String,
+    /// What is in it, a number.
+    pub form: Form,
+    /// States in which they count.
+    pub states: BTreeSet<String>,
+}
+
 /// What the values of a key are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Form {
@@ -44,6 +59,8 @@ pub enum Form {
     Number,
     /// Decimal numbers with two places at most, kept as hundredths and found by a range of these.
     Hundredths,
+    /// No field: the end of the resource's id, see [`end_of_id`].
+    IdEnd,
 }
 
 /// A value that a resource is found by.
@@ -61,8 +78,10 @@ pub(super) type Keyed = BTreeSet<(String, KeyValue)>;
 
 impl KeysOf {
     /// The keys of a resource with this data. What has no such field, or is of another form there, is not found by it.
-    pub(super) fn of(&self, data: &Object) -> Keyed {
+    pub(super) fn of(&self, id: &str, data: &Object) -> Keyed {
         let mut found = Keyed::new();
+        let ends = self.keys.iter().filter(|key| key.form == Form::IdEnd);
+        found.extend(ends.filter_map(|key| Some((key.name.clone(), KeyValue::Text(end_of_id(id)?)))));
         for key in &self.keys {
             let (first, rest) = key.path.split_once('.').map_or((key.path.as_str(), None), |(first, rest)| (first, Some(rest)));
             if let Some(value) = data.get(first) {
@@ -92,6 +111,14 @@ impl Key {
     }
 }
 
+/// The first value at a path of some data that is of this form.
+pub(super) fn first_value(data: &Object, path: &str, form: Form) -> Option<KeyValue> {
+    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    let mut found = Keyed::new();
+    Key { name: String::new(), path: path.to_owned(), form }.collect(data.get(first)?, rest, &mut found);
+    found.into_iter().next().map(|(_, value)| value)
+}
+
 impl Form {
     fn of(self, value: &Value) -> Option<KeyValue> {
         match self {
@@ -100,8 +127,16 @@ impl Form {
             }
             Self::Number => value.as_i64().map(KeyValue::Number),
             Self::Hundredths => hundredths(value).map(KeyValue::Number),
+            Self::IdEnd => None,
         }
     }
+}
+
+/// The last eight characters of an id, which people are shown, in small letters; `None` of a shorter one.
+#[must_use]
+pub fn end_of_id(id: &str) -> Option<String> {
+    let (at, _) = id.char_indices().rev().nth(SHOWN_OF_ID - 1)?;
+    Some(id[at..].to_lowercase())
 }
 
 /// A JSON number (or a string that holds one) with at most two decimals, in hundredths.
@@ -208,8 +243,8 @@ mod tests {
 
     fn keyed(path: &str, form: Form, data: &Value) -> Vec<KeyValue> {
         let key = Key { name: "key".into(), path: path.into(), form };
-        let keys = KeysOf { kind: "things".into(), keys: vec![key] };
-        keys.of(data.as_object().unwrap()).into_iter().map(|(_, value)| value).collect()
+        let keys = KeysOf { kind: "things".into(), keys: vec![key], counted: None };
+        keys.of("id", data.as_object().unwrap()).into_iter().map(|(_, value)| value).collect()
     }
 
     #[test]

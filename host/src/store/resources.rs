@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{AuditEntry, Commit, Committed, Guard, Matches, Note, Search, StoreError};
+use super::{AuditEntry, Commit, Committed, Figure, Guard, Matches, Note, Search, StoreError};
 
 /// A JSON object, the business data of a resource.
 pub type Object = Map<String, Value>;
@@ -141,7 +141,7 @@ pub trait Resources: Send + Sync + 'static {
     async fn find(&self, search: &Search) -> Result<Matches, StoreError>;
     /// Adds a note, whose `seq` is given out here, and answers it; writes `audit` of it. `None`, and nothing is written, if there is no such
     /// resource.
-    async fn add_note(&self, note: Note, audit: Option<AuditEntry>) -> Result<Option<u64>, StoreError>;
+    async fn add_note(&self, note: Note, audit: Option<AuditEntry>, request: Option<IdempotencyRow>) -> Result<Option<u64>, StoreError>;
     /// The last `limit` notes of a resource before that number, the newest first. They go with the resource.
     async fn notes(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<Note>, StoreError>;
     /// Removes a resource (and its stock) without a workflow, and writes `audit` of it; false, and nothing is written, when it was not there.
@@ -150,6 +150,9 @@ pub trait Resources: Send + Sync + 'static {
     async fn history(&self, kind: &str, id: &str, after: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError>;
     /// The last `limit` rows of its history before `seq`, ascending.
     async fn history_before(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError>;
+    /// What was counted of a kind in these minutes since 1970, the last one excluded, in their sequence; minutes in which there was nothing are not
+    /// there.
+    async fn figures(&self, kind: &str, minutes: (i64, i64)) -> Result<Vec<Figure>, StoreError>;
     /// Prices of a resource, the newest first, at most `limit`.
     async fn prices(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<PriceRow>, StoreError>;
     /// The answered request of that user and key.

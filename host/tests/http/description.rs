@@ -22,6 +22,7 @@ fn handler(kind: &str) -> ResourceHandler {
         per_owner: None,
         searchable: vec![],
         filterable: vec![],
+        figures: None,
         draws: None,
         pricing: None,
         stock_field: None,

@@ -182,7 +182,7 @@ pub fn cors() -> plan::Cors {
 
 pub fn route(method: &str, path: &str, endpoint: Endpoint, middlewares: Vec<Middleware>) -> Route {
     let access = if middlewares.contains(&Middleware::Auth) { Access::SignedIn } else { Access::Anyone };
-    Route { method: method.into(), path: path.into(), endpoint, middlewares, access, scope: Scope::Own, sudo: None }
+    Route { method: method.into(), path: path.into(), endpoint, middlewares, access, scope: Scope::Own, sudo: None, sudo_above: None }
 }
 
 fn routes() -> Vec<Route> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::client::Client;
@@ -76,6 +76,8 @@ async fn staff_find_the_orders_of_everybody_and_customers_their_own() {
         (format!("search={owner}"), vec![keyboard_id]),
         (format!("search=%20{keyboard_id}"), vec![keyboard_id]),
         (format!("search={bare}"), vec![mouse_id]),
+        (format!("search=%23{}", mouse_id[mouse_id.len() - 8..].to_uppercase()), vec![mouse_id]),
+        (format!("search={}", &keyboard_id[keyboard_id.len() - 8..]), vec![keyboard_id]),
         ("search=BOB@example.com".to_owned(), vec![declined_id, mouse_id]),
         ("search=bob@example.com&state=delivered".to_owned(), vec![mouse_id]),
         ("search=nobody@example.com".to_owned(), vec![]),
@@ -131,11 +133,18 @@ async fn notes_are_for_staff_and_an_export_has_every_order_once() {
         let noted = support.post(&path, &json!({"text": format!("  {text} ")})).await;
         assert_eq!((noted.status, &noted.body["text"]), (StatusCode::CREATED, &json!(text)), "{noted:?}");
     }
+    let sent = json!({"text": "once"});
+    let [one, again] = [(), ()].map(|()| support.send(Method::POST, &path, Some(&sent), &[("idempotency-key", "note-1")]));
+    let (one, again) = (one.await, again.await);
+    assert_eq!((one.status, again.status, &one.body), (StatusCode::CREATED, StatusCode::CREATED, &again.body));
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    let other = support.send(Method::POST, &path, Some(&json!({"text": "other"})), &[("idempotency-key", "note-1")]).await;
+    assert_eq!(other.status, StatusCode::UNPROCESSABLE_ENTITY, "{other:?}");
     let texts = |body: &Value| body["items"].as_array().unwrap().iter().map(|note| note["text"].clone()).collect::<Vec<_>>();
     let first = support.get(&format!("{path}?limit=2")).await.body;
-    assert_eq!(texts(&first), ["third", "second"]);
+    assert_eq!(texts(&first), ["once", "third"]);
     let second = support.get(&format!("{path}?limit=2&cursor={}", first["nextCursor"].as_str().unwrap())).await.body;
-    assert_eq!((texts(&second), second.get("nextCursor")), (vec![json!("first")], None));
+    assert_eq!((texts(&second), second.get("nextCursor")), (vec![json!("second"), json!("first")], None));
     let wrong = support.post(&path, &json!({"text": "x".repeat(2_001)})).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong:?}");
     assert_eq!(ada.get(&path).await.status, StatusCode::FORBIDDEN);
@@ -150,4 +159,26 @@ async fn notes_are_for_staff_and_an_export_has_every_order_once() {
     assert_eq!((lines.len(), ids), (6, placed.iter().map(String::as_str).collect()), "{export:?}");
     assert!(lines[1].contains(",payment_failed,") && lines[1].ends_with(",prod-008,9.99,,"), "{}", lines[1]);
     assert_eq!(ada.get("/api/admin/orders/export").await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_are_counted_as_it_happens_and_are_for_staff() {
+    let app = TestApp::start("configs/monolith.yaml", &[("PAYMENT_RETRY_AFTER", "20m")]).await;
+    let ada = app.client.customer("ada").await;
+    let support = staff(&app, "sue", &["support"]).await;
+    let paid = ada.order_until("prod-001", 1, "tok_visa", &["delivered"]).await;
+    ada.order_until("prod-001", 2, "tok_chargeDeclined", &["payment_failed"]).await;
+    let total = (paid["data"]["total"].as_f64().unwrap() * 100.0).round();
+    for query in ["", "?bucket=hour", &format!("?from={}", &paid["createdAt"].as_str().unwrap()[..10])] {
+        let figures = support.get(&format!("/api/admin/orders/figures{query}")).await;
+        let all = &figures.body["total"];
+        let seen = [&all["created"], &all["reached"], &all["left"]].map(|number| number.as_u64().unwrap());
+        assert_eq!((figures.status, seen, all["amount"].as_f64()), (StatusCode::OK, [2, 1, 0], Some(total)), "{query}: {}", figures.body);
+        let items = figures.body["items"].as_array().unwrap();
+        assert_eq!(items.iter().map(|one| one["created"].as_u64().unwrap()).sum::<u64>(), 2, "{query}");
+    }
+    assert_eq!(support.get("/api/admin/orders/figures").await.body["items"].as_array().unwrap().len(), 60);
+    let wrong = support.get("/api/admin/orders/figures?bucket=year").await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong:?}");
+    assert_eq!(ada.get("/api/admin/orders/figures").await.status, StatusCode::FORBIDDEN);
 }

@@ -285,6 +285,8 @@ async fn check_orders_staff(api: &Description, app: &TestApp, customer: &Client,
     assert_eq!(api.ask(&staff, Method::GET, &events, None, &[("last-event-id", last)]).await.status, StatusCode::NO_CONTENT);
     assert_eq!(api.get(&staff, "/api/admin/orders/export?state=delivered").await.status, StatusCode::OK);
     assert_eq!(api.get(&staff, "/api/admin/orders/export?colour=red").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(api.get(&staff, "/api/admin/orders/figures?bucket=hour").await.status, StatusCode::OK);
+    assert_eq!(api.get(&staff, "/api/admin/orders/figures?bucket=year").await.status, StatusCode::UNPROCESSABLE_ENTITY);
     let notes = format!("/api/admin/orders/{delivered}/notes");
     assert_eq!(api.post(&staff, &notes, &json!({"text": "called"})).await.status, StatusCode::CREATED);
     assert_eq!(api.post(&staff, &notes, &json!({"text": " "})).await.status, StatusCode::UNPROCESSABLE_ENTITY);

@@ -51,6 +51,22 @@ impl Shop {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn much_money_is_given_back_once_the_password_was_shown_again() {
+    let app = TestApp::start("configs/monolith.yaml", &[("REFUND_SUDO_ABOVE", "5000")]).await;
+    let ada = app.client.customer("ada").await;
+    let fay = staff(&app, "fay", &["finance"]).await;
+    let order = ada.order_until("prod-001", 1, "tok_visa", &["delivered"]).await["id"].as_str().unwrap().to_owned();
+    let refund = |amount: i64| json!({"orderId": order, "amount": amount, "reason": "a scratch"});
+    let much = fay.post("/api/admin/refunds", &refund(5_001)).await;
+    assert_eq!((much.status, &much.body["code"]), (StatusCode::FORBIDDEN, &json!("sudo-required")), "{much:?}");
+    assert_eq!(fay.post("/api/admin/refunds", &refund(5_000)).await.status, StatusCode::CREATED);
+    let sure = fay.post("/api/auth/sudo", &json!({"password": "password123"})).await;
+    let fay = fay.with_token(sure.body["token"].as_str().unwrap());
+    let given = fay.post("/api/admin/refunds", &refund(5_001)).await;
+    assert_eq!(given.status, StatusCode::CREATED, "{given:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn money_is_given_back_in_parts_until_nothing_is_left() {
     let shop = Shop::open().await;
     let version = shop.ada.get(&format!("/api/orders/{}", shop.order)).await.body["version"].as_u64().unwrap();

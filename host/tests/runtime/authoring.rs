@@ -143,6 +143,21 @@ fn a_config_says_what_the_component_is_granted_and_which_one_is_expected() {
     assert!(text.contains("has no component 'nobody'; it has 'fraud-checker'"), "{output:?}");
 }
 
+#[test]
+fn a_folder_of_its_authors_own_takes_no_cache_and_is_left_as_it_is() {
+    let (folder, file) = placed("hostile.wasm", &built("hostile"));
+    let own = folder.path().join("notes");
+    std::fs::create_dir(&own).expect("a folder");
+    std::fs::write(own.join("ideas.txt"), "mine").expect("a file");
+    let output = said(&["check", "--cache", &own.to_string_lossy()], &file);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && text.contains("for --cache has other files"), "{output:?}");
+    let left: Vec<_> = std::fs::read_dir(&own).expect("it is there").map(|entry| entry.expect("a file").file_name()).collect();
+    assert_eq!(left, ["ideas.txt"]);
+    let empty = folder.path().join("empty");
+    assert!(said(&["check", "--cache", &empty.to_string_lossy()], &file).status.success(), "a new one is made");
+}
+
 /// Has `hostile` do a job with this data; gives what was printed, and the exit status.
 fn called(data: &Value, more: &[&str]) -> (Value, Option<i32>) {
     let (folder, file) = placed("hostile.wasm", &built("hostile"));

@@ -77,7 +77,8 @@ on_each_store! {
         what_is_searched_for_is_found_in_pages_whatever_is_asked,
         a_resource_is_found_by_what_its_data_is_now,
         a_resource_is_found_alike_by_who_says_what_it_was_and_who_does_not,
-        notes_are_read_newest_first_and_go_with_their_resource;
+        notes_are_read_newest_first_and_go_with_their_resource,
+        what_is_made_and_reached_is_counted_by_the_minute;
     runs:
         due_runs_are_claimed_oldest_first,
         no_run_is_claimed_twice,

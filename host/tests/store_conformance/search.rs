@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use millrace::store::{Commit, Database, Matches, Note, Resource, Search, Store, Wanted, open};
+use millrace::store::{Commit, Database, Figure, Guard, HistoryRow, Matches, Note, Resource, Search, Store, Wanted, open};
 use serde_json::json;
 
 use crate::test_env::{TestEnv, all_at_once, at, change, create, instance, keys, moved, object, product};
@@ -183,13 +183,13 @@ pub async fn notes_are_read_newest_first_and_go_with_their_resource(env: TestEnv
         author: "user-1".into(),
         text: text.into(),
     };
-    assert_eq!(env.store.resources.add_note(note("1", "early"), None).await.unwrap(), None);
+    assert_eq!(env.store.resources.add_note(note("1", "early"), None, None).await.unwrap(), None);
     env.store.resources.commit(create(product("1"))).await.unwrap();
     env.store.resources.commit(create(product("2"))).await.unwrap();
     let mut numbers = Vec::new();
     for text in ["a", "b", "c"] {
-        numbers.push(env.store.resources.add_note(note("1", text), None).await.unwrap().unwrap());
-        env.store.resources.add_note(note("2", text), None).await.unwrap().unwrap();
+        numbers.push(env.store.resources.add_note(note("1", text), None, None).await.unwrap().unwrap());
+        env.store.resources.add_note(note("2", text), None, None).await.unwrap().unwrap();
     }
     let texts = async |before, limit| {
         let notes = env.store.resources.notes("products", "1", before, limit).await.unwrap();
@@ -286,4 +286,52 @@ async fn a_page_of_a_hundred_thousand_is_found_at_once() {
     assert!(slow.is_empty(), "{slow:?}");
     let places: BTreeSet<Timestamp> = find(&store, &searches(50)[0].1).await.resources.iter().map(|one| one.created_at).collect();
     assert_eq!(places.last(), Some(&at((many() - 1) / 2)), "the newest come first");
+}
+
+pub async fn what_is_made_and_reached_is_counted_by_the_minute(env: TestEnv) {
+    let of = |number: i64, total: &str, seconds: i64| {
+        let mut order = instance(&format!("o-{number}"));
+        order.data = object(json!({"total": total}));
+        (order.created_at, order.updated_at) = (at(seconds), at(seconds));
+        order
+    };
+    let first = at(0).as_second().div_euclid(60);
+    for number in 0..3 {
+        env.store.resources.commit(create(of(number, "10.50", 60 * number))).await.unwrap();
+    }
+    let step = async |number: i64, version: u64, seconds: i64, (from, to): (&str, &str)| {
+        let mut order = of(number, "10.50", seconds);
+        (order.version, order.state) = (version + 1, to.to_owned());
+        let row = HistoryRow {
+            seq: version,
+            from: from.into(),
+            to: to.into(),
+            transition: "go".into(),
+            at: at(seconds),
+            cause: "api".into(),
+            component: None,
+            digest: None,
+            attempt: None,
+            reason: None,
+        };
+        let commit = Commit { change: Some((Guard::Version(version), order)), history: vec![row], ..Commit::default() };
+        env.store.resources.commit(commit).await
+    };
+    step(0, 1, 61, ("new", "paid")).await.unwrap();
+    step(1, 1, 62, ("new", "paid")).await.unwrap();
+    step(1, 2, 63, ("paid", "sent")).await.unwrap();
+    step(0, 2, 121, ("paid", "given up")).await.unwrap();
+    step(2, 7, 122, ("new", "paid")).await.unwrap_err();
+    let figures = env.store.resources.figures("orders", (first, first + 10)).await.unwrap();
+    let figure = |minute: i64, made, reached, gone: u64| Figure {
+        minute: first + minute,
+        made,
+        reached,
+        amount: 1_050 * reached as i64,
+        gone,
+        gone_amount: 1_050 * gone as i64,
+    };
+    assert_eq!(figures, [figure(0, 1, 0, 0), figure(1, 1, 2, 0), figure(2, 1, 0, 1)]);
+    assert_eq!(env.store.resources.figures("orders", (first + 1, first + 2)).await.unwrap(), [figure(1, 1, 2, 0)]);
+    assert!(env.store.resources.figures("others", (first, first + 10)).await.unwrap().is_empty());
 }

@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use millrace::clock::Clock;
 use millrace::store::memory::Memory;
 use millrace::store::{
-    AuditEntry, Commit, Conflict, Database, Form, Guard, HistoryRow, Key, KeysOf, Object, OutboxRow, Progress, Resource, RunStatus,
-    Settled, StartedBy, StepRun, StockLine, Stocking, Store, StoreError, Timer, open,
+    AuditEntry, Commit, Conflict, Counted, Database, Form, Guard, HistoryRow, Key, KeysOf, Object, OutboxRow, Progress, Resource,
+    RunStatus, Settled, StartedBy, StepRun, StockLine, Stocking, Store, StoreError, Timer, open,
 };
 use millrace_workflow::{Instance, RunKind};
 use serde_json::json;
@@ -87,7 +87,8 @@ pub fn keys() -> Vec<KeysOf> {
         key("total", "total", Form::Hundredths),
         key("?transaction", "transaction", Form::Text),
     ];
-    vec![KeysOf { kind: "orders".into(), keys }]
+    let counted = Counted { amount: "total".into(), form: Form::Hundredths, states: ["paid".to_owned(), "sent".to_owned()].into() };
+    vec![KeysOf { kind: "orders".into(), keys, counted: Some(counted) }]
 }
 
 pub fn settings(folder: &TempDir) -> Database {

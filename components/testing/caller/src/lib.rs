@@ -1,4 +1,5 @@
-//! A component that sends the request its job describes, `{service, path, headers, body, key}`, and answers with what came back.
+//! A component that sends the request its job describes, `{service, path, headers, body, key}`, and answers with what came back; with `fail` it
+//! fails with that, the time and some random numbers as its reason.
 
 use serde_json::{Value, json};
 use wasip2::http::outgoing_handler::handle;
@@ -53,8 +54,20 @@ impl Guest for Caller {
             Ok((status, body)) => json!({ "status": status, "body": body, "value": value }),
             Err(error) => json!({ "error": format!("{error:?}"), "value": value }),
         };
+        if data["fail"] == true {
+            return Err(Failure::Transient(format!("{called} {}", found())));
+        }
         Ok(Outcome::Accepted(called.to_string()))
     }
+}
+
+/// What is different each time.
+fn found() -> String {
+    let wall = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let steady = wasip2::clocks::monotonic_clock::now;
+    let random = wasip2::random::random::get_random_u64;
+    let insecure = wasip2::random::insecure_seed::insecure_seed();
+    format!("{} {} {} {} {:x} {:x} {insecure:?}", wall(), wall(), steady(), steady(), random(), random())
 }
 
 fn call(data: &Value) -> Result<(u16, String), ErrorCode> {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::{Client, Target, Why, each, tell, word};
+use super::{Client, Printed, Target, Why, each, tell, word};
 
 /// What is done with components.
 #[derive(Debug, clap::Subcommand)]
@@ -86,6 +86,9 @@ pub enum Command {
     /// Have a share of the new visits run on an uploaded version, or a file, which is uploaded before, until a rule takes it or throws it
     /// out. Without a version: show the last canary.
     Canary(Box<Canary>),
+    /// Make an attempt that failed again, with what it found and nothing granted, and tell whether the answer is the same. Nothing is kept of
+    /// it. Without a run: list those that can be made again.
+    Replay(Replay),
     /// Have a version serve that served before.
     Rollback {
         /// Its name.
@@ -99,6 +102,44 @@ pub enum Command {
         #[command(flatten)]
         target: Target,
     },
+}
+
+/// An attempt that is made again.
+#[derive(Debug, clap::Args)]
+pub struct Replay {
+    /// Key of its run, as the list has it.
+    run: Option<String>,
+    /// Which attempt; the last that was kept if not given.
+    #[arg(long, requires = "run")]
+    attempt: Option<u32>,
+    /// Digest of the version, or a file, which is uploaded before; the version that ran if not given.
+    #[arg(long, requires = "run", conflicts_with = "now")]
+    digest: Option<String>,
+    /// On the version that serves now.
+    #[arg(long, requires = "run")]
+    now: bool,
+    /// Where and as whom it is asked.
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Replay {
+    async fn ask(&self, client: &Client, out: &mut Printed) -> anyhow::Result<()> {
+        let list = client.get(&["recordings"], &[]).await?;
+        let Some(run) = &self.run else {
+            return tell(&self.target, out, &list, |list| each(list, "items").iter().map(recorded).collect());
+        };
+        let found = each(&list, "items").iter().find(|one| one["run"] == run.as_str());
+        let name = word(
+            &found.with_context(|| format!("no failed attempt of the run '{run}' was kept; `millrace components replay` lists them"))?["component"],
+        );
+        let digest = match &self.digest {
+            Some(version) => Some(digest_of(client, &name, version).await?),
+            None => None,
+        };
+        let body = json!({"run": run, "attempt": self.attempt, "digest": digest, "now": self.now});
+        tell(&self.target, out, &client.post(&["components", &name, "replay"], &body, None).await?, replayed)
+    }
 }
 
 /// A canary that is begun, stopped or shown.
@@ -194,6 +235,7 @@ pub fn run(command: Command) -> ExitCode {
             tell(&target, out, &done, |done| format!("{}\n", word(&done["done"])))
         }),
         Command::Canary(canary) => canary.target.ask(async |client, out| tell(&canary.target, out, &canary.ask(client).await?, course)),
+        Command::Replay(replay) => replay.target.ask(async |client, out| replay.ask(client, out).await),
         Command::Rollback { name, digest, why, target } => target.ask(async |client, out| {
             let done = client.post(&["components", &name, "rollback"], &json!({"digest": digest, "reason": why.reason}), None).await?;
             tell(&target, out, &done, |done| format!("{}\n", word(&done["done"])))
@@ -218,6 +260,26 @@ fn differences(compared: &Value) -> String {
             let (at, ours, theirs) = (word(&one["at"]), &one["serving"], &one["candidate"]);
             let _ = writeln!(text, "{} {} {} {at}: {ours} -> {theirs}", word(&instance["kind"]), word(&instance["id"]), word(&job["step"]));
         }
+    }
+    text
+}
+
+/// An attempt that can be made again.
+fn recorded(one: &Value) -> String {
+    let reason = one["reason"].as_str().unwrap_or_default();
+    let [run, at, component, digest, outcome] = ["run", "at", "component", "digest", "outcome"].map(|name| word(&one[name]));
+    format!("{run} attempt={} {at} {component} {} {outcome} {reason}\n", one["attempt"], digest.get(..12).unwrap_or(&digest))
+}
+
+/// What came of making it again.
+fn replayed(made: &Value) -> String {
+    let same = if made["same"] == true { "the same answer" } else { "another answer" };
+    let mut text = format!("{same}: {} {}\n", word(&made["now"]["outcome"]), made["now"]["reason"].as_str().unwrap_or_default());
+    if made["complete"] == false {
+        text.push_str("not everything that the attempt found was kept, so this one may have found something else\n");
+    }
+    for one in each(made, "differences") {
+        let _ = writeln!(text, "{}: {} -> {}", word(&one["at"]), one["then"], one["now"]);
     }
     text
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::config::context::{At, Context};
 use crate::config::draws::DrawsSettings;
+use crate::config::figures::{FiguresSettings, figures};
 use crate::config::finding::Findings;
 use crate::config::found_by::{FilterEntry, filterable};
 use crate::config::leaf::{HeaderValue, OwnerName, RoleList};
@@ -67,6 +68,9 @@ pub struct ApiHandler {
     /// `total: {field: total, form: money}` for `minTotal` and `maxTotal`, in minor units.
     #[serde(default)]
     pub filterable: BTreeMap<String, FilterEntry>,
+    /// What is counted of its resources in each minute, at `GET /things/figures` with `scope: all`: how many were made, and how many have entered
+    /// one of `states`, with their amounts. It is kept for eight days.
+    pub figures: Option<FiguresSettings>,
     /// Whether there are notes at `/{id}/notes`, which are no part of a resource: whoever may call these routes reads and writes them. They are
     /// never changed.
     #[serde(default)]
@@ -240,6 +244,7 @@ impl ModuleType for ApiHandler {
             per_owner: None,
             searchable: self.searchable.clone(),
             filterable: filterable(&self.filterable, at, findings),
+            figures: self.figures.as_ref().map(|settings| figures(settings, self.workflow_type.as_deref(), at, context, findings)),
             // Known when it is known whose the resources are.
             draws: None,
             pricing: self.pricing(at, context, findings),

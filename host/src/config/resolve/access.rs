@@ -11,7 +11,7 @@ use crate::config::modules::auth_middleware::AuthMiddleware;
 use crate::config::report::Code;
 use crate::config::sections::RouteEntry;
 use crate::plan::access::{Role, Roles};
-use crate::plan::{Access, Endpoint, Middleware, Operation, Owner, ResourceHandler, Route, Scope};
+use crate::plan::{Access, Endpoint, Middleware, Operation, Owner, ResourceHandler, Route, Scope, SudoAbove};
 
 const OWNERS: &str =
     "write `owner: creator` where only who has created one may see and change it, or `owner: none` where they belong to nobody";
@@ -28,6 +28,7 @@ pub(super) fn complete(context: &Context<'_>, routes: &mut [Option<Route>], reso
         route.access = access(context, resources, (entry, route), &pointer, findings);
         route.scope = scope(resources, (entry, route), &pointer, findings);
         route.sudo = sudo(context, entry, route);
+        route.sudo_above = sudo_above((entry, route), &pointer, findings);
     }
 }
 
@@ -103,6 +104,20 @@ fn sudo(context: &Context<'_>, entry: &RouteEntry, route: &Route) -> Option<Dura
     let own = if let Endpoint::Account(operation) = route.endpoint { operation.sudo() } else { None };
     let of_middleware = |name: &String| context.module(name)?.settings::<AuthMiddleware>()?.sudo.map(|given| given.0);
     own.into_iter().chain(entry.middlewares.iter().filter_map(of_middleware)).min()
+}
+
+/// For how much the password has to be shown again.
+fn sudo_above((entry, route): (&RouteEntry, &Route), pointer: &str, findings: &mut Findings) -> Option<SudoAbove> {
+    let written = entry.sudo_above.as_ref()?;
+    let creates = matches!(&route.endpoint, Endpoint::Resource { operation: Operation::Create, .. });
+    if !creates || route.access == Access::Anyone {
+        let message = format!("{} {} creates nothing for somebody with a token", route.method, route.path);
+        let help = "`sudoAbove` is for routes that create a resource and need a token".to_owned();
+        findings.error(format!("{pointer}/sudoAbove"), Code::InvalidValue, message, help);
+        return None;
+    }
+    let above = i64::try_from(written.above).unwrap_or(i64::MAX);
+    Some(SudoAbove { field: written.field.clone(), above, within: written.within.0 })
 }
 
 /// Whether an answer depends on who asks, whatever the middlewares are.

@@ -54,6 +54,9 @@ fn resolved(context: &Context<'_>, settings: &DrawsSettings, at: At<'_>, finding
         let message = format!("workflow '{}' has no transition '{name}'", workflow.name);
         findings.error(at.setting("draws/emptied"), Code::UnknownName, message, help);
     }
+    if let Some(name) = &settings.emptied {
+        check_alone(context, (settings, from, name), findings);
+    }
     if settings.emptied.is_some() && settings.fulfilled.is_none() {
         let message = "without `fulfilled` nothing is emptied before it is fulfilled, so `emptied` is never made";
         findings.error(at.setting("draws/emptied"), Code::MissingPart, message, "write the states in `fulfilled`".to_owned());
@@ -74,6 +77,30 @@ fn resolved(context: &Context<'_>, settings: &DrawsSettings, at: At<'_>, finding
         fulfilled: settings.fulfilled.as_ref().unwrap_or(&settings.states).iter().cloned().collect(),
         emptied: settings.emptied.clone(),
     })
+}
+
+/// That nothing makes the transition but what draws all of it: made by hand or by an event, it would end an instance of which nothing was drawn.
+fn check_alone(context: &Context<'_>, (settings, from, name): (&DrawsSettings, &ApiHandler, &str), findings: &mut Findings) {
+    let message = format!("'{name}' is made by what draws all of '{}', and by nothing else", settings.from);
+    let help = || "take it out here, or out of `draws/emptied`".to_owned();
+    if let Some(at) = context.module(&settings.from).map(|module| module.at) {
+        for (action, entry) in &from.actions {
+            if entry.transitions.iter().any(|transition| transition == name) {
+                findings.error(at.setting(&format!("actions/{action}")), Code::InvalidValue, &message, help());
+            }
+        }
+    }
+    let is_it = |workflow: &str, action: &str| from.workflow_type.as_deref() == Some(workflow) && action == name;
+    for (index, trigger) in context.triggers.http.iter().flat_map(|http| &http.routes).enumerate() {
+        if is_it(&trigger.workflow, &trigger.action) {
+            findings.error(format!("/triggers/http/routes/{index}/action"), Code::InvalidValue, &message, help());
+        }
+    }
+    for (index, trigger) in context.triggers.event.iter().flat_map(|event| &event.subscriptions).enumerate() {
+        if is_it(&trigger.workflow, &trigger.action) {
+            findings.error(format!("/triggers/event/subscriptions/{index}/action"), Code::InvalidValue, &message, help());
+        }
+    }
 }
 
 /// An `api.handler` as what a hook of `workflow` starts: it draws from what that workflow moves, and what it makes is one that its own schema takes.

@@ -25,7 +25,7 @@ use crate::plan::{Access, AccountOperation, Endpoint, Middleware, Operation, Res
 
 const HANDLERS: [&str; 4] = [AuthJwt::TYPE, ApiHandler::TYPE, SimpleProxy::TYPE, PersistenceStore::TYPE];
 const MIDDLEWARES: [&str; 4] = [Cors::TYPE, RequestId::TYPE, RateLimit::TYPE, AuthMiddleware::TYPE];
-const RESOURCE_ROUTES: &str = "accepted: GET or POST /things, GET, PUT or DELETE /things/{id}, GET /things/{id}/events, POST /things/{id}/<action>; where the handler says so, GET /things/export and GET or POST /things/{id}/notes";
+const RESOURCE_ROUTES: &str = "accepted: GET or POST /things, GET, PUT or DELETE /things/{id}, GET /things/{id}/events, POST /things/{id}/<action>; where the handler says so, GET /things/export, GET /things/figures and GET or POST /things/{id}/notes";
 
 /// Routes by their position in the config; `None` where something is wrong.
 pub(super) fn routes(context: &Context<'_>, middlewares: &HashMap<usize, Middleware>, findings: &mut Findings) -> Vec<Option<Route>> {
@@ -95,6 +95,7 @@ fn route(
             access: Access::Anyone,
             scope: Scope::Own,
             sudo: None,
+            sudo_above: None,
         }),
         Err(accepted) => {
             let message = format!("'{name}' ({type_name}) does not know what to do on {} {}", entry.method, entry.path);
@@ -162,10 +163,12 @@ fn operation(entry: &RouteEntry, handler: Option<&ApiHandler>) -> Option<Operati
     let ids = segments.iter().filter(|s| **s == "{id}").count();
     let last = *segments.last()?;
     let is_searched = entry.scope == Some(ScopeName::All) && handler.is_some_and(ApiHandler::is_searched);
+    let is_counted = entry.scope == Some(ScopeName::All) && handler.is_some_and(|handler| handler.figures.is_some());
     let of_notes = last == "notes" && handler.is_some_and(|handler| handler.notes);
     let after_id = segments.len().checked_sub(2).and_then(|i| segments.get(i)) == Some(&"{id}");
     match (entry.method.as_str(), ids) {
         ("GET", 0) if is_searched && last == "export" => Some(Operation::Export),
+        ("GET", 0) if is_counted && last == "figures" => Some(Operation::Figures),
         ("GET", 0) if is_searched => Some(Operation::Search),
         ("GET", 0) => Some(Operation::List),
         ("POST", 0) => Some(Operation::Create),

@@ -14,7 +14,7 @@ use crate::http::table::{self, Entry, Table, Who};
 use crate::plan::{Access, Endpoint, Operation, Plan, ResourceHandler, Route, Scope, ShopOperation};
 use crate::services::audit;
 use crate::services::resources::view::CURSOR_PATTERN;
-use crate::services::resources::{MAX_PAGE, MAX_TERM, NoteBody, Parameter, Takes, parameters, usual_page};
+use crate::services::resources::{FiguresBody, MAX_PAGE, MAX_TERM, NoteBody, Parameter, Takes, parameters, usual_page};
 
 /// Any request.
 const ALWAYS: [(u16, &str); 3] = [
@@ -67,9 +67,15 @@ pub(super) fn operation(route: &Route, (entry, id): (&Entry, &str), (plan, table
     let roles = entry.roles().map(|roles| format!("Only for the roles {}", roles.joined(", ")));
     let sudo =
         entry.sudo.map(|seconds| format!("With the code sudo-required: the password was not shown again within the last {seconds} s"));
+    let much = route.sudo_above.as_ref().map(|much| {
+        let (field, above, within) = (&much.field, much.above, much.within.as_secs());
+        format!(
+            "With the code sudo-required: `{field}` is more than {above}, and the password was not shown again within the last {within} s"
+        )
+    });
     let needs_factor = !is_open && plan.auth.as_ref().is_some_and(|auth| !auth.second_factor.is_empty());
     let factor = needs_factor.then(|| "With the code second-factor-enrolment-required: a second factor has to be set up first".to_owned());
-    let refused: Vec<String> = roles.into_iter().chain(sudo).chain(factor).collect();
+    let refused: Vec<String> = roles.into_iter().chain(sudo).chain(much).chain(factor).collect();
     if !refused.is_empty() {
         answers = answers.problem(schemas, 403, &refused.join(". "));
     }
@@ -151,7 +157,9 @@ fn of_resource(handler: &ResourceHandler, operation: &Operation, (scope, table):
             let answers = page.problem(schemas, 422, "A parameter is wrong; `errors` names it");
             (format!("List {kind}"), page_parameters(handler), None, answers)
         }
-        Operation::Search | Operation::Export | Operation::Notes | Operation::AddNote => of_staff(handler, operation, schemas),
+        Operation::Search | Operation::Export | Operation::Figures | Operation::Notes | Operation::AddNote => {
+            of_staff(handler, operation, schemas)
+        }
         Operation::Create => {
             let created = shown(201, "Created; with a key that was used before, what was created then");
             let priced = handler.pricing.is_some();
@@ -213,6 +221,18 @@ fn of_staff(
             let narrowed = parameters(handler).into_iter().map(|one| narrowing(&one)).collect();
             (format!("Export {kind}"), narrowed, None, answers)
         }
+        Operation::Figures => {
+            let counted = "What was counted, each bucket of the time that is asked for";
+            let answers = Answers::default().content(200, counted, JSON, schemas.answer::<FiguresBody>()).problems(schemas, &[WRONG]);
+            let time = json!({"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]});
+            let bucket = json!({"type": "string", "enum": ["minute", "hour"], "default": "minute"});
+            let parameters = vec![
+                parameter("from", "query", false, "Where it begins, in the last eight days; an hour ago if not given", time.clone()),
+                parameter("to", "query", false, "Where it ends; now if not given", time),
+                parameter("bucket", "query", false, "How long a bucket is; there are 1500 at most", bucket),
+            ];
+            (format!("Figures of {kind}"), parameters, None, answers)
+        }
         Operation::Notes => {
             let answers = Answers::default().content(200, "A page of notes, the newest first", JSON, schemas.answer::<NotesBody>());
             let answers = answers.problems(schemas, &[MISSING, (422, "`limit` or `cursor` is wrong; `errors` names it")]);
@@ -225,8 +245,14 @@ fn of_staff(
             (format!("Read what was noted of {kind}"), parameters, None, answers)
         }
         Operation::AddNote => {
-            let answers = Answers::default().content(201, "Noted", JSON, schemas.answer::<NoteBody>()).problems(schemas, &[MISSING]);
-            (format!("Note something of {kind}"), vec![], Some((schemas.request::<NewNote>(), true)), answers)
+            let answers = Answers::default().content(
+                201,
+                "Noted; with a key that was used before, what was noted then",
+                JSON,
+                schemas.answer::<NoteBody>(),
+            );
+            let answers = answers.header(201, Header::Replayed).problems(schemas, &[MISSING]);
+            (format!("Note something of {kind}"), vec![idempotency_key()], Some((schemas.request::<NewNote>(), true)), answers)
         }
         _ => {
             let page = Answers::default().content(200, "A page; nextCursor leads to the next", JSON, schemas.page(handler));

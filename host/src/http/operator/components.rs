@@ -6,14 +6,15 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::Response;
+use serde::Deserialize;
 
 use super::instances::{Body, private};
 use crate::http::body::whole_of;
 use crate::http::error::{ApiError, quoted};
-use crate::http::extract::Id;
+use crate::http::extract::{Asked, Id};
 use crate::http::state::Serving;
 use crate::http::writes;
-use crate::services::console::{Actor, CanaryBody, CompareBody, Console, MAX_COMPONENT_BYTES, StopBody, SwapBody, TrialBody};
+use crate::services::console::{Actor, CanaryBody, CompareBody, Console, MAX_COMPONENT_BYTES, ReplayBody, StopBody, SwapBody, TrialBody};
 
 /// For a whole file.
 const UPLOAD_LIMIT: Duration = Duration::from_secs(60);
@@ -77,11 +78,12 @@ pub(super) async fn rollback(
 pub(super) async fn trial(
     State(serving): State<Serving>,
     console: Console,
+    actor: Actor,
     id: Id,
     Body(body): Body<TrialBody>,
 ) -> Result<Response, ApiError> {
     let name = named(&console, &id)?;
-    let trial = async move { console.try_out(&name, body).await };
+    let trial = async move { console.try_out(&actor, &name, body).await };
     Ok(private(Json(writes::finish(&serving.app.writes, trial).await?)))
 }
 
@@ -116,10 +118,33 @@ pub(super) async fn stop_canary(
 pub(super) async fn compare(
     State(serving): State<Serving>,
     console: Console,
+    actor: Actor,
     id: Id,
     Body(body): Body<CompareBody>,
 ) -> Result<Response, ApiError> {
     let name = named(&console, &id)?;
-    let compare = async move { console.compare(&name, &body).await };
+    let compare = async move { console.compare(&actor, &name, &body).await };
     Ok(private(Json(writes::finish(&serving.app.writes, compare).await?)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecordingsQuery {
+    component: Option<String>,
+}
+
+pub(super) async fn recordings(console: Console, Asked(asked): Asked<RecordingsQuery>) -> Result<Response, ApiError> {
+    Ok(private(Json(console.recordings(asked.component.as_deref())?)))
+}
+
+pub(super) async fn replay(
+    State(serving): State<Serving>,
+    console: Console,
+    actor: Actor,
+    id: Id,
+    Body(body): Body<ReplayBody>,
+) -> Result<Response, ApiError> {
+    let name = named(&console, &id)?;
+    let replay = async move { console.replay(&actor, &name, &body).await };
+    Ok(private(Json(writes::finish(&serving.app.writes, replay).await?)))
 }

@@ -37,7 +37,16 @@ pub(super) fn routes(state: &Arc<AppState>, settings: &plan::Operator) -> Router
         // Who may call it, the gate says: it knows what no route of a config does, whether somebody is on this machine.
         let name = format!("{} {}{}", operation.method, settings.prefix, operation.path);
         let (handler, operation_id) = (settings.name.clone(), operation.id.to_owned());
-        let route = Route { handler, operation: operation_id, name, access: Access::Anyone, scope: Scope::All, sudo: None, enrols: false };
+        let route = Route {
+            handler,
+            operation: operation_id,
+            name,
+            access: Access::Anyone,
+            scope: Scope::All,
+            sudo: None,
+            sudo_above: None,
+            enrols: false,
+        };
         let serving = Serving { app: Arc::clone(state), route: Arc::new(route) };
         let guarded = (operation.handler)().route_layer(from_fn_with_state((Arc::clone(&gate), operation), gate::admit));
         let methods = routes.entry(format!("{}{}", settings.prefix, operation.path)).or_default();

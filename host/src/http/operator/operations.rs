@@ -9,8 +9,8 @@ use crate::http::openapi::{self, Schemas};
 use crate::http::state::Serving;
 use crate::services::console::{
     Bulk, BulkResult, CanaryAnswer, CanaryBody, CheckBody, CompareBody, CompareResult, ComponentDetail, ComponentList, CountBody, Done,
-    InstanceBody, InstancePage, MendBody, MendResult, PlanBody, StopBody, SwapBody, SwapResult, TextBody, TrialBody, TrialResult,
-    VersionBody, WaitingBody, Written,
+    InstanceBody, InstancePage, MendBody, MendResult, PlanBody, RecordingList, ReplayBody, ReplayResult, StopBody, SwapBody, SwapResult,
+    TextBody, TrialBody, TrialResult, VersionBody, WaitingBody, Written,
 };
 
 /// One line of the list.
@@ -312,6 +312,21 @@ pub(in crate::http) static OPERATIONS: &[Operation] = &[
         answer: (|schemas| schemas.answer::<CanaryAnswer>(), JSON),
         handler: || delete(components::stop_canary),
     },
+    look(
+        "list_recordings",
+        "/recordings",
+        "Attempts that failed and can be made again, the newest first",
+        &[const { text("component", "Only those of this component") }],
+        |schemas| schemas.answer::<RecordingList>(),
+        || get(components::recordings),
+    ),
+    design(
+        "replay_component",
+        "/components/{name}/replay",
+        "Make an attempt that failed again, with what it found and nothing granted, and tell whether the answer is the same; nothing is kept of it",
+        (Some(|schemas| schemas.request::<ReplayBody>()), |schemas| schemas.answer::<ReplayResult>()),
+        || post(components::replay),
+    ),
     Operation {
         id: "live",
         method: "GET",

@@ -6,11 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::actor::Actor;
 use super::filter::Filter;
 use super::instance;
 use super::service::Console;
 use super::trial::{InstanceName, TrialResult};
-use crate::runtime::Tape;
+use crate::runtime::{Candidate, Tape};
 use crate::services::ServiceError;
 use crate::store::Resource;
 
@@ -21,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// After so long no further job is begun.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Differences that are told of one job.
-const MOST_DIFFERENCES: usize = 50;
+pub(super) const MOST_DIFFERENCES: usize = 50;
 
 /// Which version is compared with the one that serves.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -89,16 +90,17 @@ impl Console {
     ///
     /// # Errors
     /// There is no such component or version, none serves, or a number is out of its range.
-    pub async fn compare(&self, name: &str, body: &CompareBody) -> Result<CompareResult, ServiceError> {
+    pub async fn compare(&self, actor: &Actor, name: &str, body: &CompareBody) -> Result<CompareResult, ServiceError> {
         let limit = body.limit.unwrap_or(JOBS.0);
         if !(1..=JOBS.1).contains(&limit) {
             return Err(ServiceError::field("/limit", format!("{limit} is not accepted; expected 1 to {}", JOBS.1)));
         }
         let none = || ServiceError::Conflict(format!("no version of '{name}' serves with which another could be compared"));
         let serving = self.component(name)?.body.digest.ok_or_else(none)?;
-        let conflict = |error: anyhow::Error| ServiceError::Conflict(format!("{error:#}"));
-        let candidate = self.parts.runtime.candidate(name, &body.digest).await.map_err(conflict)?;
-        let candidate = candidate.about().digest.clone();
+        // Once for all jobs: a version that has never served is read from its copy.
+        let versions = (self.candidate(name, &serving).await?, self.candidate(name, &body.digest).await?);
+        let candidate = versions.1.about().digest.clone();
+        self.note_design(actor, (name, "compare"), &candidate).await?;
         let moved = Filter { digest: Some(serving.clone()), ..Filter::default() };
         let found = self.find(&moved, None, limit as usize).await?;
         let jobs = found.into_iter().filter_map(|found| Some((self.step_of(name, &found.resource, body.step.as_deref())?, found.resource)));
@@ -108,7 +110,7 @@ impl Console {
                 left_out += 1;
                 continue;
             }
-            compared.push(self.compare_one(name, (&serving, &candidate), step, &resource).await?);
+            compared.push(self.compare_one(name, &versions, step, &resource).await?);
         }
         let alike = compared.iter().filter(|one| one.differences.is_empty()).count();
         Ok(CompareResult { serving, candidate, compared: compared.len(), alike, left_out, jobs: compared })
@@ -124,7 +126,7 @@ impl Console {
     async fn compare_one(
         &self,
         name: &str,
-        (serving, candidate): (&str, &str),
+        (serving, candidate): &(Candidate, Candidate),
         step: String,
         resource: &Resource,
     ) -> Result<Compared, ServiceError> {
@@ -149,7 +151,7 @@ fn answer(result: &TrialResult) -> Value {
     json!({"outcome": outcome, "reason": reason, "code": code, "results": results, "limit": limit})
 }
 
-fn collect(at: String, ours: &Value, theirs: &Value, into: &mut Vec<Difference>) {
+pub(super) fn collect(at: String, ours: &Value, theirs: &Value, into: &mut Vec<Difference>) {
     if ours == theirs {
         return;
     }

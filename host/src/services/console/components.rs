@@ -80,6 +80,7 @@ impl Console {
         self.status(name)?;
         let judged = self.parts.runtime.judge(name, file).await;
         let about = judged.map_err(|error| ServiceError::field("", format!("{error:#}")))?;
+        self.note_design(actor, (name, "upload"), &about.digest).await?;
         tracing::info!(component = name, digest = about.digest, who = actor.who(), "a version of a component was uploaded");
         Ok(VersionBody::from(about))
     }

@@ -8,7 +8,7 @@ use crate::bus;
 use crate::clock::Clock;
 use crate::plan;
 use crate::runtime::Runtime;
-use crate::services::engine::{Active, Breakers, Canaries, Events, Holds, Pipeline, Workflows};
+use crate::services::engine::{Active, Breakers, Canaries, Events, Holds, Pipeline, Recordings, Workflows};
 use crate::services::messaging::Refusals;
 use crate::services::resources::Resources;
 use crate::store::{Audit, Backlog, Instances, Messages, Operations, StoreError};
@@ -49,6 +49,8 @@ pub struct Dependencies {
     pub breakers: Arc<Breakers>,
     /// Which components have a share of their visits run on another version.
     pub canaries: Arc<Canaries>,
+    /// Attempts that failed, as they were.
+    pub recordings: Arc<Recordings>,
     /// Moves instances.
     pub pipeline: Pipeline,
     /// The machines.

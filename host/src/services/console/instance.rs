@@ -14,7 +14,7 @@ use crate::store::{Found, HistoryRow, Object, Resource, RunStatus, StepRun, Time
 /// Transitions that one answer shows.
 const HISTORY_PAGE: usize = 200;
 /// What is shown in the place of what is private.
-const HIDDEN: &str = "[hidden]";
+pub(super) const HIDDEN: &str = "[hidden]";
 
 /// Reads one instance, with its history before that number.
 pub(super) async fn show(parts: &Dependencies, (kind, id): (&str, &str), before: u64) -> Result<InstanceBody, ServiceError> {

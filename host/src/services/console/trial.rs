@@ -5,9 +5,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::actor::Actor;
 use super::instance;
 use super::service::Console;
-use crate::runtime::{Job, Limit, Tape, Verdict};
+use crate::runtime::{Candidate, Job, Limit, Tape, Verdict};
 use crate::services::ServiceError;
 use crate::store::Object;
 
@@ -64,7 +65,7 @@ impl Console {
     ///
     /// # Errors
     /// There is no such component, version or instance; neither data nor an instance was given.
-    pub async fn try_out(&self, name: &str, trial: TrialBody) -> Result<TrialResult, ServiceError> {
+    pub async fn try_out(&self, actor: &Actor, name: &str, trial: TrialBody) -> Result<TrialResult, ServiceError> {
         let TrialBody { digest, step, data, instance } = trial;
         let (id, data) = match (data, instance) {
             (Some(data), None) => ("trial".to_owned(), data),
@@ -82,13 +83,32 @@ impl Console {
             None => serving()?.ok_or_else(none)?,
         };
         let step = step.unwrap_or_else(|| "trial".to_owned());
-        self.rehearse(name, &digest, job(("trial".to_owned(), step), &id, &data, TIMEOUT), None).await
+        let candidate = self.candidate(name, &digest).await?;
+        self.note_design(actor, (name, "trial"), &digest).await?;
+        self.rehearse(name, &candidate, job(("trial".to_owned(), step), &id, &data, TIMEOUT), None).await
+    }
+
+    /// A version of a component, to do some jobs.
+    pub(super) async fn candidate(&self, name: &str, digest: &str) -> Result<Candidate, ServiceError> {
+        self.parts.runtime.candidate(name, digest).await.map_err(|error| ServiceError::Conflict(format!("{error:#}")))
+    }
+
+    /// Writes down who has a version of a component do something.
+    pub(super) async fn note_design(&self, actor: &Actor, (name, action): (&str, &str), digest: &str) -> Result<(), ServiceError> {
+        let (action, subject) = (format!("components.{action}"), format!("components/{name}@{digest}"));
+        self.note(actor.of.did(self.parts.clock.now(), action, subject, None)).await
     }
 
     /// Has a version do a job, with nothing granted, and finding what a tape says.
-    pub(super) async fn rehearse(&self, name: &str, digest: &str, job: Job, tape: Option<Tape>) -> Result<TrialResult, ServiceError> {
+    pub(super) async fn rehearse(
+        &self,
+        name: &str,
+        candidate: &Candidate,
+        job: Job,
+        tape: Option<Tape>,
+    ) -> Result<TrialResult, ServiceError> {
         let config = self.parts.workflows.step_config(&job.workflow, &job.step).cloned();
-        let tried = self.parts.runtime.try_out(name, digest, job, config.as_ref(), tape).await;
+        let tried = self.parts.runtime.try_out(name, candidate, job, config.as_ref(), tape).await;
         let report = tried.map_err(|error| ServiceError::Conflict(format!("{error:#}")))?;
         let (outcome, reason, code, results) = match report.verdict {
             Verdict::Accepted(results) => ("accepted", None, None, results),
@@ -97,7 +117,15 @@ impl Console {
             Verdict::Permanent(reason) => ("permanent", Some(reason), None, Object::new()),
         };
         let limit = report.limit.map(Limit::as_str);
-        Ok(TrialResult { digest: digest.to_owned(), outcome, reason, code, results, seconds: report.wall.as_secs_f64(), limit })
+        Ok(TrialResult {
+            digest: candidate.about().digest.clone(),
+            outcome,
+            reason,
+            code,
+            results,
+            seconds: report.wall.as_secs_f64(),
+            limit,
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use millrace_workflow::RunKind;
 
 use super::breaker::{Breakers, LeftAlone};
 use super::canary::{Canaries, Canary};
@@ -12,6 +13,7 @@ use super::crash_suspects::CrashSuspects;
 use super::credentials::{Credentials, Wait};
 use super::in_hand::Held;
 use super::jobs::Jobs;
+use super::recordings::Recordings;
 use super::waker::RunWaker;
 use super::workflows::Workflows;
 use crate::clock::{self, Clock};
@@ -53,6 +55,7 @@ pub(super) struct Attempts {
     pub(super) jobs: Jobs,
     pub(super) breakers: Arc<Breakers>,
     pub(super) canaries: Arc<Canaries>,
+    pub(super) recordings: Arc<Recordings>,
     pub(super) credentials: Arc<Credentials>,
     pub(super) crash_suspects: CrashSuspects,
     pub(super) waker: RunWaker,
@@ -81,7 +84,10 @@ impl Attempts {
             return Attempt::NotMade;
         }
         let paused = clock::paused();
-        let report = self.make_attempt(run, resource, place, canary.as_deref()).await;
+        let mut report = self.make_attempt(run, resource, place, canary.as_deref()).await;
+        if let Some(recording) = report.recording.take() {
+            self.recordings.keep(run, *recording, self.clock.now());
+        }
         if matches!(report.verdict, Verdict::Transient(_)) && clock::paused() > paused {
             return Attempt::Excused;
         }
@@ -96,14 +102,24 @@ impl Attempts {
                 if credentials.accepted(&run.component) {
                     self.waker.wake(&run.component);
                 }
-                self.made(run, canary.as_deref(), report)
+                self.made(run, canary.as_deref(), report, false)
             }
-            _ => self.made(run, canary.as_deref(), report),
+            _ => {
+                let is_last = canary.is_some() && self.is_last(run, resource).await;
+                self.made(run, canary.as_deref(), report, is_last)
+            }
         }
     }
 
-    fn made(&self, run: &StepRun, canary: Option<&Canary>, report: Report) -> Attempt {
-        if self.canaries.record(run, canary, &report) { Attempt::Broken(report) } else { Attempt::Made(report) }
+    fn made(&self, run: &StepRun, canary: Option<&Canary>, report: Report, is_last: bool) -> Attempt {
+        if self.canaries.record(run, canary, &report, is_last) { Attempt::Broken(report) } else { Attempt::Made(report) }
+    }
+
+    /// Whether the visit has no attempt left after this one.
+    async fn is_last(&self, run: &StepRun, resource: &Resource) -> bool {
+        let Some(progress) = resource.workflow.as_ref().filter(|_| run.kind == RunKind::Step) else { return false };
+        let pinned = self.workflows.pinned(&progress.workflow, &progress.machine).await;
+        pinned.is_ok_and(|pinned| pinned.machine.step(&run.name).is_some_and(|step| step.retry.delay_after(run.attempt, 1.0).is_none()))
     }
 
     /// Whether the version that serves is left alone for nobody.

@@ -2,7 +2,7 @@
 //!
 //! Which visits these are follows from their keys, and all attempts at a visit are made on one version. A run that the candidate breaks is made
 //! again on the version that serves, under the same key and with the same number: it was no attempt. So are runs that the candidate says
-//! can never be done.
+//! can never be done, and the last attempt of a visit if it fails: no visit fails by the candidate alone.
 //!
 //! A canary is kept by the process and ends with it: then the version serves that served.
 
@@ -306,14 +306,15 @@ impl Canaries {
     }
 
     /// An attempt has ended, on the candidate of `chosen` or on the version that serves. Whether it is to be made again on the version that serves.
-    pub(super) fn record(&self, run: &StepRun, chosen: Option<&Canary>, report: &Report) -> bool {
+    /// What fails as the last attempt of its visit, which no other follows, is.
+    pub(super) fn record(&self, run: &StepRun, chosen: Option<&Canary>, report: &Report, is_last: bool) -> bool {
         let how = match &report.verdict {
             Verdict::Accepted(_) => How::Accepted,
             Verdict::Rejected { .. } => How::Rejected,
             Verdict::Transient(_) | Verdict::Permanent(_) => How::Failed,
         };
         // What a service refuses the candidate, it may well grant to the version that serves.
-        let broke = !report.answered || report.refused.is_some() || matches!(report.verdict, Verdict::Permanent(_));
+        let broke = is_last || !report.answered || report.refused.is_some() || matches!(report.verdict, Verdict::Permanent(_));
         match chosen {
             Some(canary) => {
                 let again = how == How::Failed && !broke;

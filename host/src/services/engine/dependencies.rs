@@ -13,6 +13,7 @@ use super::draws::Draws;
 use super::events::Events;
 use super::holds::Holds;
 use super::per_owner::PerOwner;
+use super::recordings::Recordings;
 use super::workflows::Workflows;
 use crate::clock::Clock;
 use crate::runtime::Runtime;
@@ -52,6 +53,8 @@ pub struct Dependencies {
     pub breakers: Arc<Breakers>,
     /// Which components have a share of their visits run on another version.
     pub canaries: Arc<Canaries>,
+    /// Attempts that failed, as they were.
+    pub recordings: Arc<Recordings>,
     /// What other processes know this one by.
     pub credentials: Arc<Credentials>,
     /// How many events may wait.

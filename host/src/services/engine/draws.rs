@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::commit_plan::{self, CommitPlan, Context, Creation};
 use super::events::Events;
-use super::workflows::Workflows;
+use super::workflows::{LookupError, Workflows};
 use crate::clock::Clock;
 use crate::plan::{self, ResourceHandler};
 use crate::store::{AuditEntry, Guard, Instances, Object, Resource, Search, StoreError, Wanted};
@@ -84,19 +84,35 @@ impl Draws {
         }
     }
 
-    /// Whether what it draws is drawn: not once it has ended as an error.
-    #[must_use]
-    pub fn counts(&self, resource: &Resource) -> bool {
-        let Some(progress) = resource.workflow.as_ref().filter(|progress| progress.finished) else { return true };
-        let current = self.workflows.current(&progress.workflow);
-        !current.is_some_and(|pinned| pinned.machine.definition().states.get(&resource.state).is_some_and(|state| state.is_error))
+    /// Those of `others` whose amounts are drawn: all but those that have ended as an error, by the machine that each began on. One whose machine
+    /// cannot be told counts.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn counted<'a>(&self, others: &'a [Resource]) -> Result<Vec<&'a Resource>, StoreError> {
+        let mut counted = Vec::new();
+        for other in others {
+            if !self.has_failed(other).await? {
+                counted.push(other);
+            }
+        }
+        Ok(counted)
     }
 
-    /// What is drawn of `source` by those of `others` that count.
+    async fn has_failed(&self, resource: &Resource) -> Result<bool, StoreError> {
+        let Some(progress) = resource.workflow.as_ref().filter(|progress| progress.finished) else { return Ok(false) };
+        match self.workflows.pinned(&progress.workflow, &progress.machine).await {
+            Ok(pinned) => Ok(pinned.machine.definition().states.get(&resource.state).is_some_and(|state| state.is_error)),
+            Err(LookupError::Store(error)) => Err(error),
+            Err(LookupError::Unusable { .. }) => Ok(false),
+        }
+    }
+
+    /// What is drawn of `source` by those that count.
     #[must_use]
-    pub fn sum(&self, draws: &plan::Draws, source: &Resource, others: &[Resource]) -> Drawn {
-        let of = |other: &Resource| other.data.get(&draws.amount).and_then(Value::as_i64).unwrap_or_default();
-        let drawn = others.iter().filter(|other| self.counts(other)).map(of).fold(0_i64, i64::saturating_add);
+    pub fn sum(draws: &plan::Draws, source: &Resource, counted: &[&Resource]) -> Drawn {
+        let of = |other: &&Resource| other.data.get(&draws.amount).and_then(Value::as_i64).unwrap_or_default();
+        let drawn = counted.iter().map(of).fold(0_i64, i64::saturating_add);
         let has = source.data.get(&draws.up_to).and_then(crate::store::hundredths).unwrap_or_default();
         Drawn { has, drawn }
     }
@@ -128,7 +144,7 @@ impl Draws {
             return Ok(None);
         }
         let others = self.others(&handler.kind, &source.id).await?;
-        let left = self.sum(draws, source, &others).left();
+        let left = Self::sum(draws, source, &self.counted(&others).await?).left();
         if left == 0 {
             return Ok(None);
         }

@@ -113,7 +113,7 @@ impl Pipeline {
     #[must_use]
     pub fn new(dependencies: &Dependencies) -> Self {
         let Dependencies { store, runtime, workflows, events, clock, tasks, stop, metrics, .. } = dependencies.clone();
-        let Dependencies { breakers, canaries, credentials, crash_suspects, .. } = dependencies.clone();
+        let Dependencies { breakers, canaries, recordings, credentials, crash_suspects, .. } = dependencies.clone();
         let (waker, outbox_grew) = (RunWaker::new(Arc::clone(&store), tasks.clone()), Arc::<Notify>::default());
         let hand = InHand::new(runtime.most_again(), waker.schedule_changed());
         let jobs = Jobs { workflows: Arc::clone(&workflows) };
@@ -135,6 +135,7 @@ impl Pipeline {
                 jobs,
                 breakers: Arc::clone(&breakers),
                 canaries,
+                recordings,
                 credentials,
                 crash_suspects,
                 waker: waker.clone(),

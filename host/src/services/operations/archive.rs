@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +15,8 @@ use serde::Serialize;
 use crate::clock::Clock;
 use crate::durable;
 use crate::plan::{self, Plan};
-use crate::store::{HistoryRow, Object, Operations, Resource, Resources, StoreError};
+use crate::services::engine::draws::DRAWN;
+use crate::store::{HistoryRow, Object, Operations, Resource, Resources, Search, StoreError, Wanted};
 use crate::telemetry::Metrics;
 
 /// Instances that are read, written and removed together, at most.
@@ -56,6 +58,8 @@ struct Inner {
     metrics: Metrics,
     kinds: Vec<Kind>,
     settings: plan::Archive,
+    /// Whether all that draws from another resource is found by that.
+    by_keys: Arc<AtomicBool>,
     problem: Mutex<Option<String>>,
 }
 
@@ -65,6 +69,8 @@ struct Kind {
     name: String,
     /// The kind that they draw from, and the field with the id of what that is.
     draws: Option<(String, String)>,
+    /// Kinds that draw from these.
+    drawn_by: Vec<String>,
 }
 
 /// Lines that are not written yet, and what they are about.
@@ -81,17 +87,23 @@ impl Archive {
         plan: &Plan,
         resources: Arc<dyn Resources>,
         operations: Arc<dyn Operations>,
-        clock: Clock,
-        metrics: Metrics,
+        (clock, metrics): (Clock, Metrics),
+        by_keys: Arc<AtomicBool>,
     ) -> Option<Self> {
         let settings = plan.database.as_ref()?.retention.instances.clone()?;
         let moved = plan.resources.iter().filter(|handler| handler.workflow.is_some());
         let draws = |handler: &plan::ResourceHandler| handler.draws.as_ref().map(|draws| (draws.from.clone(), draws.by.clone()));
-        let mut kinds: Vec<Kind> = moved.map(|handler| Kind { name: handler.kind.clone(), draws: draws(handler) }).collect();
+        let drawn_by = |kind: &str| {
+            let draw = |other: &&plan::ResourceHandler| other.draws.as_ref().is_some_and(|draws| draws.from == kind);
+            plan.resources.iter().filter(draw).map(|other| other.kind.clone()).collect()
+        };
+        let kind =
+            |handler: &plan::ResourceHandler| Kind { name: handler.kind.clone(), draws: draws(handler), drawn_by: drawn_by(&handler.kind) };
+        let mut kinds: Vec<Kind> = moved.map(kind).collect();
         // What is drawn from goes before what draws from it.
         kinds.sort_by_key(|kind| (kind.draws.is_some(), kind.name.clone()));
         kinds.dedup();
-        let inner = Inner { resources, operations, clock, metrics, kinds, settings, problem: Mutex::default() };
+        let inner = Inner { resources, operations, clock, metrics, kinds, settings, by_keys, problem: Mutex::default() };
         Some(Self { inner: Arc::new(inner) })
     }
 
@@ -123,7 +135,7 @@ impl Archive {
     }
 
     async fn pass_kind(&self, kind: &Kind, before: Timestamp) -> Result<u64, StoreError> {
-        let Kind { name: kind, draws } = kind;
+        let Kind { name: kind, draws, drawn_by } = kind;
         let (mut gone, mut seen) = (0, None);
         loop {
             let found = self.inner.operations.finished(kind, before, seen, BATCH).await?;
@@ -131,7 +143,7 @@ impl Archive {
             seen = Some((last.created_at, last.id.clone()));
             let mut batch = Batch::default();
             for resource in &found {
-                if self.is_counted(resource, draws.as_ref()).await? {
+                if self.is_counted(resource, draws.as_ref()).await? || self.is_drawn_from(resource, drawn_by).await? {
                     continue;
                 }
                 self.add(&mut batch, resource).await?;
@@ -150,6 +162,26 @@ impl Archive {
         let Some((from, by)) = draws else { return Ok(false) };
         let Some(id) = resource.data.get(by).and_then(serde_json::Value::as_str) else { return Ok(false) };
         Ok(self.inner.resources.resource(from, id).await?.is_some())
+    }
+
+    /// Whether something that draws from it has not ended: it may have to look at it yet, and what becomes of it belongs to it.
+    async fn is_drawn_from(&self, resource: &Resource, drawn_by: &[String]) -> Result<bool, StoreError> {
+        if !drawn_by.is_empty() && !self.inner.by_keys.load(Ordering::Acquire) {
+            return Ok(true);
+        }
+        for kind in drawn_by {
+            let keys = vec![Wanted::Text { name: DRAWN.to_owned(), is: resource.id.clone() }];
+            let mut search = Search { kind: kind.clone(), keys, limit: BATCH, ..Search::default() };
+            loop {
+                let found = self.inner.resources.find(&search).await?;
+                if found.resources.iter().any(|one| one.workflow.as_ref().is_some_and(|progress| !progress.finished)) {
+                    return Ok(true);
+                }
+                let Some(next) = found.next else { break };
+                search.after = Some(next);
+            }
+        }
+        Ok(false)
     }
 
     async fn add(&self, batch: &mut Batch, resource: &Resource) -> Result<(), StoreError> {

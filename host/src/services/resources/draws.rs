@@ -12,7 +12,7 @@ use super::view::View;
 use crate::plan::Draws;
 use crate::services::ServiceError;
 use crate::services::engine::commit_plan::CommitPlan;
-use crate::services::engine::{Drawn, LookupError, draws};
+use crate::services::engine::{self, Drawn, LookupError, draws};
 use crate::services::error::pointer;
 use crate::services::shop::money::Cents;
 use crate::store::{IdempotencyRow, Object, Resource, Touched};
@@ -87,7 +87,8 @@ impl Resources {
         let all = self.draws();
         let others = all.others(&handler.settings.kind, &id).await?;
         // What was emptied has left the states in which it can be drawn from; if what has emptied it came to nothing, it is drawn from once more.
-        let of_it = all.sum(draws, &source, &others);
+        let counted = all.counted(&others).await?;
+        let of_it = engine::Draws::sum(draws, &source, &counted);
         let asked_before = others.iter().filter_map(|other| other.data.get(&draws.amount)?.as_i64()).fold(0, i64::saturating_add);
         let was_emptied = !others.is_empty() && asked_before >= of_it.has;
         if !draws.states.contains(&source.state) && !was_emptied {
@@ -99,7 +100,6 @@ impl Resources {
             return Err(ServiceError::Conflict(format!("'{id}' was drawn from {MOST} times, which is as often as can be")));
         }
         let left = check_amount(of_it, &source, asked)?;
-        let counted: Vec<&Resource> = others.iter().filter(|other| all.counts(other)).collect();
         check_once(draws, &source, &counted, &data)?;
         let emptied = if left == 0 { self.emptied((handler, draws), &source).await? } else { None };
         for field in &draws.take {

@@ -5,6 +5,7 @@ mod changes;
 mod course;
 mod draws;
 mod export;
+mod figures;
 mod handler;
 mod notes;
 mod products;
@@ -16,6 +17,7 @@ pub mod view;
 
 pub use caller::Caller;
 pub use export::Exporting;
+pub use figures::FiguresBody;
 pub use handler::MAX_REASON;
 pub use notes::NoteBody;
 pub use products::{Imported, LevelPage, MovePage, Prices, ProductPage, ProductQuery, USUAL_PAGE};

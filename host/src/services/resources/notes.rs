@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::caller::Caller;
-use super::service::{Resources, page_size};
+use super::service::{IdempotencyKey, Resources, page_size};
 use crate::services::ServiceError;
-use crate::store::Note;
+use crate::store::{Conflict, IdempotencyRow, Note, StoreError};
 use crate::text;
 
 /// Characters of a note.
@@ -58,11 +58,18 @@ impl Resources {
         Ok((notes.into_iter().map(NoteBody::from).collect(), next))
     }
 
-    /// Adds a note to a resource that the caller reaches.
+    /// Adds a note to a resource that the caller reaches. The flag is true when the idempotency key was used before with the same request: the note
+    /// is the one that was written then.
     ///
     /// # Errors
-    /// Not there, or a text that is empty or too long.
-    pub async fn add_note(&self, handler: &str, caller: &Caller, id: &str, text: &str) -> Result<NoteBody, ServiceError> {
+    /// Not there, a text that is empty or too long, or the key was used for another request.
+    pub async fn add_note(
+        &self,
+        handler: &str,
+        caller: &Caller,
+        (id, text): (&str, &str),
+        key: Option<IdempotencyKey>,
+    ) -> Result<(NoteBody, bool), ServiceError> {
         let handler = self.handler(handler)?;
         let text = text.trim();
         if text.is_empty() || text::length(text) > MAX_TEXT {
@@ -73,7 +80,27 @@ impl Resources {
         let author = caller.user.as_ref().map(|user| user.id.clone()).unwrap_or_default();
         let (kind, id) = (handler.settings.kind.clone(), id.to_owned());
         let mut note = Note { seq: 0, kind, id, at: self.clock().now(), author, text: text.to_owned() };
-        note.seq = self.store().add_note(note.clone(), audit).await?.ok_or_else(|| handler.not_found(&note.id))?;
-        Ok(note.into())
+        let row = |IdempotencyKey { key, request_hash }| IdempotencyRow {
+            user: note.author.clone(),
+            key,
+            request_hash,
+            resource_id: String::new(),
+        };
+        let request = key.map(row);
+        match (self.store().add_note(note.clone(), audit, request.clone()).await, request) {
+            (Ok(seq), _) => {
+                note.seq = seq.ok_or_else(|| handler.not_found(&note.id))?;
+                Ok((note.into(), false))
+            }
+            (Err(StoreError::Conflict(Conflict::Idempotency(earlier))), Some(request)) => {
+                let other = || ServiceError::field("Idempotency-Key", format!("'{}' was used for another request", request.key));
+                let seq = earlier.resource_id.parse::<u64>().ok().filter(|_| earlier.request_hash == request.request_hash);
+                let seq = seq.ok_or_else(other)?;
+                let noted = self.store().notes(&note.kind, &note.id, seq.saturating_add(1), 1).await?;
+                let noted = noted.into_iter().find(|noted| noted.seq == seq).ok_or_else(other)?;
+                Ok((noted.into(), true))
+            }
+            (Err(error), _) => Err(error.into()),
+        }
     }
 }

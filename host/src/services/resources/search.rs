@@ -11,7 +11,7 @@ use super::view::{self, Page};
 use crate::plan::{self, FieldForm, ResourceHandler};
 use crate::services::ServiceError;
 use crate::services::engine::draws::DRAWN;
-use crate::store::{Form, Key, KeysOf, Matches, Resource, Search, Wanted};
+use crate::store::{Counted, Form, Key, KeysOf, Matches, Resource, Search, Wanted, end_of_id};
 use crate::text;
 
 /// Characters of a text that is searched for.
@@ -43,7 +43,8 @@ pub enum Takes {
     Flag,
 }
 
-/// What resources of `handler` are found by in the store; `None` if by nothing but their id.
+/// What resources of `handler` are found by in the store, and what is counted of them; `None` if they are found by nothing but their id and not
+/// counted.
 #[must_use]
 pub fn keys(handler: &ResourceHandler) -> Option<KeysOf> {
     let filters = handler.filterable.iter().map(|filter| Key {
@@ -57,9 +58,23 @@ pub fn keys(handler: &ResourceHandler) -> Option<KeysOf> {
     });
     let texts = handler.searchable.iter().map(|field| Key { name: searched(field), path: field.clone(), form: Form::Text });
     let drawn = handler.draws.iter().map(|draws| Key { name: DRAWN.to_owned(), path: draws.by.clone(), form: Form::Text });
-    let keys: Vec<Key> = filters.chain(texts).chain(drawn).collect();
-    (!keys.is_empty()).then(|| KeysOf { kind: handler.kind.clone(), keys })
+    let end = handler.is_searched().then(|| Key { name: ID_END.to_owned(), path: String::new(), form: Form::IdEnd });
+    let keys: Vec<Key> = filters.chain(texts).chain(drawn).chain(end).collect();
+    let counted = handler.figures.as_ref().map(counted);
+    (!keys.is_empty() || counted.is_some()).then(|| KeysOf { kind: handler.kind.clone(), keys, counted })
 }
+
+/// What the store counts.
+fn counted(figures: &plan::Figures) -> Counted {
+    let form = match figures.form {
+        FieldForm::Money => Form::Hundredths,
+        FieldForm::Number | FieldForm::Text => Form::Number,
+    };
+    Counted { amount: figures.field.clone(), form, states: figures.states.clone() }
+}
+
+/// The key of the end of an id.
+const ID_END: &str = "#";
 
 /// The key of a field that is searched: no filter has such a name.
 fn searched(field: &str) -> String {
@@ -190,7 +205,7 @@ fn bounded(name: &str, value: &str) -> Result<String, ServiceError> {
 }
 
 /// A time, or the beginning of a day; as an end the end of that day.
-fn time(name: &str, value: &str, is_end: bool) -> Result<Timestamp, ServiceError> {
+pub(super) fn time(name: &str, value: &str, is_end: bool) -> Result<Timestamp, ServiceError> {
     if let Ok(time) = value.parse::<Timestamp>() {
         return Ok(time);
     }
@@ -250,6 +265,13 @@ impl Resources {
         let prefix = &handler.settings.id_prefix;
         if !prefix.is_empty() && !term.starts_with(prefix.as_str()) {
             all.push(Search { id: Some(format!("{prefix}{term}")), ..search.clone() });
+        }
+        // As people are shown it, with or without the sign before it.
+        let short = term.strip_prefix('#').unwrap_or(term);
+        if let Some(end) = end_of_id(short).filter(|end| end.chars().count() == short.chars().count()) {
+            let mut one = search.clone();
+            one.keys.push(Wanted::Text { name: ID_END.to_owned(), is: end });
+            all.push(one);
         }
         let by_email = if term.contains('@') { self.users().user_by_email(term).await?.map(|user| user.id) } else { None };
         let owners = [Some(term.to_owned()).filter(|term| !term.contains('@')), by_email].into_iter().flatten();

@@ -26,8 +26,8 @@ use parking_lot::Mutex;
 
 use self::state::State;
 use super::{
-    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Found, Guard,
-    HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches, Messages, NewMove, Note,
+    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Figure, Found,
+    Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches, Messages, NewMove, Note,
     Operations, OutboxRow, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources, Search, Sought,
     Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange, Users,
 };
@@ -109,11 +109,21 @@ impl Memory {
 #[async_trait]
 impl Resources for Memory {
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        self.write(|state| state.commit(commit, self.epoch))
+        let added = state::figures_of(&commit, &self.keys);
+        self.write(|state| {
+            let committed = state.commit(commit, self.epoch)?;
+            state.count(added);
+            Ok(committed)
+        })
     }
 
     async fn commit_all(&self, commits: Vec<Commit>) -> Result<(), StoreError> {
-        self.write(|state| state.commit_all(commits, self.epoch))
+        let added: Vec<_> = commits.iter().flat_map(|commit| state::figures_of(commit, &self.keys)).collect();
+        self.write(|state| {
+            state.commit_all(commits, self.epoch)?;
+            state.count(added);
+            Ok(())
+        })
     }
 
     async fn resource(&self, kind: &str, id: &str) -> Result<Option<Resource>, StoreError> {
@@ -128,8 +138,8 @@ impl Resources for Memory {
         self.read(|state| state.matches(search, &self.keys))
     }
 
-    async fn add_note(&self, note: Note, audit: Option<AuditEntry>) -> Result<Option<u64>, StoreError> {
-        self.write(|state| Ok(state.add_note(note, audit)))
+    async fn add_note(&self, note: Note, audit: Option<AuditEntry>, request: Option<IdempotencyRow>) -> Result<Option<u64>, StoreError> {
+        self.write(|state| Ok(state.add_note(note, audit, request)?))
     }
 
     async fn notes(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<Note>, StoreError> {
@@ -146,6 +156,11 @@ impl Resources for Memory {
 
     async fn history_before(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
         self.read(|state| state.history_before(kind, id, before, limit))
+    }
+
+    async fn figures(&self, kind: &str, (from, to): (i64, i64)) -> Result<Vec<Figure>, StoreError> {
+        let kind = kind.to_owned();
+        self.read(|state| state.figures.range((kind.clone(), from)..(kind.clone(), to)).map(|(_, figure)| *figure).collect())
     }
 
     async fn prices(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<PriceRow>, StoreError> {

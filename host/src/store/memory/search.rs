@@ -2,8 +2,8 @@
 
 use std::cmp::Reverse;
 
-use super::super::{AuditEntry, KeysOf, Matches, Note, Resource, Search};
-use super::state::{State, to_micros};
+use super::super::{AuditEntry, Conflict, IdempotencyRow, KeysOf, Matches, Note, Resource, Search};
+use super::state::{Aged, State, to_micros};
 
 impl State {
     pub(super) fn matches(&self, search: &Search, keys: &[KeysOf]) -> Matches {
@@ -16,14 +16,28 @@ impl State {
         Matches { resources: found.into_iter().cloned().collect(), next }
     }
 
-    pub(super) fn add_note(&mut self, mut note: Note, audit: Option<AuditEntry>) -> Option<u64> {
-        self.resource(&note.kind, &note.id)?;
+    pub(super) fn add_note(
+        &mut self,
+        mut note: Note,
+        audit: Option<AuditEntry>,
+        request: Option<IdempotencyRow>,
+    ) -> Result<Option<u64>, Conflict> {
+        if self.resource(&note.kind, &note.id).is_none() {
+            return Ok(None);
+        }
+        if let Some(earlier) = request.as_ref().and_then(|request| self.idempotency(&request.user, &request.key)) {
+            return Err(Conflict::Idempotency(earlier));
+        }
         note.seq = self.notes.last_key_value().map_or(0, |(last, _)| *last) + 1;
         note.at = to_micros(note.at);
         let seq = note.seq;
         self.notes.insert(seq, note);
         self.note(audit);
-        Some(seq)
+        if let Some(row) = request {
+            let row = IdempotencyRow { resource_id: seq.to_string(), ..row };
+            self.idempotency.insert((row.user.clone(), row.key.clone()), Aged { written_at: self.now, row });
+        }
+        Ok(Some(seq))
     }
 
     pub(super) fn notes(&self, kind: &str, id: &str, before: u64, limit: usize) -> Vec<Note> {
@@ -36,7 +50,8 @@ fn fits(resource: &Resource, search: &Search, keys: &[KeysOf]) -> bool {
     let asks = || resource.workflow.as_ref().is_some_and(|progress| progress.attention.is_some());
     let is_before = |(at, id): &(_, String)| (resource.created_at, &resource.id) < (to_micros(*at), id);
     let has_keys = || {
-        let keyed = keys.iter().find(|keys| keys.kind == resource.kind).map(|keys| keys.of(&resource.data)).unwrap_or_default();
+        let keyed =
+            keys.iter().find(|keys| keys.kind == resource.kind).map(|keys| keys.of(&resource.id, &resource.data)).unwrap_or_default();
         search.keys.iter().all(|wanted| wanted.is_in(&keyed))
     };
     search.id.as_ref().is_none_or(|id| resource.id == *id)

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use millrace_workflow::Definition;
 
 use super::super::{
-    AuditEntry, AuditRow, Backlog, CommitStats, Conflict, DeadLetter, Guard, HistoryRow, Hold, IdempotencyRow, InboxRow, Line, Listing,
-    Note, OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, ReservationStatus, Resource, RunStatus, StepRun, StockLevel, StockMove, Timer,
+    AuditEntry, AuditRow, Backlog, Commit, CommitStats, Conflict, DeadLetter, Figure, Guard, HistoryRow, Hold, IdempotencyRow, InboxRow,
+    KeysOf, Line, Listing, Note, OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, ReservationStatus, Resource, RunStatus, StepRun,
+    StockLevel, StockMove, Timer, figures,
 };
 use super::accounts::Accounts;
 
@@ -69,6 +70,7 @@ pub(super) struct State {
     pub(super) stock: BTreeMap<String, StockLevel>,
     pub(super) stock_moves: Vec<StockMove>,
     pub(super) reservations: HashMap<String, Reservation>,
+    pub(super) figures: BTreeMap<(String, i64), Figure>,
     prices: HashMap<Name, BTreeMap<u64, PriceRow>>,
     machines: HashMap<String, Definition>,
     components: BTreeMap<String, String>,
@@ -167,6 +169,13 @@ impl State {
         let mut last: Vec<HistoryRow> = rows.range(..before).rev().take(limit).map(|(_, row)| row.clone()).collect();
         last.reverse();
         last
+    }
+
+    pub(super) fn count(&mut self, added: Vec<(String, Figure)>) {
+        for (kind, figure) in added {
+            let known = self.figures.entry((kind, figure.minute)).or_insert(Figure { minute: figure.minute, ..Figure::default() });
+            *known = known.with(&figure);
+        }
     }
 
     pub(super) fn add_prices(&mut self, name: &Name, rows: Vec<PriceRow>) {
@@ -468,4 +477,11 @@ fn is_after(resource: &Resource, listing: &Listing) -> bool {
         return resource.id > *id;
     }
     (resource.created_at, &resource.id) < (to_micros(*created_at), id)
+}
+
+/// What a commit and all that comes with it add to the figures of kinds.
+pub(super) fn figures_of(commit: &Commit, keys: &[KeysOf]) -> Vec<(String, Figure)> {
+    let kind = commit.change.as_ref().map(|(_, resource)| resource.kind.clone());
+    let own = kind.zip(figures::added(commit, keys));
+    own.into_iter().chain(commit.also.iter().flat_map(|other| figures_of(other, keys))).collect()
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, params};
 
+use super::super::figures::{self, Figure};
 use super::super::keys::Keyed;
 use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, InboxRow, Object, OutboxRow, Resource, RunStatus, Settled};
 use super::super::{KeysOf, StepRun, Timer, Touched};
@@ -21,6 +22,7 @@ pub(super) struct Prepared {
     instance: Option<String>,
     deadlines: Option<String>,
     keys: Option<Keys>,
+    figure: Option<Figure>,
     also: Vec<Self>,
 }
 
@@ -32,9 +34,9 @@ struct Keys {
 }
 
 impl Keys {
-    fn new(spec: &KeysOf, data: &Arc<Object>, before: Option<&Arc<Object>>) -> Self {
-        let is = spec.of(data);
-        let was = before.map(|before| if Arc::ptr_eq(before, data) { is.clone() } else { spec.of(before) });
+    fn new(spec: &KeysOf, resource: &Resource, before: Option<&Arc<Object>>) -> Self {
+        let is = spec.of(&resource.id, &resource.data);
+        let was = before.map(|before| if Arc::ptr_eq(before, &resource.data) { is.clone() } else { spec.of(&resource.id, before) });
         Self { is, was }
     }
 }
@@ -48,11 +50,12 @@ impl Prepared {
         let progress = resource.and_then(|resource| resource.workflow.as_ref());
         let instance = progress.map(|progress| serde_json::to_string(&progress.instance)).transpose()?;
         let deadlines = progress.map(|progress| deadlines_text(&progress.deadlines)).transpose()?.flatten();
+        let figure = figures::added(&commit, keys);
         let keys = resource.and_then(|resource| {
             let spec = keys.iter().find(|keys| keys.kind == resource.kind)?;
-            Some(Keys::new(spec, &resource.data, commit.before.as_ref()))
+            Some(Keys::new(spec, resource, commit.before.as_ref()))
         });
-        Ok(Self { commit, data, instance, deadlines, keys, also })
+        Ok(Self { commit, data, instance, deadlines, keys, figure, also })
     }
 
     /// Writes everything or fails at the first guard that does not hold; the caller undoes what was written by then.
@@ -74,6 +77,9 @@ impl Prepared {
             let pk = self.write_resource(writing, *guard, resource)?;
             for row in &self.commit.history {
                 insert_history(writing, pk, resource, row)?;
+            }
+            if let Some(figure) = &self.figure {
+                super::figures::add(writing, &resource.kind, figure)?;
             }
             for row in &self.commit.prices {
                 let insert = "INSERT INTO prices (resource, version, price, actor, at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
@@ -163,7 +169,7 @@ impl Prepared {
             (Some(was), _) => keys::change(writing, &of, was, is),
             (None, Some(data)) if *data == self.data => Ok(()),
             (None, data) => {
-                let was = data.as_ref().and_then(|data| serde_json::from_str(data).ok()).map(|data| spec.of(&data));
+                let was = data.as_ref().and_then(|data| serde_json::from_str(data).ok()).map(|data| spec.of(&resource.id, &data));
                 keys::change(writing, &of, &was.unwrap_or_default(), is)
             }
         }

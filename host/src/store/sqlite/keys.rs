@@ -3,10 +3,11 @@
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
-use super::super::AuditEntry;
 use super::super::keys::{KeyValue, Keyed, KeysOf, Note};
+use super::super::{AuditEntry, IdempotencyRow};
 use super::audit;
 use super::columns::{count, int, json, time};
+use super::idempotency::insert_idempotency;
 use super::writer::{UnitError, Writing, micros};
 
 /// Resources that one transaction gives their keys, so that the writer is never held for long.
@@ -53,7 +54,7 @@ pub(super) fn forget(writing: &Writing<'_>, pk: i64) -> rusqlite::Result<()> {
         statement.query_row([pk], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, json(row, 3)?)));
     let Some((kind, id, created_at, data)) = row.optional()? else { return Ok(()) };
     if let Some(spec) = writing.spec(&kind) {
-        change(writing, &Of { kind: &kind, id: &id, created_at }, &spec.of(&data), &Keyed::new())?;
+        change(writing, &Of { kind: &kind, id: &id, created_at }, &spec.of(&id, &data), &Keyed::new())?;
     }
     writing.run("DELETE FROM notes WHERE kind = ?1 AND id = ?2", [kind, id])?;
     Ok(())
@@ -124,13 +125,18 @@ fn give_from(writing: &Writing<'_>, spec: &KeysOf, first: i64) -> Result<Option<
     })?;
     let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
     for (_, id, created_at, data) in &rows {
-        change(writing, &Of { kind: &spec.kind, id, created_at: *created_at }, &Keyed::new(), &spec.of(data))?;
+        change(writing, &Of { kind: &spec.kind, id, created_at: *created_at }, &Keyed::new(), &spec.of(id, data))?;
     }
     let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < AT_ONCE;
     Ok(rows.last().filter(|_| !is_last).map(|(pk, ..)| pk + 1))
 }
 
-pub(super) fn add_note(writing: &Writing<'_>, note: &Note, entry: Option<AuditEntry>) -> Result<Option<u64>, UnitError> {
+pub(super) fn add_note(
+    writing: &Writing<'_>,
+    note: &Note,
+    entry: Option<AuditEntry>,
+    request: Option<IdempotencyRow>,
+) -> Result<Option<u64>, UnitError> {
     let added = writing.run(
         "INSERT INTO notes (kind, id, at, author, text)
          SELECT kind, id, ?3, ?4, ?5 FROM resources WHERE kind = ?1 AND id = ?2",
@@ -140,6 +146,9 @@ pub(super) fn add_note(writing: &Writing<'_>, note: &Note, entry: Option<AuditEn
         return Ok(None);
     }
     let seq = writing.connection.last_insert_rowid().unsigned_abs();
+    if let Some(request) = request {
+        insert_idempotency(writing, &IdempotencyRow { resource_id: seq.to_string(), ..request })?;
+    }
     audit::append(writing.connection, entry)?;
     Ok(Some(seq))
 }

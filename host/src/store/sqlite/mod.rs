@@ -10,6 +10,7 @@ mod check;
 mod columns;
 mod commit;
 mod connection;
+mod figures;
 mod finished;
 mod holds;
 mod idempotency;
@@ -43,7 +44,7 @@ use self::readers::Readers;
 use self::writer::WriterHandle;
 use super::{
     Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter,
-    Found, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches, Messages,
+    Figure, Found, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches, Messages,
     NewMove, Note, Operations, OutboxRow, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources,
     Search, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange,
     Users,
@@ -121,8 +122,8 @@ impl Resources for Sqlite {
         self.readers.read(move |connection| search::find(connection, &search)).await
     }
 
-    async fn add_note(&self, note: Note, audit: Option<AuditEntry>) -> Result<Option<u64>, StoreError> {
-        self.writer.write(move |writing| keys::add_note(writing, &note, audit)).await
+    async fn add_note(&self, note: Note, audit: Option<AuditEntry>, request: Option<IdempotencyRow>) -> Result<Option<u64>, StoreError> {
+        self.writer.write(move |writing| keys::add_note(writing, &note, audit, request)).await
     }
 
     async fn notes(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<Note>, StoreError> {
@@ -140,6 +141,10 @@ impl Resources for Sqlite {
 
     async fn history_before(&self, kind: &str, id: &str, before: u64, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
         self.readers.look_up(|connection| resources::select_history_before(connection, kind, id, before, limit)).await
+    }
+
+    async fn figures(&self, kind: &str, minutes: (i64, i64)) -> Result<Vec<Figure>, StoreError> {
+        self.readers.look_up(|connection| figures::select(connection, kind, minutes)).await
     }
 
     async fn prices(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<PriceRow>, StoreError> {

@@ -159,6 +159,35 @@ async fn an_archive_without_room_keeps_the_orders_in_the_database_and_says_so() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_stays_as_long_as_a_refund_of_it_goes_on() {
+    let home = Home::new();
+    let variables = [("RETAIN_INSTANCES", "0s"), ("SHIPPING_RETRY_AFTER", "20m"), ("REFUND_RETRY_AFTER", "1h")];
+    let process = home.start(&variables).await;
+    let customer = process.client.customer("ada").await;
+    process.client.customer("fay").await;
+    for role in ["finance", "support"] {
+        home.operate(&repository().join("configs/monolith.yaml"), &["users", "grant", "fay@example.com", role]).unwrap();
+    }
+    let fay = process.client.login("fay").await;
+    let mut body = order("prod-008", 1, "tok_refundDown");
+    body["shipping"]["zip"] = json!("99999");
+    let waiting = customer.post("/api/orders", &body).await;
+    let id = waiting.body["id"].as_str().unwrap();
+    customer.wait_for("orders", id, &["ship_failed"]).await;
+    let refund = fay.post("/api/admin/refunds", &json!({"orderId": id, "amount": 100, "reason": "late"})).await;
+    assert_eq!(refund.status, StatusCode::CREATED, "{refund:?}");
+    customer.wait_for("refunds", refund.body["id"].as_str().unwrap(), &["refund_failed"]).await;
+    let ended = fay.post(&format!("/api/admin/orders/{id}/abandon_shipping"), &json!({"reason": "no carrier goes there"})).await;
+    assert_eq!((ended.status, &ended.body["state"]), (StatusCode::OK, &json!("cancelled")), "{ended:?}");
+    for _ in 0..2 {
+        let later = customer.order("prod-008", 1, "tok_visa").await.body["id"].as_str().unwrap().to_owned();
+        until("an order that ended later is archived", || async { ids(&archived(&home)).contains(&later).then_some(()) }).await;
+    }
+    assert!(!ids(&archived(&home)).contains(id), "its refund may come to nothing yet");
+    assert_eq!(customer.get(&format!("/api/orders/{id}")).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_given_back_of_an_order_is_known_for_as_long_as_the_order() {
     let home = Home::new();
     let process = home.start(&[("RETAIN_INSTANCES", "0s"), ("SHIPPING_RETRY_AFTER", "20m")]).await;

@@ -217,3 +217,35 @@ async fn a_canary_says_what_it_takes_is_stopped_by_a_person_and_leaves_what_serv
     assert!(ended["reason"].as_str().unwrap().contains("too little"), "{ended:#}");
     assert_eq!(shop.serving().await, first);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_visit_fails_by_the_candidate_alone() {
+    let shop = Shop::open().await;
+    let first = shop.serving().await;
+    shop.begin(&obedient(shop.home.path()), &["--share", "50", "--runs", "10000", "--max-failures", "10000", "--max-slowdown", "1000"]);
+    let mut ids = Vec::new();
+    while shop.canary().await["candidate"]["failed"].as_u64().unwrap() < 1 {
+        assert!(ids.len() < 100, "{:#}", shop.canary().await);
+        ids.push(shop.place("transient").await);
+    }
+    let by_digest = shop.delivered(&ids).await;
+    assert_eq!(by_digest.keys().collect::<Vec<_>>(), [&first], "{by_digest:?}");
+    let canary = shop.canary().await;
+    assert_eq!((&canary["state"], canary["candidate"]["failed"].as_u64().unwrap() % 3), (&json!("running"), 0), "all attempts: {canary:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_is_put_in_place_meanwhile_ends_a_canary() {
+    let shop = Shop::open().await;
+    let first = shop.serving().await;
+    shop.begin(&obedient(shop.home.path()), &["--share", "50", "--runs", "10000"]);
+    let other = built("payment-v2.wasm");
+    let (ok, said) = shop.millrace(&["components", "swap", "payment-processor", other.to_str().unwrap(), "--reason", "it is better"]);
+    assert!(ok, "{said}");
+    let second =
+        until("the other version serves", async || Some(json!(shop.serving().await)).filter(|digest| *digest != json!(first))).await;
+    let id = shop.place("panic").await;
+    let ended = until("the canary has ended", async || Some(shop.canary().await).filter(|canary| canary["state"] == "replaced")).await;
+    assert!(ended["reason"].as_str().unwrap().contains(second.as_str().unwrap()), "{ended:#}");
+    assert_eq!(shop.delivered(&[id]).await.keys().collect::<Vec<_>>(), [second.as_str().unwrap()]);
+}

@@ -32,6 +32,8 @@ async fn a_version_is_judged_put_in_its_place_and_rolled_back() {
     let tried = designer.post("/operator/components/payment-processor/trial", &data).await;
     assert_eq!((tried.status, &tried.body["digest"]), (StatusCode::OK, &json!(first)), "{tried:?}");
     assert_ne!(tried.body["outcome"], "accepted", "there is nothing to pay with: {tried:?}");
+    let written = app.store.audit.audited_after(0, 100).await.unwrap();
+    assert!(written.iter().any(|row| row.entry.action == "components.trial"), "{written:?}");
     let (ok, swapped) =
         ask(&["components", "swap", "payment-processor", built("payment-v2.wasm").to_str().unwrap(), "--reason", "the new version"]);
     assert!(ok && swapped.contains("serves"), "{swapped}");
@@ -74,6 +76,46 @@ async fn two_versions_do_the_same_jobs_and_it_is_told_where_they_differ() {
     let wrong = designer.post("/operator/components/payment-processor/compare", &json!({"digest": digest, "limit": 51})).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong:?}");
     assert_eq!(designer.get("/operator/components/shipping-service").await.body["runs"], before, "nothing of it counts as a run");
+    let written = app.store.audit.audited_after(0, 100).await.unwrap();
+    let subject = format!("components/payment-processor@{digest}");
+    let actions = written.iter().filter(|row| row.entry.subject == subject).map(|row| row.entry.action.as_str());
+    assert_eq!(actions.collect::<Vec<_>>(), ["components.upload", "components.compare"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_failed_is_made_again_as_it_was_and_tells_nothing_private() {
+    let app = TestApp::start("configs/monolith.yaml", &[("OPERATOR_WRITES", "true")]).await;
+    let designer = staff(&app, "dora", &[Role::Designer]).await;
+    let customer = app.client.customer("ada").await;
+    let placed = customer.post("/api/orders", &crate::client::order("prod-001", 1, "tok_gatewayDown")).await;
+    let id = placed.body["id"].as_str().unwrap().to_owned();
+    let kept = until("the attempt is kept", async || {
+        let list = designer.get("/operator/recordings?component=payment-processor").await.body;
+        list["items"].as_array().unwrap().last().cloned()
+    })
+    .await;
+    assert_eq!((&kept["instance"], &kept["outcome"], &kept["attempt"]), (&json!(id), &json!("transient"), &json!(1)), "{kept}");
+    assert!(kept["reason"].as_str().unwrap().contains("gateway is down"), "{kept}");
+    let run = kept["run"].as_str().unwrap().to_owned();
+    let replay = json!({"run": run, "attempt": 1});
+    let made = designer.post("/operator/components/payment-processor/replay", &replay).await;
+    assert_eq!((made.status, &made.body["same"], &made.body["complete"]), (StatusCode::OK, &json!(true), &json!(true)), "{made:?}");
+    assert!(!made.body.to_string().contains("tok_gatewayDown"), "{made:?}");
+    let description = designer.get("/operator/openapi.json").await.body;
+    super::described(&description, "post", "/operator/components/{name}/replay", &made);
+    super::described(&description, "get", "/operator/recordings", &designer.get("/operator/recordings").await);
+
+    let token = designer.token().to_owned();
+    let ask = |arguments: &[&str]| tokio::task::block_in_place(|| millrace(&app, &token, arguments));
+    let listed = ask(&["components", "replay"]);
+    assert!(listed.0 && listed.1.contains(&run), "{}", listed.1);
+    let other = built("payment-v2.wasm");
+    let (ok, said) = ask(&["components", "replay", &run, "--attempt", "1", "--digest", other.to_str().unwrap()]);
+    assert!(ok && said.starts_with("the same answer: transient"), "{said}");
+    let none = designer.post("/operator/components/payment-processor/replay", &json!({"run": "order-0:step-payment:1"})).await;
+    assert_eq!(none.status, StatusCode::NOT_FOUND, "{none:?}");
+    let written = app.store.audit.audited_after(0, 100).await.unwrap();
+    assert!(written.iter().any(|row| row.entry.action == "components.replay" && row.entry.reason.as_deref() == Some(&run)), "{written:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

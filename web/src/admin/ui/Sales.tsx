@@ -39,11 +39,15 @@ export function Sales() {
           <dl className="sales">
             <div>
               <dt>Orders a minute</dt>
-              <dd>{rate}</dd>
+              <dd>
+                <Link to={withQuery('/orders', { from: today })}>{rate}</Link>
+              </dd>
             </div>
             <div>
               <dt>{data.isAll ? 'Revenue today' : `Revenue since ${time(new Date(shown.since).toISOString())}`}</dt>
-              <dd>{money(shown.revenue)}</dd>
+              <dd>
+                <Link to={withQuery('/orders', { from: today })}>{money(shown.revenue)}</Link>
+              </dd>
             </div>
           </dl>
           <Plot

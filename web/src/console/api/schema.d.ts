@@ -509,6 +509,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/operator/recordings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Attempts that failed and can be made again, the newest first
+         * @description For the roles support, operator, designer, admin.
+         */
+        get: operations["list_recordings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operator/components/{name}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make an attempt that failed again, with what it found and nothing granted, and tell whether the answer is the same; nothing is kept of it
+         * @description For the roles designer.
+         */
+        post: operations["replay_component"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/operator/live": {
         parameters: {
             query?: never;
@@ -1422,6 +1462,95 @@ export interface components {
             errors?: components["schemas"]["WrongField"][];
         } & {
             [key: string]: unknown;
+        };
+        /** @description An attempt that can be made again. */
+        Recording: {
+            /** @description Name of the component. */
+            component: string;
+            /** @description Key of its run. */
+            run: string;
+            /**
+             * Format: uint32
+             * @description Which attempt it was.
+             */
+            attempt: number;
+            /** @description Kind of the resource. */
+            kind: string;
+            /** @description Id of the instance. */
+            instance: string;
+            /** @description Name of the step. */
+            step: string;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            at: string;
+            /** @description SHA-256 of the version that ran, in hex. */
+            digest: string;
+            /** @description `accepted`, `rejected`, `transient`, `permanent`, or `broken` if something ended it. */
+            outcome: string;
+            /** @description Why not, for a person. */
+            reason: string | null;
+            /** @description Everything that it found was kept. */
+            complete: boolean;
+        };
+        /** @description Attempts that can be made again. */
+        RecordingList: {
+            /** @description The newest first. */
+            items: components["schemas"]["Recording"][];
+        };
+        /** @description An answer, without what is private. */
+        ReplayAnswer: {
+            /** @description `accepted`, `rejected`, `transient`, `permanent`, or `broken` if something ended it. */
+            outcome: string;
+            /** @description Why not, for a person. */
+            reason: string | null;
+            /** @description The same for programs, of what was rejected. */
+            code: string | null;
+            /** @description What it would add to the data; null if it is no object. */
+            results: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /** @description One place in which two answers differ. */
+        ReplayChange: {
+            /** @description JSON pointer into the answer, such as `/outcome` or `/results/total`. */
+            at: string;
+            /** @description What was there; null if nothing. */
+            then: unknown;
+            /** @description What is there now; null if nothing. */
+            now: unknown;
+        };
+        /** @description Which attempt is made again, and on which version. */
+        ReplayRequest: {
+            /** @description Key of its run. */
+            run: string;
+            /**
+             * Format: uint32
+             * @description Which attempt; the last that is recorded if not given.
+             */
+            attempt?: number | null;
+            /** @description SHA-256 of the version, in hex; the one that ran if not given. */
+            digest?: string | null;
+            /** @description On the version that serves now, if no digest is given. */
+            now?: boolean | null;
+        };
+        /** @description What an attempt came to when it was made again. */
+        ReplayResult: {
+            /** @description The attempt. */
+            recording: components["schemas"]["Recording"];
+            /** @description SHA-256 of the version that it was made again on, in hex. */
+            digest: string;
+            /** @description The answers are the same, byte for byte. */
+            same: boolean;
+            /** @description Everything that the attempt found was kept, so this one has found the same. */
+            complete: boolean;
+            /** @description Where the answers differ, as far as they are shown. */
+            differences: components["schemas"]["ReplayChange"][];
+            /** @description What was answered then. */
+            then: components["schemas"]["ReplayAnswer"];
+            /** @description What is answered now. */
+            now: components["schemas"]["ReplayAnswer"];
         };
         /** @description One start of a step or a task. */
         Run: {
@@ -4511,6 +4640,217 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Canary"];
+                };
+            };
+            /** @description The request is not well-formed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, and this machine is not enough */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No role that is needed, a foreign name, or changes are off */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not application/json */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field or a parameter is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_recordings: {
+        parameters: {
+            query?: {
+                /** @description Only those of this component */
+                component?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordingList"];
+                };
+            };
+            /** @description The request is not well-formed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, and this machine is not enough */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No role that is needed, a foreign name, or changes are off */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field or a parameter is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replay_component: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description From the list */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayResult"];
                 };
             };
             /** @description The request is not well-formed */

@@ -412,6 +412,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/orders/figures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Figures of orders */
+        get: operations["get_api_admin_orders_figures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/orders/{id}": {
         parameters: {
             query?: never;
@@ -1012,6 +1029,61 @@ export interface components {
             secret: string;
             /** @description The same as `otpauth://`, for a QR code. */
             uri: string;
+        };
+        /** @description What was counted from a time on. */
+        Figure: {
+            /**
+             * Format: date-time
+             * @description Where it begins.
+             */
+            at: string;
+            /**
+             * Format: uint64
+             * @description How many were made.
+             */
+            created: number;
+            /**
+             * Format: uint64
+             * @description How many have entered a state that counts.
+             */
+            reached: number;
+            /**
+             * Format: int64
+             * @description Their amounts: of money in minor units.
+             */
+            amount: number;
+            /**
+             * Format: uint64
+             * @description How many have left these states again.
+             */
+            left: number;
+            /**
+             * Format: int64
+             * @description Their amounts.
+             */
+            leftAmount: number;
+        };
+        /** @description What was counted. */
+        Figures: {
+            /**
+             * Format: date-time
+             * @description Where it begins: at a whole minute.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description Where it ends: what comes after it is not counted.
+             */
+            to: string;
+            /**
+             * Format: int64
+             * @description How long a bucket is.
+             */
+            bucketSeconds: number;
+            /** @description All of it together. */
+            total: components["schemas"]["Figure"];
+            /** @description Each bucket, also where there was nothing; the last one may be shorter. */
+            items: components["schemas"]["Figure"][];
         };
         /** @description Whose password was forgotten. */
         Forgotten: {
@@ -4548,6 +4620,102 @@ export interface operations {
             };
         };
     };
+    get_api_admin_orders_figures: {
+        parameters: {
+            query?: {
+                /** @description Where it begins, in the last eight days; an hour ago if not given */
+                from?: string;
+                /** @description Where it ends; now if not given */
+                to?: string;
+                /** @description How long a bucket is; there are 1500 at most */
+                bucket?: "minute" | "hour";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was counted, each bucket of the time that is asked for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Figures"];
+                };
+            };
+            /** @description The request is not well-formed: its path, a header or its query */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Only for the roles support, finance */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is wrong or unknown; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_api_admin_orders_id: {
         parameters: {
             query?: {
@@ -4885,7 +5053,10 @@ export interface operations {
     post_api_admin_orders_id_notes: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Requests with the same key and body create one resource; the same key with another body is refused with 422 */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /** @description Identifier */
                 id: string;
@@ -4898,9 +5069,11 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Noted */
+            /** @description Noted; with a key that was used before, what was noted then */
             201: {
                 headers: {
+                    /** @description `true` if the key was used before with the same body */
+                    "Idempotency-Replayed"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5917,7 +6090,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Only for the roles finance */
+            /** @description Only for the roles finance. With the code sudo-required: `amount` is more than 50000, and the password was not shown again within the last 300 s */
             403: {
                 headers: {
                     [name: string]: unknown;

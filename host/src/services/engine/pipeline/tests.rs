@@ -9,7 +9,7 @@ use crate::plan::Plan;
 use crate::runtime::Settings;
 use crate::services::engine::{Active, Backpressure, Breakers, Canaries, ChangeNotifier, CrashSuspects, Draws, Indexed, PerOwner};
 use crate::store::memory::Memory;
-use crate::store::{Commit, StartedBy};
+use crate::store::{Commit, StartedBy, StoreError};
 
 /// A pipeline without workflows and components.
 async fn pipeline() -> (Pipeline, Dependencies, tempfile::TempDir) {
@@ -40,6 +40,7 @@ async fn pipeline() -> (Pipeline, Dependencies, tempfile::TempDir) {
         holds: Arc::default(),
         breakers: Arc::new(Breakers::new(std::iter::empty())),
         canaries: Arc::new(Canaries::new(std::iter::empty())),
+        recordings: Arc::default(),
         credentials: Arc::default(),
         backpressure: Arc::new(Backpressure::new(1_000)),
         metrics: Metrics::new("jobs").unwrap(),
@@ -106,4 +107,11 @@ async fn a_run_that_is_claimed_and_in_nobodys_hand_is_made_ready_and_one_in_hand
     drop(held);
     pipeline.sweep().await.unwrap();
     assert_eq!(now(&dependencies).await, StepRun { status: RunStatus::Ready, owner: None, ..run });
+}
+
+#[tokio::test]
+async fn nothing_is_added_up_before_all_that_draws_is_found() {
+    let (_pipeline, dependencies, _folder) = pipeline().await;
+    let refused = dependencies.draws.others("parts", "thing-1").await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Unavailable(why) if why.contains("older parts are being given the keys")), "{refused:?}");
 }

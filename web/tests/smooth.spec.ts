@@ -1,0 +1,80 @@
+/** Whether long lists keep up with the finger: what the page computes for each frame, by the browser's own trace. */
+import type { Browser, Page } from '@playwright/test'
+import { newMember, signIn } from './staff'
+import { expect, test } from './store'
+
+const ROWS = 1_000
+/** Sixty frames a second. */
+const FRAME_MS = 1_000 / 60
+const WHEEL_PX = 400
+const TURNS = 120
+
+interface TraceEvent {
+  name: string
+  ph: string
+  pid: number
+  tid: number
+  /** Microseconds: when, and how long on a processor, whatever else the machine does. */
+  ts: number
+  tdur?: number
+  args?: { name?: string }
+}
+
+/** Milliseconds that the page has computed for each frame of what is done meanwhile, the least first. */
+async function frames(browser: Browser, page: Page, what: () => Promise<void>): Promise<number[]> {
+  await browser.startTracing(page, {
+    categories: ['devtools.timeline', 'disabled-by-default-devtools.timeline', '__metadata'],
+  })
+  await what()
+  const { traceEvents: events } = JSON.parse((await browser.stopTracing()).toString()) as { traceEvents: TraceEvent[] }
+  const begun = events.filter(({ name }) => name === 'BeginCommitCompositorFrame')
+  // Other pages, and the browser's own, have threads of their own, on which less happens.
+  const threads = new Map<string, TraceEvent[]>()
+  for (const event of begun) {
+    const of = `${event.pid} ${event.tid}`
+    threads.set(of, [...(threads.get(of) ?? []), event])
+  }
+  const [thread, starts = []] = [...threads].sort(([, one], [, other]) => other.length - one.length)[0] ?? []
+  const times = starts.map(({ ts }) => ts).sort((one, other) => one - other)
+  const spent = times.map(() => 0)
+  for (const { name, ph, pid, tid, ts, tdur } of events) {
+    if (ph !== 'X' || tdur === undefined || `${pid} ${tid}` !== thread || name !== 'RunTask') continue
+    const frame = times.findLastIndex((start) => start <= ts)
+    if (frame >= 0) spent[frame] = (spent[frame] ?? 0) + tdur / 1000
+  }
+  return spent.sort((one, other) => one - other)
+}
+
+test('a list of a thousand rows scrolls at sixty frames a second', async ({ visitor, browser, startOwn }) => {
+  const products = Array.from({ length: ROWS }, (_, index) => ({
+    id: `thing-${String(index).padStart(4, '0')}`,
+    data: {
+      name: `Thing number ${index}`,
+      price: 10 + index,
+      category: 'Electronics',
+      description: 'One of many.',
+      image: '/img/electronics.svg',
+      stock: 10,
+    },
+    state: 'active',
+  }))
+  const own = await startOwn({ products })
+  const member = await newMember(own, 'catalogue')
+  const page = await visitor({ baseURL: own.url })
+  await signIn(page, member, '/products')
+  const table = page.getByRole('table', { name: 'Products' })
+  await expect(async () => {
+    const more = page.getByRole('button', { name: 'Show more' })
+    if (await more.isVisible()) await more.click()
+    expect(Number(await table.getAttribute('aria-rowcount'))).toBe(ROWS + 1)
+  }).toPass({ intervals: [100] })
+  await page.mouse.move(640, 450)
+  const spent = await frames(browser, page, async () => {
+    for (let turn = 0; turn < TURNS; turn += 1) await page.mouse.wheel(0, WHEEL_PX)
+  })
+  const at = (part: number) => spent[Math.min(spent.length - 1, Math.floor(spent.length * part))] ?? Infinity
+  const said = [0.5, 0.95, 0.99, 1].map((part) => at(part).toFixed(1))
+  console.log(`a frame of a list of ${ROWS}: ${said.join(', ')} ms (half, 95 %, 99 %, worst) of ${spent.length} frames`)
+  expect(spent.length).toBeGreaterThan(TURNS / 4)
+  expect(at(0.95)).toBeLessThan(FRAME_MS)
+})
