@@ -129,7 +129,7 @@ async fn call(store: &Store, caller: usize, started: Instant, span: Duration) ->
             latencies.push(asked.elapsed());
             // Nothing is sent here; half of the callers mark, as the relay would, in batches.
             if seq == CHANGES && orders % 8 == 7 {
-                let last = committed.outbox.last().map_or(0, |event| event.position);
+                let last = committed.positions.last().copied().unwrap_or(0);
                 let positions: Vec<u64> = (last.saturating_sub(32)..=last).collect();
                 store.messages.mark_published(&positions).await?;
             }

@@ -164,8 +164,7 @@ pub(super) async fn core(
         let operations = Arc::clone(&store.operations);
         StoreFailed(Some(Box::pin(async move { operations.failed().await })))
     };
-    let counting = metrics.clone();
-    store.operations.on_commit(Box::new(move |units, took| counting.committed(units, took)));
+    count_commits(&store, metrics);
     let writer = asks_writer(&store);
     let (crash_suspects, suspects) = suspects(database);
     let unrecovered = recovered(&store, &suspects).await?.then_some(suspects);
@@ -227,6 +226,11 @@ pub(super) async fn core(
         keying,
         generation,
     })
+}
+
+fn count_commits(store: &Store, metrics: &Metrics) {
+    let counting = metrics.clone();
+    store.operations.on_commit(Box::new(move |units, took| counting.committed(units, took)));
 }
 
 /// Makes the runs ready that the process before this one was at; true if the store cannot write yet, and it is to be done later.

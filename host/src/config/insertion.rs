@@ -345,7 +345,7 @@ impl<'a> Page<'a> {
             return Err(lines());
         }
         let last = self.places.iter().filter(|(one, _)| one.strip_prefix(pointer).is_some_and(|rest| rest.starts_with('/')));
-        let last = last.filter_map(|(one, place)| self.is_leaf(one).then(|| self.end_of(place.value))).max();
+        let last = last.filter(|(one, _)| self.is_leaf(one)).map(|(_, place)| self.end_of(place.value)).max();
         Ok((last.ok_or_else(lines)?, start.line))
     }
 

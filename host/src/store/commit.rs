@@ -1,9 +1,11 @@
 //! Everything that one decision makes durable, and why it may not be.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::{
-    AuditEntry, HistoryRow, IdempotencyRow, InboxRow, OutboxRow, PriceRow, Resource, RunStatus, Shortage, StepRun, Stocking, Timer,
+    AuditEntry, HistoryRow, IdempotencyRow, InboxRow, Object, OutboxRow, PriceRow, Resource, RunStatus, Shortage, StepRun, Stocking, Timer,
 };
 
 /// What must hold for the resource before a commit.
@@ -51,6 +53,8 @@ pub struct Commit {
     /// The resource's next form, and what must hold before it is written. `None` when only a run or the inbox changes.
     /// Kind, id, owner and `created_at` stay what they were when it was created.
     pub change: Option<(Guard, Resource)>,
+    /// What the resource held at the version that is guarded, if whoever changes it has that at hand: it saves a look.
+    pub before: Option<Arc<Object>>,
     /// Another resource whose version moves with it.
     pub touched: Option<Touched>,
     /// Rows of history to add.
@@ -79,24 +83,36 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// Takes the entries for the audit log out, each with its versions.
-    pub(super) fn take_audit(&mut self) -> Vec<AuditEntry> {
-        let mut entries = std::mem::take(&mut self.audit);
-        if let Some((guard, resource)) = &self.change {
+    /// Whether it says no more than that an event was handled, and by which run: nothing goes on by it.
+    pub(super) fn is_a_receipt(&self) -> bool {
+        let Self { change, before: _, touched, history, outbox, runs, settled, timers, inbox, idempotency, stock, prices, audit, also } =
+            self;
+        let has_rows = !(history.is_empty() && outbox.is_empty() && timers.is_empty() && prices.is_empty());
+        let has_more = !(audit.is_empty() && also.is_empty()) || settled.is_some() || idempotency.is_some() || stock.is_some();
+        let goes_on = runs.iter().any(|run| run.status != RunStatus::Done) || change.is_some() || touched.is_some();
+        inbox.is_some() && !goes_on && !has_rows && !has_more
+    }
+
+    /// The entries for the audit log, each with its versions.
+    pub(super) fn audited(&self) -> impl Iterator<Item = AuditEntry> {
+        let versions = self.change.as_ref().map(|(guard, resource)| {
             let before = if let Guard::Version(version) = guard { Some(*version) } else { None };
-            for entry in entries.iter_mut().filter(|entry| entry.version_before.is_none() && entry.version_after.is_none()) {
-                (entry.version_before, entry.version_after) = (before, Some(resource.version));
+            (before, Some(resource.version))
+        });
+        self.audit.iter().cloned().map(move |entry| match versions {
+            Some((version_before, version_after)) if entry.version_before.is_none() && entry.version_after.is_none() => {
+                AuditEntry { version_before, version_after, ..entry }
             }
-        }
-        entries
+            _ => entry,
+        })
     }
 }
 
 /// A committed [`Commit`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
-    /// The outbox rows with their positions.
-    pub outbox: Vec<OutboxRow>,
+    /// Positions of its events, in their sequence.
+    pub positions: Vec<u64>,
 }
 
 /// Why a commit did not happen although the store works: nothing was written.

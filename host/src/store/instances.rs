@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AuditEntry, Hold, Resources, StoreError};
+use super::{AuditEntry, Hold, Progress, Resources, StoreError};
 
 /// Where a step run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -162,6 +162,9 @@ pub trait Instances: Resources {
 
     /// Tells this store from every other; the same each time it is opened, and in its copies.
     fn identity(&self) -> &str;
+
+    /// How far an instance has come; `None` if it is not there, or no workflow moves it.
+    async fn progress(&self, kind: &str, id: &str) -> Result<Option<Progress>, StoreError>;
 
     /// Claims up to `limit` ready runs of a line that are due, oldest first: `Running`, this epoch, fence + 1. Those of held instances stay.
     async fn claim_runs(&self, line: &Line, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, StoreError>;

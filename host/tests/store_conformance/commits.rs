@@ -123,6 +123,7 @@ fn everything_with_a_stale_fence(epoch: u64) -> Commit {
         inbox: Some(InboxRow { consumer: "trigger".into(), event_id: "e1".into() }),
         idempotency: Some(IdempotencyRow { user: "u".into(), key: "k".into(), request_hash: "h".into(), resource_id: "a".into() }),
         stock: Some(Stocking::Anew { sku: "a".into(), on_hand: 5 }),
+        before: None,
         touched: None,
         prices: vec![PriceRow { version: 2, price: 1, actor: None, at: at(0) }],
         audit: vec![deed("pay", "a")],
@@ -152,8 +153,9 @@ pub async fn what_is_committed_together_is_there_together(mut env: TestEnv) {
     assert!(env.store.instances.runs("orders", "b").await.unwrap().is_empty());
 
     let committed = env.store.resources.commit(together(vec![made("b"), made("c")])).await.unwrap();
-    let keys: Vec<&str> = committed.outbox.iter().map(|row| row.key.as_str()).collect();
-    assert_eq!(keys, ["a", "b", "c"]);
+    let events = env.store.messages.unpublished(0, 10).await.unwrap();
+    let told: Vec<(&str, u64)> = events.iter().map(|row| (row.key.as_str(), row.position)).collect();
+    assert_eq!(told, ["a", "b", "c"].into_iter().zip(committed.positions).collect::<Vec<_>>());
     env.reopen().await;
     assert_eq!(env.store.resources.resource("orders", "a").await.unwrap(), Some(paid));
     for id in ["b", "c"] {
@@ -225,7 +227,7 @@ pub async fn a_conflicting_commit_writes_nothing_at_all(env: TestEnv) {
 
     // The inbox row was not left behind either: now everything fits.
     let committed = store.resources.commit(Commit { settled: None, ..good }).await.unwrap();
-    assert_eq!(committed.outbox[0].position, 1);
+    assert_eq!(committed.positions[0], 1);
 }
 
 pub async fn neighbours_of_a_conflicting_commit_succeed(env: TestEnv) {

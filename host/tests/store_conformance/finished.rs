@@ -45,7 +45,7 @@ pub async fn finished_instances_are_old_when_nothing_has_gone_on_for_long(env: T
 pub async fn an_instance_stays_while_an_event_of_its_time_waits(env: TestEnv) {
     let store = &env.store;
     let told = Commit { outbox: vec![event("a", 1)], ..create(ended("a")) };
-    let position = store.resources.commit(told).await.unwrap().outbox[0].position;
+    let position = store.resources.commit(told).await.unwrap().positions[0];
     env.pass_an_hour();
     store.resources.commit(Commit { outbox: vec![event("z", 1)], ..Commit::default() }).await.unwrap();
     assert!(old(&env).await.is_empty(), "whoever takes its event asks for it");

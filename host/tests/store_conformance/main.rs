@@ -71,10 +71,12 @@ on_each_store! {
         a_listing_shows_one_owner_only,
         a_resource_without_workflow_is_deleted_with_its_stock,
         deleting_needs_the_version,
-        a_resource_with_a_workflow_is_not_deleted;
+        a_resource_with_a_workflow_is_not_deleted,
+        how_far_an_instance_has_come_is_what_its_resource_says;
     search:
         what_is_searched_for_is_found_in_pages_whatever_is_asked,
         a_resource_is_found_by_what_its_data_is_now,
+        a_resource_is_found_alike_by_who_says_what_it_was_and_who_does_not,
         notes_are_read_newest_first_and_go_with_their_resource,
         what_is_made_and_reached_is_counted_by_the_minute;
     runs:

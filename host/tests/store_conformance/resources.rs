@@ -87,3 +87,18 @@ pub async fn a_resource_with_a_workflow_is_not_deleted(env: TestEnv) {
     assert!(!env.store.resources.delete_resource("orders", "a", Guard::Version(1), None).await.unwrap());
     assert_eq!(env.store.resources.resource("orders", "a").await.unwrap(), Some(instance("a")));
 }
+
+pub async fn how_far_an_instance_has_come_is_what_its_resource_says(env: TestEnv) {
+    let mut paying = moved(&instance("a"), "paying");
+    let progress = paying.workflow.as_mut().unwrap();
+    progress.attention = Some("look".into());
+    progress.deadlines.insert("expire".into(), at(7));
+    env.store.resources.commit(create(instance("a"))).await.unwrap();
+    env.store.resources.commit(change(paying.clone())).await.unwrap();
+    env.store.resources.commit(create(product("1"))).await.unwrap();
+    let instances = &env.store.instances;
+    assert_eq!(instances.progress("orders", "a").await.unwrap(), paying.workflow);
+    for (kind, id) in [("orders", "b"), ("products", "1")] {
+        assert_eq!(instances.progress(kind, id).await.unwrap(), None, "{kind} {id}");
+    }
+}

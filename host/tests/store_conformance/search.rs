@@ -154,6 +154,26 @@ pub async fn a_resource_is_found_by_what_its_data_is_now(env: TestEnv) {
     assert_eq!((count(product_is("p-0")).await, count(product_is("p-9")).await), (1, 0));
 }
 
+pub async fn a_resource_is_found_alike_by_who_says_what_it_was_and_who_does_not(env: TestEnv) {
+    let with = |wanted: Wanted| Search { kind: "orders".into(), keys: vec![wanted], limit: 9, ..Search::default() };
+    let first = order(0);
+    env.store.resources.commit(create(first.clone())).await.unwrap();
+    let (mut now, mut last) = (first, 0);
+    for (n, says) in (1..).zip([true, false, true, true, false]) {
+        let before = says.then(|| std::sync::Arc::clone(&now.data));
+        now = moved(&now, "delivered");
+        // What stays the same between two of them stays found.
+        now.data = object(json!({"total": n, "items": [{"productId": format!("p-{n}")}], "transaction": "t-0"}));
+        env.store.resources.commit(Commit { before, ..change(now.clone()) }).await.unwrap();
+        for (wanted, many) in [(total(last * 100, last * 100), 0), (total(n * 100, n * 100), 1), (product_is(&format!("p-{n}")), 1)] {
+            assert_eq!(find(&env.store, &with(wanted.clone())).await.resources.len(), many, "{wanted:?} after the change {n}");
+        }
+        last = n;
+    }
+    let transaction = Wanted::Text { name: "?transaction".into(), is: "t-0".into() };
+    assert_eq!(find(&env.store, &with(transaction)).await.resources.len(), 1);
+}
+
 pub async fn notes_are_read_newest_first_and_go_with_their_resource(env: TestEnv) {
     let note = |id: &str, text: &str| Note {
         seq: 0,

@@ -178,6 +178,7 @@ fn follow(
         Guard::Version(version) => version + 1,
     };
     resource.updated_at = context.now;
+    let before = matches!(guard, Guard::Version(_)).then(|| Arc::clone(&resource.data));
     if let Some(fields) = origin.merge.clone() {
         let data = Arc::make_mut(&mut resource.data);
         // The reason of a failure is over once a later answer has none; a field of that name that its creator wrote is another one.
@@ -202,6 +203,7 @@ fn follow(
     let Draft { resource, mut commit, finished, creations, .. } = draft;
     let resource = Arc::new(resource);
     commit.change = Some((guard, Resource::clone(&resource)));
+    commit.before = before;
     commit.settled = origin.settled;
     commit.inbox = origin.inbox;
     commit.audit.extend(origin.audit);

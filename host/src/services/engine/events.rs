@@ -4,20 +4,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::plan;
 use crate::store::{Object, OutboxRow, Resource};
 
-/// The envelope of an event.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The envelope of an event that has come.
+#[derive(Debug, Clone, Deserialize)]
 pub struct CloudEvent {
     /// `1.0`
+    #[expect(dead_code, reason = "an event has to say it, and nobody asks")]
     pub specversion: String,
     /// Globally unique.
+    #[expect(dead_code, reason = "an event has to say it, and nobody asks")]
     pub id: String,
     /// Which system tells.
+    #[expect(dead_code, reason = "an event has to say it, and nobody asks")]
     pub source: String,
     /// The topic.
     #[serde(rename = "type")]
@@ -27,16 +32,17 @@ pub struct CloudEvent {
     /// RFC 3339.
     pub time: String,
     /// `application/json`
+    #[expect(dead_code, reason = "an event has to say it, and nobody asks")]
     pub datacontenttype: String,
     /// The database that the instance is in; absent from events of earlier versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub database: Option<String>,
     /// What happened.
     pub data: EventData,
 }
 
 /// What happened to an instance.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventData {
     /// Id of the instance.
@@ -53,11 +59,81 @@ pub struct EventData {
     pub to_state: String,
     /// History sequence number; 0 for a creation.
     pub seq: u64,
+    /// The public data of the resource: the text of a JSON object, which most who hear of it only hand on.
+    pub data: Box<RawValue>,
+}
+
+impl EventData {
     /// The public data of the resource.
-    pub data: Object,
+    ///
+    /// # Errors
+    /// It is no JSON object, in words.
+    pub fn object(&self) -> Result<Object, String> {
+        serde_json::from_str(self.data.get()).map_err(|error| format!("{NOT_OURS}: {error}"))
+    }
+}
+
+/// What is said of what cannot be read.
+const NOT_OURS: &str = "not a CloudEvent of this system";
+
+/// The envelope of an event that is to be told.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    specversion: &'static str,
+    id: &'a str,
+    source: String,
+    #[serde(rename = "type")]
+    event_type: &'a str,
+    subject: &'a str,
+    time: String,
+    datacontenttype: &'static str,
+    database: &'a str,
+    data: Told<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Told<'a> {
+    instance_id: &'a str,
+    resource: &'a str,
+    workflow: &'a str,
+    transition: Option<&'a str>,
+    from_state: Option<&'a str>,
+    to_state: &'a str,
+    seq: u64,
+    data: Public<'a>,
     /// The id once more under the name its own business gives it, for example `returnId`.
     #[serde(flatten)]
-    pub named_id: BTreeMap<String, Value>,
+    named_id: BTreeMap<&'a str, &'a str>,
+}
+
+/// The data of a resource that others may see, as it is written.
+struct Public<'a> {
+    resource: &'a Resource,
+    private: &'a [String],
+    state: &'a str,
+}
+
+impl Serialize for Public<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let data = &self.resource.data;
+        let own = [("userId", self.resource.owner.as_deref()), ("state", Some(self.state))];
+        let own_value = |name: &str| own.iter().find(|(own, _)| *own == name).and_then(|(_, value)| *value);
+        let is_private = |name: &String| self.private.contains(name);
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in data.iter().filter(|(name, _)| !is_private(name)) {
+            match own_value(name) {
+                Some(own) => map.serialize_entry(name, own)?,
+                None => map.serialize_entry(name, value)?,
+            }
+        }
+        for (name, value) in own {
+            if let Some(value) = value.filter(|_| data.get(name).is_none() || self.private.iter().any(|private| private == name)) {
+                map.serialize_entry(name, value)?;
+            }
+        }
+        map.end()
+    }
 }
 
 /// What one event is about.
@@ -160,7 +236,7 @@ impl Events {
     /// The data that others may see.
     #[must_use]
     pub fn public_data(&self, resource: &Resource) -> Object {
-        let private = self.shapes.get(&resource.kind).map(|shape| shape.private_fields.as_slice()).unwrap_or_default();
+        let private = self.private_fields(&resource.kind);
         let mut data: Object =
             resource.data.iter().filter(|(name, _)| !private.contains(name)).map(|(k, v)| (k.clone(), v.clone())).collect();
         if let Some(owner) = &resource.owner {
@@ -174,28 +250,26 @@ impl Events {
     #[must_use]
     pub fn outbox_row(&self, topic: String, resource: &Resource, happening: &Happening<'_>, traceparent: Option<String>) -> OutboxRow {
         let event_id = uuid::Uuid::now_v7().to_string();
-        let mut data = self.public_data(resource);
-        data.insert("state".into(), happening.to.into());
-        let id_name = self.shapes.get(&resource.kind).map_or_else(|| "id".to_owned(), |shape| shape.id_name.clone());
-        let event = CloudEvent {
-            specversion: "1.0".into(),
-            id: event_id.clone(),
+        let id_name = self.shapes.get(&resource.kind).map_or("id", |shape| shape.id_name.as_str());
+        let event = Envelope {
+            specversion: "1.0",
+            id: &event_id,
             source: format!("/millrace/{}", resource.kind),
-            event_type: topic.clone(),
-            subject: resource.id.clone(),
+            event_type: &topic,
+            subject: &resource.id,
             time: happening.at.to_string(),
-            datacontenttype: "application/json".into(),
-            database: Some(self.database.clone()),
-            data: EventData {
-                instance_id: resource.id.clone(),
-                resource: resource.kind.clone(),
-                workflow: resource.workflow.as_ref().map(|progress| progress.workflow.clone()).unwrap_or_default(),
-                transition: happening.transition.map(|(name, _)| name.to_owned()),
-                from_state: happening.transition.map(|(_, from)| from.to_owned()),
-                to_state: happening.to.to_owned(),
+            datacontenttype: "application/json",
+            database: &self.database,
+            data: Told {
+                instance_id: &resource.id,
+                resource: &resource.kind,
+                workflow: resource.workflow.as_ref().map_or("", |progress| progress.workflow.as_str()),
+                transition: happening.transition.map(|(name, _)| name),
+                from_state: happening.transition.map(|(_, from)| from),
+                to_state: happening.to,
                 seq: happening.seq,
-                data,
-                named_id: BTreeMap::from([(id_name, Value::from(resource.id.as_str()))]),
+                data: Public { resource, private: self.private_fields(&resource.kind), state: happening.to },
+                named_id: BTreeMap::from([(id_name, resource.id.as_str())]),
             },
         };
         let payload = serde_json::to_string(&event).unwrap_or_default().into();
@@ -222,12 +296,17 @@ impl Events {
     }
 }
 
-/// Reads an event.
+/// Reads an event. The data in it is looked at by whoever needs it; one that `is_ours` is as this process has written it, and that of any
+/// other is written anew: of a name that is there twice nobody reads the one while somebody else reads the other.
 ///
 /// # Errors
 /// It is not a CloudEvent of ours, in words.
-pub fn parse(payload: &str) -> Result<CloudEvent, String> {
-    serde_json::from_str(payload).map_err(|error| format!("not a CloudEvent of this system: {error}"))
+pub fn parse(payload: &str, is_ours: bool) -> Result<CloudEvent, String> {
+    let mut event: CloudEvent = serde_json::from_str(payload).map_err(|error| format!("{NOT_OURS}: {error}"))?;
+    if !is_ours {
+        event.data.data = serde_json::value::to_raw_value(&event.data.object()?).map_err(|error| format!("{NOT_OURS}: {error}"))?;
+    }
+    Ok(event)
 }
 
 fn protected_fields(handler: &plan::ResourceHandler, priced: &[&str]) -> BTreeSet<String> {
@@ -241,4 +320,71 @@ fn protected_fields(handler: &plan::ResourceHandler, priced: &[&str]) -> BTreeSe
         .chain(handler.private_fields.iter().cloned())
         .chain(handler.draws.iter().flat_map(|draws| draws.take.iter().cloned()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn events(private: &[&str]) -> Events {
+        let shape =
+            Shape { id_name: "returnId".into(), private_fields: private.iter().map(|&name| name.to_owned()).collect(), ..Shape::default() };
+        let shapes = BTreeMap::from([("returns".to_owned(), shape)]);
+        Events { database: "d".into(), topics: BTreeSet::new(), handlers: BTreeMap::new(), shapes }
+    }
+
+    fn resource(data: &Value) -> Resource {
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        Resource {
+            kind: "returns".into(),
+            id: "return-1".into(),
+            owner: Some("user-1".into()),
+            state: "approved".into(),
+            version: 2,
+            data: Arc::new(data.as_object().unwrap().clone()),
+            workflow: None,
+            created_at: at,
+            updated_at: at,
+        }
+    }
+
+    #[test]
+    fn an_event_tells_what_others_may_see() {
+        let happening = Happening { transition: Some(("approve", "new")), to: "approved", seq: 3, at: jiff::Timestamp::UNIX_EPOCH };
+        for private in [&[][..], &["card"], &["card", "state", "userId"]] {
+            for data in [json!({}), json!({"state": "old", "card": "4242", "z": [1, {"a": null}], "userId": "other", "a": "\u{7f}\""})] {
+                let (events, resource) = (events(private), resource(&data));
+                let row = events.outbox_row("return.approved".into(), &resource, &happening, None);
+                let heard = parse(&row.payload, true).unwrap();
+                assert_eq!(heard.data.object().unwrap(), events.public_data(&resource));
+                assert_eq!(heard.data.data.get(), serde_json::to_string(&events.public_data(&resource)).unwrap(), "no name is there twice");
+                let whole: Value = serde_json::from_str(&row.payload).unwrap();
+                assert_eq!((&whole["id"], &whole["type"]), (&json!(row.event_id), &json!("return.approved")));
+                assert_eq!(whole["data"]["returnId"], "return-1");
+                assert_eq!((heard.data.transition.as_deref(), heard.data.from_state.as_deref()), (Some("approve"), Some("new")));
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_name_that_somebody_has_sent_twice_nobody_reads_the_first() {
+        let row = events(&[]).outbox_row(
+            "return.approved".into(),
+            &resource(&json!({"amount": 1})),
+            &Happening { transition: None, to: "approved", seq: 0, at: jiff::Timestamp::UNIX_EPOCH },
+            None,
+        );
+        let twice = row.payload.replace(r#""amount":1"#, r#""amount":1,"amount":2"#);
+        let heard = parse(&twice, false).unwrap();
+        assert_eq!(heard.data.data.get(), r#"{"amount":2,"userId":"user-1","state":"approved"}"#);
+        for broken in
+            [twice.replace(r#""specversion":"1.0","#, ""), row.payload.replace(r#""data":{"amount""#, r#""data":[1],"x":{"amount""#)]
+        {
+            assert!(parse(&broken, false).unwrap_err().starts_with(NOT_OURS), "{broken}");
+        }
+    }
 }

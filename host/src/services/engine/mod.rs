@@ -54,5 +54,5 @@ pub use workflows::{LookupError, Pinned, Workflows, hex};
 pub(in crate::services) use attempts::Attempt;
 pub(in crate::services) use in_hand::Held;
 pub(in crate::services) use jobs::span_of;
-pub(in crate::services) use pipeline::{BROKEN, Lost, STOPPED};
+pub(in crate::services) use pipeline::{BROKEN, Lost, STOPPED, panic_text};
 pub(in crate::services) use withdrawal::WithdrawError;

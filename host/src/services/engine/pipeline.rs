@@ -7,6 +7,7 @@
 
 mod ending;
 
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, TryFutureExt as _};
 use jiff::Timestamp;
-use millrace_workflow::{Input, Machine, Refusal, RunKind};
+use millrace_workflow::{Cause, Input, Machine, Refusal, RunKind};
 use tokio::sync::Notify;
 
 use super::attempts::{Attempt, Attempts};
@@ -29,7 +30,7 @@ use super::jobs::{Jobs, span_of};
 use super::undo::{self, Undo};
 use super::waker::RunWaker;
 use super::withdrawal::Withdrawals;
-use super::workflows::{LookupError, Workflows};
+use super::workflows::{LookupError, Pinned, Workflows};
 use crate::clock::Clock;
 use crate::runtime::{Report, Runtime};
 use crate::shutdown::Stop;
@@ -265,6 +266,20 @@ impl Pipeline {
         Err(FireError::Contended)
     }
 
+    /// Whether an instance is beyond a transition that its machine makes by itself and an event asks for as well: then there is nothing to do.
+    /// Looks at how far it has come and not at its data. False where that is not known.
+    pub async fn has_left_behind(&self, (kind, id): (&str, &str), workflow: &str, transition: &str) -> bool {
+        let current = self.inner.workflows.current(workflow);
+        let by_itself = |pinned: &Pinned| pinned.machine.definition().transitions.get(transition).is_some_and(|edge| edge.automatic);
+        if !current.as_deref().is_some_and(by_itself) {
+            return false;
+        }
+        let Ok(Some(progress)) = self.inner.store.progress(kind, id).await else { return false };
+        let Ok(pinned) = self.inner.workflows.pinned(&progress.workflow, &progress.machine).await else { return false };
+        let input = Input::Fire { transition: transition.to_owned(), cause: Cause::Event };
+        pinned.machine.advance(&progress.instance, &input).is_err()
+    }
+
     /// Starts a run that was claimed from the store. It is in hand when this returns.
     pub(super) fn start_claimed(&self, run: StepRun) {
         let held = self.inner.hand.take_claimed(&run);
@@ -354,8 +369,7 @@ impl Pipeline {
     /// Executes what a run needs. A panic is a fault of the host: the run loses one attempt and is attempted again.
     pub(in crate::services) async fn shielded(&self, run: &StepRun, work: impl Future<Output = ()> + Send) {
         let Err(panic) = AssertUnwindSafe(work).catch_unwind().await else { return };
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
-        self.panicked(run, &text.unwrap_or_else(|| "a panic without a message".into())).await;
+        self.panicked(run, &panic_text(&*panic)).await;
     }
 
     /// Frees a run in which the host has panicked; if its answer was made durable by then, that stands.
@@ -572,5 +586,12 @@ impl Pipeline {
         self.make_durable(run, || std::future::ready(Ok(commit_plan::settle_only(Arc::clone(resource), settled.clone())))).await;
     }
 }
+
+/// What a panic has said.
+pub(in crate::services) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "a panic without a message".into())
+}
+
 #[cfg(test)]
 mod tests;

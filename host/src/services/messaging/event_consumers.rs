@@ -66,6 +66,8 @@ pub struct EventConsumers {
     by_consumer: HashMap<String, Arc<Consumer>>,
     subscriptions: Vec<Subscription>,
     system: &'static str,
+    /// Whether events come from nobody but this process.
+    bus_is_private: bool,
 }
 
 /// What all of them need.
@@ -121,6 +123,7 @@ impl EventConsumers {
             by_consumer,
             subscriptions,
             system: bus.system(),
+            bus_is_private: bus.is_private(),
         }
     }
 
@@ -166,12 +169,16 @@ impl Received {
         if content.event_type != trigger.event || content.data.workflow != trigger.workflow {
             return Receipt::Done;
         }
+        let (kind, id) = (&content.data.resource, &content.data.instance_id);
+        if pipeline.has_left_behind((kind, id), &trigger.workflow, &trigger.transition).await {
+            return Receipt::Done;
+        }
         let choose = |_: &_, _: &_| -> Result<(Input, Origin), Refusal> {
             let input = Input::Fire { transition: trigger.transition.clone(), cause: Cause::Event };
             let inbox = Some(InboxRow { consumer: consumer.clone(), event_id: event.id.clone() });
             Ok((input, Origin { inbox, traceparent: context_of(event), ..Origin::default() }))
         };
-        match pipeline.fire(&content.data.resource, &content.data.instance_id, &choose).await {
+        match pipeline.fire(kind, id, &choose).await {
             Ok(_) | Err(FireError::Refused(_) | FireError::Store(StoreError::Conflict(_))) => Receipt::Done,
             Err(FireError::Gone) => {
                 witness.ignore(consumer, event, content, &Untrue::Unknown);
@@ -185,7 +192,8 @@ impl Received {
     /// Believes what was signed with the key of the installation, so that nobody who reaches the broker ends anybody's tokens.
     async fn hear(&self, tokens: &TokenVerifier) -> Receipt {
         let Self { shared: Shared { witness, .. }, consumer, event, content } = self;
-        let notice = content.data.data.get("notice").and_then(serde_json::Value::as_str).unwrap_or_default();
+        let data = content.data.object().unwrap_or_default();
+        let notice = data.get("notice").and_then(serde_json::Value::as_str).unwrap_or_default();
         match tokens.hear(notice).await {
             Ok(true) => {}
             Ok(false) => {
@@ -236,9 +244,8 @@ impl Received {
             to_state: data.to_state.clone(),
         };
         let key = format!("{}:{}:{}", data.instance_id, handler.name, event.id);
-        let input = serde_json::to_string(&data.data).unwrap_or_default();
         let first = StepRun::first(key, by, RunKind::Task, (&handler.name, component), self.shared.clock.steady());
-        StepRun { input: Some(input.into()), traceparent: context_of(event).map(Into::into), ..first }
+        StepRun { input: Some(data.data.get().into()), traceparent: context_of(event).map(Into::into), ..first }
     }
 }
 
@@ -261,7 +268,7 @@ impl Sink for EventConsumers {
         let Some(by) = self.by_consumer.get(consumer) else {
             return Receipt::Poison(format!("there is no consumer '{consumer}'"));
         };
-        let content = match events::parse(&event.payload) {
+        let content = match events::parse(&event.payload, self.bus_is_private) {
             Ok(content) => content,
             Err(reason) => return Receipt::Poison(reason),
         };

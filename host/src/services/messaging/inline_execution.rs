@@ -3,16 +3,18 @@
 //! Until the event is marked published it is durable itself, so a run that succeeds at once needs one write instead of
 //! two. A run that fails or takes its time is written as claimed, and goes on like any other.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::runtime::Verdict;
 use crate::services::engine::commit_plan::{self, stand_in};
-use crate::services::engine::{Attempt, BROKEN, Held, Lost, Pipeline, STOPPED, span_of};
+use crate::services::engine::{Attempt, BROKEN, Held, Lost, Pipeline, STOPPED, panic_text, span_of};
 use crate::store::{Commit, InboxRow, Resource, RunStatus, StepRun, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::traces::Span;
@@ -23,11 +25,14 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// Why an event is not taken whose run is in hand.
 const IN_HAND: &str = "an attempt at it was made, and what came of it is not written yet";
 
+/// What came of an attempt; or else what the host has said when it panicked.
+type Ended = Result<Attempt, String>;
+
 /// An attempt that is not settled when its run is written.
-struct Unfinished {
-    /// What came of it, if it has ended.
-    ended: Option<Result<Attempt, tokio::task::JoinError>>,
-    attempt: JoinHandle<Attempt>,
+enum Unfinished {
+    Ended(Box<Ended>),
+    /// It goes on by itself.
+    GoesOn(JoinHandle<Ended>),
 }
 
 /// A run that an attempt was made at, or is, and that is to be written.
@@ -85,7 +90,8 @@ impl InlineRuns {
                 self.write(again, inbox, resource).await
             }
             unfinished => {
-                let unfinished = Some(Unfinished { ended: unfinished.ok(), attempt });
+                let ended = unfinished.map(|ended| Unfinished::Ended(Box::new(ended)));
+                let unfinished = Some(ended.unwrap_or_else(|_| Unfinished::GoesOn(self.tasks.spawn(attempt))));
                 self.keep(Attempted { span, run, inbox, resource, held, unfinished }).await
             }
         }
@@ -119,28 +125,31 @@ impl InlineRuns {
     }
 
     async fn write(&self, run: StepRun, inbox: InboxRow, resource: Arc<Resource>) -> Result<(), StoreError> {
-        let commit = Commit { runs: vec![run], inbox: Some(inbox), ..Commit::default() };
+        // What was handled is told by the event itself; a copy of it would be kept for nothing.
+        let input = run.input.clone().filter(|_| run.status != RunStatus::Done);
+        let commit = Commit { runs: vec![StepRun { input, ..run }], inbox: Some(inbox), ..Commit::default() };
         self.pipeline.commit_as_is(commit_plan::only(commit, resource)).await
     }
 
-    fn begin(&self, span: Span, run: StepRun, resource: Arc<Resource>, held: Held) -> JoinHandle<Attempt> {
+    /// An attempt, which is made by whoever waits for it: most are over before another task would have begun them.
+    fn begin(&self, span: Span, run: StepRun, resource: Arc<Resource>, held: Held) -> BoxFuture<'static, Ended> {
         let pipeline = self.pipeline.clone();
-        let work: BoxFuture<'static, Attempt> = Box::pin(span.around(async move { pipeline.attempt(&run, &resource, &held).await }));
-        self.tasks.spawn(work)
+        let attempt = async move { pipeline.attempt(&run, &resource, &held).await };
+        Box::pin(span.around(async move { AssertUnwindSafe(attempt).catch_unwind().await.map_err(|panic| panic_text(&*panic)) }))
     }
 
     /// Settles an attempt of a run that is written by now, when it ends; nothing is left to do of one that was written with its answer.
     fn go_on(&self, attempted: Attempted) {
         let Attempted { span, run, resource, held, unfinished, .. } = attempted;
-        let Some(Unfinished { ended, attempt }) = unfinished else { return };
+        let Some(unfinished) = unfinished else { return };
         let pipeline = self.pipeline.clone();
         let work: BoxFuture<'static, ()> = Box::pin(span.around(async move {
-            let report = match ended {
-                Some(report) => report,
-                None => attempt.await,
+            let ended = match unfinished {
+                Unfinished::Ended(ended) => *ended,
+                Unfinished::GoesOn(attempt) => attempt.await.unwrap_or_else(|error| Err(error.to_string())),
             };
             let settled = async {
-                match report {
+                match ended {
                     Ok(Attempt::Made(report)) => {
                         pipeline.complete(&run, resource, &report).await;
                     }
@@ -148,7 +157,7 @@ impl InlineRuns {
                     Ok(Attempt::Excused) => pipeline.make_again((&run, &resource), &held).await,
                     Ok(Attempt::Broken(report)) => pipeline.make_elsewhere((&run, &resource), &held, &report).await,
                     Ok(Attempt::Overdue | Attempt::NotMade) => {}
-                    Err(error) => pipeline.panicked(&run, &error.to_string()).await,
+                    Err(panic) => pipeline.panicked(&run, &panic).await,
                 }
             };
             pipeline.shielded(&run, settled).await;

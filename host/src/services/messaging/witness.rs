@@ -123,13 +123,14 @@ impl Witness {
     /// Fields that nothing changes once the instance is there. What the host writes itself while it goes on is none of them: state and
     /// version, and the reason why a step said no, which is gone when it says yes.
     fn contradiction_of_data(&self, told: &EventData, resource: &Resource) -> Option<String> {
+        let Ok(data) = told.object() else { return Some("its data is no object".to_owned()) };
         let fixed = self
             .known
             .events
             .protected_fields(&resource.kind)
             .iter()
             .filter(|field| !matches!(field.as_str(), "state" | "version" | "reason"));
-        let differs = |field: &&String| match (told.data.get(field.as_str()), field.as_str()) {
+        let differs = |field: &&String| match (data.get(field.as_str()), field.as_str()) {
             (None, _) => false,
             (Some(said), "userId") => said.as_str() != resource.owner.as_deref(),
             (Some(said), "id") => said.as_str() != Some(resource.id.as_str()),

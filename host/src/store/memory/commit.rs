@@ -31,7 +31,7 @@ impl State {
         commit.also.iter().try_for_each(|other| self.check_all(other, epoch))
     }
 
-    fn apply(&mut self, mut commit: Commit, epoch: u64) -> Committed {
+    fn apply(&mut self, commit: Commit, epoch: u64) -> Committed {
         if let Some(touched) = &commit.touched {
             let now = self.now;
             if let Some(placed) = self.resources.get_mut(&(touched.kind.clone(), touched.id.clone())) {
@@ -41,7 +41,7 @@ impl State {
         }
         let written_at = self.now;
         let actor = commit.audit.first().map(|entry| entry.actor.clone());
-        self.note(commit.take_audit());
+        self.note(commit.audited().collect::<Vec<_>>());
         if let Some(row) = commit.inbox {
             self.inbox.insert(row, written_at);
         }
@@ -73,11 +73,11 @@ impl State {
         if let Some(stocking) = commit.stock {
             self.apply_stocking(stocking, actor);
         }
-        let mut outbox: Vec<OutboxRow> = commit.outbox.into_iter().map(|row| self.add_event(row)).collect();
+        let mut positions: Vec<u64> = commit.outbox.into_iter().map(|row| self.add_event(row)).collect();
         for other in commit.also {
-            outbox.extend(self.apply(other, epoch).outbox);
+            positions.extend(self.apply(other, epoch).positions);
         }
-        Committed { outbox }
+        Committed { positions }
     }
 
     fn check(&self, commit: &Commit, epoch: u64) -> Result<(), Conflict> {
@@ -189,11 +189,12 @@ impl State {
         self.runs.insert(self.last_sequence, Aged { written_at: self.now, row: run });
     }
 
-    pub(super) fn add_event(&mut self, mut row: OutboxRow) -> OutboxRow {
+    /// Adds an event and answers its position.
+    pub(super) fn add_event(&mut self, mut row: OutboxRow) -> u64 {
         self.last_position += 1;
         row.position = self.last_position;
         self.unpublished.insert(row.position);
-        self.outbox.insert(row.position, Aged { written_at: self.now, row: row.clone() });
-        row
+        self.outbox.insert(row.position, Aged { written_at: self.now, row });
+        self.last_position
     }
 }

@@ -28,8 +28,8 @@ use self::state::State;
 use super::{
     Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Figure, Found,
     Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches, Messages, NewMove, Note,
-    Operations, OutboxRow, PriceRow, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources, Search, Sought, Space,
-    Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange, Users,
+    Operations, OutboxRow, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources, Search, Sought,
+    Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange, Users,
 };
 use crate::clock::Clock;
 
@@ -180,6 +180,10 @@ impl Instances for Memory {
 
     fn identity(&self) -> &str {
         &self.identity
+    }
+
+    async fn progress(&self, kind: &str, id: &str) -> Result<Option<Progress>, StoreError> {
+        self.read(|state| state.resource(kind, id).and_then(|resource| resource.workflow))
     }
 
     async fn claim_runs(&self, line: &Line, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, StoreError> {

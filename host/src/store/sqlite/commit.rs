@@ -1,15 +1,17 @@
 //! One decision, made durable: the statements of a [`Commit`], as few as there can be.
 
+use std::sync::Arc;
+
 use rusqlite::{OptionalExtension, params};
 
 use super::super::figures::{self, Figure};
 use super::super::keys::Keyed;
-use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, InboxRow, OutboxRow, Resource, RunStatus, Settled};
+use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, InboxRow, Object, OutboxRow, Resource, RunStatus, Settled};
 use super::super::{KeysOf, StepRun, Timer, Touched};
 use super::audit;
 use super::columns::{deadlines_text, int, run_kind_text, run_status_text};
 use super::idempotency::insert_idempotency;
-use super::keys;
+use super::keys::{self, Of};
 use super::stock;
 use super::writer::{UnitError, Writing, micros};
 use crate::faults::planted;
@@ -20,10 +22,24 @@ pub(super) struct Prepared {
     data: String,
     instance: Option<String>,
     deadlines: Option<String>,
-    /// What the resource is found by; `None` if its kind is found by nothing but its id.
-    keys: Option<Keyed>,
+    keys: Option<Keys>,
     figure: Option<Figure>,
     also: Vec<Self>,
+}
+
+/// What a resource is found by; there is none if its kind is found by nothing but its id.
+struct Keys {
+    is: Keyed,
+    /// What it was found by until now, if the caller knows.
+    was: Option<Keyed>,
+}
+
+impl Keys {
+    fn new(spec: &KeysOf, resource: &Resource, before: Option<&Arc<Object>>) -> Self {
+        let is = spec.of(&resource.id, &resource.data);
+        let was = before.map(|before| if Arc::ptr_eq(before, &resource.data) { is.clone() } else { spec.of(&resource.id, before) });
+        Self { is, was }
+    }
 }
 
 impl Prepared {
@@ -36,13 +52,16 @@ impl Prepared {
         let instance = progress.map(|progress| serde_json::to_string(&progress.instance)).transpose()?;
         let deadlines = progress.map(|progress| deadlines_text(&progress.deadlines)).transpose()?.flatten();
         let figure = figures::added(&commit, keys);
-        let keys =
-            resource.and_then(|resource| Some(keys.iter().find(|keys| keys.kind == resource.kind)?.of(&resource.id, &resource.data)));
+        let keys = resource.and_then(|resource| {
+            let spec = keys.iter().find(|keys| keys.kind == resource.kind)?;
+            Some(Keys::new(spec, resource, commit.before.as_ref()))
+        });
         Ok(Self { commit, data, instance, deadlines, keys, figure, also })
     }
 
     /// Writes everything or fails at the first guard that does not hold; the caller undoes what was written by then.
-    pub(super) fn write(mut self, writing: &mut Writing<'_>) -> Result<Committed, UnitError> {
+    /// Can be done again, and writes the same then.
+    pub(super) fn write(&self, writing: &mut Writing<'_>) -> Result<Committed, UnitError> {
         if let Some(inbox) = &self.commit.inbox
             && !planted("no-inbox")
         {
@@ -92,12 +111,12 @@ impl Prepared {
         if let Some(stocking) = &self.commit.stock {
             stock::apply(writing, stocking, self.commit.audit.first().map(|entry| entry.actor.as_str()))?;
         }
-        audit::append(writing.connection, self.commit.take_audit())?;
-        let mut committed = insert_outbox(writing, self.commit.outbox)?;
-        for other in self.also {
-            committed.outbox.extend(other.write(writing)?.outbox);
+        audit::append(writing.connection, self.commit.audited())?;
+        let mut positions = insert_outbox(writing, &self.commit.outbox)?;
+        for other in &self.also {
+            positions.extend(other.write(writing)?.positions);
         }
-        Ok(committed)
+        Ok(Committed { positions })
     }
 
     fn write_resource(&self, writing: &Writing<'_>, guard: Guard, resource: &Resource) -> Result<i64, UnitError> {
@@ -136,27 +155,38 @@ impl Prepared {
             return Err(Conflict::Exists { kind: resource.kind.clone(), id: resource.id.clone() }.into());
         }
         let pk = writing.connection.last_insert_rowid();
-        self.change_keys(writing, micros(resource.created_at), resource, None)?;
+        if let Some(keys) = &self.keys {
+            keys::change(
+                writing,
+                &Of { kind: &resource.kind, id: &resource.id, created_at: micros(resource.created_at) },
+                &Keyed::new(),
+                &keys.is,
+            )?;
+        }
         Ok(pk)
     }
 
-    /// What the resource is found by, unless that is what it was with the data of `before`.
-    fn change_keys(&self, writing: &Writing<'_>, created_at: i64, resource: &Resource, before: Option<&str>) -> rusqlite::Result<()> {
-        let (Some(spec), Some(is)) = (writing.spec(&resource.kind), &self.keys) else { return Ok(()) };
-        if before == Some(&self.data) {
-            return Ok(());
+    /// What the resource is found by, unless that is what it was.
+    fn change_keys(&self, writing: &Writing<'_>, before: &Before, resource: &Resource) -> rusqlite::Result<()> {
+        let (Some(spec), Some(Keys { is, was })) = (writing.spec(&resource.kind), &self.keys) else { return Ok(()) };
+        let of = Of { kind: &resource.kind, id: &resource.id, created_at: before.created_at };
+        match (was, &before.data) {
+            (Some(was), _) => keys::change(writing, &of, was, is),
+            (None, Some(data)) if *data == self.data => Ok(()),
+            (None, data) => {
+                let was = data.as_ref().and_then(|data| serde_json::from_str(data).ok()).map(|data| spec.of(&resource.id, &data));
+                keys::change(writing, &of, &was.unwrap_or_default(), is)
+            }
         }
-        let was = before.and_then(|data| serde_json::from_str(data).ok()).map(|data| spec.of(&resource.id, &data)).unwrap_or_default();
-        keys::change(writing, &keys::Of { kind: &resource.kind, id: &resource.id, created_at }, &was, is)
     }
 
     fn update_resource(&self, writing: &Writing<'_>, version: u64, resource: &Resource) -> Result<i64, UnitError> {
         let conflict = || Conflict::Version { kind: resource.kind.clone(), id: resource.id.clone() };
-        let before = Before::select(writing, resource, self.keys.is_some())?.ok_or_else(conflict)?;
+        let before = Before::select(writing, resource, self.keys.as_ref().is_some_and(|keys| keys.was.is_none()))?.ok_or_else(conflict)?;
         if before.version != int(version) && !planted("no-compare-and-set") {
             return Err(conflict().into());
         }
-        self.change_keys(writing, before.created_at, resource, before.data.as_deref())?;
+        self.change_keys(writing, &before, resource)?;
         let (state, version, updated_at) = (&resource.state, int(resource.version), micros(resource.updated_at));
         let progress = resource.workflow.as_ref();
         if before.is_indexed_like(resource) {
@@ -208,7 +238,7 @@ struct Before {
     attention: Option<String>,
     finished: Option<bool>,
     created_at: i64,
-    /// What it held, where that says what it was found by.
+    /// What it held, where only that says what it was found by.
     data: Option<String>,
 }
 
@@ -288,12 +318,10 @@ fn settle(writing: &Writing<'_>, settled: &Settled) -> Result<(), UnitError> {
 }
 
 fn insert_history(writing: &Writing<'_>, pk: i64, resource: &Resource, row: &HistoryRow) -> Result<(), UnitError> {
-    if let Some(digest) = &row.digest {
-        writing.run("INSERT INTO digests (digest) VALUES (?1) ON CONFLICT DO NOTHING", [digest])?;
-    }
+    let digest = row.digest.as_deref().map(|digest| writing.digest(digest)).transpose()?;
     let inserted = writing.run(
         "INSERT INTO history (resource, seq, from_state, to_state, transition, at, cause, component, digest_pk, attempt, reason)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, (SELECT pk FROM digests WHERE digest = ?9), ?10, ?11) ON CONFLICT DO NOTHING",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING",
         params![
             pk,
             int(row.seq),
@@ -303,7 +331,7 @@ fn insert_history(writing: &Writing<'_>, pk: i64, resource: &Resource, row: &His
             micros(row.at),
             row.cause,
             row.component,
-            row.digest,
+            digest,
             row.attempt,
             row.reason,
         ],
@@ -368,18 +396,19 @@ fn insert_run(writing: &Writing<'_>, run: &StepRun) -> Result<(), UnitError> {
     Ok(())
 }
 
-/// Adds events, each with the next position.
-pub(super) fn insert_outbox(writing: &mut Writing<'_>, mut outbox: Vec<OutboxRow>) -> Result<Committed, UnitError> {
-    for row in &mut outbox {
+/// Adds events, each with the next position, and answers these.
+pub(super) fn insert_outbox(writing: &mut Writing<'_>, outbox: &[OutboxRow]) -> Result<Vec<u64>, UnitError> {
+    let mut positions = Vec::with_capacity(outbox.len());
+    for row in outbox {
         writing.tail.position += 1;
         let position = writing.tail.position;
-        row.position = position.unsigned_abs();
         writing.run(
             "INSERT INTO outbox (position, written_at, seq, topic, key, event_id, traceparent, payload)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![position, writing.tail.written_at, int(row.seq), row.topic, row.key, row.event_id, row.traceparent, &*row.payload],
         )?;
         writing.run("INSERT INTO unpublished (position) VALUES (?1)", [position])?;
+        positions.push(position.unsigned_abs());
     }
-    Ok(Committed { outbox })
+    Ok(positions)
 }

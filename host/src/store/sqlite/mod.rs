@@ -45,8 +45,9 @@ use self::writer::WriterHandle;
 use super::{
     Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter,
     Figure, Found, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches, Messages,
-    NewMove, Note, Operations, OutboxRow, PriceRow, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources, Search,
-    Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange, Users,
+    NewMove, Note, Operations, OutboxRow, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources,
+    Search, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange,
+    Users,
 };
 use crate::clock::Clock;
 
@@ -95,13 +96,16 @@ impl Resources for Sqlite {
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
         let prepared =
             commit::Prepared::new(commit, &self.keys).map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
-        self.writer.write(move |writing| prepared.write(writing)).await
+        if prepared.commit.is_a_receipt() {
+            return self.writer.write_when_others_do(move |writing| prepared.write(writing)).await;
+        }
+        self.writer.write_repeatably(move |writing| prepared.write(writing)).await
     }
 
     async fn commit_all(&self, commits: Vec<Commit>) -> Result<(), StoreError> {
         let prepared: Result<Vec<_>, _> = commits.into_iter().map(|commit| commit::Prepared::new(commit, &self.keys)).collect();
         let prepared = prepared.map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
-        self.writer.write(move |writing| prepared.into_iter().try_for_each(|commit| commit.write(writing).map(drop))).await
+        self.writer.write_repeatably(move |writing| prepared.iter().try_for_each(|commit| commit.write(writing).map(drop))).await
     }
 
     async fn resource(&self, kind: &str, id: &str) -> Result<Option<Resource>, StoreError> {
@@ -162,14 +166,18 @@ impl Instances for Sqlite {
         &self.identity
     }
 
+    async fn progress(&self, kind: &str, id: &str) -> Result<Option<Progress>, StoreError> {
+        self.readers.look_up(|connection| resources::select_progress(connection, kind, id)).await
+    }
+
     async fn claim_runs(&self, line: &Line, now: Timestamp, limit: usize) -> Result<Vec<StepRun>, StoreError> {
         let line = line.clone();
-        self.writer.write(move |writing| runs::claim(writing, &line, now, limit)).await
+        self.writer.write_repeatably(move |writing| runs::claim(writing, &line, now, limit)).await
     }
 
     async fn claim_run(&self, key: &str) -> Result<Option<StepRun>, StoreError> {
         let key = key.to_owned();
-        self.writer.write(move |writing| runs::claim_one(writing, &key)).await
+        self.writer.write_repeatably(move |writing| runs::claim_one(writing, &key)).await
     }
 
     async fn lines(&self) -> Result<Vec<(Line, Timestamp)>, StoreError> {
@@ -214,7 +222,7 @@ impl Instances for Sqlite {
 
     async fn drop_timer(&self, timer: &Timer) -> Result<(), StoreError> {
         let timer = timer.clone();
-        self.writer.write(move |writing| runs::drop_timer(writing, &timer)).await
+        self.writer.write_repeatably(move |writing| runs::drop_timer(writing, &timer)).await
     }
 
     async fn hold(&self, kind: &str, id: &str, hold: Hold, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
@@ -290,8 +298,9 @@ impl Messages for Sqlite {
     }
 
     async fn mark_published(&self, positions: &[u64]) -> Result<(), StoreError> {
-        let positions = positions.to_vec();
-        self.writer.write(move |writing| outbox::mark_published(writing, positions)).await
+        let mut positions = positions.to_vec();
+        positions.sort_unstable();
+        self.writer.write_when_others_do(move |writing| outbox::mark_published(writing, &positions)).await
     }
 
     async fn republish(&self, since: Timestamp) -> Result<u64, StoreError> {
@@ -412,17 +421,17 @@ impl Stock for Sqlite {
 
     async fn reserve(&self, key: &str, lines: &[StockLine]) -> Result<ReservationStatus, StoreError> {
         let (key, lines) = (key.to_owned(), lines.to_vec());
-        self.writer.write(move |writing| stock::reserve(writing, &key, &lines)).await
+        self.writer.write_repeatably(move |writing| stock::reserve(writing, &key, &lines)).await
     }
 
     async fn end_reservation(&self, key: &str, end: ReservationStatus) -> Result<Option<ReservationStatus>, StoreError> {
         let key = key.to_owned();
-        self.writer.write(move |writing| stock::end(writing, &key, end)).await
+        self.writer.write_repeatably(move |writing| stock::end(writing, &key, end)).await
     }
 
     async fn put_back(&self, key: &str, lines: &[StockLine]) -> Result<bool, StoreError> {
         let (key, lines) = (key.to_owned(), lines.to_vec());
-        self.writer.write(move |writing| stock::put_back(writing, &key, &lines)).await
+        self.writer.write_repeatably(move |writing| stock::put_back(writing, &key, &lines)).await
     }
 
     async fn move_stock(&self, new: NewMove) -> Result<StockMove, StoreError> {

@@ -40,8 +40,8 @@ fn event(row: &Row<'_>, first: usize) -> rusqlite::Result<OutboxRow> {
     })
 }
 
-pub(super) fn mark_published(writing: &Writing<'_>, mut positions: Vec<u64>) -> Result<(), UnitError> {
-    positions.sort_unstable();
+/// Positions that ascend.
+pub(super) fn mark_published(writing: &Writing<'_>, positions: &[u64]) -> Result<(), UnitError> {
     for stretch in positions.chunk_by(|a, b| b - a <= 1) {
         if let [first, .., last] | [first @ last] = stretch {
             writing.run("DELETE FROM unpublished WHERE position BETWEEN ?1 AND ?2", [int(*first), int(*last)])?;

@@ -10,34 +10,45 @@ use super::audit;
 use super::columns::{count, deadlines, int, json, optional_shared_text, time};
 use super::writer::{UnitError, Writing, micros};
 
+/// What of a resource is [`Progress`].
+const PROGRESS: &str = "workflow, machine, instance, attention, finished, traceparent, deadlines";
+
 pub(super) const RESOURCE: &str =
     "SELECT kind, id, owner, state, version, workflow, machine, instance, attention, finished, created_at, updated_at,
                                data, traceparent, deadlines FROM resources";
 
 pub(super) fn resource_row(row: &Row<'_>) -> rusqlite::Result<Resource> {
-    let workflow: Option<String> = row.get(5)?;
-    let progress = |workflow| {
-        Ok::<_, rusqlite::Error>(Progress {
-            workflow,
-            machine: row.get(6)?,
-            instance: json(row, 7)?,
-            attention: row.get(8)?,
-            finished: row.get(9)?,
-            traceparent: optional_shared_text(row, 13)?,
-            deadlines: deadlines(row, 14)?,
-        })
-    };
     Ok(Resource {
         kind: row.get(0)?,
         id: row.get(1)?,
         owner: row.get(2)?,
         state: row.get(3)?,
         version: count(row, 4)?,
-        workflow: workflow.map(progress).transpose()?,
+        workflow: progress(row, [5, 6, 7, 8, 9, 13, 14])?,
         created_at: time(row, 10)?,
         updated_at: time(row, 11)?,
         data: Arc::new(json(row, 12)?),
     })
+}
+
+/// How far the instance of a row has come, by the places of the columns in [`PROGRESS`].
+fn progress(row: &Row<'_>, columns: [usize; 7]) -> rusqlite::Result<Option<Progress>> {
+    let [workflow, machine, instance, attention, finished, traceparent, due] = columns;
+    let Some(workflow) = row.get(workflow)? else { return Ok(None) };
+    Ok(Some(Progress {
+        workflow,
+        machine: row.get(machine)?,
+        instance: json(row, instance)?,
+        attention: row.get(attention)?,
+        finished: row.get(finished)?,
+        traceparent: optional_shared_text(row, traceparent)?,
+        deadlines: deadlines(row, due)?,
+    }))
+}
+
+pub(super) fn select_progress(connection: &Connection, kind: &str, id: &str) -> rusqlite::Result<Option<Progress>> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {PROGRESS} FROM resources WHERE kind = ?1 AND id = ?2"))?;
+    Ok(statement.query_row([kind, id], |row| progress(row, [0, 1, 2, 3, 4, 5, 6])).optional()?.flatten())
 }
 
 pub(super) fn select_resource(connection: &Connection, kind: &str, id: &str) -> rusqlite::Result<Option<Resource>> {

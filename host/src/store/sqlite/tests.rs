@@ -7,11 +7,12 @@ use std::time::Duration;
 use rusqlite::ffi;
 
 use super::super::{
-    Commit, Database, Guard, InboxRow, Listing, Messages as _, Operations as _, OutboxRow, Resource, Resources as _, StoreError,
+    Commit, Conflict, Database, Guard, HistoryRow, InboxRow, Listing, Messages as _, Operations as _, OutboxRow, Resource, Resources as _,
+    StoreError,
 };
 use super::Sqlite;
 use super::connection::LOG_BYTES_KEPT;
-use super::writer::UnitError;
+use super::writer::{UnitError, Writing};
 use crate::clock::Clock;
 
 /// Few enough that all of them wait for the writer at the first look at each.
@@ -170,6 +171,15 @@ async fn all_who_wait_for_the_writer_share_one_transaction() {
 
 #[tokio::test]
 async fn a_unit_that_breaks_a_constraint_half_way_is_undone_alone() {
+    undone_alone(false).await;
+}
+
+#[tokio::test]
+async fn a_unit_that_can_be_repeated_is_undone_alone_too() {
+    undone_alone(true).await;
+}
+
+async fn undone_alone(is_repeatable: bool) {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     let told = |id: &str| {
@@ -182,16 +192,30 @@ async fn a_unit_that_breaks_a_constraint_half_way_is_undone_alone() {
             payload: "{}".into(),
             traceparent: None,
         };
-        Commit { outbox: vec![event], ..sized(id, 10) }
+        let history = vec![HistoryRow {
+            seq: 1,
+            from: "new".into(),
+            to: "made".into(),
+            transition: "make".into(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            cause: "accepted".into(),
+            component: Some("maker".into()),
+            digest: Some("a digest".into()),
+            attempt: Some(1),
+            reason: None,
+        }];
+        Commit { outbox: vec![event], history, ..sized(id, 10) }
     };
     let before = store.commit_stats();
     let gate = hold(&store);
-    let broken = store.writer.write(|writing| {
+    let work = |writing: &mut Writing<'_>| {
         writing.run("INSERT INTO inbox (written_at, consumer, event_id) VALUES (0, 'c', 'half')", [])?;
         writing.tail.position += 1;
         writing.run("INSERT INTO stock (sku, on_hand, reserved) VALUES ('s', 1, 2)", [])?;
         Ok::<_, UnitError>(())
-    });
+    };
+    let writer = &store.writer;
+    let broken = async move { if is_repeatable { writer.write_repeatably(work).await } else { writer.write(work).await } };
     let (first, broken, last, ()) = tokio::join!(store.commit(told("first")), broken, store.commit(told("last")), async move {
         gate.send(()).unwrap();
     });
@@ -204,6 +228,11 @@ async fn a_unit_that_breaks_a_constraint_half_way_is_undone_alone() {
     let positions: Vec<_> = events.iter().map(|event| (event.key.as_str(), event.position)).collect();
     assert_eq!(positions, [("first", 1), ("last", 2)], "the position that it took was not given back");
     assert_eq!(count(&store).await, 2);
+    store.commit(told("later")).await.unwrap();
+    for id in ["first", "last", "later"] {
+        let history = store.history("products", id, 0, 10).await.unwrap();
+        assert_eq!(history[0].digest.as_deref(), Some("a digest"), "the history of '{id}' has lost the version");
+    }
 }
 
 /// Keeps the writer busy, in a transaction of its own, until something is sent.
@@ -221,6 +250,50 @@ fn hold(store: &Sqlite) -> mpsc::Sender<()> {
     gate
 }
 
+fn receipt(event_id: &str) -> InboxRow {
+    InboxRow { consumer: "c".into(), event_id: event_id.into() }
+}
+
+fn received(event_id: &str) -> Commit {
+    Commit { inbox: Some(receipt(event_id)), ..Commit::default() }
+}
+
+#[tokio::test]
+async fn a_receipt_is_written_with_what_cannot_wait_and_if_there_is_nothing_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let before = store.commit_stats();
+    let (first, second, other) = tokio::join!(store.commit(received("1")), store.commit(received("2")), store.commit(sized("a", 10)));
+    assert!(first.is_ok() && second.is_ok() && other.is_ok(), "{first:?}, {second:?}, {other:?}");
+    let after = store.commit_stats();
+    assert_eq!((after.units - before.units, after.commits - before.commits), (3, 1), "they share one transaction");
+    store.commit(received("3")).await.expect("nobody else writes anything");
+    let again = store.commit(received("3")).await;
+    assert!(matches!(again, Err(StoreError::Conflict(Conflict::Duplicate { .. }))), "{again:?}");
+    let many = futures::future::join_all((0..CALLERS * 10).map(|n| {
+        let store = &store;
+        async move { store.commit(received(&format!("many-{n}"))).await }
+    }));
+    assert!(many.await.iter().all(Result::is_ok));
+}
+
+#[tokio::test]
+async fn a_receipt_that_waits_is_written_when_the_store_closes_and_refused_when_it_is_closed() {
+    use futures::FutureExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let mut waiting = Box::pin(store.commit(received("1")));
+    assert!(waiting.as_mut().now_or_never().is_none());
+    store.close().await;
+    waiting.await.expect("it was asked for in time");
+    let late = tokio::time::timeout(Duration::from_secs(10), store.commit(received("2"))).await.expect("it is told");
+    assert!(matches!(late, Err(StoreError::Fatal(_))), "{late:?}");
+    drop(store);
+    let store = open(&folder);
+    assert!(store.handled(&receipt("1")).await.unwrap());
+    assert!(!store.handled(&receipt("2")).await.unwrap());
+}
+
 #[tokio::test]
 async fn after_a_failed_sync_nothing_is_written_any_more() {
     let folder = tempfile::tempdir().unwrap();
@@ -230,6 +303,8 @@ async fn after_a_failed_sync_nothing_is_written_any_more() {
     let reason = tokio::time::timeout(Duration::from_secs(10), store.failed()).await.expect("the process is told");
     assert!(reason.contains("disk I/O error"), "{reason}");
     let later = store.commit(sized("after", 10)).await;
+    assert!(matches!(&later, Err(StoreError::Fatal(text)) if text.contains("disk I/O error")), "{later:?}");
+    let later = store.commit(received("after")).await;
     assert!(matches!(&later, Err(StoreError::Fatal(text)) if text.contains("disk I/O error")), "{later:?}");
     assert_eq!(count(&store).await, 1, "what is there can still be read");
     store.close().await;

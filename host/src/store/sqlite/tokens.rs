@@ -34,7 +34,7 @@ pub(super) fn tell(writing: &mut Writing<'_>, told: Vec<ToldEpoch>) -> Result<()
             events.push(event);
         }
     }
-    insert_outbox(writing, events)?;
+    insert_outbox(writing, &events)?;
     Ok(())
 }
 
@@ -50,7 +50,7 @@ pub(super) fn add_reset(writing: &mut Writing<'_>, reset: &Reset, now: Timestamp
         "INSERT INTO password_resets (digest, user_id, expires_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
         params![reset.digest, reset.user_id, micros(reset.expires_at)],
     )?;
-    insert_outbox(writing, vec![event])?;
+    insert_outbox(writing, &[event])?;
     Ok(())
 }
 

@@ -2,6 +2,8 @@
 //!
 //! It knows transactions and failures, nothing of what the units write.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -26,8 +28,16 @@ const QUEUE_UNITS: usize = 1_024;
 const GROUP_UNITS: usize = 256;
 /// How long a caller waits for a place in the queue.
 const QUEUE_WAIT: Duration = Duration::from_secs(5);
+/// How long a unit that can wait does so for one that cannot, in whose transaction it is written for next to nothing.
+const PATIENCE: Duration = Duration::from_millis(1);
+/// Units that wait so at once; one more and all of them are written.
+const PATIENT_UNITS: usize = 12;
 /// Microseconds after which it is noted again how far the steady time has come: a process that dies loses at most that much of it.
 const NOTE_EVERY: i64 = 250_000;
+/// Groups that are written with savepoints after one had to be written anew for want of them.
+const CAREFUL_GROUPS: u32 = 64;
+/// Digests whose numbers are remembered; there are as many as there are versions of components.
+const KNOWN_DIGESTS: usize = 1_024;
 /// What is known of a writer that did not say how it ended.
 const UNEXPECTED_END: &str = "the writer has ended unexpectedly";
 
@@ -134,6 +144,17 @@ pub(super) struct Writing<'a> {
     pub(super) tail: &'a mut Tail,
     /// What the resources of each kind are found by.
     pub(super) specs: &'a [KeysOf],
+    digests: &'a Digests,
+}
+
+/// Numbers of digests that the database has. Emptied by whatever is rolled back.
+#[derive(Default)]
+struct Digests(RefCell<HashMap<String, i64>>);
+
+impl Digests {
+    fn forget(&self) {
+        self.0.borrow_mut().clear();
+    }
 }
 
 impl Writing<'_> {
@@ -146,12 +167,59 @@ impl Writing<'_> {
     pub(super) fn run(&self, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<usize> {
         self.connection.prepare_cached(sql)?.execute(params)
     }
+
+    /// The number of a component's version, given to it here if it has none.
+    pub(super) fn digest(&self, digest: &str) -> rusqlite::Result<i64> {
+        if let Some(number) = self.digests.0.borrow().get(digest) {
+            return Ok(*number);
+        }
+        self.run("INSERT INTO digests (digest) VALUES (?1) ON CONFLICT DO NOTHING", [digest])?;
+        let mut statement = self.connection.prepare_cached("SELECT pk FROM digests WHERE digest = ?1")?;
+        let number = statement.query_row([digest], |row| row.get(0))?;
+        let mut known = self.digests.0.borrow_mut();
+        if known.len() >= KNOWN_DIGESTS {
+            known.clear();
+        }
+        known.insert(digest.to_owned(), number);
+        Ok(number)
+    }
 }
 
 /// One caller's write, type erased.
 trait Unit: Send {
     fn run(&mut self, writing: &mut Writing<'_>) -> Verdict;
+    /// Whether it can be run again after what it wrote was rolled back.
+    fn is_repeatable(&self) -> bool;
     fn answer(self: Box<Self>, group: Result<(), &Failure>);
+}
+
+/// What a unit does.
+trait Work<T>: Send {
+    const IS_REPEATABLE: bool;
+    /// `None` if it was done already and cannot be again.
+    fn run(&mut self, writing: &mut Writing<'_>) -> Option<Result<T, UnitError>>;
+}
+
+/// Work that is done once.
+struct Once<W>(Option<W>);
+
+impl<T, W: FnOnce(&mut Writing<'_>) -> Result<T, UnitError> + Send> Work<T> for Once<W> {
+    const IS_REPEATABLE: bool = false;
+
+    fn run(&mut self, writing: &mut Writing<'_>) -> Option<Result<T, UnitError>> {
+        self.0.take().map(|work| work(writing))
+    }
+}
+
+/// Work that can be done again.
+struct Repeatable<W>(W);
+
+impl<T, W: FnMut(&mut Writing<'_>) -> Result<T, UnitError> + Send> Work<T> for Repeatable<W> {
+    const IS_REPEATABLE: bool = true;
+
+    fn run(&mut self, writing: &mut Writing<'_>) -> Option<Result<T, UnitError>> {
+        Some((self.0)(writing))
+    }
 }
 
 enum Verdict {
@@ -161,7 +229,7 @@ enum Verdict {
 }
 
 struct Call<T, W> {
-    work: Option<W>,
+    work: W,
     result: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -169,11 +237,11 @@ struct Call<T, W> {
 impl<T, W> Unit for Call<T, W>
 where
     T: Send,
-    W: FnOnce(&mut Writing<'_>) -> Result<T, UnitError> + Send,
+    W: Work<T>,
 {
     fn run(&mut self, writing: &mut Writing<'_>) -> Verdict {
-        let Some(work) = self.work.take() else { return Verdict::Undo };
-        let (verdict, result) = match work(writing) {
+        let Some(done) = self.work.run(writing) else { return Verdict::Undo };
+        let (verdict, result) = match done {
             Ok(value) => (Verdict::Keep, Ok(value)),
             Err(UnitError::Refused(error)) => (Verdict::Undo, Err(error)),
             Err(UnitError::Broken(error)) => {
@@ -184,6 +252,10 @@ where
         };
         self.result = Some(result);
         verdict
+    }
+
+    fn is_repeatable(&self) -> bool {
+        W::IS_REPEATABLE
     }
 
     fn answer(self: Box<Self>, group: Result<(), &Failure>) {
@@ -200,6 +272,8 @@ where
 
 enum Message {
     Write(Box<dyn Unit>),
+    /// Those that have waited are written now.
+    Hurry,
     /// Whether it gets on.
     Ask(oneshot::Sender<()>),
     Close,
@@ -230,10 +304,21 @@ impl std::fmt::Debug for Counters {
     }
 }
 
+/// Units that wait for company.
+#[derive(Default)]
+struct Patient(Mutex<Vec<Box<dyn Unit>>>);
+
+impl std::fmt::Debug for Patient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Patient({})", self.0.lock().len())
+    }
+}
+
 /// The async side: hands units to the thread.
 #[derive(Debug)]
 pub(super) struct WriterHandle {
     queue: mpsc::Sender<Message>,
+    patient: Arc<Patient>,
     /// [`QUEUE_WAIT`], shorter in tests.
     pub(super) queue_wait: Duration,
     life: watch::Receiver<Life>,
@@ -244,6 +329,7 @@ impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Write(_) => "Write",
+            Self::Hurry => "Hurry",
             Self::Ask(_) => "Ask",
             Self::Close => "Close",
             Self::Fail(_) => "Fail",
@@ -258,7 +344,22 @@ impl WriterHandle {
         let (life_of, life) = watch::channel(Life::Working);
         let counters = Arc::new(Counters::default());
         let Opened { connection, identity: _, epoch, begun, tail, mark, check, lock } = opened;
-        let writer = Writer { connection, epoch, begun, tail, mark, clock, specs, counters: Arc::clone(&counters), lock };
+        let (digests, patient) = (Digests::default(), Arc::<Patient>::default());
+        let (counters_of, patient_of) = (Arc::clone(&counters), Arc::clone(&patient));
+        let writer = Writer {
+            connection,
+            epoch,
+            begun,
+            tail,
+            mark,
+            clock,
+            specs,
+            digests,
+            careful: 0,
+            patient: patient_of,
+            counters: counters_of,
+            lock,
+        };
         std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             life_of.send_replace(writer.run(inbox));
         })?;
@@ -272,7 +373,7 @@ impl WriterHandle {
                 }
             })?;
         }
-        Ok(Self { queue, queue_wait: QUEUE_WAIT, life, counters })
+        Ok(Self { queue, patient, queue_wait: QUEUE_WAIT, life, counters })
     }
 
     /// Runs `work` in a transaction and answers after it is durable. Once queued it happens even if the caller is dropped.
@@ -281,8 +382,22 @@ impl WriterHandle {
         T: Send + 'static,
         W: FnOnce(&mut Writing<'_>) -> Result<T, UnitError> + Send + 'static,
     {
+        self.send(Once(Some(work))).await
+    }
+
+    /// The same of work that can be done again and then writes the same: it is spared the savepoint from which it alone could be undone.
+    /// Where that turns out to be needed, its whole group is written anew with savepoints.
+    pub(super) async fn write_repeatably<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnMut(&mut Writing<'_>) -> Result<T, UnitError> + Send + 'static,
+    {
+        self.send(Repeatable(work)).await
+    }
+
+    async fn send<T: Send + 'static>(&self, work: impl Work<T> + 'static) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let call = Call { work: Some(work), result: None, reply };
+        let call = Call { work, result: None, reply };
         match self.queue.send_timeout(Message::Write(Box::new(call)), self.queue_wait).await {
             Ok(()) => {}
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
@@ -291,6 +406,34 @@ impl WriterHandle {
             Err(mpsc::error::SendTimeoutError::Closed(_)) => return Err(self.gone().await),
         }
         match answer.await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.gone().await),
+        }
+    }
+
+    /// The same of repeatable work for whose end nobody waits who could not wait a moment longer. A transaction costs as much for one unit as
+    /// for some: it is written with the next one, or after [`PATIENCE`].
+    pub(super) async fn write_when_others_do<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnMut(&mut Writing<'_>) -> Result<T, UnitError> + Send + 'static,
+    {
+        let (reply, mut answer) = oneshot::channel();
+        let are_many = {
+            let mut patient = self.patient.0.lock();
+            patient.push(Box::new(Call { work: Repeatable(work), result: None, reply }));
+            patient.len() > PATIENT_UNITS
+        };
+        let written = if are_many { None } else { tokio::time::timeout(PATIENCE, &mut answer).await.ok() };
+        // Where the queue is full the next group takes what waits along.
+        if written.is_none() && matches!(self.queue.try_send(Message::Hurry), Err(mpsc::error::TrySendError::Closed(_))) {
+            return Err(self.gone().await);
+        }
+        let written = match written {
+            Some(written) => written,
+            None => answer.await,
+        };
+        match written {
             Ok(answer) => answer,
             Err(_) => Err(self.gone().await),
         }
@@ -355,6 +498,24 @@ impl WriterHandle {
     }
 }
 
+/// What can be undone when a unit is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Undoing {
+    /// The unit alone, by its savepoint.
+    Unit,
+    /// Nothing less than its whole group.
+    Group,
+}
+
+/// What came of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Attempted {
+    /// It was committed.
+    Written,
+    /// It was rolled back, because a unit of it has to be undone alone.
+    NotWritten,
+}
+
 struct Writer {
     connection: Connection,
     epoch: i64,
@@ -364,6 +525,10 @@ struct Writer {
     mark: Mark,
     clock: Clock,
     specs: Arc<[KeysOf]>,
+    digests: Digests,
+    /// Groups that are still to be written with savepoints.
+    careful: u32,
+    patient: Arc<Patient>,
     counters: Arc<Counters>,
     /// Also knows whether the files are where they were. The last field, so that it is let go of after the connection is.
     lock: DatabaseLock,
@@ -377,13 +542,14 @@ impl Writer {
             while let Some(message) = next.take() {
                 match message {
                     Message::Write(unit) => group.push(unit),
+                    Message::Hurry => {}
                     // Whoever asked may be gone.
                     Message::Ask(reply) => drop(reply.send(())),
                     Message::Close => inbox.close(),
                     Message::Fail(reason) => {
                         tracing::error!(%reason, "the store cannot go on");
                         group.drain(..).for_each(|unit| unit.answer(Err(&Failure::Final(reason.clone()))));
-                        refuse_the_rest(&mut inbox, &reason);
+                        self.refuse_the_rest(&mut inbox, &reason);
                         return Life::Failed(reason);
                     }
                 }
@@ -391,13 +557,25 @@ impl Writer {
                     next = inbox.try_recv().ok();
                 }
             }
+            group.append(&mut self.patient.0.lock());
             if let Err(reason) = self.commit_group(&mut group) {
-                refuse_the_rest(&mut inbox, &reason);
+                self.refuse_the_rest(&mut inbox, &reason);
                 return Life::Failed(reason);
             }
         }
         self.leave();
         Life::Closed
+    }
+
+    fn refuse_the_rest(&self, inbox: &mut mpsc::Receiver<Message>, reason: &str) {
+        inbox.close();
+        let failure = Failure::Final(reason.to_owned());
+        while let Some(message) = inbox.blocking_recv() {
+            if let Message::Write(unit) = message {
+                unit.answer(Err(&failure));
+            }
+        }
+        self.patient.0.lock().drain(..).for_each(|unit| unit.answer(Err(&failure)));
     }
 
     /// Commits a group and answers its callers. An error means that nothing can be written any more.
@@ -444,26 +622,47 @@ impl Writer {
         }
     }
 
+    /// Writes a group in one transaction, without savepoints if it can do without: they cost a copy of each page that a unit changes.
     fn transact(&mut self, group: &mut Vec<Box<dyn Unit>>) -> Result<(), Failure> {
         self.lock.find_files().map_err(Failure::Passing)?;
+        let before = self.tail;
+        if self.careful == 0 && group.iter().all(|unit| unit.is_repeatable()) {
+            if self.attempt(group, Undoing::Group)? == Attempted::Written {
+                return Ok(());
+            }
+            self.tail = before;
+            self.careful = CAREFUL_GROUPS;
+        }
+        self.careful = self.careful.saturating_sub(1);
+        self.attempt(group, Undoing::Unit).map(drop)
+    }
+
+    /// One transaction; nothing of it is left unless it answers that all was written.
+    fn attempt(&mut self, group: &mut Vec<Box<dyn Unit>>, undoing: Undoing) -> Result<Attempted, Failure> {
         self.execute("BEGIN IMMEDIATE")?;
-        let run = self.run_units(group);
+        let run = self.run_units(group, undoing);
         crash_point!("before-commit");
-        if run.is_ok() && planted("ack-before-commit") {
+        if matches!(run, Ok(Attempted::Written)) && planted("ack-before-commit") {
             group.drain(..).for_each(|unit| unit.answer(Ok(())));
             // What a disk takes that others use too.
             std::thread::sleep(Duration::from_millis(10));
         }
-        let done = run.and_then(|()| self.execute("COMMIT"));
-        if done.is_err() && !self.connection.is_autocommit() {
-            self.execute("ROLLBACK").map_err(|failure| match failure {
-                Failure::Passing(text) | Failure::Final(text) => Failure::Final(format!("cannot roll back: {text}")),
-            })?;
+        let done = match run {
+            Ok(Attempted::Written) => self.execute("COMMIT").map(|()| Attempted::Written),
+            other => other,
+        };
+        if !matches!(done, Ok(Attempted::Written)) {
+            self.digests.forget();
+            if !self.connection.is_autocommit() {
+                self.execute("ROLLBACK").map_err(|failure| match failure {
+                    Failure::Passing(text) | Failure::Final(text) => Failure::Final(format!("cannot roll back: {text}")),
+                })?;
+            }
         }
         done
     }
 
-    fn run_units(&mut self, group: &mut [Box<dyn Unit>]) -> Result<(), Failure> {
+    fn run_units(&mut self, group: &mut [Box<dyn Unit>], undoing: Undoing) -> Result<Attempted, Failure> {
         let now = self.clock.steady().as_microsecond();
         let date = micros(self.clock.now());
         self.tail.written_at = self.tail.written_at.max(now);
@@ -471,21 +670,30 @@ impl Writer {
             self.note().map_err(|error| Failure::of(&error))?;
         }
         for unit in group {
-            let before = self.tail;
-            self.execute("SAVEPOINT unit")?;
-            let mut writing = Writing { connection: &self.connection, epoch: self.epoch, date, tail: &mut self.tail, specs: &self.specs };
-            match unit.run(&mut writing) {
-                Verdict::Keep => {}
-                Verdict::Undo | Verdict::Broken(_, true) => {
+            let (before, changes) = (self.tail, self.connection.total_changes());
+            if undoing == Undoing::Unit {
+                self.execute("SAVEPOINT unit")?;
+            }
+            let Self { connection, epoch, tail, specs, digests, .. } = self;
+            let verdict = unit.run(&mut Writing { connection, epoch: *epoch, date, tail, specs, digests });
+            match (verdict, undoing) {
+                (Verdict::Keep, _) => {}
+                // SQLite may have rolled back the whole transaction by itself, neighbours included.
+                (Verdict::Broken(failure, false), _) => return Err(failure),
+                (Verdict::Undo | Verdict::Broken(_, true), Undoing::Unit) => {
                     self.execute("ROLLBACK TO unit")?;
+                    self.digests.forget();
                     self.tail = before;
                 }
-                // SQLite may have rolled back the whole transaction by itself, neighbours included.
-                Verdict::Broken(failure, false) => return Err(failure),
+                // It was refused before it had written anything.
+                (Verdict::Undo, Undoing::Group) if self.connection.total_changes() == changes => self.tail = before,
+                (Verdict::Undo | Verdict::Broken(_, true), Undoing::Group) => return Ok(Attempted::NotWritten),
             }
-            self.execute("RELEASE unit")?;
+            if undoing == Undoing::Unit {
+                self.execute("RELEASE unit")?;
+            }
         }
-        Ok(())
+        Ok(Attempted::Written)
     }
 
     fn note(&mut self) -> rusqlite::Result<()> {
@@ -527,16 +735,6 @@ impl Writer {
             Err((_, error)) => tracing::warn!(%error, "the database was not closed"),
         }
         drop(self.lock);
-    }
-}
-
-fn refuse_the_rest(inbox: &mut mpsc::Receiver<Message>, reason: &str) {
-    inbox.close();
-    let failure = Failure::Final(reason.to_owned());
-    while let Some(message) = inbox.blocking_recv() {
-        if let Message::Write(unit) = message {
-            unit.answer(Err(&failure));
-        }
     }
 }
 

@@ -193,8 +193,8 @@ fn operator_of(process: &Process) -> Client {
     let begin = Instant::now();
     loop {
         let lines = log.lock().clone();
-        let parsed = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let found = parsed.filter(|line| line["message"] == "listening for those who run the process").next_back();
+        let mut parsed = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let found = parsed.rfind(|line| line["message"] == "listening for those who run the process");
         if let Some(line) = found {
             return Client::new(&format!("http://{}", line["address"].as_str().unwrap()));
         }
