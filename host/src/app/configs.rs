@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::live::Switch;
 use crate::config::{self, Environment};
 use crate::durable;
-use crate::plan::{Plan, changes};
+use crate::plan::Plan;
 use crate::services::console::{Changed, Configs, Judged, Written};
 use crate::services::engine::hex;
 
@@ -108,19 +108,17 @@ impl Configs for ConfigFile {
         })
     }
 
+    fn shown_running(&self) -> Option<Plan> {
+        let runs = self.runs.read().clone();
+        runs.and_then(|(text, _)| config::check_text(&self.path, &text, &self.shown).plan)
+    }
+
     fn running(&self) -> Arc<Plan> {
         self.switch.plan()
     }
 
     fn running_digest(&self) -> Option<String> {
         self.runs.read().as_ref().map(|(_, digest)| digest.clone())
-    }
-
-    fn strays(&self, plan: &Plan) -> Vec<String> {
-        let (known, folder) = (changes::files(&self.running()), self.folder());
-        let is_within = |path: &Path| real(path).starts_with(folder);
-        let strays = changes::files(plan).into_iter().filter(|named| !known.contains(named) && !is_within(&named.1));
-        strays.map(|(module, path)| format!("'{}' of module '{module}'", path.display())).collect()
     }
 
     fn refusal(&self) -> Option<String> {
@@ -153,17 +151,6 @@ impl Configs for ConfigFile {
         self.switch.take(plan)?;
         *runs = Some((text.to_owned(), digest(text)));
         Ok(())
-    }
-}
-
-/// Where a path leads; of what is not there, where its folder does.
-fn real(path: &Path) -> PathBuf {
-    if let Ok(path) = path.canonicalize() {
-        return path;
-    }
-    match (path.parent(), path.file_name()) {
-        (Some(folder), Some(name)) => real(folder).join(name),
-        _ => path.to_owned(),
     }
 }
 

@@ -32,10 +32,15 @@ pub fn list(config: &Path) -> ExitCode {
 pub fn release(config: &Path, keys: &[String], all: bool) -> ExitCode {
     printing(|out| {
         let Some(database) = database(config, NOTHING)? else { return Ok(ExitCode::FAILURE) };
-        let keys = if all { offline::parked(&database)?.into_iter().map(|run| run.key).collect() } else { keys.to_vec() };
         let now = Clock::system().now();
-        let entries = keys.iter().map(|key| actor().did(now, "quarantined.release", format!("runs/{key}"), None)).collect();
-        let unknown = offline::release(&database, &keys, now, entries)?;
+        let entry = |key: &str| actor().did(now, "quarantined.release", format!("runs/{key}"), None);
+        if all {
+            let count = offline::release_all(&database, now, entry)?;
+            out.done(&format!("{count} quarantined runs go on"))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let entries = keys.iter().map(|key| entry(key)).collect();
+        let unknown = offline::release(&database, keys, now, entries)?;
         if !unknown.is_empty() {
             bail!(
                 "no quarantined run has the key {}; `millrace quarantined list` shows those that are. Nothing was changed",

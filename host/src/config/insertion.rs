@@ -568,7 +568,8 @@ workflows:
         for (text, between, says) in [
             ("modules: []\n".to_owned(), None, "its `modules` is not written one entry a line"),
             ("modules:\n  [{name: a}]\n".to_owned(), None, "is not written one entry a line"),
-            (String::new(), None, "it has no `modules`"),
+            ("name: shop\n".to_owned(), None, "it has no `modules`"),
+            (String::new(), None, "it cannot be read: line 1: the file is empty"),
             ("modules:\n  - name: [\n".to_owned(), None, "it cannot be read: line"),
             (text.clone(), Some(("ready", "shipped")), "no workflow has the states 'ready' and 'shipped': 'thing' has new, ready, working"),
             (text.clone(), Some(("new", "working")), "no transition leads from 'new' to 'working'; from 'new' lead: ready by prepare"),

@@ -1,7 +1,6 @@
-//! What of a plan can change while its process runs, and what takes a restart; which files a plan reads.
+//! What of a plan can change while its process runs, and what takes a restart.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use super::{Endpoint, Module, Plan, Runs};
 
@@ -69,22 +68,6 @@ pub fn needs_restart(running: &Plan, new: &Plan) -> Vec<String> {
 
 fn parts_alike(these: &[Module], others: &[Module]) -> bool {
     these.iter().all(|one| others.contains(one))
-}
-
-/// The files and folders that a plan reads or writes, each with the module that names it.
-#[must_use]
-pub fn files(plan: &Plan) -> BTreeSet<(String, PathBuf)> {
-    let mut files = BTreeSet::new();
-    files.extend(plan.components.iter().map(|component| (component.name.clone(), component.source.clone())));
-    files.extend(plan.files.iter().map(|served| (served.name.clone(), served.root.clone())));
-    files.extend(plan.operator.iter().filter_map(|operator| Some((operator.name.clone(), operator.pages.as_ref()?.root.clone()))));
-    files.extend(plan.auth.iter().filter_map(|auth| Some((auth.name.clone(), auth.seed_file.clone()?))));
-    files.extend(plan.resources.iter().filter_map(|handler| Some((handler.name.clone(), handler.seed_file.clone()?))));
-    if let Some(database) = &plan.database {
-        files.insert((database.name.clone(), database.path.clone()));
-        files.extend(database.retention.instances.iter().map(|archive| (database.name.clone(), archive.folder.clone())));
-    }
-    files
 }
 
 #[cfg(test)]

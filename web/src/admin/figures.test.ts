@@ -1,40 +1,37 @@
 import { describe, expect, it } from 'vitest'
-import { figures, SHOWN } from './figures'
+import { type Counted, revenue, sales } from './figures'
 
-const NOW = Date.parse('2026-11-27T15:30:30Z')
-const MIDNIGHT = Date.parse('2026-11-27T00:00:00Z')
+const NOTHING = { created: 0, reached: 0, amount: 0, left: 0, leftAmount: 0 }
 
-function sale(minutesAgo: number, total = 10, state = 'delivered') {
-  return { createdAt: new Date(NOW - minutesAgo * 60_000).toISOString(), total, state }
+function counted(created: number[], minutes: number, total = {}): Counted {
+  const from = Date.parse('2026-11-27T15:00:00Z')
+  const at = (minute: number) => new Date(from + minute * 60_000).toISOString()
+  const sum = created.reduce((all, one) => all + one, 0)
+  const items = created.map((one, minute) => ({ ...NOTHING, at: at(minute), created: one }))
+  return {
+    from: at(0),
+    to: at(minutes),
+    bucketSeconds: 60,
+    items,
+    total: { ...NOTHING, at: at(0), created: sum, ...total },
+  }
 }
 
 describe('the figures of a shop', () => {
-  it('count the orders of each minute of the last hour', () => {
-    const { minutes, perMinute } = figures([sale(0), sale(0.4), sale(1), sale(59), sale(61)], true, MIDNIGHT, NOW)
-    expect(minutes).toHaveLength(SHOWN)
-    expect(minutes.slice(-2)).toEqual([1, 2])
-    expect(minutes[0]).toBe(1)
-    expect(perMinute).toBeCloseTo(4 / 59.5, 3)
+  it('are the orders of each bucket, the most in one, and how many a minute', () => {
+    expect(sales(counted([0, 3, 1, 2], 3.5))).toEqual({ values: [0, 3, 1, 2], most: 3, perMinute: 6 / 3.5 })
   })
 
-  it('add up what was paid today, and nothing else', () => {
-    const sales = [
-      sale(1, 10),
-      sale(2, 20, 'paying'),
-      sale(3, 40, 'cancelled'),
-      sale(5, 80, 'shipping'),
-      sale(16 * 60, 160),
-    ]
-    expect(figures(sales, true, MIDNIGHT, NOW).revenue).toBe(90)
+  it('begin with a whole minute, however short the time is', () => {
+    expect(sales(counted([4], 0.1)).perMinute).toBe(4)
   })
 
-  it('say how far back they reach where there are more orders than were asked for', () => {
-    const { since, perMinute } = figures([sale(1), sale(2), sale(4)], false, MIDNIGHT, NOW)
-    expect(since).toBe(NOW - 4 * 60_000)
-    expect(perMinute).toBeCloseTo(3 / 4, 3)
+  it('leave out what was paid for and then given up', () => {
+    expect(revenue(counted([2], 1, { amount: 9_900, leftAmount: 2_450 }))).toBe(74.5)
   })
 
   it('of a shop without orders are nothing', () => {
-    expect(figures([], true, MIDNIGHT, NOW)).toMatchObject({ perMinute: 0, revenue: 0, since: MIDNIGHT })
+    expect(sales(counted([], 60))).toEqual({ values: [], most: 0, perMinute: 0 })
+    expect(revenue(counted([], 60))).toBe(0)
   })
 })

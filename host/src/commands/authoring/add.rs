@@ -65,6 +65,11 @@ pub fn run(add: &Add) -> ExitCode {
         for (line, pointer) in &inserted.also_named {
             writeln!(out, "see also line {line} ({pointer}), which names a state that has new ones behind it")?;
         }
+        ensure!(
+            !place.exists() || fs::read(&place).ok() == fs::read(&add.file).ok(),
+            "there is another file at '{}': give the component another name, or remove that file",
+            place.display()
+        );
         if add.dry_run {
             writeln!(out, "the file would be {}; nothing was written", place.display())?;
             return Ok(ExitCode::SUCCESS);
@@ -136,9 +141,6 @@ pub(super) fn put(file: &Path, place: &Path) -> anyhow::Result<()> {
 
 /// Writes a file whole or not at all; whoever could read it before can read it after.
 fn write_as_it_was(path: &Path, content: &[u8]) -> anyhow::Result<()> {
-    let permissions = fs::metadata(path).ok().map(|metadata| metadata.permissions());
-    durable::write(path, &[content], durable::Sync::Yes).with_context(|| format!("cannot write '{}'", path.display()))?;
-    permissions
-        .map_or(Ok(()), |permissions| fs::set_permissions(path, permissions))
-        .with_context(|| format!("cannot keep the permissions of '{}'", path.display()))
+    let written = if path.exists() { durable::replace(path, content) } else { durable::write(path, &[content], durable::Sync::Yes) };
+    written.with_context(|| format!("cannot write '{}'", path.display()))
 }

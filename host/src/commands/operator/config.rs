@@ -1,5 +1,6 @@
 //! `millrace config`: the config of a running process, saved with who it was and why, and put back.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -65,22 +66,24 @@ pub fn run(command: Command) -> ExitCode {
             tell(&target, out, &history, list)
         }),
         Command::History { digest: Some(digest), target } => target.ask(async |client, out| {
-            let digest = whole(&client.get(&["config", "history"], &[]).await?, digest);
+            let digest = whole(&client.get(&["config", "history"], &[]).await?, digest)?;
             let earlier = client.get(&["config", "history", &digest], &[]).await?;
             tell(&target, out, &earlier, |earlier| word(&earlier["text"]))
         }),
         Command::Rollback { digest, why, target } => target.ask(async |client, out| {
-            let digest = whole(&client.get(&["config", "history"], &[]).await?, digest);
+            let digest = whole(&client.get(&["config", "history"], &[]).await?, digest)?;
             let saved = client.post(&["config", "rollback"], &json!({"digest": digest, "reason": why.reason}), None).await?;
             tell(&target, out, &saved, page)
         }),
     }
 }
 
-/// The digest of the history that begins so; what was given where there is none.
-fn whole(history: &Value, beginning: String) -> String {
-    let found = each(history, "items").iter().map(|item| word(&item["digest"])).find(|digest| digest.starts_with(&beginning));
-    found.unwrap_or(beginning)
+/// The one digest of the history that begins so; what was given where there is none.
+fn whole(history: &Value, beginning: String) -> anyhow::Result<String> {
+    let digests = each(history, "items").iter().map(|item| word(&item["digest"]));
+    let found: BTreeSet<String> = digests.filter(|digest| digest.starts_with(&beginning)).collect();
+    anyhow::ensure!(found.len() < 2, "several texts of the history begin with '{beginning}': give more of the digest");
+    Ok(found.into_iter().next().unwrap_or(beginning))
 }
 
 fn page(saved: &Value) -> String {

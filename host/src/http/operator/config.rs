@@ -13,9 +13,8 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Id, IfNoneMatch};
 use crate::http::state::Serving;
 use crate::http::writes;
-use crate::plan::access::{Role, Roles};
 use crate::services::ServiceError;
-use crate::services::console::{Actor, CONFIG_CHANGED, ConfigDesk, RollbackBody, SaveBody, SaveResult, Saver, TextBody};
+use crate::services::console::{Actor, CONFIG_CHANGED, ConfigDesk, RollbackBody, SaveBody, SaveResult, TextBody};
 use crate::services::error::FieldError;
 
 /// Bytes of a body with a whole config, which may be a megabyte, and takes more as JSON.
@@ -72,13 +71,6 @@ impl FromRequestParts<Serving> for MadeFrom {
     }
 }
 
-/// Who changes the config. In a process that knows no tokens who is on its machine may do everything.
-fn saver(serving: &Serving, actor: Actor) -> Saver {
-    let knows_tokens = serving.app.plan.operator.as_ref().is_some_and(|operator| operator.knows_tokens);
-    let is_admin = !knows_tokens || !actor.of.roles.and(Roles::of(&[Role::Admin])).is_empty();
-    Saver { actor, is_admin }
-}
-
 /// What is read of a body with a whole config.
 async fn sent<T: DeserializeOwned>(request: Request, serving: &Serving) -> Result<T, ApiError> {
     let object = body::object_within(request, Presence::Required, (MAX_TEXT, serving.app.read_timeout)).await?;
@@ -98,8 +90,7 @@ pub(super) async fn save(
         let detail = "If-Match is missing: send the ETag of GET .../config, so that nobody's change is written over";
         return Err(ApiError::new(StatusCode::PRECONDITION_REQUIRED, detail));
     }
-    let saver = saver(&serving, actor);
-    let write = async move { desk.save(&saver, &body, expected.as_deref()).await };
+    let write = async move { desk.save(&actor, &body, expected.as_deref()).await };
     saved(writes::finish(&serving.app.writes, write).await)
 }
 
@@ -110,8 +101,7 @@ pub(super) async fn rollback(
     MadeFrom(expected): MadeFrom,
     Body(body): Body<RollbackBody>,
 ) -> Result<Response, ApiError> {
-    let saver = saver(&serving, actor);
-    let write = async move { desk.roll_back(&saver, &body, expected.as_deref()).await };
+    let write = async move { desk.roll_back(&actor, &body, expected.as_deref()).await };
     saved(writes::finish(&serving.app.writes, write).await)
 }
 

@@ -2,26 +2,14 @@
 
 use std::time::Duration;
 
-use super::actor::Actor;
 use super::configs::ConfigDesk;
-use super::saving::{Saver, digest};
+use super::keeping::{ConfigStanding, digest};
+use super::saving::CONFIG_INVALID;
 use crate::services::ServiceError;
 use crate::shutdown::Stop;
 
 /// Between two looks at the file.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// What has become of the config as its file is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum ConfigStanding {
-    /// The process runs it.
-    #[default]
-    Runs,
-    /// It takes a restart, for these parts.
-    Restart(Vec<String>),
-    /// It cannot run, and why.
-    Refused(String),
-}
 
 impl ConfigDesk {
     /// What has become of the config as its file was when it was last looked at.
@@ -37,16 +25,21 @@ impl ConfigDesk {
     pub async fn watch(self, stop: Stop) -> anyhow::Result<()> {
         // What the process was started with.
         self.keeping.seen.lock().0 = self.configs.running_digest();
+        let mut last = None;
         loop {
             tokio::select! {
                 () = stop.requested() => return Ok(()),
                 () = tokio::time::sleep(PAUSE) => {}
             }
-            self.look().await;
+            tokio::select! {
+                () = stop.requested() => return Ok(()),
+                () = self.look(&mut last) => {}
+            }
         }
     }
 
-    async fn look(&self) {
+    /// `last` is the digest that the look before this one has found: a file that is being written is another each time.
+    async fn look(&self, last: &mut Option<String>) {
         let _turn = self.keeping.turn.acquire().await;
         let text = match self.configs.text() {
             Ok(text) => text,
@@ -63,6 +56,9 @@ impl ConfigDesk {
             *self.keeping.seen.lock() = (Some(found), ConfigStanding::Runs);
             return;
         }
+        if last.replace(found.clone()).as_ref() != Some(&found) {
+            return;
+        }
         if let Err(error) = self.find_by_hand(&text) {
             tracing::warn!(%error, "the config that somebody has written could not be kept in its history");
         }
@@ -70,16 +66,17 @@ impl ConfigDesk {
             Ok(done) => tracing::info!(digest = found, "somebody has written the config: {done}"),
             Err(error) => {
                 tracing::error!(digest = found, reason = %error, "the config that somebody has written is not taken; the process runs on as it was");
-                *self.keeping.seen.lock() = (Some(found), ConfigStanding::Refused(error.to_string()));
+                // What only this moment is wrong about is tried again with the next look but one.
+                let is_of_the_text = matches!(&error, ServiceError::Differs { code, .. } if *code == CONFIG_INVALID);
+                *self.keeping.seen.lock() = (is_of_the_text.then_some(found), ConfigStanding::Refused(error.to_string()));
+                *last = None;
             }
         }
     }
 
     async fn found(&self, text: &str) -> Result<String, ServiceError> {
         let planned = self.plan_of(text).await?;
-        // Who writes the file may do with it what a start would.
-        let saver = Saver { actor: Actor::local(), is_admin: true };
-        let plan = self.judge_for(&saver, text, &planned).await?;
+        let plan = self.judged(text, &planned).await?;
         Ok(self.taken(planned, text, plan).done)
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::saving::Keeping;
+use super::keeping::Keeping;
 use crate::plan::{Plan, changes};
 use crate::services::ServiceError;
 use crate::services::operations::{Lack, Names, Stranded};
@@ -39,12 +39,12 @@ pub trait Configs: Send + Sync {
     /// # Errors
     /// It cannot run, and what to look at, without the values of variables.
     fn resolve(&self, text: &str) -> Result<Plan, String>;
+    /// What the text that the process runs means with the variables that are no secrets.
+    fn shown_running(&self) -> Option<Plan>;
     /// What the process runs.
     fn running(&self) -> Arc<Plan>;
     /// Digest of the text that the process runs.
     fn running_digest(&self) -> Option<String>;
-    /// Files that a plan names and the one that runs does not, outside the folder of the config.
-    fn strays(&self, plan: &Plan) -> Vec<String>;
     /// Why the file cannot be written, if it cannot.
     fn refusal(&self) -> Option<String>;
     /// Writes the file, as a whole or not at all, durably.
@@ -221,8 +221,7 @@ impl ConfigDesk {
             (Some(plan), Some(stranded)) => stranded.lacks_with(&Names::of(plan)).await?,
             _ => Vec::new(),
         };
-        let running = self.configs.running();
-        let restart = real.as_ref().map_or_else(Vec::new, |plan| changes::needs_restart(&running, plan));
+        let restart = self.restart(judged.plan.as_ref(), real.as_ref());
         let mut live: Vec<String> = changes.iter().map(|change| change.part.clone()).filter(|part| !restart.contains(part)).collect();
         live.dedup();
         let takes = match (restart.is_empty(), live.is_empty()) {
@@ -233,6 +232,19 @@ impl ConfigDesk {
         let (valid, problems) = told(judged.report);
         let stranded = lacks.into_iter().map(StrandedBody::from).collect();
         Ok(PlanBody { valid, problems, digest: judged.digest, changes, takes, live, restart, stranded })
+    }
+}
+
+impl ConfigDesk {
+    /// Parts of a text that take a restart, by names without the secrets that variables may have put into them.
+    fn restart(&self, shown: Option<&Plan>, real: Option<&Plan>) -> Vec<String> {
+        let shown_running = self.configs.shown_running();
+        let parts = match (&shown_running, shown) {
+            (Some(running), Some(plan)) => changes::needs_restart(running, plan),
+            _ => Vec::new(),
+        };
+        let is_needed = real.is_some_and(|plan| !changes::needs_restart(&self.configs.running(), plan).is_empty());
+        if is_needed && parts.is_empty() { vec!["what a secret variable says".to_owned()] } else { parts }
     }
 }
 

@@ -4,56 +4,27 @@
 //! rename. So the file is the old text or the new one, and each text that it ever was can be found.
 
 use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
 
-use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
 
 use super::actor::Actor;
-use super::by_hand::ConfigStanding;
 use super::components::check_reason;
 use super::configs::{Changed, ConfigDesk, PlanBody};
-use super::history::{History, HistoryBody, Saved, SavedText};
-use crate::clock::Clock;
+use super::history::{HistoryBody, Saved, SavedText};
+use super::keeping::{ConfigStanding, digest};
 use crate::plan::Plan;
 use crate::runtime;
 use crate::services::ServiceError;
-use crate::services::engine::hex;
-use crate::store::{Audit, Object};
+use crate::store::Object;
 
 /// The word for programs where the file is not what the caller has seen.
 pub const CONFIG_CHANGED: &str = "config_changed";
+/// The word for programs where the text cannot be the config.
+pub(super) const CONFIG_INVALID: &str = "config_invalid";
 /// Who has saved a text that was found in the file.
 const BY_HAND: &str = "file";
-
-/// What saving works with.
-pub struct Keeping {
-    /// What was saved.
-    pub history: History,
-    /// What people with a role have done; of a process with a database.
-    pub audit: Option<Arc<dyn Audit>>,
-    /// Program that compiles components, which are judged before a config that names them is saved.
-    pub compiler: PathBuf,
-    /// Time.
-    pub clock: Clock,
-    /// One save at a time.
-    pub(super) turn: Semaphore,
-    /// What has become of the file that was last looked at, and its digest.
-    pub(super) seen: Mutex<(Option<String>, ConfigStanding)>,
-}
-
-impl Keeping {
-    /// With these parts.
-    #[must_use]
-    pub fn new(history: History, audit: Option<Arc<dyn Audit>>, compiler: PathBuf, clock: Clock) -> Self {
-        Self { history, audit, compiler, clock, turn: Semaphore::new(1), seen: Mutex::default() }
-    }
-}
 
 /// A text that is to be the config.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -97,41 +68,32 @@ pub struct SaveResult {
     pub problem: Option<String>,
 }
 
-/// Who saves.
-#[derive(Debug, Clone)]
-pub struct Saver {
-    /// Who it is.
-    pub actor: Actor,
-    /// Whether they may change who may do what here, and have the process read files elsewhere.
-    pub is_admin: bool,
-}
-
 impl ConfigDesk {
     /// Makes a text the config. `expected` is the digest of the file that it was made from.
     ///
     /// # Errors
-    /// The file is another by now ([`CONFIG_CHANGED`]); the text cannot run here, would strand instances, or needs an admin; the file cannot
+    /// The file is another by now ([`CONFIG_CHANGED`]); the text cannot run here or would strand instances; the file cannot
     /// be written. Then everything is as it was.
-    pub async fn save(&self, saver: &Saver, body: &SaveBody, expected: Option<&str>) -> Result<SaveResult, ServiceError> {
+    pub async fn save(&self, actor: &Actor, body: &SaveBody, expected: Option<&str>) -> Result<SaveResult, ServiceError> {
         check_reason(&body.reason)?;
         let _turn = self.keeping.turn.acquire().await;
         let before = self.expected(expected)?;
         let text = self.configs.restored(&body.text);
-        self.make(saver, ("config.save", &body.reason), &before, &text).await
+        self.make(actor, ("config.save", &body.reason), &before, &text).await
     }
 
     /// Makes a text of the history the config again.
     ///
     /// # Errors
     /// There is no such text; else as for a save.
-    pub async fn roll_back(&self, saver: &Saver, body: &RollbackBody, expected: Option<&str>) -> Result<SaveResult, ServiceError> {
+    pub async fn roll_back(&self, actor: &Actor, body: &RollbackBody, expected: Option<&str>) -> Result<SaveResult, ServiceError> {
         check_reason(&body.reason)?;
         let _turn = self.keeping.turn.acquire().await;
         let before = self.expected(expected)?;
         let found = self.keeping.history.find(&body.digest).map_err(unreadable)?;
         let (_, text) =
             found.ok_or_else(|| ServiceError::Conflict(format!("the history has no config with the digest '{}'", body.digest)))?;
-        self.make(saver, ("config.rollback", &body.reason), &before, &text).await
+        self.make(actor, ("config.rollback", &body.reason), &before, &text).await
     }
 
     /// The texts that the config had.
@@ -170,31 +132,31 @@ impl ConfigDesk {
         Err(ServiceError::Differs { detail, code: CONFIG_CHANGED, members: object(members) })
     }
 
-    async fn make(&self, saver: &Saver, (action, reason): (&str, &str), before: &str, text: &str) -> Result<SaveResult, ServiceError> {
+    async fn make(&self, actor: &Actor, (action, reason): (&str, &str), before: &str, text: &str) -> Result<SaveResult, ServiceError> {
         if let Some(why) = self.configs.refusal() {
             return Err(ServiceError::Conflict(why));
         }
         let planned = self.plan_of(text).await?;
-        let plan = self.judge_for(saver, text, &planned).await?;
+        let plan = self.judged(text, &planned).await?;
         let (was, new) = (digest(before), digest(text));
         if was != new {
-            self.note(saver, action, (&was, &new), reason).await?;
-            self.write(saver, reason, before, text)?;
+            // Judging takes its time, and others write the file too.
+            self.expected(Some(&was))?;
+            self.note(actor, action, (&was, &new), reason).await?;
+            self.expected(Some(&was))?;
+            self.write(actor, reason, before, text)?;
         }
-        tracing::info!(digest = new, was, who = saver.actor.who(), reason, "the config was saved");
+        tracing::info!(digest = new, was, who = actor.who(), reason, "the config was saved");
         Ok(self.taken(planned, text, plan))
     }
 
     /// What a text means, if it may be the config and its components can be built.
-    pub(super) async fn judge_for(&self, saver: &Saver, text: &str, planned: &PlanBody) -> Result<Plan, ServiceError> {
+    pub(super) async fn judged(&self, text: &str, planned: &PlanBody) -> Result<Plan, ServiceError> {
         if !planned.valid {
             let detail = "the config cannot run here; `problems` says why".to_owned();
-            return Err(refused(detail, "config_invalid", json!({"problems": planned.problems})));
+            return Err(refused(detail, CONFIG_INVALID, json!({"problems": planned.problems})));
         }
-        let plan = self.configs.resolve(text).map_err(|why| refused(why, "config_invalid", json!({"problems": []})))?;
-        if !saver.is_admin {
-            self.check_admin(&plan)?;
-        }
+        let plan = self.configs.resolve(text).map_err(|why| refused(why, CONFIG_INVALID, json!({"problems": []})))?;
         let instances: u64 = planned.stranded.iter().map(|one| one.instances).sum();
         if instances > 0 {
             let told: Vec<String> =
@@ -211,44 +173,27 @@ impl ConfigDesk {
                 rejected.into_iter().map(|one| json!({"severity": "error", "module": one.module, "message": one.reason})).collect();
             if !problems.is_empty() {
                 let detail = "a component of the config cannot be built; `problems` says why".to_owned();
-                return Err(refused(detail, "config_invalid", json!({"problems": problems})));
+                return Err(refused(detail, CONFIG_INVALID, json!({"problems": problems})));
             }
         }
         Ok(plan)
     }
 
-    /// What only an admin changes.
-    fn check_admin(&self, plan: &Plan) -> Result<(), ServiceError> {
-        let file = self.configs.text().ok().and_then(|text| self.configs.resolve(&text).ok());
-        let before = file.map_or_else(|| self.configs.running().operator.clone(), |plan| plan.operator);
-        if before != plan.operator {
-            let detail = "what a module of type operator.api says, only somebody with the role admin changes".to_owned();
-            return Err(ServiceError::Forbidden(detail));
-        }
-        let strays = self.configs.strays(plan);
-        if !strays.is_empty() {
-            let detail = format!(
-                "outside the folder of the config only somebody with the role admin names other files than those that it names: {}",
-                strays.join(", ")
-            );
-            return Err(ServiceError::Forbidden(detail));
-        }
-        Ok(())
-    }
-
-    async fn note(&self, saver: &Saver, action: &str, (was, new): (&str, &str), reason: &str) -> Result<(), ServiceError> {
+    async fn note(&self, actor: &Actor, action: &str, (was, new): (&str, &str), reason: &str) -> Result<(), ServiceError> {
         let Some(audit) = &self.keeping.audit else { return Ok(()) };
         let subject = format!("config@{new} (was {})", &was[..12.min(was.len())]);
-        audit.note(vec![saver.actor.of.did(self.keeping.clock.now(), action, subject, Some(reason.to_owned()))]).await?;
+        audit.note(vec![actor.of.did(self.keeping.clock.now(), action, subject, Some(reason.to_owned()))]).await?;
         Ok(())
     }
 
-    fn write(&self, saver: &Saver, reason: &str, before: &str, text: &str) -> Result<(), ServiceError> {
-        let failed = |error: io::Error| ServiceError::Conflict(format!("the config cannot be written: {error}; it is what it was"));
+    fn write(&self, actor: &Actor, reason: &str, before: &str, text: &str) -> Result<(), ServiceError> {
+        let failed = |error: io::Error| {
+            let is = self.configs.text().map_or("cannot be read", |now| if now == before { "is what it was" } else { "is another by now" });
+            ServiceError::Conflict(format!("the config cannot be written: {error}; the file {is}"))
+        };
         let history = &self.keeping.history;
         self.find_by_hand(before).map_err(failed)?;
-        let saved =
-            Saved { number: 0, at: self.keeping.clock.now(), who: saver.actor.who().into(), reason: reason.into(), digest: digest(text) };
+        let saved = Saved { number: 0, at: self.keeping.clock.now(), who: actor.who().into(), reason: reason.into(), digest: digest(text) };
         let saved = history.add(saved, text).map_err(failed)?;
         self.configs.put(text).map_err(|error| {
             history.remove(saved.number);
@@ -256,10 +201,10 @@ impl ConfigDesk {
         })
     }
 
-    /// Keeps what somebody has written into the file by hand.
+    /// Keeps what somebody has written into the file by hand, if it can run: where the secrets of another text are, nobody knows.
     pub(super) fn find_by_hand(&self, text: &str) -> io::Result<()> {
         let (history, digest) = (&self.keeping.history, digest(text));
-        if history.find(&digest)?.is_none() {
+        if history.find(&digest)?.is_none() && self.configs.resolve(text).is_ok() {
             let reason = "found in the file".to_owned();
             history.add(Saved { number: 0, at: self.keeping.clock.now(), who: BY_HAND.into(), reason, digest }, text)?;
         }
@@ -269,7 +214,8 @@ impl ConfigDesk {
     /// Has the process take what is in the file, if nothing of it takes a restart.
     pub(super) fn taken(&self, planned: PlanBody, text: &str, plan: Plan) -> SaveResult {
         let PlanBody { changes, live, restart, .. } = planned;
-        let problem = match restart.is_empty() {
+        let runs_already = self.configs.running_digest().is_some_and(|running| running == digest(text));
+        let problem = match restart.is_empty() && !runs_already {
             true => self.configs.take(text, plan).err().map(|error| format!("{error:#}")),
             false => None,
         };
@@ -303,8 +249,4 @@ fn object(members: Value) -> Object {
         Value::Object(members) => members,
         _ => Object::new(),
     }
-}
-
-pub(super) fn digest(text: &str) -> String {
-    hex(&Sha256::digest(text.as_bytes()))
 }

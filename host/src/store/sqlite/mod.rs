@@ -30,6 +30,7 @@ mod stock;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod unit;
 mod users;
 mod writer;
 

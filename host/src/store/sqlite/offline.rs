@@ -93,6 +93,26 @@ pub fn release(path: &Path, keys: &[String], now: Timestamp, entries: Vec<AuditE
     release().map_err(|cause| OpenError::Sqlite { path: path.to_owned(), cause })
 }
 
+/// Makes all parked runs ready again, due at once and with no crash to their account, each with its entry for the audit log. Answers how
+/// many there were: a process that sets some of them free at the same moment does it before this or after it.
+///
+/// # Errors
+/// [`OpenError`], which names the file.
+pub fn release_all(path: &Path, now: Timestamp, entry: impl Fn(&str) -> AuditEntry) -> Result<usize, OpenError> {
+    let mut connection = open(path)?;
+    let mut release = || {
+        let writing = Transaction::new(&mut connection, TransactionBehavior::Immediate)?;
+        let parked = runs::parked(&writing)?;
+        for run in &parked {
+            runs::release(&writing, &run.key, now)?;
+        }
+        audit::append(&writing, parked.iter().map(|run| entry(&run.key)))?;
+        writing.commit()?;
+        Ok(parked.len())
+    };
+    release().map_err(|cause| OpenError::Sqlite { path: path.to_owned(), cause })
+}
+
 /// What is reserved in the database `path`, by key.
 ///
 /// # Errors

@@ -2,22 +2,21 @@
 //!
 //! It knows transactions and failures, nothing of what the units write.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::ffi::c_int;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use rusqlite::{Connection, ErrorCode, ffi};
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::super::{CommitObserver, CommitStats, Conflict, KeysOf, Refused, StoreError};
+use super::super::{CommitObserver, CommitStats, KeysOf, Refused, StoreError};
 use super::check::Check;
 use super::lock::DatabaseLock;
 use super::mark::Mark;
+use super::unit::{Call, Digests, Once, Repeatable, Unit, Verdict, Work};
+pub(super) use super::unit::{Failure, Tail, UnitError, Writing};
 use crate::clock::Clock;
 use crate::crash_point;
 use crate::faults::planted;
@@ -36,78 +35,8 @@ const PATIENT_UNITS: usize = 12;
 const NOTE_EVERY: i64 = 250_000;
 /// Groups that are written with savepoints after one had to be written anew for want of them.
 const CAREFUL_GROUPS: u32 = 64;
-/// Digests whose numbers are remembered; there are as many as there are versions of components.
-const KNOWN_DIGESTS: usize = 1_024;
 /// What is known of a writer that did not say how it ended.
 const UNEXPECTED_END: &str = "the writer has ended unexpectedly";
-
-/// Why a unit did not take effect.
-pub(super) enum UnitError {
-    /// A rule does not allow it; its neighbours are not concerned.
-    Refused(StoreError),
-    /// SQLite could not do it.
-    Broken(rusqlite::Error),
-}
-
-impl From<rusqlite::Error> for UnitError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Broken(error)
-    }
-}
-
-impl From<StoreError> for UnitError {
-    fn from(error: StoreError) -> Self {
-        Self::Refused(error)
-    }
-}
-
-impl From<Conflict> for UnitError {
-    fn from(conflict: Conflict) -> Self {
-        Self::Refused(StoreError::Conflict(conflict))
-    }
-}
-
-/// What SQLite's refusal means for everybody.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// It may work later.
-    Passing(String),
-    /// What is on the disk can no longer be known: the process has to start again.
-    Final(String),
-}
-
-/// How SQLite calls a write that the system has refused for another reason than a full disk.
-const NOT_WRITTEN: [c_int; 2] = [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMSIZE];
-
-impl Failure {
-    pub(super) fn of(error: &rusqlite::Error) -> Self {
-        let text = error.to_string();
-        match error.sqlite_error().map(|cause| cause.code) {
-            Some(
-                ErrorCode::DiskFull
-                | ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::OutOfMemory
-                | ErrorCode::OperationInterrupted
-                | ErrorCode::TooBig
-                | ErrorCode::ConstraintViolation,
-            ) => Self::Passing(text),
-            // A quota that is used up, a disk that is read-only now, no room for the index of the log. What was not written is rolled back, as
-            // with a full disk. What the system did not make durable (`fsync`) is another thing.
-            _ if error.sqlite_error().is_some_and(|cause| NOT_WRITTEN.contains(&cause.extended_code)) => {
-                Self::Passing(format!("{text}: the system refuses writes (a quota, a limit of a file's size, a read-only disk?)"))
-            }
-            _ => Self::Final(text),
-        }
-    }
-
-    pub(super) fn to_error(&self) -> StoreError {
-        match self {
-            Self::Passing(text) => StoreError::Unavailable(text.clone()),
-            Self::Final(text) => StoreError::Fatal(text.clone()),
-        }
-    }
-}
 
 /// A database that is open for writing.
 pub(super) struct Opened {
@@ -122,152 +51,6 @@ pub(super) struct Opened {
     /// A check that goes on.
     pub(super) check: Option<Check>,
     pub(super) lock: DatabaseLock,
-}
-
-/// Where the outbox ends; goes back when a unit does.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Tail {
-    /// Last position given out.
-    pub(super) position: i64,
-    /// Steady time in microseconds; never goes back, so that age and position agree whatever the clock does.
-    pub(super) written_at: i64,
-    /// The last of them that the database and its mark have noted.
-    pub(super) noted_at: i64,
-}
-
-/// What a unit writes with.
-pub(super) struct Writing<'a> {
-    pub(super) connection: &'a Connection,
-    pub(super) epoch: i64,
-    /// The date now, in microseconds, for people.
-    pub(super) date: i64,
-    pub(super) tail: &'a mut Tail,
-    /// What the resources of each kind are found by.
-    pub(super) specs: &'a [KeysOf],
-    digests: &'a Digests,
-}
-
-/// Numbers of digests that the database has. Emptied by whatever is rolled back.
-#[derive(Default)]
-struct Digests(RefCell<HashMap<String, i64>>);
-
-impl Digests {
-    fn forget(&self) {
-        self.0.borrow_mut().clear();
-    }
-}
-
-impl Writing<'_> {
-    /// What the resources of a kind are found by; nothing if that is their id alone.
-    pub(super) fn spec(&self, kind: &str) -> Option<&KeysOf> {
-        self.specs.iter().find(|spec| spec.kind == kind)
-    }
-
-    /// Runs one statement and answers how many rows it changed.
-    pub(super) fn run(&self, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<usize> {
-        self.connection.prepare_cached(sql)?.execute(params)
-    }
-
-    /// The number of a component's version, given to it here if it has none.
-    pub(super) fn digest(&self, digest: &str) -> rusqlite::Result<i64> {
-        if let Some(number) = self.digests.0.borrow().get(digest) {
-            return Ok(*number);
-        }
-        self.run("INSERT INTO digests (digest) VALUES (?1) ON CONFLICT DO NOTHING", [digest])?;
-        let mut statement = self.connection.prepare_cached("SELECT pk FROM digests WHERE digest = ?1")?;
-        let number = statement.query_row([digest], |row| row.get(0))?;
-        let mut known = self.digests.0.borrow_mut();
-        if known.len() >= KNOWN_DIGESTS {
-            known.clear();
-        }
-        known.insert(digest.to_owned(), number);
-        Ok(number)
-    }
-}
-
-/// One caller's write, type erased.
-trait Unit: Send {
-    fn run(&mut self, writing: &mut Writing<'_>) -> Verdict;
-    /// Whether it can be run again after what it wrote was rolled back.
-    fn is_repeatable(&self) -> bool;
-    fn answer(self: Box<Self>, group: Result<(), &Failure>);
-}
-
-/// What a unit does.
-trait Work<T>: Send {
-    const IS_REPEATABLE: bool;
-    /// `None` if it was done already and cannot be again.
-    fn run(&mut self, writing: &mut Writing<'_>) -> Option<Result<T, UnitError>>;
-}
-
-/// Work that is done once.
-struct Once<W>(Option<W>);
-
-impl<T, W: FnOnce(&mut Writing<'_>) -> Result<T, UnitError> + Send> Work<T> for Once<W> {
-    const IS_REPEATABLE: bool = false;
-
-    fn run(&mut self, writing: &mut Writing<'_>) -> Option<Result<T, UnitError>> {
-        self.0.take().map(|work| work(writing))
-    }
-}
-
-/// Work that can be done again.
-struct Repeatable<W>(W);
-
-impl<T, W: FnMut(&mut Writing<'_>) -> Result<T, UnitError> + Send> Work<T> for Repeatable<W> {
-    const IS_REPEATABLE: bool = true;
-
-    fn run(&mut self, writing: &mut Writing<'_>) -> Option<Result<T, UnitError>> {
-        Some((self.0)(writing))
-    }
-}
-
-enum Verdict {
-    Keep,
-    Undo,
-    Broken(Failure, bool),
-}
-
-struct Call<T, W> {
-    work: W,
-    result: Option<Result<T, StoreError>>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
-}
-
-impl<T, W> Unit for Call<T, W>
-where
-    T: Send,
-    W: Work<T>,
-{
-    fn run(&mut self, writing: &mut Writing<'_>) -> Verdict {
-        let Some(done) = self.work.run(writing) else { return Verdict::Undo };
-        let (verdict, result) = match done {
-            Ok(value) => (Verdict::Keep, Ok(value)),
-            Err(UnitError::Refused(error)) => (Verdict::Undo, Err(error)),
-            Err(UnitError::Broken(error)) => {
-                let failure = Failure::of(&error);
-                let own = error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation);
-                (Verdict::Broken(failure.clone(), own), Err(failure.to_error()))
-            }
-        };
-        self.result = Some(result);
-        verdict
-    }
-
-    fn is_repeatable(&self) -> bool {
-        W::IS_REPEATABLE
-    }
-
-    fn answer(self: Box<Self>, group: Result<(), &Failure>) {
-        let Self { result, reply, .. } = *self;
-        let answer = match (group, result) {
-            (Err(failure), _) => Err(failure.to_error()),
-            (Ok(()), Some(result)) => result,
-            (Ok(()), None) => Err(StoreError::Fatal("the writer skipped a unit".into())),
-        };
-        // The caller may be gone; what it asked for is done all the same.
-        let _ = reply.send(answer);
-    }
 }
 
 enum Message {

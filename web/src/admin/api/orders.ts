@@ -162,6 +162,12 @@ export async function orders(filters: Filters, cursor: string | undefined, signa
   return { ...found, items: found.items.map(toOrder) }
 }
 
+/** How many orders were placed and paid for, in each bucket of a time. */
+export async function figures(from: number, to: number, bucket: 'minute' | 'hour', signal: AbortSignal | null) {
+  const query = { from: new Date(from).toISOString(), to: new Date(to).toISOString(), bucket }
+  return (await call<Schemas['Figures']>('/api/admin/orders/figures', { query, signal })).data
+}
+
 function path(id: string, rest = ''): string {
   return `/api/admin/orders/${encodeURIComponent(id)}${rest}`
 }

@@ -1,63 +1,63 @@
-/** Orders a minute and what came in today. */
+/** Orders a minute and what came in today; the last hour and the last day to look at. */
 import './Sales.css'
 import { useAnswer } from '../../shared/answers'
 import { Panel } from '../../shared/desk/ui/Panel'
 import { PartTrouble } from '../../shared/desk/ui/Trouble'
-import { money, time } from '../../shared/format'
+import { money } from '../../shared/format'
 import { Link, withQuery } from '../../shared/router'
 import * as api from '../api/orders'
-import { figures, startOfDay } from '../figures'
+import { revenue, type Sales as Sold, sales, startOfDay } from '../figures'
 import { Plot } from './Plot'
 
 const LOOK_MS = 60_000
-/** Orders that are looked at, and how many come at once. */
-const MOST = 500
-const PART = 100
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
 
-async function newest(signal: AbortSignal) {
-  const from = new Date(startOfDay(Date.now())).toISOString()
-  let found: api.Order[] = []
-  let cursor: string | undefined
-  do {
-    const part = await api.orders({ ...api.NO_FILTER, from }, cursor, signal, PART)
-    found = [...found, ...part.items]
-    cursor = part.cursor
-  } while (cursor && found.length < MOST)
-  return { orders: found, isAll: cursor === undefined, at: Date.now() }
+async function counted(signal: AbortSignal) {
+  const now = Date.now()
+  const [hour, day, today] = await Promise.all([
+    api.figures(now - HOUR_MS, now, 'minute', signal),
+    api.figures(now - DAY_MS, now, 'hour', signal),
+    api.figures(startOfDay(now), now, 'hour', signal),
+  ])
+  return { hour: sales(hour), day: sales(day), revenue: revenue(today) }
+}
+
+function said(orders: number) {
+  return orders.toFixed(orders < 10 ? 1 : 0)
 }
 
 export function Sales() {
-  const { data, error, refresh } = useAnswer('admin/overview/sales', newest, { every: () => LOOK_MS })
-  const shown = data && figures(data.orders, data.isAll, startOfDay(data.at), data.at)
-  const rate = shown?.perMinute.toFixed(shown.perMinute < 10 ? 1 : 0)
-  const today = new Date().toLocaleDateString('sv')
+  const { data, error, refresh } = useAnswer('admin/overview/sales', counted, { every: () => LOOK_MS })
+  const today = withQuery('/orders', { from: new Date().toLocaleDateString('sv') })
   return (
-    <Panel title="Sales" aside={<Link to={withQuery('/orders', { from: today })}>Orders of today</Link>}>
+    <Panel title="Sales" aside={<Link to={today}>Orders of today</Link>}>
       {!data && error !== undefined && <PartTrouble error={error} retry={refresh} />}
-      {shown && data && (
+      {data && (
         <>
           <dl className="sales">
             <div>
               <dt>Orders a minute</dt>
               <dd>
-                <Link to={withQuery('/orders', { from: today })}>{rate}</Link>
+                <Link to={today}>{said(data.hour.perMinute)}</Link>
               </dd>
             </div>
             <div>
-              <dt>{data.isAll ? 'Revenue today' : `Revenue since ${time(new Date(shown.since).toISOString())}`}</dt>
+              <dt>Revenue today</dt>
               <dd>
-                <Link to={withQuery('/orders', { from: today })}>{money(shown.revenue)}</Link>
+                <Link to={today}>{money(data.revenue)}</Link>
               </dd>
             </div>
           </dl>
-          <Plot
-            label={`Orders in each minute of the last hour: ${rate} on average, at most ${Math.max(...shown.minutes)}`}
-            values={shown.minutes}
-            from="an hour ago"
-            to="now"
-          />
+          <Course each="minute" time="hour" from="an hour ago" sold={data.hour} />
+          <Course each="hour" time="day" from="a day ago" sold={data.day} />
         </>
       )}
     </Panel>
   )
+}
+
+function Course({ each, time, from, sold }: { each: string; time: string; from: string; sold: Sold }) {
+  const label = `Orders in each ${each} of the last ${time}: ${said(sold.perMinute)} a minute on average, at most ${sold.most}`
+  return <Plot label={label} values={sold.values} from={from} to="now" />
 }

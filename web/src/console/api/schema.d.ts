@@ -73,8 +73,72 @@ export interface paths {
          * @description For the roles support, operator, designer, admin.
          */
         get: operations["read_config"];
+        /**
+         * Make a text the config: judged, written as a whole, and taken over as far as that goes without a restart; needs If-Match
+         * @description For the roles designer, admin.
+         */
+        put: operations["save_config"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operator/config/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The texts that the config had, the newest first, with who has saved each and why
+         * @description For the roles support, operator, designer, admin.
+         */
+        get: operations["config_history"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operator/config/history/{digest}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A text that the config had; secrets are blotted out
+         * @description For the roles support, operator, designer, admin.
+         */
+        get: operations["earlier_config"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operator/config/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a text of the history the config again
+         * @description For the roles designer, admin.
+         */
+        post: operations["roll_back_config"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1033,8 +1097,12 @@ export interface components {
             text: string;
             /** @description SHA-256 of the file, in hex; the `ETag`. */
             digest: string;
-            /** @description The process was started with just this. */
+            /** @description The process runs just this. */
             runs: boolean;
+            /** @description It can be written by the process. */
+            writable: boolean;
+            /** @description Why not. */
+            whyNot: string | null;
         };
         /** @description What is wrong with a text. */
         ConfigCheck: {
@@ -1042,6 +1110,13 @@ export interface components {
             valid: boolean;
             /** @description Errors and warnings: severity, line, column, end, module, pointer, code, message and help. */
             problems: unknown[];
+        };
+        /** @description The texts that the config had. */
+        ConfigHistory: {
+            /** @description The newest first. One that could not be put in its place because the process ended is there as well. */
+            items: components["schemas"]["SavedConfig"][];
+            /** @description Digest of what the file says now. */
+            current: string;
         };
         /** @description What a text would change. */
         ConfigPlan: {
@@ -1053,8 +1128,12 @@ export interface components {
             digest: string;
             /** @description What is different from what runs. */
             changes: components["schemas"]["Changed"][];
-            /** @description What takes the changes over: always `restart` for now. */
+            /** @description How the process takes the changes over: `nothing` has to be done, `live` without a restart, or by a `restart`. */
             takes: string;
+            /** @description Parts that change without a restart, for example `route GET /api/things`; they wait for it where another part takes one. */
+            live: string[];
+            /** @description Parts that take a restart, for example `module web-server`. */
+            restart: string[];
             /** @description What unfinished instances need and the text does not name: their work would be set aside. */
             stranded: components["schemas"]["Stranded"][];
         };
@@ -1419,7 +1498,7 @@ export interface components {
             who: string;
             /** @description Names of their roles. */
             roles: string[];
-            /** @description What they may do: some of `see`, `act`, `mend`, `design`. */
+            /** @description What they may do: some of `see`, `act`, `mend`, `design`, `deploy`. */
             may: string[];
             /** @description The config allows changes. */
             write: boolean;
@@ -1552,6 +1631,13 @@ export interface components {
             /** @description What is answered now. */
             now: components["schemas"]["ReplayAnswer"];
         };
+        /** @description A text that is to be the config again. */
+        RollBackConfigRequest: {
+            /** @description SHA-256 of a text of the history, in hex. */
+            digest: string;
+            /** @description Why; it is written down with who it was. */
+            reason: string;
+        };
         /** @description One start of a step or a task. */
         Run: {
             /** @description Its idempotency key, which its component is given. */
@@ -1610,6 +1696,70 @@ export interface components {
             workflows: string[];
             /** @description What answers where, as `millrace routes --output json` tells it. */
             routes: unknown[];
+        };
+        /** @description A text that is to be the config. */
+        SaveConfigRequest: {
+            /** @description The whole config. A line with a secret that is blotted out keeps the secret of its file. */
+            text: string;
+            /** @description Why; it is written down with who it was. */
+            reason: string;
+        };
+        /** @description What a save came to. */
+        SaveConfigResult: {
+            /** @description In one sentence. */
+            done: string;
+            /** @description SHA-256 of the file, in hex; the `ETag`. */
+            digest: string;
+            /** @description What is different from what ran before it. */
+            changes: components["schemas"]["Changed"][];
+            /** @description Whether the process runs it now. If not, it does after a restart. */
+            runs: boolean;
+            /** @description Parts that have changed without a restart, or could have. */
+            live: string[];
+            /** @description Parts that take a restart. While there are any, nothing of the text runs. */
+            restart: string[];
+            /** @description Why the process could not take it without a restart, though no part takes one. */
+            problem: string | null;
+        };
+        /** @description A text that the config had. */
+        SavedConfig: {
+            /**
+             * Format: uint64
+             * @description Counts up with each.
+             */
+            number: number;
+            /**
+             * Format: date-time
+             * @description When it was saved, or found in the file.
+             */
+            at: string;
+            /** @description Id of who has saved it; `file` of one that was found in the file, where somebody has written it by hand. */
+            who: string;
+            /** @description Why. */
+            reason: string;
+            /** @description SHA-256 of the text, in hex. */
+            digest: string;
+        };
+        /** @description A text that the config had, to be read. */
+        SavedConfigText: {
+            /**
+             * Format: uint64
+             * @description Counts up with each.
+             */
+            number: number;
+            /**
+             * Format: date-time
+             * @description When it was saved, or found in the file.
+             */
+            at: string;
+            /** @description Id of who has saved it; `file` of one that was found in the file, where somebody has written it by hand. */
+            who: string;
+            /** @description Why. */
+            reason: string;
+            /** @description SHA-256 of the text, in hex. */
+            digest: string;
+            /** @description The text, with secrets blotted out. */
+            text: string;
         };
         /** @description A run that was set aside. */
         SetAside: {
@@ -2129,6 +2279,452 @@ export interface operations {
             };
             /** @description Not found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field or a parameter is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    save_config: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag of the config that the change was made from */
+                "If-Match": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SaveConfigRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SaveConfigResult"];
+                };
+            };
+            /** @description The request is not well-formed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, and this machine is not enough */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No role that is needed, a foreign name, or changes are off */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The config has changed since; `text`, `digest`, `who` and `at` say what it is now */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not application/json */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field or a parameter is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description If-Match is missing */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    config_history: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigHistory"];
+                };
+            };
+            /** @description The request is not well-formed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, and this machine is not enough */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No role that is needed, a foreign name, or changes are off */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field or a parameter is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    earlier_config: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description From the list */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedConfigText"];
+                };
+            };
+            /** @description The request is not well-formed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, and this machine is not enough */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No role that is needed, a foreign name, or changes are off */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field or a parameter is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    roll_back_config: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag of the config that the change was made from */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollBackConfigRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SaveConfigResult"];
+                };
+            };
+            /** @description The request is not well-formed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, and this machine is not enough */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No role that is needed, a foreign name, or changes are off */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The config has changed since; `text`, `digest`, `who` and `at` say what it is now */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not application/json */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
