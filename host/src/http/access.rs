@@ -88,8 +88,9 @@ fn check(serving: &Serving, user: Option<&CurrentUser>) -> Result<(), ApiError> 
 /// Whether who asks for this may have it without showing the password again: not for a large amount.
 pub(super) fn check_amount(serving: &Serving, caller: &Caller, body: &Map<String, Value>) -> Result<(), ApiError> {
     let (Some(SudoAbove { field, above, within }), Some(user)) = (&serving.route.sudo_above, &caller.user) else { return Ok(()) };
-    // What is no whole number is not known to be little.
-    let is_little = |asked: &Value| asked.as_i64().is_some_and(|asked| asked <= *above);
+    // A whole number may be written as 1e6; what is no number is refused by its schema.
+    #[expect(clippy::cast_precision_loss, reason = "limits are amounts of money, far below 2^53")]
+    let is_little = |asked: &Value| asked.as_f64().is_none_or(|asked| asked <= *above as f64);
     if body.get(field).is_none_or(is_little) {
         return Ok(());
     }
