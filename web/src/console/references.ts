@@ -53,6 +53,7 @@ export const PLACES: readonly Place[] = [
   { of: 'api.handler', at: 'actions/*/*', names: 'transition', workflow: 'workflowType' },
   { of: 'api.handler', at: 'actions/*/transitions/*', names: 'transition', workflow: 'workflowType' },
   { of: 'api.handler', at: 'perOwner/states/*', names: 'state', workflow: 'workflowType' },
+  { of: 'api.handler', at: 'figures/states/*', names: 'state', workflow: 'workflowType' },
   { of: 'api.handler', at: 'pricing/catalogue', names: 'module', types: ['api.handler'], url: true },
   { of: 'api.handler', at: 'draws/from', names: 'module', types: ['api.handler'] },
   { of: 'persistence.store', at: 'database', names: 'module', types: ['database.workflow'] },

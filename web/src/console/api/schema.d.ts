@@ -75,7 +75,7 @@ export interface paths {
         get: operations["read_config"];
         /**
          * Make a text the config: judged, written as a whole, and taken over as far as that goes without a restart; needs If-Match
-         * @description For the roles designer, admin.
+         * @description For the roles admin.
          */
         put: operations["save_config"];
         post?: never;
@@ -136,7 +136,7 @@ export interface paths {
         put?: never;
         /**
          * Make a text of the history the config again
-         * @description For the roles designer, admin.
+         * @description For the roles admin.
          */
         post: operations["roll_back_config"];
         delete?: never;
