@@ -189,7 +189,10 @@ describe('states and transitions that are deleted', () => {
         .filter((name) => /ship_failed|shipping_failed|retry_shipping/.test(name)),
     ).toEqual([])
     expect(applied(MONOLITH, edits)).toContain('cancelled, failed, payment_failed]')
-    expect(left.map(({ path }) => path.slice(2).join('/'))).toEqual(['config/compensateTransition'])
+    expect(left.map(({ path }) => path.slice(2).join('/'))).toEqual([
+      'config/figures/states/3',
+      'config/compensateTransition',
+    ])
   })
 
   it('are refused if they are not there', () => {
