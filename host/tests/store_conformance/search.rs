@@ -334,4 +334,7 @@ pub async fn what_is_made_and_reached_is_counted_by_the_minute(env: TestEnv) {
     assert_eq!(figures, [figure(0, 1, 0, 0), figure(1, 1, 2, 0), figure(2, 1, 0, 1)]);
     assert_eq!(env.store.resources.figures("orders", (first + 1, first + 2)).await.unwrap(), [figure(1, 1, 2, 0)]);
     assert!(env.store.resources.figures("others", (first, first + 10)).await.unwrap().is_empty());
+    // The date was wrong for a moment.
+    env.store.resources.commit(create(of(3, "10.50", 9 * 86_400))).await.unwrap();
+    assert_eq!(env.store.resources.figures("orders", (first, first + 10)).await.unwrap(), figures, "nothing is forgotten by that");
 }

@@ -6,12 +6,14 @@ use super::super::figures::{Figure, KEPT_MINUTES};
 use super::columns::{count, int};
 use super::writer::Writing;
 
-/// Adds to the figures of a minute. Those that nobody asks for any more go when a minute begins.
+/// Adds to the figures of a minute; a sum ends at what a number holds. The oldest go when a minute begins, by their number and not by the date:
+/// one that was wrong for a while takes nothing away.
 pub(super) fn add(writing: &Writing<'_>, kind: &str, figure: &Figure) -> rusqlite::Result<()> {
     let Figure { minute, made, reached, amount, gone, gone_amount } = *figure;
     let values = params![kind, minute, int(made), int(reached), amount, int(gone), gone_amount];
     let known = writing.run(
-        "UPDATE figures SET made = made + ?3, reached = reached + ?4, amount = amount + ?5, gone = gone + ?6, gone_amount = gone_amount + ?7
+        "UPDATE figures SET made = made + ?3, reached = reached + ?4, amount = CAST(amount + ?5 AS INTEGER), gone = gone + ?6,
+                            gone_amount = CAST(gone_amount + ?7 AS INTEGER)
          WHERE kind = ?1 AND minute = ?2",
         values,
     )?;
@@ -20,7 +22,11 @@ pub(super) fn add(writing: &Writing<'_>, kind: &str, figure: &Figure) -> rusqlit
             "INSERT INTO figures (kind, minute, made, reached, amount, gone, gone_amount) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             values,
         )?;
-        writing.run("DELETE FROM figures WHERE kind = ?1 AND minute < ?2", params![kind, minute - KEPT_MINUTES])?;
+        writing.run(
+            "DELETE FROM figures WHERE kind = ?1
+             AND minute < (SELECT minute FROM figures WHERE kind = ?1 ORDER BY minute DESC LIMIT 1 OFFSET ?2)",
+            params![kind, KEPT_MINUTES],
+        )?;
     }
     Ok(())
 }

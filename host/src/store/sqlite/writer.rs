@@ -370,9 +370,9 @@ impl Writer {
         let before = self.tail;
         crash_point!("before-begin");
         let outcome = self.transact(group);
-        crash_point!("committed-not-answered");
         match &outcome {
             Ok(()) => {
+                crash_point!("committed-not-answered");
                 if self.tail.noted_at != before.noted_at {
                     self.begun = true;
                     self.mark.written(self.epoch, self.tail.noted_at);
@@ -424,8 +424,11 @@ impl Writer {
     fn attempt(&mut self, group: &mut Vec<Box<dyn Unit>>, undoing: Undoing) -> Result<Attempted, Failure> {
         self.execute("BEGIN IMMEDIATE")?;
         let run = self.run_units(group, undoing);
-        crash_point!("before-commit");
-        if matches!(run, Ok(Attempted::Written)) && planted("ack-before-commit") {
+        let is_written = matches!(run, Ok(Attempted::Written));
+        if is_written {
+            crash_point!("before-commit");
+        }
+        if is_written && planted("ack-before-commit") {
             group.drain(..).for_each(|unit| unit.answer(Ok(())));
             // What a disk takes that others use too.
             std::thread::sleep(Duration::from_millis(10));
