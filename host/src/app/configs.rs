@@ -4,18 +4,16 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 use rustix::fs::{Access, access};
-use sha2::{Digest, Sha256};
 
 use super::live::Switch;
 use crate::config::{self, Environment};
 use crate::durable;
 use crate::plan::Plan;
-use crate::services::console::{Changed, Configs, Judged, Written};
-use crate::services::engine::hex;
+use crate::services::console::{Changed, Configs, Judged, Written, digest};
 
 /// The file that the process was started from.
 pub(super) struct ConfigFile {
@@ -24,20 +22,30 @@ pub(super) struct ConfigFile {
     shown: Environment,
     /// As it is: what runs is made with it.
     environment: Environment,
-    /// What runs, and the digest of that.
-    runs: RwLock<Option<(String, String)>>,
+    runs: RwLock<Option<Arc<Runs>>>,
     switch: Arc<Switch>,
+}
+
+/// The text that the process runs.
+struct Runs {
+    text: String,
+    digest: String,
+    /// What it means without secrets, once somebody has asked: a start has no use for it.
+    shown: OnceLock<Option<Arc<Plan>>>,
+}
+
+impl Runs {
+    fn of(text: String) -> Arc<Self> {
+        Arc::new(Self { digest: digest(&text), text, shown: OnceLock::new() })
+    }
 }
 
 impl ConfigFile {
     /// That of the process that `switch` is of, as it is now.
     pub(super) fn of(switch: Arc<Switch>, environment: Environment) -> Arc<dyn Configs> {
         let path = switch.plan().source.clone();
-        let started = fs::read_to_string(&path).ok().map(|text| {
-            let digest = digest(&text);
-            (text, digest)
-        });
-        let (named, secret) = config::changes::variables(started.as_ref().map_or("", |(text, _)| text.as_str()), &environment);
+        let started = fs::read_to_string(&path).ok().map(Runs::of);
+        let (named, secret) = config::changes::variables(started.as_ref().map_or("", |runs| runs.text.as_str()), &environment);
         let shown = environment.without_secrets(&named, &secret);
         Arc::new(Self { path, shown, environment, runs: RwLock::new(started), switch })
     }
@@ -75,7 +83,7 @@ impl Configs for ConfigFile {
 
     fn changes(&self, text: &str) -> Vec<Changed> {
         let runs = self.runs.read().clone();
-        let running = runs.as_ref().map_or("", |(text, _)| text.as_str());
+        let running = runs.as_ref().map_or("", |runs| runs.text.as_str());
         let changes = config::changes::between(running, text, &self.shown).into_iter();
         changes.map(|change| Changed { part: change.part, pointer: change.pointer, from: change.from, to: change.to }).collect()
     }
@@ -108,9 +116,9 @@ impl Configs for ConfigFile {
         })
     }
 
-    fn shown_running(&self) -> Option<Plan> {
-        let runs = self.runs.read().clone();
-        runs.and_then(|(text, _)| config::check_text(&self.path, &text, &self.shown).plan)
+    fn shown_running(&self) -> Option<Arc<Plan>> {
+        let runs = self.runs.read().clone()?;
+        runs.shown.get_or_init(|| config::check_text(&self.path, &runs.text, &self.shown).plan.map(Arc::new)).clone()
     }
 
     fn running(&self) -> Arc<Plan> {
@@ -118,7 +126,7 @@ impl Configs for ConfigFile {
     }
 
     fn running_digest(&self) -> Option<String> {
-        self.runs.read().as_ref().map(|(_, digest)| digest.clone())
+        self.runs.read().as_ref().map(|runs| runs.digest.clone())
     }
 
     fn refusal(&self) -> Option<String> {
@@ -149,11 +157,7 @@ impl Configs for ConfigFile {
     fn take(&self, text: &str, plan: Plan) -> anyhow::Result<()> {
         let mut runs = self.runs.write();
         self.switch.take(plan)?;
-        *runs = Some((text.to_owned(), digest(text)));
+        *runs = Some(Runs::of(text.to_owned()));
         Ok(())
     }
-}
-
-fn digest(text: &str) -> String {
-    hex(&Sha256::digest(text.as_bytes()))
 }

@@ -36,10 +36,7 @@ impl FromRequest<Serving> for Sent {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, serving: &Serving) -> Result<Self, ApiError> {
-        let object = body::object_within(request, Presence::Required, (MAX_TEXT, serving.app.read_timeout)).await?;
-        let read: Result<TextBody, _> = serde_json::from_value(serde_json::Value::Object(object));
-        let wrong = |error: serde_json::Error| ApiError::invalid(vec![FieldError { pointer: "/text".into(), detail: error.to_string() }]);
-        read.map(|body| Self(body.text)).map_err(wrong)
+        sent(request, serving, "/text").await.map(|TextBody { text }| Self(text))
     }
 }
 
@@ -71,10 +68,10 @@ impl FromRequestParts<Serving> for MadeFrom {
     }
 }
 
-/// What is read of a body with a whole config.
-async fn sent<T: DeserializeOwned>(request: Request, serving: &Serving) -> Result<T, ApiError> {
+/// What is read of a body with a whole config; `pointer` is what an error is told to be about.
+async fn sent<T: DeserializeOwned>(request: Request, serving: &Serving, pointer: &str) -> Result<T, ApiError> {
     let object = body::object_within(request, Presence::Required, (MAX_TEXT, serving.app.read_timeout)).await?;
-    let wrong = |error: serde_json::Error| ApiError::invalid(vec![FieldError { pointer: String::new(), detail: error.to_string() }]);
+    let wrong = |error: serde_json::Error| ApiError::invalid(vec![FieldError { pointer: pointer.to_owned(), detail: error.to_string() }]);
     serde_json::from_value(serde_json::Value::Object(object)).map_err(wrong)
 }
 
@@ -85,7 +82,7 @@ pub(super) async fn save(
     MadeFrom(expected): MadeFrom,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let body: SaveBody = sent(request, &serving).await?;
+    let body: SaveBody = sent(request, &serving, "").await?;
     if expected.is_none() {
         let detail = "If-Match is missing: send the ETag of GET .../config, so that nobody's change is written over";
         return Err(ApiError::new(StatusCode::PRECONDITION_REQUIRED, detail));

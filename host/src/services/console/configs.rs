@@ -40,7 +40,7 @@ pub trait Configs: Send + Sync {
     /// It cannot run, and what to look at, without the values of variables.
     fn resolve(&self, text: &str) -> Result<Plan, String>;
     /// What the text that the process runs means with the variables that are no secrets.
-    fn shown_running(&self) -> Option<Plan>;
+    fn shown_running(&self) -> Option<Arc<Plan>>;
     /// What the process runs.
     fn running(&self) -> Arc<Plan>;
     /// Digest of the text that the process runs.

@@ -49,6 +49,7 @@ impl Keeping {
 }
 
 /// SHA-256 of a text, in hex.
-pub(super) fn digest(text: &str) -> String {
+#[must_use]
+pub fn digest(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
 }

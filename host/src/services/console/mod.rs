@@ -43,7 +43,7 @@ pub use configs::{Changed, CheckBody, ConfigDesk, Configs, Judged, PlanBody, Str
 pub use dependencies::{Bus, CountBacklog, Dependencies};
 pub use filter::Filter;
 pub use history::{History, HistoryBody, Saved, SavedText};
-pub use keeping::{ConfigStanding, Keeping};
+pub use keeping::{ConfigStanding, Keeping, digest};
 pub use known::BulkResult;
 pub use live::difference;
 pub use replay_view::{RecordingList, ReplayBody, ReplayResult};
