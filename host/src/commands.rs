@@ -130,6 +130,11 @@ fn load_components(checked: &mut Checked) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What a command waits for answers with, that has little to do meanwhile.
+fn one_worker() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
+}
+
 /// The program itself, which compiles components: the one that runs, whatever has become of its file since.
 fn this_program() -> anyhow::Result<PathBuf> {
     let running = Path::new("/proc/self/exe");

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::audit::actor;
 use super::printed::printing;
-use super::{database, plan_for_repair};
+use super::{database, one_worker, plan_for_repair};
 use crate::bus::kafka::Settings;
 use crate::bus::kafka::dead_letters::{self, DeadLetter, Failed};
 use crate::clock::Clock;
@@ -87,7 +87,7 @@ pub fn redrive_dead_letters(config: &Path, topics: &[String]) -> ExitCode {
         let entry = deed("dlq.redrive", &topics.join(","), None);
         match &place {
             Place::Kafka(settings, database) => {
-                let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+                let runtime = one_worker()?;
                 let sent = runtime.block_on(dead_letters::redrive(settings, &topics))?;
                 note(database.as_deref(), (sent.letters > 0).then_some(entry))?;
                 out.done(&format!("{} dead letters were sent again, as {} events", sent.letters, sent.events))?;

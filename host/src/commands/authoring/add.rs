@@ -11,6 +11,7 @@ use similar::TextDiff;
 use super::check::nobody;
 use super::new::name;
 use super::subject::{Subject, read};
+use crate::commands::one_worker;
 use crate::commands::printed::printing;
 use crate::config::insertion::{Between, Inserted, NewComponent, insert};
 use crate::config::report::{Code, Problem, Severity};
@@ -59,8 +60,9 @@ pub fn run(add: &Add) -> ExitCode {
         // What a link leads to is what is written.
         let config = add.config.canonicalize().with_context(|| format!("cannot read the config '{}'", add.config.display()))?;
         let text = read("the config", &config)?;
-        let inserted = inserted(&text, add, &about)?;
-        let place = place(add, &config, &text, &inserted.text)?;
+        let environment = Environment::without_secret_files()?;
+        let inserted = inserted(&text, add, &about, &environment)?;
+        let place = place(add, &config, (&text, &inserted.text), &environment)?;
         write!(out, "{}", difference(&text, &inserted.text))?;
         for (line, pointer) in &inserted.also_named {
             writeln!(out, "see also line {line} ({pointer}), which names a state that has new ones behind it")?;
@@ -87,17 +89,16 @@ fn judged(add: &Add) -> anyhow::Result<ActiveVersion> {
     // As the config will name it.
     settings.name.clone_from(&add.name);
     let workbench = subject.workbench(settings.clone(), &nobody(&settings))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = one_worker()?;
     Ok(runtime.block_on(workbench.examine())?.about)
 }
 
 /// The config with the component.
-fn inserted(text: &str, add: &Add, about: &ActiveVersion) -> anyhow::Result<Inserted> {
+fn inserted(text: &str, add: &Add, about: &ActiveVersion, environment: &Environment) -> anyhow::Result<Inserted> {
     let new = NewComponent { name: &add.name, expect: &about.name, description: &about.summary, grants: &add.grant };
     let (workflow, otherwise) = (add.workflow.as_deref(), add.otherwise.as_deref());
     let between = add.between.as_ref().map(|(from, to)| Between { workflow, from, to, otherwise });
-    insert(text, &new, between.as_ref(), &Environment::without_secret_files()?)
-        .map_err(|why| anyhow!("'{}' cannot be added to: {why}", add.config.display()))
+    insert(text, &new, between.as_ref(), environment).map_err(|why| anyhow!("'{}' cannot be added to: {why}", add.config.display()))
 }
 
 /// The lines that differ, each with a few around it.
@@ -106,14 +107,13 @@ fn difference(before: &str, after: &str) -> String {
 }
 
 /// Where the file of the new component belongs, if the config is as right with it as it was without.
-fn place(add: &Add, config: &Path, text: &str, changed: &str) -> anyhow::Result<PathBuf> {
-    let environment = Environment::without_secret_files()?;
+fn place(add: &Add, config: &Path, (text, changed): (&str, &str), environment: &Environment) -> anyhow::Result<PathBuf> {
     let errors = |checked: &Checked| -> Vec<Problem> {
         let counts = |problem: &&Problem| problem.severity == Severity::Error && problem.code != Code::MissingFile;
         checked.report.problems.iter().filter(counts).cloned().collect()
     };
-    let before = errors(&config::check_text(config, text, &environment));
-    let after = config::check_text(config, changed, &environment);
+    let before = errors(&config::check_text(config, text, environment));
+    let after = config::check_text(config, changed, environment);
     let made: Vec<String> = errors(&after)
         .into_iter()
         .filter(|problem| !before.iter().any(|known| known.pointer == problem.pointer && known.message == problem.message))

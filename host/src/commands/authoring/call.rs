@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 
 use super::check::{answering, nobody, seconds};
 use super::subject::{Subject, read};
-use crate::commands::Output;
 use crate::commands::printed::{Printed, printing};
+use crate::commands::{Output, one_worker};
 use crate::runtime::{Grant, GrantTarget, Job, Tried, Verdict};
 
 /// Exit statuses by outcome; accepted is 0, what could not be called at all 1.
@@ -142,7 +142,7 @@ pub fn run(call: &Call) -> ExitCode {
             settings.capabilities.http.push(Grant { service: service.clone(), target, headers: Vec::new(), credential: None });
         }
         let workbench = call.subject.workbench(settings, &services)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let runtime = one_worker()?;
         let tried = runtime.block_on(async {
             workbench.examine().await.with_context(|| format!("{} would be refused", call.subject.file().display()))?;
             workbench.run(job, Some(&config)).await

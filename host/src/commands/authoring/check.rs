@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::subject::Subject;
-use crate::commands::Output;
 use crate::commands::printed::{Printed, printing};
+use crate::commands::{Output, one_worker};
 use crate::runtime::{Capabilities, ComponentSettings, Examined, GrantTarget, InProcess};
 
 /// `millrace check`.
@@ -30,7 +30,7 @@ pub fn run(check: &Check) -> ExitCode {
         let Some(settings) = check.subject.settings()? else { return Ok(ExitCode::FAILURE) };
         let capabilities = settings.capabilities.clone();
         let workbench = check.subject.workbench(settings.clone(), &nobody(&settings))?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let runtime = one_worker()?;
         let found = runtime.block_on(workbench.examine());
         tell(out, check.output, &capabilities, &found)?;
         Ok(if found.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -15,8 +15,8 @@ use super::add::put;
 use super::call::{self, Input};
 use super::check::{nobody, seconds};
 use super::subject::Subject;
-use crate::commands::Output;
 use crate::commands::printed::{Printed, printing};
+use crate::commands::{Output, one_worker};
 
 /// Between two looks at the source.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
@@ -55,7 +55,7 @@ pub fn run(dev: &Dev) -> ExitCode {
         let built = folder.join(name).with_extension("wasm");
         let subject = Subject::of(&built, &dev.config, dev.component.as_deref());
         let Some(place) = subject.place()? else { return Ok(ExitCode::FAILURE) };
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let runtime = one_worker()?;
         loop {
             let (seen, begun) = (Source::of(&written(&folder)?), Instant::now());
             match turn(out, &folder, &built, &subject, &place, &runtime) {

@@ -99,18 +99,14 @@ pub fn release(path: &Path, keys: &[String], now: Timestamp, entries: Vec<AuditE
 /// # Errors
 /// [`OpenError`], which names the file.
 pub fn release_all(path: &Path, now: Timestamp, entry: impl Fn(&str) -> AuditEntry) -> Result<usize, OpenError> {
-    let mut connection = open(path)?;
-    let mut release = || {
-        let writing = Transaction::new(&mut connection, TransactionBehavior::Immediate)?;
-        let parked = runs::parked(&writing)?;
+    writing(path, |writing| {
+        let parked = runs::parked(writing)?;
         for run in &parked {
-            runs::release(&writing, &run.key, now)?;
+            runs::release(writing, &run.key, now)?;
         }
-        audit::append(&writing, parked.iter().map(|run| entry(&run.key)))?;
-        writing.commit()?;
+        audit::append(writing, parked.iter().map(|run| entry(&run.key)))?;
         Ok(parked.len())
-    };
-    release().map_err(|cause| OpenError::Sqlite { path: path.to_owned(), cause })
+    })
 }
 
 /// What is reserved in the database `path`, by key.
