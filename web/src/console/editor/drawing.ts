@@ -20,17 +20,15 @@ export interface BoxData extends Record<string, unknown> {
 export type Box = Node<BoxData, 'module'>
 export type FrameNode = Node<{ label: string }, 'frame'>
 
-const HANDLES = [
-  { type: 'target' as const, position: Position.Top, x: BOX.width / 2 - 5, y: -5, width: 10, height: 10 },
-  {
-    type: 'source' as const,
-    position: Position.Bottom,
-    x: BOX.width / 2 - 5,
-    y: BOX.height - 5,
-    width: 10,
-    height: 10,
-  },
-]
+/** Where lines come in and go out of a box of this size. */
+export function handlesOf({ width, height }: { width: number; height: number }) {
+  return [
+    { type: 'target' as const, position: Position.Top, x: width / 2 - 5, y: -5, width: 10, height: 10 },
+    { type: 'source' as const, position: Position.Bottom, x: width / 2 - 5, y: height - 5, width: 10, height: 10 },
+  ]
+}
+
+const HANDLES = handlesOf(BOX)
 
 /** Lines that are drawn. A dependency that another line says as well is not drawn a second time, unless one of its ends is selected. */
 export function drawnEdges({ edges, modules }: Model, selected: readonly string[]): Edge[] {

@@ -1,9 +1,10 @@
 /** The drawing of a machine: boxes for states and lines for transitions, made from what the text says. */
-import { type Edge as Line, MarkerType, type Node, Position } from '@xyflow/react'
+import { type Edge as Line, MarkerType, type Node } from '@xyflow/react'
 import type { Model } from '../../lens.ts'
 import { type Laid, laidOut, STATE } from '../../machineLayout.ts'
 import type { Machine, Maker, State, Transition } from '../../machines.ts'
 import type { Path } from '../../source.ts'
+import { handlesOf } from '../drawing.ts'
 import { pathAt } from '../selection.ts'
 
 export interface StateData extends Record<string, unknown> {
@@ -108,17 +109,7 @@ export function layout(machine: Machine): Laid {
   })
 }
 
-const HANDLES = [
-  { type: 'target' as const, position: Position.Top, x: STATE.width / 2 - 5, y: -5, width: 10, height: 10 },
-  {
-    type: 'source' as const,
-    position: Position.Bottom,
-    x: STATE.width / 2 - 5,
-    y: STATE.height - 5,
-    width: 10,
-    height: 10,
-  },
-]
+const HANDLES = handlesOf(STATE)
 
 /** How many problems each state and transition has, by its kind and name. */
 export function problemsIn(
