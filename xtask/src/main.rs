@@ -26,6 +26,7 @@ mod languages;
 mod monolith;
 mod observability;
 mod parts;
+mod patience;
 mod prometheus;
 mod python;
 mod run;

@@ -12,6 +12,7 @@ use crate::customer::{Customer, Wanted};
 use crate::http;
 use crate::kafka::jars;
 use crate::observability::promql::Prometheus;
+use crate::patience::until_answered;
 
 /// Beside the program: adds a service that is nothing but a config.
 const NOTIFICATIONS: &str = "docker-compose.notifications.yml";
@@ -34,6 +35,8 @@ const DELIVERY_LIMIT: Duration = Duration::from_secs(1);
 /// What anything else may take that happens by itself.
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(200);
+/// How long Kafka is asked for the same: one of its commands gives up after a minute by itself.
+const KAFKA_LIMIT: Duration = Duration::from_secs(150);
 /// Has its card declined.
 const DECLINED: &str = "tok_chargeDeclined";
 /// Of the image.
@@ -103,15 +106,29 @@ async fn orders(customer: &Customer) -> anyhow::Result<Told> {
 
 /// With Kafka's own commands, in its container.
 async fn topics(project: &Project<'_>, told: &Told) -> anyhow::Result<()> {
-    let server = ["--bootstrap-server", "localhost:9092"];
-    let list = project.execute("kafka", &[&["/opt/kafka/bin/kafka-topics.sh", "--list"], server.as_slice()].concat()).await?;
-    // Beside them are Kafka's own, and for each one its dead-letter topic.
-    let listed: Vec<&str> = list.lines().filter(|topic| !topic.starts_with("__") && !topic.ends_with(".dlq")).collect();
-    ensure!(listed == TOPICS, "the topics are {listed:?}");
+    until_answered(KAFKA_LIMIT, async || {
+        let list = in_kafka(project, &["/opt/kafka/bin/kafka-topics.sh", "--list"]).await?;
+        // Beside them are Kafka's own, and for each one its dead-letter topic.
+        let listed: Vec<&str> = list.lines().filter(|topic| !topic.starts_with("__") && !topic.ends_with(".dlq")).collect();
+        ensure!(listed == TOPICS, "the topics are {listed:?}");
+        Ok(())
+    })
+    .await?;
 
     let expected = told.values().map(Vec::len).sum::<usize>().to_string();
     let consumer = ["/opt/kafka/bin/kafka-console-consumer.sh", "--from-beginning", "--timeout-ms", "20000", "--include", r"order\.[a-z]+"];
-    let records = project.execute("kafka", &[&consumer, server.as_slice(), &["--max-messages", &expected]].concat()).await?;
+    let consumer = [&consumer, ["--max-messages", &expected].as_slice()].concat();
+    until_answered(KAFKA_LIMIT, async || check_records(&in_kafka(project, &consumer).await?, told)).await?;
+    checked(&format!("the six topics in Kafka hold the {expected} events of both orders"));
+    Ok(())
+}
+
+async fn in_kafka(project: &Project<'_>, command: &[&str]) -> anyhow::Result<String> {
+    project.execute("kafka", &[command, &["--bootstrap-server", "localhost:9092"]].concat()).await
+}
+
+/// Whether these records, a line each, are the events of each order in turn, and no others.
+fn check_records(records: &str, told: &Told) -> anyhow::Result<()> {
     let mut events: BTreeMap<String, Vec<(u64, String)>> = BTreeMap::new();
     for record in records.lines() {
         let event: Value = serde_json::from_str(record).with_context(|| format!("no event: {record}"))?;
@@ -126,19 +143,23 @@ async fn topics(project: &Project<'_>, told: &Told) -> anyhow::Result<()> {
         ensure!(names == *told, "Kafka has of {order} {names:?}, not {told:?}");
     }
     ensure!(events.is_empty(), "Kafka has events of other orders: {events:?}");
-    checked(&format!("the six topics in Kafka hold the {expected} events of both orders"));
     Ok(())
 }
 
 /// Kafka's port on this machine: its answer names an address, and that has to lead there too.
 async fn topics_from_this_machine(project: &Project<'_>) -> anyhow::Result<()> {
     let server = format!("localhost:{}", project.ports.kafka.port());
-    let mut consumer = tokio::process::Command::new("java");
-    consumer.args(["-Xmx128m", "-cp"]).arg(jars::prepare()?.join("*")).arg("org.apache.kafka.tools.consumer.ConsoleConsumer");
-    consumer.args(["--bootstrap-server", &server, "--topic", "order.delivered", "--from-beginning", "--max-messages", "1"]);
-    let read = consumer.args(["--timeout-ms", "20000"]).output().await.context("java could not be started")?;
-    let (record, complaint) = (String::from_utf8_lossy(&read.stdout), String::from_utf8_lossy(&read.stderr));
-    ensure!(record.contains("\"order.delivered\""), "Kafka at {server} gives '{record}' to this machine: {complaint}");
+    let libs = jars::prepare()?.join("*");
+    until_answered(KAFKA_LIMIT, async || {
+        let mut consumer = tokio::process::Command::new("java");
+        consumer.args(["-Xmx128m", "-cp"]).arg(&libs).arg("org.apache.kafka.tools.consumer.ConsoleConsumer");
+        consumer.args(["--bootstrap-server", &server, "--topic", "order.delivered", "--from-beginning", "--max-messages", "1"]);
+        let read = consumer.args(["--timeout-ms", "20000"]).output().await.context("java could not be started")?;
+        let (record, complaint) = (String::from_utf8_lossy(&read.stdout), String::from_utf8_lossy(&read.stderr));
+        ensure!(record.contains("\"order.delivered\""), "Kafka at {server} gives '{record}' to this machine: {complaint}");
+        Ok(())
+    })
+    .await?;
     checked(&format!("a program of this machine reads an event from {server}"));
     Ok(())
 }

@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::http;
+use crate::patience::until_answered;
+
+/// How long one that does not answer is asked for the same.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
 /// A Prometheus.
 #[derive(Clone)]
@@ -105,18 +110,27 @@ impl Prometheus {
 
     /// Reads settings and rules again.
     pub async fn reload(&self) -> anyhow::Result<()> {
-        let response = self.client.post(format!("http://{}/-/reload", self.address)).send().await?;
-        let status = response.status();
-        anyhow::ensure!(status.is_success(), "Prometheus does not take the rules: {}", response.text().await?);
+        let request = self.client.post(format!("http://{}/-/reload", self.address));
+        let (status, text) = Self::answer(request).await?;
+        anyhow::ensure!(status.is_success(), "Prometheus does not take the rules: {text}");
         Ok(())
     }
 
     async fn get<T: DeserializeOwned>(&self, what: &str, parameters: &[(&str, &str)]) -> anyhow::Result<T> {
         let url = reqwest::Url::parse_with_params(&format!("http://{}/api/v1/{what}", self.address), parameters)?;
-        let text = self.client.get(url).send().await?.text().await?;
+        let (_, text) = Self::answer(self.client.get(url)).await?;
         match serde_json::from_str(&text).with_context(|| format!("Prometheus answers {text}"))? {
             Response::Success { data } => Ok(data),
             Response::Error { error } => bail!("Prometheus says: {error}"),
         }
+    }
+
+    /// What is answered: to a request that may be made again, because one that is busy takes no notice of it.
+    async fn answer(request: reqwest::RequestBuilder) -> anyhow::Result<(reqwest::StatusCode, String)> {
+        until_answered(ANSWER_LIMIT, async || {
+            let response = request.try_clone().context("its body can be sent once only")?.send().await?;
+            Ok((response.status(), response.text().await?))
+        })
+        .await
     }
 }

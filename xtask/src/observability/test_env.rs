@@ -169,6 +169,8 @@ impl TestEnv {
         let mut producer = Command::new("java");
         producer.arg("-cp").arg(libs.join("*")).arg("org.apache.kafka.tools.ConsoleProducer");
         producer.args(["--bootstrap-server", &self.shop.brokers, "--topic", topic]);
+        // Its own limit, 1.5 s, is short for a busy machine; what is not acknowledged by then is lost, and it ends well all the same.
+        producer.args(["--request-timeout-ms", "30000"]);
         producer.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(File::create(self.folder.join("producer.log"))?);
         let mut child = producer.spawn().context("java could not be started")?;
         child.stdin.take().context("the producer takes no lines")?.write_all(lines)?;
