@@ -10,6 +10,7 @@ use millrace::bus::{Bus, Receipt};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use crate::kafka_broker::KafkaBroker;
@@ -121,6 +122,55 @@ async fn two_members_of_one_name_say_that_there_are_two() {
     assert!(reason.contains(&format!("takes part as '{}-only'", settings.group_id)) && reason.contains("topicPrefix"), "{reason}");
     first.close().await;
     second.close().await;
+}
+
+/// As a member of that name that comes to the group and dies at once, or as a request to join whose answer is lost.
+fn take_the_place_of(settings: &kafka::Settings, topic: &str) {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &settings.brokers[0]).set("group.id", &settings.group_id).set("session.timeout.ms", "6000");
+    config.set("group.instance.id", format!("{}-only", settings.group_id)).set("partition.assignment.strategy", "cooperative-sticky");
+    let other: BaseConsumer = config.create().unwrap();
+    other.subscribe(&[topic]).unwrap();
+    let begun = std::time::Instant::now();
+    while other.assignment().unwrap().count() == 0 {
+        assert!(begun.elapsed() < PATIENCE, "the other one has its place");
+        other.poll(Duration::from_millis(50));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_lost_its_place_after_its_broker_was_away_takes_it_back_and_accuses_nobody() {
+    let mut broker = tokio::task::spawn_blocking(KafkaBroker::start).await.unwrap();
+    let env = TestEnv::embedded().await;
+    let subscriber = Subscriber::willing();
+    let settings = env.settings(&broker.address());
+    let running = env.run(Arc::new(TestEnv::client(settings.clone(), DELIVERIES)), &[("taker", "made")], &subscriber);
+    running.until_up().await;
+    let [before, after] = [1, 2].map(|number| env.event("made", "a", number));
+    running.publish(std::slice::from_ref(&before)).await;
+    subscriber.until_took(&before).await;
+
+    broker = tokio::task::spawn_blocking(move || {
+        broker.kill();
+        broker
+    })
+    .await
+    .unwrap();
+    running.until_down().await;
+    broker = tokio::task::spawn_blocking(move || {
+        broker.start_again();
+        broker
+    })
+    .await
+    .unwrap();
+    running.until_up().await;
+    let topic = env.topic("made");
+    tokio::task::spawn_blocking(move || take_the_place_of(&settings, &topic)).await.unwrap();
+    running.publish(std::slice::from_ref(&after)).await;
+    subscriber.until_took(&after).await;
+    assert_eq!(running.bus.deaf(), None, "there is no other process");
+    running.close().await;
+    drop(broker);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use futures::future::BoxFuture;
@@ -22,6 +22,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use tokio::sync::{OwnedMutexGuard, mpsc};
 
+use super::is_silence;
 use super::link::Link;
 use super::producer::Producer;
 use super::record::Incoming;
@@ -35,6 +36,8 @@ const BATCH: usize = 128;
 const ASSIGNED_AT_ONCE: usize = 4_096;
 /// Pause after an error of a partition, so that one that stays does not fill the log.
 const ERROR_PAUSE: Duration = Duration::from_secs(1);
+/// How long after the last failure of a connection what follows from it may still come.
+const AFTERMATH: Duration = Duration::from_secs(60);
 
 type Client = StreamConsumer<Membership>;
 type Queue = StreamPartitionQueue<Membership>;
@@ -48,6 +51,24 @@ pub(super) struct Membership {
     workers: mpsc::Sender<Worker>,
     partitions: Mutex<HashMap<Partition, Assigned>>,
     stop: Stop,
+    /// When a connection of this member failed last, and answers may have been lost with it.
+    failed_at: Mutex<Option<Instant>>,
+}
+
+/// How a consumer ended that was not asked to.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// The broker has given the member's place to somebody, after answers to this very member were lost: most likely to its own earlier
+    /// request. A new one may take the place back at once.
+    Outrun(anyhow::Error),
+    /// For good; another one may work.
+    Failed(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Ended {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// A partition that this member has or had.
@@ -79,6 +100,9 @@ impl ClientContext for Membership {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        if is_silence(&error) {
+            *self.failed_at.lock() = Some(Instant::now());
+        }
         self.link.error(error, reason);
     }
 
@@ -140,10 +164,7 @@ impl Membership {
 }
 
 /// Receives until `stop`, or until the client cannot go on.
-///
-/// # Errors
-/// The client has failed for good; another one may work.
-pub(super) async fn run(settings: &Settings, work: &Work, producer: &Producer, link: &Link, stop: &Stop) -> anyhow::Result<()> {
+pub(super) async fn run(settings: &Settings, work: &Work, producer: &Producer, link: &Link, stop: &Stop) -> Result<(), Ended> {
     let (sender, mut assigned) = mpsc::channel(ASSIGNED_AT_ONCE);
     let membership = Membership {
         link: link.clone(),
@@ -152,8 +173,9 @@ pub(super) async fn run(settings: &Settings, work: &Work, producer: &Producer, l
         workers: sender,
         partitions: Mutex::default(),
         stop: Stop::new(),
+        failed_at: Mutex::default(),
     };
-    let client: Arc<Client> = Arc::new(settings.consumer().create_with_context(membership)?);
+    let client: Arc<Client> = Arc::new(settings.consumer().create_with_context(membership).context("there can be no consumer")?);
     let _ = client.context().client.set(Arc::downgrade(&client));
     let topics = work.topics();
     let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
@@ -163,23 +185,30 @@ pub(super) async fn run(settings: &Settings, work: &Work, producer: &Producer, l
     let result = drive(&client, &mut assigned, work, producer, stop).await;
     assigned.close();
     while assigned.recv().await.is_some() {}
+    let has_lost_answers = client.context().failed_at.lock().is_some_and(|at| at.elapsed() < AFTERMATH);
     // Closing tells the group and commits, and blocks meanwhile.
     tokio::task::spawn_blocking(move || close(&client)).await.context("the consumer was not closed")?;
-    result.map_err(|error| explained(error, settings))
+    result.map_err(|error| explained(error, settings, has_lost_answers))
 }
 
-/// Says what an operator can do about it, where that is known.
-fn explained(error: anyhow::Error, settings: &Settings) -> anyhow::Error {
+/// Tells who has taken the member's place, if that is why it ended, and what an operator can do about it.
+///
+/// A member whose request to join was carried out, and whose answer was lost with the connection, is fenced by what came of that request.
+/// Without a lost connection it was another process; and so it is when the next member, which has lost none, is fenced too.
+fn explained(error: anyhow::Error, settings: &Settings, has_lost_answers: bool) -> Ended {
     let code = error.downcast_ref::<KafkaError>().and_then(KafkaError::rdkafka_error_code);
     if code != Some(RDKafkaErrorCode::FencedInstanceId) {
-        return error;
+        return Ended::Failed(error);
     }
-    error.context(format!(
+    if has_lost_answers {
+        return Ended::Outrun(error);
+    }
+    Ended::Failed(error.context(format!(
         "another process takes part as '{}' in the group '{}' of this Kafka: of one shop only one may run; two shops need a `topicPrefix` and a \
          `groupId` each, and two members of one group on one machine an `instanceId` each",
         settings.member_name(),
         settings.group_id
-    ))
+    )))
 }
 
 async fn drive(

@@ -24,6 +24,7 @@ use rdkafka::producer::Producer as _;
 
 pub use self::settings::{MAX_EVENT_BYTES, PARTITIONS, Patience, Settings};
 
+use self::consumer::Ended;
 use self::link::Link;
 use self::producer::{Producer, Published};
 use self::work::Work;
@@ -111,16 +112,28 @@ impl Kafka {
     /// Makes the topics, then receives; again from the start when the consumer has failed.
     async fn receive(&self, work: &Work, stop: &Stop) {
         while !stop.is_requested() {
-            if let Err(error) = self.receive_once(work, stop).await {
-                let error = format!("{error:#}");
-                tracing::warn!(error, "receiving starts again");
-                self.link.note_deaf(error);
-                let _ = tokio::time::timeout(CONSUMER_PAUSE, stop.requested()).await;
+            match self.receive_once(work, stop).await {
+                Ok(()) => {}
+                Err(Ended::Outrun(error)) => {
+                    let member = self.settings.member_name();
+                    tracing::warn!(
+                        member,
+                        error = format!("{error:#}"),
+                        "the group gave the place of this process to somebody, most likely to itself: connections to the broker had failed; \
+                         it takes the place back"
+                    );
+                }
+                Err(Ended::Failed(error)) => {
+                    let error = format!("{error:#}");
+                    tracing::warn!(error, "receiving starts again");
+                    self.link.note_deaf(error);
+                    let _ = tokio::time::timeout(CONSUMER_PAUSE, stop.requested()).await;
+                }
             }
         }
     }
 
-    async fn receive_once(&self, work: &Work, stop: &Stop) -> anyhow::Result<()> {
+    async fn receive_once(&self, work: &Work, stop: &Stop) -> Result<(), Ended> {
         tokio::select! {
             () = self.link.until_up() => {}
             () = stop.requested() => return Ok(()),
