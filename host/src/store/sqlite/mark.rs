@@ -5,7 +5,7 @@
 //! database that has less than its mark has lost something.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -157,9 +157,13 @@ pub(super) struct Mark {
     file: Option<File>,
     path: PathBuf,
     log: PathBuf,
-    salt: Option<[u8; 8]>,
+    /// Which log it is, where that could be read last.
+    begun: Option<Begun>,
     note: Note,
 }
+
+/// A beginning of the log: none yet, or what tells it apart from others.
+type Begun = Option<[u8; 8]>;
 
 impl Mark {
     /// Notes that `content` is open from now on, durably: whoever comes next must know that it was not closed. `copied` is how much of it is
@@ -170,8 +174,8 @@ impl Mark {
         let path = beside(database, ".mark");
         let file = private().create(true).truncate(false).write(true).open(&path);
         let file = file.inspect_err(|error| cannot_note(&path, error)).ok();
-        let mut mark = Self { file, path, log: beside(database, "-wal"), salt: None, note };
-        mark.salt = mark.salt_of_log();
+        let mut mark = Self { file, path, log: beside(database, "-wal"), begun: None, note };
+        mark.begun = mark.begun_now();
         mark.write();
         mark.sync();
         mark
@@ -179,11 +183,13 @@ impl Mark {
 
     /// Notes how far was written by the process `epoch`, which is durable in the database.
     pub(super) fn written(&mut self, epoch: i64, written: i64) {
-        let salt = self.salt_of_log();
-        if salt != self.salt {
-            // The log has begun anew, so all of it was copied before.
-            self.note.copied = self.note.written;
-            self.salt = salt;
+        // Where the log cannot be read, for want of a descriptor or by a failing disk, it has not begun anew for all that is known.
+        if let Some(now) = self.begun_now() {
+            if self.begun.is_some_and(|before| before != now) {
+                // The log has begun anew, so all of it was copied before.
+                self.note.copied = self.note.written;
+            }
+            self.begun = Some(now);
         }
         self.note.epoch = epoch;
         self.note.written = written;
@@ -197,9 +203,13 @@ impl Mark {
         self.sync();
     }
 
-    fn salt_of_log(&self) -> Option<[u8; 8]> {
+    fn begun_now(&self) -> Option<Begun> {
         let mut salt = [0; 8];
-        File::open(&self.log).and_then(|log| log.read_exact_at(&mut salt, SALT_AT)).ok().map(|()| salt)
+        match File::open(&self.log).and_then(|log| log.read_exact_at(&mut salt, SALT_AT)) {
+            Ok(()) => Some(Some(salt)),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof) => Some(None),
+            Err(_) => None,
+        }
     }
 
     fn write(&mut self) {
@@ -222,4 +232,64 @@ impl Mark {
 
 fn cannot_note(path: &Path, error: &std::io::Error) {
     tracing::warn!(mark = %path.display(), %error, "the mark of the database cannot be written: should something of the database get lost, nobody will know");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the mark says of how much was copied, after each step with the log.
+    struct Scene {
+        folder: tempfile::TempDir,
+        mark: Mark,
+    }
+
+    impl Scene {
+        fn open(log: &[u8]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let database = folder.path().join("shop.db");
+            std::fs::write(beside(&database, "-wal"), log).unwrap();
+            let content = Content { database: "one".into(), epoch: 1, form: 1, written: 10 };
+            let mark = Mark::open(&database, content, Some(5));
+            Self { folder, mark }
+        }
+
+        fn log(&self) -> PathBuf {
+            beside(&self.folder.path().join("shop.db"), "-wal")
+        }
+
+        fn copied_after(&mut self, written: i64) -> i64 {
+            self.mark.written(1, written);
+            Left::read(&self.folder.path().join("shop.db")).note.unwrap().copied
+        }
+    }
+
+    fn log(salt: u8) -> Vec<u8> {
+        vec![salt; 32]
+    }
+
+    #[test]
+    fn a_log_that_has_begun_anew_was_copied() {
+        let mut scene = Scene::open(&log(1));
+        assert_eq!(scene.copied_after(20), 5);
+        std::fs::write(scene.log(), log(2)).unwrap();
+        assert_eq!((scene.copied_after(30), scene.copied_after(40)), (20, 20));
+        let mut empty = Scene::open(&[]);
+        std::fs::write(empty.log(), log(1)).unwrap();
+        assert_eq!(empty.copied_after(20), 10, "before the log there was all in the file");
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_read_for_a_while_has_not_begun_anew() {
+        let mut scene = Scene::open(&log(1));
+        std::fs::remove_file(scene.log()).unwrap();
+        // What is there, and gives no bytes to who reads.
+        std::fs::create_dir(scene.log()).unwrap();
+        assert_eq!(scene.copied_after(20), 5);
+        std::fs::remove_dir(scene.log()).unwrap();
+        std::fs::write(scene.log(), log(1)).unwrap();
+        assert_eq!((scene.copied_after(30), scene.copied_after(40)), (5, 5));
+        std::fs::write(scene.log(), log(2)).unwrap();
+        assert_eq!(scene.copied_after(50), 40);
+    }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 
 use super::test_env::{Condition, until};
 use crate::client::{Client, PATIENCE};
@@ -374,4 +374,24 @@ async fn starts_on_a_full_disk(shop: &Shop) {
         (orders.len() == shop.orders + 1 && orders.iter().all(|order| order["state"] == "delivered")).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_had_no_descriptor_left_for_a_while_and_is_killed_starts_with_all_its_orders() {
+    let home = Home::new();
+    let process = home.start(&[]).await;
+    let customer = process.client.customer("ada").await;
+    place(&customer, 1).await;
+    // What is open stays open, the connection of the customer too.
+    let process_id = Pid::from_raw(i32::try_from(process.id()).unwrap());
+    let usual = prlimit(process_id, Resource::Nofile, getrlimit(Resource::Nofile)).unwrap();
+    prlimit(process_id, Resource::Nofile, Rlimit { current: Some(3), ..usual.clone() }).unwrap();
+    place(&customer, 2).await;
+    prlimit(process_id, Resource::Nofile, usual).unwrap();
+    place(&customer, 1).await;
+    let token = customer.token().to_owned();
+    process.kill();
+    let process = home.start(&[]).await;
+    let orders = process.client.with_token(&token).get("/api/orders").await.body;
+    assert_eq!(orders.as_array().unwrap().len(), 4, "{orders:#}");
 }
