@@ -15,6 +15,7 @@ pub const SERVICE: &str = "stock";
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Problem {
+    code: String,
     detail: String,
     shortages: Vec<Shortage>,
 }
@@ -91,7 +92,8 @@ pub fn reserved(reply: &Reply, items: &[Item], hold: SignedDuration, now: Timest
 /// What the reply to giving a reservation back means. One that is not there is given back.
 pub fn released(reply: &Reply) -> Answer {
     match reply.status {
-        200..=299 | 404 => accepted(&Nothing {}),
+        200..=299 => accepted(&Nothing {}),
+        404 if is_of_the_stock(reply) => accepted(&Nothing {}),
         _ => refused(reply, "the release of the reservation"),
     }
 }
@@ -137,9 +139,18 @@ fn refused(reply: &Reply, what: &str) -> Answer {
     let Reply { status, .. } = reply;
     let detail = problem(reply).detail;
     match status {
+        // Not by somebody who keeps a stock: a firewall, or the wrong address. It passes when an operator sees to it.
+        _ if !is_of_the_stock(reply) => {
+            transient(format!("who answers for the stock service knows nothing of {what}: status {status} {detail}; is its address right?"))
+        }
         408 | 425 | 429 | 500..=599 => transient(format!("the stock service could not do {what} now: status {status} {detail}")),
         _ => permanent(format!("the stock service refused {what}: status {status} {detail}")),
     }
+}
+
+/// Whether it is the answer of a stock service: JSON, and not that nothing is at this path.
+fn is_of_the_stock(reply: &Reply) -> bool {
+    reply.body.is_empty() || serde_json::from_str::<Problem>(&reply.body).is_ok_and(|problem| problem.code != "no_such_path")
 }
 
 fn problem(reply: &Reply) -> Problem {
@@ -225,6 +236,17 @@ mod tests {
         assert_eq!(testing::accepted(released(&reply(204, &json!({})))), json!({}));
         assert!(matches!(committed(&reply(404, &json!({}))), Err(Failure::Permanent(_))));
         assert_eq!(testing::accepted(committed(&reply(200, &json!({})))), json!({}));
+    }
+
+    #[test]
+    fn an_answer_of_somebody_else_ends_nothing() {
+        let elsewhere = reply(404, &json!({"detail": "nothing answers '/stock'", "code": "no_such_path"}));
+        let walls = [301, 403, 404, 503].map(|status| Reply { status, body: "<html>no</html>".into() });
+        for reply in walls.iter().chain([&elsewhere]) {
+            for answer in [to_reservation(reply), released(reply), committed(reply), put_back(reply)] {
+                assert!(matches!(&answer, Err(Failure::Transient(text)) if text.contains(&reply.status.to_string())), "{answer:?}");
+            }
+        }
     }
 
     #[test]

@@ -202,7 +202,9 @@ fn refused(reply: &Reply, what: &str) -> Failure {
     let Reply { status, body } = reply;
     let start: String = body.chars().take(200).collect();
     let text = format!("the bank refused {what} with {status}: {start}");
-    if matches!(status, 400..=407 | 410..=428 | 430..=499) { Failure::Permanent(text) } else { Failure::Transient(text) }
+    // Of all other answers none says anything of this charge: a firewall gives 403, another address 404, a proxy 407. They pass when somebody
+    // sees to it, and no order should end by them.
+    if matches!(status, 400 | 422) && body.trim_start().starts_with('{') { Failure::Permanent(text) } else { Failure::Transient(text) }
 }
 
 #[cfg(test)]
@@ -248,8 +250,17 @@ mod tests {
             (reply(409, &json!({})), true),
             (reply(400, &json!({})), true),
             (Err(CallError::Denied("no".into())), true),
+            (reply(422, &json!({})), true),
             (reply(500, &json!({})), false),
             (reply(429, &json!({})), false),
+            // Of a firewall, of another address, of a proxy: nothing that this charge has deserved.
+            (Ok(Reply { status: 400, body: "<html>".into() }), false),
+            (reply(302, &json!({})), false),
+            (reply(401, &json!({})), false),
+            (reply(403, &json!({})), false),
+            (reply(404, &json!({"detail": "there is nothing here"})), false),
+            (reply(405, &json!({})), false),
+            (reply(407, &json!({})), false),
             (reply(200, &json!({"status": "charged"})), false),
             (Ok(Reply { status: 200, body: "<html>".into() }), false),
             (Err(CallError::Broken("late".into())), false),

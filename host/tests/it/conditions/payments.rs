@@ -50,6 +50,8 @@ enum Manner {
     Silent,
     /// Charges nobody for now, and says so: it is in maintenance.
     Refuses,
+    /// Is not there: a firewall answers in its place, or somebody else at a wrong address.
+    Walled,
 }
 
 /// A bank that keeps to its contract: one key is charged once, and never after it was voided.
@@ -178,6 +180,7 @@ async fn charge(State(bank): State<Bank>, Json(body): Json<Value>) -> (StatusCod
                 None
             }
             Manner::Silent => None,
+            Manner::Walled => Some((StatusCode::NOT_FOUND, Json(json!({"detail": "there is nothing here"})))),
             Manner::Refuses => Some((StatusCode::SERVICE_UNAVAILABLE, Json(json!({"detail": "maintenance"})))),
         }
     });
@@ -470,10 +473,19 @@ async fn a_late_charge_is_voided_before_the_next_visit_begins_and_before_the_ord
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bank_in_maintenance_costs_no_order_and_is_told_of() {
+    without_a_bank_no_order_is_lost(Manner::Refuses, "503").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_firewall_or_a_wrong_address_in_place_of_the_bank_costs_no_order_and_is_told_of() {
+    without_a_bank_no_order_is_lost(Manner::Walled, "404").await;
+}
+
+async fn without_a_bank_no_order_is_lost(manner: Manner, says: &str) {
     let (bank, url) = Bank::open().await;
     let shop = Shop::with(&url, &[("after: ${PAYMENT_RETRY_AFTER:-10s}", "after: 100ms")]);
     let process = shop.start().await;
-    bank.always(Manner::Refuses);
+    bank.always(manner);
     let mut orders = Vec::new();
     for name in ["ada", "bea", "cleo"] {
         let customer = process.client.customer(name).await;
@@ -500,7 +512,7 @@ async fn a_bank_in_maintenance_costs_no_order_and_is_told_of() {
     let told = check().await;
     assert_eq!(told["status"], "degraded", "{told:#}");
     let message = told["message"].as_str().unwrap();
-    assert!(message.contains("the last 3") && message.contains("were not served") && message.contains("503"), "{message}");
+    assert!(message.contains("the last 3") && message.contains("were not served") && message.contains(says), "{message}");
     let metrics = process.client.get("/metrics").await.body;
     let counted = r#"ecommerce_component_unserved_in_a_row{component="payment-processor"} 3"#;
     assert!(metrics.as_str().unwrap().contains(counted), "{metrics}");
