@@ -52,6 +52,7 @@ async fn start(dir: &Path) -> anyhow::Result<Arc<Runtime>> {
         description: String::new(),
         expect: Expect::default(),
         config: Map::new(),
+        given: Vec::new(),
         capabilities: Capabilities::default(),
         limits: Limits::default(),
     };

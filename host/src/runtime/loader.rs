@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use jiff::SignedDuration;
+use jsonschema::PatternOptions;
 use parking_lot::Mutex;
 use serde_json::Value;
 use wasmtime::Engine;
@@ -200,6 +201,7 @@ impl Loader {
             .map_err(|ended| format!("cannot say what it is: its `describe` {}", ended.text))?;
         let about = ActiveVersion { reversible: reversible.is_some(), ..self.about(described, digest, bytes.len() as u64)? };
         self.check_name(slot, &about.name)?;
+        check_given(slot, &about.config_schema)?;
         if let Some(kept) = self.kept.clone() {
             let (digest, bytes, folder) = (digest.to_owned(), bytes.clone(), kept.copies().to_owned());
             off_thread(move || kept.keep_copy(&digest, &bytes))
@@ -275,6 +277,37 @@ impl Loader {
             tracing::warn!(%error, "old copies of components could not be removed");
         }
     }
+}
+
+/// Whether the component takes what its users give it, by its own schema: else each of their jobs would fail for good.
+fn check_given(slot: &Slot, schema: &Value) -> Result<(), String> {
+    // One that leads elsewhere is for its author to read.
+    let Ok(validator) = jsonschema::options().with_pattern_options(PatternOptions::regex()).build(schema) else { return Ok(()) };
+    let wrong: Vec<String> = slot
+        .settings
+        .given
+        .iter()
+        .filter_map(|given| {
+            let config = Value::Object(given.config.clone());
+            let error = validator.iter_errors(&config).next()?;
+            let place = match error.instance_path().to_string() {
+                place if place.is_empty() => String::new(),
+                place => format!("/config{place}: "),
+            };
+            // Values may be secret.
+            Some(format!("{} ({}{})", given.by, tamed(&place, 100), tamed(&error.masked_with("what is there").to_string(), 300)))
+        })
+        .collect();
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "does not take the configuration that it is given by {}: correct `config` of module '{}' or of the step, as its schema says \
+         (`millrace check {}`)",
+        wrong.join("; by "),
+        slot.settings.name,
+        slot.settings.source.display()
+    ))
 }
 
 /// Whether it is a JSON Schema; if not, why, as a clause.

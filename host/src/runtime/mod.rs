@@ -46,7 +46,7 @@ pub use engine::MAX_RUNS;
 pub use guest_log::Line;
 pub use places::Crowd;
 pub use recording::{Recording, Said};
-pub use settings::{Capabilities, ComponentSettings, Credential, Expect, Grant, GrantTarget, Limits, Settings};
+pub use settings::{Capabilities, ComponentSettings, Credential, Expect, Given, Grant, GrantTarget, Limits, Settings};
 pub use slot::{Candidate, Refusal};
 pub use tape::Tape;
 pub use workbench::{Examined, Tried, Workbench};

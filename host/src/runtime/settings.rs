@@ -29,10 +29,22 @@ pub struct ComponentSettings {
     pub expect: Expect,
     /// Given to the component with every job, a JSON object.
     pub config: Map<String, Value>,
+    /// What it is given with the jobs of each of its users: a version whose schema does not allow it is refused. Nobody knows any who
+    /// only tries it.
+    pub given: Vec<Given>,
     /// What it may do beyond computing.
     pub capabilities: Capabilities,
     /// How much it may use.
     pub limits: Limits,
+}
+
+/// A configuration that a component is given.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Given {
+    /// Whose jobs it comes with, for example `step 'step-refund'`.
+    pub by: String,
+    /// A JSON object.
+    pub config: Map<String, Value>,
 }
 
 /// Which component is meant. Nothing by default: then a first one is taken, and after it only versions that describe themselves by its name.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use millrace::clock::Clock;
 use millrace::runtime::{
-    Capabilities, ComponentSettings, ComponentStatus, Expect, InProcess, Job, Limits, Refusal, Remember, Report, Runtime, Settings,
+    Capabilities, ComponentSettings, ComponentStatus, Expect, Given, InProcess, Job, Limits, Refusal, Remember, Report, Runtime, Settings,
     SwapEvent, Verdict,
 };
 use millrace::shutdown::Stop;
@@ -74,6 +74,7 @@ impl Plan {
             source: source.clone(),
             description: String::new(),
             expect: self.expect,
+            given: vec![Given { by: "step 'work'".into(), config: config.clone() }],
             config,
             capabilities: self.capabilities,
             limits: self.limits,

@@ -132,6 +132,7 @@ impl Subject {
             description: String::new(),
             expect: Expect::default(),
             config: Map::new(),
+            given: Vec::new(),
             capabilities: Capabilities::default(),
             limits: Limits::default(),
         }

@@ -6,6 +6,8 @@ use anyhow::{Context as _, bail};
 use reqwest::{Method, RequestBuilder, StatusCode, header};
 use serde_json::Value;
 
+use crate::services::error::NO_SUCH_PATH;
+
 /// For a whole answer.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -84,6 +86,11 @@ impl Client {
         }
         let detail = answer.get("detail").and_then(Value::as_str).unwrap_or("no reason was given");
         match status {
+            StatusCode::NOT_FOUND if answer.get("code").and_then(Value::as_str) == Some(NO_SUCH_PATH) => bail!(
+                "there is no operator.api at {}, but something else ({detail}): a process says at its start where its own is, for example \
+                 http://127.0.0.1:9080/operator (--url, MILLRACE_OPERATOR)",
+                self.base
+            ),
             StatusCode::UNAUTHORIZED => bail!("{detail}; give a token with --token or MILLRACE_TOKEN"),
             _ => bail!("{detail}"),
         }

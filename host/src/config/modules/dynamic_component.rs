@@ -164,6 +164,8 @@ impl ModuleType for DynamicComponent {
             description: self.description.clone().unwrap_or_default(),
             expect: self.expect.resolved(),
             config: self.config.clone(),
+            // Known when all modules are, see `resolve::sandbox`.
+            given: Vec::new(),
             capabilities: self.capabilities.resolved(at, context, findings),
             limits: self.limits.resolved(),
         });

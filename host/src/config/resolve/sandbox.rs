@@ -3,9 +3,12 @@
 use std::path::Path;
 
 use crate::config::context::Context;
+use crate::config::finding::Findings;
+use crate::config::modules::dynamic_component::DynamicComponent;
 use crate::config::modules::engine::StateMachineEngine;
+use crate::config::modules::processing_step::ProcessingStep;
 use crate::plan::Plan;
-use crate::runtime;
+use crate::runtime::{self, ComponentSettings, Given};
 
 /// Attempts that run at once if the config does not say: an attempt that waits for an answer costs some address space and a few pages,
 /// and those that hang for their whole time-out should leave room.
@@ -25,4 +28,19 @@ pub(super) fn runtime(context: &Context<'_>, plan: &Plan) -> Option<runtime::Set
         compiler: context.environment.program.clone(),
         max_concurrent_runs: usize::try_from(runs).unwrap_or(runtime::MAX_RUNS),
     })
+}
+
+/// Says of each component what it is given with the jobs of its steps; where it has none, with those of its handlers.
+pub(super) fn give(context: &Context<'_>, components: &mut [ComponentSettings]) {
+    for (at, step) in context.all::<ProcessingStep>() {
+        // Whether it is there was checked at the module.
+        let named = DynamicComponent::named(context, &step.component_id, "", &mut Findings::default());
+        let Some(component) = components.iter_mut().find(|component| Some(&component.name) == named.as_ref()) else { continue };
+        let mut config = component.config.clone();
+        config.extend(step.config.clone());
+        component.given.push(Given { by: format!("step '{}'", at.name), config });
+    }
+    for component in components.iter_mut().filter(|component| component.given.is_empty()) {
+        component.given.push(Given { by: format!("module '{}'", component.name), config: component.config.clone() });
+    }
 }

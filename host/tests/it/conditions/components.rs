@@ -12,7 +12,7 @@ use super::long;
 use super::test_env::{Condition, until};
 use crate::client::Client;
 use crate::process::{Home, wait_until_ready};
-use crate::test_app::{SECRET, built, repository};
+use crate::test_app::{SECRET, built, changed_monolith, repository};
 
 /// As an editor or a deploy does it: written beside, then renamed.
 fn replace(path: &Path, bytes: &[u8]) {
@@ -122,10 +122,14 @@ async fn without_any_version_the_process_is_not_ready_and_orders_wait_for_one() 
 
 /// Whether `millrace validate` is content with the monolith and these components, and what it says.
 fn validate(components: &Path, more: &[&str]) -> (bool, String) {
+    validate_config(&repository().join("configs/monolith.yaml"), components, more)
+}
+
+fn validate_config(config: &Path, components: &Path, more: &[&str]) -> (bool, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_millrace"))
         .args(["validate", "--format", "lines"])
         .args(more)
-        .arg(repository().join("configs/monolith.yaml"))
+        .arg(config)
         // Pages may not be built here; any folder will do.
         .envs([("COMPONENTS_DIR", components.as_os_str()), ("WEB_ROOT", components.as_os_str()), ("JWT_SECRET", SECRET.as_ref())])
         .output()
@@ -157,6 +161,36 @@ fn validate_loads_the_components_and_tells_what_is_wrong_with_each() {
     }
     let (valid, said) = validate(&components, &["--without-components"]);
     assert!(valid, "{said}");
+}
+
+/// The monolith with another `holdMinutes` of the component that reserves stock.
+fn config_with(home: &Home, hold: &str) -> PathBuf {
+    changed_monolith(home.path(), &[("holdMinutes: ${RESERVATION_MINUTES:-30}", hold)])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_its_component_does_not_take_is_told_and_fails_no_order() {
+    let home = Home::new();
+    for (hold, says) in [("holdMinutes: soon", "/config/holdMinutes: "), ("holdMinuts: 30", "'holdMinuts' was unexpected")] {
+        let config = config_with(&home, hold);
+        let (valid, said) = validate_config(&config, home.component("payment.wasm").parent().unwrap(), &[]);
+        assert!(!valid, "{said}");
+        let told = said.lines().find(|line| line.contains(": error: ")).unwrap_or_else(|| panic!("{said}"));
+        let named = told.contains("'inventory-checker'") && told.contains("step 'step-validate'") && told.contains("step 'step-restock'");
+        assert!(named && told.contains(says) && !told.contains("soon"), "{told}");
+    }
+
+    let process = home.spawn_under(Condition { config: config_with(&home, "holdMinutes: soon"), ..Condition::default() });
+    until_not_ready(&process.client, "inventory-checker: no version serves").await;
+    until_told(&process.client, "inventory-checker", "does not take the configuration").await;
+    let customer = process.client.customer("ada").await;
+    let placed = customer.order("prod-001", 1, "tok_visa").await;
+    let id = placed.body["id"].as_str().unwrap().to_owned();
+    let token = customer.token().to_owned();
+    drop(process);
+    let process = home.start(&[]).await;
+    let ended = process.client.with_token(&token).wait_for("orders", &id, &["delivered", "failed", "cancelled"]).await;
+    assert_eq!(ended["state"], "delivered", "{ended:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
