@@ -385,7 +385,7 @@ async fn a_process_that_had_no_descriptor_left_for_a_while_and_is_killed_starts_
     // What is open stays open, the connection of the customer too.
     let process_id = Pid::from_raw(i32::try_from(process.id()).unwrap());
     let usual = prlimit(process_id, Resource::Nofile, getrlimit(Resource::Nofile)).unwrap();
-    prlimit(process_id, Resource::Nofile, Rlimit { current: Some(3), ..usual.clone() }).unwrap();
+    prlimit(process_id, Resource::Nofile, Rlimit { current: Some(3), ..usual }).unwrap();
     place(&customer, 2).await;
     prlimit(process_id, Resource::Nofile, usual).unwrap();
     place(&customer, 1).await;
