@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use millrace_chaos::schedule::Schedule;
+use millrace_chaos::schedule::{Schedule, Shape};
 use millrace_chaos::stack::Places;
 use millrace_chaos::trial::{self, Verdict};
 use millrace_chaos::{bank, points, report, shrink};
@@ -53,6 +53,9 @@ struct Runs {
     /// Seeds, one after the other; random ones without any.
     #[arg(long = "seed")]
     seeds: Vec<u64>,
+    /// As what the shop runs; without it by turns as each.
+    #[arg(long, value_enum)]
+    shape: Option<Shape>,
     /// A schedule as a run has left it in its folder, instead of seeds.
     #[arg(long, conflicts_with = "seeds")]
     schedule: Option<PathBuf>,
@@ -141,10 +144,13 @@ fn schedules(runs: &Runs) -> anyhow::Result<Box<dyn Iterator<Item = Schedule>>> 
         let seeds = if runs.seeds.is_empty() { vec![1] } else { runs.seeds.clone() };
         return Ok(Box::new(seeds.into_iter().map(move |seed| Schedule::of_crash_points(seed, &points))));
     }
+    let shape = runs.shape;
+    let mut turns = [Shape::Monolith, Shape::Processes].into_iter().cycle();
+    let mut of = move |seed| Schedule::of(shape.or_else(|| turns.next()).unwrap_or_default(), seed, span);
     Ok(match &runs.schedule {
         Some(file) => Box::new(std::iter::once(serde_json::from_slice(&fs::read(file)?)?)),
-        None if runs.seeds.is_empty() => Box::new(std::iter::repeat_with(move || Schedule::of(u64::from(rand::random::<u32>()), span))),
-        None => Box::new(runs.seeds.clone().into_iter().map(move |seed| Schedule::of(seed, span))),
+        None if runs.seeds.is_empty() => Box::new(std::iter::repeat_with(move || of(u64::from(rand::random::<u32>())))),
+        None => Box::new(runs.seeds.clone().into_iter().map(of)),
     })
 }
 

@@ -18,8 +18,9 @@ use crate::checker::{self, Case, Violation};
 use crate::customers::{Customer, Market};
 use crate::journal::{self, Entry, Journal};
 use crate::nemesis::Nemesis;
-use crate::schedule::Schedule;
-use crate::stack::{Places, Stack};
+use crate::schedule::{Schedule, Shape, Target};
+use crate::stack::{Databases, Places, Stack};
+use crate::topics::{self, Record};
 
 /// How many buy at the same time.
 const CUSTOMERS: u64 = 6;
@@ -35,6 +36,12 @@ const COUNTS_FROM: u64 = 90;
 pub struct Figures {
     /// Of its schedule.
     pub seed: u64,
+    /// Of its schedule.
+    pub shape: Shape,
+    /// For each start of a process, how long it took until it was ready, in milliseconds.
+    pub ready: Vec<u64>,
+    /// For each kill of the process that has the orders, from its being ready again until something went on that was under way, in milliseconds.
+    pub resumed: Vec<u64>,
     /// Orders that there are in the end.
     pub orders: u64,
     /// By state, how many of them.
@@ -61,6 +68,8 @@ pub struct Verdict {
     pub violations: Vec<Violation>,
     /// Where everything of it is.
     pub folder: PathBuf,
+    /// The databases of it.
+    pub databases: Databases,
 }
 
 impl Figures {
@@ -77,9 +86,8 @@ pub async fn perform(places: &Places, schedule: &Schedule, folder: &Path) -> any
     fs::create_dir(folder).with_context(|| format!("{} is there already", folder.display()))?;
     fs::write(folder.join("schedule.json"), serde_json::to_vec_pretty(schedule)?)?;
     let journal = Arc::new(Journal::open(&folder.join("journal.jsonl"))?);
-    let mut stack = Stack::new(places, folder, Arc::clone(&journal)).await?;
-    stack.launch()?;
-    stack.until_ready().await?;
+    let mut stack = Stack::new(places, schedule.shape, folder, Arc::clone(&journal)).await?;
+    stack.start().await?;
 
     let market = Arc::new(Market::new(Arc::clone(&journal)));
     let mut buying = customers(&stack, schedule.seed, &market).await?;
@@ -90,9 +98,16 @@ pub async fn perform(places: &Places, schedule: &Schedule, folder: &Path) -> any
         bought.context("a customer panicked")?;
     }
     let rest = settle(&mut nemesis, quiet).await?;
-    nemesis.drain().await?;
+    let topics = match &nemesis.stack.broker {
+        Some(broker) => {
+            let address = broker.address().to_owned();
+            Some(tokio::task::spawn_blocking(move || topics::read(&address)).await??)
+        }
+        None => None,
+    };
+    nemesis.drain(Target::Shop).await?;
 
-    let case = case(&nemesis.stack, folder)?;
+    let case = case(&nemesis.stack, folder, topics)?;
     let mut violations = checker::check(&case);
     for line in &case.told {
         if let Entry::Copied { file, after } = &line.entry {
@@ -105,6 +120,9 @@ pub async fn perform(places: &Places, schedule: &Schedule, folder: &Path) -> any
     }
     let figures = Figures {
         seed: schedule.seed,
+        shape: schedule.shape,
+        ready: nemesis.ready.iter().copied().map(milliseconds).collect(),
+        resumed: nemesis.resumption.measured().into_iter().map(milliseconds).collect(),
         orders: case.database.orders.len() as u64,
         ends,
         kills: nemesis.kills,
@@ -114,7 +132,7 @@ pub async fn perform(places: &Places, schedule: &Schedule, folder: &Path) -> any
         rest: milliseconds(rest),
         took: milliseconds(began.elapsed()),
     };
-    Ok(Verdict { figures, violations, folder: folder.to_owned() })
+    Ok(Verdict { figures, violations, folder: folder.to_owned(), databases: nemesis.stack.databases().clone() })
 }
 
 async fn customers(stack: &Stack, seed: u64, market: &Arc<Market>) -> anyhow::Result<JoinSet<()>> {
@@ -134,10 +152,10 @@ async fn settle(nemesis: &mut Nemesis, quiet: Instant) -> anyhow::Result<Duratio
     nemesis.stack.heal().await?;
     let deadline = Instant::now() + REST_LIMIT;
     // A run in which the process died three times waits for a person, who is here.
-    let released = nemesis.stack.operate(&["quarantined", "release", "--all"]).await?;
+    let released = nemesis.stack.orders()?.operate(&["quarantined", "release", "--all"]).await?;
     ensure!(released.status.success(), "runs cannot be released: {}", String::from_utf8_lossy(&released.stderr));
-    let database = nemesis.stack.database();
-    while !Unrest::of(&database)?.is_over() && Instant::now() < deadline {
+    let databases = nemesis.stack.databases().clone();
+    while !Unrest::of(&databases)?.is_over() && Instant::now() < deadline {
         nemesis.notice_an_end_of_its_own().await?;
         sleep(Duration::from_millis(100)).await;
     }
@@ -147,14 +165,15 @@ async fn settle(nemesis: &mut Nemesis, quiet: Instant) -> anyhow::Result<Duratio
 }
 
 /// Everything that is known, once the program has stopped.
-fn case(stack: &Stack, folder: &Path) -> anyhow::Result<Case> {
+fn case(stack: &Stack, folder: &Path, topics: Option<Vec<Record>>) -> anyhow::Result<Case> {
     let mut good = BTreeMap::new();
     for (_, file) in checker::COMPONENTS {
         good.insert(file.to_owned(), stack.components.good(file)?);
     }
     let books = folder.join("bank.jsonl");
     let books: Vec<Posting> = if books.exists() { journal::read_lines(&books)? } else { Vec::new() };
-    Ok(Case { told: journal::read(&folder.join("journal.jsonl"))?, books, database: Database::read(&stack.database())?, good })
+    let told = journal::read(&folder.join("journal.jsonl"))?;
+    Ok(Case { told, books, database: Database::read_both(stack.databases())?, good, topics })
 }
 
 fn milliseconds(duration: Duration) -> u64 {
