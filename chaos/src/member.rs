@@ -80,7 +80,7 @@ impl Member {
     pub async fn kill(&mut self) -> anyhow::Result<()> {
         let Some(mut program) = self.program.take() else { return Ok(()) };
         program.kill().await?;
-        // Its library of dates could not tidy up, and would stand still in a later process of the same number. Most have none.
+        // What stood in for its library of dates could not tidy up. Most have none.
         for left in ["faketime_shm", "sem.faketime_sem"] {
             let _ = std::fs::remove_file(format!("/dev/shm/{left}_{}", program.id()));
         }

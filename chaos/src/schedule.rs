@@ -275,7 +275,8 @@ fn fault_among_processes(random: &mut StdRng) -> (Target, Fault) {
             };
             (Target::Shop, Fault::Cut { link, how, lasts: random.random_range(200..3_000) })
         }
-        87..89 => (Target::Shop, Fault::Jump { minutes: *[-1_500, -60, 0, 60, 1_500].choose(random).unwrap_or(&0) }),
+        // What stands in for the library of dates does not reach every wait of Kafka's client, which would be told two dates at once.
+        87..89 => (Target::Gateway, Fault::Jump { minutes: *[-1_500, -60, 0, 60, 1_500].choose(random).unwrap_or(&0) }),
         89..96 => (
             Target::Orders,
             Fault::Swap { component: (*COMPONENTS.choose(random).unwrap_or(&"payment")).to_owned(), with: version(random) },
