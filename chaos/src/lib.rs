@@ -17,6 +17,7 @@
 //! | [`journal`] | what anybody was told, on the disk before it counts |
 //! | [`checker`] | the invariants |
 //! | [`resumption`] | how long it takes until something goes on |
+//! | [`durable`] | whether what is told is on the disk, by the calls that the program makes |
 //! | [`trial`] | one run from its seed to its verdict |
 //! | [`shrink`], [`report`] | the shortest schedule that still fails, and how it is told |
 
@@ -28,6 +29,7 @@ pub mod checker;
 pub mod client;
 pub mod components;
 pub mod customers;
+pub mod durable;
 pub mod journal;
 pub mod links;
 pub mod member;

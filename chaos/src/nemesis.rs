@@ -13,7 +13,7 @@ use crate::customers::Market;
 use crate::journal::{Entry, Journal, read};
 use crate::member::Member;
 use crate::resumption::Resumption;
-use crate::schedule::{Fault, Schedule, Target};
+use crate::schedule::{COMPONENTS, Fault, Schedule, Target, Version};
 use crate::stack::Stack;
 
 /// How long an answer is waited for that a kill is to follow.
@@ -213,6 +213,12 @@ impl Nemesis {
     /// Starts a program that kills itself at a place, and waits until it has. What it never comes to under load it may come to while it stops.
     async fn crash_at(&mut self, on: Target, point: &str, hit: u32) -> anyhow::Result<()> {
         self.kill(on).await?;
+        if point.starts_with("component-") {
+            // A start takes up versions that no process before has served.
+            for component in COMPONENTS {
+                self.stack.components.swap(component, Version::Good(u8::try_from(self.kills % 250).unwrap_or_default() + 1))?;
+            }
+        }
         let member = self.stack.of(on).next().context("nobody to crash")?;
         member.crash_at = Some(format!("{point}:{hit}"));
         member.launch()?;

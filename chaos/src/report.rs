@@ -15,7 +15,7 @@ const TOLD: usize = 20;
 pub fn of(verdict: &Verdict) -> String {
     let figures = &verdict.figures;
     let mut text = format!(
-        "seed {} ({}): {} orders {:?}, {} kills, {} faults, {} of {} operations succeeded, ready after {}, went on after {}, \
+        "seed {} ({}): {} orders {:?}, {} kills, {} faults, {} runs begun again, {} of {} operations succeeded, ready after {}, went on after {}, \
          at rest after {} ms, took {} s\n",
         figures.seed,
         if figures.shape == Shape::Monolith { "monolith" } else { "three processes" },
@@ -23,6 +23,7 @@ pub fn of(verdict: &Verdict) -> String {
         figures.ends,
         figures.kills,
         figures.faults,
+        figures.claimed_again,
         figures.succeeded,
         figures.operations,
         percentiles(&figures.ready),

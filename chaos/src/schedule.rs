@@ -179,12 +179,22 @@ pub struct Schedule {
     /// As what the shop runs.
     #[serde(default)]
     pub shape: Shape,
+    /// How many buy at the same time.
+    #[serde(default = "customers")]
+    pub customers: u64,
     /// How long customers buy, in milliseconds.
     pub span: u64,
     /// In the sequence in which they are due.
     pub faults: Vec<Due>,
 }
 
+/// How many buy at the same time where nothing else is said.
+const fn customers() -> u64 {
+    6
+}
+
+/// Between two swaps where a run has nothing but swaps, in milliseconds, and how many buy meanwhile.
+const SWAPS: (u64, u64) = (20, 24);
 /// Between two faults, in milliseconds.
 const PAUSES: std::ops::Range<u64> = 300..1_500;
 /// The same where several processes have to become ready.
@@ -192,7 +202,7 @@ const LONGER_PAUSES: std::ops::Range<u64> = 500..2_200;
 /// Between two places in which the program kills itself, in milliseconds.
 const CRASHES_EVERY: u64 = 1_500;
 /// The components of the shop.
-const COMPONENTS: [&str; 4] = ["inventory", "payment", "shipping", "notify"];
+pub const COMPONENTS: [&str; 4] = ["inventory", "payment", "shipping", "notify"];
 
 impl Schedule {
     /// That of a seed, for so long.
@@ -210,22 +220,47 @@ impl Schedule {
             faults.push(Due { at, on, fault });
             at += random.random_range(pauses.clone());
         }
-        Self { seed, shape, span, faults }
+        Self { seed, shape, customers: customers(), span, faults }
     }
 
-    /// One in which the program kills itself at each of these places, in a sequence that the seed decides.
-    pub fn of_crash_points(seed: u64, points: &[String]) -> Self {
+    /// One in which the program kills itself at each of these places, in a sequence that the seed decides; several processes at those that have
+    /// to do with Kafka.
+    pub fn of_crash_points(shape: Shape, seed: u64, points: &[String]) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let mut points = points.to_vec();
+        let is_of_shape = |point: &&String| match shape {
+            Shape::Monolith => !point.starts_with("kafka-"),
+            Shape::Processes => ["kafka-", "outbox-", "published-", "event-"].iter().any(|begin| point.starts_with(begin)),
+        };
+        let mut points: Vec<String> = points.iter().filter(is_of_shape).cloned().collect();
+        let every = if shape == Shape::Monolith { CRASHES_EVERY } else { 2 * CRASHES_EVERY };
+        let on = if shape == Shape::Monolith { Target::Shop } else { Target::Orders };
         points.shuffle(&mut random);
         let fault = |(place, point): (u64, String)| {
-            let hit = random.random_range(1..8);
+            let hit: u32 = random.random_range(1..8);
             // The last steps of a stop, and of a start, are made once.
             let hit = if point.starts_with("in-recovery") || point.starts_with("before-the-last") { 1 } else { hit };
-            Due { at: 500 + place * CRASHES_EVERY, on: Target::Shop, fault: Fault::CrashAt { point, hit } }
+            // There are four components.
+            let hit = if point.starts_with("component-") { hit.div_ceil(2) } else { hit };
+            Due { at: 500 + place * every, on, fault: Fault::CrashAt { point, hit } }
         };
         let faults: Vec<Due> = (0..).zip(points).map(fault).collect();
-        Self { seed, shape: Shape::Monolith, span: 500 + faults.len() as u64 * CRASHES_EVERY, faults }
+        Self { seed, shape, customers: customers(), span: 500 + faults.len() as u64 * every, faults }
+    }
+
+    /// One in which components are replaced so many times, fifty times a second, by good versions and by what must not serve.
+    pub fn of_swaps(seed: u64, number: u64) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        let (every, customers) = SWAPS;
+        let swap = |place: u64| {
+            let component = (*COMPONENTS.choose(&mut random).unwrap_or(&"payment")).to_owned();
+            Due { at: 500 + place * every, on: Target::Orders, fault: Fault::Swap { component, with: version(&mut random) } }
+        };
+        Self { seed, shape: Shape::Monolith, customers, span: 1_000 + number * every, faults: (0..number).map(swap).collect() }
+    }
+
+    /// Whether the program is never disturbed but by files.
+    pub fn is_of_swaps(&self) -> bool {
+        self.faults.iter().all(|due| matches!(due.fault, Fault::Swap { .. }))
     }
 
     /// The same with these faults only.
@@ -326,6 +361,13 @@ mod tests {
         for cut in ["\"reset\"", "\"hold\"", "\"lose_answers\"", "{\"slow\":"] {
             assert!(several.contains(&format!("\"how\":{cut}")), "{cut}");
         }
+    }
+
+    #[test]
+    fn a_schedule_of_swaps_has_nothing_else() {
+        let schedule = Schedule::of_swaps(1, 100);
+        assert!(schedule.faults.len() == 100 && schedule.is_of_swaps());
+        assert!(!Schedule::of(Shape::Monolith, 1, Duration::from_secs(60)).is_of_swaps());
     }
 
     #[test]

@@ -22,8 +22,6 @@ use crate::schedule::{Schedule, Shape, Target};
 use crate::stack::{Databases, Places, Stack};
 use crate::topics::{self, Record};
 
-/// How many buy at the same time.
-const CUSTOMERS: u64 = 6;
 /// How long after the last fault everything may take to come to its end. An order is given 30 seconds on a machine of its own.
 const REST_LIMIT: Duration = Duration::from_secs(60);
 /// What the bank does late it has done by then.
@@ -50,6 +48,8 @@ pub struct Figures {
     pub kills: u32,
     /// All faults.
     pub faults: usize,
+    /// Runs of a step or handler that were begun more often than they were attempted: a process had died in between.
+    pub claimed_again: u64,
     /// What customers began.
     pub operations: u64,
     /// What came to what it should.
@@ -90,7 +90,7 @@ pub async fn perform(places: &Places, schedule: &Schedule, folder: &Path) -> any
     stack.start().await?;
 
     let market = Arc::new(Market::new(Arc::clone(&journal)));
-    let mut buying = customers(&stack, schedule.seed, &market).await?;
+    let mut buying = customers(&stack, schedule, &market).await?;
     let mut nemesis = Nemesis::new(stack, Arc::clone(&market), journal);
     nemesis.perform(schedule).await?;
     let quiet = Instant::now();
@@ -114,6 +114,10 @@ pub async fn perform(places: &Places, schedule: &Schedule, folder: &Path) -> any
             violations.extend(checker::check_copy(Path::new(file), case.told.get(..*after).unwrap_or_default()));
         }
     }
+    if schedule.is_of_swaps() && case.database.claimed_again > 0 {
+        let why = format!("{} runs were begun again, and nothing has happened but swaps", case.database.claimed_again);
+        violations.push(Violation { invariant: "I14".into(), order: None, why });
+    }
     let mut ends = BTreeMap::new();
     for order in case.database.orders.values() {
         *ends.entry(order.state.clone()).or_default() += 1;
@@ -127,6 +131,7 @@ pub async fn perform(places: &Places, schedule: &Schedule, folder: &Path) -> any
         ends,
         kills: nemesis.kills,
         faults: schedule.faults.len(),
+        claimed_again: case.database.claimed_again,
         operations: market.begun.load(Ordering::Relaxed),
         succeeded: market.succeeded.load(Ordering::Relaxed),
         rest: milliseconds(rest),
@@ -135,11 +140,11 @@ pub async fn perform(places: &Places, schedule: &Schedule, folder: &Path) -> any
     Ok(Verdict { figures, violations, folder: folder.to_owned(), databases: nemesis.stack.databases().clone() })
 }
 
-async fn customers(stack: &Stack, seed: u64, market: &Arc<Market>) -> anyhow::Result<JoinSet<()>> {
+async fn customers(stack: &Stack, schedule: &Schedule, market: &Arc<Market>) -> anyhow::Result<JoinSet<()>> {
     let foreign = Arc::default();
     let mut buying = JoinSet::new();
-    for number in 0..CUSTOMERS {
-        let customer = Customer::register(number, seed, stack.base(), Arc::clone(market), Arc::clone(&foreign)).await?;
+    for number in 0..schedule.customers {
+        let customer = Customer::register(number, schedule.seed, stack.base(), Arc::clone(market), Arc::clone(&foreign)).await?;
         buying.spawn(customer.buy());
     }
     Ok(buying)

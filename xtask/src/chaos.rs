@@ -50,6 +50,14 @@ pub struct Options {
     #[arg(long)]
     crash_points: bool,
 
+    /// A run in which components are replaced so many times while customers buy.
+    #[arg(long, value_name = "SWAPS", num_args = 0..=1, default_missing_value = "1000")]
+    swaps: Option<u64>,
+
+    /// Whether each of so many orders is on the disk before anybody is told of it, by the calls that the program makes.
+    #[arg(long, value_name = "ANSWERS", num_args = 0..=1, default_missing_value = "1000")]
+    durable: Option<u64>,
+
     /// Whether a bug that is planted is found by the seeds of `--quick`.
     #[arg(long, value_name = "BUG")]
     planted: Option<String>,
@@ -65,6 +73,18 @@ pub fn chaos(options: &Options) -> anyhow::Result<()> {
     if let Some(hours) = options.long {
         jars::prepare()?;
         return perform(&[], &words([("--minutes", hours * 60), ("--seconds", LONG), ("--shrink", SHRINKING)]));
+    }
+    if let Some(swaps) = options.swaps {
+        return perform(&[], &words([("--swaps", swaps)]));
+    }
+    if let Some(answers) = options.durable {
+        conditions::ensure_tools()?;
+        let program = build::host(Profile::Dev)?;
+        build_with(&[])?;
+        let mut chaos = Command::new(workspace::target().join("debug/chaos"));
+        chaos.arg("durable").arg("--program").arg(program).arg("--repository").arg(workspace::root());
+        chaos.arg("--folder").arg(folder().join("durable")).arg("--answers").arg(answers.to_string());
+        return run(&mut chaos);
     }
     if let Some(seed) = options.processes {
         jars::prepare()?;
@@ -107,12 +127,16 @@ fn perform(shape: &[&str], arguments: &[String]) -> anyhow::Result<()> {
 /// With a program that has bugs and crash points, which is kept apart: nobody else is to find it where the program is.
 fn with_faults(bug: Option<&str>) -> anyhow::Result<()> {
     conditions::ensure_tools()?;
+    jars::prepare()?;
     build_with(&FAULTS)?;
     let program = folder().join("millrace-with-faults");
     fs::create_dir_all(folder())?;
     fs::rename(workspace::target().join("debug/millrace"), &program)?;
     let arguments = match bug {
-        Some(bug) => ["--planted", bug].into_iter().chain(MONOLITH).map(str::to_owned).chain(seeds()).collect(),
+        Some(bug) => {
+            let shape = if bug.starts_with("kafka-") { PROCESSES } else { MONOLITH };
+            ["--planted", bug].into_iter().chain(shape).map(str::to_owned).chain(seeds()).collect()
+        }
         None => vec!["--crash-points".to_owned()],
     };
     start(&program, &arguments)

@@ -37,6 +37,8 @@ pub struct Database {
     pub components: BTreeMap<String, String>,
     /// Messages that nobody could take.
     pub dead_letters: u64,
+    /// Runs that were begun more often than they were attempted.
+    pub claimed_again: u64,
 }
 
 /// An order.
@@ -172,6 +174,7 @@ impl Database {
         database.components = all(&connection, "SELECT component, digest FROM components", |row| Ok((row.get(0)?, row.get(1)?)))?;
         database.reservations = reservations(&connection)?;
         database.unpublished = count(&connection, "SELECT count(*) FROM unpublished")?;
+        database.claimed_again = count(&connection, "SELECT count(*) FROM step_runs WHERE fence > attempt")?;
         database.dead_letters = count(&connection, "SELECT count(*) FROM dead_letters")?;
         Ok(database)
     }
