@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::schedule::Fault;
+use crate::schedule::{Fault, Target};
 
 /// One line: when, in milliseconds since 1970 by the harness's own clock, and what.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -74,6 +74,8 @@ pub enum Entry {
     },
     /// Something was done to the program.
     Fault {
+        /// To whom.
+        on: Target,
         /// What.
         fault: Fault,
     },

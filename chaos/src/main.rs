@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use millrace_chaos::schedule::Schedule;
+use millrace_chaos::schedule::{Schedule, Shape};
 use millrace_chaos::stack::Places;
 use millrace_chaos::trial::{self, Verdict};
-use millrace_chaos::{bank, points, report, shrink};
+use millrace_chaos::{bank, durable, points, report, shrink};
 
 /// Breaks the program on purpose and checks that what was promised still holds.
 #[derive(Parser)]
@@ -26,6 +26,21 @@ struct Arguments {
 enum Task {
     /// Performs runs and tells what does not hold.
     Run(Runs),
+    /// Whether each order is on the disk before anybody is told of it, by the calls that the program makes.
+    Durable {
+        /// The program that is tried.
+        #[arg(long, default_value = "target/debug/millrace")]
+        program: PathBuf,
+        /// The repository.
+        #[arg(long, default_value = ".")]
+        repository: PathBuf,
+        /// Where it is done; what is there must not be needed.
+        #[arg(long, default_value = "target/chaos/durable")]
+        folder: PathBuf,
+        /// How many orders have to be acknowledged.
+        #[arg(long, default_value_t = 1_000)]
+        answers: usize,
+    },
     /// The payment provider; a run starts it.
     #[command(hide = true)]
     Bank {
@@ -53,12 +68,18 @@ struct Runs {
     /// Seeds, one after the other; random ones without any.
     #[arg(long = "seed")]
     seeds: Vec<u64>,
+    /// As what the shop runs; without it by turns as each.
+    #[arg(long, value_enum)]
+    shape: Option<Shape>,
     /// A schedule as a run has left it in its folder, instead of seeds.
     #[arg(long, conflicts_with = "seeds")]
     schedule: Option<PathBuf>,
     /// Instead of a schedule of its seed, each run has the program kill itself at every crash point once.
     #[arg(long, conflicts_with = "schedule")]
     crash_points: bool,
+    /// Instead of a schedule of its seed, each run has components replaced so many times, and nothing else.
+    #[arg(long, conflicts_with_all = ["schedule", "crash_points"])]
+    swaps: Option<u64>,
     /// A bug that is planted in the program: what is looked for is a run that finds it.
     #[arg(long)]
     planted: Option<String>,
@@ -81,6 +102,10 @@ fn main() -> ExitCode {
         runtime.block_on(async {
             match Arguments::parse().task {
                 Task::Bank { books, address } => bank::serve(&books, &address).await.map(|()| true),
+                Task::Durable { program, repository, folder, answers } => tokio::select! {
+                    done = watch(&program, &repository, &folder, answers) => done,
+                    _ = tokio::signal::ctrl_c() => Ok(false),
+                },
                 Task::Run(runs) => tokio::select! {
                     done = perform(&runs) => done,
                     // What was started is killed as it is dropped.
@@ -97,6 +122,32 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+async fn watch(program: &Path, repository: &Path, folder: &Path, answers: usize) -> anyhow::Result<bool> {
+    let repository = std::path::absolute(repository)?;
+    let components = repository.join("target/components");
+    let places = Places { program: std::path::absolute(program)?, repository, components, variables: Vec::new() };
+    let folder = std::path::absolute(folder)?;
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    let told = durable::watch(&places, &folder, answers).await?;
+    println!(
+        "{} answers told of an order, {} of them before it was on the disk; the log was put there {} times",
+        told.answers,
+        told.too_early.len(),
+        told.syncs
+    );
+    for order in &told.too_early {
+        println!("  too early: {order}");
+    }
+    let is_proved = told.too_early.is_empty() && told.answers >= answers as u64;
+    if is_proved {
+        // The trace is large.
+        fs::remove_dir_all(folder)?;
+    }
+    Ok(is_proved)
 }
 
 /// Whether all of them passed. It goes on after a failure only where seeds are random.
@@ -136,15 +187,24 @@ async fn perform(runs: &Runs) -> anyhow::Result<bool> {
 
 fn schedules(runs: &Runs) -> anyhow::Result<Box<dyn Iterator<Item = Schedule>>> {
     let span = Duration::from_secs(runs.seconds);
+    if let Some(number) = runs.swaps {
+        let seeds = if runs.seeds.is_empty() { vec![1] } else { runs.seeds.clone() };
+        return Ok(Box::new(seeds.into_iter().map(move |seed| Schedule::of_swaps(seed, number))));
+    }
     if runs.crash_points {
         let points = points::crash_points(&runs.repository)?;
         let seeds = if runs.seeds.is_empty() { vec![1] } else { runs.seeds.clone() };
-        return Ok(Box::new(seeds.into_iter().map(move |seed| Schedule::of_crash_points(seed, &points))));
+        let shapes = runs.shape.map_or_else(|| vec![Shape::Monolith, Shape::Processes], |shape| vec![shape]);
+        let each = seeds.into_iter().flat_map(move |seed| shapes.clone().into_iter().map(move |shape| (shape, seed)));
+        return Ok(Box::new(each.map(move |(shape, seed)| Schedule::of_crash_points(shape, seed, &points))));
     }
+    let shape = runs.shape;
+    let mut turns = [Shape::Monolith, Shape::Processes].into_iter().cycle();
+    let mut of = move |seed| Schedule::of(shape.or_else(|| turns.next()).unwrap_or_default(), seed, span);
     Ok(match &runs.schedule {
         Some(file) => Box::new(std::iter::once(serde_json::from_slice(&fs::read(file)?)?)),
-        None if runs.seeds.is_empty() => Box::new(std::iter::repeat_with(move || Schedule::of(u64::from(rand::random::<u32>()), span))),
-        None => Box::new(runs.seeds.clone().into_iter().map(move |seed| Schedule::of(seed, span))),
+        None if runs.seeds.is_empty() => Box::new(std::iter::repeat_with(move || of(u64::from(rand::random::<u32>())))),
+        None => Box::new(runs.seeds.clone().into_iter().map(of)),
     })
 }
 

@@ -8,9 +8,12 @@ use anyhow::Context as _;
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use crate::broker::Broker;
 use crate::customers::Market;
 use crate::journal::{Entry, Journal, read};
-use crate::schedule::{Fault, Schedule};
+use crate::member::Member;
+use crate::resumption::Resumption;
+use crate::schedule::{COMPONENTS, Fault, Schedule, Target, Version};
 use crate::stack::Stack;
 
 /// How long an answer is waited for that a kill is to follow.
@@ -30,15 +33,20 @@ pub struct Nemesis {
     pub market: Arc<Market>,
     /// Where it is noted.
     pub journal: Arc<Journal>,
-    /// How often the program was killed so far.
+    /// How often something was killed so far.
     pub kills: u32,
+    /// How long each process took from its start until it was ready.
+    pub ready: Vec<Duration>,
+    /// How long it took until what was under way went on.
+    pub resumption: Resumption,
     copies: u32,
 }
 
 impl Nemesis {
     /// One that has done nothing yet.
     pub fn new(stack: Stack, market: Arc<Market>, journal: Arc<Journal>) -> Self {
-        Self { stack, market, journal, kills: 0, copies: 0 }
+        let resumption = Resumption::new(stack.databases().orders.clone());
+        Self { stack, market, journal, kills: 0, ready: Vec::new(), resumption, copies: 0 }
     }
 
     /// Does all of a schedule, then closes the market.
@@ -50,8 +58,8 @@ impl Nemesis {
                 break;
             }
             self.notice_an_end_of_its_own().await?;
-            self.journal.write(Entry::Fault { fault: due.fault.clone() });
-            self.inflict(&due.fault).await.with_context(|| format!("{:?}", due.fault))?;
+            self.journal.write(Entry::Fault { on: due.on, fault: due.fault.clone() });
+            self.inflict(due.on, &due.fault).await.with_context(|| format!("{:?} to {:?}", due.fault, due.on))?;
         }
         sleep_until(began + Duration::from_millis(schedule.span)).await;
         self.market.closed.store(true, Ordering::Relaxed);
@@ -60,10 +68,16 @@ impl Nemesis {
 
     /// A program that ends although nobody has asked it to is wrong, and is started again.
     pub async fn notice_an_end_of_its_own(&mut self) -> anyhow::Result<()> {
-        if let Some(status) = self.stack.program()?.ended()? {
-            self.broken("I9", format!("the program ended by itself ({status})"));
-            self.stack.launch()?;
-            self.stack.until_ready().await?;
+        let mut ended = Vec::new();
+        for member in &mut self.stack.members {
+            if let Some(status) = member.program()?.ended()? {
+                ended.push(format!("{} ended by itself ({status})", member.name));
+                member.launch()?;
+                member.until_ready().await?;
+            }
+        }
+        for why in ended {
+            self.broken("I9", why);
         }
         Ok(())
     }
@@ -72,86 +86,144 @@ impl Nemesis {
         self.journal.write(Entry::Broken { invariant: invariant.to_owned(), order: None, why });
     }
 
-    async fn inflict(&mut self, fault: &Fault) -> anyhow::Result<()> {
+    async fn inflict(&mut self, on: Target, fault: &Fault) -> anyhow::Result<()> {
         match fault {
             Fault::Kill { down } => {
-                self.kill().await?;
+                self.kill(on).await?;
                 wait(*down).await;
-                self.start().await
+                self.start(on).await
             }
             Fault::KillAfterAnswer { within } => {
                 let _ = timeout(ANSWER_LIMIT, self.market.answered.notified()).await;
                 sleep(Duration::from_micros(*within)).await;
-                self.kill().await?;
-                self.start().await
+                self.kill(on).await?;
+                self.start(on).await
             }
             Fault::KillStarting { after } => {
-                self.kill().await?;
-                self.stack.launch()?;
+                self.kill(on).await?;
+                self.launch(on)?;
                 wait(*after).await;
-                self.kill().await?;
-                self.start().await
+                self.kill(on).await?;
+                self.start(on).await
             }
             Fault::KillRecovering { after } => {
-                self.kill().await?;
-                self.start().await?;
+                self.kill(on).await?;
+                self.start(on).await?;
                 wait(*after).await;
-                self.kill().await?;
-                self.start().await
+                self.kill(on).await?;
+                self.start(on).await
             }
             Fault::Pause { still } => {
-                self.stack.program()?.signal(Signal::STOP);
+                self.signal(on, Signal::STOP)?;
                 wait(*still).await;
-                self.stack.program()?.signal(Signal::CONT);
-                Ok(())
+                self.signal(on, Signal::CONT)
             }
-            Fault::Stop => self.stop().await,
+            Fault::Stop => {
+                self.drain(on).await?;
+                self.start(on).await
+            }
             Fault::Jump { minutes } => {
-                self.kill().await?;
-                self.stack.minutes = *minutes;
-                self.start().await
+                self.kill(on).await?;
+                self.stack.of(on).for_each(|member| member.minutes = *minutes);
+                self.start(on).await
             }
             Fault::Swap { component, with } => self.stack.components.swap(component, *with),
-            Fault::Second => self.second().await,
+            Fault::Second => self.second(on).await,
             Fault::Copy => self.copy().await,
-            Fault::CrashAt { point, hit } => self.crash_at(point, *hit).await,
+            Fault::Cut { link, how, lasts } => self.stack.links.cut(*link, *how, Duration::from_millis(*lasts)),
+            Fault::CrashAt { point, hit } => self.crash_at(on, point, *hit).await,
         }
     }
 
-    async fn kill(&mut self) -> anyhow::Result<()> {
+    fn broker(&mut self) -> anyhow::Result<&mut Broker> {
+        self.stack.broker.as_mut().context("a shop of this shape has no broker")
+    }
+
+    async fn kill(&mut self, on: Target) -> anyhow::Result<()> {
         self.kills += 1;
-        self.stack.kill().await
+        if on == Target::Broker {
+            let broker = self.broker()?;
+            // One that has not come up yet is left to do so: it is to be there now and then.
+            broker.until_ready().await?;
+            return broker.kill().await;
+        }
+        if self.stack.has_orders(on) {
+            self.resumption.note();
+        }
+        for member in self.stack.of(on) {
+            // All of them get the signal before any is waited for.
+            if let Some(program) = &member.program {
+                program.signal(Signal::KILL);
+            }
+        }
+        for member in self.stack.of(on) {
+            member.kill().await?;
+        }
+        Ok(())
     }
 
-    async fn start(&mut self) -> anyhow::Result<()> {
-        self.stack.launch()?;
-        // A file that is broken at the start is the one thing that may keep it from being ready: without any version a step waits.
-        self.stack.until_ready().await
+    fn launch(&mut self, on: Target) -> anyhow::Result<()> {
+        if on == Target::Broker {
+            return self.broker()?.launch().map(drop);
+        }
+        self.stack.of(on).try_for_each(Member::launch)
     }
 
-    async fn stop(&mut self) -> anyhow::Result<()> {
-        self.drain().await?;
-        self.start().await
+    /// Starts it and waits until it is ready. Nobody waits for Kafka: nobody may depend on it.
+    async fn start(&mut self, on: Target) -> anyhow::Result<()> {
+        self.launch(on)?;
+        for member in self.stack.of(on) {
+            // A file that is broken at the start is the one thing that may keep it from being ready: without any version a step waits.
+            self.ready.push(member.until_ready().await?);
+        }
+        if self.stack.has_orders(on) {
+            self.resumption.watch();
+        }
+        Ok(())
+    }
+
+    fn signal(&mut self, on: Target, signal: Signal) -> anyhow::Result<()> {
+        if on == Target::Broker {
+            self.broker()?.program()?.signal(signal);
+            return Ok(());
+        }
+        for member in self.stack.of(on) {
+            member.program()?.signal(signal);
+        }
+        Ok(())
     }
 
     /// Asks it to stop, and holds it to what it promises of that.
-    pub async fn drain(&mut self) -> anyhow::Result<()> {
-        match self.stack.stop().await? {
-            Some(ended) if ended.took > DRAINS_WITHIN => self.broken("I23", format!("a stop took {:?}", ended.took)),
-            Some(ended) if !ended.status.success() => self.broken("I23", format!("a stop ended with {}", ended.status)),
-            Some(_) => {}
-            None => self.broken("I23", "it did not stop when it was asked to".to_owned()),
+    pub async fn drain(&mut self, on: Target) -> anyhow::Result<()> {
+        let mut wrong = Vec::new();
+        for member in self.stack.of(on) {
+            match member.stop().await? {
+                Some(ended) if ended.took > DRAINS_WITHIN => wrong.push(format!("a stop of {} took {:?}", member.name, ended.took)),
+                Some(ended) if !ended.status.success() => wrong.push(format!("a stop of {} ended with {}", member.name, ended.status)),
+                Some(_) => {}
+                None => wrong.push(format!("{} did not stop when it was asked to", member.name)),
+            }
+        }
+        for why in wrong {
+            self.broken("I23", why);
         }
         Ok(())
     }
 
     /// Starts a program that kills itself at a place, and waits until it has. What it never comes to under load it may come to while it stops.
-    async fn crash_at(&mut self, point: &str, hit: u32) -> anyhow::Result<()> {
-        self.kill().await?;
-        self.stack.crash_at = Some(format!("{point}:{hit}"));
-        self.stack.launch()?;
-        self.stack.crash_at = None;
-        let program = self.stack.program()?;
+    async fn crash_at(&mut self, on: Target, point: &str, hit: u32) -> anyhow::Result<()> {
+        self.kill(on).await?;
+        if point.starts_with("component-") {
+            // A start takes up versions that no process before has served.
+            for component in COMPONENTS {
+                self.stack.components.swap(component, Version::Good(u8::try_from(self.kills % 250).unwrap_or_default() + 1))?;
+            }
+        }
+        let member = self.stack.of(on).next().context("nobody to crash")?;
+        member.crash_at = Some(format!("{point}:{hit}"));
+        member.launch()?;
+        member.crash_at = None;
+        let program = member.program()?;
         let mut ended = program.wait(CRASHES_WITHIN).await?;
         if ended.is_none() {
             ended = program.stop(DRAINS_WITHIN).await?.map(|ended| ended.status);
@@ -162,12 +234,12 @@ impl Nemesis {
                 format!("the program did not kill itself at '{point}'; was it built with the feature crash-points?"),
             );
         }
-        self.kill().await?;
-        self.start().await
+        self.kill(on).await?;
+        self.start(on).await
     }
 
-    async fn second(&mut self) -> anyhow::Result<()> {
-        let mut second = self.stack.second()?;
+    async fn second(&mut self, on: Target) -> anyhow::Result<()> {
+        let mut second = self.stack.of(on).next().context("nobody to run twice")?.second()?;
         match second.wait(REFUSED_WITHIN).await? {
             Some(status) if !status.success() => {}
             Some(_) => self.broken("I21", "a second process on the same database ended as if all were well".to_owned()),
@@ -178,10 +250,10 @@ impl Nemesis {
 
     async fn copy(&mut self) -> anyhow::Result<()> {
         self.copies += 1;
-        let folder = self.stack.database().parent().and_then(|data| data.parent()).context("a folder")?.to_owned();
-        let file = folder.join(format!("copy-{}.db", self.copies)).display().to_string();
-        let after = read(&folder.join("journal.jsonl"))?.len();
-        let output = self.stack.operate(&["backup", "--to", &file]).await?;
+        let member = self.stack.orders()?;
+        let file = member.folder.join(format!("copy-{}.db", self.copies)).display().to_string();
+        let after = read(&member.folder.join("journal.jsonl"))?.len();
+        let output = member.operate(&["backup", "--to", &file]).await?;
         if output.status.success() {
             self.journal.write(Entry::Copied { file, after });
         } else {

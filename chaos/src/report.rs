@@ -1,11 +1,11 @@
 //! What a person reads of a run.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use crate::bank::Posting;
 use crate::checker::database::Database;
 use crate::journal::{self, Entry, Line};
+use crate::schedule::Shape;
 use crate::trial::Verdict;
 
 /// Violations that are told one by one.
@@ -15,14 +15,19 @@ const TOLD: usize = 20;
 pub fn of(verdict: &Verdict) -> String {
     let figures = &verdict.figures;
     let mut text = format!(
-        "seed {}: {} orders {:?}, {} kills, {} faults, {} of {} operations succeeded, at rest after {} ms, took {} s\n",
+        "seed {} ({}): {} orders {:?}, {} kills, {} faults, {} runs begun again, {} of {} operations succeeded, ready after {}, went on after {}, \
+         at rest after {} ms, took {} s\n",
         figures.seed,
+        if figures.shape == Shape::Monolith { "monolith" } else { "three processes" },
         figures.orders,
         figures.ends,
         figures.kills,
         figures.faults,
+        figures.claimed_again,
         figures.succeeded,
         figures.operations,
+        percentiles(&figures.ready),
+        percentiles(&figures.resumed),
         figures.rest,
         figures.took / 1_000
     );
@@ -40,10 +45,31 @@ pub fn of(verdict: &Verdict) -> String {
         let _ = writeln!(text, "  then: {}", told(&violation.invariant, violation.order.as_deref(), &violation.why));
     }
     if let Some(order) = &first.order {
-        text.push_str(&time_line(order, &verdict.folder).unwrap_or_else(|problem| format!("  no time line: {problem:#}\n")));
+        text.push_str(&time_line(order, verdict).unwrap_or_else(|problem| format!("  no time line: {problem:#}\n")));
     }
-    let _ = writeln!(text, "  Everything of it is in {}\n  Again: cargo xtask chaos --replay {}", verdict.folder.display(), figures.seed);
+    let _ = writeln!(
+        text,
+        "  Everything of it is in {}\n  Again: cargo xtask chaos {} {}",
+        verdict.folder.display(),
+        again(figures.shape),
+        figures.seed
+    );
     text
+}
+
+fn again(shape: Shape) -> &'static str {
+    if shape == Shape::Monolith { "--replay" } else { "--processes" }
+}
+
+/// Of times in milliseconds: what half of them, and what 95 of a hundred, are not longer than, and the longest.
+pub fn percentiles(times: &[u64]) -> String {
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    let of = |percent: usize| times.get((times.len() * percent).div_ceil(100).saturating_sub(1));
+    match (of(50), of(95), times.last()) {
+        (Some(half), Some(most), Some(longest)) => format!("{half}/{most}/{longest} ms"),
+        _ => "(never)".to_owned(),
+    }
 }
 
 fn told(invariant: &str, order: Option<&str>, why: &str) -> String {
@@ -55,7 +81,8 @@ fn told(invariant: &str, order: Option<&str>, why: &str) -> String {
 
 /// What has happened to an order: what customers were told, what the bank has done, and the faults in between by the harness's clock; then its
 /// history by the program's own.
-fn time_line(order: &str, folder: &Path) -> anyhow::Result<String> {
+fn time_line(order: &str, verdict: &Verdict) -> anyhow::Result<String> {
+    let folder = &verdict.folder;
     let mut rows: Vec<(u64, String)> = Vec::new();
     let told = journal::read(&folder.join("journal.jsonl"))?;
     let key = told.iter().find_map(|line| match &line.entry {
@@ -79,7 +106,7 @@ fn time_line(order: &str, folder: &Path) -> anyhow::Result<String> {
     for (at, row) in rows.iter().filter(|(at, _)| (first.saturating_sub(2_000)..=last + 5_000).contains(at)) {
         let _ = writeln!(text, "    {at} {row}");
     }
-    let database = Database::read(&folder.join("data/ecommerce.db"))?;
+    let database = Database::read_both(&verdict.databases)?;
     for passed in database.order(order).map_or(&[][..], |order| order.history.as_slice()) {
         let _ = writeln!(
             text,
@@ -109,5 +136,17 @@ fn is_about(line: &Line, about: &str, its_key: Option<&str>) -> bool {
         Entry::Created { order, .. } | Entry::Seen { order, .. } | Entry::Acted { order, .. } => order == about,
         Entry::Broken { order, .. } => order.as_deref() == Some(about),
         Entry::Registered { .. } | Entry::Copied { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_times_that_were_measured() {
+        assert_eq!(percentiles(&[]), "(never)");
+        assert_eq!(percentiles(&[7]), "7/7/7 ms");
+        assert_eq!(percentiles(&(1..=100).rev().collect::<Vec<_>>()), "50/95/100 ms");
     }
 }

@@ -54,6 +54,15 @@ pub enum Fault {
     Second,
     /// The database is copied while it is written.
     Copy,
+    /// What goes between two processes does not arrive, or not as it should. Other faults may come meanwhile.
+    Cut {
+        /// Between which two.
+        link: Link,
+        /// What becomes of it.
+        how: Cut,
+        /// For how long.
+        lasts: u64,
+    },
     /// The program kills itself at a place in its source, see `host/src/faults.rs`. It has to be built for that.
     CrashAt {
         /// Name of the place.
@@ -77,11 +86,86 @@ pub enum Version {
     Garbage,
 }
 
+/// As what the shop runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// One process, whose bus is within it.
+    #[default]
+    Monolith,
+    /// Gateway, users-products and orders over Kafka.
+    Processes,
+}
+
+/// Whom a fault is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// All processes of the shop at once.
+    #[default]
+    Shop,
+    /// The one that customers speak to.
+    Gateway,
+    /// Accounts, catalogue and stock.
+    UsersProducts,
+    /// Orders and their components.
+    Orders,
+    /// Kafka.
+    Broker,
+}
+
+/// Two processes of which the first one connects to the second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Link {
+    /// Accounts and catalogue of customers.
+    GatewayToUsersProducts,
+    /// Orders of customers.
+    GatewayToOrders,
+    /// Prices and stock.
+    OrdersToUsersProducts,
+    /// Payments.
+    OrdersToBank,
+    /// Events of orders.
+    OrdersToBroker,
+    /// Events of accounts.
+    UsersProductsToBroker,
+}
+
+impl Link {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::GatewayToUsersProducts,
+        Self::GatewayToOrders,
+        Self::OrdersToUsersProducts,
+        Self::OrdersToBank,
+        Self::OrdersToBroker,
+        Self::UsersProductsToBroker,
+    ];
+}
+
+/// What becomes of what goes through a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cut {
+    /// Connections are reset, and new ones too.
+    Reset,
+    /// Nothing arrives, in either direction, until it is over: then all of it does.
+    Hold,
+    /// What is asked arrives, and no answer does; at the end connections are reset.
+    LoseAnswers,
+    /// Everything arrives later, by so many milliseconds.
+    Slow(u64),
+}
+
 /// A fault and when it is due, in milliseconds since the run began. One that is due while another one lasts comes after it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Due {
     /// When.
     pub at: u64,
+    /// To whom.
+    #[serde(default)]
+    pub on: Target,
     /// What.
     #[serde(flatten)]
     pub fault: Fault,
@@ -92,46 +176,91 @@ pub struct Due {
 pub struct Schedule {
     /// What it is made from; the clients take their own numbers from it too.
     pub seed: u64,
+    /// As what the shop runs.
+    #[serde(default)]
+    pub shape: Shape,
+    /// How many buy at the same time.
+    #[serde(default = "customers")]
+    pub customers: u64,
     /// How long customers buy, in milliseconds.
     pub span: u64,
     /// In the sequence in which they are due.
     pub faults: Vec<Due>,
 }
 
+/// How many buy at the same time where nothing else is said.
+const fn customers() -> u64 {
+    6
+}
+
+/// Between two swaps where a run has nothing but swaps, in milliseconds, and how many buy meanwhile.
+const SWAPS: (u64, u64) = (20, 24);
 /// Between two faults, in milliseconds.
 const PAUSES: std::ops::Range<u64> = 300..1_500;
+/// The same where several processes have to become ready.
+const LONGER_PAUSES: std::ops::Range<u64> = 500..2_200;
 /// Between two places in which the program kills itself, in milliseconds.
 const CRASHES_EVERY: u64 = 1_500;
 /// The components of the shop.
-const COMPONENTS: [&str; 4] = ["inventory", "payment", "shipping", "notify"];
+pub const COMPONENTS: [&str; 4] = ["inventory", "payment", "shipping", "notify"];
 
 impl Schedule {
     /// That of a seed, for so long.
-    pub fn of(seed: u64, span: Duration) -> Self {
+    pub fn of(shape: Shape, seed: u64, span: Duration) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let pauses = if shape == Shape::Monolith { PAUSES } else { LONGER_PAUSES };
         let mut faults = Vec::new();
-        let mut at = random.random_range(PAUSES);
+        let mut at = random.random_range(pauses.clone());
         while at < span {
-            faults.push(Due { at, fault: fault(&mut random) });
-            at += random.random_range(PAUSES);
+            let (on, fault) = match shape {
+                Shape::Monolith => (Target::Shop, fault(&mut random)),
+                Shape::Processes => fault_among_processes(&mut random),
+            };
+            faults.push(Due { at, on, fault });
+            at += random.random_range(pauses.clone());
         }
-        Self { seed, span, faults }
+        Self { seed, shape, customers: customers(), span, faults }
     }
 
-    /// One in which the program kills itself at each of these places, in a sequence that the seed decides.
-    pub fn of_crash_points(seed: u64, points: &[String]) -> Self {
+    /// One in which the program kills itself at each of these places, in a sequence that the seed decides; several processes at those that have
+    /// to do with Kafka.
+    pub fn of_crash_points(shape: Shape, seed: u64, points: &[String]) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let mut points = points.to_vec();
+        let is_of_shape = |point: &&String| match shape {
+            Shape::Monolith => !point.starts_with("kafka-"),
+            Shape::Processes => ["kafka-", "outbox-", "published-", "event-"].iter().any(|begin| point.starts_with(begin)),
+        };
+        let mut points: Vec<String> = points.iter().filter(is_of_shape).cloned().collect();
+        let every = if shape == Shape::Monolith { CRASHES_EVERY } else { 2 * CRASHES_EVERY };
+        let on = if shape == Shape::Monolith { Target::Shop } else { Target::Orders };
         points.shuffle(&mut random);
         let fault = |(place, point): (u64, String)| {
-            let hit = random.random_range(1..8);
+            let hit: u32 = random.random_range(1..8);
             // The last steps of a stop, and of a start, are made once.
             let hit = if point.starts_with("in-recovery") || point.starts_with("before-the-last") { 1 } else { hit };
-            Due { at: 500 + place * CRASHES_EVERY, fault: Fault::CrashAt { point, hit } }
+            // There are four components.
+            let hit = if point.starts_with("component-") { hit.div_ceil(2) } else { hit };
+            Due { at: 500 + place * every, on, fault: Fault::CrashAt { point, hit } }
         };
         let faults: Vec<Due> = (0..).zip(points).map(fault).collect();
-        Self { seed, span: 500 + faults.len() as u64 * CRASHES_EVERY, faults }
+        Self { seed, shape, customers: customers(), span: 500 + faults.len() as u64 * every, faults }
+    }
+
+    /// One in which components are replaced so many times, fifty times a second, by good versions and by what must not serve.
+    pub fn of_swaps(seed: u64, number: u64) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        let (every, customers) = SWAPS;
+        let swap = |place: u64| {
+            let component = (*COMPONENTS.choose(&mut random).unwrap_or(&"payment")).to_owned();
+            Due { at: 500 + place * every, on: Target::Orders, fault: Fault::Swap { component, with: version(&mut random) } }
+        };
+        Self { seed, shape: Shape::Monolith, customers, span: 1_000 + number * every, faults: (0..number).map(swap).collect() }
+    }
+
+    /// Whether the program is never disturbed but by files.
+    pub fn is_of_swaps(&self) -> bool {
+        self.faults.iter().all(|due| matches!(due.fault, Fault::Swap { .. }))
     }
 
     /// The same with these faults only.
@@ -155,6 +284,43 @@ fn fault(random: &mut StdRng) -> Fault {
     }
 }
 
+fn fault_among_processes(random: &mut StdRng) -> (Target, Fault) {
+    let on = match random.random_range(0..20) {
+        0..10 => Target::Orders,
+        10..14 => Target::UsersProducts,
+        14..17 => Target::Gateway,
+        _ => Target::Shop,
+    };
+    match random.random_range(0..100) {
+        0..20 => (on, Fault::Kill { down: random.random_range(0..600) }),
+        20..36 => (on, Fault::KillAfterAnswer { within: random.random_range(0..20_000) }),
+        36..42 => (on, Fault::KillStarting { after: random.random_range(0..400) }),
+        42..50 => (on, Fault::KillRecovering { after: random.random_range(0..60) }),
+        50..57 => (Target::Broker, Fault::Kill { down: random.random_range(0..2_000) }),
+        57..61 => (Target::Broker, Fault::Pause { still: random.random_range(100..4_000) }),
+        61..68 => (on, Fault::Pause { still: random.random_range(100..2_500) }),
+        68..74 => (on, Fault::Stop),
+        74..87 => {
+            let link = *Link::ALL.choose(random).unwrap_or(&Link::OrdersToBroker);
+            let how = match random.random_range(0..4) {
+                0 => Cut::Reset,
+                1 => Cut::Hold,
+                2 => Cut::LoseAnswers,
+                _ => Cut::Slow(random.random_range(20..400)),
+            };
+            (Target::Shop, Fault::Cut { link, how, lasts: random.random_range(200..3_000) })
+        }
+        // What stands in for the library of dates does not reach every wait of Kafka's client, which would be told two dates at once.
+        87..89 => (Target::Gateway, Fault::Jump { minutes: *[-1_500, -60, 0, 60, 1_500].choose(random).unwrap_or(&0) }),
+        89..96 => (
+            Target::Orders,
+            Fault::Swap { component: (*COMPONENTS.choose(random).unwrap_or(&"payment")).to_owned(), with: version(random) },
+        ),
+        96..98 => (if random.random_bool(0.5) { Target::Orders } else { Target::UsersProducts }, Fault::Second),
+        _ => (Target::Orders, Fault::Copy),
+    }
+}
+
 fn version(random: &mut StdRng) -> Version {
     match random.random_range(0..6) {
         0..3 => Version::Good(random.random_range(1..=250)),
@@ -171,25 +337,45 @@ mod tests {
     #[test]
     fn a_seed_is_one_schedule_and_another_seed_another_one() {
         let minute = Duration::from_secs(60);
-        assert_eq!(Schedule::of(7, minute), Schedule::of(7, minute));
-        assert_ne!(Schedule::of(7, minute).faults, Schedule::of(8, minute).faults);
-    }
-
-    #[test]
-    fn a_few_schedules_together_have_every_kind_of_fault() {
-        let schedules: Vec<String> =
-            (0..8).map(|seed| serde_json::to_string(&Schedule::of(seed, Duration::from_secs(60))).expect("JSON")).collect();
-        let all = schedules.concat();
-        let kinds = ["kill", "kill_after_answer", "kill_starting", "kill_recovering", "pause", "stop", "jump", "swap", "second", "copy"];
-        for kind in kinds {
-            assert!(all.contains(&format!("\"fault\":\"{kind}\"")), "{kind}");
+        for shape in [Shape::Monolith, Shape::Processes] {
+            assert_eq!(Schedule::of(shape, 7, minute), Schedule::of(shape, 7, minute));
+            assert_ne!(Schedule::of(shape, 7, minute).faults, Schedule::of(shape, 8, minute).faults);
         }
     }
 
     #[test]
+    fn a_few_schedules_together_have_every_kind_of_fault() {
+        let text = |shape, seed| serde_json::to_string(&Schedule::of(shape, seed, Duration::from_secs(60))).expect("JSON");
+        let one = (0..8).map(|seed| text(Shape::Monolith, seed)).collect::<String>();
+        let kinds = ["kill", "kill_after_answer", "kill_starting", "kill_recovering", "pause", "stop", "jump", "swap", "second", "copy"];
+        for kind in kinds {
+            assert!(one.contains(&format!("\"fault\":\"{kind}\"")), "{kind}");
+        }
+        let several = (0..12).map(|seed| text(Shape::Processes, seed)).collect::<String>();
+        for kind in kinds.into_iter().chain(["cut"]) {
+            assert!(several.contains(&format!("\"fault\":\"{kind}\"")), "{kind}");
+        }
+        for target in ["shop", "gateway", "users_products", "orders", "broker"] {
+            assert!(several.contains(&format!("\"on\":\"{target}\"")), "{target}");
+        }
+        for cut in ["\"reset\"", "\"hold\"", "\"lose_answers\"", "{\"slow\":"] {
+            assert!(several.contains(&format!("\"how\":{cut}")), "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_schedule_of_swaps_has_nothing_else() {
+        let schedule = Schedule::of_swaps(1, 100);
+        assert!(schedule.faults.len() == 100 && schedule.is_of_swaps());
+        assert!(!Schedule::of(Shape::Monolith, 1, Duration::from_secs(60)).is_of_swaps());
+    }
+
+    #[test]
     fn a_schedule_that_was_written_is_read_as_it_was() {
-        let schedule = Schedule::of(3, Duration::from_secs(20));
-        let text = serde_json::to_string(&schedule).expect("JSON");
-        assert_eq!(serde_json::from_str::<Schedule>(&text).expect("a schedule"), schedule);
+        for shape in [Shape::Monolith, Shape::Processes] {
+            let schedule = Schedule::of(shape, 3, Duration::from_secs(20));
+            let text = serde_json::to_string(&schedule).expect("JSON");
+            assert_eq!(serde_json::from_str::<Schedule>(&text).expect("a schedule"), schedule);
+        }
     }
 }

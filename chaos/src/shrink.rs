@@ -33,10 +33,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::schedule::Shape;
 
     #[tokio::test]
     async fn two_faults_that_break_it_together_are_what_is_left() {
-        let whole = Schedule::of(5, Duration::from_secs(60));
+        let whole = Schedule::of(Shape::Monolith, 5, Duration::from_secs(60));
         let needed = [whole.faults[3].clone(), whole.faults[20].clone()];
         let fails = async |schedule: &Schedule| Ok(needed.iter().all(|due| schedule.faults.contains(due)));
         let shortest = shrink(&whole, 1_000, fails).await.expect("no run fails");
@@ -45,7 +46,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_stops_after_so_many_runs() {
-        let whole = Schedule::of(5, Duration::from_secs(60));
+        let whole = Schedule::of(Shape::Monolith, 5, Duration::from_secs(60));
         let mut asked = 0;
         let fails = async |_: &Schedule| {
             asked += 1;

@@ -1,36 +1,28 @@
-//! The shop in a folder of its own: its config, its database, its components, its bank, and its process, which comes and goes.
+//! The shop in a folder of its own: its processes, its databases, its components, its bank, and, as several processes, Kafka and the links.
 
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Output;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
-use serde_json::json;
+use anyhow::{Context as _, ensure};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
+use crate::broker::{Broker, Ports};
 use crate::client::Client;
 use crate::components::Components;
-use crate::journal::{Entry, Journal};
-use crate::program::{Ended, Program};
+use crate::journal::Journal;
+use crate::links::Links;
+use crate::member::{Member, data};
+use crate::program::Program;
+use crate::schedule::{Link, Shape, Target};
+use crate::shop;
 
-/// How long a start may take on a machine that has other things to do.
+/// How long the bank may take to open.
 const READY_LIMIT: Duration = Duration::from_secs(60);
-/// How long a stop may take: what the program promises, and what a busy machine adds.
-const STOP_LIMIT: Duration = Duration::from_secs(20);
-/// How long things are kept. A date that jumps forward between two processes cannot be told from time that has passed, and jumps add up.
-const KEPT: [&str; 3] = ["RETAIN_EVENTS", "RETAIN_RUNS", "RETAIN_IDEMPOTENCY_KEYS"];
-/// Longer than any token has to be.
-const SECRET: &str = "a secret of a shop that nobody buys from, 64 characters and more";
-/// What stands in for the program's library of dates; `$LIB` is read by the dynamic linker.
-const FAKETIME: &str = "/usr/$LIB/faketime/libfaketime.so.1";
-
-/// Units of each product at the start. One is scarce: it is asked for more often than it is there.
-pub const STOCK: [(&str, u64, i64); 4] =
-    [("cable", 999, 100_000), ("keyboard", 14_999, 100_000), ("licence", 1, 100_000), ("scarce", 25_000, 60)];
 
 /// Where things are.
 #[derive(Debug, Clone)]
@@ -45,150 +37,230 @@ pub struct Places {
     pub variables: Vec<(String, String)>,
 }
 
+/// Files of the databases: one for both in the monolith.
+#[derive(Debug, Clone)]
+pub struct Databases {
+    /// Of orders.
+    pub orders: PathBuf,
+    /// Of accounts and stock.
+    pub stock: PathBuf,
+}
+
 /// The shop.
 pub struct Stack {
-    places: Places,
-    folder: PathBuf,
-    base: String,
-    listen: String,
-    journal: Arc<Journal>,
+    /// In the sequence in which they start.
+    pub members: Vec<Member>,
     /// The files that it takes its components from.
     pub components: Components,
-    /// Where the next process that is started kills itself, as `<place>:<n>`.
-    pub crash_at: Option<String>,
-    /// How far its date is from the real one, in minutes.
-    pub minutes: i64,
-    program: Option<Program>,
+    /// Kafka, if the shop needs it.
+    pub broker: Option<Broker>,
+    /// What lies between processes, if there are several.
+    pub links: Links,
+    databases: Databases,
+    base: String,
     bank: Client,
     _bank: Program,
 }
 
 impl Stack {
-    /// A shop that has never run, in `folder`, with its bank.
-    pub async fn new(places: &Places, folder: &Path, journal: Arc<Journal>) -> anyhow::Result<Self> {
+    /// A shop that has never run, in `folder`, with its bank and its broker.
+    pub async fn new(places: &Places, shape: Shape, folder: &Path, journal: Arc<Journal>) -> anyhow::Result<Self> {
         fs::create_dir_all(folder.join("web"))?;
         fs::write(folder.join("web/index.html"), "")?;
         let components = Components::install(&places.components, &folder.join("components"))?;
-        let (bank_program, address) = bank(folder).await?;
-        fs::write(folder.join("products.json"), seed().to_string())?;
-        let bank_url = format!("http://{address}");
-        fs::write(folder.join("shop.yaml"), config(&places.repository, &bank_url)?)?;
-        // Asked for here, so that it is the same after every restart.
-        let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-        let (base, folder) = (format!("http://{listen}"), folder.to_owned());
-        let bank = Client::new(&bank_url)?;
+        fs::write(folder.join("products.json"), shop::products().to_string())?;
+        let (bank_program, bank) = bank(folder).await?;
+        let building = Building { places, folder, journal };
+        let mut links = Links::default();
+        let (members, broker) = match shape {
+            Shape::Monolith => (vec![building.monolith(&bank)?], None),
+            Shape::Processes => building.processes(&bank, &mut links).await?,
+        };
+        let databases = match shape {
+            Shape::Monolith => [("shop", "ecommerce.db"); 2],
+            Shape::Processes => [("orders", "orders.db"), ("users-products", "users-products.db")],
+        };
+        let [orders, stock] = databases.map(|(name, file)| data(folder, name).join(file));
+        let last = members.last().context("a shop of no process")?;
         Ok(Self {
-            places: places.clone(),
-            folder,
-            base,
-            listen,
-            journal,
+            base: format!("http://{}", last.listen),
+            members,
             components,
-            crash_at: None,
-            minutes: 0,
-            program: None,
-            bank,
+            broker,
+            links,
+            databases: Databases { orders, stock },
+            bank: Client::new(&format!("http://{bank}"))?,
             _bank: bank_program,
         })
     }
 
-    /// Its URL.
+    /// The URL that customers know.
     pub fn base(&self) -> &str {
         &self.base
     }
 
-    /// The file of its database.
-    pub fn database(&self) -> PathBuf {
-        self.folder.join("data/ecommerce.db")
+    /// The files of its databases.
+    pub fn databases(&self) -> &Databases {
+        &self.databases
     }
 
-    /// Every component is a good one again, and the bank answers at once.
-    pub async fn heal(&self) -> anyhow::Result<()> {
+    /// The processes that a fault is for; in the monolith always the one.
+    pub fn of(&mut self, target: Target) -> impl Iterator<Item = &mut Member> {
+        let name = match target {
+            Target::Gateway => Some("gateway"),
+            Target::UsersProducts => Some("users-products"),
+            Target::Orders => Some("orders"),
+            Target::Shop | Target::Broker => None,
+        };
+        let is_alone = self.members.len() == 1;
+        self.members.iter_mut().filter(move |member| is_alone || name.is_none_or(|name| name == member.name))
+    }
+
+    /// The one that has the orders.
+    pub fn orders(&mut self) -> anyhow::Result<&mut Member> {
+        self.of(Target::Orders).next().context("nobody has the orders")
+    }
+
+    /// Whether a fault of this target concerns the process that has the orders.
+    pub fn has_orders(&mut self, target: Target) -> bool {
+        self.of(target).any(|member| member.name == "orders" || member.name == "shop")
+    }
+
+    /// Every component is a good one again, everything passes, and the bank answers at once.
+    pub async fn heal(&mut self) -> anyhow::Result<()> {
         self.components.restore()?;
+        self.links.heal();
+        if let Some(broker) = &mut self.broker {
+            broker.until_ready().await?;
+        }
         self.bank.send(reqwest::Method::PUT, "/well", None, None).await.context("the bank does not answer")?;
         Ok(())
     }
 
-    /// Starts the process and does not wait for it.
-    pub fn launch(&mut self) -> anyhow::Result<()> {
-        let program = Program::start(self.command(&["run", "--log-format", "json"]), &self.folder.join("shop.log"))?;
-        self.journal.write(Entry::Started { name: "shop".into(), process: program.id() });
-        self.program = Some(program);
-        Ok(())
-    }
-
-    /// Waits until it is ready. One that ends instead is an error.
-    pub async fn until_ready(&mut self) -> anyhow::Result<()> {
-        let client = Client::new(&self.base)?;
-        let deadline = Instant::now() + READY_LIMIT;
-        while !client.is_well("/readyz").await {
-            if let Some(status) = self.program()?.ended()? {
-                bail!("the program ended by itself at its start ({status})");
-            }
-            ensure!(Instant::now() < deadline, "the program was not ready after {READY_LIMIT:?}");
-            sleep(Duration::from_millis(10)).await;
+    /// Starts all of it and waits until it is ready.
+    pub async fn start(&mut self) -> anyhow::Result<()> {
+        if let Some(broker) = &mut self.broker {
+            broker.launch()?;
+            broker.until_ready().await?;
+        }
+        for member in &mut self.members {
+            member.launch()?;
+            member.until_ready().await?;
         }
         Ok(())
     }
+}
 
-    /// The process that runs.
-    pub fn program(&mut self) -> anyhow::Result<&mut Program> {
-        self.program.as_mut().context("the program does not run")
+/// What a shop is built from.
+struct Building<'run> {
+    places: &'run Places,
+    folder: &'run Path,
+    journal: Arc<Journal>,
+}
+
+impl Building<'_> {
+    fn monolith(&self, bank: &str) -> anyhow::Result<Member> {
+        let text = shop::config_of_orders(&self.places.repository, "monolith.yaml", &format!("http://{bank}"))?;
+        self.member("shop", &text, &address()?, &[])
     }
 
-    /// Kills it, if it runs.
-    pub async fn kill(&mut self) -> anyhow::Result<()> {
-        match self.program.take() {
-            Some(mut program) => program.kill().await,
-            None => Ok(()),
+    async fn processes(&self, bank: &str, links: &mut Links) -> anyhow::Result<(Vec<Member>, Option<Broker>)> {
+        let [users_products, orders, gateway] = [address()?, address()?, address()?];
+        let broker_ports = [port()?, port()?];
+        let addresses = Link::ALL.map(|link| match link {
+            Link::GatewayToUsersProducts | Link::OrdersToUsersProducts => users_products.clone(),
+            Link::GatewayToOrders => orders.clone(),
+            Link::OrdersToBank => bank.to_owned(),
+            Link::OrdersToBroker => format!("127.0.0.1:{}", broker_ports[0]),
+            Link::UsersProductsToBroker => format!("127.0.0.1:{}", broker_ports[1]),
+        });
+        let mut through = std::collections::BTreeMap::new();
+        for (link, address) in Link::ALL.into_iter().zip(addresses) {
+            let listener = free()?;
+            through.insert(link, listener.local_addr()?.to_string());
+            links.open(link, listener, address)?;
         }
+        let to = |link: Link| through.get(&link).cloned().unwrap_or_default();
+        let linked =
+            vec![("ORDERS", broker_ports[0], to(Link::OrdersToBroker)), ("ACCOUNTS", broker_ports[1], to(Link::UsersProductsToBroker))];
+        let ports = Ports { direct: [port()?, port()?], linked };
+        let broker = Broker::new(&self.places.repository, &self.folder.join("kafka"), &ports).await?;
+
+        let repository = &self.places.repository;
+        let orders_config = shop::config_of_orders(repository, "orders.yaml", &format!("http://{}", to(Link::OrdersToBank)))?;
+        let members = vec![
+            self.member(
+                "users-products",
+                &shop::config(repository, "users-products.yaml")?,
+                &users_products,
+                &[("KAFKA_BROKERS", to(Link::UsersProductsToBroker)), ("INTERNAL_SECRET", shop::INTERNAL_SECRET.to_owned())],
+            )?,
+            self.member(
+                "orders",
+                &orders_config,
+                &orders,
+                &[
+                    ("KAFKA_BROKERS", to(Link::OrdersToBroker)),
+                    ("INTERNAL_SECRET", shop::INTERNAL_SECRET.to_owned()),
+                    ("CATALOGUE_URL", format!("http://{}", to(Link::OrdersToUsersProducts))),
+                ],
+            )?,
+            self.member(
+                "gateway",
+                &shop::config(repository, "gateway.yaml")?,
+                &gateway,
+                &[
+                    ("USERS_PRODUCTS_URL", format!("http://{}", to(Link::GatewayToUsersProducts))),
+                    ("ORDERS_URL", format!("http://{}", to(Link::GatewayToOrders))),
+                ],
+            )?,
+        ];
+        Ok((members, Some(broker)))
     }
 
-    /// Asks it to stop. What takes too long is killed, and nothing is returned.
-    pub async fn stop(&mut self) -> anyhow::Result<Option<Ended>> {
-        let Some(mut program) = self.program.take() else { bail!("the program does not run") };
-        program.stop(STOP_LIMIT).await
+    fn member(&self, name: &'static str, config: &str, listen: &str, own: &[(&str, String)]) -> anyhow::Result<Member> {
+        let path = self.folder.join(format!("{name}.yaml"));
+        fs::write(&path, config)?;
+        let mut variables = shop::variables();
+        let folders = [("COMPONENTS_DIR", "components"), ("WEB_ROOT", "web"), ("PRODUCTS_SEED", "products.json")];
+        variables.extend(folders.map(|(name, path)| (name.to_owned(), self.folder.join(path).display().to_string())));
+        // A folder for each: two processes must not tidy up each other's compiled components.
+        variables.push(("DATA_DIR".to_owned(), data(self.folder, name).display().to_string()));
+        variables.extend(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        variables.extend(self.places.variables.iter().cloned());
+        Ok(Member {
+            name,
+            binary: self.places.program.clone(),
+            folder: self.folder.to_owned(),
+            config: path,
+            listen: listen.to_owned(),
+            variables,
+            minutes: 0,
+            crash_at: None,
+            journal: Arc::clone(&self.journal),
+            program: None,
+            started: None,
+        })
     }
+}
 
-    /// A second process beside the one that runs, on the same database.
-    pub fn second(&self) -> anyhow::Result<Program> {
-        let mut command = self.command(&["run", "--log-format", "json"]);
-        command.env("LISTEN", "127.0.0.1:0");
-        Program::start(command, &self.folder.join("second.log"))
-    }
+/// A port of the loopback interface on which nobody listens, below those that the system gives to connections: whoever has it may be gone for a
+/// while and find it free.
+fn free() -> anyhow::Result<TcpListener> {
+    const FIRST: u32 = 15_000;
+    const COUNT: u32 = 17_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Programs that run side by side begin at different places.
+    let mut candidates = (0..COUNT).map(|_| FIRST + (std::process::id() * 101 + NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT);
+    candidates.find_map(|port| TcpListener::bind(("127.0.0.1", u16::try_from(port).ok()?)).ok()).context("there is no free port")
+}
 
-    /// What a command says that takes the config of the shop.
-    pub async fn operate(&self, arguments: &[&str]) -> anyhow::Result<Output> {
-        Ok(self.command(arguments).kill_on_drop(true).output().await?)
-    }
+fn port() -> anyhow::Result<u16> {
+    Ok(free()?.local_addr()?.port())
+}
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.places.program);
-        command.args(arguments).arg("--config").arg(self.folder.join("shop.yaml")).current_dir(&self.folder);
-        for (name, path) in
-            [("DATA_DIR", "data"), ("COMPONENTS_DIR", "components"), ("WEB_ROOT", "web"), ("PRODUCTS_SEED", "products.json")]
-        {
-            command.env(name, self.folder.join(path));
-        }
-        command
-            .env("LISTEN", &self.listen)
-            .env("OPERATOR_LISTEN", "127.0.0.1:0")
-            .env("JWT_SECRET", SECRET)
-            .env("RATE_LIMIT_PER_MINUTE", "1000000")
-            .env("RATE_LIMIT_BURST", "100000")
-            .env("PAYMENT_RETRY_AFTER", "200ms")
-            .env("SHIPPING_RETRY_AFTER", "200ms")
-            .envs(KEPT.map(|name| (name, "10000h")))
-            .envs(self.places.variables.iter().map(|(name, value)| (name, value)));
-        if let Some(place) = &self.crash_at {
-            command.env("MILLRACE_CRASH_AT", place);
-        }
-        if self.minutes != 0 {
-            // What it measures stays right; only its dates are wrong.
-            command.env("LD_PRELOAD", FAKETIME).env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME", format!("{:+}m", self.minutes));
-        }
-        command
-    }
+fn address() -> anyhow::Result<String> {
+    Ok(free()?.local_addr()?.to_string())
 }
 
 /// The bank and its address. It is this very program.
@@ -205,32 +277,4 @@ async fn bank(folder: &Path) -> anyhow::Result<(Program, String)> {
         ensure!(program.ended()?.is_none() && Instant::now() < deadline, "the bank did not open; see {}/bank.log", folder.display());
         sleep(Duration::from_millis(10)).await;
     }
-}
-
-fn seed() -> serde_json::Value {
-    let product = |&(id, cents, stock): &(&str, u64, i64)| {
-        let price = format!("{}.{:02}", cents / 100, cents % 100).parse::<serde_json::Number>().ok();
-        json!({"id": id, "state": "active", "data": {"name": id, "price": price, "category": "Things", "description": id, "image": "/x.svg", "stock": stock}})
-    };
-    STOCK.iter().map(product).collect()
-}
-
-/// The shop's config, but payments go to the bank, and what waits waits shorter: a run is some seconds long.
-fn config(repository: &Path, bank: &str) -> anyhow::Result<String> {
-    let path = repository.join("configs/monolith.yaml");
-    let mut text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let payment = "      description: Charges the customer through the payment gateway\n";
-    let charges = format!("{payment}      capabilities: {{http: [{{service: bank, url: \"{bank}\"}}]}}\n");
-    for (before, after) in [
-        (payment, charges.as_str()),
-        (
-            "      maxRetries: 2\n      retryBackoffMs: 1000\n      timeoutSeconds: 30\n",
-            "      maxRetries: 1\n      retryBackoffMs: 50\n      timeoutSeconds: 1\n",
-        ),
-        ("            maxAttempts: 3\n", "            maxAttempts: 2\n"),
-    ] {
-        ensure!(text.contains(before), "{} has no longer what is changed here: {before}", path.display());
-        text = text.replace(before, after);
-    }
-    Ok(text)
 }

@@ -18,11 +18,10 @@ use crate::checker::{self, Case, Violation};
 use crate::customers::{Customer, Market};
 use crate::journal::{self, Entry, Journal};
 use crate::nemesis::Nemesis;
-use crate::schedule::Schedule;
-use crate::stack::{Places, Stack};
+use crate::schedule::{Schedule, Shape, Target};
+use crate::stack::{Databases, Places, Stack};
+use crate::topics::{self, Record};
 
-/// How many buy at the same time.
-const CUSTOMERS: u64 = 6;
 /// How long after the last fault everything may take to come to its end. An order is given 30 seconds on a machine of its own.
 const REST_LIMIT: Duration = Duration::from_secs(60);
 /// What the bank does late it has done by then.
@@ -35,6 +34,12 @@ const COUNTS_FROM: u64 = 90;
 pub struct Figures {
     /// Of its schedule.
     pub seed: u64,
+    /// Of its schedule.
+    pub shape: Shape,
+    /// For each start of a process, how long it took until it was ready, in milliseconds.
+    pub ready: Vec<u64>,
+    /// For each kill of the process that has the orders, from its being ready again until something went on that was under way, in milliseconds.
+    pub resumed: Vec<u64>,
     /// Orders that there are in the end.
     pub orders: u64,
     /// By state, how many of them.
@@ -43,6 +48,8 @@ pub struct Figures {
     pub kills: u32,
     /// All faults.
     pub faults: usize,
+    /// Runs of a step or handler that were begun more often than they were attempted: a process had died in between.
+    pub claimed_again: u64,
     /// What customers began.
     pub operations: u64,
     /// What came to what it should.
@@ -61,6 +68,8 @@ pub struct Verdict {
     pub violations: Vec<Violation>,
     /// Where everything of it is.
     pub folder: PathBuf,
+    /// The databases of it.
+    pub databases: Databases,
 }
 
 impl Figures {
@@ -77,12 +86,11 @@ pub async fn perform(places: &Places, schedule: &Schedule, folder: &Path) -> any
     fs::create_dir(folder).with_context(|| format!("{} is there already", folder.display()))?;
     fs::write(folder.join("schedule.json"), serde_json::to_vec_pretty(schedule)?)?;
     let journal = Arc::new(Journal::open(&folder.join("journal.jsonl"))?);
-    let mut stack = Stack::new(places, folder, Arc::clone(&journal)).await?;
-    stack.launch()?;
-    stack.until_ready().await?;
+    let mut stack = Stack::new(places, schedule.shape, folder, Arc::clone(&journal)).await?;
+    stack.start().await?;
 
     let market = Arc::new(Market::new(Arc::clone(&journal)));
-    let mut buying = customers(&stack, schedule.seed, &market).await?;
+    let mut buying = customers(&stack, schedule, &market).await?;
     let mut nemesis = Nemesis::new(stack, Arc::clone(&market), journal);
     nemesis.perform(schedule).await?;
     let quiet = Instant::now();
@@ -90,14 +98,25 @@ pub async fn perform(places: &Places, schedule: &Schedule, folder: &Path) -> any
         bought.context("a customer panicked")?;
     }
     let rest = settle(&mut nemesis, quiet).await?;
-    nemesis.drain().await?;
+    let topics = match &nemesis.stack.broker {
+        Some(broker) => {
+            let address = broker.address().to_owned();
+            Some(tokio::task::spawn_blocking(move || topics::read(&address)).await??)
+        }
+        None => None,
+    };
+    nemesis.drain(Target::Shop).await?;
 
-    let case = case(&nemesis.stack, folder)?;
+    let case = case(&nemesis.stack, folder, topics)?;
     let mut violations = checker::check(&case);
     for line in &case.told {
         if let Entry::Copied { file, after } = &line.entry {
             violations.extend(checker::check_copy(Path::new(file), case.told.get(..*after).unwrap_or_default()));
         }
+    }
+    if schedule.is_of_swaps() && case.database.claimed_again > 0 {
+        let why = format!("{} runs were begun again, and nothing has happened but swaps", case.database.claimed_again);
+        violations.push(Violation { invariant: "I14".into(), order: None, why });
     }
     let mut ends = BTreeMap::new();
     for order in case.database.orders.values() {
@@ -105,23 +124,27 @@ pub async fn perform(places: &Places, schedule: &Schedule, folder: &Path) -> any
     }
     let figures = Figures {
         seed: schedule.seed,
+        shape: schedule.shape,
+        ready: nemesis.ready.iter().copied().map(milliseconds).collect(),
+        resumed: nemesis.resumption.measured().into_iter().map(milliseconds).collect(),
         orders: case.database.orders.len() as u64,
         ends,
         kills: nemesis.kills,
         faults: schedule.faults.len(),
+        claimed_again: case.database.claimed_again,
         operations: market.begun.load(Ordering::Relaxed),
         succeeded: market.succeeded.load(Ordering::Relaxed),
         rest: milliseconds(rest),
         took: milliseconds(began.elapsed()),
     };
-    Ok(Verdict { figures, violations, folder: folder.to_owned() })
+    Ok(Verdict { figures, violations, folder: folder.to_owned(), databases: nemesis.stack.databases().clone() })
 }
 
-async fn customers(stack: &Stack, seed: u64, market: &Arc<Market>) -> anyhow::Result<JoinSet<()>> {
+async fn customers(stack: &Stack, schedule: &Schedule, market: &Arc<Market>) -> anyhow::Result<JoinSet<()>> {
     let foreign = Arc::default();
     let mut buying = JoinSet::new();
-    for number in 0..CUSTOMERS {
-        let customer = Customer::register(number, seed, stack.base(), Arc::clone(market), Arc::clone(&foreign)).await?;
+    for number in 0..schedule.customers {
+        let customer = Customer::register(number, schedule.seed, stack.base(), Arc::clone(market), Arc::clone(&foreign)).await?;
         buying.spawn(customer.buy());
     }
     Ok(buying)
@@ -134,10 +157,10 @@ async fn settle(nemesis: &mut Nemesis, quiet: Instant) -> anyhow::Result<Duratio
     nemesis.stack.heal().await?;
     let deadline = Instant::now() + REST_LIMIT;
     // A run in which the process died three times waits for a person, who is here.
-    let released = nemesis.stack.operate(&["quarantined", "release", "--all"]).await?;
+    let released = nemesis.stack.orders()?.operate(&["quarantined", "release", "--all"]).await?;
     ensure!(released.status.success(), "runs cannot be released: {}", String::from_utf8_lossy(&released.stderr));
-    let database = nemesis.stack.database();
-    while !Unrest::of(&database)?.is_over() && Instant::now() < deadline {
+    let databases = nemesis.stack.databases().clone();
+    while !Unrest::of(&databases)?.is_over() && Instant::now() < deadline {
         nemesis.notice_an_end_of_its_own().await?;
         sleep(Duration::from_millis(100)).await;
     }
@@ -147,14 +170,15 @@ async fn settle(nemesis: &mut Nemesis, quiet: Instant) -> anyhow::Result<Duratio
 }
 
 /// Everything that is known, once the program has stopped.
-fn case(stack: &Stack, folder: &Path) -> anyhow::Result<Case> {
+fn case(stack: &Stack, folder: &Path, topics: Option<Vec<Record>>) -> anyhow::Result<Case> {
     let mut good = BTreeMap::new();
     for (_, file) in checker::COMPONENTS {
         good.insert(file.to_owned(), stack.components.good(file)?);
     }
     let books = folder.join("bank.jsonl");
     let books: Vec<Posting> = if books.exists() { journal::read_lines(&books)? } else { Vec::new() };
-    Ok(Case { told: journal::read(&folder.join("journal.jsonl"))?, books, database: Database::read(&stack.database())?, good })
+    let told = journal::read(&folder.join("journal.jsonl"))?;
+    Ok(Case { told, books, database: Database::read_both(stack.databases())?, good, topics })
 }
 
 fn milliseconds(duration: Duration) -> u64 {

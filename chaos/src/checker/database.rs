@@ -7,6 +7,9 @@ use anyhow::{Context as _, ensure};
 use rusqlite::{Connection, Row};
 use serde_json::Value;
 
+use super::events::CONSUMER;
+use crate::stack::Databases;
+
 /// All of it.
 #[derive(Debug, Default)]
 pub struct Database {
@@ -34,6 +37,8 @@ pub struct Database {
     pub components: BTreeMap<String, String>,
     /// Messages that nobody could take.
     pub dead_letters: u64,
+    /// Runs that were begun more often than they were attempted.
+    pub claimed_again: u64,
 }
 
 /// An order.
@@ -129,9 +134,23 @@ pub struct Unrest {
     pub runs: u64,
     /// Events that are not published.
     pub events: u64,
+    /// Events that nobody has heard of.
+    pub unheard: u64,
 }
 
 impl Database {
+    /// Everything of a shop, whose stock may be in a database of its own.
+    pub fn read_both(files: &Databases) -> anyhow::Result<Self> {
+        let mut database = Self::read(&files.orders)?;
+        if files.stock != files.orders {
+            let Self { stock, moves, reservations, unpublished, dead_letters, .. } = Self::read(&files.stock)?;
+            (database.stock, database.moves, database.reservations) = (stock, moves, reservations);
+            database.unpublished += unpublished;
+            database.dead_letters += dead_letters;
+        }
+        Ok(database)
+    }
+
     /// Everything, at one moment. The file may be open elsewhere.
     pub fn read(file: &Path) -> anyhow::Result<Self> {
         let connection = Connection::open(file)?;
@@ -155,6 +174,7 @@ impl Database {
         database.components = all(&connection, "SELECT component, digest FROM components", |row| Ok((row.get(0)?, row.get(1)?)))?;
         database.reservations = reservations(&connection)?;
         database.unpublished = count(&connection, "SELECT count(*) FROM unpublished")?;
+        database.claimed_again = count(&connection, "SELECT count(*) FROM step_runs WHERE fence > attempt")?;
         database.dead_letters = count(&connection, "SELECT count(*) FROM dead_letters")?;
         Ok(database)
     }
@@ -167,14 +187,29 @@ impl Database {
 
 impl Unrest {
     /// What stands in the way now.
-    pub fn of(file: &Path) -> anyhow::Result<Self> {
-        let connection = Connection::open(file)?;
-        connection.busy_timeout(std::time::Duration::from_secs(5))?;
-        Ok(Self {
-            orders: count(&connection, "SELECT count(*) FROM resources WHERE finished = 0")?,
-            runs: count(&connection, "SELECT count(*) FROM step_runs WHERE status <> 'done'")?,
-            events: count(&connection, "SELECT count(*) FROM unpublished")?,
-        })
+    pub fn of(files: &Databases) -> anyhow::Result<Self> {
+        let open = |file: &Path| -> anyhow::Result<Connection> {
+            let connection = Connection::open(file)?;
+            connection.busy_timeout(std::time::Duration::from_secs(5))?;
+            Ok(connection)
+        };
+        let orders = open(&files.orders)?;
+        let mut unrest = Self {
+            orders: count(&orders, "SELECT count(*) FROM resources WHERE finished = 0")?,
+            runs: count(&orders, "SELECT count(*) FROM step_runs WHERE status <> 'done'")?,
+            events: count(&orders, "SELECT count(*) FROM unpublished")?,
+            unheard: 0,
+        };
+        if files.stock != files.orders {
+            unrest.events += count(&open(&files.stock)?, "SELECT count(*) FROM unpublished")?;
+            // What Kafka has may take a while to come back.
+            let sql = format!(
+                "SELECT count(*) FROM outbox WHERE topic LIKE 'order.%'
+                 AND event_id NOT IN (SELECT event_id FROM inbox WHERE consumer = '{CONSUMER}')"
+            );
+            unrest.unheard = count(&orders, &sql)?;
+        }
+        Ok(unrest)
     }
 
     /// Whether nothing does.

@@ -14,6 +14,7 @@ use std::path::Path;
 
 use crate::bank::Posting;
 use crate::journal::{Entry, Line};
+use crate::topics::Record;
 use database::Database;
 
 pub use orders::COMPONENTS;
@@ -39,13 +40,15 @@ pub struct Case {
     pub database: Database,
     /// By the name of a module: the digests that may serve as it.
     pub good: BTreeMap<String, BTreeSet<String>>,
+    /// What Kafka has of orders, if the shop has Kafka.
+    pub topics: Option<Vec<Record>>,
 }
 
 /// What looks for violations of some invariants.
 type Check = fn(&Case, &mut Found);
 
 /// All of them; what comes first is what a person should look at first.
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 12] = [
     told::acknowledged_orders_are_there,
     told::one_key_is_one_order,
     told::what_was_told_is_so,
@@ -57,6 +60,7 @@ const CHECKS: [Check; 11] = [
     stock::adds_up,
     events::one_for_each_transition,
     events::each_had_its_effect_once,
+    events::topics_are_complete,
 ];
 
 /// What was found so far.
@@ -98,7 +102,7 @@ pub fn check_copy(file: &Path, told: &[Line]) -> Vec<Violation> {
             return vec![Violation { invariant: "I24".into(), order: None, why }];
         }
     };
-    let case = Case { told: told.to_vec(), books: Vec::new(), database, good: BTreeMap::new() };
+    let case = Case { told: told.to_vec(), books: Vec::new(), database, good: BTreeMap::new(), topics: None };
     let mut found = Found::default();
     let of_a_copy: [Check; 5] = [
         told::acknowledged_orders_are_there,

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Case, Found};
-use crate::stack::STOCK;
+use crate::shop::STOCK;
 
 /// Modules of the config, and the files that are their components.
 pub const COMPONENTS: [(&str, &str); 4] = [

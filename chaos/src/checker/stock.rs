@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Case, Found};
-use crate::stack::STOCK;
+use crate::shop::STOCK;
 
 /// I10: what is on hand is what was there at the start less what was sold; nothing is kept back for orders that have ended.
 pub fn adds_up(case: &Case, found: &mut Found) {

@@ -22,6 +22,7 @@ use super::slot::{Candidate, Slot, Version};
 use super::text::short;
 use super::{ActiveVersion, Compilation, ComponentSettings, InProcess, Job, Refusal, Report, Settings, SwapEvent, Used, Verdict};
 use crate::clock::Clock;
+use crate::crash_point;
 
 /// Stores the digest of a version before it serves: called with the component's name and the digest, awaited before the swap.
 pub type Remember = Arc<dyn Fn(String, String) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
@@ -290,10 +291,12 @@ impl Runtime {
         let digest = version.digest.to_string();
         // A start with the version of the process before needs no write, which a full disk would refuse.
         if slot.recorded().as_ref() != Some(&digest) {
+            crash_point!("component-compiled");
             (self.remember)(component.clone(), digest.clone()).await.with_context(|| {
                 format!("version {} of component '{component}' is good, but could not be recorded, so it does not serve", short(&digest))
             })?;
             slot.record(&digest);
+            crash_point!("component-recorded");
         }
         let mut version = version.clone();
         version.about.since = self.clock.now();

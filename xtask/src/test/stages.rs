@@ -78,7 +78,7 @@ pub const STAGES: [Stage; 26] = [
     always("tests: build", &["program"], Load::Computes, |_| done(run(tests().arg("--no-run")))),
     always("tests", &["tests: build", "components: build", "kafka: jars"], Load::ComputesUntil(CARGO_RUNS), |run| done(run_tests(run))),
     always("api", &["components: build", "program", "downloads"], Load::Waits, |_| done(api::check())),
-    always("chaos", &["components: build", "program"], Load::Waits, |_| done(chaos::quick())),
+    always("chaos", &["components: build", "program", "kafka: jars"], Load::Waits, |_| done(chaos::quick())),
     always("docs", &["components: build", "program", "downloads"], Load::Waits, |_| done(docs::check())),
     always("languages", &["components: build", "program", "downloads"], Load::Computes, |_| done(languages::check())),
     always("dist", &["components: build", "program", "pages"], Load::Waits, |_| done(dist::check(Profile::Dev))),

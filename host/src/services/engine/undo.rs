@@ -17,6 +17,7 @@ use super::events::Events;
 use super::jobs::{Jobs, UNDO_SUFFIX, key_of};
 use super::workflows::{LookupError, Pinned, Workflows};
 use crate::clock::Clock;
+use crate::faults::planted;
 use crate::runtime::{Report, Runtime, Status, Verdict};
 use crate::store::{Commit, Guard, Instances, Object, Resource, RunStatus, Settled, StepRun, StoreError};
 use crate::telemetry::Metrics;
@@ -94,7 +95,7 @@ pub(super) struct Undo {
 impl Undo {
     /// Instead of what would follow from the last answer of a step: that its component is asked first, if it can be and there is a doubt.
     pub(super) fn ask_first(&self, run: &StepRun, resource: &Arc<Resource>, report: &Report) -> Option<CommitPlan> {
-        if !is_unsure(run, &report.verdict) || !self.runtime.is_reversible(&run.component) {
+        if planted("new-key-after-silence") || !is_unsure(run, &report.verdict) || !self.runtime.is_reversible(&run.component) {
             return None;
         }
         let last = LastAnswer {

@@ -1,0 +1,126 @@
+//! A process of the shop, which comes and goes, and keeps its address and its folder meanwhile.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use tokio::process::Command;
+use tokio::time::{Instant, sleep};
+
+use crate::client::Client;
+use crate::journal::{Entry, Journal};
+use crate::program::{Ended, Program};
+
+/// How long a start may take on a machine that has other things to do.
+const READY_LIMIT: Duration = Duration::from_secs(60);
+/// How long a stop may take: what the program promises, and what a busy machine adds.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+/// What stands in for the program's library of dates; `$LIB` is read by the dynamic linker.
+const FAKETIME: &str = "/usr/$LIB/faketime/libfaketime.so.1";
+
+/// A process of the shop.
+pub struct Member {
+    /// Of its config and its folder.
+    pub name: &'static str,
+    /// The program.
+    pub binary: PathBuf,
+    /// Where it works.
+    pub folder: PathBuf,
+    /// Its config.
+    pub config: PathBuf,
+    /// Where it listens.
+    pub listen: String,
+    /// What it is told.
+    pub variables: Vec<(String, String)>,
+    /// How far its date is from the real one, in minutes.
+    pub minutes: i64,
+    /// Where the next process that is started kills itself, as `<place>:<n>`.
+    pub crash_at: Option<String>,
+    /// Where it is noted.
+    pub journal: Arc<Journal>,
+    /// The process, if it runs.
+    pub program: Option<Program>,
+    /// When it was started last.
+    pub started: Option<Instant>,
+}
+
+impl Member {
+    /// Starts the process and does not wait for it.
+    pub fn launch(&mut self) -> anyhow::Result<()> {
+        let log = self.folder.join(format!("{}.log", self.name));
+        let program = Program::start(self.command(&["run", "--log-format", "json"]), &log)?;
+        self.journal.write(Entry::Started { name: self.name.to_owned(), process: program.id() });
+        (self.program, self.started) = (Some(program), Some(Instant::now()));
+        Ok(())
+    }
+
+    /// Waits until it is ready, and answers how long that took since its start. One that ends instead is an error.
+    pub async fn until_ready(&mut self) -> anyhow::Result<Duration> {
+        let client = Client::new(&format!("http://{}", self.listen))?;
+        let started = self.started.context("it was never started")?;
+        let deadline = Instant::now() + READY_LIMIT;
+        while !client.is_well("/readyz").await {
+            if let Some(status) = self.program()?.ended()? {
+                bail!("{} ended by itself at its start ({status})", self.name);
+            }
+            ensure!(Instant::now() < deadline, "{} was not ready after {READY_LIMIT:?}", self.name);
+            sleep(Duration::from_millis(10)).await;
+        }
+        Ok(started.elapsed())
+    }
+
+    /// The process that runs.
+    pub fn program(&mut self) -> anyhow::Result<&mut Program> {
+        self.program.as_mut().with_context(|| format!("{} does not run", self.name))
+    }
+
+    /// Kills it, if it runs.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        let Some(mut program) = self.program.take() else { return Ok(()) };
+        program.kill().await?;
+        // What stood in for its library of dates could not tidy up. Most have none.
+        for left in ["faketime_shm", "sem.faketime_sem"] {
+            let _ = std::fs::remove_file(format!("/dev/shm/{left}_{}", program.id()));
+        }
+        Ok(())
+    }
+
+    /// Asks it to stop. What takes too long is killed, and nothing is returned.
+    pub async fn stop(&mut self) -> anyhow::Result<Option<Ended>> {
+        let Some(mut program) = self.program.take() else { bail!("{} does not run", self.name) };
+        program.stop(STOP_LIMIT).await
+    }
+
+    /// A second process beside the one that runs, on the same database.
+    pub fn second(&self) -> anyhow::Result<Program> {
+        let mut command = self.command(&["run", "--log-format", "json"]);
+        command.env("LISTEN", "127.0.0.1:0");
+        Program::start(command, &self.folder.join("second.log"))
+    }
+
+    /// What a command says that takes its config.
+    pub async fn operate(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        Ok(self.command(arguments).kill_on_drop(true).output().await?)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).arg("--config").arg(&self.config).current_dir(&self.folder);
+        command.env("LISTEN", &self.listen).envs(self.variables.iter().map(|(name, value)| (name, value)));
+        if let Some(place) = &self.crash_at {
+            command.env("MILLRACE_CRASH_AT", place);
+        }
+        if self.minutes != 0 {
+            // What it measures stays right; only its dates are wrong.
+            command.env("LD_PRELOAD", FAKETIME).env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME", format!("{:+}m", self.minutes));
+        }
+        command
+    }
+}
+
+/// Names of folders below that of a run.
+pub fn data(folder: &Path, name: &str) -> PathBuf {
+    folder.join("data").join(name)
+}
