@@ -15,6 +15,7 @@ const CONSOLE = [
   'console-waiting',
   'console-components',
   'workflow-editor',
+  'saving',
   'machine-editor',
 ]
 

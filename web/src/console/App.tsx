@@ -21,6 +21,7 @@ const InstancePage = lazily(() => import('./operator/pages/InstancePage'))
 const WaitingPage = lazily(() => import('./operator/pages/WaitingPage'))
 const ComponentsPage = lazily(() => import('./operator/pages/ComponentsPage'))
 const ComponentPage = lazily(() => import('./operator/pages/ComponentPage'))
+const HistoryPage = lazily(() => import('./operator/pages/HistoryPage'), 'nobody')
 const AuditPage = lazily(() => import('./operator/pages/AuditPage'))
 
 const routes: readonly Route[] = [
@@ -35,6 +36,8 @@ const routes: readonly Route[] = [
   { pattern: '/waiting', page: () => inside(<WaitingPage />) },
   { pattern: '/components', page: () => inside(<ComponentsPage />) },
   { pattern: '/components/:name', page: ({ name = '' }) => inside(<ComponentPage key={name} name={name} />) },
+  { pattern: '/history', page: () => inside(<HistoryPage />) },
+  { pattern: '/history/:digest', page: ({ digest = '' }) => inside(<HistoryPage key={digest} digest={digest} />) },
   { pattern: '/audit', page: () => inside(<AuditPage />) },
 ]
 

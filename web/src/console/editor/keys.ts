@@ -8,7 +8,7 @@ import { useView, view } from './view.ts'
 export const KEYS: readonly [string, string][] = [
   ['Ctrl+Z', 'Undo'],
   ['Ctrl+Shift+Z or Ctrl+Y', 'Redo'],
-  ['Ctrl+S', 'Save as a file'],
+  ['Ctrl+S', 'Save'],
   ['Delete or Backspace', 'Delete what is selected'],
   ['Escape', 'Select nothing'],
   ['F2', 'Rename what is selected'],

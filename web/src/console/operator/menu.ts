@@ -7,6 +7,7 @@ const MENU: readonly Way[] = [
   { path: '/instances', name: 'Instances', icon: 'list' },
   { path: '/waiting', name: 'Waiting', icon: 'clock' },
   { path: '/components', name: 'Components', icon: 'box' },
+  { path: '/history', name: 'History', icon: 'history' },
   { path: '/audit', name: 'Audit', icon: 'scroll' },
 ]
 
