@@ -16,6 +16,8 @@ const CONSOLE = [
   'console-components',
   'workflow-editor',
   'saving',
+  'finder',
+  'live-drawing',
   'machine-editor',
 ]
 

@@ -7,6 +7,7 @@ import { useScroll } from '../shared/scroll'
 import { lazily, loadWhenIdle } from '../shared/ui/chunks'
 import { PageSkeleton, Rescue } from '../shared/ui/PageSkeleton'
 import { Toasts } from '../shared/ui/toasts'
+import { Finder } from './finder/Finder'
 import { entryOf, useWays } from './operator/menu'
 import { MissingPage } from './operator/pages/refusals'
 import { SignInPage } from './operator/pages/SignInPage'
@@ -58,6 +59,7 @@ export function App() {
           <Suspense fallback={<PageSkeleton />}>{find(routes, path) ?? <MissingPage />}</Suspense>
         </Rescue>
       </Shell>
+      <Finder />
       <SudoDialog />
       <Toasts />
     </>

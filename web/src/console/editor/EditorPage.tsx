@@ -2,11 +2,13 @@
 import './EditorPage.css'
 import { lazy, Suspense, useEffect, useState } from 'react'
 import { toast } from '../../shared/ui/toasts'
+import { useOffered } from '../finder/offered.ts'
 import type { Machine } from '../machines.ts'
 import { Canvas } from './Canvas.tsx'
 import { ConnectDialog, connectOrAsk, type Wanted } from './ConnectDialog.tsx'
 import { useEditor, useModel, useShown } from './documents.ts'
 import { keepDrafts } from './drafts.ts'
+import { editorCommands } from './finding.ts'
 import { Help } from './Help.tsx'
 import { loadSchema } from './host.ts'
 import { useKeys } from './keys.ts'
@@ -46,6 +48,8 @@ export default function EditorPage({ machine }: { machine?: string | undefined }
   useEffect(begin, [])
   useEffect(() => {
     document.title = 'Workflow editor · Millrace'
+    // A question is over when its page is left.
+    return () => view({ saving: false, help: false })
   }, [])
   useHostsWord()
   useRefusals()
@@ -55,6 +59,13 @@ export default function EditorPage({ machine }: { machine?: string | undefined }
     rename,
     nextProblem,
   })
+  useOffered(() =>
+    editorCommands({
+      rename,
+      nextProblem,
+      connect: () => (drawn ? setAsked(leavingSelection(drawn)) : setWanted(wantedFromSelection())),
+    }),
+  )
   const connect = (from: string, to: string) => setWanted(connectOrAsk({ from, to }))
   return (
     <div className="editor">

@@ -65,14 +65,16 @@ export function save(): void {
 }
 
 /** The file is the person's: it is given under its own name, and counts as saved. */
-export function saveAsFile(): void {
+export function saveAsFile({ isAway = false } = {}): void {
   const { name } = shown(useEditor.getState())
   const { text } = buffer()
   download(text, name)
   buffer().markSaved(text)
   toast(
     'success',
-    `${name} is saved as a file. Put it where the process reads it; it is checked there before it is used.`,
+    isAway
+      ? `No process answers here, so ${name} is given as a file.`
+      : `${name} is saved as a file. Put it where the process reads it; it is checked there before it is used.`,
   )
 }
 

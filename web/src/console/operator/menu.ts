@@ -2,7 +2,7 @@
 import type { Way } from '../../shared/desk/ui/Shell'
 import { useLive } from './live'
 
-const MENU: readonly Way[] = [
+export const MENU: readonly Way[] = [
   { path: '/', name: 'Editor', icon: 'flow' },
   { path: '/instances', name: 'Instances', icon: 'list' },
   { path: '/waiting', name: 'Waiting', icon: 'clock' },

@@ -7,7 +7,6 @@ import * as session from '../../../shared/desk/session'
 import { Dialog } from '../../../shared/desk/ui/Dialog'
 import { Link } from '../../../shared/router'
 import { FormError, TextField, useFocusOnError } from '../../../shared/ui/Field'
-import { toast } from '../../../shared/ui/toasts'
 import { command, WHY } from '../../operator/command'
 import type { Config, Plan, SaveResult } from '../../operator/config'
 import { ROLES, useProcess } from '../../operator/process'
@@ -32,8 +31,7 @@ export default function SaveDialog() {
   useEffect(() => {
     if (!isAway) return
     close()
-    toast('success', 'No process answers here, so the config is given as a file.')
-    saveAsFile()
+    saveAsFile({ isAway: true })
   }, [isAway])
   const name = process?.process ?? 'this process'
   const title =
