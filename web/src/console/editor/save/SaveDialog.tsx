@@ -108,11 +108,12 @@ function FileButton() {
 function useWhyNot(now: Config): string | null {
   const { process } = useProcess()
   const isSignedIn = session.useSession() !== null
+  const { roles } = session.useClaims()
   if (!now.writable) return now.whyNot ?? 'The file of the config cannot be written.'
   if (!process || process.may.includes('deploy')) return null
   if (!process.write) return 'This process takes no changes: `write` of its operator.api is false.'
   if (!isSignedIn) return `To save takes the role ${ROLES.deploy}, and nobody is signed in.`
-  return `To save takes the role ${ROLES.deploy}. Your account has ${process.roles.length > 0 ? process.roles.join(', ') : 'no role'}.`
+  return `To save takes the role ${ROLES.deploy}. Your account has ${roles.join(', ') || 'no role'}.`
 }
 
 interface QuestionProps {
