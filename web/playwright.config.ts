@@ -15,6 +15,9 @@ const CONSOLE = [
   'console-waiting',
   'console-components',
   'workflow-editor',
+  'saving',
+  'finder',
+  'live-drawing',
   'machine-editor',
 ]
 

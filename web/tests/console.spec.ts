@@ -3,7 +3,7 @@ import { consoleOf, enter } from './operator'
 import { ways } from './staff'
 import { expect, expectNoViolations, test } from './store'
 
-const MENU = ['Editor', 'Instances', 'Waiting', 'Components', 'Audit']
+const MENU = ['Editor', 'Instances', 'Waiting', 'Components', 'History', 'Audit']
 
 /** Without how many there are just now. */
 function names(ways: string[]): string[] {

@@ -19,6 +19,14 @@ export async function enter(page: Page, store: RunningStore, ...roles: Role[]): 
   return member
 }
 
+/** Answers the question for the password. */
+export async function confirm(page: Page, { password }: Member): Promise<void> {
+  const question = page.getByRole('dialog', { name: 'Confirm that it is you' })
+  await question.getByLabel('Password', { exact: true }).fill(password)
+  await question.getByRole('button', { name: 'Confirm' }).click()
+  await expect(question).toHaveCount(0)
+}
+
 /** An order that waits for somebody, since its payment was declined; gives its id. */
 export async function declined(store: RunningStore): Promise<string> {
   const { token } = await account(store)

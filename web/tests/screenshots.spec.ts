@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Page } from '@playwright/test'
+import { node, properties, tool } from './editing'
 import { consoleOf, declined, enter, paid } from './operator'
 import { repository } from './running/program'
 import { newMember, signIn } from './staff'
@@ -176,6 +177,41 @@ for (const theme of ['light', 'dark'] as const) {
       await expect(page.getByRole('region', { name: 'The last canary' })).toBeVisible()
     })
   }
+}
+
+for (const theme of ['light', 'dark'] as const) {
+  test(`the editor, ${theme}`, async ({ visitor, store }) => {
+    const page = await visitor({ viewport: WIDTHS.desktop, colorScheme: theme, reducedMotion: 'reduce' })
+    await declined(store)
+    await enter(page, store, 'admin')
+    await page.goto(consoleOf(store))
+    await tool(page, 'Load Server').click()
+    await expect(node(page, 'spa')).toBeVisible()
+    const picture = async (name: string) => {
+      await settled(page)
+      const path = resolve(folder, `${name}-${theme}-desktop.png`)
+      await page.screenshot({ path, style: '#toast-container { display: none }' })
+    }
+    await node(page, 'orders-api').click()
+    await tool(page, 'Text').click()
+    await expect(page.locator('.cm-chosen').first()).toBeVisible()
+    await picture('editor')
+    if (theme === 'dark') return
+    await tool(page, 'Text').click()
+    await page.keyboard.press('Control+k')
+    await page.keyboard.type('pay')
+    await picture('editor-find')
+    await page.keyboard.press('Escape')
+    await page.getByRole('link', { name: 'order-processing', exact: true }).click()
+    await expect(page.locator('.state-box-mark').first()).toBeVisible()
+    await picture('editor-machine')
+    await page.getByRole('link', { name: 'Modules', exact: true }).click()
+    await node(page, 'spa').click()
+    await properties(page).getByLabel('Cache Max Age').fill('2h')
+    await tool(page, 'Save').click()
+    await expect(page.getByRole('region', { name: 'What changes' })).toBeVisible()
+    await picture('editor-save')
+  })
 }
 
 async function fillCart(page: Page) {

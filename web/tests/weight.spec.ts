@@ -10,6 +10,8 @@ const WEIGHT_LIMIT = 100_000
 const ADMIN_WEIGHT_LIMIT = 150_000
 /** And of the console, without the editor. */
 const CONSOLE_WEIGHT_LIMIT = 150_000
+/** Of the editor, before its text is looked at. */
+const EDITOR_WEIGHT_LIMIT = 280_000
 const PAINT_LIMIT_MS = 1_000
 
 /** Visits without anything kept: the best of them is what the page takes, the rest is what else the machine had to do. */
@@ -73,4 +75,18 @@ test('the pages of the console that ask a process are light', async ({ page, sto
   const weight = await weighed(page)
   console.log(`first page of the console, with all that is loaded when nothing else is to do: ${weight} bytes`)
   expect(weight).toBeLessThan(CONSOLE_WEIGHT_LIMIT)
+})
+
+test('the editor is light', async ({ page, store }) => {
+  await page.route('**/operator/live', (route) => route.abort())
+  await page.goto(consoleOf(store))
+  await expect(page.locator('.react-flow')).toBeVisible()
+  await page.waitForLoadState('networkidle')
+  const weight = await page.evaluate(() => {
+    const entries = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
+    const files = (entries as PerformanceResourceTiming[]).filter(({ name }) => !name.includes('/operator/'))
+    return files.reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0)
+  })
+  console.log(`the editor, with all that is loaded when nothing else is to do: ${weight} bytes`)
+  expect(weight).toBeLessThan(EDITOR_WEIGHT_LIMIT)
 })

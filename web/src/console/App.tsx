@@ -7,6 +7,7 @@ import { useScroll } from '../shared/scroll'
 import { lazily, loadWhenIdle } from '../shared/ui/chunks'
 import { PageSkeleton, Rescue } from '../shared/ui/PageSkeleton'
 import { Toasts } from '../shared/ui/toasts'
+import { Finder } from './finder/Finder'
 import { entryOf, useWays } from './operator/menu'
 import { MissingPage } from './operator/pages/refusals'
 import { SignInPage } from './operator/pages/SignInPage'
@@ -21,6 +22,7 @@ const InstancePage = lazily(() => import('./operator/pages/InstancePage'))
 const WaitingPage = lazily(() => import('./operator/pages/WaitingPage'))
 const ComponentsPage = lazily(() => import('./operator/pages/ComponentsPage'))
 const ComponentPage = lazily(() => import('./operator/pages/ComponentPage'))
+const HistoryPage = lazily(() => import('./operator/pages/HistoryPage'), 'nobody')
 const AuditPage = lazily(() => import('./operator/pages/AuditPage'))
 
 const routes: readonly Route[] = [
@@ -35,6 +37,8 @@ const routes: readonly Route[] = [
   { pattern: '/waiting', page: () => inside(<WaitingPage />) },
   { pattern: '/components', page: () => inside(<ComponentsPage />) },
   { pattern: '/components/:name', page: ({ name = '' }) => inside(<ComponentPage key={name} name={name} />) },
+  { pattern: '/history', page: () => inside(<HistoryPage />) },
+  { pattern: '/history/:digest', page: ({ digest = '' }) => inside(<HistoryPage key={digest} digest={digest} />) },
   { pattern: '/audit', page: () => inside(<AuditPage />) },
 ]
 
@@ -55,6 +59,7 @@ export function App() {
           <Suspense fallback={<PageSkeleton />}>{find(routes, path) ?? <MissingPage />}</Suspense>
         </Rescue>
       </Shell>
+      <Finder />
       <SudoDialog />
       <Toasts />
     </>

@@ -1,6 +1,6 @@
 /** One process of the host, with a config of the repository. */
 import { execFile } from 'node:child_process'
-import { join, resolve } from 'node:path'
+import { isAbsolute, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { Guarded } from './guarded'
 import { freePort } from './ports'
@@ -26,7 +26,7 @@ export class Program {
     this.#process = process
   }
 
-  /** `config` is the name of a file in configs/. */
+  /** `config` is the name of a file in configs/, or the path of another one. */
   static async start(config: string, environment: Record<string, string>): Promise<Program> {
     const listeners = { OPERATOR_LISTEN: `127.0.0.1:${await freePort()}` }
     const { address, process } = await launch(config, {
@@ -44,6 +44,11 @@ export class Program {
   /** For those who run the process. */
   get operatorUrl(): string {
     return `http://${this.#environment.OPERATOR_LISTEN}`
+  }
+
+  /** The file of its config. */
+  get config(): string {
+    return file(this.#config)
   }
 
   get log(): string {
@@ -98,7 +103,7 @@ async function launch(config: string, environment: Record<string, string>) {
 }
 
 function file(config: string): string {
-  return join(repository, `configs/${config}.yaml`)
+  return isAbsolute(config) ? config : join(repository, `configs/${config}.yaml`)
 }
 
 function late(what: string, log: () => string): Promise<never> {

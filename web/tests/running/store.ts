@@ -1,11 +1,11 @@
 /** A store that runs for a test: in one process, or in three with a Kafka. Tests see no difference but the one they ask for. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { give, keep } from './compiled'
 import { Components } from './components'
 import { Kafka } from './kafka'
-import { Program } from './program'
+import { Program, repository } from './program'
 
 export type Shape = 'monolith' | 'stack'
 
@@ -14,6 +14,8 @@ export interface Settings {
   products?: object[]
   /** Variables that the configs read. */
   environment?: Record<string, string>
+  /** The config is a copy in a folder of the store, which the process may write. */
+  ownConfig?: boolean
 }
 
 /** The parts of the stack; the monolith is all of them at once. */
@@ -56,10 +58,13 @@ class Home {
   readonly #components = new Components(this.#folder)
   readonly #environment: Record<string, string>
   readonly #running: (Program | Kafka)[] = []
+  /** Where the configs are copied to; without, those of the repository are used. */
+  readonly #configs: string | undefined
 
-  constructor({ products, environment }: Settings) {
+  constructor({ products, environment, ownConfig }: Settings) {
     const seed = join(this.#folder, 'products.json')
     if (products) writeFileSync(seed, JSON.stringify(products))
+    this.#configs = ownConfig ? join(this.#folder, 'configs') : undefined
     this.#environment = {
       COMPONENTS_DIR: this.#components.folder,
       WEB_ROOT: resolve(import.meta.dirname, '../../dist'),
@@ -68,6 +73,7 @@ class Home {
       OPERATOR_WRITES: 'true',
       RATE_LIMIT_PER_MINUTE: '1000000',
       RATE_LIMIT_BURST: '100000',
+      ...(ownConfig && { PRODUCTS_SEED: join(repository, 'seed/products.json') }),
       ...(products && { PRODUCTS_SEED: seed }),
       ...environment,
     }
@@ -76,9 +82,18 @@ class Home {
   async start(config: string, addresses: Record<string, string> = {}): Promise<Program> {
     const data = join(this.#folder, config)
     give(data)
-    const program = await this.#kept(Program.start(config, { DATA_DIR: data, ...this.#environment, ...addresses }))
+    const environment = { DATA_DIR: data, ...this.#environment, ...addresses }
+    const program = await this.#kept(Program.start(this.#own(config), environment))
     keep(data)
     return program
+  }
+
+  #own(config: string): string {
+    if (!this.#configs) return config
+    const place = join(this.#configs, `${config}.yaml`)
+    mkdirSync(this.#configs, { recursive: true })
+    copyFileSync(join(repository, `configs/${config}.yaml`), place)
+    return place
   }
 
   kafka(): Promise<Kafka> {

@@ -2,11 +2,13 @@
 import './EditorPage.css'
 import { lazy, Suspense, useEffect, useState } from 'react'
 import { toast } from '../../shared/ui/toasts'
+import { useOffered } from '../finder/offered.ts'
 import type { Machine } from '../machines.ts'
 import { Canvas } from './Canvas.tsx'
 import { ConnectDialog, connectOrAsk, type Wanted } from './ConnectDialog.tsx'
 import { useEditor, useModel, useShown } from './documents.ts'
 import { keepDrafts } from './drafts.ts'
+import { editorCommands } from './finding.ts'
 import { Help } from './Help.tsx'
 import { loadSchema } from './host.ts'
 import { useKeys } from './keys.ts'
@@ -17,6 +19,7 @@ import { Palette } from './Palette.tsx'
 import { Problems, useNextProblem } from './Problems.tsx'
 import { Properties } from './Properties.tsx'
 import { useHostsWord } from './problems.ts'
+import { Newer } from './save/Newer.tsx'
 import { takeSchema } from './schema.ts'
 import { Tabs } from './Tabs.tsx'
 import { Toolbar } from './Toolbar.tsx'
@@ -24,6 +27,7 @@ import { Views } from './Views.tsx'
 import { type Side, useView, view } from './view.ts'
 
 const TextPanel = lazy(() => import('./TextPanel.tsx'))
+const SaveDialog = lazy(() => import('./save/SaveDialog.tsx'))
 
 let begun = false
 
@@ -37,13 +41,15 @@ function begin(): void {
 
 /** `machine`: the workflow whose machine is drawn instead of the modules. */
 export default function EditorPage({ machine }: { machine?: string | undefined }) {
-  const { side, text, problems, help } = useView()
+  const { side, text, problems, help, saving } = useView()
   const [asked, setAsked] = useState<Asked | null>(null)
   const [wanted, setWanted] = useState<Wanted | null>(null)
   const nextProblem = useNextProblem()
   useEffect(begin, [])
   useEffect(() => {
     document.title = 'Workflow editor · Millrace'
+    // A question is over when its page is left.
+    return () => view({ saving: false, help: false })
   }, [])
   useHostsWord()
   useRefusals()
@@ -53,12 +59,22 @@ export default function EditorPage({ machine }: { machine?: string | undefined }
     rename,
     nextProblem,
   })
+  useOffered(() =>
+    editorCommands({
+      rename,
+      nextProblem,
+      connect: () => (drawn ? setAsked(leavingSelection(drawn)) : setWanted(wantedFromSelection())),
+    }),
+  )
   const connect = (from: string, to: string) => setWanted(connectOrAsk({ from, to }))
   return (
     <div className="editor">
       <h1 className="sr-only">Workflow editor</h1>
       <Toolbar />
-      <Tabs />
+      <div>
+        <Tabs />
+        <Newer />
+      </div>
       <div className="editor-body" id="editor-body" role="tabpanel" aria-label="Config" data-text={text || undefined}>
         <aside className="editor-side" id="panel-side" tabIndex={-1} aria-label="Modules and outline">
           <Sides side={side} />
@@ -99,6 +115,11 @@ export default function EditorPage({ machine }: { machine?: string | undefined }
       <Said />
       {wanted && <ConnectDialog key={`${wanted.from} ${wanted.to}`} wanted={wanted} onClose={() => setWanted(null)} />}
       {asked && drawn && <MachineDialog machine={drawn} asked={asked} onClose={() => setAsked(null)} />}
+      {saving && (
+        <Suspense fallback={null}>
+          <SaveDialog />
+        </Suspense>
+      )}
       {help && <Help onClose={() => view({ help: false })} />}
     </div>
   )

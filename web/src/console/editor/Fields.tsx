@@ -106,11 +106,11 @@ function Choice({ field, model }: { field: Field; model: Model }) {
 }
 
 function Typed({ field, model }: { field: Field; model: Model }) {
-  const { path, label, control, fallback, required, secret } = field
+  const { path, label, control, fallback, required, secret, takesNumbers } = field
   const known = useId()
   const names = suggestions(path, model)
   const flaw = model.source.flaw(path)
-  const isNumber = (text: string) => control === 'number' && /^-?\d+(\.\d+)?$/.test(text)
+  const isNumber = (text: string) => takesNumbers && /^-?\d+(\.\d+)?$/.test(text)
   return (
     <>
       <TypedInput

@@ -4,7 +4,7 @@ import { type ReactNode, useRef } from 'react'
 import { exportFile, importFile, judge, loadFromServer, save } from './actions.ts'
 import { clear, redo, undo, useModel, useShown } from './documents.ts'
 import { lookAtAll } from './places.ts'
-import { useProblems } from './problems.ts'
+import { useHost, useProblems } from './problems.ts'
 import { toggle, useView, view } from './view.ts'
 
 export function Toolbar() {
@@ -12,6 +12,7 @@ export function Toolbar() {
   const { modules } = useModel()
   const { isGrouped, text: hasText, problems: hasProblems } = useView()
   const { problems } = useProblems()
+  const host = useHost()
   const isEmpty = text.trim() === ''
   return (
     <div className="toolbar" role="toolbar" aria-label="Workflow">
@@ -21,7 +22,7 @@ export function Toolbar() {
         <Tool onClick={exportFile} disabled={isEmpty}>
           Export YAML
         </Tool>
-        <Tool onClick={save} disabled={isEmpty} title="Ctrl+S">
+        <Tool onClick={save} disabled={isEmpty} title={SAVES[host]}>
           Save
         </Tool>
         <Tool onClick={() => void validate()} disabled={isEmpty}>
@@ -60,6 +61,14 @@ export function Toolbar() {
     </div>
   )
 }
+
+/** What Save does, by what is known of a process. */
+const SAVES = {
+  unknown: 'Ctrl+S',
+  there: 'Make it the config of the process (Ctrl+S)',
+  away: 'No process answers here: the config is given as a file (Ctrl+S)',
+  closed: 'The process wants you to sign in first (Ctrl+S)',
+} as const
 
 async function validate(): Promise<void> {
   if (await judge()) view({ problems: true })

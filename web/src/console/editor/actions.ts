@@ -23,6 +23,7 @@ import { load } from './host.ts'
 import { lookAtAll, put } from './places.ts'
 import type { Place } from './placing.ts'
 import { validate } from './problems.ts'
+import { view } from './view.ts'
 
 /** Shows what a file says. It is opened as it is, whatever that is, if it is text. */
 export async function importFile(file: File): Promise<void> {
@@ -58,23 +59,30 @@ function download(text: string, name: string): void {
   setTimeout(() => URL.revokeObjectURL(url), 10_000)
 }
 
-/** The file is the person's: it is given under its own name, and counts as saved. */
+/** Saving is asked about first: a process takes what is saved into use. */
 export function save(): void {
+  if (buffer().text !== '') view({ saving: true })
+}
+
+/** The file is the person's: it is given under its own name, and counts as saved. */
+export function saveAsFile({ isAway = false } = {}): void {
   const { name } = shown(useEditor.getState())
   const { text } = buffer()
-  if (text === '') return
   download(text, name)
   buffer().markSaved(text)
   toast(
     'success',
-    `${name} is saved as a file. Put it where the process reads it; it is checked there before it is used.`,
+    isAway
+      ? `No process answers here, so ${name} is given as a file.`
+      : `${name} is saved as a file. Put it where the process reads it; it is checked there before it is used.`,
   )
 }
 
 export async function loadFromServer(): Promise<void> {
   const loaded = await load()
   if (loaded.kind === 'loaded') {
-    takeIn(loaded.path.split('/').at(-1) ?? 'workflow.yaml', loaded.text)
+    const { path, text, digest } = loaded
+    takeIn(path.split('/').at(-1) ?? 'workflow.yaml', text, { text, digest })
     lookAtAll()
     toast('success', 'Workflow loaded from server')
   } else if (loaded.kind === 'refused') {
@@ -154,6 +162,6 @@ export function closeTab(id: string): void {
   if (!config) return
   const { saved } = buffer(id)
   close(id)
-  const reopen = () => void open(config.name, config.text, { saved })
+  const reopen = () => void open(config.name, config.text, { saved, base: config.base })
   if (config.dirty) say('done', `Closed ${config.name}, which was not saved.`, { label: 'Open again', run: reopen })
 }

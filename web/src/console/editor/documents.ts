@@ -15,6 +15,15 @@ export interface OpenConfig {
   dirty: boolean
   undoLabel: string | null
   redoLabel: string | null
+  /** The config of a process that it was made from; `null` of what came from elsewhere. */
+  base: Base | null
+}
+
+/** A config of a process, as it was when it was read. */
+export interface Base {
+  /** Of the file, as the process tells it; secrets are blotted out in the text alone. */
+  digest: string
+  text: string
 }
 
 /** What a person has chosen. Modules are named, since their places in the text change; everything else is where it is written. */
@@ -92,24 +101,24 @@ function newId(): string {
 function opened(
   name: string,
   text: string,
-  { id = newId(), saved = text }: { id?: string; saved?: string } = {},
+  { id = newId(), saved = text, base = null }: { id?: string; saved?: string; base?: Base | null } = {},
 ): OpenConfig {
   const own = new TextBuffer(saved, () => performance.now())
   if (text !== saved) own.replace(text, 'Changes of before')
   buffers.set(id, own)
   own.subscribe(() => queueMicrotask(() => renew(id)))
-  return seen(id, name)
+  return seen({ id, name, base })
 }
 
-function seen(id: string, name: string): OpenConfig {
+function seen({ id, name, base }: Pick<OpenConfig, 'id' | 'name' | 'base'>): OpenConfig {
   const { text, dirty, undoLabel, redoLabel } = buffer(id)
-  return { id, name, text, dirty, undoLabel, redoLabel }
+  return { id, name, base, text, dirty, undoLabel, redoLabel }
 }
 
 /** After a change, once its step is in the history. */
 function renew(id: string): void {
   useEditor.setState(({ configs }) => ({
-    configs: configs.map((config) => (config.id === id ? seen(id, config.name) : config)),
+    configs: configs.map((config) => (config.id === id ? seen(config) : config)),
   }))
 }
 
@@ -118,33 +127,53 @@ function renewNow(): void {
 }
 
 /** Opens another config in a tab of its own and shows it. `saved`: the bytes of its file, where the text is a draft of another. */
-export function open(name: string, text: string, kept: { id?: string; saved?: string } = {}): string {
+export function open(
+  name: string,
+  text: string,
+  kept: { id?: string; saved?: string; base?: Base | null } = {},
+): string {
   const config = opened(name, text, kept)
   useEditor.setState(({ configs }) => ({ configs: [...configs, config], active: config.id, selection: NOTHING }))
   return config.id
 }
 
 /** Instead of everything that is open: what was found from before. */
-export function restore(configs: readonly { id: string; name: string; text: string; saved: string }[]): void {
+export function restore(
+  configs: readonly { id: string; name: string; text: string; saved: string; base?: Base | null }[],
+): void {
   if (configs.length === 0) return
-  const all = configs.map(({ id, name, text, saved }) => opened(name, text, { id, saved }))
+  const all = configs.map(({ name, text, ...kept }) => opened(name, text, kept))
   useEditor.setState({ configs: all, active: (all[0] as OpenConfig).id, selection: NOTHING })
 }
 
 /** A file that was read: in the place of an empty config, or in a tab of its own. */
-export function takeIn(name: string, text: string): void {
+export function takeIn(name: string, text: string, base: Base | null = null): void {
   const here = shown(useEditor.getState())
   if (here.text !== '' || here.dirty) {
-    open(name, text)
+    open(name, text, { base })
     return
   }
   const own = buffer(here.id)
   own.replace(text, `Import ${name}`)
   own.markSaved(text)
   useEditor.setState(({ configs }) => ({
-    configs: configs.map((config) => (config.id === here.id ? seen(here.id, name) : config)),
+    configs: configs.map((config) => (config.id === here.id ? seen({ ...here, name, base }) : config)),
     selection: NOTHING,
   }))
+}
+
+/** From now on a config is made from this one of its process. It counts as saved where it says the same. */
+export function rebase(id: string, base: Base): void {
+  useEditor.setState(({ configs }) => ({
+    configs: configs.map((config) => (config.id === id ? { ...config, base } : config)),
+  }))
+  buffer(id).markSaved(base.text)
+}
+
+/** Another text in the place of this one, as one step to undo. */
+export function replace(id: string, text: string, label: string): void {
+  buffer(id).replace(text, label)
+  renew(id)
 }
 
 export function show(id: string): void {

@@ -3,12 +3,13 @@
  * which holds a lock for it, so that two tabs never write over each other. What no tab holds is taken up by the next that opens.
  */
 import { createStore, del, entries, set } from 'idb-keyval'
-import { buffer, type OpenConfig, restore, useEditor } from './documents.ts'
+import { type Base, buffer, type OpenConfig, restore, useEditor } from './documents.ts'
 
 interface Draft {
   name: string
   text: string
   saved: string
+  base?: Base | null
 }
 
 const KEPT = createStore('millrace-editor', 'drafts')
@@ -121,12 +122,12 @@ function remembered(): readonly string[] {
   }
 }
 
-async function write({ id, name, text }: OpenConfig): Promise<void> {
+async function write({ id, name, text, base }: OpenConfig): Promise<void> {
   await hold(id)
   const { saved } = buffer(id)
   // Nothing was written there yet: nothing to come back to.
   if (text === '' && saved === '') await del(id, KEPT).catch(() => undefined)
-  else await set(id, { name, text, saved } satisfies Draft, KEPT).catch(() => undefined)
+  else await set(id, { name, text, saved, base } satisfies Draft, KEPT).catch(() => undefined)
 }
 
 async function forget(id: string): Promise<void> {

@@ -20,6 +20,8 @@ export interface Field {
   fallback: string
   required: boolean
   secret: boolean
+  /** What is typed as a number is one: also where a duration or a name could stand instead. */
+  takesNumbers: boolean
   /** May be a variable of the environment. */
   expands: boolean
   choices: readonly string[]
@@ -52,6 +54,7 @@ function fieldsOf({ properties = {}, required = [] }: Schema, path: Path, depth:
       fallback: fallbackOf(help),
       required: required.includes(key),
       secret: own['x-secret'] === true || secretNames.test(key),
+      takesNumbers: typesOf(own).some((type) => type === 'integer' || type === 'number'),
       expands,
       choices: choicesOf(own),
       minimum: own.minimum,

@@ -37,6 +37,12 @@ describe('forms', () => {
     expect(fields.find(({ key }) => key === 'readTimeout')?.fallback).toBe('15s')
   })
 
+  it('take a number as one where a number of seconds or a duration may stand', () => {
+    const fields = fieldsAt(['modules', 0, 'config'], lens('modules:\n  - {name: a, type: static.fileserver}\n'))
+    const takes = Object.fromEntries(fields.map(({ key, takesNumbers }) => [key, takesNumbers]))
+    expect(takes).toMatchObject({ cacheMaxAge: true, root: false, prefix: false })
+  })
+
   it('offer the names that fit', () => {
     const model = lens(monolith)
     const step = model.modules.find(({ type }) => type === 'processing.step')

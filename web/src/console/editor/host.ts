@@ -24,7 +24,7 @@ export type Verdict =
   | { kind: 'superseded' }
 
 export type Loaded =
-  | { kind: 'loaded'; path: string; text: string }
+  | { kind: 'loaded'; path: string; text: string; digest: string }
   | { kind: 'refused'; message: string }
   | { kind: 'away' }
 
@@ -58,7 +58,9 @@ export async function load(): Promise<Loaded> {
   const answer = await call('/config')
   if (!answer) return { kind: 'away' }
   const [path, config] = [text(at(answer.body, 'path')), text(at(answer.body, 'text'))]
-  if (answer.status === 200 && path !== undefined && config !== undefined) return { kind: 'loaded', path, text: config }
+  const digest = text(at(answer.body, 'digest')) ?? ''
+  if (answer.status === 200 && path !== undefined && config !== undefined)
+    return { kind: 'loaded', path, text: config, digest }
   return refusal(answer)
 }
 

@@ -6,9 +6,10 @@ import { useView, view } from './view.ts'
 
 /** As they are told in the help. */
 export const KEYS: readonly [string, string][] = [
+  ['Ctrl+K', 'Find a command, a page or a name'],
   ['Ctrl+Z', 'Undo'],
   ['Ctrl+Shift+Z or Ctrl+Y', 'Redo'],
-  ['Ctrl+S', 'Save as a file'],
+  ['Ctrl+S', 'Save'],
   ['Delete or Backspace', 'Delete what is selected'],
   ['Escape', 'Select nothing'],
   ['F2', 'Rename what is selected'],

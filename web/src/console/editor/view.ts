@@ -9,6 +9,8 @@ interface View {
   problems: boolean
   isGrouped: boolean
   help: boolean
+  /** The dialog before a save. */
+  saving: boolean
 }
 
 const KEY = 'millrace-editor-view'
@@ -19,6 +21,7 @@ export const useView = create<View>(() => ({
   problems: false,
   isGrouped: false,
   help: false,
+  saving: false,
   ...kept(),
 }))
 

@@ -2,11 +2,12 @@
 import type { Way } from '../../shared/desk/ui/Shell'
 import { useLive } from './live'
 
-const MENU: readonly Way[] = [
+export const MENU: readonly Way[] = [
   { path: '/', name: 'Editor', icon: 'flow' },
   { path: '/instances', name: 'Instances', icon: 'list' },
   { path: '/waiting', name: 'Waiting', icon: 'clock' },
   { path: '/components', name: 'Components', icon: 'box' },
+  { path: '/history', name: 'History', icon: 'history' },
   { path: '/audit', name: 'Audit', icon: 'scroll' },
 ]
 

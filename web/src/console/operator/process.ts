@@ -4,7 +4,7 @@ import { forget, useAnswer } from '../../shared/answers'
 import * as desk from '../../shared/desk/session'
 import * as api from './api'
 
-export type Need = 'see' | 'act' | 'mend' | 'design'
+export type Need = 'see' | 'act' | 'mend' | 'design' | 'deploy'
 
 const KEY = 'console/session'
 /** Between two looks for a process that does not answer. */
@@ -27,6 +27,7 @@ export const ROLES: Readonly<Record<Need, string>> = {
   act: 'support or operator',
   mend: 'operator',
   design: 'designer',
+  deploy: 'admin',
 }
 
 /** What one person was shown is not there for the next. */

@@ -5,14 +5,15 @@ import { deletePath } from '../../deleting.ts'
 import type { Machine, State, Transition } from '../../machines.ts'
 import type { Path } from '../../source.ts'
 import { perform, say, select, UNDO, useEditor } from '../documents.ts'
-import { counted, madeBy } from './machineDrawing.ts'
+import { counted, type Mark, madeBy } from './machineDrawing.ts'
 
 interface Props {
   machine: Machine
   problems: ReadonlyMap<string, number>
+  marks: ReadonlyMap<string, Mark>
 }
 
-export function MachineTable({ machine, problems }: Props) {
+export function MachineTable({ machine, problems, marks }: Props) {
   return (
     <section className="machine-table" aria-label={`Table of ${machine.name}`}>
       <table>
@@ -29,14 +30,25 @@ export function MachineTable({ machine, problems }: Props) {
           </tr>
         </thead>
         {machine.states.map((state) => (
-          <StateRows key={state.name} machine={machine} state={state} problems={problems} />
+          <StateRows
+            key={state.name}
+            machine={machine}
+            state={state}
+            problems={problems}
+            mark={marks.get(state.name)}
+          />
         ))}
       </table>
     </section>
   )
 }
 
-function StateRows({ machine, state, problems }: Props & { state: State }) {
+interface StateProps extends Pick<Props, 'machine' | 'problems'> {
+  state: State
+  mark: Mark | undefined
+}
+
+function StateRows({ machine, state, problems, mark }: StateProps) {
   const leaving = machine.transitions.filter(({ from }) => from === state.name)
   const [first, ...more] = leaving
   return (
@@ -45,6 +57,7 @@ function StateRows({ machine, state, problems }: Props & { state: State }) {
         <th scope="rowgroup" rowSpan={Math.max(leaving.length, 1)}>
           <Chooser path={state.path} name={state.name} />
           <small>{kindsOf(machine, state)}</small>
+          {mark && <small className="machine-table-count">{mark.told}</small>}
           <Problems count={problems.get(`states ${state.name}`)} />
         </th>
         {first ? (
@@ -64,7 +77,7 @@ function StateRows({ machine, state, problems }: Props & { state: State }) {
   )
 }
 
-function Cells({ machine, transition, problems }: Props & { transition: Transition }) {
+function Cells({ machine, transition, problems }: Pick<Props, 'machine' | 'problems'> & { transition: Transition }) {
   const { name, to, makers, path } = transition
   const states = machine.states.map((state) => state.name)
   const lead = (state: string) => perform((now) => setValue(now, [...path, 'toState'], state))

@@ -3,12 +3,14 @@ import './MachineView.css'
 import { useCallback, useMemo, useState } from 'react'
 import { dropComponent } from '../../machineCommands.ts'
 import type { Machine } from '../../machines.ts'
+import { useLive } from '../../operator/live'
 import { perform, select, useEditor, useModel } from '../documents.ts'
 import { useProblems } from '../problems.ts'
+import { Counts } from './Counts.tsx'
 import { MachineCanvas } from './MachineCanvas.tsx'
 import type { Asked } from './MachineDialogs.tsx'
 import { MachineTable } from './MachineTable.tsx'
-import { type Mark, problemsIn } from './machineDrawing.ts'
+import { countMarks, type Mark, problemsIn } from './machineDrawing.ts'
 
 /** What is dragged on a state. */
 export const COMPONENT = 'application/x-millrace-component'
@@ -25,6 +27,9 @@ export function MachineView({ workflow, onAsk }: Props) {
   const model = useModel()
   const machine = model.machines.find(({ name }) => name === workflow)
   const [isTable, setTable] = useState(false)
+  const { live } = useLive()
+  const states = live?.workflows[workflow]?.states
+  const marks = useMemo(() => (states ? countMarks(states) : NO_MARKS), [states])
   const { problems } = useProblems()
   const own = useMemo(
     () => (machine ? problemsIn(model, machine, problems) : new Map<string, number>()),
@@ -35,9 +40,9 @@ export function MachineView({ workflow, onAsk }: Props) {
     <div className="machine">
       <MachineBar machine={machine} isTable={isTable} onTable={setTable} onAsk={onAsk} />
       {isTable ? (
-        <MachineTable machine={machine} problems={own} />
+        <MachineTable machine={machine} problems={own} marks={marks} />
       ) : (
-        <MachineCanvas key={workflow} machine={machine} problems={own} marks={NO_MARKS} open={NONE} onAsk={onAsk} />
+        <MachineCanvas key={workflow} machine={machine} problems={own} marks={marks} open={NONE} onAsk={onAsk} />
       )}
     </div>
   )
@@ -78,6 +83,7 @@ function MachineBar({ machine, isTable, onTable, onAsk }: BarProps) {
         Add a transition
       </button>
       {!isTable && <Components />}
+      <Counts machine={machine} selected={state} />
     </div>
   )
 }

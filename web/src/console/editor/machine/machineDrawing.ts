@@ -78,6 +78,24 @@ export function toldOfState(machine: Machine, state: State): string {
     .join(', ')
 }
 
+/** How many instances the process has in each state of a workflow, as marks. A state without any has none. */
+export function countMarks(states: Readonly<Record<string, number>>): ReadonlyMap<string, Mark> {
+  return new Map(
+    Object.entries(states)
+      .filter(([, count]) => count > 0)
+      .map(([name, count]): [string, Mark] => [
+        name,
+        {
+          kind: 'count',
+          text: FIGURES.format(count),
+          told: `${count} ${count === 1 ? 'instance is' : 'instances are'} here now`,
+        },
+      ]),
+  )
+}
+
+const FIGURES = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 })
+
 /** What of a timer is written on its line. */
 export function shortly(makers: readonly Maker[]): string {
   const timer = makers.find((maker) => maker.by === 'timer')

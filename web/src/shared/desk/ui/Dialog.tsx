@@ -5,11 +5,13 @@ import { goBack, trailOf } from '../../ui/keptFocus'
 
 interface Props {
   title: string
+  /** For what is read rather than answered. */
+  isWide?: boolean
   onClose: () => void
   children: ReactNode
 }
 
-export function Dialog({ title, onClose, children }: Props) {
+export function Dialog({ title, isWide = false, onClose, children }: Props) {
   const dialog = useRef<HTMLDialogElement>(null)
   const id = useId()
   useEffect(() => {
@@ -25,6 +27,7 @@ export function Dialog({ title, onClose, children }: Props) {
     <dialog
       ref={dialog}
       className="desk dialog"
+      data-wide={isWide || undefined}
       aria-labelledby={id}
       onCancel={(event) => {
         event.preventDefault()
