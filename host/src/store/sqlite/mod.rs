@@ -20,6 +20,8 @@ mod mark;
 pub mod offline;
 mod opening;
 mod outbox;
+#[cfg(test)]
+mod plans;
 mod readers;
 mod registry;
 mod resources;
