@@ -78,6 +78,7 @@ on_each_store! {
         a_resource_is_found_by_what_its_data_is_now,
         a_resource_is_found_alike_by_who_says_what_it_was_and_who_does_not,
         notes_are_read_newest_first_and_go_with_their_resource,
+        what_begins_in_a_state_that_counts_is_counted_when_it_is_made,
         what_is_made_and_reached_is_counted_by_the_minute;
     runs:
         due_runs_are_claimed_oldest_first,
