@@ -120,6 +120,8 @@ on_each_store! {
         nothing_of_a_held_instance_begins_until_it_is_let_go_on,
         a_hold_ends_with_its_instance_and_outlives_the_process,
         only_an_unfinished_instance_is_held,
+        an_event_waits_for_a_held_instance_and_for_those_that_came_before,
+        what_has_waited_has_its_effect_once,
         an_instance_is_hurried_and_its_runs_that_were_set_aside_get_another_chance,
         instances_are_found_by_what_they_are,
         pages_of_what_is_sought_have_no_gap_and_no_repetition;

@@ -113,6 +113,8 @@ pub struct InstanceBody {
     pub timers: Vec<TimerBody>,
     /// What happens next, in words.
     pub next: Vec<Following>,
+    /// Events that came while somebody held it, in the sequence in which they will move it when it is released; at most 100.
+    pub waiting: Vec<WaitingBody>,
     /// Transitions that may be fired by hand in its state.
     pub transitions: Vec<Fireable>,
     /// What may be done about it now, each with its command.
@@ -220,6 +222,21 @@ pub struct Following {
     pub what: &'static str,
     /// For a person.
     pub text: String,
+/// An event that came while its instance was held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "WaitingForRelease")]
+pub struct WaitingBody {
+    /// Transition that it asks for.
+    pub transition: String,
+    /// Id of the event.
+    pub event: String,
+    /// Consumer that has received it.
+    pub consumer: String,
+    /// When it came.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub at: Timestamp,
+}
+
     /// When, if that is known.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub at: Option<Timestamp>,

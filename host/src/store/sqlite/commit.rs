@@ -67,6 +67,11 @@ impl Prepared {
         {
             insert_inbox(writing, inbox)?;
         }
+        if let Some(event) = &self.commit.waited
+            && !super::waiting::remove(writing, event.number)?
+        {
+            return Err(super::waiting::duplicate(event).into());
+        }
         if let Some(row) = &self.commit.idempotency
             && !planted("no-idempotency")
         {
@@ -281,7 +286,7 @@ fn touch(writing: &Writing<'_>, touched: &Touched) -> Result<(), UnitError> {
     Ok(())
 }
 
-fn insert_inbox(writing: &Writing<'_>, row: &InboxRow) -> Result<(), UnitError> {
+pub(super) fn insert_inbox(writing: &Writing<'_>, row: &InboxRow) -> Result<(), UnitError> {
     let inserted = writing.run(
         "INSERT INTO inbox (written_at, consumer, event_id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
         params![writing.tail.written_at, row.consumer, row.event_id],

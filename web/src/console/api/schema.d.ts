@@ -1340,6 +1340,8 @@ export interface components {
             /** @description A part of its id. */
             text?: string | null;
             /** @description How long ago it last changed at least, for example `5m`. */
+            /** @description Events that came while somebody held it, in the sequence in which they will move it when it is released; at most 100. */
+            waiting: components["schemas"]["WaitingForRelease"][];
             olderThan?: string | null;
         };
         /** @description Kind and id of an instance. */
@@ -1983,6 +1985,20 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
+        /** @description An event that came while its instance was held. */
+        WaitingForRelease: {
+            /** @description Transition that it asks for. */
+            transition: string;
+            /** @description Id of the event. */
+            event: string;
+            /** @description Consumer that has received it. */
+            consumer: string;
+            /**
+             * Format: date-time
+             * @description When it came.
+             */
+            at: string;
+        };
                 content: {
                     "application/json": components["schemas"]["OperatorSession"];
                 };
