@@ -207,7 +207,8 @@ pub(super) async fn core(
     }
     let internal = internal(plan, &store, &generation);
     let (kept, operations) = (Arc::clone(&store.resources), Arc::clone(&store.operations));
-    let archive = Archive::new(plan, kept, operations, (engine.clock.clone(), metrics.clone()), keying.done());
+    let archive =
+        Archive::new(plan, kept, operations, (Arc::clone(&engine.recordings), engine.clock.clone(), metrics.clone()), keying.done());
     let resources = resources_of(plan, &store, &engine, &pipeline, generation.clone())?;
     resources.seed().await?;
     let bus = plan.bus.as_ref().map(plan::Bus::build).transpose()?;

@@ -52,9 +52,10 @@ pub(super) async fn show(parts: &Dependencies, (kind, id): (&str, &str), before:
         data,
         history,
         runs,
+        attempts: Vec::new(),
         timers,
-        transitions,
         waiting,
+        transitions,
     })
 }
 
@@ -124,11 +125,11 @@ fn timer_body(timer: &Timer, resource: &Resource, machine: Option<&Machine>, clo
     }
 }
 
-/// Each row enters a state, and the next one leaves it.
 fn waiting_body(event: WaitingEvent) -> WaitingBody {
     WaitingBody { transition: event.transition, event: event.event_id, consumer: event.consumer, at: event.at }
 }
 
+/// Each row enters a state, and the next one leaves it.
 fn stages(history: &[HistoryRow], machine: Option<&Machine>) -> Vec<Stage> {
     let step_of = |state: &str| {
         let definition = machine?.definition();
