@@ -302,7 +302,7 @@ pub async fn what_begins_in_a_state_that_counts_is_counted_when_it_is_made(env: 
     env.store.resources.commit(create(order("stays", "paid"))).await.unwrap();
     let of_one = Figure { minute: first, made: 1, reached: 1, amount: 1_050, gone: 0, gone_amount: 0 };
     assert_eq!(counted().await, of_one);
-    env.store.resources.commit(Commit { history: vec![row("paid", "sent")], ..create(order("leaves", "sent")) }).await.unwrap();
+    env.store.resources.commit(Commit { history: vec![row("paid", "given up")], ..create(order("leaves", "given up")) }).await.unwrap();
     assert_eq!(counted().await, Figure { made: 2, ..of_one }, "it has left that state in the commit that has made it");
     env.store.resources.commit(Commit { history: vec![row("new", "paid")], ..create(order("enters", "paid")) }).await.unwrap();
     assert_eq!(counted().await, Figure { made: 3, reached: 2, amount: 2_100, ..of_one });
