@@ -53,7 +53,7 @@ fn at(second: i64) -> Timestamp {
 fn what_staff_search_for_is_walked_by_an_index_whatever_leads() {
     let plans = Plans::new();
     let filters: Vec<(&str, fn(&mut Search))> = vec![
-        ("id", |search| search.id = some("order-1")),
+        ("id", |search| search.id = some("thing-1")),
         ("owner", |search| search.owner = some("user-1")),
         ("attention", |search| search.attention = true),
         ("state", |search| search.state = some("paid")),
@@ -61,11 +61,11 @@ fn what_staff_search_for_is_walked_by_an_index_whatever_leads() {
         ("a number", |search| search.keys.push(Wanted::Number { name: "total".into(), least: 1, most: 2 })),
         ("from", |search| search.from = Some(at(1))),
         ("to", |search| search.to = Some(at(2))),
-        ("the next page", |search| search.after = Some((at(2), "order-9".into()))),
+        ("the next page", |search| search.after = Some((at(2), "thing-9".into()))),
     ];
     // Each subset of them.
     for chosen in 1_usize..1 << filters.len() {
-        let mut search = Search { kind: "orders".into(), limit: 20, ..Search::default() };
+        let mut search = Search { kind: "things".into(), limit: 20, ..Search::default() };
         let chosen = filters.iter().enumerate().filter(|(at, _)| chosen & (1 << at) != 0).map(|(_, filter)| filter);
         let names: Vec<&str> = chosen.map(|(name, set)| (set(&mut search), *name).1).collect();
         for (sql, index, few) in search::statements(&search) {
@@ -80,7 +80,7 @@ fn what_staff_search_for_is_walked_by_an_index_whatever_leads() {
 fn what_operators_list_is_walked_by_an_index() {
     let plans = Plans::new();
     let filters: Vec<(&str, fn(&mut Sought))> = vec![
-        ("workflow", |sought| sought.workflow = some("order-processing")),
+        ("workflow", |sought| sought.workflow = some("making")),
         ("state", |sought| sought.state = some("paid")),
         ("finished", |sought| sought.finished = Some(true)),
         ("unfinished", |sought| sought.finished = Some(false)),
@@ -90,10 +90,10 @@ fn what_operators_list_is_walked_by_an_index() {
         ("digest", |sought| sought.digest = some("ab")),
         ("text", |sought| sought.text = some("ab")),
         ("older", |sought| sought.unchanged_since = Some(at(1))),
-        ("the next page", |sought| sought.after = Some((at(2), "order-9".into()))),
+        ("the next page", |sought| sought.after = Some((at(2), "thing-9".into()))),
     ];
     for chosen in 0_usize..1 << filters.len() {
-        let mut sought = Sought { kind: "orders".into(), limit: 20, ..Sought::default() };
+        let mut sought = Sought { kind: "things".into(), limit: 20, ..Sought::default() };
         let chosen = filters.iter().enumerate().filter(|(at, _)| chosen & (1 << at) != 0).map(|(_, filter)| filter);
         let names: Vec<&str> = chosen.map(|(name, set)| (set(&mut sought), *name).1).collect();
         let few = sought.held || (sought.finished == Some(false) && !sought.attention);
@@ -105,9 +105,9 @@ fn what_operators_list_is_walked_by_an_index() {
 fn lists_and_the_audit_log_are_read_in_the_sequence_of_an_index() {
     let plans = Plans::new();
     for owner in [None, some("user-1")] {
-        for after in [None, Some((at(1), "order-1".to_owned()))] {
+        for after in [None, Some((at(1), "thing-1".to_owned()))] {
             for by_id in [false, true] {
-                let listing = Listing { kind: "orders".into(), owner: owner.clone(), after: after.clone(), by_id, limit: 20 };
+                let listing = Listing { kind: "things".into(), owner: owner.clone(), after: after.clone(), by_id, limit: 20 };
                 // Only products are listed by their ids, and those belong to nobody.
                 plans.check(&resources::statement(&listing).0, by_id && owner.is_some(), &format!("{listing:?}"));
             }
@@ -117,8 +117,8 @@ fn lists_and_the_audit_log_are_read_in_the_sequence_of_an_index() {
     for (listing, index) in [
         (all(), "INTEGER PRIMARY KEY"),
         (AuditListing { actor: some("user-1"), ..all() }, "audit_actor"),
-        (AuditListing { action: some("orders.hold"), ..all() }, "audit_action"),
-        (AuditListing { subject: some("orders/order-1"), before: Some(9), ..all() }, "audit_subject"),
+        (AuditListing { action: some("things.hold"), ..all() }, "audit_action"),
+        (AuditListing { subject: some("things/thing-1"), before: Some(9), ..all() }, "audit_subject"),
     ] {
         let plan = plans.check(&audit::statement(&listing).0, false, &format!("{listing:?}"));
         assert!(plan.contains(index), "{listing:?}: {plan}");

@@ -4,7 +4,6 @@ use rusqlite::{Connection, Row, params};
 
 use super::super::{Conflict, InboxRow, WaitingEvent};
 use super::columns::{count, int, time};
-use super::commit::insert_inbox;
 use super::writer::{UnitError, Writing, micros};
 
 /// Columns of a waiting event as [`event`] reads them.
@@ -24,6 +23,18 @@ pub(super) fn keep(writing: &mut Writing<'_>, event: &WaitingEvent) -> Result<bo
         params![event.kind, event.id, event.consumer, event.event_id, event.transition, event.traceparent, micros(event.at)],
     )?;
     if inserted == 0 { Err(duplicate(event).into()) } else { Ok(true) }
+}
+
+/// Notes that an event was received.
+pub(super) fn insert_inbox(writing: &Writing<'_>, row: &InboxRow) -> Result<(), UnitError> {
+    let inserted = writing.run(
+        "INSERT INTO inbox (written_at, consumer, event_id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        params![writing.tail.written_at, row.consumer, row.event_id],
+    )?;
+    if inserted == 0 {
+        return Err(Conflict::Duplicate { consumer: row.consumer.clone(), event_id: row.event_id.clone() }.into());
+    }
+    Ok(())
 }
 
 /// What is said of an event that was handled, or waits, already.
