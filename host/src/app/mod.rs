@@ -100,7 +100,7 @@ impl App {
             None => None,
         };
         let users = match (&core, &plan.auth) {
-            (Some(core), Some(auth)) if parts::has_accounts(&plan) => {
+            (Some(core), Some(auth)) if plan.has_accounts() => {
                 Some(parts::users(&core.store.users, auth, &surroundings.clock, &metrics).await?)
             }
             _ => None,

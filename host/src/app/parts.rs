@@ -13,7 +13,7 @@ use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::http;
-use crate::plan::{self, Endpoint, Plan};
+use crate::plan::{self, Plan};
 use crate::runtime::{InProcess, Runtime};
 use crate::services::console::{self, Console, CountBacklog};
 use crate::services::engine::{
@@ -26,9 +26,10 @@ use crate::services::operations::agreement::Known;
 use crate::services::operations::{Archive, Held, Keying, Names, Stranded};
 use crate::services::resources::{self, Resources};
 use crate::services::shop::{self, stock};
+use crate::services::users::directory::{self, Directory};
 use crate::services::users::{Standings, TokenVerifier, Users};
 use crate::shutdown::Stop;
-use crate::store::{self, Operations, Stock, Store, StoreError};
+use crate::store::{self, Operations, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
@@ -204,9 +205,10 @@ pub(super) async fn core(
         let recovering = recovery::recover_later(Arc::clone(&store.instances), pipeline.waker().clone(), suspects, stop.clone());
         tasks.spawn_long("recovery", recovering);
     }
-    let internal = internal(plan, &store.stock, &generation);
+    let internal = internal(plan, &store, &generation);
     let (kept, operations) = (Arc::clone(&store.resources), Arc::clone(&store.operations));
-    let archive = Archive::new(plan, kept, operations, (engine.clock.clone(), metrics.clone()), keying.done());
+    let archive =
+        Archive::new(plan, kept, operations, (Arc::clone(&engine.recordings), engine.clock.clone(), metrics.clone()), keying.done());
     let resources = resources_of(plan, &store, &engine, &pipeline, generation.clone())?;
     resources.seed().await?;
     let bus = plan.bus.as_ref().map(plan::Bus::build).transpose()?;
@@ -257,7 +259,7 @@ fn resources_of(
     let dependencies = resources::Dependencies {
         pipeline: pipeline.clone(),
         store,
-        users: Arc::clone(&kept.users),
+        directory: Directory::new(plan, Arc::clone(&kept.users)),
         stock: Arc::clone(&kept.stock),
         workflows,
         events,
@@ -311,12 +313,16 @@ pub(super) fn console(plan: &Plan, core: &Core, backlogs: &Arc<Backlogs>) -> Con
     })
 }
 
-/// Stock for other processes, if a secret says who they are.
-fn internal(plan: &Plan, store: &Arc<dyn Stock>, generation: &Generation) -> Option<http::Router> {
+/// Stock and accounts for other processes, if a secret says who they are.
+fn internal(plan: &Plan, store: &Store, generation: &Generation) -> Option<http::Router> {
     let secrets: Vec<&str> =
         plan.resources.iter().filter_map(|handler| handler.stock_secret.as_ref()).map(|secret| secret.0.as_str()).collect();
-    let reservations = || http::internal(stock::PATH, &secrets, stock::service(Arc::clone(store), generation.clone()));
-    (!secrets.is_empty()).then(|| reservations().merge(http::agreement(Known::of(plan))))
+    let reservations = || http::internal(stock::PATH, &secrets, stock::service(Arc::clone(&store.stock), generation.clone()));
+    let accounts = || http::internal(directory::PATH, &secrets, directory::service(Arc::clone(&store.users)));
+    (!secrets.is_empty()).then(|| {
+        let asked = reservations().merge(http::agreement(Known::of(plan)));
+        if plan.has_accounts() { asked.merge(accounts()) } else { asked }
+    })
 }
 
 /// Of a process that runs nothing: as little as there can be.
@@ -357,13 +363,6 @@ async fn runtime(
         })
     });
     Runtime::start(settings, plan.components.clone(), services, good, remember, surroundings.clock.clone()).await
-}
-
-/// Whether this process keeps accounts, rather than only checking the tokens of another one that does.
-pub(super) fn has_accounts(plan: &Plan) -> bool {
-    let seeded = plan.auth.as_ref().is_some_and(|auth| auth.seed_file.is_some());
-    let answers = |route: &plan::Route| matches!(route.endpoint, Endpoint::Account(_));
-    seeded || plan.routes.iter().any(answers)
 }
 
 /// What checks tokens: that of the accounts, or one which knows what was heard of those that another process keeps.

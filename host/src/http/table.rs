@@ -139,6 +139,9 @@ impl Table {
                 ..own(path, &handler.name, who, Answers::Internal)
             };
             entries.push(internal("*", &below(paths::RESERVATIONS), Who::Processes));
+            if plan.has_accounts() {
+                entries.push(internal("*", &below(paths::ACCOUNTS), Who::Processes));
+            }
             entries.push(internal("POST", paths::AGREEMENT, Who::Users(Access::Anyone)));
         }
         for files in &plan.files {

@@ -67,6 +67,16 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether this process keeps accounts, rather than only checking the tokens of another one that does.
+    #[must_use]
+    pub fn has_accounts(&self) -> bool {
+        let seeded = self.auth.as_ref().is_some_and(|auth| auth.seed_file.is_some());
+        let answers = |route: &Route| matches!(route.endpoint, Endpoint::Account(_));
+        seeded || self.routes.iter().any(answers)
+    }
+}
+
+impl Plan {
     /// Its files of what is there from the first start.
     #[must_use]
     pub fn seeds(&self) -> Seeds {

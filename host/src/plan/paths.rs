@@ -7,6 +7,9 @@ pub const METRICS: &str = "/metrics";
 /// Below it a process with a stock secret takes reservations of other processes.
 pub const RESERVATIONS: &str = "/internal/reservations/";
 
+/// Below it a process with a stock secret and accounts tells other processes whose an e-mail is.
+pub const ACCOUNTS: &str = "/internal/accounts/";
+
 /// The template that the router knows a path by. Placeholders are numbered by position, since two routes may name the same one differently.
 #[must_use]
 pub fn template(path: &str) -> String {

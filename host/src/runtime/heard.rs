@@ -5,6 +5,9 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use wasmtime_wasi_http::{Error, WasiBody};
 
+/// Bytes that a header takes beside its name and value, about.
+const OF_HEADER: usize = 64;
+
 /// What was asked of a service, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Heard {
@@ -27,8 +30,8 @@ pub(super) enum Answer {
         status: StatusCode,
         /// Its headers.
         headers: HeaderMap,
-        /// What was read of its body.
-        body: Vec<Bytes>,
+        /// What was read of its body, in one piece: many small ones would take more than what is in them.
+        body: Vec<u8>,
     },
 }
 
@@ -80,12 +83,19 @@ impl Failure {
     }
 }
 
+impl Heard {
+    /// Bytes that it takes, about.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.asked.len() + self.answer.bytes()
+    }
+}
+
 impl Answer {
     /// Bytes that it takes.
     pub fn bytes(&self) -> usize {
         let Self::Given { headers, body, .. } = self else { return 0 };
-        let of_headers: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        of_headers + body.iter().map(Bytes::len).sum::<usize>()
+        let of_headers: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + OF_HEADER).sum();
+        of_headers + body.len()
     }
 
     /// The same once more.
@@ -94,7 +104,7 @@ impl Answer {
             Self::Silence => std::future::pending().await,
             Self::Failed(failure) => Err(failure.again()),
             Self::Given { status, headers, body } => {
-                let body = Full::new(Bytes::from(body.concat())).map_err(Into::into).boxed_unsync();
+                let body = Full::new(Bytes::from(body)).map_err(Into::into).boxed_unsync();
                 let mut response = Response::new(body);
                 *response.status_mut() = status;
                 *response.headers_mut() = headers;

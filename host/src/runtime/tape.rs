@@ -17,9 +17,9 @@ use crate::clock::Clock;
 const STEP: u64 = 1_000;
 /// Readings of each clock that are kept.
 const MAX_READINGS: usize = 4_096;
-/// Calls of services that are kept, and bytes of all their answers.
+/// Calls of services that are kept, and bytes of all their addresses and answers.
 const MAX_CALLS: usize = 256;
-const MAX_ANSWER_BYTES: usize = 256 << 10;
+const MAX_HEARD_BYTES: usize = 256 << 10;
 /// What a clock of a run can tell apart, in nanoseconds.
 const WALL_RESOLUTION: u64 = 1_000_000;
 const STEADY_RESOLUTION: u64 = 1;
@@ -65,7 +65,7 @@ impl Tape {
 
     /// Bytes that it takes, about.
     pub(super) fn bytes(&self) -> usize {
-        let calls: usize = self.calls.iter().map(|call| call.asked.len() + call.answer.bytes()).sum();
+        let calls: usize = self.calls.iter().map(Heard::bytes).sum();
         (self.wall.len() + self.steady.len()) * size_of::<u64>() + calls
     }
 }
@@ -76,7 +76,7 @@ pub(super) struct Deck(Arc<Mutex<State>>);
 
 struct State {
     tape: Tape,
-    /// Bytes of the answers on it.
+    /// Bytes of the calls on it.
     heard: usize,
     /// How far it was played; nothing while it records.
     played: Option<Played>,
@@ -132,12 +132,15 @@ impl Deck {
 
     /// Notes a call, and answers its number if there is room for it.
     pub fn asked(&self, asked: String) -> Option<usize> {
-        let tape = &mut self.0.lock().tape;
-        if tape.calls.len() == MAX_CALLS {
+        let mut state = self.0.lock();
+        let State { tape, heard, .. } = &mut *state;
+        let call = Heard { asked, answer: Answer::Silence };
+        if tape.calls.len() == MAX_CALLS || heard.saturating_add(call.bytes()) > MAX_HEARD_BYTES {
             tape.is_cut = true;
             return None;
         }
-        tape.calls.push(Heard { asked, answer: Answer::Silence });
+        *heard += call.bytes();
+        tape.calls.push(call);
         Some(tape.calls.len() - 1)
     }
 
@@ -150,8 +153,11 @@ impl Deck {
             tape.is_cut = true;
             return;
         };
+        if heard.saturating_add(answer.bytes()) > MAX_HEARD_BYTES {
+            tape.is_cut = true;
+            return;
+        }
         *heard += answer.bytes();
-        tape.is_cut |= *heard > MAX_ANSWER_BYTES;
         known.answer = answer;
     }
 
@@ -159,14 +165,13 @@ impl Deck {
     pub fn part(&self, call: Option<usize>, part: &Bytes) {
         let mut state = self.0.lock();
         let State { tape, heard, .. } = &mut *state;
-        *heard += part.len();
-        if *heard > MAX_ANSWER_BYTES {
+        if heard.saturating_add(part.len()) > MAX_HEARD_BYTES {
             tape.is_cut = true;
             return;
         }
+        *heard += part.len();
         if let Some(Heard { answer: Answer::Given { body, .. }, .. }) = call.and_then(|call| tape.calls.get_mut(call)) {
-            // A copy, so that no larger buffer is kept for it.
-            body.push(Bytes::copy_from_slice(part));
+            body.extend_from_slice(part);
         }
     }
 
@@ -225,6 +230,7 @@ impl HostMonotonicClock for SteadyClock {
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderName, HeaderValue, StatusCode};
     use rand::Rng as _;
 
     use super::*;
@@ -250,6 +256,23 @@ mod tests {
         let deck = Deck::recording();
         (0..MAX_READINGS as u64 + 5).for_each(|at| assert_eq!(deck.read(true, || at), at));
         assert_eq!((deck.tape().steady.len(), deck.tape().is_whole()), (MAX_READINGS, false));
+    }
+
+    #[test]
+    fn addresses_headers_and_bodies_of_many_small_parts_count_and_have_an_end() {
+        let deck = Deck::recording();
+        let headers = (0..10).map(|number| (HeaderName::try_from(format!("x-{number}")).unwrap(), HeaderValue::from_static("1"))).collect();
+        let call = deck.asked(format!("GET /{}", "a".repeat(1_000)));
+        deck.heard(call, Some(Answer::Given { status: StatusCode::OK, headers, body: Vec::new() }));
+        (0..100).for_each(|_| deck.part(call, &Bytes::from_static(b"1")));
+        let bytes = deck.tape().bytes();
+        assert!((1_000 + 10 * 64 + 100..4_000).contains(&bytes) && deck.tape().is_whole(), "{bytes}");
+
+        let long = "a".repeat(8_000);
+        assert!((0..MAX_CALLS).map(|_| deck.asked(long.clone())).any(|call| call.is_none()), "they have an end");
+        assert!(deck.tape().bytes() <= MAX_HEARD_BYTES && !deck.tape().is_whole(), "{}", deck.tape().bytes());
+        deck.part(call, &Bytes::from(vec![0; MAX_HEARD_BYTES]));
+        assert!(deck.tape().bytes() <= MAX_HEARD_BYTES);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     AuditEntry, HistoryRow, IdempotencyRow, InboxRow, Object, OutboxRow, PriceRow, Resource, RunStatus, Shortage, StepRun, Stocking, Timer,
+    WaitingEvent,
 };
 
 /// What must hold for the resource before a commit.
@@ -70,6 +71,8 @@ pub struct Commit {
     pub timers: Vec<Timer>,
     /// The event whose effect this is.
     pub inbox: Option<InboxRow>,
+    /// The event whose effect this is, if it has waited: it waits no longer. The commit fails with [`Conflict::Duplicate`] if it does not.
+    pub waited: Option<WaitingEvent>,
     /// The request that this answers.
     pub idempotency: Option<IdempotencyRow>,
     /// What becomes of the stock, of the resource that changes for example.
@@ -85,10 +88,26 @@ pub struct Commit {
 impl Commit {
     /// Whether it says no more than that an event was handled, and by which run: nothing goes on by it.
     pub(super) fn is_a_receipt(&self) -> bool {
-        let Self { change, before: _, touched, history, outbox, runs, settled, timers, inbox, idempotency, stock, prices, audit, also } =
-            self;
+        let Self {
+            change,
+            before: _,
+            touched,
+            history,
+            outbox,
+            runs,
+            settled,
+            timers,
+            inbox,
+            waited,
+            idempotency,
+            stock,
+            prices,
+            audit,
+            also,
+        } = self;
         let has_rows = !(history.is_empty() && outbox.is_empty() && timers.is_empty() && prices.is_empty());
-        let has_more = !(audit.is_empty() && also.is_empty()) || settled.is_some() || idempotency.is_some() || stock.is_some();
+        let has_more =
+            !(audit.is_empty() && also.is_empty()) || settled.is_some() || idempotency.is_some() || stock.is_some() || waited.is_some();
         let goes_on = runs.iter().any(|run| run.status != RunStatus::Done) || change.is_some() || touched.is_some();
         inbox.is_some() && !goes_on && !has_rows && !has_more
     }

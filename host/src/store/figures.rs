@@ -43,9 +43,11 @@ pub(super) fn added(commit: &Commit, specs: &[KeysOf]) -> Option<Figure> {
     let (guard, resource) = commit.change.as_ref()?;
     let counted = specs.iter().find(|spec| spec.kind == resource.kind)?.counted.as_ref()?;
     let is_in = |state: &str| counted.states.contains(state);
-    let entered = commit.history.iter().filter(|row| is_in(&row.to) && !is_in(&row.from)).count();
-    let left = commit.history.iter().filter(|row| is_in(&row.from) && !is_in(&row.to)).count();
     let made = u64::from(*guard == Guard::Absent);
+    // No transition enters the state that it begins in.
+    let begins = made > 0 && is_in(commit.history.first().map_or(&resource.state, |row| &row.from));
+    let entered = commit.history.iter().filter(|row| is_in(&row.to) && !is_in(&row.from)).count() + usize::from(begins);
+    let left = commit.history.iter().filter(|row| is_in(&row.from) && !is_in(&row.to)).count();
     if made == 0 && entered == left {
         return None;
     }

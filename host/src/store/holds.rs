@@ -15,6 +15,27 @@ pub struct Hold {
     pub at: Timestamp,
 }
 
+/// An event that came for an instance while somebody held it: it moves that instance once it is let go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingEvent {
+    /// Its place among all that ever waited, from 1; the store gives it.
+    pub number: u64,
+    /// Kind of the instance.
+    pub kind: String,
+    /// Id of the instance.
+    pub id: String,
+    /// Consumer that has received it.
+    pub consumer: String,
+    /// Id of the event; with the consumer it is unique.
+    pub event_id: String,
+    /// Transition that it asks for.
+    pub transition: String,
+    /// W3C trace context to pass on.
+    pub traceparent: Option<String>,
+    /// When it came, as a date.
+    pub at: Timestamp,
+}
+
 /// An instance and its hold, if it is held.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AuditEntry, Hold, Progress, Resources, StoreError};
+use super::{AuditEntry, Hold, Progress, Resources, StoreError, WaitingEvent};
 
 /// Where a step run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -202,6 +202,17 @@ pub trait Instances: Resources {
     async fn held(&self, kind: &str, id: &str) -> Result<Option<Hold>, StoreError>;
     /// Kind and id of each instance that is held, in that sequence.
     async fn holds(&self) -> Result<Vec<(String, String)>, StoreError>;
+    /// Has an event wait for its instance, with its row in the inbox; false, and nothing is written, if that is not held and nothing else waits
+    /// for it. Fails with [`Conflict::Duplicate`](super::Conflict::Duplicate) if it was handled or waits already. Its number is not looked at.
+    async fn let_wait(&self, event: WaitingEvent) -> Result<bool, StoreError>;
+    /// Up to `limit` events that wait for instances which nobody holds any more, in the sequence in which they came.
+    async fn waited_for(&self, limit: usize) -> Result<Vec<WaitingEvent>, StoreError>;
+    /// Up to `limit` events that wait for an instance, in the sequence in which they came.
+    async fn waiting(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<WaitingEvent>, StoreError>;
+    /// For how many events each instance is waited for, by kind and id, in that sequence. Looks at all of them: for the start.
+    async fn waiting_counts(&self) -> Result<Vec<(String, String, u64)>, StoreError>;
+    /// Takes a waiting event away that no longer fits; false if it does not wait.
+    async fn drop_waiting(&self, number: u64) -> Result<bool, StoreError>;
     /// Makes the runs of an instance due at once that wait, and those that were set aside ready. Returns how many were not,
     /// and writes `audit` if there were any.
     async fn hurry(&self, kind: &str, id: &str, audit: Option<AuditEntry>) -> Result<u64, StoreError>;

@@ -4,6 +4,7 @@ mod bulk;
 mod canary;
 mod components;
 mod config;
+mod held_events;
 mod pages;
 mod saving;
 mod waiting;

@@ -121,6 +121,7 @@ fn everything_with_a_stale_fence(epoch: u64) -> Commit {
         settled: Some(done(&held)),
         timers: vec![timer("a", "expire", 2, 5)],
         inbox: Some(InboxRow { consumer: "trigger".into(), event_id: "e1".into() }),
+        waited: None,
         idempotency: Some(IdempotencyRow { user: "u".into(), key: "k".into(), request_hash: "h".into(), resource_id: "a".into() }),
         stock: Some(Stocking::Anew { sku: "a".into(), on_hand: 5 }),
         before: None,

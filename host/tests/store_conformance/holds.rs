@@ -1,6 +1,6 @@
 //! Holds of instances, and looking for instances whatever they are.
 
-use millrace::store::{Commit, Found, Hold, Resource, RunStatus, Settled, Sought, StepRun};
+use millrace::store::{Commit, Conflict, Found, Hold, InboxRow, Resource, RunStatus, Settled, Sought, StepRun, StoreError, WaitingEvent};
 
 use crate::test_env::{
     TestEnv, at, change, claim, create, done, history_row, instance, moved, next_due, product, run, settling, timer, with_runs,
@@ -74,6 +74,72 @@ pub async fn only_an_unfinished_instance_is_held(env: TestEnv) {
         assert!(!env.store.instances.hold(kind, id, because("no"), None).await.unwrap(), "{kind} {id}");
     }
     assert!(env.store.instances.holds().await.unwrap().is_empty());
+}
+
+fn waiting(id: &str, event: &str) -> WaitingEvent {
+    WaitingEvent {
+        number: 0,
+        kind: "orders".into(),
+        id: id.into(),
+        consumer: "trigger".into(),
+        event_id: event.into(),
+        transition: "pay".into(),
+        traceparent: Some("trace".into()),
+        at: at(7),
+    }
+}
+
+pub async fn an_event_waits_for_a_held_instance_and_for_those_that_came_before(mut env: TestEnv) {
+    for id in ["held", "free"] {
+        env.store.resources.commit(create(instance(id))).await.unwrap();
+    }
+    env.store.instances.hold("orders", "held", because("wait"), None).await.unwrap();
+    let store = &env.store;
+    for (id, event) in [("free", "e1"), ("nobody", "e1")] {
+        assert!(!store.instances.let_wait(waiting(id, event)).await.unwrap(), "{id} is not held");
+    }
+    assert!(store.instances.let_wait(waiting("held", "e1")).await.unwrap());
+    assert!(store.instances.let_wait(waiting("held", "e2")).await.unwrap());
+    let again = store.instances.let_wait(waiting("held", "e1")).await;
+    assert!(matches!(again, Err(StoreError::Conflict(Conflict::Duplicate { .. }))), "{again:?}");
+    assert!(store.instances.waited_for(10).await.unwrap().is_empty(), "it is held");
+    env.reopen().await;
+    let store = &env.store;
+    assert_eq!(store.instances.waiting_counts().await.unwrap(), [("orders".to_owned(), "held".to_owned(), 2)]);
+    assert_eq!(store.instances.waiting("orders", "held", 1).await.unwrap().len(), 1);
+    let there = store.instances.waiting("orders", "held", 10).await.unwrap();
+    assert_eq!(WaitingEvent { number: 0, ..there[0].clone() }, waiting("held", "e1"));
+    assert!(store.instances.waiting("orders", "free", 10).await.unwrap().is_empty());
+
+    store.instances.let_go("orders", "held", None).await.unwrap();
+    assert!(store.instances.let_wait(waiting("held", "e3")).await.unwrap(), "others came before it");
+    let events: Vec<String> = store.instances.waited_for(10).await.unwrap().into_iter().map(|event| event.event_id).collect();
+    assert_eq!(events, ["e1", "e2", "e3"]);
+    for event in store.instances.waited_for(10).await.unwrap() {
+        assert!(store.instances.drop_waiting(event.number).await.unwrap());
+        assert!(!store.instances.drop_waiting(event.number).await.unwrap(), "it does not wait any more");
+    }
+    assert!(!store.instances.let_wait(waiting("held", "e4")).await.unwrap(), "nothing waits, and nobody holds it");
+    let handled = InboxRow { consumer: "trigger".into(), event_id: "e2".into() };
+    assert!(store.messages.handled(&handled).await.unwrap());
+    assert!(!store.messages.handled(&InboxRow { event_id: "e4".into(), ..handled }).await.unwrap());
+}
+
+pub async fn what_has_waited_has_its_effect_once(env: TestEnv) {
+    let store = &env.store;
+    let first = instance("a");
+    store.resources.commit(create(first.clone())).await.unwrap();
+    store.instances.hold("orders", "a", because("wait"), None).await.unwrap();
+    assert!(store.instances.let_wait(waiting("a", "e1")).await.unwrap());
+    let waited = store.instances.waiting("orders", "a", 1).await.unwrap().pop();
+    let paid = moved(&first, "paying");
+    store.resources.commit(Commit { waited: waited.clone(), ..change(moved(&paid, "late")) }).await.expect_err("it is at another version");
+    assert_eq!(store.instances.waiting("orders", "a", 9).await.unwrap().len(), 1, "it still waits");
+    store.resources.commit(Commit { waited: waited.clone(), ..change(paid.clone()) }).await.unwrap();
+    assert!(store.instances.waiting("orders", "a", 9).await.unwrap().is_empty());
+    let again = store.resources.commit(Commit { waited, ..change(moved(&paid, "paid")) }).await;
+    assert!(matches!(again, Err(StoreError::Conflict(Conflict::Duplicate { .. }))), "{again:?}");
+    assert_eq!(store.resources.resource("orders", "a").await.unwrap().unwrap().state, "paying");
 }
 
 pub async fn an_instance_is_hurried_and_its_runs_that_were_set_aside_get_another_chance(env: TestEnv) {

@@ -78,6 +78,7 @@ on_each_store! {
         a_resource_is_found_by_what_its_data_is_now,
         a_resource_is_found_alike_by_who_says_what_it_was_and_who_does_not,
         notes_are_read_newest_first_and_go_with_their_resource,
+        what_begins_in_a_state_that_counts_is_counted_when_it_is_made,
         what_is_made_and_reached_is_counted_by_the_minute;
     runs:
         due_runs_are_claimed_oldest_first,
@@ -119,6 +120,8 @@ on_each_store! {
         nothing_of_a_held_instance_begins_until_it_is_let_go_on,
         a_hold_ends_with_its_instance_and_outlives_the_process,
         only_an_unfinished_instance_is_held,
+        an_event_waits_for_a_held_instance_and_for_those_that_came_before,
+        what_has_waited_has_its_effect_once,
         an_instance_is_hurried_and_its_runs_that_were_set_aside_get_another_chance,
         instances_are_found_by_what_they_are,
         pages_of_what_is_sought_have_no_gap_and_no_repetition;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use millrace::store::{Commit, Database, Figure, Guard, HistoryRow, Matches, Note, Resource, Search, Store, Wanted, open};
 use serde_json::json;
 
-use crate::test_env::{TestEnv, all_at_once, at, change, create, instance, keys, moved, object, product};
+use crate::test_env::{TestEnv, all_at_once, at, change, create, history_row, instance, keys, moved, object, product};
 
 /// The `n`th of some orders: all of it follows from the number.
 fn order(n: i64) -> Resource {
@@ -286,6 +286,26 @@ async fn a_page_of_a_hundred_thousand_is_found_at_once() {
     assert!(slow.is_empty(), "{slow:?}");
     let places: BTreeSet<Timestamp> = find(&store, &searches(50)[0].1).await.resources.iter().map(|one| one.created_at).collect();
     assert_eq!(places.last(), Some(&at((many() - 1) / 2)), "the newest come first");
+}
+
+/// A machine may begin in a state that counts: no transition enters that.
+pub async fn what_begins_in_a_state_that_counts_is_counted_when_it_is_made(env: TestEnv) {
+    let order = |id: &str, state: &str| {
+        let mut order = Resource { state: state.into(), ..instance(id) };
+        order.data = object(json!({"total": "10.50"}));
+        (order.created_at, order.updated_at) = (at(0), at(0));
+        order
+    };
+    let row = |from: &str, to: &str| HistoryRow { from: from.into(), to: to.into(), ..history_row(1) };
+    let first = at(0).as_second().div_euclid(60);
+    let counted = async || env.store.resources.figures("orders", (first, first + 1)).await.unwrap().pop().unwrap();
+    env.store.resources.commit(create(order("stays", "paid"))).await.unwrap();
+    let of_one = Figure { minute: first, made: 1, reached: 1, amount: 1_050, gone: 0, gone_amount: 0 };
+    assert_eq!(counted().await, of_one);
+    env.store.resources.commit(Commit { history: vec![row("paid", "given up")], ..create(order("leaves", "given up")) }).await.unwrap();
+    assert_eq!(counted().await, Figure { made: 2, ..of_one }, "it has left that state in the commit that has made it");
+    env.store.resources.commit(Commit { history: vec![row("new", "paid")], ..create(order("enters", "paid")) }).await.unwrap();
+    assert_eq!(counted().await, Figure { made: 3, reached: 2, amount: 2_100, ..of_one });
 }
 
 pub async fn what_is_made_and_reached_is_counted_by_the_minute(env: TestEnv) {

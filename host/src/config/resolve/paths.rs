@@ -44,6 +44,7 @@ pub(super) fn check(context: &Context<'_>, plan: &Plan, routes: &[Option<Route>]
         let template = paths::below(paths::RESERVATIONS);
         let pointer = at.setting("stock/secret");
         claims.add(&template, "the reservations of stock by other processes", &pointer, findings);
+        claims.add(&paths::below(paths::ACCOUNTS), "what other processes ask of accounts", &pointer, findings);
         claims.add(paths::AGREEMENT, "the comparison of settings with other processes", &pointer, findings);
     }
     if let Some(health) = &plan.health {

@@ -6,13 +6,15 @@ use serde_json::Value;
 
 use super::dependencies::Dependencies;
 use super::next;
-use super::view::{Fireable, InstanceBody, InstanceRow, Offered, RunBody, Stage, TimerBody, row, status};
+use super::view::{Fireable, InstanceBody, InstanceRow, Offered, RunBody, Stage, TimerBody, WaitingBody, row, status};
 use crate::services::ServiceError;
 use crate::services::engine::LookupError;
-use crate::store::{Found, HistoryRow, Object, Resource, RunStatus, StepRun, Timer};
+use crate::store::{Found, HistoryRow, Object, Resource, RunStatus, StepRun, Timer, WaitingEvent};
 
 /// Transitions that one answer shows.
 const HISTORY_PAGE: usize = 200;
+/// Waiting events that one answer shows.
+const WAITING_SHOWN: usize = 100;
 /// What is shown in the place of what is private.
 pub(super) const HIDDEN: &str = "[hidden]";
 
@@ -23,6 +25,7 @@ pub(super) async fn show(parts: &Dependencies, (kind, id): (&str, &str), before:
     let history = parts.store.history_before(kind, id, before, HISTORY_PAGE).await?;
     let (runs, timers) = (parts.store.runs(kind, id).await?, parts.store.timers(kind, id).await?);
     let hold = parts.store.held(kind, id).await?;
+    let waiting: Vec<WaitingBody> = parts.store.waiting(kind, id, WAITING_SHOWN).await?.into_iter().map(waiting_body).collect();
     let machine = match &resource.workflow {
         Some(progress) => match parts.workflows.pinned(&progress.workflow, &progress.machine).await {
             Ok(pinned) => Some(pinned),
@@ -41,7 +44,7 @@ pub(super) async fn show(parts: &Dependencies, (kind, id): (&str, &str), before:
     let cancel = machine.is_some_and(|machine| may_cancel(parts, &resource, machine));
     let row = row(Found { resource, hold }).ok_or_else(not_found)?;
     Ok(InstanceBody {
-        next: next::following(&row, (&runs, &timers), &transitions, clock.now),
+        next: next::following(&row, (&runs, &timers, &waiting), &transitions, clock.now),
         actions: offered(&row, &runs, (!transitions.is_empty(), cancel)),
         stages: stages(&history, machine),
         history_next: history.first().filter(|first| first.seq > 1).map(|first| first.seq),
@@ -49,7 +52,9 @@ pub(super) async fn show(parts: &Dependencies, (kind, id): (&str, &str), before:
         data,
         history,
         runs,
+        attempts: Vec::new(),
         timers,
+        waiting,
         transitions,
     })
 }
@@ -118,6 +123,10 @@ fn timer_body(timer: &Timer, resource: &Resource, machine: Option<&Machine>, clo
         time: made.unwrap_or(0).saturating_add(1),
         of: transition.and_then(|transition| transition.max_attempts),
     }
+}
+
+fn waiting_body(event: WaitingEvent) -> WaitingBody {
+    WaitingBody { transition: event.transition, event: event.event_id, consumer: event.consumer, at: event.at }
 }
 
 /// Each row enters a state, and the next one leaves it.

@@ -53,7 +53,8 @@ impl Console {
     /// # Errors
     /// It is not there.
     pub async fn show(&self, kind: &str, id: &str, before: Option<u64>) -> Result<InstanceBody, ServiceError> {
-        instance::show(&self.parts, (kind, id), before.unwrap_or(u64::MAX)).await
+        let shown = instance::show(&self.parts, (kind, id), before.unwrap_or(u64::MAX)).await?;
+        Ok(InstanceBody { attempts: self.attempts(kind, id), ..shown })
     }
 
     /// The newest that `filter` finds, after that one, `limit` at most.

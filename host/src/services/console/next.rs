@@ -2,19 +2,26 @@
 
 use jiff::Timestamp;
 
-use super::view::{Fireable, Following, InstanceRow, RunBody, TimerBody};
+use super::view::{Fireable, Following, InstanceRow, RunBody, TimerBody, WaitingBody};
 
 /// What follows for an instance with these runs and timers.
 pub(super) fn following(
     row: &InstanceRow,
-    (runs, timers): (&[RunBody], &[TimerBody]),
+    (runs, timers, waiting): (&[RunBody], &[TimerBody], &[WaitingBody]),
     transitions: &[Fireable],
     now: Timestamp,
 ) -> Vec<Following> {
     let mut all = Vec::new();
     if let Some(hold) = &row.held {
-        let text = format!("{} holds it: {}. Nothing begins and no timer fires until it is released", hold.who, hold.reason);
+        let text =
+            format!("{} holds it: {}. Nothing begins, no timer fires and no event moves it until it is released", hold.who, hold.reason);
         all.push(Following { what: "held", text, at: None });
+    }
+    if let Some(first) = waiting.first() {
+        let (count, them) =
+            if waiting.len() == 1 { ("an event waits".to_owned(), "it") } else { (format!("{} events wait", waiting.len()), "the first") };
+        let text = format!("{count} for its release: {them} asks for '{}'", first.transition);
+        all.push(Following { what: "events", text, at: None });
     }
     all.extend(runs.iter().filter_map(|run| of_run(run, now)));
     all.extend(timers.iter().map(|timer| {
@@ -24,7 +31,7 @@ pub(super) fn following(
     }));
     if row.is_final {
         all.push(Following { what: "end", text: format!("it has ended in '{}'", row.state), at: None });
-    } else if all.iter().all(|one| one.what == "held") {
+    } else if all.iter().all(|one| matches!(one.what, "held" | "events")) {
         let names: Vec<String> = transitions.iter().map(|one| format!("'{}'", one.transition)).collect();
         let text = match names.as_slice() {
             [] => format!("nothing follows from '{}' by itself: it waits for an event", row.state),

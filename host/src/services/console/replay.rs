@@ -10,12 +10,14 @@ use super::compare::{MOST_DIFFERENCES, collect};
 use super::instance::HIDDEN;
 use super::replay_view::{Change, RecordingBody, RecordingList, ReplayBody, ReplayResult, SaidBody};
 use super::service::Console;
+use super::view::AttemptBody;
 use crate::runtime::Said;
 use crate::services::ServiceError;
 use crate::services::engine::Recorded;
 use crate::store::Object;
 
-/// Bytes that a private text has at least to be looked for in other texts: what is shorter is in them by chance.
+/// Characters that a private text has at least to be looked for within the words of other texts: what is shorter is in them by chance, and only
+/// looked for as a whole word.
 const LEAST_PRIVATE: usize = 4;
 
 impl Console {
@@ -27,6 +29,17 @@ impl Console {
         component.map(|name| self.component(name)).transpose()?;
         let kept = self.parts.recordings.of(component, self.parts.clock.now());
         Ok(RecordingList { items: kept.iter().map(|recorded| self.recording(recorded)).collect() })
+    }
+
+    /// The attempts of an instance that failed, as far as they are kept.
+    pub(super) fn attempts(&self, kind: &str, id: &str) -> Vec<AttemptBody> {
+        let kept = self.parts.recordings.of_instance(kind, id, self.parts.clock.now());
+        let body = |recorded: &Arc<Recorded>| {
+            let RecordingBody { run, attempt, step, at, digest, outcome, reason, .. } = self.recording(recorded);
+            let began_at = at.checked_sub(recorded.took).unwrap_or(at);
+            AttemptBody { run, step, attempt, began_at, ended_at: at, digest, outcome, reason }
+        };
+        kept.iter().map(body).collect()
     }
 
     /// Makes an attempt again, with what it found and nothing granted.
@@ -41,7 +54,14 @@ impl Console {
             (None, Some(true)) => serving.ok_or_else(|| ServiceError::Conflict(format!("no version of '{name}' serves")))?,
             (None, _) => recorded.recording.digest.clone(),
         };
-        // What it works on may be private, and a version that is not known yet may do with it what it likes.
+        // What it works on may be private, and a version that nobody has let serve may do with it what it likes.
+        let has_run = digest == recorded.recording.digest || self.parts.runtime.versions(name).iter().any(|one| one.digest == digest);
+        if !has_run {
+            let accepted = "a replay is made on the version that ran or one that serves, or has served since the start; `compare` and `trial` try others";
+            return Err(ServiceError::Conflict(format!(
+                "version {digest} of '{name}' has not served, and an attempt may have private data: {accepted}"
+            )));
+        }
         let subject = format!("components/{name}@{digest}");
         self.note(actor.of.did(self.parts.clock.now(), "components.replay", subject, Some(recorded.run.clone()))).await?;
         let made = self.parts.runtime.replay(name, &digest, &recorded.recording).await;
@@ -92,7 +112,7 @@ impl Console {
     }
 
     fn recording(&self, recorded: &Recorded) -> RecordingBody {
-        let Recorded { run, component, kind, at, recording } = recorded;
+        let Recorded { run, component, kind, at, recording, .. } = recorded;
         let private = self.private(recorded);
         RecordingBody {
             component: component.clone(),
@@ -115,14 +135,32 @@ fn gather(value: &Value, into: &mut BTreeSet<String>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| gather(item, into)),
         Value::Object(fields) => fields.values().for_each(|field| gather(field, into)),
-        Value::String(text) if text.len() >= LEAST_PRIVATE => drop(into.insert(text.clone())),
-        Value::Number(number) if number.to_string().len() >= LEAST_PRIVATE => drop(into.insert(number.to_string())),
+        Value::String(text) if !text.trim().is_empty() => drop(into.insert(text.clone())),
+        Value::Number(number) => drop(into.insert(number.to_string())),
         _ => {}
     }
 }
 
 fn blot(text: &str, private: &[String]) -> String {
-    private.iter().fold(text.to_owned(), |text, one| text.replace(one, HIDDEN))
+    private.iter().fold(text.to_owned(), |text, one| {
+        if one.chars().count() < LEAST_PRIVATE { blot_words(&text, one) } else { text.replace(one, HIDDEN) }
+    })
+}
+
+/// Only where no letter or digit goes on before it or after it.
+fn blot_words(text: &str, one: &str) -> String {
+    let (mut blotted, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find(one) {
+        let (before, after) = (&rest[..at], &rest[at + one.len()..]);
+        let last = before.chars().next_back().or_else(|| blotted.chars().next_back());
+        let goes_on = |next: Option<char>| next.is_some_and(char::is_alphanumeric);
+        let is_word = !goes_on(last) && !goes_on(after.chars().next());
+        blotted.push_str(before);
+        blotted.push_str(if is_word { HIDDEN } else { one });
+        rest = after;
+    }
+    blotted.push_str(rest);
+    blotted
 }
 
 fn blot_value(value: &mut Value, private: &[String]) {
@@ -144,8 +182,9 @@ mod tests {
         let mut texts = BTreeSet::new();
         gather(&json!({"card": {"token": "tok_visa", "last": "42", "number": 4_242_424_242_u64}}), &mut texts);
         let private: Vec<String> = texts.into_iter().collect();
-        let mut results = json!({"echo": ["with tok_visa in it", 4_242_424_242_u64, 42]});
+        let mut results = json!({"echo": ["with tok_visa in it", 4_242_424_242_u64, 42, 43], "said": "42 of 1420, (42)42 and 42"});
         blot_value(&mut results, &private);
-        assert_eq!(results, json!({"echo": [format!("with {HIDDEN} in it"), HIDDEN, 42]}));
+        let said = format!("{HIDDEN} of 1420, ({HIDDEN}){HIDDEN} and {HIDDEN}");
+        assert_eq!(results, json!({"echo": [format!("with {HIDDEN} in it"), HIDDEN, HIDDEN, 43], "said": said}));
     }
 }

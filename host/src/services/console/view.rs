@@ -109,8 +109,12 @@ pub struct InstanceBody {
     pub history_next: Option<u64>,
     /// Starts of steps and tasks, the oldest first; those that have ended are forgotten after a while.
     pub runs: Vec<RunBody>,
+    /// Attempts that failed, the oldest first, as far as the process still has them: see `GET /operator/recordings`. The others are in the history.
+    pub attempts: Vec<AttemptBody>,
     /// Timers that run.
     pub timers: Vec<TimerBody>,
+    /// Events that came while somebody held it, in the sequence in which they will move it when it is released; at most 100.
+    pub waiting: Vec<WaitingBody>,
     /// What happens next, in words.
     pub next: Vec<Following>,
     /// Transitions that may be fired by hand in its state.
@@ -177,6 +181,31 @@ pub struct RunBody {
     pub last_error: Option<String>,
 }
 
+/// An attempt at a run that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Attempt")]
+pub struct AttemptBody {
+    /// Key of its run.
+    pub run: String,
+    /// Name of the step.
+    pub step: String,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// When it began; it may have waited for a place first.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub began_at: Timestamp,
+    /// When it ended.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub ended_at: Timestamp,
+    /// SHA-256 of the version that ran, in hex.
+    pub digest: String,
+    /// `transient`, `permanent`, or `broken` if something ended it.
+    pub outcome: &'static str,
+    /// Why, for a person.
+    pub reason: Option<String>,
+}
+
 /// A timer that runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -191,6 +220,21 @@ pub struct TimerBody {
     pub time: u32,
     /// Times at most; null without end.
     pub of: Option<u32>,
+}
+
+/// An event that came while its instance was held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "WaitingForRelease")]
+pub struct WaitingBody {
+    /// Transition that it asks for.
+    pub transition: String,
+    /// Id of the event.
+    pub event: String,
+    /// Consumer that has received it.
+    pub consumer: String,
+    /// When it came.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub at: Timestamp,
 }
 
 /// A transition that may be fired by hand.
@@ -216,7 +260,7 @@ pub struct Offered {
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Next")]
 pub struct Following {
-    /// `held`, `running`, `attempt`, `aside`, `timer`, `waits` or `end`.
+    /// `held`, `events`, `running`, `attempt`, `aside`, `timer`, `waits` or `end`.
     pub what: &'static str,
     /// For a person.
     pub text: String,

@@ -87,7 +87,7 @@ impl Attempts {
         let paused = clock::paused();
         let mut report = self.make_attempt(run, resource, place, canary.as_deref()).await;
         if let Some(recording) = report.recording.take() {
-            self.recordings.keep(run, *recording, self.clock.now());
+            self.recordings.keep(run, *recording, (report.wall, self.clock.now()));
         }
         if matches!(report.verdict, Verdict::Transient(_)) && clock::paused() > paused {
             return Attempt::Excused;

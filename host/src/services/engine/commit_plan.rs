@@ -12,6 +12,7 @@ use super::events::{Events, Happening, Telling};
 use super::workflows::Pinned;
 use crate::store::{
     AuditEntry, Commit, Guard, HistoryRow, InboxRow, Object, OutboxRow, Progress, Resource, RunStatus, Settled, StartedBy, StepRun, Timer,
+    WaitingEvent,
 };
 
 /// What caused the effects, beyond what the core needs to know.
@@ -33,6 +34,8 @@ pub struct Origin {
     pub settled: Option<Settled>,
     /// The event whose effect it is.
     pub inbox: Option<InboxRow>,
+    /// The same, if it has waited for a hold to end.
+    pub waited: Option<WaitingEvent>,
     /// Who asked for it, if a person with a role did.
     pub audit: Option<AuditEntry>,
 }
@@ -206,6 +209,7 @@ fn follow(
     commit.before = before;
     commit.settled = origin.settled;
     commit.inbox = origin.inbox;
+    commit.waited = origin.waited;
     commit.audit.extend(origin.audit);
     CommitPlan { commit, resource, finished, creations }
 }

@@ -232,6 +232,11 @@ impl Commits {
         runs.iter_mut().filter_map(|run| self.try_claim(run).map(|held| (run.clone(), held))).collect()
     }
 
+    /// Which instances somebody holds.
+    pub(super) fn holds(&self) -> &Holds {
+        &self.holds
+    }
+
     /// Whether nobody has paused the instance of a run.
     pub(super) fn may_begin(&self, run: &StepRun) -> bool {
         !self.holds.has(&run.resource_kind, &run.resource_id)

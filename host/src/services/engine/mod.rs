@@ -43,7 +43,7 @@ pub use credentials::Credentials;
 pub use dependencies::Dependencies;
 pub use draws::{Drawn, Draws, Indexed};
 pub use events::Events;
-pub use holds::Holds;
+pub use holds::{Holds, MAX_WAITING, Waits};
 pub use per_owner::{PerOwner, Share};
 pub use pipeline::{FireError, Pipeline};
 pub use recordings::{Recorded, Recordings};

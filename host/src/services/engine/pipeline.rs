@@ -25,6 +25,7 @@ use super::commits::Commits;
 use super::completion::Completion;
 use super::dependencies::Dependencies;
 use super::events::Events;
+use super::holds::{Holds, Waits};
 use super::in_hand::{Held, InHand};
 use super::jobs::{Jobs, span_of};
 use super::undo::{self, Undo};
@@ -34,7 +35,7 @@ use super::workflows::{LookupError, Pinned, Workflows};
 use crate::clock::Clock;
 use crate::runtime::{Report, Runtime};
 use crate::shutdown::Stop;
-use crate::store::{Conflict, Instances, Line, Resource, RunStatus, Settled, StepRun, StoreError};
+use crate::store::{Conflict, Instances, Line, Resource, RunStatus, Settled, StepRun, StoreError, WaitingEvent};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
@@ -264,6 +265,27 @@ impl Pipeline {
             }
         }
         Err(FireError::Contended)
+    }
+
+    /// Has an event wait if somebody holds its instance, or if others wait for it that came before.
+    ///
+    /// # Errors
+    /// The store did not do it, or the event was handled or waits already.
+    pub async fn let_wait(&self, event: impl FnOnce() -> WaitingEvent) -> Result<Waits, StoreError> {
+        if self.holds().are_none() {
+            return Ok(Waits::No);
+        }
+        let waits = self.holds().let_wait(self.inner.store.as_ref(), event()).await?;
+        if waits == Waits::Yes {
+            // Its instance may have been let go on meanwhile.
+            self.inner.waker.look_again();
+        }
+        Ok(waits)
+    }
+
+    /// Which instances somebody holds.
+    pub(super) fn holds(&self) -> &Holds {
+        self.inner.commits.holds()
     }
 
     /// Whether an instance is beyond a transition that its machine makes by itself and an event asks for as well: then there is nothing to do.

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
@@ -30,6 +31,8 @@ pub struct Recorded {
     pub kind: String,
     /// When it ended.
     pub at: Timestamp,
+    /// How long it took, waiting for a place included.
+    pub took: Duration,
     /// What it was.
     pub recording: Recording,
 }
@@ -63,17 +66,36 @@ impl Kept {
 
 impl Recordings {
     /// Keeps an attempt at a run.
-    pub(super) fn keep(&self, run: &StepRun, recording: Recording, now: Timestamp) {
+    pub(super) fn keep(&self, run: &StepRun, recording: Recording, (took, now): (Duration, Timestamp)) {
         let bytes = recording.bytes();
         if bytes > LARGEST {
             return;
         }
         let (component, kind) = (run.component.clone(), run.resource_kind.clone());
-        let recorded = Recorded { run: run.key.clone(), component, kind, at: now, recording };
+        let recorded = Recorded { run: run.key.clone(), component, kind, at: now, took, recording };
         let mut kept = self.kept.lock();
         kept.attempts.push_back(Arc::new(recorded));
         kept.forget(now, bytes);
         kept.bytes += bytes;
+    }
+
+    /// The attempts of an instance that are kept, the oldest first.
+    #[must_use]
+    pub fn of_instance(&self, kind: &str, id: &str, now: Timestamp) -> Vec<Arc<Recorded>> {
+        let mut kept = self.kept.lock();
+        kept.forget(now, 0);
+        kept.attempts.iter().filter(|one| one.kind == kind && one.recording.instance() == id).cloned().collect()
+    }
+
+    /// Forgets those of instances of a kind that are gone.
+    pub fn forget(&self, kind: &str, instances: &[(String, u64)]) {
+        let mut kept = self.kept.lock();
+        let Kept { attempts, bytes } = &mut *kept;
+        attempts.retain(|one| {
+            let stays = one.kind != kind || instances.iter().all(|(id, _)| id != one.recording.instance());
+            *bytes = if stays { *bytes } else { bytes.saturating_sub(one.recording.bytes()) };
+            stays
+        });
     }
 
     /// The attempts that are kept, the newest first: those of one component, or all.

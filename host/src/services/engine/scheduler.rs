@@ -1,11 +1,12 @@
 //! What is due: timers that fire transitions, and runs that wait in the store for their time or for room.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use millrace_workflow::{Input, Refusal};
+use millrace_workflow::{Cause, Input, Refusal};
 
 use super::commit_plan::{self, Origin};
 use super::pipeline::{FireError, Pipeline};
@@ -15,7 +16,7 @@ use crate::clock::Clock;
 use crate::faults::planted;
 use crate::pulse::Beat;
 use crate::shutdown::Stop;
-use crate::store::{Commit, Instances, Line, StoreError, Timer};
+use crate::store::{Commit, Instances, Line, StoreError, Timer, WaitingEvent};
 
 /// Timers and runs taken from the store at once.
 const BATCH: usize = 256;
@@ -80,7 +81,8 @@ impl Scheduler {
         }
         let more_runs = self.start_runs(now).await?;
         let more_timers = self.fire_timers(now).await?;
-        if more_runs || more_timers {
+        let more_events = self.serve_waiting().await?;
+        if more_runs || more_timers || more_events {
             return Ok(now);
         }
         // A line without room is looked at again when it has some, which it tells.
@@ -129,6 +131,50 @@ impl Scheduler {
             }
         }
         failed.map_or(Ok(timers.len() == BATCH), Err)
+    }
+
+    /// Has events move their instances that have waited for a hold to end, each instance in the sequence in which they came. Whether there
+    /// were more.
+    async fn serve_waiting(&self) -> Result<bool, StoreError> {
+        if !self.pipeline.holds().are_waited_for() {
+            return Ok(false);
+        }
+        let events = self.store.waited_for(BATCH).await?;
+        let (mut failed, mut stopped) = (None, HashSet::new());
+        for event in &events {
+            self.beat.beat();
+            let name = (event.kind.as_str(), event.id.as_str());
+            // Nothing overtakes what could not be written, and somebody may hold the instance again.
+            if stopped.contains(&name) || self.pipeline.holds().has(name.0, name.1) {
+                continue;
+            }
+            match self.serve(event).await {
+                Ok(()) => self.pipeline.holds().waits_no_longer(name.0, name.1),
+                Err(error @ StoreError::Fatal(_)) => return Err(error),
+                Err(error) => {
+                    stopped.insert(name);
+                    failed = Some(error);
+                }
+            }
+        }
+        failed.map_or(Ok(events.len() == BATCH), Err)
+    }
+
+    async fn serve(&self, event: &WaitingEvent) -> Result<(), StoreError> {
+        let choose = |_: &_, _: &_| -> Result<(Input, Origin), Refusal> {
+            let input = Input::Fire { transition: event.transition.clone(), cause: Cause::Event };
+            Ok((input, Origin { waited: Some(event.clone()), traceparent: event.traceparent.clone(), ..Origin::default() }))
+        };
+        match self.pipeline.fire(&event.kind, &event.id, &choose).await {
+            Ok(_) => Ok(()),
+            Err(FireError::Contended) => Err(StoreError::Unavailable(FireError::Contended.to_string())),
+            Err(FireError::Store(error) | FireError::Lookup(LookupError::Store(error))) => Err(error),
+            Err(error) => {
+                let WaitingEvent { id, transition, event_id, .. } = event;
+                tracing::info!(instance = id, transition, event = event_id, %error, "an event that has waited no longer fits and is dropped");
+                self.store.drop_waiting(event.number).await.map(drop)
+            }
+        }
     }
 
     async fn fire(&self, timer: &Timer) -> Result<(), StoreError> {

@@ -18,9 +18,9 @@ use crate::crash_point;
 use crate::plan;
 use crate::services::engine::commit_plan::Origin;
 use crate::services::engine::events::{self, CloudEvent};
-use crate::services::engine::{Events, FireError, LookupError, Pipeline};
+use crate::services::engine::{Events, FireError, LookupError, MAX_WAITING, Pipeline, Waits};
 use crate::services::users::TokenVerifier;
-use crate::store::{Conflict, DeadLetter, InboxRow, Messages, OutboxRow, Resources, StartedBy, StepRun, StoreError};
+use crate::store::{Conflict, DeadLetter, InboxRow, Messages, OutboxRow, Resources, StartedBy, StepRun, StoreError, WaitingEvent};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::telemetry::traces::{self, Kind, Span};
@@ -173,6 +173,12 @@ impl Received {
         if pipeline.has_left_behind((kind, id), &trigger.workflow, &trigger.transition).await {
             return Receipt::Done;
         }
+        match pipeline.let_wait(|| self.waiting(trigger)).await {
+            Ok(Waits::No) => {}
+            Ok(Waits::Yes) | Err(StoreError::Conflict(_)) => return Receipt::Done,
+            Ok(Waits::TooMany) => return Receipt::Poison(format!("{kind} '{id}' is held, and {MAX_WAITING} events wait for it already")),
+            Err(error) => return not_taken(error),
+        }
         let choose = |_: &_, _: &_| -> Result<(Input, Origin), Refusal> {
             let input = Input::Fire { transition: trigger.transition.clone(), cause: Cause::Event };
             let inbox = Some(InboxRow { consumer: consumer.clone(), event_id: event.id.clone() });
@@ -186,6 +192,21 @@ impl Received {
             }
             Err(FireError::Store(error) | FireError::Lookup(LookupError::Store(error))) => not_taken(error),
             Err(error) => Receipt::Retry(error.to_string()),
+        }
+    }
+
+    /// What the event is while its instance is held.
+    fn waiting(&self, trigger: &plan::EventTrigger) -> WaitingEvent {
+        let Self { shared, consumer, event, content } = self;
+        WaitingEvent {
+            number: 0,
+            kind: content.data.resource.clone(),
+            id: content.data.instance_id.clone(),
+            consumer: consumer.clone(),
+            event_id: event.id.clone(),
+            transition: trigger.transition.clone(),
+            traceparent: context_of(event),
+            at: shared.clock.now(),
         }
     }
 

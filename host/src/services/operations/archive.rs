@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::clock::Clock;
 use crate::durable;
 use crate::plan::{self, Plan};
+use crate::services::engine::Recordings;
 use crate::services::engine::draws::DRAWN;
 use crate::store::{HistoryRow, Object, Operations, Resource, Resources, Search, StoreError, Wanted};
 use crate::telemetry::Metrics;
@@ -58,6 +59,8 @@ struct Inner {
     metrics: Metrics,
     kinds: Vec<Kind>,
     settings: plan::Archive,
+    /// Attempts of instances, which go with them.
+    recordings: Arc<Recordings>,
     /// Whether all that draws from another resource is found by that.
     by_keys: Arc<AtomicBool>,
     problem: Mutex<Option<String>>,
@@ -87,7 +90,7 @@ impl Archive {
         plan: &Plan,
         resources: Arc<dyn Resources>,
         operations: Arc<dyn Operations>,
-        (clock, metrics): (Clock, Metrics),
+        (recordings, clock, metrics): (Arc<Recordings>, Clock, Metrics),
         by_keys: Arc<AtomicBool>,
     ) -> Option<Self> {
         let settings = plan.database.as_ref()?.retention.instances.clone()?;
@@ -103,7 +106,7 @@ impl Archive {
         // What is drawn from goes before what draws from it.
         kinds.sort_by_key(|kind| (kind.draws.is_some(), kind.name.clone()));
         kinds.dedup();
-        let inner = Inner { resources, operations, clock, metrics, kinds, settings, by_keys, problem: Mutex::default() };
+        let inner = Inner { resources, operations, recordings, clock, metrics, kinds, settings, by_keys, problem: Mutex::default() };
         Some(Self { inner: Arc::new(inner) })
     }
 
@@ -227,7 +230,11 @@ impl Archive {
         let written = written.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         self.note(&path, written.as_ref().err());
         match written {
-            Ok(()) => self.inner.operations.forget_finished(kind, &batch.instances).await.map(Some),
+            Ok(()) => {
+                let gone = self.inner.operations.forget_finished(kind, &batch.instances).await?;
+                self.inner.recordings.forget(kind, &batch.instances);
+                Ok(Some(gone))
+            }
             Err(_) => Ok(None),
         }
     }

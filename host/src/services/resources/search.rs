@@ -273,7 +273,7 @@ impl Resources {
             one.keys.push(Wanted::Text { name: ID_END.to_owned(), is: end });
             all.push(one);
         }
-        let by_email = if term.contains('@') { self.users().user_by_email(term).await?.map(|user| user.id) } else { None };
+        let by_email = if term.contains('@') { self.directory().owner_of(term).await? } else { None };
         let owners = [Some(term.to_owned()).filter(|term| !term.contains('@')), by_email].into_iter().flatten();
         // Who reaches their own only finds no others.
         let owners = owners.filter(|owner| search.owner.as_ref().is_none_or(|own| own == owner));

@@ -28,9 +28,10 @@ use crate::services::engine::{
 use crate::services::error::page_limit;
 use crate::services::generation::Generation;
 use crate::services::shop::catalogue::Catalogue;
+use crate::services::users::directory::Directory;
 use crate::shutdown::Stop;
 use crate::store::{
-    AuditEntry, Commit, Conflict, Guard, IdempotencyRow, Instances, Listing, Object, Resource, Stock, Stocking, StoreError, Users,
+    AuditEntry, Commit, Conflict, Guard, IdempotencyRow, Instances, Listing, Object, Resource, Stock, Stocking, StoreError,
 };
 
 /// Entries of a page, at most.
@@ -75,8 +76,8 @@ pub struct Dependencies {
     pub pipeline: Pipeline,
     /// Resources and their instances.
     pub store: Arc<dyn Instances>,
-    /// Accounts, as far as this process keeps any.
-    pub users: Arc<dyn Users>,
+    /// Whose an e-mail is, whichever process keeps the accounts.
+    pub directory: Directory,
     /// Units of what is stocked.
     pub stock: Arc<dyn Stock>,
     /// The machines.
@@ -487,8 +488,8 @@ impl Resources {
         &self.inner.parts.generation
     }
 
-    pub(super) fn users(&self) -> &Arc<dyn Users> {
-        &self.inner.parts.users
+    pub(super) fn directory(&self) -> &Directory {
+        &self.inner.parts.directory
     }
 
     pub(super) fn handler(&self, name: &str) -> Result<&Handler, ServiceError> {

@@ -4,6 +4,7 @@
 //! Knows nothing of HTTP. Where an answer could tell whether an account exists, it takes the same time and words either way.
 
 mod attempts;
+pub mod directory;
 mod passwords;
 mod resets;
 mod rules;

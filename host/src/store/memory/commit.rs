@@ -45,6 +45,9 @@ impl State {
         if let Some(row) = commit.inbox {
             self.inbox.insert(row, written_at);
         }
+        if let Some(event) = commit.waited {
+            self.waiting.remove(&event.number);
+        }
         if let Some(row) = commit.idempotency {
             self.idempotency.insert((row.user.clone(), row.key.clone()), Aged { written_at, row });
         }
@@ -83,6 +86,9 @@ impl State {
     fn check(&self, commit: &Commit, epoch: u64) -> Result<(), Conflict> {
         if let Some(row) = commit.inbox.as_ref().filter(|row| self.inbox.contains_key(row)) {
             return Err(Conflict::Duplicate { consumer: row.consumer.clone(), event_id: row.event_id.clone() });
+        }
+        if let Some(event) = commit.waited.as_ref().filter(|event| !self.waiting.contains_key(&event.number)) {
+            return Err(Conflict::Duplicate { consumer: event.consumer.clone(), event_id: event.event_id.clone() });
         }
         let asked = commit.idempotency.as_ref().map(|row| (row.user.clone(), row.key.clone()));
         if let Some(existing) = asked.and_then(|key| self.idempotency.get(&key)) {

@@ -1,9 +1,9 @@
 //! Holds of instances in memory, and looking for instances whatever they are.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::{Found, Hold, RunStatus, Sought, StepRun, Timer};
+use super::super::{Conflict, Found, Hold, InboxRow, RunStatus, Sought, StepRun, Timer, WaitingEvent};
 use super::state::{Placed, State, to_micros};
 
 impl State {
@@ -34,6 +34,41 @@ impl State {
     /// Whether nobody holds the instance of a timer.
     pub(super) fn may_fire(&self, timer: &Timer) -> bool {
         self.holds.is_empty() || self.held(&timer.resource_kind, &timer.resource_id).is_none()
+    }
+
+    /// Whether the event waits now: its instance is held, or others wait before it.
+    pub(super) fn let_wait(&mut self, mut event: WaitingEvent) -> Result<bool, Conflict> {
+        if self.held(&event.kind, &event.id).is_none() && self.waiting(&event.kind, &event.id).next().is_none() {
+            return Ok(false);
+        }
+        let received = InboxRow { consumer: event.consumer.clone(), event_id: event.event_id.clone() };
+        let is_same = |other: &WaitingEvent| (&other.consumer, &other.event_id) == (&received.consumer, &received.event_id);
+        if self.inbox.contains_key(&received) || self.waiting.values().any(is_same) {
+            return Err(Conflict::Duplicate { consumer: received.consumer, event_id: received.event_id });
+        }
+        self.inbox.insert(received, self.now);
+        self.last_waiting += 1;
+        event.number = self.last_waiting;
+        event.at = to_micros(event.at);
+        self.waiting.insert(event.number, event);
+        Ok(true)
+    }
+
+    pub(super) fn waiting<'a>(&'a self, kind: &'a str, id: &'a str) -> impl Iterator<Item = &'a WaitingEvent> {
+        self.waiting.values().filter(move |event| event.kind == kind && event.id == id)
+    }
+
+    pub(super) fn waited_for(&self, limit: usize) -> Vec<WaitingEvent> {
+        let free = self.waiting.values().filter(|event| self.held(&event.kind, &event.id).is_none());
+        free.take(limit).cloned().collect()
+    }
+
+    pub(super) fn waiting_counts(&self) -> Vec<(String, String, u64)> {
+        let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+        for event in self.waiting.values() {
+            *counts.entry((&event.kind, &event.id)).or_default() += 1;
+        }
+        counts.into_iter().map(|((kind, id), count)| (kind.to_owned(), id.to_owned(), count)).collect()
     }
 
     pub(super) fn hurry(&mut self, kind: &str, id: &str) -> u64 {

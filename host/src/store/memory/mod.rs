@@ -29,7 +29,7 @@ use super::{
     Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Figure, Found,
     Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches, Messages, NewMove, Note,
     Operations, OutboxRow, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources, Search, Sought,
-    Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange, Users,
+    Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange, Users, WaitingEvent,
 };
 use crate::clock::Clock;
 
@@ -259,6 +259,26 @@ impl Instances for Memory {
 
     async fn holds(&self) -> Result<Vec<(String, String)>, StoreError> {
         self.read(|state| state.holds.keys().cloned().collect())
+    }
+
+    async fn let_wait(&self, event: WaitingEvent) -> Result<bool, StoreError> {
+        self.write(|state| Ok(state.let_wait(event.clone())?))
+    }
+
+    async fn waited_for(&self, limit: usize) -> Result<Vec<WaitingEvent>, StoreError> {
+        self.read(|state| state.waited_for(limit))
+    }
+
+    async fn waiting(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<WaitingEvent>, StoreError> {
+        self.read(|state| state.waiting(kind, id).take(limit).cloned().collect())
+    }
+
+    async fn waiting_counts(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
+        self.read(State::waiting_counts)
+    }
+
+    async fn drop_waiting(&self, number: u64) -> Result<bool, StoreError> {
+        self.write(|state| Ok(state.waiting.remove(&number).is_some()))
     }
 
     async fn hurry(&self, kind: &str, id: &str, audit: Option<AuditEntry>) -> Result<u64, StoreError> {

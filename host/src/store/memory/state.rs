@@ -9,7 +9,7 @@ use millrace_workflow::Definition;
 use super::super::{
     AuditEntry, AuditRow, Backlog, Commit, CommitStats, Conflict, DeadLetter, Figure, Guard, HistoryRow, Hold, IdempotencyRow, InboxRow,
     KeysOf, Line, Listing, Note, OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, ReservationStatus, Resource, RunStatus, StepRun,
-    StockLevel, StockMove, Timer, figures,
+    StockLevel, StockMove, Timer, WaitingEvent, figures,
 };
 use super::accounts::Accounts;
 
@@ -55,6 +55,8 @@ pub(super) struct State {
     pub(super) history: HashMap<Name, BTreeMap<u64, HistoryRow>>,
     pub(super) timers: BTreeMap<(String, String, String), Timer>,
     pub(super) holds: BTreeMap<Name, Hold>,
+    pub(super) waiting: BTreeMap<u64, WaitingEvent>,
+    pub(super) last_waiting: u64,
     pub(super) runs: BTreeMap<u64, Aged<StepRun>>,
     pub(super) run_keys: HashMap<String, u64>,
     pub(super) open_runs: BTreeSet<u64>,
@@ -156,6 +158,7 @@ impl State {
         self.notes.retain(|_, note| (&note.kind, &note.id) != (&name.0, &name.1));
         self.prices.remove(name);
         self.holds.remove(name);
+        self.waiting.retain(|_, event| (&event.kind, &event.id) != (&name.0, &name.1));
         self.timers.retain(|(kind, id, _), _| (kind, id) != (&name.0, &name.1));
     }
 

@@ -59,6 +59,11 @@ pub(super) fn last_given(connection: &Connection) -> rusqlite::Result<u64> {
 
 /// Each filter has an index that holds its rows in the sequence of their numbers.
 pub(super) fn list(connection: &Connection, listing: &AuditListing) -> rusqlite::Result<Vec<AuditRow>> {
+    let (sql, values) = statement(listing);
+    connection.prepare_cached(&sql)?.query_map(params_from_iter(values), audit_row)?.collect()
+}
+
+pub(super) fn statement(listing: &AuditListing) -> (String, Vec<Value>) {
     let mut sql = format!("{ROW} WHERE seq < ?1");
     let mut values = vec![Value::from(listing.before.map_or(i64::MAX, int))];
     for (column, wanted) in [("actor", &listing.actor), ("action", &listing.action), ("subject", &listing.subject)] {
@@ -69,7 +74,7 @@ pub(super) fn list(connection: &Connection, listing: &AuditListing) -> rusqlite:
     }
     values.push(i64::try_from(listing.limit).unwrap_or(i64::MAX).into());
     sql.push_str(&format!(" ORDER BY seq DESC LIMIT ?{}", values.len()));
-    connection.prepare_cached(&sql)?.query_map(params_from_iter(values), audit_row)?.collect()
+    (sql, values)
 }
 
 pub(super) fn after(connection: &Connection, seq: u64, limit: usize) -> rusqlite::Result<Vec<AuditRow>> {

@@ -6,13 +6,14 @@ use rusqlite::{OptionalExtension, params};
 
 use super::super::figures::{self, Figure};
 use super::super::keys::Keyed;
-use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, InboxRow, Object, OutboxRow, Resource, RunStatus, Settled};
+use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, Object, OutboxRow, Resource, RunStatus, Settled};
 use super::super::{KeysOf, StepRun, Timer, Touched};
 use super::audit;
 use super::columns::{deadlines_text, int, run_kind_text, run_status_text};
 use super::idempotency::insert_idempotency;
 use super::keys::{self, Of};
 use super::stock;
+use super::waiting::insert_inbox;
 use super::writer::{UnitError, Writing, micros};
 use crate::faults::planted;
 
@@ -66,6 +67,11 @@ impl Prepared {
             && !planted("no-inbox")
         {
             insert_inbox(writing, inbox)?;
+        }
+        if let Some(event) = &self.commit.waited
+            && !super::waiting::remove(writing, event.number)?
+        {
+            return Err(super::waiting::duplicate(event).into());
         }
         if let Some(row) = &self.commit.idempotency
             && !planted("no-idempotency")
@@ -277,17 +283,6 @@ fn touch(writing: &Writing<'_>, touched: &Touched) -> Result<(), UnitError> {
     )?;
     if changed == 0 {
         return Err(Conflict::Version { kind: touched.kind.clone(), id: touched.id.clone() }.into());
-    }
-    Ok(())
-}
-
-fn insert_inbox(writing: &Writing<'_>, row: &InboxRow) -> Result<(), UnitError> {
-    let inserted = writing.run(
-        "INSERT INTO inbox (written_at, consumer, event_id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-        params![writing.tail.written_at, row.consumer, row.event_id],
-    )?;
-    if inserted == 0 {
-        return Err(Conflict::Duplicate { consumer: row.consumer.clone(), event_id: row.event_id.clone() }.into());
     }
     Ok(())
 }

@@ -48,6 +48,7 @@ pub(super) fn forget(writing: &Writing<'_>, kind: &str, instances: &[(String, u6
         writing.run("DELETE FROM history WHERE resource = ?1", [pk])?;
         writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;
         super::holds::end(writing, pk)?;
+        super::waiting::forget(writing, pk)?;
         writing.run("DELETE FROM step_runs WHERE resource_id = ?1 AND resource_kind = ?2", [id.as_str(), kind])?;
         writing.run("DELETE FROM reservations WHERE key = ?1 AND status <> 'reserved'", [id])?;
         gone += 1;

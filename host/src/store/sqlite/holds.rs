@@ -72,10 +72,14 @@ pub(super) fn kinds(connection: &Connection) -> rusqlite::Result<Vec<String>> {
 }
 
 pub(super) fn find(connection: &Connection, sought: &Sought) -> rusqlite::Result<Vec<Found>> {
+    let (sql, values) = statement(sought);
+    connection.prepare_cached(&sql)?.query_map(params_from_iter(values), found)?.collect()
+}
+
+pub(super) fn statement(sought: &Sought) -> (String, Vec<Value>) {
     let (from, values) = conditions(sought);
     let limit = i64::try_from(sought.limit).unwrap_or(i64::MAX);
-    let sql = format!("SELECT {COLUMNS} FROM {from} ORDER BY r.created_at DESC, r.id DESC LIMIT {limit}");
-    connection.prepare_cached(&sql)?.query_map(params_from_iter(values), found)?.collect()
+    (format!("SELECT {COLUMNS} FROM {from} ORDER BY r.created_at DESC, r.id DESC LIMIT {limit}"), values)
 }
 
 /// How many there are, up to the limit.
@@ -97,7 +101,7 @@ fn conditions(sought: &Sought) -> (String, Vec<Value>) {
     let from = match sought {
         // Few are held, so they come first.
         Sought { held: true, .. } => "holds h CROSS JOIN resources r ON r.pk = h.resource",
-        Sought { attention: true, .. } => "resources r INDEXED BY resources_attention LEFT JOIN holds h ON h.resource = r.pk",
+        Sought { attention: true, .. } => "resources r INDEXED BY resources_asking LEFT JOIN holds h ON h.resource = r.pk",
         Sought { finished: Some(false), owner: None, .. } => {
             "resources r INDEXED BY resources_active LEFT JOIN holds h ON h.resource = r.pk"
         }

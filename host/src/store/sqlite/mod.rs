@@ -20,6 +20,8 @@ mod mark;
 pub mod offline;
 mod opening;
 mod outbox;
+#[cfg(test)]
+mod plans;
 mod readers;
 mod registry;
 mod resources;
@@ -32,6 +34,7 @@ mod tests;
 mod tokens;
 mod unit;
 mod users;
+mod waiting;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -48,7 +51,7 @@ use super::{
     Figure, Found, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches, Messages,
     NewMove, Note, Operations, OutboxRow, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources,
     Search, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange,
-    Users,
+    Users, WaitingEvent,
 };
 use crate::clock::Clock;
 
@@ -252,6 +255,26 @@ impl Instances for Sqlite {
 
     async fn holds(&self) -> Result<Vec<(String, String)>, StoreError> {
         self.readers.read(|connection| holds::all(connection)).await
+    }
+
+    async fn let_wait(&self, event: WaitingEvent) -> Result<bool, StoreError> {
+        self.writer.write(move |writing| waiting::keep(writing, &event)).await
+    }
+
+    async fn waited_for(&self, limit: usize) -> Result<Vec<WaitingEvent>, StoreError> {
+        self.readers.read(move |connection| waiting::of_free(connection, limit)).await
+    }
+
+    async fn waiting(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<WaitingEvent>, StoreError> {
+        self.readers.look_up(|connection| waiting::of(connection, kind, id, limit)).await
+    }
+
+    async fn waiting_counts(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
+        self.readers.read(|connection| waiting::counts(connection)).await
+    }
+
+    async fn drop_waiting(&self, number: u64) -> Result<bool, StoreError> {
+        self.writer.write(move |writing| waiting::remove(writing, number)).await
     }
 
     async fn hurry(&self, kind: &str, id: &str, audit: Option<AuditEntry>) -> Result<u64, StoreError> {

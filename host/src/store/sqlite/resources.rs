@@ -58,6 +58,12 @@ pub(super) fn select_resource(connection: &Connection, kind: &str, id: &str) -> 
 
 /// Walks the index that has the asked-for sequence, so that the cost is that of the rows returned.
 pub(super) fn select_resources(connection: &Connection, listing: &Listing) -> rusqlite::Result<Vec<Resource>> {
+    let (sql, values) = statement(listing);
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_map(params_from_iter(values), resource_row)?.collect()
+}
+
+pub(super) fn statement(listing: &Listing) -> (String, Vec<Value>) {
     let mut sql = format!("{RESOURCE} WHERE kind = ?1");
     let mut values = vec![Value::from(listing.kind.clone())];
     if let Some(owner) = &listing.owner {
@@ -77,8 +83,7 @@ pub(super) fn select_resources(connection: &Connection, listing: &Listing) -> ru
     sql.push_str(if listing.by_id { " ORDER BY id" } else { " ORDER BY created_at DESC, id DESC" });
     values.push(i64::try_from(listing.limit).unwrap_or(i64::MAX).into());
     sql.push_str(&format!(" LIMIT ?{}", values.len()));
-    let mut statement = connection.prepare_cached(&sql)?;
-    statement.query_map(params_from_iter(values), resource_row)?.collect()
+    (sql, values)
 }
 
 pub(super) fn delete_resource(

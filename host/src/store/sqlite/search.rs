@@ -154,13 +154,18 @@ struct Walk {
 
 fn walk(moment: &Transaction<'_>, search: &Search) -> rusqlite::Result<Walk> {
     let bounds = bounds(search);
-    let mut conditions = conditions(search);
+    let conditions = conditions(search);
     let counts = conditions.iter().map(|condition| condition.count(moment, &bounds)).collect::<rusqlite::Result<Vec<_>>>()?;
     let fewest = counts.iter().enumerate().min_by_key(|(_, count)| **count).map(|(at, count)| (at, *count));
-    let Some((at, count)) = fewest else {
+    let Some(fewest) = fewest else {
         let all = Part::all([Part::new("k.kind = ?", [Value::from(search.kind.clone())]), bounds]);
         return Ok(statement(NEWEST, Part::default(), all, READ));
     };
+    Ok(led(conditions, fewest, bounds))
+}
+
+/// Led by the condition at this place, of which there are so many entries, counted so far.
+fn led(mut conditions: Vec<Condition>, (at, count): (usize, i64), bounds: Part) -> Walk {
     let leading = conditions.remove(at);
     let others = conditions.into_iter().map(|condition| condition.of_resource).filter(|part| !part.sql.is_empty());
     let others = Part::all(others);
@@ -175,9 +180,9 @@ fn walk(moment: &Transaction<'_>, search: &Search) -> rusqlite::Result<Walk> {
         Some((index, numbered)) if count > FEW => {
             let size = Part::new("k.value BETWEEN ? AND ?", leading.fits.values[2..].to_vec());
             let fits = Part::all(std::iter::once(size).chain((!others.sql.is_empty()).then_some(others)));
-            Ok(statement(index, fits, Part::all([numbered, bounds]), looked_at))
+            statement(index, fits, Part::all([numbered, bounds]), looked_at)
         }
-        _ => Ok(statement(leading.index, others, Part::all([leading.fits, bounds]), looked_at)),
+        _ => statement(leading.index, others, Part::all([leading.fits, bounds]), looked_at),
     }
 }
 
@@ -217,4 +222,16 @@ pub(super) fn find(connection: &mut Connection, search: &Search) -> rusqlite::Re
     let resources = wanted.iter().map(|(_, id)| select_resource(&moment, &search.kind, id)).collect::<rusqlite::Result<Vec<_>>>()?;
     let next = next.map(|(at, id)| Ok::<_, rusqlite::Error>((time_of(at)?, id))).transpose()?;
     Ok(Matches { resources: resources.into_iter().flatten().collect(), next })
+}
+
+/// Every statement that may be made of a search, whichever condition leads and however many entries there are: the texts, what they are led by,
+/// and whether the entries that lead are few.
+#[cfg(test)]
+pub(super) fn statements(search: &Search) -> Vec<(String, &'static str, bool)> {
+    let each = (0..conditions(search).len()).flat_map(|at| [(at, FEW), (at, FEW + 1)]);
+    let walks = each.map(|(at, count)| {
+        let index = conditions(search)[at].index;
+        (led(conditions(search), (at, count), bounds(search)).statement.sql, index, count <= FEW)
+    });
+    walks.collect()
 }

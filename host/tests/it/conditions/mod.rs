@@ -5,6 +5,7 @@
 
 mod archive;
 mod backups;
+mod by_email;
 mod clocks;
 mod components;
 mod copies;

@@ -97,6 +97,11 @@ async fn an_attempt_that_failed_is_made_again_as_it_was_and_tells_nothing_privat
     assert_eq!((&kept["instance"], &kept["outcome"], &kept["attempt"]), (&json!(id), &json!("transient"), &json!(1)), "{kept}");
     assert!(kept["reason"].as_str().unwrap().contains("gateway is down"), "{kept}");
     let run = kept["run"].as_str().unwrap().to_owned();
+    let shown = designer.get(&format!("/operator/instances/orders/{id}")).await.body;
+    let attempt = &shown["attempts"][0];
+    assert_eq!((&attempt["run"], &attempt["attempt"], &attempt["reason"]), (&kept["run"], &json!(1), &kept["reason"]), "{shown}");
+    let at = |name: &str| attempt[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    assert!(at("beganAt") <= at("endedAt") && attempt["endedAt"] == kept["at"], "{attempt}");
     let replay = json!({"run": run, "attempt": 1});
     let made = designer.post("/operator/components/payment-processor/replay", &replay).await;
     assert_eq!((made.status, &made.body["same"], &made.body["complete"]), (StatusCode::OK, &json!(true), &json!(true)), "{made:?}");
@@ -110,7 +115,12 @@ async fn an_attempt_that_failed_is_made_again_as_it_was_and_tells_nothing_privat
     let listed = ask(&["components", "replay"]);
     assert!(listed.0 && listed.1.contains(&run), "{}", listed.1);
     let other = built("payment-v2.wasm");
-    let (ok, said) = ask(&["components", "replay", &run, "--attempt", "1", "--digest", other.to_str().unwrap()]);
+    let (other, on_other) =
+        (other.to_str().unwrap(), ["components", "replay", &run, "--attempt", "1", "--digest", other.to_str().unwrap()]);
+    let (ok, said) = ask(&on_other);
+    assert!(!ok && said.contains("has not served"), "what nobody has let serve is given nothing private: {said}");
+    assert!(ask(&["components", "swap", "payment-processor", other, "--reason", "it is better"]).0);
+    let (ok, said) = ask(&on_other);
     assert!(ok && said.starts_with("the same answer: transient"), "{said}");
     let none = designer.post("/operator/components/payment-processor/replay", &json!({"run": "order-0:step-payment:1"})).await;
     assert_eq!(none.status, StatusCode::NOT_FOUND, "{none:?}");

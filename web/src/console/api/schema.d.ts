@@ -697,6 +697,34 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description An attempt at a run that failed. */
+        Attempt: {
+            /** @description Key of its run. */
+            run: string;
+            /** @description Name of the step. */
+            step: string;
+            /**
+             * Format: uint32
+             * @description Which attempt, from 1.
+             */
+            attempt: number;
+            /**
+             * Format: date-time
+             * @description When it began; it may have waited for a place first.
+             */
+            beganAt: string;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            endedAt: string;
+            /** @description SHA-256 of the version that ran, in hex. */
+            digest: string;
+            /** @description `transient`, `permanent`, or `broken` if something ended it. */
+            outcome: string;
+            /** @description Why, for a person. */
+            reason: string | null;
+        };
         /** @description A component that is left alone for a while. */
         BreakerBody: {
             /** @description Name of the component. */
@@ -1308,8 +1336,12 @@ export interface components {
             historyNext: number | null;
             /** @description Starts of steps and tasks, the oldest first; those that have ended are forgotten after a while. */
             runs: components["schemas"]["Run"][];
+            /** @description Attempts that failed, the oldest first, as far as the process still has them: see `GET /operator/recordings`. The others are in the history. */
+            attempts: components["schemas"]["Attempt"][];
             /** @description Timers that run. */
             timers: components["schemas"]["Timer"][];
+            /** @description Events that came while somebody held it, in the sequence in which they will move it when it is released; at most 100. */
+            waiting: components["schemas"]["WaitingForRelease"][];
             /** @description What happens next, in words. */
             next: components["schemas"]["Next"][];
             /** @description Transitions that may be fired by hand in its state. */
@@ -1475,7 +1507,7 @@ export interface components {
         };
         /** @description Something that follows, or that keeps it from following. */
         Next: {
-            /** @description `held`, `running`, `attempt`, `aside`, `timer`, `waits` or `end`. */
+            /** @description `held`, `events`, `running`, `attempt`, `aside`, `timer`, `waits` or `end`. */
             what: string;
             /** @description For a person. */
             text: string;
@@ -1952,6 +1984,20 @@ export interface components {
              * @description Instances that are held.
              */
             held: number;
+        };
+        /** @description An event that came while its instance was held. */
+        WaitingForRelease: {
+            /** @description Transition that it asks for. */
+            transition: string;
+            /** @description Id of the event. */
+            event: string;
+            /** @description Consumer that has received it. */
+            consumer: string;
+            /**
+             * Format: date-time
+             * @description When it came.
+             */
+            at: string;
         };
         /** @description One thing that is wrong with a request. */
         WrongField: {

@@ -79,6 +79,8 @@ function Shown({ instance, onChanged }: { instance: api.Instance; onChanged: () 
             <Told instance={instance} />
           </Panel>
           <Runs runs={instance.runs} />
+          <Attempts attempts={instance.attempts} />
+          <WaitingEvents events={instance.waiting} />
         </div>
         <div className="stack">
           <Panel title="About it">
@@ -211,6 +213,81 @@ function Runs({ runs }: { runs: api.Instance['runs'] }) {
   return (
     <Panel title="Runs of steps">
       <Table label="Runs" columns={RUNS} rows={runs} keyOf={({ key }) => key} empty="None" />
+    </Panel>
+  )
+}
+
+const ATTEMPTS: readonly Column<api.Instance['attempts'][number]>[] = [
+  {
+    name: 'Attempt',
+    width: '2fr',
+    cell: ({ step, attempt, run, digest }) => (
+      <div title={run}>
+        {step}, {attempt}
+        <span className="table-sub">on {short(digest)}</span>
+      </div>
+    ),
+  },
+  {
+    name: 'When',
+    width: '8rem',
+    cell: ({ beganAt, endedAt }) => (
+      <div>
+        <time dateTime={beganAt}>{exactTime(beganAt)}</time>
+        <span className="table-sub">took {(Date.parse(endedAt) - Date.parse(beganAt)).toLocaleString()} ms</span>
+      </div>
+    ),
+  },
+  {
+    name: 'Why it failed',
+    width: '3fr',
+    cell: ({ outcome, reason }) => (
+      <div>
+        {reason ?? ''}
+        <span className="table-sub">{outcome}</span>
+      </div>
+    ),
+  },
+]
+
+/** Those that were made again; the last one of each stay is told by what happened. */
+function Attempts({ attempts }: { attempts: api.Instance['attempts'] }) {
+  if (attempts.length === 0) return null
+  return (
+    <Panel title="Attempts that failed">
+      <Table
+        label="Attempts"
+        columns={ATTEMPTS}
+        rows={attempts}
+        keyOf={({ run, attempt, endedAt }) => `${run} ${attempt} ${endedAt}`}
+        empty="None"
+      />
+    </Panel>
+  )
+}
+
+const WAITING: readonly Column<api.Instance['waiting'][number]>[] = [
+  {
+    name: 'Asks for',
+    width: '3fr',
+    cell: ({ transition, event }) => <div title={event}>{transition}</div>,
+  },
+  { name: 'Heard by', width: '3fr', cell: ({ consumer }) => consumer },
+  { name: 'Came', width: '8rem', cell: ({ at }) => <time dateTime={at}>{exactTime(at)}</time> },
+]
+
+/** What moves the instance, in this sequence, once it is released. */
+function WaitingEvents({ events }: { events: api.Instance['waiting'] }) {
+  if (events.length === 0) return null
+  return (
+    <Panel title="Events that wait for its release">
+      <Table
+        label="Waiting events"
+        columns={WAITING}
+        rows={events}
+        keyOf={({ event, consumer }) => consumer + event}
+        empty="None"
+      />
     </Panel>
   )
 }
