@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use futures::future::BoxFuture;
 use parking_lot::RwLock;
 use rustix::fs::{Access, access};
 
@@ -13,7 +14,7 @@ use super::live::Switch;
 use crate::config::{self, Environment};
 use crate::durable;
 use crate::plan::Plan;
-use crate::services::console::{Changed, Configs, Judged, Written, digest};
+use crate::services::console::{Changed, Configs, Judged, TakeOver, Written, digest};
 
 /// The file that the process was started from.
 pub(super) struct ConfigFile {
@@ -154,9 +155,13 @@ impl Configs for ConfigFile {
         durable::replace(&self.path, text.as_bytes())
     }
 
-    fn take(&self, text: &str, plan: Plan) -> anyhow::Result<()> {
+    fn prepare(&self, plan: Plan) -> BoxFuture<'static, anyhow::Result<TakeOver>> {
+        Box::pin(Arc::clone(&self.switch).prepare(plan))
+    }
+
+    fn take(&self, text: &str, take_over: TakeOver) -> anyhow::Result<()> {
         let mut runs = self.runs.write();
-        self.switch.take(plan)?;
+        take_over()?;
         *runs = Some(Runs::of(text.to_owned()));
         Ok(())
     }

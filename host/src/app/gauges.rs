@@ -19,7 +19,6 @@ struct Gauges {
     metrics: Metrics,
     engine: Dependencies,
     store: Arc<dyn Operations>,
-    components: Vec<String>,
     /// Module name of the database.
     database: Option<String>,
     bus: Option<(String, Arc<dyn Bus>)>,
@@ -35,7 +34,6 @@ pub(super) fn register(metrics: &Metrics, plan: &Plan, core: &Core, backlogs: &A
         metrics: metrics.clone(),
         engine: core.engine.clone(),
         store: Arc::clone(&core.store.operations),
-        components: plan.components.iter().map(|component| component.name.clone()).collect(),
         database: plan.database.as_ref().map(|database| database.name.clone()),
         bus: name.zip(core.bus.clone()),
         backlogs: Arc::clone(backlogs),
@@ -71,8 +69,8 @@ impl Gauges {
 
     fn read_workflows(&self) {
         for counts in self.engine.active.counts() {
-            self.metrics.set_active_workflows(counts.workflow, counts.unfinished);
-            counts.states.iter().for_each(|(state, count)| self.metrics.set_workflow_instances(counts.workflow, state, *count));
+            self.metrics.set_active_workflows(&counts.workflow, counts.unfinished);
+            counts.states.iter().for_each(|(state, count)| self.metrics.set_workflow_instances(&counts.workflow, state, *count));
         }
     }
 
@@ -118,12 +116,13 @@ impl Gauges {
         let age = |at: jiff::Timestamp| Duration::try_from(now.duration_since(at)).unwrap_or_default();
         self.metrics.set_outbox(backlog.outbox, backlog.oldest_outbox.map_or(Duration::ZERO, age));
         self.metrics.set_waiting(backlog.parked, backlog.attention, backlog.due);
-        for definition in self.engine.workflows.definitions() {
+        for pinned in self.engine.workflows.machines() {
+            let definition = pinned.machine.definition();
             let oldest = backlog.oldest_active.iter().find(|(workflow, _)| *workflow == definition.name);
             self.metrics.set_oldest_active(&definition.name, oldest.map_or(Duration::ZERO, |(_, changed)| age(*changed)));
         }
-        for component in &self.components {
-            self.metrics.set_quarantined(component, backlog.quarantined.contains(component));
+        for component in self.engine.runtime.names() {
+            self.metrics.set_quarantined(&component, backlog.quarantined.contains(&component));
         }
     }
 }

@@ -80,17 +80,22 @@ pub(super) fn register(health: &HealthChecks, plan: &Plan, core: &Core, backlogs
         });
     }
     register_credentials(health, plan, engine);
+    register_components(health, plan, engine);
+    if let (Some(bus), Some(of_plan)) = (bus, &plan.bus) {
+        let (bus, refusals, strangers) = (Arc::clone(bus), Arc::clone(&core.refusals), Arc::clone(&core.strangers));
+        let settings = of_plan.clone();
+        health.add(of_plan.name(), move || std::future::ready(check_bus(bus.as_ref(), &refusals, &strangers, &settings)));
+    }
+}
+
+/// Adds a check for each component.
+pub(super) fn register_components(health: &HealthChecks, plan: &Plan, engine: &Dependencies) {
     for component in &plan.components {
         let (engine, name) = (engine.clone(), component.name.clone());
         health.add(&component.name, move || {
             let check = check_component(&engine, &name);
             async move { check }
         });
-    }
-    if let (Some(bus), Some(of_plan)) = (bus, &plan.bus) {
-        let (bus, refusals, strangers) = (Arc::clone(bus), Arc::clone(&core.refusals), Arc::clone(&core.strangers));
-        let settings = of_plan.clone();
-        health.add(of_plan.name(), move || std::future::ready(check_bus(bus.as_ref(), &refusals, &strangers, &settings)));
     }
 }
 

@@ -1,20 +1,22 @@
-//! What of a running process is exchanged when its config changes: what answers, at each address.
+//! What of a running process is exchanged when its config changes: what answers at each address, workflows and components.
 //!
-//! The new routers are made aside, over the same store, engine and components, and put in their place at once. Requests under way end on
-//! what they began with. Whatever else a plan says takes a restart, see [`crate::plan::changes`].
+//! Everything new is made aside, over the same store and engine, and put in its place at once. Requests and runs under way end on what they
+//! began with. Whatever else a plan says takes a restart, see [`crate::plan::changes`].
 
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
-use super::parts::{Core, Rebuild};
+use super::exchange::Exchange;
+use super::parts::Core;
 use crate::http::{self, Current, HttpParts, Routers};
 use crate::plan::Plan;
+use crate::services::console::TakeOver;
 
 /// What answers, and how another one is made.
 struct Serving {
     parts: HttpParts,
-    resources: Option<Rebuild>,
+    engine: Option<Exchange>,
     public: Current,
     operator: Option<Current>,
 }
@@ -42,7 +44,7 @@ impl Switch {
         let Routers { public, operator } = http::routers(parts.clone());
         let (public, operator) = (Current::new(public), operator.map(Current::new));
         let routers = Routers { public: public.router(), operator: operator.as_ref().map(Current::router) };
-        *self.serving.lock() = Some(Serving { parts, resources: core.map(Core::rebuilding), public, operator });
+        *self.serving.lock() = Some(Serving { engine: core.map(|core| Exchange::of(core, &parts.health)), parts, public, operator });
         routers
     }
 
@@ -51,23 +53,39 @@ impl Switch {
         *self.serving.lock() = None;
     }
 
-    /// Has requests that begin from now on answered as `plan` says, of which nothing takes a restart.
+    /// Makes what `plan` says aside, of which nothing takes a restart. Nothing has changed before the answer is called.
     ///
     /// # Errors
-    /// It cannot be built, and what was before answers on; the process does not serve.
-    pub(super) fn take(&self, plan: Plan) -> anyhow::Result<()> {
-        let mut serving = self.serving.lock();
-        let serving = serving.as_mut().ok_or_else(|| anyhow::anyhow!("the process does not serve now"))?;
+    /// It cannot be built, and why.
+    pub(super) async fn prepare(self: Arc<Self>, plan: Plan) -> anyhow::Result<TakeOver> {
         let plan = Arc::new(plan);
-        let resources = serving.resources.as_ref().map(|rebuild| rebuild(&plan)).transpose()?;
-        let parts = HttpParts { plan: Arc::clone(&plan), resources, ..serving.parts.clone() };
+        let found = self.serving.lock().as_ref().map(|serving| (serving.parts.clone(), serving.engine.clone()));
+        let Some((parts, engine)) = found else { return Ok(Box::new(|| Err(not_serving()))) };
+        let mut ready = match &engine {
+            Some(engine) => Some(engine.prepare(&plan).await?),
+            None => None,
+        };
+        let resources = ready.as_mut().and_then(|ready| ready.resources.take());
+        let parts = HttpParts { plan: Arc::clone(&plan), resources, ..parts };
         let routers = http::routers(parts.clone());
-        serving.public.put(routers.public);
-        if let (Some(current), Some(router)) = (&serving.operator, routers.operator) {
-            current.put(router);
-        }
-        serving.parts = parts;
-        *self.plan.write() = plan;
-        Ok(())
+        Ok(Box::new(move || {
+            let mut serving = self.serving.lock();
+            let serving = serving.as_mut().ok_or_else(not_serving)?;
+            // What requests ask for is there before they can ask for it.
+            if let Some((engine, ready)) = serving.engine.as_ref().zip(ready) {
+                engine.put(&self.plan(), &plan, ready);
+            }
+            serving.public.put(routers.public);
+            if let (Some(current), Some(router)) = (&serving.operator, routers.operator) {
+                current.put(router);
+            }
+            serving.parts = parts;
+            *self.plan.write() = plan;
+            Ok(())
+        }))
     }
+}
+
+fn not_serving() -> anyhow::Error {
+    anyhow::anyhow!("the process does not serve now")
 }

@@ -6,6 +6,7 @@ mod backlogs;
 mod configs;
 mod consumers;
 mod descriptors;
+mod exchange;
 mod gauges;
 mod health;
 mod live;
@@ -115,7 +116,7 @@ impl App {
             health::register_catalogue(&health, &core.resources);
             health::register_keying(&health, &plan, &core.keying);
             health::register_archive(&health, core.archive.as_ref());
-            health::register_lacks(&health, &core.stranded(&plan)).await?;
+            health::register_lacks(&health, &core.stranded).await?;
             let held = parts::held(&plan, core);
             health::register_held(&health, held.as_ref());
             gauges::register(&metrics, &plan, core, backlogs, held);
@@ -288,7 +289,7 @@ impl App {
 
 /// The config, for those who want to change it.
 fn desk(plan: &Plan, core: Option<&Core>, switch: &Arc<Switch>, surroundings: &Surroundings, health: &HealthChecks) -> ConfigDesk {
-    let stranded = core.map(|core| core.stranded(plan));
+    let stranded = core.map(|core| core.stranded.clone());
     let history = History::new(configs::history_folder(plan));
     let audit = core.map(|core| Arc::clone(&core.store.audit));
     let keeping = Keeping::new(history, audit, surroundings.compiler.clone(), surroundings.clock.clone());

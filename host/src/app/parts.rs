@@ -44,9 +44,6 @@ pub struct Surroundings {
     pub environment: Environment,
 }
 
-/// Makes the handlers of another plan.
-pub(super) type Rebuild = Box<dyn Fn(&Plan) -> anyhow::Result<Resources> + Send + Sync>;
-
 /// The parts of a process that has a database.
 pub(super) struct Core {
     pub store: Store,
@@ -67,23 +64,10 @@ pub(super) struct Core {
     pub archive: Option<Archive>,
     /// What gives keys to resources that lack them.
     pub keying: Keying,
+    /// What unfinished instances need, and the config names or not.
+    pub stranded: Stranded,
     /// Counts what a cached list must not outlive.
-    generation: Generation,
-}
-
-impl Core {
-    /// Makes the handlers of another plan over the same parts.
-    pub(super) fn rebuilding(&self) -> Rebuild {
-        let (store, engine, pipeline, generation) =
-            (self.store.clone(), self.engine.clone(), self.pipeline.clone(), self.generation.clone());
-        Box::new(move |plan| resources_of(plan, &store, &engine, &pipeline, generation.clone()))
-    }
-
-    /// What unfinished instances need, and the config of `plan` names or not.
-    pub(super) fn stranded(&self, plan: &Plan) -> Stranded {
-        let Dependencies { store, workflows, .. } = self.engine.clone();
-        Stranded::new(store, workflows, Names::of(plan))
-    }
+    pub generation: Generation,
 }
 
 /// Tells once that the store cannot go on.
@@ -171,7 +155,8 @@ pub(super) async fn core(
     let unrecovered = recovered(&store, &suspects).await?.then_some(suspects);
 
     let workflows = Arc::new(Workflows::open(Arc::clone(&store.instances), &plan.workflows).await?);
-    let active = Active::new(workflows.definitions(), &store.instances.unfinished().await?);
+    let definitions = plan.workflows.iter().map(|workflow| workflow.machine.definition());
+    let active = Active::new(definitions, &store.instances.unfinished().await?);
     let per_owner = PerOwner::open(store.instances.as_ref(), &plan.resources).await?;
     let generation = Generation::default();
     let runtime = runtime(plan, database, surroundings, &store, &generation).await?;
@@ -206,6 +191,7 @@ pub(super) async fn core(
         tasks.spawn_long("recovery", recovering);
     }
     let internal = internal(plan, &store, &generation);
+    let stranded = Stranded::new(Arc::clone(&store.instances), Arc::clone(&engine.workflows), Names::of(plan));
     let (kept, operations) = (Arc::clone(&store.resources), Arc::clone(&store.operations));
     let archive =
         Archive::new(plan, kept, operations, (Arc::clone(&engine.recordings), engine.clock.clone(), metrics.clone()), keying.done());
@@ -226,6 +212,7 @@ pub(super) async fn core(
         internal,
         archive,
         keying,
+        stranded,
         generation,
     })
 }
@@ -247,7 +234,8 @@ async fn recovered(store: &Store, suspects: &[String]) -> anyhow::Result<bool> {
     }
 }
 
-fn resources_of(
+/// The handlers of a plan over these parts.
+pub(super) fn resources_of(
     plan: &Plan,
     kept: &Store,
     engine: &Dependencies,

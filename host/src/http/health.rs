@@ -156,6 +156,11 @@ impl HealthChecks {
         self.inner.checks.write().insert(module.into(), Arc::new(move || Box::pin(check())));
     }
 
+    /// Forgets the check of a module.
+    pub fn remove(&self, module: &str) {
+        self.inner.checks.write().remove(module);
+    }
+
     /// Adds a check of what is no module. If a module has its name, it is called `host:<name>`.
     pub fn add_own<F, Fut>(&self, name: impl Into<String>, check: F)
     where

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{Endpoint, Module, Plan, Runs};
+use crate::runtime::{ComponentSettings, Grant};
 
 /// What is different in `new` and takes a restart, by the names of its parts: `module web-server`, `workflow return-processing`. Routes with their
-/// limits and middlewares, web files, and what an `operator.api` lets whom do change while the process runs, and are not among them.
+/// limits and middlewares, web files, workflows with their steps, components, and what an `operator.api` lets whom do change while the process
+/// runs, and are not among them.
 #[must_use]
 pub fn needs_restart(running: &Plan, new: &Plan) -> Vec<String> {
     let mut parts = BTreeSet::new();
@@ -31,7 +33,8 @@ pub fn needs_restart(running: &Plan, new: &Plan) -> Vec<String> {
     one!(database);
     each!(resources);
     each!(proxies);
-    each!(components);
+    let both_have_components = !running.components.is_empty() && !new.components.is_empty();
+    components_to_restart(running, new, both_have_components).into_iter().for_each(&mut module);
     each!(handlers);
     if running.bus != new.bus {
         running.bus.iter().chain(&new.bus).for_each(|bus| module(bus.name()));
@@ -40,17 +43,16 @@ pub fn needs_restart(running: &Plan, new: &Plan) -> Vec<String> {
     if listens(running) != listens(new) {
         listens(running).iter().chain(&listens(new)).for_each(|(_, server)| module(&server.name));
     }
-    let runs = |plan: &Plan| -> Vec<Module> { plan.modules.iter().filter(|module| module.runs != Runs::Nothing).cloned().collect() };
+    let runs = |plan: &Plan| -> Vec<Module> {
+        let is_live = |module: &Module| module.runs == Runs::Nothing || module.runs == Runs::Component && both_have_components;
+        plan.modules.iter().filter(|module| !is_live(module)).cloned().collect()
+    };
     let (these, others) = (runs(running), runs(new));
     these
         .iter()
         .filter(|one| !others.contains(one))
         .chain(others.iter().filter(|one| !these.contains(one)))
         .for_each(|one| module(&one.name));
-    for (these, others) in [(&running.workflows, &new.workflows), (&new.workflows, &running.workflows)] {
-        let different = these.iter().filter(|workflow| !others.contains(workflow));
-        parts.extend(different.map(|workflow| format!("workflow {}", workflow.machine.name())));
-    }
     let mut also = |is_different: bool, what: &str| {
         if is_different {
             parts.insert(what.to_owned());
@@ -64,6 +66,26 @@ pub fn needs_restart(running: &Plan, new: &Plan) -> Vec<String> {
     also(running.runtime != new.runtime, "workflows");
     also(these != others && these.len() == others.len() && parts_alike(&these, &others), "the sequence in which modules start");
     parts.into_iter().collect()
+}
+
+/// Names of components that do not change while the process runs: the first of them and the last, whose modules start what looks for new versions,
+/// and those that are known elsewhere by other secrets than before.
+fn components_to_restart<'a>(running: &'a Plan, new: &'a Plan, both_have_components: bool) -> BTreeSet<&'a str> {
+    let mut names = BTreeSet::new();
+    for (these, others) in [(&running.components, &new.components), (&new.components, &running.components)] {
+        for component in these.iter().filter(|component| !others.contains(component)) {
+            let other = others.iter().find(|other| other.name == component.name);
+            if !both_have_components || credentials(Some(component)) != credentials(other) {
+                names.insert(component.name.as_str());
+            }
+        }
+    }
+    names
+}
+
+fn credentials(component: Option<&ComponentSettings>) -> Vec<&Grant> {
+    let grants = component.into_iter().flat_map(|component| &component.capabilities.http);
+    grants.filter(|grant| grant.credential.is_some()).collect()
 }
 
 fn parts_alike(these: &[Module], others: &[Module]) -> bool {

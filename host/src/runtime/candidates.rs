@@ -25,8 +25,8 @@ pub const MAX_COMPONENT_BYTES: usize = 32 << 20;
 impl Runtime {
     /// What the config says of a component.
     #[must_use]
-    pub fn settings(&self, component: &str) -> Option<&ComponentSettings> {
-        self.slot(component).ok().map(|slot| &slot.settings)
+    pub fn settings(&self, component: &str) -> Option<ComponentSettings> {
+        self.slot(component).ok().map(|slot| slot.settings.clone())
     }
 
     /// The versions of a component that are ready to serve at once, those that served last first.
@@ -43,7 +43,7 @@ impl Runtime {
     pub async fn judge(&self, component: &str, file: Bytes) -> anyhow::Result<ActiveVersion> {
         let slot = self.slot(component)?;
         let _turn = slot.turn.lock().await;
-        let version = self.loader.judge(slot, &file).await.map_err(|reason| anyhow!("the file {reason}"))?;
+        let version = self.loader.judge(&slot, &file).await.map_err(|reason| anyhow!("the file {reason}"))?;
         Ok(version.about.clone())
     }
 
@@ -65,7 +65,7 @@ impl Runtime {
         // In the line of those that were attempted before, which leaves places to those that count.
         let _place = self.place(component, true).await;
         let began = Instant::now();
-        let terms = terms(slot, &version, &job);
+        let terms = terms(&slot, &version, &job);
         let terms = Terms { granted: Arc::default(), deck: tape.map(Deck::playing), ..terms };
         let job = guest_job(&self.clock, job, slot.config_for(step_config));
         let (report, _) = attempt(&self.sandbox, &version, terms, &job, began).await;
@@ -79,7 +79,7 @@ impl Runtime {
     /// There is no such component or version.
     pub async fn replay(&self, component: &str, digest: &str, recording: &Recording) -> anyhow::Result<Said> {
         let slot = self.slot(component)?;
-        let version = self.version(slot, digest).await?;
+        let version = self.version(&slot, digest).await?;
         let _place = self.place(component, true).await;
         let Recording { job, tape, wall, .. } = recording;
         let (instance, step) = (job.instance_id.clone(), job.step.clone());
@@ -97,8 +97,8 @@ impl Runtime {
     /// There is no such component or version, or it is not that component.
     pub async fn candidate(&self, component: &str, digest: &str) -> anyhow::Result<Candidate> {
         let slot = self.slot(component)?;
-        let version = self.version(slot, digest).await?;
-        self.loader.check_name_before(slot, &version).await.map_err(|reason| anyhow!("version {digest} {reason}"))?;
+        let version = self.version(&slot, digest).await?;
+        self.loader.check_name_before(&slot, &version).await.map_err(|reason| anyhow!("version {digest} {reason}"))?;
         Ok(Candidate::new(version))
     }
 
@@ -135,7 +135,7 @@ impl Runtime {
         let Err(error) = self.put_in_place(component, digest).await else { return Ok(()) };
         let slot = self.slot(component)?;
         let _turn = slot.turn.lock().await;
-        let refusal = match self.loader.look_at_file(slot).await {
+        let refusal = match self.loader.look_at_file(&slot).await {
             Found::Version(other) => {
                 let reason = format!(
                     "'{}' has version {}, which the next start takes; the version that serves could not be written there: {error:#}",
@@ -147,7 +147,7 @@ impl Runtime {
             Found::Refused(refusal) => Some(refusal),
             Found::Same | Found::StillRefused => None,
         };
-        refusal.into_iter().for_each(|refusal| self.refused(slot, refusal));
+        refusal.into_iter().for_each(|refusal| self.refused(&slot, refusal));
         Err(error)
     }
 }

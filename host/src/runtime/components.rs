@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
+use arc_swap::ArcSwap;
 use futures::future::{BoxFuture, join_all};
 use serde_json::{Map, Value};
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
 use super::attempt::{attempt, guest_job, terms};
 use super::code_cache::CodeCache;
@@ -57,15 +58,26 @@ impl Place {
     }
 }
 
-/// All components of this process.
+/// The components of one plan, by name.
+pub(super) struct Slots {
+    pub(super) named: BTreeMap<String, Arc<Slot>>,
+    /// Those of the plan before that this one no longer names: an instance may have begun while they were exchanged.
+    pub(super) leaving: BTreeMap<String, Arc<Slot>>,
+}
+
+/// All components of this process. They can be exchanged while it runs.
 pub struct Runtime {
     pub(super) clock: Clock,
     pub(super) places: Places,
     pub(super) sandbox: Arc<Sandbox>,
     pub(super) loader: Loader,
-    slots: BTreeMap<String, Arc<Slot>>,
-    remember: Remember,
-    events: broadcast::Sender<SwapEvent>,
+    pub(super) slots: ArcSwap<Slots>,
+    /// Modules that components may call, by name.
+    pub(super) services: HashMap<String, InProcess>,
+    /// The components have been exchanged.
+    pub(super) exchanged: Notify,
+    pub(super) remember: Remember,
+    pub(super) events: broadcast::Sender<SwapEvent>,
     _ticker: Ticker,
 }
 
@@ -92,11 +104,13 @@ impl Runtime {
         let sandbox = Arc::new(Sandbox::new(engine.clone(), clock.clone()));
         let loader = Loader::new(settings.compiler, engine.clone(), kept, Arc::clone(&sandbox), clock.clone());
         let slots = slots(components, &services, &engine)?;
+        let exchanged = Notify::new();
         let places = Places::new(runs, slots.len());
         let (events, _) = broadcast::channel(MAX_EVENTS);
-        let runtime = Arc::new(Self { clock, places, sandbox, loader, slots, remember, events, _ticker: ticker });
+        let slots = ArcSwap::from_pointee(Slots { named: slots, leaving: BTreeMap::new() });
+        let runtime = Arc::new(Self { clock, places, sandbox, loader, slots, services, exchanged, remember, events, _ticker: ticker });
         let good: HashMap<String, String> = good.into_iter().collect();
-        join_all(runtime.slots.values().map(|slot| runtime.load_at_start(slot, good.get(&slot.settings.name)))).await;
+        join_all(runtime.slots().iter().map(|slot| runtime.load_at_start(slot, good.get(&slot.settings.name)))).await;
         runtime.tidy().await;
         Ok(runtime)
     }
@@ -104,8 +118,12 @@ impl Runtime {
     /// Waits until a component may run; `again` if the job was attempted before, since such jobs have a part of the places only.
     pub async fn place(&self, component: &str, again: bool) -> Place {
         let asked = Instant::now();
-        let held = match self.slots.get(component) {
-            Some(slot) => Some((Arc::clone(slot), self.places.take(slot.number, again).await)),
+        let held = match self.find(component) {
+            Some(slot) => {
+                let taken = self.places.take(slot.number, again).await;
+                // After the wait: a run that waited uses the component as it is now.
+                Some((self.find(component).filter(|now| now.number == slot.number).unwrap_or(slot), taken))
+            }
             None => None,
         };
         Place { asked, held }
@@ -120,7 +138,7 @@ impl Runtime {
     /// How many jobs of a component run, and how many wait for a place.
     #[must_use]
     pub fn crowd(&self, component: &str) -> Option<Crowd> {
-        self.slots.get(component).map(|slot| self.places.crowd(slot.number))
+        self.find(component).map(|slot| self.places.crowd(slot.number))
     }
 
     /// [`Runtime::run_in`] a place of its own, as a first attempt.
@@ -154,29 +172,29 @@ impl Runtime {
         report.map(|answer| answer.unwrap_or_else(|why| Verdict::Transient(format!("component '{component}' (version {digest}) {why}"))))
     }
 
-    /// Whether the config has this component.
+    /// Whether the config has this component, or had it until it was exchanged last.
     #[must_use]
     pub fn has(&self, component: &str) -> bool {
-        self.slots.contains_key(component)
+        self.find(component).is_some()
     }
 
     /// The version that serves a component.
     #[must_use]
     pub fn active(&self, component: &str) -> Option<ActiveVersion> {
-        Some(self.slots.get(component)?.serving()?.about.clone())
+        Some(self.find(component)?.serving()?.about.clone())
     }
 
     /// Digest of the version that serves a component.
     #[must_use]
     pub fn digest(&self, component: &str) -> Option<Arc<str>> {
-        Some(Arc::clone(&self.slots.get(component)?.serving()?.digest))
+        Some(Arc::clone(&self.find(component)?.serving()?.digest))
     }
 
     /// Why a component of the configuration cannot run: no version of it was ever good. None if one serves, and of components that are not in
     /// the configuration.
     #[must_use]
     pub fn unserved(&self, component: &str) -> Option<String> {
-        self.slots.get(component).filter(|slot| slot.serving().is_none()).map(|slot| without_version(slot))
+        self.find(component).filter(|slot| slot.serving().is_none()).map(|slot| without_version(&slot))
     }
 
     /// What was compiled since this was last asked.
@@ -194,7 +212,13 @@ impl Runtime {
             active: slot.serving().map(|version| version.about.clone()),
             refused: slot.refused(),
         };
-        self.slots.values().map(status).collect()
+        self.slots().iter().map(status).collect()
+    }
+
+    /// Names of the components that the config has.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.slots.load().named.keys().cloned().collect()
     }
 
     /// What happens to components from now on. A reader that lags more than 256 events behind misses some.
@@ -210,7 +234,7 @@ impl Runtime {
     pub async fn reload(&self, component: &str) -> anyhow::Result<()> {
         let slot = self.slot(component)?;
         slot.forgive();
-        self.take_file(slot, Instant::now()).await;
+        self.take_file(&slot, Instant::now()).await;
         match slot.refused() {
             None => Ok(()),
             Some(refusal) => Err(anyhow!(refusal.reason)),
@@ -231,18 +255,28 @@ impl Runtime {
         }
         let version = match slot.ready(digest) {
             Some(ready) => ready,
-            None => self.loader.take_copy(slot, digest).await.map_err(|reason| anyhow!("component '{component}': {reason}"))?,
+            None => self.loader.take_copy(&slot, digest).await.map_err(|reason| anyhow!("component '{component}': {reason}"))?,
         };
-        self.swap(slot, &version, began).await
+        self.swap(&slot, &version, began).await
     }
 
-    pub(super) fn slot(&self, component: &str) -> anyhow::Result<&Arc<Slot>> {
-        self.slots.get(component).with_context(|| format!("there is no component '{component}' in the configuration"))
+    pub(super) fn slot(&self, component: &str) -> anyhow::Result<Arc<Slot>> {
+        self.find(component).with_context(|| format!("there is no component '{component}' in the configuration"))
     }
 
-    /// All components, for the watcher.
-    pub(super) fn slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
-        self.slots.values()
+    fn find(&self, component: &str) -> Option<Arc<Slot>> {
+        let slots = self.slots.load();
+        slots.named.get(component).or_else(|| slots.leaving.get(component)).cloned()
+    }
+
+    /// All components that the config has.
+    pub(super) fn slots(&self) -> Vec<Arc<Slot>> {
+        self.slots.load().named.values().cloned().collect()
+    }
+
+    /// Waits until the components are exchanged.
+    pub(super) async fn exchanged(&self) {
+        self.exchanged.notified().await;
     }
 
     async fn load_at_start(&self, slot: &Slot, good: Option<&String>) {
@@ -312,7 +346,7 @@ impl Runtime {
     }
 
     async fn tidy(&self) {
-        self.loader.tidy(self.slots().filter_map(|slot| slot.recorded()).collect()).await;
+        self.loader.tidy(self.slots().iter().filter_map(|slot| slot.recorded()).collect()).await;
     }
 
     pub(super) fn refused(&self, slot: &Slot, refusal: Refusal) {
@@ -365,19 +399,35 @@ pub(super) fn slots(
     let mut problems = Vec::new();
     let mut slots = BTreeMap::new();
     for settings in components {
-        let http = match Outgoing::resolve(&settings.capabilities.http, services) {
-            Ok(http) => http,
-            Err(found) => {
-                problems.extend(found.into_iter().map(|problem| format!("component '{}': {problem}", settings.name)));
-                continue;
-            }
-        };
-        let config = settings.capabilities.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-        let linker =
-            linker(engine, &settings.capabilities).map_err(|error| anyhow!("component '{}' cannot be linked: {error:#}", settings.name))?;
         let number = slots.len();
-        slots.insert(settings.name.clone(), Arc::new(Slot::new(settings, Arc::new(Granted { http, config }), linker, number)));
+        match slot(settings, number, services, engine) {
+            Ok(slot) => drop(slots.insert(slot.settings.name.clone(), Arc::new(slot))),
+            Err(Unlinked::Grants(found)) => problems.extend(found),
+            Err(Unlinked::Other(error)) => return Err(error),
+        }
     }
     anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
     Ok(slots)
+}
+
+/// Why a component cannot be linked.
+pub(super) enum Unlinked {
+    /// Its grants cannot be used.
+    Grants(Vec<String>),
+    Other(anyhow::Error),
+}
+
+pub(super) fn slot(
+    settings: ComponentSettings,
+    number: usize,
+    services: &HashMap<String, InProcess>,
+    engine: &wasmtime::Engine,
+) -> Result<Slot, Unlinked> {
+    let name = &settings.name;
+    let http = Outgoing::resolve(&settings.capabilities.http, services)
+        .map_err(|found| Unlinked::Grants(found.into_iter().map(|problem| format!("component '{name}': {problem}")).collect()))?;
+    let config = settings.capabilities.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let linker = linker(engine, &settings.capabilities)
+        .map_err(|error| Unlinked::Other(anyhow!("component '{name}' cannot be linked: {error:#}")))?;
+    Ok(Slot::new(settings, Arc::new(Granted { http, config }), linker, number))
 }

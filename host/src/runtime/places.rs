@@ -43,8 +43,8 @@ pub struct Crowd {
 struct Shared {
     /// Places that each component has for itself.
     own: usize,
-    /// Free places that belong to nobody.
-    common: usize,
+    /// Free places that belong to nobody; less than none until those end that have more than they may since the places were shared out anew.
+    common: isize,
     /// Of a component's places, those for runs that were attempted before.
     most_again: usize,
     /// Places held by versions that no longer serve, and as many as there is room for.
@@ -74,9 +74,23 @@ impl Places {
         let own = most / (2 * components.max(1));
         let most_again = most_again(own);
         let rooms = (0..components).map(|_| Room::default()).collect();
-        let common = most - own * components;
+        let common = most.cast_signed() - (own * components).cast_signed();
         let shared = Shared { own, common, most_again, left: 0, most_left: most, waiting: 0, rooms, next: 0 };
         Self { shared: Arc::new(Mutex::new(shared)) }
+    }
+
+    /// Shares the places out among `components` components, or more if there were more before. Nobody loses a place.
+    pub fn share_out(&self, components: usize) {
+        let mut shared = self.shared.lock();
+        let rooms = shared.rooms.len().max(components);
+        shared.rooms.resize_with(rooms, Room::default);
+        shared.own = shared.most_left / (2 * rooms.max(1));
+        shared.most_again = most_again(shared.own);
+        let beyond: usize = shared.rooms.iter().map(|room| room.taken.saturating_sub(shared.own)).sum();
+        shared.common = shared.most_left.cast_signed() - (shared.own * rooms + beyond).cast_signed();
+        let grants = shared.grants();
+        drop(shared);
+        self.hand_out(grants);
     }
 
     /// Runs of one component that were attempted before and have a place at once, at most.
@@ -198,7 +212,7 @@ impl Shared {
                 continue;
             }
             self.left += room.taken;
-            self.common += room.taken.saturating_sub(self.own);
+            self.common += room.taken.saturating_sub(self.own).cast_signed();
             (room.taken, room.again, room.replaced) = (0, 0, false);
             room.round += 1;
         }
@@ -266,6 +280,21 @@ mod tests {
         let again = fill(&places, 0, true);
         assert_eq!(again.len(), 6);
         assert_eq!(fill(&places, 0, false).len(), 10);
+    }
+
+    #[test]
+    fn places_are_shared_out_anew_when_there_are_more_components_and_nobody_loses_one() {
+        let places = Places::new(16, 1);
+        let before = fill(&places, 0, false);
+        assert_eq!(before.len(), 16);
+        places.share_out(2);
+        assert!(fill(&places, 0, false).is_empty());
+        assert_eq!(fill(&places, 1, false).len(), 4, "what is its own");
+        drop(before);
+        let now = fill(&places, 0, false);
+        assert_eq!((now.len(), fill(&places, 1, false).len()), (12, 4));
+        drop(now);
+        assert_eq!(fill(&places, 1, false).len(), 12);
     }
 
     #[test]

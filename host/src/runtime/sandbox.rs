@@ -97,6 +97,11 @@ impl Sandbox {
         answer.map_err(|stop| ended(stop, store.data(), &terms))
     }
 
+    /// What compiles and runs.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Has a component do one job. The caller has a place, so that a full pool of the engine means waiting, not failing.
     pub async fn process(&self, pre: &StepPre<Guest>, terms: Terms<'_>, job: &GuestJob) -> Ran<Result<Outcome, Failure>> {
         self.call(&Process(pre), terms, job).await

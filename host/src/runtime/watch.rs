@@ -50,11 +50,14 @@ impl Runtime {
             tokio::select! {
                 () = stop.requested() => return Ok(()),
                 () = changed.wake.notified() => {}
+                // What the folders of others are is seen by watching these anew.
+                () = self.exchanged() => watching = Watching::start(&self, Arc::clone(&changed)),
                 _ = again.tick() => watching.look_again(),
             }
             watching.look_at_files();
             let paths = changed.take();
-            let slots = self.slots().filter_map(|slot| Some((slot, *paths.get(&slot.settings.source)?)));
+            let slots = self.slots();
+            let slots = slots.iter().filter_map(|slot| Some((slot, *paths.get(&slot.settings.source)?)));
             let taking = join_all(slots.map(async |(slot, noticed)| (&slot.settings.source, self.take_file(slot, noticed).await)));
             tokio::select! {
                 () = stop.requested() => return Ok(()),
@@ -122,7 +125,7 @@ struct Folder {
 
 impl Watching {
     fn start(runtime: &Runtime, changed: Arc<Changed>) -> Self {
-        let sources: BTreeSet<PathBuf> = runtime.slots().map(|slot| slot.settings.source.clone()).collect();
+        let sources: BTreeSet<PathBuf> = runtime.slots().iter().map(|slot| slot.settings.source.clone()).collect();
         let folders = sources.iter().filter_map(|source| Some((source.parent()?.to_owned(), Folder::default()))).collect();
         // Not looked at yet: a change between the start and now is found by the first look.
         let files = sources.into_iter().map(|source| (source, None)).collect();

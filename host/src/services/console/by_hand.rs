@@ -76,7 +76,7 @@ impl ConfigDesk {
 
     async fn found(&self, text: &str) -> Result<String, ServiceError> {
         let planned = self.plan_of(text).await?;
-        let plan = self.judged(text, &planned).await?;
-        Ok(self.taken(planned, text, plan).done)
+        let take_over = self.judged(text, &planned).await?;
+        Ok(self.taken(planned, text, take_over).done)
     }
 }

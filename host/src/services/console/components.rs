@@ -64,8 +64,8 @@ impl Console {
             summary: about.as_ref().map(|about| about.summary.clone()),
             config_schema: about.map_or(Value::Null, |about| about.config_schema),
             versions: versions.into_iter().map(VersionBody::from).collect(),
-            limits: settings.map(|settings| LimitsBody::from(&settings.limits)),
-            grants: settings.map(|settings| settings.capabilities.http.iter().map(grant).collect()).unwrap_or_default(),
+            limits: settings.as_ref().map(|settings| LimitsBody::from(&settings.limits)),
+            grants: settings.as_ref().map(|settings| settings.capabilities.http.iter().map(grant).collect()).unwrap_or_default(),
             config_keys: settings
                 .map(|settings| settings.capabilities.config.iter().map(|(key, _)| key.clone()).collect())
                 .unwrap_or_default(),

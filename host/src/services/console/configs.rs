@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,6 +12,9 @@ use super::keeping::Keeping;
 use crate::plan::{Plan, changes};
 use crate::services::ServiceError;
 use crate::services::operations::{Lack, Names, Stranded};
+
+/// Puts what was made aside in place.
+pub type TakeOver = Box<dyn FnOnce() -> anyhow::Result<()> + Send>;
 
 /// Reads, judges and writes the config of the process, and has the process take it.
 pub trait Configs: Send + Sync {
@@ -52,11 +56,16 @@ pub trait Configs: Send + Sync {
     /// # Errors
     /// What the system says; then the file is what it was.
     fn put(&self, text: &str) -> std::io::Result<()>;
-    /// Has the process take a plan of this text, of which nothing takes a restart.
+    /// Makes aside what a plan says, of which nothing takes a restart. Nothing has changed before it is [taken](Self::take).
     ///
     /// # Errors
-    /// It cannot be built; then the one before runs on.
-    fn take(&self, text: &str, plan: Plan) -> anyhow::Result<()>;
+    /// It cannot be built, and why.
+    fn prepare(&self, plan: Plan) -> BoxFuture<'static, anyhow::Result<TakeOver>>;
+    /// Has the process run what was made of this text.
+    ///
+    /// # Errors
+    /// The process does not serve now; then nothing has changed.
+    fn take(&self, text: &str, take_over: TakeOver) -> anyhow::Result<()>;
 }
 
 /// A config as it is written.

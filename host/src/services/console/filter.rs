@@ -73,8 +73,10 @@ impl Filter {
     /// A state that is final in no workflow has unfinished instances only, which are found faster.
     fn follows_from_state(&self, workflows: &Workflows) -> Option<bool> {
         let state = self.state.as_ref()?;
-        let mut of_workflows = workflows.definitions().filter(|one| self.workflow.as_ref().is_none_or(|name| *name == one.name));
-        let known = of_workflows.by_ref().filter_map(|one| one.states.get(state)).map(|state| state.is_final).collect::<Vec<_>>();
+        let machines = workflows.machines();
+        let definitions = machines.iter().map(|pinned| pinned.machine.definition());
+        let of_workflows = definitions.filter(|one| self.workflow.as_ref().is_none_or(|name| *name == one.name));
+        let known = of_workflows.filter_map(|one| one.states.get(state)).map(|state| state.is_final).collect::<Vec<_>>();
         (!known.is_empty() && known.iter().all(|is_final| !is_final)).then_some(false)
     }
 }

@@ -9,6 +9,7 @@ use super::instance;
 use super::service::Console;
 use super::view::{CountBody, InstanceBody, InstancePage, StateCount, row};
 use crate::services::ServiceError;
+use crate::services::engine::WorkflowCounts;
 use crate::services::error::page_limit;
 use crate::services::resources::view::{cursor, parse_cursor};
 use crate::store::{Found, Sought};
@@ -84,10 +85,10 @@ impl Console {
     fn states(&self) -> Vec<StateCount> {
         let counts = self.parts.active.counts();
         let mut states: Vec<StateCount> = counts
+            .into_iter()
             .flat_map(|counts| {
-                let of_state =
-                    |(state, count): (&str, u64)| StateCount { workflow: counts.workflow.to_owned(), state: state.to_owned(), count };
-                counts.states.iter().copied().map(of_state).collect::<Vec<_>>()
+                let WorkflowCounts { workflow, states, .. } = counts;
+                states.into_iter().map(move |(state, count)| StateCount { workflow: workflow.clone(), state, count })
             })
             .collect();
         states.sort_unstable();

@@ -20,10 +20,10 @@ impl Console {
         let age = |at: Timestamp| Duration::try_from(steady.duration_since(at)).unwrap_or_default().as_secs();
         let mut workflows = Map::new();
         for counts in self.parts.active.counts() {
-            let oldest = backlog.oldest_active.iter().find(|(workflow, _)| workflow == counts.workflow).map(|(_, at)| age(*at));
-            let states: Map<String, Value> = counts.states.iter().map(|(state, count)| ((*state).to_owned(), (*count).into())).collect();
+            let oldest = backlog.oldest_active.iter().find(|(workflow, _)| *workflow == counts.workflow).map(|(_, at)| age(*at));
+            let states: Map<String, Value> = counts.states.into_iter().map(|(state, count)| (state, count.into())).collect();
             let one = json!({"unfinished": counts.unfinished, "oldestSeconds": oldest, "states": states});
-            workflows.insert(counts.workflow.to_owned(), one);
+            workflows.insert(counts.workflow, one);
         }
         let components = self.components().items.into_iter().map(|one| (one.name.clone(), serde_json::to_value(one).unwrap_or_default()));
         let (mut bus, mut lag) = (Value::Null, Map::new());

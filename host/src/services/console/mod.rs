@@ -39,7 +39,7 @@ pub use canary_view::{CanaryAnswer, CanaryBody, StopBody};
 pub use compare::{CompareBody, CompareResult};
 pub use component_view::{ComponentBody, ComponentDetail, ComponentList, VersionBody};
 pub use components::{SwapBody, SwapResult};
-pub use configs::{Changed, CheckBody, ConfigDesk, Configs, Judged, PlanBody, StrandedBody, TextBody, Written};
+pub use configs::{Changed, CheckBody, ConfigDesk, Configs, Judged, PlanBody, StrandedBody, TakeOver, TextBody, Written};
 pub use dependencies::{Bus, CountBacklog, Dependencies};
 pub use filter::Filter;
 pub use history::{History, HistoryBody, Saved, SavedText};

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::actor::Actor;
 use super::components::check_reason;
-use super::configs::{Changed, ConfigDesk, PlanBody};
+use super::configs::{Changed, ConfigDesk, PlanBody, TakeOver};
 use super::history::{HistoryBody, Saved, SavedText};
 use super::keeping::{ConfigStanding, digest};
 use crate::plan::Plan;
@@ -137,7 +137,7 @@ impl ConfigDesk {
             return Err(ServiceError::Conflict(why));
         }
         let planned = self.plan_of(text).await?;
-        let plan = self.judged(text, &planned).await?;
+        let take_over = self.judged(text, &planned).await?;
         let (was, new) = (digest(before), digest(text));
         if was != new {
             // Judging takes its time, and others write the file too.
@@ -147,11 +147,12 @@ impl ConfigDesk {
             self.write(actor, reason, before, text)?;
         }
         tracing::info!(digest = new, was, who = actor.who(), reason, "the config was saved");
-        Ok(self.taken(planned, text, plan))
+        Ok(self.taken(planned, text, take_over))
     }
 
-    /// What a text means, if it may be the config and its components can be built.
-    pub(super) async fn judged(&self, text: &str, planned: &PlanBody) -> Result<Plan, ServiceError> {
+    /// Whether a text may be the config: its components can be built. What has the process run it, if nothing of it takes a restart and it does
+    /// not run it yet.
+    pub(super) async fn judged(&self, text: &str, planned: &PlanBody) -> Result<Option<TakeOver>, ServiceError> {
         if !planned.valid {
             let detail = "the config cannot run here; `problems` says why".to_owned();
             return Err(refused(detail, CONFIG_INVALID, json!({"problems": planned.problems})));
@@ -164,6 +165,26 @@ impl ConfigDesk {
             let detail = format!("unfinished instances would be stranded: {}; keep the names until they have ended", told.join("; "));
             return Err(refused(detail, "would_strand", json!({"stranded": planned.stranded})));
         }
+        if planned.restart.is_empty() {
+            return self.prepared(text, plan).await;
+        }
+        self.check_components(&plan).await?;
+        Ok(None)
+    }
+
+    async fn prepared(&self, text: &str, plan: Plan) -> Result<Option<TakeOver>, ServiceError> {
+        if self.configs.running_digest().is_some_and(|running| running == digest(text)) {
+            return Ok(None);
+        }
+        let take_over = self.configs.prepare(plan).await.map_err(|error| {
+            let problem = json!({"severity": "error", "message": format!("{error:#}")});
+            let detail = format!("the config cannot be built, and the process runs on as it was: {error:#}");
+            refused(detail, CONFIG_INVALID, json!({"problems": [problem]}))
+        })?;
+        Ok(Some(take_over))
+    }
+
+    async fn check_components(&self, plan: &Plan) -> Result<(), ServiceError> {
         let running = self.configs.running();
         let changed: Vec<_> = plan.components.iter().filter(|component| !running.components.contains(component)).cloned().collect();
         if !changed.is_empty() {
@@ -176,7 +197,7 @@ impl ConfigDesk {
                 return Err(refused(detail, CONFIG_INVALID, json!({"problems": problems})));
             }
         }
-        Ok(plan)
+        Ok(())
     }
 
     async fn note(&self, actor: &Actor, action: &str, (was, new): (&str, &str), reason: &str) -> Result<(), ServiceError> {
@@ -212,13 +233,9 @@ impl ConfigDesk {
     }
 
     /// Has the process take what is in the file, if nothing of it takes a restart.
-    pub(super) fn taken(&self, planned: PlanBody, text: &str, plan: Plan) -> SaveResult {
+    pub(super) fn taken(&self, planned: PlanBody, text: &str, take_over: Option<TakeOver>) -> SaveResult {
         let PlanBody { changes, live, restart, .. } = planned;
-        let runs_already = self.configs.running_digest().is_some_and(|running| running == digest(text));
-        let problem = match restart.is_empty() && !runs_already {
-            true => self.configs.take(text, plan).err().map(|error| format!("{error:#}")),
-            false => None,
-        };
+        let problem = take_over.and_then(|take_over| self.configs.take(text, take_over).err()).map(|error| format!("{error:#}"));
         let runs = restart.is_empty() && problem.is_none();
         let done = match &problem {
             None if runs => "the config is saved, and the process runs it".to_owned(),

@@ -107,8 +107,8 @@ impl Console {
         job: Job,
         tape: Option<Tape>,
     ) -> Result<TrialResult, ServiceError> {
-        let config = self.parts.workflows.step_config(&job.workflow, &job.step).cloned();
-        let tried = self.parts.runtime.try_out(name, candidate, job, config.as_ref(), tape).await;
+        let config = self.parts.workflows.step_config(&job.workflow, &job.step);
+        let tried = self.parts.runtime.try_out(name, candidate, job, config.as_deref(), tape).await;
         let report = tried.map_err(|error| ServiceError::Conflict(format!("{error:#}")))?;
         let (outcome, reason, code, results) = match report.verdict {
             Verdict::Accepted(results) => ("accepted", None, None, results),

@@ -1,20 +1,22 @@
 //! How many instances each workflow has, unfinished and by state, kept in memory so that asking costs nothing.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use arc_swap::ArcSwap;
 use millrace_workflow::Definition;
 
 /// Counts by workflow.
 pub struct Active {
-    workflows: HashMap<String, Counts>,
+    workflows: ArcSwap<HashMap<String, Counts>>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Counts {
-    unfinished: AtomicI64,
-    /// The states of the definition, and no others.
-    states: HashMap<String, AtomicI64>,
+    unfinished: Arc<AtomicI64>,
+    /// The states of the definitions that were current in the life of this process, and no others.
+    states: HashMap<String, Arc<AtomicI64>>,
 }
 
 /// An instance that is counted and not written yet. It is no longer counted when this is dropped, unless it was kept.
@@ -42,25 +44,21 @@ impl Drop for Place<'_> {
 
 /// What there is of a workflow.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkflowCounts<'a> {
+pub struct WorkflowCounts {
     /// Its name.
-    pub workflow: &'a str,
+    pub workflow: String,
     /// Instances that have not reached a final state.
     pub unfinished: u64,
     /// Instances by state; in final states only those that were reached in the life of this process.
-    pub states: Vec<(&'a str, u64)>,
+    pub states: Vec<(String, u64)>,
 }
 
 impl Active {
     /// Begins at what the store had at start, by workflow and state.
     #[must_use]
     pub fn new<'a>(definitions: impl Iterator<Item = &'a Definition>, at_start: &[(String, String, u64)]) -> Self {
-        let workflows: HashMap<String, Counts> = definitions
-            .map(|definition| {
-                let states = definition.states.keys().map(|state| (state.clone(), AtomicI64::new(0))).collect();
-                (definition.name.clone(), Counts { unfinished: AtomicI64::new(0), states })
-            })
-            .collect();
+        let mut workflows = HashMap::new();
+        definitions.for_each(|definition| count(&mut workflows, definition));
         for (workflow, state, count) in at_start {
             let Some(counts) = workflows.get(workflow) else { continue };
             let count = i64::try_from(*count).unwrap_or(i64::MAX);
@@ -69,7 +67,14 @@ impl Active {
                 in_state.fetch_add(count, Ordering::Relaxed);
             }
         }
-        Self { workflows }
+        Self { workflows: ArcSwap::from_pointee(workflows) }
+    }
+
+    /// Counts the instances of these definitions too. What is counted already goes on to be.
+    pub fn add<'a>(&self, definitions: impl Iterator<Item = &'a Definition>) {
+        let mut workflows = HashMap::clone(&self.workflows.load());
+        definitions.for_each(|definition| count(&mut workflows, definition));
+        self.workflows.store(Arc::new(workflows));
     }
 
     /// One more, unless there are `most` already. It is counted before it is written, so that many at once cannot become too many.
@@ -77,7 +82,7 @@ impl Active {
     pub fn begin<'a>(&'a self, workflow: &'a str, most: Option<u64>) -> Option<Place<'a>> {
         let most = most.and_then(|most| i64::try_from(most).ok()).unwrap_or(i64::MAX);
         let one_more = |count: i64| (count < most).then(|| count.saturating_add(1));
-        if let Some(counts) = self.workflows.get(workflow) {
+        if let Some(counts) = self.workflows.load().get(workflow) {
             counts.unfinished.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
         }
         Some(Place { active: self, workflow, is_kept: false })
@@ -85,24 +90,33 @@ impl Active {
 
     /// One less.
     pub fn finished(&self, workflow: &str) {
-        if let Some(counts) = self.workflows.get(workflow) {
+        if let Some(counts) = self.workflows.load().get(workflow) {
             counts.unfinished.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     /// The counter of a state, to be changed when an instance enters or leaves it.
     #[must_use]
-    pub fn state(&self, workflow: &str, state: &str) -> Option<&AtomicI64> {
-        self.workflows.get(workflow)?.states.get(state)
+    pub fn state(&self, workflow: &str, state: &str) -> Option<Arc<AtomicI64>> {
+        self.workflows.load().get(workflow)?.states.get(state).cloned()
     }
 
     /// All counts.
-    pub fn counts(&self) -> impl Iterator<Item = WorkflowCounts<'_>> {
-        self.workflows.iter().map(|(workflow, counts)| WorkflowCounts {
-            workflow,
+    #[must_use]
+    pub fn counts(&self) -> Vec<WorkflowCounts> {
+        let counted = |(workflow, counts): (&String, &Counts)| WorkflowCounts {
+            workflow: workflow.clone(),
             unfinished: now(&counts.unfinished),
-            states: counts.states.iter().map(|(state, count)| (state.as_str(), now(count))).collect(),
-        })
+            states: counts.states.iter().map(|(state, count)| (state.clone(), now(count))).collect(),
+        };
+        self.workflows.load().iter().map(counted).collect()
+    }
+}
+
+fn count(workflows: &mut HashMap<String, Counts>, definition: &Definition) {
+    let counts = workflows.entry(definition.name.clone()).or_default();
+    for state in definition.states.keys() {
+        counts.states.entry(state.clone()).or_default();
     }
 }
 

@@ -158,7 +158,7 @@ impl Attempts {
         let slot = self.crash_suspects.enter(&run.key);
         let (config, candidate) = (self.workflows.step_config(&run.workflow, &run.name), canary.map(Canary::candidate));
         crash_point!("before-the-component");
-        let report = self.runtime.run_in(place, &run.component, job, config, candidate).await;
+        let report = self.runtime.run_in(place, &run.component, job, config.as_deref(), candidate).await;
         crash_point!("after-the-effect");
         drop(slot);
         report

@@ -33,7 +33,7 @@ pub(super) type Claimed = (StepRun, Held);
 pub(super) type Written = (Arc<Resource>, Vec<Claimed>);
 
 /// What follows from a commit once it is written.
-struct Following<'a> {
+struct Following {
     resource: Arc<Resource>,
     claimed: Vec<Claimed>,
     /// What hooks create with it; each with how it ended, if it has already.
@@ -42,8 +42,8 @@ struct Following<'a> {
     moved: bool,
     events: usize,
     /// Counters of the states that are left and entered.
-    left: Option<&'a AtomicI64>,
-    entered: Option<&'a AtomicI64>,
+    left: Option<Arc<AtomicI64>>,
+    entered: Option<Arc<AtomicI64>>,
     /// The state that is left, where instances are counted by owner.
     from: Option<String>,
     finished: Option<bool>,
@@ -97,7 +97,7 @@ impl Commits {
     }
 
     /// Claims what there is room for; answers what is to be written, and what follows from it.
-    async fn prepare(&self, mut plan: CommitPlan) -> Result<(Commit, Following<'_>), StoreError> {
+    async fn prepare(&self, mut plan: CommitPlan) -> Result<(Commit, Following), StoreError> {
         let claimed = self.claim(&mut plan.commit.runs);
         let deadline = self.deadline(&plan.commit, &plan.resource).await?;
         plan.commit.timers.extend(deadline);
@@ -123,7 +123,7 @@ impl Commits {
     }
 
     /// Tells everybody whom it concerns.
-    fn follow(&self, following: Following<'_>) -> Written {
+    fn follow(&self, following: Following) -> Written {
         let Following { resource, claimed, left, entered, .. } = following;
         for (count, change) in left.map(|count| (count, -1)).into_iter().chain(entered.map(|count| (count, 1))) {
             count.fetch_add(change, Ordering::Relaxed);
@@ -198,7 +198,7 @@ impl Commits {
     }
 
     /// The counters of the state that a commit leaves, and of the one it enters.
-    fn states(&self, commit: &Commit, resource: &Resource) -> (Option<&AtomicI64>, Option<&AtomicI64>) {
+    fn states(&self, commit: &Commit, resource: &Resource) -> (Option<Arc<AtomicI64>>, Option<Arc<AtomicI64>>) {
         let (Some((guard, _)), Some(progress)) = (&commit.change, &resource.workflow) else { return (None, None) };
         let active = &self.active;
         let left = commit.history.first().filter(|_| *guard != Guard::Absent);

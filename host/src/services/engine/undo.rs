@@ -229,7 +229,7 @@ impl Undo {
         let place = self.runtime.place(&run.component, true).await;
         let _slot = self.crash_suspects.enter(&run.key);
         if awaited.is_some() {
-            let report = self.runtime.status_of(&place, &run.component, job.clone(), config).await;
+            let report = self.runtime.status_of(&place, &run.component, job.clone(), config.as_deref()).await;
             let said = match &report.verdict {
                 Status::Done(_) => "done",
                 Status::NotDone => "not_done",
@@ -244,7 +244,7 @@ impl Undo {
                 }
             }
         }
-        let report = self.runtime.undo(&place, &run.component, job, config).await;
+        let report = self.runtime.undo(&place, &run.component, job, config.as_deref()).await;
         self.metrics.module_operation(&run.name, "undo", if report.verdict.is_ok() { "undone" } else { "failed" }, report.wall);
         report.verdict.map_or_else(Found::Unknown, |()| Found::Undone)
     }

@@ -1,8 +1,9 @@
 //! The machines of this process, by name for what is new and by digest for what began on an older definition.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use millrace_workflow::{Definition, Machine};
 use parking_lot::RwLock;
 use serde_json::{Map, Value};
@@ -38,12 +39,33 @@ pub enum LookupError {
     Store(#[from] StoreError),
 }
 
-/// All workflows of a process.
+/// All workflows of a process. They can be exchanged while it runs: what is new begins on the new ones, and everything else goes on on what
+/// it began with.
 pub struct Workflows {
     store: Arc<dyn Instances>,
-    current: HashMap<String, Arc<Pinned>>,
+    current: ArcSwap<WorkflowSet>,
+}
+
+/// The workflows of one plan, whose definitions the store has.
+pub struct WorkflowSet {
+    machines: HashMap<String, Arc<Pinned>>,
     settings: HashMap<String, plan::Workflow>,
+    /// By workflow and step.
+    step_config: HashMap<(String, String), Arc<Map<String, Value>>>,
     older: RwLock<HashMap<String, Arc<Pinned>>>,
+    /// Steps of the set before this one: an instance may have begun while they were exchanged.
+    leaving: HashSet<(String, String)>,
+}
+
+impl WorkflowSet {
+    fn has_step(&self, workflow: &str, step: &str) -> bool {
+        self.settings.get(workflow).is_some_and(|settings| settings.steps.contains(step))
+            || self.leaving.contains(&(workflow.to_owned(), step.to_owned()))
+    }
+
+    fn steps(&self) -> impl Iterator<Item = (String, String)> {
+        self.settings.iter().flat_map(|(name, settings)| settings.steps.iter().map(|step| (name.clone(), step.clone())))
+    }
 }
 
 impl Workflows {
@@ -52,25 +74,28 @@ impl Workflows {
     /// # Errors
     /// The store cannot write.
     pub async fn open(store: Arc<dyn Instances>, workflows: &[plan::Workflow]) -> Result<Self, StoreError> {
-        let mut current = HashMap::new();
-        let mut settings = HashMap::new();
-        for workflow in workflows {
-            let digest = digest(workflow.machine.definition());
-            // Looked up first: a process that starts where nothing can be written has less to write then.
-            if store.machine(&digest).await?.is_none() {
-                store.put_machine(&digest, workflow.machine.definition()).await?;
-            }
-            let name = workflow.machine.definition().name.clone();
-            current.insert(name.clone(), Arc::new(Pinned { digest, machine: workflow.machine.clone() }));
-            settings.insert(name, workflow.clone());
-        }
-        Ok(Self { store, current, settings, older: RwLock::default() })
+        let current = ArcSwap::from_pointee(keep(store.as_ref(), workflows).await?);
+        Ok(Self { store, current })
+    }
+
+    /// Keeps the definitions of another plan's workflows in the store. Nothing begins on them before they are [put](Self::put) in place.
+    ///
+    /// # Errors
+    /// The store cannot write.
+    pub async fn prepare(&self, workflows: &[plan::Workflow]) -> Result<WorkflowSet, StoreError> {
+        keep(self.store.as_ref(), workflows).await
+    }
+
+    /// From now on new instances begin on these.
+    pub fn put(&self, mut set: WorkflowSet) {
+        set.leaving = self.current.load().steps().collect();
+        self.current.store(Arc::new(set));
     }
 
     /// The machine on which new instances of `workflow` begin.
     #[must_use]
     pub fn current(&self, workflow: &str) -> Option<Arc<Pinned>> {
-        self.current.get(workflow).cloned()
+        self.current.load().machines.get(workflow).cloned()
     }
 
     /// The machine that an instance began on.
@@ -78,44 +103,63 @@ impl Workflows {
     /// # Errors
     /// The store does not have it, or cannot be read.
     pub async fn pinned(&self, workflow: &str, digest: &str) -> Result<Arc<Pinned>, LookupError> {
-        if let Some(found) = self.current.get(workflow).filter(|pinned| pinned.digest == digest) {
+        let set = self.current.load_full();
+        if let Some(found) = set.machines.get(workflow).filter(|pinned| pinned.digest == digest) {
             return Ok(Arc::clone(found));
         }
-        if let Some(found) = self.older.read().get(digest) {
+        if let Some(found) = set.older.read().get(digest) {
             return Ok(Arc::clone(found));
         }
         let unusable = |reason: String| LookupError::Unusable { workflow: workflow.to_owned(), digest: digest.to_owned(), reason };
         let definition = self.store.machine(digest).await?.ok_or_else(|| unusable("the store does not have it".into()))?;
         let machine = Machine::new(definition).map_err(|defects| unusable(defects.first().map(ToString::to_string).unwrap_or_default()))?;
         // How much an instance may do is said by the config of now, whatever it began on.
-        let most = self.settings.get(workflow).map_or(machine.most_made(), |settings| settings.machine.most_made());
+        let most = set.settings.get(workflow).map_or(machine.most_made(), |settings| settings.machine.most_made());
         let pinned = Arc::new(Pinned { digest: digest.to_owned(), machine: machine.bounded(most) });
-        self.older.write().insert(digest.to_owned(), Arc::clone(&pinned));
+        set.older.write().insert(digest.to_owned(), Arc::clone(&pinned));
         Ok(pinned)
     }
 
     /// Config that a step gives its component beyond the component's own.
     #[must_use]
-    pub fn step_config(&self, workflow: &str, step: &str) -> Option<&Map<String, Value>> {
-        self.settings.get(workflow)?.step_config.get(step)
+    pub fn step_config(&self, workflow: &str, step: &str) -> Option<Arc<Map<String, Value>>> {
+        self.current.load().step_config.get(&(workflow.to_owned(), step.to_owned())).cloned()
     }
 
-    /// Whether the config has this processing step, for a workflow that it has too.
+    /// Whether the config has this processing step, for a workflow that it has too, or had until it was exchanged last.
     #[must_use]
     pub fn has_step(&self, workflow: &str, step: &str) -> bool {
-        self.settings.get(workflow).is_some_and(|settings| settings.steps.contains(step))
+        self.current.load().has_step(workflow, step)
     }
 
     /// Unfinished instances of `workflow` that may exist at once.
     #[must_use]
     pub fn max_instances(&self, workflow: &str) -> Option<u64> {
-        self.settings.get(workflow)?.max_instances
+        self.current.load().settings.get(workflow)?.max_instances
     }
 
-    /// Definitions on which new instances begin.
-    pub fn definitions(&self) -> impl Iterator<Item = &Definition> {
-        self.current.values().map(|pinned| pinned.machine.definition())
+    /// Machines on which new instances begin.
+    #[must_use]
+    pub fn machines(&self) -> Vec<Arc<Pinned>> {
+        self.current.load().machines.values().cloned().collect()
     }
+}
+
+async fn keep(store: &dyn Instances, workflows: &[plan::Workflow]) -> Result<WorkflowSet, StoreError> {
+    let (mut machines, mut settings, mut step_config) = (HashMap::new(), HashMap::new(), HashMap::new());
+    for workflow in workflows {
+        let digest = digest(workflow.machine.definition());
+        // Looked up first: a process that starts where nothing can be written has less to write then.
+        if store.machine(&digest).await?.is_none() {
+            store.put_machine(&digest, workflow.machine.definition()).await?;
+        }
+        let name = workflow.machine.definition().name.clone();
+        let configs = workflow.step_config.iter().map(|(step, config)| ((name.clone(), step.clone()), Arc::new(config.clone())));
+        step_config.extend(configs);
+        machines.insert(name.clone(), Arc::new(Pinned { digest, machine: workflow.machine.clone() }));
+        settings.insert(name, workflow.clone());
+    }
+    Ok(WorkflowSet { machines, settings, step_config, older: RwLock::default(), leaving: HashSet::new() })
 }
 
 fn digest(definition: &Definition) -> String {

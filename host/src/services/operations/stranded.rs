@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use millrace_workflow::{Definition, Reaction};
+use parking_lot::RwLock;
 
 use crate::plan::Plan;
 use crate::services::engine::{LookupError, Workflows};
@@ -67,14 +68,23 @@ impl Names {
 pub struct Stranded {
     store: Arc<dyn Instances>,
     workflows: Arc<Workflows>,
-    running: Arc<Names>,
+    running: Arc<RwLock<Arc<Names>>>,
 }
 
 impl Stranded {
     /// Of the instances in `store`, where the config that runs has these names.
     #[must_use]
     pub fn new(store: Arc<dyn Instances>, workflows: Arc<Workflows>, running: Names) -> Self {
-        Self { store, workflows, running: Arc::new(running) }
+        Self { store, workflows, running: Arc::new(RwLock::new(Arc::new(running))) }
+    }
+
+    /// The config that runs has these names from now on.
+    pub fn run_with(&self, names: Names) {
+        *self.running.write() = Arc::new(names);
+    }
+
+    fn running(&self) -> Arc<Names> {
+        Arc::clone(&self.running.read())
     }
 
     /// What unfinished instances need and the config that runs does not name. Looks at each of them.
@@ -82,7 +92,7 @@ impl Stranded {
     /// # Errors
     /// The store cannot be read.
     pub async fn lacks(&self) -> Result<Vec<Lack>, StoreError> {
-        self.lacks_with(&self.running).await
+        self.lacks_with(&self.running()).await
     }
 
     /// The same if a config with these names ran instead. A transition that an event fires now and would not then is lacking too.
@@ -118,9 +128,10 @@ impl Stranded {
         let has_step = |name: &String| names.steps.get(workflow).is_some_and(|steps| steps.contains(name));
         let steps = definition.steps.keys().filter(|name| !has_step(name)).map(|name| format!("step '{name}'"));
         let handlers = handlers.filter(|name| !names.handlers.contains(*name)).map(|name| format!("handler '{name}'"));
+        let running = self.running();
         let fired = |transition: &&String| {
             let trigger = (workflow.to_owned(), (*transition).clone());
-            self.running.triggered.contains(&trigger) && !names.triggered.contains(&trigger)
+            running.triggered.contains(&trigger) && !names.triggered.contains(&trigger)
         };
         let triggers = definition.transitions.keys().filter(fired).map(|name| format!("the event that fires '{name}'"));
         components.chain(steps).chain(handlers).chain(triggers).collect()

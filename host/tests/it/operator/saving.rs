@@ -262,3 +262,118 @@ async fn whenever_a_process_is_killed_in_a_save_its_config_is_the_old_or_the_new
     assert!(linked.body["detail"].as_str().unwrap().contains("is a link"), "{linked:?}");
     assert_eq!(std::fs::read_to_string(&real).unwrap(), SMALL);
 }
+
+/// Orders without end by these customers, each of which is delivered; what they came to.
+fn buying(app: &Arc<TestApp>, done: &Arc<AtomicBool>, customers: Vec<Client>) -> Vec<tokio::task::JoinHandle<Vec<Value>>> {
+    let buy = |customer: Client| {
+        let (app, done) = (Arc::clone(app), Arc::clone(done));
+        tokio::spawn(async move {
+            let mut orders = Vec::new();
+            while !done.load(Ordering::Acquire) {
+                // It fails if any request of it does. Quick machines sell all that there is.
+                orders.push(customer.order_until("prod-003", 1, "tok_visa", &["delivered", "failed"]).await);
+            }
+            drop(app);
+            orders
+        })
+    };
+    customers.into_iter().map(buy).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_and_its_component_are_inserted_under_orders_and_each_order_ends_on_the_machine_that_it_began_with() {
+    let (app, file) = app().await;
+    let app = Arc::new(app);
+    let admin = staff(&app, "ann", &[Role::Admin]).await;
+    let admin = sure(&app, &admin).await;
+    let done = Arc::new(AtomicBool::new(false));
+    // It waits for its payment while the machine changes, and ends on the one that it began with.
+    let early = declined(&app, "dan").await;
+    let mut customers = Vec::new();
+    for name in ["ada", "bob", "cleo"] {
+        customers.push(app.client.customer(name).await);
+    }
+    let buying = buying(&app, &done, customers);
+
+    let folder = file.parent().unwrap().to_owned();
+    let mut add = std::process::Command::new(env!("CARGO_BIN_EXE_millrace"));
+    add.env("COMPONENTS_DIR", folder.join("components")).env("JWT_SECRET", SECRET);
+    let copy = folder.join("more.yaml");
+    std::fs::copy(&file, &copy).unwrap();
+    add.args(["add", "fraud-check"]).arg(built("shipping.wasm")).arg("--config").arg(&copy).args(["--between", "validated,paying"]);
+    let added = tokio::task::block_in_place(|| add.output().unwrap());
+    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    let more = std::fs::read_to_string(&copy).unwrap();
+    let first = digest(&admin).await;
+    let told = admin.post("/operator/config/plan", &json!({"text": more})).await;
+    assert_eq!((&told.body["takes"], &told.body["restart"]), (&json!("live"), &json!([])), "{told:?}");
+    let saved = save(&admin, &more, &first).await;
+    assert_eq!((saved.status, &saved.body["runs"]), (StatusCode::OK, &json!(true)), "{saved:?}");
+
+    let late = app.client.customer("eve").await;
+    let checked = late.order_until("prod-003", 1, "tok_visa", &["delivered"]).await;
+    let states = |order: &Value| -> Vec<String> {
+        order["history"].as_array().unwrap().iter().map(|row| row["to"].as_str().unwrap().to_owned()).collect()
+    };
+    let is_checked = |order: &Value| states(order).iter().any(|state| state.contains("fraud"));
+    assert!(is_checked(&checked), "{checked:#}");
+    let components = admin.get("/operator/components/fraud-check").await;
+    assert_eq!(components.status, StatusCode::OK, "{components:?}");
+    assert_eq!(app.client.get("/healthz").await.body["checks"]["fraud-check"]["status"], "up");
+
+    // What the order that began before needs may not be taken away.
+    let renamed = more.replace("payment-processor", "payments");
+    let refused = save(&admin, &renamed, saved.body["digest"].as_str().unwrap()).await;
+    assert_eq!((refused.status, &refused.body["code"]), (StatusCode::CONFLICT, &json!("would_strand")), "{refused:?}");
+    done.store(true, Ordering::Release);
+    let mut orders = vec![checked];
+    for customer in buying {
+        orders.extend(customer.await.unwrap());
+    }
+    let count = |wanted: &str| orders.iter().map(|order| states(order).iter().filter(|state| *state == wanted).count()).collect::<Vec<_>>();
+    assert!(orders.iter().any(is_checked) && orders.len() > 1);
+    assert!(count("paid").iter().chain(&count("shipped")).all(|times| *times <= 1), "each is paid and shipped once");
+    let mut paid = std::collections::BTreeSet::new();
+    let transactions = orders.iter().filter_map(|order| order["data"]["transaction_id"].as_str());
+    assert!(transactions.map(|transaction| paid.insert(transaction.to_owned())).all(|is_new| is_new), "no charge is of two orders");
+    let unfinished = admin.get("/operator/instances/counts?kind=orders&finished=false").await.body;
+    assert_eq!(unfinished["count"], 1, "but for that which waits for its payment: {unfinished}");
+    let early = admin.get(&format!("/operator/instances/orders/{early}")).await;
+    assert_eq!(early.body["instance"]["state"], "payment_failed", "{early:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn components_change_and_go_without_a_restart_and_one_that_does_not_load_changes_nothing() {
+    let (app, file) = app().await;
+    let admin = staff(&app, "ann", &[Role::Admin]).await;
+    let admin = sure(&app, &admin).await;
+    let (text, first) = (std::fs::read_to_string(&file).unwrap(), digest(&admin).await);
+    let folder = file.parent().unwrap().join("components");
+    let module = |source: &str, limit: &str| {
+        let more = format!(
+            "  - name: checker\n    type: dynamic.component\n    config:\n      source: {source}\n      limits: {{cpuMs: {limit}}}\n"
+        );
+        text.replacen("modules:\n", &format!("modules:\n{more}"), 1)
+    };
+    std::fs::write(folder.join("broken.wasm"), b"no component").unwrap();
+    let broken = module(folder.join("broken.wasm").to_str().unwrap(), "2000");
+    let refused = save(&admin, &broken, &first).await;
+    assert_eq!((refused.status, &refused.body["code"]), (StatusCode::CONFLICT, &json!("config_invalid")), "{refused:?}");
+    assert!(refused.body["problems"].to_string().contains("checker"), "{refused:?}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+
+    let good = folder.join("shipping.wasm");
+    let mut last = first;
+    for limit in ["2000", "3000"] {
+        let saved = save(&admin, &module(good.to_str().unwrap(), limit), &last).await;
+        assert_eq!((saved.status, &saved.body["runs"]), (StatusCode::OK, &json!(true)), "{saved:?}");
+        last = saved.body["digest"].as_str().unwrap().to_owned();
+        let shown = admin.get("/operator/components/checker").await;
+        assert!(shown.body["digest"].is_string(), "{shown:?}");
+    }
+    let saved = save(&admin, &text, &last).await;
+    assert_eq!((saved.status, &saved.body["runs"]), (StatusCode::OK, &json!(true)), "{saved:?}");
+    let listed = admin.get("/operator/components").await.body.to_string();
+    assert!(!listed.contains("checker"), "{listed}");
+    assert!(app.client.get("/healthz").await.body["checks"]["checker"].is_null());
+}

@@ -20,7 +20,7 @@ async fn pipeline() -> (Pipeline, Dependencies, tempfile::TempDir) {
     let remember = Arc::new(|_, _| futures::future::ready(Ok(())).boxed());
     let runtime = Runtime::start(settings, Vec::new(), HashMap::new(), Vec::new(), remember, clock.clone()).await.unwrap();
     let workflows = Workflows::open(store.clone(), &plan.workflows).await.unwrap();
-    let active = Active::new(workflows.definitions(), &[]);
+    let active = Active::new(std::iter::empty(), &[]);
     let per_owner = PerOwner::open(store.as_ref(), &plan.resources).await.unwrap();
     let (workflows, events) = (Arc::new(workflows), Arc::new(Events::new(&plan, &[], "test")));
     let indexed = Indexed { store: store.clone(), by_keys: Arc::default() };
