@@ -147,6 +147,10 @@ enum Command {
     Dev(commands::authoring::dev::Dev),
     /// Put a component's file in place and write its module, and where wanted its step, into a config, whose comments stay.
     Add(commands::authoring::add::Add),
+    /// Make the types of the contract for Go or C, whose own tools do not make them.
+    Bindings(commands::authoring::bindings::Bindings),
+    /// Make a component of a core module, for compilers that make none themselves.
+    Componentize(commands::authoring::componentize::Componentize),
     /// Print the contract that components are built from, `step.wit`.
     Wit(commands::authoring::wit::Wit),
     /// Copy the database to a file, beside the process that has it open.
@@ -376,6 +380,8 @@ fn main() -> ExitCode {
         Command::New(new) => commands::authoring::new::run(&new),
         Command::Dev(dev) => commands::authoring::dev::run(&dev),
         Command::Add(add) => commands::authoring::add::run(&add),
+        Command::Bindings(bindings) => commands::authoring::bindings::run(&bindings),
+        Command::Componentize(componentize) => commands::authoring::componentize::run(&componentize),
         Command::Wit(wit) => commands::authoring::wit::run(&wit),
         Command::Backup { config, to } => commands::copies::backup(&config, &to),
         Command::Restore { config, from } => commands::copies::restore(&config, &from),

@@ -13,6 +13,8 @@ mod answers;
 mod attacks;
 #[path = "runtime/authoring.rs"]
 mod authoring;
+#[path = "runtime/bindings.rs"]
+mod bindings;
 #[path = "runtime/files.rs"]
 mod files;
 #[path = "runtime/grants.rs"]

@@ -128,7 +128,7 @@ fn kind_of(bytes: &[u8]) -> Option<Flaw> {
         return Some(Flaw::incomplete(format!("has {size} bytes: it was probably not written completely")));
     }
     let reason = if Parser::is_core_wasm(bytes) {
-        format!("is a core WebAssembly module, not a component: {how}, or wrap it with `wasm-tools component new`")
+        format!("is a core WebAssembly module, not a component: {how}, or wrap it with `millrace componentize`")
     } else if Engine::detect_precompiled(bytes).is_some() {
         "is compiled code, which is never taken from outside: give the component (.wasm) it was compiled from".into()
     } else if bytes.starts_with(b"\0asm") {

@@ -67,7 +67,8 @@ fn wrong() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("a text file", b"hello, this is a text".to_vec(), "build it for the target wasm32-wasip2"),
         ("WebAssembly as text", b"(component)".to_vec(), "convert it with `wasm-tools parse`"),
         ("garbage", vec![0xfe; 4_096], "build it for the target wasm32-wasip2"),
-        ("a core module", component("(module)"), "or wrap it with `wasm-tools component new`"),
+        ("a program of this machine", [b"\x7fELF".as_slice(), &[0; 4_096]].concat(), "build it for the target wasm32-wasip2"),
+        ("a core module", component("(module)"), "or wrap it with `millrace componentize`"),
         ("another world", component("(component)"), "implement the world `step` of millrace:step@0.1.0"),
         ("a missing export", exporting(&["describe"]), "does not export `process`"),
         ("a result of another type", exporting(&["describe", "process"]), "rebuild it with wit/step.wit of this host"),
@@ -104,6 +105,15 @@ async fn a_wrong_component_is_refused_by_check_and_by_the_host_that_runs_in_the_
         let output = said(&["check", "--output", "json"], &workshop.source);
         assert_eq!(printed(&output), json!({"fits": false, "reason": refused}), "{what}");
         assert_eq!(output.status.code(), Some(1), "{what}");
+    }
+}
+
+#[test]
+fn what_is_refused_is_documented_with_what_the_author_is_told() {
+    let page = include_str!("../../../docs/authoring.md");
+    for (what, _, says) in wrong() {
+        let row = page.lines().find(|line| line.starts_with(&format!("| {what} |")));
+        assert!(row.is_some_and(|row| row.contains(says)), "'{what}' is told: {says}");
     }
 }
 
@@ -257,9 +267,14 @@ fn made(parent: &Path, name: &str, language: &str) -> Output {
 #[test]
 fn a_new_folder_has_what_its_language_needs_under_its_own_name() {
     let parent = tempfile::tempdir().expect("a folder");
-    for (language, wanted) in
-        [("rust", "Cargo.toml"), ("javascript", "package.json"), ("typescript", "tsconfig.json"), ("python", "requirements.txt")]
-    {
+    for (language, wanted) in [
+        ("rust", "Cargo.toml"),
+        ("javascript", "package.json"),
+        ("typescript", "tsconfig.json"),
+        ("python", "requirements.txt"),
+        ("go", "go.mod"),
+        ("c", "step.c"),
+    ] {
         let name = format!("check-in-{language}");
         let output = made(parent.path(), &name, language);
         assert!(output.status.success(), "{output:?}");

@@ -56,6 +56,11 @@ pub fn tiny_from(change: impl FnOnce(String) -> String, process: &str) -> Vec<u8
     from_core(&change(tiny_core("", process)), CONTRACT)
 }
 
+/// The core module of a [`tiny`] step whose text was changed by `change`, as a compiler leaves it.
+pub fn tiny_module(change: impl FnOnce(String) -> String, process: &str) -> Vec<u8> {
+    wat::parse_str(change(tiny_core("", process))).expect("the text is right")
+}
+
 /// A step built for another version of the contract.
 pub fn of_version(version: &str) -> Vec<u8> {
     from_core(&tiny_core("", "i32.const 96"), &CONTRACT.replace("package millrace:step@0.1.0", &format!("package millrace:step@{version}")))

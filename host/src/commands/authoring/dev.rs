@@ -73,7 +73,13 @@ pub fn run(dev: &Dev) -> ExitCode {
 
 fn turn(out: &mut Printed, folder: &Path, built: &Path, subject: &Subject, place: &Path, runtime: &Runtime) -> anyhow::Result<()> {
     // What it says goes where our errors go: it is for the person who waits.
-    let status = Command::new(folder.join(BUILD)).current_dir(folder).stdin(Stdio::null()).stdout(std::io::stderr()).status();
+    let program = std::env::current_exe().context("cannot find the program itself, which builds need")?;
+    let status = Command::new(folder.join(BUILD))
+        .env("MILLRACE", program)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr())
+        .status();
     let status = status.with_context(|| format!("{BUILD} cannot be started"))?;
     ensure!(status.success(), "{BUILD} failed ({status})");
     let settings = subject.settings()?.context("the config is wrong by now")?;

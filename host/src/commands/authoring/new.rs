@@ -34,6 +34,10 @@ pub enum Language {
     /// With `CPython`, by componentize-py.
     #[value(alias = "py")]
     Python,
+    /// By Go's own compiler.
+    Go,
+    /// By zig, which is clang with a library of C.
+    C,
 }
 
 impl Language {
@@ -43,6 +47,8 @@ impl Language {
             Self::Javascript => templates::JAVASCRIPT,
             Self::Typescript => templates::TYPESCRIPT,
             Self::Python => templates::PYTHON,
+            Self::Go => templates::GO,
+            Self::C => templates::C,
         }
     }
 }
@@ -106,12 +112,15 @@ pub fn run(new: &New) -> ExitCode {
 
 fn fill(folder: &Path, new: &New) -> anyhow::Result<()> {
     wit::write(&folder.join("wit"))?;
+    // Builds that need this program take the one that is in their path, and else this one.
+    let program = std::env::current_exe().context("cannot find the program itself, which builds need")?;
+    let program = program.display().to_string().replace('\'', r"'\''");
     for (path, text) in new.lang.files().iter().chain(templates::COMMON) {
         let file = folder.join(placed(path));
         if let Some(inside) = file.parent() {
             fs::create_dir_all(inside).with_context(|| format!("cannot make the folder '{}'", inside.display()))?;
         }
-        let text = text.replace("{{name}}", &new.name).replace("{{module}}", &new.name.replace('-', "_"));
+        let text = text.replace("{{name}}", &new.name).replace("{{module}}", &new.name.replace('-', "_")).replace("{{millrace}}", &program);
         durable::write(&file, &[text.as_bytes()], durable::Sync::No).with_context(|| format!("cannot write '{}'", file.display()))?;
         if path.ends_with(".sh") {
             fs::set_permissions(&file, fs::Permissions::from_mode(0o755))

@@ -11,6 +11,11 @@ macro_rules! files {
 
 /// Of every language.
 pub const COMMON: &[File] = files!("common": "job.json");
+/// C.
+pub const C: &[File] =
+    files!("c": "README.md", "build.sh", "gitignore", "requirements.txt", "rule.c", "rule.h", "rule_test.c", "step.c", "test.sh");
+/// Go.
+pub const GO: &[File] = files!("go": "README.md", "build.sh", "export_wit_world/step.go", "gitignore", "go.mod.in", "main.go", "rule/rule.go", "rule/rule_test.go", "test.sh");
 /// JavaScript.
 pub const JAVASCRIPT: &[File] =
     files!("javascript": "README.md", "build.sh", "gitignore", "package.json", "src/rule.js", "src/rule.test.js", "src/step.js", "test.sh");
@@ -21,6 +26,13 @@ pub const PYTHON: &[File] =
 pub const RUST: &[File] = files!("rust": "Cargo.toml.in", "README.md", "build.sh", "gitignore", "src/lib.rs", "src/rule.rs", "test.sh");
 /// TypeScript.
 pub const TYPESCRIPT: &[File] = files!("typescript": "README.md", "build.sh", "gitignore", "package.json", "src/millrace.d.ts", "src/rule.test.ts", "src/rule.ts", "src/step.ts", "test.sh", "tsconfig.json");
+
+/// What bindings for Go need beside themselves: the module `go.bytecodealliance.org/pkg`.
+pub const GO_PACKAGES: &[File] = &[
+    ("go.mod", include_str!("../../../../authoring/go/go.mod")),
+    ("wit/runtime/runtime.go", include_str!("../../../../authoring/go/runtime/runtime.go")),
+    ("wit/types/types.go", include_str!("../../../../authoring/go/types/types.go")),
+];
 
 #[cfg(test)]
 mod tests {
@@ -44,7 +56,15 @@ mod tests {
                 }
             }
         }
-        let lists = [("common", COMMON), ("javascript", JAVASCRIPT), ("python", PYTHON), ("rust", RUST), ("typescript", TYPESCRIPT)];
+        let lists = [
+            ("c", C),
+            ("common", COMMON),
+            ("go", GO),
+            ("javascript", JAVASCRIPT),
+            ("python", PYTHON),
+            ("rust", RUST),
+            ("typescript", TYPESCRIPT),
+        ];
         let listed: BTreeSet<PathBuf> =
             lists.iter().flat_map(|(folder, files)| files.iter().map(|(path, _)| Path::new(folder).join(path))).collect();
         assert_eq!(listed, there);
