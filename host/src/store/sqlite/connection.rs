@@ -42,6 +42,7 @@ const MIGRATION_LIST: &[M<'static>] = &[
     M::up(include_str!("../../../migrations/0016_digests.sql")),
     M::up(include_str!("../../../migrations/0019_figures.sql")),
     M::up(include_str!("../../../migrations/0020_waiting_events.sql")),
+    M::up(include_str!("../../../migrations/0023_runs_by_key.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
 

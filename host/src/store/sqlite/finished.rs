@@ -8,11 +8,13 @@ use super::columns::int;
 use super::keys;
 use super::resources::{RESOURCE, resource_row};
 use super::retention::older;
+use super::runs::RUN_OF;
 use super::writer::{UnitError, Writing, micros};
 
 /// What must hold of an instance that may go.
 const ENDED: &str = "finished = 1 AND attention IS NULL
-    AND NOT EXISTS (SELECT 1 FROM step_runs WHERE resource_id = resources.id AND resource_kind = resources.kind AND status <> 'done')";
+    AND NOT EXISTS (SELECT 1 FROM step_runs WHERE key BETWEEN resources.id || ':' AND resources.id || ';'
+                    AND resource_id = resources.id AND resource_kind = resources.kind AND status <> 'done')";
 
 /// Which of them are wanted.
 pub(super) struct Wanted {
@@ -49,7 +51,7 @@ pub(super) fn forget(writing: &Writing<'_>, kind: &str, instances: &[(String, u6
         writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;
         super::holds::end(writing, pk)?;
         super::waiting::forget(writing, pk)?;
-        writing.run("DELETE FROM step_runs WHERE resource_id = ?1 AND resource_kind = ?2", [id.as_str(), kind])?;
+        writing.run(&format!("DELETE FROM step_runs WHERE {RUN_OF}"), [id.as_str(), kind])?;
         writing.run("DELETE FROM reservations WHERE key = ?1 AND status <> 'reserved'", [id])?;
         gone += 1;
     }

@@ -40,11 +40,12 @@ pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<(String, Stri
 
 /// The runs of an instance that wait or were set aside are due at once.
 pub(super) fn hurry(writing: &Writing<'_>, kind: &str, id: &str) -> Result<u64, UnitError> {
-    let changed = writing.run(
+    let sql = format!(
         "UPDATE step_runs SET status = 'ready', crashes = CASE WHEN status = 'ready' THEN crashes ELSE 0 END, due_at = min(due_at, ?3)
-         WHERE resource_id = ?2 AND resource_kind = ?1 AND (status IN ('parked', 'stranded') OR (status = 'ready' AND due_at > ?3))",
-        params![kind, id, writing.tail.written_at],
-    )?;
+         WHERE {} AND (status IN ('parked', 'stranded') OR (status = 'ready' AND due_at > ?3))",
+        runs::RUN_OF
+    );
+    let changed = writing.run(&sql, params![id, kind, writing.tail.written_at])?;
     Ok(changed as u64)
 }
 

@@ -38,12 +38,13 @@ impl Prunable {
             Self::Runs => {
                 "status = 'done'
                  AND NOT EXISTS (SELECT 1 FROM resources WHERE kind = resource_kind AND id = resource_id AND finished = 0)
-                 AND NOT EXISTS (SELECT 1 FROM step_runs AS others WHERE others.resource_id = step_runs.resource_id
-                                 AND others.resource_kind = step_runs.resource_kind AND others.status <> 'done')"
+                 AND NOT EXISTS (SELECT 1 FROM step_runs AS others WHERE others.key BETWEEN step_runs.resource_id || ':' AND step_runs.resource_id || ';'
+                                 AND others.resource_id = step_runs.resource_id AND others.resource_kind = step_runs.resource_kind AND others.status <> 'done')"
             }
             // Whoever has reserved may ask once more.
             Self::Reservations => {
-                "NOT EXISTS (SELECT 1 FROM step_runs WHERE resource_id = reservations.key AND step_runs.status <> 'done')"
+                "NOT EXISTS (SELECT 1 FROM step_runs WHERE step_runs.key BETWEEN reservations.key || ':' AND reservations.key || ';'
+                             AND resource_id = reservations.key AND step_runs.status <> 'done')"
             }
             Self::Inbox | Self::IdempotencyKeys => "true",
         }

@@ -16,6 +16,10 @@ pub(super) const RUN_IS_FREE: &str = "NOT EXISTS (SELECT 1 FROM holds WHERE hold
 /// Whether nobody holds the instance of a timer.
 pub(super) const TIMER_IS_FREE: &str = "NOT EXISTS (SELECT 1 FROM holds WHERE holds.resource = timers.resource)";
 
+/// A run of the resource with the id `?1` and the kind `?2`, by the index of keys: a key begins with the id and a colon, and `;` is what
+/// follows a colon.
+pub(super) const RUN_OF: &str = "key BETWEEN ?1 || ':' AND ?1 || ';' AND resource_id = ?1 AND resource_kind = ?2";
+
 const COLUMNS: &str = "sequence, key, resource_kind, resource_id, kind, name, component, visit, attempt, transition, from_state, to_state,
                        status, owner, fence, crashes, due_at, last_error, workflow, input, traceparent";
 
@@ -106,7 +110,7 @@ pub(super) fn claimed(connection: &Connection, epoch: u64) -> rusqlite::Result<V
 }
 
 pub(super) fn of_resource(connection: &Connection, kind: &str, id: &str) -> rusqlite::Result<Vec<StepRun>> {
-    let sql = format!("SELECT {COLUMNS} FROM step_runs WHERE resource_id = ?1 AND resource_kind = ?2 ORDER BY sequence");
+    let sql = format!("SELECT {COLUMNS} FROM step_runs WHERE {RUN_OF} ORDER BY sequence");
     let mut statement = connection.prepare_cached(&sql)?;
     statement.query_map([id, kind], |row| Ok(run_row(row)?.1))?.collect()
 }
