@@ -198,7 +198,6 @@ pub(super) async fn core(
     let resources = resources_of(plan, &store, &engine, &pipeline, generation.clone())?;
     resources.seed().await?;
     let bus = plan.bus.as_ref().map(plan::Bus::build).transpose()?;
-    let (refusals, strangers) = (Arc::default(), Arc::default());
     Ok(Core {
         store,
         store_failed,
@@ -207,8 +206,8 @@ pub(super) async fn core(
         pipeline,
         resources,
         bus,
-        refusals,
-        strangers,
+        refusals: Arc::default(),
+        strangers: Arc::default(),
         internal,
         archive,
         keying,

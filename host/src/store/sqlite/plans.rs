@@ -10,6 +10,9 @@ use crate::clock::Clock;
 /// What is small whatever there is: an index that has only what is unfinished, and the holds that people have laid on instances.
 const SMALL: [&str; 2] = ["USING INDEX resources_active", "SCAN h"];
 
+/// What is asked for, by its name.
+type Filter<T> = (&'static str, fn(&mut T));
+
 struct Plans {
     connection: Connection,
     _folder: tempfile::TempDir,
@@ -52,7 +55,7 @@ fn at(second: i64) -> Timestamp {
 #[test]
 fn what_staff_search_for_is_walked_by_an_index_whatever_leads() {
     let plans = Plans::new();
-    let filters: Vec<(&str, fn(&mut Search))> = vec![
+    let filters: Vec<Filter<Search>> = vec![
         ("id", |search| search.id = some("thing-1")),
         ("owner", |search| search.owner = some("user-1")),
         ("attention", |search| search.attention = true),
@@ -79,7 +82,7 @@ fn what_staff_search_for_is_walked_by_an_index_whatever_leads() {
 #[test]
 fn what_operators_list_is_walked_by_an_index() {
     let plans = Plans::new();
-    let filters: Vec<(&str, fn(&mut Sought))> = vec![
+    let filters: Vec<Filter<Sought>> = vec![
         ("workflow", |sought| sought.workflow = some("making")),
         ("state", |sought| sought.state = some("paid")),
         ("finished", |sought| sought.finished = Some(true)),
