@@ -148,6 +148,9 @@ test('two who save at once see both changes, and put them together', async ({ vi
   await clash.getByRole('button', { name: 'Take theirs, keep mine as a draft' }).click()
   await expect(other.getByRole('tab')).toHaveCount(2)
   await expect(other.getByRole('tab', { name: /^monolith-mine.yaml ?, not saved$/ })).toBeVisible()
+  // Saved later all the same, it writes nothing over.
+  await tool(other, 'Save').click()
+  await expect(dialog(other, 'Somebody else has saved')).toBeVisible()
 })
 
 test('another tab hears of a save, and of a change by hand when it is come back to', async ({ visitor, startOwn }) => {

@@ -62,9 +62,15 @@ export function useSaving(): Saving {
     const draft = { name: draftName(name), text: mine.text, saved: mine.saved }
     replace(id, theirs.text, `Take what ${theirs.who ?? 'somebody else'} has saved`)
     rebase(id, baseOf(theirs))
-    open(draft.name, draft.text, { saved: draft.saved })
+    // What it was made from goes with it: saved later, it is put together with what they have done.
+    open(draft.name, draft.text, { saved: draft.saved, base })
   }
-  return { step, save, putTogether: useCallback(putTogether, [id]), takeTheirs: useCallback(takeTheirs, [id, name]) }
+  return {
+    step,
+    save,
+    putTogether: useCallback(putTogether, [id]),
+    takeTheirs: useCallback(takeTheirs, [id, name, base]),
+  }
 }
 
 function baseOf({ digest, text }: config.Theirs): Base {
