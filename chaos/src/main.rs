@@ -171,8 +171,9 @@ async fn perform(runs: &Runs) -> anyhow::Result<bool> {
             break;
         }
         performed += 1;
-        all_passed &= one(runs, &places, &schedule).await?;
-        if let (Some(bug), false) = (&runs.planted, all_passed) {
+        let outcome = one(runs, &places, &schedule).await?;
+        all_passed &= outcome == Outcome::Passed;
+        if let (Some(bug), Outcome::Broken) = (&runs.planted, outcome) {
             println!("{bug} is found by the seed {}", schedule.seed);
             return Ok(true);
         }
@@ -208,13 +209,23 @@ fn schedules(runs: &Runs) -> anyhow::Result<Box<dyn Iterator<Item = Schedule>>> 
     })
 }
 
-async fn one(runs: &Runs, places: &Places, schedule: &Schedule) -> anyhow::Result<bool> {
+/// What a run came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Passed,
+    /// Something that was promised does not hold.
+    Broken,
+    /// Too little of what customers began succeeded to say anything.
+    DoesNotCount,
+}
+
+async fn one(runs: &Runs, places: &Places, schedule: &Schedule) -> anyhow::Result<Outcome> {
     let verdict = trial::perform(places, schedule, &vacant(&runs.folder, schedule.seed)).await?;
     print!("{}", report::of(&verdict));
     note(&runs.folder, &verdict)?;
     let Some(first) = verdict.violations.first().cloned() else {
         fs::remove_dir_all(&verdict.folder)?;
-        return Ok(verdict.figures.count());
+        return Ok(if verdict.figures.count() { Outcome::Passed } else { Outcome::DoesNotCount });
     };
     if runs.shrink > 0 {
         let shortest = shrink::shrink(schedule, runs.shrink, async |shorter| {
@@ -230,7 +241,7 @@ async fn one(runs: &Runs, places: &Places, schedule: &Schedule) -> anyhow::Resul
         fs::write(&file, serde_json::to_vec_pretty(&shortest)?)?;
         println!("  {} faults are left of {}: chaos run --schedule {}", shortest.faults.len(), schedule.faults.len(), file.display());
     }
-    Ok(false)
+    Ok(Outcome::Broken)
 }
 
 /// A folder that is not there yet.
