@@ -159,6 +159,8 @@ pub(super) struct Mark {
     log: PathBuf,
     /// Which log it is, where that could be read last.
     begun: Option<Begun>,
+    /// How far was written when it could be read last: what came later may be in another log.
+    seen: i64,
     note: Note,
 }
 
@@ -174,7 +176,7 @@ impl Mark {
         let path = beside(database, ".mark");
         let file = private().create(true).truncate(false).write(true).open(&path);
         let file = file.inspect_err(|error| cannot_note(&path, error)).ok();
-        let mut mark = Self { file, path, log: beside(database, "-wal"), begun: None, note };
+        let mut mark = Self { file, path, log: beside(database, "-wal"), begun: None, seen: written, note };
         mark.begun = mark.begun_now();
         mark.write();
         mark.sync();
@@ -186,10 +188,11 @@ impl Mark {
         // Where the log cannot be read, for want of a descriptor or by a failing disk, it has not begun anew for all that is known.
         if let Some(now) = self.begun_now() {
             if self.begun.is_some_and(|before| before != now) {
-                // The log has begun anew, so all of it was copied before.
-                self.note.copied = self.note.written;
+                // The log has begun anew, so all that was in the one before was copied.
+                self.note.copied = self.seen;
             }
             self.begun = Some(now);
+            self.seen = written;
         }
         self.note.epoch = epoch;
         self.note.written = written;
@@ -291,5 +294,17 @@ mod tests {
         assert_eq!((scene.copied_after(30), scene.copied_after(40)), (5, 5));
         std::fs::write(scene.log(), log(2)).unwrap();
         assert_eq!(scene.copied_after(50), 40);
+    }
+
+    #[test]
+    fn what_was_written_while_the_log_could_not_be_read_may_be_in_the_next_one() {
+        let mut scene = Scene::open(&log(1));
+        assert_eq!(scene.copied_after(20), 5);
+        std::fs::remove_file(scene.log()).unwrap();
+        std::fs::create_dir(scene.log()).unwrap();
+        assert_eq!((scene.copied_after(30), scene.copied_after(40)), (5, 5));
+        std::fs::remove_dir(scene.log()).unwrap();
+        std::fs::write(scene.log(), log(2)).unwrap();
+        assert_eq!(scene.copied_after(50), 20, "only what was in the log that was seen");
     }
 }
