@@ -148,9 +148,11 @@ fn refused(reply: &Reply, what: &str) -> Answer {
     }
 }
 
-/// Whether it is the answer of a stock service: JSON, and not that nothing is at this path.
+/// Whether it is the answer of a stock service: a JSON object that says nothing or what is the matter, as a problem does, and not that
+/// nothing is at this path. A gateway or a firewall in its place has words of its own.
 fn is_of_the_stock(reply: &Reply) -> bool {
-    reply.body.is_empty() || serde_json::from_str::<Problem>(&reply.body).is_ok_and(|problem| problem.code != "no_such_path")
+    let object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&reply.body);
+    object.is_ok_and(|object| (object.is_empty() || object.contains_key("detail")) && problem(reply).code != "no_such_path")
 }
 
 fn problem(reply: &Reply) -> Problem {
@@ -241,8 +243,10 @@ mod tests {
     #[test]
     fn an_answer_of_somebody_else_ends_nothing() {
         let elsewhere = reply(404, &json!({"detail": "nothing answers '/stock'", "code": "no_such_path"}));
+        let gateway = reply(404, &json!({"message": "no Route matched with those values"}));
+        let nothing = Reply { status: 404, body: String::new() };
         let walls = [301, 403, 404, 503].map(|status| Reply { status, body: "<html>no</html>".into() });
-        for reply in walls.iter().chain([&elsewhere]) {
+        for reply in walls.iter().chain([&elsewhere, &gateway, &nothing]) {
             for answer in [to_reservation(reply), released(reply), committed(reply), put_back(reply)] {
                 assert!(matches!(&answer, Err(Failure::Transient(text)) if text.contains(&reply.status.to_string())), "{answer:?}");
             }
