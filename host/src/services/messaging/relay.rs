@@ -156,6 +156,9 @@ impl Relay {
         if self.bus.health() != BusHealth::Up {
             return Ok(0);
         }
+        // Of one moment for all that is read: a key whose time is up meanwhile would be published from where it was looked at last, its first
+        // events left behind.
+        let now = Instant::now();
         let (mut after, mut published) = (0, Vec::new());
         // Keys that are held back must not hold up the others: look beyond their events.
         for _ in 0..MAX_WINDOWS {
@@ -169,7 +172,7 @@ impl Relay {
             }
             let full = rows.len() == BATCH;
             after = rows.iter().map(|row| row.position).max().unwrap_or(after);
-            published.extend(self.publish(&rows).await);
+            published.extend(self.publish(&rows, now).await);
             if !full || !published.is_empty() {
                 break;
             }
@@ -195,9 +198,8 @@ impl Relay {
         span
     }
 
-    /// Gives the bus those of `rows` whose key is not held back, and answers the positions of those that it has taken.
-    async fn publish(&mut self, rows: &[OutboxRow]) -> Vec<u64> {
-        let now = Instant::now();
+    /// Gives the bus those of `rows` whose key is not held back at `now`, and answers the positions of those that it has taken.
+    async fn publish(&mut self, rows: &[OutboxRow], now: Instant) -> Vec<u64> {
         let rows: Vec<&OutboxRow> = rows.iter().filter(|row| !self.held.holds(&row.key, now)).collect();
         let spans: Vec<Span> = rows.iter().map(|row| self.span(row)).collect();
         let events: Vec<Event> = rows.iter().zip(&spans).map(|(row, span)| event(row, span)).collect();
