@@ -36,7 +36,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
     ("wasmtime", &["runtime"]),
-    ("wasmparser", &["runtime"]),
+    // What makes a component looks at the module that it is made of.
+    ("wasmparser", &["runtime", "commands"]),
     ("rdkafka", &["bus"]),
     ("axum", &["http"]),
     ("opentelemetry", &["telemetry"]),
