@@ -185,11 +185,11 @@ pub trait Instances: Resources {
     /// Makes the ready runs of a component due at once, whatever they wait for. Returns how many were not.
     async fn wake(&self, component: &str) -> Result<u64, StoreError>;
 
-    /// Up to `limit` timers that are due, earliest first; those of held instances aside. They stay until their resource's state changes.
+    /// Up to `limit` timers that are due, earliest first; those of instances aside that are held or for which events wait. They stay until their resource's state changes.
     async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<Timer>, StoreError>;
     /// The timers of a resource, earliest first.
     async fn timers(&self, kind: &str, id: &str) -> Result<Vec<Timer>, StoreError>;
-    /// When the next timer is due; those of held instances aside.
+    /// When the next timer is due; those of instances aside that are held or for which events wait.
     async fn next_timer_due(&self) -> Result<Option<Timestamp>, StoreError>;
     /// Removes one timer that turned out to be stale.
     async fn drop_timer(&self, timer: &Timer) -> Result<(), StoreError>;
@@ -205,8 +205,6 @@ pub trait Instances: Resources {
     /// Has an event wait for its instance, with its row in the inbox; false, and nothing is written, if that is not held and nothing else waits
     /// for it. Fails with [`Conflict::Duplicate`](super::Conflict::Duplicate) if it was handled or waits already. Its number is not looked at.
     async fn let_wait(&self, event: WaitingEvent) -> Result<bool, StoreError>;
-    /// Up to `limit` events that wait for instances which nobody holds any more, in the sequence in which they came.
-    async fn waited_for(&self, limit: usize) -> Result<Vec<WaitingEvent>, StoreError>;
     /// Up to `limit` events that wait for an instance, in the sequence in which they came.
     async fn waiting(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<WaitingEvent>, StoreError>;
     /// For how many events each instance is waited for, by kind and id, in that sequence. Looks at all of them: for the start.

@@ -102,7 +102,6 @@ pub async fn an_event_waits_for_a_held_instance_and_for_those_that_came_before(m
     assert!(store.instances.let_wait(waiting("held", "e2")).await.unwrap());
     let again = store.instances.let_wait(waiting("held", "e1")).await;
     assert!(matches!(again, Err(StoreError::Conflict(Conflict::Duplicate { .. }))), "{again:?}");
-    assert!(store.instances.waited_for(10).await.unwrap().is_empty(), "it is held");
     env.reopen().await;
     let store = &env.store;
     assert_eq!(store.instances.waiting_counts().await.unwrap(), [("orders".to_owned(), "held".to_owned(), 2)]);
@@ -113,9 +112,10 @@ pub async fn an_event_waits_for_a_held_instance_and_for_those_that_came_before(m
 
     store.instances.let_go("orders", "held", None).await.unwrap();
     assert!(store.instances.let_wait(waiting("held", "e3")).await.unwrap(), "others came before it");
-    let events: Vec<String> = store.instances.waited_for(10).await.unwrap().into_iter().map(|event| event.event_id).collect();
+    let there = store.instances.waiting("orders", "held", 10).await.unwrap();
+    let events: Vec<&str> = there.iter().map(|event| event.event_id.as_str()).collect();
     assert_eq!(events, ["e1", "e2", "e3"]);
-    for event in store.instances.waited_for(10).await.unwrap() {
+    for event in there {
         assert!(store.instances.drop_waiting(event.number).await.unwrap());
         assert!(!store.instances.drop_waiting(event.number).await.unwrap(), "it does not wait any more");
     }
@@ -123,6 +123,27 @@ pub async fn an_event_waits_for_a_held_instance_and_for_those_that_came_before(m
     let handled = InboxRow { consumer: "trigger".into(), event_id: "e2".into() };
     assert!(store.messages.handled(&handled).await.unwrap());
     assert!(!store.messages.handled(&InboxRow { event_id: "e4".into(), ..handled }).await.unwrap());
+}
+
+pub async fn no_timer_fires_while_events_wait_for_its_instance(env: TestEnv) {
+    let store = &env.store;
+    for id in ["a", "b"] {
+        store.resources.commit(create(instance(id))).await.unwrap();
+        let timers = vec![timer(id, "expire", 2, if id == "a" { 10 } else { 20 })];
+        store.resources.commit(Commit { timers, ..change(moved(&instance(id), "paying")) }).await.unwrap();
+    }
+    store.instances.hold("orders", "a", because("wait"), None).await.unwrap();
+    assert!(store.instances.let_wait(waiting("a", "e1")).await.unwrap());
+    assert!(store.instances.let_go("orders", "a", None).await.unwrap());
+    let due = async || -> Vec<String> {
+        store.instances.due_timers(at(99), 10).await.unwrap().into_iter().map(|timer| timer.resource_id).collect()
+    };
+    assert_eq!(due().await, ["b"], "the event came before the timer was let fire");
+    assert_eq!(store.instances.next_timer_due().await.unwrap(), Some(at(20)));
+    let event = store.instances.waiting("orders", "a", 1).await.unwrap().remove(0);
+    assert!(store.instances.drop_waiting(event.number).await.unwrap());
+    assert_eq!(due().await, ["a", "b"]);
+    assert_eq!(store.instances.next_timer_due().await.unwrap(), Some(at(10)));
 }
 
 pub async fn what_has_waited_has_its_effect_once(env: TestEnv) {

@@ -121,6 +121,7 @@ on_each_store! {
         a_hold_ends_with_its_instance_and_outlives_the_process,
         only_an_unfinished_instance_is_held,
         an_event_waits_for_a_held_instance_and_for_those_that_came_before,
+        no_timer_fires_while_events_wait_for_its_instance,
         what_has_waited_has_its_effect_once,
         an_instance_is_hurried_and_its_runs_that_were_set_aside_get_another_chance,
         instances_are_found_by_what_they_are,

@@ -131,7 +131,9 @@ impl Commits {
         if let Some(from) = following.from {
             self.per_owner.moved(&resource.kind, resource.owner.as_deref(), &from, &resource.state);
         }
-        if following.waits {
+        // An event that has not fitted may do so now.
+        let fits = self.holds.look_again(&resource.kind, &resource.id);
+        if following.waits || fits {
             self.waker.look_again();
         }
         if following.events > 0 {

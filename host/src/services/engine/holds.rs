@@ -12,7 +12,7 @@ use crate::store::{AuditEntry, Hold, Instances, StoreError, WaitingEvent};
 pub const MAX_WAITING: usize = 1_000;
 
 /// Kind and id of an instance.
-type Name = (String, String);
+pub(super) type Name = (String, String);
 
 /// The instances that are held, and those for which events wait, by kind and id.
 #[derive(Default)]
@@ -27,6 +27,30 @@ struct Known {
     held: HashSet<Name>,
     /// Events that wait, or are about to.
     waiting: HashMap<Name, usize>,
+    /// Those whose first event could not be taken the last time, and why.
+    put_off: HashMap<Name, PutOff>,
+    /// Those of `waiting` that are neither held nor put off.
+    due: HashSet<Name>,
+}
+
+impl Known {
+    /// Puts a name among those that are due, or takes it away.
+    fn judge(&mut self, name: Name) {
+        if self.waiting.contains_key(&name) && !self.held.contains(&name) && !self.put_off.contains_key(&name) {
+            self.due.insert(name);
+        } else {
+            self.due.remove(&name);
+        }
+    }
+}
+
+/// Why an event waits on though nobody holds its instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PutOff {
+    /// It may fit once a run of the instance has ended.
+    UntilRun,
+    /// The machine of the instance is not to be had.
+    Unusable,
 }
 
 /// What becomes of an event for an instance.
@@ -48,9 +72,13 @@ impl Holds {
     pub async fn open(store: &dyn Instances) -> Result<Self, StoreError> {
         let held = store.holds().await?.into_iter().collect();
         let counted = |(kind, id, count)| ((kind, id), usize::try_from(count).unwrap_or(usize::MAX));
-        let waiting = store.waiting_counts().await?.into_iter().map(counted).collect();
+        let waiting: HashMap<Name, usize> = store.waiting_counts().await?.into_iter().map(counted).collect();
         let holds = Self::default();
-        holds.change(|known| *known = Known { held, waiting });
+        holds.change(|known| {
+            let names: Vec<Name> = waiting.keys().cloned().collect();
+            *known = Known { held, waiting, ..Known::default() };
+            names.into_iter().for_each(|name| known.judge(name));
+        });
         Ok(holds)
     }
 
@@ -65,9 +93,51 @@ impl Holds {
         self.count.load(Ordering::Acquire) == 0
     }
 
-    /// Whether any event waits.
-    pub(super) fn are_waited_for(&self) -> bool {
-        !self.are_none() && !self.known.read().waiting.is_empty()
+    /// Up to `limit` instances for which events wait that may move them now: nobody holds them, and nothing is put off.
+    pub(super) fn due(&self, limit: usize) -> Vec<Name> {
+        if self.are_none() { Vec::new() } else { self.known.read().due.iter().take(limit).cloned().collect() }
+    }
+
+    /// Instances that nobody holds and whose events wait for a run to end: that keeps no deadline from ending the wait for that run.
+    pub(super) fn put_off_until_run(&self) -> Vec<Name> {
+        if self.are_none() {
+            return Vec::new();
+        }
+        let known = self.known.read();
+        let until_run = known.put_off.iter().filter(|(name, why)| **why == PutOff::UntilRun && !known.held.contains(*name));
+        until_run.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The events of an instance wait on, until [`Self::look_again`] or [`Self::look_again_at_all`].
+    pub(super) fn put_off(&self, (kind, id): (&str, &str), why: PutOff) {
+        let name = (kind.to_owned(), id.to_owned());
+        self.change(|known| {
+            if known.waiting.contains_key(&name) {
+                known.put_off.insert(name.clone(), why);
+                known.judge(name);
+            }
+        });
+    }
+
+    /// The events of an instance may fit now. Whether they were put off.
+    pub(super) fn look_again(&self, kind: &str, id: &str) -> bool {
+        if self.are_none() || self.known.read().put_off.is_empty() {
+            return false;
+        }
+        let (name, mut was_put_off) = ((kind.to_owned(), id.to_owned()), false);
+        self.change(|known| {
+            was_put_off = known.put_off.remove(&name).is_some();
+            known.judge(name);
+        });
+        was_put_off
+    }
+
+    /// Nothing is put off any more.
+    pub(super) fn look_again_at_all(&self) {
+        if self.are_none() || self.known.read().put_off.is_empty() {
+            return;
+        }
+        self.change(|known| std::mem::take(&mut known.put_off).into_keys().for_each(|name| known.judge(name)));
     }
 
     /// Holds an unfinished instance in `store`, and writes `audit` of it; false if there is none.
@@ -113,7 +183,10 @@ impl Holds {
             return Ok(Waits::TooMany);
         }
         // Known before it is written: nothing that comes later overtakes it.
-        self.change(|known| *known.waiting.entry(name.clone()).or_default() += 1);
+        self.change(|known| {
+            *known.waiting.entry(name.clone()).or_default() += 1;
+            known.judge(name.clone());
+        });
         let waits = store.let_wait(event).await;
         if !matches!(waits, Ok(true)) {
             self.waits_no_longer(&name.0, &name.1);
@@ -129,6 +202,8 @@ impl Holds {
             *count -= 1;
             if *count == 0 {
                 known.waiting.remove(&name);
+                known.put_off.remove(&name);
+                known.judge(name);
             }
         });
     }
@@ -144,10 +219,12 @@ impl Holds {
         let name = (kind.to_owned(), id.to_owned());
         self.change(|known| {
             if is_held {
-                known.held.insert(name);
+                known.held.insert(name.clone());
             } else {
                 known.held.remove(&name);
+                known.put_off.remove(&name);
             }
+            known.judge(name);
         });
     }
 
@@ -155,5 +232,50 @@ impl Holds {
         let mut known = self.known.write();
         change(&mut known);
         self.count.store(known.held.len() + known.waiting.len(), Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Holds as they are with one event that waits for an instance that is held.
+    fn held() -> Holds {
+        let holds = Holds::default();
+        holds.note("orders", "a", true);
+        holds.change(|known| {
+            known.waiting.insert(("orders".into(), "a".into()), 1);
+            known.judge(("orders".into(), "a".into()));
+        });
+        holds
+    }
+
+    #[test]
+    fn events_are_due_only_for_an_instance_that_nobody_holds() {
+        let holds = held();
+        assert!(holds.due(10).is_empty(), "it is held");
+        holds.note("orders", "a", false);
+        assert_eq!(holds.due(10), [("orders".to_owned(), "a".to_owned())]);
+        holds.note("orders", "a", true);
+        assert!(holds.due(10).is_empty(), "it is held again");
+        holds.note("orders", "a", false);
+        holds.waits_no_longer("orders", "a");
+        assert!(holds.due(10).is_empty() && holds.are_none());
+    }
+
+    #[test]
+    fn what_is_put_off_is_due_again_when_it_is_looked_at_again() {
+        let holds = held();
+        holds.note("orders", "a", false);
+        holds.put_off(("orders", "a"), PutOff::UntilRun);
+        assert!(holds.due(10).is_empty());
+        assert_eq!(holds.put_off_until_run().len(), 1);
+        assert!(holds.look_again("orders", "a") && !holds.look_again("orders", "a"));
+        assert_eq!(holds.due(10).len(), 1);
+
+        holds.put_off(("orders", "a"), PutOff::Unusable);
+        assert!(holds.due(10).is_empty() && holds.put_off_until_run().is_empty(), "no run is waited for");
+        holds.look_again_at_all();
+        assert_eq!(holds.due(10).len(), 1);
     }
 }

@@ -1,14 +1,15 @@
 //! What is due: timers that fire transitions, and runs that wait in the store for their time or for room.
 
-use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use millrace_workflow::{Cause, Input, Refusal};
+use millrace_workflow::{Cause, Input, Refusal, RunKind};
 
 use super::commit_plan::{self, Origin};
+use super::holds::{Name, PutOff};
 use super::pipeline::{FireError, Pipeline};
 use super::withdrawal::WithdrawError;
 use super::workflows::LookupError;
@@ -16,7 +17,7 @@ use crate::clock::Clock;
 use crate::faults::planted;
 use crate::pulse::Beat;
 use crate::shutdown::Stop;
-use crate::store::{Commit, Instances, Line, StoreError, Timer, WaitingEvent};
+use crate::store::{Commit, Conflict, Instances, Line, Resource, RunStatus, StepRun, StoreError, Timer, WaitingEvent};
 
 /// Timers and runs taken from the store at once.
 const BATCH: usize = 256;
@@ -28,6 +29,16 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 const INSIDE: Duration = Duration::from_secs(5);
 /// Wait after the store could not be read.
 const STORE_BACKOFF: Duration = Duration::from_millis(500);
+
+/// What became of an event that has waited.
+enum Served {
+    /// It has moved its instance, or never will.
+    Done,
+    /// It waits on.
+    PutOff,
+    /// Its instance has moved while it was looked at: it is tried anew.
+    Moved,
+}
 
 /// Looks for what is due, sleeps until the next is, and is woken when something is due earlier.
 pub struct Scheduler {
@@ -77,12 +88,14 @@ impl Scheduler {
         let now = self.clock.steady();
         if swept.is_none_or(|at| at.elapsed() >= SWEEP_INTERVAL) && !self.drops_claims {
             *swept = Some(Instant::now());
+            self.pipeline.holds().look_again_at_all();
             self.pipeline.sweep().await?;
         }
         let more_runs = self.start_runs(now).await?;
+        // Events that have waited come before the timers that were held with their instance. Where they fail, timers fire all the same.
+        let more_events = self.serve_waiting().await;
         let more_timers = self.fire_timers(now).await?;
-        let more_events = self.serve_waiting().await?;
-        if more_runs || more_timers || more_events {
+        if more_runs || more_timers || more_events? {
             return Ok(now);
         }
         // A line without room is looked at again when it has some, which it tells.
@@ -121,8 +134,12 @@ impl Scheduler {
     /// Fires the timers that are due. Whether there were more.
     async fn fire_timers(&self, now: Timestamp) -> Result<bool, StoreError> {
         let timers = self.store.due_timers(now, BATCH).await?;
-        let mut failed = None;
-        for timer in &timers {
+        let (more, mut failed) = (timers.len() == BATCH, None);
+        let mut beside = Vec::new();
+        for (kind, id) in self.pipeline.holds().put_off_until_run() {
+            beside.extend(self.store.timers(&kind, &id).await?.into_iter().filter(|timer| timer.due_at <= now));
+        }
+        for timer in timers.iter().chain(&beside) {
             self.beat.beat();
             // One that cannot be written keeps no other one waiting.
             match self.fire(timer).await {
@@ -130,51 +147,87 @@ impl Scheduler {
                 result => failed = result.err().or(failed),
             }
         }
-        failed.map_or(Ok(timers.len() == BATCH), Err)
+        failed.map_or(Ok(more), Err)
     }
 
     /// Has events move their instances that have waited for a hold to end, each instance in the sequence in which they came. Whether there
     /// were more.
     async fn serve_waiting(&self) -> Result<bool, StoreError> {
-        if !self.pipeline.holds().are_waited_for() {
-            return Ok(false);
-        }
-        let events = self.store.waited_for(BATCH).await?;
-        let (mut failed, mut stopped) = (None, HashSet::new());
-        for event in &events {
-            self.beat.beat();
-            let name = (event.kind.as_str(), event.id.as_str());
-            // Nothing overtakes what could not be written, and somebody may hold the instance again.
-            if stopped.contains(&name) || self.pipeline.holds().has(name.0, name.1) {
-                continue;
-            }
-            match self.serve(event).await {
-                Ok(()) => self.pipeline.holds().waits_no_longer(name.0, name.1),
+        let names = self.pipeline.holds().due(BATCH);
+        let (mut more, mut failed) = (names.len() == BATCH, None);
+        for name in &names {
+            // What cannot be written for one instance keeps no other one waiting.
+            match self.serve_instance(name).await {
+                Ok(has_more) => more |= has_more,
                 Err(error @ StoreError::Fatal(_)) => return Err(error),
-                Err(error) => {
-                    stopped.insert(name);
-                    failed = Some(error);
-                }
+                Err(error) => failed = Some(error),
             }
         }
-        failed.map_or(Ok(events.len() == BATCH), Err)
+        failed.map_or(Ok(more), Err)
     }
 
-    async fn serve(&self, event: &WaitingEvent) -> Result<(), StoreError> {
-        let choose = |_: &_, _: &_| -> Result<(Input, Origin), Refusal> {
-            let input = Input::Fire { transition: event.transition.clone(), cause: Cause::Event };
-            Ok((input, Origin { waited: Some(event.clone()), traceparent: event.traceparent.clone(), ..Origin::default() }))
-        };
-        match self.pipeline.fire(&event.kind, &event.id, &choose).await {
-            Ok(_) => Ok(()),
-            Err(FireError::Contended) => Err(StoreError::Unavailable(FireError::Contended.to_string())),
-            Err(FireError::Store(error) | FireError::Lookup(LookupError::Store(error))) => Err(error),
-            Err(error) => {
-                let WaitingEvent { id, transition, event_id, .. } = event;
-                tracing::info!(instance = id, transition, event = event_id, %error, "an event that has waited no longer fits and is dropped");
-                self.store.drop_waiting(event.number).await.map(drop)
+    /// The events of one instance, until one has to wait on: nothing overtakes it. Whether there were more.
+    async fn serve_instance(&self, (kind, id): &Name) -> Result<bool, StoreError> {
+        let holds = self.pipeline.holds();
+        let events = self.store.waiting(kind, id, BATCH).await?;
+        for event in &events {
+            self.beat.beat();
+            // Somebody may hold it again.
+            if holds.has(kind, id) {
+                return Ok(false);
+            }
+            match self.serve(event).await? {
+                Served::Done => holds.waits_no_longer(kind, id),
+                Served::PutOff => return Ok(false),
+                Served::Moved => return Ok(true),
             }
         }
+        Ok(events.len() == BATCH)
+    }
+
+    async fn serve(&self, event: &WaitingEvent) -> Result<Served, StoreError> {
+        let WaitingEvent { kind, id, consumer, transition, event_id, .. } = event;
+        let version = AtomicU64::new(0);
+        let choose = |resource: &Resource, _: &_| -> Result<(Input, Origin), Refusal> {
+            version.store(resource.version, Ordering::Relaxed);
+            let input = Input::Fire { transition: transition.clone(), cause: Cause::Event };
+            Ok((input, Origin { waited: Some(event.clone()), traceparent: event.traceparent.clone(), ..Origin::default() }))
+        };
+        let error = match self.pipeline.fire(kind, id, &choose).await {
+            Ok(_) | Err(FireError::Store(StoreError::Conflict(Conflict::Duplicate { .. }))) => return Ok(Served::Done),
+            Err(FireError::Contended) => return Err(StoreError::Unavailable(FireError::Contended.to_string())),
+            Err(FireError::Store(error) | FireError::Lookup(LookupError::Store(error))) => return Err(error),
+            Err(error @ FireError::Lookup(LookupError::Unusable { .. })) => {
+                tracing::warn!(instance = id, consumer, transition, event = event_id, %error, "an event that has waited cannot be taken yet; it is tried again");
+                self.pipeline.holds().put_off((kind, id), PutOff::Unusable);
+                return Ok(Served::PutOff);
+            }
+            Err(error) => error,
+        };
+        if matches!(error, FireError::Refused(_))
+            && let Some(served) = self.keep(event, version.into_inner()).await?
+        {
+            return Ok(served);
+        }
+        tracing::warn!(instance = id, consumer, transition, event = event_id, %error, "an event that has waited no longer fits and is dropped");
+        self.store.drop_waiting(event.number).await?;
+        Ok(Served::Done)
+    }
+
+    /// Keeps an event that the instance has refused at this version, unless it is at rest: what a run answers may lead to where it fits. None if
+    /// it is at rest.
+    async fn keep(&self, event: &WaitingEvent, version: u64) -> Result<Option<Served>, StoreError> {
+        let WaitingEvent { kind, id, .. } = event;
+        let holds = self.pipeline.holds();
+        // Before the look at the runs: whatever settles from here on has it looked at again.
+        holds.put_off((kind, id), PutOff::UntilRun);
+        let runs = self.store.runs(kind, id).await?;
+        let resource = self.store.resource(kind, id).await?;
+        if resource.as_ref().is_some_and(|resource| runs.iter().any(|run| may_move(run, resource))) {
+            return Ok(Some(Served::PutOff));
+        }
+        holds.look_again(kind, id);
+        Ok(resource.is_some_and(|resource| resource.version != version).then_some(Served::Moved))
     }
 
     async fn fire(&self, timer: &Timer) -> Result<(), StoreError> {
@@ -208,4 +261,14 @@ impl Scheduler {
         tracing::info!(instance = timer.resource_id, transition = timer.transition, %error, "a timer no longer fits and is dropped");
         self.store.drop_timer(timer).await
     }
+}
+
+/// Whether a run that is not done may still move its instance. One that was set aside does if the instance is where it has begun.
+fn may_move(run: &StepRun, resource: &Resource) -> bool {
+    run.kind != RunKind::Task
+        && match run.status {
+            RunStatus::Done => false,
+            RunStatus::Ready | RunStatus::Running => true,
+            RunStatus::Quarantined | RunStatus::Stranded => run.to_state == resource.state,
+        }
 }

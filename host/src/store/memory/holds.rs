@@ -31,9 +31,10 @@ impl State {
         self.holds.is_empty() || self.held(&run.resource_kind, &run.resource_id).is_none()
     }
 
-    /// Whether nobody holds the instance of a timer.
+    /// Whether nobody holds the instance of a timer, and no event waits for it, which came before the timer was let fire.
     pub(super) fn may_fire(&self, timer: &Timer) -> bool {
-        self.holds.is_empty() || self.held(&timer.resource_kind, &timer.resource_id).is_none()
+        let (kind, id) = (&timer.resource_kind, &timer.resource_id);
+        (self.holds.is_empty() || self.held(kind, id).is_none()) && self.waiting(kind, id).next().is_none()
     }
 
     /// Whether the event waits now: its instance is held, or others wait before it.
@@ -56,11 +57,6 @@ impl State {
 
     pub(super) fn waiting<'a>(&'a self, kind: &'a str, id: &'a str) -> impl Iterator<Item = &'a WaitingEvent> {
         self.waiting.values().filter(move |event| event.kind == kind && event.id == id)
-    }
-
-    pub(super) fn waited_for(&self, limit: usize) -> Vec<WaitingEvent> {
-        let free = self.waiting.values().filter(|event| self.held(&event.kind, &event.id).is_none());
-        free.take(limit).cloned().collect()
     }
 
     pub(super) fn waiting_counts(&self) -> Vec<(String, String, u64)> {

@@ -265,10 +265,6 @@ impl Instances for Memory {
         self.write(|state| Ok(state.let_wait(event.clone())?))
     }
 
-    async fn waited_for(&self, limit: usize) -> Result<Vec<WaitingEvent>, StoreError> {
-        self.read(|state| state.waited_for(limit))
-    }
-
     async fn waiting(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<WaitingEvent>, StoreError> {
         self.read(|state| state.waiting(kind, id).take(limit).cloned().collect())
     }

@@ -261,10 +261,6 @@ impl Instances for Sqlite {
         self.writer.write(move |writing| waiting::keep(writing, &event)).await
     }
 
-    async fn waited_for(&self, limit: usize) -> Result<Vec<WaitingEvent>, StoreError> {
-        self.readers.read(move |connection| waiting::of_free(connection, limit)).await
-    }
-
     async fn waiting(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<WaitingEvent>, StoreError> {
         self.readers.look_up(|connection| waiting::of(connection, kind, id, limit)).await
     }

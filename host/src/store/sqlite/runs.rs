@@ -13,8 +13,9 @@ use crate::faults::planted;
 
 /// Whether nobody holds the instance of a run.
 pub(super) const RUN_IS_FREE: &str = "NOT EXISTS (SELECT 1 FROM holds WHERE holds.kind = resource_kind AND holds.id = resource_id)";
-/// Whether nobody holds the instance of a timer.
-pub(super) const TIMER_IS_FREE: &str = "NOT EXISTS (SELECT 1 FROM holds WHERE holds.resource = timers.resource)";
+/// Whether nobody holds the instance of a timer, and no event waits for it, which came before the timer was let fire.
+pub(super) const TIMER_IS_FREE: &str = "NOT EXISTS (SELECT 1 FROM holds WHERE holds.resource = timers.resource)
+     AND NOT EXISTS (SELECT 1 FROM waiting_events AS w WHERE w.resource = timers.resource)";
 
 /// A run of the resource with the id `?1` and the kind `?2`, by the index of keys: a key begins with the id and a colon, and `;` is what
 /// follows a colon.

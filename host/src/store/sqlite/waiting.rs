@@ -42,15 +42,6 @@ pub(super) fn duplicate(event: &WaitingEvent) -> Conflict {
     Conflict::Duplicate { consumer: event.consumer.clone(), event_id: event.event_id.clone() }
 }
 
-pub(super) fn of_free(connection: &Connection, limit: usize) -> rusqlite::Result<Vec<WaitingEvent>> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM waiting_events AS w WHERE NOT EXISTS (SELECT 1 FROM holds AS h WHERE h.resource = w.resource)
-         ORDER BY w.number LIMIT ?1"
-    );
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    connection.prepare_cached(&sql)?.query_map([limit], event)?.collect()
-}
-
 pub(super) fn of(connection: &Connection, kind: &str, id: &str, limit: usize) -> rusqlite::Result<Vec<WaitingEvent>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM waiting_events AS w WHERE w.resource = (SELECT pk FROM resources WHERE kind = ?1 AND id = ?2)

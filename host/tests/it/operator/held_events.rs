@@ -9,6 +9,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::{PATIENT, declined, staff, texts, until};
+use crate::client::Client;
 use crate::process::Home;
 use crate::test_app::{TestApp, changed_monolith};
 
@@ -117,4 +118,62 @@ async fn no_event_of_a_held_order_is_lost_by_a_kill() {
     let customer = process.client.with_token(&token);
     let ended = customer.wait_for("orders", id, &["cancelled"]).await;
     assert_eq!(transitions(&ended, "abandon_payment").len(), 1, "{ended:#}");
+}
+
+/// One event waits for an order that is held.
+async fn waits(app: &TestApp, operator: &Client, id: &str) {
+    let outbox = vec![event("e-1", id)];
+    app.store.resources.commit(Commit { outbox, ..Commit::default() }).await.unwrap();
+    until("the event waits", async || {
+        let shown = operator.get(&format!("/operator/instances/orders/{id}")).await.body;
+        (shown["waiting"].as_array()?.len() == 1).then_some(shown)
+    })
+    .await;
+}
+
+/// The order once the event has moved it.
+async fn ended_by_event(operator: &Client, path: &str) -> Value {
+    let shown = until("the event moves it", async || {
+        let shown = operator.get(path).await.body;
+        (shown["state"] == "cancelled").then_some(shown)
+    })
+    .await;
+    assert_eq!(transitions(&shown, "abandon_payment")[0]["cause"], "event", "{shown}");
+    assert_eq!(shown["waiting"], json!([]));
+    shown
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_came_before_a_timer_was_due_moves_a_released_order_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let app = TestApp::start(config.to_str().unwrap(), &[("PAYMENT_RETRY_AFTER", "2m"), ("OPERATOR_WRITES", "true")]).await;
+    let id = declined(&app, "ada").await;
+    let operator = staff(&app, "olga", &[Role::Support]).await;
+    let path = format!("/operator/instances/orders/{id}");
+    operator.post(&format!("{path}/hold"), &json!({"reason": "fraud is looked into"})).await;
+    waits(&app, &operator, &id).await;
+    app.clock.advance(jiff::SignedDuration::from_mins(3));
+    let released = operator.post(&format!("{path}/release"), &json!({"reason": "all is well"})).await;
+    assert_eq!(released.status, StatusCode::OK, "{released:?}");
+    let shown = ended_by_event(&operator, &path).await;
+    assert!(transitions(&shown, "retry_payment").is_empty(), "the timer fires first: {shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_fits_after_a_run_that_was_held_is_not_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let app = TestApp::start(config.to_str().unwrap(), &PATIENT).await;
+    let id = declined(&app, "ada").await;
+    let operator = staff(&app, "olga", &[Role::Support]).await;
+    let path = format!("/operator/instances/orders/{id}");
+    operator.post(&format!("{path}/hold"), &json!({"reason": "fraud is looked into"})).await;
+    let fired = operator.post(&format!("{path}/fire"), &json!({"reason": "try", "transition": "retry_payment"})).await;
+    assert_eq!(fired.body["instance"]["state"], "paying", "{fired:?}");
+    waits(&app, &operator, &id).await;
+    let released = operator.post(&format!("{path}/release"), &json!({"reason": "all is well"})).await;
+    assert_eq!(released.status, StatusCode::OK, "{released:?}");
+    let shown = ended_by_event(&operator, &path).await;
+    assert_eq!(transitions(&shown, "payment_declined").len(), 2, "the step was made first: {shown}");
 }
