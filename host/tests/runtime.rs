@@ -15,6 +15,8 @@ mod attacks;
 mod authoring;
 #[path = "runtime/bindings.rs"]
 mod bindings;
+#[path = "runtime/exchanges.rs"]
+mod exchanges;
 #[path = "runtime/files.rs"]
 mod files;
 #[path = "runtime/grants.rs"]

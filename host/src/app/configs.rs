@@ -97,15 +97,13 @@ impl Configs for ConfigFile {
         fs::read_to_string(&self.path)
     }
 
-    fn restored(&self, text: &str) -> String {
-        match self.text() {
-            Ok(current) => config::blotted::restored(text, &current, &self.path, &self.shown),
-            Err(_) => text.to_owned(),
-        }
+    fn restored(&self, text: &str) -> Result<String, Vec<serde_json::Value>> {
+        let restored = config::blotted::restored(text, &self.text().unwrap_or_default());
+        restored.map_err(|problems| problems.iter().map(|problem| serde_json::json!(problem)).collect())
     }
 
     fn shown(&self, text: &str) -> String {
-        config::check_text(&self.path, text, &self.shown).report.source.to_string()
+        config::blotted::shown(text)
     }
 
     fn resolve(&self, text: &str) -> Result<Plan, String> {
@@ -159,10 +157,13 @@ impl Configs for ConfigFile {
         Box::pin(Arc::clone(&self.switch).prepare(plan))
     }
 
-    fn take(&self, text: &str, take_over: TakeOver) -> anyhow::Result<()> {
-        let mut runs = self.runs.write();
-        take_over()?;
-        *runs = Some(Runs::of(text.to_owned()));
-        Ok(())
+    fn take<'a>(&'a self, text: &'a str, TakeOver { record, put }: TakeOver) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(async move {
+            record.await?;
+            let mut runs = self.runs.write();
+            put()?;
+            *runs = Some(Runs::of(text.to_owned()));
+            Ok(())
+        })
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
+
 use super::health;
 use super::parts::{Core, resources_of};
 use crate::http::HealthChecks;
@@ -55,6 +57,11 @@ impl Exchange {
         let components = self.engine.runtime.arrange(&plan.components).await?;
         let workflows = self.engine.workflows.prepare(&plan.workflows).await?;
         Ok(Ready { resources: Some(resources), workflows, components })
+    }
+
+    /// Stores what a start has to find once `ready` is in place.
+    pub(super) fn record(&self, ready: &Ready) -> BoxFuture<'static, anyhow::Result<()>> {
+        self.engine.runtime.record(&ready.components)
     }
 
     /// Puts it in place: first what new instances need, then what has them begin.

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt as _;
+use futures::future::ready;
 use parking_lot::{Mutex, RwLock};
 
 use super::exchange::Exchange;
@@ -60,20 +62,23 @@ impl Switch {
     pub(super) async fn prepare(self: Arc<Self>, plan: Plan) -> anyhow::Result<TakeOver> {
         let plan = Arc::new(plan);
         let found = self.serving.lock().as_ref().map(|serving| (serving.parts.clone(), serving.engine.clone()));
-        let Some((parts, engine)) = found else { return Ok(Box::new(|| Err(not_serving()))) };
-        let mut ready = match &engine {
+        let Some((parts, engine)) = found else {
+            return Ok(TakeOver { record: ready(Err(not_serving())).boxed(), put: Box::new(|| Err(not_serving())) });
+        };
+        let mut made = match &engine {
             Some(engine) => Some(engine.prepare(&plan).await?),
             None => None,
         };
-        let resources = ready.as_mut().and_then(|ready| ready.resources.take());
+        let resources = made.as_mut().and_then(|made| made.resources.take());
+        let record = engine.as_ref().zip(made.as_ref()).map_or_else(|| ready(Ok(())).boxed(), |(engine, made)| engine.record(made));
         let parts = HttpParts { plan: Arc::clone(&plan), resources, ..parts };
         let routers = http::routers(parts.clone());
-        Ok(Box::new(move || {
+        let put = move || {
             let mut serving = self.serving.lock();
             let serving = serving.as_mut().ok_or_else(not_serving)?;
             // What requests ask for is there before they can ask for it.
-            if let Some((engine, ready)) = serving.engine.as_ref().zip(ready) {
-                engine.put(&self.plan(), &plan, ready);
+            if let Some((engine, made)) = serving.engine.as_ref().zip(made) {
+                engine.put(&self.plan(), &plan, made);
             }
             serving.public.put(routers.public);
             if let (Some(current), Some(router)) = (&serving.operator, routers.operator) {
@@ -82,7 +87,8 @@ impl Switch {
             serving.parts = parts;
             *self.plan.write() = plan;
             Ok(())
-        }))
+        };
+        Ok(TakeOver { record, put: Box::new(put) })
     }
 }
 

@@ -32,6 +32,7 @@ mod suggest;
 mod topics;
 mod tree;
 mod values;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::Read as _;
@@ -181,7 +182,7 @@ fn check_text_for(path: &Path, text: &str, environment: &Environment, purpose: P
         tree.open = open;
         tree.problems.extend(BTreeMap::into_values(wrong).flatten());
     }
-    let source = blot_secrets(text, &tree).into();
+    let source = blotted::starred(text).into();
     let mut problems: Vec<Problem> = tree.problems.iter().map(|finding| locate(finding, &tree.places)).collect();
     let (mut plan, mut names) = (None, Vec::new());
     if !tree.places.is_empty() {
@@ -328,49 +329,4 @@ fn place_of(pointer: &str, at_key: bool, places: &HashMap<String, Place>) -> Opt
         }
         pointer = pointer.rsplit_once('/')?.0;
     }
-}
-
-/// The same for what is no YAML now, so that nobody knows what is where: of a line with a secret's key only what is before it.
-fn blot_lines(text: &str) -> String {
-    let blot = |line: &str| {
-        let lower = line.to_ascii_lowercase();
-        let word = ["secret", "token", "password", "headers"].iter().find_map(|word| lower.find(word).map(|at| at + word.len()));
-        match word {
-            Some(end) if lower.len() == line.len() && line[end..].contains(':') => format!("{}: ****\n", &line[..end]),
-            _ => line.to_owned(),
-        }
-    };
-    text.split_inclusive('\n').map(blot).collect()
-}
-
-/// The text without literal secrets, for reports that show it.
-fn blot_secrets(text: &str, tree: &Tree) -> String {
-    if tree.places.is_empty() {
-        return blot_lines(text);
-    }
-    let of_extension = |pointer: &str| pointer.starts_with("/x-") && (pointer.ends_with("/secret") || pointer.contains("/headers/"));
-    let secret = |pointer: &str| {
-        pointer.ends_with("/config/secret")
-            || pointer.ends_with("/config/token")
-            || pointer.ends_with("/stock/secret")
-            || (pointer.contains("/capabilities/") && pointer.contains("/headers/"))
-            || of_extension(pointer)
-    };
-    let mut spans: HashMap<usize, Vec<Span>> = HashMap::new();
-    // What is made of variables says their names, and no secret.
-    let literal = |pointer: &String| !tree.variables.contains_key(pointer) && !tree.open.contains_key(pointer);
-    for (_, place) in tree.places.iter().filter(|(pointer, _)| secret(pointer) && literal(pointer)) {
-        for line in place.value.start.line..=place.value.end.line {
-            spans.entry(line).or_default().push(place.value);
-        }
-    }
-    let blot = |(number, line): (usize, &str)| {
-        let Some(spans) = spans.get(&(number + 1)) else { return line.to_owned() };
-        let hidden = |column: usize| {
-            let at = (number + 1, column);
-            spans.iter().any(|s| (s.start.line, s.start.column) <= at && at < (s.end.line, s.end.column))
-        };
-        line.chars().enumerate().map(|(i, c)| if c != '\n' && hidden(i + 1) { '*' } else { c }).collect()
-    };
-    text.split_inclusive('\n').enumerate().map(blot).collect()
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
-use futures::future::try_join_all;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, try_join_all};
 
 use super::components::{Runtime, Slots, Unlinked, slot};
 use super::loader::Found;
@@ -56,15 +57,50 @@ impl Runtime {
         Ok(Arranged { named, changed, began })
     }
 
-    /// Has these components serve. What was removed, or is another now, does what it has begun.
+    /// Stores which versions of these components serve, as a start finds them. Called when it is certain that they are to be
+    /// [put](Self::put) in place, and awaited before.
+    ///
+    /// # Errors
+    /// One of them cannot be stored.
+    pub fn record(self: &Arc<Self>, arranged: &Arranged) -> BoxFuture<'static, anyhow::Result<()>> {
+        let (runtime, changed) = (Arc::clone(self), arranged.changed.clone());
+        async move {
+            for slot in &changed {
+                runtime.record_one(slot).await?;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    async fn record_one(&self, slot: &Slot) -> anyhow::Result<()> {
+        let Some(version) = slot.serving() else { return Ok(()) };
+        let (component, digest) = (&slot.settings.name, version.digest.to_string());
+        // What serves now may have changed since the other was made.
+        let now = self.slot(component).ok();
+        let known = now.as_ref().map_or_else(|| slot.recorded(), |now| now.recorded());
+        if known.as_ref() != Some(&digest) {
+            (self.remember)(component.clone(), digest.clone())
+                .await
+                .with_context(|| format!("component '{component}' cannot be recorded"))?;
+        }
+        slot.record(&digest);
+        // It is stored, whether the other comes in its place or not.
+        now.iter().for_each(|now| now.record(&digest));
+        Ok(())
+    }
+
+    /// Has these components serve. What was removed, or is another now, does what it has begun, and keeps nobody waiting.
     pub fn put(&self, arranged: Arranged) {
         let Arranged { named, changed, began } = arranged;
         let now = self.slots.load_full();
         let numbers = named.values().chain(now.named.values()).map(|slot| slot.number + 1);
         self.places.share_out(numbers.max().unwrap_or_default());
         let leaving = now.named.iter().filter(|(name, _)| !named.contains_key(*name)).map(|(name, slot)| (name.clone(), Arc::clone(slot)));
-        let leaving = leaving.collect();
+        let leaving: BTreeMap<_, _> = leaving.collect();
+        let left: Vec<usize> = changed.iter().chain(leaving.values()).map(|slot| slot.number).collect();
         self.slots.store(Arc::new(Slots { named, leaving }));
+        left.into_iter().for_each(|number| self.places.replaced(number));
         for slot in changed {
             let previous = now.named.get(&*slot.name()).and_then(|before| before.serving()).map(|version| version.digest.to_string());
             self.tell(&slot, previous, began.elapsed());
@@ -72,6 +108,7 @@ impl Runtime {
         self.exchanged.notify_one();
     }
 
+    /// Leaves no trace but the version's copy: whether it is to serve is not certain.
     async fn load_aside(&self, slot: &Slot) -> anyhow::Result<()> {
         let component = &slot.settings.name;
         let _turn = slot.turn.lock().await;
@@ -80,13 +117,6 @@ impl Runtime {
             Found::Refused(refusal) => return Err(anyhow!("component '{component}': {}", refusal.reason)),
             Found::Same | Found::StillRefused => return Ok(()),
         };
-        let digest = version.digest.to_string();
-        if slot.recorded().as_ref() != Some(&digest) {
-            (self.remember)(component.clone(), digest.clone())
-                .await
-                .with_context(|| format!("component '{component}' cannot be recorded"))?;
-            slot.record(&digest);
-        }
         let mut version = (*version).clone();
         version.about.since = self.clock.now();
         slot.serve(version);

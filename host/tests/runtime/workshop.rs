@@ -85,8 +85,8 @@ impl Plan {
         }
         let remembered: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
         let remember = remember(Arc::clone(&remembered), self.remembers);
-        let runtime = Runtime::start(house, vec![settings], self.services, good, remember, Clock::system()).await;
-        Workshop { runtime: runtime.expect("it starts"), dir, source, remembered, watching: None }
+        let runtime = Runtime::start(house, vec![settings.clone()], self.services, good, remember, Clock::system()).await;
+        Workshop { runtime: runtime.expect("it starts"), dir, source, settings, remembered, watching: None }
     }
 }
 
@@ -116,6 +116,8 @@ pub struct Workshop {
     pub runtime: Arc<Runtime>,
     pub dir: TempDir,
     pub source: PathBuf,
+    /// What it was started with.
+    pub settings: ComponentSettings,
     pub remembered: Arc<Mutex<Vec<(String, String)>>>,
     watching: Option<(Stop, JoinHandle<anyhow::Result<()>>)>,
 }

@@ -37,6 +37,8 @@ const QUESTION_INTERVAL: (Duration, Duration) = (Duration::from_secs(5), Duratio
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// Pause before a consumer that failed for good is replaced.
 const CONSUMER_PAUSE: Duration = Duration::from_secs(2);
+/// Pause before one is replaced that may take its place back: connections that go on failing are not to keep a processor busy.
+const OUTRUN_PAUSE: Duration = Duration::from_millis(100);
 
 /// See the module's text.
 pub struct Kafka {
@@ -122,6 +124,7 @@ impl Kafka {
                         "the group gave the place of this process to somebody, most likely to itself: connections to the broker had failed; \
                          it takes the place back"
                     );
+                    let _ = tokio::time::timeout(OUTRUN_PAUSE, stop.requested()).await;
                 }
                 Err(Ended::Failed(error)) => {
                     let error = format!("{error:#}");

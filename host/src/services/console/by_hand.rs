@@ -77,6 +77,6 @@ impl ConfigDesk {
     async fn found(&self, text: &str) -> Result<String, ServiceError> {
         let planned = self.plan_of(text).await?;
         let take_over = self.judged(text, &planned).await?;
-        Ok(self.taken(planned, text, take_over).done)
+        Ok(self.taken(planned, text, take_over).await.done)
     }
 }

@@ -13,8 +13,13 @@ use crate::plan::{Plan, changes};
 use crate::services::ServiceError;
 use crate::services::operations::{Lack, Names, Stranded};
 
-/// Puts what was made aside in place.
-pub type TakeOver = Box<dyn FnOnce() -> anyhow::Result<()> + Send>;
+/// What was made aside, to be put in place when it is certain that it is wanted.
+pub struct TakeOver {
+    /// Stores what a start has to find once it is in place.
+    pub record: BoxFuture<'static, anyhow::Result<()>>,
+    /// Puts it in place, after that.
+    pub put: Box<dyn FnOnce() -> anyhow::Result<()> + Send>,
+}
 
 /// Reads, judges and writes the config of the process, and has the process take it.
 pub trait Configs: Send + Sync {
@@ -34,9 +39,12 @@ pub trait Configs: Send + Sync {
     /// # Errors
     /// It cannot be read.
     fn text(&self) -> std::io::Result<String>;
-    /// A text that was made from what [`Configs::read`] shows, with the secrets that are blotted out there.
-    fn restored(&self, text: &str) -> String;
-    /// A text with its secrets blotted out.
+    /// A text that was made from what [`Configs::read`] shows, with the secrets that are hidden there.
+    ///
+    /// # Errors
+    /// The problems of the places whose secret is not known, as a check tells them.
+    fn restored(&self, text: &str) -> Result<String, Vec<Value>>;
+    /// A text with its secrets hidden.
     fn shown(&self, text: &str) -> String;
     /// What a text means with the variables of the process, secrets too.
     ///
@@ -61,11 +69,11 @@ pub trait Configs: Send + Sync {
     /// # Errors
     /// It cannot be built, and why.
     fn prepare(&self, plan: Plan) -> BoxFuture<'static, anyhow::Result<TakeOver>>;
-    /// Has the process run what was made of this text.
+    /// Has the process run what was made of this text, which is in the file.
     ///
     /// # Errors
-    /// The process does not serve now; then nothing has changed.
-    fn take(&self, text: &str, take_over: TakeOver) -> anyhow::Result<()>;
+    /// The process does not serve now, or the store cannot write; then it runs on as it was.
+    fn take<'a>(&'a self, text: &'a str, take_over: TakeOver) -> BoxFuture<'a, anyhow::Result<()>>;
 }
 
 /// A config as it is written.
@@ -207,8 +215,13 @@ impl ConfigDesk {
     /// What is wrong with a text in the place of the config.
     pub async fn check(&self, text: &str) -> CheckBody {
         let _turn = self.turn.acquire().await;
-        let (valid, problems) = told(self.configs.judge(&self.configs.restored(text)).report);
-        CheckBody { valid, problems }
+        match self.configs.restored(text) {
+            Ok(text) => {
+                let (valid, problems) = told(self.configs.judge(&text).report);
+                CheckBody { valid, problems }
+            }
+            Err(hidden) => CheckBody { valid: false, problems: with_hidden(hidden, told(self.configs.judge(text).report).1) },
+        }
     }
 
     /// What a text would change, and whose work it would strand.
@@ -216,7 +229,13 @@ impl ConfigDesk {
     /// # Errors
     /// The store cannot be read.
     pub async fn plan(&self, text: &str) -> Result<PlanBody, ServiceError> {
-        self.plan_of(&self.configs.restored(text)).await
+        match self.configs.restored(text) {
+            Ok(text) => self.plan_of(&text).await,
+            Err(hidden) => {
+                let planned = self.plan_of(text).await?;
+                Ok(PlanBody { valid: false, problems: with_hidden(hidden, planned.problems), ..planned })
+            }
+        }
     }
 
     /// The same of a text as it is.
@@ -255,6 +274,13 @@ impl ConfigDesk {
         let is_needed = real.is_some_and(|plan| !changes::needs_restart(&self.configs.running(), plan).is_empty());
         if is_needed && parts.is_empty() { vec!["what a secret variable says".to_owned()] } else { parts }
     }
+}
+
+/// The problems of a text with hidden secrets that nobody knows: what else is said of these says nothing.
+fn with_hidden(mut hidden: Vec<Value>, others: Vec<Value>) -> Vec<Value> {
+    let others: Vec<Value> = others.into_iter().filter(|other| hidden.iter().all(|one| one["pointer"] != other["pointer"])).collect();
+    hidden.extend(others);
+    hidden
 }
 
 fn told(mut report: Value) -> (bool, Vec<Value>) {

@@ -31,7 +31,7 @@ const BY_HAND: &str = "file";
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "SaveConfigRequest")]
 pub struct SaveBody {
-    /// The whole config. A line with a secret that is blotted out keeps the secret of its file.
+    /// The whole config. A secret that is hidden keeps what its place says in the file.
     pub text: String,
     /// Why; it is written down with who it was.
     pub reason: String,
@@ -78,7 +78,10 @@ impl ConfigDesk {
         check_reason(&body.reason)?;
         let _turn = self.keeping.turn.acquire().await;
         let before = self.expected(expected)?;
-        let text = self.configs.restored(&body.text);
+        let text = self.configs.restored(&body.text).map_err(|problems| {
+            let told: Vec<&str> = problems.iter().filter_map(|problem| problem["message"].as_str()).collect();
+            refused(told.join("; "), CONFIG_INVALID, json!({"problems": problems}))
+        })?;
         self.make(actor, ("config.save", &body.reason), &before, &text).await
     }
 
@@ -147,7 +150,7 @@ impl ConfigDesk {
             self.write(actor, reason, before, text)?;
         }
         tracing::info!(digest = new, was, who = actor.who(), reason, "the config was saved");
-        Ok(self.taken(planned, text, take_over))
+        Ok(self.taken(planned, text, take_over).await)
     }
 
     /// Whether a text may be the config: its components can be built. What has the process run it, if nothing of it takes a restart and it does
@@ -233,9 +236,12 @@ impl ConfigDesk {
     }
 
     /// Has the process take what is in the file, if nothing of it takes a restart.
-    pub(super) fn taken(&self, planned: PlanBody, text: &str, take_over: Option<TakeOver>) -> SaveResult {
+    pub(super) async fn taken(&self, planned: PlanBody, text: &str, take_over: Option<TakeOver>) -> SaveResult {
         let PlanBody { changes, live, restart, .. } = planned;
-        let problem = take_over.and_then(|take_over| self.configs.take(text, take_over).err()).map(|error| format!("{error:#}"));
+        let problem = match take_over {
+            Some(take_over) => self.configs.take(text, take_over).await.err().map(|error| format!("{error:#}")),
+            None => None,
+        };
         let runs = restart.is_empty() && problem.is_none();
         let done = match &problem {
             None if runs => "the config is saved, and the process runs it".to_owned(),

@@ -15,7 +15,7 @@ use super::in_hand::Held;
 use super::jobs::Jobs;
 use super::recordings::Recordings;
 use super::waker::RunWaker;
-use super::workflows::Workflows;
+use super::workflows::{StepConfig, Workflows};
 use crate::clock::{self, Clock};
 use crate::crash_point;
 use crate::runtime::{Place, Report, Runtime, Verdict};
@@ -76,6 +76,8 @@ impl Attempts {
             () = self.stop.requested() => return Attempt::NotMade,
             () = overdue => return Attempt::Overdue,
         };
+        // With the place: what is exchanged from now on is not for this attempt.
+        let given = (place, self.workflows.step_config(&run.workflow, &run.name));
         let serving = self.runtime.digest(&run.component);
         let canary = self.canaries.choose(run, serving.as_deref(), || self.is_closed(run));
         if let Some((until, reason)) = self.denial(run, resource, canary.is_none()) {
@@ -85,7 +87,7 @@ impl Attempts {
             return Attempt::NotMade;
         }
         let paused = clock::paused();
-        let mut report = self.make_attempt(run, resource, place, canary.as_deref()).await;
+        let mut report = self.make_attempt(run, resource, given, canary.as_deref()).await;
         if let Some(recording) = report.recording.take() {
             self.recordings.keep(run, *recording, (report.wall, self.clock.now()));
         }
@@ -152,11 +154,17 @@ impl Attempts {
         Attempt::Denied { until, reason }
     }
 
-    async fn make_attempt(&self, run: &StepRun, resource: &Resource, place: Place, canary: Option<&Canary>) -> Report {
+    async fn make_attempt(
+        &self,
+        run: &StepRun,
+        resource: &Resource,
+        (place, config): (Place, StepConfig),
+        canary: Option<&Canary>,
+    ) -> Report {
         let job = self.jobs.job(run, resource).await;
         // Not before there is a place: who only waits for one kills nobody.
         let slot = self.crash_suspects.enter(&run.key);
-        let (config, candidate) = (self.workflows.step_config(&run.workflow, &run.name), canary.map(Canary::candidate));
+        let candidate = canary.map(Canary::candidate);
         crash_point!("before-the-component");
         let report = self.runtime.run_in(place, &run.component, job, config.as_deref(), candidate).await;
         crash_point!("after-the-effect");

@@ -225,8 +225,9 @@ impl Undo {
     /// Asks the component. A component that cannot tell is asked to undo it all the same: that needs no knowledge.
     async fn ask(&self, run: &StepRun, resource: &Resource, awaited: Option<Arc<Pinned>>) -> Found {
         let job = self.jobs.job(run, resource).await;
-        let config = self.workflows.step_config(&run.workflow, &run.name);
         let place = self.runtime.place(&run.component, true).await;
+        // With the place: both are of before an exchange, or of after it.
+        let config = self.workflows.step_config(&run.workflow, &run.name);
         let _slot = self.crash_suspects.enter(&run.key);
         if awaited.is_some() {
             let report = self.runtime.status_of(&place, &run.component, job.clone(), config.as_deref()).await;

@@ -1,6 +1,6 @@
 //! The machines of this process, by name for what is new and by digest for what began on an older definition.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -46,6 +46,9 @@ pub struct Workflows {
     current: ArcSwap<WorkflowSet>,
 }
 
+/// What a step gives its component beyond the component's own config, if it gives it anything.
+pub(super) type StepConfig = Option<Arc<Map<String, Value>>>;
+
 /// The workflows of one plan, whose definitions the store has.
 pub struct WorkflowSet {
     machines: HashMap<String, Arc<Pinned>>,
@@ -53,18 +56,28 @@ pub struct WorkflowSet {
     /// By workflow and step.
     step_config: HashMap<(String, String), Arc<Map<String, Value>>>,
     older: RwLock<HashMap<String, Arc<Pinned>>>,
-    /// Steps of the set before this one: an instance may have begun while they were exchanged.
-    leaving: HashSet<(String, String)>,
+    /// Steps of the set before this one, as they were there: an instance may have begun while they were exchanged.
+    leaving: HashMap<(String, String), StepConfig>,
 }
 
 impl WorkflowSet {
     fn has_step(&self, workflow: &str, step: &str) -> bool {
-        self.settings.get(workflow).is_some_and(|settings| settings.steps.contains(step))
-            || self.leaving.contains(&(workflow.to_owned(), step.to_owned()))
+        self.names_step(workflow, step) || self.leaving.contains_key(&(workflow.to_owned(), step.to_owned()))
     }
 
-    fn steps(&self) -> impl Iterator<Item = (String, String)> {
-        self.settings.iter().flat_map(|(name, settings)| settings.steps.iter().map(|step| (name.clone(), step.clone())))
+    fn names_step(&self, workflow: &str, step: &str) -> bool {
+        self.settings.get(workflow).is_some_and(|settings| settings.steps.contains(step))
+    }
+
+    fn step_config(&self, workflow: &str, step: &str) -> StepConfig {
+        let name = (workflow.to_owned(), step.to_owned());
+        if self.names_step(workflow, step) { self.step_config.get(&name).cloned() } else { self.leaving.get(&name).cloned().flatten() }
+    }
+
+    fn steps(&self) -> impl Iterator<Item = ((String, String), StepConfig)> {
+        self.settings.iter().flat_map(move |(name, settings)| {
+            settings.steps.iter().map(move |step| ((name.clone(), step.clone()), self.step_config(name, step)))
+        })
     }
 }
 
@@ -120,10 +133,10 @@ impl Workflows {
         Ok(pinned)
     }
 
-    /// Config that a step gives its component beyond the component's own.
+    /// Config that a step gives its component beyond the component's own; that of a step that was removed until the next exchange.
     #[must_use]
-    pub fn step_config(&self, workflow: &str, step: &str) -> Option<Arc<Map<String, Value>>> {
-        self.current.load().step_config.get(&(workflow.to_owned(), step.to_owned())).cloned()
+    pub fn step_config(&self, workflow: &str, step: &str) -> StepConfig {
+        self.current.load().step_config(workflow, step)
     }
 
     /// Whether the config has this processing step, for a workflow that it has too, or had until it was exchanged last.
@@ -159,7 +172,7 @@ async fn keep(store: &dyn Instances, workflows: &[plan::Workflow]) -> Result<Wor
         machines.insert(name.clone(), Arc::new(Pinned { digest, machine: workflow.machine.clone() }));
         settings.insert(name, workflow.clone());
     }
-    Ok(WorkflowSet { machines, settings, step_config, older: RwLock::default(), leaving: HashSet::new() })
+    Ok(WorkflowSet { machines, settings, step_config, older: RwLock::default(), leaving: HashMap::new() })
 }
 
 fn digest(definition: &Definition) -> String {
@@ -175,4 +188,52 @@ pub fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use millrace_workflow::{State, Transition};
+
+    use super::*;
+    use crate::store::memory::Memory;
+
+    /// A workflow with these steps, each of which gives its component this as `mark`, or nothing.
+    fn workflow(steps: &[(&str, Option<&str>)]) -> plan::Workflow {
+        let state = |is_final| State { is_final, ..State::default() };
+        let definition = Definition {
+            name: "jobs".into(),
+            description: String::new(),
+            initial_state: "new".into(),
+            initial_transition: None,
+            states: [("new", false), ("done", true)].map(|(name, is_final)| (name.to_owned(), state(is_final))).into(),
+            transitions: [("finish".to_owned(), Transition { from: "new".into(), to: "done".into(), ..Transition::default() })].into(),
+            steps: BTreeMap::new(),
+            hooks: Vec::new(),
+        };
+        let step_config = steps.iter().filter_map(|(step, mark)| {
+            let config = Map::from_iter([("mark".to_owned(), Value::from((*mark)?))]);
+            Some(((*step).to_owned(), config))
+        });
+        plan::Workflow {
+            machine: Machine::new(definition).unwrap(),
+            max_instances: None,
+            steps: steps.iter().map(|(step, _)| (*step).to_owned()).collect::<BTreeSet<_>>(),
+            step_config: step_config.collect::<BTreeMap<_, _>>(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_step_that_was_removed_keeps_its_config_until_the_next_exchange() {
+        let first = workflow(&[("kept", Some("first")), ("bare", Some("first")), ("removed", Some("first"))]);
+        let workflows = Workflows::open(Arc::new(Memory::new().reopen()), &[first]).await.unwrap();
+        let mark = |step: &str| workflows.step_config("jobs", step).map(|config| config["mark"].as_str().unwrap().to_owned());
+        let put = async |steps: &[(&str, Option<&str>)]| workflows.put(workflows.prepare(&[workflow(steps)]).await.unwrap());
+        put(&[("kept", Some("second")), ("bare", None)]).await;
+        assert_eq!((mark("kept").as_deref(), mark("bare")), (Some("second"), None), "what there is, is as it is now");
+        assert_eq!((mark("removed").as_deref(), workflows.has_step("jobs", "removed")), (Some("first"), true));
+        put(&[("kept", Some("third"))]).await;
+        assert_eq!((mark("removed"), workflows.has_step("jobs", "removed")), (None, false));
+    }
 }

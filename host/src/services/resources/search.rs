@@ -273,9 +273,9 @@ impl Resources {
             one.keys.push(Wanted::Text { name: ID_END.to_owned(), is: end });
             all.push(one);
         }
-        let by_email = if term.contains('@') { self.directory().owner_of(term).await? } else { None };
+        // Who reaches their own only finds no others: nobody is asked whose it is.
+        let by_email = if term.contains('@') && search.owner.is_none() { self.directory().owner_of(term).await? } else { None };
         let owners = [Some(term.to_owned()).filter(|term| !term.contains('@')), by_email].into_iter().flatten();
-        // Who reaches their own only finds no others.
         let owners = owners.filter(|owner| search.owner.as_ref().is_none_or(|own| own == owner));
         all.extend(owners.map(|owner| Search { owner: Some(owner), ..search.clone() }));
         Ok(all)

@@ -74,8 +74,9 @@ impl Directory {
         }
         for other in &self.others {
             let found = self.ask(other, email).await.map_err(|error| {
+                // Whoever asked has no use for an address within.
                 tracing::warn!(url = other.url, error = format!("{error:#}"), "nobody says whose an e-mail is");
-                let detail = format!("the process at {} keeps the accounts and does not say whose an e-mail is: {error:#}", other.url);
+                let detail = "whose an e-mail is cannot be asked now".to_owned();
                 ServiceError::Unavailable { detail, retry_after: RETRY_AFTER }
             })?;
             if found.is_some() {

@@ -189,6 +189,38 @@ async fn what_takes_a_restart_is_told_without_secrets() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_the_file_is_hidden_and_kept_by_its_place() {
+    let (app, file) = app().await;
+    let admin = staff(&app, "ann", &[Role::Admin]).await;
+    let admin = sure(&app, &admin).await;
+    let text = std::fs::read_to_string(&file).unwrap();
+    let secret = |secret: &str| format!("x-mail-token: {secret}\n{text}");
+    let saved = save(&admin, &secret("pa$$word-hunter2"), &digest(&admin).await).await;
+    assert_eq!(saved.status, StatusCode::OK, "{saved:?}");
+    let read = admin.get("/operator/config").await.body;
+    assert_eq!(read["text"], json!(secret("\"[hidden]\"")));
+
+    let more = format!("{}# more\n", read["text"].as_str().unwrap());
+    let saved = save(&admin, &more, read["digest"].as_str().unwrap()).await;
+    assert_eq!(saved.status, StatusCode::OK, "{saved:?}");
+    let kept = format!("{}# more\n", secret("pa$$word-hunter2"));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), kept);
+
+    let moved = more.replace("x-mail-token", "x-post-token");
+    let refused = save(&admin, &moved, saved.body["digest"].as_str().unwrap()).await;
+    assert_eq!((refused.status, &refused.body["code"]), (StatusCode::CONFLICT, &json!("config_invalid")), "{refused:?}");
+    assert_eq!(
+        (&refused.body["detail"], &refused.body["problems"][0]["line"]),
+        (&json!("the secret of line 1 is hidden here; write it anew"), &json!(1))
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), kept);
+    for path in ["/operator/config/check", "/operator/config/plan"] {
+        let told = admin.post(path, &json!({"text": moved})).await.body;
+        assert_eq!((&told["valid"], &told["problems"][0]["line"]), (&json!(false), &json!(1)), "{path}: {told}");
+    }
+}
+
 const SMALL: &str = "modules:\n  - {name: web-server, type: http.server, config: {address: '${LISTEN}', readTimeout: 5s}}\n  - {name: health, type: health.checker}\n  - {name: site, type: static.fileserver, config: {root: site}}\n  - {name: operator-server, type: http.server, config: {address: '${OPERATOR_LISTEN}'}}\n  - {name: operator, type: operator.api, config: {server: operator-server, write: true}}\n";
 
 fn operator_of(process: &Process) -> Client {

@@ -1731,7 +1731,7 @@ export interface components {
         };
         /** @description A text that is to be the config. */
         SaveConfigRequest: {
-            /** @description The whole config. A line with a secret that is blotted out keeps the secret of its file. */
+            /** @description The whole config. A secret that is hidden keeps what its place says in the file. */
             text: string;
             /** @description Why; it is written down with who it was. */
             reason: string;
