@@ -74,6 +74,36 @@ fn without_properties(written: &str, properties: usize, block: bool) -> &str {
     if properties > 0 && block { rest[after_line(rest)..].trim_start() } else { rest }
 }
 
+/// A scalar without the comment behind it, which the parser counts to it.
+fn without_comment(written: &str, style: ScalarStyle) -> &str {
+    let end = match style {
+        ScalarStyle::Literal | ScalarStyle::Folded => None,
+        ScalarStyle::Plain => {
+            let comment = |(at, c): (usize, char)| (c == '#' && written[..at].ends_with(char::is_whitespace)).then_some(at);
+            written.char_indices().find_map(comment)
+        }
+        ScalarStyle::SingleQuoted => end_of_quoted(written, '\''),
+        ScalarStyle::DoubleQuoted => end_of_quoted(written, '"'),
+    };
+    written[..end.unwrap_or(written.len())].trim_end()
+}
+
+/// Where a text in quotes ends. A quote is escaped by a backslash in double quotes, by another one in single quotes.
+fn end_of_quoted(written: &str, quote: char) -> Option<usize> {
+    let mut rest = written.char_indices().skip(1).peekable();
+    while let Some((at, c)) = rest.next() {
+        if c == '\\' && quote == '"' {
+            rest.next();
+        } else if c == quote {
+            let is_escaped = quote == '\'' && rest.next_if(|(_, next)| *next == quote).is_some();
+            if !is_escaped {
+                return Some(at + 1);
+            }
+        }
+    }
+    None
+}
+
 enum Node {
     Scalar(usize),
     List(Vec<Rc<Node>>),
@@ -113,7 +143,9 @@ impl Reader {
                 let (start, end) = (*bytes.get(span.start.index())?, *bytes.get(span.end.index())?);
                 let written = text.get(start..end)?.trim_end();
                 let properties = usize::from(anchor > 0) + usize::from(tag.is_some());
-                let range = start + written.len() - without_properties(written, properties, block).len()..start + written.len();
+                let bare = without_properties(written, properties, block);
+                let begin = start + written.len() - bare.len();
+                let range = begin..begin + without_comment(bare, style).len();
                 let merges = value == MERGE && style == ScalarStyle::Plain;
                 let (line, column) = (span.start.line().max(1), span.start.col() + 1);
                 self.scalars.push(Written { text: value.into_owned(), range, line, column, block, places: Vec::new() });

@@ -242,10 +242,10 @@ mod tests {
     /// Holds as they are with one event that waits for an instance that is held.
     fn held() -> Holds {
         let holds = Holds::default();
-        holds.note("orders", "a", true);
+        holds.note("things", "a", true);
         holds.change(|known| {
-            known.waiting.insert(("orders".into(), "a".into()), 1);
-            known.judge(("orders".into(), "a".into()));
+            known.waiting.insert(("things".into(), "a".into()), 1);
+            known.judge(("things".into(), "a".into()));
         });
         holds
     }
@@ -254,26 +254,26 @@ mod tests {
     fn events_are_due_only_for_an_instance_that_nobody_holds() {
         let holds = held();
         assert!(holds.due(10).is_empty(), "it is held");
-        holds.note("orders", "a", false);
-        assert_eq!(holds.due(10), [("orders".to_owned(), "a".to_owned())]);
-        holds.note("orders", "a", true);
+        holds.note("things", "a", false);
+        assert_eq!(holds.due(10), [("things".to_owned(), "a".to_owned())]);
+        holds.note("things", "a", true);
         assert!(holds.due(10).is_empty(), "it is held again");
-        holds.note("orders", "a", false);
-        holds.waits_no_longer("orders", "a");
+        holds.note("things", "a", false);
+        holds.waits_no_longer("things", "a");
         assert!(holds.due(10).is_empty() && holds.are_none());
     }
 
     #[test]
     fn what_is_put_off_is_due_again_when_it_is_looked_at_again() {
         let holds = held();
-        holds.note("orders", "a", false);
-        holds.put_off(("orders", "a"), PutOff::UntilRun);
+        holds.note("things", "a", false);
+        holds.put_off(("things", "a"), PutOff::UntilRun);
         assert!(holds.due(10).is_empty());
         assert_eq!(holds.put_off_until_run().len(), 1);
-        assert!(holds.look_again("orders", "a") && !holds.look_again("orders", "a"));
+        assert!(holds.look_again("things", "a") && !holds.look_again("things", "a"));
         assert_eq!(holds.due(10).len(), 1);
 
-        holds.put_off(("orders", "a"), PutOff::Unusable);
+        holds.put_off(("things", "a"), PutOff::Unusable);
         assert!(holds.due(10).is_empty() && holds.put_off_until_run().is_empty(), "no run is waited for");
         holds.look_again_at_all();
         assert_eq!(holds.due(10).len(), 1);

@@ -345,7 +345,7 @@ async fn a_step_and_its_component_are_inserted_under_orders_and_each_order_ends_
     assert_eq!((saved.status, &saved.body["runs"]), (StatusCode::OK, &json!(true)), "{saved:?}");
 
     let late = app.client.customer("eve").await;
-    let checked = late.order_until("prod-003", 1, "tok_visa", &["delivered"]).await;
+    let checked = late.order_until("prod-001", 1, "tok_visa", &["delivered"]).await;
     let states = |order: &Value| -> Vec<String> {
         order["history"].as_array().unwrap().iter().map(|row| row["to"].as_str().unwrap().to_owned()).collect()
     };
