@@ -29,7 +29,7 @@ const SCORE: f64 = 0.25;
 /// How long an order may take: each step of the first one is run for the first time.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a new version may take until it serves: one with an interpreter inside is compiled for that long.
-const SWAP_PATIENCE: Duration = Duration::from_secs(180);
+const SWAP_PATIENCE: Duration = Duration::from_secs(600);
 /// Orders while one version is swapped, at most: there are 120 of the goods.
 const ORDERS: u32 = 16;
 /// Between two of them.
@@ -138,7 +138,8 @@ fn make(program: &Path, folder: &Path, language: &str) -> anyhow::Result<String>
     };
     let (first_build, later_build) = (build()?, build()?);
     run(&mut script(&made.join("test.sh"), program)?)?;
-    let cache = folder.join("cache");
+    // That of the shop, which then starts with what was compiled here.
+    let cache = folder.join("data/components-cache");
     let judge = || -> anyhow::Result<(Value, f64)> {
         let begun = Instant::now();
         let checked = output(Command::new(program).arg("check").arg(&built).arg("--cache").arg(&cache).args(["--output", "json"]))?;

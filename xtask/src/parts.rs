@@ -19,7 +19,7 @@ use crate::stop_signals::StopSignals;
 use crate::{http, kafka, workspace};
 
 /// How long a part may take to become ready; a first start compiles components or fetches Kafka.
-const READY_LIMIT: Duration = Duration::from_secs(180);
+const READY_LIMIT: Duration = Duration::from_secs(600);
 const READY_POLL: Duration = Duration::from_millis(100);
 /// How long a part may take to stop; the host promises ten seconds, Kafka takes a little longer.
 const STOP_LIMIT: Duration = Duration::from_secs(25);
