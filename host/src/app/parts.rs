@@ -145,10 +145,7 @@ pub(super) async fn core(
     let clock = surroundings.clock.clone();
     check_place(database)?;
     let store = open(plan, database, &clock)?;
-    let store_failed = {
-        let operations = Arc::clone(&store.operations);
-        StoreFailed(Some(Box::pin(async move { operations.failed().await })))
-    };
+    let store_failed = store_failed(&store);
     count_commits(&store, metrics);
     let writer = asks_writer(&store);
     let (crash_suspects, suspects) = suspects(database);
@@ -192,9 +189,7 @@ pub(super) async fn core(
     }
     let internal = internal(plan, &store, &generation);
     let stranded = Stranded::new(Arc::clone(&store.instances), Arc::clone(&engine.workflows), Names::of(plan));
-    let (kept, operations) = (Arc::clone(&store.resources), Arc::clone(&store.operations));
-    let archive =
-        Archive::new(plan, kept, operations, (Arc::clone(&engine.recordings), engine.clock.clone(), metrics.clone()), keying.done());
+    let archive = archive(plan, &store, &engine, &keying);
     let resources = resources_of(plan, &store, &engine, &pipeline, generation.clone())?;
     resources.seed().await?;
     let bus = plan.bus.as_ref().map(plan::Bus::build).transpose()?;
@@ -214,6 +209,17 @@ pub(super) async fn core(
         stranded,
         generation,
     })
+}
+
+fn store_failed(store: &Store) -> StoreFailed {
+    let operations = Arc::clone(&store.operations);
+    StoreFailed(Some(Box::pin(async move { operations.failed().await })))
+}
+
+fn archive(plan: &Plan, store: &Store, engine: &Dependencies, keying: &Keying) -> Option<Archive> {
+    let (kept, operations) = (Arc::clone(&store.resources), Arc::clone(&store.operations));
+    let (recordings, clock, metrics) = (Arc::clone(&engine.recordings), engine.clock.clone(), engine.metrics.clone());
+    Archive::new(plan, kept, operations, (recordings, clock, metrics), keying.done())
 }
 
 fn count_commits(store: &Store, metrics: &Metrics) {
