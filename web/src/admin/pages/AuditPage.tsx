@@ -8,7 +8,7 @@ import { Badge } from '../../shared/desk/ui/Badge'
 import { Bar, useFilters } from '../../shared/desk/ui/Bar'
 import { ListBody } from '../../shared/desk/ui/ListBody'
 import type { Column } from '../../shared/desk/ui/Table'
-import { exactTime, fullDate } from '../../shared/format'
+import { When } from '../../shared/desk/ui/When'
 import { Link, withQuery } from '../../shared/router'
 import { SelectField } from '../../shared/ui/Field'
 import * as api from '../api/people'
@@ -19,12 +19,7 @@ const COLUMNS: readonly Column<api.AuditEntry>[] = [
   {
     name: 'When',
     width: '9rem',
-    cell: ({ at }) => (
-      <time dateTime={at}>
-        {exactTime(at)}
-        <span className="table-sub">{fullDate(at)}</span>
-      </time>
-    ),
+    cell: ({ at }) => <When at={at} />,
   },
   {
     name: 'Who',

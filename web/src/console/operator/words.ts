@@ -35,3 +35,8 @@ export function bytes(count: number): string {
 export function short(digest: string): string {
   return digest.slice(0, 8)
 }
+
+/** Who has done something: an account by the end of its id, anything else by its name. */
+export function actor(who: string): string {
+  return who.length > 20 ? `account ${who.slice(-8)}` : who
+}

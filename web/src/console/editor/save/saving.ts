@@ -2,6 +2,7 @@
 import { useCallback, useEffect, useState } from 'react'
 import { ApiError, explain } from '../../../shared/api/errors'
 import * as config from '../../operator/config'
+import { actor } from '../../operator/words'
 import { type Base, buffer, open, rebase, replace, useShown } from '../documents.ts'
 import { isNewest } from './newer.ts'
 
@@ -111,5 +112,5 @@ function refused(error: unknown): Step {
 /** In the words of the pages. */
 export function nameOf(who: string | null): string {
   if (who === null) return 'somebody else'
-  return who === 'file' ? 'somebody who wrote the file by hand' : `account ${who.slice(-8)}`
+  return who === 'file' ? 'somebody who wrote the file by hand' : actor(who)
 }

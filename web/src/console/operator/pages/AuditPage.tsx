@@ -8,28 +8,24 @@ import { Badge } from '../../../shared/desk/ui/Badge'
 import { Bar, useFilters } from '../../../shared/desk/ui/Bar'
 import { ListBody } from '../../../shared/desk/ui/ListBody'
 import type { Column } from '../../../shared/desk/ui/Table'
-import { exactTime, fullDate } from '../../../shared/format'
+import { When } from '../../../shared/desk/ui/When'
 import { Link } from '../../../shared/router'
 import { Heading } from '../../../shared/ui/Page'
 import * as api from '../audit'
+import { actor as named } from '../words'
 
 const COLUMNS: readonly Column<api.Entry>[] = [
   {
     name: 'When',
     width: '9rem',
-    cell: ({ at }) => (
-      <time dateTime={at}>
-        {exactTime(at)}
-        <span className="table-sub">{fullDate(at)}</span>
-      </time>
-    ),
+    cell: ({ at }) => <When at={at} />,
   },
   {
     name: 'Who',
     width: '1.5fr',
     cell: ({ actor, roles }) => (
       <div>
-        <span title={actor}>{actor.length > 20 ? `account ${actor.slice(-8)}` : actor}</span>
+        <span title={actor}>{named(actor)}</span>
         <span className="table-sub">{roles.join(', ')}</span>
       </div>
     ),

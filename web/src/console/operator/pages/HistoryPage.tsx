@@ -7,6 +7,7 @@ import { Bar } from '../../../shared/desk/ui/Bar'
 import { Facts, Panel } from '../../../shared/desk/ui/Panel'
 import { type Column, Table } from '../../../shared/desk/ui/Table'
 import { PartTrouble } from '../../../shared/desk/ui/Trouble'
+import { When } from '../../../shared/desk/ui/When'
 import { exactTime, fullDate } from '../../../shared/format'
 import { Link, navigate } from '../../../shared/router'
 import { Heading, Skeleton } from '../../../shared/ui/Page'
@@ -19,13 +20,12 @@ import { Consequences } from '../ui/Consequences'
 import { DeedDialog } from '../ui/DeedDialog'
 import { Difference } from '../ui/Difference'
 import { Refused } from '../ui/Refused'
-import { short } from '../words'
+import { actor, short } from '../words'
 
 const KEY = 'console/config-history'
 
 function by(who: string): string {
-  if (who === 'file') return 'written by hand'
-  return who.length > 20 ? `account ${who.slice(-8)}` : who
+  return who === 'file' ? 'written by hand' : actor(who)
 }
 
 function columns(current: string): readonly Column<config.Saved>[] {
@@ -33,12 +33,7 @@ function columns(current: string): readonly Column<config.Saved>[] {
     {
       name: 'When',
       width: '9rem',
-      cell: ({ at }) => (
-        <time dateTime={at}>
-          {exactTime(at)}
-          <span className="table-sub">{fullDate(at)}</span>
-        </time>
-      ),
+      cell: ({ at }) => <When at={at} />,
     },
     {
       name: 'Config',
