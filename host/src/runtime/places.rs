@@ -71,12 +71,10 @@ struct Room {
 impl Places {
     /// `most` places for `components` components.
     pub fn new(most: usize, components: usize) -> Self {
-        let own = most / (2 * components.max(1));
-        let most_again = most_again(own);
-        let rooms = (0..components).map(|_| Room::default()).collect();
-        let common = most.cast_signed() - (own * components).cast_signed();
-        let shared = Shared { own, common, most_again, left: 0, most_left: most, waiting: 0, rooms, next: 0 };
-        Self { shared: Arc::new(Mutex::new(shared)) }
+        let shared = Shared { own: 0, common: 0, most_again: 0, left: 0, most_left: most, waiting: 0, rooms: Vec::new(), next: 0 };
+        let places = Self { shared: Arc::new(Mutex::new(shared)) };
+        places.share_out(components);
+        places
     }
 
     /// Shares the places out among `components` components, or more if there were more before. Nobody loses a place.

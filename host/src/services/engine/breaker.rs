@@ -18,15 +18,15 @@ mod row;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use lru::LruCache;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
+use super::by_component::ByComponent;
 use circuit::{Circuit, WINDOW};
 use row::Row;
 
@@ -221,28 +221,19 @@ impl Breaker {
 
 /// The breakers of the components of a process.
 pub struct Breakers {
-    by_component: RwLock<HashMap<String, Arc<Mutex<Breaker>>>>,
+    by_component: ByComponent<Mutex<Breaker>>,
 }
 
 impl Breakers {
     /// All closed.
     #[must_use]
     pub fn new(components: impl Iterator<Item = String>) -> Self {
-        let breakers = Self { by_component: RwLock::default() };
-        breakers.add(components);
-        breakers
+        Self { by_component: ByComponent::new(components) }
     }
 
     /// One for each of these components that has none, closed.
     pub fn add(&self, components: impl Iterator<Item = String>) {
-        let mut by_component = self.by_component.write();
-        for name in components {
-            by_component.entry(name).or_default();
-        }
-    }
-
-    fn of(&self, component: &str) -> Option<Arc<Mutex<Breaker>>> {
-        self.by_component.read().get(component).cloned()
+        self.by_component.add(components);
     }
 
     /// See [`Breaker::admit`].
@@ -250,23 +241,23 @@ impl Breakers {
     /// # Errors
     /// As there.
     pub fn admit(&self, component: &str, digest: &str, owner: Option<&str>, again: bool, now: Timestamp) -> Result<(), LeftAlone> {
-        self.of(component).map_or(Ok(()), |breaker| breaker.lock().admit(digest, owner, again, now))
+        self.by_component.of(component).map_or(Ok(()), |breaker| breaker.lock().admit(digest, owner, again, now))
     }
 
     /// See [`Breaker::record`].
     pub fn record(&self, component: &str, digest: &str, owner: Option<&str>, evidence: Evidence, now: Timestamp) -> Changes {
-        self.of(component).map_or_else(Changes::default, |breaker| breaker.lock().record(digest, owner, evidence, now))
+        self.by_component.of(component).map_or_else(Changes::default, |breaker| breaker.lock().record(digest, owner, evidence, now))
     }
 
     /// See [`Breaker::unserved`].
     #[must_use]
     pub fn unserved(&self, component: &str, digest: &str, now: Timestamp) -> u32 {
-        self.of(component).map_or(0, |breaker| breaker.lock().unserved(digest, now))
+        self.by_component.of(component).map_or(0, |breaker| breaker.lock().unserved(digest, now))
     }
 
     /// What a run of a component that was not served says of it, see [`Breakers::unserved`].
     pub fn set_reason(&self, component: &str, reason: &str) {
-        if let Some(breaker) = self.of(component) {
+        if let Some(breaker) = self.by_component.of(component) {
             breaker.lock().row.set_reason(reason);
         }
     }
@@ -274,12 +265,12 @@ impl Breakers {
     /// What the last run of a component that was not served has said of it.
     #[must_use]
     pub fn reason(&self, component: &str) -> String {
-        self.of(component).map(|breaker| breaker.lock().row.reason().to_owned()).unwrap_or_default()
+        self.by_component.of(component).map(|breaker| breaker.lock().row.reason().to_owned()).unwrap_or_default()
     }
 
     /// See [`Breaker::level`].
     #[must_use]
     pub fn level(&self, component: &str, digest: &str, now: Timestamp) -> i64 {
-        self.of(component).map_or(0, |breaker| breaker.lock().level(digest, now))
+        self.by_component.of(component).map_or(0, |breaker| breaker.lock().level(digest, now))
     }
 }

@@ -8,19 +8,20 @@
 
 mod rule;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 
 pub use rule::{MIN_RUNS, Rule, Tally};
 
+use super::by_component::ByComponent;
 use super::undo::began_before;
 use crate::runtime::{Candidate, Report, Verdict};
 use crate::store::StepRun;
@@ -237,7 +238,7 @@ impl Canary {
 
 /// The canaries of the components of a process, the last one of each.
 pub struct Canaries {
-    by_component: RwLock<HashMap<String, Arc<ArcSwapOption<Canary>>>>,
+    by_component: ByComponent<ArcSwapOption<Canary>>,
     beginning: Mutex<()>,
     changed: Notify,
 }
@@ -246,21 +247,12 @@ impl Canaries {
     /// None.
     #[must_use]
     pub fn new(components: impl Iterator<Item = String>) -> Self {
-        let canaries = Self { by_component: RwLock::default(), beginning: Mutex::default(), changed: Notify::new() };
-        canaries.add(components);
-        canaries
+        Self { by_component: ByComponent::new(components), beginning: Mutex::default(), changed: Notify::new() }
     }
 
     /// These components can have some too.
     pub fn add(&self, components: impl Iterator<Item = String>) {
-        let mut by_component = self.by_component.write();
-        for name in components {
-            by_component.entry(name).or_default();
-        }
-    }
-
-    fn kept(&self, component: &str) -> Option<Arc<ArcSwapOption<Canary>>> {
-        self.by_component.read().get(component).cloned()
+        self.by_component.add(components);
     }
 
     /// Begins a canary.
@@ -269,7 +261,7 @@ impl Canaries {
     /// Another one of the component has not ended: that one.
     pub fn begin(&self, component: &str, canary: Arc<Canary>) -> Result<(), Arc<Canary>> {
         let _turn = self.beginning.lock();
-        let Some(kept) = self.kept(component) else { return Ok(()) };
+        let Some(kept) = self.by_component.of(component) else { return Ok(()) };
         if let Some(other) = kept.load_full().filter(|other| !matches!(other.standing().phase, Phase::Ended(..))) {
             return Err(other);
         }
@@ -280,7 +272,7 @@ impl Canaries {
     /// The last canary of a component.
     #[must_use]
     pub fn of(&self, component: &str) -> Option<Arc<Canary>> {
-        self.kept(component)?.load_full()
+        self.by_component.of(component)?.load_full()
     }
 
     /// Percent of the new visits of a component that run on a candidate.
@@ -297,12 +289,12 @@ impl Canaries {
     /// Those of which it is known what is to become of them, which nobody has done yet.
     #[must_use]
     pub fn decided(&self, now: Timestamp) -> Vec<(String, Arc<Canary>, End, String)> {
-        let decided = |(component, kept): (&String, &Arc<ArcSwapOption<Canary>>)| {
+        let decided = |(component, kept): (String, Arc<ArcSwapOption<Canary>>)| {
             let canary = kept.load_full()?;
             let (end, reason) = canary.decided(now)?;
-            Some((component.clone(), canary, end, reason))
+            Some((component, canary, end, reason))
         };
-        self.by_component.read().iter().filter_map(decided).collect()
+        self.by_component.all().into_iter().filter_map(decided).collect()
     }
 
     /// The canary on whose candidate an attempt is to be made, while `serving` serves. A visit is taken only while the component is `closed`: no
@@ -352,6 +344,6 @@ impl Canaries {
     }
 
     fn open(&self, component: &str) -> Option<Arc<Canary>> {
-        self.kept(component)?.load_full().filter(|canary| canary.open.load(Ordering::Relaxed))
+        self.by_component.of(component)?.load_full().filter(|canary| canary.open.load(Ordering::Relaxed))
     }
 }

@@ -10,6 +10,7 @@ mod answers;
 mod attempts;
 pub mod backpressure;
 mod breaker;
+mod by_component;
 pub mod canary;
 mod change_notifier;
 pub(in crate::services) mod commit_plan;
