@@ -42,22 +42,40 @@ fn transitions(shown: &Value, name: &str) -> Vec<Value> {
     shown["history"].as_array().unwrap().iter().filter(|row| row["transition"] == name).cloned().collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn events_of_a_held_order_wait_and_move_it_in_their_sequence_when_it_is_released() {
+/// A shop with an order whose payment was declined, which support holds.
+struct Scene {
+    app: TestApp,
+    operator: Client,
+    id: String,
+    path: String,
+    _folder: tempfile::TempDir,
+}
+
+async fn held(variables: &[(&str, &str)]) -> Scene {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
-    let app = TestApp::start(config.to_str().unwrap(), &PATIENT).await;
+    let app = TestApp::start(config.to_str().unwrap(), variables).await;
     let id = declined(&app, "ada").await;
     let operator = staff(&app, "olga", &[Role::Support]).await;
     let path = format!("/operator/instances/orders/{id}");
     let held = operator.post(&format!("{path}/hold"), &json!({"reason": "fraud is looked into"})).await;
     assert_eq!(held.status, StatusCode::OK, "{held:?}");
     assert_eq!(held.body["instance"]["waiting"], json!([]));
+    Scene { app, operator, id, path, _folder: folder }
+}
 
-    let outbox = vec![event("e-1", &id), event("e-2", &id)];
+async fn release(operator: &Client, path: &str) {
+    let released = operator.post(&format!("{path}/release"), &json!({"reason": "all is well"})).await;
+    assert_eq!(released.status, StatusCode::OK, "{released:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_a_held_order_wait_and_move_it_in_their_sequence_when_it_is_released() {
+    let Scene { app, operator, id, path, .. } = &held(&PATIENT).await;
+    let outbox = vec![event("e-1", id), event("e-2", id)];
     app.store.resources.commit(Commit { outbox, ..Commit::default() }).await.unwrap();
     let shown = until("both events wait", async || {
-        let shown = operator.get(&path).await.body;
+        let shown = operator.get(path).await.body;
         (shown["waiting"].as_array()?.len() == 2).then_some(shown)
     })
     .await;
@@ -67,10 +85,9 @@ async fn events_of_a_held_order_wait_and_move_it_in_their_sequence_when_it_is_re
     let next = texts(&shown["next"], "text");
     assert!(next.contains(&"2 events wait for its release: the first asks for 'abandon_payment'".to_owned()), "{next:?}");
 
-    let released = operator.post(&format!("{path}/release"), &json!({"reason": "all is well"})).await;
-    assert_eq!(released.status, StatusCode::OK, "{released:?}");
+    release(operator, path).await;
     let shown = until("the first event moves it, and the second no longer fits", async || {
-        let shown = operator.get(&path).await.body;
+        let shown = operator.get(path).await.body;
         (shown["state"] == "cancelled" && shown["waiting"] == json!([])).then_some(shown)
     })
     .await;
@@ -145,35 +162,21 @@ async fn ended_by_event(operator: &Client, path: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_came_before_a_timer_was_due_moves_a_released_order_before_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = config(folder.path());
-    let app = TestApp::start(config.to_str().unwrap(), &[("PAYMENT_RETRY_AFTER", "2m"), ("OPERATOR_WRITES", "true")]).await;
-    let id = declined(&app, "ada").await;
-    let operator = staff(&app, "olga", &[Role::Support]).await;
-    let path = format!("/operator/instances/orders/{id}");
-    operator.post(&format!("{path}/hold"), &json!({"reason": "fraud is looked into"})).await;
-    waits(&app, &operator, &id).await;
+    let Scene { app, operator, id, path, .. } = &held(&[("PAYMENT_RETRY_AFTER", "2m"), ("OPERATOR_WRITES", "true")]).await;
+    waits(app, operator, id).await;
     app.clock.advance(jiff::SignedDuration::from_mins(3));
-    let released = operator.post(&format!("{path}/release"), &json!({"reason": "all is well"})).await;
-    assert_eq!(released.status, StatusCode::OK, "{released:?}");
-    let shown = ended_by_event(&operator, &path).await;
+    release(operator, path).await;
+    let shown = ended_by_event(operator, path).await;
     assert!(transitions(&shown, "retry_payment").is_empty(), "the timer fires first: {shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_fits_after_a_run_that_was_held_is_not_lost() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = config(folder.path());
-    let app = TestApp::start(config.to_str().unwrap(), &PATIENT).await;
-    let id = declined(&app, "ada").await;
-    let operator = staff(&app, "olga", &[Role::Support]).await;
-    let path = format!("/operator/instances/orders/{id}");
-    operator.post(&format!("{path}/hold"), &json!({"reason": "fraud is looked into"})).await;
+    let Scene { app, operator, id, path, .. } = &held(&PATIENT).await;
     let fired = operator.post(&format!("{path}/fire"), &json!({"reason": "try", "transition": "retry_payment"})).await;
     assert_eq!(fired.body["instance"]["state"], "paying", "{fired:?}");
-    waits(&app, &operator, &id).await;
-    let released = operator.post(&format!("{path}/release"), &json!({"reason": "all is well"})).await;
-    assert_eq!(released.status, StatusCode::OK, "{released:?}");
-    let shown = ended_by_event(&operator, &path).await;
+    waits(app, operator, id).await;
+    release(operator, path).await;
+    let shown = ended_by_event(operator, path).await;
     assert_eq!(transitions(&shown, "payment_declined").len(), 2, "the step was made first: {shown}");
 }
