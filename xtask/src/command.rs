@@ -53,6 +53,11 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// As [`run`], and the error repeats the lines of the standard output that tell why.
 pub fn run_telling(command: &mut Command, telling: Telling) -> anyhow::Result<()> {
+    run_heard(command, telling, |_| {})
+}
+
+/// As [`run_telling`], and `hear` is given each line of the standard output.
+pub fn run_heard(command: &mut Command, telling: Telling, mut hear: impl FnMut(&str)) -> anyhow::Result<()> {
     let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("{} could not be started", shown(command)))?;
     let written = child.stdout.take();
     let (sender, lines) = mpsc::channel();
@@ -68,7 +73,8 @@ pub fn run_telling(command: &mut Command, telling: Telling) -> anyhow::Result<()
     });
     let status = child.wait()?;
     // What it has started may have outlived it, and holds its output open: that is not waited for.
-    let kept = tell(std::iter::from_fn(|| lines.recv_timeout(LAST_WORDS).ok()), telling);
+    let lines = std::iter::from_fn(|| lines.recv_timeout(LAST_WORDS).ok()).inspect(|line| hear(line));
+    let kept = tell(lines, telling);
     if !status.success() {
         bail!("{} failed ({status}):\n{}", shown(command), kept.join("\n"));
     }

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every check there is, each run even when one before it failed, with a summary at the end. Stages run beside each other
 //! where one waits and another computes; each is a process of its own with a log of its own.
 
+mod attempts;
 mod log;
 mod process;
 mod schedule;

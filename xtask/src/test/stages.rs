@@ -3,8 +3,9 @@
 use anyhow::bail;
 
 use super::Done;
+use super::attempts::Attempt;
 use crate::build::{self, Profile};
-use crate::command::{Telling, cargo, run, run_telling};
+use crate::command::{Telling, cargo, run, run_heard};
 use crate::{
     api, bench, chaos, commit, conditions, container_files, containers, dependencies, dist, docs, downloads, kafka, languages,
     observability, toolchain, web,
@@ -194,7 +195,14 @@ fn run_tests(run: &Run) -> anyhow::Result<()> {
     if run.long {
         tests.env("MILLRACE_TEST_LONG", "1");
     }
-    run_telling(&mut tests, Telling::OfTests)
+    let mut attempt = Attempt::default();
+    let Err(problem) = run_heard(&mut tests, Telling::OfTests, |line| attempt.hear(line)) else { return Ok(()) };
+    let Some(failed) = attempt.again() else { return Err(problem) };
+    eprintln!("{problem}\n\nThese are tried once more, one after the other: {}", failed.join(", "));
+    tests.args(["--", "--exact"]).args(failed).env("RUST_TEST_THREADS", "1");
+    run_heard(&mut tests, Telling::OfTests, |_| {})?;
+    eprintln!("Passed at the second attempt: {}", failed.join(", "));
+    Ok(())
 }
 
 #[cfg(test)]
