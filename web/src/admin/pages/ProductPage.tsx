@@ -8,7 +8,7 @@ import { Facts, Panel } from '../../shared/desk/ui/Panel'
 import { PartTrouble, Trouble } from '../../shared/desk/ui/Trouble'
 import { dateTime, money } from '../../shared/format'
 import { Link, navigate } from '../../shared/router'
-import { Icon } from '../../shared/ui/Icon'
+import { BackLink } from '../../shared/ui/BackLink'
 import { Heading, Skeleton } from '../../shared/ui/Page'
 import { toast } from '../../shared/ui/toasts'
 import * as api from '../api/catalogue'
@@ -33,12 +33,7 @@ export default function ProductPage({ id }: { id: string | undefined }) {
 }
 
 function Back() {
-  return (
-    <Link to="/products" className="back-link">
-      <Icon name="back" />
-      Products
-    </Link>
-  )
+  return <BackLink to="/products">Products</BackLink>
 }
 
 const EMPTY: api.ProductData = { name: '', price: 0, category: '', description: '', image: '', status: 'draft' }
