@@ -1,7 +1,7 @@
 /** How an instance came to where it is, three times: stay by stay, on a line of time, and as it was written down. */
 import './Course.css'
 import { type Column, Table } from '../../../shared/desk/ui/Table'
-import { exactTime, stateName } from '../../../shared/format'
+import { exactMoment, stateName } from '../../../shared/format'
 import type { HistoryEntry, Run, Stage, Timer } from '../api'
 import { short } from '../words'
 import { By, keyOf, lasted } from './By'
@@ -38,7 +38,7 @@ function Stages({ stages, isFinal }: Pick<Props, 'stages' | 'isFinal'>) {
           </div>
           <p className="stay-how">
             <span>
-              by {stateName(stage.transition)} at <time dateTime={stage.enteredAt}>{exactTime(stage.enteredAt)}</time>
+              by {stateName(stage.transition)} at <time dateTime={stage.enteredAt}>{exactMoment(stage.enteredAt)}</time>
             </span>
             {stage.step && <span>waits for {stage.step}</span>}
             <By stage={stage} />
@@ -53,7 +53,7 @@ function Stages({ stages, isFinal }: Pick<Props, 'stages' | 'isFinal'>) {
 
 const COLUMNS: readonly Column<HistoryEntry>[] = [
   { name: 'No.', width: '3rem', isNumber: true, cell: ({ seq }) => seq },
-  { name: 'When', width: '7rem', cell: ({ at }) => <time dateTime={at}>{exactTime(at)}</time> },
+  { name: 'When', width: '7rem', cell: ({ at }) => <time dateTime={at}>{exactMoment(at)}</time> },
   { name: 'Transition', width: '1.5fr', cell: ({ transition }) => transition },
   { name: 'From', width: '1fr', cell: ({ from }) => from },
   { name: 'To', width: '1fr', cell: ({ to }) => to },
