@@ -14,6 +14,7 @@ import { Heading, Skeleton } from '../../shared/ui/Page'
 import { toast } from '../../shared/ui/toasts'
 import * as api from '../api/orders'
 import { refundsKeyOf } from '../refunds'
+import { Actor } from '../ui/Actor'
 import { Notes } from '../ui/Notes'
 import { Refunds } from '../ui/Refunds'
 
@@ -79,7 +80,7 @@ function Shown({ order }: { order: api.Order }) {
                 [
                   'Customer',
                   <Link key="who" to={withQuery('/orders', { search: email || userId })}>
-                    {email || userId}
+                    {email || <Actor id={userId} />}
                   </Link>,
                 ],
                 ['Goes to', shipping && `${shipping.address}, ${shipping.city}, ${shipping.state} ${shipping.zip}`],
