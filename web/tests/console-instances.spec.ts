@@ -29,7 +29,9 @@ test('an order that waits is found by its state, held with a reason, released, a
   )
   await expectNoViolations(page)
   await dialog.getByRole('button', { name: 'Hold' }).click()
-  await expect(page.getByText(/Nothing begins, no timer fires and no event moves it until it is released/)).toBeVisible()
+  await expect(
+    page.getByText(/Nothing begins, no timer fires and no event moves it until it is released/),
+  ).toBeVisible()
   await expect(page.locator('.instance-attention', { hasText: 'the bank is asked' })).toBeVisible()
   await expect(page.locator('.instance-attention', { hasText: 'Held by you since' })).toBeVisible()
   await page.getByRole('button', { name: 'Release' }).click()
@@ -53,6 +55,8 @@ test('one history is seen as stays, on a line of time, and as it was written', a
   await page.goto(consoleOf(store, `/instances/orders/${id}`))
   await expect(page.locator('.stay')).not.toHaveCount(0)
   const stays = await page.locator('.stay').count()
+  const changed = page.locator('.stay', { hasText: 'waits for step-payment' }).locator('.changes')
+  await expect(changed, 'what the step has changed').toContainText(/transaction_id\s*new "txn_\w+"/)
   await page.getByRole('button', { name: 'Timeline' }).click()
   await expect(page).toHaveURL(/view=timeline/)
   await expect(page.locator('.timeline > li')).toHaveCount(stays)

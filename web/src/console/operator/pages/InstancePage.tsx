@@ -149,18 +149,24 @@ function Views() {
   )
 }
 
+type Told = Pick<api.Instance, 'stages' | 'history' | 'changes'>
+
+/** A part of a history, and the part after it. */
+function together(before: Told | undefined, after: Told | undefined): Told {
+  return {
+    stages: [...(before?.stages ?? []), ...(after?.stages ?? [])],
+    history: [...(before?.history ?? []), ...(after?.history ?? [])],
+    changes: [...(before?.changes ?? []), ...(after?.changes ?? [])],
+  }
+}
+
 /** With what was before, of a long history, once that was asked for. */
 function Told({ instance }: { instance: api.Instance }) {
   const view = useView()
-  const [older, setOlder] = useState<{ stages: api.Stage[]; history: api.HistoryEntry[]; next: number | null }>()
+  const [older, setOlder] = useState<Told & { next: number | null }>()
   const next = older ? older.next : instance.historyNext
   const more = useAction(() => api.olderHistory(instance.kind, instance.id, next ?? 0), {
-    onSuccess: ({ stages, history, historyNext }) =>
-      setOlder({
-        stages: [...stages, ...(older?.stages ?? [])],
-        history: [...history, ...(older?.history ?? [])],
-        next: historyNext,
-      }),
+    onSuccess: ({ historyNext, ...told }) => setOlder({ ...together(told, older), next: historyNext }),
   })
   return (
     <>
@@ -170,8 +176,7 @@ function Told({ instance }: { instance: api.Instance }) {
         isFinal={instance.final}
         runs={instance.runs}
         timers={instance.timers}
-        stages={[...(older?.stages ?? []), ...instance.stages]}
-        history={[...(older?.history ?? []), ...instance.history]}
+        {...together(older, instance)}
       />
     </>
   )
@@ -220,13 +225,11 @@ function Runs({ runs }: { runs: api.Instance['runs'] }) {
   const done = runs.length - open.length
   return (
     <Panel title="Runs of steps">
-      <Table
-        label="Runs"
-        columns={RUNS}
-        rows={isShort ? open : runs}
-        keyOf={({ key }) => key}
-        empty={<p>None is under way or waits.</p>}
-      />
+      {isShort && open.length === 0 ? (
+        <p>None is under way or waits.</p>
+      ) : (
+        <Table label="Runs" columns={RUNS} rows={isShort ? open : runs} keyOf={({ key }) => key} empty="None" />
+      )}
       {isShort && done > 0 && (
         <button type="button" className="table-button" onClick={() => setWhole(true)}>
           Show the {done} that are done
