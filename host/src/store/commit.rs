@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    AuditEntry, HistoryRow, IdempotencyRow, InboxRow, Object, OutboxRow, PriceRow, Resource, RunStatus, Shortage, StepRun, Stocking, Timer,
-    WaitingEvent,
+    AuditEntry, FieldChange, HistoryRow, IdempotencyRow, InboxRow, Object, OutboxRow, PriceRow, Resource, RunStatus, Shortage, StepRun,
+    Stocking, Timer, WaitingEvent,
 };
 
 /// What must hold for the resource before a commit.
@@ -60,6 +60,8 @@ pub struct Commit {
     pub touched: Option<Touched>,
     /// Rows of history to add.
     pub history: Vec<HistoryRow>,
+    /// What the data held before in the fields that have changed. It is kept with the first row of `history`, and with none if there is none.
+    pub changes: Vec<FieldChange>,
     /// Events to add to the outbox.
     pub outbox: Vec<OutboxRow>,
     /// Runs to add: `Ready` to be claimed, or `Running` with this store's epoch and fence 1 (claimed by who adds them).
@@ -93,6 +95,7 @@ impl Commit {
             before: _,
             touched,
             history,
+            changes: _,
             outbox,
             runs,
             settled,

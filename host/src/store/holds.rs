@@ -45,8 +45,20 @@ pub struct Found {
     pub hold: Option<Hold>,
 }
 
+/// Instances that were found, the newest first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sighted {
+    /// Those for which all holds that was given, at most as many as asked for.
+    pub found: Vec<Found>,
+    /// There may be more after this `(created_at, id)`: there were as many as asked for, or as many were looked at as one look does.
+    pub next: Option<(Timestamp, String)>,
+}
+
+/// Instances that one look looks at, unless somebody says otherwise: then it answers what it has found among them.
+pub const LOOKED_AT: usize = 20_000;
+
 /// Which instances of a kind somebody looks for: all that is given must hold. The newest come first (by `created_at`, then `id`).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sought {
     /// Kind of the resource.
     pub kind: String,
@@ -64,7 +76,7 @@ pub struct Sought {
     pub owner: Option<String>,
     /// Beginning of the digest of a component that has moved it, in hex.
     pub digest: Option<String>,
-    /// A part of its id.
+    /// A part of its id. Where it is the whole id of an instance, it is that one and no other.
     pub text: Option<String>,
     /// Last changed before this date.
     pub unchanged_since: Option<Timestamp>,
@@ -72,6 +84,28 @@ pub struct Sought {
     pub after: Option<(Timestamp, String)>,
     /// At most this many.
     pub limit: usize,
+    /// Instances that are looked at. What an index tells of more than these, a state for example, is not counted.
+    pub look_at: usize,
+}
+
+impl Default for Sought {
+    fn default() -> Self {
+        Self {
+            kind: String::new(),
+            workflow: None,
+            state: None,
+            finished: None,
+            attention: false,
+            held: false,
+            owner: None,
+            digest: None,
+            text: None,
+            unchanged_since: None,
+            after: None,
+            limit: 0,
+            look_at: LOOKED_AT,
+        }
+    }
 }
 
 impl Sought {

@@ -10,6 +10,7 @@
 //! or not as a whole even when the caller is dropped.
 
 mod audit;
+mod changes;
 mod commit;
 mod figures;
 mod holds;
@@ -25,9 +26,10 @@ mod stock;
 mod users;
 
 pub use self::audit::{Audit, AuditChain, AuditEntry, AuditListing, AuditRow, Broken};
+pub use self::changes::{FieldChange, Was, changed};
 pub use self::commit::{Commit, Committed, Conflict, Guard, Settled, StoreError, Touched};
 pub use self::figures::{Figure, KEPT_MINUTES};
-pub use self::holds::{Found, Hold, Sought, WaitingEvent};
+pub use self::holds::{Found, Hold, LOOKED_AT, Sighted, Sought, WaitingEvent};
 pub use self::instances::{Instances, Line, RunStatus, StartedBy, StepRun, Timer};
 pub use self::keys::{Counted, Form, Key, KeyValue, KeysOf, Matches, Note, Search, Wanted, end_of_id, hundredths};
 pub use self::messages::{DeadLetter, InboxRow, Messages, OutboxRow, Redriven};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{AuditEntry, Found, Resource, Sought, StepRun, StoreError};
+use super::{AuditEntry, FieldChange, Resource, Sighted, Sought, StepRun, StoreError};
 
 /// Rows that are forgotten once they are old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,9 +139,13 @@ pub trait Operations: Send + Sync + 'static {
     async fn give_back(&self) -> Result<u64, StoreError>;
 
     /// The instances that somebody looks for, see [`Sought`].
-    async fn find(&self, sought: &Sought) -> Result<Vec<Found>, StoreError>;
-    /// How many they are, up to the limit; where they start does not count.
-    async fn count(&self, sought: &Sought) -> Result<u64, StoreError>;
+    async fn find(&self, sought: &Sought) -> Result<Sighted, StoreError>;
+    /// How many they are, and whether that is all of them: it is counted up to the limit, and only what is looked at; where they start does not
+    /// count.
+    async fn count(&self, sought: &Sought) -> Result<(u64, bool), StoreError>;
+    /// What the transitions of an instance from `from` on and before `before` have changed, by their number, the newest first, `limit` at most.
+    /// Transitions that have changed nothing are not among them.
+    async fn changes(&self, kind: &str, id: &str, between: (u64, u64), limit: usize) -> Result<Vec<(u64, Vec<FieldChange>)>, StoreError>;
     /// Kinds of resources that there are, in alphabetical sequence.
     async fn kinds(&self) -> Result<Vec<String>, StoreError>;
     /// Up to `limit` runs that were set aside, those that were due first first.

@@ -75,6 +75,14 @@ async fn an_operator_finds_an_order_sees_what_happens_next_and_moves_it() {
     let paying = shown["stages"].as_array().unwrap().iter().find(|stage| stage["state"] == "paying").unwrap();
     assert_eq!((&paying["step"], &paying["outcome"]), (&json!("step-payment"), &json!("rejected")), "{paying}");
     assert!(paying["digest"].as_str().unwrap().len() == 64 && paying["leftAt"].is_string(), "{paying}");
+    let changed = |field: &str, seq: &Value| {
+        let all = shown["changes"].as_array().unwrap();
+        all.iter().find(|change| change["field"] == field && change["seq"] == *seq).cloned().unwrap_or_else(|| panic!("{field}: {shown}"))
+    };
+    let left_by = json!(paying["seq"].as_u64().unwrap() + 1);
+    let reason = changed("reason", &left_by);
+    assert_eq!(reason["before"], json!({"is": "absent", "value": null}), "{reason}");
+    assert_eq!(reason["after"], json!({"is": "value", "value": shown["data"]["reason"]}), "{reason}");
     let next = texts(&shown["next"], "text");
     assert!(next.iter().any(|text| text.contains("fires 'retry_payment' in")), "{next:?}");
     let may = texts(&shown["transitions"], "transition");
@@ -248,6 +256,7 @@ async fn the_terminal_does_what_the_address_does() {
     assert!(ok && listed["items"][0]["id"] == id.as_str(), "{listed}");
     let (ok, shown) = ask(&["instances", "show", "orders", &id]).await;
     assert!(ok && shown.contains("fires 'retry_payment' in") && shown.contains("may be fired"), "{shown}");
+    assert!(shown.contains("    reason: absent -> \"") && shown.contains("    available: absent -> true"), "{shown}");
     let (ok, held) = ask(&["instances", "hold", "orders", &id, "--reason", "look"]).await;
     assert!(ok && held.contains("it is held") && held.contains("held=\"look\""), "{held}");
     let (ok, released) = ask(&["instances", "release", "orders", &id, "--reason", "looked"]).await;

@@ -1,6 +1,8 @@
 //! One decision, all of it or nothing.
 
-use millrace::store::{AuditListing, Commit, Conflict, Guard, IdempotencyRow, InboxRow, PriceRow, Resource, Stocking, Store, Touched};
+use millrace::store::{
+    AuditListing, Commit, Conflict, FieldChange, Guard, IdempotencyRow, InboxRow, PriceRow, Resource, Stocking, Store, Touched, Was,
+};
 
 use crate::test_env::{
     TestEnv, all_at_once, at, change, conflict, create, deed, done, event, history_row, instance, moved, product, run, settling, timer,
@@ -116,6 +118,7 @@ fn everything_with_a_stale_fence(epoch: u64) -> Commit {
     Commit {
         change: Some((Guard::Version(1), moved(&instance("a"), "paying"))),
         history: vec![history_row(1)],
+        changes: vec![FieldChange { name: "total".into(), was: Was::Absent }],
         outbox: vec![event("a", 1)],
         runs: vec![run("a", "shipping")],
         settled: Some(done(&held)),

@@ -136,7 +136,7 @@ async fn history_that_an_older_program_wrote_names_its_components_versions() {
     env.reopen().await;
     assert_eq!(env.store.resources.history("orders", "a", 0, 10).await.unwrap(), [row]);
     let sought = Sought { kind: "orders".into(), digest: Some("aba".into()), limit: 10, ..Sought::default() };
-    assert_eq!(env.store.operations.find(&sought).await.unwrap().len(), 1);
+    assert_eq!(env.store.operations.find(&sought).await.unwrap().found.len(), 1);
 }
 
 #[tokio::test]

@@ -1,6 +1,10 @@
 //! Holds of instances, and looking for instances whatever they are.
 
-use millrace::store::{Commit, Conflict, Found, Hold, InboxRow, Resource, RunStatus, Settled, Sought, StepRun, StoreError, WaitingEvent};
+use jiff::Timestamp;
+use millrace::store::{
+    Commit, Conflict, FieldChange, Found, Hold, InboxRow, Resource, RunStatus, Settled, Sighted, Sought, StepRun, StoreError, WaitingEvent,
+    Was,
+};
 
 use crate::test_env::{
     TestEnv, at, change, claim, create, done, history_row, instance, moved, next_due, product, run, settling, timer, with_runs,
@@ -19,8 +23,9 @@ fn ids(found: &[Found]) -> Vec<&str> {
 }
 
 async fn found(env: &TestEnv, sought: Sought) -> Vec<String> {
-    let found = env.store.operations.find(&sought).await.unwrap();
-    assert_eq!(env.store.operations.count(&sought).await.unwrap(), found.len() as u64, "{sought:?}");
+    let Sighted { found, next } = env.store.operations.find(&sought).await.unwrap();
+    assert_eq!(env.store.operations.count(&sought).await.unwrap(), (found.len() as u64, true), "{sought:?}");
+    assert_eq!(next, None, "{sought:?}");
     ids(&found).into_iter().map(str::to_owned).collect()
 }
 
@@ -216,13 +221,15 @@ pub async fn instances_are_found_by_what_they_are(env: TestEnv) {
         (Sought { digest: text("abac"), ..sought() }, &[]),
         (Sought { text: text("er-b"), ..sought() }, &["order-b"]),
         (Sought { text: text("%"), ..sought() }, &[]),
+        (Sought { text: text("order-b"), ..sought() }, &["order-b"]),
+        (Sought { text: text("order-b"), state: text("paying"), ..sought() }, &[]),
         (Sought { unchanged_since: Some(at(60)), ..sought() }, &["order-b"]),
         (Sought { attention: true, held: true, ..sought() }, &[]),
     ];
     for (sought, expected) in cases {
         assert_eq!(found(&env, sought.clone()).await, *expected, "{sought:?}");
     }
-    let held = env.store.operations.find(&Sought { held: true, ..sought() }).await.unwrap();
+    let held = env.store.operations.find(&Sought { held: true, ..sought() }).await.unwrap().found;
     assert_eq!(held[0].hold, Some(because("wait")));
     assert_eq!(env.store.operations.kinds().await.unwrap(), ["orders", "products"]);
 }
@@ -234,14 +241,69 @@ pub async fn pages_of_what_is_sought_have_no_gap_and_no_repetition(env: TestEnv)
         env.store.resources.commit(create(resource)).await.unwrap();
     }
     for finished in [None, Some(false)] {
-        let (mut seen, mut after) = (Vec::new(), None);
-        loop {
-            let page = env.store.operations.find(&Sought { finished, after, limit: 7, ..sought() }).await.unwrap();
-            let Some(last) = page.last() else { break };
-            after = Some((last.resource.created_at, last.resource.id.clone()));
-            seen.extend(page.into_iter().map(|found| (found.resource.created_at, found.resource.id)));
-        }
+        let seen = walked(&env, &Sought { finished, limit: 7, ..sought() }).await;
         assert_eq!(seen.len(), 25);
         assert!(seen.is_sorted_by(|one, next| one > next), "the newest come first, each once");
     }
+}
+
+/// Creation and id of all that is found, page by page.
+async fn walked(env: &TestEnv, sought: &Sought) -> Vec<(Timestamp, String)> {
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = env.store.operations.find(&Sought { after: after.clone(), ..sought.clone() }).await.unwrap();
+        seen.extend(page.found.into_iter().map(|found| (found.resource.created_at, found.resource.id)));
+        let Some(next) = page.next else { return seen };
+        assert!(after.is_none_or(|after| next < after), "it gets on");
+        after = Some(next);
+    }
+}
+
+pub async fn a_look_ends_after_so_many_instances_and_says_where_to_go_on(env: TestEnv) {
+    for number in 0..25 {
+        let resource = Resource { created_at: at(number), ..instance(&format!("order-{number:02}")) };
+        env.store.resources.commit(create(resource)).await.unwrap();
+    }
+    let rare = Sought { text: Some("r-07".into()), look_at: 5, ..sought() };
+    let first = env.store.operations.find(&rare).await.unwrap();
+    assert_eq!((first.found.len(), first.next), (0, Some((at(20), "order-20".into()))), "it is older than the five that were looked at");
+    assert_eq!(env.store.operations.count(&rare).await.unwrap(), (0, false));
+    assert_eq!(walked(&env, &rare).await, [(at(7), "order-07".to_owned())]);
+    let known = Sought { text: Some("order-07".into()), ..rare };
+    assert_eq!(found(&env, known).await, ["order-07"], "by its whole id it is found at once");
+    let all = Sought { look_at: 10, limit: 3, ..sought() };
+    assert_eq!(walked(&env, &all).await.len(), 25);
+    assert_eq!(env.store.operations.count(&all).await.unwrap(), (3, false));
+}
+
+pub async fn what_a_transition_has_changed_is_told_newest_first(mut env: TestEnv) {
+    let change = |name: &str, was: Was| FieldChange { name: name.into(), was };
+    let first = vec![change("transaction", Was::Absent), change("card", Was::NotKept)];
+    let second = vec![change("transaction", Was::Value("t-1".into())), change("reason", Was::Absent)];
+    for id in ["a", "b"] {
+        let created = Commit { history: vec![history_row(1), history_row(2)], changes: first.clone(), ..create(instance(id)) };
+        env.store.resources.commit(created).await.unwrap();
+    }
+    let later = Commit { history: vec![history_row(3)], changes: second.clone(), ..change_of("a") };
+    env.store.resources.commit(later).await.unwrap();
+    env.reopen().await;
+    let told = async |between, limit| env.store.operations.changes("orders", "a", between, limit).await.unwrap();
+    assert_eq!(told((1, u64::MAX), 10).await, [(3, second.clone()), (1, first.clone())], "they are those of the first row of a commit");
+    assert_eq!(told((1, u64::MAX), 1).await, [(3, second.clone())]);
+    assert_eq!(told((2, 3), 10).await, []);
+    assert_eq!(told((1, 3), 10).await, [(1, first.clone())]);
+    // A component that names its fields as it likes.
+    let own = (0..1_100).map(|number| {
+        let changes = vec![change(&format!("field {number}"), Was::Absent)];
+        env.store.resources.commit(Commit { history: vec![history_row(1)], changes, ..create(instance(&format!("own-{number}"))) })
+    });
+    assert!(futures::future::join_all(own).await.iter().all(Result::is_ok));
+    for number in [0, 500, 1_099] {
+        let told = env.store.operations.changes("orders", &format!("own-{number}"), (1, 9), 10).await.unwrap();
+        assert_eq!(told, [(1, vec![change(&format!("field {number}"), Was::Absent)])]);
+    }
+}
+
+fn change_of(id: &str) -> Commit {
+    change(moved(&instance(id), "paying"))
 }

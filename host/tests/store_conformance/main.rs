@@ -125,7 +125,9 @@ on_each_store! {
         what_has_waited_has_its_effect_once,
         an_instance_is_hurried_and_its_runs_that_were_set_aside_get_another_chance,
         instances_are_found_by_what_they_are,
-        pages_of_what_is_sought_have_no_gap_and_no_repetition;
+        pages_of_what_is_sought_have_no_gap_and_no_repetition,
+        a_look_ends_after_so_many_instances_and_says_where_to_go_on,
+        what_a_transition_has_changed_is_told_newest_first;
     finished:
         finished_instances_are_old_when_nothing_has_gone_on_for_long,
         an_instance_stays_while_an_event_of_its_time_waits,

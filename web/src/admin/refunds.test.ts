@@ -23,6 +23,10 @@ describe('a sum to refund', () => {
     expect(wrongAmount(typed, 10_000)).toMatch(/sum in dollars|No more/)
   })
 
+  it.each(['3.333', '0.999', '20.005'])('is not rounded: %s', (typed) => {
+    expect(wrongAmount(typed, 10_000)).toMatch(/two digits after the point/)
+  })
+
   it('is no more than is left, to the cent', () => {
     expect(wrongAmount('149.99', 14_999)).toBeUndefined()
     expect(wrongAmount('150', 14_999)).toBe('No more than $149.99 is left to refund.')

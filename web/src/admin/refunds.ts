@@ -43,6 +43,8 @@ export function isGoingOn({ state }: Pick<Refund, 'state'>): boolean {
 export function wrongAmount(typed: string, left: number): string | undefined {
   const cents = Math.round(Number(typed) * 100)
   if (typed.trim() === '' || !Number.isFinite(cents) || cents <= 0) return 'Write a sum in dollars, such as 20.00.'
+  if (Math.abs(Number(typed) * 100 - cents) > 1e-6)
+    return 'Cents are the smallest part: write two digits after the point, such as 20.05.'
   if (cents > left) return `No more than $${(left / 100).toFixed(2)} is left to refund.`
   return undefined
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { date, duration, exactTime, initials, money, orderNumber } from './format'
+import { date, dateTime, duration, exactMoment, exactTime, initials, money, orderNumber } from './format'
 
 describe('what the store writes', () => {
   it('as money', () => {
@@ -11,6 +11,16 @@ describe('what the store writes', () => {
     expect(date('2026-11-26')).toBe('Thu, Nov 26')
     expect(date('soon')).toBe('soon')
     expect(exactTime('2026-11-26T10:00:00.128Z')).toMatch(/^\d\d:00:00\.12$/)
+  })
+
+  it('as moments, with the day and the year where these are not those of now', () => {
+    const now = new Date(2026, 10, 28, 12)
+    const at = (...parts: [number, number, number, number]) => new Date(...parts).toISOString()
+    expect(exactMoment(at(2026, 10, 28, 9), now)).toBe('09:00:00.00')
+    expect(exactMoment(at(2026, 10, 27, 9), now)).toBe('Nov 27, 09:00:00.00')
+    expect(exactMoment(at(2026, 9, 28, 9), now)).toBe('Oct 28, 09:00:00.00')
+    expect(dateTime(at(2026, 0, 2, 9), now)).toMatch(/^Jan 2, 9:00\sAM$/)
+    expect(dateTime(at(2025, 11, 31, 9), now)).toMatch(/^Dec 31, 2025, 9:00\sAM$/)
   })
 
   it('as durations', () => {

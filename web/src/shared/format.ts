@@ -4,6 +4,14 @@ const dollars = new Intl.NumberFormat('en-US', { style: 'currency', currency: 'U
 const day = new Intl.DateTimeFormat('en-US', { weekday: 'short', month: 'short', day: 'numeric', timeZone: 'UTC' })
 const calendar = new Intl.DateTimeFormat('en-US', { month: 'long', day: 'numeric', year: 'numeric' })
 const moment = new Intl.DateTimeFormat('en-US', { month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit' })
+const yearly = new Intl.DateTimeFormat('en-US', {
+  month: 'short',
+  day: 'numeric',
+  year: 'numeric',
+  hour: 'numeric',
+  minute: '2-digit',
+})
+const monthly = new Intl.DateTimeFormat('en-US', { month: 'short', day: 'numeric' })
 const second = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
 const instant = new Intl.DateTimeFormat('en-GB', {
   hour: '2-digit',
@@ -25,8 +33,9 @@ export function fullDate(iso: string): string {
   return written(iso, (time) => calendar.format(time))
 }
 
-export function dateTime(iso: string): string {
-  return written(iso, (time) => moment.format(time))
+/** The year is told where it is not this one. */
+export function dateTime(iso: string, now = new Date()): string {
+  return written(iso, (time) => (isIn(now, time, 4) ? moment : yearly).format(time))
 }
 
 export function time(iso: string): string {
@@ -36,6 +45,17 @@ export function time(iso: string): string {
 /** To the hundredth of a second: much happens in one. */
 export function exactTime(iso: string): string {
   return written(iso, (at) => instant.format(at))
+}
+
+/** The same, with the day where it is not today. */
+export function exactMoment(iso: string, now = new Date()): string {
+  return written(iso, (at) => (isIn(now, at, 10) ? '' : `${monthly.format(at)}, `) + instant.format(at))
+}
+
+/** Whether both are in the same year (4 letters of a date) or on the same day (10), where the reader is. */
+function isIn(now: Date, time: Date, letters: 4 | 10): boolean {
+  const day = (at: Date) => `${String(at.getFullYear()).padStart(4, '0')}-${at.getMonth() + 10}-${at.getDate() + 10}`
+  return day(now).slice(0, letters) === day(time).slice(0, letters)
 }
 
 export function duration(ms: number): string {

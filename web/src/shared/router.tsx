@@ -46,6 +46,19 @@ export function withQuery(path: string, query: Readonly<Record<string, string | 
   return named.length > 0 ? `${path}?${new URLSearchParams(named)}` : path
 }
 
+/** What the pages of lists were asked for last, by their path. */
+const last = new Map<string, string>()
+
+/** Keeps what a page is asked for, so that others lead back to just that. */
+export function keepAddress(path: string, query: URLSearchParams) {
+  last.set(path, query.size > 0 ? `${path}?${query}` : path)
+}
+
+/** The path with what it was asked for when it was last shown. */
+export function lastAddress(path: string): string {
+  return last.get(path) ?? path
+}
+
 /** Whoever shows the path hears of it at once, not when the browser gets round to it. A `?` stays within it. */
 export function navigate(path: string, { replace = false } = {}) {
   const oldURL = location.href

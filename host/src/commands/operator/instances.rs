@@ -261,6 +261,11 @@ fn page(shown: &Value) -> String {
             let _ = write!(text, " ({reason})");
         }
         text.push('\n');
+        // What has ended the stay has changed them.
+        let ended = stage["seq"].as_u64().map_or(0, |seq| seq + 1);
+        for change in each(shown, "changes").iter().filter(|change| change["seq"] == ended) {
+            let _ = writeln!(text, "    {}: {} -> {}", word(&change["field"]), held(&change["before"]), held(&change["after"]));
+        }
     }
     let _ = writeln!(text, "\nnext");
     for next in each(shown, "next") {
@@ -279,6 +284,11 @@ fn page(shown: &Value) -> String {
         }
     }
     text
+}
+
+/// What a field holds, in words.
+fn held(value: &Value) -> String {
+    if value["is"] == "value" { value["value"].to_string() } else { word(&value["is"]).replace('_', " ") }
 }
 
 fn bulk(result: &Value, done: bool) -> String {

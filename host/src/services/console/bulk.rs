@@ -12,7 +12,7 @@ use super::known::{BulkResult, Failed};
 use super::service::Console;
 use crate::services::ServiceError;
 use crate::services::engine::hex;
-use crate::store::{Commit, Conflict, IdempotencyRow, StoreError};
+use crate::store::{Commit, Conflict, IdempotencyRow, LOOKED_AT, Sighted, StoreError};
 
 /// Instances of one request.
 const MOST: usize = 1_000;
@@ -44,7 +44,7 @@ impl Console {
     /// Once `gone` is cancelled no further instance is touched: `done` is then less than `count`.
     ///
     /// # Errors
-    /// A filter that is none, no reason, another number than expected (409), no key, a key of another request.
+    /// A filter that is none or finds too little in much, no reason, another number than expected (409), no key, a key of another request.
     pub async fn bulk(&self, actor: &Actor, bulk: &Bulk, key: Option<&str>, gone: &CancellationToken) -> Result<BulkResult, ServiceError> {
         let deed = Deed { action: bulk.action, reason: bulk.reason.clone(), transition: bulk.transition.clone() };
         deed.check()?;
@@ -55,9 +55,11 @@ impl Console {
                 return Ok(known);
             }
         }
-        let mut found = self.find(&bulk.filter, None, MOST + 1).await?;
-        let more = found.len() > MOST;
-        found.truncate(MOST);
+        let Sighted { found, next } = self.find(&bulk.filter, None, MOST).await?;
+        let more = next.is_some();
+        if more && found.len() < MOST {
+            return Err(ServiceError::field("/filter", too_many_to_look_at(found.len())));
+        }
         let count = found.len() as u64;
         let first = found.iter().take(SHOWN).map(|one| format!("{}/{}", one.resource.kind, one.resource.id)).collect();
         let mut result = BulkResult { count, more, first, done: 0, failed: Vec::new(), replayed: false };
@@ -116,6 +118,14 @@ impl Console {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Who asks again would look at the same ones.
+fn too_many_to_look_at(found: usize) -> String {
+    format!(
+        "would have to look at more than the {LOOKED_AT} newest instances, of which {found} fit; say a kind, a state, an owner, a whole id, or that they \
+         are unfinished, held or in need of a person"
+    )
 }
 
 /// Apart from the keys of customers.

@@ -102,7 +102,7 @@ impl Console {
         let candidate = versions.1.about().digest.clone();
         self.note_design(actor, (name, "compare"), &candidate).await?;
         let moved = Filter { digest: Some(serving.clone()), ..Filter::default() };
-        let found = self.find(&moved, None, limit as usize).await?;
+        let found = self.find(&moved, None, limit as usize).await?.found;
         let jobs = found.into_iter().filter_map(|found| Some((self.step_of(name, &found.resource, body.step.as_deref())?, found.resource)));
         let (began, mut left_out, mut compared) = (Instant::now(), 0, Vec::new());
         for (step, resource) in jobs {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::services::ServiceError;
 use crate::services::engine::Workflows;
-use crate::store::Sought;
+use crate::store::{LOOKED_AT, Sought};
 
 /// Digits of a digest that are told apart, at least.
 const LEAST_DIGITS: usize = 6;
@@ -67,6 +67,7 @@ impl Filter {
             unchanged_since: self.older_than.as_deref().map(|text| before(now, text)).transpose()?,
             after,
             limit,
+            look_at: LOOKED_AT,
         })
     }
 

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use millrace_workflow::{Machine, RunKind};
 use serde_json::Value;
 
+use super::changes;
 use super::dependencies::Dependencies;
 use super::next;
 use super::view::{Fireable, InstanceBody, InstanceRow, Offered, RunBody, Stage, TimerBody, WaitingBody, row, status};
@@ -22,7 +23,7 @@ pub(super) const HIDDEN: &str = "[hidden]";
 pub(super) async fn show(parts: &Dependencies, (kind, id): (&str, &str), before: u64) -> Result<InstanceBody, ServiceError> {
     let not_found = || ServiceError::NotFound { what: format!("{kind} instance '{id}'") };
     let resource = parts.store.resource(kind, id).await?.filter(|resource| resource.workflow.is_some()).ok_or_else(not_found)?;
-    let history = parts.store.history_before(kind, id, before, HISTORY_PAGE).await?;
+    let mut history = parts.store.history_before(kind, id, before.saturating_add(1), HISTORY_PAGE + 1).await?;
     let (runs, timers) = (parts.store.runs(kind, id).await?, parts.store.timers(kind, id).await?);
     let hold = parts.store.held(kind, id).await?;
     let waiting: Vec<WaitingBody> = parts.store.waiting(kind, id, WAITING_SHOWN).await?.into_iter().map(waiting_body).collect();
@@ -41,12 +42,20 @@ pub(super) async fn show(parts: &Dependencies, (kind, id): (&str, &str), before:
     let timers: Vec<TimerBody> = timers.iter().map(|timer| timer_body(timer, &resource, machine, clock)).collect();
     let transitions = machine.map(|machine| fireable(parts, &resource, machine)).unwrap_or_default();
     let data = visible(parts, &resource);
+    let stages = stages(&history, machine);
+    // The one after a page of what was before only tells how the last of it ended.
+    history.retain(|row| row.seq < before);
+    let surplus = history.len().saturating_sub(HISTORY_PAGE);
+    history.drain(..surplus);
+    let stages = stages.into_iter().filter(|stage| history.iter().any(|row| row.seq == stage.seq)).collect();
+    let changes = changes::of(parts, &resource, &history).await?;
     let cancel = machine.is_some_and(|machine| may_cancel(parts, &resource, machine));
     let row = row(Found { resource, hold }).ok_or_else(not_found)?;
     Ok(InstanceBody {
         next: next::following(&row, (&runs, &timers, &waiting), &transitions, clock.now),
         actions: offered(&row, &runs, (!transitions.is_empty(), cancel)),
-        stages: stages(&history, machine),
+        stages,
+        changes,
         history_next: history.first().filter(|first| first.seq > 1).map(|first| first.seq),
         row,
         data,
@@ -138,6 +147,7 @@ fn stages(history: &[HistoryRow], machine: Option<&Machine>) -> Vec<Stage> {
     };
     let next = history.iter().skip(1).map(Some).chain([None]);
     let stage = |(entered, left): (&HistoryRow, Option<&HistoryRow>)| Stage {
+        seq: entered.seq,
         state: entered.to.clone(),
         transition: entered.transition.clone(),
         entered_at: entered.at,

@@ -11,8 +11,8 @@ use super::view::{CountBody, InstanceBody, InstancePage, StateCount, row};
 use crate::services::ServiceError;
 use crate::services::engine::WorkflowCounts;
 use crate::services::error::page_limit;
-use crate::services::resources::view::{cursor, parse_cursor};
-use crate::store::{Found, Sought};
+use crate::services::resources::view::{cursor_at, parse_cursor};
+use crate::store::{Found, Sighted, Sought};
 
 /// Entries of a page, unless somebody says otherwise, and at most.
 const PAGE: (usize, usize) = (50, 200);
@@ -27,24 +27,22 @@ impl Console {
     pub async fn list(&self, filter: &Filter, limit: Option<usize>, after: Option<&str>) -> Result<InstancePage, ServiceError> {
         let limit = page_limit(limit.unwrap_or(PAGE.0), PAGE.1)?;
         let after = after.map(parse_cursor).transpose()?;
-        let mut found = self.find(filter, after, limit + 1).await?;
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next_cursor = found.last().filter(|_| more).map(|found| cursor(&found.resource));
+        let Sighted { found, next } = self.find(filter, after, limit).await?;
+        let next_cursor = next.map(|(at, id)| cursor_at(at, &id));
         Ok(InstancePage { items: found.into_iter().filter_map(row).collect(), next_cursor, states: self.states() })
     }
 
-    /// How many instances `filter` finds; counted up to ten thousand of each kind.
+    /// How many instances `filter` finds; counted up to ten thousand of each kind, and only those that are looked at.
     ///
     /// # Errors
     /// A filter that is none.
     pub async fn count(&self, filter: &Filter) -> Result<CountBody, ServiceError> {
-        let sought = filter.sought(self.parts.clock.now(), &self.parts.workflows, (None, MOST_COUNTED + 1))?;
+        let sought = filter.sought(self.parts.clock.now(), &self.parts.workflows, (None, MOST_COUNTED))?;
         let mut all = CountBody { count: 0, more: false };
         for kind in self.kinds(filter).await? {
-            let count = self.parts.operations.count(&Sought { kind, ..sought.clone() }).await?;
-            all.more |= count > MOST_COUNTED as u64;
-            all.count += count.min(MOST_COUNTED as u64);
+            let (count, is_all) = self.parts.operations.count(&Sought { kind, ..sought.clone() }).await?;
+            all.more |= !is_all;
+            all.count += count;
         }
         Ok(all)
     }
@@ -58,19 +56,24 @@ impl Console {
         Ok(InstanceBody { attempts: self.attempts(kind, id), ..shown })
     }
 
-    /// The newest that `filter` finds, after that one, `limit` at most.
-    pub(super) async fn find(&self, filter: &Filter, after: Option<(Timestamp, String)>, limit: usize) -> Result<Vec<Found>, ServiceError> {
+    /// The newest that `filter` finds, after that one, `limit` at most: of each kind as far as it was looked at, and of all kinds as far as of each.
+    pub(super) async fn find(&self, filter: &Filter, after: Option<(Timestamp, String)>, limit: usize) -> Result<Sighted, ServiceError> {
         let sought = filter.sought(self.parts.clock.now(), &self.parts.workflows, (after, limit))?;
-        let mut all = Vec::new();
+        let (mut all, mut next) = (Vec::new(), None);
         for kind in self.kinds(filter).await? {
-            all.extend(self.parts.operations.find(&Sought { kind, ..sought.clone() }).await?);
+            let sighted = self.parts.operations.find(&Sought { kind, ..sought.clone() }).await?;
+            all.extend(sighted.found);
+            next = next.max(sighted.next);
         }
-        all.sort_by(|one, other| {
-            let key = |found: &Found| (found.resource.created_at, found.resource.id.clone());
-            Reverse(key(one)).cmp(&Reverse(key(other)))
-        });
-        all.truncate(limit);
-        Ok(all)
+        all.sort_by_key(|found| Reverse(position(found)));
+        // What comes after is not known of each kind.
+        let known = next.as_ref().map_or(all.len(), |next| all.partition_point(|found| position(found) >= *next));
+        all.truncate(known);
+        if all.len() > limit {
+            all.truncate(limit);
+            next = all.last().map(position);
+        }
+        Ok(Sighted { found: all, next })
     }
 
     /// Kinds of which there may be instances: those without a workflow in the config are left out.
@@ -94,4 +97,9 @@ impl Console {
         states.sort_unstable();
         states
     }
+}
+
+/// Where it stands in lists.
+fn position(found: &Found) -> (Timestamp, String) {
+    (found.resource.created_at, found.resource.id.clone())
 }

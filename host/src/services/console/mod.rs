@@ -8,6 +8,7 @@ mod bulk;
 mod by_hand;
 mod canary;
 mod canary_view;
+mod changes;
 mod compare;
 mod component_view;
 mod components;

@@ -13,8 +13,7 @@ pub(super) fn following(
 ) -> Vec<Following> {
     let mut all = Vec::new();
     if let Some(hold) = &row.held {
-        let text =
-            format!("{} holds it: {}. Nothing begins, no timer fires and no event moves it until it is released", hold.who, hold.reason);
+        let text = format!("it is held: {}. Nothing begins, no timer fires and no event moves it until it is released", hold.reason);
         all.push(Following { what: "held", text, at: None });
     }
     if let Some(first) = waiting.first() {
@@ -23,10 +22,15 @@ pub(super) fn following(
         let text = format!("{count} for its release: {them} asks for '{}'", first.transition);
         all.push(Following { what: "events", text, at: None });
     }
-    all.extend(runs.iter().filter_map(|run| of_run(run, now)));
+    let when = |at: Timestamp| match row.held {
+        None => when(at, now),
+        Some(_) if at > now => format!("{}, or once it is released after that", when(at, now)),
+        Some(_) => "once it is released".to_owned(),
+    };
+    all.extend(runs.iter().filter_map(|run| of_run(run, when)));
     all.extend(timers.iter().map(|timer| {
         let of = timer.of.map_or_else(String::new, |of| format!(", time {} of {of}", timer.time));
-        let text = format!("the timer fires '{}' {}{of}", timer.transition, when(timer.due_at, now));
+        let text = format!("the timer fires '{}' {}{of}", timer.transition, when(timer.due_at));
         Following { what: "timer", text, at: Some(timer.due_at) }
     }));
     if row.is_final {
@@ -42,7 +46,7 @@ pub(super) fn following(
     all
 }
 
-fn of_run(run: &RunBody, now: Timestamp) -> Option<Following> {
+fn of_run(run: &RunBody, when: impl Fn(Timestamp) -> String) -> Option<Following> {
     let RunBody { name, kind, .. } = run;
     let attempt = match run.of {
         Some(of) => format!("attempt {} of {of}", run.attempt),
@@ -51,7 +55,7 @@ fn of_run(run: &RunBody, now: Timestamp) -> Option<Following> {
     let because = run.last_error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
     let (what, text, at) = match (run.status, run.due_at) {
         ("running", _) => ("running", format!("{attempt} of the {kind} '{name}' is under way"), None),
-        ("ready", Some(at)) => ("attempt", format!("{attempt} of the {kind} '{name}' {}", when(at, now)), Some(at)),
+        ("ready", Some(at)) => ("attempt", format!("{attempt} of the {kind} '{name}' {}", when(at)), Some(at)),
         ("quarantined" | "stranded", _) => ("aside", format!("the {kind} '{name}' is set aside{because}"), None),
         _ => return None,
     };
@@ -67,5 +71,45 @@ fn when(at: Timestamp, now: Timestamp) -> String {
         1..=119 => format!("in {seconds} s"),
         120..=7_199 => format!("in {} min", seconds / 60),
         _ => format!("in {} h", seconds / 3_600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::view::HoldBody;
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn what_is_due_while_somebody_holds_an_instance_waits_for_its_release() {
+        let mut row = InstanceRow {
+            kind: "claims".into(),
+            id: "claim-1".into(),
+            workflow: "making".into(),
+            definition: "d".into(),
+            state: "paying".into(),
+            is_final: false,
+            version: 3,
+            owner: None,
+            attention: None,
+            held: None,
+            created_at: at(0),
+            last_update: at(0),
+        };
+        let timer = |transition: &str, second| TimerBody { transition: transition.into(), due_at: at(second), time: 1, of: None };
+        let timers = [timer("retry", 107), timer("expire", 90)];
+        let texts =
+            |row: &InstanceRow| following(row, (&[], &timers, &[]), &[], at(100)).into_iter().map(|one| one.text).collect::<Vec<_>>();
+        assert_eq!(texts(&row), ["the timer fires 'retry' in 7 s", "the timer fires 'expire' as soon as there is room"]);
+        row.held = Some(HoldBody { who: "user-9".into(), reason: "the bank calls".into(), at: at(50) });
+        let expected = [
+            "it is held: the bank calls. Nothing begins, no timer fires and no event moves it until it is released",
+            "the timer fires 'retry' in 7 s, or once it is released after that",
+            "the timer fires 'expire' once it is released",
+        ];
+        assert_eq!(texts(&row), expected);
     }
 }

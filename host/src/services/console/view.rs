@@ -107,6 +107,8 @@ pub struct InstanceBody {
     pub history: Vec<HistoryRow>,
     /// There is more history: what `historyBefore` asks for it with.
     pub history_next: Option<u64>,
+    /// What these transitions have changed in the data, in their sequence. Of transitions that were made before the program kept this there is nothing.
+    pub changes: Vec<ChangeBody>,
     /// Starts of steps and tasks, the oldest first; those that have ended are forgotten after a while.
     pub runs: Vec<RunBody>,
     /// Attempts that failed, the oldest first, as far as the process still has them: see `GET /operator/recordings`. The others are in the history.
@@ -127,6 +129,8 @@ pub struct InstanceBody {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Stage {
+    /// Number of the transition by which it was entered.
+    pub seq: u64,
     /// The state.
     pub state: String,
     /// Transition by which it was entered.
@@ -149,6 +153,30 @@ pub struct Stage {
     pub outcome: Option<String>,
     /// What the component said when it did not accept.
     pub reason: Option<String>,
+}
+
+/// A field of the data that a transition has changed.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "DataChange")]
+pub struct ChangeBody {
+    /// Number of the transition.
+    pub seq: u64,
+    /// Name of the field.
+    pub field: String,
+    /// What it held before.
+    pub before: HeldBody,
+    /// What it held after.
+    pub after: HeldBody,
+}
+
+/// What a field holds at some time.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "FieldValue")]
+pub struct HeldBody {
+    /// `absent`: it is not there; `value`; `hidden`: something private; `left_out`: something that was too large to keep.
+    pub is: &'static str,
+    /// The value, if there is one to show.
+    pub value: Option<serde_json::Value>,
 }
 
 /// One start of a step or a task.

@@ -12,7 +12,7 @@ use super::events::{Events, Happening, Telling};
 use super::workflows::Pinned;
 use crate::store::{
     AuditEntry, Commit, Guard, HistoryRow, InboxRow, Object, OutboxRow, Progress, Resource, RunStatus, Settled, StartedBy, StepRun, Timer,
-    WaitingEvent,
+    WaitingEvent, changed,
 };
 
 /// What caused the effects, beyond what the core needs to know.
@@ -182,13 +182,19 @@ fn follow(
     };
     resource.updated_at = context.now;
     let before = matches!(guard, Guard::Version(_)).then(|| Arc::clone(&resource.data));
+    let mut changes = Vec::new();
     if let Some(fields) = origin.merge.clone() {
         let data = Arc::make_mut(&mut resource.data);
         // The reason of a failure is over once a later answer has none; a field of that name that its creator wrote is another one.
         if !context.events.protected_fields(&resource.kind).contains("reason") {
             data.shift_remove("reason");
         }
+        let names: Vec<String> = fields.keys().filter(|name| *name != "reason").cloned().chain([String::from("reason")]).collect();
         data.extend(fields);
+        if let Some(before) = &before {
+            let private = context.events.private_fields(&resource.kind);
+            changes = changed(before, data, names.iter().map(String::as_str), private);
+        }
     }
     if let Some(progress) = &mut resource.workflow {
         progress.instance = instance;
@@ -207,6 +213,7 @@ fn follow(
     let resource = Arc::new(resource);
     commit.change = Some((guard, Resource::clone(&resource)));
     commit.before = before;
+    commit.changes = changes;
     commit.settled = origin.settled;
     commit.inbox = origin.inbox;
     commit.waited = origin.waited;

@@ -51,7 +51,7 @@ fn mistakes(seeds: &[Seed], stock: Option<&str>, is_priced: bool) -> Vec<String>
         if let Some((stock, units)) = stock.and_then(|stock| Some((stock, seed.data.get(stock)?)))
             && units.as_u64().is_none_or(|units| i64::try_from(units).is_err())
         {
-            found.push(format!("{field}/{stock}: {} are no units: a whole number, 0 or more", shown(units)));
+            found.push(format!("{field}/{stock}: {} is no number of units: expected a whole number, 0 or more", shown(units)));
         }
         if is_priced || stock.is_some() {
             found.extend(catalogue::flaws(&seed.data, is_priced).into_iter().map(|flaw| format!("{field}/{flaw}")));
@@ -149,11 +149,11 @@ mod tests {
             ("a", r#""price":-1"#, "/0/data/price: -1 is no price"),
             ("a", r#""price":0.005"#, "/0/data/price: 0.005 is no price"),
             ("a", r#""price":1e308"#, "is no price"),
-            ("a", r#""stock":1"#, "/0/data/price: nothing is no price"),
-            ("a", r#""price":1,"stock":-5"#, "/0/data/stock: -5 are no units"),
-            ("a", r#""price":1,"stock":1.5"#, "/0/data/stock: 1.5 are no units"),
-            ("a", r#""price":1,"stock":"50""#, "are no units"),
-            ("a", r#""price":1,"stock":9223372036854775808"#, "are no units"),
+            ("a", r#""stock":1"#, "/0/data/price: is missing"),
+            ("a", r#""price":1,"stock":-5"#, "/0/data/stock: -5 is no number of units"),
+            ("a", r#""price":1,"stock":1.5"#, "/0/data/stock: 1.5 is no number of units"),
+            ("a", r#""price":1,"stock":"50""#, "is no number of units"),
+            ("a", r#""price":1,"stock":9223372036854775808"#, "is no number of units"),
         ] {
             let found = found(&format!(r#"[{{"id":"{id}","data":{{"name":"A",{data}}}}}]"#));
             assert!(found.len() == 1 && found[0].contains(says), "{id} {data}: {found:?}");

@@ -259,17 +259,25 @@ fn product(data: &Object) -> Option<Product> {
 /// is not there is a flaw if `all` have to be.
 #[must_use]
 pub fn flaws(data: &Object, all: bool) -> Vec<String> {
-    let shown = |value: Option<&Value>| value.map_or_else(|| "nothing".into(), |value| text::quoted(&value.to_string(), MAX_SHOWN));
     let (price, name) = (data.get("price"), data.get("name"));
     let mut flaws = Vec::new();
     if (all || price.is_some()) && price.and_then(Cents::from_json).is_none() {
-        flaws.push(format!("price: {} is no price: 0 or more, with at most two decimals", shown(price)));
+        flaws.push(format!("price: {}; expected 0 or more, with at most two decimals", what_is(price, "price")));
     }
     let is_name = |name: &Value| name.as_str().is_some_and(|name| !name.chars().any(char::is_control));
     if (all || name.is_some()) && !name.is_some_and(is_name) {
-        flaws.push(format!("name: {} is no name: text without control characters", shown(name)));
+        flaws.push(format!("name: {}; expected text without control characters", what_is(name, "name")));
     }
     flaws
+}
+
+/// That a value is no such thing, or is not there.
+pub(super) fn what_is(value: Option<&Value>, what: &str) -> String {
+    match value {
+        None => "is missing".to_owned(),
+        Some(Value::String(text)) => format!("'{}' is no {what}", text::quoted(text, MAX_SHOWN)),
+        Some(value) => format!("{} is no {what}", text::quoted(&value.to_string(), MAX_SHOWN)),
+    }
 }
 
 fn unusable(id: &str) -> ServiceError {

@@ -61,6 +61,10 @@ pub struct Table {
 #[must_use]
 pub fn read(bytes: &[u8], status: &str, units: Option<&str>) -> Table {
     let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
+    if bytes.contains(&0) {
+        let detail = "the file is no text, as that of a spreadsheet is none: save the table as CSV, separated by commas, in UTF-8";
+        return Table { errors: vec![whole(1, detail.into())], ..Table::default() };
+    }
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
     let mut records = reader.byte_records();
     let mut table = Table::default();
@@ -135,6 +139,12 @@ struct Head(Vec<Column>);
 
 /// The names of the columns; what they are is said all at once.
 fn head(record: &csv::ByteRecord, status: &str, units: Option<&str>) -> Result<Head, Vec<RowError>> {
+    let only = record.get(0).filter(|_| record.len() == 1);
+    if let Some(separator) = only.and_then(|only| only.iter().find(|byte| matches!(byte, b';' | b'\t'))) {
+        let separator = if *separator == b';' { "semicolons" } else { "tabs" };
+        let detail = format!("the columns are separated by {separator}: save the table with commas between them");
+        return Err(vec![whole(1, detail)]);
+    }
     let (mut columns, mut errors, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     for name in record {
         let name = String::from_utf8_lossy(name).trim().to_owned();
@@ -158,6 +168,12 @@ fn head(record: &csv::ByteRecord, status: &str, units: Option<&str>) -> Result<H
                 errors.push(of(1, &shown(&name), format!("unknown column; accepted: {known}")));
             }
         }
+    }
+    if columns.is_empty() && !errors.is_empty() {
+        // It is a row, then, and not one mistake for each of its cells.
+        let detail =
+            format!("names no column, but has '{}': the first line has to name the columns, sku among them", shown(&text_of(record)));
+        return Err(vec![whole(1, detail)]);
     }
     if !columns.iter().any(|column| matches!(column, Column::Id)) {
         errors.push(of(1, ID[0], "the column is missing: it names the product of each row".into()));
@@ -212,7 +228,8 @@ impl Column {
             }
             Self::Units(_) => {
                 let units = cell.parse().ok().filter(|units| i64::try_from(*units).is_ok());
-                row.units = Some(units.ok_or_else(|| format!("'{}' are no units: a whole number, 0 or more", shown(cell)))?);
+                row.units =
+                    Some(units.ok_or_else(|| format!("'{}' is no number of units: expected a whole number, 0 or more", shown(cell)))?);
             }
             Self::Text(name) | Self::Status(name) => {
                 if let Some(control) = cell.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
@@ -223,6 +240,10 @@ impl Column {
         }
         Ok(())
     }
+}
+
+fn text_of(record: &csv::ByteRecord) -> String {
+    String::from_utf8_lossy(&record.iter().collect::<Vec<_>>().join(&b',')).into_owned()
 }
 
 fn shown(value: &str) -> String {
@@ -286,6 +307,16 @@ mod tests {
         assert_eq!(errors(""), [(1, String::new())]);
         assert_eq!(errors("name,colour,name\n"), [(1, "colour".into()), (1, "name".into()), (1, "sku".into())]);
         assert_eq!(errors("sku,id\n"), [(1, "id".into())]);
+        for (wrong, says) in [
+            ("sku;name\na;b\n", "separated by semicolons"),
+            ("sku\tname\na\tb\n", "separated by tabs"),
+            ("prod-1,Desk,149.99\nprod-2,Lamp,5\n", "'prod-1,Desk,149.99': the first line has to name the columns"),
+            ("PK\u{3}\u{4}\0\0,sku\n", "save the table as CSV"),
+        ] {
+            let said = table(wrong).errors;
+            assert_eq!(said.len(), 1, "one mistake is told once: {said:?}");
+            assert!(said[0].detail.contains(says), "{said:?}");
+        }
         let unknown = table("sku,colour\n").errors.remove(0).detail;
         assert!(unknown.contains("accepted: sku, name, description, category, image, price, status, stock"), "{unknown}");
     }

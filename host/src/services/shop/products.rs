@@ -11,8 +11,6 @@ use crate::text;
 
 /// The field that prices are in.
 pub const PRICE: &str = "price";
-/// Characters of a value that a message shows.
-const MAX_SHOWN: usize = 40;
 
 /// What keeps `data` from being a product whose status is in the field `status`.
 #[must_use]
@@ -26,8 +24,7 @@ pub fn wrong(data: &Object, status: &str) -> Vec<FieldError> {
         .collect();
     let known = |value: &Value| value.as_str().is_some_and(|name| Status::from_name(name).is_some());
     if let Some(value) = data.get(status).filter(|value| !known(value)) {
-        let shown = text::quoted(&value.to_string(), MAX_SHOWN);
-        let detail = format!("{shown} is no status; accepted: draft, active, retired");
+        let detail = format!("{}; accepted: draft, active, retired", catalogue::what_is(Some(value), "status"));
         wrong.push(FieldError { pointer: pointer("", status), detail });
     }
     wrong

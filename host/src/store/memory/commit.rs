@@ -56,6 +56,9 @@ impl State {
         }
         if let Some((_, resource)) = commit.change {
             let name = (resource.kind.clone(), resource.id.clone());
+            if let Some(first) = commit.history.first().filter(|_| !commit.changes.is_empty()) {
+                self.changes.entry(name.clone()).or_default().insert(first.seq, commit.changes);
+            }
             let history = self.history.entry(name.clone()).or_default();
             history.extend(commit.history.into_iter().map(|mut row| {
                 row.at = to_micros(row.at);

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::{Conflict, Found, Hold, InboxRow, RunStatus, Sought, StepRun, Timer, WaitingEvent};
+use super::super::{Conflict, Found, Hold, InboxRow, RunStatus, Sighted, Sought, StepRun, Timer, WaitingEvent};
 use super::state::{Placed, State, to_micros};
 
 impl State {
@@ -106,18 +106,29 @@ impl State {
         true
     }
 
-    pub(super) fn find(&self, sought: &Sought) -> Vec<Found> {
-        let after = sought.after.as_ref().map(|(at, id)| (to_micros(*at), id));
+    pub(super) fn find(&self, sought: &Sought) -> Sighted {
+        let after = sought.after.as_ref().map(|(at, id)| (to_micros(*at), id.clone()));
+        let position = |placed: &Placed| (placed.resource.created_at, placed.resource.id.clone());
+        let is_after = |placed: &Placed| after.as_ref().is_none_or(|after| position(placed) < *after);
+        let one = sought.text.as_ref().filter(|text| self.resources.contains_key(&(sought.kind.clone(), (*text).clone())));
+        let is_meant = |(kind, id): &(String, String)| *kind == sought.kind && one.is_none_or(|one| one == id);
+        let mut all: Vec<_> = self.resources.iter().filter(|(name, placed)| is_meant(name) && is_after(placed)).collect();
+        all.sort_by_key(|(_, placed)| Reverse(position(placed)));
+        let looked_at = all.iter().take(sought.look_at);
         let fits = |name: &(String, String), placed: &Placed| {
-            let resource = &placed.resource;
-            sought.fits(resource, self.holds.contains_key(name))
-                && after.is_none_or(|after| (resource.created_at, &resource.id) < after)
+            sought.fits(&placed.resource, self.holds.contains_key(name))
                 && sought.digest.as_deref().is_none_or(|digest| self.was_moved_by(name, digest))
         };
-        let mut found: Vec<_> = self.resources.iter().filter(|(name, placed)| fits(name, placed)).collect();
-        found.sort_by_key(|(_, placed)| Reverse((placed.resource.created_at, &placed.resource.id)));
-        let found = found.into_iter().take(sought.limit);
-        found.map(|(name, placed)| Found { resource: placed.resource.clone(), hold: self.holds.get(name).cloned() }).collect()
+        let mut fitting: Vec<_> = looked_at.filter(|(name, placed)| fits(name, placed)).collect();
+        let next = if fitting.len() > sought.limit {
+            fitting.truncate(sought.limit);
+            fitting.last().map(|(_, placed)| position(placed))
+        } else {
+            all.get(..sought.look_at).filter(|_| all.len() > sought.look_at).and_then(|all| Some(position(all.last()?.1)))
+        };
+        let found = fitting.into_iter();
+        let found = found.map(|(name, placed)| Found { resource: placed.resource.clone(), hold: self.holds.get(*name).cloned() }).collect();
+        Sighted { found, next }
     }
 
     fn was_moved_by(&self, name: &(String, String), digest: &str) -> bool {

@@ -26,10 +26,11 @@ use parking_lot::Mutex;
 
 use self::state::State;
 use super::{
-    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Figure, Found,
-    Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches, Messages, NewMove, Note,
-    Operations, OutboxRow, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources, Search, Sought,
-    Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange, Users, WaitingEvent,
+    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, DeadLetter, FieldChange,
+    Figure, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches, Messages,
+    NewMove, Note, Operations, OutboxRow, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources,
+    Search, Sighted, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User,
+    UserChange, Users, WaitingEvent,
 };
 use crate::clock::Clock;
 
@@ -529,12 +530,17 @@ impl Operations for Memory {
         Ok(0)
     }
 
-    async fn find(&self, sought: &Sought) -> Result<Vec<Found>, StoreError> {
+    async fn find(&self, sought: &Sought) -> Result<Sighted, StoreError> {
         self.read(|state| state.find(sought))
     }
 
-    async fn count(&self, sought: &Sought) -> Result<u64, StoreError> {
-        self.read(|state| state.find(&Sought { after: None, ..sought.clone() }).len() as u64)
+    async fn count(&self, sought: &Sought) -> Result<(u64, bool), StoreError> {
+        let Sighted { found, next } = self.read(|state| state.find(&Sought { after: None, ..sought.clone() }))?;
+        Ok((found.len() as u64, next.is_none()))
+    }
+
+    async fn changes(&self, kind: &str, id: &str, between: (u64, u64), limit: usize) -> Result<Vec<(u64, Vec<FieldChange>)>, StoreError> {
+        self.read(|state| state.changes(kind, id, between, limit))
     }
 
     async fn kinds(&self) -> Result<Vec<String>, StoreError> {

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use millrace_workflow::Definition;
 
 use super::super::{
-    AuditEntry, AuditRow, Backlog, Commit, CommitStats, Conflict, DeadLetter, Figure, Guard, HistoryRow, Hold, IdempotencyRow, InboxRow,
-    KeysOf, Line, Listing, Note, OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, ReservationStatus, Resource, RunStatus, StepRun,
-    StockLevel, StockMove, Timer, WaitingEvent, figures,
+    AuditEntry, AuditRow, Backlog, Commit, CommitStats, Conflict, DeadLetter, FieldChange, Figure, Guard, HistoryRow, Hold, IdempotencyRow,
+    InboxRow, KeysOf, Line, Listing, Note, OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, ReservationStatus, Resource, RunStatus,
+    StepRun, StockLevel, StockMove, Timer, WaitingEvent, figures,
 };
 use super::accounts::Accounts;
 
@@ -53,6 +53,7 @@ pub(super) struct State {
     pub(super) resources: BTreeMap<Name, Placed>,
     last_place: u64,
     pub(super) history: HashMap<Name, BTreeMap<u64, HistoryRow>>,
+    pub(super) changes: HashMap<Name, BTreeMap<u64, Vec<FieldChange>>>,
     pub(super) timers: BTreeMap<(String, String, String), Timer>,
     pub(super) holds: BTreeMap<Name, Hold>,
     pub(super) waiting: BTreeMap<u64, WaitingEvent>,
@@ -155,6 +156,7 @@ impl State {
     pub(super) fn remove_resource(&mut self, name: &Name) {
         self.resources.remove(name);
         self.history.remove(name);
+        self.changes.remove(name);
         self.notes.retain(|_, note| (&note.kind, &note.id) != (&name.0, &name.1));
         self.prices.remove(name);
         self.holds.remove(name);
@@ -172,6 +174,12 @@ impl State {
         let mut last: Vec<HistoryRow> = rows.range(..before).rev().take(limit).map(|(_, row)| row.clone()).collect();
         last.reverse();
         last
+    }
+
+    /// The newest first.
+    pub(super) fn changes(&self, kind: &str, id: &str, (from, before): (u64, u64), limit: usize) -> Vec<(u64, Vec<FieldChange>)> {
+        let Some(rows) = self.changes.get(&(kind.to_owned(), id.to_owned())).filter(|_| from < before) else { return Vec::new() };
+        rows.range(from..before).rev().take(limit).map(|(seq, changes)| (*seq, changes.clone())).collect()
     }
 
     pub(super) fn count(&mut self, added: Vec<(String, Figure)>) {

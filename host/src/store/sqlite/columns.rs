@@ -9,7 +9,7 @@ use rusqlite::Row;
 use rusqlite::types::{FromSqlError, Type};
 use serde::de::DeserializeOwned;
 
-use super::super::{ReservationStatus, RunStatus};
+use super::super::{FieldChange, ReservationStatus, RunStatus};
 
 /// A count as SQLite keeps it; what is beyond 2^63 is kept as the largest there is.
 pub(super) fn int(count: u64) -> i64 {
@@ -45,6 +45,11 @@ pub(super) fn optional_shared_text(row: &Row<'_>, column: usize) -> rusqlite::Re
 /// A value from a column of JSON text.
 pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|error| unreadable(column, error.to_string()))
+}
+
+/// What a transition has changed.
+pub(super) fn changes(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<FieldChange>> {
+    super::super::changes::from_text(row.get_ref(column)?.as_str()?).map_err(|error| unreadable(column, error.to_string()))
 }
 
 /// Deadlines by transition, in microseconds; none in an empty column.

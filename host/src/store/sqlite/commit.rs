@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::super::figures::{self, Figure};
 use super::super::keys::Keyed;
-use super::super::{Commit, Committed, Conflict, Guard, HistoryRow, Object, OutboxRow, Resource, RunStatus, Settled};
+use super::super::{Commit, Committed, Conflict, FieldChange, Guard, HistoryRow, Object, OutboxRow, Resource, RunStatus, Settled};
 use super::super::{KeysOf, StepRun, Timer, Touched};
 use super::audit;
 use super::columns::{deadlines_text, int, run_kind_text, run_status_text};
@@ -86,8 +86,9 @@ impl Prepared {
         }
         if let Some((guard, resource)) = &self.commit.change {
             let pk = self.write_resource(writing, *guard, resource)?;
-            for row in &self.commit.history {
-                insert_history(writing, pk, resource, row)?;
+            for (at, row) in self.commit.history.iter().enumerate() {
+                let changes = if at == 0 { self.commit.changes.as_slice() } else { &[] };
+                insert_history(writing, pk, (resource, row), changes)?;
             }
             if let Some(figure) = &self.figure {
                 super::figures::add(writing, &resource.kind, figure)?;
@@ -312,11 +313,16 @@ fn settle(writing: &Writing<'_>, settled: &Settled) -> Result<(), UnitError> {
     Ok(())
 }
 
-fn insert_history(writing: &Writing<'_>, pk: i64, resource: &Resource, row: &HistoryRow) -> Result<(), UnitError> {
+fn insert_history(
+    writing: &Writing<'_>,
+    pk: i64,
+    (resource, row): (&Resource, &HistoryRow),
+    changes: &[FieldChange],
+) -> Result<(), UnitError> {
     let digest = row.digest.as_deref().map(|digest| writing.digest(digest)).transpose()?;
     let inserted = writing.run(
-        "INSERT INTO history (resource, seq, from_state, to_state, transition, at, cause, component, digest_pk, attempt, reason)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING",
+        "INSERT INTO history (resource, seq, from_state, to_state, transition, at, cause, component, digest_pk, attempt, reason, changes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING",
         params![
             pk,
             int(row.seq),
@@ -329,6 +335,7 @@ fn insert_history(writing: &Writing<'_>, pk: i64, resource: &Resource, row: &His
             digest,
             row.attempt,
             row.reason,
+            writing.changes(changes)?,
         ],
     )?;
     if inserted == 0 {

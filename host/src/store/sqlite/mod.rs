@@ -28,6 +28,7 @@ mod resources;
 mod retention;
 mod runs;
 mod search;
+mod sought;
 mod stock;
 #[cfg(test)]
 mod tests;
@@ -48,10 +49,10 @@ use self::readers::Readers;
 use self::writer::WriterHandle;
 use super::{
     Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter,
-    Figure, Found, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches, Messages,
-    NewMove, Note, Operations, OutboxRow, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources,
-    Search, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange,
-    Users, WaitingEvent,
+    FieldChange, Figure, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches,
+    Messages, NewMove, Note, Operations, OutboxRow, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource,
+    Resources, Search, Sighted, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch,
+    User, UserChange, Users, WaitingEvent,
 };
 use crate::clock::Clock;
 
@@ -546,14 +547,18 @@ impl Operations for Sqlite {
         Ok(bytes)
     }
 
-    async fn find(&self, sought: &Sought) -> Result<Vec<Found>, StoreError> {
+    async fn find(&self, sought: &Sought) -> Result<Sighted, StoreError> {
         let sought = sought.clone();
-        self.readers.read(move |connection| holds::find(connection, &sought)).await
+        self.readers.read(move |connection| sought::find(connection, &sought)).await
     }
 
-    async fn count(&self, sought: &Sought) -> Result<u64, StoreError> {
+    async fn count(&self, sought: &Sought) -> Result<(u64, bool), StoreError> {
         let sought = Sought { after: None, ..sought.clone() };
-        self.readers.read(move |connection| holds::count(connection, &sought)).await
+        self.readers.read(move |connection| sought::count(connection, &sought)).await
+    }
+
+    async fn changes(&self, kind: &str, id: &str, between: (u64, u64), limit: usize) -> Result<Vec<(u64, Vec<FieldChange>)>, StoreError> {
+        self.readers.look_up(|connection| resources::select_changes(connection, (kind, id), between, limit)).await
     }
 
     async fn kinds(&self) -> Result<Vec<String>, StoreError> {

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::super::{AuditListing, Database, Listing, Search, Sought, Wanted};
-use super::{Sqlite, audit, holds, resources, search};
+use super::sought::{self, Lead};
+use super::{Sqlite, audit, resources, search};
 use crate::clock::Clock;
 
 /// What is small whatever there is: an index that has only what is unfinished, and the holds that people have laid on instances.
@@ -99,8 +100,19 @@ fn what_operators_list_is_walked_by_an_index() {
         let mut sought = Sought { kind: "things".into(), limit: 20, ..Sought::default() };
         let chosen = filters.iter().enumerate().filter(|(at, _)| chosen & (1 << at) != 0).map(|(_, filter)| filter);
         let names: Vec<&str> = chosen.map(|(name, set)| (set(&mut sought), *name).1).collect();
-        let few = sought.held || (sought.finished == Some(false) && !sought.attention);
-        plans.check(&holds::statement(&sought).0, few, &format!("{names:?}"));
+        let leads = [
+            (Lead::Id, sought.text.is_some()),
+            (Lead::Held, sought.held),
+            (Lead::Asking, sought.attention),
+            (Lead::Owner, sought.owner.is_some()),
+            (Lead::Unfinished, sought.finished == Some(false)),
+            (Lead::State, sought.state.is_some()),
+            (Lead::All, true),
+        ];
+        for (lead, _) in leads.into_iter().filter(|(_, may_lead)| *may_lead) {
+            let few = matches!(lead, Lead::Id | Lead::Held | Lead::Unfinished);
+            plans.check(&sought::statement(lead, &sought, true).0, few, &format!("{names:?} led by {lead:?}"));
+        }
     }
 }
 

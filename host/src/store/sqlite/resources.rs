@@ -5,9 +5,9 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
-use super::super::{AuditEntry, Conflict, Guard, HistoryRow, Listing, PriceRow, Progress, Resource};
+use super::super::{AuditEntry, Conflict, FieldChange, Guard, HistoryRow, Listing, PriceRow, Progress, Resource};
 use super::audit;
-use super::columns::{count, deadlines, int, json, optional_shared_text, time};
+use super::columns::{changes, count, deadlines, int, json, optional_shared_text, time};
 use super::writer::{UnitError, Writing, micros};
 
 /// What of a resource is [`Progress`].
@@ -135,6 +135,23 @@ pub(super) fn select_history_before(
         statement.query_map(params![kind, id, int(before), most(limit)], history_row)?.collect::<Result<_, _>>()?;
     rows.reverse();
     Ok(rows)
+}
+
+/// With the number of the transition that has made them, the newest first.
+pub(super) fn select_changes(
+    connection: &Connection,
+    (kind, id): (&str, &str),
+    (from, before): (u64, u64),
+    limit: usize,
+) -> rusqlite::Result<Vec<(u64, Vec<FieldChange>)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, coalesce((SELECT known.changes FROM changed_fields AS known WHERE known.pk = history.changes), history.changes)
+         FROM history WHERE resource = (SELECT pk FROM resources WHERE kind = ?1 AND id = ?2) AND seq >= ?3 AND seq < ?4
+                            AND history.changes IS NOT NULL
+         ORDER BY seq DESC LIMIT ?5",
+    )?;
+    let row = |row: &Row<'_>| Ok((count(row, 0)?, changes(row, 1)?));
+    statement.query_map(params![kind, id, int(from), int(before), most(limit)], row)?.collect()
 }
 
 fn most(limit: usize) -> i64 {

@@ -4,13 +4,17 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_int;
 
-use rusqlite::{Connection, ErrorCode, ffi};
+use rusqlite::types::Value;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, ffi, params};
 use tokio::sync::oneshot;
 
-use super::super::{Conflict, KeysOf, StoreError};
+use super::super::{Conflict, FieldChange, KeysOf, StoreError, changes};
 
-/// Digests whose numbers are remembered; there are as many as there are versions of components.
-const KNOWN_DIGESTS: usize = 1_024;
+/// Texts whose numbers are remembered; of digests there are as many as there are versions of components.
+const KNOWN: usize = 1_024;
+/// Sets of changed fields that have a number. A component that names its fields as it likes makes a new one each time; those are kept where they
+/// occurred, and go with that.
+const MOST_CHANGES: i64 = 1_000;
 
 /// Why a unit did not take effect.
 pub(super) enum UnitError {
@@ -100,16 +104,37 @@ pub(super) struct Writing<'a> {
     pub(super) tail: &'a mut Tail,
     /// What the resources of each kind are found by.
     pub(super) specs: &'a [KeysOf],
-    pub(super) digests: &'a Digests,
+    pub(super) numbers: &'a Numbers,
 }
 
-/// Numbers of digests that the database has. Emptied by whatever is rolled back.
+/// Numbers of texts that the database has, of digests and of changed fields. Emptied by whatever is rolled back.
 #[derive(Default)]
-pub(super) struct Digests(RefCell<HashMap<String, i64>>);
+pub(super) struct Numbers {
+    digests: Known,
+    changes: Known,
+}
 
-impl Digests {
+impl Numbers {
     pub(super) fn forget(&self) {
-        self.0.borrow_mut().clear();
+        self.digests.0.borrow_mut().clear();
+        self.changes.0.borrow_mut().clear();
+    }
+}
+
+#[derive(Default)]
+struct Known(RefCell<HashMap<String, i64>>);
+
+impl Known {
+    fn get(&self, text: &str) -> Option<i64> {
+        self.0.borrow().get(text).copied()
+    }
+
+    fn put(&self, text: &str, number: i64) {
+        let mut known = self.0.borrow_mut();
+        if known.len() >= KNOWN {
+            known.clear();
+        }
+        known.insert(text.to_owned(), number);
     }
 }
 
@@ -126,17 +151,40 @@ impl Writing<'_> {
 
     /// The number of a component's version, given to it here if it has none.
     pub(super) fn digest(&self, digest: &str) -> rusqlite::Result<i64> {
-        if let Some(number) = self.digests.0.borrow().get(digest) {
-            return Ok(*number);
+        if let Some(number) = self.numbers.digests.get(digest) {
+            return Ok(number);
         }
         self.run("INSERT INTO digests (digest) VALUES (?1) ON CONFLICT DO NOTHING", [digest])?;
         let mut statement = self.connection.prepare_cached("SELECT pk FROM digests WHERE digest = ?1")?;
         let number = statement.query_row([digest], |row| row.get(0))?;
-        let mut known = self.digests.0.borrow_mut();
-        if known.len() >= KNOWN_DIGESTS {
-            known.clear();
+        self.numbers.digests.put(digest, number);
+        Ok(number)
+    }
+
+    /// What a row of history says of changed fields: nothing, their number, or their text where that has values or is one of too many.
+    pub(super) fn changes(&self, changes: &[FieldChange]) -> rusqlite::Result<Value> {
+        if changes.is_empty() {
+            return Ok(Value::Null);
         }
-        known.insert(digest.to_owned(), number);
+        let text = changes::to_text(changes);
+        let number = if changes::has_values(changes) { None } else { self.number_of_changes(&text)? };
+        Ok(number.map_or(Value::Text(text), Value::Integer))
+    }
+
+    fn number_of_changes(&self, text: &str) -> rusqlite::Result<Option<i64>> {
+        if let Some(number) = self.numbers.changes.get(text) {
+            return Ok(Some(number));
+        }
+        self.run(
+            "INSERT INTO changed_fields (changes) SELECT ?1 WHERE coalesce((SELECT max(pk) FROM changed_fields), 0) < ?2
+             ON CONFLICT DO NOTHING",
+            params![text, MOST_CHANGES],
+        )?;
+        let mut statement = self.connection.prepare_cached("SELECT pk FROM changed_fields WHERE changes = ?1")?;
+        let number = statement.query_row([text], |row| row.get(0)).optional()?;
+        if let Some(number) = number {
+            self.numbers.changes.put(text, number);
+        }
         Ok(number)
     }
 }

@@ -15,7 +15,7 @@ use super::super::{CommitObserver, CommitStats, KeysOf, Refused, StoreError};
 use super::check::Check;
 use super::lock::DatabaseLock;
 use super::mark::Mark;
-use super::unit::{Call, Digests, Once, Repeatable, Unit, Verdict, Work};
+use super::unit::{Call, Numbers, Once, Repeatable, Unit, Verdict, Work};
 pub(super) use super::unit::{Failure, Tail, UnitError, Writing};
 use crate::clock::Clock;
 use crate::crash_point;
@@ -127,7 +127,7 @@ impl WriterHandle {
         let (life_of, life) = watch::channel(Life::Working);
         let counters = Arc::new(Counters::default());
         let Opened { connection, identity: _, epoch, begun, tail, mark, check, lock } = opened;
-        let (digests, patient) = (Digests::default(), Arc::<Patient>::default());
+        let (numbers, patient) = (Numbers::default(), Arc::<Patient>::default());
         let (counters_of, patient_of) = (Arc::clone(&counters), Arc::clone(&patient));
         let writer = Writer {
             connection,
@@ -137,7 +137,7 @@ impl WriterHandle {
             mark,
             clock,
             specs,
-            digests,
+            numbers,
             careful: 0,
             patient: patient_of,
             counters: counters_of,
@@ -308,7 +308,7 @@ struct Writer {
     mark: Mark,
     clock: Clock,
     specs: Arc<[KeysOf]>,
-    digests: Digests,
+    numbers: Numbers,
     /// Groups that are still to be written with savepoints.
     careful: u32,
     patient: Arc<Patient>,
@@ -438,7 +438,7 @@ impl Writer {
             other => other,
         };
         if !matches!(done, Ok(Attempted::Written)) {
-            self.digests.forget();
+            self.numbers.forget();
             if !self.connection.is_autocommit() {
                 self.execute("ROLLBACK").map_err(|failure| match failure {
                     Failure::Passing(text) | Failure::Final(text) => Failure::Final(format!("cannot roll back: {text}")),
@@ -460,15 +460,15 @@ impl Writer {
             if undoing == Undoing::Unit {
                 self.execute("SAVEPOINT unit")?;
             }
-            let Self { connection, epoch, tail, specs, digests, .. } = self;
-            let verdict = unit.run(&mut Writing { connection, epoch: *epoch, date, tail, specs, digests });
+            let Self { connection, epoch, tail, specs, numbers, .. } = self;
+            let verdict = unit.run(&mut Writing { connection, epoch: *epoch, date, tail, specs, numbers });
             match (verdict, undoing) {
                 (Verdict::Keep, _) => {}
                 // SQLite may have rolled back the whole transaction by itself, neighbours included.
                 (Verdict::Broken(failure, false), _) => return Err(failure),
                 (Verdict::Undo | Verdict::Broken(_, true), Undoing::Unit) => {
                     self.execute("ROLLBACK TO unit")?;
-                    self.digests.forget();
+                    self.numbers.forget();
                     self.tail = before;
                 }
                 // It was refused before it had written anything.

@@ -1,4 +1,4 @@
-//! A deed on many instances whose asker goes away while it is done.
+//! Deeds on many instances: whose asker goes away while they are done, and for which too much would have to be looked at.
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use millrace::plan::access::Role;
 use reqwest::Method;
 use serde_json::json;
 
-use super::{PATIENT, staff, until};
+use super::{PATIENT, declined, staff, texts, until};
 use crate::test_app::TestApp;
 
 const MANY: u64 = 10;
@@ -46,6 +46,42 @@ async fn who_goes_away_leaves_the_rest_alone() {
     .await;
     assert!(ended["done"].as_u64().unwrap() < MANY, "the rest was held as well: {ended}");
     assert_eq!(counted("held=true").await, ended["done"].as_u64().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_index_finds_is_looked_for_in_parts_and_no_deed_is_done_on_a_part_of_it() {
+    let app = TestApp::start("configs/monolith.yaml", &PATIENT).await;
+    let id = declined(&app, "ada").await;
+    // Newer ones, more than one request looks at.
+    let database = rusqlite::Connection::open(app.folder.path().join("data/ecommerce.db")).unwrap();
+    let many = "INSERT INTO resources (kind, id, owner, state, version, workflow, machine, instance, finished, created_at, updated_at, data, touched_at)
+                WITH RECURSIVE each (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM each WHERE n < 20001)
+                SELECT kind, 'many-' || n, owner, 'delivered', 1, workflow, machine, instance, 1, created_at + n, updated_at, '{}', touched_at
+                FROM resources, each WHERE kind = 'orders'";
+    until("they are there", async || database.execute(many, []).ok().map(|count| json!(count))).await;
+    drop(database);
+
+    let operator = staff(&app, "olga", &[Role::Operator]).await;
+    let part = &id[id.len() - 12..];
+    let first = operator.get(&format!("/operator/instances?kind=orders&text={part}")).await.body;
+    assert_eq!(first["items"], json!([]), "it is older than all that was looked at");
+    let rest =
+        operator.get(&format!("/operator/instances?kind=orders&text={part}&cursor={}", first["nextCursor"].as_str().unwrap())).await.body;
+    assert_eq!((texts(&rest["items"], "id"), &rest["nextCursor"]), (vec![id.clone()], &json!(null)));
+    let whole = operator.get(&format!("/operator/instances?text={id}")).await.body;
+    assert_eq!((texts(&whole["items"], "id"), &whole["nextCursor"]), (vec![id.clone()], &json!(null)), "an index has whole ids");
+    let count = operator.get(&format!("/operator/instances/counts?text={part}")).await.body;
+    assert_eq!(count, json!({"count": 0, "more": true}));
+
+    let bulk = async |filter: serde_json::Value| {
+        let body = json!({"action": "hold", "filter": filter, "reason": "the bank calls", "preview": true});
+        operator.post("/operator/instances/bulk", &body).await
+    };
+    let refused = bulk(json!({"text": part})).await;
+    assert_eq!(refused.status, 422, "{refused:?}");
+    assert!(refused.body.to_string().contains("more than the 20000 newest instances, of which 0 fit"), "{refused:?}");
+    let narrow = bulk(json!({"text": part, "state": "payment_failed"})).await;
+    assert_eq!((narrow.status.as_u16(), &narrow.body["count"]), (200, &json!(1)), "{narrow:?}");
 }
 
 #[test]

@@ -6,9 +6,9 @@ import { explain } from '../../shared/api/errors'
 import { Badge, type Mood } from '../../shared/desk/ui/Badge'
 import { Panel } from '../../shared/desk/ui/Panel'
 import { type Column, Table } from '../../shared/desk/ui/Table'
-import { Link, navigate } from '../../shared/router'
+import { navigate } from '../../shared/router'
+import { BackLink } from '../../shared/ui/BackLink'
 import { Field, FormError } from '../../shared/ui/Field'
-import { Icon } from '../../shared/ui/Icon'
 import { Heading } from '../../shared/ui/Page'
 import { toast } from '../../shared/ui/toasts'
 import * as api from '../api/catalogue'
@@ -32,10 +32,7 @@ export default function ImportPage() {
   const error = apply.error ?? preview.error
   return (
     <div className="page">
-      <Link to="/products" className="back-link">
-        <Icon name="back" />
-        Products
-      </Link>
+      <BackLink to="/products">Products</BackLink>
       <Heading>Import products</Heading>
       <div className="stack">
         <Panel title="The file">

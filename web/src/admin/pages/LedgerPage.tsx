@@ -1,5 +1,5 @@
 /** Every move of one product's stock, whose sum is the stock, and the form that adds one. */
-import { outdate } from '../../shared/answers'
+import { outdate, useAnswer } from '../../shared/answers'
 import { useList } from '../../shared/desk/lists'
 import { ListBody } from '../../shared/desk/ui/ListBody'
 import { Facts, Panel } from '../../shared/desk/ui/Panel'
@@ -7,7 +7,7 @@ import type { Column } from '../../shared/desk/ui/Table'
 import { Trouble } from '../../shared/desk/ui/Trouble'
 import { dateTime, orderNumber } from '../../shared/format'
 import { Link } from '../../shared/router'
-import { Icon } from '../../shared/ui/Icon'
+import { BackLink } from '../../shared/ui/BackLink'
 import { Heading } from '../../shared/ui/Page'
 import * as api from '../api/catalogue'
 import { Actor } from '../ui/Actor'
@@ -50,6 +50,7 @@ export default function LedgerPage({ sku }: { sku: string }) {
   const list = useList(`admin/stock/moves/${sku}`, (cursor, signal) => api.moves(sku, cursor, signal), {
     every: 10_000,
   })
+  const product = useAnswer(`admin/product/${sku}`, (signal) => api.product(sku, signal)).data
   const newest = list.items?.[0]
   const changed = () => {
     outdate((key) => key.startsWith('admin/stock') || key.startsWith('admin/product'))
@@ -66,11 +67,8 @@ export default function LedgerPage({ sku }: { sku: string }) {
     )
   return (
     <div className="page">
-      <Link to="/stock" className="back-link">
-        <Icon name="back" />
-        Stock
-      </Link>
-      <Heading>{`Stock of ${sku}`}</Heading>
+      <BackLink to="/stock">Stock</BackLink>
+      <Heading>{`Stock of ${product?.name ?? sku}`}</Heading>
       <div className="split split-aside-first">
         <div className="stack">
           {newest && (
@@ -80,9 +78,10 @@ export default function LedgerPage({ sku }: { sku: string }) {
                   [
                     'Product',
                     <Link key="product" to={`/products/${encodeURIComponent(sku)}`}>
-                      {sku}
+                      {product?.name ?? sku}
                     </Link>,
                   ],
+                  ['Id', <code key="id">{sku}</code>],
                   ['On hand', newest.onHand],
                   ['Held for orders', newest.reserved],
                   ['Free', newest.onHand - newest.reserved],

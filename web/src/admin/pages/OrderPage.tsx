@@ -7,13 +7,14 @@ import { Facts, Panel } from '../../shared/desk/ui/Panel'
 import { ReasonDialog } from '../../shared/desk/ui/ReasonDialog'
 import { type Column, Table } from '../../shared/desk/ui/Table'
 import { Trouble } from '../../shared/desk/ui/Trouble'
-import { dateTime, exactTime, money, orderNumber, stateName } from '../../shared/format'
+import { dateTime, exactMoment, money, orderNumber, stateName } from '../../shared/format'
 import { Link, withQuery } from '../../shared/router'
-import { Icon } from '../../shared/ui/Icon'
+import { BackLink } from '../../shared/ui/BackLink'
 import { Heading, Skeleton } from '../../shared/ui/Page'
 import { toast } from '../../shared/ui/toasts'
 import * as api from '../api/orders'
 import { refundsKeyOf } from '../refunds'
+import { Actor } from '../ui/Actor'
 import { Notes } from '../ui/Notes'
 import { Refunds } from '../ui/Refunds'
 
@@ -32,10 +33,7 @@ export default function OrderPage({ id }: { id: string }) {
     return <Trouble error={error} retry={refresh} what="order" back={{ to: '/orders', name: 'See all orders' }} />
   return (
     <div className="page">
-      <Link to="/orders" className="back-link">
-        <Icon name="back" />
-        Orders
-      </Link>
+      <BackLink to="/orders">Orders</BackLink>
       {data ? <Shown order={data} /> : <Skeleton className="skeleton-block" label="Loading the order" />}
     </div>
   )
@@ -82,14 +80,22 @@ function Shown({ order }: { order: api.Order }) {
                 [
                   'Customer',
                   <Link key="who" to={withQuery('/orders', { search: email || userId })}>
-                    {email || userId}
+                    {email || <Actor id={userId} />}
                   </Link>,
                 ],
                 ['Goes to', shipping && `${shipping.address}, ${shipping.city}, ${shipping.state} ${shipping.zip}`],
-                ...Object.entries(results).map(([name, value]) => [stateName(name), written(value)] as const),
               ]}
             />
           </Panel>
+          {Object.keys(results).length > 0 && (
+            <Panel title="What the steps have said">
+              <Facts
+                facts={Object.entries(results).map(
+                  ([name, value]) => [sentence(stateName(name)), written(value)] as const,
+                )}
+              />
+            </Panel>
+          )}
           <Notes id={id} />
         </div>
       </div>
@@ -115,7 +121,7 @@ const LINES: readonly Column<api.Line>[] = [
 
 function nextWords(next: NonNullable<api.Order['next']>): string {
   const many = next.of ? ` of ${next.of}` : ''
-  return `By itself: ${stateName(next.transition)} at ${exactTime(next.at)}, try ${next.attempt}${many}.`
+  return `By itself: ${stateName(next.transition)} at ${exactMoment(next.at)}, try ${next.attempt}${many}.`
 }
 
 /** What the order may be asked to do, in the words of those who ask. */
@@ -165,7 +171,7 @@ function sentence(words: string): string {
 }
 
 const STEPS: readonly Column<api.Transition>[] = [
-  { name: 'When', width: '7rem', cell: ({ at }) => <time dateTime={at}>{exactTime(at)}</time> },
+  { name: 'When', width: '7rem', cell: ({ at }) => <time dateTime={at}>{exactMoment(at)}</time> },
   { name: 'To', width: '9rem', cell: ({ to }) => <StateBadge state={to} /> },
   {
     name: 'How',

@@ -4,16 +4,18 @@ import { useState } from 'react'
 import { outdate, put, useAction, useAnswer } from '../../shared/answers'
 import { ApiError, explain } from '../../shared/api/errors'
 import { newKey } from '../../shared/desk/api/call'
+import * as session from '../../shared/desk/session'
 import { Facts, Panel } from '../../shared/desk/ui/Panel'
 import { PartTrouble, Trouble } from '../../shared/desk/ui/Trouble'
 import { dateTime, money } from '../../shared/format'
 import { Link, navigate } from '../../shared/router'
-import { Icon } from '../../shared/ui/Icon'
+import { BackLink } from '../../shared/ui/BackLink'
 import { Heading, Skeleton } from '../../shared/ui/Page'
 import { toast } from '../../shared/ui/toasts'
 import * as api from '../api/catalogue'
+import { carryDraft, draftKey, forgetDraft } from '../drafts'
 import { Actor } from '../ui/Actor'
-import { ProductForm } from '../ui/ProductForm'
+import { type ProductDraft, ProductForm } from '../ui/ProductForm'
 
 function keyOf(id: string) {
   return `admin/product/${id}`
@@ -33,20 +35,17 @@ export default function ProductPage({ id }: { id: string | undefined }) {
 }
 
 function Back() {
-  return (
-    <Link to="/products" className="back-link">
-      <Icon name="back" />
-      Products
-    </Link>
-  )
+  return <BackLink to="/products">Products</BackLink>
 }
 
 const EMPTY: api.ProductData = { name: '', price: 0, category: '', description: '', image: '', status: 'draft' }
 
 function NewProduct() {
   const [key] = useState(newKey)
+  const draft = draftKey(session.useSession()?.user.id, 'new', 0)
   const create = useAction((data: api.ProductData, id: string) => api.createProduct(id, data, key), {
     onSuccess: (product) => {
+      forgetDraft(draft)
       keep(product)
       toast('success', `${product.name} is there`)
       navigate(`/products/${encodeURIComponent(product.id)}`, { replace: true })
@@ -58,7 +57,7 @@ function NewProduct() {
       <Heading>New product</Heading>
       <div className="split">
         <Panel title="What is sold">
-          <ProductForm product={EMPTY} isNew action="Create product" submit={create} />
+          <ProductForm product={EMPTY} isNew draft={draft} action="Create product" submit={create} />
         </Panel>
         <Panel title="What follows">
           <p>
@@ -88,6 +87,8 @@ function Editor({ product }: { product: api.Product }) {
   const [base, setBase] = useState(product)
   const [theirs, setTheirs] = useState<api.Product>()
   const [isRetiring, setRetiring] = useState(false)
+  const person = session.useSession()?.user.id
+  const draft = (product: api.Product) => draftKey(person, product.id, product.version)
   const saved = (changed: api.Product) => {
     keep(changed)
     setBase(changed)
@@ -98,7 +99,10 @@ function Editor({ product }: { product: api.Product }) {
     (data: api.ProductData) =>
       api.changeProduct(base.id, (theirs ?? base).version, { ...(theirs ?? base).data, ...data }),
     {
-      onSuccess: saved,
+      onSuccess: (changed) => {
+        forgetDraft(draft(base))
+        saved(changed)
+      },
       onError: (error) => {
         if (isOutdated(error)) look.run()
       },
@@ -108,6 +112,8 @@ function Editor({ product }: { product: api.Product }) {
   const retire = useAction((status: api.Status) => api.changeProduct(base.id, base.version, { ...base.data, status }), {
     onSuccess: (changed) => {
       setRetiring(false)
+      const { status } = changed
+      carryDraft<ProductDraft>(draft(base), draft(changed), (typed) => ({ ...typed, mine: { ...typed.mine, status } }))
       saved(changed)
     },
     onError: (error) => {
@@ -122,6 +128,7 @@ function Editor({ product }: { product: api.Product }) {
         <Panel title="What is sold">
           <ProductForm
             key={base.version}
+            draft={draft(base)}
             product={base}
             theirs={theirs}
             action={theirs ? 'Save both' : 'Save'}

@@ -4,16 +4,20 @@ import { useState } from 'react'
 import { useAction, useAnswer } from '../../shared/answers'
 import { explain } from '../../shared/api/errors'
 import { newKey } from '../../shared/desk/api/call'
+import * as session from '../../shared/desk/session'
 import { Panel } from '../../shared/desk/ui/Panel'
 import { PartTrouble } from '../../shared/desk/ui/Trouble'
 import { dateTime } from '../../shared/format'
 import { FormError, TextField } from '../../shared/ui/Field'
 import * as api from '../api/orders'
+import { draftKey, draftOf, useDraft } from '../drafts'
 import { Actor } from './Actor'
 
 export function Notes({ id }: { id: string }) {
   const { data, error, refresh } = useAnswer(`admin/notes/${id}`, (signal) => api.notes(id, signal))
-  const [text, setText] = useState('')
+  const draft = draftKey(session.useSession()?.user.id, `note of ${id}`, 0)
+  const [text, setText] = useState(() => draftOf<string>(draft) ?? '')
+  useDraft(draft, text, text.trim() !== '')
   const [key, setKey] = useState(newKey)
   const add = useAction(() => api.addNote(id, text.trim(), key), {
     onSuccess: () => {

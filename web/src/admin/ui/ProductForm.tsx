@@ -1,11 +1,12 @@
 /** The fields of a product. Where somebody else has saved it meanwhile, what they did stands beside what was typed, and both can be kept. */
 import './ProductForm.css'
-import { useEffect, useRef, useState } from 'react'
+import { useEffect, useMemo, useRef, useState } from 'react'
 import { ApiError, explain } from '../../shared/api/errors'
 import { dateTime, money } from '../../shared/format'
 import { Field, FormError, SelectField, TextField, useFocusOnError } from '../../shared/ui/Field'
 import type { Product, ProductData, Status } from '../api/catalogue'
 import { STATUSES } from '../api/catalogue'
+import { draftOf, forgetDraft, useDraft } from '../drafts'
 import { type Difference, differences, merged, type Values } from '../merge'
 
 interface Props {
@@ -14,17 +15,37 @@ interface Props {
   /** As it is now, where that is something else. */
   theirs?: Product | undefined
   isNew?: boolean
+  /** Under which what is typed is kept until it is saved. */
+  draft: string
   action: string
   submit: { run: (data: ProductData, id: string) => void; isPending: boolean; error: unknown }
 }
 
+/** What is typed. */
+export interface ProductDraft {
+  mine: ProductData
+  price: string
+  id: string
+}
+
 type Choices = Readonly<Record<string, 'mine' | 'theirs'>>
 
-export function ProductForm({ product, theirs, isNew = false, action, submit }: Props) {
+export function ProductForm({ product, theirs, isNew = false, draft, action, submit }: Props) {
   const form = useRef<HTMLFormElement>(null)
-  const [mine, setMine] = useState<ProductData>(() => fields(product))
-  const [price, setPrice] = useState(isNew ? '' : product.price.toFixed(2))
-  const [id, setId] = useState('')
+  const clean: ProductDraft = { mine: fields(product), price: isNew ? '' : product.price.toFixed(2), id: '' }
+  const [kept, setKept] = useState(() => draftOf<ProductDraft>(draft))
+  const [mine, setMine] = useState<ProductData>(kept?.mine ?? clean.mine)
+  const [price, setPrice] = useState(kept?.price ?? clean.price)
+  const [id, setId] = useState(kept?.id ?? clean.id)
+  const typed = useMemo(() => ({ mine, price, id }), [mine, price, id])
+  useDraft(draft, typed, JSON.stringify(typed) !== JSON.stringify(clean))
+  const discard = () => {
+    forgetDraft(draft)
+    setKept(undefined)
+    setMine(clean.mine)
+    setPrice(clean.price)
+    setId(clean.id)
+  }
   const [choices, choose] = useState<Choices>({})
   useFocusOnError(form, submit.error)
   const wrong = submit.error instanceof ApiError ? ofForm(submit.error.fields) : {}
@@ -44,6 +65,14 @@ export function ProductForm({ product, theirs, isNew = false, action, submit }: 
         save()
       }}
     >
+      {kept && (
+        <p className="product-form-kept" role="status">
+          What you typed before is here again. It is not saved yet.{' '}
+          <button type="button" className="table-button" onClick={discard}>
+            Discard it
+          </button>
+        </p>
+      )}
       {theirs && <Merge base={fields(product)} mine={{ ...own }} theirs={theirs} choices={choices} choose={choose} />}
       {isNew && (
         <Field

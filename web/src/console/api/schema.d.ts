@@ -1180,6 +1180,20 @@ export interface components {
             /** @description There are more, which were not counted. */
             more: boolean;
         };
+        /** @description A field of the data that a transition has changed. */
+        DataChange: {
+            /**
+             * Format: uint64
+             * @description Number of the transition.
+             */
+            seq: number;
+            /** @description Name of the field. */
+            field: string;
+            /** @description What it held before. */
+            before: components["schemas"]["FieldValue"];
+            /** @description What it held after. */
+            after: components["schemas"]["FieldValue"];
+        };
         /** @description Why something is done. */
         DeedRequest: {
             /** @description Why; it is written down with who it was. 1 to 500 characters. */
@@ -1225,6 +1239,13 @@ export interface components {
             id: string;
             /** @description Why. */
             detail: string;
+        };
+        /** @description What a field holds at some time. */
+        FieldValue: {
+            /** @description `absent`: it is not there; `value`; `hidden`: something private; `left_out`: something that was too large to keep. */
+            is: string;
+            /** @description The value, if there is one to show. */
+            value: unknown;
         };
         /** @description A transition that may be fired by hand. */
         Fireable: {
@@ -1334,6 +1355,8 @@ export interface components {
              * @description There is more history: what `historyBefore` asks for it with.
              */
             historyNext: number | null;
+            /** @description What these transitions have changed in the data, in their sequence. Of transitions that were made before the program kept this there is nothing. */
+            changes: components["schemas"]["DataChange"][];
             /** @description Starts of steps and tasks, the oldest first; those that have ended are forgotten after a while. */
             runs: components["schemas"]["Run"][];
             /** @description Attempts that failed, the oldest first, as far as the process still has them: see `GET /operator/recordings`. The others are in the history. */
@@ -1824,6 +1847,11 @@ export interface components {
         };
         /** @description A stay in a state. */
         Stage: {
+            /**
+             * Format: uint64
+             * @description Number of the transition by which it was entered.
+             */
+            seq: number;
             /** @description The state. */
             state: string;
             /** @description Transition by which it was entered. */

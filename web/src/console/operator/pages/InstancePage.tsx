@@ -2,19 +2,20 @@
 import './InstancePage.css'
 import { useState } from 'react'
 import { outdate, useAction, useAnswer } from '../../../shared/answers'
+import * as session from '../../../shared/desk/session'
 import { Facts, Panel } from '../../../shared/desk/ui/Panel'
 import { type Column, Table } from '../../../shared/desk/ui/Table'
 import { Trouble } from '../../../shared/desk/ui/Trouble'
-import { dateTime, exactTime } from '../../../shared/format'
+import { dateTime, exactMoment } from '../../../shared/format'
 import { Link, navigate, usePath, useQuery, withQuery } from '../../../shared/router'
-import { Icon } from '../../../shared/ui/Icon'
+import { BackLink } from '../../../shared/ui/BackLink'
 import { More } from '../../../shared/ui/More'
 import { Heading, Skeleton } from '../../../shared/ui/Page'
 import * as api from '../api'
 import { Course, VIEWS, type View } from '../ui/Course'
 import { InstanceActions } from '../ui/InstanceActions'
 import { State } from '../ui/State'
-import { ago, short } from '../words'
+import { actor, ago, short } from '../words'
 
 /** Between two looks while something may happen by itself. */
 const LOOK_MS = 2_000
@@ -30,10 +31,7 @@ export default function InstancePage({ kind, id }: { kind: string; id: string })
     )
   return (
     <div className="page">
-      <Link to="/instances" className="back-link">
-        <Icon name="back" />
-        Instances
-      </Link>
+      <BackLink to="/instances">Instances</BackLink>
       {data ? (
         <Shown
           instance={data}
@@ -47,6 +45,7 @@ export default function InstancePage({ kind, id }: { kind: string; id: string })
 }
 
 function Shown({ instance, onChanged }: { instance: api.Instance; onChanged: () => void }) {
+  const me = session.useSession()?.user.id
   const { kind, id, attention, held, workflow, definition, version, owner, createdAt, lastUpdate } = instance
   return (
     <>
@@ -59,7 +58,8 @@ function Shown({ instance, onChanged }: { instance: api.Instance; onChanged: () 
       {attention && <p className="instance-attention">{attention}</p>}
       {held && (
         <p className="instance-attention">
-          Held by {held.who} since {dateTime(held.at)}: {held.reason}
+          Held by <span title={held.who}>{held.who === me ? 'you' : actor(held.who)}</span> since {dateTime(held.at)}:{' '}
+          {held.reason}
         </p>
       )}
       <Panel title="What happens next">
@@ -67,7 +67,7 @@ function Shown({ instance, onChanged }: { instance: api.Instance; onChanged: () 
           {instance.next.map(({ text, at }) => (
             <li key={text}>
               <p>{sentence(text)}.</p>
-              {at && <time dateTime={at}>{exactTime(at)}</time>}
+              {at && <time dateTime={at}>{exactMoment(at)}</time>}
             </li>
           ))}
         </ul>
@@ -149,18 +149,24 @@ function Views() {
   )
 }
 
+type Told = Pick<api.Instance, 'stages' | 'history' | 'changes'>
+
+/** A part of a history, and the part after it. */
+function together(before: Told | undefined, after: Told | undefined): Told {
+  return {
+    stages: [...(before?.stages ?? []), ...(after?.stages ?? [])],
+    history: [...(before?.history ?? []), ...(after?.history ?? [])],
+    changes: [...(before?.changes ?? []), ...(after?.changes ?? [])],
+  }
+}
+
 /** With what was before, of a long history, once that was asked for. */
 function Told({ instance }: { instance: api.Instance }) {
   const view = useView()
-  const [older, setOlder] = useState<{ stages: api.Stage[]; history: api.HistoryEntry[]; next: number | null }>()
+  const [older, setOlder] = useState<Told & { next: number | null }>()
   const next = older ? older.next : instance.historyNext
   const more = useAction(() => api.olderHistory(instance.kind, instance.id, next ?? 0), {
-    onSuccess: ({ stages, history, historyNext }) =>
-      setOlder({
-        stages: [...stages, ...(older?.stages ?? [])],
-        history: [...history, ...(older?.history ?? [])],
-        next: historyNext,
-      }),
+    onSuccess: ({ historyNext, ...told }) => setOlder({ ...together(told, older), next: historyNext }),
   })
   return (
     <>
@@ -170,8 +176,7 @@ function Told({ instance }: { instance: api.Instance }) {
         isFinal={instance.final}
         runs={instance.runs}
         timers={instance.timers}
-        stages={[...(older?.stages ?? []), ...instance.stages]}
-        history={[...(older?.history ?? []), ...instance.history]}
+        {...together(older, instance)}
       />
     </>
   )
@@ -198,7 +203,7 @@ const RUNS: readonly Column<api.Run>[] = [
         {status}
         {dueAt && (
           <time className="table-sub" dateTime={dueAt}>
-            {exactTime(dueAt)}
+            {exactMoment(dueAt)}
           </time>
         )}
       </div>
@@ -208,11 +213,28 @@ const RUNS: readonly Column<api.Run>[] = [
   { name: 'Last failure', width: '3fr', cell: ({ lastError }) => lastError ?? '' },
 ]
 
+/** Up to so many are shown without being asked for. */
+const FEW_RUNS = 8
+
+/** Of many, those that are done stand back: what may need somebody is among the others. */
 function Runs({ runs }: { runs: api.Instance['runs'] }) {
+  const [isWhole, setWhole] = useState(false)
   if (runs.length === 0) return null
+  const open = runs.filter(({ status }) => status !== 'done')
+  const isShort = !isWhole && runs.length > FEW_RUNS
+  const done = runs.length - open.length
   return (
     <Panel title="Runs of steps">
-      <Table label="Runs" columns={RUNS} rows={runs} keyOf={({ key }) => key} empty="None" />
+      {isShort && open.length === 0 ? (
+        <p>None is under way or waits.</p>
+      ) : (
+        <Table label="Runs" columns={RUNS} rows={isShort ? open : runs} keyOf={({ key }) => key} empty="None" />
+      )}
+      {isShort && done > 0 && (
+        <button type="button" className="table-button" onClick={() => setWhole(true)}>
+          Show the {done} that are done
+        </button>
+      )}
     </Panel>
   )
 }
@@ -233,7 +255,7 @@ const ATTEMPTS: readonly Column<api.Instance['attempts'][number]>[] = [
     width: '8rem',
     cell: ({ beganAt, endedAt }) => (
       <div>
-        <time dateTime={beganAt}>{exactTime(beganAt)}</time>
+        <time dateTime={beganAt}>{exactMoment(beganAt)}</time>
         <span className="table-sub">took {(Date.parse(endedAt) - Date.parse(beganAt)).toLocaleString()} ms</span>
       </div>
     ),
@@ -273,7 +295,7 @@ const WAITING: readonly Column<api.Instance['waiting'][number]>[] = [
     cell: ({ transition, event }) => <div title={event}>{transition}</div>,
   },
   { name: 'Heard by', width: '3fr', cell: ({ consumer }) => consumer },
-  { name: 'Came', width: '8rem', cell: ({ at }) => <time dateTime={at}>{exactTime(at)}</time> },
+  { name: 'Came', width: '8rem', cell: ({ at }) => <time dateTime={at}>{exactMoment(at)}</time> },
 ]
 
 /** What moves the instance, in this sequence, once it is released. */

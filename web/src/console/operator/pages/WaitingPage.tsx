@@ -6,7 +6,7 @@ import { Bar } from '../../../shared/desk/ui/Bar'
 import { Panel } from '../../../shared/desk/ui/Panel'
 import { type Column, Table } from '../../../shared/desk/ui/Table'
 import { PartTrouble } from '../../../shared/desk/ui/Trouble'
-import { exactTime } from '../../../shared/format'
+import { exactMoment } from '../../../shared/format'
 import { Link, withQuery } from '../../../shared/router'
 import { Skeleton } from '../../../shared/ui/Page'
 import { toast } from '../../../shared/ui/toasts'
@@ -323,5 +323,5 @@ function Outbox({ outbox: { events, oldestSeconds, cause } }: { outbox: api.Wait
 const TIMERS: readonly Column<api.Waiting['timers'][number]>[] = [
   { name: 'Instance', width: '2fr', cell: ({ kind, id }) => instanceLink(kind, id) },
   { name: 'Fires', width: '2fr', cell: ({ transition }) => transition },
-  { name: 'At', width: '8rem', cell: ({ dueAt }) => <time dateTime={dueAt}>{exactTime(dueAt)}</time> },
+  { name: 'At', width: '8rem', cell: ({ dueAt }) => <time dateTime={dueAt}>{exactMoment(dueAt)}</time> },
 ]

@@ -17,6 +17,13 @@ interface Props {
   children?: ReactNode
 }
 
+/** Each is looked for as a whole. */
+const SUCH_AS: Readonly<Record<Name, string>> = {
+  actor: '',
+  action: 'such as refunds.create',
+  subject: 'such as products/prod-001',
+}
+
 export function AuditSearch({ filters, change, isNarrowed, clear, who, children }: Props) {
   const words: Readonly<Record<Name, string>> = { actor: who, action: 'What', subject: 'Of what' }
   return (
@@ -32,7 +39,14 @@ export function AuditSearch({ filters, change, isNarrowed, clear, who, children 
     >
       {children}
       {AUDIT_FILTERS.map((name) => (
-        <Field key={name} label={words[name]} name={name} defaultValue={filters[name]} spellCheck={false} />
+        <Field
+          key={name}
+          label={words[name]}
+          name={name}
+          defaultValue={filters[name]}
+          placeholder={SUCH_AS[name]}
+          spellCheck={false}
+        />
       ))}
       <button type="submit" className="button button-quiet">
         Search

@@ -1,7 +1,7 @@
 /** Above a list: its heading with what can be done, and what it is narrowed down by. */
 import './Bar.css'
 import { type ReactNode, useEffect, useState } from 'react'
-import { navigate, usePath, useQuery, withQuery } from '../../router'
+import { keepAddress, navigate, usePath, useQuery, withQuery } from '../../router'
 import { Heading } from '../../ui/Page'
 import { Sign } from './Sign'
 
@@ -18,6 +18,7 @@ export function Bar({ title, children }: { title: string; children?: ReactNode }
 export function useFilters<N extends string>(names: readonly N[]) {
   const query = useQuery()
   const path = usePath()
+  useEffect(() => keepAddress(path, query), [path, query])
   const filters = Object.fromEntries(names.map((name) => [name, query.get(name) ?? ''])) as Record<N, string>
   const change = (some: Partial<Record<N, string>>) =>
     navigate(withQuery(path, { ...filters, ...some }), { replace: true })

@@ -19,6 +19,9 @@ interface Props<T> {
   empty: ReactNode
 }
 
+/** Where little fits, a look ends before all was looked at. */
+const SO_FAR = 'Nothing fits among the newest. There are more that were not looked at yet.'
+
 export function ListBody<T>({ label, columns, list, keyOf, empty }: Props<T>) {
   const id = useId()
   const { items, hasMore, error, refresh, more } = list
@@ -29,8 +32,8 @@ export function ListBody<T>({ label, columns, list, keyOf, empty }: Props<T>) {
       <p className="sr-only" role="status" id={id}>
         {items.length === 0 ? 'Nothing found so far' : `${items.length}${hasMore ? ' and more' : ''} shown`}
       </p>
-      <Table label={label} columns={columns} rows={items} keyOf={keyOf} empty={empty} />
-      {hasMore && <More action={more}>Show more</More>}
+      <Table label={label} columns={columns} rows={items} keyOf={keyOf} empty={hasMore ? <p>{SO_FAR}</p> : empty} />
+      {hasMore && <More action={more}>{items.length === 0 ? 'Look further' : 'Show more'}</More>}
     </>
   )
 }

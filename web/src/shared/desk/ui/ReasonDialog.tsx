@@ -1,8 +1,9 @@
 /** Before a deed whose reason is kept: what will happen, and why. */
-import { type ReactNode, useRef } from 'react'
+import { type ReactNode, useEffect, useRef } from 'react'
 import { useAction } from '../../answers'
 import { ApiError, explain } from '../../api/errors'
 import { FormError, TextField, useFocusOnError } from '../../ui/Field'
+import * as session from '../session'
 import { Dialog } from './Dialog'
 
 interface Props {
@@ -18,9 +19,24 @@ interface Props {
   onClose: () => void
 }
 
+/** A reason that was typed and not used, because Escape was pressed for example: the same question has it again. */
+let unused: { question: string; reason: string } | undefined
+
 export function ReasonDialog({ title, children, action, onReason, perform, onDone, onClose }: Props) {
   const form = useRef<HTMLFormElement>(null)
-  const deed = useAction(perform, { onSuccess: onDone })
+  // Of one person, on one page.
+  const question = [session.useSession()?.user.id, location.hash, title].join(' ')
+  const known = unused?.question === question ? unused.reason : ''
+  const deed = useAction(perform, {
+    onSuccess: () => {
+      unused = undefined
+      onDone()
+    },
+  })
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is there at first is told once
+  useEffect(() => {
+    if (known) onReason?.(known)
+  }, [])
   useFocusOnError(form, deed.error)
   const wrong = deed.error instanceof ApiError ? deed.error.fields.reason : undefined
   return (
@@ -43,7 +59,12 @@ export function ReasonDialog({ title, children, action, onReason, perform, onDon
           maxLength={500}
           hint="It is kept in the audit log with your name."
           error={wrong}
-          onChange={(event) => onReason?.(event.currentTarget.value.trim())}
+          defaultValue={known}
+          onChange={(event) => {
+            const reason = event.currentTarget.value
+            unused = { question, reason }
+            onReason?.(reason.trim())
+          }}
         />
         {deed.error !== undefined && !wrong && <FormError>{explain(deed.error)}</FormError>}
         <div className="actions">
