@@ -28,7 +28,7 @@ use self::backlogs::Backlogs;
 use self::live::Switch;
 use self::parts::Core;
 use self::turns::{Starting, Turns};
-use crate::http::{self, HealthChecks, HttpParts, Probe};
+use crate::http::{self, Current, HealthChecks, HttpParts, Probe};
 use crate::plan::{Plan, Server};
 use crate::pulse::{Pulse, keep_asking};
 use crate::runtime::Runtime;
@@ -240,10 +240,10 @@ impl App {
         if listener.is_none() && operator.is_none() {
             return Ok(None);
         }
-        let http::Routers { public, operator: of_operator } = self.routers(stop, writes);
+        let (public, of_operator) = self.routers(stop, writes);
         let mut serving: Vec<BoxFuture<'static, anyhow::Result<()>>> = Vec::new();
-        let mut serve = |listener: TcpListener, server: Server, router: http::Router| {
-            serving.push(Box::pin(http::serve(listener, server, router, self.metrics.clone(), stop.clone())));
+        let mut serve = |listener: TcpListener, server: Server, answering: Current| {
+            serving.push(Box::pin(http::serve(listener, server, answering, self.metrics.clone(), stop.clone())));
         };
         if let (Some(listener), Some(server)) = (listener, self.plan.server.clone()) {
             tracing::info!(address = %listener.local_addr()?, "listening");
@@ -253,14 +253,14 @@ impl App {
             }
             serve(listener, server, public);
         }
-        if let (Some(listener), Some(settings), Some(router)) = (operator, &self.plan.operator, of_operator) {
+        if let (Some(listener), Some(settings), Some(answering)) = (operator, &self.plan.operator, of_operator) {
             tracing::info!(address = %listener.local_addr()?, prefix = settings.prefix, "listening for those who run the process");
-            serve(listener, settings.server.clone(), router);
+            serve(listener, settings.server.clone(), answering);
         }
         Ok(Some(self.tasks.spawn(async move { future::try_join_all(serving).await.map(|_| ()) })))
     }
 
-    fn routers(&mut self, stop: &Stop, writes: &Tasks) -> http::Routers {
+    fn routers(&mut self, stop: &Stop, writes: &Tasks) -> (Current, Option<Current>) {
         let console = match (&self.core, &self.backlogs, &self.plan.operator) {
             (Some(core), Some(backlogs), Some(_)) => Some(parts::console(&self.plan, core, backlogs)),
             _ => None,
