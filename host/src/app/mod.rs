@@ -29,6 +29,7 @@ use self::live::Switch;
 use self::parts::Core;
 use self::turns::{Starting, Turns};
 use crate::http::{self, Current, HealthChecks, HttpParts, Probe};
+use crate::memory;
 use crate::plan::{Plan, Server};
 use crate::pulse::{Pulse, keep_asking};
 use crate::runtime::Runtime;
@@ -188,6 +189,7 @@ impl App {
         let mut serving = self.serve(&closing, &writes)?;
         self.health.set_ready(true);
         tracing::info!(address = self.address().map(|address| address.to_string()), config = %self.plan.source.display(), "ready");
+        memory::give_back();
 
         let delay = self.plan.server.as_ref().map_or(Duration::ZERO, |server| server.shutdown_delay);
         let store_failed = self.core.as_mut().map(|core| core.store_failed.take());
