@@ -12,6 +12,7 @@ pub mod config;
 pub mod durable;
 pub mod faults;
 pub mod http;
+pub mod memory;
 pub mod plan;
 pub mod proxies;
 pub mod pulse;

@@ -41,13 +41,13 @@ impl Switch {
         Arc::clone(&self.plan.read())
     }
 
-    /// What answers at each address from now on, until it is exchanged.
-    pub(super) fn begin(&self, parts: HttpParts, core: Option<&Core>) -> Routers {
+    /// What answers customers from now on, and those who run the process; both are exchanged later.
+    pub(super) fn begin(&self, parts: HttpParts, core: Option<&Core>) -> (Current, Option<Current>) {
         let Routers { public, operator } = http::routers(parts.clone());
-        let (public, operator) = (Current::new(public), operator.map(Current::new));
-        let routers = Routers { public: public.router(), operator: operator.as_ref().map(Current::router) };
+        let (public, operator) = (Current::from(public), operator.map(Current::from));
+        let answering = (public.clone(), operator.clone());
         *self.serving.lock() = Some(Serving { engine: core.map(|core| Exchange::of(core, &parts.health)), parts, public, operator });
-        routers
+        answering
     }
 
     /// Nothing is exchanged any more.

@@ -28,7 +28,8 @@ use self::backlogs::Backlogs;
 use self::live::Switch;
 use self::parts::Core;
 use self::turns::{Starting, Turns};
-use crate::http::{self, HealthChecks, HttpParts, Probe};
+use crate::http::{self, Current, HealthChecks, HttpParts, Probe};
+use crate::memory;
 use crate::plan::{Plan, Server};
 use crate::pulse::{Pulse, keep_asking};
 use crate::runtime::Runtime;
@@ -188,6 +189,7 @@ impl App {
         let mut serving = self.serve(&closing, &writes)?;
         self.health.set_ready(true);
         tracing::info!(address = self.address().map(|address| address.to_string()), config = %self.plan.source.display(), "ready");
+        memory::give_back();
 
         let delay = self.plan.server.as_ref().map_or(Duration::ZERO, |server| server.shutdown_delay);
         let store_failed = self.core.as_mut().map(|core| core.store_failed.take());
@@ -240,10 +242,10 @@ impl App {
         if listener.is_none() && operator.is_none() {
             return Ok(None);
         }
-        let http::Routers { public, operator: of_operator } = self.routers(stop, writes);
+        let (public, of_operator) = self.routers(stop, writes);
         let mut serving: Vec<BoxFuture<'static, anyhow::Result<()>>> = Vec::new();
-        let mut serve = |listener: TcpListener, server: Server, router: http::Router| {
-            serving.push(Box::pin(http::serve(listener, server, router, self.metrics.clone(), stop.clone())));
+        let mut serve = |listener: TcpListener, server: Server, answering: Current| {
+            serving.push(Box::pin(http::serve(listener, server, answering, self.metrics.clone(), stop.clone())));
         };
         if let (Some(listener), Some(server)) = (listener, self.plan.server.clone()) {
             tracing::info!(address = %listener.local_addr()?, "listening");
@@ -253,14 +255,14 @@ impl App {
             }
             serve(listener, server, public);
         }
-        if let (Some(listener), Some(settings), Some(router)) = (operator, &self.plan.operator, of_operator) {
+        if let (Some(listener), Some(settings), Some(answering)) = (operator, &self.plan.operator, of_operator) {
             tracing::info!(address = %listener.local_addr()?, prefix = settings.prefix, "listening for those who run the process");
-            serve(listener, settings.server.clone(), router);
+            serve(listener, settings.server.clone(), answering);
         }
         Ok(Some(self.tasks.spawn(async move { future::try_join_all(serving).await.map(|_| ()) })))
     }
 
-    fn routers(&mut self, stop: &Stop, writes: &Tasks) -> http::Routers {
+    fn routers(&mut self, stop: &Stop, writes: &Tasks) -> (Current, Option<Current>) {
         let console = match (&self.core, &self.backlogs, &self.plan.operator) {
             (Some(core), Some(backlogs), Some(_)) => Some(parts::console(&self.plan, core, backlogs)),
             _ => None,

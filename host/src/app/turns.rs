@@ -12,7 +12,7 @@ use crate::bus::Sink;
 use crate::plan::{Module, Plan, Runs};
 use crate::pulse::Pulse;
 use crate::services::engine::{Scheduler, backpressure};
-use crate::services::messaging::{self, EventConsumers, Relay};
+use crate::services::messaging::{self, EventConsumers, OwnEvents, Relay};
 use crate::services::operations::agreement::Agreement;
 use crate::services::operations::{Retention, Swaps};
 use crate::services::users::{TokenVerifier, Users};
@@ -125,7 +125,7 @@ impl Starting<'_> {
 
     fn start_bus(&self, core: &Core, started: &Started, consumers: &Keys) {
         let Some(bus) = &core.bus else { return };
-        let messages = Arc::clone(&core.store.messages);
+        let (messages, own) = (Arc::clone(&core.store.messages), Arc::<OwnEvents>::default());
         let dependencies = messaging::Dependencies {
             pipeline: core.pipeline.clone(),
             store: Arc::clone(&core.store.resources),
@@ -134,6 +134,7 @@ impl Starting<'_> {
             // Of its own accounts a process knows by itself.
             tokens: self.tokens.filter(|_| self.users.is_none()).cloned(),
             strangers: Arc::clone(&core.strangers),
+            own: Arc::clone(&own),
             clock: core.engine.clock.clone(),
             tasks: core.engine.tasks.clone(),
             metrics: core.engine.metrics.clone(),
@@ -141,7 +142,8 @@ impl Starting<'_> {
         let taken = EventConsumers::new(dependencies, self.plan, bus.as_ref());
         let (subscriptions, sink) = (taken.subscriptions(), consumers.before(Arc::new(taken) as Arc<dyn Sink>));
         started.tasks.spawn_long("bus", Arc::clone(bus).run(subscriptions, sink, started.stop.clone()));
-        let relay = Relay::new(Arc::clone(&messages), core.pipeline.outbox_grew(), Arc::clone(bus), Arc::clone(&core.refusals));
+        let noted = (Arc::clone(&core.refusals), own);
+        let relay = Relay::new(Arc::clone(&messages), core.pipeline.outbox_grew(), Arc::clone(bus), noted);
         started.tasks.spawn_long("relay", relay.run(started.stop.clone()));
         if let Some(users) = self.users {
             users.wakes(core.pipeline.outbox_grew());

@@ -13,11 +13,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, any, get, on};
 use bytes::Bytes;
 use tower::ServiceExt;
-use tower_http::catch_panic::CatchPanicLayer;
 
 use super::error::{ApiError, quoted};
 use super::files::{self, Files};
-use super::middleware::{auth, cors, observe, rate_limit, request_id, security};
+use super::middleware::around::{self, Around};
+use super::middleware::{auth, cors, observe, rate_limit, request_id};
 use super::proxy::AskedTwice;
 use super::state::{AppState, DEFAULT_TIMEOUT, Route as Served, Serving};
 use super::table::{Answers, Entry, Table, is_any};
@@ -56,16 +56,13 @@ fn of_operator(state: &Arc<AppState>, settings: &plan::Operator, limiters: &Limi
     let mut table = Table::of_operator(&state.plan);
     let routes = operator::routes(state, settings).merge(of_console(state, settings, &console, limiters));
     table.entries.extend(console.entries);
-    let observer = observer(state, settings.server.write_timeout, &table);
+    let around = Around { observer: observer(state, settings.server.write_timeout, &table), cors: None };
     let routes = routes.method_not_allowed_fallback(method_not_allowed);
     let routes = match &settings.pages {
         Some(pages) => routes.fallback_service(operator::files(pages)),
         None => routes.fallback(|uri: Uri| async move { ApiError::no_such_path(uri.path()) }),
     };
-    routes
-        .layer(CatchPanicLayer::custom(security::panicked))
-        .layer(from_fn_with_state(observer, observe::record))
-        .layer(from_fn(security::headers))
+    routes.layer(from_fn_with_state(Arc::new(around), around::every_route))
 }
 
 /// Routes of customers that the pages of the console ask too. Other origins have no say here, so nothing is answered for them.
@@ -88,21 +85,14 @@ fn public(state: &Arc<AppState>, plan: &Arc<plan::Plan>, limiters: &Limiters, in
     let table = Table::of(plan);
     let routes = of_table(state, plan, &table, limiters);
     let write_timeout = plan.server.as_ref().map_or(DEFAULT_TIMEOUT, |server| server.write_timeout);
-    let observer = observer(state, write_timeout, &table);
-
-    let router = routes
+    let around = Around { observer: observer(state, write_timeout, &table), cors: cors::elsewhere(plan) };
+    routes
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| router.route(&path, methods))
         .method_not_allowed_fallback(method_not_allowed)
         .merge(internal.unwrap_or_default())
         .fallback_service(get_or_refuse(Files::new(&plan.files)))
-        .layer(CatchPanicLayer::custom(security::panicked))
-        .layer(from_fn_with_state(observer, observe::record));
-    let router = match cors::elsewhere(plan) {
-        Some(layer) => router.layer(from_fn_with_state(layer, cors::readable)),
-        None => router,
-    };
-    router.layer(from_fn(security::headers))
+        .layer(from_fn_with_state(Arc::new(around), around::every_route))
 }
 
 type Routes = BTreeMap<String, MethodRouter>;
@@ -259,7 +249,7 @@ fn preflights(plan: &plan::Plan) -> BTreeMap<String, &plan::Cors> {
     asked
 }
 
-fn observer(state: &AppState, write_timeout: Duration, table: &Table) -> Arc<observe::Observer> {
+fn observer(state: &AppState, write_timeout: Duration, table: &Table) -> observe::Observer {
     // Probes are no traffic, nor is what processes compare; files have no path of their own.
     let is_counted = |entry: &&Entry| match entry.answers {
         Answers::Route(_) | Answers::Description | Answers::Operator(_) => true,
@@ -269,12 +259,12 @@ fn observer(state: &AppState, write_timeout: Duration, table: &Table) -> Arc<obs
     let counted = table.entries.iter().filter(is_counted);
     // Of several with one template the first gives its name.
     let templates: HashMap<_, _> = counted.rev().map(|entry| (routable(&entry.path), entry.path.clone())).collect();
-    Arc::new(observe::Observer {
+    observe::Observer {
         metrics: state.metrics.clone(),
         templates,
         deadline: state.read_timeout + write_timeout,
         bounded: observe::BoundedLines::new(),
-    })
+    }
 }
 
 fn health_probe(timeout: Duration, insiders: &Arc<health::Insiders>) -> MethodRouter<Arc<AppState>> {

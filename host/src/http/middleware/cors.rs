@@ -3,9 +3,8 @@
 use std::convert::Infallible;
 use std::future::ready;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::Response;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, Any, CorsLayer};
@@ -52,17 +51,28 @@ pub(in crate::http) fn elsewhere(plan: &Plan) -> Option<CorsLayer> {
     all.all(|other| other == first).then(|| layer(first))
 }
 
-/// Has scripts of other origins read also the errors that came about without a route that allows it: 404, 405, 431 and so on.
-pub(in crate::http) async fn readable(State(cors): State<CorsLayer>, request: Request, next: Next) -> Response {
-    let (method, headers) = (request.method(), request.headers());
-    if !headers.contains_key(header::ORIGIN) {
-        return next.run(request).await;
+/// What a script of another origin asks.
+pub(super) struct Asked {
+    headers: Vec<(HeaderName, HeaderValue)>,
+    is_preflight: bool,
+}
+
+impl Asked {
+    /// Nothing if nobody of another origin does.
+    pub(super) fn of(request: &Request) -> Option<Self> {
+        let (method, headers) = (request.method(), request.headers());
+        if !headers.contains_key(header::ORIGIN) {
+            return None;
+        }
+        let names = [header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD, header::ACCESS_CONTROL_REQUEST_HEADERS];
+        let asked = names.into_iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect();
+        Some(Self { headers: asked, is_preflight: is_preflight(method, headers) })
     }
-    let names = [header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD, header::ACCESS_CONTROL_REQUEST_HEADERS];
-    let asked: Vec<(HeaderName, HeaderValue)> =
-        names.into_iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect();
-    let is_preflight = is_preflight(method, headers);
-    let response = next.run(request).await;
+}
+
+/// Has scripts of other origins read also the errors that came about without a route that allows it: 404, 405, 431 and so on.
+pub(super) async fn readable(cors: &CorsLayer, asked: Asked, response: Response) -> Response {
+    let Asked { headers: asked, is_preflight } = asked;
     let status = response.status();
     // Every layer exposes headers.
     let has_passed_one = response.headers().contains_key(header::ACCESS_CONTROL_EXPOSE_HEADERS);

@@ -1,17 +1,16 @@
 //! One log line and one count for every request, and a limit to how long it may take.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::early::Early;
-use super::request_id;
+use super::{request_id, security};
 use crate::http::error::{ApiError, ToNobody};
 use crate::plan::paths;
 use crate::telemetry::Metrics;
@@ -58,8 +57,8 @@ impl BoundedLines {
     }
 }
 
-/// Logs and counts; a request that takes too long is answered 503.
-pub(in crate::http) async fn record(State(observer): State<Arc<Observer>>, mut request: Request, next: Next) -> Response {
+/// Logs and counts; a request that takes too long is answered 503, and one whose handler panics 500.
+pub(super) async fn record(observer: &Observer, mut request: Request, next: Next) -> Response {
     let early = request.extensions_mut().remove::<Early>();
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = match (&early, &matched) {
@@ -67,7 +66,7 @@ pub(in crate::http) async fn record(State(observer): State<Arc<Observer>>, mut r
         (None, None) => ELSEWHERE,
         (None, Some(path)) => match observer.templates.get(path.as_str()) {
             Some(template) => template,
-            None => return next.run(request).await,
+            None => return security::unless_panicked(next.run(request)).await,
         },
     };
     let is_file = early.is_none() && matched.is_none();
@@ -76,11 +75,11 @@ pub(in crate::http) async fn record(State(observer): State<Arc<Observer>>, mut r
     let method = method_name(request.method());
     let span = server_span(method, route, &request);
     let begin = Instant::now();
-    let mut waiting = Waiting { observer: &observer, span: &span, method, route, begin, is_file, answered: false };
+    let mut waiting = Waiting { observer, span: &span, method, route, begin, is_file, answered: false };
     let response = match early {
         Some(early) => early.answer(request.headers()),
         None => {
-            let response = tokio::time::timeout(observer.deadline, span.clone().around(next.run(request)));
+            let response = tokio::time::timeout(observer.deadline, span.clone().around(security::unless_panicked(next.run(request))));
             response.await.unwrap_or_else(|_| too_slow())
         }
     };

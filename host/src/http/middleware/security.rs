@@ -1,11 +1,11 @@
 //! What every answer tells a browser, and what a panic becomes.
 
 use std::any::Any;
+use std::panic::AssertUnwindSafe;
 
-use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt as _;
 
 use crate::http::error::ApiError;
 
@@ -18,14 +18,7 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
 const DATA_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
 /// Sets the headers.
-pub(in crate::http) async fn headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    set_headers(response.headers_mut());
-    response
-}
-
-/// The same for an answer that no route gives.
-pub(in crate::http) fn set_headers(headers: &mut HeaderMap) {
+pub(super) fn set_headers(headers: &mut HeaderMap) {
     let policy = policy(headers);
     set(headers, header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     set(headers, header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
@@ -35,8 +28,12 @@ pub(in crate::http) fn set_headers(headers: &mut HeaderMap) {
     headers.remove(header::SERVER);
 }
 
-/// Turns a panic of a handler into an answer; the process goes on.
-pub(in crate::http) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+/// What a handler answers; a panic becomes an answer too, and the process goes on.
+pub(super) async fn unless_panicked(answering: impl Future<Output = Response>) -> Response {
+    AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(panicked)
+}
+
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let text = panic.downcast_ref::<String>().cloned();
     let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&s| s.to_owned())).unwrap_or_else(|| "no text".into());
     ApiError::internal(anyhow::anyhow!("a handler panicked: {text}")).into_response()

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -24,6 +23,7 @@ use super::refusal::Refusals;
 use super::room::Room;
 use super::stream::{Answer, Limits, WatchedStream};
 use super::unread;
+use crate::http::current::Current;
 use crate::http::error::ApiError;
 use crate::http::middleware::early::Early;
 use crate::plan;
@@ -37,7 +37,7 @@ const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nHost: unread\r\n\r\n";
 /// What all connections of a listener share.
 pub(super) struct Shared {
     pub(super) server: plan::Server,
-    pub(super) router: Router,
+    pub(super) answering: Current,
     pub(super) room: Arc<Room>,
     pub(super) refusals: Refusals,
     pub(super) stop: Stop,
@@ -97,7 +97,7 @@ impl Connection<'_> {
         Some(connection.await)
     }
 
-    async fn answer(&self, request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
+    async fn answer(&self, request: hyper::Request<Incoming>) -> Result<hyper::Response<Answer>, Infallible> {
         let running = self.activity.begin();
         let (head, body) = request.into_parts();
         let (body, rest) = unread::lend(&head.headers, body);
@@ -111,14 +111,14 @@ impl Connection<'_> {
         if let Some(early) = early {
             request = early.instead_of(request);
         }
-        let mut response = self.shared.router.clone().oneshot(request).await.into_response();
+        let mut response = self.shared.answering.router().oneshot(request).await.into_response();
         if !rest.finish().await || !self.activity.has_place() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if is_stream(&response) {
             running.streams();
         }
-        Ok(response.map(|body| Body::new(Answer::new(body, running))))
+        Ok(response.map(|body| Answer::new(body, running)))
     }
 
     /// Why a request for `path` cannot be answered on this connection, if it cannot. Probes can on all.
@@ -153,7 +153,7 @@ impl Connection<'_> {
             let mut unread = axum::extract::Request::new(Body::empty());
             *unread.method_mut() = Method::from_bytes(b"UNREAD").unwrap_or_default();
             let refused = Early::Refused(ApiError::new(status, detail.clone())).instead_of(unread);
-            self.shared.router.clone().oneshot(refused)
+            self.shared.answering.router().oneshot(refused)
         });
         let io = TokioIo::new(tokio::io::join(STAND_IN, stream.bare()));
         let answered = http1::Builder::new().keep_alive(false).half_close(true).serve_connection(io, service);

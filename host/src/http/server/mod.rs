@@ -17,9 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::http::current::Current;
 use crate::plan;
 use crate::shutdown::{REQUESTS_LIMIT, Stop};
 use crate::tasks::Group;
@@ -40,13 +40,19 @@ pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
-/// Serves `router` until `stop`, then lets requests under way finish, for [`REQUESTS_LIMIT`] at most.
+/// Serves what is current of `answering` at each request until `stop`, then lets requests under way finish, for [`REQUESTS_LIMIT`] at most.
 ///
 /// # Errors
 /// None while it serves; a connection's failure is its own.
-pub async fn serve(listener: TcpListener, server: plan::Server, router: Router, metrics: Metrics, stop: Stop) -> anyhow::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    server: plan::Server,
+    answering: impl Into<Current>,
+    metrics: Metrics,
+    stop: Stop,
+) -> anyhow::Result<()> {
     let (peers, room) = (Peers::new(&server.connections), Arc::new(Room::new(server.max_connections)));
-    let shared = Arc::new(Shared { server, router, room, refusals: Refusals::new(metrics), stop });
+    let shared = Arc::new(Shared { server, answering: answering.into(), room, refusals: Refusals::new(metrics), stop });
     let mut open = Group::default();
     while let Some((stream, peer)) = unless(&shared.stop, next(&listener)).await {
         let (guest, share) = match peers.admit(peer.ip()) {

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use millrace_workflow::{Cause, Input, Refusal, RunKind};
 
 use super::inline_execution::InlineRuns;
+use super::own_events::OwnEvents;
 use super::strangers::Strangers;
 use super::witness::{Known, Untrue, Witness};
 use crate::bus::{Bus, Event, Receipt, Sink, Subscription};
@@ -50,6 +51,8 @@ pub struct Dependencies {
     pub tokens: Option<TokenVerifier>,
     /// Where it is noted that other shops take part.
     pub strangers: Arc<Strangers>,
+    /// Which events this process has sent.
+    pub own: Arc<OwnEvents>,
     /// Time.
     pub clock: Clock,
     /// Where work is spawned.
@@ -66,6 +69,7 @@ pub struct EventConsumers {
     by_consumer: HashMap<String, Arc<Consumer>>,
     subscriptions: Vec<Subscription>,
     system: &'static str,
+    own: Arc<OwnEvents>,
     /// Whether events come from nobody but this process.
     bus_is_private: bool,
 }
@@ -85,6 +89,8 @@ struct Received {
     shared: Shared,
     consumer: String,
     event: Event,
+    /// Whether this process has sent it.
+    is_own: bool,
     content: CloudEvent,
 }
 
@@ -92,7 +98,7 @@ impl EventConsumers {
     /// From the plan's triggers and handlers, for what comes over `bus`.
     #[must_use]
     pub fn new(dependencies: Dependencies, plan: &plan::Plan, bus: &dyn Bus) -> Self {
-        let Dependencies { pipeline, store, messages, events, tokens, strangers, clock, tasks, metrics } = dependencies;
+        let Dependencies { pipeline, store, messages, events, tokens, strangers, own, clock, tasks, metrics } = dependencies;
         let mut by_consumer = HashMap::new();
         let mut subscriptions = Vec::new();
         for trigger in &plan.event_triggers {
@@ -113,7 +119,7 @@ impl EventConsumers {
         for subscription in &subscriptions {
             metrics.consumer(&subscription.topic, &subscription.consumer, &Untrue::REASONS);
         }
-        let known = Known { store, events, strangers, clock: clock.clone(), since: clock.now(), bus_is_private: bus.is_private() };
+        let known = Known { store, events, strangers, clock: clock.clone(), since: clock.now() };
         let witness = Arc::new(Witness::new(plan, known, metrics.clone()));
         let inline = InlineRuns { pipeline: pipeline.clone(), clock: clock.clone(), tasks: tasks.clone() };
         Self {
@@ -123,6 +129,7 @@ impl EventConsumers {
             by_consumer,
             subscriptions,
             system: bus.system(),
+            own,
             bus_is_private: bus.is_private(),
         }
     }
@@ -165,7 +172,7 @@ impl Received {
     }
 
     async fn fire(&self, trigger: &plan::EventTrigger) -> Receipt {
-        let Self { shared: Shared { pipeline, witness, .. }, consumer, event, content } = self;
+        let Self { shared: Shared { pipeline, witness, .. }, consumer, event, content, .. } = self;
         if content.event_type != trigger.event || content.data.workflow != trigger.workflow {
             return Receipt::Done;
         }
@@ -197,7 +204,7 @@ impl Received {
 
     /// What the event is while its instance is held.
     fn waiting(&self, trigger: &plan::EventTrigger) -> WaitingEvent {
-        let Self { shared, consumer, event, content } = self;
+        let Self { shared, consumer, event, content, .. } = self;
         WaitingEvent {
             number: 0,
             kind: content.data.resource.clone(),
@@ -212,7 +219,7 @@ impl Received {
 
     /// Believes what was signed with the key of the installation, so that nobody who reaches the broker ends anybody's tokens.
     async fn hear(&self, tokens: &TokenVerifier) -> Receipt {
-        let Self { shared: Shared { witness, .. }, consumer, event, content } = self;
+        let Self { shared: Shared { witness, .. }, consumer, event, content, .. } = self;
         let data = content.data.object().unwrap_or_default();
         let notice = data.get("notice").and_then(serde_json::Value::as_str).unwrap_or_default();
         match tokens.hear(notice).await {
@@ -228,8 +235,8 @@ impl Received {
 
     /// Has the handler's work done, or made durable: the pipeline tries again until it is done, without holding up the bus.
     async fn handle(&self, handler: &plan::MessagingHandler) -> Receipt {
-        let Self { shared: Shared { inline, witness, messages, .. }, consumer, event, content } = self;
-        match witness.doubt(event, content).await {
+        let Self { shared: Shared { inline, witness, messages, .. }, consumer, event, is_own, content } = self;
+        match witness.doubt(event, content, *is_own).await {
             Ok(None) => {}
             Ok(Some(untrue)) => {
                 witness.ignore(consumer, event, content, &untrue);
@@ -289,12 +296,13 @@ impl Sink for EventConsumers {
         let Some(by) = self.by_consumer.get(consumer) else {
             return Receipt::Poison(format!("there is no consumer '{consumer}'"));
         };
-        let content = match events::parse(&event.payload, self.bus_is_private) {
+        let is_own = self.bus_is_private || self.own.have(event);
+        let content = match events::parse(&event.payload, is_own) {
             Ok(content) => content,
             Err(reason) => return Receipt::Poison(reason),
         };
         // Spawned, because a bus that loses its patience drops what it waits for: a run that was claimed would not be begun.
-        let received = Received { shared: self.shared.clone(), consumer: consumer.to_owned(), event: event.clone(), content };
+        let received = Received { shared: self.shared.clone(), consumer: consumer.to_owned(), event: event.clone(), is_own, content };
         let by = Arc::clone(by);
         let span = self.span(consumer, event);
         let consuming = self.tasks.spawn(span.clone().around(async move { received.consume(&by).await }));

@@ -2,10 +2,12 @@
 
 mod event_consumers;
 mod inline_execution;
+mod own_events;
 mod relay;
 mod strangers;
 mod witness;
 
 pub use event_consumers::{Dependencies, EventConsumers};
+pub use own_events::OwnEvents;
 pub use relay::{Refusals, Relay};
 pub use strangers::Strangers;

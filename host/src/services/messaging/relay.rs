@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::own_events::OwnEvents;
 use crate::bus::{Bus, BusHealth, Event};
 use crate::crash_point;
 use crate::faults::planted;
@@ -36,6 +37,7 @@ pub struct Relay {
     bus: Arc<dyn Bus>,
     held: Held,
     refusals: Arc<Refusals>,
+    own: Arc<OwnEvents>,
     /// The reason that was told last, and when: each key is refused for it anew.
     told: Option<(Instant, String)>,
 }
@@ -104,10 +106,16 @@ impl Held {
 }
 
 impl Relay {
-    /// From this store to this bus; `outbox_grew` is notified when there may be something to carry. What the bus refuses is kept in `refusals`.
+    /// From this store to this bus; `outbox_grew` is notified when there may be something to carry. What the bus refuses is kept in `refusals`,
+    /// what is sent over one that others reach is noted in `own`.
     #[must_use]
-    pub fn new(store: Arc<dyn Messages>, outbox_grew: Arc<Notify>, bus: Arc<dyn Bus>, refusals: Arc<Refusals>) -> Self {
-        Self { store, outbox_grew, bus, held: Held::default(), refusals, told: None }
+    pub fn new(
+        store: Arc<dyn Messages>,
+        outbox_grew: Arc<Notify>,
+        bus: Arc<dyn Bus>,
+        (refusals, own): (Arc<Refusals>, Arc<OwnEvents>),
+    ) -> Self {
+        Self { store, outbox_grew, bus, held: Held::default(), refusals, own, told: None }
     }
 
     /// Runs until `stop`.
@@ -203,6 +211,10 @@ impl Relay {
         let rows: Vec<&OutboxRow> = rows.iter().filter(|row| !self.held.holds(&row.key, now)).collect();
         let spans: Vec<Span> = rows.iter().map(|row| self.span(row)).collect();
         let events: Vec<Event> = rows.iter().zip(&spans).map(|(row, span)| event(row, span)).collect();
+        if !self.bus.is_private() {
+            // It may come back before the bus says that it has it.
+            events.iter().for_each(|event| self.own.note(event));
+        }
         let results = self.bus.publish(&events).await;
         let (mut taken, mut refused) = (Vec::with_capacity(rows.len()), HashMap::<&str, (&str, String)>::new());
         for ((row, span), result) in rows.into_iter().zip(spans).zip(results) {
@@ -311,7 +323,7 @@ mod tests {
         let (bus, sink, stop) = (Arc::new(Embedded::new(8, Duration::from_secs(5))), Arc::new(Reluctant::default()), Stop::new());
         let subscriptions = vec![Subscription { consumer: "test".into(), topic: "return.approved".into() }];
         let listening = Arc::clone(&bus).run(subscriptions, Arc::clone(&sink) as Arc<dyn Sink>, stop.clone());
-        let relaying = Relay::new(store.clone(), Arc::default(), bus, Arc::default()).run(stop.clone());
+        let relaying = Relay::new(store.clone(), Arc::default(), bus, Default::default()).run(stop.clone());
         let watching = async {
             let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
             while !store.unpublished(0, 1).await.unwrap().is_empty() {

@@ -65,8 +65,6 @@ pub(super) struct Known {
     pub clock: Clock,
     /// The date at which this process began: what happened later to what is kept here, it knows.
     pub since: Timestamp,
-    /// Whether events come from nobody but this process.
-    pub bus_is_private: bool,
 }
 
 /// Knows what is kept here.
@@ -98,17 +96,17 @@ impl Witness {
         Self { known, metrics, kinds, kept_for, workflows, topics, told: Mutex::default() }
     }
 
-    /// What is untrue of an event, if this process can know.
+    /// What is untrue of an event, if this process can know; nothing of one that it has sent itself.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub(super) async fn doubt(&self, event: &Event, content: &CloudEvent) -> Result<Option<Untrue>, StoreError> {
+    pub(super) async fn doubt(&self, event: &Event, content: &CloudEvent, is_own: bool) -> Result<Option<Untrue>, StoreError> {
         let EventData { resource: kind, instance_id, workflow, .. } = &content.data;
         if !self.kinds.contains(kind) {
             let ours = self.workflows.contains(workflow) || self.topics.contains(&event.topic);
             return Ok(ours.then(|| Untrue::Contradicted(format!("its resource is '{kind}', and none that is kept here is of that kind"))));
         }
-        if self.known.bus_is_private && self.is_here_still(content) {
+        if is_own && self.is_here_still(content) {
             return Ok(None);
         }
         let Some(resource) = self.known.store.resource(kind, instance_id).await? else { return Ok(Some(Untrue::Unknown)) };
