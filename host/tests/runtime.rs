@@ -4,6 +4,8 @@
 
 #[path = "runtime/fixtures.rs"]
 mod fixtures;
+#[path = "handmade/mod.rs"]
+mod handmade;
 #[path = "runtime/workshop.rs"]
 mod workshop;
 

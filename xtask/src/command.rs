@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -99,6 +101,18 @@ fn tell(lines: impl Iterator<Item = String>, telling: Telling) -> Vec<String> {
         }
     }
     kept.into()
+}
+
+/// As [`run`], with all that the command writes at the end of the file `log`. The error repeats the last lines of it.
+pub fn run_into(command: &mut Command, log: &Path) -> anyhow::Result<()> {
+    let open = || File::options().create(true).append(true).open(log).with_context(|| format!("{} cannot be written", log.display()));
+    let status = command.stdin(Stdio::null()).stdout(open()?).stderr(open()?).status();
+    let status = status.with_context(|| format!("{} could not be started", shown(command)))?;
+    if !status.success() {
+        let written = fs::read_to_string(log).unwrap_or_default();
+        bail!("{} failed ({status}):\n{}", shown(command), tell(written.lines().map(str::to_owned), Telling::Last).join("\n"));
+    }
+    Ok(())
 }
 
 /// What `command` writes to its standard output, without white space around it.

@@ -1,4 +1,4 @@
-//! What people type, and what CI types: `cargo xtask run | test | build | bench | chaos | dist | kafka | stack | containers`.
+//! What people type, and what CI types: `cargo xtask run | test | build | bench | chaos | dist | kafka | languages | stack | containers`.
 //!
 //! It starts cargo and the host as child processes and says what it does; it knows nothing of what they are made of.
 
@@ -66,6 +66,8 @@ enum Task {
     Chaos(chaos::Options),
     /// Builds everything and starts the three-process store with Kafka on this machine, until Ctrl-C.
     Stack(stack::Options),
+    /// Makes a step in each language that there is a template for, into target/languages, and prints what each costs.
+    Languages(languages::Options),
     /// Runs Apache Kafka, one node on this machine, until Ctrl-C. Needs a JDK and, the first time, Maven.
     Kafka(kafka::Options),
     /// Runs the shop of docker-compose.yml as containers, without Docker and without a registry, tries it, and takes it down.
@@ -100,6 +102,7 @@ fn perform(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Build(options) => build::build(options).map(|()| ExitCode::SUCCESS),
         Task::Screenshots => web::screenshots().map(|()| ExitCode::SUCCESS),
         Task::Bench(options) => bench::bench(options).map(|()| ExitCode::SUCCESS),
+        Task::Languages(options) => languages::languages(options).map(|()| ExitCode::SUCCESS),
         Task::Chaos(options) => chaos::chaos(options).map(|()| ExitCode::SUCCESS),
         Task::Stack(options) => stack::stack(options),
         Task::Dist(options) => dist::dist(options).map(|()| ExitCode::SUCCESS),

@@ -10,15 +10,23 @@ use crate::command::{cargo, output, run, succeeds};
 /// The target that makes a component at once.
 pub const WASM_TARGET: &str = "wasm32-wasip2";
 
-/// Adds the wasm target if it is missing.
+/// The target that makes a module for WASI preview 1.
+pub const PREVIEW_1_TARGET: &str = "wasm32-wasip1";
+
+/// Adds the target that makes components if it is missing.
 pub fn ensure_wasm_target() -> anyhow::Result<()> {
+    ensure_target(WASM_TARGET)
+}
+
+/// Adds a target if it is missing.
+pub fn ensure_target(target: &str) -> anyhow::Result<()> {
     let sysroot = output(Command::new(rustc()).args(["--print", "sysroot"])).context("Rust is needed: https://rustup.rs")?;
-    if Path::new(&sysroot).join("lib/rustlib").join(WASM_TARGET).join("lib").is_dir() {
+    if Path::new(&sysroot).join("lib/rustlib").join(target).join("lib").is_dir() {
         return Ok(());
     }
-    println!("The target {WASM_TARGET} is missing, adding it with rustup");
-    ensure_rustup(&format!("the target {WASM_TARGET}"))?;
-    run(Command::new("rustup").args(["target", "add", WASM_TARGET]))
+    println!("The target {target} is missing, adding it with rustup");
+    ensure_rustup(&format!("the target {target}"))?;
+    run(Command::new("rustup").args(["target", "add", target]))
 }
 
 /// Adds rustfmt and clippy if they are missing.

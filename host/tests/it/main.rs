@@ -22,6 +22,9 @@ mod dead_letters;
 mod described;
 mod durable;
 mod edge;
+mod gauntlet;
+#[path = "../handmade/mod.rs"]
+mod handmade;
 mod kafka;
 #[path = "../kafka_broker/mod.rs"]
 mod kafka_broker;

@@ -7,7 +7,7 @@ use millrace::runtime::Limits;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::fixtures::{built, of_version, tiny, tiny_from, tiny_with};
+use crate::fixtures::{built, component, exporting, of_version, tiny, tiny_from, tiny_with, with_part};
 use crate::workshop::Plan;
 
 /// What the program says when it is asked this.
@@ -25,29 +25,6 @@ fn placed(name: &str, content: &[u8]) -> (TempDir, PathBuf) {
     let file = folder.path().join(name);
     std::fs::write(&file, content).expect("a file");
     (folder, file)
-}
-
-fn component(text: &str) -> Vec<u8> {
-    wat::parse_str(text).expect("the text is right")
-}
-
-/// A good step with more in its file.
-fn with_part(text: &str) -> Vec<u8> {
-    let mut file = tiny("i32.const 96");
-    file.extend_from_slice(&component(text)[8..]);
-    file
-}
-
-/// A component that exports these functions, each of which gives a number.
-fn exporting(names: &[&str]) -> Vec<u8> {
-    let exports: String = names.iter().map(|name| format!("(export \"{name}\" (func $f))")).collect();
-    component(&format!(
-        r#"(component
-            (core module $m (func (export "f") (result i32) i32.const 1))
-            (core instance $i (instantiate $m))
-            (func $f (result u32) (canon lift (core func $i "f")))
-            {exports})"#
-    ))
 }
 
 /// A step whose config schema is this text of ten bytes.
@@ -68,6 +45,7 @@ fn wrong() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("WebAssembly as text", b"(component)".to_vec(), "convert it with `wasm-tools parse`"),
         ("garbage", vec![0xfe; 4_096], "build it for the target wasm32-wasip2"),
         ("a program of this machine", [b"\x7fELF".as_slice(), &[0; 4_096]].concat(), "build it for the target wasm32-wasip2"),
+        ("a file of more than 64 MiB", vec![0; (64 << 20) + 1], "at most 67108864 are read"),
         ("a core module", component("(module)"), "or wrap it with `millrace componentize`"),
         ("another world", component("(component)"), "implement the world `step` of millrace:step@0.1.0"),
         ("a missing export", exporting(&["describe"]), "does not export `process`"),
@@ -111,9 +89,13 @@ async fn a_wrong_component_is_refused_by_check_and_by_the_host_that_runs_in_the_
 #[test]
 fn what_is_refused_is_documented_with_what_the_author_is_told() {
     let page = include_str!("../../../docs/authoring.md");
-    for (what, _, says) in wrong() {
-        let row = page.lines().find(|line| line.starts_with(&format!("| {what} |")));
-        assert!(row.is_some_and(|row| row.contains(says)), "'{what}' is told: {says}");
+    let table =
+        page.lines().skip_while(|line| !line.starts_with("| the file is, or has |")).skip(2).take_while(|line| line.starts_with('|'));
+    let rows: Vec<&str> = table.collect();
+    let wrong = wrong();
+    assert_eq!(rows.len(), wrong.len(), "each row is tried, and each that is tried has a row");
+    for (row, (what, _, says)) in rows.iter().zip(&wrong) {
+        assert!(row.starts_with(&format!("| {what} |")) && row.contains(says), "'{what}' is told: {says}, and not {row}");
     }
 }
 

@@ -3,15 +3,11 @@
 use millrace::runtime::{Limits, Verdict};
 use serde_json::json;
 
-use crate::fixtures::{built, marked, of_version, tiny, tiny_with};
+use crate::fixtures::{built, component, exporting, marked, of_version, tiny, tiny_with, with_part};
 use crate::workshop::{Plan, Workshop, accepted};
 
 async fn with_file(file: Vec<u8>) -> Workshop {
     Plan::of(file).start().await
-}
-
-fn component(text: &str) -> Vec<u8> {
-    wat::parse_str(text).expect("the text is right")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -49,11 +45,8 @@ async fn features_beyond_plain_wasm_are_refused() {
         ("tail calls", "(func $f (return_call $f))"),
         ("many memories", &"(memory 1)".repeat(200)),
     ] {
-        let mut file = tiny("i32.const 96");
         // A part of the component that nobody uses is compiled too.
-        let part = component(&format!("(component (core module {inside}))"));
-        file.extend_from_slice(&part[8..]);
-        let workshop = with_file(file).await;
+        let workshop = with_file(with_part(&format!("(component (core module {inside}))"))).await;
         let reason = workshop.refused().reason;
         assert!(reason.contains("cannot be compiled"), "{what}: {reason}");
     }
@@ -87,10 +80,7 @@ const COMPOSED: &str = r#"(component $composed
 
 /// A step that has [`COMPOSED`] in it `times` times.
 fn composed(times: usize) -> Vec<u8> {
-    let mut file = tiny("i32.const 96");
-    let part = component(&format!("(component {COMPOSED} {})", "(instance (instantiate $composed))".repeat(times)));
-    file.extend_from_slice(&part[8..]);
-    file
+    with_part(&format!("(component {COMPOSED} {})", "(instance (instantiate $composed))".repeat(times)))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,10 +98,8 @@ async fn a_step_of_more_memories_than_a_run_may_have_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn types_that_grow_without_end_are_refused() {
     let types: String = (1..100).map(|level| format!("(type $t{level} (tuple $t{0} $t{0}))", level - 1)).collect();
-    let mut file = tiny("i32.const 96");
-    let part =
-        component(&format!("(component (component (type $t0 (tuple string string)) {types} (import \"f\" (func (param \"a\" $t99)))))"));
-    file.extend_from_slice(&part[8..]);
+    let file =
+        with_part(&format!("(component (component (type $t0 (tuple string string)) {types} (import \"f\" (func (param \"a\" $t99)))))"));
     let reason = with_file(file).await.refused().reason;
     assert!(reason.contains("cannot be compiled") && reason.contains("type size"), "{reason}");
 }
@@ -128,14 +116,7 @@ async fn a_compile_bomb_is_refused_before_it_is_compiled() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn exports_of_another_type_are_refused() {
-    let wrong = component(
-        r#"(component
-            (core module $m (func (export "f") (result i32) i32.const 1))
-            (core instance $i (instantiate $m))
-            (func $f (result u32) (canon lift (core func $i "f")))
-            (export "describe" (func $f))
-            (export "process" (func $f)))"#,
-    );
+    let wrong = exporting(&["describe", "process"]);
     let reason = with_file(wrong).await.refused().reason;
     assert!(reason.contains("does not fit the world `step`") && reason.contains("wit/step.wit"), "{reason}");
 }

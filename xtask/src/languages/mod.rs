@@ -1,0 +1,212 @@
+//! Whether a step can be written in each language that there is a template for: made, built, tested, checked and called as its README says,
+//! with the tools that its build fetches; what each costs; and orders that pass a step of each language, while each of them is swapped.
+
+mod orders;
+mod preview1;
+mod tools;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context, anyhow, ensure};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use serde_json::Value;
+
+use crate::command::{output, run_into};
+use crate::{build, workspace};
+
+pub use tools::prepare;
+
+/// As `millrace new` names them. What is fetched for longest comes first: the others are built meanwhile.
+const LANGUAGES: [&str; 6] = ["c", "python", "javascript", "typescript", "go", "rust"];
+/// What the step of a template says of the job of that template: a quarter of the limit.
+const SCORE: f64 = 0.25;
+/// Calls of a step whose times are compared.
+const CALLS: usize = 9;
+/// The columns of what a step costs.
+const COSTS: &str = "| language | first build | again | file | compiled by the host | loaded from its cache | first call | p50 | memory of a call |\n|---|---|---|---|---|---|---|---|---|";
+
+/// Which ones to make.
+#[derive(Args)]
+pub struct Options {
+    /// Names of languages, as `millrace new` takes them; all without any.
+    #[arg(value_parser = PossibleValuesParser::new(LANGUAGES))]
+    names: Vec<String>,
+}
+
+/// What a step costs, in the units of [`COSTS`].
+struct Cost {
+    language: String,
+    first_build_seconds: f64,
+    later_build_seconds: f64,
+    megabytes: f64,
+    compile_seconds: f64,
+    load_seconds: f64,
+    first_call_milliseconds: f64,
+    call_milliseconds: f64,
+    call_megabytes: f64,
+}
+
+/// Makes a step in each language, one after the other so that the times are its own, and prints what each costs.
+pub fn languages(options: &Options) -> anyhow::Result<()> {
+    tools::ensure_python()?;
+    let program = build::host(build::Profile::Dev)?;
+    let folder = folder()?;
+    let mut costs = Vec::new();
+    for language in LANGUAGES.iter().filter(|language| options.names.is_empty() || options.names.iter().any(|name| name == *language)) {
+        println!("Making a step in {language}");
+        costs.push(make(&program, &folder, language)?);
+    }
+    print(costs);
+    println!("They are in {}", workspace::shown(&folder));
+    Ok(())
+}
+
+/// Makes a step in each language, several at once, and has orders pass all of them. Everything is in `target/languages`.
+pub fn check() -> anyhow::Result<()> {
+    tools::ensure_python()?;
+    let program = build::host(build::Profile::Dev)?;
+    let folder = folder()?;
+    // What an earlier machine knew of its steps.
+    remove(&folder.join("data"))?;
+    print(make_all(&program, &folder)?);
+    let passed = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(orders::pass(&program, &folder));
+    passed.with_context(|| format!("the log is in {}", folder.display()))
+}
+
+fn folder() -> anyhow::Result<PathBuf> {
+    let folder = workspace::target().join("languages");
+    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be created", folder.display()))?;
+    Ok(folder)
+}
+
+/// As many at once as there are processors, and two at least: part of the time each waits for what it fetches.
+fn make_all(program: &Path, folder: &Path) -> anyhow::Result<Vec<Cost>> {
+    let workers = thread::available_parallelism().map_or(2, |processors| processors.get().clamp(2, LANGUAGES.len()));
+    let next = AtomicUsize::new(0);
+    let work = || -> anyhow::Result<Vec<Cost>> {
+        let mut costs = Vec::new();
+        while let Some(language) = LANGUAGES.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let begun = Instant::now();
+            costs.push(make(program, folder, language)?);
+            println!("{language}: made, built, tested, checked and called in {:.0} s", begun.elapsed().as_secs_f64());
+        }
+        Ok(costs)
+    };
+    thread::scope(|scope| {
+        let working: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let made = working.into_iter().map(|worker| worker.join().map_err(|_| anyhow!("a worker panicked"))?);
+        // All of them are waited for, whichever has failed.
+        made.collect::<Vec<anyhow::Result<_>>>()
+            .into_iter()
+            .collect::<anyhow::Result<Vec<_>>>()
+            .map(|costs| costs.into_iter().flatten().collect())
+    })
+}
+
+fn name(language: &str) -> String {
+    format!("in-{language}")
+}
+
+fn file(folder: &Path, language: &str) -> PathBuf {
+    folder.join(name(language)).join(format!("{}.wasm", name(language)))
+}
+
+/// What the README of a template says, as far as nothing has to run for it. What its tools write is in a log beside it.
+fn make(program: &Path, folder: &Path, language: &str) -> anyhow::Result<Cost> {
+    make_in(program, folder, language).with_context(|| format!("a step in {language}"))
+}
+
+fn make_in(program: &Path, folder: &Path, language: &str) -> anyhow::Result<Cost> {
+    let name = name(language);
+    let (made, built, log) = (folder.join(&name), file(folder, language), folder.join(format!("{name}.log")));
+    remove(&made)?;
+    fs::write(&log, "").with_context(|| format!("{} cannot be written", log.display()))?;
+    run_into(Command::new(program).args(["new", &name, "--lang", language, "--in"]).arg(folder), &log)?;
+    let build = || -> anyhow::Result<f64> {
+        let begun = Instant::now();
+        run_into(&mut tools::script(&made.join("build.sh"), program)?, &log)?;
+        Ok(begun.elapsed().as_secs_f64())
+    };
+    let (first_build_seconds, later_build_seconds) = (build()?, build()?);
+    run_into(&mut tools::script(&made.join("test.sh"), program)?, &log)?;
+    if language == "rust" {
+        preview1::check(program, &made, &name, &log)?;
+    }
+    // That of the machine, which then starts with what was compiled here.
+    let cache = folder.join("data/components-cache");
+    let judge = || -> anyhow::Result<(Value, f64)> {
+        let begun = Instant::now();
+        let checked = output(Command::new(program).arg("check").arg(&built).arg("--cache").arg(&cache).args(["--output", "json"]))?;
+        Ok((serde_json::from_str(&checked).context("the judgement is no JSON")?, begun.elapsed().as_secs_f64()))
+    };
+    let ((checked, _), (_, load_seconds)) = (judge()?, judge()?);
+    let mut times = Vec::new();
+    let mut bytes = 0.0;
+    for _ in 0..CALLS {
+        let mut call = Command::new(program);
+        call.arg("call").arg(&built).arg("--input").arg(made.join("job.json")).arg("--cache").arg(&cache).args(["--output", "json"]);
+        let called: Value = serde_json::from_str(&output(&mut call)?).context("the answer is no JSON")?;
+        ensure_answers(&called, &name)?;
+        times.push(called["seconds"].as_f64().context("the answer has no time")? * 1_000.0);
+        bytes = called["memoryBytes"].as_f64().context("the answer has no memory")?;
+    }
+    let first_call_milliseconds = times[0];
+    times.sort_by(f64::total_cmp);
+    Ok(Cost {
+        language: language.to_owned(),
+        first_build_seconds,
+        later_build_seconds,
+        megabytes: checked["bytes"].as_f64().context("the judgement has no size")? / 1e6,
+        compile_seconds: checked["compileSeconds"].as_f64().context("the judgement has no time")?,
+        load_seconds,
+        first_call_milliseconds,
+        call_milliseconds: times[times.len() / 2],
+        call_megabytes: bytes / f64::from(1 << 20),
+    })
+}
+
+/// The answer to the job of the template.
+fn ensure_answers(called: &Value, name: &str) -> anyhow::Result<()> {
+    ensure!(called["results"]["score"] == SCORE && called["results"]["checked_by"] == name, "the step answers {called:#}");
+    Ok(())
+}
+
+impl Cost {
+    fn row(&self) -> String {
+        format!(
+            "| {} | {:.1} s | {:.1} s | {:.2} MB | {:.1} s | {:.0} ms | {:.1} ms | {:.1} ms | {:.1} MB |",
+            self.language,
+            self.first_build_seconds,
+            self.later_build_seconds,
+            self.megabytes,
+            self.compile_seconds,
+            self.load_seconds * 1_000.0,
+            self.first_call_milliseconds,
+            self.call_milliseconds,
+            self.call_megabytes,
+        )
+    }
+}
+
+fn print(mut costs: Vec<Cost>) {
+    costs.sort_by(|one, other| one.language.cmp(&other.language));
+    println!("{COSTS}");
+    costs.iter().for_each(|cost| println!("{}", cost.row()));
+}
+
+fn remove(folder: &Path) -> anyhow::Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("{} cannot be removed", folder.display()))?;
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+}
