@@ -23,6 +23,8 @@ mod files;
 mod grants;
 #[path = "runtime/identity.rs"]
 mod identity;
+#[path = "runtime/keeping.rs"]
+mod keeping;
 #[path = "runtime/kept.rs"]
 mod kept;
 #[path = "runtime/replays.rs"]

@@ -25,6 +25,7 @@ mod edge;
 mod kafka;
 #[path = "../kafka_broker/mod.rs"]
 mod kafka_broker;
+mod keeping;
 mod limits;
 mod observability;
 mod operator;

@@ -9,6 +9,7 @@ mod commits;
 mod durable;
 mod finished;
 mod holds;
+mod kv;
 mod ledger;
 mod outbox;
 mod registry;
@@ -126,6 +127,11 @@ on_each_store! {
         an_instance_is_hurried_and_its_runs_that_were_set_aside_get_another_chance,
         instances_are_found_by_what_they_are,
         pages_of_what_is_sought_have_no_gap_and_no_repetition;
+    kv:
+        what_components_keep_is_written_with_a_commit_or_not_at_all,
+        what_is_added_at_once_is_never_lost,
+        sizes_and_entries_are_those_of_each_owner,
+        what_is_kept_about_an_instance_goes_with_it_and_is_kept_nowhere_else;
     finished:
         finished_instances_are_old_when_nothing_has_gone_on_for_long,
         an_instance_stays_while_an_event_of_its_time_waits,
