@@ -55,17 +55,20 @@ async fn start(dir: &Path) -> anyhow::Result<Arc<Runtime>> {
         given: Vec::new(),
         capabilities: Capabilities::default(),
         limits: Limits::default(),
+        after: Vec::new(),
     };
     let settings =
         Settings { cache_dir: dir.join("cache"), compiler: PathBuf::from(env!("CARGO_BIN_EXE_millrace")), max_concurrent_runs: 64 };
     let remember = Arc::new(|_, _| async { Ok(()) }.boxed());
+    let kv = Arc::new(GivenKv::default());
     let components = vec![component("tiny"), component("hostile")];
-    Runtime::start(settings, components, HashMap::new(), Vec::new(), remember, Clock::system()).await
+    Runtime::start(settings, components, HashMap::new(), Vec::new(), (remember, kv), Clock::system()).await
 }
 
 fn job(mode: &str, timeout: Duration) -> Job {
     Job {
         workflow: "order-processing".into(),
+        kind: "orders".into(),
         instance_id: "order-0192f0c1".into(),
         step: "step-payment".into(),
         transition: "start_payment".into(),

@@ -25,6 +25,8 @@ mod files;
 mod grants;
 #[path = "runtime/identity.rs"]
 mod identity;
+#[path = "runtime/keeping.rs"]
+mod keeping;
 #[path = "runtime/kept.rs"]
 mod kept;
 #[path = "runtime/replays.rs"]

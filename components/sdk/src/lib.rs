@@ -35,6 +35,21 @@ pub mod reversible {
     pub use exports::millrace::step::settlement::{Effect, Guest as Settlement};
 }
 
+#[expect(missing_docs, reason = "generated; the docs are in the WIT file")]
+pub mod second_bindings {
+    //! Generated from `wit/0.2/step.wit`. A job and its answers are those of 0.1.
+    wit_bindgen::generate!({
+        path: "../../wit/0.2",
+        world: "step",
+        pub_export_macro: true,
+        default_bindings_module: "step_sdk::second_bindings",
+        additional_derives: [PartialEq],
+        with: {
+            "millrace:step/types@0.2.0": crate::bindings::millrace::step::types,
+        },
+    });
+}
+
 pub mod answer;
 pub mod clock;
 pub mod derive;
@@ -43,6 +58,7 @@ pub mod http;
 pub mod input;
 pub mod log;
 pub mod schema;
+pub mod second;
 pub mod simulate;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;

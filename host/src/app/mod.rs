@@ -11,6 +11,7 @@ mod gauges;
 mod health;
 mod live;
 mod parts;
+mod state;
 mod turns;
 
 use std::net::SocketAddr;

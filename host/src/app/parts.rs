@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
 
 use super::backlogs::Backlogs;
+use super::state::StoredState;
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::config::Environment;
@@ -342,6 +343,7 @@ async fn runtime(
         .filter(|handler| handler.stock_field.is_some())
         .map(|handler| (handler.name.clone(), stock::service(Arc::clone(&store.stock), generation.clone())))
         .collect();
+    let kv = Arc::new(StoredState(Arc::clone(&store.resources)));
     let good = store.operations.components().await?;
     let remembering: Arc<dyn Operations> = Arc::clone(&store.operations);
     let remember = Arc::new(move |component: String, digest: String| -> BoxFuture<'static, anyhow::Result<()>> {
@@ -355,7 +357,7 @@ async fn runtime(
             Ok(())
         })
     });
-    Runtime::start(settings, plan.components.clone(), services, good, remember, surroundings.clock.clone()).await
+    Runtime::start(settings, plan.components.clone(), services, good, (remember, kv), surroundings.clock.clone()).await
 }
 
 /// What checks tokens: that of the accounts, or one which knows what was heard of those that another process keeps.

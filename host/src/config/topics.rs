@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::context::Context;
+use super::context::{At, Context};
 use super::module_type::ModuleType as _;
 use super::modules::auth_jwt::AuthJwt;
+use super::modules::dynamic_component::{DynamicComponent, EventSettings};
 use crate::plan::AccountTopics;
 
 /// Types of modules that bring events. A process has one of them at most.
@@ -20,6 +21,20 @@ pub(super) fn consumed<'d>(context: &Context<'d>) -> Vec<(String, &'d str)> {
     named
 }
 
+/// Every place that declares business events of a component, with its pointer and topic.
+pub(super) fn declared<'d>(context: &Context<'d>) -> Vec<(String, &'d str)> {
+    let components = context.all::<DynamicComponent>().into_iter();
+    let of_one = |(at, component): (At<'d>, &'d DynamicComponent)| {
+        let events = component.capabilities.events.iter().enumerate();
+        let named = move |(i, event): (usize, &'d EventSettings)| {
+            let key = if event.topic.is_some() { "topic" } else { "type" };
+            (at.setting(&format!("capabilities/events/{i}/{key}")), event.topic())
+        };
+        events.map(named).collect::<Vec<_>>()
+    };
+    components.flat_map(of_one).collect()
+}
+
 /// Topics of accounts, and whether this process keeps them.
 pub(super) fn of_accounts(context: &Context<'_>) -> Option<(AccountTopics, bool)> {
     let (_, settings) = context.first::<AuthJwt>()?;
@@ -29,7 +44,7 @@ pub(super) fn of_accounts(context: &Context<'_>) -> Option<(AccountTopics, bool)
     Some((settings.topics()?, keeps))
 }
 
-/// All topics, each once: those that the bus lists itself, those that somebody asks for, and those of accounts.
+/// All topics, each once: those that the bus lists itself, those that somebody asks for, those of business events, and those of accounts.
 pub(super) fn all(context: &Context<'_>, listed: &[String]) -> Vec<String> {
     let mut seen = HashSet::new();
     let of_accounts = match of_accounts(context) {
@@ -38,6 +53,7 @@ pub(super) fn all(context: &Context<'_>, listed: &[String]) -> Vec<String> {
         None => vec![],
     };
     let asked_for = consumed(context).into_iter().map(|(_, topic)| topic);
-    let named = listed.iter().map(String::as_str).chain(asked_for).chain(of_accounts.iter().map(String::as_str));
+    let declared = declared(context).into_iter().map(|(_, topic)| topic);
+    let named = listed.iter().map(String::as_str).chain(asked_for).chain(declared).chain(of_accounts.iter().map(String::as_str));
     named.filter(|topic| !topic.is_empty() && seen.insert(*topic)).map(str::to_owned).collect()
 }

@@ -7,10 +7,11 @@ use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::attempt::{attempt, guest_job, terms};
+use super::attempt::{attempt, guest_job, own_of_attempt, terms};
 use super::components::Runtime;
 use super::guest::Granted;
 use super::guest_log::Speaker;
+use super::kv::{GivenKv, KvSource};
 use super::loader::Found;
 use super::sandbox::Terms;
 use super::slot::{Candidate, Slot, Version};
@@ -66,7 +67,11 @@ impl Runtime {
         let _place = self.place(component, true).await;
         let began = Instant::now();
         let terms = terms(&slot, &version, &job);
-        let terms = Terms { granted: Arc::default(), deck: tape.map(Deck::playing), ..terms };
+        // It finds an empty state, unless the tape has one, and what it writes is seen by nobody.
+        let empty: Arc<dyn KvSource> = Arc::new(GivenKv::default());
+        let own = own_of_attempt(&slot, &version, (&job.kind, &job.instance_id), &empty);
+        let granted = Arc::new(Granted { secrets: slot.granted.secrets.clone(), ..Granted::default() });
+        let terms = Terms { granted, own, deck: tape.map(Deck::playing), ..terms };
         let job = guest_job(&self.clock, job, slot.config_for(step_config));
         let (report, _) = attempt(&self.sandbox, &version, terms, &job, began).await;
         Ok(report.map(|answer| answer.unwrap_or_else(Verdict::Transient)))
@@ -85,9 +90,13 @@ impl Runtime {
         let (instance, step) = (job.instance_id.clone(), job.step.clone());
         let speaker = Speaker { component: slot.name(), digest: Arc::clone(&version.digest), instance, step };
         let config = slot.settings.capabilities.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-        let granted = Arc::new(Granted { config, ..Granted::default() });
-        let deck = Some(Deck::playing(tape.clone()));
-        let terms = Terms { speaker, limits: &slot.settings.limits, granted, wall: *wall, traceparent: None, deck, keeps_lines: false };
+        let granted = Arc::new(Granted { config, secrets: slot.granted.secrets.clone(), ..Granted::default() });
+        let (deck, contract) = (Some(Deck::playing(tape.clone())), version.contract());
+        // What it reads of its state is on the tape.
+        let empty: Arc<dyn KvSource> = Arc::new(GivenKv::default());
+        let own = own_of_attempt(&slot, &version, ("", recording.instance()), &empty);
+        let limits = &slot.settings.limits;
+        let terms = Terms { speaker, limits, granted, wall: *wall, traceparent: None, deck, keeps_lines: false, own, contract };
         Ok(Said::of(&self.sandbox.process(&version.pre, terms, job).await.answer))
     }
 

@@ -1,5 +1,6 @@
 //! Loads components as a start would, without keeping or running anything: what `millrace validate` asks.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use anyhow::anyhow;
 
 use super::ComponentSettings;
 use super::engine::{self, Ticker};
+use super::fitting::clash;
 use super::guest::linker;
 use super::loader::{Found, Loader};
 use super::sandbox::Sandbox;
@@ -32,14 +34,23 @@ pub async fn check(compiler: PathBuf, components: Vec<ComponentSettings>, clock:
     let _ticker = Ticker::start(&engine)?;
     let sandbox = Arc::new(Sandbox::new(engine.clone(), clock.clone()));
     let loader = Loader::new(compiler, engine.clone(), None, sandbox, clock);
-    let mut rejected = Vec::new();
+    let (mut rejected, mut taken) = (Vec::new(), BTreeMap::new());
     for settings in components {
         let linker = linker(&engine, &settings.capabilities)
             .map_err(|error| anyhow!("component '{}' cannot be linked: {error:#}", settings.name))?;
         // Nothing is called, so nothing is granted.
-        let slot = Slot::new(settings, Arc::default(), linker, 1);
-        if let Found::Refused(refusal) = loader.look_at_file(&slot).await {
-            rejected.push(Rejected { module: slot.settings.name.clone(), reason: refusal.reason });
+        let slot = Arc::new(Slot::new(settings, Arc::default(), linker, 1));
+        let name = slot.settings.name.clone();
+        match loader.look_at_file(&slot).await {
+            Found::Refused(refusal) => rejected.push(Rejected { module: name, reason: refusal.reason }),
+            Found::Version(version) => match clash(&taken, &slot, &version) {
+                Some(why) => rejected.push(Rejected { module: name, reason: format!("'{}' {why}", slot.settings.source.display()) }),
+                None => {
+                    slot.serve((*version).clone());
+                    taken.insert(name, slot);
+                }
+            },
+            Found::Same | Found::StillRefused => {}
         }
     }
     Ok(rejected)

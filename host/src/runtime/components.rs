@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
@@ -11,17 +11,19 @@ use futures::future::{BoxFuture, join_all};
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, broadcast};
 
-use super::attempt::{attempt, guest_job, terms};
+use super::attempt::{attempt, guest_job, own_of_attempt, terms, unserved};
 use super::code_cache::CodeCache;
 use super::engine::{self, MAX_RUNS, Ticker};
+use super::fitting::clash;
 use super::guest::{Granted, linker};
+use super::kv::KvSource;
 use super::loader::{Found, Loader};
 use super::outgoing::Outgoing;
 use super::places::{Crowd, Places, Taken};
-use super::sandbox::Sandbox;
+use super::sandbox::{Sandbox, Terms};
 use super::slot::{Candidate, Slot, Version};
 use super::text::short;
-use super::{ActiveVersion, Compilation, ComponentSettings, InProcess, Job, Refusal, Report, Settings, SwapEvent, Used, Verdict};
+use super::{ActiveVersion, Compilation, ComponentSettings, InProcess, Job, Refusal, Report, Settings, SwapEvent, Verdict};
 use crate::clock::Clock;
 use crate::crash_point;
 
@@ -77,6 +79,10 @@ pub struct Runtime {
     /// The components have been exchanged.
     pub(super) exchanged: Notify,
     pub(super) remember: Remember,
+    /// Where the state of components is.
+    pub(super) kv: Arc<dyn KvSource>,
+    /// Held while a version takes its place, so that two which do not fit each other do not come at once.
+    pub(super) fitting: tokio::sync::Mutex<()>,
     pub(super) events: broadcast::Sender<SwapEvent>,
     _ticker: Ticker,
 }
@@ -84,7 +90,7 @@ pub struct Runtime {
 impl Runtime {
     /// Loads every component: from its file, or, where that is bad, from the copy of its last good version, named by `good`
     /// (component, digest). One without any version does not stop the start; [`Runtime::status`] says why. `services` are the modules
-    /// that components may call, by name.
+    /// that components may call, by name; `kv` is where their committed state is read.
     ///
     /// # Errors
     /// The engine does not start, the private folder cannot be made, or grants cannot be used (all of them are named).
@@ -93,7 +99,7 @@ impl Runtime {
         components: Vec<ComponentSettings>,
         services: HashMap<String, InProcess>,
         good: Vec<(String, String)>,
-        remember: Remember,
+        (remember, kv): (Remember, Arc<dyn KvSource>),
         clock: Clock,
     ) -> anyhow::Result<Arc<Self>> {
         let runs = settings.max_concurrent_runs;
@@ -108,7 +114,9 @@ impl Runtime {
         let places = Places::new(runs, slots.len());
         let (events, _) = broadcast::channel(MAX_EVENTS);
         let slots = ArcSwap::from_pointee(Slots { named: slots, leaving: BTreeMap::new() });
-        let runtime = Arc::new(Self { clock, places, sandbox, loader, slots, services, exchanged, remember, events, _ticker: ticker });
+        let fitting = tokio::sync::Mutex::default();
+        let runtime = Self { clock, places, sandbox, loader, slots, services, exchanged, remember, kv, fitting, events, _ticker: ticker };
+        let runtime = Arc::new(runtime);
         let good: HashMap<String, String> = good.into_iter().collect();
         join_all(runtime.slots().iter().map(|slot| runtime.load_at_start(slot, good.get(&slot.settings.name)))).await;
         runtime.tidy().await;
@@ -165,7 +173,8 @@ impl Runtime {
         let Some(version) = candidate.map(Candidate::version).or_else(|| slot.serving()) else {
             return unserved(called, Verdict::Transient(without_version(&slot)));
         };
-        let terms = terms(&slot, &version, &job);
+        let own = own_of_attempt(&slot, &version, (&job.kind, &job.instance_id), &self.kv);
+        let terms = Terms { own, ..terms(&slot, &version, &job) };
         let job = guest_job(&self.clock, job, slot.config_for(step_config));
         let (report, _) = attempt(&self.sandbox, &version, terms, &job, called).await;
         let digest = short(&version.digest);
@@ -257,6 +266,10 @@ impl Runtime {
             Some(ready) => ready,
             None => self.loader.take_copy(&slot, digest).await.map_err(|reason| anyhow!("component '{component}': {reason}"))?,
         };
+        let _fitting = self.fitting.lock().await;
+        if let Some(why) = clash(&self.slots.load().named, &slot, &version) {
+            return Err(anyhow!("component '{component}': version {digest} {why}"));
+        }
         self.swap(&slot, &version, began).await
     }
 
@@ -306,6 +319,12 @@ impl Runtime {
             Found::Same => slot.forgive(),
             Found::StillRefused => {}
             Found::Version(version) => {
+                let _fitting = self.fitting.lock().await;
+                if let Some(why) = clash(&self.slots.load().named, slot, &version) {
+                    // Another version of the other one may fit: it is looked at again.
+                    self.refused(slot, Refusal { digest: None, reason: format!("'{}' {why}", slot.settings.source.display()) });
+                    return false;
+                }
                 if let Err(error) = self.swap(slot, &version, began).await {
                     self.refused(slot, Refusal { digest: None, reason: format!("{error:#}") });
                     return false;
@@ -371,22 +390,6 @@ pub(super) fn not_configured(component: &str) -> String {
     format!("there is no component '{component}' in the configuration")
 }
 
-/// Of a call that was not made.
-pub(super) fn unserved<T>(called: Instant, verdict: T) -> Report<T> {
-    Report {
-        verdict,
-        digest: String::new(),
-        wall: called.elapsed(),
-        overhead: Duration::ZERO,
-        limit: None,
-        lines_dropped: false,
-        refused: None,
-        answered: false,
-        used: Used::default(),
-        recording: None,
-    }
-}
-
 /// What is needed of each component to load and run it, by name.
 ///
 /// # Errors
@@ -424,10 +427,11 @@ pub(super) fn slot(
     engine: &wasmtime::Engine,
 ) -> Result<Slot, Unlinked> {
     let name = &settings.name;
-    let http = Outgoing::resolve(&settings.capabilities.http, services)
+    let http = Outgoing::resolve(&settings.capabilities, services)
         .map_err(|found| Unlinked::Grants(found.into_iter().map(|problem| format!("component '{name}': {problem}")).collect()))?;
     let config = settings.capabilities.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     let linker = linker(engine, &settings.capabilities)
         .map_err(|error| Unlinked::Other(anyhow!("component '{name}' cannot be linked: {error:#}")))?;
-    Ok(Slot::new(settings, Arc::new(Granted { http, config }), linker, number))
+    let secrets = settings.capabilities.secrets.iter().map(|secret| secret.name.clone()).collect();
+    Ok(Slot::new(settings, Arc::new(Granted { http, config, secrets }), linker, number))
 }

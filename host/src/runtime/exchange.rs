@@ -11,6 +11,7 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, try_join_all};
 
 use super::components::{Runtime, Slots, Unlinked, slot};
+use super::fitting::clash;
 use super::loader::Found;
 use super::slot::Slot;
 use super::{ComponentSettings, SwapEvent};
@@ -54,6 +55,10 @@ impl Runtime {
         }
         anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
         try_join_all(changed.iter().map(|slot| self.load_aside(slot))).await?;
+        for slot in named.values() {
+            let clash = slot.serving().and_then(|version| clash(&named, slot, &version));
+            anyhow::ensure!(clash.is_none(), "component '{}' {}", slot.settings.name, clash.unwrap_or_default());
+        }
         Ok(Arranged { named, changed, began })
     }
 

@@ -2,6 +2,9 @@
 //!
 //! A [`Guest`] lives for one run. Everything a component can reach goes through it, so every call is counted here.
 
+mod second;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,6 +14,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use super::alongside::Own;
 use super::bindings::step;
 use super::budget::{Limit, Meter};
 use super::guest_log::{GuestLog, Output};
@@ -33,6 +37,8 @@ pub(super) struct Granted {
     pub http: Outgoing,
     /// Values it may read.
     pub config: WasiConfigVariables,
+    /// Names of the secrets that it may have filled in.
+    pub secrets: BTreeSet<String>,
 }
 
 /// The host's side of one run.
@@ -54,6 +60,8 @@ pub(super) struct Guest {
     http: WasiHttpCtx,
     /// Services it may call.
     pub outgoing: Outgoing,
+    /// What it has of its own, and wants done with its answer.
+    pub own: Own,
     granted: Arc<Granted>,
     calls: u32,
     most_calls: u32,
@@ -85,6 +93,7 @@ impl Guest {
             deck,
             http,
             outgoing: granted.http.for_a_run(),
+            own: Own::default(),
             granted,
             calls: 0,
             most_calls: limits.host_calls,
@@ -207,6 +216,7 @@ pub(super) fn linker(engine: &Engine, capabilities: &Capabilities) -> wasmtime::
             WasiConfig::from(&guest.granted.config)
         })?;
     }
+    second::add_to_linker(&mut linker, capabilities)?;
     Ok(linker)
 }
 

@@ -11,6 +11,7 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
+use super::bindings::second::millrace::step::log as second;
 use super::bindings::step::millrace::step::log::{Host, Level};
 use super::bindings::step::millrace::step::types;
 use super::text::tamed;
@@ -76,6 +77,18 @@ impl Host for GuestLog {
 }
 
 impl types::Host for GuestLog {}
+
+impl second::Host for GuestLog {
+    fn write(&mut self, level: second::Level, message: String) -> wasmtime::Result<()> {
+        let level = match level {
+            second::Level::Debug => Level::Debug,
+            second::Level::Info => Level::Info,
+            second::Level::Warn => Level::Warn,
+            second::Level::Error => Level::Error,
+        };
+        Host::write(self, level, message)
+    }
+}
 
 #[derive(Debug)]
 struct Lines {

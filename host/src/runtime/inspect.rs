@@ -21,9 +21,51 @@ const MAX_NESTED: u32 = 8;
 /// Imports and exports of the component itself.
 const MAX_NAMES: usize = 256;
 
-/// The package that this host offers, as in `wit/step.wit`.
+/// The package that this host offers, and its versions, as in `wit/step.wit` and `wit/0.2/step.wit`.
 const PACKAGE: &str = "millrace:step";
-const VERSION: &str = "0.1.0";
+const VERSIONS: &str = "0.1.0 and 0.2.0";
+const VERSIONS_OR: &str = "0.1.0 or 0.2.0";
+
+/// The version of the contract that a component was built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contract {
+    /// 0.1, see `wit/step.wit`.
+    First,
+    /// 0.2, see `wit/0.2/step.wit`.
+    Second,
+}
+
+impl Contract {
+    /// Its version, for example `0.1.0`.
+    #[must_use]
+    pub fn version(self) -> &'static str {
+        match self {
+            Self::First => "0.1.0",
+            Self::Second => "0.2.0",
+        }
+    }
+
+    /// Where it is written.
+    pub(super) fn file(self) -> &'static str {
+        match self {
+            Self::First => "wit/step.wit",
+            Self::Second => "wit/0.2/step.wit",
+        }
+    }
+
+    /// That of an interface of the package, of whatever patch version.
+    fn of(version: &str) -> Option<Self> {
+        [Self::First, Self::Second].into_iter().find(|own| version.rsplit_once('.').map(|(start, _)| start) == own.version().get(..3))
+    }
+
+    /// Interfaces of the package that a component may import.
+    fn imports(self) -> &'static [&'static str] {
+        match self {
+            Self::First => &["log", "types"],
+            Self::Second => &["log", "types", "about", "config", "kv", "events", "secrets"],
+        }
+    }
+}
 
 /// Interfaces of WASI 0.2 that are always there, and are empty or refuse every call: a program's standard library needs them to start.
 const ALWAYS: &[&str] = &[
@@ -70,7 +112,15 @@ pub(super) struct Outline {
 impl Outline {
     /// Whether the effect of a run can be found out and undone, of whatever patch version of the package the interface is.
     pub fn is_reversible(&self) -> bool {
-        self.exports.iter().any(|name| name.strip_prefix("millrace:step/settlement@").is_some_and(|version| version.starts_with("0.1.")))
+        let versions = self.exports.iter().filter_map(|name| name.strip_prefix("millrace:step/settlement@"));
+        versions.filter_map(Contract::of).any(|contract| contract == self.contract())
+    }
+
+    /// What the component was built for: the later one, if parts of it were built for both.
+    pub fn contract(&self) -> Contract {
+        let own = self.imports.iter().chain(&self.exports).filter(|name| name.starts_with("millrace:step/"));
+        let mut versions = own.filter_map(|name| Contract::of(name.split_once('@')?.1));
+        versions.find(|contract| *contract == Contract::Second).unwrap_or(Contract::First)
     }
 }
 
@@ -262,7 +312,7 @@ pub(super) fn misfits(outline: &Outline, module: &str, capabilities: &Capabiliti
         let exports = if outline.exports.is_empty() { "nothing".to_owned() } else { listed(&outline.exports) };
         let missing = missing.join("` and `");
         found.push(format!(
-            "does not export `{missing}` (it exports {exports}): implement the world `step` of {PACKAGE}@{VERSION}, see wit/step.wit of this host"
+            "does not export `{missing}` (it exports {exports}): implement the world `step` of {PACKAGE}@{VERSIONS_OR}, see `millrace wit`"
         ));
     }
     found
@@ -271,7 +321,7 @@ pub(super) fn misfits(outline: &Outline, module: &str, capabilities: &Capabiliti
 fn import_misfit(name: &str, module: &str, capabilities: &Capabilities) -> Option<String> {
     let (interface, version) = name.split_once('@').map_or((name, None), |(interface, version)| (interface, Some(version)));
     if let Some(own) = interface.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/')) {
-        return own_misfit(own, version);
+        return own_misfit(own, version, module, capabilities);
     }
     if interface.starts_with("wasi:config/") {
         return config_misfit(interface, version, module, capabilities);
@@ -287,21 +337,35 @@ fn import_misfit(name: &str, module: &str, capabilities: &Capabilities) -> Optio
         "wasi:http/outgoing-handler" | "wasi:http/types" => None,
         known if ALWAYS.contains(&known) => None,
         _ => Some(format!(
-            "imports {name}, which this host does not offer: it offers {PACKAGE}@{VERSION}, WASI 0.2 (cli, clocks, io, random; filesystem and sockets refuse every call), \
+            "imports {name}, which this host does not offer: it offers {PACKAGE}@{VERSIONS}, WASI 0.2 (cli, clocks, io, random; filesystem and sockets refuse every call), \
              and wasi:http and wasi:config where granted"
         )),
     }
 }
 
-fn own_misfit(interface: &str, version: Option<&str>) -> Option<String> {
+fn own_misfit(interface: &str, version: Option<&str>, module: &str, capabilities: &Capabilities) -> Option<String> {
     let version = version.unwrap_or("without a version");
-    if !version.starts_with("0.1.") {
+    let Some(contract) = Contract::of(version) else {
         return Some(format!(
-            "was built for {PACKAGE}@{version}, and this host offers {PACKAGE}@{VERSION}: rebuild it with wit/step.wit of this host"
+            "was built for {PACKAGE}@{version}, and this host offers {PACKAGE}@{VERSIONS}: rebuild it with what `millrace wit` of this host prints"
+        ));
+    };
+    if !contract.imports().contains(&interface) {
+        let (own, file) = (contract.version(), contract.file());
+        return Some(format!(
+            "imports {PACKAGE}/{interface}@{version}, which {PACKAGE}@{own} of this host does not have: rebuild it with {file} of this host"
         ));
     }
-    (!["log", "types"].contains(&interface)).then(|| {
-        format!("imports {PACKAGE}/{interface}@{version}, which {PACKAGE}@{VERSION} of this host does not have: rebuild it with wit/step.wit of this host")
+    let (is_granted, how) = match interface {
+        "kv" => (capabilities.kv.is_some(), "write `capabilities: {kv: {}}` to let it keep a state"),
+        "events" => (!capabilities.events.is_empty(), "declare the events that it may publish there"),
+        "secrets" => (!capabilities.secrets.is_empty(), "name the secrets that are filled into its requests there"),
+        _ => (true, ""),
+    };
+    (!is_granted).then(|| {
+        format!(
+            "imports {PACKAGE}/{interface}, but `capabilities.{interface}` of module '{module}' grants nothing: {how}, or build it without"
+        )
     })
 }
 

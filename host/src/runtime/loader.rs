@@ -13,13 +13,14 @@ use serde_json::Value;
 use wasmtime::Engine;
 
 use super::answer::object;
-use super::bindings::{Description, ReversibleStepPre, StepPre};
+use super::bindings::Description;
 use super::code_cache::CodeCache;
 use super::compile::{Compiler, Unfit};
-use super::guest::Guest;
+use super::contract::{ReversiblePre, StepPre};
 use super::guest_log::Speaker;
-use super::inspect::{self, Flaw};
+use super::inspect::{self, Contract, Flaw};
 use super::sandbox::Sandbox;
+use super::schemas::Schemas;
 use super::slot::{Refusal, Slot, Version};
 use super::source::{Whole, digest, off_thread, read_whole};
 use super::text::tamed;
@@ -189,9 +190,11 @@ impl Loader {
         let began = Instant::now();
         let (component, cached) = self.compiler.compile(bytes, digest).await?;
         self.note(Compilation { component: slot.settings.name.clone(), cached, took: began.elapsed() });
+        let contract = outline.contract();
         let (pre, reversible) = link(slot, &component, outline).map_err(|error| {
             let why = tamed(&format!("{error:#}"), 500);
-            format!("does not fit the world `step` of millrace:step@0.1.0: {why}: rebuild it with wit/step.wit of this host")
+            let (version, file) = (contract.version(), contract.file());
+            format!("does not fit the world `step` of millrace:step@{version}: {why}: rebuild it with {file} of this host")
         })?;
         let speaker = Speaker { component: slot.name(), digest: digest.into(), step: "describe".into(), ..Speaker::default() };
         let described = self
@@ -199,7 +202,10 @@ impl Loader {
             .describe(&pre, speaker, &slot.settings.limits)
             .await
             .map_err(|ended| format!("cannot say what it is: its `describe` {}", ended.text))?;
-        let about = ActiveVersion { reversible: reversible.is_some(), ..self.about(described, digest, bytes.len() as u64)? };
+        let schemas = Schemas::of(&described).map_err(|reason| format!("cannot say what it is: its `describe` {reason}"))?;
+        let [data_schema, answer_schema] = [&schemas.data, &schemas.answer].map(|schema| schema.as_ref().map(|schema| schema.text.clone()));
+        let about = self.about(described, digest, bytes.len() as u64)?;
+        let about = ActiveVersion { reversible: reversible.is_some(), contract, data_schema, answer_schema, ..about };
         self.check_name(slot, &about.name)?;
         check_given(slot, &about.config_schema)?;
         if let Some(kept) = self.kept.clone() {
@@ -208,7 +214,8 @@ impl Loader {
                 .await?
                 .map_err(|error| Unfit::passing(format!("cannot be copied to '{}': {error}", folder.display())))?;
         }
-        Ok(Arc::new(Version { digest: digest.into(), pre, reversible, outline: Arc::new(outline.clone()), about }))
+        let (outline, schemas) = (Arc::new(outline.clone()), Arc::new(schemas));
+        Ok(Arc::new(Version { digest: digest.into(), pre, reversible, outline, schemas, about }))
     }
 
     /// Whether a component that describes itself by this name is the one that its module expects.
@@ -261,7 +268,10 @@ impl Loader {
             name: tamed(&said.name, 128),
             version: tamed(&said.version, 64),
             summary: tamed(&said.summary, 512),
+            contract: Contract::First,
             config_schema: schema,
+            data_schema: None,
+            answer_schema: None,
             reversible: false,
             since: self.clock.now(),
         })
@@ -324,8 +334,9 @@ fn link(
     slot: &Slot,
     component: &wasmtime::component::Component,
     outline: &inspect::Outline,
-) -> wasmtime::Result<(StepPre<Guest>, Option<ReversibleStepPre<Guest>>)> {
+) -> wasmtime::Result<(StepPre, Option<ReversiblePre>)> {
     let linked = slot.linker.instantiate_pre(component)?;
-    let reversible = outline.is_reversible().then(|| ReversibleStepPre::new(linked.clone())).transpose()?;
-    Ok((StepPre::new(linked)?, reversible))
+    let contract = outline.contract();
+    let reversible = outline.is_reversible().then(|| ReversiblePre::new(contract, linked.clone())).transpose()?;
+    Ok((StepPre::new(contract, linked)?, reversible))
 }

@@ -4,6 +4,7 @@
 //! there and fits the world `millrace:step/step`, and runs every attempt in a fresh store with nothing granted that the
 //! operator did not grant. It knows nothing of databases, routes or the state machine: a [`Job`] goes in, a [`Report`] comes out.
 
+mod alongside;
 mod answer;
 mod attempt;
 mod bindings;
@@ -13,23 +14,29 @@ mod check;
 mod code_cache;
 mod compile;
 mod components;
+mod contract;
 mod engine;
 mod exchange;
+mod fitting;
 mod guest;
 mod guest_log;
 mod heard;
 mod inspect;
+mod kv;
 mod loader;
 mod outgoing;
 mod places;
+mod published;
 mod recording;
 mod sandbox;
+mod schemas;
 mod settings;
 mod settlement;
 mod slot;
 mod source;
 mod tape;
 mod text;
+mod typed;
 mod watch;
 mod workbench;
 
@@ -37,6 +44,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub use alongside::Alongside;
 pub use budget::Limit;
 pub use candidates::MAX_COMPONENT_BYTES;
 pub use check::{Rejected, check};
@@ -46,9 +54,14 @@ pub use components::{ComponentStatus, Place, Remember, Runtime};
 pub use engine::MAX_RUNS;
 pub use exchange::Arranged;
 pub use guest_log::Line;
+pub use inspect::Contract;
+pub use kv::{GivenKv, KvChange, KvGrant, KvOp, KvOwner, KvSource};
 pub use places::Crowd;
+pub use published::Published;
 pub use recording::{Recording, Said};
-pub use settings::{Capabilities, ComponentSettings, Credential, Expect, Given, Grant, GrantTarget, Limits, Settings};
+pub use settings::{
+    After, Capabilities, ComponentSettings, Credential, EventGrant, Expect, Given, Grant, GrantTarget, Limits, SecretGrant, Settings,
+};
 pub use slot::{Candidate, Refusal};
 pub use tape::Tape;
 pub use workbench::{Examined, Tried, Workbench};
@@ -58,6 +71,8 @@ pub use workbench::{Examined, Tried, Workbench};
 pub struct Job {
     /// Name of the workflow.
     pub workflow: String,
+    /// Kind of the instance, which is not told to the component.
+    pub kind: String,
     /// Id of the instance.
     pub instance_id: String,
     /// Name of the step.
@@ -139,6 +154,8 @@ pub struct Report<T = Verdict> {
     pub used: Used,
     /// How it was, of an attempt that failed: of one that was neither accepted nor rejected.
     pub recording: Option<Box<Recording>>,
+    /// What is to be committed with it, of an attempt that was accepted or rejected.
+    pub alongside: Alongside,
 }
 
 /// What a run used of its limits.
@@ -176,8 +193,14 @@ pub struct ActiveVersion {
     pub version: String,
     /// What it does.
     pub summary: String,
+    /// What it was built for.
+    pub contract: Contract,
     /// JSON Schema of its config.
     pub config_schema: Value,
+    /// JSON Schema of the data that it reads, if it says that.
+    pub data_schema: Option<Value>,
+    /// JSON Schema of what it answers, if it says that.
+    pub answer_schema: Option<Value>,
     /// It can find out about the effect of a run that gave no answer, and undo it.
     pub reversible: bool,
     /// When it began to serve.

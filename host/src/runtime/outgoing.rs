@@ -20,7 +20,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default
 
 use super::heard::{Answer, Failure};
 use super::tape::Deck;
-use super::{Credential, Grant, GrantTarget, InProcess};
+use super::{Capabilities, Credential, Grant, GrantTarget, InProcess};
 use crate::between::Connector;
 
 /// Bytes of a body that a module of this process gets from a component.
@@ -43,6 +43,40 @@ pub(super) struct Outgoing {
     refused: Arc<OnceLock<String>>,
     /// What services say to the run is recorded here, or played from here.
     pub deck: Option<Deck>,
+    /// What is filled into its requests.
+    secrets: Arc<[Secret]>,
+}
+
+/// What stands for a secret of this name.
+pub(super) fn placeholder(name: &str) -> String {
+    format!("{PLACEHOLDER}{name}}}")
+}
+
+/// How a placeholder begins.
+const PLACEHOLDER: &str = "{millrace-secret:";
+
+/// A secret that goes to some services, in the place of what stands for it.
+struct Secret {
+    placeholder: String,
+    value: String,
+    services: Vec<String>,
+}
+
+/// Fills the secrets into the headers of a request to a service. One that is not granted for it, or is none, is not sent in any form.
+fn filled_in(secrets: &[Secret], service: &str, headers: &mut HeaderMap) -> Result<(), Error> {
+    for (name, value) in headers.iter_mut() {
+        let Some(text) = value.to_str().ok().filter(|text| text.contains(PLACEHOLDER)) else { continue };
+        let granted = secrets.iter().filter(|secret| secret.services.iter().any(|one| one == service));
+        let text = granted.fold(text.to_owned(), |text, secret| text.replace(&secret.placeholder, &secret.value));
+        let filled = HeaderValue::try_from(text.as_str()).ok().filter(|_| !text.contains(PLACEHOLDER));
+        let Some(mut filled) = filled else {
+            tracing::warn!(service, header = %name, "a component put a secret into a request for which `capabilities.secrets` does not grant it");
+            return Err(Error::HttpRequestDenied);
+        };
+        filled.set_sensitive(true);
+        *value = filled;
+    }
+    Ok(())
 }
 
 /// Connections to services by `http`, one for each request.
@@ -71,11 +105,16 @@ impl Outgoing {
     ///
     /// # Errors
     /// Every grant that cannot be used, each with what would be accepted.
-    pub fn resolve(grants: &[Grant], modules: &HashMap<String, InProcess>) -> Result<Self, Vec<String>> {
-        let (good, bad): (Vec<_>, Vec<_>) = grants.iter().map(|grant| resolve_grant(grant, modules)).partition(Result::is_ok);
+    pub fn resolve(capabilities: &Capabilities, modules: &HashMap<String, InProcess>) -> Result<Self, Vec<String>> {
+        let (good, bad): (Vec<_>, Vec<_>) = capabilities.http.iter().map(|grant| resolve_grant(grant, modules)).partition(Result::is_ok);
         let problems: Vec<String> = bad.into_iter().filter_map(Result::err).collect();
         if problems.is_empty() {
-            Ok(Self { services: Arc::new(good.into_iter().flatten().collect()), ..Self::default() })
+            let secrets = capabilities.secrets.iter().map(|secret| Secret {
+                placeholder: placeholder(&secret.name),
+                value: secret.value.clone(),
+                services: secret.services.clone(),
+            });
+            Ok(Self { services: Arc::new(good.into_iter().flatten().collect()), secrets: secrets.collect(), ..Self::default() })
         } else {
             Err(problems)
         }
@@ -83,7 +122,8 @@ impl Outgoing {
 
     /// The same services for one run, of which nothing is known yet.
     pub fn for_a_run(&self) -> Self {
-        Self { services: Arc::clone(&self.services), connector: self.connector.clone(), ..Self::default() }
+        let (services, secrets) = (Arc::clone(&self.services), Arc::clone(&self.secrets));
+        Self { services, secrets, connector: self.connector.clone(), ..Self::default() }
     }
 
     /// Which service did not accept what this process is known by, and what to do; of the first one in this run.
@@ -156,6 +196,7 @@ impl WasiHttpHooks for Outgoing {
         _: Io,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let (services, refused, connector) = (Arc::clone(&self.services), Arc::clone(&self.refused), self.connector.0.clone());
+        let secrets = Arc::clone(&self.secrets);
         if let Some(traceparent) = &self.traceparent {
             request.headers_mut().insert(TRACEPARENT, traceparent.clone());
         }
@@ -171,6 +212,7 @@ impl WasiHttpHooks for Outgoing {
                 return Err(Error::HttpRequestDenied);
             };
             let path = path_of(request.uri())?;
+            filled_in(&secrets, &asked, request.headers_mut())?;
             match &service.target {
                 Target::Url { scheme, authority, prefix } => {
                     let uri = located(scheme.clone(), authority, &format!("{prefix}{path}"))?;

@@ -11,13 +11,15 @@ use tokio::sync::Semaphore;
 use wasmtime::{Engine, Store, Trap};
 use wasmtime_wasi::I32Exit;
 
-use super::bindings::{Description, Effect, Failure, GuestJob, Outcome, ReversibleStepPre, StepPre};
+use super::alongside::{Alongside, Own};
+use super::bindings::{Description, Effect, Failure, GuestJob, Outcome};
 use super::budget::{Limit, Meter, in_lane};
+use super::contract::{ReversiblePre, StepPre};
 use super::guest::{Granted, Guest};
 use super::guest_log::{GuestLog, Line, Speaker};
 use super::tape::Deck;
 use super::text::{MAX_REASON_BYTES, tamed};
-use super::{Limits, Used};
+use super::{Contract, Limits, Used};
 use crate::clock::Clock;
 
 /// Bytes that a component may hand to the host in one call, beside its answer.
@@ -46,6 +48,10 @@ pub(super) struct Terms<'a> {
     pub deck: Option<Deck>,
     /// Its log lines are wanted back.
     pub keeps_lines: bool,
+    /// What it may keep and publish with its answer.
+    pub own: Own,
+    /// What it was built for.
+    pub contract: Contract,
 }
 
 /// Why a run ended without an answer.
@@ -72,6 +78,8 @@ pub(super) struct Ran<T> {
     pub lines: Vec<Line>,
     /// What it found; nothing if it used none of it.
     pub deck: Option<Deck>,
+    /// What it wants done with its answer.
+    pub alongside: Alongside,
 }
 
 impl Sandbox {
@@ -83,15 +91,25 @@ impl Sandbox {
     }
 
     /// Asks a component what it is, with nothing granted, and with the memory that its runs will have.
-    pub async fn describe(&self, pre: &StepPre<Guest>, speaker: Speaker, limits: &Limits) -> Result<Description, Ended> {
+    pub async fn describe(&self, pre: &StepPre, speaker: Speaker, limits: &Limits) -> Result<Description, Ended> {
         let limits = Limits { cpu: DESCRIBE_CPU, host_calls: DESCRIBE_CALLS, ..limits.clone() };
-        let granted = Arc::default();
-        let terms = Terms { speaker, limits: &limits, granted, wall: DESCRIBE_WALL, traceparent: None, deck: None, keeps_lines: false };
+        let (granted, own) = (Arc::default(), Own::default());
+        let terms = Terms {
+            speaker,
+            limits: &limits,
+            granted,
+            wall: DESCRIBE_WALL,
+            traceparent: None,
+            deck: None,
+            keeps_lines: false,
+            own,
+            contract: Contract::First,
+        };
         let mut store = self.store(&terms);
         let meter = Arc::clone(&store.data().meter);
         let asked = async {
-            let step = pre.instantiate_async(&mut store).await?;
-            step.call_describe(&mut store).await
+            let step = pre.instantiate(&mut store).await?;
+            step.describe(&mut store).await
         };
         let answer = self.bounded(asked, &meter, terms.wall).await;
         answer.map_err(|stop| ended(stop, store.data(), &terms))
@@ -103,7 +121,7 @@ impl Sandbox {
     }
 
     /// Has a component do one job. The caller has a place, so that a full pool of the engine means waiting, not failing.
-    pub async fn process(&self, pre: &StepPre<Guest>, terms: Terms<'_>, job: &GuestJob) -> Ran<Result<Outcome, Failure>> {
+    pub async fn process(&self, pre: &StepPre, terms: Terms<'_>, job: &GuestJob) -> Ran<Result<Outcome, Failure>> {
         self.call(&Process(pre), terms, job).await
     }
 
@@ -111,6 +129,7 @@ impl Sandbox {
     pub async fn call<C: Call>(&self, call: &C, terms: Terms<'_>, job: &GuestJob) -> Ran<C::Answer> {
         let start = Instant::now();
         let mut store = self.store(&terms);
+        store.data_mut().own.give(terms.contract, &job.config);
         let meter = Arc::clone(&store.data().meter);
         let mut made = None;
         let run = call.make(&mut store, job, &mut made);
@@ -120,18 +139,20 @@ impl Sandbox {
         let lines_dropped = store.data().log.has_dropped();
         let refused = store.data().outgoing.refused();
         let (used, log, deck) = (store.data().used(), store.data().log.clone(), store.data_mut().deck.take());
+        let alongside = store.data_mut().own.taken();
         drop(store);
         let overhead = made.map_or(Duration::ZERO, |made| made.duration_since(start)) + answered.elapsed();
         // A line without an end was written when the store was dropped.
-        Ran { answer, overhead, lines_dropped, refused, used, lines: log.kept(), deck }
+        Ran { answer, overhead, lines_dropped, refused, used, lines: log.kept(), deck, alongside }
     }
 
     fn store(&self, terms: &Terms<'_>) -> Store<Guest> {
-        let Terms { speaker, limits, granted, wall, traceparent, deck, keeps_lines } = terms;
+        let Terms { speaker, limits, granted, wall, traceparent, deck, keeps_lines, own, .. } = terms;
         let meter = Meter::new(limits.cpu.min(*wall));
         let log = GuestLog::new(speaker.clone(), *keeps_lines);
         let mut guest = Guest::new(self.engine.clone(), (self.clock.clone(), deck.clone()), Arc::clone(granted), limits, meter, log);
         guest.outgoing.traceparent.clone_from(traceparent);
+        guest.own = own.clone();
         let mut store = Store::new(&self.engine, guest);
         store.limiter(|guest| &mut guest.memory);
         store.set_hostcall_fuel(limits.answer_bytes.saturating_add(MAX_CALL_BYTES));
@@ -167,41 +188,41 @@ pub(super) trait Call: Sync {
 }
 
 /// `process`
-pub(super) struct Process<'a>(pub &'a StepPre<Guest>);
+pub(super) struct Process<'a>(pub &'a StepPre);
 
 impl Call for Process<'_> {
     type Answer = Result<Outcome, Failure>;
 
     async fn make(&self, store: &mut Store<Guest>, job: &GuestJob, made: &mut Option<Instant>) -> wasmtime::Result<Self::Answer> {
-        let step = self.0.instantiate_async(&mut *store).await?;
+        let step = self.0.instantiate(store).await?;
         *made = Some(Instant::now());
-        step.call_process(store, job).await
+        step.process(store, job).await
     }
 }
 
 /// `settlement.status`
-pub(super) struct AskStatus(pub ReversibleStepPre<Guest>);
+pub(super) struct AskStatus(pub ReversiblePre);
 
 impl Call for AskStatus {
     type Answer = Result<Effect, Failure>;
 
     async fn make(&self, store: &mut Store<Guest>, job: &GuestJob, made: &mut Option<Instant>) -> wasmtime::Result<Self::Answer> {
-        let step = self.0.instantiate_async(&mut *store).await?;
+        let step = self.0.instantiate(store).await?;
         *made = Some(Instant::now());
-        step.millrace_step_settlement().call_status(store, job).await
+        step.status(store, job).await
     }
 }
 
 /// `settlement.undo`
-pub(super) struct Undo(pub ReversibleStepPre<Guest>);
+pub(super) struct Undo(pub ReversiblePre);
 
 impl Call for Undo {
     type Answer = Result<(), Failure>;
 
     async fn make(&self, store: &mut Store<Guest>, job: &GuestJob, made: &mut Option<Instant>) -> wasmtime::Result<Self::Answer> {
-        let step = self.0.instantiate_async(&mut *store).await?;
+        let step = self.0.instantiate(store).await?;
         *made = Some(Instant::now());
-        step.millrace_step_settlement().call_undo(store, job).await
+        step.undo(store, job).await
     }
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::kv::KvGrant;
+
 /// Settings of the whole runtime.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -36,6 +38,21 @@ pub struct ComponentSettings {
     pub capabilities: Capabilities,
     /// How much it may use.
     pub limits: Limits,
+    /// Where its steps may come after those of other components: what these answer is what it reads.
+    pub after: Vec<After>,
+}
+
+/// A step of a component that may come after one of another component in some machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct After {
+    /// Name of the other component.
+    pub component: String,
+    /// Step of the other component.
+    pub earlier: String,
+    /// Step of this one.
+    pub step: String,
+    /// Name of the workflow.
+    pub workflow: String,
 }
 
 /// A configuration that a component is given.
@@ -63,6 +80,38 @@ pub struct Capabilities {
     pub http: Vec<Grant>,
     /// Values it may read through `wasi:config/store`.
     pub config: Vec<(String, String)>,
+    /// The state that it may have.
+    pub kv: Option<KvGrant>,
+    /// The events that it may publish.
+    pub events: Vec<EventGrant>,
+    /// Secrets that the host fills into its requests.
+    pub secrets: Vec<SecretGrant>,
+}
+
+/// A type of business events that a component may publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventGrant {
+    /// As the component names it, and as it is published.
+    pub event_type: String,
+    /// Where it goes.
+    pub topic: String,
+}
+
+/// A secret that is filled into requests of a component, which never sees it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretGrant {
+    /// As the component names it.
+    pub name: String,
+    /// What is filled in.
+    pub value: String,
+    /// Services to which it goes.
+    pub services: Vec<String>,
+}
+
+impl std::fmt::Debug for SecretGrant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SecretGrant").field("name", &self.name).field("services", &self.services).finish_non_exhaustive()
+    }
 }
 
 /// A service that a component may call, by name.

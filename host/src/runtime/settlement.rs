@@ -5,19 +5,19 @@ use std::time::Instant;
 use serde_json::{Map, Value};
 
 use super::answer::object;
-use super::attempt::{guest_job, report, terms};
-use super::bindings::{Effect, Failure, ReversibleStepPre};
-use super::components::{Place, Runtime, not_configured, unserved};
-use super::guest::Guest;
-use super::sandbox::{AskStatus, Call, Undo};
+use super::attempt::{guest_job, own_of_question, report, terms, unserved};
+use super::bindings::{Effect, Failure};
+use super::components::{Place, Runtime, not_configured};
+use super::contract::ReversiblePre;
+use super::sandbox::{AskStatus, Call, Terms, Undo};
 use super::text::{MAX_REASON_BYTES, short, tamed};
 use super::{Job, Limits, Report, Status};
 
 impl<T> Report<T> {
     /// The same with another verdict.
     pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Report<U> {
-        let Self { verdict, digest, wall, overhead, limit, lines_dropped, refused, answered, used, recording } = self;
-        Report { verdict: change(verdict), digest, wall, overhead, limit, lines_dropped, refused, answered, used, recording }
+        let Self { verdict, digest, wall, overhead, limit, lines_dropped, refused, answered, used, recording, alongside } = self;
+        Report { verdict: change(verdict), digest, wall, overhead, limit, lines_dropped, refused, answered, used, recording, alongside }
     }
 }
 
@@ -54,7 +54,7 @@ impl Runtime {
         component: &str,
         job: Job,
         step_config: Option<&Map<String, Value>>,
-        call: fn(ReversibleStepPre<Guest>) -> C,
+        call: fn(ReversiblePre) -> C,
     ) -> Report<Result<C::Answer, String>> {
         let called = Instant::now();
         let Some(slot) = place.slot() else {
@@ -72,7 +72,8 @@ impl Runtime {
                 )),
             );
         };
-        let terms = terms(slot, &version, &job);
+        let own = own_of_question(slot, &version, (&job.kind, &job.instance_id), &self.kv);
+        let terms = Terms { own, ..terms(slot, &version, &job) };
         let job = guest_job(&self.clock, job, slot.config_for(step_config));
         let ran = self.sandbox.call(&call(pre), terms, &job).await;
         let (report, _) = report(ran, &version, called);

@@ -8,10 +8,11 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use wasmtime::component::Linker;
 
-use super::bindings::{ReversibleStepPre, StepPre};
+use super::contract::{ReversiblePre, StepPre};
 use super::guest::{Granted, Guest};
-use super::inspect::Outline;
-use super::{ActiveVersion, ComponentSettings};
+use super::inspect::{Contract, Outline};
+use super::schemas::Schemas;
+use super::{ActiveVersion, ComponentSettings, EventGrant};
 
 /// Versions that stay ready in memory, to go back to within milliseconds.
 const MAX_READY: usize = 4;
@@ -22,13 +23,22 @@ pub(super) struct Version {
     /// SHA-256 of the file, in hex.
     pub digest: Arc<str>,
     /// To make instances of.
-    pub pre: StepPre<Guest>,
+    pub pre: StepPre,
     /// The same, if it exports the interface `settlement`.
-    pub reversible: Option<ReversibleStepPre<Guest>>,
+    pub reversible: Option<ReversiblePre>,
+    /// Checks of what it reads and answers, as far as it says that.
+    pub schemas: Arc<Schemas>,
     /// What it asks for and offers.
     pub outline: Arc<Outline>,
     /// What it is.
     pub about: ActiveVersion,
+}
+
+impl Version {
+    /// What it was built for.
+    pub fn contract(&self) -> Contract {
+        self.about.contract
+    }
 }
 
 /// A version that runs some jobs beside the one that serves. It stays ready as long as this is kept.
@@ -68,6 +78,8 @@ pub(super) struct Slot {
     pub granted: Arc<Granted>,
     /// What it may import.
     pub linker: Linker<Guest>,
+    /// What it may publish.
+    pub declared: Arc<[EventGrant]>,
     /// Its number among the components, for its places.
     pub number: usize,
     /// Held while a file is read, compiled and taken: one at a time.
@@ -94,6 +106,7 @@ impl Slot {
             number,
             name: settings.name.as_str().into(),
             config: Value::Object(settings.config.clone()).to_string(),
+            declared: settings.capabilities.events.clone().into(),
             settings,
             granted,
             linker,

@@ -24,6 +24,9 @@ const MAX_HEARD_BYTES: usize = 256 << 10;
 const WALL_RESOLUTION: u64 = 1_000_000;
 const STEADY_RESOLUTION: u64 = 1;
 
+/// What there was in a state, or why nobody could tell.
+type Told = Result<Option<String>, String>;
+
 /// What runs find.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tape {
@@ -35,13 +38,15 @@ pub struct Tape {
     steady: Vec<u64>,
     /// What services were asked, and what they said.
     calls: Vec<Heard>,
+    /// What was read of its state: what was asked, and what there was, or why nobody could tell.
+    state: Vec<(String, Told)>,
     /// Something was not kept.
     is_cut: bool,
 }
 
 impl Tape {
     fn empty(seed: [u8; 32]) -> Self {
-        Self { seed, wall: Vec::new(), steady: Vec::new(), calls: Vec::new(), is_cut: false }
+        Self { seed, wall: Vec::new(), steady: Vec::new(), calls: Vec::new(), state: Vec::new(), is_cut: false }
     }
 
     /// Of a run that is to begin at `now`, in nanoseconds since 1970, with random numbers of this seed.
@@ -66,8 +71,14 @@ impl Tape {
     /// Bytes that it takes, about.
     pub(super) fn bytes(&self) -> usize {
         let calls: usize = self.calls.iter().map(Heard::bytes).sum();
-        (self.wall.len() + self.steady.len()) * size_of::<u64>() + calls
+        let state: usize = self.state.iter().map(|(asked, told)| state_bytes(asked, told)).sum();
+        (self.wall.len() + self.steady.len()) * size_of::<u64>() + calls + state
     }
+}
+
+fn state_bytes(asked: &str, told: &Told) -> usize {
+    let (Ok(Some(text)) | Err(text)) = told else { return size_of::<(String, Told)>() + asked.len() };
+    size_of::<(String, Told)>() + asked.len() + text.len()
 }
 
 /// Records or plays a tape. Clones share it.
@@ -173,6 +184,27 @@ impl Deck {
         if let Some(Heard { answer: Answer::Given { body, .. }, .. }) = call.and_then(|call| tape.calls.get_mut(call)) {
             body.extend_from_slice(part);
         }
+    }
+
+    /// While it plays: what there is of a state; nothing of what was not asked for when it recorded. None while it records.
+    pub fn read_state(&self, asked: &str) -> Option<Told> {
+        let state = self.0.lock();
+        state.played.as_ref()?;
+        let known = state.tape.state.iter().find(|(known, _)| known == asked);
+        Some(known.map_or(Ok(None), |(_, told)| told.clone()))
+    }
+
+    /// Notes what was read of a state.
+    pub fn state_read(&self, asked: String, told: Told) {
+        let mut state = self.0.lock();
+        let State { tape, heard, .. } = &mut *state;
+        let bytes = state_bytes(&asked, &told);
+        if tape.state.len() == MAX_CALLS || heard.saturating_add(bytes) > MAX_HEARD_BYTES {
+            tape.is_cut = true;
+            return;
+        }
+        *heard += bytes;
+        tape.state.push((asked, told));
     }
 
     /// Notes that something cannot be played as it was.

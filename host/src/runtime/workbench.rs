@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow};
 use serde_json::{Map, Value};
 
-use super::attempt::{attempt, guest_job, terms};
+use super::attempt::{attempt, guest_job, own_of_attempt, terms};
 use super::code_cache::CodeCache;
 use super::components::slots;
 use super::engine::{self, Ticker};
 use super::guest_log::Line;
+use super::kv::{GivenKv, KvSource};
 use super::loader::{Found, Loader};
 use super::sandbox::{Sandbox, Terms};
 use super::slot::Slot;
@@ -94,13 +95,16 @@ impl Workbench {
         Ok(examined)
     }
 
-    /// Has the file that was [examined](Self::examine) do one job with what it is granted; `step_config` goes over its configuration, key by key.
+    /// Has the file that was [examined](Self::examine) do one job with what it is granted; `step_config` goes over its configuration, key by key;
+    /// `kv` is the state that it finds.
     ///
     /// # Errors
     /// No file was found good.
-    pub async fn run(&self, job: Job, step_config: Option<&Map<String, Value>>) -> anyhow::Result<Tried> {
+    pub async fn run(&self, job: Job, step_config: Option<&Map<String, Value>>, kv: GivenKv) -> anyhow::Result<Tried> {
         let version = self.slot.serving().context("no file was found good")?;
-        let terms = Terms { keeps_lines: true, ..terms(&self.slot, &version, &job) };
+        let kv: Arc<dyn KvSource> = Arc::new(kv);
+        let own = own_of_attempt(&self.slot, &version, (&job.kind, &job.instance_id), &kv);
+        let terms = Terms { keeps_lines: true, own, ..terms(&self.slot, &version, &job) };
         let job = guest_job(&self.clock, job, self.slot.config_for(step_config));
         let (report, lines) = attempt(&self.sandbox, &version, terms, &job, Instant::now()).await;
         Ok(Tried { report: report.map(|answer| answer.unwrap_or_else(Verdict::Transient)), lines })

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    AuditEntry, FieldChange, HistoryRow, IdempotencyRow, InboxRow, Object, OutboxRow, PriceRow, Resource, RunStatus, Shortage, StepRun,
-    Stocking, Timer, WaitingEvent,
+    AuditEntry, FieldChange, HistoryRow, IdempotencyRow, InboxRow, KvRow, Object, OutboxRow, PriceRow, Resource, RunStatus, Shortage,
+    StepRun, Stocking, Timer, WaitingEvent,
 };
 
 /// What must hold for the resource before a commit.
@@ -83,6 +83,8 @@ pub struct Commit {
     pub prices: Vec<PriceRow>,
     /// Who did it, if a person with a role did. An entry that names no version has those of the change.
     pub audit: Vec<AuditEntry>,
+    /// What becomes of the state of components, after the change.
+    pub kv: Vec<KvRow>,
     /// What is made durable together with it: all of it, or nothing. None of them is about the same resource.
     pub also: Vec<Commit>,
 }
@@ -107,9 +109,10 @@ impl Commit {
             stock,
             prices,
             audit,
+            kv,
             also,
         } = self;
-        let has_rows = !(history.is_empty() && outbox.is_empty() && timers.is_empty() && prices.is_empty());
+        let has_rows = !(history.is_empty() && outbox.is_empty() && timers.is_empty() && prices.is_empty() && kv.is_empty());
         let has_more = !(audit.is_empty() && also.is_empty()) || idempotency.is_some() || stock.is_some() || waited.is_some();
         let mut statuses = runs.iter().map(|run| run.status).chain(settled.iter().map(|settled| settled.status));
         let goes_on = statuses.any(|status| status != RunStatus::Done) || change.is_some() || touched.is_some();

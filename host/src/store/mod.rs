@@ -16,6 +16,7 @@ mod figures;
 mod holds;
 mod instances;
 mod keys;
+mod kv;
 pub mod memory;
 mod messages;
 mod open;
@@ -32,6 +33,7 @@ pub use self::figures::{Figure, KEPT_MINUTES};
 pub use self::holds::{Found, Hold, LOOKED_AT, Sighted, Sought, WaitingEvent};
 pub use self::instances::{Instances, Line, RunStatus, StartedBy, StepRun, Timer};
 pub use self::keys::{Counted, Form, Key, KeyValue, KeysOf, Matches, Note, Search, Wanted, end_of_id, hundredths};
+pub use self::kv::{KV_ENTRY_BYTES, KvEntry, KvOp, KvOwner, KvRow};
 pub use self::messages::{DeadLetter, InboxRow, Messages, OutboxRow, Redriven};
 #[cfg(test)]
 pub(crate) use self::open::{BadDisk, open_on_a_bad_disk};

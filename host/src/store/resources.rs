@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{AuditEntry, Commit, Committed, Figure, Guard, Matches, Note, Search, StoreError};
+use super::{AuditEntry, Commit, Committed, Figure, Guard, KvEntry, KvOwner, Matches, Note, Search, StoreError};
 
 /// A JSON object, the business data of a resource.
 pub type Object = Map<String, Value>;
@@ -157,4 +157,11 @@ pub trait Resources: Send + Sync + 'static {
     async fn prices(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<PriceRow>, StoreError>;
     /// The answered request of that user and key.
     async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError>;
+
+    /// The value of one entry of a component's state.
+    async fn kv(&self, owner: &KvOwner, key: &str) -> Result<Option<String>, StoreError>;
+    /// Bytes of all keys and values of that state, and [`KV_ENTRY_BYTES`](super::KV_ENTRY_BYTES) for each entry.
+    async fn kv_bytes(&self, owner: &KvOwner) -> Result<u64, StoreError>;
+    /// All that components keep about an instance, in the sequence of components and keys.
+    async fn kv_entries(&self, kind: &str, id: &str) -> Result<Vec<KvEntry>, StoreError>;
 }

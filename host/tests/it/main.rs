@@ -28,6 +28,7 @@ mod handmade;
 mod kafka;
 #[path = "../kafka_broker/mod.rs"]
 mod kafka_broker;
+mod keeping;
 mod limits;
 mod observability;
 mod operator;

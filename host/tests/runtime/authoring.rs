@@ -47,14 +47,15 @@ fn wrong() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("a program of this machine", [b"\x7fELF".as_slice(), &[0; 4_096]].concat(), "build it for the target wasm32-wasip2"),
         ("a file of more than 64 MiB", vec![0; (64 << 20) + 1], "at most 67108864 are read"),
         ("a core module", component("(module)"), "or wrap it with `millrace componentize`"),
-        ("another world", component("(component)"), "implement the world `step` of millrace:step@0.1.0"),
+        ("another world", component("(component)"), "implement the world `step` of millrace:step@0.1.0 or 0.2.0"),
         ("a missing export", exporting(&["describe"]), "does not export `process`"),
         ("a result of another type", exporting(&["describe", "process"]), "rebuild it with wit/step.wit of this host"),
-        ("an old version", of_version("0.0.9"), "was built for millrace:step@0.0.9, and this host offers millrace:step@0.1.0"),
-        ("a version to come", of_version("0.2.0"), "was built for millrace:step@0.2.0, and this host offers millrace:step@0.1.0"),
+        ("an old version", of_version("0.0.9"), "was built for millrace:step@0.0.9, and this host offers millrace:step@0.1.0 and 0.2.0"),
+        ("a version to come", of_version("0.3.0"), "was built for millrace:step@0.3.0, and this host offers millrace:step@0.1.0 and 0.2.0"),
         ("WASI to come", importing("wasi:cli/environment@0.3.0"), "this host offers WASI 0.2"),
         ("an import that is not granted", importing("wasi:http/outgoing-handler@0.2.3"), "name the services it may call there"),
         ("a value that is not granted", importing("wasi:config/store@0.2.0-rc.1"), "list the values it may read there"),
+        ("a state that is not granted", built("keeper"), "write `capabilities: {kv: {}}` to let it keep a state"),
         ("an import that nobody offers", importing("acme:secrets/read@1.0.0"), "which this host does not offer"),
         (
             "an asynchronous build",
@@ -197,6 +198,40 @@ fn a_granted_service_answers_from_a_file() {
 }
 
 #[test]
+fn what_a_component_of_0_2_keeps_and_publishes_is_shown() {
+    let (folder, file) = placed("keeper.wasm", &built("keeper"));
+    let refused = said(&["check"], &file);
+    let text = String::from_utf8_lossy(&refused.stdout);
+    assert!(text.contains("`capabilities.kv` of module 'keeper' grants nothing"), "{refused:?}");
+    let config = folder.path().join("shop.yaml");
+    let written = "modules:\n  - name: keeper\n    type: dynamic.component\n    config:\n      source: ./keeper.wasm\n      capabilities:
+        http: [{service: provider, url: 'http://127.0.0.1:1'}]
+        secrets: {key: {value: s3cret, services: [provider]}}\n";
+    std::fs::write(&config, written).expect("a config");
+    let config = config.to_string_lossy().into_owned();
+    let granted = ["--config", &config, "--kv", "--event", "fraud.flagged", "-o", "json"];
+    let checked = printed(&said(&[&["check"], &granted[..]].concat(), &file));
+    assert_eq!(checked["world"], "millrace:step/step@0.2.0", "{checked}");
+    assert_eq!(checked["granted"], json!(["http provider", "kv 64 + 1024 KiB", "event fraud.flagged", "secret key"]));
+    assert_eq!(checked["dataSchema"]["properties"]["do"], json!({"type": "array"}));
+
+    let job = folder.path().join("job.json");
+    let steps = json!([{"count": "orders"}, {"delete": "old"}, {"publish": "fraud.flagged"}]);
+    std::fs::write(&job, json!({"data": {"do": steps}, "kv": {"component": {"orders": "41", "old": "x"}}}).to_string()).expect("a job");
+    let job = job.to_string_lossy().into_owned();
+    let called = printed(&said(&[&["call", "--input", &job], &granted[..]].concat(), &file));
+    assert_eq!(called["results"]["keeper_count"], 42, "{called}");
+    let change = |scope: &str, key: &str, set: Value, add: Value| json!({"scope": scope, "key": key, "set": set, "add": add});
+    let changes = [
+        change("instance", "orders", Value::Null, json!(1)),
+        change("component", "old", Value::Null, Value::Null),
+        change("component", "orders", Value::Null, json!(1)),
+    ];
+    assert_eq!(called["kv"], json!(changes));
+    assert_eq!(called["events"], json!([{"type": "fraud.flagged", "topic": "fraud.flagged", "data": {"said": "hello"}}]));
+}
+
+#[test]
 fn a_job_that_is_none_is_told_with_what_is_expected() {
     let (folder, file) = placed("worker.wasm", &tiny("i32.const 96"));
     let job = folder.path().join("job.json");
@@ -222,6 +257,14 @@ fn the_contract_is_in_the_program() {
     assert_eq!(std::fs::read_to_string(folder.path().join("wit/step.wit")).expect("it is written"), contract);
     let printed = Command::new(env!("CARGO_BIN_EXE_millrace")).arg("wit").output().expect("it starts");
     assert_eq!(String::from_utf8_lossy(&printed.stdout), contract);
+    let second = include_str!("../../../wit/0.2/step.wit");
+    for world in ["step@0.2", "reversible-step@0.2.0"] {
+        let printed = Command::new(env!("CARGO_BIN_EXE_millrace")).args(["wit", "--world", world]).output().expect("it starts");
+        assert_eq!(String::from_utf8_lossy(&printed.stdout), second, "{world}");
+    }
+    let unknown = Command::new(env!("CARGO_BIN_EXE_millrace")).args(["wit", "--world", "step@0.3"]).output().expect("it starts");
+    let told = String::from_utf8_lossy(&unknown.stderr);
+    assert!(!unknown.status.success() && told.contains("it has step@0.1, reversible-step@0.1, step@0.2"), "{told}");
 }
 
 /// All files below a folder, by their paths.

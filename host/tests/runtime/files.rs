@@ -22,7 +22,7 @@ async fn what_is_no_step_is_refused_with_a_reason() {
         ("core module", module, "core WebAssembly module"),
         ("half", whole[..whole.len() / 2].to_vec(), "not written completely"),
         ("no exports", component("(component)"), "does not export `describe` and `process`"),
-        ("other version", of_version("0.2.0"), "was built for millrace:step@0.2.0, and this host offers millrace:step@0.1.0"),
+        ("other version", of_version("0.3.0"), "was built for millrace:step@0.3.0, and this host offers millrace:step@0.1.0 and 0.2.0"),
         ("next wasi", component("(component (import \"wasi:cli/environment@0.3.0\" (instance)))"), "offers WASI 0.2"),
         ("unknown", component("(component (import \"acme:secrets/read@1.0.0\" (instance)))"), "imports acme:secrets/read@1.0.0"),
     ] {

@@ -11,7 +11,7 @@ pub use crate::handmade::{
 static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
     let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../components");
     let build = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--target", "wasm32-wasip2", "-p", "hostile", "-p", "caller"])
+        .args(["build", "--release", "--target", "wasm32-wasip2", "-p", "hostile", "-p", "caller", "-p", "keeper"])
         .current_dir(&workspace)
         .env_remove("RUSTFLAGS")
         .output()

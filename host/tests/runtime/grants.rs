@@ -33,6 +33,7 @@ fn grants(target: GrantTarget) -> Capabilities {
     Capabilities {
         http: vec![Grant { service: "stock".into(), target, headers, credential: None }],
         config: vec![("region".into(), "eu".into())],
+        ..Capabilities::default()
     }
 }
 

@@ -28,6 +28,7 @@ async fn caller(asked: &Arc<AtomicU64>) -> Workshop {
     plan.capabilities = Capabilities {
         http: vec![Grant { service: "stock".into(), target, headers: Vec::new(), credential: None }],
         config: vec![("region".into(), "eu".into())],
+        ..Capabilities::default()
     };
     plan.services = HashMap::from([("counter".to_owned(), counter(asked))]);
     plan.start().await

@@ -9,8 +9,8 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use millrace::clock::Clock;
 use millrace::runtime::{
-    Capabilities, ComponentSettings, ComponentStatus, Expect, Given, InProcess, Job, Limits, Refusal, Remember, Report, Runtime, Settings,
-    SwapEvent, Verdict,
+    Capabilities, ComponentSettings, ComponentStatus, Expect, Given, GivenKv, InProcess, Job, KvSource, Limits, Refusal, Remember, Report,
+    Runtime, Settings, SwapEvent, Verdict,
 };
 use millrace::shutdown::Stop;
 use parking_lot::Mutex;
@@ -30,6 +30,7 @@ pub struct Plan {
     pub config: Value,
     pub expect: Expect,
     pub services: HashMap<String, InProcess>,
+    pub kv: Arc<dyn KvSource>,
     pub runs: usize,
     pub remembers: Arc<AtomicBool>,
     /// Compiled code and copies are this test's alone, and come along to a next start in the same folder.
@@ -45,6 +46,7 @@ impl Plan {
             config: json!({}),
             expect: Expect::default(),
             services: HashMap::new(),
+            kv: Arc::new(GivenKv::default()),
             runs: 8,
             remembers: Arc::new(AtomicBool::new(true)),
             own_cache: false,
@@ -78,6 +80,7 @@ impl Plan {
             config,
             capabilities: self.capabilities,
             limits: self.limits,
+            after: Vec::new(),
         };
         let mut house = house(self.runs);
         if self.own_cache {
@@ -85,7 +88,7 @@ impl Plan {
         }
         let remembered: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
         let remember = remember(Arc::clone(&remembered), self.remembers);
-        let runtime = Runtime::start(house, vec![settings.clone()], self.services, good, remember, Clock::system()).await;
+        let runtime = Runtime::start(house, vec![settings.clone()], self.services, good, (remember, self.kv), Clock::system()).await;
         Workshop { runtime: runtime.expect("it starts"), dir, source, settings, remembered, watching: None }
     }
 }
@@ -175,6 +178,7 @@ impl Workshop {
 pub fn job(data: &Value, timeout: Duration) -> Job {
     Job {
         workflow: "order-processing".into(),
+        kind: "orders".into(),
         instance_id: "order-1".into(),
         step: "step-work".into(),
         transition: "start".into(),

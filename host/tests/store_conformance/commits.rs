@@ -1,7 +1,8 @@
 //! One decision, all of it or nothing.
 
 use millrace::store::{
-    AuditListing, Commit, Conflict, FieldChange, Guard, IdempotencyRow, InboxRow, PriceRow, Resource, Stocking, Store, Touched, Was,
+    AuditListing, Commit, Conflict, FieldChange, Guard, IdempotencyRow, InboxRow, KvOp, KvOwner, KvRow, PriceRow, Resource, Stocking,
+    Store, Touched, Was,
 };
 
 use crate::test_env::{
@@ -110,6 +111,11 @@ pub async fn deadlines_come_and_go_with_the_change_that_has_them(env: TestEnv) {
     }
 }
 
+/// Whose state the commit with every part changes.
+fn counter() -> KvOwner {
+    KvOwner { component: "payment".into(), instance: None }
+}
+
 /// A commit with every part, of which the last but one does not fit.
 fn everything_with_a_stale_fence(epoch: u64) -> Commit {
     let mut held = run("a", "payment");
@@ -131,6 +137,7 @@ fn everything_with_a_stale_fence(epoch: u64) -> Commit {
         touched: None,
         prices: vec![PriceRow { version: 2, price: 1, actor: None, at: at(0) }],
         audit: vec![deed("pay", "a")],
+        kv: vec![KvRow { owner: counter(), key: "paid".into(), op: KvOp::Add(1) }],
         also: vec![create(instance("z"))],
     }
 }
@@ -210,6 +217,7 @@ async fn assert_untouched(store: &Store) {
     assert_eq!(store.stock.stock_of("a").await.unwrap(), None);
     assert!(store.audit.audited_after(0, 10).await.unwrap().is_empty());
     assert!(store.resources.prices("orders", "a", 10).await.unwrap().is_empty());
+    assert_eq!(store.resources.kv(&counter(), "paid").await.unwrap(), None);
 }
 
 pub async fn a_conflicting_commit_writes_nothing_at_all(env: TestEnv) {
@@ -232,6 +240,7 @@ pub async fn a_conflicting_commit_writes_nothing_at_all(env: TestEnv) {
     // The inbox row was not left behind either: now everything fits.
     let committed = store.resources.commit(Commit { settled: None, ..good }).await.unwrap();
     assert_eq!(committed.positions[0], 1);
+    assert_eq!(store.resources.kv(&counter(), "paid").await.unwrap().as_deref(), Some("1"));
 }
 
 pub async fn neighbours_of_a_conflicting_commit_succeed(env: TestEnv) {

@@ -9,6 +9,7 @@ mod commits;
 mod durable;
 mod finished;
 mod holds;
+mod kv;
 mod ledger;
 mod outbox;
 mod registry;
@@ -128,6 +129,11 @@ on_each_store! {
         pages_of_what_is_sought_have_no_gap_and_no_repetition,
         a_look_ends_after_so_many_instances_and_says_where_to_go_on,
         what_a_transition_has_changed_is_told_newest_first;
+    kv:
+        what_components_keep_is_written_with_a_commit_or_not_at_all,
+        what_is_added_at_once_is_never_lost,
+        sizes_and_entries_are_those_of_each_owner,
+        what_is_kept_about_an_instance_goes_with_it_and_is_kept_nowhere_else;
     finished:
         finished_instances_are_old_when_nothing_has_gone_on_for_long,
         an_instance_stays_while_an_event_of_its_time_waits,

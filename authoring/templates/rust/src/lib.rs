@@ -2,6 +2,7 @@
 
 mod rule;
 
+use millrace::step::config;
 use millrace::step::log::{self, Level};
 use millrace::step::types::Rejection;
 use serde::Deserialize;
@@ -15,16 +16,8 @@ struct Data {
     total: Option<f64>,
 }
 
-/// What an operator may set, see `config_schema`.
-#[derive(Deserialize)]
-struct Config {
-    #[serde(default = "usual_limit")]
-    limit: f64,
-}
-
-fn usual_limit() -> f64 {
-    1000.0
-}
+/// The limit, unless the operator sets another one: see `config_schema`.
+const USUAL_LIMIT: f64 = 1000.0;
 
 struct Step;
 
@@ -40,21 +33,24 @@ impl Guest for Step {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             summary: env!("CARGO_PKG_DESCRIPTION").to_owned(),
             config_schema: schema.to_string(),
+            // The host checks what it gives, and what it is answered.
+            data_schema: Some(json!({"type": "object", "properties": {"total": {"type": "number"}}}).to_string()),
+            answer_schema: Some(json!({"type": "object", "properties": {"score": {"type": "number"}, "checked_by": {"type": "string"}}}).to_string()),
         }
     }
 
     fn process(job: Job) -> Result<Outcome, Failure> {
         let data: Data = serde_json::from_str(&job.data).map_err(|error| Failure::Permanent(format!("data: {error}")))?;
-        let config: Config = serde_json::from_str(&job.config).map_err(|error| Failure::Permanent(format!("config: {error}")))?;
+        let limit = config::get_number("limit").map_err(Failure::Permanent)?.unwrap_or(USUAL_LIMIT);
         let total = data.total.ok_or_else(|| Failure::Permanent("there is no total to look at".to_owned()))?;
-        let (is_fine, score) = rule::check(total, config.limit);
+        let (is_fine, score) = rule::check(total, limit);
         log::write(Level::Info, &format!("total {total}, score {score}"));
         if is_fine {
             return Ok(Outcome::Accepted(json!({"score": score, "checked_by": env!("CARGO_PKG_NAME")}).to_string()));
         }
         Ok(Outcome::Rejected(Rejection {
             code: "over_limit".to_owned(),
-            reason: format!("What is over {} needs a person to look at it.", config.limit),
+            reason: format!("What is over {limit} needs a person to look at it."),
             details: json!({"score": score}).to_string(),
         }))
     }

@@ -1,5 +1,6 @@
 //! `millrace call`: one job in the sandbox.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,7 +14,7 @@ use super::check::{answering, nobody, seconds};
 use super::subject::{Subject, read};
 use crate::commands::printed::{Printed, printing};
 use crate::commands::{Output, one_worker};
-use crate::runtime::{Grant, GrantTarget, Job, Tried, Verdict};
+use crate::runtime::{GivenKv, Grant, GrantTarget, Job, KvChange, KvOp, Published, Tried, Verdict};
 
 /// Exit statuses by outcome; accepted is 0, what could not be called at all 1.
 const REJECTED: u8 = 3;
@@ -29,7 +30,7 @@ pub struct Call {
     #[command(flatten)]
     subject: Subject,
     /// The job, a JSON object: `data`, and where wanted `config`, `step`, `transition`, `fromState`, `toState`, `attempt`, `visit`,
-    /// `idempotencyKey`, `workflow`, `instanceId`, `timeoutSeconds`. `-` is standard input.
+    /// `idempotencyKey`, `workflow`, `instanceId`, `timeoutSeconds`, `kv: {instance, component}`. `-` is standard input.
     #[arg(long, short)]
     input: PathBuf,
     /// Have a granted service answer every request with this JSON file, without a network. May be given again.
@@ -71,6 +72,18 @@ pub(super) struct Input {
     idempotency_key: Option<String>,
     #[serde(default = "half_a_minute")]
     timeout_seconds: f64,
+    #[serde(default)]
+    kv: InputKv,
+}
+
+/// The state that a component of 0.2 finds.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InputKv {
+    #[serde(default)]
+    instance: BTreeMap<String, String>,
+    #[serde(default)]
+    component: BTreeMap<String, String>,
 }
 
 fn trial() -> String {
@@ -104,11 +117,12 @@ impl Input {
         Ok(input)
     }
 
-    /// The job, and what is put over the configuration.
-    pub(super) fn into_job(self) -> (Job, Map<String, Value>) {
+    /// The job, what is put over the configuration, and the state that it finds.
+    pub(super) fn into_job(self) -> (Job, Map<String, Value>, GivenKv) {
         let idempotency_key = self.idempotency_key.unwrap_or_else(|| format!("{}:{}:{}", self.instance_id, self.step, self.visit));
         let job = Job {
             workflow: self.workflow,
+            kind: String::new(),
             instance_id: self.instance_id,
             step: self.step,
             transition: self.transition,
@@ -121,7 +135,7 @@ impl Input {
             traceparent: None,
             data: Value::Object(self.data).to_string(),
         };
-        (job, self.config)
+        (job, self.config, GivenKv { instance: self.kv.instance, component: self.kv.component })
     }
 }
 
@@ -130,7 +144,7 @@ impl Input {
 pub fn run(call: &Call) -> ExitCode {
     printing(|out| {
         let Some(mut settings) = call.subject.settings()? else { return Ok(ExitCode::FAILURE) };
-        let (job, config) = Input::read(&call.input)?.into_job();
+        let (job, config, kv) = Input::read(&call.input)?.into_job();
         let mut services = nobody(&settings);
         for (service, file) in &call.answer {
             let text = read("the answer", file)?;
@@ -145,7 +159,7 @@ pub fn run(call: &Call) -> ExitCode {
         let runtime = one_worker()?;
         let tried = runtime.block_on(async {
             workbench.examine().await.with_context(|| format!("{} would be refused", call.subject.file().display()))?;
-            workbench.run(job, Some(&config)).await
+            workbench.run(job, Some(&config), kv).await
         })?;
         tell(out, call.output, &tried)?;
         Ok(match tried.report.verdict {
@@ -167,6 +181,32 @@ fn outcome(verdict: &Verdict) -> (&'static str, Option<String>, Option<&Map<Stri
     }
 }
 
+/// A change of the state, for people.
+fn changed(change: &KvChange) -> String {
+    let scope = if change.of_instance { "instance" } else { "component" };
+    let key = &change.key;
+    match &change.op {
+        KvOp::Set(value) => format!("kv    {scope} {key} = {value}"),
+        KvOp::Delete => format!("kv    {scope} {key} is gone"),
+        KvOp::Add(by) => format!("kv    {scope} {key} {by:+}"),
+    }
+}
+
+/// The same as JSON.
+fn changed_json(change: &KvChange) -> Value {
+    let (set, add) = match &change.op {
+        KvOp::Set(value) => (Some(value), None),
+        KvOp::Delete => (None, None),
+        KvOp::Add(by) => (None, Some(by)),
+    };
+    json!({"scope": if change.of_instance { "instance" } else { "component" }, "key": change.key, "set": set, "add": add})
+}
+
+/// An event as JSON.
+fn published_json(event: &Published) -> Value {
+    json!({"type": event.event_type, "topic": event.topic, "data": event.data})
+}
+
 /// Prints what came of it.
 pub(super) fn tell(out: &mut Printed, form: Output, tried: &Tried) -> anyhow::Result<()> {
     let report = &tried.report;
@@ -180,6 +220,7 @@ pub(super) fn tell(out: &mut Printed, form: Output, tried: &Tried) -> anyhow::Re
             let printed = json!({
                 "outcome": name, "code": code, "reason": reason, "results": results, "log": lines, "linesDropped": report.lines_dropped,
                 "limit": report.limit.map(crate::runtime::Limit::as_str), "digest": report.digest, "seconds": report.wall.as_secs_f64(),
+                "kv": report.alongside.kv.iter().map(changed_json).collect::<Vec<_>>(), "events": report.alongside.events.iter().map(published_json).collect::<Vec<_>>(),
                 "cpuSeconds": used.cpu.as_secs_f64(), "memoryBytes": used.memory_bytes, "hostCalls": used.host_calls,
             });
             writeln!(out, "{printed:#}")?;
@@ -194,6 +235,12 @@ pub(super) fn tell(out: &mut Printed, form: Output, tried: &Tried) -> anyhow::Re
             writeln!(out, "{name}{}", reason.map(|reason| format!(" {reason}")).unwrap_or_default())?;
             if let Some(results) = results {
                 writeln!(out, "{:#}", Value::Object(results.clone()))?;
+            }
+            for change in &report.alongside.kv {
+                writeln!(out, "{}", changed(change))?;
+            }
+            for event in &report.alongside.events {
+                writeln!(out, "event {} to {} {}", event.event_type, event.topic, Value::Object(event.data.clone()))?;
             }
             let (time, cpu) = (seconds(report.wall), used.cpu.as_millis());
             writeln!(

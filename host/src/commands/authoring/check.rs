@@ -79,13 +79,18 @@ fn tell(out: &mut Printed, form: Output, capabilities: &Capabilities, found: &an
 }
 
 fn granted(capabilities: &Capabilities) -> Vec<String> {
-    let services = capabilities.http.iter().map(|grant| format!("http {}", grant.service));
-    services.chain(capabilities.config.iter().map(|(key, _)| format!("config {key}"))).collect()
+    let Capabilities { http, config, kv, events, secrets } = capabilities;
+    let services = http.iter().map(|grant| format!("http {}", grant.service));
+    let state = kv.iter().map(|grant| format!("kv {} + {} KiB", grant.instance_bytes >> 10, grant.component_bytes >> 10));
+    let values = config.iter().map(|(key, _)| format!("config {key}"));
+    let events = events.iter().map(|event| format!("event {}", event.event_type));
+    services.chain(values).chain(state).chain(events).chain(secrets.iter().map(|secret| format!("secret {}", secret.name))).collect()
 }
 
 /// The world that it fits, of which `process` is what every step has.
-fn world(examined: &Examined) -> &'static str {
-    if examined.about.reversible { "millrace:step/reversible-step@0.1.0" } else { "millrace:step/step@0.1.0" }
+fn world(examined: &Examined) -> String {
+    let world = if examined.about.reversible { "reversible-step" } else { "step" };
+    format!("millrace:step/{world}@{}", examined.about.contract.version())
 }
 
 fn as_json(capabilities: &Capabilities, examined: &Examined) -> Value {
@@ -104,6 +109,8 @@ fn as_json(capabilities: &Capabilities, examined: &Examined) -> Value {
         "memories": examined.memories,
         "compileSeconds": examined.compiled_in.map(|took| took.as_secs_f64()),
         "configSchema": about.config_schema,
+        "dataSchema": about.data_schema,
+        "answerSchema": about.answer_schema,
     })
 }
 
@@ -111,8 +118,9 @@ fn page(capabilities: &Capabilities, examined: &Examined) -> String {
     let about = &examined.about;
     let or_nothing = |words: &[String]| if words.is_empty() { "nothing".to_owned() } else { words.join(", ") };
     let compiled = examined.compiled_in.map_or_else(|| "before".to_owned(), |took| format!("in {}", seconds(took)));
+    let or_any = |schema: &Option<Value>| schema.as_ref().map_or_else(|| "says nothing".to_owned(), Value::to_string);
     format!(
-        "fits: {} {}: {}\n\nworld     {}\ndigest    {}\nsize      {} bytes, compiled {compiled}\nmemories  {}\nimports   {}\ngranted   {}\nexports   {}\nconfig    {}\n",
+        "fits: {} {}: {}\n\nworld     {}\ndigest    {}\nsize      {} bytes, compiled {compiled}\nmemories  {}\nimports   {}\ngranted   {}\nexports   {}\nconfig    {}\nreads     {}\nanswers   {}\n",
         about.name,
         about.version,
         about.summary,
@@ -124,6 +132,8 @@ fn page(capabilities: &Capabilities, examined: &Examined) -> String {
         or_nothing(&granted(capabilities)),
         or_nothing(&examined.exports),
         about.config_schema,
+        or_any(&about.data_schema),
+        or_any(&about.answer_schema),
     )
 }
 

@@ -13,7 +13,8 @@ pub struct Contract {
     /// Folder or file with the WIT to build for; without one it is the contract of this host.
     #[arg(long, value_name = "PATH")]
     wit: Option<PathBuf>,
-    /// World of it to build for; one of another package by its full name, for example acme:fraud/check.
+    /// World of it to build for, of this host's contract also with its version, for example step@0.2; one of another package by its full
+    /// name, for example acme:fraud/check.
     #[arg(long, default_value = "step")]
     world: String,
 }
@@ -25,11 +26,13 @@ impl Contract {
     /// It cannot be read, is no WIT, or has no such world.
     pub(super) fn read(&self) -> anyhow::Result<(Resolve, WorldId)> {
         let mut resolve = Resolve::default();
+        let own = wit::world(&self.world).filter(|_| self.wit.is_none());
+        let (name, version) = own.unwrap_or((&self.world, wit::Version::First));
         let package = match &self.wit {
-            None => resolve.push_str(wit::FILE, wit::TEXT)?,
+            None => resolve.push_str(wit::FILE, version.text())?,
             Some(path) => resolve.push_path(path).with_context(|| format!("'{}' cannot be read as WIT", path.display()))?.0,
         };
-        let Ok(world) = resolve.select_world(&[package], Some(&self.world)) else {
+        let Ok(world) = resolve.select_world(&[package], Some(name)) else {
             let name = |id: WorldId| {
                 let world = &resolve.worlds[id];
                 world.package.map_or_else(|| world.name.clone(), |package| resolve.id_of_name(package, &world.name))

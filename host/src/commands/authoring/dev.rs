@@ -88,8 +88,8 @@ fn turn(out: &mut Printed, folder: &Path, built: &Path, subject: &Subject, place
     put(built, place)?;
     let job = folder.join(JOB);
     if job.is_file() {
-        let (job, config) = Input::read(&job)?.into_job();
-        call::tell(out, Output::Text, &runtime.block_on(workbench.run(job, Some(&config)))?)?;
+        let (job, config, kv) = Input::read(&job)?.into_job();
+        call::tell(out, Output::Text, &runtime.block_on(workbench.run(job, Some(&config), kv))?)?;
     }
     Ok(())
 }

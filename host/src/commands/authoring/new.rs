@@ -41,6 +41,14 @@ pub enum Language {
 }
 
 impl Language {
+    /// The version of the contract that its template is built for.
+    fn contract(self) -> wit::Version {
+        match self {
+            Self::Rust => wit::Version::Second,
+            Self::Javascript | Self::Typescript | Self::Python | Self::Go | Self::C => wit::Version::First,
+        }
+    }
+
     fn files(self) -> &'static [File] {
         match self {
             Self::Rust => templates::RUST,
@@ -111,7 +119,7 @@ pub fn run(new: &New) -> ExitCode {
 }
 
 fn fill(folder: &Path, new: &New) -> anyhow::Result<()> {
-    wit::write(&folder.join("wit"))?;
+    wit::write(&folder.join("wit"), new.lang.contract())?;
     // Builds that need this program take the one that is in their path, and else this one.
     let program = std::env::current_exe().context("cannot find the program itself, which builds need")?;
     let program = program.display().to_string().replace('\'', r"'\''");

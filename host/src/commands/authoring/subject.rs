@@ -9,7 +9,9 @@ use serde_json::Map;
 use crate::clock::Clock;
 use crate::commands::{refused, this_program};
 use crate::config::{self, Environment};
-use crate::runtime::{CACHE_KEY, Capabilities, ComponentSettings, Expect, Grant, GrantTarget, InProcess, Limits, Workbench};
+use crate::runtime::{
+    CACHE_KEY, Capabilities, ComponentSettings, EventGrant, Expect, Grant, GrantTarget, InProcess, KvGrant, Limits, Workbench,
+};
 
 /// The file, and as which component it is meant.
 #[derive(Debug, clap::Args)]
@@ -28,6 +30,12 @@ pub struct Subject {
     /// Grant a value of `wasi:config/store`, as `capabilities.config` does. May be given again.
     #[arg(long, value_name = "KEY=VALUE", value_parser = value)]
     value: Vec<(String, String)>,
+    /// Grant a state of its own, as `capabilities.kv: {}` does.
+    #[arg(long)]
+    kv: bool,
+    /// Grant a type of business events, as `capabilities.events` does. May be given again.
+    #[arg(long, value_name = "TYPE")]
+    event: Vec<String>,
     /// Keep compiled code in this folder, private to you, so that the same file is compiled once.
     #[arg(long, env = "MILLRACE_CACHE", value_name = "FOLDER")]
     cache: Option<PathBuf>,
@@ -52,7 +60,16 @@ fn value(text: &str) -> Result<(String, String), String> {
 impl Subject {
     /// A file without a config, with these grants.
     pub(super) fn alone(file: &Path, grant: &[(String, String)]) -> Self {
-        Self { file: file.to_owned(), config: None, component: None, grant: grant.to_vec(), value: Vec::new(), cache: None }
+        Self {
+            file: file.to_owned(),
+            config: None,
+            component: None,
+            grant: grant.to_vec(),
+            value: Vec::new(),
+            kv: false,
+            event: Vec::new(),
+            cache: None,
+        }
     }
 
     /// A file that is to be a component of a config.
@@ -102,6 +119,13 @@ impl Subject {
             settings.capabilities.config.retain(|(granted, _)| granted != key);
             settings.capabilities.config.push((key.clone(), value.clone()));
         }
+        if self.kv {
+            settings.capabilities.kv.get_or_insert(KvGrant::USUAL);
+        }
+        for event_type in &self.event {
+            settings.capabilities.events.retain(|declared| declared.event_type != *event_type);
+            settings.capabilities.events.push(EventGrant { event_type: event_type.clone(), topic: event_type.clone() });
+        }
         Ok(Some(settings))
     }
 
@@ -135,6 +159,7 @@ impl Subject {
             given: Vec::new(),
             capabilities: Capabilities::default(),
             limits: Limits::default(),
+            after: Vec::new(),
         }
     }
 

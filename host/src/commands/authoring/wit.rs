@@ -11,12 +11,49 @@ use crate::durable;
 
 /// The file, as every tool that makes bindings reads it.
 pub const FILE: &str = "step.wit";
-/// What is in it.
-pub const TEXT: &str = include_str!("../../../../wit/step.wit");
+
+/// A version of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// 0.1
+    First,
+    /// 0.2
+    Second,
+}
+
+impl Version {
+    /// What is in its file.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::First => include_str!("../../../../wit/step.wit"),
+            Self::Second => include_str!("../../../../wit/0.2/step.wit"),
+        }
+    }
+}
+
+/// The name of a world of this host's contract and its version, which is 0.1 where none is named; none for another name.
+pub(super) fn world(text: &str) -> Option<(&str, Version)> {
+    let (name, version) = text.split_once('@').unwrap_or((text, "0.1"));
+    let version = match version {
+        "0.1" | "0.1.0" => Version::First,
+        "0.2" | "0.2.0" => Version::Second,
+        _ => return None,
+    };
+    ["step", "reversible-step"].contains(&name).then_some((name, version))
+}
+
+fn version(text: &str) -> Result<Version, String> {
+    let known = world(text).map(|(_, version)| version);
+    known.ok_or_else(|| format!("this host has no world '{text}': it has step@0.1, reversible-step@0.1, step@0.2 and reversible-step@0.2"))
+}
 
 /// `millrace wit`.
 #[derive(Debug, clap::Args)]
 pub struct Wit {
+    /// World whose contract is wanted, with its version: step@0.1 or step@0.2.
+    #[arg(long, default_value = "step@0.1", value_name = "WORLD", value_parser = version)]
+    world: Version,
     /// Folder to write `step.wit` into, which is made if it is not there; without one it is printed.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -27,9 +64,9 @@ pub struct Wit {
 pub fn run(wit: &Wit) -> ExitCode {
     printing(|out| {
         match &wit.out {
-            None => out.write_all(TEXT.as_bytes())?,
+            None => out.write_all(wit.world.text().as_bytes())?,
             Some(folder) => {
-                let file = write(folder)?;
+                let file = write(folder, wit.world)?;
                 out.done(&format!("{} is written", file.display()))?;
             }
         }
@@ -38,9 +75,9 @@ pub fn run(wit: &Wit) -> ExitCode {
 }
 
 /// Writes the contract into a folder, whole or not at all.
-pub(super) fn write(folder: &Path) -> anyhow::Result<PathBuf> {
+pub(super) fn write(folder: &Path, version: Version) -> anyhow::Result<PathBuf> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
     let file = folder.join(FILE);
-    durable::write(&file, &[TEXT.as_bytes()], durable::Sync::No).with_context(|| format!("cannot write '{}'", file.display()))?;
+    durable::write(&file, &[version.text().as_bytes()], durable::Sync::No).with_context(|| format!("cannot write '{}'", file.display()))?;
     Ok(file)
 }

@@ -20,7 +20,7 @@ use crate::config::tree::child;
 use crate::config::values;
 use crate::plan::{INTERNAL_HEADER, Runs};
 use crate::proxies;
-use crate::runtime::{Capabilities, ComponentSettings, Credential, Expect, Grant, GrantTarget, Limits};
+use crate::runtime::{Capabilities, ComponentSettings, Credential, EventGrant, Expect, Grant, GrantTarget, KvGrant, Limits, SecretGrant};
 
 /// Header that carries the secret which processes of an installation share.
 const INTERNAL_SECRET: &str = "X-Internal-Secret";
@@ -74,6 +74,57 @@ pub struct CapabilitySettings {
     /// Values that it may read through `wasi:config/store`.
     #[serde(default)]
     pub config: BTreeMap<String, ConfigValue>,
+    /// A small state of its own, committed with its answers, for components of `millrace:step` 0.2: `{}` for the usual sizes.
+    pub kv: Option<KvSettings>,
+    /// Business events that it may publish with its answers, for components of `millrace:step` 0.2.
+    #[serde(default)]
+    pub events: Vec<EventSettings>,
+    /// Secrets that the host fills into the headers of its requests, by name, for components of `millrace:step` 0.2, which never see them.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, SecretSettings>,
+}
+
+/// How much state a component may keep: bytes of all keys and values, and 32 for each entry.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KvSettings {
+    /// KiB about each instance; 64 if not given, 0 for nothing.
+    #[schemars(range(min = 0, max = 1024))]
+    pub instance_kb: Option<u32>,
+    /// KiB of the component itself; 1024 if not given, 0 for nothing.
+    #[schemars(range(min = 0, max = 16_384))]
+    pub component_kb: Option<u32>,
+}
+
+/// A type of business events that a component may publish.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EventSettings {
+    /// As the component names it, and as events are published, for example `fraud.flagged`.
+    #[serde(rename = "type")]
+    #[schemars(length(min = 1, max = 200))]
+    pub event_type: String,
+    /// Topic on which they are published; named like the type if not given.
+    #[schemars(length(min = 1))]
+    pub topic: Option<String>,
+}
+
+impl EventSettings {
+    /// Where they are published.
+    pub(in crate::config) fn topic(&self) -> &str {
+        self.topic.as_deref().unwrap_or(&self.event_type)
+    }
+}
+
+/// A secret that the host fills into the headers of requests.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecretSettings {
+    /// What is filled in, for example `${PROVIDER_KEY}`.
+    pub value: HeaderValue,
+    /// Services of `http` to which it goes.
+    #[schemars(length(min = 1))]
+    pub services: Vec<String>,
 }
 
 /// A value of `wasi:config/store`, which knows only text: numbers and booleans are written out.
@@ -168,6 +219,8 @@ impl ModuleType for DynamicComponent {
             given: Vec::new(),
             capabilities: self.capabilities.resolved(at, context, findings),
             limits: self.limits.resolved(),
+            // The same.
+            after: Vec::new(),
         });
         Runs::Component
     }
@@ -214,7 +267,58 @@ impl CapabilitySettings {
             }
             http.extend(entry.resolved(&pointer, context, findings));
         }
-        Capabilities { http, config: self.config.iter().map(|(key, value)| (key.clone(), value.0.clone())).collect() }
+        let config = self.config.iter().map(|(key, value)| (key.clone(), value.0.clone())).collect();
+        let kv = self.kv.as_ref().map(KvSettings::resolved);
+        let (events, secrets) = (self.events_resolved(at, findings), self.secrets_resolved(at, findings));
+        Capabilities { http, config, kv, events, secrets }
+    }
+
+    fn events_resolved(&self, at: At<'_>, findings: &mut Findings) -> Vec<EventGrant> {
+        let mut events: Vec<EventGrant> = Vec::new();
+        for (i, event) in self.events.iter().enumerate() {
+            let pointer = at.setting(&format!("capabilities/events/{i}/type"));
+            if events.iter().any(|one| one.event_type == event.event_type) {
+                findings.error(pointer, Code::Duplicate, format!("the type '{}' is already declared", event.event_type), None);
+                continue;
+            }
+            events.push(EventGrant { event_type: event.event_type.clone(), topic: event.topic().to_owned() });
+        }
+        events
+    }
+
+    fn secrets_resolved(&self, at: At<'_>, findings: &mut Findings) -> Vec<SecretGrant> {
+        let granted: Vec<&str> = self.http.iter().map(|grant| grant.service.as_str()).collect();
+        for (name, secret) in &self.secrets {
+            let pointer = at.setting("capabilities/secrets");
+            let pointer = child(&pointer, name);
+            if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_') {
+                let help = "a name has letters, digits, dashes and underscores, for example provider-key".to_owned();
+                findings.error(&pointer, Code::InvalidValue, format!("'{name}' is not the name of a secret"), help);
+            }
+            if secret.value.0.is_empty() {
+                let message = format!("the secret '{name}' is empty, so requests go out with nothing in its place");
+                findings.warning(child(&pointer, "value"), Code::MissingPart, message, "set the variable that it is made of".to_owned());
+            }
+            for (i, service) in secret.services.iter().enumerate().filter(|(_, service)| !granted.contains(&service.as_str())) {
+                let message = format!("the secret '{name}' goes to the service '{service}', which `capabilities.http` does not grant");
+                let help = format!("name one of these: {}", granted.join(", "));
+                findings.error(child(&child(&pointer, "services"), &i.to_string()), Code::UnknownName, message, help);
+            }
+        }
+        let grant = |(name, secret): (&String, &SecretSettings)| SecretGrant {
+            name: name.clone(),
+            value: secret.value.0.clone(),
+            services: secret.services.clone(),
+        };
+        self.secrets.iter().map(grant).collect()
+    }
+}
+
+impl KvSettings {
+    fn resolved(&self) -> KvGrant {
+        let bytes = |kb: Option<u32>, usual: u64| kb.map_or(usual, |kb| u64::from(kb) << 10);
+        let KvGrant { instance_bytes, component_bytes } = KvGrant::USUAL;
+        KvGrant { instance_bytes: bytes(self.instance_kb, instance_bytes), component_bytes: bytes(self.component_kb, component_bytes) }
     }
 }
 

@@ -24,6 +24,11 @@ pub(super) fn check(context: &Context<'_>, findings: &mut Findings) {
         }
     }
     check_topics(context, findings);
+    let brings_events = context.modules.iter().any(|entry| entry.is_one_of(BUSES));
+    if let Some((pointer, _)) = topics::declared(context).first().filter(|_| !brings_events) {
+        let message = "a component publishes events, but there is no module that brings them anywhere";
+        findings.error(pointer, Code::MissingPart, message, context.suggest("", BUSES.iter().copied()));
+    }
     warn_silent_topics(context, findings);
 }
 
@@ -38,7 +43,7 @@ fn named_topics<'d>(context: &Context<'d>) -> Vec<(String, &'d str)> {
 }
 
 fn check_topics(context: &Context<'_>, findings: &mut Findings) {
-    for (pointer, topic) in named_topics(context) {
+    for (pointer, topic) in named_topics(context).into_iter().chain(topics::declared(context)) {
         if !topic.is_empty() && !values::topic(topic) {
             let help = "a topic has letters, digits, dots, dashes and underscores, for example return.approved".to_owned();
             findings.error(pointer, Code::InvalidValue, format!("'{topic}' is not the name of a topic"), help);
@@ -65,6 +70,7 @@ fn warn_silent_topics(context: &Context<'_>, findings: &mut Findings) {
     if let Some((AccountTopics { changed, password_forgotten }, true)) = topics::of_accounts(context) {
         told.extend([changed, password_forgotten]);
     }
+    told.extend(topics::declared(context).into_iter().map(|(_, topic)| topic.to_owned()));
     let own = of_their_handlers(context, &publishing);
     let known: Vec<&str> = told.iter().map(String::as_str).collect();
     for (pointer, topic) in named_topics(context) {

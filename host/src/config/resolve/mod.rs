@@ -86,6 +86,7 @@ fn meaning(document: &Document, context: &Context<'_>, findings: &mut Findings) 
     plan.workflows = machines::workflows(context, &triggers, findings);
     plan.runtime = sandbox::runtime(context, &plan);
     sandbox::give(context, &mut plan.components);
+    sandbox::follow(&plan.workflows, &mut plan.components);
     messaging::check(context, findings);
     plan.event_triggers = messaging::event_triggers(context, findings);
     plan.modules = modules;

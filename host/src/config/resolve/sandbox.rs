@@ -1,14 +1,17 @@
 //! The sandbox that all components share.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+
+use millrace_workflow::{Definition, Reaction};
 
 use crate::config::context::Context;
 use crate::config::finding::Findings;
 use crate::config::modules::dynamic_component::DynamicComponent;
 use crate::config::modules::engine::StateMachineEngine;
 use crate::config::modules::processing_step::ProcessingStep;
-use crate::plan::Plan;
-use crate::runtime::{self, ComponentSettings, Given};
+use crate::plan::{Plan, Workflow};
+use crate::runtime::{self, After, ComponentSettings, Given};
 
 /// Attempts that run at once if the config does not say: an attempt that waits for an answer costs some address space and a few pages,
 /// and those that hang for their whole time-out should leave room.
@@ -43,4 +46,45 @@ pub(super) fn give(context: &Context<'_>, components: &mut [ComponentSettings]) 
     for component in components.iter_mut().filter(|component| component.given.is_empty()) {
         component.given.push(Given { by: format!("module '{}'", component.name), config: component.config.clone() });
     }
+}
+
+/// Says of each component after which steps of others its own may come.
+pub(super) fn follow(workflows: &[Workflow], components: &mut [ComponentSettings]) {
+    for workflow in workflows {
+        let definition = workflow.machine.definition();
+        for (earlier, one) in &definition.steps {
+            let behind = states_behind(definition, &one.success);
+            let later = definition.steps.iter().filter(|(name, step)| {
+                step.component != one.component && states_of(definition, name).iter().any(|state| behind.contains(state))
+            });
+            for (name, step) in later {
+                let Some(component) = components.iter_mut().find(|component| component.name == step.component) else { continue };
+                component.after.push(After {
+                    component: one.component.clone(),
+                    earlier: earlier.clone(),
+                    step: name.clone(),
+                    workflow: definition.name.clone(),
+                });
+            }
+        }
+    }
+}
+
+/// States that an instance may enter once this transition is made.
+fn states_behind<'d>(definition: &'d Definition, transition: &str) -> BTreeSet<&'d str> {
+    let mut open: Vec<&str> = definition.transitions.get(transition).map(|edge| edge.to.as_str()).into_iter().collect();
+    let mut behind = BTreeSet::new();
+    while let Some(state) = open.pop() {
+        if behind.insert(state) {
+            open.extend(definition.transitions.values().filter(|edge| edge.from == state).map(|edge| edge.to.as_str()));
+        }
+    }
+    behind
+}
+
+/// States in which an instance waits for this step.
+fn states_of<'d>(definition: &'d Definition, step: &str) -> BTreeSet<&'d str> {
+    let hooks = definition.hooks.iter().filter(|hook| matches!(&hook.reaction, Reaction::Step(name) if name == step));
+    let starting = hooks.flat_map(|hook| definition.transitions.iter().filter(|(name, edge)| hook.matches(name, edge)));
+    starting.map(|(_, edge)| edge.to.as_str()).collect()
 }

@@ -134,6 +134,8 @@ pub(super) fn job((workflow, step): (String, String), id: &str, data: &Object, t
     let text = || "trial".to_owned();
     Job {
         workflow,
+        // It reads no state, so none has to be found.
+        kind: String::new(),
         instance_id: id.to_owned(),
         step,
         transition: text(),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use millrace_workflow::{Cause, Effect, Instance, Machine, Reaction, RunKind};
 
+use super::alongside::Rows;
 use super::events::{Events, Happening, Telling};
 use super::workflows::Pinned;
 use crate::store::{
@@ -38,6 +39,8 @@ pub struct Origin {
     pub waited: Option<WaitingEvent>,
     /// Who asked for it, if a person with a role did.
     pub audit: Option<AuditEntry>,
+    /// What is committed with it beside what it changes.
+    pub alongside: Rows,
 }
 
 /// A commit as it is to be made, and what follows when it has happened.
@@ -218,6 +221,7 @@ fn follow(
     commit.inbox = origin.inbox;
     commit.waited = origin.waited;
     commit.audit.extend(origin.audit);
+    origin.alongside.add_to(&mut commit);
     CommitPlan { commit, resource, finished, creations }
 }
 

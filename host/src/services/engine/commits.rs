@@ -136,10 +136,7 @@ impl Commits {
         if following.waits || fits {
             self.waker.look_again();
         }
-        if following.events > 0 {
-            self.backpressure.add(following.events);
-            self.outbox_grew.notify_one();
-        }
+        self.grew(following.events);
         if following.moved {
             self.change_notifier.changed(&resource.kind, &resource.id);
         }
@@ -151,6 +148,14 @@ impl Commits {
             self.count_made(&resource, finished);
         }
         (resource, claimed)
+    }
+
+    /// The outbox has so many more events.
+    fn grew(&self, events: usize) {
+        if events > 0 {
+            self.backpressure.add(events);
+            self.outbox_grew.notify_one();
+        }
     }
 
     /// Adds to a plan what its hooks create with it; each with how it ended, if it has already.
@@ -222,7 +227,9 @@ impl Commits {
     /// The store did not do it; then nothing has happened.
     pub(super) async fn commit_as_is(&self, plan: CommitPlan) -> Result<(), StoreError> {
         let waits = plan.commit.runs.iter().any(|run| run.status == RunStatus::Ready);
+        let events = plan.commit.outbox.len();
         self.store.commit(plan.commit).await?;
+        self.grew(events);
         if waits {
             self.waker.look_again();
         }

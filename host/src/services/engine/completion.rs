@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use millrace_workflow::{Effect, Input, RetryPolicy, RunKind};
 
+use super::alongside::Rows;
 use super::answers;
 use super::breaker::{Breakers, Change, Changes, Evidence};
 use super::commit_plan::{self, CommitPlan, Context, Origin, again, end, settled};
@@ -35,7 +36,11 @@ impl Completion {
         match run.kind {
             RunKind::Step => self.plan_step(run, resource, report).await,
             // An undo has no such report, see `undo`.
-            RunKind::Task | RunKind::Undo => Ok(self.plan_task(run, resource, report)),
+            RunKind::Task | RunKind::Undo => {
+                let mut plan = self.plan_task(run, resource, report);
+                self.rows(run, resource, report).add_to(&mut plan.commit);
+                Ok(plan)
+            }
         }
     }
 
@@ -68,7 +73,7 @@ impl Completion {
                         return Ok(asking);
                     }
                     let context = Context { events: &self.events, pinned: &pinned, now, steady };
-                    commit_plan::proceed(context, resource, instance, effects, self.origin(run, report))
+                    commit_plan::proceed(context, resource, instance, effects, self.origin(run, resource, report))
                 }
             },
         })
@@ -109,7 +114,7 @@ impl Completion {
         }
     }
 
-    fn origin(&self, run: &StepRun, report: &Report) -> Origin {
+    fn origin(&self, run: &StepRun, resource: &Resource, report: &Report) -> Origin {
         Origin {
             component: Some(run.component.clone()),
             digest: Some(report.digest.clone()),
@@ -118,8 +123,14 @@ impl Completion {
             merge: Some(answers::results(&self.events, run, &report.verdict, report.limit)),
             settled: Some(settled(run, RunStatus::Done, run.attempt, answers::failure_text(&report.verdict))),
             traceparent: traces::current(),
+            alongside: self.rows(run, resource, report),
             ..Origin::default()
         }
+    }
+
+    /// What is committed with an answer beside what it changes.
+    pub(super) fn rows(&self, run: &StepRun, resource: &Resource, report: &Report) -> Rows {
+        Rows::of(&self.events, (run, resource), &report.alongside, self.clock.now())
     }
 
     /// Counts for the component's own sake, and for its breaker: a business that says no is no failure.

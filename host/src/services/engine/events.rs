@@ -10,7 +10,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::plan;
-use crate::store::{Object, OutboxRow, Resource};
+use crate::runtime::Published;
+use crate::store::{Object, OutboxRow, Resource, StepRun};
 
 /// The envelope of an event that has come.
 #[derive(Debug, Clone, Deserialize)]
@@ -101,10 +102,30 @@ struct Told<'a> {
     from_state: Option<&'a str>,
     to_state: &'a str,
     seq: u64,
-    data: Public<'a>,
+    data: Content<'a>,
+    /// Step and component that publish a business event.
+    #[serde(flatten)]
+    by: Option<By<'a>>,
     /// The id once more under the name its own business gives it, for example `returnId`.
     #[serde(flatten)]
     named_id: BTreeMap<&'a str, &'a str>,
+}
+
+/// Who publishes a business event.
+#[derive(Serialize)]
+struct By<'a> {
+    step: &'a str,
+    component: &'a str,
+}
+
+/// What an event says.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    /// The data of the resource.
+    Resource(Public<'a>),
+    /// What a component says.
+    Own(&'a Object),
 }
 
 /// The data of a resource that others may see, as it is written.
@@ -268,12 +289,52 @@ impl Events {
                 from_state: happening.transition.map(|(_, from)| from),
                 to_state: happening.to,
                 seq: happening.seq,
-                data: Public { resource, private: self.private_fields(&resource.kind), state: happening.to },
+                data: Content::Resource(Public { resource, private: self.private_fields(&resource.kind), state: happening.to }),
+                by: None,
                 named_id: BTreeMap::from([(id_name, resource.id.as_str())]),
             },
         };
         let payload = serde_json::to_string(&event).unwrap_or_default().into();
         OutboxRow { position: 0, event_id, topic, key: resource.id.clone(), seq: happening.seq, payload, traceparent }
+    }
+
+    /// A business event that the component of a run publishes, ready for the outbox. It says in which state it was published: the transition
+    /// that started the run, and the number of the last one made.
+    #[must_use]
+    pub fn published_row(
+        &self,
+        published: &Published,
+        (run, resource): (&StepRun, &Resource),
+        at: jiff::Timestamp,
+        traceparent: Option<String>,
+    ) -> OutboxRow {
+        let event_id = uuid::Uuid::now_v7().to_string();
+        let seq = resource.workflow.as_ref().map_or(0, |progress| progress.instance.version);
+        let id_name = self.shapes.get(&run.resource_kind).map_or("id", |shape| shape.id_name.as_str());
+        let event = Envelope {
+            specversion: "1.0",
+            id: &event_id,
+            source: format!("/millrace/{}", run.resource_kind),
+            event_type: &published.event_type,
+            subject: &run.resource_id,
+            time: at.to_string(),
+            datacontenttype: "application/json",
+            database: &self.database,
+            data: Told {
+                instance_id: &run.resource_id,
+                resource: &run.resource_kind,
+                workflow: &run.workflow,
+                transition: Some(&run.transition),
+                from_state: Some(&run.from_state),
+                to_state: &run.to_state,
+                seq,
+                data: Content::Own(&published.data),
+                by: Some(By { step: &run.name, component: &run.component }),
+                named_id: BTreeMap::from([(id_name, run.resource_id.as_str())]),
+            },
+        };
+        let payload = serde_json::to_string(&event).unwrap_or_default().into();
+        OutboxRow { position: 0, event_id, topic: published.topic.clone(), key: run.resource_id.clone(), seq, payload, traceparent }
     }
 
     /// Fields of `kind` that are never shown.

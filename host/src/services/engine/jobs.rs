@@ -31,6 +31,7 @@ impl Jobs {
         };
         Job {
             workflow: run.workflow.clone(),
+            kind: run.resource_kind.clone(),
             instance_id: run.resource_id.clone(),
             step: run.name.clone(),
             transition: run.transition.clone(),

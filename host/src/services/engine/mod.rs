@@ -6,6 +6,7 @@
 //! one, `withdrawal` what follows from taking a run back. `commits` makes a plan durable, and the pipeline starts the runs that it claimed.
 
 mod active;
+mod alongside;
 mod answers;
 mod attempts;
 pub mod backpressure;
@@ -35,6 +36,7 @@ mod withdrawal;
 mod workflows;
 
 pub use active::{Active, Place, WorkflowCounts};
+pub(in crate::services) use alongside::Rows;
 pub use backpressure::Backpressure;
 pub use breaker::Breakers;
 pub use canary::{Canaries, Canary};

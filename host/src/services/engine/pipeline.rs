@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use millrace_workflow::{Cause, Input, Machine, Refusal, RunKind};
 use tokio::sync::Notify;
 
+use super::alongside::Rows;
 use super::attempts::{Attempt, Attempts};
 use super::commit_plan::{self, CommitPlan, Context, Origin, settled, stand_in};
 use super::commits::Commits;
@@ -470,6 +471,11 @@ impl Pipeline {
     /// Counts an attempt that was made.
     pub(in crate::services) fn record(&self, run: &StepRun, resource: &Resource, report: &Report) {
         self.inner.completion.record(run, resource, report);
+    }
+
+    /// What is committed with an answer beside what it changes.
+    pub(in crate::services) fn alongside(&self, run: &StepRun, resource: &Resource, report: &Report) -> Rows {
+        self.inner.completion.rows(run, resource, report)
     }
 
     /// Makes an answer durable. It is planned anew as long as the instance moves, tried again as long as the store cannot

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use millrace_workflow::{Input, RetryPolicy, RunKind, StepOutcome};
 use serde::{Deserialize, Serialize};
 
+use super::alongside::{self, Rows};
 use super::answers;
 use super::commit_plan::{self, CommitPlan, Context, Origin, again, end, settled};
 use super::crash_suspects::CrashSuspects;
@@ -18,8 +19,8 @@ use super::jobs::{Jobs, UNDO_SUFFIX, key_of};
 use super::workflows::{LookupError, Pinned, Workflows};
 use crate::clock::Clock;
 use crate::faults::planted;
-use crate::runtime::{Report, Runtime, Status, Verdict};
-use crate::store::{Commit, Guard, Instances, Object, Resource, RunStatus, Settled, StepRun, StoreError};
+use crate::runtime::{Published, Report, Runtime, Status, Verdict};
+use crate::store::{Commit, Guard, Instances, KvRow, Object, Resource, RunStatus, Settled, StepRun, StoreError};
 use crate::telemetry::Metrics;
 use crate::telemetry::traces;
 
@@ -43,6 +44,12 @@ struct LastAnswer {
     reason: Option<String>,
     /// To merge into the data.
     fields: Object,
+    /// What it keeps, of one that was rejected.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    kv: Vec<KvRow>,
+    /// What it publishes, of one that was rejected.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    events: Vec<Published>,
 }
 
 impl LastAnswer {
@@ -105,6 +112,8 @@ impl Undo {
             digest: report.digest.clone(),
             reason: answers::reason_for_people(&report.verdict, report.limit),
             fields: answers::results(&self.events, run, &report.verdict, report.limit),
+            kv: alongside::kv(run, &report.alongside),
+            events: report.alongside.events.clone(),
         };
         tracing::info!(
             run = run.key,
@@ -130,7 +139,7 @@ impl Undo {
         let reason = answers::UNANSWERED.to_owned();
         let fields = Object::from_iter([("reason".to_owned(), reason.clone().into())]);
         let attempt = run.attempt.saturating_sub(1).max(1);
-        let last = LastAnswer { rejected: false, unserved: false, attempt, digest: String::new(), reason: Some(reason), fields };
+        let last = LastAnswer { attempt, reason: Some(reason), fields, ..LastAnswer::default() };
         tracing::info!(
             run = run.key,
             instance = run.resource_id,
@@ -286,7 +295,9 @@ impl Undo {
                 fields.extend(reason.clone().map(|reason| ("reason".to_owned(), reason.into())));
                 // No version has said it where the time was up before there was an answer.
                 let digest = Some(last.digest).filter(|digest| !digest.is_empty());
-                let origin = Origin { digest, reason, merge: Some(fields), ..Origin::default() };
+                let outbox = alongside::outbox(&self.events, (run, resource), &last.events, self.clock.now());
+                let alongside = Rows { kv: last.kv, outbox };
+                let origin = Origin { digest, reason, merge: Some(fields), alongside, ..Origin::default() };
                 self.follow(run, resource, &pinned, (outcome, attempt), origin)
             }
         })

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::runtime::Verdict;
 use crate::services::engine::commit_plan::{self, stand_in};
-use crate::services::engine::{Attempt, BROKEN, Held, Lost, Pipeline, STOPPED, panic_text, span_of};
+use crate::services::engine::{Attempt, BROKEN, Held, Lost, Pipeline, Rows, STOPPED, panic_text, span_of};
 use crate::store::{Commit, InboxRow, Resource, RunStatus, StepRun, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::traces::Span;
@@ -42,6 +42,8 @@ struct Attempted {
     inbox: InboxRow,
     resource: Arc<Resource>,
     held: Held,
+    /// What is written with its answer, of one that is settled.
+    rows: Rows,
     unfinished: Option<Unfinished>,
 }
 
@@ -72,9 +74,10 @@ impl InlineRuns {
         match tokio::time::timeout(PATIENCE, &mut attempt).await {
             Ok(Ok(Attempt::Made(report))) if matches!(report.verdict, Verdict::Accepted(_)) => {
                 span.within(|| self.pipeline.record(&run, &resource, &report));
+                let rows = span.within(|| self.pipeline.alongside(&run, &resource, &report));
                 run.status = RunStatus::Done;
                 run.owner = None;
-                self.keep(Attempted { span, run, inbox, resource, held, unfinished: None }).await
+                self.keep(Attempted { span, run, inbox, resource, held, rows, unfinished: None }).await
             }
             Ok(Ok(Attempt::Denied { until, reason })) => {
                 let waiting = StepRun { status: RunStatus::Ready, owner: None, fence: 0, due_at: until, last_error: Some(reason), ..run };
@@ -92,7 +95,7 @@ impl InlineRuns {
             unfinished => {
                 let ended = unfinished.map(|ended| Unfinished::Ended(Box::new(ended)));
                 let unfinished = Some(ended.unwrap_or_else(|_| Unfinished::GoesOn(self.tasks.spawn(attempt))));
-                self.keep(Attempted { span, run, inbox, resource, held, unfinished }).await
+                self.keep(Attempted { span, run, inbox, resource, held, rows: Rows::default(), unfinished }).await
             }
         }
     }
@@ -120,14 +123,19 @@ impl InlineRuns {
     }
 
     async fn write_attempted(&self, attempted: &Attempted) -> Result<(), StoreError> {
-        let Attempted { run, inbox, resource, .. } = attempted;
-        self.write(run.clone(), inbox.clone(), Arc::clone(resource)).await
+        let Attempted { run, inbox, resource, rows, .. } = attempted;
+        self.write_with(run.clone(), inbox.clone(), Arc::clone(resource), rows.clone()).await
     }
 
     async fn write(&self, run: StepRun, inbox: InboxRow, resource: Arc<Resource>) -> Result<(), StoreError> {
+        self.write_with(run, inbox, resource, Rows::default()).await
+    }
+
+    async fn write_with(&self, run: StepRun, inbox: InboxRow, resource: Arc<Resource>, rows: Rows) -> Result<(), StoreError> {
         // What was handled is told by the event itself; a copy of it would be kept for nothing.
         let input = run.input.clone().filter(|_| run.status != RunStatus::Done);
-        let commit = Commit { runs: vec![StepRun { input, ..run }], inbox: Some(inbox), ..Commit::default() };
+        let mut commit = Commit { runs: vec![StepRun { input, ..run }], inbox: Some(inbox), ..Commit::default() };
+        rows.add_to(&mut commit);
         self.pipeline.commit_as_is(commit_plan::only(commit, resource)).await
     }
 

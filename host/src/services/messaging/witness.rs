@@ -77,6 +77,8 @@ pub(super) struct Witness {
     kept_for: Option<Duration>,
     /// Topics that nobody else publishes.
     topics: BTreeSet<String>,
+    /// Topics of business events, which are not about transitions.
+    business: BTreeSet<String>,
     told: Mutex<HashMap<String, Told>>,
 }
 
@@ -92,8 +94,11 @@ impl Witness {
         let kinds = plan.resources.iter().filter(|handler| handler.workflow.is_some()).map(|handler| handler.kind.clone()).collect();
         let workflows = plan.workflows.iter().map(|workflow| workflow.machine.definition().name.clone()).collect();
         let kept_for = plan.database.as_ref().and_then(|database| database.retention.instances.as_ref()).map(|archive| archive.after);
-        let topics = plan.workflows.iter().flat_map(|workflow| published(workflow, plan)).collect();
-        Self { known, metrics, kinds, kept_for, workflows, topics, told: Mutex::default() }
+        let topics: BTreeSet<String> = plan.workflows.iter().flat_map(|workflow| published(workflow, plan)).collect();
+        let business: BTreeSet<String> =
+            plan.components.iter().flat_map(|component| &component.capabilities.events).map(|event| event.topic.clone()).collect();
+        let business = business.difference(&topics).cloned().collect();
+        Self { known, metrics, kinds, kept_for, workflows, topics, business, told: Mutex::default() }
     }
 
     /// What is untrue of an event, if this process can know; nothing of one that it has sent itself.
@@ -110,6 +115,10 @@ impl Witness {
             return Ok(None);
         }
         let Some(resource) = self.known.store.resource(kind, instance_id).await? else { return Ok(Some(Untrue::Unknown)) };
+        if self.business.contains(&event.topic) {
+            // A component's own words, of which the history knows nothing.
+            return Ok(None);
+        }
         let before = content.data.seq.saturating_sub(1);
         let row = self.known.store.history(kind, instance_id, before, 1).await?.into_iter().next();
         let contradiction = contradiction_of_history(&content.data, row.as_ref(), &resource)

@@ -17,7 +17,7 @@ use crate::durable;
 use crate::plan::{self, Plan};
 use crate::services::engine::Recordings;
 use crate::services::engine::draws::DRAWN;
-use crate::store::{HistoryRow, Object, Operations, Resource, Resources, Search, StoreError, Wanted};
+use crate::store::{HistoryRow, KvEntry, Object, Operations, Resource, Resources, Search, StoreError, Wanted};
 use crate::telemetry::Metrics;
 
 /// Instances that are read, written and removed together, at most.
@@ -44,6 +44,9 @@ struct Line<'a> {
     last_update: Timestamp,
     data: &'a Object,
     history: &'a [HistoryRow],
+    /// What components kept about it.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    state_of_components: &'a [KvEntry],
 }
 
 /// Keeps the archive of a store. Clones share it.
@@ -195,6 +198,7 @@ impl Archive {
             seen = last.seq;
             history.extend(page);
         }
+        let kept = self.inner.resources.kv_entries(&resource.kind, &resource.id).await?;
         let progress = resource.workflow.as_ref();
         let line = Line {
             archived_at: self.inner.clock.now(),
@@ -209,6 +213,7 @@ impl Archive {
             last_update: resource.updated_at,
             data: &resource.data,
             history: &history,
+            state_of_components: &kept,
         };
         let line = serde_json::to_vec(&line).map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
         batch.lines.extend(line);

@@ -76,6 +76,7 @@ impl State {
         for run in commit.runs {
             self.add_run(run);
         }
+        commit.kv.into_iter().for_each(|row| self.change_kv(row));
         if let Some(stocking) = commit.stock {
             self.apply_stocking(stocking, actor);
         }

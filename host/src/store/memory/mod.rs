@@ -8,6 +8,7 @@ mod audit;
 mod commit;
 mod finished;
 mod holds;
+mod kv;
 mod letters;
 mod search;
 mod state;
@@ -27,10 +28,10 @@ use parking_lot::Mutex;
 use self::state::State;
 use super::{
     Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, DeadLetter, FieldChange,
-    Figure, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches, Messages,
-    NewMove, Note, Operations, OutboxRow, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources,
-    Search, Sighted, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User,
-    UserChange, Users, WaitingEvent,
+    Figure, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, KvEntry, KvOwner, Line, Listing,
+    Matches, Messages, NewMove, Note, Operations, OutboxRow, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus, Reset,
+    Resource, Resources, Search, Sighted, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer,
+    ToldEpoch, User, UserChange, Users, WaitingEvent,
 };
 use crate::clock::Clock;
 
@@ -170,6 +171,18 @@ impl Resources for Memory {
 
     async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
         self.read(|state| state.idempotency(user, key))
+    }
+
+    async fn kv(&self, owner: &KvOwner, key: &str) -> Result<Option<String>, StoreError> {
+        self.read(|state| state.kv(owner, key))
+    }
+
+    async fn kv_bytes(&self, owner: &KvOwner) -> Result<u64, StoreError> {
+        self.read(|state| state.kv_bytes(owner))
+    }
+
+    async fn kv_entries(&self, kind: &str, id: &str) -> Result<Vec<KvEntry>, StoreError> {
+        self.read(|state| state.kv_entries(kind, id))
     }
 }
 

@@ -8,8 +8,8 @@ use millrace_workflow::Definition;
 
 use super::super::{
     AuditEntry, AuditRow, Backlog, Commit, CommitStats, Conflict, DeadLetter, FieldChange, Figure, Guard, HistoryRow, Hold, IdempotencyRow,
-    InboxRow, KeysOf, Line, Listing, Note, OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, ReservationStatus, Resource, RunStatus,
-    StepRun, StockLevel, StockMove, Timer, WaitingEvent, figures,
+    InboxRow, KeysOf, KvOwner, Line, Listing, Note, OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, ReservationStatus, Resource,
+    RunStatus, StepRun, StockLevel, StockMove, Timer, WaitingEvent, figures,
 };
 use super::accounts::Accounts;
 
@@ -79,6 +79,7 @@ pub(super) struct State {
     components: BTreeMap<String, String>,
     pub(super) notes: BTreeMap<u64, Note>,
     pub(super) audit: Vec<AuditRow>,
+    pub(super) kv: BTreeMap<KvOwner, BTreeMap<String, String>>,
 }
 
 /// A time as precise as every back end keeps it.
@@ -162,6 +163,7 @@ impl State {
         self.holds.remove(name);
         self.waiting.retain(|_, event| (&event.kind, &event.id) != (&name.0, &name.1));
         self.timers.retain(|(kind, id, _), _| (kind, id) != (&name.0, &name.1));
+        self.forget_kv(name);
     }
 
     pub(super) fn history(&self, kind: &str, id: &str, after: u64, limit: usize) -> Vec<HistoryRow> {

@@ -115,6 +115,9 @@ impl Prepared {
         for run in &self.commit.runs {
             insert_run(writing, run)?;
         }
+        for row in &self.commit.kv {
+            super::kv::apply(writing, row)?;
+        }
         if let Some(stocking) = &self.commit.stock {
             stock::apply(writing, stocking, self.commit.audit.first().map(|entry| entry.actor.as_str()))?;
         }

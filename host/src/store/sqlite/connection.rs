@@ -45,6 +45,7 @@ const MIGRATION_LIST: &[M<'static>] = &[
     M::up(include_str!("../../../migrations/0019_figures.sql")),
     M::up(include_str!("../../../migrations/0020_waiting_events.sql")),
     M::up(include_str!("../../../migrations/0023_runs_by_key.sql")),
+    M::up(include_str!("../../../migrations/0026_component_state.sql")),
     M::up(include_str!("../../../migrations/0030_changed_fields.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);

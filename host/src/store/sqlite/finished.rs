@@ -51,6 +51,7 @@ pub(super) fn forget(writing: &Writing<'_>, kind: &str, instances: &[(String, u6
         writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;
         super::holds::end(writing, pk)?;
         super::waiting::forget(writing, pk)?;
+        super::kv::forget(writing, pk)?;
         writing.run(&format!("DELETE FROM step_runs WHERE {RUN_OF}"), [id.as_str(), kind])?;
         writing.run("DELETE FROM reservations WHERE key = ?1 AND status <> 'reserved'", [id])?;
         gone += 1;

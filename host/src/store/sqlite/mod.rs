@@ -15,6 +15,7 @@ mod finished;
 mod holds;
 mod idempotency;
 mod keys;
+mod kv;
 mod lock;
 mod mark;
 pub mod offline;
@@ -49,10 +50,10 @@ use self::readers::Readers;
 use self::writer::WriterHandle;
 use super::{
     Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter,
-    FieldChange, Figure, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches,
-    Messages, NewMove, Note, Operations, OutboxRow, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource,
-    Resources, Search, Sighted, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch,
-    User, UserChange, Users, WaitingEvent,
+    FieldChange, Figure, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, KvEntry, KvOwner, Line,
+    Listing, Matches, Messages, NewMove, Note, Operations, OutboxRow, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus,
+    Reset, Resource, Resources, Search, Sighted, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError,
+    Timer, ToldEpoch, User, UserChange, Users, WaitingEvent,
 };
 use crate::clock::Clock;
 
@@ -158,6 +159,19 @@ impl Resources for Sqlite {
 
     async fn idempotency(&self, user: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
         self.readers.look_up(|connection| idempotency::select_idempotency(connection, user, key)).await
+    }
+
+    async fn kv(&self, owner: &KvOwner, key: &str) -> Result<Option<String>, StoreError> {
+        self.readers.look_up(|connection| kv::value(connection, owner, key)).await
+    }
+
+    async fn kv_bytes(&self, owner: &KvOwner) -> Result<u64, StoreError> {
+        let owner = owner.clone();
+        self.readers.read(move |connection| kv::bytes(connection, &owner)).await
+    }
+
+    async fn kv_entries(&self, kind: &str, id: &str) -> Result<Vec<KvEntry>, StoreError> {
+        self.readers.look_up(|connection| kv::entries(connection, kind, id)).await
     }
 }
 

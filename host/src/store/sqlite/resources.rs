@@ -109,6 +109,7 @@ pub(super) fn delete_resource(
     writing.run("DELETE FROM history WHERE resource = ?1", [pk])?;
     writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;
     writing.run("DELETE FROM prices WHERE resource = ?1", [pk])?;
+    super::kv::forget(writing, pk)?;
     super::stock::forget(writing, &id, entry.as_ref().map(|entry| entry.actor.as_str()))?;
     audit::append(writing.connection, entry.map(|entry| AuditEntry { version_before: entry.version_before.or(Some(version)), ..entry }))?;
     Ok(true)

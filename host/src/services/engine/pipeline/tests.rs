@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::plan::Plan;
-use crate::runtime::Settings;
+use crate::runtime::{GivenKv, Settings};
 use crate::services::engine::{Active, Backpressure, Breakers, Canaries, ChangeNotifier, CrashSuspects, Draws, Indexed, PerOwner};
 use crate::store::memory::Memory;
 use crate::store::{Commit, StartedBy, StoreError};
@@ -17,8 +17,9 @@ async fn pipeline() -> (Pipeline, Dependencies, tempfile::TempDir) {
     let plan = Plan::default();
     let (clock, store) = (Clock::system(), Arc::new(Memory::new().reopen()));
     let settings = Settings { cache_dir: folder.path().join("cache"), compiler: "none".into(), max_concurrent_runs: 1 };
+    let kv = Arc::new(GivenKv::default());
     let remember = Arc::new(|_, _| futures::future::ready(Ok(())).boxed());
-    let runtime = Runtime::start(settings, Vec::new(), HashMap::new(), Vec::new(), remember, clock.clone()).await.unwrap();
+    let runtime = Runtime::start(settings, Vec::new(), HashMap::new(), Vec::new(), (remember, kv), clock.clone()).await.unwrap();
     let workflows = Workflows::open(store.clone(), &plan.workflows).await.unwrap();
     let active = Active::new(std::iter::empty(), &[]);
     let per_owner = PerOwner::open(store.as_ref(), &plan.resources).await.unwrap();
