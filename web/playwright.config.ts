@@ -59,7 +59,7 @@ export default defineConfig<object, { shape: Shape }>({
     // Figures are taken when nothing else runs.
     {
       name: 'weight',
-      testMatch: ['weight', 'smooth', 'lighthouse'].map(spec),
+      testMatch: ['weight', 'smooth', 'large', 'lighthouse'].map(spec),
       dependencies: ['monolith', 'stack', 'editor'],
       fullyParallel: false,
       workers: 1,

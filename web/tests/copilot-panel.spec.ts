@@ -27,7 +27,7 @@ test('a sentence becomes a difference, and only a yes changes the config', async
   const proposal = copilot(page).getByRole('region', { name: 'Add fraud check between validated and paying' })
   await expect(proposal.getByRole('heading', { level: 3 })).toBeFocused()
   await expect(proposal).toContainText('componentId: fraud-checker')
-  await expect(proposal).toContainText('It is checked and brings none.')
+  await expect(proposal).toContainText('It was checked and brings no problem.')
   await expect(proposal).toContainText('millrace new fraud-checker')
   await expect(page.locator('.tab-dirty')).toHaveCount(0)
   await expectNoViolations(page)
@@ -95,7 +95,7 @@ test('what is selected is explained, and what a careful person would add is a ch
   await expect(properties(page).getByLabel('Name', { exact: true })).toHaveValue('cors')
   await copilot(page).getByRole('button', { name: 'Show the change: Nobody is told of restock_failed' }).click()
   await expect(copilot(page)).toContainText('restock_failed')
-  await expect(copilot(page)).toContainText('It is checked and brings none.')
+  await expect(copilot(page)).toContainText('It was checked and brings no problem.')
 })
 
 test('the copilot is worked by keys alone, and gives the focus back', async ({ page, store }) => {

@@ -59,8 +59,10 @@ function Words({ verdict }: { verdict: Verdict }) {
   if (verdict.kind === 'asking') return <p>It is being checked…</p>
   if (verdict.kind === 'unknown') return <p>It could not be checked: nobody answers now.</p>
   const { brings, takes } = verdict
-  const taken = takes > 0 ? `It takes ${takes} ${takes === 1 ? 'problem' : 'problems'} away` : 'It is checked'
-  if (brings.length === 0) return <p>{taken} and brings none.</p>
+  if (brings.length === 0) {
+    const taken = `It takes ${takes} ${takes === 1 ? 'problem' : 'problems'} away and brings none.`
+    return <p>{takes > 0 ? taken : 'It was checked and brings no problem.'}</p>
+  }
   return (
     <>
       <p>It brings what is not there yet:</p>
