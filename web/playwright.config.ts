@@ -19,6 +19,7 @@ const CONSOLE = [
   'finder',
   'live-drawing',
   'machine-editor',
+  'copilot-panel',
 ]
 
 export default defineConfig<object, { shape: Shape }>({
@@ -54,11 +55,11 @@ export default defineConfig<object, { shape: Shape }>({
       use: { shape: 'stack' },
     },
     // The editor's gestures before the host's judgement; no page is opened.
-    { name: 'editor', testMatch: ['editor', 'fixes'].map(spec) },
+    { name: 'editor', testMatch: ['editor', 'fixes', 'copilot'].map(spec) },
     // Figures are taken when nothing else runs.
     {
       name: 'weight',
-      testMatch: ['weight', 'smooth', 'lighthouse'].map(spec),
+      testMatch: ['weight', 'smooth', 'large', 'lighthouse'].map(spec),
       dependencies: ['monolith', 'stack', 'editor'],
       fullyParallel: false,
       workers: 1,

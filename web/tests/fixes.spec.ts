@@ -1,7 +1,5 @@
 /** Configs with one thing wrong: what the editor says of them is what the host says, and what it offers to do about it holds. No page is opened. */
-import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from '@playwright/test'
 import { isMended, outcome, tried } from '../src/console/editor/fixes'
@@ -10,49 +8,18 @@ import type { Problem } from '../src/console/editor/judge'
 import { placed } from '../src/console/editor/problems'
 import { lens } from '../src/console/lens'
 import { mutant } from '../src/console/testing/mutants'
-import { binary, repository } from './running/program'
+import { repository } from './running/program'
+import { Validator } from './validating'
 
 const CONFIGS = ['monolith', 'gateway', 'orders', 'users-products']
 const MUTANTS = 500
 const PARTS = 5
 
-let folder = ''
+let validator: Validator
 test.beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'millrace-fixes-'))
-  mkdirSync(join(folder, 'web'))
-  // They are there, and not looked into.
-  for (const name of ['inventory', 'payment', 'shipping', 'notify']) writeFileSync(join(folder, `${name}.wasm`), '')
+  validator = new Validator()
 })
-test.afterAll(() => rmSync(folder, { recursive: true }))
-
-let files = 0
-
-/** What `millrace validate` says, as it says it. */
-async function verdict(text: string): Promise<unknown[]> {
-  files += 1
-  const file = join(folder, `mutant-${files}.yaml`)
-  writeFileSync(file, text)
-  const env = {
-    ...process.env,
-    JWT_SECRET: 'a-secret-of-more-than-32-bytes-for-tests',
-    INTERNAL_SECRET: 'another-secret-of-more-than-32-bytes',
-    COMPONENTS_DIR: folder,
-    PRODUCTS_SEED: join(repository, 'seed/products.json'),
-    WEB_ROOT: join(folder, 'web'),
-  }
-  const output = await new Promise<string>((resolve) => {
-    const words = ['validate', '--without-components', '--format', 'json', file]
-    // It ends with an error where there are problems, and tells them all the same.
-    execFile(binary, words, { env, encoding: 'utf8', maxBuffer: 1 << 24 }, (_, stdout) => resolve(stdout))
-  })
-  rmSync(file)
-  return JSON.parse(output).problems
-}
-
-/** The problems of a text, as the editor shows them. */
-async function problems(text: string): Promise<Problem[]> {
-  return (await verdict(text)).map((one) => placed(told(one), text))
-}
+test.afterAll(() => validator.end())
 
 class Tally {
   readonly #codes = new Map<string, { seen: number; mended: number }>()
@@ -76,7 +43,7 @@ class Tally {
 
 /** The same words at the same place, in the text as the editor counts it. */
 async function agreed(text: string, where: string): Promise<Problem[]> {
-  const said = (await verdict(text)) as { line: number; column: number }[]
+  const said = (await validator.verdict(text)) as { line: number; column: number }[]
   const { source } = lens(text)
   return said.map((one) => {
     const shown = placed(told(one), text)
@@ -97,10 +64,10 @@ for (let part = 0; part < PARTS; part++) {
       const [first] = shown
       if (!first) continue
       const model = lens(text)
-      const fixes = await tried(model, first, shown, problems)
+      const fixes = await tried(model, first, shown, (one) => validator.problems(one))
       tally.count(first, fixes.length > 0)
       for (const fix of fixes) {
-        const after = await problems(outcome(model, fix) ?? '')
+        const after = await validator.problems(outcome(model, fix) ?? '')
         expect(isMended(first, shown, after), `${fix.label} for ${first.message}`).toBe(true)
       }
     }

@@ -1,49 +1,11 @@
 /** Whether long lists keep up with the finger: what the page computes for each frame, by the browser's own trace. */
-import type { Browser, Page } from '@playwright/test'
 import { newMember, signIn } from './staff'
 import { expect, test } from './store'
+import { FRAME_MS, frames } from './tracing'
 
 const ROWS = 1_000
-/** Sixty frames a second. */
-const FRAME_MS = 1_000 / 60
 const WHEEL_PX = 400
 const TURNS = 120
-
-interface TraceEvent {
-  name: string
-  ph: string
-  pid: number
-  tid: number
-  /** Microseconds: when, and how long on a processor, whatever else the machine does. */
-  ts: number
-  tdur?: number
-  args?: { name?: string }
-}
-
-/** Milliseconds that the page has computed for each frame of what is done meanwhile, the least first. */
-async function frames(browser: Browser, page: Page, what: () => Promise<void>): Promise<number[]> {
-  await browser.startTracing(page, {
-    categories: ['devtools.timeline', 'disabled-by-default-devtools.timeline', '__metadata'],
-  })
-  await what()
-  const { traceEvents: events } = JSON.parse((await browser.stopTracing()).toString()) as { traceEvents: TraceEvent[] }
-  const begun = events.filter(({ name }) => name === 'BeginCommitCompositorFrame')
-  // Other pages, and the browser's own, have threads of their own, on which less happens.
-  const threads = new Map<string, TraceEvent[]>()
-  for (const event of begun) {
-    const of = `${event.pid} ${event.tid}`
-    threads.set(of, [...(threads.get(of) ?? []), event])
-  }
-  const [thread, starts = []] = [...threads].sort(([, one], [, other]) => other.length - one.length)[0] ?? []
-  const times = starts.map(({ ts }) => ts).sort((one, other) => one - other)
-  const spent = times.map(() => 0)
-  for (const { name, ph, pid, tid, ts, tdur } of events) {
-    if (ph !== 'X' || tdur === undefined || `${pid} ${tid}` !== thread || name !== 'RunTask') continue
-    const frame = times.findLastIndex((start) => start <= ts)
-    if (frame >= 0) spent[frame] = (spent[frame] ?? 0) + tdur / 1000
-  }
-  return spent.sort((one, other) => one - other)
-}
 
 test('a list of a thousand rows scrolls at sixty frames a second', async ({ visitor, browser, startOwn }) => {
   const products = Array.from({ length: ROWS }, (_, index) => ({

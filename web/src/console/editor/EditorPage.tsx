@@ -26,6 +26,7 @@ import { Toolbar } from './Toolbar.tsx'
 import { Views } from './Views.tsx'
 import { type Side, useView, view } from './view.ts'
 
+const Copilot = lazy(() => import('./copilot/Copilot.tsx'))
 const TextPanel = lazy(() => import('./TextPanel.tsx'))
 const SaveDialog = lazy(() => import('./save/SaveDialog.tsx'))
 
@@ -41,7 +42,7 @@ function begin(): void {
 
 /** `machine`: the workflow whose machine is drawn instead of the modules. */
 export default function EditorPage({ machine }: { machine?: string | undefined }) {
-  const { side, text, problems, help, saving } = useView()
+  const { side, text, copilot, problems, help, saving } = useView()
   const [asked, setAsked] = useState<Asked | null>(null)
   const [wanted, setWanted] = useState<Wanted | null>(null)
   const nextProblem = useNextProblem()
@@ -75,7 +76,13 @@ export default function EditorPage({ machine }: { machine?: string | undefined }
         <Tabs />
         <Newer />
       </div>
-      <div className="editor-body" id="editor-body" role="tabpanel" aria-label="Config" data-text={text || undefined}>
+      <div
+        className="editor-body"
+        id="editor-body"
+        role="tabpanel"
+        aria-label="Config"
+        data-text={text || copilot || undefined}
+      >
         <aside className="editor-side" id="panel-side" tabIndex={-1} aria-label="Modules and outline">
           <Sides side={side} />
           {side === 'modules' ? (
@@ -100,6 +107,13 @@ export default function EditorPage({ machine }: { machine?: string | undefined }
           <section className="editor-text" id="panel-text" tabIndex={-1} aria-label="Text">
             <Suspense fallback={<p className="editor-wait">The text is on its way…</p>}>
               <TextPanel />
+            </Suspense>
+          </section>
+        )}
+        {copilot && (
+          <section className="editor-text" aria-label="Copilot">
+            <Suspense fallback={<p className="editor-wait">The copilot is on its way…</p>}>
+              <Copilot />
             </Suspense>
           </section>
         )}

@@ -10,7 +10,7 @@ import { toggle, useView, view } from './view.ts'
 export function Toolbar() {
   const { text, undoLabel, redoLabel } = useShown()
   const { modules } = useModel()
-  const { isGrouped, text: hasText, problems: hasProblems } = useView()
+  const { isGrouped, text: hasText, copilot, problems: hasProblems } = useView()
   const { problems } = useProblems()
   const host = useHost()
   const isEmpty = text.trim() === ''
@@ -35,6 +35,11 @@ export function Toolbar() {
         </Tool>
         <Tool onClick={redo} disabled={redoLabel === null} title={redoLabel ? `Redo: ${redoLabel}` : 'Ctrl+Shift+Z'}>
           Redo
+        </Tool>
+      </Group>
+      <Group label="Help">
+        <Tool onClick={() => toggle('copilot')} pressed={copilot} title="Alt+5" className="tool tool-copilot">
+          AI Copilot
         </Tool>
       </Group>
       <Group label="View">
@@ -115,14 +120,15 @@ interface ToolProps {
   pressed?: boolean
   title?: string
   label?: string
+  className?: string
   children: ReactNode
 }
 
-function Tool({ onClick, disabled = false, pressed, title, label, children }: ToolProps) {
+function Tool({ onClick, disabled = false, pressed, title, label, className = 'tool', children }: ToolProps) {
   return (
     <button
       type="button"
-      className="tool"
+      className={className}
       onClick={onClick}
       disabled={disabled}
       aria-pressed={pressed}

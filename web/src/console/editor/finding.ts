@@ -59,6 +59,7 @@ function panels({ nextProblem }: Gestures): Wanted[] {
   const group = 'View'
   return [
     { group, label: 'Text', run: () => toggle('text') },
+    { group, label: 'AI Copilot: explain, mend, suggest', keys: 'Alt+5', run: () => view({ copilot: true }) },
     { group, label: 'Problems', run: () => toggle('problems') },
     { group, label: 'Next problem', keys: 'F8', run: nextProblem },
     { group, label: 'Outline', run: () => view({ side: 'outline' }) },

@@ -16,6 +16,8 @@ import { plain, type Schema, schemaAt, typesOf } from './schema.ts'
 
 export interface Fix {
   label: string
+  /** Whether nothing else could be meant, so that it may be made together with others. What takes something away never is. */
+  isCertain?: boolean
   make: (model: Model) => Change
 }
 
@@ -58,6 +60,11 @@ export function candidates(model: Model, problem: Problem): Fix[] {
   return all.slice(0, MOST_TRIED)
 }
 
+/** What could be done about a problem without a choice. */
+export function certain(model: Model, problem: Problem): Fix[] {
+  return candidates(model, problem).filter(({ isCertain }) => isCertain)
+}
+
 /** `/modules/0/config`, as a path of this text. */
 export function pathOf({ source }: Model, pointer: string): Path {
   const path: (string | number)[] = []
@@ -87,8 +94,9 @@ function renamed(model: Model, problem: Problem, path: Path): Fix[] {
   const beside = part(at(model.source.value, ...path.slice(0, -1)))
   return quoted(told(problem))
     .filter((name) => !Object.hasOwn(beside, name))
-    .map((name) => ({
+    .map((name, _, all) => ({
       label: `Rename it to ${name}`,
+      isCertain: all.length === 1,
       make: (now) => change(now, `Rename ${path.at(-1)} to ${name}`, (draft) => draft.renameKey(path, name)),
     }))
 }
@@ -98,12 +106,14 @@ function meant(model: Model, problem: Problem, path: Path): Fix[] {
   if (path.length === 0 || !model.source.entry(path)) return []
   const words = told(problem)
   const accepted = listed(words)
-  const names = [...quoted(words), ...suggestions(path, model), ...(accepted.length <= 6 ? accepted : [])]
+  const near = quoted(words)
+  const names = [...near, ...suggestions(path, model), ...(accepted.length <= 6 ? accepted : [])]
   const now = at(model.source.value, ...path)
-  return [...new Set(names)]
-    .filter((name) => name !== now)
-    .slice(0, 5)
-    .map((name) => setTo(path, name))
+  const all = [...new Set(names)].filter((name) => name !== now)
+  return all.slice(0, 5).map((name) => ({
+    ...setTo(path, name),
+    isCertain: all.length === 1 || (near.length === 1 && near[0] === name),
+  }))
 }
 
 function setTo(path: Path, value: ScalarValue): Fix {
@@ -120,8 +130,10 @@ function given(model: Model, { message }: Problem, path: Path): Fix[] {
   const usual = path[2] === 'config' || key === 'config' ? usually(model, path, type, key) : []
   const names = suggestions(own, model).slice(0, 3)
   const values = [...names, ...usual, ...(schema ? sample(schema, key) : [key])]
+  const [only, ...others] = suggestions(own, model)
   return [...new Set(values)].map((value) => ({
     label: `Add ${key}: ${Array.isArray(value) ? `[${value.join(', ')}]` : String(value)}`,
+    isCertain: value === only && others.length === 0,
     make: (now) => change(now, `Add ${key}`, (draft) => draft.put(own, value as ScalarValue)),
   }))
 }
@@ -161,13 +173,19 @@ function fitting(model: Model, path: Path): Fix[] {
   const types = typesOf(own)
   const number = Number(now)
   const near: ScalarValue[] = []
-  if (types.includes('integer') && typeof now === 'string' && Number.isInteger(number)) near.push(number)
-  if (types.includes('boolean') && (now === 'true' || now === 'false')) near.push(now === 'true')
+  // The same, written as the kind that is wanted.
+  const same: ScalarValue[] = []
+  if (types.includes('integer') && typeof now === 'string' && now.trim() !== '' && Number.isInteger(number))
+    same.push(number)
+  if (types.includes('boolean') && (now === 'true' || now === 'false')) same.push(now === 'true')
   if (types.includes('string') && (typeof now === 'number' || typeof now === 'boolean'))
     near.push(String(now), `${now}s`)
   if (typeof now === 'number') near.push(...bounds(number, own))
   if (typeof now === 'string') near.push(...units(now))
-  const fixes = near.map((value) => setTo(path, value))
+  const fixes: Fix[] = [
+    ...same.map((value) => ({ ...setTo(path, value), isCertain: true })),
+    ...near.map((value) => setTo(path, value)),
+  ]
   if (types.includes('array') && now !== null && typeof now !== 'object') {
     fixes.push({ label: `Make it a list: [${now}]`, make: (own) => replaced(own, path, [now as string]) })
   }

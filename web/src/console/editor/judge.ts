@@ -28,8 +28,18 @@ interface Found {
   help?: string
 }
 
-/** The problems that need no host to be seen, in the sequence of the text. */
-export function judged(model: Model): Problem[] {
+const known = new WeakMap<Model, { by: Schema; problems: readonly Problem[] }>()
+
+/** The problems that need no host to be seen, in the sequence of the text. Each part of the page asks: the same model again costs nothing. */
+export function judged(model: Model): readonly Problem[] {
+  const [own, by] = [known.get(model), schema()]
+  if (own?.by === by) return own.problems
+  const problems = look(model)
+  known.set(model, { by, problems })
+  return problems
+}
+
+function look(model: Model): Problem[] {
   const { source } = model
   if (source.text.trim() === '') return []
   const unreadable = source.problems.map(({ message, from, to }) => problem(model, { from, to }, 'syntax', message, ''))

@@ -19,6 +19,7 @@ export const KEYS: readonly [string, string][] = [
   ['Alt+2', 'Canvas'],
   ['Alt+3', 'Text'],
   ['Alt+4', 'Properties'],
+  ['Alt+5', 'AI Copilot'],
   ['?', 'This help'],
 ]
 
@@ -76,14 +77,19 @@ const PANELS: Record<string, string> = {
   Digit2: 'panel-canvas',
   Digit3: 'panel-text',
   Digit4: 'panel-properties',
+  Digit5: 'panel-copilot',
 }
 
 const withAlt: Press = ({ code }) => {
   const panel = PANELS[code]
   if (!panel) return false
-  if (panel === 'panel-text' && !useView.getState().text) {
+  const { text, copilot } = useView.getState()
+  if (panel === 'panel-text' && !text) {
     view({ text: true })
     requestAnimationFrame(() => focusPanel(panel))
+  } else if (panel === 'panel-copilot' && !copilot) {
+    // It takes the focus itself, once it is there.
+    view({ copilot: true })
   } else focusPanel(panel)
   return true
 }
@@ -92,7 +98,7 @@ const withAlt: Press = ({ code }) => {
 function focusPanel(id: string): void {
   const own = document.getElementById(id)
   const first = own?.querySelector<HTMLElement>(
-    '[role="treeitem"][tabindex="0"], .cm-content, .react-flow__node, .setting-input',
+    '[role="treeitem"][tabindex="0"], .cm-content, .react-flow__node, .setting-input, textarea',
   )
   ;(first ?? own)?.focus()
 }

@@ -6,6 +6,8 @@ export type Side = 'modules' | 'outline'
 interface View {
   side: Side
   text: boolean
+  /** In the place of the text: there is room for one of them. */
+  copilot: boolean
   problems: boolean
   isGrouped: boolean
   help: boolean
@@ -18,6 +20,7 @@ const KEY = 'millrace-editor-view'
 export const useView = create<View>(() => ({
   side: 'modules',
   text: false,
+  copilot: false,
   problems: false,
   isGrouped: false,
   help: false,
@@ -36,7 +39,8 @@ function kept(): Partial<View> {
 
 /** Shows or hides panels. */
 export function view(change: Partial<View>): void {
-  useView.setState(change)
+  const other = change.copilot ? { text: false } : change.text ? { copilot: false } : {}
+  useView.setState({ ...other, ...change })
   const { side, text } = useView.getState()
   try {
     localStorage.setItem(KEY, JSON.stringify({ side, text }))
@@ -45,6 +49,6 @@ export function view(change: Partial<View>): void {
   }
 }
 
-export function toggle(panel: 'text' | 'problems' | 'isGrouped' | 'help'): void {
+export function toggle(panel: 'text' | 'copilot' | 'problems' | 'isGrouped' | 'help'): void {
   view({ [panel]: !useView.getState()[panel] })
 }
