@@ -3,6 +3,7 @@
 
 pub mod agreement;
 mod archive;
+mod archive_place;
 mod held;
 mod keying;
 mod retention;
