@@ -10,6 +10,7 @@ mod retention;
 mod stranded;
 mod swaps;
 
+pub use agreement::Clocks;
 pub use archive::Archive;
 pub use held::{Amounts, Held};
 pub use keying::Keying;
