@@ -80,6 +80,15 @@ pub(super) fn register(health: &HealthChecks, plan: &Plan, core: &Core, backlogs
         });
     }
     register_credentials(health, plan, core);
+    if !plan.workflows.is_empty() {
+        let (dead_ends, clock) = (Arc::clone(&engine.dead_ends), engine.clock.clone());
+        health.add_own("steps", move || {
+            std::future::ready(match dead_ends.problem(clock.steady()) {
+                Some(problem) => Check::new(Status::Degraded, problem),
+                None => Check::new(Status::Up, "no step fails for good for one instance after the other"),
+            })
+        });
+    }
     register_components(health, plan, engine);
     if let (Some(bus), Some(of_plan)) = (bus, &plan.bus) {
         let (bus, refusals, strangers) = (Arc::clone(bus), Arc::clone(&core.refusals), Arc::clone(&core.strangers));

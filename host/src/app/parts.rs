@@ -177,6 +177,7 @@ pub(super) async fn core(
         per_owner: Arc::new(per_owner),
         backpressure: Arc::new(Backpressure::new(database.max_outbox_events)),
         holds: Arc::new(Holds::open(store.instances.as_ref()).await?),
+        dead_ends: Arc::default(),
         breakers: Arc::new(Breakers::new(plan.components.iter().map(|component| component.name.clone()))),
         recordings: Arc::default(),
         canaries: Arc::new(Canaries::new(plan.components.iter().map(|component| component.name.clone()))),

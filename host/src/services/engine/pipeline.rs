@@ -114,7 +114,7 @@ impl Pipeline {
     #[must_use]
     pub fn new(dependencies: &Dependencies) -> Self {
         let Dependencies { store, runtime, workflows, events, clock, tasks, stop, metrics, .. } = dependencies.clone();
-        let Dependencies { breakers, canaries, recordings, credentials, crash_suspects, .. } = dependencies.clone();
+        let Dependencies { breakers, dead_ends, canaries, recordings, credentials, crash_suspects, .. } = dependencies.clone();
         let (waker, outbox_grew) = (RunWaker::new(Arc::clone(&store), tasks.clone()), Arc::<Notify>::default());
         let hand = InHand::new(runtime.most_again(), waker.schedule_changed());
         let jobs = Jobs { workflows: Arc::clone(&workflows) };
@@ -149,6 +149,7 @@ impl Pipeline {
                 events: Arc::clone(&events),
                 undo: Arc::clone(&undo),
                 breakers,
+                dead_ends,
                 waker: waker.clone(),
                 clock: clock.clone(),
                 metrics: metrics.clone(),
