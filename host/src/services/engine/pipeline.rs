@@ -597,7 +597,15 @@ impl Pipeline {
             return Some(format!("component '{}'", run.component));
         }
         let of_step = matches!(run.kind, RunKind::Step | RunKind::Undo);
-        (of_step && !self.inner.workflows.has_step(&run.workflow, &run.name)).then(|| format!("step '{}'", run.name))
+        // Nobody would find it, and nobody would know which of its fields are private.
+        if of_step && !self.inner.events.keeps(&run.resource_kind) {
+            return Some(format!("resource '{}'", run.resource_kind));
+        }
+        let workflows = &self.inner.workflows;
+        (of_step && !workflows.has_step(&run.workflow, &run.name)).then(|| match workflows.current(&run.workflow) {
+            Some(_) => format!("step '{}'", run.name),
+            None => format!("workflow '{}'", run.workflow),
+        })
     }
 
     /// Sets a run aside that needs what the config does not name. It was no attempt.

@@ -143,6 +143,10 @@ impl Witness {
     /// began and cannot be archived yet. The latter comes of a copy of this database: nobody but this process writes to its own.
     fn is_of_another(&self, content: &CloudEvent) -> bool {
         let Some(database) = &content.database else { return false };
+        // Nobody else can write there: it is this process that does not keep any more what it has told of.
+        if self.known.bus_is_private {
+            return false;
+        }
         if database != self.known.events.database() {
             return true;
         }

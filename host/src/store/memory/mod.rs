@@ -28,8 +28,9 @@ use self::state::State;
 use super::{
     Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, DeadLetter, Figure, Found,
     Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches, Messages, NewMove, Note,
-    Operations, OutboxRow, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources, Search, Sought,
-    Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange, Users, WaitingEvent,
+    Operations, OutboxRow, PinnedTo, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources,
+    Search, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange,
+    Users, WaitingEvent,
 };
 use crate::clock::Clock;
 
@@ -304,7 +305,7 @@ impl Instances for Memory {
         self.read(|state| state.unfinished_by_owner(kind, states))
     }
 
-    async fn pinned(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
+    async fn pinned(&self) -> Result<Vec<PinnedTo>, StoreError> {
         self.read(State::pinned)
     }
 }

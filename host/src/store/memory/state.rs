@@ -8,8 +8,8 @@ use millrace_workflow::Definition;
 
 use super::super::{
     AuditEntry, AuditRow, Backlog, Commit, CommitStats, Conflict, DeadLetter, Figure, Guard, HistoryRow, Hold, IdempotencyRow, InboxRow,
-    KeysOf, Line, Listing, Note, OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, ReservationStatus, Resource, RunStatus, StepRun,
-    StockLevel, StockMove, Timer, WaitingEvent, figures,
+    KeysOf, Line, Listing, Note, OLDEST_LOOKED_AT, OutboxRow, PinnedTo, PriceRow, Prunable, ReservationStatus, Resource, RunStatus,
+    StepRun, StockLevel, StockMove, Timer, WaitingEvent, figures,
 };
 use super::accounts::Accounts;
 
@@ -440,13 +440,19 @@ impl State {
         counts.into_iter().map(|(owner, count)| (owner.to_owned(), count)).collect()
     }
 
-    pub(super) fn pinned(&self) -> Vec<(String, String, u64)> {
-        let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    pub(super) fn pinned(&self) -> Vec<PinnedTo> {
+        let mut counts: BTreeMap<(&str, &str, &str), u64> = BTreeMap::new();
         for (placed, workflow) in self.active() {
             let machine = placed.resource.workflow.as_ref().map_or("", |progress| progress.machine.as_str());
-            *counts.entry((workflow, machine)).or_default() += 1;
+            *counts.entry((workflow, machine, placed.resource.kind.as_str())).or_default() += 1;
         }
-        counts.into_iter().map(|((workflow, machine), count)| (workflow.to_owned(), machine.to_owned(), count)).collect()
+        let pinned = |((workflow, definition, kind), instances): ((&str, &str, &str), u64)| PinnedTo {
+            workflow: workflow.to_owned(),
+            definition: definition.to_owned(),
+            kind: kind.to_owned(),
+            instances,
+        };
+        counts.into_iter().map(pinned).collect()
     }
 
     /// Unfinished instances with the names of their workflows.

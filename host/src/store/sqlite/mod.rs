@@ -49,9 +49,9 @@ use self::writer::WriterHandle;
 use super::{
     Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter,
     Figure, Found, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, Line, Listing, Matches, Messages,
-    NewMove, Note, Operations, OutboxRow, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources,
-    Search, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User, UserChange,
-    Users, WaitingEvent,
+    NewMove, Note, Operations, OutboxRow, PinnedTo, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource,
+    Resources, Search, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User,
+    UserChange, Users, WaitingEvent,
 };
 use crate::clock::Clock;
 
@@ -302,7 +302,7 @@ impl Instances for Sqlite {
         self.readers.read(move |connection| registry::unfinished_by_owner(connection, &kind, &states)).await
     }
 
-    async fn pinned(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
+    async fn pinned(&self) -> Result<Vec<PinnedTo>, StoreError> {
         self.readers.read(|connection| registry::pinned(connection)).await
     }
 }
