@@ -337,6 +337,10 @@ impl Messages for Memory {
         self.read(|state| state.inbox.contains_key(row))
     }
 
+    async fn handled_since(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|state| state.inbox.values().min().copied().filter(|_| state.inbox_pruned))
+    }
+
     async fn add_dead_letter(&self, letter: DeadLetter) -> Result<(), StoreError> {
         self.write(|state| {
             state.add_dead_letter(letter);

@@ -65,6 +65,8 @@ pub(super) struct State {
     pub(super) unpublished: BTreeSet<u64>,
     pub(super) last_position: u64,
     pub(super) inbox: HashMap<InboxRow, Timestamp>,
+    /// Some of it is forgotten.
+    pub(super) inbox_pruned: bool,
     pub(super) idempotency: HashMap<(String, String), Aged<IdempotencyRow>>,
     pub(super) dead_letters: BTreeMap<u64, DeadLetter>,
     last_letter: u64,
@@ -347,7 +349,9 @@ impl State {
             Prunable::Inbox => {
                 let waiting = self.unpublished.first().and_then(|first| self.outbox.get(first)).map(|aged| aged.written_at);
                 let before = waiting.map_or(before, |waiting| waiting.min(before));
+                let kept = self.inbox.len();
                 self.inbox.retain(|_, written_at| *written_at >= before);
+                self.inbox_pruned = !self.inbox.is_empty() && (self.inbox_pruned || self.inbox.len() < kept);
             }
             Prunable::Runs => {
                 let going_on = self.going_on();

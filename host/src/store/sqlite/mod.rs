@@ -331,6 +331,10 @@ impl Messages for Sqlite {
         self.readers.look_up(|connection| outbox::handled(connection, row)).await
     }
 
+    async fn handled_since(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.look_up(|connection| outbox::handled_since(connection)).await
+    }
+
     async fn add_dead_letter(&self, letter: DeadLetter) -> Result<(), StoreError> {
         self.writer.write(move |writing| outbox::add_dead_letter(writing, &letter)).await
     }
