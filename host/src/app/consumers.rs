@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio::sync::RwLock;
 
 use crate::bus::{Event, Receipt, Sink};
@@ -64,6 +65,10 @@ impl Sink for Doors {
             return Receipt::Wait(format!("'{consumer}' has not started, or has stopped"));
         }
         self.inner.receive(consumer, event).await
+    }
+
+    async fn may_be_forgotten(&self, consumer: &str, event: &Event, published: Timestamp) -> bool {
+        self.inner.may_be_forgotten(consumer, event, published).await
     }
 
     async fn keep_dead_letter(&self, consumer: &str, event: &Event, reason: &str) -> Result<(), String> {

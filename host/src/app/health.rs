@@ -79,7 +79,16 @@ pub(super) fn register(health: &HealthChecks, plan: &Plan, core: &Core, backlogs
             }
         });
     }
-    register_credentials(health, plan, engine);
+    register_credentials(health, plan, core);
+    if !plan.workflows.is_empty() {
+        let (dead_ends, clock) = (Arc::clone(&engine.dead_ends), engine.clock.clone());
+        health.add_own("steps", move || {
+            std::future::ready(match dead_ends.problem(clock.steady()) {
+                Some(problem) => Check::new(Status::Degraded, problem),
+                None => Check::new(Status::Up, "no step fails for good for one instance after the other"),
+            })
+        });
+    }
     register_components(health, plan, engine);
     if let (Some(bus), Some(of_plan)) = (bus, &plan.bus) {
         let (bus, refusals, strangers) = (Arc::clone(bus), Arc::clone(&core.refusals), Arc::clone(&core.strangers));
@@ -225,10 +234,17 @@ async fn check_lacks(stranded: &Stranded, workflow: &str) -> Check {
 }
 
 /// Adds a check of what other processes know this one by, if there are any: while it is wrong nothing gets on, and only an operator can help.
-fn register_credentials(health: &HealthChecks, plan: &Plan, engine: &Dependencies) {
+fn register_credentials(health: &HealthChecks, plan: &Plan, Core { engine, clocks, .. }: &Core) {
     if !plan.components.iter().flat_map(|component| &component.capabilities.http).any(|grant| grant.credential.is_some()) {
         return;
     }
+    let clocks = clocks.clone();
+    health.add_own("clocks", move || {
+        std::future::ready(match clocks.problem() {
+            Some(problem) => Check::new(Status::Degraded, problem),
+            None => Check::new(Status::Up, "no process that was asked has another date"),
+        })
+    });
     let credentials = Arc::clone(&engine.credentials);
     health.add_own("shared-secrets", move || {
         let problem = credentials.problem();

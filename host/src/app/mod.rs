@@ -86,16 +86,16 @@ impl App {
         let listener = match &plan.server {
             Some(server) => {
                 descriptors::allow(server);
-                Some(http::bind(server.address).await?)
+                Some(http::bind(&server.name, server.address).await?)
             }
             None => None,
         };
         let operator = match &plan.operator {
-            Some(settings) => Some(http::bind(settings.server.address).await?),
+            Some(settings) => Some(http::bind(&settings.server.name, settings.server.address).await?),
             None => None,
         };
-        let probes = match plan.health.as_ref().and_then(|health| health.address) {
-            Some(address) => Some(http::bind(address).await?),
+        let probes = match plan.health.as_ref().and_then(|health| Some((&health.name, health.address?))) {
+            Some((module, address)) => Some(http::bind(module, address).await?),
             None => None,
         };
         let core = match &plan.database {

@@ -24,11 +24,11 @@ use crate::services::engine::{
 use crate::services::generation::Generation;
 use crate::services::messaging::{Refusals, Strangers};
 use crate::services::operations::agreement::Known;
-use crate::services::operations::{Archive, Held, Keying, Names, Stranded};
+use crate::services::operations::{Archive, Clocks, Held, Keying, Names, Stranded};
 use crate::services::resources::{self, Resources};
 use crate::services::shop::{self, stock};
 use crate::services::users::directory::{self, Directory};
-use crate::services::users::{Standings, TokenVerifier, Users};
+use crate::services::users::{LEEWAY, Standings, TokenVerifier, Users};
 use crate::shutdown::Stop;
 use crate::store::{self, Operations, Store, StoreError};
 use crate::tasks::Tasks;
@@ -67,6 +67,8 @@ pub(super) struct Core {
     pub keying: Keying,
     /// What unfinished instances need, and the config names or not.
     pub stranded: Stranded,
+    /// Other processes whose clocks are wrong, or this one's is.
+    pub clocks: Clocks,
     /// Counts what a cached list must not outlive.
     pub generation: Generation,
 }
@@ -176,6 +178,7 @@ pub(super) async fn core(
         per_owner: Arc::new(per_owner),
         backpressure: Arc::new(Backpressure::new(database.max_outbox_events)),
         holds: Arc::new(Holds::open(store.instances.as_ref()).await?),
+        dead_ends: Arc::default(),
         breakers: Arc::new(Breakers::new(plan.components.iter().map(|component| component.name.clone()))),
         recordings: Arc::default(),
         canaries: Arc::new(Canaries::new(plan.components.iter().map(|component| component.name.clone()))),
@@ -188,7 +191,7 @@ pub(super) async fn core(
         let recovering = recovery::recover_later(Arc::clone(&store.instances), pipeline.waker().clone(), suspects, stop.clone());
         tasks.spawn_long("recovery", recovering);
     }
-    let internal = internal(plan, &store, &generation);
+    let internal = internal(plan, &store, &generation, &engine.clock);
     let stranded = Stranded::new(Arc::clone(&store.instances), Arc::clone(&engine.workflows), Names::of(plan));
     let archive = archive(plan, &store, &engine, &keying);
     let resources = resources_of(plan, &store, &engine, &pipeline, generation.clone())?;
@@ -208,6 +211,7 @@ pub(super) async fn core(
         archive,
         keying,
         stranded,
+        clocks: Clocks::new(LEEWAY),
         generation,
     })
 }
@@ -308,13 +312,13 @@ pub(super) fn console(plan: &Plan, core: &Core, backlogs: &Arc<Backlogs>) -> Con
 }
 
 /// Stock and accounts for other processes, if a secret says who they are.
-fn internal(plan: &Plan, store: &Store, generation: &Generation) -> Option<http::Router> {
+fn internal(plan: &Plan, store: &Store, generation: &Generation, clock: &Clock) -> Option<http::Router> {
     let secrets: Vec<&str> =
         plan.resources.iter().filter_map(|handler| handler.stock_secret.as_ref()).map(|secret| secret.0.as_str()).collect();
     let reservations = || http::internal(stock::PATH, &secrets, stock::service(Arc::clone(&store.stock), generation.clone()));
     let accounts = || http::internal(directory::PATH, &secrets, directory::service(Arc::clone(&store.users)));
     (!secrets.is_empty()).then(|| {
-        let asked = reservations().merge(http::agreement(Known::of(plan)));
+        let asked = reservations().merge(http::agreement(Known::of(plan), clock.clone()));
         if plan.has_accounts() { asked.merge(accounts()) } else { asked }
     })
 }

@@ -107,8 +107,8 @@ impl Starting<'_> {
     }
 
     fn start_engine(&self, core: &Core, started: &Started) {
-        let credentials = Arc::clone(&core.engine.credentials);
-        if let Some(agreement) = Agreement::new(self.plan, credentials, core.pipeline.waker().clone()) {
+        let (credentials, clocks) = (Arc::clone(&core.engine.credentials), (core.clocks.clone(), core.engine.clock.clone()));
+        if let Some(agreement) = Agreement::new(self.plan, credentials, clocks, core.pipeline.waker().clone()) {
             started.tasks.spawn_long("agreement", agreement.run(started.stop.clone()));
         }
         let (store, clock) = (Arc::clone(&core.engine.store), core.engine.clock.clone());

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::shutdown::Stop;
 
@@ -60,6 +61,13 @@ pub enum Receipt {
 pub trait Sink: Send + Sync + 'static {
     /// Makes the effect of the event durable, once per `(consumer, event.id)` however often it is called.
     async fn receive(&self, consumer: &str, event: &Event) -> Receipt;
+
+    /// Whether an event that was published at `published` may have had its effect so long ago that this is forgotten. A bus asks that of what
+    /// comes although nobody knows how far `consumer` had come: of a group under another name, or after its broker has lost that.
+    async fn may_be_forgotten(&self, consumer: &str, event: &Event, published: Timestamp) -> bool {
+        let _ = (consumer, event, published);
+        false
+    }
 
     /// Keeps an event that `consumer` will never take, for a bus that has no place of its own for dead letters.
     ///

@@ -147,6 +147,10 @@ pub fn republish(config: &Path, since: &str) -> ExitCode {
 /// Where the dead letters are, and those of which topics: all that the config knows, or that there are, unless some are given.
 fn letters_of(config: &Path, wanted: &[String]) -> anyhow::Result<Option<(Place, Vec<String>)>> {
     let Some(plan) = plan_for_repair(config)? else { return Ok(None) };
+    let in_database = plan.database.is_some() && !matches!(plan.bus, Some(Bus::Kafka(_)));
+    if in_database && database(config, "no event is kept")?.is_none() {
+        return Ok(None);
+    }
     let (place, known) = place_of(&plan).with_context(|| config.display().to_string())?;
     if let Some(unknown) = wanted.iter().find(|topic| !known.contains(*topic)) {
         bail!("'{unknown}' is no topic of {}; it has {}", config.display(), known.into_iter().collect::<Vec<_>>().join(", "));

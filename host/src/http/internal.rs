@@ -21,6 +21,7 @@ use tower::util::BoxCloneSyncService;
 
 use super::body::whole;
 use super::error::ApiError;
+use crate::clock::Clock;
 use crate::plan::paths;
 use crate::services::operations::agreement::{self, Comparison, Known};
 
@@ -44,18 +45,18 @@ pub fn internal(prefix: &str, secrets: &[&str], service: InternalService) -> Rou
     Router::new().route(&paths::below(prefix), any(answer)).with_state(Arc::new(Guarded { secrets, service }))
 }
 
-/// Tells other processes whether settings that must be the same are. It asks for no secret, because it is about them, and it says nothing
-/// that who asks does not know already.
-pub fn agreement(known: Known) -> Router {
-    Router::new().route(agreement::PATH, post(compare)).with_state(Arc::new(known))
+/// Tells other processes whether settings that must be the same are, and what time it is by `clock`. It asks for no secret, because it is
+/// about them, and it says nothing that who asks does not know already.
+pub fn agreement(known: Known, clock: Clock) -> Router {
+    Router::new().route(agreement::PATH, post(compare)).with_state((Arc::new(known), clock))
 }
 
-async fn compare(State(known): State<Arc<Known>>, request: Request) -> Result<Json<Comparison>, ApiError> {
+async fn compare(State((known, clock)): State<(Arc<Known>, Clock)>, request: Request) -> Result<Json<Comparison>, ApiError> {
     let body = whole(request.into_body(), BODY_TIMEOUT).await?;
     let asked = serde_json::from_slice(&body).map_err(|error| {
         ApiError::bad_request(format!("expected {{\"internalSecret\",\"jwtSecret\",\"issuer\"}}, fingerprints as text: {error}"))
     })?;
-    Ok(Json(known.compare(&asked)))
+    Ok(Json(known.compare(&asked, clock.now())))
 }
 
 async fn answer(State(guarded): State<Arc<Guarded>>, request: Request) -> Result<Response, ApiError> {

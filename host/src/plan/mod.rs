@@ -642,6 +642,8 @@ pub enum MetricsAccess {
 /// `health.checker`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
+    /// Module name.
+    pub name: String,
     /// `/healthz`
     pub health_path: String,
     /// `/readyz`

@@ -56,6 +56,8 @@ pub(super) struct Stamp {
     file: (u64, u64),
     size: u64,
     modified: (i64, i64),
+    /// When anything of it was changed, its date included: a file that was written over and given the date of before is another one.
+    changed: (i64, i64),
 }
 
 impl Stamp {
@@ -72,7 +74,12 @@ impl Stamp {
 
 impl From<&std::fs::Metadata> for Stamp {
     fn from(metadata: &std::fs::Metadata) -> Self {
-        Self { file: (metadata.dev(), metadata.ino()), size: metadata.size(), modified: (metadata.mtime(), metadata.mtime_nsec()) }
+        Self {
+            file: (metadata.dev(), metadata.ino()),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
     }
 }
 
@@ -146,5 +153,24 @@ fn cannot_open(path: &Path, error: rustix::io::Errno) -> Unreadable {
         }
         (rustix::io::Errno::LOOP, _) => "is a link that leads back to itself".to_owned().into(),
         (error, _) => format!("cannot be read: {}", std::io::Error::from(error)).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_written_over_and_given_the_date_of_before_is_another_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wasm");
+        std::fs::write(&path, "one").unwrap();
+        let (before, date) = (Stamp::of(&path), std::fs::metadata(&path).unwrap().modified().unwrap());
+        // As builds that can be repeated and `cp -p` do; the file stays the same one, and as long.
+        let mut file = File::options().write(true).open(&path).unwrap();
+        std::io::Write::write_all(&mut file, b"two").unwrap();
+        file.set_modified(date).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), date);
+        assert_ne!(Stamp::of(&path), before);
     }
 }

@@ -154,6 +154,19 @@ pub struct Timer {
     pub due_at: Timestamp,
 }
 
+/// Unfinished instances of one kind that began with one definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PinnedTo {
+    /// Their workflow.
+    pub workflow: String,
+    /// Digest of the definition.
+    pub definition: String,
+    /// Kind of the resources.
+    pub kind: String,
+    /// How many they are.
+    pub instances: u64,
+}
+
 /// For who moves instances, which are resources that a workflow moves: their runs, their timers and their definitions.
 #[async_trait]
 pub trait Instances: Resources {
@@ -223,6 +236,6 @@ pub trait Instances: Resources {
     async fn unfinished(&self) -> Result<Vec<(String, String, u64)>, StoreError>;
     /// Unfinished instances of a kind that are in one of `states`, by owner, in alphabetical sequence. Looks at each that is unfinished: for the start.
     async fn unfinished_by_owner(&self, kind: &str, states: &[String]) -> Result<Vec<(String, u64)>, StoreError>;
-    /// Unfinished instances by workflow and digest of the definition they began with, in that sequence. Looks at each of them.
-    async fn pinned(&self) -> Result<Vec<(String, String, u64)>, StoreError>;
+    /// Unfinished instances by workflow, digest of the definition they began with, and kind, in that sequence. Looks at each of them.
+    async fn pinned(&self) -> Result<Vec<PinnedTo>, StoreError>;
 }

@@ -75,6 +75,8 @@ pub trait Messages: Send + Sync + 'static {
 
     /// Whether the effect of that event at that consumer is there.
     async fn handled(&self, row: &InboxRow) -> Result<bool, StoreError>;
+    /// Since when it is known what was handled: what was before that is forgotten. None while nothing is known to be.
+    async fn handled_since(&self) -> Result<Option<Timestamp>, StoreError>;
     /// Keeps a message that could not be handled.
     async fn add_dead_letter(&self, letter: DeadLetter) -> Result<(), StoreError>;
     /// Dead letters, oldest first.

@@ -31,7 +31,7 @@ pub use self::changes::{FieldChange, Was, changed};
 pub use self::commit::{Commit, Committed, Conflict, Guard, Settled, StoreError, Touched};
 pub use self::figures::{Figure, KEPT_MINUTES};
 pub use self::holds::{Found, Hold, LOOKED_AT, Sighted, Sought, WaitingEvent};
-pub use self::instances::{Instances, Line, RunStatus, StartedBy, StepRun, Timer};
+pub use self::instances::{Instances, Line, PinnedTo, RunStatus, StartedBy, StepRun, Timer};
 pub use self::keys::{Counted, Form, Key, KeyValue, KeysOf, Matches, Note, Search, Wanted, end_of_id, hundredths};
 pub use self::kv::{KV_ENTRY_BYTES, KvEntry, KvOp, KvOwner, KvRow};
 pub use self::messages::{DeadLetter, InboxRow, Messages, OutboxRow, Redriven};

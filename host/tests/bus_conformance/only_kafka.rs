@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use millrace::bus::kafka::dead_letters::{self, Redriven};
 use millrace::bus::kafka::{self, MAX_EVENT_BYTES};
 use millrace::bus::{Bus, Receipt};
+use millrace::clock::Clock;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -122,6 +124,40 @@ async fn two_members_of_one_name_say_that_there_are_two() {
     assert!(reason.contains(&format!("takes part as '{}-only'", settings.group_id)) && reason.contains("topicPrefix"), "{reason}");
     first.close().await;
     second.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_of_another_name_is_not_given_what_may_have_been_handled_and_is_forgotten() {
+    let env = TestEnv::kafka().await;
+    let subscriber = Subscriber::willing();
+    let [first, second, third] = [1, 2, 3].map(|number| env.event("made", "a", number));
+    let running = env.open(&[("taker", "made")], &subscriber).await;
+    running.publish(std::slice::from_ref(&first)).await;
+    subscriber.until_took(&first).await;
+    running.close().await;
+
+    // The broker knows how far this group had come: whatever comes is new.
+    subscriber.forget_before(Timestamp::MAX);
+    let running = env.open(&[("taker", "made")], &subscriber).await;
+    running.publish(std::slice::from_ref(&second)).await;
+    subscriber.until_took(&second).await;
+    running.close().await;
+
+    // A broker knows milliseconds.
+    let clock = Clock::system();
+    let taken = clock.now().as_millisecond();
+    while clock.now().as_millisecond() <= taken {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    subscriber.forget_before(Timestamp::from_millisecond(clock.now().as_millisecond()).unwrap());
+    let settings = env.settings(&env.address());
+    let settings = kafka::Settings { group_id: format!("renamed-{}", settings.group_id), ..settings };
+    let running = env.run(Arc::new(TestEnv::client(settings, DELIVERIES)), &[("taker", "made")], &subscriber);
+    running.until_up().await;
+    running.publish(std::slice::from_ref(&third)).await;
+    subscriber.until_took(&third).await;
+    running.close().await;
+    assert_eq!([&first, &second, &third].map(|event| subscriber.deliveries("taker", event)), [1, 1, 1]);
 }
 
 /// As a member of that name that comes to the group and dies at once, or as a request to join whose answer is lost.

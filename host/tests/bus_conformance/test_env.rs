@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use millrace::bus::embedded::Embedded;
 use millrace::bus::kafka::{self, Kafka, dead_letters};
 use millrace::bus::{Bus, BusHealth, Event, Lag, Receipt, Sink, Subscription};
@@ -181,6 +182,8 @@ pub struct Subscriber {
     taken: Arc<watch::Sender<Vec<(String, Event)>>>,
     dead_letters: Arc<Mutex<Vec<(String, String)>>>,
     told: Arc<Mutex<Vec<String>>>,
+    /// What was published before has had its effect, as far as it knows.
+    forgotten: Arc<Mutex<Option<Timestamp>>>,
 }
 
 impl Subscriber {
@@ -197,7 +200,13 @@ impl Subscriber {
             taken: Arc::new(watch::Sender::new(Vec::new())),
             dead_letters: Arc::default(),
             told: Arc::default(),
+            forgotten: Arc::default(),
         }
+    }
+
+    /// From now on it knows no more what it has taken of what was published before `then`.
+    pub fn forget_before(&self, then: Timestamp) {
+        *self.forgotten.lock() = Some(then);
     }
 
     /// Waits until that many events were taken, and answers all in the sequence of taking.
@@ -252,6 +261,10 @@ impl Sink for Subscriber {
             self.taken.send_modify(|taken| taken.push((consumer.to_owned(), event.clone())));
         }
         receipt
+    }
+
+    async fn may_be_forgotten(&self, _: &str, _: &Event, published: Timestamp) -> bool {
+        self.forgotten.lock().is_some_and(|before| published < before)
     }
 
     async fn keep_dead_letter(&self, _: &str, event: &Event, reason: &str) -> Result<(), String> {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use millrace::clock::Clock;
 use millrace::config::{self, Environment};
 use millrace::http::{HealthChecks, HttpParts, InternalService, agreement, internal, router};
 use millrace::plan::{Plan, paths};
@@ -51,7 +52,8 @@ impl Claims {
     /// The router of the running process.
     fn serve(&self, plan: Plan) {
         let service = InternalService::new(tower::service_fn(|_| async { Ok::<_, Infallible>(axum::http::Response::new(Bytes::new())) }));
-        let reservations = self.stock.then(|| internal(paths::RESERVATIONS, &["secret"], service).merge(agreement(Known::of(&plan))));
+        let reservations =
+            self.stock.then(|| internal(paths::RESERVATIONS, &["secret"], service).merge(agreement(Known::of(&plan), Clock::system())));
         let _served = router(HttpParts {
             audit: None,
             plan: Arc::new(plan),

@@ -27,7 +27,7 @@ pub struct Listening {
 
 pub async fn listening(setup: Setup) -> Listening {
     let edge = setup.start();
-    let listener = bind(edge.server.address).await.unwrap();
+    let listener = bind("web-server", edge.server.address).await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut served = JoinSet::new();
     served.spawn(serve(listener, edge.server.clone(), edge.router.clone(), edge.metrics.clone(), edge.stop.clone()));
@@ -309,9 +309,10 @@ async fn a_client_that_takes_nothing_of_its_answer_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_taken_address_is_named() {
-    let first = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+async fn a_taken_address_is_named_with_its_module() {
+    let first = bind("web-server", "127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = first.local_addr().unwrap();
-    let error = format!("{:#}", bind(address).await.unwrap_err());
+    let error = format!("{:#}", bind("operator-server", address).await.unwrap_err());
     assert!(error.contains(&address.to_string()) && error.contains("in use"), "{error}");
+    assert!(error.contains("module 'operator-server'"), "which of several addresses of a config it is: {error}");
 }

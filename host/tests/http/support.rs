@@ -101,6 +101,7 @@ impl Setup {
                 access: plan::MetricsAccess::Private { trusted_proxies: vec![], hosts: vec![] },
             }),
             health: Some(plan::Health {
+                name: "health".into(),
                 health_path: "/healthz".into(),
                 ready_path: "/readyz".into(),
                 live_path: "/livez".into(),

@@ -243,6 +243,30 @@ fn millrace(app: &TestApp, token: &str, arguments: &[&str]) -> (bool, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_asks_at_a_wrong_address_says_which_it_was_and_what_is_there() {
+    let app = TestApp::start("configs/monolith.yaml", &PATIENT).await;
+    let (shop, nobody) = (app.client.base().to_owned(), format!("http://127.0.0.1:{}", crate::kafka_broker::free_port()));
+    let not_there = format!("nothing answers at {nobody}/operator");
+    let another = format!("there is no operator.api at {shop}/api");
+    let pages = format!("there is no operator.api at {shop}/operator");
+    let wrong = [
+        (format!("{nobody}/operator"), not_there.as_str()),
+        (format!("{shop}/api"), another.as_str()),
+        (format!("{shop}/operator"), pages.as_str()),
+        ("127.0.0.1:9080/operator".to_owned(), "'127.0.0.1:9080/operator' is no URL"),
+    ];
+    for (url, told) in wrong {
+        for command in [&["instances", "list"][..], &["waiting", "list"], &["components", "list"], &["config", "history"]] {
+            let output = tokio::task::block_in_place(|| {
+                std::process::Command::new(env!("CARGO_BIN_EXE_millrace")).args(command).args(["--url", &url]).output().unwrap()
+            });
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(!output.status.success() && said.contains(told), "{command:?} at {url}: {said}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_terminal_does_what_the_address_does() {
     let app = TestApp::start("configs/monolith.yaml", &PATIENT).await;
     let id = declined(&app, "ada").await;

@@ -1,8 +1,8 @@
 //! One decision, all of it or nothing.
 
 use millrace::store::{
-    AuditListing, Commit, Conflict, FieldChange, Guard, IdempotencyRow, InboxRow, KvOp, KvOwner, KvRow, PriceRow, Resource, Stocking,
-    Store, Touched, Was,
+    AuditListing, Commit, Conflict, FieldChange, Guard, IdempotencyRow, InboxRow, KvOp, KvOwner, KvRow, PriceRow, Prunable, Resource,
+    Stocking, Store, Touched, Was,
 };
 
 use crate::test_env::{
@@ -294,6 +294,25 @@ pub async fn many_callers_see_what_they_were_answered(env: TestEnv) {
     let stats = env.store.operations.commit_stats();
     assert_eq!(stats.units, 64 * 5);
     assert!(stats.commits > 0 && stats.commits <= stats.units, "{stats:?}");
+}
+
+pub async fn since_when_it_is_known_what_was_handled_is_known(mut env: TestEnv) {
+    let take = async |env: &TestEnv, id: &str| {
+        let inbox = InboxRow { consumer: "handler".into(), event_id: id.into() };
+        env.store.resources.commit(Commit { inbox: Some(inbox), ..Commit::default() }).await.unwrap();
+        env.clock.steady()
+    };
+    assert_eq!(env.store.messages.handled_since().await.unwrap(), None);
+    let first = take(&env, "e1").await;
+    assert_eq!(env.store.messages.handled_since().await.unwrap(), None, "all is known");
+    env.clock.advance(jiff::SignedDuration::from_mins(1));
+    let before = env.clock.steady();
+    let second = take(&env, "e2").await;
+    assert!(first < before);
+    assert_eq!(env.store.operations.prune(Prunable::Inbox, before).await.unwrap(), 1);
+    env.reopen().await;
+    let since = env.store.messages.handled_since().await.unwrap().expect("the first is forgotten");
+    assert!(since >= before && since <= second, "{since} is not between {before} and {second}");
 }
 
 pub async fn an_event_has_its_effect_once(mut env: TestEnv) {

@@ -64,6 +64,7 @@ on_each_store! {
         what_is_committed_together_is_there_together,
         many_callers_see_what_they_were_answered,
         an_event_has_its_effect_once,
+        since_when_it_is_known_what_was_handled_is_known,
         an_idempotency_key_has_one_winner,
         a_run_key_and_a_history_number_are_taken_once;
     resources:

@@ -49,8 +49,14 @@ pub async fn unfinished_instances_are_counted_by_their_definition(env: TestEnv) 
         env.store.resources.commit(create(resource)).await.unwrap();
     }
     env.store.resources.commit(create(product("1"))).await.unwrap();
-    let expected = [("new", 1), ("old", 2)].map(|(machine, count)| ("order-processing".to_owned(), machine.to_owned(), count));
-    assert_eq!(env.store.instances.pinned().await.unwrap(), expected);
+    let mut renamed = of("e", "old", false);
+    renamed.kind = "purchases".into();
+    env.store.resources.commit(create(renamed)).await.unwrap();
+    let pinned = env.store.instances.pinned().await.unwrap();
+    let found: Vec<_> =
+        pinned.iter().map(|one| (one.workflow.as_str(), one.definition.as_str(), one.kind.as_str(), one.instances)).collect();
+    let workflow = "order-processing";
+    assert_eq!(found, [(workflow, "new", "orders", 1), (workflow, "old", "orders", 2), (workflow, "old", "purchases", 1)]);
 }
 
 pub async fn unfinished_instances_are_counted_by_their_owner(mut env: TestEnv) {

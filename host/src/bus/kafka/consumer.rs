@@ -14,12 +14,12 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use parking_lot::Mutex;
-use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::stream_consumer::StreamPartitionQueue;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use tokio::sync::{OwnedMutexGuard, mpsc};
 
 use super::is_silence;
@@ -27,7 +27,7 @@ use super::link::Link;
 use super::producer::Producer;
 use super::record::Incoming;
 use super::settings::Settings;
-use super::work::Work;
+use super::work::{Known, Work};
 use crate::shutdown::Stop;
 
 /// Events of one partition that are handled before its offset is stored.
@@ -36,6 +36,8 @@ const BATCH: usize = 128;
 const ASSIGNED_AT_ONCE: usize = 4_096;
 /// Pause after an error of a partition, so that one that stays does not fill the log.
 const ERROR_PAUSE: Duration = Duration::from_secs(1);
+/// For the answer to how far the group has come.
+const OFFSETS_LIMIT: Duration = Duration::from_secs(5);
 /// How long after the last failure of a connection what follows from it may still come.
 const AFTERMATH: Duration = Duration::from_secs(60);
 
@@ -123,7 +125,7 @@ impl ConsumerContext for Membership {
         }
     }
 
-    fn commit_callback(&self, result: Result<(), KafkaError>, _: &rdkafka::TopicPartitionList) {
+    fn commit_callback(&self, result: Result<(), KafkaError>, _: &TopicPartitionList) {
         if let Err(error) = result
             && error.rdkafka_error_code() != Some(RDKafkaErrorCode::NoOffset)
         {
@@ -268,16 +270,31 @@ impl Worker {
             }
         };
         let Source::Open { queue, turn: _turn } = &source else { return };
+        let known = known(client, &partition).await;
         while !revoked.is_requested() {
             let batch = tokio::select! {
                 () = revoked.requested() => return,
                 batch = batch(queue, &partition) => batch,
             };
-            let Some(done) = work.handle(batch, producer, &revoked).await else { continue };
+            let Some(done) = work.handle(batch, known, producer, &revoked).await else { continue };
             if let Err(error) = client.store_offset(&partition.0, partition.1, done) {
                 tracing::debug!(%error, ?partition, "the partition was lost meanwhile");
             }
         }
+    }
+}
+
+/// Whether the group has committed anything of a partition. A broker that does not say has something: its events are given to the consumers.
+async fn known(client: &Arc<Client>, (topic, partition): &Partition) -> Known {
+    let mut asked = TopicPartitionList::new();
+    asked.add_partition(topic, *partition);
+    let client = Arc::clone(client);
+    let committed = tokio::task::spawn_blocking(move || client.committed_offsets(asked, OFFSETS_LIMIT)).await;
+    match committed {
+        Ok(Ok(committed)) if committed.elements().iter().all(|one| one.error().is_ok() && one.offset() == Offset::Invalid) => {
+            Known::Nothing
+        }
+        _ => Known::Offset,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rdkafka::Message as _;
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Header, Headers as _, OwnedHeaders};
 use rdkafka::producer::FutureRecord;
@@ -32,6 +33,8 @@ pub(super) struct Incoming {
     pub key: Option<Vec<u8>>,
     pub payload: Option<Vec<u8>>,
     pub headers: Vec<(String, Vec<u8>)>,
+    /// When it was written, as far as the broker knows.
+    pub published: Option<Timestamp>,
 }
 
 impl Incoming {
@@ -42,6 +45,7 @@ impl Incoming {
             key: message.key().map(<[u8]>::to_vec),
             payload: message.payload().map(<[u8]>::to_vec),
             headers: headers.unwrap_or_default(),
+            published: message.timestamp().to_millis().and_then(|ms| Timestamp::from_millisecond(ms).ok()),
         }
     }
 
@@ -129,6 +133,7 @@ mod tests {
             key: Some(b"return-1".to_vec()),
             payload: payload.map(<[u8]>::to_vec),
             headers: headers.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect(),
+            published: None,
         }
     }
 

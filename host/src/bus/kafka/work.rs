@@ -21,6 +21,15 @@ pub(super) struct Work {
     patience: Patience,
 }
 
+/// What the broker knows of how far the group had come in a partition when that was given to this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    /// All that comes is new, or was not committed.
+    Offset,
+    /// It begins with the first event that is there.
+    Nothing,
+}
+
 /// How far an event has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
@@ -46,34 +55,44 @@ impl Work {
 
     /// Handles events of one partition, keys side by side. Answers the offset of the last event before which, and with
     /// which, all is done.
-    pub(super) async fn handle(&self, batch: Vec<Incoming>, producer: &Producer, stop: &Stop) -> Option<i64> {
+    pub(super) async fn handle(&self, batch: Vec<Incoming>, known: Known, producer: &Producer, stop: &Stop) -> Option<i64> {
         let mut by_key: HashMap<Option<&[u8]>, Vec<&Incoming>> = HashMap::new();
         for incoming in &batch {
             by_key.entry(incoming.key.as_deref()).or_default().push(incoming);
         }
-        let unfinished = join_all(by_key.into_values().map(|events| self.handle_key(events, producer, stop))).await;
+        let unfinished = join_all(by_key.into_values().map(|events| self.handle_key(events, known, producer, stop))).await;
         let first_unfinished = unfinished.into_iter().flatten().min();
         let done = batch.iter().map(|incoming| incoming.place.offset).filter(|offset| first_unfinished.is_none_or(|first| *offset < first));
         done.max()
     }
 
     /// Answers the offset of the first event that is not done.
-    async fn handle_key(&self, events: Vec<&Incoming>, producer: &Producer, stop: &Stop) -> Option<i64> {
+    async fn handle_key(&self, events: Vec<&Incoming>, known: Known, producer: &Producer, stop: &Stop) -> Option<i64> {
         for incoming in events {
-            if stop.is_requested() || self.handle_one(incoming, producer, stop).await == Progress::Interrupted {
+            if stop.is_requested() || self.handle_one(incoming, known, producer, stop).await == Progress::Interrupted {
                 return Some(incoming.place.offset);
             }
         }
         None
     }
 
-    async fn handle_one(&self, incoming: &Incoming, producer: &Producer, stop: &Stop) -> Progress {
+    async fn handle_one(&self, incoming: &Incoming, known: Known, producer: &Producer, stop: &Stop) -> Progress {
         let event = match incoming.event(self.settings.name_here(&incoming.place.topic)) {
             Ok(event) => event,
             Err(reason) => return self.give_up(incoming, &Death { reason: &reason, consumer: "" }, producer, stop).await,
         };
         let consumers = self.consumers.get(&event.topic).map(Vec::as_slice).unwrap_or_default();
-        let progress = join_all(consumers.iter().map(|consumer| self.deliver(consumer, incoming, &event, producer, stop))).await;
+        let (mut deliveries, published) = (Vec::new(), incoming.published.filter(|_| known == Known::Nothing));
+        for consumer in consumers {
+            let is_forgotten = match published {
+                Some(published) => self.sink.may_be_forgotten(consumer, &event, published).await,
+                None => false,
+            };
+            if !is_forgotten {
+                deliveries.push(self.deliver(consumer, incoming, &event, producer, stop));
+            }
+        }
+        let progress = join_all(deliveries).await;
         if progress.contains(&Progress::Interrupted) { Progress::Interrupted } else { Progress::Done }
     }
 

@@ -46,6 +46,7 @@ impl ModuleType for HealthChecker {
             path(&self.live_path, "/livez", "livePath"),
         ];
         draft.plan.health = Some(Health {
+            name: at.name.to_owned(),
             health_path,
             ready_path,
             live_path,

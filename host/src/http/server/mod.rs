@@ -32,12 +32,12 @@ use room::Room;
 /// After an accept that failed for want of something, usually file descriptors.
 const BREATHE: Duration = Duration::from_millis(100);
 
-/// Listens on `address`.
+/// Listens on `address` for the module of that name.
 ///
 /// # Errors
-/// The address is taken, not of this machine, or not allowed; the error names it.
-pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+/// The address is taken, not of this machine, or not allowed; the error names it and the module.
+pub async fn bind(module: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("module '{module}' cannot listen on {address}"))
 }
 
 /// Serves what is current of `answering` at each request until `stop`, then lets requests under way finish, for [`REQUESTS_LIMIT`] at most.

@@ -165,7 +165,7 @@ fn stages(history: &[HistoryRow], machine: Option<&Machine>) -> Vec<Stage> {
 /// What may be seen; of what is private, that it is there.
 pub(super) fn visible(parts: &Dependencies, resource: &Resource) -> Object {
     let mut data = parts.events.public_data(resource);
-    for name in parts.events.private_fields(&resource.kind).iter().filter(|name| resource.data.contains_key(*name)) {
+    for name in resource.data.keys().filter(|name| parts.events.is_private(&resource.kind, name)) {
         data.insert(name.clone(), Value::from(HIDDEN));
     }
     data

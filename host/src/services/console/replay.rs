@@ -90,8 +90,8 @@ impl Console {
     fn private(&self, recorded: &Recorded) -> Vec<String> {
         let data: Object = serde_json::from_str(recorded.recording.data()).unwrap_or_default();
         let mut texts = BTreeSet::new();
-        for name in self.parts.events.private_fields(&recorded.kind) {
-            data.get(name).into_iter().for_each(|value| gather(value, &mut texts));
+        for (_, value) in data.iter().filter(|(name, _)| self.parts.events.is_private(&recorded.kind, name)) {
+            gather(value, &mut texts);
         }
         let mut texts: Vec<String> = texts.into_iter().collect();
         texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
@@ -101,7 +101,7 @@ impl Console {
     fn shown(&self, recorded: &Recorded, private: &[String], said: &Said) -> SaidBody {
         let mut results: Option<Object> = said.body.as_deref().and_then(|text| serde_json::from_str(text).ok());
         for (name, value) in results.iter_mut().flatten() {
-            if self.parts.events.private_fields(&recorded.kind).contains(name) {
+            if self.parts.events.is_private(&recorded.kind, name) {
                 *value = Value::from(HIDDEN);
             } else {
                 blot_value(value, private);

@@ -8,6 +8,7 @@ use super::alongside::Rows;
 use super::answers;
 use super::breaker::{Breakers, Change, Changes, Evidence};
 use super::commit_plan::{self, CommitPlan, Context, Origin, again, end, settled};
+use super::dead_ends::DeadEnds;
 use super::events::Events;
 use super::undo::Undo;
 use super::waker::RunWaker;
@@ -25,6 +26,7 @@ pub(super) struct Completion {
     pub(super) events: Arc<Events>,
     pub(super) undo: Arc<Undo>,
     pub(super) breakers: Arc<Breakers>,
+    pub(super) dead_ends: Arc<DeadEnds>,
     pub(super) waker: RunWaker,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
@@ -189,6 +191,7 @@ impl Completion {
             Verdict::Permanent(_) => "permanent",
         };
         self.record_component(run, resource, report);
+        self.dead_ends.record(run, &report.verdict, (self.clock.now(), self.clock.steady()));
         let metrics = &self.metrics;
         metrics.module_operation(&run.name, "process", status, report.wall);
         if let Some(progress) = &resource.workflow {

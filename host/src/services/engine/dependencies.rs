@@ -9,6 +9,7 @@ use super::canary::Canaries;
 use super::change_notifier::ChangeNotifier;
 use super::crash_suspects::CrashSuspects;
 use super::credentials::Credentials;
+use super::dead_ends::DeadEnds;
 use super::draws::Draws;
 use super::events::Events;
 use super::holds::Holds;
@@ -51,6 +52,8 @@ pub struct Dependencies {
     pub holds: Arc<Holds>,
     /// Which components are left alone for a while.
     pub breakers: Arc<Breakers>,
+    /// Steps that fail for good.
+    pub dead_ends: Arc<DeadEnds>,
     /// Which components have a share of their visits run on another version.
     pub canaries: Arc<Canaries>,
     /// Attempts that failed, as they were.

@@ -131,7 +131,7 @@ enum Content<'a> {
 /// The data of a resource that others may see, as it is written.
 struct Public<'a> {
     resource: &'a Resource,
-    private: &'a [String],
+    shape: Option<&'a Shape>,
     state: &'a str,
 }
 
@@ -140,16 +140,16 @@ impl Serialize for Public<'_> {
         let data = &self.resource.data;
         let own = [("userId", self.resource.owner.as_deref()), ("state", Some(self.state))];
         let own_value = |name: &str| own.iter().find(|(own, _)| *own == name).and_then(|(_, value)| *value);
-        let is_private = |name: &String| self.private.contains(name);
+        let is_private = |name: &str| Shape::hides(self.shape, name);
         let mut map = serializer.serialize_map(None)?;
-        for (name, value) in data.iter().filter(|(name, _)| !is_private(name)) {
+        for (name, value) in data.iter().filter(|(name, _)| !is_private(name.as_str())) {
             match own_value(name) {
                 Some(own) => map.serialize_entry(name, own)?,
                 None => map.serialize_entry(name, value)?,
             }
         }
         for (name, value) in own {
-            if let Some(value) = value.filter(|_| data.get(name).is_none() || self.private.iter().any(|private| private == name)) {
+            if let Some(value) = value.filter(|_| data.get(name).is_none() || is_private(name)) {
                 map.serialize_entry(name, value)?;
             }
         }
@@ -195,6 +195,13 @@ struct Shape {
     id_name: String,
     private_fields: Vec<String>,
     protected_fields: BTreeSet<String>,
+}
+
+impl Shape {
+    /// Whether a field is never shown. Of a kind that the config does not name nobody knows what may be shown, so nothing is.
+    fn hides(shape: Option<&Self>, field: &str) -> bool {
+        shape.is_none_or(|shape| shape.private_fields.iter().any(|private| private == field))
+    }
 }
 
 impl Events {
@@ -257,9 +264,8 @@ impl Events {
     /// The data that others may see.
     #[must_use]
     pub fn public_data(&self, resource: &Resource) -> Object {
-        let private = self.private_fields(&resource.kind);
-        let mut data: Object =
-            resource.data.iter().filter(|(name, _)| !private.contains(name)).map(|(k, v)| (k.clone(), v.clone())).collect();
+        let shown = |name: &str| !self.is_private(&resource.kind, name);
+        let mut data: Object = resource.data.iter().filter(|(name, _)| shown(name)).map(|(k, v)| (k.clone(), v.clone())).collect();
         if let Some(owner) = &resource.owner {
             data.insert("userId".into(), owner.as_str().into());
         }
@@ -289,7 +295,7 @@ impl Events {
                 from_state: happening.transition.map(|(_, from)| from),
                 to_state: happening.to,
                 seq: happening.seq,
-                data: Content::Resource(Public { resource, private: self.private_fields(&resource.kind), state: happening.to }),
+                data: Content::Resource(Public { resource, shape: self.shapes.get(&resource.kind), state: happening.to }),
                 by: None,
                 named_id: BTreeMap::from([(id_name, resource.id.as_str())]),
             },
@@ -337,10 +343,16 @@ impl Events {
         OutboxRow { position: 0, event_id, topic: published.topic.clone(), key: run.resource_id.clone(), seq, payload, traceparent }
     }
 
-    /// Fields of `kind` that are never shown.
+    /// Whether the config has resources of `kind`.
     #[must_use]
-    pub fn private_fields(&self, kind: &str) -> &[String] {
-        self.shapes.get(kind).map(|shape| shape.private_fields.as_slice()).unwrap_or_default()
+    pub fn keeps(&self, kind: &str) -> bool {
+        self.shapes.contains_key(kind)
+    }
+
+    /// Whether a field of `kind` is never shown. Of a kind that the config does not name, none is.
+    #[must_use]
+    pub fn is_private(&self, kind: &str, field: &str) -> bool {
+        Shape::hides(self.shapes.get(kind), field)
     }
 
     /// Fields of `kind` that no component may change: those that its creator wrote.
@@ -411,6 +423,17 @@ mod tests {
             created_at: at,
             updated_at: at,
         }
+    }
+
+    #[test]
+    fn of_a_kind_that_the_config_does_not_name_nothing_is_shown() {
+        let (events, mut resource) = (events(&["card"]), resource(&json!({"card": "4242", "total": 7})));
+        assert!(events.keeps("returns") && !events.keeps("purchases"));
+        resource.kind = "purchases".into();
+        let happening = Happening { transition: None, to: "approved", seq: 0, at: jiff::Timestamp::UNIX_EPOCH };
+        let row = events.outbox_row("return.approved".into(), &resource, &happening, None);
+        assert!(!row.payload.contains("4242") && !row.payload.contains("total"), "{}", row.payload);
+        assert_eq!(events.public_data(&resource), *json!({"userId": "user-1", "state": "approved"}).as_object().unwrap());
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl Pipeline {
     #[must_use]
     pub fn new(dependencies: &Dependencies) -> Self {
         let Dependencies { store, runtime, workflows, events, clock, tasks, stop, metrics, .. } = dependencies.clone();
-        let Dependencies { breakers, canaries, recordings, credentials, crash_suspects, .. } = dependencies.clone();
+        let Dependencies { breakers, dead_ends, canaries, recordings, credentials, crash_suspects, .. } = dependencies.clone();
         let (waker, outbox_grew) = (RunWaker::new(Arc::clone(&store), tasks.clone()), Arc::<Notify>::default());
         let hand = InHand::new(runtime.most_again(), waker.schedule_changed());
         let jobs = Jobs { workflows: Arc::clone(&workflows) };
@@ -150,6 +150,7 @@ impl Pipeline {
                 events: Arc::clone(&events),
                 undo: Arc::clone(&undo),
                 breakers,
+                dead_ends,
                 waker: waker.clone(),
                 clock: clock.clone(),
                 metrics: metrics.clone(),
@@ -602,7 +603,15 @@ impl Pipeline {
             return Some(format!("component '{}'", run.component));
         }
         let of_step = matches!(run.kind, RunKind::Step | RunKind::Undo);
-        (of_step && !self.inner.workflows.has_step(&run.workflow, &run.name)).then(|| format!("step '{}'", run.name))
+        // Nobody would find it, and nobody would know which of its fields are private.
+        if of_step && !self.inner.events.keeps(&run.resource_kind) {
+            return Some(format!("resource '{}'", run.resource_kind));
+        }
+        let workflows = &self.inner.workflows;
+        (of_step && !workflows.has_step(&run.workflow, &run.name)).then(|| match workflows.current(&run.workflow) {
+            Some(_) => format!("step '{}'", run.name),
+            None => format!("workflow '{}'", run.workflow),
+        })
     }
 
     /// Sets a run aside that needs what the config does not name. It was no attempt.

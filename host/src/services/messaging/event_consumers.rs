@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use millrace_workflow::{Cause, Input, Refusal, RunKind};
 
 use super::inline_execution::InlineRuns;
@@ -311,6 +312,20 @@ impl Sink for EventConsumers {
             span.fail(reason.clone());
         }
         receipt
+    }
+
+    /// Only what handlers do to others, such as telling customers, may not be done twice: what a trigger does to an instance is done once by
+    /// the instance's own state, and what ends tokens ends them again.
+    async fn may_be_forgotten(&self, consumer: &str, event: &Event, published: Timestamp) -> bool {
+        if !matches!(self.by_consumer.get(consumer).map(Arc::as_ref), Some(Consumer::Handle(_))) {
+            return false;
+        }
+        let Ok(Some(since)) = self.shared.messages.handled_since().await else { return false };
+        if published >= since {
+            return false;
+        }
+        self.shared.witness.forget(consumer, event, since);
+        true
     }
 
     async fn keep_dead_letter(&self, consumer: &str, event: &Event, reason: &str) -> Result<(), String> {

@@ -23,6 +23,9 @@ use crate::telemetry::Metrics;
 /// How often the log has a line about the events that one consumer ignores.
 const QUIET: Duration = Duration::from_secs(60);
 
+/// The metric's word for an event that may have been handled so long ago that this is forgotten.
+const FORGOTTEN: &str = "may_be_handled";
+
 /// Why nobody acts on an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Untrue {
@@ -34,7 +37,7 @@ pub(super) enum Untrue {
 
 impl Untrue {
     /// The values of the metric's label `reason`.
-    pub(super) const REASONS: [&'static str; 2] = ["unknown_instance", "contradicts_history"];
+    pub(super) const REASONS: [&'static str; 3] = ["unknown_instance", "contradicts_history", FORGOTTEN];
 
     fn reason(&self) -> &'static str {
         match self {
@@ -150,6 +153,10 @@ impl Witness {
     /// began and cannot be archived yet. The latter comes of a copy of this database: nobody but this process writes to its own.
     fn is_of_another(&self, content: &CloudEvent) -> bool {
         let Some(database) = &content.database else { return false };
+        // Nobody else can write there: it is this process that does not keep any more what it has told of.
+        if self.known.bus_is_private {
+            return false;
+        }
         if database != self.known.events.database() {
             return true;
         }
@@ -170,21 +177,7 @@ impl Witness {
         if stranger {
             self.known.strangers.note(&event.topic);
         }
-        let more = {
-            let mut told = self.told.lock();
-            let now = Instant::now();
-            match told.get_mut(consumer) {
-                Some(told) if now.duration_since(told.at) < QUIET => {
-                    told.since += 1;
-                    return;
-                }
-                Some(told) => std::mem::replace(told, Told { at: now, since: 0 }).since,
-                None => {
-                    told.insert(consumer.to_owned(), Told { at: now, since: 0 });
-                    0
-                }
-            }
-        };
+        let Some(more) = self.may_tell(consumer) else { return };
         tracing::warn!(
             consumer,
             topic = event.topic,
@@ -195,6 +188,38 @@ impl Witness {
             stranger,
             "an event is ignored, because it tells what did not happen here: somebody else writes into the topic, another shop uses the same topics (stranger), or the database was put back"
         );
+    }
+
+    /// Counts an event that nobody acts on, because it is older than what is known of those that were handled: it may have been.
+    pub(super) fn forget(&self, consumer: &str, event: &Event, since: Timestamp) {
+        self.metrics.ignored_event(&event.topic, consumer, FORGOTTEN);
+        let Some(more) = self.may_tell(consumer) else { return };
+        tracing::warn!(
+            consumer,
+            topic = event.topic,
+            event = event.id,
+            key = event.key,
+            more,
+            %since,
+            "an event is ignored: the broker does not know how far this group had come (has it another name, or was it away for long?), and what was handled so long ago is forgotten; `millrace republish` tells what happened since then"
+        );
+    }
+
+    /// Whether the log may have a line about a consumer now, and how many it has not had since the last one.
+    fn may_tell(&self, consumer: &str) -> Option<u64> {
+        let mut told = self.told.lock();
+        let now = Instant::now();
+        match told.get_mut(consumer) {
+            Some(told) if now.duration_since(told.at) < QUIET => {
+                told.since += 1;
+                None
+            }
+            Some(told) => Some(std::mem::replace(told, Told { at: now, since: 0 }).since),
+            None => {
+                told.insert(consumer.to_owned(), Told { at: now, since: 0 });
+                Some(0)
+            }
+        }
     }
 }
 

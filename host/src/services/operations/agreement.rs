@@ -10,11 +10,14 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
+use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
 use crate::between::{Absent, Client};
+use crate::clock::Clock;
 use crate::plan::Plan;
 use crate::runtime::GrantTarget;
 use crate::services::engine::{Credentials, RunWaker};
@@ -26,6 +29,9 @@ pub const PATH: &str = crate::plan::paths::AGREEMENT;
 const INTERVAL: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(2));
 /// For one answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A clock that is behind by less than these seconds is no matter: tokens are good for a quarter of an hour at least.
+const MOST_BEHIND: i64 = 60;
 
 /// What is sent: a fingerprint of each setting, where the process has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +67,9 @@ pub struct Comparison {
     pub jwt_secret: Likeness,
     /// Of the issuer of tokens.
     pub issuer: Likeness,
+    /// What time it is there, in seconds since 1970; a process of an earlier version does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<i64>,
 }
 
 /// What a process compares with what it is asked about.
@@ -80,14 +89,15 @@ impl Known {
         Self { internal_secrets: secrets.filter_map(|secret| fingerprint("internal secret", secret)).collect(), jwt_secret, issuer }
     }
 
-    /// Compares them with those of another process.
+    /// Compares them with those of another process, and says that it is `now`.
     #[must_use]
-    pub fn compare(&self, other: &Fingerprints) -> Comparison {
+    pub fn compare(&self, other: &Fingerprints, now: Timestamp) -> Comparison {
         Comparison {
             internal_secret: likeness(self.internal_secrets.iter(), other.internal_secret.as_deref(), true),
             // A process that checks no tokens shares nothing with who signs them.
             jwt_secret: likeness(self.jwt_secret.iter(), other.jwt_secret.as_deref(), false),
             issuer: likeness(self.issuer.iter(), other.issuer.as_deref(), false),
+            now: Some(now.as_second()),
         }
     }
 }
@@ -132,19 +142,68 @@ pub struct Agreement {
     token_name: String,
     client: Client,
     credentials: Arc<Credentials>,
+    clocks: Clocks,
+    clock: Clock,
     waker: RunWaker,
 }
 
-impl Agreement {
-    /// None if there is nobody to ask.
+/// Processes whose clocks are so far from the one here that it matters, with a sentence for each. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct Clocks {
+    /// Seconds by which a token may be of the future.
+    leeway: i64,
+    /// By the URL of the process.
+    told: Arc<Mutex<BTreeMap<String, String>>>,
+}
+
+impl Clocks {
+    /// Of a process that takes tokens which are of the future by as many seconds.
     #[must_use]
-    pub fn new(plan: &Plan, credentials: Arc<Credentials>, waker: RunWaker) -> Option<Self> {
+    pub fn new(leeway: i64) -> Self {
+        Self { leeway, told: Arc::default() }
+    }
+
+    /// What an operator has to set right, if anything.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        let told: Vec<String> = self.told.lock().values().cloned().collect();
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+
+    /// The clock of the process at `url` is `ahead` of the one here by so many seconds, at least. True if that is nothing.
+    fn compared(&self, url: &str, ahead: i64) -> bool {
+        let (seconds, where_to) = (ahead.unsigned_abs(), if ahead > 0 { "ahead of" } else { "behind" });
+        let mut told = self.told.lock();
+        if (-MOST_BEHIND..=self.leeway).contains(&ahead) {
+            if told.remove(url).is_some() {
+                tracing::info!(url, "the clocks of both processes agree again");
+            }
+            return true;
+        }
+        let what = if ahead > 0 {
+            "the tokens that it gives out are refused here until then, so nobody who has just logged in gets in"
+        } else {
+            "the tokens that it gives out end here that much too early"
+        };
+        let problem =
+            format!("the clock of the process at {url} is {seconds} s {where_to} the one here: {what}. Set the one that is wrong");
+        if told.insert(url.to_owned(), problem.clone()).is_none() {
+            tracing::error!(url, seconds = ahead, "{problem}");
+        }
+        false
+    }
+}
+
+impl Agreement {
+    /// None if there is nobody to ask. `clocks` are told of as far as they are wrong, by `clock`.
+    #[must_use]
+    pub fn new(plan: &Plan, credentials: Arc<Credentials>, (clocks, clock): (Clocks, Clock), waker: RunWaker) -> Option<Self> {
         let peers = peers(plan);
         if peers.is_empty() {
             return None;
         }
         let token_name = plan.auth.as_ref().map_or_else(String::new, |auth| auth.secret_name.clone());
-        Some(Self { peers, token_name, client: Client::new(TIMEOUT), credentials, waker })
+        Some(Self { peers, token_name, client: Client::new(TIMEOUT), credentials, clocks, clock, waker })
     }
 
     /// Runs until `stop`.
@@ -156,8 +215,10 @@ impl Agreement {
         while !stop.is_requested() {
             let mut is_well = true;
             for peer in &self.peers {
+                let asked = self.clock.now();
                 match self.ask(peer).await {
                     Ok(Some(comparison)) => {
+                        is_well &= comparison.now.is_none_or(|now| self.clocks.compared(&peer.url, ahead(now, asked, self.clock.now())));
                         let differing = peer.differences(&comparison, &self.token_name);
                         is_well &= differing.is_empty();
                         credentials.compared(&peer.url, differing).iter().for_each(|component| waker.wake(component));
@@ -189,6 +250,13 @@ impl Agreement {
         ensure!(response.status().is_success(), "it answers {}", response.status());
         Ok(Some(serde_json::from_slice(response.body()).context("the answer is none")?))
     }
+}
+
+/// By how many seconds a clock that said `now` between these two moments is ahead of the one that they are of, at least; negative if it is
+/// behind. However long an answer takes, it makes no clock wrong.
+fn ahead(now: i64, asked: Timestamp, answered: Timestamp) -> i64 {
+    let (earliest, latest) = (asked.as_second().min(answered.as_second()), asked.as_second().max(answered.as_second()));
+    now - now.clamp(earliest, latest)
 }
 
 /// One for each URL that a component calls with the internal secret.
@@ -250,7 +318,7 @@ mod tests {
     fn each_setting_is_compared_by_itself() {
         let here = known(&["old", "new"], "key");
         let told = |secret, key, issuer| {
-            let found = here.compare(&sent(secret, key, issuer));
+            let found = here.compare(&sent(secret, key, issuer), Timestamp::UNIX_EPOCH);
             (found.internal_secret, found.jwt_secret, found.issuer)
         };
         let (same, different) = (Likeness::Same, Likeness::Different);
@@ -258,7 +326,7 @@ mod tests {
         assert_eq!(told("newer", "key", "shop"), (different, same, same));
         assert_eq!(told("old", "other", "shops"), (same, different, different));
         assert_eq!(told("", "", ""), (different, same, same), "who checks no tokens needs no key");
-        assert_eq!(known(&[""], "key").compare(&sent("new", "key", "shop")).internal_secret, Likeness::Unset);
+        assert_eq!(known(&[""], "key").compare(&sent("new", "key", "shop"), Timestamp::UNIX_EPOCH).internal_secret, Likeness::Unset);
     }
 
     #[test]
@@ -268,9 +336,30 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_is_wrong_by_what_no_slow_answer_can_explain() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        for (now, asked, answered, expected) in
+            [(100, 100, 100, 0), (105, 100, 110, 0), (160, 100, 110, 50), (40, 100, 110, -60), (90, 110, 100, -10)]
+        {
+            assert_eq!(ahead(now, at(asked), at(answered)), expected, "{now} between {asked} and {answered}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_is_told_of_until_it_is_right() {
+        let clocks = Clocks::new(5);
+        assert!(clocks.compared("http://users:1", 5) && clocks.problem().is_none(), "tokens are good for as much");
+        assert!(!clocks.compared("http://users:1", 6));
+        let problem = clocks.problem().unwrap();
+        assert!(problem.contains("http://users:1") && problem.contains("6 s ahead"), "{problem}");
+        assert!(!clocks.compared("http://users:1", -3600) && clocks.problem().unwrap().contains("3600 s behind"));
+        assert!(clocks.compared("http://users:1", 0) && clocks.problem().is_none());
+    }
+
+    #[test]
     fn what_differs_is_called_by_the_name_that_an_operator_sets() {
         let peer = |secret| Peer { url: "http://users:1".into(), sent: sent(secret, "key", "shop"), secret_name: "A_SECRET".into() };
-        let found = |internal_secret, jwt_secret| Comparison { internal_secret, jwt_secret, issuer: Likeness::Same };
+        let found = |internal_secret, jwt_secret| Comparison { internal_secret, jwt_secret, issuer: Likeness::Same, now: None };
         assert!(peer("x").differences(&found(Likeness::Same, Likeness::Same), "B_SECRET").is_empty());
         let both = peer("x").differences(&found(Likeness::Different, Likeness::Different), "B_SECRET");
         assert!(both[0].starts_with("A_SECRET is not the same") && both[1].starts_with("B_SECRET is not the same"), "{both:?}");

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use serde::Serialize;
 
+use super::archive_place::ArchivePlace;
 use crate::clock::Clock;
 use crate::durable;
 use crate::plan::{self, Plan};
@@ -62,6 +63,7 @@ struct Inner {
     metrics: Metrics,
     kinds: Vec<Kind>,
     settings: plan::Archive,
+    place: ArchivePlace,
     /// Attempts of instances, which go with them.
     recordings: Arc<Recordings>,
     /// Whether all that draws from another resource is found by that.
@@ -96,7 +98,9 @@ impl Archive {
         (recordings, clock, metrics): (Arc<Recordings>, Clock, Metrics),
         by_keys: Arc<AtomicBool>,
     ) -> Option<Self> {
-        let settings = plan.database.as_ref()?.retention.instances.clone()?;
+        let database = plan.database.as_ref()?;
+        let settings = database.retention.instances.clone()?;
+        let place = ArchivePlace::new(&settings.folder, &database.path);
         let moved = plan.resources.iter().filter(|handler| handler.workflow.is_some());
         let draws = |handler: &plan::ResourceHandler| handler.draws.as_ref().map(|draws| (draws.from.clone(), draws.by.clone()));
         let drawn_by = |kind: &str| {
@@ -109,7 +113,7 @@ impl Archive {
         // What is drawn from goes before what draws from it.
         kinds.sort_by_key(|kind| (kind.draws.is_some(), kind.name.clone()));
         kinds.dedup();
-        let inner = Inner { resources, operations, recordings, clock, metrics, kinds, settings, by_keys, problem: Mutex::default() };
+        let inner = Inner { resources, operations, recordings, clock, metrics, kinds, settings, place, by_keys, problem: Mutex::default() };
         Some(Self { inner: Arc::new(inner) })
     }
 
@@ -229,8 +233,8 @@ impl Archive {
         }
         let path = self.file();
         let written = tokio::task::spawn_blocking({
-            let path = path.clone();
-            move || write(&path, &batch.lines)
+            let (path, place) = (path.clone(), self.inner.place.clone());
+            move || place.open().and_then(|()| durable::append(&path, &batch.lines))
         });
         let written = written.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         self.note(&path, written.as_ref().err());
@@ -265,9 +269,4 @@ impl Archive {
         }
         *problem = Some(now);
     }
-}
-
-fn write(path: &Path, lines: &[u8]) -> std::io::Result<()> {
-    path.parent().map_or(Ok(()), durable::make_folder)?;
-    durable::append(path, lines)
 }

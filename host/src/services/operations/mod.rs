@@ -3,12 +3,14 @@
 
 pub mod agreement;
 mod archive;
+mod archive_place;
 mod held;
 mod keying;
 mod retention;
 mod stranded;
 mod swaps;
 
+pub use agreement::Clocks;
 pub use archive::Archive;
 pub use held::{Amounts, Held};
 pub use keying::Keying;

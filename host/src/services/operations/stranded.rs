@@ -1,4 +1,4 @@
-//! What unfinished instances need and the config no longer names: components, steps, handlers.
+//! What unfinished instances need and the config no longer names: their resource, their workflow, components, steps, handlers.
 //!
 //! An instance keeps the definition that it began with, whatever the config says today. A run that needs what the config does not name is
 //! set aside before it is begun: it is no attempt and no failure of a component. The next start makes it ready again. Here it is listed.
@@ -12,14 +12,14 @@ use parking_lot::RwLock;
 
 use crate::plan::Plan;
 use crate::services::engine::{LookupError, Workflows};
-use crate::store::{Instances, StoreError};
+use crate::store::{Instances, PinnedTo, StoreError};
 
 /// Something that unfinished instances need and the config does not name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lack {
     /// Their workflow.
     pub workflow: String,
-    /// What it is: `component 'x'`, `step 'x'`, `handler 'x'`, or a definition that cannot be used.
+    /// What it is: `resource 'x'`, `workflow 'x'`, `component 'x'`, `step 'x'`, `handler 'x'`, or a definition that cannot be used.
     pub what: String,
     /// Unfinished instances whose definition names it.
     pub instances: u64,
@@ -39,6 +39,7 @@ impl fmt::Display for Lack {
 /// What a config names that instances may need.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Names {
+    kinds: BTreeSet<String>,
     components: BTreeSet<String>,
     /// Steps by workflow.
     steps: HashMap<String, BTreeSet<String>>,
@@ -55,6 +56,7 @@ impl Names {
         let resources = plan.resources.iter().map(|handler| handler.name.clone());
         let triggered = plan.event_triggers.iter().map(|trigger| (trigger.workflow.clone(), trigger.transition.clone()));
         Self {
+            kinds: plan.resources.iter().map(|handler| handler.kind.clone()).collect(),
             components: plan.components.iter().map(|component| component.name.clone()).collect(),
             steps: plan.workflows.iter().map(|workflow| (workflow.machine.name().to_owned(), workflow.steps.clone())).collect(),
             handlers: handlers.chain(resources).collect(),
@@ -101,12 +103,15 @@ impl Stranded {
     /// The store cannot be read.
     pub async fn lacks_with(&self, names: &Names) -> Result<Vec<Lack>, StoreError> {
         let mut lacks = BTreeMap::<(String, String), u64>::new();
-        for (workflow, digest, instances) in self.store.pinned().await? {
-            let found = match self.workflows.pinned(&workflow, &digest).await {
+        for PinnedTo { workflow, definition: digest, kind, instances } in self.store.pinned().await? {
+            let mut found = match self.workflows.pinned(&workflow, &digest).await {
                 Ok(pinned) => self.lacking(names, &workflow, pinned.machine.definition()),
                 Err(LookupError::Store(error)) => return Err(error),
                 Err(error @ LookupError::Unusable { .. }) => BTreeSet::from([format!("their definition ({error})")]),
             };
+            if !names.kinds.contains(&kind) {
+                found.insert(format!("resource '{kind}'"));
+            }
             for what in found {
                 *lacks.entry((workflow.clone(), what)).or_default() += instances;
             }
@@ -125,8 +130,11 @@ impl Stranded {
         });
         let components = definition.steps.values().map(|step| &step.component).chain(tasks);
         let components = components.filter(|name| !names.components.contains(*name)).map(|name| format!("component '{name}'"));
-        let has_step = |name: &String| names.steps.get(workflow).is_some_and(|steps| steps.contains(name));
-        let steps = definition.steps.keys().filter(|name| !has_step(name)).map(|name| format!("step '{name}'"));
+        // Steps belong to a workflow: where that has another name, it is what an operator has to name again.
+        let unnamed = |steps: &BTreeSet<String>| -> Vec<String> {
+            definition.steps.keys().filter(|name| !steps.contains(*name)).map(|name| format!("step '{name}'")).collect()
+        };
+        let steps = names.steps.get(workflow).map_or_else(|| vec![format!("workflow '{workflow}'")], unnamed);
         let handlers = handlers.filter(|name| !names.handlers.contains(*name)).map(|name| format!("handler '{name}'"));
         let running = self.running();
         let fired = |transition: &&String| {

@@ -23,6 +23,8 @@ const ID: [&str; 2] = ["sku", "id"];
 const TEXTS: [&str; 4] = ["name", "description", "category", "image"];
 /// What some programs write before the text.
 const BOM: &[u8] = b"\xef\xbb\xbf";
+/// How text in UTF-16 begins.
+const UTF_16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
 /// What is wrong with a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -61,6 +63,9 @@ pub struct Table {
 #[must_use]
 pub fn read(bytes: &[u8], status: &str, units: Option<&str>) -> Table {
     let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
+    if let Some(problem) = other_form(bytes) {
+        return Table { errors: vec![whole(1, problem)], ..Table::default() };
+    }
     if bytes.contains(&0) {
         let detail = "the file is no text, as that of a spreadsheet is none: save the table as CSV, separated by commas, in UTF-8";
         return Table { errors: vec![whole(1, detail.into())], ..Table::default() };
@@ -102,6 +107,17 @@ pub fn read(bytes: &[u8], status: &str, units: Option<&str>) -> Table {
     table
 }
 
+/// Tables as spreadsheets save them where the comma is the decimal point, or as text: told as what they are.
+fn other_form(bytes: &[u8]) -> Option<String> {
+    if UTF_16.iter().any(|mark| bytes.starts_with(mark)) {
+        return Some("the table is UTF-16: save it as CSV in UTF-8".into());
+    }
+    let first = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    let has = |separator| first.contains(&separator);
+    let found = [(b';', "semicolons"), (b'\t', "tabs")].into_iter().find(|(separator, _)| has(*separator) && !has(b','));
+    found.map(|(_, name)| format!("the cells are separated by {name}: save the table with commas, and prices with a decimal point"))
+}
+
 /// Lines of a table, as a person counts them: wherever the reader stands between two rows, the next one begins after all ends of lines.
 struct Lines<'a> {
     bytes: &'a [u8],
@@ -139,12 +155,6 @@ struct Head(Vec<Column>);
 
 /// The names of the columns; what they are is said all at once.
 fn head(record: &csv::ByteRecord, status: &str, units: Option<&str>) -> Result<Head, Vec<RowError>> {
-    let only = record.get(0).filter(|_| record.len() == 1);
-    if let Some(separator) = only.and_then(|only| only.iter().find(|byte| matches!(byte, b';' | b'\t'))) {
-        let separator = if *separator == b';' { "semicolons" } else { "tabs" };
-        let detail = format!("the columns are separated by {separator}: save the table with commas between them");
-        return Err(vec![whole(1, detail)]);
-    }
     let (mut columns, mut errors, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     for name in record {
         let name = String::from_utf8_lossy(name).trim().to_owned();
@@ -287,6 +297,20 @@ mod tests {
         }
         let lines = table("id,description\r\na,\"two\r\nlines\"\r\nb,x\r\n");
         assert_eq!((lines.rows[0].line, lines.rows[1].line), (2, 4), "{lines:?}");
+    }
+
+    #[test]
+    fn a_table_of_another_form_is_told_as_what_it_is() {
+        let told = |bytes: &[u8]| {
+            let table = read(bytes, "status", Some("stock"));
+            assert!(table.rows.is_empty() && table.errors.len() == 1, "{table:?}");
+            table.errors[0].detail.clone()
+        };
+        assert!(told(b"sku;name;price\nprod-1;Desk;1,50\n").contains("semicolons"));
+        assert!(told(b"\xef\xbb\xbfsku\tname\r\nprod-1\tDesk, large\r\n").contains("tabs"));
+        let utf_16: Vec<u8> = "\u{feff}sku,name\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(told(&utf_16).contains("UTF-16"));
+        assert_eq!(table("sku\na;b\n").rows[0].sku, "a;b", "a name may have what separates elsewhere");
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub use second_factor::{Code, Enrolled, Enrolment};
 pub use sessions::Confirmation;
 use sessions::{Asked, Proof};
 pub use staff::{Account, Accounts, MAX_USERS, Reason, RolesChange, Search, USUAL_USERS};
-pub use standing::Standings;
+pub use standing::{LEEWAY, Standings};
 use telling::Telling;
 pub use tokens::{MAX_TOKEN_BYTES, TokenError, TokenVerifier};
 

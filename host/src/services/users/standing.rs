@@ -11,7 +11,7 @@ use crate::services::ServiceError;
 use crate::store::{self, Standing, StoreError};
 
 /// Seconds that two clocks may differ.
-pub(super) const LEEWAY: i64 = 5;
+pub const LEEWAY: i64 = 5;
 /// What another process has written into the database, such as a command, is noticed after this time. What this one writes, at once.
 const FRESH: Duration = Duration::from_secs(1);
 /// Accounts that are kept in memory; those asked for least are forgotten first.

@@ -29,9 +29,9 @@ use self::state::State;
 use super::{
     Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, DeadLetter, FieldChange,
     Figure, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, KvEntry, KvOwner, Line, Listing,
-    Matches, Messages, NewMove, Note, Operations, OutboxRow, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus, Reset,
-    Resource, Resources, Search, Sighted, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer,
-    ToldEpoch, User, UserChange, Users, WaitingEvent,
+    Matches, Messages, NewMove, Note, Operations, OutboxRow, PinnedTo, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus,
+    Reset, Resource, Resources, Search, Sighted, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError,
+    Timer, ToldEpoch, User, UserChange, Users, WaitingEvent,
 };
 use crate::clock::Clock;
 
@@ -318,7 +318,7 @@ impl Instances for Memory {
         self.read(|state| state.unfinished_by_owner(kind, states))
     }
 
-    async fn pinned(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
+    async fn pinned(&self) -> Result<Vec<PinnedTo>, StoreError> {
         self.read(State::pinned)
     }
 }
@@ -348,6 +348,10 @@ impl Messages for Memory {
 
     async fn handled(&self, row: &InboxRow) -> Result<bool, StoreError> {
         self.read(|state| state.inbox.contains_key(row))
+    }
+
+    async fn handled_since(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|state| state.inbox.values().min().copied().filter(|_| state.inbox_pruned))
     }
 
     async fn add_dead_letter(&self, letter: DeadLetter) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use millrace_workflow::Definition;
 
 use super::super::{
     AuditEntry, AuditRow, Backlog, Commit, CommitStats, Conflict, DeadLetter, FieldChange, Figure, Guard, HistoryRow, Hold, IdempotencyRow,
-    InboxRow, KeysOf, KvOwner, Line, Listing, Note, OLDEST_LOOKED_AT, OutboxRow, PriceRow, Prunable, ReservationStatus, Resource,
+    InboxRow, KeysOf, KvOwner, Line, Listing, Note, OLDEST_LOOKED_AT, OutboxRow, PinnedTo, PriceRow, Prunable, ReservationStatus, Resource,
     RunStatus, StepRun, StockLevel, StockMove, Timer, WaitingEvent, figures,
 };
 use super::accounts::Accounts;
@@ -66,6 +66,8 @@ pub(super) struct State {
     pub(super) unpublished: BTreeSet<u64>,
     pub(super) last_position: u64,
     pub(super) inbox: HashMap<InboxRow, Timestamp>,
+    /// Some of it is forgotten.
+    pub(super) inbox_pruned: bool,
     pub(super) idempotency: HashMap<(String, String), Aged<IdempotencyRow>>,
     pub(super) dead_letters: BTreeMap<u64, DeadLetter>,
     last_letter: u64,
@@ -357,7 +359,9 @@ impl State {
             Prunable::Inbox => {
                 let waiting = self.unpublished.first().and_then(|first| self.outbox.get(first)).map(|aged| aged.written_at);
                 let before = waiting.map_or(before, |waiting| waiting.min(before));
+                let kept = self.inbox.len();
                 self.inbox.retain(|_, written_at| *written_at >= before);
+                self.inbox_pruned = !self.inbox.is_empty() && (self.inbox_pruned || self.inbox.len() < kept);
             }
             Prunable::Runs => {
                 let going_on = self.going_on();
@@ -450,13 +454,19 @@ impl State {
         counts.into_iter().map(|(owner, count)| (owner.to_owned(), count)).collect()
     }
 
-    pub(super) fn pinned(&self) -> Vec<(String, String, u64)> {
-        let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    pub(super) fn pinned(&self) -> Vec<PinnedTo> {
+        let mut counts: BTreeMap<(&str, &str, &str), u64> = BTreeMap::new();
         for (placed, workflow) in self.active() {
             let machine = placed.resource.workflow.as_ref().map_or("", |progress| progress.machine.as_str());
-            *counts.entry((workflow, machine)).or_default() += 1;
+            *counts.entry((workflow, machine, placed.resource.kind.as_str())).or_default() += 1;
         }
-        counts.into_iter().map(|((workflow, machine), count)| (workflow.to_owned(), machine.to_owned(), count)).collect()
+        let pinned = |((workflow, definition, kind), instances): ((&str, &str, &str), u64)| PinnedTo {
+            workflow: workflow.to_owned(),
+            definition: definition.to_owned(),
+            kind: kind.to_owned(),
+            instances,
+        };
+        counts.into_iter().map(pinned).collect()
     }
 
     /// Unfinished instances with the names of their workflows.

@@ -51,9 +51,9 @@ use self::writer::WriterHandle;
 use super::{
     Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter,
     FieldChange, Figure, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, KvEntry, KvOwner, Line,
-    Listing, Matches, Messages, NewMove, Note, Operations, OutboxRow, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus,
-    Reset, Resource, Resources, Search, Sighted, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError,
-    Timer, ToldEpoch, User, UserChange, Users, WaitingEvent,
+    Listing, Matches, Messages, NewMove, Note, Operations, OutboxRow, PinnedTo, PriceRow, Progress, Prunable, Redriven, Refused,
+    ReservationStatus, Reset, Resource, Resources, Search, Sighted, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine,
+    StockMove, StoreError, Timer, ToldEpoch, User, UserChange, Users, WaitingEvent,
 };
 use crate::clock::Clock;
 
@@ -317,7 +317,7 @@ impl Instances for Sqlite {
         self.readers.read(move |connection| registry::unfinished_by_owner(connection, &kind, &states)).await
     }
 
-    async fn pinned(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
+    async fn pinned(&self) -> Result<Vec<PinnedTo>, StoreError> {
         self.readers.read(|connection| registry::pinned(connection)).await
     }
 }
@@ -344,6 +344,10 @@ impl Messages for Sqlite {
 
     async fn handled(&self, row: &InboxRow) -> Result<bool, StoreError> {
         self.readers.look_up(|connection| outbox::handled(connection, row)).await
+    }
+
+    async fn handled_since(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.look_up(|connection| outbox::handled_since(connection)).await
     }
 
     async fn add_dead_letter(&self, letter: DeadLetter) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::super::{DeadLetter, InboxRow, OutboxRow, Redriven};
 use super::columns::{count, int, shared_text, time};
@@ -25,6 +25,13 @@ pub(super) fn unpublished_count(connection: &Connection) -> rusqlite::Result<u64
 pub(super) fn handled(connection: &Connection, row: &InboxRow) -> rusqlite::Result<bool> {
     let mut statement = connection.prepare_cached("SELECT 1 FROM inbox WHERE consumer = ?1 AND event_id = ?2")?;
     statement.exists([&row.consumer, &row.event_id])
+}
+
+/// The first row is number 1 until it is pruned, and again when all were.
+pub(super) fn handled_since(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let mut statement = connection.prepare_cached("SELECT sequence, written_at FROM inbox ORDER BY sequence LIMIT 1")?;
+    let oldest = statement.query_row([], |row| Ok((count(row, 0)?, time(row, 1)?))).optional()?;
+    Ok(oldest.filter(|(sequence, _)| *sequence > 1).map(|(_, written_at)| written_at))
 }
 
 /// An event whose columns begin at `first`.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use millrace_workflow::Definition;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
-use super::super::{Backlog, OLDEST_LOOKED_AT};
+use super::super::{Backlog, OLDEST_LOOKED_AT, PinnedTo};
 use super::columns::{count, json, time};
 use super::outbox::unpublished_count;
 use super::runs::{RUN_IS_FREE, TIMER_IS_FREE};
@@ -89,10 +89,13 @@ pub(super) fn unfinished_by_owner(connection: &Connection, kind: &str, states: &
 }
 
 /// Every unfinished instance, counted by the definition that it began with.
-pub(super) fn pinned(connection: &Connection) -> rusqlite::Result<Vec<(String, String, u64)>> {
-    let sql = "SELECT workflow, machine, count(*) FROM resources WHERE finished = 0 GROUP BY workflow, machine ORDER BY workflow, machine";
+pub(super) fn pinned(connection: &Connection) -> rusqlite::Result<Vec<PinnedTo>> {
+    let sql = "SELECT workflow, machine, kind, count(*) FROM resources WHERE finished = 0 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
     let mut statement = connection.prepare_cached(sql)?;
-    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, count(row, 2)?)))?.collect()
+    let pinned = |row: &rusqlite::Row<'_>| {
+        Ok(PinnedTo { workflow: row.get(0)?, definition: row.get(1)?, kind: row.get(2)?, instances: count(row, 3)? })
+    };
+    statement.query_map([], pinned)?.collect()
 }
 
 /// Writes a page with what it has.

@@ -159,6 +159,36 @@ async fn an_archive_without_room_keeps_the_orders_in_the_database_and_says_so() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_archive_whose_disk_is_not_mounted_takes_nothing_until_it_is() {
+    let home = Home::new();
+    let (archive, note) = (home.path().join(ARCHIVE), home.path().join("data/ecommerce.db.archive"));
+    // What a process leaves whose archive is on a disk of its own; the folder is what lies beneath that.
+    std::fs::create_dir_all(&archive).unwrap();
+    std::fs::write(&note, format!("the archive of this shop\n{}\n", archive.display())).unwrap();
+    let process = home.start(&[("RETAIN_INSTANCES", "0s")]).await;
+    let customer = process.client.customer("ada").await;
+    let order = customer.order_until("prod-008", 1, "tok_visa", &["delivered"]).await;
+    let told = until("it is told that the archive is another one", || async {
+        let check = process.client.get("/healthz").await.body["checks"]["archive"].clone();
+        (check["status"] == "degraded").then_some(check)
+    })
+    .await;
+    let message = told["message"].as_str().unwrap();
+    assert!(message.contains("is its disk mounted?") && message.contains("ecommerce.db.archive"), "{message}");
+    assert_eq!(std::fs::read_dir(&archive).unwrap().count(), 0, "nothing is written beneath");
+    let path = format!("/api/orders/{}", order["id"].as_str().unwrap());
+    assert_eq!(customer.get(&path).await.body["state"], "delivered", "and nothing is removed");
+
+    std::fs::write(archive.join(".archive-id"), "the archive of this shop").unwrap();
+    until("the order is archived once the disk is there", || async {
+        (customer.get(&path).await.status == StatusCode::NOT_FOUND).then_some(())
+    })
+    .await;
+    let check = process.client.get("/healthz").await.body["checks"]["archive"].clone();
+    assert_eq!(check["status"], "up", "{check}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_order_stays_as_long_as_a_refund_of_it_goes_on() {
     let home = Home::new();
     let variables = [("RETAIN_INSTANCES", "0s"), ("SHIPPING_RETRY_AFTER", "20m"), ("REFUND_RETRY_AFTER", "1h")];

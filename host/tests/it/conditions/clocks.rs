@@ -10,6 +10,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::long;
+use super::split::{self, Split};
 use super::test_env::{Condition, Conditioned, until};
 use crate::client::Client;
 use crate::observability::scraped::Scraped;
@@ -142,6 +143,29 @@ async fn a_process_that_is_killed_and_comes_back_a_day_earlier_makes_its_runs_an
     let customer = process.client.login("ada").await;
     let retried = until_retried(&customer, &id, 0).await.duration_since(ready);
     assert!(retried < Duration::from_secs(4) + SLACK, "{retried:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_whose_clock_is_ahead_of_that_which_takes_its_tokens_is_told_of_until_it_is_not() {
+    let split = Split::new();
+    let users = split.users_products_at("+90s").await;
+    let mut orders = split.orders(&[]);
+    orders.until_ready().await;
+    let ada = split::customer(&users.client, &orders.client, "ada").await;
+    let refused = ada.get("/api/orders").await;
+    assert_eq!(refused.status, reqwest::StatusCode::UNAUTHORIZED, "its tokens are of the future here: {refused:?}");
+    let clocks = async || orders.client.get("/healthz").await.body["checks"]["clocks"].clone();
+    let check = until("it is told of", || async { Some(clocks().await).filter(|check| check["status"] == "degraded") }).await;
+    let message = check["message"].as_str().unwrap();
+    let seconds = message.split_whitespace().find_map(|word| word.parse::<i64>().ok()).unwrap_or_else(|| panic!("{message}"));
+    assert!((85..=95).contains(&seconds) && message.contains("ahead") && message.contains(users.client.base()), "{message}");
+    assert_eq!(orders.client.get("/readyz").await.status, reqwest::StatusCode::OK, "who has an older token can order");
+
+    drop(users);
+    let users = split.users_products(&[]).await;
+    until("the clocks agree", || async { Some(clocks().await).filter(|check| check["status"] == "up") }).await;
+    let ada = orders.client.with_token(users.client.login("ada").await.token());
+    assert_eq!(ada.get("/api/orders").await.status, reqwest::StatusCode::OK);
 }
 
 /// A process of jobs whose step may take so many seconds.

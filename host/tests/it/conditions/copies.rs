@@ -242,8 +242,10 @@ async fn a_shell_without_the_environment_of_the_service_copies_and_puts_back_wha
 
     let wrong = shell(&["backup", "--to", copy], &elsewhere).unwrap_err();
     assert!(wrong.contains("there is no database '") && wrong.contains("elsewhere") && wrong.contains("DATA_DIR"), "{wrong}");
-    let wrong = shell(&["quarantined", "list"], &elsewhere).unwrap_err();
-    assert!(wrong.contains("there is no database '"), "{wrong}");
+    for listed in [["quarantined", "list"], ["dlq", "list"]] {
+        let wrong = shell(&listed, &elsewhere).unwrap_err();
+        assert!(wrong.contains("there is no database '") && wrong.contains("DATA_DIR"), "{wrong}");
+    }
     let said = shell(&["backup", "--to", copy], &data).unwrap();
     assert!(said.contains("instances under way"), "{said}");
     assert_eq!(shell(&["quarantined", "list"], &data).unwrap(), "0 quarantined runs\n");

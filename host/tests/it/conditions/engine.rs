@@ -58,6 +58,32 @@ async fn ended(customer: &Client, kind: &str, id: &str, state: &str, patience: D
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_fails_for_good_for_one_instance_after_the_other_is_told_of_until_it_does_not() {
+    let home = home_of_jobs();
+    let process = home.start_config(&jobs(), &[]).await;
+    let customer = process.client.customer("ada").await;
+    let steps = async || process.client.get("/healthz").await.body["checks"]["steps"].clone();
+    for number in 1..=3 {
+        assert_eq!(steps().await["status"], "up", "{number} is not the third in a row");
+        let id = place(&customer, "permanent").await;
+        until("it has failed", || async {
+            let job = customer.get(&format!("/api/jobs/{id}")).await.body;
+            (job["final"] == true).then_some(())
+        })
+        .await;
+    }
+    let told = until("it is told of", || async { Some(steps().await).filter(|check| check["status"] == "degraded") }).await;
+    let message = told["message"].as_str().unwrap();
+    for part in ["failed for good for each of the last 3 instances, since 20", "says: never", "'step-work'", "component 'worker'"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert_eq!(process.client.get("/readyz").await.status, StatusCode::OK);
+    let id = place(&customer, "accept").await;
+    ended(&customer, "jobs", &id, "done", PATIENCE).await;
+    assert_eq!(steps().await["status"], "up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn jobs_that_hang_do_not_keep_others_waiting() {
     let home = home_of_jobs();
     let process = home.start_config(&jobs(), &[("PLACES", "18")]).await;

@@ -32,6 +32,15 @@ impl Split {
         process
     }
 
+    /// The same, whose date is off by so much; what it measures is not.
+    pub async fn users_products_at(&self, offset: &str) -> Conditioned {
+        let config = repository().join("configs/users-products.yaml");
+        let variables = [("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
+        let mut process = self.spawn_around(&["faketime", "-f", offset], config, "users-products", self.users_products, &variables);
+        process.until_ready().await;
+        process
+    }
+
     /// Starts orders, and waits for nothing: with a wrong secret it is not ready.
     pub fn orders(&self, variables: &[(&str, &str)]) -> Conditioned {
         self.spawn("orders", self.orders, variables, None)
@@ -63,6 +72,14 @@ impl Split {
     }
 
     fn spawn_config(&self, config: PathBuf, name: &str, port: u16, variables: &[(&str, &str)], log: Option<Stdio>) -> Conditioned {
+        self.spawn_condition(Condition { config, log, ..Condition::default() }, name, port, variables)
+    }
+
+    fn spawn_around(&self, around: &[&str], config: PathBuf, name: &str, port: u16, variables: &[(&str, &str)]) -> Conditioned {
+        self.spawn_condition(Condition { config, around, ..Condition::default() }, name, port, variables)
+    }
+
+    fn spawn_condition(&self, condition: Condition<'_>, name: &str, port: u16, variables: &[(&str, &str)]) -> Conditioned {
         let url = |port: u16| format!("http://127.0.0.1:{port}");
         let (users_products, orders) = (url(self.users_products), url(self.orders));
         let data = self.home.path().join(name).display().to_string();
@@ -77,7 +94,7 @@ impl Split {
             ("INTERNAL_SECRET", INTERNAL_SECRET),
         ];
         let variables: Vec<(&str, &str)> = shared.iter().chain(variables).copied().collect();
-        self.home.spawn_under(Condition { config, log, port: Some(port), variables: &variables, ..Condition::default() })
+        self.home.spawn_under(Condition { port: Some(port), variables: &variables, ..condition })
     }
 }
 

@@ -101,6 +101,43 @@ async fn orders_whose_step_has_another_name_wait_for_the_name_they_know() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn orders_whose_workflow_has_another_name_wait_for_the_name_they_know() {
+    orders_wait_for_their_config("order-processing", "sales-processing", "workflow 'order-processing'").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_that_are_kept_under_another_name_wait_for_the_name_they_know() {
+    let home = Home::new();
+    let config = renamed(&home, "before.yaml", "resourceName: orders\n", "resourceName: orders\n");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let other = home.path().join("after.yaml");
+    let after =
+        text.replace("resourceName: orders\n", "resourceName: purchases\n").replace("resourceType: orders\n", "resourceType: purchases\n");
+    std::fs::write(&other, after).unwrap();
+    let placed = orders_under_way(&home, &config).await;
+
+    let process = start(&home, &other).await;
+    until("every run is set aside", || async {
+        let listed = home.operate(&other, &["quarantined", "list"]).unwrap();
+        let all = listed.ends_with(&format!("\n{} quarantined runs\n", placed.len()));
+        (all && listed.contains("the config names no resource 'orders'")).then_some(())
+    })
+    .await;
+    let found = health(&process).await;
+    let message = found["checks"]["order-processing"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("4 unfinished instances") && message.contains("need resource 'orders'"), "{found:#}");
+    assert_eq!(found["checks"]["event-broker"]["status"], "up", "no other shop is accused: {found:#}");
+    process.kill();
+
+    let process = start(&home, &config).await;
+    let customer = process.client.login("ada").await;
+    for id in &placed {
+        let ended = customer.wait_for("orders", id, &["delivered", "cancelled", "failed"]).await;
+        assert_eq!(ended["state"], "delivered", "{ended:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_handler_that_unfinished_orders_name_is_missed_aloud() {
     let home = Home::new();
     let other = renamed(&home, "after.yaml", "notification-handler", "teller");

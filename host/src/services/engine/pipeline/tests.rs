@@ -40,6 +40,7 @@ async fn pipeline() -> (Pipeline, Dependencies, tempfile::TempDir) {
         per_owner: Arc::new(per_owner),
         holds: Arc::default(),
         breakers: Arc::new(Breakers::new(std::iter::empty())),
+        dead_ends: Arc::default(),
         canaries: Arc::new(Canaries::new(std::iter::empty())),
         recordings: Arc::default(),
         credentials: Arc::default(),
