@@ -4,6 +4,7 @@
 //! there and fits the world `millrace:step/step`, and runs every attempt in a fresh store with nothing granted that the
 //! operator did not grant. It knows nothing of databases, routes or the state machine: a [`Job`] goes in, a [`Report`] comes out.
 
+mod ahead;
 mod answer;
 mod attempt;
 mod bindings;
@@ -15,6 +16,7 @@ mod compile;
 mod components;
 mod engine;
 mod exchange;
+mod fetch;
 mod guest;
 mod guest_log;
 mod heard;
@@ -23,9 +25,12 @@ mod loader;
 mod outgoing;
 mod places;
 mod recording;
+mod registry;
 mod sandbox;
 mod settings;
 mod settlement;
+mod shipped;
+mod signature;
 mod slot;
 mod source;
 mod tape;
@@ -37,6 +42,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub use ahead::compile_ahead;
 pub use budget::Limit;
 pub use candidates::MAX_COMPONENT_BYTES;
 pub use check::{Rejected, check};
@@ -48,7 +54,13 @@ pub use exchange::Arranged;
 pub use guest_log::Line;
 pub use places::Crowd;
 pub use recording::{Recording, Said};
-pub use settings::{Capabilities, ComponentSettings, Credential, Expect, Given, Grant, GrantTarget, Limits, Settings};
+pub use registry::{Push, is_digest, is_here, is_registry, is_repository};
+pub use settings::{
+    Access, Artifact, Capabilities, ComponentSettings, Credential, Expect, Given, Grant, GrantTarget, Limits, Login, Settings, Signatures,
+    Source,
+};
+pub use shipped::CODE_EXTENSION;
+pub use signature::{MAX_SIGNATURE_BYTES, PublicKey, SIGNATURE_ENDING, SecretKey, signed_by};
 pub use slot::{Candidate, Refusal};
 pub use tape::Tape;
 pub use workbench::{Examined, Tried, Workbench};

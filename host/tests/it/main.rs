@@ -27,6 +27,8 @@ mod kafka;
 mod kafka_broker;
 mod limits;
 mod observability;
+#[path = "../oci_registry/mod.rs"]
+mod oci_registry;
 mod operator;
 mod original;
 mod process;
@@ -38,4 +40,5 @@ mod shop;
 mod stock;
 mod swaps;
 mod test_app;
+mod trust;
 mod turns;

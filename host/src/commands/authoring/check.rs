@@ -98,6 +98,7 @@ fn as_json(capabilities: &Capabilities, examined: &Examined) -> Value {
         "world": world(examined),
         "digest": about.digest,
         "bytes": about.size,
+        "signed": examined.signed,
         "imports": examined.imports,
         "exports": examined.exports,
         "granted": granted(capabilities),
@@ -112,12 +113,13 @@ fn page(capabilities: &Capabilities, examined: &Examined) -> String {
     let or_nothing = |words: &[String]| if words.is_empty() { "nothing".to_owned() } else { words.join(", ") };
     let compiled = examined.compiled_in.map_or_else(|| "before".to_owned(), |took| format!("in {}", seconds(took)));
     format!(
-        "fits: {} {}: {}\n\nworld     {}\ndigest    {}\nsize      {} bytes, compiled {compiled}\nmemories  {}\nimports   {}\ngranted   {}\nexports   {}\nconfig    {}\n",
+        "fits: {} {}: {}\n\nworld     {}\ndigest    {}\nsigned    {}\nsize      {} bytes, compiled {compiled}\nmemories  {}\nimports   {}\ngranted   {}\nexports   {}\nconfig    {}\n",
         about.name,
         about.version,
         about.summary,
         world(examined),
         about.digest,
+        if examined.signed { "with a key that the config knows" } else { "not asked for" },
         about.size,
         examined.memories,
         or_nothing(&examined.imports),
