@@ -11,7 +11,9 @@ use anyhow::Context as _;
 use futures::FutureExt as _;
 use futures::future::join_all;
 use millrace::clock::Clock;
-use millrace::runtime::{Capabilities, ComponentSettings, Expect, Job, Limits, Report, Runtime, Settings, SwapEvent, Verdict};
+use millrace::runtime::{
+    Capabilities, ComponentSettings, Expect, Job, Limits, Report, Runtime, Settings, Signatures, Source, SwapEvent, Verdict,
+};
 use millrace::shutdown::Stop;
 use serde_json::{Map, json};
 
@@ -48,9 +50,10 @@ fn say(line: std::fmt::Arguments<'_>) {
 async fn start(dir: &Path) -> anyhow::Result<Arc<Runtime>> {
     let component = |name: &str| ComponentSettings {
         name: name.into(),
-        source: dir.join(format!("{name}.wasm")),
+        source: Source::File(dir.join(format!("{name}.wasm"))),
         description: String::new(),
         expect: Expect::default(),
+        signatures: Signatures::default(),
         config: Map::new(),
         given: Vec::new(),
         capabilities: Capabilities::default(),

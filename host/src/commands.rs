@@ -195,9 +195,9 @@ pub fn top(urls: &[String], token: Option<&str>, once: bool, interval: Duration)
     printing(|out| top::run(urls, token, once, interval, out))
 }
 
-/// `millrace compile`: the child process of the runtime.
+/// `millrace compiler`: the child process of the runtime.
 #[must_use]
-pub fn compile() -> ExitCode {
+pub fn compiler() -> ExitCode {
     let (mut input, mut output, mut report) = (std::io::stdin().lock(), std::io::stdout().lock(), std::io::stderr().lock());
     crate::runtime::compile_main(&mut input, &mut output, &mut report)
 }

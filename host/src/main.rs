@@ -185,9 +185,19 @@ enum Command {
         /// Which one.
         shell: Shell,
     },
+    /// Make a key pair to sign components with.
+    Keygen(commands::authoring::keys::Keygen),
+    /// Sign a component, for hosts that take only what is signed: writes `<file>.sig` beside it.
+    Sign(commands::authoring::keys::Sign),
+    /// Say whether a component is signed with a key.
+    Verify(commands::authoring::keys::Verify),
+    /// Push a component to a registry of OCI, with its signature, and print the name to pin in a config.
+    Push(commands::authoring::push::Push),
+    /// Compile a component ahead, for hosts that are to serve it at once: writes signed `<file>.cwasm` beside it.
+    Compile(commands::authoring::compile::Compile),
     /// Compile a component from stdin to stdout, within limits. The host calls this in a child process.
     #[command(hide = true)]
-    Compile,
+    Compiler,
 }
 
 #[derive(Subcommand)]
@@ -387,6 +397,11 @@ fn main() -> ExitCode {
         Command::Restore { config, from } => commands::copies::restore(&config, &from),
         Command::Republish { config, since } => commands::events::republish(&config, &since),
         Command::Completions { shell } => commands::completions(&mut Cli::command(), shell),
-        Command::Compile => commands::compile(),
+        Command::Keygen(keygen) => commands::authoring::keys::keygen(&keygen),
+        Command::Sign(sign) => commands::authoring::keys::sign(&sign),
+        Command::Verify(verify) => commands::authoring::keys::verify(&verify),
+        Command::Push(push) => commands::authoring::push::run(&push),
+        Command::Compile(compile) => commands::authoring::compile::run(&compile),
+        Command::Compiler => commands::compiler(),
     }
 }

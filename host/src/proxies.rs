@@ -1,7 +1,7 @@
 //! Which proxy of the environment a request to somewhere outside goes through, so that messages can name it.
 //!
-//! The processes of one shop talk directly, and so do components with what they are granted; only spans to a collector go through a proxy,
-//! and then `NO_PROXY` counts. The rules are those of the client that sends.
+//! The processes of one shop talk directly, and so do components with what they are granted; only spans to a collector and what is asked of
+//! registries go through a proxy, and then `NO_PROXY` counts. The rules are those of the client that sends.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -2,6 +2,9 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on says why and stops")]
 
+#[path = "oci_registry/mod.rs"]
+mod oci_registry;
+
 #[path = "runtime/fixtures.rs"]
 mod fixtures;
 #[path = "handmade/mod.rs"]
@@ -29,8 +32,12 @@ mod identity;
 mod keeping;
 #[path = "runtime/kept.rs"]
 mod kept;
+#[path = "runtime/registries.rs"]
+mod registries;
 #[path = "runtime/replays.rs"]
 mod replays;
+#[path = "runtime/signatures.rs"]
+mod signatures;
 #[path = "runtime/swaps.rs"]
 mod swaps;
 #[path = "runtime/traps.rs"]

@@ -14,10 +14,11 @@ use super::guest_log::Speaker;
 use super::kv::{GivenKv, KvSource};
 use super::loader::Found;
 use super::sandbox::Terms;
+use super::signature::SIGNATURE_ENDING;
 use super::slot::{Candidate, Slot, Version};
-use super::source::off_thread;
+use super::source::{off_thread, with_ending};
 use super::tape::{Deck, Tape};
-use super::{ActiveVersion, ComponentSettings, Job, Recording, Refusal, Report, Said, Verdict};
+use super::{ActiveVersion, ComponentSettings, Job, Recording, Refusal, Report, Said, Source, Verdict};
 use crate::durable;
 
 /// Bytes of a component's file, at most.
@@ -37,14 +38,14 @@ impl Runtime {
     }
 
     /// Judges a file as if it were that of the component: compiled, linked and asked what it is. A good one is kept by its digest, and nothing
-    /// else happens.
+    /// else happens. `signature` is the text of its signature, which counts where the config asks for one.
     ///
     /// # Errors
     /// There is no such component; the file would be refused, and why.
-    pub async fn judge(&self, component: &str, file: Bytes) -> anyhow::Result<ActiveVersion> {
+    pub async fn judge(&self, component: &str, file: Bytes, signature: Option<String>) -> anyhow::Result<ActiveVersion> {
         let slot = self.slot(component)?;
         let _turn = slot.turn.lock().await;
-        let version = self.loader.judge(&slot, &file).await.map_err(|reason| anyhow!("the file {reason}"))?;
+        let version = self.loader.judge(&slot, file, signature).await.map_err(|reason| anyhow!("the file {reason}"))?;
         Ok(version.about.clone())
     }
 
@@ -119,17 +120,31 @@ impl Runtime {
         self.loader.take_copy(slot, digest).await.map_err(|reason| anyhow!(reason))
     }
 
-    /// Writes the kept copy of a version as the component's file, whole or not at all. It serves once it is looked at, see
+    /// Writes the kept copy of a version as the component's file, whole or not at all, with its signature beside it. It serves once it is looked at, see
     /// [`Runtime::reload`].
     ///
     /// # Errors
     /// There is no such component or copy, or the file cannot be written.
     pub async fn put_in_place(&self, component: &str, digest: &str) -> anyhow::Result<()> {
-        let source = self.slot(component)?.settings.source.clone();
+        let slot = self.slot(component)?;
+        let Source::File(source) = slot.settings.source.clone() else {
+            let source = &slot.settings.source;
+            return Err(anyhow!(
+                "component '{component}' comes from {source}, which cannot be written: pin another digest in its `source`"
+            ));
+        };
         let bytes = self.loader.copy(digest).await.map_err(|reason| anyhow!(reason))?;
+        let signature = if slot.settings.signatures.keys.is_empty() { None } else { self.loader.signature(digest).await };
         let written = off_thread(move || {
             // What a link leads to is what is replaced.
-            let place = source.canonicalize().unwrap_or(source);
+            let place = source.canonicalize().unwrap_or_else(|_| source.clone());
+            // Before the file, which is looked at as soon as it is there. It is looked for beside the link.
+            if let Some(text) = signature {
+                let beside = with_ending(&source, SIGNATURE_ENDING);
+                let beside = beside.canonicalize().unwrap_or(beside);
+                durable::write(&beside, &[text.as_bytes()], durable::Sync::Yes)
+                    .with_context(|| format!("cannot write '{}'", beside.display()))?;
+            }
             durable::write(&place, &[&bytes], durable::Sync::Yes).with_context(|| format!("cannot write '{}'", place.display()))
         });
         written.await.map_err(|reason| anyhow!(reason))?
@@ -148,10 +163,9 @@ impl Runtime {
             Found::Version(other) => {
                 let reason = format!(
                     "'{}' has version {}, which the next start takes; the version that serves could not be written there: {error:#}",
-                    slot.settings.source.display(),
-                    other.digest
+                    slot.settings.source, other.digest
                 );
-                Some(Refusal { digest: Some(other.digest.to_string()), reason })
+                Some(Refusal { digest: Some(other.digest.to_string()), reason, unsigned: false })
             }
             Found::Refused(refusal) => Some(refusal),
             Found::Same | Found::StillRefused => None,

@@ -24,7 +24,7 @@ pub struct Rejected {
     pub reason: String,
 }
 
-/// Reads, compiles, links and asks each component what it is; `compiler` is the program whose hidden command `compile` compiles. Nothing is
+/// Reads, compiles, links and asks each component what it is; `compiler` is the program whose hidden command `compiler` compiles. Nothing is
 /// kept, so all are compiled.
 ///
 /// # Errors

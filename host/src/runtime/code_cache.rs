@@ -20,6 +20,7 @@ use rustix::process::geteuid;
 use subtle::ConstantTimeEq as _;
 
 use super::inspect::MAX_BYTES;
+use super::signature::{MAX_SIGNATURE_BYTES, SIGNATURE_ENDING};
 use super::source::digest;
 use crate::durable::{self, Sync};
 
@@ -27,6 +28,8 @@ use crate::durable::{self, Sync};
 const MAX_COPIES: usize = 32;
 /// Bytes of compiled code that are read: a Python component of 18 MB has about 70 MB of it.
 pub(super) const MAX_CODE_BYTES: u64 = 1 << 30;
+/// Bytes of the manifest of what came from a registry: it has about one KiB.
+pub(super) const MAX_MANIFEST_BYTES: u64 = 64 << 10;
 /// File in the folder by which code is known as made by this program.
 pub const CACHE_KEY: &str = "compiled.key";
 /// Bytes of the key, and of a checksum.
@@ -48,6 +51,8 @@ pub(super) enum Code {
 pub(super) struct CodeCache {
     copies: PathBuf,
     compiled: PathBuf,
+    /// Signatures of the copies, and manifests of what came from registries. Each of them is checked whenever it is read.
+    papers: PathBuf,
     key: hmac::Key,
     /// What compiled code must fit.
     fingerprint: String,
@@ -66,8 +71,8 @@ impl CodeCache {
     }
 
     fn open_as(user: u32, cache_dir: &Path, fingerprint: String) -> anyhow::Result<Option<Self>> {
-        let (copies, compiled) = (cache_dir.join("components"), cache_dir.join("compiled"));
-        let folders = [cache_dir, &compiled, &copies];
+        let (copies, compiled, papers) = (cache_dir.join("components"), cache_dir.join("compiled"), cache_dir.join("papers"));
+        let folders = [cache_dir, &compiled, &copies, &papers];
         let mut closed = make_closed(&folders, user)?;
         if let Err(open) = &closed
             && open.is_foreign()
@@ -85,7 +90,7 @@ impl CodeCache {
             tracing::warn!(reason = %open, "components are not kept: each start compiles all of them, and there is no version to go back to");
             return Ok(None);
         }
-        Ok(Some(Self { copies, compiled, key: key(&cache_dir.join(CACHE_KEY)), fingerprint }))
+        Ok(Some(Self { copies, compiled, papers, key: key(&cache_dir.join(CACHE_KEY)), fingerprint }))
     }
 
     /// Where the copies are.
@@ -112,6 +117,28 @@ impl CodeCache {
             return Ok(());
         }
         durable::write(&path, &[bytes], Sync::Yes)
+    }
+
+    /// The text of the signature that a copy was good with, if there is one.
+    pub fn signature(&self, digest: &str) -> Option<String> {
+        let bytes = read(&self.papers.join(format!("{digest}{SIGNATURE_ENDING}")), MAX_SIGNATURE_BYTES as u64).ok()?;
+        String::from_utf8(bytes).ok()
+    }
+
+    /// Keeps the signature that a copy was good with.
+    pub fn keep_signature(&self, digest: &str, text: &str) -> io::Result<()> {
+        durable::write(&self.papers.join(format!("{digest}{SIGNATURE_ENDING}")), &[text.as_bytes()], Sync::Yes)
+    }
+
+    /// The manifest with this digest, if it was kept and is what its name says.
+    pub fn manifest(&self, wanted: &str) -> Option<Bytes> {
+        let bytes = read(&self.papers.join(format!("{wanted}.json")), MAX_MANIFEST_BYTES).ok()?;
+        (digest(&bytes) == wanted).then(|| bytes.into())
+    }
+
+    /// Keeps the manifest of what came from a registry.
+    pub fn keep_manifest(&self, digest: &str, manifest: &[u8]) -> io::Result<()> {
+        durable::write(&self.papers.join(format!("{digest}.json")), &[manifest], Sync::Yes)
     }
 
     /// Code that was compiled from the file with this digest.
@@ -166,7 +193,9 @@ impl CodeCache {
         }
         let wanted: HashSet<PathBuf> = kept.iter().map(|digest| self.code_of(digest)).collect();
         let code = entries(&self.compiled)?.into_iter().filter(|(_, path)| !wanted.contains(path));
-        for (modified, path) in others.into_iter().chain(code) {
+        let of_none = |path: &Path| digest_of(path).is_none_or(|digest| !kept.contains(&digest));
+        let papers = entries(&self.papers)?.into_iter().filter(|(_, path)| of_none(path));
+        for (modified, path) in others.into_iter().chain(code).chain(papers) {
             if modified < before {
                 // Earlier versions of this program kept a folder there.
                 if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }?;

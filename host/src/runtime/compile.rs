@@ -22,6 +22,7 @@ use wasmtime::component::Component;
 use super::code_cache::{Code, CodeCache, MAX_CODE_BYTES};
 use super::engine;
 use super::inspect::{self, MAX_BYTES};
+use super::shipped::Vouched;
 use super::source::off_thread;
 use super::text::{MAX_REASON_BYTES, tamed};
 use crate::threads::try_at_once;
@@ -46,20 +47,36 @@ const NOT_NOW: u8 = 75;
 pub(super) struct Unfit {
     /// The clause.
     pub reason: String,
+    /// What it is the fault of.
+    pub fault: Fault,
+}
+
+/// What is wrong when there is no version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The file itself, or how it is configured.
+    File,
+    /// The file may be good, and nobody vouches for it.
+    Signature,
     /// The file may be good: what is wrong is with the machine (a full disk, no room for a process), and may pass.
-    pub passing: bool,
+    Machine,
 }
 
 impl Unfit {
     /// The machine's fault.
     pub fn passing(reason: String) -> Self {
-        Self { reason, passing: true }
+        Self { reason, fault: Fault::Machine }
+    }
+
+    /// That of the signature.
+    pub fn unsigned(reason: String) -> Self {
+        Self { reason, fault: Fault::Signature }
     }
 }
 
 impl From<String> for Unfit {
     fn from(reason: String) -> Self {
-        Self { reason, passing: false }
+        Self { reason, fault: Fault::File }
     }
 }
 
@@ -132,32 +149,65 @@ fn explained(error: &str) -> String {
 pub(super) struct Compiler {
     program: PathBuf,
     engine: Engine,
+    /// What code has to fit.
+    fits: String,
     /// Where code is kept; if nowhere, everything is compiled.
     kept: Option<Arc<CodeCache>>,
     turn: Mutex<()>,
 }
 
 impl Compiler {
-    /// Uses the hidden command `compile` of `program`.
+    /// Uses the hidden command `compiler` of `program`.
     pub fn new(program: PathBuf, engine: Engine, kept: Option<Arc<CodeCache>>) -> Self {
-        Self { program, engine, kept, turn: Mutex::new(()) }
+        let fits = engine::fingerprint(&engine);
+        Self { program, engine, fits, kept, turn: Mutex::new(()) }
     }
 
-    /// The component, compiled; true if that was done before and its code was kept.
+    /// What code has to fit: another wasmtime or other settings give another name.
+    pub fn fits(&self) -> &str {
+        &self.fits
+    }
+
+    /// The component, compiled; true if that was done before, and its code was kept or is what has come along, as `shipped` says.
     ///
     /// # Errors
     /// Why it cannot be compiled, as a clause that goes on after the file's name.
-    pub async fn compile(&self, bytes: &Bytes, digest: &str) -> Result<(Component, bool), Unfit> {
+    pub async fn compile(
+        &self,
+        bytes: &Bytes,
+        digest: &str,
+        shipped: impl Future<Output = Option<Vouched>>,
+    ) -> Result<(Component, bool), Unfit> {
         if let Some(component) = self.known(digest).await? {
             return Ok((component, true));
         }
-        let _turn = self.turn.lock().await;
-        let code = tokio::time::timeout(MAX_WALL, self.in_child(bytes))
-            .await
-            .map_err(|_| format!("could not be compiled within {MAX_WALL:?}"))??;
+        if let Some(vouched) = shipped.await {
+            let code = vouched.code();
+            match self.load(code.clone()).await {
+                Ok(component) => {
+                    tracing::info!(digest, "the compiled code that came with a component is used");
+                    self.keep(digest, code).await?;
+                    return Ok((component, true));
+                }
+                Err(reason) => {
+                    tracing::info!(digest, reason, "the compiled code that came with a component does not fit: it is compiled here")
+                }
+            }
+        }
+        let code = self.code(bytes).await?;
         let component = self.load(code.clone()).await?;
         self.keep(digest, code).await?;
         Ok((component, false))
+    }
+
+    /// The code of a component, made by a child.
+    ///
+    /// # Errors
+    /// As of [`Compiler::compile`].
+    pub async fn code(&self, bytes: &Bytes) -> Result<Bytes, Unfit> {
+        let _turn = self.turn.lock().await;
+        let code = tokio::time::timeout(MAX_WALL, self.in_child(bytes)).await;
+        code.map_err(|_| format!("could not be compiled within {MAX_WALL:?}"))?
     }
 
     /// The component from code that was kept, if it is whole.
@@ -190,9 +240,11 @@ impl Compiler {
         off_thread(move || {
             #[expect(
                 unsafe_code,
-                reason = "these bytes came from our own child just now, or were checked against the checksum that we made then"
+                reason = "these bytes came from our own child just now, were checked against the checksum that we made then, or have the signature of \
+                          a key that the operator trusts with compiled code"
             )]
-            // SAFETY: they are what `precompile_component` of this very program gave, whole and in this memory.
+            // SAFETY: they are what `precompile_component` of this very program gave, here or where the operator's key is, whole and in this
+            // memory.
             let loaded = unsafe { Component::deserialize(&engine, &code) };
             loaded.map_err(|error| format!("cannot be loaded: {error:#}"))
         })
@@ -204,7 +256,7 @@ impl Compiler {
         let program = self.program.display();
         let mut child = Command::new(&self.program)
             .arg0("millrace")
-            .arg("compile")
+            .arg("compiler")
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

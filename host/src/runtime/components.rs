@@ -1,7 +1,6 @@
 //! All components of this process: loading them, swapping them, and running them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,7 +22,7 @@ use super::places::{Crowd, Places, Taken};
 use super::sandbox::{Sandbox, Terms};
 use super::slot::{Candidate, Slot, Version};
 use super::text::short;
-use super::{ActiveVersion, Compilation, ComponentSettings, InProcess, Job, Refusal, Report, Settings, SwapEvent, Verdict};
+use super::{ActiveVersion, Compilation, ComponentSettings, InProcess, Job, Refusal, Report, Settings, Source, SwapEvent, Used, Verdict};
 use crate::clock::Clock;
 use crate::crash_point;
 
@@ -38,8 +37,8 @@ const MAX_EVENTS: usize = 256;
 pub struct ComponentStatus {
     /// Its module name.
     pub name: String,
-    /// Its file.
-    pub source: PathBuf,
+    /// Where its file comes from.
+    pub source: Source,
     /// The version that serves, if one does.
     pub active: Option<ActiveVersion>,
     /// The file that was refused last, if none was taken since.
@@ -326,7 +325,7 @@ impl Runtime {
                     return false;
                 }
                 if let Err(error) = self.swap(slot, &version, began).await {
-                    self.refused(slot, Refusal { digest: None, reason: format!("{error:#}") });
+                    self.refused(slot, Refusal { digest: None, reason: format!("{error:#}"), unsigned: false });
                     return false;
                 }
             }
@@ -365,7 +364,11 @@ impl Runtime {
     }
 
     async fn tidy(&self) {
-        self.loader.tidy(self.slots().iter().filter_map(|slot| slot.recorded()).collect()).await;
+        let wanted = |slot: &Arc<Slot>| {
+            let artifact = if let Source::Registry(artifact) = &slot.settings.source { Some(artifact.digest.clone()) } else { None };
+            slot.recorded().into_iter().chain(artifact)
+        };
+        self.loader.tidy(self.slots().iter().flat_map(wanted).collect()).await;
     }
 
     pub(super) fn refused(&self, slot: &Slot, refusal: Refusal) {
@@ -374,9 +377,9 @@ impl Runtime {
         }
         let component = slot.settings.name.clone();
         let serving = slot.serving().map(|version| version.digest.to_string());
-        let Refusal { digest, reason } = refusal;
+        let Refusal { digest, reason, .. } = refusal;
         tracing::warn!(%component, digest, serving, reason, "the file of a component was refused");
-        let missing = digest.is_none() && !slot.settings.source.exists();
+        let missing = digest.is_none() && !slot.settings.source.file().is_some_and(std::path::Path::exists);
         let _ = self.events.send(SwapEvent::Refused { component, digest, reason, serving, missing });
     }
 }

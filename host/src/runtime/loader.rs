@@ -1,7 +1,7 @@
 //! From a file to a version that can serve: read, checked, compiled, linked, asked what it is, and copied to a private place.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,12 +15,17 @@ use wasmtime::Engine;
 use super::answer::object;
 use super::bindings::Description;
 use super::code_cache::CodeCache;
-use super::compile::{Compiler, Unfit};
+use super::compile::{Compiler, Fault, Unfit};
 use super::contract::{ReversiblePre, StepPre};
+use super::fetch;
+use super::guest::Guest;
 use super::guest_log::Speaker;
 use super::inspect::{self, Contract, Flaw};
+use super::registry::Layers;
 use super::sandbox::Sandbox;
 use super::schemas::Schemas;
+use super::settings::{Artifact, Source};
+use super::signature::signed_by;
 use super::slot::{Refusal, Slot, Version};
 use super::source::{Whole, digest, off_thread, read_whole};
 use super::text::tamed;
@@ -50,6 +55,25 @@ pub(super) enum Found {
     Refused(Refusal),
 }
 
+/// A component that is to be judged, with what came along with it.
+struct Brought {
+    bytes: Bytes,
+    /// SHA-256 of it, in hex.
+    digest: String,
+    outline: inspect::Outline,
+    /// The text of its signature; nobody asks for it where every file is taken.
+    signature: Option<String>,
+    /// Of what came from a registry just now.
+    layers: Option<Layers>,
+}
+
+/// What a look at a file has found.
+struct Looked {
+    whole: Whole,
+    outline: Result<inspect::Outline, Flaw>,
+    signature: Option<String>,
+}
+
 /// Makes versions out of files.
 pub(super) struct Loader {
     compiler: Compiler,
@@ -61,7 +85,7 @@ pub(super) struct Loader {
 }
 
 impl Loader {
-    /// Keeps code and copies in `kept`, if anywhere; has the hidden command `compile` of `program` compile.
+    /// Keeps code and copies in `kept`, if anywhere; has the hidden command `compiler` of `program` compile.
     pub fn new(program: PathBuf, engine: Engine, kept: Option<CodeCache>, sandbox: Arc<Sandbox>, clock: Clock) -> Self {
         let kept = kept.map(Arc::new);
         Self { compiler: Compiler::new(program, engine, kept.clone()), kept, sandbox, clock, compilations: Mutex::default() }
@@ -79,35 +103,61 @@ impl Loader {
         }
     }
 
-    /// Looks at the component's file. The caller holds the slot's turn.
+    /// Looks at the component's file, or at what its registry has. The caller holds the slot's turn.
     pub async fn look_at_file(&self, slot: &Slot) -> Found {
-        let source = slot.settings.source.display();
-        let (whole, outline) = match self.look(slot).await {
+        match &slot.settings.source {
+            Source::File(path) => self.look_at(slot, path).await,
+            Source::Registry(artifact) => self.look_at_artifact(slot, artifact).await,
+        }
+    }
+
+    async fn look_at(&self, slot: &Slot, path: &Path) -> Found {
+        let Looked { whole, outline, signature } = match self.look(slot, path).await {
             Ok(found) => found,
-            Err((digest, reason)) => return Found::Refused(Refusal { digest, reason: format!("'{source}' {reason}") }),
+            Err((digest, reason)) => return refused(slot, digest, &reason, false),
         };
-        if slot.serves(&whole.digest) {
-            return Found::Same;
+        if let Some(known) = known(slot, &whole.digest) {
+            return known;
         }
-        if slot.refused().is_some_and(|refusal| refusal.digest.as_ref() == Some(&whole.digest)) {
-            return Found::StillRefused;
+        match outline {
+            Ok(outline) => self.made(slot, &Brought { bytes: whole.bytes, digest: whole.digest, outline, signature, layers: None }).await,
+            Err(flaw) => refused(slot, Some(whole.digest), &flaw.reason, false),
         }
-        if let Some(ready) = slot.ready(&whole.digest) {
-            return Found::Version(ready);
-        }
-        let made = match outline {
-            Ok(outline) => self.prepare(slot, &whole.bytes, &whole.digest, &outline).await,
-            Err(flaw) => Err(flaw.reason.into()),
+    }
+
+    /// An artifact never changes, so what is known of it is not asked for again. What cannot be had now may be had later.
+    async fn look_at_artifact(&self, slot: &Slot, artifact: &Artifact) -> Found {
+        let layers = match fetch::layers(&self.kept, artifact).await {
+            Ok(layers) => layers,
+            Err(reason) => return refused(slot, None, &reason, false),
         };
-        let fits = match made {
+        if let Some(known) = known(slot, &layers.digest) {
+            return known;
+        }
+        let bytes = match fetch::component(&self.kept, artifact, &layers).await {
+            Ok(bytes) => bytes,
+            Err(reason) => return refused(slot, None, &reason, false),
+        };
+        let read = bytes.clone();
+        let (digest, signature) = (layers.digest.clone(), layers.signature.clone());
+        match off_thread(move || inspect::outline(&read)).await {
+            Ok(Ok(outline)) => self.made(slot, &Brought { bytes, digest, outline, signature, layers: Some(layers) }).await,
+            Ok(Err(flaw)) => refused(slot, Some(digest), &flaw.reason, false),
+            Err(reason) => refused(slot, None, &reason, false),
+        }
+    }
+
+    async fn made(&self, slot: &Slot, brought: &Brought) -> Found {
+        let fits = match self.prepare(slot, brought).await {
             Ok(version) => self.check_name_before(slot, &version).await.map(|()| version).map_err(Unfit::from),
             Err(unfit) => Err(unfit),
         };
         match fits {
             Ok(version) => Found::Version(version),
             // What is not the file's fault is no judgement about the file: it is looked at again.
-            Err(Unfit { reason, passing }) => {
-                Found::Refused(Refusal { digest: (!passing).then_some(whole.digest), reason: format!("'{source}' {reason}") })
+            Err(Unfit { reason, fault }) => {
+                let digest = (fault != Fault::Machine).then(|| brought.digest.clone());
+                refused(slot, digest, &reason, fault == Fault::Signature)
             }
         }
     }
@@ -116,13 +166,20 @@ impl Loader {
     ///
     /// # Errors
     /// Why the file would be refused.
-    pub async fn judge(&self, slot: &Slot, bytes: &Bytes) -> Result<Arc<Version>, String> {
+    pub async fn judge(&self, slot: &Slot, bytes: Bytes, signature: Option<String>) -> Result<Arc<Version>, String> {
         let (read, hashed) = (bytes.clone(), bytes.clone());
-        let outline = off_thread(move || inspect::outline(&read)).await?.map_err(|flaw| flaw.reason.to_string())?;
+        let outline = off_thread(move || inspect::outline(&read)).await?.map_err(|flaw| flaw.reason)?;
         let digest = off_thread(move || digest(&hashed)).await?;
-        let version = self.prepare(slot, bytes, &digest, &outline).await.map_err(|unfit| unfit.reason)?;
+        let brought = Brought { bytes, digest, outline, signature, layers: None };
+        let version = self.prepare(slot, &brought).await.map_err(|unfit| unfit.reason)?;
         self.check_name_before(slot, &version).await?;
         Ok(version)
+    }
+
+    /// The text of the signature that the copy of a version was good with, if it is kept.
+    pub async fn signature(&self, wanted: &str) -> Option<String> {
+        let (kept, digest) = (self.kept.clone()?, wanted.to_owned());
+        off_thread(move || kept.signature(&digest)).await.ok()?
     }
 
     /// The copy that is kept of a version.
@@ -137,23 +194,30 @@ impl Loader {
         off_thread(move || kept.copy(&digest)).await?
     }
 
-    /// Reads the file and its outline; waits a little if it is missing, or cut off and still warm, and longer while it grows.
-    async fn look(&self, slot: &Slot) -> Result<(Whole, Result<inspect::Outline, Flaw>), (Option<String>, String)> {
+    /// Reads the file, its outline and its signature; waits a little if it is missing, or cut off and still warm, or warm and not signed as it
+    /// has to be, and longer while it grows.
+    async fn look(&self, slot: &Slot, path: &Path) -> Result<Looked, (Option<String>, String)> {
         let (mut tries, mut all_tries, mut part) = (1, 1, None);
         loop {
-            match read_whole(&slot.settings.source, &self.clock).await {
+            match read_whole(path, &self.clock).await {
                 Err(unreadable) if unreadable.missing && slot.serving().is_some() && tries < MAX_TRIES_MISSING => {}
                 Err(unreadable) => return Err((None, unreadable.reason)),
                 Ok(whole) => {
                     let bytes = whole.bytes.clone();
                     let outline = off_thread(move || inspect::outline(&bytes)).await.map_err(|reason| (None, reason))?;
+                    let keys = &slot.settings.signatures.keys;
+                    let signature = if keys.is_empty() { Ok(None) } else { fetch::signature(path).await };
+                    let signature = signature.map_err(|reason| (None, reason))?;
                     if part.as_ref() != Some(&whole.digest) {
                         tries = 1;
                     }
                     let has_time = tries < MAX_TRIES && all_tries < MAX_TRIES_GROWING;
-                    let may_grow = whole.fresh && has_time && outline.as_ref().is_err_and(|flaw| flaw.incomplete);
-                    if !may_grow {
-                        return Ok((whole, outline));
+                    let lacks = match &outline {
+                        Ok(_) => !keys.is_empty() && signed_by(keys, &whole.digest, signature.as_deref()).is_err(),
+                        Err(flaw) => flaw.incomplete,
+                    };
+                    if !(whole.fresh && has_time && lacks && known(slot, &whole.digest).is_none()) {
+                        return Ok(Looked { whole, outline, signature });
                     }
                     part = Some(whole.digest);
                 }
@@ -171,11 +235,15 @@ impl Loader {
     pub async fn take_copy(&self, slot: &Slot, wanted: &str) -> Result<Arc<Version>, String> {
         let bytes = self.copy(wanted).await?;
         let outline = inspect::outline(&bytes).map_err(|flaw| format!("the copy of version {wanted} {}", flaw.reason))?;
-        self.prepare(slot, &bytes, wanted, &outline).await.map_err(|unfit| format!("version {wanted} {}", unfit.reason))
+        let signature = self.signature(wanted).await;
+        let brought = Brought { bytes, digest: wanted.to_owned(), outline, signature, layers: None };
+        self.prepare(slot, &brought).await.map_err(|unfit| format!("version {wanted} {}", unfit.reason))
     }
 
-    async fn prepare(&self, slot: &Slot, bytes: &Bytes, digest: &str, outline: &inspect::Outline) -> Result<Arc<Version>, Unfit> {
-        if let Some(expected) = slot.settings.expect.digest.as_deref().filter(|expected| *expected != digest) {
+    /// The only way from bytes to a version: nothing is compiled before it is known who vouches for it.
+    async fn prepare(&self, slot: &Slot, brought: &Brought) -> Result<Arc<Version>, Unfit> {
+        let Brought { bytes, digest, outline, signature, layers } = brought;
+        if let Some(expected) = slot.settings.expect.digest.as_deref().filter(|expected| expected != digest) {
             return Err(format!(
                 "is another file: expected digest sha256:{expected}, the file has sha256:{digest}: put the right file there, or correct \
                  `expect.digest` of module '{}'",
@@ -183,12 +251,18 @@ impl Loader {
             )
             .into());
         }
+        let keys = &slot.settings.signatures.keys;
+        if !keys.is_empty() {
+            signed_by(keys, digest, signature.as_deref()).map_err(Unfit::unsigned)?;
+        }
         let misfits = inspect::misfits(outline, &slot.settings.name, &slot.settings.capabilities);
         if !misfits.is_empty() {
             return Err(misfits.join("; it ").into());
         }
         let began = Instant::now();
-        let (component, cached) = self.compiler.compile(bytes, digest).await?;
+        // Nothing is fetched before it is awaited, which is when there is no code yet.
+        let shipped = fetch::code(&slot.settings, layers.as_ref(), digest, self.compiler.fits());
+        let (component, cached) = self.compiler.compile(bytes, digest, shipped).await?;
         self.note(Compilation { component: slot.settings.name.clone(), cached, took: began.elapsed() });
         let contract = outline.contract();
         let (pre, reversible) = link(slot, &component, outline).map_err(|error| {
@@ -196,7 +270,7 @@ impl Loader {
             let (version, file) = (contract.version(), contract.file());
             format!("does not fit the world `step` of millrace:step@{version}: {why}: rebuild it with {file} of this host")
         })?;
-        let speaker = Speaker { component: slot.name(), digest: digest.into(), step: "describe".into(), ..Speaker::default() };
+        let speaker = Speaker { component: slot.name(), digest: digest.as_str().into(), step: "describe".into(), ..Speaker::default() };
         let described = self
             .sandbox
             .describe(&pre, speaker, &slot.settings.limits)
@@ -209,13 +283,15 @@ impl Loader {
         self.check_name(slot, &about.name)?;
         check_given(slot, &about.config_schema)?;
         if let Some(kept) = self.kept.clone() {
-            let (digest, bytes, folder) = (digest.to_owned(), bytes.clone(), kept.copies().to_owned());
-            off_thread(move || kept.keep_copy(&digest, &bytes))
-                .await?
-                .map_err(|error| Unfit::passing(format!("cannot be copied to '{}': {error}", folder.display())))?;
+            let (digest, bytes, signature, folder) = (digest.clone(), bytes.clone(), signature.clone(), kept.copies().to_owned());
+            let keep = move || {
+                signature.map_or(Ok(()), |text| kept.keep_signature(&digest, &text))?;
+                kept.keep_copy(&digest, &bytes)
+            };
+            off_thread(keep).await?.map_err(|error| Unfit::passing(format!("cannot be copied to '{}': {error}", folder.display())))?;
         }
         let (outline, schemas) = (Arc::new(outline.clone()), Arc::new(schemas));
-        Ok(Arc::new(Version { digest: digest.into(), pre, reversible, outline, schemas, about }))
+        Ok(Arc::new(Version { digest: digest.as_str().into(), pre, reversible, outline, schemas, about }))
     }
 
     /// Whether a component that describes itself by this name is the one that its module expects.
@@ -289,6 +365,22 @@ impl Loader {
     }
 }
 
+/// What is known already of the file with this digest.
+fn known(slot: &Slot, digest: &str) -> Option<Found> {
+    if slot.serves(digest) {
+        return Some(Found::Same);
+    }
+    // The same file with another signature is another thing.
+    if slot.refused().is_some_and(|refusal| refusal.digest.as_deref() == Some(digest) && !refusal.unsigned) {
+        return Some(Found::StillRefused);
+    }
+    slot.ready(digest).map(Found::Version)
+}
+
+fn refused(slot: &Slot, digest: Option<String>, reason: &str, unsigned: bool) -> Found {
+    Found::Refused(Refusal { digest, reason: format!("'{}' {reason}", slot.settings.source), unsigned })
+}
+
 /// Whether the component takes what its users give it, by its own schema: else each of their jobs would fail for good.
 fn check_given(slot: &Slot, schema: &Value) -> Result<(), String> {
     // One that leads elsewhere is for its author to read.
@@ -316,7 +408,7 @@ fn check_given(slot: &Slot, schema: &Value) -> Result<(), String> {
          (`millrace check {}`)",
         wrong.join("; by "),
         slot.settings.name,
-        slot.settings.source.display()
+        slot.settings.source
     ))
 }
 

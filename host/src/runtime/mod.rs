@@ -4,6 +4,7 @@
 //! there and fits the world `millrace:step/step`, and runs every attempt in a fresh store with nothing granted that the
 //! operator did not grant. It knows nothing of databases, routes or the state machine: a [`Job`] goes in, a [`Report`] comes out.
 
+mod ahead;
 mod alongside;
 mod answer;
 mod attempt;
@@ -17,6 +18,7 @@ mod components;
 mod contract;
 mod engine;
 mod exchange;
+mod fetch;
 mod fitting;
 mod guest;
 mod guest_log;
@@ -28,10 +30,13 @@ mod outgoing;
 mod places;
 mod published;
 mod recording;
+mod registry;
 mod sandbox;
 mod schemas;
 mod settings;
 mod settlement;
+mod shipped;
+mod signature;
 mod slot;
 mod source;
 mod tape;
@@ -44,6 +49,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub use ahead::compile_ahead;
 pub use alongside::Alongside;
 pub use budget::Limit;
 pub use candidates::MAX_COMPONENT_BYTES;
@@ -59,9 +65,13 @@ pub use kv::{GivenKv, KvChange, KvGrant, KvOp, KvOwner, KvSource};
 pub use places::Crowd;
 pub use published::Published;
 pub use recording::{Recording, Said};
+pub use registry::{Push, is_digest, is_here, is_registry, is_repository};
 pub use settings::{
-    After, Capabilities, ComponentSettings, Credential, EventGrant, Expect, Given, Grant, GrantTarget, Limits, SecretGrant, Settings,
+    Access, After, Artifact, Capabilities, ComponentSettings, Credential, EventGrant, Expect, Given, Grant, GrantTarget, Limits, Login,
+    SecretGrant, Settings, Signatures, Source,
 };
+pub use shipped::CODE_EXTENSION;
+pub use signature::{MAX_SIGNATURE_BYTES, PublicKey, SIGNATURE_ENDING, SecretKey, signed_by};
 pub use slot::{Candidate, Refusal};
 pub use tape::Tape;
 pub use workbench::{Examined, Tried, Workbench};

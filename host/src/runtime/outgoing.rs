@@ -106,6 +106,8 @@ impl Outgoing {
     /// # Errors
     /// Every grant that cannot be used, each with what would be accepted.
     pub fn resolve(capabilities: &Capabilities, modules: &HashMap<String, InProcess>) -> Result<Self, Vec<String>> {
+        // Of the two that are linked in, that of the other clients; it was said before if this is not the first component.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let (good, bad): (Vec<_>, Vec<_>) = capabilities.http.iter().map(|grant| resolve_grant(grant, modules)).partition(Result::is_ok);
         let problems: Vec<String> = bad.into_iter().filter_map(Result::err).collect();
         if problems.is_empty() {

@@ -1,18 +1,19 @@
 //! What an operator can say of components, resolved.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use super::kv::KvGrant;
+use super::signature::PublicKey;
 
 /// Settings of the whole runtime.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Private folder for compiled code and copies of good files (mode 0700).
     pub cache_dir: PathBuf,
-    /// Program whose hidden command `compile` compiles a component in a child process; the binary itself in production.
+    /// Program whose hidden command `compiler` compiles a component in a child process; the binary itself in production.
     pub compiler: PathBuf,
     /// Attempts that run at once, 1 to [`MAX_RUNS`](super::MAX_RUNS); more wait in line, and none of a version that no longer serves counts.
     pub max_concurrent_runs: usize,
@@ -23,12 +24,14 @@ pub struct Settings {
 pub struct ComponentSettings {
     /// Module name, and `componentId` of the steps.
     pub name: String,
-    /// Absolute path of the `.wasm` file.
-    pub source: PathBuf,
+    /// Where its file comes from.
+    pub source: Source,
     /// Shown to people.
     pub description: String,
     /// Which component is meant.
     pub expect: Expect,
+    /// Who has to vouch for its file.
+    pub signatures: Signatures,
     /// Given to the component with every job, a JSON object.
     pub config: Map<String, Value>,
     /// What it is given with the jobs of each of its users: a version whose schema does not allow it is refused. Nobody knows any who
@@ -53,6 +56,107 @@ pub struct After {
     pub step: String,
     /// Name of the workflow.
     pub workflow: String,
+}
+
+/// Where the file of a component comes from.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// Absolute path of the `.wasm` file, which is looked at whenever it changes.
+    File(PathBuf),
+    /// An artifact of a registry, which never changes.
+    Registry(Artifact),
+}
+
+impl Source {
+    /// The path of the file; none of what comes from a registry.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Registry(_) => None,
+        }
+    }
+
+    /// What a file of it is called: `fraud.wasm`.
+    #[must_use]
+    pub fn file_name(&self) -> Option<String> {
+        match self {
+            Self::File(path) => Some(path.file_name()?.to_string_lossy().into_owned()),
+            Self::Registry(artifact) => Some(format!("{}.wasm", artifact.repository.rsplit('/').next()?)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => std::fmt::Debug::fmt(path, f),
+            Self::Registry(artifact) => std::fmt::Debug::fmt(artifact, f),
+        }
+    }
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => std::fmt::Display::fmt(&path.display(), f),
+            Self::Registry(artifact) => std::fmt::Display::fmt(artifact, f),
+        }
+    }
+}
+
+/// A component in a registry, by the digest of its manifest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Artifact {
+    /// Host of the registry, with its port if it has one: `ghcr.io`.
+    pub registry: String,
+    /// The repository in it: `acme/fraud`.
+    pub repository: String,
+    /// SHA-256 of the manifest, in hex.
+    pub digest: String,
+    /// How the registry is talked to.
+    pub access: Access,
+}
+
+impl std::fmt::Display for Artifact {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "oci://{}/{}@sha256:{}", self.registry, self.repository, self.digest)
+    }
+}
+
+/// How a registry is talked to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Access {
+    /// Name and password for it; anonymous if there is none.
+    pub login: Option<Login>,
+    /// Without TLS.
+    pub plain: bool,
+    /// The proxy between, for messages: `HTTPS_PROXY (http://proxy:3128)`.
+    pub proxy: Option<String>,
+}
+
+/// A name and a password.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Login {
+    /// The name.
+    pub username: String,
+    /// The password, or a token; never shown.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} [hidden]", self.username)
+    }
+}
+
+/// Who has to vouch for a component. Nobody by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Signatures {
+    /// A file is taken only with a signature of one of these keys; any file if there are none.
+    pub keys: Vec<PublicKey>,
+    /// Compiled code is taken with a signature of one of these, and with none else: it runs as this process, in no sandbox.
+    pub compiled_keys: Vec<PublicKey>,
 }
 
 /// A configuration that a component is given.

@@ -68,6 +68,8 @@ pub struct Refusal {
     pub digest: Option<String>,
     /// What is wrong with it and what to change.
     pub reason: String,
+    /// What is wrong is its signature: the same file is judged again with another one.
+    pub unsigned: bool,
 }
 
 /// A component of the configuration.
@@ -165,6 +167,11 @@ impl Slot {
     /// The file that was refused last, if none was taken since.
     pub fn refused(&self) -> Option<Refusal> {
         self.versions.lock().refused.clone()
+    }
+
+    /// Whether what it comes from is still to be had: it was not, and nothing was judged.
+    pub fn is_open(&self) -> bool {
+        self.versions.lock().refused.as_ref().is_some_and(|refusal| refusal.digest.is_none())
     }
 
     /// Notes a refusal; false if it is known already.

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -98,7 +98,7 @@ pub(super) async fn read_whole(path: &Path, clock: &Clock) -> Result<Whole, Unre
             }
         }
         let file = path.to_owned();
-        let (bytes, stamp) = off_thread(move || read_once(&file)).await??;
+        let (bytes, stamp) = off_thread(move || read_once(&file, MAX_BYTES)).await??;
         if before != Some(stamp) {
             continue;
         }
@@ -126,7 +126,26 @@ pub(super) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Sen
     tokio::task::spawn_blocking(work).await.map_err(|error| format!("could not be handled: {error}"))
 }
 
-fn read_once(path: &Path) -> Result<(Vec<u8>, Stamp), Unreadable> {
+/// What is in a file beside a component's at this moment, `fraud.wasm.sig` for its signature; none if there is no such file.
+///
+/// # Errors
+/// It cannot be read, or has more than `most` bytes, as a clause that goes on after its name.
+pub(super) async fn read_beside(path: PathBuf, most: u64) -> Result<Option<bytes::Bytes>, String> {
+    match off_thread(move || read_once(&path, most)).await? {
+        Ok((bytes, _)) => Ok(Some(bytes.into())),
+        Err(unreadable) if unreadable.missing => Ok(None),
+        Err(unreadable) => Err(unreadable.reason),
+    }
+}
+
+/// The path with more at its end.
+pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(ending);
+    path.into()
+}
+
+fn read_once(path: &Path, most: u64) -> Result<(Vec<u8>, Stamp), Unreadable> {
     // A pipe in its place must not make us wait for a writer.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let mut file: File = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| cannot_open(path, error))?.into();
@@ -134,11 +153,11 @@ fn read_once(path: &Path) -> Result<(Vec<u8>, Stamp), Unreadable> {
     if !metadata.is_file() {
         return Err("is not a plain file".to_owned().into());
     }
-    if metadata.len() > MAX_BYTES {
-        return Err(format!("has {} bytes, and at most {MAX_BYTES} are read", metadata.len()).into());
+    if metadata.len() > most {
+        return Err(format!("has {} bytes, and at most {most} are read", metadata.len()).into());
     }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default() + 1);
-    (&mut file).take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| format!("cannot be read: {error}"))?;
+    (&mut file).take(most + 1).read_to_end(&mut bytes).map_err(|error| format!("cannot be read: {error}"))?;
     let stamp = Stamp::from(&file.metadata().map_err(|error| format!("cannot be read: {error}"))?);
     Ok((bytes, stamp))
 }

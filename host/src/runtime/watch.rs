@@ -19,7 +19,9 @@ use rustix::io::Errno;
 use tokio::sync::Notify;
 
 use super::components::Runtime;
-use super::source::Stamp;
+use super::settings::Source;
+use super::signature::SIGNATURE_ENDING;
+use super::source::{Stamp, with_ending};
 use crate::shutdown::Stop;
 
 /// Changes within this time are one.
@@ -55,9 +57,9 @@ impl Runtime {
                 _ = again.tick() => watching.look_again(),
             }
             watching.look_at_files();
-            let paths = changed.take();
+            let sources = changed.take();
             let slots = self.slots();
-            let slots = slots.iter().filter_map(|slot| Some((slot, *paths.get(&slot.settings.source)?)));
+            let slots = slots.iter().filter_map(|slot| Some((slot, *sources.get(&slot.settings.source)?)));
             let taking = join_all(slots.map(async |(slot, noticed)| (&slot.settings.source, self.take_file(slot, noticed).await)));
             tokio::select! {
                 () = stop.requested() => return Ok(()),
@@ -70,25 +72,27 @@ impl Runtime {
 /// Files that changed since they were looked at, each with when that was noticed first. However often a file changes, it is one entry.
 #[derive(Default)]
 struct Changed {
-    paths: Mutex<BTreeMap<PathBuf, Instant>>,
+    sources: Mutex<BTreeMap<Source, Instant>>,
     wake: Notify,
 }
 
 impl Changed {
-    fn mark(&self, path: &Path, noticed: Instant) {
-        self.paths.lock().entry(path.to_owned()).or_insert(noticed);
+    fn mark(&self, source: &Source, noticed: Instant) {
+        self.sources.lock().entry(source.clone()).or_insert(noticed);
     }
 
     /// Something in a folder has changed. What is no component may still be a link that a component is behind: then its file is looked at.
-    fn noticed(&self, path: &Path, sources: &BTreeSet<PathBuf>, noticed: Instant) {
-        if sources.contains(path) {
-            self.mark(path, noticed);
+    /// The same for what came along with one.
+    fn noticed(&self, path: &Path, sources: &BTreeSet<Source>, noticed: Instant) {
+        let source = Source::File(path.to_owned());
+        if sources.contains(&source) {
+            self.mark(&source, noticed);
         }
         self.wake.notify_one();
     }
 
-    fn take(&self) -> BTreeMap<PathBuf, Instant> {
-        std::mem::take(&mut self.paths.lock())
+    fn take(&self) -> BTreeMap<Source, Instant> {
+        std::mem::take(&mut self.sources.lock())
     }
 }
 
@@ -101,11 +105,18 @@ struct Watching {
     notifications: Option<Notifications>,
     /// When the system was asked for notifications last.
     asked: Instant,
-    /// Files, each with what it looked like last; none while it is not there.
-    files: BTreeMap<PathBuf, Option<Stamp>>,
-    /// Files that could not be taken.
-    later: BTreeMap<PathBuf, Later>,
+    /// Where components come from, each with what its files looked like last.
+    files: BTreeMap<Source, Stamps>,
+    /// What could not be taken.
+    later: BTreeMap<Source, Later>,
     folders: BTreeMap<PathBuf, Folder>,
+}
+
+/// What a component's file and that of its signature look like; none while they are not there, and of what comes from a registry.
+type Stamps = [Option<Stamp>; 2];
+
+fn stamps(source: &Source) -> Stamps {
+    source.file().map(|file| [Stamp::of(file), Stamp::of(&with_ending(file, SIGNATURE_ENDING))]).unwrap_or_default()
 }
 
 /// When a file is looked at again though it has not changed.
@@ -125,11 +136,16 @@ struct Folder {
 
 impl Watching {
     fn start(runtime: &Runtime, changed: Arc<Changed>) -> Self {
-        let sources: BTreeSet<PathBuf> = runtime.slots().iter().map(|slot| slot.settings.source.clone()).collect();
-        let folders = sources.iter().filter_map(|source| Some((source.parent()?.to_owned(), Folder::default()))).collect();
+        let slots = runtime.slots();
+        let sources: BTreeSet<Source> = slots.iter().map(|slot| slot.settings.source.clone()).collect();
+        let folders = sources.iter().filter_map(|source| Some((source.file()?.parent()?.to_owned(), Folder::default()))).collect();
         // Not looked at yet: a change between the start and now is found by the first look.
-        let files = sources.into_iter().map(|source| (source, None)).collect();
-        let mut watching = Self { changed, notifications: None, asked: Instant::now(), files, later: BTreeMap::new(), folders };
+        let files = sources.into_iter().map(|source| (source, Stamps::default())).collect();
+        // What a registry did not give is asked for again; nothing else about it changes.
+        let awaited = slots.iter().filter(|slot| slot.settings.source.file().is_none() && slot.is_open());
+        let due = || Later { due: Instant::now() + FIRST_PAUSE, pause: FIRST_PAUSE };
+        let later = awaited.map(|slot| (slot.settings.source.clone(), due())).collect();
+        let mut watching = Self { changed, notifications: None, asked: Instant::now(), files, later, folders };
         watching.notifications = watching
             .ask_for_notifications()
             .inspect_err(|error| {
@@ -144,7 +160,7 @@ impl Watching {
     }
 
     fn ask_for_notifications(&self) -> notify::Result<Notifications> {
-        let (changed, sources) = (Arc::clone(&self.changed), self.files.keys().cloned().collect::<BTreeSet<PathBuf>>());
+        let (changed, sources) = (Arc::clone(&self.changed), self.files.keys().cloned().collect::<BTreeSet<Source>>());
         let told = move |result: DebounceEventResult| match result {
             Ok(events) => {
                 // Opening and reading is no change, and we do it ourselves.
@@ -157,11 +173,11 @@ impl Watching {
     }
 
     /// Has a file that was not taken marked after a pause, as if it had changed.
-    fn took(&mut self, file: &Path, done: bool) {
-        let before = self.later.remove(file);
+    fn took(&mut self, source: &Source, done: bool) {
+        let before = self.later.remove(source);
         if !done {
             let pause = before.map_or(FIRST_PAUSE, |before| before.pause.saturating_mul(2).min(LONGEST_PAUSE));
-            self.later.insert(file.to_owned(), Later { due: Instant::now() + pause, pause });
+            self.later.insert(source.clone(), Later { due: Instant::now() + pause, pause });
         }
     }
 
@@ -187,12 +203,12 @@ impl Watching {
 
     /// Marks files that changed unnoticed.
     fn look_at_files(&mut self) {
-        for (file, seen) in &mut self.files {
-            let now = Stamp::of(file);
+        for (source, seen) in &mut self.files {
+            let now = stamps(source);
             // What is looked at has a new date when that look has ended.
-            if now != *seen || self.later.get(file).is_some_and(|later| later.due <= Instant::now()) {
+            if now != *seen || self.later.get(source).is_some_and(|later| later.due <= Instant::now()) {
                 *seen = now;
-                self.changed.mark(file, Instant::now());
+                self.changed.mark(source, Instant::now());
             }
         }
     }

@@ -33,6 +33,8 @@ pub struct Examined {
     pub memories: u32,
     /// How long compiling took; no time if its code was kept.
     pub compiled_in: Option<Duration>,
+    /// A signature was asked for, and is good.
+    pub signed: bool,
 }
 
 /// A job that was done for a trial.
@@ -54,7 +56,7 @@ pub struct Workbench {
 }
 
 impl Workbench {
-    /// For the file that `settings` name. `compiler` is the program whose hidden command `compile` compiles; `services` are what grants of
+    /// For the file that `settings` name. `compiler` is the program whose hidden command `compiler` compiles; `services` are what grants of
     /// modules lead to, by the module's name; code is kept in the private folder `cache`, if anywhere.
     ///
     /// # Errors
@@ -90,7 +92,8 @@ impl Workbench {
             self.loader.compilations().into_iter().find(|compilation| !compilation.cached).map(|compilation| compilation.took);
         let outline = &version.outline;
         let (imports, exports) = (outline.imports.clone(), outline.exports.clone());
-        let examined = Examined { about: version.about.clone(), imports, exports, memories: outline.memories, compiled_in };
+        let signed = !self.slot.settings.signatures.keys.is_empty();
+        let examined = Examined { about: version.about.clone(), imports, exports, memories: outline.memories, compiled_in, signed };
         self.slot.serve((*version).clone());
         Ok(examined)
     }

@@ -36,6 +36,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
     ("wasmtime", &["runtime"]),
+    ("oci_client", &["runtime"]),
     // What makes a component looks at the module that it is made of.
     ("wasmparser", &["runtime", "commands"]),
     ("rdkafka", &["bus"]),

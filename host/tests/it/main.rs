@@ -31,6 +31,8 @@ mod kafka_broker;
 mod keeping;
 mod limits;
 mod observability;
+#[path = "../oci_registry/mod.rs"]
+mod oci_registry;
 mod operator;
 mod original;
 mod process;
@@ -42,4 +44,5 @@ mod shop;
 mod stock;
 mod swaps;
 mod test_app;
+mod trust;
 mod turns;

@@ -25,7 +25,7 @@ use crate::test_app::{TestApp, environment, repository};
 const PATIENT: [(&str, &str); 2] = [("PAYMENT_RETRY_AFTER", "1h"), ("OPERATOR_WRITES", "true")];
 
 /// Somebody with these roles.
-async fn staff(app: &TestApp, name: &str, roles: &[Role]) -> Client {
+pub async fn staff(app: &TestApp, name: &str, roles: &[Role]) -> Client {
     let customer = app.client.customer(name).await;
     let id = customer.get("/api/auth/profile").await.body["id"].as_str().unwrap().to_owned();
     let names: BTreeSet<String> = roles.iter().map(|role| role.name().to_owned()).collect();
@@ -234,7 +234,7 @@ async fn nothing_is_changed_unless_the_config_says_so_and_no_page_of_others_reac
 }
 
 /// The program, which asks the running app.
-fn millrace(app: &TestApp, token: &str, arguments: &[&str]) -> (bool, String) {
+pub fn millrace(app: &TestApp, token: &str, arguments: &[&str]) -> (bool, String) {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_millrace"));
     let url = format!("{}/operator", app.operator.as_ref().unwrap().base());
     command.args(arguments).env("MILLRACE_OPERATOR", url).env("MILLRACE_TOKEN", token);

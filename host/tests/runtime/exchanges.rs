@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures::future::join_all;
-use millrace::runtime::ComponentSettings;
+use millrace::runtime::{ComponentSettings, Source};
 use serde_json::json;
 
 use crate::fixtures::{built, marked};
@@ -70,7 +70,11 @@ async fn what_is_arranged_leaves_no_trace_before_it_is_certain_and_is_recorded_b
     let settings = [changed(&workshop, 1)];
 
     // Of another component that is not there, or of a save that is refused later.
-    let missing = ComponentSettings { name: "missing".into(), source: workshop.dir.path().join("none.wasm"), ..workshop.settings.clone() };
+    let missing = ComponentSettings {
+        name: "missing".into(),
+        source: Source::File(workshop.dir.path().join("none.wasm")),
+        ..workshop.settings.clone()
+    };
     assert!(workshop.runtime.arrange(&[settings[0].clone(), missing]).await.is_err());
     drop(workshop.runtime.arrange(&settings).await.expect("it is good"));
     assert_eq!((workshop.remembered.lock().clone(), workshop.digest()), (started.clone(), first.clone()));

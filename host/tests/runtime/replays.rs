@@ -75,7 +75,8 @@ async fn another_version_finds_the_same_and_may_answer_otherwise() {
     let workshop = caller(&asked).await;
     let report = workshop.run(json!({"service": "stock", "path": "/count", "fail": true})).await;
     let recording = report.recording.expect("what failed is kept");
-    let alike = workshop.runtime.judge("worker", marked(&built("caller"), "the same once more").into()).await.expect("it is good").digest;
+    let alike =
+        workshop.runtime.judge("worker", marked(&built("caller"), "the same once more").into(), None).await.expect("it is good").digest;
     assert_ne!(alike, report.digest);
     let said = workshop.runtime.replay("worker", &alike, &recording).await.expect("it is made again");
     assert_eq!(said, recording.said);

@@ -9,8 +9,8 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use millrace::clock::Clock;
 use millrace::runtime::{
-    Capabilities, ComponentSettings, ComponentStatus, Expect, Given, GivenKv, InProcess, Job, KvSource, Limits, Refusal, Remember, Report,
-    Runtime, Settings, SwapEvent, Verdict,
+    Artifact, Capabilities, ComponentSettings, ComponentStatus, Expect, Given, GivenKv, InProcess, Job, KvSource, Limits, Refusal,
+    Remember, Report, Runtime, Settings, Signatures, Source, SwapEvent, Verdict,
 };
 use millrace::shutdown::Stop;
 use parking_lot::Mutex;
@@ -29,6 +29,9 @@ pub struct Plan {
     pub limits: Limits,
     pub config: Value,
     pub expect: Expect,
+    pub signatures: Signatures,
+    /// From where in the place of the file of the workshop's own.
+    pub artifact: Option<Artifact>,
     pub services: HashMap<String, InProcess>,
     pub kv: Arc<dyn KvSource>,
     pub runs: usize,
@@ -45,6 +48,8 @@ impl Plan {
             limits: Limits::default(),
             config: json!({}),
             expect: Expect::default(),
+            signatures: Signatures::default(),
+            artifact: None,
             services: HashMap::new(),
             kv: Arc::new(GivenKv::default()),
             runs: 8,
@@ -63,6 +68,23 @@ impl Plan {
         self.start_in(dir, Vec::new()).await
     }
 
+    /// Starts with this signature beside the file.
+    pub async fn start_signed(self, signature: &str) -> Workshop {
+        self.start_with(signature, None).await
+    }
+
+    /// The same with compiled code beside it too.
+    pub async fn start_with(self, signature: &str, code: Option<&[u8]>) -> Workshop {
+        let dir = tempfile::tempdir().expect("a folder");
+        let components = dir.path().join("components");
+        std::fs::create_dir_all(&components).expect("a folder");
+        std::fs::write(components.join("worker.wasm.sig"), signature).expect("a signature");
+        if let Some(code) = code {
+            std::fs::write(components.join("worker.cwasm"), code).expect("code");
+        }
+        self.start_in(dir, Vec::new()).await
+    }
+
     /// Starts in a folder where a workshop was before.
     pub async fn start_in(self, dir: TempDir, good: Vec<(String, String)>) -> Workshop {
         let source = dir.path().join("components/worker.wasm");
@@ -73,9 +95,10 @@ impl Plan {
         let Value::Object(config) = self.config else { panic!("a config is an object") };
         let settings = ComponentSettings {
             name: "worker".into(),
-            source: source.clone(),
+            source: self.artifact.map_or_else(|| Source::File(source.clone()), Source::Registry),
             description: String::new(),
             expect: self.expect,
+            signatures: self.signatures,
             given: vec![Given { by: "step 'work'".into(), config: config.clone() }],
             config,
             capabilities: self.capabilities,

@@ -9,6 +9,7 @@ use anyhow::{Context as _, anyhow, bail, ensure};
 use similar::TextDiff;
 
 use super::check::nobody;
+use super::keys::{beside, signature_of};
 use super::new::name;
 use super::subject::{Subject, read};
 use crate::commands::one_worker;
@@ -17,7 +18,7 @@ use crate::config::insertion::{Between, Inserted, NewComponent, insert};
 use crate::config::report::{Code, Problem, Severity};
 use crate::config::{self, Checked, Environment};
 use crate::durable;
-use crate::runtime::{ActiveVersion, MAX_COMPONENT_BYTES};
+use crate::runtime::{ActiveVersion, MAX_COMPONENT_BYTES, SIGNATURE_ENDING};
 
 /// `millrace add`.
 #[derive(Debug, clap::Args)]
@@ -123,18 +124,23 @@ fn place(add: &Add, config: &Path, (text, changed): (&str, &str), environment: &
         bail!("'{}' would be wrong with it, and is left as it is: {}", add.config.display(), made.join("; "));
     }
     let placed = after.components.into_iter().find(|component| component.name == add.name).map(|component| component.source);
-    placed.with_context(|| {
+    let placed = placed.with_context(|| {
         format!("'{}' does not say where components are before its errors are mended: see `millrace validate`", add.config.display())
-    })
+    })?;
+    super::subject::file_of(placed)
 }
 
-/// Copies a component to its place, whole or not at all.
+/// Copies a component to its place with its signature, if it has one, each whole or not at all.
 pub(super) fn put(file: &Path, place: &Path) -> anyhow::Result<()> {
     let size = fs::metadata(file).with_context(|| format!("cannot read '{}'", file.display()))?.len();
     ensure!(size <= MAX_COMPONENT_BYTES as u64, "'{}' has {size} bytes, and at most {MAX_COMPONENT_BYTES} are taken", file.display());
     let bytes = fs::read(file).with_context(|| format!("cannot read '{}'", file.display()))?;
     if let Some(folder) = place.parent() {
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
+    }
+    // Before the file, which is looked at as soon as it is there.
+    if let Some(text) = signature_of(file)? {
+        write_as_it_was(&beside(place, SIGNATURE_ENDING), text.as_bytes())?;
     }
     write_as_it_was(place, &bytes)
 }

@@ -103,6 +103,7 @@ fn as_json(capabilities: &Capabilities, examined: &Examined) -> Value {
         "world": world(examined),
         "digest": about.digest,
         "bytes": about.size,
+        "signed": examined.signed,
         "imports": examined.imports,
         "exports": examined.exports,
         "granted": granted(capabilities),
@@ -120,12 +121,13 @@ fn page(capabilities: &Capabilities, examined: &Examined) -> String {
     let compiled = examined.compiled_in.map_or_else(|| "before".to_owned(), |took| format!("in {}", seconds(took)));
     let or_any = |schema: &Option<Value>| schema.as_ref().map_or_else(|| "says nothing".to_owned(), Value::to_string);
     format!(
-        "fits: {} {}: {}\n\nworld     {}\ndigest    {}\nsize      {} bytes, compiled {compiled}\nmemories  {}\nimports   {}\ngranted   {}\nexports   {}\nconfig    {}\nreads     {}\nanswers   {}\n",
+        "fits: {} {}: {}\n\nworld     {}\ndigest    {}\nsigned    {}\nsize      {} bytes, compiled {compiled}\nmemories  {}\nimports   {}\ngranted   {}\nexports   {}\nconfig    {}\nreads     {}\nanswers   {}\n",
         about.name,
         about.version,
         about.summary,
         world(examined),
         about.digest,
+        if examined.signed { "with a key that the config knows" } else { "not asked for" },
         about.size,
         examined.memories,
         or_nothing(&examined.imports),

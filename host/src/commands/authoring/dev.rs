@@ -14,6 +14,7 @@ use tokio::runtime::Runtime;
 use super::add::put;
 use super::call::{self, Input};
 use super::check::{nobody, seconds};
+use super::keys;
 use super::subject::Subject;
 use crate::commands::printed::{Printed, printing};
 use crate::commands::{Output, one_worker};
@@ -40,6 +41,9 @@ pub struct Dev {
     /// Name of the component; not needed if only one has a file of this name.
     #[arg(long)]
     component: Option<String>,
+    /// Sign what is built with this private key, as `millrace sign` does, for a config that takes only what is signed.
+    #[arg(long)]
+    key: Option<PathBuf>,
     /// Build once and end; fails if the component would be refused.
     #[arg(long)]
     once: bool,
@@ -58,7 +62,7 @@ pub fn run(dev: &Dev) -> ExitCode {
         let runtime = one_worker()?;
         loop {
             let (seen, begun) = (Source::of(&written(&folder)?), Instant::now());
-            match turn(out, &folder, &built, &subject, &place, &runtime) {
+            match turn(out, &folder, (&built, dev.key.as_deref()), &subject, &place, &runtime) {
                 Ok(()) => writeln!(out, "{} is in place after {}: a host that runs takes it", place.display(), seconds(begun.elapsed()))?,
                 Err(error) if dev.once => return Err(error),
                 Err(error) => writeln!(out, "{error:#}")?,
@@ -71,7 +75,14 @@ pub fn run(dev: &Dev) -> ExitCode {
     })
 }
 
-fn turn(out: &mut Printed, folder: &Path, built: &Path, subject: &Subject, place: &Path, runtime: &Runtime) -> anyhow::Result<()> {
+fn turn(
+    out: &mut Printed,
+    folder: &Path,
+    (built, key): (&Path, Option<&Path>),
+    subject: &Subject,
+    place: &Path,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
     // What it says goes where our errors go: it is for the person who waits.
     let program = std::env::current_exe().context("cannot find the program itself, which builds need")?;
     let status = Command::new(folder.join(BUILD))
@@ -82,6 +93,9 @@ fn turn(out: &mut Printed, folder: &Path, built: &Path, subject: &Subject, place
         .status();
     let status = status.with_context(|| format!("{BUILD} cannot be started"))?;
     ensure!(status.success(), "{BUILD} failed ({status})");
+    if let Some(key) = key {
+        keys::sign_file(built, key)?;
+    }
     let settings = subject.settings()?.context("the config is wrong by now")?;
     let workbench = subject.workbench(settings.clone(), &nobody(&settings))?;
     runtime.block_on(workbench.examine()).context("refused")?;

@@ -1,6 +1,7 @@
 //! The file that a command is about, and what it would have where it serves.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -10,7 +11,8 @@ use crate::clock::Clock;
 use crate::commands::{refused, this_program};
 use crate::config::{self, Environment};
 use crate::runtime::{
-    CACHE_KEY, Capabilities, ComponentSettings, EventGrant, Expect, Grant, GrantTarget, InProcess, KvGrant, Limits, Workbench,
+    CACHE_KEY, Capabilities, ComponentSettings, EventGrant, Expect, Grant, GrantTarget, InProcess, KvGrant, Limits, Signatures, Source,
+    Workbench,
 };
 
 /// The file, and as which component it is meant.
@@ -89,7 +91,7 @@ impl Subject {
 
     /// Where the config has the file of the component. None if the config is wrong, which was told then.
     pub(super) fn place(&self) -> anyhow::Result<Option<PathBuf>> {
-        Ok(self.settings_with(None)?.map(|settings| settings.source))
+        self.settings_with(None)?.map(|settings| file_of(settings.source)).transpose()
     }
 
     /// With this file in the place of that of the config.
@@ -108,7 +110,7 @@ impl Subject {
             }
         };
         if let Some(file) = file {
-            settings.source = file.to_owned();
+            settings.source = Source::File(file.to_owned());
         }
         for (service, url) in &self.grant {
             settings.capabilities.http.retain(|granted| granted.service != *service);
@@ -152,9 +154,10 @@ impl Subject {
         let name = self.file.file_stem().map_or_else(|| "component".to_owned(), |stem| stem.to_string_lossy().into_owned());
         ComponentSettings {
             name,
-            source: self.file.clone(),
+            source: Source::File(self.file.clone()),
             description: String::new(),
             expect: Expect::default(),
+            signatures: Signatures::default(),
             config: Map::new(),
             given: Vec::new(),
             capabilities: Capabilities::default(),
@@ -167,7 +170,7 @@ impl Subject {
         let names = || components.iter().map(|one| format!("'{}'", one.name)).collect::<Vec<_>>().join(", ");
         let is_meant = |one: &&ComponentSettings| match &self.component {
             Some(name) => one.name == *name,
-            None => one.source.file_name() == self.file.file_name(),
+            None => one.source.file_name().as_deref().map(OsStr::new) == self.file.file_name(),
         };
         let meant: Vec<&ComponentSettings> = components.iter().filter(is_meant).collect();
         match (meant.as_slice(), &self.component) {
@@ -181,6 +184,14 @@ impl Subject {
                 bail!("several components of {} have this file: say which it is to be by --component: {}", config.display(), names())
             }
         }
+    }
+}
+
+/// The file that a component is put into.
+pub(super) fn file_of(source: Source) -> anyhow::Result<PathBuf> {
+    match source {
+        Source::File(path) => Ok(path),
+        Source::Registry(artifact) => bail!("the config has the component from {artifact}: push it there with `millrace push`"),
     }
 }
 

@@ -50,9 +50,11 @@ impl Client {
         self.answer(self.request(Method::DELETE, path, &[])?.json(body)).await
     }
 
-    /// Sends a file.
-    pub(super) async fn upload(&self, path: &[&str], file: Vec<u8>) -> anyhow::Result<Value> {
-        self.answer(self.request(Method::POST, path, &[])?.header(header::CONTENT_TYPE, "application/wasm").body(file)).await
+    /// Sends a file, and the text of its signature if it has one.
+    pub(super) async fn upload(&self, path: &[&str], file: Vec<u8>, signature: Option<String>) -> anyhow::Result<Value> {
+        let request = self.request(Method::POST, path, &[])?.header(header::CONTENT_TYPE, "application/wasm").body(file);
+        let signature = signature.map(|text| text.trim().to_owned());
+        self.answer(signature.into_iter().fold(request, |request, text| request.header("X-Signature", text))).await
     }
 
     fn request(&self, method: Method, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<RequestBuilder> {

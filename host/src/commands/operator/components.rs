@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
+use crate::commands::authoring::keys::signature_of;
+
 use super::{Client, Printed, Target, Why, each, tell, word};
 
 /// What is done with components.
@@ -311,7 +313,7 @@ fn is_digest(text: &str) -> bool {
 
 async fn upload(client: &Client, name: &str, file: &PathBuf) -> anyhow::Result<Value> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    client.upload(&["components", name, "upload"], bytes).await
+    client.upload(&["components", name, "upload"], bytes, signature_of(file)?).await
 }
 
 fn line(one: &Value) -> String {

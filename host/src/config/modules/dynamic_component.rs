@@ -1,7 +1,6 @@
 //! `dynamic.component`: a sandboxed component, and what it may do.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -9,8 +8,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::api_handler::ApiHandler;
+use super::provenance::{RegistrySettings, SignatureSettings};
 use crate::config::context::{At, Context};
-use crate::config::files;
 use crate::config::finding::Findings;
 use crate::config::leaf::HeaderValue;
 use crate::config::module_type::{Draft, ModuleType};
@@ -29,9 +28,13 @@ const INTERNAL_SECRET: &str = "X-Internal-Secret";
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DynamicComponent {
-    /// The `.wasm` file, relative to the config file. It is swapped in when it changes.
+    /// The `.wasm` file, relative to the config file, which is swapped in when it changes; or an artifact of a registry, which never does:
+    /// `oci://registry.example/repository@sha256:…`.
     #[schemars(length(min = 1))]
     pub source: String,
+    /// How the registry of an `oci://` source is talked to.
+    #[serde(default)]
+    pub registry: RegistrySettings,
     /// Shown to people.
     pub description: Option<String>,
     /// Another name by which steps name it.
@@ -41,6 +44,9 @@ pub struct DynamicComponent {
     /// the name of the version before.
     #[serde(default)]
     pub expect: ExpectSettings,
+    /// Who has to vouch for it; any file is taken if not given.
+    #[serde(default)]
+    pub signatures: SignatureSettings,
     /// What it may do beyond computing: nothing if not given.
     #[serde(default)]
     pub capabilities: CapabilitySettings,
@@ -196,24 +202,12 @@ impl ModuleType for DynamicComponent {
     const TYPE: &'static str = "dynamic.component";
 
     fn resolve(&self, at: At<'_>, context: &Context<'_>, draft: &mut Draft, findings: &mut Findings) -> Runs {
-        let wasm = Path::new(&self.source).extension().is_some_and(|e| e == "wasm");
-        if !wasm && !self.source.is_empty() {
-            let help =
-                "compile it with cargo build --target wasm32-wasip2 (or any language's component tools) and name that file".to_owned();
-            findings.error(at.setting("source"), Code::InvalidValue, format!("'{}' is not a .wasm file", self.source), help);
-        }
-        let source = files::absolute(context.base, &self.source);
-        if wasm && !source.is_file() {
-            // It may come, and there may be a copy of its last good version: the process can start and wait.
-            let message = format!("component file '{}' is not there", self.source);
-            let help = format!("it was looked for at {} (relative to the config file)", source.display());
-            findings.warning(at.setting("source"), Code::MissingFile, message, help);
-        }
         draft.plan.components.push(ComponentSettings {
             name: at.name.to_owned(),
-            source,
+            source: self.registry.source(&self.source, at, context, findings),
             description: self.description.clone().unwrap_or_default(),
             expect: self.expect.resolved(),
+            signatures: self.signatures.resolved(at, context, findings),
             config: self.config.clone(),
             // Known when all modules are, see `resolve::sandbox`.
             given: Vec::new(),

@@ -30,6 +30,7 @@ pub(super) mod metrics;
 pub(super) mod operator_api;
 pub(super) mod persistence_store;
 pub(super) mod processing_step;
+pub(super) mod provenance;
 pub(super) mod rate_limit;
 pub(super) mod request_id;
 pub(super) mod simple_proxy;

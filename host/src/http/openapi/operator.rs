@@ -10,6 +10,7 @@ use super::{BEARER, JSON, Paths};
 use crate::http::extract::MAX_KEY_BYTES;
 use crate::http::operator::{Need, OPERATIONS, Operation};
 use crate::plan::Plan;
+use crate::services::console::MAX_SIGNATURE_BYTES;
 
 const DESCRIPTION: &str =
     "What those who run a process look at and do, at an address of its own. Errors are RFC 9457 problems; bodies are read strictly.";
@@ -46,6 +47,16 @@ fn described(operation: &Operation, schemas: &mut Schemas) -> Value {
     if operation.path.ends_with("/bulk") {
         let key = json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY_BYTES, "pattern": "^[!-~]+$"});
         parameters.push(parameter("Idempotency-Key", "header", false, "Requests with the same key and body are done once", key));
+    }
+    if operation.path.ends_with("/upload") {
+        let description = "The text of its `.sig` file, where only signed files are taken";
+        parameters.push(parameter(
+            "X-Signature",
+            "header",
+            false,
+            description,
+            json!({"type": "string", "maxLength": MAX_SIGNATURE_BYTES}),
+        ));
     }
     if operation.need == Need::Deploy {
         let tag = json!({"type": "string", "pattern": "^\"[0-9a-f]{64}\"$"});

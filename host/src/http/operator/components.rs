@@ -18,6 +18,8 @@ use crate::services::console::{Actor, CanaryBody, CompareBody, Console, MAX_COMP
 
 /// For a whole file.
 const UPLOAD_LIMIT: Duration = Duration::from_secs(60);
+/// Header with the text of an uploaded file's signature.
+const SIGNATURE: &str = "X-Signature";
 
 pub(super) async fn list(console: Console) -> Response {
     private(Json(console.components()))
@@ -46,8 +48,9 @@ pub(super) async fn upload(
         let detail = format!("content type '{}' is not accepted; send application/wasm", quoted(media));
         return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }
+    let signature = request.headers().get(SIGNATURE).map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned());
     let file = whole_of(request.into_body(), UPLOAD_LIMIT, MAX_COMPONENT_BYTES as u64).await?;
-    let write = async move { console.upload(&actor, &name, file).await };
+    let write = async move { console.upload(&actor, &name, file, signature).await };
     Ok(private(Json(writes::finish(&serving.app.writes, write).await?)))
 }
 

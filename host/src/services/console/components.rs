@@ -72,13 +72,14 @@ impl Console {
         })
     }
 
-    /// Judges a file as if it were that of the component, and keeps it by its digest if it is good. Nothing else happens.
+    /// Judges a file as if it were that of the component, and keeps it by its digest if it is good. Nothing else happens. `signature` is the text
+    /// of its signature, which it needs where the config asks for one.
     ///
     /// # Errors
     /// There is no such component; the file would be refused, and why.
-    pub async fn upload(&self, actor: &Actor, name: &str, file: Bytes) -> Result<VersionBody, ServiceError> {
+    pub async fn upload(&self, actor: &Actor, name: &str, file: Bytes, signature: Option<String>) -> Result<VersionBody, ServiceError> {
         self.status(name)?;
-        let judged = self.parts.runtime.judge(name, file).await;
+        let judged = self.parts.runtime.judge(name, file, signature).await;
         let about = judged.map_err(|error| ServiceError::field("", format!("{error:#}")))?;
         self.note_design(actor, (name, "upload"), &about.digest).await?;
         tracing::info!(component = name, digest = about.digest, who = actor.who(), "a version of a component was uploaded");
@@ -157,7 +158,7 @@ impl Console {
         let crowd = self.parts.runtime.crowd(&status.name);
         let figures = self.parts.metrics.component_figures(&status.name, digest.as_deref().unwrap_or_default());
         ComponentBody {
-            source: status.source.display().to_string(),
+            source: status.source.to_string(),
             version: status.active.as_ref().map(|active| active.version.clone()),
             bytes: status.active.as_ref().map(|active| active.size),
             since: status.active.as_ref().map(|active| active.since),

@@ -32,7 +32,7 @@ mod view;
 mod waiting;
 mod waiting_view;
 
-pub use crate::runtime::MAX_COMPONENT_BYTES;
+pub use crate::runtime::{MAX_COMPONENT_BYTES, MAX_SIGNATURE_BYTES};
 pub use act::{Action, Deed, Done};
 pub use actor::Actor;
 pub use bulk::Bulk;

@@ -141,8 +141,9 @@ export async function component(name: string, signal: AbortSignal | null): Promi
   return (await call<ComponentDetail>(at('components', name), { signal })).data
 }
 
-export async function upload(name: string, file: File): Promise<Version> {
-  const headers = { 'Content-Type': 'application/wasm' }
+/** `signature` is what the file beside it says that `millrace sign` has written. */
+export async function upload(name: string, file: File, signature?: string): Promise<Version> {
+  const headers = { 'Content-Type': 'application/wasm', ...(signature && { 'X-Signature': signature }) }
   const ask = { method: 'POST', body: file, headers, isUnhurried: true } as const
   return (await call<Version>(at('components', name, 'upload'), ask)).data
 }

@@ -12,15 +12,28 @@ import { CommandLine } from './CommandLine'
 
 /** What the process takes. */
 const MOST_BYTES = 32 * 1024 * 1024
+const MOST_SIGNATURE_BYTES = 4 * 1024
+
+/** A component, and its signature if that was chosen with it. */
+interface Chosen {
+  readonly file: File
+  readonly signature: File | undefined
+}
+
+function sorted(files: readonly File[]): Chosen | undefined {
+  const isSignature = ({ name, size }: File) => name.endsWith('.sig') && size <= MOST_SIGNATURE_BYTES
+  const file = files.find((one) => !one.name.endsWith('.sig'))
+  return file && { file, signature: files.find(isSignature) }
+}
 
 export function Upload({ name, onUploaded }: { name: string; onUploaded: (version: api.Version) => void }) {
   const input = useRef<HTMLInputElement>(null)
   const [isOver, setOver] = useState(false)
   const [good, setGood] = useState<api.Version>()
   const uploading = useAction(
-    async (file: File) => {
+    async ({ file, signature }: Chosen) => {
       if (file.size > MOST_BYTES) throw new ApiError('invalid', `${file.name} has more than 32 MiB`)
-      return api.upload(name, file)
+      return api.upload(name, file, (await signature?.text())?.trim())
     },
     {
       onSuccess: (version) => {
@@ -30,9 +43,9 @@ export function Upload({ name, onUploaded }: { name: string; onUploaded: (versio
     },
   )
   const take = (files: FileList | null) => {
-    const file = files?.[0]
+    const chosen = sorted(Array.from(files ?? []))
     setGood(undefined)
-    if (file) uploading.run(file)
+    if (chosen) uploading.run(chosen)
   }
   return (
     <div className="upload-part">
@@ -54,7 +67,8 @@ export function Upload({ name, onUploaded }: { name: string; onUploaded: (versio
         <input
           ref={input}
           type="file"
-          accept=".wasm,application/wasm"
+          accept=".wasm,.sig,application/wasm"
+          multiple
           className="sr-only"
           tabIndex={-1}
           aria-label="Component file"
@@ -72,7 +86,7 @@ export function Upload({ name, onUploaded }: { name: string; onUploaded: (versio
           <Sign name="upload" />
           {uploading.isPending ? 'It is judged…' : 'Upload a version…'}
         </button>
-        <span>or drag a .wasm file here</span>
+        <span>or drag a .wasm file here, with its .sig file if it is signed</span>
       </div>
       <p role="status" className="upload-said">
         {good && `${good.name} ${good.version} (${short(good.digest)}) is good and kept. It does not serve yet.`}
