@@ -39,7 +39,7 @@ test('a change is planned, confirmed by the password, and runs at once', async (
   await expect(dialog(page)).toContainText('The process takes it at once')
   await expect(dialog(page).getByRole('region', { name: 'What changes' })).toContainText('module spa')
   await expect(dialog(page).getByRole('region', { name: /^From what monolith.yaml says/ })).toContainText('77')
-  await expect(dialog(page)).toContainText('millrace config save monolith.yaml')
+  await expect(dialog(page)).toContainText(/millrace config save monolith.yaml --made-from [0-9a-f]{64} --reason/)
   await expectNoViolations(page)
   await saved(page, 'a quieter day')
   await confirm(page, admin)

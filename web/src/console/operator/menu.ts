@@ -11,8 +11,9 @@ export const MENU: readonly Way[] = [
   { path: '/audit', name: 'Audit', icon: 'scroll' },
 ]
 
-/** The entry that a path lies below. */
+/** The entry that a path lies below. The machine of a workflow is drawn by the editor. */
 export function entryOf(path: string): Way | undefined {
+  if (path.startsWith('/machine/')) return MENU[0]
   return MENU.find((entry) => path === entry.path || (entry.path !== '/' && path.startsWith(`${entry.path}/`)))
 }
 

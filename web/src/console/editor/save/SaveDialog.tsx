@@ -165,7 +165,10 @@ function Question({ now, plan, save }: QuestionProps) {
           onChange={(event) => setReason(event.currentTarget.value)}
         />
       )}
-      <CommandLine label="In a terminal" command={command('config', 'save', name, '--reason', reason.trim() || WHY)} />
+      <CommandLine
+        label="In a terminal"
+        command={command('config', 'save', name, '--made-from', now.digest, '--reason', reason.trim() || WHY)}
+      />
       {saving.error !== undefined && <FormError>{explain(saving.error)}</FormError>}
       <div className="actions">
         <FileButton />
