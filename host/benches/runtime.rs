@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use futures::FutureExt as _;
 use futures::future::join_all;
 use millrace::clock::Clock;
-use millrace::runtime::{Capabilities, ComponentSettings, Expect, Job, Limits, Report, Runtime, Settings, SwapEvent, Verdict};
+use millrace::runtime::{Capabilities, ComponentSettings, Expect, GivenKv, Job, Limits, Report, Runtime, Settings, SwapEvent, Verdict};
 use millrace::shutdown::Stop;
 use serde_json::{Map, json};
 
