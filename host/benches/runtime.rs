@@ -12,7 +12,7 @@ use futures::FutureExt as _;
 use futures::future::join_all;
 use millrace::clock::Clock;
 use millrace::runtime::{
-    Capabilities, ComponentSettings, Expect, Job, Limits, Report, Runtime, Settings, Signatures, Source, SwapEvent, Verdict,
+    Capabilities, ComponentSettings, Expect, GivenKv, Job, Limits, Report, Runtime, Settings, Signatures, Source, SwapEvent, Verdict,
 };
 use millrace::shutdown::Stop;
 use serde_json::{Map, json};

@@ -37,10 +37,18 @@ pub mod reversible {
 
 #[expect(missing_docs, reason = "generated; the docs are in the WIT file")]
 pub mod second_bindings {
-    //! Generated from `wit/0.2/step.wit`. A job and its answers are those of 0.1.
+    //! Generated from `wit/0.2/step.wit`. A job and its answers are those of 0.1. The world has a name of its own, because a crate has one
+    //! export macro for each name of a world.
     wit_bindgen::generate!({
+        inline: r"
+            package step:sdk;
+            world second-step {
+                include millrace:step/step@0.2.0;
+            }
+        ",
         path: "../../wit/0.2",
-        world: "step",
+        world: "step:sdk/second-step",
+        generate_all,
         pub_export_macro: true,
         default_bindings_module: "step_sdk::second_bindings",
         additional_derives: [PartialEq],

@@ -44,7 +44,7 @@ pub async fn check(compiler: PathBuf, components: Vec<ComponentSettings>, clock:
         match loader.look_at_file(&slot).await {
             Found::Refused(refusal) => rejected.push(Rejected { module: name, reason: refusal.reason }),
             Found::Version(version) => match clash(&taken, &slot, &version) {
-                Some(why) => rejected.push(Rejected { module: name, reason: format!("'{}' {why}", slot.settings.source.display()) }),
+                Some(why) => rejected.push(Rejected { module: name, reason: format!("'{}' {why}", slot.settings.source) }),
                 None => {
                     slot.serve((*version).clone());
                     taken.insert(name, slot);

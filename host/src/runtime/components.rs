@@ -22,7 +22,7 @@ use super::places::{Crowd, Places, Taken};
 use super::sandbox::{Sandbox, Terms};
 use super::slot::{Candidate, Slot, Version};
 use super::text::short;
-use super::{ActiveVersion, Compilation, ComponentSettings, InProcess, Job, Refusal, Report, Settings, Source, SwapEvent, Used, Verdict};
+use super::{ActiveVersion, Compilation, ComponentSettings, InProcess, Job, Refusal, Report, Settings, Source, SwapEvent, Verdict};
 use crate::clock::Clock;
 use crate::crash_point;
 
@@ -321,7 +321,7 @@ impl Runtime {
                 let _fitting = self.fitting.lock().await;
                 if let Some(why) = clash(&self.slots.load().named, slot, &version) {
                     // Another version of the other one may fit: it is looked at again.
-                    self.refused(slot, Refusal { digest: None, reason: format!("'{}' {why}", slot.settings.source.display()) });
+                    self.refused(slot, Refusal { digest: None, reason: format!("'{}' {why}", slot.settings.source), unsigned: false });
                     return false;
                 }
                 if let Err(error) = self.swap(slot, &version, began).await {

@@ -18,7 +18,6 @@ use super::code_cache::CodeCache;
 use super::compile::{Compiler, Fault, Unfit};
 use super::contract::{ReversiblePre, StepPre};
 use super::fetch;
-use super::guest::Guest;
 use super::guest_log::Speaker;
 use super::inspect::{self, Contract, Flaw};
 use super::registry::Layers;

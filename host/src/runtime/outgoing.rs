@@ -389,6 +389,21 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_filled_in_for_its_services_and_no_other_request_has_a_placeholder() {
+        let secrets = [Secret { placeholder: placeholder("key"), value: "s3cret".into(), services: vec!["bank".into()] }];
+        let headers = |value: &str| HeaderMap::from_iter([(http::header::AUTHORIZATION, HeaderValue::try_from(value).unwrap())]);
+        let mut sent = headers(&format!("Bearer {}", placeholder("key")));
+        filled_in(&secrets, "bank", &mut sent).unwrap();
+        assert!(sent[http::header::AUTHORIZATION] == "Bearer s3cret" && sent[http::header::AUTHORIZATION].is_sensitive());
+        for (service, value) in [("stock", placeholder("key")), ("bank", placeholder("other"))] {
+            assert!(filled_in(&secrets, service, &mut headers(&value)).is_err(), "{service}: {value}");
+        }
+        let mut plain = headers("Bearer mine");
+        filled_in(&secrets, "stock", &mut plain).unwrap();
+        assert_eq!(plain[http::header::AUTHORIZATION], "Bearer mine");
+    }
+
+    #[test]
     fn every_bad_grant_is_told_and_no_secret() {
         let grant = |target, headers: &[(&str, &str)]| Grant {
             service: "stock".into(),
@@ -396,13 +411,13 @@ mod tests {
             headers: headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
             credential: None,
         };
-        let grants = [
+        let http = vec![
             grant(GrantTarget::Url("/api".into()), &[]),
             grant(GrantTarget::Url("ftp://a/".into()), &[]),
             grant(GrantTarget::Handler("nowhere".into()), &[]),
             grant(GrantTarget::Url("http://a/".into()), &[("x-key", "s3cr3t\n")]),
         ];
-        let problems = Outgoing::resolve(&grants, &HashMap::new()).err().unwrap_or_default();
+        let problems = Outgoing::resolve(&Capabilities { http, ..Capabilities::default() }, &HashMap::new()).err().unwrap_or_default();
         assert_eq!(problems.len(), 4, "{problems:?}");
         assert!(!problems.join(" ").contains("s3cr3t"), "{problems:?}");
     }

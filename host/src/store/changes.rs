@@ -32,12 +32,17 @@ pub enum Was {
     NotKept,
 }
 
-/// What `names` held before, where that is not what they hold after; of those in `private` no value is kept.
+/// What `names` held before, where that is not what they hold after; of those that are private no value is kept.
 #[must_use]
-pub fn changed<'a>(before: &Object, after: &Object, names: impl IntoIterator<Item = &'a str>, private: &[String]) -> Vec<FieldChange> {
+pub fn changed<'a>(
+    before: &Object,
+    after: &Object,
+    names: impl IntoIterator<Item = &'a str>,
+    is_private: impl Fn(&str) -> bool,
+) -> Vec<FieldChange> {
     let was = |name: &str| match before.get(name) {
         None => Was::Absent,
-        Some(_) if private.iter().any(|one| one == name) => Was::NotKept,
+        Some(_) if is_private(name) => Was::NotKept,
         Some(value) if value.to_string().len() > MAX_VALUE => Was::NotKept,
         Some(value) => Was::Value(value.clone()),
     };
@@ -92,7 +97,7 @@ mod tests {
     fn what_fields_held_is_told_and_of_what_is_private_or_large_only_that_there_was_something() {
         let before = object(json!({"same": 1, "total": 2, "card": "4242", "long": "x".repeat(MAX_VALUE), "gone": null, "other": 1}));
         let after = object(json!({"same": 1, "total": 3, "card": "0002", "long": "", "new": [], "other": 2}));
-        let changes = changed(&before, &after, ["same", "total", "card", "long", "gone", "new"], &["card".to_owned()]);
+        let changes = changed(&before, &after, ["same", "total", "card", "long", "gone", "new"], |name| name == "card");
         let change = |name: &str, was: Was| FieldChange { name: name.into(), was };
         let expected = [
             change("total", Was::Value(json!(2))),

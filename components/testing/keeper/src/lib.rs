@@ -1,6 +1,6 @@
 //! A component of 0.2 that does what the list `do` of its configuration says, or else that of its data, in its sequence: `count` a key of the component's
 //! state and one of the instance's, `set`, `delete` and `get` a key, `publish` an event, read `config`, ask for a `secret`; then it answers, `fail`s,
-//! `reject`s or `trap`s. What it found is in its answer.
+//! `reject`s or `trap`s; `failAtFirst` fails the first attempt at data with that `reason`. What it found is in its answer.
 
 use serde_json::{Map, Value, json};
 use step_sdk::answer::{accepted, permanent, rejected, transient};
@@ -36,7 +36,7 @@ impl Guest for Keeper {
             let Some((name, value)) = step.as_object().and_then(|step| step.iter().next()) else { return permanent("no step") };
             match (name.as_str(), value.as_str().unwrap_or_default()) {
                 ("fail", why) => return transient(format!("{why} {}", Value::Object(found))),
-                ("failAtFirst", why) if job.attempt == 1 => return transient(why),
+                ("failAtFirst", reason) if job.attempt == 1 && data["reason"] == reason => return transient("not yet"),
                 ("failAtFirst", _) => {}
                 ("reject", code) => return rejected(code, "It was told to.", &found),
                 ("trap", _) => unreachable!("it was told to"),

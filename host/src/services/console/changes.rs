@@ -14,19 +14,18 @@ const MOST: usize = 2_000;
 pub(super) async fn of(parts: &Dependencies, resource: &Resource, history: &[HistoryRow]) -> Result<Vec<ChangeBody>, ServiceError> {
     let Some((first, last)) = history.first().zip(history.last()) else { return Ok(Vec::new()) };
     let made = parts.operations.changes(&resource.kind, &resource.id, (first.seq, u64::MAX), MOST).await?;
-    let private = parts.events.private_fields(&resource.kind);
-    let mut told = told(&made, &resource.data, private);
+    let mut told = told(&made, &resource.data, |name| parts.events.is_private(&resource.kind, name));
     told.retain(|change| change.seq <= last.seq);
     Ok(told)
 }
 
 /// `made` has the newest first, and `data` is what it came to.
-fn told(made: &[(u64, Vec<FieldChange>)], data: &Object, private: &[String]) -> Vec<ChangeBody> {
+fn told(made: &[(u64, Vec<FieldChange>)], data: &Object, is_private: impl Fn(&str) -> bool) -> Vec<ChangeBody> {
     let mut later: HashMap<&str, HeldBody> = HashMap::new();
     let mut told = Vec::new();
     for (seq, fields) in made {
         for FieldChange { name, was } in fields.iter().rev() {
-            let is_private = private.contains(name);
+            let is_private = is_private(name);
             let now = || data.get(name).map_or_else(absent, |value| held("value", Some(value.clone())));
             let after = later.remove(name.as_str()).unwrap_or_else(now);
             let before = match was {
@@ -66,7 +65,7 @@ mod tests {
             (2, vec![change("reason", Was::Absent), change("long", Was::NotKept)]),
         ];
         let data = serde_json::from_value(json!({"id": "t-1", "card": "0002", "long": "short"})).unwrap();
-        let told = told(&made, &data, &["card".to_owned()]);
+        let told = told(&made, &data, |name| name == "card");
         let words = |held: &HeldBody| held.value.as_ref().map_or_else(|| held.is.to_owned(), Value::to_string);
         let lines: Vec<String> =
             told.iter().map(|one| format!("{} {}: {} -> {}", one.seq, one.field, words(&one.before), words(&one.after))).collect();

@@ -195,8 +195,8 @@ fn follow(
         let names: Vec<String> = fields.keys().filter(|name| *name != "reason").cloned().chain([String::from("reason")]).collect();
         data.extend(fields);
         if let Some(before) = &before {
-            let private = context.events.private_fields(&resource.kind);
-            changes = changed(before, data, names.iter().map(String::as_str), private);
+            let is_private = |name: &str| context.events.is_private(&resource.kind, name);
+            changes = changed(before, data, names.iter().map(String::as_str), is_private);
         }
     }
     if let Some(progress) = &mut resource.workflow {

@@ -240,7 +240,7 @@ impl Received {
         match witness.doubt(event, content, *is_own).await {
             Ok(None) => {}
             Ok(Some(untrue)) => {
-                witness.ignore(consumer, event, content, &untrue);
+                witness.ignore(consumer, event, content, *is_own, &untrue);
                 return Receipt::Done;
             }
             Err(error) => return not_taken(error),

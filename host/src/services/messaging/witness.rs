@@ -151,10 +151,10 @@ impl Witness {
 
     /// Whether an untrue event comes from a process with another database: it names one, or tells of what has happened since this process
     /// began and cannot be archived yet. The latter comes of a copy of this database: nobody but this process writes to its own.
-    fn is_of_another(&self, content: &CloudEvent) -> bool {
+    fn is_of_another(&self, content: &CloudEvent, is_own: bool) -> bool {
         let Some(database) = &content.database else { return false };
-        // Nobody else can write there: it is this process that does not keep any more what it has told of.
-        if self.known.bus_is_private {
+        // It is this process that does not keep any more what it has told of.
+        if is_own {
             return false;
         }
         if database != self.known.events.database() {
@@ -171,9 +171,9 @@ impl Witness {
     }
 
     /// Counts an event that nobody acts on. The log has a line about the first of a consumer, and then one a minute at most.
-    pub(super) fn ignore(&self, consumer: &str, event: &Event, content: &CloudEvent, untrue: &Untrue) {
+    pub(super) fn ignore(&self, consumer: &str, event: &Event, content: &CloudEvent, is_own: bool, untrue: &Untrue) {
         self.metrics.ignored_event(&event.topic, consumer, untrue.reason());
-        let stranger = self.is_of_another(content);
+        let stranger = self.is_of_another(content, is_own);
         if stranger {
             self.known.strangers.note(&event.topic);
         }
