@@ -195,7 +195,7 @@ impl Received {
         match pipeline.fire(kind, id, &choose).await {
             Ok(_) | Err(FireError::Refused(_) | FireError::Store(StoreError::Conflict(_))) => Receipt::Done,
             Err(FireError::Gone) => {
-                witness.ignore(consumer, event, content, &Untrue::Unknown);
+                witness.ignore(consumer, event, content, self.is_own, &Untrue::Unknown);
                 Receipt::Done
             }
             Err(FireError::Store(error) | FireError::Lookup(LookupError::Store(error))) => not_taken(error),
@@ -227,7 +227,7 @@ impl Received {
             Ok(true) => {}
             Ok(false) => {
                 let forged = Untrue::Contradicted("its notice was not made by a process with the key of this one".to_owned());
-                witness.ignore(consumer, event, content, &forged);
+                witness.ignore(consumer, event, content, self.is_own, &forged);
             }
             Err(error) => return not_taken(error),
         }
