@@ -16,12 +16,10 @@ const BUSY_TIMEOUT_MS: i64 = 5_000;
 const CHECKPOINT_PAGES: i64 = 2_000;
 /// Bytes that the file of the write-ahead log keeps once its content was copied. It has more only while somebody reads for long.
 pub(super) const LOG_BYTES_KEPT: i64 = 16 << 20;
-/// KiB of page cache of the writer (negative is SQLite's way to say KiB). Its cache survives its own commits. No larger than what is written
-/// again and again: where an index was divided meanwhile, SQLite goes through all of its cache at the commit, and a page that is not in it is a
-/// copy from the system's.
-const WRITER_CACHE_KIB: i64 = -2_048;
+/// KiB of page cache of the writer (negative is SQLite's way to say KiB). Its cache survives its own commits.
+const WRITER_CACHE_KIB: i64 = -8_192;
 /// KiB of page cache of a reader; small, because every commit empties it.
-const READER_CACHE_KIB: i64 = -1_024;
+const READER_CACHE_KIB: i64 = -2_048;
 /// More than there are statements, so that none is compiled twice.
 const CACHED_STATEMENTS: usize = 128;
 
