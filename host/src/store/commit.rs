@@ -90,8 +90,7 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// Whether it says no more than that something is done, an event handled or a run ended: nothing goes on by it, and where it is lost with
-    /// the machine the same is done once more under the same key.
+    /// Whether it says no more than that an event was handled, and by which run: nothing goes on by it.
     pub(super) fn is_a_receipt(&self) -> bool {
         let Self {
             change,
@@ -113,10 +112,10 @@ impl Commit {
             also,
         } = self;
         let has_rows = !(history.is_empty() && outbox.is_empty() && timers.is_empty() && prices.is_empty() && kv.is_empty());
-        let has_more = !(audit.is_empty() && also.is_empty()) || idempotency.is_some() || stock.is_some() || waited.is_some();
-        let mut statuses = runs.iter().map(|run| run.status).chain(settled.iter().map(|settled| settled.status));
-        let goes_on = statuses.any(|status| status != RunStatus::Done) || change.is_some() || touched.is_some();
-        (inbox.is_some() || settled.is_some()) && !goes_on && !has_rows && !has_more
+        let has_more =
+            !(audit.is_empty() && also.is_empty()) || settled.is_some() || idempotency.is_some() || stock.is_some() || waited.is_some();
+        let goes_on = runs.iter().any(|run| run.status != RunStatus::Done) || change.is_some() || touched.is_some();
+        inbox.is_some() && !goes_on && !has_rows && !has_more
     }
 
     /// The entries for the audit log, each with its versions.

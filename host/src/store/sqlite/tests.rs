@@ -294,27 +294,6 @@ async fn a_receipt_that_waits_is_written_when_the_store_closes_and_refused_when_
     assert!(!store.handled(&receipt("2")).await.unwrap());
 }
 
-/// `PRAGMA synchronous` of the transaction in which it is asked for.
-fn synchronous(writing: &mut Writing<'_>) -> Result<i64, UnitError> {
-    Ok(writing.connection.pragma_query_value(None, "synchronous", |row| row.get(0))?)
-}
-
-#[tokio::test]
-async fn a_receipt_alone_is_left_to_the_next_commit_and_whatever_anybody_waits_for_goes_to_the_disk() {
-    const NORMAL: i64 = 1;
-    const FULL: i64 = 2;
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder);
-    let alone = async {
-        // One with which it is noted how far the time has come goes to the disk too.
-        while store.writer.write_when_others_do(synchronous).await.unwrap() != NORMAL {}
-    };
-    tokio::time::timeout(Duration::from_secs(30), alone).await.expect("most receipts are written without a note");
-    assert_eq!(store.writer.write(synchronous).await.unwrap(), FULL);
-    let (together, other) = tokio::join!(store.writer.write_when_others_do(synchronous), store.writer.write(synchronous));
-    assert_eq!((together.unwrap(), other.unwrap()), (FULL, FULL));
-}
-
 #[tokio::test]
 async fn after_a_failed_sync_nothing_is_written_any_more() {
     let folder = tempfile::tempdir().unwrap();

@@ -87,7 +87,7 @@ impl std::fmt::Debug for Counters {
     }
 }
 
-/// Units that wait for company. What they write is done already and would be done again under the same key, so it may be lost with the machine.
+/// Units that wait for company.
 #[derive(Default)]
 struct Patient(Mutex<Vec<Box<dyn Unit>>>);
 
@@ -139,7 +139,6 @@ impl WriterHandle {
             specs,
             numbers,
             careful: 0,
-            commits: Commits::ToDisk,
             patient: patient_of,
             counters: counters_of,
             lock,
@@ -195,9 +194,8 @@ impl WriterHandle {
         }
     }
 
-    /// The same of repeatable work for whose end nobody waits who could not wait a moment longer, and which is done again where it is lost
-    /// with the machine. A transaction costs as much for one unit as for some: it is written with the next one, or after [`PATIENCE`], and
-    /// then it is left to the next one to bring it to the disk.
+    /// The same of repeatable work for whose end nobody waits who could not wait a moment longer. A transaction costs as much for one unit as
+    /// for some: it is written with the next one, or after [`PATIENCE`].
     pub(super) async fn write_when_others_do<T, W>(&self, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -301,16 +299,6 @@ enum Attempted {
     NotWritten,
 }
 
-/// How far a commit goes before it is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Commits {
-    /// `synchronous=FULL`: it stays whatever happens to the machine.
-    ToDisk,
-    /// `synchronous=NORMAL`: it stays whatever happens to the process, and is on the disk with the next one that goes there. Never is a later
-    /// one there and this one not.
-    ToSystem,
-}
-
 struct Writer {
     connection: Connection,
     epoch: i64,
@@ -323,8 +311,6 @@ struct Writer {
     numbers: Numbers,
     /// Groups that are still to be written with savepoints.
     careful: u32,
-    /// What the connection does at a commit.
-    commits: Commits,
     patient: Arc<Patient>,
     counters: Arc<Counters>,
     /// Also knows whether the files are where they were. The last field, so that it is let go of after the connection is.
@@ -354,9 +340,8 @@ impl Writer {
                     next = inbox.try_recv().ok();
                 }
             }
-            let commits = if group.is_empty() { Commits::ToSystem } else { Commits::ToDisk };
             group.append(&mut self.patient.0.lock());
-            if let Err(reason) = self.commit_group(&mut group, commits) {
+            if let Err(reason) = self.commit_group(&mut group) {
                 self.refuse_the_rest(&mut inbox, &reason);
                 return Life::Failed(reason);
             }
@@ -377,14 +362,14 @@ impl Writer {
     }
 
     /// Commits a group and answers its callers. An error means that nothing can be written any more.
-    fn commit_group(&mut self, group: &mut Vec<Box<dyn Unit>>, commits: Commits) -> Result<(), String> {
+    fn commit_group(&mut self, group: &mut Vec<Box<dyn Unit>>) -> Result<(), String> {
         if group.is_empty() {
             return Ok(());
         }
         let started = Instant::now();
         let before = self.tail;
         crash_point!("before-begin");
-        let outcome = self.transact(group, commits);
+        let outcome = self.transact(group);
         match &outcome {
             Ok(()) => {
                 crash_point!("committed-not-answered");
@@ -421,37 +406,24 @@ impl Writer {
     }
 
     /// Writes a group in one transaction, without savepoints if it can do without: they cost a copy of each page that a unit changes.
-    fn transact(&mut self, group: &mut Vec<Box<dyn Unit>>, commits: Commits) -> Result<(), Failure> {
+    fn transact(&mut self, group: &mut Vec<Box<dyn Unit>>) -> Result<(), Failure> {
         self.lock.find_files().map_err(Failure::Passing)?;
-        // What is noted the mark speaks of, and a database that has less than its mark is refused.
-        let notes = !self.begun || self.clock.steady().as_microsecond() - self.tail.noted_at >= NOTE_EVERY;
-        self.commit_as(if notes { Commits::ToDisk } else { commits })?;
         let before = self.tail;
         if self.careful == 0 && group.iter().all(|unit| unit.is_repeatable()) {
-            if self.attempt(group, Undoing::Group, notes)? == Attempted::Written {
+            if self.attempt(group, Undoing::Group)? == Attempted::Written {
                 return Ok(());
             }
             self.tail = before;
             self.careful = CAREFUL_GROUPS;
         }
         self.careful = self.careful.saturating_sub(1);
-        self.attempt(group, Undoing::Unit, notes).map(drop)
-    }
-
-    /// Has the connection commit like this from now on.
-    fn commit_as(&mut self, commits: Commits) -> Result<(), Failure> {
-        if self.commits != commits {
-            let synchronous = if commits == Commits::ToDisk { "FULL" } else { "NORMAL" };
-            self.connection.pragma_update(None, "synchronous", synchronous).map_err(|error| Failure::of(&error))?;
-            self.commits = commits;
-        }
-        Ok(())
+        self.attempt(group, Undoing::Unit).map(drop)
     }
 
     /// One transaction; nothing of it is left unless it answers that all was written.
-    fn attempt(&mut self, group: &mut Vec<Box<dyn Unit>>, undoing: Undoing, notes: bool) -> Result<Attempted, Failure> {
+    fn attempt(&mut self, group: &mut Vec<Box<dyn Unit>>, undoing: Undoing) -> Result<Attempted, Failure> {
         self.execute("BEGIN IMMEDIATE")?;
-        let run = self.run_units(group, undoing, notes);
+        let run = self.run_units(group, undoing);
         let is_written = matches!(run, Ok(Attempted::Written));
         if is_written {
             crash_point!("before-commit");
@@ -476,11 +448,11 @@ impl Writer {
         done
     }
 
-    fn run_units(&mut self, group: &mut [Box<dyn Unit>], undoing: Undoing, notes: bool) -> Result<Attempted, Failure> {
+    fn run_units(&mut self, group: &mut [Box<dyn Unit>], undoing: Undoing) -> Result<Attempted, Failure> {
         let now = self.clock.steady().as_microsecond();
         let date = micros(self.clock.now());
         self.tail.written_at = self.tail.written_at.max(now);
-        if notes {
+        if !self.begun || self.tail.written_at - self.tail.noted_at >= NOTE_EVERY {
             self.note().map_err(|error| Failure::of(&error))?;
         }
         for unit in group {
@@ -533,9 +505,6 @@ impl Writer {
 
     /// Leaves a database without a log behind, so that the next start has nothing to replay.
     fn leave(mut self) {
-        if let Err(Failure::Passing(reason) | Failure::Final(reason)) = self.commit_as(Commits::ToDisk) {
-            tracing::warn!(%reason, "what was written last may not be on the disk");
-        }
         self.tail.written_at = self.tail.written_at.max(self.clock.steady().as_microsecond());
         if let Err(error) = self.note() {
             tracing::warn!(%error, "the end of this process was not noted");
