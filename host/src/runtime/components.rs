@@ -358,7 +358,7 @@ impl Runtime {
         let took = began.elapsed();
         tracing::info!(%component, %digest, version = active.version, reversible = active.reversible, previous, took_ms = took.as_millis() as u64, "a new version of a component serves");
         // Nobody has to listen.
-        let _ = self.events.send(SwapEvent::Swapped { component, active, previous, took });
+        let _ = self.events.send(SwapEvent::Swapped { component, active: Box::new(active), previous, took });
         self.tidy().await;
         Ok(())
     }

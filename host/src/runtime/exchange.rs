@@ -133,6 +133,6 @@ impl Runtime {
         let component = slot.settings.name.clone();
         tracing::info!(%component, digest = active.digest, version = active.version, previous, took_ms = took.as_millis() as u64, "a component serves as another config says");
         // Nobody has to listen.
-        let _ = self.events.send(SwapEvent::Swapped { component, active, previous, took });
+        let _ = self.events.send(SwapEvent::Swapped { component, active: Box::new(active), previous, took });
     }
 }

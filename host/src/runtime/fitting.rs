@@ -171,7 +171,9 @@ fn bounds(answer: &Map<String, Value>, reads: &Map<String, Value>, given: &[&str
         let own = number(answer, word).or_else(|| number(answer, exclusive).filter(|_| of == "number"));
         let is_within = own.is_some_and(|own| if is_least { own >= wanted } else { own <= wanted });
         let has = own.map_or_else(|| "none".to_owned(), |own| own.to_string());
-        (!is_within && !(is_least && wanted <= 0.0 && of != "number")).then(|| format!("has the {word} {has}, and {wanted} is read"))
+        // A length is never below 0.
+        let fits = is_within || (is_least && wanted <= 0.0 && of != "number");
+        (!fits).then(|| format!("has the {word} {has}, and {wanted} is read"))
     })
 }
 

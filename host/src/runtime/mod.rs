@@ -225,7 +225,7 @@ pub enum SwapEvent {
         /// Name of the component.
         component: String,
         /// The version that serves now.
-        active: ActiveVersion,
+        active: Box<ActiveVersion>,
         /// Digest of the version before, if there was one.
         previous: Option<String>,
         /// From the change of the file to serving.
