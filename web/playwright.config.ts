@@ -20,6 +20,7 @@ const CONSOLE = [
   'live-drawing',
   'machine-editor',
   'copilot-panel',
+  'machine-keys',
 ]
 
 export default defineConfig<object, { shape: Shape }>({
