@@ -8,6 +8,7 @@ pub mod message;
 pub mod template;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use step_sdk::answer::{accepted, transient};
 use step_sdk::{Answer, Description, Failure, Guest, Job, Simulation, input, log, schema};
 
@@ -61,8 +62,16 @@ fn render(job: &Job) -> Result<(Channel, Message), Failure> {
     if !config.simulate.works(job) {
         transient("the mailer did not answer")?;
     }
+    for gap in gaps(&config.templates, job, &data) {
+        log::warn(&gap);
+    }
     let template = config.templates.for_state(&job.to_state, &data);
     Ok((config.channel, Message::render(&template, config.channel, job, &data)))
+}
+
+/// Lines about what the message will lack.
+fn gaps(templates: &Templates, job: &Job, data: &Value) -> Vec<String> {
+    templates.gaps(&job.to_state, |name| message::placeholder(name, job, data), data)
 }
 
 #[cfg(target_family = "wasm")]
@@ -103,6 +112,27 @@ mod tests {
         let (channel, message) = render(&job("shipped", &config)).expect("a message");
         assert_eq!((channel, message.subject.as_str()), (Channel::Sms, "Sent"));
         assert_eq!(message.body, "Look for 9400111202555842332669, .");
+    }
+
+    #[test]
+    fn a_name_that_is_not_there_is_told_with_the_template_and_what_there_is() {
+        let lines = |state: &str, body: &str| {
+            let config = json!({"templates": {state: {"subject": "{instance}", "body": body}}});
+            let job = job(state, &config);
+            let config: Config = input::config(&job).expect("a config");
+            gaps(&config.templates, &job, &input::data(&job).expect("data"))
+        };
+        let told = lines("shipped", "within {nonsense} minutes by {data.carrier}");
+        assert_eq!(
+            told,
+            ["the template for 'shipped' leaves a gap in its body: there is no {nonsense}; it can have {instance}, {workflow}, {state}, \
+              {transition}, and {data.<path>} where the data has: carrier, shipping, total, tracking_number"]
+        );
+        assert!(lines("paid", "{data.carier}, {data.shipping}").iter().all(|line| line.contains("'paid'")));
+        assert_eq!(lines("paid", "{data.carier}, {data.shipping}").len(), 2);
+        // As in the component's own words, a reason may lack; what is there, and a brace that nothing closes, are no gaps.
+        assert_eq!(lines("cancelled", "{data.reason} {data.total} {"), Vec::<String>::new());
+        assert_eq!(lines("paid", "{data.reason}").len(), 1);
     }
 
     #[test]

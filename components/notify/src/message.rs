@@ -62,13 +62,14 @@ impl Message {
     }
 }
 
-fn placeholder(name: &str, job: &Job, data: &Value) -> Option<String> {
+/// What stands in the place of `{name}`; none where neither `job` nor its `data` has it.
+pub fn placeholder(name: &str, job: &Job, data: &Value) -> Option<String> {
     match name {
         "instance" => Some(job.instance_id.clone()),
         "workflow" => Some(job.workflow.clone()),
         "state" => Some(job.to_state.replace('_', " ")),
         "transition" => Some(job.transition.replace('_', " ")),
-        _ => template::lookup(data, name.strip_prefix("data.")?),
+        _ => template::lookup(data, name.strip_prefix(template::DATA)?),
     }
 }
 

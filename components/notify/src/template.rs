@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use step_sdk::schema;
 
+use crate::escape::harmless;
+
 /// Subject and body of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,8 +24,20 @@ pub struct Template {
 #[serde(transparent)]
 pub struct Templates(BTreeMap<String, Template>);
 
+/// Names of placeholders that are filled from the job; any other begins with [`DATA`].
+pub const NAMES: [&str; 4] = ["instance", "workflow", "state", "transition"];
+
+/// What a placeholder that is filled from the data begins with; a path follows.
+pub const DATA: &str = "data.";
+
 /// Subject and body where the total is 0.
 const FREE: (&str, &str) = ("Nothing is to be paid for {instance}", "{instance} costs nothing, and no card was charged.");
+
+/// Characters of a name in a line about a gap.
+const NAME_LIMIT: usize = 60;
+
+/// Names of the data that a line about a gap shows.
+const SHOWN: usize = 30;
 
 /// State, subject, body.
 const WORDS: [(&str, &str, &str); 10] = [
@@ -64,6 +78,46 @@ impl Templates {
     }
 }
 
+/// The names between braces in `text`, in its sequence.
+pub fn names(text: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let mut rest = text;
+    while let Some((name, after)) = rest.split_once('{').and_then(|(_, after)| after.split_once('}')) {
+        names.push(name);
+        rest = after;
+    }
+    names
+}
+
+/// Whether the words of this component for `state` have this placeholder too: it may lack, as a reason does where nobody gave one.
+fn may_lack(state: &str, placeholder: &str) -> bool {
+    WORDS
+        .iter()
+        .any(|(name, subject, body)| *name == state && names(subject).into_iter().chain(names(body)).any(|other| other == placeholder))
+}
+
+impl Templates {
+    /// What of the operator's template for `state` nothing can be put in the place of, as lines for the log: each leaves a gap in the message.
+    pub fn gaps(&self, state: &str, value: impl Fn(&str) -> Option<String>, data: &Value) -> Vec<String> {
+        let Some(template) = self.0.get(state) else { return Vec::new() };
+        let parts = [("subject", &template.subject), ("body", &template.body)];
+        let all = parts.into_iter().flat_map(|(part, text)| names(text).into_iter().map(move |name| (part, name)));
+        all.filter(|(_, name)| value(name).is_none() && !may_lack(state, name)).map(|(part, name)| gap(state, part, name, data)).collect()
+    }
+}
+
+/// One line about a placeholder without a value, with what would have one.
+fn gap(state: &str, part: &str, name: &str, data: &Value) -> String {
+    let present = data.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    let there: Vec<String> = present.map(|(name, _)| harmless(name, NAME_LIMIT)).take(SHOWN).collect();
+    format!(
+        "the template for '{state}' leaves a gap in its {part}: there is no {{{}}}; it can have {{{}}}, and {{{DATA}<path>}} where the data has: {}",
+        harmless(name, NAME_LIMIT),
+        NAMES.join("}, {"),
+        if there.is_empty() { "nothing".to_owned() } else { there.join(", ") }
+    )
+}
+
 /// Puts values in the place of placeholders. What is no placeholder stays as it is; one without a value becomes empty.
 pub fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut filled = String::with_capacity(template.len());
@@ -95,11 +149,13 @@ pub fn lookup(data: &Value, path: &str) -> Option<String> {
 /// Properties of the configuration, as members of a JSON Schema.
 pub fn config_schema() -> String {
     let text = schema::text("Placeholders: {instance}, {workflow}, {state}, {transition}, {data.<path>} such as {data.tracking_number}.");
+    // A brace that nothing closes is text; between braces stands what can have a value.
+    let pattern = schema::text(&format!(r"^([^{{]|\{{({}|{}[^{{}}]+)\}})*(\{{[^}}]*)?$", NAMES.join("|"), DATA.replace('.', r"\.")));
     format!(
         r#""channel":{{"enum":["email","sms"],"default":"email","description":"How the message goes out; an SMS has one part."}},
 "templates":{{"type":"object","description":"Messages by state; states that are not listed have words of their own.",
 "additionalProperties":{{"type":"object","additionalProperties":false,"required":["subject","body"],
-"properties":{{"subject":{{"type":"string","description":{text}}},"body":{{"type":"string","description":{text}}}}}}}}}"#
+"properties":{{"subject":{{"type":"string","pattern":{pattern},"description":{text}}},"body":{{"type":"string","pattern":{pattern},"description":{text}}}}}}}}}"#
     )
 }
 
@@ -119,6 +175,24 @@ mod tests {
     #[test]
     fn a_value_with_braces_is_not_filled_again() {
         assert_eq!(fill("{a}", |_| Some("{a}".to_owned())), "{a}");
+    }
+
+    #[test]
+    fn the_names_are_those_that_are_filled() {
+        assert_eq!(names("{a} and {data.b}, {"), ["a", "data.b"]);
+        assert_eq!(names("{ {a} }"), [" {a"]);
+        assert_eq!(names("} none {"), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn the_published_pattern_names_what_the_words_of_its_own_may_have() {
+        let schema: Value = serde_json::from_str(&format!("{{{}}}", config_schema())).expect("JSON");
+        let of =
+            |part: &str| schema["templates"]["additionalProperties"]["properties"][part]["pattern"].as_str().expect("a pattern").to_owned();
+        assert_eq!(of("body"), r"^([^{]|\{(instance|workflow|state|transition|data\.[^{}]+)\})*(\{[^}]*)?$");
+        assert_eq!(of("subject"), of("body"));
+        let words = WORDS.iter().flat_map(|(_, subject, body)| names(subject).into_iter().chain(names(body)));
+        assert!(words.into_iter().all(|name| NAMES.contains(&name) || name.starts_with(DATA)));
     }
 
     #[test]
