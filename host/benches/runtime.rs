@@ -20,6 +20,9 @@ use serde_json::{Map, json};
 #[path = "../tests/runtime/fixtures.rs"]
 #[expect(dead_code, clippy::expect_used, reason = "shared with the tests, which use more of it")]
 mod fixtures;
+#[path = "../tests/handmade/mod.rs"]
+#[expect(dead_code, reason = "tests use more of it")]
+mod handmade;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {

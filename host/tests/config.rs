@@ -53,13 +53,14 @@ impl Stage {
         let environment = Environment { variables: Default::default(), working_dir: "/work-dir".into(), program: "/bin/millrace".into() };
         let environment = environment
             .with("JWT_SECRET", "a-secret-of-more-than-32-bytes-for-tests")
-            .with("COMPONENTS_DIR", "../components")
+            .with("COMPONENTS_DIR", folder.path().join("components").to_str().unwrap())
             .with("WEB_ROOT", "../web");
         Self { folder, environment }
     }
 
     fn check(&self, name: &str, text: &str) -> Checked {
         let path = self.folder.path().join("configs").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, text).unwrap();
         config::check_file(&path, &self.environment)
     }
@@ -88,10 +89,16 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap().to_string_lossy().into_owned()
 }
 
+/// Where a config is below the others: examples have a folder of their own, and what they name is found from there.
+fn staged(path: &Path) -> String {
+    let is_example = path.parent().is_some_and(|folder| folder.ends_with("examples"));
+    if is_example { format!("examples/{}", name(path)) } else { name(path) }
+}
+
 /// What a valid config means, with its warnings: one line for each part.
 fn plan_of(path: &Path) -> String {
     let stage = Stage::new();
-    let checked = stage.check(&name(path), &std::fs::read_to_string(path).unwrap());
+    let checked = stage.check(&staged(path), &std::fs::read_to_string(path).unwrap());
     let Some(plan) = checked.plan else { panic!("{} is not valid:\n{}", path.display(), checked.report) };
     stage.redact(&format!("{}{}", checked.report, summary(&plan)))
 }

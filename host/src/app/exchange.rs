@@ -72,6 +72,10 @@ impl Exchange {
         breakers.add(names());
         canaries.add(names());
         active.add(plan.workflows.iter().map(|workflow| workflow.machine.definition()));
+        // Before the components, so that no visit begins on a candidate that the config forbids by then.
+        before.components.iter().filter(|component| !plan.components.contains(component)).for_each(|component| {
+            canaries.replaced(&component.name);
+        });
         runtime.put(ready.components);
         workflows.put(ready.workflows);
         self.stranded.run_with(Names::of(plan));

@@ -12,6 +12,8 @@ use super::written::{Written, scalars};
 const HIDDEN: &str = "[hidden]";
 /// Settings that are secret.
 const SETTINGS: [&str; 3] = ["secret", "token", "password"];
+/// Where a component's secrets are by their names, each with its value and where it goes.
+const NAMED: [&str; 2] = ["capabilities", "secrets"];
 /// Keys whose plain values are shown though nobody knows where in the config they are.
 const HARMLESS: [&str; 10] = ["name", "type", "method", "path", "handler", "server", "router", "workflow", "component", "service"];
 
@@ -183,24 +185,29 @@ fn is_secret(pointer: &str) -> bool {
     if is_beside(pointer) {
         return steps
             .map(str::to_ascii_lowercase)
-            .any(|step| SETTINGS.iter().any(|word| step.ends_with(word)) || step.ends_with("headers"));
+            .any(|step| SETTINGS.iter().any(|word| step.ends_with(word)) || step.ends_with("headers") || step.ends_with("secrets"));
     }
     let steps: Vec<&str> = steps.collect();
     let is_setting = |pair: &[&str]| matches!(pair[0], "config" | "stock") && SETTINGS.contains(&pair[1]);
-    steps.windows(2).any(is_setting) || steps.iter().skip_while(|step| **step != "capabilities").any(|step| *step == "headers")
+    let of_registry = |three: &[&str]| three == ["config", "registry", "password"];
+    let named = |four: &[&str]| four[..2] == NAMED && four[3] == "value";
+    let has = steps.windows(2).any(is_setting) || steps.windows(3).any(of_registry) || steps.windows(4).any(named);
+    has || steps.iter().skip_while(|step| **step != "capabilities").any(|step| *step == "headers")
 }
 
 /// The same of what is no YAML, so that nobody knows what is where: of each line its key, and its value only if that cannot be a secret.
 fn unread(text: &str, hide: impl Fn(&str) -> String) -> String {
-    let mut headers: Option<usize> = None;
+    // Behind a line that names one of these, whatever the keys are called.
+    let is_outer = |rest: &str| ["headers", "secrets"].iter().any(|word| rest.contains(word));
+    let mut outer: Option<usize> = None;
     let line = |line: &str| {
         let bare = line.trim_end();
         let begin = bare.len() - bare.trim_start_matches([' ', '-']).len();
         let (head, rest) = bare.split_at(begin);
-        headers = headers.filter(|outer| rest.is_empty() || begin > *outer);
-        let in_headers = headers.is_some();
-        if !in_headers && rest.to_ascii_lowercase().contains("headers") {
-            headers = Some(begin);
+        outer = outer.filter(|outer| rest.is_empty() || begin > *outer);
+        let within = outer.is_some();
+        if !within && is_outer(&rest.to_ascii_lowercase()) {
+            outer = Some(begin);
         }
         let is_word = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
         let (key, value) = match rest.split_once(':') {
@@ -209,7 +216,7 @@ fn unread(text: &str, hide: impl Fn(&str) -> String) -> String {
         };
         let begin = value.len() - value.trim_start().len();
         let (blank, value) = value.split_at(begin);
-        let is_harmless = value.is_empty() || (!in_headers && HARMLESS.contains(&key.trim_end_matches(':')) && is_word(value));
+        let is_harmless = value.is_empty() || (!within && HARMLESS.contains(&key.trim_end_matches(':')) && is_word(value));
         let value = if is_harmless { value.to_owned() } else { hide(value) };
         format!("{head}{key}{blank}{value}{}", &line[bare.len()..])
     };
@@ -244,6 +251,15 @@ mod tests {
   - name: b
     type: dynamic.component
     config: {capabilities: {http: [{service: x, url: 'http://x', headers: {X-Api-Key: "key-of-b"}}]}}
+  - name: r
+    type: dynamic.component
+    config:
+      source: oci://registry.example/acme/fraud
+      registry: {username: ada, password: "of the registry"}
+      capabilities:
+        secrets:
+          bank: {value: "of the bank", services: [x]}
+          services: {value: "of one called so", services: [x]}
   - name: m
     type: metrics
     config:
@@ -266,8 +282,11 @@ mod tests {
     #[test]
     fn what_is_shown_has_no_secret_and_comes_back_as_it_was() {
         let shown = shown(CONFIG);
-        for secret in ["of this process", "key-of", "first line", "second line"] {
+        for secret in ["of this process", "key-of", "of the registry", "of the bank", "of one called so", "first line", "second line"] {
             assert!(!shown.contains(secret) && !starred(CONFIG).contains(secret), "{shown}");
+        }
+        for open in ["username: ada, password: \"[hidden]\"}", "bank: {value: \"[hidden]\", services: [x]}"] {
+            assert!(shown.contains(open), "{shown}");
         }
         assert!(shown.contains("secret: \"[hidden]\" # mine\n"), "{shown}");
         assert_eq!(shown.lines().count(), CONFIG.lines().count(), "{shown}");
@@ -293,7 +312,7 @@ mod tests {
         let shown = shown(CONFIG);
         assert_eq!(lines(&shown.replace("name: a\n", "name: c\n"), CONFIG), [8]);
         assert_eq!(lines(&shown.replace("type: auth.jwt", "type: metrics"), CONFIG), [5]);
-        assert_eq!(lines(&format!("{shown}x-notes: \"[hidden]\"\n"), CONFIG), [19]);
+        assert_eq!(lines(&format!("{shown}x-notes: \"[hidden]\"\n"), CONFIG), [28]);
         let twice = CONFIG.replace("name: b\n", "name: a\n");
         assert_eq!(lines(&super::shown(&twice), &twice), [8, 11]);
         let problem = restored("modules: [{name: z, type: auth.jwt, config: {secret: '[hidden]'}}]", CONFIG).unwrap_err().remove(0);
@@ -311,6 +330,17 @@ mod tests {
         assert_eq!(restored(&super::shown(tagged), tagged).unwrap(), tagged);
         let told = format!("{shown}  - {{name: web, type: http.server, config: {{address: *s}}}}\n");
         assert_eq!(lines(&told, current), [1]);
+    }
+
+    #[test]
+    fn secrets_of_components_that_are_written_beside_the_modules_are_hidden_too() {
+        let beside = "x-c: &c {capabilities: {secrets: {bank: {value: hunter2, services: [x]}}}, registry: {password: hunter3}}\n\
+                      modules: [{name: a, type: dynamic.component, config: *c}]\n";
+        assert!(!shown(beside).contains("hunter") && !starred(beside).contains("hunter"), "{}", shown(beside));
+        assert_eq!(restored(&shown(beside), beside).unwrap(), beside);
+        let broken = "modules:\n  - name: a\n    config:\n      registry: {password: hunter1\n      capabilities:\n        secrets:\n          \
+                      bank:\n            value: hunter2\n            name: hunter3\n            component: hunter4\n";
+        assert!(!shown(broken).contains("hunter") && !starred(broken).contains("hunter"), "{}", shown(broken));
     }
 
     #[test]

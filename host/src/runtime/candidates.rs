@@ -109,7 +109,7 @@ impl Runtime {
         let slot = self.slot(component)?;
         let version = self.version(&slot, digest).await?;
         self.loader.check_name_before(&slot, &version).await.map_err(|reason| anyhow!("version {digest} {reason}"))?;
-        Ok(Candidate::new(version))
+        Ok(Candidate::new(version, &slot))
     }
 
     async fn version(&self, slot: &Slot, digest: &str) -> anyhow::Result<Arc<Version>> {

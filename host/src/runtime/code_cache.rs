@@ -35,7 +35,7 @@ pub const CACHE_KEY: &str = "compiled.key";
 /// Bytes of the key, and of a checksum.
 const KEY_BYTES: usize = 32;
 /// What a checksum is of, so that it is not one of something else.
-const LABEL: &[u8] = b"millrace compiled code 1";
+const LABEL: &[u8] = b"millrace compiled code 2";
 
 /// Compiled code as it was found.
 pub(super) enum Code {
@@ -141,35 +141,34 @@ impl CodeCache {
         durable::write(&self.papers.join(format!("{digest}.json")), &[manifest], Sync::Yes)
     }
 
-    /// Code that was compiled from the file with this digest.
-    pub fn code(&self, digest: &str) -> Code {
-        match read(&self.code_of(digest), MAX_CODE_BYTES) {
-            Ok(bytes) => self.checked(digest, bytes.into()),
+    /// Code of this name: the digest of the file that it was compiled from, or [`name_of_shipped`].
+    pub fn code(&self, name: &str) -> Code {
+        match read(&self.code_of(name), MAX_CODE_BYTES) {
+            Ok(bytes) => self.checked(name, bytes.into()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Code::Missing,
             Err(error) => Code::Bad(format!("cannot be read: {error}")),
         }
     }
 
-    fn checked(&self, digest: &str, mut bytes: Bytes) -> Code {
+    fn checked(&self, name: &str, mut bytes: Bytes) -> Code {
         if bytes.len() <= KEY_BYTES {
             return Code::Bad(format!("has {} bytes", bytes.len()));
         }
         let tag = bytes.split_to(KEY_BYTES);
-        if bool::from(self.tag(digest, &bytes).as_ref().ct_eq(&tag)) {
+        if bool::from(self.tag(name, &bytes).as_ref().ct_eq(&tag)) {
             return Code::Whole(bytes);
         }
         Code::Bad("does not match its checksum: it was changed, or is another file's".to_owned())
     }
 
-    /// Keeps code that was compiled from the file with this digest. It need not survive a power cut: what is lost of it is noticed, and made
-    /// again.
-    pub fn keep_code(&self, digest: &str, code: &[u8]) -> io::Result<()> {
-        durable::write(&self.code_of(digest), &[self.tag(digest, code).as_ref(), code], Sync::No)
+    /// Keeps code under such a name. It need not survive a power cut: what is lost of it is noticed, and made again.
+    pub fn keep_code(&self, name: &str, code: &[u8]) -> io::Result<()> {
+        durable::write(&self.code_of(name), &[self.tag(name, code).as_ref(), code], Sync::No)
     }
 
-    fn tag(&self, digest: &str, code: &[u8]) -> hmac::Tag {
+    fn tag(&self, name: &str, code: &[u8]) -> hmac::Tag {
         let mut context = hmac::Context::with_key(&self.key);
-        for part in [LABEL, digest.as_bytes(), self.fingerprint.as_bytes()] {
+        for part in [LABEL, name.as_bytes(), self.fingerprint.as_bytes()] {
             context.update(part);
             context.update(&[0]);
         }
@@ -191,8 +190,7 @@ impl CodeCache {
                 fs::remove_file(path)?;
             }
         }
-        let wanted: HashSet<PathBuf> = kept.iter().map(|digest| self.code_of(digest)).collect();
-        let code = entries(&self.compiled)?.into_iter().filter(|(_, path)| !wanted.contains(path));
+        let code = entries(&self.compiled)?.into_iter().filter(|(_, path)| self.coded(path).is_none_or(|digest| !kept.contains(digest)));
         let of_none = |path: &Path| digest_of(path).is_none_or(|digest| !kept.contains(&digest));
         let papers = entries(&self.papers)?.into_iter().filter(|(_, path)| of_none(path));
         for (modified, path) in others.into_iter().chain(code).chain(papers) {
@@ -208,9 +206,23 @@ impl CodeCache {
         self.copies.join(format!("{digest}.wasm"))
     }
 
-    fn code_of(&self, digest: &str) -> PathBuf {
-        self.compiled.join(format!("{digest}-{}.cwasm", self.fingerprint))
+    fn code_of(&self, name: &str) -> PathBuf {
+        self.compiled.join(format!("{name}-{}.cwasm", self.fingerprint))
     }
+
+    /// The digest of what the code in this file was compiled from, if the code is for this program.
+    fn coded<'p>(&self, path: &'p Path) -> Option<&'p str> {
+        let name = path.file_name()?.to_str()?.strip_suffix(&format!("-{}.cwasm", self.fingerprint))?;
+        Some(name.split_once(SIGNED_BY).map_or(name, |(digest, _)| digest))
+    }
+}
+
+/// What stands between the digest of a component and the key that has signed its code.
+const SIGNED_BY: char = '~';
+
+/// The name of code that came along with the component with this digest: it is found only by who trusts the key with this name.
+pub(super) fn name_of_shipped(digest: &str, key: &str) -> String {
+    format!("{digest}{SIGNED_BY}{key}")
 }
 
 /// A folder that others may use.
@@ -388,6 +400,24 @@ mod tests {
         assert!(CodeCache::open_as(another, &folder, "fits".to_owned()).unwrap().is_none());
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
         assert!(matches!(open(&folder).unwrap().code("digest"), Code::Missing));
+    }
+
+    #[test]
+    fn code_that_came_along_has_the_name_of_its_key_and_stays_as_long_as_its_component() {
+        let home = tempfile::tempdir().unwrap();
+        let cache = open(&home.path().join("components-cache")).unwrap();
+        let (wanted, gone) = (digest(COMPONENT), digest(b"another"));
+        for component in [&wanted, &gone] {
+            cache.keep_code(&name_of_shipped(component, "k1"), b"code").unwrap();
+        }
+        assert!(matches!(cache.code(&wanted), Code::Missing));
+        assert!(matches!(cache.code(&name_of_shipped(&wanted, "k2")), Code::Missing));
+        fs::copy(cache.code_of(&name_of_shipped(&wanted, "k1")), cache.code_of(&wanted)).unwrap();
+        assert!(matches!(cache.code(&wanted), Code::Bad(_)), "its checksum is that of another name");
+        let later = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1 << 36);
+        cache.tidy(&HashSet::from([wanted.clone()]), later).unwrap();
+        assert!(matches!(cache.code(&name_of_shipped(&wanted, "k1")), Code::Whole(code) if code == b"code".as_slice()));
+        assert!(matches!(cache.code(&name_of_shipped(&gone, "k1")), Code::Missing));
     }
 
     #[test]

@@ -19,10 +19,11 @@ use tokio::sync::Mutex;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::code_cache::{Code, CodeCache, MAX_CODE_BYTES};
+use super::code_cache::{Code, CodeCache, MAX_CODE_BYTES, name_of_shipped};
 use super::engine;
 use super::inspect::{self, MAX_BYTES};
 use super::shipped::Vouched;
+use super::signature::PublicKey;
 use super::source::off_thread;
 use super::text::{MAX_REASON_BYTES, tamed};
 use crate::threads::try_at_once;
@@ -168,7 +169,8 @@ impl Compiler {
         &self.fits
     }
 
-    /// The component, compiled; true if that was done before, and its code was kept or is what has come along, as `shipped` says.
+    /// The component, compiled; true if that was done before, and its code was kept or is what has come along, as `shipped` says. Code that came
+    /// along once is used again as long as the key that has signed it is one of `trusted`.
     ///
     /// # Errors
     /// Why it cannot be compiled, as a clause that goes on after the file's name.
@@ -176,17 +178,21 @@ impl Compiler {
         &self,
         bytes: &Bytes,
         digest: &str,
+        trusted: &[PublicKey],
         shipped: impl Future<Output = Option<Vouched>>,
     ) -> Result<(Component, bool), Unfit> {
-        if let Some(component) = self.known(digest).await? {
-            return Ok((component, true));
+        let of_keys = trusted.iter().map(|key| name_of_shipped(digest, &key.id()));
+        for name in std::iter::once(digest.to_owned()).chain(of_keys) {
+            if let Some(component) = self.known(&name).await? {
+                return Ok((component, true));
+            }
         }
         if let Some(vouched) = shipped.await {
             let code = vouched.code();
             match self.load(code.clone()).await {
                 Ok(component) => {
                     tracing::info!(digest, "the compiled code that came with a component is used");
-                    self.keep(digest, code).await?;
+                    self.keep(&name_of_shipped(digest, vouched.key()), code).await?;
                     return Ok((component, true));
                 }
                 Err(reason) => {
@@ -210,10 +216,10 @@ impl Compiler {
         code.map_err(|_| format!("could not be compiled within {MAX_WALL:?}"))?
     }
 
-    /// The component from code that was kept, if it is whole.
-    async fn known(&self, digest: &str) -> Result<Option<Component>, String> {
+    /// The component from code that was kept under this name, if it is whole.
+    async fn known(&self, name: &str) -> Result<Option<Component>, String> {
         let Some(kept) = self.kept.clone() else { return Ok(None) };
-        let wanted = digest.to_owned();
+        let wanted = name.to_owned();
         let bad = match off_thread(move || kept.code(&wanted)).await? {
             Code::Missing => return Ok(None),
             Code::Bad(reason) => reason,
@@ -222,15 +228,15 @@ impl Compiler {
                 Err(reason) => reason,
             },
         };
-        tracing::warn!(digest, reason = bad, "compiled code of a component is bad: it is compiled again");
+        tracing::warn!(digest = name, reason = bad, "compiled code of a component is bad: it is compiled again");
         Ok(None)
     }
 
-    async fn keep(&self, digest: &str, code: Bytes) -> Result<(), String> {
+    async fn keep(&self, name: &str, code: Bytes) -> Result<(), String> {
         let Some(kept) = self.kept.clone() else { return Ok(()) };
-        let wanted = digest.to_owned();
+        let wanted = name.to_owned();
         if let Err(error) = off_thread(move || kept.keep_code(&wanted, &code)).await? {
-            tracing::warn!(digest, %error, "compiled code of a component cannot be kept: the next start compiles it again");
+            tracing::warn!(digest = name, %error, "compiled code of a component cannot be kept: the next start compiles it again");
         }
         Ok(())
     }

@@ -168,7 +168,8 @@ impl Runtime {
         let Some((slot, _taken)) = held else {
             return unserved(called, Verdict::Transient(not_configured(component)));
         };
-        // Taken after the wait, so that a run which waited uses the newest version.
+        // Taken after the wait, so that a run which waited uses the newest version. What was judged by another config runs no more.
+        let candidate = candidate.filter(|candidate| candidate.is_of(&slot));
         let Some(version) = candidate.map(Candidate::version).or_else(|| slot.serving()) else {
             return unserved(called, Verdict::Transient(without_version(&slot)));
         };

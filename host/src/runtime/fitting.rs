@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::After;
+use super::schemas::reader;
 use super::slot::{Slot, Version};
 use super::text::tamed;
 
@@ -94,7 +95,8 @@ fn compare(answer: &Value, reads: &Value, place: &str, depth: usize, found: &mut
     }
     if let Some(values) = fixed(answer_words) {
         // They are all that it answers here: each is looked at as it is.
-        let refused = values.iter().find(|value| jsonschema::validator_for(reads).is_ok_and(|reader| !reader.is_valid(value)));
+        let Some(reader) = reader(reads) else { return };
+        let refused = values.iter().find(|value| !reader.is_valid(value));
         found.extend(refused.map(|value| (place.to_owned(), format!("may be {value}, which is not read there"))));
         return;
     }

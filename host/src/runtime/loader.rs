@@ -7,7 +7,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use jiff::SignedDuration;
-use jsonschema::PatternOptions;
 use parking_lot::Mutex;
 use serde_json::Value;
 use wasmtime::Engine;
@@ -22,7 +21,7 @@ use super::guest_log::Speaker;
 use super::inspect::{self, Contract, Flaw};
 use super::registry::Layers;
 use super::sandbox::Sandbox;
-use super::schemas::Schemas;
+use super::schemas::{self, Schemas};
 use super::settings::{Artifact, Source};
 use super::signature::signed_by;
 use super::slot::{Refusal, Slot, Version};
@@ -261,7 +260,7 @@ impl Loader {
         let began = Instant::now();
         // Nothing is fetched before it is awaited, which is when there is no code yet.
         let shipped = fetch::code(&slot.settings, layers.as_ref(), digest, self.compiler.fits());
-        let (component, cached) = self.compiler.compile(bytes, digest, shipped).await?;
+        let (component, cached) = self.compiler.compile(bytes, digest, &slot.settings.signatures.compiled_keys, shipped).await?;
         self.note(Compilation { component: slot.settings.name.clone(), cached, took: began.elapsed() });
         let contract = outline.contract();
         let (pre, reversible) = link(slot, &component, outline).map_err(|error| {
@@ -282,7 +281,9 @@ impl Loader {
         self.check_name(slot, &about.name)?;
         check_given(slot, &about.config_schema)?;
         if let Some(kept) = self.kept.clone() {
-            let (digest, bytes, signature, folder) = (digest.clone(), bytes.clone(), signature.clone(), kept.copies().to_owned());
+            // One that nobody has asked for was not looked at, and must not take the place of one that was good.
+            let signature = signature.clone().filter(|_| !keys.is_empty());
+            let (digest, bytes, folder) = (digest.clone(), bytes.clone(), kept.copies().to_owned());
             let keep = move || {
                 signature.map_or(Ok(()), |text| kept.keep_signature(&digest, &text))?;
                 kept.keep_copy(&digest, &bytes)
@@ -335,7 +336,7 @@ impl Loader {
     fn about(&self, said: Description, digest: &str, size: u64) -> Result<ActiveVersion, String> {
         let schema = object("a config schema", &said.config_schema, &super::Limits::default())
             .map(Value::Object)
-            .and_then(|schema| is_schema(&schema).map(|()| schema))
+            .and_then(|schema| schemas::is_small("a config schema", &schema).and_then(|()| is_schema(&schema)).map(|()| schema))
             .map_err(|reason| format!("cannot say what it is: its `describe` {reason}"))?;
         Ok(ActiveVersion {
             digest: digest.to_owned(),
@@ -382,8 +383,8 @@ fn refused(slot: &Slot, digest: Option<String>, reason: &str, unsigned: bool) ->
 
 /// Whether the component takes what its users give it, by its own schema: else each of their jobs would fail for good.
 fn check_given(slot: &Slot, schema: &Value) -> Result<(), String> {
-    // One that leads elsewhere is for its author to read.
-    let Ok(validator) = jsonschema::options().with_pattern_options(PatternOptions::regex()).build(schema) else { return Ok(()) };
+    // One that has patterns of another kind is for its author to read.
+    let Some(validator) = schemas::reader(schema) else { return Ok(()) };
     let wrong: Vec<String> = slot
         .settings
         .given

@@ -14,6 +14,7 @@ use futures::future::{Either, select};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
+use memchr::memmem;
 use tower::{Service as _, ServiceExt as _};
 use tower_http::timeout::TimeoutBody;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
@@ -59,16 +60,38 @@ const PLACEHOLDER: &str = "{millrace-secret:";
 struct Secret {
     placeholder: String,
     value: String,
+    /// In small letters.
     services: Vec<String>,
+}
+
+impl Secret {
+    fn resolve(secret: &super::SecretGrant) -> Result<Self, String> {
+        // The value is not shown.
+        HeaderValue::try_from(secret.value.as_str())
+            .map_err(|_| format!("the value of the secret '{}' has characters that no header may have", secret.name))?;
+        Ok(Self {
+            placeholder: placeholder(&secret.name),
+            value: secret.value.clone(),
+            services: secret.services.iter().map(|service| service.to_ascii_lowercase()).collect(),
+        })
+    }
+
+    fn goes_to(&self, service: &str) -> bool {
+        self.services.iter().any(|one| one == service)
+    }
 }
 
 /// Fills the secrets into the headers of a request to a service. One that is not granted for it, or is none, is not sent in any form.
 fn filled_in(secrets: &[Secret], service: &str, headers: &mut HeaderMap) -> Result<(), Error> {
     for (name, value) in headers.iter_mut() {
-        let Some(text) = value.to_str().ok().filter(|text| text.contains(PLACEHOLDER)) else { continue };
-        let granted = secrets.iter().filter(|secret| secret.services.iter().any(|one| one == service));
-        let text = granted.fold(text.to_owned(), |text, secret| text.replace(&secret.placeholder, &secret.value));
-        let filled = HeaderValue::try_from(text.as_str()).ok().filter(|_| !text.contains(PLACEHOLDER));
+        if memmem::find(value.as_bytes(), PLACEHOLDER.as_bytes()).is_none() {
+            continue;
+        }
+        let granted = secrets.iter().filter(|secret| secret.goes_to(service));
+        // A value that is more than ASCII is not looked into, and not sent as it is.
+        let text =
+            value.to_str().ok().map(|text| granted.fold(text.to_owned(), |text, secret| text.replace(&secret.placeholder, &secret.value)));
+        let filled = text.filter(|text| !text.contains(PLACEHOLDER)).and_then(|text| HeaderValue::try_from(text).ok());
         let Some(mut filled) = filled else {
             tracing::warn!(service, header = %name, "a component put a secret into a request for which `capabilities.secrets` does not grant it");
             return Err(Error::HttpRequestDenied);
@@ -77,6 +100,34 @@ fn filled_in(secrets: &[Secret], service: &str, headers: &mut HeaderMap) -> Resu
         *value = filled;
     }
     Ok(())
+}
+
+/// Puts what stands for a secret in its place again where a service says it in the headers of its answer: the component never has it, and no
+/// recording does.
+fn taken_out(secrets: &[Secret], service: &str, headers: &mut HeaderMap) {
+    for (name, value) in headers.iter_mut().filter(|(name, _)| **name != http::header::CONTENT_LENGTH) {
+        for secret in secrets.iter().filter(|secret| secret.goes_to(service) && !secret.value.is_empty()) {
+            let Some(bytes) = replaced(value.as_bytes(), secret.value.as_bytes(), secret.placeholder.as_bytes()) else { continue };
+            tracing::warn!(service, header = %name, "a service answers with a secret: the component is given what stands for it");
+            // Of parts that a header may have.
+            *value = HeaderValue::from_bytes(&bytes).unwrap_or_else(|_| HeaderValue::from_static(""));
+        }
+    }
+}
+
+/// The bytes with `to` for each `from`; nothing where there is none.
+fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Option<Vec<u8>> {
+    let (mut result, mut at) = (Vec::new(), 0);
+    for found in memmem::find_iter(bytes, from) {
+        result.extend_from_slice(&bytes[at..found]);
+        result.extend_from_slice(to);
+        at = found + from.len();
+    }
+    if at == 0 {
+        return None;
+    }
+    result.extend_from_slice(&bytes[at..]);
+    Some(result)
 }
 
 /// Connections to services by `http`, one for each request.
@@ -109,14 +160,13 @@ impl Outgoing {
         // Of the two that are linked in, that of the other clients; it was said before if this is not the first component.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let (good, bad): (Vec<_>, Vec<_>) = capabilities.http.iter().map(|grant| resolve_grant(grant, modules)).partition(Result::is_ok);
-        let problems: Vec<String> = bad.into_iter().filter_map(Result::err).collect();
+        let (secrets, unsendable): (Vec<_>, Vec<_>) = capabilities.secrets.iter().map(Secret::resolve).partition(Result::is_ok);
+        let problems: Vec<String> = bad.into_iter().filter_map(Result::err).chain(unsendable.into_iter().filter_map(Result::err)).collect();
         if problems.is_empty() {
-            let secrets = capabilities.secrets.iter().map(|secret| Secret {
-                placeholder: placeholder(&secret.name),
-                value: secret.value.clone(),
-                services: secret.services.clone(),
-            });
-            Ok(Self { services: Arc::new(good.into_iter().flatten().collect()), secrets: secrets.collect(), ..Self::default() })
+            let mut secrets: Vec<Secret> = secrets.into_iter().flatten().collect();
+            // One that is a part of another must not be taken out of that.
+            secrets.sort_by_key(|secret| std::cmp::Reverse(secret.value.len()));
+            Ok(Self { services: Arc::new(good.into_iter().flatten().collect()), secrets: secrets.into(), ..Self::default() })
         } else {
             Err(problems)
         }
@@ -215,7 +265,7 @@ impl WasiHttpHooks for Outgoing {
             };
             let path = path_of(request.uri())?;
             filled_in(&secrets, &asked, request.headers_mut())?;
-            match &service.target {
+            let sent = match &service.target {
                 Target::Url { scheme, authority, prefix } => {
                     let uri = located(scheme.clone(), authority, &format!("{prefix}{path}"))?;
                     let sent = send_out(connector, addressed(request, uri, &service.headers)?, options.unwrap_or_default()).await;
@@ -229,7 +279,11 @@ impl WasiHttpHooks for Outgoing {
                     let uri = located(Scheme::HTTP, &asked, path.as_str())?;
                     call_module(module.clone(), addressed(request, uri, &service.headers)?).await
                 }
-            }
+            };
+            sent.map(|(mut response, io)| {
+                taken_out(&secrets, &asked, response.headers_mut());
+                (response, io)
+            })
         };
         // A panic of a module or of TLS must not become one of the component's run.
         let sent = AssertUnwindSafe(sending)
@@ -401,6 +455,32 @@ mod tests {
         let mut plain = headers("Bearer mine");
         filled_in(&secrets, "stock", &mut plain).unwrap();
         assert_eq!(plain[http::header::AUTHORIZATION], "Bearer mine");
+        let beyond_ascii = HeaderValue::from_bytes(&[b"\xe9 ".as_slice(), placeholder("key").as_bytes()].concat()).unwrap();
+        let mut sent = HeaderMap::from_iter([(http::header::AUTHORIZATION, beyond_ascii)]);
+        assert!(filled_in(&secrets, "bank", &mut sent).is_err());
+    }
+
+    #[test]
+    fn a_secret_that_a_service_says_back_does_not_reach_the_component() {
+        let of =
+            |name: &str, value: &str| super::super::SecretGrant { name: name.into(), value: value.into(), services: vec!["Bank".into()] };
+        let capabilities = Capabilities { secrets: vec![of("short", "s3cret"), of("long", "s3cret-2")], ..Capabilities::default() };
+        let outgoing = Outgoing::resolve(&capabilities, &HashMap::new()).ok().unwrap();
+        let told = |service: &str, text: &[u8]| {
+            let mut headers = HeaderMap::from_iter([(http::header::LOCATION, HeaderValue::from_bytes(text).unwrap())]);
+            taken_out(&outgoing.secrets, service, &mut headers);
+            headers[http::header::LOCATION].as_bytes().to_vec()
+        };
+        assert_eq!(told("bank", b"/s3cret?s3cret-2"), format!("/{}?{}", placeholder("short"), placeholder("long")).into_bytes());
+        assert_eq!(told("bank", b"\xe9s3cret"), [b"\xe9".as_slice(), placeholder("short").as_bytes()].concat());
+        assert_eq!(told("bank", b"/parcels/7"), b"/parcels/7");
+    }
+
+    #[test]
+    fn a_secret_that_no_header_may_have_is_told_and_not_shown() {
+        let secrets = vec![super::super::SecretGrant { name: "key".into(), value: "s3cr3t\n".into(), services: vec!["bank".into()] }];
+        let problems = Outgoing::resolve(&Capabilities { secrets, ..Capabilities::default() }, &HashMap::new()).err().unwrap_or_default();
+        assert_eq!(problems, ["the value of the secret 'key' has characters that no header may have"]);
     }
 
     #[test]

@@ -22,12 +22,20 @@ const MAGIC: &[u8] = b"millrace compiled code 1\n";
 const MAX_HEADER_BYTES: usize = 4 << 10;
 
 /// Compiled code that a trusted key has signed for the component and the engine that it is loaded for.
-pub(super) struct Vouched(Bytes);
+pub(super) struct Vouched {
+    code: Bytes,
+    key: String,
+}
 
 impl Vouched {
     /// The code itself.
     pub fn code(&self) -> Bytes {
-        self.0.clone()
+        self.code.clone()
+    }
+
+    /// What the key is called that has signed it.
+    pub fn key(&self) -> &str {
+        &self.key
     }
 }
 
@@ -88,7 +96,7 @@ pub(super) fn vouched(file: &Bytes, component: &str, engine: &str, keys: &[Publi
     if !key.has_signed(&statement(&component, engine, &code), &signature) {
         return Err(format!("has a signature that the key {} has not made: it was changed", key.id()));
     }
-    Ok(Vouched(code))
+    Ok(Vouched { code, key: key.id() })
 }
 
 #[cfg(test)]

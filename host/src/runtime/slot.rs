@@ -1,7 +1,7 @@
 //! One component of the configuration, and the versions of it that are known.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
@@ -41,23 +41,32 @@ impl Version {
     }
 }
 
-/// A version that runs some jobs beside the one that serves. It stays ready as long as this is kept.
+/// A version that runs some jobs beside the one that serves. It stays ready as long as this is kept, and runs beside another as long as the
+/// config says of its component what it was judged by.
 #[derive(Clone)]
-pub struct Candidate(Arc<Version>);
+pub struct Candidate {
+    version: Arc<Version>,
+    of: Weak<Slot>,
+}
 
 impl Candidate {
-    pub(super) fn new(version: Arc<Version>) -> Self {
-        Self(version)
+    pub(super) fn new(version: Arc<Version>, slot: &Arc<Slot>) -> Self {
+        Self { version, of: Arc::downgrade(slot) }
+    }
+
+    /// Whether it was judged as a version of this one.
+    pub(super) fn is_of(&self, slot: &Arc<Slot>) -> bool {
+        std::ptr::eq(self.of.as_ptr(), Arc::as_ptr(slot))
     }
 
     /// What it is.
     #[must_use]
     pub fn about(&self) -> &ActiveVersion {
-        &self.0.about
+        &self.version.about
     }
 
     pub(super) fn version(&self) -> Arc<Version> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.version)
     }
 }
 

@@ -59,13 +59,16 @@ async fn nobody_knows_a_secret_that_is_empty() {
 #[tokio::test]
 async fn whether_settings_are_the_same_is_all_that_is_told_of_them_and_what_time_it_is() {
     let ask = |body: String| async move {
-        let router = agreement(Known::of(&crate::support::Setup::new().plan), Clock::system());
+        let plan = crate::support::Setup::new().plan;
+        let router = agreement(Known::of(&plan), Clock::system());
         let response = router.oneshot(Request::post(PATH).body(Body::from(body)).unwrap()).await.unwrap();
         let status = response.status().as_u16();
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let mut told = serde_json::from_slice::<Value>(&body).unwrap();
         let now = told.as_object_mut().unwrap().remove("now");
         assert_eq!(now.is_some_and(|now| now.is_i64()), status == 200, "the time, by which the clock of who asks is judged");
+        let issues = told.as_object_mut().unwrap().remove("issues");
+        assert_eq!(issues, (status == 200).then(|| json!(plan.has_accounts())), "whether tokens are of that time");
         (status, told)
     };
     let told = |key: &str| json!({"internalSecret": "unset", "jwtSecret": key, "issuer": "same"});

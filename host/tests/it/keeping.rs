@@ -28,7 +28,12 @@ fn desk(home: &Home) -> std::path::PathBuf {
     type: dynamic.component
     config:
       source: "${COMPONENTS_DIR}/keeper.wasm"
-      capabilities: {kv: {}, events: [{type: goods.counted, topic: counted}]}
+      capabilities:
+        kv: {}
+        events: [{type: goods.counted, topic: counted}]
+        # It can also ask a bank, which nobody wants of it here.
+        http: [{service: bank, url: "http://127.0.0.1:9"}]
+        secrets: {key: {value: not-needed, services: [bank]}}
       config: {do: [{count: goods}, {publish: goods.counted}, {failAtFirst: twice}]}
   - name: count-goods
     type: processing.step

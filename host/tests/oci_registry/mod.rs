@@ -42,12 +42,11 @@ struct Held {
 impl OciRegistry {
     /// At a free port of this machine.
     pub async fn start() -> Self {
-        Self::start_at("127.0.0.1:0").await
+        Self::on(tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port"))
     }
 
-    /// At this address.
-    pub async fn start_at(address: &str) -> Self {
-        let listener = tokio::net::TcpListener::bind(address).await.expect("a port");
+    /// At a port that somebody has held for it.
+    pub fn on(listener: tokio::net::TcpListener) -> Self {
         let address = listener.local_addr().expect("an address");
         let held = Arc::new(Held::default());
         let app = Router::new().fallback(answer).with_state(Arc::clone(&held));

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use millrace::runtime::{
     After, Alongside, Capabilities, ComponentSettings, EventGrant, GivenKv, Grant, GrantTarget, InProcess, KvChange, KvGrant, KvOp,
-    KvOwner, KvSource, Report, SecretGrant, Verdict,
+    KvOwner, KvSource, Report, SecretGrant, Source, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -207,7 +207,7 @@ async fn steps_of_which_one_answers_what_a_later_one_does_not_read_are_not_taken
     let after = After { component: "worker".into(), earlier: "step-work".into(), step: "step-more".into(), workflow: "orders".into() };
     let behind = |source: &Path, after: Vec<After>| ComponentSettings {
         name: "other".into(),
-        source: source.to_owned(),
+        source: Source::File(source.to_owned()),
         after,
         ..workshop.settings.clone()
     };

@@ -1,7 +1,6 @@
 //! Components that come from a registry: by their digest, kept, and never anything else.
 
 use std::process::Command;
-use std::time::Instant;
 
 use bytes::Bytes;
 use millrace::runtime::{Access, Artifact, Login, Push, SecretKey, Signatures, SwapEvent};
@@ -9,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::fixtures::{marked, tiny};
 use crate::oci_registry::{OciRegistry, named};
-use crate::workshop::{PATIENCE, Plan, accepted, next};
+use crate::workshop::{Plan, accepted, next};
 
 const GOOD: &str = "i32.const 96";
 
@@ -77,25 +76,23 @@ async fn a_pushed_artifact_has_the_layout_that_other_tools_know() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_registry_that_is_away_is_told_and_asked_again() {
-    let registry = OciRegistry::start().await;
-    let pinned = artifact(&registry, &registry.put(&tiny(GOOD), &json!({})));
-    let (address, manifest_of) = (registry.address, tiny(GOOD));
-    drop(registry);
-    let mut workshop = of(pinned).start().await;
+    let elsewhere = OciRegistry::start().await;
+    let digest = elsewhere.put(&tiny(GOOD), &json!({}));
+    // Its port is held all the time, and who comes is sent away: nobody else can get it.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let pinned = Artifact { registry: address.to_string(), ..artifact(&elsewhere, &digest) };
+    let is_away = async { while listener.accept().await.is_ok() {} };
+    let mut workshop = tokio::select! {
+        workshop = of(pinned).start() => workshop,
+        () = is_away => panic!("it cannot send anybody away"),
+    };
     let refused = workshop.refused();
     assert!(refused.reason.contains("cannot be had from its registry") && refused.digest.is_none(), "{refused:?}");
     assert!(workshop.runtime.unserved("worker").is_some_and(|why| why.contains("cannot be had from its registry")));
     let mut events = workshop.watch();
-    let began = Instant::now();
-    let registry = loop {
-        // Its port may be held for a moment by what was there before.
-        if tokio::net::TcpListener::bind(address).await.is_ok() {
-            break OciRegistry::start_at(&address.to_string()).await;
-        }
-        assert!(began.elapsed() < PATIENCE, "the port {address} did not become free");
-        tokio::task::yield_now().await;
-    };
-    registry.put(&manifest_of, &json!({}));
+    let registry = OciRegistry::on(listener);
+    registry.put(&tiny(GOOD), &json!({}));
     loop {
         if let SwapEvent::Swapped { .. } = next(&mut events).await {
             break;

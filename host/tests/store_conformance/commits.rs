@@ -313,6 +313,19 @@ pub async fn since_when_it_is_known_what_was_handled_is_known(mut env: TestEnv) 
     env.reopen().await;
     let since = env.store.messages.handled_since().await.unwrap().expect("the first is forgotten");
     assert!(since >= before && since <= second, "{since} is not between {before} and {second}");
+
+    // A shop that has nothing to do for long: the newest outlives its age, or else all would seem to be known.
+    env.clock.advance(jiff::SignedDuration::from_hours(1_000));
+    assert_eq!(env.store.operations.prune(Prunable::Inbox, env.clock.steady()).await.unwrap(), 0);
+    assert_eq!(env.store.messages.handled_since().await.unwrap(), Some(since), "nothing younger was forgotten");
+    env.clock.advance(jiff::SignedDuration::from_mins(1));
+    let third = take(&env, "e3").await;
+    assert_eq!(env.store.messages.handled_since().await.unwrap(), Some(since));
+    env.clock.advance(jiff::SignedDuration::from_mins(1));
+    assert_eq!(env.store.operations.prune(Prunable::Inbox, env.clock.steady()).await.unwrap(), 1);
+    env.reopen().await;
+    let later = env.store.messages.handled_since().await.unwrap().expect("two are forgotten, and one is known");
+    assert!(later > since && later <= third, "{later} is not between {since} and {third}");
 }
 
 pub async fn an_event_has_its_effect_once(mut env: TestEnv) {

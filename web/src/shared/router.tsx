@@ -54,6 +54,11 @@ export function keepAddress(path: string, query: URLSearchParams) {
   last.set(path, query.size > 0 ? `${path}?${query}` : path)
 }
 
+/** For another person, whom it does not concern what this one has looked for. */
+export function forgetAddresses() {
+  last.clear()
+}
+
 /** The path with what it was asked for when it was last shown. */
 export function lastAddress(path: string): string {
   return last.get(path) ?? path

@@ -70,6 +70,8 @@ pub fn languages(options: &Options) -> anyhow::Result<()> {
 /// Makes a step in each language, several at once, and has orders pass all of them. Everything is in `target/languages`.
 pub fn check() -> anyhow::Result<()> {
     tools::ensure_python()?;
+    // Made once, before several steps are built at once: two that make it at the same time empty it under each other.
+    tools::go()?;
     let program = build::host(build::Profile::Dev)?;
     let folder = folder()?;
     // What an earlier machine knew of its steps.

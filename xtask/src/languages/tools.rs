@@ -41,7 +41,7 @@ pub fn prepare() -> anyhow::Result<()> {
 }
 
 /// The folder with a Go that is new enough, unless there is one in the path.
-fn go() -> anyhow::Result<Option<PathBuf>> {
+pub fn go() -> anyhow::Result<Option<PathBuf>> {
     let there = output(Command::new("go").arg("version")).unwrap_or_default();
     if version_of_go(&there).is_some_and(|version| version >= GO) { Ok(None) } else { python::programs("go", &[GO_PACKAGE]).map(Some) }
 }

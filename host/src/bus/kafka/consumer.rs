@@ -36,7 +36,7 @@ const BATCH: usize = 128;
 const ASSIGNED_AT_ONCE: usize = 4_096;
 /// Pause after an error of a partition, so that one that stays does not fill the log.
 const ERROR_PAUSE: Duration = Duration::from_secs(1);
-/// For the answer to how far the group has come.
+/// For each answer to how far the group has come.
 const OFFSETS_LIMIT: Duration = Duration::from_secs(5);
 /// How long after the last failure of a connection what follows from it may still come.
 const AFTERMATH: Duration = Duration::from_secs(60);
@@ -270,7 +270,11 @@ impl Worker {
             }
         };
         let Source::Open { queue, turn: _turn } = &source else { return };
-        let known = known(client, &partition).await;
+        // A broker that does not answer must not hold up a partition that is given away, nor the end of the process.
+        let known = tokio::select! {
+            () = revoked.requested() => return,
+            known = how_far(client, &partition) => known,
+        };
         while !revoked.is_requested() {
             let batch = tokio::select! {
                 () = revoked.requested() => return,
@@ -284,18 +288,23 @@ impl Worker {
     }
 }
 
-/// Whether the group has committed anything of a partition. A broker that does not say has something: its events are given to the consumers.
-async fn known(client: &Arc<Client>, (topic, partition): &Partition) -> Known {
+/// Whether the group has committed anything of a partition, and where it ends now if not. A broker that does not say has something: its
+/// events are given to the consumers.
+async fn how_far(client: &Arc<Client>, partition: &Partition) -> Known {
+    let (client, partition) = (Arc::clone(client), partition.clone());
+    let asked = tokio::task::spawn_blocking(move || ask_how_far(&client, &partition)).await;
+    asked.ok().and_then(Result::ok).unwrap_or(Known::Offset)
+}
+
+fn ask_how_far(client: &Client, (topic, partition): &Partition) -> Result<Known, KafkaError> {
     let mut asked = TopicPartitionList::new();
     asked.add_partition(topic, *partition);
-    let client = Arc::clone(client);
-    let committed = tokio::task::spawn_blocking(move || client.committed_offsets(asked, OFFSETS_LIMIT)).await;
-    match committed {
-        Ok(Ok(committed)) if committed.elements().iter().all(|one| one.error().is_ok() && one.offset() == Offset::Invalid) => {
-            Known::Nothing
-        }
-        _ => Known::Offset,
+    let committed = client.committed_offsets(asked, OFFSETS_LIMIT)?;
+    if committed.elements().iter().any(|one| one.error().is_err() || one.offset() != Offset::Invalid) {
+        return Ok(Known::Offset);
     }
+    let (_, below) = client.fetch_watermarks(topic, *partition, OFFSETS_LIMIT)?;
+    Ok(Known::Nothing { below })
 }
 
 /// The next event and what waits behind it.

@@ -26,8 +26,15 @@ pub(super) struct Work {
 pub(super) enum Known {
     /// All that comes is new, or was not committed.
     Offset,
-    /// It begins with the first event that is there.
-    Nothing,
+    /// It begins with the first event that is there; those before this offset were there when the partition was given to this process.
+    Nothing { below: i64 },
+}
+
+impl Known {
+    /// Whether the group may have had the record at this offset long ago, without anybody knowing.
+    fn may_repeat(self, offset: i64) -> bool {
+        matches!(self, Self::Nothing { below } if offset < below)
+    }
 }
 
 /// How far an event has come.
@@ -82,7 +89,7 @@ impl Work {
             Err(reason) => return self.give_up(incoming, &Death { reason: &reason, consumer: "" }, producer, stop).await,
         };
         let consumers = self.consumers.get(&event.topic).map(Vec::as_slice).unwrap_or_default();
-        let (mut deliveries, published) = (Vec::new(), incoming.published.filter(|_| known == Known::Nothing));
+        let (mut deliveries, published) = (Vec::new(), incoming.published.filter(|_| known.may_repeat(incoming.place.offset)));
         for consumer in consumers {
             let is_forgotten = match published {
                 Some(published) => self.sink.may_be_forgotten(consumer, &event, published).await,
@@ -142,4 +149,17 @@ impl Work {
 /// Waits, unless asked to stop.
 async fn interrupted(stop: &Stop, wait: std::time::Duration) -> bool {
     tokio::time::timeout(wait, stop.requested()).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_there_before_a_group_of_which_nothing_is_known_may_be_repeated() {
+        let known = Known::Nothing { below: 7 };
+        assert!(known.may_repeat(0) && known.may_repeat(6));
+        assert!(!known.may_repeat(7), "it came while this process was there");
+        assert!(!Known::Offset.may_repeat(0), "the broker knows how far the group has come");
+    }
 }

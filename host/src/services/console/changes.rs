@@ -8,7 +8,7 @@ use crate::services::ServiceError;
 use crate::store::{FieldChange, HistoryRow, Object, Resource, Was};
 
 /// Transitions that are looked through for what came after a page of a long history; before them nothing is told.
-const MOST: usize = 2_000;
+const MOST: usize = 500;
 
 /// What the transitions of `history` have changed, in their sequence.
 pub(super) async fn of(parts: &Dependencies, resource: &Resource, history: &[HistoryRow]) -> Result<Vec<ChangeBody>, ServiceError> {

@@ -76,13 +76,22 @@ impl Console {
         Ok(Sighted { found: all, next })
     }
 
-    /// Kinds of which there may be instances: those without a workflow in the config are left out.
+    /// Kinds of which there may be instances: those without a workflow in the config are left out. Where the text is the whole id of one, only
+    /// kinds that have it: to look for a part of an id among the newest of the others would keep it from the page.
     async fn kinds(&self, filter: &Filter) -> Result<Vec<String>, ServiceError> {
         if let Some(kind) = &filter.kind {
             return Ok(vec![kind.clone()]);
         }
         let there = self.parts.operations.kinds().await?;
-        Ok(there.into_iter().filter(|kind| self.parts.resources.workflow_of(kind) != Some(None)).collect())
+        let kinds: Vec<String> = there.into_iter().filter(|kind| self.parts.resources.workflow_of(kind) != Some(None)).collect();
+        let Some(id) = &filter.text else { return Ok(kinds) };
+        let mut with_it = Vec::new();
+        for kind in &kinds {
+            if self.parts.store.resource(kind, id).await?.is_some() {
+                with_it.push(kind.clone());
+            }
+        }
+        Ok(if with_it.is_empty() { kinds } else { with_it })
     }
 
     fn states(&self) -> Vec<StateCount> {

@@ -173,7 +173,7 @@ pub struct ChangeBody {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(rename = "FieldValue")]
 pub struct HeldBody {
-    /// `absent`: it is not there; `value`; `hidden`: something private; `left_out`: something that was too large to keep.
+    /// `absent`: it is not there; `value`; `hidden`: something private; `left_out`: something private or too large to keep.
     pub is: &'static str,
     /// The value, if there is one to show.
     pub value: Option<serde_json::Value>,

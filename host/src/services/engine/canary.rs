@@ -160,6 +160,13 @@ impl Canary {
         self.enter(&mut self.state.lock(), Phase::Ended(end, reason));
     }
 
+    fn replace(&self, reason: &str) {
+        let mut state = self.state.lock();
+        if state.phase == Phase::Running {
+            self.enter(&mut state, Phase::Decided(End::Replaced, reason.to_owned()));
+        }
+    }
+
     fn enter(&self, state: &mut State, phase: Phase) {
         self.open.store(false, Ordering::Relaxed);
         state.visits.clear();
@@ -267,6 +274,13 @@ impl Canaries {
         }
         kept.store(Some(canary));
         Ok(())
+    }
+
+    /// The config says something else of a component from now on: a candidate that was judged by what it said before gets no more visits.
+    pub fn replaced(&self, component: &str) {
+        let Some(canary) = self.open(component) else { return };
+        canary.replace("the config of the component was changed");
+        self.changed.notify_one();
     }
 
     /// The last canary of a component.

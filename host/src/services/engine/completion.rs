@@ -191,7 +191,7 @@ impl Completion {
             Verdict::Permanent(_) => "permanent",
         };
         self.record_component(run, resource, report);
-        self.dead_ends.record(run, &report.verdict, (self.clock.now(), self.clock.steady()));
+        self.dead_ends.record((run, resource.owner.as_deref()), &report.verdict, (self.clock.now(), self.clock.steady()));
         let metrics = &self.metrics;
         metrics.module_operation(&run.name, "process", status, report.wall);
         if let Some(progress) = &resource.workflow {

@@ -321,6 +321,9 @@ impl Sink for EventConsumers {
             return false;
         }
         let Ok(Some(since)) = self.shared.messages.handled_since().await else { return false };
+        // What is stored has the steady time, which may be ahead of the date for ever; a broker knows dates.
+        let clock = &self.shared.clock;
+        let Ok(since) = since.checked_sub(clock.steady().duration_since(clock.now())) else { return false };
         if published >= since {
             return false;
         }

@@ -201,7 +201,7 @@ impl Witness {
             key = event.key,
             more,
             %since,
-            "an event is ignored: the broker does not know how far this group had come (has it another name, or was it away for long?), and what was handled so long ago is forgotten; `millrace republish` tells what happened since then"
+            "an event is ignored: the broker does not know how far this group had come (has it another name, was it away for long, or is the topic new to it?), and what was handled so long ago is forgotten; `millrace republish` tells what happened since then"
         );
     }
 

@@ -70,6 +70,16 @@ pub struct Comparison {
     /// What time it is there, in seconds since 1970; a process of an earlier version does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub now: Option<i64>,
+    /// Whether it gives out tokens: of who does not, no clock makes any wrong. A process of an earlier version does not say.
+    #[serde(default)]
+    pub issues: bool,
+}
+
+impl Comparison {
+    /// What time it is there, if tokens are given out by it.
+    fn clock(&self) -> Option<i64> {
+        self.now.filter(|_| self.issues)
+    }
 }
 
 /// What a process compares with what it is asked about.
@@ -78,6 +88,7 @@ pub struct Known {
     internal_secrets: Vec<String>,
     jwt_secret: Option<String>,
     issuer: Option<String>,
+    issues: bool,
 }
 
 impl Known {
@@ -86,7 +97,8 @@ impl Known {
     pub fn of(plan: &Plan) -> Self {
         let secrets = plan.resources.iter().filter_map(|handler| handler.stock_secret.as_ref()).map(|secret| secret.0.as_str());
         let (jwt_secret, issuer) = tokens(plan);
-        Self { internal_secrets: secrets.filter_map(|secret| fingerprint("internal secret", secret)).collect(), jwt_secret, issuer }
+        let internal_secrets = secrets.filter_map(|secret| fingerprint("internal secret", secret)).collect();
+        Self { internal_secrets, jwt_secret, issuer, issues: plan.has_accounts() }
     }
 
     /// Compares them with those of another process, and says that it is `now`.
@@ -98,6 +110,7 @@ impl Known {
             jwt_secret: likeness(self.jwt_secret.iter(), other.jwt_secret.as_deref(), false),
             issuer: likeness(self.issuer.iter(), other.issuer.as_deref(), false),
             now: Some(now.as_second()),
+            issues: self.issues,
         }
     }
 }
@@ -170,8 +183,15 @@ impl Clocks {
         (!told.is_empty()).then(|| told.join("; "))
     }
 
-    /// The clock of the process at `url` is `ahead` of the one here by so many seconds, at least. True if that is nothing.
-    fn compared(&self, url: &str, ahead: i64) -> bool {
+    /// The clock of the process at `url` is `ahead` of the one here by so many seconds, at least; `None` where it says no time, or where its
+    /// time matters to nobody. True if that is nothing.
+    fn compared(&self, url: &str, ahead: Option<i64>) -> bool {
+        let Some(ahead) = ahead else {
+            if self.told.lock().remove(url).is_some() {
+                tracing::info!(url, "the clock of this process does not matter any more, or it does not tell it");
+            }
+            return true;
+        };
         let (seconds, where_to) = (ahead.unsigned_abs(), if ahead > 0 { "ahead of" } else { "behind" });
         let mut told = self.told.lock();
         if (-MOST_BEHIND..=self.leeway).contains(&ahead) {
@@ -218,12 +238,16 @@ impl Agreement {
                 let asked = self.clock.now();
                 match self.ask(peer).await {
                     Ok(Some(comparison)) => {
-                        is_well &= comparison.now.is_none_or(|now| self.clocks.compared(&peer.url, ahead(now, asked, self.clock.now())));
+                        let ahead = comparison.clock().map(|now| ahead(now, asked, self.clock.now()));
+                        is_well &= self.clocks.compared(&peer.url, ahead);
                         let differing = peer.differences(&comparison, &self.token_name);
                         is_well &= differing.is_empty();
                         credentials.compared(&peer.url, differing).iter().for_each(|component| waker.wake(component));
                     }
-                    Ok(None) => tracing::debug!(url = peer.url, "this process does not say whether its secrets are the same"),
+                    Ok(None) => {
+                        self.clocks.compared(&peer.url, None);
+                        tracing::debug!(url = peer.url, "this process does not say whether its secrets are the same");
+                    }
                     Err(error) => {
                         is_well = false;
                         tracing::debug!(url = peer.url, error = format!("{error:#}"), "nobody says whether the secrets are the same");
@@ -303,6 +327,7 @@ mod tests {
             internal_secrets: secrets.iter().filter_map(|secret| fingerprint("internal secret", secret)).collect(),
             jwt_secret: fingerprint("token key", key),
             issuer: fingerprint("issuer", "shop"),
+            issues: true,
         }
     }
 
@@ -348,18 +373,31 @@ mod tests {
     #[test]
     fn a_clock_that_is_wrong_is_told_of_until_it_is_right() {
         let clocks = Clocks::new(5);
-        assert!(clocks.compared("http://users:1", 5) && clocks.problem().is_none(), "tokens are good for as much");
-        assert!(!clocks.compared("http://users:1", 6));
+        assert!(clocks.compared("http://users:1", Some(5)) && clocks.problem().is_none(), "tokens are good for as much");
+        assert!(!clocks.compared("http://users:1", Some(6)));
         let problem = clocks.problem().unwrap();
         assert!(problem.contains("http://users:1") && problem.contains("6 s ahead"), "{problem}");
-        assert!(!clocks.compared("http://users:1", -3600) && clocks.problem().unwrap().contains("3600 s behind"));
-        assert!(clocks.compared("http://users:1", 0) && clocks.problem().is_none());
+        assert!(!clocks.compared("http://users:1", Some(-3600)) && clocks.problem().unwrap().contains("3600 s behind"));
+        assert!(clocks.compared("http://users:1", Some(0)) && clocks.problem().is_none());
+        assert!(!clocks.compared("http://users:1", Some(60)));
+        assert!(clocks.compared("http://users:1", None) && clocks.problem().is_none(), "it says no time any more");
+    }
+
+    #[test]
+    fn the_time_matters_of_who_gives_out_tokens() {
+        let at = Timestamp::from_second(7).unwrap();
+        let of = |issues| Known { issues, ..known(&["secret"], "key") }.compare(&Fingerprints::default(), at);
+        assert_eq!((of(true).clock(), of(false).clock()), (Some(7), None));
+        let earlier: Comparison =
+            serde_json::from_str(r#"{"internalSecret": "same", "jwtSecret": "same", "issuer": "same", "now": 7}"#).unwrap();
+        assert_eq!((earlier.now, earlier.clock()), (Some(7), None), "a process of an earlier version does not say");
     }
 
     #[test]
     fn what_differs_is_called_by_the_name_that_an_operator_sets() {
         let peer = |secret| Peer { url: "http://users:1".into(), sent: sent(secret, "key", "shop"), secret_name: "A_SECRET".into() };
-        let found = |internal_secret, jwt_secret| Comparison { internal_secret, jwt_secret, issuer: Likeness::Same, now: None };
+        let found =
+            |internal_secret, jwt_secret| Comparison { internal_secret, jwt_secret, issuer: Likeness::Same, now: None, issues: false };
         assert!(peer("x").differences(&found(Likeness::Same, Likeness::Same), "B_SECRET").is_empty());
         let both = peer("x").differences(&found(Likeness::Different, Likeness::Different), "B_SECRET");
         assert!(both[0].starts_with("A_SECRET is not the same") && both[1].starts_with("B_SECRET is not the same"), "{both:?}");

@@ -51,11 +51,11 @@ impl ArchivePlace {
             Some(id) => id,
             None => {
                 let id = uuid::Uuid::new_v4().to_string();
-                durable::replace(&marker, id.as_bytes())?;
+                durable::write(&marker, &[id.as_bytes()], durable::Sync::Yes)?;
                 id
             }
         };
-        durable::replace(&self.note, format!("{id}\n{}\n", self.name()).as_bytes())
+        durable::write(&self.note, &[format!("{id}\n{}\n", self.name()).as_bytes()], durable::Sync::Yes)
     }
 
     /// The folder, as it is noted.
@@ -136,7 +136,7 @@ mod tests {
             apart: |_, _| Ok(true),
             ..ArchivePlace::new(&root.path().join("archive"), &root.path().join(database))
         };
-        for database in ["orders.db", "returns.db", "orders.db"] {
+        for database in ["first.db", "second.db", "first.db"] {
             archive(database).open().unwrap();
         }
     }

@@ -43,7 +43,7 @@ impl State {
         let actor = commit.audit.first().map(|entry| entry.actor.clone());
         self.note(commit.audited().collect::<Vec<_>>());
         if let Some(row) = commit.inbox {
-            self.inbox.insert(row, written_at);
+            self.take_note(row);
         }
         if let Some(event) = commit.waited {
             self.waiting.remove(&event.number);

@@ -47,7 +47,7 @@ impl State {
         if self.inbox.contains_key(&received) || self.waiting.values().any(is_same) {
             return Err(Conflict::Duplicate { consumer: received.consumer, event_id: received.event_id });
         }
-        self.inbox.insert(received, self.now);
+        self.take_note(received);
         self.last_waiting += 1;
         event.number = self.last_waiting;
         event.at = to_micros(event.at);

@@ -66,6 +66,8 @@ pub(super) struct State {
     pub(super) unpublished: BTreeSet<u64>,
     pub(super) last_position: u64,
     pub(super) inbox: HashMap<InboxRow, Timestamp>,
+    /// The newest row of it, which is never forgotten: of an empty inbox nobody could say since when it is known what was handled.
+    received_last: Option<InboxRow>,
     /// Some of it is forgotten.
     pub(super) inbox_pruned: bool,
     pub(super) idempotency: HashMap<(String, String), Aged<IdempotencyRow>>,
@@ -349,6 +351,12 @@ impl State {
         young.filter(|(position, _)| self.unpublished.insert(**position)).count() as u64
     }
 
+    /// Remembers an event's effect at a consumer.
+    pub(super) fn take_note(&mut self, row: InboxRow) {
+        self.received_last = Some(row.clone());
+        self.inbox.insert(row, self.now);
+    }
+
     pub(super) fn prune(&mut self, what: Prunable, before: Timestamp) -> u64 {
         let before = to_micros(before);
         let rows =
@@ -360,8 +368,9 @@ impl State {
                 let waiting = self.unpublished.first().and_then(|first| self.outbox.get(first)).map(|aged| aged.written_at);
                 let before = waiting.map_or(before, |waiting| waiting.min(before));
                 let kept = self.inbox.len();
-                self.inbox.retain(|_, written_at| *written_at >= before);
-                self.inbox_pruned = !self.inbox.is_empty() && (self.inbox_pruned || self.inbox.len() < kept);
+                let newest = self.received_last.as_ref();
+                self.inbox.retain(|row, written_at| *written_at >= before || Some(row) == newest);
+                self.inbox_pruned |= self.inbox.len() < kept;
             }
             Prunable::Runs => {
                 let going_on = self.going_on();

@@ -27,7 +27,7 @@ pub(super) fn handled(connection: &Connection, row: &InboxRow) -> rusqlite::Resu
     statement.exists([&row.consumer, &row.event_id])
 }
 
-/// The first row is number 1 until it is pruned, and again when all were.
+/// The first row is number 1 until it is pruned; the newest stays whatever its age, so no number is given out twice.
 pub(super) fn handled_since(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
     let mut statement = connection.prepare_cached("SELECT sequence, written_at FROM inbox ORDER BY sequence LIMIT 1")?;
     let oldest = statement.query_row([], |row| Ok((count(row, 0)?, time(row, 1)?))).optional()?;

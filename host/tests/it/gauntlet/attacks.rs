@@ -169,7 +169,7 @@ pub fn no_steps() -> Kind {
         ("Half of the exports", exporting(&["describe"]), "does not export `process`"),
         ("Exports of other types", exporting(&["describe", "process"]), "does not fit the world `step`"),
         ("An old version of the contract", of_version("0.0.9"), "was built for millrace:step@0.0.9"),
-        ("A version of the contract to come", of_version("0.2.0"), "was built for millrace:step@0.2.0"),
+        ("A version of the contract to come", of_version("0.3.0"), "was built for millrace:step@0.3.0"),
         ("A version of WASI to come", importing("wasi:cli/environment@0.3.0"), "this host offers WASI 0.2"),
         ("A network that is not granted", importing("wasi:http/outgoing-handler@0.2.3"), "name the services it may call there"),
         ("Values that are not granted", importing("wasi:config/store@0.2.0-rc.1"), "list the values it may read there"),

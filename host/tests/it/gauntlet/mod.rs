@@ -215,7 +215,7 @@ async fn hostile_components_harm_neither_the_process_nor_what_else_it_does() {
     let ((before, after), times) = tokio::join!(attacked, visits);
     let times: Vec<_> = times.into_iter().flatten().collect();
     let (slowdown, parts) = slowdown(&times, rounds * PARTS);
-    println!(
+    eprintln!(
         "{} orders; p99 {slowdown:.2} times as long beside the attacks: {parts}; {before} bytes of memory before, {after} after",
         times.len()
     );

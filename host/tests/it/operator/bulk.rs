@@ -59,6 +59,11 @@ async fn what_no_index_finds_is_looked_for_in_parts_and_no_deed_is_done_on_a_par
                 SELECT kind, 'many-' || n, owner, 'delivered', 1, workflow, machine, instance, 1, created_at + n, updated_at, '{}', touched_at
                 FROM resources, each WHERE kind = 'orders'";
     until("they are there", async || database.execute(many, []).ok().map(|count| json!(count))).await;
+    // Of another kind, and older than all of them.
+    let other = "INSERT INTO resources (kind, id, owner, state, version, workflow, machine, instance, finished, created_at, updated_at, data, touched_at)
+                 SELECT 'repairs', 'repair-old', owner, state, 1, workflow, machine, instance, finished, created_at - 1, updated_at, '{}', touched_at
+                 FROM resources WHERE id = ?1";
+    until("it is there", async || database.execute(other, [&id]).ok().map(|count| json!(count))).await;
     drop(database);
 
     let operator = staff(&app, "olga", &[Role::Operator]).await;
@@ -70,6 +75,9 @@ async fn what_no_index_finds_is_looked_for_in_parts_and_no_deed_is_done_on_a_par
     assert_eq!((texts(&rest["items"], "id"), &rest["nextCursor"]), (vec![id.clone()], &json!(null)));
     let whole = operator.get(&format!("/operator/instances?text={id}")).await.body;
     assert_eq!((texts(&whole["items"], "id"), &whole["nextCursor"]), (vec![id.clone()], &json!(null)), "an index has whole ids");
+    let of_another_kind = operator.get("/operator/instances?text=repair-old").await.body;
+    let found = (texts(&of_another_kind["items"], "id"), &of_another_kind["nextCursor"]);
+    assert_eq!(found, (vec!["repair-old".to_owned()], &json!(null)), "only kinds that have it are looked at");
     let count = operator.get(&format!("/operator/instances/counts?text={part}")).await.body;
     assert_eq!(count, json!({"count": 0, "more": true}));
 

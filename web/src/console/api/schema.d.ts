@@ -1242,7 +1242,7 @@ export interface components {
         };
         /** @description What a field holds at some time. */
         FieldValue: {
-            /** @description `absent`: it is not there; `value`; `hidden`: something private; `left_out`: something that was too large to keep. */
+            /** @description `absent`: it is not there; `value`; `hidden`: something private; `left_out`: something private or too large to keep. */
             is: string;
             /** @description The value, if there is one to show. */
             value: unknown;
@@ -4478,7 +4478,10 @@ export interface operations {
     upload_component: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The text of its `.sig` file, where only signed files are taken */
+                "X-Signature"?: string;
+            };
             path: {
                 /** @description From the list */
                 name: string;

@@ -7,7 +7,7 @@ const LETTERS = 80
 const WORDS: Readonly<Record<string, string>> = {
   absent: 'not there any more',
   hidden: '[hidden]',
-  left_out: '[too large to keep]',
+  left_out: '[not kept]',
 }
 
 /** In a line, and as a whole. */

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { keepAddress, lastAddress } from '../router'
 import * as session from './session'
 import { tokenOf } from './testing/token'
 
@@ -44,6 +45,20 @@ describe('a session of staff', () => {
     expect(session.hasExpired()).toBe(false)
   })
 })
+
+it.each([session.end, session.expire])(
+  'addresses that links lead back to are the next person’s only if they are the same',
+  (over) => {
+    session.begin({ token: 't', user: ADA })
+    keepAddress('/orders', new URLSearchParams({ customer: 'bob' }))
+    over()
+    session.begin({ token: 'u', user: ADA })
+    expect(lastAddress('/orders')).toBe('/orders?customer=bob')
+    over()
+    session.begin({ token: 'v', user: { ...ADA, id: 'u2' } })
+    expect(lastAddress('/orders')).toBe('/orders')
+  },
+)
 
 describe('a token', () => {
   it('tells roles that are known, and when it ends', () => {

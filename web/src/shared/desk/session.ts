@@ -3,6 +3,7 @@
  * reads. What the token says of its bearer (roles, when it ends) decides what is shown; what is allowed is decided by the host.
  */
 import { useSyncExternalStore } from 'react'
+import { forgetAddresses } from '../router'
 import { wantedPage } from '../wanted'
 
 export const ROLES = ['support', 'catalogue', 'finance', 'operator', 'designer', 'admin'] as const
@@ -46,6 +47,8 @@ const KEPT = 'desk-session'
 
 let current: Session | null = load()
 let isExpired = false
+/** Whose the addresses are that links lead back to: those of whoever was signed in last. */
+let last = current?.user.id
 const listeners = new Set<() => void>()
 
 function change(next: Session | null) {
@@ -65,6 +68,8 @@ export function get(): Session | null {
 
 export function begin(session: Session) {
   isExpired = false
+  if (session.user.id !== last) forgetAddresses()
+  last = session.user.id
   change(session)
 }
 

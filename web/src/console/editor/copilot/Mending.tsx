@@ -1,7 +1,7 @@
 /** What is wrong, what that means, and what can be done about it. */
 import { useEffect, useRef, useState } from 'react'
 import { explainProblem } from '../../copilot/explain.ts'
-import { mend } from '../../copilot/mend.ts'
+import { type Mended, mend } from '../../copilot/mend.ts'
 import { useModel, useShown } from '../documents.ts'
 import { useFixes } from '../Fixes.tsx'
 import { whyNot } from '../fixes.ts'
@@ -63,9 +63,12 @@ function All({ onOffer }: { onOffer: (offer: Offer) => void }) {
   }, [])
   const run = async () => {
     setSaid('Each fix is tried…')
-    const mended = await mend(model, problems, judgeBy(by, over.current.signal))
-    if (mended === null) return
-    const { steps, left } = mended
+    const { signal } = over.current
+    const mended = await mend(model, problems, judgeBy(by, signal))
+    if (mended) offer(mended)
+    else if (!signal.aborted) setSaid('The host has stopped answering.')
+  }
+  const offer = ({ text: to, steps, left }: Mended) => {
     setSaid(steps.length === 0 ? 'Each of them is a choice: see below.' : '')
     if (steps.length === 0) return
     onOffer({
@@ -73,7 +76,7 @@ function All({ onOffer }: { onOffer: (offer: Offer) => void }) {
       why: steps.map(({ problem, fix }) => `${fix}: ${problem.message}`).join('\n'),
       left: left.length > 0 ? [`${left.length} ${left.length === 1 ? 'problem is' : 'problems are'} left to you.`] : [],
       from: text,
-      to: mended.text,
+      to,
     })
   }
   return (
