@@ -74,7 +74,7 @@ async function offer(keys: Keys, { id, name }: { id: string; name: string }) {
   await keys.press(page.getByRole('button', { name: 'Create product' }))
   await expect(page.getByRole('heading', { name, level: 1 })).toBeFocused()
   await keys.press(page.getByRole('link', { name: '0 units' }))
-  await expect(page.getByRole('heading', { name: `Stock of ${id}` })).toBeFocused()
+  await expect(page.getByRole('heading', { name: `Stock of ${name}` })).toBeFocused()
   await keys.type(page.getByLabel('Units'), '5')
   await keys.type(page.getByLabel('Note'), 'The first delivery')
   await page.keyboard.press('Enter')
