@@ -183,9 +183,13 @@ fn is_beside(pointer: &str) -> bool {
 fn is_secret(pointer: &str) -> bool {
     let steps = pointer.split('/').skip(1);
     if is_beside(pointer) {
-        return steps
-            .map(str::to_ascii_lowercase)
-            .any(|step| SETTINGS.iter().any(|word| step.ends_with(word)) || step.ends_with("headers") || step.ends_with("secrets"));
+        let steps: Vec<String> = steps.map(str::to_ascii_lowercase).collect();
+        // Where a secret goes is shown beside the modules as it is in them.
+        let is_service = |at: usize| steps.get(at + 2).is_some_and(|step| step == "services");
+        let hides = |(at, step): (usize, &String)| {
+            SETTINGS.iter().any(|word| step.ends_with(word)) || step.ends_with("headers") || (step.ends_with("secrets") && !is_service(at))
+        };
+        return steps.iter().enumerate().any(hides);
     }
     let steps: Vec<&str> = steps.collect();
     let is_setting = |pair: &[&str]| matches!(pair[0], "config" | "stock") && SETTINGS.contains(&pair[1]);
