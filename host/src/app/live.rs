@@ -25,7 +25,7 @@ struct Serving {
 
 /// Exchanges it.
 pub(super) struct Switch {
-    plan: RwLock<Arc<Plan>>,
+    plan: Arc<RwLock<Arc<Plan>>>,
     /// Nothing before the process serves, and after it.
     serving: Mutex<Option<Serving>>,
 }
@@ -33,7 +33,12 @@ pub(super) struct Switch {
 impl Switch {
     /// Of a process that begins with this plan.
     pub(super) fn new(plan: Arc<Plan>) -> Arc<Self> {
-        Arc::new(Self { plan: RwLock::new(plan), serving: Mutex::default() })
+        Arc::new(Self { plan: Arc::new(RwLock::new(plan)), serving: Mutex::default() })
+    }
+
+    /// What the process runs, now and later.
+    pub(super) fn plans(&self) -> Arc<RwLock<Arc<Plan>>> {
+        Arc::clone(&self.plan)
     }
 
     /// What the process runs.
@@ -92,6 +97,6 @@ impl Switch {
     }
 }
 
-fn not_serving() -> anyhow::Error {
+pub(super) fn not_serving() -> anyhow::Error {
     anyhow::anyhow!("the process does not serve now")
 }
