@@ -154,8 +154,8 @@ pub fn environment(folder: &Path, variables: &[(&str, &str)]) -> Environment {
         ("RATE_LIMIT_BURST", "100000"),
         ("PAYMENT_RETRY_AFTER", "200ms"),
         ("SHIPPING_RETRY_AFTER", "200ms"),
-        // Many apps are in this one process: each place takes address space.
-        ("MAX_CONCURRENT_RUNS", "64"),
+        // A hundred apps are in this one process, and each place takes some 8 GiB of its address space.
+        ("MAX_CONCURRENT_RUNS", "32"),
     ];
     standard.into_iter().chain(variables.iter().copied()).fold(Environment::default(), |env, (name, value)| env.with(name, value))
 }
