@@ -18,10 +18,10 @@ use millrace::shutdown::Stop;
 use serde_json::{Map, json};
 
 #[path = "../tests/runtime/fixtures.rs"]
-#[expect(dead_code, clippy::expect_used, reason = "shared with the tests, which use more of it")]
+#[expect(unused_imports, clippy::expect_used, reason = "shared with the tests, which use more of it")]
 mod fixtures;
 #[path = "../tests/handmade/mod.rs"]
-#[expect(dead_code, reason = "tests use more of it")]
+#[expect(clippy::expect_used, reason = "shared with the tests, which use more of it")]
 mod handmade;
 
 #[tokio::main]
