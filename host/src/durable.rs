@@ -18,6 +18,14 @@ pub enum Sync {
     No,
 }
 
+/// The name of the file that belongs to another one and has this at the end of its name: `shop.db-wal` of `shop.db`.
+#[must_use]
+pub fn beside(file: &Path, ending: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
 /// Writes `content`, one part after the other, as the file `path`, in the place of what is there. Nobody but this user may read it. Two
 /// may write the same file at once: each writes a part of its own, and the last one counts.
 ///

@@ -16,7 +16,7 @@ use super::loader::Found;
 use super::sandbox::Terms;
 use super::signature::SIGNATURE_ENDING;
 use super::slot::{Candidate, Slot, Version};
-use super::source::{off_thread, with_ending};
+use super::source::off_thread;
 use super::tape::{Deck, Tape};
 use super::{ActiveVersion, ComponentSettings, Job, Recording, Refusal, Report, Said, Source, Verdict};
 use crate::durable;
@@ -67,12 +67,11 @@ impl Runtime {
         // In the line of those that were attempted before, which leaves places to those that count.
         let _place = self.place(component, true).await;
         let began = Instant::now();
-        let terms = terms(&slot, &version, &job);
         // It finds an empty state, unless the tape has one, and what it writes is seen by nobody.
         let empty: Arc<dyn KvSource> = Arc::new(GivenKv::default());
         let own = own_of_attempt(&slot, &version, (&job.kind, &job.instance_id), &empty);
         let granted = Arc::new(Granted { secrets: slot.granted.secrets.clone(), ..Granted::default() });
-        let terms = Terms { granted, own, deck: tape.map(Deck::playing), ..terms };
+        let terms = Terms { granted, deck: tape.map(Deck::playing), ..terms(&slot, &version, &job, own) };
         let job = guest_job(&self.clock, job, slot.config_for(step_config));
         let (report, _) = attempt(&self.sandbox, &version, terms, &job, began).await;
         Ok(report.map(|answer| answer.unwrap_or_else(Verdict::Transient)))
@@ -140,7 +139,7 @@ impl Runtime {
             let place = source.canonicalize().unwrap_or_else(|_| source.clone());
             // Before the file, which is looked at as soon as it is there. It is looked for beside the link.
             if let Some(text) = signature {
-                let beside = with_ending(&source, SIGNATURE_ENDING);
+                let beside = durable::beside(&source, SIGNATURE_ENDING);
                 let beside = beside.canonicalize().unwrap_or(beside);
                 durable::write(&beside, &[text.as_bytes()], durable::Sync::Yes)
                     .with_context(|| format!("cannot write '{}'", beside.display()))?;

@@ -19,7 +19,7 @@ use super::kv::KvSource;
 use super::loader::{Found, Loader};
 use super::outgoing::Outgoing;
 use super::places::{Crowd, Places, Taken};
-use super::sandbox::{Sandbox, Terms};
+use super::sandbox::Sandbox;
 use super::slot::{Candidate, Slot, Version};
 use super::text::short;
 use super::{ActiveVersion, Compilation, ComponentSettings, InProcess, Job, Refusal, Report, Settings, Source, SwapEvent, Verdict};
@@ -174,7 +174,7 @@ impl Runtime {
             return unserved(called, Verdict::Transient(without_version(&slot)));
         };
         let own = own_of_attempt(&slot, &version, (&job.kind, &job.instance_id), &self.kv);
-        let terms = Terms { own, ..terms(&slot, &version, &job) };
+        let terms = terms(&slot, &version, &job, own);
         let job = guest_job(&self.clock, job, slot.config_for(step_config));
         let (report, _) = attempt(&self.sandbox, &version, terms, &job, called).await;
         let digest = short(&version.digest);

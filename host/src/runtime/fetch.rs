@@ -11,7 +11,8 @@ use super::registry::Layers;
 use super::settings::{Artifact, ComponentSettings, Source};
 use super::shipped::{CODE_EXTENSION, Vouched, vouched};
 use super::signature::{MAX_SIGNATURE_BYTES, SIGNATURE_ENDING};
-use super::source::{off_thread, read_beside, with_ending};
+use super::source::{off_thread, read_beside};
+use crate::durable::beside;
 
 type Kept = Option<Arc<CodeCache>>;
 
@@ -20,7 +21,7 @@ type Kept = Option<Arc<CodeCache>>;
 /// # Errors
 /// It cannot be read, as a clause that goes on after the component's name.
 pub(super) async fn signature(file: &Path) -> Result<Option<String>, String> {
-    let read = read_beside(with_ending(file, SIGNATURE_ENDING), MAX_SIGNATURE_BYTES as u64).await;
+    let read = read_beside(beside(file, SIGNATURE_ENDING), MAX_SIGNATURE_BYTES as u64).await;
     let bytes = read.map_err(|reason| format!("has a `{SIGNATURE_ENDING}` file that {reason}"))?;
     // What is no text is no signature, and is told to be none.
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))

@@ -61,7 +61,7 @@ pub use engine::MAX_RUNS;
 pub use exchange::Arranged;
 pub use guest_log::Line;
 pub use inspect::Contract;
-pub use kv::{GivenKv, KvChange, KvGrant, KvOp, KvOwner, KvSource};
+pub use kv::{GivenKv, KV_ENTRY_BYTES, KvChange, KvGrant, KvOp, KvOwner, KvSource};
 pub use places::Crowd;
 pub use published::Published;
 pub use recording::{Recording, Said};
@@ -73,6 +73,7 @@ pub use settings::{
 pub use shipped::CODE_EXTENSION;
 pub use signature::{MAX_SIGNATURE_BYTES, PublicKey, SIGNATURE_ENDING, SecretKey, signed_by};
 pub use slot::{Candidate, Refusal};
+pub use source::digest;
 pub use tape::Tape;
 pub use workbench::{Examined, Tried, Workbench};
 

@@ -9,7 +9,7 @@ use super::attempt::{guest_job, own_of_question, report, terms, unserved};
 use super::bindings::{Effect, Failure};
 use super::components::{Place, Runtime, not_configured};
 use super::contract::ReversiblePre;
-use super::sandbox::{AskStatus, Call, Terms, Undo};
+use super::sandbox::{AskStatus, Call, Undo};
 use super::text::{MAX_REASON_BYTES, short, tamed};
 use super::{Job, Limits, Report, Status};
 
@@ -73,7 +73,7 @@ impl Runtime {
             );
         };
         let own = own_of_question(slot, &version, (&job.kind, &job.instance_id), &self.kv);
-        let terms = Terms { own, ..terms(slot, &version, &job) };
+        let terms = terms(slot, &version, &job, own);
         let job = guest_job(&self.clock, job, slot.config_for(step_config));
         let ran = self.sandbox.call(&call(pre), terms, &job).await;
         let (report, _) = report(ran, &version, called);

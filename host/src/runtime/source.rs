@@ -112,7 +112,8 @@ pub(super) async fn read_whole(path: &Path, clock: &Clock) -> Result<Whole, Unre
 }
 
 /// SHA-256 in hex.
-pub(super) fn digest(bytes: &[u8]) -> String {
+#[must_use]
+pub fn digest(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
         // Writing to a string cannot fail.
@@ -136,13 +137,6 @@ pub(super) async fn read_beside(path: PathBuf, most: u64) -> Result<Option<bytes
         Err(unreadable) if unreadable.missing => Ok(None),
         Err(unreadable) => Err(unreadable.reason),
     }
-}
-
-/// The path with more at its end.
-pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let mut path = path.as_os_str().to_owned();
-    path.push(ending);
-    path.into()
 }
 
 fn read_once(path: &Path, most: u64) -> Result<(Vec<u8>, Stamp), Unreadable> {

@@ -21,7 +21,8 @@ use tokio::sync::Notify;
 use super::components::Runtime;
 use super::settings::Source;
 use super::signature::SIGNATURE_ENDING;
-use super::source::{Stamp, with_ending};
+use super::source::Stamp;
+use crate::durable::beside;
 use crate::shutdown::Stop;
 
 /// Changes within this time are one.
@@ -116,7 +117,7 @@ struct Watching {
 type Stamps = [Option<Stamp>; 2];
 
 fn stamps(source: &Source) -> Stamps {
-    source.file().map(|file| [Stamp::of(file), Stamp::of(&with_ending(file, SIGNATURE_ENDING))]).unwrap_or_default()
+    source.file().map(|file| [Stamp::of(file), Stamp::of(&beside(file, SIGNATURE_ENDING))]).unwrap_or_default()
 }
 
 /// When a file is looked at again though it has not changed.

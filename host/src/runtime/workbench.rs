@@ -107,7 +107,7 @@ impl Workbench {
         let version = self.slot.serving().context("no file was found good")?;
         let kv: Arc<dyn KvSource> = Arc::new(kv);
         let own = own_of_attempt(&self.slot, &version, (&job.kind, &job.instance_id), &kv);
-        let terms = Terms { keeps_lines: true, own, ..terms(&self.slot, &version, &job) };
+        let terms = Terms { keeps_lines: true, ..terms(&self.slot, &version, &job, own) };
         let job = guest_job(&self.clock, job, self.slot.config_for(step_config));
         let (report, lines) = attempt(&self.sandbox, &version, terms, &job, Instant::now()).await;
         Ok(Tried { report: report.map(|answer| answer.unwrap_or_else(Verdict::Transient)), lines })

@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow, bail, ensure};
 use similar::TextDiff;
 
 use super::check::nobody;
-use super::keys::{beside, signature_of};
+use super::keys::signature_of;
 use super::new::name;
 use super::subject::{Subject, read};
 use crate::commands::one_worker;
@@ -17,7 +17,7 @@ use crate::commands::printed::printing;
 use crate::config::insertion::{Between, Inserted, NewComponent, insert};
 use crate::config::report::{Code, Problem, Severity};
 use crate::config::{self, Checked, Environment};
-use crate::durable;
+use crate::durable::{self, beside};
 use crate::runtime::{ActiveVersion, MAX_COMPONENT_BYTES, SIGNATURE_ENDING};
 
 /// `millrace add`.

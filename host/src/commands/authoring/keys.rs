@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow, ensure};
-use sha2::{Digest as _, Sha256};
 
 use super::subject::read;
 use crate::commands::printed::printing;
-use crate::durable;
-use crate::runtime::{MAX_SIGNATURE_BYTES, PublicKey, SIGNATURE_ENDING, SecretKey, signed_by};
+use crate::durable::{self, beside};
+use crate::runtime::{MAX_SIGNATURE_BYTES, PublicKey, SIGNATURE_ENDING, SecretKey, digest, signed_by};
 
 /// `millrace keygen`.
 #[derive(Debug, clap::Args)]
@@ -140,14 +139,7 @@ pub(in crate::commands) fn signature_of(file: &Path) -> anyhow::Result<Option<St
     read("the signature", &path).map(Some)
 }
 
-/// The name of a file with more at its end.
-pub(super) fn beside(file: &Path, ending: &str) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
-}
-
 fn digest_of(file: &Path) -> anyhow::Result<String> {
     let bytes = fs::read(file).with_context(|| format!("cannot read '{}'", file.display()))?;
-    Ok(Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(digest(&bytes))
 }

@@ -16,6 +16,7 @@ use tower_http::services::ServeFile;
 
 use super::LARGEST;
 use super::versions::Version;
+use crate::durable;
 
 /// Bytes of everything that was compressed here.
 const CAPACITY: u64 = 16 << 20;
@@ -171,11 +172,10 @@ async fn compress(file: &Path, coding: Coding) -> Result<Option<Bytes>, axum::Er
 /// What the build has left beside the file, smaller than what can be compressed while a client waits. It has to be a file of its own, and
 /// of this version.
 async fn twin(file: &Path, extension: &str) -> Option<PathBuf> {
-    let mut twin = file.as_os_str().to_owned();
-    twin.push(extension);
+    let twin = durable::beside(file, extension);
     let (own, found) = (tokio::fs::metadata(file).await.ok()?, tokio::fs::symlink_metadata(&twin).await.ok()?);
     let is_current = matches!((own.modified(), found.modified()), (Ok(own), Ok(found)) if found >= own);
-    (found.is_file() && is_current).then(|| twin.into())
+    (found.is_file() && is_current).then_some(twin)
 }
 
 #[cfg(test)]

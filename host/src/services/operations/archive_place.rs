@@ -25,9 +25,7 @@ pub(super) struct ArchivePlace {
 impl ArchivePlace {
     /// The archive in `folder` of a database with this file.
     pub(super) fn new(folder: &Path, database: &Path) -> Self {
-        let mut note = database.as_os_str().to_owned();
-        note.push(".archive");
-        Self { folder: folder.to_owned(), note: note.into(), apart }
+        Self { folder: folder.to_owned(), note: durable::beside(database, ".archive"), apart }
     }
 
     /// Makes the folder if it is not there.

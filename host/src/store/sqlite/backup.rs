@@ -12,10 +12,10 @@ use rustix::process::{Resource, getrlimit};
 
 use super::super::StoreError;
 use super::check;
-use super::connection::{self, OpenError, beside};
+use super::connection::{self, OpenError};
 use super::lock::{DatabaseLock, OTHERS, private};
 use super::mark::Content;
-use crate::durable;
+use crate::durable::{self, beside};
 
 /// Copies what `source` sees to `path`, which must not exist; a copy that failed is removed.
 pub(super) fn copy(source: &Connection, path: &Path) -> Result<(), StoreError> {

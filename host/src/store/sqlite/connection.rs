@@ -7,6 +7,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
 use super::super::Space;
+use crate::durable::beside;
 
 /// Older versions can corrupt a database when its write-ahead log is reset (fixed in 3.51.3).
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -233,13 +234,6 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
 /// Brings the tables to this program's version.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     MIGRATIONS.to_latest(connection).map_err(|cause| OpenError::Migration { path: path.to_owned(), cause })
-}
-
-/// The file that belongs to `database` and has this suffix.
-pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 /// Opens a connection that writes beside the process that has the database, which must be there and up to date.

@@ -5,7 +5,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::connection::{OpenError, beside};
+use super::connection::OpenError;
+use crate::durable::beside;
 
 /// What others than the owner and the group may do with a file: nothing.
 pub(super) const OTHERS: u32 = 0o007;

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use super::connection::{self, OpenError, beside};
+use super::connection::{self, OpenError};
 use super::lock::private;
+use crate::durable::beside;
 
 /// The whole file, so that each note replaces the one before in one write.
 const BYTES: usize = 256;

@@ -12,6 +12,7 @@ use super::mark::{Content, Left, Mark};
 use super::users;
 use super::writer::{self, Failure, Opened, Tail};
 use crate::clock::Clock;
+use crate::durable::beside;
 
 /// Opens or makes the database `path`. What is not as it was left is refused, with its files as they are.
 pub(super) fn open(path: &Path, clock: &Clock) -> Result<Opened, OpenError> {
@@ -46,7 +47,7 @@ pub(super) fn open(path: &Path, clock: &Clock) -> Result<Opened, OpenError> {
 
 /// A copy that has not taken its place, where no database is, is what a broken off restore leaves.
 fn check_restored(path: &Path) -> Result<(), OpenError> {
-    let restored = connection::beside(path, ".restored");
+    let restored = beside(path, ".restored");
     if path.exists() || !restored.exists() {
         return Ok(());
     }
