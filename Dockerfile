@@ -3,7 +3,7 @@
 # Millrace with its components and web pages: one image, whose config decides what a container is.
 #
 # Artifacts that were built outside take the place of the stages that build them:
-#   docker build --build-context artifacts=<folder with bin/millrace, components/*.wasm and web/> .
+#   docker build --build-context artifacts=<folder with bin/millrace, components/*.wasm, web/ and certs/> .
 
 FROM node:22-bookworm-slim AS web
 WORKDIR /src/web
@@ -29,11 +29,13 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     MILLRACE_COMMIT=$MILLRACE_COMMIT cargo xtask build --release \
     && mkdir -p /out/bin /out/components \
     && cp target/release/millrace /out/bin/ \
-    && cp target/components/*.wasm /out/components/
+    && cp target/components/*.wasm /out/components/ \
+    && cp --dereference /etc/ssl/certs/ca-certificates.crt /out/
 
 FROM scratch AS artifacts
 COPY --from=build /out/bin /bin
 COPY --from=build /out/components /components
+COPY --from=build /out/ca-certificates.crt /certs/
 COPY --from=web /src/web/dist /web
 
 FROM debian:bookworm-slim AS runtime
@@ -43,6 +45,8 @@ RUN groupadd --gid 10001 millrace \
 COPY --from=artifacts /bin/millrace /usr/local/bin/millrace
 COPY --from=artifacts /components /app/components
 COPY --from=artifacts /web /app/web
+# Whom registries of components are believed by; the base has none.
+COPY --from=artifacts /certs /etc/ssl/certs
 COPY configs /app/configs
 COPY seed /app/seed
 ENV LISTEN=0.0.0.0:8080 \

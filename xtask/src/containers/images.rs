@@ -124,7 +124,7 @@ fn artifacts(folder: &Path, profile: build::Profile) -> anyhow::Result<PathBuf> 
     if artifacts.exists() {
         fs::remove_dir_all(&artifacts).with_context(|| format!("cannot remove {}", artifacts.display()))?;
     }
-    for part in ["bin", "components", "web"] {
+    for part in ["bin", "components", "web", "certs"] {
         fs::create_dir_all(artifacts.join(part)).with_context(|| format!("cannot make {}", artifacts.display()))?;
     }
     // Without what only a debugger reads, which is most of it.
@@ -132,6 +132,10 @@ fn artifacts(folder: &Path, profile: build::Profile) -> anyhow::Result<PathBuf> 
     for component in build::names_of_components()? {
         let file = format!("{component}.wasm");
         fs::copy(workspace::installed_components().join(&file), artifacts.join("components").join(&file))?;
+    }
+    let authorities = Path::new("/etc/ssl/certs/ca-certificates.crt");
+    if authorities.exists() {
+        fs::copy(authorities, artifacts.join("certs/ca-certificates.crt"))?;
     }
     let pages = workspace::root().join("web/dist");
     if succeeds(Command::new("test").arg("-d").arg(&pages)) {

@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use reqwest::{Method, RequestBuilder, StatusCode, header};
 use serde_json::Value;
 
+use crate::commands::http_client;
 use crate::services::error::NO_SUCH_PATH;
 
 /// For a whole answer.
@@ -22,7 +23,7 @@ impl Client {
     /// Of the API at `url`.
     pub(super) fn new(url: &str, token: Option<String>) -> anyhow::Result<Self> {
         // It is a process of the same installation, whatever proxy the environment names.
-        let http = reqwest::Client::builder().no_proxy().timeout(LIMIT).build()?;
+        let http = http_client(LIMIT)?;
         Ok(Self { http, base: url.trim_end_matches('/').to_owned(), token })
     }
 

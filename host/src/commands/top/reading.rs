@@ -10,6 +10,7 @@ use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 
 use super::address;
+use crate::commands::http_client;
 
 /// The metric that every process has; what comes before its name is the prefix of all.
 const MARK: &str = "_config_info";
@@ -57,7 +58,7 @@ impl Reader {
     /// One is no address of a process, or the token is none.
     pub fn new(urls: &[String], token: Option<&str>, limit: Duration) -> anyhow::Result<Self> {
         // The processes themselves, whatever proxy the environment names.
-        let client = reqwest::Client::builder().no_proxy().timeout(limit).build()?;
+        let client = http_client(limit)?;
         let urls = urls.iter().map(|url| address::base(url)).collect::<anyhow::Result<_>>()?;
         Ok(Self { client, limit, urls, token: token.map(bearer).transpose()? })
     }

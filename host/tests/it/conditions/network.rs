@@ -82,6 +82,25 @@ async fn spans_go_through_the_proxy_of_the_environment_unless_no_proxy_names_the
     assert!(asked.starts_with("POST /v1/traces "), "{asked}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_without_certificates_of_authorities_asks_and_exports_over_plain_http() {
+    let home = Home::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let collector = format!("http://{}", listener.local_addr().unwrap());
+    let nothing = home.path().join("no-certificates").to_str().unwrap().to_owned();
+    let without = [("SSL_CERT_FILE", nothing.as_str()), ("SSL_CERT_DIR", nothing.as_str())];
+    let gateway = exporting(&home, &[without.as_slice(), &[("OTEL_EXPORTER_OTLP_ENDPOINT", collector.as_str())]].concat()).await;
+    let asked = first_request(&listener).await;
+    assert!(asked.starts_with("POST /v1/traces "), "{asked}");
+
+    let run = |arguments: &[&str]| Command::new(env!("CARGO_BIN_EXE_millrace")).args(arguments).envs(without).output().unwrap();
+    let probed = run(&["probe", &format!("{}/healthz", gateway.client.base())]);
+    assert!(probed.status.success() || String::from_utf8_lossy(&probed.stderr).contains(" answers "), "{probed:?}");
+    let shown = run(&["top", "--once", "--interval", "0.2", gateway.client.base()]);
+    let page = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.status.success() && !page.contains("no answer"), "{page}");
+}
+
 #[test]
 fn a_granted_service_outside_is_called_directly_and_validate_says_so() {
     let home = Home::new();
