@@ -4,13 +4,13 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 
 use futures::future::BoxFuture;
 use parking_lot::RwLock;
 use rustix::fs::{Access, access};
 
-use super::live::{Switch, not_serving};
+use super::live::Switch;
 use crate::config::{self, Environment};
 use crate::durable;
 use crate::plan::Plan;
@@ -24,10 +24,7 @@ pub(super) struct ConfigFile {
     /// As it is: what runs is made with it.
     environment: Environment,
     runs: RwLock<Option<Arc<Runs>>>,
-    /// What the process runs.
-    plan: Arc<RwLock<Arc<Plan>>>,
-    /// What answers has this in it, so neither keeps the other when the process has ended in whatever way.
-    switch: Weak<Switch>,
+    switch: Arc<Switch>,
 }
 
 /// The text that the process runs.
@@ -46,13 +43,12 @@ impl Runs {
 
 impl ConfigFile {
     /// That of the process that `switch` is of, as it is now.
-    pub(super) fn of(switch: &Arc<Switch>, environment: Environment) -> Arc<dyn Configs> {
+    pub(super) fn of(switch: Arc<Switch>, environment: Environment) -> Arc<dyn Configs> {
         let path = switch.plan().source.clone();
         let started = fs::read_to_string(&path).ok().map(Runs::of);
         let (named, secret) = config::changes::variables(started.as_ref().map_or("", |runs| runs.text.as_str()), &environment);
         let shown = environment.without_secrets(&named, &secret);
-        let (plan, switch) = (switch.plans(), Arc::downgrade(switch));
-        Arc::new(Self { path, shown, environment, runs: RwLock::new(started), plan, switch })
+        Arc::new(Self { path, shown, environment, runs: RwLock::new(started), switch })
     }
 
     fn folder(&self) -> &Path {
@@ -125,7 +121,7 @@ impl Configs for ConfigFile {
     }
 
     fn running(&self) -> Arc<Plan> {
-        Arc::clone(&self.plan.read())
+        self.switch.plan()
     }
 
     fn running_digest(&self) -> Option<String> {
@@ -158,8 +154,7 @@ impl Configs for ConfigFile {
     }
 
     fn prepare(&self, plan: Plan) -> BoxFuture<'static, anyhow::Result<TakeOver>> {
-        let switch = self.switch.upgrade();
-        Box::pin(async move { switch.ok_or_else(not_serving)?.prepare(plan).await })
+        Box::pin(Arc::clone(&self.switch).prepare(plan))
     }
 
     fn take<'a>(&'a self, text: &'a str, TakeOver { record, put }: TakeOver) -> BoxFuture<'a, anyhow::Result<()>> {

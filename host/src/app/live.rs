@@ -25,7 +25,7 @@ struct Serving {
 
 /// Exchanges it.
 pub(super) struct Switch {
-    plan: Arc<RwLock<Arc<Plan>>>,
+    plan: RwLock<Arc<Plan>>,
     /// Nothing before the process serves, and after it.
     serving: Mutex<Option<Serving>>,
 }
@@ -33,12 +33,7 @@ pub(super) struct Switch {
 impl Switch {
     /// Of a process that begins with this plan.
     pub(super) fn new(plan: Arc<Plan>) -> Arc<Self> {
-        Arc::new(Self { plan: Arc::new(RwLock::new(plan)), serving: Mutex::default() })
-    }
-
-    /// What the process runs, now and later.
-    pub(super) fn plans(&self) -> Arc<RwLock<Arc<Plan>>> {
-        Arc::clone(&self.plan)
+        Arc::new(Self { plan: RwLock::new(plan), serving: Mutex::default() })
     }
 
     /// What the process runs.
@@ -97,6 +92,6 @@ impl Switch {
     }
 }
 
-pub(super) fn not_serving() -> anyhow::Error {
+fn not_serving() -> anyhow::Error {
     anyhow::anyhow!("the process does not serve now")
 }

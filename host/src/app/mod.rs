@@ -230,6 +230,7 @@ impl App {
         {
             tracing::warn!("the database was not closed in time; nothing is lost, the next start reads its log");
         }
+        self.metrics.end();
         served
     }
 
@@ -296,7 +297,7 @@ fn desk(plan: &Plan, core: Option<&Core>, switch: &Arc<Switch>, surroundings: &S
     let history = History::new(configs::history_folder(plan));
     let audit = core.map(|core| Arc::clone(&core.store.audit));
     let keeping = Keeping::new(history, audit, surroundings.compiler.clone(), surroundings.clock.clone());
-    let desk = ConfigDesk::new(configs::ConfigFile::of(switch, surroundings.environment.clone()), stranded, keeping);
+    let desk = ConfigDesk::new(configs::ConfigFile::of(Arc::clone(switch), surroundings.environment.clone()), stranded, keeping);
     health::register_config(health, &desk);
     desk
 }

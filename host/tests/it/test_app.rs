@@ -10,8 +10,9 @@ use millrace::plan::access::Role;
 use millrace::runtime::Runtime;
 use millrace::shutdown::Stop;
 use millrace::store::Store;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
-use crate::client::Client;
+use crate::client::{Client, PATIENCE};
 
 /// Secret of every test.
 pub const SECRET: &str = "a secret of the tests, long enough for HS256";
@@ -136,6 +137,12 @@ impl TestApp {
 impl Drop for TestApp {
     fn drop(&mut self) {
         self.stop.request();
+        // What is dropped with its runtime, before it has ended, keeps its engine and its database as long as this process lives.
+        let Some(running) = self.running.take() else { return };
+        let handle = Handle::current();
+        if handle.runtime_flavor() == RuntimeFlavor::MultiThread && !std::thread::panicking() {
+            let _ = tokio::task::block_in_place(|| handle.block_on(tokio::time::timeout(PATIENCE, running)));
+        }
     }
 }
 
@@ -154,8 +161,8 @@ pub fn environment(folder: &Path, variables: &[(&str, &str)]) -> Environment {
         ("RATE_LIMIT_BURST", "100000"),
         ("PAYMENT_RETRY_AFTER", "200ms"),
         ("SHIPPING_RETRY_AFTER", "200ms"),
-        // A hundred apps are in this one process, and each place takes some 8 GiB of its address space.
-        ("MAX_CONCURRENT_RUNS", "32"),
+        // Many apps are in this one process: each place takes address space.
+        ("MAX_CONCURRENT_RUNS", "64"),
     ];
     standard.into_iter().chain(variables.iter().copied()).fold(Environment::default(), |env, (name, value)| env.with(name, value))
 }

@@ -93,6 +93,11 @@ impl Metrics {
         self.inner.hooks.write().push(Arc::new(move || Box::pin(hook())));
     }
 
+    /// Calls no hook any more. Hooks have the parts that they read, and these have the metrics: without this none of them is ever freed.
+    pub fn end(&self) {
+        self.inner.hooks.write().clear();
+    }
+
     /// Everything as it is now, in Prometheus's text format.
     ///
     /// # Errors
