@@ -79,15 +79,24 @@ async fn orders_wait_for_their_config(before: &str, after: &str, named: &str) {
     process.kill();
 
     let process = start(&home, &config).await;
-    let customer = process.client.login("ada").await;
-    for id in &placed {
-        let ended = customer.wait_for("orders", id, &["delivered", "cancelled", "failed"]).await;
-        assert_eq!(ended["state"], "delivered", "{ended:#}");
+    for ended in delivered(&process, &placed).await {
         let transitions: Vec<&str> = ended["history"].as_array().unwrap().iter().map(|row| row["transition"].as_str().unwrap()).collect();
         assert!(!transitions.contains(&"payment_declined"), "{transitions:?}");
     }
     let found = health(&process).await;
     assert!(found["checks"].get("order-processing").is_none(), "{found:#}");
+}
+
+/// Each of these orders, once it has ended: it is delivered.
+async fn delivered(process: &Process, placed: &[String]) -> Vec<Value> {
+    let customer = process.client.login("ada").await;
+    let mut orders = Vec::new();
+    for id in placed {
+        let ended = customer.wait_for("orders", id, &["delivered", "cancelled", "failed"]).await;
+        assert_eq!(ended["state"], "delivered", "{ended:#}");
+        orders.push(ended);
+    }
+    orders
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,11 +139,7 @@ async fn orders_that_are_kept_under_another_name_wait_for_the_name_they_know() {
     process.kill();
 
     let process = start(&home, &config).await;
-    let customer = process.client.login("ada").await;
-    for id in &placed {
-        let ended = customer.wait_for("orders", id, &["delivered", "cancelled", "failed"]).await;
-        assert_eq!(ended["state"], "delivered", "{ended:#}");
-    }
+    delivered(&process, &placed).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
