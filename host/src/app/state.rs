@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::runtime::{KvOwner, KvSource};
+use crate::runtime::{self, KvOwner, KvSource};
 use crate::store::{self, Resources};
+
+// A run counts what its writes add to what the store has counted.
+const _: () = assert!(runtime::KV_ENTRY_BYTES == store::KV_ENTRY_BYTES);
 
 /// The state that a store has.
 pub(super) struct StoredState(pub Arc<dyn Resources>);

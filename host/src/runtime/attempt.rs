@@ -52,13 +52,13 @@ pub(super) fn unserved<T>(called: Instant, verdict: T) -> Report<T> {
     }
 }
 
-/// What a call that is made of `version` runs with.
-pub(super) fn terms<'s>(slot: &'s Slot, version: &Version, job: &Job) -> Terms<'s> {
+/// What a call that is made of `version` runs with, `own` among it.
+pub(super) fn terms<'s>(slot: &'s Slot, version: &Version, job: &Job, own: Own) -> Terms<'s> {
     let speaker =
         Speaker { component: slot.name(), digest: Arc::clone(&version.digest), instance: job.instance_id.clone(), step: job.step.clone() };
     let traceparent = job.traceparent.as_deref().and_then(|text| text.try_into().ok());
     let granted = Arc::clone(&slot.granted);
-    let (limits, own, contract) = (&slot.settings.limits, Own::default(), version.contract());
+    let (limits, contract) = (&slot.settings.limits, version.contract());
     Terms { speaker, limits, granted, wall: job.timeout, traceparent, deck: None, keeps_lines: false, own, contract }
 }
 

@@ -79,9 +79,8 @@ pub(super) fn misfits(answer: &Value, reads: &Value) -> Vec<(String, String)> {
 
 /// The fields of an object that both declare.
 fn fields(answer: &Value, reads: &Value, place: &str, depth: usize, found: &mut Vec<(String, String)>) {
-    let declared = |schema: &Value| schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
-    let (answered, read) = (declared(answer), declared(reads));
-    for (name, reads) in &read {
+    let [Some(answered), Some(read)] = [answer, reads].map(|schema| schema.get("properties").and_then(Value::as_object)) else { return };
+    for (name, reads) in read {
         let Some(answer) = answered.get(name) else { continue };
         let place = format!("{place}/{}", name.replace('~', "~0").replace('/', "~1"));
         compare(answer, reads, &place, depth + 1, found);

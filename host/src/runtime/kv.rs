@@ -14,7 +14,7 @@ use super::text::tamed;
 const MAX_KEY_BYTES: usize = 256;
 const MAX_VALUE_BYTES: usize = 16 << 10;
 /// What each entry counts beside its key and value.
-const KV_ENTRY_BYTES: u64 = 32;
+pub const KV_ENTRY_BYTES: u64 = 32;
 
 /// How much state a component may have: bytes of all keys and values, and 32 for each entry. None means nothing of that scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

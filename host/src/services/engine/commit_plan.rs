@@ -186,17 +186,16 @@ fn follow(
     resource.updated_at = context.now;
     let before = matches!(guard, Guard::Version(_)).then(|| Arc::clone(&resource.data));
     let mut changes = Vec::new();
-    if let Some(fields) = origin.merge.clone() {
+    if let Some(fields) = &origin.merge {
         let data = Arc::make_mut(&mut resource.data);
         // The reason of a failure is over once a later answer has none; a field of that name that its creator wrote is another one.
         if !context.events.protected_fields(&resource.kind).contains("reason") {
             data.shift_remove("reason");
         }
-        let names: Vec<String> = fields.keys().filter(|name| *name != "reason").cloned().chain([String::from("reason")]).collect();
-        data.extend(fields);
+        data.extend(fields.clone());
         if let Some(before) = &before {
-            let is_private = |name: &str| context.events.is_private(&resource.kind, name);
-            changes = changed(before, data, names.iter().map(String::as_str), is_private);
+            let names = fields.keys().map(String::as_str).filter(|name| *name != "reason").chain(["reason"]);
+            changes = changed(before, data, names, |name| context.events.is_private(&resource.kind, name));
         }
     }
     if let Some(progress) = &mut resource.workflow {

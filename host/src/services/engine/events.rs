@@ -276,32 +276,19 @@ impl Events {
     /// An event on `topic`, ready for the outbox.
     #[must_use]
     pub fn outbox_row(&self, topic: String, resource: &Resource, happening: &Happening<'_>, traceparent: Option<String>) -> OutboxRow {
-        let event_id = uuid::Uuid::now_v7().to_string();
-        let id_name = self.shapes.get(&resource.kind).map_or("id", |shape| shape.id_name.as_str());
-        let event = Envelope {
-            specversion: "1.0",
-            id: &event_id,
-            source: format!("/millrace/{}", resource.kind),
-            event_type: &topic,
-            subject: &resource.id,
-            time: happening.at.to_string(),
-            datacontenttype: "application/json",
-            database: &self.database,
-            data: Told {
-                instance_id: &resource.id,
-                resource: &resource.kind,
-                workflow: resource.workflow.as_ref().map_or("", |progress| progress.workflow.as_str()),
-                transition: happening.transition.map(|(name, _)| name),
-                from_state: happening.transition.map(|(_, from)| from),
-                to_state: happening.to,
-                seq: happening.seq,
-                data: Content::Resource(Public { resource, shape: self.shapes.get(&resource.kind), state: happening.to }),
-                by: None,
-                named_id: BTreeMap::from([(id_name, resource.id.as_str())]),
-            },
+        let told = Told {
+            instance_id: &resource.id,
+            resource: &resource.kind,
+            workflow: resource.workflow.as_ref().map_or("", |progress| progress.workflow.as_str()),
+            transition: happening.transition.map(|(name, _)| name),
+            from_state: happening.transition.map(|(_, from)| from),
+            to_state: happening.to,
+            seq: happening.seq,
+            data: Content::Resource(Public { resource, shape: self.shapes.get(&resource.kind), state: happening.to }),
+            by: None,
+            named_id: self.named_id(&resource.kind, &resource.id),
         };
-        let payload = serde_json::to_string(&event).unwrap_or_default().into();
-        OutboxRow { position: 0, event_id, topic, key: resource.id.clone(), seq: happening.seq, payload, traceparent }
+        self.row(topic.clone(), &topic, told, happening.at, traceparent)
     }
 
     /// A business event that the component of a run publishes, ready for the outbox. It says in which state it was published: the transition
@@ -314,33 +301,42 @@ impl Events {
         at: jiff::Timestamp,
         traceparent: Option<String>,
     ) -> OutboxRow {
+        let told = Told {
+            instance_id: &run.resource_id,
+            resource: &run.resource_kind,
+            workflow: &run.workflow,
+            transition: Some(&run.transition),
+            from_state: Some(&run.from_state),
+            to_state: &run.to_state,
+            seq: resource.workflow.as_ref().map_or(0, |progress| progress.instance.version),
+            data: Content::Own(&published.data),
+            by: Some(By { step: &run.name, component: &run.component }),
+            named_id: self.named_id(&run.resource_kind, &run.resource_id),
+        };
+        self.row(published.topic.clone(), &published.event_type, told, at, traceparent)
+    }
+
+    /// What is told at this moment, as an event of this type in its envelope.
+    fn row(&self, topic: String, event_type: &str, told: Told<'_>, at: jiff::Timestamp, traceparent: Option<String>) -> OutboxRow {
         let event_id = uuid::Uuid::now_v7().to_string();
-        let seq = resource.workflow.as_ref().map_or(0, |progress| progress.instance.version);
-        let id_name = self.shapes.get(&run.resource_kind).map_or("id", |shape| shape.id_name.as_str());
+        let (key, seq) = (told.instance_id.to_owned(), told.seq);
         let event = Envelope {
             specversion: "1.0",
             id: &event_id,
-            source: format!("/millrace/{}", run.resource_kind),
-            event_type: &published.event_type,
-            subject: &run.resource_id,
+            source: format!("/millrace/{}", told.resource),
+            event_type,
+            subject: told.instance_id,
             time: at.to_string(),
             datacontenttype: "application/json",
             database: &self.database,
-            data: Told {
-                instance_id: &run.resource_id,
-                resource: &run.resource_kind,
-                workflow: &run.workflow,
-                transition: Some(&run.transition),
-                from_state: Some(&run.from_state),
-                to_state: &run.to_state,
-                seq,
-                data: Content::Own(&published.data),
-                by: Some(By { step: &run.name, component: &run.component }),
-                named_id: BTreeMap::from([(id_name, run.resource_id.as_str())]),
-            },
+            data: told,
         };
         let payload = serde_json::to_string(&event).unwrap_or_default().into();
-        OutboxRow { position: 0, event_id, topic: published.topic.clone(), key: run.resource_id.clone(), seq, payload, traceparent }
+        OutboxRow { position: 0, event_id, topic, key, seq, payload, traceparent }
+    }
+
+    fn named_id<'a>(&'a self, kind: &str, id: &'a str) -> BTreeMap<&'a str, &'a str> {
+        BTreeMap::from([(self.shapes.get(kind).map_or("id", |shape| shape.id_name.as_str()), id)])
     }
 
     /// Whether the config has resources of `kind`.
@@ -349,7 +345,7 @@ impl Events {
         self.shapes.contains_key(kind)
     }
 
-    /// Whether a field of `kind` is never shown. Of a kind that the config does not name, none is.
+    /// Whether a field of `kind` is never shown. Of a kind that the config does not name, no field ever is.
     #[must_use]
     pub fn is_private(&self, kind: &str, field: &str) -> bool {
         Shape::hides(self.shapes.get(kind), field)
