@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -59,7 +59,17 @@ pub fn run_telling(command: &mut Command, telling: Telling) -> anyhow::Result<()
 }
 
 /// As [`run_telling`], and `hear` is given each line of the standard output.
-pub fn run_heard(command: &mut Command, telling: Telling, mut hear: impl FnMut(&str)) -> anyhow::Result<()> {
+pub fn run_heard(command: &mut Command, telling: Telling, hear: impl FnMut(&str)) -> anyhow::Result<()> {
+    run_written(command, telling, hear, std::io::stdout())
+}
+
+/// As [`run_heard`], with each line written to `out`.
+fn run_written(
+    command: &mut Command,
+    telling: Telling,
+    mut hear: impl FnMut(&str),
+    mut out: impl Write + Send + 'static,
+) -> anyhow::Result<()> {
     let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("{} could not be started", shown(command)))?;
     let written = child.stdout.take();
     let (sender, lines) = mpsc::channel();
@@ -67,7 +77,7 @@ pub fn run_heard(command: &mut Command, telling: Telling, mut hear: impl FnMut(&
         for line in written.into_iter().flat_map(|written| BufReader::new(written).split(b'\n')).map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line).into_owned();
             // Who reads our output may have gone; the command ends by itself.
-            let _ = writeln!(std::io::stdout(), "{line}");
+            let _ = writeln!(out, "{line}");
             if sender.send(line).is_err() {
                 break;
             }
@@ -143,14 +153,16 @@ mod tests {
     fn an_error_repeats_what_tells_why() {
         let script =
             "echo 'test a ... ok'; echo 'test b ... FAILED'; echo \"thread 'b' panicked at b.rs:1:\"; echo '2 is not 3'; seq 100; exit 1";
-        let problem = |telling| run_telling(Command::new("sh").args(["-c", script]), telling).expect_err("it fails").to_string();
+        // Whoever hears the tests of this crate is not told of failures that are none.
+        let run = |script, telling| run_written(Command::new("sh").args(["-c", script]), telling, |_| {}, std::io::sink());
+        let problem = |telling| run(script, telling).expect_err("it fails").to_string();
         let (of_tests, last) = (problem(Telling::OfTests), problem(Telling::Last));
         assert!(of_tests.contains("test b ... FAILED") && of_tests.contains("2 is not 3"), "{of_tests}");
         assert!(!of_tests.lines().any(|line| line == "test a ... ok"), "{of_tests}");
         assert!(last.ends_with("99\n100") && last.lines().count() == 1 + MAX_TELLING, "{last}");
-        run_telling(&mut Command::new("true"), Telling::Last).expect("it succeeds");
+        run("true", Telling::Last).expect("it succeeds");
         let outlived = Instant::now();
-        run_telling(Command::new("sh").args(["-c", "sleep 30 &"]), Telling::Last).expect("what it leaves behind is not waited for");
+        run("sleep 30 &", Telling::Last).expect("what it leaves behind is not waited for");
         assert!(outlived.elapsed() < Duration::from_secs(20));
     }
 
