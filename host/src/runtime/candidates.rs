@@ -37,6 +37,12 @@ impl Runtime {
         self.slot(component).map(|slot| slot.versions()).unwrap_or_default()
     }
 
+    /// The versions that were uploaded since the start and have not served, newest first.
+    #[must_use]
+    pub fn uploaded(&self, component: &str) -> Vec<ActiveVersion> {
+        self.slot(component).map(|slot| slot.uploaded()).unwrap_or_default()
+    }
+
     /// Judges a file as if it were that of the component: compiled, linked and asked what it is. A good one is kept by its digest, and nothing
     /// else happens. `signature` is the text of its signature, which counts where the config asks for one.
     ///
@@ -46,6 +52,7 @@ impl Runtime {
         let slot = self.slot(component)?;
         let _turn = slot.turn.lock().await;
         let version = self.loader.judge(&slot, file, signature).await.map_err(|reason| anyhow!("the file {reason}"))?;
+        slot.note_uploaded(version.about.clone());
         Ok(version.about.clone())
     }
 

@@ -16,6 +16,8 @@ use super::{ActiveVersion, ComponentSettings, EventGrant};
 
 /// Versions that stay ready in memory, to go back to within milliseconds.
 const MAX_READY: usize = 4;
+/// Uploaded versions that are listed.
+const MAX_UPLOADED: usize = 8;
 
 /// A version that is compiled, linked and has answered `describe`.
 #[derive(Clone)]
@@ -105,6 +107,8 @@ pub(super) struct Slot {
 struct Versions {
     /// Newest first.
     ready: VecDeque<Arc<Version>>,
+    /// Of files that were uploaded, newest first; their copies are kept by their digests.
+    uploaded: VecDeque<ActiveVersion>,
     refused: Option<Refusal>,
     /// Digest that was stored as the one that serves.
     recorded: Option<String>,
@@ -171,6 +175,21 @@ impl Slot {
     /// The versions that are ready in memory, those that served last first.
     pub fn versions(&self) -> Vec<ActiveVersion> {
         self.versions.lock().ready.iter().map(|version| version.about.clone()).collect()
+    }
+
+    /// The versions that were uploaded and have not served, newest first.
+    pub fn uploaded(&self) -> Vec<ActiveVersion> {
+        let versions = self.versions.lock();
+        let is_ready = |about: &&ActiveVersion| versions.ready.iter().any(|version| *version.digest == *about.digest);
+        versions.uploaded.iter().filter(|about| !is_ready(about)).cloned().collect()
+    }
+
+    /// Notes a version that was uploaded, so that it is found by whoever comes later.
+    pub fn note_uploaded(&self, about: ActiveVersion) {
+        let uploaded = &mut self.versions.lock().uploaded;
+        uploaded.retain(|noted| noted.digest != about.digest);
+        uploaded.push_front(about);
+        uploaded.truncate(MAX_UPLOADED);
     }
 
     /// The file that was refused last, if none was taken since.

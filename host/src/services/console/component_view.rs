@@ -65,7 +65,7 @@ pub struct ComponentDetail {
     pub summary: Option<String>,
     /// JSON Schema of its settings.
     pub config_schema: Value,
-    /// Versions that are ready to serve at once, those that served last first.
+    /// Versions that are ready to serve at once, those that served last first; then those that were uploaded, newest first.
     pub versions: Vec<VersionBody>,
     /// How much a run may use.
     pub limits: Option<LimitsBody>,
@@ -91,12 +91,14 @@ pub struct VersionBody {
     pub bytes: u64,
     /// It can undo a run that gave no answer.
     pub reversible: bool,
+    /// It serves or has served since the start of the process. Another one was only uploaded.
+    pub served: bool,
 }
 
-impl From<ActiveVersion> for VersionBody {
-    fn from(about: ActiveVersion) -> Self {
+impl VersionBody {
+    pub(super) fn new(about: ActiveVersion, served: bool) -> Self {
         let ActiveVersion { digest, name, version, summary, size, reversible, .. } = about;
-        Self { digest, name, version, summary, bytes: size, reversible }
+        Self { digest, name, version, summary, bytes: size, reversible, served }
     }
 }
 

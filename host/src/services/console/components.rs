@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::actor::Actor;
 use super::component_view::{ComponentBody, ComponentDetail, ComponentList, GrantBody, LimitsBody, VersionBody};
 use super::service::Console;
-use crate::runtime::{ComponentStatus, GrantTarget};
+use crate::runtime::{ActiveVersion, ComponentStatus, GrantTarget};
 use crate::services::ServiceError;
 use crate::store::AuditEntry;
 
@@ -48,7 +48,8 @@ impl Console {
     /// There is none of that name.
     pub fn component(&self, name: &str) -> Result<ComponentDetail, ServiceError> {
         let status = self.status(name)?;
-        let versions = self.parts.runtime.versions(name);
+        let of = |found: Vec<ActiveVersion>, served| found.into_iter().map(move |about| VersionBody::new(about, served));
+        let versions = of(self.parts.runtime.versions(name), true).chain(of(self.parts.runtime.uploaded(name), false)).collect();
         let settings = self.parts.runtime.settings(name);
         let about = status.active.clone();
         let grant = |grant: &crate::runtime::Grant| GrantBody {
@@ -63,7 +64,7 @@ impl Console {
             body: self.component_body(status),
             summary: about.as_ref().map(|about| about.summary.clone()),
             config_schema: about.map_or(Value::Null, |about| about.config_schema),
-            versions: versions.into_iter().map(VersionBody::from).collect(),
+            versions,
             limits: settings.as_ref().map(|settings| LimitsBody::from(&settings.limits)),
             grants: settings.as_ref().map(|settings| settings.capabilities.http.iter().map(grant).collect()).unwrap_or_default(),
             config_keys: settings
@@ -83,7 +84,8 @@ impl Console {
         let about = judged.map_err(|error| ServiceError::field("", format!("{error:#}")))?;
         self.note_design(actor, (name, "upload"), &about.digest).await?;
         tracing::info!(component = name, digest = about.digest, who = actor.who(), "a version of a component was uploaded");
-        Ok(VersionBody::from(about))
+        let served = self.parts.runtime.versions(name).iter().any(|version| version.digest == about.digest);
+        Ok(VersionBody::new(about, served))
     }
 
     /// Has an uploaded version serve: it is written where the config says that the component's file is, and taken from there.

@@ -34,11 +34,16 @@ async fn a_version_is_judged_put_in_its_place_and_rolled_back() {
     assert_ne!(tried.body["outcome"], "accepted", "there is nothing to pay with: {tried:?}");
     let written = app.store.audit.audited_after(0, 100).await.unwrap();
     assert!(written.iter().any(|row| row.entry.action == "components.trial"), "{written:?}");
+    let listed = async |which: usize| designer.get("/operator/components/payment-processor").await.body["versions"][which].clone();
+    let (ok, kept) = ask(&["components", "upload", "payment-processor", built("payment-v2.wasm").to_str().unwrap()]);
+    assert!(ok, "{kept}");
+    assert_eq!((&listed(0).await["served"], &listed(1).await["served"]), (&json!(true), &json!(false)), "who comes later finds it");
     let (ok, swapped) =
         ask(&["components", "swap", "payment-processor", built("payment-v2.wasm").to_str().unwrap(), "--reason", "the new version"]);
     assert!(ok && swapped.contains("serves"), "{swapped}");
     let second = designer.get("/operator/components/payment-processor").await.body["digest"].as_str().unwrap().to_owned();
     assert_ne!(first, second);
+    assert_eq!((&listed(0).await["served"], &listed(2).await), (&json!(true), &json!(null)), "it is listed once");
     let at = std::fs::read(app.component("payment.wasm")).unwrap();
     assert_eq!(at, std::fs::read(built("payment-v2.wasm")).unwrap(), "the file says so too");
 

@@ -1062,7 +1062,7 @@ export interface components {
             summary: string | null;
             /** @description JSON Schema of its settings. */
             configSchema: unknown;
-            /** @description Versions that are ready to serve at once, those that served last first. */
+            /** @description Versions that are ready to serve at once, those that served last first; then those that were uploaded, newest first. */
             versions: components["schemas"]["ComponentVersion"][];
             /** @description How much a run may use. */
             limits: components["schemas"]["ComponentLimits"] | null;
@@ -1116,6 +1116,8 @@ export interface components {
             bytes: number;
             /** @description It can undo a run that gave no answer. */
             reversible: boolean;
+            /** @description It serves or has served since the start of the process. Another one was only uploaded. */
+            served: boolean;
         };
         /** @description A config as it is written. */
         Config: {

@@ -26,7 +26,7 @@ function sorted(files: readonly File[]): Chosen | undefined {
   return file && { file, signature: files.find(isSignature) }
 }
 
-export function Upload({ name, onUploaded }: { name: string; onUploaded: (version: api.Version) => void }) {
+export function Upload({ name, onUploaded }: { name: string; onUploaded: () => void }) {
   const input = useRef<HTMLInputElement>(null)
   const [isOver, setOver] = useState(false)
   const [good, setGood] = useState<api.Version>()
@@ -38,7 +38,7 @@ export function Upload({ name, onUploaded }: { name: string; onUploaded: (versio
     {
       onSuccess: (version) => {
         setGood(version)
-        onUploaded(version)
+        onUploaded()
       },
     },
   )

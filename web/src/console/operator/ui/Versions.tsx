@@ -29,7 +29,6 @@ interface Props {
 
 export function Versions({ component, onChanged }: Props) {
   const { name, digest, versions } = component
-  const [uploaded, setUploaded] = useState<api.Version>()
   const [asked, ask] = useState<Asked>()
   const may = useMay('design')
   const close = () => ask(undefined)
@@ -37,8 +36,6 @@ export function Versions({ component, onChanged }: Props) {
     close()
     onChanged()
   }
-  const isNew = uploaded && !versions.some((one) => one.digest === uploaded.digest)
-  const rows = isNew ? [uploaded, ...versions] : versions
   const button = (words: string, next: Asked): ReactNode => (
     <button type="button" className="table-button" disabled={!may} onClick={() => ask(next)}>
       {words}
@@ -75,9 +72,9 @@ export function Versions({ component, onChanged }: Props) {
             <>
               {digest && button('Compare…', { what: 'compare', version })}
               {digest && button('Canary…', { what: 'canary', version })}
-              {version === uploaded
-                ? button('Have it serve…', { what: 'swap', version })
-                : button('Roll back to it…', { what: 'rollback', version })}
+              {version.served
+                ? button('Roll back to it…', { what: 'rollback', version })
+                : button('Have it serve…', { what: 'swap', version })}
             </>
           )}
         </span>
@@ -87,8 +84,14 @@ export function Versions({ component, onChanged }: Props) {
   return (
     <Panel title="Versions">
       <Refused need="design" />
-      <Table label="Versions" columns={columns} rows={rows} keyOf={(one) => one.digest} empty={<p>None is ready.</p>} />
-      {may && <Upload name={name} onUploaded={setUploaded} />}
+      <Table
+        label="Versions"
+        columns={columns}
+        rows={versions}
+        keyOf={(one) => one.digest}
+        empty={<p>None is ready.</p>}
+      />
+      {may && <Upload name={name} onUploaded={onChanged} />}
       {asked?.what === 'trial' && <TrialDialog name={name} version={asked.version} onClose={close} />}
       {asked?.what === 'compare' && <CompareDialog name={name} version={asked.version} onClose={close} />}
       {asked?.what === 'canary' && <CanaryDialog name={name} version={asked.version} onDone={done} onClose={close} />}
