@@ -96,6 +96,16 @@ test('an admin gives a role and takes an account out, with the password again an
   await theirs.reload()
   await expect(theirs.getByText('Your session has ended')).toBeVisible()
 
+  const shopper = await newMember(store)
+  await page.goto('/admin/#/people')
+  await page.getByLabel('Search people').fill('')
+  await expect(page.getByText(shopper.email)).toBeVisible()
+  await page.getByLabel('Only who works here').click()
+  await expect(page.getByText(shopper.email)).toHaveCount(0)
+  await expect(page.getByRole('table', { name: 'People' }).getByText(admin.email)).toBeVisible()
+  await expect(page).toHaveURL(/staff=true/)
+  await expectNoViolations(page)
+
   await page.goto('/admin/#/audit')
   await expect(page.getByText('She has left')).toBeVisible()
   await expect(page.getByText('She keeps the shelves from today')).toBeVisible()

@@ -32,6 +32,8 @@ test('support finds an order by its customer, sees what became of it, and leaves
   await expect(page).toHaveURL(new RegExp(`#/orders/${id}$`))
   await expect(page.getByRole('status').filter({ hasText: 'delivered' })).toBeVisible()
   await expect(page.getByText('Mechanical Keyboard')).toBeVisible()
+  await expect(page.getByText(customer.name), 'whom to answer').toBeVisible()
+  await expect(page.getByRole('link', { name: customer.email })).toBeVisible()
   await page.getByLabel('New note').fill('Called to say that it came well packed.')
   await page.goBack()
   await page.goForward()

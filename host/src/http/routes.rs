@@ -184,6 +184,7 @@ fn account(operation: AccountOperation, method: Option<MethodFilter>) -> MethodR
         AccountOperation::Renew => with(method, accounts::renew),
         AccountOperation::Sudo => with(method, accounts::sudo),
         AccountOperation::ListUsers => with(method, staff::list),
+        AccountOperation::Contact => with(method, staff::contact),
         AccountOperation::SetRoles => with(method, staff::set_roles),
         AccountOperation::Disable => with(method, staff::disable),
         AccountOperation::Enable => with(method, staff::enable),

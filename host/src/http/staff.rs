@@ -16,7 +16,7 @@ use super::state::Serving;
 use super::writes;
 use crate::services::audit::Actor;
 use crate::services::resources::Caller;
-use crate::services::users::{Account, Accounts, Reason, RolesChange, Search, USUAL_USERS, Users};
+use crate::services::users::{Account, Accounts, Contact, Reason, RolesChange, Search, USUAL_USERS, Users};
 
 /// An account as an admin sees it.
 #[derive(Serialize, JsonSchema)]
@@ -36,6 +36,15 @@ pub(super) struct AccountBody {
     second_factor: bool,
 }
 
+/// Whose account it is, for those who have to reach them.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Contact")]
+pub(super) struct ContactBody {
+    id: String,
+    email: String,
+    name: String,
+}
+
 /// A page of accounts.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Accounts")]
@@ -51,6 +60,8 @@ pub(super) struct AccountsBody {
 pub(super) struct Page {
     #[serde(default)]
     search: String,
+    #[serde(default)]
+    staff: bool,
     #[serde(default)]
     cursor: String,
     limit: Option<usize>,
@@ -69,8 +80,13 @@ impl FromRequestParts<Serving> for Acting {
 }
 
 pub(super) async fn list(users: Users, Asked(page): Asked<Page>) -> Result<Response, ApiError> {
-    let search = Search { text: page.search, cursor: page.cursor, limit: page.limit.unwrap_or(USUAL_USERS) };
+    let search = Search { text: page.search, has_roles: page.staff, cursor: page.cursor, limit: page.limit.unwrap_or(USUAL_USERS) };
     Ok(answer(AccountsBody::from(users.accounts(&search).await?)).into_response())
+}
+
+pub(super) async fn contact(users: Users, Id(id): Id) -> Result<Response, ApiError> {
+    let Contact { id, email, name } = users.contact(&id).await?;
+    Ok(answer(ContactBody { id, email, name }).into_response())
 }
 
 pub(super) async fn set_roles(

@@ -120,6 +120,8 @@ pub enum AccountOperation {
     RemoveFactor,
     /// `GET /users`
     ListUsers,
+    /// `GET /users/{id}`
+    Contact,
     /// `PUT /users/{id}/roles`
     SetRoles,
     /// `POST /users/{id}/disable`
@@ -130,7 +132,7 @@ pub enum AccountOperation {
 
 impl AccountOperation {
     /// All of them, each with the method and the end of the path that ask for it.
-    pub const ALL: [(Self, &'static str, &'static str); 16] = [
+    pub const ALL: [(Self, &'static str, &'static str); 17] = [
         (Self::Register, "POST", "/register"),
         (Self::Login, "POST", "/login"),
         (Self::Profile, "GET", "/profile"),
@@ -144,6 +146,7 @@ impl AccountOperation {
         (Self::ConfirmFactor, "POST", "/totp/confirm"),
         (Self::RemoveFactor, "DELETE", "/totp"),
         (Self::ListUsers, "GET", "/users"),
+        (Self::Contact, "GET", "/users/{id}"),
         (Self::SetRoles, "PUT", "/users/{id}/roles"),
         (Self::Disable, "POST", "/users/{id}/disable"),
         (Self::Enable, "POST", "/users/{id}/enable"),
@@ -176,6 +179,7 @@ impl AccountOperation {
             Self::ConfirmFactor => "confirm_factor",
             Self::RemoveFactor => "remove_factor",
             Self::ListUsers => "list_users",
+            Self::Contact => "contact",
             Self::SetRoles => "set_roles",
             Self::Disable => "disable",
             Self::Enable => "enable",
@@ -191,8 +195,11 @@ impl AccountOperation {
     /// Who may ask for it, whatever a config says; `None` is everybody with an account.
     #[must_use]
     pub fn roles(self) -> Option<Roles> {
-        let is_for_admins = matches!(self, Self::ListUsers | Self::SetRoles | Self::Disable | Self::Enable);
-        is_for_admins.then(|| Roles::from_iter([Role::Admin]))
+        match self {
+            Self::ListUsers | Self::SetRoles | Self::Disable | Self::Enable => Some(Roles::from_iter([Role::Admin])),
+            Self::Contact => Some(Roles::from_iter([Role::Support, Role::Finance, Role::Admin])),
+            _ => None,
+        }
     }
 
     /// Whether it is also for who has to set up the second factor first.

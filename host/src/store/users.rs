@@ -226,8 +226,9 @@ pub trait Users: Send + Sync + 'static {
     async fn user(&self, id: &str) -> Result<Option<User>, StoreError>;
     /// A user by e-mail, however it is written.
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError>;
-    /// Up to `limit` users by id, after the one with the id `after`, whose id, name or e-mail has `search` in it, in any case of ASCII letters.
-    async fn users(&self, search: &str, after: &str, limit: usize) -> Result<Vec<User>, StoreError>;
+    /// Up to `limit` users by id, after the one with the id `after`, whose id, name or e-mail has `search` in it, in any case of ASCII
+    /// letters; with `has_roles` only those who were granted a role.
+    async fn users(&self, search: &str, has_roles: bool, after: &str, limit: usize) -> Result<Vec<User>, StoreError>;
 
     /// Which tokens of the user with this id are believed; `None` is all of them.
     async fn standing(&self, id: &str) -> Result<Option<Standing>, StoreError>;

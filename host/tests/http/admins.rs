@@ -1,6 +1,6 @@
 //! What an admin does about the accounts of others.
 
-use millrace::plan::access::{Access, Role};
+use millrace::plan::access::Access;
 use millrace::plan::{AccountOperation, Endpoint, Middleware, Route};
 use millrace::store::{AuditListing, UserChange};
 use serde_json::{Value, json};
@@ -14,12 +14,13 @@ async fn edge() -> (Edge, String) {
     let mut setup = Setup::new();
     for (method, end, operation) in [
         ("GET", "", AccountOperation::ListUsers),
+        ("GET", "/{id}", AccountOperation::Contact),
         ("PUT", "/{id}/roles", AccountOperation::SetRoles),
         ("POST", "/{id}/disable", AccountOperation::Disable),
         ("POST", "/{id}/enable", AccountOperation::Enable),
     ] {
         let of_admins = route(method, &format!("{USERS}{end}"), Endpoint::Account(operation), vec![Middleware::Auth]);
-        let access = Access::Roles([Role::Admin].into_iter().collect());
+        let access = Access::Roles(operation.roles().expect("not for everybody"));
         setup.plan.routes.push(Route { access, sudo: operation.sudo(), ..of_admins });
     }
     let edge = setup.start();
@@ -71,9 +72,27 @@ async fn accounts_are_listed_in_pages_and_searched() {
     let rest = list(&edge, &ada, &format!("?limit=3&cursor={}", first["nextCursor"].as_str().unwrap())).await;
     assert_eq!((emails(&rest), &rest["nextCursor"]), (vec!["mia@example.com".to_owned()], &Value::Null));
     assert_eq!(emails(&list(&edge, &ada, "?search=EVE@").await), ["eve@example.com"]);
-    for wrong in ["?limit=0", "?limit=101"] {
+    assert_eq!(emails(&list(&edge, &ada, "?staff=true").await), ["ada@example.com"]);
+    for wrong in ["?limit=0", "?limit=101", "?staff=perhaps"] {
         edge.send("GET", &format!("{USERS}{wrong}"), Some(&ada), "").await.problem(422);
     }
+}
+
+#[tokio::test]
+async fn whoever_looks_after_customers_reads_whose_account_it_is_and_no_more() {
+    let (edge, ada) = edge().await;
+    let (bob, before) = somebody(&edge, "bob@example.com").await;
+    edge.send("GET", &format!("{USERS}/{bob}"), Some(&before), "").await.problem(403);
+    assert_eq!(put_roles(&edge, &ada, &bob, json!({"roles": ["support"], "reason": "joins"})).await.status, 200);
+    let support = edge.login("bob@example.com").await;
+    let (eve, _) = somebody(&edge, "eve@example.com").await;
+    let shown = edge.send("GET", &format!("{USERS}/{eve}"), Some(&support), "").await;
+    assert_eq!((shown.status.as_u16(), shown.json()["email"].clone()), (200, json!("eve@example.com")));
+    assert_eq!(shown.json().as_object().unwrap().len(), 3, "no roles and no second factor: {}", shown.text);
+    let missing = edge.send("GET", &format!("{USERS}/nobody"), Some(&support), "").await;
+    assert!(missing.text.contains("account 'nobody'"), "{}", missing.text);
+    missing.problem(404);
+    edge.send("GET", USERS, Some(&support), "").await.problem(403);
 }
 
 #[tokio::test]

@@ -165,6 +165,9 @@ async fn check_staff(api: &Description, app: &TestApp) {
     let page = api.get(&grace, "/api/admin/users?search=grace&limit=1").await;
     assert_eq!((&page.body["items"][0]["id"], &page.body["nextCursor"]), (&json!(id), &Value::Null));
     let other = app.client.customer("otto").await.get("/api/auth/profile").await.body["id"].as_str().unwrap().to_owned();
+    let contact = api.get(&grace, &format!("/api/admin/users/{other}")).await;
+    assert_eq!((&contact.body["id"], &contact.body["email"]), (&json!(other), &json!("otto@example.com")));
+    assert_eq!(api.get(&grace, "/api/admin/users/nobody").await.status, StatusCode::NOT_FOUND);
     let roles = json!({"roles": ["support"], "reason": "joins"});
     api.ask(&grace, Method::PUT, &format!("/api/admin/users/{other}/roles"), Some(&roles), &[]).await;
     for what in ["disable", "enable"] {

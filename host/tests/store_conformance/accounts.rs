@@ -179,11 +179,15 @@ pub async fn users_are_searched_by_what_is_known_of_them_and_listed_in_pages(env
         env.store.users.add_user(user(id, &[])).await.unwrap();
     }
     let found = async |search: &str, after: &str, limit| {
-        let found = env.store.users.users(search, after, limit).await.unwrap();
+        let found = env.store.users.users(search, false, after, limit).await.unwrap();
         found.into_iter().map(|user| user.id).collect::<Vec<_>>()
     };
     assert_eq!(found("", "", 9).await, ["1", "2", "3"]);
     assert_eq!((found("", "1", 1).await, found("", "3", 9).await), (vec!["2".to_owned()], vec![]));
     assert_eq!((found("USER 2", "", 9).await, found("3@example", "", 9).await), (vec!["2".to_owned()], vec!["3".to_owned()]));
     assert_eq!(found("%", "", 9).await, Vec::<String>::new(), "it is no pattern");
+    env.store.users.set_roles("2", &["support".to_owned()].into(), None).await.unwrap();
+    let staff = env.store.users.users("", true, "", 9).await.unwrap();
+    assert_eq!(staff.into_iter().map(|user| user.id).collect::<Vec<_>>(), ["2"], "who works there");
+    assert!(env.store.users.users("user 1", true, "", 9).await.unwrap().is_empty());
 }

@@ -7,7 +7,7 @@ use super::answers::Answers;
 use super::schemas::Schemas;
 use super::shape::{MISSING, Shape, parameter};
 use crate::http::accounts::{EnrolledBody, EnrolmentBody, SessionBody, UserBody};
-use crate::http::staff::{AccountBody, AccountsBody};
+use crate::http::staff::{AccountBody, AccountsBody, ContactBody};
 use crate::plan::AccountOperation;
 use crate::services::users::{
     Code, Confirmation, Credentials, Forgotten, MAX_USERS, PasswordChange, PasswordReset, ProfileChange, Reason, Registration, RolesChange,
@@ -65,9 +65,11 @@ pub(super) fn shape(operation: AccountOperation, schemas: &mut Schemas) -> Shape
             ];
             account("Show the password again", Some(schemas.request::<Confirmation>()), answers.problems(schemas, &refused))
         }
-        AccountOperation::ListUsers | AccountOperation::SetRoles | AccountOperation::Disable | AccountOperation::Enable => {
-            of_others(operation, schemas)
-        }
+        AccountOperation::ListUsers
+        | AccountOperation::Contact
+        | AccountOperation::SetRoles
+        | AccountOperation::Disable
+        | AccountOperation::Enable => of_others(operation, schemas),
         AccountOperation::ChangePassword | AccountOperation::ForgottenPassword | AccountOperation::ResetPassword => {
             of_passwords(operation, schemas)
         }
@@ -119,15 +121,20 @@ fn of_factors(operation: AccountOperation, schemas: &mut Schemas) -> Shape {
 fn of_others(operation: AccountOperation, schemas: &mut Schemas) -> Shape {
     if operation == AccountOperation::ListUsers {
         let page = Answers::default().content(200, "A page of accounts", JSON, schemas.answer::<AccountsBody>());
-        let answers = page.problem(schemas, 422, "`limit`, `search` or `cursor` is wrong; `errors` names it");
+        let answers = page.problem(schemas, 422, "`limit`, `search`, `staff` or `cursor` is wrong; `errors` names it");
         let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_USERS, "default": USUAL_USERS});
         let text = || json!({"type": "string", "maxLength": 254});
         let parameters = vec![
             parameter("search", "query", false, "A part of the e-mail, the name or the id", text()),
+            parameter("staff", "query", false, "Only those who have a role", json!({"type": "boolean", "default": false})),
             parameter("cursor", "query", false, "The nextCursor of the page before, unchanged", text()),
             parameter("limit", "query", false, "Maximum number of items", limit),
         ];
         return Shape { parameters, ..account("List accounts", None, answers) };
+    }
+    if operation == AccountOperation::Contact {
+        let answers = Answers::default().content(200, "Who it is", JSON, schemas.answer::<ContactBody>());
+        return account("Whose account it is", None, answers.problems(schemas, &[MISSING]));
     }
     let refused = [MISSING, (409, "Nobody else is an admin")];
     let answers = Answers::default().content(200, "The account", JSON, schemas.answer::<AccountBody>()).problems(schemas, &refused);

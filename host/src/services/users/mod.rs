@@ -38,7 +38,7 @@ pub use resets::{Forgotten, PasswordChange, PasswordReset};
 pub use second_factor::{Code, Enrolled, Enrolment};
 pub use sessions::Confirmation;
 use sessions::{Asked, Proof};
-pub use staff::{Account, Accounts, MAX_USERS, Reason, RolesChange, Search, USUAL_USERS};
+pub use staff::{Account, Accounts, Contact, MAX_USERS, Reason, RolesChange, Search, USUAL_USERS};
 pub use standing::{LEEWAY, Standings};
 use telling::Telling;
 pub use tokens::{MAX_TOKEN_BYTES, TokenError, TokenVerifier};

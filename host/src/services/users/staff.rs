@@ -38,6 +38,17 @@ pub struct Account {
     pub second_factor: bool,
 }
 
+/// Who somebody is and how they are reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// UUID v7.
+    pub id: String,
+    /// E-mail address.
+    pub email: String,
+    /// Name to show.
+    pub name: String,
+}
+
 /// Accounts in the sequence of their registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accounts {
@@ -52,6 +63,8 @@ pub struct Accounts {
 pub struct Search {
     /// A part of the e-mail, the name or the id; empty for everybody.
     pub text: String,
+    /// Only those who have a role.
+    pub has_roles: bool,
     /// Where the page begins, as the one before has said; empty for the first.
     pub cursor: String,
     /// Accounts of the page, 1 to [`MAX_USERS`].
@@ -79,6 +92,10 @@ pub struct Reason {
     pub reason: String,
 }
 
+fn no_account(id: &str) -> ServiceError {
+    ServiceError::NotFound { what: format!("account '{}'", text::quoted(id, 100)) }
+}
+
 impl Users {
     /// A page of accounts.
     ///
@@ -93,11 +110,20 @@ impl Users {
                 return Err(ServiceError::field(name, format!("must have at most {SEARCH_CHARS} characters")));
             }
         }
-        let found = self.inner.store.users(&search.text, &search.cursor, search.limit + 1).await?;
+        let found = self.inner.store.users(&search.text, search.has_roles, &search.cursor, search.limit + 1).await?;
         let is_last = found.len() <= search.limit;
         let items: Vec<Account> = found.into_iter().take(search.limit).map(Account::from).collect();
         let next = items.last().filter(|_| !is_last).map(|last| last.id.clone());
         Ok(Accounts { items, next })
+    }
+
+    /// Whose account `id` is, for who has to reach them.
+    ///
+    /// # Errors
+    /// There is no such account.
+    pub async fn contact(&self, id: &str) -> Result<Contact, ServiceError> {
+        let user = self.inner.store.user(id).await?.ok_or_else(|| no_account(id))?;
+        Ok(Contact { id: user.id, email: user.email, name: user.name })
     }
 
     /// Gives the account `id` these roles instead of those that it has.
@@ -139,7 +165,7 @@ impl Users {
         let subject = format!("users/{id}");
         let entry = actor.did(self.inner.clock.now(), format!("users.{action}"), subject, Some(reason.to_owned()));
         let changed = self.inner.store.change_user(id, change.keeping(Role::Admin.name()).noted(Some(entry))).await?;
-        let changed = changed.ok_or_else(|| ServiceError::NotFound { what: format!("account '{}'", text::quoted(id, 100)) })?;
+        let changed = changed.ok_or_else(|| no_account(id))?;
         self.tell(&changed.user).await;
         Ok(changed.user.into())
     }

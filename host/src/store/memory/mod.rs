@@ -408,8 +408,8 @@ impl Users for Memory {
         self.read(|state| state.user_by_email(email))
     }
 
-    async fn users(&self, search: &str, after: &str, limit: usize) -> Result<Vec<User>, StoreError> {
-        self.read(|state| state.users(search, after, limit))
+    async fn users(&self, search: &str, has_roles: bool, after: &str, limit: usize) -> Result<Vec<User>, StoreError> {
+        self.read(|state| state.users(search, has_roles, after, limit))
     }
 
     async fn standing(&self, id: &str) -> Result<Option<Standing>, StoreError> {

@@ -67,10 +67,10 @@ impl State {
         self.accounts.by_id.values().find(|user| email_key(&user.email) == key).cloned()
     }
 
-    pub(super) fn users(&self, search: &str, after: &str, limit: usize) -> Vec<User> {
+    pub(super) fn users(&self, search: &str, has_roles: bool, after: &str, limit: usize) -> Vec<User> {
         let search = search.to_ascii_lowercase();
         let has = |text: &str| text.to_ascii_lowercase().contains(&search);
-        let found = self.accounts.by_id.values().filter(|user| user.id.as_str() > after);
+        let found = self.accounts.by_id.values().filter(|user| user.id.as_str() > after && !(has_roles && user.roles.is_empty()));
         found.filter(|user| has(&user.email) || has(&user.name) || has(&user.id)).take(limit).cloned().collect()
     }
 

@@ -408,9 +408,9 @@ impl Users for Sqlite {
         self.readers.look_up(|connection| users::by_email(connection, email)).await
     }
 
-    async fn users(&self, search: &str, after: &str, limit: usize) -> Result<Vec<User>, StoreError> {
+    async fn users(&self, search: &str, has_roles: bool, after: &str, limit: usize) -> Result<Vec<User>, StoreError> {
         let (search, after) = (search.to_owned(), after.to_owned());
-        self.readers.read(move |connection| users::search(connection, &search, &after, limit)).await
+        self.readers.read(move |connection| users::search(connection, (&search, has_roles), &after, limit)).await
     }
 
     async fn standing(&self, id: &str) -> Result<Option<Standing>, StoreError> {

@@ -117,10 +117,11 @@ pub(super) fn untold(connection: &Connection, limit: usize) -> rusqlite::Result<
     connection.prepare_cached(&format!("{USER} WHERE epoch <> told_epoch ORDER BY id LIMIT ?1"))?.query_map([limit], user_row)?.collect()
 }
 
-/// By id, after the one with the id `after`.
-pub(super) fn search(connection: &Connection, search: &str, after: &str, limit: usize) -> rusqlite::Result<Vec<User>> {
+/// By id, after the one with the id `after`; of those who have roles or of everybody.
+pub(super) fn search(connection: &Connection, (search, has_roles): (&str, bool), after: &str, limit: usize) -> rusqlite::Result<Vec<User>> {
+    let which = if has_roles { "roles <> '[]' AND" } else { "" };
     let sql = format!(
-        "{USER} WHERE id > ?2 AND (instr(lower(email), ?1) OR instr(lower(name), ?1) OR instr(lower(id), ?1)) ORDER BY id LIMIT ?3"
+        "{USER} WHERE id > ?2 AND {which} (instr(lower(email), ?1) OR instr(lower(name), ?1) OR instr(lower(id), ?1)) ORDER BY id LIMIT ?3"
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     connection.prepare_cached(&sql)?.query_map(params![search.to_ascii_lowercase(), after, limit], user_row)?.collect()

@@ -10,14 +10,23 @@ type Schemas = components['schemas']
 
 export type Account = Schemas['Account']
 
-export function accounts(search: string, cursor: string | undefined, signal: AbortSignal | null) {
-  return page<Account>('/api/admin/users', { search, cursor, limit: 50 }, signal)
+/** `staff`: only those who have a role. */
+export function accounts(
+  { search, staff }: { search: string; staff?: boolean },
+  cursor: string | undefined,
+  signal: AbortSignal | null,
+) {
+  return page<Account>('/api/admin/users', { search, staff: staff ? 'true' : '', cursor, limit: 50 }, signal)
 }
 
-/** Who has this id, where there is such an account. */
-export async function accountOf(id: string, signal: AbortSignal): Promise<Account | null> {
-  const { items } = await page<Account>('/api/admin/users', { search: id, limit: 1 }, signal)
-  return items.find((account) => account.id === id) ?? null
+/** Whose account this is, where there is such an account and the shop tells it. */
+export async function contactOf(id: string, signal: AbortSignal): Promise<Schemas['Contact'] | null> {
+  try {
+    return (await call<Schemas['Contact']>(`/api/admin/users/${encodeURIComponent(id)}`, { signal })).data
+  } catch (error) {
+    if (error instanceof ApiError && error.failure === 'missing') return null
+    throw error
+  }
 }
 
 export async function setRoles(id: string, roles: readonly Role[], reason: string) {
@@ -50,7 +59,7 @@ export async function audit(log: Log, filters: AuditFilters, cursor: string | un
 /** The log names accounts by their ids; people are known by their e-mail. */
 async function actorOf(typed: string, signal: AbortSignal | null): Promise<string> {
   if (!typed.includes('@')) return typed
-  const { items } = await accounts(typed, undefined, signal)
+  const { items } = await accounts({ search: typed }, undefined, signal)
   return items.find(({ email }) => email.toLowerCase() === typed.toLowerCase())?.id ?? typed
 }
 

@@ -14,7 +14,7 @@ import { Heading, Skeleton } from '../../shared/ui/Page'
 import { toast } from '../../shared/ui/toasts'
 import * as api from '../api/orders'
 import { refundsKeyOf } from '../refunds'
-import { Actor } from '../ui/Actor'
+import { Customer } from '../ui/Actor'
 import { Notes } from '../ui/Notes'
 import { Refunds } from '../ui/Refunds'
 
@@ -77,12 +77,7 @@ function Shown({ order }: { order: api.Order }) {
                 ['Id', <code key="id">{id}</code>],
                 ['Placed', dateTime(createdAt)],
                 ['Changed', dateTime(lastUpdate)],
-                [
-                  'Customer',
-                  <Link key="who" to={withQuery('/orders', { search: email || userId })}>
-                    {email || <Actor id={userId} />}
-                  </Link>,
-                ],
+                ['Customer', <Customer key="who" id={userId} email={email} />],
                 ['Goes to', shipping && `${shipping.address}, ${shipping.city}, ${shipping.state} ${shipping.zip}`],
               ]}
             />

@@ -16,10 +16,11 @@ import { Roles } from '../ui/Roles'
 type Deed = { account: api.Account; what: 'roles' | 'disable' | 'enable' }
 
 export default function PeoplePage() {
-  const { filters, change } = useFilters(['search'])
+  const { filters, change } = useFilters(['search', 'staff'])
   const [deed, begin] = useState<Deed>()
-  const list = useList(`admin/people?${filters.search}`, (cursor, signal) =>
-    api.accounts(filters.search, cursor, signal),
+  const staff = filters.staff === 'true'
+  const list = useList(`admin/people?${filters.search}&${staff}`, (cursor, signal) =>
+    api.accounts({ search: filters.search, staff }, cursor, signal),
   )
   const columns: readonly Column<api.Account>[] = [
     {
@@ -89,13 +90,21 @@ export default function PeoplePage() {
           value={filters.search}
           onSearch={(search) => change({ search })}
         />
+        <label className="check">
+          <input
+            type="checkbox"
+            checked={staff}
+            onChange={(event) => change({ staff: event.currentTarget.checked ? 'true' : '' })}
+          />
+          Only who works here
+        </label>
       </div>
       <ListBody
         label="People"
         columns={columns}
         list={list}
         keyOf={({ id }) => id}
-        empty={<p>{filters.search ? 'Nobody fits this search.' : 'There is nobody yet.'}</p>}
+        empty={<p>{filters.search || staff ? 'Nobody fits this search.' : 'There is nobody yet.'}</p>}
       />
       {deed && <Change deed={deed} onDone={done} onClose={() => begin(undefined)} />}
     </div>
