@@ -121,7 +121,7 @@ fn of_factors(operation: AccountOperation, schemas: &mut Schemas) -> Shape {
 fn of_others(operation: AccountOperation, schemas: &mut Schemas) -> Shape {
     if operation == AccountOperation::ListUsers {
         let page = Answers::default().content(200, "A page of accounts", JSON, schemas.answer::<AccountsBody>());
-        let answers = page.problem(schemas, 422, "`limit`, `search`, `staff` or `cursor` is wrong; `errors` names it");
+        let answers = page.problem(schemas, 422, "`limit`, `search` or `cursor` is wrong; `errors` names it");
         let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_USERS, "default": USUAL_USERS});
         let text = || json!({"type": "string", "maxLength": 254});
         let parameters = vec![

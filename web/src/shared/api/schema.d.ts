@@ -2978,7 +2978,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `limit`, `search`, `staff` or `cursor` is wrong; `errors` names it */
+            /** @description `limit`, `search` or `cursor` is wrong; `errors` names it */
             422: {
                 headers: {
                     [name: string]: unknown;
