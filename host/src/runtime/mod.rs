@@ -52,7 +52,7 @@ use serde_json::{Map, Value};
 pub use ahead::compile_ahead;
 pub use alongside::Alongside;
 pub use budget::Limit;
-pub use candidates::MAX_COMPONENT_BYTES;
+pub use candidates::{MAX_COMPONENT_BYTES, NotNow};
 pub use check::{Rejected, check};
 pub use code_cache::CACHE_KEY;
 pub use compile::compile_main;
