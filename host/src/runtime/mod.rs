@@ -16,6 +16,7 @@ mod code_cache;
 mod compile;
 mod components;
 mod contract;
+mod encrypted;
 mod engine;
 mod exchange;
 mod fetch;
