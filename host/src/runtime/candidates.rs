@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::attempt::{attempt, guest_job, own_of_attempt, terms};
+use super::compile::{Fault, Unfit};
 use super::components::Runtime;
 use super::guest::Granted;
 use super::guest_log::Speaker;
@@ -23,6 +24,11 @@ use crate::durable;
 
 /// Bytes of a component's file, at most.
 pub const MAX_COMPONENT_BYTES: usize = 32 << 20;
+
+/// A file may be good, and this machine cannot take it now.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotNow(String);
 
 impl Runtime {
     /// What the config says of a component.
@@ -47,11 +53,14 @@ impl Runtime {
     /// else happens. `signature` is the text of its signature, which counts where the config asks for one.
     ///
     /// # Errors
-    /// There is no such component; the file would be refused, and why.
+    /// There is no such component; the file would be refused, and why. [`NotNow`] if that is not the file's fault.
     pub async fn judge(&self, component: &str, file: Bytes, signature: Option<String>) -> anyhow::Result<ActiveVersion> {
         let slot = self.slot(component)?;
         let _turn = slot.turn.lock().await;
-        let version = self.loader.judge(&slot, file, signature).await.map_err(|reason| anyhow!("the file {reason}"))?;
+        let version = self.loader.judge(&slot, file, signature).await.map_err(|Unfit { reason, fault }| match fault {
+            Fault::Machine => NotNow(format!("nothing is known against the file, and it {reason}")).into(),
+            Fault::File | Fault::Signature => anyhow!("the file {reason}"),
+        })?;
         slot.note_uploaded(version.about.clone());
         Ok(version.about.clone())
     }

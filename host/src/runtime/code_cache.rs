@@ -49,6 +49,9 @@ pub(super) enum Code {
 
 /// The private folder.
 pub(super) struct CodeCache {
+    whole: PathBuf,
+    /// Whose it is.
+    user: u32,
     copies: PathBuf,
     compiled: PathBuf,
     /// Signatures of the copies, and manifests of what came from registries. Each of them is checked whenever it is read.
@@ -90,7 +93,19 @@ impl CodeCache {
             tracing::warn!(reason = %open, "components are not kept: each start compiles all of them, and there is no version to go back to");
             return Ok(None);
         }
-        Ok(Some(Self { copies, compiled, papers, key: key(&cache_dir.join(CACHE_KEY)), fingerprint }))
+        Ok(Some(Self { whole: cache_dir.to_owned(), user, copies, compiled, papers, key: key(&cache_dir.join(CACHE_KEY)), fingerprint }))
+    }
+
+    /// Writes a file of the folder. Whoever tidies a disk may have removed the folder meanwhile: then it is made anew, as at the start.
+    fn write(&self, path: &Path, content: &[&[u8]], sync: Sync) -> io::Result<()> {
+        match durable::write(path, content, sync) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            written => return written,
+        }
+        tracing::warn!("the folder '{}' was removed, or a part of it: it is made anew", self.whole.display());
+        let made = make_closed(&[&self.whole, &self.compiled, &self.copies, &self.papers], self.user).map_err(io::Error::other)?;
+        made.map_err(|open| io::Error::other(open.to_string()))?;
+        durable::write(path, content, sync)
     }
 
     /// Where the copies are.
@@ -116,7 +131,7 @@ impl CodeCache {
         if fs::read(&path).is_ok_and(|kept| kept == bytes) {
             return Ok(());
         }
-        durable::write(&path, &[bytes], Sync::Yes)
+        self.write(&path, &[bytes], Sync::Yes)
     }
 
     /// The text of the signature that a copy was good with, if there is one.
@@ -127,7 +142,7 @@ impl CodeCache {
 
     /// Keeps the signature that a copy was good with.
     pub fn keep_signature(&self, digest: &str, text: &str) -> io::Result<()> {
-        durable::write(&self.papers.join(format!("{digest}{SIGNATURE_ENDING}")), &[text.as_bytes()], Sync::Yes)
+        self.write(&self.papers.join(format!("{digest}{SIGNATURE_ENDING}")), &[text.as_bytes()], Sync::Yes)
     }
 
     /// The manifest with this digest, if it was kept and is what its name says.
@@ -138,7 +153,7 @@ impl CodeCache {
 
     /// Keeps the manifest of what came from a registry.
     pub fn keep_manifest(&self, digest: &str, manifest: &[u8]) -> io::Result<()> {
-        durable::write(&self.papers.join(format!("{digest}.json")), &[manifest], Sync::Yes)
+        self.write(&self.papers.join(format!("{digest}.json")), &[manifest], Sync::Yes)
     }
 
     /// Code of this name: the digest of the file that it was compiled from, or [`name_of_shipped`].
@@ -163,7 +178,7 @@ impl CodeCache {
 
     /// Keeps code under such a name. It need not survive a power cut: what is lost of it is noticed, and made again.
     pub fn keep_code(&self, name: &str, code: &[u8]) -> io::Result<()> {
-        durable::write(&self.code_of(name), &[self.tag(name, code).as_ref(), code], Sync::No)
+        self.write(&self.code_of(name), &[self.tag(name, code).as_ref(), code], Sync::No)
     }
 
     fn tag(&self, name: &str, code: &[u8]) -> hmac::Tag {
@@ -418,6 +433,26 @@ mod tests {
         cache.tidy(&HashSet::from([wanted.clone()]), later).unwrap();
         assert!(matches!(cache.code(&name_of_shipped(&wanted, "k1")), Code::Whole(code) if code == b"code".as_slice()));
         assert!(matches!(cache.code(&name_of_shipped(&gone, "k1")), Code::Missing));
+    }
+
+    #[test]
+    fn a_folder_that_is_removed_while_the_process_runs_is_made_anew_for_nobody_else() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("components-cache");
+        let (cache, wanted) = (open(&folder).unwrap(), digest(COMPONENT));
+        for keep in 0..4 {
+            fs::remove_dir_all(&folder).unwrap();
+            match keep {
+                0 => cache.keep_copy(&wanted, COMPONENT).unwrap(),
+                1 => cache.keep_code(&wanted, b"code").unwrap(),
+                2 => cache.keep_signature(&wanted, "signed").unwrap(),
+                _ => cache.keep_manifest(&wanted, COMPONENT).unwrap(),
+            }
+            assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o077, 0);
+        }
+        assert_eq!(cache.manifest(&wanted).unwrap(), COMPONENT);
+        cache.keep_copy(&wanted, COMPONENT).unwrap();
+        assert_eq!(cache.copy(&wanted).unwrap(), COMPONENT);
     }
 
     #[test]

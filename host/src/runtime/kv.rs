@@ -239,7 +239,8 @@ impl State {
         if with > most && after > before {
             let scope = name(scope);
             return Err(Error::Full(format!(
-                "the state of the scope {scope} takes {bytes} of {most} bytes, and this would make it {with}"
+                "the state of the scope {scope} takes {bytes} of {most} bytes, and this would make it {with}: `{scope}Kb` of `capabilities.kv` \
+                 grants more"
             )));
         }
         self.scoped(scope).bytes = Some(with);

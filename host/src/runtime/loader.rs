@@ -164,12 +164,12 @@ impl Loader {
     ///
     /// # Errors
     /// Why the file would be refused.
-    pub async fn judge(&self, slot: &Slot, bytes: Bytes, signature: Option<String>) -> Result<Arc<Version>, String> {
+    pub async fn judge(&self, slot: &Slot, bytes: Bytes, signature: Option<String>) -> Result<Arc<Version>, Unfit> {
         let (read, hashed) = (bytes.clone(), bytes.clone());
         let outline = off_thread(move || inspect::outline(&read)).await?.map_err(|flaw| flaw.reason)?;
         let digest = off_thread(move || digest(&hashed)).await?;
         let brought = Brought { bytes, digest, outline, signature, layers: None };
-        let version = self.prepare(slot, &brought).await.map_err(|unfit| unfit.reason)?;
+        let version = self.prepare(slot, &brought).await?;
         self.check_name_before(slot, &version).await?;
         Ok(version)
     }

@@ -14,11 +14,13 @@ use futures::future::{Either, select};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_util::rt::TokioIo;
 use memchr::memmem;
 use tower::{Service as _, ServiceExt as _};
 use tower_http::timeout::TimeoutBody;
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+use super::encrypted;
 use super::heard::{Answer, Failure};
 use super::tape::Deck;
 use super::{Capabilities, Credential, Grant, GrantTarget, InProcess};
@@ -58,6 +60,7 @@ const PLACEHOLDER: &str = "{millrace-secret:";
 
 /// A secret that goes to some services, in the place of what stands for it.
 struct Secret {
+    name: String,
     placeholder: String,
     value: String,
     /// In small letters.
@@ -70,6 +73,7 @@ impl Secret {
         HeaderValue::try_from(secret.value.as_str())
             .map_err(|_| format!("the value of the secret '{}' has characters that no header may have", secret.name))?;
         Ok(Self {
+            name: secret.name.clone(),
             placeholder: placeholder(&secret.name),
             value: secret.value.clone(),
             services: secret.services.iter().map(|service| service.to_ascii_lowercase()).collect(),
@@ -81,13 +85,19 @@ impl Secret {
     }
 }
 
-/// Fills the secrets into the headers of a request to a service. One that is not granted for it, or is none, is not sent in any form.
-fn filled_in(secrets: &[Secret], service: &str, headers: &mut HeaderMap) -> Result<(), Error> {
+/// Fills the secrets into the headers of a request to a service, and tells one of them: the service knows this process by it. One that is not
+/// granted for it, or is none, is not sent in any form.
+fn filled_in(secrets: &[Secret], service: &str, headers: &mut HeaderMap) -> Result<Option<Credential>, Error> {
+    let mut known_by = None;
     for (name, value) in headers.iter_mut() {
         if memmem::find(value.as_bytes(), PLACEHOLDER.as_bytes()).is_none() {
             continue;
         }
         let granted = secrets.iter().filter(|secret| secret.goes_to(service));
+        let is_in = |secret: &&Secret| memmem::find(value.as_bytes(), secret.placeholder.as_bytes()).is_some();
+        if let Some(secret) = granted.clone().find(is_in) {
+            known_by = Some(Credential { name: format!("the secret '{}'", secret.name), internal: false });
+        }
         // A value that is more than ASCII is not looked into, and not sent as it is.
         let text =
             value.to_str().ok().map(|text| granted.fold(text.to_owned(), |text, secret| text.replace(&secret.placeholder, &secret.value)));
@@ -99,7 +109,7 @@ fn filled_in(secrets: &[Secret], service: &str, headers: &mut HeaderMap) -> Resu
         filled.set_sensitive(true);
         *value = filled;
     }
-    Ok(())
+    Ok(known_by)
 }
 
 /// Puts what stands for a secret in its place again where a service says it in the headers of its answer: the component never has it, and no
@@ -130,7 +140,7 @@ fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Option<Vec<u8>> {
     Some(result)
 }
 
-/// Connections to services by `http`, one for each request.
+/// Connections to services, one for each request.
 #[derive(Clone)]
 struct Connections(Connector);
 
@@ -159,6 +169,9 @@ impl Outgoing {
     pub fn resolve(capabilities: &Capabilities, modules: &HashMap<String, InProcess>) -> Result<Self, Vec<String>> {
         // Of the two that are linked in, that of the other clients; it was said before if this is not the first component.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        if capabilities.http.iter().any(|grant| matches!(&grant.target, GrantTarget::Url(url) if url.starts_with("https:"))) {
+            encrypted::look_for_authorities();
+        }
         let (good, bad): (Vec<_>, Vec<_>) = capabilities.http.iter().map(|grant| resolve_grant(grant, modules)).partition(Result::is_ok);
         let (secrets, unsendable): (Vec<_>, Vec<_>) = capabilities.secrets.iter().map(Secret::resolve).partition(Result::is_ok);
         let problems: Vec<String> = bad.into_iter().filter_map(Result::err).chain(unsendable.into_iter().filter_map(Result::err)).collect();
@@ -185,9 +198,10 @@ impl Outgoing {
 }
 
 impl Service {
-    /// What it means if the service refuses what it knows this process by. That is no answer to the component's question.
-    fn refusal(&self, service: &str, status: StatusCode) -> Option<String> {
-        let credential = self.credential.as_ref()?;
+    /// What it means if the service refuses what it knows this process by: what the grant adds, or a secret that was filled in. That is no
+    /// answer to the component's question.
+    fn refusal(&self, service: &str, status: StatusCode, filled_in: Option<&Credential>) -> Option<String> {
+        let credential = self.credential.as_ref().or(filled_in)?;
         let refuses = status == StatusCode::UNAUTHORIZED || (credential.internal && status == StatusCode::FORBIDDEN);
         let Target::Url { scheme, authority, .. } = &self.target else { return None };
         let alike = if credential.internal { "it must be the same in both processes" } else { "set it to what that service accepts" };
@@ -264,12 +278,14 @@ impl WasiHttpHooks for Outgoing {
                 return Err(Error::HttpRequestDenied);
             };
             let path = path_of(request.uri())?;
-            filled_in(&secrets, &asked, request.headers_mut())?;
+            let filled_in = filled_in(&secrets, &asked, request.headers_mut())?;
             let sent = match &service.target {
                 Target::Url { scheme, authority, prefix } => {
                     let uri = located(scheme.clone(), authority, &format!("{prefix}{path}"))?;
                     let sent = send_out(connector, addressed(request, uri, &service.headers)?, options.unwrap_or_default()).await;
-                    if let Some(refusal) = sent.as_ref().ok().and_then(|(response, _)| service.refusal(&asked, response.status())) {
+                    if let Some(refusal) =
+                        sent.as_ref().ok().and_then(|(response, _)| service.refusal(&asked, response.status(), filled_in.as_ref()))
+                    {
                         // The first one says it; the others of this run would say the same.
                         let _ = refused.set(refusal);
                     }
@@ -367,20 +383,32 @@ fn addressed(mut request: Request<WasiBody>, uri: Uri, headers: &HeaderMap) -> R
     Ok(request)
 }
 
-async fn send_out(connector: Connector, request: Request<WasiBody>, mut options: RequestOptions) -> Sent {
+async fn send_out(mut connector: Connector, request: Request<WasiBody>, options: RequestOptions) -> Sent {
     let connect = options.connect_timeout.map_or(CONNECT, |asked| asked.min(CONNECT));
-    if request.uri().scheme() == Some(&Scheme::HTTP) {
-        return send_plain(connector, request, connect, &options).await;
+    let (address, encrypted) = (address_of(request.uri())?, request.uri().scheme() == Some(&Scheme::HTTPS));
+    let host = address.host().unwrap_or_default().to_owned();
+    let connecting = tokio::time::timeout(connect, async {
+        let stream = connector.call(address).await.map_err(Error::Connect)?;
+        if encrypted { encrypted::over(stream.into_inner(), &host).await.map(Either::Right) } else { Ok(Either::Left(stream)) }
+    });
+    match connecting.await.map_err(|_| Error::ConnectionTimeout)?? {
+        Either::Left(plain) => exchange(plain, request, &options).await,
+        Either::Right(encrypted) => exchange(TokioIo::new(encrypted), request, &options).await,
     }
-    options.connect_timeout = Some(connect);
-    let (response, io) = default_send_request(request, Some(options)).await?;
-    Ok((response.map(|body| body.boxed_unsync()), Box::new(io)))
+}
+
+/// Where to connect for what is asked: nothing but a host and a port, as it is without TLS.
+fn address_of(uri: &Uri) -> Result<Uri, Error> {
+    let default = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+    let (host, port) = (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(default));
+    located(Scheme::HTTP, &format!("{host}:{port}"), "/")
 }
 
 /// Sends as wasmtime does, over a connection of ours.
-async fn send_plain(mut connector: Connector, mut request: Request<WasiBody>, connect: Duration, options: &RequestOptions) -> Sent {
-    let connecting = tokio::time::timeout(connect, connector.call(request.uri().clone()));
-    let stream = connecting.await.map_err(|_| Error::ConnectionTimeout)?.map_err(Error::Connect)?;
+async fn exchange<S>(stream: S, mut request: Request<WasiBody>, options: &RequestOptions) -> Sent
+where
+    S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
     // Only a proxy is told the address.
     let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
@@ -433,18 +461,27 @@ mod tests {
             headers: HeaderMap::new(),
             credential: internal.map(|internal| Credential { name: "A_SECRET".into(), internal }),
         };
-        let told = |internal, status| service(internal).refusal("stock", status);
+        let told = |internal, status| service(internal).refusal("stock", status, None);
         let text = told(Some(true), StatusCode::FORBIDDEN).unwrap();
         assert!(text.contains("'stock' at http://warehouse:8080 does not accept A_SECRET") && text.contains("403"), "{text}");
         assert!(told(Some(true), StatusCode::UNAUTHORIZED).is_some() && told(Some(false), StatusCode::UNAUTHORIZED).is_some());
         // A bank may forbid a payment, and a service that wants nothing from this process may say what it likes.
         assert!(told(Some(false), StatusCode::FORBIDDEN).is_none() && told(None, StatusCode::UNAUTHORIZED).is_none());
         assert!(told(Some(true), StatusCode::NOT_FOUND).is_none());
+
+        let secrets = [Secret { name: "key".into(), placeholder: placeholder("key"), value: "old".into(), services: vec!["stock".into()] }];
+        let mut headers = HeaderMap::from_iter([(http::header::AUTHORIZATION, HeaderValue::try_from(placeholder("key")).unwrap())]);
+        let filled = filled_in(&secrets, "stock", &mut headers).unwrap();
+        let text = service(None).refusal("stock", StatusCode::UNAUTHORIZED, filled.as_ref()).unwrap();
+        assert!(text.contains("does not accept the secret 'key' of this process (status 401)"), "{text}");
+        assert!(service(None).refusal("stock", StatusCode::FORBIDDEN, filled.as_ref()).is_none());
+        assert!(filled_in(&secrets, "stock", &mut HeaderMap::new()).unwrap().is_none(), "it was not sent");
     }
 
     #[test]
     fn a_secret_is_filled_in_for_its_services_and_no_other_request_has_a_placeholder() {
-        let secrets = [Secret { placeholder: placeholder("key"), value: "s3cret".into(), services: vec!["bank".into()] }];
+        let secrets =
+            [Secret { name: "key".into(), placeholder: placeholder("key"), value: "s3cret".into(), services: vec!["bank".into()] }];
         let headers = |value: &str| HeaderMap::from_iter([(http::header::AUTHORIZATION, HeaderValue::try_from(value).unwrap())]);
         let mut sent = headers(&format!("Bearer {}", placeholder("key")));
         filled_in(&secrets, "bank", &mut sent).unwrap();

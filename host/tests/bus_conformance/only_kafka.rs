@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::future::join_all;
 use jiff::Timestamp;
 use millrace::bus::kafka::dead_letters::{self, Redriven};
 use millrace::bus::kafka::{self, MAX_EVENT_BYTES};
@@ -330,6 +331,44 @@ async fn a_broker_that_is_away_is_waited_for() {
     running.publish(&events[2..]).await;
     subscriber.until_took(&events[3]).await;
     running.close().await;
+    drop(broker);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_named_no_broker_for_a_while_is_found_again() {
+    // It reports late, so its controller takes it for gone again and again. Meanwhile it names no broker, not even itself: so does one that
+    // was stopped for a while and goes on.
+    let late = "broker.session.timeout.ms=4000\nbroker.heartbeat.interval.ms=9000";
+    let broker = tokio::task::spawn_blocking(|| KafkaBroker::start_with(late)).await.unwrap();
+    let address = broker.address();
+    // Which client lets go of its brokers is a matter of moments.
+    let shops: Vec<(TestEnv, Subscriber)> = join_all((0..4).map(|_| async { (TestEnv::embedded().await, Subscriber::willing()) })).await;
+    let open = |(env, subscriber): &(TestEnv, Subscriber)| {
+        env.run(Arc::new(TestEnv::client(env.settings(&address), DELIVERIES)), &[("taker", "made")], subscriber)
+    };
+    let running: Vec<_> = shops.iter().map(open).collect();
+    for (running, (env, subscriber)) in running.iter().zip(&shops) {
+        running.publish(&[env.event("made", "a", 1)]).await;
+        subscriber.until_taken(1).await;
+    }
+    for running in &running {
+        running.until_down().await;
+    }
+    let broker = tokio::task::spawn_blocking(move || {
+        let mut broker = broker;
+        broker.kill();
+        broker.set("broker.heartbeat.interval.ms=500");
+        broker.start_again();
+        broker
+    });
+    let broker = broker.await.unwrap();
+    for (running, (env, subscriber)) in running.into_iter().zip(&shops) {
+        running.until_up().await;
+        let after = env.event("made", "a", 2);
+        running.publish(std::slice::from_ref(&after)).await;
+        subscriber.until_took(&after).await;
+        running.close().await;
+    }
     drop(broker);
 }
 

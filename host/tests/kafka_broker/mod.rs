@@ -67,10 +67,15 @@ impl KafkaBroker {
     /// Starts one with lines of its own in its settings; the last one of a name counts.
     pub fn start_with(settings: &str) -> Self {
         let mut broker = Self::not_started();
-        let mut file = std::fs::OpenOptions::new().append(true).open(broker.properties()).unwrap();
-        writeln!(file, "{settings}").unwrap();
+        broker.set(settings);
         broker.start_again();
         broker
+    }
+
+    /// Adds lines to its settings, which count from its next start on.
+    pub fn set(&self, settings: &str) {
+        let mut file = std::fs::OpenOptions::new().append(true).open(self.properties()).unwrap();
+        writeln!(file, "{settings}").unwrap();
     }
 
     /// Runs one of Kafka's own tools, a class with arguments, at this broker.

@@ -6,6 +6,7 @@
 //! the sink.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
-use tokio::sync::{OwnedMutexGuard, mpsc};
+use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 
 use super::is_silence;
 use super::link::Link;
@@ -40,6 +41,8 @@ const ERROR_PAUSE: Duration = Duration::from_secs(1);
 const OFFSETS_LIMIT: Duration = Duration::from_secs(5);
 /// How long after the last failure of a connection what follows from it may still come.
 const AFTERMATH: Duration = Duration::from_secs(60);
+/// How long the next consumer waits for the one before to be closed.
+const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 
 type Client = StreamConsumer<Membership>;
 type Queue = StreamPartitionQueue<Membership>;
@@ -55,6 +58,8 @@ pub(super) struct Membership {
     stop: Stop,
     /// When a connection of this member failed last, and answers may have been lost with it.
     failed_at: Mutex<Option<Instant>>,
+    /// A broker has looked after the group for this client.
+    joined: AtomicBool,
 }
 
 /// How a consumer ended that was not asked to.
@@ -63,6 +68,8 @@ pub(super) enum Ended {
     /// The broker has given the member's place to somebody, after answers to this very member were lost: most likely to its own earlier
     /// request. A new one may take the place back at once.
     Outrun(anyhow::Error),
+    /// Its client has lost the brokers, although they answer. A new one finds them.
+    Forgetful,
     /// For good; another one may work.
     Failed(anyhow::Error),
 }
@@ -72,6 +79,11 @@ impl From<anyhow::Error> for Ended {
         Self::Failed(error)
     }
 }
+
+/// See [`Ended::Forgetful`].
+#[derive(Debug, thiserror::Error)]
+#[error("the client has lost the brokers")]
+struct Forgetful;
 
 /// A partition that this member has or had.
 #[derive(Default)]
@@ -110,7 +122,7 @@ impl ClientContext for Membership {
 
     fn stats(&self, statistics: Statistics) {
         self.link.measured(&statistics);
-        self.link.grouped(&self.group, &statistics);
+        self.link.grouped(&self.group, &statistics, &self.joined);
     }
 }
 
@@ -176,7 +188,9 @@ pub(super) async fn run(settings: &Settings, work: &Work, producer: &Producer, l
         partitions: Mutex::default(),
         stop: Stop::new(),
         failed_at: Mutex::default(),
+        joined: AtomicBool::new(false),
     };
+    let mut renewals = link.renewals();
     let client: Arc<Client> = Arc::new(settings.consumer().create_with_context(membership).context("there can be no consumer")?);
     let _ = client.context().client.set(Arc::downgrade(&client));
     let topics = work.topics();
@@ -184,12 +198,16 @@ pub(super) async fn run(settings: &Settings, work: &Work, producer: &Producer, l
     link.follow(&topics);
     client.subscribe(&topics).context("cannot subscribe")?;
 
-    let result = drive(&client, &mut assigned, work, producer, stop).await;
+    let result = drive(&client, &mut assigned, work, producer, stop, &mut renewals).await;
     assigned.close();
     while assigned.recv().await.is_some() {}
     let has_lost_answers = client.context().failed_at.lock().is_some_and(|at| at.elapsed() < AFTERMATH);
-    // Closing tells the group and commits, and blocks meanwhile.
-    tokio::task::spawn_blocking(move || close(&client)).await.context("the consumer was not closed")?;
+    // Closing tells the group and commits, and blocks meanwhile. One that has lost the brokers has nobody to tell.
+    let closed = tokio::task::spawn_blocking(move || close(&client));
+    match tokio::time::timeout(CLOSE_LIMIT, closed).await {
+        Ok(closed) => closed.context("the consumer was not closed")?,
+        Err(_) => tracing::debug!("the consumer closes behind the next one"),
+    }
     result.map_err(|error| explained(error, settings, has_lost_answers))
 }
 
@@ -198,6 +216,9 @@ pub(super) async fn run(settings: &Settings, work: &Work, producer: &Producer, l
 /// A member whose request to join was carried out, and whose answer was lost with the connection, is fenced by what came of that request.
 /// Without a lost connection it was another process; and so it is when the next member, which has lost none, is fenced too.
 fn explained(error: anyhow::Error, settings: &Settings, has_lost_answers: bool) -> Ended {
+    if error.is::<Forgetful>() {
+        return Ended::Forgetful;
+    }
     let code = error.downcast_ref::<KafkaError>().and_then(KafkaError::rdkafka_error_code);
     if code != Some(RDKafkaErrorCode::FencedInstanceId) {
         return Ended::Failed(error);
@@ -219,6 +240,7 @@ async fn drive(
     work: &Work,
     producer: &Producer,
     stop: &Stop,
+    renewals: &mut watch::Receiver<u64>,
 ) -> anyhow::Result<()> {
     let overrun = client.context().stop.clone();
     let mut workers: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
@@ -226,6 +248,7 @@ async fn drive(
         tokio::select! {
             () = stop.requested() => break Ok(()),
             () = overrun.requested() => break Err(anyhow::anyhow!("the group gave more than {ASSIGNED_AT_ONCE} partitions at once")),
+            Ok(()) = renewals.changed() => break Err(Forgetful.into()),
             Some(worker) = assigned.recv() => workers.push(worker.run(client, work, producer).boxed()),
             Some(()) = workers.next() => {}
             message = client.recv() => if let Err(fatal) = unexpected(message.map(|message| Incoming::read(&message))) { break Err(fatal) },

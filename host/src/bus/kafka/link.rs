@@ -38,6 +38,8 @@ struct Shared {
     deaf: Mutex<Option<(Instant, String)>>,
     /// Since when no broker looks after the group of this member.
     lost: Mutex<Option<Instant>>,
+    /// How often clients had to be replaced.
+    renewals: watch::Sender<u64>,
 }
 
 impl Link {
@@ -51,6 +53,7 @@ impl Link {
             lag: Mutex::default(),
             deaf: Mutex::default(),
             lost: Mutex::default(),
+            renewals: watch::Sender::default(),
         }))
     }
 
@@ -85,25 +88,43 @@ impl Link {
         }
     }
 
-    /// What the client says of its group. Where no broker looks after that, nothing is received, and nothing fails either.
-    pub(super) fn grouped(&self, group: &str, statistics: &Statistics) {
+    /// What the client says of its group. Where no broker looks after that, nothing is received, and nothing fails either. `joined` is
+    /// whether this client has ever had one that does: then it has lost it, and another client looks for it from the start.
+    pub(super) fn grouped(&self, group: &str, statistics: &Statistics, joined: &AtomicBool) {
         let Some(state) = statistics.cgrp.as_ref().map(|group| group.state.as_str()) else { return };
+        joined.fetch_or(state == "up", Ordering::Relaxed);
         let mut lost = self.0.lost.lock();
         if state == "up" || self.health() != BusHealth::Up {
             *lost = None;
             return;
         }
         let since = lost.get_or_insert_with(Instant::now).elapsed();
-        if since >= LOST_FOR {
-            if self.deaf().is_none() {
-                tracing::warn!(group, state, "no broker looks after the group of this process: no event is received");
-            }
-            self.note_deaf(format!(
-                "no broker has looked after the group '{group}' for {} s. The topic `__consumer_offsets` may lack brokers: with fewer than three, \
-                 set `offsets.topic.replication.factor` to as many as there are",
-                since.as_secs()
-            ));
+        if since < LOST_FOR {
+            return;
         }
+        if joined.load(Ordering::Relaxed) {
+            *lost = None;
+            self.renewed();
+            return;
+        }
+        if self.deaf().is_none() {
+            tracing::warn!(group, state, "no broker looks after the group of this process: no event is received");
+        }
+        self.note_deaf(format!(
+            "no broker has looked after the group '{group}' for {} s. The topic `__consumer_offsets` may lack brokers: with fewer than three, \
+             set `offsets.topic.replication.factor` to as many as there are",
+            since.as_secs()
+        ));
+    }
+
+    /// The clients that there are have lost the brokers: who has one makes another.
+    pub(super) fn renewed(&self) {
+        self.0.renewals.send_modify(|renewals| *renewals += 1);
+    }
+
+    /// Changes with each [`Link::renewed`] from now on.
+    pub(super) fn renewals(&self) -> watch::Receiver<u64> {
+        self.0.renewals.subscribe()
     }
 
     /// Whether a broker has ever answered at the address that it gives itself.

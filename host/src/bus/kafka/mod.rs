@@ -13,11 +13,12 @@ mod topics;
 mod work;
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::future::join_all;
 use rdkafka::client::{Client, ClientContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::producer::Producer as _;
@@ -35,6 +36,8 @@ use crate::shutdown::Stop;
 const QUESTION_INTERVAL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_millis(500));
 /// How long it may take to answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+/// How long clients may find no broker before it is looked whether another one does, and between two such looks.
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(5);
 /// Pause before a consumer that failed for good is replaced.
 const CONSUMER_PAUSE: Duration = Duration::from_secs(2);
 /// Pause before one is replaced that may take its place back: connections that go on failing are not to keep a processor busy.
@@ -90,11 +93,14 @@ impl Kafka {
 
     /// Asks the broker again and again whether it is there.
     async fn watch(&self) -> anyhow::Result<()> {
+        // Since when nobody answers, or since it was last looked whether another client hears more.
+        let mut silent_since: Option<Instant> = None;
         loop {
             let (producer, is_reached) = (Arc::clone(&self.producer), self.link.is_reached());
             let answer = tokio::task::spawn_blocking(move || ask(producer.client().client(), is_reached));
             let interval = match answer.await? {
                 Answer::Well => {
+                    silent_since = None;
                     self.link.up();
                     QUESTION_INTERVAL.0
                 }
@@ -104,6 +110,10 @@ impl Kafka {
                 }
                 Answer::None(error) => {
                     self.link.unanswered(&self.settings.brokers, &error);
+                    if silent_since.get_or_insert_with(Instant::now).elapsed() >= RENEWAL_INTERVAL {
+                        silent_since = None;
+                        self.renew_if_forgetful().await?;
+                    }
                     QUESTION_INTERVAL.1
                 }
             };
@@ -111,11 +121,30 @@ impl Kafka {
         }
     }
 
+    /// Replaces the clients if another one hears of brokers.
+    ///
+    /// A broker that has just come back, and is not in service yet, names no broker at all, not even itself. librdkafka (2.12) takes its
+    /// word: it lets go of all brokers, those of the settings too, and may look for none again.
+    async fn renew_if_forgetful(&self) -> anyhow::Result<()> {
+        let (producer, link, client) = (Arc::clone(&self.producer), self.link.clone(), self.settings.client());
+        let looked = tokio::task::spawn_blocking(move || {
+            let another: BaseConsumer = client.create()?;
+            if !another.fetch_metadata(None, ANSWER_LIMIT).is_ok_and(|metadata| !metadata.brokers().is_empty()) {
+                return Ok(());
+            }
+            tracing::warn!("the broker answers a new client, and not those that lost it: they are replaced");
+            link.renewed();
+            producer.renew()
+        });
+        looked.await?
+    }
+
     /// Makes the topics, then receives; again from the start when the consumer has failed.
     async fn receive(&self, work: &Work, stop: &Stop) {
         while !stop.is_requested() {
             match self.receive_once(work, stop).await {
                 Ok(()) => {}
+                Err(Ended::Forgetful) => tracing::info!("a new client receives"),
                 Err(Ended::Outrun(error)) => {
                     let member = self.settings.member_name();
                     tracing::warn!(
@@ -176,6 +205,10 @@ fn ask<C: ClientContext>(client: &Client<C>, is_reached: bool) -> Answer {
         Ok(metadata) => metadata,
         Err(error) => return Answer::None(error),
     };
+    // Who has just come back names none until it is in service, and takes nothing either.
+    if metadata.brokers().is_empty() {
+        return Answer::None(KafkaError::MetadataFetch(RDKafkaErrorCode::BrokerNotAvailable));
+    }
     if is_reached {
         return Answer::Well;
     }

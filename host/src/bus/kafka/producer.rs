@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::future_producer::Delivery;
@@ -20,7 +21,8 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 
 /// Sends to the broker.
 pub(super) struct Producer {
-    client: FutureProducer<Link>,
+    /// Clones share one connection.
+    client: RwLock<FutureProducer<Link>>,
     settings: Settings,
     link: Link,
     topics: Topics,
@@ -47,12 +49,23 @@ impl Producer {
     /// # Errors
     /// The settings are not accepted.
     pub(super) fn new(settings: Settings, link: Link) -> anyhow::Result<Self> {
-        let client = settings.producer().create_with_context(link.clone())?;
+        let client = RwLock::new(connected(&settings, &link)?);
         Ok(Self { client, settings, link, topics: Topics::default() })
     }
 
-    pub(super) fn client(&self) -> &FutureProducer<Link> {
-        &self.client
+    pub(super) fn client(&self) -> FutureProducer<Link> {
+        self.client.read().clone()
+    }
+
+    /// Connects anew. What waits in the client of before is given up, and whoever waits for it is told so; blocks for up to a second.
+    ///
+    /// # Errors
+    /// There can be no client.
+    pub(super) fn renew(&self) -> anyhow::Result<()> {
+        let client = connected(&self.settings, &self.link)?;
+        let before = std::mem::replace(&mut *self.client.write(), client);
+        drop(before);
+        Ok(())
     }
 
     /// Makes topics that are not there, by their names at the broker.
@@ -136,7 +149,7 @@ impl Producer {
         P: rdkafka::message::ToBytes + ?Sized,
     {
         let topic = record.topic;
-        let error = match self.client.send(record, QUEUE_LIMIT).await {
+        let error = match self.client().send(record, QUEUE_LIMIT).await {
             Ok(delivery) => return acknowledged(&delivery),
             Err((error, _)) => error,
         };
@@ -154,10 +167,14 @@ impl Producer {
 
     /// Waits for the reports of what was sent; blocks.
     pub(super) fn flush(&self) {
-        if let Err(error) = self.client.flush(FLUSH_LIMIT) {
+        if let Err(error) = self.client().flush(FLUSH_LIMIT) {
             tracing::warn!(%error, "events were not acknowledged before the stop; they are sent again at the next start");
         }
     }
+}
+
+fn connected(settings: &Settings, link: &Link) -> anyhow::Result<FutureProducer<Link>> {
+    Ok(settings.producer().create_with_context(link.clone())?)
 }
 
 /// Whether the broker has said where it has put a record.

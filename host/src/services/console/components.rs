@@ -1,6 +1,7 @@
 //! Components: which version serves, how it does, and another one in its place.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use bytes::Bytes;
 use schemars::JsonSchema;
@@ -10,9 +11,12 @@ use serde_json::Value;
 use super::actor::Actor;
 use super::component_view::{ComponentBody, ComponentDetail, ComponentList, GrantBody, LimitsBody, VersionBody};
 use super::service::Console;
-use crate::runtime::{ActiveVersion, ComponentStatus, GrantTarget};
+use crate::runtime::{ActiveVersion, ComponentStatus, GrantTarget, NotNow};
 use crate::services::ServiceError;
 use crate::store::AuditEntry;
+
+/// After which time a file may be uploaded again that could not be taken for want of something.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// A version that is to serve, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -77,11 +81,14 @@ impl Console {
     /// of its signature, which it needs where the config asks for one.
     ///
     /// # Errors
-    /// There is no such component; the file would be refused, and why.
+    /// There is no such component; the file would be refused, and why; or it cannot be taken now, whatever it is.
     pub async fn upload(&self, actor: &Actor, name: &str, file: Bytes, signature: Option<String>) -> Result<VersionBody, ServiceError> {
         self.status(name)?;
         let judged = self.parts.runtime.judge(name, file, signature).await;
-        let about = judged.map_err(|error| ServiceError::field("", format!("{error:#}")))?;
+        let about = judged.map_err(|error| match error.downcast_ref::<NotNow>() {
+            Some(not_now) => ServiceError::Unavailable { detail: not_now.to_string(), retry_after: RETRY_AFTER },
+            None => ServiceError::field("", format!("{error:#}")),
+        })?;
         self.note_design(actor, (name, "upload"), &about.digest).await?;
         tracing::info!(component = name, digest = about.digest, who = actor.who(), "a version of a component was uploaded");
         let served = self.parts.runtime.versions(name).iter().any(|version| version.digest == about.digest);

@@ -21,6 +21,8 @@ use crate::store::Object;
 
 /// The word for programs where the file is not what the caller has seen.
 pub const CONFIG_CHANGED: &str = "config_changed";
+/// Errors of a config that are told in one line.
+const PROBLEMS_TOLD: usize = 3;
 /// The word for programs where the text cannot be the config.
 pub(super) const CONFIG_INVALID: &str = "config_invalid";
 /// Who has saved a text that was found in the file.
@@ -157,7 +159,7 @@ impl ConfigDesk {
     /// not run it yet.
     pub(super) async fn judged(&self, text: &str, planned: &PlanBody) -> Result<Option<TakeOver>, ServiceError> {
         if !planned.valid {
-            let detail = "the config cannot run here; `problems` says why".to_owned();
+            let detail = format!("the config cannot run here: {}", in_words(&planned.problems));
             return Err(refused(detail, CONFIG_INVALID, json!({"problems": planned.problems})));
         }
         let plan = self.configs.resolve(text).map_err(|why| refused(why, CONFIG_INVALID, json!({"problems": []})))?;
@@ -196,7 +198,7 @@ impl ConfigDesk {
             let problems: Vec<Value> =
                 rejected.into_iter().map(|one| json!({"severity": "error", "module": one.module, "message": one.reason})).collect();
             if !problems.is_empty() {
-                let detail = "a component of the config cannot be built; `problems` says why".to_owned();
+                let detail = format!("a component of the config cannot be built: {}", in_words(&problems));
                 return Err(refused(detail, CONFIG_INVALID, json!({"problems": problems})));
             }
         }
@@ -261,6 +263,24 @@ impl ConfigDesk {
 fn unreadable(error: io::Error) -> ServiceError {
     let detail = format!("the config or its history cannot be read: {error}");
     ServiceError::Unavailable { detail, retry_after: std::time::Duration::from_secs(5) }
+}
+
+/// The errors among `problems`, as far as a line of a log or of the health takes them: there is no list beside these.
+fn in_words(problems: &[Value]) -> String {
+    let errors: Vec<&Value> = problems.iter().filter(|problem| problem["severity"] == "error").collect();
+    let told = errors.iter().take(PROBLEMS_TOLD).map(|problem| {
+        let message = problem["message"].as_str().unwrap_or_default();
+        match (problem["line"].as_u64(), problem["column"].as_u64(), problem["module"].as_str()) {
+            (Some(line), Some(column), _) => format!("line {line}, column {column}: {message}"),
+            (.., Some(module)) => format!("'{module}': {message}"),
+            _ => message.to_owned(),
+        }
+    });
+    let told = told.collect::<Vec<_>>().join("; ");
+    match errors.len().saturating_sub(PROBLEMS_TOLD) {
+        0 => told,
+        more => format!("{told}; and {more} more"),
+    }
 }
 
 fn refused(detail: String, code: &'static str, members: Value) -> ServiceError {

@@ -6,6 +6,7 @@
 mod archive;
 mod backups;
 mod by_email;
+mod certificates;
 mod clocks;
 mod components;
 mod copies;

@@ -58,6 +58,30 @@ async fn a_version_is_judged_put_in_its_place_and_rolled_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_copies_that_was_tidied_away_is_made_anew_and_a_file_that_cannot_be_kept_is_not_blamed() {
+    let app = TestApp::start("configs/monolith.yaml", &[("OPERATOR_WRITES", "true")]).await;
+    let designer = staff(&app, "dora", &[Role::Designer]).await;
+    let token = designer.token().to_owned();
+    let cache = app.folder.path().join("data/components-cache");
+    std::fs::remove_dir_all(&cache).unwrap();
+    let uploading = |name: &str| {
+        let file = built(name);
+        tokio::task::block_in_place(|| millrace(&app, &token, &["components", "upload", "payment-processor", file.to_str().unwrap()]))
+    };
+    let (ok, said) = uploading("payment-v2.wasm");
+    assert!(ok, "{said}");
+
+    std::fs::remove_dir_all(&cache).unwrap();
+    std::fs::write(&cache, "in its place").unwrap();
+    let (ok, said) = uploading("payment-v2.wasm");
+    assert!(
+        !ok && said.contains("nothing is known against the file") && said.contains("cannot be copied") && !said.contains("the body"),
+        "{said}"
+    );
+    app.client.customer("ada").await.order_until("prod-001", 1, "tok_visa", &["delivered"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_versions_do_the_same_jobs_and_it_is_told_where_they_differ() {
     let app = TestApp::start("configs/monolith.yaml", &[("OPERATOR_WRITES", "true")]).await;
     let designer = staff(&app, "dora", &[Role::Designer]).await;

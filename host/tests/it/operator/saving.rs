@@ -129,7 +129,10 @@ async fn a_config_written_by_hand_goes_the_same_way_and_a_bad_one_changes_nothin
     let exported = app.client.get("/api/admin/stock").await.status;
     let health = async || app.client.get("/healthz").await.body["checks"]["config"].clone();
     std::fs::write(&file, text.replace("type: health.checker", "type: health.chequer")).unwrap();
-    until("the health tells of it", async || Some(health().await).filter(|check| check["status"] == "degraded")).await;
+    let refused = until("the health tells of it", async || Some(health().await).filter(|check| check["status"] == "degraded")).await;
+    let line = 1 + text.lines().position(|line| line.contains("type: health.checker")).unwrap();
+    let why = refused["message"].as_str().unwrap();
+    assert!(why.contains(&format!("line {line}, column ")) && why.contains("'health.chequer'"), "who reads it has nothing else: {why}");
     assert_eq!(app.client.get("/api/admin/stock").await.status, exported);
     std::fs::write(&file, without_stock(&text)).unwrap();
     until("the process takes it", async || Some(health().await).filter(|check| check["status"] == "up")).await;
