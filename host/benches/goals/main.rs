@@ -172,6 +172,8 @@ async fn all_at_once(server: &Server, token: &str, bus: &Bus, table: &mut Table)
     let delivered = server.delivered().await? - delivered_before;
     anyhow::ensure!(delivered == placed as u64, "{delivered} of {placed} orders were delivered");
     let runs = server.runs_done().await? - runs_before;
+    // What was said about the orders belongs to what they cost, and is told after they have gone on.
+    server.wait_until_told().await?;
     let used = server.used()?;
     let Bus { name, orders_per_second, executions_per_second, cpu, .. } = bus;
     let executions = executions_per_second.map_or(Goal::none("/s"), |goal| Goal::at_least(goal, "/s"));

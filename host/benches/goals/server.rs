@@ -153,6 +153,16 @@ impl Server {
         Ok(())
     }
 
+    /// Waits until every event has reached whoever the bus gives it to.
+    pub async fn wait_until_told(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.counter("ecommerce_outbox_events", "").await? > 0 {
+            anyhow::ensure!(Instant::now() < deadline, "events are still in the outbox");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    }
+
     /// Replaces payment by a version with a custom section of its own (`Some`) or by the first one (`None`); from then to the
     /// first answer of `/healthz` that names the digest.
     pub async fn swap_payment(&self, variant: Option<u32>) -> anyhow::Result<Duration> {
